@@ -1,0 +1,1 @@
+"""What a person writes: study files and environment variables, validated."""

@@ -1,0 +1,1 @@
+"""Searchers: ask for hyperparameters, tell their scores. They know nothing of Ray."""

@@ -1,0 +1,1 @@
+"""Parameters, spaces and the unit cube."""

@@ -1,0 +1,1 @@
+"""Studies: plan, journal, runner, resume and results."""

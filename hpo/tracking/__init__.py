@@ -1,0 +1,1 @@
+"""Recording studies in MLflow: a side door, nothing reads decisions back through it."""

@@ -1,0 +1,1 @@
+"""One trial: hyperparameters to model settings, and the Ray trainable."""

@@ -1,0 +1,1 @@
+"""From network outputs over chunks to spots over halves."""

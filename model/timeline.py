@@ -1,0 +1,49 @@
+"""Time in games: frame rates and the clock written in label files."""
+
+import re
+from dataclasses import dataclass
+
+from model.errors import ConfigError
+
+_GAME_TIME = re.compile(r"^\s*(?P<half>\d+)\s*-\s*(?P<minutes>\d+):(?P<seconds>[0-5]?\d)\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRate:
+    """Feature vectors per second of video."""
+
+    per_second: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.per_second < float("inf"):
+            raise ConfigError(f"frame rate must be a positive number per second, got {self.per_second}")
+
+    def to_frames(self, duration_s: float) -> int:
+        """Round a duration of ``duration_s`` seconds to the nearest whole number of frames."""
+        return round(duration_s * self.per_second)
+
+    def to_seconds(self, duration_frames: float) -> float:
+        """Seconds that ``duration_frames`` frames last."""
+        return duration_frames / self.per_second
+
+    def frame_at(self, time_s: float) -> int:
+        """Index of the frame that is shown ``time_s`` seconds after the start of the half."""
+        return int(time_s * self.per_second + 1e-9)
+
+
+def parse_game_time(text: str) -> tuple[int, float]:
+    """Read ``"1 - 07:32"`` as (half 1, 452.0 seconds after its start).
+
+    Raises:
+        ValueError: The text has another form.
+    """
+    match = _GAME_TIME.match(text)
+    if match is None:
+        raise ValueError(f'expected a game time such as "1 - 07:32", got {text!r}')
+    return int(match["half"]), 60.0 * int(match["minutes"]) + int(match["seconds"])
+
+
+def format_game_time(half: int, time_s: float) -> str:
+    """Write half and seconds as label files do: ``"1 - 07:32"``."""
+    minutes, seconds = divmod(int(time_s), 60)
+    return f"{half} - {minutes:02d}:{seconds:02d}"
