@@ -1,0 +1,106 @@
+"""Re-encoding of annotations: zones, time-shift encoding (3.1, 7.4) and YOLO-like targets (3.1)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from model.errors import ConfigError
+from model.timeline import FrameRate
+
+NO_PAST = 32767
+"""Stored in place of a distance where no action of the class has happened yet in the half."""
+NO_FUTURE = -32768
+"""Stored in place of a distance where no action of the class follows in the half."""
+
+
+@dataclass(frozen=True, slots=True)
+class Zones:
+    """The slicing parameters K1 < K2 < 0 < K3 < K4 of every class, in frames."""
+
+    per_class: tuple[tuple[float, float, float, float], ...]
+
+    def __post_init__(self) -> None:
+        for index, (k1, k2, k3, k4) in enumerate(self.per_class):
+            if not k1 < k2 < 0 < k3 < k4:
+                raise ConfigError(
+                    f"zones of class {index} must satisfy K1 < K2 < 0 < K3 < K4 (frames), "
+                    f"got {k1:g}, {k2:g}, {k3:g}, {k4:g}"
+                )
+
+    @classmethod
+    def from_seconds(
+        cls, zones_s: Mapping[str, Sequence[float]], classes: Sequence[str], frame_rate: FrameRate
+    ) -> "Zones":
+        """Zones of ``classes``, in order, from seconds by class name; ``default`` serves the others."""
+        rows = []
+        for name in classes:
+            seconds = zones_s.get(name, zones_s.get("default"))
+            if seconds is None or len(seconds) != 4:
+                raise ConfigError(f"zones of class {name!r} need four values K1..K4 in seconds", came=seconds)
+            k1, k2, k3, k4 = (frame_rate.to_frames(value) for value in seconds)
+            rows.append((k1, k2, k3, k4))
+        return cls(tuple((float(a), float(b), float(c), float(d)) for a, b, c, d in rows))
+
+    def tensor(self, device: torch.device | str = "cpu") -> Float[Tensor, "4 classes"]:
+        """K1..K4 as rows, one column a class."""
+        return torch.tensor(self.per_class, dtype=torch.float32, device=device).T.contiguous()
+
+
+def time_shift(
+    past: Int[Tensor, "*frames classes"],
+    future: Int[Tensor, "*frames classes"],
+    zones: Float[Tensor, "4 classes"],
+) -> Float[Tensor, "*frames classes"]:
+    """Time-shift encoding s of every frame and class, in frames (section 7.4).
+
+    Args:
+        past: Frames since the closest action at or before, 0 on the action; ``NO_PAST`` without one.
+        future: Minus the frames until the closest action after; ``NO_FUTURE`` without one.
+        zones: Rows K1..K4.
+
+    Returns:
+        The shift from the action with the dominant influence; K1 where the half has no action of the class.
+    """
+    k1, k2, k3, k4 = zones
+    s_past, s_future = past.to(k1.dtype), future.to(k1.dtype)
+    nearer_to_past = (s_past - k3) / (k4 - k3) < (k2 - s_future) / (k2 - k1)
+    in_transition = (s_past < k4) & ((s_future <= k1) | nearer_to_past)
+    only_past = future == NO_FUTURE
+    shift = torch.where((s_past < k3) | in_transition | only_past, s_past, s_future)
+    return torch.where(only_past & (past == NO_PAST), k1, shift)
+
+
+@dataclass(frozen=True, slots=True)
+class SpottingTargets:
+    """Ground truth of the spotting module for a batch of chunks: the first columns of the paper's Y."""
+
+    location: Float[Tensor, "batch slots"]
+    """Frame index of the action divided by N_F; 0 in padding."""
+    class_index: Int[Tensor, "batch slots"]
+    """Class of the action; 0 in padding."""
+    is_action: Bool[Tensor, "batch slots"]
+    """False in padding. Actions come first."""
+
+
+def spotting_targets(is_action: Bool[Tensor, "frames batch classes"], predictions: int) -> SpottingTargets:
+    """YOLO-like encoding of the actions of every chunk (section 3.1).
+
+    Actions are ordered by class, then frame, as in the published code; what exceeds ``predictions``
+    (the paper saw no chunk with more) is left out.
+    """
+    frames, batch, _ = is_action.shape
+    chunk, class_index, frame = is_action.permute(1, 2, 0).nonzero(as_tuple=True)
+    first = torch.searchsorted(chunk, torch.arange(batch, device=chunk.device))
+    slot = torch.arange(len(chunk), device=chunk.device) - first[chunk]
+    kept = slot < predictions
+    chunk, class_index, frame, slot = chunk[kept], class_index[kept], frame[kept], slot[kept]
+    location = torch.zeros(batch, predictions, device=chunk.device)
+    classes = torch.zeros(batch, predictions, dtype=torch.long, device=chunk.device)
+    filled = torch.zeros(batch, predictions, dtype=torch.bool, device=chunk.device)
+    location[chunk, slot] = frame.to(location.dtype) / frames
+    classes[chunk, slot] = class_index
+    filled[chunk, slot] = True
+    return SpottingTargets(location, classes, filled)

@@ -1,0 +1,69 @@
+"""From chunks back to halves: which chunk speaks for which frame, and the spots it names."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from model.data.sampler import ChunkBatch
+from model.data.store import Half
+from model.spots import Spots
+
+
+@dataclass(frozen=True, slots=True)
+class Tiling:
+    """Overlapping chunks that cover halves; every frame belongs to exactly one of them.
+
+    Neighbours overlap by r, so that a frame is read at least r/2 from the ends of its chunk wherever the
+    half goes on. The last chunk of a half ends with it and owns what lies r/2 behind its first frame.
+    """
+
+    chunks: ChunkBatch
+    owned_from: npt.NDArray[np.int64]
+    """(chunks,): first frame of the chunk that it speaks for, counted within the chunk."""
+    owned_to: npt.NDArray[np.int64]
+    """(chunks,): one past the last such frame."""
+
+
+def tile(halves: tuple[Half, ...], *, chunk_frames: int, edge_frames: int) -> Tiling:
+    """Cover ``halves`` with chunks whose inner part loses ``edge_frames`` (r/2) at either end."""
+    half, start, owned_from, owned_to = [], [], [], []
+    for index, frames in enumerate(entry.frames for entry in halves):
+        starts = _starts(frames, chunk_frames, edge_frames)
+        borders = np.append(starts + edge_frames, frames)
+        borders[0] = 0
+        half.append(np.full(len(starts), index, dtype=np.int64))
+        start.append(starts)
+        owned_from.append(borders[:-1] - starts)
+        owned_to.append(borders[1:] - starts)
+    chunks = ChunkBatch(np.concatenate(half), np.concatenate(start))
+    return Tiling(chunks, np.concatenate(owned_from), np.concatenate(owned_to))
+
+
+def _starts(frames: int, chunk_frames: int, edge_frames: int) -> npt.NDArray[np.int64]:
+    last = max(0, frames - chunk_frames)
+    inner = np.arange(0, last, chunk_frames - 2 * edge_frames, dtype=np.int64)
+    return np.append(inner, last).astype(np.int64)
+
+
+def stitch(predictions: npt.NDArray[np.float32], tiling: Tiling, chunk_frames: int) -> Spots:
+    """Spots of the halves from the predictions of their chunks.
+
+    Args:
+        predictions: (chunks, predictions, 2 + classes): confidence, location, class scores.
+        tiling: Where the chunks lie.
+        chunk_frames: N_F.
+
+    Returns:
+        Every prediction that falls on a frame its chunk owns, under its most probable class.
+    """
+    confidence, location = predictions[..., 0], predictions[..., 1]
+    place = np.minimum(np.rint(location * chunk_frames).astype(np.int64), chunk_frames - 1)
+    owned = (place >= tiling.owned_from[:, None]) & (place < tiling.owned_to[:, None])
+    chunk, _ = np.nonzero(owned)
+    return Spots.from_rows(
+        tiling.chunks.half[chunk],
+        tiling.chunks.start[chunk] + place[owned],
+        predictions[..., 2:].argmax(axis=-1)[owned],
+        confidence[owned].astype(np.float32),
+    )

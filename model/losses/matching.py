@@ -1,0 +1,37 @@
+"""Iterative one-to-one matching of actions and predictions, Algorithm 1 of section 7.3."""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+def match_one_to_one(
+    actions: Float[Tensor, "batch slots"],
+    is_action: Bool[Tensor, "batch slots"],
+    predicted: Float[Tensor, "batch predictions"],
+) -> Int[Tensor, "batch slots"]:
+    """Index of the prediction matched to every action; -1 in padding.
+
+    Each round, every action left points at its closest prediction left; every prediction pointed at keeps
+    the closest of its actions. Ties go to the first index, as in the published code.
+
+    Args:
+        actions: Locations, as fractions of the chunk.
+        is_action: False in padding; no more true slots than predictions.
+        predicted: Predicted locations.
+    """
+    batch, slots = actions.shape
+    distance = (actions.detach()[:, :, None] - predicted.detach()[:, None, :]).abs()
+    distance = distance.masked_fill(~is_action[:, :, None], torch.inf)
+    match = torch.full((batch, slots), -1, dtype=torch.long, device=actions.device)
+    slot_index = torch.arange(slots, device=actions.device)[None, :, None]
+    for _ in range(int(is_action.sum(dim=1).max()) if batch else 0):
+        closest = distance.argmin(dim=2)
+        pointing = torch.zeros_like(distance, dtype=torch.bool).scatter_(2, closest[:, :, None], True)
+        pointing &= distance.isfinite()
+        kept = distance.masked_fill(~pointing, torch.inf).argmin(dim=1)
+        matched = pointing & (kept[:, None, :] == slot_index)
+        match = torch.where(matched.any(dim=2), matched.to(torch.int8).argmax(dim=2), match)
+        taken = matched.any(dim=2, keepdim=True) | matched.any(dim=1, keepdim=True)
+        distance = distance.masked_fill(taken, torch.inf)
+    return match

@@ -1,0 +1,100 @@
+"""Predicted spots of many halves, and their suppression in time."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True, slots=True)
+class Spots:
+    """Predicted actions of many halves, one row each, sorted by (half, class, frame), at most one a cell."""
+
+    half: npt.NDArray[np.int64]
+    frame: npt.NDArray[np.int64]
+    class_index: npt.NDArray[np.int64]
+    score: npt.NDArray[np.float32]
+    """Confidence in [0, 1]."""
+
+    def __len__(self) -> int:
+        """Return the number of spots."""
+        return len(self.half)
+
+    def __getitem__(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.int64] | slice) -> "Spots":
+        """Select rows."""
+        return Spots(self.half[rows], self.frame[rows], self.class_index[rows], self.score[rows])
+
+    @classmethod
+    def from_rows(
+        cls,
+        half: npt.NDArray[np.int64],
+        frame: npt.NDArray[np.int64],
+        class_index: npt.NDArray[np.int64],
+        score: npt.NDArray[np.float32],
+    ) -> "Spots":
+        """Sort rows; of several in one cell the most confident stays."""
+        order = np.lexsort((-score, frame, class_index, half))
+        spots = cls(half[order], frame[order], class_index[order], score[order])
+        cell = np.column_stack([spots.half, spots.class_index, spots.frame])
+        new_cell = np.append(True, np.any(cell[1:] != cell[:-1], axis=1))[: len(cell)]
+        return spots[new_cell]
+
+
+def suppress(spots: Spots, window_frames: int) -> Spots:
+    """Keep the most confident spot, drop its neighbours of the same class, and so on.
+
+    A spot at frame m clears the frames from m - window/2 to m + window/2 - 1, as in both published codes.
+    Equal confidences: the earlier frame wins.
+
+    All spots that nothing stronger can clear are taken in one round, which gives the same result as one
+    at a time; a few rounds are enough.
+    """
+    before, after = math.ceil(window_frames / 2), max(window_frames // 2, 1)
+    kept = np.zeros(len(spots), dtype=bool)
+    alive = np.arange(len(spots))
+    (position,), strength = positions(spots, gap_frames=window_frames), strengths(spots.score)
+    while len(alive):
+        here = position[alive]
+        # A spot is cleared by stronger ones from `after - 1` frames before it to `before` frames behind it.
+        low = np.searchsorted(here, here - (after - 1), side="left")
+        high = np.searchsorted(here, here + before, side="right")
+        winner = strength[alive] == window_maximum(strength[alive], low, high)
+        kept[alive[winner]] = True
+        first = np.searchsorted(here, here[winner] - before, side="left")
+        last = np.searchsorted(here, here[winner] + after - 1, side="right")
+        cleared = np.zeros(len(alive) + 1, dtype=np.int64)
+        np.add.at(cleared, first, 1)
+        np.add.at(cleared, last, -1)
+        alive = alive[np.cumsum(cleared)[:-1] == 0]
+    return spots[kept]
+
+
+def positions(*rows: Spots, gap_frames: int) -> tuple[npt.NDArray[np.int64], ...]:
+    """Put spots on one line of time: different halves and classes lie over ``gap_frames`` apart.
+
+    Returns:
+        One array for each of ``rows``, increasing, comparable with each other.
+    """
+    filled = [part for part in rows if len(part)]
+    span = max((int(part.frame.max()) for part in filled), default=0) + 1 + gap_frames
+    classes = max((int(part.class_index.max()) for part in filled), default=0) + 1
+    return tuple((part.half * classes + part.class_index) * span + part.frame for part in rows)
+
+
+def strengths(score: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+    """Ranks without ties: higher scores first, then earlier rows."""
+    order = np.lexsort((-np.arange(len(score)), score))
+    rank = np.empty(len(score), dtype=np.int64)
+    rank[order] = np.arange(len(score))
+    return rank
+
+
+def window_maximum(
+    values: npt.NDArray[np.int64], low: npt.NDArray[np.int64], high: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Maximum of values[low:high] for every pair; -1, lower than any rank, where low >= high."""
+    if not len(low):
+        return np.empty(0, dtype=np.int64)
+    edges = np.column_stack([low, high]).ravel()
+    return np.where(low < high, np.maximum.reduceat(np.append(values, -1), edges)[::2], -1)

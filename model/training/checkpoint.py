@@ -1,0 +1,37 @@
+"""Checkpoints: everything a trial needs to go on, written so that a kill leaves the last good one."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from model.errors import DataError
+
+FORMAT = 1
+
+
+def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
+    """Write ``content`` (tensors, numbers, strings, lists and dictionaries) to ``path`` atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".new")
+    with temporary.open("wb") as file:
+        torch.save({"format": FORMAT, **content}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read what ``save_checkpoint`` wrote; runs no code from the file.
+
+    Raises:
+        DataError: The file is no checkpoint of this version.
+    """
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch.load raises many types for a damaged file
+        raise DataError(f"cannot read checkpoint: {error}", file=path) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise DataError(f"expected a checkpoint of format {FORMAT}", file=path)
+    return content

@@ -1,0 +1,54 @@
+"""Settings of training. Defaults are the paper's (section 4.1)."""
+
+from dataclasses import dataclass, field
+
+from model.data.sampler import SamplerConfig
+from model.errors import ConfigError
+from model.losses.complete import LossConfig
+from model.networks.calf import NetworkConfig
+from model.precision import Precision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialConfig:
+    """What one trial has of its own."""
+
+    network: NetworkConfig
+    loss: LossConfig
+    seed: int = 0
+    """Draws the initial weights."""
+    learning_rate: float = 1e-3
+    final_learning_rate: float = 1e-6
+    """Reached at the end of the last epoch, linearly."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.final_learning_rate <= self.learning_rate < float("inf"):
+            raise ConfigError(
+                "learning rates must satisfy 0 < final_learning_rate <= learning_rate, "
+                f"got {self.final_learning_rate:g} and {self.learning_rate:g}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingConfig:
+    """What all trials of an array share: chunks, length, precision and how they are scored."""
+
+    epochs: int = 1000
+    validate_every: int = 20
+    """Epochs between two validations; the last epoch is always validated."""
+    sampler: SamplerConfig = field(default_factory=SamplerConfig)
+    data_seed: int = 0
+    """Draws the chunks; the same for all trials of a study."""
+    precision: Precision = "float32"
+    nms_window_s: float | None = None
+    """Suppression when scoring: None as wide as each tolerance (2020 code), 20.0 as the 2021 code."""
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.validate_every < 1:
+            raise ConfigError(
+                f"epochs and validate_every must be at least 1, got {self.epochs} and {self.validate_every}"
+            )
+
+    def next_validation(self, epoch: int) -> int:
+        """Number of finished epochs at the validation that follows ``epoch`` finished epochs."""
+        return min(self.epochs, (epoch // self.validate_every + 1) * self.validate_every)
