@@ -1,0 +1,208 @@
+"""The journal of a study: append-only, every line on disk before the study goes on."""
+
+import contextlib
+import json
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from filelock import FileLock, Timeout
+
+from hpo.journal.events import Event, from_json, to_json
+from model.errors import UserError
+
+_JOURNAL = "journal.jsonl"
+_LOCK = "lock"
+_WRITER = "writer.json"
+# ``writer_of`` takes the lock for an instant; a writer that starts just then must not give up.
+_PATIENCE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Whole lines read from a journal."""
+
+    events: tuple[Event, ...]
+    end: int
+    """Byte where the next reading starts."""
+
+
+class Journal:
+    """The one writer of a study's journal; holds the study's lock until it is closed."""
+
+    def __init__(self, folder: Path, lock: FileLock) -> None:
+        """For ``create`` and ``open``, which take the lock first."""
+        self.folder = folder
+        self._lock = lock
+        self.dropped_bytes = 0
+        """Length of a last line that a kill left unfinished and that was dropped on opening."""
+        self._file = os.open(folder / _JOURNAL, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+
+    @classmethod
+    def create(cls, folder: Path) -> Self:
+        """Start the journal of a new study, making its folder.
+
+        Raises:
+            UserError: The folder holds a study already, or another process is creating it.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        journal = cls._locked(folder)
+        if journal.events():
+            journal.close()
+            raise UserError(
+                f"study {folder.name!r} exists already",
+                folder=folder,
+                fix=f"go on with it (hpo resume {folder.name}) or take another name",
+            )
+        _sync_folder(folder)
+        return journal
+
+    @classmethod
+    def open(cls, folder: Path) -> Self:
+        """Go on with the journal of a study; an unfinished last line is dropped.
+
+        Raises:
+            UserError: There is no such study, another process is running it, or a line is damaged.
+        """
+        _require_journal(folder)
+        journal = cls._locked(folder)
+        try:
+            journal.events()
+        except UserError:
+            journal.close()
+            raise
+        return journal
+
+    @classmethod
+    def _locked(cls, folder: Path) -> Self:
+        lock = FileLock(folder / _LOCK)
+        try:
+            lock.acquire(timeout=_PATIENCE_S)
+        except Timeout:
+            raise UserError(
+                f"study {folder.name!r} is being run by {_last_writer(folder)}",
+                folder=folder,
+                fix="wait for it, or stop it first",
+            ) from None
+        writer = {"process": os.getpid(), "host": socket.gethostname()}
+        (folder / _WRITER).write_text(json.dumps(writer))
+        journal = cls(folder, lock)
+        journal._drop_unfinished_line()
+        return journal
+
+    def append(self, event: Event) -> None:
+        """Write one event; when this returns it is on disk.
+
+        Raises:
+            UserError: The disk is full or gone; the journal is left as it was.
+        """
+        line = to_json(event).encode() + b"\n"
+        end = os.lseek(self._file, 0, os.SEEK_END)
+        try:
+            while line:
+                line = line[os.write(self._file, line) :]
+            os.fsync(self._file)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file, end)
+            raise UserError(
+                f"the journal cannot be written: {error.strerror}",
+                file=self.folder / _JOURNAL,
+                fix=f"make room, then hpo resume {self.folder.name}",
+            ) from error
+
+    def events(self) -> tuple[Event, ...]:
+        """Everything written so far."""
+        return read_journal(self.folder).events
+
+    def close(self) -> None:
+        """Let another process write."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _drop_unfinished_line(self) -> None:
+        content = (self.folder / _JOURNAL).read_bytes()
+        whole = content.rfind(b"\n") + 1
+        self.dropped_bytes = len(content) - whole
+        if self.dropped_bytes:
+            os.ftruncate(self._file, whole)
+            os.fsync(self._file)
+
+
+def read_journal(folder: Path, start: int = 0) -> Reading:
+    """Read whole lines from byte ``start`` on, without a lock; an unfinished last line is left alone.
+
+    Raises:
+        UserError: There is no such study, or a line is damaged; names the line.
+    """
+    _require_journal(folder)
+    with (folder / _JOURNAL).open("rb") as file:
+        file.seek(start)
+        content = file.read()
+    whole = content.rfind(b"\n") + 1
+    events = []
+    for number, line in enumerate(content[:whole].split(b"\n")[:-1]):
+        try:
+            events.append(from_json(line))
+        except ValueError as error:
+            raise _damaged(folder, start, number, error) from error
+    return Reading(tuple(events), start + whole)
+
+
+def writer_of(folder: Path) -> str | None:
+    """The process that runs the study now, in words; None when nobody does."""
+    lock = FileLock(folder / _LOCK)
+    if not folder.is_dir():
+        return None
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return _last_writer(folder)
+    lock.release()
+    return None
+
+
+def _last_writer(folder: Path) -> str:
+    try:
+        writer = json.loads((folder / _WRITER).read_text())
+        return f"process {writer['process']} on {writer['host']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        # Its note is written just after the lock is taken.
+        return "another process"
+
+
+def _require_journal(folder: Path) -> None:
+    if not (folder / _JOURNAL).is_file():
+        raise UserError(f"there is no study {folder.name!r}", looked_for=folder / _JOURNAL)
+
+
+def _damaged(folder: Path, start: int, number: int, error: ValueError) -> UserError:
+    path = folder / _JOURNAL
+    before = path.read_bytes()[:start].count(b"\n")
+    return UserError(
+        f"line {before + number + 1} of the journal cannot be read: {error}",
+        file=path,
+        fix="restore the line from a copy; lines after it depend on it",
+    )
+
+
+def _sync_folder(folder: Path) -> None:
+    # A new file is only found again after a power cut when its folder is on disk too.
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,200 @@
+"""Where a study stands: the state that follows from its events."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Self
+
+from hpo.journal.events import (
+    Event,
+    StageFinished,
+    StageStarted,
+    StudyCreated,
+    StudyInterrupted,
+    StudyResumed,
+    TrialAsked,
+    TrialFailed,
+    TrialFinished,
+    TrialReported,
+    TrialStarted,
+    Value,
+)
+from model.errors import UserError
+
+
+class TrialStatus(StrEnum):
+    """How far a trial came; the last two are final."""
+
+    ASKED = "asked"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+@dataclass(slots=True, kw_only=True)
+class TrialState:
+    """One trial so far."""
+
+    trial: str
+    stage: str
+    parameters: Mapping[str, Value]
+    seed: int
+    asked_at: datetime
+    status: TrialStatus = TrialStatus.ASKED
+    host: str = ""
+    device: str = ""
+    reports: dict[int, TrialReported] = field(default_factory=dict)
+    """By epoch. A trial that goes on from an older checkpoint reports epochs again: the first report
+    stands, since decisions may have been taken on it."""
+    started_at: datetime | None = None
+    """The first start; a trial that went on after a restart keeps it."""
+    ended_at: datetime | None = None
+    score: float | None = None
+    """Average-mAP in [0, 1] of its best validation, once finished."""
+    best_epoch: int | None = None
+    duration_s: float | None = None
+    reason: str | None = None
+    """Why it failed."""
+
+    @property
+    def has_ended(self) -> bool:
+        """Finished or failed."""
+        return self.status in (TrialStatus.FINISHED, TrialStatus.FAILED)
+
+
+@dataclass(slots=True, kw_only=True)
+class StageState:
+    """One stage so far."""
+
+    stage: str
+    space: Mapping[str, Any]
+    trials: int
+    """How many trials it plans."""
+    started_at: datetime
+    finished_at: datetime | None = None
+    best_trial: str | None = None
+    """Chosen at its end; None before, and when no trial finished."""
+
+
+@dataclass(slots=True, kw_only=True)
+class StudyState:
+    """A study so far; feed it with ``apply``, or start from a whole journal with ``replay``."""
+
+    created: StudyCreated
+    versions: Mapping[str, str]
+    """Of the process that ran it last."""
+    stages: dict[str, StageState] = field(default_factory=dict)
+    """In the order they started."""
+    trials: dict[str, TrialState] = field(default_factory=dict)
+    """In the order they were asked."""
+    resumed: int = 0
+    """How many times it was taken up again."""
+    interrupted: str | None = None
+    """Why it was stopped, when it was and has not been resumed since."""
+    updated_at: datetime
+
+    @classmethod
+    def replay(cls, events: Iterable[Event]) -> Self:
+        """The state after ``events``.
+
+        Raises:
+            UserError: The first event is not the study's creation, or one tells of an unknown trial.
+        """
+        remaining = iter(events)
+        created = next(remaining, None)
+        if not isinstance(created, StudyCreated):
+            raise UserError("the journal does not begin with the creation of a study")
+        state = cls(created=created, versions=created.versions, updated_at=created.at)
+        for event in remaining:
+            state.apply(event)
+        return state
+
+    def apply(self, event: Event) -> bool:
+        """Take one more event in; what has begun or ended stays as it began or ended.
+
+        Returns:
+            Whether the event told anything new. A trial that goes on from an older checkpoint repeats
+            reports, and a study that goes on may start its stage again.
+
+        Raises:
+            UserError: The event tells of a trial or stage that never began.
+        """
+        self.updated_at = event.at
+        match event:
+            case StudyResumed():
+                self.versions, self.interrupted, self.resumed = event.versions, None, self.resumed + 1
+            case StudyInterrupted():
+                self.interrupted = event.reason
+            case StageStarted():
+                return self._start_stage(event)
+            case StageFinished():
+                stage = self._stage(event.stage)
+                stage.finished_at, stage.best_trial = event.at, event.best_trial or None
+            case TrialAsked():
+                return self._ask(event)
+            case TrialStarted() | TrialReported() | TrialFinished() | TrialFailed():
+                return _advance(self._trial(event.trial), event)
+        return True
+
+    def best(self, count: int, *, stage: str | None = None) -> list[TrialState]:
+        """The ``count`` best finished trials, highest score first, the earlier asked first among equals."""
+        finished = [
+            trial
+            for trial in self.trials.values()
+            if trial.score is not None and math.isfinite(trial.score) and stage in (None, trial.stage)
+        ]
+        return sorted(finished, key=lambda trial: -(trial.score or 0.0))[:count]
+
+    def counts(self, *, stage: str | None = None) -> dict[TrialStatus, int]:
+        """How many trials stand where; every status is a key."""
+        statuses = [trial.status for trial in self.trials.values() if stage in (None, trial.stage)]
+        return {status: statuses.count(status) for status in TrialStatus}
+
+    def _start_stage(self, event: StageStarted) -> bool:
+        if event.stage in self.stages:
+            return False
+        self.stages[event.stage] = StageState(
+            stage=event.stage, space=event.space, trials=event.trials, started_at=event.at
+        )
+        return True
+
+    def _ask(self, event: TrialAsked) -> bool:
+        if event.trial in self.trials:
+            return False
+        self.trials[event.trial] = TrialState(
+            trial=event.trial,
+            stage=self._stage(event.stage).stage,
+            parameters=event.parameters,
+            seed=event.seed,
+            asked_at=event.at,
+        )
+        return True
+
+    def _stage(self, name: str) -> StageState:
+        if name not in self.stages:
+            raise UserError(f"the journal tells of stage {name!r}, which never started")
+        return self.stages[name]
+
+    def _trial(self, name: str) -> TrialState:
+        if name not in self.trials:
+            raise UserError(f"the journal tells of trial {name!r}, which was never asked")
+        return self.trials[name]
+
+
+def _advance(trial: TrialState, event: TrialStarted | TrialReported | TrialFinished | TrialFailed) -> bool:
+    if trial.has_ended:
+        return False
+    match event:
+        case TrialStarted():
+            trial.status, trial.host, trial.device = TrialStatus.RUNNING, event.host, event.device
+            trial.started_at = trial.started_at or event.at
+        case TrialReported():
+            return trial.reports.setdefault(event.epoch, event) is event
+        case TrialFinished():
+            trial.status, trial.ended_at = TrialStatus.FINISHED, event.at
+            trial.score, trial.best_epoch, trial.duration_s = event.score, event.epoch, event.duration_s
+        case TrialFailed():
+            trial.status, trial.ended_at, trial.reason = TrialStatus.FAILED, event.at, event.reason
+    return True

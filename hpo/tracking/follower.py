@@ -1,0 +1,166 @@
+"""Follows a journal in the background and records it: late at times, but everything and once."""
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from hpo.journal.events import Event, StudyCreated
+from hpo.journal.journal import read_journal
+from hpo.journal.results import StudyState
+from hpo.tracking.tracker import RecordRefusedError, Tracker
+
+_EVENTS_A_SAVE = 100
+
+
+class Projection:
+    """A journal on its way into a tracker.
+
+    How far it came is kept by the tracker, next to the records themselves: another store, or an older
+    copy of this one, gets exactly the events it lacks.
+    """
+
+    def __init__(self, folder: Path, tracker: Tracker) -> None:
+        self.refused: list[str] = []
+        """Records that the tracker would not take, and why."""
+        self._folder = folder
+        self._tracker = tracker
+        self._state: StudyState | None = None
+        self._pending: deque[Event] = deque()
+        self._end = 0
+        self._recorded = 0
+        self._refused_event: int | None = None
+
+    def advance(self) -> None:
+        """Record everything that is new in the journal.
+
+        Raises:
+            Exception: Whatever the tracker raised; the next call starts from what the tracker kept.
+        """
+        try:
+            if self._state is None:
+                self._state = self._connect()
+            if self._state is not None:
+                self._record_new(self._state)
+        except BaseException:
+            self._state = None
+            raise
+
+    def events_left(self) -> int:
+        """How many events of the journal are not known to be recorded."""
+        return len(read_journal(self._folder).events) - self._recorded
+
+    def _connect(self) -> StudyState | None:
+        reading = read_journal(self._folder)
+        if not reading.events:
+            return None
+        created = reading.events[0]
+        if not isinstance(created, StudyCreated):
+            raise TypeError("the journal does not begin with the creation of a study")
+        # The creation itself is recorded by connecting.
+        self._recorded = min(max(1, self._tracker.connect(created)), len(reading.events))
+        self._pending = deque(reading.events[self._recorded :])
+        self._end = reading.end
+        return StudyState.replay(reading.events[: self._recorded])
+
+    def _record_new(self, state: StudyState) -> None:
+        reading = read_journal(self._folder, self._end)
+        self._pending.extend(reading.events)
+        self._end = reading.end
+        while self._pending:
+            done = self._recorded
+            while self._pending and done < self._recorded + _EVENTS_A_SAVE:
+                event = self._pending.popleft()
+                if state.apply(event):
+                    self._record(event, state, number=done)
+                done += 1
+            self._tracker.save(done)
+            self._recorded = done
+
+    def _record(self, event: Event, state: StudyState, *, number: int) -> None:
+        try:
+            self._tracker.record(event, state)
+        except RecordRefusedError as refusal:
+            # What the tracker knew may have been out of date, so the first refusal only reconnects.
+            if self._refused_event != number:
+                self._refused_event = number
+                raise
+            self.refused.append(f"{type(event).__name__} (line {number + 1} of the journal): {refusal}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowerReport:
+    """How far a follower came."""
+
+    events_left: int
+    """Events that are in the journal but not recorded; the next follower records them."""
+    failure: str | None
+    """Why, in the tracker's words."""
+    refused: tuple[str, ...]
+    """Records that the tracker would never take."""
+
+
+class Follower:
+    """Records a journal in a thread of its own; nothing that goes wrong here reaches the study."""
+
+    def __init__(
+        self, folder: Path, tracker: Tracker, *, poll_s: float = 0.5, longest_wait_s: float = 30.0
+    ) -> None:
+        """Start following the journal in ``folder``.
+
+        Args:
+            folder: Folder of the study.
+            tracker: Used by the follower's thread only.
+            poll_s: Seconds between two looks at the journal, and the first wait after a failure.
+            longest_wait_s: Waits after failures double up to this.
+        """
+        self.failure: str | None = None
+        """Why the last try failed; None when it did not."""
+        self._projection = Projection(folder, tracker)
+        self._poll_s = poll_s
+        self._longest_wait_s = longest_wait_s
+        self._closing = threading.Event()
+        self._abandoned = threading.Event()
+        # A daemon: a store that hangs must not keep a finished study from exiting.
+        self._thread = threading.Thread(target=self._follow, name="tracking", daemon=True)
+        self._thread.start()
+
+    def close(self, timeout_s: float) -> FollowerReport:
+        """Record what is in the journal now, trying for ``timeout_s`` seconds at most."""
+        self._closing.set()
+        self._thread.join(timeout_s)
+        self._abandoned.set()
+        failure = self.failure
+        if self._thread.is_alive() and failure is None:
+            failure = f"not done after {timeout_s:g} s"
+        return FollowerReport(
+            events_left=self._projection.events_left(),
+            failure=failure,
+            refused=tuple(self._projection.refused),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close(self._longest_wait_s)
+
+    def _follow(self) -> None:
+        wait_s = self._poll_s
+        while not self._abandoned.is_set():
+            # Looked at first: what was appended before closing is then read below.
+            closing = self._closing.is_set()
+            try:
+                self._projection.advance()
+            except Exception as error:  # a store may fail in ways that no list holds
+                self.failure = f"{type(error).__name__}: {error}"
+                wait_s = min(2 * wait_s, self._longest_wait_s)
+            else:
+                self.failure, wait_s = None, self._poll_s
+                if closing:
+                    return
+            (self._abandoned if closing else self._closing).wait(wait_s)

@@ -1,0 +1,182 @@
+"""What each event of a study means in MLflow: experiment = study, parent run = stage, child run = trial."""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from hpo.config.environment import Environment
+from hpo.journal.events import (
+    Event,
+    StageFinished,
+    StageStarted,
+    StudyCreated,
+    StudyInterrupted,
+    StudyResumed,
+    TrialAsked,
+    TrialFailed,
+    TrialFinished,
+    TrialReported,
+    TrialStarted,
+    Value,
+)
+from hpo.journal.results import StudyState, TrialStatus
+from hpo.tracking.experiment import Experiment
+from hpo.tracking.notes import NOTE, stage_note, trial_note
+from hpo.tracking.symbols import symbol
+
+
+class MlflowTracker:
+    """Records one study in MLflow; a ``hpo.tracking.tracker.Tracker``.
+
+    Args:
+        environment: Says which store.
+        dataset: Name of the data, such as ``soccernet-v1/resnet``.
+        fixed: Hyperparameters that no trial of the study varies; a trial's own take precedence.
+        files_of: Files worth keeping of a finished trial, such as its configuration and its best
+            checkpoint; those that do not exist are left out.
+    """
+
+    def __init__(
+        self,
+        environment: Environment,
+        *,
+        dataset: str,
+        fixed: Mapping[str, Value],
+        files_of: Callable[[str], Iterable[Path]],
+    ) -> None:
+        self._environment = environment
+        self._dataset = dataset
+        self._fixed = fixed
+        self._files_of = files_of
+
+    def connect(self, created: StudyCreated) -> int:
+        """Find or make the study's experiment."""
+        self._experiment = Experiment.find_or_make(
+            self._environment, name=created.study, identity=created.identity
+        )
+        return self._experiment.recorded
+
+    def save(self, recorded: int) -> None:
+        """Keep in the experiment how many events it holds."""
+        self._experiment.save(recorded)
+
+    def record(self, event: Event, state: StudyState) -> None:
+        """Record one event."""
+        match event:
+            case StageStarted():
+                self._start_stage(event, state)
+            case TrialAsked():
+                self._ask(event, state)
+            case TrialStarted():
+                self._start(event)
+            case TrialReported():
+                metrics = {**event.metrics, "train_s": event.train_s}
+                self._experiment.log(event.trial, at=event.at, step=event.epoch, metrics=metrics)
+            case TrialFinished():
+                self._finish(event, state)
+            case TrialFailed():
+                self._fail(event, state)
+            case StageFinished():
+                self._finish_stage(event, state)
+            case StudyInterrupted():
+                self._interrupt(event, state)
+            case StudyResumed():
+                self._resume(event, state)
+
+    def _start_stage(self, event: StageStarted, state: StudyState) -> None:
+        run = event.stage
+        tags = {**_origin(state), **_note(run, state), "hpo.status": "running"}
+        self._experiment.start_run(stage=run, trial=None, at=event.at, tags=tags)
+        self._experiment.offer_table(run, [symbol(name) for name in event.space])
+        self._experiment.log_data(run, dataset=self._dataset, digest=state.created.data_digest)
+        self._experiment.log_record(run, event.space, "space.json")
+        self._experiment.log_record(run, state.created.plan, "study.json")
+
+    def _ask(self, event: TrialAsked, state: StudyState) -> None:
+        run = event.trial
+        tags = {**_origin(state), **_note(run, state), "hpo.status": "asked", "hpo.best": "false"}
+        self._experiment.start_run(stage=event.stage, trial=run, at=event.at, tags=tags)
+        self._experiment.set_status(run, "SCHEDULED")
+        parameters = {symbol(name): value for name, value in {**self._fixed, **event.parameters}.items()}
+        self._experiment.log_parameters(run, {**parameters, "seed": event.seed})
+        self._experiment.log_data(run, dataset=self._dataset, digest=state.created.data_digest)
+
+    def _start(self, event: TrialStarted) -> None:
+        self._experiment.set_status(event.trial, "RUNNING")
+        tags = {"hpo.status": "running", "hpo.host": event.host, "hpo.device": event.device}
+        self._experiment.log(event.trial, at=event.at, tags=tags)
+
+    def _finish(self, event: TrialFinished, state: StudyState) -> None:
+        run = event.trial
+        metrics = {"score": event.score, "duration_s": event.duration_s}
+        tags = {"hpo.status": "finished", **_note(run, state)}
+        self._experiment.log(run, at=event.at, step=event.epoch, metrics=metrics, tags=tags)
+        for path in self._files_of(run):
+            if path.is_file():
+                self._experiment.log_file(run, path)
+        self._mark_best(event, state)
+        self._experiment.end_run(run, "FINISHED", event.at)
+
+    def _fail(self, event: TrialFailed, state: StudyState) -> None:
+        tags = {"hpo.status": "failed", "hpo.reason": event.reason, **_note(event.trial, state)}
+        self._experiment.log(event.trial, at=event.at, tags=tags)
+        self._experiment.end_run(event.trial, "FAILED", event.at)
+
+    def _finish_stage(self, event: StageFinished, state: StudyState) -> None:
+        tags = {"hpo.status": "finished", "hpo.best_trial": event.best_trial, **_note(event.stage, state)}
+        self._experiment.log(event.stage, at=event.at, tags=tags)
+        self._experiment.end_run(event.stage, "FINISHED", event.at)
+
+    def _interrupt(self, event: StudyInterrupted, state: StudyState) -> None:
+        for run in (*_open_stages(state), *_open_trials(state)):
+            self._experiment.log(run, at=event.at, tags={"hpo.status": "interrupted"})
+            self._experiment.end_run(run, "KILLED", event.at)
+
+    def _resume(self, event: StudyResumed, state: StudyState) -> None:
+        for run in _open_stages(state):
+            tags = {"hpo.status": "running", "hpo.versions": _versions(state)}
+            self._experiment.set_status(run, "RUNNING")
+            self._experiment.log(run, at=event.at, tags=tags)
+
+    def _mark_best(self, event: TrialFinished, state: StudyState) -> None:
+        """Move the mark to a new best trial of its stage; the stage's score is the best so far."""
+        stage = state.trials[event.trial].stage
+        best = [trial.trial for trial in state.best(2, stage=stage)]
+        if best[:1] != [event.trial]:
+            return
+        for trial in best:
+            tags = {"hpo.best": "true" if trial == event.trial else "false"}
+            self._experiment.log(trial, at=event.at, tags=tags)
+        ended = state.counts(stage=stage)
+        step = ended[TrialStatus.FINISHED] + ended[TrialStatus.FAILED]
+        tags = {"hpo.best_trial": event.trial, **_note(stage, state)}
+        self._experiment.log(stage, at=event.at, step=step, metrics={"score": event.score}, tags=tags)
+
+
+def _note(run: str, state: StudyState) -> dict[str, str]:
+    """The description that a person reads at the top of a run's page."""
+    study, trial = state.created.study, state.trials.get(run)
+    return {NOTE: stage_note(study, state.stages[run], state) if trial is None else trial_note(study, trial)}
+
+
+def _origin(state: StudyState) -> dict[str, str]:
+    """Where results come from: study, data, code and environment."""
+    created = state.created
+    return {
+        "hpo.study": created.study,
+        "hpo.data_digest": created.data_digest,
+        "hpo.code_digest": created.code_digest,
+        "hpo.versions": _versions(state),
+        "mlflow.source.name": "hpo",
+    }
+
+
+def _versions(state: StudyState) -> str:
+    return ", ".join(f"{package} {version}" for package, version in state.versions.items())
+
+
+def _open_stages(state: StudyState) -> list[str]:
+    return [stage.stage for stage in state.stages.values() if stage.finished_at is None]
+
+
+def _open_trials(state: StudyState) -> list[str]:
+    return [trial.trial for trial in state.trials.values() if not trial.has_ended]

@@ -1,0 +1,172 @@
+"""Events survive the way to one line of JSON and back."""
+
+import json
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hpo.journal.events import (
+    Event,
+    StageFinished,
+    StageStarted,
+    StudyCreated,
+    StudyInterrupted,
+    StudyResumed,
+    TrialAsked,
+    TrialFailed,
+    TrialFinished,
+    TrialReported,
+    TrialStarted,
+    from_json,
+    to_json,
+)
+
+names = st.text(min_size=1, max_size=12)
+numbers = st.floats()
+finite = st.floats(allow_nan=False, allow_infinity=False)
+counts = st.integers(0, 10**12)
+moments = st.datetimes(timezones=st.just(UTC)).map(lambda moment: moment.replace(fold=0))
+values = st.one_of(st.integers(), finite, names)
+plain_json: st.SearchStrategy[Any] = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), finite, names),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(names, inner, max_size=3)),
+    max_leaves=6,
+)
+objects = st.dictionaries(names, plain_json, max_size=3)
+texts = st.dictionaries(names, names, max_size=3)
+
+events: st.SearchStrategy[Event] = st.one_of(
+    st.builds(
+        StudyCreated,
+        at=moments,
+        study=names,
+        stage=names,
+        plan=objects,
+        seed=counts,
+        data_digest=names,
+        code_digest=names,
+        versions=texts,
+        identity=names,
+    ),
+    st.builds(StudyResumed, at=moments, versions=texts),
+    st.builds(StageStarted, at=moments, stage=names, space=objects, trials=counts),
+    st.builds(
+        TrialAsked,
+        at=moments,
+        trial=names,
+        stage=names,
+        parameters=st.dictionaries(names, values, max_size=4),
+        seed=counts,
+    ),
+    st.builds(TrialStarted, at=moments, trial=names, host=names, device=names),
+    st.builds(
+        TrialReported,
+        at=moments,
+        trial=names,
+        epoch=counts,
+        metrics=st.dictionaries(names, numbers, max_size=4),
+        train_s=numbers,
+    ),
+    st.builds(TrialFinished, at=moments, trial=names, score=numbers, epoch=counts, duration_s=numbers),
+    st.builds(TrialFailed, at=moments, trial=names, reason=st.text()),
+    st.builds(StageFinished, at=moments, stage=names, best_trial=st.text(max_size=8)),
+    st.builds(StudyInterrupted, at=moments, reason=st.text()),
+)
+
+
+@given(events)
+def test_an_event_comes_back_from_its_line_as_it_was(event: Event) -> None:
+    # repr, because NaN differs from itself and 1 equals 1.0.
+    assert repr(from_json(to_json(event))) == repr(event)
+
+
+@given(events)
+def test_a_line_is_standard_json_without_a_line_end(event: Event) -> None:
+    line = to_json(event)
+    assert line.isascii() and line.isprintable()
+    json.loads(line, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+
+
+def test_a_line_reads_well_to_a_person() -> None:
+    event = TrialFinished(
+        at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        trial="bayes-0007",
+        score=0.25,
+        epoch=40,
+        duration_s=61.5,
+    )
+    assert to_json(event) == (
+        '{"event": "trial-finished", "at": "2026-01-02T03:04:05.000000+00:00", '
+        '"trial": "bayes-0007", "score": 0.25, "epoch": 40, "duration_s": 61.5}'
+    )
+
+
+def test_losses_of_a_diverged_trial_are_kept() -> None:
+    losses = {"train/spotting_loss": math.nan, "valid/spotting_loss": math.inf, "a": -math.inf}
+    line = to_json(TrialReported(trial="bayes-0000", epoch=1, metrics=losses, train_s=1.0))
+    read = from_json(line)
+    assert isinstance(read, TrialReported)
+    assert repr(read.metrics) == repr(losses)
+
+
+def test_an_event_knows_when_it_happened() -> None:
+    before = datetime.now(UTC)
+    event = StudyInterrupted(reason="Ctrl-C")
+    assert before <= event.at <= datetime.now(UTC)
+
+
+def test_a_moment_of_another_time_zone_is_the_same_moment() -> None:
+    line = '{"event": "study-interrupted", "at": "2026-01-02T03:04:05+02:00", "reason": ""}'
+    assert from_json(line).at == datetime(2026, 1, 2, 1, 4, 5, tzinfo=UTC)
+    assert from_json(line).at.utcoffset() == timedelta(0)
+
+
+def test_two_studies_of_one_name_have_their_own_identity() -> None:
+    def create() -> StudyCreated:
+        return StudyCreated(
+            study="demo", stage="bayes", plan={}, seed=0, data_digest="d", code_digest="c", versions={}
+        )
+
+    assert create().identity != create().identity
+
+
+def test_a_plan_with_a_number_that_json_lacks_is_refused() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        to_json(StageStarted(stage="bayes", space={"low": math.nan}, trials=1))
+
+
+AT = '"at": "2026-01-02T03:04:05+00:00"'
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("", "Expecting value"),
+        ("[]", "expected a JSON object, got list"),
+        ("{}", "expected an event out of study-created, .* got None"),
+        ('{"event": ["x"]}', "expected an event out of"),
+        ('{"event": "trial-lost"}', "got 'trial-lost'"),
+        ('{"event": "study-interrupted", "reason": ""}', "moment in ISO format"),
+        ('{"event": "study-interrupted", "at": "yesterday", "reason": ""}', "yesterday"),
+        ('{"event": "study-interrupted", "at": "2026-01-02T03:04:05", "reason": ""}', "time zone"),
+        (f'{{"event": "trial-failed", {AT}, "trial": "t"}}', "trial-failed lacks reason"),
+        (f'{{"event": "trial-failed", {AT}, "trial": "t", "reason": "", "why": 1}}', "no field why"),
+        (f'{{"event": "trial-failed", {AT}, "trial": 3, "reason": ""}}', "trial-failed.trial is of another"),
+        (
+            f'{{"event": "stage-started", {AT}, "stage": "s", "space": {{}}, "trials": true}}',
+            "stage-started.tr",
+        ),
+        (
+            f'{{"event": "stage-started", {AT}, "stage": "s", "space": [], "trials": 1}}',
+            "stage-started.space",
+        ),
+        (f'{{"event": "study-resumed", {AT}, "versions": {{"torch": 2}}}}', "study-resumed.versions"),
+    ],
+)
+def test_a_line_that_is_no_event_is_refused_with_the_reason(line: str, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        from_json(line)

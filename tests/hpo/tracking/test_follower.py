@@ -1,0 +1,217 @@
+"""A journal is recorded in the background: everything, in order, once, whatever the store does."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hpo.journal.events import Event, StudyCreated, TrialReported
+from hpo.journal.journal import Journal, read_journal
+from hpo.journal.results import StudyState
+from hpo.tracking.follower import Follower, Projection
+from hpo.tracking.tracker import RecordRefusedError
+
+
+class Store:
+    """What survives the process that records, as MLflow does."""
+
+    def __init__(self) -> None:
+        self.recorded = 0
+        self.events: list[Event] = []
+        self.down = False
+
+
+class StoreTracker:
+    """Records into a ``Store``, which ignores what it has already, as MLflow does."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.connections = 0
+        self.refuse: Callable[[Event], bool] = lambda event: False
+        self.die_in = 1_000_000
+
+    def connect(self, created: StudyCreated) -> int:
+        self._answer()
+        self.connections += 1
+        return self.store.recorded
+
+    def record(self, event: Event, state: StudyState) -> None:
+        self._answer()
+        if self.refuse(event):
+            raise RecordRefusedError("no")
+        if event not in self.store.events:
+            self.store.events.append(event)
+        if isinstance(event, TrialReported):
+            assert state.trials[event.trial].reports[event.epoch] is event
+
+    def save(self, recorded: int) -> None:
+        self._answer()
+        self.store.recorded = recorded
+
+    def _answer(self) -> None:
+        if self.store.down:
+            raise ConnectionError("nobody answers")
+        self.die_in -= 1
+        if self.die_in < 0:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+@pytest.fixture
+def tracker(store: Store) -> StoreTracker:
+    return StoreTracker(store)
+
+
+def expected(folder: Path) -> list[Event]:
+    """Every event that tells something new; the creation is recorded by connecting."""
+    created, *events = read_journal(folder).events
+    state = StudyState.replay([created])
+    return [event for event in events if state.apply(event)]
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline, "waited 5 seconds"
+        time.sleep(0.005)
+
+
+def test_events_are_recorded_in_order_and_once(study: Any, store: Store, tracker: StoreTracker) -> None:
+    study.whole()
+    follower = Follower(study.folder, tracker, poll_s=0.01)
+    report = follower.close(5)
+    assert (report.events_left, report.failure, report.refused) == (0, None, ())
+    assert store.events == expected(study.folder)
+    assert store.recorded == len(read_journal(study.folder).events)
+
+
+def test_an_epoch_reported_again_after_a_restart_is_recorded_once(
+    study: Any, store: Store, tracker: StoreTracker
+) -> None:
+    study.whole()
+    Projection(study.folder, tracker).advance()
+    epochs = [e.epoch for e in store.events if isinstance(e, TrialReported) and e.trial == "bayes-0002"]
+    assert epochs == [20, 40, 60]
+
+
+def test_events_are_recorded_while_the_study_goes_on(study: Any, store: Store, tracker: StoreTracker) -> None:
+    with Follower(study.folder, tracker, poll_s=0.01):
+        study.create()
+        wait_until(lambda: len(store.events) == 1)
+        study.ask("bayes-0000")
+        wait_until(lambda: len(store.events) == 2)
+        study.start("bayes-0000")
+    assert store.events == expected(study.folder)
+    assert tracker.connections == 1
+
+
+def test_a_follower_waits_for_a_study_that_is_not_created_yet(tmp_path: Path, tracker: StoreTracker) -> None:
+    follower = Follower(tmp_path / "later", tracker, poll_s=0.01)
+    wait_until(lambda: follower.failure)
+    with Journal.create(tmp_path / "later") as journal:
+        journal.append(
+            StudyCreated(
+                study="later", stage="", plan={}, seed=0, data_digest="", code_digest="", versions={}
+            )
+        )
+    report = follower.close(5)
+    assert (report.events_left, report.failure, tracker.connections) == (0, None, 1)
+
+
+def test_a_store_that_was_down_gets_everything_once_it_is_back(
+    study: Any, store: Store, tracker: StoreTracker
+) -> None:
+    study.create()
+    with Follower(study.folder, tracker, poll_s=0.01, longest_wait_s=0.05) as follower:
+        wait_until(lambda: len(store.events) == 1)
+        store.down = True
+        study.first_trial()
+        wait_until(lambda: follower.failure)
+        assert follower.failure == "ConnectionError: nobody answers"
+        study.failing_trial()
+        store.down = False
+        wait_until(lambda: len(store.events) == 10)
+        assert follower.failure is None
+    assert store.events == expected(study.folder)
+
+
+def test_what_a_store_missed_is_told_and_recorded_by_the_next_follower(
+    study: Any, store: Store, tracker: StoreTracker
+) -> None:
+    study.create()
+    Projection(study.folder, tracker).advance()
+    study.first_trial()
+    store.down = True
+    report = Follower(study.folder, tracker, poll_s=0.01).close(0.2)
+    assert report.failure == "ConnectionError: nobody answers"
+    assert report.events_left > 0
+    store.down = False
+    assert Follower(study.folder, StoreTracker(store), poll_s=0.01).close(5).events_left == 0
+    assert store.events == expected(study.folder)
+
+
+def test_a_store_that_hangs_does_not_hold_the_study_up(
+    study: Any, tracker: StoreTracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study.create()
+    monkeypatch.setattr(tracker, "connect", lambda created: time.sleep(3))
+    follower = Follower(study.folder, tracker, poll_s=0.01)
+    start = time.monotonic()
+    report = follower.close(0.1)
+    assert time.monotonic() - start < 1
+    assert (report.events_left, report.failure) == (2, "not done after 0.1 s")
+
+
+def test_a_store_that_lost_its_records_gets_them_all_again(study: Any, store: Store) -> None:
+    study.whole()
+    Projection(study.folder, StoreTracker(store)).advance()
+    emptied = Store()
+    Projection(study.folder, StoreTracker(emptied)).advance()
+    assert emptied.events == store.events
+
+
+def test_a_record_refused_out_of_date_knowledge_is_tried_again(
+    study: Any, store: Store, tracker: StoreTracker
+) -> None:
+    study.whole()
+    tracker.refuse = lambda event: isinstance(event, TrialReported) and tracker.connections == 1
+    report = Follower(study.folder, tracker, poll_s=0.01).close(5)
+    assert (report.events_left, report.refused, tracker.connections) == (0, (), 2)
+    assert store.events == expected(study.folder)
+
+
+def test_a_record_refused_for_good_is_told_and_does_not_hold_up_the_others(
+    study: Any, store: Store, tracker: StoreTracker
+) -> None:
+    study.create()
+    study.first_trial()
+    tracker.refuse = lambda event: isinstance(event, TrialReported) and event.epoch == 20
+    report = Follower(study.folder, tracker, poll_s=0.01).close(5)
+    assert report.events_left == 0
+    assert report.refused == ("TrialReported (line 5 of the journal): no",)
+    assert store.events == [event for event in expected(study.folder) if not tracker.refuse(event)]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@given(deaths=st.lists(st.integers(0, 40), max_size=6))
+def test_followers_killed_anywhere_leave_nothing_out(study: Any, deaths: list[int]) -> None:
+    if not read_journal(study.folder).events:
+        study.whole()
+    store = Store()
+    for calls in deaths:
+        tracker = StoreTracker(store)
+        tracker.die_in = calls
+        try:
+            Projection(study.folder, tracker).advance()
+        except KeyboardInterrupt:
+            pass
+    Projection(study.folder, StoreTracker(store)).advance()
+    assert store.events == expected(study.folder)

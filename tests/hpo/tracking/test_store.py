@@ -1,0 +1,76 @@
+"""Which store is used, and that it is made once and whole."""
+
+from pathlib import Path
+
+import pytest
+
+from hpo.config.environment import Environment, read_environment
+from hpo.tracking.store import artifact_folder, check_store, make_store, quiet_variables, sqlite_file
+from model.errors import ConfigError
+
+
+def at(uri: str, runs: Path = Path("/runs")) -> Environment:
+    return read_environment({"HPO_RUNS": str(runs), "MLFLOW_TRACKING_URI": uri})
+
+
+def test_two_processes_that_want_the_store_at_once_get_one(
+    made_by_two: tuple[Environment, list[tuple[int, str]]],
+) -> None:
+    environment, makers = made_by_two
+    assert makers == [(0, ""), (0, "")]
+    left = {path.name for path in environment.runs.iterdir()}
+    assert {"mlflow.db", "mlflow.db.lock"} <= left
+    assert "mlflow.db.unfinished" not in left
+
+
+def test_a_store_that_is_there_is_left_alone(environment: Environment) -> None:
+    file = environment.runs / "mlflow.db"
+    before = file.stat().st_mtime_ns, file.stat().st_ino
+    make_store(environment)
+    assert (file.stat().st_mtime_ns, file.stat().st_ino) == before
+
+
+def test_a_store_that_cannot_be_made_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hpo.tracking.store._MAKE_TABLES", "raise SystemExit('no room')")
+    with pytest.raises(OSError, match=r"the MLflow store mlflow\.db\.unfinished could not be made: no room"):
+        make_store(at(f"sqlite:///{tmp_path}/mlflow.db"))
+    assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_a_server_is_not_made(tmp_path: Path) -> None:
+    make_store(at("http://localhost:5000", tmp_path))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("uri", "file"),
+    [("sqlite:////runs/mlflow.db", Path("/runs/mlflow.db")), ("http://server:5000", None)],
+)
+def test_only_an_sqlite_store_is_a_file(uri: str, file: Path | None) -> None:
+    assert sqlite_file(at(uri)) == file
+
+
+def test_files_of_runs_lie_in_the_runs_folder_unless_a_server_keeps_them() -> None:
+    assert artifact_folder(at("sqlite:////runs/mlflow.db"), "id") == "file:///runs/artifacts/id"
+    assert artifact_folder(at("postgresql://host/mlflow"), "id") == "file:///runs/artifacts/id"
+    assert artifact_folder(at("https://server"), "id") is None
+
+
+@pytest.mark.parametrize("uri", ["mlruns", "./mlruns", "/data/mlruns", "file:///data/mlruns"])
+def test_a_plain_folder_is_refused_with_what_to_do(uri: str) -> None:
+    with pytest.raises(ConfigError, match="no longer records in plain folders") as refused:
+        check_store(at(uri))
+    assert "MLFLOW_TRACKING_URI" in str(refused.value)
+
+
+@pytest.mark.parametrize("uri", ["http://server:5000", "sqlite:///a.db", "postgresql://h/d", "databricks"])
+def test_servers_and_data_bases_are_accepted(uri: str) -> None:
+    check_store(at(uri))
+
+
+def test_a_users_own_settings_of_mlflow_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_DISABLE_TELEMETRY", raising=False)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+    variables = quiet_variables()
+    assert variables["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    assert variables["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "3"

@@ -1,0 +1,28 @@
+"""Hyperparameters go by the paper's symbols."""
+
+import pytest
+
+from hpo.tracking.symbols import accepted_name, symbol
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("f", "f"),
+        ("r_frames", "r"),
+        ("alpha2", "alpha2"),
+        ("lambda_seg", "lambda_seg"),
+        ("tau_max", "tau_max"),
+        ("K4_s.goal", "K4.goal"),
+        ("K1_frames.shots-on-target", "K1.shots-on-target"),
+        ("K1.goal", "K1.goal"),
+        ("K2_s.yellow->red-card", "K2.yellow--red-card"),
+    ],
+)
+def test_a_symbol_is_the_name_without_its_unit(name: str, expected: str) -> None:
+    assert symbol(name) == expected
+
+
+def test_names_that_mlflow_accepts_are_kept() -> None:
+    assert accepted_name("valid/segmentation_loss") == "valid/segmentation_loss"
+    assert accepted_name("ap/tir cadré") == "ap/tir cadré"

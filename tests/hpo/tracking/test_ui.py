@@ -1,0 +1,193 @@
+"""The MLflow pages start with one call, say where they are and stop cleanly."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hpo.config.environment import Environment, read_environment
+from hpo.tracking.follower import Follower
+from hpo.tracking.mlflow_tracker import MlflowTracker
+from hpo.tracking.ui import serve_ui, study_tables
+from model.errors import ConfigError, UserError
+
+SERVE = """
+import sys
+from hpo.config.environment import read_environment
+from hpo.tracking.ui import serve_ui
+environment = read_environment({"HPO_RUNS": sys.argv[1]})
+serve_ui(environment, "127.0.0.1", int(sys.argv[2]), ready=lambda address: print(address, flush=True))
+print("stopped")
+"""
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        number = listener.getsockname()[1]
+    yield number
+
+
+def never(address: str) -> None:
+    pytest.fail(f"{address} cannot be served")
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens, within the second that a worker may take to follow its server."""
+    deadline = time.monotonic() + 1
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return True
+    return False
+
+
+def get(address: str) -> bytes:
+    with urllib.request.urlopen(address, timeout=20) as answer:
+        content: bytes = answer.read()
+        return content
+
+
+def test_without_a_store_there_is_nothing_to_show(tmp_path: Path, port: int) -> None:
+    environment = read_environment({"HPO_RUNS": str(tmp_path)})
+    with pytest.raises(UserError, match="there is no MLflow store yet"):
+        serve_ui(environment, "127.0.0.1", port, ready=never)
+
+
+def test_a_port_in_use_is_told(environment: Environment) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1:{port}: .*in use"):
+            serve_ui(environment, "127.0.0.1", port, ready=never)
+
+
+@pytest.mark.parametrize(("host", "port"), [("no.such.host.invalid", 5000), ("127.0.0.1", 70_000)])
+def test_an_address_that_is_none_is_told(environment: Environment, host: str, port: int) -> None:
+    with pytest.raises(ConfigError, match="cannot listen on"):
+        serve_ui(environment, host, port, ready=never)
+
+
+def test_of_a_server_that_runs_already_the_address_is_told(port: int) -> None:
+    told: list[str] = []
+    server = read_environment({"MLFLOW_TRACKING_URI": "http://server:5000"})
+    serve_ui(server, "127.0.0.1", port, ready=told.append)
+    assert told == ["http://server:5000"]
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts a script in the place of the MLflow server, which takes 10 seconds to start."""
+
+    def put(body: str) -> None:
+        script = tmp_path / "server.py"
+        script.write_text(f"#!{sys.executable}\nimport signal, sys\n{body}\n")
+        script.chmod(0o755)
+        monkeypatch.setattr("hpo.tracking.ui.sys.executable", str(script))
+
+    return put
+
+
+HEALTHY = """
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Answer(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/health" else 404)
+        self.end_headers()
+HTTPServer(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])), Answer).serve_forever()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("habit", ["", "signal.signal(signal.SIGTERM, signal.SIG_IGN)"])
+def test_a_signal_stops_the_pages_and_their_server(
+    environment: Environment,
+    port: int,
+    stand_in: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+    habit: str,
+) -> None:
+    monkeypatch.setattr("hpo.tracking.ui._STOP_S", 0.3)
+    stand_in(habit + HEALTHY)
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    told: list[str] = []
+
+    def stop(address: str) -> None:
+        told.append(address)
+        os.kill(os.getpid(), number)
+
+    serve_ui(environment, "127.0.0.1", port, ready=stop)
+    assert told == [f"http://127.0.0.1:{port}"]
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+    assert is_free(port)
+
+
+@pytest.mark.parametrize(
+    ("last", "words"),
+    [
+        ("print('ValueError: bad store\\n(see also: x)')", "ValueError: bad store"),
+        ("print('so long')", "so long"),
+    ],
+)
+def test_a_server_that_does_not_start_leaves_its_last_words(
+    environment: Environment, port: int, stand_in: Callable[[str], None], last: str, words: str
+) -> None:
+    stand_in(last)
+    with pytest.raises(UserError, match="the MLflow server did not start") as refused:
+        serve_ui(environment, "127.0.0.1", port, ready=never)
+    assert refused.value.details["last_words"] == words
+    assert refused.value.details["log"] == str(environment.runs / "mlflow-server.log")
+
+
+def test_a_server_that_ends_by_itself_is_told(
+    environment: Environment, port: int, stand_in: Callable[[str], None]
+) -> None:
+    stand_in("import os, threading; threading.Timer(0.5, lambda: os._exit(1)).start()" + HEALTHY)
+    with pytest.raises(UserError, match="the MLflow server ended by itself"):
+        serve_ui(environment, "127.0.0.1", port, ready=lambda address: None)
+
+
+@pytest.mark.service
+@pytest.mark.slow
+def test_the_pages_show_a_study_that_was_recorded_through_them(
+    study: Any, environment: Environment, port: int, tmp_path: Path
+) -> None:
+    # The follower is there before the server is, as when a server is restarted.
+    address = f"http://127.0.0.1:{port}"
+    there = read_environment({"HPO_RUNS": str(tmp_path), "MLFLOW_TRACKING_URI": address})
+    tracker = MlflowTracker(there, dataset="d", fixed={}, files_of=lambda trial: study.files)
+    follower = Follower(study.whole().folder, tracker, poll_s=0.1, longest_wait_s=0.5)
+    server = subprocess.Popen(
+        [sys.executable, "-c", SERVE, str(environment.runs), str(port)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        assert server.stdout.readline() == f"{address}\n"
+        assert get(f"{address}/health") == b"OK"
+        assert b"<html" in get(address)
+        report = follower.close(60)
+        assert (report.events_left, report.failure, report.refused) == (0, None, ())
+        table = study_tables(address)[f"{study.name}/bayes"]
+        assert table.endswith("/runs?viewStateShareKey=bayes&workflowType=machine_learning")
+        server.send_signal(signal.SIGINT)
+        assert server.communicate(timeout=30)[0] == "stopped\n"
+        assert server.returncode == 0
+    finally:
+        server.kill()
+        server.communicate()
+    assert is_free(port)
