@@ -1,0 +1,175 @@
+"""From the files of the data set to a data folder in the SoccerNet layout."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from model.data.description import DESCRIPTION_FILE, builtin_description, read_description, write_description
+from model.data.soccernet import write_game, write_split
+from model.data.wyscout.events import MatchEvents, read_events
+from model.data.wyscout.features import match_features
+from model.data.wyscout.files import DataFile, competition_files
+from model.data.wyscout.labels import match_labels
+from model.data.wyscout.matches import Match, game_folders, read_matches
+from model.data.wyscout.splits import SPLITS, Splits, choose_splits
+from model.errors import DataError, Problem
+
+_DESCRIPTION = "wyscout"
+_FEATURES = "events"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConversionReport:
+    """What was converted; every table goes by split."""
+
+    splits_origin: str
+    """Where the splits come from, in words."""
+    games: Counter[str] = field(default_factory=Counter)
+    actions: dict[str, Counter[str]] = field(default_factory=lambda: {split: Counter() for split in SPLITS})
+    """Split -> class -> actions."""
+    frames: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+    """What was left out -> how often."""
+
+
+def convert_wyscout(
+    source: Path,
+    target: Path,
+    *,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> ConversionReport:
+    """Convert the open Wyscout event data (Pappalardo et al. 2019) to a data folder.
+
+    Every file is written whole or not at all, and the same input gives the same bytes: a conversion that was
+    stopped is simply run again. ``dataset.toml`` comes last and says that all is there.
+
+    Args:
+        source: Folder with ``events.zip`` and ``matches.zip``, or with the JSON files that they hold, and
+            where wanted ``splits/{train,valid,test}.txt`` with one match id a line.
+        target: The data folder to write.
+        seed: Draws the splits where the source has no lists for all matches.
+        progress: Called with games done and games in all.
+
+    Raises:
+        DataError: The source is incomplete or malformed, or the target holds something else.
+    """
+    event_files = competition_files(source, "events")
+    matches = _read_all_matches(event_files, competition_files(source, "matches"))
+    splits = choose_splits(source, matches, seed=seed)
+    try:
+        _start_over(target)
+        conversion = _Conversion(target, matches, splits)
+        for file in event_files.values():
+            for events in read_events(file):
+                conversion.add(file, events)
+                if progress is not None:
+                    progress(len(conversion.done), len(matches))
+        conversion.finish()
+    except OSError as error:
+        raise DataError("the converted games cannot be written", folder=target, reason=error) from error
+    return conversion.report
+
+
+class _Conversion:
+    """The data folder while it grows."""
+
+    def __init__(self, target: Path, matches: Mapping[int, Match], splits: Splits) -> None:
+        self.report = ConversionReport(splits_origin=splits.origin)
+        self.done: set[int] = set()
+        self._target = target
+        self._matches = matches
+        self._folders = game_folders(matches)
+        self._splits = splits
+        self._split_of = splits.split_of()
+        self._description = builtin_description(_DESCRIPTION)
+
+    def add(self, file: DataFile, events: MatchEvents) -> None:
+        """Write one game and count it."""
+        match = self._checked_match(file, events)
+        features = match_features(events, home=match.home)
+        labels = match_labels(match, events)
+        write_game(
+            self._target,
+            self._folders[match.match_id],
+            stem=self._description.feature_stem(_FEATURES),
+            halves=features,
+            annotations=[label.annotation() for label in labels.labels],
+            labels_file=self._description.labels_file,
+        )
+        self.done.add(match.match_id)
+        split = self._split_of[match.match_id]
+        classes = [self._description.class_of(label.name) for label in labels.labels]
+        self.report.games[split] += 1
+        self.report.frames[split] += sum(len(half) for half in features)
+        self.report.actions[split].update(
+            self._description.classes[index] for index in classes if index is not None
+        )
+        self.report.dropped.update(labels.dropped)
+        self.report.dropped["events outside the two halves"] += events.outside
+
+    def finish(self) -> None:
+        """Write the lists of the splits and the description.
+
+        Raises:
+            DataError: Matches without events are left.
+        """
+        left = sorted(set(self._matches) - self.done)
+        if left:
+            problems = [
+                Problem(self._matches[match].competition, f"match {match}", "it has no events")
+                for match in left
+            ]
+            raise DataError("the events of some matches are missing", problems)
+        for split, ids in self._splits.matches.items():
+            games = [self._folders[match_id] for match_id in ids]
+            write_split(self._target, self._description, split, games)
+        write_description(self._target, self._description)
+
+    def _checked_match(self, file: DataFile, events: MatchEvents) -> Match:
+        def wrong(message: str) -> DataError:
+            problem = Problem(str(file), f"match {events.match_id}", message)
+            return DataError("events and matches do not fit", [problem])
+
+        match = self._matches.get(events.match_id)
+        if match is None:
+            raise wrong("there is no such match in the file of the matches")
+        if events.match_id in self.done:
+            raise wrong("another competition has events of this match")
+        teams = {int(team) for half in events.halves for team in np.unique(half.teams)}
+        strangers = sorted(teams - {match.home, match.away})
+        if strangers:
+            raise wrong(f"team {strangers[0]} acts, which does not play in it")
+        return match
+
+
+def _read_all_matches(
+    event_files: Mapping[str, DataFile], match_files: Mapping[str, DataFile]
+) -> dict[int, Match]:
+    lacking = [
+        Problem(str(file), "", f"there are events of {competition} but no matches_{competition}.json")
+        for competition, file in event_files.items()
+        if competition not in match_files
+    ]
+    if lacking:
+        raise DataError("events without their matches", lacking)
+    matches: dict[int, Match] = {}
+    for competition in event_files:
+        file = match_files[competition]
+        for match_id, match in read_matches(file, competition).items():
+            if match_id in matches:
+                raise DataError("two competitions have the same match", file=file, match=match_id)
+            matches[match_id] = match
+    return matches
+
+
+def _start_over(target: Path) -> None:
+    """Make the folder; an old description goes, so that a stopped conversion is not taken for a whole one."""
+    description = target / DESCRIPTION_FILE
+    if description.is_file() and read_description(target).name != _DESCRIPTION:
+        raise DataError("the target folder holds another data set", folder=target, fix="name a new folder")
+    target.mkdir(parents=True, exist_ok=True)
+    description.unlink(missing_ok=True)

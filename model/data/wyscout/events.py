@@ -1,0 +1,194 @@
+"""Timed events of a match, as columns."""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from model.data.wyscout.files import DataFile
+from model.data.wyscout.json_stream import read_elements
+from model.data.wyscout.vocabulary import CARDS, EVENT_TYPES, GOAL, NEUTRAL_TAGS, OWN_GOAL, SUB_EVENTS
+from model.errors import DataError, Problem
+
+NO_SUB_EVENT = -1
+NO_CARD = -1
+_HALVES = {"1H": 1, "2H": 2}
+_LONGEST_HALF_S = 7200.0
+_TYPES = {name: index for index, name in enumerate(EVENT_TYPES)}
+_SUBS = {name: index for index, name in enumerate(SUB_EVENTS)} | {"": NO_SUB_EVENT}
+_TAG_BITS = {tag: 1 << bit for bit, tag in enumerate(NEUTRAL_TAGS)}
+_CARD_INDEX = {tag: index for index, tag in enumerate(CARDS)}
+_UNKNOWN_PLACE = (float("nan"), float("nan"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HalfEvents:
+    """The events of one half in the order of time; every array has one row an event."""
+
+    seconds: npt.NDArray[np.float64]
+    """Since the start of the half."""
+    types: npt.NDArray[np.int64]
+    """Index into ``EVENT_TYPES``."""
+    sub_events: npt.NDArray[np.int64]
+    """Index into ``SUB_EVENTS`` or ``NO_SUB_EVENT``."""
+    tags: npt.NDArray[np.int64]
+    """Bit k is set where the event has the k-th of ``NEUTRAL_TAGS``."""
+    goals: npt.NDArray[np.bool_]
+    """A goal is scored, own goals included."""
+    cards: npt.NDArray[np.int64]
+    """Index into ``CARDS`` or ``NO_CARD``."""
+    teams: npt.NDArray[np.int64]
+    players: npt.NDArray[np.int64]
+    """0 where unknown."""
+    starts: npt.NDArray[np.float64]
+    """(events, 2): x and y, 0 to 100 or NaN, as recorded: the acting team attacks towards x = 100."""
+    ends: npt.NDArray[np.float64]
+    """The same for the place where the event ends."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchEvents:
+    """What happened in one match."""
+
+    match_id: int
+    halves: tuple[HalfEvents, HalfEvents]
+    outside: int
+    """Events of extra time and penalty shoot-outs, which are left out."""
+
+
+class _Row(NamedTuple):
+    """One event; the fields after ``half`` are those of ``HalfEvents``."""
+
+    match_id: int
+    half: int
+    seconds: float
+    types: int
+    sub_events: int
+    tags: int
+    goals: bool
+    cards: int
+    teams: int
+    players: int
+    starts: tuple[float, float]
+    ends: tuple[float, float]
+
+
+def read_events(file: DataFile) -> Iterator[MatchEvents]:
+    """Read the events of a competition, one match after the other; memory holds one match.
+
+    Raises:
+        DataError: The file is no list of events, an event is malformed, a match comes in two places
+            or lacks a half. Names the file and the event or match.
+    """
+    seen: set[int] = set()
+    for match_id, rows in itertools.groupby(_read_rows(file), key=lambda row: row.match_id):
+        if match_id in seen:
+            raise _wrong(file, f"match {match_id}", "its events are not together in the file")
+        seen.add(match_id)
+        by_half: dict[int, list[_Row]] = {0: [], 1: [], 2: []}
+        for row in rows:
+            by_half[row.half].append(row)
+        missing = [half for half in (1, 2) if not by_half[half]]
+        if missing:
+            raise _wrong(file, f"match {match_id}", f"it has no event in half {missing[0]}")
+        halves = (_columns(by_half[1]), _columns(by_half[2]))
+        yield MatchEvents(match_id=match_id, halves=halves, outside=len(by_half[0]))
+
+
+def _read_rows(file: DataFile) -> Iterator[_Row]:
+    index = 0
+    try:
+        for index, event in enumerate(read_elements(file.chunks())):  # noqa: B007  # named in the error
+            yield _row(event)
+    except KeyError as error:
+        raise _wrong(file, f"event {index}", f"it has no {error}") from error
+    except (TypeError, ValueError) as error:
+        raise _wrong(file, f"event {index} or after it", str(error)) from error
+
+
+def _wrong(file: DataFile, place: str, message: str) -> DataError:
+    return DataError("these Wyscout events cannot be read", [Problem(str(file), place, message)])
+
+
+def _row(event: Any) -> _Row:
+    if not isinstance(event, dict):
+        raise ValueError(f"expected an event, came {event!r:.60}")
+    kind = event["eventName"]
+    if not (isinstance(event["tags"], list) and isinstance(event["positions"], list)):
+        raise ValueError("expected lists under 'tags' and 'positions'")
+    tags = [tag["id"] for tag in event["tags"]]
+    places = event["positions"]
+    return _Row(
+        match_id=identifier(event, "matchId"),
+        half=_HALVES.get(event["matchPeriod"], 0),
+        seconds=_second(event["eventSec"]),
+        types=_index(_TYPES, kind, "event"),
+        sub_events=_index(_SUBS, event["subEventName"], "sub-event"),
+        tags=sum(_TAG_BITS.get(tag, 0) for tag in set(tags)),
+        goals=_is_goal(kind, tags),
+        cards=next((_CARD_INDEX[tag] for tag in tags if tag in _CARD_INDEX), NO_CARD),
+        teams=identifier(event, "teamId"),
+        players=identifier(event, "playerId"),
+        starts=_place(places[0]) if places else _UNKNOWN_PLACE,
+        ends=_place(places[1]) if len(places) > 1 else _UNKNOWN_PLACE,
+    )
+
+
+def identifier(record: Mapping[str, Any], key: str) -> int:
+    """The Wyscout id under ``key``.
+
+    Raises:
+        ValueError: It is no whole number from 0.
+        KeyError: There is no such key.
+    """
+    value = record[key]
+    if type(value) is not int or not 0 <= value < 1 << 53:
+        raise ValueError(f"expected an id under {key!r}, came {value!r:.60}")
+    return value
+
+
+def _second(value: object) -> float:
+    if not isinstance(value, int | float) or not 0 <= value <= _LONGEST_HALF_S:
+        raise ValueError(f"expected 0 to {_LONGEST_HALF_S:.0f} s under 'eventSec', came {value!r:.60}")
+    return float(value)
+
+
+def _index(known: Mapping[str, int], name: object, what: str) -> int:
+    if not isinstance(name, str) or name not in known:
+        raise ValueError(f"unknown {what} {name!r:.60}")
+    return known[name]
+
+
+def _is_goal(kind: str, tags: Sequence[int]) -> bool:
+    # A goalkeeper's save attempt about 2 s later has the goal tag too: it is not a second goal.
+    return (GOAL in tags and kind in ("Shot", "Free Kick")) or OWN_GOAL in tags
+
+
+def _place(place: object) -> tuple[float, float]:
+    if not isinstance(place, dict):
+        raise ValueError(f"expected x and y under 'positions', came {place!r:.60}")
+    x, y = float(place["x"]), float(place["y"])
+    # A few events lie just outside the pitch (101); anything else is no coordinate.
+    if not (-5 <= x <= 105 and -5 <= y <= 105):
+        raise ValueError(f"expected x and y from 0 to 100 under 'positions', came {x:g}, {y:g}")
+    return min(max(x, 0.0), 100.0), min(max(y, 0.0), 100.0)
+
+
+def _columns(rows: Sequence[_Row]) -> HalfEvents:
+    order = sorted(rows, key=lambda row: row.seconds)
+    columns = dict(zip(_Row._fields, zip(*order, strict=True), strict=True))
+    return HalfEvents(
+        seconds=np.array(columns["seconds"], dtype=np.float64),
+        types=np.array(columns["types"], dtype=np.int64),
+        sub_events=np.array(columns["sub_events"], dtype=np.int64),
+        tags=np.array(columns["tags"], dtype=np.int64),
+        goals=np.array(columns["goals"], dtype=np.bool_),
+        cards=np.array(columns["cards"], dtype=np.int64),
+        teams=np.array(columns["teams"], dtype=np.int64),
+        players=np.array(columns["players"], dtype=np.int64),
+        starts=np.array(columns["starts"], dtype=np.float64),
+        ends=np.array(columns["ends"], dtype=np.float64),
+    )

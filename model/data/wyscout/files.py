@@ -1,0 +1,86 @@
+"""Finding and opening the JSON files of the data set, loose or zipped as they are distributed."""
+
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from model.errors import DataError
+
+_CHUNK_BYTES = 1 << 20
+_COMPETITION = re.compile(r"^(?:events|matches)_(?P<name>\w[\w -]*)\.json$")
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataFile:
+    """One JSON file of one competition."""
+
+    path: Path
+    """The JSON file itself, or the zip file that holds it."""
+    member: str | None = None
+    """Name inside the zip file."""
+
+    def __str__(self) -> str:
+        """The file as errors name it."""
+        return f"{self.path}" if self.member is None else f"{self.path}/{self.member}"
+
+    def chunks(self) -> Iterator[bytes]:
+        """The content in pieces of at most 1 MiB; nothing is ever unpacked to disk.
+
+        Raises:
+            DataError: It cannot be read: no such file, a broken or an encrypted zip file.
+        """
+        try:
+            if self.member is None:
+                with self.path.open("rb") as stream:
+                    yield from iter(lambda: stream.read(_CHUNK_BYTES), b"")
+            else:
+                with zipfile.ZipFile(self.path) as archive, archive.open(self.member) as content:
+                    yield from iter(lambda: content.read(_CHUNK_BYTES), b"")
+        except OSError as error:
+            raise DataError("this file cannot be read", file=self, reason=error) from error
+        except _ZIP_ERRORS as error:
+            raise DataError(
+                "this zip file is broken", file=self, reason=error, fix="download it again"
+            ) from error
+
+
+def competition_files(source: Path, kind: str) -> dict[str, DataFile]:
+    """Competition -> its file of ``kind`` "events" or "matches" in folder ``source``, sorted by name.
+
+    Raises:
+        DataError: Neither the zip file nor JSON files are there, or the zip file is broken.
+    """
+    archive = source / f"{kind}.zip"
+    if archive.is_file():
+        found = [DataFile(path=archive, member=name) for name in _members(archive)]
+    else:
+        found = [DataFile(path=path) for path in source.glob(f"{kind}_*.json")]
+    files: dict[str, DataFile] = {}
+    for file in found:
+        name = PurePosixPath(file.member or file.path.name).name
+        match = _COMPETITION.match(name)
+        if match is not None and name.startswith(kind):
+            files[match["name"]] = file
+    if not files:
+        raise DataError(
+            f"no Wyscout {kind} in this folder",
+            folder=source,
+            looked=f"{kind}.zip with {kind}_<Competition>.json in it, or {kind}_<Competition>.json",
+        )
+    return dict(sorted(files.items()))
+
+
+def _members(archive: Path) -> list[str]:
+    try:
+        with zipfile.ZipFile(archive) as content:
+            return content.namelist()
+    except OSError as error:
+        raise DataError("this file cannot be read", file=archive, reason=error) from error
+    except _ZIP_ERRORS as error:
+        raise DataError(
+            "this zip file is broken", file=archive, reason=error, fix="download it again"
+        ) from error

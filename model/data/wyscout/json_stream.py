@@ -1,0 +1,78 @@
+"""Reading a long JSON array one element after the other, so that memory stays flat."""
+
+import codecs
+import json
+from collections.abc import Iterable, Iterator
+
+_MAX_ELEMENT_CHARACTERS = 1 << 22
+_DECODER = json.JSONDecoder()
+
+
+class _Window:
+    """The part of the text around the element that is being read."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._buffer = ""
+        self._at = 0
+
+    def _extend(self) -> bool:
+        more = next(self._chunks, b"")
+        # A character may be cut in two by the end of a chunk, but not by the end of the file.
+        self._buffer = self._buffer[self._at :] + self._decoder.decode(more, final=not more)
+        self._at = 0
+        return bool(more)
+
+    def next_mark(self) -> str:
+        """The next character that is no white space, still unread; empty at the end of the text."""
+        while True:
+            while self._at < len(self._buffer):
+                if self._buffer[self._at] not in " \t\r\n":
+                    return self._buffer[self._at]
+                self._at += 1
+            if not self._extend():
+                return ""
+
+    def take(self, mark: str) -> bool:
+        """Read the next mark if it is this one, and say whether it was."""
+        fits = self.next_mark() == mark
+        self._at += fits
+        return fits
+
+    def take_element(self) -> object:
+        """Decode the element that starts here, reading on as far as it needs."""
+        while True:
+            try:
+                element, self._at = _DECODER.raw_decode(self._buffer, self._at)
+            except json.JSONDecodeError as error:
+                too_long = len(self._buffer) - self._at > _MAX_ELEMENT_CHARACTERS
+                if too_long or not self._extend():
+                    raise ValueError(f"this is no JSON: {error.msg}") from error
+            else:
+                return element
+
+
+def read_elements(chunks: Iterable[bytes]) -> Iterator[object]:
+    """Yield the elements of the JSON array whose text comes in non-empty ``chunks``.
+
+    The elements must be objects, arrays or strings.
+
+    Raises:
+        ValueError: The text is not such an array, not UTF-8, or one element is longer than 4 Mi characters.
+    """
+    window = _Window(chunks)
+    if not window.take("["):
+        raise ValueError("expected a JSON array")
+    more = not window.take("]")
+    while more:
+        try:
+            window.next_mark()
+            yield window.take_element()
+        except RecursionError as error:
+            raise ValueError("nested too deep") from error
+        more = window.take(",")
+        if not more and not window.take("]"):
+            raise ValueError(f"expected a comma or the end of the array, came {window.next_mark()!r}")
+    if window.next_mark():
+        raise ValueError("expected the end of the file after the array")

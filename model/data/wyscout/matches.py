@@ -1,0 +1,126 @@
+"""Matches: teams, date, substitutions."""
+
+import datetime
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from model.data.wyscout.events import identifier
+from model.data.wyscout.files import DataFile
+from model.errors import DataError, Problem
+
+_MAX_BYTES = 256 << 20
+_LONGEST_LABEL = 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Substitution:
+    """One player for another."""
+
+    minute: int
+    """The clock showed [minute - 1, minute) minutes."""
+    player_in: int
+    player_out: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """One match of a competition."""
+
+    match_id: int
+    competition: str
+    label: str
+    """Teams and result."""
+    date: datetime.date
+    season_id: int
+    """Wyscout's id of the season; 0 where there is none."""
+    home: int
+    """Id of the home team."""
+    away: int
+    substitutions: tuple[Substitution, ...]
+
+
+def read_matches(file: DataFile, competition: str) -> dict[int, Match]:
+    """Match id -> match, in the order of the file.
+
+    Raises:
+        DataError: The file is no list of matches; all malformed matches are listed.
+    """
+    matches: dict[int, Match] = {}
+    problems: list[Problem] = []
+    for index, record in enumerate(_read_list(file)):
+        try:
+            match = _match(record, competition)
+        except KeyError as error:
+            problems.append(Problem(str(file), f"match {index}", f"it has no {error}"))
+        except (AttributeError, TypeError, ValueError) as error:
+            problems.append(Problem(str(file), f"match {index}", str(error)))
+        else:
+            if match.match_id in matches:
+                problems.append(Problem(str(file), f"match {index}", f"id {match.match_id} comes twice"))
+            matches[match.match_id] = match
+    if problems:
+        raise DataError("these Wyscout matches cannot be read", problems)
+    return matches
+
+
+def game_folders(matches: Mapping[int, Match]) -> dict[int, str]:
+    """Match id -> folder of the game: ``<competition>/<season>/<date> - <id> <teams>``."""
+    years: dict[tuple[str, int], set[int]] = {}
+    for match in matches.values():
+        years.setdefault((match.competition, match.season_id), set()).add(match.date.year)
+    folders = {}
+    for match_id, match in matches.items():
+        played = years[match.competition, match.season_id]
+        season = "-".join(str(year) for year in sorted({min(played), max(played)}))
+        teams = re.sub(r"[^\w ,.&()'-]", "_", match.label)[:_LONGEST_LABEL].strip(" .")
+        folders[match_id] = f"{match.competition}/{season}/{match.date} - {match_id} {teams}".rstrip()
+    return folders
+
+
+def _read_list(file: DataFile) -> list[Any]:
+    text = bytearray()
+    for chunk in file.chunks():
+        text += chunk
+        if len(text) > _MAX_BYTES:
+            raise DataError(f"this file is larger than {_MAX_BYTES >> 20} MiB", file=file)
+    try:
+        records = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError("this is not a JSON file", file=file, place=error) from error
+    if not isinstance(records, list):
+        raise DataError("expected a list of matches", file=file)
+    return records
+
+
+def _match(record: Any, competition: str) -> Match:
+    if not isinstance(record, dict):
+        raise ValueError(f"expected a match, came {record!r:.60}")
+    teams = record["teamsData"]
+    sides = {team["side"]: identifier(team, "teamId") for team in teams.values()}
+    if len(teams) != 2 or set(sides) != {"home", "away"}:
+        raise ValueError(f"expected a home and an away team, came {sides}")
+    return Match(
+        match_id=identifier(record, "wyId"),
+        competition=competition,
+        label=str(record["label"]),
+        date=datetime.datetime.strptime(record["dateutc"], "%Y-%m-%d %H:%M:%S").date(),
+        season_id=identifier(record, "seasonId") if "seasonId" in record else 0,
+        home=sides["home"],
+        away=sides["away"],
+        substitutions=tuple(sub for team in teams.values() for sub in _substitutions(team)),
+    )
+
+
+def _substitutions(team: Mapping[str, Any]) -> Iterator[Substitution]:
+    formation = team.get("formation")
+    records = formation.get("substitutions") if isinstance(formation, dict) else None
+    # A team without substitutions has the text "null" there, or nothing.
+    for record in records if isinstance(records, list) else ():
+        yield Substitution(
+            minute=identifier(record, "minute"),
+            player_in=identifier(record, "playerIn"),
+            player_out=identifier(record, "playerOut"),
+        )

@@ -1,0 +1,64 @@
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from model.data.wyscout.files import competition_files
+from model.errors import DataError
+
+
+def test_zipped_and_loose_files_are_found_alike(tmp_path: Path, source: Callable[..., Path]) -> None:
+    both = {"World_Cup": ([], []), "England": ([], [])}
+    for zipped in (True, False):
+        folder = source(tmp_path / str(zipped), both, zipped=zipped)
+        files = competition_files(folder, "events")
+        assert list(files) == ["England", "World_Cup"]
+        assert b"".join(files["England"].chunks()) == b"[]"
+
+
+def test_other_files_in_the_zip_file_are_passed_over(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "events.zip", "w") as archive:
+        for name in (
+            "__MACOSX/._events_Italy.json",
+            "readme.txt",
+            "data/events_Italy.json",
+            "matches_Italy.json",
+        ):
+            archive.writestr(name, "[]")
+    (file,) = competition_files(tmp_path, "events").values()
+    assert file.member == "data/events_Italy.json"
+
+
+def test_a_folder_without_events_is_an_error_that_says_what_was_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no Wyscout events") as caught:
+        competition_files(tmp_path, "events")
+    assert "events.zip" in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_a_file_that_is_no_zip_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "events.zip").write_text("half a download")
+    with pytest.raises(DataError, match=r"broken") as caught:
+        competition_files(tmp_path, "events")
+    assert "events.zip" in str(caught.value)
+
+
+def test_a_zip_file_with_damaged_content_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "events.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("events_Italy.json", "[" + "{}, " * 5000 + "{}]")
+    content = bytearray(path.read_bytes())
+    content[50:60] = b"\xff" * 10
+    path.write_bytes(content)
+    file = competition_files(tmp_path, "events")["Italy"]
+    with pytest.raises(DataError, match=r"broken") as caught:
+        list(file.chunks())
+    assert "events_Italy.json" in str(caught.value)
+
+
+def test_a_file_that_is_gone_is_named(tmp_path: Path, source: Callable[..., Path]) -> None:
+    file = competition_files(source(tmp_path, {"Cup": ([], [])}, zipped=False), "events")["Cup"]
+    file.path.unlink()
+    with pytest.raises(DataError, match=r"cannot be read"):
+        list(file.chunks())
