@@ -1,0 +1,86 @@
+"""What pydantic found wrong, in words a person can act on: the key, what was expected, what came."""
+
+import difflib
+import json
+from collections.abc import Iterator
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+_EXPECTED = {
+    "missing": "a value",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "string_pattern_mismatch": "a name of lower-case letters, digits and dashes",
+    "literal_error": "{expected}",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+    "dict_type": "a table",
+    "tuple_type": "a list",
+    "too_short": "{min_length} or more entries",
+    "greater_than": "a number above {gt:g}",
+    "greater_than_equal": "a number of {ge:g} or more",
+    "less_than_equal": "a number of {le:g} or less",
+    "union_tag_not_found": "a table with a type: 'float', 'int' or 'choice'",
+    "union_tag_invalid": "a table with a type: {expected_tags}",
+    "expected": "{what}",
+}
+_SHOWN_CHARACTERS = 60
+
+
+def describe_faults(error: ValidationError, root: type[BaseModel]) -> dict[str, str]:
+    """One line for each key of a ``root`` table that is wrong, by dotted key, in the order found."""
+    lines: dict[str, list[str]] = {}
+    for fault in error.errors():
+        lines.setdefault(_dotted(fault["loc"]), []).append(_describe(fault, root))
+    return {key: "; ".join(dict.fromkeys(found)) for key, found in lines.items()}
+
+
+def _describe(fault: ErrorDetails, root: type[BaseModel]) -> str:
+    if fault["type"] == "broken_rule":
+        return fault["msg"]
+    if fault["type"] == "extra_forbidden":
+        return _unknown_key(str(fault["loc"][-1]), list(_known_keys(fault["loc"][:-1], root)))
+    expected = _EXPECTED[fault["type"]].format(**fault.get("ctx", {})) if fault["type"] in _EXPECTED else ""
+    came = "nothing" if fault["type"] == "missing" else _shortened(fault["input"])
+    return f"expected {expected or fault['msg']}, got {came}"
+
+
+def _unknown_key(key: str, known: list[str]) -> str:
+    nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.7)
+    hint = f"did you mean {nearest[0]}? " if nearest else ""
+    return f"no such key; {hint}known here: {', '.join(known)}"
+
+
+def _known_keys(where: tuple[int | str, ...], root: type[BaseModel]) -> Iterator[str]:
+    """Keys of the table at ``where``; parts that are no field, such as a stage's name, stay in the table."""
+    models = [root]
+    for part in where:
+        fields = [model.model_fields[part] for model in models if part in model.model_fields]
+        if fields:
+            models = [inner for field in fields for inner in _models_in(field.annotation)]
+    return iter(dict.fromkeys(name for model in models for name in model.model_fields))
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
+
+
+def _dotted(location: tuple[int | str, ...]) -> str:
+    parts = [str(part) for part in location if part != "[key]"]
+    # pydantic puts the type of a parameter between its name and its keys; a study file does not.
+    if parts[2:3] == ["space"] and len(parts) > 4:
+        del parts[4]
+    return ".".join(parts)
+
+
+def _shortened(value: object) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= _SHOWN_CHARACTERS else text[: _SHOWN_CHARACTERS - 3] + "..."

@@ -1,0 +1,245 @@
+"""The tables of a study file. Defaults are the paper's values (section 4.1)."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from hpo.space.parameters import ChoiceParameter, FloatParameter, IntParameter, Parameter
+from model.errors import ConfigError
+
+SearcherName = Literal["bayes-opt", "random"]
+
+
+def expected(what: str) -> PydanticCustomError:
+    """An error saying that ``what`` was expected; the value that came is added by the reader."""
+    return PydanticCustomError("expected", "{what}", {"what": what})
+
+
+def broken_rule(message: str) -> PydanticCustomError:
+    """An error about several values together; ``message`` names them."""
+    return PydanticCustomError("broken_rule", "{message}", {"message": message})
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _number(value: object) -> object:
+    if not _is_number(value):
+        raise expected("a number")
+    return value
+
+
+def _tolerance_or_seconds(value: object) -> object:
+    if value == "tolerance" or (isinstance(value, int | float) and _is_number(value) and value > 0):
+        return value
+    raise expected('the word "tolerance" or a number of seconds above 0')
+
+
+def _ordered_zones(value: object) -> object:
+    if isinstance(value, list | tuple) and len(value) == 4 and all(map(_is_number, value)):
+        k1, k2, k3, k4 = value
+        if k1 < k2 < 0 < k3 < k4:
+            return tuple(value)
+    raise expected("four numbers of seconds in this order: K1 < K2 < 0 < K3 < K4")
+
+
+Number = Annotated[int | float, BeforeValidator(_number)]
+Zones = Annotated[tuple[float, float, float, float], BeforeValidator(_ordered_zones)]
+"""K1 < K2 < 0 < K3 < K4 in seconds from an action."""
+NmsWindow = Annotated[Literal["tolerance"] | float, BeforeValidator(_tolerance_or_seconds)]
+StageName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+
+
+class Section(BaseModel):
+    """A table: no unknown keys, no text for numbers, nothing infinite, never changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Network(Section):
+    """What the networks of all trials share."""
+
+    chunk_s: float = Field(default=120.0, gt=0)
+    """Duration of a chunk: the paper's N_F is 240 frames at 2 a second."""
+    predictions: int = Field(default=5, ge=1)
+    """Spots predicted in a chunk, the paper's N_pred: no chunk of 2 minutes holds more actions."""
+
+
+class Training(Section):
+    """How long and in what steps a trial trains."""
+
+    epochs: int = Field(default=1000, ge=1)
+    sampler: Literal["paper", "balanced"] = "paper"
+    """``paper``: one batch a half; ``balanced``: batches drawn evenly over classes and background."""
+    batch_size: int = Field(default=32, ge=1)
+    """Chunks in a batch of the balanced sampler."""
+    chunks_per_epoch: int | None = Field(default=None, ge=1)
+    """Of the balanced sampler; as many as an epoch of the paper's where it is left out."""
+    action_margin_s: float = Field(default=20.0, ge=0)
+    """An action lies at least so far from the ends of its training chunk: half of the paper's r."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+    final_learning_rate: float = Field(default=1e-6, gt=0)
+    """Reached on a straight line at the last epoch."""
+    validate_every: int | None = Field(default=None, ge=1)
+    """Epochs between two validations, and so between two checkpoints; left out: a twentieth of them."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """``auto`` takes the one that measures faster."""
+
+    @model_validator(mode="after")
+    def _learning_rate_falls(self) -> Self:
+        if self.final_learning_rate > self.learning_rate:
+            raise broken_rule(
+                f"final_learning_rate must not exceed learning_rate, "
+                f"got {self.final_learning_rate:g} and {self.learning_rate:g}"
+            )
+        return self
+
+
+class Scoring(Section):
+    """How predictions become a score."""
+
+    nms_window_s: NmsWindow = "tolerance"
+    """Window of the non-maximum suppression: as wide as each tolerance (the 2020 code), or one for all."""
+
+
+class Hyperparameters(Section):
+    """What a stage may search over, and the value of each where no space says otherwise.
+
+    Symbols and defaults are the paper's: its optimum on ResNet features.
+    """
+
+    f: int = Field(default=16, ge=1)
+    r_frames: int = Field(default=80, ge=1)
+    alpha2: float = Field(default=5.0, ge=0)
+    beta: float = Field(default=0.5, ge=0)
+    lambda_seg: float = Field(default=1.5, ge=0)
+    tau_max: float = Field(default=0.9, ge=0, le=1)
+    tau_min: float = Field(default=0.1, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _margins_are_ordered(self) -> Self:
+        if self.tau_min >= self.tau_max:
+            raise broken_rule(f"tau_min must be below tau_max, got {self.tau_min:g} and {self.tau_max:g}")
+        return self
+
+
+def _hyperparameter(name: object) -> object:
+    if name not in Hyperparameters.model_fields:
+        raise expected(f"one of {', '.join(Hyperparameters.model_fields)}")
+    return name
+
+
+HyperparameterName = Annotated[str, BeforeValidator(_hyperparameter)]
+
+
+class DeclaredParameter(Section, ABC):
+    """A hyperparameter that a stage searches over."""
+
+    @abstractmethod
+    def named(self, name: str) -> Parameter:
+        """The parameter of a space that this declares."""
+
+    @abstractmethod
+    def extremes(self) -> tuple[int | float, ...]:
+        """Values that decide whether every value is allowed."""
+
+    @model_validator(mode="after")
+    def _declares_a_parameter(self) -> Self:
+        try:
+            self.named("")
+        except ConfigError as error:
+            raise broken_rule(error.message) from None
+        return self
+
+
+class FloatRange(DeclaredParameter):
+    """Any number between two bounds."""
+
+    type: Literal["float"]
+    low: float
+    high: float
+    log: bool = False
+
+    def named(self, name: str) -> FloatParameter:
+        """The parameter of a space that this declares."""
+        return FloatParameter(name, self.low, self.high, self.log)
+
+    def extremes(self) -> tuple[float, ...]:
+        """The bounds."""
+        return self.low, self.high
+
+
+class IntRange(DeclaredParameter):
+    """Any whole number between two bounds."""
+
+    type: Literal["int"]
+    low: int
+    high: int
+    log: bool = False
+
+    def named(self, name: str) -> IntParameter:
+        """The parameter of a space that this declares."""
+        return IntParameter(name, self.low, self.high, self.log)
+
+    def extremes(self) -> tuple[int, ...]:
+        """The bounds."""
+        return self.low, self.high
+
+
+class Choice(DeclaredParameter):
+    """One of several values."""
+
+    type: Literal["choice"]
+    choices: Annotated[tuple[Number, ...], Field(strict=False)]
+
+    def named(self, name: str) -> ChoiceParameter:
+        """The parameter of a space that this declares."""
+        return ChoiceParameter(name, self.choices)
+
+    def extremes(self) -> tuple[int | float, ...]:
+        """The choices."""
+        return self.choices
+
+
+class Stage(Section):
+    """One step of a study: a search of ``trials`` trials, ``concurrent`` at a time."""
+
+    searcher: SearcherName = "bayes-opt"
+    trials: int = Field(ge=1)
+    concurrent: int = Field(default=1, ge=1)
+    space: dict[
+        HyperparameterName, Annotated[FloatRange | IntRange | Choice, Field(discriminator="type")]
+    ] = Field(min_length=1)
+
+    @field_validator("space")
+    @classmethod
+    def _holds_legal_values(cls, space: dict[str, DeclaredParameter]) -> dict[str, DeclaredParameter]:
+        faults = [fault for name, declared in space.items() for fault in _illegal_values(name, declared)]
+        if faults:
+            raise ValidationError.from_exception_data(cls.__name__, faults)
+        return space
+
+
+def _illegal_values(name: str, declared: DeclaredParameter) -> Iterator[InitErrorDetails]:
+    """What is wrong with the values of ``declared`` as values of the hyperparameter ``name``."""
+    for value in declared.extremes():
+        try:
+            Hyperparameters.model_validate({name: value})
+        except ValidationError as error:
+            for fault in error.errors():
+                if fault["loc"] == (name,):
+                    yield InitErrorDetails(
+                        type=fault["type"], loc=(name,), input=value, ctx=fault.get("ctx", {})
+                    )

@@ -1,0 +1,151 @@
+"""One study file: everything a person writes about a study, read and validated."""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails
+
+from hpo.config.faults import describe_faults
+from hpo.config.sections import (
+    Hyperparameters,
+    Network,
+    Scoring,
+    Section,
+    Stage,
+    StageName,
+    Training,
+    Zones,
+    broken_rule,
+    expected,
+)
+from hpo.space.space import Parameters, Space
+from model.errors import ConfigError
+
+MAX_BYTES = 1 << 20
+"""A study file is a page or two; anything larger is some other file."""
+
+# Section 4.1 of the paper, in seconds at its 2 frames a second; other classes get the narrowest of the three.
+_PAPER_ZONES_S: dict[str, Zones] = {
+    "default": (-20.0, -10.0, 10.0, 20.0),
+    "goal": (-20.0, -10.0, 60.0, 90.0),
+    "card": (-20.0, -10.0, 10.0, 20.0),
+    "substitution": (-40.0, -20.0, 10.0, 20.0),
+}
+
+
+class StudyFile(Section):
+    """A whole study."""
+
+    task: Literal["calf"]
+    network: Network = Network()
+    training: Training = Training()
+    scoring: Scoring = Scoring()
+    hyperparameters: Hyperparameters = Hyperparameters()
+    zones_s: dict[str, Zones] = _PAPER_ZONES_S
+    """Slicing parameters of each class; ``default`` holds for classes that are not named."""
+    stages: dict[StageName, Stage] = Field(min_length=1)
+
+    @field_validator("zones_s")
+    @classmethod
+    def _no_class_goes_without(cls, zones_s: dict[str, Zones]) -> dict[str, Zones]:
+        if "default" not in zones_s:
+            raise expected('an entry "default" for classes that are not named')
+        return zones_s
+
+    @model_validator(mode="after")
+    def _margins_stay_ordered(self) -> Self:
+        for name, stage in self.stages.items():
+            highest_min, lowest_max = max(self._values(stage, "tau_min")), min(self._values(stage, "tau_max"))
+            if highest_min >= lowest_max:
+                rule = broken_rule(
+                    f"tau_min must stay below tau_max, yet it may be {highest_min:g} "
+                    f"while tau_max is {lowest_max:g}"
+                )
+                fault = InitErrorDetails(type=rule, loc=("stages", name, "space"), input=stage.space)
+                raise ValidationError.from_exception_data("StudyFile", [fault])
+        return self
+
+    def zones_of(self, class_name: str) -> Zones:
+        """K1 < K2 < 0 < K3 < K4 of a class, in seconds."""
+        return self.zones_s.get(class_name, self.zones_s["default"])
+
+    def _values(self, stage: Stage, name: str) -> tuple[int | float, ...]:
+        declared = stage.space.get(name)
+        return declared.extremes() if declared else (getattr(self.hyperparameters, name),)
+
+
+def load_study_file(name_or_path: str | Path) -> StudyFile:
+    """Read an installed study file by its name, such as ``calf``, or any other by its path.
+
+    Raises:
+        ConfigError: No such file, not a TOML file, or settings that cannot be used (all of them are named).
+    """
+    text = str(name_or_path)
+    if re.fullmatch(r"[A-Za-z0-9_-]+", text):
+        return _read_installed(text)
+    path = Path(name_or_path)
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ConfigError("cannot read the study file", file=path, reason=error.strerror) from None
+    return parse_study(_parse_toml(content, file=text), file=text)
+
+
+def parse_study(document: Mapping[str, Any], *, file: str) -> StudyFile:
+    """Validate the tables of a study file; ``file`` says in errors where they come from.
+
+    Raises:
+        ConfigError: Settings that cannot be used; all of them are named.
+    """
+    try:
+        return StudyFile.model_validate(document)
+    except ValidationError as error:
+        faults = describe_faults(error, StudyFile)
+        count = "1 setting" if len(faults) == 1 else f"{len(faults)} settings"
+        refusal = ConfigError(f"{count} of the study file {file} cannot be used")
+        refusal.details.update(faults)  # not as keywords: a key of the file may have any name
+        raise refusal from None
+
+
+def space_of(stage: Stage) -> Space:
+    """The space that ``stage`` searches, its parameters in the order of ``Hyperparameters``.
+
+    That order, not the one in the file, so that a study written out and read again searches the same points.
+    """
+    return Space(
+        [stage.space[name].named(name) for name in Hyperparameters.model_fields if name in stage.space]
+    )
+
+
+def first_points(study: StudyFile, stage: Stage) -> list[Parameters]:
+    """The study's own hyperparameters, to start a search from; none if they lie outside its space."""
+    own: Parameters = {name: getattr(study.hyperparameters, name) for name in stage.space}
+    return [own] if space_of(stage).contains(own) else []
+
+
+def _read_installed(name: str) -> StudyFile:
+    folder = resources.files("search_spaces")
+    known = sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".toml"))
+    if name not in known:
+        raise ConfigError(
+            f"no study file is named {name!r}",
+            known=", ".join(known),
+            fix="take one of these, or the path of a file, such as ./mine.toml",
+        )
+    file = f"{name}.toml"
+    return parse_study(_parse_toml(folder.joinpath(file).read_bytes(), file=file), file=file)
+
+
+def _parse_toml(content: bytes, *, file: str) -> dict[str, Any]:
+    if len(content) > MAX_BYTES:
+        raise ConfigError(f"a study file holds at most {MAX_BYTES} bytes, this one is larger", file=file)
+    try:
+        return tomllib.loads(content.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError("the study file is not written in TOML", file=file, reason=error) from None

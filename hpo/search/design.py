@@ -1,0 +1,16 @@
+"""Points that cover the unit cube evenly."""
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import qmc
+
+
+def quasi_random_points(dimensions: int, *, seed: int, count: int) -> npt.NDArray[np.float64]:
+    """The first ``count`` points (count x dimensions, each in [0, 1)) of a scrambled Sobol sequence.
+
+    A longer design of the same seed starts with the same points.
+    """
+    # Sobol sequences are drawn in powers of two: they are balanced only there, and scipy warns elsewhere.
+    exponent = max(count - 1, 0).bit_length()
+    sequence = qmc.Sobol(dimensions, scramble=True, rng=np.random.default_rng(seed))
+    return sequence.random_base2(exponent)[:count]

@@ -1,0 +1,1 @@
+"""Study files that come with the package: each TOML file is one whole study, found by its name."""

@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import pytest
+
+from hpo.config.environment import read_environment
+from model.errors import ConfigError
+
+
+def test_nothing_set_means_a_folder_here_and_a_cache_at_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    environment = read_environment({})
+    assert environment.runs == tmp_path / "hpo-runs"
+    assert environment.cache == Path.home() / ".cache" / "hpo"
+    assert environment.tracking_uri == f"sqlite:///{tmp_path}/hpo-runs/mlflow.db"
+
+
+def test_variables_win_over_defaults(tmp_path: Path) -> None:
+    environment = read_environment(
+        {"HPO_RUNS": str(tmp_path / "r"), "HPO_CACHE": "~/c", "MLFLOW_TRACKING_URI": "http://server:5000"}
+    )
+    assert environment.runs == tmp_path / "r"
+    assert environment.cache == Path.home() / "c"
+    assert environment.tracking_uri == "http://server:5000"
+
+
+def test_empty_variable_counts_as_unset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert read_environment({"HPO_RUNS": "", "MLFLOW_TRACKING_URI": ""}) == read_environment({})
+
+
+def test_reading_creates_nothing(tmp_path: Path) -> None:
+    read_environment({"HPO_RUNS": str(tmp_path / "runs"), "HPO_CACHE": str(tmp_path / "cache")})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_in_place_of_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("")
+    with pytest.raises(ConfigError, match="HPO_RUNS must name a folder"):
+        read_environment({"HPO_RUNS": str(tmp_path / "runs")})

@@ -1,0 +1,250 @@
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hpo.config.study_file import (
+    MAX_BYTES,
+    StudyFile,
+    first_points,
+    load_study_file,
+    parse_study,
+    space_of,
+)
+from model.errors import ConfigError
+
+SMALLEST = """
+task = "calf"
+[stages.bayes]
+trials = 3
+[stages.bayes.space]
+beta = { type = "float", low = 0.1, high = 1.0 }
+"""
+
+
+def refusal(text: str) -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        parse_study(tomllib.loads(text), file="mine.toml")
+    return caught.value
+
+
+def study(**tables: Any) -> StudyFile:
+    return parse_study(tomllib.loads(SMALLEST) | tables, file="mine.toml")
+
+
+def test_the_paper_is_the_default() -> None:
+    spelled_out, left_out = load_study_file("calf"), study()
+    assert left_out.model_dump(exclude={"stages"}) == spelled_out.model_dump(exclude={"stages"})
+
+
+def test_calf_searches_the_five_hyperparameters_of_the_paper_from_its_own_optimum() -> None:
+    calf = load_study_file("calf")
+    stage = calf.stages["bayes"]
+    space = space_of(stage)
+    assert space.names == ("f", "r_frames", "alpha2", "beta", "lambda_seg")
+    assert all(declared["log"] for declared in space.describe().values())
+    assert [declared["type"] for declared in space.describe().values()] == ["int", "int"] + 3 * ["float"]
+    assert first_points(calf, stage) == [
+        {"f": 16, "r_frames": 80, "alpha2": 5.0, "beta": 0.5, "lambda_seg": 1.5}
+    ]
+
+
+def test_demo_is_small() -> None:
+    demo = load_study_file("demo")
+    assert demo.training.sampler == "balanced"
+    assert demo.training.epochs * demo.stages["bayes"].trials < 1000
+    assert first_points(demo, demo.stages["bayes"])
+
+
+@pytest.mark.parametrize("name", ["calf", "demo"])
+def test_written_as_json_and_read_again_a_study_is_the_same(name: str) -> None:
+    original = load_study_file(name)
+    text = json.dumps(original.model_dump(mode="json"), sort_keys=True)
+    again = parse_study(json.loads(text), file="journal")
+    assert again == original
+    assert space_of(again.stages["bayes"]).digest() == space_of(original.stages["bayes"]).digest()
+
+
+def test_a_file_is_read_by_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(SMALLEST)
+    assert load_study_file(path) == load_study_file(str(path)) == study()
+
+
+def test_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_study_file("clf")
+    assert caught.value.details["known"] == "calf, demo"
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b"task = ", "not written in TOML"),
+        (b"\xff\xfe", "not written in TOML"),
+        (b"#" * (MAX_BYTES + 1), "at most 1048576 bytes"),
+        (None, "cannot read the study file"),
+    ],
+)
+def test_a_file_that_is_no_study_file_is_refused_by_name(
+    content: bytes | None, complaint: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.toml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=complaint) as caught:
+        load_study_file(path)
+    assert caught.value.details["file"] == str(path)
+
+
+def test_all_mistakes_come_in_one_error_each_with_key_expectation_and_value() -> None:
+    error = refusal("""
+        task = "bmn"
+        message = 1
+        [training]
+        epochs = 2.5
+        sampler = "papper"
+        learning_rate = nan
+        [scoring]
+        nms_window_s = -3
+        [hyperparameters]
+        f = "16"
+        [zones_s]
+        default = [-10, -20, 10, 20]
+        [stages.bayes]
+        searcher = "annealing"
+        [stages.bayes.space]
+        f = { type = "int", low = 4.5, high = 64 }
+        g = { type = "int", low = 4, high = 64 }
+        r_frames = { type = "int", low = 160, high = 20 }
+        alpha2 = { low = 0.5, high = 50.0 }
+        beta = { type = "float", low = 0, high = 50.0, log = true }
+        lambda_seg = { type = "choice", choices = [1, "a"] }
+    """)
+    assert error.message == "16 settings of the study file mine.toml cannot be used"
+    assert error.details == {
+        "task": "expected 'calf', got \"bmn\"",
+        "message": "no such key; known here: "
+        "task, network, training, scoring, hyperparameters, zones_s, stages",
+        "training.epochs": "expected a whole number, got 2.5",
+        "training.sampler": "expected 'paper' or 'balanced', got \"papper\"",
+        "training.learning_rate": "expected a finite number, got NaN",
+        "scoring.nms_window_s": 'expected the word "tolerance" or a number of seconds above 0, got -3',
+        "hyperparameters.f": 'expected a whole number, got "16"',
+        "zones_s.default": "expected four numbers of seconds in this order: K1 < K2 < 0 < K3 < K4, "
+        "got [-10, -20, 10, 20]",
+        "stages.bayes.searcher": "expected 'bayes-opt' or 'random', got \"annealing\"",
+        "stages.bayes.trials": "expected a value, got nothing",
+        "stages.bayes.space.f.low": "expected a whole number, got 4.5",
+        "stages.bayes.space.g": "expected one of f, r_frames, alpha2, beta, lambda_seg, tau_max, tau_min, "
+        'got "g"',
+        "stages.bayes.space.r_frames": "low must be below high, both finite; got 160 and 20",
+        "stages.bayes.space.alpha2": "expected a table with a type: 'float', 'int' or 'choice', "
+        'got {"low": 0.5, "high": 50.0}',
+        "stages.bayes.space.beta": "a logarithmic scale needs low above 0, got 0.0",
+        "stages.bayes.space.lambda_seg.choices.1": 'expected a number, got "a"',
+    }
+
+
+def test_a_misspelt_key_hints_at_the_nearest() -> None:
+    error = refusal(SMALLEST + "[training]\nepoch = 3")
+    assert error.details["training.epoch"].startswith(
+        "no such key; did you mean epochs? known here: epochs, "
+    )
+
+
+def test_a_space_may_only_reach_values_that_a_hyperparameter_may_have() -> None:
+    error = refusal("""
+        task = "calf"
+        [stages.bayes]
+        trials = 3
+        [stages.bayes.space]
+        f = { type = "float", low = 1.5, high = 64.0 }
+        tau_min = { type = "float", low = 0.0, high = 2.0 }
+        beta = { type = "choice", choices = [1, -1] }
+    """)
+    assert error.details == {
+        "stages.bayes.space.f": "expected a whole number, got 1.5; expected a whole number, got 64.0",
+        "stages.bayes.space.tau_min": "expected a number of 1 or less, got 2.0",
+        "stages.bayes.space.beta": "expected a number of 0 or more, got -1",
+    }
+
+
+def test_margins_may_not_cross_anywhere_in_a_space() -> None:
+    space = {"tau_min": {"type": "float", "low": 0.0, "high": 0.95}}
+    with pytest.raises(ConfigError) as caught:
+        study(stages={"bayes": {"trials": 3, "space": space}})
+    assert caught.value.details == {
+        "stages.bayes.space": "tau_min must stay below tau_max, yet it may be 0.95 while tau_max is 0.9"
+    }
+
+
+@pytest.mark.parametrize(
+    ("tables", "key", "complaint"),
+    [
+        ({"hyperparameters": {"tau_min": 0.95}}, "hyperparameters", "tau_min must be below tau_max"),
+        (
+            {"training": {"learning_rate": 1e-4, "final_learning_rate": 1e-3}},
+            "training",
+            "final_learning_rate must not exceed learning_rate, got 0.001 and 0.0001",
+        ),
+        ({"training": 3}, "training", "expected a table, got 3"),
+        ({"stages": {}}, "stages", "expected 1 or more entries, got {}"),
+        ({"stages": {"bayes": {"trials": 1, "space": {}}}}, "stages.bayes.space", "1 or more entries"),
+        ({"zones_s": {"goal": [-20, -10, 60, 90]}}, "zones_s", 'expected an entry "default" for classes'),
+        ({"network": {"chunk_s": 0}}, "network.chunk_s", "expected a number above 0, got 0"),
+    ],
+)
+def test_settings_that_make_no_sense_together_are_refused(
+    tables: dict[str, Any], key: str, complaint: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        study(**tables)
+    assert complaint in caught.value.details[key]
+
+
+def test_classes_without_zones_of_their_own_get_the_default() -> None:
+    assert study().zones_of("goal") == (-20, -10, 60, 90)
+    assert study().zones_of("corner") == (-20, -10, 10, 20)
+
+
+def test_hyperparameters_outside_of_the_space_are_no_first_point() -> None:
+    narrow = study(hyperparameters={"beta": 3.0})
+    assert first_points(narrow, narrow.stages["bayes"]) == []
+
+
+numbers = st.floats(-100, 100).map(lambda value: round(value, 2))
+
+
+@given(st.lists(numbers, min_size=4, max_size=4))
+def test_zones_are_accepted_exactly_when_they_are_ordered_around_the_action(zones: list[float]) -> None:
+    k1, k2, k3, k4 = zones
+    if k1 < k2 < 0 < k3 < k4:
+        assert study(zones_s={"default": zones}).zones_s["default"] == tuple(zones)
+    else:
+        with pytest.raises(ConfigError, match="K1 < K2 < 0 < K3 < K4"):
+            study(zones_s={"default": zones})
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+        lambda inner: (
+            st.lists(inner, max_size=4)
+            | st.dictionaries(st.sampled_from(["f", "type", "low", "space", "file", "x"]), inner, max_size=4)
+        ),
+        max_leaves=8,
+    ),
+    st.sampled_from(
+        ["task", "training", "zones_s", "stages", "hyperparameters", "scoring", "message", "self"]
+    ),
+)
+def test_whatever_is_written_ends_in_a_study_or_in_one_clear_error(value: Any, key: str) -> None:
+    try:
+        study(**{key: value})
+    except ConfigError as error:
+        assert "mine.toml" in str(error)

@@ -1,0 +1,84 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hpo.space.parameters import ChoiceParameter, FloatParameter, IntParameter
+from hpo.space.space import Space
+from model.errors import ConfigError
+
+mixed = Space(
+    [
+        IntParameter("f", 4, 64, log=True),
+        FloatParameter("beta", 0.05, 5.0, log=True),
+        ChoiceParameter("sampler", ("paper", "balanced")),
+    ]
+)
+finite = Space([IntParameter("f", 1, 3), ChoiceParameter("c", ("a", "b"))])
+
+
+@given(st.lists(st.floats(-0.5, 1.5), min_size=3, max_size=3))
+def test_every_point_of_the_cube_is_in_the_space_and_comes_back(point: list[float]) -> None:
+    parameters = mixed.from_unit(np.array(point))
+    assert mixed.contains(parameters)
+    again = mixed.from_unit(mixed.to_unit(parameters))
+    assert (again["f"], again["sampler"]) == (parameters["f"], parameters["sampler"])
+    assert again["beta"] == pytest.approx(parameters["beta"])
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {},
+        {"f": 8, "beta": 0.5},
+        {"f": 8, "beta": 0.5, "sampler": "paper", "r": 1},
+        {"f": 65, "beta": 0.5, "sampler": "paper"},
+        {"f": 8, "beta": 0.5, "sampler": "other"},
+    ],
+)
+def test_parameters_with_other_names_or_values_are_outside(parameters: dict[str, int | float | str]) -> None:
+    assert not mixed.contains(parameters)
+
+
+def test_grid_holds_every_point_of_a_finite_space_once() -> None:
+    points = [tuple(point.values()) for point in finite.grid()]
+    assert points == [(1, "a"), (1, "b"), (2, "a"), (2, "b"), (3, "a"), (3, "b")]
+    assert finite.size() == 6
+
+
+def test_continuous_space_has_neither_size_nor_grid() -> None:
+    assert mixed.size() is None
+    assert list(mixed.grid()) == []
+
+
+def test_description_is_what_a_study_file_says() -> None:
+    assert json.loads(json.dumps(mixed.describe())) == {
+        "f": {"type": "int", "low": 4, "high": 64, "log": True},
+        "beta": {"type": "float", "low": 0.05, "high": 5.0, "log": True},
+        "sampler": {"type": "choice", "choices": ["paper", "balanced"]},
+    }
+
+
+def test_digest_tells_spaces_apart() -> None:
+    spaces = [
+        Space([FloatParameter("x", 0.0, 1.0), FloatParameter("y", 0.0, 1.0)]),
+        Space([FloatParameter("y", 0.0, 1.0), FloatParameter("x", 0.0, 1.0)]),
+        Space([FloatParameter("x", 0.0, 2.0), FloatParameter("y", 0.0, 1.0)]),
+        Space([FloatParameter("x", 0.1, 1.0, log=True), FloatParameter("y", 0.0, 1.0)]),
+        Space([IntParameter("x", 0, 1), FloatParameter("y", 0.0, 1.0)]),
+        Space([FloatParameter("x", 0.0, 1.0)]),
+    ]
+    assert len({space.digest() for space in spaces}) == len(spaces)
+    assert spaces[0].digest() == Space(spaces[0].parameters).digest()
+
+
+def test_empty_space_is_refused() -> None:
+    with pytest.raises(ConfigError, match="one parameter or more"):
+        Space([])
+
+
+def test_two_parameters_of_one_name_are_refused() -> None:
+    with pytest.raises(ConfigError, match="different names, got x, x"):
+        Space([FloatParameter("x", 0.0, 1.0), FloatParameter("x", 0.0, 2.0)])
