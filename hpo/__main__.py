@@ -1,0 +1,5 @@
+"""``python -m hpo``: the same as the command ``hpo``."""
+
+from hpo.cli.main import main
+
+main()

@@ -1,0 +1,110 @@
+"""``hpo data``: check data sets, convert or make them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hpo.cli.running import ReadingProgress
+from model.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+app = typer.Typer(help="Check data sets, convert or make them.", no_args_is_help=True)
+
+Target = Annotated[Path, typer.Option("--to", help="Data folder to write.")]
+
+
+@app.command()
+def check(
+    folder: Annotated[Path, typer.Argument(help="Data folder.")],
+    features: Annotated[
+        str | None, typer.Option(help="Features to read, such as resnet; all that are named, by default.")
+    ] = None,
+) -> None:
+    """Read all of a data set and show every problem at once, with file and place."""
+    from model.data.check import check_dataset
+
+    with ReadingProgress() as progress:
+        report = check_dataset(
+            folder, features=features, progress=lambda done, games: progress("checking games", done, games)
+        )
+    _show_counts(report.games, report.actions, report.frames)
+    for stem, dims in report.dims.items():
+        typer.echo(f"features {stem}: {dims} dimensions")
+    if report.clipped:
+        typer.echo(f"{report.clipped} actions after the last frame count as actions on it")
+    if report.problems:
+        typer.echo("")
+        for problem in report.problems:
+            typer.echo(str(problem))
+        raise DataError(f"{len(report.problems)} problems in {folder}, listed above")
+    typer.echo("no problems")
+
+
+@app.command()
+def synthetic(
+    to: Target,
+    games: Annotated[str, typer.Option(help="Games to train, validate and test.")] = "60,20,20",
+    minutes: Annotated[int, typer.Option(min=1, help="Length of a half.")] = 45,
+    seed: Annotated[int, typer.Option(help="Draws everything.")] = 0,
+) -> None:
+    """Make games whose actions leave a known temporal context in the features."""
+    from model.data.soccernet import SPLITS
+    from model.data.synthetic import planted_zones_s, write_synthetic
+
+    counts = games.split(",")
+    if len(counts) != len(SPLITS) or not all(count.strip().isdigit() for count in counts):
+        raise ConfigError(f"expected --games TRAIN,VALID,TEST such as 60,20,20, got {games!r}")
+    with ReadingProgress() as progress:
+        write_synthetic(
+            to,
+            games={split: int(count) for split, count in zip(SPLITS, counts, strict=True)},
+            minutes=minutes,
+            seed=seed,
+            progress=lambda done, total: progress("making games", done, total),
+        )
+    typer.echo(f"{games} games in {to}; zones that fit the planted context, for a study file:")
+    typer.echo("[zones_s]")
+    for name, zones in planted_zones_s().items():
+        typer.echo(f"{name} = {list(zones)}")
+
+
+@app.command()
+def wyscout(
+    source: Annotated[Path, typer.Option("--from", help="Folder with events.zip and matches.zip.")],
+    to: Target,
+    seed: Annotated[int, typer.Option(help="Draws the splits where the source has none.")] = 0,
+) -> None:
+    """Convert the open Wyscout event data to a data set with features EVENTS."""
+    from model.data.wyscout import convert_wyscout
+
+    with ReadingProgress() as progress:
+        report = convert_wyscout(
+            source, to, seed=seed, progress=lambda done, games: progress("converting games", done, games)
+        )
+    _show_counts(report.games, report.actions, report.frames)
+    typer.echo(f"splits: {report.splits_origin}")
+    for what, count in report.dropped.items():
+        typer.echo(f"left out: {count} {what}")
+    typer.echo(f"next: hpo run bayes --features events --data {to}")
+
+
+def _show_counts(
+    games: "Mapping[str, int]", actions: "Mapping[str, Mapping[str, int]]", frames: "Mapping[str, int]"
+) -> None:
+    """A column a split: games, frames and the actions of every class."""
+    from rich.table import Table
+
+    from hpo.report.tables import print_table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
+    for split in games:
+        table.add_column(split, justify="right")
+    table.add_row("games", *(f"{count:,}" for count in games.values()))
+    table.add_row("frames", *(f"{frames[split]:,}" for split in games))
+    for name in dict.fromkeys(name for counts in actions.values() for name in counts):
+        table.add_row(name, *(f"{actions[split].get(name, 0):,}" for split in games))
+    print_table(table)

@@ -1,0 +1,53 @@
+"""The command ``hpo``: collects the commands and turns errors into exit codes."""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from hpo import __version__
+from hpo.cli import data, run, studies
+from model.errors import UserError
+
+app = typer.Typer(
+    name="hpo",
+    help="Find the hyperparameters of temporal action spotting: searched by Bayesian optimisation, "
+    "trained by Ray Tune, recorded in MLflow.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(run.app, name="run")
+app.add_typer(data.app, name="data")
+app.command()(studies.resume)
+app.command()(studies.status)
+app.command()(studies.best)
+app.command()(studies.ui)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line. Exit codes: 0 done, 1 nothing came of it, 2 an error that the user can fix."""
+    # Threads that wait for work must not spin: trials share the processor. Read when torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        app()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,90 @@
+"""Commands on studies that exist: resume, status, best, ui."""
+
+import json
+from typing import Annotated
+
+import typer
+
+_STUDY = typer.Argument(help="Name of the study. Default: the one that changed last.")
+
+
+def resume(
+    study: Annotated[str | None, _STUDY] = None,
+    fork: Annotated[
+        str | None,
+        typer.Option(metavar="NEW", help="Go on under a new name, with the code and data as they are now."),
+    ] = None,
+) -> None:
+    """Go on with STUDY: no finished trial is lost or run twice, running ones go on from their checkpoints."""
+    from hpo.cli.running import ReadingProgress, finish, watch
+    from hpo.config.environment import read_environment
+    from hpo.journal.journal import read_journal
+    from hpo.journal.results import StudyState
+    from hpo.study.folders import chosen_study, study_folder
+    from hpo.study.session import fork_study, plan_of, resume_study
+
+    environment = read_environment()
+    folder = chosen_study(environment, study)
+    with ReadingProgress() as progress:
+        if fork is not None:
+            fork_study(folder.name, fork, environment, progress)
+            folder = study_folder(environment, fork)
+        plan = plan_of(folder, StudyState.replay(read_journal(folder).events).created)
+        with watch(plan, folder.name) as listener:
+            end = resume_study(folder.name, environment, progress, listener)
+    finish(end, plan, folder.name)
+
+
+def status(study: Annotated[str | None, _STUDY] = None) -> None:
+    """Show where STUDY stands."""
+    from hpo.config.environment import read_environment
+    from hpo.journal.journal import read_journal, writer_of
+    from hpo.journal.results import StudyState
+    from hpo.report.tables import status_lines
+    from hpo.study.folders import chosen_study
+
+    folder = chosen_study(read_environment(), study)
+    state = StudyState.replay(read_journal(folder).events)
+    typer.echo("\n".join(status_lines(folder.name, state, writer=writer_of(folder))))
+
+
+def best(
+    study: Annotated[str | None, _STUDY] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many trials.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show the best trials of STUDY, highest Average-mAP first."""
+    from hpo.config.environment import read_environment
+    from hpo.journal.journal import read_journal
+    from hpo.journal.results import StudyState
+    from hpo.report.tables import best_table, print_table, trial_record
+    from hpo.study.folders import chosen_study
+
+    folder = chosen_study(read_environment(), study)
+    state = StudyState.replay(read_journal(folder).events)
+    trials = state.best(top)
+    if as_json:
+        record = {"study": folder.name, "best": [trial_record(trial) for trial in trials]}
+        typer.echo(json.dumps(record, indent=2))
+    elif trials:
+        print_table(best_table(trials, state.created.plan["shape"]["classes"]))
+    else:
+        typer.echo(f"study {folder.name} has no finished trial yet")
+
+
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; others than this machine's only on purpose.")
+    ] = ("127.0.0.1"),
+) -> None:
+    """Start the MLflow UI on the studies' store and print its address; Ctrl-C stops it."""
+    from hpo.config.environment import read_environment
+    from hpo.tracking.ui import serve_ui, study_tables
+
+    def show(address: str) -> None:
+        typer.echo(f"MLflow UI: {address}")
+        for stage, link in study_tables(address).items():
+            typer.echo(f"  {stage}: {link}")
+
+    serve_ui(read_environment(), host, port, ready=show)

@@ -1,0 +1,145 @@
+"""Progress of a running study: one calm display on a terminal, a line a trial elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from hpo.journal.results import StudyState, TrialState, TrialStatus
+from hpo.report.tables import best_line
+from hpo.report.words import duration
+
+
+class Display:
+    """Shows one stage; ``update`` takes the state after every event."""
+
+    def __init__(self, stage: str, *, epochs: int, console: Console) -> None:
+        """Show on ``console``, which writes to standard error."""
+        self._stage, self._epochs = stage, epochs
+        self._console = console
+        self._live: Live | None = None
+        self._state: StudyState | None = None
+        self._told: set[str] | None = None
+        self._clock = _Clock()
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """Keep the display on the screen inside the context."""
+        if not self._console.is_terminal:
+            yield
+            return
+        with Live(
+            console=self._console, get_renderable=self._render, refresh_per_second=4, transient=False
+        ) as live:
+            self._live = live
+            yield
+            live.refresh()
+            self._live = None
+
+    def update(self, state: StudyState) -> None:
+        """Take the state after an event."""
+        self._state = state
+        trials = self._trials(state)
+        self._clock.update(trials)
+        if self._live is None:
+            self._tell(state, trials)
+
+    def _trials(self, state: StudyState) -> list[TrialState]:
+        return [trial for trial in state.trials.values() if trial.stage == self._stage]
+
+    def _tell(self, state: StudyState, trials: list[TrialState]) -> None:
+        """Print a line for every trial that ended since the last call."""
+        ended = [trial for trial in trials if trial.has_ended]
+        if self._told is None:
+            self._told = {trial.trial for trial in ended}
+        for trial in ended:
+            if trial.trial in self._told:
+                continue
+            self._told.add(trial.trial)
+            self._console.print(_ended_line(trial, len(self._told), state, self._stage), soft_wrap=True)
+
+    def _render(self) -> Group:
+        state = self._state
+        if state is None:
+            return Group(Text("starting"))
+        trials, total = self._trials(state), state.stages[self._stage].trials
+        counts = state.counts(stage=self._stage)
+        ended = counts[TrialStatus.FINISHED] + counts[TrialStatus.FAILED]
+        head = Table.grid(padding=(0, 2))
+        head.add_row(
+            Text(f"stage {self._stage}", style="bold"),
+            ProgressBar(total=total, completed=ended + self._clock.part_done(trials, self._epochs), width=30),
+            f"{counts[TrialStatus.FINISHED]}/{total} finished",
+            f"{counts[TrialStatus.RUNNING]} running",
+            Text(f"{counts[TrialStatus.FAILED]} failed", style="red" if counts[TrialStatus.FAILED] else ""),
+            self._clock.left(trials, total, self._epochs),
+        )
+        best = [Text(f"best  {best_line(trial)}") for trial in state.best(1, stage=self._stage)]
+        running = [
+            Text(_running_line(trial, self._epochs), style="dim")
+            for trial in trials
+            if trial.status is TrialStatus.RUNNING
+        ]
+        return Group(head, *best, *running)
+
+
+class _Clock:
+    """How fast trials go in this process."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._epochs_before: int | None = None
+        self._epochs_now = 0
+
+    def update(self, trials: list[TrialState]) -> None:
+        self._epochs_now = sum(max(trial.reports, default=0) for trial in trials)
+        if self._epochs_before is None:
+            self._epochs_before = self._epochs_now
+
+    def part_done(self, trials: list[TrialState], epochs: int) -> float:
+        """Trials' worth of work done in trials that have not ended."""
+        return sum(max(trial.reports, default=0) / epochs for trial in trials if not trial.has_ended)
+
+    def left(self, trials: list[TrialState], total: int, epochs: int) -> str:
+        """Time left, from the epochs trained so far in this process."""
+        done = self._epochs_now - (self._epochs_before or 0)
+        if done <= 0:
+            return "measuring time"
+        failed = sum(trial.status is TrialStatus.FAILED for trial in trials)
+        finished = sum(
+            max(trial.reports, default=0) for trial in trials if trial.status is not TrialStatus.FAILED
+        )
+        remaining = (total - failed) * epochs - finished
+        elapsed = time.monotonic() - self._started
+        return f"about {duration(elapsed * remaining / done)} left"
+
+
+def _running_line(trial: TrialState, epochs: int) -> str:
+    if not trial.reports:
+        return f"{trial.trial}  training"
+    epoch = max(trial.reports)
+    metrics = trial.reports[epoch].metrics
+    return (
+        f"{trial.trial}  epoch {epoch}/{epochs}  Average-mAP {metrics['average_map']:.4f}  "
+        f"{metrics['chunks_per_s']:.0f} chunks/s"
+    )
+
+
+def _ended_line(trial: TrialState, ended: int, state: StudyState, stage: str) -> str:
+    place = f"[{ended}/{state.stages[stage].trials}]"
+    if trial.status is TrialStatus.FAILED:
+        return f"{place} {trial.trial} failed: {trial.reason}"
+    best = state.best(1, stage=stage)[0]
+    mark = " (best so far)" if best.trial == trial.trial else ""
+    return f"{place} {best_line(trial)} in {duration(trial.duration_s or 0.0)}{mark}"
+
+
+def standard_error() -> Console:
+    """Progress and remarks go here, answers to standard output."""
+    return Console(file=sys.stderr, highlight=False)

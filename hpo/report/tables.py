@@ -1,0 +1,100 @@
+"""Tables of studies and trials."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from hpo.journal.results import StudyState, TrialState, TrialStatus
+from hpo.report.words import duration, value
+from hpo.tracking.symbols import symbol
+
+FILE_WIDTH = 200
+"""Columns of a table that goes to a file; rich would cut it to 80."""
+
+
+def print_table(table: Table) -> None:
+    """Print to standard output; a file or pipe gets every column whole."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=FILE_WIDTH)
+    console.print(table)
+
+
+def best_table(trials: Sequence[TrialState], classes: Sequence[str]) -> Table:
+    """The best trials, one row each: score, hyperparameters, AP per class."""
+    table = Table(title="Best trials", title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table.add_column("trial", no_wrap=True)
+    table.add_column("Average-mAP", justify="right")
+    for name in trials[0].parameters if trials else ():
+        table.add_column(symbol(name), justify="right")
+    for name in classes:
+        table.add_column(f"AP {name}", justify="right")
+    table.add_column("epoch", justify="right")
+    table.add_column("time", justify="right")
+    for trial in trials:
+        table.add_row(*_row(trial, classes))
+    return table
+
+
+def _row(trial: TrialState, classes: Sequence[str]) -> list[str]:
+    report = trial.reports.get(trial.best_epoch or 0)
+    metrics = report.metrics if report else {}
+    return [
+        trial.trial,
+        f"{trial.score or 0.0:.4f}",
+        *(value(number) for number in trial.parameters.values()),
+        *(f"{metrics.get(f'ap/{name}', float('nan')):.3f}" for name in classes),
+        str(trial.best_epoch),
+        duration(trial.duration_s or 0.0),
+    ]
+
+
+def trial_record(trial: TrialState) -> dict[str, Any]:
+    """A trial as JSON, under the paper's symbols."""
+    report = trial.reports.get(trial.best_epoch or 0)
+    return {
+        "trial": trial.trial,
+        "average_map": trial.score,
+        "epoch": trial.best_epoch,
+        "parameters": {symbol(name): number for name, number in trial.parameters.items()},
+        "seed": trial.seed,
+        "metrics": dict(report.metrics) if report else {},
+        "duration_s": trial.duration_s,
+    }
+
+
+def status_lines(name: str, state: StudyState, *, writer: str | None) -> list[str]:
+    """Where a study stands, in a few lines."""
+    lines = [f"study {name}: {_condition(state, writer)}"]
+    for stage in state.stages.values():
+        counts = state.counts(stage=stage.stage)
+        parts = [f"{counts[TrialStatus.FINISHED]} of {stage.trials} trials finished"]
+        running = counts[TrialStatus.RUNNING] + counts[TrialStatus.ASKED]
+        if running:
+            parts.append(f"{running} {'running' if writer else 'waiting to go on'}")
+        if counts[TrialStatus.FAILED]:
+            parts.append(f"{counts[TrialStatus.FAILED]} failed")
+        lines.append(f"stage {stage.stage}: {', '.join(parts)}")
+        lines.extend(f"best: {best_line(trial)}" for trial in state.best(1, stage=stage.stage))
+    lines.extend(
+        f"failed: {trial.trial}: {trial.reason}"
+        for trial in state.trials.values()
+        if trial.status is TrialStatus.FAILED
+    )
+    return lines
+
+
+def best_line(trial: TrialState) -> str:
+    """A finished trial in one line."""
+    settings = "  ".join(f"{symbol(name)} {value(number)}" for name, number in trial.parameters.items())
+    return f"{trial.score or 0.0:.4f} by {trial.trial} ({settings})"
+
+
+def _condition(state: StudyState, writer: str | None) -> str:
+    if writer is not None:
+        return f"running ({writer})"
+    if state.stages and all(stage.finished_at for stage in state.stages.values()):
+        return "complete"
+    return f"stopped; go on with: hpo resume {state.created.study}"

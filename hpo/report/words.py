@@ -1,0 +1,21 @@
+"""Numbers as people read them."""
+
+
+def duration(seconds: float) -> str:
+    """Write seconds with the two largest units: ``"1 h 05 min"``, ``"3 min 20 s"``, ``"12 s"``."""
+    whole = max(0, round(seconds))
+    days, rest = divmod(whole, 86400)
+    hours, rest = divmod(rest, 3600)
+    minutes, left = divmod(rest, 60)
+    if days:
+        return f"{days} d {hours:02d} h"
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    if minutes:
+        return f"{minutes} min {left:02d} s"
+    return f"{left} s"
+
+
+def value(number: float | int | str) -> str:
+    """Write a hyperparameter: whole numbers whole, others with four digits."""
+    return f"{number:.4g}" if isinstance(number, float) else str(number)

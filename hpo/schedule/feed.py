@@ -1,0 +1,25 @@
+"""What the scheduler asks of a study."""
+
+from typing import Protocol
+
+from hpo.trial.run import Report
+from hpo.trial.task import TrialTask
+
+
+class TrialFeed(Protocol):
+    """Hands out trials and hears what becomes of them, all in one thread."""
+
+    def next_task(self) -> TrialTask | None:
+        """The next trial to train, or None when there are no more."""
+
+    def started(self, trial: str) -> None:
+        """A process begins to train the trial, or begins again after it was lost."""
+
+    def reported(self, trial: str, report: Report) -> None:
+        """The trial was validated; may repeat what was reported before a process was lost."""
+
+    def finished(self, trial: str) -> None:
+        """The trial used up its epochs."""
+
+    def failed(self, trial: str, reason: str) -> None:
+        """The trial diverged or crashed."""

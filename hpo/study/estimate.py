@@ -1,0 +1,50 @@
+"""How long a study will take, from a short burst of training."""
+
+from dataclasses import dataclass
+
+import torch
+
+from hpo.study.plan import StudyPlan, threads_per_trial
+from model.data.sampler import ChunkSampler
+from model.inference.stitching import tile
+from model.training.array import CALIBRATION_CHUNKS
+from model.training.burst import Speed, measure_speed
+
+TRIAL_START_S = 0.5
+"""Opening the data and drawing weights in a process that is there already."""
+SESSION_START_S = 15.0
+"""Starting Ray and its first process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Time that a study needs, with the paper's hyperparameters as the typical trial."""
+
+    speed: Speed
+    chunks_per_epoch: int
+    validation_chunks: int
+    validations: int
+    trial_s: float
+    study_s: float
+
+
+def estimate(plan: StudyPlan) -> Estimate:
+    """Train for two seconds and extrapolate; trials that run together have fewer cores each."""
+    stage = plan.study.stages[plan.stage]
+    torch.set_num_threads(threads_per_trial(stage.concurrent))
+    train, valid = plan.train.open(), plan.valid.open()
+    trial, training = plan.paper_trial(), plan.training()
+    speed = measure_speed(trial, training, train, torch.device(plan.device))
+    per_epoch = ChunkSampler(train, training.sampler, training.data_seed).chunks_per_epoch
+    network = trial.network
+    tiling = tile(valid.halves, chunk_frames=network.chunk_frames, edge_frames=network.edge_frames)
+    validations = -(-training.epochs // training.validate_every)
+    evaluated = len(tiling.chunks) + min(CALIBRATION_CHUNKS, per_epoch)
+    trial_s = (
+        training.epochs * per_epoch / speed.training
+        + validations * evaluated / speed.evaluation
+        + TRIAL_START_S
+    )
+    rounds = -(-stage.trials // stage.concurrent)
+    study_s = SESSION_START_S + rounds * trial_s
+    return Estimate(speed, per_epoch, len(tiling.chunks), validations, trial_s, study_s)

@@ -1,0 +1,56 @@
+"""Where studies lie."""
+
+from pathlib import Path
+
+from hpo.config.environment import Environment
+from model.errors import UserError
+
+
+def studies_folder(environment: Environment) -> Path:
+    """Where all studies live."""
+    return environment.runs / "studies"
+
+
+def study_folder(environment: Environment, name: str) -> Path:
+    """Where one study lives.
+
+    Raises:
+        UserError: ``name`` cannot be the name of a folder.
+    """
+    if not name or name.startswith(".") or "/" in name or "\\" in name:
+        raise UserError(f"a study's name must be a plain file name, got {name!r}")
+    return studies_folder(environment) / name
+
+
+def known_studies(environment: Environment) -> list[str]:
+    """Names of the studies, the one that changed last first."""
+    journals = studies_folder(environment).glob("*/journal.jsonl")
+    by_change = sorted(journals, key=lambda path: path.stat().st_mtime, reverse=True)
+    return [path.parent.name for path in by_change]
+
+
+def chosen_study(environment: Environment, name: str | None) -> Path:
+    """Folder of the study called ``name``, of the last one when that is None.
+
+    Raises:
+        UserError: There is no such study, or none at all.
+    """
+    known = known_studies(environment)
+    if name is None and not known:
+        raise UserError(
+            "there is no study yet",
+            looked_in=studies_folder(environment),
+            fix="start one with: hpo run bayes",
+        )
+    if name is not None and name not in known:
+        raise UserError(f"there is no study {name!r}", known=", ".join(known) or "none yet")
+    return study_folder(environment, name or known[0])
+
+
+def free_name(environment: Environment, wanted: str) -> str:
+    """``wanted``, or with the first number that makes it new."""
+    number, name = 1, wanted
+    while study_folder(environment, name).exists():
+        number += 1
+        name = f"{wanted}-{number}"
+    return name

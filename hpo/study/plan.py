@@ -1,0 +1,230 @@
+"""The plan of a study: everything that a resume must find again, settled before the first trial."""
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+
+from hpo.config.environment import Environment
+from hpo.config.study_file import StudyFile, load_study_file, parse_study
+from hpo.trial.settings import DataShape, check_space, training_config, trial_config
+from hpo.trial.task import SplitRef
+from model.data.description import DatasetDescription, read_description
+from model.data.store import Store, open_split
+from model.errors import ConfigError
+from model.precision import Precision
+from model.timeline import FrameRate
+from model.training.burst import faster_precision
+from model.training.config import TrainingConfig, TrialConfig
+from model.training.seeding import stream_seed
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what is being read, games done, all games)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """What was typed; None leaves the choice to the study file or the data."""
+
+    stage: str
+    study_file: str
+    data: Path
+    name: str | None = None
+    features: str | None = None
+    games: tuple[int, int] | None = None
+    """First games of the training and validation splits to use."""
+    trials: int | None = None
+    epochs: int | None = None
+    concurrent: int | None = None
+    searcher: str | None = None
+    seed: int = 0
+    device: str = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyPlan:
+    """A study that is ready to run."""
+
+    stage: str
+    study: StudyFile
+    """With what was typed put in."""
+    data: str
+    dataset: str
+    """Name of data and features for people, such as ``soccernet-v1/resnet``."""
+    features: str
+    shape: DataShape
+    train: SplitRef
+    valid: SplitRef
+    data_digest: str
+    precision: Precision
+    device: str
+    seed: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON for the journal."""
+        record = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        shape = {**asdict(self.shape), "frame_rate": self.shape.frame_rate.per_second}
+        shape["classes"] = list(self.shape.classes)
+        return {
+            **record,
+            "study": self.study.model_dump(mode="json"),
+            "shape": shape,
+            "train": asdict(self.train),
+            "valid": asdict(self.valid),
+        }
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any], *, file: str) -> Self:
+        """Read what ``to_json`` wrote; ``file`` names the journal in errors."""
+        shape = record["shape"]
+        return cls(
+            **{
+                **record,
+                "study": parse_study(record["study"], file=file),
+                "shape": DataShape(
+                    dims=shape["dims"],
+                    classes=tuple(shape["classes"]),
+                    frame_rate=FrameRate(shape["frame_rate"]),
+                ),
+                "train": SplitRef(**record["train"]),
+                "valid": SplitRef(**record["valid"]),
+            }
+        )
+
+    @property
+    def data_seed(self) -> int:
+        """Seed of the chunks that all trials see."""
+        return stream_seed(self.seed, "chunks")
+
+    @property
+    def search_seed(self) -> int:
+        """Seed of the searcher."""
+        return stream_seed(self.seed, "search")
+
+    def training(self) -> TrainingConfig:
+        """What all trials share."""
+        return training_config(self.study, self.shape, precision=self.precision, data_seed=self.data_seed)
+
+    def paper_trial(self) -> TrialConfig:
+        """The trial with the study file's own hyperparameters."""
+        return trial_config(self.study, {}, self.shape, seed=self.seed)
+
+
+def make_plan(request: RunRequest, environment: Environment, progress: Progress) -> StudyPlan:
+    """Settle everything: read the data into the cache, check the settings on it, measure what is ``auto``.
+
+    Raises:
+        UserError: The study file, the data or the request cannot be used.
+    """
+    study = _with_request(load_study_file(request.study_file), request)
+    description = read_description(request.data)
+    features = request.features or _only_features(description)
+    device = choose_device(request.device)
+    plan = StudyPlan(
+        stage=request.stage,
+        study=study,
+        data=str(request.data.absolute()),
+        dataset=f"{description.name}/{features}",
+        features=features,
+        precision="bfloat16" if study.training.precision == "bfloat16" else "float32",
+        device=device,
+        seed=request.seed,
+        **_open_data(request, features, environment, progress),
+    )
+    check_space(study, request.stage, plan.shape)
+    return _with_measured_precision(plan)
+
+
+def reopen_data(plan: StudyPlan, environment: Environment, progress: Progress) -> StudyPlan:
+    """Find the data of a plan again, wherever the cache is now."""
+    games = (plan.train.games, plan.valid.games)
+    request = RunRequest(stage=plan.stage, study_file="", data=Path(plan.data), games=games)
+    return replace(plan, **_open_data(request, plan.features, environment, progress))
+
+
+def choose_device(wanted: str) -> str:
+    """Resolve ``auto``: a GPU where there is one.
+
+    Raises:
+        ConfigError: ``cuda`` was asked for and there is none.
+    """
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device cuda was asked for, this machine has none", fix="use --device auto or cpu")
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return wanted
+
+
+def threads_per_trial(concurrent: int) -> int:
+    """Processor cores of each of ``concurrent`` trials."""
+    return max(1, available_cpus() // concurrent)
+
+
+def available_cpus() -> int:
+    """Processor cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def _with_request(study: StudyFile, request: RunRequest) -> StudyFile:
+    if request.stage not in study.stages:
+        raise ConfigError(f"the study file has no stage {request.stage!r}", known=", ".join(study.stages))
+    document = study.model_dump(mode="json")
+    stage = document["stages"][request.stage]
+    for key in ("trials", "concurrent", "searcher"):
+        if getattr(request, key) is not None:
+            stage[key] = getattr(request, key)
+    if request.epochs is not None:
+        document["training"]["epochs"] = request.epochs
+    return parse_study(document, file=f"{request.study_file} with the options given")
+
+
+def _only_features(description: DatasetDescription) -> str:
+    if len(description.features) == 1:
+        return next(iter(description.features))
+    raise ConfigError(
+        "the data has several features, one must be chosen",
+        known=", ".join(description.features),
+        fix="add --features NAME",
+    )
+
+
+def _open_data(
+    request: RunRequest, features: str, environment: Environment, progress: Progress
+) -> dict[str, Any]:
+    """Fields of the plan that come from the data."""
+    stores = {}
+    for index, split in enumerate(("train", "valid")):
+
+        def show(done: int, games: int, split: str = split) -> None:
+            progress(f"reading {split} split", done, games)
+
+        store = open_split(
+            request.data, features=features, split=split, cache=environment.cache, progress=show
+        )
+        stores[split] = store.first_games(request.games[index]) if request.games else store
+    train, valid = stores["train"], stores["valid"]
+    if train.dims != valid.dims:
+        raise ConfigError(f"features have {train.dims} dimensions in train and {valid.dims} in valid")
+    return {
+        "shape": DataShape(dims=train.dims, classes=train.classes, frame_rate=train.frame_rate),
+        "train": _reference(train),
+        "valid": _reference(valid),
+        "data_digest": f"{train.digest}+{valid.digest}",
+    }
+
+
+def _reference(store: Store) -> SplitRef:
+    return SplitRef(path=str(store.path), games=len(store.games))
+
+
+def _with_measured_precision(plan: StudyPlan) -> StudyPlan:
+    if plan.study.training.precision != "auto":
+        return plan
+    concurrent = plan.study.stages[plan.stage].concurrent
+    torch.set_num_threads(threads_per_trial(concurrent))
+    device = torch.device(plan.device)
+    precision = faster_precision(plan.paper_trial(), plan.training(), plan.train.open(), device)
+    return replace(plan, precision=precision)

@@ -1,0 +1,96 @@
+"""From what a person writes to what the model understands: the only place that maps names."""
+
+import math
+from dataclasses import dataclass
+
+from hpo.config.sections import Hyperparameters
+from hpo.config.study_file import StudyFile
+from hpo.space.space import Parameters
+from model.data.sampler import SamplerConfig
+from model.encoding import Zones
+from model.errors import ConfigError
+from model.losses.complete import LossConfig
+from model.networks.calf import NetworkConfig
+from model.precision import Precision
+from model.timeline import FrameRate
+from model.training.config import TrainingConfig, TrialConfig
+
+VALIDATIONS = 20
+"""Of a trial, where the study file does not say how often: what a kill can cost is a twentieth of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataShape:
+    """What the settings of a trial depend on in the data."""
+
+    dims: int
+    """Numbers in a frame's feature vector."""
+    classes: tuple[str, ...]
+    frame_rate: FrameRate
+
+
+def trial_config(study: StudyFile, parameters: Parameters, shape: DataShape, *, seed: int) -> TrialConfig:
+    """Settings of the trial that tries ``parameters``; the study file's hyperparameters fill the rest.
+
+    Raises:
+        ConfigError: The values do not fit together, such as r longer than a chunk.
+    """
+    tried = Hyperparameters.model_validate({**study.hyperparameters.model_dump(), **parameters})
+    return TrialConfig(
+        network=NetworkConfig(
+            input_size=shape.dims,
+            classes=len(shape.classes),
+            class_features=tried.f,
+            receptive_field_frames=tried.r_frames,
+            chunk_frames=shape.frame_rate.to_frames(study.network.chunk_s),
+            predictions=study.network.predictions,
+        ),
+        loss=LossConfig(
+            zones=Zones.from_seconds(study.zones_s, shape.classes, shape.frame_rate),
+            alpha2=tried.alpha2,
+            beta=tried.beta,
+            lambda_seg=tried.lambda_seg,
+            tau_max=tried.tau_max,
+            tau_min=tried.tau_min,
+        ),
+        seed=seed,
+        learning_rate=study.training.learning_rate,
+        final_learning_rate=study.training.final_learning_rate,
+    )
+
+
+def training_config(
+    study: StudyFile, shape: DataShape, *, precision: Precision, data_seed: int
+) -> TrainingConfig:
+    """What all trials of the study share."""
+    window = study.scoring.nms_window_s
+    return TrainingConfig(
+        epochs=study.training.epochs,
+        validate_every=study.training.validate_every or math.ceil(study.training.epochs / VALIDATIONS),
+        sampler=SamplerConfig(
+            name=study.training.sampler,
+            chunk_frames=shape.frame_rate.to_frames(study.network.chunk_s),
+            margin_frames=shape.frame_rate.to_frames(study.training.action_margin_s),
+            batch_size=study.training.batch_size,
+            chunks_per_epoch=study.training.chunks_per_epoch,
+        ),
+        data_seed=data_seed,
+        precision=precision,
+        nms_window_s=None if window == "tolerance" else float(window),
+    )
+
+
+def check_space(study: StudyFile, stage: str, shape: DataShape) -> None:
+    """Make sure that no point of a stage's space is impossible on this data.
+
+    Raises:
+        ConfigError: The longest r does not fit into a chunk.
+    """
+    declared = study.stages[stage].space.get("r_frames")
+    chunk_frames = shape.frame_rate.to_frames(study.network.chunk_s)
+    if declared is not None and max(declared.extremes()) >= chunk_frames:
+        raise ConfigError(
+            f"the space lets r reach {max(declared.extremes()):g} frames, a chunk has {chunk_frames}",
+            key=f"stages.{stage}.space.r_frames",
+            fix="lower its high bound, or raise network.chunk_s",
+        )

@@ -1,0 +1,73 @@
+"""Every mistake a user can make has one clear error and exit code 2."""
+
+from pathlib import Path
+
+import pytest
+from e2e.command_line import CommandLine
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run", "bayes", "--data", "nowhere"], "no such data folder"),
+        (["run", "bayes", "--games", "4"], "expected --games TRAIN,VALID"),
+        (["run", "bayes", "--games", "0,2"], "expected --games TRAIN,VALID"),
+        (["run", "bayes", "--device", "tpu"], "expected --device auto, cpu or cuda"),
+        (["run", "bayes", "--study-file", "nothing"], "no study file is named 'nothing'"),
+        (["run", "bayes", "--study-file", "./none.toml"], "cannot read the study file"),
+        (["run", "bayes", "--trials", "0"], "--trials"),
+        (["resume"], "there is no study yet"),
+        (["status", "unknown"], "there is no study 'unknown'"),
+        (["best", "unknown"], "there is no study 'unknown'"),
+        (["data", "check", "nowhere"], "nowhere"),
+    ],
+)
+def test_mistake_is_one_clear_error(hpo: CommandLine, words: list[str], said: str) -> None:
+    answer = hpo.run(*words)
+    assert answer.returncode == 2, answer.stdout + answer.stderr
+    assert said in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_unknown_searcher_names_the_known_ones(hpo: CommandLine) -> None:
+    answer = hpo.run(*hpo.study("x", "--searcher", "magic"))
+    assert answer.returncode == 2
+    assert "bayes-opt" in answer.stderr
+    assert "magic" in answer.stderr
+
+
+def test_more_games_than_the_split_has_is_refused_before_any_trial(hpo: CommandLine) -> None:
+    answer = hpo.run(*hpo.study("x", "--games", "99,1"))
+    assert answer.returncode == 2
+    assert "has 2 games, 99 were asked for" in answer.stderr
+    assert not (hpo.folder / "hpo-runs" / "studies").exists()
+
+
+def test_receptive_field_longer_than_a_chunk_is_refused(hpo: CommandLine) -> None:
+    words = hpo.study("x")
+    study_file = hpo.folder / "small.toml"
+    study_file.write_text(study_file.read_text() + 'r_frames = { type = "int", low = 20, high = 300 }\n')
+    answer = hpo.run(*words)
+    assert answer.returncode == 2
+    assert "r reach 300 frames, a chunk has 240" in answer.stderr
+
+
+def test_data_with_a_missing_half_names_the_file(hpo: CommandLine, tmp_path: Path) -> None:
+    import shutil
+
+    broken = tmp_path / "broken"
+    shutil.copytree(hpo.data, broken)
+    missing = next(broken.glob("synthetic/train/*/2_*.npy"))
+    missing.unlink()
+    answer = hpo.run("run", "bayes", "--data", str(broken))
+    assert answer.returncode == 2
+    assert missing.name in answer.stderr
+
+
+def test_study_name_that_is_taken_is_refused_with_the_way_to_go_on(hpo: CommandLine) -> None:
+    folder = hpo.folder / "hpo-runs" / "studies" / "taken"
+    folder.mkdir(parents=True)
+    (folder / "journal.jsonl").write_text("")
+    answer = hpo.run(*hpo.study("../away"))
+    assert answer.returncode == 2
+    assert "plain file name" in answer.stderr

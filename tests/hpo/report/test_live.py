@@ -1,0 +1,78 @@
+import io
+
+from rich.console import Console
+
+from hpo.journal.events import (
+    StageStarted,
+    StudyCreated,
+    TrialAsked,
+    TrialFailed,
+    TrialFinished,
+    TrialReported,
+    TrialStarted,
+)
+from hpo.journal.results import StudyState
+from hpo.report.live import Display
+from hpo.report.tables import status_lines
+
+
+def state_after(*events: object) -> StudyState:
+    created = StudyCreated(
+        study="s", stage="bayes", plan={}, seed=0, data_digest="d", code_digest="c", versions={}
+    )
+    return StudyState.replay([created, StageStarted(stage="bayes", space={}, trials=3), *events])  # type: ignore[list-item]
+
+
+def asked(trial: str) -> TrialAsked:
+    return TrialAsked(trial=trial, stage="bayes", parameters={"f": 16, "r_frames": 80}, seed=0)
+
+
+FINISHED = (
+    asked("bayes-0001"),
+    TrialStarted(trial="bayes-0001", host="h", device="cpu"),
+    TrialReported(
+        trial="bayes-0001", epoch=4, metrics={"average_map": 0.25, "chunks_per_s": 900.0}, train_s=1.0
+    ),
+    TrialFinished(trial="bayes-0001", score=0.25, epoch=4, duration_s=61.0),
+)
+FAILED = (asked("bayes-0002"), TrialFailed(trial="bayes-0002", reason="DivergedError: nan"))
+
+
+def plain(*states: StudyState) -> str:
+    output = io.StringIO()
+    display = Display("bayes", epochs=4, console=Console(file=output, width=60))
+    with display.shown():
+        for state in states:
+            display.update(state)
+    return output.getvalue()
+
+
+def test_without_a_terminal_every_ended_trial_is_one_line() -> None:
+    text = plain(state_after(), state_after(*FINISHED), state_after(*FINISHED, *FAILED))
+    assert text.splitlines() == [
+        "[1/3] 0.2500 by bayes-0001 (f 16  r 80) in 1 min 01 s (best so far)",
+        "[2/3] bayes-0002 failed: DivergedError: nan",
+    ]
+
+
+def test_trials_that_ended_before_a_resume_are_not_told_again() -> None:
+    assert plain(state_after(*FINISHED), state_after(*FINISHED)) == ""
+
+
+def test_terminal_shows_counts_the_best_and_what_runs() -> None:
+    output = io.StringIO()
+    console = Console(file=output, width=140, force_terminal=True, color_system=None)
+    display = Display("bayes", epochs=4, console=console)
+    running = TrialStarted(trial="bayes-0003", host="h", device="cpu")
+    with display.shown():
+        display.update(state_after(*FINISHED, *FAILED, asked("bayes-0003"), running))
+    text = output.getvalue()
+    for part in ("1/3 finished", "1 running", "1 failed", "0.2500 by bayes-0001", "bayes-0003  training"):
+        assert part in text
+
+
+def test_status_says_how_to_go_on_and_why_trials_failed() -> None:
+    lines = status_lines("s", state_after(*FINISHED, *FAILED, asked("bayes-0003")), writer=None)
+    assert lines[0] == "study s: stopped; go on with: hpo resume s"
+    assert "1 of 3 trials finished, 1 waiting to go on, 1 failed" in lines[1]
+    assert "failed: bayes-0002: DivergedError: nan" in lines

@@ -1,0 +1,22 @@
+import pytest
+
+from hpo.report.words import duration, value
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.2, "0 s"),
+        (59.6, "1 min 00 s"),
+        (200, "3 min 20 s"),
+        (3900, "1 h 05 min"),
+        (90000, "1 d 01 h"),
+        (-5, "0 s"),
+    ],
+)
+def test_duration_has_its_two_largest_units(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_whole_numbers_stay_whole_and_others_have_four_digits() -> None:
+    assert [value(number) for number in (16, 0.123456, 2.0)] == ["16", "0.1235", "2"]

@@ -1,0 +1,176 @@
+from pathlib import Path
+
+import pytest
+
+from hpo.config.study_file import parse_study
+from hpo.journal.events import StageStarted, StudyCreated, TrialReported
+from hpo.journal.journal import Journal
+from hpo.journal.results import StudyState, TrialStatus
+from hpo.study.plan import StudyPlan
+from hpo.study.runner import StageRunner
+from hpo.trial.run import Report
+from hpo.trial.settings import DataShape
+from hpo.trial.task import SplitRef
+from model.timeline import FrameRate
+
+SPACE = {
+    "f": {"type": "int", "low": 2, "high": 64, "log": True},
+    "beta": {"type": "float", "low": 0.05, "high": 5.0, "log": True},
+}
+
+
+def plan_of(trials: int = 6, space: dict[str, dict[str, object]] = SPACE) -> StudyPlan:
+    stages = {"bayes": {"trials": trials, "space": space}}
+    return StudyPlan(
+        stage="bayes",
+        study=parse_study({"task": "calf", "training": {"epochs": 2}, "stages": stages}, file="test"),
+        data="/data",
+        dataset="test/TEST",
+        features="TEST",
+        shape=DataShape(dims=8, classes=("goal",), frame_rate=FrameRate(2.0)),
+        train=SplitRef(path="/cache/a", games=2),
+        valid=SplitRef(path="/cache/b", games=1),
+        data_digest="a+b",
+        precision="float32",
+        device="cpu",
+        seed=7,
+    )
+
+
+def begin(folder: Path, plan: StudyPlan) -> Journal:
+    journal = Journal.create(folder)
+    journal.append(
+        StudyCreated(
+            study=folder.name,
+            stage="bayes",
+            plan=plan.to_json(),
+            seed=plan.seed,
+            data_digest=plan.data_digest,
+            code_digest="c",
+            versions={},
+        )
+    )
+    journal.append(StageStarted(stage="bayes", space={}, trials=plan.study.stages["bayes"].trials))
+    return journal
+
+
+def runner_on(journal: Journal, plan: StudyPlan) -> StageRunner:
+    return StageRunner(plan, journal, StudyState.replay(journal.events()), lambda state: None)
+
+
+def report(epoch: int, score: float) -> Report:
+    return Report(epoch, {"average_map": score}, float(epoch))
+
+
+def train(runner: StageRunner, score: float) -> str:
+    task = runner.next_task()
+    assert task is not None
+    runner.started(task.trial)
+    runner.reported(task.trial, report(1, score / 2))
+    runner.reported(task.trial, report(2, score))
+    runner.finished(task.trial)
+    return task.trial
+
+
+def test_first_trial_is_the_study_files_own_point_and_the_stage_ends_after_its_trials(tmp_path: Path) -> None:
+    plan = plan_of(trials=2)
+    with begin(tmp_path / "study", plan) as journal:
+        runner = runner_on(journal, plan)
+        first = runner.next_task()
+        assert first is not None
+        assert first.parameters == {"f": 16, "beta": 0.5}
+        assert runner.next_task() is not None
+        assert runner.next_task() is None
+        assert not runner.complete
+
+
+def test_resumed_search_goes_on_as_it_would_have(tmp_path: Path) -> None:
+    plan = plan_of()
+    scores = (0.1, 0.4, 0.2, 0.3)
+    with begin(tmp_path / "whole", plan) as journal:
+        runner = runner_on(journal, plan)
+        for score in scores:
+            train(runner, score)
+        expected = [runner.next_task(), runner.next_task()]
+    with begin(tmp_path / "parts", plan) as journal:
+        for score in scores:
+            train(runner_on(journal, plan), score)
+        resumed = runner_on(journal, plan)
+        given = [resumed.next_task(), resumed.next_task()]
+    assert [task and task.parameters for task in given] == [task and task.parameters for task in expected]
+
+
+def test_trials_that_were_running_come_first_and_know_what_they_reported(tmp_path: Path) -> None:
+    plan = plan_of()
+    with begin(tmp_path / "study", plan) as journal:
+        before = runner_on(journal, plan)
+        running = before.next_task()
+        assert running is not None
+        before.started(running.trial)
+        before.reported(running.trial, report(1, 0.2))
+        again = runner_on(journal, plan).next_task()
+        assert again is not None
+        assert (again.trial, again.parameters, again.reported_epoch) == (running.trial, running.parameters, 1)
+
+
+def test_repeated_report_is_written_once(tmp_path: Path) -> None:
+    plan = plan_of()
+    with begin(tmp_path / "study", plan) as journal:
+        runner = runner_on(journal, plan)
+        task = runner.next_task()
+        assert task is not None
+        for _ in range(2):
+            runner.reported(task.trial, report(1, 0.2))
+        assert sum(isinstance(event, TrialReported) for event in journal.events()) == 1
+
+
+def test_score_of_a_trial_is_its_best_validation(tmp_path: Path) -> None:
+    plan = plan_of()
+    with begin(tmp_path / "study", plan) as journal:
+        runner = runner_on(journal, plan)
+        task = runner.next_task()
+        assert task is not None
+        runner.reported(task.trial, report(1, 0.5))
+        runner.reported(task.trial, report(2, 0.3))
+        runner.finished(task.trial)
+        (best,) = runner.state.best(1)
+        assert (best.score, best.best_epoch, best.duration_s) == (0.5, 1, 2.0)
+
+
+def test_failed_trials_do_not_stop_the_search_and_complete_the_stage(tmp_path: Path) -> None:
+    plan = plan_of(trials=3)
+    with begin(tmp_path / "study", plan) as journal:
+        runner = runner_on(journal, plan)
+        for _ in range(3):
+            task = runner.next_task()
+            assert task is not None
+            runner.failed(task.trial, "DivergedError: nan")
+        assert runner.complete
+        assert runner.state.counts()[TrialStatus.FAILED] == 3
+        assert runner.state.best(1) == []
+
+
+def test_stage_over_a_small_finite_space_ends_when_every_point_was_tried(tmp_path: Path) -> None:
+    plan = plan_of(trials=9, space={"f": {"type": "choice", "choices": [8, 16]}})
+    with begin(tmp_path / "study", plan) as journal:
+        runner = runner_on(journal, plan)
+        train(runner, 0.1)
+        train(runner, 0.2)
+        assert runner.next_task() is None
+        assert runner.complete
+
+
+def test_plan_survives_a_trip_through_the_journal(tmp_path: Path) -> None:
+    plan = plan_of()
+    with begin(tmp_path / "study", plan) as journal:
+        created = StudyState.replay(journal.events()).created
+        assert StudyPlan.from_json(created.plan, file="journal") == plan
+
+
+@pytest.mark.parametrize("stream", ["data_seed", "search_seed"])
+def test_streams_of_one_seed_differ_and_those_of_another_seed_too(stream: str) -> None:
+    from dataclasses import replace
+
+    plan, other = plan_of(), replace(plan_of(), seed=8)
+    assert plan.data_seed != plan.search_seed
+    assert getattr(plan, stream) != getattr(other, stream)
