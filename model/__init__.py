@@ -1,1 +1,1 @@
-"""The science: encodings, losses, networks, training, inference and metrics of context-aware action spotting."""
+"""The science: encodings, losses, networks, training, inference and metrics of action spotting."""

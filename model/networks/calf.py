@@ -218,7 +218,7 @@ class CalfNetwork(nn.Module):
         self,
         class_features: Float[Tensor, "frames batch columns"],
         segmentation: Float[Tensor, "frames batch classes"],
-    ) -> Float[Tensor, "batch predictions columns"]:
+    ) -> Float[Tensor, "batch predictions values"]:
         """Spotting module: three poolings, two convolutions and the two output layers."""
         hidden = functional.relu(class_features)
         signal = _max_pool(torch.cat([hidden, segmentation.to(hidden.dtype)], dim=-1))

@@ -37,7 +37,7 @@ def _transforms(frames: int, longest: int, device: str) -> tuple[Tensor, Tensor,
 
 
 def convolve(
-    signal: Float[Tensor, "frames batch channels"], kernels: list[Float[Tensor, "taps channels outputs"]]
+    signal: Float[Tensor, "frames batch channels"], kernels: list[Float[Tensor, "_ channels _"]]
 ) -> Float[Tensor, "frames batch all_outputs"]:
     """Convolve with several kernels of different lengths, zero-padded to keep the number of frames.
 

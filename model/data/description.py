@@ -1,0 +1,188 @@
+"""What a data set calls things: classes, labels, features and splits, read from ``dataset.toml``."""
+
+import difflib
+import fnmatch
+import functools
+import importlib.resources
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from model.data.description_table import DescriptionTable
+from model.errors import DataError
+from model.timeline import FrameRate
+
+DESCRIPTION_FILE = "dataset.toml"
+BUILTIN_NAMES = ("soccernet-v1", "soccernet-v2", "wyscout")
+_MAX_BYTES = 1 << 20
+
+
+class UnknownLabelError(KeyError):
+    """A label that belongs to no class and is not ignored."""
+
+    def __init__(self, label: str, known: int, nearest: str | None) -> None:
+        hint = f'; nearest known label is "{nearest}"' if nearest else ""
+        self.message = f'unknown label "{label}" ({known} classes known{hint})'
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        """The message without the quotes that a KeyError adds."""
+        return self.message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetDescription:
+    """The content of one ``dataset.toml``."""
+
+    name: str
+    frame_rate: FrameRate
+    """Feature vectors per second."""
+    labels_file: str
+    """Name of the JSON file with the annotations in every game folder."""
+    classes: tuple[str, ...]
+    """Names of the classes, in the order of their indices."""
+    patterns: Mapping[str, tuple[str, ...]]
+    """Class -> label patterns with wildcards ``*`` and ``?``; case does not matter, the first fit wins."""
+    ignored: tuple[str, ...]
+    """Label patterns that are no action of any class."""
+    features: Mapping[str, str]
+    """Name on the command line -> stem of the feature files."""
+    splits: Mapping[str, str]
+    """Split -> text file with one game path a line, relative to the data folder."""
+
+    def feature_stem(self, name: str) -> str:
+        """Stem of the files of features ``name``: what its alias stands for, else ``name`` itself."""
+        return self.features.get(name, name)
+
+    def class_of(self, label: str) -> int | None:
+        """Index of the class of ``label``, or None for an ignored label.
+
+        Raises:
+            UnknownLabelError: No pattern fits; the message names the nearest known label.
+        """
+        for index, name in enumerate(self.classes):
+            if any(_fits(pattern, label) for pattern in self.patterns[name]):
+                return index
+        if any(_fits(pattern, label) for pattern in self.ignored):
+            return None
+        raise UnknownLabelError(label, len(self.classes), self._nearest(label))
+
+    def _nearest(self, label: str) -> str | None:
+        known = {
+            pattern.strip("*").casefold(): pattern.strip("*")
+            for patterns in self.patterns.values()
+            for pattern in patterns
+        }
+        close = difflib.get_close_matches(label.casefold(), known, n=1, cutoff=0.4)
+        return known[close[0]] if close else None
+
+
+def read_description(root: Path) -> DatasetDescription:
+    """Describe the data in folder ``root``.
+
+    That is its ``dataset.toml``; without one, SoccerNet-v1 where a game has ``Labels.json`` and
+    SoccerNet-v2 where it has ``Labels-v2.json``.
+
+    Raises:
+        DataError: Nothing of that is there, or the file is wrong (all mistakes are listed).
+    """
+    if not root.is_dir():
+        raise DataError(
+            f"no such data folder: {root}", fix="give the folder that holds <league>/<season>/<game>"
+        )
+    file = root / DESCRIPTION_FILE
+    if file.is_file():
+        return parse_description(_read_text(file), source=str(file))
+    for name in ("soccernet-v1", "soccernet-v2"):
+        description = builtin_description(name)
+        if next(root.glob(f"*/*/*/{description.labels_file}"), None) is not None:
+            return description
+    raise DataError(
+        "this folder holds no known data set",
+        folder=root,
+        looked=f"{DESCRIPTION_FILE}, */*/*/Labels.json (SoccerNet-v1), */*/*/Labels-v2.json (SoccerNet-v2)",
+        fix=f"write a {DESCRIPTION_FILE} that names classes, frame rate, features and splits",
+    )
+
+
+def builtin_description(name: str) -> DatasetDescription:
+    """The description shipped under ``name`` (one of ``BUILTIN_NAMES``).
+
+    Raises:
+        DataError: There is none of that name.
+    """
+    if name not in BUILTIN_NAMES:
+        raise DataError(f"no built-in data set description {name!r}", known=", ".join(BUILTIN_NAMES))
+    file = importlib.resources.files("model.data.descriptions") / f"{name}.toml"
+    return parse_description(file.read_text(encoding="utf-8"), source=f"{name}.toml")
+
+
+def parse_description(text: str, *, source: str) -> DatasetDescription:
+    """Read the text of a ``dataset.toml``; ``source`` is named in errors.
+
+    Raises:
+        DataError: Not TOML, or keys missing, unknown or of a wrong kind; all of them are listed.
+    """
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DataError("this is not a TOML file", file=source, place=error) from error
+    table = DescriptionTable(source, content)
+    per_second = table.frame_rate()
+    patterns = table.classes()
+    text_keys = {key: table.text(key) for key in ("name", "labels_file")}
+    ignored = table.patterns("ignored_labels")
+    features, splits = table.text_table("features"), table.text_table("splits")
+    table.raise_problems()
+    return DatasetDescription(
+        name=text_keys["name"],
+        frame_rate=FrameRate(per_second),
+        labels_file=text_keys["labels_file"],
+        classes=tuple(patterns),
+        patterns=patterns,
+        ignored=ignored,
+        features=features,
+        splits=splits,
+    )
+
+
+def write_description(root: Path, description: DatasetDescription) -> None:
+    """Write ``description`` as ``dataset.toml`` into folder ``root``; the folder must exist."""
+    scalars = [
+        f"name = {_toml(description.name)}",
+        f"frame_rate = {description.frame_rate.per_second!r}",
+        f"labels_file = {_toml(description.labels_file)}",
+        f"ignored_labels = {_toml(description.ignored)}",
+    ]
+    tables = {"classes": description.patterns, "features": description.features, "splits": description.splits}
+    lines = list(scalars)
+    for title, table in tables.items():
+        lines += ["", f"[{title}]", *(f"{_toml(key)} = {_toml(value)}" for key, value in table.items())]
+    (root / DESCRIPTION_FILE).write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
+def _toml(value: object) -> str:
+    # Strings and arrays of strings are written alike in JSON and TOML, but for pairs of surrogates.
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _read_text(file: Path) -> str:
+    if file.stat().st_size > _MAX_BYTES:
+        raise DataError("this description is larger than 1 MiB", file=file)
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError("this file is not UTF-8 text", file=file, place=error) from error
+
+
+@functools.cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    # Brackets are part of labels, not sets of characters as in file names.
+    return re.compile(fnmatch.translate(pattern.casefold().replace("[", "[[]")))
+
+
+def _fits(pattern: str, label: str) -> bool:
+    return _compiled(pattern).match(label.casefold()) is not None

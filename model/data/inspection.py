@@ -1,0 +1,172 @@
+"""What one game holds and what is wrong with it; the data check and the store look through the same eyes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model.data.description import DatasetDescription
+from model.data.soccernet import HALVES, Action, features_file, read_actions
+from model.errors import DataError, Problem
+
+CLIPPED_UP_TO_S = 60.0
+"""Actions at most this long past the last frame are moved to it: features end a little before videos do."""
+_BLOCK_BYTES = 4 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureFile:
+    """Shape and kind of the features of one half."""
+
+    path: Path
+    frames: int
+    dims: int
+    dtype: str
+    """``float16`` or ``float32``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Game:
+    """One game without the values of its features."""
+
+    name: str
+    halves: tuple[FeatureFile, ...]
+    """First and second half; fewer where files are missing or unreadable."""
+    actions: npt.NDArray[np.int64]
+    """(n, 4): half (1, 2), frame within it, class, visible; in the order of the label file."""
+    clipped: int
+    """Actions moved back to the last frame."""
+    problems: tuple[Problem, ...]
+
+
+def inspect_game(root: Path, name: str, description: DatasetDescription, *, stem: str) -> Game:
+    """Read the labels of a game and the headers of its feature files, and collect all problems."""
+    folder = root / name
+    if not folder.is_dir():
+        missing = Problem(str(folder), "", "no such game folder")
+        return Game(name=name, halves=(), actions=_no_actions(), clipped=0, problems=(missing,))
+    problems: list[Problem] = []
+    halves: dict[int, FeatureFile] = {}
+    for number in HALVES:
+        path = features_file(root, name, half=number, stem=stem)
+        header = read_header(path) if path.is_file() else _missing(path)
+        if isinstance(header, Problem):
+            problems.append(header)
+        else:
+            halves[number] = header
+    labels = folder / description.labels_file
+    try:
+        actions = read_actions(labels, description)
+    except DataError as error:
+        actions = []
+        problems += error.problems
+    rows, clipped, late = _placed(actions, halves, description, labels)
+    return Game(
+        name=name,
+        halves=tuple(halves.values()),
+        actions=rows,
+        clipped=clipped,
+        problems=tuple(problems + late),
+    )
+
+
+def read_header(path: Path) -> FeatureFile | Problem:
+    """Shape and kind of the features in ``path``, or what is wrong with the file."""
+    try:
+        array = _mapped(path)
+    except (OSError, ValueError, EOFError) as error:
+        return Problem(str(path), "", f"not a readable .npy file of numbers: {error}")
+    if array.ndim != 2 or 0 in array.shape:
+        return Problem(str(path), "shape", f"expected (frames, dims), came {array.shape}")
+    dtype = array.dtype.newbyteorder("=").name
+    if dtype not in ("float16", "float32"):
+        return Problem(str(path), "dtype", f"expected float16 or float32, came {dtype}")
+    return FeatureFile(path=path, frames=array.shape[0], dims=array.shape[1], dtype=dtype)
+
+
+def differing(halves: list[FeatureFile]) -> list[Problem]:
+    """Features that do not fit the first of the list: vectors of another length, numbers of another kind."""
+    problems = []
+    for half in halves[1:]:
+        first = halves[0]
+        if half.dims != first.dims:
+            message = f"expected {first.dims} numbers a frame as in {first.path}, came {half.dims}"
+            problems.append(Problem(str(half.path), "shape", message))
+        if half.dtype != first.dtype:
+            message = f"expected {first.dtype} as in {first.path}, came {half.dtype}"
+            problems.append(Problem(str(half.path), "dtype", message))
+    return problems
+
+
+def row_blocks(half: FeatureFile) -> Iterator[npt.NDArray[np.floating[Any]]]:
+    """The features of one half in blocks of a few MiB, contiguous and in this machine's byte order."""
+    array = _mapped(half.path)
+    rows = max(1, _BLOCK_BYTES // (half.dims * array.dtype.itemsize))
+    for start in range(0, half.frames, rows):
+        yield np.ascontiguousarray(array[start : start + rows], dtype=half.dtype)
+
+
+def bad_values(path: Path, block: npt.NDArray[np.floating[Any]], first_frame: int) -> Problem | None:
+    """The first NaN or infinity in a block that starts at ``first_frame``, as a problem."""
+    finite = np.isfinite(block)
+    if finite.all():
+        return None
+    rows = np.flatnonzero(~finite.all(axis=1))
+    column = int(np.flatnonzero(~finite[rows[0]])[0])
+    value = float(block[rows[0], column])
+    message = f"expected finite numbers, came {value} in column {column}"
+    return Problem(str(path), f"frame {first_frame + int(rows[0])}", message)
+
+
+def value_problem(half: FeatureFile) -> Problem | None:
+    """Read all features of one half and report the first value that is no finite number."""
+    first_frame = 0
+    for block in row_blocks(half):
+        problem = bad_values(half.path, block, first_frame)
+        if problem is not None:
+            return problem
+        first_frame += len(block)
+    return None
+
+
+def _mapped(path: Path) -> npt.NDArray[Any]:
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if not isinstance(array, np.ndarray):
+        raise ValueError("it is an archive of arrays")
+    return array
+
+
+def _missing(path: Path) -> Problem:
+    here = sorted({file.stem[2:] for file in path.parent.glob("[12]_*.npy")})
+    return Problem(str(path), "", f"missing; features in this folder: {', '.join(here) or 'none'}")
+
+
+def _placed(
+    actions: list[Action],
+    halves: dict[int, FeatureFile],
+    description: DatasetDescription,
+    labels: Path,
+) -> tuple[npt.NDArray[np.int64], int, list[Problem]]:
+    rate = description.frame_rate
+    rows, clipped, problems = [], 0, []
+    for action in actions:
+        half = halves.get(action.half)
+        if half is None:  # the missing file is a problem already
+            continue
+        length_s = rate.to_seconds(half.frames)
+        place = f"{description.classes[action.class_index]} at {action.time_s:g} s of half {action.half}"
+        frame = rate.frame_at(action.time_s)
+        if action.time_s > length_s + CLIPPED_UP_TO_S:
+            message = f"{action.time_s - length_s:.0f} s past the end of the features ({length_s:g} s)"
+            problems.append(Problem(str(labels), place, message))
+            continue
+        clipped += frame >= half.frames
+        rows.append((action.half, min(frame, half.frames - 1), action.class_index, int(action.visible)))
+    return np.array(rows, dtype=np.int64).reshape(-1, 4), clipped, problems
+
+
+def _no_actions() -> npt.NDArray[np.int64]:
+    return np.empty((0, 4), dtype=np.int64)

@@ -1,0 +1,221 @@
+"""The SoccerNet layout: ``<root>/<league>/<season>/<game>/{1,2}_<STEM>.npy``, label files and split lists."""
+
+import importlib.util
+import io
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model.data.description import DatasetDescription, UnknownLabelError
+from model.errors import DataError, Problem
+from model.timeline import parse_game_time
+
+HALVES = (1, 2)
+SPLITS = ("train", "valid", "test")
+_MAX_LABELS_BYTES = 16 << 20
+_VISIBLE = {"visible": True, "not shown": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One annotated action."""
+
+    half: int
+    """1 or 2."""
+    time_s: float
+    """Seconds since the start of the half."""
+    class_index: int
+    visible: bool
+    """False where the action was not shown on screen."""
+
+
+def features_file(root: Path, game: str, *, half: int, stem: str) -> Path:
+    """Where the feature vectors of one half are."""
+    return root / game / f"{half}_{stem}.npy"
+
+
+def games_of_split(root: Path, description: DatasetDescription, split: str) -> tuple[str, ...]:
+    """Paths of the games of ``split``, relative to ``root``, in the order of the list.
+
+    The list is the text file that the description names; SoccerNet's own lists come from its package
+    where there is no such file and the package is installed.
+
+    Raises:
+        DataError: No list; or games that are written twice or lie outside ``root``, all of them listed.
+    """
+    file = root / description.splits.get(split, f"{split}.txt")
+    if not file.is_file():
+        return _published_games(description, split, looked=file)
+    games: dict[str, int] = {}
+    problems: list[Problem] = []
+    for number, line in enumerate(_read_lines(file), start=1):
+        game = line.strip().rstrip("/")
+        place = f"line {number}"
+        if not game or game.startswith("#"):
+            continue
+        path = PurePosixPath(game)
+        if path.is_absolute() or ".." in path.parts:
+            problems.append(Problem(str(file), place, f"game {game!r} lies outside the data folder"))
+        elif game in games:
+            problems.append(Problem(str(file), place, f"game {game!r} is already on line {games[game]}"))
+        games.setdefault(game, number)
+    if not games:
+        problems.append(Problem(str(file), "", f"split {split!r} is empty"))
+    if problems:
+        raise DataError(f"the list of split {split!r} is wrong", problems)
+    return tuple(games)
+
+
+def read_actions(path: Path, description: DatasetDescription) -> list[Action]:
+    """Read the actions of one label file, in the order of the file; ignored labels are left out.
+
+    The time is ``position`` (milliseconds) where an annotation has it, as in SoccerNet's evaluation,
+    else the second in ``gameTime``.
+
+    Raises:
+        DataError: Not such a file, or wrong annotations; every one is listed ("annotation 0" is the first).
+    """
+    actions: list[Action] = []
+    problems: list[Problem] = []
+    for index, annotation in enumerate(_read_annotations(path)):
+        try:
+            action = _action(annotation, description)
+        except (ValueError, UnknownLabelError) as error:
+            problems.append(Problem(str(path), f"annotation {index}", str(error)))
+            continue
+        if action is not None:
+            actions.append(action)
+    if problems:
+        raise DataError(f"{len(problems)} wrong annotations", problems, file=path)
+    return actions
+
+
+def write_game(
+    root: Path,
+    game: str,
+    *,
+    stem: str,
+    halves: Sequence[npt.NDArray[np.floating[Any]]],
+    annotations: Sequence[Mapping[str, object]],
+    labels_file: str,
+) -> None:
+    """Write the features of both halves and the labels of one game; each file appears whole or not at all.
+
+    Args:
+        root: The data folder.
+        game: Path of the game relative to it.
+        stem: Stem of the feature files.
+        halves: Features of the first and the second half, (frames, dims), float16 or float32.
+        annotations: What goes under ``"annotations"``.
+        labels_file: Name of the label file.
+    """
+    folder = root / game
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, features in zip(HALVES, halves, strict=True):
+        content = io.BytesIO()
+        np.save(content, features, allow_pickle=False)
+        _replace(features_file(root, game, half=number, stem=stem), content.getbuffer())
+    labels = {"UrlLocal": f"{game}/", "annotations": list(annotations)}
+    _replace(folder / labels_file, json.dumps(labels, indent=1, ensure_ascii=False).encode())
+
+
+def write_split(root: Path, description: DatasetDescription, split: str, games: Iterable[str]) -> None:
+    """Write the list of one split under the name that the description gives it."""
+    file = root / description.splits.get(split, f"{split}.txt")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    _replace(file, "".join(f"{game}\n" for game in games).encode())
+
+
+def _published_games(description: DatasetDescription, split: str, *, looked: Path) -> tuple[str, ...]:
+    # The package carries the lists of SoccerNet only: they say nothing about anybody else's games.
+    if not description.name.startswith("soccernet"):
+        raise DataError(
+            f"no list of games for split {split!r}", looked=looked, fix="write one game path a line"
+        )
+    if importlib.util.find_spec("SoccerNet") is None:
+        fix = "write one game path a line, or: pip install SoccerNet (it carries the published lists)"
+        raise DataError(f"no list of games for split {split!r}", looked=looked, fix=fix)
+    from SoccerNet.utils import getListGames
+
+    return tuple(str(game) for game in getListGames(split))
+
+
+def _read_lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError("this list is not UTF-8 text", file=file, place=error) from error
+
+
+def _read_annotations(path: Path) -> list[Any]:
+    def wrong(message: str) -> DataError:
+        return DataError("unreadable label file", [Problem(str(path), "", message)])
+
+    try:
+        if path.stat().st_size > _MAX_LABELS_BYTES:
+            raise wrong(f"larger than {_MAX_LABELS_BYTES >> 20} MiB")
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise wrong("no such file") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise wrong(f"not a JSON file: {error}") from error
+    annotations = content.get("annotations") if isinstance(content, dict) else None
+    if not isinstance(annotations, list):
+        raise wrong('expected {"annotations": [...]}')
+    return annotations
+
+
+def _action(annotation: object, description: DatasetDescription) -> Action | None:
+    if not isinstance(annotation, dict):
+        raise ValueError(f"expected an object, came {annotation!r}")
+    label = annotation.get("label")
+    if not isinstance(label, str):
+        raise ValueError(f'expected a text under "label", came {label!r}')
+    class_index = description.class_of(label)
+    if class_index is None:
+        return None
+    half, time_s = parse_game_time(str(annotation.get("gameTime")))
+    if half not in HALVES:
+        raise ValueError(f"expected half 1 or 2, came {half}")
+    if "position" in annotation:
+        time_s = _milliseconds(annotation["position"]) / 1000.0
+    return Action(half=half, time_s=time_s, class_index=class_index, visible=_visible(annotation))
+
+
+def _milliseconds(value: object) -> float:
+    try:
+        position = float(value)  # type: ignore[arg-type]  # anything else is a TypeError, caught here
+    except (TypeError, ValueError):
+        position = -1.0
+    if not 0 <= position < float("inf"):
+        raise ValueError(
+            f'expected milliseconds since the start of the half under "position", came {value!r}'
+        )
+    return position
+
+
+def _visible(annotation: Mapping[str, object]) -> bool:
+    visibility = annotation.get("visibility", "visible")
+    if not isinstance(visibility, str) or visibility not in _VISIBLE:
+        raise ValueError(f'expected "visible" or "not shown" under "visibility", came {visibility!r}')
+    return _VISIBLE[visibility]
+
+
+def _replace(file: Path, content: bytes | memoryview) -> None:
+    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+        # mkstemp makes files for their owner only; data folders are often shared.
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(file)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

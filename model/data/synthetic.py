@@ -1,0 +1,196 @@
+"""Made-up games in which the context that tells of an action is known, second by second.
+
+An action leaves two traces in the features: a weak one that rises before it and a strong one after it.
+Right after the action there is only a start signature, the same for all classes; distractors show it too,
+and nothing more. What tells the class, and an action from a distractor, comes in the later part of the
+trace and stops sharply at its end. Zones as long as the trace let a network use all of it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import signal
+
+from model.data.description import DatasetDescription, write_description
+from model.data.soccernet import HALVES, write_game, write_split
+from model.errors import ConfigError
+from model.timeline import FrameRate, format_game_time
+
+PLANTED_ZONES_S: Mapping[str, tuple[float, float]] = {
+    "goal": (10.0, 60.0),
+    "card": (5.0, 30.0),
+    "substitution": (20.0, 15.0),
+}
+"""Class -> seconds that its trace lasts before and after an action."""
+
+STEM = "SYNTHETIC"
+_RATE = FrameRate(2.0)
+_SIGNATURE_S = 4.0
+_RISE_FROM = 0.3
+_SCALE = 0.5
+_DISTRACTOR_SHARE = 0.25
+"""Part of the trace after an action that shows the start signature only."""
+_ACTION_EVERY_S = 400.0
+"""Mean time between two actions of one class."""
+_GAP_S = 30.0
+"""Least time between two starts, of actions or distractors."""
+_STRENGTH = {"before": 1.5, "signature": 3.0, "after": 3.0}
+"""Amplitudes; the noise has standard deviation 1 in every dimension."""
+_NOISE_MEMORY = 0.8
+"""Correlation of the noise of consecutive frames."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """Something that shows the start signature: an action, or a distractor that looks like one at first."""
+
+    frame: int
+    class_index: int
+    is_action: bool
+
+
+def planted_zones_s() -> dict[str, tuple[float, float, float, float]]:
+    """Zones K1..K4 in seconds that fit the planted traces: class -> (K1, K2, K3, K4)."""
+    return {
+        name: (-2.0 * before_s, -before_s, after_s, 1.5 * after_s)
+        for name, (before_s, after_s) in PLANTED_ZONES_S.items()
+    }
+
+
+def synthetic_description() -> DatasetDescription:
+    """The description that ``write_synthetic`` puts beside its games."""
+    return DatasetDescription(
+        name="synthetic",
+        frame_rate=_RATE,
+        labels_file="Labels.json",
+        classes=tuple(PLANTED_ZONES_S),
+        patterns={name: (name,) for name in PLANTED_ZONES_S},
+        ignored=(),
+        features={"synthetic": STEM},
+        splits={split: f"{split}.txt" for split in ("train", "valid", "test")},
+    )
+
+
+def write_synthetic(
+    root: Path,
+    *,
+    games: Mapping[str, int],
+    dims: int = 32,
+    minutes: int = 45,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Write a synthetic data set; ``dataset.toml`` comes last and says that all is there.
+
+    Args:
+        root: The data folder to write.
+        games: Split -> number of games.
+        dims: Numbers in a feature vector.
+        minutes: Length of a half.
+        seed: Draws everything; the same seed gives the same games whatever their number.
+        progress: Called with (games done, all games).
+
+    Raises:
+        ConfigError: Too few dimensions to tell the traces apart, or halves too short for one action.
+    """
+    description = synthetic_description()
+    traces = _Traces(dims, np.random.default_rng(seed))
+    if minutes * 60 < 2 * _ACTION_EVERY_S:
+        raise ConfigError(f"synthetic halves must last at least 14 minutes, got {minutes}")
+    root.mkdir(parents=True, exist_ok=True)
+    done = 0
+    for index, (split, count) in enumerate(games.items()):
+        names = [f"synthetic/{split}/game-{number:03d}" for number in range(1, count + 1)]
+        for number, name in enumerate(names):
+            rng = np.random.default_rng([seed, index, number])
+            halves, annotations = _game(traces, rng, _RATE.to_frames(60.0 * minutes))
+            write_game(
+                root,
+                name,
+                stem=STEM,
+                halves=halves,
+                annotations=annotations,
+                labels_file=description.labels_file,
+            )
+            done += 1
+            if progress is not None:
+                progress(done, sum(games.values()))
+        write_split(root, description, split, names)
+    write_description(root, description)
+
+
+class _Traces:
+    """Directions of feature space, drawn once for all games, and what is added along them."""
+
+    def __init__(self, dims: int, rng: np.random.Generator) -> None:
+        needed = 2 * len(PLANTED_ZONES_S) + 1
+        if dims < needed:
+            raise ConfigError(f"synthetic features need at least {needed} dimensions, got {dims}")
+        directions = np.linalg.qr(rng.normal(size=(dims, dims)))[0]
+        classes = len(PLANTED_ZONES_S)
+        self.dims = dims
+        self._after = directions[:classes]
+        self._before = directions[classes : 2 * classes]
+        self._signature = directions[2 * classes]
+
+    def add(self, features: npt.NDArray[np.float64], start: _Start) -> None:
+        """Add the traces of one start to the features of a half, in place; they end with the half."""
+        before_s, after_s = list(PLANTED_ZONES_S.values())[start.class_index]
+        frame, after = start.frame, _RATE.to_frames(after_s)
+        features[frame : frame + _RATE.to_frames(_SIGNATURE_S)] += _STRENGTH["signature"] * self._signature
+        seen = after if start.is_action else round(_DISTRACTOR_SHARE * after)
+        rise = np.linspace(_RISE_FROM, 1.0, after)[:seen][: len(features) - frame, None]
+        strength = _STRENGTH["after"] * (60/after_s)**_SCALE
+        features[frame : frame + seen] += strength * rise * self._after[start.class_index]
+        if not start.is_action:
+            return
+        before = min(frame, _RATE.to_frames(before_s))
+        rise = np.arange(1, before + 1)[:, None] / _RATE.to_frames(before_s)
+        features[frame - before : frame] += _STRENGTH["before"] * rise * self._before[start.class_index]
+
+
+def _game(
+    traces: _Traces, rng: np.random.Generator, frames: int
+) -> tuple[list[npt.NDArray[np.floating[Any]]], list[dict[str, str]]]:
+    halves: list[npt.NDArray[np.floating[Any]]] = []
+    annotations: list[dict[str, str]] = []
+    for half in HALVES:
+        features = _noise(rng, frames, traces.dims)
+        for start in _starts(rng, frames):
+            traces.add(features, start)
+            if start.is_action:
+                annotations.append(_annotation(half, start))
+        halves.append(features.astype(np.float16))
+    return halves, annotations
+
+
+def _noise(rng: np.random.Generator, frames: int, dims: int) -> npt.NDArray[np.float64]:
+    innovation = rng.normal(size=(frames, dims)) * np.sqrt(1.0 - _NOISE_MEMORY**2)
+    noise: npt.NDArray[np.float64] = signal.lfilter([1.0], [1.0, -_NOISE_MEMORY], innovation, axis=0)
+    return noise
+
+
+def _starts(rng: np.random.Generator, frames: int) -> Iterator[_Start]:
+    """As many distractors as actions of every class, in random order, at random but apart."""
+    classes = range(len(PLANTED_ZONES_S))
+    per_class = max(1, round(_RATE.to_seconds(frames) / _ACTION_EVERY_S))
+    kinds = [(index, is_action) for index in classes for is_action in (True, False) for _ in range(per_class)]
+    gap = _RATE.to_frames(_GAP_S)
+    free = frames - gap * (len(kinds) + 1)
+    at = np.sort(rng.integers(0, free, len(kinds))) + gap * np.arange(1, len(kinds) + 1)
+    for frame, kind in zip(at, rng.permutation(len(kinds)), strict=True):
+        yield _Start(int(frame), *kinds[kind])
+
+
+def _annotation(half: int, start: _Start) -> dict[str, str]:
+    time_s = _RATE.to_seconds(start.frame)
+    return {
+        "gameTime": format_game_time(half, time_s),
+        "label": list(PLANTED_ZONES_S)[start.class_index],
+        "position": str(round(1000 * time_s)),
+        "visibility": "visible",
+    }
