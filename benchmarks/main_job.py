@@ -1,0 +1,290 @@
+"""The figures of the main job, on the Wyscout data with its fixed splits.
+
+    python benchmarks/main_job.py --wyscout DIR --work DIR [--only scores,shuffled,study,speed,planted]
+
+The first folder holds events.zip, matches.zip and splits/; everything written lies under the second. Prints
+one line a figure; nothing here is a test.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import numpy as np
+import torch
+from plain_network import PlainNetwork
+
+from model.data.chunks import load_chunks
+from model.data.sampler import ChunkBatch, ChunkSampler, SamplerConfig
+from model.data.store import Store, open_split
+from model.data.synthetic import planted_zones_s, write_synthetic
+from model.data.wyscout import convert_wyscout
+from model.encoding import Zones
+from model.inference.evaluation import CHUNKS_AT_ONCE, evaluate
+from model.inference.stitching import tile
+from model.losses.complete import LossConfig, chunk_losses
+from model.networks.calf import NetworkConfig
+from model.precision import Precision, compute_dtype
+from model.training.array import Slot, TrainingArray
+from model.training.config import TrainingConfig, TrialConfig
+
+PAPER_ZONES_S = {"goal": (-20, -10, 60, 90), "card": (-20, -10, 10, 20), "substitution": (-40, -20, 10, 20)}
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where data and results lie."""
+
+    wyscout: Path
+    work: Path
+
+    def split(self, name: str) -> Store:
+        """One split of the converted data."""
+        return open_split(self.data(), features="EVENTS", split=name, cache=self.work / "cache")
+
+    def data(self) -> Path:
+        """The converted data, converted on first use."""
+        target = self.work / "wyscout"
+        if not (target / "dataset.toml").exists():
+            started = time.perf_counter()
+            report = convert_wyscout(self.wyscout, target)
+            print(f"converted {report.games} games in {time.perf_counter() - started:.0f} s", flush=True)
+        return target
+
+
+def paper_trial(store: Store, *, seed: int, zones_s: dict[str, tuple[float, ...]]) -> TrialConfig:
+    """The paper's optimum on the classes of ``store``."""
+    zones = Zones.from_seconds(zones_s, store.classes, store.frame_rate)
+    network = NetworkConfig(input_size=store.dims, classes=len(store.classes))
+    return TrialConfig(network=network, loss=LossConfig(zones=zones), seed=seed)
+
+
+def training_of(chunks: int, *, seed: int, precision: Precision) -> TrainingConfig:
+    """``chunks`` in balanced batches of 32, as the published figures were made."""
+    per_epoch = 3_000
+    sampler = SamplerConfig(name="balanced", chunks_per_epoch=per_epoch)
+    epochs = chunks // per_epoch
+    return TrainingConfig(
+        epochs=epochs, validate_every=epochs, sampler=sampler, data_seed=seed, precision=precision
+    )
+
+
+@dataclass(frozen=True)
+class Score:
+    """One training."""
+
+    average_map: float
+    """NMS as wide as each tolerance (2020 code, our default)."""
+    average_map_20s: float
+    """NMS of 20 s (2021 code, what the published figures were made with)."""
+    seconds: float
+
+
+def train_and_score(
+    train: Store, valid: Store, *, chunks: int, seed: int, precision: Precision, zones_s=PAPER_ZONES_S
+) -> Score:
+    """Train the paper's hyperparameters and score them on ``valid``."""
+    started = time.perf_counter()
+    trial = paper_trial(train, seed=seed, zones_s=zones_s)
+    training = training_of(chunks, seed=seed, precision=precision)
+    array = TrainingArray([trial], training, train=train, valid=valid, device=CPU)
+    (validation,) = array.advance()
+    fixed = evaluate(
+        array.slots[0].network, valid, trial.loss, precision=precision, device=CPU, nms_window_s=20.0
+    )
+    return Score(validation.metrics["average_map"], fixed.score.average_map, time.perf_counter() - started)
+
+
+def scores(places: Places) -> None:
+    """Figure 1: the paper's hyperparameters, three seeds, against 0.269 and 0.383."""
+    train, valid = places.split("train"), places.split("valid")
+    for precision in ("bfloat16", "float32"):
+        runs = []
+        for seed in (1, 2, 3):
+            runs.append(train_and_score(train, valid, chunks=24_000, seed=seed, precision=precision))
+            print(f"24,000 chunks {precision} seed {seed}: {runs[-1]}", flush=True)
+        report_spread(f"24,000 chunks {precision} (published: 0.269, 0.264 to 0.278)", runs)
+    run = train_and_score(train, valid, chunks=96_000, seed=1, precision="bfloat16")
+    print(f"96,000 chunks bfloat16 seed 1 (published: 0.383): {run}", flush=True)
+
+
+def report_spread(name: str, runs: list[Score]) -> None:
+    """Mean, standard deviation and range of both scores."""
+    for label in ("average_map", "average_map_20s"):
+        values = [getattr(run, label) for run in runs]
+        print(
+            f"{name}: {label} mean {statistics.mean(values):.4f}, sd {statistics.stdev(values):.4f}, "
+            f"{min(values):.4f} to {max(values):.4f}",
+            flush=True,
+        )
+
+
+def shuffled(places: Places) -> None:
+    """Figure 2: with every half's features shuffled in time nothing can be learned."""
+    runs = []
+    for seed in (1, 2, 3):
+        train, valid = (shuffle_in_time(places.split(name), seed) for name in ("train", "valid"))
+        runs.append(train_and_score(train, valid, chunks=24_000, seed=seed, precision="bfloat16"))
+    report_spread("features shuffled in time, 24,000 chunks (goal: at most 0.03)", runs)
+
+
+def shuffle_in_time(store: Store, seed: int) -> Store:
+    """The store with the frames of every half in another order; actions stay."""
+    random = np.random.default_rng(seed)
+    rows = [half.first_frame + random.permutation(half.frames) for half in store.halves]
+    return replace(store, features=np.asarray(store.features)[np.concatenate(rows)])
+
+
+def study(places: Places) -> None:
+    """Figure 3: a whole study of 12 trials through the command line."""
+    runs = places.work / "runs"
+    name = f"benchmark-{int(time.time())}"
+    environment = {**os.environ, "HPO_RUNS": str(runs), "HPO_CACHE": str(places.work / "cache")}
+    command = [sys.executable, "-m", "hpo", "run", "bayes", "--features", "EVENTS", "--study", name]
+    command += ["--data", str(places.data()), "--trials", "12", "--games", "60,30", "--epochs", "12"]
+    started = time.perf_counter()
+    subprocess.run(command, env=environment, check=True)
+    seconds = time.perf_counter() - started
+    listing = [sys.executable, "-m", "hpo", "best", name, "--json", "--top", "12"]
+    answer = subprocess.run(listing, env=environment, check=True, capture_output=True, text=True)
+    trials = json.loads(answer.stdout)["best"]
+    own = next(trial for trial in trials if trial["trial"] == "bayes-0001")
+    print(
+        f"study of 12 trials, 60 training and 30 validation games, 12 epochs: {seconds:.0f} s; "
+        f"paper's point {own['average_map']:.4f}, best {trials[0]['average_map']:.4f} by "
+        f"{trials[0]['trial']} {trials[0]['parameters']}",
+        flush=True,
+    )
+
+
+def speed(places: Places) -> None:
+    """Figure 4: chunks a second and seconds a validation, beside the plain network in turns."""
+    train, valid = places.split("train"), places.split("valid")
+    config = paper_trial(train, seed=0, zones_s=PAPER_ZONES_S)
+    batches = ChunkSampler(train, SamplerConfig(name="balanced"), 0).epoch(0)[:12]
+    works: dict[str, Callable[[ChunkBatch], None]] = {
+        "plain float32": plain_step(config, train),
+        "ours float32": our_step(config, train, "float32"),
+        "ours bfloat16": our_step(config, train, "bfloat16"),
+    }
+    rates: dict[str, list[float]] = {name: [] for name in works}
+    for batch in batches:
+        for name, work in works.items():
+            started = time.perf_counter()
+            work(batch)
+            rates[name].append(len(batch) / (time.perf_counter() - started))
+    report_rates("training, chunks/s at batch 32", {name: values[2:] for name, values in rates.items()})
+    time_validation(config, valid)
+
+
+def plain_step(config: TrialConfig, train: Store) -> Callable[[ChunkBatch], None]:
+    """A training step of the plain network in float32."""
+    network = PlainNetwork(config.network)
+    optimizer = torch.optim.Adam(network.parameters())
+
+    def step(batch: ChunkBatch) -> None:
+        chunks = load_chunks(train, batch, config.network.chunk_frames, device=CPU, dtype=torch.float32)
+        losses = chunk_losses(
+            network(chunks.features), chunks, config.loss, edge_frames=config.network.edge_frames
+        )
+        optimizer.zero_grad()
+        losses.total(config.loss.lambda_seg).backward()
+        optimizer.step()
+
+    return step
+
+
+def our_step(config: TrialConfig, train: Store, precision: Precision) -> Callable[[ChunkBatch], None]:
+    """A training step of this project."""
+    slot = Slot(config, precision, CPU)
+
+    def step(batch: ChunkBatch) -> None:
+        dtype = compute_dtype(precision)
+        slot.step(load_chunks(train, batch, config.network.chunk_frames, device=CPU, dtype=dtype), 1e-3)
+
+    return step
+
+
+def report_rates(name: str, rates: dict[str, list[float]]) -> None:
+    """Medians, and the median of the ratios batch by batch to the first."""
+    first = next(iter(rates.values()))
+    for label, values in rates.items():
+        ratios = [value / base for value, base in zip(values, first, strict=True)]
+        print(
+            f"{name}: {label} {statistics.median(values):.1f}, {statistics.median(ratios):.2f} times plain",
+            flush=True,
+        )
+
+
+def time_validation(config: TrialConfig, valid: Store) -> None:
+    """Whole validations of ours against the forward pass alone of the plain network."""
+    plain = PlainNetwork(config.network).eval()
+    slots = {precision: Slot(config, precision, CPU) for precision in ("float32", "bfloat16")}
+    seconds: dict[str, list[float]] = {"plain forward alone": [], "float32": [], "bfloat16": []}
+    for _ in range(3):
+        started = time.perf_counter()
+        plain_forward(plain, valid)
+        seconds["plain forward alone"].append(time.perf_counter() - started)
+        for precision, slot in slots.items():
+            started = time.perf_counter()
+            evaluate(slot.network, valid, config.loss, precision=precision, device=CPU)
+            seconds[precision].append(time.perf_counter() - started)
+    for name, values in seconds.items():
+        print(f"validation of {len(valid.games)} games: {name} {statistics.median(values):.2f} s", flush=True)
+
+
+@torch.no_grad()
+def plain_forward(network: PlainNetwork, valid: Store) -> None:
+    """All chunks of a split through the plain network, nothing else."""
+    frames, edge = network.config.chunk_frames, network.config.edge_frames
+    chunks = tile(valid.halves, chunk_frames=frames, edge_frames=edge).chunks
+    for first in range(0, len(chunks), CHUNKS_AT_ONCE):
+        rows = slice(first, first + CHUNKS_AT_ONCE)
+        batch = ChunkBatch(chunks.half[rows], chunks.start[rows])
+        network(load_chunks(valid, batch, frames, device=CPU, dtype=torch.float32).features)
+
+
+def planted(places: Places) -> None:
+    """The planted context of the synthetic data against zones cut to a quarter, three seeds."""
+    root = places.work / "synthetic"
+    if not (root / "dataset.toml").exists():
+        write_synthetic(root, games={"train": 12, "valid": 6, "test": 2}, seed=0)
+    train, valid = (
+        open_split(root, features="SYNTHETIC", split=name, cache=places.work / "cache")
+        for name in ("train", "valid")
+    )
+    whole = planted_zones_s()
+    quarter = {name: tuple(value / 4 for value in zones) for name, zones in whole.items()}
+    for label, zones in (("planted zones", whole), ("a quarter of them", quarter)):
+        runs = [
+            train_and_score(train, valid, chunks=6_000, seed=seed, precision="bfloat16", zones_s=zones)
+            for seed in (1, 2, 3)
+        ]
+        report_spread(f"synthetic data, 6,000 chunks, {label}", runs)
+
+
+def main() -> None:
+    """Run the figures that were asked for."""
+    figures = {"scores": scores, "shuffled": shuffled, "study": study, "speed": speed, "planted": planted}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--wyscout", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--only", default=",".join(figures))
+    arguments = parser.parse_args()
+    places = Places(arguments.wyscout, arguments.work)
+    for name in arguments.only.split(","):
+        figures[name](places)
+
+
+if __name__ == "__main__":
+    main()

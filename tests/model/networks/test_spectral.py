@@ -1,0 +1,47 @@
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.nn import functional
+
+from model.networks.spectral import convolve
+
+
+def in_time(signal: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+    """Zero-padded convolution, (frames, batch, channels), the middle tap (taps - 1) // 2 on the frame."""
+    taps = len(kernel)
+    padded = functional.pad(signal.permute(1, 2, 0), ((taps - 1) // 2, taps // 2))
+    return functional.conv1d(padded, kernel.permute(2, 1, 0)).permute(2, 0, 1)
+
+
+def draw_numbers(seed: int, *shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@given(
+    frames=st.integers(1, 41),
+    batch=st.integers(1, 3),
+    taps=st.lists(st.integers(1, 50), min_size=1, max_size=4),
+)
+def test_convolution_equals_the_one_in_time(frames: int, batch: int, taps: list[int]) -> None:
+    signal = draw_numbers(1, frames, batch, 3)
+    kernels = [draw_numbers(length, length, 3, 2) for length in taps]
+    expected = torch.cat([in_time(signal, kernel) for kernel in kernels], dim=-1)
+    torch.testing.assert_close(convolve(signal, kernels), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_paper_sizes_are_as_exact_as_small_ones() -> None:
+    signal = draw_numbers(1, 240, 2, 32)
+    kernels = [draw_numbers(taps, taps, 32, 4) / taps for taps in (12, 27, 40, 80)]
+    expected = torch.cat([in_time(signal, kernel) for kernel in kernels], dim=-1)
+    torch.testing.assert_close(convolve(signal, kernels), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_gradients_equal_those_of_the_convolution_in_time() -> None:
+    signal, kernels = draw_numbers(1, 21, 2, 3), [draw_numbers(taps, taps, 3, 2) for taps in (4, 7)]
+    weight = draw_numbers(2, 21, 2, 4)
+    inputs = [tensor.requires_grad_() for tensor in (signal, *kernels)]
+    expected = torch.cat([in_time(signal, kernel) for kernel in kernels], dim=-1)
+    wanted = torch.autograd.grad((expected * weight).sum(), inputs)
+    computed = torch.autograd.grad((convolve(signal, kernels) * weight).sum(), inputs)
+    for ours, theirs in zip(computed, wanted, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
