@@ -14,8 +14,8 @@ from hpo.search.searcher import Searcher
 from hpo.space.space import Parameters, Space, UnitPoint
 
 # Chosen by mean regret (score at the top less true score of the best-looking point) over 10 seeds on two
-# functions of the five hyperparameters of calf.toml with noise 0.03: a slice of Hartmann-6 scaled to 0..0.6 / a
-# hill of height 0.45.
+# functions of the five hyperparameters of calf.toml with noise 0.03: a slice of Hartmann-6 scaled to 0..0.6 /
+# a hill of height 0.45.
 #
 #                             after 15 trials   after 30 trials
 #   random search              0.322 / 0.097     0.287 / 0.077
@@ -32,9 +32,10 @@ from hpo.space.space import Parameters, Space, UnitPoint
 #   whole numbers rounded      0.226 / 0.073     0.097 / 0.035
 #     inside the kernel
 #
-# Four trials at a time, those that still run taking part with what the model predicts of them: 0.294 / 0.093 and
-# 0.120 / 0.048; with the mean score: 0.379 / 0.097 and 0.148 / 0.061; with the worst: 0.385 / 0.113 and
-# 0.189 / 0.045.
+# and four trials at a time, those that still run taking part
+#   as the model predicts      0.294 / 0.093     0.120 / 0.048
+#   with the mean score        0.379 / 0.097     0.148 / 0.061
+#   with the worst score       0.385 / 0.113     0.189 / 0.045
 INITIAL_POINTS = 5
 KAPPA = 2.576
 LENGTH_SCALES = (0.05, 10.0)

@@ -165,8 +165,8 @@ def write_description(root: Path, description: DatasetDescription) -> None:
 
 
 def _toml(value: object) -> str:
-    # Strings and arrays of strings are written alike in JSON and TOML, but for pairs of surrogates.
-    return json.dumps(value, ensure_ascii=False)
+    # Strings and arrays of strings are written alike in JSON and TOML, but for surrogate pairs and DEL.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _read_text(file: Path) -> str:

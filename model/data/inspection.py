@@ -154,17 +154,19 @@ def _placed(
     rows, clipped, problems = [], 0, []
     for action in actions:
         half = halves.get(action.half)
-        if half is None:  # the missing file is a problem already
-            continue
-        length_s = rate.to_seconds(half.frames)
-        place = f"{description.classes[action.class_index]} at {action.time_s:g} s of half {action.half}"
         frame = rate.frame_at(action.time_s)
-        if action.time_s > length_s + CLIPPED_UP_TO_S:
-            message = f"{action.time_s - length_s:.0f} s past the end of the features ({length_s:g} s)"
-            problems.append(Problem(str(labels), place, message))
-            continue
-        clipped += frame >= half.frames
-        rows.append((action.half, min(frame, half.frames - 1), action.class_index, int(action.visible)))
+        if half is not None:
+            past_s = action.time_s - rate.to_seconds(half.frames)
+            if past_s > CLIPPED_UP_TO_S:
+                place = (
+                    f"{description.classes[action.class_index]} at {action.time_s:g} s of half {action.half}"
+                )
+                message = f"{past_s:.0f} s past the end of the features"
+                problems.append(Problem(str(labels), place, message))
+            clipped += half.frames <= frame
+            frame = min(frame, half.frames - 1)
+        # A missing half is a problem of its own; its actions still count as actions of their class.
+        rows.append((action.half, frame, action.class_index, int(action.visible)))
     return np.array(rows, dtype=np.int64).reshape(-1, 4), clipped, problems
 
 

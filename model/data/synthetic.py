@@ -1,9 +1,8 @@
 """Made-up games in which the context that tells of an action is known, second by second.
 
-An action leaves two traces in the features: a weak one that rises before it and a strong one after it.
-Right after the action there is only a start signature, the same for all classes; distractors show it too,
-and nothing more. What tells the class, and an action from a distractor, comes in the later part of the
-trace and stops sharply at its end. Zones as long as the trace let a network use all of it.
+An action leaves two traces in the features: a weak one that rises before it, and a strong one after it that
+stays level and stops sharply at a known time. Distractors show the same start signature and the first half
+of the same trace, so that only those who look at the whole of it can tell an action from a distractor.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -22,24 +21,23 @@ from model.timeline import FrameRate, format_game_time
 
 PLANTED_ZONES_S: Mapping[str, tuple[float, float]] = {
     "goal": (10.0, 60.0),
-    "card": (5.0, 30.0),
-    "substitution": (20.0, 15.0),
+    "card": (5.0, 45.0),
+    "substitution": (20.0, 30.0),
 }
 """Class -> seconds that its trace lasts before and after an action."""
 
 STEM = "SYNTHETIC"
 _RATE = FrameRate(2.0)
 _SIGNATURE_S = 4.0
-_RISE_FROM = 0.3
-_SCALE = 0.5
-_DISTRACTOR_SHARE = 0.25
-"""Part of the trace after an action that shows the start signature only."""
+"""Every start shows the same signature for so long, whatever its class."""
+_DISTRACTOR_SHARE = 0.5
+"""Part of the trace after an action that a distractor shows."""
 _ACTION_EVERY_S = 400.0
 """Mean time between two actions of one class."""
 _GAP_S = 30.0
 """Least time between two starts, of actions or distractors."""
 _STRENGTH = {"before": 1.5, "signature": 3.0, "after": 3.0}
-"""Amplitudes; the noise has standard deviation 1 in every dimension."""
+"""Amplitudes, "after" that of a trace of a minute; the noise has standard deviation 1 in every dimension."""
 _NOISE_MEMORY = 0.8
 """Correlation of the noise of consecutive frames."""
 
@@ -140,17 +138,16 @@ class _Traces:
     def add(self, features: npt.NDArray[np.float64], start: _Start) -> None:
         """Add the traces of one start to the features of a half, in place; they end with the half."""
         before_s, after_s = list(PLANTED_ZONES_S.values())[start.class_index]
-        frame, after = start.frame, _RATE.to_frames(after_s)
+        frame, before = start.frame, _RATE.to_frames(before_s)
         features[frame : frame + _RATE.to_frames(_SIGNATURE_S)] += _STRENGTH["signature"] * self._signature
-        seen = after if start.is_action else round(_DISTRACTOR_SHARE * after)
-        rise = np.linspace(_RISE_FROM, 1.0, after)[:seen][: len(features) - frame, None]
-        strength = _STRENGTH["after"] * (60/after_s)**_SCALE
-        features[frame : frame + seen] += strength * rise * self._after[start.class_index]
-        if not start.is_action:
-            return
-        before = min(frame, _RATE.to_frames(before_s))
-        rise = np.arange(1, before + 1)[:, None] / _RATE.to_frames(before_s)
-        features[frame - before : frame] += _STRENGTH["before"] * rise * self._before[start.class_index]
+        # Shorter traces are stronger: all classes shall be about equally hard.
+        strength = _STRENGTH["after"] * (60.0 / after_s) ** 0.5
+        shown = _RATE.to_frames(after_s * (1.0 if start.is_action else _DISTRACTOR_SHARE))
+        features[frame : frame + shown] += strength * self._after[start.class_index]
+        if start.is_action:
+            # No start lies within the gap before it, so the whole rise fits into the half.
+            rise = np.arange(1, before + 1)[:, None] / before
+            features[frame - before : frame] += _STRENGTH["before"] * rise * self._before[start.class_index]
 
 
 def _game(

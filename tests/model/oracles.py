@@ -159,7 +159,9 @@ def hits(detections: Sequence[Detection], actions: Sequence[Action], tolerance_f
     for half, frame, class_index in sorted(actions):
         best = None
         for row in sorted(detections):
-            in_reach = row[0] == half and row[2] == class_index and abs(row[1] - frame) <= tolerance_frames / 2
+            in_reach = (
+                row[0] == half and row[2] == class_index and abs(row[1] - frame) <= tolerance_frames / 2
+            )
             if in_reach and row not in taken and (best is None or row[3] > best[3]):
                 best = row
         if best is not None:
@@ -225,7 +227,10 @@ def owner(frame: int, starts: Sequence[int], edge_frames: int) -> int:
 
 
 def stitch(
-    halves: Sequence[int], predictions: Sequence[Sequence[Sequence[float]]], chunk_frames: int, edge_frames: int
+    halves: Sequence[int],
+    predictions: Sequence[Sequence[Sequence[float]]],
+    chunk_frames: int,
+    edge_frames: int,
 ) -> list[Detection]:
     """Spots of halves from the predictions of their chunks, looked up frame by frame."""
     best: dict[tuple[int, int, int], float] = {}

@@ -33,7 +33,9 @@ def small_store(
         classes=tuple(f"class-{index}" for index in range(classes)),
         frame_rate=FrameRate(2.0),
         halves=tuple(
-            Half(game=f"game-{index // 2}", number=index % 2 + 1, first_frame=int(first[index]), frames=frames)
+            Half(
+                game=f"game-{index // 2}", number=index % 2 + 1, first_frame=int(first[index]), frames=frames
+            )
             for index, frames in enumerate(halves)
         ),
         dims=features.shape[1],

@@ -103,7 +103,14 @@ def test_zones_are_given_in_seconds_by_class_name() -> None:
 
 @pytest.mark.parametrize(
     "row",
-    [(-1, -2, 3, 4), (-2, -1, 4, 3), (-2, 0, 1, 2), (-2, -1, 0, 2), (-2, -2, 1, 2), (-2, -1, float("nan"), 2)],
+    [
+        (-1, -2, 3, 4),
+        (-2, -1, 4, 3),
+        (-2, 0, 1, 2),
+        (-2, -1, 0, 2),
+        (-2, -2, 1, 2),
+        (-2, -1, float("nan"), 2),
+    ],
 )
 def test_zones_out_of_order_are_refused(row: tuple[float, float, float, float]) -> None:
     with pytest.raises(ConfigError, match="K1 < K2 < 0 < K3 < K4"):

@@ -20,9 +20,7 @@ def spots_of(detections: Detections) -> Spots:
 
 def rows_of(spots: Spots) -> Detections:
     columns = (spots.half, spots.frame, spots.class_index, spots.score)
-    return [
-        (int(h), int(f), int(c), float(np.float64(s))) for h, f, c, s in zip(*columns, strict=True)
-    ]
+    return [(int(h), int(f), int(c), float(np.float64(s))) for h, f, c, s in zip(*columns, strict=True)]
 
 
 detections = st.dictionaries(
@@ -48,7 +46,9 @@ def test_earlier_of_equally_confident_spots_wins() -> None:
 
 def test_spots_of_other_classes_and_halves_are_left_alone() -> None:
     found = [(0, 5, 0, 0.5), (0, 5, 1, 0.25), (1, 5, 0, 0.25), (0, 6, 0, 0.25)]
-    assert rows_of(suppress(spots_of(found), 20)) == sorted(found[:3], key=lambda row: (row[0], row[2], row[1]))
+    assert rows_of(suppress(spots_of(found), 20)) == sorted(
+        found[:3], key=lambda row: (row[0], row[2], row[1])
+    )
 
 
 def test_no_spots_are_no_spots_after_suppression() -> None:
@@ -70,7 +70,9 @@ def test_positions_keep_distances_and_hold_strangers_apart(a: Detections, b: Det
         assert (np.diff(place) > 0).all()
         for other_place, other in zip(places, (first, second), strict=True):
             distance = place[:, None] - other_place
-            relatives = (spots.half[:, None] == other.half) & (spots.class_index[:, None] == other.class_index)
+            relatives = (spots.half[:, None] == other.half) & (
+                spots.class_index[:, None] == other.class_index
+            )
             frames_apart = spots.frame[:, None] - other.frame
             assert (distance[relatives] == frames_apart[relatives]).all()
             assert (np.abs(distance[~relatives]) > gap).all()

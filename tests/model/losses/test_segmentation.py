@@ -116,7 +116,9 @@ def test_frame_just_after_an_action_costs_more_than_frame_just_before() -> None:
 
 
 @given(shifts, scores, scores)
-def test_higher_scores_cost_less_just_after_an_action_and_more_elsewhere(s: float, p: float, q: float) -> None:
+def test_higher_scores_cost_less_just_after_an_action_and_more_elsewhere(
+    s: float, p: float, q: float
+) -> None:
     low, high = sorted((p, q))
     if 0 <= s < PAPER[2]:
         assert cost(high, s) <= cost(low, s)
@@ -149,7 +151,7 @@ def test_likelihood_is_the_argument_of_the_logarithm_at_both_ends(s: float, row)
         if float(end) > 0:
             assert -math.log(float(end)) == pytest.approx(oracles.penalty(p, s, row), abs=1e-9)
         else:
-            with pytest.raises(ValueError, match="math domain|expected a positive"):
+            with pytest.raises(ValueError, match=r"math domain|expected a positive"):
                 oracles.penalty(p, s, row)
 
 

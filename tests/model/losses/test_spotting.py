@@ -63,7 +63,9 @@ def test_loss_is_that_of_equation_10(truth, seed: int, alpha2: float, beta: floa
 def test_perfect_prediction_costs_nothing_in_whatever_order_it_comes(truth, seed: int) -> None:
     slots, chunks = truth
     chunks = [list({place: (place, index) for place, index in actions}.values()) for actions in chunks]
-    predicted = perfect(slots, chunks)[:, torch.randperm(slots, generator=torch.Generator().manual_seed(seed))]
+    predicted = perfect(slots, chunks)[
+        :, torch.randperm(slots, generator=torch.Generator().manual_seed(seed))
+    ]
     assert spotting_loss(predicted, targets_of(chunks, slots), alpha2=5.0, beta=0.5).tolist() == [0.0] * len(
         chunks
     )
