@@ -61,12 +61,8 @@ def suppress(spots: Spots, window_frames: int) -> Spots:
         high = np.searchsorted(here, here + before, side="right")
         winner = strength[alive] == window_maximum(strength[alive], low, high)
         kept[alive[winner]] = True
-        first = np.searchsorted(here, here[winner] - before, side="left")
-        last = np.searchsorted(here, here[winner] + after - 1, side="right")
-        cleared = np.zeros(len(alive) + 1, dtype=np.int64)
-        np.add.at(cleared, first, 1)
-        np.add.at(cleared, last, -1)
-        alive = alive[np.cumsum(cleared)[:-1] == 0]
+        clearing = window_maximum(np.where(winner, strength[alive], -1), low, high)
+        alive = alive[clearing < strength[alive]]
     return spots[kept]
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ _QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
 }
+TUNE_FOLDER = "tune"
 RESTARTS = 2
 """How often a trial whose process died goes on from its checkpoint before it counts as failed."""
 
@@ -53,13 +55,14 @@ def run_trials(feed: TrialFeed, *, concurrent: int, threads: int, gpu_share: flo
         concurrent: Trials that run at the same time.
         threads: Processor cores of a trial.
         gpu_share: Share of a GPU that a trial takes; 0 trains on the processor.
-        storage: Folder for Tune's own files; nothing in it is needed to resume.
+        storage: Gets a folder of Tune's own files, new every time; nothing in it is needed to resume.
     """
     from ray import tune
 
     from hpo.schedule.adapter import FeedCallback, FeedSearcher
     from hpo.trial.trainable import TrialTrainable
 
+    shutil.rmtree(storage / TUNE_FOLDER, ignore_errors=True)
     resources = {"cpu": float(threads), "gpu": gpu_share}
     with _quiet():
         tuner = tune.Tuner(
@@ -72,7 +75,7 @@ def run_trials(feed: TrialFeed, *, concurrent: int, threads: int, gpu_share: flo
                 trial_dirname_creator=lambda trial: str(trial.config["task"]["trial"]),
             ),
             run_config=tune.RunConfig(
-                name="tune",
+                name=TUNE_FOLDER,
                 storage_path=str(storage),
                 callbacks=[FeedCallback(feed)],
                 failure_config=tune.FailureConfig(max_failures=RESTARTS),

@@ -42,11 +42,7 @@ def start_study(plan: StudyPlan, name: str, environment: Environment, listener: 
     """
     check_store(environment)
     with Journal.create(study_folder(environment, name)) as journal:
-        created = _creation(plan, name)
-        journal.append(created)
-        stage = plan.study.stages[plan.stage]
-        space = space_of(stage).describe()
-        journal.append(StageStarted(stage=plan.stage, space=space, trials=stage.trials))
+        journal.append(_creation(plan, name))
         return _run_stage(plan, journal, environment, listener)
 
 
@@ -117,6 +113,7 @@ def _refuse_changes(plan: StudyPlan, created: StudyCreated, name: str) -> None:
 
 
 def _run_stage(plan: StudyPlan, journal: Journal, environment: Environment, listener: Listener) -> SessionEnd:
+    _begin_stage(plan, journal)
     state = StudyState.replay(journal.events())
     runner = StageRunner(plan, journal, state, listener)
     if runner.complete and state.stages[plan.stage].finished_at is not None:
@@ -132,6 +129,14 @@ def _run_stage(plan: StudyPlan, journal: Journal, environment: Environment, list
         _close_stage(plan, runner, journal)
         tracking = follower.close(DRAIN_S)
     return SessionEnd(runner.state, runner.complete, tracking)
+
+
+def _begin_stage(plan: StudyPlan, journal: Journal) -> None:
+    """Write that the stage starts, unless it did before a restart."""
+    if plan.stage not in StudyState.replay(journal.events()).stages:
+        stage = plan.study.stages[plan.stage]
+        space = space_of(stage).describe()
+        journal.append(StageStarted(stage=plan.stage, space=space, trials=stage.trials))
 
 
 def _train(plan: StudyPlan, runner: StageRunner, folder: Path) -> None:

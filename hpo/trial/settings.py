@@ -88,7 +88,8 @@ def check_space(study: StudyFile, stage: str, shape: DataShape) -> None:
     """
     declared = study.stages[stage].space.get("r_frames")
     chunk_frames = shape.frame_rate.to_frames(study.network.chunk_s)
-    if declared is not None and max(declared.extremes()) >= chunk_frames:
+    # An odd r needs a frame more: its edges are rounded up.
+    if declared is not None and 2 * math.ceil(max(declared.extremes()) / 2) >= chunk_frames:
         raise ConfigError(
             f"the space lets r reach {max(declared.extremes()):g} frames, a chunk has {chunk_frames}",
             key=f"stages.{stage}.space.r_frames",

@@ -55,10 +55,11 @@ def stitch(predictions: npt.NDArray[np.float32], tiling: Tiling, chunk_frames: i
         chunk_frames: N_F.
 
     Returns:
-        Every prediction that falls on a frame its chunk owns, under its most probable class.
+        Every prediction that falls on a frame its chunk owns, under its most probable class. Locations that
+        are not numbers, of a network that diverged, count as 0.
     """
     confidence, location = predictions[..., 0], predictions[..., 1]
-    place = np.minimum(np.rint(location * chunk_frames).astype(np.int64), chunk_frames - 1)
+    place = np.minimum(np.rint(np.nan_to_num(location) * chunk_frames).astype(np.int64), chunk_frames - 1)
     owned = (place >= tiling.owned_from[:, None]) & (place < tiling.owned_to[:, None])
     chunk, _ = np.nonzero(owned)
     return Spots.from_rows(

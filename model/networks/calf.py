@@ -43,10 +43,10 @@ class NetworkConfig:
         for name in ("input_size", "classes", "class_features", "predictions"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"network {name} must be at least 1, got {getattr(self, name)}")
-        if not 1 < self.receptive_field_frames < self.chunk_frames:
+        if self.receptive_field_frames < 2 or 2 * self.edge_frames >= self.chunk_frames:
             raise ConfigError(
-                f"receptive field r must lie between 2 frames and the chunk ({self.chunk_frames} frames), "
-                f"got {self.receptive_field_frames}"
+                f"receptive field r must be at least 2 frames and shorter than the chunk "
+                f"({self.chunk_frames} frames), got {self.receptive_field_frames}"
             )
         if _pooled(_pooled(_pooled(self.chunk_frames))) < 1:
             raise ConfigError(f"a chunk must have at least 15 frames, got {self.chunk_frames}")
@@ -216,7 +216,8 @@ class CalfNetwork(nn.Module):
         centred = active.view(frames, batch, self.config.class_features, self.config.classes) - 0.5
         # At the centre itself the root has no slope: the floor keeps the gradient finite.
         distance = centred.square().sum(dim=2).clamp_min(1e-12).sqrt()
-        return 1.0 - distance * (2.0 / math.sqrt(self.config.class_features))
+        score = 1.0 - distance * (2.0 / math.sqrt(self.config.class_features))
+        return score.clamp_min(0.0)  # rounding: a corner of the cube may come out 1e-7 too far
 
     def spot(
         self,

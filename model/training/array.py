@@ -120,7 +120,6 @@ class TrainingArray:
             losses = self._train_epoch()
             chunks += self._sampler.chunks_per_epoch
         speed = chunks / (time.perf_counter() - started)
-        self._train.release()
         metrics = [self._validate(slot, losses[index], speed) for index, slot in enumerate(self.slots)]
         duration_s = time.perf_counter() - started
         return [Validation(self.epoch, values, duration_s) for values in metrics]
@@ -135,6 +134,7 @@ class TrainingArray:
             for index, slot in enumerate(self.slots):
                 sums[index] += slot.step(chunks, slot.learning_rate(progress)) * len(batch)
         self.epoch += 1
+        self._train.release()
         means = [total / sum(len(batch) for batch in batches) for total in sums]
         for mean in means:
             if not bool(mean.isfinite().all()):

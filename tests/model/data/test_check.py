@@ -1,0 +1,161 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model.data.check import check_dataset
+from model.errors import DataError
+
+Write = Callable[..., Path]
+SPLITS = {"train": 2, "valid": 1, "test": 1}
+
+
+def game(root: Path, split: str = "train", number: int = 0) -> Path:
+    return root / "league" / split / f"game-{number}"
+
+
+def test_a_sound_data_set_has_its_counts_and_no_problem(write_dataset: Write, tmp_path: Path) -> None:
+    report = check_dataset(write_dataset(tmp_path, SPLITS), features=None)
+    assert report.problems == ()
+    assert report.games == SPLITS
+    assert report.frames == {"train": 1200, "valid": 600, "test": 600}
+    assert report.actions["train"] == {"goal": 2, "card": 2, "substitution": 2}
+    assert report.dims == {"EVENTS": 4}
+    assert report.clipped == 0
+
+
+def break_half(root: Path) -> None:
+    (game(root) / "1_EVENTS.npy").unlink()
+
+
+def break_folder(root: Path) -> None:
+    with (root / "train.txt").open("a") as stream:
+        stream.write("league/train/nowhere\n")
+
+
+def break_shape(root: Path) -> None:
+    np.save(game(root) / "1_EVENTS.npy", np.zeros(30, dtype=np.float32))
+
+
+def break_dims(root: Path) -> None:
+    np.save(game(root, "valid") / "1_EVENTS.npy", np.zeros((300, 5), dtype=np.float32))
+
+
+def break_dtype(root: Path) -> None:
+    np.save(game(root) / "1_EVENTS.npy", np.zeros((300, 4)))
+
+
+def break_file(root: Path) -> None:
+    (game(root) / "1_EVENTS.npy").write_bytes(b"not numpy")
+
+
+def break_end(root: Path) -> None:
+    file = game(root) / "1_EVENTS.npy"
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+def break_pickle(root: Path) -> None:
+    np.save(game(root) / "1_EVENTS.npy", np.array([{}], dtype=object), allow_pickle=True)
+
+
+def break_value(root: Path) -> None:
+    features = np.load(game(root, "test") / "2_EVENTS.npy")
+    features[250, 3] = np.inf
+    np.save(game(root, "test") / "2_EVENTS.npy", features)
+
+
+def break_empty(root: Path) -> None:
+    (root / "valid.txt").write_text("")
+
+
+def break_missing_list(root: Path) -> None:
+    (root / "valid.txt").unlink()
+
+
+def break_leak(root: Path) -> None:
+    (root / "test.txt").write_text("league/train/game-0\n")
+
+
+def break_labels(root: Path) -> None:
+    (game(root) / "Labels.json").unlink()
+
+
+def annotate(root: Path, **annotation: str) -> None:
+    file = game(root) / "Labels.json"
+    labels = json.loads(file.read_text())
+    labels["annotations"].append({"gameTime": "1 - 00:20", "label": "y-card", **annotation})
+    file.write_text(json.dumps(labels))
+
+
+def break_label(root: Path) -> None:
+    annotate(root, label="y-crad")
+
+
+def break_time(root: Path) -> None:
+    annotate(root, gameTime="1 - 7")
+
+
+def break_half_number(root: Path) -> None:
+    annotate(root, gameTime="3 - 00:20")
+
+
+def break_late(root: Path) -> None:
+    annotate(root, gameTime="1 - 03:31")
+
+
+@pytest.mark.parametrize(
+    ("fault", "file", "message"),
+    [
+        (break_half, "game-0/1_EVENTS.npy", "missing; features in this folder: EVENTS"),
+        (break_folder, "train/nowhere", "no such game folder"),
+        (break_shape, "game-0/1_EVENTS.npy", "expected (frames, dims), came (30,)"),
+        (break_dims, "valid/game-0/1_EVENTS.npy", "expected 4 numbers a frame"),
+        (break_dtype, "game-0/1_EVENTS.npy", "expected float16 or float32, came float64"),
+        (break_file, "game-0/1_EVENTS.npy", "not a readable .npy file"),
+        (break_end, "game-0/1_EVENTS.npy", "not a readable .npy file"),
+        (break_pickle, "game-0/1_EVENTS.npy", "not a readable .npy file"),
+        (break_value, "test/game-0/2_EVENTS.npy: frame 250", "expected finite numbers, came inf in column 3"),
+        (break_empty, "valid.txt", "is empty"),
+        (break_missing_list, "valid.txt", "no list of games"),
+        (break_leak, "test.txt: league/train/game-0", "in split 'train' too"),
+        (break_labels, "game-0/Labels.json", "no such file"),
+        (break_label, "game-0/Labels.json: annotation 3", 'nearest known label is "y-card"'),
+        (break_time, "game-0/Labels.json: annotation 3", "expected a game time"),
+        (break_half_number, "game-0/Labels.json: annotation 3", "expected half 1 or 2, came 3"),
+        (break_late, "game-0/Labels.json: card at 211 s of half 1", "61 s past the end"),
+    ],
+)
+def test_a_fault_is_told_with_file_and_place(
+    fault: Callable[[Path], None], file: str, message: str, write_dataset: Write, tmp_path: Path
+) -> None:
+    root = write_dataset(tmp_path, SPLITS)
+    fault(root)
+    told = [str(problem) for problem in check_dataset(root, features=None).problems]
+    assert [line for line in told if file in line and message in line], told
+
+
+def test_faults_of_all_games_are_told_at_once(write_dataset: Write, tmp_path: Path) -> None:
+    root = write_dataset(tmp_path, SPLITS)
+    for fault in (break_half, break_dims, break_value, break_label, break_folder):
+        fault(root)
+    assert len(check_dataset(root, features="events").problems) >= 5
+
+
+def test_a_class_without_an_action_in_train_is_told(write_dataset: Write, tmp_path: Path) -> None:
+    card = {"gameTime": "1 - 00:20", "label": "y-card"}
+    report = check_dataset(write_dataset(tmp_path, SPLITS, annotations=[card]), features=None)
+    assert [problem.place for problem in report.problems] == ["class goal", "class substitution"]
+
+
+def test_actions_a_little_past_the_end_are_counted(write_dataset: Write, tmp_path: Path) -> None:
+    root = write_dataset(tmp_path, SPLITS)
+    annotate(root, gameTime="1 - 03:29")
+    report = check_dataset(root, features=None)
+    assert (report.clipped, report.problems) == (1, ())
+
+
+def test_a_folder_without_a_description_cannot_be_checked(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no known data set"):
+        check_dataset(tmp_path, features=None)

@@ -1,0 +1,45 @@
+import numpy as np
+import torch
+from stores import small_store
+
+from model.data.chunks import Chunks, load_chunks
+from model.data.sampler import ChunkBatch
+
+CPU = torch.device("cpu")
+STORE = small_store([30, 12, 25], [(0, 7, 0), (0, 20, 1), (1, 11, 0), (2, 3, 1)], dtype=np.float16)
+
+
+def load(half: list[int], start: list[int], dtype: torch.dtype = torch.float32) -> Chunks:
+    return load_chunks(STORE, ChunkBatch(np.array(half), np.array(start)), 15, device=CPU, dtype=dtype)
+
+
+def test_chunk_holds_its_frames_of_its_half_one_after_the_other() -> None:
+    chunks = load([2, 0], [4, 15])
+    for frame in range(15):
+        for chunk, row in enumerate((30 + 12 + 4 + frame, 15 + frame)):
+            assert chunks.features[frame, chunk].tolist() == STORE.features[row].tolist()
+            assert chunks.past[frame, chunk].tolist() == STORE.past[row].tolist()
+            assert chunks.future[frame, chunk].tolist() == STORE.future[row].tolist()
+    assert chunks.inside.all()
+
+
+def test_half_shorter_than_a_chunk_repeats_its_last_frame_outside() -> None:
+    chunks = load([1], [0])
+    assert chunks.inside[:, 0].tolist() == [True] * 12 + [False] * 3
+    for frame in (12, 13, 14):
+        assert chunks.features[frame, 0].tolist() == STORE.features[30 + 11].tolist()
+        assert chunks.past[frame, 0].tolist() == STORE.past[30 + 11].tolist()
+
+
+def test_features_come_in_the_type_asked_for() -> None:
+    assert load([0], [0]).features.dtype == torch.float32
+    assert load([0], [0], torch.bfloat16).features.dtype == torch.bfloat16
+
+
+def test_writing_into_a_chunk_leaves_the_stored_arrays_unchanged() -> None:
+    kept = [STORE.features.copy(), STORE.past.copy(), STORE.future.copy()]
+    chunks = load([0, 0], [0, 0], torch.float16)
+    for tensor in (chunks.features, chunks.past, chunks.future):
+        tensor.zero_()
+    for before, now in zip(kept, (STORE.features, STORE.past, STORE.future), strict=True):
+        np.testing.assert_array_equal(before, now)

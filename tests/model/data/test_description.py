@@ -1,0 +1,145 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.data.description import (
+    BUILTIN_NAMES,
+    UnknownLabelError,
+    builtin_description,
+    parse_description,
+    read_description,
+    write_description,
+)
+from model.errors import DataError
+
+HANDBALL = """
+name = "handball"
+frame_rate = 5.0
+labels_file = "events.json"
+ignored_labels = ["timeout*"]
+[classes]
+goal = ["goal"]
+seven-metre = ["7m*"]
+two-minutes = ["suspension"]
+red-card = ["red"]
+blue-card = ["blue"]
+steal = ["steal [ball]"]
+block = ["block"]
+[features]
+video = "VIDEO_64"
+[splits]
+train = "lists/train.txt"
+"""
+
+V2_LABELS = [
+    "Penalty", "Kick-off", "Goal", "Substitution", "Offside", "Shots on target", "Shots off target",
+    "Clearance", "Ball out of play", "Throw-in", "Foul", "Indirect free-kick", "Direct free-kick",
+    "Corner", "Yellow card", "Red card", "Yellow->red card",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BUILTIN_NAMES)
+def test_a_description_survives_being_written_and_read(name: str, tmp_path: Path) -> None:
+    write_description(tmp_path, builtin_description(name))
+    assert read_description(tmp_path) == builtin_description(name)
+
+
+@given(st.text(st.characters(exclude_categories=("Cs",)), min_size=1))
+def test_any_label_pattern_survives_being_written(label: str) -> None:
+    import tempfile
+
+    description = parse_description(HANDBALL, source="x")
+    odd = replace(description, ignored=(label,), features={label: label})
+    with tempfile.TemporaryDirectory() as folder:
+        write_description(Path(folder), odd)
+        assert read_description(Path(folder)) == odd
+
+
+@pytest.mark.parametrize(
+    ("label", "name"),
+    [("soccer-ball", "goal"), ("soccer-ball-own", "goal"), ("y-card", "card"), ("yr-card", "card"),
+     ("substitution-in", "substitution")],
+)  # fmt: skip
+def test_soccernet_v1_labels_match_by_a_part_of_their_name(label: str, name: str) -> None:
+    description = builtin_description("soccernet-v1")
+    assert description.classes[description.class_of(label) or 0] == name
+
+
+def test_soccernet_v2_has_its_seventeen_labels_in_the_published_order() -> None:
+    description = builtin_description("soccernet-v2")
+    assert [description.class_of(label) for label in V2_LABELS] == list(range(17))
+    assert description.classes[16] == "yellow-red-card"
+
+
+def test_an_unknown_label_is_told_with_the_nearest_known_one() -> None:
+    with pytest.raises(UnknownLabelError, match=r'^unknown label "Free kick".*nearest.*irect free-kick"'):
+        builtin_description("soccernet-v2").class_of("Free kick")
+
+
+def test_another_sport_names_its_own_classes_rate_features_and_splits() -> None:
+    description = parse_description(HANDBALL, source="dataset.toml")
+    assert len(description.classes) == 7
+    assert description.frame_rate.to_frames(2.0) == 10
+    assert description.class_of("7M throw") == 1
+    assert description.class_of("Timeout home") is None
+    assert description.feature_stem("video") == "VIDEO_64"
+    assert description.feature_stem("AUDIO") == "AUDIO"
+
+
+def test_brackets_in_a_label_are_letters() -> None:
+    description = parse_description(HANDBALL, source="x")
+    assert description.class_of("steal [ball]") == 5
+    with pytest.raises(UnknownLabelError):
+        description.class_of("steal b")
+
+
+def test_all_mistakes_of_a_description_are_told_at_once() -> None:
+    wrong = """
+nam = "x"
+frame_rate = -1
+labels_file = 3
+[classes]
+"a/b" = ["a"]
+b = []
+c = "x"
+[splits]
+train = 1
+"""
+    with pytest.raises(DataError) as caught:
+        parse_description(wrong, source="dataset.toml")
+    places = {problem.place for problem in caught.value.problems}
+    assert places == {
+        "nam",
+        "name",
+        "frame_rate",
+        "labels_file",
+        "classes.a/b",
+        "classes.b",
+        "classes.c",
+        "splits.train",
+    }
+
+
+def test_a_description_that_is_not_toml_names_the_place() -> None:
+    with pytest.raises(DataError, match="line 1"):
+        parse_description("name = \nx = 1", source="dataset.toml")
+
+
+@pytest.mark.parametrize(
+    ("labels_file", "name"), [("Labels.json", "soccernet-v1"), ("Labels-v2.json", "soccernet-v2")]
+)
+def test_soccernet_folders_need_no_description(labels_file: str, name: str, tmp_path: Path) -> None:
+    game = tmp_path / "england_epl" / "2014-2015" / "a game"
+    game.mkdir(parents=True)
+    (game / labels_file).write_text("{}")
+    assert read_description(tmp_path).name == name
+
+
+def test_a_folder_without_a_data_set_says_what_was_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"dataset\.toml"):
+        read_description(tmp_path)
+    with pytest.raises(DataError, match="no such data folder"):
+        read_description(tmp_path / "missing")

@@ -1,0 +1,111 @@
+import json
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from model.data.description import builtin_description
+from model.data.soccernet import Action, games_of_split, read_actions, write_game, write_split
+from model.errors import DataError
+
+WYSCOUT = builtin_description("wyscout")
+
+
+def labels(tmp_path: Path, *annotations: Any) -> Path:
+    file = tmp_path / "Labels.json"
+    file.write_text(json.dumps({"UrlLocal": "x/", "annotations": annotations}))
+    return file
+
+
+def test_position_in_milliseconds_goes_before_the_game_time(tmp_path: Path) -> None:
+    file = labels(
+        tmp_path,
+        {"gameTime": "1 - 07:32", "label": "soccer-ball", "position": "452500"},
+        {"gameTime": "2 - 00:09", "label": "y-card", "visibility": "not shown"},
+    )
+    assert read_actions(file, WYSCOUT) == [Action(1, 452.5, 0, True), Action(2, 9.0, 1, False)]
+
+
+def test_every_bad_annotation_is_told_with_its_number(tmp_path: Path) -> None:
+    file = labels(
+        tmp_path,
+        {"gameTime": "1 - 07:32", "label": "soccer-bal"},
+        {"gameTime": "7:32", "label": "soccer-ball"},
+        {"gameTime": "1 - 01:00", "label": "soccer-ball"},
+        {"gameTime": "3 - 01:00", "label": "soccer-ball"},
+        {"gameTime": "1 - 01:00", "label": "y-card", "position": "-5"},
+        {"gameTime": "1 - 01:00", "label": "y-card", "position": None},
+        {"gameTime": "1 - 01:00", "label": "y-card", "visibility": "maybe"},
+        {"gameTime": "1 - 01:00"},
+        "goal",
+    )
+    with pytest.raises(DataError) as caught:
+        read_actions(file, WYSCOUT)
+    places = [problem.place for problem in caught.value.problems]
+    assert places == [f"annotation {index}" for index in (0, 1, 3, 4, 5, 6, 7, 8)]
+    assert 'nearest known label is "soccer-ball"' in caught.value.problems[0].message
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"annotations": 3}', "[" * 100_000])
+def test_a_label_file_that_is_none_is_one_problem(content: str, tmp_path: Path) -> None:
+    file = tmp_path / "Labels.json"
+    file.write_text(content)
+    with pytest.raises(DataError) as caught:
+        read_actions(file, WYSCOUT)
+    assert [problem.file for problem in caught.value.problems] == [str(file)]
+
+
+def test_a_huge_label_file_is_refused_unread(tmp_path: Path) -> None:
+    file = tmp_path / "Labels.json"
+    with file.open("wb") as stream:
+        stream.truncate(17 << 20)
+    with pytest.raises(DataError, match="larger than 16 MiB"):
+        read_actions(file, WYSCOUT)
+
+
+def test_a_split_list_gives_its_games_in_order(tmp_path: Path) -> None:
+    write_split(tmp_path, WYSCOUT, "train", ["l/s/b", "l/s/a"])
+    (tmp_path / "valid.txt").write_text("# comment\n\nl/s/c/\r\n")
+    assert games_of_split(tmp_path, WYSCOUT, "train") == ("l/s/b", "l/s/a")
+    assert games_of_split(tmp_path, WYSCOUT, "valid") == ("l/s/c",)
+
+
+def test_games_outside_the_folder_and_twice_in_a_list_are_told_together(tmp_path: Path) -> None:
+    (tmp_path / "train.txt").write_text("../secret\n/etc\nl/s/a\nl/s/a\n")
+    with pytest.raises(DataError) as caught:
+        games_of_split(tmp_path, WYSCOUT, "train")
+    assert [problem.place for problem in caught.value.problems] == ["line 1", "line 2", "line 4"]
+
+
+def test_an_empty_split_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "train.txt").write_text("\n")
+    with pytest.raises(DataError, match="is empty"):
+        games_of_split(tmp_path, WYSCOUT, "train")
+
+
+def test_soccernet_lists_come_from_its_package_when_there_is_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package, module = types.ModuleType("SoccerNet"), types.ModuleType("SoccerNet.utils")
+    package.__spec__ = module.__spec__ = __import__("importlib.util").util.spec_from_loader("SoccerNet", None)
+    module.getListGames = lambda split: [f"{split}/game"]  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "SoccerNet", package)
+    monkeypatch.setitem(sys.modules, "SoccerNet.utils", module)
+    assert games_of_split(tmp_path, builtin_description("soccernet-v2"), "valid") == ("valid/game",)
+    with pytest.raises(DataError, match="no list of games"):  # these are nobody else's games
+        games_of_split(tmp_path, WYSCOUT, "valid")
+
+
+def test_a_written_game_has_both_halves_and_its_labels_and_nothing_else(tmp_path: Path) -> None:
+    half = np.ones((4, 2), dtype=np.float16)
+    annotation = {"gameTime": "1 - 00:01", "label": "y-card"}
+    write_game(
+        tmp_path, "l/s/g", stem="X", halves=[half, half], annotations=[annotation], labels_file="Labels.json"
+    )
+    folder = tmp_path / "l" / "s" / "g"
+    assert sorted(file.name for file in folder.iterdir()) == ["1_X.npy", "2_X.npy", "Labels.json"]
+    assert np.array_equal(np.load(folder / "2_X.npy", allow_pickle=False), half)
+    assert read_actions(folder / "Labels.json", WYSCOUT) == [Action(1, 1.0, 1, True)]

@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from model.data.check import check_dataset
+from model.data.store import Store, open_split
+from model.data.synthetic import PLANTED_ZONES_S, planted_zones_s, write_synthetic
+from model.errors import ConfigError
+
+GAMES = {"train": 4, "valid": 1, "test": 1}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("synthetic")
+    write_synthetic(folder, games=GAMES, minutes=20, seed=5)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def train(root: Path) -> Store:
+    return open_split(root, features="synthetic", split="train", cache=root / "cache")
+
+
+def mean_around(train: Store, class_index: int, from_s: float, to_s: float) -> npt.NDArray[np.float64]:
+    """Mean features over all actions of a class, from ``from_s`` to ``to_s`` seconds after them."""
+    windows = []
+    for half, frame, index, _ in train.actions:
+        start, stop = (frame + train.frame_rate.to_frames(time_s) for time_s in (from_s, to_s))
+        if index == class_index and 0 <= start and stop <= train.halves[half].frames:
+            first = train.halves[half].first_frame
+            windows.append(train.features[first + start : first + stop].mean(axis=0, dtype=np.float64))
+    mean: npt.NDArray[np.float64] = np.mean(windows, axis=0)
+    return mean
+
+
+def test_synthetic_games_are_a_sound_data_set(root: Path) -> None:
+    report = check_dataset(root, features=None)
+    assert report.problems == () and report.games == GAMES
+    assert set(report.actions["train"].values()) == {24}
+
+
+def test_planted_zones_are_ordered_and_differ_between_classes() -> None:
+    for k1, k2, k3, k4 in planted_zones_s().values():
+        assert k1 < k2 < 0 < k3 < k4
+    assert len({after_s for _, after_s in PLANTED_ZONES_S.values()}) == len(PLANTED_ZONES_S)
+
+
+@pytest.mark.parametrize("index", range(len(PLANTED_ZONES_S)))
+def test_the_trace_after_an_action_lasts_as_long_as_planted(index: int, train: Store) -> None:
+    _, after_s = list(PLANTED_ZONES_S.values())[index]
+    early = mean_around(train, index, 5.0, after_s / 2)
+    direction = early / np.linalg.norm(early)
+    assert mean_around(train, index, after_s - 10.0, after_s) @ direction > 2.0
+    assert mean_around(train, index, after_s + 1.0, after_s + 11.0) @ direction < 1.5
+
+
+def test_the_same_seed_gives_the_same_games_whatever_their_number(root: Path, tmp_path: Path) -> None:
+    write_synthetic(tmp_path, games={"train": 1}, minutes=20, seed=5)
+    write_synthetic(tmp_path / "other", games={"train": 1}, minutes=20, seed=6)
+    file = "synthetic/train/game-001/1_SYNTHETIC.npy"
+    assert (tmp_path / file).read_bytes() == (root / file).read_bytes()
+    assert (tmp_path / "other" / file).read_bytes() != (root / file).read_bytes()
+
+
+def test_too_few_dimensions_or_minutes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="7 dimensions"):
+        write_synthetic(tmp_path, games={"train": 1}, dims=6)
+    with pytest.raises(ConfigError, match="14 minutes"):
+        write_synthetic(tmp_path, games={"train": 1}, minutes=13)

@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+import torch
+from stores import small_store
+from torch import Tensor
+
+from model.data.chunks import load_chunks
+from model.data.store import Store
+from model.encoding import Zones
+from model.inference import evaluation
+from model.inference.evaluation import Evaluation, evaluate
+from model.inference.stitching import tile
+from model.losses.complete import LossConfig, chunk_losses
+from model.networks.calf import CalfNetwork, NetworkConfig, Predictions
+
+CPU = torch.device("cpu")
+LOSS = LossConfig(zones=Zones(((-8.0, -4.0, 4.0, 8.0),) * 2))
+CONFIG = NetworkConfig(
+    input_size=2, classes=2, class_features=3, receptive_field_frames=8, chunk_frames=40, predictions=20
+)
+HALVES = [130, 95, 25]
+# At the ends of halves and of what a chunk owns; far enough apart for the widest suppression.
+ACTIONS = [(0, 0, 0), (0, 35, 1), (0, 68, 0), (0, 129, 1), (1, 50, 0), (2, 24, 1)]
+
+
+class ReadingNetwork(CalfNetwork):
+    """Reads the actions out of its features, where the tests wrote them."""
+
+    def forward(self, features: Tensor) -> Predictions:
+        frames, batch, classes = features.shape
+        spotting = torch.zeros(batch, self.config.predictions, 2 + classes)
+        for chunk in range(batch):
+            for slot, (frame, index) in enumerate(features[:, chunk].nonzero().tolist()):
+                spotting[chunk, slot, 0] = 1.0
+                spotting[chunk, slot, 1] = frame / frames
+                spotting[chunk, slot, 2 + index] = 1.0
+        return Predictions(torch.zeros(frames, batch, classes), spotting)
+
+
+def written_store() -> Store:
+    features = np.zeros((sum(HALVES), 2), dtype=np.float32)
+    first = np.cumsum([0, *HALVES])
+    for half, frame, index in ACTIONS:
+        features[first[half] + frame, index] = 1.0
+    return small_store(HALVES, ACTIONS, features=features, split="valid")
+
+
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def evaluate_on(network: CalfNetwork, store: Store) -> Evaluation:
+    return evaluate(network, store, LOSS, precision="float32", device=CPU)
+
+
+def test_network_that_knows_the_actions_scores_one_wherever_they_lie() -> None:
+    result = evaluate_on(ReadingNetwork(CONFIG, generator()), written_store())
+    assert result.score.per_class == (1.0, 1.0)
+    loud = result.spots[result.spots.score > 0]
+    found = zip(loud.half, loud.frame, loud.class_index, strict=True)
+    assert sorted((int(h), int(f), int(c)) for h, f, c in found) == sorted(ACTIONS)
+
+
+def test_losses_are_means_over_the_chunks_that_tile_the_halves() -> None:
+    store = small_store(HALVES, ACTIONS, dims=2)
+    network = CalfNetwork(CONFIG, generator()).eval()
+    result = evaluate_on(network, store)
+    batch = tile(store.halves, chunk_frames=40, edge_frames=4).chunks
+    chunks = load_chunks(store, batch, 40, device=CPU, dtype=torch.float32)
+    with torch.no_grad():
+        losses = chunk_losses(network(chunks.features), chunks, LOSS, edge_frames=4)
+    assert result.segmentation_loss == pytest.approx(float(losses.segmentation), rel=1e-5)
+    assert result.spotting_loss == pytest.approx(float(losses.spotting), rel=1e-5)
+
+
+def test_result_does_not_depend_on_how_many_chunks_go_through_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store, network = small_store(HALVES, ACTIONS, dims=2), CalfNetwork(CONFIG, generator())
+    at_once = evaluate_on(network, store)
+    monkeypatch.setattr(evaluation, "CHUNKS_AT_ONCE", 3)
+    in_parts = evaluate_on(network, store)
+    np.testing.assert_array_equal(at_once.spots.frame, in_parts.spots.frame)
+    np.testing.assert_allclose(at_once.spots.score, in_parts.spots.score, rtol=1e-5)
+    assert at_once.segmentation_loss == pytest.approx(in_parts.segmentation_loss, rel=1e-5)
+    assert at_once.spotting_loss == pytest.approx(in_parts.spotting_loss, rel=1e-5)
+
+
+def test_evaluation_changes_no_weight_and_keeps_no_gradient() -> None:
+    network = CalfNetwork(CONFIG, generator())
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    evaluate_on(network, small_store(HALVES, ACTIONS, dims=2))
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_evaluation_uses_the_running_statistics() -> None:
+    store, network = small_store(HALVES, ACTIONS, dims=2), CalfNetwork(CONFIG, generator())
+    first = evaluate_on(network.train(), store)
+    network.norm.running_mean += 1.0
+    assert evaluate_on(network, store).segmentation_loss != first.segmentation_loss

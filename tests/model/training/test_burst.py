@@ -1,0 +1,51 @@
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from stores import small_store
+
+from model.data.sampler import SamplerConfig
+from model.encoding import Zones
+from model.losses.complete import LossConfig
+from model.networks.calf import NetworkConfig
+from model.training import burst
+from model.training.burst import Speed, faster_precision, measure_speed
+from model.training.config import TrainingConfig, TrialConfig
+
+CPU = torch.device("cpu")
+TRAIN = small_store([130, 120], [(0, 20, 0), (0, 60, 1), (1, 50, 1)])
+TRIAL = TrialConfig(
+    network=NetworkConfig(
+        input_size=6, classes=2, class_features=3, receptive_field_frames=8, chunk_frames=40
+    ),
+    loss=LossConfig(zones=Zones(((-8.0, -4.0, 4.0, 8.0),) * 2)),
+)
+TRAINING = TrainingConfig(sampler=SamplerConfig(chunk_frames=40, margin_frames=8))
+
+
+def test_speed_is_chunks_over_the_time_they_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter(np.arange(10_000) * 0.5)
+    # Two readings of this clock around every batch: each takes half a second.
+    monkeypatch.setattr(burst, "time", SimpleNamespace(perf_counter=lambda: float(next(ticks))))
+    speed = measure_speed(TRIAL, TRAINING, TRAIN, CPU, seconds=4.0)
+    sizes = {3, 2}  # chunks of the two halves: actions and background
+    assert speed.training in {2 * size for size in sizes}
+    assert speed.evaluation in {2 * size for size in sizes}
+
+
+def test_measuring_ends_after_about_the_time_given() -> None:
+    started = time.perf_counter()
+    speed = measure_speed(TRIAL, TRAINING, TRAIN, CPU, seconds=0.05)
+    assert 0.1 <= time.perf_counter() - started < 5.0
+    assert speed.training > 0 and speed.evaluation > 0
+
+
+@pytest.mark.parametrize("faster", ["float32", "bfloat16"])
+def test_precision_in_which_training_goes_faster_is_chosen(monkeypatch: pytest.MonkeyPatch, faster) -> None:
+    def measure(trial: object, training: TrainingConfig, *args: object, **kwargs: object) -> Speed:
+        return Speed(training=2.0 if training.precision == faster else 1.0, evaluation=1.0)
+
+    monkeypatch.setattr(burst, "measure_speed", measure)
+    assert faster_precision(TRIAL, TRAINING, TRAIN, CPU) == faster

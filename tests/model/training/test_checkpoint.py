@@ -1,0 +1,78 @@
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+
+from model.errors import DataError
+from model.training.checkpoint import load_checkpoint, save_checkpoint
+
+CONTENT = {"epoch": 3, "name": "trial", "slots": [{"weights": torch.arange(6.0).view(2, 3)}]}
+
+
+def test_content_comes_back_as_it_was_saved(tmp_path: Path) -> None:
+    path = tmp_path / "new folder" / "last.pt"
+    save_checkpoint(path, CONTENT)
+    loaded = load_checkpoint(path)
+    assert (loaded["epoch"], loaded["name"]) == (3, "trial")
+    assert torch.equal(loaded["slots"][0]["weights"], CONTENT["slots"][0]["weights"])
+
+
+def test_saving_replaces_the_last_checkpoint_and_leaves_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "last.pt"
+    for epoch in (1, 2):
+        save_checkpoint(path, {"epoch": epoch})
+    assert load_checkpoint(path)["epoch"] == 2
+    assert list(tmp_path.iterdir()) == [path]
+
+
+class Unsaveable:
+    def __reduce__(self) -> str:
+        raise RuntimeError("the machine stops here")
+
+
+def test_save_that_stops_in_the_middle_leaves_the_last_good_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, {"epoch": 1})
+    with pytest.raises(RuntimeError, match="stops here"):
+        save_checkpoint(path, {"epoch": 2, "weights": torch.zeros(999), "broken": Unsaveable()})
+    assert load_checkpoint(path)["epoch"] == 1
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.7, 0.99])
+def test_truncated_file_is_named_as_damaged(tmp_path: Path, share: float) -> None:
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, CONTENT)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(DataError, match="cannot read checkpoint") as error:
+        load_checkpoint(path)
+    assert str(path) in str(error.value)
+
+
+def test_missing_file_is_a_data_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot read checkpoint"):
+        load_checkpoint(tmp_path / "last.pt")
+
+
+def test_file_of_another_format_is_refused(tmp_path: Path) -> None:
+    torch.save({"format": 0, "epoch": 1}, tmp_path / "old.pt")
+    torch.save([1, 2], tmp_path / "list.pt")
+    for name in ("old.pt", "list.pt"):
+        with pytest.raises(DataError, match="format"):
+            load_checkpoint(tmp_path / name)
+
+
+class Intruder:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return Path.touch, (Path("intruder was here"),)
+
+
+def test_code_in_a_file_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"format": 1, "intruder": Intruder()}, tmp_path / "saved.pt")
+    (tmp_path / "pickled.pt").write_bytes(pickle.dumps({"format": 1, "intruder": Intruder()}))
+    for name in ("saved.pt", "pickled.pt"):
+        with pytest.raises(DataError):
+            load_checkpoint(tmp_path / name)
+    assert not Path("intruder was here").exists()
