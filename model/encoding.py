@@ -8,12 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from model.errors import ConfigError
-from model.timeline import FrameRate
-
-NO_PAST = 32767
-"""Stored in place of a distance where no action of the class has happened yet in the half."""
-NO_FUTURE = -32768
-"""Stored in place of a distance where no action of the class follows in the half."""
+from model.timeline import NO_FUTURE, NO_PAST, FrameRate
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,11 @@ from dataclasses import dataclass
 
 from model.errors import ConfigError
 
+NO_PAST = 32767
+"""Stored as a distance where no action of the class has happened yet in the half."""
+NO_FUTURE = -32768
+"""Stored as a distance where no action of the class follows in the half."""
+
 _GAME_TIME = re.compile(r"^\s*(?P<half>\d+)\s*-\s*(?P<minutes>\d+):(?P<seconds>[0-5]?\d)\s*$")
 
 

@@ -3,10 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-NO_PAST = 32767
-"""Stands for: no action of the class at or before this frame."""
-NO_FUTURE = -32768
-"""Stands for: no action of the class after this frame."""
+from model.timeline import NO_FUTURE, NO_PAST
+
 FARTHEST = 32766
 """Distances farther than this many frames are clipped to it, which leaves the two marks free."""
 

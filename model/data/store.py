@@ -11,11 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from model.data.building import STORE_FORMAT, find_or_build
-from model.data.distances import NO_FUTURE, NO_PAST
 from model.errors import DataError
 from model.timeline import FrameRate
-
-__all__ = ["NO_FUTURE", "NO_PAST", "Half", "Store", "open_split", "open_store"]
 
 
 @dataclass(frozen=True, slots=True)

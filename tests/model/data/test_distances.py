@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.data.distances import FARTHEST, NO_FUTURE, NO_PAST, action_distances
+from model.data.distances import FARTHEST, action_distances
+from model.timeline import NO_FUTURE, NO_PAST
 
 
 @given(st.lists(st.tuples(st.integers(0, 29), st.integers(0, 2)), max_size=12))

@@ -11,10 +11,10 @@ import pytest
 
 from model.data import building
 from model.data.description import builtin_description
-from model.data.distances import NO_FUTURE, NO_PAST
 from model.data.soccernet import games_of_split, write_split
 from model.data.store import Store, open_split, open_store
 from model.errors import DataError, UserError
+from model.timeline import NO_FUTURE, NO_PAST
 
 Write = Callable[..., Path]
 
