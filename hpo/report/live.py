@@ -90,17 +90,18 @@ class Display:
 
 
 class _Clock:
-    """How fast trials go in this process."""
+    """How fast trials go in this process, from the moment the first of them trains."""
 
     def __init__(self) -> None:
-        self._started = time.monotonic()
-        self._epochs_before: int | None = None
+        self._started: float | None = None
+        self._epochs_before = 0
         self._epochs_now = 0
 
     def update(self, trials: list[TrialState]) -> None:
+        """Count the epochs of all trials."""
         self._epochs_now = sum(max(trial.reports, default=0) for trial in trials)
-        if self._epochs_before is None:
-            self._epochs_before = self._epochs_now
+        if self._started is None and any(trial.status is TrialStatus.RUNNING for trial in trials):
+            self._started, self._epochs_before = time.monotonic(), self._epochs_now
 
     def part_done(self, trials: list[TrialState], epochs: int) -> float:
         """Trials' worth of work done in trials that have not ended."""
@@ -108,7 +109,9 @@ class _Clock:
 
     def left(self, trials: list[TrialState], total: int, epochs: int) -> str:
         """Time left, from the epochs trained so far in this process."""
-        done = self._epochs_now - (self._epochs_before or 0)
+        done = self._epochs_now - self._epochs_before
+        if self._started is None:
+            return "starting"
         if done <= 0:
             return "measuring time"
         failed = sum(trial.status is TrialStatus.FAILED for trial in trials)
