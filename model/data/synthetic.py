@@ -1,8 +1,9 @@
 """Made-up games in which the context that tells of an action is known, second by second.
 
-An action leaves two traces in the features: a weak one that rises before it, and a strong one after it that
-stays level and stops sharply at a known time. Distractors show the same start signature and the first half
-of the same trace, so that only those who look at the whole of it can tell an action from a distractor.
+An action leaves two traces in the features: a weak one that rises before it, and one after it that ends
+sharply at a known time. The first part of the trace after it is a signature, the same for all classes, which
+distractors show too; what tells an action from a distractor, and its class, comes in the rest. Zones cut
+short call that rest "no action" and leave only the signature to learn from.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -28,17 +29,16 @@ PLANTED_ZONES_S: Mapping[str, tuple[float, float]] = {
 
 STEM = "SYNTHETIC"
 _RATE = FrameRate(2.0)
-_SIGNATURE_S = 4.0
-"""Every start shows the same signature for so long, whatever its class."""
-_DISTRACTOR_SHARE = 0.5
-"""Part of the trace after an action that a distractor shows."""
+_SIGNATURE_SHARE = 0.4
+"""Part of the trace after an action that is signature; K4 of zones cut to a quarter ends inside it."""
+_DISTRACTORS_PER_ACTION = 2
 _ACTION_EVERY_S = 400.0
 """Mean time between two actions of one class."""
 _GAP_S = 30.0
 """Least time between two starts, of actions or distractors."""
-_STRENGTH = {"before": 1.5, "signature": 3.0, "after": 3.0}
+_STRENGTH = {"before": 0.5, "signature": 2.0, "after": 2.0}
 """Amplitudes, "after" that of a trace of a minute; the noise has standard deviation 1 in every dimension."""
-_NOISE_MEMORY = 0.8
+_NOISE_MEMORY = 0.5
 """Correlation of the noise of consecutive frames."""
 
 
@@ -138,16 +138,17 @@ class _Traces:
     def add(self, features: npt.NDArray[np.float64], start: _Start) -> None:
         """Add the traces of one start to the features of a half, in place; they end with the half."""
         before_s, after_s = list(PLANTED_ZONES_S.values())[start.class_index]
-        frame, before = start.frame, _RATE.to_frames(before_s)
-        features[frame : frame + _RATE.to_frames(_SIGNATURE_S)] += _STRENGTH["signature"] * self._signature
+        frame, before, after = start.frame, _RATE.to_frames(before_s), _RATE.to_frames(after_s)
+        signature = round(_SIGNATURE_SHARE * after)
+        features[frame : frame + signature] += _STRENGTH["signature"] * self._signature
+        if not start.is_action:
+            return
         # Shorter traces are stronger: all classes shall be about equally hard.
         strength = _STRENGTH["after"] * (60.0 / after_s) ** 0.5
-        shown = _RATE.to_frames(after_s * (1.0 if start.is_action else _DISTRACTOR_SHARE))
-        features[frame : frame + shown] += strength * self._after[start.class_index]
-        if start.is_action:
-            # No start lies within the gap before it, so the whole rise fits into the half.
-            rise = np.arange(1, before + 1)[:, None] / before
-            features[frame - before : frame] += _STRENGTH["before"] * rise * self._before[start.class_index]
+        features[frame + signature : frame + after] += strength * self._after[start.class_index]
+        # No start lies within the gap before it, so the whole rise fits into the half.
+        rise = np.arange(1, before + 1)[:, None] / before
+        features[frame - before : frame] += _STRENGTH["before"] * rise * self._before[start.class_index]
 
 
 def _game(
@@ -172,10 +173,11 @@ def _noise(rng: np.random.Generator, frames: int, dims: int) -> npt.NDArray[np.f
 
 
 def _starts(rng: np.random.Generator, frames: int) -> Iterator[_Start]:
-    """As many distractors as actions of every class, in random order, at random but apart."""
+    """Actions and distractors of every class, in random order, at random but apart."""
     classes = range(len(PLANTED_ZONES_S))
     per_class = max(1, round(_RATE.to_seconds(frames) / _ACTION_EVERY_S))
-    kinds = [(index, is_action) for index in classes for is_action in (True, False) for _ in range(per_class)]
+    is_action = [True, *[False] * _DISTRACTORS_PER_ACTION]
+    kinds = [(index, action) for index in classes for action in is_action * per_class]
     gap = _RATE.to_frames(_GAP_S)
     free = frames - gap * (len(kinds) + 1)
     at = np.sort(rng.integers(0, free, len(kinds))) + gap * np.arange(1, len(kinds) + 1)

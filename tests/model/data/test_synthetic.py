@@ -51,10 +51,24 @@ def test_planted_zones_are_ordered_and_differ_between_classes() -> None:
 @pytest.mark.parametrize("index", range(len(PLANTED_ZONES_S)))
 def test_the_trace_after_an_action_lasts_as_long_as_planted(index: int, train: Store) -> None:
     _, after_s = list(PLANTED_ZONES_S.values())[index]
-    early = mean_around(train, index, 5.0, after_s / 2)
-    direction = early / np.linalg.norm(early)
-    assert mean_around(train, index, after_s - 10.0, after_s) @ direction > 2.0
-    assert mean_around(train, index, after_s + 1.0, after_s + 11.0) @ direction < 1.5
+    told = mean_around(train, index, after_s / 2, after_s)
+    direction = told / np.linalg.norm(told)
+    assert mean_around(train, index, after_s - 4.0, after_s) @ direction > 1.5
+    assert mean_around(train, index, after_s + 0.5, after_s + 4.5) @ direction < 1.0
+
+
+def test_zones_cut_to_a_quarter_see_nothing_of_the_class(train: Store) -> None:
+    starts = [
+        mean_around(train, index, 0.5, 0.375 * after_s)
+        for index, (_, after_s) in enumerate(PLANTED_ZONES_S.values())
+    ]
+    ends = [
+        mean_around(train, index, 0.5 * after_s, after_s)
+        for index, (_, after_s) in enumerate(PLANTED_ZONES_S.values())
+    ]
+    for one, other in ((0, 1), (1, 2), (2, 0)):
+        assert np.linalg.norm(starts[one] - starts[other]) < 1.5
+        assert np.linalg.norm(ends[one] - ends[other]) > 2.0
 
 
 def test_the_same_seed_gives_the_same_games_whatever_their_number(root: Path, tmp_path: Path) -> None:
