@@ -1,0 +1,117 @@
+"""Resume and fork, without training: what a changed world is allowed to do to a study."""
+
+from pathlib import Path
+
+import pytest
+
+from hpo.config.environment import Environment
+from hpo.journal.events import StageStarted, StudyCreated, TrialAsked, TrialFinished
+from hpo.journal.journal import Journal, read_journal
+from hpo.journal.results import StudyState
+from hpo.study import session
+from hpo.study.folders import chosen_study, free_name, known_studies, study_folder
+from hpo.study.plan import RunRequest, StudyPlan, make_plan
+from hpo.study.versions import code_digest
+from model.data.synthetic import write_synthetic
+from model.errors import UserError
+
+
+def silent(*_: object) -> None:
+    """Progress that nobody watches."""
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    root = tmp_path / "data"
+    write_synthetic(root, games={"train": 1, "valid": 1, "test": 1}, dims=8, minutes=15, seed=3)
+    return root
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    runs = tmp_path / "runs"
+    return Environment(
+        runs=runs, cache=tmp_path / "cache", data=tmp_path / "none", tracking_uri=f"sqlite:///{runs}/m.db"
+    )
+
+
+@pytest.fixture
+def plan(data: Path, environment: Environment, tmp_path: Path) -> StudyPlan:
+    study_file = tmp_path / "study.toml"
+    study_file.write_text(
+        'task = "calf"\n[training]\nepochs = 1\nprecision = "float32"\n'
+        '[stages.bayes]\ntrials = 2\n[stages.bayes.space]\nf = { type = "int", low = 2, high = 9 }\n'
+    )
+    return make_plan(RunRequest(stage="bayes", study_file=str(study_file), data=data), environment, silent)
+
+
+@pytest.fixture
+def begun(plan: StudyPlan, environment: Environment) -> str:
+    """A study with one finished trial, as a kill leaves it."""
+    folder = study_folder(environment, "begun")
+    with Journal.create(folder) as journal:
+        journal.append(
+            StudyCreated(
+                study="begun",
+                stage="bayes",
+                plan=plan.to_json(),
+                seed=0,
+                data_digest=plan.data_digest,
+                code_digest=code_digest(),
+                versions={},
+            )
+        )
+        journal.append(StageStarted(stage="bayes", space={}, trials=2))
+        journal.append(TrialAsked(trial="bayes-0001", stage="bayes", parameters={"f": 3}, seed=0))
+        journal.append(TrialFinished(trial="bayes-0001", score=0.5, epoch=1, duration_s=1.0))
+    (folder / "trials" / "bayes-0001").mkdir(parents=True)
+    (folder / "trials" / "bayes-0001" / "best.pt").write_bytes(b"weights")
+    return "begun"
+
+
+def test_changed_code_is_named_and_refused(
+    begun: str, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "code_digest", lambda: "other")
+    with pytest.raises(UserError, match="the code of this project changed") as refusal:
+        session.resume_study(begun, environment, silent, silent)
+    assert "--fork" in refusal.value.details["fix"]
+
+
+def test_changed_data_is_named_and_refused(begun: str, data: Path, environment: Environment) -> None:
+    write_synthetic(data, games={"train": 1, "valid": 1, "test": 1}, dims=8, minutes=15, seed=4)
+    with pytest.raises(UserError, match="the data in .* changed"):
+        session.resume_study(begun, environment, silent, silent)
+
+
+def test_fork_takes_trials_over_and_accepts_the_code_of_today(
+    begun: str, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "code_digest", lambda: "other")
+    session.fork_study(begun, "forked", environment, silent)
+    old, new = (
+        StudyState.replay(read_journal(study_folder(environment, name)).events) for name in (begun, "forked")
+    )
+    assert new.created.study == "forked"
+    assert new.created.code_digest == "other"
+    assert new.created.identity != old.created.identity
+    assert new.trials["bayes-0001"].score == 0.5
+    copied = study_folder(environment, "forked") / "trials" / "bayes-0001" / "best.pt"
+    assert copied.read_bytes() == b"weights"
+    # Nothing is refused any more: it gets as far as training.
+    monkeypatch.setattr(session, "_run_stage", lambda plan, journal, *rest: plan)
+    resumed = session.resume_study("forked", environment, silent, silent)
+    assert resumed == session.plan_of(study_folder(environment, begun), old.created)
+
+
+def test_last_study_is_chosen_by_default_and_names_are_made_free(
+    begun: str, environment: Environment
+) -> None:
+    assert chosen_study(environment, None).name == begun
+    assert known_studies(environment) == [begun]
+    assert free_name(environment, "begun") == "begun-2"
+    assert free_name(environment, "new") == "new"
+    with pytest.raises(UserError, match="there is no study 'other'"):
+        chosen_study(environment, "other")
+    with pytest.raises(UserError, match="plain file name"):
+        study_folder(environment, "../other")
