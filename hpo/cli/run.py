@@ -16,6 +16,8 @@ app = typer.Typer(help="Start a study.", no_args_is_help=True)
 
 DEMO_GAMES = {"train": 8, "valid": 4, "test": 4}
 """Synthetic games of the embedded default: enough to learn from within seconds."""
+DEMO_MINUTES = 20
+"""Length of their halves."""
 
 
 @app.callback()
@@ -122,6 +124,7 @@ def _demo_data(environment: "Environment", seed: int) -> Path:
             write_synthetic(
                 root,
                 games=DEMO_GAMES,
+                minutes=DEMO_MINUTES,
                 seed=seed,
                 progress=lambda done, games: progress("making synthetic games", done, games),
             )

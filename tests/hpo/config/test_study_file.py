@@ -15,6 +15,7 @@ from hpo.config.study_file import (
     parse_study,
     space_of,
 )
+from model.data.synthetic import planted_zones_s
 from model.errors import ConfigError
 
 SMALLEST = """
@@ -53,11 +54,11 @@ def test_calf_searches_the_five_hyperparameters_of_the_paper_from_its_own_optimu
     ]
 
 
-def test_demo_is_small() -> None:
+def test_demo_is_small_and_has_the_zones_of_the_synthetic_games() -> None:
     demo = load_study_file("demo")
-    assert demo.training.sampler == "balanced"
-    assert demo.training.epochs * demo.stages["bayes"].trials < 1000
-    assert first_points(demo, demo.stages["bayes"])
+    assert demo.training.epochs <= 20
+    assert demo.stages["bayes"].trials <= 10
+    assert {name: demo.zones_of(name) for name in planted_zones_s()} == planted_zones_s()
 
 
 @pytest.mark.parametrize("name", ["calf", "demo"])
