@@ -80,7 +80,7 @@ def test_changed_code_is_named_and_refused(
 
 def test_changed_data_is_named_and_refused(begun: str, data: Path, environment: Environment) -> None:
     write_synthetic(data, games={"train": 1, "valid": 1, "test": 1}, dims=8, minutes=15, seed=4)
-    with pytest.raises(UserError, match="the data in .* changed"):
+    with pytest.raises(UserError, match=r"the data in .* changed"):
         session.resume_study(begun, environment, silent, silent)
 
 
