@@ -268,13 +268,15 @@ def planted(places: Places) -> None:
     )
     whole = planted_zones_s()
     quarter = {name: tuple(value / 4 for value in zones) for name, zones in whole.items()}
-    for label, zones in (("planted zones", whole), ("a quarter of them", quarter)):
-        runs = []
-        for seed in (11, 12, 13):
-            trial = replace(paper_trial(train, seed=seed, zones_s=zones), learning_rate=5e-3)
-            training = TrainingConfig(epochs=12, validate_every=12, data_seed=seed)
-            runs.append(train_and_score(train, valid, trial, training))
-        report_spread(f"synthetic data, 12 epochs of the paper's sampler, {label}", runs)
+    for lambda_seg in (1.5, 15.0):
+        for label, zones in (("planted zones", whole), ("a quarter of them", quarter)):
+            runs = []
+            for seed in (11, 12, 13):
+                trial = replace(paper_trial(train, seed=seed, zones_s=zones), learning_rate=5e-3)
+                trial = replace(trial, loss=replace(trial.loss, lambda_seg=lambda_seg))
+                training = TrainingConfig(epochs=12, validate_every=12, data_seed=seed)
+                runs.append(train_and_score(train, valid, trial, training))
+            report_spread(f"synthetic data, 12 epochs, lambda_seg {lambda_seg:g}, {label}", runs)
 
 
 def main() -> None:

@@ -49,16 +49,19 @@ def start_study(plan: StudyPlan, name: str, environment: Environment, listener: 
 def resume_study(name: str, environment: Environment, progress: Progress, listener: Listener) -> SessionEnd:
     """Go on with a study: its unfinished trials first, from their checkpoints.
 
+    Of a study that is complete only MLflow is brought up to date, should it have been away.
+
     Raises:
-        UserError: No such study, it is running elsewhere, it is complete, or data or code have changed.
+        UserError: No such study, it is running elsewhere, or data or code have changed.
     """
     check_store(environment)
     with Journal.open(study_folder(environment, name)) as journal:
-        created = StudyState.replay(journal.events()).created
-        plan = plan_of(journal.folder, created)
-        plan = reopen_data(plan, environment, progress)
-        _refuse_changes(plan, created, name)
-        journal.append(StudyResumed(versions=versions()))
+        state = StudyState.replay(journal.events())
+        plan = plan_of(journal.folder, state.created)
+        if not _is_finished(state, plan.stage):
+            plan = reopen_data(plan, environment, progress)
+            _refuse_changes(plan, state.created, name)
+            journal.append(StudyResumed(versions=versions()))
         return _run_stage(plan, journal, environment, listener)
 
 
@@ -116,19 +119,21 @@ def _run_stage(plan: StudyPlan, journal: Journal, environment: Environment, list
     _begin_stage(plan, journal)
     state = StudyState.replay(journal.events())
     runner = StageRunner(plan, journal, state, listener)
-    if runner.complete and state.stages[plan.stage].finished_at is not None:
-        raise UserError(
-            f"study {journal.folder.name!r} is complete", fix=f"see it with: hpo best {journal.folder.name}"
-        )
+    finished = _is_finished(state, plan.stage)
     follower = Follower(journal.folder, _tracker(plan, journal.folder, environment))
     listener(state)
     try:
         if not runner.complete:
             _train(plan, runner, journal.folder)
     finally:
-        _close_stage(plan, runner, journal)
+        if not finished:
+            _close_stage(plan, runner, journal)
         tracking = follower.close(DRAIN_S)
     return SessionEnd(runner.state, runner.complete, tracking)
+
+
+def _is_finished(state: StudyState, stage: str) -> bool:
+    return stage in state.stages and state.stages[stage].finished_at is not None
 
 
 def _begin_stage(plan: StudyPlan, journal: Journal) -> None:

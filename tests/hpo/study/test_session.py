@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 
 from hpo.config.environment import Environment
-from hpo.journal.events import StageStarted, StudyCreated, TrialAsked, TrialFinished
+from hpo.journal.events import StageFinished, StageStarted, StudyCreated, TrialAsked, TrialFinished
 from hpo.journal.journal import Journal, read_journal
 from hpo.journal.results import StudyState
 from hpo.study import session
 from hpo.study.folders import chosen_study, free_name, known_studies, study_folder
 from hpo.study.plan import RunRequest, StudyPlan, make_plan
 from hpo.study.versions import code_digest
+from hpo.tracking.follower import FollowerReport
 from model.data.synthetic import write_synthetic
 from model.errors import UserError
 
@@ -102,6 +103,32 @@ def test_fork_takes_trials_over_and_accepts_the_code_of_today(
     monkeypatch.setattr(session, "_run_stage", lambda plan, journal, *rest: plan)
     resumed = session.resume_study("forked", environment, silent, silent)
     assert resumed == session.plan_of(study_folder(environment, begun), old.created)
+
+
+def test_resume_of_a_complete_study_only_brings_mlflow_up_to_date(
+    begun: str, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    followed: list[Path] = []
+
+    class Recorder:
+        def __init__(self, folder: Path, tracker: object) -> None:
+            followed.append(folder)
+
+        def close(self, timeout_s: float) -> FollowerReport:
+            return FollowerReport(events_left=0, failure=None, refused=())
+
+    folder = study_folder(environment, begun)
+    with Journal.open(folder) as journal:
+        journal.append(TrialAsked(trial="bayes-0002", stage="bayes", parameters={"f": 4}, seed=0))
+        journal.append(TrialFinished(trial="bayes-0002", score=0.6, epoch=1, duration_s=1.0))
+        journal.append(StageFinished(stage="bayes", best_trial="bayes-0002"))
+    before = read_journal(folder).events
+    monkeypatch.setattr(session, "Follower", Recorder)
+    monkeypatch.setattr(session, "code_digest", lambda: "other")
+    end = session.resume_study(begun, environment, silent, silent)
+    assert end.complete
+    assert followed == [folder]
+    assert read_journal(folder).events == before
 
 
 def test_last_study_is_chosen_by_default_and_names_are_made_free(
