@@ -234,7 +234,7 @@ def time_validation(config: TrialConfig, valid: Store) -> None:
     plain = PlainNetwork(config.network).eval()
     slots = {precision: Slot(config, precision, CPU) for precision in ("float32", "bfloat16")}
     seconds: dict[str, list[float]] = {"plain forward alone": [], "float32": [], "bfloat16": []}
-    for _ in range(3):
+    for _ in range(5):
         started = time.perf_counter()
         plain_forward(plain, valid)
         seconds["plain forward alone"].append(time.perf_counter() - started)
@@ -243,7 +243,12 @@ def time_validation(config: TrialConfig, valid: Store) -> None:
             evaluate(slot.network, valid, config.loss, precision=precision, device=CPU)
             seconds[precision].append(time.perf_counter() - started)
     for name, values in seconds.items():
-        print(f"validation of {len(valid.games)} games: {name} {statistics.median(values):.2f} s", flush=True)
+        ratios = [base / value for base, value in zip(seconds["plain forward alone"], values, strict=True)]
+        print(
+            f"validation of {len(valid.games)} games: {name} {statistics.median(values):.2f} s, "
+            f"{statistics.median(ratios):.2f} times plain",
+            flush=True,
+        )
 
 
 @torch.no_grad()

@@ -47,7 +47,7 @@ class Zones:
 def time_shift(
     past: Int[Tensor, "*frames classes"],
     future: Int[Tensor, "*frames classes"],
-    zones: Float[Tensor, "4 classes"],
+    zones: Float[Tensor, "4 *#frames classes"],
 ) -> Float[Tensor, "*frames classes"]:
     """Time-shift encoding s of every frame and class, in frames (section 7.4).
 

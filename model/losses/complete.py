@@ -66,7 +66,8 @@ def chunk_losses(
     counted = chunks.inside.clone()
     counted[:edge_frames] = False
     counted[len(counted) - edge_frames :] = False
-    zones = config.zones.tensor(chunks.past.device)
+    # Laid out for every chunk: operations then run over long rows instead of a few classes at a time.
+    zones = config.zones.tensor(chunks.past.device)[:, None].repeat(1, chunks.past.shape[1], 1)
     elements = segmentation_loss_elements(
         predictions.segmentation,
         time_shift(chunks.past, chunks.future, zones),

@@ -19,7 +19,7 @@ def negative_log(likelihood: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]
 
 
 def likelihood_ends(
-    shift: Float[Tensor, "*frames classes"], zones: Float[Tensor, "4 classes"]
+    shift: Float[Tensor, "*frames classes"], zones: Float[Tensor, "4 *#frames classes"]
 ) -> tuple[Float[Tensor, "*frames classes"], Float[Tensor, "*frames classes"]]:
     """Arguments of the logarithm in equations (1) to (6) at p = 0 and at p = 1; they are linear in p.
 
@@ -36,7 +36,7 @@ def likelihood_ends(
 def segmentation_loss_elements(
     score: Float[Tensor, "*frames classes"],
     shift: Float[Tensor, "*frames classes"],
-    zones: Float[Tensor, "4 classes"],
+    zones: Float[Tensor, "4 *#frames classes"],
     *,
     tau_max: float,
     tau_min: float,

@@ -6,6 +6,7 @@ one after the other in memory, and the batch normalisation of one frame position
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -86,8 +87,38 @@ def _max_pool(signal: Float[Tensor, "frames batch channels"]) -> Float[Tensor, "
     return pooled.permute(0, 2, 3, 1).reshape(-1, batch, channels)
 
 
+class _ThreeTaps(torch.autograd.Function):
+    """Convolution of three taps as three matrix products that add up in place.
+
+    Written out because autograd would copy the output for every slice it adds to: forward and backward take
+    0.6 to 0.8 of the time of one wide product with shifted sums, forward alone half.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, signal: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
+        ctx.save_for_backward(signal, kernel)
+        frames, batch, channels = signal.shape
+        rows = signal.reshape(-1, channels)
+        output = torch.addmm(bias, rows, kernel[1])
+        output[batch:].addmm_(rows[:-batch], kernel[0])
+        output[:-batch].addmm_(rows[batch:], kernel[2])
+        return output.view(frames, batch, -1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
+        signal, kernel = ctx.saved_tensors
+        batch, channels = signal.shape[1:]
+        rows, slope = signal.reshape(-1, channels), gradient.reshape(-1, gradient.shape[-1])
+        to_signal = slope @ kernel[1].T
+        to_signal[:-batch].addmm_(slope[batch:], kernel[0].T)
+        to_signal[batch:].addmm_(slope[:-batch], kernel[2].T)
+        before, here, after = rows[:-batch].T @ slope[batch:], rows.T @ slope, rows[batch:].T @ slope[:-batch]
+        to_bias = slope.float().sum(dim=0).to(slope.dtype)
+        return to_signal.view_as(signal), torch.stack([before, here, after]), to_bias
+
+
 class ShortConvolution(nn.Module):
-    """A temporal convolution of three taps, zero-padded: one product for all taps, then shifted sums."""
+    """A temporal convolution of three taps, zero-padded."""
 
     def __init__(self, channels: int, outputs: int) -> None:
         super().__init__()
@@ -97,12 +128,9 @@ class ShortConvolution(nn.Module):
     def forward(
         self, signal: Float[Tensor, "frames batch channels"]
     ) -> Float[Tensor, "frames batch outputs"]:
-        """Convolve over time."""
-        taps = self.kernel.permute(1, 0, 2).reshape(self.kernel.shape[1], -1)
-        before, here, after = (signal @ taps).chunk(3, dim=-1)
-        output = here + self.bias.to(here.dtype)
-        output[1:] += before[:-1]
-        output[:-1] += after[1:]
+        """Convolve over time, in the number format of the signal."""
+        kernel, bias = self.kernel.to(signal.dtype), self.bias.to(signal.dtype)
+        output: Tensor = _ThreeTaps.apply(signal, kernel, bias)
         return output
 
 
@@ -202,8 +230,7 @@ class CalfNetwork(nn.Module):
     ) -> Float[Tensor, "frames batch columns"]:
         """Two-layer MLP, pyramid and last convolution; columns are f features of C classes, class last."""
         hidden = functional.relu(self.mlp_2(functional.relu(self.mlp_1(features))))
-        pyramid = convolve(hidden, list(self.pyramid))
-        pyramid = functional.relu(pyramid + self.pyramid_bias.to(pyramid.dtype))
+        pyramid = functional.relu(convolve(hidden, list(self.pyramid), self.pyramid_bias))
         columns: Tensor = self.class_features(torch.cat([hidden, pyramid], dim=-1))
         return columns
 
@@ -225,9 +252,9 @@ class CalfNetwork(nn.Module):
         segmentation: Float[Tensor, "frames batch classes"],
     ) -> Float[Tensor, "batch predictions values"]:
         """Spotting module: three poolings, two convolutions and the two output layers."""
-        # ReLU and max-pooling commute: pooled first, there is half as much to rectify.
-        signal = torch.cat([class_features, segmentation.to(class_features.dtype)], dim=-1)
-        signal = functional.relu(_max_pool(signal))
+        # ReLU and max-pooling commute: pooled first, there is half as much to join and to rectify.
+        pooled = [_max_pool(class_features), _max_pool(segmentation).to(class_features.dtype)]
+        signal = functional.relu(torch.cat(pooled, dim=-1))
         signal = functional.relu(_max_pool(self.spot_1(signal)))
         signal = functional.relu(_max_pool(self.spot_2(signal)))
         flat = signal.permute(1, 2, 0).flatten(1)

@@ -37,13 +37,16 @@ def _transforms(frames: int, longest: int, device: str) -> tuple[Tensor, Tensor,
 
 
 def convolve(
-    signal: Float[Tensor, "frames batch channels"], kernels: list[Float[Tensor, "_ channels _"]]
+    signal: Float[Tensor, "frames batch channels"],
+    kernels: list[Float[Tensor, "_ channels _"]],
+    bias: Float[Tensor, " all_outputs"],
 ) -> Float[Tensor, "frames batch all_outputs"]:
     """Convolve with several kernels of different lengths, zero-padded to keep the number of frames.
 
     Args:
         signal: Time first.
         kernels: The tap in the middle, index (taps - 1) // 2, meets the frame itself.
+        bias: Added to every frame.
 
     Returns:
         The outputs of all kernels, one after the other.
@@ -57,7 +60,7 @@ def convolve(
     product_real = torch.baddbmm(torch.bmm(real, kernel_real), imaginary, kernel_imaginary, alpha=-1.0)
     product_imaginary = torch.baddbmm(torch.bmm(real, kernel_imaginary), imaginary, kernel_real)
     product = torch.cat([product_real, product_imaginary]).view(back.shape[1], -1)
-    return (back @ product).view(frames, batch, -1)
+    return torch.addmm(bias.repeat(batch), back, product).view(frames, batch, -1)
 
 
 def _kernel_spectrum(

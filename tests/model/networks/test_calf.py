@@ -157,15 +157,20 @@ def test_score_of_a_frame_depends_on_features_within_the_receptive_field() -> No
     assert slope[:25].max() < 1e-5 * slope.max() and slope[37:].max() < 1e-5 * slope.max()
 
 
-def test_short_convolution_is_zero_padded() -> None:
+def test_short_convolution_and_its_gradients_are_those_of_a_zero_padded_convolution() -> None:
     layer = ShortConvolution(4, 5)
     nn.init.normal_(layer.kernel, generator=torch.Generator().manual_seed(1))
     nn.init.normal_(layer.bias, generator=torch.Generator().manual_seed(2))
-    signal = draw_numbers(3, 9, 2, 4)
+    signal, weight = draw_numbers(3, 9, 2, 4).requires_grad_(), draw_numbers(4, 9, 2, 5)
     expected = functional.conv1d(
         signal.permute(1, 2, 0), layer.kernel.permute(2, 1, 0), layer.bias, padding=1
-    )
-    torch.testing.assert_close(layer(signal), expected.permute(2, 0, 1), rtol=1e-5, atol=1e-5)
+    ).permute(2, 0, 1)
+    torch.testing.assert_close(layer(signal), expected, rtol=1e-5, atol=1e-5)
+    inputs = [signal, layer.kernel, layer.bias]
+    wanted = torch.autograd.grad((expected * weight).sum(), inputs)
+    computed = torch.autograd.grad((layer(signal) * weight).sum(), inputs)
+    for ours, theirs in zip(computed, wanted, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
 def test_norm_in_training_has_a_mean_and_a_variance_of_every_frame_position() -> None:

@@ -25,23 +25,25 @@ def draw_numbers(seed: int, *shape: int) -> torch.Tensor:
 def test_convolution_equals_the_one_in_time(frames: int, batch: int, taps: list[int]) -> None:
     signal = draw_numbers(1, frames, batch, 3)
     kernels = [draw_numbers(length, length, 3, 2) for length in taps]
-    expected = torch.cat([in_time(signal, kernel) for kernel in kernels], dim=-1)
-    torch.testing.assert_close(convolve(signal, kernels), expected, rtol=1e-4, atol=1e-4)
+    bias = draw_numbers(2, 2 * len(taps))
+    expected = torch.cat([in_time(signal, kernel) for kernel in kernels], dim=-1) + bias
+    torch.testing.assert_close(convolve(signal, kernels, bias), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_paper_sizes_are_as_exact_as_small_ones() -> None:
     signal = draw_numbers(1, 240, 2, 32)
     kernels = [draw_numbers(taps, taps, 32, 4) / taps for taps in (12, 27, 40, 80)]
-    expected = torch.cat([in_time(signal, kernel) for kernel in kernels], dim=-1)
-    torch.testing.assert_close(convolve(signal, kernels), expected, rtol=1e-4, atol=1e-4)
+    bias = draw_numbers(2, 16)
+    expected = torch.cat([in_time(signal, kernel) for kernel in kernels], dim=-1) + bias
+    torch.testing.assert_close(convolve(signal, kernels, bias), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_gradients_equal_those_of_the_convolution_in_time() -> None:
     signal, kernels = draw_numbers(1, 21, 2, 3), [draw_numbers(taps, taps, 3, 2) for taps in (4, 7)]
-    weight = draw_numbers(2, 21, 2, 4)
-    inputs = [tensor.requires_grad_() for tensor in (signal, *kernels)]
-    expected = torch.cat([in_time(signal, kernel) for kernel in kernels], dim=-1)
+    weight, bias = draw_numbers(2, 21, 2, 4), draw_numbers(3, 4)
+    inputs = [tensor.requires_grad_() for tensor in (signal, *kernels, bias)]
+    expected = torch.cat([in_time(signal, kernel) for kernel in kernels], dim=-1) + bias
     wanted = torch.autograd.grad((expected * weight).sum(), inputs)
-    computed = torch.autograd.grad((convolve(signal, kernels) * weight).sum(), inputs)
+    computed = torch.autograd.grad((convolve(signal, kernels, bias) * weight).sum(), inputs)
     for ours, theirs in zip(computed, wanted, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
