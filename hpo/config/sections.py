@@ -17,6 +17,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from hpo.space.parameters import ChoiceParameter, FloatParameter, IntParameter, Parameter
 from model.errors import ConfigError
+from model.losses.segmentation import SegmentationForm
 
 SearcherName = Literal["bayes-opt", "random"]
 
@@ -47,6 +48,12 @@ def _tolerance_or_seconds(value: object) -> object:
     raise expected('the word "tolerance" or a number of seconds above 0')
 
 
+def _reestimated_or_share(value: object) -> object:
+    if value == "re-estimated" or (isinstance(value, int | float) and _is_number(value) and 0 < value <= 1):
+        return value
+    raise expected('the word "re-estimated" or a number above 0 and at most 1')
+
+
 def _ordered_zones(value: object) -> object:
     if isinstance(value, list | tuple) and len(value) == 4 and all(map(_is_number, value)):
         k1, k2, k3, k4 = value
@@ -59,6 +66,7 @@ Number = Annotated[int | float, BeforeValidator(_number)]
 Zones = Annotated[tuple[float, float, float, float], BeforeValidator(_ordered_zones)]
 """K1 < K2 < 0 < K3 < K4 in seconds from an action."""
 NmsWindow = Annotated[Literal["tolerance"] | float, BeforeValidator(_tolerance_or_seconds)]
+NormMomentum = Annotated[Literal["re-estimated"] | float, BeforeValidator(_reestimated_or_share)]
 StageName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 
 
@@ -75,6 +83,13 @@ class Network(Section):
     """Duration of a chunk: the paper's N_F is 240 frames at 2 a second."""
     predictions: int = Field(default=5, ge=1)
     """Spots predicted in a chunk, the paper's N_pred: no chunk of 2 minutes holds more actions."""
+    norm_eps: float = Field(default=1e-3, gt=0)
+    """Added to the variance in the batch normalisation: 1e-3 in the original code, 1e-5 in the re-release."""
+    norm_momentum: NormMomentum = "re-estimated"
+    """Statistics that the batch normalisation is scored with: re-estimated from training chunks before every
+    validation, or following the batches by this share, as both published codes do (0.01)."""
+    norm_unbiased: bool = False
+    """Whether the variance that follows the batches is unbiased, as in the re-release."""
 
 
 class Training(Section):
@@ -92,6 +107,8 @@ class Training(Section):
     learning_rate: float = Field(default=1e-3, gt=0)
     final_learning_rate: float = Field(default=1e-6, gt=0)
     """Reached on a straight line at the last epoch."""
+    adam_eps: float = Field(default=1e-8, gt=0)
+    """Adam's default of the paper's reference and of the re-release; the original code has Keras's 1e-7."""
     validate_every: int | None = Field(default=None, ge=1)
     """Epochs between two validations, and so between two checkpoints; left out: a twentieth of them."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -105,6 +122,13 @@ class Training(Section):
                 f"got {self.final_learning_rate:g} and {self.learning_rate:g}"
             )
         return self
+
+
+class Losses(Section):
+    """What the losses leave open."""
+
+    segmentation_form: SegmentationForm = "paper"
+    """Equations (4) and (5) as printed, or as the original code has them."""
 
 
 class Scoring(Section):

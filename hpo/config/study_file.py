@@ -11,8 +11,10 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails
 
 from hpo.config.faults import describe_faults
+from hpo.config.presets import PresetName, with_preset
 from hpo.config.sections import (
     Hyperparameters,
+    Losses,
     Network,
     Scoring,
     Section,
@@ -42,13 +44,21 @@ class StudyFile(Section):
     """A whole study."""
 
     task: Literal["calf"]
+    preset: PresetName = "paper"
+    """Settings that the file does not name itself: the paper's, or those of one of the published codes."""
     network: Network = Network()
     training: Training = Training()
+    losses: Losses = Losses()
     scoring: Scoring = Scoring()
     hyperparameters: Hyperparameters = Hyperparameters()
     zones_s: dict[str, Zones] = _PAPER_ZONES_S
     """Slicing parameters of each class; ``default`` holds for classes that are not named."""
     stages: dict[StageName, Stage] = Field(min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _settings_of_the_preset(cls, document: object) -> object:
+        return with_preset(document) if isinstance(document, Mapping) else document
 
     @field_validator("zones_s")
     @classmethod

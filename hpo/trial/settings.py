@@ -35,6 +35,7 @@ def trial_config(study: StudyFile, parameters: Parameters, shape: DataShape, *, 
     Raises:
         ConfigError: The values do not fit together, such as r longer than a chunk.
     """
+    momentum = study.network.norm_momentum
     tried = Hyperparameters.model_validate({**study.hyperparameters.model_dump(), **parameters})
     return TrialConfig(
         network=NetworkConfig(
@@ -44,6 +45,9 @@ def trial_config(study: StudyFile, parameters: Parameters, shape: DataShape, *, 
             receptive_field_frames=tried.r_frames,
             chunk_frames=shape.frame_rate.to_frames(study.network.chunk_s),
             predictions=study.network.predictions,
+            norm_eps=study.network.norm_eps,
+            norm_momentum=None if momentum == "re-estimated" else float(momentum),
+            norm_unbiased=study.network.norm_unbiased,
         ),
         loss=LossConfig(
             zones=Zones.from_seconds(study.zones_s, shape.classes, shape.frame_rate),
@@ -52,10 +56,12 @@ def trial_config(study: StudyFile, parameters: Parameters, shape: DataShape, *, 
             lambda_seg=tried.lambda_seg,
             tau_max=tried.tau_max,
             tau_min=tried.tau_min,
+            form=study.losses.segmentation_form,
         ),
         seed=seed,
         learning_rate=study.training.learning_rate,
         final_learning_rate=study.training.final_learning_rate,
+        adam_eps=study.training.adam_eps,
     )
 
 

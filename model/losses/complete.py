@@ -9,7 +9,7 @@ from torch import Tensor
 from model.data.chunks import Chunks
 from model.encoding import Zones, spotting_targets, time_shift
 from model.errors import ConfigError
-from model.losses.segmentation import segmentation_loss_elements
+from model.losses.segmentation import SegmentationForm, segmentation_loss_elements
 from model.losses.spotting import spotting_loss
 from model.networks.calf import Predictions
 
@@ -30,6 +30,8 @@ class LossConfig:
     """Margin of equation (7)."""
     tau_min: float = 0.1
     """Margin of equation (8)."""
+    form: SegmentationForm = "paper"
+    """Of equations (4) and (5)."""
 
     def __post_init__(self) -> None:
         for name in ("alpha2", "beta", "lambda_seg"):
@@ -74,6 +76,7 @@ def chunk_losses(
         zones,
         tau_max=config.tau_max,
         tau_min=config.tau_min,
+        form=config.form,
     )
     targets = spotting_targets((chunks.past == 0) & counted[..., None], predictions.spotting.shape[1])
     spotting = spotting_loss(predictions.spotting, targets, alpha2=config.alpha2, beta=config.beta)

@@ -1,10 +1,14 @@
 """The context-aware segmentation loss, equations (1) to (9)."""
 
 import math
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+SegmentationForm = Literal["paper", "published-2020"]
+"""``published-2020``: equations (4) and (5) as the original code has them, up to 0.25 an element smaller."""
 
 SMALLEST_LIKELIHOOD = 1e-6
 """Below this the logarithm goes on as its tangent, so that scores of exactly 0 and 1 cost a finite
@@ -19,18 +23,27 @@ def negative_log(likelihood: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]
 
 
 def likelihood_ends(
-    shift: Float[Tensor, "*frames classes"], zones: Float[Tensor, "4 *#frames classes"]
+    shift: Float[Tensor, "*frames classes"],
+    zones: Float[Tensor, "4 *#frames classes"],
+    form: SegmentationForm = "paper",
 ) -> tuple[Float[Tensor, "*frames classes"], Float[Tensor, "*frames classes"]]:
     """Arguments of the logarithm in equations (1) to (6) at p = 0 and at p = 1; they are linear in p.
 
     At p = 0 it is s / K3 just after an action (4) and 1 elsewhere. At p = 1 it is 0 far from actions
     (1, 6), rises from K1 to K2 (2), is 1 from K2 to K3 (3, 4) and falls from K3 to K4 (5).
+
+    The original code has p + s / K3 for equation (4) and 1 - p + (K4 - s) / (K4 - K3) for equation (5).
     """
     k1, k2, k3, k4 = zones
     rising = ((shift - k1) / (k2 - k1)).clamp(0.0, 1.0)
     falling = ((k4 - shift) / (k4 - k3)).clamp(0.0, 1.0)
-    at_zero = torch.where((shift >= 0) & (shift < k3), shift / k3, 1.0)
-    return at_zero, torch.where(shift < 0, rising, falling)
+    just_after = (shift >= 0) & (shift < k3)
+    at_zero = torch.where(just_after, shift / k3, 1.0)
+    at_one = torch.where(shift < 0, rising, falling)
+    if form == "published-2020":
+        fading = (shift >= k3) & (shift < k4)
+        return at_zero + torch.where(fading, falling, 0.0), torch.where(just_after, 1.0 + at_zero, at_one)
+    return at_zero, at_one
 
 
 def segmentation_loss_elements(
@@ -40,6 +53,7 @@ def segmentation_loss_elements(
     *,
     tau_max: float,
     tau_min: float,
+    form: SegmentationForm = "paper",
 ) -> Float[Tensor, "*frames classes"]:
     """Penalty of every frame and class with its margin, equations (7) and (8).
 
@@ -49,11 +63,12 @@ def segmentation_loss_elements(
         zones: Rows K1..K4, in frames.
         tau_max: A score above it satisfies at the action itself.
         tau_min: A score below it satisfies far from actions.
+        form: Of equations (4) and (5).
 
     Returns:
         Finite values >= 0, with finite gradients for every score in [0, 1].
     """
-    at_zero, at_one = likelihood_ends(shift, zones)
+    at_zero, at_one = likelihood_ends(shift, zones, form)
     just_after = (shift >= 0) & (shift < zones[2])
     satisfied = torch.where(just_after, -math.log(tau_max), -math.log(1.0 - tau_min))
     return (negative_log(at_zero * (1.0 - score) + at_one * score) - satisfied).clamp_min(0.0)

@@ -6,7 +6,6 @@ one after the other in memory, and the batch normalisation of one frame position
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.errors import ConfigError
+from model.networks.layers import FrameNorm, ShortConvolution, max_pool, pooled_frames
 from model.networks.spectral import convolve
 
 PYRAMID_OUTPUTS = (8, 16, 32, 64)
@@ -38,7 +38,12 @@ class NetworkConfig:
     predictions: int = 5
     """N_pred."""
     norm_eps: float = 1e-3
-    """Added to the variance; the value of the original code, the paper gives none."""
+    """Added to the variance; the value of the original code, the paper gives none (re-release: 1e-5)."""
+    norm_momentum: float | None = None
+    """Share of a new batch in the running statistics, 0.01 in both published codes. None: they are
+    estimated anew from training chunks before every validation, so that short trainings are scored fairly."""
+    norm_unbiased: bool = False
+    """Whether the running variance is divided by one less than the numbers it is of, as in the re-release."""
 
     def __post_init__(self) -> None:
         for name in ("input_size", "classes", "class_features", "predictions"):
@@ -49,7 +54,12 @@ class NetworkConfig:
                 f"receptive field r must be at least 2 frames and shorter than the chunk "
                 f"({self.chunk_frames} frames), got {self.receptive_field_frames}"
             )
-        if _pooled(_pooled(_pooled(self.chunk_frames))) < 1:
+        if not 0.0 < self.norm_eps < math.inf or not 0.0 < (self.norm_momentum or 1.0) <= 1.0:
+            raise ConfigError(
+                "norm_eps must be above 0 and norm_momentum above 0 and at most 1, "
+                f"got {self.norm_eps} and {self.norm_momentum}"
+            )
+        if pooled_frames(self.chunk_frames) < 1:
             raise ConfigError(f"a chunk must have at least 15 frames, got {self.chunk_frames}")
 
     @property
@@ -73,114 +83,6 @@ class Predictions:
     """Confidence, location as a fraction of the chunk, class probabilities."""
 
 
-def _pooled(frames: int) -> int:
-    return (frames - 3) // 2 + 1
-
-
-def _max_pool(signal: Float[Tensor, "frames batch channels"]) -> Float[Tensor, "pooled batch channels"]:
-    """Temporal max-pooling 3 x 1 with stride 2 x 1."""
-    # Seen as an image one pixel wide with batch x channels colours, the memory is in channels-last order:
-    # nothing is copied and the loop runs over contiguous numbers (50 times faster than over the channels).
-    frames, batch, channels = signal.shape
-    image = signal.reshape(1, frames, 1, batch * channels).permute(0, 3, 1, 2)
-    pooled = functional.max_pool2d(image, kernel_size=(3, 1), stride=(2, 1))
-    return pooled.permute(0, 2, 3, 1).reshape(-1, batch, channels)
-
-
-class _ThreeTaps(torch.autograd.Function):
-    """Convolution of three taps as three matrix products that add up in place.
-
-    Written out because autograd would copy the output for every slice it adds to: forward and backward take
-    0.6 to 0.8 of the time of one wide product with shifted sums, forward alone half.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, signal: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
-        ctx.save_for_backward(signal, kernel)
-        frames, batch, channels = signal.shape
-        rows = signal.reshape(-1, channels)
-        output = torch.addmm(bias, rows, kernel[1])
-        output[batch:].addmm_(rows[:-batch], kernel[0])
-        output[:-batch].addmm_(rows[batch:], kernel[2])
-        return output.view(frames, batch, -1)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
-        signal, kernel = ctx.saved_tensors
-        batch, channels = signal.shape[1:]
-        rows, slope = signal.reshape(-1, channels), gradient.reshape(-1, gradient.shape[-1])
-        to_signal = slope @ kernel[1].T
-        to_signal[:-batch].addmm_(slope[batch:], kernel[0].T)
-        to_signal[batch:].addmm_(slope[:-batch], kernel[2].T)
-        before, here, after = rows[:-batch].T @ slope[batch:], rows.T @ slope, rows[batch:].T @ slope[:-batch]
-        to_bias = slope.float().sum(dim=0).to(slope.dtype)
-        return to_signal.view_as(signal), torch.stack([before, here, after]), to_bias
-
-
-class ShortConvolution(nn.Module):
-    """A temporal convolution of three taps, zero-padded."""
-
-    def __init__(self, channels: int, outputs: int) -> None:
-        super().__init__()
-        self.kernel = nn.Parameter(torch.empty(3, channels, outputs))
-        self.bias = nn.Parameter(torch.zeros(outputs))
-
-    def forward(
-        self, signal: Float[Tensor, "frames batch channels"]
-    ) -> Float[Tensor, "frames batch outputs"]:
-        """Convolve over time, in the number format of the signal."""
-        kernel, bias = self.kernel.to(signal.dtype), self.bias.to(signal.dtype)
-        output: Tensor = _ThreeTaps.apply(signal, kernel, bias)
-        return output
-
-
-class FrameNorm(nn.Module):
-    """Batch normalisation with one mean and variance a frame position of the chunk.
-
-    As in both published codes: statistics run over the batch and all features of a frame. Running values
-    belong to evaluation only; ``reestimate`` sets them from training chunks before every validation, so
-    that a network scored after few steps is scored fairly.
-    """
-
-    running_mean: Tensor
-    running_variance: Tensor
-
-    def __init__(self, frames: int, eps: float) -> None:
-        super().__init__()
-        self.eps = eps
-        self.weight = nn.Parameter(torch.ones(frames))
-        self.bias = nn.Parameter(torch.zeros(frames))
-        self.register_buffer("running_mean", torch.zeros(frames))
-        self.register_buffer("running_variance", torch.ones(frames))
-        self._sums: list[Tensor] | None = None
-
-    def forward(
-        self, signal: Float[Tensor, "frames batch channels"]
-    ) -> Float[Tensor, "frames batch channels"]:
-        """Normalise every frame position."""
-        if self.training:
-            variance, mean = torch.var_mean(signal, dim=(1, 2), correction=0)
-            if self._sums is not None:
-                self._sums.append(torch.stack([mean, variance + mean.square()]) * signal.shape[1])
-                self._chunks += signal.shape[1]
-        else:
-            mean, variance = self.running_mean, self.running_variance
-        scale = self.weight * torch.rsqrt(variance + self.eps)
-        return torch.addcmul((self.bias - mean * scale)[:, None, None], signal, scale[:, None, None])
-
-    def begin_estimate(self) -> None:
-        """Start to collect statistics over the chunks that pass in training mode."""
-        self._sums, self._chunks = [], 0
-
-    def end_estimate(self) -> None:
-        """Set the running values to the statistics of all chunks since ``begin_estimate``."""
-        if self._sums:
-            mean, square = torch.stack(self._sums).sum(dim=0) / self._chunks
-            self.running_mean.copy_(mean)
-            self.running_variance.copy_((square - mean.square()).clamp_min(0.0))
-        self._sums = None
-
-
 class CalfNetwork(nn.Module):
     """Segmentation scores and spots of chunks of frame features (section 7.2)."""
 
@@ -197,10 +99,15 @@ class CalfNetwork(nn.Module):
         self.pyramid_bias = nn.Parameter(torch.zeros(sum(PYRAMID_OUTPUTS)))
         columns = config.classes * config.class_features
         self.class_features = ShortConvolution(32 + sum(PYRAMID_OUTPUTS), columns)
-        self.norm = FrameNorm(config.chunk_frames, config.norm_eps)
+        self.norm = FrameNorm(
+            config.chunk_frames,
+            eps=config.norm_eps,
+            momentum=config.norm_momentum,
+            unbiased=config.norm_unbiased,
+        )
         self.spot_1 = ShortConvolution(columns + config.classes, 32)
         self.spot_2 = ShortConvolution(32, 16)
-        flat = 16 * _pooled(_pooled(_pooled(config.chunk_frames)))
+        flat = 16 * pooled_frames(config.chunk_frames)
         self.place = nn.Linear(flat, 2 * config.predictions)
         self.classify = nn.Linear(flat, config.classes * config.predictions)
         self._draw_weights(generator)
@@ -253,10 +160,10 @@ class CalfNetwork(nn.Module):
     ) -> Float[Tensor, "batch predictions values"]:
         """Spotting module: three poolings, two convolutions and the two output layers."""
         # ReLU and max-pooling commute: pooled first, there is half as much to join and to rectify.
-        pooled = [_max_pool(class_features), _max_pool(segmentation).to(class_features.dtype)]
+        pooled = [max_pool(class_features), max_pool(segmentation).to(class_features.dtype)]
         signal = functional.relu(torch.cat(pooled, dim=-1))
-        signal = functional.relu(_max_pool(self.spot_1(signal)))
-        signal = functional.relu(_max_pool(self.spot_2(signal)))
+        signal = functional.relu(max_pool(self.spot_1(signal)))
+        signal = functional.relu(max_pool(self.spot_2(signal)))
         flat = signal.permute(1, 2, 0).flatten(1)
         place = torch.sigmoid(self.place(flat).float()).view(len(flat), self.config.predictions, 2)
         classes = self.classify(flat).float().view(len(flat), self.config.predictions, -1)

@@ -47,7 +47,9 @@ class Slot:
         self.config = config
         self._precision = precision
         self.network = CalfNetwork(config.network, torch_stream(config.seed, "weights")).to(device)
-        self._optimizer = torch.optim.Adam(self.network.parameters(), lr=config.learning_rate, fused=True)
+        self._optimizer = torch.optim.Adam(
+            self.network.parameters(), lr=config.learning_rate, eps=config.adam_eps, fused=True
+        )
 
     def learning_rate(self, progress: float) -> float:
         """Rate after the share ``progress`` of the training: linear from first to last."""
@@ -71,7 +73,9 @@ class Slot:
 
     @torch.no_grad()
     def calibrate(self, batches: Iterator[Chunks]) -> None:
-        """Set the running statistics of the normalisation to those of ``batches``."""
+        """Set the running statistics of the normalisation to those of ``batches``, unless it follows."""
+        if self.network.norm.momentum is not None:
+            return
         self.network.train()
         self.network.norm.begin_estimate()
         for chunks in batches:

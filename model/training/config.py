@@ -20,6 +20,8 @@ class TrialConfig:
     learning_rate: float = 1e-3
     final_learning_rate: float = 1e-6
     """Reached at the end of the last epoch, linearly."""
+    adam_eps: float = 1e-8
+    """Of Kingma and Ba, whose default parameters the paper uses; the original code has 1e-7 (Keras)."""
 
     def __post_init__(self) -> None:
         if not 0.0 < self.final_learning_rate <= self.learning_rate < float("inf"):
@@ -27,6 +29,8 @@ class TrialConfig:
                 "learning rates must satisfy 0 < final_learning_rate <= learning_rate, "
                 f"got {self.final_learning_rate:g} and {self.learning_rate:g}"
             )
+        if not 0.0 < self.adam_eps < float("inf"):
+            raise ConfigError(f"adam_eps must be a number above 0, got {self.adam_eps:g}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

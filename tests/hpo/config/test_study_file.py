@@ -15,6 +15,7 @@ from hpo.config.study_file import (
     parse_study,
     space_of,
 )
+from model.data.description import builtin_description
 from model.data.synthetic import planted_zones_s
 from model.errors import ConfigError
 
@@ -61,7 +62,14 @@ def test_demo_is_small_and_has_the_zones_of_the_synthetic_games() -> None:
     assert {name: demo.zones_of(name) for name in planted_zones_s()} == planted_zones_s()
 
 
-@pytest.mark.parametrize("name", ["calf", "demo"])
+def test_calf_v2_has_zones_for_the_seventeen_classes_and_fifteen_predictions() -> None:
+    study_file = load_study_file("calf-v2")
+    assert set(study_file.zones_s) - {"default"} == set(builtin_description("soccernet-v2").classes)
+    assert study_file.zones_of("goal") == (-20, -10, 60, 90)
+    assert study_file.network.predictions == 15
+
+
+@pytest.mark.parametrize("name", ["calf", "calf-v2", "demo"])
 def test_written_as_json_and_read_again_a_study_is_the_same(name: str) -> None:
     original = load_study_file(name)
     text = json.dumps(original.model_dump(mode="json"), sort_keys=True)
@@ -79,7 +87,7 @@ def test_a_file_is_read_by_its_path(tmp_path: Path) -> None:
 def test_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(ConfigError) as caught:
         load_study_file("clf")
-    assert caught.value.details["known"] == "calf, demo"
+    assert caught.value.details["known"] == "calf, calf-v2, demo"
 
 
 @pytest.mark.parametrize(
@@ -130,7 +138,7 @@ def test_all_mistakes_come_in_one_error_each_with_key_expectation_and_value() ->
     assert error.details == {
         "task": "expected 'calf', got \"bmn\"",
         "message": "no such key; known here: "
-        "task, network, training, scoring, hyperparameters, zones_s, stages",
+        "task, preset, network, training, losses, scoring, hyperparameters, zones_s, stages",
         "training.epochs": "expected a whole number, got 2.5",
         "training.sampler": "expected 'paper' or 'balanced', got \"papper\"",
         "training.learning_rate": "expected a finite number, got NaN",
@@ -249,3 +257,47 @@ def test_whatever_is_written_ends_in_a_study_or_in_one_clear_error(value: Any, k
         study(**{key: value})
     except ConfigError as error:
         assert "mine.toml" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("preset", "eps", "unbiased", "adam_eps", "form", "window"),
+    [
+        ("published-2020", 1e-3, False, 1e-7, "published-2020", "tolerance"),
+        ("published-2021", 1e-5, True, 1e-8, "paper", 20.0),
+    ],
+)
+def test_preset_gives_the_settings_of_a_published_code(
+    preset: str, eps: float, unbiased: bool, adam_eps: float, form: str, window: object
+) -> None:
+    published = study(preset=preset)
+    assert (published.network.norm_eps, published.network.norm_unbiased) == (eps, unbiased)
+    assert published.network.norm_momentum == 0.01
+    assert (published.training.adam_eps, published.losses.segmentation_form) == (adam_eps, form)
+    assert published.scoring.nms_window_s == window
+    assert parse_study(published.model_dump(mode="json"), file="journal") == published
+
+
+def test_what_a_file_names_itself_goes_before_its_preset() -> None:
+    own = study(preset="published-2021", network={"norm_eps": 0.5}, scoring={"nms_window_s": "tolerance"})
+    assert (own.network.norm_eps, own.network.norm_unbiased) == (0.5, True)
+    assert own.scoring.nms_window_s == "tolerance"
+
+
+@pytest.mark.parametrize("preset", ["published-2022", ["paper"], 3])
+def test_preset_that_does_not_exist_is_refused_with_the_known_ones(preset: object) -> None:
+    with pytest.raises(ConfigError) as caught:
+        study(preset=preset)
+    assert "published-2020" in caught.value.details["preset"]
+
+
+def test_preset_over_something_that_is_no_table_is_refused_like_any_other_mistake() -> None:
+    with pytest.raises(ConfigError) as caught:
+        study(preset="published-2020", network=3)
+    assert "a table" in caught.value.details["network"]
+
+
+@pytest.mark.parametrize("value", [0, 1.5, "running", True])
+def test_norm_momentum_is_a_share_or_the_word_for_none(value: object) -> None:
+    with pytest.raises(ConfigError) as caught:
+        study(network={"norm_momentum": value})
+    assert "re-estimated" in caught.value.details["network.norm_momentum"]

@@ -56,6 +56,15 @@ def test_suppression_window_is_each_tolerance_or_a_number_of_seconds() -> None:
     assert training_config(fixed, SOCCER, precision="float32", data_seed=0).nms_window_s == 20.0
 
 
+def test_what_a_published_code_does_differently_reaches_the_model() -> None:
+    original = trial_config(study_file(preset="published-2020"), {}, SOCCER, seed=0)
+    assert (original.network.norm_momentum, original.loss.form) == (0.01, "published-2020")
+    assert original.adam_eps == 1e-7
+    again = trial_config(study_file(preset="published-2021"), {}, SOCCER, seed=0)
+    assert (again.network.norm_eps, again.network.norm_unbiased, again.loss.form) == (1e-5, True, "paper")
+    assert trial_config(study_file(), {}, SOCCER, seed=0).network.norm_momentum is None
+
+
 def test_space_whose_receptive_field_outgrows_the_chunk_is_refused() -> None:
     long = {"type": "int", "low": 20, "high": 240}
     stages = {"bayes": {"trials": 1, "space": {"r_frames": long}}}

@@ -34,16 +34,16 @@ def column(row: tuple[float, float, float, float]) -> torch.Tensor:
 
 
 def elements(
-    p: float | torch.Tensor, s: float, row: tuple[float, ...] = PAPER, **margins: float
+    p: float | torch.Tensor, s: float, row: tuple[float, ...] = PAPER, **options: object
 ) -> torch.Tensor:
     score = torch.as_tensor(p, dtype=torch.float64).reshape(1)
     shift = torch.tensor([s], dtype=torch.float64)
-    margins = {"tau_max": TAU_MAX, "tau_min": TAU_MIN, **margins}
-    return segmentation_loss_elements(score, shift, column(row), **margins)
+    options = {"tau_max": TAU_MAX, "tau_min": TAU_MIN, **options}
+    return segmentation_loss_elements(score, shift, column(row), **options)
 
 
-def cost(p: float, s: float, row: tuple[float, ...] = PAPER, **margins: float) -> float:
-    return float(elements(p, s, row, **margins))
+def cost(p: float, s: float, row: tuple[float, ...] = PAPER, **options: object) -> float:
+    return float(elements(p, s, row, **options))
 
 
 def steepest(p: float, row: tuple[float, ...]) -> float:
@@ -153,6 +153,20 @@ def test_likelihood_is_the_argument_of_the_logarithm_at_both_ends(s: float, row)
         else:
             with pytest.raises(ValueError, match=r"math domain|expected a positive"):
                 oracles.penalty(p, s, row)
+
+
+@given(st.floats(0.001, 0.999), shifts, zones())
+def test_original_code_adds_to_the_likelihood_where_the_paper_mixes(p: float, s: float, row) -> None:
+    _, _, k3, k4 = row
+    expected = oracles.penalty(p, s, row)
+    if 0 <= s < k3:
+        expected = -math.log(p + s / k3)
+    elif k3 <= s < k4:
+        expected = -math.log(1 - p + (k4 - s) / (k4 - k3))
+    satisfied = TAU_MAX if 0 <= s < k3 else 1 - TAU_MIN
+    expected = max(0.0, expected + math.log(satisfied))
+    assert cost(p, s, row, form="published-2020") == pytest.approx(expected, abs=1e-6)
+    assert expected <= cost(p, s, row) + 1e-9
 
 
 @pytest.mark.parametrize("case", ["c3_chunks", "c17_chunks", "grid", "randK0"])

@@ -7,10 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
-from torch.nn import functional
 
 from model.errors import ConfigError
-from model.networks.calf import CalfNetwork, FrameNorm, NetworkConfig, ShortConvolution
+from model.networks.calf import CalfNetwork, NetworkConfig
 
 
 def network_of(seed: int = 0, **sizes: int) -> CalfNetwork:
@@ -155,58 +154,6 @@ def test_score_of_a_frame_depends_on_features_within_the_receptive_field() -> No
     # The longest kernel reaches 4 frames back and 5 ahead, the last convolution one more on either side.
     assert (slope[25:37] > 1e-3 * slope.max()).all()
     assert slope[:25].max() < 1e-5 * slope.max() and slope[37:].max() < 1e-5 * slope.max()
-
-
-def test_short_convolution_and_its_gradients_are_those_of_a_zero_padded_convolution() -> None:
-    layer = ShortConvolution(4, 5)
-    nn.init.normal_(layer.kernel, generator=torch.Generator().manual_seed(1))
-    nn.init.normal_(layer.bias, generator=torch.Generator().manual_seed(2))
-    signal, weight = draw_numbers(3, 9, 2, 4).requires_grad_(), draw_numbers(4, 9, 2, 5)
-    expected = functional.conv1d(
-        signal.permute(1, 2, 0), layer.kernel.permute(2, 1, 0), layer.bias, padding=1
-    ).permute(2, 0, 1)
-    torch.testing.assert_close(layer(signal), expected, rtol=1e-5, atol=1e-5)
-    inputs = [signal, layer.kernel, layer.bias]
-    wanted = torch.autograd.grad((expected * weight).sum(), inputs)
-    computed = torch.autograd.grad((layer(signal) * weight).sum(), inputs)
-    for ours, theirs in zip(computed, wanted, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
-
-
-def test_norm_in_training_has_a_mean_and_a_variance_of_every_frame_position() -> None:
-    norm, signal = FrameNorm(7, eps=1e-3), 5 + 3 * draw_numbers(1, 7, 4, 6)
-    nn.init.normal_(norm.weight, generator=torch.Generator().manual_seed(1))
-    nn.init.normal_(norm.bias, generator=torch.Generator().manual_seed(2))
-    expected = functional.batch_norm(
-        signal.permute(1, 0, 2), None, None, norm.weight, norm.bias, training=True, eps=1e-3
-    )
-    torch.testing.assert_close(norm(signal), expected.permute(1, 0, 2), rtol=1e-4, atol=1e-5)
-
-
-@given(st.lists(st.integers(1, 5), min_size=1, max_size=4))
-def test_norm_estimate_over_batches_equals_statistics_over_all_chunks_at_once(sizes: list[int]) -> None:
-    norm = FrameNorm(7, eps=1e-3)
-    batches = [2 + draw_numbers(index, 7, size, 6) for index, size in enumerate(sizes)]
-    norm(100 * batches[0])  # before the estimate: does not count
-    norm.begin_estimate()
-    for batch in batches:
-        norm(batch)
-    norm.end_estimate()
-    variance, mean = torch.var_mean(torch.cat(batches, dim=1), dim=(1, 2), correction=0)
-    torch.testing.assert_close(norm.running_mean, mean)
-    torch.testing.assert_close(norm.running_variance, variance, rtol=1e-4, atol=1e-5)
-    norm(100 * batches[0])  # nor does what comes after
-    norm.end_estimate()
-    torch.testing.assert_close(norm.running_mean, mean)
-
-
-def test_second_norm_estimate_forgets_the_first() -> None:
-    norm, first, second = FrameNorm(7, eps=1e-3), draw_numbers(1, 7, 2, 6), draw_numbers(2, 7, 3, 6)
-    for batch in (first, second):
-        norm.begin_estimate()
-        norm(batch)
-        norm.end_estimate()
-    torch.testing.assert_close(norm.running_mean, second.mean(dim=(1, 2)))
 
 
 def test_network_runs_in_bfloat16_and_gives_outputs_in_float32() -> None:
