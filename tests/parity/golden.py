@@ -1,4 +1,4 @@
-"""Reference vectors made by running the published codes: every case of every file, found by reading the files.
+"""Reference vectors made by running the published codes: every case of every file.
 
 The folder is ``$HPO_GOLDEN_DIR``, by default ``shared/golden`` beside the repository. Arrays are named
 ``case/name``: names that begin with ``in_`` are inputs, the rest outputs.
