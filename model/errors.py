@@ -58,5 +58,5 @@ class DataError(UserError):
         lines = [f"  - {problem}" for problem in self.problems[: self.LISTED]]
         hidden = len(self.problems) - self.LISTED
         if hidden > 0:
-            lines.append(f"  ... and {hidden} more (all of them: hpo data check)")
+            lines.append(f"  ... and {hidden} more")
         return "\n".join([super().__str__(), *lines])

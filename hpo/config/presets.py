@@ -16,7 +16,7 @@ _PRESETS: Mapping[PresetName, Mapping[str, Mapping[str, Any]]] = {
     },
     # The PyTorch re-release for SoccerNet-v2.
     "published-2021": {
-        "network": {"norm_eps": 1e-5, "norm_momentum": 0.01, "norm_unbiased": True},
+        "network": {"norm_eps": 1e-3, "norm_momentum": 0.01, "norm_unbiased": True},
         "training": {"sampler": "balanced", "batch_size": 32, "adam_eps": 1e-8},
         "losses": {"segmentation_form": "paper"},
         "scoring": {"nms_window_s": 20.0},

@@ -84,7 +84,7 @@ class Network(Section):
     predictions: int = Field(default=5, ge=1)
     """Spots predicted in a chunk, the paper's N_pred: no chunk of 2 minutes holds more actions."""
     norm_eps: float = Field(default=1e-3, gt=0)
-    """Added to the variance in the batch normalisation: 1e-3 in the original code, 1e-5 in the re-release."""
+    """Added to the variance in the batch normalisation; the value of both published codes."""
     norm_momentum: NormMomentum = "re-estimated"
     """Statistics that the batch normalisation is scored with: re-estimated from training chunks before every
     validation, or following the batches by this share, as both published codes do (0.01)."""

@@ -3,7 +3,6 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -12,6 +11,7 @@ from hpo.trial.settings import DataShape, training_config, trial_config
 from hpo.trial.task import TrialTask
 from model.training.array import TrainingArray, Validation
 from model.training.checkpoint import load_checkpoint, save_checkpoint
+from model.weights.trained import TrainedNetwork
 
 CHECKPOINT = "checkpoint.pt"
 BEST = "best.pt"
@@ -53,7 +53,7 @@ class TrialRun:
             [self._config], self._training, train=train, valid=valid, device=torch.device(task.device)
         )
         self._write_config()
-        self._labels = {"classes": list(train.classes), "frame_rate": train.frame_rate.per_second}
+        self._classes, self._frame_rate = train.classes, train.frame_rate
         self._history: list[Report] = []
         if (self._folder / CHECKPOINT).exists():
             self._restore()
@@ -106,11 +106,10 @@ class TrialRun:
 
     def _save_best(self, report: Report) -> None:
         """Write the network as it is now with all that is needed to use it."""
-        content: dict[str, Any] = {
-            "network": self._array.slots[0].network.state_dict(),
-            "network_config": asdict(self._config.network),
-            "zones_frames": [list(zones) for zones in self._config.loss.zones.per_class],
-            **self._labels,
-            **asdict(report),
-        }
-        save_checkpoint(self._folder / BEST, content)
+        trained = TrainedNetwork(
+            network=self._array.slots[0].network,
+            classes=self._classes,
+            frame_rate=self._frame_rate,
+            zones=self._config.loss.zones,
+        )
+        trained.save(self._folder / BEST, **asdict(report))

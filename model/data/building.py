@@ -114,7 +114,7 @@ def _inspected(root: Path, names: Sequence[str], description: DatasetDescription
     problems = [problem for game in games for problem in game.problems]
     problems += differing([half for game in games for half in game.halves])
     if problems:
-        raise DataError(f"the data in {root} cannot be used", problems)
+        raise DataError(f"the data in {root} cannot be used", problems, see=f"hpo data check {root}")
     return games
 
 

@@ -38,7 +38,7 @@ class NetworkConfig:
     predictions: int = 5
     """N_pred."""
     norm_eps: float = 1e-3
-    """Added to the variance; the value of the original code, the paper gives none (re-release: 1e-5)."""
+    """Added to the variance; the value of both published codes, the paper gives none."""
     norm_momentum: float | None = None
     """Share of a new batch in the running statistics, 0.01 in both published codes. None: they are
     estimated anew from training chunks before every validation, so that short trainings are scored fairly."""

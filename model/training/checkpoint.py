@@ -30,8 +30,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise DataError(f"no such file: {path}") from None
     except Exception as error:  # torch.load raises many types for a damaged file
-        raise DataError(f"cannot read checkpoint: {error}", file=path) from error
+        raise DataError("damaged, or no checkpoint of tensors and plain values", file=path) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise DataError(f"expected a checkpoint of format {FORMAT}", file=path)
     return content

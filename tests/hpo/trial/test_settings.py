@@ -61,7 +61,11 @@ def test_what_a_published_code_does_differently_reaches_the_model() -> None:
     assert (original.network.norm_momentum, original.loss.form) == (0.01, "published-2020")
     assert original.adam_eps == 1e-7
     again = trial_config(study_file(preset="published-2021"), {}, SOCCER, seed=0)
-    assert (again.network.norm_eps, again.network.norm_unbiased, again.loss.form) == (1e-5, True, "paper")
+    assert (again.network.norm_momentum, again.network.norm_unbiased, again.loss.form) == (
+        0.01,
+        True,
+        "paper",
+    )
     assert trial_config(study_file(), {}, SOCCER, seed=0).network.norm_momentum is None
 
 

@@ -1,0 +1,1 @@
+"""Trained networks in files: our own format, and the published ones."""

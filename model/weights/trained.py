@@ -1,0 +1,83 @@
+"""A trained network with all that is needed to use it, and its file."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+
+from model.encoding import Zones
+from model.errors import ConfigError, DataError
+from model.networks.calf import CalfNetwork, NetworkConfig
+from model.timeline import FrameRate
+from model.training.checkpoint import load_checkpoint, save_checkpoint
+
+Origin = Literal["study", "published-2020", "published-2021"]
+"""Who trained it: a study of this project, the original code or the re-release. The re-release trains its
+segmentation upside down: its scores are low where an action has happened."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrainedNetwork:
+    """A network and what its outputs mean."""
+
+    network: CalfNetwork
+    classes: tuple[str, ...]
+    frame_rate: FrameRate
+    zones: Zones | None = None
+    """Zones it was trained with; None where its file does not tell."""
+    origin: Origin = "study"
+
+    def __post_init__(self) -> None:
+        if len(self.classes) != self.network.config.classes:
+            raise ConfigError(
+                f"expected {self.network.config.classes} class names, as many as the network has classes, "
+                f"got {len(self.classes)}: {', '.join(self.classes)}"
+            )
+
+    def save(self, path: Path, **notes: Any) -> None:
+        """Write it to ``path`` atomically; ``notes`` (numbers, strings, lists, dictionaries) go along."""
+        zones = None if self.zones is None else [list(row) for row in self.zones.per_class]
+        content = {
+            "network": self.network.state_dict(),
+            "network_config": asdict(self.network.config),
+            "classes": list(self.classes),
+            "frame_rate": self.frame_rate.per_second,
+            "zones_frames": zones,
+            "origin": self.origin,
+        }
+        save_checkpoint(path, {**content, **notes})
+
+    @classmethod
+    def load(cls, path: Path) -> "TrainedNetwork":
+        """Read what ``save`` wrote; runs no code from the file.
+
+        Raises:
+            DataError: No such file, or not a network of this project.
+        """
+        fix = "give the best.pt of a trial, or what hpo import-weights made of a published network"
+        try:
+            return cls._from_content(load_checkpoint(path))
+        except DataError as error:
+            error.details["fix"] = fix
+            raise
+        except (KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
+            reason = str(error).splitlines()[0]
+            raise DataError(f"this file holds no trained network: {reason}", file=path, fix=fix) from error
+
+    @classmethod
+    def _from_content(cls, content: dict[str, Any]) -> "TrainedNetwork":
+        config = NetworkConfig(**content["network_config"])
+        network = CalfNetwork(config, torch.Generator())
+        network.load_state_dict(content["network"])
+        zones = content["zones_frames"]
+        origin: Origin = content["origin"]
+        if origin not in get_args(Origin):
+            raise ValueError(f"unknown origin {origin!r}")
+        return cls(
+            network=network,
+            classes=tuple(content["classes"]),
+            frame_rate=FrameRate(content["frame_rate"]),
+            zones=None if zones is None else Zones(tuple(tuple(row) for row in zones)),
+            origin=origin,
+        )

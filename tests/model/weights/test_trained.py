@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import pytest
+import torch
+from weights.published_files import small_network
+
+from model.encoding import Zones
+from model.errors import ConfigError, DataError
+from model.timeline import FrameRate
+from model.training.checkpoint import load_checkpoint, save_checkpoint
+from model.weights.trained import TrainedNetwork
+
+CLASSES = ("goal", "card", "substitution")
+ZONES = Zones(((-4.0, -2.0, 2.0, 4.0),) * 3)
+
+
+def trained(zones: Zones | None = ZONES) -> TrainedNetwork:
+    return TrainedNetwork(network=small_network(), classes=CLASSES, frame_rate=FrameRate(5.0), zones=zones)
+
+
+@pytest.mark.parametrize("zones", [ZONES, None])
+def test_network_comes_back_as_it_was_saved(tmp_path: Path, zones: Zones | None) -> None:
+    trained(zones).save(tmp_path / "best.pt", epoch=7)
+    again = TrainedNetwork.load(tmp_path / "best.pt")
+    assert (again.classes, again.frame_rate, again.zones, again.origin) == (
+        CLASSES,
+        FrameRate(5.0),
+        zones,
+        "study",
+    )
+    features = torch.rand(60, 2, 6, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        expected, came = trained().network.eval()(features), again.network.eval()(features)
+    torch.testing.assert_close(came.spotting, expected.spotting, rtol=0, atol=0)
+    assert load_checkpoint(tmp_path / "best.pt")["epoch"] == 7
+
+
+def test_each_class_of_the_network_needs_a_name() -> None:
+    with pytest.raises(ConfigError, match="expected 3 class names"):
+        TrainedNetwork(network=small_network(), classes=("goal",), frame_rate=FrameRate(2.0))
+
+
+def test_checkpoint_without_a_network_is_refused_with_what_to_give(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "checkpoint.pt", {"epoch": 3})
+    with pytest.raises(DataError, match="no trained network") as caught:
+        TrainedNetwork.load(tmp_path / "checkpoint.pt")
+    assert "best.pt" in caught.value.details["fix"]
+
+
+def test_weights_of_another_size_than_the_config_says_are_refused(tmp_path: Path) -> None:
+    trained().save(tmp_path / "best.pt")
+    content = load_checkpoint(tmp_path / "best.pt")
+    content["network_config"]["class_features"] = 5
+    save_checkpoint(tmp_path / "best.pt", content)
+    with pytest.raises(DataError, match="no trained network"):
+        TrainedNetwork.load(tmp_path / "best.pt")
+
+
+def test_file_that_is_no_checkpoint_says_how_to_import_weights(tmp_path: Path) -> None:
+    (tmp_path / "weights.h5").write_bytes(b"\x89HDF")
+    with pytest.raises(DataError) as caught:
+        TrainedNetwork.load(tmp_path / "weights.h5")
+    assert "hpo import-weights" in caught.value.details["fix"]
