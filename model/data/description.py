@@ -150,7 +150,7 @@ def parse_description(text: str, *, source: str) -> DatasetDescription:
 
 
 def write_description(root: Path, description: DatasetDescription) -> None:
-    """Write ``description`` as ``dataset.toml`` into folder ``root``; the folder must exist."""
+    """Write ``description`` as ``dataset.toml`` into folder ``root``, which exists; whole or not at all."""
     scalars = [
         f"name = {_toml(description.name)}",
         f"frame_rate = {description.frame_rate.per_second!r}",
@@ -161,7 +161,9 @@ def write_description(root: Path, description: DatasetDescription) -> None:
     lines = list(scalars)
     for title, table in tables.items():
         lines += ["", f"[{title}]", *(f"{_toml(key)} = {_toml(value)}" for key, value in table.items())]
-    (root / DESCRIPTION_FILE).write_text("\n".join([*lines, ""]), encoding="utf-8")
+    temporary = root / f".{DESCRIPTION_FILE}.new"
+    temporary.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    temporary.replace(root / DESCRIPTION_FILE)
 
 
 def _toml(value: object) -> str:
