@@ -1,0 +1,272 @@
+"""Fetches SoccerNet's published features and labels, checks every file, and goes on where it stopped."""
+
+import contextlib
+import importlib.util
+import itertools
+import os
+import shutil
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+
+from model.data.description import DESCRIPTION_FILE, write_description
+from model.data.download.courier import GO_ON, Courier
+from model.data.download.order import Order, make_order
+from model.data.download.soundness import GameFiles, look_at
+from model.data.inspection import FeatureFile, differing
+from model.data.soccernet import SPLITS, games_of_split, write_split
+from model.errors import ConfigError, DataError, Problem
+
+INCOMING = ".incoming"
+"""Folder in the data folder where files lie until they are whole."""
+ASIDE = ".unsound"
+"""Added to the name of a file that is moved aside."""
+_GAMES_A_REQUEST = 20
+_TRIES = 2
+_HOPELESS_FILES = 10
+"""Where none of so many files is on the server and no game has any, the rest will not come either."""
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DownloadReport:
+    """What a download brought; every file of it is sound."""
+
+    games: Mapping[str, int]
+    """Split -> games."""
+    fetched: int
+    """Files that were fetched."""
+    kept: int
+    """Files that were there already."""
+    aside: tuple[Path, ...]
+    """Where files are now that were there but not sound."""
+
+
+def download_soccernet(
+    root: Path,
+    *,
+    features: str,
+    labels: str = "v1",
+    splits: Sequence[str] = SPLITS,
+    progress: Progress | None = None,
+    drive: str | None = None,
+) -> DownloadReport:
+    """Fetch features and labels of whole splits into ``root``, with their lists and a ``dataset.toml``.
+
+    Sound files that are there already are not fetched again, so the same call goes on after a stop of any
+    kind. Lists and a ``dataset.toml`` that are there already are kept: a shorter list fetches fewer games.
+
+    Args:
+        root: The data folder; it is made.
+        features: Alias or stem of published features, such as ``resnet``.
+        labels: ``v1`` (three classes) or ``v2`` (seventeen).
+        splits: Some of train, valid and test.
+        progress: Called with (what is done, how much of it is done, all of it).
+        drive: Address of a server that stands in for SoccerNet's own drive.
+
+    Raises:
+        ConfigError: Unknown features, labels or splits, or the package is not installed.
+        DataError: The server cannot be reached or refuses, the disk is full, or files were not sound though
+            fetched twice, all of them listed.
+    """
+    if importlib.util.find_spec("SoccerNet") is None:
+        raise ConfigError("SoccerNet's download package is missing", fix="pip install 'hpo[soccernet]'")
+    order = make_order(root, features=features, labels=labels, splits=splits)
+    games = {split: games_of_split(root, order.description, split) for split in dict.fromkeys(splits)}
+    try:
+        with _incoming(root) as folder, contextlib.closing(Courier(folder, drive=drive)) as courier:
+            download = _Download(order, games, courier, progress or _no_progress)
+            download.run()
+            _write_lists(order, games)
+        download.raise_problems()
+    except OSError as error:
+        raise DataError(f"cannot write in {root}: {error}", fix=f"mend that, then {GO_ON}") from error
+    return download.report()
+
+
+class _Download:
+    """One download under way."""
+
+    def __init__(
+        self, order: Order, games: Mapping[str, Sequence[str]], courier: Courier, progress: Progress
+    ) -> None:
+        self._order = order
+        self._games = games
+        self._courier = courier
+        self._progress = progress
+        self._unsound: dict[str, dict[str, GameFiles]] = {split: {} for split in games}
+        self._halves: dict[Path, FeatureFile] = {}
+        self._fetched: set[Path] = set()
+        self._files = len(order.files) * sum(map(len, games.values()))
+        self.aside: list[Path] = []
+
+    def report(self) -> DownloadReport:
+        """What came of it."""
+        return DownloadReport(
+            games={split: len(names) for split, names in self._games.items()},
+            fetched=len(self._fetched),
+            kept=self._files - len(self._fetched),
+            aside=tuple(self.aside),
+        )
+
+    def run(self) -> None:
+        """Fetch what is missing or not sound, twice at most."""
+        self._take_in_leftovers()
+        self._survey()
+        for _ in range(_TRIES):
+            self._fetch_unsound()
+        self._remove_wrong()
+
+    def raise_problems(self) -> None:
+        """Raise one error that lists every file that is not sound."""
+        problems = differing(list(self._halves.values()))
+        for game, state in self._all_unsound():
+            folder = self._order.root / game
+            problems += [Problem(str(folder / name), "", "not on the server") for name in state.missing]
+            problems += [*itertools.chain.from_iterable(state.wrong.values()), *state.contradictions]
+        if problems:
+            raise DataError(
+                f"{len(problems)} problems in SoccerNet's files, which were asked for {_TRIES} times",
+                problems,
+                fix="take these games out of the lists (train.txt, ...), or try again another day",
+            )
+
+    def _take_in_leftovers(self) -> None:
+        """Take in the whole files of a run that was killed."""
+        games = itertools.chain.from_iterable(self._games.values())
+        files = itertools.product(games, self._order.files)
+        self._take_in((game, name) for game, name in files if not (self._order.root / game / name).exists())
+
+    def _survey(self) -> None:
+        total = sum(map(len, self._games.values()))
+        games = ((split, game) for split, names in self._games.items() for game in names)
+        for done, (split, game) in enumerate(games, start=1):
+            self._look_at(split, game)
+            self._progress("checking games", done, total)
+
+    def _look_at(self, split: str, game: str) -> None:
+        state = look_at(game, self._order)
+        self._unsound[split].pop(game, None)
+        if state.to_fetch(self._order):
+            self._unsound[split][game] = state
+        else:
+            self._halves.update((half.path, half) for half in state.halves)
+
+    def _fetch_unsound(self) -> None:
+        for split, unsound in self._unsound.items():
+            for batch in _batches(list(unsound), _GAMES_A_REQUEST):
+                done = self._files - sum(len(state.to_fetch(self._order)) for _, state in self._all_unsound())
+                for files, games in self._requests(split, batch).items():
+                    arrived = self._fetch(split, games, files, done)
+                    if not arrived and self._is_hopeless(games, files):
+                        raise _nothing_came(games, files)
+                    done += arrived
+                for game in batch:
+                    self._look_at(split, game)
+
+    def _is_hopeless(self, asked: Sequence[str], files: Sequence[str]) -> bool:
+        """Whether a request that brought nothing says that nothing of the kind will come."""
+        games = itertools.chain.from_iterable(self._games.values())
+        has_some = any((self._order.root / game / name).is_file() for game in games for name in files)
+        return len(asked) * len(files) >= _HOPELESS_FILES and not has_some
+
+    def _requests(self, split: str, games: Iterable[str]) -> dict[tuple[str, ...], list[str]]:
+        requests: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        for game in games:
+            lacking = self._unsound[split][game].to_fetch(self._order)
+            for kind in (self._order.label_files, self._order.feature_files):
+                files = tuple(name for name in kind if name in lacking)
+                if files:
+                    requests[files].append(game)
+        return requests
+
+    def _fetch(self, split: str, games: Sequence[str], files: Sequence[str], done: int) -> int:
+        expected = list(itertools.product(games, files))
+        staged = [self._courier.arrivals / game / name for game, name in expected]
+
+        def waiting() -> None:
+            self._progress("downloading files", done + sum(map(Path.is_file, staged)), self._files)
+
+        try:
+            self._courier.fetch(games=games, files=files, split=split, waiting=waiting)
+        finally:
+            # Also when it failed or was stopped: what is whole need not be fetched again.
+            arrived = self._take_in(expected)
+            self._fetched.update(arrived)
+            self._progress("downloading files", done + len(arrived), self._files)
+        return len(arrived)
+
+    def _take_in(self, expected: Iterable[tuple[str, str]]) -> list[Path]:
+        arrived = []
+        for game, name in expected:
+            staged, target = self._courier.arrivals / game / name, self._order.root / game / name
+            if staged.is_file():
+                self._take_in_file(staged, target)
+                arrived.append(target)
+        return arrived
+
+    def _take_in_file(self, staged: Path, target: Path) -> None:
+        with staged.open("rb") as stream:
+            os.fsync(stream.fileno())  # a name must not outlive a power cut without its bytes
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self._move_aside(target)
+        staged.replace(target)
+
+    def _remove_wrong(self) -> None:
+        for game, state in self._all_unsound():
+            for name in state.wrong:
+                self._move_aside(self._order.root / game / name)
+                (self._order.root / game / name).unlink(missing_ok=True)
+
+    def _move_aside(self, file: Path) -> None:
+        # What was here before us is not ours to throw away; what we fetched can be fetched again.
+        if file.exists() and file not in self._fetched:
+            self.aside.append(file.replace(file.with_name(file.name + ASIDE)))
+
+    def _all_unsound(self) -> Iterator[tuple[str, GameFiles]]:
+        for unsound in self._unsound.values():
+            yield from unsound.items()
+
+
+@contextlib.contextmanager
+def _incoming(root: Path) -> Iterator[Path]:
+    folder = root / INCOMING
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with filelock.FileLock(folder / "lock", blocking=False):
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+    except filelock.Timeout:
+        raise DataError(f"another download into {root} is running", fix="wait until it has ended") from None
+
+
+def _write_lists(order: Order, games: Mapping[str, Sequence[str]]) -> None:
+    for split, names in games.items():
+        if not (order.root / order.description.splits.get(split, f"{split}.txt")).is_file():
+            write_split(order.root, order.description, split, names)
+    # Without it, a folder that holds both versions of the labels is read as v1.
+    if not (order.root / DESCRIPTION_FILE).is_file():
+        write_description(order.root, order.description)
+
+
+def _nothing_came(games: Sequence[str], files: Sequence[str]) -> DataError:
+    return DataError(
+        f"expected {', '.join(files)} of {len(games)} games, came none: the server does not have them",
+        first=games[0],
+        fix="a newer package may know where they are now (pip install --upgrade SoccerNet)",
+    )
+
+
+def _batches(games: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    for start in range(0, len(games), size):
+        yield games[start : start + size]
+
+
+def _no_progress(what: str, done: int, total: int) -> None:
+    pass

@@ -1,0 +1,121 @@
+"""What a user asks for, in terms of files: which features and labels, how wide, at which frame rate."""
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from model.data.description import (
+    DESCRIPTION_FILE,
+    DatasetDescription,
+    builtin_description,
+    read_description,
+)
+from model.data.soccernet import HALVES, SPLITS
+from model.errors import ConfigError
+from model.timeline import FrameRate
+
+LABELS: Mapping[str, str] = {"v1": "soccernet-v1", "v2": "soccernet-v2"}
+"""Version of the labels -> name of the description that reads them."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedFeatures:
+    """One kind of features that the SoccerNet package offers."""
+
+    dims: int | None = None
+    """Numbers in a feature vector; None where the package's documentation does not say."""
+    per_second: float = 2.0
+    """Feature vectors a second."""
+
+
+PUBLISHED: Mapping[str, PublishedFeatures] = {
+    "ResNET_PCA512": PublishedFeatures(512),
+    "C3D_PCA512": PublishedFeatures(512),
+    "I3D_PCA512": PublishedFeatures(512),
+    "ResNET_TF2_PCA512": PublishedFeatures(512),
+    "ResNET_5fps_TF2_PCA512": PublishedFeatures(512, 5.0),
+    "ResNET": PublishedFeatures(),
+    "C3D": PublishedFeatures(),
+    "I3D": PublishedFeatures(),
+    "ResNET_TF2": PublishedFeatures(2048),
+    "ResNET_5fps_TF2": PublishedFeatures(2048, 5.0),
+    "ResNET_25fps_TF2": PublishedFeatures(2048, 25.0),
+    "baidu_soccer_embeddings": PublishedFeatures(8576, 1.0),
+}
+"""Stem of the files -> the features in them, as the package's documentation lists them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """The files that every game shall have, and what they shall hold."""
+
+    root: Path
+    description: DatasetDescription
+    stem: str
+    """Stem of the feature files."""
+    dims: int | None
+    """Numbers in a feature vector; None: any."""
+
+    @property
+    def label_files(self) -> tuple[str, ...]:
+        """Names of the label files of a game."""
+        return (self.description.labels_file,)
+
+    @property
+    def feature_files(self) -> tuple[str, ...]:
+        """Names of the feature files of a game."""
+        return tuple(f"{half}_{self.stem}.npy" for half in HALVES)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of all files of a game."""
+        return self.label_files + self.feature_files
+
+
+def make_order(root: Path, *, features: str, labels: str, splits: Iterable[str]) -> Order:
+    """Settle what is to be fetched into ``root``; a ``dataset.toml`` that is there already is kept.
+
+    Raises:
+        ConfigError: Unknown features, labels or splits, or others than the ``dataset.toml`` there reads.
+        DataError: The ``dataset.toml`` there is wrong.
+    """
+    if labels not in LABELS:
+        raise ConfigError(f"expected --labels {' or '.join(LABELS)}, got {labels!r}")
+    unknown = [split for split in splits if split not in SPLITS]
+    if unknown:
+        raise ConfigError(f"expected --splits out of {','.join(SPLITS)}, got {','.join(unknown)!r}")
+    asked = builtin_description(LABELS[labels])
+    described = (root / DESCRIPTION_FILE).is_file()
+    description = read_description(root) if described else asked
+    stem = description.feature_stem(features)
+    if stem not in PUBLISHED:
+        raise ConfigError(f"SoccerNet publishes no features {features!r}", known=_known_features(asked))
+    asked = dataclasses.replace(asked, frame_rate=FrameRate(PUBLISHED[stem].per_second))
+    if described:
+        _expect_same_reading(root / DESCRIPTION_FILE, description, asked)
+    else:
+        description = asked
+    return Order(root=root, description=description, stem=stem, dims=PUBLISHED[stem].dims)
+
+
+def _known_features(description: DatasetDescription) -> str:
+    aliases = {stem: alias for alias, stem in description.features.items()}
+    return ", ".join(f"{aliases[stem]} ({stem})" if stem in aliases else stem for stem in PUBLISHED)
+
+
+def _expect_same_reading(file: Path, there: DatasetDescription, asked: DatasetDescription) -> None:
+    differences = [
+        f"{key} {here!r} instead of {wanted!r}"
+        for key, here, wanted in (
+            ("labels_file", there.labels_file, asked.labels_file),
+            ("frame_rate", there.frame_rate.per_second, asked.frame_rate.per_second),
+        )
+        if here != wanted
+    ]
+    if differences:
+        raise ConfigError(
+            f"the {DESCRIPTION_FILE} in this folder reads other data: {', '.join(differences)}",
+            file=file,
+            fix="download into another folder, or remove this file",
+        )
