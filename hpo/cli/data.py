@@ -1,5 +1,6 @@
-"""``hpo data``: check data sets, convert or make them."""
+"""``hpo data``: check data sets, fetch, convert or make them."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,7 @@ from model.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-app = typer.Typer(help="Check data sets, convert or make them.", no_args_is_help=True)
+app = typer.Typer(help="Check data sets, fetch, convert or make them.", no_args_is_help=True)
 
 Target = Annotated[Path, typer.Option("--to", help="Data folder to write.")]
 
@@ -41,6 +42,39 @@ def check(
             typer.echo(str(problem))
         raise DataError(f"{len(report.problems)} problems in {folder}, listed above")
     typer.echo("no problems")
+
+
+@app.command()
+def download(
+    to: Target,
+    features: Annotated[
+        str, typer.Option(help="Features to fetch: resnet, c3d, i3d or the stem of others.")
+    ] = "resnet",
+    splits: Annotated[str, typer.Option(help="Splits to fetch.")] = "train,valid,test",
+    labels: Annotated[str, typer.Option(help="v1 (three classes) or v2 (seventeen).")] = "v1",
+) -> None:
+    """Fetch features and labels of SoccerNet and check them; again, it goes on where it stopped."""
+    from model.data.download import download_soccernet
+
+    try:
+        with ReadingProgress() as progress:
+            report = download_soccernet(
+                to,
+                features=features,
+                labels=labels,
+                splits=[split.strip() for split in splits.split(",")],
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        typer.echo("stopped; type the same command again: it goes on where it stopped", err=True)
+        raise typer.Exit(130) from None
+    games = ", ".join(f"{count} {split}" for split, count in report.games.items())
+    typer.echo(
+        f"{games} games in {to}, all sound: {report.fetched} files fetched, {report.kept} there already"
+    )
+    for file in report.aside:
+        typer.echo(f"was not sound, now fetched again; the old file is {file}")
+    typer.echo(f"next: hpo run bayes --features {features} --data {shlex.quote(str(to))}")
 
 
 @app.command()
