@@ -20,6 +20,7 @@ from e2e.command_line import CommandLine
         (["status", "unknown"], "there is no study 'unknown'"),
         (["best", "unknown"], "there is no study 'unknown'"),
         (["data", "check", "nowhere"], "nowhere"),
+        (["data", "download", "--to", "x", "--features", "rsnet"], "SoccerNet publishes no features 'rsnet'"),
     ],
 )
 def test_mistake_is_one_clear_error(hpo: CommandLine, words: list[str], said: str) -> None:
