@@ -13,6 +13,7 @@ from pathlib import Path
 
 from model.data.description_table import DescriptionTable
 from model.errors import DataError
+from model.files import write_whole
 from model.timeline import FrameRate
 
 DESCRIPTION_FILE = "dataset.toml"
@@ -161,9 +162,7 @@ def write_description(root: Path, description: DatasetDescription) -> None:
     lines = list(scalars)
     for title, table in tables.items():
         lines += ["", f"[{title}]", *(f"{_toml(key)} = {_toml(value)}" for key, value in table.items())]
-    temporary = root / f".{DESCRIPTION_FILE}.new"
-    temporary.write_text("\n".join([*lines, ""]), encoding="utf-8")
-    temporary.replace(root / DESCRIPTION_FILE)
+    write_whole(root / DESCRIPTION_FILE, "\n".join([*lines, ""]).encode())
 
 
 def _toml(value: object) -> str:

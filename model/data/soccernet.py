@@ -3,8 +3,6 @@
 import importlib.util
 import io
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -15,6 +13,7 @@ import numpy.typing as npt
 
 from model.data.description import DatasetDescription, UnknownLabelError
 from model.errors import DataError, Problem
+from model.files import write_whole
 from model.timeline import parse_game_time
 
 HALVES = (1, 2)
@@ -121,16 +120,16 @@ def write_game(
     for number, features in zip(HALVES, halves, strict=True):
         content = io.BytesIO()
         np.save(content, features, allow_pickle=False)
-        _replace(features_file(root, game, half=number, stem=stem), content.getbuffer())
+        write_whole(features_file(root, game, half=number, stem=stem), content.getbuffer())
     labels = {"UrlLocal": f"{game}/", "annotations": list(annotations)}
-    _replace(folder / labels_file, json.dumps(labels, indent=1, ensure_ascii=False).encode())
+    write_whole(folder / labels_file, json.dumps(labels, indent=1, ensure_ascii=False).encode())
 
 
 def write_split(root: Path, description: DatasetDescription, split: str, games: Iterable[str]) -> None:
     """Write the list of one split under the name that the description gives it."""
     file = root / description.splits.get(split, f"{split}.txt")
     file.parent.mkdir(parents=True, exist_ok=True)
-    _replace(file, "".join(f"{game}\n" for game in games).encode())
+    write_whole(file, "".join(f"{game}\n" for game in games).encode())
 
 
 def _published_games(description: DatasetDescription, split: str, *, looked: Path) -> tuple[str, ...]:
@@ -206,16 +205,3 @@ def _visible(annotation: Mapping[str, object]) -> bool:
     if not isinstance(visibility, str) or visibility not in _VISIBLE:
         raise ValueError(f'expected "visible" or "not shown" under "visibility", came {visibility!r}')
     return _VISIBLE[visibility]
-
-
-def _replace(file: Path, content: bytes | memoryview) -> None:
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        # mkstemp makes files for their owner only; data folders are often shared.
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(file)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

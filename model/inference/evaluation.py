@@ -1,19 +1,18 @@
-"""Scoring a network on a split: forward, stitching, spots, Average-mAP and losses."""
+"""What a network says about whole halves: spots, and on a labelled split their score and the losses."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from model.data.chunks import Chunks, load_chunks
 from model.data.sampler import ChunkBatch
 from model.data.store import Store
-from model.inference.stitching import stitch, tile
+from model.inference.stitching import Tiling, stitch, tile
 from model.losses.complete import LossConfig, chunk_losses
 from model.metrics.average_map import AverageMap, average_map
-from model.networks.calf import CalfNetwork
+from model.networks.calf import CalfNetwork, Predictions
 from model.precision import Precision, compute_dtype, reduced_precision
 from model.spots import Spots
 
@@ -33,6 +32,15 @@ class Evaluation:
 
 
 @torch.no_grad()
+def find_spots(network: CalfNetwork, store: Store, *, precision: Precision, device: torch.device) -> Spots:
+    """Spot the actions of every half of ``store``; no suppression yet."""
+    tiling = _tiling(network, store)
+    passes = _predictions(network, store, tiling, precision, device)
+    spotting = [predictions.spotting for _, predictions in passes]
+    return stitch(torch.cat(spotting).cpu().numpy(), tiling, network.config.chunk_frames)
+
+
+@torch.no_grad()
 def evaluate(
     network: CalfNetwork,
     store: Store,
@@ -46,17 +54,14 @@ def evaluate(
 
     Losses are means over the chunks that tile the halves. ``nms_window_s`` as in ``average_map``.
     """
-    network.eval()
-    frames, edge = network.config.chunk_frames, network.config.edge_frames
-    tiling = tile(store.halves, chunk_frames=frames, edge_frames=edge)
+    tiling = _tiling(network, store)
     spotting, losses, weights = [], [], []
-    for batch in _batches(tiling.chunks):
-        chunks = load_chunks(store, batch, frames, device=device, dtype=compute_dtype(precision))
-        predictions, pair = _forward(network, chunks, loss, precision)
-        spotting.append(predictions)
-        losses.append(pair)
-        weights.append(len(batch))
-    spots = stitch(torch.cat(spotting).cpu().numpy(), tiling, frames)
+    for chunks, predictions in _predictions(network, store, tiling, precision, device):
+        pair = chunk_losses(predictions, chunks, loss, edge_frames=network.config.edge_frames)
+        spotting.append(predictions.spotting)
+        losses.append(torch.stack([pair.segmentation, pair.spotting]))
+        weights.append(predictions.spotting.shape[0])
+    spots = stitch(torch.cat(spotting).cpu().numpy(), tiling, network.config.chunk_frames)
     segmentation, spot = np.average(torch.stack(losses).cpu().numpy(), axis=0, weights=weights)
     score = average_map(
         spots,
@@ -65,17 +70,26 @@ def evaluate(
         frame_rate=store.frame_rate,
         nms_window_s=nms_window_s,
     )
-    store.release()
     return Evaluation(score, float(segmentation), float(spot), spots)
 
 
-def _forward(
-    network: CalfNetwork, chunks: Chunks, loss: LossConfig, precision: Precision
-) -> tuple[Tensor, Tensor]:
-    with reduced_precision(chunks.features.device, precision):
-        predictions = network(chunks.features)
-    losses = chunk_losses(predictions, chunks, loss, edge_frames=network.config.edge_frames)
-    return predictions.spotting, torch.stack([losses.segmentation, losses.spotting])
+def _tiling(network: CalfNetwork, store: Store) -> Tiling:
+    config = network.config
+    return tile(store.halves, chunk_frames=config.chunk_frames, edge_frames=config.edge_frames)
+
+
+def _predictions(
+    network: CalfNetwork, store: Store, tiling: Tiling, precision: Precision, device: torch.device
+) -> Iterator[tuple[Chunks, Predictions]]:
+    """The chunks of ``tiling`` and what the network says about them, a forward pass at a time."""
+    network.eval()
+    frames, dtype = network.config.chunk_frames, compute_dtype(precision)
+    for batch in _batches(tiling.chunks):
+        chunks = load_chunks(store, batch, frames, device=device, dtype=dtype)
+        with reduced_precision(device, precision):
+            predictions = network(chunks.features)
+        yield chunks, predictions
+    store.release()
 
 
 def _batches(chunks: ChunkBatch) -> Iterator[ChunkBatch]:

@@ -1,12 +1,13 @@
 """Checkpoints: everything a trial needs to go on, written so that a kill leaves the last good one."""
 
-import os
+import io
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from model.errors import DataError
+from model.files import write_whole
 
 FORMAT = 1
 
@@ -14,12 +15,9 @@ FORMAT = 1
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
     """Write ``content`` (tensors, numbers, strings, lists and dictionaries) to ``path`` atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".new")
-    with temporary.open("wb") as file:
-        torch.save({"format": FORMAT, **content}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    buffer = io.BytesIO()
+    torch.save({"format": FORMAT, **content}, buffer)
+    write_whole(path, buffer.getbuffer())
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any, Literal, get_args
 
 import torch
 
+from model.data.store import Store
 from model.encoding import Zones
 from model.errors import ConfigError, DataError
 from model.networks.calf import CalfNetwork, NetworkConfig
@@ -34,6 +35,23 @@ class TrainedNetwork:
                 f"expected {self.network.config.classes} class names, as many as the network has classes, "
                 f"got {len(self.classes)}: {', '.join(self.classes)}"
             )
+
+    def check_fits(self, store: Store) -> None:
+        """Make sure that the network can score ``store``.
+
+        Raises:
+            ConfigError: Other features, classes or frame rate than it was trained on.
+        """
+        expected = (self.network.config.input_size, self.classes, self.frame_rate.per_second)
+        came = (store.dims, store.classes, store.frame_rate.per_second)
+        names = ("numbers a frame", "classes", "frames a second")
+        wrong = [
+            f"{name} {_words(theirs)} instead of {_words(ours)}"
+            for name, ours, theirs in zip(names, expected, came, strict=True)
+            if ours != theirs
+        ]
+        if wrong:
+            raise ConfigError(f"the data does not fit the network: {'; '.join(wrong)}")
 
     def save(self, path: Path, **notes: Any) -> None:
         """Write it to ``path`` atomically; ``notes`` (numbers, strings, lists, dictionaries) go along."""
@@ -81,3 +99,7 @@ class TrainedNetwork:
             zones=None if zones is None else Zones(tuple(tuple(row) for row in zones)),
             origin=origin,
         )
+
+
+def _words(value: object) -> str:
+    return ", ".join(value) if isinstance(value, tuple) else f"{value:g}"

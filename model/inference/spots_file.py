@@ -1,0 +1,74 @@
+"""Spots as SoccerNet's evaluation reads them: one ``results_spotting.json`` a game."""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from model.data.description import builtin_description
+from model.files import write_whole
+from model.spots import Spots
+from model.timeline import FrameRate, format_game_time
+
+SPOTS_FILE = "results_spotting.json"
+
+
+def label_texts(classes: Sequence[str]) -> tuple[str, ...]:
+    """What label files call ``classes``: SoccerNet's labels for its own classes, else their names."""
+    for name in ("soccernet-v1", "soccernet-v2"):
+        description = builtin_description(name)
+        if description.classes == tuple(classes):
+            return tuple(description.patterns[label][0].strip("*") for label in classes)
+    return tuple(classes)
+
+
+def write_spots(
+    folder: Path, spots: Spots, *, game: str, labels: Sequence[str], frame_rate: FrameRate
+) -> Path:
+    """Write the spots of one game, the most confident first, whole or not at all.
+
+    Args:
+        folder: Results of all games; the file lies under the game's own path in it.
+        spots: Half 0 is the first, 1 the second.
+        game: Path of the game within a data folder, ``<league>/<season>/<game>``.
+        labels: Text of every class.
+        frame_rate: Of the frames of ``spots``.
+
+    Returns:
+        The file.
+    """
+    order = spots.score.argsort(kind="stable")[::-1]
+    rows = zip(
+        spots.half[order].tolist(),
+        spots.frame[order].tolist(),
+        spots.class_index[order].tolist(),
+        spots.score[order].tolist(),
+        strict=True,
+    )
+    predictions = [
+        _prediction(half + 1, frame, labels[index], score, frame_rate) for half, frame, index, score in rows
+    ]
+    file = folder / game / SPOTS_FILE
+    file.parent.mkdir(parents=True, exist_ok=True)
+    content = {"UrlLocal": f"{game}/", "predictions": predictions}
+    write_whole(file, json.dumps(content, indent=1, ensure_ascii=False).encode())
+    return file
+
+
+def _prediction(half: int, frame: int, label: str, score: float, frame_rate: FrameRate) -> dict[str, str]:
+    """One entry; all values are texts, as in the published files."""
+    milliseconds = _milliseconds(frame, frame_rate)
+    return {
+        "gameTime": format_game_time(half, milliseconds / 1000),
+        "label": label,
+        "position": str(milliseconds),
+        "half": str(half),
+        "confidence": repr(score),
+    }
+
+
+def _milliseconds(frame: int, frame_rate: FrameRate) -> int:
+    """First whole millisecond that a reader who truncates to frames takes for ``frame``."""
+    milliseconds = math.ceil(1000 * frame_rate.to_seconds(frame) - 1e-6)
+    rounded_down = int(frame_rate.per_second * (milliseconds / 1000)) < frame
+    return milliseconds + rounded_down

@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model.data.single_game import open_game
+from model.data.store import Store
+from model.errors import DataError
+from model.timeline import NO_FUTURE, NO_PAST, FrameRate
+
+
+def write_halves(folder: Path, stem: str, *shapes: tuple[int, int]) -> list[np.ndarray]:
+    folder.mkdir(parents=True, exist_ok=True)
+    halves = [
+        np.random.default_rng(index).normal(size=shape).astype(np.float32)
+        for index, shape in enumerate(shapes)
+    ]
+    for number, half in enumerate(halves, start=1):
+        np.save(folder / f"{number}_{stem}.npy", half)
+    return halves
+
+
+def opened(folder: Path, stem: str | None = None) -> Store:
+    return open_game(folder, dims=4, classes=("goal",), frame_rate=FrameRate(2.0), stem=stem)
+
+
+def test_both_halves_lie_one_after_the_other_without_actions(tmp_path: Path) -> None:
+    first, second = write_halves(tmp_path, "EVENTS", (30, 4), (20, 4))
+    store = opened(tmp_path)
+    np.testing.assert_array_equal(store.features, np.concatenate([first, second]))
+    assert [(half.number, half.first_frame, half.frames) for half in store.halves] == [
+        (1, 0, 30),
+        (2, 30, 20),
+    ]
+    assert (store.past == NO_PAST).all() and (store.future == NO_FUTURE).all() and not len(store.actions)
+
+
+def test_features_of_the_network_s_width_are_found_among_others(tmp_path: Path) -> None:
+    write_halves(tmp_path, "AUDIO", (30, 7), (20, 7))
+    (wanted, _) = write_halves(tmp_path, "EVENTS", (30, 4), (20, 4))
+    np.testing.assert_array_equal(opened(tmp_path).features[:30], wanted)
+
+
+def test_two_kinds_of_features_that_fit_ask_for_a_choice(tmp_path: Path) -> None:
+    for stem in ("AUDIO", "EVENTS"):
+        write_halves(tmp_path, stem, (30, 4), (20, 4))
+    with pytest.raises(DataError, match="found 2") as caught:
+        opened(tmp_path)
+    assert caught.value.details["here"] == "AUDIO (4), EVENTS (4)"
+    assert opened(tmp_path, stem="AUDIO").halves[1].frames == 20
+
+
+def test_no_features_that_fit_lists_what_is_there(tmp_path: Path) -> None:
+    write_halves(tmp_path, "AUDIO", (30, 7), (20, 7))
+    with pytest.raises(DataError, match="found 0") as caught:
+        opened(tmp_path)
+    assert caught.value.details["here"] == "AUDIO (7)"
+
+
+def test_every_problem_of_the_halves_is_told(tmp_path: Path) -> None:
+    first, _ = write_halves(tmp_path, "EVENTS", (30, 4), (20, 5))
+    first[3, 1] = np.nan
+    np.save(tmp_path / "1_EVENTS.npy", first)
+    with pytest.raises(DataError) as caught:
+        opened(tmp_path)
+    places = {(Path(problem.file).name, problem.place) for problem in caught.value.problems}
+    assert places == {("1_EVENTS.npy", "frame 3"), ("2_EVENTS.npy", "shape")}
+
+
+def test_missing_half_is_told(tmp_path: Path) -> None:
+    write_halves(tmp_path, "EVENTS", (30, 4))
+    with pytest.raises(DataError) as caught:
+        opened(tmp_path)
+    assert [str(problem) for problem in caught.value.problems] == [f"{tmp_path / '2_EVENTS.npy'}: missing"]
+
+
+def test_features_of_another_width_asked_for_by_name_are_refused(tmp_path: Path) -> None:
+    write_halves(tmp_path, "AUDIO", (30, 7), (20, 7))
+    with pytest.raises(DataError) as caught:
+        opened(tmp_path, stem="AUDIO")
+    assert "expected 4 numbers a frame" in caught.value.problems[0].message
+
+
+def test_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such game folder"):
+        opened(tmp_path / "nowhere")
