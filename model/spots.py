@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ class Spots:
     half: npt.NDArray[np.int64]
     frame: npt.NDArray[np.int64]
     class_index: npt.NDArray[np.int64]
-    score: npt.NDArray[np.float32]
+    score: npt.NDArray[np.floating[Any]]
     """Confidence in [0, 1]."""
 
     def __len__(self) -> int:
@@ -31,7 +32,7 @@ class Spots:
         half: npt.NDArray[np.int64],
         frame: npt.NDArray[np.int64],
         class_index: npt.NDArray[np.int64],
-        score: npt.NDArray[np.float32],
+        score: npt.NDArray[np.floating[Any]],
     ) -> "Spots":
         """Sort rows; of several in one cell the most confident stays."""
         order = np.lexsort((-score, frame, class_index, half))
@@ -78,7 +79,7 @@ def positions(*rows: Spots, gap_frames: int) -> tuple[npt.NDArray[np.int64], ...
     return tuple((part.half * classes + part.class_index) * span + part.frame for part in rows)
 
 
-def strengths(score: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+def strengths(score: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int64]:
     """Ranks without ties: higher scores first, then earlier rows."""
     order = np.lexsort((-np.arange(len(score)), score))
     rank = np.empty(len(score), dtype=np.int64)
