@@ -153,8 +153,10 @@ def suppress(detections: Sequence[Detection], window_frames: int) -> list[Detect
     return sorted(kept)
 
 
-def hits(detections: Sequence[Detection], actions: Sequence[Action], tolerance_frames: float) -> int:
-    """Actions, in the order of time, that find a free detection: the most confident in reach."""
+def matched(
+    detections: Sequence[Detection], actions: Sequence[Action], tolerance_frames: float
+) -> set[Detection]:
+    """Detections that actions take: in the order of time each the most confident free one in reach."""
     taken: set[Detection] = set()
     for half, frame, class_index in sorted(actions):
         best = None
@@ -166,7 +168,41 @@ def hits(detections: Sequence[Detection], actions: Sequence[Action], tolerance_f
                 best = row
         if best is not None:
             taken.add(best)
-    return len(taken)
+    return taken
+
+
+def action_of(detection: Detection, actions: Sequence[Action]) -> Action | None:
+    """The action that a detection belongs to: the last whose part of the half has begun at its frame."""
+    half, frame, class_index, _ = detection
+    mine = sorted(row for row in actions if row[0] == half and row[2] == class_index)
+    owner = None
+    for index, row in enumerate(mine):
+        begins = 0 if index == 0 else (mine[index - 1][1] + row[1]) // 2
+        if begins <= frame:
+            owner = row
+    return owner
+
+
+def share_average_precision(
+    detections: Sequence[Detection],
+    actions: Sequence[Action],
+    share: Callable[[Action | None], bool],
+    tolerance_frames: float,
+) -> float:
+    """AP of one class for a share of its actions, and of the detections that belong to them.
+
+    Matched once, on all actions and detections. ``share(None)`` tells whether detections without an action
+    in their half are of the share.
+    """
+    taken = matched(detections, actions, tolerance_frames)
+    mine = [row for row in detections if share(action_of(row, actions))]
+    number = len([row for row in actions if share(row)])
+    points = []
+    for threshold in THRESHOLDS:
+        confident = [row for row in mine if row[3] >= threshold]
+        correct = len([row for row in confident if row in taken])
+        points.append((correct / number if number else 0.0, correct / len(confident) if confident else 0.0))
+    return interpolated(points)
 
 
 def average_precision(
@@ -178,9 +214,14 @@ def average_precision(
     points = []
     for threshold in THRESHOLDS:
         confident = [row for row in detections if row[3] >= threshold]
-        correct = hits(confident, actions, tolerance_frames)
+        correct = len(matched(confident, actions, tolerance_frames))
         precision = correct / len(confident) if confident else 0.0
         points.append((correct / len(actions), precision))
+    return interpolated(points)
+
+
+def interpolated(points: Sequence[tuple[float, float]]) -> float:
+    """Mean over eleven levels of recall of the best precision at that recall or more."""
     total = 0.0
     for level in range(11):
         total += max((precision for recall, precision in points if recall >= level / 10), default=0.0)

@@ -1,29 +1,22 @@
-from pathlib import Path
-
 import numpy as np
 import oracles
 import pytest
+from detections import cells, found, rows_of, spots_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.metrics.average_map import AverageMap, average_map, true_positives
-from model.spots import Spots
+from model.metrics.average_map import (
+    LOOSE_TOLERANCES_S,
+    TIGHT_TOLERANCES_S,
+    AverageMap,
+    SpottingScore,
+    average_map,
+    score_spots,
+)
 from model.timeline import FrameRate
 
 RATE = FrameRate(2.0)
 TOLERANCES_S = (2.5, 5.0, 11.0)
-
-confidences = st.sampled_from([0.0, 0.25, 0.5, 1.0]) | st.floats(0.0, 1.0, width=32)
-cells = st.tuples(st.integers(0, 1), st.integers(0, 60), st.integers(0, 1))
-
-
-def spots_of(detections: list[oracles.Detection]) -> Spots:
-    rows = np.array([row[:3] for row in detections], dtype=np.int64).reshape(-1, 3)
-    return Spots.from_rows(*rows.T, np.array([row[3] for row in detections], dtype=np.float32))
-
-
-def rows_of(actions: list[oracles.Action]) -> np.ndarray:
-    return np.array([(*action, 1) for action in sorted(actions)], dtype=np.int64).reshape(-1, 4)
 
 
 def score(
@@ -43,14 +36,13 @@ def score(
     )
 
 
+def parts(detections, actions, **options) -> SpottingScore:
+    return score_spots(spots_of(detections), rows_of(actions), classes=2, frame_rate=RATE, **options)
+
+
 @settings(max_examples=40)
-@given(
-    st.dictionaries(cells, confidences, max_size=14),
-    st.lists(cells, max_size=6, unique=True),
-    st.sampled_from([None, 3.0]),
-)
-def test_score_is_that_of_the_slow_published_way(found, actions, nms_window_s: float | None) -> None:
-    detections = [(*cell, confidence) for cell, confidence in found.items()]
+@given(found(14), st.lists(cells, max_size=6, unique=True), st.sampled_from([None, 3.0]))
+def test_score_is_that_of_the_slow_published_way(detections, actions, nms_window_s: float | None) -> None:
     computed = score(detections, actions, nms_window_s=nms_window_s)
     expected = oracles.average_map(
         detections,
@@ -62,17 +54,32 @@ def test_score_is_that_of_the_slow_published_way(found, actions, nms_window_s: f
     assert computed.average_map == pytest.approx(expected, abs=1e-12)
 
 
-@given(
-    st.dictionaries(cells, confidences, max_size=30),
-    st.lists(cells, max_size=20, unique=True),
-    st.integers(0, 30),
-)
-def test_every_action_takes_its_most_confident_free_spot_in_the_order_of_time(
-    found, actions, tolerance: int
+@settings(max_examples=40)
+@given(found(14), st.dictionaries(cells, st.booleans(), max_size=8), st.sampled_from([0.0, 3.0]))
+def test_visible_and_unshown_scores_are_those_of_the_slow_published_way(
+    detections, actions, nms_window_s: float
 ) -> None:
-    detections = [(*cell, confidence) for cell, confidence in found.items()]
-    correct = true_positives(spots_of(detections), rows_of(actions), float(tolerance))
-    assert correct.sum() == oracles.hits(detections, actions, tolerance)
+    computed = parts(detections, actions, nms_window_s=nms_window_s, tolerances_s=TOLERANCES_S)
+    kept = oracles.suppress(detections, round(2 * nms_window_s)) if nms_window_s else detections
+    shares = {
+        "all": lambda action: True,
+        "visible": lambda action: action is not None and actions[action],
+        "unshown": lambda action: action is None or not actions[action],
+    }
+    for name, share in shares.items():
+        expected = [
+            [
+                oracles.share_average_precision(
+                    [row for row in kept if row[2] == index],
+                    [row for row in actions if row[2] == index],
+                    share,
+                    2 * tolerance_s,
+                )
+                for index in range(2)
+            ]
+            for tolerance_s in TOLERANCES_S
+        ]
+        np.testing.assert_allclose(getattr(computed, name).average_precision, expected, atol=1e-12)
 
 
 @given(st.sets(st.tuples(st.integers(0, 2), st.integers(0, 9), st.integers(0, 1)), min_size=1))
@@ -103,23 +110,6 @@ def test_average_map_is_the_mean_of_the_classes() -> None:
     assert result.average_map == pytest.approx(sum(result.per_class) / 2)
 
 
-@pytest.mark.parametrize(("frame", "correct"), [(4, False), (5, True), (15, True), (16, False)])
-def test_spot_counts_up_to_half_a_tolerance_before_and_after_its_action(frame: int, correct: bool) -> None:
-    spots = spots_of([(0, frame, 0, 0.5)])
-    assert true_positives(spots, rows_of([(0, 10, 0)]), 10.0).tolist() == [correct]
-
-
-def test_spot_of_another_class_or_half_does_not_count() -> None:
-    spots = spots_of([(0, 10, 1, 0.5), (1, 10, 0, 0.5)])
-    assert not true_positives(spots, rows_of([(0, 10, 0)]), 10.0).any()
-
-
-def test_one_spot_serves_one_action() -> None:
-    spots = spots_of([(0, 10, 0, 0.5), (0, 13, 0, 0.25)])
-    correct = true_positives(spots, rows_of([(0, 11, 0), (0, 12, 0), (0, 14, 0)]), 10.0)
-    assert correct.tolist() == [True, True]
-
-
 def test_late_spot_scores_by_the_area_over_the_tolerances() -> None:
     # Right within 10 and 15 seconds, not within 5: the trapezoids are 1/2 and 1 of two.
     result = score([(0, 18, 0, 0.5)], [(0, 10, 0)], tolerances_s=(5.0, 10.0, 15.0))
@@ -141,19 +131,53 @@ def test_unfound_action_costs_the_recall_levels_it_is_needed_for() -> None:
     assert result.per_class[0] == pytest.approx(6 / 11)  # recall 0, 0.1 ... 0.5
 
 
-@pytest.mark.parametrize(
-    ("case", "source", "window_s"),
-    [("c3_20halves", "pt", 20.0), ("c17_4halves_unshown", "pt", 20.0), ("c3_20halves", "keras", None)],
-)
-def test_score_is_that_of_the_published_codes(
-    shared: Path, case: str, source: str, window_s: float | None
+def test_unshown_score_is_the_mean_over_the_classes_that_have_unshown_actions() -> None:
+    found = [(0, 10, 0, 1.0), (0, 50, 1, 1.0)]
+    result = parts(found, {(0, 10, 0): False, (0, 50, 1): True})
+    assert result.all.average_map == 1
+    assert result.visible.per_class == (0, 1)
+    assert result.visible.average_map == 0.5
+    assert result.unshown.per_class == (1, 0)
+    assert result.unshown.average_map == 1
+
+
+def test_without_unshown_actions_their_score_is_zero() -> None:
+    result = parts([(0, 10, 0, 1.0)], [(0, 10, 0)])
+    assert result.unshown.average_map == 0
+    assert result.unshown.per_class == (0, 0)
+
+
+def test_false_spots_of_a_half_without_an_action_spoil_the_unshown_score_not_the_visible_one() -> None:
+    found = [(0, 10, 0, 0.5), (0, 50, 0, 0.5), (1, 10, 0, 1.0)]
+    result = parts(found, {(0, 10, 0): True, (0, 50, 0): False}, tolerances_s=(5.0,))
+    assert result.visible.per_class[0] == 1
+    assert result.unshown.per_class[0] == 0.5
+    assert result.all.per_class[0] == pytest.approx(2 / 3)
+
+
+@given(found(14), st.dictionaries(cells, st.booleans(), max_size=8))
+def test_average_map_is_the_score_of_all_actions_shown_or_not(detections, actions) -> None:
+    alone = average_map(spots_of(detections), rows_of(actions), classes=2, frame_rate=RATE)
+    np.testing.assert_array_equal(alone.average_precision, parts(detections, actions).all.average_precision)
+
+
+@pytest.mark.parametrize("tolerance_s", [0.0, 0.25, 0.5, 0.75])
+@pytest.mark.parametrize("nms_window_s", [None, 0.0, 0.25])
+def test_tolerances_too_short_for_a_neighbouring_frame_accept_the_very_frame(
+    tolerance_s: float, nms_window_s: float | None
 ) -> None:
-    with np.load(shared / "golden" / "6_average_map.npz") as file:
-        actions, places = (file[f"{case}/in_{name}"].astype(np.int64) for name in ("gt", "det_hfc"))
-        spots = Spots.from_rows(*places.T, file[f"{case}/in_det_score"])
-        total, per_class = (file[f"{case}/{source}_a_mAP{suffix}"] for suffix in ("", "_per_class"))
-        table = file[f"{case}/{source}_AP_per_delta_class"]
-    result = average_map(spots, actions, classes=len(per_class), frame_rate=RATE, nms_window_s=window_s)
-    assert result.average_map == pytest.approx(float(total), abs=1e-9)
-    np.testing.assert_allclose(result.average_precision, table, rtol=0, atol=1e-9)
-    np.testing.assert_allclose(result.per_class, per_class, rtol=0, atol=1e-9)
+    found = [(0, 10, 0, 1.0), (0, 11, 1, 1.0)]
+    result = score(found, [(0, 10, 0), (0, 10, 1)], tolerances_s=(tolerance_s,), nms_window_s=nms_window_s)
+    assert result.per_class == (1, 0)
+
+
+def test_suppression_window_of_zero_keeps_all_spots() -> None:
+    found = [(0, 10, 0, 1.0), (0, 11, 0, 0.5)]
+    actions = [(0, 10, 0), (0, 11, 0)]
+    assert score(found, actions, nms_window_s=0.0).per_class[0] == 1
+    assert score(found, actions, nms_window_s=2.0).per_class[0] == pytest.approx(6 / 11)
+
+
+def test_loose_tolerances_are_5_to_60_seconds_and_tight_ones_1_to_5() -> None:
+    assert LOOSE_TOLERANCES_S == (5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60)
+    assert TIGHT_TOLERANCES_S == (1, 2, 3, 4, 5)
