@@ -46,11 +46,13 @@ def suppress(spots: Spots, window_frames: int) -> Spots:
     """Keep the most confident spot, drop its neighbours of the same class, and so on.
 
     A spot at frame m clears the frames from m - window/2 to m + window/2 - 1, as in both published codes.
-    Equal confidences: the earlier frame wins.
+    Equal confidences: the earlier frame wins. A window of 0 clears nothing.
 
     All spots that nothing stronger can clear are taken in one round, which gives the same result as one
     at a time; a few rounds are enough.
     """
+    if window_frames == 0:
+        return spots
     before, after = math.ceil(window_frames / 2), max(window_frames // 2, 1)
     kept = np.zeros(len(spots), dtype=bool)
     alive = np.arange(len(spots))

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.metrics.matching import Matching
-from model.metrics.precision_recall import precision_recall
+from model.metrics.precision_recall import Curves, precision_recall
 from model.spots import Spots, suppress
 from model.timeline import FrameRate
 
@@ -88,17 +88,16 @@ def score_spots(
         tolerances_s: Full widths.
     """
 
-    def match_within(window_s: float) -> Matching:
-        return Matching(suppress(spots, frame_rate.to_frames(window_s)), actions)
+    def curves(window_s: float, *tolerances_s: float) -> list[Curves]:
+        kept = suppress(spots, frame_rate.to_frames(window_s))
+        widths = [tolerance_s * frame_rate.per_second for tolerance_s in tolerances_s]
+        return precision_recall(Matching(kept, actions), classes=classes, tolerances_frames=widths)
 
-    table = []
-    fixed = None if nms_window_s is None else match_within(nms_window_s)
-    for tolerance_s in tolerances_s:
-        matching = fixed or match_within(tolerance_s)
-        curves = precision_recall(
-            matching, classes=classes, tolerance_frames=tolerance_s * frame_rate.per_second
-        )
-        table.append([curve.average_precision() for curve in (curves.all, curves.visible, curves.unshown)])
+    if nms_window_s is None:
+        found = [curves(tolerance_s, tolerance_s)[0] for tolerance_s in tolerances_s]
+    else:
+        found = curves(nms_window_s, *tolerances_s)
+    table = [[part.average_precision() for part in (each.all, each.visible, each.unshown)] for each in found]
     every, visible, unshown = np.array(table).transpose(1, 0, 2)
     has_unshown = np.bincount(actions[actions[:, 3] <= 0, 2], minlength=classes) > 0
     everyone = np.ones(classes, dtype=bool)

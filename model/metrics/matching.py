@@ -25,6 +25,7 @@ class Matching:
         self._frames = max(int(rows.max(initial=0)) for rows in (spots.frame, frame)) + 1
         self._place, self._wanted = positions(spots, self.actions, gap_frames=self._frames)
         self._strength = strengths(spots.score)
+        self._row = np.argsort(self._strength)
 
     def true_positives(self, tolerance_frames: float) -> npt.NDArray[np.bool_]:
         """Tell for every spot whether it is the one counted for an action.
@@ -34,16 +35,16 @@ class Matching:
 
         Actions that share no spot choose at the same time; only chains of close actions take turns.
         """
-        reach = min(tolerance_frames / 2, self._frames)
+        reach = int(min(tolerance_frames / 2, self._frames))
         low = np.searchsorted(self._place, self._wanted - reach, side="left")
         high = np.searchsorted(self._place, self._wanted + reach, side="right")
-        taken = np.zeros(len(self.spots) + 1, dtype=bool)  # by strength; the last stands for "no spot"
         turn = _turns(low, high)
+        free = self._strength.copy()
         for number in range(int(turn.max(initial=-1)) + 1):
             mine = turn == number
-            free = np.where(taken[self._strength], -1, self._strength)
-            taken[window_maximum(free, low[mine], high[mine])] = True
-        return taken[self._strength]
+            best = window_maximum(free, low[mine], high[mine])
+            free[self._row[best[best >= 0]]] = -1
+        return free < 0
 
     @cached_property
     def near_visible(self) -> npt.NDArray[np.bool_]:

@@ -1,5 +1,6 @@
 """Precision and recall of spots at thresholds of confidence: for all, visible and unshown actions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,8 +43,8 @@ class Curves:
     unshown: Curve
 
 
-def precision_recall(matching: Matching, *, classes: int, tolerance_frames: float) -> Curves:
-    """Count spots, right spots and actions at all thresholds in one pass.
+def precision_recall(matching: Matching, *, classes: int, tolerances_frames: Sequence[float]) -> list[Curves]:
+    """Count spots, right spots and actions at all thresholds: one pass for each tolerance.
 
     A spot belongs to the closest action of its class and half (``Matching.near_visible``); with the unshown
     actions go the spots in halves without an action of their class, as in the SoccerNet package.
@@ -51,21 +52,22 @@ def precision_recall(matching: Matching, *, classes: int, tolerance_frames: floa
     Args:
         matching: Spots and actions.
         classes: C.
-        tolerance_frames: Full width: a spot may lie half of it before or after its action.
+        tolerances_frames: Full widths: a spot may lie half of one before or after its action.
     """
     spots, actions = matching.spots, matching.actions
     level = np.searchsorted(THRESHOLDS, spots.score.astype(np.float64), side="right")
     shape = (2, classes, len(THRESHOLDS) + 1)
     cell = np.ravel_multi_index((matching.near_visible.astype(np.int64), spots.class_index, level), shape)
     found = _at_least(cell, shape)
-    right = _at_least(cell[matching.true_positives(tolerance_frames)], shape)
     owner = np.ravel_multi_index((matching.visible.astype(np.int64), actions.class_index), shape[:2])
     number = np.bincount(owner, minlength=2 * classes).reshape(2, classes)
-    return Curves(
-        all=_curve(found.sum(axis=0), right.sum(axis=0), number.sum(axis=0)),
-        visible=_curve(found[1], right[1], number[1]),
-        unshown=_curve(found[0], right[0], number[0]),
-    )
+    result = []
+    for tolerance_frames in tolerances_frames:
+        right = _at_least(cell[matching.true_positives(tolerance_frames)], shape)
+        unshown, visible = (_curve(found[part], right[part], number[part]) for part in range(2))
+        everything = _curve(found.sum(axis=0), right.sum(axis=0), number.sum(axis=0))
+        result.append(Curves(all=everything, visible=visible, unshown=unshown))
+    return result
 
 
 def _at_least(cell: npt.NDArray[np.int64], shape: tuple[int, int, int]) -> npt.NDArray[np.int64]:

@@ -76,7 +76,7 @@ def test_suppression_of_20_seconds_keeps_the_same_spots(case: Case) -> None:
 @every_case
 def test_precision_and_recall_at_200_thresholds_are_those_of_the_published_codes(case: Case) -> None:
     matching = Matching(suppress(spots_of(case), 40), actions_of(case))
-    ours = precision_recall(matching, classes=classes_of(case), tolerance_frames=40).all
+    ours = precision_recall(matching, classes=classes_of(case), tolerances_frames=[40])[0].all
     for source in ("pt", "keras"):
         if f"{source}_recall_delta20s" in case.names:
             expected = (case[f"{source}_{name}_delta20s"].T for name in ("recall", "precision"))

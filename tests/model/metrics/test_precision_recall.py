@@ -9,7 +9,7 @@ from model.metrics.precision_recall import THRESHOLDS, Curves, precision_recall
 
 def curves(detections, actions, tolerance: float = 10.0) -> Curves:
     matching = Matching(spots_of(detections), rows_of(actions))
-    return precision_recall(matching, classes=2, tolerance_frames=tolerance)
+    return precision_recall(matching, classes=2, tolerances_frames=[tolerance])[0]
 
 
 @settings(max_examples=25)
