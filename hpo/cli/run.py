@@ -60,8 +60,6 @@ def bayes(
     from hpo.config.environment import read_environment
     from hpo.study.plan import RunRequest
 
-    if device not in ("auto", "cpu", "cuda"):
-        raise ConfigError(f"expected --device auto, cpu or cuda, got {device!r}")
     counts = _two_counts(games)
     environment = read_environment()
     embedded = features is None and data is None

@@ -121,7 +121,7 @@ def make_plan(request: RunRequest, environment: Environment, progress: Progress)
     """
     study = _with_request(load_study_file(request.study_file), request)
     description = read_description(request.data)
-    features = request.features or _only_features(description)
+    features = chosen_features(description, request.features)
     device = choose_device(request.device)
     plan = StudyPlan(
         stage=request.stage,
@@ -149,8 +149,10 @@ def choose_device(wanted: str) -> str:
     """Resolve ``auto``: a GPU where there is one.
 
     Raises:
-        ConfigError: ``cuda`` was asked for and there is none.
+        ConfigError: Not a device, or ``cuda`` was asked for and there is none.
     """
+    if wanted not in ("auto", "cpu", "cuda"):
+        raise ConfigError(f"expected --device auto, cpu or cuda, got {wanted!r}")
     if wanted == "cuda" and not torch.cuda.is_available():
         raise ConfigError("device cuda was asked for, this machine has none", fix="use --device auto or cpu")
     if wanted == "auto":
@@ -181,7 +183,14 @@ def _with_request(study: StudyFile, request: RunRequest) -> StudyFile:
     return parse_study(document, file=f"{request.study_file} with the options given")
 
 
-def _only_features(description: DatasetDescription) -> str:
+def chosen_features(description: DatasetDescription, wanted: str | None) -> str:
+    """The features ``wanted``, or the only ones that the data has.
+
+    Raises:
+        ConfigError: None are named and the data has several.
+    """
+    if wanted is not None:
+        return wanted
     if len(description.features) == 1:
         return next(iter(description.features))
     raise ConfigError(

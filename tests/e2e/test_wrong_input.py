@@ -20,6 +20,11 @@ from e2e.command_line import CommandLine
         (["status", "unknown"], "there is no study 'unknown'"),
         (["best", "unknown"], "there is no study 'unknown'"),
         (["data", "check", "nowhere"], "nowhere"),
+        (["import-weights", "nowhere.h5"], "no such file of weights: nowhere.h5"),
+        (["evaluate", "--weights", "nowhere.pt"], "no such file: nowhere.pt"),
+        (["evaluate", "--weights", "x.pt", "--split", "half"], "expected --split train, valid, test"),
+        (["evaluate", "--weights", "x.pt", "--nms-window", "wide"], "expected --nms-window in seconds"),
+        (["spot", "--weights", "nowhere.pt", "--game", "x"], "no such file: nowhere.pt"),
         (["data", "download", "--to", "x", "--features", "rsnet"], "SoccerNet publishes no features 'rsnet'"),
     ],
 )

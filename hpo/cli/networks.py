@@ -1,0 +1,166 @@
+"""Commands on trained networks: import-weights, evaluate, spot."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hpo.cli.running import ReadingProgress
+from model.errors import ConfigError
+
+Weights = Annotated[
+    Path, typer.Option(help="best.pt of a trial, or what import-weights made of a published network.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+
+
+def import_weights(
+    file: Annotated[
+        Path, typer.Argument(help="Keras file (.h5) of the original code, or PyTorch checkpoint.")
+    ],
+    to: Annotated[
+        Path | None, typer.Option(help="File to write. Default: FILE with the ending .pt, here.")
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(metavar="NAME,...", help="Names of the classes, in the network's order.")
+    ] = None,
+) -> None:
+    """Read the weights of a published network, check them and write them in this project's format."""
+    from hpo.report.networks import network_lines
+    from model.weights.importing import import_published
+
+    names = None if classes is None else [name.strip() for name in classes.split(",")]
+    trained = import_published(file, names)
+    target = to or Path(f"{file.name.partition('.')[0]}.pt")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    trained.save(target)
+    typer.echo("\n".join([*network_lines(trained), f"written to {target}"]))
+
+
+def evaluate(
+    weights: Weights,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of games. Default: $HPO_DATA, else ./data.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
+    features: Annotated[
+        str | None,
+        typer.Option(help="resnet, c3d, i3d, or the stem of feature files. Default: the only ones."),
+    ] = None,
+    nms_window: Annotated[
+        str,
+        typer.Option(metavar="SECONDS", help='Suppression: seconds (2021 code: 20), or "tolerance" (2020).'),
+    ] = "tolerance",
+    device: Device = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Score a trained network on a split: Average-mAP, loose (5 to 60 s) and tight (1 to 5 s), by class."""
+    import torch
+
+    from hpo.config.environment import read_environment
+    from hpo.report.networks import class_table, score_record, tolerance_table
+    from hpo.report.tables import print_table
+    from hpo.study.plan import choose_device, chosen_features
+    from model.data.description import read_description
+    from model.data.soccernet import SPLITS
+    from model.data.store import open_split
+    from model.inference.evaluation import find_spots
+    from model.metrics.average_map import LOOSE_TOLERANCES_S, TIGHT_TOLERANCES_S, score_spots
+    from model.weights.trained import TrainedNetwork
+
+    if split not in SPLITS:
+        raise ConfigError(f"expected --split {', '.join(SPLITS)}, got {split!r}")
+    window_s = None if nms_window == "tolerance" else _seconds(nms_window)
+    environment, trained = read_environment(), TrainedNetwork.load(weights)
+    chosen_device = torch.device(choose_device(device))
+    root = data or environment.data
+    with ReadingProgress() as progress:
+        store = open_split(
+            root,
+            features=chosen_features(read_description(root), features),
+            split=split,
+            cache=environment.cache,
+            progress=lambda done, games: progress(f"reading {split} split", done, games),
+        )
+    trained.check_fits(store)
+    spots = find_spots(trained.network.to(chosen_device), store, precision="float32", device=chosen_device)
+    loose, tight = (
+        score_spots(
+            spots,
+            store.actions,
+            classes=len(store.classes),
+            frame_rate=store.frame_rate,
+            nms_window_s=window_s,
+            tolerances_s=tolerances_s,
+        )
+        for tolerances_s in (LOOSE_TOLERANCES_S, TIGHT_TOLERANCES_S)
+    )
+    if as_json:
+        typer.echo(json.dumps(score_record(loose, tight, store, nms_window_s=window_s), indent=2))
+        return
+    typer.echo(f"Average-mAP on {len(store.games)} games of the {split} split")
+    print_table(class_table(loose, tight, store))
+    typer.echo("\nmAP by tolerance")
+    print_table(tolerance_table(loose, tight))
+
+
+def spot(
+    weights: Weights,
+    game: Annotated[
+        list[Path], typer.Option(help="Folder of a game, <league>/<season>/<game>; may be given again.")
+    ],
+    to: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("spots"),
+    features: Annotated[
+        str | None,
+        typer.Option(help="resnet, c3d, i3d, or the stem of feature files. Default: those that fit."),
+    ] = None,
+    nms_window: Annotated[
+        str, typer.Option(metavar="SECONDS", help="Of several spots so close the most confident stays.")
+    ] = "20",
+    device: Device = "auto",
+) -> None:
+    """Spot the actions of games and write them as SoccerNet's evaluation reads them."""
+    import torch
+
+    from hpo.study.plan import choose_device
+    from model.data.description import builtin_description
+    from model.data.single_game import open_game
+    from model.inference.evaluation import find_spots
+    from model.inference.spots_file import label_texts, write_spots
+    from model.spots import suppress
+    from model.weights.trained import TrainedNetwork
+
+    window_s = _seconds(nms_window)
+    trained = TrainedNetwork.load(weights)
+    chosen_device = torch.device(choose_device(device))
+    network = trained.network.to(chosen_device)
+    stem = None if features is None else builtin_description("soccernet-v1").feature_stem(features)
+    for folder in game:
+        store = open_game(
+            folder,
+            dims=network.config.input_size,
+            classes=trained.classes,
+            frame_rate=trained.frame_rate,
+            stem=stem,
+        )
+        spots = find_spots(network, store, precision="float32", device=chosen_device)
+        kept = suppress(spots, trained.frame_rate.to_frames(window_s))
+        file = write_spots(
+            to,
+            kept,
+            game="/".join(folder.resolve().parts[-3:]),
+            labels=label_texts(trained.classes),
+            frame_rate=trained.frame_rate,
+        )
+        typer.echo(f"{len(kept)} spots in {file}")
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0.0 < seconds < float("inf"):
+        raise ConfigError(f"expected --nms-window in seconds, a number above 0, got {text!r}")
+    return seconds

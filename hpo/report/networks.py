@@ -1,0 +1,90 @@
+"""What people read of a trained network: its sizes and its scores."""
+
+from typing import Any
+
+from rich.table import Table
+
+from model.data.store import Store
+from model.metrics.average_map import AverageMap, SpottingScore
+from model.weights.trained import TrainedNetwork
+
+_ORIGINS = {
+    "study": "trained by a study of this project",
+    "published-2020": "original code (Keras)",
+    "published-2021": "re-release (PyTorch); its segmentation scores are low where an action has happened",
+}
+
+
+def network_lines(trained: TrainedNetwork) -> list[str]:
+    """What a file of weights holds."""
+    config = trained.network.config
+    trainable = sum(parameter.numel() for parameter in trained.network.parameters())
+    running = sum(buffer.numel() for buffer in trained.network.buffers())
+    return [
+        f"network: {_ORIGINS[trained.origin]}",
+        f"weights: {trainable:,} trainable and {running:,} running values, all of the right shape and finite",
+        f"sizes:   {config.input_size} features a frame, f {config.class_features}, "
+        f"r {config.receptive_field_frames}, chunks of {config.chunk_frames} frames "
+        f"at {trained.frame_rate.per_second:g} a second, {config.predictions} spots a chunk",
+        f"classes: {', '.join(trained.classes)}",
+    ]
+
+
+def class_table(loose: SpottingScore, tight: SpottingScore, store: Store) -> Table:
+    """Average-mAP of every class and of all; visible and unshown actions apart where some are unshown."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("class")
+    table.add_column("actions", justify="right")
+    maps = {"loose": loose.all, "tight": tight.all}
+    if (store.actions[:, 3] == 0).any():
+        maps |= {"loose visible": loose.visible, "loose unshown": loose.unshown}
+    for name in maps:
+        table.add_column(name, justify="right")
+    for index, name in enumerate(store.classes):
+        count = int((store.actions[:, 2] == index).sum())
+        table.add_row(name, f"{count:,}", *(_class_score(part, index) for part in maps.values()))
+    total = [f"{part.average_map:.4f}" for part in maps.values()]
+    table.add_row("all", f"{len(store.actions):,}", *total, style="bold")
+    return table
+
+
+def tolerance_table(loose: SpottingScore, tight: SpottingScore) -> Table:
+    """MAP at every tolerance, tight and loose."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    values: dict[float, float] = {}
+    for part in (tight.all, loose.all):
+        values.update(zip(part.tolerances_s, part.per_tolerance, strict=True))
+    for tolerance_s in values:
+        table.add_column(f"{tolerance_s:g} s", justify="right")
+    table.add_row(*(f"{value:.3f}" for value in values.values()))
+    return table
+
+
+def score_record(
+    loose: SpottingScore, tight: SpottingScore, store: Store, *, nms_window_s: float | None
+) -> dict[str, Any]:
+    """All scores as JSON."""
+    return {
+        "split": store.split,
+        "games": len(store.games),
+        "nms_window_s": "tolerance" if nms_window_s is None else nms_window_s,
+        **{
+            name: {part: _map_record(getattr(score, part), store) for part in ("all", "visible", "unshown")}
+            for name, score in (("loose", loose), ("tight", tight))
+        },
+    }
+
+
+def _class_score(part: AverageMap, index: int) -> str:
+    return f"{part.per_class[index]:.4f}" if part.counted[index] else "-"
+
+
+def _map_record(part: AverageMap, store: Store) -> dict[str, Any]:
+    return {
+        "average_map": part.average_map,
+        "per_class": dict(zip(store.classes, part.per_class, strict=True)),
+        "per_tolerance": {
+            f"{tolerance_s:g}": value
+            for tolerance_s, value in zip(part.tolerances_s, part.per_tolerance, strict=True)
+        },
+    }

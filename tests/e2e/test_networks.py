@@ -1,0 +1,73 @@
+"""Trained networks through the command line: import, evaluate, spot."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from e2e.command_line import CommandLine
+
+from model.encoding import Zones
+from model.networks.calf import CalfNetwork, NetworkConfig
+from model.timeline import FrameRate
+from model.weights.trained import TrainedNetwork
+
+CLASSES = ("goal", "card", "substitution")
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """An untrained network that fits the small data set."""
+    config = NetworkConfig(input_size=16, classes=3, class_features=4, receptive_field_frames=20)
+    network = CalfNetwork(config, torch.Generator().manual_seed(1))
+    zones = Zones(((-20.0, -10.0, 10.0, 20.0),) * 3)
+    file = tmp_path / "best.pt"
+    TrainedNetwork(network=network, classes=CLASSES, frame_rate=FrameRate(2.0), zones=zones).save(file)
+    return file
+
+
+def test_trained_network_scores_and_spots_a_split(hpo: CommandLine, weights: Path) -> None:
+    words = ("evaluate", "--weights", str(weights), "--data", str(hpo.data))
+    shown = hpo.run(*words)
+    assert shown.returncode == 0, shown.stderr
+    assert "Average-mAP on 1 games of the test split" in shown.stdout
+    record = json.loads(hpo.run(*words, "--split", "valid", "--nms-window", "20", "--json").stdout)
+    assert (record["split"], record["nms_window_s"]) == ("valid", 20.0)
+    assert list(record["loose"]["all"]["per_class"]) == list(CLASSES)
+    assert list(record["tight"]["all"]["per_tolerance"]) == ["1", "2", "3", "4", "5"]
+    assert 0.0 <= record["loose"]["all"]["average_map"] <= 1.0
+
+    game = next(hpo.data.glob("synthetic/test/*"))
+    spotted = hpo.run("spot", "--weights", str(weights), "--game", str(game), "--to", "results")
+    assert spotted.returncode == 0, spotted.stderr
+    file = hpo.folder / "results" / "synthetic" / "test" / game.name / "results_spotting.json"
+    predictions = json.loads(file.read_text())["predictions"]
+    confidences = [float(entry["confidence"]) for entry in predictions]
+    assert confidences == sorted(confidences, reverse=True) and confidences
+    assert {entry["half"] for entry in predictions} == {"1", "2"}
+
+
+def test_best_checkpoint_of_a_trial_evaluates_to_the_score_that_the_study_reports(hpo: CommandLine) -> None:
+    done = hpo.run(*hpo.study("small", "--trials", "1"))
+    assert done.returncode == 0, done.stderr
+    (trial,) = hpo.best("small")
+    best = hpo.folder / "hpo-runs" / "studies" / "small" / "trials" / trial["trial"] / "best.pt"
+    answer = hpo.run(
+        "evaluate", "--weights", str(best), "--data", str(hpo.data), "--split", "valid", "--json"
+    )
+    assert answer.returncode == 0, answer.stderr
+    score = json.loads(answer.stdout)["loose"]["all"]["average_map"]
+    assert score == pytest.approx(trial["average_map"], abs=1e-6)
+
+
+def test_published_weights_are_imported_and_say_what_they_are(hpo: CommandLine, shared: Path) -> None:
+    file = next((shared / "weights").glob("*.h5"))
+    answer = hpo.run("import-weights", str(file), "--to", "published.pt")
+    assert answer.returncode == 0, answer.stderr
+    assert "original code (Keras)" in answer.stdout
+    assert "332,129 trainable and 480 running values" in answer.stdout
+    trained = TrainedNetwork.load(hpo.folder / "published.pt")
+    assert trained.classes == CLASSES and trained.origin == "published-2020"
+    refused = hpo.run("evaluate", "--weights", "published.pt", "--data", str(hpo.data))
+    assert refused.returncode == 2
+    assert "numbers a frame 16 instead of 512" in refused.stderr
