@@ -10,7 +10,7 @@ from model.data.chunks import Chunks
 from model.encoding import Zones, spotting_targets, time_shift
 from model.errors import ConfigError
 from model.losses.segmentation import SegmentationForm, segmentation_loss_elements
-from model.losses.spotting import spotting_loss
+from model.losses.spotting import Matching, spotting_loss
 from model.networks.calf import Predictions
 
 
@@ -32,6 +32,8 @@ class LossConfig:
     """Margin of equation (8)."""
     form: SegmentationForm = "paper"
     """Of equations (4) and (5)."""
+    matching: Matching = "one-to-one"
+    """Algorithm 1, or none for the ablation of Table 2."""
 
     def __post_init__(self) -> None:
         for name in ("alpha2", "beta", "lambda_seg"):
@@ -79,7 +81,9 @@ def chunk_losses(
         form=config.form,
     )
     targets = spotting_targets((chunks.past == 0) & counted[..., None], predictions.spotting.shape[1])
-    spotting = spotting_loss(predictions.spotting, targets, alpha2=config.alpha2, beta=config.beta)
+    spotting = spotting_loss(
+        predictions.spotting, targets, alpha2=config.alpha2, beta=config.beta, matching=config.matching
+    )
     return ChunkLosses(_mean_counted(elements, counted), spotting.mean())
 
 
