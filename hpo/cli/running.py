@@ -10,12 +10,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
+    from hpo.journal.results import StudyState
     from hpo.study.plan import StudyPlan
     from hpo.study.runner import Listener
     from hpo.study.session import SessionEnd
-
-SHOWN = 5
-"""Trials in the table at the end."""
 
 
 class ReadingProgress:
@@ -56,14 +54,12 @@ def watch(plan: "StudyPlan", name: str) -> "Iterator[Listener]":
     from hpo.report.live import Display, standard_error
 
     console = standard_error()
-    stage = plan.study.stages[plan.stage]
     console.print(
-        f"study {name}: {stage.trials} trials of {plan.study.training.epochs} epochs on {plan.dataset} "
-        f"({plan.train.games} training and {plan.valid.games} validation games), "
-        f"{plan.device}, {plan.precision}",
+        f"study {name} on {plan.dataset} ({plan.train.games} training and {plan.valid.games} validation "
+        f"games), {plan.device}, {plan.precision}",
         soft_wrap=True,
     )
-    display = Display(plan.stage, epochs=plan.study.training.epochs, console=console)
+    display = Display(console)
     with display.shown():
         yield display.update
 
@@ -71,7 +67,6 @@ def watch(plan: "StudyPlan", name: str) -> "Iterator[Listener]":
 def finish(end: "SessionEnd", plan: "StudyPlan", name: str) -> None:
     """Print what came of it and what to type next."""
     from hpo.report.live import standard_error
-    from hpo.report.tables import best_table, print_table
 
     console = standard_error()
     if end.tracking.events_left:
@@ -83,10 +78,28 @@ def finish(end: "SessionEnd", plan: "StudyPlan", name: str) -> None:
     if not end.complete:
         console.print(f"stopped; go on with: hpo resume {name}", soft_wrap=True)
         raise typer.Exit(130)
-    best = end.state.best(SHOWN, stage=plan.stage)
-    if not best:
+    if not end.state.best(1):
         reasons = [trial.reason for trial in end.state.trials.values() if trial.reason]
         console.print(f"every trial failed; the first with: {reasons[0] if reasons else 'no reason'}")
         raise typer.Exit(1)
-    print_table(best_table(best, plan.shape.classes))
-    console.print(f"\nnext: hpo best {name} | hpo status {name} | hpo ui", soft_wrap=True)
+    show_stages(end.state, plan)
+    console.print(f"\nnext: {_next_step(end.state, name)} | hpo status {name} | hpo ui", soft_wrap=True)
+
+
+def show_stages(state: "StudyState", plan: "StudyPlan") -> None:
+    """Print the result of every stage that has one."""
+    from hpo.report.stages import stage_tables
+    from hpo.report.tables import print_table
+
+    for name in state.stages:
+        typer.echo(f"{'Best trials' if name == 'bayes' else name}")
+        for table in stage_tables(state, name, classes=plan.shape.classes, dataset=plan.dataset):
+            print_table(table)
+
+
+def _next_step(state: "StudyState", name: str) -> str:
+    """The stage that the paper's procedure has after those that are done."""
+    for stage in ("grid-slicing", "final"):
+        if stage not in state.stages:
+            return f"hpo run {stage} --study {name}"
+    return f"hpo best {name}"

@@ -60,10 +60,17 @@ def _known_keys(where: tuple[int | str, ...], root: type[BaseModel]) -> Iterator
     """Keys of the table at ``where``; parts that are no field, such as a stage's name, stay in the table."""
     models = [root]
     for part in where:
-        fields = [model.model_fields[part] for model in models if part in model.model_fields]
+        fields = [
+            field
+            for model in models
+            for name, field in model.model_fields.items()
+            if part == (field.alias or name)
+        ]
         if fields:
             models = [inner for field in fields for inner in _models_in(field.annotation)]
-    return iter(dict.fromkeys(name for model in models for name in model.model_fields))
+    return iter(
+        dict.fromkeys(field.alias or name for model in models for name, field in model.model_fields.items())
+    )
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -1,25 +1,12 @@
 """The tables of a study file. Defaults are the paper's values (section 4.1)."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from hpo.space.parameters import ChoiceParameter, FloatParameter, IntParameter, Parameter
-from model.errors import ConfigError
 from model.losses.segmentation import SegmentationForm
-
-SearcherName = Literal["bayes-opt", "random"]
+from model.losses.spotting import Matching
 
 
 def expected(what: str) -> PydanticCustomError:
@@ -67,13 +54,21 @@ Zones = Annotated[tuple[float, float, float, float], BeforeValidator(_ordered_zo
 """K1 < K2 < 0 < K3 < K4 in seconds from an action."""
 NmsWindow = Annotated[Literal["tolerance"] | float, BeforeValidator(_tolerance_or_seconds)]
 NormMomentum = Annotated[Literal["re-estimated"] | float, BeforeValidator(_reestimated_or_share)]
-StageName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 
 
 class Section(BaseModel):
     """A table: no unknown keys, no text for numbers, nothing infinite, never changed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        # Names as a person writes them, with dashes, in files and out again.
+        validate_by_alias=True,
+        validate_by_name=False,
+        serialize_by_alias=True,
+    )
 
 
 class Network(Section):
@@ -151,119 +146,11 @@ class Hyperparameters(Section):
     lambda_seg: float = Field(default=1.5, ge=0)
     tau_max: float = Field(default=0.9, ge=0, le=1)
     tau_min: float = Field(default=0.1, ge=0, le=1)
+    matching: Matching = "one-to-one"
+    """Of predictions and actions (Algorithm 1), or none, for the ablation."""
 
     @model_validator(mode="after")
     def _margins_are_ordered(self) -> Self:
         if self.tau_min >= self.tau_max:
             raise broken_rule(f"tau_min must be below tau_max, got {self.tau_min:g} and {self.tau_max:g}")
         return self
-
-
-def _hyperparameter(name: object) -> object:
-    if name not in Hyperparameters.model_fields:
-        raise expected(f"one of {', '.join(Hyperparameters.model_fields)}")
-    return name
-
-
-HyperparameterName = Annotated[str, BeforeValidator(_hyperparameter)]
-
-
-class DeclaredParameter(Section, ABC):
-    """A hyperparameter that a stage searches over."""
-
-    @abstractmethod
-    def named(self, name: str) -> Parameter:
-        """The parameter of a space that this declares."""
-
-    @abstractmethod
-    def extremes(self) -> tuple[int | float, ...]:
-        """Values that decide whether every value is allowed."""
-
-    @model_validator(mode="after")
-    def _declares_a_parameter(self) -> Self:
-        try:
-            self.named("")
-        except ConfigError as error:
-            raise broken_rule(error.message) from None
-        return self
-
-
-class FloatRange(DeclaredParameter):
-    """Any number between two bounds."""
-
-    type: Literal["float"]
-    low: float
-    high: float
-    log: bool = False
-
-    def named(self, name: str) -> FloatParameter:
-        """The parameter of a space that this declares."""
-        return FloatParameter(name, self.low, self.high, self.log)
-
-    def extremes(self) -> tuple[float, ...]:
-        """The bounds."""
-        return self.low, self.high
-
-
-class IntRange(DeclaredParameter):
-    """Any whole number between two bounds."""
-
-    type: Literal["int"]
-    low: int
-    high: int
-    log: bool = False
-
-    def named(self, name: str) -> IntParameter:
-        """The parameter of a space that this declares."""
-        return IntParameter(name, self.low, self.high, self.log)
-
-    def extremes(self) -> tuple[int, ...]:
-        """The bounds."""
-        return self.low, self.high
-
-
-class Choice(DeclaredParameter):
-    """One of several values."""
-
-    type: Literal["choice"]
-    choices: Annotated[tuple[Number, ...], Field(strict=False)]
-
-    def named(self, name: str) -> ChoiceParameter:
-        """The parameter of a space that this declares."""
-        return ChoiceParameter(name, self.choices)
-
-    def extremes(self) -> tuple[int | float, ...]:
-        """The choices."""
-        return self.choices
-
-
-class Stage(Section):
-    """One step of a study: a search of ``trials`` trials, ``concurrent`` at a time."""
-
-    searcher: SearcherName = "bayes-opt"
-    trials: int = Field(ge=1)
-    concurrent: int = Field(default=1, ge=1)
-    space: dict[
-        HyperparameterName, Annotated[FloatRange | IntRange | Choice, Field(discriminator="type")]
-    ] = Field(min_length=1)
-
-    @field_validator("space")
-    @classmethod
-    def _holds_legal_values(cls, space: dict[str, DeclaredParameter]) -> dict[str, DeclaredParameter]:
-        faults = [fault for name, declared in space.items() for fault in _illegal_values(name, declared)]
-        if faults:
-            raise ValidationError.from_exception_data(cls.__name__, faults)
-        return space
-
-
-def _illegal_values(name: str, declared: DeclaredParameter) -> Iterator[InitErrorDetails]:
-    """What is wrong with the values of ``declared`` as values of the hyperparameter ``name``."""
-    for value in declared.extremes():
-        try:
-            Hyperparameters.model_validate({name: value})
-        except ValidationError as error:
-            for fault in error.errors():
-                if fault["loc"] == (name,):
-                    yield InitErrorDetails(
-                        type=fault["type"], loc=(name,), input=value, ctx=fault.get("ctx", {})
-                    )

@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails
 
 from hpo.config.faults import describe_faults
@@ -18,13 +18,12 @@ from hpo.config.sections import (
     Network,
     Scoring,
     Section,
-    Stage,
-    StageName,
     Training,
     Zones,
     broken_rule,
     expected,
 )
+from hpo.config.stages import SearchStage, Stages
 from hpo.space.space import Parameters, Space
 from model.errors import ConfigError
 
@@ -53,7 +52,7 @@ class StudyFile(Section):
     hyperparameters: Hyperparameters = Hyperparameters()
     zones_s: dict[str, Zones] = _PAPER_ZONES_S
     """Slicing parameters of each class; ``default`` holds for classes that are not named."""
-    stages: dict[StageName, Stage] = Field(min_length=1)
+    stages: Stages
 
     @model_validator(mode="before")
     @classmethod
@@ -69,22 +68,22 @@ class StudyFile(Section):
 
     @model_validator(mode="after")
     def _margins_stay_ordered(self) -> Self:
-        for name, stage in self.stages.items():
-            highest_min, lowest_max = max(self._values(stage, "tau_min")), min(self._values(stage, "tau_max"))
-            if highest_min >= lowest_max:
-                rule = broken_rule(
-                    f"tau_min must stay below tau_max, yet it may be {highest_min:g} "
-                    f"while tau_max is {lowest_max:g}"
-                )
-                fault = InitErrorDetails(type=rule, loc=("stages", name, "space"), input=stage.space)
-                raise ValidationError.from_exception_data("StudyFile", [fault])
+        stage = self.stages.bayes
+        highest_min, lowest_max = max(self._values(stage, "tau_min")), min(self._values(stage, "tau_max"))
+        if highest_min >= lowest_max:
+            rule = broken_rule(
+                f"tau_min must stay below tau_max, yet it may be {highest_min:g} "
+                f"while tau_max is {lowest_max:g}"
+            )
+            fault = InitErrorDetails(type=rule, loc=("stages", "bayes", "space"), input=stage.space)
+            raise ValidationError.from_exception_data("StudyFile", [fault])
         return self
 
     def zones_of(self, class_name: str) -> Zones:
         """K1 < K2 < 0 < K3 < K4 of a class, in seconds."""
         return self.zones_s.get(class_name, self.zones_s["default"])
 
-    def _values(self, stage: Stage, name: str) -> tuple[int | float, ...]:
+    def _values(self, stage: SearchStage, name: str) -> tuple[int | float, ...]:
         declared = stage.space.get(name)
         return declared.extremes() if declared else (getattr(self.hyperparameters, name),)
 
@@ -123,7 +122,7 @@ def parse_study(document: Mapping[str, Any], *, file: str) -> StudyFile:
         raise refusal from None
 
 
-def space_of(stage: Stage) -> Space:
+def space_of(stage: SearchStage) -> Space:
     """The space that ``stage`` searches, its parameters in the order of ``Hyperparameters``.
 
     That order, not the one in the file, so that a study written out and read again searches the same points.
@@ -133,7 +132,7 @@ def space_of(stage: Stage) -> Space:
     )
 
 
-def first_points(study: StudyFile, stage: Stage) -> list[Parameters]:
+def first_points(study: StudyFile, stage: SearchStage) -> list[Parameters]:
     """The study's own hyperparameters, to start a search from; none if they lie outside its space."""
     own: Parameters = {name: getattr(study.hyperparameters, name) for name in stage.space}
     return [own] if space_of(stage).contains(own) else []

@@ -31,8 +31,6 @@ class StudyCreated(Event):
     """The first event of every journal."""
 
     study: str
-    stage: str
-    """The stage that was asked for; empty when all stages of the study file were."""
     plan: dict[str, Any]
     """The resolved study file and whatever else a resume must find again, as plain JSON."""
     seed: int
@@ -52,13 +50,28 @@ class StudyResumed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StageAsked(Event):
+    """A person asked for a stage; it runs after those asked before."""
+
+    stage: str
+    settings: dict[str, Any]
+    """Its table in the study file, with what was typed put in."""
+    start: dict[str, Value] = field(default_factory=dict)
+    """The configuration it starts from; empty: what the stages before it found."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageStarted(Event):
     """A stage began, with the space it searches."""
 
     stage: str
     space: dict[str, Any]
     trials: int
-    """How many trials the stage plans."""
+    """How many trials the stage plans at most."""
+    epochs: int = 0
+    """Of each of them."""
+    start: dict[str, Value] = field(default_factory=dict)
+    """The configuration it starts from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +82,10 @@ class TrialAsked(Event):
     stage: str
     parameters: dict[str, Value]
     seed: int
+    replicate: int = 0
+    """How far the seed is from the study's."""
+    role: str = ""
+    """What the trial is in its stage, such as the name of a row of a table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,12 +130,25 @@ class TrialFailed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrialTested(Event):
+    """The test split was opened for a finished trial, once."""
+
+    trial: str
+    metrics: dict[str, float]
+    """Average-mAP and AP per class on the test split."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageFinished(Event):
     """A stage ended."""
 
     stage: str
     best_trial: str
     """Empty when no trial of the stage finished."""
+    chosen: dict[str, Value] = field(default_factory=dict)
+    """The configuration that it hands on, complete."""
+    role: str = ""
+    """Of the trials with this configuration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,12 +161,14 @@ class StudyInterrupted(Event):
 _KINDS: dict[str, type[Event]] = {
     "study-created": StudyCreated,
     "study-resumed": StudyResumed,
+    "stage-asked": StageAsked,
     "stage-started": StageStarted,
     "trial-asked": TrialAsked,
     "trial-started": TrialStarted,
     "trial-reported": TrialReported,
     "trial-finished": TrialFinished,
     "trial-failed": TrialFailed,
+    "trial-tested": TrialTested,
     "stage-finished": StageFinished,
     "study-interrupted": StudyInterrupted,
 }

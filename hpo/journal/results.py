@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from hpo.journal.events import (
     Event,
+    StageAsked,
     StageFinished,
     StageStarted,
     StudyCreated,
@@ -19,6 +20,7 @@ from hpo.journal.events import (
     TrialFinished,
     TrialReported,
     TrialStarted,
+    TrialTested,
     Value,
 )
 from model.errors import UserError
@@ -41,6 +43,8 @@ class TrialState:
     stage: str
     parameters: Mapping[str, Value]
     seed: int
+    replicate: int
+    role: str
     asked_at: datetime
     status: TrialStatus = TrialStatus.ASKED
     host: str = ""
@@ -57,6 +61,8 @@ class TrialState:
     duration_s: float | None = None
     reason: str | None = None
     """Why it failed."""
+    tested: Mapping[str, float] | None = None
+    """Metrics on the test split, once it was opened for the trial."""
 
     @property
     def has_ended(self) -> bool:
@@ -71,11 +77,18 @@ class StageState:
     stage: str
     space: Mapping[str, Any]
     trials: int
-    """How many trials it plans."""
+    """How many trials it plans at most."""
+    epochs: int
+    start: Mapping[str, Value]
+    """The configuration it starts from."""
     started_at: datetime
     finished_at: datetime | None = None
     best_trial: str | None = None
     """Chosen at its end; None before, and when no trial finished."""
+    chosen: Mapping[str, Value] = field(default_factory=dict)
+    """The configuration it hands on; empty before its end."""
+    role: str = ""
+    """Of the trials with that configuration."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,6 +98,8 @@ class StudyState:
     created: StudyCreated
     versions: Mapping[str, str]
     """Of the process that ran it last."""
+    asked: dict[str, StageAsked] = field(default_factory=dict)
+    """Stages that were asked for, in order."""
     stages: dict[str, StageState] = field(default_factory=dict)
     """In the order they started."""
     trials: dict[str, TrialState] = field(default_factory=dict)
@@ -127,13 +142,16 @@ class StudyState:
                 self.versions, self.interrupted, self.resumed = event.versions, None, self.resumed + 1
             case StudyInterrupted():
                 self.interrupted = event.reason
+            case StageAsked():
+                return self.asked.setdefault(event.stage, event) is event
             case StageStarted():
                 return self._start_stage(event)
             case StageFinished():
-                stage = self._stage(event.stage)
-                stage.finished_at, stage.best_trial = event.at, event.best_trial or None
+                self._finish_stage(event)
             case TrialAsked():
                 return self._ask(event)
+            case TrialTested():
+                self._trial(event.trial).tested = event.metrics
             case TrialStarted() | TrialReported() | TrialFinished() | TrialFailed():
                 return _advance(self._trial(event.trial), event)
         return True
@@ -152,11 +170,30 @@ class StudyState:
         statuses = [trial.status for trial in self.trials.values() if stage in (None, trial.stage)]
         return {status: statuses.count(status) for status in TrialStatus}
 
+    @property
+    def pending(self) -> list[str]:
+        """Stages that were asked for and have not ended, in order."""
+        return [name for name in self.asked if name not in self.stages or not self.stages[name].finished_at]
+
+    def trials_of(self, stage: str) -> list[TrialState]:
+        """The trials of one stage, in the order they were asked."""
+        return [trial for trial in self.trials.values() if trial.stage == stage]
+
+    def _finish_stage(self, event: StageFinished) -> None:
+        stage = self._stage(event.stage)
+        stage.finished_at, stage.best_trial = event.at, event.best_trial or None
+        stage.chosen, stage.role = event.chosen, event.role
+
     def _start_stage(self, event: StageStarted) -> bool:
         if event.stage in self.stages:
             return False
         self.stages[event.stage] = StageState(
-            stage=event.stage, space=event.space, trials=event.trials, started_at=event.at
+            stage=event.stage,
+            space=event.space,
+            trials=event.trials,
+            epochs=event.epochs,
+            start=event.start,
+            started_at=event.at,
         )
         return True
 
@@ -168,6 +205,8 @@ class StudyState:
             stage=self._stage(event.stage).stage,
             parameters=event.parameters,
             seed=event.seed,
+            replicate=event.replicate,
+            role=event.role,
             asked_at=event.at,
         )
         return True

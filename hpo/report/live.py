@@ -11,17 +11,17 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from hpo.journal.results import StudyState, TrialState, TrialStatus
+from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus
 from hpo.report.tables import best_line
 from hpo.report.words import duration
 
 
 class Display:
-    """Shows one stage; ``update`` takes the state after every event."""
+    """Shows the stage that runs; ``update`` takes the state after every event."""
 
-    def __init__(self, stage: str, *, epochs: int, console: Console) -> None:
+    def __init__(self, console: Console) -> None:
         """Show on ``console``, which writes to standard error."""
-        self._stage, self._epochs = stage, epochs
+        self._stage, self._epochs = "", 1
         self._console = console
         self._live: Live | None = None
         self._state: StudyState | None = None
@@ -45,10 +45,24 @@ class Display:
     def update(self, state: StudyState) -> None:
         """Take the state after an event."""
         self._state = state
+        if not state.stages:
+            return
+        stage = list(state.stages.values())[-1]
+        if stage.stage != self._stage:
+            self._begin(stage)
         trials = self._trials(state)
         self._clock.update(trials)
         if self._live is None:
             self._tell(state, trials)
+
+    def _begin(self, stage: StageState) -> None:
+        self._stage, self._epochs = stage.stage, max(stage.epochs, 1)
+        self._told, self._clock = None, _Clock()
+        if stage.finished_at is None:
+            self._console.print(
+                f"stage {stage.stage}: {stage.trials} trials at most, {self._epochs} epochs each",
+                soft_wrap=True,
+            )
 
     def _trials(self, state: StudyState) -> list[TrialState]:
         return [trial for trial in state.trials.values() if trial.stage == self._stage]
@@ -66,7 +80,7 @@ class Display:
 
     def _render(self) -> Group:
         state = self._state
-        if state is None:
+        if state is None or not self._stage:
             return Group(Text("starting"))
         trials, total = self._trials(state), state.stages[self._stage].trials
         counts = state.counts(stage=self._stage)
@@ -80,7 +94,8 @@ class Display:
             Text(f"{counts[TrialStatus.FAILED]} failed", style="red" if counts[TrialStatus.FAILED] else ""),
             self._clock.left(trials, total, self._epochs),
         )
-        best = [Text(f"best  {best_line(trial)}") for trial in state.best(1, stage=self._stage)]
+        start = state.stages[self._stage].start
+        best = [Text(f"best  {best_line(trial, start)}") for trial in state.best(1, stage=self._stage)]
         running = [
             Text(_running_line(trial, self._epochs), style="dim")
             for trial in trials
@@ -140,7 +155,9 @@ def _ended_line(trial: TrialState, ended: int, state: StudyState, stage: str) ->
         return f"{place} {trial.trial} failed: {trial.reason}"
     best = state.best(1, stage=stage)[0]
     mark = " (best so far)" if best.trial == trial.trial else ""
-    return f"{place} {best_line(trial)} in {duration(trial.duration_s or 0.0)}{mark}"
+    return (
+        f"{place} {best_line(trial, state.stages[stage].start)} in {duration(trial.duration_s or 0.0)}{mark}"
+    )
 
 
 def standard_error() -> Console:

@@ -1,11 +1,12 @@
 """Tables of studies and trials."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 
+from hpo.journal.events import Value
 from hpo.journal.results import StudyState, TrialState, TrialStatus
 from hpo.report.words import duration, value
 from hpo.tracking.symbols import symbol
@@ -14,7 +15,7 @@ FILE_WIDTH = 200
 """Columns of a table that goes to a file; rich would cut it to 80."""
 
 
-def print_table(table: Table) -> None:
+def print_table(table: RenderableType) -> None:
     """Print to standard output; a file or pipe gets every column whole."""
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -24,7 +25,7 @@ def print_table(table: Table) -> None:
 
 def best_table(trials: Sequence[TrialState], classes: Sequence[str]) -> Table:
     """The best trials, one row each: score, hyperparameters, AP per class."""
-    table = Table(title="Best trials", title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("trial", no_wrap=True)
     table.add_column("Average-mAP", justify="right")
     for name in trials[0].parameters if trials else ():
@@ -77,7 +78,8 @@ def status_lines(name: str, state: StudyState, *, writer: str | None) -> list[st
         if counts[TrialStatus.FAILED]:
             parts.append(f"{counts[TrialStatus.FAILED]} failed")
         lines.append(f"stage {stage.stage}: {', '.join(parts)}")
-        lines.extend(f"best: {best_line(trial)}" for trial in state.best(1, stage=stage.stage))
+        best = state.best(1, stage=stage.stage)
+        lines.extend(f"best: {best_line(trial, stage.start)}" for trial in best)
     lines.extend(
         f"failed: {trial.trial}: {trial.reason}"
         for trial in state.trials.values()
@@ -86,10 +88,20 @@ def status_lines(name: str, state: StudyState, *, writer: str | None) -> list[st
     return lines
 
 
-def best_line(trial: TrialState) -> str:
-    """A finished trial in one line."""
-    settings = "  ".join(f"{symbol(name)} {value(number)}" for name, number in trial.parameters.items())
-    return f"{trial.score or 0.0:.4f} by {trial.trial} ({settings})"
+def best_line(trial: TrialState, start: Mapping[str, Value] | None = None) -> str:
+    """A finished trial in one line; of a stage with a ``start`` only what the trial has of its own."""
+    return f"{trial.score or 0.0:.4f} by {trial.trial} ({settings_words(trial, start or {})})"
+
+
+def settings_words(trial: TrialState, start: Mapping[str, Value]) -> str:
+    """What a trial tries: its role, hyperparameters that differ from ``start``, and zones class by class."""
+    own = {name: number for name, number in trial.parameters.items() if start.get(name) != number}
+    words = [trial.role] if trial.role and trial.role != "grid" else []
+    words += [f"{symbol(name)} {value(number)}" for name, number in own.items() if not name.startswith("K")]
+    for label in dict.fromkeys(name.partition(".")[2] for name in own if name.startswith("K")):
+        zones = [value(trial.parameters[f"K{number}_frames.{label}"]) for number in (1, 2, 3, 4)]
+        words.append(f"{label} K {' '.join(zones)}")
+    return "  ".join(words) or "start"
 
 
 def _condition(state: StudyState, writer: str | None) -> str:

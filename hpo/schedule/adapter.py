@@ -6,7 +6,7 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.search import Searcher
 
-from hpo.schedule.feed import TrialFeed
+from hpo.schedule.feed import Pause, TrialFeed
 from hpo.trial.run import Report
 
 
@@ -25,11 +25,13 @@ class FeedSearcher(_DriverOnly, Searcher):
         super().__init__(metric="score", mode="max")
         self._feed, self._threads = feed, threads
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:
-        """The next trial's task as its configuration."""
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next trial's task as its configuration; None makes Tune ask again later."""
         task = self._feed.next_task()
         if task is None:
             return str(Searcher.FINISHED)
+        if task is Pause.WAIT:
+            return None
         return {"task": task.to_json(), "threads": self._threads}
 
     def on_trial_complete(

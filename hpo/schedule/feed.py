@@ -1,16 +1,24 @@
 """What the scheduler asks of a study."""
 
+from enum import Enum
 from typing import Protocol
 
 from hpo.trial.run import Report
 from hpo.trial.task import TrialTask
 
 
+class Pause(Enum):
+    """No trial for now."""
+
+    WAIT = "wait"
+    """Trials that run decide what comes next."""
+
+
 class TrialFeed(Protocol):
     """Hands out trials and hears what becomes of them, all in one thread."""
 
-    def next_task(self) -> TrialTask | None:
-        """The next trial to train, or None when there are no more."""
+    def next_task(self) -> TrialTask | Pause | None:
+        """The next trial to train, WAIT while running ones decide it, or None when there are no more."""
 
     def started(self, trial: str) -> None:
         """A process begins to train the trial, or begins again after it was lost."""

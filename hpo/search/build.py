@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import get_args
 
-from hpo.config.sections import SearcherName
+from hpo.config.stages import SearcherName
 from hpo.search.searcher import Searcher
 from hpo.space.space import Parameters, Space
 from model.errors import ConfigError

@@ -28,10 +28,9 @@ class Estimate:
     study_s: float
 
 
-def estimate(plan: StudyPlan) -> Estimate:
+def estimate(plan: StudyPlan, *, trials: int, concurrent: int) -> Estimate:
     """Train for two seconds and extrapolate; trials that run together have fewer cores each."""
-    stage = plan.study.stages[plan.stage]
-    torch.set_num_threads(threads_per_trial(stage.concurrent))
+    torch.set_num_threads(threads_per_trial(concurrent))
     train, valid = plan.train.open(), plan.valid.open()
     trial, training = plan.paper_trial(), plan.training()
     speed = measure_speed(trial, training, train, torch.device(plan.device))
@@ -45,6 +44,6 @@ def estimate(plan: StudyPlan) -> Estimate:
         + validations * evaluated / speed.evaluation
         + TRIAL_START_S
     )
-    rounds = -(-stage.trials // stage.concurrent)
+    rounds = -(-trials // concurrent)
     study_s = SESSION_START_S + rounds * trial_s
     return Estimate(speed, per_epoch, len(tiling.chunks), validations, trial_s, study_s)

@@ -1,15 +1,17 @@
 """The plan of a study: everything that a resume must find again, settled before the first trial."""
 
 import os
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 import torch
 
 from hpo.config.environment import Environment
+from hpo.config.stages import STAGE_NAMES
 from hpo.config.study_file import StudyFile, load_study_file, parse_study
+from hpo.space.space import Parameters
 from hpo.trial.settings import DataShape, check_space, training_config, trial_config
 from hpo.trial.task import SplitRef
 from model.data.description import DatasetDescription, read_description
@@ -26,29 +28,34 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunRequest:
-    """What was typed; None leaves the choice to the study file or the data."""
+class StudyRequest:
+    """What was typed of a new study; None leaves the choice to the study file or the data."""
 
-    stage: str
     study_file: str
     data: Path
-    name: str | None = None
     features: str | None = None
     games: tuple[int, int] | None = None
     """First games of the training and validation splits to use."""
-    trials: int | None = None
     epochs: int | None = None
-    concurrent: int | None = None
-    searcher: str | None = None
     seed: int = 0
     device: str = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageRequest:
+    """A stage to run."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Keys of its table in the study file that were typed; None leaves the choice to the file."""
+    start: Parameters = field(default_factory=dict)
+    """The configuration to start from; empty: what the stages before it found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyPlan:
     """A study that is ready to run."""
 
-    stage: str
     study: StudyFile
     """With what was typed put in."""
     data: str
@@ -97,7 +104,7 @@ class StudyPlan:
     @property
     def data_seed(self) -> int:
         """Seed of the chunks that all trials see."""
-        return stream_seed(self.seed, "chunks")
+        return chunk_seed(self.seed)
 
     @property
     def search_seed(self) -> int:
@@ -108,12 +115,46 @@ class StudyPlan:
         """What all trials share."""
         return training_config(self.study, self.shape, precision=self.precision, data_seed=self.data_seed)
 
+    def seed_of(self, replicate: int) -> int:
+        """Seed of a trial's weights and, by ``chunk_seed``, of the chunks it sees."""
+        return self.seed + replicate
+
+    def with_stage(self, name: str, settings: Mapping[str, Any]) -> "StudyPlan":
+        """The plan with the table of one stage replaced, and the training as long as the stage says.
+
+        Raises:
+            ConfigError: The settings cannot be used.
+        """
+        document = self.study.model_dump(mode="json")
+        document["stages"][name] = dict(settings)
+        document["training"]["epochs"] = settings.get("epochs") or document["training"]["epochs"]
+        return replace(self, study=parse_study(document, file=f"stage {name} with the options given"))
+
     def paper_trial(self) -> TrialConfig:
         """The trial with the study file's own hyperparameters."""
         return trial_config(self.study, {}, self.shape, seed=self.seed)
 
 
-def make_plan(request: RunRequest, environment: Environment, progress: Progress) -> StudyPlan:
+def chunk_seed(seed: int) -> int:
+    """Seed of the chunks of all trials that share ``seed``."""
+    return stream_seed(seed, "chunks")
+
+
+def stage_settings(plan: StudyPlan, request: StageRequest) -> dict[str, Any]:
+    """The table of a stage with what was typed put in.
+
+    Raises:
+        ConfigError: No such stage, or an option that it cannot use.
+    """
+    if request.name not in STAGE_NAMES:
+        raise ConfigError(f"no stage is called {request.name!r}", known=", ".join(STAGE_NAMES))
+    settings: dict[str, Any] = plan.study.stages.named(request.name).model_dump(mode="json")
+    settings |= {key: value for key, value in request.options.items() if value is not None}
+    plan.with_stage(request.name, settings)
+    return settings
+
+
+def make_plan(request: StudyRequest, environment: Environment, progress: Progress) -> StudyPlan:
     """Settle everything: read the data into the cache, check the settings on it, measure what is ``auto``.
 
     Raises:
@@ -124,7 +165,6 @@ def make_plan(request: RunRequest, environment: Environment, progress: Progress)
     features = chosen_features(description, request.features)
     device = choose_device(request.device)
     plan = StudyPlan(
-        stage=request.stage,
         study=study,
         data=str(request.data.absolute()),
         dataset=f"{description.name}/{features}",
@@ -134,14 +174,14 @@ def make_plan(request: RunRequest, environment: Environment, progress: Progress)
         seed=request.seed,
         **_open_data(request, features, environment, progress),
     )
-    check_space(study, request.stage, plan.shape)
+    check_space(study, plan.shape)
     return _with_measured_precision(plan)
 
 
 def reopen_data(plan: StudyPlan, environment: Environment, progress: Progress) -> StudyPlan:
     """Find the data of a plan again, wherever the cache is now."""
     games = (plan.train.games, plan.valid.games)
-    request = RunRequest(stage=plan.stage, study_file="", data=Path(plan.data), games=games)
+    request = StudyRequest(study_file="", data=Path(plan.data), games=games)
     return replace(plan, **_open_data(request, plan.features, environment, progress))
 
 
@@ -170,14 +210,8 @@ def available_cpus() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _with_request(study: StudyFile, request: RunRequest) -> StudyFile:
-    if request.stage not in study.stages:
-        raise ConfigError(f"the study file has no stage {request.stage!r}", known=", ".join(study.stages))
+def _with_request(study: StudyFile, request: StudyRequest) -> StudyFile:
     document = study.model_dump(mode="json")
-    stage = document["stages"][request.stage]
-    for key in ("trials", "concurrent", "searcher"):
-        if getattr(request, key) is not None:
-            stage[key] = getattr(request, key)
     if request.epochs is not None:
         document["training"]["epochs"] = request.epochs
     return parse_study(document, file=f"{request.study_file} with the options given")
@@ -201,7 +235,7 @@ def chosen_features(description: DatasetDescription, wanted: str | None) -> str:
 
 
 def _open_data(
-    request: RunRequest, features: str, environment: Environment, progress: Progress
+    request: StudyRequest, features: str, environment: Environment, progress: Progress
 ) -> dict[str, Any]:
     """Fields of the plan that come from the data."""
     stores = {}
@@ -232,8 +266,7 @@ def _reference(store: Store) -> SplitRef:
 def _with_measured_precision(plan: StudyPlan) -> StudyPlan:
     if plan.study.training.precision != "auto":
         return plan
-    concurrent = plan.study.stages[plan.stage].concurrent
-    torch.set_num_threads(threads_per_trial(concurrent))
+    torch.set_num_threads(threads_per_trial(plan.study.stages.bayes.concurrent))
     device = torch.device(plan.device)
     precision = faster_precision(plan.paper_trial(), plan.training(), plan.train.open(), device)
     return replace(plan, precision=precision)

@@ -1,11 +1,10 @@
-"""One stage of a study in motion: hands out trials, writes the journal, tells the searcher."""
+"""One stage of a study in motion: hands out trials and writes the journal."""
 
 import socket
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from hpo.config.study_file import first_points, space_of
 from hpo.journal.events import (
     Event,
     TrialAsked,
@@ -15,10 +14,10 @@ from hpo.journal.events import (
     TrialStarted,
 )
 from hpo.journal.journal import Journal
-from hpo.journal.results import StudyState, TrialState, TrialStatus
-from hpo.search.build import build_searcher
-from hpo.search.searcher import Searcher
-from hpo.study.plan import StudyPlan
+from hpo.journal.results import StudyState, TrialState
+from hpo.schedule.feed import Pause
+from hpo.study.plan import StudyPlan, chunk_seed
+from hpo.study.programs.program import Answer, Program
 from hpo.trial.run import Report, best_report
 from hpo.trial.task import TrialTask
 
@@ -33,32 +32,46 @@ def trial_folder(study_folder: Path, trial: str) -> Path:
 class StageRunner:
     """Feeds the scheduler with the trials of one stage (a ``hpo.schedule.feed.TrialFeed``).
 
-    Trials that were running when the study stopped come first, then those that the searcher proposes.
+    Trials that were running when the study stopped come first, then those that the stage's program proposes.
     An event is in the journal before anything acts on it.
     """
 
-    def __init__(self, plan: StudyPlan, journal: Journal, state: StudyState, listener: Listener) -> None:
-        """Take up the stage where ``state`` says it stands."""
+    def __init__(
+        self,
+        plan: StudyPlan,
+        stage: str,
+        program: Program,
+        journal: Journal,
+        state: StudyState,
+        listener: Listener,
+    ) -> None:
+        """Take up the stage where ``state`` says it stands; ``plan`` has the stage's settings put in."""
         self.state = state
-        self._plan, self._journal, self._listener = plan, journal, listener
-        self._stage = plan.study.stages[plan.stage]
-        mine = [trial for trial in state.trials.values() if trial.stage == plan.stage]
-        self._searcher = _rebuilt_searcher(plan, mine)
-        self._waiting = deque(trial for trial in mine if not trial.has_ended)
+        self._plan, self._stage, self._program = plan, stage, program
+        self._journal, self._listener = journal, listener
+        self._study = plan.study.model_dump(mode="json")
+        self._waiting = deque(trial for trial in state.trials_of(stage) if not trial.has_ended)
 
-    def next_task(self) -> TrialTask | None:
-        """The next trial to train; None when the stage has all its trials or its space is used up."""
+    def next_task(self) -> TrialTask | Pause | None:
+        """The next trial to train, WAIT while running ones decide it; None when the stage is done."""
         if self._waiting:
             return self._task(self._waiting.popleft())
-        asked = sum(trial.stage == self._plan.stage for trial in self.state.trials.values())
-        if asked >= self._stage.trials:
+        trials = self.state.trials_of(self._stage)
+        proposal = self._program.next(trials)
+        if proposal is Answer.WAIT:
+            return Pause.WAIT
+        if proposal is Answer.DONE or isinstance(proposal, Answer):
             return None
-        name = f"{self._plan.stage}-{asked + 1:04d}"
-        parameters = self._searcher.ask(name)
-        if parameters is None:
-            return None
+        name = f"{self._stage}-{len(trials) + 1:04d}"
         self._write(
-            TrialAsked(trial=name, stage=self._plan.stage, parameters=parameters, seed=self._plan.seed)
+            TrialAsked(
+                trial=name,
+                stage=self._stage,
+                parameters=proposal.parameters,
+                seed=self._plan.seed_of(proposal.replicate),
+                replicate=proposal.replicate,
+                role=proposal.role,
+            )
         )
         return self._task(self.state.trials[name])
 
@@ -74,26 +87,21 @@ class StageRunner:
             )
 
     def finished(self, trial: str) -> None:
-        """Score the trial by its best validation and tell the searcher."""
+        """Score the trial by its best validation."""
         events = self.state.trials[trial].reports.values()
         reports = [Report(event.epoch, event.metrics, event.train_s) for event in events]
         best = best_report(reports)
         duration_s = max(report.train_s for report in reports)
         self._write(TrialFinished(trial=trial, score=best.score, epoch=best.epoch, duration_s=duration_s))
-        self._searcher.tell(trial, best.score)
 
     def failed(self, trial: str, reason: str) -> None:
-        """Record the failure and tell the searcher, which goes on."""
+        """Record the failure; the stage goes on."""
         self._write(TrialFailed(trial=trial, reason=reason))
-        self._searcher.fail(trial)
 
     @property
     def complete(self) -> bool:
         """Whether the stage needs no more trials."""
-        mine = [trial for trial in self.state.trials.values() if trial.stage == self._plan.stage]
-        size = space_of(self._stage).size()
-        wanted = self._stage.trials if size is None else min(size, self._stage.trials)
-        return len(mine) >= wanted and all(trial.has_ended for trial in mine)
+        return self._program.is_done(self.state.trials_of(self._stage))
 
     def _write(self, event: Event) -> None:
         self._journal.append(event)
@@ -105,8 +113,8 @@ class StageRunner:
             trial=trial.trial,
             parameters=dict(trial.parameters),
             seed=trial.seed,
-            data_seed=self._plan.data_seed,
-            study=self._plan.study.model_dump(mode="json"),
+            data_seed=chunk_seed(trial.seed),
+            study=self._study,
             train=self._plan.train,
             valid=self._plan.valid,
             precision=self._plan.precision,
@@ -114,19 +122,3 @@ class StageRunner:
             folder=str(trial_folder(self._journal.folder, trial.trial)),
             reported_epoch=max(trial.reports, default=0),
         )
-
-
-def _rebuilt_searcher(plan: StudyPlan, trials: list[TrialState]) -> Searcher:
-    """The searcher as it was: its proposals depend only on its seed and on what is told here."""
-    stage = plan.study.stages[plan.stage]
-    searcher = build_searcher(
-        stage.searcher, space_of(stage), seed=plan.search_seed, first=first_points(plan.study, stage)
-    )
-    for trial in trials:
-        searcher.replay(trial.trial, dict(trial.parameters))
-    for trial in trials:
-        if trial.status is TrialStatus.FINISHED and trial.score is not None:
-            searcher.tell(trial.trial, trial.score)
-        elif trial.status is TrialStatus.FAILED:
-            searcher.fail(trial.trial)
-    return searcher

@@ -1,18 +1,20 @@
-"""Starting, resuming and forking studies: one process, one journal, one stage at a time."""
+"""Starting, continuing, resuming and forking studies: one process, one journal, one stage at a time."""
 
 import shutil
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from hpo.config.environment import Environment
-from hpo.config.study_file import space_of
-from hpo.journal.events import StageFinished, StageStarted, StudyCreated, StudyInterrupted, StudyResumed
+from hpo.journal.events import StageAsked, StudyCreated, StudyInterrupted, StudyResumed
 from hpo.journal.journal import Journal, read_journal
 from hpo.journal.results import StudyState
-from hpo.schedule.tuner import ray_session, run_trials
+from hpo.schedule.tuner import ray_session
 from hpo.study.folders import study_folder
-from hpo.study.plan import Progress, StudyPlan, available_cpus, reopen_data, threads_per_trial
-from hpo.study.runner import Listener, StageRunner, trial_folder
+from hpo.study.plan import Progress, StageRequest, StudyPlan, available_cpus, reopen_data, stage_settings
+from hpo.study.runner import Listener, trial_folder
+from hpo.study.stage import StageRun
 from hpo.study.versions import code_digest, versions
 from hpo.tracking.follower import Follower, FollowerReport
 from hpo.tracking.mlflow_tracker import MlflowTracker
@@ -34,16 +36,51 @@ class SessionEnd:
     tracking: FollowerReport
 
 
-def start_study(plan: StudyPlan, name: str, environment: Environment, listener: Listener) -> SessionEnd:
-    """Run a new study to its end.
+def start_study(
+    plan: StudyPlan, name: str, stages: Sequence[StageRequest], environment: Environment, listener: Listener
+) -> SessionEnd:
+    """Run ``stages`` of a new study, one after the other.
 
     Raises:
-        UserError: The name is taken, or the MLflow store cannot be used.
+        UserError: The name is taken, a stage cannot run, or the MLflow store cannot be used.
     """
     check_store(environment)
+    asked = [_asked(plan, request) for request in stages]
     with Journal.create(study_folder(environment, name)) as journal:
         journal.append(_creation(plan, name))
-        return _run_stage(plan, journal, environment, listener)
+        for event in asked:
+            journal.append(event)
+        return _run_stages(plan, journal, environment, listener)
+
+
+def continue_study(
+    name: str,
+    stages: Sequence[StageRequest],
+    environment: Environment,
+    progress: Progress,
+    listener: Listener,
+) -> SessionEnd:
+    """Run more stages of a study, after those that it has not finished.
+
+    Raises:
+        UserError: No such study, it runs elsewhere, it has a stage of that name, or data or code changed.
+    """
+    check_store(environment)
+    with Journal.open(study_folder(environment, name)) as journal:
+        state = StudyState.replay(journal.events())
+        plan = reopen_data(plan_of(journal.folder, state.created), environment, progress)
+        _refuse_changes(plan, state.created, name)
+        for request in stages:
+            if request.name in state.asked:
+                raise UserError(
+                    f"study {name!r} has a stage {request.name} already",
+                    fix=f"see it with hpo best {name}, or start another study with --study NEW --from {name}",
+                )
+        asked = [_asked(plan, request) for request in stages]
+        journal.append(StudyResumed(versions=versions()))
+        for event in asked:
+            journal.append(event)
+        return _run_stages(plan, journal, environment, listener)
 
 
 def resume_study(name: str, environment: Environment, progress: Progress, listener: Listener) -> SessionEnd:
@@ -58,11 +95,11 @@ def resume_study(name: str, environment: Environment, progress: Progress, listen
     with Journal.open(study_folder(environment, name)) as journal:
         state = StudyState.replay(journal.events())
         plan = plan_of(journal.folder, state.created)
-        if not _is_finished(state, plan.stage):
+        if state.pending:
             plan = reopen_data(plan, environment, progress)
             _refuse_changes(plan, state.created, name)
             journal.append(StudyResumed(versions=versions()))
-        return _run_stage(plan, journal, environment, listener)
+        return _run_stages(plan, journal, environment, listener)
 
 
 def fork_study(name: str, new_name: str, environment: Environment, progress: Progress) -> None:
@@ -90,10 +127,13 @@ def plan_of(folder: Path, created: StudyCreated) -> StudyPlan:
     return StudyPlan.from_json(created.plan, file=str(folder / "journal.jsonl"))
 
 
+def _asked(plan: StudyPlan, request: StageRequest) -> StageAsked:
+    return StageAsked(stage=request.name, settings=stage_settings(plan, request), start=request.start)
+
+
 def _creation(plan: StudyPlan, name: str) -> StudyCreated:
     return StudyCreated(
         study=name,
-        stage=plan.stage,
         plan=plan.to_json(),
         seed=plan.seed,
         data_digest=plan.data_digest,
@@ -115,52 +155,38 @@ def _refuse_changes(plan: StudyPlan, created: StudyCreated, name: str) -> None:
         )
 
 
-def _run_stage(plan: StudyPlan, journal: Journal, environment: Environment, listener: Listener) -> SessionEnd:
-    _begin_stage(plan, journal)
+def _run_stages(
+    plan: StudyPlan, journal: Journal, environment: Environment, listener: Listener
+) -> SessionEnd:
+    """Run what was asked for and has not ended; MLflow follows all along."""
     state = StudyState.replay(journal.events())
-    runner = StageRunner(plan, journal, state, listener)
-    finished = _is_finished(state, plan.stage)
+    pending, has_ray = state.pending, False
     follower = Follower(journal.folder, _tracker(plan, journal.folder, environment))
     listener(state)
     try:
-        if not runner.complete:
-            _train(plan, runner, journal.folder)
+        with ExitStack() as stack:
+            for name in pending:
+                run = StageRun(plan, name, journal, state, environment, listener)
+                if run.needs_training and not has_ray:
+                    _enter_ray(stack, plan, state, pending)
+                    has_ray = True
+                run.finish()
+                if not run.complete:
+                    break
     finally:
-        if not finished:
-            _close_stage(plan, runner, journal)
+        complete = not state.pending
+        if pending and not complete:
+            journal.append(StudyInterrupted(reason="stopped before the end"))
         tracking = follower.close(DRAIN_S)
-    return SessionEnd(runner.state, runner.complete, tracking)
+    return SessionEnd(state, complete, tracking)
 
 
-def _is_finished(state: StudyState, stage: str) -> bool:
-    return stage in state.stages and state.stages[stage].finished_at is not None
-
-
-def _begin_stage(plan: StudyPlan, journal: Journal) -> None:
-    """Write that the stage starts, unless it did before a restart."""
-    if plan.stage not in StudyState.replay(journal.events()).stages:
-        stage = plan.study.stages[plan.stage]
-        space = space_of(stage).describe()
-        journal.append(StageStarted(stage=plan.stage, space=space, trials=stage.trials))
-
-
-def _train(plan: StudyPlan, runner: StageRunner, folder: Path) -> None:
-    concurrent = plan.study.stages[plan.stage].concurrent
-    gpus = 1 if plan.device == "cuda" else 0
-    threads = threads_per_trial(concurrent)
-    with ray_session(cpus=max(available_cpus(), concurrent * threads), gpus=gpus):
-        run_trials(
-            runner, concurrent=concurrent, threads=threads, gpu_share=gpus / concurrent, storage=folder
-        )
-
-
-def _close_stage(plan: StudyPlan, runner: StageRunner, journal: Journal) -> None:
-    """Write how the stage ended, or that it did not."""
-    if runner.complete:
-        best = runner.state.best(1, stage=plan.stage)
-        journal.append(StageFinished(stage=plan.stage, best_trial=best[0].trial if best else ""))
-    else:
-        journal.append(StudyInterrupted(reason="stopped before the end"))
+def _enter_ray(stack: ExitStack, plan: StudyPlan, state: StudyState, stages: Sequence[str]) -> None:
+    """One Ray for all stages: starting it takes longer than a short trial."""
+    concurrent = max(int(state.asked[name].settings.get("concurrent", 1)) for name in stages)
+    stack.enter_context(
+        ray_session(cpus=max(available_cpus(), concurrent), gpus=1 if plan.device == "cuda" else 0)
+    )
 
 
 def _tracker(plan: StudyPlan, folder: Path, environment: Environment) -> MlflowTracker:

@@ -1,5 +1,9 @@
 """A plan as text, for ``--dry-run``."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hpo.config.stages import SearchStage
 from hpo.config.study_file import space_of
 from hpo.report.words import duration, value
 from hpo.study.estimate import Estimate
@@ -7,9 +11,24 @@ from hpo.study.plan import StudyPlan
 from hpo.tracking.symbols import symbol
 
 
-def plan_text(plan: StudyPlan, estimate: Estimate) -> str:
-    """The resolved study, the data's figures and the time it will take."""
-    return "\n".join([*_data_lines(plan), *_study_lines(plan), *_time_lines(plan, estimate)])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageOutline:
+    """A stage before it starts."""
+
+    name: str
+    plan: StudyPlan
+    """With the stage's settings put in."""
+    trials: int
+    """At most."""
+    estimate: Estimate
+
+
+def plan_text(plan: StudyPlan, stages: Sequence[StageOutline]) -> str:
+    """The resolved study, the data's figures and the time each stage will take."""
+    lines = [*_data_lines(plan), *_study_lines(plan)]
+    for stage in stages:
+        lines += _stage_lines(stage)
+    return "\n".join(lines)
 
 
 def _data_lines(plan: StudyPlan) -> list[str]:
@@ -27,30 +46,30 @@ def _data_lines(plan: StudyPlan) -> list[str]:
 
 
 def _study_lines(plan: StudyPlan) -> list[str]:
-    stage, training = plan.study.stages[plan.stage], plan.training()
-    trial = plan.paper_trial()
-    lines = [
-        f"stage       {plan.stage}: {stage.trials} trials by {stage.searcher}, {stage.concurrent} at a time",
+    training, trial = plan.training(), plan.paper_trial()
+    return [
         f"training    {training.epochs} epochs, {training.sampler.name} sampler, validated every "
         f"{training.validate_every}, learning rate {trial.learning_rate:g} to "
         f"{trial.final_learning_rate:g}",
         f"device      {plan.device}, {plan.precision}",
         f"seed        {plan.seed}",
-        "space",
     ]
-    own = plan.study.hyperparameters.model_dump()
-    for name, fields in space_of(stage).describe().items():
-        bounds = ", ".join(f"{key} {entry}" for key, entry in fields.items() if key != "type")
-        lines.append(f"  {symbol(name):<11} {fields['type']}: {bounds} (first {value(own[name])})")
-    return lines
 
 
-def _time_lines(plan: StudyPlan, estimate: Estimate) -> list[str]:
+def _stage_lines(stage: StageOutline) -> list[str]:
+    settings, time = stage.plan.study.stages.named(stage.name), stage.estimate
+    lines = [f"stage       {stage.name}: {stage.trials} trials at most, {settings.concurrent} at a time"]
+    if isinstance(settings, SearchStage):
+        own = stage.plan.study.hyperparameters.model_dump()
+        lines.append(f"  space     searched by {settings.searcher}")
+        for name, fields in space_of(settings).describe().items():
+            bounds = ", ".join(f"{key} {entry}" for key, entry in fields.items() if key != "type")
+            lines.append(f"  {symbol(name):<11} {fields['type']}: {bounds} (first {value(own[name])})")
     return [
-        f"speed       {estimate.speed.training:,.0f} chunks/s in training, "
-        f"{estimate.speed.evaluation:,.0f} in validation (measured now)",
-        f"a trial     {duration(estimate.trial_s)}: {plan.study.training.epochs} epochs of "
-        f"{estimate.chunks_per_epoch:,} chunks, {estimate.validations} validations of "
-        f"{estimate.validation_chunks:,}",
-        f"the stage   about {duration(estimate.study_s)}",
+        *lines,
+        f"  speed     {time.speed.training:,.0f} chunks/s in training, "
+        f"{time.speed.evaluation:,.0f} in validation (measured now)",
+        f"  a trial   {duration(time.trial_s)}: {stage.plan.study.training.epochs} epochs of "
+        f"{time.chunks_per_epoch:,} chunks, {time.validations} validations of {time.validation_chunks:,}",
+        f"  the stage about {duration(time.study_s)}",
     ]

@@ -15,6 +15,7 @@ _DECISIVE = (
     (hpo, "space/*.py"),
     (hpo, "search/*.py"),
     (hpo, "trial/*.py"),
+    (hpo, "study/programs/*.py"),
 )
 
 

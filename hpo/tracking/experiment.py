@@ -48,7 +48,7 @@ class Experiment:
             LookupError: A person deleted the experiment.
         """
         make_store(environment)
-        client = _connect(environment.tracking_uri)
+        client = connect(environment.tracking_uri)
         # 3 is MLflow's ViewType.ALL: deleted ones too.
         found = client.search_experiments(view_type=3, filter_string=f"tags.`{_IDENTITY}` = '{identity}'")
         if found and found[0].lifecycle_stage == "deleted":
@@ -171,7 +171,8 @@ def _refusals() -> Iterator[None]:
         raise
 
 
-def _connect(uri: str) -> "MlflowClient":
+def connect(uri: str) -> "MlflowClient":
+    """A client of the store at ``uri`` that keeps its remarks to itself."""
     os.environ.update(quiet_variables())
     from mlflow import MlflowClient
 

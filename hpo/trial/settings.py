@@ -1,10 +1,13 @@
 """From what a person writes to what the model understands: the only place that maps names."""
 
 import math
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hpo.config.sections import Hyperparameters
 from hpo.config.study_file import StudyFile
+from hpo.space.parameters import Value
 from hpo.space.space import Parameters
 from model.data.sampler import SamplerConfig
 from model.encoding import Zones
@@ -18,6 +21,8 @@ from model.training.config import TrainingConfig, TrialConfig
 VALIDATIONS = 20
 """Of a trial, where the study file does not say how often: what a kill can cost is a twentieth of it."""
 
+_ZONE = re.compile(r"K[1-4]_frames\..+")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataShape:
@@ -30,13 +35,17 @@ class DataShape:
 
 
 def trial_config(study: StudyFile, parameters: Parameters, shape: DataShape, *, seed: int) -> TrialConfig:
-    """Settings of the trial that tries ``parameters``; the study file's hyperparameters fill the rest.
+    """Settings of the trial that tries ``parameters``; the study file fills the rest.
+
+    Slicing parameters go by names such as ``K1_frames.goal``, all four of a class or none.
 
     Raises:
         ConfigError: The values do not fit together, such as r longer than a chunk.
     """
     momentum = study.network.norm_momentum
-    tried = Hyperparameters.model_validate({**study.hyperparameters.model_dump(), **parameters})
+    zones = {name: value for name, value in parameters.items() if _ZONE.fullmatch(name)}
+    others = {name: value for name, value in parameters.items() if name not in zones}
+    tried = Hyperparameters.model_validate({**study.hyperparameters.model_dump(), **others})
     return TrialConfig(
         network=NetworkConfig(
             input_size=shape.dims,
@@ -50,19 +59,30 @@ def trial_config(study: StudyFile, parameters: Parameters, shape: DataShape, *, 
             norm_unbiased=study.network.norm_unbiased,
         ),
         loss=LossConfig(
-            zones=Zones.from_seconds(study.zones_s, shape.classes, shape.frame_rate),
+            zones=_zones(study, zones, shape),
             alpha2=tried.alpha2,
             beta=tried.beta,
             lambda_seg=tried.lambda_seg,
             tau_max=tried.tau_max,
             tau_min=tried.tau_min,
             form=study.losses.segmentation_form,
+            matching=tried.matching,
         ),
         seed=seed,
         learning_rate=study.training.learning_rate,
         final_learning_rate=study.training.final_learning_rate,
         adam_eps=study.training.adam_eps,
     )
+
+
+def _zones(study: StudyFile, own: Mapping[str, Value], shape: DataShape) -> Zones:
+    """Zones of every class in frames: the trial's ``own``, else those of the study file."""
+    zones = Zones.from_seconds(study.zones_s, shape.classes, shape.frame_rate)
+    rows = []
+    for name, (k1, k2, k3, k4) in zip(shape.classes, zones.per_class, strict=True):
+        row = [own.get(f"K{number}_frames.{name}", k) for number, k in enumerate((k1, k2, k3, k4), start=1)]
+        rows.append((float(row[0]), float(row[1]), float(row[2]), float(row[3])))
+    return Zones(tuple(rows))
 
 
 def training_config(
@@ -86,18 +106,18 @@ def training_config(
     )
 
 
-def check_space(study: StudyFile, stage: str, shape: DataShape) -> None:
-    """Make sure that no point of a stage's space is impossible on this data.
+def check_space(study: StudyFile, shape: DataShape) -> None:
+    """Make sure that no point of the search is impossible on this data.
 
     Raises:
         ConfigError: The longest r does not fit into a chunk.
     """
-    declared = study.stages[stage].space.get("r_frames")
+    declared = study.stages.bayes.space.get("r_frames")
     chunk_frames = shape.frame_rate.to_frames(study.network.chunk_s)
     # An odd r needs a frame more: its edges are rounded up.
     if declared is not None and 2 * math.ceil(max(declared.extremes()) / 2) >= chunk_frames:
         raise ConfigError(
             f"the space lets r reach {max(declared.extremes()):g} frames, a chunk has {chunk_frames}",
-            key=f"stages.{stage}.space.r_frames",
+            key="stages.bayes.space.r_frames",
             fix="lower its high bound, or raise network.chunk_s",
         )

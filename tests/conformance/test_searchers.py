@@ -7,7 +7,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from hpo.config.sections import SearcherName
+from hpo.config.stages import SearcherName
 from hpo.search.build import build_searcher
 from hpo.search.searcher import Searcher
 from hpo.space.parameters import ChoiceParameter, FloatParameter, IntParameter

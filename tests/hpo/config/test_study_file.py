@@ -28,6 +28,9 @@ beta = { type = "float", low = 0.1, high = 1.0 }
 """
 
 
+STAGES = {"bayes": {"trials": 3, "space": {"beta": {"type": "float", "low": 0.1, "high": 1.0}}}}
+
+
 def refusal(text: str) -> ConfigError:
     with pytest.raises(ConfigError) as caught:
         parse_study(tomllib.loads(text), file="mine.toml")
@@ -45,7 +48,7 @@ def test_the_paper_is_the_default() -> None:
 
 def test_calf_searches_the_five_hyperparameters_of_the_paper_from_its_own_optimum() -> None:
     calf = load_study_file("calf")
-    stage = calf.stages["bayes"]
+    stage = calf.stages.bayes
     space = space_of(stage)
     assert space.names == ("f", "r_frames", "alpha2", "beta", "lambda_seg")
     assert all(declared["log"] for declared in space.describe().values())
@@ -58,7 +61,7 @@ def test_calf_searches_the_five_hyperparameters_of_the_paper_from_its_own_optimu
 def test_demo_is_small_and_has_the_zones_of_the_synthetic_games() -> None:
     demo = load_study_file("demo")
     assert demo.training.epochs <= 20
-    assert demo.stages["bayes"].trials <= 10
+    assert demo.stages.bayes.trials <= 10
     assert {name: demo.zones_of(name) for name in planted_zones_s()} == planted_zones_s()
 
 
@@ -75,7 +78,7 @@ def test_written_as_json_and_read_again_a_study_is_the_same(name: str) -> None:
     text = json.dumps(original.model_dump(mode="json"), sort_keys=True)
     again = parse_study(json.loads(text), file="journal")
     assert again == original
-    assert space_of(again.stages["bayes"]).digest() == space_of(original.stages["bayes"]).digest()
+    assert space_of(again.stages.bayes).digest() == space_of(original.stages.bayes).digest()
 
 
 def test_a_file_is_read_by_its_path(tmp_path: Path) -> None:
@@ -150,6 +153,7 @@ def test_all_mistakes_come_in_one_error_each_with_key_expectation_and_value() ->
         "stages.bayes.trials": "expected a value, got nothing",
         "stages.bayes.space.f.low": "expected a whole number, got 4.5",
         "stages.bayes.space.g": "expected one of f, r_frames, alpha2, beta, lambda_seg, tau_max, tau_min, "
+        "matching, "
         'got "g"',
         "stages.bayes.space.r_frames": "low must be below high, both finite; got 160 and 20",
         "stages.bayes.space.alpha2": "expected a table with a type: 'float', 'int' or 'choice', "
@@ -202,7 +206,20 @@ def test_margins_may_not_cross_anywhere_in_a_space() -> None:
             "final_learning_rate must not exceed learning_rate, got 0.001 and 0.0001",
         ),
         ({"training": 3}, "training", "expected a table, got 3"),
-        ({"stages": {}}, "stages", "expected 1 or more entries, got {}"),
+        ({"stages": {}}, "stages.bayes", "expected a value, got nothing"),
+        ({"stages": {"fin": {}}}, "stages.fin", "known here: bayes, grid-slicing, final"),
+        ({"stages": STAGES | {"final": {"seeds": 1}}}, "stages.final.seeds", "a number of 2 or more"),
+        (
+            {"stages": STAGES | {"grid-slicing": {"grid": {"goal": {"K2_s": [5]}}}}},
+            "stages.grid-slicing.grid.goal",
+            "K2_s lies before the action",
+        ),
+        (
+            {"stages": STAGES | {"grid-slicing": {"grid": {"goal": {"K3_s": [9], "K4_s": [9]}}}}},
+            "stages.grid-slicing.grid.goal",
+            "no point of the grid satisfies K1 < K2 < 0 < K3 < K4",
+        ),
+        ({"stages": STAGES | {"grid-slicing": {"mode": "all"}}}, "stages.grid-slicing.mode", "'joint'"),
         ({"stages": {"bayes": {"trials": 1, "space": {}}}}, "stages.bayes.space", "1 or more entries"),
         ({"zones_s": {"goal": [-20, -10, 60, 90]}}, "zones_s", 'expected an entry "default" for classes'),
         ({"network": {"chunk_s": 0}}, "network.chunk_s", "expected a number above 0, got 0"),
@@ -223,7 +240,7 @@ def test_classes_without_zones_of_their_own_get_the_default() -> None:
 
 def test_hyperparameters_outside_of_the_space_are_no_first_point() -> None:
     narrow = study(hyperparameters={"beta": 3.0})
-    assert first_points(narrow, narrow.stages["bayes"]) == []
+    assert first_points(narrow, narrow.stages.bayes) == []
 
 
 numbers = st.floats(-100, 100).map(lambda value: round(value, 2))

@@ -44,7 +44,6 @@ events: st.SearchStrategy[Event] = st.one_of(
         StudyCreated,
         at=moments,
         study=names,
-        stage=names,
         plan=objects,
         seed=counts,
         data_digest=names,
@@ -127,9 +126,7 @@ def test_a_moment_of_another_time_zone_is_the_same_moment() -> None:
 
 def test_two_studies_of_one_name_have_their_own_identity() -> None:
     def create() -> StudyCreated:
-        return StudyCreated(
-            study="demo", stage="bayes", plan={}, seed=0, data_digest="d", code_digest="c", versions={}
-        )
+        return StudyCreated(study="demo", plan={}, seed=0, data_digest="d", code_digest="c", versions={})
 
     assert create().identity != create().identity
 

@@ -17,9 +17,7 @@ from hpo.journal.events import Event, StudyCreated, StudyInterrupted, TrialFaile
 from hpo.journal.journal import Journal, read_journal, writer_of
 from model.errors import UserError
 
-CREATED = StudyCreated(
-    study="demo", stage="bayes", plan={}, seed=0, data_digest="d", code_digest="c", versions={}
-)
+CREATED = StudyCreated(study="demo", plan={}, seed=0, data_digest="d", code_digest="c", versions={})
 FAILURES = [TrialFailed(trial=f"bayes-{number:04d}", reason="it was näive") for number in range(3)]
 FILE = "journal.jsonl"
 

@@ -28,7 +28,6 @@ NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 CREATED = StudyCreated(
     at=NOON,
     study="demo",
-    stage="bayes",
     plan={"task": "calf"},
     seed=1,
     data_digest="d",

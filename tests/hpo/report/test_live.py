@@ -17,10 +17,8 @@ from hpo.report.tables import status_lines
 
 
 def state_after(*events: object) -> StudyState:
-    created = StudyCreated(
-        study="s", stage="bayes", plan={}, seed=0, data_digest="d", code_digest="c", versions={}
-    )
-    return StudyState.replay([created, StageStarted(stage="bayes", space={}, trials=3), *events])  # type: ignore[list-item]
+    created = StudyCreated(study="s", plan={}, seed=0, data_digest="d", code_digest="c", versions={})
+    return StudyState.replay([created, StageStarted(stage="bayes", space={}, trials=3, epochs=4), *events])  # type: ignore[list-item]
 
 
 def asked(trial: str) -> TrialAsked:
@@ -40,7 +38,7 @@ FAILED = (asked("bayes-0002"), TrialFailed(trial="bayes-0002", reason="DivergedE
 
 def plain(*states: StudyState) -> str:
     output = io.StringIO()
-    display = Display("bayes", epochs=4, console=Console(file=output, width=60))
+    display = Display(Console(file=output, width=60))
     with display.shown():
         for state in states:
             display.update(state)
@@ -50,19 +48,21 @@ def plain(*states: StudyState) -> str:
 def test_without_a_terminal_every_ended_trial_is_one_line() -> None:
     text = plain(state_after(), state_after(*FINISHED), state_after(*FINISHED, *FAILED))
     assert text.splitlines() == [
+        "stage bayes: 3 trials at most, 4 epochs each",
         "[1/3] 0.2500 by bayes-0001 (f 16  r 80) in 1 min 01 s (best so far)",
         "[2/3] bayes-0002 failed: DivergedError: nan",
     ]
 
 
 def test_trials_that_ended_before_a_resume_are_not_told_again() -> None:
-    assert plain(state_after(*FINISHED), state_after(*FINISHED)) == ""
+    text = plain(state_after(*FINISHED), state_after(*FINISHED))
+    assert text == "stage bayes: 3 trials at most, 4 epochs each\n"
 
 
 def test_terminal_shows_counts_the_best_and_what_runs() -> None:
     output = io.StringIO()
     console = Console(file=output, width=140, force_terminal=True, color_system=None)
-    display = Display("bayes", epochs=4, console=console)
+    display = Display(console)
     running = TrialStarted(trial="bayes-0003", host="h", device="cpu")
     with display.shown():
         display.update(state_after(*FINISHED, *FAILED, asked("bayes-0003"), running))

@@ -2,7 +2,7 @@ from typing import get_args
 
 import pytest
 
-from hpo.config.sections import SearcherName
+from hpo.config.stages import SearcherName
 from hpo.search.build import build_searcher
 from hpo.space.parameters import FloatParameter
 from hpo.space.space import Space

@@ -7,10 +7,11 @@ from hpo.journal.events import StageStarted, StudyCreated, TrialReported
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState, TrialStatus
 from hpo.study.plan import StudyPlan
+from hpo.study.programs.build import build_program
 from hpo.study.runner import StageRunner
 from hpo.trial.run import Report
 from hpo.trial.settings import DataShape
-from hpo.trial.task import SplitRef
+from hpo.trial.task import SplitRef, TrialTask
 from model.timeline import FrameRate
 
 SPACE = {
@@ -22,7 +23,6 @@ SPACE = {
 def plan_of(trials: int = 6, space: dict[str, dict[str, object]] = SPACE) -> StudyPlan:
     stages = {"bayes": {"trials": trials, "space": space}}
     return StudyPlan(
-        stage="bayes",
         study=parse_study({"task": "calf", "training": {"epochs": 2}, "stages": stages}, file="test"),
         data="/data",
         dataset="test/TEST",
@@ -42,7 +42,6 @@ def begin(folder: Path, plan: StudyPlan) -> Journal:
     journal.append(
         StudyCreated(
             study=folder.name,
-            stage="bayes",
             plan=plan.to_json(),
             seed=plan.seed,
             data_digest=plan.data_digest,
@@ -50,12 +49,22 @@ def begin(folder: Path, plan: StudyPlan) -> Journal:
             versions={},
         )
     )
-    journal.append(StageStarted(stage="bayes", space={}, trials=plan.study.stages["bayes"].trials))
+    journal.append(StageStarted(stage="bayes", space={}, trials=plan.study.stages.bayes.trials))
     return journal
 
 
 def runner_on(journal: Journal, plan: StudyPlan) -> StageRunner:
-    return StageRunner(plan, journal, StudyState.replay(journal.events()), lambda state: None)
+    program = build_program(
+        plan.study, "bayes", plan.shape, {}, finalists={}, classes=plan.shape.classes, seed=plan.search_seed
+    )
+    state = StudyState.replay(journal.events())
+    return StageRunner(plan, "bayes", program, journal, state, lambda state: None)
+
+
+def next_task(runner: StageRunner) -> TrialTask:
+    task = runner.next_task()
+    assert isinstance(task, TrialTask)
+    return task
 
 
 def report(epoch: int, score: float) -> Report:
@@ -63,8 +72,7 @@ def report(epoch: int, score: float) -> Report:
 
 
 def train(runner: StageRunner, score: float) -> str:
-    task = runner.next_task()
-    assert task is not None
+    task = next_task(runner)
     runner.started(task.trial)
     runner.reported(task.trial, report(1, score / 2))
     runner.reported(task.trial, report(2, score))
@@ -76,8 +84,7 @@ def test_first_trial_is_the_study_files_own_point_and_the_stage_ends_after_its_t
     plan = plan_of(trials=2)
     with begin(tmp_path / "study", plan) as journal:
         runner = runner_on(journal, plan)
-        first = runner.next_task()
-        assert first is not None
+        first = next_task(runner)
         assert first.parameters == {"f": 16, "beta": 0.5}
         assert runner.next_task() is not None
         assert runner.next_task() is None
@@ -91,25 +98,23 @@ def test_resumed_search_goes_on_as_it_would_have(tmp_path: Path) -> None:
         runner = runner_on(journal, plan)
         for score in scores:
             train(runner, score)
-        expected = [runner.next_task(), runner.next_task()]
+        expected = [next_task(runner), next_task(runner)]
     with begin(tmp_path / "parts", plan) as journal:
         for score in scores:
             train(runner_on(journal, plan), score)
         resumed = runner_on(journal, plan)
-        given = [resumed.next_task(), resumed.next_task()]
-    assert [task and task.parameters for task in given] == [task and task.parameters for task in expected]
+        given = [next_task(resumed), next_task(resumed)]
+    assert [task.parameters for task in given] == [task.parameters for task in expected]
 
 
 def test_trials_that_were_running_come_first_and_know_what_they_reported(tmp_path: Path) -> None:
     plan = plan_of()
     with begin(tmp_path / "study", plan) as journal:
         before = runner_on(journal, plan)
-        running = before.next_task()
-        assert running is not None
+        running = next_task(before)
         before.started(running.trial)
         before.reported(running.trial, report(1, 0.2))
-        again = runner_on(journal, plan).next_task()
-        assert again is not None
+        again = next_task(runner_on(journal, plan))
         assert (again.trial, again.parameters, again.reported_epoch) == (running.trial, running.parameters, 1)
 
 
@@ -117,8 +122,7 @@ def test_repeated_report_is_written_once(tmp_path: Path) -> None:
     plan = plan_of()
     with begin(tmp_path / "study", plan) as journal:
         runner = runner_on(journal, plan)
-        task = runner.next_task()
-        assert task is not None
+        task = next_task(runner)
         for _ in range(2):
             runner.reported(task.trial, report(1, 0.2))
         assert sum(isinstance(event, TrialReported) for event in journal.events()) == 1
@@ -128,8 +132,7 @@ def test_score_of_a_trial_is_its_best_validation(tmp_path: Path) -> None:
     plan = plan_of()
     with begin(tmp_path / "study", plan) as journal:
         runner = runner_on(journal, plan)
-        task = runner.next_task()
-        assert task is not None
+        task = next_task(runner)
         runner.reported(task.trial, report(1, 0.5))
         runner.reported(task.trial, report(2, 0.3))
         runner.finished(task.trial)
@@ -142,8 +145,7 @@ def test_failed_trials_do_not_stop_the_search_and_complete_the_stage(tmp_path: P
     with begin(tmp_path / "study", plan) as journal:
         runner = runner_on(journal, plan)
         for _ in range(3):
-            task = runner.next_task()
-            assert task is not None
+            task = next_task(runner)
             runner.failed(task.trial, "DivergedError: nan")
         assert runner.complete
         assert runner.state.counts()[TrialStatus.FAILED] == 3

@@ -5,12 +5,19 @@ from pathlib import Path
 import pytest
 
 from hpo.config.environment import Environment
-from hpo.journal.events import StageFinished, StageStarted, StudyCreated, TrialAsked, TrialFinished
+from hpo.journal.events import (
+    StageAsked,
+    StageFinished,
+    StageStarted,
+    StudyCreated,
+    TrialAsked,
+    TrialFinished,
+)
 from hpo.journal.journal import Journal, read_journal
 from hpo.journal.results import StudyState
 from hpo.study import session
 from hpo.study.folders import chosen_study, free_name, known_studies, study_folder
-from hpo.study.plan import RunRequest, StudyPlan, make_plan
+from hpo.study.plan import StageRequest, StudyPlan, StudyRequest, make_plan, stage_settings
 from hpo.study.versions import code_digest
 from hpo.tracking.follower import FollowerReport
 from model.data.synthetic import write_synthetic
@@ -43,7 +50,7 @@ def plan(data: Path, environment: Environment, tmp_path: Path) -> StudyPlan:
         'task = "calf"\n[training]\nepochs = 1\nprecision = "float32"\n'
         '[stages.bayes]\ntrials = 2\n[stages.bayes.space]\nf = { type = "int", low = 2, high = 9 }\n'
     )
-    return make_plan(RunRequest(stage="bayes", study_file=str(study_file), data=data), environment, silent)
+    return make_plan(StudyRequest(study_file=str(study_file), data=data), environment, silent)
 
 
 @pytest.fixture
@@ -54,7 +61,6 @@ def begun(plan: StudyPlan, environment: Environment) -> str:
         journal.append(
             StudyCreated(
                 study="begun",
-                stage="bayes",
                 plan=plan.to_json(),
                 seed=0,
                 data_digest=plan.data_digest,
@@ -62,6 +68,8 @@ def begun(plan: StudyPlan, environment: Environment) -> str:
                 versions={},
             )
         )
+        settings = stage_settings(plan, StageRequest(name="bayes"))
+        journal.append(StageAsked(stage="bayes", settings=settings))
         journal.append(StageStarted(stage="bayes", space={}, trials=2))
         journal.append(TrialAsked(trial="bayes-0001", stage="bayes", parameters={"f": 3}, seed=0))
         journal.append(TrialFinished(trial="bayes-0001", score=0.5, epoch=1, duration_s=1.0))
@@ -100,7 +108,7 @@ def test_fork_takes_trials_over_and_accepts_the_code_of_today(
     copied = study_folder(environment, "forked") / "trials" / "bayes-0001" / "best.pt"
     assert copied.read_bytes() == b"weights"
     # Nothing is refused any more: it gets as far as training.
-    monkeypatch.setattr(session, "_run_stage", lambda plan, journal, *rest: plan)
+    monkeypatch.setattr(session, "_run_stages", lambda plan, journal, *rest: plan)
     resumed = session.resume_study("forked", environment, silent, silent)
     assert resumed == session.plan_of(study_folder(environment, begun), old.created)
 

@@ -104,7 +104,7 @@ class Study:
             "code_digest": "cd" * 20,
             "versions": {"torch": "2.13", "ray": "2.60"},
         }
-        self.append(StudyCreated, study=self.name, stage="bayes", plan=plan, seed=0, **origin)
+        self.append(StudyCreated, study=self.name, plan=plan, seed=0, **origin)
         self.append(StageStarted, stage="bayes", space={"f": {"type": "int"}, "r_frames": {}}, trials=3)
 
     def ask(self, trial: str, **parameters: int | float | str) -> None:

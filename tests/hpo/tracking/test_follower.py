@@ -118,9 +118,7 @@ def test_a_follower_waits_for_a_study_that_is_not_created_yet(tmp_path: Path, tr
     wait_until(lambda: follower.failure)
     with Journal.create(tmp_path / "later") as journal:
         journal.append(
-            StudyCreated(
-                study="later", stage="", plan={}, seed=0, data_digest="", code_digest="", versions={}
-            )
+            StudyCreated(study="later", plan={}, seed=0, data_digest="", code_digest="", versions={})
         )
     report = follower.close(5)
     assert (report.events_left, report.failure, tracker.connections) == (0, None, 1)

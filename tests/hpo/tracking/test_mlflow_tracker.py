@@ -355,17 +355,17 @@ def test_a_follower_killed_before_any_change_leaves_no_trace_of_it(
     client = client_of(environment)
     alone = short_study("alone")
     counting = MortalClient(client, 10_000)
-    monkeypatch.setattr(experiment, "_connect", lambda uri: counting)
+    monkeypatch.setattr(experiment, "connect", lambda uri: counting)
     record(alone, environment)
     expected, changes = everything_in(alone, environment), 10_000 - counting.changes_left
     assert changes > 12
     for before in range(changes):
         killed = short_study(f"killed-before-{before}")
         mortal = MortalClient(client, before)
-        monkeypatch.setattr(experiment, "_connect", lambda uri, mortal=mortal: mortal)
+        monkeypatch.setattr(experiment, "connect", lambda uri, mortal=mortal: mortal)
         with pytest.raises(Killed):
             record(killed, environment)
-        monkeypatch.setattr(experiment, "_connect", lambda uri: client)
+        monkeypatch.setattr(experiment, "connect", lambda uri: client)
         record(killed, environment)
         assert everything_in(killed, environment) == expected, f"killed before change {before}"
 

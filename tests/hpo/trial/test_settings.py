@@ -35,6 +35,12 @@ def test_parameters_of_a_trial_override_the_study_file() -> None:
     )
 
 
+def test_zones_of_a_trial_override_those_of_the_study_file_in_frames() -> None:
+    own = {f"K{number}_frames.card": value for number, value in enumerate((-9.0, -3.0, 4.0, 7.0), start=1)}
+    trial = trial_config(study_file(), own, SOCCER, seed=0)
+    assert trial.loss.zones.per_class == ((-40, -20, 120, 180), (-9, -3, 4, 7), (-80, -40, 20, 40))
+
+
 def test_another_sport_at_five_frames_a_second_gets_its_seconds_in_frames() -> None:
     trial = trial_config(study_file(), {}, HANDBALL, seed=0)
     assert trial.network.chunk_frames == 600
@@ -73,5 +79,5 @@ def test_space_whose_receptive_field_outgrows_the_chunk_is_refused() -> None:
     long = {"type": "int", "low": 20, "high": 240}
     stages = {"bayes": {"trials": 1, "space": {"r_frames": long}}}
     with pytest.raises(ConfigError, match="a chunk has 240"):
-        check_space(study_file(stages=stages), "bayes", SOCCER)
-    check_space(study_file(stages=stages), "bayes", HANDBALL)
+        check_space(study_file(stages=stages), SOCCER)
+    check_space(study_file(stages=stages), HANDBALL)

@@ -1,0 +1,85 @@
+"""Whole configurations: every hyperparameter and every slicing parameter of a trial."""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from hpo.config.study_file import StudyFile
+from hpo.space.space import Parameters
+from hpo.study.programs.zones import zone_parameters
+from hpo.tracking.symbols import symbol
+from hpo.trial.settings import DataShape, trial_config
+from model.errors import ConfigError
+
+
+def own_configuration(study: StudyFile, shape: DataShape) -> Parameters:
+    """The study file's own hyperparameters and zones; with ``calf`` those of the paper."""
+    configuration: Parameters = study.hyperparameters.model_dump()
+    for name, zones in zip(
+        shape.classes, trial_config(study, {}, shape, seed=0).loss.zones.per_class, strict=True
+    ):
+        configuration |= zone_parameters(name, zones)
+    return configuration
+
+
+def read_configuration(file: Path, study: StudyFile, shape: DataShape) -> Parameters:
+    """A configuration that a person wrote or ``hpo best --json`` printed; what it lacks is the study file's.
+
+    The file is JSON or TOML with hyperparameters under the paper's symbols (``r``, ``K1.goal``: in frames),
+    at the top or under ``parameters``; of several best trials the first counts.
+
+    Raises:
+        ConfigError: Not such a file, or a value that is not allowed; all of them are named.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+        document = tomllib.loads(text) if file.suffix == ".toml" else json.loads(text)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read a configuration: {error}", file=file) from None
+    return configuration_from_symbols(_symbols(document), study, shape, source=str(file))
+
+
+def configuration_from_symbols(
+    symbols: Mapping[str, Any], study: StudyFile, shape: DataShape, *, source: str
+) -> Parameters:
+    """The configuration with ``symbols`` (symbol -> value) put into the study file's own.
+
+    Raises:
+        ConfigError: An unknown symbol, or a value that is not allowed.
+    """
+    own = own_configuration(study, shape)
+    names = {symbol(name): name for name in own}
+    unknown = [name for name in symbols if name not in names]
+    if unknown:
+        raise ConfigError(
+            f"no such hyperparameter: {', '.join(unknown)}", file=source, known=", ".join(names)
+        )
+    configuration = own | {names[name]: value for name, value in symbols.items()}
+    try:
+        trial_config(study, configuration, shape, seed=0)
+    except ValidationError as error:
+        reasons = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise ConfigError(f"this configuration cannot be used: {reasons}", file=source) from None
+    return configuration
+
+
+def _symbols(document: Any) -> Mapping[str, Any]:
+    if isinstance(document, dict) and isinstance(document.get("best"), list) and document["best"]:
+        document = document["best"][0]
+    if isinstance(document, dict) and isinstance(document.get("parameters"), dict):
+        document = document["parameters"]
+    if not isinstance(document, dict):
+        raise ConfigError(f"expected a table of hyperparameters, got {document!r}")
+    flat: dict[str, Any] = {}
+    for key, value in document.items():
+        # In TOML, K1.goal is a table of its own.
+        flat |= (
+            {f"{key}.{name}": inner for name, inner in value.items()}
+            if isinstance(value, dict)
+            else {key: value}
+        )
+    return flat

@@ -1,0 +1,30 @@
+"""The configurations that a final compares."""
+
+from collections.abc import Mapping
+
+from hpo.config.stages import FinalStage
+from hpo.journal.results import StudyState
+from hpo.space.space import Parameters
+from hpo.study.configuration import own_configuration
+from hpo.study.plan import StudyPlan
+
+OWN = "study file"
+"""The configuration to beat: the study file's own, which with ``calf`` is the paper's."""
+
+
+def chosen_finalists(plan: StudyPlan, start: Parameters, state: StudyState) -> Mapping[str, Parameters]:
+    """Role -> configuration: the study file's own, what was found, and the next best of the search.
+
+    Configurations that are equal stand once.
+    """
+    settings = plan.study.stages.final
+    assert isinstance(settings, FinalStage)
+    own = own_configuration(plan.study, plan.shape)
+    found: dict[str, Parameters] = {"found": start}
+    for trial in state.best(settings.candidates, stage="bayes"):
+        found[trial.trial] = {**own, **trial.parameters}
+    chosen: dict[str, Parameters] = {OWN: own}
+    for role, parameters in found.items():
+        if len(chosen) <= settings.candidates and parameters not in chosen.values():
+            chosen[role] = parameters
+    return chosen

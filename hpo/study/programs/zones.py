@@ -1,0 +1,49 @@
+"""Slicing parameters as parameters of a trial, and the grids of them."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+
+from hpo.config.stages import ClassGrid
+from hpo.space.space import Parameters
+from model.errors import ConfigError
+from model.timeline import FrameRate
+
+ZoneFrames = tuple[float, float, float, float]
+"""K1 < K2 < 0 < K3 < K4 in frames; whole numbers where they come from a grid."""
+
+
+def zone_parameters(name: str, zones: ZoneFrames) -> Parameters:
+    """``zones`` of class ``name`` under the names that a trial knows them by, such as ``K1_frames.goal``."""
+    return {f"K{number}_frames.{name}": value for number, value in enumerate(zones, start=1)}
+
+
+def zones_of(parameters: Mapping[str, object], name: str) -> ZoneFrames:
+    """The zones of class ``name`` in ``parameters``, which holds all four."""
+    k1, k2, k3, k4 = (float(str(parameters[f"K{number}_frames.{name}"])) for number in (1, 2, 3, 4))
+    return k1, k2, k3, k4
+
+
+def grid_points(grid: ClassGrid, frame_rate: FrameRate) -> list[ZoneFrames]:
+    """Points of ``grid`` in frames that keep the order; points that are equal in frames stand once.
+
+    Raises:
+        ConfigError: No point keeps the order once rounded to frames.
+    """
+    axes = [
+        [frame_rate.to_frames(float(value)) for value in values]
+        for values in (grid.K1_s, grid.K2_s, grid.K3_s, grid.K4_s)
+    ]
+    points = [(k1, k2, k3, k4) for k1, k2, k3, k4 in itertools.product(*axes) if k1 < k2 < 0 < k3 < k4]
+    return _distinct(points, frame_rate)
+
+
+def symmetric_points(values_s: Sequence[float], frame_rate: FrameRate) -> list[ZoneFrames]:
+    """Points with K1 = 2 K2 = -2 K3 = -K4, one for each value of K3."""
+    frames = [frame_rate.to_frames(float(value)) for value in values_s]
+    return _distinct([(-2 * value, -value, value, 2 * value) for value in frames if value > 0], frame_rate)
+
+
+def _distinct(points: Sequence[tuple[int, int, int, int]], frame_rate: FrameRate) -> list[ZoneFrames]:
+    if not points:
+        raise ConfigError("no point of the grid satisfies K1 < K2 < 0 < K3 < K4 when rounded to frames")
+    return [(float(a), float(b), float(c), float(d)) for a, b, c, d in dict.fromkeys(points)]

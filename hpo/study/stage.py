@@ -1,0 +1,161 @@
+"""One stage from its start to its end: program, training, choice, and for the final the test split."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from hpo.config.environment import Environment
+from hpo.config.stages import FinalStage, GridStage, SearchStage
+from hpo.config.study_file import StudyFile, space_of
+from hpo.journal.events import StageFinished, StageStarted
+from hpo.journal.journal import Journal
+from hpo.journal.results import StudyState
+from hpo.schedule.tuner import run_trials
+from hpo.space.space import Parameters
+from hpo.study.configuration import own_configuration
+from hpo.study.finalists import chosen_finalists
+from hpo.study.opening import open_test_split
+from hpo.study.plan import StudyPlan, threads_per_trial
+from hpo.study.programs.build import build_program
+from hpo.study.programs.program import Program
+from hpo.study.runner import Listener, StageRunner
+
+_FINDERS = ("bayes", "grid-slicing")
+"""Stages that find configurations, each starting from what the one before found."""
+
+
+class StageRun:
+    """A stage that was asked for and has not ended."""
+
+    def __init__(
+        self,
+        plan: StudyPlan,
+        name: str,
+        journal: Journal,
+        state: StudyState,
+        environment: Environment,
+        listener: Listener,
+    ) -> None:
+        """Start the stage, or take it up where it stands.
+
+        Raises:
+            ConfigError: The stage cannot be built on this data.
+        """
+        self._name, self._journal, self._state = name, journal, state
+        self._environment, self._listener = environment, listener
+        self._plan = plan.with_stage(name, state.asked[name].settings)
+        self._settings = self._plan.study.stages.named(name)
+        self._begin()
+        self._program = program_of(self._plan, name, state)
+        self._runner = StageRunner(self._plan, name, self._program, journal, state, listener)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all trials are there and the stage's end is written."""
+        return self._name not in self._state.pending
+
+    @property
+    def needs_training(self) -> bool:
+        """Whether there are trials to train."""
+        return not self._runner.complete
+
+    def finish(self) -> None:
+        """Train what is left and write what came of it."""
+        if self.needs_training:
+            self._train()
+        if not self._runner.complete:
+            return
+        if isinstance(self._settings, FinalStage):
+            open_test_split(
+                self._plan, self._name, self._journal, self._state, self._environment, self._listener
+            )
+        self._end()
+
+    def _begin(self) -> None:
+        if self._name in self._state.stages:
+            return
+        start = start_of(self._plan, self._name, self._state)
+        finalists = chosen_finalists(self._plan, start, self._state)
+        program = build_stage(self._plan, self._name, start, finalists=finalists)
+        self._write(
+            StageStarted(
+                stage=self._name,
+                space=described(self._plan.study, self._name, self._plan.shape.classes),
+                trials=program.planned,
+                epochs=self._plan.study.training.epochs,
+                start=start,
+            )
+        )
+
+    def _train(self) -> None:
+        concurrent = self._settings.concurrent
+        gpus = 1 if self._plan.device == "cuda" else 0
+        run_trials(
+            self._runner,
+            concurrent=concurrent,
+            threads=threads_per_trial(concurrent),
+            gpu_share=gpus / concurrent,
+            storage=self._journal.folder,
+        )
+
+    def _end(self) -> None:
+        trials = self._state.trials_of(self._name)
+        choice = self._program.choice(trials)
+        if choice is None:
+            self._write(StageFinished(stage=self._name, best_trial=""))
+            return
+        same = [trial for trial in trials if dict(trial.parameters) == choice.parameters]
+        best = max(same, key=lambda trial: -1.0 if trial.score is None else trial.score)
+        chosen = {**own_configuration(self._plan.study, self._plan.shape), **choice.parameters}
+        self._write(StageFinished(stage=self._name, best_trial=best.trial, chosen=chosen, role=choice.role))
+
+    def _write(self, event: StageStarted | StageFinished) -> None:
+        self._journal.append(event)
+        self._state.apply(event)
+        self._listener(self._state)
+
+
+def program_of(plan: StudyPlan, name: str, state: StudyState) -> Program:
+    """The program of a stage that has started; ``plan`` has its settings put in."""
+    start = dict(state.stages[name].start)
+    return build_stage(plan, name, start, finalists=chosen_finalists(plan, start, state))
+
+
+def start_of(plan: StudyPlan, name: str, state: StudyState) -> Parameters:
+    """The configuration to start from: as asked, else the latest found, else the study file's own."""
+    if state.asked[name].start:
+        return dict(state.asked[name].start)
+    found = [dict(state.stages[finder].chosen) for finder in _FINDERS if finder in state.stages]
+    return next(filter(None, reversed(found)), own_configuration(plan.study, plan.shape))
+
+
+def described(study: StudyFile, name: str, classes: tuple[str, ...]) -> dict[str, Any]:
+    """What a stage varies: parameter -> how; for the tables of MLflow."""
+    match study.stages.named(name):
+        case SearchStage() as stage:
+            return space_of(stage).describe()
+        case GridStage() as stage:
+            symbols = [f"K{number}_frames.{label}" for label in classes for number in (1, 2, 3, 4)]
+            return {symbol: {"grid": stage.mode} for symbol in symbols}
+    return {}
+
+
+def build_stage(
+    plan: StudyPlan, name: str, start: Parameters, *, finalists: Mapping[str, Parameters]
+) -> Program:
+    """The program of a stage that starts from ``start``; ``plan`` has its settings put in."""
+    return build_program(
+        plan.study,
+        name,
+        plan.shape,
+        start,
+        finalists=finalists,
+        classes=_by_weight(plan),
+        seed=plan.search_seed,
+    )
+
+
+def _by_weight(plan: StudyPlan) -> list[str]:
+    """Classes, the one with most training actions first."""
+    counts = Counter(plan.train.open().actions[:, 2].tolist())
+    return sorted(plan.shape.classes, key=lambda name: -counts[plan.shape.classes.index(name)])

@@ -1,0 +1,54 @@
+"""Where ``--from`` points: a configuration to start a stage from."""
+
+from pathlib import Path
+
+from hpo.config.environment import Environment
+from hpo.journal.journal import read_journal
+from hpo.journal.results import StudyState
+from hpo.space.space import Parameters
+from hpo.study.configuration import configuration_from_symbols, own_configuration, read_configuration
+from hpo.study.folders import known_studies, study_folder
+from hpo.study.plan import StudyPlan
+from hpo.tracking.runs import run_parameters
+from hpo.tracking.symbols import symbol
+from model.errors import UserError
+
+
+def starting_configuration(source: str, plan: StudyPlan, environment: Environment) -> Parameters:
+    """The configuration that ``source`` names, on the data of ``plan``.
+
+    Args:
+        source: ``paper`` (the study file's own), the name of a study, a file, or the id of an MLflow run.
+        plan: Fills what the source lacks.
+        environment: Where studies and MLflow's store are.
+
+    Raises:
+        UserError: It names nothing known, or what it names cannot be used on this data.
+    """
+    if source == "paper":
+        return own_configuration(plan.study, plan.shape)
+    if source in known_studies(environment):
+        return _of_study(source, plan, environment)
+    if Path(source).is_file():
+        return read_configuration(Path(source), plan.study, plan.shape)
+    recorded = run_parameters(environment, source)
+    if recorded is None:
+        raise UserError(
+            f"--from {source!r} is neither 'paper' nor a study, a file or an MLflow run",
+            studies=", ".join(known_studies(environment)) or "none yet",
+        )
+    known = {symbol(name) for name in own_configuration(plan.study, plan.shape)}
+    own = {name: value for name, value in recorded.items() if name in known}
+    return configuration_from_symbols(own, plan.study, plan.shape, source=f"MLflow run {source}")
+
+
+def _of_study(name: str, plan: StudyPlan, environment: Environment) -> Parameters:
+    """What the study found last: by its grid, else by its search."""
+    state = StudyState.replay(read_journal(study_folder(environment, name)).events)
+    for stage in ("grid-slicing", "bayes"):
+        if stage in state.stages and state.stages[stage].chosen:
+            symbols = {symbol(key): value for key, value in state.stages[stage].chosen.items()}
+            return configuration_from_symbols(symbols, plan.study, plan.shape, source=f"study {name}")
+    raise UserError(
+        f"study {name!r} has found no configuration yet", fix=f"finish it first: hpo resume {name}"
+    )

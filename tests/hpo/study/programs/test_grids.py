@@ -1,0 +1,150 @@
+from collections.abc import Callable, Mapping
+
+import pytest
+from stage_play import play
+
+from hpo.config.stages import ClassGrid
+from hpo.journal.events import Value
+from hpo.space.space import Parameters
+from hpo.study.programs.explorers import ClassParallel, PerClass, Points, Together
+from hpo.study.programs.grid import Explorer, GridProgram
+from hpo.study.programs.zones import grid_points, symmetric_points, zone_parameters, zones_of
+from model.errors import ConfigError
+from model.timeline import FrameRate
+
+RATE = FrameRate(2.0)
+BEST = {"goal": (-40.0, -20.0, 120.0, 180.0), "card": (-40.0, -10.0, 20.0, 40.0)}
+GRID = ClassGrid(K1_s=(-40, -20), K2_s=(-10, -5), K3_s=(5, 10, 60), K4_s=(20, 90))
+POINTS: Points = dict.fromkeys(BEST, grid_points(GRID, RATE))
+START: Parameters = {
+    "f": 16,
+    **zone_parameters("goal", (-80.0, -10.0, 10.0, 40.0)),
+    **zone_parameters("card", (-80.0, -20.0, 120.0, 180.0)),
+}
+
+
+def scores(parameters: Mapping[str, Value], replicate: int) -> dict[str, float]:
+    """AP falls with the distance of a class's zones from the best ones; seeds move it by less than a step."""
+    found = {}
+    for name, best in BEST.items():
+        distance = sum(
+            abs(ours - wanted) for ours, wanted in zip(zones_of(parameters, name), best, strict=True)
+        )
+        found[name] = 1.0 / (1.0 + distance) + 1e-6 * replicate
+    return found
+
+
+def program(explorer: Callable[[], Explorer], seeds: int = 2) -> Callable[[], GridProgram]:
+    return lambda: GridProgram(explorer(), START, seeds=seeds)
+
+
+EXPLORERS: dict[str, Callable[[], Explorer]] = {
+    "class-parallel": lambda: ClassParallel(POINTS, START, seed=3),
+    "per-class": lambda: PerClass(POINTS, START),
+    "joint": lambda: Together.joint(POINTS, START),
+}
+
+
+def test_points_keep_the_order_and_stand_once_when_equal_in_frames() -> None:
+    grid = ClassGrid(K1_s=(-10, -5), K2_s=(-5, -5.1), K3_s=(5,), K4_s=(10, 5, 4))
+    assert grid_points(grid, RATE) == [(-20.0, -10.0, 10.0, 20.0)]
+
+
+def test_grid_without_a_point_in_frames_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no point of the grid"):
+        grid_points(ClassGrid(K1_s=(-0.3,), K2_s=(-0.2,), K3_s=(5,), K4_s=(10,)), RATE)
+
+
+def test_symmetric_points_have_the_paper_s_proportions() -> None:
+    assert symmetric_points((2.5, 10, 10.1), RATE) == [(-10.0, -5.0, 5.0, 10.0), (-40.0, -20.0, 20.0, 40.0)]
+
+
+@pytest.mark.parametrize("mode", EXPLORERS)
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_best_zones_of_every_class_are_found_confirmed_and_kept(mode: str, at_once: int) -> None:
+    build = program(EXPLORERS[mode])
+    trials = play(build, scores, at_once=at_once)
+    choice = build().choice(trials)
+    assert choice is not None and choice.role == "combined"
+    assert {name: zones_of(choice.parameters, name) for name in BEST} == BEST
+    assert choice.parameters["f"] == 16
+    assert len(trials) <= build().planned
+
+
+@pytest.mark.parametrize("mode", EXPLORERS)
+def test_no_point_is_explored_twice_and_confirmation_uses_other_seeds(mode: str) -> None:
+    trials = play(program(EXPLORERS[mode]), scores, at_once=2)
+    explored = [tuple(sorted(trial.parameters.items())) for trial in trials if trial.role == "grid"]
+    assert len(explored) == len(set(explored))
+    assert {trial.replicate for trial in trials if trial.role == "grid"} == {0}
+    confirmed = [(trial.role, trial.replicate) for trial in trials if trial.role != "grid"]
+    assert confirmed == [("start", 1), ("combined", 1), ("start", 2), ("combined", 2)]
+
+
+def test_class_parallel_visits_every_point_of_every_class_exactly_once() -> None:
+    trials = play(program(EXPLORERS["class-parallel"]), scores)
+    for name in BEST:
+        own = zones_of(START, name)
+        visited = [zones_of(trial.parameters, name) for trial in trials if trial.role == "grid"]
+        moves = [zones for zones in visited if zones != own]
+        assert sorted(moves) == sorted(zones for zones in POINTS[name] if zones != own)
+        assert visited[0] == own
+
+
+def test_class_with_fewer_points_rests_at_its_start() -> None:
+    few = {"goal": POINTS["goal"], "card": POINTS["card"][:2]}
+    trials = play(program(lambda: ClassParallel(few, START, seed=3)), scores)
+    rests = [zones_of(trial.parameters, "card") for trial in trials[3:] if trial.role == "grid"]
+    assert set(rests) == {zones_of(START, "card")}
+
+
+def test_class_parallel_needs_a_fraction_of_the_trials_of_per_class() -> None:
+    wide = {name: grid_points(ClassGrid(), RATE) for name in ("a", "b", "c")}
+    start: Parameters = {}
+    for name in wide:
+        start |= zone_parameters(name, (-80.0, -20.0, 20.0, 40.0))
+    parallel = GridProgram(ClassParallel(wide, start, seed=0), start, seeds=3).planned
+    one_round = 1 + sum(map(len, wide.values())) + 2 * 3
+    assert parallel <= 0.4 * one_round
+
+
+def test_per_class_starts_over_while_a_class_moves_because_another_did() -> None:
+    def entangled(parameters: Mapping[str, Value], replicate: int) -> dict[str, float]:
+        goal, card = zones_of(parameters, "goal"), zones_of(parameters, "card")
+        # The best for goal depends on where card stands.
+        return {"goal": 1.0 - abs(goal[2] - card[2]) / 500, "card": 1.0 - abs(card[2] - 120) / 500}
+
+    start = {**START, **zone_parameters("card", (-80.0, -20.0, 20.0, 180.0))}
+    build = lambda: GridProgram(PerClass(POINTS, start), start, seeds=1)  # noqa: E731 (a program a question)
+    choice = build().choice(play(build, entangled))
+    assert choice is not None
+    assert zones_of(choice.parameters, "goal")[2] == zones_of(choice.parameters, "card")[2] == 120.0
+
+
+def test_start_stays_when_nothing_on_the_grid_is_better() -> None:
+    def worse_off_the_start(parameters: Mapping[str, Value], replicate: int) -> dict[str, float]:
+        return dict.fromkeys(BEST, 0.5 if parameters == START else 0.1)
+
+    trials = play(program(EXPLORERS["class-parallel"]), worse_off_the_start)
+    choice = program(EXPLORERS["class-parallel"])().choice(trials)
+    assert choice is not None and (choice.role, choice.parameters) == ("start", START)
+    assert [trial.role for trial in trials if trial.role != "grid"] == ["start", "start"]
+
+
+def test_failed_points_are_passed_over() -> None:
+    def often_failing(parameters: Mapping[str, Value], replicate: int) -> dict[str, float]:
+        if zones_of(parameters, "goal") == BEST["goal"]:
+            raise ValueError("diverged")
+        return scores(parameters, replicate)
+
+    build = program(EXPLORERS["class-parallel"])
+    choice = build().choice(play(build, often_failing))
+    assert choice is not None and zones_of(choice.parameters, "goal") != BEST["goal"]
+
+
+def test_shared_symmetric_grid_moves_all_classes_alike() -> None:
+    points = dict.fromkeys(BEST, symmetric_points((5, 10, 20), RATE))
+    trials = play(program(lambda: Together.shared(points, START)), scores)
+    for trial in trials[1:]:
+        if trial.role == "grid":
+            assert zones_of(trial.parameters, "goal") == zones_of(trial.parameters, "card")

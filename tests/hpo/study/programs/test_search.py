@@ -1,0 +1,72 @@
+from collections.abc import Mapping
+
+import pytest
+from stage_play import play
+
+from hpo.journal.events import Value
+from hpo.journal.results import TrialState
+from hpo.search.build import build_searcher
+from hpo.space.parameters import ChoiceParameter, FloatParameter
+from hpo.space.space import Space
+from hpo.study.programs.search import SearchProgram
+
+SPACE = Space([FloatParameter("beta", 0.0, 1.0)])
+
+
+def scores(parameters: Mapping[str, Value], replicate: int) -> dict[str, float]:
+    """Highest at beta = 0.7; one seed lies far off the others."""
+    luck = 0.5 if replicate == 0 else 0.0
+    return {"goal": 0.5 - (float(parameters["beta"]) - 0.7) ** 2 + luck}
+
+
+def build(points: int = 4, replicates: int = 3, space: Space = SPACE) -> SearchProgram:
+    return SearchProgram(build_searcher("random", space, seed=1), points=points, replicates=replicates)
+
+
+def test_every_point_is_trained_with_all_its_seeds_before_the_next() -> None:
+    trials = play(build, scores)
+    assert [trial.replicate for trial in trials] == [0, 1, 2] * 4
+    points = [trial.parameters["beta"] for trial in trials]
+    assert [points[i : i + 3].count(points[i]) for i in range(0, 12, 3)] == [3] * 4
+    assert len(set(points)) == 4
+
+
+def test_score_of_a_point_is_the_mean_over_its_seeds() -> None:
+    trials = play(build, scores)
+    choice = build().choice(trials)
+    best = min(trials, key=lambda trial: abs(float(trial.parameters["beta"]) - 0.7))
+    assert choice is not None and choice.parameters == best.parameters
+    expected = sum(float(t.score or 0) for t in trials if t.parameters == best.parameters) / 3
+    assert choice.score == pytest.approx(expected)
+
+
+def test_points_are_the_same_whether_or_not_seeds_are_repeated() -> None:
+    single = play(lambda: build(replicates=1), scores)
+    repeated = play(build, scores)
+    assert [t.parameters for t in single] == [t.parameters for t in repeated[::3]]
+
+
+def test_small_space_ends_when_every_point_was_tried() -> None:
+    space = Space([ChoiceParameter("beta", (0.1, 0.9))])
+    trials = play(lambda: build(points=9, replicates=2, space=space), scores)
+    assert [t.parameters["beta"] for t in trials].count(0.1) == 2 and len(trials) == 4
+
+
+def test_point_whose_seeds_all_fail_counts_as_failed_and_the_search_goes_on() -> None:
+    def fragile(parameters: Mapping[str, Value], replicate: int) -> dict[str, float]:
+        if float(parameters["beta"]) > 0.5:
+            raise ValueError("diverged")
+        return scores(parameters, replicate)
+
+    trials = play(build, fragile)
+    choice = build().choice(trials)
+    assert len(trials) == 12 and choice is not None
+    assert float(choice.parameters["beta"]) <= 0.5
+
+
+def test_nothing_finished_is_no_choice() -> None:
+    def failing(parameters: Mapping[str, Value], replicate: int) -> dict[str, float]:
+        raise ValueError("diverged")
+
+    trials: list[TrialState] = play(build, failing)
+    assert build().choice(trials) is None
