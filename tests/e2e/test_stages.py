@@ -1,0 +1,149 @@
+"""The stages after the search through the command line, killed in each of them."""
+
+import json
+from collections import Counter
+
+import pytest
+from e2e.command_line import CommandLine, kill_group, wait_until
+
+from hpo.journal.events import StageFinished, TrialAsked, TrialFinished, TrialReported, TrialTested
+
+STAGES = """
+[stages.grid-slicing]
+seeds = 1
+[stages.grid-slicing.grid.default]
+K1_s = [-20]
+K2_s = [-10]
+K3_s = [5, 10]
+K4_s = [20]
+[stages.final]
+candidates = 1
+seeds = 2
+"""
+
+
+def paper(hpo: CommandLine, name: str) -> list[str]:
+    """Words that run the whole procedure on a small budget."""
+    words = hpo.study(name)
+    study_file = hpo.folder / "small.toml"
+    text = study_file.read_text().replace("epochs = 4", "epochs = 2").replace("trials = 4", "trials = 2")
+    study_file.write_text(text + STAGES)
+    return [word if word != "bayes" else "paper" for word in words]
+
+
+def test_study_killed_in_every_stage_ends_as_an_uninterrupted_one(hpo: CommandLine) -> None:
+    whole = hpo.run(*paper(hpo, "whole"))
+    assert whole.returncode == 0, whole.stderr
+
+    process = hpo.start(*paper(hpo, "killed"))
+    for stage, finished in (("bayes", 1), ("grid-slicing", 2), ("final", 1)):
+        wait_until(lambda stage=stage, finished=finished: ended(hpo, "killed", stage) >= finished)
+        kill_group(process)
+        process = hpo.start("resume", "killed")
+    assert process.wait(timeout=240) == 0, (hpo.folder / "output.txt").read_text()
+
+    assert outcome(hpo, "killed") == outcome(hpo, "whole")
+    events = hpo.events("killed")
+    asked = Counter(event.trial for event in events if isinstance(event, TrialAsked))
+    reported = Counter((e.trial, e.epoch) for e in events if isinstance(e, TrialReported))
+    tested = Counter(event.trial for event in events if isinstance(event, TrialTested))
+    assert set(asked.values()) == set(reported.values()) == set(tested.values()) == {1}
+    assert len(tested) == 4
+
+
+def test_stages_follow_one_after_the_other_and_start_from_what_was_found(hpo: CommandLine) -> None:
+    assert hpo.run(*hpo.study("one", "--trials", "2")).returncode == 0
+    ablation = hpo.run("run", "ablation", "--study", "one", "--seeds", "2", "--epochs", "1")
+    assert ablation.returncode == 0, ablation.stderr
+    rows = [line for line in ablation.stdout.splitlines() if line.startswith(("full model", "(i"))]
+    assert len(rows) == 5 and rows[0].split()[-1] == "0.625"
+    best = hpo.best("one")[0]
+    first = next(e for e in hpo.events("one") if isinstance(e, TrialAsked) and e.stage == "ablation")
+    found = next(e for e in hpo.events("one") if isinstance(e, StageFinished) and e.stage == "bayes")
+    assert found.best_trial in {trial["trial"] for trial in hpo.best("one")} and best
+    assert first.parameters == found.chosen
+
+    again = hpo.run("run", "ablation", "--study", "one")
+    assert again.returncode == 2
+    assert "has a stage ablation already" in again.stderr
+
+    sweep = hpo.run(
+        "run",
+        "lambda-sweep",
+        "--study",
+        "two",
+        "--from",
+        "one",
+        "--data",
+        str(hpo.data),
+        "--study-file",
+        "small.toml",
+        "--seeds",
+        "1",
+        "--epochs",
+        "1",
+        "--dry-run",
+    )
+    assert sweep.returncode == 0, sweep.stderr
+    assert "lambda-sweep: 6 trials at most" in sweep.stdout
+
+
+def test_configuration_can_come_from_a_file_and_from_mlflow(hpo: CommandLine) -> None:
+    words = ["--data", str(hpo.data), "--study-file", "small.toml", "--seeds", "1", "--epochs", "1"]
+    assert hpo.run(*hpo.study("base", "--trials", "1")).returncode == 0
+    (hpo.folder / "mine.json").write_text(json.dumps({"f": 3, "lambda_seg": 2.5, "K4.goal": 150}))
+    for source, name in (("mine.json", "from-file"), (mlflow_run(hpo, "base"), "from-run")):
+        done = hpo.run("run", "lambda-sweep", "--study", name, "--from", source, *words)
+        assert done.returncode == 0, done.stderr
+    mine = next(e for e in hpo.events("from-file") if isinstance(e, TrialAsked)).parameters
+    assert (mine["f"], mine["K4_frames.goal"], mine["K3_frames.goal"]) == (3, 150, 120.0)
+    recorded = next(e for e in hpo.events("base") if isinstance(e, TrialAsked)).parameters
+    copied = next(e for e in hpo.events("from-run") if isinstance(e, TrialAsked)).parameters
+    assert copied["f"] == recorded["f"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["grid-slicing"], "there is no study yet"),
+        (["final", "--study", "nothing"], "there is no study 'nothing'"),
+        (["ablation", "--from", "nowhere"], "neither 'paper' nor a study, a file or an MLflow run"),
+        (["ablation", "--from", "wrong.json"], "no such hyperparameter: gamma"),
+        (["ablation", "--from", "unordered.json"], "K1 < K2 < 0 < K3 < K4"),
+        (["grid-slicing", "--from", "paper", "--mode", "all"], "'class-parallel'"),
+    ],
+)
+def test_mistake_is_one_clear_error(hpo: CommandLine, words: list[str], said: str) -> None:
+    (hpo.folder / "wrong.json").write_text('{"gamma": 1}')
+    (hpo.folder / "unordered.json").write_text('{"K1.goal": 5}')
+    answer = hpo.run("run", *words, *(["--data", str(hpo.data)] if "--from" in words else []))
+    assert answer.returncode == 2, answer.stdout + answer.stderr
+    assert said in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def ended(hpo: CommandLine, study: str, stage: str) -> int:
+    events = hpo.events(study)
+    return sum(isinstance(event, TrialFinished) and event.trial.startswith(stage) for event in events)
+
+
+def outcome(hpo: CommandLine, study: str) -> dict[str, object]:
+    """What was asked, reached, tested and chosen, without what depends on the clock."""
+    events = hpo.events(study)
+    return {
+        "asked": {e.trial: (e.parameters, e.seed, e.role) for e in events if isinstance(e, TrialAsked)},
+        "scores": {e.trial: (e.score, e.epoch) for e in events if isinstance(e, TrialFinished)},
+        "tested": {e.trial: e.metrics for e in events if isinstance(e, TrialTested)},
+        "chosen": {e.stage: (e.chosen, e.role, e.best_trial) for e in events if isinstance(e, StageFinished)},
+    }
+
+
+def mlflow_run(hpo: CommandLine, study: str) -> str:
+    """Id of the run of a study's first trial."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{hpo.folder / 'hpo-runs' / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name(study)
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id], "tags.`hpo.trial` = 'bayes-0001'")
+    return str(run.info.run_id)
