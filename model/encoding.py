@@ -83,11 +83,12 @@ class SpottingTargets:
 def spotting_targets(is_action: Bool[Tensor, "frames batch classes"], predictions: int) -> SpottingTargets:
     """YOLO-like encoding of the actions of every chunk (section 3.1).
 
-    Actions are ordered by class, then frame, as in the published code; what exceeds ``predictions``
-    (the paper saw no chunk with more) is left out.
+    Actions are ordered by frame, then class, as in both published codes: of two equally close to a
+    prediction the first keeps it. What exceeds ``predictions`` (the paper saw no chunk with more) is
+    left out.
     """
     frames, batch, _ = is_action.shape
-    chunk, class_index, frame = is_action.permute(1, 2, 0).nonzero(as_tuple=True)
+    chunk, frame, class_index = is_action.transpose(0, 1).nonzero(as_tuple=True)
     first = torch.searchsorted(chunk, torch.arange(batch, device=chunk.device))
     slot = torch.arange(len(chunk), device=chunk.device) - first[chunk]
     kept = slot < predictions

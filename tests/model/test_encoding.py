@@ -71,26 +71,26 @@ def test_marks_for_no_past_and_no_future_are_those_that_stores_hold() -> None:
     st.integers(1, 6),
     st.integers(1, 3).flatmap(
         lambda classes: st.lists(
-            st.lists(st.tuples(st.integers(0, classes - 1), st.integers(0, 29)), max_size=9, unique=True),
+            st.lists(st.tuples(st.integers(0, 29), st.integers(0, classes - 1)), max_size=9, unique=True),
             min_size=1,
             max_size=4,
         )
     ),
 )
-def test_targets_list_actions_by_class_then_frame_and_leave_out_what_exceeds_the_slots(
+def test_targets_list_actions_by_frame_then_class_and_leave_out_what_exceeds_the_slots(
     slots: int, chunks: list[list[tuple[int, int]]]
 ) -> None:
     is_action = torch.zeros(30, len(chunks), 3, dtype=torch.bool)
     for chunk, actions in enumerate(chunks):
-        for class_index, frame in actions:
+        for frame, class_index in actions:
             is_action[frame, chunk, class_index] = True
     targets = spotting_targets(is_action, slots)
     for chunk, actions in enumerate(chunks):
         listed = sorted(actions)[:slots]
         padding = slots - len(listed)
         assert targets.is_action[chunk].tolist() == [True] * len(listed) + [False] * padding
-        assert targets.class_index[chunk].tolist() == [row[0] for row in listed] + [0] * padding
-        expected = torch.tensor([row[1] / 30 for row in listed] + [0.0] * padding)
+        assert targets.class_index[chunk].tolist() == [row[1] for row in listed] + [0] * padding
+        expected = torch.tensor([row[0] / 30 for row in listed] + [0.0] * padding)
         torch.testing.assert_close(targets.location[chunk], expected)
 
 
