@@ -169,11 +169,11 @@ def _plan_half(store: Store, index: int, config: SamplerConfig) -> _HalfPlan:
     actions = store.actions[store.actions[:, 0] == index][:, 1:3]
     last_start = max(0, store.halves[index].frames - config.chunk_frames)
     return _HalfPlan(
-        actions, _background_intervals(actions[:, 0], last_start, config.chunk_frames), last_start
+        actions, background_intervals(actions[:, 0], last_start, config.chunk_frames), last_start
     )
 
 
-def _background_intervals(
+def background_intervals(
     frames: npt.NDArray[np.int64], last_start: int, chunk_frames: int
 ) -> npt.NDArray[np.int64]:
     """Intervals of starts whose chunk holds none of the actions at sorted ``frames``."""
