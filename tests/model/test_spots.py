@@ -1,8 +1,5 @@
-from pathlib import Path
-
 import numpy as np
 import oracles
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -92,21 +89,3 @@ def test_window_maximum_looks_at_every_window(values: list[int], windows: list[t
     low, high = np.array(windows, dtype=np.int64).reshape(-1, 2).T
     expected = [max(values[a:b], default=-1) for a, b in windows]
     assert window_maximum(np.array(values, dtype=np.int64), low, high).tolist() == expected
-
-
-@pytest.mark.parametrize("case", ["n1441_c17", "nms_ties"])
-def test_suppression_is_that_of_the_published_code(shared: Path, case: str) -> None:
-    with np.load(shared / "golden" / "5_stitching_nms.npz") as file:
-        source = "in_detections" if case == "nms_ties" else "pt_timestamps_long"
-        before = file[f"{case}/{source}"]
-        after = {
-            int(name.split("delta")[1]): file[name] for name in file.files if name.startswith(f"{case}/nms_")
-        }
-    frame, class_index = np.nonzero(before >= 0)
-    score = before[frame, class_index].astype(np.float32)
-    spots = Spots.from_rows(np.zeros_like(frame), frame, class_index, score)
-    assert len(after) >= 4
-    for window, expected in after.items():
-        kept = suppress(spots, window)
-        cells = np.stack([kept.frame, kept.class_index], axis=1)
-        np.testing.assert_array_equal(np.unique(cells, axis=0), np.argwhere(expected >= 0))

@@ -1,8 +1,5 @@
-from pathlib import Path
-
 import numpy as np
 import oracles
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -115,10 +112,3 @@ def test_spot_takes_its_most_probable_class() -> None:
 def test_spots_past_the_end_of_a_short_half_are_dropped() -> None:
     predictions = np.array([[[0.5, 0.5, 1.0], [0.5, 0.9, 1.0]]], dtype=np.float32)
     assert stitch(predictions, tiling_of([15], 20, 2), 20).frame.tolist() == [10]
-
-
-@pytest.mark.parametrize("case", ["n5400", "n5300", "n1441_c17"])
-def test_chunks_begin_where_those_of_the_original_code_begin(shared: Path, case: str) -> None:
-    with np.load(shared / "golden" / "5_stitching_nms.npz") as file:
-        frames, starts = int(file[f"{case}/in_num_frames"]), file[f"{case}/keras_chunk_start"]
-    np.testing.assert_array_equal(tiling_of([frames], 240, 40).chunks.start, starts)

@@ -1,8 +1,4 @@
-from pathlib import Path
-
-import numpy as np
 import oracles
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,16 +71,3 @@ def test_action_and_prediction_at_opposite_ends_of_the_chunk_are_still_matched()
 
 def test_chunks_without_actions_match_nothing() -> None:
     assert matched([([], [0.1, 0.2]), ([], [0.3, 0.4])]) == [[-1, -1], [-1, -1]]
-
-
-@pytest.mark.parametrize("case", ["c3n5", "c3n5_gtties", "c3n5_predties", "c17n15", "c3n5_same"])
-def test_matching_is_that_of_the_reference(shared: Path, case: str) -> None:
-    with np.load(shared / "golden" / "3_matching_spotting_loss.npz") as file:
-        truth, predicted = (torch.from_numpy(file[f"{case}/in_y_{kind}"]) for kind in ("true", "pred"))
-        order, sound = file[f"{case}/pt_permutation"], file[f"{case}/pt_is_bijection"]
-    is_action = truth[..., 0] > 0
-    row = match_one_to_one(truth[..., 1], is_action, predicted[..., 1]).numpy()
-    # Where the reference matches one prediction twice it is not what the paper says.
-    wanted = is_action.numpy() & sound[:, None]
-    assert wanted.any()
-    np.testing.assert_array_equal(row[wanted], order[wanted])

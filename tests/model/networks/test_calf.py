@@ -1,7 +1,5 @@
 import math
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -181,58 +179,3 @@ def test_network_runs_in_bfloat16_and_gives_outputs_in_float32() -> None:
 def test_sizes_that_no_network_can_have_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ConfigError):
         NetworkConfig(**{"input_size": 8, "classes": 3, **wrong})
-
-
-def load_published(network: CalfNetwork, state: dict[str, torch.Tensor]) -> None:
-    """Copy the weights of the PyTorch re-release; its layout is (outputs, inputs, time, 1)."""
-
-    def time_first(name: str) -> torch.Tensor:
-        return state[f"{name}.weight"][..., 0].permute(2, 1, 0)
-
-    pyramid = [f"conv_p_{level}" for level in (1, 2, 3, 4)]
-    converted = {
-        "mlp_1.weight": state["conv_1.weight"][:, 0, 0],
-        "mlp_2.weight": state["conv_2.weight"][..., 0, 0],
-        "place.weight": state["conv_conf.weight"][..., 0, 0],
-        "classify.weight": state["conv_class.weight"][..., 0, 0],
-        "class_features.kernel": time_first("conv_seg"),
-        "spot_1.kernel": time_first("conv_spot_1"),
-        "spot_2.kernel": time_first("conv_spot_2"),
-        **{f"pyramid.{index}": time_first(name) for index, name in enumerate(pyramid)},
-        "pyramid_bias": torch.cat([state[f"{name}.bias"] for name in pyramid]),
-        "mlp_1.bias": state["conv_1.bias"],
-        "mlp_2.bias": state["conv_2.bias"],
-        "place.bias": state["conv_conf.bias"],
-        "classify.bias": state["conv_class.bias"],
-        "class_features.bias": state["conv_seg.bias"],
-        "spot_1.bias": state["conv_spot_1.bias"],
-        "spot_2.bias": state["conv_spot_2.bias"],
-        "norm.weight": state["batch_seg.weight"],
-        "norm.bias": state["batch_seg.bias"],
-        "norm.running_mean": state["batch_seg.running_mean"],
-        "norm.running_variance": state["batch_seg.running_var"],
-    }
-    network.load_state_dict(converted)
-
-
-@pytest.mark.parametrize(("mode", "tolerance"), [("eval", 5e-6), ("train", 1e-4)])
-def test_network_with_the_published_weights_gives_the_published_outputs(
-    shared: Path, mode: str, tolerance: float
-) -> None:
-    with np.load(shared / "golden" / "4_network_pytorch_c3.npz") as file:
-        arrays = {
-            name.removeprefix("c3/"): torch.from_numpy(file[name]).float()
-            for name in file.files
-            if any(part in name for part in ("/state/", "/in_x", f"/{mode}_"))
-        }
-    network = network_of(input_size=512, classes=3)
-    load_published(
-        network, {n.removeprefix("state/"): array for n, array in arrays.items() if n.startswith("state/")}
-    )
-    network.train(mode == "train")
-    with torch.no_grad():
-        output = network(arrays["in_x"].permute(1, 0, 2).contiguous())
-    # The re-release calls 2 d / sqrt(f) its output; the paper's score is what is left to 1.
-    expected = 1 - arrays[f"{mode}_segmentation"].permute(1, 0, 2)
-    torch.testing.assert_close(output.segmentation, expected, rtol=0, atol=tolerance)
-    torch.testing.assert_close(output.spotting, arrays[f"{mode}_spotting"], rtol=0, atol=tolerance)
