@@ -20,6 +20,10 @@ K4_s = [20]
 candidates = 1
 seeds = 2
 """
+SWEEP = """
+[stages.lambda-sweep]
+values = [0.1, 10.0]
+"""
 
 
 def paper(hpo: CommandLine, name: str) -> list[str]:
@@ -91,6 +95,8 @@ def test_stages_follow_one_after_the_other_and_start_from_what_was_found(hpo: Co
 def test_configuration_can_come_from_a_file_and_from_mlflow(hpo: CommandLine) -> None:
     words = ["--data", str(hpo.data), "--study-file", "small.toml", "--seeds", "1", "--epochs", "1"]
     assert hpo.run(*hpo.study("base", "--trials", "1")).returncode == 0
+    with (hpo.folder / "small.toml").open("a") as study_file:
+        study_file.write(SWEEP)
     (hpo.folder / "mine.json").write_text(json.dumps({"f": 3, "lambda_seg": 2.5, "K4.goal": 150}))
     for source, name in (("mine.json", "from-file"), (mlflow_run(hpo, "base"), "from-run")):
         done = hpo.run("run", "lambda-sweep", "--study", name, "--from", source, *words)
