@@ -1,0 +1,193 @@
+"""The paper's whole procedure with a reduced budget, its ablation, and the grid on data whose zones are known.
+
+    python benchmarks/paper_procedure.py --wyscout DIR --work DIR [--only paper,ablation,grid]
+
+The first folder holds events.zip, matches.zip and splits/; everything written lies under the second. Prints
+one line a figure; nothing here is a test.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import fmean, stdev
+
+from main_job import Places
+
+from hpo.journal.journal import read_journal
+from hpo.journal.results import StudyState, TrialState
+from hpo.report.paired import paired_difference
+from hpo.report.stages import difference_words
+from hpo.study.finalists import OWN
+from hpo.study.programs.zones import zones_of
+from model.data.synthetic import planted_zones_s, write_synthetic
+
+REDUCED = """
+task = "calf"
+[training]
+epochs = 15
+validate_every = 5
+[stages.bayes]
+trials = 12
+[stages.bayes.space]
+f = { type = "int", low = 4, high = 32, log = true }
+r_frames = { type = "int", low = 20, high = 120, log = true }
+alpha2 = { type = "float", low = 0.5, high = 50.0, log = true }
+beta = { type = "float", low = 0.05, high = 5.0, log = true }
+lambda_seg = { type = "float", low = 0.05, high = 15.0, log = true }
+[stages.grid-slicing.grid.default]
+K1_s = [-20]
+K2_s = [-10, -5]
+K3_s = [5, 10, 30, 60]
+K4_s = [10, 20, 60, 90]
+[stages.final]
+epochs = 30
+seeds = 5
+[stages.ablation]
+epochs = 30
+seeds = 3
+"""
+
+
+def hpo(places: Places, *words: str) -> float:
+    """Run a command of the project; returns its seconds."""
+    environment = {**os.environ, "HPO_RUNS": str(runs(places)), "HPO_CACHE": str(places.work / "cache")}
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "hpo", *words], env=environment, check=True)
+    return time.perf_counter() - started
+
+
+def runs(places: Places) -> Path:
+    """Where the studies lie."""
+    return places.work / "procedure-runs"
+
+
+def state_of(places: Places, study: str) -> StudyState:
+    """A study so far."""
+    return StudyState.replay(read_journal(runs(places) / "studies" / study).events)
+
+
+def paper(places: Places) -> None:
+    """Bayes, grid-slicing and final on 64 training and 30 validation games; the test split at the end."""
+    study_file = places.work / "reduced.toml"
+    study_file.write_text(REDUCED)
+    words = ("--features", "EVENTS", "--data", str(places.data()), "--games", "64,30", "--study", "procedure")
+    seconds = hpo(places, "run", "paper", *words, "--study-file", str(study_file))
+    state = state_of(places, "procedure")
+    print(f"hpo run paper: {len(state.trials)} trials in {seconds / 60:.0f} min", flush=True)
+    trials = state.trials_of("final")
+    for role in dict.fromkeys(trial.role for trial in trials):
+        valid, test = by_seed(trials, role, tested=False), by_seed(trials, role, tested=True)
+        difference = paired_difference(test, by_seed(trials, OWN, tested=True))
+        print(
+            f"final, {role}: validation {spread(valid)}, test {spread(test)}, "
+            f"test minus paper's hyperparameters {difference_words(difference)}",
+            flush=True,
+        )
+
+
+def ablation(places: Places) -> None:
+    """Table 2 from what the procedure found."""
+    hpo(places, "run", "ablation", "--study", "procedure")
+    trials = state_of(places, "procedure").trials_of("ablation")
+    for role in dict.fromkeys(trial.role for trial in trials):
+        scores = by_seed(trials, role, tested=False)
+        difference = paired_difference(scores, by_seed(trials, trials[0].role, tested=False))
+        print(f"ablation, {role}: {spread(scores)}, minus full {difference_words(difference)}", flush=True)
+
+
+def by_seed(trials: list[TrialState], role: str, *, tested: bool) -> dict[int, float]:
+    """Replicate -> Average-mAP of the trials of one role."""
+    mine = [trial for trial in trials if trial.role == role]
+    if tested:
+        return {trial.replicate: trial.tested["average_map"] for trial in mine if trial.tested}
+    return {trial.replicate: trial.score for trial in mine if trial.score is not None}
+
+
+def spread(scores: dict[int, float]) -> str:
+    """Mean and standard deviation over seeds."""
+    values = list(scores.values())
+    return f"{fmean(values):.4f} (sd {stdev(values):.4f}, {len(values)} seeds)"
+
+
+GRID = """
+task = "calf"
+[training]
+epochs = {epochs}
+validate_every = {epochs}
+learning_rate = 5e-3
+[hyperparameters]
+lambda_seg = {lambda_seg}
+[stages.bayes]
+trials = 1
+[stages.bayes.space]
+f = {{ type = "int", low = 4, high = 32 }}
+[stages.grid-slicing]
+seeds = 1
+"""
+
+
+def grid(places: Places) -> None:
+    """Class-parallel and per-class grids on synthetic games with known zones, from zones cut to a quarter."""
+    root = places.work / "synthetic-grid"
+    if not (root / "dataset.toml").exists():
+        write_synthetic(root, games={"train": 16, "valid": 8, "test": 1}, minutes=20, seed=5)
+    study_file = places.work / "grid.toml"
+    text = GRID.format(epochs=12, lambda_seg=6.0) + "".join(
+        _axes(name) for name in ("default", *planted_zones_s())
+    )
+    study_file.write_text(
+        text + "[zones_s]\n" + "".join(_start(name) for name in ("default", *planted_zones_s()))
+    )
+    for mode in ("class-parallel", "per-class"):
+        words = ("--from", "paper", "--data", str(root), "--study-file", str(study_file), "--study", mode)
+        seconds = hpo(places, "run", "grid-slicing", "--mode", mode, *words)
+        state = state_of(places, mode)
+        stage = state.stages["grid-slicing"]
+        trials = [trial for trial in state.trials.values() if trial.role == "grid"]
+        print(
+            f"grid, {mode}: {len(trials)} grid trials in {seconds / 60:.0f} min, kept {stage.role}",
+            flush=True,
+        )
+        combined = next(t for t in state.trials.values() if t.role == stage.role)
+        for name, planted_s in planted_zones_s().items():
+            found = [value / 2 for value in zones_of(combined.parameters, name)]
+            print(f"grid, {mode}, {name}: found {found} s, planted {list(planted_s)} s", flush=True)
+
+
+def _axes(name: str) -> str:
+    """The planted zones of a class with a quarter, half and one and a half of them."""
+    k1, k2, k3, k4 = planted_zones_s().get(name, (-20.0, -10.0, 10.0, 20.0))
+    shares = (0.25, 0.5, 1.0)
+    values = {
+        "K1_s": [k1],
+        "K2_s": [k2],
+        "K3_s": [k3 * share for share in shares],
+        "K4_s": [k4 * share for share in shares],
+    }
+    lines = [f"{key} = {numbers}" for key, numbers in values.items()]
+    return "\n".join([f"[stages.grid-slicing.grid.{name}]", *lines, ""])
+
+
+def _start(name: str) -> str:
+    zones = planted_zones_s().get(name, (-20.0, -10.0, 10.0, 20.0))
+    return f"{name} = {[value / 4 for value in zones]}\n"
+
+
+def main() -> None:
+    """Run the figures that were asked for."""
+    figures = {"paper": paper, "ablation": ablation, "grid": grid}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--wyscout", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--only", default=",".join(figures))
+    arguments = parser.parse_args()
+    places = Places(arguments.wyscout, arguments.work)
+    for name in arguments.only.split(","):
+        figures[name](places)
+
+
+if __name__ == "__main__":
+    main()
