@@ -1,4 +1,4 @@
-"""The paper's whole procedure with a reduced budget, its ablation, and the grid on data whose zones are known.
+"""The paper's whole procedure with a reduced budget, its ablation, and the grid on data with known zones.
 
     python benchmarks/paper_procedure.py --wyscout DIR --work DIR [--only paper,ablation,grid]
 
@@ -29,6 +29,7 @@ task = "calf"
 [training]
 epochs = 15
 validate_every = 5
+precision = "bfloat16"
 [stages.bayes]
 trials = 12
 [stages.bayes.space]
@@ -118,6 +119,7 @@ task = "calf"
 epochs = {epochs}
 validate_every = {epochs}
 learning_rate = 5e-3
+precision = "bfloat16"
 [hyperparameters]
 lambda_seg = {lambda_seg}
 [stages.bayes]
