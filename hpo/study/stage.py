@@ -122,7 +122,12 @@ def program_of(plan: StudyPlan, name: str, state: StudyState) -> Program:
 
 
 def start_of(plan: StudyPlan, name: str, state: StudyState) -> Parameters:
-    """The configuration to start from: as asked, else the latest found, else the study file's own."""
+    """The configuration to start from: as asked, else the latest found, else the study file's own.
+
+    A search starts from none: empty.
+    """
+    if isinstance(plan.study.stages.named(name), SearchStage):
+        return {}
     if state.asked[name].start:
         return dict(state.asked[name].start)
     found = [dict(state.stages[finder].chosen) for finder in _FINDERS if finder in state.stages]
