@@ -27,8 +27,8 @@ from model.data.synthetic import planted_zones_s, write_synthetic
 REDUCED = """
 task = "calf"
 [training]
-epochs = 15
-validate_every = 5
+epochs = 12
+validate_every = 6
 precision = "bfloat16"
 [stages.bayes]
 trials = 12
@@ -44,10 +44,10 @@ K2_s = [-10, -5]
 K3_s = [5, 10, 30, 60]
 K4_s = [10, 20, 60, 90]
 [stages.final]
-epochs = 30
+epochs = 20
 seeds = 5
 [stages.ablation]
-epochs = 30
+epochs = 20
 seeds = 3
 """
 

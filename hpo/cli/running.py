@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from hpo.study.session import SessionEnd
 
 
+SHOWN = 5
+"""Trials in the table of a search."""
+
+
 class ReadingProgress:
     """A progress bar on standard error for what reads or writes game by game; nothing for what is instant."""
 
@@ -86,14 +90,16 @@ def finish(end: "SessionEnd", plan: "StudyPlan", name: str) -> None:
     console.print(f"\nnext: {_next_step(end.state, name)} | hpo status {name} | hpo ui", soft_wrap=True)
 
 
-def show_stages(state: "StudyState", plan: "StudyPlan") -> None:
-    """Print the result of every stage that has one."""
+def show_stages(state: "StudyState", plan: "StudyPlan", *, top: int = SHOWN) -> None:
+    """Print the result of every stage that has one; of a search the ``top`` best trials."""
     from hpo.report.stages import stage_tables
     from hpo.report.tables import print_table
 
     for name in state.stages:
-        typer.echo(f"{'Best trials' if name == 'bayes' else name}")
-        for table in stage_tables(state, name, classes=plan.shape.classes, dataset=plan.dataset):
+        tables = stage_tables(state, name, classes=plan.shape.classes, dataset=plan.dataset, top=top)
+        if tables:
+            typer.echo("Best trials" if name == "bayes" else f"\nStage {name}")
+        for table in tables:
             print_table(table)
 
 

@@ -53,21 +53,23 @@ def best(
     top: Annotated[int, typer.Option(min=1, help="How many trials.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show the best trials of STUDY, highest Average-mAP first."""
+    """Show what STUDY found: its best trials, highest Average-mAP first, and what further stages compared."""
+    from hpo.cli.running import show_stages
     from hpo.config.environment import read_environment
     from hpo.journal.journal import read_journal
     from hpo.journal.results import StudyState
-    from hpo.report.tables import best_table, print_table, trial_record
+    from hpo.report.stages import found_record
+    from hpo.report.tables import trial_record
     from hpo.study.folders import chosen_study
+    from hpo.study.session import plan_of
 
     folder = chosen_study(read_environment(), study)
     state = StudyState.replay(read_journal(folder).events)
-    trials = state.best(top)
     if as_json:
-        record = {"study": folder.name, "best": [trial_record(trial) for trial in trials]}
-        typer.echo(json.dumps(record, indent=2))
-    elif trials:
-        print_table(best_table(trials, state.created.plan["shape"]["classes"]))
+        best = [trial_record(trial) for trial in state.best(top, stage=next(iter(state.stages), None))]
+        typer.echo(json.dumps({"study": folder.name, "found": found_record(state), "best": best}, indent=2))
+    elif state.best(1):
+        show_stages(state, plan_of(folder, state.created), top=top)
     else:
         typer.echo(f"study {folder.name} has no finished trial yet")
 

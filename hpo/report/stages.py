@@ -6,13 +6,13 @@ from statistics import fmean, stdev
 from rich.console import RenderableType
 from rich.table import Table
 
+from hpo.journal.events import Value
 from hpo.journal.results import StageState, StudyState, TrialState
 from hpo.report.paired import PairedDifference, paired_difference
 from hpo.report.tables import best_table
 from hpo.report.words import value
+from hpo.tracking.symbols import symbol
 
-SHOWN = 5
-"""Trials in the table of a search."""
 TABLE_2 = {
     "full model": 62.5,
     "(i) no segmentation": 58.9,
@@ -33,7 +33,7 @@ _REFERENCES = {
 
 
 def stage_tables(
-    state: StudyState, name: str, *, classes: Sequence[str], dataset: str
+    state: StudyState, name: str, *, classes: Sequence[str], dataset: str, top: int
 ) -> list[RenderableType]:
     """The result of stage ``name``; for a search its best trials, else its configurations compared.
 
@@ -42,9 +42,11 @@ def stage_tables(
         name: A stage that has trials.
         classes: Names of the classes.
         dataset: Name of data and features, such as ``soccernet-v1/resnet``.
+        top: Trials in the table of a search.
     """
     if name == "bayes":
-        return [best_table(state.best(SHOWN, stage=name), classes)]
+        best = state.best(top, stage=name)
+        return [best_table(best, classes)] if best else []
     compared = [trial for trial in state.trials_of(name) if trial.role != "grid"]
     if not compared:
         return []
@@ -57,6 +59,12 @@ def stage_tables(
     if name == "final" and dataset.startswith("soccernet") and features in TABLE_1:
         tables.append(f"paper, test split, {features}: {TABLE_1[features] / 100:.3f}")
     return tables
+
+
+def found_record(state: StudyState) -> dict[str, Value]:
+    """The configuration that the study found last, under the paper's symbols; empty while there is none."""
+    chosen = [stage.chosen for stage in state.stages.values() if stage.chosen]
+    return {symbol(name): number for name, number in chosen[-1].items()} if chosen else {}
 
 
 def comparison_table(trials: Sequence[TrialState], *, reference: str, paper: Mapping[str, float]) -> Table:

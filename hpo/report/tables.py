@@ -78,8 +78,10 @@ def status_lines(name: str, state: StudyState, *, writer: str | None) -> list[st
         if counts[TrialStatus.FAILED]:
             parts.append(f"{counts[TrialStatus.FAILED]} failed")
         lines.append(f"stage {stage.stage}: {', '.join(parts)}")
-        best = state.best(1, stage=stage.stage)
-        lines.extend(f"best: {best_line(trial, stage.start)}" for trial in best)
+        if stage.start:
+            lines += [f"kept: {stage.role}"] if stage.role else []
+        else:
+            lines += [f"best: {best_line(trial)}" for trial in state.best(1, stage=stage.stage)]
     lines.extend(
         f"failed: {trial.trial}: {trial.reason}"
         for trial in state.trials.values()
