@@ -16,6 +16,7 @@ from hpo.journal.events import (
     TrialFinished,
     TrialReported,
     TrialStarted,
+    TrialTested,
     Value,
 )
 from hpo.journal.results import StudyState, TrialStatus
@@ -75,6 +76,9 @@ class MlflowTracker:
                 self._finish(event, state)
             case TrialFailed():
                 self._fail(event, state)
+            case TrialTested():
+                metrics = {f"test/{name}": value for name, value in event.metrics.items()}
+                self._experiment.log(event.trial, at=event.at, metrics=metrics)
             case StageFinished():
                 self._finish_stage(event, state)
             case StudyInterrupted():

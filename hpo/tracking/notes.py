@@ -31,6 +31,8 @@ def stage_note(study: str, stage: StageState, state: StudyState) -> str:
     ]
     for best in state.best(1, stage=stage.stage):
         paragraphs += [f"Best is `{best.trial}`:", *_outcome(best), _table(best.parameters)]
+    if stage.role:
+        paragraphs += [f"Kept: **{stage.role}**, by the mean over its seeds.", _table(stage.chosen)]
     return "\n\n".join(paragraphs)
 
 

@@ -13,6 +13,7 @@ import pytest
 from mlflow import MlflowClient
 
 from hpo.config.environment import Environment
+from hpo.journal.events import TrialTested
 from hpo.journal.journal import read_journal
 from hpo.tracking import experiment
 from hpo.tracking.follower import Follower, Projection
@@ -167,6 +168,16 @@ def test_the_best_trial_is_marked_and_its_score_is_the_stages(study: Any, enviro
     assert everything["bayes"]["tags"]["hpo.best_trial"] == "bayes-0002"
     scores = [(step, value) for step, _, value in everything["bayes"]["metrics"]["score"]]
     assert scores == [(1, "0.2"), (3, "0.4")]
+
+
+def test_scores_on_the_test_split_stand_beside_those_of_the_validation(
+    study: Any, environment: Environment
+) -> None:
+    study.whole()
+    study.append(TrialTested, trial="bayes-0002", metrics={"average_map": 0.35, "ap/goal": 0.5})
+    record(study, environment)
+    metrics = runs_of(study, environment)["bayes-0002"].data.metrics
+    assert (metrics["test/average_map"], metrics["test/ap/goal"], metrics["score"]) == (0.35, 0.5, 0.4)
 
 
 def test_a_run_says_where_it_comes_from(study: Any, environment: Environment) -> None:
