@@ -1,0 +1,94 @@
+import io
+from datetime import UTC, datetime
+
+from rich.console import Console
+
+from hpo.journal.events import TrialReported
+from hpo.journal.results import StudyState, TrialState, TrialStatus
+from hpo.report.stages import comparison_table, stage_tables
+from hpo.report.tables import settings_words
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def trial(
+    role: str, replicate: int, score: float | None, *, test: float | None = None, card: float = 0.5
+) -> TrialState:
+    metrics = {"average_map": score or 0.0, "ap/goal": 0.5, "ap/card": card}
+    reports = {1: TrialReported(trial="t", epoch=1, metrics=metrics, train_s=1.0)}
+    return TrialState(
+        trial=f"{role}-{replicate}",
+        stage="grid-slicing",
+        parameters={"f": 16},
+        seed=replicate,
+        replicate=replicate,
+        role=role,
+        asked_at=NOON,
+        status=TrialStatus.FAILED if score is None else TrialStatus.FINISHED,
+        score=score,
+        best_epoch=1,
+        reports=reports,
+        tested=None if test is None else {"average_map": test},
+    )
+
+
+def text_of(*tables: object) -> list[list[str]]:
+    """Cells of every printed line, split where two or more blanks are."""
+    output = io.StringIO()
+    console = Console(file=output, width=200)
+    for table in tables:
+        console.print(table)
+    return [
+        [cell.strip() for cell in line.split("  ") if cell.strip()] for line in output.getvalue().splitlines()
+    ]
+
+
+def test_rows_show_mean_spread_and_paired_difference_to_the_reference() -> None:
+    trials = [trial("full", 1, 0.5), trial("none", 1, 0.3), trial("full", 2, 0.7), trial("none", 2, 0.5)]
+    head, full, none = text_of(comparison_table(trials, reference="full", paper={"none": 46.8}))
+    assert head == ["configuration", "seeds", "Average-mAP", "sd", "minus 'full'", "paper"]
+    assert full == ["full", "2", "0.6000", "0.1414"]
+    assert none == ["none", "2", "0.4000", "0.1414", "-0.2000 ± 0.0000", "0.468"]
+
+
+def test_scores_on_the_test_split_have_columns_of_their_own() -> None:
+    trials = [trial("own", 1, 0.5, test=0.4), trial("found", 1, 0.6, test=0.45)]
+    head, own, found = text_of(comparison_table(trials, reference="own", paper={}))
+    assert head[-3:] == ["test split", "sd", "minus 'own'"]
+    assert own[-1] == "0.4000" and found[-2:] == ["0.4500", "+0.0500"]
+
+
+def test_row_whose_trials_all_failed_says_so() -> None:
+    trials = [trial("full", 1, 0.5), trial("none", 1, None)]
+    assert text_of(comparison_table(trials, reference="full", paper={}))[2] == ["none", "0", "failed"]
+
+
+def test_class_that_gets_worse_with_all_winners_together_is_told() -> None:
+    trials = [
+        trial(role, replicate, 0.5, card=0.6 - 0.3 * (role == "combined") + 0.01 * replicate)
+        for replicate in (1, 2, 3)
+        for role in ("start", "combined")
+    ]
+    state = state_with(trials)
+    tables = stage_tables(state, "grid-slicing", classes=("goal", "card"), dataset="x/y", top=5)
+    said = [table for table in tables if isinstance(table, str)]
+    assert len(said) == 1 and "interaction: card has -0.3000" in said[0]
+
+
+def test_trial_of_a_grid_is_told_by_what_it_has_of_its_own() -> None:
+    start = {"f": 16, **{f"K{n}_frames.goal": float(k) for n, k in enumerate((-4, -2, 2, 4), start=1)}}
+    moved = trial("grid", 0, 0.5)
+    moved.parameters = {**start, "K4_frames.goal": 9.0}
+    assert settings_words(moved, start) == "goal K -4 -2 2 9"
+    moved.parameters = start
+    assert settings_words(moved, start) == "start"
+
+
+def state_with(trials: list[TrialState]) -> StudyState:
+    from hpo.journal.events import StageStarted, StudyCreated
+
+    created = StudyCreated(study="s", plan={}, seed=0, data_digest="d", code_digest="c", versions={})
+    started = StageStarted(stage="grid-slicing", space={}, trials=len(trials))
+    state = StudyState.replay([created, started])
+    state.trials = {trial.trial: trial for trial in trials}
+    return state

@@ -1,0 +1,58 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from hpo.config.study_file import load_study_file
+from hpo.study.configuration import own_configuration, read_configuration
+from hpo.trial.settings import DataShape
+from model.errors import ConfigError
+from model.timeline import FrameRate
+
+CALF = load_study_file("calf")
+SHAPE = DataShape(dims=512, classes=("goal", "card", "substitution"), frame_rate=FrameRate(2.0))
+
+
+def test_own_configuration_of_calf_is_the_paper_s_optimum_with_its_zones_in_frames() -> None:
+    own = own_configuration(CALF, SHAPE)
+    assert (own["f"], own["r_frames"], own["alpha2"], own["beta"], own["lambda_seg"]) == (
+        16,
+        80,
+        5.0,
+        0.5,
+        1.5,
+    )
+    assert [own[f"K{number}_frames.substitution"] for number in (1, 2, 3, 4)] == [-80, -40, 20, 40]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("flat.json", json.dumps({"r": 40, "K3.goal": 50})),
+        ("nested.json", json.dumps({"parameters": {"r": 40, "K3.goal": 50}})),
+        ("best.json", json.dumps({"study": "s", "best": [{"parameters": {"r": 40, "K3.goal": 50}}, {}]})),
+        ("mine.toml", "r = 40\nK3.goal = 50\n"),
+    ],
+)
+def test_configuration_is_read_under_the_paper_s_symbols(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    found = read_configuration(tmp_path / name, CALF, SHAPE)
+    own = own_configuration(CALF, SHAPE)
+    assert found == own | {"r_frames": 40, "K3_frames.goal": 50}
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('{"gamma": 1}', "no such hyperparameter: gamma"),
+        ('{"f": "many"}', "cannot be used: f"),
+        ('{"K1.goal": 3}', "K1 < K2 < 0 < K3 < K4"),
+        ('{"r": 999}', "shorter than the chunk"),
+        ("[1, 2]", "expected a table of hyperparameters"),
+        ("{", "cannot read a configuration"),
+    ],
+)
+def test_configuration_that_cannot_be_used_is_refused(tmp_path: Path, text: str, complaint: str) -> None:
+    (tmp_path / "mine.json").write_text(text)
+    with pytest.raises(ConfigError, match=complaint):
+        read_configuration(tmp_path / "mine.json", CALF, SHAPE)
