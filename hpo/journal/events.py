@@ -122,6 +122,22 @@ class TrialFinished(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrialStopped(Event):
+    """A trial was poor beside others at the same epoch and ended before its time.
+
+    A kind of its own, not a mark on ``TrialFinished``: that goes on meaning that all epochs were trained,
+    for every reader.
+    """
+
+    trial: str
+    score: float
+    """Average-mAP on the validation split, in [0, 1], of the best validation before the stop."""
+    epoch: int
+    """The epoch of that validation."""
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialFailed(Event):
     """A trial diverged or crashed; the study goes on."""
 
@@ -167,6 +183,7 @@ _KINDS: dict[str, type[Event]] = {
     "trial-started": TrialStarted,
     "trial-reported": TrialReported,
     "trial-finished": TrialFinished,
+    "trial-stopped": TrialStopped,
     "trial-failed": TrialFailed,
     "trial-tested": TrialTested,
     "stage-finished": StageFinished,

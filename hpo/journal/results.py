@@ -20,6 +20,7 @@ from hpo.journal.events import (
     TrialFinished,
     TrialReported,
     TrialStarted,
+    TrialStopped,
     TrialTested,
     Value,
 )
@@ -27,11 +28,13 @@ from model.errors import UserError
 
 
 class TrialStatus(StrEnum):
-    """How far a trial came; the last two are final."""
+    """How far a trial came; the last three are final."""
 
     ASKED = "asked"
     RUNNING = "running"
     FINISHED = "finished"
+    STOPPED = "stopped"
+    """Early, since it was poor beside others at the same epoch."""
     FAILED = "failed"
 
 
@@ -56,7 +59,7 @@ class TrialState:
     """The first start; a trial that went on after a restart keeps it."""
     ended_at: datetime | None = None
     score: float | None = None
-    """Average-mAP in [0, 1] of its best validation, once finished."""
+    """Average-mAP in [0, 1] of its best validation, once finished or stopped."""
     best_epoch: int | None = None
     duration_s: float | None = None
     reason: str | None = None
@@ -66,8 +69,13 @@ class TrialState:
 
     @property
     def has_ended(self) -> bool:
-        """Finished or failed."""
-        return self.status in (TrialStatus.FINISHED, TrialStatus.FAILED)
+        """Finished, stopped or failed."""
+        return self.status in (TrialStatus.FINISHED, TrialStatus.STOPPED, TrialStatus.FAILED)
+
+    @property
+    def epochs_trained(self) -> int:
+        """Up to its latest validation."""
+        return max(self.reports, default=0)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -152,18 +160,23 @@ class StudyState:
                 return self._ask(event)
             case TrialTested():
                 self._trial(event.trial).tested = event.metrics
-            case TrialStarted() | TrialReported() | TrialFinished() | TrialFailed():
+            case TrialStarted() | TrialReported() | TrialFinished() | TrialStopped() | TrialFailed():
                 return _advance(self._trial(event.trial), event)
         return True
 
     def best(self, count: int, *, stage: str | None = None) -> list[TrialState]:
-        """The ``count`` best finished trials, highest score first, the earlier asked first among equals."""
-        finished = [
+        """The ``count`` best trials, highest score first, the earlier asked first among equals.
+
+        Trials that were stopped early come after all that finished: a stage chooses one of them only when
+        there is no other.
+        """
+        scored = [
             trial
             for trial in self.trials.values()
             if trial.score is not None and math.isfinite(trial.score) and stage in (None, trial.stage)
         ]
-        return sorted(finished, key=lambda trial: -(trial.score or 0.0))[:count]
+        rank = {trial.trial: (trial.status is TrialStatus.STOPPED, -(trial.score or 0.0)) for trial in scored}
+        return sorted(scored, key=lambda trial: rank[trial.trial])[:count]
 
     def counts(self, *, stage: str | None = None) -> dict[TrialStatus, int]:
         """How many trials stand where; every status is a key."""
@@ -222,7 +235,9 @@ class StudyState:
         return self.trials[name]
 
 
-def _advance(trial: TrialState, event: TrialStarted | TrialReported | TrialFinished | TrialFailed) -> bool:
+def _advance(
+    trial: TrialState, event: TrialStarted | TrialReported | TrialFinished | TrialStopped | TrialFailed
+) -> bool:
     if trial.has_ended:
         return False
     match event:
@@ -231,8 +246,9 @@ def _advance(trial: TrialState, event: TrialStarted | TrialReported | TrialFinis
             trial.started_at = trial.started_at or event.at
         case TrialReported():
             return trial.reports.setdefault(event.epoch, event) is event
-        case TrialFinished():
-            trial.status, trial.ended_at = TrialStatus.FINISHED, event.at
+        case TrialFinished() | TrialStopped():
+            stopped = isinstance(event, TrialStopped)
+            trial.status, trial.ended_at = TrialStatus.STOPPED if stopped else TrialStatus.FINISHED, event.at
             trial.score, trial.best_epoch, trial.duration_s = event.score, event.epoch, event.duration_s
         case TrialFailed():
             trial.status, trial.ended_at, trial.reason = TrialStatus.FAILED, event.at, event.reason

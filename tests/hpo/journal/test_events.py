@@ -21,6 +21,7 @@ from hpo.journal.events import (
     TrialFinished,
     TrialReported,
     TrialStarted,
+    TrialStopped,
     from_json,
     to_json,
 )
@@ -71,6 +72,7 @@ events: st.SearchStrategy[Event] = st.one_of(
         train_s=numbers,
     ),
     st.builds(TrialFinished, at=moments, trial=names, score=numbers, epoch=counts, duration_s=numbers),
+    st.builds(TrialStopped, at=moments, trial=names, score=numbers, epoch=counts, duration_s=numbers),
     st.builds(TrialFailed, at=moments, trial=names, reason=st.text()),
     st.builds(StageFinished, at=moments, stage=names, best_trial=st.text(max_size=8)),
     st.builds(StudyInterrupted, at=moments, reason=st.text()),

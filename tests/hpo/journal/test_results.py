@@ -20,6 +20,7 @@ from hpo.journal.events import (
     TrialFinished,
     TrialReported,
     TrialStarted,
+    TrialStopped,
 )
 from hpo.journal.results import StudyState, TrialStatus
 from model.errors import UserError
@@ -77,6 +78,17 @@ def test_a_failed_trial_keeps_its_reason() -> None:
     assert state.trials["a"].reason == "loss is NaN"
 
 
+def test_a_stopped_trial_has_ended_with_the_score_it_reached_and_comes_after_all_that_finished() -> None:
+    stop = TrialStopped(at=NOON, trial="a", score=0.9, epoch=20, duration_s=5.0)
+    state = state_after(asked("a"), reported("a", 20, 0.9), reported("a", 40, 0.2), stop, asked("b"))
+    trial = state.trials["a"]
+    assert (trial.status, trial.score, trial.best_epoch, trial.epochs_trained) == ("stopped", 0.9, 20, 40)
+    assert trial.has_ended
+    assert [trial.trial for trial in state.best(9)] == ["a"]
+    state.apply(finished("b", 0.5))
+    assert [trial.trial for trial in state.best(9)] == ["b", "a"]
+
+
 def test_what_has_ended_stays_as_it_ended() -> None:
     state = state_after(asked("a"), finished("a", 0.5), finished("a", 0.9), running("a"), asked("a"))
     assert (state.trials["a"].status, state.trials["a"].score) == ("finished", 0.5)
@@ -106,7 +118,7 @@ def test_best_and_counts_can_be_of_one_stage() -> None:
     final = StageStarted(stage="final", space={}, trials=1)
     state = state_after(asked("a"), final, asked("z", "final"), finished("a", 0.1), finished("z", 0.9))
     assert [trial.trial for trial in state.best(9, stage="bayes")] == ["a"]
-    assert state.counts(stage="final") == {"asked": 0, "running": 0, "finished": 1, "failed": 0}
+    assert state.counts(stage="final") == {"asked": 0, "running": 0, "finished": 1, "stopped": 0, "failed": 0}
 
 
 def test_an_interrupted_study_is_no_longer_so_once_resumed() -> None:
