@@ -1,5 +1,6 @@
 """The stages of a study file: searches with their spaces, grids, and comparisons over seeds."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
@@ -12,6 +13,7 @@ from hpo.space.parameters import ChoiceParameter, FloatParameter, IntParameter, 
 from model.errors import ConfigError
 
 SearcherName = Literal["bayes-opt", "random"]
+SchedulerName = Literal["none", "asha", "median"]
 GridValues = Annotated[tuple[Number, ...], Field(strict=False, min_length=1)]
 """Seconds."""
 
@@ -110,6 +112,14 @@ class SearchStage(Stage):
     trials: int = Field(ge=1)
     replicates: int = Field(default=1, ge=1)
     """Seeds of a point; its score is their mean."""
+    scheduler: SchedulerName = "none"
+    """Stops poor trials early: ``asha`` those below the best share of all that came as far, ``median`` those
+    whose best validation lies below the median of the others' means so far."""
+    grace_epochs: int | None = Field(default=None, ge=1)
+    """No trial is stopped before; left out: a tenth of its epochs."""
+    reduction_factor: float = Field(default=4.0, gt=1)
+    """Of ``asha``: about one trial in so many passes a rung. The first rung is at ``grace_epochs``, the next
+    so many times as far, and so on. Ray's default."""
     space: dict[
         HyperparameterName, Annotated[FloatRange | IntRange | Choice, Field(discriminator="type")]
     ] = Field(min_length=1)
@@ -121,6 +131,30 @@ class SearchStage(Stage):
         if faults:
             raise ValidationError.from_exception_data(cls.__name__, faults)
         return space
+
+    @model_validator(mode="after")
+    def _has_one_seed_where_trials_are_stopped(self) -> Self:
+        if self.scheduler != "none" and self.replicates > 1:
+            raise broken_rule(
+                f'scheduler "{self.scheduler}" needs replicates = 1, got {self.replicates}: the score of a '
+                f"point is the mean over its seeds, which means nothing when they end at different epochs"
+            )
+        return self
+
+    def grace(self, epochs: int) -> int:
+        """How many of a trial's ``epochs`` are trained in any case.
+
+        Raises:
+            ConfigError: All of them.
+        """
+        if self.grace_epochs is None:
+            return math.ceil(epochs / 10)
+        if self.grace_epochs >= epochs:
+            raise ConfigError(
+                f'scheduler "{self.scheduler}" could stop nothing: expected grace_epochs below the {epochs} '
+                f"epochs of a trial, got {self.grace_epochs}"
+            )
+        return self.grace_epochs
 
 
 def _illegal_values(name: str, declared: DeclaredParameter) -> Iterator[InitErrorDetails]:

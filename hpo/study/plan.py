@@ -9,7 +9,7 @@ from typing import Any, Self
 import torch
 
 from hpo.config.environment import Environment
-from hpo.config.stages import STAGE_NAMES
+from hpo.config.stages import STAGE_NAMES, SearchStage
 from hpo.config.study_file import StudyFile, load_study_file, parse_study
 from hpo.space.space import Parameters
 from hpo.trial.settings import DataShape, check_space, training_config, trial_config
@@ -128,7 +128,11 @@ class StudyPlan:
         document = self.study.model_dump(mode="json")
         document["stages"][name] = dict(settings)
         document["training"]["epochs"] = settings.get("epochs") or document["training"]["epochs"]
-        return replace(self, study=parse_study(document, file=f"stage {name} with the options given"))
+        study = parse_study(document, file=f"stage {name} with the options given")
+        stage = study.stages.named(name)
+        if isinstance(stage, SearchStage) and stage.scheduler != "none":
+            stage.grace(study.training.epochs)
+        return replace(self, study=study)
 
     def paper_trial(self) -> TrialConfig:
         """The trial with the study file's own hyperparameters."""

@@ -65,6 +65,16 @@ def test_demo_is_small_and_has_the_zones_of_the_synthetic_games() -> None:
     assert {name: demo.zones_of(name) for name in planted_zones_s()} == planted_zones_s()
 
 
+def test_a_scheduler_takes_one_seed_a_point() -> None:
+    error = refusal(SMALLEST.replace("trials = 3", 'trials = 3\nscheduler = "median"\nreplicates = 2'))
+    assert 'scheduler "median" needs replicates = 1, got 2' in error.details["stages.bayes"]
+
+
+def test_unknown_scheduler_names_the_known_ones() -> None:
+    error = refusal(SMALLEST.replace("trials = 3", 'trials = 3\nscheduler = "hyperband"'))
+    assert error.details["stages.bayes.scheduler"].startswith("expected 'none', 'asha' or 'median'")
+
+
 def test_calf_v2_has_zones_for_the_seventeen_classes_and_fifteen_predictions() -> None:
     study_file = load_study_file("calf-v2")
     assert set(study_file.zones_s) - {"default"} == set(builtin_description("soccernet-v2").classes)
