@@ -40,6 +40,9 @@ NewStudy = Annotated[str | None, typer.Option(help="Name of the study. Default: 
 Trials = Annotated[int | None, typer.Option(min=1, help="Points of the search.")]
 Replicates = Annotated[int | None, typer.Option(min=1, help="Seeds of a point; its score is their mean.")]
 Searcher = Annotated[str | None, typer.Option(help="bayes-opt or random.")]
+Scheduler = Annotated[
+    str | None, typer.Option(help="none, asha or median: whether and how poor trials are stopped early.")
+]
 Seeds = Annotated[int | None, typer.Option(min=1, help="Seeds of every configuration that is compared.")]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Epochs of a trial.")]
 From = Annotated[
@@ -76,6 +79,7 @@ def bayes(
     games: Games = None,
     concurrent: Concurrent = None,
     searcher: Searcher = None,
+    scheduler: Scheduler = None,
     seed: Seed = 0,
     device: Device = "auto",
     dry_run: DryRun = False,
@@ -85,7 +89,13 @@ def bayes(
     Without --features and --data it makes a small synthetic data set and searches on that.
     """
     request, environment = _request(features, data, study_file, games, epochs, seed, device)
-    options = {"trials": trials, "replicates": replicates, "searcher": searcher, "concurrent": concurrent}
+    options = {
+        "trials": trials,
+        "replicates": replicates,
+        "searcher": searcher,
+        "scheduler": scheduler,
+        "concurrent": concurrent,
+    }
     _start(request, [_stage("bayes", options)], study, environment, dry_run=dry_run)
 
 

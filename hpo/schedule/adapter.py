@@ -1,9 +1,10 @@
-"""A study's trials as Ray Tune wants them: a searcher that hands them out, a callback that listens."""
+"""A study's trials as Ray Tune wants them: handed out by a searcher, heard by a scheduler and a callback."""
 
 from typing import Any
 
 from ray.tune import Callback
 from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from hpo.schedule.feed import Pause, TrialFeed
@@ -11,7 +12,7 @@ from hpo.trial.run import Report
 
 
 class _DriverOnly:
-    """Tune writes its searcher and callbacks to its own files; ours hold nothing worth keeping there."""
+    """Tune writes what it is given to its own files; ours holds nothing worth keeping there."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
@@ -46,8 +47,25 @@ class FeedSearcher(_DriverOnly, Searcher):
         """Do nothing; see ``save``."""
 
 
+class FeedScheduler(_DriverOnly, FIFOScheduler):
+    """Tells the feed of validations, and stops the trials that it does not let go on.
+
+    Tune asks its scheduler about a result before anybody else hears of it, and acts on the answer after that:
+    the feed has both in its journal by then. Results that end a trial by themselves do not come here.
+    """
+
+    def __init__(self, feed: TrialFeed) -> None:
+        super().__init__()
+        self._feed = feed
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Pass on a validation; STOP or CONTINUE."""
+        goes_on = self._feed.reported(_name(trial), _report(result))
+        return str(FIFOScheduler.CONTINUE if goes_on else FIFOScheduler.STOP)
+
+
 class FeedCallback(_DriverOnly, Callback):
-    """Tells the feed what happens to its trials."""
+    """Tells the feed how its trials begin and end; see ``FeedScheduler`` for what lies between."""
 
     def __init__(self, feed: TrialFeed) -> None:
         self._feed = feed
@@ -59,17 +77,21 @@ class FeedCallback(_DriverOnly, Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """Pass on a validation, the end of a trial, or its failure."""
+        """Pass on the last validation of a trial, or its failure."""
+        # Not "done": Tune writes that into the result of a trial that is stopped, too.
         if "failed" in result:
             self._feed.failed(_name(trial), result["failed"])
-            return
-        self._feed.reported(_name(trial), Report(result["epoch"], result["metrics"], result["train_s"]))
-        if result["done"]:
+        elif result["finished"]:
+            self._feed.reported(_name(trial), _report(result))
             self._feed.finished(_name(trial))
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Pass on that the trial's process died more often than Tune restarts it."""
         self._feed.failed(_name(trial), f"its process died {trial.num_failures} times")
+
+
+def _report(result: dict[str, Any]) -> Report:
+    return Report(result["epoch"], dict(result["metrics"]), result["train_s"])
 
 
 def _name(trial: Trial) -> str:

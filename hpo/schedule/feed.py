@@ -23,8 +23,12 @@ class TrialFeed(Protocol):
     def started(self, trial: str) -> None:
         """A process begins to train the trial, or begins again after it was lost."""
 
-    def reported(self, trial: str, report: Report) -> None:
-        """The trial was validated; may repeat what was reported before a process was lost."""
+    def reported(self, trial: str, report: Report) -> bool:
+        """The trial was validated; may repeat what was reported before a process was lost.
+
+        Returns:
+            Whether the trial goes on; False ends it before its time.
+        """
 
     def finished(self, trial: str) -> None:
         """The trial used up its epochs."""

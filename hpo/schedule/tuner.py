@@ -23,10 +23,15 @@ RESTARTS = 2
 """How often a trial whose process died goes on from its checkpoint before it counts as failed."""
 
 
+def before_importing_ray() -> None:
+    """Set what Ray reads when it is imported; what the user has set stands."""
+    os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
+
+
 @contextmanager
 def ray_session(*, cpus: int, gpus: int) -> Iterator[None]:
     """Start Ray on this machine and stop it at the end; use what is running where there is one."""
-    os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
+    before_importing_ray()
     import ray
 
     if ray.is_initialized():
@@ -59,7 +64,7 @@ def run_trials(feed: TrialFeed, *, concurrent: int, threads: int, gpu_share: flo
     """
     from ray import tune
 
-    from hpo.schedule.adapter import FeedCallback, FeedSearcher
+    from hpo.schedule.adapter import FeedCallback, FeedScheduler, FeedSearcher
     from hpo.trial.trainable import TrialTrainable
 
     shutil.rmtree(storage / TUNE_FOLDER, ignore_errors=True)
@@ -69,6 +74,7 @@ def run_trials(feed: TrialFeed, *, concurrent: int, threads: int, gpu_share: flo
             tune.with_resources(TrialTrainable, resources),
             tune_config=tune.TuneConfig(
                 search_alg=FeedSearcher(feed, threads),
+                scheduler=FeedScheduler(feed),
                 max_concurrent_trials=concurrent,
                 num_samples=-1,
                 reuse_actors=True,

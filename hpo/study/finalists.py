@@ -15,7 +15,7 @@ OWN = "study file"
 def chosen_finalists(plan: StudyPlan, start: Parameters, state: StudyState) -> Mapping[str, Parameters]:
     """Role -> configuration: the study file's own, what was found, and the next best of the search.
 
-    Configurations that are equal stand once.
+    Configurations that are equal stand once; trials that were stopped early stand in where too few finished.
     """
     settings = plan.study.stages.final
     assert isinstance(settings, FinalStage)

@@ -12,10 +12,12 @@ from hpo.journal.events import (
     TrialFinished,
     TrialReported,
     TrialStarted,
+    TrialStopped,
 )
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState, TrialState
 from hpo.schedule.feed import Pause
+from hpo.schedule.stopping import build_rule
 from hpo.study.plan import StudyPlan, chunk_seed
 from hpo.study.programs.program import Answer, Program
 from hpo.trial.run import Report, best_report
@@ -33,7 +35,8 @@ class StageRunner:
     """Feeds the scheduler with the trials of one stage (a ``hpo.schedule.feed.TrialFeed``).
 
     Trials that were running when the study stopped come first, then those that the stage's program proposes.
-    An event is in the journal before anything acts on it.
+    An event is in the journal before anything acts on it. What has ended stays as it ended, whatever is heard
+    of it from a process that was lost and started again.
     """
 
     def __init__(
@@ -50,6 +53,8 @@ class StageRunner:
         self._plan, self._stage, self._program = plan, stage, program
         self._journal, self._listener = journal, listener
         self._study = plan.study.model_dump(mode="json")
+        self._rule = build_rule(plan.study.stages.named(stage), epochs=plan.study.training.epochs)
+        self._replay_validations()
         self._waiting = deque(trial for trial in state.trials_of(stage) if not trial.has_ended)
 
     def next_task(self) -> TrialTask | Pause | None:
@@ -77,31 +82,52 @@ class StageRunner:
 
     def started(self, trial: str) -> None:
         """Record that a process begins to train the trial."""
-        self._write(TrialStarted(trial=trial, host=socket.gethostname(), device=self._plan.device))
+        if not self.state.trials[trial].has_ended:
+            self._write(TrialStarted(trial=trial, host=socket.gethostname(), device=self._plan.device))
 
-    def reported(self, trial: str, report: Report) -> None:
-        """Record a validation, unless it is known already."""
-        if report.epoch not in self.state.trials[trial].reports:
+    def reported(self, trial: str, report: Report) -> bool:
+        """Record a validation, unless it is known already, and whether the trial is stopped there."""
+        state = self.state.trials[trial]
+        if not state.has_ended and report.epoch not in state.reports:
             self._write(
                 TrialReported(trial=trial, epoch=report.epoch, metrics=report.metrics, train_s=report.train_s)
             )
+            if self._rule.stops(trial, report.epoch, report.score):
+                self._end(trial, TrialStopped)
+        return not state.has_ended
 
     def finished(self, trial: str) -> None:
         """Score the trial by its best validation."""
-        events = self.state.trials[trial].reports.values()
-        reports = [Report(event.epoch, event.metrics, event.train_s) for event in events]
-        best = best_report(reports)
-        duration_s = max(report.train_s for report in reports)
-        self._write(TrialFinished(trial=trial, score=best.score, epoch=best.epoch, duration_s=duration_s))
+        self._end(trial, TrialFinished)
 
     def failed(self, trial: str, reason: str) -> None:
         """Record the failure; the stage goes on."""
-        self._write(TrialFailed(trial=trial, reason=reason))
+        if not self.state.trials[trial].has_ended:
+            self._write(TrialFailed(trial=trial, reason=reason))
 
     @property
     def complete(self) -> bool:
         """Whether the stage needs no more trials."""
         return self._program.is_done(self.state.trials_of(self._stage))
+
+    def _replay_validations(self) -> None:
+        """Tell the rule what it knew before; stop a trial whose stop a kill kept out of the journal."""
+        decided: dict[str, bool] = {}
+        for event in self._journal.events():
+            if isinstance(event, TrialReported) and self.state.trials[event.trial].stage == self._stage:
+                decided[event.trial] = self._rule.stops(event.trial, event.epoch, _report(event).score)
+        for trial, stops in decided.items():
+            if stops:
+                self._end(trial, TrialStopped)
+
+    def _end(self, trial: str, kind: type[TrialFinished] | type[TrialStopped]) -> None:
+        state = self.state.trials[trial]
+        if state.has_ended:
+            return
+        reports = [_report(event) for event in state.reports.values()]
+        best = best_report(reports)
+        duration_s = max(report.train_s for report in reports)
+        self._write(kind(trial=trial, score=best.score, epoch=best.epoch, duration_s=duration_s))
 
     def _write(self, event: Event) -> None:
         self._journal.append(event)
@@ -120,5 +146,9 @@ class StageRunner:
             precision=self._plan.precision,
             device=self._plan.device,
             folder=str(trial_folder(self._journal.folder, trial.trial)),
-            reported_epoch=max(trial.reports, default=0),
+            reported_epoch=trial.epochs_trained,
         )
+
+
+def _report(event: TrialReported) -> Report:
+    return Report(event.epoch, event.metrics, event.train_s)

@@ -62,6 +62,11 @@ def _stage_lines(stage: StageOutline) -> list[str]:
     if isinstance(settings, SearchStage):
         own = stage.plan.study.hyperparameters.model_dump()
         lines.append(f"  space     searched by {settings.searcher}")
+        if settings.scheduler != "none":
+            grace = settings.grace(stage.plan.study.training.epochs)
+            lines.append(
+                f"  stopping  by {settings.scheduler} from epoch {grace} on: times below are the most"
+            )
         for name, fields in space_of(settings).describe().items():
             bounds = ", ".join(f"{key} {entry}" for key, entry in fields.items() if key != "type")
             lines.append(f"  {symbol(name):<11} {fields['type']}: {bounds} (first {value(own[name])})")

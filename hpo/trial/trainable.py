@@ -56,8 +56,10 @@ class TrialTrainable(tune.Trainable):
         report = self._run.advance()
         return {
             "epoch": report.epoch,
-            "metrics": report.metrics,
+            # Pairs: Tune takes dictionaries inside a result apart for its scheduler, not for its callbacks.
+            "metrics": list(report.metrics.items()),
             "train_s": report.train_s,
             "score": report.score,
+            "finished": self._run.finished,
             "done": self._run.finished,
         }

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from statistics import fmean
 
-from hpo.journal.results import TrialState
+from hpo.journal.results import TrialState, TrialStatus
 from hpo.search.searcher import Searcher
 from hpo.space.space import Parameters
 from hpo.study.programs.program import Answer, Choice, Program, Proposal
@@ -40,16 +40,20 @@ class SearchProgram(Program):
         return len(trials) >= self.planned and all(trial.has_ended for trial in trials)
 
     def choice(self, trials: Sequence[TrialState]) -> Choice | None:
-        """The point with the highest score, the earlier among equals."""
-        best: Choice | None = None
-        for group in self._groups(trials):
-            score = _score(group)
-            if score is not None and (best is None or score > best.score):
-                best = Choice(parameters=dict(group[0].parameters), role=group[0].trial, score=score)
-        return best
+        """The point with the highest score, the earlier among equals.
+
+        Points that were stopped early count only when no other has a score.
+        """
+        groups = self._groups(trials)
+        whole = [group for group in groups if all(trial.status is not TrialStatus.STOPPED for trial in group)]
+        return _best(whole) or _best(groups)
 
     def _tell(self, trials: Sequence[TrialState]) -> None:
-        """Bring the searcher up to date; its answer depends on what is known, not on when it was told."""
+        """Bring the searcher up to date; its answer depends on what is known, not on when it was told.
+
+        A point that was stopped early has the score it reached: a lower bound of what it would have had, but
+        close enough to say that the region is poor. A search that is told nothing would try there again.
+        """
         for place, group in enumerate(self._groups(trials)):
             name = _name(place)
             if name not in self._searcher.trials:
@@ -68,6 +72,15 @@ class SearchProgram(Program):
 
 def _name(place: int) -> str:
     return f"point-{place + 1}"
+
+
+def _best(groups: Sequence[Sequence[TrialState]]) -> Choice | None:
+    best: Choice | None = None
+    for group in groups:
+        score = _score(group)
+        if score is not None and (best is None or score > best.score):
+            best = Choice(parameters=dict(group[0].parameters), role=group[0].trial, score=score)
+    return best
 
 
 def _score(group: Sequence[TrialState]) -> float | None:

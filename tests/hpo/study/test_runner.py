@@ -3,15 +3,16 @@ from pathlib import Path
 import pytest
 
 from hpo.config.study_file import parse_study
-from hpo.journal.events import StageStarted, StudyCreated, TrialReported
+from hpo.journal.events import StageStarted, StudyCreated, TrialFinished, TrialReported, TrialStopped
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState, TrialStatus
-from hpo.study.plan import StudyPlan
+from hpo.study.plan import StageRequest, StudyPlan, stage_settings
 from hpo.study.programs.build import build_program
 from hpo.study.runner import StageRunner
 from hpo.trial.run import Report
 from hpo.trial.settings import DataShape
 from hpo.trial.task import SplitRef, TrialTask
+from model.errors import ConfigError
 from model.timeline import FrameRate
 
 SPACE = {
@@ -20,10 +21,12 @@ SPACE = {
 }
 
 
-def plan_of(trials: int = 6, space: dict[str, dict[str, object]] = SPACE) -> StudyPlan:
-    stages = {"bayes": {"trials": trials, "space": space}}
+def plan_of(
+    trials: int = 6, space: dict[str, dict[str, object]] = SPACE, *, epochs: int = 2, **settings: object
+) -> StudyPlan:
+    stages = {"bayes": {"trials": trials, "space": space, **settings}}
     return StudyPlan(
-        study=parse_study({"task": "calf", "training": {"epochs": 2}, "stages": stages}, file="test"),
+        study=parse_study({"task": "calf", "training": {"epochs": epochs}, "stages": stages}, file="test"),
         data="/data",
         dataset="test/TEST",
         features="TEST",
@@ -176,3 +179,75 @@ def test_streams_of_one_seed_differ_and_those_of_another_seed_too(stream: str) -
     plan, other = plan_of(), replace(plan_of(), seed=8)
     assert plan.data_seed != plan.search_seed
     assert getattr(plan, stream) != getattr(other, stream)
+
+
+EPOCHS = 6
+
+
+def score_of(trial: str, epoch: int) -> float:
+    """Learning curves that cross, so that both rules stop some and let others pass."""
+    number = int(trial[-4:])
+    return round((number * 7 % 10) / 10 + (number * 3 % 4 - 1.5) * epoch / 20, 4)
+
+
+def train_all(runner: StageRunner) -> None:
+    """One trial after the other, each on from its last report, as the scheduler does it."""
+    while (task := runner.next_task()) is not None:
+        assert isinstance(task, TrialTask)
+        runner.started(task.trial)
+        for epoch in range(task.reported_epoch + 1, EPOCHS + 1):
+            if not runner.reported(task.trial, report(epoch, score_of(task.trial, epoch))):
+                break
+        else:
+            runner.finished(task.trial)
+
+
+def outcome(state: StudyState) -> dict[str, tuple[object, ...]]:
+    return {
+        trial.trial: (trial.status, trial.epochs_trained, trial.score, dict(trial.parameters))
+        for trial in state.trials.values()
+    }
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "median"])
+def test_study_killed_after_any_event_stops_the_trials_that_it_would_have_stopped(
+    tmp_path: Path, scheduler: str
+) -> None:
+    plan = plan_of(6, epochs=EPOCHS, searcher="random", scheduler=scheduler, reduction_factor=2)
+    with begin(tmp_path / "whole", plan) as journal:
+        train_all(runner_on(journal, plan))
+        events = list(journal.events())
+        expected = outcome(StudyState.replay(events))
+    assert {status for status, *_ in expected.values()} == {TrialStatus.FINISHED, TrialStatus.STOPPED}
+    for length in range(2, len(events)):
+        with Journal.create(tmp_path / f"killed-{length}") as journal:
+            for event in events[:length]:
+                journal.append(event)
+            train_all(runner_on(journal, plan))
+            after = journal.events()
+            assert outcome(StudyState.replay(after)) == expected
+            ends = [e.trial for e in after if isinstance(e, TrialFinished | TrialStopped)]
+            assert len(ends) == len(set(ends)) == 6
+
+
+def test_process_that_was_lost_after_a_stop_cannot_change_how_its_trial_ended(tmp_path: Path) -> None:
+    plan = plan_of(2, epochs=EPOCHS, searcher="random", scheduler="asha")
+    with begin(tmp_path / "study", plan) as journal:
+        runner = runner_on(journal, plan)
+        first, second = next_task(runner).trial, next_task(runner).trial
+        assert runner.reported(first, report(1, 0.5))
+        assert not runner.reported(second, report(1, 0.4))
+        before = list(journal.events())
+        runner.started(second)
+        assert not runner.reported(second, report(2, 0.9))
+        runner.failed(second, "its process died 3 times")
+        runner.finished(second)
+        assert list(journal.events()) == before
+        assert runner.state.trials[second].status is TrialStatus.STOPPED
+
+
+def test_grace_that_lasts_as_long_as_a_trial_is_refused_for_the_stage_that_stops_trials() -> None:
+    plan = plan_of(epochs=9, scheduler="asha", grace_epochs=4)
+    with pytest.raises(ConfigError, match="expected grace_epochs below the 3 epochs of a trial, got 4"):
+        stage_settings(plan, StageRequest(name="bayes", options={"epochs": 3}))
+    assert stage_settings(plan, StageRequest(name="final", options={"epochs": 3}))["epochs"] == 3

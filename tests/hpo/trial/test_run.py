@@ -1,55 +1,9 @@
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import pytest
 
 from hpo.trial.run import BEST, CHECKPOINT, CONFIG, Report, TrialRun, best_report
-from hpo.trial.task import SplitRef, TrialTask
-from model.data.store import open_split
-from model.data.synthetic import write_synthetic
+from hpo.trial.task import TrialTask
 from model.training.checkpoint import load_checkpoint
-
-STUDY: dict[str, Any] = {
-    "task": "calf",
-    "training": {
-        "epochs": 3,
-        "validate_every": 1,
-        "sampler": "balanced",
-        "batch_size": 4,
-        "chunks_per_epoch": 8,
-    },
-    "stages": {"bayes": {"trials": 1, "space": {"f": {"type": "int", "low": 1, "high": 8}}}},
-}
-
-
-@pytest.fixture(scope="module")
-def splits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SplitRef]:
-    root, cache = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("cache")
-    write_synthetic(root, games={"train": 1, "valid": 1, "test": 1}, dims=8, minutes=15, seed=2)
-    names = ("train", "valid")
-    return {
-        name: SplitRef(
-            path=str(open_split(root, features="synthetic", split=name, cache=cache).path), games=1
-        )
-        for name in names
-    }
-
-
-@pytest.fixture
-def task(splits: dict[str, SplitRef], tmp_path: Path) -> TrialTask:
-    return TrialTask(
-        trial="bayes-0001",
-        parameters={"f": 2},
-        seed=0,
-        data_seed=1,
-        study=STUDY,
-        train=splits["train"],
-        valid=splits["valid"],
-        precision="float32",
-        device="cpu",
-        folder=str(tmp_path / "trial"),
-    )
 
 
 def numbers(report: Report) -> dict[str, float]:

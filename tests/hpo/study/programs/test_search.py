@@ -4,7 +4,7 @@ import pytest
 from stage_play import play
 
 from hpo.journal.events import Value
-from hpo.journal.results import TrialState
+from hpo.journal.results import TrialState, TrialStatus
 from hpo.search.build import build_searcher
 from hpo.space.parameters import ChoiceParameter, FloatParameter
 from hpo.space.space import Space
@@ -62,6 +62,27 @@ def test_point_whose_seeds_all_fail_counts_as_failed_and_the_search_goes_on() ->
     choice = build().choice(trials)
     assert len(trials) == 12 and choice is not None
     assert float(choice.parameters["beta"]) <= 0.5
+
+
+def test_points_that_were_stopped_early_are_chosen_only_where_nothing_else_is() -> None:
+    trials = play(lambda: build(replicates=1), scores)
+    best, second = sorted(trials, key=lambda trial: -float(trial.score or 0))[:2]
+    best.status = TrialStatus.STOPPED
+    choice = build(replicates=1).choice(trials)
+    assert choice is not None and choice.parameters == second.parameters
+    for trial in trials:
+        trial.status = TrialStatus.STOPPED
+    choice = build(replicates=1).choice(trials)
+    assert choice is not None and choice.parameters == best.parameters
+
+
+def test_searcher_is_told_what_a_stopped_point_reached() -> None:
+    trials = play(lambda: build(replicates=1), scores)[:3]
+    trials[1].status = TrialStatus.STOPPED
+    searcher = build_searcher("random", SPACE, seed=1)
+    SearchProgram(searcher, points=4).next(trials)
+    told = [trial.score for trial in searcher.trials.values()]
+    assert told == [trial.score for trial in trials] + [None]
 
 
 def test_nothing_finished_is_no_choice() -> None:

@@ -1,0 +1,139 @@
+"""Ray's own schedulers behind the rule: what they stop, and that a replay makes them the same again."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hpo.config.stages import GridStage, SearchStage
+from hpo.schedule.stopping import RayRule, StoppingRule, build_rule
+from model.errors import ConfigError
+
+EPOCHS = 9
+Curves = Sequence[Sequence[float]]
+"""Scores of each trial after epoch 1, 2, ...; trials run one after the other."""
+
+
+def stage(scheduler: str, **settings: object) -> SearchStage:
+    space = {"f": {"type": "int", "low": 1, "high": 8}}
+    return SearchStage.model_validate({"trials": 9, "space": space, "scheduler": scheduler, **settings})
+
+
+def rule(scheduler: str, **settings: object) -> StoppingRule:
+    return build_rule(stage(scheduler, **settings), epochs=EPOCHS)
+
+
+def validations(rule: StoppingRule, curves: Curves) -> Iterator[tuple[str, int, float, bool]]:
+    """Trial, epoch, score and decision, of trials that train until they end or are stopped."""
+    for number, curve in enumerate(curves):
+        for epoch, score in enumerate(curve, start=1):
+            stops = rule.stops(f"t{number}", epoch, score)
+            yield f"t{number}", epoch, score, stops
+            if stops:
+                break
+
+
+def lengths(rule: StoppingRule, curves: Curves) -> list[int]:
+    """Epochs that each trial trained."""
+    trained: dict[str, int] = {}
+    for trial, epoch, _, _ in validations(rule, curves):
+        trained[trial] = epoch
+    return list(trained.values())
+
+
+def steady(*scores: float) -> Curves:
+    return [[score] * EPOCHS for score in scores]
+
+
+def test_asha_stops_at_a_rung_whoever_is_not_in_the_best_share() -> None:
+    assert lengths(rule("asha", grace_epochs=3, reduction_factor=2), steady(0.5, 0.4, 0.6)) == [9, 3, 9]
+    # Rungs at 3 and 6: the third falls off after the first of them, the fourth is poor only before it.
+    curves = [[0.5] * 9, [0.6] * 9, [0.7] * 3 + [0.1] * 6, [0.1] * 2 + [0.9] * 7]
+    assert lengths(rule("asha", grace_epochs=3, reduction_factor=2), curves) == [9, 9, 6, 9]
+
+
+def test_median_stops_whoever_is_worse_than_half_of_three_others() -> None:
+    median = rule("median", grace_epochs=2)
+    assert lengths(median, steady(0.5, 0.4, 0.6, 0.45, 0.7)) == [9, 9, 9, 2, 9]
+
+
+def test_none_and_other_stages_stop_nothing() -> None:
+    assert lengths(rule("none"), steady(0.5, 0.0)) == [9, 9]
+    assert lengths(build_rule(GridStage(), epochs=EPOCHS), steady(0.5, 0.0)) == [9, 9]
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "median"])
+def test_nothing_is_stopped_within_grace_or_at_its_last_epoch(scheduler: str) -> None:
+    curves = [*steady(0.5, 0.6, 0.7), [0.0] * 7 + [0.9] * 2, [0.9] * 8 + [0.0]]
+    assert lengths(rule(scheduler, grace_epochs=8), curves) == [9] * 5
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "median"])
+def test_trial_that_failed_or_scored_nan_leaves_the_others_alone(scheduler: str) -> None:
+    failed = [0.65] * 4
+    curves = [*steady(0.4, 0.5, 0.6), failed, [math.nan] * 9, *steady(0.7, 0.1)]
+    assert lengths(rule(scheduler, grace_epochs=3), curves)[3:] == [4, 9, 9, 3]
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "median"])
+def test_validation_told_again_changes_nothing(scheduler: str) -> None:
+    curves = steady(0.3, 0.4, 0.6, 0.2, 0.7, 0.5)
+    expected = lengths(rule(scheduler), curves)
+    twice = rule(scheduler)
+    for trial, epoch, score, stops in validations(twice, curves):
+        assert twice.stops(trial, epoch, 1.0 - score) is stops
+    assert lengths(rule(scheduler), curves) == expected
+
+
+curves_drawn = st.lists(st.lists(st.floats(0, 1), min_size=EPOCHS, max_size=EPOCHS), min_size=4, max_size=10)
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "median"])
+@settings(deadline=None, max_examples=40)
+@given(curves=curves_drawn, where=st.floats(0, 1))
+def test_interrupted_anywhere_the_decisions_are_the_same(
+    scheduler: str, curves: Curves, where: float
+) -> None:
+    whole = list(validations(rule(scheduler, reduction_factor=2), curves))
+    cut = round(where * len(whole))
+    resumed = rule(scheduler, reduction_factor=2)
+    replayed = [resumed.stops(trial, epoch, score) for trial, epoch, score, _ in whole[:cut]]
+    gone_on = [resumed.stops(trial, epoch, score) for trial, epoch, score, _ in whole[cut:]]
+    assert replayed + gone_on == [stops for _, _, _, stops in whole]
+
+
+@dataclass(frozen=True)
+class TuneTrial:
+    """A trial as Tune has it: another identity in every process."""
+
+    trial_id: str
+
+
+@settings(deadline=None, max_examples=40)
+@given(curves=curves_drawn)
+def test_asha_decides_as_in_the_hands_of_tune(curves: Curves) -> None:
+    from ray.tune.schedulers import ASHAScheduler
+
+    common = {"time_attr": "epoch", "metric": "score", "mode": "max", "max_t": EPOCHS}
+    scheduler, other = (ASHAScheduler(**common, reduction_factor=3, stop_last_trials=False) for _ in range(2))
+    by_tune = []
+    for number, curve in enumerate(curves):
+        trial = TuneTrial(f"id{number}")
+        scheduler.on_trial_add(None, trial)
+        for epoch, score in enumerate(curve, start=1):
+            result: Mapping[str, float] = {"epoch": epoch, "score": score}
+            if epoch == EPOCHS or scheduler.on_trial_result(None, trial, result) == "STOP":
+                scheduler.on_trial_complete(None, trial, result)
+                break
+        by_tune.append(epoch)
+    assert lengths(RayRule(other, epochs=EPOCHS), curves) == by_tune
+
+
+def test_grace_is_a_tenth_of_the_epochs_unless_it_is_given() -> None:
+    assert [stage("asha").grace(epochs) for epochs in (1, 12, 1000)] == [1, 2, 100]
+    assert stage("asha", grace_epochs=7).grace(12) == 7
+    with pytest.raises(ConfigError, match="expected grace_epochs below the 7 epochs of a trial, got 7"):
+        stage("asha", grace_epochs=7).grace(7)
