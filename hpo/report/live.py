@@ -84,12 +84,14 @@ class Display:
             return Group(Text("starting"))
         trials, total = self._trials(state), state.stages[self._stage].trials
         counts = state.counts(stage=self._stage)
-        ended = counts[TrialStatus.FINISHED] + counts[TrialStatus.FAILED]
+        ended = sum(trial.has_ended for trial in trials)
+        stopped = counts[TrialStatus.STOPPED]
         head = Table.grid(padding=(0, 2))
         head.add_row(
             Text(f"stage {self._stage}", style="bold"),
             ProgressBar(total=total, completed=ended + self._clock.part_done(trials, self._epochs), width=30),
             f"{counts[TrialStatus.FINISHED]}/{total} finished",
+            *([f"{stopped} stopped early"] if stopped else []),
             f"{counts[TrialStatus.RUNNING]} running",
             Text(f"{counts[TrialStatus.FAILED]} failed", style="red" if counts[TrialStatus.FAILED] else ""),
             self._clock.left(trials, total, self._epochs),
@@ -114,26 +116,24 @@ class _Clock:
 
     def update(self, trials: list[TrialState]) -> None:
         """Count the epochs of all trials."""
-        self._epochs_now = sum(max(trial.reports, default=0) for trial in trials)
+        self._epochs_now = sum(trial.epochs_trained for trial in trials)
         if self._started is None and any(trial.status is TrialStatus.RUNNING for trial in trials):
             self._started, self._epochs_before = time.monotonic(), self._epochs_now
 
     def part_done(self, trials: list[TrialState], epochs: int) -> float:
         """Trials' worth of work done in trials that have not ended."""
-        return sum(max(trial.reports, default=0) / epochs for trial in trials if not trial.has_ended)
+        return sum(trial.epochs_trained / epochs for trial in trials if not trial.has_ended)
 
     def left(self, trials: list[TrialState], total: int, epochs: int) -> str:
-        """Time left, from the epochs trained so far in this process."""
+        """Time left, from the epochs trained so far in this process, if no other trial is stopped early."""
         done = self._epochs_now - self._epochs_before
         if self._started is None:
             return "starting"
         if done <= 0:
             return "measuring time"
-        failed = sum(trial.status is TrialStatus.FAILED for trial in trials)
-        finished = sum(
-            max(trial.reports, default=0) for trial in trials if trial.status is not TrialStatus.FAILED
+        remaining = total * epochs - sum(
+            epochs if trial.has_ended else trial.epochs_trained for trial in trials
         )
-        remaining = (total - failed) * epochs - finished
         elapsed = time.monotonic() - self._started
         return f"about {duration(elapsed * remaining / done)} left"
 
@@ -155,6 +155,8 @@ def _ended_line(trial: TrialState, ended: int, state: StudyState, stage: str) ->
         return f"{place} {trial.trial} failed: {trial.reason}"
     best = state.best(1, stage=stage)[0]
     mark = " (best so far)" if best.trial == trial.trial else ""
+    if trial.status is TrialStatus.STOPPED:
+        mark = f", stopped early at epoch {trial.epochs_trained}"
     return (
         f"{place} {best_line(trial, state.stages[stage].start)} in {duration(trial.duration_s or 0.0)}{mark}"
     )

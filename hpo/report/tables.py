@@ -34,8 +34,11 @@ def best_table(trials: Sequence[TrialState], classes: Sequence[str]) -> Table:
         table.add_column(f"AP {name}", justify="right")
     table.add_column("epoch", justify="right")
     table.add_column("time", justify="right")
+    some_stopped = any(trial.status is TrialStatus.STOPPED for trial in trials)
+    if some_stopped:
+        table.add_column("stopped early")
     for trial in trials:
-        table.add_row(*_row(trial, classes))
+        table.add_row(*_row(trial, classes), *([_stop_words(trial)] if some_stopped else []))
     return table
 
 
@@ -52,11 +55,16 @@ def _row(trial: TrialState, classes: Sequence[str]) -> list[str]:
     ]
 
 
+def _stop_words(trial: TrialState) -> str:
+    return f"at epoch {trial.epochs_trained}" if trial.status is TrialStatus.STOPPED else ""
+
+
 def trial_record(trial: TrialState) -> dict[str, Any]:
     """A trial as JSON, under the paper's symbols."""
     report = trial.reports.get(trial.best_epoch or 0)
     return {
         "trial": trial.trial,
+        "status": str(trial.status),
         "average_map": trial.score,
         "epoch": trial.best_epoch,
         "parameters": {symbol(name): number for name, number in trial.parameters.items()},
@@ -75,6 +83,8 @@ def status_lines(name: str, state: StudyState, *, writer: str | None) -> list[st
         running = counts[TrialStatus.RUNNING] + counts[TrialStatus.ASKED]
         if running:
             parts.append(f"{running} {'running' if writer else 'waiting to go on'}")
+        if counts[TrialStatus.STOPPED]:
+            parts.append(f"{counts[TrialStatus.STOPPED]} stopped early")
         if counts[TrialStatus.FAILED]:
             parts.append(f"{counts[TrialStatus.FAILED]} failed")
         lines.append(f"stage {stage.stage}: {', '.join(parts)}")
@@ -91,7 +101,7 @@ def status_lines(name: str, state: StudyState, *, writer: str | None) -> list[st
 
 
 def best_line(trial: TrialState, start: Mapping[str, Value] | None = None) -> str:
-    """A finished trial in one line; of a stage with a ``start`` only what the trial has of its own."""
+    """A trial with a score in one line; of a stage with a ``start`` only what the trial has of its own."""
     return f"{trial.score or 0.0:.4f} by {trial.trial} ({settings_words(trial, start or {})})"
 
 

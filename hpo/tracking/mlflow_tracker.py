@@ -16,10 +16,11 @@ from hpo.journal.events import (
     TrialFinished,
     TrialReported,
     TrialStarted,
+    TrialStopped,
     TrialTested,
     Value,
 )
-from hpo.journal.results import StudyState, TrialStatus
+from hpo.journal.results import StudyState
 from hpo.tracking.experiment import Experiment
 from hpo.tracking.notes import NOTE, stage_note, trial_note
 from hpo.tracking.symbols import symbol
@@ -32,7 +33,7 @@ class MlflowTracker:
         environment: Says which store.
         dataset: Name of the data, such as ``soccernet-v1/resnet``.
         fixed: Hyperparameters that no trial of the study varies; a trial's own take precedence.
-        files_of: Files worth keeping of a finished trial, such as its configuration and its best
+        files_of: Files worth keeping of a finished or stopped trial, such as its configuration and its best
             checkpoint; those that do not exist are left out.
     """
 
@@ -72,7 +73,7 @@ class MlflowTracker:
             case TrialReported():
                 metrics = {**event.metrics, "train_s": event.train_s}
                 self._experiment.log(event.trial, at=event.at, step=event.epoch, metrics=metrics)
-            case TrialFinished():
+            case TrialFinished() | TrialStopped():
                 self._finish(event, state)
             case TrialFailed():
                 self._fail(event, state)
@@ -109,10 +110,10 @@ class MlflowTracker:
         tags = {"hpo.status": "running", "hpo.host": event.host, "hpo.device": event.device}
         self._experiment.log(event.trial, at=event.at, tags=tags)
 
-    def _finish(self, event: TrialFinished, state: StudyState) -> None:
+    def _finish(self, event: TrialFinished | TrialStopped, state: StudyState) -> None:
         run = event.trial
         metrics = {"score": event.score, "duration_s": event.duration_s}
-        tags = {"hpo.status": "finished", **_note(run, state)}
+        tags = {"hpo.status": str(state.trials[run].status), **_note(run, state)}
         self._experiment.log(run, at=event.at, step=event.epoch, metrics=metrics, tags=tags)
         for path in self._files_of(run):
             if path.is_file():
@@ -141,7 +142,7 @@ class MlflowTracker:
             self._experiment.set_status(run, "RUNNING")
             self._experiment.log(run, at=event.at, tags=tags)
 
-    def _mark_best(self, event: TrialFinished, state: StudyState) -> None:
+    def _mark_best(self, event: TrialFinished | TrialStopped, state: StudyState) -> None:
         """Move the mark to a new best trial of its stage; the stage's score is the best so far."""
         stage = state.trials[event.trial].stage
         best = [trial.trial for trial in state.best(2, stage=stage)]
@@ -150,8 +151,7 @@ class MlflowTracker:
         for trial in best:
             tags = {"hpo.best": "true" if trial == event.trial else "false"}
             self._experiment.log(trial, at=event.at, tags=tags)
-        ended = state.counts(stage=stage)
-        step = ended[TrialStatus.FINISHED] + ended[TrialStatus.FAILED]
+        step = sum(trial.has_ended for trial in state.trials_of(stage))
         tags = {"hpo.best_trial": event.trial, **_note(stage, state)}
         self._experiment.log(stage, at=event.at, step=step, metrics={"score": event.score}, tags=tags)
 

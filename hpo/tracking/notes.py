@@ -24,6 +24,8 @@ def stage_note(study: str, stage: StageState, state: StudyState) -> str:
     """What a stage searches, how far it is and its best trial so far."""
     counts = state.counts(stage=stage.stage)
     ended = f"{counts[TrialStatus.FINISHED]} of {stage.trials} trials finished"
+    if stopped := counts[TrialStatus.STOPPED]:
+        ended += f", {stopped} stopped early"
     if failed := counts[TrialStatus.FAILED]:
         ended += f", {failed} failed"
     paragraphs = [
@@ -43,8 +45,13 @@ def _outcome(trial: TrialState) -> list[str]:
         return []
     return [
         f"**Average-mAP {trial.score:.4f}** on the validation split at epoch {trial.best_epoch}, "
-        f"after {trial.duration_s / 60:.1f} minutes on {trial.device} of {trial.host}."
+        f"after {trial.duration_s / 60:.1f} minutes on {trial.device} of {trial.host}.",
+        *([_stopped(trial)] if trial.status is TrialStatus.STOPPED else []),
     ]
+
+
+def _stopped(trial: TrialState) -> str:
+    return f"**Stopped early** after {trial.epochs_trained} epochs: others did better at the same epoch."
 
 
 def _table(parameters: Mapping[str, Value]) -> str:

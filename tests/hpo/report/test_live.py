@@ -10,10 +10,11 @@ from hpo.journal.events import (
     TrialFinished,
     TrialReported,
     TrialStarted,
+    TrialStopped,
 )
 from hpo.journal.results import StudyState
 from hpo.report.live import Display
-from hpo.report.tables import status_lines
+from hpo.report.tables import best_table, status_lines
 
 
 def state_after(*events: object) -> StudyState:
@@ -32,6 +33,14 @@ FINISHED = (
         trial="bayes-0001", epoch=4, metrics={"average_map": 0.25, "chunks_per_s": 900.0}, train_s=1.0
     ),
     TrialFinished(trial="bayes-0001", score=0.25, epoch=4, duration_s=61.0),
+)
+STOPPED = (
+    asked("bayes-0003"),
+    TrialStarted(trial="bayes-0003", host="h", device="cpu"),
+    TrialReported(
+        trial="bayes-0003", epoch=2, metrics={"average_map": 0.1, "chunks_per_s": 900.0}, train_s=1.0
+    ),
+    TrialStopped(trial="bayes-0003", score=0.1, epoch=2, duration_s=30.0),
 )
 FAILED = (asked("bayes-0002"), TrialFailed(trial="bayes-0002", reason="DivergedError: nan"))
 
@@ -52,6 +61,32 @@ def test_without_a_terminal_every_ended_trial_is_one_line() -> None:
         "[1/3] 0.2500 by bayes-0001 (f 16  r 80) in 1 min 01 s (best so far)",
         "[2/3] bayes-0002 failed: DivergedError: nan",
     ]
+
+
+def test_trials_that_were_stopped_early_are_told_and_counted_as_such() -> None:
+    state = state_after(*FINISHED, *FAILED, *STOPPED)
+    assert plain(state_after(*FINISHED, *FAILED), state).splitlines()[1:] == [
+        "[3/3] 0.1000 by bayes-0003 (f 16  r 80) in 30 s, stopped early at epoch 2"
+    ]
+    output = io.StringIO()
+    display = Display(Console(file=output, width=140, force_terminal=True, color_system=None))
+    with display.shown():
+        display.update(state)
+    assert "1/3 finished  1 stopped early" in output.getvalue()
+    lines = status_lines("s", state, writer=None)
+    assert lines[1] == "stage bayes: 1 of 3 trials finished, 1 stopped early, 1 failed"
+    assert lines[2].startswith("best: 0.2500 by bayes-0001")
+
+
+def test_table_says_which_trials_were_stopped_early_if_any_were() -> None:
+    console = Console(file=io.StringIO(), width=140)
+    console.print(best_table(state_after(*FINISHED, *STOPPED).best(9), ()))
+    console.print(best_table(state_after(*FINISHED).best(9), ()))
+    assert isinstance(console.file, io.StringIO)
+    head, first, second, other_head, _ = console.file.getvalue().splitlines()
+    assert "stopped early" in head and "stopped early" not in other_head
+    assert "bayes-0001" in first and "at epoch" not in first
+    assert "bayes-0003" in second and "at epoch 2" in second
 
 
 def test_trials_that_ended_before_a_resume_are_not_told_again() -> None:

@@ -23,6 +23,7 @@ from hpo.journal.events import (
     TrialFinished,
     TrialReported,
     TrialStarted,
+    TrialStopped,
 )
 from hpo.journal.journal import Journal
 
@@ -126,6 +127,12 @@ class Study:
         self.report("bayes-0000", 20, 0.1)
         self.report("bayes-0000", 40, 0.2)
         self.finish("bayes-0000", 40, 0.2)
+
+    def stopped_trial(self) -> None:
+        self.ask("bayes-0003", f=4, r_frames=30, alpha2=2.0)
+        self.start("bayes-0003")
+        self.report("bayes-0003", 20, 0.3)
+        self.append(TrialStopped, trial="bayes-0003", score=0.3, epoch=20, duration_s=30.0)
 
     def failing_trial(self) -> None:
         self.ask("bayes-0001", f=64, r_frames=20, alpha2=0.5)

@@ -133,6 +133,23 @@ def test_runs_end_as_their_stages_and_trials_did(study: Any, environment: Enviro
     assert first.end_time - first.start_time == 4 * minute
 
 
+def test_stopped_trial_is_a_finished_run_that_says_so_and_keeps_its_files(
+    study: Any, environment: Environment
+) -> None:
+    study.create()
+    study.first_trial()
+    study.stopped_trial()
+    record(study, environment)
+    run = runs_of(study, environment)["bayes-0003"]
+    assert (run.info.status, run.data.tags["hpo.status"]) == ("FINISHED", "stopped")
+    assert (run.data.metrics["score"], run.data.tags["hpo.best"]) == (0.3, "false")
+    assert "**Stopped early** after 20 epochs" in run.data.tags["mlflow.note.content"]
+    files = client_of(environment).list_artifacts(run.info.run_id)
+    assert sorted(file.path for file in files) == ["best.pt", "config.json"]
+    stage = runs_of(study, environment)["bayes"]
+    assert stage.data.tags["hpo.best_trial"] == "bayes-0000"
+
+
 def test_hyperparameters_stand_under_the_symbols_of_the_paper(study: Any, environment: Environment) -> None:
     record(study.whole(), environment)
     assert runs_of(study, environment)["bayes-0000"].data.params == {
