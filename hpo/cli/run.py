@@ -46,7 +46,7 @@ def bayes(
         str | None, typer.Option(metavar="TRAIN,VALID", help="Use the first games of the two splits only.")
     ] = None,
     concurrent: Annotated[int | None, typer.Option(min=1, help="Trials at the same time.")] = None,
-    searcher: Annotated[str | None, typer.Option(help="bayes-opt or random.")] = None,
+    searcher: Annotated[str | None, typer.Option(help="bayes-opt, optuna-gp, optuna-tpe or random.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Decides chunks, weights and search.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     dry_run: Annotated[

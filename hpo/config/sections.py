@@ -19,7 +19,7 @@ from hpo.space.parameters import ChoiceParameter, FloatParameter, IntParameter, 
 from model.errors import ConfigError
 from model.losses.segmentation import SegmentationForm
 
-SearcherName = Literal["bayes-opt", "random"]
+SearcherName = Literal["bayes-opt", "optuna-gp", "optuna-tpe", "random"]
 
 
 def expected(what: str) -> PydanticCustomError:
