@@ -90,10 +90,13 @@ class MlflowTracker:
         self._experiment.log_data(run, dataset=self._dataset, digest=state.created.data_digest)
         self._experiment.log_record(run, event.space, "space.json")
         self._experiment.log_record(run, state.created.plan, "study.json")
+        asked = state.asked.get(run)
+        self._experiment.log_record(run, asked.settings if asked else {}, "settings.json")
 
     def _ask(self, event: TrialAsked, state: StudyState) -> None:
         run = event.trial
         tags = {**_origin(state), **_note(run, state), "hpo.status": "asked", "hpo.best": "false"}
+        tags |= {"hpo.replicate": str(event.replicate), **({"hpo.role": event.role} if event.role else {})}
         self._experiment.start_run(stage=event.stage, trial=run, at=event.at, tags=tags)
         self._experiment.set_status(run, "SCHEDULED")
         parameters = {symbol(name): value for name, value in {**self._fixed, **event.parameters}.items()}
@@ -103,6 +106,7 @@ class MlflowTracker:
     def _start(self, event: TrialStarted) -> None:
         self._experiment.set_status(event.trial, "RUNNING")
         tags = {"hpo.status": "running", "hpo.host": event.host, "hpo.device": event.device}
+        tags["hpo.threads"] = str(event.threads)
         self._experiment.log(event.trial, at=event.at, tags=tags)
 
     def _finish(self, event: TrialFinished, state: StudyState) -> None:
