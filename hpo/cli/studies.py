@@ -53,21 +53,29 @@ def best(
     top: Annotated[int, typer.Option(min=1, help="How many trials.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show the best trials of STUDY, highest Average-mAP first."""
+    """Show the best trials of STUDY, highest Average-mAP first, and which hyperparameters mattered."""
     from hpo.config.environment import read_environment
     from hpo.journal.journal import read_journal
     from hpo.journal.results import StudyState
-    from hpo.report.tables import best_table, print_table, trial_record
+    from hpo.report.tables import best_table, importance_line, print_table, trial_record
     from hpo.study.folders import chosen_study
+    from hpo.study.importance import SEARCH, stage_importance
+    from hpo.tracking.symbols import symbol
 
     folder = chosen_study(read_environment(), study)
     state = StudyState.replay(read_journal(folder).events)
-    trials = state.best(top)
+    trials, shares = state.best(top), stage_importance(state, SEARCH)
     if as_json:
-        record = {"study": folder.name, "best": [trial_record(trial) for trial in trials]}
+        record = {
+            "study": folder.name,
+            "best": [trial_record(trial) for trial in trials],
+            "importance": {symbol(name): share for name, share in shares.items()},
+        }
         typer.echo(json.dumps(record, indent=2))
     elif trials:
         print_table(best_table(trials, state.created.plan["shape"]["classes"]))
+        if shares:
+            typer.echo(importance_line(shares))
     else:
         typer.echo(f"study {folder.name} has no finished trial yet")
 

@@ -24,6 +24,10 @@ from hpo.tracking.notes import NOTE, stage_note, trial_note
 from hpo.tracking.symbols import symbol
 
 
+def _no_importance(state: StudyState, stage: str) -> Mapping[str, float]:
+    return {}
+
+
 class MlflowTracker:
     """Records one study in MLflow; a ``hpo.tracking.tracker.Tracker``.
 
@@ -33,6 +37,7 @@ class MlflowTracker:
         fixed: Hyperparameters that no trial of the study varies; a trial's own take precedence.
         files_of: Files worth keeping of a finished trial, such as its configuration and its best
             checkpoint; those that do not exist are left out.
+        importance_of: The share of each hyperparameter in the scores of a stage; empty where there is none.
     """
 
     def __init__(
@@ -42,11 +47,13 @@ class MlflowTracker:
         dataset: str,
         fixed: Mapping[str, Value],
         files_of: Callable[[str], Iterable[Path]],
+        importance_of: Callable[[StudyState, str], Mapping[str, float]] = _no_importance,
     ) -> None:
         self._environment = environment
         self._dataset = dataset
         self._fixed = fixed
         self._files_of = files_of
+        self._importance_of = importance_of
 
     def connect(self, created: StudyCreated) -> int:
         """Find or make the study's experiment."""
@@ -126,8 +133,11 @@ class MlflowTracker:
         self._experiment.end_run(event.trial, "FAILED", event.at)
 
     def _finish_stage(self, event: StageFinished, state: StudyState) -> None:
-        tags = {"hpo.status": "finished", "hpo.best_trial": event.best_trial, **_note(event.stage, state)}
-        self._experiment.log(event.stage, at=event.at, tags=tags)
+        shares = {symbol(name): share for name, share in self._importance_of(state, event.stage).items()}
+        note = stage_note(state.created.study, state.stages[event.stage], state, importance=shares)
+        tags = {"hpo.status": "finished", "hpo.best_trial": event.best_trial, NOTE: note}
+        metrics = {f"importance/{name}": share for name, share in shares.items()}
+        self._experiment.log(event.stage, at=event.at, metrics=metrics, tags=tags)
         self._experiment.end_run(event.stage, "FINISHED", event.at)
 
     def _interrupt(self, event: StudyInterrupted, state: StudyState) -> None:

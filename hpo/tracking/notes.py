@@ -20,8 +20,10 @@ def trial_note(study: str, trial: TrialState) -> str:
     )
 
 
-def stage_note(study: str, stage: StageState, state: StudyState) -> str:
-    """What a stage searches, how far it is and its best trial so far."""
+def stage_note(
+    study: str, stage: StageState, state: StudyState, *, importance: Mapping[str, float] | None = None
+) -> str:
+    """What a stage searches, how far it is, its best trial so far and which hyperparameters mattered."""
     counts = state.counts(stage=stage.stage)
     ended = f"{counts[TrialStatus.FINISHED]} of {stage.trials} trials finished"
     if failed := counts[TrialStatus.FAILED]:
@@ -31,6 +33,9 @@ def stage_note(study: str, stage: StageState, state: StudyState) -> str:
     ]
     for best in state.best(1, stage=stage.stage):
         paragraphs += [f"Best is `{best.trial}`:", *_outcome(best), _table(best.parameters)]
+    if importance:
+        shares = ", ".join(f"{name} {share:.2f}" for name, share in importance.items())
+        paragraphs.append(f"Importance (share of the variance of Average-mAP, fANOVA): {shares}.")
     return "\n\n".join(paragraphs)
 
 
