@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from hpo import __version__
-from hpo.cli import data, networks, run, studies
+from hpo.cli import comparing, data, networks, run, studies
 from model.errors import UserError
 
 app = typer.Typer(
@@ -25,6 +25,8 @@ app.command()(studies.resume)
 app.command()(studies.status)
 app.command()(studies.best)
 app.command()(studies.ui)
+app.command()(comparing.reproduce)
+app.command()(comparing.compare)
 app.command()(networks.import_weights)
 app.command()(networks.evaluate)
 app.command()(networks.spot)

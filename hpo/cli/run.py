@@ -39,7 +39,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and its t
 NewStudy = Annotated[str | None, typer.Option(help="Name of the study. Default: from data and features.")]
 Trials = Annotated[int | None, typer.Option(min=1, help="Points of the search.")]
 Replicates = Annotated[int | None, typer.Option(min=1, help="Seeds of a point; its score is their mean.")]
-Searcher = Annotated[str | None, typer.Option(help="bayes-opt or random.")]
+Searcher = Annotated[str | None, typer.Option(help="bayes-opt, optuna-gp, optuna-tpe or random.")]
 Scheduler = Annotated[
     str | None, typer.Option(help="none, asha or median: whether and how poor trials are stopped early.")
 ]

@@ -93,7 +93,8 @@ def finish(end: "SessionEnd", plan: "StudyPlan", name: str) -> None:
 def show_stages(state: "StudyState", plan: "StudyPlan", *, top: int = SHOWN) -> None:
     """Print the result of every stage that has one; of a search the ``top`` best trials."""
     from hpo.report.stages import stage_tables
-    from hpo.report.tables import print_table
+    from hpo.report.tables import importance_line, print_table
+    from hpo.study.importance import stage_importance
 
     for name in state.stages:
         tables = stage_tables(state, name, classes=plan.shape.classes, dataset=plan.dataset, top=top)
@@ -101,6 +102,8 @@ def show_stages(state: "StudyState", plan: "StudyPlan", *, top: int = SHOWN) -> 
             typer.echo("Best trials" if name == "bayes" else f"\nStage {name}")
         for table in tables:
             print_table(table)
+        if shares := stage_importance(state, name):
+            typer.echo(importance_line(shares))
 
 
 def _next_step(state: "StudyState", name: str) -> str:

@@ -61,13 +61,21 @@ def best(
     from hpo.report.stages import found_record
     from hpo.report.tables import trial_record
     from hpo.study.folders import chosen_study
+    from hpo.study.importance import SEARCH, stage_importance
     from hpo.study.session import plan_of
+    from hpo.tracking.symbols import symbol
 
     folder = chosen_study(read_environment(), study)
     state = StudyState.replay(read_journal(folder).events)
     if as_json:
-        best = [trial_record(trial) for trial in state.best(top, stage=next(iter(state.stages), None))]
-        typer.echo(json.dumps({"study": folder.name, "found": found_record(state), "best": best}, indent=2))
+        best = state.best(top, stage=next(iter(state.stages), None))
+        record = {
+            "study": folder.name,
+            "found": found_record(state),
+            "best": [trial_record(trial) for trial in best],
+            "importance": {symbol(name): share for name, share in stage_importance(state, SEARCH).items()},
+        }
+        typer.echo(json.dumps(record, indent=2))
     elif state.best(1):
         show_stages(state, plan_of(folder, state.created), top=top)
     else:

@@ -12,7 +12,7 @@ from hpo.config.sections import Hyperparameters, Number, Section, broken_rule, e
 from hpo.space.parameters import ChoiceParameter, FloatParameter, IntParameter, Parameter
 from model.errors import ConfigError
 
-SearcherName = Literal["bayes-opt", "random"]
+SearcherName = Literal["bayes-opt", "optuna-gp", "optuna-tpe", "random"]
 SchedulerName = Literal["none", "asha", "median"]
 GridValues = Annotated[tuple[Number, ...], Field(strict=False, min_length=1)]
 """Seconds."""

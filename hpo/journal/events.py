@@ -95,6 +95,8 @@ class TrialStarted(Event):
     trial: str
     host: str
     device: str
+    threads: int = 0
+    """Processor threads it trains with, on which the last bits of its numbers depend; 0: not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,6 +42,11 @@ def best_table(trials: Sequence[TrialState], classes: Sequence[str]) -> Table:
     return table
 
 
+def importance_line(shares: Mapping[str, float]) -> str:
+    """Such as ``importance: f 0.41  r 0.22``."""
+    return f"importance: {'  '.join(f'{symbol(name)} {share:.2f}' for name, share in shares.items())}"
+
+
 def _row(trial: TrialState, classes: Sequence[str]) -> list[str]:
     report = trial.reports.get(trial.best_epoch or 0)
     metrics = report.metrics if report else {}

@@ -25,6 +25,14 @@ class AskedTrial:
     failed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ScoredPoint:
+    """Parameters and the score that they reached."""
+
+    parameters: Parameters
+    score: float
+
+
 class Searcher(ABC):
     """Proposes parameters and learns from scores, higher ones being better. Knows nothing of Ray.
 
@@ -36,17 +44,26 @@ class Searcher(ABC):
         space: What to search.
         seed: Seed of every random draw, 0 or above.
         first: Points to propose before any other, such as known good ones; repeated ones count once.
+        known: Scores of earlier trials of the same space, to learn from (warm start); see ``build_searcher``.
 
     Raises:
-        ConfigError: A first point lies outside of the space.
+        ConfigError: A first or a known point lies outside of the space.
     """
 
-    def __init__(self, space: Space, *, seed: int, first: Iterable[Parameters] = ()) -> None:
+    def __init__(
+        self,
+        space: Space,
+        *,
+        seed: int,
+        first: Iterable[Parameters] = (),
+        known: Iterable[ScoredPoint] = (),
+    ) -> None:
         self.space = space
         self.seed = seed
         self.trials: dict[str, AskedTrial] = {}
         self._taken: set[tuple[Value, ...]] = set()
         self._first = self._distinct(first)
+        self._known = [self._ended(point) for point in known]
 
     @abstractmethod
     def propose(self, number: int) -> Parameters:
@@ -98,6 +115,17 @@ class Searcher(ABC):
     def first_count(self) -> int:
         """How many proposals are given beforehand."""
         return len(self._first)
+
+    @property
+    def observed(self) -> list[AskedTrial]:
+        """All that there is to learn from: the known trials, then its own in the order they were asked."""
+        return [*self._known, *self.trials.values()]
+
+    def _ended(self, known: ScoredPoint) -> AskedTrial:
+        self._require_inside(known.parameters)
+        point = self.space.to_unit(known.parameters)
+        finite = math.isfinite(known.score)
+        return AskedTrial(point, known.score if finite else None, failed=not finite)
 
     def _next_free(self, number: int) -> Parameters | None:
         design = quasi_random_points(self.space.dimensions, seed=self.seed, count=number + _FALLBACK_POINTS)

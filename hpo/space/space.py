@@ -4,9 +4,9 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -80,6 +80,18 @@ class Space:
             fields = {key: value for key, value in asdict(parameter).items() if key != "name"}
             described[parameter.name] = {"type": _KINDS[type(parameter)], **fields}
         return described
+
+    @classmethod
+    def from_description(cls, described: Mapping[str, Mapping[str, Any]]) -> Self:
+        """The space that ``describe`` wrote, also after a trip through JSON."""
+        kinds = {name: kind for kind, name in _KINDS.items()}
+        parameters = []
+        for name, fields in described.items():
+            # JSON has no tuples.
+            rest = {key: tuple(entry) if isinstance(entry, list) else entry for key, entry in fields.items()}
+            del rest["type"]
+            parameters.append(kinds[fields["type"]](name, **rest))
+        return cls(parameters)
 
     def digest(self) -> str:
         """A name for this space that changes with any bound, scale, type or the order of parameters."""

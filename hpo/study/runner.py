@@ -18,7 +18,7 @@ from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState, TrialState
 from hpo.schedule.feed import Pause
 from hpo.schedule.stopping import build_rule
-from hpo.study.plan import StudyPlan, chunk_seed
+from hpo.study.plan import StudyPlan, chunk_seed, threads_per_trial
 from hpo.study.programs.program import Answer, Program
 from hpo.trial.run import Report, best_report
 from hpo.trial.task import TrialTask
@@ -82,8 +82,17 @@ class StageRunner:
 
     def started(self, trial: str) -> None:
         """Record that a process begins to train the trial."""
-        if not self.state.trials[trial].has_ended:
-            self._write(TrialStarted(trial=trial, host=socket.gethostname(), device=self._plan.device))
+        if self.state.trials[trial].has_ended:
+            return
+        concurrent = self._plan.study.stages.named(self._stage).concurrent
+        self._write(
+            TrialStarted(
+                trial=trial,
+                host=socket.gethostname(),
+                device=self._plan.device,
+                threads=threads_per_trial(concurrent),
+            )
+        )
 
     def reported(self, trial: str, report: Report) -> bool:
         """Record a validation, unless it is known already, and whether the trial is stopped there."""

@@ -12,6 +12,7 @@ from hpo.journal.journal import Journal, read_journal
 from hpo.journal.results import StudyState
 from hpo.schedule.tuner import ray_session
 from hpo.study.folders import study_folder
+from hpo.study.importance import stage_importance
 from hpo.study.plan import Progress, StageRequest, StudyPlan, available_cpus, reopen_data, stage_settings
 from hpo.study.runner import Listener, trial_folder
 from hpo.study.stage import StageRun
@@ -202,4 +203,5 @@ def _tracker(plan: StudyPlan, folder: Path, environment: Environment) -> MlflowT
         dataset=plan.dataset,
         fixed={**fixed, **zones},
         files_of=lambda trial: [trial_folder(folder, trial) / name for name in (BEST, CONFIG)],
+        importance_of=stage_importance,
     )

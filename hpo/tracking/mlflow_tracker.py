@@ -26,6 +26,10 @@ from hpo.tracking.notes import NOTE, stage_note, trial_note
 from hpo.tracking.symbols import symbol
 
 
+def _no_importance(state: StudyState, stage: str) -> Mapping[str, float]:
+    return {}
+
+
 class MlflowTracker:
     """Records one study in MLflow; a ``hpo.tracking.tracker.Tracker``.
 
@@ -35,6 +39,7 @@ class MlflowTracker:
         fixed: Hyperparameters that no trial of the study varies; a trial's own take precedence.
         files_of: Files worth keeping of a finished or stopped trial, such as its configuration and its best
             checkpoint; those that do not exist are left out.
+        importance_of: The share of each hyperparameter in the scores of a stage; empty where there is none.
     """
 
     def __init__(
@@ -44,11 +49,13 @@ class MlflowTracker:
         dataset: str,
         fixed: Mapping[str, Value],
         files_of: Callable[[str], Iterable[Path]],
+        importance_of: Callable[[StudyState, str], Mapping[str, float]] = _no_importance,
     ) -> None:
         self._environment = environment
         self._dataset = dataset
         self._fixed = fixed
         self._files_of = files_of
+        self._importance_of = importance_of
 
     def connect(self, created: StudyCreated) -> int:
         """Find or make the study's experiment."""
@@ -95,10 +102,13 @@ class MlflowTracker:
         self._experiment.log_data(run, dataset=self._dataset, digest=state.created.data_digest)
         self._experiment.log_record(run, event.space, "space.json")
         self._experiment.log_record(run, state.created.plan, "study.json")
+        asked = state.asked.get(run)
+        self._experiment.log_record(run, asked.settings if asked else {}, "settings.json")
 
     def _ask(self, event: TrialAsked, state: StudyState) -> None:
         run = event.trial
         tags = {**_origin(state), **_note(run, state), "hpo.status": "asked", "hpo.best": "false"}
+        tags |= {"hpo.replicate": str(event.replicate), **({"hpo.role": event.role} if event.role else {})}
         self._experiment.start_run(stage=event.stage, trial=run, at=event.at, tags=tags)
         self._experiment.set_status(run, "SCHEDULED")
         parameters = {symbol(name): value for name, value in {**self._fixed, **event.parameters}.items()}
@@ -108,6 +118,7 @@ class MlflowTracker:
     def _start(self, event: TrialStarted) -> None:
         self._experiment.set_status(event.trial, "RUNNING")
         tags = {"hpo.status": "running", "hpo.host": event.host, "hpo.device": event.device}
+        tags["hpo.threads"] = str(event.threads)
         self._experiment.log(event.trial, at=event.at, tags=tags)
 
     def _finish(self, event: TrialFinished | TrialStopped, state: StudyState) -> None:
@@ -127,8 +138,11 @@ class MlflowTracker:
         self._experiment.end_run(event.trial, "FAILED", event.at)
 
     def _finish_stage(self, event: StageFinished, state: StudyState) -> None:
-        tags = {"hpo.status": "finished", "hpo.best_trial": event.best_trial, **_note(event.stage, state)}
-        self._experiment.log(event.stage, at=event.at, tags=tags)
+        shares = {symbol(name): share for name, share in self._importance_of(state, event.stage).items()}
+        note = stage_note(state.created.study, state.stages[event.stage], state, importance=shares)
+        tags = {"hpo.status": "finished", "hpo.best_trial": event.best_trial, NOTE: note}
+        metrics = {f"importance/{name}": share for name, share in shares.items()}
+        self._experiment.log(event.stage, at=event.at, metrics=metrics, tags=tags)
         self._experiment.end_run(event.stage, "FINISHED", event.at)
 
     def _interrupt(self, event: StudyInterrupted, state: StudyState) -> None:

@@ -20,8 +20,10 @@ def trial_note(study: str, trial: TrialState) -> str:
     )
 
 
-def stage_note(study: str, stage: StageState, state: StudyState) -> str:
-    """What a stage searches, how far it is and its best trial so far."""
+def stage_note(
+    study: str, stage: StageState, state: StudyState, *, importance: Mapping[str, float] | None = None
+) -> str:
+    """What a stage searches, how far it is, its best trial so far and which hyperparameters mattered."""
     counts = state.counts(stage=stage.stage)
     ended = f"{counts[TrialStatus.FINISHED]} of {stage.trials} trials finished"
     if stopped := counts[TrialStatus.STOPPED]:
@@ -35,6 +37,9 @@ def stage_note(study: str, stage: StageState, state: StudyState) -> str:
         paragraphs += [f"Best is `{best.trial}`:", *_outcome(best), _table(best.parameters)]
     if stage.role:
         paragraphs += [f"Kept: **{stage.role}**, by the mean over its seeds.", _table(stage.chosen)]
+    if importance:
+        shares = ", ".join(f"{name} {share:.2f}" for name, share in importance.items())
+        paragraphs.append(f"Importance (share of the variance of Average-mAP, fANOVA): {shares}.")
     return "\n\n".join(paragraphs)
 
 

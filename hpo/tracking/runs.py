@@ -1,11 +1,46 @@
 """Reading single runs back from MLflow, for a person who names one."""
 
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
 from hpo.config.environment import Environment
 from hpo.tracking.experiment import connect
-from hpo.tracking.store import make_store
+from hpo.tracking.store import check_store, make_store
+from model.errors import UserError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+Number = int | float | str
 
 
-def run_parameters(environment: Environment, run_id: str) -> dict[str, int | float | str] | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedTrial:
+    """A trial as MLflow holds it: all that is needed to train it again."""
+
+    run: str
+    """Id of its run."""
+    tags: Mapping[str, str]
+    """Its origin, as ``MlflowTracker`` wrote it: ``hpo.study``, ``hpo.code_digest`` and others."""
+    parameters: Mapping[str, Number]
+    """Hyperparameters by symbol, and ``seed``."""
+    validations: Mapping[int, Mapping[str, float]]
+    """Epoch -> metric -> value."""
+    plan: dict[str, Any]
+    """The study's plan, as in its journal."""
+    settings: dict[str, Any]
+    """Those of the trial's stage."""
+    config: dict[str, Any]
+    """What the model was told; empty for a trial that never finished."""
+
+
+def run_parameters(environment: Environment, run_id: str) -> dict[str, Number] | None:
     """The parameters of a run by name, numbers as numbers; None when the store has no such run."""
     from mlflow.exceptions import MlflowException
 
@@ -14,13 +49,131 @@ def run_parameters(environment: Environment, run_id: str) -> dict[str, int | flo
         run = connect(environment.tracking_uri).get_run(run_id)
     except MlflowException:
         return None
+    return _parameters(run)
+
+
+def recorded_trial(environment: Environment, name: str) -> RecordedTrial:
+    """Read the trial that ``name`` means: the id of its run, or ``STUDY/TRIAL``.
+
+    Raises:
+        UserError: There is no such run, it is no trial of ours, it failed or has no validation yet, or a file
+            that it needs is not in the store.
+    """
+    check_store(environment)
+    make_store(environment)
+    with _told_apart(environment):
+        client = connect(environment.tracking_uri)
+        run = _find(client, name, environment)
+        _check(run)
+        stage = run.data.tags["mlflow.parentRunId"]
+        return RecordedTrial(
+            run=run.info.run_id,
+            tags=dict(run.data.tags),
+            parameters=_parameters(run),
+            validations=_validations(client, run),
+            plan=_record(client, stage, "study.json"),
+            settings=_record(client, stage, "settings.json"),
+            config=_record(client, run.info.run_id, "config.json", optional=True),
+        )
+
+
+def _find(client: "MlflowClient", name: str, environment: Environment) -> "Run":
+    from mlflow.exceptions import MlflowException
+
+    study, separator, trial = name.partition("/")
+    if separator:
+        return _find_by_names(client, study, trial)
+    try:
+        return client.get_run(name)
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        raise UserError(
+            f"MLflow has no run {name!r}",
+            looked_in=environment.tracking_uri,
+            fix="take the id from a trial's page (hpo ui), or write STUDY/TRIAL",
+        ) from None
+
+
+def _find_by_names(client: "MlflowClient", study: str, trial: str) -> "Run":
+    experiments = [
+        experiment.experiment_id
+        for experiment in client.search_experiments()
+        if experiment.tags.get("hpo.study") == study
+    ]
+    runs = [
+        run
+        for run in (client.search_runs(experiments) if experiments else [])
+        if run.data.tags.get("hpo.trial") == trial
+    ]
+    if len(runs) == 1:
+        return runs[0]
+    if runs:
+        raise UserError(
+            f"{len(runs)} studies of MLflow are called {study!r} and have a trial {trial!r}",
+            fix=f"name its run: {', '.join(run.info.run_id for run in runs)}",
+        )
+    raise UserError(f"MLflow has no trial {trial!r} of a study {study!r}")
+
+
+def _check(run: "Run") -> None:
+    tags, name = run.data.tags, run.info.run_id
+    if "hpo.trial" not in tags or "mlflow.parentRunId" not in tags:
+        what = f"the stage {tags['hpo.stage']}" if "hpo.stage" in tags else "nothing that hpo recorded"
+        raise UserError(f"run {name} is no trial but {what}", fix="name the run of a trial")
+    if tags.get("hpo.status") == "failed":
+        reason = tags.get("hpo.reason", "no reason")
+        raise UserError(f"trial {tags['hpo.trial']} failed, it has no score to compare with: {reason}")
+    if "average_map" not in run.data.metrics:
+        raise UserError(f"trial {tags['hpo.trial']} has no validation yet, there is nothing to compare with")
+
+
+def _validations(client: "MlflowClient", run: "Run") -> dict[int, dict[str, float]]:
+    validations: dict[int, dict[str, float]] = {}
+    for name in run.data.metrics:
+        for metric in client.get_metric_history(run.info.run_id, name):
+            validations.setdefault(metric.step, {})[name] = metric.value
+    return {epoch: values for epoch, values in sorted(validations.items()) if "average_map" in values}
+
+
+def _record(client: "MlflowClient", run_id: str, file: str, *, optional: bool = False) -> dict[str, Any]:
+    """The JSON file ``file`` among the artifacts of a run."""
+    from mlflow.exceptions import MlflowException
+
+    with TemporaryDirectory() as folder:
+        try:
+            path = Path(client.download_artifacts(run_id, file, folder))
+            record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, MlflowException) as error:
+            if optional:
+                return {}
+            raise UserError(
+                f"{file} cannot be read from run {run_id}, without it the trial cannot be trained again: "
+                f"{str(error).splitlines()[0]}"
+            ) from None
+    return record
+
+
+def _parameters(run: "Run") -> dict[str, Number]:
     return {name: _number(text) for name, text in run.data.params.items()}
 
 
-def _number(text: str) -> int | float | str:
+def _number(text: str) -> Number:
     for kind in (int, float):
         try:
             return kind(text)
         except ValueError:
             continue
     return text
+
+
+@contextmanager
+def _told_apart(environment: Environment) -> Iterator[None]:
+    """A store that does not answer is told as such, and not as a run that is not there."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"MLflow at {environment.tracking_uri} does not answer: {reason}") from None

@@ -37,15 +37,16 @@ class AverageMap:
     @property
     def average_map(self) -> float:
         """Area under the mAP over the tolerances, by the trapezoid rule, divided by their range."""
-        return _mean_over_tolerances(np.array(self.per_tolerance))
+        return mean_over_tolerances(np.array(self.per_tolerance))
 
     @property
     def per_class(self) -> tuple[float, ...]:
         """The same area for every class alone."""
-        return tuple(_mean_over_tolerances(column) for column in self.average_precision.T)
+        return tuple(mean_over_tolerances(column) for column in self.average_precision.T)
 
 
-def _mean_over_tolerances(values: npt.NDArray[np.float64]) -> float:
+def mean_over_tolerances(values: npt.NDArray[np.float64]) -> float:
+    """Area under ``values`` by the trapezoid rule, divided by the range of the tolerances."""
     if len(values) == 1:
         return float(values[0])
     return float((values[1:] + values[:-1]).sum() / 2 / (len(values) - 1))

@@ -58,25 +58,34 @@ def precision_recall(matching: Matching, *, classes: int, tolerances_frames: Seq
     level = np.searchsorted(THRESHOLDS, spots.score.astype(np.float64), side="right")
     shape = (2, classes, len(THRESHOLDS) + 1)
     cell = np.ravel_multi_index((matching.near_visible.astype(np.int64), spots.class_index, level), shape)
-    found = _at_least(cell, shape)
+    found = at_least(cell, shape)
     owner = np.ravel_multi_index((matching.visible.astype(np.int64), actions.class_index), shape[:2])
     number = np.bincount(owner, minlength=2 * classes).reshape(2, classes)
     result = []
     for tolerance_frames in tolerances_frames:
-        right = _at_least(cell[matching.true_positives(tolerance_frames)], shape)
-        unshown, visible = (_curve(found[part], right[part], number[part]) for part in range(2))
-        everything = _curve(found.sum(axis=0), right.sum(axis=0), number.sum(axis=0))
+        right = at_least(cell[matching.true_positives(tolerance_frames)], shape)
+        unshown, visible = (curve_of(found[part], right[part], number[part]) for part in range(2))
+        everything = curve_of(found.sum(axis=0), right.sum(axis=0), number.sum(axis=0))
         result.append(Curves(all=everything, visible=visible, unshown=unshown))
     return result
 
 
-def _at_least(cell: npt.NDArray[np.int64], shape: tuple[int, int, int]) -> npt.NDArray[np.int64]:
-    """Spots at or above each threshold, from the number of thresholds that each spot reaches."""
+def at_least(cell: npt.NDArray[np.int64], shape: tuple[int, int, int]) -> npt.NDArray[np.int64]:
+    """Spots at or above each threshold, from the number of thresholds that each spot reaches.
+
+    Args:
+        cell: One a spot: group, class and number of thresholds as one index into ``shape``.
+        shape: (groups, classes, thresholds + 1).
+
+    Returns:
+        (groups, classes, thresholds).
+    """
     count = np.bincount(cell, minlength=np.prod(shape)).reshape(shape)
     return count[..., :0:-1].cumsum(axis=2)[..., ::-1]
 
 
-def _curve(
+def curve_of(
     found: npt.NDArray[np.int64], right: npt.NDArray[np.int64], number: npt.NDArray[np.int64]
 ) -> Curve:
+    """The curve from the spots found, those of them that are right, and the number of actions."""
     return Curve(right / np.maximum(found, 1), right / np.maximum(number, 1)[:, None])

@@ -159,7 +159,8 @@ def test_all_mistakes_come_in_one_error_each_with_key_expectation_and_value() ->
         "hyperparameters.f": 'expected a whole number, got "16"',
         "zones_s.default": "expected four numbers of seconds in this order: K1 < K2 < 0 < K3 < K4, "
         "got [-10, -20, 10, 20]",
-        "stages.bayes.searcher": "expected 'bayes-opt' or 'random', got \"annealing\"",
+        "stages.bayes.searcher": "expected 'bayes-opt', 'optuna-gp', 'optuna-tpe' or 'random', "
+        'got "annealing"',
         "stages.bayes.trials": "expected a value, got nothing",
         "stages.bayes.space.f.low": "expected a whole number, got 4.5",
         "stages.bayes.space.g": "expected one of f, r_frames, alpha2, beta, lambda_seg, tau_max, tau_min, "

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from hpo.search import bayesian
-from hpo.search.bayesian import INITIAL_POINTS, BayesOptSearcher
-from hpo.search.design import quasi_random_points
+from hpo.search.bayesian import BayesOptSearcher
+from hpo.search.model_based import INITIAL_POINTS
 from hpo.space.parameters import FloatParameter, IntParameter
 from hpo.space.space import Space
 
@@ -17,14 +17,6 @@ def hill(searcher: BayesOptSearcher, trials: int) -> None:
         point = searcher.ask(name)
         assert point is not None
         searcher.tell(name, 1 - (float(point["x"]) - 0.3) ** 2 - (float(point["y"]) - 0.6) ** 2)
-
-
-def test_starts_with_its_own_point_then_with_the_quasi_random_design() -> None:
-    searcher = BayesOptSearcher(square, seed=3, first=[{"x": 0.5, "y": 0.5}])
-    hill(searcher, 1 + INITIAL_POINTS)
-    points = np.array([trial.point for trial in searcher.trials.values()])
-    np.testing.assert_array_equal(points[0], [0.5, 0.5])
-    np.testing.assert_allclose(points[1:], quasi_random_points(2, seed=3, count=INITIAL_POINTS + 1)[1:])
 
 
 def test_walks_to_the_top_of_a_smooth_hill() -> None:
@@ -42,14 +34,6 @@ def test_running_trials_keep_the_next_ones_away_from_their_place() -> None:
     points = [searcher.trials[name].point for name in names]
     distances = [np.linalg.norm(points[a] - points[b]) for a, b in ((0, 1), (0, 2), (1, 2))]
     assert min(distances) > 0.02
-
-
-def test_without_two_scores_the_design_goes_on() -> None:
-    searcher = BayesOptSearcher(square, seed=0)
-    for number in range(2 * INITIAL_POINTS):
-        searcher.ask(f"t{number}")
-    points = np.array([trial.point for trial in searcher.trials.values()])
-    np.testing.assert_allclose(points, quasi_random_points(2, seed=0, count=2 * INITIAL_POINTS))
 
 
 def test_equal_scores_everywhere_do_not_stop_it() -> None:

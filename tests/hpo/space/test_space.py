@@ -82,3 +82,8 @@ def test_empty_space_is_refused() -> None:
 def test_two_parameters_of_one_name_are_refused() -> None:
     with pytest.raises(ConfigError, match="different names, got x, x"):
         Space([FloatParameter("x", 0.0, 1.0), FloatParameter("x", 0.0, 2.0)])
+
+
+def test_space_survives_its_description_in_json() -> None:
+    described = json.loads(json.dumps(mixed.describe()))
+    assert Space.from_description(described).digest() == mixed.digest()

@@ -112,7 +112,7 @@ class Study:
         self.append(TrialAsked, trial=trial, stage="bayes", parameters=parameters, seed=7)
 
     def start(self, trial: str) -> None:
-        self.append(TrialStarted, trial=trial, host="laptop", device="cpu")
+        self.append(TrialStarted, trial=trial, host="laptop", device="cpu", threads=2)
 
     def report(self, trial: str, epoch: int, average_map: float) -> None:
         metrics = {"average_map": average_map, "ap/yellow->red-card": average_map / 2}

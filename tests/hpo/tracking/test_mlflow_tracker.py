@@ -210,7 +210,9 @@ def test_a_run_says_where_it_comes_from(study: Any, environment: Environment) ->
     assert everything["bayes-0000"]["tags"]["hpo.device"] == "cpu"
     assert everything["bayes-0000"]["files"] == ["best.pt", "config.json"]
     assert everything["bayes-0001"]["files"] == []
-    assert everything["bayes"]["files"] == ["space.json", "study.json"]
+    assert everything["bayes"]["files"] == ["settings.json", "space.json", "study.json"]
+    assert everything["bayes-0000"]["tags"]["hpo.threads"] == "2"
+    assert everything["bayes-0000"]["tags"]["hpo.replicate"] == "0"
 
 
 def test_a_run_is_described_in_words(study: Any, environment: Environment) -> None:

@@ -1,0 +1,142 @@
+"""Two studies or two trials side by side, and what can be said about their difference."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import typer
+from rich.table import Table
+
+from hpo.report.paired import PairedDifference
+from hpo.report.stages import difference_words
+from hpo.report.tables import print_table
+from hpo.report.words import value
+
+Cell = float | int | str | None
+Pair = tuple[Cell, Cell]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedRow:
+    """One configuration that both studies trained."""
+
+    stage: str
+    configuration: str
+    same_parameters: bool
+    seeds: int
+    """That both have."""
+    means: tuple[float, float]
+    """Average-mAP over the seeds in common; over all of each where there are none."""
+    difference: PairedDifference | None
+    """First minus second; None where nothing can be claimed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GameDifference:
+    """Average-mAP of two networks on the same games, and how their difference moves with the games."""
+
+    games: int
+    draws: int
+    scores: tuple[float, float]
+    low: float
+    high: float
+    """Bounds of the middle 95 % of the differences over draws of the games."""
+
+    @property
+    def difference(self) -> float:
+        """First minus second, on all games once."""
+        return self.scores[0] - self.scores[1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """All that ``hpo compare`` says."""
+
+    names: tuple[str, str]
+    split: str
+    settings: Mapping[str, Pair]
+    """What the studies were run with, where they differ."""
+    scores: Mapping[str, Pair]
+    """Of the best configurations or of the trials."""
+    parameters: Mapping[str, Pair]
+    """Of the same; by symbol."""
+    paired: Sequence[PairedRow] = ()
+    games: GameDifference | None = None
+    remarks: Sequence[str] = field(default=())
+    """What cannot be claimed, and why."""
+
+
+def show_comparison(comparison: Comparison) -> None:
+    """Print it for people."""
+    if comparison.settings:
+        typer.echo("Settings that differ")
+        print_table(_side_by_side(comparison.names, comparison.settings))
+    else:
+        typer.echo("All settings are the same")
+    typer.echo("\nScores and hyperparameters")
+    scores = {
+        name: tuple(None if cell is None else f"{cell:.4f}" for cell in pair)
+        for name, pair in comparison.scores.items()
+    }
+    print_table(_side_by_side(comparison.names, {**scores, **comparison.parameters}))
+    if comparison.paired:
+        typer.echo(f"\nPaired differences, {' minus '.join(comparison.names)}, {comparison.split} split")
+        print_table(_paired_table(comparison))
+    if comparison.games is not None:
+        typer.echo(f"\n{games_words(comparison.games, comparison.split)}")
+    for remark in comparison.remarks:
+        typer.echo(f"note: {remark}")
+
+
+def games_words(games: GameDifference, split: str) -> str:
+    """The difference over games in words."""
+    clear = "clear" if games.low > 0 or games.high < 0 else "not clear"
+    return (
+        f"Game by game on {games.games} games of the {split} split: {games.scores[0]:.4f} against "
+        f"{games.scores[1]:.4f}, difference {games.difference:+.4f} "
+        f"(95 % of {games.draws:,} draws of the games: {games.low:+.4f} to {games.high:+.4f}; {clear})"
+    )
+
+
+def comparison_record(comparison: Comparison) -> dict[str, Any]:
+    """All of it as JSON; an interval that is not available is null."""
+    record = asdict(comparison)
+    for row, told in zip(comparison.paired, record["paired"], strict=True):
+        if row.difference is not None:
+            told["difference"]["half_width"] = _finite(row.difference.half_width)
+    if comparison.games is not None:
+        record["games"]["difference"] = comparison.games.difference
+    return record
+
+
+def _side_by_side(names: tuple[str, str], rows: Mapping[str, Any]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
+    for name in names:
+        table.add_column(name, justify="right", overflow="fold")
+    for name, pair in rows.items():
+        table.add_row(name, *("-" if cell is None else value(cell) for cell in pair))
+    return table
+
+
+def _paired_table(comparison: Comparison) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("stage", "configuration", "parameters"):
+        table.add_column(name)
+    for name in ("common seeds", *comparison.names, "difference"):
+        table.add_column(name, justify="right")
+    for row in comparison.paired:
+        table.add_row(
+            row.stage,
+            row.configuration,
+            "the same" if row.same_parameters else "differ",
+            str(row.seeds),
+            *(f"{mean:.4f}" for mean in row.means),
+            difference_words(row.difference) or "-",
+        )
+    return table
+
+
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None

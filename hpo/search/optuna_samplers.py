@@ -1,0 +1,94 @@
+"""Optuna's samplers: a tree of Parzen estimators (TPE) and a Gaussian process (GP)."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler, GPSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has neither types nor stubs
+
+from hpo.search.model_based import POINTS_SEEN, ModelSearcher
+from hpo.search.observations import running_points, settled_scores
+from hpo.search.optuna_study import quiet_study
+from hpo.search.searcher import ScoredPoint
+from hpo.space.parameters import ChoiceParameter, FloatParameter, Parameter
+from hpo.space.space import Parameters, Space
+
+NewSampler = Callable[[int], BaseSampler]
+"""Makes a sampler from a seed below 2**32."""
+
+
+def tpe_sampler(seed: int) -> TPESampler:
+    """Good and other points as two densities, all parameters together; a running trial counts as bad."""
+    return TPESampler(seed=seed, n_startup_trials=2)
+
+
+def gp_sampler(seed: int) -> GPSampler:
+    """A length scale for each parameter, noise fitted; expected improvement beyond the running trials."""
+    return GPSampler(seed=seed, n_startup_trials=2)
+
+
+class OptunaSearcher(ModelSearcher):
+    """Asks one of Optuna's samplers where to look next.
+
+    Args:
+        space: What to search.
+        seed: Seed of every random draw, 0 or above.
+        first: Points to propose before any other.
+        known: Scores of earlier trials of the same space.
+        sampler: Makes the sampler.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        *,
+        seed: int,
+        first: Iterable[Parameters] = (),
+        known: Iterable[ScoredPoint] = (),
+        sampler: NewSampler,
+    ) -> None:
+        super().__init__(space, seed=seed, first=first, known=known)
+        self._sampler = sampler
+        self._distributions = {parameter.name: _distribution(parameter) for parameter in space.parameters}
+
+    def suggest(self, number: int) -> Parameters:
+        """The sampler's answer to all scores and running trials, told to a study of their own."""
+        scores = settled_scores(self.observed, limit=POINTS_SEEN)
+        # One thread: the same bits whatever the number of cores, and the cores belong to the trials.
+        with threadpool_limits(limits=1), quiet_study(self._sampler(self.seed_of(number))) as study:
+            for point, score in scores.items():
+                study.add_trial(self._trial(point, value=score))
+            for point in running_points(self.observed):
+                study.add_trial(self._trial(point, state=TrialState.RUNNING))
+            suggested = study.ask(self._distributions).params
+        return {
+            parameter.name: _value(parameter, suggested[parameter.name])
+            for parameter in self.space.parameters
+        }
+
+    def _trial(self, point: tuple[float, ...], **outcome: Any) -> FrozenTrial:
+        parameters = self.space.from_unit(np.array(point))
+        numbers = {
+            parameter.name: _number(parameter, parameters[parameter.name])
+            for parameter in self.space.parameters
+        }
+        return create_trial(params=numbers, distributions=self._distributions, **outcome)
+
+
+def _distribution(parameter: Parameter) -> BaseDistribution:
+    if isinstance(parameter, ChoiceParameter):
+        return IntDistribution(0, len(parameter.choices) - 1)  # in the order given: neighbours are similar
+    if isinstance(parameter, FloatParameter):
+        return FloatDistribution(parameter.low, parameter.high, log=parameter.log)
+    return IntDistribution(parameter.low, parameter.high, log=parameter.log)
+
+
+def _number(parameter: Parameter, value: Any) -> Any:
+    return parameter.choices.index(value) if isinstance(parameter, ChoiceParameter) else value
+
+
+def _value(parameter: Parameter, number: Any) -> Any:
+    return parameter.choices[number] if isinstance(parameter, ChoiceParameter) else number

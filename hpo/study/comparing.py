@@ -1,0 +1,287 @@
+"""Comparing two studies or two trials that lie in the runs folder."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from hpo.config.environment import Environment
+from hpo.journal.journal import read_journal
+from hpo.journal.results import StudyState, TrialState
+from hpo.report.comparison import Cell, Comparison, GameDifference, Pair, PairedRow
+from hpo.report.paired import paired_difference
+from hpo.space.space import Parameters
+from hpo.study.configuration import own_configuration
+from hpo.study.folders import chosen_study
+from hpo.study.games import compare_games
+from hpo.study.importance import SEARCH
+from hpo.study.plan import Progress, StudyPlan
+from hpo.study.runner import trial_folder
+from hpo.study.session import plan_of
+from hpo.tracking.symbols import symbol
+from hpo.trial.run import BEST
+from model.errors import ConfigError, UserError
+
+_FINDERS = ("grid-slicing", SEARCH)
+"""Stages that find a configuration, the one with the last word first."""
+_PLACES = ("data", "train.path", "valid.path")
+"""Of a plan: where things lie, which changes no number."""
+_SHORT = 12
+"""Digits of a digest that a person compares."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One of the two: a study with the trial that speaks for it, or a trial."""
+
+    name: str
+    folder: Path
+    state: StudyState
+    plan: StudyPlan
+    trial: TrialState
+    """Of a study, the best of the stage that found its configuration."""
+    configuration: Parameters
+    """Every hyperparameter and slicing parameter."""
+    is_study: bool
+
+
+def compare_named(a: str, b: str, split: str, environment: Environment, progress: Progress) -> Comparison:
+    """Compare what ``a`` and ``b`` name: two studies, or two trials as ``STUDY/TRIAL``.
+
+    Raises:
+        UserError: No such split, study or trial, or one of each.
+    """
+    if split not in ("valid", "test"):
+        raise ConfigError(f"expected --split valid or test, got {split!r}")
+    first, second = _open(a, environment), _open(b, environment)
+    if first.is_study != second.is_study:
+        raise UserError(f"of {a!r} and {b!r} one is a study, the other a trial", fix="compare two of a kind")
+    remarks = _hindrances(first, second)
+    rows: list[PairedRow] = []
+    games = None
+    if first.is_study:
+        rows = list(_paired_rows(first, second, split, claims=not remarks))
+        remarks += _remarks_on(rows, split)
+    elif not remarks:
+        games, reason = _on_games(first, second, split, environment, progress)
+        remarks += [reason] if reason else []
+    return Comparison(
+        names=(a, b),
+        split=split,
+        settings=_differing(_settings(first), _settings(second)),
+        scores=_scores(first, second),
+        parameters=_parameters(first, second),
+        paired=rows,
+        games=games,
+        remarks=remarks,
+    )
+
+
+def _open(name: str, environment: Environment) -> Side:
+    study, separator, trial_name = name.partition("/")
+    folder = chosen_study(environment, study)
+    state = StudyState.replay(read_journal(folder).events)
+    plan = plan_of(folder, state.created)
+    trial = _named_trial(state, study, trial_name) if separator else _speaker(state, study)
+    finder = _finder(state)
+    chosen = state.stages[finder].chosen if finder and not separator else trial.parameters
+    return Side(
+        name=name,
+        folder=folder,
+        state=state,
+        plan=plan,
+        trial=trial,
+        configuration={**own_configuration(plan.study, plan.shape), **chosen},
+        is_study=not separator,
+    )
+
+
+def _named_trial(state: StudyState, study: str, name: str) -> TrialState:
+    if name not in state.trials:
+        raise UserError(f"study {study!r} has no trial {name!r}", known=", ".join(state.trials) or "none yet")
+    trial = state.trials[name]
+    if trial.score is None:
+        reason = f": {trial.reason}" if trial.reason else ""
+        raise UserError(f"trial {study}/{name} has no score, it is {trial.status}{reason}")
+    return trial
+
+
+def _speaker(state: StudyState, study: str) -> TrialState:
+    """The trial whose scores stand for the study's best configuration."""
+    finder = _finder(state)
+    if finder:
+        return state.trials[state.stages[finder].best_trial or ""]
+    best = state.best(1)
+    if not best:
+        raise UserError(f"study {study!r} has no finished trial yet")
+    return best[0]
+
+
+def _finder(state: StudyState) -> str | None:
+    """The stage that found the study's configuration."""
+    return next((name for name in _FINDERS if name in state.stages and state.stages[name].chosen), None)
+
+
+def _hindrances(first: Side, second: Side) -> list[str]:
+    """Why a difference of scores would say nothing."""
+    reasons = {
+        "on other data": (first.plan.data_digest, second.plan.data_digest),
+        "by another suppression": (first.plan.study.scoring, second.plan.study.scoring),
+    }
+    return [
+        f"not comparable, side by side only: the scores were reached {reason}"
+        for reason, (ours, theirs) in reasons.items()
+        if ours != theirs
+    ]
+
+
+def _settings(side: Side) -> dict[str, Cell]:
+    """Everything that a study, and of a trial its stage, is run with; by name."""
+    created, asked = side.state.created, side.state.asked
+    plan = {**created.plan, "study": {**created.plan["study"]}}
+    stages = {name: event.settings for name, event in asked.items()}
+    plan["study"]["stages"] = stages if side.is_study else {"": stages.get(side.trial.stage, {})}
+    settings = {name: cell for name, cell in _leaves(plan) if name not in _PLACES}
+    settings["data_digest"] = _short(created.data_digest)
+    settings["code_digest"] = _short(created.code_digest)
+    settings |= {f"version of {name}": version for name, version in created.versions.items()}
+    if not side.is_study:
+        trial = side.trial
+        settings |= {"stage": trial.stage, "role": trial.role, "seed": trial.seed}
+    return settings
+
+
+def _differing(ours: Mapping[str, Cell], theirs: Mapping[str, Cell]) -> dict[str, Pair]:
+    return {
+        name.removeprefix("study.").replace("..", "."): (ours.get(name), theirs.get(name))
+        for name in dict.fromkeys([*ours, *theirs])
+        if ours.get(name) != theirs.get(name)
+    }
+
+
+def _leaves(record: Any, path: str = "") -> Iterator[tuple[str, Cell]]:
+    if isinstance(record, Mapping):
+        for name, entry in record.items():
+            yield from _leaves(entry, f"{path}.{name}" if path else name)
+    elif isinstance(record, list):
+        yield path, ", ".join(map(str, record))
+    elif record is None or isinstance(record, bool):
+        yield path, str(record)
+    else:
+        yield path, record
+
+
+def _scores(first: Side, second: Side) -> dict[str, Pair]:
+    """Average-mAP and AP per class on the validation split, and on the test split where it is open."""
+    columns = [_scores_of(side) for side in (first, second)]
+    names = dict.fromkeys(name for column in columns for name in column)
+    return {name: (columns[0].get(name), columns[1].get(name)) for name in names}
+
+
+def _scores_of(side: Side) -> dict[str, float]:
+    trial, classes = side.trial, side.plan.shape.classes
+    metrics = trial.reports[trial.best_epoch or 0].metrics
+    scores = {"Average-mAP": trial.score or 0.0}
+    scores |= {f"AP {name}": metrics[f"ap/{name}"] for name in classes if f"ap/{name}" in metrics}
+    if trial.tested is not None:
+        scores["test Average-mAP"] = trial.tested["average_map"]
+        scores |= {f"test AP {name}": trial.tested[f"ap/{name}"] for name in classes}
+    return scores
+
+
+def _parameters(first: Side, second: Side) -> dict[str, Pair]:
+    """Best epoch and hyperparameters; slicing parameters only where they differ."""
+    ours, theirs = first.configuration, second.configuration
+    rows: dict[str, Pair] = {"epoch": (first.trial.best_epoch, second.trial.best_epoch)}
+    if first.is_study:
+        rows = {"best trial": (first.trial.trial, second.trial.trial), **rows}
+    for name in dict.fromkeys([*ours, *theirs]):
+        pair = (ours.get(name), theirs.get(name))
+        if not name.startswith("K") or pair[0] != pair[1]:
+            rows[symbol(name)] = pair
+    return rows
+
+
+def _paired_rows(first: Side, second: Side, split: str, *, claims: bool) -> Iterator[PairedRow]:
+    """Configurations that both studies trained under one name, stage by stage."""
+    for stage in first.state.stages:
+        if stage not in second.state.stages:
+            continue
+        ours, theirs = _by_role(first.state, stage, split), _by_role(second.state, stage, split)
+        for role in (role for role in ours if role in theirs):
+            yield _paired_row(stage, role, ours[role], theirs[role], split, claims=claims)
+
+
+def _by_role(state: StudyState, stage: str, split: str) -> dict[str, list[TrialState]]:
+    """Trials with a score on ``split`` by the name of their configuration; of a search the best point's."""
+    trials = [trial for trial in state.trials_of(stage) if _score(trial, split) is not None]
+    if stage == SEARCH:
+        best = state.trials.get(state.stages[stage].best_trial or "") or next(
+            iter(state.best(1, stage=stage)), None
+        )
+        same = [trial for trial in trials if best is not None and trial.parameters == best.parameters]
+        return {"best found": same} if same else {}
+    roles: dict[str, list[TrialState]] = {}
+    for trial in trials:
+        # A configuration called as a trial is another one in every study.
+        if trial.role != "grid" and trial.role not in state.trials:
+            roles.setdefault(trial.role, []).append(trial)
+    return roles
+
+
+def _paired_row(
+    stage: str,
+    role: str,
+    ours: list[TrialState],
+    theirs: list[TrialState],
+    split: str,
+    *,
+    claims: bool,
+) -> PairedRow:
+    # By seed, not by replicate: studies may start from different seeds.
+    columns = [{trial.seed: _score(trial, split) or 0.0 for trial in side} for side in (ours, theirs)]
+    common = columns[0].keys() & columns[1].keys()
+    means = [fmean(column[seed] for seed in common or column) for column in columns]
+    return PairedRow(
+        stage=stage,
+        configuration=role,
+        same_parameters=dict(ours[0].parameters) == dict(theirs[0].parameters),
+        seeds=len(common),
+        means=(means[0], means[1]),
+        difference=paired_difference(*columns) if claims else None,
+    )
+
+
+def _score(trial: TrialState, split: str) -> float | None:
+    if split == "valid":
+        return trial.score
+    return None if trial.tested is None else trial.tested["average_map"]
+
+
+def _remarks_on(rows: list[PairedRow], split: str) -> list[str]:
+    if not rows:
+        return [f"no configuration of both studies has a score on the {split} split"]
+    remarks = []
+    if any(row.difference is not None and row.seeds == 1 for row in rows):
+        remarks.append("one common seed gives no interval; hpo run final trains several")
+    if any(row.seeds == 0 for row in rows):
+        remarks.append("without a common seed there is no paired difference")
+    return remarks
+
+
+def _on_games(
+    first: Side, second: Side, split: str, environment: Environment, progress: Progress
+) -> tuple[GameDifference | None, str | None]:
+    """The difference game by game, or why there is none."""
+    if split == "test" and (first.trial.tested is None or second.trial.tested is None):
+        return None, "not game by game: the test split is opened by hpo run final, and for its trials only"
+    files = tuple(trial_folder(side.folder, side.trial.trial) / BEST for side in (first, second))
+    try:
+        return compare_games(first.plan, (files[0], files[1]), split, environment, progress), None
+    except UserError as error:
+        return None, f"not game by game: {error.message}"
+
+
+def _short(digest: str) -> str:
+    return "+".join(part[:_SHORT] for part in digest.split("+"))

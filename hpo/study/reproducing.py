@@ -1,0 +1,202 @@
+"""Training a recorded trial again, from what MLflow holds of it and nothing else."""
+
+import json
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+
+from hpo.config.environment import Environment
+from hpo.report.reproduction import Change, Reproduction, ValidationPair
+from hpo.space.space import Parameters
+from hpo.study.configuration import configuration_from_symbols, own_configuration
+from hpo.study.plan import Progress, StudyPlan, available_cpus, choose_device, chunk_seed, reopen_data
+from hpo.study.versions import code_digest
+from hpo.tracking.runs import RecordedTrial
+from hpo.tracking.symbols import accepted_name, symbol
+from hpo.trial.run import CONFIG, TrialRun
+from hpo.trial.task import TrialTask
+from model.errors import UserError
+from model.training.array import DivergedError
+
+_SHORT = 12
+"""Digits of a digest that a person compares."""
+_DECISIVE_PACKAGES = ("torch", "numpy")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rerun:
+    """A recorded trial that is ready to be trained again."""
+
+    recorded: RecordedTrial
+    plan: StudyPlan
+    """With the stage's settings put in, on the data and device of now."""
+    threads: int
+    changes: tuple[Change, ...]
+    """Known before training."""
+
+    @property
+    def name(self) -> str:
+        """Study and trial."""
+        return f"{self.recorded.tags['hpo.study']}/{self.recorded.tags['hpo.trial']}"
+
+    @property
+    def other_data(self) -> bool:
+        """Whether it cannot be a reproduction any more."""
+        return any(change.what == "data" for change in self.changes)
+
+
+def prepare_rerun(
+    recorded: RecordedTrial,
+    environment: Environment,
+    progress: Progress,
+    *,
+    data: Path | None = None,
+    device: str | None = None,
+) -> Rerun:
+    """Find the data and note what has changed.
+
+    Args:
+        recorded: The trial.
+        environment: Where the cache is.
+        progress: Hears of data that is read.
+        data: Folder of games; None: where they lay when the trial was recorded.
+        device: None: the one it was recorded with.
+
+    Raises:
+        UserError: The data cannot be found or read, or the device is not there.
+    """
+    before = StudyPlan.from_json(recorded.plan, file=f"study.json of run {recorded.run}")
+    stage = recorded.tags["hpo.stage"]
+    planned = before.with_stage(stage, recorded.settings) if recorded.settings else before
+    root = Path(before.data) if data is None else data
+    if not root.is_dir():
+        raise UserError(
+            f"the games of this trial are not in {root}", fix="name the folder that has them with --data DIR"
+        )
+    plan = reopen_data(replace(planned, data=str(root.absolute())), environment, progress)
+    plan = replace(plan, device=choose_device(device or before.device))
+    threads = int(_known_threads(recorded) or available_cpus())
+    changes = tuple(_changes(recorded, plan, threads))
+    return Rerun(recorded=recorded, plan=plan, threads=threads, changes=changes)
+
+
+def train_again(rerun: Rerun, environment: Environment, progress: Progress) -> Reproduction:
+    """Train up to the last recorded validation, in this process, and compare.
+
+    Raises:
+        UserError: The recorded parameters cannot be used.
+    """
+    recorded, failure = rerun.recorded, None
+    torch.set_num_threads(rerun.threads)
+    environment.runs.mkdir(parents=True, exist_ok=True)
+    again: dict[int, Mapping[str, float]] = {}
+    with TemporaryDirectory(prefix="reproduction-", dir=environment.runs) as folder:
+        try:
+            for epoch, metrics in _validations(rerun, folder, progress):
+                again[epoch] = metrics
+        except DivergedError as error:
+            failure = f"the second training diverged: {error}"
+        config = json.loads((Path(folder) / CONFIG).read_text())
+    missing = [epoch for epoch in recorded.validations if epoch not in again]
+    if missing and failure is None:
+        failure = f"there was no validation after epoch {', '.join(map(str, missing))} this time"
+    return Reproduction(
+        study=recorded.tags["hpo.study"],
+        trial=recorded.tags["hpo.trial"],
+        run=recorded.run,
+        validations=[
+            ValidationPair(epoch=epoch, recorded=metrics, again=again[epoch])
+            for epoch, metrics in recorded.validations.items()
+            if epoch in again
+        ],
+        changes=[*rerun.changes, *_config_changes(recorded.config, config)],
+        other_data=rerun.other_data,
+        failure=failure,
+    )
+
+
+def _validations(rerun: Rerun, folder: str, progress: Progress) -> Iterator[tuple[int, Mapping[str, float]]]:
+    """Train; metrics go by the names that they have in MLflow."""
+    run, last, epoch = TrialRun(_task(rerun, folder)), max(rerun.recorded.validations), 0
+    progress(f"training {rerun.name}", epoch, last)
+    while epoch < last and not run.finished:
+        report = run.advance()
+        epoch = report.epoch
+        progress(f"training {rerun.name}", epoch, last)
+        yield epoch, {accepted_name(name): value for name, value in report.metrics.items()}
+
+
+def _task(rerun: Rerun, folder: str) -> TrialTask:
+    plan, seed = rerun.plan, int(rerun.recorded.parameters["seed"])
+    return TrialTask(
+        trial=rerun.recorded.tags["hpo.trial"],
+        parameters=_configuration(rerun),
+        seed=seed,
+        data_seed=chunk_seed(seed),
+        study=plan.study.model_dump(mode="json"),
+        train=plan.train,
+        valid=plan.valid,
+        precision=plan.precision,
+        device=plan.device,
+        folder=folder,
+    )
+
+
+def _configuration(rerun: Rerun) -> Parameters:
+    plan, recorded = rerun.plan, rerun.recorded
+    known = {symbol(name) for name in own_configuration(plan.study, plan.shape)}
+    own = {name: value for name, value in recorded.parameters.items() if name in known}
+    return configuration_from_symbols(own, plan.study, plan.shape, source=f"MLflow run {recorded.run}")
+
+
+def _changes(recorded: RecordedTrial, plan: StudyPlan, threads: int) -> Iterator[Change]:
+    tags = recorded.tags
+    versions = dict(
+        entry.rpartition(" ")[::2] for entry in tags.get("hpo.versions", "").split(", ") if " " in entry
+    )
+    facts = {
+        "data": (tags.get("hpo.data_digest", ""), plan.data_digest),
+        "code": (tags.get("hpo.code_digest", ""), code_digest()),
+        **{name: (versions.get(name, ""), metadata.version(name)) for name in _DECISIVE_PACKAGES},
+        "device": (tags.get("hpo.device", ""), plan.device),
+        "threads": (_known_threads(recorded), str(threads)),
+        "machine": (tags.get("hpo.host", ""), socket.gethostname()),
+    }
+    for what, (then, now) in facts.items():
+        if then != now:
+            yield Change(what=what, recorded=_short(then), now=_short(now))
+
+
+def _known_threads(recorded: RecordedTrial) -> str:
+    """Empty for a trial recorded before threads were."""
+    return recorded.tags.get("hpo.threads", "").removeprefix("0")
+
+
+def _short(fact: str) -> str:
+    """Digests by their beginnings; those of two splits are joined by a plus."""
+    parts = [part if len(part) < 3 * _SHORT else part[:_SHORT] for part in fact.split("+")]
+    return "+".join(parts) or "not recorded"
+
+
+def _config_changes(recorded: Mapping[str, Any], again: Mapping[str, Any]) -> list[Change]:
+    """Settings of the model that are not those it was trained with, by their path in ``config.json``."""
+    then, now = dict(_leaves(recorded)), dict(_leaves(again))
+    return [
+        Change(what=f"setting {name}", recorded=then.get(name, "none"), now=now.get(name, "none"))
+        for name in dict.fromkeys([*then, *now])
+        if recorded and then.get(name) != now.get(name)
+    ]
+
+
+def _leaves(record: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    if isinstance(record, Mapping):
+        for name, value in record.items():
+            yield from _leaves(value, f"{path}.{name}" if path else name)
+    else:
+        yield path, json.dumps(record)

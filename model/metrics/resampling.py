@@ -1,0 +1,93 @@
+"""Average-mAP of games drawn with repetition: how much a score owes to the games that happen to be there."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from model.metrics.average_map import LOOSE_TOLERANCES_S, mean_over_tolerances
+from model.metrics.matching import Matching
+from model.metrics.precision_recall import THRESHOLDS, at_least, curve_of
+from model.spots import Spots, suppress
+from model.timeline import FrameRate
+
+_DRAWS_AT_ONCE = 50
+"""Fits caches with three classes and memory with hundreds."""
+
+
+def draws_of_games(games: int, draws: int, random: np.random.Generator) -> npt.NDArray[np.int64]:
+    """(draws, games): how often each game is in each draw of as many games as there are."""
+    drawn: npt.NDArray[np.int64] = random.multinomial(games, np.full(games, 1 / games), size=draws)
+    return drawn
+
+
+def resampled_average_map(
+    spots: Spots,
+    actions: npt.NDArray[np.int64],
+    *,
+    game_of_half: npt.NDArray[np.int64],
+    draws: npt.NDArray[np.int64],
+    classes: int,
+    frame_rate: FrameRate,
+    nms_window_s: float | None = None,
+    tolerances_s: Sequence[float] = LOOSE_TOLERANCES_S,
+) -> npt.NDArray[np.float64]:
+    """Average-mAP of every draw of games; of all games once it is ``average_map``.
+
+    Suppression and matching stay within a half, so they are done once: a draw only adds up how many spots and
+    right spots its games have at every threshold.
+
+    Args:
+        spots: As in ``average_map``, and so are ``actions`` and what is not listed here.
+        actions: (n, 4).
+        game_of_half: Index of the game that each half belongs to.
+        draws: (draws, games): how often each game counts.
+        classes: C.
+        frame_rate: Converts tolerances to frames.
+        nms_window_s: Width of the suppression.
+        tolerances_s: Full widths.
+
+    Returns:
+        (draws,), in [0, 1].
+    """
+    table = np.empty((len(draws), len(tolerances_s)))
+    shape = (draws.shape[1], classes, len(THRESHOLDS) + 1)
+    owner = np.ravel_multi_index((game_of_half[actions[:, 0]], actions[:, 2]), shape[:2])
+    number = np.bincount(owner, minlength=shape[0] * classes).reshape(shape[:2])
+    for column, tolerance_s in enumerate(tolerances_s):
+        window_s = tolerance_s if nms_window_s is None else nms_window_s
+        matching = Matching(suppress(spots, frame_rate.to_frames(window_s)), actions)
+        kept = matching.spots
+        level = np.searchsorted(THRESHOLDS, kept.score.astype(np.float64), side="right")
+        cell = np.ravel_multi_index((game_of_half[kept.half], kept.class_index, level), shape)
+        right = matching.true_positives(tolerance_s * frame_rate.per_second)
+        counts = at_least(cell, shape), at_least(cell[right], shape), number
+        for first in range(0, len(draws), _DRAWS_AT_ONCE):
+            block = slice(first, first + _DRAWS_AT_ONCE)
+            table[block, column] = _mean_average_precision(draws[block], *counts)
+    return np.array([mean_over_tolerances(row) for row in table])
+
+
+def _mean_average_precision(
+    draws: npt.NDArray[np.int64],
+    found: npt.NDArray[np.int64],
+    right: npt.NDArray[np.int64],
+    number: npt.NDArray[np.int64],
+) -> npt.NDArray[np.float64]:
+    """(draws,): mean over the classes; found and right are (games, classes, thresholds)."""
+    # One curve a row, so the classes of all draws are rows of one.
+    thresholds = found.shape[2]
+    curve = curve_of(
+        _summed(draws, found).reshape(-1, thresholds),
+        _summed(draws, right).reshape(-1, thresholds),
+        _summed(draws, number).reshape(-1),
+    )
+    mean: npt.NDArray[np.float64] = curve.average_precision().reshape(len(draws), -1).mean(axis=1)
+    return mean
+
+
+def _summed(draws: npt.NDArray[np.int64], count: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """(draws, ...): ``count`` (games, ...) summed over the games of each draw."""
+    # A product of whole numbers in float64 is exact and far faster than one of integers.
+    product = draws.astype(np.float64) @ count.reshape(len(count), -1).astype(np.float64)
+    return product.astype(np.int64).reshape(len(draws), *count.shape[1:])

@@ -1,0 +1,79 @@
+import math
+
+import numpy as np
+import pytest
+
+from hpo.search.importance import LEAST_TRIALS, importance
+from hpo.search.searcher import ScoredPoint
+from hpo.space.parameters import ChoiceParameter, FloatParameter, IntParameter
+from hpo.space.space import Space
+
+space = Space(
+    [
+        FloatParameter("idle", 0.0, 1.0),
+        FloatParameter("rate", 1e-5, 1e-1, log=True),
+        IntParameter("width", 1, 9),
+        ChoiceParameter("kind", ("a", "b", "c")),
+    ]
+)
+
+
+def scored(trials: int, *, noise: float = 0.0) -> list[ScoredPoint]:
+    """Scores that fall fast off rate = 1e-3 and a little off width = 5, and know nothing else."""
+    random = np.random.default_rng(0)
+    points = [space.from_unit(u) for u in random.random((trials, space.dimensions))]
+    return [
+        ScoredPoint(
+            point,
+            -((math.log10(float(point["rate"])) + 3) ** 2) - (float(point["width"]) - 5) ** 2 / 40 + error,
+        )
+        for point, error in zip(
+            points, random.normal(0.0, noise, trials) if noise else np.zeros(trials), strict=True
+        )
+    ]
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_parameter_that_moves_the_score_most_comes_first_and_idle_ones_count_little(noise: float) -> None:
+    shares = importance(space, scored(60, noise=noise), seed=0)
+    assert next(iter(shares)) == "rate"
+    assert shares["rate"] > 0.7
+    assert shares["idle"] < 0.1
+    assert shares["kind"] < 0.1
+
+
+def test_shares_sum_to_one_over_all_parameters() -> None:
+    shares = importance(space, scored(20), seed=0)
+    assert shares.keys() == set(space.names)
+    assert sum(shares.values()) == pytest.approx(1.0)
+    assert min(shares.values()) >= 0
+
+
+def test_same_seed_gives_the_same_shares() -> None:
+    assert importance(space, scored(20), seed=3) == importance(space, scored(20), seed=3)
+
+
+def test_lone_parameter_has_all_of_it() -> None:
+    line = Space([FloatParameter("x", 0.0, 1.0)])
+    points = [ScoredPoint({"x": x / 10}, x / 10) for x in range(10)]
+    assert importance(line, points, seed=0) == {"x": 1.0}
+
+
+def test_failed_trials_are_left_out() -> None:
+    failed = ScoredPoint(space.from_unit(np.zeros(4)), math.nan)
+    assert importance(space, [failed, *scored(20)], seed=0) == importance(space, scored(20), seed=0)
+
+
+def test_too_few_or_equal_scores_say_nothing() -> None:
+    assert importance(space, scored(LEAST_TRIALS - 1), seed=0) == {}
+    assert importance(space, [ScoredPoint(point.parameters, 0.5) for point in scored(20)], seed=0) == {}
+
+
+def test_one_point_tried_again_and_again_says_nothing() -> None:
+    point = space.from_unit(np.zeros(4))
+    assert importance(space, [ScoredPoint(point, number / 10) for number in range(20)], seed=0) == {}
+
+
+def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
+    importance(space, scored(20), seed=0)
+    assert capfd.readouterr() == ("", "")

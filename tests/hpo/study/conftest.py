@@ -1,0 +1,49 @@
+"""A plan on one small synthetic game a split."""
+
+from pathlib import Path
+
+import pytest
+
+from hpo.config.environment import Environment
+from hpo.study.plan import StudyPlan, StudyRequest, make_plan
+from model.data.synthetic import write_synthetic
+
+STUDY_FILE = """
+task = "calf"
+[training]
+epochs = 2
+validate_every = 1
+sampler = "balanced"
+batch_size = 4
+chunks_per_epoch = 8
+precision = "float32"
+[stages.bayes]
+trials = 2
+[stages.bayes.space]
+f = { type = "int", low = 2, high = 9 }
+"""
+
+
+@pytest.fixture(scope="session")
+def small_games(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("games")
+    write_synthetic(root, games={"train": 1, "valid": 5, "test": 1}, dims=8, minutes=15, seed=3)
+    return root
+
+
+@pytest.fixture(scope="session")
+def small_environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    folder = tmp_path_factory.mktemp("place")
+    runs = folder / "runs"
+    return Environment(
+        runs=runs, cache=folder / "cache", data=folder / "none", tracking_uri=f"sqlite:///{runs}/mlflow.db"
+    )
+
+
+@pytest.fixture(scope="session")
+def small_plan(small_games: Path, small_environment: Environment) -> StudyPlan:
+    """Two validations of two batches."""
+    file = small_environment.cache.parent / "study.toml"
+    file.write_text(STUDY_FILE)
+    request = StudyRequest(study_file=str(file), data=small_games, seed=4)
+    return make_plan(request, small_environment, lambda *_: None)

@@ -1,0 +1,91 @@
+"""Trials read back from MLflow."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from hpo.config.environment import Environment
+from hpo.tracking.follower import Projection
+from hpo.tracking.mlflow_tracker import MlflowTracker
+from hpo.tracking.runs import recorded_trial
+from model.errors import UserError
+
+
+def record(study: Any, environment: Environment) -> None:
+    tracker = MlflowTracker(
+        environment, dataset="wyscout/EVENTS", fixed={"tau_max": 0.9}, files_of=lambda trial: study.files
+    )
+    study.files[0].write_text('{"trial": {"seed": 7}}')
+    Projection(study.folder, tracker).advance()
+
+
+def run_id(study: Any, environment: Environment, name: str) -> str:
+    client = MlflowClient(environment.tracking_uri)
+    experiment = client.get_experiment_by_name(study.name)
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    (found,) = [run for run in runs if run.info.run_name == name]
+    return str(found.info.run_id)
+
+
+def test_trial_comes_back_with_all_that_training_it_again_takes(study: Any, environment: Environment) -> None:
+    record(study.whole(), environment)
+    name = run_id(study, environment, "bayes-0002")
+    trial = recorded_trial(environment, name)
+    assert trial == recorded_trial(environment, f"{study.name}/bayes-0002")
+    assert trial.run == name
+    assert trial.parameters == {"f": 8, "r": 40, "alpha2": 1.0, "tau_max": 0.9, "seed": 7}
+    assert {epoch: values["average_map"] for epoch, values in trial.validations.items()} == {
+        20: 0.3,
+        40: 0.4,
+        60: 0.35,
+    }
+    assert (trial.tags["hpo.threads"], trial.tags["hpo.stage"]) == ("2", "bayes")
+    assert trial.plan == {"task": "calf", "network": {"chunk_s": 120.0}}
+    assert trial.settings == {} and trial.config == {"trial": {"seed": 7}}
+
+
+def test_what_cannot_be_trained_again_says_why(study: Any, environment: Environment) -> None:
+    study.create()
+    study.ask("bayes-0000", f=4)
+    study.failing_trial()
+    record(study, environment)
+    for name, said in {
+        run_id(study, environment, "bayes"): "is no trial but the stage bayes",
+        run_id(study, environment, "bayes-0000"): "has no validation yet",
+        run_id(study, environment, "bayes-0001"): "bayes-0001 failed, .* loss is NaN at epoch 21",
+        "0" * 32: "MLflow has no run '0000",
+        "no such run": "MLflow has no run 'no such run'",
+        f"{study.name}/bayes-0009": "MLflow has no trial 'bayes-0009'",
+        "nowhere/bayes-0001": "of a study 'nowhere'",
+    }.items():
+        with pytest.raises(UserError, match=said):
+            recorded_trial(environment, name)
+
+
+def test_missing_file_is_named(study: Any, environment: Environment) -> None:
+    record(study.whole(), environment)
+    stage = run_id(study, environment, "bayes")
+    (plan,) = (environment.runs / "artifacts").glob(f"*/{stage}/artifacts/study.json")
+    plan.unlink()
+    with pytest.raises(UserError, match=r"study\.json cannot be read from run"):
+        recorded_trial(environment, f"{study.name}/bayes-0002")
+
+
+def test_two_studies_of_one_name_are_told_apart_by_run(
+    study: Any, environment: Environment, tmp_path: Path
+) -> None:
+    record(study.whole(), environment)
+    record(type(study)(tmp_path / "elsewhere" / study.name).whole(), environment)
+    with pytest.raises(UserError, match="2 studies of MLflow are called"):
+        recorded_trial(environment, f"{study.name}/bayes-0002")
+
+
+def test_server_that_does_not_answer_is_one_line(environment: Environment) -> None:
+    away = replace(environment, tracking_uri="http://127.0.0.1:9")
+    with pytest.raises(UserError, match="does not answer") as error:
+        recorded_trial(away, "0" * 32)
+    assert "\n" not in str(error.value)
