@@ -80,6 +80,12 @@ def bayes(
     concurrent: Concurrent = None,
     searcher: Searcher = None,
     scheduler: Scheduler = None,
+    warm_start: Annotated[
+        str | None,
+        typer.Option(
+            metavar="STUDY", help="Learn from the scores of a study of the same space, data and epochs."
+        ),
+    ] = None,
     seed: Seed = 0,
     device: Device = "auto",
     dry_run: DryRun = False,
@@ -96,7 +102,7 @@ def bayes(
         "scheduler": scheduler,
         "concurrent": concurrent,
     }
-    _start(request, [_stage("bayes", options)], study, environment, dry_run=dry_run)
+    _start(request, [_stage("bayes", options, warm_start)], study, environment, dry_run=dry_run)
 
 
 @app.command()
@@ -186,10 +192,10 @@ _add_comparison(
 _add_comparison("lambda-sweep", "Section 7.5: vary lambda_seg over several powers of ten.")
 
 
-def _stage(name: str, options: dict[str, Any]) -> "StageRequest":
+def _stage(name: str, options: dict[str, Any], warm_start: str | None = None) -> "StageRequest":
     from hpo.study.plan import StageRequest
 
-    return StageRequest(name=name, options=options)
+    return StageRequest(name=name, options=options, warm_start=warm_start)
 
 
 def _request(

@@ -58,6 +58,8 @@ class StageAsked(Event):
     """Its table in the study file, with what was typed put in."""
     start: dict[str, Value] = field(default_factory=dict)
     """The configuration it starts from; empty: what the stages before it found."""
+    known: dict[str, Any] = field(default_factory=dict)
+    """Scores of an earlier study that a search learns from, as ``hpo.study.warm_start`` writes them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

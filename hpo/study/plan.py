@@ -50,6 +50,8 @@ class StageRequest:
     """Keys of its table in the study file that were typed; None leaves the choice to the file."""
     start: Parameters = field(default_factory=dict)
     """The configuration to start from; empty: what the stages before it found."""
+    warm_start: str | None = None
+    """The study whose scores a search learns from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

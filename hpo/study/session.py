@@ -17,6 +17,7 @@ from hpo.study.plan import Progress, StageRequest, StudyPlan, available_cpus, re
 from hpo.study.runner import Listener, trial_folder
 from hpo.study.stage import StageRun
 from hpo.study.versions import code_digest, versions
+from hpo.study.warm_start import known_scores
 from hpo.tracking.follower import Follower, FollowerReport
 from hpo.tracking.mlflow_tracker import MlflowTracker
 from hpo.tracking.store import check_store
@@ -46,7 +47,7 @@ def start_study(
         UserError: The name is taken, a stage cannot run, or the MLflow store cannot be used.
     """
     check_store(environment)
-    asked = [_asked(plan, request) for request in stages]
+    asked = [_asked(plan, request, environment) for request in stages]
     with Journal.create(study_folder(environment, name)) as journal:
         journal.append(_creation(plan, name))
         for event in asked:
@@ -77,7 +78,7 @@ def continue_study(
                     f"study {name!r} has a stage {request.name} already",
                     fix=f"see it with hpo best {name}, or start another study with --study NEW --from {name}",
                 )
-        asked = [_asked(plan, request) for request in stages]
+        asked = [_asked(plan, request, environment) for request in stages]
         journal.append(StudyResumed(versions=versions()))
         for event in asked:
             journal.append(event)
@@ -128,8 +129,12 @@ def plan_of(folder: Path, created: StudyCreated) -> StudyPlan:
     return StudyPlan.from_json(created.plan, file=str(folder / "journal.jsonl"))
 
 
-def _asked(plan: StudyPlan, request: StageRequest) -> StageAsked:
-    return StageAsked(stage=request.name, settings=stage_settings(plan, request), start=request.start)
+def _asked(plan: StudyPlan, request: StageRequest, environment: Environment) -> StageAsked:
+    settings = stage_settings(plan, request)
+    known = {}
+    if request.warm_start is not None:
+        known = known_scores(request.warm_start, plan.with_stage(request.name, settings), environment)
+    return StageAsked(stage=request.name, settings=settings, start=request.start, known=known)
 
 
 def _creation(plan: StudyPlan, name: str) -> StudyCreated:

@@ -1,7 +1,7 @@
 """One stage from its start to its end: program, training, choice, and for the final the test split."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hpo.config.environment import Environment
@@ -11,6 +11,7 @@ from hpo.journal.events import StageFinished, StageStarted
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState
 from hpo.schedule.tuner import run_trials
+from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Parameters
 from hpo.study.configuration import own_configuration
 from hpo.study.finalists import chosen_finalists
@@ -19,6 +20,7 @@ from hpo.study.plan import StudyPlan, threads_per_trial
 from hpo.study.programs.build import build_program
 from hpo.study.programs.program import Program
 from hpo.study.runner import Listener, StageRunner
+from hpo.study.warm_start import scored_points
 
 _FINDERS = ("bayes", "grid-slicing")
 """Stages that find configurations, each starting from what the one before found."""
@@ -76,7 +78,8 @@ class StageRun:
             return
         start = start_of(self._plan, self._name, self._state)
         finalists = chosen_finalists(self._plan, start, self._state)
-        program = build_stage(self._plan, self._name, start, finalists=finalists)
+        known = scored_points(self._state.asked[self._name].known)
+        program = build_stage(self._plan, self._name, start, finalists=finalists, known=known)
         self._write(
             StageStarted(
                 stage=self._name,
@@ -118,7 +121,8 @@ class StageRun:
 def program_of(plan: StudyPlan, name: str, state: StudyState) -> Program:
     """The program of a stage that has started; ``plan`` has its settings put in."""
     start = dict(state.stages[name].start)
-    return build_stage(plan, name, start, finalists=chosen_finalists(plan, start, state))
+    known = scored_points(state.asked[name].known)
+    return build_stage(plan, name, start, finalists=chosen_finalists(plan, start, state), known=known)
 
 
 def start_of(plan: StudyPlan, name: str, state: StudyState) -> Parameters:
@@ -146,7 +150,12 @@ def described(study: StudyFile, name: str, classes: tuple[str, ...]) -> dict[str
 
 
 def build_stage(
-    plan: StudyPlan, name: str, start: Parameters, *, finalists: Mapping[str, Parameters]
+    plan: StudyPlan,
+    name: str,
+    start: Parameters,
+    *,
+    finalists: Mapping[str, Parameters],
+    known: Sequence[ScoredPoint] = (),
 ) -> Program:
     """The program of a stage that starts from ``start``; ``plan`` has its settings put in."""
     return build_program(
@@ -155,6 +164,7 @@ def build_stage(
         plan.shape,
         start,
         finalists=finalists,
+        known=known,
         classes=_by_weight(plan),
         seed=plan.search_seed,
     )

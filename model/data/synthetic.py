@@ -3,9 +3,9 @@
 An action leaves two traces in the features: a weak one that rises before it, and one after it that ends
 sharply at a known time. The first part of the trace after it is a signature, the same for all classes, which
 distractors show too; what tells an action from a distractor, and its class, comes in the rest. Zones cut
-short call that rest "no action" and leave only the signature to learn from. That costs in a short training with
-a heavy segmentation loss; otherwise the spotting module, which sees the whole chunk, makes up for it (figures in
-benchmarks/RESULTS.md, section 5).
+short call that rest "no action" and leave only the signature to learn from. That costs in a short training
+with a heavy segmentation loss; otherwise the spotting module, which sees the whole chunk, makes up for it
+(figures in benchmarks/RESULTS.md, section 5).
 """
 
 from collections.abc import Callable, Iterator, Mapping

@@ -6,7 +6,14 @@ from collections import Counter
 import pytest
 from e2e.command_line import CommandLine, kill_group, wait_until
 
-from hpo.journal.events import StageFinished, TrialAsked, TrialFinished, TrialReported, TrialTested
+from hpo.journal.events import (
+    StageAsked,
+    StageFinished,
+    TrialAsked,
+    TrialFinished,
+    TrialReported,
+    TrialTested,
+)
 
 STAGES = """
 [stages.grid-slicing]
@@ -106,6 +113,20 @@ def test_configuration_can_come_from_a_file_and_from_mlflow(hpo: CommandLine) ->
     recorded = next(e for e in hpo.events("base") if isinstance(e, TrialAsked)).parameters
     copied = next(e for e in hpo.events("from-run") if isinstance(e, TrialAsked)).parameters
     assert copied["f"] == recorded["f"]
+
+
+def test_search_learns_from_the_scores_of_an_earlier_study(hpo: CommandLine) -> None:
+    words = ("--trials", "2", "--epochs", "1", "--searcher", "optuna-tpe")
+    assert hpo.run(*hpo.study("early", *words)).returncode == 0
+    warm = hpo.run(*hpo.study("late", *words, "--warm-start", "early"))
+    assert warm.returncode == 0, warm.stderr
+    asked = next(e for e in hpo.events("late") if isinstance(e, StageAsked))
+    assert [point["score"] for point in asked.known["points"]] == [
+        e.score for e in hpo.events("early") if isinstance(e, TrialFinished)
+    ]
+    other = hpo.run(*hpo.study("later", "--epochs", "2", "--warm-start", "early"))
+    assert other.returncode == 2
+    assert "its epochs differ" in other.stderr
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from hpo.config.stages import (
 )
 from hpo.config.study_file import StudyFile, first_points, space_of
 from hpo.search.build import build_searcher
+from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Parameters
 from hpo.study.programs.comparisons import ablation_entries, lambda_entries, sensitivity_entries
 from hpo.study.programs.explorers import ClassParallel, PerClass, Points, Together
@@ -35,6 +36,7 @@ def build_program(
     finalists: Mapping[str, Parameters],
     classes: Sequence[str],
     seed: int,
+    known: Sequence[ScoredPoint] = (),
 ) -> Program:
     """The program of stage ``name``.
 
@@ -46,11 +48,12 @@ def build_program(
         finalists: Role -> configuration of the ``final`` stage.
         classes: In the order in which ``per-class`` takes them.
         seed: Draws searches and orders.
+        known: Scores of an earlier study that a search learns from.
     """
     match study.stages.named(name):
         case SearchStage() as stage:
             first = first_points(study, stage)
-            searcher = build_searcher(stage.searcher, space_of(stage), seed=seed, first=first)
+            searcher = build_searcher(stage.searcher, space_of(stage), seed=seed, first=first, known=known)
             return SearchProgram(searcher, points=stage.trials, replicates=stage.replicates)
         case GridStage() as stage:
             explorer = _explorer(stage, _points(stage, classes, shape), start, seed)

@@ -1,0 +1,53 @@
+"""What a search may learn from the trials of an earlier study."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hpo.config.environment import Environment
+from hpo.config.study_file import space_of
+from hpo.journal.journal import read_journal
+from hpo.journal.results import StudyState, TrialStatus
+from hpo.search.searcher import ScoredPoint
+from hpo.space.space import Space
+from hpo.study.folders import chosen_study
+from hpo.study.plan import StudyPlan
+from model.errors import UserError
+
+SEARCH = "bayes"
+
+
+def known_scores(study: str, plan: StudyPlan, environment: Environment) -> dict[str, Any]:
+    """The scores of the search of another study, as they stand in the journal of the new one.
+
+    Args:
+        study: Name of the other study.
+        plan: The new study, with the settings of its search put in.
+        environment: Where studies lie.
+
+    Raises:
+        UserError: No such study or search, or its scores say nothing about the new one: other space, data or
+            budget. All that differs is named.
+    """
+    state = StudyState.replay(read_journal(chosen_study(environment, study)).events)
+    stage = state.stages.get(SEARCH)
+    if stage is None:
+        raise UserError(f"study {study!r} has no search to start from")
+    spaces = (Space.from_description(stage.space).digest(), space_of(plan.study.stages.bayes).digest())
+    pairs = {
+        "space": spaces,
+        "data": (state.created.data_digest, plan.data_digest),
+        "epochs": (stage.epochs, plan.study.training.epochs),
+    }
+    differing = [name for name, (theirs, ours) in pairs.items() if theirs != ours]
+    if differing:
+        raise UserError(
+            f"the scores of study {study!r} cannot be learnt from: its {' and '.join(differing)} differ"
+        )
+    finished = [trial for trial in state.trials_of(SEARCH) if trial.status is TrialStatus.FINISHED]
+    points = [{"parameters": dict(trial.parameters), "score": trial.score} for trial in finished]
+    return {"study": study, "points": points}
+
+
+def scored_points(known: Mapping[str, Any]) -> list[ScoredPoint]:
+    """Read what ``known_scores`` gave."""
+    return [ScoredPoint(point["parameters"], point["score"]) for point in known.get("points", [])]
