@@ -15,6 +15,7 @@ from hpo.space.space import Parameters, Space, UnitPoint
 
 # Chosen by regret on functions of the five hyperparameters of calf.toml with noise 0.03: what else was tried,
 # and how far the differences can be trusted, is in benchmarks/RESULTS.md, "Searchers".
+INITIAL_POINTS = 5
 KAPPA = 2.576
 LENGTH_SCALES = (0.05, 10.0)
 """Shortest and longest distance on the unit cube over which the model believes scores to be alike."""
@@ -34,6 +35,8 @@ class BayesOptSearcher(ModelSearcher):
         known: Scores of earlier trials of the same space.
         noise: Standard deviation of the score over seeds, in units of the score.
     """
+
+    initial_points = INITIAL_POINTS
 
     def __init__(
         self,

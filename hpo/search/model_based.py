@@ -8,8 +8,6 @@ from hpo.search.design import quasi_random_points
 from hpo.search.searcher import Searcher
 from hpo.space.space import Parameters
 
-INITIAL_POINTS = 5
-"""Points tried after the first ones and before the model decides; see benchmarks/RESULTS.md."""
 POINTS_SEEN = 200
 """A fit costs the cube of its points: 200 take about 2 seconds, during which no trial can start."""
 
@@ -20,6 +18,9 @@ class ModelSearcher(Searcher):
     The model is built anew for every proposal, so the table of trials is all the state there is.
     """
 
+    initial_points: int
+    """Points, known ones among them, that are tried besides the first ones before the model decides."""
+
     @abstractmethod
     def suggest(self, number: int) -> Parameters:
         """The model's wish for the ``number``-th point; two scores or more are known."""
@@ -27,7 +28,7 @@ class ModelSearcher(Searcher):
     def propose(self, number: int) -> Parameters:
         """Points of a quasi-random design first, then those of the model."""
         scored = sum(trial.score is not None for trial in self.observed)
-        if len(self.observed) < self.first_count + INITIAL_POINTS or scored < 2:
+        if len(self.observed) < self.first_count + self.initial_points or scored < 2:
             point = quasi_random_points(self.space.dimensions, seed=self.seed, count=number + 1)[number]
             return self.space.from_unit(point)
         return self.suggest(number)

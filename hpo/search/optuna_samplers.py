@@ -16,6 +16,9 @@ from hpo.search.searcher import ScoredPoint
 from hpo.space.parameters import ChoiceParameter, FloatParameter, Parameter
 from hpo.space.space import Parameters, Space
 
+INITIAL_POINTS = 10
+"""As many as Optuna draws at random; 5 measured worse with noise (benchmarks/RESULTS.md, "Searchers")."""
+
 NewSampler = Callable[[int], BaseSampler]
 """Makes a sampler from a seed below 2**32."""
 
@@ -40,6 +43,8 @@ class OptunaSearcher(ModelSearcher):
         known: Scores of earlier trials of the same space.
         sampler: Makes the sampler.
     """
+
+    initial_points = INITIAL_POINTS
 
     def __init__(
         self,

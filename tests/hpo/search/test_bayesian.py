@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from hpo.search import bayesian
-from hpo.search.bayesian import BayesOptSearcher
-from hpo.search.model_based import INITIAL_POINTS
+from hpo.search.bayesian import INITIAL_POINTS, BayesOptSearcher
 from hpo.space.parameters import FloatParameter, IntParameter
 from hpo.space.space import Space
 

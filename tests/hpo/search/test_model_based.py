@@ -1,11 +1,12 @@
 import numpy as np
 
 from hpo.search.design import quasi_random_points
-from hpo.search.model_based import INITIAL_POINTS, ModelSearcher
+from hpo.search.model_based import ModelSearcher
 from hpo.search.searcher import ScoredPoint
 from hpo.space.parameters import FloatParameter
 from hpo.space.space import Parameters, Space
 
+INITIAL_POINTS = 4
 square = Space([FloatParameter("x", 0.0, 1.0), FloatParameter("y", 0.0, 1.0)])
 MIDDLE: Parameters = {"x": 0.5, "y": 0.5}
 KNOWN = [ScoredPoint({"x": 0.1, "y": x / 10}, 0.5) for x in range(INITIAL_POINTS)]
@@ -13,6 +14,8 @@ KNOWN = [ScoredPoint({"x": 0.1, "y": x / 10}, 0.5) for x in range(INITIAL_POINTS
 
 class Model(ModelSearcher):
     """Wishes for the lower right corner, and beside it from then on."""
+
+    initial_points = INITIAL_POINTS
 
     def suggest(self, number: int) -> Parameters:
         return {"x": 1 - number / 100, "y": 0.0}

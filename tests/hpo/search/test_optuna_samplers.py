@@ -6,8 +6,7 @@ import optuna
 import pytest
 
 from hpo.search import optuna_samplers
-from hpo.search.model_based import INITIAL_POINTS
-from hpo.search.optuna_samplers import NewSampler, OptunaSearcher, gp_sampler, tpe_sampler
+from hpo.search.optuna_samplers import INITIAL_POINTS, NewSampler, OptunaSearcher, gp_sampler, tpe_sampler
 from hpo.space.parameters import ChoiceParameter, FloatParameter, IntParameter
 from hpo.space.space import Space
 
@@ -26,7 +25,7 @@ def hill(searcher: OptunaSearcher, trials: int) -> None:
 
 def test_gaussian_process_walks_to_the_top_of_a_smooth_hill() -> None:
     searcher = OptunaSearcher(square, seed=0, sampler=gp_sampler)
-    hill(searcher, 14)
+    hill(searcher, INITIAL_POINTS + 7)
     best = max(searcher.trials.values(), key=lambda trial: trial.score or 0)
     np.testing.assert_allclose(best.point, [0.3, 0.6], atol=0.03)
 
@@ -56,7 +55,7 @@ def test_far_more_trials_than_the_model_sees(sampler: NewSampler, monkeypatch: p
 def test_choices_come_back_as_they_were_given(sampler: NewSampler) -> None:
     space = Space([ChoiceParameter("c", (0.5, 2, "auto")), FloatParameter("x", 0.0, 1.0)])
     searcher = OptunaSearcher(space, seed=0, sampler=sampler)
-    for number in range(9):
+    for number in range(INITIAL_POINTS + 4):
         point = searcher.ask(f"t{number}")
         assert point is not None
         assert point["c"] in (0.5, 2, "auto")
