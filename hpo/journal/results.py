@@ -1,7 +1,7 @@
 """Where a study stands: the state that follows from its events."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -233,6 +233,15 @@ class StudyState:
         if name not in self.trials:
             raise UserError(f"the journal tells of trial {name!r}, which was never asked")
         return self.trials[name]
+
+
+def scores_by_role(trials: Sequence[TrialState]) -> dict[str, dict[int, float]]:
+    """Role -> replicate -> Average-mAP of the finished trials, roles in the order they were asked."""
+    table: dict[str, dict[int, float]] = {trial.role: {} for trial in trials}
+    for trial in trials:
+        if trial.score is not None:
+            table[trial.role][trial.replicate] = trial.score
+    return table
 
 
 def _advance(

@@ -7,7 +7,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from hpo.journal.events import Value
-from hpo.journal.results import StageState, StudyState, TrialState
+from hpo.journal.results import StageState, StudyState, TrialState, scores_by_role
 from hpo.report.paired import PairedDifference, paired_difference
 from hpo.report.tables import best_table
 from hpo.report.words import value
@@ -78,7 +78,7 @@ def comparison_table(trials: Sequence[TrialState], *, reference: str, paper: Map
         ["paper"] if paper else []
     ):
         table.add_column(name, justify="right")
-    valid, test = _valid_scores(trials), _test_scores(trials)
+    valid, test = scores_by_role(trials), _test_scores(trials)
     for role, scores in valid.items():
         cells = [str(len(scores)), *_cells(scores, valid.get(reference, {}), same=role == reference)]
         if tested:
@@ -144,14 +144,6 @@ def _cells(scores: Mapping[int, float], reference: Mapping[int, float], *, same:
         spread,
         "" if same else difference_words(paired_difference(scores, reference)),
     ]
-
-
-def _valid_scores(trials: Sequence[TrialState]) -> dict[str, dict[int, float]]:
-    table: dict[str, dict[int, float]] = {trial.role: {} for trial in trials}
-    for trial in trials:
-        if trial.score is not None:
-            table[trial.role][trial.replicate] = trial.score
-    return table
 
 
 def _test_scores(trials: Sequence[TrialState]) -> dict[str, dict[int, float]]:

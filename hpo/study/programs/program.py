@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from statistics import fmean
 
-from hpo.journal.results import TrialState
+from hpo.journal.results import TrialState, scores_by_role
 from hpo.space.space import Parameters
 
 
@@ -59,15 +59,6 @@ class Program(ABC):
     @abstractmethod
     def choice(self, trials: Sequence[TrialState]) -> Choice | None:
         """The best configuration when all is done; None when no trial finished."""
-
-
-def scores_by_role(trials: Sequence[TrialState]) -> dict[str, dict[int, float]]:
-    """Role -> replicate -> Average-mAP of the finished trials, roles in the order they were asked."""
-    table: dict[str, dict[int, float]] = {trial.role: {} for trial in trials}
-    for trial in trials:
-        if trial.score is not None:
-            table[trial.role][trial.replicate] = trial.score
-    return table
 
 
 def best_by_mean(trials: Sequence[TrialState], *, complete: int = 1) -> Choice | None:
