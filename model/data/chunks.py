@@ -1,5 +1,7 @@
 """Chunks on a device: what one training or evaluation step reads."""
 
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,38 +13,98 @@ from torch import Tensor
 from model.data.sampler import ChunkBatch
 from model.data.store import Store
 
+RESIDENT_SHARE = 0.5
+"""Of the free memory of a GPU that the data may take; data that needs more stays in the host's memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chunks:
-    """Features and distances to actions of a batch of chunks, time first."""
+    """Features and distances to actions of batches of chunks, one batch a cohort of networks, time first."""
 
-    features: Float[Tensor, "frames batch dims"]
-    past: Int[Tensor, "frames batch classes"]
+    features: Float[Tensor, "cohorts frames batch dims"]
+    past: Int[Tensor, "cohorts frames batch classes"]
     """Frames since the closest action at or before; see ``model.encoding.time_shift``."""
-    future: Int[Tensor, "frames batch classes"]
-    inside: Bool[Tensor, "frames batch"]
+    future: Int[Tensor, "cohorts frames batch classes"]
+    inside: Bool[Tensor, "cohorts frames batch"]
     """False on frames past the end of a half that is shorter than a chunk; they repeat its last frame."""
+    present: Bool[Tensor, "cohorts batch"] | None = None
+    """False on chunks of padding, where batches differ in size; None where there are none."""
+
+
+class ChunkSource:
+    """Cuts chunks out of a split: out of mapped files on the processor, out of its own memory on a GPU."""
+
+    def __init__(self, store: Store, chunk_frames: int, *, device: torch.device, dtype: torch.dtype) -> None:
+        """Prepare to cut chunks of ``store``; their features become ``dtype``."""
+        self.store, self._device, self._dtype = store, device, dtype
+        self._within = torch.arange(chunk_frames, device=device)[:, None]
+        first, frames = (
+            torch.tensor([getattr(half, name) for half in store.halves], device=device)
+            for name in ("first_frame", "frames")
+        )
+        self._first, self._frames = first, frames
+        arrays = (store.features, store.past, store.future)
+        resident = _fits(sum(array.nbytes for array in arrays), device)
+        home = device if resident else torch.device("cpu")
+        self._features, self._past, self._future = (_mapped(array).to(home) for array in arrays)
+
+    def load(self, batches: Sequence[ChunkBatch], size: int = 0) -> Chunks:
+        """Chunks of one batch a cohort, each padded to ``size`` or to the largest."""
+        place, padded = self.place(batches, size)
+        return self.cut(place, padded=padded)
+
+    def place(
+        self, batches: Sequence[ChunkBatch], size: int = 0
+    ) -> tuple[Int[Tensor, "3 cohorts batch"], bool]:
+        """Half, start and presence of the chunks on the device, and whether some are padding."""
+        largest = max(size, *(len(batch) for batch in batches))
+        rows: npt.NDArray[np.int64] = np.zeros((3, len(batches), largest), dtype=np.int64)
+        for cohort, batch in enumerate(batches):
+            rows[0, cohort, : len(batch)] = batch.half
+            rows[1, cohort, : len(batch)] = batch.start
+            rows[2, cohort, : len(batch)] = 1
+        return torch.from_numpy(rows).to(self._device), not rows[2].all()
+
+    def cut(self, place: Int[Tensor, "3 cohorts batch"], *, padded: bool) -> Chunks:
+        """Chunks at ``place``, as ``place`` gives it. Asks nothing of the device's numbers."""
+        half, start, present = place
+        within = start[:, None] + self._within
+        last = self._frames[half][:, None]
+        rows = self._first[half][:, None] + torch.minimum(within, last - 1)
+        return Chunks(
+            # By way of float32: float16 to bfloat16 directly takes twice as long.
+            self._taken(self._features, rows).float().to(self._dtype),
+            self._taken(self._past, rows),
+            self._taken(self._future, rows),
+            within < last,
+            present.bool() if padded else None,
+        )
+
+    def release(self) -> None:
+        """Give mapped pages back to the system."""
+        self.store.release()
+
+    def _taken(self, array: Tensor, rows: Int[Tensor, "cohorts frames batch"]) -> Tensor:
+        taken = array.index_select(0, rows.flatten().to(array.device))
+        return taken.to(self._device).view(*rows.shape, -1)
 
 
 def load_chunks(
     store: Store, batch: ChunkBatch, chunk_frames: int, *, device: torch.device, dtype: torch.dtype
 ) -> Chunks:
-    """Copy chunks out of the mapped arrays, features as ``dtype``."""
-    rows, inside = _rows(store, batch, chunk_frames)
-    return Chunks(
-        # By way of float32: float16 to bfloat16 directly takes twice as long.
-        torch.from_numpy(store.features[rows]).to(device).float().to(dtype),
-        torch.from_numpy(store.past[rows]).to(device),
-        torch.from_numpy(store.future[rows]).to(device),
-        torch.from_numpy(inside).to(device),
-    )
+    """One batch of chunks for all networks, features as ``dtype``."""
+    return ChunkSource(store, chunk_frames, device=device, dtype=dtype).load([batch])
 
 
-def _rows(
-    store: Store, batch: ChunkBatch, chunk_frames: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Row in the store of every frame of every chunk, (frames, batch), and which lie inside the half."""
-    first = np.array([store.halves[index].first_frame for index in batch.half], dtype=np.int64)
-    frames = np.array([store.halves[index].frames for index in batch.half], dtype=np.int64)
-    within = batch.start + np.arange(chunk_frames)[:, None]
-    return first + np.minimum(within, frames - 1), within < frames
+def _mapped(array: npt.NDArray[np.generic]) -> Tensor:
+    with warnings.catch_warnings():
+        # The files are mapped read-only, torch knows no such tensors; nothing here writes to them.
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(array)
+
+
+def _fits(size: int, device: torch.device) -> bool:
+    if device.type != "cuda":
+        return True
+    free, _ = torch.cuda.mem_get_info(device)
+    return size <= RESIDENT_SHARE * free

@@ -1,23 +1,25 @@
-"""What a network says about whole halves: spots, and on a labelled split their score and the losses."""
+"""What networks say about whole halves: spots, and on a labelled split their score and the losses."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
-from model.data.chunks import Chunks, load_chunks
+from model.data.chunks import Chunks, ChunkSource
 from model.data.sampler import ChunkBatch
 from model.data.store import Store
 from model.inference.stitching import Tiling, stitch, tile
-from model.losses.complete import LossConfig, chunk_losses
+from model.losses.complete import LossConfig, StackLoss
 from model.metrics.average_map import AverageMap, average_map
-from model.networks.calf import CalfNetwork, Predictions
-from model.precision import Precision, compute_dtype, reduced_precision
+from model.networks.calf import CalfNetwork
+from model.networks.config import Predictions
+from model.networks.stacked import Stack, computed_together
+from model.precision import Precision, compute_dtype
 from model.spots import Spots
 
 CHUNKS_AT_ONCE = 128
-"""Chunks a forward pass: the fastest of 16 to 256; 128 x 240 x 512 features are 63 MB in float32."""
+"""Chunks a forward pass: the fastest of 16 to 256 on two cores; 128 x 240 x 512 features
+are 63 MB in float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,43 +36,58 @@ class Evaluation:
 @torch.no_grad()
 def find_spots(network: CalfNetwork, store: Store, *, precision: Precision, device: torch.device) -> Spots:
     """Spot the actions of every half of ``store``; no suppression yet."""
+    config = network.config
+    source = ChunkSource(store, config.chunk_frames, device=device, dtype=compute_dtype(precision))
     tiling = _tiling(network, store)
-    passes = _predictions(network, store, tiling, precision, device)
-    spotting = [predictions.spotting for _, predictions in passes]
-    return stitch(torch.cat(spotting).cpu().numpy(), tiling, network.config.chunk_frames)
+    passes = _predictions([network], source, tiling, device)
+    spotting = torch.cat([predictions.spotting[0] for _, (predictions,) in passes])
+    return stitch(spotting.cpu().numpy(), tiling, config.chunk_frames)
 
 
 @torch.no_grad()
 def evaluate(
-    network: CalfNetwork,
-    store: Store,
-    loss: LossConfig,
+    networks: Sequence[CalfNetwork],
+    source: ChunkSource,
+    losses: Sequence[LossConfig],
     *,
-    precision: Precision,
     device: torch.device,
     nms_window_s: float | None = None,
-) -> Evaluation:
-    """Spot the actions of every half of ``store`` and score them.
+) -> list[Evaluation]:
+    """Spot the actions of every half of a split with networks that share r, and score them.
 
-    Losses are means over the chunks that tile the halves. ``nms_window_s`` as in ``average_map``.
+    Args:
+        networks: They read the same chunks: those that tile the halves for their r.
+        source: Of the split's chunks, in the number format to compute in.
+        losses: One a network. Losses are means over the chunks.
+        device: Where to compute.
+        nms_window_s: As in ``average_map``.
     """
-    tiling = _tiling(network, store)
-    spotting, losses, weights = [], [], []
-    for chunks, predictions in _predictions(network, store, tiling, precision, device):
-        pair = chunk_losses(predictions, chunks, loss, edge_frames=network.config.edge_frames)
-        spotting.append(predictions.spotting)
-        losses.append(torch.stack([pair.segmentation, pair.spotting]))
-        weights.append(predictions.spotting.shape[0])
-    spots = stitch(torch.cat(spotting).cpu().numpy(), tiling, network.config.chunk_frames)
-    segmentation, spot = np.average(torch.stack(losses).cpu().numpy(), axis=0, weights=weights)
-    score = average_map(
-        spots,
-        store.actions,
-        classes=len(store.classes),
-        frame_rate=store.frame_rate,
-        nms_window_s=nms_window_s,
-    )
-    return Evaluation(score, float(segmentation), float(spot), spots)
+    config, store = networks[0].config, source.store
+    tiling = _tiling(networks[0], store)
+    stack_losses = [
+        StackLoss(group, [config.edge_frames] * len(group), device)
+        for group in computed_together(losses, device)
+    ]
+    spotting, sums = [], []
+    for chunks, said in _predictions(networks, source, tiling, device):
+        pairs = [loss(predictions, chunks) for loss, predictions in zip(stack_losses, said, strict=True)]
+        rows = [torch.stack([pair.segmentation, pair.spotting]) for pair in pairs]
+        spotting.append(torch.cat([predictions.spotting for predictions in said]))
+        sums.append(torch.cat(rows, dim=1) * spotting[-1].shape[1])
+    means = (torch.stack(sums).double().sum(dim=0) / len(tiling.chunks)).cpu().tolist()
+    found = torch.cat(spotting, dim=1).cpu().numpy()
+    evaluations = []
+    for rows, segmentation, spot in zip(found, *means, strict=True):
+        spots = stitch(rows, tiling, config.chunk_frames)
+        score = average_map(
+            spots,
+            store.actions,
+            classes=len(store.classes),
+            frame_rate=store.frame_rate,
+            nms_window_s=nms_window_s,
+        )
+        evaluations.append(Evaluation(score, segmentation, spot, spots))
+    return evaluations
 
 
 def _tiling(network: CalfNetwork, store: Store) -> Tiling:
@@ -79,17 +96,14 @@ def _tiling(network: CalfNetwork, store: Store) -> Tiling:
 
 
 def _predictions(
-    network: CalfNetwork, store: Store, tiling: Tiling, precision: Precision, device: torch.device
-) -> Iterator[tuple[Chunks, Predictions]]:
-    """The chunks of ``tiling`` and what the network says about them, a forward pass at a time."""
-    network.eval()
-    frames, dtype = network.config.chunk_frames, compute_dtype(precision)
+    networks: Sequence[CalfNetwork], source: ChunkSource, tiling: Tiling, device: torch.device
+) -> Iterator[tuple[Chunks, list[Predictions]]]:
+    """The chunks of ``tiling`` and what each stack of the networks says, a forward pass at a time."""
+    stacks = [Stack(group, device) for group in computed_together(networks, device)]
     for batch in _batches(tiling.chunks):
-        chunks = load_chunks(store, batch, frames, device=device, dtype=dtype)
-        with reduced_precision(device, precision):
-            predictions = network(chunks.features)
-        yield chunks, predictions
-    store.release()
+        chunks = source.load([batch])
+        yield chunks, [stack.forward(chunks.features, stack.statistics) for stack in stacks]
+    source.release()
 
 
 def _batches(chunks: ChunkBatch) -> Iterator[ChunkBatch]:

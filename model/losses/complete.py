@@ -1,17 +1,21 @@
-"""The complete loss of a batch of chunks, equation (11)."""
+"""The complete loss of a batch of chunks, equation (11), for all networks of a stack at once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from model.data.chunks import Chunks
 from model.encoding import Zones, spotting_targets, time_shift
 from model.errors import ConfigError
 from model.losses.segmentation import SegmentationForm, segmentation_loss_elements
-from model.losses.spotting import Matching, spotting_loss
-from model.networks.calf import Predictions
+from model.losses.spotting import spotting_loss
+from model.networks.config import Predictions
+
+Matching = Literal["one-to-one", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,46 +53,101 @@ class LossConfig:
 class ChunkLosses:
     """Losses of a batch, each a mean over its chunks, so that a step does not depend on the batch size."""
 
-    segmentation: Float[Tensor, ""]
+    segmentation: Float[Tensor, " slots"]
     """L_seg, equation (9)."""
-    spotting: Float[Tensor, ""]
+    spotting: Float[Tensor, " slots"]
     """L_as, equation (10)."""
 
-    def total(self, lambda_seg: float) -> Float[Tensor, ""]:
-        """L = L_as + lambda_seg L_seg, equation (11)."""
-        return self.spotting + lambda_seg * self.segmentation
 
+class StackLoss:
+    """The losses of the networks of a stack, each with its own weights, margins and zones."""
 
-def chunk_losses(
-    predictions: Predictions, chunks: Chunks, config: LossConfig, *, edge_frames: int
-) -> ChunkLosses:
-    """Both losses of a batch.
+    def __init__(
+        self, configs: Sequence[LossConfig], edge_frames: Sequence[int], device: torch.device
+    ) -> None:
+        """Prepare the losses of ``configs``.
 
-    Frames closer than ``edge_frames`` (r/2) to the ends of a chunk see only part of their context: as in
-    both published codes they cost nothing and their actions are not to be spotted.
-    """
-    counted = chunks.inside.clone()
-    counted[:edge_frames] = False
-    counted[len(counted) - edge_frames :] = False
-    # Laid out for every chunk: operations then run over long rows instead of a few classes at a time.
-    zones = config.zones.tensor(chunks.past.device)[:, None].repeat(1, chunks.past.shape[1], 1)
-    elements = segmentation_loss_elements(
-        predictions.segmentation,
-        time_shift(chunks.past, chunks.future, zones),
-        zones,
-        tau_max=config.tau_max,
-        tau_min=config.tau_min,
-        form=config.form,
-    )
-    targets = spotting_targets((chunks.past == 0) & counted[..., None], predictions.spotting.shape[1])
-    spotting = spotting_loss(
-        predictions.spotting, targets, alpha2=config.alpha2, beta=config.beta, matching=config.matching
-    )
-    return ChunkLosses(_mean_counted(elements, counted), spotting.mean())
+        Args:
+            configs: One a network; they share their form.
+            edge_frames: r/2 of every network. Frames so close to the ends of a chunk see only part of their
+                context: as in both published codes they cost nothing and their actions are not to be spotted.
+            device: Of the predictions.
 
+        Raises:
+            ConfigError: They differ in their form.
+        """
+        forms = {config.form for config in configs}
+        if len(forms) > 1:
+            raise ConfigError(f"losses of one stack must share their form, got {', '.join(sorted(forms))}")
 
-def _mean_counted(
-    elements: Float[Tensor, "frames batch classes"], counted: Bool[Tensor, "frames batch"]
-) -> Float[Tensor, ""]:
-    """Equation (9): frames that do not count are zeros of the mean over all C N_F."""
-    return torch.where(counted[..., None], elements, 0.0).mean()
+        def column(name: str) -> Tensor:
+            return torch.tensor([getattr(config, name) for config in configs], device=device)
+
+        self._form: SegmentationForm = configs[0].form
+        self._alpha2, self._beta, self._lambda_seg = (
+            column(name) for name in ("alpha2", "beta", "lambda_seg")
+        )
+        self._tau_max, self._tau_min = (column(name)[:, None, None, None] for name in ("tau_max", "tau_min"))
+        ordered = [config.matching == "none" for config in configs]
+        self._ordered = torch.tensor(ordered, device=device) if any(ordered) else None
+        self._edges = torch.tensor(edge_frames, device=device)[:, None]
+        zones = torch.stack([config.zones.tensor(device) for config in configs], dim=1)
+        self._zones = zones[:, :, None, None]
+
+    def __call__(
+        self, predictions: Predictions, chunks: Chunks, cohort: Int[Tensor, " slots"] | None = None
+    ) -> ChunkLosses:
+        """Both losses of a batch; ``cohort`` says which of the chunks a network sees, None: all the same."""
+
+        def seen(values: Tensor) -> Tensor:
+            if cohort is not None:
+                return values[cohort]
+            return values.expand(len(self._alpha2), *values.shape[1:])
+
+        past, future, present = seen(chunks.past), seen(chunks.future), chunks.present
+        counted = seen(chunks.inside) & self._inner(past.shape[1])[..., None]
+        if present is not None:
+            counted = counted & seen(present)[:, None]
+        _, frames, batch, _ = past.shape
+        chunks_seen = batch if present is None else seen(present).sum(dim=1)
+        segmentation = self._segmentation(predictions.segmentation, past, future, counted)
+        by_chunk = self._spotting(predictions.spotting, (past == 0) & counted[..., None])
+        if present is not None:
+            by_chunk = torch.where(seen(present), by_chunk, 0.0)
+        classes = past.shape[-1]
+        return ChunkLosses(segmentation / (frames * classes * chunks_seen), by_chunk.sum(dim=1) / chunks_seen)
+
+    def total(self, losses: ChunkLosses) -> Float[Tensor, ""]:
+        """L = L_as + lambda_seg L_seg, equation (11), added up over the networks.
+
+        They share no weight: the gradient of the sum is every network's own.
+        """
+        return (losses.spotting + self._lambda_seg * losses.segmentation).sum()
+
+    def _inner(self, frames: int) -> Bool[Tensor, "slots frames"]:
+        frame = torch.arange(frames, device=self._edges.device)
+        return (frame >= self._edges) & (frame < frames - self._edges)
+
+    def _segmentation(
+        self, score: Tensor, past: Tensor, future: Tensor, counted: Tensor
+    ) -> Float[Tensor, " slots"]:
+        """Equation (9), not yet divided: frames that do not count are zeros of the mean over all C N_F."""
+        # Laid out for every chunk: operations then run over long rows instead of a few classes at a time.
+        zones = self._zones.repeat(1, 1, 1, past.shape[2], 1)
+        elements = segmentation_loss_elements(
+            score,
+            time_shift(past, future, zones),
+            zones,
+            tau_max=self._tau_max,
+            tau_min=self._tau_min,
+            form=self._form,
+        )
+        return torch.where(counted[..., None], elements, 0.0).sum(dim=(1, 2, 3))
+
+    def _spotting(self, predicted: Tensor, is_action: Tensor) -> Float[Tensor, "slots batch"]:
+        slots, batch = predicted.shape[:2]
+        targets = spotting_targets(is_action.transpose(0, 1).flatten(1, 2), predicted.shape[2])
+        alpha2, beta = (weight.repeat_interleave(batch) for weight in (self._alpha2, self._beta))
+        ordered = None if self._ordered is None else self._ordered.repeat_interleave(batch)
+        loss = spotting_loss(predicted.flatten(0, 1), targets, alpha2=alpha2, beta=beta, ordered=ordered)
+        return loss.view(slots, batch)

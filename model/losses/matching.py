@@ -25,7 +25,9 @@ def match_one_to_one(
     distance = distance.masked_fill(~is_action[:, :, None], torch.inf)
     match = torch.full((batch, slots), -1, dtype=torch.long, device=actions.device)
     slot_index = torch.arange(slots, device=actions.device)[None, :, None]
-    for _ in range(int(is_action.sum(dim=1).max()) if batch else 0):
+    # Rounds without actions change nothing; on a GPU to run them costs less than to ask how many there are.
+    rounds = slots if actions.is_cuda or not batch else int(is_action.sum(dim=1).max())
+    for _ in range(rounds):
         closest = distance.argmin(dim=2)
         pointing = torch.zeros_like(distance, dtype=torch.bool).scatter_(2, closest[:, :, None], True)
         pointing &= distance.isfinite()

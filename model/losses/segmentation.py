@@ -51,8 +51,8 @@ def segmentation_loss_elements(
     shift: Float[Tensor, "*frames classes"],
     zones: Float[Tensor, "4 *#frames classes"],
     *,
-    tau_max: float,
-    tau_min: float,
+    tau_max: float | Float[Tensor, "*#frames classes_or_1"],
+    tau_min: float | Float[Tensor, "*#frames classes_or_1"],
     form: SegmentationForm = "paper",
 ) -> Float[Tensor, "*frames classes"]:
     """Penalty of every frame and class with its margin, equations (7) and (8).
@@ -70,5 +70,6 @@ def segmentation_loss_elements(
     """
     at_zero, at_one = likelihood_ends(shift, zones, form)
     just_after = (shift >= 0) & (shift < zones[2])
-    satisfied = torch.where(just_after, -math.log(tau_max), -math.log(1.0 - tau_min))
+    high, low = torch.as_tensor(tau_max), torch.as_tensor(tau_min)
+    satisfied = -torch.where(just_after, high.log(), (1.0 - low).log())
     return (negative_log(at_zero * (1.0 - score) + at_one * score) - satisfied).clamp_min(0.0)

@@ -15,9 +15,10 @@ from torch import Tensor
 
 
 @lru_cache(maxsize=64)
-def _transforms(frames: int, longest: int, device: str) -> tuple[Tensor, Tensor, Tensor]:
-    """Matrices (2 bins, frames), (2 bins, longest) and (frames, 2 bins): signal, kernel and way back.
+def _transforms(frames: int, longest: int, device: str, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    """Matrices (2, bins, frames), (2, bins, longest) and (2, frames, bins): signal, kernel and way back.
 
+    Real and imaginary parts come apart, so that what they give lies one after the other for every slot.
     Circular convolution over frames + longest // 2 points equals zero-padded convolution on the first
     ``frames`` of them: what wraps around falls on points that are not read.
     """
@@ -26,48 +27,47 @@ def _transforms(frames: int, longest: int, device: str) -> tuple[Tensor, Tensor,
     turn = 2.0 * math.pi * torch.arange(bins, dtype=torch.float64)[:, None] / points
     time = torch.arange(frames, dtype=torch.float64)
     tap = (longest - 1) // 2 - torch.arange(longest, dtype=torch.float64)
-    signal = torch.cat([(turn * time).cos(), -(turn * time).sin()])
-    kernel = torch.cat([(turn * tap).cos(), -(turn * tap).sin()])
+    signal = torch.stack([(turn * time).cos(), -(turn * time).sin()])
+    kernel = torch.stack([(turn * tap).cos(), -(turn * tap).sin()])
     share = torch.full((bins, 1), 2.0 / points, dtype=torch.float64)
     share[0] = 1.0 / points
     if points % 2 == 0:
         share[-1] = 1.0 / points
-    back = signal * torch.cat([share, share])
-    return signal.float().to(device), kernel.float().to(device), back.T.float().contiguous().to(device)
+    back = (signal * share).transpose(1, 2).contiguous()
+    real = [matrices.float().to(device=device, dtype=dtype) for matrices in (signal, kernel, back)]
+    return real[0], real[1], real[2]
 
 
 def convolve(
-    signal: Float[Tensor, "frames batch channels"],
-    kernels: list[Float[Tensor, "_ channels _"]],
-    bias: Float[Tensor, " all_outputs"],
-) -> Float[Tensor, "frames batch all_outputs"]:
-    """Convolve with several kernels of different lengths, zero-padded to keep the number of frames.
+    signal: Float[Tensor, "slots frames batch channels"],
+    kernel: Float[Tensor, "slots taps channels outputs"],
+    bias: Float[Tensor, "slots outputs"],
+) -> Float[Tensor, "slots frames batch outputs"]:
+    """Convolve over time, zero-padded to keep the number of frames, in the number format of the signal.
 
     Args:
         signal: Time first.
-        kernels: The tap in the middle, index (taps - 1) // 2, meets the frame itself.
+        kernel: The tap in the middle, index (taps - 1) // 2, meets the frame itself. Shorter kernels lie
+            around it between zeros.
         bias: Added to every frame.
-
-    Returns:
-        The outputs of all kernels, one after the other.
     """
-    frames, batch, channels = signal.shape
-    longest = max(len(kernel) for kernel in kernels)
-    to_frequency, kernel_to_frequency, back = _transforms(frames, longest, str(signal.device))
-    real, imaginary = (to_frequency @ signal.reshape(frames, -1)).view(2, -1, batch, channels)
-    spectra = [_kernel_spectrum(kernel, longest, kernel_to_frequency) for kernel in kernels]
-    kernel_real, kernel_imaginary = torch.cat(spectra, dim=-1)
+    slots, frames, batch, channels = signal.shape
+    taps, outputs = kernel.shape[1], kernel.shape[3]
+    device, dtype = str(signal.device), signal.dtype
+    to_frequency, kernel_to_frequency, back = _transforms(frames, taps, device, dtype)
+    flat, flat_kernel = signal.reshape(slots, frames, -1), kernel.to(dtype).reshape(slots, taps, -1)
+    real, imaginary = (_each(part, flat).view(-1, batch, channels) for part in to_frequency)
+    kernel_real, kernel_imaginary = (
+        _each(part, flat_kernel).view(-1, channels, outputs) for part in kernel_to_frequency
+    )
     product_real = torch.baddbmm(torch.bmm(real, kernel_real), imaginary, kernel_imaginary, alpha=-1.0)
     product_imaginary = torch.baddbmm(torch.bmm(real, kernel_imaginary), imaginary, kernel_real)
-    product = torch.cat([product_real, product_imaginary]).view(back.shape[1], -1)
-    return torch.addmm(bias.repeat(batch), back, product).view(frames, batch, -1)
+    every = bias.to(dtype).repeat(1, batch)[:, None]
+    for part, product in zip(back, (product_real, product_imaginary), strict=True):
+        every = torch.baddbmm(every, part.expand(slots, -1, -1), product.view(slots, part.shape[1], -1))
+    return every.view(slots, frames, batch, outputs)
 
 
-def _kernel_spectrum(
-    kernel: Float[Tensor, "taps channels outputs"], longest: int, to_frequency: Float[Tensor, "rows longest"]
-) -> Float[Tensor, "2 bins channels outputs"]:
-    """Transform one kernel, its middle tap aligned with that of the longest."""
-    taps, channels, outputs = kernel.shape
-    first = (longest - 1) // 2 - (taps - 1) // 2
-    spectrum = to_frequency[:, first : first + taps] @ kernel.reshape(taps, -1)
-    return spectrum.view(2, -1, channels, outputs)
+def _each(matrix: Float[Tensor, "rows inputs"], signal: Float[Tensor, "slots inputs numbers"]) -> Tensor:
+    """The product of one matrix with every slot's signal."""
+    return torch.bmm(matrix.expand(len(signal), -1, -1), signal)

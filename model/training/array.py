@@ -1,29 +1,37 @@
 """The trainer: a list of trials trained together on the same chunks. One trial is a list of one."""
 
+import gc
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from itertools import groupby
+from typing import TypeVar
 
 import torch
-from torch import Tensor
 
-from model.data.chunks import Chunks, load_chunks
+from model.data.chunks import ChunkSource
 from model.data.sampler import ChunkBatch, ChunkSampler
 from model.data.store import Store
-from model.inference.evaluation import evaluate
-from model.losses.complete import chunk_losses
-from model.networks.calf import CalfNetwork
-from model.precision import Precision, compute_dtype, reduced_precision
-from model.training.config import TrainingConfig, TrialConfig
-from model.training.seeding import torch_stream
+from model.inference.evaluation import Evaluation, evaluate
+from model.networks.stacked import Stack, StatisticsEstimate, computed_together
+from model.precision import compute_dtype
+from model.training.config import TrainingConfig
+from model.training.recording import Steps, steps_of
+from model.training.slots import Slot
 
 CALIBRATION_CHUNKS = 512
 """Training chunks over which batch statistics are re-estimated before a validation."""
 
+T = TypeVar("T")
 
-class DivergedError(Exception):
+
+class FailedError(Exception):
+    """A trial cannot go on; the others of its array can."""
+
+
+class DivergedError(FailedError):
     """A trial's loss is no longer a number."""
 
 
@@ -36,155 +44,236 @@ class Validation:
     metrics: dict[str, float]
     """Average-mAP and AP per class in [0, 1], losses, learning rate and speed, by name."""
     duration_s: float
-    """Since the validation before: training, calibration and scoring."""
+    """Since the validation before: training, calibration and scoring; the trial's share of its array's."""
 
 
-class Slot:
-    """One trial in an array: its network and optimiser."""
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a trial on the way to its next validation."""
 
-    def __init__(self, config: TrialConfig, precision: Precision, device: torch.device) -> None:
-        """Draw the initial weights from the trial's seed."""
-        self.config = config
-        self._precision = precision
-        self.network = CalfNetwork(config.network, torch_stream(config.seed, "weights")).to(device)
-        self._optimizer = torch.optim.Adam(
-            self.network.parameters(), lr=config.learning_rate, eps=config.adam_eps, fused=True
-        )
+    slot: Slot
+    result: Validation | FailedError
 
-    def learning_rate(self, progress: float) -> float:
-        """Rate after the share ``progress`` of the training: linear from first to last."""
-        first, last = self.config.learning_rate, self.config.final_learning_rate
-        return first + (last - first) * progress
 
-    def step(self, chunks: Chunks, learning_rate: float) -> Tensor:
-        """Learn from one batch; returns (segmentation loss, spotting loss)."""
-        self.network.train()
-        with reduced_precision(chunks.features.device, self._precision):
-            predictions = self.network(chunks.features)
-        losses = chunk_losses(
-            predictions, chunks, self.config.loss, edge_frames=self.config.network.edge_frames
-        )
-        self._optimizer.zero_grad(set_to_none=True)
-        losses.total(self.config.loss.lambda_seg).backward()  # type: ignore[no-untyped-call]
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate
-        self._optimizer.step()
-        return torch.stack([losses.segmentation.detach(), losses.spotting.detach()])
+@dataclass(frozen=True, slots=True)
+class _Losses:
+    """Means over the training chunks of a slot's last epoch."""
 
-    @torch.no_grad()
-    def calibrate(self, batches: Iterator[Chunks]) -> None:
-        """Set the running statistics of the normalisation to those of ``batches``, unless it follows."""
-        if self.network.norm.momentum is not None:
-            return
-        self.network.train()
-        self.network.norm.begin_estimate()
-        for chunks in batches:
-            with reduced_precision(chunks.features.device, self._precision):
-                self.network.norm(self.network.temporal_cnn(chunks.features).float())
-        self.network.norm.end_estimate()
-
-    def state(self) -> dict[str, Any]:
-        """Weights and optimiser, for a checkpoint."""
-        return {"network": self.network.state_dict(), "optimizer": self._optimizer.state_dict()}
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from what ``state`` returned."""
-        self.network.load_state_dict(state["network"])
-        self._optimizer.load_state_dict(state["optimizer"])
+    segmentation: float
+    spotting: float
 
 
 class TrainingArray:
-    """Trains its trials epoch by epoch on the same chunks and scores them at validation points."""
+    """Trains its slots on the same chunks and scores each at its validation points.
+
+    Slots join and leave between two calls of ``advance``, each at an epoch of its own. Those of one data seed
+    and epoch see the same chunks: they are a cohort. What a slot reaches does not depend on the others, but
+    for rounding.
+    """
 
     def __init__(
         self,
-        trials: Sequence[TrialConfig],
         training: TrainingConfig,
         *,
         train: Store,
         valid: Store,
         device: torch.device,
-        epoch: int = 0,
+        on_shrink: Callable[[int], None] = lambda most: None,
     ) -> None:
-        """Set up the trials after ``epoch`` finished epochs; load their states to resume."""
-        self._training, self._train, self._valid, self._device = training, train, valid, device
-        self._sampler = ChunkSampler(train, training.sampler, training.data_seed)
-        self.slots = [Slot(trial, training.precision, device) for trial in trials]
-        self.epoch = epoch
+        """Set up an array without slots.
 
-    def advance(self) -> list[Validation]:
-        """Train to the next validation point and score every trial there.
-
-        Raises:
-            DivergedError: A loss is infinite or not a number.
+        Args:
+            training: What all slots share.
+            train: Training split.
+            valid: Validation split.
+            device: Where to train.
+            on_shrink: Called when the device's memory holds no more than so many slots at once.
         """
-        started, chunks = time.perf_counter(), 0
-        stop = self._training.next_validation(self.epoch)
-        while self.epoch < stop:
-            losses = self._train_epoch()
-            chunks += self._sampler.chunks_per_epoch
-        speed = chunks / (time.perf_counter() - started)
-        metrics = [self._validate(slot, losses[index], speed) for index, slot in enumerate(self.slots)]
-        duration_s = time.perf_counter() - started
-        return [Validation(self.epoch, values, duration_s) for values in metrics]
+        self.training = training
+        self.slots: list[Slot] = []
+        self._train, self._valid, self._device, self._on_shrink = train, valid, device, on_shrink
+        dtype, frames = compute_dtype(training.precision), training.sampler.chunk_frames
+        self._chunks = ChunkSource(train, frames, device=device, dtype=dtype)
+        self._valid_chunks = ChunkSource(valid, frames, device=device, dtype=dtype)
+        self._samplers: dict[int, ChunkSampler] = {}
+        self._most: int | None = None
 
-    def _train_epoch(self) -> list[Tensor]:
-        """Run one epoch; returns the mean (segmentation, spotting) losses of every trial."""
-        batches = self._sampler.epoch(self.epoch)
-        sums = [torch.zeros(2, device=self._device) for _ in self.slots]
-        for number, batch in enumerate(batches):
-            chunks = self._load(batch)
-            progress = (self.epoch + number / len(batches)) / self._training.epochs
-            for index, slot in enumerate(self.slots):
-                sums[index] += slot.step(chunks, slot.learning_rate(progress)) * len(batch)
-        self.epoch += 1
-        self._train.release()
-        means = [total / sum(len(batch) for batch in batches) for total in sums]
-        for mean in means:
-            if not bool(mean.isfinite().all()):
-                raise DivergedError(f"training loss is {mean.tolist()} after epoch {self.epoch}")
+    def advance(self) -> list[Outcome]:
+        """Train all slots to where the first of them is to be validated, and validate those that are there.
+
+        Slots that fail leave the array.
+        """
+        started = time.perf_counter()
+        epochs = min(self.training.next_validation(slot.epoch) - slot.epoch for slot in self.slots)
+        trained = self._in_parts(self.slots, lambda part: self._train_part(part, epochs))
+        chunks = epochs * sum(self._sampler(slot).chunks_per_epoch for slot in self.slots)
+        speed = chunks / (time.perf_counter() - started)
+        due = [slot for slot in self.slots if isinstance(trained[slot], _Losses) and self._is_due(slot)]
+        scored = self._in_parts(due, self._validate_part)
+        duration_s = (time.perf_counter() - started) / len(self.slots)
+        outcomes = []
+        for slot in self.slots:
+            losses, evaluation = trained[slot], scored.get(slot)
+            if isinstance(losses, FailedError):
+                outcomes.append(Outcome(slot, losses))
+            elif isinstance(evaluation, FailedError):
+                outcomes.append(Outcome(slot, evaluation))
+            elif evaluation is not None:
+                metrics = self._metrics(slot, losses, evaluation, speed)
+                outcomes.append(Outcome(slot, _validation(slot, metrics, duration_s)))
+        failed = {outcome.slot for outcome in outcomes if isinstance(outcome.result, FailedError)}
+        self.slots = [slot for slot in self.slots if slot not in failed]
+        return outcomes
+
+    def _is_due(self, slot: Slot) -> bool:
+        return slot.epoch == self.training.next_validation(slot.epoch - 1)
+
+    def _sampler(self, slot: Slot) -> ChunkSampler:
+        seed = slot.config.data_seed
+        if seed not in self._samplers:
+            self._samplers[seed] = ChunkSampler(self._train, self.training.sampler, seed)
+        return self._samplers[seed]
+
+    def _in_parts(
+        self, slots: Sequence[Slot], work: Callable[[list[Slot]], Mapping[Slot, T]]
+    ) -> dict[Slot, T | FailedError]:
+        """Do ``work`` on as many slots at once as the device's memory holds."""
+        left, done = sorted(slots, key=_cohort_key), dict[Slot, T | FailedError]()
+        while left:
+            part = left[: self._most]
+            results = _unless_out_of_memory(work, part)
+            if results is not None:
+                done.update(results)
+                left = left[len(part) :]
+            elif len(part) > 1:
+                self._most = len(part) // 2
+                self._on_shrink(self._most)
+            else:
+                done[part[0]] = FailedError("the device has too little memory for this trial alone")
+                left = left[1:]
+        return done
+
+    def _train_part(self, slots: list[Slot], epochs: int) -> dict[Slot, _Losses | FailedError]:
+        """Train slots for some epochs; all change together at the end."""
+        cohorts = [list(cohort) for _, cohort in groupby(slots, _cohort_key)]
+        training, steps = steps_of(cohorts, self._chunks, self._device), 0
+        failures: dict[Slot, FailedError] = {}
+        means: list[list[float]] = []
+        for epoch in range(epochs):
+            plans = [self._sampler(cohort[0]).epoch(cohort[0].epoch + epoch) for cohort in cohorts]
+            means = self._train_epoch(training, cohorts, plans, epoch)
+            steps += len(plans[0])
+            for slot, losses in zip(slots, means, strict=True):
+                if slot not in failures and not all(map(math.isfinite, losses)):
+                    message = f"training loss is {losses} after epoch {slot.epoch + epoch + 1}"
+                    failures[slot] = DivergedError(message)
+            if len(failures) == len(slots):
+                break
+        training.unload(epochs, steps)
+        return {
+            slot: failures.get(slot) or _Losses(*losses) for slot, losses in zip(slots, means, strict=True)
+        }
+
+    def _train_epoch(
+        self,
+        training: Steps,
+        cohorts: list[list[Slot]],
+        plans: list[list[ChunkBatch]],
+        epoch: int,
+    ) -> list[list[float]]:
+        """One epoch; returns the mean (segmentation, spotting) losses of every slot."""
+        sums = torch.zeros(2, sum(map(len, cohorts)), dtype=torch.float64, device=self._device)
+        chunks = torch.zeros_like(sums[0])
+        for number, batches in enumerate(zip(*plans, strict=True)):
+            share = number / len(plans[0])
+            rates = [
+                slot.learning_rate((slot.epoch + epoch + share) / self.training.epochs)
+                for cohort in cohorts
+                for slot in cohort
+            ]
+            sizes = [len(batch) for batch, cohort in zip(batches, cohorts, strict=True) for _ in cohort]
+            weight = torch.tensor(sizes, dtype=torch.float64).to(self._device)
+            sums += training.take(batches, rates) * weight
+            chunks += weight
+        self._chunks.release()
+        means: list[list[float]] = (sums / chunks).T.tolist()
         return means
 
-    def _validate(self, slot: Slot, losses: Tensor, speed: float) -> dict[str, float]:
-        slot.calibrate(self._calibration())
-        evaluation = evaluate(
-            slot.network,
-            self._valid,
-            slot.config.loss,
-            precision=self._training.precision,
-            device=self._device,
-            nms_window_s=self._training.nms_window_s,
-        )
+    def _validate_part(self, slots: list[Slot]) -> dict[Slot, Evaluation]:
+        for _, cohort in groupby(slots, _cohort_key):
+            self._calibrate(list(cohort))
+        found: dict[Slot, Evaluation] = {}
+        by_edge = sorted(slots, key=_edge_frames)
+        for _, group in groupby(by_edge, _edge_frames):
+            alike = list(group)
+            evaluations = evaluate(
+                [slot.network for slot in alike],
+                self._valid_chunks,
+                [slot.config.loss for slot in alike],
+                device=self._device,
+                nms_window_s=self.training.nms_window_s,
+            )
+            found |= dict(zip(alike, evaluations, strict=True))
+        return found
+
+    @torch.no_grad()
+    def _calibrate(self, cohort: list[Slot]) -> None:
+        """Set the running statistics of the normalisation from training chunks, unless they follow.
+
+        Those of the epoch that comes next: enough for stable statistics.
+        """
+        if cohort[0].config.network.norm_momentum is not None:
+            return
+        groups = computed_together([slot.network for slot in cohort], self._device)
+        stacks = [Stack(group, self._device).forward for group in groups]
+        estimates, seen = [StatisticsEstimate() for _ in stacks], 0
+        for batch in self._sampler(cohort[0]).epoch(cohort[0].epoch):
+            features = self._chunks.load([batch]).features
+            for stack, estimate in zip(stacks, estimates, strict=True):
+                estimate.add(stack.statistics(stack.temporal_cnn(features), None), len(batch))
+            seen += len(batch)
+            if seen >= CALIBRATION_CHUNKS:
+                break
+        for group, estimate in zip(groups, estimates, strict=True):
+            for network, mean, variance in zip(group, *estimate.result(), strict=True):
+                network.norm.running_mean.copy_(mean)
+                network.norm.running_variance.copy_(variance)
+
+    def _metrics(self, slot: Slot, losses: _Losses, evaluation: Evaluation, speed: float) -> dict[str, float]:
         per_class = zip(self._valid.classes, evaluation.score.per_class, strict=True)
-        segmentation, spotting = losses.tolist()
-        metrics = {
+        return {
             "average_map": evaluation.score.average_map,
             **{f"ap/{name}": value for name, value in per_class},
             "valid/segmentation_loss": evaluation.segmentation_loss,
             "valid/spotting_loss": evaluation.spotting_loss,
-            "train/segmentation_loss": segmentation,
-            "train/spotting_loss": spotting,
-            "learning_rate": slot.learning_rate(self.epoch / self._training.epochs),
+            "train/segmentation_loss": losses.segmentation,
+            "train/spotting_loss": losses.spotting,
+            "learning_rate": slot.learning_rate(slot.epoch / self.training.epochs),
             "chunks_per_s": speed,
         }
-        if not all(math.isfinite(value) for value in metrics.values()):
-            raise DivergedError(f"validation after epoch {self.epoch} gives values that are not finite")
-        return metrics
 
-    def _calibration(self) -> Iterator[Chunks]:
-        """Training chunks of the epoch that comes next: enough for stable statistics."""
-        seen = 0
-        for batch in self._sampler.epoch(self.epoch):
-            yield self._load(batch)
-            seen += len(batch)
-            if seen >= CALIBRATION_CHUNKS:
-                return
 
-    def _load(self, batch: ChunkBatch) -> Chunks:
-        return load_chunks(
-            self._train,
-            batch,
-            self._training.sampler.chunk_frames,
-            device=self._device,
-            dtype=compute_dtype(self._training.precision),
-        )
+def _validation(slot: Slot, metrics: dict[str, float], duration_s: float) -> Validation | DivergedError:
+    if not all(math.isfinite(value) for value in metrics.values()):
+        return DivergedError(f"validation after epoch {slot.epoch} gives values that are not finite")
+    return Validation(slot.epoch, metrics, duration_s)
+
+
+def _cohort_key(slot: Slot) -> tuple[int, int]:
+    return slot.config.data_seed, slot.epoch
+
+
+def _edge_frames(slot: Slot) -> int:
+    return slot.config.network.edge_frames
+
+
+def _unless_out_of_memory(
+    work: Callable[[list[Slot]], Mapping[Slot, T]], slots: list[Slot]
+) -> Mapping[Slot, T] | None:
+    """The results, or None where the memory of the device was too small for so many slots."""
+    with suppress(torch.OutOfMemoryError):
+        return work(slots)
+    # Not before the error is gone: it holds on to the memory.
+    gc.collect()
+    torch.cuda.empty_cache()
+    return None

@@ -1,51 +1,64 @@
 """How fast training and evaluation go here, measured for a moment."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
 import torch
 
-from model.data.chunks import Chunks, load_chunks
+from model.data.chunks import ChunkSource
 from model.data.sampler import ChunkBatch, ChunkSampler
 from model.data.store import Store
-from model.precision import Precision, compute_dtype, reduced_precision
-from model.training.array import Slot
+from model.networks.stacked import Stack, computed_together
+from model.precision import Precision, compute_dtype
 from model.training.config import TrainingConfig, TrialConfig
+from model.training.recording import steps_of
+from model.training.slots import Slot
 
 BATCHES = 8
 ROUNDS = 3
+NEAR_BEST = 0.95
+"""Share of the best speed at which a smaller array will do: it wastes less when trials end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Chunks a second."""
+    """Chunks a second, added up over the trials."""
 
     training: float
     evaluation: float
 
 
 def measure_speed(
-    trial: TrialConfig, training: TrainingConfig, train: Store, device: torch.device, *, seconds: float = 1.0
+    trials: Sequence[TrialConfig],
+    training: TrainingConfig,
+    train: Store,
+    device: torch.device,
+    *,
+    seconds: float = 1.0,
 ) -> Speed:
-    """Train and evaluate a fresh network on chunks of ``train`` for ``seconds`` each."""
-    batches = ChunkSampler(train, training.sampler, training.data_seed).epoch(0)[:BATCHES]
-    slot = Slot(trial, training.precision, device)
-
-    def load(batch: ChunkBatch) -> Chunks:
-        dtype = compute_dtype(training.precision)
-        return load_chunks(train, batch, training.sampler.chunk_frames, device=device, dtype=dtype)
+    """Train and evaluate fresh networks as one array on chunks of ``train``, for ``seconds`` each."""
+    batches = ChunkSampler(train, training.sampler, trials[0].data_seed).epoch(0)[:BATCHES]
+    slots = [Slot(trial) for trial in trials]
+    source = ChunkSource(
+        train, training.sampler.chunk_frames, device=device, dtype=compute_dtype(training.precision)
+    )
+    steps, rates = steps_of([slots], source, device), [trial.learning_rate for trial in trials]
+    groups = computed_together([slot.network for slot in slots], device)
+    stacks = [Stack(group, device) for group in groups]
 
     def learn(batch: ChunkBatch) -> None:
-        slot.step(load(batch), trial.learning_rate).sum().item()
+        steps.take([batch], rates).sum().item()
 
     @torch.no_grad()
     def predict(batch: ChunkBatch) -> None:
-        with reduced_precision(device, training.precision):
-            slot.network(load(batch).features).spotting.sum().item()
+        features = source.load([batch]).features
+        for stack in stacks:
+            stack.forward(features, stack.statistics).spotting.sum().item()
 
-    return Speed(_chunks_per_s(learn, batches, seconds), _chunks_per_s(predict, batches, seconds))
+    alone = Speed(_chunks_per_s(learn, batches, seconds), _chunks_per_s(predict, batches, seconds))
+    return Speed(len(trials) * alone.training, len(trials) * alone.evaluation)
 
 
 def faster_precision(
@@ -58,9 +71,33 @@ def faster_precision(
     speeds: dict[Precision, float] = dict.fromkeys(get_args(Precision), 0.0)
     for precision in ROUNDS * get_args(Precision):
         config = replace(training, precision=precision)
-        speed = measure_speed(trial, config, train, device, seconds=0.2).training
+        speed = measure_speed([trial], config, train, device, seconds=0.2).training
         speeds[precision] = max(speeds[precision], speed)
     return max(speeds, key=lambda precision: speeds[precision])
+
+
+def fastest_array(
+    trial: TrialConfig, training: TrainingConfig, train: Store, device: torch.device, *, most: int
+) -> int:
+    """How many trials, at most ``most``, to train together in one process on this device.
+
+    The fewest that come near the best speed that was measured, as far as memory goes.
+    """
+    speeds: dict[int, float] = {}
+    for size in _doubling(most):
+        try:
+            trials = [replace(trial, seed=seed) for seed in range(size)]
+            speeds[size] = measure_speed(trials, training, train, device, seconds=0.5).training
+        except torch.OutOfMemoryError:
+            break
+    enough = NEAR_BEST * max(speeds.values(), default=0.0)
+    return next((size for size, speed in speeds.items() if speed >= enough), 1)
+
+
+def _doubling(most: int) -> list[int]:
+    """1, 2, 4 and so on, and ``most`` itself."""
+    sizes = [2**power for power in range(most.bit_length()) if 2**power < most]
+    return [*sizes, most]
 
 
 def _chunks_per_s(work: Callable[[ChunkBatch], None], batches: list[ChunkBatch], seconds: float) -> float:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from model.data.sampler import SamplerConfig
 from model.errors import ConfigError
 from model.losses.complete import LossConfig
-from model.networks.calf import NetworkConfig
+from model.networks.config import NetworkConfig
 from model.precision import Precision
 
 
@@ -17,6 +17,8 @@ class TrialConfig:
     loss: LossConfig
     seed: int = 0
     """Draws the initial weights."""
+    data_seed: int = 0
+    """Draws the chunks; trials that share it see the same ones."""
     learning_rate: float = 1e-3
     final_learning_rate: float = 1e-6
     """Reached at the end of the last epoch, linearly."""
@@ -42,8 +44,6 @@ class TrainingConfig:
     validate_every: int = 20
     """Epochs between two validations; the last epoch is always validated."""
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
-    data_seed: int = 0
-    """Draws the chunks; the same for all trials of a study."""
     precision: Precision = "float32"
     nms_window_s: float | None = None
     """Suppression when scoring: None as wide as each tolerance (2020 code), 20.0 as the 2021 code."""

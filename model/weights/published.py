@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from model.errors import ConfigError, DataError, Problem
-from model.networks.calf import PYRAMID_OUTPUTS, CalfNetwork, NetworkConfig
+from model.networks.calf import CalfNetwork
+from model.networks.config import PYRAMID_OUTPUTS, NetworkConfig
 
 LEVELS = tuple(range(1, len(PYRAMID_OUTPUTS) + 1))
 _POOLED_CHANNELS = 16

@@ -9,7 +9,8 @@ import torch
 from model.data.store import Store
 from model.encoding import Zones
 from model.errors import ConfigError, DataError
-from model.networks.calf import CalfNetwork, NetworkConfig
+from model.networks.calf import CalfNetwork
+from model.networks.config import NetworkConfig
 from model.timeline import FrameRate
 from model.training.checkpoint import load_checkpoint, save_checkpoint
 

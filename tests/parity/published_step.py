@@ -14,13 +14,17 @@ from torch.nn import functional
 
 from model.data.chunks import Chunks
 from model.encoding import Zones, spotting_targets
-from model.losses.complete import LossConfig, chunk_losses
+from model.losses.complete import LossConfig, StackLoss
 from model.losses.segmentation import SegmentationForm
-from model.networks.calf import CalfNetwork, NetworkConfig, Predictions
+from model.networks.calf import CalfNetwork
+from model.networks.config import NetworkConfig, Predictions
+from model.networks.forward import StackForward, Statistics
 from model.timeline import NO_FUTURE, NO_PAST
-from model.training.array import Slot
 from model.training.config import TrialConfig
+from model.training.slots import Slot
+from model.training.stack import TrainingStack
 
+CPU = torch.device("cpu")
 Convert = Callable[[Mapping[str, torch.Tensor]], CalfNetwork]
 
 
@@ -42,10 +46,10 @@ class Published:
         """Distances to actions that encode as the given shifts: to one action each, before or behind."""
         shift = self.shift.transpose(0, 1).to(torch.int32)
         return Chunks(
-            features=self.features.transpose(0, 1).contiguous(),
-            past=torch.where(shift >= 0, shift, NO_PAST),
-            future=torch.where(shift < 0, shift, NO_FUTURE),
-            inside=torch.ones(shift.shape[:2], dtype=torch.bool),
+            features=self.features.transpose(0, 1).contiguous()[None],
+            past=torch.where(shift >= 0, shift, NO_PAST)[None],
+            future=torch.where(shift < 0, shift, NO_FUTURE)[None],
+            inside=torch.ones(1, *shift.shape[:2], dtype=torch.bool),
         )
 
     @property
@@ -85,7 +89,7 @@ class Step:
 
 def targets_of(published: Published, config: NetworkConfig) -> torch.Tensor:
     """Rows (presence, location, one-hot class) that the trainer makes of the chunks."""
-    is_action = published.chunks().past == 0
+    is_action = published.chunks().past[0] == 0
     is_action[: config.edge_frames] = False
     is_action[len(is_action) - config.edge_frames :] = False
     return target_rows(is_action, config.predictions)
@@ -102,9 +106,8 @@ def target_rows(is_action: torch.Tensor, predictions: int) -> torch.Tensor:
 def losses_in_evaluation(network: CalfNetwork, published: Published) -> Losses:
     chunks = published.chunks()
     with torch.no_grad():
-        predictions = network.eval()(chunks.features)
-    edge_frames = network.config.edge_frames
-    losses = chunk_losses(predictions, chunks, published.loss(), edge_frames=edge_frames)
+        predictions = network.computation()(chunks.features, network.running_statistics())
+    losses = StackLoss([published.loss()], [network.config.edge_frames], CPU)(predictions, chunks)
     return _summed(losses.segmentation, losses.spotting, published)
 
 
@@ -113,17 +116,19 @@ def take_step(network: CalfNetwork, published: Published) -> Step:
     trial = TrialConfig(
         network=network.config, loss=published.loss(), adam_eps=published.adam_eps / published.batch
     )
-    slot = Slot(trial, "float32", torch.device("cpu"))
+    slot = Slot(trial)
     slot.network.load_state_dict(network.state_dict())
+    stack = TrainingStack([[slot]], CPU)
     if published.calls_distance_its_score:
-        slot.network.register_forward_hook(_distance_as_score)
-    segmentation, spotting = slot.step(published.chunks(), trial.learning_rate)
+        _call_distance_score(stack._stack.forward)
+    stack.set_rates([trial.learning_rate])
+    segmentation, spotting = stack.step(published.chunks())
     gradients = {
-        name: published.batch * parameter.grad for name, parameter in slot.network.named_parameters()
+        name: published.batch * gradient
+        for name, gradient in stack._stack.layout.read(stack._gradients, 0).items()
     }
-    trained = CalfNetwork(network.config, torch.Generator())
-    trained.load_state_dict(slot.network.state_dict())
-    return Step(trained, _summed(segmentation, spotting, published), gradients)
+    stack.unload(1, 1)
+    return Step(slot.network, _summed(segmentation, spotting, published), gradients)
 
 
 def in_published_layout(
@@ -147,8 +152,15 @@ def in_published_layout(
     return {name: values[number.flatten()] for name, number in numbers.items()}
 
 
-def _distance_as_score(_module: object, _features: object, output: Predictions) -> Predictions:
-    return Predictions(1.0 - output.segmentation, output.spotting)
+def _call_distance_score(forward: StackForward) -> None:
+    """Let the loss, and it alone, take one less the score for the score."""
+    learn = forward.learn
+
+    def turned(features: torch.Tensor, present: None) -> tuple[Predictions, Statistics]:
+        predictions, statistics = learn(features, present)
+        return Predictions(1.0 - predictions.segmentation, predictions.spotting), statistics
+
+    forward.learn = turned
 
 
 def _summed(segmentation: torch.Tensor, spotting: torch.Tensor, published: Published) -> Losses:

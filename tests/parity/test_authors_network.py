@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from functools import cache
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -18,7 +19,9 @@ from parity.published_step import (
     targets_of,
 )
 
+from model.networks import forward
 from model.networks.calf import CalfNetwork
+from model.networks.layers import convolve_three_taps, normalise_frames
 from model.weights.published import from_keras
 
 CASES = cases(
@@ -93,22 +96,32 @@ def test_network_gives_the_published_scores_and_spots(case: Case, mode: str, tol
 
 def activations_of(case: Case) -> dict[str, torch.Tensor]:
     """What the layers give in evaluation, by their names in the original code; time first."""
-    found: dict[str, torch.Tensor] = {}
-    network = network_of(case).eval()
-    network.mlp_2.register_forward_hook(lambda _, __, out: found.update(conv2=out.relu()))
-    network.class_features.register_forward_hook(
-        lambda _, inputs, out: found.update(conv3_4=inputs[0][..., -len_of_last(network) :], conv4=out)
-    )
-    network.norm.register_forward_hook(lambda _, __, out: found.update(bn=out))
-    network.spot_2.register_forward_hook(lambda _, __, out: found.update(conv6=out.relu()))
-    with torch.no_grad():
-        network(case.tensor("in_x").transpose(0, 1).contiguous())
-    return found
+    network, convolved, normalised = network_of(case).eval(), [], []
 
+    def convolve(signal: torch.Tensor, *weights: torch.Tensor) -> torch.Tensor:
+        convolved.append((signal[0], convolve_three_taps(signal, *weights)[0]))
+        return convolved[-1][1][None]
 
-def len_of_last(network: CalfNetwork) -> int:
-    """Outputs of the longest convolution of the pyramid."""
-    return network.pyramid[-1].shape[-1]
+    def normalise(*arguments: torch.Tensor, **options: float) -> torch.Tensor:
+        normalised.append(normalise_frames(*arguments, **options)[0])
+        return normalised[-1][None]
+
+    features = case.tensor("in_x").transpose(0, 1).contiguous()
+    with (
+        torch.no_grad(),
+        patch.object(forward, "convolve_three_taps", convolve),
+        patch.object(forward, "normalise_frames", normalise),
+    ):
+        network(features)
+        (hidden,) = network.computation().mlp(features[None])
+    (joined, columns), _, (_, spots) = convolved
+    return {
+        "conv2": hidden,
+        "conv3_4": joined[..., -network.pyramid[-1].shape[-1] :],  # of the longest kernels
+        "conv4": columns,
+        "bn": normalised[0],
+        "conv6": spots.relu(),
+    }
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -7,7 +7,8 @@ import pytest
 import torch
 from parity.golden import ABSENT, FOLDER, files
 
-from model.networks.calf import CalfNetwork, NetworkConfig
+from model.networks.calf import CalfNetwork
+from model.networks.config import NetworkConfig
 
 PLACES = {
     "conv1": "mlp_1",

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 from stores import small_store
 
-from model.data.chunks import Chunks, load_chunks
+from model.data.chunks import Chunks, ChunkSource, load_chunks
 from model.data.sampler import ChunkBatch
 
 CPU = torch.device("cpu")
@@ -17,18 +17,18 @@ def test_chunk_holds_its_frames_of_its_half_one_after_the_other() -> None:
     chunks = load([2, 0], [4, 15])
     for frame in range(15):
         for chunk, row in enumerate((30 + 12 + 4 + frame, 15 + frame)):
-            assert chunks.features[frame, chunk].tolist() == STORE.features[row].tolist()
-            assert chunks.past[frame, chunk].tolist() == STORE.past[row].tolist()
-            assert chunks.future[frame, chunk].tolist() == STORE.future[row].tolist()
+            assert chunks.features[0, frame, chunk].tolist() == STORE.features[row].tolist()
+            assert chunks.past[0, frame, chunk].tolist() == STORE.past[row].tolist()
+            assert chunks.future[0, frame, chunk].tolist() == STORE.future[row].tolist()
     assert chunks.inside.all()
 
 
 def test_half_shorter_than_a_chunk_repeats_its_last_frame_outside() -> None:
     chunks = load([1], [0])
-    assert chunks.inside[:, 0].tolist() == [True] * 12 + [False] * 3
+    assert chunks.inside[0, :, 0].tolist() == [True] * 12 + [False] * 3
     for frame in (12, 13, 14):
-        assert chunks.features[frame, 0].tolist() == STORE.features[30 + 11].tolist()
-        assert chunks.past[frame, 0].tolist() == STORE.past[30 + 11].tolist()
+        assert chunks.features[0, frame, 0].tolist() == STORE.features[30 + 11].tolist()
+        assert chunks.past[0, frame, 0].tolist() == STORE.past[30 + 11].tolist()
 
 
 def test_features_come_in_the_type_asked_for() -> None:
@@ -38,8 +38,21 @@ def test_features_come_in_the_type_asked_for() -> None:
 
 def test_writing_into_a_chunk_leaves_the_stored_arrays_unchanged() -> None:
     kept = [STORE.features.copy(), STORE.past.copy(), STORE.future.copy()]
-    chunks = load([0, 0], [0, 0], torch.float16)
+    chunks = load([0, 0], [0, 0], torch.float32)
     for tensor in (chunks.features, chunks.past, chunks.future):
         tensor.zero_()
     for before, now in zip(kept, (STORE.features, STORE.past, STORE.future), strict=True):
         np.testing.assert_array_equal(before, now)
+
+
+def test_batches_of_different_sizes_are_padded_and_say_where() -> None:
+    source = ChunkSource(STORE, 15, device=CPU, dtype=torch.float32)
+    batches = [ChunkBatch(np.array([0, 2]), np.array([3, 1])), ChunkBatch(np.array([2]), np.array([5]))]
+    chunks = source.load(batches, 3)
+    assert chunks.present is not None
+    assert chunks.present.tolist() == [[True, True, False], [True, False, False]]
+    for cohort, batch in enumerate(batches):
+        alone = source.load([batch])
+        assert alone.present is None
+        assert torch.equal(chunks.features[cohort, :, : len(batch)], alone.features[0])
+        assert torch.equal(chunks.past[cohort, :, : len(batch)], alone.past[0])

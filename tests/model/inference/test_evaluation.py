@@ -4,14 +4,17 @@ import torch
 from stores import small_store
 from torch import Tensor
 
-from model.data.chunks import load_chunks
+from model.data.chunks import ChunkSource, load_chunks
 from model.data.store import Store
 from model.encoding import Zones
 from model.inference import evaluation
 from model.inference.evaluation import Evaluation, evaluate
 from model.inference.stitching import tile
-from model.losses.complete import LossConfig, chunk_losses
-from model.networks.calf import CalfNetwork, NetworkConfig, Predictions
+from model.losses.complete import LossConfig, StackLoss
+from model.networks.calf import CalfNetwork
+from model.networks.config import NetworkConfig, Predictions
+from model.networks.forward import Statistics
+from model.networks.stacked import Stack
 
 CPU = torch.device("cpu")
 LOSS = LossConfig(zones=Zones(((-8.0, -4.0, 4.0, 8.0),) * 2))
@@ -23,18 +26,22 @@ HALVES = [130, 95, 25]
 ACTIONS = [(0, 0, 0), (0, 35, 1), (0, 68, 0), (0, 129, 1), (1, 50, 0), (2, 24, 1)]
 
 
-class ReadingNetwork(CalfNetwork):
+class ReadingStack(Stack):
     """Reads the actions out of its features, where the tests wrote them."""
 
-    def forward(self, features: Tensor) -> Predictions:
-        frames, batch, classes = features.shape
-        spotting = torch.zeros(batch, self.config.predictions, 2 + classes)
+    def __init__(self, networks: list[CalfNetwork], device: torch.device) -> None:
+        super().__init__(networks, device)
+        self.forward = self._read
+
+    def _read(self, features: Tensor, statistics: Statistics) -> Predictions:
+        _, frames, batch, classes = features.shape
+        spotting = torch.zeros(1, batch, CONFIG.predictions, 2 + classes)
         for chunk in range(batch):
-            for slot, (frame, index) in enumerate(features[:, chunk].nonzero().tolist()):
-                spotting[chunk, slot, 0] = 1.0
-                spotting[chunk, slot, 1] = frame / frames
-                spotting[chunk, slot, 2 + index] = 1.0
-        return Predictions(torch.zeros(frames, batch, classes), spotting)
+            for slot, (frame, index) in enumerate(features[0, :, chunk].nonzero().tolist()):
+                spotting[0, chunk, slot, 0] = 1.0
+                spotting[0, chunk, slot, 1] = frame / frames
+                spotting[0, chunk, slot, 2 + index] = 1.0
+        return Predictions(torch.zeros(1, frames, batch, classes), spotting)
 
 
 def written_store() -> Store:
@@ -50,11 +57,16 @@ def generator() -> torch.Generator:
 
 
 def evaluate_on(network: CalfNetwork, store: Store) -> Evaluation:
-    return evaluate(network, store, LOSS, precision="float32", device=CPU)
+    source = ChunkSource(store, CONFIG.chunk_frames, device=CPU, dtype=torch.float32)
+    (result,) = evaluate([network], source, [LOSS], device=CPU)
+    return result
 
 
-def test_network_that_knows_the_actions_scores_one_wherever_they_lie() -> None:
-    result = evaluate_on(ReadingNetwork(CONFIG, generator()), written_store())
+def test_network_that_knows_the_actions_scores_one_wherever_they_lie(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(evaluation, "Stack", ReadingStack)
+    result = evaluate_on(CalfNetwork(CONFIG, generator()), written_store())
     assert result.score.per_class == (1.0, 1.0)
     loud = result.spots[result.spots.score > 0]
     found = zip(loud.half, loud.frame, loud.class_index, strict=True)
@@ -68,7 +80,8 @@ def test_losses_are_means_over_the_chunks_that_tile_the_halves() -> None:
     batch = tile(store.halves, chunk_frames=40, edge_frames=4).chunks
     chunks = load_chunks(store, batch, 40, device=CPU, dtype=torch.float32)
     with torch.no_grad():
-        losses = chunk_losses(network(chunks.features), chunks, LOSS, edge_frames=4)
+        predictions = network.computation()(chunks.features, network.running_statistics())
+    losses = StackLoss([LOSS], [4], CPU)(predictions, chunks)
     assert result.segmentation_loss == pytest.approx(float(losses.segmentation), rel=1e-5)
     assert result.spotting_loss == pytest.approx(float(losses.spotting), rel=1e-5)
 

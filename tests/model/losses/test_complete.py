@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import oracles
 import pytest
 import torch
@@ -5,8 +7,8 @@ import torch
 from model.data.chunks import Chunks
 from model.encoding import Zones
 from model.errors import ConfigError
-from model.losses.complete import ChunkLosses, LossConfig, chunk_losses
-from model.networks.calf import Predictions
+from model.losses.complete import ChunkLosses, LossConfig, StackLoss
+from model.networks.config import Predictions
 
 FRAMES, EDGE = 40, 6
 ROWS = ((-8.0, -4.0, 5.0, 9.0), (-6.0, -2.0, 3.0, 12.0))
@@ -22,7 +24,7 @@ def chunks_of(actions: list[list[list[int]]], inside: int = FRAMES) -> Chunks:
         for kind in (0, 1)
     )
     within = (torch.arange(FRAMES) < inside)[:, None].expand(-1, len(actions))
-    return Chunks(torch.zeros(FRAMES, len(actions), 1), past, future, within)
+    return Chunks(torch.zeros(1, FRAMES, len(actions), 1), past[None], future[None], within[None])
 
 
 def predictions_for(chunks: int, seed: int = 3) -> Predictions:
@@ -34,7 +36,9 @@ def predictions_for(chunks: int, seed: int = 3) -> Predictions:
 
 
 def losses_of(predictions: Predictions, chunks: Chunks, config: LossConfig = CONFIG) -> ChunkLosses:
-    return chunk_losses(predictions, chunks, config, edge_frames=EDGE)
+    """Of one network."""
+    stacked = Predictions(predictions.segmentation[None], predictions.spotting[None])
+    return StackLoss([config], [EDGE], torch.device("cpu"))(stacked, chunks)
 
 
 def is_counted(frame: int) -> bool:
@@ -69,7 +73,9 @@ def test_spotting_loss_is_the_mean_of_equation_10_over_the_chunks() -> None:
 
 
 def test_complete_loss_weighs_the_segmentation() -> None:
-    assert float(ChunkLosses(torch.tensor(2.0), torch.tensor(3.0)).total(1.5)) == 6.0
+    losses = ChunkLosses(torch.tensor([2.0, 1.0]), torch.tensor([3.0, 1.0]))
+    configs = [CONFIG, replace(CONFIG, lambda_seg=4.0)]
+    assert float(StackLoss(configs, [EDGE] * 2, torch.device("cpu")).total(losses)) == 6.0 + 5.0
 
 
 def test_frames_near_the_ends_of_a_chunk_get_no_gradient() -> None:
@@ -94,7 +100,7 @@ def test_actions_near_the_ends_of_a_chunk_are_not_to_be_spotted() -> None:
 def test_frames_past_the_end_of_a_half_cost_nothing_and_hold_no_action() -> None:
     predictions = predictions_for(1)
     short = chunks_of([[[20, 21, 22, 23], []]], inside=21)
-    short.past[20:, :, 0] = 0  # what repeats the last frame repeats its action
+    short.past[0, 20:, :, 0] = 0  # what repeats the last frame repeats its action
     predictions.segmentation.requires_grad_()
     losses = losses_of(predictions, short)
     losses.segmentation.backward()
@@ -116,7 +122,7 @@ def test_losses_do_not_depend_on_the_number_of_chunks_in_the_batch() -> None:
 def test_perfect_prediction_costs_nothing() -> None:
     actions = [[[10], [20]]]
     chunks = chunks_of(actions)
-    just_after = chunks.past < torch.tensor([ROWS[0][2], ROWS[1][2]])
+    just_after = chunks.past[0] < torch.tensor([ROWS[0][2], ROWS[1][2]])
     rows = [[1, 10 / FRAMES, 1, 0], [1, 20 / FRAMES, 0, 1], [0, 0.9, 0.5, 0.5], [0, 0.1, 0.5, 0.5]]
     predictions = Predictions(
         just_after.float(),

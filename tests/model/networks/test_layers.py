@@ -1,86 +1,70 @@
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from torch import nn
 from torch.nn import functional
 
-from model.networks.layers import FrameNorm, ShortConvolution
+from model.networks.layers import (
+    convolve_three_taps,
+    frame_statistics,
+    linear,
+    max_pool,
+    normalise_frames,
+)
 
 
 def draw_numbers(seed: int, *shape: int) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def test_short_convolution_and_its_gradients_are_those_of_a_zero_padded_convolution() -> None:
-    layer = ShortConvolution(4, 5)
-    nn.init.normal_(layer.kernel, generator=torch.Generator().manual_seed(1))
-    nn.init.normal_(layer.bias, generator=torch.Generator().manual_seed(2))
-    signal, weight = draw_numbers(3, 9, 2, 4).requires_grad_(), draw_numbers(4, 9, 2, 5)
-    expected = functional.conv1d(
-        signal.permute(1, 2, 0), layer.kernel.permute(2, 1, 0), layer.bias, padding=1
-    ).permute(2, 0, 1)
-    torch.testing.assert_close(layer(signal), expected, rtol=1e-5, atol=1e-5)
-    inputs = [signal, layer.kernel, layer.bias]
+@pytest.mark.parametrize("slots", [1, 3])
+def test_three_taps_and_their_gradients_are_those_of_a_zero_padded_convolution(slots: int) -> None:
+    signal, kernel = draw_numbers(3, slots, 9, 2, 4), draw_numbers(1, slots, 3, 4, 5)
+    bias, weight = draw_numbers(2, slots, 5), draw_numbers(4, slots, 9, 2, 5)
+    inputs = [tensor.requires_grad_() for tensor in (signal, kernel, bias)]
+    expected = torch.stack(
+        [
+            functional.conv1d(
+                signal[slot].permute(1, 2, 0), kernel[slot].permute(2, 1, 0), bias[slot], padding=1
+            ).permute(2, 0, 1)
+            for slot in range(slots)
+        ]
+    )
+    output = convolve_three_taps(signal, kernel, bias)
+    torch.testing.assert_close(output, expected, rtol=1e-5, atol=1e-5)
     wanted = torch.autograd.grad((expected * weight).sum(), inputs)
-    computed = torch.autograd.grad((layer(signal) * weight).sum(), inputs)
+    computed = torch.autograd.grad((output * weight).sum(), inputs)
     for ours, theirs in zip(computed, wanted, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
-def test_norm_in_training_has_a_mean_and_a_variance_of_every_frame_position() -> None:
-    norm, signal = FrameNorm(7, eps=1e-3), 5 + 3 * draw_numbers(1, 7, 4, 6)
-    nn.init.normal_(norm.weight, generator=torch.Generator().manual_seed(1))
-    nn.init.normal_(norm.bias, generator=torch.Generator().manual_seed(2))
+def test_linear_layer_is_one_a_slot() -> None:
+    signal, weight, bias = draw_numbers(1, 2, 7, 3), draw_numbers(2, 2, 4, 3), draw_numbers(3, 2, 4)
+    expected = [functional.linear(signal[slot], weight[slot], bias[slot]) for slot in range(2)]
+    torch.testing.assert_close(linear(signal, weight, bias), torch.stack(expected))
+
+
+def test_pooling_takes_the_largest_of_three_frames_of_every_channel() -> None:
+    signal = draw_numbers(1, 2, 8, 3, 4)
+    windows = [signal[:, first : first + 3].amax(dim=1) for first in (0, 2, 4)]
+    torch.testing.assert_close(max_pool(signal), torch.stack(windows, dim=1))
+
+
+def test_statistics_and_normalisation_are_those_of_every_frame_position() -> None:
+    signal, weight, bias = 5 + 3 * draw_numbers(1, 1, 7, 4, 6), draw_numbers(1, 1, 7), draw_numbers(2, 1, 7)
     expected = functional.batch_norm(
-        signal.permute(1, 0, 2), None, None, norm.weight, norm.bias, training=True, eps=1e-3
+        signal[0].permute(1, 0, 2), None, None, weight[0], bias[0], training=True, eps=1e-3
     )
-    torch.testing.assert_close(norm(signal), expected.permute(1, 0, 2), rtol=1e-4, atol=1e-5)
+    mean, variance = frame_statistics(signal, None)
+    normal = normalise_frames(signal, mean, variance, weight, bias, eps=1e-3)
+    torch.testing.assert_close(normal[0], expected.permute(1, 0, 2), rtol=1e-4, atol=1e-5)
 
 
-@given(st.lists(st.integers(1, 5), min_size=1, max_size=4))
-def test_norm_estimate_over_batches_equals_statistics_over_all_chunks_at_once(sizes: list[int]) -> None:
-    norm = FrameNorm(7, eps=1e-3)
-    batches = [2 + draw_numbers(index, 7, size, 6) for index, size in enumerate(sizes)]
-    norm(100 * batches[0])  # before the estimate: does not count
-    norm.begin_estimate()
-    for batch in batches:
-        norm(batch)
-    norm.end_estimate()
-    variance, mean = torch.var_mean(torch.cat(batches, dim=1), dim=(1, 2), correction=0)
-    torch.testing.assert_close(norm.running_mean, mean)
-    torch.testing.assert_close(norm.running_variance, variance, rtol=1e-4, atol=1e-5)
-    norm(100 * batches[0])  # nor does what comes after
-    norm.end_estimate()
-    torch.testing.assert_close(norm.running_mean, mean)
-
-
-def test_second_norm_estimate_forgets_the_first() -> None:
-    norm, first, second = FrameNorm(7, eps=1e-3), draw_numbers(1, 7, 2, 6), draw_numbers(2, 7, 3, 6)
-    for batch in (first, second):
-        norm.begin_estimate()
-        norm(batch)
-        norm.end_estimate()
-    torch.testing.assert_close(norm.running_mean, second.mean(dim=(1, 2)))
-
-
-@pytest.mark.parametrize("unbiased", [False, True])
-def test_norm_with_a_momentum_follows_the_batches_as_torch_s_batch_norm_does(unbiased: bool) -> None:
-    norm = FrameNorm(7, eps=1e-3, momentum=0.1, unbiased=unbiased)
-    reference = nn.BatchNorm2d(7, eps=1e-3, momentum=0.1)
-    for seed in range(3):
-        signal = 5 + 3 * draw_numbers(seed, 7, 2, 6)
-        image = signal.permute(1, 0, 2)[..., None]
-        torch.testing.assert_close(norm(signal), reference(image)[..., 0].permute(1, 0, 2))
-    torch.testing.assert_close(norm.running_mean, reference.running_mean)
-    # Twelve numbers a frame position: torch divides by eleven. The start, a variance of 1, is shared.
-    start = 0.9**3
-    scale = 1.0 if unbiased else 11 / 12
-    expected = start + (reference.running_var - start) * scale
-    torch.testing.assert_close(norm.running_variance, expected)
-
-
-def test_norm_that_follows_no_batch_keeps_its_running_values_in_training() -> None:
-    norm = FrameNorm(7, eps=1e-3)
-    norm(5 + draw_numbers(1, 7, 2, 6))
-    torch.testing.assert_close(norm.running_mean, torch.zeros(7))
+def test_padding_does_not_count_in_statistics() -> None:
+    signal = 5 + 3 * draw_numbers(1, 2, 7, 4, 6)
+    counted = torch.ones(2, 1, 4, 6)
+    counted[0, :, 3:] = 0  # a chunk less
+    counted[1, :, :, 4:] = 0  # two channels less
+    mean, variance = frame_statistics(signal, counted)
+    for slot, own in enumerate((signal[:1, :, :3], signal[1:, :, :, :4])):
+        expected_mean, expected_variance = frame_statistics(own, None)
+        torch.testing.assert_close(mean[slot], expected_mean[0])
+        torch.testing.assert_close(variance[slot], expected_variance[0])

@@ -9,9 +9,9 @@ from stores import small_store
 from model.data.sampler import SamplerConfig
 from model.encoding import Zones
 from model.losses.complete import LossConfig
-from model.networks.calf import NetworkConfig
+from model.networks.config import NetworkConfig
 from model.training import burst
-from model.training.burst import Speed, faster_precision, measure_speed
+from model.training.burst import Speed, faster_precision, fastest_array, measure_speed
 from model.training.config import TrainingConfig, TrialConfig
 
 CPU = torch.device("cpu")
@@ -29,23 +29,46 @@ def test_speed_is_chunks_over_the_time_they_take(monkeypatch: pytest.MonkeyPatch
     ticks = iter(np.arange(10_000) * 0.5)
     # Two readings of this clock around every batch: each takes half a second.
     monkeypatch.setattr(burst, "time", SimpleNamespace(perf_counter=lambda: float(next(ticks))))
-    speed = measure_speed(TRIAL, TRAINING, TRAIN, CPU, seconds=4.0)
+    speed = measure_speed([TRIAL], TRAINING, TRAIN, CPU, seconds=4.0)
     sizes = {3, 2}  # chunks of the two halves: actions and background
     assert speed.training in {2 * size for size in sizes}
     assert speed.evaluation in {2 * size for size in sizes}
+    three = measure_speed([TRIAL] * 3, TRAINING, TRAIN, CPU, seconds=4.0)
+    assert three.training in {3 * 2 * size for size in sizes}
 
 
 def test_measuring_ends_after_about_the_time_given() -> None:
     started = time.perf_counter()
-    speed = measure_speed(TRIAL, TRAINING, TRAIN, CPU, seconds=0.05)
+    speed = measure_speed([TRIAL], TRAINING, TRAIN, CPU, seconds=0.05)
     assert 0.1 <= time.perf_counter() - started < 5.0
     assert speed.training > 0 and speed.evaluation > 0
 
 
 @pytest.mark.parametrize("faster", ["float32", "bfloat16"])
 def test_precision_in_which_training_goes_faster_is_chosen(monkeypatch: pytest.MonkeyPatch, faster) -> None:
-    def measure(trial: object, training: TrainingConfig, *args: object, **kwargs: object) -> Speed:
+    def measure(trials: object, training: TrainingConfig, *args: object, **kwargs: object) -> Speed:
         return Speed(training=2.0 if training.precision == faster else 1.0, evaluation=1.0)
 
     monkeypatch.setattr(burst, "measure_speed", measure)
     assert faster_precision(TRIAL, TRAINING, TRAIN, CPU) == faster
+
+
+@pytest.mark.parametrize(
+    ("speeds", "most", "fastest"),
+    [
+        ({1: 10.0, 2: 19.0, 4: 30.0, 6: 31.0}, 6, 4),  # the fewest within a twentieth of the best
+        ({1: 10.0, 2: 9.0}, 2, 1),
+        ({1: 10.0, 2: 19.0}, 8, 2),  # four do not fit into memory
+        ({}, 2, 1),
+    ],
+)
+def test_array_is_as_large_as_it_pays(
+    monkeypatch: pytest.MonkeyPatch, speeds: dict[int, float], most: int, fastest: int
+) -> None:
+    def measure(trials: list[TrialConfig], *args: object, **kwargs: object) -> Speed:
+        if len(trials) not in speeds:
+            raise torch.OutOfMemoryError
+        return Speed(training=speeds[len(trials)], evaluation=1.0)
+
+    monkeypatch.setattr(burst, "measure_speed", measure)
+    assert fastest_array(TRIAL, TRAINING, TRAIN, CPU, most=most) == fastest

@@ -6,7 +6,8 @@ import h5py
 import numpy as np
 import torch
 
-from model.networks.calf import CalfNetwork, NetworkConfig
+from model.networks.calf import CalfNetwork
+from model.networks.config import NetworkConfig
 
 KERAS_LAYERS = (
     "conv1",

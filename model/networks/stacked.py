@@ -1,0 +1,197 @@
+"""Several networks as one: their weights as rows of one table, padded to the largest f and r."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import TypeVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from model.errors import ConfigError
+from model.networks.calf import CalfNetwork
+from model.networks.config import PYRAMID_OUTPUTS, NetworkConfig
+from model.networks.forward import StackForward, Statistics, first_tap
+
+ALIGNMENT = 64
+"""Every weight begins at a multiple of so many numbers: matrix products want aligned memory."""
+
+STATISTICS = ("norm.running_mean", "norm.running_variance")
+_SHARED = (
+    "input_size",
+    "classes",
+    "chunk_frames",
+    "predictions",
+    "norm_eps",
+    "norm_momentum",
+    "norm_unbiased",
+)
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A part of a network's weight and where it lies in that of the stack."""
+
+    name: str
+    own: tuple[slice, ...]
+    stacked: str
+    place: tuple[slice, ...]
+
+
+class Layout:
+    """Where the weights of every network of a stack lie in a row of numbers."""
+
+    def __init__(self, configs: Sequence[NetworkConfig]) -> None:
+        """Lay out networks of ``configs``.
+
+        Raises:
+            ConfigError: They differ in more than f and r.
+        """
+        check_alike(configs)
+        self.configs = tuple(configs)
+        self._largest = max(configs, key=lambda config: config.class_features)
+        self._taps = max(config.receptive_field_frames for config in configs)
+        self._shapes = self._stacked_shapes()
+        sizes = [math.ceil(math.prod(shape) / ALIGNMENT) * ALIGNMENT for shape in self._shapes.values()]
+        places = pairwise(accumulate(sizes, initial=0))
+        self._offsets = {name: first for name, (first, _) in zip(self._shapes, places, strict=True)}
+        self.size = sum(sizes)
+
+    def _stacked_shapes(self) -> dict[str, tuple[int, ...]]:
+        with torch.device("meta"):
+            network = CalfNetwork(self._largest, torch.Generator())
+        shapes = {
+            name: tuple(value.shape) for name, value in network.named_parameters() if "pyramid." not in name
+        }
+        return {**shapes, "pyramid": (self._taps, 32, sum(PYRAMID_OUTPUTS))}
+
+    def views(self, table: Float[Tensor, "slots size"]) -> dict[str, Tensor]:
+        """The weights of all slots as views of ``table``, by name, slots first."""
+        views = {}
+        for name, shape in self._shapes.items():
+            first = self._offsets[name]
+            views[name] = table[:, first : first + math.prod(shape)].view(len(table), *shape)
+        return views
+
+    def fill(self, table: Float[Tensor, "slots size"], slot: int, own: Mapping[str, Tensor]) -> None:
+        """Copy the numbers of one network into its row."""
+        views = self.views(table)
+        for piece in self._pieces(self.configs[slot]):
+            views[piece.stacked][slot][piece.place].copy_(own[piece.name][piece.own])
+
+    def read(self, table: Float[Tensor, "slots size"], slot: int) -> dict[str, Tensor]:
+        """The numbers of one network out of its row, on the processor."""
+        views = self.views(table.detach()[slot : slot + 1].cpu())
+        parts: dict[str, list[Tensor]] = {}
+        for piece in self._pieces(self.configs[slot]):
+            parts.setdefault(piece.name, []).append(views[piece.stacked][0][piece.place])
+        # Only the input of the spotting module lies in two parts, along its channels.
+        return {name: torch.cat(found, dim=min(1, found[0].dim() - 1)) for name, found in parts.items()}
+
+    def taps_mask(self) -> Float[Tensor, "slots taps 1 outputs"]:
+        """1 on the taps that a network has and 0 on padding: of a shorter r, and around short kernels."""
+        mask = torch.zeros(len(self.configs), self._taps, 1, sum(PYRAMID_OUTPUTS))
+        for slot, config in enumerate(self.configs):
+            for piece in self._pieces(config):
+                if piece.stacked == "pyramid":
+                    mask[slot, piece.place[0], :, piece.place[2]] = 1.0
+        return mask
+
+    def _pieces(self, config: NetworkConfig) -> Iterator[_Piece]:
+        everything = slice(None)
+        columns, most = config.columns, self._largest.columns
+        for name in self._shapes:
+            if name == "pyramid":
+                yield from self._kernels(config)
+            elif name == "class_features.kernel":
+                yield _Piece(name, (everything,), name, (everything, everything, slice(columns)))
+            elif name == "class_features.bias":
+                yield _Piece(name, (everything,), name, (slice(columns),))
+            elif name == "spot_1.kernel":
+                yield _Piece(name, (everything, slice(columns)), name, (everything, slice(columns)))
+                yield _Piece(name, (everything, slice(columns, None)), name, (everything, slice(most, None)))
+            else:
+                yield _Piece(name, (everything,), name, (everything,))
+
+    def _kernels(self, config: NetworkConfig) -> Iterator[_Piece]:
+        outputs = pairwise(accumulate(PYRAMID_OUTPUTS, initial=0))
+        for level, (taps, columns) in enumerate(zip(config.kernel_lengths, outputs, strict=True)):
+            first = first_tap(taps, self._taps)
+            place = (slice(first, first + taps), slice(None), slice(*columns))
+            yield _Piece(f"pyramid.{level}", (slice(None),), "pyramid", place)
+
+
+class Stack:
+    """Networks on a device, computed together."""
+
+    def __init__(
+        self, networks: Sequence[CalfNetwork], device: torch.device, cohorts: Sequence[int] = ()
+    ) -> None:
+        """Copy the weights of ``networks`` to ``device``; see ``StackForward`` for ``cohorts``.
+
+        Raises:
+            ConfigError: They differ in more than f and r.
+        """
+        self.configs = tuple(network.config for network in networks)
+        self.layout = Layout(self.configs)
+        self.table = torch.zeros(len(networks), self.layout.size, device=device)
+        running = torch.zeros(2, len(networks), self.configs[0].chunk_frames, device=device)
+        for slot, network in enumerate(networks):
+            state = network.state_dict()
+            self.layout.fill(self.table, slot, state)
+            for part, name in zip(running, STATISTICS, strict=True):
+                part[slot].copy_(state[name])
+        self.statistics = Statistics(running[0], running[1])
+        self.weights = self.layout.views(self.table)
+        self.forward = StackForward(self.configs, self.weights, cohorts)
+
+    def read(self, slot: int) -> dict[str, Tensor]:
+        """State of one network, as ``CalfNetwork.state_dict`` has it."""
+        running = (self.statistics.mean, self.statistics.variance)
+        found = {name: part[slot].cpu().clone() for name, part in zip(STATISTICS, running, strict=True)}
+        return {**self.layout.read(self.table, slot), **found}
+
+
+def computed_together(items: Sequence[T], device: torch.device) -> list[list[T]]:
+    """What to compute as one stack on ``device``: all on a GPU, each alone on a processor.
+
+    A GPU waits for the host between small products. A processor does not: there a stack takes as long as its
+    networks one by one, and these give the same numbers to the last bit whatever else is trained.
+    """
+    return [list(items)] if device.type == "cuda" else [[item] for item in items]
+
+
+class StatisticsEstimate:
+    """Statistics over many batches, as if they were one."""
+
+    def __init__(self) -> None:
+        self._sums: list[Tensor] = []
+        self._chunks = 0
+
+    def add(self, statistics: Statistics, chunks: int) -> None:
+        """Take in the statistics of a batch of ``chunks``."""
+        square = statistics.variance + statistics.mean.square()
+        self._sums.append(torch.stack([statistics.mean, square]) * chunks)
+        self._chunks += chunks
+
+    def result(self) -> tuple[Float[Tensor, "slots frames"], Float[Tensor, "slots frames"]]:
+        """Mean and variance over all batches, on the processor."""
+        mean, square = (torch.stack(self._sums).sum(dim=0) / self._chunks).cpu()
+        return mean, (square - mean.square()).clamp_min(0.0)
+
+
+def check_alike(configs: Sequence[NetworkConfig]) -> None:
+    """Make sure that networks can be computed together.
+
+    Raises:
+        ConfigError: They differ in more than f and r.
+    """
+    for name in _SHARED:
+        values = {getattr(config, name) for config in configs}
+        if len(values) > 1:
+            raise ConfigError(f"networks of one stack must share {name}, got {sorted(values, key=str)}")

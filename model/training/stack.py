@@ -1,0 +1,141 @@
+"""Trials of an array in training: one stack of networks, one optimiser step for all."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from model.data.chunks import Chunks
+from model.losses.complete import StackLoss
+from model.networks.forward import Statistics
+from model.networks.stacked import Stack
+from model.training.slots import Slot
+
+
+class TrainingStack:
+    """The slots' networks on a device with gradients and moments.
+
+    Nothing of the slots changes before ``unload``.
+    """
+
+    def __init__(self, cohorts: Sequence[Sequence[Slot]], device: torch.device) -> None:
+        """Take the numbers of the slots; those of one cohort see the same chunks.
+
+        Raises:
+            ConfigError: Networks or losses cannot be computed together.
+        """
+        self._slots = [slot for cohort in cohorts for slot in cohort]
+        counts = [len(cohort) for cohort in cohorts]
+        self._stack = Stack([slot.network for slot in self._slots], device, counts)
+        self._cohort = self._cohort_of(counts, device)
+        configs = [slot.config for slot in self._slots]
+        edges = [config.network.edge_frames for config in configs]
+        self._loss = StackLoss([config.loss for config in configs], edges, device)
+        self._network = configs[0].network
+        self._gradients = self._with_gradients()
+        self._moments = [torch.zeros_like(self._stack.table) for _ in range(2)]
+        self._optimizer = self._with_optimizer(device)
+
+    @staticmethod
+    def _cohort_of(counts: Sequence[int], device: torch.device) -> Int[Tensor, " slots"] | None:
+        if len(counts) == 1:
+            return None
+        return torch.repeat_interleave(torch.tensor(counts)).to(device)
+
+    def _with_gradients(self) -> Float[Tensor, "slots size"]:
+        """Ask for gradients of all weights; they will lie in a table that looks like that of the weights."""
+        gradients = torch.zeros_like(self._stack.table)
+        self._gradient_of = self._stack.layout.views(gradients)
+        for weight in self._stack.weights.values():
+            weight.requires_grad_()
+        # What lies around the shorter kernels must stay zero.
+        self._taps = self._stack.layout.taps_mask().to(gradients.device)
+        return gradients
+
+    def _with_optimizer(self, device: torch.device) -> torch.optim.Adam:
+        """Adam over the rows of the table, each with a learning rate of its own."""
+        # A GPU reads the rates from memory: recorded once, a step is replayed with others.
+        self._rates = torch.zeros(len(self._slots), device=device)
+        rows = [row.detach() for row in self._stack.table]
+        for row, gradient in zip(rows, self._gradients, strict=True):
+            row.grad = gradient
+        groups = [
+            {"params": [row], "eps": slot.config.adam_eps, "lr": rate}
+            for row, slot, rate in zip(rows, self._slots, self._rates, strict=True)
+        ]
+        optimizer = torch.optim.Adam(groups, fused=True, capturable=device.type == "cuda")
+        for index, (row, slot) in enumerate(zip(rows, self._slots, strict=True)):
+            for moment, own in zip(self._moments, slot.moments, strict=True):
+                self._stack.layout.fill(moment, index, own)
+            optimizer.state[row] = {
+                "step": torch.tensor(float(slot.steps), device=device),
+                "exp_avg": self._moments[0][index],
+                "exp_avg_sq": self._moments[1][index],
+            }
+        return optimizer
+
+    def set_rates(self, rates: Sequence[float]) -> None:
+        """Learning rates of the next step, one a slot."""
+        self._rates.copy_(torch.tensor(rates))
+
+    def step(self, chunks: Chunks) -> Float[Tensor, "2 slots"]:
+        """Learn from one batch a cohort; returns segmentation and spotting losses."""
+        present = None if chunks.present is None else self._seen(chunks.present).float()
+        predictions, statistics = self._stack.forward.learn(chunks.features, present)
+        losses = self._loss(predictions, chunks, self._cohort)
+        weights = self._stack.weights
+        gradients = torch.autograd.grad(self._loss.total(losses), list(weights.values()))
+        for name, gradient in zip(weights, gradients, strict=True):
+            if name == "pyramid":
+                torch.mul(gradient, self._taps, out=self._gradient_of[name])
+            else:
+                self._gradient_of[name].copy_(gradient)
+        self._optimizer.step()
+        if self._network.norm_momentum is not None:
+            self._follow(statistics, chunks, self._network.norm_momentum)
+        return torch.stack([losses.segmentation.detach(), losses.spotting.detach()])
+
+    def _seen(self, by_cohort: Tensor) -> Tensor:
+        if self._cohort is not None:
+            return by_cohort[self._cohort]
+        return by_cohort.expand(len(self._slots), *by_cohort.shape[1:])
+
+    @torch.no_grad()
+    def _follow(self, statistics: Statistics, chunks: Chunks, share: float) -> None:
+        """Move the running values a ``share`` of the way to those of a batch."""
+        variance = statistics.variance
+        if self._network.norm_unbiased:
+            columns = [slot.config.network.columns for slot in self._slots]
+            numbers = torch.tensor(columns, device=variance.device) * self._chunks_seen(chunks)
+            variance = variance * (numbers / (numbers - 1).clamp_min(1))[:, None]
+        self._stack.statistics.mean.lerp_(statistics.mean, share)
+        self._stack.statistics.variance.lerp_(variance, share)
+
+    def _chunks_seen(self, chunks: Chunks) -> Tensor | int:
+        if chunks.present is None:
+            return chunks.features.shape[2]
+        return self._seen(chunks.present).sum(dim=1)
+
+    def snapshot(self) -> list[Tensor]:
+        """Copies of all numbers that a step changes."""
+        return [tensor.clone() for tensor in self._changing()]
+
+    def restore(self, snapshot: Sequence[Tensor]) -> None:
+        """Undo the steps since ``snapshot``."""
+        with torch.no_grad():
+            for tensor, before in zip(self._changing(), snapshot, strict=True):
+                tensor.copy_(before)
+
+    def _changing(self) -> list[Tensor]:
+        counts = [state["step"] for state in self._optimizer.state.values()]
+        running = self._stack.statistics
+        return [self._stack.table, *self._moments, *counts, running.mean, running.variance]
+
+    def unload(self, epochs: int, steps: int) -> None:
+        """Give the slots what they are after ``epochs`` more epochs of ``steps`` steps together."""
+        for index, slot in enumerate(self._slots):
+            slot.network.load_state_dict(self._stack.read(index))
+            slot.moments = [self._stack.layout.read(moment, index) for moment in self._moments]
+            slot.epoch += epochs
+            slot.steps += steps
