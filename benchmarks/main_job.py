@@ -32,7 +32,7 @@ from model.encoding import Zones
 from model.inference.evaluation import CHUNKS_AT_ONCE, evaluate
 from model.inference.stitching import tile
 from model.losses.complete import LossConfig, chunk_losses
-from model.networks.calf import NetworkConfig
+from model.networks.config import NetworkConfig
 from model.precision import Precision, compute_dtype
 from model.training.array import Slot, TrainingArray
 from model.training.config import TrainingConfig, TrialConfig

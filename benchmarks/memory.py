@@ -23,7 +23,7 @@ from model.data.soccernet import write_game, write_split
 from model.data.store import open_split
 from model.encoding import Zones
 from model.losses.complete import LossConfig
-from model.networks.calf import NetworkConfig
+from model.networks.config import NetworkConfig
 from model.timeline import format_game_time
 from model.training.array import TrainingArray
 from model.training.config import TrainingConfig, TrialConfig

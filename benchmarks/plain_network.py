@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.networks.calf import PYRAMID_OUTPUTS, CalfNetwork, NetworkConfig, Predictions
+from model.networks.calf import CalfNetwork
+from model.networks.config import PYRAMID_OUTPUTS, NetworkConfig, Predictions
 
 
 class PlainNetwork(nn.Module):

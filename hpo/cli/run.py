@@ -33,6 +33,14 @@ Games = Annotated[
     str | None, typer.Option(metavar="TRAIN,VALID", help="Use the first games of the two splits only.")
 ]
 Concurrent = Annotated[int | None, typer.Option(min=1, help="Trials at the same time.")]
+Array = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="How many of the trials at the same time are trained together in one process. Default: on a GPU "
+        "what a short measurement finds fastest, else 1.",
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Decides chunks, weights and search.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and its time; start nothing.")]
@@ -78,6 +86,7 @@ def bayes(
     epochs: Epochs = None,
     games: Games = None,
     concurrent: Concurrent = None,
+    array: Array = None,
     searcher: Searcher = None,
     scheduler: Scheduler = None,
     warm_start: Annotated[
@@ -101,6 +110,7 @@ def bayes(
         "searcher": searcher,
         "scheduler": scheduler,
         "concurrent": concurrent,
+        "array": array,
     }
     _start(request, [_stage("bayes", options, warm_start)], study, environment, dry_run=dry_run)
 
@@ -115,6 +125,7 @@ def paper(
     epochs: Epochs = None,
     games: Games = None,
     concurrent: Concurrent = None,
+    array: Array = None,
     searcher: Searcher = None,
     seeds: Seeds = None,
     final_epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of the final's trials.")] = None,
@@ -125,9 +136,9 @@ def paper(
     """Run the paper's whole procedure in one study: bayes, grid-slicing, final."""
     request, environment = _request(features, data, study_file, games, epochs, seed, device)
     stages = [
-        _stage("bayes", {"trials": trials, "searcher": searcher, "concurrent": concurrent}),
-        _stage("grid-slicing", {"concurrent": concurrent}),
-        _stage("final", {"seeds": seeds, "epochs": final_epochs, "concurrent": concurrent}),
+        _stage("bayes", {"trials": trials, "searcher": searcher, "concurrent": concurrent, "array": array}),
+        _stage("grid-slicing", {"concurrent": concurrent, "array": array}),
+        _stage("final", {"seeds": seeds, "epochs": final_epochs, "concurrent": concurrent, "array": array}),
     ]
     _start(request, stages, study, environment, dry_run=dry_run)
 
@@ -142,6 +153,7 @@ def grid_slicing(
     seeds: Seeds = None,
     epochs: Epochs = None,
     concurrent: Concurrent = None,
+    array: Array = None,
     features: Features = None,
     data: Data = None,
     study_file: StudyFileOption = None,
@@ -151,7 +163,7 @@ def grid_slicing(
     dry_run: DryRun = False,
 ) -> None:
     """Search the slicing parameters K1 < K2 < 0 < K3 < K4 of every class on a grid."""
-    options = {"mode": mode, "seeds": seeds, "epochs": epochs, "concurrent": concurrent}
+    options = {"mode": mode, "seeds": seeds, "epochs": epochs, "concurrent": concurrent, "array": array}
     request, environment = _request(features, data, study_file, games, None, seed, device)
     _go_on("grid-slicing", options, study, start, request, environment, dry_run=dry_run)
 
@@ -165,6 +177,7 @@ def _add_comparison(name: str, help_text: str) -> None:
         seeds: Seeds = None,
         epochs: Epochs = None,
         concurrent: Concurrent = None,
+        array: Array = None,
         features: Features = None,
         data: Data = None,
         study_file: StudyFileOption = None,
@@ -173,7 +186,7 @@ def _add_comparison(name: str, help_text: str) -> None:
         device: Device = "auto",
         dry_run: DryRun = False,
     ) -> None:
-        options = {"seeds": seeds, "epochs": epochs, "concurrent": concurrent}
+        options = {"seeds": seeds, "epochs": epochs, "concurrent": concurrent, "array": array}
         request, environment = _request(features, data, study_file, games, None, seed, device)
         _go_on(name, options, study, start, request, environment, dry_run=dry_run)
 

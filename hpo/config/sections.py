@@ -5,8 +5,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from model.losses.complete import Matching
 from model.losses.segmentation import SegmentationForm
-from model.losses.spotting import Matching
 
 
 def expected(what: str) -> PydanticCustomError:

@@ -101,6 +101,8 @@ class Stage(Section):
 
     concurrent: int = Field(default=1, ge=1)
     """Trials that run at the same time."""
+    array: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    """How many of them are trained together in one process; ``auto``: as many as goes fastest."""
     epochs: int | None = Field(default=None, ge=1)
     """Of the stage's trials; left out: as the study's training says."""
 

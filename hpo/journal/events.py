@@ -142,6 +142,13 @@ class TrialStopped(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Noticed(Event):
+    """Something that a person should know, and that stopped nothing."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialFailed(Event):
     """A trial diverged or crashed; the study goes on."""
 
@@ -189,6 +196,7 @@ _KINDS: dict[str, type[Event]] = {
     "trial-finished": TrialFinished,
     "trial-stopped": TrialStopped,
     "trial-failed": TrialFailed,
+    "noticed": Noticed,
     "trial-tested": TrialTested,
     "stage-finished": StageFinished,
     "study-interrupted": StudyInterrupted,

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from hpo.journal.events import (
     Event,
+    Noticed,
     StageAsked,
     StageFinished,
     StageStarted,
@@ -116,6 +117,8 @@ class StudyState:
     """How many times it was taken up again."""
     interrupted: str | None = None
     """Why it was stopped, when it was and has not been resumed since."""
+    notes: list[str] = field(default_factory=list)
+    """What a person should know of it, in the order it was noticed."""
     updated_at: datetime
 
     @classmethod
@@ -150,6 +153,8 @@ class StudyState:
                 self.versions, self.interrupted, self.resumed = event.versions, None, self.resumed + 1
             case StudyInterrupted():
                 self.interrupted = event.reason
+            case Noticed():
+                self.notes.append(event.message)
             case StageAsked():
                 return self.asked.setdefault(event.stage, event) is event
             case StageStarted():

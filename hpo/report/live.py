@@ -21,7 +21,7 @@ class Display:
 
     def __init__(self, console: Console) -> None:
         """Show on ``console``, which writes to standard error."""
-        self._stage, self._epochs = "", 1
+        self._stage, self._epochs, self._notes = "", 1, 0
         self._console = console
         self._live: Live | None = None
         self._state: StudyState | None = None
@@ -50,6 +50,9 @@ class Display:
         stage = list(state.stages.values())[-1]
         if stage.stage != self._stage:
             self._begin(stage)
+        for note in state.notes[self._notes :]:
+            self._console.print(f"note: {note}", soft_wrap=True)
+        self._notes = len(state.notes)
         trials = self._trials(state)
         self._clock.update(trials)
         if self._live is None:

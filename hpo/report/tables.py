@@ -102,6 +102,7 @@ def status_lines(name: str, state: StudyState, *, writer: str | None) -> list[st
         for trial in state.trials.values()
         if trial.status is TrialStatus.FAILED
     )
+    lines.extend(f"note: {note}" for note in state.notes)
     return lines
 
 

@@ -7,8 +7,9 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
+from hpo.schedule.arrays import ArrayPool
 from hpo.schedule.feed import Pause, TrialFeed
-from hpo.trial.run import Report
+from hpo.trial.report import Report
 
 
 class _DriverOnly:
@@ -21,10 +22,10 @@ class _DriverOnly:
 class FeedSearcher(_DriverOnly, Searcher):
     """Hands out the trials of a feed. What a trial reached is told to the feed by ``FeedCallback``."""
 
-    def __init__(self, feed: TrialFeed, threads: int) -> None:
+    def __init__(self, feed: TrialFeed, threads: int, arrays: ArrayPool | None) -> None:
         # Tune hands metric and mode to a searcher only where there is a param_space, and there is none.
         super().__init__(metric="score", mode="max")
-        self._feed, self._threads = feed, threads
+        self._feed, self._threads, self._arrays = feed, threads, arrays
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """The next trial's task as its configuration; None makes Tune ask again later."""
@@ -33,7 +34,8 @@ class FeedSearcher(_DriverOnly, Searcher):
             return str(Searcher.FINISHED)
         if task is Pause.WAIT:
             return None
-        return {"task": task.to_json(), "threads": self._threads}
+        array = self._arrays.take(task.trial) if self._arrays else None
+        return {"task": task.to_json(), "threads": self._threads, "array": array}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -54,21 +56,24 @@ class FeedScheduler(_DriverOnly, FIFOScheduler):
     the feed has both in its journal by then. Results that end a trial by themselves do not come here.
     """
 
-    def __init__(self, feed: TrialFeed) -> None:
+    def __init__(self, feed: TrialFeed, arrays: ArrayPool | None) -> None:
         super().__init__()
-        self._feed = feed
+        self._feed, self._arrays = feed, arrays
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Pass on a validation; STOP or CONTINUE."""
+        _pass_notes(self._feed, result)
         goes_on = self._feed.reported(_name(trial), _report(result))
+        if not goes_on and self._arrays:
+            self._arrays.release(_name(trial))
         return str(FIFOScheduler.CONTINUE if goes_on else FIFOScheduler.STOP)
 
 
 class FeedCallback(_DriverOnly, Callback):
     """Tells the feed how its trials begin and end; see ``FeedScheduler`` for what lies between."""
 
-    def __init__(self, feed: TrialFeed) -> None:
-        self._feed = feed
+    def __init__(self, feed: TrialFeed, arrays: ArrayPool | None) -> None:
+        self._feed, self._arrays = feed, arrays
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Pass on that a process took the trial."""
@@ -82,12 +87,26 @@ class FeedCallback(_DriverOnly, Callback):
         if "failed" in result:
             self._feed.failed(_name(trial), result["failed"])
         elif result["finished"]:
+            _pass_notes(self._feed, result)
             self._feed.reported(_name(trial), _report(result))
             self._feed.finished(_name(trial))
+        else:
+            return
+        self._release(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Pass on that the trial's process died more often than Tune restarts it."""
         self._feed.failed(_name(trial), f"its process died {trial.num_failures} times")
+        self._release(trial)
+
+    def _release(self, trial: Trial) -> None:
+        if self._arrays:
+            self._arrays.release(_name(trial))
+
+
+def _pass_notes(feed: TrialFeed, result: dict[str, Any]) -> None:
+    for note in result["notes"]:
+        feed.noted(note)
 
 
 def _report(result: dict[str, Any]) -> Report:

@@ -3,7 +3,7 @@
 from enum import Enum
 from typing import Protocol
 
-from hpo.trial.run import Report
+from hpo.trial.report import Report
 from hpo.trial.task import TrialTask
 
 
@@ -35,3 +35,6 @@ class TrialFeed(Protocol):
 
     def failed(self, trial: str, reason: str) -> None:
         """The trial diverged or crashed."""
+
+    def noted(self, message: str) -> None:
+        """Something that a person should know, and that stops nothing."""

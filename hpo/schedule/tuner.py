@@ -1,13 +1,16 @@
 """Running trials on Ray Tune, on this machine."""
 
 import logging
+import math
 import os
 import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from hpo.schedule.arrays import ArrayPool
 from hpo.schedule.feed import TrialFeed
 
 # Read when Ray is imported, here and in every process that it starts.
@@ -19,6 +22,8 @@ _QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
 }
 TUNE_FOLDER = "tune"
+CALLER_CPUS = 0.001
+"""Of a process that only asks an array for its trial."""
 RESTARTS = 2
 """How often a trial whose process died goes on from its checkpoint before it counts as failed."""
 
@@ -52,14 +57,35 @@ def ray_session(*, cpus: int, gpus: int) -> Iterator[None]:
         ray.shutdown()
 
 
-def run_trials(feed: TrialFeed, *, concurrent: int, threads: int, gpu_share: float, storage: Path) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where trials are trained: how many at a time, and how many of them in one process."""
+
+    concurrent: int
+    """Trials that run at the same time."""
+    array: int
+    """Of these, how many are trained together in one process."""
+    cpus: int
+    """Processor cores for all of them."""
+    gpus: int
+
+    @property
+    def processes(self) -> int:
+        """Processes that train."""
+        return math.ceil(self.concurrent / self.array)
+
+    @property
+    def threads(self) -> int:
+        """Processor cores of each of them."""
+        return max(1, self.cpus // self.processes)
+
+
+def run_trials(feed: TrialFeed, places: Places, *, storage: Path) -> None:
     """Train the trials of ``feed`` until it has no more, or until Ctrl-C.
 
     Args:
         feed: Called in this thread.
-        concurrent: Trials that run at the same time.
-        threads: Processor cores of a trial.
-        gpu_share: Share of a GPU that a trial takes; 0 trains on the processor.
+        places: Where they are trained.
         storage: Gets a folder of Tune's own files, new every time; nothing in it is needed to resume.
     """
     from ray import tune
@@ -68,14 +94,21 @@ def run_trials(feed: TrialFeed, *, concurrent: int, threads: int, gpu_share: flo
     from hpo.trial.trainable import TrialTrainable
 
     shutil.rmtree(storage / TUNE_FOLDER, ignore_errors=True)
-    resources = {"cpu": float(threads), "gpu": gpu_share}
+    gpu_share = places.gpus / places.processes
+    resources = {"cpu": float(places.threads), "gpu": gpu_share}
+    arrays = None
+    if places.array > 1:
+        resources = {"cpu": CALLER_CPUS}
+        arrays = ArrayPool(
+            arrays=places.processes, slots=places.array, threads=places.threads, gpus=gpu_share
+        )
     with _quiet():
         tuner = tune.Tuner(
             tune.with_resources(TrialTrainable, resources),
             tune_config=tune.TuneConfig(
-                search_alg=FeedSearcher(feed, threads),
-                scheduler=FeedScheduler(feed),
-                max_concurrent_trials=concurrent,
+                search_alg=FeedSearcher(feed, places.threads, arrays),
+                scheduler=FeedScheduler(feed, arrays),
+                max_concurrent_trials=places.concurrent,
                 num_samples=-1,
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: str(trial.config["task"]["trial"]),
@@ -83,12 +116,16 @@ def run_trials(feed: TrialFeed, *, concurrent: int, threads: int, gpu_share: flo
             run_config=tune.RunConfig(
                 name=TUNE_FOLDER,
                 storage_path=str(storage),
-                callbacks=[FeedCallback(feed)],
+                callbacks=[FeedCallback(feed, arrays)],
                 failure_config=tune.FailureConfig(max_failures=RESTARTS),
                 verbose=0,
             ),
         )
-        tuner.fit()
+        try:
+            tuner.fit()
+        finally:
+            if arrays:
+                arrays.close()
 
 
 @contextmanager

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from hpo.study.plan import StudyPlan, threads_per_trial
+from hpo.schedule.tuner import Places
+from hpo.study.plan import StudyPlan
 from model.data.sampler import ChunkSampler
 from model.inference.stitching import tile
 from model.training.array import CALIBRATION_CHUNKS
@@ -28,13 +29,14 @@ class Estimate:
     study_s: float
 
 
-def estimate(plan: StudyPlan, *, trials: int, concurrent: int) -> Estimate:
+def estimate(plan: StudyPlan, places: Places, *, trials: int) -> Estimate:
     """Train for two seconds and extrapolate; trials that run together have fewer cores each."""
-    torch.set_num_threads(threads_per_trial(concurrent))
+    torch.set_num_threads(places.threads)
     train, valid = plan.train.open(), plan.valid.open()
     trial, training = plan.paper_trial(), plan.training()
-    speed = measure_speed(trial, training, train, torch.device(plan.device))
-    per_epoch = ChunkSampler(train, training.sampler, training.data_seed).chunks_per_epoch
+    together = measure_speed([trial] * places.array, training, train, torch.device(plan.device))
+    speed = Speed(together.training / places.array, together.evaluation / places.array)
+    per_epoch = ChunkSampler(train, training.sampler, trial.data_seed).chunks_per_epoch
     network = trial.network
     tiling = tile(valid.halves, chunk_frames=network.chunk_frames, edge_frames=network.edge_frames)
     validations = -(-training.epochs // training.validate_every)
@@ -44,6 +46,6 @@ def estimate(plan: StudyPlan, *, trials: int, concurrent: int) -> Estimate:
         + validations * evaluated / speed.evaluation
         + TRIAL_START_S
     )
-    rounds = -(-trials // concurrent)
+    rounds = -(-trials // places.concurrent)
     study_s = SESSION_START_S + rounds * trial_s
     return Estimate(speed, per_epoch, len(tiling.chunks), validations, trial_s, study_s)

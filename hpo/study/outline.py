@@ -16,10 +16,9 @@ def outline(plan: StudyPlan, request: StageRequest) -> StageOutline:
     staged = plan.with_stage(request.name, stage_settings(plan, request))
     start = request.start or own_configuration(plan.study, plan.shape)
     trials = build_stage(staged, request.name, start, finalists={"study file": start, "found": start}).planned
-    concurrent = staged.study.stages.named(request.name).concurrent
     return StageOutline(
         name=request.name,
         plan=staged,
         trials=trials,
-        estimate=estimate(staged, trials=trials, concurrent=concurrent),
+        estimate=estimate(staged, staged.places(request.name), trials=trials),
     )

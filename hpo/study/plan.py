@@ -11,6 +11,7 @@ import torch
 from hpo.config.environment import Environment
 from hpo.config.stages import STAGE_NAMES, SearchStage
 from hpo.config.study_file import StudyFile, load_study_file, parse_study
+from hpo.schedule.tuner import Places
 from hpo.space.space import Parameters
 from hpo.trial.settings import DataShape, check_space, training_config, trial_config
 from hpo.trial.task import SplitRef
@@ -19,7 +20,7 @@ from model.data.store import Store, open_split
 from model.errors import ConfigError
 from model.precision import Precision
 from model.timeline import FrameRate
-from model.training.burst import faster_precision
+from model.training.burst import faster_precision, fastest_array
 from model.training.config import TrainingConfig, TrialConfig
 from model.training.seeding import stream_seed
 
@@ -115,7 +116,7 @@ class StudyPlan:
 
     def training(self) -> TrainingConfig:
         """What all trials share."""
-        return training_config(self.study, self.shape, precision=self.precision, data_seed=self.data_seed)
+        return training_config(self.study, self.shape, precision=self.precision)
 
     def seed_of(self, replicate: int) -> int:
         """Seed of a trial's weights and, by ``chunk_seed``, of the chunks it sees."""
@@ -136,9 +137,16 @@ class StudyPlan:
             stage.grace(study.training.epochs)
         return replace(self, study=study)
 
+    def places(self, stage: str) -> Places:
+        """Where the trials of a stage are trained; an array that is not chosen yet counts as one trial."""
+        settings = self.study.stages.named(stage)
+        array = 1 if settings.array == "auto" else min(settings.array, settings.concurrent)
+        gpus = 1 if self.device == "cuda" else 0
+        return Places(concurrent=settings.concurrent, array=array, cpus=available_cpus(), gpus=gpus)
+
     def paper_trial(self) -> TrialConfig:
         """The trial with the study file's own hyperparameters."""
-        return trial_config(self.study, {}, self.shape, seed=self.seed)
+        return trial_config(self.study, {}, self.shape, seed=self.seed, data_seed=self.data_seed)
 
 
 def chunk_seed(seed: int) -> int:
@@ -156,8 +164,18 @@ def stage_settings(plan: StudyPlan, request: StageRequest) -> dict[str, Any]:
         raise ConfigError(f"no stage is called {request.name!r}", known=", ".join(STAGE_NAMES))
     settings: dict[str, Any] = plan.study.stages.named(request.name).model_dump(mode="json")
     settings |= {key: value for key, value in request.options.items() if value is not None}
-    plan.with_stage(request.name, settings)
+    staged = plan.with_stage(request.name, settings)
+    if settings["array"] == "auto":
+        settings["array"] = _measured_array(staged, settings["concurrent"])
     return settings
+
+
+def _measured_array(plan: StudyPlan, concurrent: int) -> int:
+    """One on a processor: an array trains its trials in turns there, and processes keep all cores busy."""
+    if plan.device == "cpu":
+        return 1
+    device, train = torch.device(plan.device), plan.train.open()
+    return fastest_array(plan.paper_trial(), plan.training(), train, device, most=concurrent)
 
 
 def make_plan(request: StudyRequest, environment: Environment, progress: Progress) -> StudyPlan:
@@ -204,11 +222,6 @@ def choose_device(wanted: str) -> str:
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return wanted
-
-
-def threads_per_trial(concurrent: int) -> int:
-    """Processor cores of each of ``concurrent`` trials."""
-    return max(1, available_cpus() // concurrent)
 
 
 def available_cpus() -> int:
@@ -272,7 +285,7 @@ def _reference(store: Store) -> SplitRef:
 def _with_measured_precision(plan: StudyPlan) -> StudyPlan:
     if plan.study.training.precision != "auto":
         return plan
-    torch.set_num_threads(threads_per_trial(plan.study.stages.bayes.concurrent))
+    torch.set_num_threads(plan.places("bayes").threads)
     device = torch.device(plan.device)
     precision = faster_precision(plan.paper_trial(), plan.training(), plan.train.open(), device)
     return replace(plan, precision=precision)

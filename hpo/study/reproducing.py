@@ -9,8 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
-
 from hpo.config.environment import Environment
 from hpo.report.reproduction import Change, Reproduction, ValidationPair
 from hpo.space.space import Parameters
@@ -19,10 +17,11 @@ from hpo.study.plan import Progress, StudyPlan, available_cpus, choose_device, c
 from hpo.study.versions import code_digest
 from hpo.tracking.runs import RecordedTrial
 from hpo.tracking.symbols import accepted_name, symbol
-from hpo.trial.run import CONFIG, TrialRun
+from hpo.trial.array import TrialArray
+from hpo.trial.run import CONFIG
 from hpo.trial.task import TrialTask
 from model.errors import UserError
-from model.training.array import DivergedError
+from model.training.array import FailedError
 
 _SHORT = 12
 """Digits of a digest that a person compares."""
@@ -93,15 +92,14 @@ def train_again(rerun: Rerun, environment: Environment, progress: Progress) -> R
         UserError: The recorded parameters cannot be used.
     """
     recorded, failure = rerun.recorded, None
-    torch.set_num_threads(rerun.threads)
     environment.runs.mkdir(parents=True, exist_ok=True)
     again: dict[int, Mapping[str, float]] = {}
     with TemporaryDirectory(prefix="reproduction-", dir=environment.runs) as folder:
         try:
             for epoch, metrics in _validations(rerun, folder, progress):
                 again[epoch] = metrics
-        except DivergedError as error:
-            failure = f"the second training diverged: {error}"
+        except FailedError as error:
+            failure = f"the second training failed: {error}"
         config = json.loads((Path(folder) / CONFIG).read_text())
     missing = [epoch for epoch in recorded.validations if epoch not in again]
     if missing and failure is None:
@@ -123,13 +121,18 @@ def train_again(rerun: Rerun, environment: Environment, progress: Progress) -> R
 
 def _validations(rerun: Rerun, folder: str, progress: Progress) -> Iterator[tuple[int, Mapping[str, float]]]:
     """Train; metrics go by the names that they have in MLflow."""
-    run, last, epoch = TrialRun(_task(rerun, folder)), max(rerun.recorded.validations), 0
+    array, task = TrialArray(threads=rerun.threads), _task(rerun, folder).to_json()
+    last, epoch = max(rerun.recorded.validations), 0
     progress(f"training {rerun.name}", epoch, last)
-    while epoch < last and not run.finished:
-        report = run.advance()
-        epoch = report.epoch
+    while epoch < last:
+        result = array.step(task, epoch)
+        if "failed" in result:
+            raise FailedError(result["failed"])
+        epoch = result["epoch"]
         progress(f"training {rerun.name}", epoch, last)
-        yield epoch, {accepted_name(name): value for name, value in report.metrics.items()}
+        yield epoch, {accepted_name(name): value for name, value in result["metrics"]}
+        if result["finished"]:
+            return
 
 
 def _task(rerun: Rerun, folder: str) -> TrialTask:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hpo.journal.events import (
     Event,
+    Noticed,
     TrialAsked,
     TrialFailed,
     TrialFinished,
@@ -18,9 +19,9 @@ from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState, TrialState
 from hpo.schedule.feed import Pause
 from hpo.schedule.stopping import build_rule
-from hpo.study.plan import StudyPlan, chunk_seed, threads_per_trial
+from hpo.study.plan import StudyPlan, chunk_seed
 from hpo.study.programs.program import Answer, Program
-from hpo.trial.run import Report, best_report
+from hpo.trial.report import Report, best_report
 from hpo.trial.task import TrialTask
 
 Listener = Callable[[StudyState], None]
@@ -84,13 +85,12 @@ class StageRunner:
         """Record that a process begins to train the trial."""
         if self.state.trials[trial].has_ended:
             return
-        concurrent = self._plan.study.stages.named(self._stage).concurrent
         self._write(
             TrialStarted(
                 trial=trial,
                 host=socket.gethostname(),
                 device=self._plan.device,
-                threads=threads_per_trial(concurrent),
+                threads=self._plan.places(self._stage).threads,
             )
         )
 
@@ -113,6 +113,10 @@ class StageRunner:
         """Record the failure; the stage goes on."""
         if not self.state.trials[trial].has_ended:
             self._write(TrialFailed(trial=trial, reason=reason))
+
+    def noted(self, message: str) -> None:
+        """Record what a person should know."""
+        self._write(Noticed(message=message))
 
     @property
     def complete(self) -> bool:

@@ -16,7 +16,7 @@ from hpo.space.space import Parameters
 from hpo.study.configuration import own_configuration
 from hpo.study.finalists import chosen_finalists
 from hpo.study.opening import open_test_split
-from hpo.study.plan import StudyPlan, threads_per_trial
+from hpo.study.plan import StudyPlan
 from hpo.study.programs.build import build_program
 from hpo.study.programs.program import Program
 from hpo.study.runner import Listener, StageRunner
@@ -91,15 +91,7 @@ class StageRun:
         )
 
     def _train(self) -> None:
-        concurrent = self._settings.concurrent
-        gpus = 1 if self._plan.device == "cuda" else 0
-        run_trials(
-            self._runner,
-            concurrent=concurrent,
-            threads=threads_per_trial(concurrent),
-            gpu_share=gpus / concurrent,
-            storage=self._journal.folder,
-        )
+        run_trials(self._runner, self._plan.places(self._name), storage=self._journal.folder)
 
     def _end(self) -> None:
         trials = self._state.trials_of(self._name)

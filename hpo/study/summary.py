@@ -58,7 +58,11 @@ def _study_lines(plan: StudyPlan) -> list[str]:
 
 def _stage_lines(stage: StageOutline) -> list[str]:
     settings, time = stage.plan.study.stages.named(stage.name), stage.estimate
-    lines = [f"stage       {stage.name}: {stage.trials} trials at most, {settings.concurrent} at a time"]
+    places = stage.plan.places(stage.name)
+    together = f", {places.array} in one process" if places.array > 1 else ""
+    lines = [
+        f"stage       {stage.name}: {stage.trials} trials at most, {settings.concurrent} at a time{together}"
+    ]
     if isinstance(settings, SearchStage):
         own = stage.plan.study.hyperparameters.model_dump()
         lines.append(f"  space     searched by {settings.searcher}")

@@ -13,7 +13,7 @@ from model.data.sampler import SamplerConfig
 from model.encoding import Zones
 from model.errors import ConfigError
 from model.losses.complete import LossConfig
-from model.networks.calf import NetworkConfig
+from model.networks.config import NetworkConfig
 from model.precision import Precision
 from model.timeline import FrameRate
 from model.training.config import TrainingConfig, TrialConfig
@@ -34,7 +34,9 @@ class DataShape:
     frame_rate: FrameRate
 
 
-def trial_config(study: StudyFile, parameters: Parameters, shape: DataShape, *, seed: int) -> TrialConfig:
+def trial_config(
+    study: StudyFile, parameters: Parameters, shape: DataShape, *, seed: int, data_seed: int = 0
+) -> TrialConfig:
     """Settings of the trial that tries ``parameters``; the study file fills the rest.
 
     Slicing parameters go by names such as ``K1_frames.goal``, all four of a class or none.
@@ -69,6 +71,7 @@ def trial_config(study: StudyFile, parameters: Parameters, shape: DataShape, *, 
             matching=tried.matching,
         ),
         seed=seed,
+        data_seed=data_seed,
         learning_rate=study.training.learning_rate,
         final_learning_rate=study.training.final_learning_rate,
         adam_eps=study.training.adam_eps,
@@ -85,9 +88,7 @@ def _zones(study: StudyFile, own: Mapping[str, Value], shape: DataShape) -> Zone
     return Zones(tuple(rows))
 
 
-def training_config(
-    study: StudyFile, shape: DataShape, *, precision: Precision, data_seed: int
-) -> TrainingConfig:
+def training_config(study: StudyFile, shape: DataShape, *, precision: Precision) -> TrainingConfig:
     """What all trials of the study share."""
     window = study.scoring.nms_window_s
     return TrainingConfig(
@@ -100,7 +101,6 @@ def training_config(
             batch_size=study.training.batch_size,
             chunks_per_epoch=study.training.chunks_per_epoch,
         ),
-        data_seed=data_seed,
         precision=precision,
         nms_window_s=None if window == "tolerance" else float(window),
     )

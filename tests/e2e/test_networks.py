@@ -8,7 +8,8 @@ import torch
 from e2e.command_line import CommandLine
 
 from model.encoding import Zones
-from model.networks.calf import CalfNetwork, NetworkConfig
+from model.networks.calf import CalfNetwork
+from model.networks.config import NetworkConfig
 from model.timeline import FrameRate
 from model.weights.trained import TrainedNetwork
 

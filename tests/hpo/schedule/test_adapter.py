@@ -8,7 +8,7 @@ from ray.tune.utils import flatten_dict
 
 from hpo.schedule.adapter import FeedCallback, FeedScheduler
 from hpo.schedule.feed import Pause
-from hpo.trial.run import Report
+from hpo.trial.report import Report
 from hpo.trial.task import TrialTask
 
 TRIAL: Any = SimpleNamespace(config={"task": {"trial": "bayes-0001"}}, num_failures=3)
@@ -37,10 +37,23 @@ class Feed:
     def failed(self, trial: str, reason: str) -> None:
         self.heard.append(("failed", trial, reason))
 
+    def noted(self, message: str) -> None:
+        self.heard.append(("noted", message))
+
+
+class Pool:
+    """Notes which trials it is told to let go."""
+
+    def __init__(self) -> None:
+        self.released: list[str] = []
+
+    def release(self, trial: str) -> None:
+        self.released.append(trial)
+
 
 def result(*, finished: bool) -> dict[str, Any]:
     metrics = [("average_map", 0.5), ("ap/goal", 0.25)]
-    common = {"epoch": 4, "metrics": metrics, "train_s": 2.0, "score": 0.5}
+    common = {"epoch": 4, "metrics": metrics, "train_s": 2.0, "score": 0.5, "notes": ["array of 2"]}
     return {**common, "finished": finished, "done": finished}
 
 
@@ -49,27 +62,30 @@ REPORT = Report(4, {"average_map": 0.5, "ap/goal": 0.25}, 2.0)
 
 @pytest.mark.parametrize(("goes_on", "answer"), [(True, "CONTINUE"), (False, "STOP")])
 def test_scheduler_passes_a_validation_on_and_answers_as_the_feed_does(goes_on: bool, answer: str) -> None:
-    feed = Feed(goes_on=goes_on)
+    feed, pool = Feed(goes_on=goes_on), Pool()
     flat = flatten_dict(result(finished=False))  # as Tune hands it to schedulers
-    assert FeedScheduler(feed).on_trial_result(None, TRIAL, flat) == answer
-    assert feed.heard == [("reported", "bayes-0001", REPORT)]
+    assert FeedScheduler(feed, pool).on_trial_result(None, TRIAL, flat) == answer
+    assert feed.heard == [("noted", "array of 2"), ("reported", "bayes-0001", REPORT)]
+    # Tune keeps the process of a stopped trial for later: its array must not wait for it.
+    assert pool.released == ([] if goes_on else ["bayes-0001"])
 
 
 def test_trial_that_was_stopped_is_not_told_as_finished() -> None:
-    feed = Feed()
+    feed, pool = Feed(), Pool()
     stopped = result(finished=False)
     stopped["done"] = True  # Tune writes it on a stop
-    FeedCallback(feed).on_trial_result(1, [], TRIAL, stopped)
-    assert feed.heard == []
+    FeedCallback(feed, pool).on_trial_result(1, [], TRIAL, stopped)
+    assert feed.heard == [] and pool.released == []
 
 
 def test_last_validation_and_failures_come_by_the_callback() -> None:
-    feed = Feed()
-    FeedCallback(feed).on_trial_result(1, [], TRIAL, result(finished=True))
-    assert feed.heard == [("reported", "bayes-0001", REPORT), ("finished", "bayes-0001")]
-    FeedCallback(feed).on_trial_result(1, [], TRIAL, {"failed": "NaN", "done": True})
-    FeedCallback(feed).on_trial_error(1, [], TRIAL)
-    assert feed.heard[2:] == [
+    feed, pool = Feed(), Pool()
+    FeedCallback(feed, pool).on_trial_result(1, [], TRIAL, result(finished=True))
+    assert feed.heard[1:] == [("reported", "bayes-0001", REPORT), ("finished", "bayes-0001")]
+    FeedCallback(feed, pool).on_trial_result(1, [], TRIAL, {"failed": "NaN", "done": True})
+    FeedCallback(feed, pool).on_trial_error(1, [], TRIAL)
+    assert pool.released == 3 * ["bayes-0001"]
+    assert feed.heard[3:] == [
         ("failed", "bayes-0001", "NaN"),
         ("failed", "bayes-0001", "its process died 3 times"),
     ]

@@ -25,7 +25,8 @@ from hpo.study.comparing import compare_named
 from hpo.study.folders import study_folder
 from hpo.study.plan import StudyPlan
 from model.errors import UserError
-from model.networks.calf import CalfNetwork, NetworkConfig
+from model.networks.calf import CalfNetwork
+from model.networks.config import NetworkConfig
 from model.weights.trained import TrainedNetwork
 
 

@@ -9,7 +9,7 @@ from hpo.journal.results import StudyState, TrialStatus
 from hpo.study.plan import StageRequest, StudyPlan, stage_settings
 from hpo.study.programs.build import build_program
 from hpo.study.runner import StageRunner
-from hpo.trial.run import Report
+from hpo.trial.report import Report
 from hpo.trial.settings import DataShape
 from hpo.trial.task import SplitRef, TrialTask
 from model.errors import ConfigError

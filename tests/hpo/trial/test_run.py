@@ -1,43 +1,44 @@
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from hpo.trial.run import BEST, CHECKPOINT, CONFIG, Report, TrialRun, best_report
+from hpo.trial.array import TrialArray
+from hpo.trial.report import Report, best_report
+from hpo.trial.run import BEST, CHECKPOINT, CONFIG
 from hpo.trial.task import TrialTask
 from model.training.checkpoint import load_checkpoint
 
 
-def numbers(report: Report) -> dict[str, float]:
-    return {name: value for name, value in report.metrics.items() if name != "chunks_per_s"}
+def steps(task: TrialTask, count: int, *, seen: int = 0) -> list[dict[str, Any]]:
+    """What a process tells that trains so many validations, the clock left out."""
+    array, results = TrialArray(), []
+    for _ in range(count):
+        result = array.step(task.to_json(), seen)
+        seen = result["epoch"]
+        metrics = {name: value for name, value in result["metrics"] if name != "chunks_per_s"}
+        results.append({**result, "metrics": metrics, "train_s": 0.0})
+    return results
 
 
 def test_trial_taken_up_from_its_checkpoint_reports_what_an_undisturbed_one_reports(
     task: TrialTask, tmp_path: Path
 ) -> None:
-    whole = TrialRun(replace(task, folder=str(tmp_path / "whole")))
-    expected = [whole.advance() for _ in range(3)]
-    assert whole.finished
-
-    first = TrialRun(task).advance()
-    again = TrialRun(replace(task, reported_epoch=1))
-    rest = [again.advance(), again.advance()]
-    assert again.finished
-    assert [numbers(report) for report in (first, *rest)] == [numbers(report) for report in expected]
+    undisturbed = TrialTask.from_json({**task.to_json(), "folder": str(tmp_path / "whole")})
+    expected = steps(undisturbed, 3)
+    assert [result["finished"] for result in expected] == [False, False, True]
+    assert steps(task, 1) + steps(task, 2, seen=1) == expected
 
 
 def test_report_that_the_study_missed_is_given_again_before_training_goes_on(task: TrialTask) -> None:
-    run = TrialRun(task)
-    reports = [run.advance() for _ in range(3)]
-    resumed = TrialRun(replace(task, reported_epoch=1))
-    assert [resumed.advance(), resumed.advance()] == reports[1:]
-    assert resumed.finished
+    reports = steps(task, 3)
+    assert steps(task, 2, seen=1) == reports[1:]
 
 
 def test_best_network_is_kept_with_all_that_is_needed_to_use_it(task: TrialTask) -> None:
-    run = TrialRun(task)
-    reports = [run.advance() for _ in range(3)]
+    reports = steps(task, 3)
     best = load_checkpoint(Path(task.folder) / BEST)
-    assert best["epoch"] == best_report(reports).epoch
-    assert best["metrics"]["average_map"] == max(report.score for report in reports)
+    scores = [result["score"] for result in reports]
+    assert best["epoch"] == 1 + scores.index(max(scores))
+    assert best["metrics"]["average_map"] == max(scores)
     assert best["classes"] == ["goal", "card", "substitution"]
     assert best["network_config"]["class_features"] == 2
     assert {"network", "zones_frames", "frame_rate"} <= set(best)

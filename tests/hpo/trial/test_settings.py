@@ -45,21 +45,21 @@ def test_another_sport_at_five_frames_a_second_gets_its_seconds_in_frames() -> N
     trial = trial_config(study_file(), {}, HANDBALL, seed=0)
     assert trial.network.chunk_frames == 600
     assert trial.loss.zones.per_class[1] == (-100, -50, 50, 100)
-    training = training_config(study_file(), HANDBALL, precision="float32", data_seed=0)
+    training = training_config(study_file(), HANDBALL, precision="float32")
     assert training.sampler.margin_frames == 100
 
 
 def test_trial_is_validated_twenty_times_unless_the_study_file_says_how_often() -> None:
-    few = training_config(study_file(training={"epochs": 100}), SOCCER, precision="float32", data_seed=0)
+    few = training_config(study_file(training={"epochs": 100}), SOCCER, precision="float32")
     assert few.validate_every == 5
     own = study_file(training={"epochs": 100, "validate_every": 7})
-    assert training_config(own, SOCCER, precision="float32", data_seed=0).validate_every == 7
+    assert training_config(own, SOCCER, precision="float32").validate_every == 7
 
 
 def test_suppression_window_is_each_tolerance_or_a_number_of_seconds() -> None:
-    assert training_config(study_file(), SOCCER, precision="float32", data_seed=0).nms_window_s is None
+    assert training_config(study_file(), SOCCER, precision="float32").nms_window_s is None
     fixed = study_file(scoring={"nms_window_s": 20.0})
-    assert training_config(fixed, SOCCER, precision="float32", data_seed=0).nms_window_s == 20.0
+    assert training_config(fixed, SOCCER, precision="float32").nms_window_s == 20.0
 
 
 def test_what_a_published_code_does_differently_reaches_the_model() -> None:

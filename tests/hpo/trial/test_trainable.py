@@ -14,7 +14,7 @@ def process() -> TrialTrainable:
 
 
 def config(task: TrialTask) -> dict[str, Any]:
-    return {"task": task.to_json(), "threads": 1}
+    return {"task": task.to_json(), "threads": 1, "array": None}
 
 
 def numbers(result: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,56 @@
+"""Actors that train several trials each, and which trial is in which."""
+
+import uuid
+from typing import Any
+
+
+class ArrayPool:
+    """Array actors of one run of a stage."""
+
+    def __init__(self, *, arrays: int, slots: int, threads: int, gpus: float) -> None:
+        """Start the actors.
+
+        Args:
+            arrays: How many.
+            slots: Trials that each trains together.
+            threads: Processor threads of each.
+            gpus: GPUs of each.
+        """
+        import ray
+
+        from hpo.trial.array import TrialArray
+
+        # Each trial has one call in flight, and one of a process that died may linger beside it.
+        options = {
+            "num_cpus": threads,
+            "num_gpus": gpus,
+            "max_restarts": -1,
+            "max_concurrency": 2 * slots + 2,
+        }
+        run, actor = uuid.uuid4().hex[:8], ray.remote(TrialArray)
+        self._slots = slots
+        self._actors: dict[str, Any] = {}
+        for index in range(arrays):
+            name = f"array-{run}-{index}"
+            self._actors[name] = actor.options(name=name, **options).remote(slots=slots, threads=threads)
+        self._home: dict[str, str] = {}
+
+    def take(self, trial: str) -> str:
+        """Find a place for a trial; returns the name of its actor."""
+        taken = list(self._home.values())
+        name = min(self._actors, key=taken.count)
+        self._home[trial] = name
+        return name
+
+    def release(self, trial: str) -> None:
+        """Let a trial go; its array trains on without it."""
+        name = self._home.pop(trial, None)
+        if name is not None:
+            self._actors[name].leave.remote(trial)
+
+    def close(self) -> None:
+        """Stop the actors."""
+        import ray
+
+        for actor in self._actors.values():
+            ray.kill(actor)

@@ -1,0 +1,23 @@
+"""What a trial tells of its validations."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One validation of a trial."""
+
+    epoch: int
+    metrics: dict[str, float]
+    train_s: float
+    """Seconds spent on the trial so far, over all its runs."""
+
+    @property
+    def score(self) -> float:
+        """What the study maximises: Average-mAP on the validation split."""
+        return self.metrics["average_map"]
+
+
+def best_report(reports: list[Report]) -> Report:
+    """The highest score; of equals the earliest."""
+    return max(reports, key=lambda report: (report.score, -report.epoch))

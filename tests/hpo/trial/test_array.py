@@ -1,0 +1,174 @@
+"""Callers of one array, each in a thread of its own."""
+
+import math
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hpo.trial.array import TrialArray
+from hpo.trial.task import TrialTask
+from model.training.array import TrainingArray
+
+EPOCHS = 3
+
+
+def company(task: TrialTask, tmp_path: Path, count: int) -> list[TrialTask]:
+    """Trials beside each other, of other shapes."""
+    return [
+        replace(
+            task,
+            trial=f"bayes-{index:04d}",
+            parameters={"f": 2 + index, "alpha2": 1.0 + index},
+            seed=index,
+            folder=str(tmp_path / str(index)),
+        )
+        for index in range(count)
+    ]
+
+
+def ask_all(array: TrialArray, task: TrialTask, *, until: int = EPOCHS) -> list[dict[str, Any]]:
+    """What one caller hears, up to the validation after epoch ``until``."""
+    results: list[dict[str, Any]] = []
+    seen = 0
+    while seen < until:
+        result = array.step(task.to_json(), seen)
+        if "failed" in result:
+            return [*results, result]
+        seen = result["epoch"]
+        results.append(result)
+    return results
+
+
+def scores(results: list[dict[str, Any]]) -> list[float]:
+    return [result["score"] for result in results]
+
+
+@pytest.fixture
+def noted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many trials each interval was trained with."""
+    sizes: list[int] = []
+    advance = TrainingArray.advance
+
+    def note(self: TrainingArray) -> object:
+        sizes.append(len(self.slots))
+        return advance(self)
+
+    monkeypatch.setattr(TrainingArray, "advance", note)
+    return sizes
+
+
+def test_trials_of_an_array_are_trained_together_and_reach_what_they_reach_alone(
+    task: TrialTask, tmp_path: Path, noted: list[int]
+) -> None:
+    tasks = company(task, tmp_path, 3)
+    array = TrialArray(slots=3)
+    with ThreadPoolExecutor(3) as callers:
+        together = list(callers.map(lambda each: ask_all(array, each), tasks))
+    assert noted == [3] * EPOCHS
+    for each, results in zip(tasks, together, strict=True):
+        alone = replace(each, folder=f"{each.folder}-alone")
+        assert scores(results) == scores(ask_all(TrialArray(), alone))
+        assert results[-1]["finished"]
+
+
+def test_trial_joins_a_running_array_in_the_place_of_one_that_was_stopped(
+    task: TrialTask, tmp_path: Path
+) -> None:
+    tasks = company(task, tmp_path, 3)
+    array = TrialArray(slots=2)
+    with ThreadPoolExecutor(3) as callers:
+        staying = callers.submit(ask_all, array, tasks[0])
+        ask_all(array, tasks[1], until=1)
+        array.leave(tasks[1].trial)  # as the driver says when a scheduler stops it
+        late = ask_all(array, tasks[2])
+    expected = ask_all(TrialArray(), replace(tasks[2], folder=str(tmp_path / "alone")))
+    assert scores(late) == scores(expected)
+    assert len(staying.result()) == EPOCHS
+
+
+def test_array_that_is_not_full_trains_after_a_moment(task: TrialTask, noted: list[int]) -> None:
+    array = TrialArray(slots=4, start_grace_s=0.2)
+    started = time.monotonic()
+    array.step(task.to_json(), 0)
+    assert time.monotonic() - started >= 0.2
+    assert noted == [1]
+
+
+def test_caller_that_takes_the_place_of_one_that_died_hears_what_the_other_would_have(
+    task: TrialTask, tmp_path: Path
+) -> None:
+    tasks = company(task, tmp_path, 2)
+    array = TrialArray(slots=2)
+    with ThreadPoolExecutor(3) as callers:
+        lost: Future[dict[str, Any]] = callers.submit(array.step, tasks[0].to_json(), 0)
+        again = callers.submit(ask_all, array, tasks[0])
+        other = callers.submit(ask_all, array, tasks[1])
+    assert len(again.result()) == len(other.result()) == EPOCHS
+    assert lost.result()["score"] == again.result()[0]["score"]
+
+
+def test_trial_that_diverges_fails_alone(task: TrialTask, tmp_path: Path) -> None:
+    tasks = company(task, tmp_path, 2)
+    exploding = replace(tasks[0], study={**task.study, "training": {**task.study["training"]}})
+    exploding.study["training"]["learning_rate"] = 1e38
+    healthy = TrialArray(slots=1)
+    (failure,) = ask_all(healthy, exploding)
+    assert failure["failed"].startswith("DivergedError") and math.isnan(failure["score"])
+    assert "DivergedError" in (Path(exploding.folder) / "error.txt").read_text()
+    assert len(ask_all(healthy, tasks[1])) == EPOCHS
+
+
+def test_trial_whose_settings_are_wrong_fails_and_the_array_goes_on(task: TrialTask, tmp_path: Path) -> None:
+    tasks = company(task, tmp_path, 2)
+    array = TrialArray(slots=2, start_grace_s=0.1)
+    (failure,) = ask_all(array, replace(tasks[0], parameters={"f": -1}))
+    assert "f" in failure["failed"]
+    assert len(ask_all(array, tasks[1])) == EPOCHS
+
+
+def test_trial_on_other_data_is_refused_while_others_train(task: TrialTask, tmp_path: Path) -> None:
+    tasks = company(task, tmp_path, 2)
+    array = TrialArray(slots=2, start_grace_s=0.0)
+    array.step(tasks[0].to_json(), 0)
+    other = replace(tasks[1], precision="bfloat16")
+    assert "otherwise" in array.step(other.to_json(), 0)["failed"]
+    array.leave(tasks[0].trial)
+    assert array.step(other.to_json(), 0)["epoch"] == 1
+
+
+def test_fault_in_training_fails_all_that_were_trained(
+    task: TrialTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fault(self: TrainingArray) -> None:
+        raise RuntimeError("no such thing")
+
+    monkeypatch.setattr(TrainingArray, "advance", fault)
+    array = TrialArray(slots=2)
+    with ThreadPoolExecutor(2) as callers:
+        results = list(callers.map(lambda each: ask_all(array, each), company(task, tmp_path, 2)))
+    assert [result[0]["failed"] for result in results] == 2 * ["RuntimeError: no such thing"]
+
+
+def test_shrinking_of_an_array_is_told_once(
+    task: TrialTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    work = TrainingArray._train_part
+
+    def train(self: TrainingArray, slots: list[Any], epochs: int) -> Any:
+        if len(slots) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return work(self, slots, epochs)
+
+    monkeypatch.setattr(TrainingArray, "_train_part", train)
+    array = TrialArray(slots=2)
+    with ThreadPoolExecutor(2) as callers:
+        together = list(callers.map(lambda each: ask_all(array, each), company(task, tmp_path, 2)))
+    notes = [note for results in together for result in results for note in result["notes"]]
+    assert len(notes) == 1 and "1 at once" in notes[0]
+    assert all(results[-1]["finished"] for results in together)
