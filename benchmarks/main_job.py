@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
@@ -23,19 +24,22 @@ import numpy as np
 import torch
 from plain_network import PlainNetwork
 
-from model.data.chunks import load_chunks
+from model.data.chunks import ChunkSource, load_chunks
 from model.data.sampler import ChunkBatch, ChunkSampler, SamplerConfig
 from model.data.store import Store, open_split
 from model.data.synthetic import planted_zones_s, write_synthetic
 from model.data.wyscout import convert_wyscout
 from model.encoding import Zones
-from model.inference.evaluation import CHUNKS_AT_ONCE, evaluate
+from model.inference.evaluation import CHUNKS_AT_ONCE, Evaluation, evaluate
 from model.inference.stitching import tile
-from model.losses.complete import LossConfig, chunk_losses
-from model.networks.config import NetworkConfig
+from model.losses.complete import LossConfig, StackLoss
+from model.networks.calf import CalfNetwork
+from model.networks.config import NetworkConfig, Predictions
 from model.precision import Precision, compute_dtype
-from model.training.array import Slot, TrainingArray
+from model.training.array import TrainingArray, Validation
 from model.training.config import TrainingConfig, TrialConfig
+from model.training.recording import steps_of
+from model.training.slots import Slot
 
 PAPER_ZONES_S = {"goal": (-20, -10, 60, 90), "card": (-20, -10, 10, 20), "substitution": (-40, -20, 10, 20)}
 CPU = torch.device("cpu")
@@ -66,17 +70,15 @@ def paper_trial(store: Store, *, seed: int, zones_s: dict[str, tuple[float, ...]
     """The paper's optimum on the classes of ``store``."""
     zones = Zones.from_seconds(zones_s, store.classes, store.frame_rate)
     network = NetworkConfig(input_size=store.dims, classes=len(store.classes))
-    return TrialConfig(network=network, loss=LossConfig(zones=zones), seed=seed)
+    return TrialConfig(network=network, loss=LossConfig(zones=zones), seed=seed, data_seed=seed)
 
 
-def training_of(chunks: int, *, seed: int, precision: Precision) -> TrainingConfig:
+def training_of(chunks: int, *, precision: Precision) -> TrainingConfig:
     """``chunks`` in balanced batches of 32, as the published figures were made."""
     per_epoch = 3_000
     sampler = SamplerConfig(name="balanced", chunks_per_epoch=per_epoch)
     epochs = chunks // per_epoch
-    return TrainingConfig(
-        epochs=epochs, validate_every=epochs, sampler=sampler, data_seed=seed, precision=precision
-    )
+    return TrainingConfig(epochs=epochs, validate_every=epochs, sampler=sampler, precision=precision)
 
 
 @dataclass(frozen=True)
@@ -93,19 +95,33 @@ class Score:
 def train_and_score(train: Store, valid: Store, trial: TrialConfig, training: TrainingConfig) -> Score:
     """Train to the end and score on ``valid`` with both suppressions."""
     started = time.perf_counter()
-    array = TrainingArray([trial], training, train=train, valid=valid, device=CPU)
-    (validation,) = array.advance()
-    precision = training.precision
-    fixed = evaluate(
-        array.slots[0].network, valid, trial.loss, precision=precision, device=CPU, nms_window_s=20.0
-    )
-    return Score(validation.metrics["average_map"], fixed.score.average_map, time.perf_counter() - started)
+    array, slot = TrainingArray(training, train=train, valid=valid, device=CPU), Slot(trial)
+    array.slots = [slot]
+    (outcome,) = array.advance()
+    if not isinstance(outcome.result, Validation):
+        raise outcome.result
+    fixed = validated(slot.network, valid, trial, training.precision, nms_window_s=20.0)
+    score = outcome.result.metrics["average_map"]
+    return Score(score, fixed.score.average_map, time.perf_counter() - started)
+
+
+def validated(
+    network: CalfNetwork,
+    valid: Store,
+    trial: TrialConfig,
+    precision: Precision,
+    nms_window_s: float | None = None,
+) -> Evaluation:
+    """One whole validation."""
+    source = ChunkSource(valid, trial.network.chunk_frames, device=CPU, dtype=compute_dtype(precision))
+    (evaluation,) = evaluate([network], source, [trial.loss], device=CPU, nms_window_s=nms_window_s)
+    return evaluation
 
 
 def paper_score(train: Store, valid: Store, *, chunks: int, seed: int, precision: Precision) -> Score:
     """Train the paper's hyperparameters on ``chunks`` chunks."""
     trial = paper_trial(train, seed=seed, zones_s=PAPER_ZONES_S)
-    return train_and_score(train, valid, trial, training_of(chunks, seed=seed, precision=precision))
+    return train_and_score(train, valid, trial, training_of(chunks, precision=precision))
 
 
 def scores(places: Places) -> None:
@@ -194,14 +210,14 @@ def plain_step(config: TrialConfig, train: Store) -> Callable[[ChunkBatch], None
     """A training step of the plain network in float32."""
     network = PlainNetwork(config.network)
     optimizer = torch.optim.Adam(network.parameters())
+    loss = StackLoss([config.loss], [config.network.edge_frames], CPU)
 
     def step(batch: ChunkBatch) -> None:
         chunks = load_chunks(train, batch, config.network.chunk_frames, device=CPU, dtype=torch.float32)
-        losses = chunk_losses(
-            network(chunks.features), chunks, config.loss, edge_frames=config.network.edge_frames
-        )
+        said = network(chunks.features[0])
+        losses = loss(Predictions(said.segmentation[None], said.spotting[None]), chunks)
         optimizer.zero_grad()
-        losses.total(config.loss.lambda_seg).backward()
+        loss.total(losses).backward()
         optimizer.step()
 
     return step
@@ -209,11 +225,11 @@ def plain_step(config: TrialConfig, train: Store) -> Callable[[ChunkBatch], None
 
 def our_step(config: TrialConfig, train: Store, precision: Precision) -> Callable[[ChunkBatch], None]:
     """A training step of this project."""
-    slot = Slot(config, precision, CPU)
+    source = ChunkSource(train, config.network.chunk_frames, device=CPU, dtype=compute_dtype(precision))
+    steps = steps_of([[Slot(config)]], source, CPU)
 
     def step(batch: ChunkBatch) -> None:
-        dtype = compute_dtype(precision)
-        slot.step(load_chunks(train, batch, config.network.chunk_frames, device=CPU, dtype=dtype), 1e-3)
+        steps.take([batch], [1e-3])
 
     return step
 
@@ -232,15 +248,15 @@ def report_rates(name: str, rates: dict[str, list[float]]) -> None:
 def time_validation(config: TrialConfig, valid: Store) -> None:
     """Whole validations of ours against the forward pass alone of the plain network."""
     plain = PlainNetwork(config.network).eval()
-    slots = {precision: Slot(config, precision, CPU) for precision in ("float32", "bfloat16")}
+    network, precisions = Slot(config).network, get_args(Precision)
     seconds: dict[str, list[float]] = {"plain forward alone": [], "float32": [], "bfloat16": []}
     for _ in range(5):
         started = time.perf_counter()
         plain_forward(plain, valid)
         seconds["plain forward alone"].append(time.perf_counter() - started)
-        for precision, slot in slots.items():
+        for precision in precisions:
             started = time.perf_counter()
-            evaluate(slot.network, valid, config.loss, precision=precision, device=CPU)
+            validated(network, valid, config, precision)
             seconds[precision].append(time.perf_counter() - started)
     for name, values in seconds.items():
         ratios = [base / value for base, value in zip(seconds["plain forward alone"], values, strict=True)]
@@ -259,7 +275,7 @@ def plain_forward(network: PlainNetwork, valid: Store) -> None:
     for first in range(0, len(chunks), CHUNKS_AT_ONCE):
         rows = slice(first, first + CHUNKS_AT_ONCE)
         batch = ChunkBatch(chunks.half[rows], chunks.start[rows])
-        network(load_chunks(valid, batch, frames, device=CPU, dtype=torch.float32).features)
+        network(load_chunks(valid, batch, frames, device=CPU, dtype=torch.float32).features[0])
 
 
 def planted(places: Places) -> None:
@@ -282,9 +298,7 @@ def planted(places: Places) -> None:
             for seed in (11, 12, 13):
                 trial = paper_trial(train, seed=seed, zones_s=zones)
                 trial = replace(trial, loss=replace(trial.loss, lambda_seg=10.0))
-                training = TrainingConfig(
-                    epochs=epochs, validate_every=epochs, data_seed=seed, precision="bfloat16"
-                )
+                training = TrainingConfig(epochs=epochs, validate_every=epochs, precision="bfloat16")
                 runs.append(train_and_score(train.first_games(games), valid, trial, training))
             report_spread(f"synthetic data, {games} games, {epochs} epochs, {label}", runs)
 

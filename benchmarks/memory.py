@@ -25,8 +25,9 @@ from model.encoding import Zones
 from model.losses.complete import LossConfig
 from model.networks.config import NetworkConfig
 from model.timeline import format_game_time
-from model.training.array import TrainingArray
+from model.training.array import TrainingArray, Validation
 from model.training.config import TrainingConfig, TrialConfig
+from model.training.slots import Slot
 
 GAMES = {"train": 300, "valid": 100, "test": 100}
 FRAMES, DIMS = 5_400, 512
@@ -86,12 +87,15 @@ def main() -> None:
     zones = Zones.from_seconds(ZONES_S, train.classes, train.frame_rate)
     trial = TrialConfig(network=NetworkConfig(input_size=DIMS, classes=3), loss=LossConfig(zones=zones))
     training = TrainingConfig(epochs=1, sampler=SamplerConfig(name="balanced"), precision="bfloat16")
-    array = TrainingArray([trial], training, train=train, valid=valid, device=torch.device("cpu"))
+    array = TrainingArray(training, train=train, valid=valid, device=torch.device("cpu"))
+    array.slots = [Slot(trial)]
     started = time.perf_counter()
-    (validation,) = array.advance()
+    (outcome,) = array.advance()
+    if not isinstance(outcome.result, Validation):
+        raise outcome.result
     print(
         f"one epoch and a validation: {resident_gb():.2f} GB, {time.perf_counter() - started:.0f} s, "
-        f"{validation.metrics['chunks_per_s']:.0f} chunks/s",
+        f"{outcome.result.metrics['chunks_per_s']:.0f} chunks/s",
         flush=True,
     )
 

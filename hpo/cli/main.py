@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from hpo import __version__
-from hpo.cli import comparing, data, networks, run, studies
+from hpo.cli import bench, comparing, data, networks, run, studies
 from model.errors import UserError
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ app.command()(comparing.compare)
 app.command()(networks.import_weights)
 app.command()(networks.evaluate)
 app.command()(networks.spot)
+app.command()(bench.bench)
 
 
 def _print_version(wanted: bool) -> None:

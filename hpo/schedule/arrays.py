@@ -3,6 +3,9 @@
 import uuid
 from typing import Any
 
+CALLER_CPUS = 0.001
+"""Of a process that only asks an array for its trial."""
+
 
 class ArrayPool:
     """Array actors of one run of a stage."""
@@ -22,10 +25,11 @@ class ArrayPool:
 
         # Each trial has one call in flight, and one of a process that died may linger beside it.
         options = {
-            "num_cpus": threads,
-            "num_gpus": gpus,
             "max_restarts": -1,
             "max_concurrency": 2 * slots + 2,
+            # The cores of an array are also those of the processes that ask it for their trials.
+            "num_cpus": threads - slots * CALLER_CPUS,
+            "num_gpus": gpus,
         }
         run, actor = uuid.uuid4().hex[:8], ray.remote(TrialArray)
         self._slots = slots

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpo.schedule.arrays import ArrayPool
+from hpo.schedule.arrays import CALLER_CPUS, ArrayPool
 from hpo.schedule.feed import TrialFeed
 
 # Read when Ray is imported, here and in every process that it starts.
@@ -22,8 +22,6 @@ _QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
 }
 TUNE_FOLDER = "tune"
-CALLER_CPUS = 0.001
-"""Of a process that only asks an array for its trial."""
 RESTARTS = 2
 """How often a trial whose process died goes on from its checkpoint before it counts as failed."""
 

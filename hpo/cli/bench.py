@@ -1,0 +1,66 @@
+"""``hpo bench``: how fast this machine trains."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from model.precision import Precision
+
+
+def bench(
+    arrays: Annotated[
+        str, typer.Option(help="How many trials to train together, with commas between.")
+    ] = "1,4,16",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    precision: Annotated[
+        str, typer.Option(help="float32, bfloat16, or both with a comma between.")
+    ] = "float32,bfloat16",
+    seconds: Annotated[float, typer.Option(min=0.1, help="Of each of three measurements of an array.")] = 2.0,
+) -> None:
+    """Measure how fast trials are trained here, alone and as arrays, on synthetic games of 512 features.
+
+    Speeds are those of all trials added up. The paper-size trial is 1000 epochs of 5,200 chunks, validation
+    not counted: the time of the whole array divided by its trials.
+    """
+    import torch
+    from rich.console import Console
+
+    from hpo.cli.running import ReadingProgress
+    from hpo.report.bench import bench_table
+    from hpo.study.plan import choose_device
+    from model.training.bench import run_bench
+
+    sizes = [_size(part) for part in arrays.split(",")]
+    precisions = [_precision(part) for part in precision.split(",")]
+    chosen = torch.device(choose_device(device))
+    with ReadingProgress() as progress:
+        benches = run_bench(sizes, precisions, chosen, seconds=seconds, progress=progress)
+    console = Console()
+    name = (
+        torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else f"{torch.get_num_threads()} threads"
+    )
+    console.print(f"{chosen.type} ({name}), torch {torch.__version__}", highlight=False)
+    for measured in benches:
+        console.print()
+        console.print(bench_table(measured))
+        console.print(
+            f"peak: {measured.peak / 1e9:,.0f} billion operations/s in a large product", highlight=False
+        )
+
+
+def _size(text: str) -> int:
+    if not text.strip().isdigit() or int(text) < 1:
+        raise ConfigError(
+            f"expected --arrays with whole numbers above 0 such as 1,4,16, got {text.strip()!r}"
+        )
+    return int(text)
+
+
+def _precision(text: str) -> "Precision":
+    match text.strip():
+        case "float32" | "bfloat16" as known:
+            return known
+    raise ConfigError(f"expected --precision float32, bfloat16 or both, got {text.strip()!r}")

@@ -1,0 +1,135 @@
+"""How fast this machine trains: one trial, and arrays of trials."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import torch
+
+from model.data.store import Store, open_split
+from model.data.synthetic import planted_zones_s, write_synthetic
+from model.encoding import Zones
+from model.losses.complete import LossConfig
+from model.networks.config import NetworkConfig
+from model.precision import Precision
+from model.training.burst import Speed, measure_speed
+from model.training.ceiling import operations_per_chunk, peak_operations_per_s
+from model.training.config import TrainingConfig, TrialConfig
+
+GAMES, DIMS = {"train": 4, "valid": 1, "test": 1}, 512
+PAPER_CHUNKS = 1000 * 5200
+"""Of the paper's training on SoccerNet: 1000 epochs of 3,900 actions and a third as much background."""
+MIXED = ((16, 80), (8, 40), (24, 120), (12, 60))
+"""f and r of the trials of a mixed array, in turns."""
+ROUNDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An array that was measured."""
+
+    trials: int
+    mixed: bool
+    """Whether the trials differ in f and r."""
+    speed: Speed
+    ratio: float
+    """Of trained chunks a second to one trial alone; the median over rounds, each side by side."""
+    share_of_peak: float
+    """Of its matrix products, of what the device does at most."""
+
+    @property
+    def paper_s(self) -> float:
+        """Seconds a trial of a training as long as the paper's, validation not counted.
+
+        Those of the whole array, divided by its trials.
+        """
+        return PAPER_CHUNKS / self.speed.training
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What was measured in one number format."""
+
+    precision: Precision
+    rows: list[Row]
+    peak: float
+    """Operations a second of a large matrix product."""
+
+
+def run_bench(
+    sizes: Sequence[int],
+    precisions: Sequence[Precision],
+    device: torch.device,
+    *,
+    seconds: float,
+    progress: Callable[[str, int, int], None],
+) -> list[Bench]:
+    """Measure arrays of ``sizes``, of equal and of mixed f and r, on synthetic games of 512 features.
+
+    Args:
+        sizes: Trials trained together; one alone is measured in any case.
+        precisions: Number formats.
+        device: Where to train.
+        seconds: Of each measurement; there are three of each.
+        progress: Called with (what is measured, measurements done, all measurements).
+    """
+    with TemporaryDirectory(prefix="hpo-bench-") as folder:
+        root = Path(folder) / "data"
+        write_synthetic(root, games=GAMES, dims=DIMS)
+        train = open_split(root, features="synthetic", split="train", cache=Path(folder) / "cache")
+        kinds = [(1, False), *((size, mixed) for size in sizes if size > 1 for mixed in (False, True))]
+        benches = []
+        for precision in precisions:
+            training = TrainingConfig(precision=precision)
+
+            def show(done: int, total: int, precision: Precision = precision) -> None:
+                progress(f"measuring {precision}", done, total)
+
+            benches.append(_bench(kinds, training, train, device, seconds, show))
+        return benches
+
+
+def _bench(
+    kinds: Sequence[tuple[int, bool]],
+    training: TrainingConfig,
+    train: Store,
+    device: torch.device,
+    seconds: float,
+    show: Callable[[int, int], None],
+) -> Bench:
+    speeds: dict[tuple[int, bool], list[Speed]] = {kind: [] for kind in kinds}
+    for round_number in range(ROUNDS):
+        for index, (size, mixed) in enumerate(kinds):
+            trials = bench_trials(size, train, mixed=mixed)
+            speeds[size, mixed].append(measure_speed(trials, training, train, device, seconds=seconds))
+            show(round_number * len(kinds) + index + 1, ROUNDS * len(kinds))
+    peak = peak_operations_per_s(training, device)
+    operations = {
+        mixed: operations_per_chunk(bench_trials(len(MIXED), train, mixed=mixed), training, train, device)
+        for mixed in (False, True)
+    }
+    rows = []
+    for (size, mixed), measured in speeds.items():
+        speed = Speed(
+            median(each.training for each in measured), median(each.evaluation for each in measured)
+        )
+        ratios = [
+            each.training / alone.training for each, alone in zip(measured, speeds[1, False], strict=True)
+        ]
+        rows.append(Row(size, mixed, speed, median(ratios), speed.training * operations[mixed] / peak))
+    return Bench(training.precision, rows, peak)
+
+
+def bench_trials(count: int, train: Store, *, mixed: bool) -> list[TrialConfig]:
+    """The paper's hyperparameters with different seeds; ``mixed`` with different f and r as well."""
+    zones = Zones.from_seconds(planted_zones_s(), train.classes, train.frame_rate)
+    network = NetworkConfig(input_size=train.dims, classes=len(train.classes))
+    paper = TrialConfig(network=network, loss=LossConfig(zones=zones))
+    trials = []
+    for seed in range(count):
+        f, r = MIXED[seed % len(MIXED)] if mixed else MIXED[0]
+        sized = replace(network, class_features=f, receptive_field_frames=r)
+        trials.append(replace(paper, network=sized, seed=seed))
+    return trials

@@ -1,0 +1,35 @@
+import pytest
+from typer.testing import CliRunner
+
+from hpo.cli.main import app
+from model.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["--arrays", "1,x"], "'x'"),
+        (["--arrays", "0"], "'0'"),
+        (["--precision", "float16"], "'float16'"),
+        (["--device", "tpu"], "'tpu'"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_anything_is(words: list[str], named: str) -> None:
+    result = CliRunner().invoke(app, ["bench", *words])
+    assert isinstance(result.exception, ConfigError)
+    assert named in str(result.exception)
+
+
+def test_measured_arrays_come_as_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    from model.training import bench
+
+    monkeypatch.setattr(bench, "GAMES", {"train": 1, "valid": 1, "test": 1})
+    monkeypatch.setattr(bench, "DIMS", 16)
+    words = ["--arrays", "1,2", "--device", "cpu", "--precision", "float32", "--seconds", "0.1"]
+    result = CliRunner().invoke(app, ["bench", *words])
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("cpu (")
+    starts = [line.split("  ")[0].strip() for line in lines]
+    assert starts.count("1") == starts.count("2") == starts.count("2, mixed f and r") == 1
+    assert "peak:" in lines[-1]

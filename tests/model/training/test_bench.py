@@ -1,0 +1,55 @@
+from collections.abc import Sequence
+
+import pytest
+import torch
+
+from model.networks.calf import CalfNetwork
+from model.networks.config import NetworkConfig
+from model.training import bench
+from model.training.bench import PAPER_CHUNKS, run_bench
+from model.training.burst import Speed
+from model.training.ceiling import counting
+from model.training.config import TrialConfig
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def small_games(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "GAMES", {"train": 1, "valid": 1, "test": 1})
+    monkeypatch.setattr(bench, "DIMS", 16)
+
+
+def test_ratios_are_medians_over_rounds_of_what_was_measured_side_by_side(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    measured: list[tuple[int, int]] = []
+    speeds = iter([100.0, 150.0, 50.0, 10.0, 30.0, 40.0, 200.0, 200.0, 200.0])
+
+    def measure(trials: Sequence[TrialConfig], *args: object, **kwargs: object) -> Speed:
+        sizes = {(trial.network.class_features, trial.network.receptive_field_frames) for trial in trials}
+        measured.append((len(trials), len(sizes)))
+        return Speed(training=next(speeds), evaluation=1.0)
+
+    monkeypatch.setattr(bench, "measure_speed", measure)
+    steps: list[tuple[str, int, int]] = []
+    (result,) = run_bench([2], ["float32"], CPU, seconds=0.1, progress=lambda *step: steps.append(step))
+    assert measured == 3 * [(1, 1), (2, 1), (2, 2)]
+    alone, equal, mixed = result.rows
+    assert (alone.ratio, equal.ratio, mixed.ratio) == (1.0, 1.5, 1.0)
+    assert [row.speed.training for row in result.rows] == [100.0, 150.0, 50.0]
+    assert alone.paper_s == PAPER_CHUNKS / 100.0
+    assert steps[-1] == ("measuring float32", 9, 9)
+
+
+def test_share_of_the_peak_counts_the_operations_of_a_step() -> None:
+    (result,) = run_bench([], ["float32"], CPU, seconds=0.05, progress=lambda *step: None)
+    (row,) = result.rows
+    network = CalfNetwork(NetworkConfig(input_size=16, classes=3), torch.Generator())
+    chunks = 18  # of the first batch: 13 actions of a half, and background
+    with counting() as counter:
+        network(torch.zeros(240, chunks, 16))
+    forward = counter.get_total_flops() / chunks
+    # A backward pass has twice the products of a forward pass, but for the first layer.
+    operations = row.share_of_peak * result.peak / row.speed.training
+    assert 2.5 * forward < operations < 3.1 * forward
