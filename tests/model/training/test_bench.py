@@ -50,6 +50,6 @@ def test_share_of_the_peak_counts_the_operations_of_a_step() -> None:
     with counting() as counter:
         network(torch.zeros(240, chunks, 16))
     forward = counter.get_total_flops() / chunks
-    # A backward pass has twice the products of a forward pass, but for the first layer.
+    # Backward, a product with weights is two more; one with features or a constant matrix is one more.
     operations = row.share_of_peak * result.peak / row.speed.training
-    assert 2.5 * forward < operations < 3.1 * forward
+    assert 2.0 * forward < operations < 3.0 * forward
