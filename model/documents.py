@@ -1,0 +1,102 @@
+"""JSON and TOML from outside, read with limits: a hostile file is an error, never a crash or a hang."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+MAX_TOML_BYTES = 256 << 10
+"""A file of settings is a page or two; anything larger is some other file."""
+DEEPEST = 50
+"""Levels of lists and tables within each other; no file of ours comes near."""
+_LARGEST = 1 << 63
+# The parser's time grows with the square of the parts of a dotted key: 30,000 take a quarter of a minute.
+_DOTS_A_LINE = 1000
+
+
+def read_limited(file: Path, max_bytes: int) -> bytes:
+    """The content of ``file``.
+
+    Raises:
+        ValueError: It is larger than ``max_bytes``.
+        OSError: It cannot be read.
+    """
+    with file.open("rb") as stream:
+        content = stream.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise ValueError(f"larger than {max_bytes >> 10:,} KiB, the most that is read of such a file")
+    return content
+
+
+def parse_json(content: bytes | str) -> Any:
+    """Parse standard JSON in UTF-8, in which a key comes once and a number has a value.
+
+    Raises:
+        ValueError: It is none, is nested deeper than ``DEEPEST`` levels or has an integer beyond 64 bits.
+    """
+    text = content.decode() if isinstance(content, bytes) else content
+    try:
+        document = STRICT_JSON.decode(text)
+    except RecursionError:
+        raise _too_deep() from None
+    _check_limits(document)
+    return document
+
+
+def parse_toml(content: bytes) -> dict[str, Any]:
+    """Parse TOML in UTF-8.
+
+    Raises:
+        ValueError: It is none, is larger than ``MAX_TOML_BYTES``, is nested deeper than ``DEEPEST`` levels or
+            has an integer beyond 64 bits.
+    """
+    if len(content) > MAX_TOML_BYTES:
+        raise ValueError(f"larger than {MAX_TOML_BYTES >> 10} KiB, the most that is read of such a file")
+    text = content.decode()
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.count(".") > _DOTS_A_LINE:
+            raise ValueError(f"line {number} has more than {_DOTS_A_LINE:,} dots")
+    try:
+        document = tomllib.loads(text)
+    except RecursionError:
+        raise _too_deep() from None
+    _check_limits(document)
+    return document
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Python keeps the last of two equal keys: what stood under the first would be lost without a word.
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twin = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"key {twin!r:.60} comes twice in one object")
+    return table
+
+
+def _no_number(word: str) -> float:
+    raise ValueError(f"{word} is no number in JSON")
+
+
+STRICT_JSON = json.JSONDecoder(object_pairs_hook=_without_twins, parse_constant=_no_number)
+"""Decodes standard JSON; depth and size of numbers are the reader's to limit."""
+
+
+def _check_limits(document: Any) -> None:
+    level = [document]
+    for _ in range(DEEPEST + 1):
+        if any(type(value) is int and not -_LARGEST <= value < _LARGEST for value in level):
+            raise ValueError("a whole number is too large: expected at most 64 bits")
+        tables = [value.values() if isinstance(value, dict) else value for value in level if _holds(value)]
+        if not tables:
+            return
+        level = [inner for table in tables for inner in table]
+    raise _too_deep()
+
+
+def _holds(value: Any) -> bool:
+    return isinstance(value, dict | list)
+
+
+def _too_deep() -> ValueError:
+    return ValueError(f"nested deeper than {DEEPEST} levels")

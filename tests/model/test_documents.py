@@ -1,0 +1,83 @@
+"""Limits on what comes from outside."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from model.documents import DEEPEST, MAX_TOML_BYTES, parse_json, parse_toml, read_limited
+
+
+def test_file_of_the_largest_size_is_read_and_one_byte_more_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"x" * 2048)
+    assert len(read_limited(file, 2048)) == 2048
+    with pytest.raises(ValueError, match="larger than 1 KiB"):
+        read_limited(file, 1024)
+
+
+def test_toml_larger_than_the_limit_is_refused() -> None:
+    with pytest.raises(ValueError, match="larger than 256 KiB"):
+        parse_toml(b"#" * (MAX_TOML_BYTES + 1))
+
+
+def test_nesting_ends_at_the_limit() -> None:
+    assert parse_json("[" * DEEPEST + "]" * DEEPEST)
+    assert parse_toml(("a=" + "[" * (DEEPEST - 1) + "]" * (DEEPEST - 1)).encode())
+
+
+@pytest.mark.parametrize("levels", [DEEPEST + 1, 200, 100_000])
+def test_deeper_nesting_is_refused_and_no_recursion_error(levels: int) -> None:
+    with pytest.raises(ValueError, match="nested deeper"):
+        parse_json("[" * levels + "]" * levels)
+    with pytest.raises(ValueError, match="nested deeper"):
+        parse_toml(("a=" + "[" * levels + "]" * levels).encode())
+
+
+@pytest.mark.parametrize("toml", ["a" + ".a" * 100 + " = 1", "[a" + ".a" * 100 + "]"])
+def test_dotted_keys_nest_too(toml: str) -> None:
+    with pytest.raises(ValueError, match="nested deeper"):
+        parse_toml(toml.encode())
+
+
+def test_longest_dotted_keys_end_soon() -> None:
+    start = time.perf_counter()
+    with pytest.raises(ValueError, match="line 1 has more than 1,000 dots"):
+        parse_toml(("a" + ".a" * 100_000 + " = 1").encode())
+    with pytest.raises(ValueError, match="nested"):
+        parse_toml("\n".join(f"k{n}" + ".a" * 990 + " = 1" for n in range(120)).encode())
+    assert time.perf_counter() - start < 30
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"a": 1, "b": 2, "a": 3}', "key 'a' comes twice"),
+        ('{"a": NaN}', "NaN is no number"),
+        ("[-Infinity]", "-Infinity is no number"),
+        ("[9223372036854775808]", "at most 64 bits"),
+        ("9" * 5000, "digits"),
+        ("{", "Expecting"),
+        ("", "Expecting"),
+    ],
+)
+def test_json_that_is_not_standard_is_refused(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        parse_json(text)
+
+
+def test_bytes_that_are_not_utf_8_are_refused() -> None:
+    with pytest.raises(ValueError, match="utf-8"):
+        parse_json('{"a": 1}'.encode("utf-16"))
+    with pytest.raises(ValueError, match="utf-8"):
+        parse_toml(b'a = "\xff"')
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "9223372036854775808", "-9223372036854775809"])
+def test_toml_integers_have_64_bits(number: str) -> None:
+    with pytest.raises(ValueError, match=r"64 bits|digits"):
+        parse_toml(f"a = {number}".encode())
+
+
+def test_largest_integers_are_read() -> None:
+    assert parse_json("[9223372036854775807, -9223372036854775808]") == [2**63 - 1, -(2**63)]
