@@ -24,7 +24,7 @@ def read_limited(file: Path, max_bytes: int) -> bytes:
     with file.open("rb") as stream:
         content = stream.read(max_bytes + 1)
     if len(content) > max_bytes:
-        raise ValueError(f"larger than {max_bytes >> 10:,} KiB, the most that is read of such a file")
+        raise _too_large(max_bytes)
     return content
 
 
@@ -51,7 +51,7 @@ def parse_toml(content: bytes) -> dict[str, Any]:
             has an integer beyond 64 bits.
     """
     if len(content) > MAX_TOML_BYTES:
-        raise ValueError(f"larger than {MAX_TOML_BYTES >> 10} KiB, the most that is read of such a file")
+        raise _too_large(MAX_TOML_BYTES)
     text = content.decode()
     for number, line in enumerate(text.split("\n"), start=1):
         if line.count(".") > _DOTS_A_LINE:
@@ -96,6 +96,10 @@ def _check_limits(document: Any) -> None:
 
 def _holds(value: Any) -> bool:
     return isinstance(value, dict | list)
+
+
+def _too_large(max_bytes: int) -> ValueError:
+    return ValueError(f"larger than {max_bytes / 2**20:g} MiB, the most that is read of such a file")
 
 
 def _too_deep() -> ValueError:

@@ -10,7 +10,7 @@ NO_PAST = 32767
 NO_FUTURE = -32768
 """Stored as a distance where no action of the class follows in the half."""
 
-_GAME_TIME = re.compile(r"^\s*(?P<half>\d+)\s*-\s*(?P<minutes>\d+):(?P<seconds>[0-5]?\d)\s*$")
+_GAME_TIME = re.compile(r"\s*(?P<half>[0-9])\s*-\s*(?P<minutes>[0-9]{1,4}):(?P<seconds>[0-5]?[0-9])\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,9 @@ def parse_game_time(text: str) -> tuple[int, float]:
     Raises:
         ValueError: The text has another form.
     """
-    match = _GAME_TIME.match(text)
+    match = _GAME_TIME.fullmatch(text)
     if match is None:
-        raise ValueError(f'expected a game time such as "1 - 07:32", got {text!r}')
+        raise ValueError(f'expected a game time such as "1 - 07:32", got {text!r:.60}')
     return int(match["half"]), 60.0 * int(match["minutes"]) + int(match["seconds"])
 
 

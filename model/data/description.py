@@ -26,7 +26,7 @@ class UnknownLabelError(KeyError):
 
     def __init__(self, label: str, known: int, nearest: str | None) -> None:
         hint = f'; nearest known label is "{nearest}"' if nearest else ""
-        self.message = f'unknown label "{label}" ({known} classes known{hint})'
+        self.message = f"unknown label {label!r:.60} ({known} classes known{hint})"
         super().__init__(self.message)
 
     def __str__(self) -> str:

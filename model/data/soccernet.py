@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.data.description import DatasetDescription, UnknownLabelError
+from model.documents import parse_json, read_limited
 from model.errors import DataError, Problem
 from model.files import write_whole
 from model.timeline import parse_game_time
@@ -19,6 +21,8 @@ from model.timeline import parse_game_time
 HALVES = (1, 2)
 SPLITS = ("train", "valid", "test")
 _MAX_LABELS_BYTES = 16 << 20
+_LONGEST_HALF_S = 86_400.0
+_DECIMAL = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")
 _VISIBLE = {"visible": True, "not shown": False}
 
 
@@ -158,13 +162,11 @@ def _read_annotations(path: Path) -> list[Any]:
         return DataError("unreadable label file", [Problem(str(path), "", message)])
 
     try:
-        if path.stat().st_size > _MAX_LABELS_BYTES:
-            raise wrong(f"larger than {_MAX_LABELS_BYTES >> 20} MiB")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(read_limited(path, _MAX_LABELS_BYTES))
     except FileNotFoundError:
         raise wrong("no such file") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise wrong(f"not a JSON file: {error}") from error
+    except (OSError, ValueError) as error:
+        raise wrong(f"not a usable JSON file: {error}") from error
     annotations = content.get("annotations") if isinstance(content, dict) else None
     if not isinstance(annotations, list):
         raise wrong('expected {"annotations": [...]}')
@@ -173,10 +175,10 @@ def _read_annotations(path: Path) -> list[Any]:
 
 def _action(annotation: object, description: DatasetDescription) -> Action | None:
     if not isinstance(annotation, dict):
-        raise ValueError(f"expected an object, came {annotation!r}")
+        raise ValueError(f"expected an object, came {annotation!r:.60}")
     label = annotation.get("label")
     if not isinstance(label, str):
-        raise ValueError(f'expected a text under "label", came {label!r}')
+        raise ValueError(f'expected a text under "label", came {label!r:.60}')
     class_index = description.class_of(label)
     if class_index is None:
         return None
@@ -185,23 +187,22 @@ def _action(annotation: object, description: DatasetDescription) -> Action | Non
         raise ValueError(f"expected half 1 or 2, came {half}")
     if "position" in annotation:
         time_s = _milliseconds(annotation["position"]) / 1000.0
+    if time_s > _LONGEST_HALF_S:
+        raise ValueError(f"expected a moment of a half of at most a day, came {time_s:g} s after its start")
     return Action(half=half, time_s=time_s, class_index=class_index, visible=_visible(annotation))
 
 
 def _milliseconds(value: object) -> float:
-    try:
-        position = float(value)  # type: ignore[arg-type]  # anything else is a TypeError, caught here
-    except (TypeError, ValueError):
-        position = -1.0
-    if not 0 <= position < float("inf"):
-        raise ValueError(
-            f'expected milliseconds since the start of the half under "position", came {value!r}'
-        )
-    return position
+    written = isinstance(value, str) and _DECIMAL.fullmatch(value) is not None
+    if (type(value) in (int, float) or written) and 0 <= (position := float(str(value))) < float("inf"):
+        return position
+    raise ValueError(
+        f'expected milliseconds since the start of the half under "position", came {value!r:.60}'
+    )
 
 
 def _visible(annotation: Mapping[str, object]) -> bool:
     visibility = annotation.get("visibility", "visible")
     if not isinstance(visibility, str) or visibility not in _VISIBLE:
-        raise ValueError(f'expected "visible" or "not shown" under "visibility", came {visibility!r}')
+        raise ValueError(f'expected "visible" or "not shown" under "visibility", came {visibility!r:.60}')
     return _VISIBLE[visibility]

@@ -10,14 +10,14 @@ from model.documents import DEEPEST, MAX_TOML_BYTES, parse_json, parse_toml, rea
 
 def test_file_of_the_largest_size_is_read_and_one_byte_more_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "file"
-    file.write_bytes(b"x" * 2048)
-    assert len(read_limited(file, 2048)) == 2048
-    with pytest.raises(ValueError, match="larger than 1 KiB"):
-        read_limited(file, 1024)
+    file.write_bytes(b"x" * (2 << 20))
+    assert len(read_limited(file, 2 << 20)) == 2 << 20
+    with pytest.raises(ValueError, match="larger than 1 MiB"):
+        read_limited(file, 1 << 20)
 
 
 def test_toml_larger_than_the_limit_is_refused() -> None:
-    with pytest.raises(ValueError, match="larger than 256 KiB"):
+    with pytest.raises(ValueError, match="larger than 0.25 MiB"):
         parse_toml(b"#" * (MAX_TOML_BYTES + 1))
 
 

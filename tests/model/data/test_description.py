@@ -75,7 +75,7 @@ def test_soccernet_v2_has_its_seventeen_labels_in_the_published_order() -> None:
 
 
 def test_an_unknown_label_is_told_with_the_nearest_known_one() -> None:
-    with pytest.raises(UnknownLabelError, match=r'^unknown label "Free kick".*nearest.*irect free-kick"'):
+    with pytest.raises(UnknownLabelError, match=r'^unknown label \'Free kick\'.*nearest.*irect free-kick"'):
         builtin_description("soccernet-v2").class_of("Free kick")
 
 

@@ -49,6 +49,41 @@ def test_every_bad_annotation_is_told_with_its_number(tmp_path: Path) -> None:
     assert 'nearest known label is "soccer-ball"' in caught.value.problems[0].message
 
 
+@pytest.mark.parametrize(
+    "position", [True, "1_000", " 5", "NaN", 10**400, 1e308, 86_400_001, -1, [], "9" * 400]
+)
+def test_position_that_is_no_moment_of_a_half_is_told(position: object, tmp_path: Path) -> None:
+    file = labels(tmp_path, {"gameTime": "1 - 01:00", "label": "soccer-ball", "position": position})
+    with pytest.raises(DataError) as caught:
+        read_actions(file, WYSCOUT)
+    assert len(caught.value.problems) == 1
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("clock", ["1 - " + "9" * 400 + ":00", "1 - 9999:00", "\u0661 - 01:00", "1 - 01:60"])
+def test_game_time_that_is_none_is_told(clock: str, tmp_path: Path) -> None:
+    file = labels(tmp_path, {"gameTime": clock, "label": "soccer-ball"})
+    with pytest.raises(DataError) as caught:
+        read_actions(file, WYSCOUT)
+    assert [problem.place for problem in caught.value.problems] == ["annotation 0"]
+
+
+def test_annotations_under_a_key_that_comes_twice_are_not_lost(tmp_path: Path) -> None:
+    file = tmp_path / "Labels.json"
+    file.write_text('{"annotations": [{"gameTime": "1 - 01:00", "label": "soccer-ball"}], "annotations": []}')
+    with pytest.raises(DataError, match="'annotations' comes twice"):
+        read_actions(file, WYSCOUT)
+
+
+def test_label_that_is_a_page_long_is_told_in_one_line(tmp_path: Path) -> None:
+    file = labels(tmp_path, {"gameTime": "1 - 01:00", "label": "goal\n" * 1000}, ["x" * 5000])
+    with pytest.raises(DataError) as caught:
+        read_actions(file, WYSCOUT)
+    assert all(
+        len(problem.message) < 200 and "\n" not in problem.message for problem in caught.value.problems
+    )
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"annotations": 3}', "[" * 100_000])
 def test_a_label_file_that_is_none_is_one_problem(content: str, tmp_path: Path) -> None:
     file = tmp_path / "Labels.json"

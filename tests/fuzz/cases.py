@@ -1,0 +1,45 @@
+"""What all targets share: how many cases, how long one may take, and what may come of it."""
+
+import os
+import signal
+from collections.abc import Callable
+from types import FrameType
+from typing import TypeVar
+
+from hypothesis import HealthCheck, settings
+
+from model.errors import DataError, UserError
+
+T = TypeVar("T")
+
+FUZZ = settings(
+    max_examples=int(os.environ.get("HPO_FUZZ_CASES", "200")),
+    # ``outcome`` stops what hangs; Hypothesis would only measure it, and flakily on a busy machine.
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    database=None,
+)
+"""``benchmarks/fuzz.py`` sets HPO_FUZZ_CASES."""
+_LONGEST_S = 20.0
+_LONGEST_LINE = 1000
+
+
+def outcome(read: Callable[[], T]) -> T | UserError:
+    """What ``read`` gives, or the error that a user would see; another exception or a hang is a failure."""
+    before = signal.signal(signal.SIGALRM, _hangs)
+    signal.setitimer(signal.ITIMER_REAL, _LONGEST_S)
+    try:
+        return read()
+    except UserError as error:
+        assert error.message
+        lines = [error.message, *error.details.values()]
+        lines += [str(problem) for problem in (error.problems if isinstance(error, DataError) else ())]
+        assert all(len(line) < _LONGEST_LINE for line in lines), max(lines, key=len)[: 2 * _LONGEST_LINE]
+        return error
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _hangs(_signal: int, _frame: FrameType | None) -> None:
+    raise AssertionError(f"not done after {_LONGEST_S:g} s")
