@@ -44,7 +44,7 @@ def _describe(fault: ErrorDetails, root: type[BaseModel]) -> str:
     if fault["type"] == "broken_rule":
         return fault["msg"]
     if fault["type"] == "extra_forbidden":
-        return _unknown_key(str(fault["loc"][-1]), list(_known_keys(fault["loc"][:-1], root)))
+        return _unknown_key(_on_one_line(str(fault["loc"][-1])), list(_known_keys(fault["loc"][:-1], root)))
     expected = _EXPECTED[fault["type"]].format(**fault.get("ctx", {})) if fault["type"] in _EXPECTED else ""
     came = "nothing" if fault["type"] == "missing" else _shortened(fault["input"])
     return f"expected {expected or fault['msg']}, got {came}"
@@ -81,11 +81,16 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:
-    parts = [str(part) for part in location if part != "[key]"]
+    parts = [_on_one_line(str(part)) for part in location if part != "[key]"]
     # pydantic puts the type of a parameter between its name and its keys; a study file does not.
     if parts[2:3] == ["space"] and len(parts) > 4:
         del parts[4]
     return ".".join(parts)
+
+
+def _on_one_line(key: str) -> str:
+    shown = key if key.isprintable() else repr(key)
+    return shown if len(shown) <= _SHOWN_CHARACTERS else shown[: _SHOWN_CHARACTERS - 3] + "..."
 
 
 def _shortened(value: object) -> str:

@@ -8,6 +8,9 @@ from pydantic_core import PydanticCustomError
 from model.losses.complete import Matching
 from model.losses.segmentation import SegmentationForm
 
+LONGEST_S = 86_400.0
+"""No game and nothing within one lasts longer; what does is a mistake, and may be too large for frames."""
+
 
 def expected(what: str) -> PydanticCustomError:
     """An error saying that ``what`` was expected; the value that came is added by the reader."""
@@ -29,10 +32,18 @@ def _number(value: object) -> object:
     return value
 
 
-def _tolerance_or_seconds(value: object) -> object:
-    if value == "tolerance" or (isinstance(value, int | float) and _is_number(value) and value > 0):
+def _seconds(value: object) -> object:
+    if isinstance(value, int | float) and _is_number(value) and abs(value) <= LONGEST_S:
         return value
-    raise expected('the word "tolerance" or a number of seconds above 0')
+    raise expected("a number of seconds, a day at most")
+
+
+def _tolerance_or_seconds(value: object) -> object:
+    if value == "tolerance" or (
+        isinstance(value, int | float) and _is_number(value) and 0 < value <= LONGEST_S
+    ):
+        return value
+    raise expected('the word "tolerance" or a number of seconds above 0, a day at most')
 
 
 def _reestimated_or_share(value: object) -> object:
@@ -44,12 +55,13 @@ def _reestimated_or_share(value: object) -> object:
 def _ordered_zones(value: object) -> object:
     if isinstance(value, list | tuple) and len(value) == 4 and all(map(_is_number, value)):
         k1, k2, k3, k4 = value
-        if k1 < k2 < 0 < k3 < k4:
+        if -LONGEST_S <= k1 < k2 < 0 < k3 < k4 <= LONGEST_S:
             return tuple(value)
-    raise expected("four numbers of seconds in this order: K1 < K2 < 0 < K3 < K4")
+    raise expected("four numbers of seconds, a day at most, in this order: K1 < K2 < 0 < K3 < K4")
 
 
 Number = Annotated[int | float, BeforeValidator(_number)]
+Seconds = Annotated[int | float, BeforeValidator(_seconds)]
 Zones = Annotated[tuple[float, float, float, float], BeforeValidator(_ordered_zones)]
 """K1 < K2 < 0 < K3 < K4 in seconds from an action."""
 NmsWindow = Annotated[Literal["tolerance"] | float, BeforeValidator(_tolerance_or_seconds)]
@@ -74,7 +86,7 @@ class Section(BaseModel):
 class Network(Section):
     """What the networks of all trials share."""
 
-    chunk_s: float = Field(default=120.0, gt=0)
+    chunk_s: float = Field(default=120.0, gt=0, le=LONGEST_S)
     """Duration of a chunk: the paper's N_F is 240 frames at 2 a second."""
     predictions: int = Field(default=5, ge=1)
     """Spots predicted in a chunk, the paper's N_pred: no chunk of 2 minutes holds more actions."""
@@ -97,7 +109,7 @@ class Training(Section):
     """Chunks in a batch of the balanced sampler."""
     chunks_per_epoch: int | None = Field(default=None, ge=1)
     """Of the balanced sampler; as many as an epoch of the paper's where it is left out."""
-    action_margin_s: float = Field(default=20.0, ge=0)
+    action_margin_s: float = Field(default=20.0, ge=0, le=LONGEST_S)
     """An action lies at least so far from the ends of its training chunk: half of the paper's r."""
     learning_rate: float = Field(default=1e-3, gt=0)
     final_learning_rate: float = Field(default=1e-6, gt=0)

@@ -8,14 +8,14 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails
 
-from hpo.config.sections import Hyperparameters, Number, Section, broken_rule, expected
+from hpo.config.sections import Hyperparameters, Number, Seconds, Section, broken_rule, expected
 from hpo.space.parameters import ChoiceParameter, FloatParameter, IntParameter, Parameter
 from model.errors import ConfigError
 
 SearcherName = Literal["bayes-opt", "optuna-gp", "optuna-tpe", "random"]
 SchedulerName = Literal["none", "asha", "median"]
-GridValues = Annotated[tuple[Number, ...], Field(strict=False, min_length=1)]
-"""Seconds."""
+GridValues = Annotated[tuple[Seconds, ...], Field(strict=False, min_length=1)]
+Factor = Annotated[Number, Field(gt=0, le=1000)]
 
 
 def _hyperparameter(name: object) -> object:
@@ -233,7 +233,7 @@ class AblationStage(Stage):
 class SensitivityStage(Stage):
     """Each slicing parameter of each class varied, the others held."""
 
-    factors: Annotated[tuple[Number, ...], Field(strict=False, min_length=1)] = (0.25, 0.5, 0.75, 1.5, 2.0)
+    factors: Annotated[tuple[Factor, ...], Field(strict=False, min_length=1)] = (0.25, 0.5, 0.75, 1.5, 2.0)
     """Of the parameter's value in the optimum; values that would break the order are left out."""
     seeds: int = Field(default=2, ge=1)
 

@@ -1,7 +1,7 @@
 """One study file: everything a person writes about a study, read and validated."""
 
+import itertools
 import re
-import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -25,10 +25,10 @@ from hpo.config.sections import (
 )
 from hpo.config.stages import SearchStage, Stages
 from hpo.space.space import Parameters, Space
+from model.documents import MAX_TOML_BYTES, parse_toml, read_limited
 from model.errors import ConfigError
 
-MAX_BYTES = 1 << 20
-"""A study file is a page or two; anything larger is some other file."""
+_FAULTS_SHOWN = 20
 
 # Section 4.1 of the paper, in seconds at its 2 frames a second; other classes get the narrowest of the three.
 _PAPER_ZONES_S: dict[str, Zones] = {
@@ -99,10 +99,11 @@ def load_study_file(name_or_path: str | Path) -> StudyFile:
         return _read_installed(text)
     path = Path(name_or_path)
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        content = read_limited(path, MAX_TOML_BYTES)
     except OSError as error:
         raise ConfigError("cannot read the study file", file=path, reason=error.strerror) from None
+    except ValueError as error:  # too large, or a path that can be none
+        raise ConfigError("cannot read the study file", file=path, reason=error) from None
     return parse_study(_parse_toml(content, file=text), file=text)
 
 
@@ -118,7 +119,8 @@ def parse_study(document: Mapping[str, Any], *, file: str) -> StudyFile:
         faults = describe_faults(error, StudyFile)
         count = "1 setting" if len(faults) == 1 else f"{len(faults)} settings"
         refusal = ConfigError(f"{count} of the study file {file} cannot be used")
-        refusal.details.update(faults)  # not as keywords: a key of the file may have any name
+        # Not as keywords: a key of the file may have any name.
+        refusal.details.update(itertools.islice(faults.items(), _FAULTS_SHOWN))
         raise refusal from None
 
 
@@ -152,9 +154,7 @@ def _read_installed(name: str) -> StudyFile:
 
 
 def _parse_toml(content: bytes, *, file: str) -> dict[str, Any]:
-    if len(content) > MAX_BYTES:
-        raise ConfigError(f"a study file holds at most {MAX_BYTES} bytes, this one is larger", file=file)
     try:
-        return tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError("the study file is not written in TOML", file=file, reason=error) from None
+        return parse_toml(content)
+    except ValueError as error:
+        raise ConfigError("the study file is not usable TOML", file=file, reason=error) from None

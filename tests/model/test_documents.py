@@ -17,7 +17,7 @@ def test_file_of_the_largest_size_is_read_and_one_byte_more_is_refused(tmp_path:
 
 
 def test_toml_larger_than_the_limit_is_refused() -> None:
-    with pytest.raises(ValueError, match="larger than 0.25 MiB"):
+    with pytest.raises(ValueError, match=r"larger than 0\.25 MiB"):
         parse_toml(b"#" * (MAX_TOML_BYTES + 1))
 
 

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpo.config.study_file import (
-    MAX_BYTES,
     StudyFile,
     first_points,
     load_study_file,
@@ -17,6 +16,7 @@ from hpo.config.study_file import (
 )
 from model.data.description import builtin_description
 from model.data.synthetic import planted_zones_s
+from model.documents import MAX_TOML_BYTES
 from model.errors import ConfigError
 
 SMALLEST = """
@@ -106,9 +106,12 @@ def test_unknown_name_lists_the_known_ones() -> None:
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"task = ", "not written in TOML"),
-        (b"\xff\xfe", "not written in TOML"),
-        (b"#" * (MAX_BYTES + 1), "at most 1048576 bytes"),
+        (b"task = ", "not usable TOML"),
+        (b"\xff\xfe", "not usable TOML"),
+        (b"#" * (MAX_TOML_BYTES + 1), "larger than 0.25 MiB"),
+        (b"a = " + b"[" * 5000, "nested deeper than 50 levels"),
+        (b"a = " + b"9" * 5000, "digits"),
+        (b"a = 9223372036854775808", "64 bits"),
         (None, "cannot read the study file"),
     ],
 )
@@ -155,10 +158,11 @@ def test_all_mistakes_come_in_one_error_each_with_key_expectation_and_value() ->
         "training.epochs": "expected a whole number, got 2.5",
         "training.sampler": "expected 'paper' or 'balanced', got \"papper\"",
         "training.learning_rate": "expected a finite number, got NaN",
-        "scoring.nms_window_s": 'expected the word "tolerance" or a number of seconds above 0, got -3',
+        "scoring.nms_window_s": 'expected the word "tolerance" or a number of seconds above 0, a day '
+        "at most, got -3",
         "hyperparameters.f": 'expected a whole number, got "16"',
-        "zones_s.default": "expected four numbers of seconds in this order: K1 < K2 < 0 < K3 < K4, "
-        "got [-10, -20, 10, 20]",
+        "zones_s.default": "expected four numbers of seconds, a day at most, in this order: "
+        "K1 < K2 < 0 < K3 < K4, got [-10, -20, 10, 20]",
         "stages.bayes.searcher": "expected 'bayes-opt', 'optuna-gp', 'optuna-tpe' or 'random', "
         'got "annealing"',
         "stages.bayes.trials": "expected a value, got nothing",
@@ -329,3 +333,29 @@ def test_norm_momentum_is_a_share_or_the_word_for_none(value: object) -> None:
     with pytest.raises(ConfigError) as caught:
         study(network={"norm_momentum": value})
     assert "re-estimated" in caught.value.details["network.norm_momentum"]
+
+
+@pytest.mark.parametrize(
+    ("table", "key"),
+    [
+        ("network = { chunk_s = 1e308 }", "network.chunk_s"),
+        ("training = { action_margin_s = 1e308 }", "training.action_margin_s"),
+        ("zones_s = { default = [-1e308, -1, 1, 1e308] }", "zones_s.default"),
+        ("stages.grid-slicing.symmetric_s = [1e308]", "stages.grid-slicing.symmetric_s.0"),
+        ("stages.sensitivity.factors = [1e308]", "stages.sensitivity.factors.0"),
+    ],
+)
+def test_times_too_long_for_frames_are_refused(table: str, key: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_study(tomllib.loads(table + SMALLEST), file="mine.toml")
+    assert any(name.startswith(key) for name in caught.value.details)
+
+
+def test_keys_of_any_length_and_number_make_an_error_that_can_be_read() -> None:
+    document = tomllib.loads(SMALLEST) | {"x" * 5000: 1, "two\nlines": 2} | {f"k{n}": n for n in range(5000)}
+    with pytest.raises(ConfigError) as caught:
+        parse_study(document, file="mine.toml")
+    lines = str(caught.value).splitlines()
+    assert "5002 settings" in lines[0]
+    assert len(lines) == 21
+    assert max(map(len, lines)) < 300
