@@ -41,7 +41,7 @@ Array = Annotated[
         "what a short measurement finds fastest, else 1.",
     ),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Decides chunks, weights and search.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**53, help="Decides chunks, weights and search.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and its time; start nothing.")]
 NewStudy = Annotated[str | None, typer.Option(help="Name of the study. Default: from data and features.")]

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
+from model.documents import parse_json
+
 Value = int | float | str
 """A hyperparameter's value."""
 
@@ -226,12 +228,12 @@ def from_json(line: str | bytes) -> Event:
         ValueError: The line is no JSON object, its kind is unknown, or a field is missing, unknown
             or of another type than expected.
     """
-    record = json.loads(line)
+    record = parse_json(line)
     if not isinstance(record, dict):
         raise ValueError(f"expected a JSON object, got {type(record).__name__}")
     kind, at = record.pop("event", None), record.pop("at", None)
     if not isinstance(kind, str) or kind not in _KINDS:
-        raise ValueError(f"expected an event out of {', '.join(_KINDS)}, got {kind!r}")
+        raise ValueError(f"expected an event out of {', '.join(_KINDS)}, got {kind!r:.60}")
     return _KINDS[kind](at=_moment(at), **_decoded_fields(kind, record))
 
 
@@ -243,25 +245,32 @@ def _fields_of(kind: str) -> Mapping[str, Any]:
 
 def _decoded_fields(kind: str, record: Mapping[str, Any]) -> dict[str, Any]:
     annotations = _fields_of(kind)
-    required = {f.name for f in fields(_KINDS[kind]) if f.default is MISSING and f.default_factory is MISSING}
+    # An identity made up in reading would be another one each time.
+    required = {
+        f.name for f in fields(_KINDS[kind]) if f.default is MISSING and f.default_factory is not dict
+    }
+    required -= {"at"}
     if missing := sorted(required - set(record)):
         raise ValueError(f"{kind} lacks {', '.join(missing)}")
     if unknown := sorted(set(record) - set(annotations)):
-        raise ValueError(f"{kind} has no field {', '.join(unknown)}")
+        raise ValueError(f"{kind} has no field {unknown[0]!r:.60}")
     decoded = {name: _decoded(value, annotations[name]) for name, value in record.items()}
     for name, value in decoded.items():
         if not _fits(value, annotations[name]):
-            raise ValueError(f"{kind}.{name} is of another type than expected: {value!r}")
+            raise ValueError(f"{kind}.{name} is of another type than expected: {value!r:.60}")
     return decoded
 
 
 def _moment(text: object) -> datetime:
     if not isinstance(text, str):
-        raise ValueError(f"expected a moment in ISO format under 'at', got {text!r}")
+        raise ValueError(f"expected a moment in ISO format under 'at', got {text!r:.60}")
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
-        raise ValueError(f"expected a moment with its time zone, got {text!r}")
-    return moment.astimezone(UTC)
+        raise ValueError(f"expected a moment with its time zone, got {text!r:.60}")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:  # in the first or the last hours of the calendar
+        raise ValueError(f"expected a moment that UTC can express, got {text!r:.60}") from None
 
 
 def _encoded(value: Any, annotation: Any) -> Any:

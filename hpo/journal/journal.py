@@ -17,6 +17,8 @@ from model.errors import UserError
 _JOURNAL = "journal.jsonl"
 _LOCK = "lock"
 _WRITER = "writer.json"
+# Some three million events.
+_MAX_BYTES = 1 << 30
 # ``writer_of`` takes the lock for an instant; a writer that starts just then must not give up.
 _PATIENCE_S = 1.0
 
@@ -187,6 +189,11 @@ def _last_writer(folder: Path) -> str:
 def _require_journal(folder: Path) -> None:
     if not (folder / _JOURNAL).is_file():
         raise UserError(f"there is no study {folder.name!r}", looked_for=folder / _JOURNAL)
+    if (folder / _JOURNAL).stat().st_size > _MAX_BYTES:
+        raise UserError(
+            f"the journal is larger than {_MAX_BYTES >> 30} GiB: no study writes so much",
+            file=folder / _JOURNAL,
+        )
 
 
 def _damaged(folder: Path, start: int, number: int, error: ValueError) -> UserError:

@@ -31,9 +31,10 @@ numbers = st.floats()
 finite = st.floats(allow_nan=False, allow_infinity=False)
 counts = st.integers(0, 10**12)
 moments = st.datetimes(timezones=st.just(UTC)).map(lambda moment: moment.replace(fold=0))
-values = st.one_of(st.integers(), finite, names)
+whole = st.integers(-(2**63), 2**63 - 1)
+values = st.one_of(whole, finite, names)
 plain_json: st.SearchStrategy[Any] = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), finite, names),
+    st.one_of(st.none(), st.booleans(), whole, finite, names),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(names, inner, max_size=3)),
     max_leaves=6,
 )
@@ -153,7 +154,7 @@ AT = '"at": "2026-01-02T03:04:05+00:00"'
         ('{"event": "study-interrupted", "at": "yesterday", "reason": ""}', "yesterday"),
         ('{"event": "study-interrupted", "at": "2026-01-02T03:04:05", "reason": ""}', "time zone"),
         (f'{{"event": "trial-failed", {AT}, "trial": "t"}}', "trial-failed lacks reason"),
-        (f'{{"event": "trial-failed", {AT}, "trial": "t", "reason": "", "why": 1}}', "no field why"),
+        (f'{{"event": "trial-failed", {AT}, "trial": "t", "reason": "", "why": 1}}', "no field 'why'"),
         (f'{{"event": "trial-failed", {AT}, "trial": 3, "reason": ""}}', "trial-failed.trial is of another"),
         (
             f'{{"event": "stage-started", {AT}, "stage": "s", "space": {{}}, "trials": true}}',
@@ -162,6 +163,16 @@ AT = '"at": "2026-01-02T03:04:05+00:00"'
         (
             f'{{"event": "stage-started", {AT}, "stage": "s", "space": [], "trials": 1}}',
             "stage-started.space",
+        ),
+        ('{"event": "study-interrupted", "at": "0001-01-01T00:00:00+14:00", "reason": ""}', "UTC"),
+        (f'{{"event": "study-interrupted", {AT}, "reason": "a", "reason": "b"}}', "'reason' comes twice"),
+        (f'{{"event": "trial-tested", {AT}, "trial": "t", "metrics": {{"a": 1{"0" * 400}}}}}', "64 bits"),
+        (f'{{"event": "trial-tested", {AT}, "trial": "t", "metrics": {{"a": NaN}}}}', "NaN is no number"),
+        ("[" * 100_000, "nested deeper"),
+        (
+            f'{{"event": "study-created", {AT}, "study": "s", "plan": {{}}, "seed": 0, "data_digest": "d", '
+            '"code_digest": "c", "versions": {}}',
+            "study-created lacks identity",
         ),
         (f'{{"event": "study-resumed", {AT}, "versions": {{"torch": 2}}}}', "study-resumed.versions"),
     ],

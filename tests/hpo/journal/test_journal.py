@@ -197,3 +197,12 @@ def test_a_full_disk_is_an_error_that_leaves_the_journal_whole(folder: Path) -> 
     assert "the journal cannot be written: File too large" in told.stdout
     assert "hpo resume demo" in told.stdout
     assert (folder / FILE).read_bytes() == before
+
+
+def test_a_file_that_is_far_too_large_for_a_journal_is_not_read(tmp_path: Path) -> None:
+    Journal.create(tmp_path / "demo").close()
+    with (tmp_path / "demo" / FILE).open("wb") as file:
+        file.truncate((1 << 30) + 1)
+    for read in (read_journal, Journal.open):
+        with pytest.raises(UserError, match="larger than 1 GiB"):
+            read(tmp_path / "demo")
