@@ -43,7 +43,7 @@ def parse_json(content: bytes | str) -> Any:
     return document
 
 
-def parse_toml(content: bytes) -> dict[str, Any]:
+def parse_toml(content: bytes | str) -> dict[str, Any]:
     """Parse TOML in UTF-8.
 
     Raises:
@@ -52,7 +52,7 @@ def parse_toml(content: bytes) -> dict[str, Any]:
     """
     if len(content) > MAX_TOML_BYTES:
         raise _too_large(MAX_TOML_BYTES)
-    text = content.decode()
+    text = content.decode() if isinstance(content, bytes) else content
     for number, line in enumerate(text.split("\n"), start=1):
         if line.count(".") > _DOTS_A_LINE:
             raise ValueError(f"line {number} has more than {_DOTS_A_LINE:,} dots")

@@ -1,8 +1,11 @@
-"""Files that appear whole or not at all, whatever kills the process."""
+"""Files that appear whole or not at all, whatever kills the process, and paths that stay in their folder."""
 
 import os
 import tempfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+_LONGEST_NAME = 255
+_LONGEST_PATH = 1000
 
 
 def write_whole(file: Path, content: bytes | memoryview) -> None:
@@ -23,3 +26,17 @@ def write_whole(file: Path, content: bytes | memoryview) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def path_fault(path: str) -> str | None:
+    """Why ``path``, written in some file, names nothing inside a folder; None where it does."""
+    parts = PurePosixPath(path).parts
+    if not parts:
+        return "it names no file"
+    if PurePosixPath(path).is_absolute() or ".." in parts:
+        return "it lies outside the data folder"
+    if any(character < " " or character == "\x7f" for character in path):
+        return "it has control characters"
+    if any(len(part.encode(errors="replace")) > _LONGEST_NAME for part in parts) or len(path) > _LONGEST_PATH:
+        return "it is longer than file systems allow"
+    return None

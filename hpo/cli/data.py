@@ -85,7 +85,7 @@ def synthetic(
     seed: Annotated[int, typer.Option(help="Draws everything.")] = 0,
 ) -> None:
     """Make games whose actions leave a known temporal context in the features."""
-    from model.data.soccernet import SPLITS
+    from model.data.description import SPLITS
     from model.data.synthetic import planted_zones_s, write_synthetic
 
     counts = games.split(",")

@@ -62,8 +62,7 @@ def evaluate(
     from hpo.report.networks import class_table, score_record, tolerance_table
     from hpo.report.tables import print_table
     from hpo.study.plan import choose_device, chosen_features
-    from model.data.description import read_description
-    from model.data.soccernet import SPLITS
+    from model.data.description import SPLITS, read_description
     from model.data.store import open_split
     from model.inference.evaluation import find_spots
     from model.metrics.average_map import LOOSE_TOLERANCES_S, TIGHT_TOLERANCES_S, score_spots

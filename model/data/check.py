@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from model.data.description import DatasetDescription, read_description
+from model.data.description import SPLITS, DatasetDescription, read_description
 from model.data.inspection import FeatureFile, Game, differing, inspect_game, value_problem
-from model.data.soccernet import SPLITS, games_of_split
+from model.data.soccernet import games_of_split
 from model.errors import DataError, Problem
 
 

@@ -6,26 +6,26 @@ import functools
 import importlib.resources
 import json
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from model.data.description_table import DescriptionTable
+from model.documents import MAX_TOML_BYTES, parse_toml, read_limited
 from model.errors import DataError
 from model.files import write_whole
 from model.timeline import FrameRate
 
 DESCRIPTION_FILE = "dataset.toml"
 BUILTIN_NAMES = ("soccernet-v1", "soccernet-v2", "wyscout")
-_MAX_BYTES = 1 << 20
+SPLITS = ("train", "valid", "test")
 
 
 class UnknownLabelError(KeyError):
     """A label that belongs to no class and is not ignored."""
 
     def __init__(self, label: str, known: int, nearest: str | None) -> None:
-        hint = f'; nearest known label is "{nearest}"' if nearest else ""
+        hint = f"; nearest known label is {nearest!r:.60}" if nearest else ""
         self.message = f"unknown label {label!r:.60} ({known} classes known{hint})"
         super().__init__(self.message)
 
@@ -96,7 +96,7 @@ def read_description(root: Path) -> DatasetDescription:
         )
     file = root / DESCRIPTION_FILE
     if file.is_file():
-        return parse_description(_read_text(file), source=str(file))
+        return parse_description(_read(file), source=str(file))
     for name in ("soccernet-v1", "soccernet-v2"):
         description = builtin_description(name)
         if next(root.glob(f"*/*/*/{description.labels_file}"), None) is not None:
@@ -118,30 +118,30 @@ def builtin_description(name: str) -> DatasetDescription:
     if name not in BUILTIN_NAMES:
         raise DataError(f"no built-in data set description {name!r}", known=", ".join(BUILTIN_NAMES))
     file = importlib.resources.files("model.data.descriptions") / f"{name}.toml"
-    return parse_description(file.read_text(encoding="utf-8"), source=f"{name}.toml")
+    return parse_description(file.read_bytes(), source=f"{name}.toml")
 
 
-def parse_description(text: str, *, source: str) -> DatasetDescription:
-    """Read the text of a ``dataset.toml``; ``source`` is named in errors.
+def parse_description(content: bytes | str, *, source: str) -> DatasetDescription:
+    """Read the content of a ``dataset.toml``; ``source`` is named in errors.
 
     Raises:
         DataError: Not TOML, or keys missing, unknown or of a wrong kind; all of them are listed.
     """
     try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise DataError("this is not a TOML file", file=source, place=error) from error
-    table = DescriptionTable(source, content)
+        document = parse_toml(content)
+    except ValueError as error:
+        raise DataError("this is not a usable TOML file", file=source, place=error) from error
+    table = DescriptionTable(source, document)
     per_second = table.frame_rate()
     patterns = table.classes()
-    text_keys = {key: table.text(key) for key in ("name", "labels_file")}
+    name, labels_file = table.text("name"), table.path("labels_file")
     ignored = table.patterns("ignored_labels")
-    features, splits = table.text_table("features"), table.text_table("splits")
+    features, splits = table.features(), table.splits(SPLITS)
     table.raise_problems()
     return DatasetDescription(
-        name=text_keys["name"],
+        name=name,
         frame_rate=FrameRate(per_second),
-        labels_file=text_keys["labels_file"],
+        labels_file=labels_file,
         classes=tuple(patterns),
         patterns=patterns,
         ignored=ignored,
@@ -170,13 +170,11 @@ def _toml(value: object) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _read_text(file: Path) -> str:
-    if file.stat().st_size > _MAX_BYTES:
-        raise DataError("this description is larger than 1 MiB", file=file)
+def _read(file: Path) -> bytes:
     try:
-        return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError("this file is not UTF-8 text", file=file, place=error) from error
+        return read_limited(file, MAX_TOML_BYTES)
+    except (OSError, ValueError) as error:
+        raise DataError("this description cannot be read", file=file, reason=error) from error
 
 
 @functools.cache

@@ -1,14 +1,15 @@
 """Checks on the keys of a ``dataset.toml``, so that all mistakes are reported at once."""
 
 import difflib
-import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from model.errors import DataError, Problem
+from model.files import path_fault
 
 _KEYS = ("name", "frame_rate", "labels_file", "ignored_labels", "classes", "features", "splits")
+_HIGHEST_RATE = 1000.0
 _CLASS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]*")
 
 
@@ -32,9 +33,12 @@ class DescriptionTable:
     def frame_rate(self) -> float:
         """Frames per second; SoccerNet's 2 where the file does not say."""
         value = self._content.get("frame_rate", 2.0)
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf:
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= _HIGHEST_RATE:
             return float(value)
-        self._add("frame_rate", f"expected a positive number of frames per second, came {value!r}")
+        self._add(
+            "frame_rate",
+            f"expected a positive number of frames per second, {_HIGHEST_RATE:g} at most, came {value!r:.60}",
+        )
         return 1.0
 
     def text(self, key: str) -> str:
@@ -42,8 +46,12 @@ class DescriptionTable:
         value = self._content.get(key)
         if isinstance(value, str) and value:
             return value
-        self._add(key, f"expected a text, came {'nothing' if value is None else repr(value)}")
+        self._add(key, f"expected a text, came {'nothing' if value is None else repr(value)[:60]}")
         return ""
+
+    def path(self, key: str) -> str:
+        """A required path within a game's folder."""
+        return self._inside(key, self.text(key))
 
     def patterns(self, key: str) -> tuple[str, ...]:
         """An optional list of label patterns."""
@@ -64,26 +72,51 @@ class DescriptionTable:
             self._add(f"classes.{name}", "expected at least one label pattern")
         return classes
 
-    def text_table(self, key: str) -> dict[str, str]:
-        """An optional table of strings."""
+    def features(self) -> dict[str, str]:
+        """Name -> stem of the files."""
+        table = self._text_table("features")
+        for name, stem in table.items():
+            if "/" in stem:
+                self._add(
+                    f"features.{name}", "expected the stem of files in a game's own folder, came a path"
+                )
+            else:
+                self._inside(f"features.{name}", stem)
+        return table
+
+    def splits(self, known: Collection[str]) -> dict[str, str]:
+        """Split -> path of its list; other splits than ``known`` would never be read."""
+        table = self._text_table("splits")
+        for name in (name for name in table if name not in known):
+            self._add(f"splits.{name}", f"unknown split; known: {', '.join(known)}")
+        return {name: self._inside(f"splits.{name}", path) for name, path in table.items()}
+
+    def _text_table(self, key: str) -> dict[str, str]:
         table = self._table(key)
         for name, value in table.items():
             if not isinstance(value, str) or not value:
-                self._add(f"{key}.{name}", f"expected a text, came {value!r}")
-        return {name: str(value) for name, value in table.items()}
+                self._add(f"{key}.{name}", f"expected a text, came {value!r:.60}")
+        return {name: value for name, value in table.items() if isinstance(value, str) and value}
+
+    def _inside(self, place: str, path: str) -> str:
+        fault = path_fault(path) if path else None
+        if fault:
+            self._add(place, f"{path!r:.60} cannot be used: {fault}")
+        return path
 
     def _table(self, key: str) -> dict[str, Any]:
         value = self._content.get(key, {})
         if isinstance(value, dict):
             return value
-        self._add(key, f"expected a table [{key}], came {value!r}")
+        self._add(key, f"expected a table [{key}], came {value!r:.60}")
         return {}
 
     def _patterns(self, place: str, value: object) -> tuple[str, ...]:
         if isinstance(value, list) and all(isinstance(pattern, str) and pattern for pattern in value):
             return tuple(value)
-        self._add(place, f"expected a list of label patterns, came {value!r}")
+        self._add(place, f"expected a list of label patterns, came {value!r:.60}")
         return ("?",)
 
     def _add(self, place: str, message: str) -> None:
-        self._problems.append(Problem(self._source, place, message))
+        shown = place if place.isprintable() else repr(place)
+        self._problems.append(Problem(self._source, shown[:80], message))

@@ -15,12 +15,11 @@ import numpy.typing as npt
 from model.data.description import DatasetDescription, UnknownLabelError
 from model.documents import parse_json, read_limited
 from model.errors import DataError, Problem
-from model.files import write_whole
+from model.files import path_fault, write_whole
 from model.timeline import parse_game_time
 
 HALVES = (1, 2)
-SPLITS = ("train", "valid", "test")
-_MAX_LABELS_BYTES = 16 << 20
+_MAX_BYTES = 16 << 20
 _LONGEST_HALF_S = 86_400.0
 _DECIMAL = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")
 _VISIBLE = {"visible": True, "not shown": False}
@@ -63,9 +62,9 @@ def games_of_split(root: Path, description: DatasetDescription, split: str) -> t
         place = f"line {number}"
         if not game or game.startswith("#"):
             continue
-        path = PurePosixPath(game)
-        if path.is_absolute() or ".." in path.parts:
-            problems.append(Problem(str(file), place, f"game {game!r} lies outside the data folder"))
+        game = PurePosixPath(game).as_posix()  # a//b and a/./b are a/b
+        if fault := path_fault(game):
+            problems.append(Problem(str(file), place, f"game {game!r:.80} cannot be used: {fault}"))
         elif game in games:
             problems.append(Problem(str(file), place, f"game {game!r} is already on line {games[game]}"))
         games.setdefault(game, number)
@@ -152,9 +151,10 @@ def _published_games(description: DatasetDescription, split: str, *, looked: Pat
 
 def _read_lines(file: Path) -> list[str]:
     try:
-        return file.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise DataError("this list is not UTF-8 text", file=file, place=error) from error
+        # Some editors put a mark before the first line that would become part of a game's name.
+        return read_limited(file, _MAX_BYTES).decode("utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        raise DataError("this list cannot be read as UTF-8 text", file=file, reason=error) from error
 
 
 def _read_annotations(path: Path) -> list[Any]:
@@ -162,7 +162,7 @@ def _read_annotations(path: Path) -> list[Any]:
         return DataError("unreadable label file", [Problem(str(path), "", message)])
 
     try:
-        content = parse_json(read_limited(path, _MAX_LABELS_BYTES))
+        content = parse_json(read_limited(path, _MAX_BYTES))
     except FileNotFoundError:
         raise wrong("no such file") from None
     except (OSError, ValueError) as error:

@@ -22,7 +22,7 @@ FUZZ = settings(
 )
 """``benchmarks/fuzz.py`` sets HPO_FUZZ_CASES."""
 _LONGEST_S = 20.0
-_LONGEST_LINE = 600
+_LONGEST_LINE = 1500  # a path may take a thousand
 _MOST_LINES = 30
 
 

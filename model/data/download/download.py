@@ -12,12 +12,12 @@ from pathlib import Path
 
 import filelock
 
-from model.data.description import DESCRIPTION_FILE, write_description
+from model.data.description import DESCRIPTION_FILE, SPLITS, write_description
 from model.data.download.courier import GO_ON, Courier
 from model.data.download.order import Order, make_order
 from model.data.download.soundness import GameFiles, look_at
 from model.data.inspection import FeatureFile, differing
-from model.data.soccernet import SPLITS, games_of_split, write_split
+from model.data.soccernet import games_of_split, write_split
 from model.errors import ConfigError, DataError, Problem
 
 INCOMING = ".incoming"

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from model.data.description import (
     DESCRIPTION_FILE,
+    SPLITS,
     DatasetDescription,
     builtin_description,
     read_description,
 )
-from model.data.soccernet import HALVES, SPLITS
+from model.data.soccernet import HALVES
 from model.errors import ConfigError
 from model.timeline import FrameRate
 

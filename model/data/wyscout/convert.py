@@ -7,14 +7,20 @@ from pathlib import Path
 
 import numpy as np
 
-from model.data.description import DESCRIPTION_FILE, builtin_description, read_description, write_description
+from model.data.description import (
+    DESCRIPTION_FILE,
+    SPLITS,
+    builtin_description,
+    read_description,
+    write_description,
+)
 from model.data.soccernet import write_game, write_split
 from model.data.wyscout.events import MatchEvents, read_events
 from model.data.wyscout.features import match_features
 from model.data.wyscout.files import DataFile, competition_files
 from model.data.wyscout.labels import match_labels
 from model.data.wyscout.matches import Match, game_folders, read_matches
-from model.data.wyscout.splits import SPLITS, Splits, choose_splits
+from model.data.wyscout.splits import Splits, choose_splits
 from model.errors import DataError, Problem
 
 _DESCRIPTION = "wyscout"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from model.data.description import SPLITS
 from model.errors import DataError, Problem
 
-SPLITS = ("train", "valid", "test")
 _TRAIN_SHARE, _VALID_SHARE = 0.6, 0.2
 
 

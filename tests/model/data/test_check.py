@@ -121,7 +121,7 @@ def break_late(root: Path) -> None:
         (break_missing_list, "valid.txt", "no list of games"),
         (break_leak, "test.txt: league/train/game-0", "in split 'train' too"),
         (break_labels, "game-0/Labels.json", "no such file"),
-        (break_label, "game-0/Labels.json: annotation 3", 'nearest known label is "y-card"'),
+        (break_label, "game-0/Labels.json: annotation 3", "nearest known label is 'y-card'"),
         (break_time, "game-0/Labels.json: annotation 3", "expected a game time"),
         (break_half_number, "game-0/Labels.json: annotation 3", "expected half 1 or 2, came 3"),
         (break_late, "game-0/Labels.json: card at 211 s of half 1", "61 s past the end"),

@@ -52,7 +52,7 @@ def test_any_label_pattern_survives_being_written(label: str) -> None:
     import tempfile
 
     description = parse_description(HANDBALL, source="x")
-    odd = replace(description, ignored=(label,), features={label: label})
+    odd = replace(description, ignored=(label,), features={label: "STEM"})
     with tempfile.TemporaryDirectory() as folder:
         write_description(Path(folder), odd)
         assert read_description(Path(folder)) == odd
@@ -75,7 +75,7 @@ def test_soccernet_v2_has_its_seventeen_labels_in_the_published_order() -> None:
 
 
 def test_an_unknown_label_is_told_with_the_nearest_known_one() -> None:
-    with pytest.raises(UnknownLabelError, match=r'^unknown label \'Free kick\'.*nearest.*irect free-kick"'):
+    with pytest.raises(UnknownLabelError, match=r"^unknown label 'Free kick'.*nearest.*irect free-kick'"):
         builtin_description("soccernet-v2").class_of("Free kick")
 
 
@@ -126,6 +126,55 @@ train = 1
 def test_a_description_that_is_not_toml_names_the_place() -> None:
     with pytest.raises(DataError, match="line 1"):
         parse_description("name = \nx = 1", source="dataset.toml")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'labels_file = "../Labels.json"',
+        'labels_file = "/etc/passwd"',
+        'labels_file = "Labels\\u0000.json"',
+        f'labels_file = "{"x" * 300}"',
+        'labels_file = "."',
+        'labels_file = "Labels.json"\nsplits.train = "a/../../b.txt"',
+        'labels_file = "Labels.json"\nsplits.valid = "/etc/passwd"',
+        'labels_file = "Labels.json"\nfeatures.audio = "../AUDIO"',
+        'labels_file = "Labels.json"\nfeatures.audio = "x/AUDIO"',
+    ],
+)
+def test_paths_of_a_description_cannot_leave_the_folder(line: str) -> None:
+    with pytest.raises(DataError) as caught:
+        parse_description(f'name = "x"\nclasses.goal = ["goal"]\n{line}', source="dataset.toml")
+    assert [problem.place for problem in caught.value.problems] == [line.splitlines()[-1].partition(" ")[0]]
+
+
+@pytest.mark.parametrize(
+    ("line", "place"),
+    [
+        ("frame_rate = 1e300", "frame_rate"),
+        ("frame_rate = nan", "frame_rate"),
+        ('splits.validation = "valid.txt"', "splits.validation"),
+    ],
+)
+def test_settings_that_nothing_could_use_are_told(line: str, place: str) -> None:
+    sound = 'name = "x"\nlabels_file = "Labels.json"\nclasses.goal = ["goal"]\n'
+    with pytest.raises(DataError) as caught:
+        parse_description(sound + line, source="dataset.toml")
+    assert [problem.place for problem in caught.value.problems] == [place]
+
+
+def test_a_description_with_mistakes_of_any_length_makes_an_error_that_can_be_read() -> None:
+    long = "x" * 5000
+    with pytest.raises(DataError) as caught:
+        parse_description(f'name = ["{long}"]\n{long} = 1\n"two\\nlines" = 2', source="dataset.toml")
+    assert all(len(line) < 200 for line in str(caught.value).splitlines())
+    assert len(str(caught.value).splitlines()) == 1 + len(caught.value.problems)
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 5000, "a" + ".a" * 500 + " = 1", "a = " + "9" * 5000])
+def test_nesting_and_numbers_without_end_are_refused(text: str) -> None:
+    with pytest.raises(DataError, match="not a usable TOML file"):
+        parse_description(text, source="dataset.toml")
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_every_bad_annotation_is_told_with_its_number(tmp_path: Path) -> None:
         read_actions(file, WYSCOUT)
     places = [problem.place for problem in caught.value.problems]
     assert places == [f"annotation {index}" for index in (0, 1, 3, 4, 5, 6, 7, 8)]
-    assert 'nearest known label is "soccer-ball"' in caught.value.problems[0].message
+    assert "nearest known label is 'soccer-ball'" in caught.value.problems[0].message
 
 
 @pytest.mark.parametrize(
@@ -144,3 +144,29 @@ def test_a_written_game_has_both_halves_and_its_labels_and_nothing_else(tmp_path
     assert sorted(file.name for file in folder.iterdir()) == ["1_X.npy", "2_X.npy", "Labels.json"]
     assert np.array_equal(np.load(folder / "2_X.npy", allow_pickle=False), half)
     assert read_actions(folder / "Labels.json", WYSCOUT) == [Action(1, 1.0, 1, True)]
+
+
+@pytest.mark.parametrize(
+    ("game", "fault"),
+    [
+        ("../game", "outside the data folder"),
+        ("league/../../game", "outside the data folder"),
+        ("/etc", "outside the data folder"),
+        ("league/ga\0me", "control characters"),
+        ("league/" + "x" * 300, "longer than file systems allow"),
+        (".", "names no file"),
+    ],
+)
+def test_list_of_a_split_cannot_leave_the_folder(game: str, fault: str, tmp_path: Path) -> None:
+    (tmp_path / "train.txt").write_text(f"league/season/game\n{game}\n")
+    with pytest.raises(DataError) as caught:
+        games_of_split(tmp_path, WYSCOUT, "train")
+    (problem,) = caught.value.problems
+    assert problem.place == "line 2"
+    assert fault in problem.message
+
+
+def test_two_spellings_of_one_game_are_the_same_game(tmp_path: Path) -> None:
+    (tmp_path / "train.txt").write_text("\ufeffleague/season/game\nleague//season/./game/\n")
+    with pytest.raises(DataError, match="already on line 1"):
+        games_of_split(tmp_path, WYSCOUT, "train")

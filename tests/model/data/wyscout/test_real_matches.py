@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from model.data.description import builtin_description
+from model.data.description import SPLITS, builtin_description
 from model.data.wyscout.events import MatchEvents, read_events
 from model.data.wyscout.features import half_frames, match_features
 from model.data.wyscout.files import competition_files
 from model.data.wyscout.labels import match_labels
 from model.data.wyscout.matches import Match, read_matches
-from model.data.wyscout.splits import SPLITS, choose_splits
+from model.data.wyscout.splits import choose_splits
 
 
 def matches_of(source: Path, competition: str) -> Iterator[tuple[Match, MatchEvents]]:
