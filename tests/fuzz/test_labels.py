@@ -1,12 +1,11 @@
 """The label reader: an action for every annotation that is not ignored, or an error that names the file."""
 
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fuzz.broken import files, to_json
+from fuzz.broken import files, from_json, to_json
 from fuzz.cases import FUZZ, outcome
 from hypothesis import given
 from hypothesis import strategies as st
@@ -58,13 +57,8 @@ def described_files(draw: st.DrawFn) -> tuple[DatasetDescription, bytes]:
 
 def counted(content: bytes, description: DatasetDescription) -> int:
     """Annotations in the file that are an action of a class."""
-    annotations = json.loads(content, object_pairs_hook=without_twins)["annotations"]
+    annotations = from_json(content)["annotations"]
     return sum(description.class_of(annotation["label"]) is not None for annotation in annotations)
-
-
-def without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    assert len({key for key, _ in pairs}) == len(pairs), "one of two equal keys was lost"
-    return dict(pairs)
 
 
 @FUZZ

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +15,14 @@ from model.errors import DataError, Problem
 
 NO_SUB_EVENT = -1
 NO_CARD = -1
-_HALVES = {"1H": 1, "2H": 2}
+_HALVES = {"1H": 1, "2H": 2, "E1": 0, "E2": 0, "P": 0}
+"""Period -> half; 0 for extra time and penalty shoot-outs."""
 _LONGEST_HALF_S = 7200.0
 _TYPES = {name: index for index, name in enumerate(EVENT_TYPES)}
 _SUBS = {name: index for index, name in enumerate(SUB_EVENTS)} | {"": NO_SUB_EVENT}
 _TAG_BITS = {tag: 1 << bit for bit, tag in enumerate(NEUTRAL_TAGS)}
 _CARD_INDEX = {tag: index for index, tag in enumerate(CARDS)}
+_END = object()
 _UNKNOWN_PLACE = (float("nan"), float("nan"))
 
 
@@ -99,14 +101,18 @@ def read_events(file: DataFile) -> Iterator[MatchEvents]:
 
 
 def _read_rows(file: DataFile) -> Iterator[_Row]:
-    index = 0
-    try:
-        for index, event in enumerate(read_elements(file.chunks())):  # noqa: B007  # named in the error
-            yield _row(event)
-    except KeyError as error:
-        raise _wrong(file, f"event {index}", f"it has no {error}") from error
-    except (TypeError, ValueError) as error:
-        raise _wrong(file, f"event {index} or after it", str(error)) from error
+    elements = read_elements(file.chunks())
+    for index in itertools.count():
+        try:
+            event = next(elements, _END)
+            if event is _END:
+                return
+            row = _row(event)
+        except KeyError as error:
+            raise _wrong(file, f"event {index}", f"it has no {error}") from error
+        except (TypeError, ValueError, RecursionError) as error:
+            raise _wrong(file, f"event {index}", str(error)) from error
+        yield row
 
 
 def _wrong(file: DataFile, place: str, message: str) -> DataError:
@@ -123,7 +129,7 @@ def _row(event: Any) -> _Row:
     places = event["positions"]
     return _Row(
         match_id=identifier(event, "matchId"),
-        half=_HALVES.get(event["matchPeriod"], 0),
+        half=_index(_HALVES, event["matchPeriod"], "period"),
         seconds=_second(event["eventSec"]),
         types=_index(_TYPES, kind, "event"),
         sub_events=_index(_SUBS, event["subEventName"], "sub-event"),
@@ -151,7 +157,7 @@ def identifier(record: Mapping[str, Any], key: str) -> int:
 
 
 def _second(value: object) -> float:
-    if not isinstance(value, int | float) or not 0 <= value <= _LONGEST_HALF_S:
+    if not _is_number(value) or not 0 <= value <= _LONGEST_HALF_S:
         raise ValueError(f"expected 0 to {_LONGEST_HALF_S:.0f} s under 'eventSec', came {value!r:.60}")
     return float(value)
 
@@ -170,11 +176,18 @@ def _is_goal(kind: str, tags: Sequence[int]) -> bool:
 def _place(place: object) -> tuple[float, float]:
     if not isinstance(place, dict):
         raise ValueError(f"expected x and y under 'positions', came {place!r:.60}")
-    x, y = float(place["x"]), float(place["y"])
+    return _coordinate(place["x"]), _coordinate(place["y"])
+
+
+def _coordinate(value: object) -> float:
     # A few events lie just outside the pitch (101); anything else is no coordinate.
-    if not (-5 <= x <= 105 and -5 <= y <= 105):
-        raise ValueError(f"expected x and y from 0 to 100 under 'positions', came {x:g}, {y:g}")
-    return min(max(x, 0.0), 100.0), min(max(y, 0.0), 100.0)
+    if not _is_number(value) or not -5 <= value <= 105:
+        raise ValueError(f"expected x and y from 0 to 100 under 'positions', came {value!r:.60}")
+    return min(max(float(value), 0.0), 100.0)
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _columns(rows: Sequence[_Row]) -> HalfEvents:

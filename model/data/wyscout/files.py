@@ -10,6 +10,8 @@ from pathlib import Path, PurePosixPath
 from model.errors import DataError
 
 _CHUNK_BYTES = 1 << 20
+_MAX_BYTES = 2 << 30
+"""Ten times the largest file of the data set; a small zip file can hold far more."""
 _COMPETITION = re.compile(r"^(?:events|matches)_(?P<name>\w[\w -]*)\.json$")
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 
@@ -27,12 +29,21 @@ class DataFile:
         """The file as errors name it."""
         return f"{self.path}" if self.member is None else f"{self.path}/{self.member}"
 
-    def chunks(self) -> Iterator[bytes]:
+    def chunks(self, max_bytes: int = _MAX_BYTES) -> Iterator[bytes]:
         """The content in pieces of at most 1 MiB; nothing is ever unpacked to disk.
 
         Raises:
-            DataError: It cannot be read: no such file, a broken or an encrypted zip file.
+            DataError: It cannot be read: no such file, a broken or an encrypted zip file; or it is larger
+                than ``max_bytes``.
         """
+        left = max_bytes
+        for chunk in self._all_chunks():
+            left -= len(chunk)
+            if left < 0:
+                raise DataError(f"larger than {max_bytes >> 20:,} MiB, the most that is read", file=self)
+            yield chunk
+
+    def _all_chunks(self) -> Iterator[bytes]:
         try:
             if self.member is None:
                 with self.path.open("rb") as stream:
@@ -63,8 +74,11 @@ def competition_files(source: Path, kind: str) -> dict[str, DataFile]:
     for file in found:
         name = PurePosixPath(file.member or file.path.name).name
         match = _COMPETITION.match(name)
-        if match is not None and name.startswith(kind):
-            files[match["name"]] = file
+        if match is None or not name.startswith(kind):
+            continue
+        if match["name"] in files:
+            raise DataError(f"there are two files {name}", first=files[match["name"]], second=file)
+        files[match["name"]] = file
     if not files:
         raise DataError(
             f"no Wyscout {kind} in this folder",

@@ -2,10 +2,13 @@
 
 import codecs
 import json
+import re
 from collections.abc import Iterable, Iterator
 
+from model.documents import STRICT_JSON
+
 _MAX_ELEMENT_CHARACTERS = 1 << 22
-_DECODER = json.JSONDecoder()
+_WHITE_SPACE = re.compile(r"[ \t\r\n]*")
 
 
 class _Window:
@@ -27,10 +30,10 @@ class _Window:
     def next_mark(self) -> str:
         """The next character that is no white space, still unread; empty at the end of the text."""
         while True:
-            while self._at < len(self._buffer):
-                if self._buffer[self._at] not in " \t\r\n":
-                    return self._buffer[self._at]
-                self._at += 1
+            blank = _WHITE_SPACE.match(self._buffer, self._at)
+            self._at = blank.end() if blank else self._at
+            if self._at < len(self._buffer):
+                return self._buffer[self._at]
             if not self._extend():
                 return ""
 
@@ -44,7 +47,7 @@ class _Window:
         """Decode the element that starts here, reading on as far as it needs."""
         while True:
             try:
-                element, self._at = _DECODER.raw_decode(self._buffer, self._at)
+                element, self._at = STRICT_JSON.raw_decode(self._buffer, self._at)
             except json.JSONDecodeError as error:
                 too_long = len(self._buffer) - self._at > _MAX_ELEMENT_CHARACTERS
                 if too_long or not self._extend():

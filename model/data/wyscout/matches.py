@@ -1,7 +1,6 @@
 """Matches: teams, date, substitutions."""
 
 import datetime
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,10 +8,13 @@ from typing import Any
 
 from model.data.wyscout.events import identifier
 from model.data.wyscout.files import DataFile
+from model.documents import parse_json
 from model.errors import DataError, Problem
 
 _MAX_BYTES = 256 << 20
 _LONGEST_LABEL = 80
+_LONGEST_LABEL_BYTES = 200
+"""With date and id before it, below the 255 bytes of a folder's name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,21 +77,17 @@ def game_folders(matches: Mapping[int, Match]) -> dict[int, str]:
     for match_id, match in matches.items():
         played = years[match.competition, match.season_id]
         season = "-".join(str(year) for year in sorted({min(played), max(played)}))
-        teams = re.sub(r"[^\w ,.&()'-]", "_", match.label)[:_LONGEST_LABEL].strip(" .")
+        label = re.sub(r"[^\w ,.&()'-]", "_", match.label)[:_LONGEST_LABEL]
+        teams = label.encode()[:_LONGEST_LABEL_BYTES].decode(errors="ignore").strip(" .")
         folders[match_id] = f"{match.competition}/{season}/{match.date} - {match_id} {teams}".rstrip()
     return folders
 
 
 def _read_list(file: DataFile) -> list[Any]:
-    text = bytearray()
-    for chunk in file.chunks():
-        text += chunk
-        if len(text) > _MAX_BYTES:
-            raise DataError(f"this file is larger than {_MAX_BYTES >> 20} MiB", file=file)
     try:
-        records = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DataError("this is not a JSON file", file=file, place=error) from error
+        records = parse_json(b"".join(file.chunks(_MAX_BYTES)))
+    except ValueError as error:
+        raise DataError("this is not a usable JSON file", file=file, place=error) from error
     if not isinstance(records, list):
         raise DataError("expected a list of matches", file=file)
     return records
@@ -101,7 +99,7 @@ def _match(record: Any, competition: str) -> Match:
     teams = record["teamsData"]
     sides = {team["side"]: identifier(team, "teamId") for team in teams.values()}
     if len(teams) != 2 or set(sides) != {"home", "away"}:
-        raise ValueError(f"expected a home and an away team, came {sides}")
+        raise ValueError(f"expected a home and an away team, came {sides!r:.60}")
     return Match(
         match_id=identifier(record, "wyId"),
         competition=competition,
@@ -115,12 +113,20 @@ def _match(record: Any, competition: str) -> Match:
 
 
 def _substitutions(team: Mapping[str, Any]) -> Iterator[Substitution]:
-    formation = team.get("formation")
-    records = formation.get("substitutions") if isinstance(formation, dict) else None
-    # A team without substitutions has the text "null" there, or nothing.
-    for record in records if isinstance(records, list) else ():
+    formation = _unless_null(team, "formation", {})
+    for record in _unless_null(formation, "substitutions", []):
         yield Substitution(
             minute=identifier(record, "minute"),
             player_in=identifier(record, "playerIn"),
             player_out=identifier(record, "playerOut"),
         )
+
+
+def _unless_null(record: Mapping[str, Any], key: str, empty: Any) -> Any:
+    """What is under ``key``, of the type of ``empty``; that where there is nothing or Wyscout's "null"."""
+    value = record.get(key)
+    if value is None or value == "null":
+        return empty
+    if type(value) is not type(empty):
+        raise ValueError(f'expected {key} or "null", came {value!r:.60}')
+    return value

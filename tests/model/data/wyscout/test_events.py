@@ -74,18 +74,22 @@ def test_a_missing_end_is_not_a_place(event: Event, read: Read) -> None:
     ("change", "message"),
     [
         ({"eventSec": "soon"}, "eventSec"),
-        ({"eventSec": float("nan")}, "eventSec"),
+        ({"eventSec": float("nan")}, "NaN is no number"),
+        ({"eventSec": True}, "eventSec"),
         ({"eventSec": -1}, "eventSec"),
         ({"eventSec": 1e12}, "eventSec"),
         ({"eventName": "Juggling"}, "Juggling"),
         ({"eventName": ["Pass"]}, "unknown event"),
         ({"subEventName": "Bicycle pass"}, "Bicycle pass"),
         ({"matchId": "x"}, "matchId"),
-        ({"matchPeriod": []}, "unhashable"),
+        ({"matchPeriod": []}, "unknown period"),
+        ({"matchPeriod": "3H"}, "unknown period '3H'"),
         ({"playerId": -3}, "playerId"),
         ({"teamId": 1 << 70}, "teamId"),
         ({"positions": [{"x": 500, "y": 0}]}, "positions"),
-        ({"positions": [{"x": float("nan"), "y": 0}]}, "positions"),
+        ({"positions": [{"x": float("nan"), "y": 0}]}, "NaN is no number"),
+        ({"positions": [{"x": 10**400, "y": 0}]}, "positions"),
+        ({"positions": [{"x": "50", "y": 0}]}, "positions"),
         ({"positions": [{"y": 0}]}, "x"),
         ({"positions": [7]}, "positions', came 7"),
         ({"positions": None}, "expected lists"),
@@ -101,7 +105,7 @@ def test_a_malformed_event_is_an_error_that_names_file_event_and_fault(
         read_all(tmp_path / "events_Cup.json", records)
     (problem,) = caught.value.problems
     assert problem.file.endswith("events_Cup.json")
-    assert "event 1" in problem.place
+    assert problem.place == "event 1"
     assert message in problem.message
 
 

@@ -30,6 +30,36 @@ def test_other_files_in_the_zip_file_are_passed_over(tmp_path: Path) -> None:
     assert file.member == "data/events_Italy.json"
 
 
+def test_two_files_of_one_competition_are_not_taken_for_one(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "events.zip", "w") as archive:
+        archive.writestr("a/events_Italy.json", "[]")
+        archive.writestr("b/events_Italy.json", "[]")
+    with pytest.raises(DataError, match=r"two files events_Italy\.json"):
+        competition_files(tmp_path, "events")
+
+
+@pytest.mark.parametrize("member", ["../events_Cup.json", "/etc/events_Cup.json", "events_../x.json", "link"])
+def test_names_in_the_zip_file_lead_nowhere(member: str, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    link = zipfile.ZipInfo(member)
+    link.external_attr = 0o120777 << 16  # a symbolic link, for a program that would unpack it
+    with zipfile.ZipFile(tmp_path / "in" / "events.zip", "w") as archive:
+        archive.writestr(link, "/etc/passwd")
+        archive.writestr("events_Italy.json", "[]")
+    for file in competition_files(tmp_path / "in", "events").values():
+        assert b"root" not in b"".join(file.chunks())
+    assert [path.name for path in tmp_path.rglob("*")] == ["in", "events.zip"]
+
+
+def test_a_zip_file_that_unpacks_to_more_than_any_competition_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "events.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("events_Italy.json", " " * (5 << 20))
+    file = competition_files(tmp_path, "events")["Italy"]
+    with pytest.raises(DataError, match="larger than 4 MiB") as caught:
+        list(file.chunks(4 << 20))
+    assert "events_Italy.json" in str(caught.value)
+
+
 def test_a_folder_without_events_is_an_error_that_says_what_was_looked_for(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no Wyscout events") as caught:
         competition_files(tmp_path, "events")

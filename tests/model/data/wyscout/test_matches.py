@@ -83,3 +83,28 @@ def test_a_file_that_is_no_json_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "matches_Cup.json").write_text("[")
     with pytest.raises(DataError, match="JSON"):
         read_matches(DataFile(path=tmp_path / "matches_Cup.json"), "Cup")
+
+
+@pytest.mark.parametrize("formation", [5, [], "none", {"substitutions": {"minute": 3}}, {"substitutions": 0}])
+def test_substitutions_that_cannot_be_read_are_not_lost(
+    tmp_path: Path, match: MatchRecord, formation: object
+) -> None:
+    record = match()
+    record["teamsData"]["1"]["formation"] = formation
+    with pytest.raises(DataError, match="cannot be read"):
+        read(tmp_path, [record])
+
+
+def test_a_key_that_comes_twice_is_an_error(tmp_path: Path, match: MatchRecord) -> None:
+    text = json.dumps([match()]).replace('"wyId"', '"wyId": 3, "wyId"')
+    (tmp_path / "matches_Cup.json").write_text(text)
+    with pytest.raises(DataError, match="'wyId' comes twice"):
+        read_matches(DataFile(path=tmp_path / "matches_Cup.json"), "Cup")
+
+
+def test_label_in_any_script_makes_a_folder_that_a_file_system_takes(
+    tmp_path: Path, match: MatchRecord
+) -> None:
+    folder = game_folders(read(tmp_path, [match(label="\u4f60" * 80)]))[100]
+    assert len(folder.rpartition("/")[2].encode()) <= 255
+    (tmp_path / folder).mkdir(parents=True)
