@@ -1,7 +1,6 @@
 """Whole configurations: every hyperparameter and every slicing parameter of a trial."""
 
-import json
-import tomllib
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,11 @@ from hpo.space.space import Parameters
 from hpo.study.programs.zones import zone_parameters
 from hpo.tracking.symbols import symbol
 from hpo.trial.settings import DataShape, trial_config
+from model.documents import MAX_TOML_BYTES, parse_json, parse_toml, read_limited
 from model.errors import ConfigError
+
+_MAX_JSON_BYTES = 16 << 20
+"""What ``hpo best --json`` prints of thousands of trials."""
 
 
 def own_configuration(study: StudyFile, shape: DataShape) -> Parameters:
@@ -36,11 +39,11 @@ def read_configuration(file: Path, study: StudyFile, shape: DataShape) -> Parame
         ConfigError: Not such a file, or a value that is not allowed; all of them are named.
     """
     try:
-        text = file.read_text(encoding="utf-8")
-        document = tomllib.loads(text) if file.suffix == ".toml" else json.loads(text)
+        content = read_limited(file, MAX_TOML_BYTES if file.suffix == ".toml" else _MAX_JSON_BYTES)
+        document = parse_toml(content) if file.suffix == ".toml" else parse_json(content)
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot read a configuration: {error}", file=file) from None
-    return configuration_from_symbols(_symbols(document), study, shape, source=str(file))
+    return configuration_from_symbols(_symbols(document, file), study, shape, source=str(file))
 
 
 def configuration_from_symbols(
@@ -56,30 +59,40 @@ def configuration_from_symbols(
     unknown = [name for name in symbols if name not in names]
     if unknown:
         raise ConfigError(
-            f"no such hyperparameter: {', '.join(unknown)}", file=source, known=", ".join(names)
+            f"no such hyperparameter: {', '.join(map(repr, unknown)):.200}",
+            file=source,
+            known=", ".join(names),
         )
+    for name, value in symbols.items():
+        # The study file's settings check the rest, and take no other type for a number.
+        if name.startswith("K") and (type(value) not in (int, float) or not math.isfinite(value)):
+            raise ConfigError(f"expected a number of frames as {name}, got {value!r:.60}", file=source)
     configuration = own | {names[name]: value for name, value in symbols.items()}
     try:
         trial_config(study, configuration, shape, seed=0)
     except ValidationError as error:
         reasons = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
         raise ConfigError(f"this configuration cannot be used: {reasons}", file=source) from None
+    except ConfigError as error:
+        error.details["file"] = source
+        raise
     return configuration
 
 
-def _symbols(document: Any) -> Mapping[str, Any]:
+def _symbols(document: Any, file: Path) -> Mapping[str, Any]:
     if isinstance(document, dict) and isinstance(document.get("best"), list) and document["best"]:
         document = document["best"][0]
     if isinstance(document, dict) and isinstance(document.get("parameters"), dict):
         document = document["parameters"]
     if not isinstance(document, dict):
-        raise ConfigError(f"expected a table of hyperparameters, got {document!r}")
-    flat: dict[str, Any] = {}
-    for key, value in document.items():
-        # In TOML, K1.goal is a table of its own.
-        flat |= (
-            {f"{key}.{name}": inner for name, inner in value.items()}
-            if isinstance(value, dict)
-            else {key: value}
-        )
+        raise ConfigError(f"expected a table of hyperparameters, got {document!r:.60}", file=file)
+    # In TOML, K1.goal is a table of its own.
+    pairs = [
+        (f"{key}.{name}", inner) if name else (key, inner)
+        for key, value in document.items()
+        for name, inner in (value.items() if isinstance(value, dict) and value else [("", value)])
+    ]
+    flat = dict(pairs)
+    if len(flat) < len(pairs):
+        raise ConfigError("a hyperparameter comes twice, as a key and in a table", file=file)
     return flat

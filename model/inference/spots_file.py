@@ -51,7 +51,7 @@ def write_spots(
     file = folder / game / SPOTS_FILE
     file.parent.mkdir(parents=True, exist_ok=True)
     content = {"UrlLocal": f"{game}/", "predictions": predictions}
-    write_whole(file, json.dumps(content, indent=1, ensure_ascii=False).encode())
+    write_whole(file, json.dumps(content, indent=1).encode())
     return file
 
 

@@ -44,15 +44,22 @@ def test_configuration_is_read_under_the_paper_s_symbols(tmp_path: Path, name: s
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ('{"gamma": 1}', "no such hyperparameter: gamma"),
+        ('{"gamma": 1}', "no such hyperparameter: 'gamma'"),
         ('{"f": "many"}', "cannot be used: f"),
         ('{"K1.goal": 3}', "K1 < K2 < 0 < K3 < K4"),
         ('{"r": 999}', "shorter than the chunk"),
         ("[1, 2]", "expected a table of hyperparameters"),
         ("{", "cannot read a configuration"),
+        ("[" * 5000, "nested deeper"),
+        ('{"r": 40, "r": 50}', "'r' comes twice"),
+        ('{"K1": {"goal": -99}, "K1.goal": -98}', "comes twice"),
+        ('{"f": {}}', "cannot be used: f"),
+        ('{"K1.goal": "far"}', "expected a number of frames as K1.goal, got 'far'"),
+        ('{"K1.goal": -1e999}', "expected a number of frames as K1.goal, got -inf"),
     ],
 )
 def test_configuration_that_cannot_be_used_is_refused(tmp_path: Path, text: str, complaint: str) -> None:
     (tmp_path / "mine.json").write_text(text)
-    with pytest.raises(ConfigError, match=complaint):
+    with pytest.raises(ConfigError, match=complaint) as caught:
         read_configuration(tmp_path / "mine.json", CALF, SHAPE)
+    assert str(tmp_path / "mine.json") in str(caught.value)
