@@ -14,6 +14,7 @@ from model.errors import DataError, Problem
 
 CLIPPED_UP_TO_S = 60.0
 """Actions at most this long past the last frame are moved to it: features end a little before videos do."""
+_NPY = b"\x93NUMPY"
 _BLOCK_BYTES = 4 << 20
 
 
@@ -77,8 +78,9 @@ def read_header(path: Path) -> FeatureFile | Problem:
     """Shape and kind of the features in ``path``, or what is wrong with the file."""
     try:
         array = _mapped(path)
-    except (OSError, ValueError, EOFError) as error:
-        return Problem(str(path), "", f"not a readable .npy file of numbers: {error}")
+    except Exception as error:  # numpy raises many types for a damaged header
+        reason = " ".join(str(error).split())
+        return Problem(str(path), "", f"not a readable .npy file of numbers: {reason:.200}")
     if array.ndim != 2 or 0 in array.shape:
         return Problem(str(path), "shape", f"expected (frames, dims), came {array.shape}")
     dtype = array.dtype.newbyteorder("=").name
@@ -133,9 +135,11 @@ def value_problem(half: FeatureFile) -> Problem | None:
 
 
 def _mapped(path: Path) -> npt.NDArray[Any]:
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
-    if not isinstance(array, np.ndarray):
-        raise ValueError("it is an archive of arrays")
+    # numpy would open archives of arrays too, and leave damaged ones open.
+    with path.open("rb") as stream:
+        if stream.read(len(_NPY)) != _NPY:
+            raise ValueError("it does not begin like one")
+    array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     return array
 
 

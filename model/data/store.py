@@ -1,6 +1,5 @@
 """The mapped cache of one split: features, distances to actions and actions, never copied into memory."""
 
-import json
 import mmap
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.data.building import STORE_FORMAT, find_or_build
+from model.documents import parse_json
 from model.errors import DataError
 from model.timeline import FrameRate
 
@@ -128,14 +128,14 @@ def open_store(path: Path) -> Store:
         DataError: There is no whole store.
     """
     try:
-        meta = json.loads((path / "meta.json").read_text(encoding="utf-8"))
+        meta = parse_json((path / "meta.json").read_bytes())
         if meta["format"] != STORE_FORMAT:
             raise ValueError(f"it has format {meta['format']}, this version reads format {STORE_FORMAT}")
         arrays = {name: _mapped(path / f"{name}.npy") for name in ("features", "past", "future")}
         actions = np.load(path / "actions.npy", allow_pickle=False)
         halves = tuple(Half(*half) for half in meta["halves"])
         _check_rows(halves, arrays)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except Exception as error:  # numpy raises many types for a damaged header
         raise DataError(
             f"no usable store: {error}", folder=path, fix="delete this folder; it is built again"
         ) from error

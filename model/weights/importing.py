@@ -27,6 +27,7 @@ _KERAS_ORDER = (
     "conv8",
 )
 _PUBLISHED_CLASSES = {3: "soccernet-v1", 17: "soccernet-v2"}
+_MAX_ARRAY_BYTES = 256 << 20
 _FRAME_RATE = FrameRate(2.0)
 """Of all features that the published networks were trained on."""
 
@@ -65,15 +66,13 @@ def _published_classes(network: CalfNetwork, path: Path) -> tuple[str, ...]:
 
 def _keras_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     """Arrays by the layer's place in the network: names in the file count on from layer to layer."""
-    layers: dict[str, dict[str, npt.NDArray[Any]]] = {}
-
-    def collect(name: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset):
-            *_, layer, array = name.split("/")
-            layers.setdefault(layer, {})[array.partition(":")[0]] = item[()]
-
-    with h5py.File(path, "r") as file:
-        (file["model_weights"] if "model_weights" in file else file).visititems(collect)
+    try:
+        layers = _layers(path)
+    except Exception as error:  # h5py raises many types for a damaged file
+        reason = " ".join(str(error).split())
+        raise DataError(
+            f"these are no Keras weights: {reason:.200}", file=path, fix="give those of the original code"
+        ) from error
     convolutions = sorted((name for name in layers if name.startswith("conv")), key=_number)
     norms = [name for name in layers if name.startswith("batch_normalization")]
     if len(convolutions) != len(_KERAS_ORDER) or len(norms) != 1:
@@ -87,6 +86,29 @@ def _keras_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     return {
         f"{place}/{name}": array for place, layer in named.items() for name, array in layers[layer].items()
     }
+
+
+def _layers(path: Path) -> dict[str, dict[str, npt.NDArray[Any]]]:
+    """Layer -> name -> array."""
+    layers: dict[str, dict[str, npt.NDArray[Any]]] = {}
+
+    def collect(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset):
+            layer, array = name.split("/")[-2:]
+            layers.setdefault(layer, {})[array.partition(":")[0]] = _array(name, item)
+
+    with h5py.File(path, "r") as file:
+        (file["model_weights"] if "model_weights" in file else file).visititems(collect)
+    return layers
+
+
+def _array(name: str, item: h5py.Dataset) -> npt.NDArray[Any]:
+    if item.external or item.is_virtual:
+        raise ValueError(f"{name} lies in another file")
+    if item.dtype.kind != "f" or item.nbytes > _MAX_ARRAY_BYTES:
+        raise ValueError(f"expected floating-point numbers of at most {_MAX_ARRAY_BYTES >> 20} MiB as {name}")
+    array: npt.NDArray[Any] = item[()]
+    return array
 
 
 def _number(layer: str) -> int:

@@ -80,9 +80,11 @@ class TrainedNetwork:
         except DataError as error:
             error.details["fix"] = fix
             raise
-        except (KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
-            reason = str(error).splitlines()[0]
-            raise DataError(f"this file holds no trained network: {reason}", file=path, fix=fix) from error
+        except Exception as error:  # torch raises many types for sizes and names that do not fit
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise DataError(
+                f"this file holds no trained network: {reason:.200}", file=path, fix=fix
+            ) from error
 
     @classmethod
     def _from_content(cls, content: dict[str, Any]) -> "TrainedNetwork":
@@ -92,7 +94,9 @@ class TrainedNetwork:
         zones = content["zones_frames"]
         origin: Origin = content["origin"]
         if origin not in get_args(Origin):
-            raise ValueError(f"unknown origin {origin!r}")
+            raise ValueError(f"unknown origin {origin!r:.60}")
+        if not all(isinstance(name, str) for name in content["classes"]):
+            raise ValueError("expected texts as names of the classes")
         return cls(
             network=network,
             classes=tuple(content["classes"]),

@@ -1,0 +1,73 @@
+"""Feature files: shape, kind and every value of the file, or a problem that names it."""
+
+import io
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from fuzz.broken import damaged
+from fuzz.cases import FUZZ, outcome
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.data.inspection import FeatureFile, read_header, row_blocks, value_problem
+from model.errors import Problem, UserError
+
+HEADERS = (
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }",
+    "{'descr': '<f4', 'fortran_order': True, 'shape': (99999999999999999999, 3), }",
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (-2, 3), }",
+    "{'descr': '<f2', 'fortran_order': False, 'shape': (4611686018427387904, 4), }",
+    "{'descr': '|O', 'fortran_order': False, 'shape': (2, 3), }",
+    "{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (2, 3), }",
+    "{'descr': '<f4', 'fortran_order': False, 'shape': (True, 3), }",
+    "{'descr': '<f4', 'shape': (2, 3)}",
+    "[" * 300,
+    "(" * 9000,
+    "__import__('os').system('true')",
+    "{'descr': '<f4', 'fortran_order': False, 'shape': 3}",
+    "",
+)
+
+
+@st.composite
+def arrays(draw: st.DrawFn) -> bytes:
+    kind = draw(st.sampled_from(("<f4", "<f2", ">f4", "<f8", "<i4", "?", "<U3")))
+    shape = draw(st.sampled_from(((3, 2), (1, 1), (0, 2), (3,), (2, 2, 2), ())))
+    array = np.zeros(shape, dtype=kind)
+    if array.size and kind in ("<f4", "<f2") and draw(st.booleans()):
+        array.flat[-1] = draw(st.sampled_from((np.nan, np.inf, 7.0)))
+    content = io.BytesIO()
+    if draw(st.integers(0, 9)) == 0:
+        np.savez(content, features=array)
+    else:
+        np.save(content, np.asfortranarray(array) if draw(st.booleans()) else array)
+    return content.getvalue()
+
+
+@st.composite
+def headed(draw: st.DrawFn) -> bytes:
+    header = draw(st.sampled_from(HEADERS)).encode() + b"\n"
+    version = draw(st.sampled_from((b"\x01\x00", b"\x02\x00", b"\x03\x00", b"\x09\x00")))
+    length = len(header).to_bytes(2 if version[0] == 1 else 4, "little")
+    return b"\x93NUMPY" + version + length + header + draw(st.binary(max_size=30))
+
+
+@FUZZ
+@given(st.one_of(arrays(), damaged(arrays()), headed(), damaged(headed()), st.binary(max_size=200)))
+def test_features_are_all_read_or_a_problem_is_told(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "1_X.npy")
+        file.write_bytes(content)
+        came = outcome(lambda: read_header(file))
+        assert not isinstance(came, UserError)
+        if isinstance(came, Problem):
+            assert came.file == str(file)
+            assert len(str(came)) < 600 and "\n" not in str(came)
+            return
+        assert isinstance(came, FeatureFile)
+        array = np.load(io.BytesIO(content), allow_pickle=False)
+        blocks = np.concatenate(list(row_blocks(came)))
+        assert blocks.shape == (came.frames, came.dims) == array.shape
+        assert np.array_equal(blocks, array, equal_nan=True)
+        assert (value_problem(came) is None) == bool(np.isfinite(array).all())
