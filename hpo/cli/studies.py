@@ -89,11 +89,11 @@ def ui(
     ] = ("127.0.0.1"),
 ) -> None:
     """Start the MLflow UI on the studies' store and print its address; Ctrl-C stops it."""
-    from hpo.config.environment import read_environment
+    from hpo.config.environment import read_environment, without_passwords
     from hpo.tracking.ui import serve_ui, study_tables
 
     def show(address: str) -> None:
-        typer.echo(f"MLflow UI: {address}")
+        typer.echo(f"MLflow UI: {without_passwords(address)}")
         for stage, link in study_tables(address).items():
             typer.echo(f"  {stage}: {link}")
 

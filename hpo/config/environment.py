@@ -1,11 +1,15 @@
 """Environment variables, read once and in one place."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from model.errors import ConfigError
+
+_USER_AND_PASSWORD = re.compile(r"(?<=://)[^\s'\"]*@")
+_PASSWORD_SETTING = re.compile(r"(?i)\b(password|passwd|pwd|token|secret)=[^&\s'\"]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +39,11 @@ def read_environment(variables: Mapping[str, str] = os.environ) -> Environment:
         data=_folder(variables, "HPO_DATA", default="data"),
         tracking_uri=variables.get("MLFLOW_TRACKING_URI") or f"sqlite:///{runs / 'mlflow.db'}",
     )
+
+
+def without_passwords(text: str) -> str:
+    """``text`` as it may be shown and written: addresses in it name no user and no password."""
+    return _PASSWORD_SETTING.sub(r"\1=***", _USER_AND_PASSWORD.sub("", text))
 
 
 def _folder(variables: Mapping[str, str], name: str, *, default: str) -> Path:

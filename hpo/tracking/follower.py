@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from hpo.config.environment import without_passwords
 from hpo.journal.events import Event, StudyCreated
 from hpo.journal.journal import read_journal
 from hpo.journal.results import StudyState
@@ -157,7 +158,7 @@ class Follower:
             try:
                 self._projection.advance()
             except Exception as error:  # a store may fail in ways that no list holds
-                self.failure = f"{type(error).__name__}: {error}"
+                self.failure = without_passwords(f"{type(error).__name__}: {error}")
                 wait_s = min(2 * wait_s, self._longest_wait_s)
             else:
                 self.failure, wait_s = None, self._poll_s

@@ -1,16 +1,15 @@
 """Reading single runs back from MLflow, for a person who names one."""
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from hpo.config.environment import Environment
+from hpo.config.environment import Environment, without_passwords
 from hpo.tracking.experiment import connect
-from hpo.tracking.store import check_store, make_store
+from hpo.tracking.store import answering, check_store, make_store
 from model.errors import UserError
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ def recorded_trial(environment: Environment, name: str) -> RecordedTrial:
     """
     check_store(environment)
     make_store(environment)
-    with _told_apart(environment):
+    with answering(environment.tracking_uri):
         client = connect(environment.tracking_uri)
         run = _find(client, name, environment)
         _check(run)
@@ -90,7 +89,7 @@ def _find(client: "MlflowClient", name: str, environment: Environment) -> "Run":
             raise
         raise UserError(
             f"MLflow has no run {name!r}",
-            looked_in=environment.tracking_uri,
+            looked_in=without_passwords(environment.tracking_uri),
             fix="take the id from a trial's page (hpo ui), or write STUDY/TRIAL",
         ) from None
 
@@ -165,15 +164,3 @@ def _number(text: str) -> Number:
         except ValueError:
             continue
     return text
-
-
-@contextmanager
-def _told_apart(environment: Environment) -> Iterator[None]:
-    """A store that does not answer is told as such, and not as a run that is not there."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        yield
-    except MlflowException as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"MLflow at {environment.tracking_uri} does not answer: {reason}") from None

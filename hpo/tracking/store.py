@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
 
-from hpo.config.environment import Environment
-from model.errors import ConfigError
+from hpo.config.environment import Environment, without_passwords
+from model.errors import ConfigError, UserError
 
 _SQLITE = "sqlite:///"
 _SERVERS = ("http://", "https://", "databricks")
@@ -37,7 +39,7 @@ def check_store(environment: Environment) -> None:
     scheme, separator, _ = environment.tracking_uri.partition(":")
     if scheme == "file" or not (separator or scheme == "databricks"):
         raise ConfigError(
-            f"MLflow no longer records in plain folders, got {environment.tracking_uri}",
+            f"MLflow no longer records in plain folders, got {without_passwords(environment.tracking_uri)}",
             expected="a server (http://host:port) or a data base (sqlite:////folder/mlflow.db)",
             fix="set MLFLOW_TRACKING_URI to one, or unset it for the default in the runs folder",
         )
@@ -55,6 +57,18 @@ def make_store(environment: Environment) -> None:
             unfinished.unlink(missing_ok=True)
             _make_tables(unfinished)
             unfinished.rename(file)
+
+
+@contextmanager
+def answering(uri: str) -> Iterator[None]:
+    """A store that does not answer is told as such, and not as something that is not in it."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # a store may fail in ways that no list holds
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(without_passwords(f"MLflow at {uri} does not answer: {reason}")) from None
 
 
 def artifact_folder(environment: Environment, experiment: str) -> str | None:

@@ -1,21 +1,20 @@
 """The MLflow pages on a study's own store."""
 
 import contextlib
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
-from hpo.config.environment import Environment
-from hpo.tracking.store import check_store, is_server, quiet_variables, sqlite_file
+from hpo.config.environment import Environment, without_passwords
+from hpo.tracking.experiment import connect
+from hpo.tracking.store import answering, check_store, is_server, quiet_variables, sqlite_file
 from hpo.tracking.table import VIEW, table_address
 from model.errors import ConfigError, UserError
 
@@ -56,16 +55,16 @@ def study_tables(address: str) -> dict[str, str]:
     """Addresses of the stages' tables on the pages at ``address``, by ``study/stage``, newest study first.
 
     Raises:
-        OSError: The pages do not answer.
+        UserError: The pages do not answer.
     """
-    query = urllib.parse.urlencode({"max_results": 1000, "order_by": "creation_time DESC"})
-    with urllib.request.urlopen(f"{address}/api/2.0/mlflow/experiments/search?{query}", timeout=30) as answer:
-        experiments = json.load(answer).get("experiments", [])
+    with answering(address):
+        experiments = connect(address).search_experiments(max_results=1000, order_by=["creation_time DESC"])
+    shown = without_passwords(address)
     return {
-        f"{experiment['name']}/{stage}": table_address(address, experiment["experiment_id"], stage)
+        f"{experiment.name}/{stage}": table_address(shown, experiment.experiment_id, stage)
         for experiment in experiments
-        for tag in experiment.get("tags", [])
-        if (stage := tag["key"].removeprefix(VIEW)) != tag["key"]
+        for tag in experiment.tags
+        if (stage := tag.removeprefix(VIEW)) != tag
     }
 
 
@@ -163,4 +162,4 @@ def _last_words(log: Path) -> str:
     """The last line that names an error, else the last line."""
     lines = [line.strip() for line in log.read_text(errors="replace").split("\n") if line.strip()]
     errors = [line for line in lines if "Error" in line]
-    return (errors or lines or ["none"])[-1]
+    return without_passwords((errors or lines or ["none"])[-1])

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,12 +39,14 @@ class CommandLine:
     data: Path
     cache: Path
 
-    def run(self, *words: str, timeout_s: float = 240.0) -> subprocess.CompletedProcess[str]:
-        """Run to the end."""
+    def run(
+        self, *words: str, timeout_s: float = 240.0, variables: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run to the end, with these environment variables besides the usual ones."""
         return subprocess.run(
             self._command(words),
             cwd=self.folder,
-            env=self._environment(),
+            env=self._environment() | dict(variables or {}),
             capture_output=True,
             text=True,
             timeout=timeout_s,

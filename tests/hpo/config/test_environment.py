@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from hpo.config.environment import read_environment
+from hpo.config.environment import read_environment, without_passwords
 from model.errors import ConfigError
 
 
@@ -39,3 +39,19 @@ def test_a_file_in_place_of_a_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("")
     with pytest.raises(ConfigError, match="HPO_RUNS must name a folder"):
         read_environment({"HPO_RUNS": str(tmp_path / "runs")})
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("http://ann:s3cret@host:5000/a", "http://host:5000/a"),
+        ("http://ann:s3c@ret@host", "http://host"),
+        ("postgresql://ann:s3/cret@host/db", "postgresql://host/db"),
+        ("MLflow at 'http://ann:s3cret@host' is down", "MLflow at 'http://host' is down"),
+        ("mysql://host/db?user=ann&password=s3cret&ssl=1", "mysql://host/db?user=ann&password=***&ssl=1"),
+        ("http://host/a", "http://host/a"),
+        ("write to ann@host", "write to ann@host"),
+    ],
+)
+def test_addresses_are_shown_without_user_and_password(text: str, shown: str) -> None:
+    assert without_passwords(text) == shown

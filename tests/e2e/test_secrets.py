@@ -1,0 +1,68 @@
+"""What a person keeps secret in the environment is in nothing that a study writes or prints."""
+
+from pathlib import Path
+
+import pytest
+from e2e.command_line import CommandLine
+
+SECRET = "Pl4nted-s3cret"
+SECRETS = {
+    "MLFLOW_TRACKING_PASSWORD": f"{SECRET}-1",
+    "MLFLOW_TRACKING_TOKEN": f"{SECRET}-2",
+    "AWS_SECRET_ACCESS_KEY": f"{SECRET}-3",
+    "AWS_SESSION_TOKEN": f"{SECRET}-4",
+    "HF_TOKEN": f"{SECRET}-5",
+    "PGPASSWORD": f"{SECRET}-6",
+}
+# Nobody listens on port 1.
+UNREACHABLE = f"http://tuner:{SECRET}@127.0.0.1:1"
+
+
+def files_with_secrets(*folders: Path) -> list[Path]:
+    """Files that hold a secret, whatever their kind; MLflow's SQLite file and its journal among them."""
+    files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+    assert files
+    return [file for file in files if SECRET.encode() in file.read_bytes()]
+
+
+def test_study_recorded_in_the_default_store_holds_no_secret(hpo: CommandLine) -> None:
+    done = hpo.run(*hpo.study("mine", "--trials", "2", "--searcher", "random"), variables=SECRETS)
+    assert done.returncode == 0, done.stderr
+    questions = (["status"], ["best", "--json"], ["reproduce", "mine/bayes-0001"])
+    told = [hpo.run(*words, variables=SECRETS) for words in questions]
+    assert all(SECRET not in answer.stdout + answer.stderr for answer in [done, *told])
+    assert files_with_secrets(hpo.folder, hpo.cache) == []
+
+
+def test_study_whose_server_is_down_prints_and_writes_no_password(hpo: CommandLine) -> None:
+    words = hpo.study("mine", "--trials", "1", "--searcher", "random")
+    done = hpo.run(*words, variables={**SECRETS, "MLFLOW_TRACKING_URI": UNREACHABLE})
+    assert done.returncode == 0, done.stderr
+    assert "MLflow lacks" in done.stderr
+    assert SECRET not in done.stdout + done.stderr
+    assert files_with_secrets(hpo.folder, hpo.cache) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "uri", "code"),
+    [
+        (["reproduce", "mine/bayes-0001"], UNREACHABLE, 2),
+        (["reproduce", "0123456789abcdef0123456789abcdef"], UNREACHABLE, 2),
+        (["ui"], UNREACHABLE, 2),
+        (["ui"], f"file://tuner:{SECRET}@host/folder", 2),
+        (["ui", "--port", "0"], UNREACHABLE, 2),
+        (["ui"], f"postgresql://tuner:{SECRET}@127.0.0.1:1/mlflow", 2),
+        (["ui"], f"postgresql://127.0.0.1:1/mlflow?password={SECRET}", 2),
+        (["reproduce", "mine/bayes-0001"], f"postgresql://tuner:{SECRET}@127.0.0.1:1/mlflow", 2),
+        (["reproduce", "mine/bayes-0001"], f"nonsense://tuner:{SECRET}@127.0.0.1:1/mlflow", 2),
+    ],
+)
+def test_error_about_the_store_shows_no_password(
+    hpo: CommandLine, words: list[str], uri: str, code: int
+) -> None:
+    (hpo.folder / "hpo-runs").mkdir()
+    answer = hpo.run(*words, variables={**SECRETS, "MLFLOW_TRACKING_URI": uri})
+    assert answer.returncode == code, answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert SECRET not in answer.stdout + answer.stderr
+    assert all(SECRET.encode() not in file.read_bytes() for file in hpo.folder.rglob("*") if file.is_file())
