@@ -264,13 +264,14 @@ def _decoded_fields(kind: str, record: Mapping[str, Any]) -> dict[str, Any]:
 def _moment(text: object) -> datetime:
     if not isinstance(text, str):
         raise ValueError(f"expected a moment in ISO format under 'at', got {text!r:.60}")
-    moment = datetime.fromisoformat(text)
+    try:
+        moment = datetime.fromisoformat(text)
+        in_utc = moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # the latter in the first and last hours of the calendar
+        raise ValueError(f"expected a moment in ISO format within UTC's calendar, got {text!r:.60}") from None
     if moment.tzinfo is None:
         raise ValueError(f"expected a moment with its time zone, got {text!r:.60}")
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:  # in the first or the last hours of the calendar
-        raise ValueError(f"expected a moment that UTC can express, got {text!r:.60}") from None
+    return in_utc
 
 
 def _encoded(value: Any, annotation: Any) -> Any:
