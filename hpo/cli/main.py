@@ -1,5 +1,6 @@
 """The command ``hpo``: collects the commands and turns errors into exit codes."""
 
+import io
 import os
 import sys
 from typing import Annotated
@@ -52,6 +53,9 @@ def main() -> None:
     """Run the command line. Exit codes: 0 done, 1 nothing came of it, 2 an error that the user can fix."""
     # Threads that wait for work must not spin: trials share the processor. Read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Names of files need not be text; an answer that shows one must not end in an error.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except UserError as error:

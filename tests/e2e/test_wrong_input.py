@@ -84,3 +84,16 @@ def test_study_name_that_is_taken_is_refused_with_the_way_to_go_on(hpo: CommandL
     answer = hpo.run(*hpo.study("../away"))
     assert answer.returncode == 2
     assert "plain file name" in answer.stderr
+
+
+def test_folder_whose_name_is_no_text_is_shown_all_the_same(hpo: CommandLine) -> None:
+    import os
+    import shutil
+
+    odd = hpo.folder / os.fsdecode(b"data-\xff")
+    shutil.copytree(hpo.data, odd)
+    next(odd.glob("synthetic/train/*/2_*.npy")).unlink()
+    answer = hpo.run("data", "check", str(odd))
+    assert answer.returncode == 2
+    assert "missing" in answer.stdout
+    assert "Traceback" not in answer.stderr

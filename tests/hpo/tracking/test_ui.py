@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ import pytest
 from hpo.config.environment import Environment, read_environment
 from hpo.tracking.follower import Follower
 from hpo.tracking.mlflow_tracker import MlflowTracker
+from hpo.tracking.store import make_store
 from hpo.tracking.ui import serve_ui, study_tables
 from model.errors import ConfigError, UserError
 
@@ -191,3 +193,33 @@ def test_the_pages_show_a_study_that_was_recorded_through_them(
         server.kill()
         server.communicate()
     assert is_free(port)
+
+
+@pytest.mark.service
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="the system does not tell who listens where")
+def test_pages_are_served_to_this_machine_alone_unless_told_otherwise(tmp_path: Path, port: int) -> None:
+    variables = {**os.environ, "HPO_RUNS": str(tmp_path)}
+    make_store(read_environment({"HPO_RUNS": str(tmp_path)}))
+    command = [sys.executable, "-m", "hpo", "ui", "--port", str(port)]
+    pages = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True)
+    try:
+        assert pages.stdout is not None
+        assert pages.stdout.readline() == f"MLflow UI: http://127.0.0.1:{port}\n"
+        assert listening_addresses(port) == {"127.0.0.1"}
+    finally:
+        pages.send_signal(signal.SIGTERM)
+        pages.communicate(timeout=60)
+
+
+def listening_addresses(port: int) -> set[str]:
+    """Addresses of this machine, in either family, on which somebody listens to ``port``."""
+    found = set()
+    for family, file in ((socket.AF_INET, "/proc/net/tcp"), (socket.AF_INET6, "/proc/net/tcp6")):
+        for line in Path(file).read_text().splitlines()[1:] if Path(file).exists() else ():
+            local, state = line.split()[1], line.split()[3]
+            address, _, number = local.partition(":")
+            if state == "0A" and int(number, 16) == port:  # LISTEN
+                words = struct.unpack(f"<{len(address) // 8}I", bytes.fromhex(address))
+                found.add(socket.inet_ntop(family, struct.pack(f">{len(words)}I", *words)))
+    return found
