@@ -12,6 +12,7 @@ from typing import Self
 from filelock import FileLock, Timeout
 
 from hpo.journal.events import Event, from_json, to_json
+from model.documents import parse_json, read_limited
 from model.errors import UserError
 
 _JOURNAL = "journal.jsonl"
@@ -19,6 +20,7 @@ _LOCK = "lock"
 _WRITER = "writer.json"
 # Some three million events.
 _MAX_BYTES = 1 << 30
+_MAX_WRITER_BYTES = 4096
 # ``writer_of`` takes the lock for an instant; a writer that starts just then must not give up.
 _PATIENCE_S = 1.0
 
@@ -179,7 +181,7 @@ def writer_of(folder: Path) -> str | None:
 
 def _last_writer(folder: Path) -> str:
     try:
-        writer = json.loads((folder / _WRITER).read_text())
+        writer = parse_json(read_limited(folder / _WRITER, _MAX_WRITER_BYTES))
         return f"process {writer['process']} on {writer['host']}"
     except (OSError, ValueError, KeyError, TypeError):
         # Its note is written just after the lock is taken.

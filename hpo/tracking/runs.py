@@ -1,6 +1,5 @@
 """Reading single runs back from MLflow, for a person who names one."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hpo.config.environment import Environment, without_passwords
 from hpo.tracking.experiment import connect
 from hpo.tracking.store import answering, check_store, make_store
+from model.documents import parse_json, read_limited
 from model.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 Number = int | float | str
+_MAX_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +143,9 @@ def _record(client: "MlflowClient", run_id: str, file: str, *, optional: bool = 
     with TemporaryDirectory() as folder:
         try:
             path = Path(client.download_artifacts(run_id, file, folder))
-            record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            record = parse_json(read_limited(path, _MAX_BYTES))
+            if not isinstance(record, dict):
+                raise ValueError("expected a JSON object")
         except (OSError, ValueError, MlflowException) as error:
             if optional:
                 return {}

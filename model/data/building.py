@@ -19,6 +19,7 @@ from model.data.description import DatasetDescription, read_description
 from model.data.distances import action_distances
 from model.data.inspection import FeatureFile, Game, bad_values, differing, inspect_game, row_blocks
 from model.data.soccernet import HALVES, features_file, games_of_split
+from model.documents import parse_json
 from model.errors import DataError, Problem, UserError
 
 STORE_FORMAT = 1
@@ -76,7 +77,7 @@ def _fingerprint(
 
 def _indexed(cache: Path, fingerprint: str) -> Path | None:
     try:
-        entry = json.loads((cache / "index" / f"{fingerprint}.json").read_text(encoding="utf-8"))
+        entry = parse_json((cache / "index" / f"{fingerprint}.json").read_bytes())
         folder = cache / entry["digest"][:_NAME_LENGTH]
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from model.data.description import SPLITS
+from model.documents import read_limited
 from model.errors import DataError, Problem
 
+_MAX_BYTES = 16 << 20
 _TRAIN_SHARE, _VALID_SHARE = 0.6, 0.2
 
 
@@ -51,8 +53,8 @@ def _read_list(
     file: Path, known: Collection[int], listed: dict[int, str], problems: list[Problem]
 ) -> Iterable[int]:
     try:
-        lines = file.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_limited(file, _MAX_BYTES).decode().split("\n")
+    except (OSError, ValueError) as error:
         raise DataError("this list cannot be read", file=file, reason=error) from error
     for number, line in enumerate(lines, start=1):
         text = line.strip()
