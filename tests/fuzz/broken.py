@@ -62,7 +62,7 @@ def mutated(draw: st.DrawFn, valid: st.SearchStrategy[Document]) -> Document:
 def damaged(draw: st.DrawFn, contents: st.SearchStrategy[bytes]) -> bytes:
     """A file cut short, with bytes lost, put in or changed, or a line or key doubled."""
     content = draw(contents)
-    kind = draw(st.sampled_from(("cut", "stray", "lost", "twice", "key")))
+    kind = draw(st.sampled_from(("cut", "stray", "lost", "other", "twice", "key")))
     start = draw(st.integers(0, len(content)))
     end = draw(st.integers(start, min(len(content), start + 20)))
     match kind:
@@ -72,6 +72,9 @@ def damaged(draw: st.DrawFn, contents: st.SearchStrategy[bytes]) -> bytes:
             return content[:start] + draw(st.binary(min_size=1, max_size=8)) + content[start:]
         case "lost":
             return content[:start] + content[end:]
+        case "other":
+            other = draw(st.binary(min_size=1, max_size=4))
+            return content[:start] + other + content[start + len(other) :]
         case "twice":
             return content[:end] + content[start:]
     keys = list(re.finditer(rb'"\w+": ', content))

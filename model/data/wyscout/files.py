@@ -2,7 +2,6 @@
 
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -13,7 +12,6 @@ _CHUNK_BYTES = 1 << 20
 _MAX_BYTES = 2 << 30
 """Ten times the largest file of the data set; a small zip file can hold far more."""
 _COMPETITION = re.compile(r"^(?:events|matches)_(?P<name>\w[\w -]*)\.json$")
-_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +51,7 @@ class DataFile:
                     yield from iter(lambda: content.read(_CHUNK_BYTES), b"")
         except OSError as error:
             raise DataError("this file cannot be read", file=self, reason=error) from error
-        except _ZIP_ERRORS as error:
+        except Exception as error:  # zipfile raises many types for a damaged file
             raise DataError(
                 "this zip file is broken", file=self, reason=error, fix="download it again"
             ) from error
@@ -94,7 +92,7 @@ def _members(archive: Path) -> list[str]:
             return content.namelist()
     except OSError as error:
         raise DataError("this file cannot be read", file=archive, reason=error) from error
-    except _ZIP_ERRORS as error:
+    except Exception as error:  # zipfile raises many types for a damaged file
         raise DataError(
             "this zip file is broken", file=archive, reason=error, fix="download it again"
         ) from error

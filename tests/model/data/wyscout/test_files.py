@@ -87,6 +87,19 @@ def test_a_zip_file_with_damaged_content_is_named(tmp_path: Path) -> None:
     assert "events_Italy.json" in str(caught.value)
 
 
+def test_a_zip_file_with_a_damaged_name_or_another_compression_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "events.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("events_Größe.json", "[" + "{}, " * 500 + "{}]")
+    sound = path.read_bytes()
+    path.write_bytes(sound.replace("ß".encode(), b"\x80\x80"))
+    with pytest.raises(DataError, match="broken"):
+        competition_files(tmp_path, "events")
+    path.write_bytes(sound[:70] + b"\xff" * 10 + sound[80:])
+    with pytest.raises(DataError, match="broken"):
+        list(competition_files(tmp_path, "events")["Größe"].chunks())
+
+
 def test_a_file_that_is_gone_is_named(tmp_path: Path, source: Callable[..., Path]) -> None:
     file = competition_files(source(tmp_path, {"Cup": ([], [])}, zipped=False), "events")["Cup"]
     file.path.unlink()
