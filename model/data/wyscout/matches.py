@@ -94,10 +94,9 @@ def _read_list(file: DataFile) -> list[Any]:
 
 
 def _match(record: Any, competition: str) -> Match:
-    if not isinstance(record, dict):
-        raise ValueError(f"expected a match, came {record!r:.60}")
-    teams = record["teamsData"]
-    sides = {team["side"]: identifier(team, "teamId") for team in teams.values()}
+    _table(record, "a match")
+    teams = [_table(team, "a team") for team in record["teamsData"].values()]
+    sides = {team["side"]: identifier(team, "teamId") for team in teams}
     if len(teams) != 2 or set(sides) != {"home", "away"}:
         raise ValueError(f"expected a home and an away team, came {sides!r:.60}")
     return Match(
@@ -108,18 +107,25 @@ def _match(record: Any, competition: str) -> Match:
         season_id=identifier(record, "seasonId") if "seasonId" in record else 0,
         home=sides["home"],
         away=sides["away"],
-        substitutions=tuple(sub for team in teams.values() for sub in _substitutions(team)),
+        substitutions=tuple(sub for team in teams for sub in _substitutions(team)),
     )
 
 
 def _substitutions(team: Mapping[str, Any]) -> Iterator[Substitution]:
     formation = _unless_null(team, "formation", {})
-    for record in _unless_null(formation, "substitutions", []):
+    for entry in _unless_null(formation, "substitutions", []):
+        record = _table(entry, "a substitution")
         yield Substitution(
             minute=identifier(record, "minute"),
             player_in=identifier(record, "playerIn"),
             player_out=identifier(record, "playerOut"),
         )
+
+
+def _table(value: Any, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"expected {what}, came {value!r:.60}")
+    return value
 
 
 def _unless_null(record: Mapping[str, Any], key: str, empty: Any) -> Any:

@@ -85,14 +85,18 @@ def test_a_file_that_is_no_json_is_an_error(tmp_path: Path) -> None:
         read_matches(DataFile(path=tmp_path / "matches_Cup.json"), "Cup")
 
 
-@pytest.mark.parametrize("formation", [5, [], "none", {"substitutions": {"minute": 3}}, {"substitutions": 0}])
+@pytest.mark.parametrize(
+    "formation",
+    [5, [], "none", {"substitutions": {"minute": 3}}, {"substitutions": 0}, {"substitutions": [["x"] * 500]}],
+)
 def test_substitutions_that_cannot_be_read_are_not_lost(
     tmp_path: Path, match: MatchRecord, formation: object
 ) -> None:
     record = match()
     record["teamsData"]["1"]["formation"] = formation
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="cannot be read") as caught:
         read(tmp_path, [record])
+    assert len(str(caught.value).splitlines()) == 2
 
 
 def test_a_key_that_comes_twice_is_an_error(tmp_path: Path, match: MatchRecord) -> None:
