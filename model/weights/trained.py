@@ -18,6 +18,8 @@ Origin = Literal["study", "published-2020", "published-2021"]
 """Who trained it: a study of this project, the original code or the re-release. The re-release trains its
 segmentation upside down: its scores are low where an action has happened."""
 
+_LARGEST = 1 << 63
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrainedNetwork:
@@ -88,7 +90,10 @@ class TrainedNetwork:
 
     @classmethod
     def _from_content(cls, content: dict[str, Any]) -> "TrainedNetwork":
-        config = NetworkConfig(**content["network_config"])
+        settings = content["network_config"]
+        if any(abs(value or 0) >= _LARGEST for value in settings.values()):
+            raise ValueError("expected settings of the network within 64 bits")
+        config = NetworkConfig(**settings)
         network = CalfNetwork(config, torch.Generator())
         network.load_state_dict(content["network"])
         zones = content["zones_frames"]

@@ -56,6 +56,15 @@ def test_weights_of_another_size_than_the_config_says_are_refused(tmp_path: Path
         TrainedNetwork.load(tmp_path / "best.pt")
 
 
+def test_setting_that_no_number_of_torch_can_hold_is_refused_at_once(tmp_path: Path) -> None:
+    trained().save(tmp_path / "best.pt")
+    content = load_checkpoint(tmp_path / "best.pt")
+    content["network_config"]["norm_eps"] = 10**400
+    save_checkpoint(tmp_path / "best.pt", content)
+    with pytest.raises(DataError, match="within 64 bits"):
+        TrainedNetwork.load(tmp_path / "best.pt")
+
+
 def test_file_that_is_no_checkpoint_says_how_to_import_weights(tmp_path: Path) -> None:
     (tmp_path / "weights.h5").write_bytes(b"\x89HDF")
     with pytest.raises(DataError) as caught:
