@@ -116,7 +116,7 @@ def settings_of(study: StudyFile) -> None:
     check_space(study, SHAPE)
     for point in [*first_points(study, stage), {}]:
         trial_config(study, point, SHAPE, seed=0)
-    training_config(study, SHAPE, precision="float32", data_seed=0)
+    training_config(study, SHAPE, precision="float32")
     stage.grace(stage.epochs or study.training.epochs)
 
 
