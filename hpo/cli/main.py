@@ -23,6 +23,7 @@ app = typer.Typer(
 app.add_typer(run.app, name="run")
 app.add_typer(data.app, name="data")
 app.command()(studies.resume)
+app.command()(studies.sync)
 app.command()(studies.status)
 app.command()(studies.best)
 app.command()(studies.ui)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hpo.cli.running import ReadingProgress, finish, watch
+from hpo.cli.running import RayAddress, ReadingProgress, finish, watch
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -97,13 +97,14 @@ def bayes(
     ] = None,
     seed: Seed = 0,
     device: Device = "auto",
+    ray_address: RayAddress = None,
     dry_run: DryRun = False,
 ) -> None:
     """Search f, r, alpha2, beta and lambda_seg together by Bayesian optimisation.
 
     Without --features and --data it makes a small synthetic data set and searches on that.
     """
-    request, environment = _request(features, data, study_file, games, epochs, seed, device)
+    request, environment = _request(features, data, study_file, games, epochs, seed, device, ray_address)
     options = {
         "trials": trials,
         "replicates": replicates,
@@ -131,10 +132,11 @@ def paper(
     final_epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of the final's trials.")] = None,
     seed: Seed = 0,
     device: Device = "auto",
+    ray_address: RayAddress = None,
     dry_run: DryRun = False,
 ) -> None:
     """Run the paper's whole procedure in one study: bayes, grid-slicing, final."""
-    request, environment = _request(features, data, study_file, games, epochs, seed, device)
+    request, environment = _request(features, data, study_file, games, epochs, seed, device, ray_address)
     stages = [
         _stage("bayes", {"trials": trials, "searcher": searcher, "concurrent": concurrent, "array": array}),
         _stage("grid-slicing", {"concurrent": concurrent, "array": array}),
@@ -160,11 +162,12 @@ def grid_slicing(
     games: Games = None,
     seed: Seed = 0,
     device: Device = "auto",
+    ray_address: RayAddress = None,
     dry_run: DryRun = False,
 ) -> None:
     """Search the slicing parameters K1 < K2 < 0 < K3 < K4 of every class on a grid."""
     options = {"mode": mode, "seeds": seeds, "epochs": epochs, "concurrent": concurrent, "array": array}
-    request, environment = _request(features, data, study_file, games, None, seed, device)
+    request, environment = _request(features, data, study_file, games, None, seed, device, ray_address)
     _go_on("grid-slicing", options, study, start, request, environment, dry_run=dry_run)
 
 
@@ -184,10 +187,11 @@ def _add_comparison(name: str, help_text: str) -> None:
         games: Games = None,
         seed: Seed = 0,
         device: Device = "auto",
+        ray_address: RayAddress = None,
         dry_run: DryRun = False,
     ) -> None:
         options = {"seeds": seeds, "epochs": epochs, "concurrent": concurrent, "array": array}
-        request, environment = _request(features, data, study_file, games, None, seed, device)
+        request, environment = _request(features, data, study_file, games, None, seed, device, ray_address)
         _go_on(name, options, study, start, request, environment, dry_run=dry_run)
 
     app.command(name=name, help=help_text)(command)
@@ -219,12 +223,13 @@ def _request(
     epochs: int | None,
     seed: int,
     device: str,
+    ray_address: str | None,
 ) -> "tuple[StudyRequest, Environment]":
     """What was typed of a new study; without data and features the embedded default."""
     from hpo.config.environment import read_environment
     from hpo.study.plan import StudyRequest
 
-    environment = read_environment()
+    environment = read_environment().on_cluster(ray_address)
     embedded = features is None and data is None
     request = StudyRequest(
         study_file=study_file or ("demo" if embedded else "calf"),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 import typer
 from rich.console import Console
@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from hpo.study.session import SessionEnd
 
 
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|HOST:PORT",
+        help="Train on the Ray cluster that this machine is part of. Default: $RAY_ADDRESS, else here.",
+    ),
+]
 SHOWN = 5
 """Trials in the table of a search."""
 
@@ -76,7 +83,7 @@ def finish(end: "SessionEnd", plan: "StudyPlan", name: str) -> None:
     if end.tracking.events_left:
         console.print(
             f"MLflow lacks {end.tracking.events_left} events ({end.tracking.failure}); nothing is lost: "
-            f"they are recorded when the study is resumed",
+            f"they are recorded by hpo sync {name}",
             soft_wrap=True,
         )
     if not end.complete:

@@ -1,9 +1,11 @@
-"""Commands on studies that exist: resume, status, best, ui."""
+"""Commands on studies that exist: resume, sync, status, best, ui."""
 
 import json
 from typing import Annotated
 
 import typer
+
+from hpo.cli.running import RayAddress, ReadingProgress
 
 _STUDY = typer.Argument(help="Name of the study. Default: the one that changed last.")
 
@@ -14,16 +16,17 @@ def resume(
         str | None,
         typer.Option(metavar="NEW", help="Go on under a new name, with the code and data as they are now."),
     ] = None,
+    ray_address: RayAddress = None,
 ) -> None:
     """Go on with STUDY: no finished trial is lost or run twice, running ones go on from their checkpoints."""
-    from hpo.cli.running import ReadingProgress, finish, watch
+    from hpo.cli.running import finish, watch
     from hpo.config.environment import read_environment
     from hpo.journal.journal import read_journal
     from hpo.journal.results import StudyState
     from hpo.study.folders import chosen_study, study_folder
     from hpo.study.session import fork_study, plan_of, resume_study
 
-    environment = read_environment()
+    environment = read_environment().on_cluster(ray_address)
     folder = chosen_study(environment, study)
     with ReadingProgress() as progress:
         if fork is not None:
@@ -33,6 +36,25 @@ def resume(
         with watch(plan, folder.name) as listener:
             end = resume_study(folder.name, environment, progress, listener)
     finish(end, plan, folder.name)
+
+
+def sync(study: Annotated[str | None, _STUDY] = None) -> None:
+    """Record in MLflow what it lacks of STUDY, after it was away."""
+    from hpo.config.environment import read_environment
+    from hpo.study.folders import chosen_study
+    from hpo.study.session import sync_study
+    from model.errors import UserError
+
+    environment = read_environment()
+    name = chosen_study(environment, study).name
+    report = sync_study(name, environment)
+    if report.events_left:
+        raise UserError(
+            f"MLflow still lacks {report.events_left} events of study {name!r}: {report.failure}",
+            looked_for=environment.tracking_uri,
+            fix=f"see that it answers, and type hpo sync {name} again: nothing is lost",
+        )
+    typer.echo(f"study {name}: MLflow has everything")
 
 
 def status(study: Annotated[str | None, _STUDY] = None) -> None:

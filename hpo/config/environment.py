@@ -3,18 +3,20 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from model.errors import ConfigError
 
 _USER_AND_PASSWORD = re.compile(r"(?<=://)[^\s'\"]*@")
 _PASSWORD_SETTING = re.compile(r"(?i)\b(password|passwd|pwd|token|secret)=[^&\s'\"]+")
+_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Ray sets it for the command of a job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """Where studies, caches and the MLflow store live on this machine."""
+    """Where studies, caches and the MLflow store live, and where trials run."""
 
     runs: Path
     """Folder of studies and of the default MLflow store; absolute (``HPO_RUNS``, else ``./hpo-runs``)."""
@@ -24,20 +26,33 @@ class Environment:
     """Where games are looked for by default; absolute (``HPO_DATA``, else ``./data``)."""
     tracking_uri: str
     """Where MLflow records (``MLFLOW_TRACKING_URI``, else an SQLite file in ``runs``)."""
+    ray_address: str | None = None
+    """The Ray cluster that trains (``RAY_ADDRESS``, which Ray sets in its jobs); None: this machine."""
+
+    def on_cluster(self, address: str | None) -> "Environment":
+        """The same with the Ray cluster that was typed, if one was."""
+        return replace(self, ray_address=address) if address else self
 
 
 def read_environment(variables: Mapping[str, str] = os.environ) -> Environment:
     """Read the variables; one that is unset or empty takes its default.
 
     Raises:
-        ConfigError: A folder is named that exists as a file.
+        ConfigError: A folder is named that exists as a file, or a job does not say where studies live.
     """
+    if _JOB in variables and not variables.get("HPO_RUNS"):
+        # Ray throws the folder away that a job works in.
+        raise ConfigError(
+            "a job of a Ray cluster needs HPO_RUNS, the folder of studies that every node sees",
+            fix="set it on the cluster's nodes, or where you type hpo submit",
+        )
     runs = _folder(variables, "HPO_RUNS", default="hpo-runs")
     return Environment(
         runs=runs,
         cache=_folder(variables, "HPO_CACHE", default="~/.cache/hpo"),
         data=_folder(variables, "HPO_DATA", default="data"),
         tracking_uri=variables.get("MLFLOW_TRACKING_URI") or f"sqlite:///{runs / 'mlflow.db'}",
+        ray_address=variables.get("RAY_ADDRESS") or None,
     )
 
 

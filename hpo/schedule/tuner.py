@@ -1,4 +1,4 @@
-"""Running trials on Ray Tune, on this machine."""
+"""Running trials on Ray Tune, on this machine or on a cluster."""
 
 import logging
 import math
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hpo.schedule.arrays import CALLER_CPUS, ArrayPool
 from hpo.schedule.feed import TrialFeed
@@ -21,6 +22,7 @@ _QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
 }
+SILENT: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
 TUNE_FOLDER = "tune"
 RESTARTS = 2
 """How often a trial whose process died goes on from its checkpoint before it counts as failed."""
@@ -29,6 +31,9 @@ RESTARTS = 2
 def before_importing_ray() -> None:
     """Set what Ray reads when it is imported; what the user has set stands."""
     os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
+    if "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ:
+        # Without it Ray's clients have a token and do not show it.
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 @contextmanager
@@ -40,15 +45,8 @@ def ray_session(*, cpus: int, gpus: int) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    with _quiet():
-        ray.init(
-            address="local",
-            num_cpus=cpus,
-            num_gpus=gpus,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+    with quiet_ray():
+        ray.init(address="local", num_cpus=cpus, num_gpus=gpus, include_dashboard=False, **SILENT)
     try:
         yield
     finally:
@@ -65,7 +63,8 @@ class Places:
     """Of these, how many are trained together in one process."""
     cpus: int
     """Processor cores for all of them."""
-    gpus: int
+    gpu: bool
+    """Whether to train on GPUs, each shared by as many processes as it must be."""
 
     @property
     def processes(self) -> int:
@@ -92,7 +91,7 @@ def run_trials(feed: TrialFeed, places: Places, *, storage: Path) -> None:
     from hpo.trial.trainable import TrialTrainable
 
     shutil.rmtree(storage / TUNE_FOLDER, ignore_errors=True)
-    gpu_share = places.gpus / places.processes
+    gpu_share = _gpu_share(places.processes) if places.gpu else 0.0
     resources = {"cpu": float(places.threads), "gpu": gpu_share}
     arrays = None
     if places.array > 1:
@@ -100,7 +99,7 @@ def run_trials(feed: TrialFeed, places: Places, *, storage: Path) -> None:
         arrays = ArrayPool(
             arrays=places.processes, slots=places.array, threads=places.threads, gpus=gpu_share
         )
-    with _quiet():
+    with quiet_ray():
         tuner = tune.Tuner(
             tune.with_resources(TrialTrainable, resources),
             tune_config=tune.TuneConfig(
@@ -126,8 +125,15 @@ def run_trials(feed: TrialFeed, places: Places, *, storage: Path) -> None:
                 arrays.close()
 
 
+def _gpu_share(processes: int) -> float:
+    import ray
+
+    gpus = max(1, int(ray.cluster_resources().get("GPU", 1)))
+    return 1 / math.ceil(processes / gpus)
+
+
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_ray() -> Iterator[None]:
     """Keep Ray's and Tune's remarks from the user: progress is shown by the study."""
     loggers = [logging.getLogger(name) for name in ("ray", "ray.tune", "ray.train")]
     levels = [logger.level for logger in loggers]

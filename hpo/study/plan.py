@@ -141,8 +141,9 @@ class StudyPlan:
         """Where the trials of a stage are trained; an array that is not chosen yet counts as one trial."""
         settings = self.study.stages.named(stage)
         array = 1 if settings.array == "auto" else min(settings.array, settings.concurrent)
-        gpus = 1 if self.device == "cuda" else 0
-        return Places(concurrent=settings.concurrent, array=array, cpus=available_cpus(), gpus=gpus)
+        return Places(
+            concurrent=settings.concurrent, array=array, cpus=available_cpus(), gpu=self.device == "cuda"
+        )
 
     def paper_trial(self) -> TrialConfig:
         """The trial with the study file's own hyperparameters."""

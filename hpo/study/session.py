@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +10,18 @@ from hpo.config.environment import Environment
 from hpo.journal.events import StageAsked, StudyCreated, StudyInterrupted, StudyResumed
 from hpo.journal.journal import Journal, read_journal
 from hpo.journal.results import StudyState
+from hpo.schedule.cluster import Needs, cluster_session
 from hpo.schedule.tuner import ray_session
 from hpo.study.folders import study_folder
 from hpo.study.importance import stage_importance
-from hpo.study.plan import Progress, StageRequest, StudyPlan, available_cpus, reopen_data, stage_settings
+from hpo.study.plan import (
+    Progress,
+    StageRequest,
+    StudyPlan,
+    available_cpus,
+    reopen_data,
+    stage_settings,
+)
 from hpo.study.runner import Listener, trial_folder
 from hpo.study.stage import StageRun
 from hpo.study.versions import code_digest, versions
@@ -104,6 +112,19 @@ def resume_study(name: str, environment: Environment, progress: Progress, listen
         return _run_stages(plan, journal, environment, listener)
 
 
+def sync_study(name: str, environment: Environment) -> FollowerReport:
+    """Bring MLflow up to date with a study that does not run.
+
+    Raises:
+        UserError: No such study, or it is running, and then MLflow follows it already.
+    """
+    check_store(environment)
+    with Journal.open(study_folder(environment, name)) as journal:
+        plan = plan_of(journal.folder, StudyState.replay(journal.events()).created)
+        follower = Follower(journal.folder, _tracker(plan, journal.folder, environment))
+        return follower.close(DRAIN_S)
+
+
 def fork_study(name: str, new_name: str, environment: Environment, progress: Progress) -> None:
     """Copy a study under a new name that accepts the code and data of today.
 
@@ -174,7 +195,7 @@ def _run_stages(
             for name in pending:
                 run = StageRun(plan, name, journal, state, environment, listener)
                 if run.needs_training and not has_ray:
-                    _enter_ray(stack, plan, state, pending)
+                    stack.enter_context(_ray(plan, journal.folder, state, environment))
                     has_ray = True
                 run.finish()
                 if not run.complete:
@@ -187,12 +208,24 @@ def _run_stages(
     return SessionEnd(state, complete, tracking)
 
 
-def _enter_ray(stack: ExitStack, plan: StudyPlan, state: StudyState, stages: Sequence[str]) -> None:
+def _ray(
+    plan: StudyPlan, folder: Path, state: StudyState, environment: Environment
+) -> AbstractContextManager[None]:
     """One Ray for all stages: starting it takes longer than a short trial."""
-    concurrent = max(int(state.asked[name].settings.get("concurrent", 1)) for name in stages)
-    stack.enter_context(
-        ray_session(cpus=max(available_cpus(), concurrent), gpus=1 if plan.device == "cuda" else 0)
+    places = [
+        plan.with_stage(name, state.asked[name].settings).places(name) for name in state.pending
+    ]
+    gpu = plan.device == "cuda"
+    if environment.ray_address is None:
+        cpus = max(available_cpus(), *(place.concurrent for place in places))
+        return ray_session(cpus=cpus, gpus=1 if gpu else 0)
+    needs = Needs(
+        threads=max(place.threads for place in places),
+        gpu=gpu,
+        read=(Path(plan.train.path), Path(plan.valid.path)),
+        write=folder,
     )
+    return cluster_session(environment.ray_address, needs)
 
 
 def _tracker(plan: StudyPlan, folder: Path, environment: Environment) -> MlflowTracker:

@@ -55,3 +55,17 @@ def test_a_file_in_place_of_a_folder_is_named(tmp_path: Path) -> None:
 )
 def test_addresses_are_shown_without_user_and_password(text: str, shown: str) -> None:
     assert without_passwords(text) == shown
+
+
+def test_a_job_of_a_cluster_must_say_where_studies_live() -> None:
+    job = {"RAY_JOB_CONFIG_JSON_ENV_VAR": "{}", "RAY_ADDRESS": "10.0.0.1:6379"}
+    with pytest.raises(ConfigError, match="a job of a Ray cluster needs HPO_RUNS"):
+        read_environment(job)
+    assert read_environment({**job, "HPO_RUNS": "/shared"}).ray_address == "10.0.0.1:6379"
+
+
+def test_the_cluster_that_was_typed_wins() -> None:
+    environment = read_environment({"RAY_ADDRESS": "10.0.0.1:6379"})
+    assert environment.on_cluster("auto").ray_address == "auto"
+    assert environment.on_cluster(None) == environment
+    assert read_environment({}).ray_address is None

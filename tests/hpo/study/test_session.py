@@ -150,3 +150,18 @@ def test_last_study_is_chosen_by_default_and_names_are_made_free(
         chosen_study(environment, "other")
     with pytest.raises(UserError, match="plain file name"):
         study_folder(environment, "../other")
+
+
+def test_sync_records_what_mlflow_lacks_and_trains_nothing(begun: str, environment: Environment) -> None:
+    from mlflow import MlflowClient
+
+    before = (study_folder(environment, begun) / "journal.jsonl").read_bytes()
+    for _ in range(2):
+        report = session.sync_study(begun, environment)
+        assert (report.events_left, report.failure) == (0, None)
+    client = MlflowClient(environment.tracking_uri)
+    experiment = client.get_experiment_by_name(begun)
+    assert experiment is not None
+    names = sorted(str(run.info.run_name) for run in client.search_runs([experiment.experiment_id]))
+    assert names == ["bayes", "bayes-0001"]
+    assert (study_folder(environment, begun) / "journal.jsonl").read_bytes() == before

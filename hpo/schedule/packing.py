@@ -1,0 +1,68 @@
+"""What travels to a cluster: this project's code and the study file of a command; no data, no secrets."""
+
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import hpo
+import model
+import search_spaces
+
+_PACKAGES = (hpo, model, search_spaces)
+# A list of what may travel, not of what may not: whatever else lies beside the code stays here.
+_CODE = ("*.py", "*.toml")
+_STUDY_FILE = "--study-file"
+
+
+@dataclass(frozen=True, slots=True)
+class Cargo:
+    """Folders to send, and the command as it has to be typed there."""
+
+    packages: tuple[Path, ...]
+    words: tuple[str, ...]
+
+    @property
+    def modules(self) -> dict[str, list[str]]:
+        """A runtime environment of Ray with the code in it.
+
+        Modules and not a working directory, which Ray unpacks anew for each node: where two of them share a
+        machine, the second one pulls it from under the first one's processes.
+        """
+        return {"py_modules": [str(package) for package in self.packages]}
+
+
+@contextmanager
+def packed(words: Sequence[str] = ()) -> Iterator[Cargo]:
+    """Pack the code, with the study file that the ``words`` of a command name by its path."""
+    with TemporaryDirectory(prefix="hpo-") as temporary:
+        folder = Path(temporary)
+        packages = tuple(_copy_code(Path(str(package.__file__)).parent, folder) for package in _PACKAGES)
+        yield Cargo(packages, _with_study_file(words, folder / search_spaces.__name__))
+
+
+def _copy_code(package: Path, folder: Path) -> Path:
+    for file in (file for pattern in _CODE for file in package.rglob(pattern)):
+        target = folder / package.name / file.relative_to(package)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
+    return folder / package.name
+
+
+def _with_study_file(words: Sequence[str], installed: Path) -> tuple[str, ...]:
+    """The words, with the name that a study file gets among the ``installed`` ones instead of its path."""
+    changed = [word for long in words for word in _split(long)]
+    for position, word in enumerate(changed[:-1], start=1):
+        file = Path(changed[position])
+        if word == _STUDY_FILE and file.is_file():
+            name = re.sub(r"[^A-Za-z0-9_-]", "-", file.stem)
+            shutil.copyfile(file, installed / f"{name}.toml")
+            changed[position] = name
+    return tuple(changed)
+
+
+def _split(word: str) -> list[str]:
+    return word.split("=", 1) if word.startswith(f"{_STUDY_FILE}=") else [word]
