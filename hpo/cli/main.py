@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hpo import __version__
-from hpo.cli import bench, comparing, data, networks, run, studies
+from hpo.cli import bench, comparing, data, networks, run, studies, submit
 from model.errors import UserError
 
 app = typer.Typer(
@@ -27,6 +27,7 @@ app.command()(studies.sync)
 app.command()(studies.status)
 app.command()(studies.best)
 app.command()(studies.ui)
+app.command()(submit.submit)
 app.command()(comparing.reproduce)
 app.command()(comparing.compare)
 app.command()(networks.import_weights)

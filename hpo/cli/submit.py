@@ -1,0 +1,74 @@
+"""``hpo submit``: run a command on a Ray cluster, and look after what runs there."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hpo.schedule.jobs import Jobs
+
+_SUBMITTED = ("run", "resume")
+
+
+def submit(
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="[-- run|resume ...]", help="What to run there.")
+    ] = None,
+    address: Annotated[
+        str, typer.Option(metavar="URL", help="Dashboard of the cluster's head.")
+    ] = "http://127.0.0.1:8265",
+    attach: Annotated[
+        str | None, typer.Option(metavar="ID", help="Follow a job that was submitted before.")
+    ] = None,
+    stop: Annotated[str | None, typer.Option(metavar="ID", help="Stop a job as Ctrl-C would.")] = None,
+    list_jobs: Annotated[bool, typer.Option("--list", help="Show the jobs of the cluster.")] = False,
+) -> None:
+    """Run ``hpo run`` or ``hpo resume`` on a Ray cluster: hpo submit --address URL -- run bayes --trials 40.
+
+    The code travels, and files named *.toml and *.json; data, studies and secrets do not. HPO_RUNS, HPO_CACHE
+    and HPO_DATA name folders that every node sees. Ctrl-C leaves the job running.
+    """
+    from hpo.schedule.jobs import Jobs
+
+    if sum((bool(command), bool(attach), bool(stop), list_jobs)) != 1:
+        raise ConfigError("expected one of: a command after --, --attach ID, --stop ID, --list")
+    if command and command[0] not in _SUBMITTED:
+        raise ConfigError(f"run and resume can be submitted, not {command[0]!r}")
+    jobs = Jobs(address)
+    if list_jobs:
+        _show(jobs)
+    elif stop:
+        typer.echo(f"{stop} {jobs.stop(stop).lower()}")
+    elif attach:
+        _follow(jobs, attach)
+    elif command:
+        _follow(jobs, jobs.submit(command))
+
+
+def _follow(jobs: "Jobs", job: str) -> None:
+    again = f"hpo submit --address {jobs.address} --attach {job}"
+    typer.echo(f"job {job}; to follow it again: {again}", err=True)
+    try:
+        code = jobs.follow(
+            job,
+            write=lambda text: typer.echo(text, nl=False),
+            lost=lambda why: typer.echo(f"{why}; trying again, the job goes on", err=True),
+        )
+    except KeyboardInterrupt:
+        typer.echo(f"the job goes on; to follow it: {again}", err=True)
+        raise typer.Exit(130) from None
+    raise typer.Exit(code)
+
+
+def _show(jobs: "Jobs") -> None:
+    from rich.table import Table
+
+    from hpo.report.tables import print_table
+
+    table = Table("job", "status", "started (UTC)", "command", box=None, pad_edge=False, header_style="bold")
+    for job in jobs.all():
+        started = f"{job.started:%Y-%m-%d %H:%M:%S}" if job.started else ""
+        table.add_row(job.job, job.status.lower(), started, job.command)
+    print_table(table)
