@@ -1,5 +1,6 @@
 """The plan of a study: everything that a resume must find again, settled before the first trial."""
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -226,8 +227,17 @@ def choose_device(wanted: str) -> str:
 
 
 def available_cpus() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0))
+    """Processor cores that this process may use: those of the machine, or what its container is given."""
+    return int(min(len(os.sched_getaffinity(0)), _container_cpus()))
+
+
+def _container_cpus(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> float:
+    """Whole cores in the quota of this container, at least one; without a quota all that there are."""
+    try:
+        allowed, period = quota.read_text().split()
+        return max(1, int(allowed) // int(period))
+    except (OSError, ValueError):
+        return math.inf
 
 
 def _with_request(study: StudyFile, request: StudyRequest) -> StudyFile:

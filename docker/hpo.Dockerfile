@@ -1,0 +1,36 @@
+# The program and Ray, for every node of a cluster. Build from the repository's root:
+#   docker build --file docker/hpo.Dockerfile --tag hpo .
+# With CUDA: add --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu128
+FROM python:3.11-slim-bookworm AS build
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+ARG TORCH_VERSION=2.13.0
+RUN python -m venv /opt/hpo
+ENV PATH=/opt/hpo/bin:$PATH
+WORKDIR /build
+COPY docker/requirements-hpo.txt ./
+# PyTorch last: what it needs beside CUDA is there by then, in the locked versions.
+RUN pip install --no-cache-dir --requirement requirements-hpo.txt \
+    && pip install --no-cache-dir --index-url "$TORCH_INDEX" "torch==$TORCH_VERSION"
+COPY pyproject.toml README.md LICENSE ./
+COPY hpo hpo
+COPY model model
+COPY search_spaces search_spaces
+RUN pip install --no-cache-dir --no-deps --no-build-isolation .
+
+FROM python:3.11-slim-bookworm
+# KubeRay asks its pods with wget whether they are well.
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install --yes --no-install-recommends wget \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 10001 --create-home hpo \
+    && install --directory --owner hpo /studies /data
+COPY --from=build /opt/hpo /opt/hpo
+ENV PATH=/opt/hpo/bin:$PATH \
+    HPO_RUNS=/studies/runs \
+    HPO_CACHE=/studies/cache \
+    HPO_DATA=/data \
+    RAY_AUTH_MODE=token \
+    RAY_USAGE_STATS_ENABLED=0
+USER 10001
+WORKDIR /home/hpo
+CMD ["hpo", "--help"]
