@@ -7,7 +7,7 @@ RUN pip install --no-cache-dir --requirement requirements-mlflow.txt \
     && useradd --uid 10001 --create-home mlflow \
     && install --directory --owner mlflow /artifacts
 # Where the data base is, its user and password come from PGHOST, PGUSER, PGPASSWORD and PGDATABASE.
-ENV MLFLOW_BACKEND_STORE_URI=postgresql:// \
+ENV MLFLOW_BACKEND_STORE_URI=postgresql+psycopg2:// \
     MLFLOW_ARTIFACTS_DESTINATION=/artifacts \
     MLFLOW_AUTH_CONFIG_PATH=/srv/mlflow-auth.ini \
     MLFLOW_HOST=0.0.0.0 \

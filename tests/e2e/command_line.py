@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,15 +38,15 @@ class CommandLine:
     folder: Path
     data: Path
     cache: Path
+    variables: dict[str, str] = field(default_factory=dict)
+    """Set beside those that are always set."""
 
-    def run(
-        self, *words: str, timeout_s: float = 240.0, variables: Mapping[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        """Run to the end, with these environment variables besides the usual ones."""
+    def run(self, *words: str, timeout_s: float = 240.0) -> subprocess.CompletedProcess[str]:
+        """Run to the end."""
         return subprocess.run(
             self._command(words),
             cwd=self.folder,
-            env=self._environment() | dict(variables or {}),
+            env=self._environment(),
             capture_output=True,
             text=True,
             timeout=timeout_s,
@@ -89,7 +89,7 @@ class CommandLine:
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("HPO_", "MLFLOW_"))}
-        return {**kept, "HPO_CACHE": str(self.cache)}
+        return {**kept, "HPO_CACHE": str(self.cache), **self.variables}
 
 
 def wait_until(condition: Callable[[], bool], *, timeout_s: float = 120.0) -> None:

@@ -1,5 +1,6 @@
 """What a person keeps secret in the environment is in nothing that a study writes or prints."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,17 +27,17 @@ def files_with_secrets(*folders: Path) -> list[Path]:
 
 
 def test_study_recorded_in_the_default_store_holds_no_secret(hpo: CommandLine) -> None:
-    done = hpo.run(*hpo.study("mine", "--trials", "2", "--searcher", "random"), variables=SECRETS)
+    done = replace(hpo, variables=SECRETS).run(*hpo.study("mine", "--trials", "2", "--searcher", "random"))
     assert done.returncode == 0, done.stderr
     questions = (["status"], ["best", "--json"], ["reproduce", "mine/bayes-0001"])
-    told = [hpo.run(*words, variables=SECRETS) for words in questions]
+    told = [replace(hpo, variables=SECRETS).run(*words) for words in questions]
     assert all(SECRET not in answer.stdout + answer.stderr for answer in [done, *told])
     assert files_with_secrets(hpo.folder, hpo.cache) == []
 
 
 def test_study_whose_server_is_down_prints_and_writes_no_password(hpo: CommandLine) -> None:
     words = hpo.study("mine", "--trials", "1", "--searcher", "random")
-    done = hpo.run(*words, variables={**SECRETS, "MLFLOW_TRACKING_URI": UNREACHABLE})
+    done = replace(hpo, variables={**SECRETS, "MLFLOW_TRACKING_URI": UNREACHABLE}).run(*words)
     assert done.returncode == 0, done.stderr
     assert "MLflow lacks" in done.stderr
     assert SECRET not in done.stdout + done.stderr
@@ -61,7 +62,7 @@ def test_error_about_the_store_shows_no_password(
     hpo: CommandLine, words: list[str], uri: str, code: int
 ) -> None:
     (hpo.folder / "hpo-runs").mkdir()
-    answer = hpo.run(*words, variables={**SECRETS, "MLFLOW_TRACKING_URI": uri})
+    answer = replace(hpo, variables={**SECRETS, "MLFLOW_TRACKING_URI": uri}).run(*words)
     assert answer.returncode == code, answer.stderr
     assert "Traceback" not in answer.stderr
     assert SECRET not in answer.stdout + answer.stderr

@@ -1,0 +1,152 @@
+"""A study on the whole service: submitted, recorded, lost sight of, stopped and gone on with."""
+
+import os
+import re
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from e2e.command_line import kill_group, wait_until
+from service.conftest import Service
+from service.processes import answers, wait_for
+
+from hpo.journal.events import Event, StudyInterrupted, TrialFinished, TrialReported
+from hpo.journal.journal import read_journal
+
+pytestmark = [pytest.mark.service, pytest.mark.slow]
+
+
+def submit(service: Service, *words: str) -> list[str]:
+    return ["submit", "--address", service.cluster.dashboard, *words]
+
+
+def events(service: Service, study: str) -> list[Event]:
+    folder = service.cluster.folder / "runs" / "studies" / study
+    return list(read_journal(folder).events) if (folder / "journal.jsonl").exists() else []
+
+
+def files(*folders: Path) -> Iterator[Path]:
+    return (path for folder in folders for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_submitted_study_is_recorded_on_the_server_and_shows_no_secret(
+    service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from mlflow import MlflowClient
+
+    words = service.hpo.study("one", "--concurrent", "2", "--searcher", "random")
+    done = service.hpo.run(*submit(service, "--", *words))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Best trials" in done.stdout
+    scores = {
+        event.trial: event.score for event in events(service, "one") if isinstance(event, TrialFinished)
+    }
+    assert len(scores) == 4
+
+    for name, value in service.mlflow.client_variables().items():
+        monkeypatch.setenv(name, value)
+    client = MlflowClient()
+    experiment = client.get_experiment_by_name("one")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id], "tags.`hpo.status` = 'finished'")
+    trials = {str(run.info.run_name): run for run in runs if "mlflow.parentRunId" in run.data.tags}
+    assert {name: run.data.metrics["score"] for name, run in trials.items()} == pytest.approx(scores)
+    best = trials[max(scores, key=lambda trial: scores[trial])]
+    kept = Path(client.download_artifacts(best.info.run_id, "best.pt", str(tmp_path)))
+    own = service.cluster.folder / "runs" / "studies" / "one" / "trials" / str(best.info.run_name)
+    assert kept.read_bytes() == (own / "best.pt").read_bytes()
+
+    secrets = [service.mlflow.password, service.mlflow.postgres.password, service.cluster.token]
+    shown = done.stdout + done.stderr + str([run.to_dictionary() for run in runs])
+    job = answers(
+        f"{service.cluster.dashboard}/api/jobs/", {"Authorization": f"Bearer {service.cluster.token}"}
+    )
+    assert job is not None and b"run bayes" in job
+    folders = [service.cluster.folder / name for name in ("runs", "artifacts", "here")]
+    for secret in secrets:
+        assert secret not in shown
+        assert secret.encode() not in job
+        assert [path for path in files(*folders) if secret.encode() in path.read_bytes()] == []
+
+
+def test_mlflow_tells_nothing_without_a_password(service: Service) -> None:
+    assert answers(f"{service.mlflow.address}/health") == b"OK"
+    assert answers(f"{service.mlflow.address}/api/2.0/mlflow/experiments/search?max_results=1") is None
+
+
+def test_a_study_outlives_the_one_who_sent_it_and_goes_on_after_a_stop(service: Service) -> None:
+    words = service.hpo.study("long", "--concurrent", "2", "--trials", "2", "--epochs", "24")
+    terminal = service.hpo.start(*submit(service, "--", *words))
+    wait_until(lambda: any(isinstance(event, TrialReported) for event in events(service, "long")))
+    kill_group(terminal, signal.SIGKILL)
+    told = (service.hpo.folder / "output.txt").read_text()
+    found = re.search(r"--attach (hpo-[0-9a-f]+)", told)
+    assert found, told
+    job = found[1]
+    before = len(events(service, "long"))
+    wait_until(lambda: len(events(service, "long")) > before)
+
+    terminal = service.hpo.start(*submit(service, "--attach", job))
+    output = service.hpo.folder / "output.txt"
+    wait_until(lambda: "stage bayes: 2 trials at most, 24 epochs each" in output.read_text())
+    stopped = service.hpo.run(*submit(service, "--stop", job))
+    assert (stopped.returncode, stopped.stdout) == (0, f"{job} stopped\n")
+    assert terminal.wait(timeout=60) == 130
+    assert "stopped; go on with: hpo resume long" in output.read_text()
+    listed = service.hpo.run(*submit(service, "--list")).stdout
+    assert re.search(rf"{job} +stopped +.*run bayes .*--study long", listed)
+
+    resumed = service.hpo.run(*submit(service, "--", "resume", "long"))
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    whole = events(service, "long")
+    assert sum(isinstance(event, StudyInterrupted) for event in whole) == 1
+    assert sorted(event.trial for event in whole if isinstance(event, TrialFinished)) == [
+        "bayes-0001",
+        "bayes-0002",
+    ]
+    reported = Counter((event.trial, event.epoch) for event in whole if isinstance(event, TrialReported))
+    assert set(reported.values()) == {1} and len(reported) == 48
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--attach", "hpo-none"], "knows no job 'hpo-none'"),
+        (["--stop", "hpo-none"], "knows no job 'hpo-none'"),
+        (["--", "run", "bayes", "--data", "/nowhere"], "no such data folder: /nowhere"),
+        (["--", "best", "one"], "run and resume can be submitted, not 'best'"),
+    ],
+)
+def test_mistake_is_one_clear_error(service: Service, words: list[str], said: str) -> None:
+    answer = service.hpo.run(*submit(service, *words))
+    assert answer.returncode == 2, answer.stdout + answer.stderr
+    assert said in answer.stdout + answer.stderr
+    assert "Traceback" not in answer.stdout + answer.stderr
+
+
+def test_a_wrong_token_is_one_clear_error(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(service.hpo.variables, "RAY_AUTH_TOKEN", "wrong" * 8)
+    answer = service.hpo.run(*submit(service, "--list"))
+    assert answer.returncode == 2
+    assert "wants a token that this command does not have" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_node_that_does_not_see_the_data_is_named_before_any_trial(service: Service) -> None:
+    if os.getuid() != 0:
+        pytest.skip("only root can hide a folder from one process")
+    hidden = service.cluster.folder / "cache"
+    hiding = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', str(hidden)]
+    with ExitStack() as stack:
+        blind = service.cluster.start_worker("ray-worker-blind", stack, inside=hiding)
+        wait_for("the third worker", lambda: service.cluster.nodes() == 4, [blind])
+        words = service.hpo.study("unseen", "--concurrent", "2", "--trials", "2")
+        refused = service.hpo.run(*submit(service, "--", *words))
+    assert refused.returncode == 2, refused.stdout
+    assert f"cannot read the data in {hidden}" in refused.stdout
+    assert "set HPO_CACHE to a folder that every node sees" in refused.stdout
+    assert "Traceback" not in refused.stdout
+    assert not any(isinstance(event, TrialReported) for event in events(service, "unseen"))
