@@ -15,6 +15,7 @@ from service.processes import answers, wait_for
 
 from hpo.journal.events import Event, StudyInterrupted, TrialFinished, TrialReported
 from hpo.journal.journal import read_journal
+from hpo.study.plan import available_cpus
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 
@@ -109,6 +110,22 @@ def test_a_study_outlives_the_one_who_sent_it_and_goes_on_after_a_stop(service: 
     ]
     reported = Counter((event.trial, event.epoch) for event in whole if isinstance(event, TrialReported))
     assert set(reported.values()) == {1} and len(reported) == 48
+
+
+def test_the_driver_stays_here_and_its_trials_go_to_the_cluster(service: Service) -> None:
+    # The nodes have another version installed, which fails: the code of this machine must have been sent.
+    words = service.hpo.study("here", "--trials", "2", "--ray-address", f"127.0.0.1:{service.cluster.port}")
+    if available_cpus() > 1:
+        # Here it would fit; of the cluster's nodes none has more than one core.
+        refused = service.hpo.run(*words, "--concurrent", "1")
+        assert refused.returncode == 2
+        assert "the largest node of the cluster has 1" in refused.stderr
+        assert "Traceback" not in refused.stderr
+    # A study of another name: the one that was refused exists.
+    words[words.index("here")] = "there"
+    done = service.hpo.run(*words, "--concurrent", str(available_cpus()))
+    assert done.returncode == 0, done.stderr
+    assert len(service.hpo.best("there")) == 2
 
 
 @pytest.mark.parametrize(
