@@ -260,7 +260,7 @@ def _start(
         _show_plan(plan, stages)
         return
     name = name or free_name(environment, "-".join(dict.fromkeys(plan.dataset.split("/"))))
-    with watch(plan, name) as listener:
+    with watch(plan, name, environment) as listener:
         end = start_study(plan, name, stages, environment, listener)
     finish(end, plan, name)
 
@@ -301,7 +301,7 @@ def _go_on(
     if dry_run:
         _show_plan(plan, [asked])
         return
-    with ReadingProgress() as progress, watch(plan, folder.name) as listener:
+    with ReadingProgress() as progress, watch(plan, folder.name, environment) as listener:
         end = continue_study(folder.name, [asked], environment, progress, listener)
     finish(end, plan, folder.name)
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 if TYPE_CHECKING:
+    from hpo.config.environment import Environment
     from hpo.journal.results import StudyState
     from hpo.study.plan import StudyPlan
     from hpo.study.runner import Listener
@@ -60,9 +61,10 @@ class ReadingProgress:
 
 
 @contextmanager
-def watch(plan: "StudyPlan", name: str) -> "Iterator[Listener]":
+def watch(plan: "StudyPlan", name: str, environment: "Environment") -> "Iterator[Listener]":
     """Show a study's progress inside the context; gives what hears of every event."""
     from hpo.report.live import Display, standard_error
+    from hpo.tracking.store import silent_server
 
     console = standard_error()
     console.print(
@@ -70,6 +72,11 @@ def watch(plan: "StudyPlan", name: str) -> "Iterator[Listener]":
         f"games), {plan.device}, {plan.precision}",
         soft_wrap=True,
     )
+    if server := silent_server(environment):
+        console.print(
+            f"MLflow at {server} does not answer: the study runs, and is recorded when it does",
+            soft_wrap=True,
+        )
     display = Display(console)
     with display.shown():
         yield display.update

@@ -33,7 +33,7 @@ def resume(
             fork_study(folder.name, fork, environment, progress)
             folder = study_folder(environment, fork)
         plan = plan_of(folder, StudyState.replay(read_journal(folder).events).created)
-        with watch(plan, folder.name) as listener:
+        with watch(plan, folder.name, environment) as listener:
             end = resume_study(folder.name, environment, progress, listener)
     finish(end, plan, folder.name)
 

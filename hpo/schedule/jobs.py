@@ -139,9 +139,11 @@ class Jobs:
                 f"the Ray cluster at {self.address} wants a token that this command does not have",
                 fix="set RAY_AUTH_TOKEN to the token of the cluster",
             ) from None
-        except (ConnectionError, requests.RequestException, OSError) as error:
+        except OSError as error:
+            # Those of requests are of this kind, and put all of their inner life into words.
+            why = "no connection" if isinstance(error, requests.ConnectionError) else _reason(error)
             raise LostConnectionError(
-                f"no Ray dashboard answers at {self.address} ({_reason(error)})",
+                f"no Ray dashboard answers at {self.address} ({why})",
                 fix="give --address http://HOST:8265, and see that the port is reachable from here",
             ) from error
         except RuntimeError as error:

@@ -1,11 +1,13 @@
 """Where MLflow keeps its records: a server somebody runs, or an SQLite file in the runs folder."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from filelock import FileLock
 
@@ -13,6 +15,7 @@ from hpo.config.environment import Environment, without_passwords
 from model.errors import ConfigError, UserError
 
 _SQLITE = "sqlite:///"
+_ANSWER_S = 5.0
 _SERVERS = ("http://", "https://", "databricks")
 # Opening a store makes its tables. Another process does it, because MLflow and Alembic talk while they do
 # and because a file that is complete when it gets its name can not be left half made by a kill.
@@ -28,6 +31,19 @@ def sqlite_file(environment: Environment) -> Path | None:
 def is_server(environment: Environment) -> bool:
     """Whether MLflow is reached over the network and decides itself where artifacts lie."""
     return environment.tracking_uri.startswith(_SERVERS)
+
+
+def silent_server(environment: Environment) -> str | None:
+    """Host and port of an MLflow server at which nobody listens; None for one that is there, or no server."""
+    parts = urlsplit(environment.tracking_uri)
+    if parts.scheme not in ("http", "https"):
+        return None
+    try:
+        address = (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+        socket.create_connection(address, timeout=_ANSWER_S).close()
+    except (OSError, ValueError):
+        return parts.netloc.rpartition("@")[2]
+    return None
 
 
 def check_store(environment: Environment) -> None:

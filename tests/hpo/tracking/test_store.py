@@ -1,11 +1,19 @@
 """Which store is used, and that it is made once and whole."""
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from hpo.config.environment import Environment, read_environment
-from hpo.tracking.store import artifact_folder, check_store, make_store, quiet_variables, sqlite_file
+from hpo.tracking.store import (
+    artifact_folder,
+    check_store,
+    make_store,
+    quiet_variables,
+    silent_server,
+    sqlite_file,
+)
 from model.errors import ConfigError
 
 
@@ -74,3 +82,19 @@ def test_a_users_own_settings_of_mlflow_are_kept(monkeypatch: pytest.MonkeyPatch
     variables = quiet_variables()
     assert variables["MLFLOW_DISABLE_TELEMETRY"] == "true"
     assert variables["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "3"
+
+
+def test_a_server_that_is_away_is_named_without_its_password() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        uri = f"http://me:secret@127.0.0.1:{port}"
+        assert silent_server(at(uri)) == f"127.0.0.1:{port}"
+        listener.listen()
+        assert silent_server(at(uri)) is None
+    assert silent_server(at("http://host:port")) == "host:port"
+
+
+@pytest.mark.parametrize("uri", ["sqlite:////runs/mlflow.db", "postgresql://db/mlflow", "databricks"])
+def test_what_is_no_server_is_not_asked(uri: str) -> None:
+    assert silent_server(at(uri)) is None
