@@ -25,10 +25,12 @@ def submit(
     stop: Annotated[str | None, typer.Option(metavar="ID", help="Stop a job as Ctrl-C would.")] = None,
     list_jobs: Annotated[bool, typer.Option("--list", help="Show the jobs of the cluster.")] = False,
 ) -> None:
-    """Run ``hpo run`` or ``hpo resume`` on a Ray cluster: hpo submit --address URL -- run bayes --trials 40.
+    """Run a study on a Ray cluster, as a job that outlives this terminal; Ctrl-C leaves it running.
 
-    The code travels, and files named *.toml and *.json; data, studies and secrets do not. HPO_RUNS, HPO_CACHE
-    and HPO_DATA name folders that every node sees. Ctrl-C leaves the job running.
+    Such as: hpo submit --address http://HOST:8265 -- run bayes --features resnet --concurrent 8
+
+    The code travels, and the file of --study-file; data, studies and secrets do not. HPO_RUNS, HPO_CACHE and
+    HPO_DATA name folders that every node sees, set here or on the nodes.
     """
     from hpo.schedule.jobs import Jobs
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import secrets
 import shlex
 import socket
@@ -30,6 +31,8 @@ _STOP = {"RAY_JOB_STOP_SIGNAL": "SIGINT", "RAY_JOB_STOP_WAIT_TIME_S": "90"}
 _CONNECT_S = 10.0
 _POLL_S = 1.0
 _PATIENCE_S = 300.0
+# Ray's client raises RuntimeError for every answer but 200, 401 and 403.
+_HTTP_STATUS = re.compile(r"status code (\d{3})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +56,6 @@ class Jobs:
         self.address = address.rstrip("/")
         before_importing_ray()
         with self._told_apart():
-            _require_listener(self.address)
             self._client = _connect(self.address)
 
     def submit(self, words: Sequence[str], variables: Mapping[str, str] = os.environ) -> str:
@@ -142,16 +144,23 @@ class Jobs:
         except OSError as error:
             # Those of requests are of this kind, and put all of their inner life into words.
             why = "no connection" if isinstance(error, requests.ConnectionError) else _reason(error)
-            raise LostConnectionError(
-                f"no Ray dashboard answers at {self.address} ({why})",
-                fix="give --address http://HOST:8265, and see that the port is reachable from here",
-            ) from error
+            raise self._lost(why) from error
         except RuntimeError as error:
-            if job and ("404" in str(error) or "not exist" in str(error)):
+            status = _HTTP_STATUS.search(str(error))
+            if status and status[1].startswith("5"):
+                # A proxy without the head behind it, or a head that is being started.
+                raise self._lost(f"HTTP status {status[1]}") from error
+            if job and status and status[1] == "404":
                 raise UserError(
                     f"the cluster at {self.address} knows no job {job!r}", fix="see hpo submit --list"
                 ) from None
             raise UserError(f"the Ray cluster refused: {_reason(error)}") from error
+
+    def _lost(self, why: str) -> "LostConnectionError":
+        return LostConnectionError(
+            f"no Ray dashboard answers at {self.address} ({why})",
+            fix="give --address http://HOST:8265, and see that the port is reachable from here",
+        )
 
 
 class LostConnectionError(UserError):
@@ -186,6 +195,7 @@ def _connect(address: str) -> "JobSubmissionClient":
             "submitting needs the extra 'cluster', which is not installed",
             fix="pip install 'hpo[cluster]', or from a checkout: pip install '.[cluster]'",
         ) from None
+    _require_listener(address)
     for talkative in ("ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging"):
         logging.getLogger(talkative).setLevel(logging.WARNING)
     return JobSubmissionClient(address)

@@ -1,8 +1,9 @@
 """Jobs of a cluster, with a stand-in for Ray's client; the real one is met in ``tests/service``."""
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -48,7 +49,6 @@ class Cluster:
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     cluster = Cluster()
-    monkeypatch.setattr(jobs, "_require_listener", lambda address: None)
     monkeypatch.setattr(jobs, "_connect", lambda address: cluster)
     monkeypatch.setattr(jobs, "_POLL_S", 0.0)
     return cluster
@@ -83,13 +83,16 @@ def test_every_piece_of_the_log_is_passed_on_once_whatever_the_connection_does(c
         lost,
         lost,
         moment("RUNNING", "one\ntwo\n"),
-        lost,
+        RuntimeError("Request failed with status code 502: <html>Bad gateway</html>."),
         moment("SUCCEEDED", "one\ntwo\nthree\n", 0),
     )
     assert code == 0
     assert "".join(written) == "one\ntwo\nthree\n"
     # Once for each time that it is lost, not once for each try.
-    assert told == ["no Ray dashboard answers at http://head:8265 (gone)"] * 2
+    assert told == [
+        "no Ray dashboard answers at http://head:8265 (gone)",
+        "no Ray dashboard answers at http://head:8265 (HTTP status 502)",
+    ]
 
 
 def test_a_cluster_that_stays_away_ends_the_following_not_the_job(
@@ -146,12 +149,27 @@ def test_a_password_in_the_tracking_uri_does_not_travel() -> None:
     assert "planted-secret" not in str(refused.value)
 
 
+def test_without_the_extra_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "aiohttp_cors", None)
+    with pytest.raises(UserError, match="needs the extra 'cluster'") as refused:
+        Jobs("http://127.0.0.1:9")
+    assert "pip install 'hpo[cluster]'" in refused.value.details["fix"]
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The extra counts as installed."""
+    monkeypatch.setitem(sys.modules, "aiohttp_cors", ModuleType("aiohttp_cors"))
+
+
+@pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize("address", ["head:8265", "ray://head:10001", "http://", "http://head:port"])
 def test_an_address_that_is_none_is_told(address: str) -> None:
     with pytest.raises(ConfigError, match="expected --address http://HOST:8265"):
         Jobs(address)
 
 
+@pytest.mark.usefixtures("installed")
 def test_nobody_listening_is_told_at_once() -> None:
     with pytest.raises(UserError, match="no Ray dashboard answers at http"):
         Jobs("http://127.0.0.1:9")
