@@ -21,6 +21,8 @@ _QUIET = {
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    # What Ray would print into the study's progress: pages about a node that was lost.
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",
 }
 SILENT: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
 TUNE_FOLDER = "tune"
