@@ -50,6 +50,13 @@ def command_of(dockerfile: str) -> list[str]:
     return command
 
 
+def health_check_of(dockerfile: str) -> list[str]:
+    """What a container of the image is asked with."""
+    (words,) = [rest for keyword, rest in instructions(dockerfile) if keyword == "HEALTHCHECK"]
+    command: list[str] = json.loads(words[words.index("[") :])
+    return command
+
+
 def variables_of(dockerfile: str) -> dict[str, str]:
     """What the image sets."""
     words = " ".join(rest for keyword, rest in instructions(dockerfile) if keyword == "ENV").split()

@@ -18,7 +18,14 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
-from deployment.docker_files import DOCKER, command_of, example_variables, interpolated, variables_of
+from deployment.docker_files import (
+    DOCKER,
+    command_of,
+    example_variables,
+    health_check_of,
+    interpolated,
+    variables_of,
+)
 
 _BESIDE_PYTHON = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
@@ -51,6 +58,11 @@ def answers(address: str, headers: Mapping[str, str] | None = None) -> bytes | N
             body: bytes = answer.read()
             return body
     return None
+
+
+def passes(command: Sequence[str], variables: Mapping[str, str]) -> bool:
+    """Whether a health check succeeds."""
+    return subprocess.run(command, env=variables, capture_output=True, check=False).returncode == 0
 
 
 class Process:
@@ -173,6 +185,11 @@ class Mlflow:
         stack.callback(process.stop)
         return process
 
+    def is_healthy(self, port: int) -> bool:
+        """What its container would be told of a server at ``port``."""
+        command = [word.replace(":5000", f":{port}") for word in health_check_of("mlflow.Dockerfile")]
+        return passes(command, {"PATH": _BESIDE_PYTHON})
+
     def _filled(self) -> dict[str, str]:
         return dict.fromkeys(example_variables(), "unused") | {
             "POSTGRES_PASSWORD": self.postgres.password,
@@ -217,6 +234,14 @@ class RayCluster:
         """How many are there."""
         body = answers(f"{self.dashboard}/nodes?view=summary", {"Authorization": f"Bearer {self.token}"})
         return body.count(b'"state": "ALIVE"') if body else 0
+
+    def is_healthy(self, service: str, port: int) -> bool:
+        """What the container of a service would be told of a head at ``port``."""
+        filled = dict.fromkeys(example_variables(), "unused")
+        kind, *words = interpolated("compose.yaml", filled)["services"][service]["healthcheck"]["test"]
+        assert kind == "CMD" and words[-1] in ("127.0.0.1:6379", "ray-head:6379")
+        image = variables_of("hpo.Dockerfile") | {"PATH": _BESIDE_PYTHON, "RAY_AUTH_TOKEN": self.token}
+        return passes([*words[:-1], f"127.0.0.1:{port}"], image)
 
     def _node(self, name: str, command: list[str], variables: Mapping[str, str], stack: ExitStack) -> Process:
         image = variables_of("hpo.Dockerfile") | {

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from e2e.command_line import kill_group, wait_until
 from service.conftest import Service
-from service.processes import answers, wait_for
+from service.processes import answers, free_port, wait_for
 
 from hpo.journal.events import Event, StudyInterrupted, TrialFinished, TrialReported
 from hpo.journal.journal import read_journal
@@ -71,6 +71,14 @@ def test_a_submitted_study_is_recorded_on_the_server_and_shows_no_secret(
         assert secret not in shown
         assert secret.encode() not in job
         assert [path for path in files(*folders) if secret.encode() in path.read_bytes()] == []
+
+
+def test_health_checks_of_the_containers_tell_life_from_death(service: Service) -> None:
+    assert service.mlflow.is_healthy(service.mlflow.port)
+    assert not service.mlflow.is_healthy(free_port())
+    # Of a head that is away Ray's own check tells after half a minute; the container's is ended before.
+    for name in ("ray-head", "ray-worker"):
+        assert service.cluster.is_healthy(name, service.cluster.port)
 
 
 def test_mlflow_tells_nothing_without_a_password(service: Service) -> None:
