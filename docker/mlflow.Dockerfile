@@ -6,13 +6,14 @@ COPY docker/requirements-mlflow.txt docker/mlflow-auth.ini ./
 RUN pip install --no-cache-dir --requirement requirements-mlflow.txt \
     && useradd --uid 10001 --create-home mlflow \
     && install --directory --owner mlflow /artifacts
+# One worker: several would make the tables of users at the same time when they are first started.
 # Where the data base is, its user and password come from PGHOST, PGUSER, PGPASSWORD and PGDATABASE.
 ENV MLFLOW_BACKEND_STORE_URI=postgresql+psycopg2:// \
     MLFLOW_ARTIFACTS_DESTINATION=/artifacts \
     MLFLOW_AUTH_CONFIG_PATH=/srv/mlflow-auth.ini \
     MLFLOW_HOST=0.0.0.0 \
     MLFLOW_PORT=5000 \
-    MLFLOW_WORKERS=2 \
+    MLFLOW_WORKERS=1 \
     MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false \
     MLFLOW_DISABLE_TELEMETRY=true
 USER 10001

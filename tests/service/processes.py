@@ -176,7 +176,6 @@ class Mlflow:
             "PGDATABASE": "postgres",
             "MLFLOW_HOST": "127.0.0.1",
             "MLFLOW_PORT": str(self.port),
-            "MLFLOW_WORKERS": "1",
             "MLFLOW_ARTIFACTS_DESTINATION": str(self.artifacts),
             "MLFLOW_AUTH_CONFIG_PATH": str(DOCKER / "mlflow-auth.ini"),
             "MLFLOW_SERVER_ALLOWED_HOSTS": f"127.0.0.1:{self.port}",

@@ -1,5 +1,6 @@
 """A study on the whole service: submitted, recorded, lost sight of, stopped and gone on with."""
 
+import base64
 import os
 import re
 import signal
@@ -81,9 +82,13 @@ def test_health_checks_of_the_containers_tell_life_from_death(service: Service) 
         assert service.cluster.is_healthy(name, service.cluster.port)
 
 
-def test_mlflow_tells_nothing_without_a_password(service: Service) -> None:
-    assert answers(f"{service.mlflow.address}/health") == b"OK"
-    assert answers(f"{service.mlflow.address}/api/2.0/mlflow/experiments/search?max_results=1") is None
+def test_mlflow_answers_who_has_the_password_and_calls_it_by_its_name(service: Service) -> None:
+    experiments = f"{service.mlflow.address}/api/2.0/mlflow/experiments/search?max_results=1"
+    password = base64.b64encode(f"admin:{service.mlflow.password}".encode()).decode()
+    entitled = {"Authorization": f"Basic {password}"}
+    assert answers(experiments, entitled) is not None
+    assert answers(experiments) is None
+    assert answers(experiments, {**entitled, "Host": "elsewhere.example"}) is None
 
 
 def test_a_study_outlives_the_one_who_sent_it_and_goes_on_after_a_stop(service: Service) -> None:
