@@ -1,16 +1,23 @@
 # The program and Ray, for every node of a cluster. Build from the repository's root:
 #   docker build --file docker/hpo.Dockerfile --tag hpo .
-# With CUDA: add --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu128
+# With CUDA: add --build-arg DEVICE=cuda
 FROM python:3.11-slim-bookworm AS build
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+ARG DEVICE=cpu
 ARG TORCH_VERSION=2.13.0
 RUN python -m venv /opt/hpo
 ENV PATH=/opt/hpo/bin:$PATH
 WORKDIR /build
 COPY docker/requirements-hpo.txt ./
-# PyTorch last: what it needs beside CUDA is there by then, in the locked versions.
-RUN pip install --no-cache-dir --requirement requirements-hpo.txt \
-    && pip install --no-cache-dir --index-url "$TORCH_INDEX" "torch==$TORCH_VERSION"
+RUN pip install --no-cache-dir --requirement requirements-hpo.txt
+# PyTorch last: what it needs beside CUDA is there by then, in the locked versions. The index of Python's packages
+# has the one with CUDA. (The linter takes "$@" for a package without a version.)
+# hadolint ignore=DL3013
+RUN case "$DEVICE" in \
+        cpu) set -- --index-url https://download.pytorch.org/whl/cpu ;; \
+        cuda) set -- ;; \
+        *) echo "DEVICE must be cpu or cuda, got $DEVICE" >&2; exit 2 ;; \
+    esac \
+    && pip install --no-cache-dir "$@" "torch==$TORCH_VERSION"
 COPY pyproject.toml README.md LICENSE ./
 COPY hpo hpo
 COPY model model

@@ -184,6 +184,27 @@ def test_gpus_are_added_to_services_that_exist(services: dict[str, Any]) -> None
         assert device["capabilities"] == ["gpu"]
 
 
+@pytest.mark.parametrize(
+    ("device", "installs"),
+    [
+        ("cpu", "install --no-cache-dir --index-url https://download.pytorch.org/whl/cpu torch==1.2.3"),
+        ("cuda", "install --no-cache-dir torch==1.2.3"),
+        ("tpu", None),
+    ],
+)
+def test_build_argument_decides_which_pytorch_is_installed(
+    tmp_path: Path, device: str, installs: str | None
+) -> None:
+    pip = tmp_path / "pip"
+    pip.write_text('#!/bin/sh\necho "$@"\n')
+    pip.chmod(0o755)
+    (step,) = [rest for keyword, rest in instructions("hpo.Dockerfile") if "$TORCH_VERSION" in rest]
+    variables = {"PATH": f"{tmp_path}:/bin", "DEVICE": device, "TORCH_VERSION": "1.2.3"}
+    done = subprocess.run(["sh", "-c", step], env=variables, capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == (installs or "")
+    assert (done.returncode == 0) == (installs is not None)
+
+
 @pytest.mark.parametrize("dockerfile", DOCKERFILES)
 def test_images_do_not_run_as_root(dockerfile: str) -> None:
     users = [rest for keyword, rest in instructions(dockerfile) if keyword == "USER"]
