@@ -212,9 +212,7 @@ def _ray(
     plan: StudyPlan, folder: Path, state: StudyState, environment: Environment
 ) -> AbstractContextManager[None]:
     """One Ray for all stages: starting it takes longer than a short trial."""
-    places = [
-        plan.with_stage(name, state.asked[name].settings).places(name) for name in state.pending
-    ]
+    places = [plan.with_stage(name, state.asked[name].settings).places(name) for name in state.pending]
     gpu = plan.device == "cuda"
     if environment.ray_address is None:
         cpus = max(available_cpus(), *(place.concurrent for place in places))

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from hpo.schedule.tuner import Places
 from hpo.study import plan
-from hpo.study.plan import _container_cpus, available_cpus, threads_per_trial
+from hpo.study.plan import _container_cpus, available_cpus
 
 
 @pytest.mark.parametrize(
@@ -23,4 +24,15 @@ def test_trials_share_what_the_container_is_given(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(plan.os, "sched_getaffinity", lambda process: set(range(32)))
     assert available_cpus() <= 32
     monkeypatch.setattr(plan, "_container_cpus", lambda: 4)
-    assert [threads_per_trial(concurrent) for concurrent in (1, 2, 8)] == [4, 2, 1]
+    assert available_cpus() == 4
+
+
+@pytest.mark.parametrize(
+    ("concurrent", "array", "processes", "threads"),
+    [(1, 1, 1, 4), (2, 1, 2, 2), (8, 1, 8, 1), (8, 4, 2, 2), (3, 2, 2, 2), (4, 4, 1, 4)],
+)
+def test_trials_of_one_array_share_a_process_and_processes_share_the_cores(
+    concurrent: int, array: int, processes: int, threads: int
+) -> None:
+    places = Places(concurrent=concurrent, array=array, cpus=4, gpu=False)
+    assert (places.processes, places.threads) == (processes, threads)
