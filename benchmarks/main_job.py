@@ -229,7 +229,7 @@ def our_step(config: TrialConfig, train: Store, precision: Precision) -> Callabl
     steps = steps_of([[Slot(config)]], source, CPU)
 
     def step(batch: ChunkBatch) -> None:
-        steps.take([batch], [1e-3])
+        steps.epoch([[batch]], [[1e-3]])
 
     return step
 

@@ -44,29 +44,18 @@ class ChunkSource:
         )
         self._first, self._frames = first, frames
         arrays = (store.features, store.past, store.future)
-        resident = _fits(sum(array.nbytes for array in arrays), device)
-        home = device if resident else torch.device("cpu")
+        self.is_resident = _fits(sum(array.nbytes for array in arrays), device)
+        """Whether chunks are cut on the device itself."""
+        home = device if self.is_resident else torch.device("cpu")
         self._features, self._past, self._future = (_mapped(array).to(home) for array in arrays)
 
     def load(self, batches: Sequence[ChunkBatch], size: int = 0) -> Chunks:
         """Chunks of one batch a cohort, each padded to ``size`` or to the largest."""
-        place, padded = self.place(batches, size)
-        return self.cut(place, padded=padded)
-
-    def place(
-        self, batches: Sequence[ChunkBatch], size: int = 0
-    ) -> tuple[Int[Tensor, "3 cohorts batch"], bool]:
-        """Half, start and presence of the chunks on the device, and whether some are padding."""
-        largest = max(size, *(len(batch) for batch in batches))
-        rows: npt.NDArray[np.int64] = np.zeros((3, len(batches), largest), dtype=np.int64)
-        for cohort, batch in enumerate(batches):
-            rows[0, cohort, : len(batch)] = batch.half
-            rows[1, cohort, : len(batch)] = batch.start
-            rows[2, cohort, : len(batch)] = 1
-        return torch.from_numpy(rows).to(self._device), not rows[2].all()
+        places = chunk_places(batches, size)
+        return self.cut(places.to(self._device), padded=not bool(places[2].all()))
 
     def cut(self, place: Int[Tensor, "3 cohorts batch"], *, padded: bool) -> Chunks:
-        """Chunks at ``place``, as ``place`` gives it. Asks nothing of the device's numbers."""
+        """Chunks at ``place``, which ``chunk_places`` gave. Asks nothing of the device's numbers."""
         half, start, present = place
         within = start[:, None] + self._within
         last = self._frames[half][:, None]
@@ -87,6 +76,17 @@ class ChunkSource:
     def _taken(self, array: Tensor, rows: Int[Tensor, "cohorts frames batch"]) -> Tensor:
         taken = array.index_select(0, rows.flatten().to(array.device))
         return taken.to(self._device).view(*rows.shape, -1)
+
+
+def chunk_places(batches: Sequence[ChunkBatch], size: int = 0) -> Int[Tensor, "3 cohorts batch"]:
+    """Half, start and presence (0, 1) of one batch a cohort, padded to ``size`` or to the largest."""
+    largest = max(size, *(len(batch) for batch in batches))
+    rows: npt.NDArray[np.int64] = np.zeros((3, len(batches), largest), dtype=np.int64)
+    for cohort, batch in enumerate(batches):
+        rows[0, cohort, : len(batch)] = batch.half
+        rows[1, cohort, : len(batch)] = batch.start
+        rows[2, cohort, : len(batch)] = 1
+    return torch.from_numpy(rows)
 
 
 def load_chunks(

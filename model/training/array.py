@@ -12,13 +12,13 @@ from typing import TypeVar
 import torch
 
 from model.data.chunks import ChunkSource
-from model.data.sampler import ChunkBatch, ChunkSampler
+from model.data.sampler import ChunkSampler
 from model.data.store import Store
 from model.inference.evaluation import Evaluation, evaluate
 from model.networks.stacked import Stack, StatisticsEstimate, computed_together
 from model.precision import compute_dtype
 from model.training.config import TrainingConfig
-from model.training.recording import Steps, steps_of
+from model.training.recording import steps_of
 from model.training.slots import Slot
 
 CALIBRATION_CHUNKS = 512
@@ -161,7 +161,8 @@ class TrainingArray:
         means: list[list[float]] = []
         for epoch in range(epochs):
             plans = [self._sampler(cohort[0]).epoch(cohort[0].epoch + epoch) for cohort in cohorts]
-            means = self._train_epoch(training, cohorts, plans, epoch)
+            means = training.epoch(plans, self._rates(slots, epoch, len(plans[0]))).T.tolist()
+            self._chunks.release()
             steps += len(plans[0])
             for slot, losses in zip(slots, means, strict=True):
                 if slot not in failures and not all(map(math.isfinite, losses)):
@@ -174,30 +175,12 @@ class TrainingArray:
             slot: failures.get(slot) or _Losses(*losses) for slot, losses in zip(slots, means, strict=True)
         }
 
-    def _train_epoch(
-        self,
-        training: Steps,
-        cohorts: list[list[Slot]],
-        plans: list[list[ChunkBatch]],
-        epoch: int,
-    ) -> list[list[float]]:
-        """One epoch; returns the mean (segmentation, spotting) losses of every slot."""
-        sums = torch.zeros(2, sum(map(len, cohorts)), dtype=torch.float64, device=self._device)
-        chunks = torch.zeros_like(sums[0])
-        for number, batches in enumerate(zip(*plans, strict=True)):
-            share = number / len(plans[0])
-            rates = [
-                slot.learning_rate((slot.epoch + epoch + share) / self.training.epochs)
-                for cohort in cohorts
-                for slot in cohort
-            ]
-            sizes = [len(batch) for batch, cohort in zip(batches, cohorts, strict=True) for _ in cohort]
-            weight = torch.tensor(sizes, dtype=torch.float64).to(self._device)
-            sums += training.take(batches, rates) * weight
-            chunks += weight
-        self._chunks.release()
-        means: list[list[float]] = (sums / chunks).T.tolist()
-        return means
+    def _rates(self, slots: list[Slot], epoch: int, steps: int) -> list[list[float]]:
+        """Learning rates of the steps of an epoch, one number a slot."""
+        return [
+            [slot.learning_rate((slot.epoch + epoch + step / steps) / self.training.epochs) for slot in slots]
+            for step in range(steps)
+        ]
 
     def _validate_part(self, slots: list[Slot]) -> dict[Slot, Evaluation]:
         for _, cohort in groupby(slots, _cohort_key):

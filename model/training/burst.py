@@ -44,12 +44,12 @@ def measure_speed(
     source = ChunkSource(
         train, training.sampler.chunk_frames, device=device, dtype=compute_dtype(training.precision)
     )
-    steps, rates = steps_of([slots], source, device), [trial.learning_rate for trial in trials]
+    steps, rates = steps_of([slots], source, device), [[trial.learning_rate for trial in trials]]
     groups = computed_together([slot.network for slot in slots], device)
     stacks = [Stack(group, device) for group in groups]
 
     def learn(batch: ChunkBatch) -> None:
-        steps.take([batch], rates).sum().item()
+        steps.epoch([[batch]], rates).sum().item()
 
     @torch.no_grad()
     def predict(batch: ChunkBatch) -> None:

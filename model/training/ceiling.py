@@ -31,7 +31,6 @@ def operations_per_chunk(
     total = 0
     for trial in trials:
         stack = TrainingStack([[Slot(trial)]], device)
-        stack.set_rates([trial.learning_rate])
         with counting() as counter:
             stack.step(chunks)
         total += counter.get_total_flops()

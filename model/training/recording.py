@@ -1,13 +1,13 @@
 """Steps of an array as a device takes them fastest: trial by trial on a processor, recorded on a GPU."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from model.data.chunks import ChunkSource
+from model.data.chunks import ChunkSource, chunk_places
 from model.data.sampler import ChunkBatch
 from model.training.slots import Slot
 from model.training.stack import TrainingStack
@@ -21,9 +21,36 @@ WARM_UPS = 2
 class Steps(ABC):
     """Trains slots step by step; nothing of the slots changes before ``unload``."""
 
+    def __init__(self, cohorts: Sequence[Sequence[Slot]], source: ChunkSource, device: torch.device) -> None:
+        """Take the numbers of the slots; those of one cohort see the same chunks."""
+        self._source, self._device = source, device
+        self._cohort_of = [cohort for cohort, slots in enumerate(cohorts) for _ in slots]
+
+    def epoch(
+        self, plans: Sequence[Sequence[ChunkBatch]], rates: Sequence[Sequence[float]]
+    ) -> Float[Tensor, "2 slots"]:
+        """Learn from all batches of an epoch.
+
+        Args:
+            plans: The batches of every cohort, in order; as many of one as of another.
+            rates: Learning rates, a row a step, one number a slot.
+
+        Returns:
+            Segmentation and spotting losses of every slot, means over the epoch's chunks.
+        """
+        steps = list(zip(*plans, strict=True))
+        sizes = [[len(batches[cohort]) for cohort in self._cohort_of] for batches in steps]
+        chunks = torch.tensor(sizes, dtype=torch.float64, device=self._device)
+        sums = torch.zeros(2, len(self._cohort_of), dtype=torch.float64, device=self._device)
+        for seen, losses in zip(chunks, self._take(steps, rates), strict=True):
+            sums += losses * seen
+        return sums / chunks.sum(dim=0)
+
     @abstractmethod
-    def take(self, batches: Sequence[ChunkBatch], rates: Sequence[float]) -> Float[Tensor, "2 slots"]:
-        """Learn from one batch a cohort; returns segmentation and spotting losses of every slot."""
+    def _take(
+        self, steps: Sequence[Sequence[ChunkBatch]], rates: Sequence[Sequence[float]]
+    ) -> Iterator[Float[Tensor, "2 slots"]]:
+        """Take the steps, each with one batch a cohort; gives the losses of each."""
 
     @abstractmethod
     def unload(self, epochs: int, steps: int) -> None:
@@ -44,19 +71,21 @@ class SeparateSteps(Steps):
     """Every slot by itself, from chunks that are read once a cohort (see ``computed_together``)."""
 
     def __init__(self, cohorts: Sequence[Sequence[Slot]], source: ChunkSource, device: torch.device) -> None:
-        """Take the numbers of the slots."""
-        self._source = source
+        """See ``Steps``."""
+        super().__init__(cohorts, source, device)
         self._cohorts = [[TrainingStack([[slot]], device) for slot in cohort] for cohort in cohorts]
 
-    def take(self, batches: Sequence[ChunkBatch], rates: Sequence[float]) -> Float[Tensor, "2 slots"]:
-        """See ``Steps``."""
-        losses, left = [], iter(rates)
-        for batch, stacks in zip(batches, self._cohorts, strict=True):
-            chunks = self._source.load([batch])
-            for stack in stacks:
-                stack.set_rates([next(left)])
-                losses.append(stack.step(chunks))
-        return torch.cat(losses, dim=1)
+    def _take(
+        self, steps: Sequence[Sequence[ChunkBatch]], rates: Sequence[Sequence[float]]
+    ) -> Iterator[Float[Tensor, "2 slots"]]:
+        for batches, row in zip(steps, rates, strict=True):
+            losses, left = [], iter(row)
+            for batch, stacks in zip(batches, self._cohorts, strict=True):
+                chunks = self._source.load([batch])
+                for stack in stacks:
+                    stack.rates.fill_(next(left))
+                    losses.append(stack.step(chunks))
+            yield torch.cat(losses, dim=1)
 
     def unload(self, epochs: int, steps: int) -> None:
         """See ``Steps``."""
@@ -67,25 +96,37 @@ class SeparateSteps(Steps):
 class RecordedSteps(Steps):
     """All slots as one stack, and gathering, forward, backward and optimiser as one CUDA graph a batch size.
 
-    The network is tiny: without it, a GPU waits for the host to launch some hundred kernels a step.
+    The network is tiny: without it, a GPU waits for the host to launch some hundred kernels a step. What a
+    step reads is on the device before an epoch begins; a step itself is three small copies and a launch.
     """
 
     def __init__(self, cohorts: Sequence[Sequence[Slot]], source: ChunkSource, device: torch.device) -> None:
-        """Take the numbers of the slots; steps are recorded as their sizes come up."""
-        self._stack, self._source = TrainingStack(cohorts, device), source
+        """See ``Steps``; steps are recorded as their sizes come up."""
+        super().__init__(cohorts, source, device)
+        self._stack = TrainingStack(cohorts, device)
         self._recordings: dict[int, tuple[torch.cuda.CUDAGraph, Tensor, Tensor]] = {}
 
-    def take(self, batches: Sequence[ChunkBatch], rates: Sequence[float]) -> Float[Tensor, "2 slots"]:
-        """See ``Steps``."""
-        self._stack.set_rates(rates)
-        size = -(-max(len(batch) for batch in batches) // BUCKET) * BUCKET
-        place, _ = self._source.place(batches, size)
+    def _take(
+        self, steps: Sequence[Sequence[ChunkBatch]], rates: Sequence[Sequence[float]]
+    ) -> Iterator[Float[Tensor, "2 slots"]]:
+        sizes = [-(-max(map(len, batches)) // BUCKET) * BUCKET for batches in steps]
+        largest = max(sizes)
+        places = torch.stack([chunk_places(batches, largest) for batches in steps])
+        places, all_rates = places.to(self._device), torch.tensor(rates, device=self._device)
+        for size, place, row in zip(sizes, places, all_rates, strict=True):
+            self._stack.rates.copy_(row)
+            yield self._step(place[..., :size])
+
+    def _step(self, place: Int[Tensor, "3 cohorts batch"]) -> Float[Tensor, "2 slots"]:
+        if not self._source.is_resident:
+            return self._learn(place)
+        size = place.shape[-1]
         if size not in self._recordings:
             self._recordings[size] = self._record(place)
         graph, read, losses = self._recordings[size]
         read.copy_(place)
         graph.replay()
-        return losses.clone()
+        return losses
 
     def unload(self, epochs: int, steps: int) -> None:
         """See ``Steps``."""
@@ -98,13 +139,13 @@ class RecordedSteps(Steps):
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             for _ in range(WARM_UPS):
-                self._step(read)
+                self._learn(read)
         torch.cuda.current_stream().wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
-            losses = self._step(read)
+            losses = self._learn(read)
         self._stack.restore(before)
         return graph, read, losses
 
-    def _step(self, place: Tensor) -> Tensor:
+    def _learn(self, place: Int[Tensor, "3 cohorts batch"]) -> Float[Tensor, "2 slots"]:
         return self._stack.step(self._source.cut(place, padded=True))

@@ -27,42 +27,34 @@ class TrainingStack:
         """
         self._slots = [slot for cohort in cohorts for slot in cohort]
         counts = [len(cohort) for cohort in cohorts]
+        self._cohort: Int[Tensor, " slots"] | None = None
+        if len(counts) > 1:
+            self._cohort = torch.repeat_interleave(torch.tensor(counts)).to(device)
         self._stack = Stack([slot.network for slot in self._slots], device, counts)
-        self._cohort = self._cohort_of(counts, device)
-        configs = [slot.config for slot in self._slots]
-        edges = [config.network.edge_frames for config in configs]
-        self._loss = StackLoss([config.loss for config in configs], edges, device)
-        self._network = configs[0].network
-        self._gradients = self._with_gradients()
+        networks = [slot.config.network for slot in self._slots]
+        edges = [network.edge_frames for network in networks]
+        self._loss = StackLoss([slot.config.loss for slot in self._slots], edges, device)
+        self._network = networks[0]
+        self._columns = torch.tensor([network.columns for network in networks], device=device)
+        for weight in self._stack.weights.values():
+            weight.requires_grad_()
+        self.rates = torch.zeros(len(self._slots), device=device)
+        """Learning rates of the next step; in memory, so that a recorded step goes on with others."""
+        self.gradients = torch.zeros_like(self._stack.table)
+        """Of the last step, laid out as the weights."""
+        self._gradient_of = self._stack.layout.views(self.gradients)
+        self._taps = self._stack.layout.taps_mask().to(device)
         self._moments = [torch.zeros_like(self._stack.table) for _ in range(2)]
         self._optimizer = self._with_optimizer(device)
 
-    @staticmethod
-    def _cohort_of(counts: Sequence[int], device: torch.device) -> Int[Tensor, " slots"] | None:
-        if len(counts) == 1:
-            return None
-        return torch.repeat_interleave(torch.tensor(counts)).to(device)
-
-    def _with_gradients(self) -> Float[Tensor, "slots size"]:
-        """Ask for gradients of all weights; they will lie in a table that looks like that of the weights."""
-        gradients = torch.zeros_like(self._stack.table)
-        self._gradient_of = self._stack.layout.views(gradients)
-        for weight in self._stack.weights.values():
-            weight.requires_grad_()
-        # What lies around the shorter kernels must stay zero.
-        self._taps = self._stack.layout.taps_mask().to(gradients.device)
-        return gradients
-
     def _with_optimizer(self, device: torch.device) -> torch.optim.Adam:
         """Adam over the rows of the table, each with a learning rate of its own."""
-        # A GPU reads the rates from memory: recorded once, a step is replayed with others.
-        self._rates = torch.zeros(len(self._slots), device=device)
         rows = [row.detach() for row in self._stack.table]
-        for row, gradient in zip(rows, self._gradients, strict=True):
+        for row, gradient in zip(rows, self.gradients, strict=True):
             row.grad = gradient
         groups = [
             {"params": [row], "eps": slot.config.adam_eps, "lr": rate}
-            for row, slot, rate in zip(rows, self._slots, self._rates, strict=True)
+            for row, slot, rate in zip(rows, self._slots, self.rates, strict=True)
         ]
         optimizer = torch.optim.Adam(groups, fused=True, capturable=device.type == "cuda")
         for index, (row, slot) in enumerate(zip(rows, self._slots, strict=True)):
@@ -75,10 +67,6 @@ class TrainingStack:
             }
         return optimizer
 
-    def set_rates(self, rates: Sequence[float]) -> None:
-        """Learning rates of the next step, one a slot."""
-        self._rates.copy_(torch.tensor(rates))
-
     def step(self, chunks: Chunks) -> Float[Tensor, "2 slots"]:
         """Learn from one batch a cohort; returns segmentation and spotting losses."""
         present = None if chunks.present is None else self._seen(chunks.present).float()
@@ -87,7 +75,7 @@ class TrainingStack:
         weights = self._stack.weights
         gradients = torch.autograd.grad(self._loss.total(losses), list(weights.values()))
         for name, gradient in zip(weights, gradients, strict=True):
-            if name == "pyramid":
+            if name == "pyramid":  # what lies around shorter kernels must stay zero
                 torch.mul(gradient, self._taps, out=self._gradient_of[name])
             else:
                 self._gradient_of[name].copy_(gradient)
@@ -106,8 +94,7 @@ class TrainingStack:
         """Move the running values a ``share`` of the way to those of a batch."""
         variance = statistics.variance
         if self._network.norm_unbiased:
-            columns = [slot.config.network.columns for slot in self._slots]
-            numbers = torch.tensor(columns, device=variance.device) * self._chunks_seen(chunks)
+            numbers = self._columns * self._chunks_seen(chunks)
             variance = variance * (numbers / (numbers - 1).clamp_min(1))[:, None]
         self._stack.statistics.mean.lerp_(statistics.mean, share)
         self._stack.statistics.variance.lerp_(variance, share)

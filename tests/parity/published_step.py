@@ -121,11 +121,11 @@ def take_step(network: CalfNetwork, published: Published) -> Step:
     stack = TrainingStack([[slot]], CPU)
     if published.calls_distance_its_score:
         _call_distance_score(stack._stack.forward)
-    stack.set_rates([trial.learning_rate])
+    stack.rates.fill_(trial.learning_rate)
     segmentation, spotting = stack.step(published.chunks())
     gradients = {
         name: published.batch * gradient
-        for name, gradient in stack._stack.layout.read(stack._gradients, 0).items()
+        for name, gradient in stack._stack.layout.read(stack.gradients, 0).items()
     }
     stack.unload(1, 1)
     return Step(slot.network, _summed(segmentation, spotting, published), gradients)

@@ -110,7 +110,7 @@ def stack_of(*trials: TrialConfig) -> TrainingStack:
 
 def test_learning_from_the_same_chunks_again_and_again_lowers_both_losses() -> None:
     stack, chunks = stack_of(TRIAL, OTHER), loaded([0, 0, 1, 2], [5, 45, 30, 10])
-    stack.set_rates([3e-3, 3e-3])
+    stack.rates.fill_(3e-3)
     losses = torch.stack([stack.step(chunks) for _ in range(60)])
     assert (losses[-1] < 0.7 * losses[0]).all()
 
@@ -124,13 +124,13 @@ def test_learning_rate_falls_linearly_from_first_to_last() -> None:
 
 def test_every_step_has_the_rates_of_its_slots(monkeypatch: pytest.MonkeyPatch) -> None:
     rates: list[list[float]] = []
-    take = SeparateSteps.take
+    epoch = SeparateSteps.epoch
 
-    def note(self: SeparateSteps, batches: list[ChunkBatch], values: list[float]) -> torch.Tensor:
-        rates.append(values)
-        return take(self, batches, values)
+    def note(self: SeparateSteps, plans: list[list[ChunkBatch]], rows: list[list[float]]) -> torch.Tensor:
+        rates.extend(rows)
+        return epoch(self, plans, rows)
 
-    monkeypatch.setattr(SeparateSteps, "take", note)
+    monkeypatch.setattr(SeparateSteps, "epoch", note)
     slow = replace(TRIAL, learning_rate=1e-4)
     first, second = run(array_of([TRIAL, slow]))
     steps = len(rates)
@@ -147,7 +147,7 @@ def test_optimiser_moves_every_slot_at_its_own_rate() -> None:
     slots = [Slot(TRIAL), Slot(TRIAL)]
     before = {name: value.clone() for name, value in slots[0].network.named_parameters()}
     stack = TrainingStack([slots], CPU)
-    stack.set_rates([1e-3, 2e-3])
+    stack.rates.copy_(torch.tensor([1e-3, 2e-3]))
     stack.step(loaded([0, 1], [10, 30]))
     stack.unload(1, 1)
     for slot, rate in zip(slots, (1e-3, 2e-3), strict=True):

@@ -20,12 +20,14 @@ from training.trials import (
     same_weights,
 )
 
-from model.data.chunks import ChunkSource
+from model.data.chunks import ChunkSource, chunk_places
 from model.data.sampler import ChunkBatch, ChunkSampler, SamplerConfig
 from model.encoding import Zones
 from model.networks import spectral
+from model.training import recording
 from model.training.array import DivergedError, FailedError, TrainingArray
 from model.training.config import TrainingConfig, TrialConfig
+from model.training.recording import RecordedSteps, SeparateSteps, steps_of
 from model.training.slots import Slot
 from model.training.stack import TrainingStack
 
@@ -191,8 +193,8 @@ def test_stack_of_networks_of_other_shapes_trains_each_as_it_trains_alone(
         TrainingStack([[alone]], CPU),
         TrainingStack([[*map(Slot, company), together], [other]], CPU),
     )
-    first.set_rates([1e-3])
-    second.set_rates([1e-3] * (len(company) + 2))
+    first.rates.fill_(1e-3)
+    second.rates.fill_(1e-3)
     for epoch in range(50):
         for batches in zip(*(sampler.epoch(epoch) for sampler in samplers), strict=True):
             expected = first.step(source.load(batches[:1]))
@@ -220,17 +222,73 @@ def test_running_values_follow_each_network_s_own_batches(unbiased: bool) -> Non
     batches = ChunkSampler(TRAIN, LONG.sampler, 3).epoch(0)[:2]
     alone, together = Slot(trial), Slot(trial)
     first, second = TrainingStack([[alone]], CPU), TrainingStack([[Slot(wide)], [together]], CPU)
-    for stack, seen, count in (
-        (first, [shortened(batches[0])], 1),
-        (second, [batches[1], shortened(batches[0])], 2),
-    ):
-        stack.set_rates([1e-3] * count)
-        stack.step(source.load(seen))
-        stack.unload(1, 1)
+    first.step(source.load([shortened(batches[0])]))
+    second.step(source.load([batches[1], shortened(batches[0])]))
+    first.unload(1, 1)
+    second.unload(1, 1)
     for name in ("running_mean", "running_variance"):
         ours, theirs = getattr(together.network.norm, name), getattr(alone.network.norm, name)
         assert not torch.equal(theirs, getattr(Slot(trial).network.norm, name))
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-7)
+
+
+class Replay:
+    """Stands in for a CUDA graph: repeats a step on what lies in ``place``."""
+
+    def __init__(self, steps: RecordedSteps, place: torch.Tensor, losses: torch.Tensor) -> None:
+        self._steps, self._place, self._losses = steps, place, losses
+
+    def replay(self) -> None:
+        self._losses.copy_(self._steps._learn(self._place))
+
+
+@pytest.mark.parametrize("resident", [True, False])
+def test_recorded_steps_of_padded_batches_learn_what_separate_ones_learn(
+    doubled: None, monkeypatch: pytest.MonkeyPatch, resident: bool
+) -> None:
+    sizes: list[int] = []
+
+    def record(steps: RecordedSteps, place: torch.Tensor) -> tuple[Replay, torch.Tensor, torch.Tensor]:
+        sizes.append(place.shape[-1])
+        read, losses = place.clone(), torch.zeros(2, 3)
+        return Replay(steps, read, losses), read, losses
+
+    monkeypatch.setattr(RecordedSteps, "_record", record)
+    monkeypatch.setattr(recording, "BUCKET", 2)
+    source = ChunkSource(TRAIN, 40, device=CPU, dtype=torch.float64)
+    source.is_resident = resident
+    trials = [TRIAL, OTHER, NEIGHBOURS[6]]
+    samplers = [ChunkSampler(TRAIN, TRAINING.sampler, seed) for seed in (3, 4)]
+    slots = [[Slot(trial) for trial in trials] for _ in range(2)]
+    recorded, separate = (
+        kind([row[:2], row[2:]], source, CPU)
+        for kind, row in zip((RecordedSteps, SeparateSteps), slots, strict=True)
+    )
+    for epoch in range(3):
+        plans = [sampler.epoch(epoch) for sampler in samplers]
+        rates = [[1e-3, 2e-3, 1e-3 * step] for step in range(1, 1 + len(plans[0]))]
+        torch.testing.assert_close(recorded.epoch(plans, rates), separate.epoch(plans, rates))
+    assert sorted(sizes) == ([2, 4] if resident else [])
+    for steps in (recorded, separate):
+        steps.unload(3, 9)
+    for ours, theirs in zip(*slots, strict=True):
+        for name, weight in ours.network.named_parameters():
+            torch.testing.assert_close(weight, theirs.network.get_parameter(name), rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_array_on_a_gpu_learns_what_a_processor_learns() -> None:
+    """A few steps: later rounding decides what is matched to what."""
+    slots = [[Slot(trial) for trial in (TRIAL, OTHER)] for _ in range(2)]
+    losses = []
+    for device, row in zip((CPU, torch.device("cuda")), slots, strict=True):
+        source = ChunkSource(TRAIN, 40, device=device, dtype=torch.float32)
+        steps = steps_of([row], source, device)
+        plan = ChunkSampler(TRAIN, TRAINING.sampler, 3).epoch(0)
+        losses.append(steps.epoch([plan], [[1e-4, 1e-4]] * len(plan)).cpu())
+        steps.unload(1, len(plan))
+    torch.testing.assert_close(losses[1], losses[0], rtol=1e-3, atol=1e-3)
 
 
 class NoQuestions(TorchDispatchMode):
@@ -250,7 +308,7 @@ def test_step_asks_the_device_for_no_number(monkeypatch: pytest.MonkeyPatch) -> 
     source = ChunkSource(TRAIN, 40, device=CPU, dtype=torch.float32)
     batches = ChunkSampler(TRAIN, TRAINING.sampler, 3).epoch(0)
     stack = TrainingStack([[Slot(TRIAL)], [Slot(OTHER), Slot(NEIGHBOURS[5])]], CPU)
-    place, _ = source.place([batches[0], batches[1]], 8)
+    place = chunk_places([batches[0], batches[1]], 8)
     monkeypatch.setattr(torch.optim.Adam, "step", lambda self: None)  # reads its rates, but not on a GPU
     with NoQuestions():
         losses = stack.step(source.cut(place, padded=True))
