@@ -24,6 +24,13 @@ def _hyperparameter(name: object) -> object:
     return name
 
 
+def _auto_or_count(value: object) -> object:
+    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    raise expected('the word "auto" or a whole number above 0')
+
+
+ArraySize = Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_count)]
 HyperparameterName = Annotated[str, BeforeValidator(_hyperparameter)]
 
 
@@ -101,7 +108,7 @@ class Stage(Section):
 
     concurrent: int = Field(default=1, ge=1)
     """Trials that run at the same time."""
-    array: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    array: ArraySize = "auto"
     """How many of them are trained together in one process; ``auto``: as many as goes fastest."""
     epochs: int | None = Field(default=None, ge=1)
     """Of the stage's trials; left out: as the study's training says."""

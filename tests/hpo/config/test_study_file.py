@@ -359,3 +359,11 @@ def test_keys_of_any_length_and_number_make_an_error_that_can_be_read() -> None:
     assert "5002 settings" in lines[0]
     assert len(lines) == 21
     assert max(map(len, lines)) < 300
+
+
+@pytest.mark.parametrize("value", [0, 1.5, "many", True])
+def test_an_array_is_a_number_of_trials_or_the_word_that_leaves_it_to_a_measurement(value: object) -> None:
+    assert study(stages=STAGES | {"final": {"array": 3}}).stages.final.array == 3
+    with pytest.raises(ConfigError) as caught:
+        study(stages=STAGES | {"final": {"array": value}})
+    assert "a whole number above 0" in caught.value.details["stages.final.array"]
