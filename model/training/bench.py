@@ -15,7 +15,7 @@ from model.losses.complete import LossConfig
 from model.networks.config import NetworkConfig
 from model.precision import Precision
 from model.training.burst import Speed, measure_speed
-from model.training.ceiling import operations_per_chunk, peak_operations_per_s
+from model.training.ceiling import Work, peak, work_per_chunk
 from model.training.config import TrainingConfig, TrialConfig
 
 GAMES, DIMS = {"train": 4, "valid": 1, "test": 1}, 512
@@ -36,8 +36,8 @@ class Row:
     speed: Speed
     ratio: float
     """Of trained chunks a second to one trial alone; the median over rounds, each side by side."""
-    share_of_peak: float
-    """Of its matrix products, of what the device does at most."""
+    of_peak: Work
+    """Shares of what the device does at most."""
 
     @property
     def paper_s(self) -> float:
@@ -54,8 +54,8 @@ class Bench:
 
     precision: Precision
     rows: list[Row]
-    peak: float
-    """Operations a second of a large matrix product."""
+    peak: Work
+    """Of a large matrix product and of a large copy, a second."""
 
 
 def run_bench(
@@ -105,9 +105,9 @@ def _bench(
             trials = bench_trials(size, train, mixed=mixed)
             speeds[size, mixed].append(measure_speed(trials, training, train, device, seconds=seconds))
             show(round_number * len(kinds) + index + 1, ROUNDS * len(kinds))
-    peak = peak_operations_per_s(training, device)
-    operations = {
-        mixed: operations_per_chunk(bench_trials(len(MIXED), train, mixed=mixed), training, train, device)
+    most = peak(training, device)
+    work = {
+        mixed: work_per_chunk(bench_trials(len(MIXED), train, mixed=mixed), training, train, device)
         for mixed in (False, True)
     }
     rows = []
@@ -118,8 +118,12 @@ def _bench(
         ratios = [
             each.training / alone.training for each, alone in zip(measured, speeds[1, False], strict=True)
         ]
-        rows.append(Row(size, mixed, speed, median(ratios), speed.training * operations[mixed] / peak))
-    return Bench(training.precision, rows, peak)
+        of_peak = Work(
+            speed.training * work[mixed].operations / most.operations,
+            speed.training * work[mixed].bytes / most.bytes,
+        )
+        rows.append(Row(size, mixed, speed, median(ratios), of_peak))
+    return Bench(training.precision, rows, most)
 
 
 def bench_trials(count: int, train: Store, *, mixed: bool) -> list[TrialConfig]:

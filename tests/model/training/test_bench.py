@@ -8,7 +8,7 @@ from model.networks.config import NetworkConfig
 from model.training import bench
 from model.training.bench import PAPER_CHUNKS, run_bench
 from model.training.burst import Speed
-from model.training.ceiling import counting
+from model.training.ceiling import CountedBytes, counting
 from model.training.config import TrialConfig
 
 CPU = torch.device("cpu")
@@ -51,5 +51,16 @@ def test_share_of_the_peak_counts_the_operations_of_a_step() -> None:
         network(torch.zeros(240, chunks, 16))
     forward = counter.get_total_flops() / chunks
     # Backward, a product with weights is two more; one with features or a constant matrix is one more.
-    operations = row.share_of_peak * result.peak / row.speed.training
+    operations = row.of_peak.operations * result.peak.operations / row.speed.training
     assert 2.0 * forward < operations < 3.0 * forward
+
+
+def test_bytes_are_those_read_and_written_but_not_of_views() -> None:
+    first, second = torch.zeros(10), torch.ones(10)
+    with CountedBytes() as count:
+        first.view(2, 5).T[0]
+        assert count.total == 0
+        first + second
+        assert count.total == 3 * 40
+        first.add_(second)
+    assert count.total == 6 * 40
