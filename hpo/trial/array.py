@@ -4,6 +4,7 @@ import math
 import threading
 import time
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from hpo.trial.run import TrialRun
 from hpo.trial.settings import DataShape
 from hpo.trial.task import TrialTask
 from model.data.store import Store
-from model.training.array import FailedError, TrainingArray
+from model.training.array import FailedError, Outcome, TrainingArray
 
 START_GRACE_S = 10.0
 """How long an array waits for its first trials: the processes that ask for them start within seconds."""
@@ -47,6 +48,8 @@ class TrialArray:
         """Make room for ``slots`` trials, trained with ``threads`` processor threads."""
         torch.set_num_threads(threads)
         self._slots, self._grace_s = slots, start_grace_s
+        # Always the same thread, whoever asks: every thread that trains keeps helpers and memory of its own.
+        self._trainer = ThreadPoolExecutor(1) if slots > 1 else None
         self._members: dict[str, _Member] = {}
         self._changed = threading.Condition()
         self._changed_at = 0.0
@@ -152,7 +155,7 @@ class TrialArray:
         failures: dict[_Member, Exception] = {}
         told = list(members.values())
         try:
-            outcomes = self._array.advance()
+            outcomes = self._trained(self._array)
             told = [members[outcome.slot] for outcome in outcomes]
             for outcome, member in zip(outcomes, told, strict=True):
                 if isinstance(outcome.result, FailedError):
@@ -167,6 +170,11 @@ class TrialArray:
             for member in told:
                 member.waiting, member.failure = False, failures.get(member)
             self._changed.notify_all()
+
+    def _trained(self, array: TrainingArray) -> list[Outcome]:
+        if self._trainer is None:
+            return array.advance()
+        return self._trainer.submit(array.advance).result()
 
     def _note_change(self) -> None:
         self._changed_at = time.monotonic()
