@@ -86,6 +86,30 @@ class Store:
             actions=self.actions[self.actions[:, 0] < len(halves)],
         )
 
+    def one_game(self, game: str) -> "Store":
+        """The halves of ``game`` over the same mapped arrays, under a digest of its own.
+
+        Raises:
+            DataError: The split has no such game.
+        """
+        if game not in self.games:
+            raise DataError(f"the {self.split} split has no game {game!r}", such_as=self.games[0])
+        kept = [index for index, half in enumerate(self.halves) if half.game == game]
+        halves = [self.halves[index] for index in kept]
+        first = halves[0].first_frame
+        rows = slice(first, first + sum(half.frames for half in halves))
+        actions = self.actions[np.isin(self.actions[:, 0], kept)]
+        actions[:, 0] -= kept[0]
+        return replace(
+            self,
+            digest=f"{self.digest}-only-{game}",
+            halves=tuple(replace(half, first_frame=half.first_frame - first) for half in halves),
+            features=self.features[rows],
+            past=self.past[rows],
+            future=self.future[rows],
+            actions=actions,
+        )
+
     def release(self) -> None:
         """Give the pages read so far back to the system; they are read again when touched."""
         for array in (self.features, self.past, self.future):

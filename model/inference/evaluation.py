@@ -1,14 +1,16 @@
-"""What networks say about whole halves: spots, and on a labelled split their score and the losses."""
+"""What networks say about whole halves: spots, segmentation, and on a labelled split score and losses."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from model.data.chunks import Chunks, ChunkSource
 from model.data.sampler import ChunkBatch
 from model.data.store import Store
-from model.inference.stitching import Tiling, stitch, tile
+from model.inference.stitching import Tiling, stitch, stitch_segmentation, tile
 from model.losses.complete import LossConfig, StackLoss
 from model.metrics.average_map import AverageMap, average_map
 from model.networks.calf import CalfNetwork
@@ -42,6 +44,18 @@ def find_spots(network: CalfNetwork, store: Store, *, precision: Precision, devi
     passes = _predictions([network], source, tiling, device)
     spotting = torch.cat([predictions.spotting[0] for _, (predictions,) in passes])
     return stitch(spotting.cpu().numpy(), tiling, config.chunk_frames)
+
+
+@torch.no_grad()
+def find_segmentation(
+    network: CalfNetwork, store: Store, *, precision: Precision, device: torch.device
+) -> tuple[npt.NDArray[np.float32], ...]:
+    """Segmentation scores in [0, 1] of every half of ``store``, (frames, classes) each."""
+    source = ChunkSource(store, network.config.chunk_frames, device=device, dtype=compute_dtype(precision))
+    tiling = _tiling(network, store)
+    passes = _predictions([network], source, tiling, device)
+    scores = torch.cat([predictions.segmentation[0] for _, (predictions,) in passes], dim=1)
+    return stitch_segmentation(scores.float().transpose(0, 1).cpu().numpy(), tiling, store.halves)
 
 
 @torch.no_grad()

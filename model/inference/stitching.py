@@ -1,4 +1,4 @@
-"""From chunks back to halves: which chunk speaks for which frame, and the spots it names."""
+"""From chunks back to halves: which chunk speaks for which frame, its scores there and the spots it names."""
 
 from dataclasses import dataclass
 
@@ -68,3 +68,24 @@ def stitch(predictions: npt.NDArray[np.float32], tiling: Tiling, chunk_frames: i
         predictions[..., 2:].argmax(axis=-1)[owned],
         confidence[owned].astype(np.float32),
     )
+
+
+def stitch_segmentation(
+    scores: npt.NDArray[np.float32], tiling: Tiling, halves: tuple[Half, ...]
+) -> tuple[npt.NDArray[np.float32], ...]:
+    """Segmentation scores of the halves, every frame from the chunk that owns it.
+
+    Args:
+        scores: (chunks, frames, classes).
+        tiling: Where the chunks lie.
+        halves: Those that were tiled.
+
+    Returns:
+        (frames, classes) for every half.
+    """
+    stitched = tuple(np.empty((half.frames, scores.shape[2]), dtype=np.float32) for half in halves)
+    chunks = tiling.chunks
+    spans = zip(chunks.half, chunks.start, tiling.owned_from, tiling.owned_to, strict=True)
+    for chunk, (half, start, first, stop) in enumerate(spans):
+        stitched[half][start + first : start + stop] = scores[chunk, first:stop]
+    return stitched

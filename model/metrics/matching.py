@@ -28,7 +28,11 @@ class Matching:
         self._row = np.argsort(self._strength)
 
     def true_positives(self, tolerance_frames: float) -> npt.NDArray[np.bool_]:
-        """Tell for every spot whether it is the one counted for an action.
+        """Tell for every spot whether it is the one counted for an action (``counted_for``)."""
+        return self.counted_for(tolerance_frames) >= 0
+
+    def counted_for(self, tolerance_frames: float) -> npt.NDArray[np.int64]:
+        """Row of ``actions`` that every spot is counted for; -1 where there is none.
 
         Actions choose in the order of time: each takes the most confident spot of its class within half a
         tolerance that no earlier action took; of equals the first. Visible and unshown actions choose alike.
@@ -40,27 +44,37 @@ class Matching:
         high = np.searchsorted(self._place, self._wanted + reach, side="right")
         turn = _turns(low, high)
         free = self._strength.copy()
+        action = np.full(len(self.spots), -1, dtype=np.int64)
         for number in range(int(turn.max(initial=-1)) + 1):
-            mine = turn == number
+            mine = np.flatnonzero(turn == number)
             best = window_maximum(free, low[mine], high[mine])
-            free[self._row[best[best >= 0]]] = -1
-        return free < 0
+            spot = self._row[best[best >= 0]]
+            action[spot], free[spot] = mine[best >= 0], -1
+        return action
 
     @cached_property
-    def near_visible(self) -> npt.NDArray[np.bool_]:
-        """Tell for every spot whether the closest action of its class and half is a visible one.
+    def closest(self) -> npt.NDArray[np.int64]:
+        """Row of ``actions`` that is closest to every spot among its class and half; -1 where there is none.
 
-        As in the SoccerNet package the later of two actions owns the frames from (first + second) // 2 on;
-        without an action of the class in the half the answer is no.
+        As in the SoccerNet package the later of two actions owns the frames from (first + second) // 2 on.
         """
         if not len(self.actions):
-            return np.zeros(len(self.spots), dtype=bool)
+            return np.full(len(self.spots), -1, dtype=np.int64)
         # Midway between actions of different halves or classes lies beyond the frames of either.
         midway = (self._wanted[1:] + self._wanted[:-1]) // 2
         closest = np.searchsorted(midway, self._place, side="right")
         start_of_action = (self._wanted - self.actions.frame)[closest]
         same_half_and_class = start_of_action == self._place - self.spots.frame
-        return np.where(same_half_and_class, self.visible[closest], False)
+        return np.where(same_half_and_class, closest, -1)
+
+    @cached_property
+    def near_visible(self) -> npt.NDArray[np.bool_]:
+        """Tell for every spot whether the closest action of its class and half is a visible one.
+
+        Without an action of the class in the half the answer is no.
+        """
+        near: npt.NDArray[np.bool_] = np.append(self.visible, False)[self.closest]
+        return near
 
 
 def _turns(low: npt.NDArray[np.int64], high: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.metrics.matching import Matching
+from model.spots import Spots
 
 THRESHOLDS = np.linspace(0.0, 1.0, 200)
 """Confidences at which precision and recall are read, as in the published codes."""
@@ -55,7 +56,7 @@ def precision_recall(matching: Matching, *, classes: int, tolerances_frames: Seq
         tolerances_frames: Full widths: a spot may lie half of one before or after its action.
     """
     spots, actions = matching.spots, matching.actions
-    level = np.searchsorted(THRESHOLDS, spots.score.astype(np.float64), side="right")
+    level = thresholds_reached(spots)
     shape = (2, classes, len(THRESHOLDS) + 1)
     cell = np.ravel_multi_index((matching.near_visible.astype(np.int64), spots.class_index, level), shape)
     found = at_least(cell, shape)
@@ -68,6 +69,11 @@ def precision_recall(matching: Matching, *, classes: int, tolerances_frames: Seq
         everything = curve_of(found.sum(axis=0), right.sum(axis=0), number.sum(axis=0))
         result.append(Curves(all=everything, visible=visible, unshown=unshown))
     return result
+
+
+def thresholds_reached(spots: Spots) -> npt.NDArray[np.int64]:
+    """How many of ``THRESHOLDS`` each spot is at least as confident as."""
+    return np.searchsorted(THRESHOLDS, spots.score.astype(np.float64), side="right")
 
 
 def at_least(cell: npt.NDArray[np.int64], shape: tuple[int, int, int]) -> npt.NDArray[np.int64]:

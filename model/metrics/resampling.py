@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from model.metrics.average_map import LOOSE_TOLERANCES_S, mean_over_tolerances
 from model.metrics.matching import Matching
-from model.metrics.precision_recall import THRESHOLDS, at_least, curve_of
+from model.metrics.precision_recall import THRESHOLDS, at_least, curve_of, thresholds_reached
 from model.spots import Spots, suppress
 from model.timeline import FrameRate
 
@@ -58,8 +58,9 @@ def resampled_average_map(
         window_s = tolerance_s if nms_window_s is None else nms_window_s
         matching = Matching(suppress(spots, frame_rate.to_frames(window_s)), actions)
         kept = matching.spots
-        level = np.searchsorted(THRESHOLDS, kept.score.astype(np.float64), side="right")
-        cell = np.ravel_multi_index((game_of_half[kept.half], kept.class_index, level), shape)
+        cell = np.ravel_multi_index(
+            (game_of_half[kept.half], kept.class_index, thresholds_reached(kept)), shape
+        )
         right = matching.true_positives(tolerance_s * frame_rate.per_second)
         counts = at_least(cell, shape), at_least(cell[right], shape), number
         for first in range(0, len(draws), _DRAWS_AT_ONCE):

@@ -139,6 +139,21 @@ def test_the_first_games_are_a_view_with_a_digest_of_its_own(write_dataset: Writ
             store.first_games(count)
 
 
+def test_one_game_is_a_view_of_its_halves_and_actions(write_dataset: Write, tmp_path: Path) -> None:
+    store = opened(write_dataset(tmp_path / "data", {"train": 3}), tmp_path / "cache")
+    game = store.one_game(store.games[1])
+    assert game.games == (store.games[1],) and [half.number for half in game.halves] == [1, 2]
+    mine = store.actions[(store.actions[:, 0] == 2) | (store.actions[:, 0] == 3)]
+    assert game.actions[:, 0].tolist() == (mine[:, 0] - 2).tolist()
+    assert game.actions[:, 1:].tolist() == mine[:, 1:].tolist()
+    first = store.halves[2].first_frame
+    np.testing.assert_array_equal(game.features, store.features[first : first + len(game.features)])
+    assert game.halves[1].first_frame + game.halves[1].frames == len(game.features) == len(game.past)
+    assert np.shares_memory(game.features, store.features) and game.digest != store.digest
+    with pytest.raises(DataError, match="no game 'other'"):
+        store.one_game("other")
+
+
 def test_released_pages_are_read_again_when_touched(write_dataset: Write, tmp_path: Path) -> None:
     store = opened(write_dataset(tmp_path / "data", {"train": 2}), tmp_path / "cache")
     before = store.features.sum()

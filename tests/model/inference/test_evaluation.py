@@ -8,7 +8,7 @@ from model.data.chunks import ChunkSource, load_chunks
 from model.data.store import Store
 from model.encoding import Zones
 from model.inference import evaluation
-from model.inference.evaluation import Evaluation, evaluate
+from model.inference.evaluation import Evaluation, evaluate, find_segmentation
 from model.inference.stitching import tile
 from model.losses.complete import LossConfig, StackLoss
 from model.networks.calf import CalfNetwork
@@ -71,6 +71,24 @@ def test_network_that_knows_the_actions_scores_one_wherever_they_lie(
     loud = result.spots[result.spots.score > 0]
     found = zip(loud.half, loud.frame, loud.class_index, strict=True)
     assert sorted((int(h), int(f), int(c)) for h, f, c in found) == sorted(ACTIONS)
+
+
+def test_segmentation_of_a_half_is_what_the_network_says_of_the_chunk_around_each_frame() -> None:
+    store = small_store(HALVES, ACTIONS, dims=2)
+    network = CalfNetwork(CONFIG, generator()).eval()
+    halves = find_segmentation(network, store, precision="float32", device=CPU)
+    assert [half.shape for half in halves] == [(frames, 2) for frames in HALVES]
+    batch = tile(store.halves, chunk_frames=40, edge_frames=4).chunks
+    with torch.no_grad():
+        chunks = load_chunks(store, batch, 40, device=CPU, dtype=torch.float32)
+        said = network.computation()(chunks.features, network.running_statistics()).segmentation[0]
+    for half, frame in [(0, 0), (0, 35), (0, 70), (1, 94), (2, 0), (2, 24)]:
+        spoken = [
+            said[frame - start, index].tolist()
+            for index, start in enumerate(batch.start.tolist())
+            if batch.half[index] == half and 0 <= frame - start < 40
+        ]
+        assert any(halves[half][frame].tolist() == pytest.approx(scores, abs=1e-6) for scores in spoken)
 
 
 def test_losses_are_means_over_the_chunks_that_tile_the_halves() -> None:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from model.data.store import Half
 from model.errors import ConfigError
-from model.inference.stitching import Tiling, stitch, tile
+from model.inference.stitching import Tiling, stitch, stitch_segmentation, tile
 from model.networks.config import NetworkConfig
 from model.spots import Spots
 
@@ -89,6 +89,26 @@ def test_spots_are_those_on_frames_that_their_chunk_owns(size, seed: int) -> Non
     predictions[:, 0, 1], predictions[:, 1, 1] = 0.0, 1.0
     expected = oracles.stitch(halves, predictions.tolist(), chunk_frames, edge_frames)
     assert sorted(rows_of(stitch(predictions, tiling, chunk_frames))) == expected
+
+
+@given(sizes())
+def test_every_frame_has_the_segmentation_scores_of_its_owner(size) -> None:
+    halves, chunk_frames, edge_frames = size
+    tiling = tiling_of(halves, chunk_frames, edge_frames)
+    # Each score tells the chunk and the frame in it.
+    numbers = np.arange(len(tiling.chunks) * chunk_frames, dtype=np.float32)
+    scores = np.stack([numbers, -numbers], axis=1).reshape(-1, chunk_frames, 2)
+    entries = tuple(Half("game", 1, 0, frames) for frames in halves)
+    stitched = stitch_segmentation(scores, tiling, entries)
+    first_chunk = 0
+    for frames, half in zip(halves, stitched, strict=True):
+        starts = oracles.chunk_starts(frames, chunk_frames, edge_frames)
+        owners = [oracles.owner(frame, starts, edge_frames) for frame in range(frames)]
+        places = [
+            (first_chunk + owner) * chunk_frames + frame - starts[owner] for frame, owner in enumerate(owners)
+        ]
+        assert half[:, 0].tolist() == places and half[:, 1].tolist() == [-place for place in places]
+        first_chunk += len(starts)
 
 
 def test_action_is_spotted_on_the_frame_that_its_target_names() -> None:
