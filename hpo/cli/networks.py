@@ -70,7 +70,7 @@ def evaluate(
 
     if split not in SPLITS:
         raise ConfigError(f"expected --split {', '.join(SPLITS)}, got {split!r}")
-    window_s = None if nms_window == "tolerance" else _seconds(nms_window)
+    window_s = nms_window_s(nms_window)
     environment, trained = read_environment(), TrainedNetwork.load(weights)
     chosen_device = torch.device(choose_device(device))
     root = data or environment.data
@@ -153,6 +153,15 @@ def spot(
             frame_rate=trained.frame_rate,
         )
         typer.echo(f"{len(kept)} spots in {file}")
+
+
+def nms_window_s(text: str) -> float | None:
+    """Seconds of ``--nms-window``; None for ``tolerance``.
+
+    Raises:
+        ConfigError: It is neither.
+    """
+    return None if text == "tolerance" else _seconds(text)
 
 
 def _seconds(text: str) -> float:

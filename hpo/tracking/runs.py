@@ -77,6 +77,18 @@ def recorded_trial(environment: Environment, name: str) -> RecordedTrial:
         )
 
 
+def attach_folder(environment: Environment, name: str, folder: Path, place: str) -> None:
+    """Record the files of ``folder`` with a trial's run, named as in ``recorded_trial``, under ``place``.
+
+    Raises:
+        UserError: There is no such run, or the store does not answer.
+    """
+    check_store(environment)
+    with answering(environment.tracking_uri):
+        client = connect(environment.tracking_uri)
+        client.log_artifacts(_find(client, name, environment).info.run_id, str(folder), place)
+
+
 def _find(client: "MlflowClient", name: str, environment: Environment) -> "Run":
     from mlflow.exceptions import MlflowException
 

@@ -1,5 +1,6 @@
-"""Trained networks through the command line: import, evaluate, spot."""
+"""Trained networks through the command line: import, evaluate, spot, analyse."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -59,6 +60,36 @@ def test_best_checkpoint_of_a_trial_evaluates_to_the_score_that_the_study_report
     assert answer.returncode == 0, answer.stderr
     score = json.loads(answer.stdout)["loose"]["all"]["average_map"]
     assert score == pytest.approx(trial["average_map"], abs=1e-6)
+
+
+def test_analysis_of_a_network_agrees_with_its_evaluation(hpo: CommandLine, weights: Path) -> None:
+    words = ("--weights", str(weights), "--data", str(hpo.data), "--split", "test")
+    answer = hpo.run("analyse", *words, "--to", "analysis")
+    assert answer.returncode == 0, answer.stderr
+    assert "25 tables and figures in analysis" in answer.stdout
+    with (hpo.folder / "analysis" / "summary.csv").open(newline="") as stream:
+        (summary,) = csv.DictReader(stream)
+    record = json.loads(hpo.run("evaluate", *words, "--json").stdout)
+    assert float(summary["average_map"]) == record["loose"]["all"]["average_map"]
+    for kind, start in (("png", b"\x89PNG"), ("svg", b"<?xml")):
+        figures = sorted((hpo.folder / "analysis").glob(f"*.{kind}"))
+        assert len(figures) == 9 and all(file.read_bytes().startswith(start) for file in figures)
+    refused = hpo.run("analyse", *words, "--to", "analysis", "--game", "none")
+    assert refused.returncode == 2 and "the test split has no game 'none'" in refused.stderr
+
+
+def test_analysis_of_a_run_lies_with_it_in_mlflow_and_leaves_the_test_split_closed(hpo: CommandLine) -> None:
+    done = hpo.run(*hpo.study("small", "--trials", "1"))
+    assert done.returncode == 0, done.stderr
+    (trial,) = hpo.best("small")
+    name = f"small/{trial['trial']}"
+    refused = hpo.run("analyse", "--run", name, "--to", "analysis")
+    assert refused.returncode == 2 and "the test split is closed" in refused.stderr
+    answer = hpo.run("analyse", "--run", name, "--split", "valid", "--to", "analysis")
+    assert answer.returncode == 0, answer.stderr
+    assert f"Average-mAP {trial['average_map']:.4f}" in answer.stdout
+    recorded = list((hpo.folder / "hpo-runs" / "artifacts").glob("**/analysis-valid/timeline.png"))
+    assert len(recorded) == 1
 
 
 def test_published_weights_are_imported_and_say_what_they_are(hpo: CommandLine, shared: Path) -> None:

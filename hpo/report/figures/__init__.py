@@ -1,0 +1,1 @@
+"""Figures, one module each: numbers in, a matplotlib figure out."""

@@ -1,0 +1,40 @@
+"""Average-mAP of bins of the actions with their numbers: game time (figure 4), vicinity (figure 5)."""
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+
+from hpo.report.figures.style import GREY, colour, panels
+from model.metrics.breakdowns import GroupScore
+
+
+def bins_figure(
+    groups: Sequence[GroupScore], labels: Sequence[str], *, whole: float, title: str, axis: str
+) -> Figure:
+    """Average-mAP above, number of actions below, one bin beside the other.
+
+    Args:
+        groups: Scores of the bins.
+        labels: Their names.
+        whole: Average-mAP of all actions, drawn as a line.
+        title: What is shown.
+        axis: What the bins are, with its unit.
+    """
+    figure, ((score,), (number,)) = panels(2, 1, width=9, height=5.5)
+    filled = [index for index, group in enumerate(groups) if group.actions]
+    values = [groups[index].score.average_map for index in filled]
+    score.plot(filled, values, color=colour(0), marker="o", label="actions of the bin")
+    score.axhline(whole, color=colour(1), linestyle="--", label=f"all actions ({whole:.3f})")
+    score.set(ylabel="Average-mAP", title=title, ylim=(0, max([whole, *values]) * 1.35))
+    score.legend(loc="upper left", ncols=2, fontsize=9)
+    score.grid(alpha=0.3)
+    bars = number.bar(
+        range(len(groups)), [group.actions for group in groups], color=GREY, edgecolor="#555555"
+    )
+    number.bar_label(bars, fontsize=8)
+    number.set(ylabel="actions", xlabel=axis)
+    number.margins(y=0.15)
+    for axes in (score, number):
+        axes.set_xlim(-0.6, len(groups) - 0.4)
+        axes.set_xticks(range(len(groups)), labels, fontsize=8)
+    return figure

@@ -1,0 +1,44 @@
+"""Precision, recall and F1 of every class against the tolerance (figures 6, 12, 13)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from hpo.report.figures.style import colour, panels
+from model.metrics.thresholded import ClassResults
+
+
+def class_results_figure(results: ClassResults, classes: Sequence[str], split: str) -> Figure:
+    """One row a class: the metrics on the left, the numbers they come from on the right."""
+    figure, grid = panels(len(classes), 2, width=9, height=2.6 * len(classes) + 0.6)
+    metrics = {"precision": results.precision, "recall": results.recall, "F1": results.f1}
+    numbers = {
+        "true positives": results.true_positives,
+        "false positives": results.false_positives,
+        "false negatives": results.false_negatives,
+    }
+    for index, (name, row) in enumerate(zip(classes, grid, strict=True)):
+        _draw(row[0], metrics, results.tolerances_s, index)
+        _draw(row[1], numbers, results.tolerances_s, index)
+        for axes in row:
+            axes.set(title=name, xlabel="tolerance δ (s)", ylabel="spots or actions")
+        row[0].set(ylabel="share", ylim=(0, 1.02))
+    for column, axes in enumerate(grid[0]):
+        axes.legend(loc="lower right" if column == 0 else "upper right", fontsize=8)
+    figure.suptitle(f"Spots of the {split} split above the threshold of highest F1 on validation")
+    return figure
+
+
+def _draw(
+    axes: Axes, lines: Mapping[str, npt.NDArray[Any]], tolerances_s: Sequence[float], index: int
+) -> None:
+    """Draw a line for column ``index`` of each table."""
+    for line, (label, values) in enumerate(lines.items()):
+        axes.plot(
+            tolerances_s, values[:, index], label=label, color=colour(line), marker="os^"[line], markersize=4
+        )
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3)

@@ -1,0 +1,47 @@
+"""What all figures share: colours that colour-blind people can tell apart, files that come out the same."""
+
+import io
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from model.files import write_whole
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Of Okabe and Ito (2008), without the yellow that is hard to see on white."""
+DASHES = ("-", "--", ":")
+GREY = "#BBBBBB"
+
+
+def colour(index: int) -> str:
+    """Colour of the class or line ``index``; they repeat after seven."""
+    return COLOURS[index % len(COLOURS)]
+
+
+def dash(index: int) -> str:
+    """Dashes of the class or line ``index``; they change where the colours start again."""
+    return DASHES[index // len(COLOURS) % len(DASHES)]
+
+
+def panels(rows: int, columns: int, *, width: float, height: float) -> tuple[Figure, list[list[Axes]]]:
+    """A figure of ``rows`` x ``columns`` panels; sizes in inches, of the whole figure."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    grid = np.array(figure.subplots(rows, columns, squeeze=False))
+    for axes in grid.flat:
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure, [list(row) for row in grid]
+
+
+def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """Write ``name``.png and ``name``.svg, the same bytes for the same figure."""
+    files = []
+    for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
+        content = io.BytesIO()
+        with mpl.rc_context({"svg.hashsalt": "hpo"}):
+            figure.savefig(content, format=kind, dpi=150, metadata=metadata)
+        files.append(folder / f"{name}.{kind}")
+        write_whole(files[-1], content.getvalue())
+    return files

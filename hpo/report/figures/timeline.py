@@ -1,0 +1,69 @@
+"""A game as the network sees it: actions, segmentation and spots over its halves (figures 7, 15)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from hpo.report.figures.style import colour, panels
+from model.spots import Spots
+from model.timeline import FrameRate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GameTimeline:
+    """One game."""
+
+    game: str
+    classes: Sequence[str]
+    frame_rate: FrameRate
+    segmentation: tuple[npt.NDArray[np.float32], ...]
+    """(frames, classes) for every half; high just after an action."""
+    actions: npt.NDArray[np.int64]
+    """(n, 4): half, frame, class, visible."""
+    spots: Spots
+    """Those above the threshold of their class."""
+
+
+def timeline_figure(timeline: GameTimeline) -> Figure:
+    """One row a class, one column a half."""
+    rows, halves = len(timeline.classes), len(timeline.segmentation)
+    figure, grid = panels(rows, halves, width=7 * halves, height=1.7 * rows + 1.2)
+    for index, row in enumerate(grid):
+        for half, axes in enumerate(row):
+            _draw(axes, timeline, half, index)
+        row[0].set_ylabel(f"{timeline.classes[index]}\nscore")
+    for half, axes in enumerate(grid[0]):
+        axes.set_title(f"half {half + 1}")
+        grid[-1][half].set_xlabel("minutes of the half")
+    handles, labels = grid[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+    figure.suptitle(timeline.game.rpartition("/")[2])
+    return figure
+
+
+def _draw(axes: Axes, timeline: GameTimeline, half: int, index: int) -> None:
+    per_minute = 60 * timeline.frame_rate.per_second
+    scores = timeline.segmentation[half][:, index]
+    axes.plot(
+        np.arange(len(scores)) / per_minute, scores, color=colour(0), linewidth=0.8, label="segmentation"
+    )
+    actions, spots = timeline.actions, timeline.spots
+    real = actions[(actions[:, 0] == half) & (actions[:, 2] == index), 1] / per_minute
+    axes.vlines(real, 0, 1.08, color=colour(1), linestyle="--", linewidth=1.5, label="action")
+    mine = (spots.half == half) & (spots.class_index == index)
+    axes.plot(
+        spots.frame[mine] / per_minute,
+        spots.score[mine],
+        color=colour(2),
+        linestyle="",
+        marker="*",
+        markersize=10,
+        markeredgecolor="black",
+        markeredgewidth=0.5,
+        label="spot, at its confidence",
+    )
+    axes.set(xlim=(0, len(scores) / per_minute), ylim=(0, 1.1))
