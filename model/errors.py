@@ -28,6 +28,10 @@ class ConfigError(UserError):
     """A setting is out of its range or contradicts another."""
 
 
+class StorageError(UserError):
+    """A folder cannot be written, as on a full disk: nothing that goes on there can succeed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing wrong in a data set."""

@@ -120,6 +120,9 @@ class Training(Section):
     """Epochs between two validations, and so between two checkpoints; left out: a twentieth of them."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """``auto`` takes the one that measures faster."""
+    hangs_after_s: float | None = Field(default=None, gt=0)
+    """A trial that tells no validation for so long hangs: its process is killed, and it goes on from its
+    checkpoint once before it fails. The start of the process counts, some 20 s. Left out: no trial hangs."""
 
     @model_validator(mode="after")
     def _learning_rate_falls(self) -> Self:

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 from hpo.journal.events import Event, from_json, to_json
 from model.documents import parse_json, read_limited
-from model.errors import UserError
+from model.errors import StorageError, UserError
 
 _JOURNAL = "journal.jsonl"
 _LOCK = "lock"
@@ -50,9 +50,8 @@ class Journal:
         """Start the journal of a new study, making its folder.
 
         Raises:
-            UserError: The folder holds a study already, or another process is creating it.
+            UserError: The folder holds a study, cannot be written, or is being made by another process.
         """
-        folder.mkdir(parents=True, exist_ok=True)
         journal = cls._locked(folder)
         if journal.events():
             journal.close()
@@ -84,6 +83,7 @@ class Journal:
     def _locked(cls, folder: Path) -> Self:
         lock = FileLock(folder / _LOCK)
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=_PATIENCE_S)
         except Timeout:
             raise UserError(
@@ -91,17 +91,23 @@ class Journal:
                 folder=folder,
                 fix="wait for it, or stop it first",
             ) from None
-        writer = {"process": os.getpid(), "host": socket.gethostname()}
-        (folder / _WRITER).write_text(json.dumps(writer))
-        journal = cls(folder, lock)
-        journal._drop_unfinished_line()
+        except OSError as error:
+            raise _unwritable(folder, error) from error
+        try:
+            writer = {"process": os.getpid(), "host": socket.gethostname()}
+            (folder / _WRITER).write_text(json.dumps(writer))
+            journal = cls(folder, lock)
+            journal._drop_unfinished_line()
+        except OSError as error:
+            lock.release()
+            raise _unwritable(folder, error) from error
         return journal
 
     def append(self, event: Event) -> None:
         """Write one event; when this returns it is on disk.
 
         Raises:
-            UserError: The disk is full or gone; the journal is left as it was.
+            StorageError: The disk is full or gone; the journal is left as it was.
         """
         line = to_json(event).encode() + b"\n"
         end = os.lseek(self._file, 0, os.SEEK_END)
@@ -112,11 +118,7 @@ class Journal:
         except OSError as error:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._file, end)
-            raise UserError(
-                f"the journal cannot be written: {error.strerror}",
-                file=self.folder / _JOURNAL,
-                fix=f"make room, then hpo resume {self.folder.name}",
-            ) from error
+            raise _unwritable(self.folder, error) from error
 
     def events(self) -> tuple[Event, ...]:
         """Everything written so far."""
@@ -186,6 +188,14 @@ def _last_writer(folder: Path) -> str:
     except (OSError, ValueError, KeyError, TypeError):
         # Its note is written just after the lock is taken.
         return "another process"
+
+
+def _unwritable(folder: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"the journal cannot be written: {error.strerror}",
+        file=folder / _JOURNAL,
+        fix=f"make room, then hpo resume {folder.name}",
+    )
 
 
 def _require_journal(folder: Path) -> None:

@@ -9,7 +9,9 @@ from ray.tune.search import Searcher
 
 from hpo.schedule.arrays import ArrayPool
 from hpo.schedule.feed import Pause, TrialFeed
+from hpo.schedule.silence import SilenceWatch
 from hpo.trial.report import Report
+from model.errors import StorageError
 
 
 class _DriverOnly:
@@ -72,17 +74,24 @@ class FeedScheduler(_DriverOnly, FIFOScheduler):
 class FeedCallback(_DriverOnly, Callback):
     """Tells the feed how its trials begin and end; see ``FeedScheduler`` for what lies between."""
 
-    def __init__(self, feed: TrialFeed, arrays: ArrayPool | None) -> None:
-        self._feed, self._arrays = feed, arrays
+    def __init__(self, feed: TrialFeed, arrays: ArrayPool | None, watch: SilenceWatch) -> None:
+        self._feed, self._arrays, self._watch = feed, arrays, watch
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Look for trials that hang; Tune comes by ten times a second."""
+        self._watch.kill_silent()
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Pass on that a process took the trial."""
+        self._watch.heard(_name(trial), trial)
         self._feed.started(_name(trial))
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         """Pass on the last validation of a trial, or its failure."""
+        if "unwritable" in result:
+            raise StorageError(result["unwritable"])
         # Not "done": Tune writes that into the result of a trial that is stopped, too.
         if "failed" in result:
             self._feed.failed(_name(trial), result["failed"])
@@ -90,16 +99,22 @@ class FeedCallback(_DriverOnly, Callback):
             _pass_notes(self._feed, result)
             self._feed.reported(_name(trial), _report(result))
             self._feed.finished(_name(trial))
+        elif result["done"]:
+            self._watch.ended(_name(trial))
+            return
         else:
+            self._watch.heard(_name(trial), trial)
             return
         self._release(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Pass on that the trial's process died more often than Tune restarts it."""
-        self._feed.failed(_name(trial), f"its process died {trial.num_failures} times")
+        died = f"its process died {trial.num_failures} times"
+        self._feed.failed(_name(trial), self._watch.reason(_name(trial)) or died)
         self._release(trial)
 
     def _release(self, trial: Trial) -> None:
+        self._watch.ended(_name(trial))
         if self._arrays:
             self._arrays.release(_name(trial))
 

@@ -1,6 +1,7 @@
 """Actors that train several trials each, and which trial is in which."""
 
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 CALLER_CPUS = 0.001
@@ -51,6 +52,13 @@ class ArrayPool:
         name = self._home.pop(trial, None)
         if name is not None:
             self._actors[name].leave.remote(trial)
+
+    def restart(self, trials: Iterable[str]) -> None:
+        """Kill the processes that train the trials; new ones take their place."""
+        import ray
+
+        for name in {self._home[trial] for trial in trials if trial in self._home}:
+            ray.kill(self._actors[name], no_restart=False)
 
     def close(self) -> None:
         """Stop the actors."""

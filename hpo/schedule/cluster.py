@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hpo.schedule.packing import packed
-from hpo.schedule.tuner import SILENT, before_importing_ray, quiet_ray
+from hpo.schedule.tuner import before_importing_ray, start_ray
 from model.errors import UserError
 
 _ANSWER_S = 10.0
@@ -57,7 +57,6 @@ def cluster_session(address: str, needs: Needs) -> Iterator[None]:
 
 
 def _connect(address: str) -> None:
-    import ray
     from ray.exceptions import RayError
 
     _require_answer(address)
@@ -65,8 +64,7 @@ def _connect(address: str) -> None:
         # A job has brought its code along already.
         carried = None if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ else cargo.modules
         try:
-            with quiet_ray():
-                ray.init(address=address, runtime_env=carried, **SILENT)
+            start_ray(address=address, runtime_env=carried)
         except (ConnectionError, RuntimeError, ValueError, RayError) as error:
             raise _unusable(address, str(error)) from error
 

@@ -4,6 +4,7 @@ import logging
 import math
 import os
 import shutil
+import signal
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from typing import Any
 
 from hpo.schedule.arrays import CALLER_CPUS, ArrayPool
 from hpo.schedule.feed import TrialFeed
+from model.errors import StorageError
 
 # Read when Ray is imported, here and in every process that it starts.
 _QUIET = {
@@ -47,12 +49,21 @@ def ray_session(*, cpus: int, gpus: int) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    with quiet_ray():
-        ray.init(address="local", num_cpus=cpus, num_gpus=gpus, include_dashboard=False, **SILENT)
+    start_ray(address="local", num_cpus=cpus, num_gpus=gpus, include_dashboard=False)
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def start_ray(**options: Any) -> None:
+    """Start or join Ray without a word, and leave SIGTERM to the study: Ray would end the process at once."""
+    import ray
+
+    at_sigterm = signal.getsignal(signal.SIGTERM)
+    with quiet_ray():
+        ray.init(**options, **SILENT)
+    signal.signal(signal.SIGTERM, at_sigterm)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,17 +90,22 @@ class Places:
         return max(1, self.cpus // self.processes)
 
 
-def run_trials(feed: TrialFeed, places: Places, *, storage: Path) -> None:
+def run_trials(feed: TrialFeed, places: Places, *, storage: Path, hangs_after_s: float | None = None) -> None:
     """Train the trials of ``feed`` until it has no more, or until Ctrl-C.
 
     Args:
         feed: Called in this thread.
         places: Where they are trained.
-        storage: Gets a folder of Tune's own files, new every time; nothing in it is needed to resume.
+        storage: The study's folder; gets one of Tune's own files, new every time, which no resume needs.
+        hangs_after_s: How long a trial may be silent before its process is killed; None: for ever.
+
+    Raises:
+        StorageError: The study's folder cannot be written.
     """
     from ray import tune
 
     from hpo.schedule.adapter import FeedCallback, FeedScheduler, FeedSearcher
+    from hpo.schedule.silence import SilenceWatch
     from hpo.trial.trainable import TrialTrainable
 
     shutil.rmtree(storage / TUNE_FOLDER, ignore_errors=True)
@@ -101,7 +117,8 @@ def run_trials(feed: TrialFeed, places: Places, *, storage: Path) -> None:
         arrays = ArrayPool(
             arrays=places.processes, slots=places.array, threads=places.threads, gpus=gpu_share
         )
-    with quiet_ray():
+    watch = SilenceWatch(feed, arrays, limit_s=hangs_after_s)
+    with quiet_ray(), _told_how_to_go_on(storage):
         tuner = tune.Tuner(
             tune.with_resources(TrialTrainable, resources),
             tune_config=tune.TuneConfig(
@@ -115,7 +132,7 @@ def run_trials(feed: TrialFeed, places: Places, *, storage: Path) -> None:
             run_config=tune.RunConfig(
                 name=TUNE_FOLDER,
                 storage_path=str(storage),
-                callbacks=[FeedCallback(feed, arrays)],
+                callbacks=[FeedCallback(feed, arrays, watch)],
                 failure_config=tune.FailureConfig(max_failures=RESTARTS),
                 verbose=0,
             ),
@@ -125,6 +142,16 @@ def run_trials(feed: TrialFeed, places: Places, *, storage: Path) -> None:
         finally:
             if arrays:
                 arrays.close()
+
+
+@contextmanager
+def _told_how_to_go_on(storage: Path) -> Iterator[None]:
+    """Say what to do when the disk of the study's folder is full."""
+    try:
+        yield
+    except StorageError as error:
+        fix = f"make room, then hpo resume {storage.name}"
+        raise StorageError(error.message, folder=storage, fix=fix) from error
 
 
 def _gpu_share(processes: int) -> float:

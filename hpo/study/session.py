@@ -1,13 +1,14 @@
 """Starting, continuing, resuming and forking studies: one process, one journal, one stage at a time."""
 
 import shutil
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from hpo.config.environment import Environment
-from hpo.journal.events import StageAsked, StudyCreated, StudyInterrupted, StudyResumed
+from hpo.journal.events import Noticed, StageAsked, StudyCreated, StudyInterrupted, StudyResumed
 from hpo.journal.journal import Journal, read_journal
 from hpo.journal.results import StudyState
 from hpo.schedule.cluster import Needs, cluster_session
@@ -30,7 +31,7 @@ from hpo.tracking.follower import Follower, FollowerReport
 from hpo.tracking.mlflow_tracker import MlflowTracker
 from hpo.tracking.store import check_store
 from hpo.trial.run import BEST, CONFIG
-from model.errors import UserError
+from model.errors import StorageError, UserError
 
 DRAIN_S = 60.0
 """How long the end of a study waits for MLflow; what is left is recorded by the next resume."""
@@ -87,7 +88,7 @@ def continue_study(
                     fix=f"see it with hpo best {name}, or start another study with --study NEW --from {name}",
                 )
         asked = [_asked(plan, request, environment) for request in stages]
-        journal.append(StudyResumed(versions=versions()))
+        _take_up(journal)
         for event in asked:
             journal.append(event)
         return _run_stages(plan, journal, environment, listener)
@@ -108,7 +109,7 @@ def resume_study(name: str, environment: Environment, progress: Progress, listen
         if state.pending:
             plan = reopen_data(plan, environment, progress)
             _refuse_changes(plan, state.created, name)
-            journal.append(StudyResumed(versions=versions()))
+            _take_up(journal)
         return _run_stages(plan, journal, environment, listener)
 
 
@@ -150,6 +151,12 @@ def plan_of(folder: Path, created: StudyCreated) -> StudyPlan:
     return StudyPlan.from_json(created.plan, file=str(folder / "journal.jsonl"))
 
 
+def _take_up(journal: Journal) -> None:
+    journal.append(StudyResumed(versions=versions()))
+    if journal.dropped_bytes:
+        journal.append(Noticed(message="the last line of the journal was unfinished, and is not used"))
+
+
 def _asked(plan: StudyPlan, request: StageRequest, environment: Environment) -> StageAsked:
     settings = stage_settings(plan, request)
     known = {}
@@ -187,11 +194,11 @@ def _run_stages(
 ) -> SessionEnd:
     """Run what was asked for and has not ended; MLflow follows all along."""
     state = StudyState.replay(journal.events())
-    pending, has_ray = state.pending, False
+    pending, has_ray, drain_s = state.pending, False, DRAIN_S
     follower = Follower(journal.folder, _tracker(plan, journal.folder, environment))
     listener(state)
     try:
-        with ExitStack() as stack:
+        with _ended_like_ctrl_c(), ExitStack() as stack:
             for name in pending:
                 run = StageRun(plan, name, journal, state, environment, listener)
                 if run.needs_training and not has_ray:
@@ -200,12 +207,27 @@ def _run_stages(
                 run.finish()
                 if not run.complete:
                     break
+    except KeyboardInterrupt:
+        pass  # before or after the training, which ends in good order by itself
+    except StorageError:
+        drain_s = 0.0  # on a full disk MLflow has no room either
+        raise
     finally:
         complete = not state.pending
         if pending and not complete:
             journal.append(StudyInterrupted(reason="stopped before the end"))
-        tracking = follower.close(DRAIN_S)
+        tracking = follower.close(drain_s)
     return SessionEnd(state, complete, tracking)
+
+
+@contextmanager
+def _ended_like_ctrl_c() -> Iterator[None]:
+    """Take SIGTERM, which machines that go down send, as a person's Ctrl-C."""
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _ray(

@@ -91,7 +91,12 @@ class StageRun:
         )
 
     def _train(self) -> None:
-        run_trials(self._runner, self._plan.places(self._name), storage=self._journal.folder)
+        run_trials(
+            self._runner,
+            self._plan.places(self._name),
+            storage=self._journal.folder,
+            hangs_after_s=self._plan.study.training.hangs_after_s,
+        )
 
     def _end(self) -> None:
         trials = self._state.trials_of(self._name)

@@ -1,5 +1,6 @@
 """Trials that are trained together in one process; each is asked for by its own caller."""
 
+import contextlib
 import math
 import threading
 import time
@@ -16,6 +17,7 @@ from hpo.trial.run import TrialRun
 from hpo.trial.settings import DataShape
 from hpo.trial.task import TrialTask
 from model.data.store import Store
+from model.errors import StorageError
 from model.training.array import FailedError, Outcome, TrainingArray
 
 START_GRACE_S = 10.0
@@ -66,7 +68,8 @@ class TrialArray:
             seen: Finished epochs at the latest validation that the caller knows.
 
         Returns:
-            The validation; or, of a trial that cannot go on, the reason under ``failed``.
+            The validation; or, of a trial that cannot go on, the reason under ``failed``; or, where no trial
+            can because its folder cannot be written, that reason under ``unwritable``.
         """
         task = TrialTask.from_json(record)
         try:
@@ -74,6 +77,9 @@ class TrialArray:
                 member = self._members.get(task.trial) or self._join(task)
                 report = self._next_report(member, seen)
                 notes, self._notes = self._notes, []
+        except StorageError as error:
+            self.leave(task.trial)
+            return {"unwritable": error.message, "score": math.nan, "done": True}
         except Exception as error:
             self.leave(task.trial)
             return _failure(task, error)
@@ -102,6 +108,7 @@ class TrialArray:
         shape = DataShape(dims=train.dims, classes=train.classes, frame_rate=train.frame_rate)
         run = TrialRun(task, shape)
         self._set_up(task, run, train, valid)
+        self._notes += run.notes
         member = _Member(run)
         self._members[task.trial] = member
         self._note_change()
@@ -189,7 +196,8 @@ class TrialArray:
 def _failure(task: TrialTask, error: Exception) -> dict[str, Any]:
     """The result of a trial that cannot go on; the whole story goes into its folder."""
     folder = Path(task.folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "error.txt").write_text("".join(traceback.format_exception(error)))
+    with contextlib.suppress(OSError):  # the reason below tells what matters
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "error.txt").write_text("".join(traceback.format_exception(error)))
     message = str(error).splitlines()[0] if str(error) else "no message"
     return {"failed": f"{type(error).__name__}: {message}", "score": math.nan, "done": True}

@@ -1,6 +1,8 @@
 """One trial and its files: settings, checkpoint, best network. Safe to be killed at any moment."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -8,12 +10,15 @@ from hpo.config.study_file import parse_study
 from hpo.trial.report import Report, best_report
 from hpo.trial.settings import DataShape, training_config, trial_config
 from hpo.trial.task import TrialTask
+from model.errors import DataError, StorageError
 from model.training.array import Validation
 from model.training.checkpoint import load_checkpoint, save_checkpoint
 from model.training.slots import Slot
 from model.weights.trained import TrainedNetwork
 
 CHECKPOINT = "checkpoint.pt"
+PREVIOUS = "checkpoint.previous.pt"
+"""The one before, should the newest be damaged on the disk."""
 BEST = "best.pt"
 CONFIG = "config.json"
 
@@ -25,9 +30,12 @@ class TrialRun:
         """Go on from the trial's checkpoint, if it has one.
 
         Raises:
-            UserError: The settings cannot be used, or the checkpoint cannot be read.
+            UserError: The settings cannot be used.
+            StorageError: The trial's folder cannot be written.
         """
         self.trial = task.trial
+        self.notes: list[str] = []
+        """What a person should know of the start."""
         study = parse_study(task.study, file=task.trial)
         self.training = training_config(study, shape, precision=task.precision)
         self.slot = Slot(
@@ -35,8 +43,8 @@ class TrialRun:
         )
         self._folder, self._shape = Path(task.folder), shape
         self._history: list[Report] = []
-        self._write_config()
-        if (self._folder / CHECKPOINT).exists():
+        with self._written():
+            self._write_config()
             self._restore()
 
     def report_after(self, epoch: int) -> Report | None:
@@ -48,13 +56,25 @@ class TrialRun:
         return report.epoch >= self.training.epochs
 
     def record(self, validation: Validation) -> None:
-        """Take in a validation; checkpoint and best network are written."""
+        """Take in a validation; checkpoint and best network are written.
+
+        Raises:
+            StorageError: They cannot be.
+        """
         before = self._history[-1].train_s if self._history else 0.0
         report = Report(validation.epoch, validation.metrics, before + validation.duration_s)
         self._history.append(report)
-        if best_report(self._history) is report:
-            self._save_best(report)
-        self._save()
+        with self._written():
+            if best_report(self._history) is report:
+                self._save_best(report)
+            self._save()
+
+    @contextlib.contextmanager
+    def _written(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StorageError(f"{self._folder} cannot be written: {error.strerror}") from error
 
     def _write_config(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -66,12 +86,27 @@ class TrialRun:
             "slot": self.slot.state(),
             "history": [asdict(report) for report in self._history],
         }
+        # Missing after a kill between the two lines, and for a moment if a lost process still writes here.
+        with contextlib.suppress(FileNotFoundError):
+            (self._folder / CHECKPOINT).replace(self._folder / PREVIOUS)
         save_checkpoint(self._folder / CHECKPOINT, content)
 
     def _restore(self) -> None:
-        content = load_checkpoint(self._folder / CHECKPOINT)
-        self.slot.load_state(content["slot"])
-        self._history = [Report(**record) for record in content["history"]]
+        """Take up the newest checkpoint that can be read; what cannot is removed, and said."""
+        for file in (self._folder / CHECKPOINT, self._folder / PREVIOUS):
+            if not file.exists():
+                continue
+            try:
+                content = load_checkpoint(file)
+            except DataError:
+                self.notes.append(f"{self.trial}: {file.name} was damaged on the disk and is not used")
+                file.unlink()
+            else:
+                self.slot.load_state(content["slot"])
+                self._history = [Report(**record) for record in content["history"]]
+                return
+        if self.notes:
+            self.notes.append(f"{self.trial}: no checkpoint is left, it is trained again from its start")
 
     def _save_best(self, report: Report) -> None:
         """Write the network as it is now with all that is needed to use it."""

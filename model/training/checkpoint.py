@@ -1,6 +1,7 @@
 """Checkpoints: everything a trial needs to go on, written so that a kill leaves the last good one."""
 
 import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,19 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        # torch.load does not look at the checksums that torch.save wrote.
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
     except FileNotFoundError:
         raise DataError(f"no such file: {path}") from None
     except Exception as error:  # torch.load raises many types for a damaged file
-        raise DataError("damaged, or no checkpoint of tensors and plain values", file=path) from error
+        raise _damaged(path) from error
+    if broken:
+        raise _damaged(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise DataError(f"expected a checkpoint of format {FORMAT}", file=path)
     return content
+
+
+def _damaged(path: Path) -> DataError:
+    return DataError("damaged, or no checkpoint of tensors and plain values", file=path)

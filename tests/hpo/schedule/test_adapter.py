@@ -1,5 +1,6 @@
 """Tune's side of the feed, without Tune: who is told what, and what is answered."""
 
+from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,10 +9,17 @@ from ray.tune.utils import flatten_dict
 
 from hpo.schedule.adapter import FeedCallback, FeedScheduler
 from hpo.schedule.feed import Pause
+from hpo.schedule.silence import SilenceWatch
 from hpo.trial.report import Report
 from hpo.trial.task import TrialTask
+from model.errors import StorageError
 
-TRIAL: Any = SimpleNamespace(config={"task": {"trial": "bayes-0001"}}, num_failures=3)
+TRIAL: Any = SimpleNamespace(
+    config={"task": {"trial": "bayes-0001"}},
+    num_failures=3,
+    max_failures=2,
+    temporary_state=SimpleNamespace(ray_actor="actor"),
+)
 
 
 class Feed:
@@ -46,15 +54,23 @@ class Pool:
 
     def __init__(self) -> None:
         self.released: list[str] = []
+        self.restarted: list[str] = []
 
     def release(self, trial: str) -> None:
         self.released.append(trial)
+
+    def restart(self, trials: Iterable[str]) -> None:
+        self.restarted += list(trials)
 
 
 def result(*, finished: bool) -> dict[str, Any]:
     metrics = [("average_map", 0.5), ("ap/goal", 0.25)]
     common = {"epoch": 4, "metrics": metrics, "train_s": 2.0, "score": 0.5, "notes": ["array of 2"]}
     return {**common, "finished": finished, "done": finished}
+
+
+def callback(feed: Feed, pool: Pool, *, hangs_after_s: float | None = None) -> FeedCallback:
+    return FeedCallback(feed, pool, SilenceWatch(feed, pool, limit_s=hangs_after_s))
 
 
 REPORT = Report(4, {"average_map": 0.5, "ap/goal": 0.25}, 2.0)
@@ -74,18 +90,77 @@ def test_trial_that_was_stopped_is_not_told_as_finished() -> None:
     feed, pool = Feed(), Pool()
     stopped = result(finished=False)
     stopped["done"] = True  # Tune writes it on a stop
-    FeedCallback(feed, pool).on_trial_result(1, [], TRIAL, stopped)
+    callback(feed, pool).on_trial_result(1, [], TRIAL, stopped)
     assert feed.heard == [] and pool.released == []
 
 
 def test_last_validation_and_failures_come_by_the_callback() -> None:
     feed, pool = Feed(), Pool()
-    FeedCallback(feed, pool).on_trial_result(1, [], TRIAL, result(finished=True))
+    tune = callback(feed, pool)
+    tune.on_trial_result(1, [], TRIAL, result(finished=True))
     assert feed.heard[1:] == [("reported", "bayes-0001", REPORT), ("finished", "bayes-0001")]
-    FeedCallback(feed, pool).on_trial_result(1, [], TRIAL, {"failed": "NaN", "done": True})
-    FeedCallback(feed, pool).on_trial_error(1, [], TRIAL)
+    tune.on_trial_result(1, [], TRIAL, {"failed": "NaN", "done": True})
+    tune.on_trial_error(1, [], TRIAL)
     assert pool.released == 3 * ["bayes-0001"]
     assert feed.heard[3:] == [
         ("failed", "bayes-0001", "NaN"),
         ("failed", "bayes-0001", "its process died 3 times"),
     ]
+
+
+def test_full_disk_ends_the_study_and_not_the_trial() -> None:
+    feed = Feed()
+    with pytest.raises(StorageError, match="no room"):
+        callback(feed, Pool()).on_trial_result(1, [], TRIAL, {"unwritable": "no room", "done": True})
+    assert feed.heard == []
+
+
+class Clock:
+    """Says what time it is, and which processes were killed."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.now, self.killed = 0.0, 0
+        patch.setattr("hpo.schedule.silence.time.monotonic", lambda: self.now)
+        patch.setattr("hpo.schedule.silence.ray.kill", self._kill)
+
+    def _kill(self, actor: object) -> None:
+        self.killed += actor == "actor"
+
+
+def test_trial_that_hangs_is_killed_tried_once_more_and_then_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, feed, pool = Clock(monkeypatch), Feed(), Pool()
+    monkeypatch.setattr(TRIAL, "max_failures", 2)
+    tune = callback(feed, pool, hangs_after_s=10)
+    for tries in (1, 2):
+        tune.on_trial_start(1, [], TRIAL)
+        clock.now += 9
+        tune.on_step_end(1, [])
+        tune.on_trial_result(1, [], TRIAL, result(finished=False))
+        clock.now += 9
+        tune.on_step_end(1, [])
+        assert clock.killed == tries - 1
+        clock.now += 2
+        tune.on_step_end(1, [])
+        clock.now += 99  # until its new process starts nothing is expected of it
+        tune.on_step_end(1, [])
+        assert clock.killed == tries and pool.restarted == tries * ["bayes-0001"]
+        assert TRIAL.max_failures == (2 if tries == 1 else 0)
+    tune.on_trial_error(1, [], TRIAL)
+    told = [words for words in feed.heard if words[0] != "started"]
+    assert told == [
+        (
+            "noted",
+            "bayes-0001 hung, no validation for 10 s: its process was killed, it goes on from its checkpoint",
+        ),
+        ("failed", "bayes-0001", "it hung 2 times: no validation for 10 s"),
+    ]
+
+
+def test_trial_that_has_ended_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    tune = callback(Feed(), Pool(), hangs_after_s=10)
+    tune.on_trial_start(1, [], TRIAL)
+    tune.on_trial_result(1, [], TRIAL, result(finished=True))
+    clock.now += 11
+    tune.on_step_end(1, [])
+    assert clock.killed == 0

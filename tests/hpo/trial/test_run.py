@@ -1,9 +1,13 @@
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from hpo.trial.array import TrialArray
 from hpo.trial.report import Report, best_report
-from hpo.trial.run import BEST, CHECKPOINT, CONFIG
+from hpo.trial.run import BEST, CHECKPOINT, CONFIG, PREVIOUS
 from hpo.trial.task import TrialTask
 from model.training.checkpoint import load_checkpoint
 
@@ -33,6 +37,48 @@ def test_report_that_the_study_missed_is_given_again_before_training_goes_on(tas
     assert steps(task, 2, seen=1) == reports[1:]
 
 
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+@pytest.mark.parametrize("damaged", [[CHECKPOINT], [PREVIOUS], [CHECKPOINT, PREVIOUS]])
+def test_trial_with_damaged_checkpoints_reports_what_an_undisturbed_one_reports(
+    task: TrialTask, damaged: list[str]
+) -> None:
+    expected = steps(task, 3)
+    for name in damaged:
+        cut(Path(task.folder) / name)
+    [last] = steps(task, 1, seen=2)
+    said = last.pop("notes")
+    assert last == {name: value for name, value in expected[2].items() if name != "notes"}
+    used_first = CHECKPOINT in damaged
+    assert said[:1] == ([f"bayes-0001: {CHECKPOINT} was damaged on the disk and is not used"] * used_first)
+    assert any("trained again from its start" in note for note in said) == (len(damaged) == 2)
+
+
+def test_damaged_checkpoint_does_not_take_the_place_of_the_good_one_before(task: TrialTask) -> None:
+    steps(task, 2)
+    cut(Path(task.folder) / CHECKPOINT)
+    steps(task, 1, seen=2)
+    assert load_checkpoint(Path(task.folder) / PREVIOUS)
+
+
+def test_full_disk_is_told_apart_from_a_failure_of_the_trial(
+    task: TrialTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    array = TrialArray()
+    array.step(task.to_json(), 0)
+    with monkeypatch.context() as patch:
+        patch.setattr("hpo.trial.run.save_checkpoint", full)
+        result = array.step(task.to_json(), 1)
+    assert result["unwritable"] == f"{task.folder} cannot be written: No space left on device"
+    assert "failed" not in result
+    assert [result["epoch"] for result in steps(task, 2, seen=1)] == [2, 3]
+
+
 def test_best_network_is_kept_with_all_that_is_needed_to_use_it(task: TrialTask) -> None:
     reports = steps(task, 3)
     best = load_checkpoint(Path(task.folder) / BEST)
@@ -42,7 +88,7 @@ def test_best_network_is_kept_with_all_that_is_needed_to_use_it(task: TrialTask)
     assert best["classes"] == ["goal", "card", "substitution"]
     assert best["network_config"]["class_features"] == 2
     assert {"network", "zones_frames", "frame_rate"} <= set(best)
-    assert {path.name for path in Path(task.folder).iterdir()} == {BEST, CHECKPOINT, CONFIG}
+    assert {path.name for path in Path(task.folder).iterdir()} == {BEST, CHECKPOINT, PREVIOUS, CONFIG}
 
 
 def test_best_report_is_the_earliest_of_the_highest() -> None:

@@ -50,6 +50,16 @@ def test_truncated_file_is_named_as_damaged(tmp_path: Path, share: float) -> Non
     assert str(path) in str(error.value)
 
 
+def test_a_single_changed_bit_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, {"weights": torch.zeros(4096)})
+    content = bytearray(path.read_bytes())
+    content[content.index(bytes(9000)) + 100] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="damaged"):
+        load_checkpoint(path)
+
+
 def test_missing_file_is_a_data_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         load_checkpoint(tmp_path / "last.pt")

@@ -1,0 +1,196 @@
+"""A small study that something happens to, and the account of what that cost."""
+
+import os
+import signal
+import subprocess
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from e2e.command_line import CommandLine, kill_group, wait_until
+
+from hpo.journal.events import Event, Noticed, TrialFailed, TrialFinished, TrialReported, TrialStarted
+
+STUDY = "struck"
+# Random points do not depend on scores: with and without a fault the trials are the same.
+TRIALS = 3
+TRIAL, ARRAY = "ResourceTrainable", "TrialArray"
+"""What Ray calls the process of a trial, and of an array."""
+WORDS = ("--searcher", "random", "--trials", str(TRIALS))
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a fault cost."""
+
+    lost: int
+    """Trials that had finished before, and afterwards had not, or with another score."""
+    repeated: int
+    """Trials that trained an epoch twice in the journal, finished twice, or began again when finished."""
+    recovered_s: float
+    """From the fault, or from the command that went on after it, to the next validation."""
+    finished: Mapping[str, float]
+    """Trial -> score, at the end."""
+    failed: Mapping[str, str]
+    """Trial -> reason, at the end."""
+    notes: Sequence[str]
+
+
+class StruckStudy:
+    """A study that runs in processes of its own until something happens."""
+
+    def __init__(self, hpo: CommandLine, *words: str, training: str = "") -> None:
+        """Start it; ``training`` are more lines of that table of its file."""
+        self.hpo = hpo
+        command = hpo.study(STUDY, *WORDS, *words)
+        file = hpo.folder / "small.toml"
+        file.write_text(file.read_text().replace("[training]", f"[training]\n{training}"))
+        self.process = hpo.start(*command)
+        self._before: list[Event] = []
+        self._at = datetime.now(UTC)
+
+    @property
+    def journal(self) -> Path:
+        return self.hpo.folder / "hpo-runs" / "studies" / STUDY / "journal.jsonl"
+
+    def trial_folder(self, number: int) -> Path:
+        return self.journal.parent / "trials" / f"bayes-{number:04d}"
+
+    def events(self) -> list[Event]:
+        return self.hpo.events(STUDY)
+
+    def wait_for_reports(self, trial: int, count: int) -> None:
+        """Until a trial was validated so often; the study must not have ended."""
+        name = f"bayes-{trial:04d}"
+        wait_until(lambda: self._ended() or reports(self.events())[name] >= count)
+        assert not self._ended(), self.output()
+
+    def workers(self, kind: str = TRIAL) -> list[int]:
+        """Processes of this study that Ray named after ``kind``."""
+        mine = descendants(self.process.pid)
+        return [number for number in mine if command_of(number).startswith(f"ray::{kind}")]
+
+    def strike(self) -> None:
+        """The moment of the fault."""
+        self._before, self._at = self.events(), datetime.now(UTC)
+
+    def kill(self) -> None:
+        """kill -9 of the whole group."""
+        kill_group(self.process)
+
+    def end(self, timeout_s: float = 120) -> int:
+        """Wait for its end; gives the exit code."""
+        return self.process.wait(timeout=timeout_s)
+
+    def output(self) -> str:
+        return (self.hpo.folder / "output.txt").read_text()
+
+    def resume(self) -> "subprocess.CompletedProcess[str]":
+        """Go on in a new process, to the end."""
+        self._at = datetime.now(UTC)
+        return self.hpo.run("resume", STUDY)
+
+    def account(self) -> Account:
+        """What it cost."""
+        events = self.events()
+        finished, before = scores(events), scores(self._before)
+        after = [e.at for e in events if isinstance(e, TrialReported) and e.at > self._at]
+        return Account(
+            lost=sum(finished.get(trial) != score for trial, score in before.items()),
+            repeated=len(repeated(events)),
+            recovered_s=(min(after) - self._at).total_seconds() if after else float("nan"),
+            finished=finished,
+            failed={e.trial: e.reason for e in events if isinstance(e, TrialFailed)},
+            notes=[e.message for e in events if isinstance(e, Noticed)],
+        )
+
+    def _ended(self) -> bool:
+        return self.process.poll() is not None
+
+
+@contextmanager
+def struck(hpo: CommandLine, *words: str, training: str = "") -> Iterator[StruckStudy]:
+    """A study, of which nothing runs on after the context."""
+    study = StruckStudy(hpo, *words, training=training)
+    try:
+        yield study
+    finally:
+        mine = descendants(study.process.pid)
+        if study.process.poll() is None:
+            kill_group(study.process)
+        # One that stands still does not hear that its study is gone.
+        for number in (number for number in mine if command_of(number).startswith("ray::")):
+            with suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
+
+
+def scores(events: Sequence[Event]) -> dict[str, float]:
+    return {event.trial: event.score for event in events if isinstance(event, TrialFinished)}
+
+
+def reports(events: Sequence[Event]) -> Counter[str]:
+    return Counter(event.trial for event in events if isinstance(event, TrialReported))
+
+
+def repeated(events: Sequence[Event]) -> set[str]:
+    """Trials of which something was done twice."""
+    reported = Counter((e.trial, e.epoch) for e in events if isinstance(e, TrialReported))
+    finished = Counter(e.trial for e in events if isinstance(e, TrialFinished))
+    twice = {trial for (trial, _), count in reported.items() if count > 1}
+    twice |= {trial for trial, count in finished.items() if count > 1}
+    ended: set[str] = set()
+    for event in events:
+        if isinstance(event, TrialFinished):
+            ended.add(event.trial)
+        elif isinstance(event, TrialStarted) and event.trial in ended:
+            twice.add(event.trial)
+    return twice
+
+
+def mlflow_runs(store: str) -> Counter[tuple[str, str]]:
+    """(Trial, its status) -> runs of the study in an MLflow store."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(store)
+    experiment = client.get_experiment_by_name(STUDY)
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id])
+    return Counter(
+        (str(run.info.run_name), run.data.tags["hpo.status"])
+        for run in runs
+        if "mlflow.parentRunId" in run.data.tags
+    )
+
+
+def own_store(hpo: CommandLine) -> str:
+    return f"sqlite:///{hpo.folder / 'hpo-runs' / 'mlflow.db'}"
+
+
+def descendants(ancestor: int) -> list[int]:
+    """Processes that a process started, and those that they did."""
+    children: dict[int, list[int]] = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                # The name in parentheses may hold blanks.
+                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:  # it ended just now
+                continue
+            children.setdefault(parent, []).append(int(folder.name))
+    found: list[int] = []
+    left = [ancestor]
+    while left:
+        mine = children.get(left.pop(), [])
+        found += mine
+        left += mine
+    return found
+
+
+def command_of(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
