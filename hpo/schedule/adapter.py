@@ -107,6 +107,10 @@ class FeedCallback(_DriverOnly, Callback):
             return
         self._release(trial)
 
+    def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Expect nothing of a trial between the death of its process and the start of the next one."""
+        self._watch.ended(_name(trial))
+
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Pass on that the trial's process died more often than Tune restarts it."""
         died = f"its process died {trial.num_failures} times"

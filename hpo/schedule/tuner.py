@@ -1,5 +1,6 @@
 """Running trials on Ray Tune, on this machine or on a cluster."""
 
+import errno
 import logging
 import math
 import os
@@ -146,12 +147,30 @@ def run_trials(feed: TrialFeed, places: Places, *, storage: Path, hangs_after_s:
 
 @contextmanager
 def _told_how_to_go_on(storage: Path) -> Iterator[None]:
-    """Say what to do when the disk of the study's folder is full."""
+    """Say what to do when the study's folder is full; Tune buries the error in pages of its own."""
     try:
         yield
-    except StorageError as error:
+    except Exception as error:
+        reason = next(filter(None, map(_unwritable, _chain(error))), None)
+        if reason is None:
+            raise
         fix = f"make room, then hpo resume {storage.name}"
-        raise StorageError(error.message, folder=storage, fix=fix) from error
+        raise StorageError(reason, folder=storage, fix=fix) from error
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and those that it was raised for."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _unwritable(error: BaseException) -> str | None:
+    if isinstance(error, StorageError):
+        return error.message
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"Ray Tune cannot write its files: {error.strerror}"
+    return None
 
 
 def _gpu_share(processes: int) -> float:

@@ -174,6 +174,8 @@ def _refusals() -> Iterator[None]:
 def connect(uri: str) -> "MlflowClient":
     """A client of the store at ``uri`` that keeps its remarks to itself."""
     os.environ.update(quiet_variables())
+    # Pages about a full disk, of which the follower tells in a line.
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=uri)

@@ -2,11 +2,17 @@
 
 import os
 import signal
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 from e2e.command_line import CommandLine, wait_until
-from faults.study import TRIAL, Account, StruckStudy, struck
+from faults.study import ARRAY, TRIAL, Account, StruckStudy, struck
+from service.processes import Process, answers, free_port, wait_for
 
 HANGS_AFTER_S = 20
 
@@ -107,9 +113,10 @@ def all_checkpoints_are_damaged(hpo: CommandLine) -> Account:
         return study.account()
 
 
-def disk_is_full(hpo: CommandLine, runs: Path) -> Account:
-    """The disk of ``runs``, where the study lies, fills up and is freed again."""
-    with struck(hpo) as study:
+def disk_is_full(hpo: CommandLine) -> Account:
+    """The disk of the studies fills up, and is freed again."""
+    runs = hpo.folder / "hpo-runs"
+    with small_disk(runs), struck(hpo) as study:
         study.wait_for_reports(2, 2)
         study.strike()
         fill(runs / "ballast")
@@ -121,6 +128,92 @@ def disk_is_full(hpo: CommandLine, runs: Path) -> Account:
         (runs / "ballast").unlink()
         _go_on(study)
         return study.account()
+
+
+def array_hangs(hpo: CommandLine) -> Account:
+    """A process that trains two trials stands still, once."""
+    return trial_hangs(hpo, "--concurrent", "2", "--array", "2", kind=ARRAY)
+
+
+def mlflow_is_away_for_a_while(hpo: CommandLine) -> Account:
+    """The server of MLflow is killed during a study, and comes back before its end."""
+    with MlflowServer(hpo.folder) as server:
+        server.start()
+        with struck(replace(hpo, variables={"MLFLOW_TRACKING_URI": server.address})) as study:
+            study.wait_for_reports(1, 1)
+            study.strike()
+            server.kill()
+            study.wait_for_reports(2, 2)
+            server.start()
+            assert study.end() == 0, study.output()
+            assert "MLflow lacks" not in study.output()
+            return study.account(server.address)
+
+
+def mlflow_is_away_all_along(hpo: CommandLine) -> Account:
+    """No server of MLflow answers during a whole study; then it does, and hpo sync is typed."""
+    with MlflowServer(hpo.folder) as server:
+        here = replace(hpo, variables={"MLFLOW_TRACKING_URI": server.address})
+        with struck(here) as study:
+            study.strike()
+            assert study.end(180) == 0, study.output()
+            assert "hpo sync struck" in study.output()
+            server.start()
+            synced = here.run("sync", "struck")
+            assert synced.returncode == 0, synced.stderr
+            return study.account(server.address)
+
+
+class CannotMountError(Exception):
+    """This machine does not let these tests have a disk of their own."""
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    """A small disk in memory at ``folder``."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise CannotMountError(done.stderr.strip())
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+class MlflowServer:
+    """A server of MLflow on an SQLite file, that can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._port = folder / "server", free_port()
+        self._folder.mkdir()
+        self._process: Process | None = None
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        words = ["--backend-store-uri", f"sqlite:///{self._folder / 'mlflow.db'}", "--workers", "1"]
+        words += ["--artifacts-destination", str(self._folder / "artifacts"), "--port", str(self._port)]
+        variables = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+        process = Process(
+            "mlflow", [sys.executable, "-m", "mlflow", "server", *words], variables, self._folder
+        )
+        self._process = process
+        wait_for("MLflow", lambda: answers(f"{self.address}/health") is not None, [process])
+
+    def kill(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process is not None:
+            self._process.stop()
 
 
 def fill(ballast: Path) -> None:
@@ -145,13 +238,17 @@ def _go_on(study: StruckStudy) -> None:
     assert resumed.returncode == 0, resumed.stderr
 
 
-ON_ANY_DISK: dict[str, Callable[[CommandLine], Account]] = {
+FAULTS: dict[str, Callable[[CommandLine], Account]] = {
     "kill -9 of a trial's process": trial_is_killed,
     "kill -9 of the driver alone": driver_is_killed,
     "kill -9 of all processes": group_is_killed,
     "SIGTERM of the driver": driver_is_terminated,
     "a trial hangs": trial_hangs,
+    "an array of two trials hangs": array_hangs,
     "a line of the journal cut": journal_line_is_cut,
     "the newest checkpoint cut": checkpoint_is_cut,
     "all checkpoints of a trial damaged": all_checkpoints_are_damaged,
+    "disk full, then freed": disk_is_full,
+    "MLflow's server away for a while": mlflow_is_away_for_a_while,
+    "MLflow's server away to the end, then hpo sync": mlflow_is_away_all_along,
 }

@@ -37,6 +37,8 @@ class Account:
     failed: Mapping[str, str]
     """Trial -> reason, at the end."""
     notes: Sequence[str]
+    recorded: Mapping[tuple[str, str], int]
+    """(Trial, its status) -> runs in MLflow."""
 
 
 class StruckStudy:
@@ -93,8 +95,8 @@ class StruckStudy:
         self._at = datetime.now(UTC)
         return self.hpo.run("resume", STUDY)
 
-    def account(self) -> Account:
-        """What it cost."""
+    def account(self, store: str | None = None) -> Account:
+        """What it cost; ``store`` is where MLflow records, if not in the folder of studies."""
         events = self.events()
         finished, before = scores(events), scores(self._before)
         after = [e.at for e in events if isinstance(e, TrialReported) and e.at > self._at]
@@ -105,6 +107,7 @@ class StruckStudy:
             finished=finished,
             failed={e.trial: e.reason for e in events if isinstance(e, TrialFailed)},
             notes=[e.message for e in events if isinstance(e, Noticed)],
+            recorded=mlflow_runs(store or f"sqlite:///{self.hpo.folder / 'hpo-runs' / 'mlflow.db'}"),
         )
 
     def _ended(self) -> bool:
@@ -163,10 +166,6 @@ def mlflow_runs(store: str) -> Counter[tuple[str, str]]:
         for run in runs
         if "mlflow.parentRunId" in run.data.tags
     )
-
-
-def own_store(hpo: CommandLine) -> str:
-    return f"sqlite:///{hpo.folder / 'hpo-runs' / 'mlflow.db'}"
 
 
 def descendants(ancestor: int) -> list[int]:

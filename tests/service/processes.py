@@ -100,6 +100,10 @@ class Process:
             self._process.terminate()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=20)
+        self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL to it and all that it started."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(timeout=20)

@@ -156,11 +156,15 @@ def test_trial_that_hangs_is_killed_tried_once_more_and_then_failed(monkeypatch:
     ]
 
 
-def test_trial_that_has_ended_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trial_without_a_process_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
     tune = callback(Feed(), Pool(), hangs_after_s=10)
     tune.on_trial_start(1, [], TRIAL)
     tune.on_trial_result(1, [], TRIAL, result(finished=True))
+    clock.now += 11
+    tune.on_step_end(1, [])
+    tune.on_trial_start(1, [], TRIAL)
+    tune.on_trial_recover(1, [], TRIAL)  # its process died
     clock.now += 11
     tune.on_step_end(1, [])
     assert clock.killed == 0
