@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import mkdtemp
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+# In place of the folder of this file, whose name hides that of the tests.
+sys.path[0] = str(Path(__file__).resolve().parents[1] / "tests")
 
 from e2e.command_line import CommandLine
 from faults.faults import FAULTS, CannotMountError

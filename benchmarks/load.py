@@ -1,0 +1,145 @@
+"""Many tiny trials in one study: does memory stay flat, is all recorded, what does a trial cost.
+
+    python benchmarks/load.py --work DIR [--trials 500] [-- --concurrent 8 --array 8]
+
+Words after ``--`` go to ``hpo run bayes``. Everything written lies under the folder. Prints the resident
+memory of each kind of process every fiftieth trial, and at the end what the journal and MLflow hold.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import mkdtemp
+
+from hpo.journal.events import StudyCreated, TrialAsked, TrialFinished, TrialReported
+from hpo.journal.journal import read_journal
+from model.data.synthetic import write_synthetic
+
+STUDY = """
+task = "calf"
+[training]
+epochs = 1
+validate_every = 1
+sampler = "balanced"
+batch_size = 8
+chunks_per_epoch = 8
+precision = "float32"
+[stages.bayes]
+trials = 1
+searcher = "random"
+[stages.bayes.space]
+f = { type = "int", low = 2, high = 8 }
+lambda_seg = { type = "float", low = 0.1, high = 10.0, log = true }
+"""
+EVERY = 50
+"""Trials between two lines."""
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def main() -> None:
+    """Run the study and watch it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True, help="folder for data and studies")
+    parser.add_argument("--trials", type=int, default=500)
+    parser.add_argument("words", nargs="*", default=["--concurrent", "8", "--array", "8"])
+    options = parser.parse_args()
+    runs = Path(mkdtemp(prefix="runs-", dir=options.work))
+    started = time.perf_counter()
+    process = start(options.work, runs, options.trials, options.words)
+    watch(process, runs / "studies" / "load")
+    assert process.wait() == 0, (runs / "output.txt").read_text()[-2000:]
+    show_end(runs, options.trials, time.perf_counter() - started)
+
+
+def start(work: Path, runs: Path, trials: int, words: Sequence[str]) -> "subprocess.Popen[bytes]":
+    """Start the study in a process group of its own."""
+    data, study_file = work / "tiny", runs / "tiny.toml"
+    if not (data / "dataset.toml").exists():
+        write_synthetic(data, games={"train": 1, "valid": 1, "test": 1}, dims=16, minutes=15, seed=1)
+    study_file.write_text(STUDY)
+    options = ["--data", str(data), "--study", "load", "--study-file", str(study_file), "--device", "cpu"]
+    with (runs / "output.txt").open("wb") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "hpo", "run", "bayes", *options, "--trials", str(trials), *words],
+            env={**os.environ, "HPO_CACHE": str(work / "cache"), "HPO_RUNS": str(runs)},
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+
+
+def watch(process: "subprocess.Popen[bytes]", study: Path) -> None:
+    """Print the memory of each kind of process at every fiftieth finished trial."""
+    print("finished  at s   MB of each kind of process")
+    begun, following = time.monotonic(), 0
+    while process.poll() is None:
+        time.sleep(1)
+        done = finished(study)
+        if done >= following and done:
+            memory = memory_by_kind(process.pid)
+            kinds = "  ".join(f"{kind} {mb:.0f}" for kind, mb in sorted(memory.items()))
+            print(f"{done:8}  {time.monotonic() - begun:5.0f}  {kinds}", flush=True)
+            following = done - done % EVERY + EVERY
+
+
+def finished(study: Path) -> int:
+    """Finished trials in the journal."""
+    file = study / "journal.jsonl"
+    return file.read_text().count('"event": "trial-finished"') if file.exists() else 0
+
+
+def memory_by_kind(driver: int) -> Counter[str]:
+    """Resident MB of the driver and of what it started, by the name that Ray gave."""
+    memory: Counter[str] = Counter()
+    for folder in Path("/proc").iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            session = int((folder / "stat").read_text().rpartition(")")[2].split()[3])
+            pages = int((folder / "statm").read_text().split()[1])
+            command = (folder / "cmdline").read_bytes().decode(errors="replace").strip("\0")
+        except OSError:  # it ended just now
+            continue
+        if session == driver:
+            memory[_kind(command, is_driver=int(folder.name) == driver)] += pages * _PAGE / 1e6
+    return memory
+
+
+def _kind(command: str, *, is_driver: bool) -> str:
+    if is_driver:
+        return "driver"
+    if command.startswith("ray::"):
+        return command.removeprefix("ray::").split(".")[0].split("\0")[0]
+    return Path(command.split("\0")[0]).name
+
+
+def show_end(runs: Path, trials: int, seconds: float) -> None:
+    """Print what was recorded, and what a trial cost beside its training."""
+    from mlflow import MlflowClient
+
+    events = read_journal(runs / "studies" / "load").events
+    ends = [event for event in events if isinstance(event, TrialFinished)]
+    trained_s = sum(event.train_s for event in events if isinstance(event, TrialReported))
+    first = next(event for event in events if isinstance(event, TrialAsked)).at
+    created = next(event for event in events if isinstance(event, StudyCreated))
+    client = MlflowClient(f"sqlite:///{runs / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name(created.study)
+    assert experiment is not None
+    search = {"filter_string": "tags.`hpo.status` = 'finished'", "max_results": 50_000}
+    recorded = client.search_runs([experiment.experiment_id], **search)
+    names = {run.info.run_name for run in recorded if "mlflow.parentRunId" in run.data.tags}
+    took_s = (ends[-1].at - first).total_seconds()
+    written = len({end.trial for end in ends})
+    print(f"trials asked for {trials}, in the journal {written}, in MLflow {len(names)}")
+    print(
+        f"{seconds:.0f} s in all; {took_s / trials:.2f} s a trial, {trained_s / trials:.2f} s of it trained"
+    )
+
+
+if __name__ == "__main__":
+    main()
