@@ -14,7 +14,8 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 # In place of the folder of this file, whose name hides that of the tests.
-sys.path[0] = str(Path(__file__).resolve().parents[1] / "tests")
+sys.path.pop(0)
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from e2e.command_line import CommandLine
 from faults.faults import FAULTS, CannotMountError
