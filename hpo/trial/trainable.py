@@ -19,9 +19,9 @@ class TrialTrainable(tune.Trainable):
     """Trains the task in its configuration, one validation a step.
 
     The training is done by an array: in this process where an array holds one trial, else in an actor that
-    several trials share. This one is light then, it neither imports torch nor opens data. A trial keeps its
-    own checkpoints (``TrialRun``), so that they are safe before a report leaves the array and need nothing of
-    Tune to go on. What goes wrong is a result with a reason: the process lives on for the next trial.
+    several trials share. This one is light then, it opens no data. A trial keeps its own checkpoints
+    (``TrialRun``), so that they are safe before a report leaves the array and need nothing of Tune to go on.
+    What goes wrong is a result with a reason: the process lives on for the next trial.
     """
 
     _own: "TrialArray | None" = None
