@@ -80,8 +80,16 @@ class StruckStudy:
         self._before, self._at = self.events(), datetime.now(UTC)
 
     def kill(self) -> None:
-        """kill -9 of the whole group."""
+        """kill -9 of the whole group, and of Ray's processes, which have groups of their own.
+
+        A worker that was left would train its trial to the next validation and write it.
+        """
+        workers = [number for number in descendants(self.process.pid) if is_ray(number)]
         kill_group(self.process)
+        for number in workers:
+            with suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
+        wait_until(lambda: not any(map(is_ray, workers)))
 
     def end(self, timeout_s: float = 120) -> int:
         """Wait for its end; gives the exit code."""
@@ -125,7 +133,7 @@ def struck(hpo: CommandLine, *words: str, training: str = "") -> Iterator[Struck
         if study.process.poll() is None:
             kill_group(study.process)
         # One that stands still does not hear that its study is gone.
-        for number in (number for number in mine if command_of(number).startswith("ray::")):
+        for number in filter(is_ray, mine):
             with suppress(ProcessLookupError):
                 os.kill(number, signal.SIGKILL)
 
@@ -186,6 +194,11 @@ def descendants(ancestor: int) -> list[int]:
         found += mine
         left += mine
     return found
+
+
+def is_ray(process: int) -> bool:
+    """Whether a process runs that Ray has named."""
+    return command_of(process).startswith("ray::")
 
 
 def command_of(process: int) -> str:
