@@ -152,6 +152,7 @@ def grid_slicing(
     mode: Annotated[
         str | None, typer.Option(help="class-parallel, per-class, symmetric or joint; see the study file.")
     ] = None,
+    replicates: Replicates = None,
     seeds: Seeds = None,
     epochs: Epochs = None,
     concurrent: Concurrent = None,
@@ -166,7 +167,14 @@ def grid_slicing(
     dry_run: DryRun = False,
 ) -> None:
     """Search the slicing parameters K1 < K2 < 0 < K3 < K4 of every class on a grid."""
-    options = {"mode": mode, "seeds": seeds, "epochs": epochs, "concurrent": concurrent, "array": array}
+    options = {
+        "mode": mode,
+        "replicates": replicates,
+        "seeds": seeds,
+        "epochs": epochs,
+        "concurrent": concurrent,
+        "array": array,
+    }
     request, environment = _request(features, data, study_file, games, None, seed, device, ray_address)
     _go_on("grid-slicing", options, study, start, request, environment, dry_run=dry_run)
 

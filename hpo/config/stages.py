@@ -219,6 +219,8 @@ class GridStage(Stage):
     """K3 of the symmetric grid."""
     shared: bool = False
     """Whether all classes take the same value of the symmetric grid, judged by Average-mAP."""
+    replicates: int = Field(default=1, ge=1)
+    """Seeds of a point; it is judged by its mean."""
     seeds: int = Field(default=3, ge=1)
     """With which the winners put together are confirmed against the starting point."""
 

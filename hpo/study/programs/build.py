@@ -57,7 +57,7 @@ def build_program(
             return SearchProgram(searcher, points=stage.trials, replicates=stage.replicates)
         case GridStage() as stage:
             explorer = _explorer(stage, _points(stage, classes, shape), start, seed)
-            return GridProgram(explorer, start, seeds=stage.seeds)
+            return GridProgram(explorer, start, seeds=stage.seeds, first=stage.replicates)
         case FinalStage() as stage:
             return ListedProgram(finalists, seeds=stage.seeds, first=COMPARING)
         case AblationStage() as stage:
@@ -82,10 +82,10 @@ def _points(stage: GridStage, classes: Sequence[str], shape: DataShape) -> Point
 def _explorer(stage: GridStage, points: Points, start: Parameters, seed: int) -> Explorer:
     match stage.mode:
         case "per-class":
-            return PerClass(points, start)
+            return PerClass(points, start, replicates=stage.replicates)
         case "joint":
-            return Together.joint(points, start)
+            return Together.joint(points, start, replicates=stage.replicates)
         case "symmetric" if stage.shared:
-            return Together.shared(points, start)
+            return Together.shared(points, start, replicates=stage.replicates)
         case _:
-            return ClassParallel(points, start, seed=seed)
+            return ClassParallel(points, start, seed=seed, replicates=stage.replicates)

@@ -1,19 +1,22 @@
 """Ways to explore the grid of slicing parameters of several classes."""
 
 import itertools
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from statistics import fmean
+from typing import TypeVar
 
 import numpy as np
 
 from hpo.journal.results import TrialState
 from hpo.space.space import Parameters
-from hpo.study.programs.grid import Explorer
-from hpo.study.programs.program import Answer, class_score
+from hpo.study.programs.grid import GRID, Explorer
+from hpo.study.programs.program import Answer, Proposal, class_score
 from hpo.study.programs.zones import ZoneFrames, zone_parameters, zones_of
 
 Points = Mapping[str, Sequence[ZoneFrames]]
 """Class -> points of its grid."""
+
+K = TypeVar("K", bound=Hashable)
 
 
 class ClassParallel(Explorer):
@@ -21,26 +24,29 @@ class ClassParallel(Explorer):
 
     The start comes first. Then each class goes through its own grid in a random order of its own, so that no
     class's points come with the same neighbours; a class with fewer points rests at its start at the end.
+    Every replicate has other orders, so that a point's mean is one over neighbours too.
     """
 
-    def __init__(self, points: Points, start: Parameters, *, seed: int) -> None:
+    def __init__(self, points: Points, start: Parameters, *, seed: int, replicates: int = 1) -> None:
         self._start = start
         self._classes = tuple(points)
-        self._moves = [start, *_side_by_side(points, start, seed)]
+        self._proposals = [
+            _proposal(move, replicate)
+            for replicate in range(replicates)
+            for move in (start, *_side_by_side(points, start, (seed, replicate)))
+        ]
 
     @property
     def planned(self) -> int:
-        """As many as the largest grid has points, and the start."""
-        return len(self._moves)
+        """As many as the largest grid has points and the start, with every replicate."""
+        return len(self._proposals)
 
-    def step(self, trials: Sequence[TrialState]) -> Parameters | Answer:
+    def step(self, trials: Sequence[TrialState]) -> Proposal | Answer:
         """The next move."""
-        if len(trials) < len(self._moves):
-            return self._moves[len(trials)]
-        return _ended(trials)
+        return _next(self._proposals, trials)
 
     def found(self, trials: Sequence[TrialState]) -> Parameters:
-        """The zones of each class from the trial where its AP was highest."""
+        """The zones of each class with which its AP was highest."""
         found = dict(self._start)
         for name in self._classes:
             found |= zone_parameters(name, _best_zones(trials, name, default=zones_of(self._start, name)))
@@ -53,19 +59,20 @@ class PerClass(Explorer):
     Args:
         points: In the order of the classes.
         start: Where all classes begin.
+        replicates: Seeds of a point.
         rounds: At most.
     """
 
-    def __init__(self, points: Points, start: Parameters, *, rounds: int = 3) -> None:
-        self._points, self._start, self._rounds = points, start, rounds
+    def __init__(self, points: Points, start: Parameters, *, replicates: int = 1, rounds: int = 3) -> None:
+        self._points, self._start, self._replicates, self._rounds = points, start, replicates, rounds
 
     @property
     def planned(self) -> int:
-        """The start and all points of all classes in every round."""
-        return 1 + self._rounds * sum(map(len, self._points.values()))
+        """The start and all points of all classes in every round, with every replicate."""
+        return self._replicates * (1 + self._rounds * sum(map(len, self._points.values())))
 
-    def step(self, trials: Sequence[TrialState]) -> Parameters | Answer:
-        """A point not tried yet; WAIT where the class's winner is still open."""
+    def step(self, trials: Sequence[TrialState]) -> Proposal | Answer:
+        """A point that lacks a replicate; WAIT where the class's winner is still open."""
         answer, _ = self._walk(trials)
         return answer
 
@@ -74,18 +81,21 @@ class PerClass(Explorer):
         _, current = self._walk(trials)
         return current
 
-    def _walk(self, trials: Sequence[TrialState]) -> tuple[Parameters | Answer, Parameters]:
+    def _walk(self, trials: Sequence[TrialState]) -> tuple[Proposal | Answer, Parameters]:
         """Repeat all decisions so far; nothing else is remembered from one call to the next."""
-        known = {_key(trial.parameters): trial for trial in trials}
+        known: dict[Hashable, list[TrialState]] = {}
+        for trial in trials:
+            known.setdefault(_key(trial.parameters), []).append(trial)
         current = self._start
         for _ in range(self._rounds):
             before = current
             for name, points in self._points.items():
                 options = [current, *({**current, **zone_parameters(name, zones)} for zones in points)]
-                untried = next((option for option in options if _key(option) not in known), None)
-                if untried is not None:
-                    return untried, current
-                tried = [known[_key(option)] for option in options]
+                for option in options:
+                    replicate = len(known.get(_key(option), ()))
+                    if replicate < self._replicates:
+                        return _proposal(option, replicate), current
+                tried = [trial for option in options for trial in known[_key(option)]]
                 if not all(trial.has_ended for trial in tried):
                     return Answer.WAIT, current
                 zones = _best_zones(tried, name, default=zones_of(current, name))
@@ -98,45 +108,50 @@ class PerClass(Explorer):
 class Together(Explorer):
     """Moves of all classes judged by Average-mAP: every combination, or one value that all share."""
 
-    def __init__(self, moves: Sequence[Parameters], start: Parameters) -> None:
+    def __init__(self, moves: Sequence[Parameters], start: Parameters, *, replicates: int = 1) -> None:
         self._start = start
-        self._moves = list({_key(move): move for move in (start, *moves)}.values())
+        self._moves = {_key(move): move for move in (start, *moves)}
+        self._proposals = [
+            _proposal(move, replicate) for move in self._moves.values() for replicate in range(replicates)
+        ]
 
     @classmethod
-    def joint(cls, points: Points, start: Parameters) -> "Together":
+    def joint(cls, points: Points, start: Parameters, *, replicates: int = 1) -> "Together":
         """Every combination of all classes' points."""
         combinations = itertools.product(*points.values())
-        return cls([_moved(start, dict(zip(points, zones, strict=True))) for zones in combinations], start)
+        moves = [_moved(start, dict(zip(points, zones, strict=True))) for zones in combinations]
+        return cls(moves, start, replicates=replicates)
 
     @classmethod
-    def shared(cls, points: Points, start: Parameters) -> "Together":
+    def shared(cls, points: Points, start: Parameters, *, replicates: int = 1) -> "Together":
         """The same point for all classes; the grids of all classes must be equal."""
         (first, *_) = points.values()
-        return cls([_moved(start, dict.fromkeys(points, zones)) for zones in first], start)
+        moves = [_moved(start, dict.fromkeys(points, zones)) for zones in first]
+        return cls(moves, start, replicates=replicates)
 
     @property
     def planned(self) -> int:
-        """The moves and the start."""
-        return len(self._moves)
+        """The moves and the start, with every replicate."""
+        return len(self._proposals)
 
-    def step(self, trials: Sequence[TrialState]) -> Parameters | Answer:
+    def step(self, trials: Sequence[TrialState]) -> Proposal | Answer:
         """The next move."""
-        if len(trials) < len(self._moves):
-            return self._moves[len(trials)]
-        return _ended(trials)
+        return _next(self._proposals, trials)
 
     def found(self, trials: Sequence[TrialState]) -> Parameters:
         """The move with the highest score."""
-        finished = [trial for trial in trials if trial.score is not None]
-        if not finished:
-            return self._start
-        return dict(max(finished, key=lambda trial: trial.score or 0.0).parameters)
+        best = _highest_mean((_key(trial.parameters), trial.score) for trial in trials)
+        return self._start if best is None else dict(self._moves[best])
 
 
-def _side_by_side(points: Points, start: Parameters, seed: int) -> list[Parameters]:
+def _proposal(parameters: Parameters, replicate: int) -> Proposal:
+    return Proposal(parameters=parameters, replicate=replicate, role=GRID)
+
+
+def _side_by_side(points: Points, start: Parameters, seed: tuple[int, ...]) -> list[Parameters]:
     shuffled = {}
     for index, (name, zones) in enumerate(points.items()):
-        order = np.random.default_rng([seed, index]).permutation(len(zones))
+        order = np.random.default_rng([*seed, index]).permutation(len(zones))
         # What is the start already needs no trial of its own.
         shuffled[name] = [zones[place] for place in order if zones[place] != zones_of(start, name)]
     longest = max(map(len, shuffled.values()))
@@ -154,16 +169,25 @@ def _moved(start: Parameters, zones: Mapping[str, ZoneFrames]) -> Parameters:
 
 
 def _best_zones(trials: Sequence[TrialState], name: str, *, default: ZoneFrames) -> ZoneFrames:
-    """Zones of class ``name`` where its AP was highest, of equals the first; ``default`` if all failed."""
-    best, highest = default, -math.inf
-    for trial in trials:
-        score = class_score(trial, name)
-        if score is not None and score > highest:
-            best, highest = zones_of(trial.parameters, name), score
-    return best
+    """Zones of class ``name`` with which its AP was highest; ``default`` if all failed."""
+    best = _highest_mean((zones_of(trial.parameters, name), class_score(trial, name)) for trial in trials)
+    return default if best is None else best
 
 
-def _ended(trials: Sequence[TrialState]) -> Answer:
+def _highest_mean(scores: Iterable[tuple[K, float | None]]) -> K | None:
+    """The key with the highest mean score, of equals the first; None without any score."""
+    known: dict[K, list[float]] = {}
+    for key, score in scores:
+        if score is not None:
+            known.setdefault(key, []).append(score)
+    means = {key: fmean(values) for key, values in known.items()}
+    return max(means, key=lambda key: means[key]) if means else None
+
+
+def _next(proposals: Sequence[Proposal], trials: Sequence[TrialState]) -> Proposal | Answer:
+    """The proposal after those tried; at the end wait for those that run."""
+    if len(trials) < len(proposals):
+        return proposals[len(trials)]
     return Answer.DONE if all(trial.has_ended for trial in trials) else Answer.WAIT
 
 

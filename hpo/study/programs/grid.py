@@ -9,8 +9,6 @@ from hpo.study.programs.listed import ListedProgram
 from hpo.study.programs.program import Answer, Choice, Program, Proposal
 
 START, COMBINED, GRID = "start", "combined", "grid"
-CONFIRMING = 1
-"""First replicate of the confirmation: the exploration used replicate 0."""
 
 
 class Explorer(ABC):
@@ -19,11 +17,11 @@ class Explorer(ABC):
     @property
     @abstractmethod
     def planned(self) -> int:
-        """How many points it tries at most."""
+        """How many trials it takes at most."""
 
     @abstractmethod
-    def step(self, trials: Sequence[TrialState]) -> Parameters | Answer:
-        """The next point to try; WAIT for those that run, or DONE."""
+    def step(self, trials: Sequence[TrialState]) -> Proposal | Answer:
+        """The next trial, its role ``GRID``; WAIT for those that run, or DONE."""
 
     @abstractmethod
     def found(self, trials: Sequence[TrialState]) -> Parameters:
@@ -31,29 +29,28 @@ class Explorer(ABC):
 
 
 class GridProgram(Program):
-    """Explores with one seed, then trains start and find with several and keeps the better.
+    """Explores, then trains start and find with several fresh seeds and keeps the better.
 
     Args:
         explorer: What to try.
         start: The configuration that the grid starts from.
         seeds: Trials of the start and of the find at the end.
+        first: Replicate of the first of them: one that the exploration does not use.
     """
 
-    def __init__(self, explorer: Explorer, start: Parameters, *, seeds: int) -> None:
-        self._explorer, self._start, self._seeds = explorer, start, seeds
+    def __init__(self, explorer: Explorer, start: Parameters, *, seeds: int, first: int = 1) -> None:
+        self._explorer, self._start, self._seeds, self._first = explorer, start, seeds, first
 
     @property
     def planned(self) -> int:
-        """Points to try, and twice the seeds to confirm."""
+        """Trials of the exploration, and twice the seeds to confirm."""
         return self._explorer.planned + 2 * self._seeds
 
     def next(self, trials: Sequence[TrialState]) -> Proposal | Answer:
         """A point of the grid, then the confirmation."""
         tried = [trial for trial in trials if trial.role == GRID]
         step = self._explorer.step(tried)
-        if isinstance(step, dict):
-            return Proposal(parameters=step, role=GRID)
-        if step is Answer.WAIT:
+        if step is not Answer.DONE:
             return step
         return self._confirmation(tried).next(_confirming(trials))
 
@@ -65,7 +62,7 @@ class GridProgram(Program):
     def _confirmation(self, tried: Sequence[TrialState]) -> ListedProgram:
         found = self._explorer.found(tried)
         entries = {START: self._start} | ({COMBINED: found} if found != self._start else {})
-        return ListedProgram(entries, seeds=self._seeds, first=CONFIRMING)
+        return ListedProgram(entries, seeds=self._seeds, first=self._first)
 
 
 def _confirming(trials: Sequence[TrialState]) -> list[TrialState]:

@@ -43,6 +43,11 @@ EXPLORERS: dict[str, Callable[[], Explorer]] = {
     "per-class": lambda: PerClass(POINTS, START),
     "joint": lambda: Together.joint(POINTS, START),
 }
+REPLICATED: dict[str, Callable[[], Explorer]] = {
+    "class-parallel": lambda: ClassParallel(POINTS, START, seed=3, replicates=3),
+    "per-class": lambda: PerClass(POINTS, START, replicates=3),
+    "joint": lambda: Together.joint(POINTS, START, replicates=3),
+}
 
 
 def test_points_keep_the_order_and_stand_once_when_equal_in_frames() -> None:
@@ -79,6 +84,41 @@ def test_no_point_is_explored_twice_and_confirmation_uses_other_seeds(mode: str)
     assert {trial.replicate for trial in trials if trial.role == "grid"} == {0}
     confirmed = [(trial.role, trial.replicate) for trial in trials if trial.role != "grid"]
     assert confirmed == [("start", 1), ("combined", 1), ("start", 2), ("combined", 2)]
+
+
+@pytest.mark.parametrize("mode", REPLICATED)
+def test_points_are_judged_by_their_mean_over_replicates(mode: str) -> None:
+    def lucky(parameters: Mapping[str, Value], replicate: int) -> dict[str, float]:
+        """The first seed gives points beside the best ones a score they do not deserve."""
+        found = scores(parameters, replicate)
+        for name, best in BEST.items():
+            if zones_of(parameters, name) != best and replicate == 0:
+                found[name] += 1.0
+        return found
+
+    alone, build = program(EXPLORERS[mode]), lambda: GridProgram(REPLICATED[mode](), START, seeds=2, first=3)
+    misled = alone().choice(play(alone, lucky))
+    assert misled is None or any(zones_of(misled.parameters, name) != BEST[name] for name in BEST)
+    trials = play(build, lucky, at_once=2)
+    choice = build().choice(trials)
+    assert choice is not None
+    assert {name: zones_of(choice.parameters, name) for name in BEST} == BEST
+    assert len(trials) <= build().planned
+    assert {trial.replicate for trial in trials if trial.role != "grid"} == {3, 4}
+
+
+def test_class_parallel_gives_every_replicate_other_neighbours() -> None:
+    build = program(REPLICATED["class-parallel"])
+    pairs: dict[int, set[object]] = {}
+    for trial in play(build, scores):
+        if trial.role == "grid":
+            pair = tuple(zones_of(trial.parameters, name) for name in BEST)
+            pairs.setdefault(trial.replicate, set()).add(pair)
+    assert len(pairs) == 3
+    for name_index in range(len(BEST)):
+        visited = [sorted(pair[name_index] for pair in replicate) for replicate in pairs.values()]  # type: ignore[index]
+        assert visited[0] == visited[1] == visited[2]
+    assert pairs[0] != pairs[1] != pairs[2]
 
 
 def test_class_parallel_visits_every_point_of_every_class_exactly_once() -> None:
