@@ -3,28 +3,14 @@
 import os
 import signal
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from e2e.command_line import CommandLine, kill_group, wait_until
+from e2e.processes import ray_processes
 
 from hpo.journal.events import TrialFailed, TrialFinished, TrialReported, TrialStopped
 
 WORDS = ("--concurrent", "2", "--array", "2", "--searcher", "random")
-
-
-def array_processes() -> list[int]:
-    """Processes that Ray has named after the array's actor."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                name = (folder / "cmdline").read_bytes()
-            except OSError:  # it ended just now
-                continue
-            if name.startswith(b"ray::TrialArray"):
-                found.append(int(folder.name))
-    return found
 
 
 def reported(hpo: CommandLine, study: str) -> Counter[tuple[str, int]]:
@@ -42,7 +28,7 @@ def test_trials_survive_the_death_of_their_array_and_of_the_study(hpo: CommandLi
 
     process = hpo.start(*hpo.study("killed", *WORDS))
     wait_until(lambda: len(reported(hpo, "killed")) >= 2)
-    (array,) = array_processes()
+    (array,) = ray_processes(process.pid, "TrialArray")
     os.kill(array, signal.SIGKILL)
     wait_until(lambda: len(reported(hpo, "killed")) >= 6)
     kill_group(process)

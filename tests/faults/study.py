@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from e2e.command_line import CommandLine, kill_group, wait_until
+from e2e.processes import is_ray, ray_processes
 
 from hpo.journal.events import Event, Noticed, TrialFailed, TrialFinished, TrialReported, TrialStarted
 
@@ -72,8 +73,7 @@ class StruckStudy:
 
     def workers(self, kind: str = TRIAL) -> list[int]:
         """Processes of this study that Ray named after ``kind``."""
-        mine = descendants(self.process.pid)
-        return [number for number in mine if command_of(number).startswith(f"ray::{kind}")]
+        return ray_processes(self.process.pid, kind)
 
     def strike(self) -> None:
         """The moment of the fault."""
@@ -84,7 +84,7 @@ class StruckStudy:
 
         A worker that was left would train its trial to the next validation and write it.
         """
-        workers = [number for number in descendants(self.process.pid) if is_ray(number)]
+        workers = ray_processes(self.process.pid)
         kill_group(self.process)
         for number in workers:
             with suppress(ProcessLookupError):
@@ -129,11 +129,11 @@ def struck(hpo: CommandLine, *words: str, training: str = "") -> Iterator[Struck
     try:
         yield study
     finally:
-        mine = descendants(study.process.pid)
+        workers = ray_processes(study.process.pid)
         if study.process.poll() is None:
             kill_group(study.process)
         # One that stands still does not hear that its study is gone.
-        for number in filter(is_ray, mine):
+        for number in workers:
             with suppress(ProcessLookupError):
                 os.kill(number, signal.SIGKILL)
 
@@ -174,35 +174,3 @@ def mlflow_runs(store: str) -> Counter[tuple[str, str]]:
         for run in runs
         if "mlflow.parentRunId" in run.data.tags
     )
-
-
-def descendants(ancestor: int) -> list[int]:
-    """Processes that a process started, and those that they did."""
-    children: dict[int, list[int]] = {}
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit():
-            try:
-                # The name in parentheses may hold blanks.
-                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            except OSError:  # it ended just now
-                continue
-            children.setdefault(parent, []).append(int(folder.name))
-    found: list[int] = []
-    left = [ancestor]
-    while left:
-        mine = children.get(left.pop(), [])
-        found += mine
-        left += mine
-    return found
-
-
-def is_ray(process: int) -> bool:
-    """Whether a process runs that Ray has named."""
-    return command_of(process).startswith("ray::")
-
-
-def command_of(process: int) -> str:
-    try:
-        return Path(f"/proc/{process}/cmdline").read_bytes().decode(errors="replace")
-    except OSError:
-        return ""

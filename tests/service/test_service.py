@@ -18,7 +18,7 @@ from hpo.journal.events import Event, StudyInterrupted, TrialFinished, TrialRepo
 from hpo.journal.journal import read_journal
 from hpo.study.plan import available_cpus
 
-pytestmark = [pytest.mark.service, pytest.mark.slow]
+pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.xdist_group("service")]
 
 
 def submit(service: Service, *words: str) -> list[str]:
