@@ -21,6 +21,7 @@ from hpo.journal.results import StudyState, TrialState
 from hpo.report.paired import paired_difference
 from hpo.report.stages import difference_words
 from hpo.study.finalists import OWN
+from hpo.study.programs.grid import COMBINED, GRID, START
 from hpo.study.programs.zones import zones_of
 from model.data.synthetic import planted_zones_s, write_synthetic
 
@@ -113,12 +114,11 @@ def spread(scores: dict[int, float]) -> str:
     return f"{fmean(values):.4f} (sd {stdev(values):.4f}, {len(values)} seeds)"
 
 
-GRID = """
+GRID_STUDY = """
 task = "calf"
 [training]
 epochs = {epochs}
 validate_every = {epochs}
-learning_rate = 5e-3
 precision = "bfloat16"
 [hyperparameters]
 lambda_seg = {lambda_seg}
@@ -127,17 +127,21 @@ trials = 1
 [stages.bayes.space]
 f = {{ type = "int", low = 4, high = 32 }}
 [stages.grid-slicing]
-seeds = 1
+replicates = 4
+seeds = 5
+concurrent = 2
 """
+SHARES = (0.25, 0.5, 1.0, 2.0)
+"""Of the planted K3 and K4, the values of the grid; the start is the first."""
 
 
 def grid(places: Places) -> None:
-    """Class-parallel and per-class grids on synthetic games with known zones, from zones cut to a quarter."""
+    """Class-parallel and per-class grids on games with known zones, from K3 and K4 cut to a quarter."""
     root = places.work / "synthetic-grid"
     if not (root / "dataset.toml").exists():
-        write_synthetic(root, games={"train": 16, "valid": 8, "test": 1}, minutes=20, seed=5)
+        write_synthetic(root, games={"train": 16, "valid": 16, "test": 1}, minutes=20, seed=5)
     study_file = places.work / "grid.toml"
-    text = GRID.format(epochs=12, lambda_seg=6.0) + "".join(
+    text = GRID_STUDY.format(epochs=12, lambda_seg=10.0) + "".join(
         _axes(name) for name in ("default", *planted_zones_s())
     )
     study_file.write_text(
@@ -146,36 +150,39 @@ def grid(places: Places) -> None:
     for mode in ("class-parallel", "per-class"):
         words = ("--from", "paper", "--data", str(root), "--study-file", str(study_file), "--study", mode)
         seconds = hpo(places, "run", "grid-slicing", "--mode", mode, *words)
-        state = state_of(places, mode)
-        stage = state.stages["grid-slicing"]
-        trials = [trial for trial in state.trials.values() if trial.role == "grid"]
-        print(
-            f"grid, {mode}: {len(trials)} grid trials in {seconds / 60:.0f} min, kept {stage.role}",
-            flush=True,
-        )
-        combined = next(t for t in state.trials.values() if t.role == stage.role)
-        for name, planted_s in planted_zones_s().items():
-            found = [value / 2 for value in zones_of(combined.parameters, name)]
-            print(f"grid, {mode}, {name}: found {found} s, planted {list(planted_s)} s", flush=True)
+        report_grid(mode, state_of(places, mode), seconds)
+
+
+def report_grid(mode: str, state: StudyState, seconds: float) -> None:
+    """What a grid took and found, beside what was planted."""
+    trials = state.trials_of("grid-slicing")
+    tried = sum(trial.role == GRID for trial in trials)
+    print(f"grid, {mode}: {tried} grid trials in {seconds / 60:.0f} min", flush=True)
+    combined, start = (by_seed(trials, role, tested=False) for role in (COMBINED, START))
+    difference = difference_words(paired_difference(combined, start))
+    print(f"grid, {mode}: start {spread(start)}, found {spread(combined)}, {difference}", flush=True)
+    found = next(trial.parameters for trial in trials if trial.role == COMBINED)
+    for name, planted_s in planted_zones_s().items():
+        shares = [value / 2 / own for value, own in zip(zones_of(found, name), planted_s, strict=True)]
+        print(f"grid, {mode}, {name}: K3, K4 {shares[2]:g}, {shares[3]:g} of the planted", flush=True)
 
 
 def _axes(name: str) -> str:
-    """The planted zones of a class with a quarter, half and one and a half of them."""
+    """K1 and K2 as planted, and ``SHARES`` of K3 and K4."""
     k1, k2, k3, k4 = planted_zones_s().get(name, (-20.0, -10.0, 10.0, 20.0))
-    shares = (0.25, 0.5, 1.0)
     values = {
         "K1_s": [k1],
         "K2_s": [k2],
-        "K3_s": [k3 * share for share in shares],
-        "K4_s": [k4 * share for share in shares],
+        "K3_s": [k3 * share for share in SHARES],
+        "K4_s": [k4 * share for share in SHARES],
     }
     lines = [f"{key} = {numbers}" for key, numbers in values.items()]
     return "\n".join([f"[stages.grid-slicing.grid.{name}]", *lines, ""])
 
 
 def _start(name: str) -> str:
-    zones = planted_zones_s().get(name, (-20.0, -10.0, 10.0, 20.0))
-    return f"{name} = {[value / 4 for value in zones]}\n"
+    k1, k2, k3, k4 = planted_zones_s().get(name, (-20.0, -10.0, 10.0, 20.0))
+    return f"{name} = {[k1, k2, k3 * SHARES[0], k4 * SHARES[0]]}\n"
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from model.timeline import FrameRate, format_game_time
 PLANTED_ZONES_S: Mapping[str, tuple[float, float]] = {
     "goal": (10.0, 60.0),
     "card": (5.0, 45.0),
-    "substitution": (20.0, 30.0),
+    "substitution": (5.0, 50.0),
 }
 """Class -> seconds that its trace lasts before and after an action."""
 
