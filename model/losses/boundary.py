@@ -1,0 +1,177 @@
+"""Losses of the boundary-matching network, and the paper's segmentation loss in place of one (section 4.2)."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from model.encoding import Zones, time_shift
+from model.errors import ConfigError
+from model.losses.segmentation import segmentation_loss_elements
+from model.networks.bmn import BoundaryPredictions
+
+TemLoss = Literal["bmn", "context-aware"]
+"""Loss of the temporal evaluation module: the published one, or L_seg."""
+
+IS_BOUNDARY = 0.5
+"""A position whose label is above it is a boundary."""
+IS_ACTIVITY = 0.9
+"""A pair whose IoU is above it is an activity."""
+HIGH, LOW = 0.7, 0.3
+"""IoU above and below which pairs are drawn in equal numbers for the regression."""
+_SMALLEST = 1e-6
+"""Added to the argument of logarithms, as published."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundaryLossConfig:
+    """Which losses, and their weights. Defaults are the published code's and the paper's."""
+
+    tem_loss: TemLoss = "bmn"
+    k1_positions: float = -14.0
+    """K1 of starts and ends, in temporal positions; K1 = 2 K2 = -2 K3 = -K4 (section 4.2)."""
+    tem_weight: float = 1.0
+    """Lambda: weight of the loss of the temporal evaluation module, whichever it is."""
+    regression_weight: float = 10.0
+    """Weight of the regression of the IoU."""
+    tau_max: float = 0.9
+    tau_min: float = 0.1
+    published_draw: bool = False
+    """Draw pairs for the regression as the published code: where fewer pairs have a middle or low IoU than a
+    high one every entry of the map is taken, those with end < start as well. False: only what is meant."""
+
+    def __post_init__(self) -> None:
+        if self.tem_loss not in ("bmn", "context-aware"):
+            raise ConfigError(f'tem_loss must be "bmn" or "context-aware", got {self.tem_loss!r}')
+        if not -float("inf") < self.k1_positions < 0.0:
+            raise ConfigError(f"K1 must be a number of positions below 0, got {self.k1_positions}")
+        for name in ("tem_weight", "regression_weight"):
+            if not 0.0 <= getattr(self, name) < float("inf"):
+                raise ConfigError(f"{name} must be a number of at least 0, got {getattr(self, name)}")
+        if not 0.0 <= self.tau_min < self.tau_max <= 1.0:
+            raise ConfigError(
+                f"margins must satisfy 0 <= tau_min < tau_max <= 1, got {self.tau_min} and {self.tau_max}"
+            )
+
+    @property
+    def zones(self) -> Zones:
+        """K1..K4 of starts and of ends, in positions."""
+        k1 = self.k1_positions
+        return Zones(((k1, k1 / 2, -k1 / 2, -k1),) * 2)
+
+
+@dataclass(frozen=True, slots=True)
+class BoundaryTargets:
+    """Labels of a batch of videos, see ``data.activitynet.labels.BoundaryLabels``."""
+
+    start: Float[Tensor, "batch positions"]
+    end: Float[Tensor, "batch positions"]
+    overlap: Float[Tensor, "batch starts ends"]
+    past: Int[Tensor, "positions batch 2"]
+    future: Int[Tensor, "positions batch 2"]
+
+
+@dataclass(frozen=True, slots=True)
+class BoundaryLosses:
+    """Losses of a batch, without their weights but for ``total``."""
+
+    tem: Float[Tensor, ""]
+    regression: Float[Tensor, ""]
+    classification: Float[Tensor, ""]
+    total: Float[Tensor, ""]
+
+
+def boundary_losses(
+    predicted: BoundaryPredictions,
+    target: BoundaryTargets,
+    config: BoundaryLossConfig,
+    draws: Float[Tensor, "2 batch starts ends"],
+) -> BoundaryLosses:
+    """All losses of a batch of videos.
+
+    Args:
+        predicted: By the network.
+        target: Labels of the same videos.
+        config: Which losses.
+        draws: Uniform in [0, 1), see ``draw``: which pairs of a middle and of a low IoU are regressed.
+    """
+    counted = torch.ones_like(target.overlap).triu().bool()
+    tem = _tem_loss(predicted, target, config)
+    regression = regression_loss(
+        predicted.overlap, target.overlap, counted, draws, published=config.published_draw
+    )
+    classification = balanced_log_loss(predicted.confidence, target.overlap > IS_ACTIVITY, counted)
+    total = config.tem_weight * tem + config.regression_weight * regression + classification
+    return BoundaryLosses(tem, regression, classification, total)
+
+
+def draw(overlap: Float[Tensor, "batch starts ends"], generator: torch.Generator) -> Tensor:
+    """Numbers in [0, 1) for ``boundary_losses``; the published code draws them without a seed.
+
+    ``generator`` lives on the processor, so that a trial draws the same pairs on every device.
+    """
+    return torch.rand((2, *overlap.shape), generator=generator).to(overlap.device)
+
+
+def _tem_loss(predicted: BoundaryPredictions, target: BoundaryTargets, config: BoundaryLossConfig) -> Tensor:
+    if config.tem_loss == "context-aware":
+        return context_aware_loss(predicted, target, config)
+    everywhere = torch.ones_like(target.start, dtype=torch.bool)
+    return balanced_log_loss(predicted.start, target.start > IS_BOUNDARY, everywhere) + balanced_log_loss(
+        predicted.end, target.end > IS_BOUNDARY, everywhere
+    )
+
+
+def context_aware_loss(
+    predicted: BoundaryPredictions, target: BoundaryTargets, config: BoundaryLossConfig
+) -> Float[Tensor, ""]:
+    """L_seg, equation (9), of starts and ends as two classes of actions; a mean over the batch."""
+    score = torch.stack([predicted.start.T, predicted.end.T], dim=-1)
+    zones = config.zones.tensor(score.device).unsqueeze(1)
+    shift = time_shift(target.past, target.future, zones.unsqueeze(1))
+    return segmentation_loss_elements(
+        score, shift, zones.unsqueeze(1), tau_max=config.tau_max, tau_min=config.tau_min
+    ).mean()
+
+
+def balanced_log_loss(
+    score: Float[Tensor, "*shape"], positive: Bool[Tensor, "*shape"], counted: Bool[Tensor, "*shape"]
+) -> Float[Tensor, ""]:
+    """Cross-entropy in which positives and negatives weigh the same, a mean over what is counted.
+
+    Where a batch has none of the one kind the other weighs half, as ever; the published code gives NaN.
+    """
+    is_positive, is_negative = positive & counted, ~positive & counted
+    entries, positives = counted.sum(), is_positive.sum()
+    share = entries.clamp_min(1)
+    hit = (score + _SMALLEST).log() * is_positive * (0.5 * share / positives.clamp_min(1))
+    miss = (1.0 - score + _SMALLEST).log() * is_negative * (0.5 * share / (entries - positives).clamp_min(1))
+    return -(hit + miss).sum() / share
+
+
+def regression_loss(
+    predicted: Float[Tensor, "batch starts ends"],
+    overlap: Float[Tensor, "batch starts ends"],
+    counted: Bool[Tensor, "batch starts ends"],
+    draws: Float[Tensor, "2 batch starts ends"],
+    *,
+    published: bool = False,
+) -> Float[Tensor, ""]:
+    """Half the mean squared error of the IoU over all pairs with a high one and as many of the others.
+
+    A pair is taken with the probability that makes the expected numbers equal; with ``published`` see
+    ``BoundaryLossConfig.published_draw``. 0 where nothing is taken; the published code gives NaN.
+    """
+    high = (overlap > HIGH) & counted
+    middle = (overlap > LOW) & ~high & counted
+    low = (overlap > 0.0) & (overlap <= LOW) & counted
+    weight = high.to(predicted.dtype)
+    for kind, drawn in ((middle, draws[0]), (low, draws[1])):
+        share = high.sum() / kind.sum().clamp_min(1)
+        threshold = 1.0 - (share if published else share.clamp_max(1.0))
+        taken = drawn * kind > threshold
+        weight = weight + (taken if published else taken & kind)
+    squared = torch.square(weight * (predicted - overlap))
+    return 0.5 * squared.sum() / weight.sum().clamp_min(1.0)

@@ -1,0 +1,120 @@
+"""The boundary-matching network (Lin et al., ICCV 2019), as section 4.2 uses it on ActivityNet."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model.errors import ConfigError
+from model.networks.boundary_matching import BoundaryMatching, pair_index
+
+GROUPS = 4
+"""Groups of the convolutions before the boundary-matching layer, as published."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BmnConfig:
+    """Sizes of the network. Defaults are the published ones for ActivityNet."""
+
+    input_size: int = 400
+    """Dimensions of a position's feature vector; a multiple of 4."""
+    positions: int = 100
+    """T: features a video."""
+    longest: int | None = None
+    """D: positions of the longest proposal; None: T, as published."""
+    bins: int = 32
+    """N: bins that a proposal is sampled into."""
+    hidden_1d: int = 256
+    """Features a position."""
+    hidden_2d: int = 128
+    """Features a pair in the convolutions over the map."""
+    hidden_3d: int = 512
+    """Features a pair that its bins are reduced to."""
+
+    def __post_init__(self) -> None:
+        for name in ("input_size", "positions", "bins", "hidden_1d", "hidden_2d", "hidden_3d"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"BMN {name} must be at least 1, got {getattr(self, name)}")
+        for name in ("input_size", "hidden_1d"):
+            if getattr(self, name) % GROUPS:
+                raise ConfigError(f"BMN {name} must be a multiple of {GROUPS}, got {getattr(self, name)}")
+        if not 1 <= self.max_positions <= self.positions:
+            raise ConfigError(
+                f"BMN longest must lie between 1 and positions ({self.positions}), got {self.longest}"
+            )
+
+    @property
+    def max_positions(self) -> int:
+        """D, as a number."""
+        return self.positions if self.longest is None else self.longest
+
+
+@dataclass(frozen=True, slots=True)
+class BoundaryPredictions:
+    """What a network says about a batch of videos; all scores lie in [0, 1]."""
+
+    start: Float[Tensor, "batch positions"]
+    """Whether an activity starts at a position."""
+    end: Float[Tensor, "batch positions"]
+    """Whether one ends there."""
+    overlap: Float[Tensor, "batch starts ends"]
+    """Predicted IoU of [start, end + 1] with the nearest activity (PEM regression). Entries with end < start
+    mean nothing."""
+    confidence: Float[Tensor, "batch starts ends"]
+    """Whether [start, end + 1] is an activity (PEM classification)."""
+
+
+def _conv1d(inputs: int, outputs: int, *, groups: int = 1, kernel: int = 3) -> nn.Conv1d:
+    return nn.Conv1d(inputs, outputs, kernel, padding=kernel // 2, groups=groups)
+
+
+class BoundaryMatchingNetwork(nn.Module):
+    """Base module, temporal evaluation module (TEM) and proposal evaluation module (PEM).
+
+    Weights begin as the published code's: uniform within one over the square root of the inputs (the default
+    of torch), drawn from torch's global generator.
+    """
+
+    pairs: Tensor
+
+    def __init__(self, config: BmnConfig) -> None:
+        super().__init__()
+        one, two, three = config.hidden_1d, config.hidden_2d, config.hidden_3d
+        self.config = config
+        self.base = nn.Sequential(
+            _conv1d(config.input_size, one, groups=GROUPS), nn.ReLU(), _conv1d(one, one, groups=GROUPS), nn.ReLU()
+        )
+        self.start, self.end = self._boundary_head(), self._boundary_head()
+        self.proposal = nn.Sequential(_conv1d(one, one), nn.ReLU())
+        self.matching = BoundaryMatching(config.positions, config.max_positions, config.bins, one, three)
+        self.reduce = nn.Linear(three, two)
+        self.map = nn.Sequential(
+            *(nn.Conv2d(two, two, 3, padding=1), nn.ReLU(), nn.Conv2d(two, two, 3, padding=1), nn.ReLU()),
+            *(nn.Conv2d(two, 2, 1), nn.Sigmoid()),
+        )
+        self.register_buffer("pairs", pair_index(config.positions, config.max_positions), persistent=False)
+
+    def _boundary_head(self) -> nn.Sequential:
+        one = self.config.hidden_1d
+        layers = (_conv1d(one, one, groups=GROUPS), nn.ReLU(), _conv1d(one, 1, kernel=1), nn.Sigmoid())
+        return nn.Sequential(*layers, nn.Flatten(-2))
+
+    def forward(self, features: Float[Tensor, "batch dimensions positions"]) -> BoundaryPredictions:
+        """Predict boundaries and the two maps from the features of whole videos."""
+        base = self.base(features)
+        maps = self.map(self._pair_features(self.proposal(base))).float()
+        return BoundaryPredictions(
+            self.start(base).float(), self.end(base).float(), maps[:, 0].contiguous(), maps[:, 1].contiguous()
+        )
+
+    def _pair_features(self, features: Tensor) -> Float[Tensor, "batch hidden starts ends"]:
+        # Pairs that are none see no features at all: the published code computes the same number for each.
+        reduced = functional.relu(self.reduce(functional.relu(self.matching(features))))
+        nothing = functional.relu(self.reduce(functional.relu(self.matching.bias))).to(reduced.dtype)
+        _, batch, hidden = reduced.shape
+        size = self.config.positions
+        full = nothing.expand(batch, size * size, hidden).index_copy(1, self.pairs, reduced.transpose(0, 1))
+        # Channels lie last in memory: the convolutions over the map take a third of the time so.
+        return full.view(batch, size, size, hidden).permute(0, 3, 1, 2)

@@ -1,0 +1,125 @@
+"""The boundary-matching layer: every pair of start and end sees N bins of features in and around it.
+
+The published code samples features first, (batch, C, N, T, T), and reduces the bins by a convolution after:
+328 MB a video at T = 100. Sampling is linear in time and the convolution in the bins, so they are exchanged here:
+every position is weighed for every bin first, (N, T, batch, outputs), and a sparse matrix adds up what a pair
+looks at. The largest tensor is the answer itself.
+"""
+
+import math
+import warnings
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+WIDENED = 0.5
+"""A pair looks beyond either of its ends by this share of its length, counted one longer."""
+POINTS_A_BIN = 3
+"""Interpolated points that are averaged into one bin."""
+
+
+def valid_pairs(positions: int, longest: int) -> npt.NDArray[np.int64]:
+    """Rows (start, end) with start <= end < ``positions``, at most ``longest`` positions long."""
+    start, end = np.triu_indices(positions)
+    return np.stack([start, end], axis=1)[end - start < longest].astype(np.int64)
+
+
+def bin_weights(
+    pairs: npt.NDArray[np.int64], positions: int, bins: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """What every bin of every pair takes from every position, as the entries of a sparse matrix.
+
+    A pair covers [start, end + 1], widened at both ends by half of one more than its length; on that lie
+    ``POINTS_A_BIN * bins`` points, evenly, first and last at its ends. A point takes from the two positions
+    beside it, and nothing of those that do not exist.
+
+    Returns:
+        row: index of the pair; column: bin times ``positions`` plus position; weight. Columns may come twice.
+    """
+    length = (pairs[:, 1] + 1.0 - pairs[:, 0] + 1.0)[:, None]
+    # First, last and step as the published code computes them: rounding decides between two neighbours.
+    first, last = pairs[:, :1] - length * WIDENED, pairs[:, 1:] + 1.0 + length * WIDENED
+    points = bins * POINTS_A_BIN
+    point = first + (last - first) / (points - 1.0) * np.arange(points)
+    fraction, whole = np.modf(point)
+    bin_index = np.broadcast_to(np.arange(points) // POINTS_A_BIN, point.shape)
+    row = np.broadcast_to(np.arange(len(pairs))[:, None], point.shape)
+    found = []
+    for position, weight in ((whole, 1.0 - fraction), (np.ceil(point), fraction)):
+        inside = (position >= 0) & (position < positions) & (weight != 0.0)
+        column = bin_index * positions + position.astype(np.int64)
+        found.append((row[inside], column[inside], weight[inside] / POINTS_A_BIN))
+    rows, columns, weights = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return rows, columns, weights
+
+
+@cache
+def _sampling(positions: int, longest: int, bins: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    # One matrix and its transpose a process and device, however many networks there are.
+    pairs = valid_pairs(positions, longest)
+    row, column, weight = bin_weights(pairs, positions, bins)
+    matrix = torch.sparse_coo_tensor(
+        torch.from_numpy(np.stack([row, column])),
+        torch.from_numpy(weight.astype(np.float32)),
+        (len(pairs), bins * positions),
+        check_invariants=True,
+    ).coalesce()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
+        rows, columns = matrix.to_sparse_csr(), matrix.t().coalesce().to_sparse_csr()
+    return rows.to(device), columns.to(device)
+
+
+class _Sample(torch.autograd.Function):
+    """Product of a constant sparse matrix with a dense one; the gradient is that with its transpose."""
+
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor, transposed: Tensor, dense: Tensor) -> Tensor:
+        ctx.save_for_backward(transposed)
+        return matrix @ dense
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[None, None, Tensor]:
+        (transposed,) = ctx.saved_tensors
+        return None, None, transposed @ gradients[0].contiguous()
+
+
+class BoundaryMatching(nn.Module):
+    """Boundary-matching layer and the reduction of its bins in one.
+
+    Args:
+        positions: T.
+        longest: D, positions of the longest pair.
+        bins: N.
+        features: Numbers a position, C.
+        outputs: Numbers a pair.
+    """
+
+    def __init__(self, positions: int, longest: int, bins: int, features: int, outputs: int) -> None:
+        super().__init__()
+        self.size = (positions, longest, bins)
+        bound = 1.0 / math.sqrt(features * bins)
+        self.weight = nn.Parameter(torch.empty(bins, features, outputs).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(outputs).uniform_(-bound, bound))
+
+    def forward(self, features: Float[Tensor, "batch features positions"]) -> Float[Tensor, "pairs batch outputs"]:
+        """Numbers of every pair of ``valid_pairs``, in that order."""
+        matrix, transposed = _sampling(*self.size, features.device)
+        batch, _, positions = features.shape
+        by_time = features.permute(2, 0, 1).flatten(0, 1)
+        weighed = torch.matmul(by_time, self.weight)
+        dense = weighed.float().view(self.size[2] * positions, batch * self.bias.numel())
+        with torch.autocast(features.device.type, enabled=False):
+            sampled: Tensor = _Sample.apply(matrix, transposed, dense)  # type: ignore[no-untyped-call]
+        return sampled.view(-1, batch, self.bias.numel()) + self.bias
+
+
+def pair_index(positions: int, longest: int) -> Int[Tensor, " pairs"]:
+    """Where pairs lie in a flattened map of starts times ends."""
+    pairs = valid_pairs(positions, longest)
+    return torch.from_numpy(pairs[:, 0] * positions + pairs[:, 1])

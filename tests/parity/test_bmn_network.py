@@ -1,0 +1,114 @@
+"""Boundary-matching network against the published code: sampling, forward pass, losses and gradients."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+import torch
+from parity.golden import FOLDER, Case, cases, files
+
+from model.networks.bmn import BmnConfig, BoundaryMatchingNetwork
+from model.networks.boundary_matching import bin_weights, valid_pairs
+
+files("7_bmn_state_recipe.json")
+SMALL_MASKS = cases("7_bmn_mask.npz", having=["mask"])
+FULL_MASKS = cases("7_bmn_mask.npz", having=["pairs_start_end", "mask_slices", "sum_over_T_N", "total"])
+FORWARD = cases("7_bmn_forward.npz", having=["in_x", "confidence_map", "losses_total_tem_reg_cls"])
+
+PUBLISHED = {
+    **{f"x_1d_b.{i}": f"base.{i}" for i in (0, 2)},
+    **{f"x_1d_s.{i}": f"start.{i}" for i in (0, 2)},
+    **{f"x_1d_e.{i}": f"end.{i}" for i in (0, 2)},
+    "x_1d_p.0": "proposal.0",
+    "x_3d_p.0": "matching",
+    "x_2d_p.0": "reduce",
+    **{f"x_2d_p.{i}": f"map.{i - 2}" for i in (2, 4, 6)},
+}
+"""Names of layers in the published code, and here."""
+
+
+def our_name(published: str) -> str:
+    layer, _, kind = published.rpartition(".")
+    return f"{PUBLISHED[layer]}.{kind}"
+
+
+def our_layout(name: str, value: torch.Tensor) -> torch.Tensor:
+    """Published kernels of size one lose their dimensions; that of the bins comes first."""
+    if name == "x_3d_p.0.weight":
+        return value[..., 0, 0].permute(2, 1, 0).contiguous()
+    return value[..., 0, 0] if name == "x_2d_p.0.weight" else value
+
+
+def drawn(parameter: dict) -> torch.Tensor:
+    value = np.random.RandomState(parameter["seed"]).uniform(
+        -parameter["bound"], parameter["bound"], parameter["shape"]
+    )
+    value = value.astype("<f4")
+    assert hashlib.sha256(value.tobytes()).hexdigest() == parameter["sha256_float32_le"]
+    return torch.from_numpy(value)
+
+
+def recipe(case: Case) -> dict:
+    return json.loads((FOLDER / "7_bmn_state_recipe.json").read_text(encoding="utf-8"))[case.name]
+
+
+def network_of(case: Case) -> BoundaryMatchingNetwork:
+    content = recipe(case)
+    network = BoundaryMatchingNetwork(
+        BmnConfig(
+            input_size=content["opt"]["feat_dim"],
+            positions=content["opt"]["temporal_scale"],
+            bins=content["opt"]["num_sample"],
+        )
+    )
+    assert sum(p.numel() for p in network.parameters()) == content["num_trainable"]
+    network.load_state_dict({our_name(p["name"]): our_layout(p["name"], drawn(p)) for p in content["params"]})
+    return network
+
+
+def mask(positions: int, bins: int, pairs: np.ndarray) -> np.ndarray:
+    """(pairs, bins, positions): the sampling, written out."""
+    full = np.zeros((len(pairs), bins * positions))
+    row, column, weight = bin_weights(pairs, positions, bins)
+    np.add.at(full, (row, column), weight)
+    return full.reshape(len(pairs), bins, positions)
+
+
+@pytest.mark.parametrize("case", SMALL_MASKS)
+def test_every_pair_is_sampled_as_published(case: Case) -> None:
+    expected = case["mask"]
+    positions, bins = expected.shape[:2]
+    pairs = valid_pairs(positions, positions)
+    computed = np.zeros(expected.shape)
+    computed[:, :, pairs[:, 0], pairs[:, 1]] = mask(positions, bins, pairs).transpose(2, 1, 0)
+    np.testing.assert_allclose(computed, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("case", FULL_MASKS)
+def test_pairs_of_full_size_are_sampled_as_published(case: Case) -> None:
+    chosen = case["pairs_start_end"]
+    _, positions, bins = case["mask_slices"].shape
+    np.testing.assert_allclose(
+        mask(positions, bins, chosen).transpose(0, 2, 1), case["mask_slices"], rtol=0, atol=1e-6
+    )
+    pairs = valid_pairs(positions, positions)
+    row, column, weight = bin_weights(pairs, positions, bins)
+    sums = np.bincount(row, weight, len(pairs))
+    moments = np.bincount(row, weight * (column % positions), len(pairs))
+    at = pairs[:, 0], pairs[:, 1]
+    np.testing.assert_allclose(sums, case["sum_over_T_N"][at], rtol=1e-6)
+    np.testing.assert_allclose(moments, case["center_of_mass"][at], rtol=1e-5)
+    assert sums.sum() == pytest.approx(float(case["total"]), rel=1e-6)
+
+
+@pytest.mark.parametrize("case", FORWARD)
+def test_network_predicts_what_the_published_one_does(case: Case) -> None:
+    with torch.no_grad():
+        predicted = network_of(case)(case.tensor("in_x"))
+    for value, expected in (
+        (predicted.start, case["start"]),
+        (predicted.end, case["end"]),
+        (torch.stack([predicted.overlap, predicted.confidence], dim=1), case["confidence_map"]),
+    ):
+        np.testing.assert_allclose(value.numpy(), expected, rtol=0, atol=1e-5)
