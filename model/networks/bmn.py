@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.errors import ConfigError
-from model.networks.boundary_matching import BoundaryMatching, pair_index
+from model.networks.boundary_matching import BoundaryMatching, at_least_single, pair_index
 
 GROUPS = 4
 """Groups of the convolutions before the boundary-matching layer, as published."""
@@ -104,9 +104,9 @@ class BoundaryMatchingNetwork(nn.Module):
     def forward(self, features: Float[Tensor, "batch dimensions positions"]) -> BoundaryPredictions:
         """Predict boundaries and the two maps from the features of whole videos."""
         base = self.base(features)
-        maps = self.map(self._pair_features(self.proposal(base))).float()
+        overlap, confidence = self.map(self._pair_features(self.proposal(base))).unbind(1)
         return BoundaryPredictions(
-            self.start(base).float(), self.end(base).float(), maps[:, 0].contiguous(), maps[:, 1].contiguous()
+            *map(at_least_single, (self.start(base), self.end(base), overlap, confidence))
         )
 
     def _pair_features(self, features: Tensor) -> Float[Tensor, "batch hidden starts ends"]:

@@ -59,13 +59,15 @@ def bin_weights(
 
 
 @cache
-def _sampling(positions: int, longest: int, bins: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def _sampling(
+    positions: int, longest: int, bins: int, device: torch.device, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
     # One matrix and its transpose a process and device, however many networks there are.
     pairs = valid_pairs(positions, longest)
     row, column, weight = bin_weights(pairs, positions, bins)
     matrix = torch.sparse_coo_tensor(
         torch.from_numpy(np.stack([row, column])),
-        torch.from_numpy(weight.astype(np.float32)),
+        torch.from_numpy(weight).to(dtype),
         (len(pairs), bins * positions),
         check_invariants=True,
     ).coalesce()
@@ -89,6 +91,11 @@ class _Sample(torch.autograd.Function):
         return None, None, transposed @ gradients[0].contiguous()
 
 
+def at_least_single(values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Half precision as float32: what autocast leaves behind, where rounding would add up."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
 class BoundaryMatching(nn.Module):
     """Boundary-matching layer and the reduction of its bins in one.
 
@@ -109,11 +116,11 @@ class BoundaryMatching(nn.Module):
 
     def forward(self, features: Float[Tensor, "batch features positions"]) -> Float[Tensor, "pairs batch outputs"]:
         """Numbers of every pair of ``valid_pairs``, in that order."""
-        matrix, transposed = _sampling(*self.size, features.device)
         batch, _, positions = features.shape
         by_time = features.permute(2, 0, 1).flatten(0, 1)
-        weighed = torch.matmul(by_time, self.weight)
-        dense = weighed.float().view(self.size[2] * positions, batch * self.bias.numel())
+        weighed = at_least_single(torch.matmul(by_time, self.weight))
+        dense = weighed.view(self.size[2] * positions, batch * self.bias.numel())
+        matrix, transposed = _sampling(*self.size, dense.device, dense.dtype)
         with torch.autocast(features.device.type, enabled=False):
             sampled: Tensor = _Sample.apply(matrix, transposed, dense)  # type: ignore[no-untyped-call]
         return sampled.view(-1, batch, self.bias.numel()) + self.bias

@@ -62,8 +62,9 @@ def test_losses_and_gradients_are_those_of_the_published_code(case: Case) -> Non
 
 @pytest.mark.parametrize("case", FORWARD)
 def test_network_gets_the_gradients_of_the_published_one(case: Case) -> None:
-    network = network_of(case)
-    losses = losses_of(case, network(case.tensor("in_x")))
+    # In double precision: in single one feature close to 0 falls on the other side of the ReLU.
+    network = network_of(case).double()
+    losses = losses_of(case, network(case.tensor("in_x").double()))
     expected = case["losses_total_tem_reg_cls"]
     assert_losses(losses, dict(zip(("total", "tem", "regression", "classification"), expected, strict=True)))
     losses.total.backward()
@@ -74,9 +75,9 @@ def test_network_gets_the_gradients_of_the_published_one(case: Case) -> None:
         name = parameter["name"]
         gradient = ours[our_name(name)].grad
         norm = float(norms[name])
-        assert float(gradient.norm()) == pytest.approx(norm, rel=1e-4), name
+        assert float(gradient.norm()) == pytest.approx(norm, rel=1e-5), name
         flat = torch.arange(gradient.numel()).view(parameter["shape"])
         there = our_layout(name, flat).flatten().argsort()[at[name].long()]
         np.testing.assert_allclose(
-            gradient.flatten()[there].numpy(), values[name], rtol=0, atol=1e-4 * norm, err_msg=name
+            gradient.flatten()[there].numpy(), values[name], rtol=0, atol=1e-5 * norm, err_msg=name
         )
