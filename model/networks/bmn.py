@@ -84,7 +84,10 @@ class BoundaryMatchingNetwork(nn.Module):
         one, two, three = config.hidden_1d, config.hidden_2d, config.hidden_3d
         self.config = config
         self.base = nn.Sequential(
-            _conv1d(config.input_size, one, groups=GROUPS), nn.ReLU(), _conv1d(one, one, groups=GROUPS), nn.ReLU()
+            _conv1d(config.input_size, one, groups=GROUPS),
+            nn.ReLU(),
+            _conv1d(one, one, groups=GROUPS),
+            nn.ReLU(),
         )
         self.start, self.end = self._boundary_head(), self._boundary_head()
         self.proposal = nn.Sequential(_conv1d(one, one), nn.ReLU())

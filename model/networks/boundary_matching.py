@@ -114,7 +114,9 @@ class BoundaryMatching(nn.Module):
         self.weight = nn.Parameter(torch.empty(bins, features, outputs).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(outputs).uniform_(-bound, bound))
 
-    def forward(self, features: Float[Tensor, "batch features positions"]) -> Float[Tensor, "pairs batch outputs"]:
+    def forward(
+        self, features: Float[Tensor, "batch features positions"]
+    ) -> Float[Tensor, "pairs batch outputs"]:
         """Numbers of every pair of ``valid_pairs``, in that order."""
         batch, _, positions = features.shape
         by_time = features.permute(2, 0, 1).flatten(0, 1)

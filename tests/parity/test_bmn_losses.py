@@ -38,7 +38,9 @@ def assert_losses(losses: BoundaryLosses, expected: dict[str, float]) -> None:
 
 @pytest.mark.parametrize("case", LABELS)
 def test_labels_are_those_of_the_published_code(case: Case) -> None:
-    covered_s = float(case["in_feature_frame"]) / float(case["in_duration_frame"]) * case["in_duration_second"]
+    covered_s = (
+        float(case["in_feature_frame"]) / float(case["in_duration_frame"]) * case["in_duration_second"]
+    )
     segments = np.clip(case["in_segments_sec"] / covered_s, 0.0, 1.0)
     labels = boundary_labels(segments, len(case["gt_start"]))
     np.testing.assert_allclose(labels.start, case["gt_start"], rtol=0, atol=1e-6)
@@ -51,7 +53,9 @@ def test_losses_and_gradients_are_those_of_the_published_code(case: Case) -> Non
     maps, start, end = (case.tensor(f"in_pred_{name}").requires_grad_() for name in ("bm", "start", "end"))
     losses = losses_of(case, BoundaryPredictions(start, end, maps[:, 0], maps[:, 1]))
     names = {"tem": "loss_tem", "regression": "loss_pem_reg", "classification": "loss_pem_cls"}
-    assert_losses(losses, {ours: float(case[name]) for ours, name in {**names, "total": "loss_total"}.items()})
+    assert_losses(
+        losses, {ours: float(case[name]) for ours, name in {**names, "total": "loss_total"}.items()}
+    )
     losses.total.backward()
     for value, name in ((maps, "bm"), (start, "start"), (end, "end")):
         expected = case[f"grad_pred_{name}"]
