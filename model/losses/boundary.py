@@ -1,12 +1,15 @@
-"""Losses of the boundary-matching network, and the paper's segmentation loss in place of one (section 4.2)."""
+"""Losses of the boundary-matching network, one of them or the paper's segmentation loss (section 4.2)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from model.data.activitynet.labels import BoundaryLabels
 from model.encoding import Zones, time_shift
 from model.errors import ConfigError
 from model.losses.segmentation import segmentation_loss_elements
@@ -43,8 +46,6 @@ class BoundaryLossConfig:
     high one every entry of the map is taken, those with end < start as well. False: only what is meant."""
 
     def __post_init__(self) -> None:
-        if self.tem_loss not in ("bmn", "context-aware"):
-            raise ConfigError(f'tem_loss must be "bmn" or "context-aware", got {self.tem_loss!r}')
         if not -float("inf") < self.k1_positions < 0.0:
             raise ConfigError(f"K1 must be a number of positions below 0, got {self.k1_positions}")
         for name in ("tem_weight", "regression_weight"):
@@ -71,6 +72,19 @@ class BoundaryTargets:
     overlap: Float[Tensor, "batch starts ends"]
     past: Int[Tensor, "positions batch 2"]
     future: Int[Tensor, "positions batch 2"]
+
+
+def stack_targets(labels: Sequence[BoundaryLabels], device: torch.device | str = "cpu") -> BoundaryTargets:
+    """Labels of single videos as those of a batch."""
+    start, end, overlap = (
+        torch.from_numpy(np.stack([getattr(label, name) for label in labels])).to(device)
+        for name in ("start", "end", "overlap")
+    )
+    past, future = (
+        torch.from_numpy(np.stack([getattr(label, name) for label in labels], axis=1)).to(device)
+        for name in ("past", "future")
+    )
+    return BoundaryTargets(start, end, overlap, past, future)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +143,10 @@ def context_aware_loss(
 ) -> Float[Tensor, ""]:
     """L_seg, equation (9), of starts and ends as two classes of actions; a mean over the batch."""
     score = torch.stack([predicted.start.T, predicted.end.T], dim=-1)
-    zones = config.zones.tensor(score.device).unsqueeze(1)
-    shift = time_shift(target.past, target.future, zones.unsqueeze(1))
+    zones = config.zones.tensor(score.device)[:, None, None]
+    shift = time_shift(target.past, target.future, zones)
     return segmentation_loss_elements(
-        score, shift, zones.unsqueeze(1), tau_max=config.tau_max, tau_min=config.tau_min
+        score, shift, zones, tau_max=config.tau_max, tau_min=config.tau_min
     ).mean()
 
 

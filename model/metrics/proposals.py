@@ -1,7 +1,7 @@
-"""Scores of activity proposals: average recall for an average number of proposals, and the area under it.
+"""Scores of activity proposals: average recall for an average number of proposals, the area under it.
 
-As ActivityNet's own evaluation, whose loops over videos, thresholds and numbers of proposals are one comparison
-here: an activity is recalled once the first proposal that overlaps it enough is among those retrieved.
+As ActivityNet's own evaluation, whose loops over thresholds and numbers of proposals are one comparison here:
+an activity is recalled once the first proposal that overlaps it enough is among those retrieved.
 """
 
 from collections.abc import Sequence

@@ -1,9 +1,9 @@
 """The boundary-matching layer: every pair of start and end sees N bins of features in and around it.
 
 The published code samples features first, (batch, C, N, T, T), and reduces the bins by a convolution after:
-328 MB a video at T = 100. Sampling is linear in time and the convolution in the bins, so they are exchanged here:
-every position is weighed for every bin first, (N, T, batch, outputs), and a sparse matrix adds up what a pair
-looks at. The largest tensor is the answer itself.
+328 MB a video at T = 100. Sampling is linear in time and the convolution in the bins, so the two are
+exchanged here: every position is weighed for every bin first, (N, T, batch, outputs), and a sparse matrix
+adds up what a pair looks at. The largest tensor is the answer itself.
 """
 
 import math

@@ -71,4 +71,4 @@ def _overlap_map(segments: npt.NDArray[np.float64], positions: int) -> npt.NDArr
     start, end = segments[:, 0], segments[:, 1]
     shared = np.maximum(np.minimum(high, end) - np.maximum(low, start), 0.0)
     overlap = shared / np.maximum(high - low - shared + end - start, gap * 1e-9)
-    return np.triu(overlap.max(axis=2, initial=0.0)).astype(np.float32)
+    return np.asarray(np.triu(overlap.max(axis=2, initial=0.0)), dtype=np.float32)

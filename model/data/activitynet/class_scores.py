@@ -1,0 +1,78 @@
+"""Scores of classes for whole videos, in the form of the file that detection is published with."""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model.documents import parse_json, read_limited
+from model.errors import DataError, Problem
+from model.files import write_whole
+
+CLASS_SCORES = "cuhk_val_simp_share.json"
+"""Name of the published file."""
+_MAX_BYTES = 256 << 20
+
+
+def read_class_scores(file: Path, videos: Sequence[str], classes: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Read ``{"results": {video: [scores]}, "class": [names]}``; videos are named without ``v_``.
+
+    Returns:
+        (videos, classes), in the order asked for.
+
+    Raises:
+        DataError: The file cannot be used; every problem is listed.
+    """
+    try:
+        content = parse_json(read_limited(file, _MAX_BYTES))
+    except FileNotFoundError:
+        raise DataError(
+            f"expected {file.name} with the scores of classes, found none", folder=file.parent
+        ) from None
+    except (OSError, ValueError) as error:
+        raise DataError(
+            "the scores of classes cannot be used", [Problem(str(file), "", str(error))]
+        ) from None
+    results, names = _parts(content, file)
+    unknown = [
+        Problem(str(file), "class", f"class {name!r} is missing") for name in classes if name not in names
+    ]
+    rows = [results.get(video.removeprefix("v_")) for video in videos]
+    wrong = [
+        Problem(str(file), video, f"expected {len(names)} scores from 0 to 1, got {row!r:.40}")
+        for video, row in zip(videos, rows, strict=True)
+        if not _is_row(row, len(names))
+    ]
+    if unknown or wrong:
+        raise DataError("the scores of classes cannot be used", [*unknown, *wrong])
+    columns = [names.index(name) for name in classes]
+    return np.array(rows, dtype=np.float64).reshape(len(rows), -1)[:, columns]
+
+
+def write_class_scores(
+    file: Path, videos: Sequence[str], classes: Sequence[str], scores: npt.NDArray[np.float64]
+) -> None:
+    """Write scores (videos, classes) so that ``read_class_scores`` finds them."""
+    results = {video.removeprefix("v_"): row for video, row in zip(videos, scores.tolist(), strict=True)}
+    write_whole(file, json.dumps({"results": results, "class": list(classes)}).encode())
+
+
+def _parts(content: Any, file: Path) -> tuple[dict[str, Any], list[Any]]:
+    results = content.get("results") if isinstance(content, dict) else None
+    names = content.get("class") if isinstance(content, dict) else None
+    if not isinstance(results, dict) or not isinstance(names, list):
+        expected = 'expected {"results": {video: [scores]}, "class": [names]}'
+        raise DataError("the scores of classes cannot be used", [Problem(str(file), "", expected)])
+    return results, names
+
+
+def _is_row(row: Any, length: int) -> bool:
+    return (
+        isinstance(row, list)
+        and len(row) == length
+        and all(isinstance(value, int | float) and math.isfinite(value) and 0 <= value <= 1 for value in row)
+    )

@@ -1,0 +1,139 @@
+"""Features made from annotations, and annotations for those who have none."""
+
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from model.data.activitynet.annotations import ANNOTATIONS, VIDEOS, Video
+from model.data.activitynet.features import Features, feature_file, write_features
+from model.files import write_whole
+
+LATE_POSITIONS = 2.0
+"""A trace of a boundary comes up to this much late, different at every boundary."""
+TRACE_POSITIONS = 1.5
+"""Standard deviation of a trace."""
+_TRACES = 3
+_FALSE_TRACES = 2.0
+
+
+class FeatureMaker:
+    """Draws features for videos: all videos of a seed share what an activity and its boundaries look like.
+
+    Inside an activity a direction of its class and one of all activities are added to slowly changing noise;
+    starts and ends leave a trace each, late and of varying strength; a few traces lie where nothing is.
+
+    Args:
+        dims: Numbers a position.
+        seed: Of everything drawn.
+        noise: Standard deviation of the noise in each number.
+    """
+
+    def __init__(self, dims: int, seed: int, *, noise: float = 1.0) -> None:
+        self._dims, self._seed, self._noise = dims, seed, noise
+        rng = np.random.default_rng([seed, 0])
+        self._directions = rng.normal(size=(_TRACES, dims)) / np.sqrt(dims) * 4.0
+
+    def __call__(self, video: Video, positions: int) -> Features:
+        """(positions, dims): features of ``video``; the same whatever other videos are drawn."""
+        rng = np.random.default_rng([self._seed, 1, zlib.crc32(video.name.encode())])
+        at = np.arange(positions, dtype=np.float64) + 0.5
+        features = self._noise * _smooth_noise(rng, positions, self._dims)
+        activity, start, end = self._directions
+        for (first, last), label in zip(video.shares * positions, video.labels, strict=True):
+            inside = 1.0 / (1.0 + np.exp(-2.0 * np.clip(np.minimum(at - first, last - at), -20, 20)))
+            features += np.outer(inside * rng.uniform(0.5, 1.2), activity + self._class_direction(label))
+            features += np.outer(_trace(rng, at, first), start) + np.outer(_trace(rng, at, last), end)
+        for _ in range(rng.poisson(_FALSE_TRACES)):
+            direction = self._directions[rng.integers(1, _TRACES)]
+            features += np.outer(_trace(rng, at, rng.uniform(0.0, positions)), direction)
+        return features.astype(np.float32)
+
+    def _class_direction(self, label: str) -> npt.NDArray[np.float64]:
+        rng = np.random.default_rng([self._seed, 2, zlib.crc32(label.encode())])
+        return np.asarray(rng.normal(size=self._dims) / np.sqrt(self._dims) * 2.0)
+
+
+def _trace(rng: np.random.Generator, at: npt.NDArray[np.float64], boundary: float) -> npt.NDArray[np.float64]:
+    late = rng.uniform(0.0, LATE_POSITIONS)
+    strength = rng.uniform(0.3, 1.5)
+    return np.asarray(strength * np.exp(-0.5 * np.square((at - boundary - late) / TRACE_POSITIONS)))
+
+
+def _smooth_noise(rng: np.random.Generator, positions: int, dims: int) -> npt.NDArray[np.float64]:
+    white = rng.normal(size=(positions + 2, dims))
+    return np.asarray((white[:-2] + white[1:-1] + white[2:]) / np.sqrt(3.0))
+
+
+def make_videos(numbers: Mapping[str, int], *, classes: int, seed: int) -> list[Video]:
+    """Draw annotated videos, as many of each subset as ``numbers`` says.
+
+    Like ActivityNet's: 5 to 240 s, one or two activities of one class, from a fiftieth to all of the video.
+    """
+    rng = np.random.default_rng([seed, 3])
+    names = [(subset, index) for subset, count in numbers.items() for index in range(count)]
+    return [_video(rng, f"v_{subset}_{index:05d}", subset, classes) for subset, index in names]
+
+
+def _video(rng: np.random.Generator, name: str, subset: str, classes: int) -> Video:
+    duration_s = float(rng.uniform(5.0, 240.0))
+    frames = max(int(duration_s * 30), 16)
+    label = f"class {rng.integers(classes):03d}"
+    borders = np.sort(rng.uniform(0.0, duration_s, size=2 * int(rng.integers(1, 3)))).reshape(-1, 2)
+    longest = np.minimum(
+        borders[:, 0] + np.maximum(borders[:, 1] - borders[:, 0], duration_s / 50), duration_s
+    )
+    segments = np.stack([borders[:, 0], longest], axis=1)
+    return Video(name, subset, duration_s, frames, frames // 16 * 16, segments, (label,) * len(segments))
+
+
+def write_annotations(folder: Path, videos: Sequence[Video]) -> None:
+    """Write both files of ``annotations.read_videos``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / ANNOTATIONS, json.dumps({video.name: _entry(video) for video in videos}).encode())
+    header = "video,numFrame,seconds,fps,rfps,subset,featureFrame"
+    rows = [
+        f"{v.name},{v.frames},{v.duration_s:.2f},30.0,{v.frames / v.duration_s:.4f},{v.subset},"
+        f"{v.feature_frames}"
+        for v in videos
+    ]
+    write_whole(folder / VIDEOS, "\n".join([header, *rows, ""]).encode())
+
+
+def _entry(video: Video) -> dict[str, object]:
+    activities = [
+        {"segment": segment, "label": label}
+        for segment, label in zip(video.segments_s.tolist(), video.labels, strict=True)
+    ]
+    return {
+        "duration_second": video.duration_s,
+        "duration_frame": video.frames,
+        "annotations": activities,
+        "feature_frame": video.feature_frames,
+    }
+
+
+def write_made_features(
+    folder: Path, videos: Sequence[Video], maker: FeatureMaker, *, positions: int
+) -> None:
+    """Write features of those ``videos`` that have none yet, in the published layout."""
+    feature_file(folder, "", positions).parent.mkdir(parents=True, exist_ok=True)
+    for video in videos:
+        file = feature_file(folder, video.name, positions)
+        if not file.is_file():
+            write_features(file, maker(video, positions))
+
+
+def make_class_scores(
+    videos: Sequence[Video], classes: Sequence[str], *, seed: int, accuracy: float = 0.88
+) -> npt.NDArray[np.float64]:
+    """(videos, classes): scores as another network might give whole videos; the first is right so often."""
+    rng = np.random.default_rng([seed, 4])
+    scores = rng.dirichlet(np.full(len(classes), 0.1), size=len(videos)) * 0.2
+    for row, video in zip(scores, videos, strict=True):
+        right = classes.index(video.labels[0]) if video.labels else 0
+        row[right if rng.uniform() < accuracy else rng.integers(len(classes))] += 0.8
+    return np.asarray(scores)

@@ -1,0 +1,89 @@
+"""The boundary-matching layer against the dense published formulation, and what it never builds."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from model.errors import ConfigError
+from model.networks.bmn import BmnConfig, BoundaryMatchingNetwork
+from model.networks.boundary_matching import BoundaryMatching, bin_weights, pair_index, valid_pairs
+
+SIZE = {"positions": 12, "longest": 7, "bins": 4, "features": 6, "outputs": 5}
+TINY = BmnConfig(input_size=8, positions=10, bins=3, hidden_1d=8, hidden_2d=6, hidden_3d=12)
+
+
+def dense(layer: BoundaryMatching, features: torch.Tensor) -> torch.Tensor:
+    """Sample every pair, then reduce by a convolution over the bins, as published."""
+    positions, longest, bins = layer.size
+    pairs = valid_pairs(positions, longest)
+    row, column, weight = bin_weights(pairs, positions, bins)
+    full = np.zeros((len(pairs), bins * positions))
+    np.add.at(full, (row, column), weight)
+    mask = torch.from_numpy(full).view(len(pairs), bins, positions).permute(2, 1, 0)
+    samples = torch.einsum("bct,tnp->bcnp", features, mask)
+    kernel = layer.weight.permute(2, 1, 0)[..., None]
+    return nn.functional.conv2d(samples, kernel, layer.bias).squeeze(2).permute(2, 0, 1)
+
+
+def test_matching_equals_sampling_and_then_reducing() -> None:
+    torch.manual_seed(0)
+    layer = BoundaryMatching(*SIZE.values()).double()
+    features = torch.randn(3, 6, 12, dtype=torch.float64, requires_grad=True)
+    torch.testing.assert_close(layer(features), dense(layer, features))
+    towards = torch.randn_like(layer(features))
+    wanted = (features, *layer.parameters())
+    ours = torch.autograd.grad(layer(features), wanted, towards)
+    torch.testing.assert_close(ours, torch.autograd.grad(dense(layer, features), wanted, towards))
+
+
+def test_no_tensor_is_as_large_as_all_samples() -> None:
+    layer, batch = BoundaryMatching(30, 30, 16, 32, 8), 2
+    largest = 0
+
+    class Watch(torch.overrides.TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            nonlocal largest
+            result = func(*args, **(kwargs or {}))
+            if isinstance(result, torch.Tensor) and result.layout == torch.strided:
+                largest = max(largest, result.numel())
+            return result
+
+    with Watch():
+        layer(torch.randn(batch, 32, 30))
+    assert 0 < largest < batch * 16 * 30 * 30 * 32 / 8
+
+
+def test_a_map_of_limited_durations_counts_only_short_pairs() -> None:
+    pairs = valid_pairs(12, 7)
+    assert (pairs[:, 1] - pairs[:, 0]).max() == 6
+    assert len(np.unique(pair_index(12, 7))) == len(pairs) == 12 * 7 - 7 * 6 // 2
+
+
+def test_predictions_do_not_depend_on_the_company_in_the_batch() -> None:
+    torch.manual_seed(1)
+    network, features = BoundaryMatchingNetwork(TINY), torch.randn(4, 8, 10)
+    together, alone = network(features), network(features[2:3])
+    for name in ("start", "end", "overlap", "confidence"):
+        torch.testing.assert_close(getattr(together, name)[2:3], getattr(alone, name))
+        assert ((getattr(together, name) >= 0) & (getattr(together, name) <= 1)).all()
+
+
+def test_half_precision_stays_close() -> None:
+    torch.manual_seed(2)
+    network, features = BoundaryMatchingNetwork(TINY), torch.randn(2, 8, 10)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = network(features)
+    assert half.overlap.dtype == torch.float32
+    torch.testing.assert_close(half.overlap, network(features).overlap, atol=0.02, rtol=0)
+    half.overlap.sum().backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [({"input_size": 6}, "multiple of 4"), ({"longest": 11}, "longest"), ({"bins": 0}, "bins")],
+)
+def test_impossible_sizes_are_refused(change: dict[str, int], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        BmnConfig(**{"input_size": 8, "positions": 10, **change})
