@@ -40,8 +40,10 @@ class ProposalScores:
 
         As published it begins at the first number of proposals, so that 100 is out of reach.
         """
-        area = np.trapezoid(self.average_recall, self.proposals_a_video)
-        return 100.0 * float(area / self.proposals_a_video[-1])
+        most = float(self.proposals_a_video[-1])
+        if most == 0.0:
+            return 0.0
+        return 100.0 * float(np.trapezoid(self.average_recall, self.proposals_a_video)) / most
 
 
 def tiou(first: Segments, second: Segments) -> npt.NDArray[np.float64]:

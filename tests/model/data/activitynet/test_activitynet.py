@@ -1,0 +1,175 @@
+"""The published layout of ActivityNet is read, its faults are named, and made features follow annotations."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model.data.activitynet.annotations import ANNOTATIONS, VIDEOS, Video, read_videos
+from model.data.activitynet.class_scores import read_class_scores, write_class_scores
+from model.data.activitynet.features import feature_file, open_features
+from model.data.activitynet.labels import boundary_labels
+from model.data.activitynet.synthetic import (
+    FeatureMaker,
+    make_class_scores,
+    make_videos,
+    write_annotations,
+    write_made_features,
+)
+from model.errors import DataError
+
+REAL = Path(os.environ.get("HPO_ACTIVITYNET_DIR") or Path(__file__).parents[5] / "shared/data/activitynet")
+POSITIONS, DIMS = 20, 8
+
+
+@pytest.fixture
+def videos() -> list[Video]:
+    return make_videos({"training": 4, "validation": 2}, classes=3, seed=1)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, videos: list[Video]) -> Path:
+    write_annotations(tmp_path, videos)
+    write_made_features(tmp_path, videos, FeatureMaker(DIMS, 1), positions=POSITIONS)
+    return tmp_path
+
+
+def opened(folder: Path, videos: list[Video]) -> np.ndarray:
+    names = [video.name for video in videos]
+    return open_features(folder, names, folder / "cache", positions=POSITIONS, dims=DIMS)
+
+
+def problems_of(error: pytest.ExceptionInfo[DataError]) -> str:
+    return "\n".join(map(str, error.value.problems))
+
+
+def test_what_is_written_is_read(folder: Path, videos: list[Video]) -> None:
+    read = read_videos(folder)
+    assert [(v.name, v.subset, v.labels, v.frames) for v in read] == [
+        (v.name, v.subset, v.labels, v.frames) for v in videos
+    ]
+    for ours, theirs in zip(read, videos, strict=True):
+        np.testing.assert_array_equal(ours.segments_s, theirs.segments_s)
+    made = np.stack([FeatureMaker(DIMS, 1)(video, POSITIONS) for video in videos])
+    np.testing.assert_allclose(opened(folder, videos), made, rtol=1e-4, atol=1e-6)
+
+
+def test_the_cache_is_used_until_a_file_changes(folder: Path, videos: list[Video]) -> None:
+    first = np.array(opened(folder, videos))
+    assert np.array_equal(first, opened(folder, videos))
+    assert len(list((folder / "cache").iterdir())) == 1
+    file = feature_file(folder, videos[0].name, POSITIONS)
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join([lines[0], ",".join(["7.5"] * DIMS), *lines[2:]]) + "\n")
+    assert (opened(folder, videos)[0, 0] == 7.5).all()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda lines: lines[:-1], "expected 20 lines of features below a line of names, got 19"),
+        (lambda lines: [*lines[:3], "1,2", *lines[4:]], "line 4: expected 8 numbers, got 2"),
+        (
+            lambda lines: [*lines[:2], lines[2].rpartition(",")[0] + ",nan", *lines[3:]],
+            "line 3: expected fin",
+        ),
+        (lambda lines: [*lines[:2], lines[2].rpartition(",")[0] + ",x", *lines[3:]], "numbers, got 'x'"),
+    ],
+)
+def test_spoilt_features_name_file_and_line(folder: Path, videos: list[Video], spoil, words: str) -> None:
+    for video in videos[:2]:
+        file = feature_file(folder, video.name, POSITIONS)
+        file.write_text("\n".join(spoil(file.read_text().splitlines())) + "\n")
+    with pytest.raises(DataError) as error:
+        opened(folder, videos)
+    assert len(error.value.problems) == 2
+    assert words in problems_of(error)
+    assert not list((folder / "cache").iterdir())
+
+
+def test_missing_features_are_all_named(folder: Path, videos: list[Video]) -> None:
+    for video in videos[:3]:
+        feature_file(folder, video.name, POSITIONS).unlink()
+    with pytest.raises(DataError, match="3 of 6") as error:
+        opened(folder, videos)
+    assert all(video.name in problems_of(error) for video in videos[:3])
+
+
+def test_every_fault_of_the_annotations_is_named_with_its_place(folder: Path, videos: list[Video]) -> None:
+    content = json.loads((folder / ANNOTATIONS).read_text())
+    first, second, third = (video.name for video in videos[:3])
+    content[first]["annotations"][0]["segment"] = [9.0, 3.0]
+    content[second]["duration_frame"] = 0
+    del content[third]
+    (folder / ANNOTATIONS).write_text(json.dumps(content))
+    with pytest.raises(DataError) as error:
+        read_videos(folder)
+    text = problems_of(error)
+    assert len(error.value.problems) == 3
+    assert f"{first}, annotation 1" in text
+    assert f"{second}: expected duration_second" in text
+    assert f"{VIDEOS}: line 4: video {third!r} has no entry" in text
+
+
+def test_files_of_another_kind_are_refused(folder: Path) -> None:
+    (folder / VIDEOS).write_text("a,b\n1,2\n")
+    with pytest.raises(DataError) as error:
+        read_videos(folder)
+    assert "expected columns video and subset, got a, b" in problems_of(error)
+    (folder / VIDEOS).unlink()
+    with pytest.raises(DataError, match=f"expected {VIDEOS}"):
+        read_videos(folder)
+
+
+def test_features_do_not_depend_on_other_videos_but_on_the_seed(videos: list[Video]) -> None:
+    maker = FeatureMaker(DIMS, 5)
+    alone = FeatureMaker(DIMS, 5)(videos[3], POSITIONS)
+    maker(videos[0], POSITIONS)
+    np.testing.assert_array_equal(maker(videos[3], POSITIONS), alone)
+    assert not np.array_equal(FeatureMaker(DIMS, 6)(videos[3], POSITIONS), alone)
+
+
+def test_boundaries_leave_traces_that_come_late() -> None:
+    positions, segments = 100, np.array([[30.0, 70.0]])
+    starts = np.zeros(positions)
+    for index in range(200):
+        video = Video(f"v_{index}", "training", 100.0, 1600, 1600, segments, ("a",))
+        maker = FeatureMaker(16, 3)
+        starts += maker(video, positions) @ maker._directions[1]
+    rise = starts[20:45] - np.median(starts)
+    assert 30 <= 20 + int(rise.argmax()) <= 33
+
+
+def test_class_scores_are_read_in_the_order_asked_for(tmp_path: Path, videos: list[Video]) -> None:
+    names, classes = [v.name for v in videos], ["class 002", "class 000", "class 001"]
+    scores = make_class_scores(videos, classes, seed=2, accuracy=1.0)
+    file = tmp_path / "scores.json"
+    write_class_scores(file, names, classes, scores)
+    read = read_class_scores(file, names[::-1], classes[::-1])
+    np.testing.assert_allclose(read, scores[::-1, ::-1])
+    assert [classes[row.argmax()] for row in scores] == [video.labels[0] for video in videos]
+    with pytest.raises(DataError) as error:
+        read_class_scores(file, ["v_none"], ["flying"])
+    assert "'flying' is missing" in problems_of(error)
+    assert "v_none: expected 3 scores" in problems_of(error)
+
+
+def test_labels_overlap_exactly_what_is_annotated() -> None:
+    labels = boundary_labels(np.array([[0.2, 0.5]]), 10)
+    assert labels.overlap[2, 4] == pytest.approx(1.0)
+    assert (np.tril(labels.overlap, -1) == 0).all()
+    np.testing.assert_allclose(labels.start, [0, 1, 1, 1, 0, 0, 0, 0, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(labels.end, [0, 0, 0, 0, 1, 1, 1, 0, 0, 0], atol=1e-6)
+    empty = boundary_labels(np.empty((0, 2)), 10)
+    assert empty.start.max() == empty.end.max() == empty.overlap.max() == 0.0
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason=f"no annotations of ActivityNet at {REAL}")
+def test_all_real_annotations_are_read() -> None:
+    videos = read_videos(REAL)
+    assert len(videos) > 19_000
+    assert {video.subset for video in videos} == {"training", "validation", "testing"}
+    assert all((video.shares[:, 0] <= video.shares[:, 1]).all() for video in videos)
+    assert len({label for video in videos for label in video.labels}) == 200
