@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hpo import __version__
-from hpo.cli import analysing, bench, comparing, data, networks, run, studies, submit
+from hpo.cli import analysing, bench, comparing, data, highlights, networks, run, studies, submit
 from model.errors import UserError
 
 app = typer.Typer(
@@ -34,6 +34,8 @@ app.command()(networks.import_weights)
 app.command()(networks.evaluate)
 app.command()(networks.spot)
 app.command()(analysing.analyse)
+app.command()(highlights.highlights)
+app.command()(highlights.precision)
 app.command()(bench.bench)
 
 

@@ -177,15 +177,13 @@ def _timeline(
     """The game of ``shown`` with its spots among those of the whole split."""
     (game,) = shown.games
     segmentation = find_segmentation(trained.network, shown, precision="float32", device=device)
-    if trained.origin == "published-2021":  # trained upside down
-        segmentation = tuple(1 - scores for scores in segmentation)
     places = [index for index, half in enumerate(store.halves) if half.game == game]
     mine = sure[np.isin(sure.half, places)]
     return GameTimeline(
         game=game,
         classes=store.classes,
         frame_rate=store.frame_rate,
-        segmentation=segmentation,
+        segmentation=trained.upright(segmentation),
         actions=shown.actions,
         spots=Spots(mine.half - places[0], mine.frame, mine.class_index, mine.score),
     )

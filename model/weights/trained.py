@@ -4,6 +4,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from model.data.store import Store
@@ -55,6 +57,14 @@ class TrainedNetwork:
         ]
         if wrong:
             raise ConfigError(f"the data does not fit the network: {'; '.join(wrong)}")
+
+    def upright(
+        self, segmentation: tuple[npt.NDArray[np.float32], ...]
+    ) -> tuple[npt.NDArray[np.float32], ...]:
+        """Segmentation scores of this network that are high just after an action, whoever trained it."""
+        if self.origin == "published-2021":
+            return tuple(1 - scores for scores in segmentation)
+        return segmentation
 
     def save(self, path: Path, **notes: Any) -> None:
         """Write it to ``path`` atomically; ``notes`` (numbers, strings, lists, dictionaries) go along."""

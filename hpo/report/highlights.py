@@ -1,0 +1,112 @@
+"""Highlights as files: what is shown and why (JSON), and a cut list that editing programs read (EDL)."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from model.files import write_whole
+from model.inference.highlights import Clip, Moment
+from model.timeline import format_game_time
+
+JSON_FILE, EDL_FILE, VIDEO_FILE = "highlights.json", "highlights.edl", "highlights.mp4"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Highlights:
+    """The highlights of one game."""
+
+    game: str
+    classes: tuple[str, ...]
+    clips: tuple[Clip, ...]
+    settings: dict[str, Any]
+    """What they were chosen with, for the reader of the files."""
+
+    @property
+    def duration_s(self) -> float:
+        """Of all clips together."""
+        return sum(clip.stop_s - clip.start_s for clip in self.clips)
+
+
+def highlights_line(highlights: Highlights) -> str:
+    """What a person reads first."""
+    minutes, seconds = divmod(round(highlights.duration_s), 60)
+    moments = [moment for clip in highlights.clips for moment in clip.moments]
+    spots = sum(moment.kind == "spot" for moment in moments)
+    return (
+        f"{len(highlights.clips)} clips of {minutes} min {seconds:02d} s in all, "
+        f"for {spots} spots and {len(moments) - spots} sequences"
+    )
+
+
+def write_cut_lists(highlights: Highlights, folder: Path, *, timecode_rate: int) -> list[Path]:
+    """Write the JSON and the EDL."""
+    files = [folder / JSON_FILE, folder / EDL_FILE]
+    write_whole(files[0], (json.dumps(_record(highlights), indent=1, ensure_ascii=False) + "\n").encode())
+    write_whole(files[1], _edl(highlights, timecode_rate).encode())
+    return files
+
+
+def reasons(clip: Clip, classes: Sequence[str]) -> str:
+    """Why a clip is shown, in one line."""
+    return ", ".join(
+        f"{classes[moment.class_index]}{' sequence' if moment.kind == 'sequence' else ''} {moment.score:.2f}"
+        for moment in clip.moments
+    )
+
+
+def _record(highlights: Highlights) -> dict[str, Any]:
+    return {
+        "game": highlights.game,
+        "settings": highlights.settings,
+        "duration_s": round(highlights.duration_s, 3),
+        "clips": [
+            {
+                **_span(clip),
+                "moments": [
+                    {
+                        "kind": moment.kind,
+                        "class": highlights.classes[moment.class_index],
+                        "score": round(moment.score, 6),
+                        **_span(moment),
+                    }
+                    for moment in clip.moments
+                ],
+            }
+            for clip in highlights.clips
+        ],
+    }
+
+
+def _span(part: Clip | Moment) -> dict[str, Any]:
+    return {
+        "half": part.half + 1,
+        "game_time": format_game_time(part.half + 1, part.start_s),
+        "start_s": round(part.start_s, 3),
+        "stop_s": round(part.stop_s, 3),
+    }
+
+
+def _edl(highlights: Highlights, rate: int) -> str:
+    """A CMX3600 list: one cut of picture and sound (B) an event, reels HALF1 and HALF2."""
+    lines = [f"TITLE: {highlights.game.rpartition('/')[2]:.70}", "FCM: NON-DROP FRAME", ""]
+    recorded = 0
+    for number, clip in enumerate(highlights.clips, start=1):
+        start, stop = round(clip.start_s * rate), round(clip.stop_s * rate)
+        codes = (start, stop, recorded, recorded + stop - start)
+        times = " ".join(_timecode(frames, rate) for frames in codes)
+        lines += [
+            f"{number:03d}  HALF{clip.half + 1:<4}B     C        {times}",
+            f"* FROM CLIP NAME: half {clip.half + 1}",
+            f"* COMMENT: {reasons(clip, highlights.classes)}",
+            "",
+        ]
+        recorded += stop - start
+    return "\n".join(lines)
+
+
+def _timecode(frames: int, rate: int) -> str:
+    """HH:MM:SS:FF."""
+    seconds, frame = divmod(frames, rate)
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}:{frame:02d}"

@@ -1,0 +1,163 @@
+"""Highlights as a video: clips cut out of the videos of both halves and joined, by the tool ffmpeg."""
+
+import importlib.util
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from model.errors import UserError
+from model.inference.highlights import Clip
+
+PARTS_FOLDER = ".highlights-parts"
+OVERHANG_S = 2.0
+"""A video may be so much shorter than its features say: the last clip ends with it."""
+_DURATION = re.compile(r"Duration: (\d+):(\d+):(\d+(?:\.\d+)?)")
+_PICTURE = re.compile(r"Stream #0:\d+.*?: Video: (?P<codec>\w+).*? (?P<size>\d{2,5}x\d{2,5})")
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """The recording of one half."""
+
+    file: Path
+    duration_s: float
+    codec: str
+    size: str
+    """WIDTHxHEIGHT in pixels."""
+
+
+def find_ffmpeg() -> str:
+    """The ffmpeg on PATH, else the one that the extra ``video`` installs.
+
+    Raises:
+        UserError: Neither is there.
+    """
+    if found := shutil.which("ffmpeg"):
+        return found
+    if importlib.util.find_spec("imageio_ffmpeg") is not None:
+        from imageio_ffmpeg import get_ffmpeg_exe
+
+        return str(get_ffmpeg_exe())
+    raise UserError(
+        "expected the tool ffmpeg on PATH to cut videos, found none",
+        fix="install ffmpeg, or: pip install 'hpo[video]'; without videos the JSON and the EDL are written",
+    )
+
+
+def open_video(ffmpeg: str, file: Path) -> Video:
+    """Read how long a video is and what is in it.
+
+    Raises:
+        UserError: No such file, or no video.
+    """
+    if not file.is_file():
+        raise UserError("no such video", file=file)
+    command = [ffmpeg, "-hide_banner", "-nostdin", "-i", _path(file)]
+    # Without an output ffmpeg describes the input and ends with an error of its own.
+    said = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False).stderr
+    duration, picture = _DURATION.search(said), _PICTURE.search(said)
+    if duration is None or picture is None:
+        raise UserError(f"this is no video that ffmpeg can read: {_last_line(said)}", file=file)
+    hours, minutes, seconds = duration.groups()
+    duration_s = 3600.0 * int(hours) + 60.0 * int(minutes) + float(seconds)
+    return Video(file, duration_s, picture["codec"], picture["size"])
+
+
+def check_videos(videos: Sequence[Video], clips: Sequence[Clip], *, copy: bool) -> None:
+    """Make sure that the clips lie in the videos, and that a copy of both halves can be one film.
+
+    Raises:
+        UserError: They do not.
+    """
+    for clip in clips:
+        video = videos[clip.half]
+        if clip.stop_s > video.duration_s + OVERHANG_S or clip.start_s >= video.duration_s:
+            raise UserError(
+                f"a clip of half {clip.half + 1} ends {clip.stop_s:g} s after the start of the half, "
+                f"its video lasts {video.duration_s:g} s",
+                file=video.file,
+                fix=f"give the video of half {clip.half + 1} of this game",
+            )
+    kinds = {(video.codec, video.size) for video in videos}
+    if copy and len(kinds) > 1:
+        raise UserError(
+            "the videos differ and cannot be copied into one: "
+            + " and ".join(f"{video.codec} {video.size}" for video in videos),
+            fix="leave --copy out",
+        )
+
+
+def write_video(
+    ffmpeg: str, videos: Sequence[Video], clips: Sequence[Clip], file: Path, *, copy: bool
+) -> None:
+    """Cut ``clips`` out of the videos of both halves and join them to ``file``, whole or not at all.
+
+    Args:
+        ffmpeg: The tool.
+        videos: Of the first and the second half, checked.
+        clips: At least one, in the order of the film.
+        file: An mp4.
+        copy: Take the streams as they are: much faster, and a clip begins at the key frame before its start.
+            Otherwise picture and sound are encoded anew and cuts fall on the frame.
+
+    Raises:
+        UserError: ffmpeg fails; with its own words.
+    """
+    parts = file.parent / PARTS_FOLDER
+    shutil.rmtree(parts, ignore_errors=True)  # of a run that was killed
+    parts.mkdir()
+    try:
+        names = []
+        for number, clip in enumerate(clips):
+            names.append(f"{number:04d}.{'mkv' if copy else 'mov'}")
+            cut = _copied if copy else _encoded
+            _run([ffmpeg, *cut(videos, clip), str((parts / names[-1]).absolute())], videos[clip.half].file)
+        listing = parts / "parts.txt"
+        listing.write_text("".join(f"file '{name}'\n" for name in names))
+        sound = "copy" if copy else "aac"
+        joined = (parts / file.name).absolute()
+        words = ["-f", "concat", "-i", _path(listing), "-c", "copy", "-c:a", sound, "-movflags", "+faststart"]
+        _run([ffmpeg, *words, "-fflags", "+bitexact", str(joined)], file)
+        joined.replace(file)
+    finally:
+        shutil.rmtree(parts, ignore_errors=True)
+
+
+def _span(videos: Sequence[Video], clip: Clip) -> list[str]:
+    span = ["-ss", f"{clip.start_s:.3f}", "-i", _path(videos[clip.half].file)]
+    return [*span, "-t", f"{clip.stop_s - clip.start_s:.3f}", "-map", "0:v:0", "-map", "0:a:0?"]
+
+
+def _copied(videos: Sequence[Video], clip: Clip) -> list[str]:
+    return [*_span(videos, clip), "-c", "copy", "-avoid_negative_ts", "make_zero"]
+
+
+def _encoded(videos: Sequence[Video], clip: Clip) -> list[str]:
+    """Parts that can be joined whatever the videos are: one size, one clock, sound not yet compressed.
+
+    AAC starts with silence of its own, which would sound at every cut.
+    """
+    size = videos[0].size.replace("x", ":")
+    picture = ["-vf", f"scale={size},setsar=1", "-c:v", "libx264", "-preset", "veryfast", "-crf", "20"]
+    sound = ["-c:a", "pcm_s16le", "-ar", "48000", "-ac", "2"]
+    return [*_span(videos, clip), *picture, "-pix_fmt", "yuv420p", "-video_track_timescale", "90000", *sound]
+
+
+def _run(command: list[str], file: Path) -> None:
+    quiet = [command[0], "-hide_banner", "-nostdin", "-loglevel", "error", "-y", *command[1:]]
+    done = subprocess.run(quiet, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode != 0:
+        raise UserError(f"ffmpeg failed: {_last_line(done.stderr)}", file=file)
+
+
+def _path(file: Path) -> str:
+    """As ffmpeg takes it: a name such as ``a:b`` or ``-x`` is no protocol and no option."""
+    return f"file:{file.absolute()}"
+
+
+def _last_line(said: str) -> str:
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return lines[-1] if lines else "it says nothing"

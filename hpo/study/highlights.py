@@ -1,0 +1,151 @@
+"""A game as a network sees it, and what of it is worth showing."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from model.data.description import read_description
+from model.data.single_game import open_game
+from model.data.soccernet import read_actions
+from model.errors import ConfigError
+from model.inference.evaluation import find_segmentation, find_spots
+from model.inference.highlights import Moment, high_sequences, spotted_moments, without_actions
+from model.spots import Spots, suppress
+from model.timeline import FrameRate
+from model.weights.trained import TrainedNetwork
+
+NMS_WINDOW_S = 20.0
+"""As ``hpo spot`` and the re-release."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenGame:
+    """What a network says of one game."""
+
+    game: str
+    """``<league>/<season>/<game>``."""
+    classes: tuple[str, ...]
+    frame_rate: FrameRate
+    edge_frames: int
+    """r/2: so close to the ends of a half segmentation scores mean nothing."""
+    lengths_s: tuple[float, ...]
+    """Of the halves."""
+    spots: Spots
+    """After suppression."""
+    segmentation: tuple[npt.NDArray[np.float32], ...]
+    """(frames, classes) for every half; high just after an action."""
+
+
+def chosen_classes(names: str, words: Sequence[str], classes: Sequence[str], option: str) -> list[int]:
+    """Indices of the classes that ``names`` (NAME,...) lists; of those named so by default.
+
+    Args:
+        names: What a person gave; empty: every class whose name is one of ``words`` or ends in one as a word
+            of its own, as ``yellow-card`` does and ``goal-kick`` does not.
+        words: Last words of names.
+        classes: Those of the network.
+        option: Of the command line, for errors.
+
+    Raises:
+        ConfigError: A class that the network does not know, or none is named so.
+    """
+    known = ", ".join(classes)
+    if names:
+        given = [name.strip() for name in names.split(",")]
+        if unknown := [name for name in given if name not in classes]:
+            raise ConfigError(
+                f"{option}: the network has no class {', '.join(map(repr, unknown))}", classes=known
+            )
+        return [index for index, name in enumerate(classes) if name in given]
+    chosen = [
+        index for index, name in enumerate(classes) if re.split(r"[^a-z0-9]+", name.casefold())[-1] in words
+    ]
+    if not chosen:
+        raise ConfigError(
+            f"no class of the network is named {' or '.join(words)}",
+            classes=known,
+            fix=f"say which ones make a highlight: {option} NAME,...",
+        )
+    return chosen
+
+
+def see_game(trained: TrainedNetwork, folder: Path, *, stem: str | None, device: torch.device) -> SeenGame:
+    """Spot and segment one game.
+
+    Raises:
+        DataError: It has no features that fit the network.
+    """
+    network = trained.network.to(device)
+    config, frame_rate = network.config, trained.frame_rate
+    store = open_game(
+        folder, dims=config.input_size, classes=trained.classes, frame_rate=frame_rate, stem=stem
+    )
+    spots = find_spots(network, store, precision="float32", device=device)
+    segmentation = find_segmentation(network, store, precision="float32", device=device)
+    return SeenGame(
+        game="/".join(folder.resolve().parts[-3:]),
+        classes=trained.classes,
+        frame_rate=frame_rate,
+        edge_frames=config.edge_frames,
+        lengths_s=tuple(frame_rate.to_seconds(half.frames) for half in store.halves),
+        spots=suppress(spots, frame_rate.to_frames(NMS_WINDOW_S)),
+        segmentation=trained.upright(segmentation),
+    )
+
+
+def highlight_moments(
+    seen: SeenGame,
+    *,
+    classes: Sequence[int],
+    sequence_classes: Sequence[int],
+    confidence: float,
+    threshold: float,
+) -> list[Moment]:
+    """Spots of ``classes`` and sequences of ``sequence_classes`` of at least these scores (section 5)."""
+    spotted = spotted_moments(seen.spots, classes, least_score=confidence, frame_rate=seen.frame_rate)
+    return [*spotted, *sequences(seen, sequence_classes, threshold)]
+
+
+def opportunities(
+    seen: SeenGame, folder: Path, *, classes: Sequence[int], threshold: float, before_s: float, after_s: float
+) -> list[Moment]:
+    """Sequences whose clip shows no annotated action of their classes: proposals for reviewers (figure 8).
+
+    Raises:
+        DataError: The labels of the game cannot be read.
+        ConfigError: They have other classes than the network.
+    """
+    description = read_description(folder.resolve().parents[2])
+    if description.classes != seen.classes:
+        raise ConfigError(
+            f"the labels do not fit the network: classes {', '.join(description.classes)} "
+            f"instead of {', '.join(seen.classes)}"
+        )
+    actions = [
+        (action.half - 1, seen.frame_rate.frame_at(action.time_s))
+        for action in read_actions(folder / description.labels_file, description)
+        if action.class_index in classes
+    ]
+    return without_actions(
+        sequences(seen, classes, threshold),
+        np.array(actions, dtype=np.int64).reshape(-1, 2),
+        before_s=before_s,
+        after_s=after_s,
+        frame_rate=seen.frame_rate,
+    )
+
+
+def sequences(seen: SeenGame, classes: Sequence[int], threshold: float) -> list[Moment]:
+    """Of all halves, by half and class."""
+    return high_sequences(
+        seen.segmentation,
+        classes,
+        least_score=threshold,
+        edge_frames=seen.edge_frames,
+        frame_rate=seen.frame_rate,
+    )
