@@ -9,7 +9,7 @@ from hpo.cli.networks import Device
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
-    from hpo.study.highlights import SeenGame
+    from model.weights.trained import TrainedNetwork
 
 _LOWEST_REVIEWED = 0.3
 
@@ -17,7 +17,7 @@ _LOWEST_REVIEWED = 0.3
 def highlights(
     game: Annotated[
         list[Path],
-        typer.Option(help="Folder of a game, <league>/<season>/<game>; again with --opportunities."),
+        typer.Option(help="Folder of a game, <league>/<season>/<game>; more than once with --opportunities."),
     ],
     to: Annotated[Path, typer.Option(help="Folder of the results.")],
     weights: Annotated[
@@ -42,7 +42,15 @@ def highlights(
         str,
         typer.Option(metavar="NAME,...", help="Whose segmentation is looked at. Default: those named goal."),
     ] = "",
-    confidence: Annotated[float, typer.Option(min=0, max=1, help="Least confidence of a spot.")] = 0.5,
+    confidence: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Least confidence of a spot. Default: of the best F1 on the validation split of --run, "
+            "class by class; 0.5 with --weights.",
+        ),
+    ] = None,
     threshold: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="Least score of a sequence. Default: 0.5; 0.3 for --opportunities."),
@@ -59,62 +67,58 @@ def highlights(
     device: Device = "auto",
 ) -> None:
     """Cut the highlights of a game: spotted goals and cards, and what looks like a goal (section 5)."""
+    import torch
+
     from hpo.report.analysis import results_folder
-    from hpo.report.highlights import VIDEO_FILE, Highlights, highlights_line, write_cut_lists
+    from hpo.report.highlights import VIDEO_FILE, highlights_line, write_cut_lists
     from hpo.report.review import REVIEW_FILE, write_review
     from hpo.report.video import check_videos, find_ffmpeg, open_video, write_video
-    from hpo.study.highlights import chosen_classes, highlight_moments
+    from hpo.study.highlights import chosen_classes, see_game
+    from hpo.study.highlights import highlights as highlights_of
     from hpo.study.highlights import opportunities as opportunities_of
-    from model.inference.highlights import LEAST_SCORE, cut_clips
+    from hpo.study.plan import choose_device
+    from model.data.description import builtin_description
+    from model.inference.highlights import LEAST_SCORE
 
     videos = [video for video in (video_1, video_2) if video is not None]
-    if opportunities and (videos or copy):
-        raise ConfigError("expected no videos with --opportunities: it writes a table for reviewers")
-    if len(videos) == 1 or (copy and not videos):
-        raise ConfigError("expected both --video-1 and --video-2, the halves of the game")
-    if len(game) > 1 and not opportunities:
-        raise ConfigError(f"expected one --game, got {len(game)}; several only with --opportunities")
+    _check_options(game, videos, copy=copy, opportunities=opportunities)
     folder = results_folder(to)
     ffmpeg = find_ffmpeg() if videos else ""
     opened = [open_video(ffmpeg, video) for video in videos]
-    seen = _see(game, weights, run, features, device)
-    least = threshold if threshold is not None else _LOWEST_REVIEWED if opportunities else LEAST_SCORE
-    looked_at = chosen_classes(sequences, ("goal",), seen[0].classes, "--sequences")
+    trained, confidences = _network(weights, run, confidence, device, opportunities=opportunities)
+    looked_at = chosen_classes(sequences, ("goal",), trained.classes, "--sequences")
+    stem = None if features is None else builtin_description("soccernet-v1").feature_stem(features)
+    chosen_device = torch.device(choose_device(device))
     if opportunities:
-        rows = [
-            (part.game, moment)
-            for path, part in zip(game, seen, strict=True)
-            for moment in opportunities_of(
-                part, path, classes=looked_at, threshold=least, before_s=before, after_s=after
+        rows = []
+        for path in game:
+            seen = see_game(trained, path, stem=stem, device=chosen_device)
+            proposed = opportunities_of(
+                seen,
+                path,
+                classes=looked_at,
+                threshold=_LOWEST_REVIEWED if threshold is None else threshold,
+                before_s=before,
+                after_s=after,
             )
-        ]
+            rows += [(seen.game, clip) for clip in proposed]
         write_review(folder / REVIEW_FILE, rows)
         typer.echo(f"{len(rows)} sequences of {len(game)} games for two reviewers in {folder / REVIEW_FILE}")
         return
-    shown = chosen_classes(classes, ("goal", "card"), seen[0].classes, "--classes")
-    moments = highlight_moments(
-        seen[0], classes=shown, sequence_classes=looked_at, confidence=confidence, threshold=least
-    )
-    clips = cut_clips(moments, seen[0].lengths_s, before_s=before, after_s=after)
-    names = seen[0].classes
-    found = Highlights(
-        game=seen[0].game,
-        classes=names,
-        clips=tuple(clips),
-        settings={
-            "classes": [names[index] for index in shown],
-            "sequences": [names[index] for index in looked_at],
-            "confidence": confidence,
-            "threshold": least,
-            "before_s": before,
-            "after_s": after,
-        },
+    shown = chosen_classes(classes, ("goal", "card"), trained.classes, "--classes")
+    found = highlights_of(
+        see_game(trained, game[0], stem=stem, device=chosen_device),
+        confidences={index: confidences[index] for index in shown},
+        sequence_classes=looked_at,
+        threshold=LEAST_SCORE if threshold is None else threshold,
+        before_s=before,
+        after_s=after,
     )
     if opened:
-        check_videos(opened, clips, copy=copy)
+        check_videos(opened, found.clips, copy=copy)
     files = write_cut_lists(found, folder, timecode_rate=timecode_rate)
-    if opened and clips:
-        write_video(ffmpeg, opened, clips, folder / VIDEO_FILE, copy=copy)
+    if opened and found.clips:
+        write_video(ffmpeg, opened, found.clips, folder / VIDEO_FILE, copy=copy)
         files.append(folder / VIDEO_FILE)
     typer.echo(f"{highlights_line(found)}\n{', '.join(file.name for file in files)} in {folder}")
 
@@ -135,23 +139,38 @@ def precision(
     typer.echo(f"{', '.join(file.name for file in files)} in {to}")
 
 
-def _see(
-    games: list[Path], weights: Path | None, run: str | None, features: str | None, device: str
-) -> "list[SeenGame]":
+def _check_options(games: list[Path], videos: list[Path], *, copy: bool, opportunities: bool) -> None:
+    if opportunities and (videos or copy):
+        raise ConfigError("expected no videos with --opportunities: it writes a table for reviewers")
+    if len(videos) == 1 or (copy and not videos):
+        raise ConfigError("expected both --video-1 and --video-2, the halves of the game")
+    if len(games) > 1 and not opportunities:
+        raise ConfigError(f"expected one --game, got {len(games)}; several only with --opportunities")
+
+
+def _network(
+    weights: Path | None, run: str | None, confidence: float | None, device: str, *, opportunities: bool
+) -> "tuple[TrainedNetwork, list[float]]":
+    """The network, and the least confidence of a spot for each of its classes."""
     import torch
 
     from hpo.config.environment import read_environment
     from hpo.study.analysing import find_trial
-    from hpo.study.highlights import see_game
+    from hpo.study.highlights import best_confidences
     from hpo.study.plan import choose_device
-    from model.data.description import builtin_description
+    from model.data.store import open_split
     from model.weights.trained import TrainedNetwork
 
-    if run is not None and weights is None:
-        # Nothing is scored here, so it does not matter whether the test split is still closed.
-        weights, run = find_trial(run, "valid", read_environment()).weights, None
-    if weights is None or run is not None:
+    if (weights is None) == (run is None):
         raise ConfigError("expected either --weights FILE or --run STUDY/TRIAL")
-    trained, chosen = TrainedNetwork.load(weights), torch.device(choose_device(device))
-    stem = None if features is None else builtin_description("soccernet-v1").feature_stem(features)
-    return [see_game(trained, folder, stem=stem, device=chosen) for folder in games]
+    if weights is not None:
+        trained = TrainedNetwork.load(weights)
+    else:
+        environment = read_environment()
+        # The game is not scored, so it does not matter whether the test split is still closed.
+        trial = find_trial(run or "", "valid", environment)
+        trained = TrainedNetwork.load(trial.weights)
+        if confidence is None and not opportunities:
+            valid = open_split(trial.data, features=trial.features, split="valid", cache=environment.cache)
+            return trained, best_confidences(trained, valid, torch.device(choose_device(device)))
+    return trained, [0.5 if confidence is None else confidence] * len(trained.classes)

@@ -93,7 +93,7 @@ def _edl(highlights: Highlights, rate: int) -> str:
     lines = [f"TITLE: {highlights.game.rpartition('/')[2]:.70}", "FCM: NON-DROP FRAME", ""]
     recorded = 0
     for number, clip in enumerate(highlights.clips, start=1):
-        start, stop = round(clip.start_s * rate), round(clip.stop_s * rate)
+        start, stop = (int(time_s * rate + 0.5) for time_s in (clip.start_s, clip.stop_s))
         codes = (start, stop, recorded, recorded + stop - start)
         times = " ".join(_timecode(frames, rate) for frames in codes)
         lines += [

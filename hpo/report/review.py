@@ -16,7 +16,7 @@ from hpo.report.figures.style import save_figure
 from model.documents import read_limited
 from model.errors import DataError, Problem, UserError
 from model.files import write_whole
-from model.inference.highlights import Moment
+from model.inference.highlights import Clip
 from model.metrics.review import ReviewedPrecision
 from model.timeline import format_game_time
 
@@ -27,8 +27,8 @@ _ANSWERS = {"yes": True, "y": True, "no": False, "n": False}
 _MAX_BYTES = 16 << 20
 
 
-def write_review(file: Path, sequences: Iterable[tuple[str, Moment]]) -> None:
-    """Write one row a sequence, (game, moment) each, with empty columns for the reviewers.
+def write_review(file: Path, clips: Iterable[tuple[str, Clip]]) -> None:
+    """Write one row a clip to watch, (game, clip) each, with empty columns for the reviewers.
 
     Raises:
         UserError: Another review lies there; it may hold somebody's answers.
@@ -36,12 +36,12 @@ def write_review(file: Path, sequences: Iterable[tuple[str, Moment]]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for game, moment in sequences:
+    for game, clip in clips:
         start, end = (
-            format_game_time(moment.half + 1, time_s).partition(" - ")[2]
-            for time_s in (moment.start_s, moment.stop_s)
+            format_game_time(clip.half + 1, time_s).partition(" - ")[2]
+            for time_s in (clip.start_s, clip.stop_s)
         )
-        writer.writerow([game, moment.half + 1, start, end, f"{moment.score:.6f}", "", ""])
+        writer.writerow([game, clip.half + 1, start, end, f"{clip.score:.6f}", "", ""])
     content = text.getvalue().encode()
     if file.exists() and file.read_bytes() != content:
         raise UserError(

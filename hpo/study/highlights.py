@@ -1,7 +1,7 @@
 """A game as a network sees it, and what of it is worth showing."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,12 +9,23 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from hpo.report.highlights import Highlights
 from model.data.description import read_description
 from model.data.single_game import open_game
 from model.data.soccernet import read_actions
+from model.data.store import Store
 from model.errors import ConfigError
 from model.inference.evaluation import find_segmentation, find_spots
-from model.inference.highlights import Moment, high_sequences, spotted_moments, without_actions
+from model.inference.highlights import (
+    Clip,
+    Moment,
+    cut_clips,
+    high_sequences,
+    spotted_moments,
+    without_actions,
+)
+from model.metrics.average_map import LOOSE_TOLERANCES_S
+from model.metrics.thresholded import threshold_counts
 from model.spots import Spots, suppress
 from model.timeline import FrameRate
 from model.weights.trained import TrainedNetwork
@@ -98,23 +109,66 @@ def see_game(trained: TrainedNetwork, folder: Path, *, stem: str | None, device:
     )
 
 
-def highlight_moments(
+def best_confidences(trained: TrainedNetwork, valid: Store, device: torch.device) -> list[float]:
+    """Confidence of every class above which its spots have the best F1 on the validation split.
+
+    At the widest tolerance, as in ``hpo analyse``. 1 for a class that is never spotted right: none of its
+    spots can be believed.
+    """
+    trained.check_fits(valid)
+    counts = threshold_counts(
+        find_spots(trained.network.to(device), valid, precision="float32", device=device),
+        valid.actions,
+        classes=len(valid.classes),
+        frame_rate=valid.frame_rate,
+        nms_window_s=NMS_WINDOW_S,
+        tolerances_s=LOOSE_TOLERANCES_S[-1:],
+    )
+    best = counts.at(counts.best_f1())
+    confidences: list[float] = np.where(best.f1 > 0, best.threshold, 1.0)[0].tolist()
+    return confidences
+
+
+def highlights(
     seen: SeenGame,
     *,
-    classes: Sequence[int],
+    confidences: Mapping[int, float],
     sequence_classes: Sequence[int],
-    confidence: float,
     threshold: float,
-) -> list[Moment]:
-    """Spots of ``classes`` and sequences of ``sequence_classes`` of at least these scores (section 5)."""
-    spotted = spotted_moments(seen.spots, classes, least_score=confidence, frame_rate=seen.frame_rate)
-    return [*spotted, *sequences(seen, sequence_classes, threshold)]
+    before_s: float,
+    after_s: float,
+) -> Highlights:
+    """Clips of spots and of sequences (section 5).
+
+    Args:
+        seen: The game.
+        confidences: Least confidence of a spot for every class whose spots are shown.
+        sequence_classes: Those whose segmentation is looked at.
+        threshold: Least score of their sequences.
+        before_s: What a clip shows before a moment.
+        after_s: What it shows behind one.
+    """
+    moments = [
+        *spotted_moments(seen.spots, confidences, seen.frame_rate),
+        *_sequences(seen, sequence_classes, threshold),
+    ]
+    settings = {
+        "confidence": {seen.classes[index]: value for index, value in confidences.items()},
+        "sequences": [seen.classes[index] for index in sequence_classes],
+        "threshold": threshold,
+        "before_s": before_s,
+        "after_s": after_s,
+    }
+    clips = cut_clips(moments, seen.lengths_s, before_s=before_s, after_s=after_s)
+    return Highlights(game=seen.game, classes=seen.classes, clips=tuple(clips), settings=settings)
 
 
 def opportunities(
     seen: SeenGame, folder: Path, *, classes: Sequence[int], threshold: float, before_s: float, after_s: float
-) -> list[Moment]:
-    """Sequences whose clip shows no annotated action of their classes: proposals for reviewers (figure 8).
+) -> list[Clip]:
+    """Clips of sequences, without those that show an annotated action of ``classes`` (figure 8).
+
+    Sequences whose clips overlap are one: reviewers watch them together.
 
     Raises:
         DataError: The labels of the game cannot be read.
@@ -131,17 +185,12 @@ def opportunities(
         for action in read_actions(folder / description.labels_file, description)
         if action.class_index in classes
     ]
-    return without_actions(
-        sequences(seen, classes, threshold),
-        np.array(actions, dtype=np.int64).reshape(-1, 2),
-        before_s=before_s,
-        after_s=after_s,
-        frame_rate=seen.frame_rate,
-    )
+    moments = _sequences(seen, classes, threshold)
+    clips = cut_clips(moments, seen.lengths_s, before_s=before_s, after_s=after_s)
+    return without_actions(clips, np.array(actions, dtype=np.int64).reshape(-1, 2), seen.frame_rate)
 
 
-def sequences(seen: SeenGame, classes: Sequence[int], threshold: float) -> list[Moment]:
-    """Of all halves, by half and class."""
+def _sequences(seen: SeenGame, classes: Sequence[int], threshold: float) -> list[Moment]:
     return high_sequences(
         seen.segmentation,
         classes,

@@ -1,6 +1,6 @@
 """What of a game is worth showing again (section 5): spotted actions, and sequences that look like them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,12 +42,16 @@ class Clip:
     moments: tuple[Moment, ...]
     """By their start; at least one."""
 
+    @property
+    def score(self) -> float:
+        """The highest of its moments."""
+        return max(moment.score for moment in self.moments)
 
-def spotted_moments(
-    spots: Spots, classes: Iterable[int], *, least_score: float, frame_rate: FrameRate
-) -> list[Moment]:
-    """Spots of ``classes`` whose confidence is at least ``least_score``."""
-    kept = spots[np.isin(spots.class_index, list(classes)) & (spots.score >= least_score)]
+
+def spotted_moments(spots: Spots, least_scores: Mapping[int, float], frame_rate: FrameRate) -> list[Moment]:
+    """Spots whose confidence is at least that which ``least_scores`` has for their class; no other class."""
+    least = [least_scores.get(index, np.inf) for index in spots.class_index.tolist()]
+    kept = spots[spots.score >= np.array(least)]
     rows = zip(kept.half, kept.frame, kept.class_index, kept.score, strict=True)
     moments = []
     for half, frame, class_index, score in rows:
@@ -126,31 +130,14 @@ def cut_clips(
 
 
 def without_actions(
-    moments: Iterable[Moment],
-    actions: npt.NDArray[np.int64],
-    *,
-    before_s: float,
-    after_s: float,
-    frame_rate: FrameRate,
-) -> list[Moment]:
-    """Moments whose clip shows none of ``actions``.
-
-    Args:
-        moments: Those to choose from.
-        actions: (n, 2): half from 0, frame.
-        before_s: Of the clip.
-        after_s: Of the clip.
-        frame_rate: Of the frames.
-    """
+    clips: Iterable[Clip], actions: npt.NDArray[np.int64], frame_rate: FrameRate
+) -> list[Clip]:
+    """Clips that show none of ``actions``: (n, 2), half from 0 and frame."""
     half, time_s = actions[:, 0], actions[:, 1] / frame_rate.per_second
     return [
-        moment
-        for moment in moments
-        if not np.any(
-            (half == moment.half)
-            & (time_s >= moment.start_s - before_s)
-            & (time_s <= moment.stop_s + after_s)
-        )
+        clip
+        for clip in clips
+        if not np.any((half == clip.half) & (time_s >= clip.start_s) & (time_s <= clip.stop_s))
     ]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import binomtest
-from sklearn.metrics import cohen_kappa_score
+from sklearn.metrics import cohen_kappa_score  # type: ignore[import-untyped]
 
 THRESHOLDS = tuple(round(0.9 - 0.05 * step, 2) for step in range(13))
 """eta from 0.9 down to 0.3, as in section 5."""

@@ -1,0 +1,80 @@
+"""Highlights, opportunities and their precision through the command line."""
+
+import csv
+import json
+from pathlib import Path
+
+import barcode_video
+import pytest
+import torch
+from barcode_video import FRAME_RATE
+from e2e.command_line import CommandLine
+
+from hpo.report.video import find_ffmpeg
+from model.encoding import Zones
+from model.networks.calf import CalfNetwork
+from model.networks.config import NetworkConfig
+from model.timeline import FrameRate
+from model.weights.trained import TrainedNetwork
+
+CLASSES = ("goal", "card", "substitution")
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """An untrained network that fits the small data set."""
+    config = NetworkConfig(input_size=16, classes=3, class_features=4, receptive_field_frames=20)
+    network = CalfNetwork(config, torch.Generator().manual_seed(1))
+    zones = Zones(((-20.0, -10.0, 10.0, 20.0),) * 3)
+    file = tmp_path / "best.pt"
+    TrainedNetwork(network=network, classes=CLASSES, frame_rate=FrameRate(2.0), zones=zones).save(file)
+    return file
+
+
+@pytest.fixture
+def game(hpo: CommandLine) -> Path:
+    return next(hpo.data.glob("synthetic/test/*"))
+
+
+def test_film_shows_what_the_lists_say(hpo: CommandLine, weights: Path, game: Path) -> None:
+    ffmpeg = find_ffmpeg()
+    for half in (0, 1):
+        barcode_video.write_video(
+            ffmpeg, hpo.folder / f"{half + 1}.mkv", seconds=1200, first_number=half * 32768, key_frames=250
+        )
+    words = ("highlights", "--weights", str(weights), "--game", str(game), "--to", "out")
+    # An untrained network is not sure of much: all that is above its mean.
+    options = ("--confidence", "0.55", "--threshold", "0.75", "--before", "2", "--after", "3")
+    videos = ("--video-1", "1.mkv", "--video-2", "2.mkv")
+    answer = hpo.run(*words, *options, *videos)
+    assert answer.returncode == 0, answer.stderr
+    out = hpo.folder / "out"
+    clips = json.loads((out / "highlights.json").read_text())["clips"]
+    assert {clip["half"] for clip in clips} == {1, 2} and len(clips) < 60
+    numbers = barcode_video.read_numbers(ffmpeg, out / "highlights.mp4")
+    place = 0
+    for clip in clips:
+        length = round((clip["stop_s"] - clip["start_s"]) * FRAME_RATE)
+        wanted = (clip["half"] - 1) * 32768 + round(clip["start_s"] * FRAME_RATE)
+        assert abs(numbers[place] - wanted) <= 1
+        place += length
+    assert abs(len(numbers) - place) <= len(clips)
+
+
+def test_opportunities_are_reviewed(hpo: CommandLine, weights: Path, game: Path) -> None:
+    words = ("highlights", "--weights", str(weights), "--game", str(game), "--to", "out", "--opportunities")
+    answer = hpo.run(*words, "--threshold", "0.6")
+    assert answer.returncode == 0, answer.stderr
+    file = hpo.folder / "out" / "opportunities.csv"
+    with file.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert rows and all(0.6 <= float(row["peak_score"]) <= 1 for row in rows)
+    refused = hpo.run("precision", str(file))
+    assert refused.returncode == 2 and "line 2: expected yes or no under reviewer_1" in refused.stderr
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join([lines[0], *(f"{line[:-1]}yes,yes" for line in lines[1:])]))
+    answer = hpo.run("precision", str(file), "--to", "curve")
+    assert answer.returncode == 0, answer.stderr
+    assert (hpo.folder / "curve" / "precision.png").read_bytes().startswith(b"\x89PNG")
+    again = hpo.run(*words, "--threshold", "0.6")
+    assert again.returncode == 2 and "may hold answers" in again.stderr
