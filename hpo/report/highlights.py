@@ -43,8 +43,8 @@ def highlights_line(highlights: Highlights) -> str:
 def write_cut_lists(highlights: Highlights, folder: Path, *, timecode_rate: int) -> list[Path]:
     """Write the JSON and the EDL."""
     files = [folder / JSON_FILE, folder / EDL_FILE]
-    write_whole(files[0], (json.dumps(_record(highlights), indent=1, ensure_ascii=False) + "\n").encode())
-    write_whole(files[1], _edl(highlights, timecode_rate).encode())
+    write_whole(files[0], json.dumps(_record(highlights), indent=1).encode())
+    write_whole(files[1], _edl(highlights, timecode_rate).encode(errors="backslashreplace"))
     return files
 
 

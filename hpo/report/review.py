@@ -42,7 +42,7 @@ def write_review(file: Path, clips: Iterable[tuple[str, Clip]]) -> None:
             for time_s in (clip.start_s, clip.stop_s)
         )
         writer.writerow([game, clip.half + 1, start, end, f"{clip.score:.6f}", "", ""])
-    content = text.getvalue().encode()
+    content = text.getvalue().encode(errors="backslashreplace")
     if file.exists() and file.read_bytes() != content:
         raise UserError(
             "another review lies here and may hold answers", file=file, fix="move it, or give another --to"

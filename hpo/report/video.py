@@ -43,7 +43,7 @@ def find_ffmpeg() -> str:
         return str(get_ffmpeg_exe())
     raise UserError(
         "expected the tool ffmpeg on PATH to cut videos, found none",
-        fix="install ffmpeg, or: pip install 'hpo[video]'; without videos the JSON and the EDL are written",
+        fix="install ffmpeg, or: pip install imageio-ffmpeg; without videos JSON and EDL are written",
     )
 
 

@@ -174,7 +174,8 @@ def opportunities(
         DataError: The labels of the game cannot be read.
         ConfigError: They have other classes than the network.
     """
-    description = read_description(folder.resolve().parents[2])
+    *_, root = folder.resolve().parents[:3]
+    description = read_description(root)
     if description.classes != seen.classes:
         raise ConfigError(
             f"the labels do not fit the network: classes {', '.join(description.classes)} "

@@ -38,6 +38,9 @@ def reviewed_precision(
 ) -> list[ReviewedPrecision]:
     """Judge the sequences whose peak exceeds each threshold.
 
+    They are cut once, at the lowest threshold, so that reviewers watch each only once: what a higher one
+    would cut into several stays one, with the highest peak.
+
     Args:
         peaks: (sequences,): highest segmentation scores.
         verdicts: (sequences, 2): whether each reviewer said yes.

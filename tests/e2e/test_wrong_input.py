@@ -28,6 +28,11 @@ from e2e.command_line import CommandLine
         (["analyse", "--to", "a", "--weights", "nowhere.pt"], "no such file: nowhere.pt"),
         (["analyse", "--to", "a", "--run", "unknown/trial"], "there is no study 'unknown'"),
         (["spot", "--weights", "nowhere.pt", "--game", "x"], "no such file: nowhere.pt"),
+        (["highlights", "--game", "x", "--to", "a"], "expected either --weights FILE or --run STUDY/TRIAL"),
+        (["highlights", "--game", "x", "--to", "a", "--copy"], "expected both --video-1 and --video-2"),
+        (["highlights", "--game", "x", "--game", "y", "--to", "a"], "expected one --game, got 2"),
+        (["highlights", "--game", "x", "--to", "a", "--run", "unknown/trial"], "there is no study 'unknown'"),
+        (["precision", "nowhere.csv"], "this review cannot be read as CSV"),
         (["data", "download", "--to", "x", "--features", "rsnet"], "SoccerNet publishes no features 'rsnet'"),
     ],
 )

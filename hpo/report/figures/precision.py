@@ -33,7 +33,6 @@ def precision_figure(found: Sequence[ReviewedPrecision]) -> Figure:
         label="both say the same",
     )
     precision.set(ylabel="share of the sequences", ylim=(-0.03, 1.03), title="Precision of the opportunities")
-    precision.legend(loc="lower left", fontsize=9)
     precision.grid(alpha=0.3)
     bars = number.bar(
         [row.threshold for row in found],
@@ -48,4 +47,5 @@ def precision_figure(found: Sequence[ReviewedPrecision]) -> Figure:
     for axes in (precision, number):
         axes.set_xlim(max(row.threshold for row in found) + 0.03, min(row.threshold for row in found) - 0.03)
         axes.set_xticks([row.threshold for row in found])
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure
