@@ -90,18 +90,16 @@ def highlights(
     stem = None if features is None else builtin_description("soccernet-v1").feature_stem(features)
     chosen_device = torch.device(choose_device(device))
     if opportunities:
-        rows = []
-        for path in game:
-            seen = see_game(trained, path, stem=stem, device=chosen_device)
-            proposed = opportunities_of(
-                seen,
-                path,
-                classes=looked_at,
-                threshold=_LOWEST_REVIEWED if threshold is None else threshold,
-                before_s=before,
-                after_s=after,
-            )
-            rows += [(seen.game, clip) for clip in proposed]
+        rows = opportunities_of(
+            trained,
+            game,
+            stem=stem,
+            device=chosen_device,
+            classes=looked_at,
+            threshold=_LOWEST_REVIEWED if threshold is None else threshold,
+            before_s=before,
+            after_s=after,
+        )
         write_review(folder / REVIEW_FILE, rows)
         typer.echo(f"{len(rows)} sequences of {len(game)} games for two reviewers in {folder / REVIEW_FILE}")
         return

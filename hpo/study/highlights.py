@@ -164,31 +164,49 @@ def highlights(
 
 
 def opportunities(
-    seen: SeenGame, folder: Path, *, classes: Sequence[int], threshold: float, before_s: float, after_s: float
-) -> list[Clip]:
-    """Clips of sequences, without those that show an annotated action of ``classes`` (figure 8).
+    trained: TrainedNetwork,
+    games: Sequence[Path],
+    *,
+    stem: str | None,
+    device: torch.device,
+    classes: Sequence[int],
+    threshold: float,
+    before_s: float,
+    after_s: float,
+) -> list[tuple[str, Clip]]:
+    """Games and clips of sequences, without clips that show an annotated action of ``classes`` (figure 8).
 
     Sequences whose clips overlap are one: reviewers watch them together.
 
     Raises:
-        DataError: The labels of the game cannot be read.
-        ConfigError: They have other classes than the network.
+        DataError: Features or labels of a game cannot be used.
+        ConfigError: The labels have other classes than the network.
     """
+    found = []
+    for folder in games:
+        annotated = _annotated(folder, trained, classes)
+        seen = see_game(trained, folder, stem=stem, device=device)
+        moments = _sequences(seen, classes, threshold)
+        clips = cut_clips(moments, seen.lengths_s, before_s=before_s, after_s=after_s)
+        found += [(seen.game, clip) for clip in without_actions(clips, annotated, seen.frame_rate)]
+    return found
+
+
+def _annotated(folder: Path, trained: TrainedNetwork, classes: Sequence[int]) -> npt.NDArray[np.int64]:
+    """(n, 2): half from 0 and frame of the annotated actions of ``classes``."""
     *_, root = folder.resolve().parents[:3]
     description = read_description(root)
-    if description.classes != seen.classes:
+    if description.classes != trained.classes:
         raise ConfigError(
             f"the labels do not fit the network: classes {', '.join(description.classes)} "
-            f"instead of {', '.join(seen.classes)}"
+            f"instead of {', '.join(trained.classes)}"
         )
     actions = [
-        (action.half - 1, seen.frame_rate.frame_at(action.time_s))
+        (action.half - 1, trained.frame_rate.frame_at(action.time_s))
         for action in read_actions(folder / description.labels_file, description)
         if action.class_index in classes
     ]
-    moments = _sequences(seen, classes, threshold)
-    clips = cut_clips(moments, seen.lengths_s, before_s=before_s, after_s=after_s)
-    return without_actions(clips, np.array(actions, dtype=np.int64).reshape(-1, 2), seen.frame_rate)
+    return np.array(actions, dtype=np.int64).reshape(-1, 2)
 
 
 def _sequences(seen: SeenGame, classes: Sequence[int], threshold: float) -> list[Moment]:
