@@ -41,9 +41,12 @@ def highlights_line(highlights: Highlights) -> str:
 
 
 def write_cut_lists(highlights: Highlights, folder: Path, *, timecode_rate: int) -> list[Path]:
-    """Write the JSON and the EDL."""
+    """Write the JSON and the EDL; an earlier film of other cuts goes, it would not be what they say."""
     files = [folder / JSON_FILE, folder / EDL_FILE]
-    write_whole(files[0], json.dumps(_record(highlights), indent=1).encode())
+    content = json.dumps(_record(highlights), indent=1).encode()
+    if files[0].is_file() and files[0].read_bytes() != content:
+        (folder / VIDEO_FILE).unlink(missing_ok=True)
+    write_whole(files[0], content)
     write_whole(files[1], _edl(highlights, timecode_rate).encode(errors="backslashreplace"))
     return files
 

@@ -184,8 +184,8 @@ def opportunities(
     """
     found = []
     for folder in games:
-        annotated = _annotated(folder, trained, classes)
         seen = see_game(trained, folder, stem=stem, device=device)
+        annotated = _annotated(folder, trained, classes)
         moments = _sequences(seen, classes, threshold)
         clips = cut_clips(moments, seen.lengths_s, before_s=before_s, after_s=after_s)
         found += [(seen.game, clip) for clip in without_actions(clips, annotated, seen.frame_rate)]

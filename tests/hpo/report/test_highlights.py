@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from hpo.report.highlights import Highlights, highlights_line, write_cut_lists
@@ -81,3 +82,13 @@ def test_game_without_highlights_has_empty_lists(tmp_path: Path) -> None:
 
 def test_line_counts_clips_spots_and_sequences() -> None:
     assert highlights_line(FOUND) == "2 clips of 1 min 30 s in all, for 2 spots and 1 sequences"
+
+
+def test_film_of_other_cuts_does_not_stay_beside_the_lists(tmp_path: Path) -> None:
+    film = tmp_path / "highlights.mp4"
+    film.write_bytes(b"of FOUND")
+    write_cut_lists(FOUND, tmp_path, timecode_rate=25)
+    write_cut_lists(FOUND, tmp_path, timecode_rate=25)
+    assert film.read_bytes() == b"of FOUND"
+    write_cut_lists(replace(FOUND, clips=FOUND.clips[:1]), tmp_path, timecode_rate=25)
+    assert not film.exists()

@@ -1,5 +1,7 @@
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from weights.published_files import small_network
@@ -33,6 +35,13 @@ def test_network_comes_back_as_it_was_saved(tmp_path: Path, zones: Zones | None)
         expected, came = trained().network.eval()(features), again.network.eval()(features)
     torch.testing.assert_close(came.spotting, expected.spotting, rtol=0, atol=0)
     assert load_checkpoint(tmp_path / "best.pt")["epoch"] == 7
+
+
+def test_segmentation_of_the_re_release_is_turned_the_right_way_up() -> None:
+    halves = (np.array([[0.25, 0.0, 1.0]], dtype=np.float32),)
+    assert trained().upright(halves) is halves
+    (turned,) = replace(trained(), origin="published-2021").upright(halves)
+    assert turned.tolist() == [[0.75, 1.0, 0.0]]
 
 
 def test_each_class_of_the_network_needs_a_name() -> None:
