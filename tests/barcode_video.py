@@ -1,6 +1,7 @@
 """Videos whose frames carry their own number as a bar code, so that frames that were cut out can be told."""
 
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,13 @@ def read_numbers(ffmpeg: str, file: Path) -> list[int]:
     ).stdout
     bars = np.frombuffer(said, np.uint8).reshape(-1, HEIGHT, BARS, BAR_PIXELS).mean(axis=(1, 3)) > 127
     return [int(number) for number in bars @ (1 << np.arange(BARS))]
+
+
+def shown(ffmpeg: str, file: Path) -> list[tuple[int, int]]:
+    """Runs of frames that follow each other: number of the first and of the last."""
+    numbers = read_numbers(ffmpeg, file)
+    breaks = [index for index, (one, other) in enumerate(pairwise(numbers), start=1) if other != one + 1]
+    return [(numbers[a], numbers[b - 1]) for a, b in pairwise([0, *breaks, len(numbers)])]
 
 
 def sound_seconds(ffmpeg: str, file: Path) -> float:

@@ -1,7 +1,6 @@
 """Videos cut and read back: every frame tells its own number."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 
 import barcode_video
@@ -39,13 +38,6 @@ def videos(ffmpeg: str, tmp_path_factory: pytest.TempPathFactory) -> list[Video]
     return [open_video(ffmpeg, file) for file in files]
 
 
-def shown(ffmpeg: str, file: Path) -> list[tuple[int, int]]:
-    """Runs of frames that follow each other: number of the first and of the last."""
-    numbers = barcode_video.read_numbers(ffmpeg, file)
-    breaks = [index for index, (one, other) in enumerate(pairwise(numbers), start=1) if other != one + 1]
-    return [(numbers[a], numbers[b - 1]) for a, b in pairwise([0, *breaks, len(numbers)])]
-
-
 def wanted(part: Clip) -> tuple[int, int]:
     first = part.half * SECOND_HALF
     return first + round(part.start_s * FRAME_RATE), first + round(part.stop_s * FRAME_RATE) - 1
@@ -61,7 +53,7 @@ def test_encoded_clips_begin_and_end_on_the_frame_in_order_from_both_halves(
     ffmpeg: str, videos: list[Video], tmp_path: Path
 ) -> None:
     write_video(ffmpeg, videos, CLIPS, tmp_path / "film.mp4", copy=False)
-    found = shown(ffmpeg, tmp_path / "film.mp4")
+    found = barcode_video.shown(ffmpeg, tmp_path / "film.mp4")
     assert_to_the_frame(found, CLIPS)
     seconds = sum(part.stop_s - part.start_s for part in CLIPS)
     assert open_video(ffmpeg, tmp_path / "film.mp4").duration_s == pytest.approx(seconds, abs=0.2)
@@ -70,7 +62,7 @@ def test_encoded_clips_begin_and_end_on_the_frame_in_order_from_both_halves(
 
 def test_copied_clips_begin_at_the_key_frame_before(ffmpeg: str, videos: list[Video], tmp_path: Path) -> None:
     write_video(ffmpeg, videos, CLIPS, tmp_path / "film.mp4", copy=True)
-    found = shown(ffmpeg, tmp_path / "film.mp4")
+    found = barcode_video.shown(ffmpeg, tmp_path / "film.mp4")
     assert len(found) == len(CLIPS)
     for (first, last), part in zip(found, CLIPS, strict=True):
         start, stop = wanted(part)
@@ -103,7 +95,7 @@ def test_halves_of_different_size_become_one_film_unless_copied(
     assert caught.value.details["fix"] == "leave --copy out"
     check_videos(both, parts, copy=False)
     write_video(ffmpeg, both, parts, tmp_path / "film.mp4", copy=False)
-    assert_to_the_frame(shown(ffmpeg, tmp_path / "film.mp4"), parts)
+    assert_to_the_frame(barcode_video.shown(ffmpeg, tmp_path / "film.mp4"), parts)
 
 
 def test_video_that_is_too_short_for_its_half_is_told(videos: list[Video]) -> None:
