@@ -7,7 +7,13 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from hpo.journal.events import Value
-from hpo.journal.results import StageState, StudyState, TrialState, scores_by_role
+from hpo.journal.results import (
+    StageState,
+    StudyState,
+    TrialState,
+    scores_by_role,
+    test_scores_by_role,
+)
 from hpo.report.paired import PairedDifference, paired_difference
 from hpo.report.tables import best_table
 from hpo.report.words import value
@@ -78,7 +84,7 @@ def comparison_table(trials: Sequence[TrialState], *, reference: str, paper: Map
         ["paper"] if paper else []
     ):
         table.add_column(name, justify="right")
-    valid, test = scores_by_role(trials), _test_scores(trials)
+    valid, test = scores_by_role(trials), test_scores_by_role(trials)
     for role, scores in valid.items():
         cells = [str(len(scores)), *_cells(scores, valid.get(reference, {}), same=role == reference)]
         if tested:
@@ -144,11 +150,3 @@ def _cells(scores: Mapping[int, float], reference: Mapping[int, float], *, same:
         spread,
         "" if same else difference_words(paired_difference(scores, reference)),
     ]
-
-
-def _test_scores(trials: Sequence[TrialState]) -> dict[str, dict[int, float]]:
-    table: dict[str, dict[int, float]] = {trial.role: {} for trial in trials}
-    for trial in trials:
-        if trial.tested is not None:
-            table[trial.role][trial.replicate] = trial.tested["average_map"]
-    return table

@@ -13,6 +13,7 @@ from hpo.journal.journal import Journal, read_journal
 from hpo.journal.results import StudyState
 from hpo.schedule.cluster import Needs, cluster_session
 from hpo.schedule.tuner import ray_session
+from hpo.study.figures import figure_files
 from hpo.study.folders import study_folder
 from hpo.study.importance import stage_importance
 from hpo.study.plan import (
@@ -262,4 +263,5 @@ def _tracker(plan: StudyPlan, folder: Path, environment: Environment) -> MlflowT
         fixed={**fixed, **zones},
         files_of=lambda trial: [trial_folder(folder, trial) / name for name in (BEST, CONFIG)],
         importance_of=stage_importance,
+        figures_of=lambda state, stage: figure_files(plan, state, stage),
     )

@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Self
 
 from hpo.config.environment import Environment
+from hpo.tracking.notes import NOTE
 from hpo.tracking.store import artifact_folder, make_store, quiet_variables
 from hpo.tracking.symbols import accepted_name
 from hpo.tracking.table import VIEW, table_view
@@ -75,6 +77,10 @@ class Experiment:
         """Let MLflow's pages show a stage's trials with score and hyperparameters; see ``table_address``."""
         self._client.set_experiment_tag(self._id, f"{VIEW}{stage}", table_view(stage, parameters))
 
+    def describe(self, note: str) -> None:
+        """Set what a person reads above the table of runs, in Markdown."""
+        self._client.set_experiment_tag(self._id, NOTE, note[:_LONGEST_TAG])
+
     def start_run(self, *, stage: str, trial: str | None, at: datetime, tags: Mapping[str, str]) -> None:
         """Make the run of a trial below its stage's, or the stage's own; MLflow takes it for RUNNING."""
         name = trial or stage
@@ -133,6 +139,14 @@ class Experiment:
     def log_file(self, name: str, path: Path) -> None:
         """Keep a copy of a file with the run; a file of the same name is replaced."""
         self._on(name, lambda run: self._client.log_artifact(run, path))
+
+    def log_contents(self, name: str, files: Mapping[str, bytes], place: str) -> None:
+        """Keep files with the run under ``place``; files of the same names are replaced."""
+        with TemporaryDirectory() as folder:
+            for file, content in files.items():
+                (Path(folder) / file).write_bytes(content)
+            if files:
+                self._on(name, lambda run: self._client.log_artifacts(run, folder, place))
 
     def log_record(self, name: str, record: Mapping[str, Any], file: str) -> None:
         """Keep a record with the run as a JSON file."""

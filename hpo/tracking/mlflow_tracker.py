@@ -22,12 +22,17 @@ from hpo.journal.events import (
 )
 from hpo.journal.results import StudyState
 from hpo.tracking.experiment import Experiment
-from hpo.tracking.notes import NOTE, stage_note, trial_note
+from hpo.tracking.figures import FigureFiles
+from hpo.tracking.notes import NOTE, stage_note, study_note, trial_note
 from hpo.tracking.symbols import symbol
 
 
 def _no_importance(state: StudyState, stage: str) -> Mapping[str, float]:
     return {}
+
+
+def _no_figures(state: StudyState, stage: str) -> FigureFiles:
+    return FigureFiles(files={})
 
 
 class MlflowTracker:
@@ -40,6 +45,7 @@ class MlflowTracker:
         files_of: Files worth keeping of a finished or stopped trial, such as its configuration and its best
             checkpoint; those that do not exist are left out.
         importance_of: The share of each hyperparameter in the scores of a stage; empty where there is none.
+        figures_of: Draws the figures of a stage that has ended.
     """
 
     def __init__(
@@ -50,12 +56,14 @@ class MlflowTracker:
         fixed: Mapping[str, Value],
         files_of: Callable[[str], Iterable[Path]],
         importance_of: Callable[[StudyState, str], Mapping[str, float]] = _no_importance,
+        figures_of: Callable[[StudyState, str], FigureFiles] = _no_figures,
     ) -> None:
         self._environment = environment
         self._dataset = dataset
         self._fixed = fixed
         self._files_of = files_of
         self._importance_of = importance_of
+        self._figures_of = figures_of
 
     def connect(self, created: StudyCreated) -> int:
         """Find or make the study's experiment."""
@@ -98,6 +106,7 @@ class MlflowTracker:
         run = event.stage
         tags = {**_origin(state), **_note(run, state), "hpo.status": "running"}
         self._experiment.start_run(stage=run, trial=None, at=event.at, tags=tags)
+        self._experiment.describe(study_note(state, self._dataset))
         self._experiment.offer_table(run, [symbol(name) for name in event.space])
         self._experiment.log_data(run, dataset=self._dataset, digest=state.created.data_digest)
         self._experiment.log_record(run, event.space, "space.json")
@@ -139,11 +148,24 @@ class MlflowTracker:
 
     def _finish_stage(self, event: StageFinished, state: StudyState) -> None:
         shares = {symbol(name): share for name, share in self._importance_of(state, event.stage).items()}
-        note = stage_note(state.created.study, state.stages[event.stage], state, importance=shares)
+        drawn = self._log_figures(event.stage, state)
+        note = stage_note(
+            state.created.study, state.stages[event.stage], state, importance=shares, drawn=drawn
+        )
         tags = {"hpo.status": "finished", "hpo.best_trial": event.best_trial, NOTE: note}
         metrics = {f"importance/{name}": share for name, share in shares.items()}
         self._experiment.log(event.stage, at=event.at, metrics=metrics, tags=tags)
         self._experiment.end_run(event.stage, "FINISHED", event.at)
+        self._experiment.describe(study_note(state, self._dataset))
+
+    def _log_figures(self, stage: str, state: StudyState) -> FigureFiles:
+        """Record the figures of a stage; what could not be drawn is told and stops nothing."""
+        try:
+            drawn = self._figures_of(state, stage)
+        except Exception as error:  # a failure here would hold up every record after it
+            return FigureFiles(files={}, failures=(f"{type(error).__name__}: {error}",))
+        self._experiment.log_contents(stage, drawn.files, "figures")
+        return drawn
 
     def _interrupt(self, event: StudyInterrupted, state: StudyState) -> None:
         for run in (*_open_stages(state), *_open_trials(state)):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from hpo.journal.events import Value
 from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus
+from hpo.tracking.figures import FigureFiles
 
 NOTE = "mlflow.note.content"
 """The tag that MLflow shows as a run's description, in Markdown."""
@@ -20,18 +21,45 @@ def trial_note(study: str, trial: TrialState) -> str:
     )
 
 
+def study_note(state: StudyState, dataset: str) -> str:
+    """What a study is for, what its stages came to and how its runs are to be read."""
+    stages = [
+        f"| `{stage.stage}` | {_progress(stage, state)} | {_best_score(stage, state)} | {stage.role or '-'} |"
+        for stage in state.stages.values()
+    ]
+    return "\n\n".join(
+        [
+            f"Hyperparameters of action spotting on **{dataset}**: study `{state.created.study}`. A run is a "
+            "stage, a run below it a trial; `score` is Average-mAP on the validation split in [0, 1], higher "
+            "is better.",
+            "\n".join(["| stage | trials | best score | kept |", "|---|---|---|---|", *stages]),
+            "`hpo ui` prints an address for every stage at which its trials stand in a table, best first. "
+            f"All in one page: `hpo report {state.created.study}`.",
+        ]
+    )
+
+
 def stage_note(
-    study: str, stage: StageState, state: StudyState, *, importance: Mapping[str, float] | None = None
+    study: str,
+    stage: StageState,
+    state: StudyState,
+    *,
+    importance: Mapping[str, float] | None = None,
+    drawn: FigureFiles | None = None,
 ) -> str:
-    """What a stage searches, how far it is, its best trial so far and which hyperparameters mattered."""
-    counts = state.counts(stage=stage.stage)
-    ended = f"{counts[TrialStatus.FINISHED]} of {stage.trials} trials finished"
-    if stopped := counts[TrialStatus.STOPPED]:
-        ended += f", {stopped} stopped early"
-    if failed := counts[TrialStatus.FAILED]:
-        ended += f", {failed} failed"
+    """What a stage searches, how far it is, its best trial so far and which hyperparameters mattered.
+
+    Args:
+        study: Its name.
+        stage: The stage.
+        state: The study.
+        importance: By symbol, once the stage has ended.
+        drawn: Its figures, once the stage has ended.
+    """
+    searched = ", ".join(stage.space)
     paragraphs = [
-        f"Stage `{stage.stage}` of study `{study}` over {', '.join(stage.space) or 'no parameters'}: {ended}."
+        f"Stage `{stage.stage}` of study `{study}`{' over ' if searched else ''}{searched}: "
+        f"{_progress(stage, state)}."
     ]
     for best in state.best(1, stage=stage.stage):
         paragraphs += [f"Best is `{best.trial}`:", *_outcome(best), _table(best.parameters)]
@@ -40,7 +68,25 @@ def stage_note(
     if importance:
         shares = ", ".join(f"{name} {share:.2f}" for name, share in importance.items())
         paragraphs.append(f"Importance (share of the variance of Average-mAP, fANOVA): {shares}.")
+    if drawn is not None and drawn.files:
+        paragraphs.append("Figures: under Artifacts, in `figures`; `figures.html` is there to be explored.")
+    if drawn is not None and drawn.failures:
+        paragraphs.append(f"Figures that could not be drawn: {'; '.join(drawn.failures)}.")
     return "\n\n".join(paragraphs)
+
+
+def _progress(stage: StageState, state: StudyState) -> str:
+    counts = state.counts(stage=stage.stage)
+    ended = f"{counts[TrialStatus.FINISHED]} of {stage.trials} trials finished"
+    if stopped := counts[TrialStatus.STOPPED]:
+        ended += f", {stopped} stopped early"
+    if failed := counts[TrialStatus.FAILED]:
+        ended += f", {failed} failed"
+    return ended
+
+
+def _best_score(stage: StageState, state: StudyState) -> str:
+    return next((f"{best.score:.4f}" for best in state.best(1, stage=stage.stage)), "-")
 
 
 def _outcome(trial: TrialState) -> list[str]:

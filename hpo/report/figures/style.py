@@ -38,10 +38,16 @@ def panels(rows: int, columns: int, *, width: float, height: float) -> tuple[Fig
 def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
     """Write ``name``.png and ``name``.svg, the same bytes for the same figure."""
     files = []
-    for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
-        content = io.BytesIO()
-        with mpl.rc_context({"svg.hashsalt": "hpo"}):
-            figure.savefig(content, format=kind, dpi=150, metadata=metadata)
+    for kind in ("png", "svg"):
         files.append(folder / f"{name}.{kind}")
-        write_whole(files[-1], content.getvalue())
+        write_whole(files[-1], figure_bytes(figure, kind))
     return files
+
+
+def figure_bytes(figure: Figure, kind: str, *, dpi: int = 150) -> bytes:
+    """The file of a figure, ``png`` or ``svg``, without a date or version in it."""
+    content = io.BytesIO()
+    metadata = {"png": {"Software": None}, "svg": {"Date": None}}[kind]
+    with mpl.rc_context({"svg.hashsalt": "hpo"}):
+        figure.savefig(content, format=kind, dpi=dpi, metadata=metadata)
+    return content.getvalue()

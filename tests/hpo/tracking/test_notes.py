@@ -1,10 +1,30 @@
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
 
 from hpo.config.environment import Environment
+from hpo.journal.results import StudyState
+from hpo.tracking.figures import FigureFiles
 from hpo.tracking.follower import Projection
 from hpo.tracking.mlflow_tracker import MlflowTracker
+
+
+def recorded_stage(
+    study: Any, environment: Environment, figures: Callable[[StudyState, str], FigureFiles]
+) -> tuple[Any, MlflowClient]:
+    tracker = MlflowTracker(
+        environment, dataset="wyscout/EVENTS", fixed={}, files_of=lambda trial: [], figures_of=figures
+    )
+    projection = Projection(study.folder, tracker)
+    projection.advance()
+    assert not projection.refused and projection.events_left() == 0
+    client = MlflowClient(environment.tracking_uri)
+    experiment = client.get_experiment_by_name(study.name)
+    assert experiment is not None
+    (stage,) = client.search_runs([experiment.experiment_id], "attributes.run_name = 'bayes'")
+    return stage, client
 
 
 def test_importance_of_hyperparameters_stands_with_the_stage_at_its_end(
@@ -26,3 +46,33 @@ def test_importance_of_hyperparameters_stands_with_the_stage_at_its_end(
     assert (stage.data.metrics["importance/r"], stage.data.metrics["importance/f"]) == (0.75, 0.25)
     note = stage.data.tags["mlflow.note.content"]
     assert note.endswith("Importance (share of the variance of Average-mAP, fANOVA): r 0.75, f 0.25.")
+
+
+def test_figures_of_a_stage_are_recorded_and_those_that_fail_are_told(
+    study: Any, environment: Environment, tmp_path: Path
+) -> None:
+    study.whole()
+    drawn = FigureFiles(files={"history.png": b"a picture"}, failures=("grid: no colour",))
+    run, client = recorded_stage(study, environment, lambda state, stage: drawn)
+    picture = client.download_artifacts(run.info.run_id, "figures/history.png", str(tmp_path))
+    assert Path(picture).read_bytes() == b"a picture"
+    assert "Figures that could not be drawn: grid: no colour." in run.data.tags["mlflow.note.content"]
+
+
+def test_figures_that_cannot_be_made_at_all_hold_up_no_record(study: Any, environment: Environment) -> None:
+    def broken(state: StudyState, stage: str) -> FigureFiles:
+        raise ImportError("no plotly")
+
+    study.whole()
+    run, _ = recorded_stage(study, environment, broken)
+    assert run.info.status == "FINISHED"
+    assert "could not be drawn: ImportError: no plotly" in run.data.tags["mlflow.note.content"]
+
+
+def test_experiment_tells_what_its_stages_came_to(study: Any, environment: Environment) -> None:
+    study.whole()
+    recorded_stage(study, environment, lambda state, stage: FigureFiles(files={}))
+    experiment = MlflowClient(environment.tracking_uri).get_experiment_by_name(study.name)
+    assert experiment is not None
+    note = experiment.tags["mlflow.note.content"]
+    assert "**wyscout/EVENTS**" in note and "| `bayes` | 2 of 3" in note

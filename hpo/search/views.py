@@ -1,0 +1,55 @@
+"""A search to be explored: Optuna's own figures of a study that is rebuilt from scored points."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import create_trial
+
+from hpo.search.optuna_study import quiet_study
+from hpo.search.searcher import ScoredPoint
+from hpo.space.parameters import ChoiceParameter, FloatParameter, Parameter
+from hpo.space.space import Space
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+TARGET = "Average-mAP"
+
+
+def search_views(
+    space: Space, points: Sequence[ScoredPoint], *, label: Callable[[str], str], pairs_of: Sequence[str]
+) -> dict[str, "Figure"]:
+    """Parallel coordinates, slices and contours of pairs.
+
+    Args:
+        space: What was searched.
+        points: Scores, each inside ``space``.
+        label: Name of a parameter -> name on an axis.
+        pairs_of: Parameters whose pairs are drawn.
+    """
+    from optuna.visualization import plot_contour, plot_parallel_coordinate, plot_slice
+
+    axes = {label(parameter.name): _distribution(parameter) for parameter in space.parameters}
+    with quiet_study() as study:
+        for point in points:
+            values = {label(name): point.parameters[name] for name in space.names}
+            study.add_trial(create_trial(params=values, distributions=axes, value=point.score))
+        return {
+            "parallel": plot_parallel_coordinate(study, target_name=TARGET),
+            "slices": plot_slice(study, target_name=TARGET),
+            "contours": plot_contour(study, params=[label(name) for name in pairs_of], target_name=TARGET),
+        }
+
+
+def _distribution(parameter: Parameter) -> BaseDistribution:
+    if isinstance(parameter, ChoiceParameter):
+        return CategoricalDistribution(parameter.choices)
+    if isinstance(parameter, FloatParameter):
+        return FloatDistribution(parameter.low, parameter.high, log=parameter.log)
+    return IntDistribution(parameter.low, parameter.high, log=parameter.log)
