@@ -1,6 +1,7 @@
-"""Commands on studies that exist: resume, sync, status, best, ui."""
+"""Commands on studies that exist: resume, sync, status, best, report, ui."""
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -102,6 +103,37 @@ def best(
         show_stages(state, plan_of(folder, state.created), top=top)
     else:
         typer.echo(f"study {folder.name} has no finished trial yet")
+
+
+def report(
+    study: Annotated[str | None, _STUDY] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Default: report.html in the study's folder."),
+    ] = None,
+) -> None:
+    """Write one page of HTML on STUDY: data, stages, tables, figures, failures, cost, how to reproduce it.
+
+    It needs no network to be opened, and is kept with the study's newest stage in MLflow.
+    """
+    from hpo.config.environment import read_environment
+    from hpo.report.live import standard_error
+    from hpo.study.folders import chosen_study
+    from hpo.study.reporting.page import study_page
+    from hpo.tracking.runs import attach_page
+    from model.errors import UserError
+
+    environment = read_environment()
+    folder = chosen_study(environment, study)
+    file = to or folder / "report.html"
+    page = study_page(environment, folder.name)
+    page.write(file)
+    typer.echo(file)
+    try:
+        if attach_page(environment, page.identity, file) is None:
+            standard_error().print(f"MLflow has no stage of it: hpo sync {folder.name}, then report again")
+    except UserError as error:
+        standard_error().print(f"not recorded in MLflow: {error.message}", soft_wrap=True)
 
 
 def ui(

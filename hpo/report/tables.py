@@ -81,7 +81,7 @@ def trial_record(trial: TrialState) -> dict[str, Any]:
 
 def status_lines(name: str, state: StudyState, *, writer: str | None) -> list[str]:
     """Where a study stands, in a few lines."""
-    lines = [f"study {name}: {_condition(state, writer)}"]
+    lines = [f"study {name}: {condition(state, writer)}"]
     for stage in state.stages.values():
         counts = state.counts(stage=stage.stage)
         parts = [f"{counts[TrialStatus.FINISHED]} of {stage.trials} trials finished"]
@@ -122,7 +122,8 @@ def settings_words(trial: TrialState, start: Mapping[str, Value]) -> str:
     return "  ".join(words) or "start"
 
 
-def _condition(state: StudyState, writer: str | None) -> str:
+def condition(state: StudyState, writer: str | None) -> str:
+    """Running, complete or stopped; ``writer`` is the process that runs it, None when nobody does."""
     if writer is not None:
         return f"running ({writer})"
     if state.stages and all(stage.finished_at for stage in state.stages.values()):

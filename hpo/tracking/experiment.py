@@ -18,7 +18,8 @@ from hpo.tracking.tracker import RecordRefusedError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_IDENTITY = "hpo.identity"
+IDENTITY = "hpo.identity"
+"""The tag of an experiment that says which study it is."""
 _RECORDED = "hpo.recorded_events"
 _STAGE = "hpo.stage"
 _TRIAL = "hpo.trial"
@@ -52,7 +53,7 @@ class Experiment:
         make_store(environment)
         client = connect(environment.tracking_uri)
         # 3 is MLflow's ViewType.ALL: deleted ones too.
-        found = client.search_experiments(view_type=3, filter_string=f"tags.`{_IDENTITY}` = '{identity}'")
+        found = client.search_experiments(view_type=3, filter_string=f"tags.`{IDENTITY}` = '{identity}'")
         if found and found[0].lifecycle_stage == "deleted":
             raise LookupError(f"experiment {found[0].name!r} was deleted in MLflow; restore it there")
         if found:
@@ -62,7 +63,7 @@ class Experiment:
             f"{name}-{identity[:8]}" if taken else name,
             artifact_location=artifact_folder(environment, identity),
             tags={
-                _IDENTITY: identity,
+                IDENTITY: identity,
                 "hpo.study": name,
                 "mlflow.experimentKind": "custom_model_development",
             },

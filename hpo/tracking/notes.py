@@ -9,6 +9,8 @@ from hpo.tracking.figures import FigureFiles
 NOTE = "mlflow.note.content"
 """The tag that MLflow shows as a run's description, in Markdown."""
 
+_PAGE = "[The study on one page]"
+
 
 def trial_note(study: str, trial: TrialState) -> str:
     """What a trial tried and what came of it."""
@@ -73,6 +75,12 @@ def stage_note(
     if drawn is not None and drawn.failures:
         paragraphs.append(f"Figures that could not be drawn: {'; '.join(drawn.failures)}.")
     return "\n\n".join(paragraphs)
+
+
+def with_page(note: str, address: str) -> str:
+    """The description with a link to the study's page above it; one that was there is replaced."""
+    rest = note.partition("\n\n")[2] if note.startswith(_PAGE) else note
+    return f"{_PAGE}({address})\n\n{rest}"
 
 
 def _progress(stage: StageState, state: StudyState) -> str:

@@ -7,7 +7,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from hpo.config.environment import Environment, without_passwords
-from hpo.tracking.experiment import connect
+from hpo.tracking.experiment import IDENTITY, connect
+from hpo.tracking.notes import NOTE, with_page
 from hpo.tracking.store import answering, check_store, make_store
 from model.documents import parse_json, read_limited
 from model.errors import UserError
@@ -87,6 +88,78 @@ def attach_folder(environment: Environment, name: str, folder: Path, place: str)
     with answering(environment.tracking_uri):
         client = connect(environment.tracking_uri)
         client.log_artifacts(_find(client, name, environment).info.run_id, str(folder), place)
+
+
+def attached_pictures(environment: Environment, identity: str, trial: str, prefix: str) -> dict[str, bytes]:
+    """PNG files among a trial's artifacts in the folders whose names begin with ``prefix``, by path.
+
+    Args:
+        environment: Says which store.
+        identity: The study's, as in its journal.
+        trial: Name of the trial.
+        prefix: Of the folders.
+
+    Raises:
+        UserError: The store does not answer.
+    """
+    check_store(environment)
+    make_store(environment)
+    with answering(environment.tracking_uri):
+        client = connect(environment.tracking_uri)
+        for run in _runs_of(client, identity):
+            if run.data.tags.get("hpo.trial") == trial:
+                return _pictures(client, run.info.run_id, prefix)
+    return {}
+
+
+def _pictures(client: "MlflowClient", run: str, prefix: str) -> dict[str, bytes]:
+    pictures = {}
+    folders = [entry.path for entry in client.list_artifacts(run) if entry.path.startswith(prefix)]
+    files = [entry.path for folder in folders for entry in client.list_artifacts(run, folder)]
+    with TemporaryDirectory() as here:
+        for file in files:
+            if file.endswith(".png"):
+                pictures[file] = read_limited(Path(client.download_artifacts(run, file, here)), _MAX_BYTES)
+    return pictures
+
+
+def attach_page(environment: Environment, identity: str, page: Path) -> str | None:
+    """Keep the page of a study with its newest stage, and link to it from all stages and the experiment.
+
+    Returns:
+        Its address below that of MLflow's pages; None where MLflow knows no stage of the study.
+
+    Raises:
+        UserError: The store does not answer.
+    """
+    check_store(environment)
+    make_store(environment)
+    with answering(environment.tracking_uri):
+        client = connect(environment.tracking_uri)
+        stages = [run for run in _runs_of(client, identity) if "mlflow.parentRunId" not in run.data.tags]
+        if not stages:
+            return None
+        newest = max(stages, key=lambda run: run.info.start_time).info
+        client.log_artifact(newest.run_id, str(page))
+        address = f"#/experiments/{newest.experiment_id}/runs/{newest.run_id}/artifacts/{page.name}"
+        for run in stages:
+            note = with_page(run.data.tags.get(NOTE, ""), address)
+            client.set_tag(run.info.run_id, NOTE, note)
+        tags = client.get_experiment(newest.experiment_id).tags
+        client.set_experiment_tag(newest.experiment_id, NOTE, with_page(tags.get(NOTE, ""), address))
+    return address
+
+
+def _runs_of(client: "MlflowClient", identity: str) -> "list[Run]":
+    experiments = client.search_experiments(filter_string=f"tags.`{IDENTITY}` = '{identity}'")
+    runs: list[Run] = []
+    for experiment in experiments:
+        page = client.search_runs([experiment.experiment_id])
+        runs += page
+        while page.token:
+            page = client.search_runs([experiment.experiment_id], page_token=page.token)
+            runs += page
+    return runs
 
 
 def _find(client: "MlflowClient", name: str, environment: Environment) -> "Run":

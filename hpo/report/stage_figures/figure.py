@@ -67,8 +67,11 @@ def styled(figure: "Interactive", *, height: int) -> "Interactive":
     figure.update_layout(
         title=None,
         template="plotly_white",
+        width=None,
         height=height,
         margin={"l": 60, "r": 20, "t": 40, "b": 60},
         font={"size": 13},
+        # Above the figure lie the buttons that appear under the mouse.
+        legend={"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"},
     )
     return figure

@@ -114,7 +114,7 @@ def _interactive(groups: list[_Group], best: Mapping[int, float]) -> "Interactiv
         name="best so far",
         line={"shape": "hv", "color": colour(6)},
     )
-    moving.update_layout(xaxis_title="trial", yaxis_title=SCORE, legend={"orientation": "h", "y": 1.12})
+    moving.update_layout(xaxis_title="trial", yaxis_title=SCORE, margin_b=90)
     return moving
 
 

@@ -52,7 +52,7 @@ def search_space_figures(view: StageView) -> list[StageFigure]:
     if len(paired) > 1:
         pictures["contours"] = _contours(space, paired, places, scores)
     names = [space.names[index] for index in paired]
-    explored = search_views(space, points, label=symbol, pairs_of=names)
+    explored = search_views(space, points, label=_axis, pairs_of=names)
     heights = {"parallel": 420, "slices": 400, "contours": 260 + 160 * len(paired)}
     return [
         StageFigure(
@@ -77,7 +77,7 @@ def _parallel(space: Space, places: Places, scores: npt.NDArray[np.float64]) -> 
     scale = ScalarMappable(Normalize(scores.min(), scores.max()), _MAP)
     for row in np.argsort(scores):
         axes.plot(places[row], color=scale.to_rgba(scores[row]), alpha=0.85)
-    axes.set_xticks(range(space.dimensions), [symbol(name) for name in space.names])
+    axes.set_xticks(range(space.dimensions), [_axis(name) for name in space.names])
     axes.set(yticks=[], ylim=(-0.04, 1.04), xlim=(-0.2, space.dimensions - 0.4))
     axes.spines["left"].set_visible(False)
     for index, parameter in enumerate(space.parameters):
@@ -140,12 +140,12 @@ def _mark(axes: Axes, parameter: Parameter, side: str, *, named: bool = True) ->
     axis.set_ticks(_TICKS, _labels(parameter) if named else [""] * len(_TICKS), fontsize=8)
     if named:
         log = ", log" if getattr(parameter, "log", False) else ""
-        axis.set_label_text(f"{symbol(parameter.name)}{_unit(parameter.name)}{log}")
+        axis.set_label_text(f"{_axis(parameter.name)}{log}")
 
 
 def _labels(parameter: Parameter) -> list[str]:
     return [value(parameter.from_unit(tick)) for tick in _TICKS]
 
 
-def _unit(name: str) -> str:
-    return " (frames)" if name.endswith("_frames") else ""
+def _axis(name: str) -> str:
+    return f"{symbol(name)} (frames)" if name.endswith("_frames") else symbol(name)

@@ -73,7 +73,7 @@ def _picture(splits: Mapping[str, Scores], trials: Sequence[TrialState]) -> Figu
 
 def _interactive(splits: Mapping[str, Scores], trials: Sequence[TrialState]) -> "Interactive":
     roles = _roles(trials)
-    moving = interactive(height=140 + 60 * len(roles))
+    moving = interactive(height=170 + 60 * len(roles))
     for index, (split, scores) in enumerate(splits.items()):
         heights = {role: _height(roles, role, index, len(splits)) for role in scores}
         moving.add_scatter(
@@ -93,7 +93,7 @@ def _interactive(splits: Mapping[str, Scores], trials: Sequence[TrialState]) -> 
             name=f"{split}, mean ± sd",
             marker={"color": colour(index), "symbol": "line-ns-open", "size": 16},
         )
-    moving.update_layout(xaxis_title="Average-mAP", legend={"orientation": "h", "y": 1.2})
+    moving.update_layout(xaxis_title="Average-mAP", margin_b=90)
     moving.update_yaxes(
         tickvals=list(range(len(roles))),
         ticktext=roles,

@@ -1,0 +1,141 @@
+"""What the page of a study says in words and numbers."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus
+from hpo.report.page.study import ShownTable
+from hpo.report.tables import best_line, condition
+from hpo.report.words import duration, value
+from hpo.study.plan import StudyPlan
+from hpo.tracking.symbols import symbol
+from model.errors import UserError
+
+_LAST_WORD = ("final", "grid-slicing", "bayes")
+"""Stages that decide on the configuration, the last one first."""
+
+
+def summary(state: StudyState, writer: str | None) -> str:
+    """How the study stands, and its best score."""
+    for stage in by_weight(state)[:1]:
+        (best,) = state.best(1, stage=stage)
+        line = best_line(best, state.stages[stage].start)
+        return f"{condition(state, writer)}; best Average-mAP on the validation split in {stage}: {line}."
+    return f"{condition(state, writer)}; no trial has a score yet."
+
+
+def asked_facts(plan: StudyPlan, state: StudyState) -> dict[str, str]:
+    """What was to be run, with what."""
+    training = plan.study.training
+    created = state.created
+    return {
+        "Task": plan.study.task,
+        "Stages": ", ".join(state.asked) or "none",
+        "Objective": "Average-mAP on the validation split, in [0, 1]; the test split is opened by final only",
+        "Training": f"{training.epochs} epochs a trial, validated every {training.validate_every}; a stage "
+        "may have epochs of its own",
+        "Seed": str(plan.seed),
+        "Device": f"{plan.device}, {plan.precision}",
+        "Begun": moment(created.at),
+        "Taken up again": f"{state.resumed} times",
+        "Code": created.code_digest,
+        "Versions": ", ".join(f"{name} {version}" for name, version in state.versions.items()),
+    }
+
+
+def data_facts(plan: StudyPlan) -> dict[str, str]:
+    """Games, frames and actions of both splits, as far as they are still there."""
+    facts = {"Data set": plan.dataset, "Folder": plan.data, "Digest": plan.data_digest}
+    facts["Frame rate"] = f"{plan.shape.frame_rate.per_second:g} frames a second of {plan.shape.dims} values"
+    for name, split in (("Training", plan.train), ("Validation", plan.valid)):
+        try:
+            store = split.open()
+        except (UserError, OSError, ValueError):
+            facts[name] = f"{split.games} games (no longer in the cache)"
+            continue
+        counts = ", ".join(
+            f"{int((store.actions[:, 2] == index).sum()):,} {label}"
+            for index, label in enumerate(store.classes)
+        )
+        frames = sum(half.frames for half in store.halves)
+        facts[name] = f"{split.games} games, {frames:,} frames; actions: {counts}"
+    return facts
+
+
+def stage_facts(stage: StageState, state: StudyState, plan: StudyPlan) -> dict[str, str]:
+    """What a stage does, how far it is and what it kept."""
+    counts = state.counts(stage=stage.stage)
+    asked = state.asked.get(stage.stage)
+    facts = {
+        "Trials": f"{stage.trials} at most, {stage.epochs} epochs each: "
+        + ", ".join(f"{count} {status}" for status, count in counts.items() if count),
+        "Begun": moment(stage.started_at),
+        "Ended": moment(stage.finished_at) if stage.finished_at else "not yet",
+    }
+    if stage.stage == "bayes":
+        facts["Searched by"] = str(asked.settings.get("searcher")) if asked else "unknown"
+        for name, fields in stage.space.items():
+            bounds = ", ".join(f"{key} {entry}" for key, entry in fields.items() if key != "type")
+            facts[f"Space of {name}"] = f"{fields.get('type', '')}: {bounds}"
+    if stage.role:
+        facts["Kept"] = f"{stage.role}, by the mean over its seeds"
+    return facts
+
+
+def by_weight(state: StudyState) -> list[str]:
+    """Stages that have trials with scores, the one with the last word on the configuration first."""
+    ranked = [name for name in _LAST_WORD if name in state.stages]
+    ranked += [name for name in state.stages if name not in _LAST_WORD]
+    return [name for name in ranked if state.best(1, stage=name)]
+
+
+def best_table(state: StudyState) -> ShownTable:
+    """The configuration that the study's search, grid or final handed on last."""
+    deciding = [state.stages[name] for name in by_weight(state) if name in _LAST_WORD]
+    stage = next((stage for stage in deciding if stage.chosen), None)
+    return ShownTable(
+        header=["hyperparameter", "value"],
+        rows=[[symbol(name), value(number)] for name, number in stage.chosen.items()] if stage else [],
+        caption=f"Handed on by stage {stage.stage}. K and r are in frames." if stage else "",
+    )
+
+
+def failures_table(state: StudyState) -> ShownTable:
+    """Every failed trial with its reason."""
+    failed = [trial for trial in state.trials.values() if trial.status is TrialStatus.FAILED]
+    return ShownTable(
+        header=["trial", "reason"], rows=[[trial.trial, trial.reason or "unknown"] for trial in failed]
+    )
+
+
+def cost_table(state: StudyState) -> ShownTable:
+    """Time of every stage: of its trials put together, and on the clock."""
+    rows = [
+        _cost_row(
+            stage.stage,
+            state.trials_of(stage.stage),
+            (stage.finished_at or state.updated_at) - stage.started_at,
+        )
+        for stage in state.stages.values()
+    ]
+    rows.append(_cost_row("all", list(state.trials.values()), state.updated_at - state.created.at))
+    return ShownTable(
+        header=["stage", "trials", "training of all trials", "on the clock", "devices"],
+        rows=rows,
+        caption="Training is added up over trials, validation not counted; the clock runs on while a study "
+        "is stopped.",
+    )
+
+
+def _cost_row(name: str, trials: Sequence[TrialState], clock: timedelta) -> list[str]:
+    spent_s = sum(
+        trial.duration_s or max((report.train_s for report in trial.reports.values()), default=0.0)
+        for trial in trials
+    )
+    devices = sorted({f"{trial.device} of {trial.host}" for trial in trials if trial.device})
+    return [name, str(len(trials)), duration(spent_s), duration(clock.total_seconds()), ", ".join(devices)]
+
+
+def moment(at: datetime) -> str:
+    """Such as ``2026-01-02 12:00 UTC``."""
+    return f"{at:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,102 @@
+"""The page of a study from its journal, with what MLflow holds of its best trial."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from hpo.config.environment import Environment
+from hpo.journal.journal import read_journal, writer_of
+from hpo.journal.results import StageState, StudyState
+from hpo.report.page.render import explored, picture
+from hpo.report.page.study import AnalysesSection, ShownTable, StageSection, StudyPage, shown_table
+from hpo.report.stages import TABLE_1, stage_tables
+from hpo.study.figures import drawn_stage
+from hpo.study.folders import study_folder
+from hpo.study.plan import StudyPlan
+from hpo.study.reporting.again import commands, start_files, study_file_toml
+from hpo.study.reporting.facts import (
+    asked_facts,
+    best_table,
+    by_weight,
+    cost_table,
+    data_facts,
+    failures_table,
+    stage_facts,
+    summary,
+)
+from hpo.study.session import plan_of
+from hpo.tracking.runs import attached_pictures
+from model.errors import UserError
+
+_TOP = 10
+"""Trials in the table of a search."""
+_PAPER = {
+    "ablation": "Column paper is Table 2 of the paper, on SoccerNet's test split with ResNet features, "
+    "comparable only on the same games and features.",
+    "final": "For orientation, Table 1 of the paper (SoccerNet, test split): "
+    + ", ".join(f"{name} {score / 100:.3f}" for name, score in TABLE_1.items())
+    + "; comparable only on the same games and features.",
+}
+
+
+def study_page(environment: Environment, name: str) -> StudyPage:
+    """All that is known of study ``name``, whether it runs, stopped or is complete.
+
+    Raises:
+        UserError: There is no such study, or its journal is damaged.
+    """
+    folder = study_folder(environment, name)
+    state = StudyState.replay(read_journal(folder).events)
+    plan = plan_of(folder, state.created)
+    file = f"{name}.toml"
+    return StudyPage(
+        study=name,
+        identity=state.created.identity,
+        summary=summary(state, writer_of(folder)),
+        asked=asked_facts(plan, state),
+        data=data_facts(plan),
+        stages=[_section(stage, state, plan) for stage in state.stages.values()],
+        best=best_table(state),
+        analyses=_analyses(state, environment),
+        failures=failures_table(state),
+        notes=state.notes,
+        cost=cost_table(state),
+        commands=commands(plan, state, file=file),
+        files={file: study_file_toml(plan, state), **start_files(state)},
+    )
+
+
+def _section(stage: StageState, state: StudyState, plan: StudyPlan) -> StageSection:
+    name = stage.stage
+    results = stage_tables(state, name, classes=plan.shape.classes, dataset=plan.dataset, top=_TOP)
+    drawn = drawn_stage(plan, state, name)
+    return StageSection(
+        name=name,
+        facts=stage_facts(stage, state, plan),
+        tables=_tables(results, _PAPER.get(name, "")),
+        remarks=[result for result in results if isinstance(result, str)],
+        figures=[explored(figure, place=f"{name}-{figure.name}") for figure in drawn.figures],
+        failures=drawn.failures,
+    )
+
+
+def _tables(results: Sequence[object], caption: str) -> list[ShownTable]:
+    """The caption stands below the first."""
+    tables = [result for result in results if isinstance(result, Table)]
+    return [shown_table(table, caption="" if index else caption) for index, table in enumerate(tables)]
+
+
+def _analyses(state: StudyState, environment: Environment) -> AnalysesSection:
+    """Of the best trial of the stage with most to say that has any analysis in MLflow."""
+    study, heading = state.created.study, "Analyses of the best trial"
+    best = [trial.trial for stage in by_weight(state) for trial in state.best(1, stage=stage)]
+    try:
+        for trial in best:
+            pictures = attached_pictures(environment, state.created.identity, trial, "analysis-")
+            if pictures:
+                figures = [picture(name, content) for name, content in pictures.items()]
+                return AnalysesSection(heading=f"Analyses of {trial}", figures=figures, remark="")
+    except UserError as error:
+        return AnalysesSection(heading=heading, figures=[], remark=f"Not to be had: {error.message}.")
+    hint = f"hpo analyse --run {study}/{best[0]} --split valid --to FOLDER" if best else "hpo analyse"
+    return AnalysesSection(heading=heading, figures=[], remark=f"None yet; made by: {hint}")
