@@ -7,7 +7,7 @@ from typing import Any
 
 from hpo.journal.results import StudyState
 from hpo.study.plan import StudyPlan
-from hpo.study.reporting.facts import by_weight
+from hpo.study.reporting.facts import best_of, by_weight
 from hpo.tracking.symbols import symbol
 
 
@@ -41,9 +41,7 @@ def commands(plan: StudyPlan, state: StudyState, *, file: str) -> list[str]:
         if f"start-{name}.json" in starts:
             words += ["--from", f"./start-{name}.json"]
         lines.append(shlex.join(words))
-    best = [
-        f"{study}/{trial.trial}" for stage in by_weight(state)[:1] for trial in state.best(1, stage=stage)
-    ]
+    best = [f"{study}/{best_of(state, stage).trial}" for stage in by_weight(state)[:1]]
     return [
         *lines,
         shlex.join(["hpo", "compare", study, again]),

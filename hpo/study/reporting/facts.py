@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from statistics import fmean
 
-from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus
+from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus, scores_by_role
 from hpo.report.page.study import ShownTable
 from hpo.report.tables import best_line, condition
 from hpo.report.words import duration, value
@@ -17,11 +18,18 @@ _LAST_WORD = ("final", "grid-slicing", "bayes")
 
 def summary(state: StudyState, writer: str | None) -> str:
     """How the study stands, and its best score."""
-    for stage in by_weight(state)[:1]:
-        (best,) = state.best(1, stage=stage)
-        line = best_line(best, state.stages[stage].start)
-        return f"{condition(state, writer)}; best Average-mAP on the validation split in {stage}: {line}."
-    return f"{condition(state, writer)}; no trial has a score yet."
+    words = condition(state, writer).capitalize()
+    for name in by_weight(state)[:1]:
+        stage = state.stages[name]
+        if stage.role:
+            scores = scores_by_role(state.trials_of(name))[stage.role].values()
+            return (
+                f"{words}; stage {name} kept {stage.role}: Average-mAP {fmean(scores):.4f} on the validation "
+                f"split, mean over {len(scores)} seeds."
+            )
+        line = best_line(best_of(state, name), stage.start)
+        return f"{words}; best Average-mAP on the validation split in stage {name}: {line}."
+    return f"{words}; no trial has a score yet."
 
 
 def asked_facts(plan: StudyPlan, state: StudyState) -> dict[str, str]:
@@ -76,7 +84,7 @@ def stage_facts(stage: StageState, state: StudyState, plan: StudyPlan) -> dict[s
         facts["Searched by"] = str(asked.settings.get("searcher")) if asked else "unknown"
         for name, fields in stage.space.items():
             bounds = ", ".join(f"{key} {entry}" for key, entry in fields.items() if key != "type")
-            facts[f"Space of {name}"] = f"{fields.get('type', '')}: {bounds}"
+            facts[f"Space of {symbol(name)}"] = f"{fields.get('type', '')}: {bounds}"
     if stage.role:
         facts["Kept"] = f"{stage.role}, by the mean over its seeds"
     return facts
@@ -87,6 +95,12 @@ def by_weight(state: StudyState) -> list[str]:
     ranked = [name for name in _LAST_WORD if name in state.stages]
     ranked += [name for name in state.stages if name not in _LAST_WORD]
     return [name for name in ranked if state.best(1, stage=name)]
+
+
+def best_of(state: StudyState, stage: str) -> TrialState:
+    """The trial that speaks for a stage of ``by_weight``: of what it kept the best, else the best so far."""
+    kept = state.stages[stage].best_trial
+    return state.trials[kept] if kept else state.best(1, stage=stage)[0]
 
 
 def best_table(state: StudyState) -> ShownTable:

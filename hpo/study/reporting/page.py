@@ -1,6 +1,7 @@
 """The page of a study from its journal, with what MLflow holds of its best trial."""
 
 from collections.abc import Sequence
+from pathlib import PurePosixPath
 
 from rich.table import Table
 
@@ -16,6 +17,7 @@ from hpo.study.plan import StudyPlan
 from hpo.study.reporting.again import commands, start_files, study_file_toml
 from hpo.study.reporting.facts import (
     asked_facts,
+    best_of,
     best_table,
     by_weight,
     cost_table,
@@ -28,6 +30,7 @@ from hpo.study.session import plan_of
 from hpo.tracking.runs import attached_pictures
 from model.errors import UserError
 
+_ANALYSIS = "analysis-"
 _TOP = 10
 """Trials in the table of a search."""
 _PAPER = {
@@ -66,6 +69,13 @@ def study_page(environment: Environment, name: str) -> StudyPage:
     )
 
 
+def _heading(path: str) -> str:
+    """Such as ``Game time, test split`` for ``analysis-test/game-time.png``."""
+    place = PurePosixPath(path)
+    split = place.parent.name.removeprefix(_ANALYSIS)
+    return f"{place.stem.replace('-', ' ').capitalize()}, {split} split"
+
+
 def _section(stage: StageState, state: StudyState, plan: StudyPlan) -> StageSection:
     name = stage.stage
     results = stage_tables(state, name, classes=plan.shape.classes, dataset=plan.dataset, top=_TOP)
@@ -89,12 +99,16 @@ def _tables(results: Sequence[object], caption: str) -> list[ShownTable]:
 def _analyses(state: StudyState, environment: Environment) -> AnalysesSection:
     """Of the best trial of the stage with most to say that has any analysis in MLflow."""
     study, heading = state.created.study, "Analyses of the best trial"
-    best = [trial.trial for stage in by_weight(state) for trial in state.best(1, stage=stage)]
+    best = [
+        trial.trial
+        for stage in by_weight(state)
+        for trial in (best_of(state, stage), *state.best(1, stage=stage))
+    ]
     try:
-        for trial in best:
-            pictures = attached_pictures(environment, state.created.identity, trial, "analysis-")
+        for trial in dict.fromkeys(best):
+            pictures = attached_pictures(environment, state.created.identity, trial, _ANALYSIS)
             if pictures:
-                figures = [picture(name, content) for name, content in pictures.items()]
+                figures = [picture(_heading(path), png) for path, png in pictures.items()]
                 return AnalysesSection(heading=f"Analyses of {trial}", figures=figures, remark="")
     except UserError as error:
         return AnalysesSection(heading=heading, figures=[], remark=f"Not to be had: {error.message}.")

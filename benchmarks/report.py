@@ -1,0 +1,43 @@
+"""How long the page of a study takes: hpo report as a process of its own, with MLflow, three times.
+
+    HPO_RUNS=DIR python benchmarks/report.py STUDY
+
+Prints one line a run; nothing here is a test. The study of benchmarks/paper_procedure.py has 69 trials.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from hpo.config.environment import read_environment
+from hpo.journal.journal import read_journal
+from hpo.journal.results import StudyState
+from hpo.study.folders import chosen_study
+
+RUNS = 3
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("study")
+    study = parser.parse_args().study
+    state = StudyState.replay(read_journal(chosen_study(read_environment(), study)).events)
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "report.html"
+        for _ in range(RUNS):
+            started = time.perf_counter()
+            command = [sys.executable, "-m", "hpo", "report", study, "--to", str(page)]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            print(
+                f"page of {len(state.trials)} trials in {len(state.stages)} stages: "
+                f"{time.perf_counter() - started:.1f} s, {page.stat().st_size / 1e6:.1f} MB",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
