@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from hpo.journal.events import Value
 from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus
 from hpo.tracking.figures import FigureFiles
+from hpo.tracking.symbols import symbol
 
 NOTE = "mlflow.note.content"
 """The tag that MLflow shows as a run's description, in Markdown."""
@@ -58,7 +59,7 @@ def stage_note(
         importance: By symbol, once the stage has ended.
         drawn: Its figures, once the stage has ended.
     """
-    searched = ", ".join(stage.space)
+    searched = ", ".join(map(symbol, stage.space))
     paragraphs = [
         f"Stage `{stage.stage}` of study `{study}`{' over ' if searched else ''}{searched}: "
         f"{_progress(stage, state)}."

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Number = int | float | str
 _MAX_BYTES = 16 << 20
+_SIDE = "workflowType=machine_learning"
+"""Of the two sides of MLflow's pages, the one that knows runs; the other is about language models."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +143,7 @@ def attach_page(environment: Environment, identity: str, page: Path) -> str | No
             return None
         newest = max(stages, key=lambda run: run.info.start_time).info
         client.log_artifact(newest.run_id, str(page))
-        address = f"#/experiments/{newest.experiment_id}/runs/{newest.run_id}/artifacts/{page.name}"
+        address = f"#/experiments/{newest.experiment_id}/runs/{newest.run_id}/artifacts/{page.name}?{_SIDE}"
         for run in stages:
             note = with_page(run.data.tags.get(NOTE, ""), address)
             client.set_tag(run.info.run_id, NOTE, note)

@@ -17,6 +17,8 @@ _MOST_PARAMETERS = 24
 def table_view(stage: str, parameters: Sequence[str]) -> str:
     """The value of the view's tag: trials of one stage, best first, with their hyperparameters.
 
+    Trials of a search differ by their hyperparameters alone; those of other stages have roles and replicates.
+
     Args:
         stage: Whose trials.
         parameters: Symbols of the hyperparameters that the stage varies; a few dozen fit.
@@ -24,7 +26,9 @@ def table_view(stage: str, parameters: Sequence[str]) -> str:
     columns = [
         "attributes.`Duration`",
         "metrics.`score`",
+        *(["metrics.`test/average_map`"] if stage == "final" else []),
         *(f"params.`{name}`" for name in parameters[:_MOST_PARAMETERS]),
+        *([] if stage == "bayes" else ["tags.`hpo.role`", "tags.`hpo.replicate`"]),
         "tags.`hpo.status`",
         "tags.`hpo.best`",
     ]
