@@ -37,7 +37,8 @@ def main() -> None:
             cpu_s = now.children_user + now.children_system - worked.children_user - worked.children_system
             print(
                 f"page of {len(state.trials)} trials in {len(state.stages)} stages: "
-                f"{time.perf_counter() - started:.1f} s, {cpu_s:.1f} s of processor time, {page.stat().st_size / 1e6:.1f} MB",
+                f"{time.perf_counter() - started:.1f} s, {cpu_s:.1f} s of processor time, "
+                f"{page.stat().st_size / 1e6:.1f} MB",
                 flush=True,
             )
 

@@ -1,7 +1,8 @@
 """The command analyse."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
@@ -9,13 +10,26 @@ from hpo.cli.networks import Device, nms_window_s
 from hpo.cli.running import ReadingProgress
 from model.errors import ConfigError
 
+if TYPE_CHECKING:
+    import torch
+
+    from hpo.config.environment import Environment
+    from hpo.study.analysing import NamedTrial
+    from model.data.store import Store
+
 
 def analyse(
     to: Annotated[Path, typer.Option(help="Folder for tables (CSV) and figures (PNG and SVG).")],
     weights: Annotated[
         Path | None, typer.Option(help="best.pt of a trial, or what import-weights wrote; or give --run.")
     ] = None,
-    run: Annotated[str | None, typer.Option(help="STUDY/TRIAL, or the id of its MLflow run.")] = None,
+    run: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="STUDY/TRIAL, or the id of its MLflow run. Several, or STUDY/STAGE: only the timeline of a "
+            "game, side by side, as over the values of a lambda-sweep."
+        ),
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(help="Folder of games. Default: that of --run, else $HPO_DATA, else ./data."),
@@ -32,47 +46,118 @@ def analyse(
     ] = "tolerance",
     device: Device = "auto",
 ) -> None:
-    """Take a network's result on a split apart: by class, game time, vicinity, confidence; with figures."""
+    """Take a network's result on a split apart: by class, game time, vicinity, confidence; with figures.
+
+    With several runs, or a stage: one game's timeline by all of these networks, a figure a class.
+    """
     import torch
 
     from hpo.config.environment import read_environment
-    from hpo.report.analysis import results_folder, summary_lines, write_analysis
-    from hpo.study.analysing import analyse as analysis_of
-    from hpo.study.analysing import find_trial
-    from hpo.study.plan import choose_device, chosen_features
-    from hpo.tracking.runs import attach_folder
-    from model.data.description import SPLITS, read_description
-    from model.data.store import open_split
-    from model.weights.trained import TrainedNetwork
+    from hpo.report.analysis import results_folder
+    from hpo.study.analysing import find_trial, trials_of_stage
+    from hpo.study.plan import choose_device
+    from model.data.description import SPLITS
 
-    if (weights is None) == (run is None):
+    if (weights is None) == (not run):
         raise ConfigError("expected either --weights FILE or --run STUDY/TRIAL")
     if split not in SPLITS:
         raise ConfigError(f"expected --split {', '.join(SPLITS)}, got {split!r}")
-    window_s = nms_window_s(nms_window)
+    environment = read_environment()
+    names = [name for each in run or () for name in trials_of_stage(each, environment)]
+    if run and not names:
+        raise ConfigError(f"no trial of {', '.join(run)} has a network yet")
+    trials = [find_trial(name, split, environment) for name in dict.fromkeys(names)]
+    options: _Options = {
+        "data": data,
+        "features": features,
+        "split": split,
+        "game": game,
+        "nms_window_s": nms_window_s(nms_window),
+        "device": torch.device(choose_device(device)),
+    }
     folder = results_folder(to)
-    environment, chosen_device = read_environment(), torch.device(choose_device(device))
-    if run is not None:
-        trial = find_trial(run, split, environment)
-        weights, data, features = trial.weights, data or trial.data, features or trial.features
+    if len(trials) > 1:
+        _draw_networks(trials, folder, environment, options)
+    else:
+        _analyse_one(weights, trials, folder, environment, options)
+
+
+class _Options(TypedDict):
+    data: Path | None
+    features: str | None
+    split: str
+    game: str | None
+    nms_window_s: float | None
+    device: "torch.device"
+
+
+def _analyse_one(
+    weights: Path | None,
+    trials: "Sequence[NamedTrial]",
+    folder: Path,
+    environment: "Environment",
+    options: _Options,
+) -> None:
+    """Of ``weights``, or of the one trial."""
+    from hpo.report.analysis import summary_lines, write_analysis
+    from hpo.study.analysing import analyse as analysis_of
+    from hpo.tracking.runs import attach_folder
+    from model.weights.trained import TrainedNetwork
+
+    for trial in trials:
+        weights = trial.weights
     assert weights is not None
-    trained, root = TrainedNetwork.load(weights), data or environment.data
-    chosen = chosen_features(read_description(root), features)
+    trained = TrainedNetwork.load(weights)
     with ReadingProgress() as progress:
-        store, valid = (
-            open_split(root, features=chosen, split=name, cache=environment.cache)
-            for name in (split, "valid")
-        )
+        store, valid = (_open(name, trials, environment, options) for name in (options["split"], "valid"))
         analysis = analysis_of(
             trained,
             store,
             valid,
-            game=game,
-            nms_window_s=window_s,
-            device=chosen_device,
+            game=options["game"],
+            nms_window_s=options["nms_window_s"],
+            device=options["device"],
             progress=progress,
         )
     files = write_analysis(analysis, folder)
-    typer.echo("\n".join([*summary_lines(analysis), f"{len(files)} tables and figures in {to}"]))
-    if run is not None:
-        attach_folder(environment, run, to, f"analysis-{split}")
+    typer.echo("\n".join([*summary_lines(analysis), f"{len(files)} tables and figures in {folder}"]))
+    for trial in trials:
+        attach_folder(environment, trial.name, folder, f"analysis-{options['split']}")
+
+
+def _draw_networks(
+    trials: "Sequence[NamedTrial]", folder: Path, environment: "Environment", options: _Options
+) -> None:
+    """The timeline of one game by every trial's network; recorded with each of the trials."""
+    from hpo.study.timelines import game_timelines, write_timelines
+    from hpo.tracking.runs import attach_folder
+
+    with ReadingProgress() as progress:
+        timelines = game_timelines(
+            trials,
+            _open(options["split"], trials, environment, options),
+            game=options["game"],
+            nms_window_s=options["nms_window_s"],
+            device=options["device"],
+            progress=progress,
+        )
+    files = write_timelines(timelines, folder)
+    typer.echo(f"{len(files)} figures of {len(timelines)} networks in {folder}")
+    for trial in trials:
+        attach_folder(environment, trial.name, folder, f"networks-{options['split']}")
+
+
+def _open(
+    split: str, trials: "Sequence[NamedTrial]", environment: "Environment", options: _Options
+) -> "Store":
+    """A split of the data that were named, or of the trials'."""
+    from hpo.study.plan import chosen_features
+    from model.data.description import read_description
+    from model.data.store import open_split
+
+    root, features = options["data"], options["features"]
+    for trial in trials[:1]:
+        root, features = root or trial.data, features or trial.features
+    root = root or environment.data
+    chosen = chosen_features(read_description(root), features)
+    return open_split(root, features=chosen, split=split, cache=environment.cache)

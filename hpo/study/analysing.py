@@ -12,7 +12,7 @@ from hpo.journal.journal import read_journal
 from hpo.journal.results import StudyState
 from hpo.report.analysis import Analysis, Pairs, Scores
 from hpo.report.figures.timeline import GameTimeline
-from hpo.study.folders import chosen_study
+from hpo.study.folders import chosen_study, known_studies
 from hpo.study.plan import Progress
 from hpo.study.runner import trial_folder
 from hpo.study.session import plan_of
@@ -45,6 +45,10 @@ TOLERANCE_S = LOOSE_TOLERANCES_S[-1]
 class NamedTrial:
     """Where a trial that a person named has its network and its data."""
 
+    name: str
+    """``STUDY/TRIAL``."""
+    label: str
+    """Its role in its stage, name and Average-mAP on the validation split."""
     weights: Path
     data: Path
     features: str
@@ -74,8 +78,34 @@ def find_trial(name: str, split: str, environment: Environment) -> NamedTrial:
     weights = trial_folder(folder, trial_name) / BEST
     if not weights.is_file():
         raise UserError(f"trial {name} has no {BEST} yet", file=weights)
-    plan = plan_of(folder, state.created)
-    return NamedTrial(weights=weights, data=Path(plan.data), features=plan.features)
+    plan, trial = plan_of(folder, state.created), state.trials[trial_name]
+    role = f"{trial.role} " if trial.role else ""
+    label = f"{role}({folder.name}/{trial_name}, {trial.score or 0.0:.3f} on validation)"
+    return NamedTrial(
+        name=f"{folder.name}/{trial_name}",
+        label=label,
+        weights=weights,
+        data=Path(plan.data),
+        features=plan.features,
+    )
+
+
+def trials_of_stage(name: str, environment: Environment) -> list[str]:
+    """What ``STUDY/STAGE`` means: of every configuration with a score its first trial, as ``STUDY/TRIAL``.
+
+    Any other name means itself.
+    """
+    study, _, stage = name.partition("/")
+    if not stage or study not in known_studies(environment):
+        return [name]
+    state = StudyState.replay(read_journal(chosen_study(environment, study)).events)
+    if stage not in state.stages:
+        return [name]
+    first: dict[str, str] = {}
+    for trial in state.trials_of(stage):
+        if trial.score is not None:
+            first.setdefault(trial.role or trial.trial, f"{study}/{trial.trial}")
+    return list(first.values())
 
 
 def analyse(
@@ -100,7 +130,7 @@ def analyse(
         progress: Hears of what is spotted.
     """
     trained.check_fits(store)
-    shown = store.one_game(game or _liveliest(store))
+    shown = store.one_game(game or liveliest(store))
     spots, valid_spots = _spotted(trained, (store, valid), device, progress)
     options: dict[str, Any] = {
         "classes": len(store.classes),
@@ -119,7 +149,7 @@ def analyse(
         scores=_scores(spots, store, options),
         results=results,
         pairs=_pairs(kept, sure, store),
-        timeline=_timeline(trained, store, shown, sure, device),
+        timeline=timeline(trained, shown, _of_game(sure, store, shown.games[0]), device),
         loss=None if trained.zones is None else LossConfig(zones=trained.zones),
     )
 
@@ -165,25 +195,28 @@ def _pairs(kept: Spots, sure: Spots, store: Store) -> Pairs:
     )
 
 
-def _liveliest(store: Store) -> str:
+def liveliest(store: Store) -> str:
     """The game with most actions, of equals the first."""
     games = [store.halves[half].game for half in store.actions[:, 0]]
     return max(store.games, key=games.count)
 
 
-def _timeline(
-    trained: TrainedNetwork, store: Store, shown: Store, sure: Spots, device: torch.device
-) -> GameTimeline:
-    """The game of ``shown`` with its spots among those of the whole split."""
+def timeline(trained: TrainedNetwork, shown: Store, spots: Spots, device: torch.device) -> GameTimeline:
+    """The one game of ``shown`` with its spots, whose halves are counted within the game."""
     (game,) = shown.games
     segmentation = find_segmentation(trained.network, shown, precision="float32", device=device)
-    places = [index for index, half in enumerate(store.halves) if half.game == game]
-    mine = sure[np.isin(sure.half, places)]
     return GameTimeline(
         game=game,
-        classes=store.classes,
-        frame_rate=store.frame_rate,
+        classes=shown.classes,
+        frame_rate=shown.frame_rate,
         segmentation=trained.upright(segmentation),
         actions=shown.actions,
-        spots=Spots(mine.half - places[0], mine.frame, mine.class_index, mine.score),
+        spots=spots,
     )
+
+
+def _of_game(spots: Spots, store: Store, game: str) -> Spots:
+    """Those of one game of ``store``, its halves counted from 0."""
+    places = [index for index, half in enumerate(store.halves) if half.game == game]
+    mine = spots[np.isin(spots.half, places)]
+    return Spots(mine.half - places[0], mine.frame, mine.class_index, mine.score)

@@ -1,6 +1,6 @@
 """A game as the network sees it: actions, segmentation and spots over its halves (figures 7, 15)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +42,29 @@ def timeline_figure(timeline: GameTimeline) -> Figure:
     handles, labels = grid[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
     figure.suptitle(timeline.game.rpartition("/")[2])
+    return figure
+
+
+def networks_figure(timelines: Mapping[str, GameTimeline], index: int) -> Figure:
+    """The same game and class by several networks (figure 14): one row a network, one column a half.
+
+    Args:
+        timelines: Of one game, by the name of the network.
+        index: The class.
+    """
+    game = next(iter(timelines.values()))
+    halves = len(game.segmentation)
+    figure, grid = panels(len(timelines), halves, width=7 * halves, height=1.9 * len(timelines) + 1.2)
+    for row, (name, timeline) in zip(grid, timelines.items(), strict=True):
+        for half, axes in enumerate(row):
+            _draw(axes, timeline, half, index)
+            axes.set_title(f"{name}, half {half + 1}", fontsize=9)
+        row[0].set_ylabel("score")
+    for axes in grid[-1]:
+        axes.set_xlabel("minutes of the half")
+    handles, labels = grid[0][0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
+    figure.suptitle(f"{game.game.rpartition('/')[2]}: {game.classes[index]}")
     return figure
 
 
