@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hpo.config.environment import Environment, without_passwords
 from hpo.tracking.experiment import IDENTITY, connect
 from hpo.tracking.notes import NOTE, with_page
-from hpo.tracking.store import answering, check_store, make_store
+from hpo.tracking.store import answering, check_store, make_store, silent_server
 from model.documents import parse_json, read_limited
 from model.errors import UserError
 
@@ -104,7 +104,7 @@ def attached_pictures(environment: Environment, identity: str, trial: str, prefi
     Raises:
         UserError: The store does not answer.
     """
-    check_store(environment)
+    _require_answer(environment)
     make_store(environment)
     with answering(environment.tracking_uri):
         client = connect(environment.tracking_uri)
@@ -134,7 +134,7 @@ def attach_page(environment: Environment, identity: str, page: Path) -> str | No
     Raises:
         UserError: The store does not answer.
     """
-    check_store(environment)
+    _require_answer(environment)
     make_store(environment)
     with answering(environment.tracking_uri):
         client = connect(environment.tracking_uri)
@@ -150,6 +150,12 @@ def attach_page(environment: Environment, identity: str, page: Path) -> str | No
         tags = client.get_experiment(newest.experiment_id).tags
         client.set_experiment_tag(newest.experiment_id, NOTE, with_page(tags.get(NOTE, ""), address))
     return address
+
+
+def _require_answer(environment: Environment) -> None:
+    check_store(environment)
+    if server := silent_server(environment):
+        raise UserError(f"MLflow at {server} does not answer")
 
 
 def _runs_of(client: "MlflowClient", identity: str) -> "list[Run]":

@@ -18,7 +18,8 @@ _LAST_WORD = ("final", "grid-slicing", "bayes")
 
 def summary(state: StudyState, writer: str | None) -> str:
     """How the study stands, and its best score."""
-    words = condition(state, writer).capitalize()
+    words = condition(state, writer)
+    words = words[0].upper() + words[1:]
     for name in by_weight(state)[:1]:
         stage = state.stages[name]
         if stage.role:
