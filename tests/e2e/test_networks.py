@@ -88,8 +88,14 @@ def test_analysis_of_a_run_lies_with_it_in_mlflow_and_leaves_the_test_split_clos
     answer = hpo.run("analyse", "--run", name, "--split", "valid", "--to", "analysis")
     assert answer.returncode == 0, answer.stderr
     assert f"Average-mAP {trial['average_map']:.4f}" in answer.stdout
-    recorded = list((hpo.folder / "hpo-runs" / "artifacts").glob("**/analysis-valid/timeline.png"))
-    assert len(recorded) == 1
+    artifacts = hpo.folder / "hpo-runs" / "artifacts"
+    assert len(list(artifacts.glob("**/analysis-valid/timeline.png"))) == 1
+    written = hpo.run("report", "small", "--to", "small.html")
+    assert written.returncode == 0 and written.stderr == "", written.stderr
+    page = (hpo.folder / "small.html").read_text()
+    assert "Timeline, valid split" in page and f"{trial['average_map']:.4f}" in page
+    assert len(list(artifacts.glob("**/small.html"))) == 1
+    assert len(list(artifacts.glob("**/figures/history.png"))) == 1
 
 
 def test_published_weights_are_imported_and_say_what_they_are(hpo: CommandLine, shared: Path) -> None:
