@@ -22,11 +22,11 @@ def summary(state: StudyState, writer: str | None) -> str:
     words = words[0].upper() + words[1:]
     for name in by_weight(state)[:1]:
         stage = state.stages[name]
-        if stage.role:
-            scores = scores_by_role(state.trials_of(name))[stage.role].values()
+        # A search calls what it keeps by its trial, whose role is empty.
+        if scores := scores_by_role(state.trials_of(name)).get(stage.role) if stage.role else None:
             return (
-                f"{words}; stage {name} kept {stage.role}: Average-mAP {fmean(scores):.4f} on the validation "
-                f"split, mean over {len(scores)} seeds."
+                f"{words}; stage {name} kept {stage.role}: Average-mAP {fmean(scores.values()):.4f} on "
+                f"the validation split, mean over {len(scores)} seeds."
             )
         line = best_line(best_of(state, name), stage.start)
         return f"{words}; best Average-mAP on the validation split in stage {name}: {line}."

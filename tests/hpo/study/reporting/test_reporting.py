@@ -93,9 +93,13 @@ def test_page_tells_score_failure_and_cost(environment: Environment, small_plan:
 def test_what_a_stage_handed_on_is_the_best_configuration(
     environment: Environment, small_plan: StudyPlan
 ) -> None:
-    end = StageFinished(stage="bayes", best_trial="bayes-0001", chosen={"f": 3, "r_frames": 40}, role="")
+    end = StageFinished(
+        stage="bayes", best_trial="bayes-0001", chosen={"f": 3, "r_frames": 40}, role="bayes-0001"
+    )
     write(environment, "s", [*begun(small_plan, "s"), *trained(1, 0.25), end])
-    assert study_page(environment, "s").best.rows == [["f", "3"], ["r", "40"]]
+    page = study_page(environment, "s")
+    assert page.best.rows == [["f", "3"], ["r", "40"]]
+    assert page.summary.endswith("in stage bayes: 0.2500 by bayes-0001 (f 3).")
 
 
 def test_written_study_file_reads_back_as_the_study(small_plan: StudyPlan) -> None:
