@@ -23,7 +23,8 @@ def summary(state: StudyState, writer: str | None) -> str:
     for name in by_weight(state)[:1]:
         stage = state.stages[name]
         # A search calls what it keeps by its trial, whose role is empty.
-        if scores := scores_by_role(state.trials_of(name)).get(stage.role) if stage.role else None:
+        scores = scores_by_role(state.trials_of(name)).get(stage.role)
+        if stage.role and scores:
             return (
                 f"{words}; stage {name} kept {stage.role}: Average-mAP {fmean(scores.values()):.4f} on "
                 f"the validation split, mean over {len(scores)} seeds."
