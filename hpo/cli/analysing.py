@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from hpo.config.environment import Environment
     from hpo.study.analysing import NamedTrial
+    from hpo.study.data import Progress
     from model.data.store import Store
 
 
@@ -109,7 +110,9 @@ def _analyse_one(
     assert weights is not None
     trained = TrainedNetwork.load(weights)
     with ReadingProgress() as progress:
-        store, valid = (_open(name, trials, environment, options) for name in (options["split"], "valid"))
+        store, valid = (
+            _open(name, trials, environment, options, progress) for name in (options["split"], "valid")
+        )
         analysis = analysis_of(
             trained,
             store,
@@ -135,7 +138,7 @@ def _draw_networks(
     with ReadingProgress() as progress:
         timelines = game_timelines(
             trials,
-            _open(options["split"], trials, environment, options),
+            _open(options["split"], trials, environment, options, progress),
             game=options["game"],
             nms_window_s=options["nms_window_s"],
             device=options["device"],
@@ -148,16 +151,19 @@ def _draw_networks(
 
 
 def _open(
-    split: str, trials: "Sequence[NamedTrial]", environment: "Environment", options: _Options
+    split: str,
+    trials: "Sequence[NamedTrial]",
+    environment: "Environment",
+    options: _Options,
+    progress: "Progress",
 ) -> "Store":
     """A split of the data that were named, or of the trials'."""
+    from hpo.study.data import describe, open_games
     from hpo.study.plan import chosen_features
-    from model.data.description import read_description
-    from model.data.store import open_split
 
-    root, features = options["data"], options["features"]
+    default, features = str(environment.data), options["features"]
     for trial in trials[:1]:
-        root, features = root or trial.data, features or trial.features
-    root = root or environment.data
-    chosen = chosen_features(read_description(root), features)
-    return open_split(root, features=chosen, split=split, cache=environment.cache)
+        default, features = trial.data, features or trial.features
+    place = str(options["data"] or default)
+    chosen = chosen_features(describe(place, environment.cache), features)
+    return open_games(place, features=chosen, split=split, cache=environment.cache, progress=progress)

@@ -26,6 +26,12 @@ Features = Annotated[
 Data = Annotated[
     Path | None, typer.Option(help="Folder of games. Default with --features: $HPO_DATA, else ./data.")
 ]
+DataUri = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URI", help="The same folder elsewhere (s3://...): every machine that trains fetches a copy."
+    ),
+]
 StudyFileOption = Annotated[
     str | None, typer.Option(help="A study file: an installed one by name (calf, calf-v2, demo), or a path.")
 ]
@@ -79,6 +85,7 @@ def _commands() -> None:
 def bayes(
     features: Features = None,
     data: Data = None,
+    data_uri: DataUri = None,
     study: NewStudy = None,
     study_file: StudyFileOption = None,
     trials: Trials = None,
@@ -104,7 +111,9 @@ def bayes(
 
     Without --features and --data it makes a small synthetic data set and searches on that.
     """
-    request, environment = _request(features, data, study_file, games, epochs, seed, device, ray_address)
+    request, environment = _request(
+        features, data, data_uri, study_file, games, epochs, seed, device, ray_address
+    )
     options = {
         "trials": trials,
         "replicates": replicates,
@@ -120,6 +129,7 @@ def bayes(
 def paper(
     features: Features = None,
     data: Data = None,
+    data_uri: DataUri = None,
     study: NewStudy = None,
     study_file: StudyFileOption = None,
     trials: Trials = None,
@@ -136,7 +146,9 @@ def paper(
     dry_run: DryRun = False,
 ) -> None:
     """Run the paper's whole procedure in one study: bayes, grid-slicing, final."""
-    request, environment = _request(features, data, study_file, games, epochs, seed, device, ray_address)
+    request, environment = _request(
+        features, data, data_uri, study_file, games, epochs, seed, device, ray_address
+    )
     stages = [
         _stage("bayes", {"trials": trials, "searcher": searcher, "concurrent": concurrent, "array": array}),
         _stage("grid-slicing", {"concurrent": concurrent, "array": array}),
@@ -159,6 +171,7 @@ def grid_slicing(
     array: Array = None,
     features: Features = None,
     data: Data = None,
+    data_uri: DataUri = None,
     study_file: StudyFileOption = None,
     games: Games = None,
     seed: Seed = 0,
@@ -175,7 +188,9 @@ def grid_slicing(
         "concurrent": concurrent,
         "array": array,
     }
-    request, environment = _request(features, data, study_file, games, None, seed, device, ray_address)
+    request, environment = _request(
+        features, data, data_uri, study_file, games, None, seed, device, ray_address
+    )
     _go_on("grid-slicing", options, study, start, request, environment, dry_run=dry_run)
 
 
@@ -191,6 +206,7 @@ def _add_comparison(name: str, help_text: str) -> None:
         array: Array = None,
         features: Features = None,
         data: Data = None,
+        data_uri: DataUri = None,
         study_file: StudyFileOption = None,
         games: Games = None,
         seed: Seed = 0,
@@ -199,7 +215,9 @@ def _add_comparison(name: str, help_text: str) -> None:
         dry_run: DryRun = False,
     ) -> None:
         options = {"seeds": seeds, "epochs": epochs, "concurrent": concurrent, "array": array}
-        request, environment = _request(features, data, study_file, games, None, seed, device, ray_address)
+        request, environment = _request(
+            features, data, data_uri, study_file, games, None, seed, device, ray_address
+        )
         _go_on(name, options, study, start, request, environment, dry_run=dry_run)
 
     app.command(name=name, help=help_text)(command)
@@ -226,6 +244,7 @@ def _stage(name: str, options: dict[str, Any], warm_start: str | None = None) ->
 def _request(
     features: str | None,
     data: Path | None,
+    data_uri: str | None,
     study_file: str | None,
     games: str | None,
     epochs: int | None,
@@ -235,13 +254,15 @@ def _request(
 ) -> "tuple[StudyRequest, Environment]":
     """What was typed of a new study; without data and features the embedded default."""
     from hpo.config.environment import read_environment
+    from hpo.study.data import chosen_place
     from hpo.study.plan import StudyRequest
 
     environment = read_environment().on_cluster(ray_address)
-    embedded = features is None and data is None
+    embedded = features is None and data is None and data_uri is None
+    default = _demo_folder(environment, seed) if embedded else environment.data
     request = StudyRequest(
         study_file=study_file or ("demo" if embedded else "calf"),
-        data=_demo_folder(environment, seed) if embedded else (data or environment.data),
+        data=chosen_place(data, data_uri, default=default),
         features=features,
         games=_two_counts(games),
         epochs=epochs,
@@ -346,8 +367,8 @@ def _make_demo(request: "StudyRequest", environment: "Environment") -> None:
     """Make the synthetic data set of the embedded default on the spot where it is not there."""
     from model.data.synthetic import write_synthetic
 
-    root = request.data
-    if root != _demo_folder(environment, request.seed) or (root / "dataset.toml").exists():
+    root = _demo_folder(environment, request.seed)
+    if request.data != str(root) or (root / "dataset.toml").exists():
         return
     with ReadingProgress() as progress:
         write_synthetic(

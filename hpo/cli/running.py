@@ -72,6 +72,8 @@ def watch(plan: "StudyPlan", name: str, environment: "Environment") -> "Iterator
         f"games), {plan.device}, {plan.precision}",
         soft_wrap=True,
     )
+    if plan.train.remote and environment.ray_address:
+        console.print(f"every node that trains first fetches its copy of {plan.data}", soft_wrap=True)
     if server := silent_server(environment):
         console.print(
             f"MLflow at {server} does not answer: the study runs, and is recorded when it does",

@@ -49,11 +49,20 @@ def read_environment(variables: Mapping[str, str] = os.environ) -> Environment:
     runs = _folder(variables, "HPO_RUNS", default="hpo-runs")
     return Environment(
         runs=runs,
-        cache=_folder(variables, "HPO_CACHE", default="~/.cache/hpo"),
+        cache=cache_folder(variables),
         data=_folder(variables, "HPO_DATA", default="data"),
         tracking_uri=variables.get("MLFLOW_TRACKING_URI") or f"sqlite:///{runs / 'mlflow.db'}",
         ray_address=variables.get("RAY_ADDRESS") or None,
     )
+
+
+def cache_folder(variables: Mapping[str, str] = os.environ) -> Path:
+    """Folder of mapped data sets on this machine, which may be a node that only trains.
+
+    Raises:
+        ConfigError: It exists as a file.
+    """
+    return _folder(variables, "HPO_CACHE", default="~/.cache/hpo")
 
 
 def without_passwords(text: str) -> str:

@@ -1,5 +1,6 @@
 """A Ray cluster in place of this machine: connected to, and looked over before the first trial."""
 
+import math
 import os
 import socket
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 
 from hpo.schedule.packing import packed
 from hpo.schedule.tuner import before_importing_ray, start_ray
+from hpo.trial.task import SplitRef
 from model.errors import UserError
 
 _ANSWER_S = 10.0
@@ -24,8 +26,10 @@ class Needs:
     threads: int
     """Processor cores of a trial."""
     gpu: bool
-    read: tuple[Path, ...]
-    """The data, mapped."""
+    memory_bytes: int
+    """What a process that trains takes at the very least."""
+    read: tuple[SplitRef, ...]
+    """The data."""
     write: Path
     """The folder of the study."""
 
@@ -35,6 +39,7 @@ class _Node:
     host: str
     cpus: float
     gpus: float
+    memory_bytes: float
     node_id: str
 
 
@@ -110,6 +115,7 @@ def _nodes() -> list[_Node]:
             host=node["NodeManagerHostname"],
             cpus=node["Resources"].get("CPU", 0.0),
             gpus=node["Resources"].get("GPU", 0.0),
+            memory_bytes=node["Resources"].get("memory", math.inf),
             node_id=node["NodeID"],
         )
         for node in ray.nodes()
@@ -135,7 +141,15 @@ def _able(nodes: Sequence[_Node], needs: Needs) -> list[_Node]:
             f"the study trains on cuda, no node of the cluster with {needs.threads} cores has a GPU",
             fix="add such a node, or start a study with --device cpu",
         )
-    return able
+    roomy = [node for node in able if node.memory_bytes >= needs.memory_bytes]
+    if not roomy:
+        most = max(node.memory_bytes for node in able)
+        raise UserError(
+            f"a process that trains takes at least {needs.memory_bytes / 1e6:,.0f} MB of memory, the largest "
+            f"node that could has {most / 1e6:,.0f} MB for Ray",
+            fix="give the nodes more memory, or lower --array",
+        )
+    return roomy
 
 
 def _probe(nodes: Sequence[_Node], needs: Needs) -> list[list[str]]:
@@ -149,25 +163,32 @@ def _probe(nodes: Sequence[_Node], needs: Needs) -> list[list[str]]:
         return ray.remote(num_cpus=0, scheduling_strategy=strategy)(missing_here).remote(needs)
 
     answers = [ask(node) for node in nodes]
+    fetched = any(split.remote for split in needs.read)
     try:
-        found: list[list[str]] = ray.get(answers, timeout=_PROBE_S)
+        found: list[list[str]] = ray.get(answers, timeout=None if fetched else _PROBE_S)
     except RayError as error:
         raise UserError(f"a node of the cluster cannot start this program: {_first_line(error)}") from error
     return found
 
 
 def missing_here(needs: Needs) -> list[str]:
-    """What of ``needs`` this machine lacks, a line each."""
-    lines = [
-        f"cannot read the data in {path}; set HPO_CACHE to a folder that every node sees"
-        for path in needs.read
-        if not os.access(path / "meta.json", os.R_OK)
-    ]
+    """What of ``needs`` this machine lacks, a line each; data that it can fetch are here afterwards."""
+    lines = [line for split in needs.read if (line := _unreadable_here(split))]
     if not os.access(needs.write, os.W_OK) or not (needs.write / "journal.jsonl").exists():
         lines.append(
             f"cannot write the study in {needs.write}; set HPO_RUNS to a folder that every node sees"
         )
     return lines
+
+
+def _unreadable_here(split: SplitRef) -> str | None:
+    if split.remote is None and not os.access(Path(split.path) / "meta.json", os.R_OK):
+        return f"cannot read the data in {split.path}; set HPO_CACHE to a folder that every node sees"
+    try:
+        split.open()
+    except UserError as error:
+        return error.message
+    return None
 
 
 def _first_line(error: Exception) -> str:

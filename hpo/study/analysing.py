@@ -12,8 +12,8 @@ from hpo.journal.journal import read_journal
 from hpo.journal.results import StudyState
 from hpo.report.analysis import Analysis, Pairs, Scores
 from hpo.report.figures.timeline import GameTimeline
+from hpo.study.data import Progress
 from hpo.study.folders import chosen_study, known_studies
-from hpo.study.plan import Progress
 from hpo.study.runner import trial_folder
 from hpo.study.session import plan_of
 from hpo.tracking.runs import recorded_trial
@@ -50,7 +50,7 @@ class NamedTrial:
     label: str
     """Its role in its stage, name and Average-mAP on the validation split."""
     weights: Path
-    data: Path
+    data: str
     features: str
 
 
@@ -85,7 +85,7 @@ def find_trial(name: str, split: str, environment: Environment) -> NamedTrial:
         name=f"{folder.name}/{trial_name}",
         label=label,
         weights=weights,
-        data=Path(plan.data),
+        data=plan.data,
         features=plan.features,
     )
 

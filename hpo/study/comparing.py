@@ -13,10 +13,11 @@ from hpo.report.comparison import Cell, Comparison, GameDifference, Pair, Paired
 from hpo.report.paired import paired_difference
 from hpo.space.space import Parameters
 from hpo.study.configuration import own_configuration
+from hpo.study.data import Progress
 from hpo.study.folders import chosen_study
 from hpo.study.games import compare_games
 from hpo.study.importance import SEARCH
-from hpo.study.plan import Progress, StudyPlan
+from hpo.study.plan import StudyPlan
 from hpo.study.runner import trial_folder
 from hpo.study.session import plan_of
 from hpo.tracking.symbols import symbol

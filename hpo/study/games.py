@@ -7,8 +7,9 @@ import torch
 
 from hpo.config.environment import Environment
 from hpo.report.comparison import GameDifference
-from hpo.study.plan import Progress, StudyPlan, choose_device, reopen_data
-from model.data.store import Store, open_split
+from hpo.study.data import Progress, open_games
+from hpo.study.plan import StudyPlan, choose_device, reopen_data
+from model.data.store import Store
 from model.errors import UserError
 from model.inference.evaluation import find_spots
 from model.metrics.resampling import draws_of_games, resampled_average_map
@@ -63,7 +64,9 @@ def _games(plan: StudyPlan, split: str, environment: Environment, progress: Prog
         raise UserError(f"the data in {plan.data} have changed since")
     if split == "valid":
         return today.valid.open()
-    return open_split(Path(plan.data), features=plan.features, split=split, cache=environment.cache)
+    return open_games(
+        plan.data, features=plan.features, split=split, cache=environment.cache, progress=progress
+    )
 
 
 def _drawn_scores(plan: StudyPlan, weights: Path, store: Store, draws: np.ndarray) -> np.ndarray:

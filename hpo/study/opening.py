@@ -1,17 +1,15 @@
 """Opening the test split: once for each finished trial of a final, when nothing is tuned any more."""
 
-from pathlib import Path
-
 import torch
 
 from hpo.config.environment import Environment
 from hpo.journal.events import TrialTested
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState
+from hpo.study.data import open_games
 from hpo.study.plan import StudyPlan
 from hpo.study.runner import Listener, trial_folder
 from hpo.trial.run import BEST
-from model.data.store import open_split
 from model.inference.evaluation import find_spots
 from model.metrics.average_map import average_map
 from model.weights.trained import TrainedNetwork
@@ -29,7 +27,7 @@ def open_test_split(
     untested = [trial for trial in state.trials_of(stage) if trial.score is not None and trial.tested is None]
     if not untested:
         return
-    store = open_split(Path(plan.data), features=plan.features, split="test", cache=environment.cache)
+    store = open_games(plan.data, features=plan.features, split="test", cache=environment.cache)
     device, training = torch.device(plan.device), plan.training()
     for trial in untested:
         trained = TrainedNetwork.load(trial_folder(journal.folder, trial.trial) / BEST)

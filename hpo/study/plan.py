@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -14,10 +14,10 @@ from hpo.config.stages import STAGE_NAMES, SearchStage
 from hpo.config.study_file import StudyFile, load_study_file, parse_study
 from hpo.schedule.tuner import Places
 from hpo.space.space import Parameters
+from hpo.study.data import Progress, describe, open_games, reference
 from hpo.trial.settings import DataShape, check_space, training_config, trial_config
 from hpo.trial.task import SplitRef
-from model.data.description import DatasetDescription, read_description
-from model.data.store import Store, open_split
+from model.data.description import DatasetDescription
 from model.errors import ConfigError
 from model.precision import Precision
 from model.timeline import FrameRate
@@ -25,16 +25,14 @@ from model.training.burst import faster_precision, fastest_array
 from model.training.config import TrainingConfig, TrialConfig
 from model.training.seeding import stream_seed
 
-Progress = Callable[[str, int, int], None]
-"""Called with (what is being read, games done, all games)."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyRequest:
     """What was typed of a new study; None leaves the choice to the study file or the data."""
 
     study_file: str
-    data: Path
+    data: str
+    """Folder of games, or a URI."""
     features: str | None = None
     games: tuple[int, int] | None = None
     """First games of the training and validation splits to use."""
@@ -63,6 +61,7 @@ class StudyPlan:
     study: StudyFile
     """With what was typed put in."""
     data: str
+    """Folder of games, or a URI."""
     dataset: str
     """Name of data and features for people, such as ``soccernet-v1/resnet``."""
     features: str
@@ -100,8 +99,8 @@ class StudyPlan:
                     classes=tuple(shape["classes"]),
                     frame_rate=FrameRate(shape["frame_rate"]),
                 ),
-                "train": SplitRef(**record["train"]),
-                "valid": SplitRef(**record["valid"]),
+                "train": SplitRef.from_json(record["train"]),
+                "valid": SplitRef.from_json(record["valid"]),
             }
         )
 
@@ -187,12 +186,12 @@ def make_plan(request: StudyRequest, environment: Environment, progress: Progres
         UserError: The study file, the data or the request cannot be used.
     """
     study = _with_request(load_study_file(request.study_file), request)
-    description = read_description(request.data)
+    description = describe(request.data, environment.cache)
     features = chosen_features(description, request.features)
     device = choose_device(request.device)
     plan = StudyPlan(
         study=study,
-        data=str(request.data.absolute()),
+        data=request.data,
         dataset=f"{description.name}/{features}",
         features=features,
         precision="bfloat16" if study.training.precision == "bfloat16" else "float32",
@@ -207,7 +206,7 @@ def make_plan(request: StudyRequest, environment: Environment, progress: Progres
 def reopen_data(plan: StudyPlan, environment: Environment, progress: Progress) -> StudyPlan:
     """Find the data of a plan again, wherever the cache is now."""
     games = (plan.train.games, plan.valid.games)
-    request = StudyRequest(study_file="", data=Path(plan.data), games=games)
+    request = StudyRequest(study_file="", data=plan.data, games=games)
     return replace(plan, **_open_data(request, plan.features, environment, progress))
 
 
@@ -270,12 +269,8 @@ def _open_data(
     """Fields of the plan that come from the data."""
     stores = {}
     for index, split in enumerate(("train", "valid")):
-
-        def show(done: int, games: int, split: str = split) -> None:
-            progress(f"reading {split} split", done, games)
-
-        store = open_split(
-            request.data, features=features, split=split, cache=environment.cache, progress=show
+        store = open_games(
+            request.data, features=features, split=split, cache=environment.cache, progress=progress
         )
         stores[split] = store.first_games(request.games[index]) if request.games else store
     train, valid = stores["train"], stores["valid"]
@@ -283,14 +278,10 @@ def _open_data(
         raise ConfigError(f"features have {train.dims} dimensions in train and {valid.dims} in valid")
     return {
         "shape": DataShape(dims=train.dims, classes=train.classes, frame_rate=train.frame_rate),
-        "train": _reference(train),
-        "valid": _reference(valid),
+        "train": reference(train, request.data, features),
+        "valid": reference(valid, request.data, features),
         "data_digest": f"{train.digest}+{valid.digest}",
     }
-
-
-def _reference(store: Store) -> SplitRef:
-    return SplitRef(path=str(store.path), games=len(store.games))
 
 
 def _with_measured_precision(plan: StudyPlan) -> StudyPlan:

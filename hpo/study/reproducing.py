@@ -13,7 +13,8 @@ from hpo.config.environment import Environment
 from hpo.report.reproduction import Change, Reproduction, ValidationPair
 from hpo.space.space import Parameters
 from hpo.study.configuration import configuration_from_symbols, own_configuration
-from hpo.study.plan import Progress, StudyPlan, available_cpus, choose_device, chunk_seed, reopen_data
+from hpo.study.data import Progress, is_uri
+from hpo.study.plan import StudyPlan, available_cpus, choose_device, chunk_seed, reopen_data
 from hpo.study.versions import code_digest
 from hpo.tracking.runs import RecordedTrial
 from hpo.tracking.symbols import accepted_name, symbol
@@ -73,12 +74,12 @@ def prepare_rerun(
     before = StudyPlan.from_json(recorded.plan, file=f"study.json of run {recorded.run}")
     stage = recorded.tags["hpo.stage"]
     planned = before.with_stage(stage, recorded.settings) if recorded.settings else before
-    root = Path(before.data) if data is None else data
-    if not root.is_dir():
+    root = before.data if data is None else str(data.absolute())
+    if not is_uri(root) and not Path(root).is_dir():
         raise UserError(
             f"the games of this trial are not in {root}", fix="name the folder that has them with --data DIR"
         )
-    plan = reopen_data(replace(planned, data=str(root.absolute())), environment, progress)
+    plan = reopen_data(replace(planned, data=root), environment, progress)
     plan = replace(plan, device=choose_device(device or before.device))
     threads = int(_known_threads(recorded) or available_cpus())
     changes = tuple(_changes(recorded, plan, threads))

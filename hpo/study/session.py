@@ -13,11 +13,12 @@ from hpo.journal.journal import Journal, read_journal
 from hpo.journal.results import StudyState
 from hpo.schedule.cluster import Needs, cluster_session
 from hpo.schedule.tuner import ray_session
+from hpo.study.data import Progress
+from hpo.study.estimate import least_memory_bytes
 from hpo.study.figures import figure_files
 from hpo.study.folders import study_folder
 from hpo.study.importance import stage_importance
 from hpo.study.plan import (
-    Progress,
     StageRequest,
     StudyPlan,
     available_cpus,
@@ -243,7 +244,8 @@ def _ray(
     needs = Needs(
         threads=max(place.threads for place in places),
         gpu=gpu,
-        read=(Path(plan.train.path), Path(plan.valid.path)),
+        memory_bytes=max(least_memory_bytes(plan, place) for place in places),
+        read=(plan.train, plan.valid),
         write=folder,
     )
     return cluster_session(environment.ray_address, needs)

@@ -45,5 +45,5 @@ def small_plan(small_games: Path, small_environment: Environment) -> StudyPlan:
     """Two validations of two batches."""
     file = small_environment.cache.parent / "study.toml"
     file.write_text(STUDY_FILE)
-    request = StudyRequest(study_file=str(file), data=small_games, seed=4)
+    request = StudyRequest(study_file=str(file), data=str(small_games), seed=4)
     return make_plan(request, small_environment, lambda *_: None)

@@ -50,7 +50,7 @@ def plan(data: Path, environment: Environment, tmp_path: Path) -> StudyPlan:
         'task = "calf"\n[training]\nepochs = 1\nprecision = "float32"\n'
         '[stages.bayes]\ntrials = 2\n[stages.bayes.space]\nf = { type = "int", low = 2, high = 9 }\n'
     )
-    return make_plan(StudyRequest(study_file=str(study_file), data=data), environment, silent)
+    return make_plan(StudyRequest(study_file=str(study_file), data=str(data)), environment, silent)
 
 
 @pytest.fixture

@@ -23,13 +23,19 @@ STUDY: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def splits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, SplitRef]:
-    root, cache = tmp_path_factory.mktemp("data"), tmp_path_factory.mktemp("cache")
+def games(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("data")
     write_synthetic(root, games={"train": 1, "valid": 1, "test": 1}, dims=8, minutes=15, seed=2)
+    return root
+
+
+@pytest.fixture(scope="module")
+def splits(games: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, SplitRef]:
+    cache = tmp_path_factory.mktemp("cache")
     names = ("train", "valid")
     return {
         name: SplitRef(
-            path=str(open_split(root, features="synthetic", split=name, cache=cache).path), games=1
+            path=str(open_split(games, features="synthetic", split=name, cache=cache).path), games=1
         )
         for name in names
     }
