@@ -27,6 +27,8 @@ _QUIET = {
     # What Ray would print into the study's progress: pages about a node that was lost.
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",
 }
+_ALONE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
+"""Where it is off, Ray listens on loopback only; where it is not set, on Windows and macOS only."""
 SILENT: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
 TUNE_FOLDER = "tune"
 RESTARTS = 2
@@ -45,6 +47,7 @@ def before_importing_ray() -> None:
 def ray_session(*, cpus: int, gpus: int) -> Iterator[None]:
     """Start Ray on this machine and stop it at the end; use what is running where there is one."""
     before_importing_ray()
+    os.environ.setdefault(_ALONE, "0")
     import ray
 
     if ray.is_initialized():

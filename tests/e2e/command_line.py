@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from hpo.journal.events import Event
 from hpo.journal.journal import read_journal
@@ -40,6 +41,12 @@ class CommandLine:
     cache: Path
     variables: dict[str, str] = field(default_factory=dict)
     """Set beside those that are always set."""
+
+    def with_store(self, empty: Path) -> Self:
+        """Put an MLflow store in place that has its tables: to make them takes longer than a small study."""
+        (self.folder / "hpo-runs").mkdir(exist_ok=True)
+        shutil.copyfile(empty, self.folder / "hpo-runs" / "mlflow.db")
+        return self
 
     def run(self, *words: str, timeout_s: float = 240.0) -> subprocess.CompletedProcess[str]:
         """Run to the end."""

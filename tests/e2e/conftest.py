@@ -20,6 +20,16 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from hpo.config.environment import read_environment
+    from hpo.tracking.store import make_store
+
+    runs = tmp_path_factory.mktemp("store")
+    make_store(read_environment({"HPO_RUNS": str(runs)}))
+    return runs / "mlflow.db"
+
+
 @pytest.fixture
-def hpo(tmp_path: Path, small_data: Path, shared_cache: Path) -> CommandLine:
-    return CommandLine(tmp_path, small_data, shared_cache)
+def hpo(tmp_path: Path, small_data: Path, shared_cache: Path, empty_store: Path) -> CommandLine:
+    return CommandLine(tmp_path, small_data, shared_cache).with_store(empty_store)

@@ -1,6 +1,11 @@
-"""Processes of the machine, as /proc tells of them."""
+"""Processes of the machine, as /proc tells of them, and what they listen on."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from ipaddress import ip_address
 from pathlib import Path
+
+_LISTENS = "0A"
 
 
 def descendants(ancestor: int) -> list[int]:
@@ -34,3 +39,39 @@ def is_ray(process: int, kind: str = "") -> bool:
         return Path(f"/proc/{process}/cmdline").read_bytes().startswith(f"ray::{kind}".encode())
     except OSError:
         return False
+
+
+def listening_addresses(processes: Iterable[int]) -> set[str]:
+    """Addresses of this machine on which one of the processes takes connections."""
+    mine = {socket for process in processes for socket in _sockets(process)}
+    return {
+        _address(local.partition(":")[0])
+        for table in ("tcp", "tcp6")
+        for local, state, inode in _rows(Path(f"/proc/net/{table}"))
+        if state == _LISTENS and inode in mine
+    }
+
+
+def _sockets(process: int) -> set[str]:
+    found = set()
+    with suppress(OSError):  # it ended just now
+        for handle in Path(f"/proc/{process}/fd").iterdir():
+            with suppress(OSError):
+                target = str(handle.readlink())
+                if target.startswith("socket:["):
+                    found.add(target.removeprefix("socket:[").removesuffix("]"))
+    return found
+
+
+def _rows(table: Path) -> Iterator[tuple[str, str, str]]:
+    for line in table.read_text().splitlines()[1:]:
+        columns = line.split()
+        yield columns[1], columns[3], columns[9]
+
+
+def _address(written: str) -> str:
+    """Four bytes at a time lie in the order of the processor."""
+    content = bytes.fromhex(written)
+    words = [content[start : start + 4][::-1] for start in range(0, len(content), 4)]
+    address = ip_address(b"".join(words))
+    return str(getattr(address, "ipv4_mapped", None) or address)

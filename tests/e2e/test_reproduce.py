@@ -10,9 +10,11 @@ from e2e.command_line import CommandLine
 
 
 @pytest.fixture(scope="module")
-def studies(tmp_path_factory: pytest.TempPathFactory, small_data: Path, shared_cache: Path) -> CommandLine:
+def studies(
+    tmp_path_factory: pytest.TempPathFactory, small_data: Path, shared_cache: Path, empty_store: Path
+) -> CommandLine:
     """Studies ``one`` and ``two`` that differ in their epochs, on the same data."""
-    hpo = CommandLine(tmp_path_factory.mktemp("studies"), small_data, shared_cache)
+    hpo = CommandLine(tmp_path_factory.mktemp("studies"), small_data, shared_cache).with_store(empty_store)
     for name, trials, epochs in (("one", "2", "2"), ("two", "1", "3")):
         done = hpo.run(*hpo.study(name, "--trials", trials, "--epochs", epochs))
         assert done.returncode == 0, done.stderr

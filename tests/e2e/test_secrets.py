@@ -61,7 +61,7 @@ def test_study_whose_server_is_down_prints_and_writes_no_password(hpo: CommandLi
 def test_error_about_the_store_shows_no_password(
     hpo: CommandLine, words: list[str], uri: str, code: int
 ) -> None:
-    (hpo.folder / "hpo-runs").mkdir()
+    (hpo.folder / "hpo-runs").mkdir(exist_ok=True)
     answer = replace(hpo, variables={**SECRETS, "MLFLOW_TRACKING_URI": uri}).run(*words)
     assert answer.returncode == code, answer.stderr
     assert "Traceback" not in answer.stderr

@@ -23,9 +23,11 @@ ASHA = ("--scheduler", "asha", *WORDS)
 
 
 @pytest.fixture(scope="module")
-def asha(tmp_path_factory: pytest.TempPathFactory, small_data: Path, shared_cache: Path) -> CommandLine:
+def asha(
+    tmp_path_factory: pytest.TempPathFactory, small_data: Path, shared_cache: Path, empty_store: Path
+) -> CommandLine:
     """Where a study called ``asha`` was run without a disturbance."""
-    hpo = CommandLine(tmp_path_factory.mktemp("asha"), small_data, shared_cache)
+    hpo = CommandLine(tmp_path_factory.mktemp("asha"), small_data, shared_cache).with_store(empty_store)
     done = hpo.run(*hpo.study("asha", *ASHA))
     assert done.returncode == 0, done.stderr
     return hpo

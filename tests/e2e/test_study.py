@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 from e2e.command_line import CommandLine, kill_group, wait_until
+from e2e.processes import descendants, listening_addresses
 
 from hpo.journal.events import TrialAsked, TrialFinished, TrialReported, TrialStarted
 
@@ -34,9 +35,10 @@ def test_killed_study_resumes_to_the_scores_of_an_uninterrupted_one(hpo: Command
     assert asked == sorted(set(asked))
 
 
-def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(hpo: CommandLine) -> None:
+def test_study_listens_on_loopback_only_and_ctrl_c_stops_it_and_says_how_to_go_on(hpo: CommandLine) -> None:
     process = hpo.start(*hpo.study("stopped"))
     wait_until(lambda: reports_of(hpo, "stopped", "bayes-0001") >= 1)
+    assert listening_addresses([process.pid, *descendants(process.pid)]) == {"127.0.0.1"}
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 130
     output = (hpo.folder / "output.txt").read_text()

@@ -1,5 +1,5 @@
 """The small data set and the command line of the end-to-end tests."""
 
-from e2e.conftest import hpo, shared_cache, small_data
+from e2e.conftest import empty_store, hpo, shared_cache, small_data
 
-__all__ = ["hpo", "shared_cache", "small_data"]
+__all__ = ["empty_store", "hpo", "shared_cache", "small_data"]

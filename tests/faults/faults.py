@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from e2e.command_line import CommandLine, wait_until
-from faults.study import ARRAY, TRIAL, Account, StruckStudy, struck
+from faults.study import ARRAY, TRIAL, Account, StruckStudy, killed, struck
 from service.processes import Process, answers, free_port, wait_for
 
 HANGS_AFTER_S = 20
@@ -54,12 +54,9 @@ def driver_is_killed(hpo: CommandLine) -> Account:
 
 def group_is_killed(hpo: CommandLine) -> Account:
     """kill -9 of the driver and all that it started."""
-    with struck(hpo) as study:
-        study.wait_for_reports(2, 2)
-        study.strike()
-        study.kill()
-        _go_on(study)
-        return study.account()
+    study = killed(hpo)
+    _go_on(study)
+    return study.account()
 
 
 def driver_is_terminated(hpo: CommandLine) -> Account:
@@ -77,40 +74,31 @@ def driver_is_terminated(hpo: CommandLine) -> Account:
 
 def journal_line_is_cut(hpo: CommandLine) -> Account:
     """A power cut in the middle of a line of the journal."""
-    with struck(hpo) as study:
-        study.wait_for_reports(2, 2)
-        study.kill()
-        study.strike()
-        with study.journal.open("ab") as journal:
-            journal.write(b'{"event": "trial-reported", "at": "2026-11')
-        _go_on(study)
-        return study.account()
+    study = killed(hpo)
+    with study.journal.open("ab") as journal:
+        journal.write(b'{"event": "trial-reported", "at": "2026-11')
+    _go_on(study)
+    return study.account()
 
 
 def checkpoint_is_cut(hpo: CommandLine) -> Account:
     """The newest checkpoint of a running trial is damaged on the disk."""
-    with struck(hpo) as study:
-        study.wait_for_reports(2, 2)
-        study.kill()
-        study.strike()
-        checkpoint = study.trial_folder(2) / "checkpoint.pt"
-        os.truncate(checkpoint, checkpoint.stat().st_size // 2)
-        _go_on(study)
-        return study.account()
+    study = killed(hpo)
+    checkpoint = study.trial_folder(2) / "checkpoint.pt"
+    os.truncate(checkpoint, checkpoint.stat().st_size // 2)
+    _go_on(study)
+    return study.account()
 
 
 def all_checkpoints_are_damaged(hpo: CommandLine) -> Account:
     """No checkpoint of a running trial can be read; a byte is enough."""
-    with struck(hpo) as study:
-        study.wait_for_reports(2, 2)
-        study.kill()
-        study.strike()
-        for checkpoint in study.trial_folder(2).glob("checkpoint*.pt"):
-            content = bytearray(checkpoint.read_bytes())
-            content[len(content) // 2] ^= 1
-            checkpoint.write_bytes(content)
-        _go_on(study)
-        return study.account()
+    study = killed(hpo)
+    for checkpoint in study.trial_folder(2).glob("checkpoint*.pt"):
+        content = bytearray(checkpoint.read_bytes())
+        content[len(content) // 2] ^= 1
+        checkpoint.write_bytes(content)
+    _go_on(study)
+    return study.account()
 
 
 def disk_is_full(hpo: CommandLine) -> Account:
@@ -171,7 +159,7 @@ class CannotMountError(Exception):
 @contextmanager
 def small_disk(folder: Path) -> Iterator[None]:
     """A small disk in memory at ``folder``."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)]
     done = subprocess.run(mount, capture_output=True, text=True, check=False)
     if done.returncode != 0:

@@ -1,12 +1,14 @@
 """A small study that something happens to, and the account of what that cost."""
 
+import copy
 import os
+import shutil
 import signal
 import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +22,8 @@ STUDY = "struck"
 TRIALS = 3
 TRIAL, ARRAY = "ResourceTrainable", "TrialArray"
 """What Ray calls the process of a trial, and of an array."""
+_KILLED: dict[Path, "StruckStudy"] = {}
+"""By the data that it trains on."""
 WORDS = ("--searcher", "random", "--trials", str(TRIALS))
 
 
@@ -91,6 +95,13 @@ class StruckStudy:
                 os.kill(number, signal.SIGKILL)
         wait_until(lambda: not any(map(is_ray, workers)))
 
+    def copied_to(self, hpo: CommandLine) -> "StruckStudy":
+        """The same in another place, when nothing of it runs."""
+        shutil.copytree(self.hpo.folder / "hpo-runs", hpo.folder / "hpo-runs", dirs_exist_ok=True)
+        study = copy.copy(self)
+        study.hpo = hpo
+        return study
+
     def end(self, timeout_s: float = 120) -> int:
         """Wait for its end; gives the exit code."""
         return self.process.wait(timeout=timeout_s)
@@ -136,6 +147,23 @@ def struck(hpo: CommandLine, *words: str, training: str = "") -> Iterator[Struck
         for number in workers:
             with suppress(ProcessLookupError):
                 os.kill(number, signal.SIGKILL)
+
+
+def killed(hpo: CommandLine) -> StruckStudy:
+    """A copy of a study whose processes were all killed in its second trial.
+
+    The first one who asks makes it. Where it lies must outlive the others.
+    """
+    if hpo.data not in _KILLED:
+        with struck(hpo) as study:
+            study.wait_for_reports(2, 2)
+            study.kill()
+            study.strike()
+        home = hpo.folder.with_name(f"{hpo.folder.name}-killed")
+        home.mkdir()
+        _KILLED[hpo.data] = study.copied_to(replace(hpo, folder=home))
+        return study
+    return _KILLED[hpo.data].copied_to(hpo)
 
 
 def scores(events: Sequence[Event]) -> dict[str, float]:

@@ -13,10 +13,11 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def undisturbed(
-    tmp_path_factory: pytest.TempPathFactory, small_data: Path, shared_cache: Path
+    tmp_path_factory: pytest.TempPathFactory, small_data: Path, shared_cache: Path, empty_store: Path
 ) -> dict[str, float]:
     """Scores of the study when nothing happens to it."""
     hpo = CommandLine(tmp_path_factory.mktemp("undisturbed"), small_data, shared_cache)
+    hpo.with_store(empty_store)
     done = hpo.run(*hpo.study(STUDY, *WORDS))
     assert done.returncode == 0, done.stderr
     return scores(hpo.events(STUDY))
