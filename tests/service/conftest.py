@@ -7,15 +7,19 @@ from pathlib import Path
 
 import pytest
 from e2e.command_line import CommandLine
-from service.processes import Mlflow, Postgres, RayCluster, answers, wait_for
+from service.processes import Mlflow, Postgres, Process, RayCluster, answers, wait_for
 
 
-@dataclass(frozen=True)
+@dataclass
 class Service:
     """PostgreSQL, MLflow, and a Ray cluster of a head and two workers of one core each."""
 
+    database: Process
     mlflow: Mlflow
     cluster: RayCluster
+    workers: list[Process]
+    stack: ExitStack
+    """Stops what is put on it when all tests are done."""
     hpo: CommandLine
     """Where somebody types; it has the cluster's token and nothing of MLflow."""
 
@@ -28,7 +32,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     (folder / "artifacts").mkdir()
     with ExitStack() as stack:
         postgres = Postgres()
-        postgres.start(stack)
+        postgres.make(stack)
+        database = postgres.start(stack)
         mlflow = Mlflow(postgres, folder / "artifacts")
         cluster = RayCluster(folder)
         server = mlflow.start(folder, stack)
@@ -40,7 +45,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         second = cluster.start_worker("ray-worker-2", stack)
         wait_for("the second worker", lambda: cluster.nodes() == 3, [head, first, second])
         wait_for("MLflow", lambda: answers(f"{mlflow.address}/health") == b"OK", [server])
-        yield Service(mlflow, cluster, _terminal(folder, cluster))
+        yield Service(database, mlflow, cluster, [first, second], stack, _terminal(folder, cluster))
 
 
 def _terminal(folder: Path, cluster: RayCluster) -> CommandLine:

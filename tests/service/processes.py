@@ -26,6 +26,7 @@ from deployment.docker_files import (
     interpolated,
     variables_of,
 )
+from e2e.processes import descendants
 
 _BESIDE_PYTHON = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
@@ -88,6 +89,10 @@ class Process:
             )
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def running(self) -> bool:
         return self._process.poll() is None
 
@@ -103,9 +108,13 @@ class Process:
         self.kill()
 
     def kill(self) -> None:
-        """SIGKILL to it and all that it started."""
+        """SIGKILL to it and all that it started; some of that has groups of its own."""
+        mine = descendants(self.pid)
         with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+            os.killpg(self.pid, signal.SIGKILL)
+        for number in mine:
+            with suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
         self._process.wait(timeout=20)
 
 
@@ -115,32 +124,36 @@ class Postgres:
 
     port: int = field(default_factory=free_port)
     password: str = field(default_factory=lambda: secrets.token_hex(16))
+    _as_user: list[str] = field(default_factory=list)
+    _folder: Path = Path()
 
-    def start(self, stack: ExitStack) -> Process:
-        programs = _postgres_programs()
+    def make(self, stack: ExitStack) -> None:
+        """Lay out an empty data base."""
         folder = Path(mkdtemp(prefix="hpo-pg-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         (folder / "password").write_text(self.password)
-        as_user: list[str] = []
         if os.getuid() == 0:
             user = pwd.getpwnam("postgres")
-            as_user = ["runuser", "--user", "postgres", "--"]
+            self._as_user = ["runuser", "--user", "postgres", "--"]
             for path in (folder, folder / "password"):
                 os.chown(path, user.pw_uid, user.pw_gid)
-        data = folder / "data"
         words = ["--username=mlflow", "--auth=scram-sha-256", f"--pwfile={folder / 'password'}", "--no-sync"]
         made = subprocess.run(
-            [*as_user, programs / "initdb", *words, data],
+            [*self._as_user, _postgres_programs() / "initdb", *words, folder / "data"],
             capture_output=True,
             text=True,
             check=False,
             cwd=folder,
         )
         assert made.returncode == 0, made.stderr
+        self._folder = folder
+
+    def start(self, stack: ExitStack) -> Process:
+        """Serve it; after a kill what was written is there again."""
+        programs, folder = _postgres_programs(), self._folder
         serve = [f"--port={self.port}", "--listen_addresses=127.0.0.1", f"--unix_socket_directories={folder}"]
-        process = Process(
-            "postgres", [*as_user, str(programs / "postgres"), "-D", str(data), *serve], {}, folder
-        )
+        command = [*self._as_user, str(programs / "postgres"), "-D", str(folder / "data"), *serve]
+        process = Process("postgres", command, {}, folder)
         stack.callback(process.stop)
         ready = [programs / "pg_isready", "--host=127.0.0.1", f"--port={self.port}"]
         wait_for(
@@ -227,7 +240,9 @@ class RayCluster:
             },
         )
         own = [f"--temp-dir={temporary}", f"--ray-client-server-port={free_port()}"]
-        return self._node("ray-head", [*command, *own], variables, stack)
+        # By itself Ray takes half a minute to give a node up.
+        patience = {"RAY_health_check_period_ms": "1000", "RAY_health_check_failure_threshold": "3"}
+        return self._node("ray-head", [*command, *own], {**variables, **patience}, stack)
 
     def start_worker(self, name: str, stack: ExitStack, *, inside: Sequence[str] = ()) -> Process:
         command = self._command("ray-worker", {"--address=ray-head:6379": f"--address=127.0.0.1:{self.port}"})

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 from e2e.command_line import kill_group, wait_until
+from e2e.processes import descendants
+from faults.study import TRIAL, command_of
 from service.conftest import Service
-from service.processes import answers, free_port, wait_for
+from service.processes import Process, answers, free_port, wait_for
 
 from hpo.journal.events import Event, StudyInterrupted, TrialFinished, TrialReported
 from hpo.journal.journal import read_journal
@@ -28,6 +30,22 @@ def submit(service: Service, *words: str) -> list[str]:
 def events(service: Service, study: str) -> list[Event]:
     folder = service.cluster.folder / "runs" / "studies" / study
     return list(read_journal(folder).events) if (folder / "journal.jsonl").exists() else []
+
+
+def epochs(service: Service, study: str, trial: str) -> int:
+    """How many validations of a trial the journal has."""
+    whole = events(service, study)
+    return sum(isinstance(event, TrialReported) and event.trial == trial for event in whole)
+
+
+def trainers(worker: Process) -> list[int]:
+    """Processes of a node that train."""
+    return [number for number in descendants(worker.pid) if command_of(number).startswith(f"ray::{TRIAL}")]
+
+
+def trainer(worker: Process) -> int:
+    [process] = trainers(worker)
+    return process
 
 
 def files(*folders: Path) -> Iterator[Path]:
@@ -165,7 +183,9 @@ def test_a_wrong_token_is_one_clear_error(service: Service, monkeypatch: pytest.
     assert "Traceback" not in answer.stderr
 
 
-def test_a_node_that_does_not_see_the_data_is_named_before_any_trial(service: Service) -> None:
+def test_a_node_that_does_not_see_the_data_is_named_before_any_trial_or_fetches_a_copy(
+    service: Service,
+) -> None:
     if os.getuid() != 0:
         pytest.skip("only root can hide a folder from one process")
     hidden = service.cluster.folder / "cache"
@@ -175,8 +195,56 @@ def test_a_node_that_does_not_see_the_data_is_named_before_any_trial(service: Se
         wait_for("the third worker", lambda: service.cluster.nodes() == 4, [blind])
         words = service.hpo.study("unseen", "--concurrent", "2", "--trials", "2")
         refused = service.hpo.run(*submit(service, "--", *words))
-    assert refused.returncode == 2, refused.stdout
-    assert f"cannot read the data in {hidden}" in refused.stdout
-    assert "set HPO_CACHE to a folder that every node sees" in refused.stdout
-    assert "Traceback" not in refused.stdout
-    assert not any(isinstance(event, TrialReported) for event in events(service, "unseen"))
+        assert refused.returncode == 2, refused.stdout
+        assert f"cannot read the data in {hidden}" in refused.stdout
+        assert "set HPO_CACHE to a folder that every node sees" in refused.stdout
+        assert "Traceback" not in refused.stdout
+        assert not any(isinstance(event, TrialReported) for event in events(service, "unseen"))
+
+        # From a URI it fetches its own copy, and trains.
+        words = service.hpo.study("fetched", "--concurrent", "3", "--trials", "3", "--epochs", "1")
+        place = words.index("--data")
+        words[place : place + 2] = ["--data-uri", service.hpo.data.as_uri()]
+        done = service.hpo.run(*submit(service, "--", *words))
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert list(Path(f"/proc/{blind.pid}/root{hidden}").glob("copies/*/synthetic/train/*/*.npy"))
+        assert sum(isinstance(event, TrialFinished) for event in events(service, "fetched")) == 3
+
+
+def test_what_a_data_base_and_a_node_take_with_them_is_not_lost(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = service.hpo.study("rough", "--concurrent", "2", "--trials", "2", "--epochs", "8")
+    terminal = service.hpo.start(*submit(service, "--", *words, "--searcher", "random"))
+    trials = ("bayes-0001", "bayes-0002")
+    wait_until(lambda: all(epochs(service, "rough", trial) for trial in trials))
+    service.database.kill()
+    before = {trial: epochs(service, "rough", trial) for trial in trials}
+    wait_until(lambda: all(epochs(service, "rough", trial) > before[trial] for trial in trials))
+
+    # The trials stand still, so that both are running when the third node is there.
+    stopped = [trainer(worker) for worker in service.workers]
+    for process in stopped:
+        os.kill(process, signal.SIGSTOP)
+    joining = service.cluster.start_worker("ray-worker-3", service.stack)
+    service.database = service.mlflow.postgres.start(service.stack)
+    wait_for("the third worker", lambda: service.cluster.nodes() == 4, [joining])
+    left = service.workers.pop()
+    service.workers.append(joining)
+    left.kill()
+    os.kill(stopped[0], signal.SIGCONT)
+    wait_until(lambda: bool(trainers(joining)))
+    assert terminal.wait(timeout=240) == 0
+    output = (service.hpo.folder / "output.txt").read_text()
+    assert "MLflow lacks" not in output
+
+    whole = events(service, "rough")
+    reported = Counter((event.trial, event.epoch) for event in whole if isinstance(event, TrialReported))
+    assert reported == Counter((trial, epoch) for trial in trials for epoch in range(1, 9))
+    assert Counter(event.trial for event in whole if isinstance(event, TrialFinished)) == Counter(trials)
+    # Trained again in one piece, from what the data base holds: no validation is missing or another.
+    for name, value in service.mlflow.client_variables().items():
+        monkeypatch.setitem(service.hpo.variables, name, value)
+    for trial in trials:
+        again = service.hpo.run("reproduce", f"rough/{trial}")
+        assert "equal: all metrics of 8 validations are the same to the last bit" in again.stdout, again
