@@ -189,6 +189,7 @@ def test_a_node_that_does_not_see_the_data_is_named_before_any_trial_or_fetches_
     if os.getuid() != 0:
         pytest.skip("only root can hide a folder from one process")
     hidden = service.cluster.folder / "cache"
+    hidden.mkdir(exist_ok=True)
     hiding = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', str(hidden)]
     with ExitStack() as stack:
         blind = service.cluster.start_worker("ray-worker-blind", stack, inside=hiding)
