@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from e2e.command_line import kill_group, wait_until
-from e2e.processes import descendants
-from faults.study import TRIAL, command_of
+from e2e.processes import ray_processes
+from faults.study import TRIAL
 from service.conftest import Service
 from service.processes import Process, answers, free_port, wait_for
 
@@ -38,13 +38,9 @@ def epochs(service: Service, study: str, trial: str) -> int:
     return sum(isinstance(event, TrialReported) and event.trial == trial for event in whole)
 
 
-def trainers(worker: Process) -> list[int]:
-    """Processes of a node that train."""
-    return [number for number in descendants(worker.pid) if command_of(number).startswith(f"ray::{TRIAL}")]
-
-
 def trainer(worker: Process) -> int:
-    [process] = trainers(worker)
+    """The process of a node that trains."""
+    [process] = ray_processes(worker.pid, TRIAL)
     return process
 
 
@@ -234,7 +230,7 @@ def test_what_a_data_base_and_a_node_take_with_them_is_not_lost(
     service.workers.append(joining)
     left.kill()
     os.kill(stopped[0], signal.SIGCONT)
-    wait_until(lambda: bool(trainers(joining)))
+    wait_until(lambda: bool(ray_processes(joining.pid, TRIAL)))
     assert terminal.wait(timeout=240) == 0
     output = (service.hpo.folder / "output.txt").read_text()
     assert "MLflow lacks" not in output
