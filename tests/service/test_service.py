@@ -38,10 +38,9 @@ def epochs(service: Service, study: str, trial: str) -> int:
     return sum(isinstance(event, TrialReported) and event.trial == trial for event in whole)
 
 
-def trainer(worker: Process) -> int:
-    """The process of a node that trains."""
-    [process] = ray_processes(worker.pid, TRIAL)
-    return process
+def trainers(worker: Process) -> list[int]:
+    """Processes of a node that train; Ray calls them by one name or the other."""
+    return [number for kind in (TRIAL, "TrialTrainable") for number in ray_processes(worker.pid, kind)]
 
 
 def files(*folders: Path) -> Iterator[Path]:
@@ -219,8 +218,9 @@ def test_what_a_data_base_and_a_node_take_with_them_is_not_lost(
     before = {trial: epochs(service, "rough", trial) for trial in trials}
     wait_until(lambda: all(epochs(service, "rough", trial) > before[trial] for trial in trials))
 
-    # The trials stand still, so that both are running when the third node is there.
-    stopped = [trainer(worker) for worker in service.workers]
+    # The trials stand still until the third node has one: else the other's process would take it, when done.
+    stopped = [number for worker in service.workers for number in trainers(worker)]
+    assert len(stopped) == 2
     for process in stopped:
         os.kill(process, signal.SIGSTOP)
     joining = service.cluster.start_worker("ray-worker-3", service.stack)
@@ -229,11 +229,12 @@ def test_what_a_data_base_and_a_node_take_with_them_is_not_lost(
     left = service.workers.pop()
     service.workers.append(joining)
     left.kill()
+    output = service.hpo.folder / "output.txt"
+    wait_until(lambda: bool(trainers(joining)) or terminal.poll() is not None)
+    assert trainers(joining), output.read_text()
     os.kill(stopped[0], signal.SIGCONT)
-    wait_until(lambda: bool(ray_processes(joining.pid, TRIAL)))
     assert terminal.wait(timeout=240) == 0
-    output = (service.hpo.folder / "output.txt").read_text()
-    assert "MLflow lacks" not in output
+    assert "MLflow lacks" not in output.read_text()
 
     whole = events(service, "rough")
     reported = Counter((event.trial, event.epoch) for event in whole if isinstance(event, TrialReported))
