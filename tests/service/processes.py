@@ -26,6 +26,7 @@ from deployment.docker_files import (
     interpolated,
     variables_of,
 )
+from e2e.command_line import wait_until
 from e2e.processes import descendants
 
 _BESIDE_PYTHON = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -116,6 +117,8 @@ class Process:
             with suppress(ProcessLookupError):
                 os.kill(number, signal.SIGKILL)
         self._process.wait(timeout=20)
+        # A data base does not start while there is a process of the number that its last one had.
+        wait_until(lambda: not any(Path(f"/proc/{number}").exists() for number in mine), timeout_s=20)
 
 
 @dataclass
