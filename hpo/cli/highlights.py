@@ -154,9 +154,9 @@ def _network(
 
     from hpo.config.environment import read_environment
     from hpo.study.analysing import find_trial
+    from hpo.study.data import open_games
     from hpo.study.highlights import best_confidences
     from hpo.study.plan import choose_device
-    from model.data.store import open_split
     from model.weights.trained import TrainedNetwork
 
     if (weights is None) == (run is None):
@@ -169,6 +169,6 @@ def _network(
         trial = find_trial(run or "", "valid", environment)
         trained = TrainedNetwork.load(trial.weights)
         if confidence is None and not opportunities:
-            valid = open_split(trial.data, features=trial.features, split="valid", cache=environment.cache)
+            valid = open_games(trial.data, features=trial.features, split="valid", cache=environment.cache)
             return trained, best_confidences(trained, valid, torch.device(choose_device(device)))
     return trained, [0.5 if confidence is None else confidence] * len(trained.classes)
