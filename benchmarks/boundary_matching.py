@@ -54,7 +54,7 @@ def main() -> None:
     asked = parser.parse_args()
     torch.manual_seed(0)
     config = BmnConfig()
-    network = BoundaryMatchingNetwork(config)
+    network = BoundaryMatchingNetwork(config, torch.Generator().manual_seed(0))
     if asked.dense:
         network._pair_features = Dense(config)
     features = torch.randn(asked.batch, config.input_size, config.positions)

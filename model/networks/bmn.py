@@ -1,7 +1,9 @@
 """The boundary-matching network (Lin et al., ICCV 2019), as section 4.2 uses it on ActivityNet."""
 
+import math
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
@@ -70,15 +72,12 @@ def _conv1d(inputs: int, outputs: int, *, groups: int = 1, kernel: int = 3) -> n
 
 
 class BoundaryMatchingNetwork(nn.Module):
-    """Base module, temporal evaluation module (TEM) and proposal evaluation module (PEM).
-
-    Weights begin as the published code's: uniform within one over the square root of the inputs (the default
-    of torch), drawn from torch's global generator.
-    """
+    """Base module, temporal evaluation module (TEM) and proposal evaluation module (PEM)."""
 
     pairs: Tensor
 
-    def __init__(self, config: BmnConfig) -> None:
+    def __init__(self, config: BmnConfig, generator: torch.Generator) -> None:
+        """Draw weights and biases from ``generator``: uniform within 1 / sqrt(inputs), as the published code."""
         super().__init__()
         one, two, three = config.hidden_1d, config.hidden_2d, config.hidden_3d
         self.config = config
@@ -90,13 +89,23 @@ class BoundaryMatchingNetwork(nn.Module):
         )
         self.start, self.end = self._boundary_head(), self._boundary_head()
         self.proposal = nn.Sequential(_conv1d(one, one), nn.ReLU())
-        self.matching = BoundaryMatching(config.positions, config.max_positions, config.bins, one, three)
+        size = (config.positions, config.max_positions, config.bins)
+        self.matching = BoundaryMatching(*size, one, three, generator)
         self.reduce = nn.Linear(three, two)
         self.map = nn.Sequential(
             *(nn.Conv2d(two, two, 3, padding=1), nn.ReLU(), nn.Conv2d(two, two, 3, padding=1), nn.ReLU()),
             *(nn.Conv2d(two, 2, 1), nn.Sigmoid()),
         )
         self.register_buffer("pairs", pair_index(config.positions, config.max_positions), persistent=False)
+        self._draw_weights(generator)
+
+    @torch.no_grad()
+    def _draw_weights(self, generator: torch.Generator) -> None:
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Linear):
+                bound = 1.0 / math.sqrt(layer.weight[0].numel())
+                for parameter in layer.parameters():
+                    parameter.uniform_(-bound, bound, generator=generator)
 
     def _boundary_head(self) -> nn.Sequential:
         one = self.config.hidden_1d

@@ -105,14 +105,18 @@ class BoundaryMatching(nn.Module):
         bins: N.
         features: Numbers a position, C.
         outputs: Numbers a pair.
+        generator: Draws the initial weights, uniform within one over the square root of C N.
     """
 
-    def __init__(self, positions: int, longest: int, bins: int, features: int, outputs: int) -> None:
+    def __init__(
+        self, positions: int, longest: int, bins: int, features: int, outputs: int, generator: torch.Generator
+    ) -> None:
         super().__init__()
         self.size = (positions, longest, bins)
         bound = 1.0 / math.sqrt(features * bins)
-        self.weight = nn.Parameter(torch.empty(bins, features, outputs).uniform_(-bound, bound))
-        self.bias = nn.Parameter(torch.empty(outputs).uniform_(-bound, bound))
+        weight, bias = torch.empty(bins, features, outputs), torch.empty(outputs)
+        self.weight = nn.Parameter(weight.uniform_(-bound, bound, generator=generator))
+        self.bias = nn.Parameter(bias.uniform_(-bound, bound, generator=generator))
 
     def forward(
         self, features: Float[Tensor, "batch features positions"]

@@ -60,7 +60,8 @@ def network_of(case: Case) -> BoundaryMatchingNetwork:
             input_size=content["opt"]["feat_dim"],
             positions=content["opt"]["temporal_scale"],
             bins=content["opt"]["num_sample"],
-        )
+        ),
+        torch.Generator(),
     )
     assert sum(p.numel() for p in network.parameters()) == content["num_trainable"]
     network.load_state_dict({our_name(p["name"]): our_layout(p["name"], drawn(p)) for p in content["params"]})

@@ -13,6 +13,10 @@ SIZE = {"positions": 12, "longest": 7, "bins": 4, "features": 6, "outputs": 5}
 TINY = BmnConfig(input_size=8, positions=10, bins=3, hidden_1d=8, hidden_2d=6, hidden_3d=12)
 
 
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
 def dense(layer: BoundaryMatching, features: torch.Tensor) -> torch.Tensor:
     """Sample every pair, then reduce by a convolution over the bins, as published."""
     positions, longest, bins = layer.size
@@ -27,18 +31,18 @@ def dense(layer: BoundaryMatching, features: torch.Tensor) -> torch.Tensor:
 
 
 def test_matching_equals_sampling_and_then_reducing() -> None:
-    torch.manual_seed(0)
-    layer = BoundaryMatching(*SIZE.values()).double()
-    features = torch.randn(3, 6, 12, dtype=torch.float64, requires_grad=True)
+    generator = seeded(0)
+    layer = BoundaryMatching(*SIZE.values(), generator).double()
+    features = torch.randn(3, 6, 12, dtype=torch.float64, generator=generator, requires_grad=True)
     torch.testing.assert_close(layer(features), dense(layer, features))
-    towards = torch.randn_like(layer(features))
+    towards = torch.randn(layer(features).shape, dtype=torch.float64, generator=generator)
     wanted = (features, *layer.parameters())
     ours = torch.autograd.grad(layer(features), wanted, towards)
     torch.testing.assert_close(ours, torch.autograd.grad(dense(layer, features), wanted, towards))
 
 
 def test_no_tensor_is_as_large_as_all_samples() -> None:
-    layer, batch = BoundaryMatching(30, 30, 16, 32, 8), 2
+    layer, batch = BoundaryMatching(30, 30, 16, 32, 8, seeded(0)), 2
     largest = 0
 
     class Watch(torch.overrides.TorchFunctionMode):
@@ -61,17 +65,29 @@ def test_a_map_of_limited_durations_counts_only_short_pairs() -> None:
 
 
 def test_predictions_do_not_depend_on_the_company_in_the_batch() -> None:
-    torch.manual_seed(1)
-    network, features = BoundaryMatchingNetwork(TINY), torch.randn(4, 8, 10)
+    network, features = BoundaryMatchingNetwork(TINY, seeded(1)), torch.randn(4, 8, 10, generator=seeded(0))
     together, alone = network(features), network(features[2:3])
     for name in ("start", "end", "overlap", "confidence"):
         torch.testing.assert_close(getattr(together, name)[2:3], getattr(alone, name))
         assert ((getattr(together, name) >= 0) & (getattr(together, name) <= 1)).all()
 
 
+def test_weights_come_from_the_generator_alone_and_reach_out_to_their_bounds() -> None:
+    torch.manual_seed(0)
+    first = BoundaryMatchingNetwork(TINY, seeded(3)).state_dict()
+    again = BoundaryMatchingNetwork(TINY, seeded(3)).state_dict()
+    other = BoundaryMatchingNetwork(TINY, seeded(4)).state_dict()
+    assert all(torch.equal(value, again[name]) for name, value in first.items())
+    assert not any(torch.equal(value, other[name]) for name, value in first.items())
+    inputs = {"base.0": 8 // 4 * 3, "start.2": 8, "proposal.0": 8 * 3, "reduce": 12, "map.0": 6 * 9}
+    for layer, count in {**inputs, "matching": 8 * 3}.items():
+        largest = float(first[f"{layer}.weight"].abs().max()) * count**0.5
+        assert 0.7 < largest <= 1.0
+        assert float(first[f"{layer}.bias"].abs().max()) * count**0.5 <= 1.0
+
+
 def test_half_precision_stays_close() -> None:
-    torch.manual_seed(2)
-    network, features = BoundaryMatchingNetwork(TINY), torch.randn(2, 8, 10)
+    network, features = BoundaryMatchingNetwork(TINY, seeded(2)), torch.randn(2, 8, 10, generator=seeded(0))
     with torch.autocast("cpu", torch.bfloat16):
         half = network(features)
     assert half.overlap.dtype == torch.float32
