@@ -38,8 +38,9 @@ from model.losses.complete import LossConfig, StackLoss
 from model.networks.calf import CalfNetwork
 from model.networks.config import NetworkConfig, Predictions
 from model.precision import Precision, compute_dtype
-from model.training.array import TrainingArray, Validation
+from model.training.array import TrainingArray
 from model.training.config import TrainingConfig, TrialConfig
+from model.training.outcomes import Validation
 from model.training.recording import steps_of
 from model.training.slots import Slot
 

@@ -25,8 +25,9 @@ from model.encoding import Zones
 from model.losses.complete import LossConfig
 from model.networks.config import NetworkConfig
 from model.timeline import format_game_time
-from model.training.array import TrainingArray, Validation
+from model.training.array import TrainingArray
 from model.training.config import TrainingConfig, TrialConfig
+from model.training.outcomes import Validation
 from model.training.slots import Slot
 
 GAMES = {"train": 300, "valid": 100, "test": 100}

@@ -22,7 +22,7 @@ from hpo.trial.array import TrialArray
 from hpo.trial.run import CONFIG
 from hpo.trial.task import TrialTask
 from model.errors import UserError
-from model.training.array import FailedError
+from model.training.outcomes import FailedError
 
 _SHORT = 12
 """Digits of a digest that a person compares."""

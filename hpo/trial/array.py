@@ -18,7 +18,9 @@ from hpo.trial.settings import DataShape
 from hpo.trial.task import TrialTask
 from model.data.store import Store
 from model.errors import StorageError
-from model.training.array import FailedError, Outcome, TrainingArray
+from model.training.array import TrainingArray
+from model.training.outcomes import FailedError, Outcome
+from model.training.slots import Slot
 
 START_GRACE_S = 10.0
 """How long an array waits for its first trials: the processes that ask for them start within seconds."""
@@ -178,7 +180,7 @@ class TrialArray:
                 member.waiting, member.failure = False, failures.get(member)
             self._changed.notify_all()
 
-    def _trained(self, array: TrainingArray) -> list[Outcome]:
+    def _trained(self, array: TrainingArray) -> list[Outcome[Slot]]:
         if self._trainer is None:
             return array.advance()
         return self._trainer.submit(array.advance).result()

@@ -11,8 +11,8 @@ from hpo.trial.report import Report, best_report
 from hpo.trial.settings import DataShape, training_config, trial_config
 from hpo.trial.task import TrialTask
 from model.errors import DataError, StorageError
-from model.training.array import Validation
 from model.training.checkpoint import load_checkpoint, save_checkpoint
+from model.training.outcomes import Validation
 from model.training.slots import Slot
 from model.weights.trained import TrainedNetwork
 

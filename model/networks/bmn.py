@@ -77,7 +77,7 @@ class BoundaryMatchingNetwork(nn.Module):
     pairs: Tensor
 
     def __init__(self, config: BmnConfig, generator: torch.Generator) -> None:
-        """Draw weights and biases from ``generator``: uniform within 1 / sqrt(inputs), as the published code."""
+        """Draw the weights from ``generator``: uniform within 1 / sqrt(inputs), as the published code."""
         super().__init__()
         one, two, three = config.hidden_1d, config.hidden_2d, config.hidden_3d
         self.config = config

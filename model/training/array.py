@@ -18,6 +18,7 @@ from model.inference.evaluation import Evaluation, evaluate
 from model.networks.stacked import Stack, StatisticsEstimate, computed_together
 from model.precision import compute_dtype
 from model.training.config import TrainingConfig
+from model.training.outcomes import DivergedError, FailedError, Outcome, Validation
 from model.training.recording import steps_of
 from model.training.slots import Slot
 
@@ -25,34 +26,6 @@ CALIBRATION_CHUNKS = 512
 """Training chunks over which batch statistics are re-estimated before a validation."""
 
 T = TypeVar("T")
-
-
-class FailedError(Exception):
-    """A trial cannot go on; the others of its array can."""
-
-
-class DivergedError(FailedError):
-    """A trial's loss is no longer a number."""
-
-
-@dataclass(frozen=True, slots=True)
-class Validation:
-    """A trial at a validation point."""
-
-    epoch: int
-    """Finished epochs."""
-    metrics: dict[str, float]
-    """Average-mAP and AP per class in [0, 1], losses, learning rate and speed, by name."""
-    duration_s: float
-    """Since the validation before: training, calibration and scoring; the trial's share of its array's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a trial on the way to its next validation."""
-
-    slot: Slot
-    result: Validation | FailedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +71,7 @@ class TrainingArray:
         self._samplers: dict[int, ChunkSampler] = {}
         self._most: int | None = None
 
-    def advance(self) -> list[Outcome]:
+    def advance(self) -> list[Outcome[Slot]]:
         """Train all slots to where the first of them is to be validated, and validate those that are there.
 
         Slots that fail leave the array.
@@ -111,7 +84,7 @@ class TrainingArray:
         due = [slot for slot in self.slots if isinstance(trained[slot], _Losses) and self._is_due(slot)]
         scored = self._in_parts(due, self._validate_part)
         duration_s = (time.perf_counter() - started) / len(self.slots)
-        outcomes = []
+        outcomes: list[Outcome[Slot]] = []
         for slot in self.slots:
             losses, evaluation = trained[slot], scored.get(slot)
             if isinstance(losses, FailedError):

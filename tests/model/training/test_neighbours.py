@@ -25,8 +25,9 @@ from model.data.sampler import ChunkBatch, ChunkSampler, SamplerConfig
 from model.encoding import Zones
 from model.networks import spectral
 from model.training import recording
-from model.training.array import DivergedError, FailedError, TrainingArray
+from model.training.array import TrainingArray
 from model.training.config import TrainingConfig, TrialConfig
+from model.training.outcomes import DivergedError, FailedError
 from model.training.recording import RecordedSteps, SeparateSteps, steps_of
 from model.training.slots import Slot
 from model.training.stack import TrainingStack

@@ -11,8 +11,9 @@ from model.data.store import Store
 from model.encoding import Zones
 from model.losses.complete import LossConfig
 from model.networks.config import NetworkConfig
-from model.training.array import FailedError, Outcome, TrainingArray, Validation
+from model.training.array import TrainingArray
 from model.training.config import TrainingConfig, TrialConfig
+from model.training.outcomes import FailedError, Outcome, Validation
 from model.training.slots import Slot
 
 CPU = torch.device("cpu")
@@ -56,7 +57,7 @@ def run(array: TrainingArray) -> list[list[Validation]]:
     return found
 
 
-def only(outcomes: list[Outcome]) -> Validation | FailedError:
+def only(outcomes: list[Outcome[Slot]]) -> Validation | FailedError:
     (outcome,) = outcomes
     return outcome.result
 
