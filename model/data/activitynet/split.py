@@ -1,0 +1,50 @@
+"""The videos of a subset with their features, as training and scoring take them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from model.data.activitynet.annotations import Video
+from model.data.activitynet.features import Features
+from model.errors import DataError
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VideoSplit:
+    """Videos of one subset. Nothing is copied: features may be a mapped file."""
+
+    videos: tuple[Video, ...]
+    features: Features
+    """(videos, positions, dims)."""
+    classes: tuple[str, ...] = ()
+    """Columns of ``class_scores``."""
+    class_scores: npt.NDArray[np.float64] | None = None
+    """(videos, classes): of whole videos, by another network; with them detections are scored as well."""
+
+    def __post_init__(self) -> None:
+        count = len(self.videos)
+        if self.features.ndim != 3 or len(self.features) != count:
+            raise DataError(
+                f"expected features ({count} videos, positions, dims), got shape {self.features.shape}"
+            )
+        if not any(len(video.segments_s) for video in self.videos):
+            raise DataError(f"expected activities, found none in {count} videos")
+        if self.class_scores is None:
+            return
+        if self.class_scores.shape != (count, len(self.classes)):
+            wanted = f"({count} videos, {len(self.classes)} classes)"
+            raise DataError(f"expected class scores {wanted}, got shape {self.class_scores.shape}")
+        unknown = {label for video in self.videos for label in video.labels} - set(self.classes)
+        if unknown:
+            raise DataError(f"activities of classes without scores: {', '.join(sorted(unknown))}")
+
+    @property
+    def positions(self) -> int:
+        """T."""
+        return int(self.features.shape[1])
+
+    @property
+    def dims(self) -> int:
+        """Numbers a position."""
+        return int(self.features.shape[2])

@@ -1,0 +1,136 @@
+"""What a boundary-matching network says about the videos of a split: proposals, their scores, losses."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from model.data.activitynet.labels import boundary_labels
+from model.data.activitynet.split import VideoSplit
+from model.losses.boundary import (
+    BoundaryLossConfig,
+    BoundaryLosses,
+    BoundaryTargets,
+    boundary_losses,
+    draw,
+    stack_targets,
+)
+from model.metrics.detection import Labelled, detections_of, score_detections
+from model.metrics.proposals import ProposalScores, Segments, score_proposals
+from model.metrics.soft_nms import SoftNms, pair_scores, proposals_of
+from model.networks.bmn import BoundaryMatchingNetwork, BoundaryPredictions
+from model.precision import Precision
+
+
+@dataclass(frozen=True, slots=True)
+class VideoBatch:
+    """Some videos of a split, for a network."""
+
+    features: Float[Tensor, "batch dims positions"]
+    target: BoundaryTargets
+
+
+def load_videos(split: VideoSplit, indices: Sequence[int], device: torch.device) -> VideoBatch:
+    """Features and labels of the videos at ``indices``; labels are made from the activities each time."""
+    features = torch.from_numpy(np.ascontiguousarray(split.features[indices].transpose(0, 2, 1)))
+    labels = [boundary_labels(split.videos[index].shares, split.positions) for index in indices]
+    return VideoBatch(features.to(device), stack_targets(labels, device))
+
+
+def predict(
+    network: BoundaryMatchingNetwork, features: Float[Tensor, "batch dims positions"], precision: Precision
+) -> BoundaryPredictions:
+    """Predictions of whole videos, matrix products in ``precision``."""
+    with torch.autocast(features.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        return network(features)  # type: ignore[no-any-return]
+
+
+class MeanLosses:
+    """Means over videos of the losses of batches."""
+
+    def __init__(self) -> None:
+        self._sum, self._videos = torch.zeros(3, dtype=torch.float64), 0
+
+    def add(self, losses: BoundaryLosses, videos: int) -> None:
+        """Count a batch of ``videos``."""
+        parts = (losses.tem, losses.regression, losses.classification)
+        self._sum = self._sum.to(losses.tem.device) + videos * torch.stack([part.detach() for part in parts])
+        self._videos += videos
+
+    def by_name(self) -> dict[str, float]:
+        """The means: ``tem_loss``, ``regression_loss``, ``classification_loss``."""
+        names = ("tem_loss", "regression_loss", "classification_loss")
+        return dict(zip(names, (self._sum / self._videos).tolist(), strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalEvaluation:
+    """What a network reaches on a split."""
+
+    proposals: list[Segments]
+    """For each video (n, 3): start and end in seconds, score; highest score first."""
+    score: ProposalScores
+    average_map: float | None
+    """Average-mAP in percent; None without class scores."""
+    losses: dict[str, float]
+    """By name, see ``MeanLosses``."""
+
+
+@torch.no_grad()
+def evaluate_proposals(
+    network: BoundaryMatchingNetwork,
+    split: VideoSplit,
+    loss: BoundaryLossConfig,
+    *,
+    nms: SoftNms,
+    batch_videos: int,
+    precision: Precision,
+    draws: torch.Generator,
+) -> ProposalEvaluation:
+    """Propose activities of every video of a split and score them.
+
+    Args:
+        network: On the device to compute on.
+        split: Its positions and dimensions are the network's.
+        loss: Of the network, for the losses.
+        nms: For the pairs of the split's positions.
+        batch_videos: Videos at once.
+        precision: Of matrix products.
+        draws: Of the pairs that the regression loss is taken of; on the processor.
+    """
+    device, losses, scores = network.reduce.weight.device, MeanLosses(), []
+    for indices in _batches(len(split.videos), batch_videos):
+        batch = load_videos(split, indices, device)
+        predicted = predict(network, batch.features, precision)
+        losses.add(
+            boundary_losses(predicted, batch.target, loss, draw(batch.target.overlap, draws)), len(indices)
+        )
+        maps = (predicted.start, predicted.end, predicted.confidence, predicted.overlap)
+        scores.append(pair_scores(*(values.cpu().numpy() for values in maps)))
+    covered_s = np.array([video.covered_s for video in split.videos])
+    proposals = proposals_of(np.concatenate(scores), covered_s, nms, split.positions)
+    score = score_proposals([video.segments_s for video in split.videos], proposals)
+    return ProposalEvaluation(proposals, score, _average_map(split, proposals), losses.by_name())
+
+
+def _batches(videos: int, size: int) -> Iterator[list[int]]:
+    for first in range(0, videos, size):
+        yield list(range(first, min(first + size, videos)))
+
+
+def _average_map(split: VideoSplit, proposals: Sequence[Segments]) -> float | None:
+    if split.class_scores is None:
+        return None
+    detections = detections_of(proposals, split.class_scores)
+    return score_detections(_activities(split), detections).average_map
+
+
+def _activities(split: VideoSplit) -> Labelled:
+    column = {name: index for index, name in enumerate(split.classes)}
+    label = [column[name] for video in split.videos for name in video.labels]
+    segment = np.concatenate([video.segments_s for video in split.videos])
+    video = np.repeat(np.arange(len(split.videos)), [len(video.labels) for video in split.videos])
+    return Labelled(video, np.array(label, dtype=np.int64), segment, np.ones(len(label)))

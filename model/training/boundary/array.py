@@ -1,0 +1,128 @@
+"""The trainer of boundary-matching networks: a list of trials, one after the other on the same batches."""
+
+import math
+import time
+from collections.abc import Iterator
+
+import torch
+
+from model.data.activitynet.split import VideoSplit
+from model.inference.proposals import MeanLosses, ProposalEvaluation, evaluate_proposals, load_videos
+from model.metrics.soft_nms import SoftNms, pair_segments
+from model.training.boundary.config import BoundaryTrainingConfig
+from model.training.boundary.slot import BoundarySlot
+from model.training.outcomes import DivergedError, FailedError, Outcome, Validation
+from model.training.seeding import torch_stream
+
+AVERAGE_NUMBERS = (1, 5, 10, 100)
+"""Proposals a video at which recall is told, as in Table 3."""
+
+
+class BoundaryArray:
+    """Trains its slots and scores each at its validation points.
+
+    Slots join and leave between two calls of ``advance``, each at an epoch of its own. Those of one data seed
+    and epoch see the same batches. What a slot reaches does not depend on the others at all.
+    """
+
+    def __init__(
+        self, training: BoundaryTrainingConfig, *, train: VideoSplit, valid: VideoSplit, device: torch.device
+    ) -> None:
+        """Set up an array without slots.
+
+        Args:
+            training: What all slots share.
+            train: Training split.
+            valid: Validation split; with class scores ``average_map`` is among the metrics.
+            device: Where to train.
+        """
+        self.training = training
+        self.slots: list[BoundarySlot] = []
+        self._train, self._valid, self._device = train, valid, device
+        self._nms = SoftNms(pair_segments(valid.positions), training.nms)
+
+    def advance(self) -> list[Outcome[BoundarySlot]]:
+        """Train every slot to its next validation, and validate it. Slots that fail leave the array."""
+        outcomes = [Outcome(slot, self._result(slot)) for slot in self.slots]
+        self.slots = [outcome.slot for outcome in outcomes if isinstance(outcome.result, Validation)]
+        return outcomes
+
+    def _result(self, slot: BoundarySlot) -> Validation | FailedError:
+        try:
+            return self._to_validation(slot)
+        except FailedError as error:
+            return error
+        except torch.OutOfMemoryError:
+            return FailedError("the device has too little memory for this trial alone")
+
+    def _to_validation(self, slot: BoundarySlot) -> Validation:
+        self._check_sizes(slot)
+        started = time.perf_counter()
+        slot.place(self._device)
+        epochs = self.training.next_validation(slot.epoch) - slot.epoch
+        for _ in range(epochs):
+            losses = self._train_epoch(slot)
+        speed = epochs * len(self._train.videos) / (time.perf_counter() - started)
+        metrics = {
+            **_scores(self._evaluate(slot)),
+            **{f"train/{name}": value for name, value in losses.items()},
+            "learning_rate": slot.config.learning_rate_of(slot.epoch - 1),
+            "videos_per_s": speed,
+        }
+        if not all(map(math.isfinite, metrics.values())):
+            raise DivergedError(f"validation after epoch {slot.epoch} gives values that are not finite")
+        return Validation(slot.epoch, metrics, time.perf_counter() - started)
+
+    def _check_sizes(self, slot: BoundarySlot) -> None:
+        wanted = slot.config.network.positions, slot.config.network.input_size
+        for split in (self._train, self._valid):
+            found = split.positions, split.dims
+            if found != wanted:
+                raise FailedError(f"expected (positions, dims) {wanted} of features, got {found}")
+
+    def _train_epoch(self, slot: BoundarySlot) -> dict[str, float]:
+        """Means of the losses by name.
+
+        Raises:
+            DivergedError: One of them is no number.
+        """
+        losses = MeanLosses()
+        draws = torch_stream(slot.config.data_seed, f"pairs of epoch {slot.epoch}")
+        for indices in self._batches(slot):
+            batch = load_videos(self._train, indices, self._device)
+            losses.add(slot.step(batch, draws, self.training.precision), len(indices))
+        slot.epoch += 1
+        means = losses.by_name()
+        if not all(map(math.isfinite, means.values())):
+            raise DivergedError(f"training loss is {list(means.values())} after epoch {slot.epoch}")
+        return means
+
+    def _batches(self, slot: BoundarySlot) -> Iterator[list[int]]:
+        """Which videos the steps of the slot's present epoch see: data seed and epoch alone decide."""
+        generator = torch_stream(slot.config.data_seed, f"videos of epoch {slot.epoch}")
+        order = torch.randperm(len(self._train.videos), generator=generator).tolist()
+        for first in range(0, len(order), self.training.batch_videos):
+            yield order[first : first + self.training.batch_videos]
+
+    def _evaluate(self, slot: BoundarySlot) -> ProposalEvaluation:
+        return evaluate_proposals(
+            slot.network,
+            self._valid,
+            slot.config.loss,
+            nms=self._nms,
+            batch_videos=self.training.batch_videos,
+            precision=self.training.precision,
+            draws=torch_stream(slot.config.data_seed, "pairs of validation"),
+        )
+
+
+def _scores(evaluation: ProposalEvaluation) -> dict[str, float]:
+    """Scores in [0, 1] and losses by name."""
+    recall = evaluation.score.average_recall_at
+    detection = {} if evaluation.average_map is None else {"average_map": evaluation.average_map / 100.0}
+    return {
+        "auc": evaluation.score.auc / 100.0,
+        **{f"ar@{number}": recall(number) / 100.0 for number in AVERAGE_NUMBERS},
+        **detection,
+        **{f"valid/{name}": value for name, value in evaluation.losses.items()},
+    }

@@ -1,0 +1,61 @@
+"""One trial of a boundary-matching network: its weights, its optimiser and how far it is."""
+
+import copy
+from typing import Any
+
+import torch
+
+from model.inference.proposals import VideoBatch, predict
+from model.losses.boundary import BoundaryLosses, boundary_losses, draw
+from model.networks.bmn import BoundaryMatchingNetwork
+from model.precision import Precision
+from model.training.boundary.config import BoundaryTrialConfig
+from model.training.seeding import torch_stream
+
+
+class BoundarySlot:
+    """A trial in training."""
+
+    def __init__(self, config: BoundaryTrialConfig) -> None:
+        """Draw the initial weights from the trial's seed."""
+        self.config = config
+        self.network = BoundaryMatchingNetwork(config.network, torch_stream(config.seed, "weights"))
+        self._optimizer = torch.optim.Adam(
+            self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+        )
+        self.epoch = 0
+        """Finished epochs."""
+
+    def place(self, device: torch.device) -> None:
+        """Move weights and moments to ``device``."""
+        self.network.to(device)
+        # Loading moves the moments to where the weights are.
+        self._optimizer.load_state_dict(self._optimizer.state_dict())
+
+    def step(self, batch: VideoBatch, draws: torch.Generator, precision: Precision) -> BoundaryLosses:
+        """Learn from one batch at the rate of the present epoch; ``draws`` as in ``losses.boundary.draw``."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = self.config.learning_rate_of(self.epoch)
+        predicted = predict(self.network, batch.features, precision)
+        drawn = draw(batch.target.overlap, draws)
+        losses = boundary_losses(predicted, batch.target, self.config.loss, drawn)
+        self._optimizer.zero_grad()
+        torch.autograd.backward(losses.total)
+        self._optimizer.step()
+        return losses
+
+    def state(self) -> dict[str, Any]:
+        """A copy of everything that training goes on from, for a checkpoint."""
+        return copy.deepcopy(
+            {
+                "network": self.network.state_dict(),
+                "optimizer": self._optimizer.state_dict(),
+                "epoch": self.epoch,
+            }
+        )
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from what ``state`` returned."""
+        self.network.load_state_dict(state["network"])
+        self._optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+        self.epoch = state["epoch"]
