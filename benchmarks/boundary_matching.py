@@ -28,7 +28,7 @@ class Dense(nn.Module):
         pairs = valid_pairs(config.positions, config.max_positions)
         row, column, weight = bin_weights(pairs, config.positions, config.bins)
         mask = np.zeros((config.positions, *self.shape), dtype=np.float32)
-        bin_index, position = np.divmod(column, config.positions)
+        position, bin_index = np.divmod(column, config.bins)
         np.add.at(mask, (position, bin_index, pairs[row, 0], pairs[row, 1]), weight)
         self.mask = torch.from_numpy(mask).flatten(1)
         self.reduce_bins = nn.Conv3d(config.hidden_1d, config.hidden_3d, (config.bins, 1, 1))

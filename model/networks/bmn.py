@@ -122,10 +122,10 @@ class BoundaryMatchingNetwork(nn.Module):
 
     def _pair_features(self, features: Tensor) -> Float[Tensor, "batch hidden starts ends"]:
         # Pairs that are none see no features at all: the published code computes the same number for each.
-        reduced = functional.relu(self.reduce(functional.relu(self.matching(features))))
+        reduced = functional.relu(self.reduce(functional.relu(self.matching(features), inplace=True)))
         nothing = functional.relu(self.reduce(functional.relu(self.matching.bias))).to(reduced.dtype)
-        _, batch, hidden = reduced.shape
+        batch, _, hidden = reduced.shape
         size = self.config.positions
-        full = nothing.expand(batch, size * size, hidden).index_copy(1, self.pairs, reduced.transpose(0, 1))
+        full = nothing.expand(batch, size * size, hidden).index_copy(1, self.pairs, reduced)
         # Channels lie last in memory: the convolutions over the map take a third of the time so.
         return full.view(batch, size, size, hidden).permute(0, 3, 1, 2)

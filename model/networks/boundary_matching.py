@@ -2,7 +2,7 @@
 
 The published code samples features first, (batch, C, N, T, T), and reduces the bins by a convolution after:
 328 MB a video at T = 100. Sampling is linear in time and the convolution in the bins, so the two are
-exchanged here: every position is weighed for every bin first, (N, T, batch, outputs), and a sparse matrix
+exchanged here: every position is weighed for every bin first, (batch, T, N, outputs), and a sparse matrix
 adds up what a pair looks at. The largest tensor is the answer itself.
 """
 
@@ -39,7 +39,7 @@ def bin_weights(
     beside it, and nothing of those that do not exist.
 
     Returns:
-        row: index of the pair; column: bin times ``positions`` plus position; weight. Columns may come twice.
+        row: index of the pair; column: position times ``bins`` plus bin; weight. Columns may come twice.
     """
     length = (pairs[:, 1] + 1.0 - pairs[:, 0] + 1.0)[:, None]
     # First, last and step as the published code computes them: rounding decides between two neighbours.
@@ -52,7 +52,7 @@ def bin_weights(
     found = []
     for position, weight in ((whole, 1.0 - fraction), (np.ceil(point), fraction)):
         inside = (position >= 0) & (position < positions) & (weight != 0.0)
-        column = bin_index * positions + position.astype(np.int64)
+        column = position.astype(np.int64) * bins + bin_index
         found.append((row[inside], column[inside], weight[inside] / POINTS_A_BIN))
     rows, columns, weights = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return rows, columns, weights
@@ -68,7 +68,7 @@ def _sampling(
     matrix = torch.sparse_coo_tensor(
         torch.from_numpy(np.stack([row, column])),
         torch.from_numpy(weight).to(dtype),
-        (len(pairs), bins * positions),
+        (len(pairs), positions * bins),
         check_invariants=True,
     ).coalesce()
     with warnings.catch_warnings():
@@ -77,18 +77,26 @@ def _sampling(
     return rows.to(device), columns.to(device)
 
 
+def _products(matrix: Tensor, dense: Float[Tensor, "batch columns outputs"]) -> Tensor:
+    # A video at a time: its numbers stay in a core's cache, those of a batch side by side do not.
+    result = dense.new_empty(len(dense), matrix.shape[0], dense.shape[2])
+    for one, product in zip(dense, result, strict=True):
+        torch.mm(matrix, one, out=product)
+    return result
+
+
 class _Sample(torch.autograd.Function):
-    """Product of a constant sparse matrix with a dense one; the gradient is that with its transpose."""
+    """Products of a constant sparse matrix with dense ones; the gradient is those with its transpose."""
 
     @staticmethod
     def forward(ctx: Any, matrix: Tensor, transposed: Tensor, dense: Tensor) -> Tensor:
         ctx.save_for_backward(transposed)
-        return matrix @ dense
+        return _products(matrix, dense)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[None, None, Tensor]:
         (transposed,) = ctx.saved_tensors
-        return None, None, transposed @ gradients[0].contiguous()
+        return None, None, _products(transposed, gradients[0].contiguous())
 
 
 def at_least_single(values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -114,22 +122,20 @@ class BoundaryMatching(nn.Module):
         super().__init__()
         self.size = (positions, longest, bins)
         bound = 1.0 / math.sqrt(features * bins)
-        weight, bias = torch.empty(bins, features, outputs), torch.empty(outputs)
+        weight, bias = torch.empty(features, bins, outputs), torch.empty(outputs)
         self.weight = nn.Parameter(weight.uniform_(-bound, bound, generator=generator))
         self.bias = nn.Parameter(bias.uniform_(-bound, bound, generator=generator))
 
     def forward(
         self, features: Float[Tensor, "batch features positions"]
-    ) -> Float[Tensor, "pairs batch outputs"]:
+    ) -> Float[Tensor, "batch pairs outputs"]:
         """Numbers of every pair of ``valid_pairs``, in that order."""
-        batch, _, positions = features.shape
-        by_time = features.permute(2, 0, 1).flatten(0, 1)
-        weighed = at_least_single(torch.matmul(by_time, self.weight))
-        dense = weighed.view(self.size[2] * positions, batch * self.bias.numel())
+        weighed = at_least_single(features.transpose(1, 2) @ self.weight.flatten(1))
+        dense = weighed.view(len(features), -1, self.bias.numel())
         matrix, transposed = _sampling(*self.size, dense.device, dense.dtype)
         with torch.autocast(features.device.type, enabled=False):
             sampled: Tensor = _Sample.apply(matrix, transposed, dense)  # type: ignore[no-untyped-call]
-        return sampled.view(-1, batch, self.bias.numel()) + self.bias
+        return sampled.add_(self.bias)
 
 
 def pair_index(positions: int, longest: int) -> Int[Tensor, " pairs"]:

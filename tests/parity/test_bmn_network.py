@@ -34,9 +34,9 @@ def our_name(published: str) -> str:
 
 
 def our_layout(name: str, value: torch.Tensor) -> torch.Tensor:
-    """Published kernels of size one lose their dimensions; that of the bins comes first."""
+    """Published kernels of size one lose their dimensions; that of the outputs comes last."""
     if name == "x_3d_p.0.weight":
-        return value[..., 0, 0].permute(2, 1, 0).contiguous()
+        return value[..., 0, 0].permute(1, 2, 0).contiguous()
     return value[..., 0, 0] if name == "x_2d_p.0.weight" else value
 
 
@@ -69,11 +69,11 @@ def network_of(case: Case) -> BoundaryMatchingNetwork:
 
 
 def mask(positions: int, bins: int, pairs: np.ndarray) -> np.ndarray:
-    """(pairs, bins, positions): the sampling, written out."""
-    full = np.zeros((len(pairs), bins * positions))
+    """(pairs, positions, bins): the sampling, written out."""
+    full = np.zeros((len(pairs), positions * bins))
     row, column, weight = bin_weights(pairs, positions, bins)
     np.add.at(full, (row, column), weight)
-    return full.reshape(len(pairs), bins, positions)
+    return full.reshape(len(pairs), positions, bins)
 
 
 @pytest.mark.parametrize("case", SMALL_MASKS)
@@ -82,7 +82,7 @@ def test_every_pair_is_sampled_as_published(case: Case) -> None:
     positions, bins = expected.shape[:2]
     pairs = valid_pairs(positions, positions)
     computed = np.zeros(expected.shape)
-    computed[:, :, pairs[:, 0], pairs[:, 1]] = mask(positions, bins, pairs).transpose(2, 1, 0)
+    computed[:, :, pairs[:, 0], pairs[:, 1]] = mask(positions, bins, pairs).transpose(1, 2, 0)
     np.testing.assert_allclose(computed, expected, rtol=0, atol=1e-6)
 
 
@@ -90,13 +90,11 @@ def test_every_pair_is_sampled_as_published(case: Case) -> None:
 def test_pairs_of_full_size_are_sampled_as_published(case: Case) -> None:
     chosen = case["pairs_start_end"]
     _, positions, bins = case["mask_slices"].shape
-    np.testing.assert_allclose(
-        mask(positions, bins, chosen).transpose(0, 2, 1), case["mask_slices"], rtol=0, atol=1e-6
-    )
+    np.testing.assert_allclose(mask(positions, bins, chosen), case["mask_slices"], rtol=0, atol=1e-6)
     pairs = valid_pairs(positions, positions)
     row, column, weight = bin_weights(pairs, positions, bins)
     sums = np.bincount(row, weight, len(pairs))
-    moments = np.bincount(row, weight * (column % positions), len(pairs))
+    moments = np.bincount(row, weight * (column // bins), len(pairs))
     at = pairs[:, 0], pairs[:, 1]
     np.testing.assert_allclose(sums, case["sum_over_T_N"][at], rtol=1e-6)
     np.testing.assert_allclose(moments, case["center_of_mass"][at], rtol=1e-5)

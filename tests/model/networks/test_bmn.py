@@ -22,12 +22,12 @@ def dense(layer: BoundaryMatching, features: torch.Tensor) -> torch.Tensor:
     positions, longest, bins = layer.size
     pairs = valid_pairs(positions, longest)
     row, column, weight = bin_weights(pairs, positions, bins)
-    full = np.zeros((len(pairs), bins * positions))
+    full = np.zeros((len(pairs), positions * bins))
     np.add.at(full, (row, column), weight)
-    mask = torch.from_numpy(full).view(len(pairs), bins, positions).permute(2, 1, 0)
+    mask = torch.from_numpy(full).view(len(pairs), positions, bins).permute(1, 2, 0)
     samples = torch.einsum("bct,tnp->bcnp", features, mask)
-    kernel = layer.weight.permute(2, 1, 0)[..., None]
-    return nn.functional.conv2d(samples, kernel, layer.bias).squeeze(2).permute(2, 0, 1)
+    kernel = layer.weight.permute(2, 0, 1)[..., None]
+    return nn.functional.conv2d(samples, kernel, layer.bias).squeeze(2).transpose(1, 2)
 
 
 def test_matching_equals_sampling_and_then_reducing() -> None:
