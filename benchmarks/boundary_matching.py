@@ -1,13 +1,17 @@
 """A step of the boundary-matching network beside the published formulation: seconds and memory.
 
-    python benchmarks/boundary_matching.py --batch 4 [--dense] [--bfloat16]
+    python benchmarks/boundary_matching.py --batch 16 [--dense] [--bfloat16]
+    python benchmarks/boundary_matching.py --batch 16 --products
 
-One formulation a process, since the peak of memory is that of a process.
+One formulation a process, since the peak of memory is that of a process. ``--products`` times the layer's
+sparse products alone, a video at a time and of all videos side by side, in turns. Seconds of the processor
+are given beside those of the clock: on a shared machine they vary less.
 """
 
 import argparse
 import resource
 import time
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -16,7 +20,9 @@ from torch import Tensor, nn
 from model.data.activitynet.labels import boundary_labels
 from model.losses.boundary import BoundaryLossConfig, boundary_losses, draw, stack_targets
 from model.networks.bmn import BmnConfig, BoundaryMatchingNetwork
-from model.networks.boundary_matching import bin_weights, valid_pairs
+from model.networks.boundary_matching import _products, _sampling, bin_weights, valid_pairs
+
+CPU = torch.device("cpu")
 
 
 class Dense(nn.Module):
@@ -45,29 +51,68 @@ def peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def main() -> None:
-    """Take three steps and print the seconds of each."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--dense", action="store_true")
-    parser.add_argument("--bfloat16", action="store_true")
-    asked = parser.parse_args()
-    torch.manual_seed(0)
-    config = BmnConfig()
+def median_times(works: dict[str, Callable[[], object]], times: int) -> None:
+    """Do every work so many times, in turns, and print the median seconds of each but for the first turn."""
+    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in works}
+    for _ in range(times):
+        for name, work in works.items():
+            clock, processor = time.perf_counter(), time.process_time()
+            work()
+            seconds[name].append((time.perf_counter() - clock, time.process_time() - processor))
+    for name, found in seconds.items():
+        clock, processor = np.median(found[1:], axis=0)
+        print(f"{name}: {clock:.2f} s, {processor:.2f} s of the processor")
+
+
+def products(config: BmnConfig, batch: int, times: int) -> None:
+    """Compare a sparse product of all videos side by side with one product a video; both directions."""
+    size = (config.positions, config.max_positions, config.bins)
+    for name, matrix in zip(("forward", "backward"), _sampling(*size, CPU, torch.float32), strict=True):
+        by_video = torch.randn(batch, matrix.shape[1], config.hidden_3d)
+        together = by_video.transpose(0, 1).flatten(1)
+        works = {
+            f"{name}, side by side": lambda matrix=matrix, dense=together: matrix @ dense,
+            f"{name}, a video at a time": lambda matrix=matrix, dense=by_video: _products(matrix, dense),
+        }
+        median_times(works, times)
+
+
+def steps(config: BmnConfig, asked: argparse.Namespace) -> None:
+    """Time whole steps, and what memory they take."""
     network = BoundaryMatchingNetwork(config, torch.Generator().manual_seed(0))
     if asked.dense:
-        network._pair_features = Dense(config)
+        # A module assigned as usual would lie behind the method of that name, and never be called.
+        object.__setattr__(network, "_pair_features", Dense(config))
     features = torch.randn(asked.batch, config.input_size, config.positions)
     labels = boundary_labels(np.array([[0.1, 0.45], [0.5, 0.9]]), config.positions)
     target = stack_targets([labels] * asked.batch)
     generator, before = torch.Generator().manual_seed(0), peak_mb()
-    for _ in range(3):
-        began = time.perf_counter()
+
+    def step() -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=asked.bfloat16):
             predicted = network(features)
         losses = boundary_losses(predicted, target, BoundaryLossConfig(), draw(target.overlap, generator))
+        network.zero_grad()
         losses.total.backward()
-        print(f"{time.perf_counter() - began:.2f} s a step, {peak_mb() - before:.0f} MB more at its peak")
+
+    median_times({"a step": step}, asked.times)
+    print(f"{peak_mb() - before:.0f} MB more at its peak")
+
+
+def main() -> None:
+    """Time what is asked for."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--times", type=int, default=4)
+    parser.add_argument("--dense", action="store_true")
+    parser.add_argument("--bfloat16", action="store_true")
+    parser.add_argument("--products", action="store_true")
+    asked = parser.parse_args()
+    torch.manual_seed(0)
+    if asked.products:
+        products(BmnConfig(), asked.batch, asked.times)
+    else:
+        steps(BmnConfig(), asked)
 
 
 if __name__ == "__main__":
