@@ -8,9 +8,6 @@ from pathlib import Path
 import pytest
 from e2e.command_line import CommandLine
 
-# One process makes the studies that all tests here share.
-pytestmark = pytest.mark.xdist_group("reproduce")
-
 
 @pytest.fixture(scope="module")
 def studies(

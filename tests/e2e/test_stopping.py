@@ -17,9 +17,6 @@ from hpo.journal.events import (
     TrialStopped,
 )
 
-# One process makes the studies that all tests here share.
-pytestmark = pytest.mark.xdist_group("stopping")
-
 # Random points do not depend on scores: with and without a scheduler the trials are the same.
 WORDS = ("--searcher", "random", "--trials", "6")
 ASHA = ("--scheduler", "asha", *WORDS)

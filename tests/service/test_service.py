@@ -20,7 +20,10 @@ from hpo.journal.events import Event, StudyInterrupted, TrialFinished, TrialRepo
 from hpo.journal.journal import read_journal
 from hpo.study.plan import available_cpus
 
-pytestmark = [pytest.mark.service, pytest.mark.slow, pytest.mark.xdist_group("service")]
+pytestmark = [pytest.mark.service, pytest.mark.slow]
+
+ROUGH_EPOCHS = 24
+"""So many that neither trial ends before the other has begun and the data base is gone."""
 
 
 def submit(service: Service, *words: str) -> list[str]:
@@ -210,7 +213,7 @@ def test_a_node_that_does_not_see_the_data_is_named_before_any_trial_or_fetches_
 def test_what_a_data_base_and_a_node_take_with_them_is_not_lost(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = service.hpo.study("rough", "--concurrent", "2", "--trials", "2", "--epochs", "8")
+    words = service.hpo.study("rough", "--concurrent", "2", "--trials", "2", "--epochs", str(ROUGH_EPOCHS))
     terminal = service.hpo.start(*submit(service, "--", *words, "--searcher", "random"))
     trials = ("bayes-0001", "bayes-0002")
     wait_until(lambda: all(epochs(service, "rough", trial) for trial in trials))
@@ -238,7 +241,7 @@ def test_what_a_data_base_and_a_node_take_with_them_is_not_lost(
 
     whole = events(service, "rough")
     reported = Counter((event.trial, event.epoch) for event in whole if isinstance(event, TrialReported))
-    assert reported == Counter((trial, epoch) for trial in trials for epoch in range(1, 9))
+    assert reported == Counter((trial, epoch) for trial in trials for epoch in range(1, ROUGH_EPOCHS + 1))
     assert Counter(event.trial for event in whole if isinstance(event, TrialFinished)) == Counter(trials)
     starts = Counter(event.trial for event in whole if isinstance(event, TrialStarted))
     [moved] = [trial for trial, count in starts.items() if count == 2]
@@ -247,4 +250,5 @@ def test_what_a_data_base_and_a_node_take_with_them_is_not_lost(
     for name, value in service.mlflow.client_variables().items():
         monkeypatch.setitem(service.hpo.variables, name, value)
     again = service.hpo.run("reproduce", f"rough/{moved}")
-    assert "equal: all metrics of 8 validations are the same to the last bit" in again.stdout, again
+    said = f"equal: all metrics of {ROUGH_EPOCHS} validations are the same to the last bit"
+    assert said in again.stdout, again

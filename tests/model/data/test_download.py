@@ -136,7 +136,7 @@ def test_many_games_from_hugging_face_take_few_listings_and_v2_labels_are_what_i
 def test_after_kill_9_the_same_command_goes_on_and_fetches_no_whole_file_again(
     root: Path, server: SoccerNetServer
 ) -> None:
-    server.slow_s = 0.15
+    server.slow_s = 0.5
     process = start_command(root, server)
     wait_until(lambda: sum(name.endswith(".npy") for name in server.sent) >= 2)
     process.kill()
@@ -158,7 +158,7 @@ def test_after_kill_9_the_same_command_goes_on_and_fetches_no_whole_file_again(
 def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(
     root: Path, server: SoccerNetServer, download: Download
 ) -> None:
-    server.slow_s = 0.15
+    server.slow_s = 0.5  # the test has to notice the second file before the last is there
     process = start_command(root, server)
     wait_until(lambda: sum(name.endswith(".npy") for name in server.sent) >= 2)
     process.send_signal(signal.SIGINT)
