@@ -111,6 +111,14 @@ def report(
         Path | None,
         typer.Option(metavar="FILE", help="Default: report.html in the study's folder."),
     ] = None,
+    analyse: Annotated[
+        bool,
+        typer.Option(
+            "--analyse",
+            help="First take the best trial's result apart as hpo analyse does, on the test split if final "
+            "opened it, else on the validation split.",
+        ),
+    ] = False,
 ) -> None:
     """Write one page of HTML on STUDY: data, stages, tables, figures, failures, cost, how to reproduce it.
 
@@ -125,6 +133,8 @@ def report(
 
     environment = read_environment()
     folder = chosen_study(environment, study)
+    if analyse:
+        _analyse_best(folder)
     file = to or folder / "report.html"
     page = study_page(environment, folder.name)
     page.write(file)
@@ -134,6 +144,21 @@ def report(
             standard_error().print(f"MLflow has no stage of it: hpo sync {folder.name}, then report again")
     except UserError as error:
         standard_error().print(f"not recorded in MLflow: {error.message}", soft_wrap=True)
+
+
+def _analyse_best(folder: Path) -> None:
+    """Analyse the trial that stands for the study; the results lie in the study's folder too."""
+    from hpo.cli.analysing import analyse
+    from hpo.journal.journal import read_journal
+    from hpo.journal.results import StudyState
+    from hpo.study.reporting.facts import speakers
+    from model.errors import UserError
+
+    trials = speakers(StudyState.replay(read_journal(folder).events))
+    if not trials:
+        raise UserError(f"study {folder.name!r} has no trial with a score yet: there is nothing to analyse")
+    split = "valid" if trials[0].tested is None else "test"
+    analyse(to=folder / f"analysis-{split}", run=[f"{folder.name}/{trials[0].trial}"], split=split)
 
 
 def ui(

@@ -105,6 +105,16 @@ def best_of(state: StudyState, stage: str) -> TrialState:
     return state.trials[kept] if kept else state.best(1, stage=stage)[0]
 
 
+def speakers(state: StudyState) -> list[TrialState]:
+    """Trials that may stand for the whole study, the one with most to say first; none without a score."""
+    trials = {
+        trial.trial: trial
+        for stage in by_weight(state)
+        for trial in (best_of(state, stage), *state.best(1, stage=stage))
+    }
+    return list(trials.values())
+
+
 def best_table(state: StudyState) -> ShownTable:
     """The configuration that the study's search, grid or final handed on last."""
     deciding = [state.stages[name] for name in by_weight(state) if name in _LAST_WORD]
@@ -138,7 +148,7 @@ def cost_table(state: StudyState) -> ShownTable:
     return ShownTable(
         header=["stage", "trials", "training of all trials", "on the clock", "devices"],
         rows=rows,
-        caption="Training is added up over trials, validation not counted; the clock runs on while a study "
+        caption="Training is added up over trials, with their validations; the clock runs on while a study "
         "is stopped.",
     )
 

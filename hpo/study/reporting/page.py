@@ -17,12 +17,11 @@ from hpo.study.plan import StudyPlan
 from hpo.study.reporting.again import commands, start_files, study_file_toml
 from hpo.study.reporting.facts import (
     asked_facts,
-    best_of,
     best_table,
-    by_weight,
     cost_table,
     data_facts,
     failures_table,
+    speakers,
     stage_facts,
     summary,
 )
@@ -99,18 +98,14 @@ def _tables(results: Sequence[object], caption: str) -> list[ShownTable]:
 def _analyses(state: StudyState, environment: Environment) -> AnalysesSection:
     """Of the best trial of the stage with most to say that has any analysis in MLflow."""
     study, heading = state.created.study, "Analyses of the best trial"
-    best = [
-        trial.trial
-        for stage in by_weight(state)
-        for trial in (best_of(state, stage), *state.best(1, stage=stage))
-    ]
+    best = [trial.trial for trial in speakers(state)]
     try:
-        for trial in dict.fromkeys(best):
+        for trial in best:
             pictures = attached_pictures(environment, state.created.identity, trial, _ANALYSIS)
             if pictures:
                 figures = [picture(_heading(path), png) for path, png in pictures.items()]
                 return AnalysesSection(heading=f"Analyses of {trial}", figures=figures, remark="")
     except UserError as error:
         return AnalysesSection(heading=heading, figures=[], remark=f"Not to be had: {error.message}.")
-    hint = f"hpo analyse --run {study}/{best[0]} --split valid --to FOLDER" if best else "hpo analyse"
-    return AnalysesSection(heading=heading, figures=[], remark=f"None yet; made by: {hint}")
+    remark = f"None yet; made by: hpo report {study} --analyse"
+    return AnalysesSection(heading=heading, figures=[], remark=remark)
