@@ -6,14 +6,12 @@ from statistics import fmean
 
 from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus, scores_by_role
 from hpo.report.page.study import ShownTable
+from hpo.report.stages import DECIDING
 from hpo.report.tables import best_line, condition
 from hpo.report.words import duration, value
 from hpo.study.plan import StudyPlan
 from hpo.tracking.symbols import symbol
 from model.errors import UserError
-
-_LAST_WORD = ("final", "grid-slicing", "bayes")
-"""Stages that decide on the configuration, the last one first."""
 
 
 def summary(state: StudyState, writer: str | None) -> str:
@@ -94,8 +92,8 @@ def stage_facts(stage: StageState, state: StudyState, plan: StudyPlan) -> dict[s
 
 def by_weight(state: StudyState) -> list[str]:
     """Stages that have trials with scores, the one with the last word on the configuration first."""
-    ranked = [name for name in _LAST_WORD if name in state.stages]
-    ranked += [name for name in state.stages if name not in _LAST_WORD]
+    ranked = [name for name in DECIDING if name in state.stages]
+    ranked += [name for name in state.stages if name not in DECIDING]
     return [name for name in ranked if state.best(1, stage=name)]
 
 
@@ -117,7 +115,7 @@ def speakers(state: StudyState) -> list[TrialState]:
 
 def best_table(state: StudyState) -> ShownTable:
     """The configuration that the study's search, grid or final handed on last."""
-    deciding = [state.stages[name] for name in by_weight(state) if name in _LAST_WORD]
+    deciding = [state.stages[name] for name in by_weight(state) if name in DECIDING]
     stage = next((stage for stage in deciding if stage.chosen), None)
     return ShownTable(
         header=["hyperparameter", "value"],

@@ -3,9 +3,9 @@ from datetime import UTC, datetime
 
 from rich.console import Console
 
-from hpo.journal.events import TrialReported
+from hpo.journal.events import StageFinished, StageStarted, StudyCreated, TrialReported
 from hpo.journal.results import StudyState, TrialState, TrialStatus
-from hpo.report.stages import comparison_table, stage_tables
+from hpo.report.stages import comparison_table, found_record, stage_tables
 from hpo.report.tables import settings_words
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -84,9 +84,18 @@ def test_trial_of_a_grid_is_told_by_what_it_has_of_its_own() -> None:
     assert settings_words(moved, start) == "start"
 
 
-def state_with(trials: list[TrialState]) -> StudyState:
-    from hpo.journal.events import StageStarted, StudyCreated
+def test_what_an_ablation_likes_best_is_not_what_the_study_found() -> None:
+    state = state_with([])
+    for stage, f in (("bayes", 8), ("grid-slicing", 16), ("ablation", 32)):
+        for event in (
+            StageStarted(stage=stage, space={}, trials=1),
+            StageFinished(stage=stage, best_trial="t", chosen={"f": f}),
+        ):
+            state.apply(event)
+    assert found_record(state) == {"f": 16}
 
+
+def state_with(trials: list[TrialState]) -> StudyState:
     created = StudyCreated(study="s", plan={}, seed=0, data_digest="d", code_digest="c", versions={})
     started = StageStarted(stage="grid-slicing", space={}, trials=len(trials))
     state = StudyState.replay([created, started])
