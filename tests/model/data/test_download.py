@@ -33,7 +33,9 @@ GAMES = [game for games in SPLITS.values() for game in games]
 RESNET = "1_ResNET_PCA512.npy"
 
 COMMAND = """
-import functools, sys
+import functools, signal, sys
+# A shell makes what it starts in the background deaf to Ctrl-C, and these tests may have been started so.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import model.data.download as package
 from hpo.cli.main import main
 package.download_soccernet = functools.partial(package.download_soccernet, drive={drive!r})
