@@ -54,6 +54,7 @@ def main() -> None:
 def started_server(folder: Path, stack: ExitStack) -> Mlflow:
     """MLflow with passwords on PostgreSQL."""
     postgres = Postgres()
+    postgres.make(stack)
     postgres.start(stack)
     server = Mlflow(postgres, folder / "artifacts")
     process = server.start(folder, stack)
