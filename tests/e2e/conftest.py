@@ -33,3 +33,24 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def hpo(tmp_path: Path, small_data: Path, shared_cache: Path, empty_store: Path) -> CommandLine:
     return CommandLine(tmp_path, small_data, shared_cache).with_store(empty_store)
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """An untrained network that fits the small data set."""
+    import torch
+
+    from model.encoding import Zones
+    from model.networks.calf import CalfNetwork
+    from model.networks.config import NetworkConfig
+    from model.timeline import FrameRate
+    from model.weights.trained import TrainedNetwork
+
+    config = NetworkConfig(input_size=16, classes=3, class_features=4, receptive_field_frames=20)
+    network = CalfNetwork(config, torch.Generator().manual_seed(1))
+    zones = Zones(((-20.0, -10.0, 10.0, 20.0),) * 3)
+    file = tmp_path / "best.pt"
+    TrainedNetwork(
+        network=network, classes=("goal", "card", "substitution"), frame_rate=FrameRate(2.0), zones=zones
+    ).save(file)
+    return file

@@ -7,30 +7,11 @@ from pathlib import Path
 import barcode_video
 import numpy as np
 import pytest
-import torch
 from barcode_video import FRAME_RATE
 from e2e.command_line import CommandLine
 
 from hpo.report.video import find_ffmpeg
 from model.data.soccernet import write_game
-from model.encoding import Zones
-from model.networks.calf import CalfNetwork
-from model.networks.config import NetworkConfig
-from model.timeline import FrameRate
-from model.weights.trained import TrainedNetwork
-
-CLASSES = ("goal", "card", "substitution")
-
-
-@pytest.fixture
-def weights(tmp_path: Path) -> Path:
-    """An untrained network that fits the small data set."""
-    config = NetworkConfig(input_size=16, classes=3, class_features=4, receptive_field_frames=20)
-    network = CalfNetwork(config, torch.Generator().manual_seed(1))
-    zones = Zones(((-20.0, -10.0, 10.0, 20.0),) * 3)
-    file = tmp_path / "best.pt"
-    TrainedNetwork(network=network, classes=CLASSES, frame_rate=FrameRate(2.0), zones=zones).save(file)
-    return file
 
 
 @pytest.fixture

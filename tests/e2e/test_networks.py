@@ -5,27 +5,11 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 from e2e.command_line import CommandLine
 
-from model.encoding import Zones
-from model.networks.calf import CalfNetwork
-from model.networks.config import NetworkConfig
-from model.timeline import FrameRate
 from model.weights.trained import TrainedNetwork
 
 CLASSES = ("goal", "card", "substitution")
-
-
-@pytest.fixture
-def weights(tmp_path: Path) -> Path:
-    """An untrained network that fits the small data set."""
-    config = NetworkConfig(input_size=16, classes=3, class_features=4, receptive_field_frames=20)
-    network = CalfNetwork(config, torch.Generator().manual_seed(1))
-    zones = Zones(((-20.0, -10.0, 10.0, 20.0),) * 3)
-    file = tmp_path / "best.pt"
-    TrainedNetwork(network=network, classes=CLASSES, frame_rate=FrameRate(2.0), zones=zones).save(file)
-    return file
 
 
 def test_trained_network_scores_and_spots_a_split(hpo: CommandLine, weights: Path) -> None:

@@ -1,0 +1,194 @@
+"""That no kill, no deletion and no failure of MLflow changes what is recorded."""
+
+import dataclasses
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+from mlflow_record import client_of, everything_in, experiment_of, record, runs_of, tracker_of
+
+from hpo.config.environment import Environment
+from hpo.tracking import experiment
+from hpo.tracking.follower import Follower
+
+FOLLOW = """
+import sys
+from pathlib import Path
+from hpo.config.environment import read_environment
+from hpo.tracking.follower import Follower
+from hpo.tracking.mlflow_tracker import MlflowTracker
+
+class Telling(MlflowTracker):
+    def record(self, event, state):
+        super().record(event, state)
+        print("recorded", flush=True)
+
+folder = Path(sys.argv[1])
+tracker = Telling(
+    read_environment({"HPO_RUNS": sys.argv[2]}),
+    dataset="wyscout/EVENTS",
+    fixed={"tau_max": 0.9, "f": 1, "K4_s.goal": 90.0},
+    files_of=lambda trial: [folder / "config.json", folder / "best.pt", folder / "missing.txt"],
+)
+print(Follower(folder, tracker).close(60))
+"""
+
+
+class Killed(BaseException):
+    """The process would be gone."""
+
+
+def test_two_studies_of_one_name_do_not_mix(study: Any, environment: Environment, tmp_path: Path) -> None:
+    record(study.whole(), environment)
+    other = type(study)(tmp_path / "elsewhere" / study.name)
+    other.create()
+    other.ask("bayes-0000", f=4)
+    record(other, environment)
+    assert set(runs_of(other, environment)) == {"bayes", "bayes-0000"}
+    assert len(runs_of(study, environment)) == 4
+    assert experiment_of(other, environment).name.startswith(f"{study.name}-")
+
+
+def test_a_run_that_a_person_deleted_stays_deleted(study: Any, environment: Environment) -> None:
+    study.create()
+    study.first_trial()
+    record(study, environment)
+    client_of(environment).delete_run(runs_of(study, environment)["bayes-0000"].info.run_id)
+    study.failing_trial()
+    study.interrupted_trial()
+    study.resumed_trial()
+    record(study, environment)
+    assert set(runs_of(study, environment)) == {"bayes", "bayes-0001", "bayes-0002"}
+
+
+def test_a_run_deleted_while_its_trial_trains_does_not_hold_up_the_others(
+    study: Any, environment: Environment
+) -> None:
+    study.create()
+    study.ask("bayes-0000", f=4)
+    follower = Follower(study.folder, tracker_of(study, environment), poll_s=0.02)
+    deadline = time.monotonic() + 20
+    while follower._projection.events_left() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    client_of(environment).delete_run(runs_of(study, environment)["bayes-0000"].info.run_id)
+    study.start("bayes-0000")
+    study.report("bayes-0000", 20, 0.1)
+    study.failing_trial()
+    report = follower.close(20)
+    assert (report.events_left, report.failure, report.refused) == (0, None, ())
+    assert runs_of(study, environment)["bayes-0001"].info.status == "FAILED"
+
+
+def test_an_experiment_that_a_person_deleted_is_told(study: Any, environment: Environment) -> None:
+    study.create()
+    record(study, environment)
+    found = experiment_of(study, environment)
+    client_of(environment).delete_experiment(found.experiment_id)
+    with pytest.raises(LookupError, match="was deleted in MLflow; restore it there"):
+        record(study, environment)
+    client_of(environment).restore_experiment(found.experiment_id)
+    study.first_trial()
+    record(study, environment)
+    assert set(runs_of(study, environment)) == {"bayes", "bayes-0000"}
+
+
+def test_another_store_gets_the_whole_study(
+    study: Any, environment: Environment, copy_of_store: Callable[[Path], Environment], tmp_path: Path
+) -> None:
+    before = copy_of_store(tmp_path / "other-runs")
+    record(study.whole(), environment)
+    record(study, before)
+    assert everything_in(study, before) == everything_in(study, environment)
+
+
+def test_a_store_that_could_not_be_reached_gets_everything_once_it_can(
+    study: Any, environment: Environment, copy_of_store: Callable[[Path], Environment], tmp_path: Path
+) -> None:
+    record(study.whole(), environment)
+    runs = tmp_path / "other-runs"
+    runs.write_text("a file stands where the folder should be")
+    there = dataclasses.replace(environment, runs=runs, tracking_uri=f"sqlite:///{runs / 'mlflow.db'}")
+    follower = Follower(study.folder, tracker_of(study, there), poll_s=0.02, longest_wait_s=0.1)
+    deadline = time.monotonic() + 20
+    while follower.failure is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert "FileExistsError" in str(follower.failure)
+    runs.unlink()
+    copy_of_store(runs)
+    report = follower.close(30)
+    assert (report.events_left, report.failure, report.refused) == (0, None, ())
+    assert everything_in(study, there) == everything_in(study, environment)
+
+
+class MortalClient:
+    """An MLflow client whose process is killed before a given change."""
+
+    CHANGES = ("create_", "log_", "set_", "update_")
+
+    def __init__(self, client: MlflowClient, changes: int) -> None:
+        self.client = client
+        self.changes_left = changes
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith(self.CHANGES):
+            self.changes_left -= 1
+            if self.changes_left < 0:
+                raise Killed
+        return getattr(self.client, name)
+
+
+def test_a_follower_killed_before_any_change_leaves_no_trace_of_it(
+    environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, study: Any
+) -> None:
+    def short_study(name: str) -> Any:
+        short = type(study)(tmp_path / name)
+        short.create()
+        short.first_trial()
+        short.end()
+        return short
+
+    client = client_of(environment)
+    alone = short_study("alone")
+    counting = MortalClient(client, 10_000)
+    monkeypatch.setattr(experiment, "connect", lambda uri: counting)
+    record(alone, environment)
+    expected, changes = everything_in(alone, environment), 10_000 - counting.changes_left
+    assert changes > 12
+    for before in range(changes):
+        killed = short_study(f"killed-before-{before}")
+        mortal = MortalClient(client, before)
+        monkeypatch.setattr(experiment, "connect", lambda uri, mortal=mortal: mortal)
+        with pytest.raises(Killed):
+            record(killed, environment)
+        monkeypatch.setattr(experiment, "connect", lambda uri: client)
+        record(killed, environment)
+        assert everything_in(killed, environment) == expected, f"killed before change {before}"
+
+
+def test_a_killed_process_is_caught_up_with_and_says_nothing_of_its_own(
+    study: Any, environment: Environment, tmp_path: Path
+) -> None:
+    uninterrupted = type(study)(tmp_path / "uninterrupted").whole()
+    record(uninterrupted, environment)
+    study.whole()
+    command = [
+        sys.executable,
+        "-c",
+        FOLLOW,
+        str(study.folder),
+        str(environment.runs),
+        environment.tracking_uri,
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        said = [process.stdout.readline() for _ in range(7)]
+        process.kill()
+    assert set(said) == {"recorded\n"}
+    assert len(runs_of(study, environment)) in (2, 3)
+    record(study, environment)
+    assert everything_in(study, environment) == everything_in(uninterrupted, environment)
