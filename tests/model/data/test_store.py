@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.data import building
+from model.data import cache as cache_module
 from model.data.description import builtin_description
 from model.data.soccernet import games_of_split, write_split
 from model.data.store import Store, open_split, open_store
@@ -191,8 +191,8 @@ def test_too_little_space_is_told_before_building(
     write_dataset: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = write_dataset(tmp_path / "data", {"train": 1})
-    usage = building.shutil.disk_usage(tmp_path)._replace(free=1000)
-    monkeypatch.setattr(building.shutil, "disk_usage", lambda folder: usage)
+    usage = cache_module.shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(cache_module.shutil, "disk_usage", lambda folder: usage)
     with pytest.raises(UserError, match=r"only 0\.0 GB are free"):
         opened(root, tmp_path / "cache", progress=must_not_build)
 

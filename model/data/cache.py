@@ -1,0 +1,137 @@
+"""Folders of the cache: whole or not there, and found again without reading what they were made from."""
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+import filelock
+
+from model.documents import parse_json
+from model.errors import UserError
+
+_NAME_LENGTH = 16
+_OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT)
+
+
+def cached_folder(cache: Path, fingerprint: str, write: Callable[[Path], str], *, prefix: str = "") -> Path:
+    """Folder in ``cache`` that was made under ``fingerprint``; made first where it is missing.
+
+    Of two processes that ask at once one makes the folder, the other waits. What a killed process left is
+    never taken for whole, and is swept up by the next that makes a folder.
+
+    Args:
+        cache: Folder of all folders; made where it is missing.
+        fingerprint: Hash of all that the content depends on, as far as it is told without reading it.
+        write: Fills an empty folder, ``meta.json`` included, and returns the digest of its content.
+        prefix: What the folder's name has before its digest.
+
+    Raises:
+        UserError: The cache cannot be made, or the disk is full.
+    """
+    found = _indexed(cache, fingerprint, prefix)
+    if found is not None:
+        return found
+    building = cache / "building"
+    _make_folders(building, cache / "index")
+    with filelock.FileLock(building / f"{fingerprint}.lock"):
+        # Another process may have built it while this one waited.
+        found = _indexed(cache, fingerprint, prefix)
+        if found is not None:
+            return found
+        _remove_abandoned(building, but=fingerprint)
+        with _working_folder(building / fingerprint) as folder:
+            digest = write(folder)
+            target = _target(cache, prefix, digest)
+            _publish(folder, target)
+        _write_index(cache, fingerprint, digest)
+    return target
+
+
+def check_space(folder: Path, needed: int) -> None:
+    """Check that ``needed`` bytes fit where ``write`` of ``cached_folder`` fills ``folder``.
+
+    Raises:
+        UserError: They do not.
+    """
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise UserError(
+            f"the cache needs {needed / 1e9:.1f} GB, only {free / 1e9:.1f} GB are free",
+            folder=folder.parent.parent,
+            fix="free some space, or choose another cache folder",
+        )
+
+
+def sync(stream: IO[bytes]) -> None:
+    """Put on the disk what was written: the data of a folder must be there before it is renamed."""
+    stream.flush()
+    os.fsync(stream.fileno())
+
+
+def _target(cache: Path, prefix: str, digest: str) -> Path:
+    return cache / f"{prefix}{digest[:_NAME_LENGTH]}"
+
+
+def _indexed(cache: Path, fingerprint: str, prefix: str) -> Path | None:
+    try:
+        entry = parse_json((cache / "index" / f"{fingerprint}.json").read_bytes())
+        folder = _target(cache, prefix, entry["digest"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return folder if (folder / "meta.json").is_file() else None
+
+
+def _write_index(cache: Path, fingerprint: str, digest: str) -> None:
+    entry = cache / "index" / f"{fingerprint}.json"
+    temporary = entry.with_suffix(".tmp")  # only the holder of the fingerprint's lock writes here
+    temporary.write_text(json.dumps({"digest": digest}), encoding="utf-8")
+    temporary.replace(entry)
+
+
+def _make_folders(*folders: Path) -> None:
+    try:
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"cannot make the cache folder: {error}", fix="choose another cache folder"
+        ) from error
+
+
+def _remove_abandoned(building: Path, *, but: str) -> None:
+    """Remove what killed processes left; folders whose lock is held are still being written."""
+    for folder in building.iterdir():
+        if not folder.is_dir() or folder.name == but:
+            continue
+        with contextlib.suppress(filelock.Timeout), filelock.FileLock(f"{folder}.lock", timeout=0):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _working_folder(folder: Path) -> Iterator[Path]:
+    shutil.rmtree(folder, ignore_errors=True)  # left by a process that was killed
+    folder.mkdir()
+    try:
+        yield folder
+    except OSError as error:
+        if error.errno in _OUT_OF_SPACE:
+            raise UserError("the disk filled up while the cache was built", folder=folder.parent) from error
+        raise
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _publish(folder: Path, target: Path) -> None:
+    """Move a finished folder to its place, unless the same content is there already."""
+    if not (target / "meta.json").is_file():
+        shutil.rmtree(target, ignore_errors=True)  # somebody removed a part of it
+    try:
+        folder.rename(target)
+    except OSError:
+        if not (target / "meta.json").is_file():
+            raise
