@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy.typing as npt
 
 from model.documents import parse_json, read_limited
 from model.errors import DataError, Problem
+from model.files import path_fault
 
 ANNOTATIONS = "anet_anno_action.json"
 """Video to duration, frames and activities."""
@@ -67,6 +69,39 @@ def read_videos(folder: Path) -> list[Video]:
     return videos
 
 
+def first_videos(
+    videos: Sequence[Video], subset: str, count: int | None, *, folder: Path
+) -> tuple[Video, ...]:
+    """The first ``count`` videos of ``subset``, None for all, in their order.
+
+    Args:
+        videos: Of all subsets.
+        subset: Name of a subset.
+        count: At least 1.
+        folder: Where the videos were read from, for errors.
+
+    Raises:
+        DataError: There are fewer, or none of them has activities.
+    """
+    found = tuple(video for video in videos if video.subset == subset)
+    if not found:
+        subsets = ", ".join(sorted({video.subset for video in videos})) or "no videos at all"
+        raise DataError(f"expected videos of the subset {subset!r}, found {subsets}", file=folder / VIDEOS)
+    if count is not None and not 0 < count <= len(found):
+        raise DataError(
+            f"expected {count} videos of the subset {subset!r}, found {len(found)}",
+            file=folder / VIDEOS,
+            fix=f"ask for 1 to {len(found)} videos",
+        )
+    chosen = found[:count]
+    if not any(len(video.segments_s) for video in chosen):
+        raise DataError(
+            f"expected activities in the subset {subset!r}, found none in {len(chosen)} videos",
+            file=folder / ANNOTATIONS,
+        )
+    return chosen
+
+
 def _table(file: Path) -> list[dict[str, str]]:
     rows = csv.DictReader(io.StringIO(_content(file).decode(errors="replace")))
     missing = {"video", "subset"} - set(rows.fieldnames or ())
@@ -108,6 +143,9 @@ def _video(
     file: Path,
 ) -> Video | None:
     name, subset = str(row["video"]), str(row["subset"])
+    if path_fault(name) or "/" in name:
+        problems.append(Problem(str(listed[0]), listed[1], f"expected a name for files, got {name!r:.80}"))
+        return None
     entry = content.get(name)
     if not isinstance(entry, dict):
         problems.append(Problem(str(listed[0]), listed[1], f"video {name!r} has no entry in {file.name}"))

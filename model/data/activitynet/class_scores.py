@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,23 @@ CLASS_SCORES = "cuhk_val_simp_share.json"
 _MAX_BYTES = 256 << 20
 
 
-def read_class_scores(file: Path, videos: Sequence[str], classes: Sequence[str]) -> npt.NDArray[np.float64]:
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassScores:
+    """Scores of whole videos."""
+
+    classes: tuple[str, ...]
+    """All that the file knows, in its order."""
+    scores: npt.NDArray[np.float64]
+    """(videos, classes)."""
+
+
+def read_class_scores(file: Path, videos: Sequence[str], labels: Collection[str]) -> ClassScores:
     """Read ``{"results": {video: [scores]}, "class": [names]}``; videos are named without ``v_``.
 
-    Returns:
-        (videos, classes), in the order asked for.
+    Args:
+        file: The file.
+        videos: Names of the videos to take, in the order of the result.
+        labels: Classes that must be among those of the file.
 
     Raises:
         DataError: The file cannot be used; every problem is listed.
@@ -39,7 +52,7 @@ def read_class_scores(file: Path, videos: Sequence[str], classes: Sequence[str])
         ) from None
     results, names = _parts(content, file)
     unknown = [
-        Problem(str(file), "class", f"class {name!r} is missing") for name in classes if name not in names
+        Problem(str(file), "class", f"class {name!r} is missing") for name in sorted({*labels} - {*names})
     ]
     rows = [results.get(video.removeprefix("v_")) for video in videos]
     wrong = [
@@ -49,8 +62,7 @@ def read_class_scores(file: Path, videos: Sequence[str], classes: Sequence[str])
     ]
     if unknown or wrong:
         raise DataError("the scores of classes cannot be used", [*unknown, *wrong])
-    columns = [names.index(name) for name in classes]
-    return np.array(rows, dtype=np.float64).reshape(len(rows), -1)[:, columns]
+    return ClassScores(tuple(names), np.array(rows, dtype=np.float64).reshape(len(rows), len(names)))
 
 
 def write_class_scores(
@@ -61,13 +73,13 @@ def write_class_scores(
     write_whole(file, json.dumps({"results": results, "class": list(classes)}).encode())
 
 
-def _parts(content: Any, file: Path) -> tuple[dict[str, Any], list[Any]]:
+def _parts(content: Any, file: Path) -> tuple[dict[str, Any], list[str]]:
     results = content.get("results") if isinstance(content, dict) else None
     names = content.get("class") if isinstance(content, dict) else None
-    if not isinstance(results, dict) or not isinstance(names, list):
-        expected = 'expected {"results": {video: [scores]}, "class": [names]}'
-        raise DataError("the scores of classes cannot be used", [Problem(str(file), "", expected)])
-    return results, names
+    if isinstance(results, dict) and isinstance(names, list) and all(isinstance(name, str) for name in names):
+        return results, names
+    expected = 'expected {"results": {video: [scores]}, "class": [names]}'
+    raise DataError("the scores of classes cannot be used", [Problem(str(file), "", expected)])
 
 
 def _is_row(row: Any, length: int) -> bool:

@@ -21,6 +21,8 @@ class VideoSplit:
     """Columns of ``class_scores``."""
     class_scores: npt.NDArray[np.float64] | None = None
     """(videos, classes): of whole videos, by another network; with them detections are scored as well."""
+    digest: str = ""
+    """SHA-256 of all of the above, where the split lies in the cache."""
 
     def __post_init__(self) -> None:
         count = len(self.videos)

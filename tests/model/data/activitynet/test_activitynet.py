@@ -9,7 +9,7 @@ import pytest
 
 from model.data.activitynet.annotations import ANNOTATIONS, VIDEOS, Video, read_videos
 from model.data.activitynet.class_scores import read_class_scores, write_class_scores
-from model.data.activitynet.features import feature_file, open_features
+from model.data.activitynet.features import feature_file, read_features
 from model.data.activitynet.labels import boundary_labels
 from model.data.activitynet.synthetic import (
     FeatureMaker,
@@ -36,11 +36,6 @@ def folder(tmp_path: Path, videos: list[Video]) -> Path:
     return tmp_path
 
 
-def opened(folder: Path, videos: list[Video]) -> np.ndarray:
-    names = [video.name for video in videos]
-    return open_features(folder, names, folder / "cache", positions=POSITIONS, dims=DIMS)
-
-
 def problems_of(error: pytest.ExceptionInfo[DataError]) -> str:
     return "\n".join(map(str, error.value.problems))
 
@@ -52,18 +47,9 @@ def test_what_is_written_is_read(folder: Path, videos: list[Video]) -> None:
     ]
     for ours, theirs in zip(read, videos, strict=True):
         np.testing.assert_array_equal(ours.segments_s, theirs.segments_s)
-    made = np.stack([FeatureMaker(DIMS, 1)(video, POSITIONS) for video in videos])
-    np.testing.assert_allclose(opened(folder, videos), made, rtol=1e-4, atol=1e-6)
-
-
-def test_the_cache_is_used_until_a_file_changes(folder: Path, videos: list[Video]) -> None:
-    first = np.array(opened(folder, videos))
-    assert np.array_equal(first, opened(folder, videos))
-    assert len(list((folder / "cache").iterdir())) == 1
-    file = feature_file(folder, videos[0].name, POSITIONS)
-    lines = file.read_text().splitlines()
-    file.write_text("\n".join([lines[0], ",".join(["7.5"] * DIMS), *lines[2:]]) + "\n")
-    assert (opened(folder, videos)[0, 0] == 7.5).all()
+        features = read_features(feature_file(folder, ours.name, POSITIONS), positions=POSITIONS, dims=DIMS)
+        made = FeatureMaker(DIMS, 1)(theirs, POSITIONS)
+        np.testing.assert_allclose(features, made, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -78,23 +64,11 @@ def test_the_cache_is_used_until_a_file_changes(folder: Path, videos: list[Video
         (lambda lines: [*lines[:2], lines[2].rpartition(",")[0] + ",x", *lines[3:]], "numbers, got 'x'"),
     ],
 )
-def test_spoilt_features_name_file_and_line(folder: Path, videos: list[Video], spoil, words: str) -> None:
-    for video in videos[:2]:
-        file = feature_file(folder, video.name, POSITIONS)
-        file.write_text("\n".join(spoil(file.read_text().splitlines())) + "\n")
-    with pytest.raises(DataError) as error:
-        opened(folder, videos)
-    assert len(error.value.problems) == 2
-    assert words in problems_of(error)
-    assert not list((folder / "cache").iterdir())
-
-
-def test_missing_features_are_all_named(folder: Path, videos: list[Video]) -> None:
-    for video in videos[:3]:
-        feature_file(folder, video.name, POSITIONS).unlink()
-    with pytest.raises(DataError, match="3 of 6") as error:
-        opened(folder, videos)
-    assert all(video.name in problems_of(error) for video in videos[:3])
+def test_spoilt_features_name_the_line(folder: Path, videos: list[Video], spoil, words: str) -> None:
+    file = feature_file(folder, videos[0].name, POSITIONS)
+    file.write_text("\n".join(spoil(file.read_text().splitlines())) + "\n")
+    with pytest.raises(ValueError, match=words):
+        read_features(file, positions=POSITIONS, dims=DIMS)
 
 
 def test_every_fault_of_the_annotations_is_named_with_its_place(folder: Path, videos: list[Video]) -> None:
@@ -123,6 +97,14 @@ def test_files_of_another_kind_are_refused(folder: Path) -> None:
         read_videos(folder)
 
 
+def test_a_name_that_leads_out_of_the_folder_is_refused(folder: Path) -> None:
+    table = (folder / VIDEOS).read_text().splitlines()
+    (folder / VIDEOS).write_text("\n".join([*table, "../v_outside,1,1,1,1,training,1"]) + "\n")
+    with pytest.raises(DataError) as error:
+        read_videos(folder)
+    assert "line 8: expected a name for files, got '../v_outside'" in problems_of(error)
+
+
 def test_features_do_not_depend_on_other_videos_but_on_the_seed(videos: list[Video]) -> None:
     maker = FeatureMaker(DIMS, 5)
     alone = FeatureMaker(DIMS, 5)(videos[3], POSITIONS)
@@ -143,16 +125,19 @@ def test_boundaries_leave_traces_that_come_late() -> None:
     assert after[-1] > 4 * before[-1]
 
 
-def test_class_scores_are_read_in_the_order_asked_for(tmp_path: Path, videos: list[Video]) -> None:
-    names, classes = [v.name for v in videos], ["class 002", "class 000", "class 001"]
+def test_class_scores_are_read_in_the_order_of_the_videos_asked_for(
+    tmp_path: Path, videos: list[Video]
+) -> None:
+    names, classes = [v.name for v in videos], ("class 002", "class 000", "class 001")
     scores = make_class_scores(videos, classes, seed=2, accuracy=1.0)
     file = tmp_path / "scores.json"
     write_class_scores(file, names, classes, scores)
-    read = read_class_scores(file, names[::-1], classes[::-1])
-    np.testing.assert_allclose(read, scores[::-1, ::-1])
+    read = read_class_scores(file, names[::-1], {"class 001"})
+    assert read.classes == classes
+    np.testing.assert_allclose(read.scores, scores[::-1])
     assert [classes[row.argmax()] for row in scores] == [video.labels[0] for video in videos]
     with pytest.raises(DataError) as error:
-        read_class_scores(file, ["v_none"], ["flying"])
+        read_class_scores(file, ["v_none"], {"flying"})
     assert "'flying' is missing" in problems_of(error)
     assert "v_none: expected 3 scores" in problems_of(error)
 
