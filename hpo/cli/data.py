@@ -125,6 +125,46 @@ def wyscout(
     typer.echo(f"next: hpo run bayes --features events --data {to}")
 
 
+@app.command()
+def activitynet(
+    annotations: Annotated[
+        Path, typer.Argument(help="Folder with anet_anno_action.json and video_info_new.csv.")
+    ],
+    to: Annotated[Path, typer.Argument(help="Data folder to write.")],
+    videos: Annotated[str, typer.Option(help="Videos to train and validate.")] = "300,100",
+    seed: Annotated[int, typer.Option(min=0, help="Draws everything.")] = 0,
+    positions: Annotated[int, typer.Option(min=2, help="Positions of a video.")] = 100,
+    dims: Annotated[int, typer.Option(min=1, help="Numbers a position.")] = 400,
+) -> None:
+    """Make features for real annotations of ActivityNet; again, it goes on where it stopped."""
+    from model.data.activitynet.annotations import first_videos, read_videos
+    from model.data.activitynet.synthetic import make_dataset
+
+    counts = videos.split(",")
+    if len(counts) != 2 or not all(count.strip().isdigit() and int(count) for count in counts):
+        raise ConfigError(f"expected --videos TRAINING,VALIDATION such as 300,100, got {videos!r}")
+    annotated = [video for video in read_videos(annotations) if len(video.segments_s)]
+    train, valid = (
+        first_videos(annotated, subset, int(count), folder=annotations)
+        for subset, count in zip(("training", "validation"), counts, strict=True)
+    )
+    try:
+        with ReadingProgress() as progress:
+            make_dataset(
+                to,
+                [*train, *valid],
+                positions=positions,
+                dims=dims,
+                seed=seed,
+                progress=lambda done, total: progress("making features", done, total),
+            )
+    except KeyboardInterrupt:
+        typer.echo("stopped; type the same command again: it goes on where it stopped", err=True)
+        raise typer.Exit(130) from None
+    typer.echo(f"{len(train)} training and {len(valid)} validation videos in {to}, features made")
+    typer.echo(f"next: hpo run bmn-slicing --data {shlex.quote(str(to))}")
+
+
 def _show_counts(
     games: "Mapping[str, int]", actions: "Mapping[str, Mapping[str, int]]", frames: "Mapping[str, int]"
 ) -> None:

@@ -1,17 +1,24 @@
 """Features made from annotations, and annotations for those who have none."""
 
+import hashlib
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from model.data.activitynet.annotations import ANNOTATIONS, VIDEOS, Video
+from model.data.activitynet.class_scores import CLASS_SCORES, write_class_scores
 from model.data.activitynet.features import Features, feature_file, write_features
+from model.documents import parse_json
+from model.errors import DataError, Problem, StorageError
 from model.files import write_whole
 
+MADE = "made.json"
+"""Name of the file that says what a folder of ``make_dataset`` was made of."""
 LATE_POSITIONS = 2.0
 """A trace of a boundary comes up to this much late, different at every boundary."""
 TRACE_POSITIONS = 1.5
@@ -117,14 +124,21 @@ def _entry(video: Video) -> dict[str, object]:
 
 
 def write_made_features(
-    folder: Path, videos: Sequence[Video], maker: FeatureMaker, *, positions: int
+    folder: Path,
+    videos: Sequence[Video],
+    maker: FeatureMaker,
+    *,
+    positions: int,
+    progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Write features of those ``videos`` that have none yet, in the published layout."""
     feature_file(folder, "", positions).parent.mkdir(parents=True, exist_ok=True)
-    for video in videos:
+    for done, video in enumerate(videos, start=1):
         file = feature_file(folder, video.name, positions)
         if not file.is_file():
             write_features(file, maker(video, positions))
+        if progress is not None:
+            progress(done, len(videos))
 
 
 def make_class_scores(
@@ -137,3 +151,75 @@ def make_class_scores(
         right = classes.index(video.labels[0]) if video.labels else 0
         row[right if rng.uniform() < accuracy else rng.integers(len(classes))] += 0.8
     return np.asarray(scores)
+
+
+def make_dataset(
+    folder: Path,
+    videos: Sequence[Video],
+    *,
+    positions: int,
+    dims: int,
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Write a folder as ``store.build_split`` reads it: ``videos``, made features, made class scores.
+
+    Stopped at any time, the same call goes on where it was; until the last file is there, nobody takes the
+    folder for a data set. Class scores are those of the validation videos, of all classes in ``videos``.
+
+    Args:
+        folder: Empty, missing, or made by the same call before.
+        videos: Of all subsets.
+        positions: T.
+        dims: Numbers a position.
+        seed: Of everything drawn.
+        progress: Called with (videos done, all videos).
+
+    Raises:
+        DataError: The folder holds something else, or other videos or settings.
+        StorageError: It cannot be written.
+    """
+    made = {"positions": positions, "dims": dims, "seed": seed, **_summary(videos)}
+    valid = [video for video in videos if video.subset == "validation"]
+    classes = sorted({label for video in videos for label in video.labels})
+    try:
+        _claim(folder, made)
+        maker = FeatureMaker(dims, seed)
+        write_made_features(folder, videos, maker, positions=positions, progress=progress)
+        scores = make_class_scores(valid, classes, seed=seed)
+        write_class_scores(folder / CLASS_SCORES, [video.name for video in valid], classes, scores)
+        write_annotations(folder, videos)
+    except OSError as error:
+        raise StorageError(f"cannot write the data: {error.strerror}", folder=folder) from error
+
+
+def _summary(videos: Sequence[Video]) -> dict[str, object]:
+    content = json.dumps([(video.name, video.subset, _entry(video)) for video in videos])
+    return {
+        "videos": dict(Counter(video.subset for video in videos)),
+        "annotations": hashlib.sha256(content.encode()).hexdigest()[:16],
+    }
+
+
+def _claim(folder: Path, made: Mapping[str, object]) -> None:
+    """Note in ``folder`` what it is made of: features of two seeds or of other activities must not mix."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / MADE
+    if not file.is_file():
+        if any(not entry.name.startswith(".") for entry in folder.iterdir()):
+            found = f"expected an empty folder or one with {MADE}, found other files"
+            raise DataError(found, folder=folder, fix="name another folder")
+        write_whole(file, json.dumps(made).encode())
+        return
+    try:
+        before = parse_json(file.read_bytes())
+    except ValueError as error:
+        raise DataError("no note of what was made here", [Problem(str(file), "", str(error))]) from None
+    if before != made:
+        raise DataError(
+            "the folder holds features of other videos or settings",
+            folder=folder,
+            expected=json.dumps(made),
+            found=json.dumps(before),
+            fix="name another folder, or delete this one",
+        )

@@ -14,11 +14,12 @@ from model.data.activitynet.labels import boundary_labels
 from model.data.activitynet.synthetic import (
     FeatureMaker,
     make_class_scores,
+    make_dataset,
     make_videos,
     write_annotations,
     write_made_features,
 )
-from model.errors import DataError
+from model.errors import DataError, StorageError
 
 REAL = Path(os.environ.get("HPO_ACTIVITYNET_DIR") or Path(__file__).parents[5] / "shared/data/activitynet")
 POSITIONS, DIMS = 20, 8
@@ -111,6 +112,12 @@ def test_features_do_not_depend_on_other_videos_but_on_the_seed(videos: list[Vid
     maker(videos[0], POSITIONS)
     np.testing.assert_array_equal(maker(videos[3], POSITIONS), alone)
     assert not np.array_equal(FeatureMaker(DIMS, 6)(videos[3], POSITIONS), alone)
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_for_the_user(tmp_path: Path, videos: list[Video]) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="cannot write the data"):
+        make_dataset(tmp_path / "file" / "to", videos, positions=POSITIONS, dims=DIMS, seed=1)
 
 
 def test_boundaries_leave_traces_that_come_late() -> None:
