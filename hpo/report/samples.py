@@ -1,0 +1,178 @@
+"""Two samples of runs compared as in section 7.5 of the paper: normality, variances, means."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import Literal
+
+import numpy as np
+from rich.table import Table
+from scipy import stats
+
+CONFIDENCE = 0.95
+REJECTED = 0.05
+"""Below this p of Bartlett's test variances count as different."""
+LEAST_FOR_NORMALITY = 8
+"""D'Agostino and Pearson's test says nothing of fewer values."""
+_ROUNDING = 1e-12
+"""Values that differ by less, relative to the largest, or to 1, differ by rounding only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedComparison:
+    """What the paper says of one metric, in %: means of 20 runs each."""
+
+    code: float
+    """BMN's published code."""
+    ours: float
+    """The same with the context-aware segmentation loss."""
+    equal_means_p: float
+    code_sd: float | None = None
+    ours_sd: float | None = None
+
+
+TABLE_3 = {
+    "AR@100": PublishedComparison(code=75.11, ours=75.26, equal_means_p=7.4e-3),
+    "AUC": PublishedComparison(code=67.16, ours=67.28, equal_means_p=9.8e-2),
+    "Average-mAP": PublishedComparison(
+        code=30.67, ours=31.05, equal_means_p=2.3e-18, code_sd=0.08, ours_sd=0.07
+    ),
+}
+"""Table 3 of the paper, rows "BMN code [2]" and "Ours: [2] + Lseg", ActivityNet's validation set; p-values of
+Student's t-test from its section 7.5."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """What one sample says of itself."""
+
+    n: int
+    mean: float | None
+    """None for no values."""
+    sd: float | None
+    """Standard deviation with n - 1; None for fewer than 2 values."""
+    normality_p: float | None
+    """D'Agostino and Pearson's; None for fewer than 8 values and for equal ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleComparison:
+    """Two samples; what compares their spread is None unless both have 2 values that differ."""
+
+    a: Sample
+    b: Sample
+    equal_variances_p: float | None
+    """Bartlett's."""
+    test: Literal["Student", "Welch"] | None
+    """Which t-test the next two are of: Welch's where Bartlett's p is below 0.05."""
+    equal_means_p: float | None
+    """Two-sided."""
+    half_width: float | None
+    """Of the 95% interval around ``difference``."""
+
+    @property
+    def difference(self) -> float | None:
+        """Mean of b minus mean of a."""
+        return None if self.a.mean is None or self.b.mean is None else self.b.mean - self.a.mean
+
+
+def compare_samples(a: Sequence[float], b: Sequence[float]) -> SampleComparison:
+    """Compare two independent samples of finite numbers, such as the scores of two losses over seeds.
+
+    Runs that share their seeds are compared more sharply by ``paired.paired_difference``.
+    """
+    first, second = _sample(a), _sample(b)
+    if not (_varies(a) and _varies(b)):
+        return SampleComparison(
+            a=first, b=second, equal_variances_p=None, test=None, equal_means_p=None, half_width=None
+        )
+    variances_p = _equal_variances_p(a, b)
+    means = stats.ttest_ind(b, a, equal_var=variances_p >= REJECTED)
+    low, high = means.confidence_interval(CONFIDENCE)
+    return SampleComparison(
+        a=first,
+        b=second,
+        equal_variances_p=variances_p,
+        test="Student" if variances_p >= REJECTED else "Welch",
+        equal_means_p=float(means.pvalue),
+        half_width=float(high - low) / 2,
+    )
+
+
+def samples_table(
+    a: Mapping[str, Sequence[float]], b: Mapping[str, Sequence[float]], *, names: tuple[str, str]
+) -> Table:
+    """One row a metric of both: mean ± deviation, b minus a ± interval, p-values, and the paper's numbers.
+
+    Args:
+        a: Metric -> scores in [0, 1] of the runs; the paper's are shown of those that ``TABLE_3`` names.
+        b: The same of what is compared with ``a``.
+        names: What ``a`` and ``b`` are, such as ``bmn`` and ``context-aware``.
+    """
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("metric")
+    published = any(metric in TABLE_3 for metric in a)
+    paper = ["paper: BMN", "with Lseg", "difference", "means p"] if published else []
+    ours = ["runs", *names, "difference", "normality p", "variances p", "means p"]
+    for column in [*ours, *paper]:
+        table.add_column(column, justify="right")
+    for metric in a:
+        if metric in b:
+            compared = compare_samples(a[metric], b[metric])
+            table.add_row(metric, *_cells(compared), *_published_cells(TABLE_3.get(metric)))
+    return table
+
+
+def _sample(values: Sequence[float]) -> Sample:
+    tested = len(values) >= LEAST_FOR_NORMALITY and _varies(values)
+    return Sample(
+        n=len(values),
+        mean=fmean(values) if values else None,
+        sd=stdev(values) if len(values) > 1 else None,
+        normality_p=float(stats.normaltest(values).pvalue) if tested else None,
+    )
+
+
+def _varies(values: Sequence[float]) -> bool:
+    return len(values) > 1 and float(np.ptp(values)) > _ROUNDING * max(1.0, *map(abs, values))
+
+
+def _equal_variances_p(a: Sequence[float], b: Sequence[float]) -> float:
+    tested = stats.bartlett(a, b)
+    # Of equal variances the statistic is 0, which rounding may take below: its p is no number then.
+    return float(tested.pvalue) if tested.statistic > 0 else 1.0
+
+
+def _cells(compared: SampleComparison) -> list[str]:
+    a, b = compared.a, compared.b
+    return [
+        f"{a.n}, {b.n}",
+        _spread(a.mean, a.sd),
+        _spread(b.mean, b.sd),
+        _spread(compared.difference, compared.half_width, sign="+"),
+        f"{_p(a.normality_p)}, {_p(b.normality_p)}",
+        _p(compared.equal_variances_p),
+        _p(compared.equal_means_p) + (f" ({compared.test})" if compared.test else ""),
+    ]
+
+
+def _published_cells(paper: PublishedComparison | None) -> list[str]:
+    if paper is None:
+        return []
+    shares = [None if sd is None else sd / 100 for sd in (paper.code_sd, paper.ours_sd)]
+    return [
+        _spread(paper.code / 100, shares[0]),
+        _spread(paper.ours / 100, shares[1]),
+        _spread((paper.ours - paper.code) / 100, None, sign="+"),
+        _p(paper.equal_means_p),
+    ]
+
+
+def _spread(value: float | None, spread: float | None, *, sign: str = "") -> str:
+    if value is None:
+        return "-"
+    return f"{value:{sign}.4f}" + ("" if spread is None else f" ± {spread:.4f}")
+
+
+def _p(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2g}"
