@@ -39,7 +39,15 @@ def trial(number: int, score: float | None, *, role: str = "", **fields: Any) ->
 
 def view(stage: str, trials: Sequence[TrialState], **fields: Any) -> StageView:
     """The stage with these trials."""
-    created = StudyCreated(study="s", plan={}, seed=0, data_digest="d", code_digest="c", versions={}, at=NOON)
+    created = StudyCreated(
+        study="s",
+        plan={"study": {"task": "calf"}},
+        seed=0,
+        data_digest="d",
+        code_digest="c",
+        versions={},
+        at=NOON,
+    )
     state = StudyState.replay([created])
     state.apply(StageStarted(stage=stage, space=SPACE.describe(), trials=len(trials), at=NOON))
     state.trials = {each.trial: replace(each, stage=stage) for each in trials}

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from hpo.journal.events import TrialReported, Value
 from hpo.journal.results import TrialState, TrialStatus
-from hpo.study.programs.program import Answer, Program
+from hpo.programs.program import Answer, Program
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ClassScores = Callable[[Mapping[str, Value], int], Mapping[str, float]]

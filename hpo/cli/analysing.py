@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from hpo.config.environment import Environment
     from hpo.study.analysing import NamedTrial
-    from hpo.study.data import Progress
+    from hpo.tasks.base.splits import Progress
     from model.data.store import Store
 
 
@@ -158,8 +158,7 @@ def _open(
     progress: "Progress",
 ) -> "Store":
     """A split of the data that were named, or of the trials'."""
-    from hpo.study.data import describe, open_games
-    from hpo.study.plan import chosen_features
+    from hpo.tasks.calf.data import chosen_features, describe, open_games
 
     default, features = str(environment.data), options["features"]
     for trial in trials[:1]:

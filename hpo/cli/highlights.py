@@ -154,9 +154,9 @@ def _network(
 
     from hpo.config.environment import read_environment
     from hpo.study.analysing import find_trial
-    from hpo.study.data import open_games
     from hpo.study.highlights import best_confidences
     from hpo.study.plan import choose_device
+    from hpo.tasks.calf.data import open_games
     from model.weights.trained import TrainedNetwork
 
     if (weights is None) == (run is None):

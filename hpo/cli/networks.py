@@ -61,7 +61,8 @@ def evaluate(
     from hpo.config.environment import read_environment
     from hpo.report.networks import class_table, score_record, tolerance_table
     from hpo.report.tables import print_table
-    from hpo.study.plan import choose_device, chosen_features
+    from hpo.study.plan import choose_device
+    from hpo.tasks.calf.data import chosen_features
     from model.data.description import SPLITS, read_description
     from model.data.store import open_split
     from model.inference.evaluation import find_spots

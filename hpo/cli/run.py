@@ -1,17 +1,12 @@
 """``hpo run``: start a study, or the next stage of one."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from hpo.cli.running import RayAddress, ReadingProgress, finish, watch
-from model.errors import ConfigError
-
-if TYPE_CHECKING:
-    from hpo.config.environment import Environment
-    from hpo.study.plan import StageRequest, StudyPlan, StudyRequest
+from hpo.cli.launching import Launch, stage_request, two_counts
+from hpo.cli.running import RayAddress, ReadingProgress
 
 app = typer.Typer(help="Start a study, or the next stage of one.", no_args_is_help=True)
 
@@ -111,8 +106,8 @@ def bayes(
 
     Without --features and --data it makes a small synthetic data set and searches on that.
     """
-    request, environment = _request(
-        features, data, data_uri, study_file, games, epochs, seed, device, ray_address
+    launch = _launch(
+        features, data, data_uri, study_file, games, epochs, seed, device, ray_address, dry_run=dry_run
     )
     options = {
         "trials": trials,
@@ -122,7 +117,7 @@ def bayes(
         "concurrent": concurrent,
         "array": array,
     }
-    _start(request, [_stage("bayes", options, warm_start)], study, environment, dry_run=dry_run)
+    launch.start([stage_request("bayes", options, warm_start=warm_start)], study)
 
 
 @app.command()
@@ -146,15 +141,19 @@ def paper(
     dry_run: DryRun = False,
 ) -> None:
     """Run the paper's whole procedure in one study: bayes, grid-slicing, final."""
-    request, environment = _request(
-        features, data, data_uri, study_file, games, epochs, seed, device, ray_address
+    launch = _launch(
+        features, data, data_uri, study_file, games, epochs, seed, device, ray_address, dry_run=dry_run
     )
     stages = [
-        _stage("bayes", {"trials": trials, "searcher": searcher, "concurrent": concurrent, "array": array}),
-        _stage("grid-slicing", {"concurrent": concurrent, "array": array}),
-        _stage("final", {"seeds": seeds, "epochs": final_epochs, "concurrent": concurrent, "array": array}),
+        stage_request(
+            "bayes", {"trials": trials, "searcher": searcher, "concurrent": concurrent, "array": array}
+        ),
+        stage_request("grid-slicing", {"concurrent": concurrent, "array": array}),
+        stage_request(
+            "final", {"seeds": seeds, "epochs": final_epochs, "concurrent": concurrent, "array": array}
+        ),
     ]
-    _start(request, stages, study, environment, dry_run=dry_run)
+    launch.start(stages, study)
 
 
 @app.command(name="grid-slicing")
@@ -188,10 +187,10 @@ def grid_slicing(
         "concurrent": concurrent,
         "array": array,
     }
-    request, environment = _request(
-        features, data, data_uri, study_file, games, None, seed, device, ray_address
+    launch = _launch(
+        features, data, data_uri, study_file, games, None, seed, device, ray_address, dry_run=dry_run
     )
-    _go_on("grid-slicing", options, study, start, request, environment, dry_run=dry_run)
+    _next_stage(launch, start, "grid-slicing", options, study)
 
 
 def _add_comparison(name: str, help_text: str) -> None:
@@ -215,10 +214,10 @@ def _add_comparison(name: str, help_text: str) -> None:
         dry_run: DryRun = False,
     ) -> None:
         options = {"seeds": seeds, "epochs": epochs, "concurrent": concurrent, "array": array}
-        request, environment = _request(
-            features, data, data_uri, study_file, games, None, seed, device, ray_address
+        launch = _launch(
+            features, data, data_uri, study_file, games, None, seed, device, ray_address, dry_run=dry_run
         )
-        _go_on(name, options, study, start, request, environment, dry_run=dry_run)
+        _next_stage(launch, start, name, options, study)
 
     app.command(name=name, help=help_text)(command)
 
@@ -235,13 +234,17 @@ _add_comparison(
 _add_comparison("lambda-sweep", "Section 7.5: vary lambda_seg over several powers of ten.")
 
 
-def _stage(name: str, options: dict[str, Any], warm_start: str | None = None) -> "StageRequest":
-    from hpo.study.plan import StageRequest
+def _next_stage(
+    launch: Launch, start: str | None, stage: str, options: dict[str, Any], name: str | None
+) -> None:
+    """One more stage of a study, or the first of a new one that starts from a given configuration."""
+    if start is not None and not launch.is_known(name):
+        launch.start_from(start, stage, options, name)
+    else:
+        launch.go_on(start, stage, options, name)
 
-    return StageRequest(name=name, options=options, warm_start=warm_start)
 
-
-def _request(
+def _launch(
     features: str | None,
     data: Path | None,
     data_uri: str | None,
@@ -251,130 +254,45 @@ def _request(
     seed: int,
     device: str,
     ray_address: str | None,
-) -> "tuple[StudyRequest, Environment]":
+    *,
+    dry_run: bool,
+) -> Launch:
     """What was typed of a new study; without data and features the embedded default."""
     from hpo.config.environment import read_environment
-    from hpo.study.data import chosen_place
     from hpo.study.plan import StudyRequest
+    from hpo.tasks.base.places import chosen_place
 
     environment = read_environment().on_cluster(ray_address)
     embedded = features is None and data is None and data_uri is None
-    default = _demo_folder(environment, seed) if embedded else environment.data
+    demo = environment.runs / "data" / f"synthetic-{seed}"
     request = StudyRequest(
         study_file=study_file or ("demo" if embedded else "calf"),
-        data=chosen_place(data, data_uri, default=default),
+        data=chosen_place(data, data_uri, default=demo if embedded else environment.data),
         features=features,
-        games=_two_counts(games),
+        counts=two_counts(games, "--games"),
         epochs=epochs,
         seed=seed,
         device=device,
     )
-    return request, environment
+    return Launch(
+        request=request,
+        environment=environment,
+        make_data=lambda: _make_games(demo, seed) if request.data == str(demo.absolute()) else None,
+        dry_run=dry_run,
+    )
 
 
-def _start(
-    request: "StudyRequest",
-    stages: "Sequence[StageRequest]",
-    name: str | None,
-    environment: "Environment",
-    *,
-    dry_run: bool,
-) -> None:
-    """Run ``stages`` as a new study."""
-    from hpo.study.folders import free_name
-    from hpo.study.session import start_study
-
-    plan = _new_plan(request, environment)
-    if dry_run:
-        _show_plan(plan, stages)
-        return
-    name = name or free_name(environment, "-".join(dict.fromkeys(plan.dataset.split("/"))))
-    with watch(plan, name, environment) as listener:
-        end = start_study(plan, name, stages, environment, listener)
-    finish(end, plan, name)
-
-
-def _go_on(
-    stage: str,
-    options: dict[str, Any],
-    name: str | None,
-    start: str | None,
-    request: "StudyRequest",
-    environment: "Environment",
-    *,
-    dry_run: bool,
-) -> None:
-    """Run one more stage of a study, or the first of a new one that starts from a given configuration."""
-    from hpo.journal.journal import read_journal
-    from hpo.journal.results import StudyState
-    from hpo.study.folders import chosen_study, known_studies
-    from hpo.study.plan import StageRequest
-    from hpo.study.session import continue_study, plan_of
-    from hpo.study.starting import starting_configuration
-
-    if start is not None and (name is None or name not in known_studies(environment)):
-        plan = _new_plan(request, environment)
-        found = starting_configuration(start, plan, environment)
-        _start(
-            request,
-            [StageRequest(name=stage, options=options, start=found)],
-            name,
-            environment,
-            dry_run=dry_run,
-        )
-        return
-    folder = chosen_study(environment, name)
-    plan = plan_of(folder, StudyState.replay(read_journal(folder).events).created)
-    found = starting_configuration(start, plan, environment) if start else {}
-    asked = StageRequest(name=stage, options=options, start=found)
-    if dry_run:
-        _show_plan(plan, [asked])
-        return
-    with ReadingProgress() as progress, watch(plan, folder.name, environment) as listener:
-        end = continue_study(folder.name, [asked], environment, progress, listener)
-    finish(end, plan, folder.name)
-
-
-def _new_plan(request: "StudyRequest", environment: "Environment") -> "StudyPlan":
-    from hpo.study.plan import make_plan
-
-    _make_demo(request, environment)
-    with ReadingProgress() as progress:
-        return make_plan(request, environment, progress)
-
-
-def _show_plan(plan: "StudyPlan", stages: "Sequence[StageRequest]") -> None:
-    from hpo.study.outline import outline
-    from hpo.study.summary import plan_text
-
-    typer.echo(plan_text(plan, [outline(plan, stage) for stage in stages]))
-
-
-def _two_counts(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    parts = text.split(",")
-    if len(parts) != 2 or not all(part.strip().isdigit() and int(part) > 0 for part in parts):
-        raise ConfigError(f"expected --games TRAIN,VALID such as 60,30, got {text!r}")
-    return int(parts[0]), int(parts[1])
-
-
-def _demo_folder(environment: "Environment", seed: int) -> Path:
-    return environment.runs / "data" / f"synthetic-{seed}"
-
-
-def _make_demo(request: "StudyRequest", environment: "Environment") -> None:
+def _make_games(root: Path, seed: int) -> None:
     """Make the synthetic data set of the embedded default on the spot where it is not there."""
     from model.data.synthetic import write_synthetic
 
-    root = _demo_folder(environment, request.seed)
-    if request.data != str(root) or (root / "dataset.toml").exists():
+    if (root / "dataset.toml").exists():
         return
     with ReadingProgress() as progress:
         write_synthetic(
             root,
             games=DEMO_GAMES,
             minutes=DEMO_MINUTES,
-            seed=request.seed,
+            seed=seed,
             progress=lambda done, games: progress("making synthetic games", done, games),
         )

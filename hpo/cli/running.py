@@ -68,8 +68,8 @@ def watch(plan: "StudyPlan", name: str, environment: "Environment") -> "Iterator
 
     console = standard_error()
     console.print(
-        f"study {name} on {plan.dataset} ({plan.train.games} training and {plan.valid.games} validation "
-        f"games), {plan.device}, {plan.precision}",
+        f"study {name} on {plan.dataset} ({plan.train.items} training and {plan.valid.items} validation "
+        f"{plan.task.unit}), {plan.device}, {plan.precision}",
         soft_wrap=True,
     )
     if plan.train.remote and environment.ray_address:
@@ -103,7 +103,7 @@ def finish(end: "SessionEnd", plan: "StudyPlan", name: str) -> None:
         console.print(f"every trial failed; the first with: {reasons[0] if reasons else 'no reason'}")
         raise typer.Exit(1)
     show_stages(end.state, plan)
-    console.print(f"\nnext: {_next_step(end.state, name)} | hpo status {name} | hpo ui", soft_wrap=True)
+    console.print(f"\nnext: {_next_step(end.state, plan, name)} | hpo status {name} | hpo ui", soft_wrap=True)
 
 
 def show_stages(state: "StudyState", plan: "StudyPlan", *, top: int = SHOWN) -> None:
@@ -122,9 +122,9 @@ def show_stages(state: "StudyState", plan: "StudyPlan", *, top: int = SHOWN) -> 
             typer.echo(importance_line(shares))
 
 
-def _next_step(state: "StudyState", name: str) -> str:
-    """The stage that the paper's procedure has after those that are done."""
-    for stage in ("grid-slicing", "final"):
+def _next_step(state: "StudyState", plan: "StudyPlan", name: str) -> str:
+    """The stage that the task's procedure has after those that are done."""
+    for stage in plan.task.procedure:
         if stage not in state.stages:
             return f"hpo run {stage} --study {name}"
     return f"hpo best {name}"

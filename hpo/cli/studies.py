@@ -86,16 +86,18 @@ def best(
     from hpo.study.folders import chosen_study
     from hpo.study.importance import SEARCH, stage_importance
     from hpo.study.session import plan_of
+    from hpo.tasks.base.registry import task_of
     from hpo.tracking.symbols import symbol
 
     folder = chosen_study(read_environment(), study)
     state = StudyState.replay(read_journal(folder).events)
     if as_json:
+        metric = task_of(state.created).score.metric
         best = state.best(top, stage=next(iter(state.stages), None))
         record = {
             "study": folder.name,
             "found": found_record(state),
-            "best": [trial_record(trial) for trial in best],
+            "best": [trial_record(trial, score=metric) for trial in best],
             "importance": {symbol(name): share for name, share in stage_importance(state, SEARCH).items()},
         }
         typer.echo(json.dumps(record, indent=2))

@@ -1,28 +1,16 @@
-"""One study file: everything a person writes about a study, read and validated."""
+"""One study file: everything a person writes about a study, read and validated, whatever the task."""
 
 import itertools
 import re
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, TypeVar
 
-from pydantic import ValidationError, field_validator, model_validator
-from pydantic_core import InitErrorDetails
+from pydantic import ValidationError
 
 from hpo.config.faults import describe_faults
-from hpo.config.presets import PresetName, with_preset
-from hpo.config.sections import (
-    Hyperparameters,
-    Losses,
-    Network,
-    Scoring,
-    Section,
-    Training,
-    Zones,
-    broken_rule,
-    expected,
-)
+from hpo.config.sections import Section, Training
 from hpo.config.stages import SearchStage, Stages
 from hpo.space.space import Parameters, Space
 from model.documents import MAX_TOML_BYTES, parse_toml, read_limited
@@ -30,69 +18,27 @@ from model.errors import ConfigError
 
 _FAULTS_SHOWN = 20
 
-# Section 4.1 of the paper, in seconds at its 2 frames a second; other classes get the narrowest of the three.
-_PAPER_ZONES_S: dict[str, Zones] = {
-    "default": (-20.0, -10.0, 10.0, 20.0),
-    "goal": (-20.0, -10.0, 60.0, 90.0),
-    "card": (-20.0, -10.0, 10.0, 20.0),
-    "substitution": (-40.0, -20.0, 10.0, 20.0),
-}
+StudyT = TypeVar("StudyT", bound="StudyFile")
 
 
 class StudyFile(Section):
-    """A whole study."""
+    """A whole study; a task adds tables of its own."""
 
-    task: Literal["calf"]
-    preset: PresetName = "paper"
-    """Settings that the file does not name itself: the paper's, or those of one of the published codes."""
-    network: Network = Network()
-    training: Training = Training()
-    losses: Losses = Losses()
-    scoring: Scoring = Scoring()
-    hyperparameters: Hyperparameters = Hyperparameters()
-    zones_s: dict[str, Zones] = _PAPER_ZONES_S
-    """Slicing parameters of each class; ``default`` holds for classes that are not named."""
+    task: str
+    training: Training
+    hyperparameters: Section
+    """What a stage may search over, and the value of each where no space says otherwise."""
     stages: Stages
 
-    @model_validator(mode="before")
-    @classmethod
-    def _settings_of_the_preset(cls, document: object) -> object:
-        return with_preset(document) if isinstance(document, Mapping) else document
 
-    @field_validator("zones_s")
-    @classmethod
-    def _no_class_goes_without(cls, zones_s: dict[str, Zones]) -> dict[str, Zones]:
-        if "default" not in zones_s:
-            raise expected('an entry "default" for classes that are not named')
-        return zones_s
+def read_study_file(name_or_path: str | Path) -> tuple[dict[str, Any], str]:
+    """The tables of an installed study file by its name, such as ``calf``, or of any other by its path.
 
-    @model_validator(mode="after")
-    def _margins_stay_ordered(self) -> Self:
-        stage = self.stages.bayes
-        highest_min, lowest_max = max(self._values(stage, "tau_min")), min(self._values(stage, "tau_max"))
-        if highest_min >= lowest_max:
-            rule = broken_rule(
-                f"tau_min must stay below tau_max, yet it may be {highest_min:g} "
-                f"while tau_max is {lowest_max:g}"
-            )
-            fault = InitErrorDetails(type=rule, loc=("stages", "bayes", "space"), input=stage.space)
-            raise ValidationError.from_exception_data("StudyFile", [fault])
-        return self
-
-    def zones_of(self, class_name: str) -> Zones:
-        """K1 < K2 < 0 < K3 < K4 of a class, in seconds."""
-        return self.zones_s.get(class_name, self.zones_s["default"])
-
-    def _values(self, stage: SearchStage, name: str) -> tuple[int | float, ...]:
-        declared = stage.space.get(name)
-        return declared.extremes() if declared else (getattr(self.hyperparameters, name),)
-
-
-def load_study_file(name_or_path: str | Path) -> StudyFile:
-    """Read an installed study file by its name, such as ``calf``, or any other by its path.
+    Returns:
+        The tables as they stand there, and the file's name for errors.
 
     Raises:
-        ConfigError: No such file, not a TOML file, or settings that cannot be used (all of them are named).
+        ConfigError: No such file, or not a TOML file.
     """
     text = str(name_or_path)
     if re.fullmatch(r"[A-Za-z0-9_-]+", text):
@@ -104,33 +50,37 @@ def load_study_file(name_or_path: str | Path) -> StudyFile:
         raise ConfigError("cannot read the study file", file=path, reason=error.strerror) from None
     except ValueError as error:  # too large, or a path that can be none
         raise ConfigError("cannot read the study file", file=path, reason=error) from None
-    return parse_study(_parse_toml(content, file=text), file=text)
+    return _parse_toml(content, file=text), text
 
 
-def parse_study(document: Mapping[str, Any], *, file: str) -> StudyFile:
-    """Validate the tables of a study file; ``file`` says in errors where they come from.
+def validated(model: type[StudyT], document: Mapping[str, Any], *, file: str) -> StudyT:
+    """The tables of a study file as a study of the kind ``model``; ``file`` says where they come from.
 
     Raises:
         ConfigError: Settings that cannot be used; all of them are named.
     """
     try:
-        return StudyFile.model_validate(document)
+        return model.model_validate(document)
     except ValidationError as error:
-        faults = describe_faults(error, StudyFile)
-        count = "1 setting" if len(faults) == 1 else f"{len(faults)} settings"
-        refusal = ConfigError(f"{count} of the study file {file} cannot be used")
-        # Not as keywords: a key of the file may have any name.
-        refusal.details.update(itertools.islice(faults.items(), _FAULTS_SHOWN))
-        raise refusal from None
+        raise unusable(describe_faults(error, model), file=file) from None
+
+
+def unusable(faults: Mapping[str, str], *, file: str) -> ConfigError:
+    """What is wrong with a study file: key -> what was expected and what came."""
+    count = "1 setting" if len(faults) == 1 else f"{len(faults)} settings"
+    refusal = ConfigError(f"{count} of the study file {file} cannot be used")
+    # Not as keywords: a key of the file may have any name.
+    refusal.details.update(itertools.islice(faults.items(), _FAULTS_SHOWN))
+    return refusal
 
 
 def space_of(stage: SearchStage) -> Space:
-    """The space that ``stage`` searches, its parameters in the order of ``Hyperparameters``.
+    """The space that ``stage`` searches, its parameters in the order of the task's hyperparameters.
 
     That order, not the one in the file, so that a study written out and read again searches the same points.
     """
     return Space(
-        [stage.space[name].named(name) for name in Hyperparameters.model_fields if name in stage.space]
+        [stage.space[name].named(name) for name in stage.hyperparameters.model_fields if name in stage.space]
     )
 
 
@@ -140,7 +90,7 @@ def first_points(study: StudyFile, stage: SearchStage) -> list[Parameters]:
     return [own] if space_of(stage).contains(own) else []
 
 
-def _read_installed(name: str) -> StudyFile:
+def _read_installed(name: str) -> tuple[dict[str, Any], str]:
     folder = resources.files("search_spaces")
     known = sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".toml"))
     if name not in known:
@@ -150,7 +100,7 @@ def _read_installed(name: str) -> StudyFile:
             fix="take one of these, or the path of a file, such as ./mine.toml",
         )
     file = f"{name}.toml"
-    return parse_study(_parse_toml(folder.joinpath(file).read_bytes(), file=file), file=file)
+    return _parse_toml(folder.joinpath(file).read_bytes(), file=file), file
 
 
 def _parse_toml(content: bytes, *, file: str) -> dict[str, Any]:

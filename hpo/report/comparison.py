@@ -27,7 +27,7 @@ class PairedRow:
     seeds: int
     """That both have."""
     means: tuple[float, float]
-    """Average-mAP over the seeds in common; over all of each where there are none."""
+    """Scores over the seeds in common; over all of each where there are none."""
     difference: PairedDifference | None
     """First minus second; None where nothing can be claimed."""
 

@@ -14,6 +14,11 @@ from rich.text import Text
 from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus
 from hpo.report.tables import best_line
 from hpo.report.words import duration
+from hpo.tasks.base.registry import task_of
+from hpo.tasks.base.task import Score
+
+_PER_S = "_per_s"
+"""How the metrics that tell the speed end."""
 
 
 class Display:
@@ -102,7 +107,7 @@ class Display:
         start = state.stages[self._stage].start
         best = [Text(f"best  {best_line(trial, start)}") for trial in state.best(1, stage=self._stage)]
         running = [
-            Text(_running_line(trial, self._epochs), style="dim")
+            Text(_running_line(trial, self._epochs, task_of(state.created).score), style="dim")
             for trial in trials
             if trial.status is TrialStatus.RUNNING
         ]
@@ -141,14 +146,16 @@ class _Clock:
         return f"about {duration(elapsed * remaining / done)} left"
 
 
-def _running_line(trial: TrialState, epochs: int) -> str:
+def _running_line(trial: TrialState, epochs: int, score: Score) -> str:
     if not trial.reports:
         return f"{trial.trial}  training"
     epoch = max(trial.reports)
     metrics = trial.reports[epoch].metrics
-    return (
-        f"{trial.trial}  epoch {epoch}/{epochs}  Average-mAP {metrics['average_map']:.4f}  "
-        f"{metrics['chunks_per_s']:.0f} chunks/s"
+    rates = [
+        f"{rate:.0f} {name.removesuffix(_PER_S)}/s" for name, rate in metrics.items() if name.endswith(_PER_S)
+    ]
+    return "  ".join(
+        [f"{trial.trial}  epoch {epoch}/{epochs}  {score.label} {metrics[score.metric]:.4f}", *rates]
     )
 
 

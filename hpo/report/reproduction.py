@@ -8,9 +8,10 @@ from typing import Any
 from rich.table import Table
 
 CLOSE = 0.03
-"""Average-mAP that another seed moves a trial by: what differs by less at every validation is close."""
-_OF_THE_CLOCK = {"chunks_per_s", "train_s", "duration_s", "score"}
-"""Metrics that depend on the clock, and the one that repeats Average-mAP."""
+"""Score that another seed moves a trial by: what differs by less at every validation is close."""
+_NOT_COMPARED = {"train_s", "duration_s", "score"}
+"""Metrics that depend on the clock, as those that end in _PER_S, and the one that repeats another."""
+_PER_S = "_per_s"
 
 
 class Verdict(StrEnum):
@@ -41,17 +42,23 @@ class ValidationPair:
     epoch: int
     recorded: Mapping[str, float]
     again: Mapping[str, float]
+    metric: str
+    """The one that is maximised."""
 
     @property
     def difference(self) -> float:
-        """Of Average-mAP: again minus recorded."""
-        return self.again["average_map"] - self.recorded["average_map"]
+        """Of the score: again minus recorded."""
+        return self.again[self.metric] - self.recorded[self.metric]
 
     @property
     def differing(self) -> list[str]:
         """Metrics that are not the same to the last bit, those of the clock aside."""
-        names = (self.recorded.keys() | self.again.keys()) - _OF_THE_CLOCK
-        return sorted(name for name in names if self.recorded.get(name) != self.again.get(name))
+        names = (self.recorded.keys() | self.again.keys()) - _NOT_COMPARED
+        return sorted(
+            name
+            for name in names
+            if not name.endswith(_PER_S) and self.recorded.get(name) != self.again.get(name)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +68,8 @@ class Reproduction:
     study: str
     trial: str
     run: str
+    score: str
+    """What is maximised, for people."""
     validations: Sequence[ValidationPair]
     changes: Sequence[Change]
     other_data: bool
@@ -85,7 +94,7 @@ class Reproduction:
 
     @property
     def largest_difference(self) -> float:
-        """Of Average-mAP, over all validations."""
+        """Of the score, over all validations."""
         return max((abs(pair.difference) for pair in self.validations), default=0.0)
 
 
@@ -95,11 +104,11 @@ def reproduction_table(result: Reproduction) -> Table:
     for name in ("epoch", "recorded", "again", "difference", "other metrics"):
         table.add_column(name, justify="right")
     for pair in result.validations:
-        others = len(set(pair.differing) - {"average_map"})
+        others = len(set(pair.differing) - {pair.metric})
         table.add_row(
             str(pair.epoch),
-            f"{pair.recorded['average_map']:.4f}",
-            f"{pair.again['average_map']:.4f}",
+            f"{pair.recorded[pair.metric]:.4f}",
+            f"{pair.again[pair.metric]:.4f}",
             # Two of the same digits may differ in the last bit: only equal numbers get the 0.
             "0" if pair.difference == 0 else f"{pair.difference:+.2g}",
             f"{others} differ" if others else "equal",
@@ -143,7 +152,7 @@ def reproduction_record(result: Reproduction) -> dict[str, Any]:
 
 
 def _reading(result: Reproduction) -> str:
-    largest = f"Average-mAP differs by {result.largest_difference:.2g} at most"
+    largest = f"{result.score} differs by {result.largest_difference:.2g} at most"
     match result.verdict:
         case Verdict.EQUAL:
             return f"all metrics of {len(result.validations)} validations are the same to the last bit"

@@ -16,7 +16,8 @@ from hpo.journal.results import (
 )
 from hpo.report.paired import PairedDifference, paired_difference
 from hpo.report.tables import best_table
-from hpo.report.words import value
+from hpo.report.words import score_label, value
+from hpo.tasks.base.registry import task_of
 from hpo.tracking.symbols import symbol
 
 TABLE_2 = {
@@ -27,8 +28,6 @@ TABLE_2 = {
     "(iv) no matching": 46.8,
 }
 """Average-mAP in % of the paper's ablation, on SoccerNet's ResNet features."""
-DECIDING = ("final", "grid-slicing", "bayes")
-"""Stages that decide on the configuration, the one with the last word first."""
 TABLE_1 = {"i3d": 53.6, "c3d": 57.7, "resnet": 62.5}
 """Average-mAP in % of the paper by features, on SoccerNet's test split."""
 _REFERENCES = {
@@ -52,15 +51,16 @@ def stage_tables(
         dataset: Name of data and features, such as ``soccernet-v1/resnet``.
         top: Trials in the table of a search.
     """
+    label = score_label(state)
     if name == "bayes":
         best = state.best(top, stage=name)
-        return [best_table(best, classes)] if best else []
+        return [best_table(best, classes, score=label)] if best else []
     compared = [trial for trial in state.trials_of(name) if trial.role != "grid"]
     if not compared:
         return []
     reference = _REFERENCES.get(name, compared[0].role)
     paper = TABLE_2 if name == "ablation" else {}
-    tables: list[RenderableType] = [comparison_table(compared, reference=reference, paper=paper)]
+    tables: list[RenderableType] = [comparison_table(compared, score=label, reference=reference, paper=paper)]
     if name == "grid-slicing":
         tables += [zones_table(state.stages[name], classes), *_disturbances(compared, classes)]
     features = dataset.rpartition("/")[2]
@@ -74,16 +74,18 @@ def found_record(state: StudyState) -> dict[str, Value]:
 
     That of the stage with the last word: what an ablation liked best is no finding.
     """
-    deciding = [state.stages[name] for name in DECIDING if name in state.stages]
+    deciding = [state.stages[name] for name in task_of(state.created).deciding if name in state.stages]
     chosen = next((stage.chosen for stage in deciding if stage.chosen), {})
     return {symbol(name): number for name, number in chosen.items()}
 
 
-def comparison_table(trials: Sequence[TrialState], *, reference: str, paper: Mapping[str, float]) -> Table:
-    """One row a role: mean over its seeds, spread, and paired difference to the row ``reference``."""
+def comparison_table(
+    trials: Sequence[TrialState], *, score: str, reference: str, paper: Mapping[str, float]
+) -> Table:
+    """One row a role: mean ``score`` over its seeds, spread, and paired difference to ``reference``."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("configuration")
-    for name in ("seeds", "Average-mAP", "sd", f"minus {reference!r}"):
+    for name in ("seeds", score, "sd", f"minus {reference!r}"):
         table.add_column(name, justify="right")
     tested = any(trial.tested for trial in trials)
     for name in (["test split", "sd", f"minus {reference!r}"] if tested else []) + (

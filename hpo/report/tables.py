@@ -23,11 +23,11 @@ def print_table(table: RenderableType) -> None:
     console.print(table)
 
 
-def best_table(trials: Sequence[TrialState], classes: Sequence[str]) -> Table:
-    """The best trials, one row each: score, hyperparameters, AP per class."""
+def best_table(trials: Sequence[TrialState], classes: Sequence[str], *, score: str) -> Table:
+    """The best trials, one row each: score (called ``score``), hyperparameters, AP per class."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("trial", no_wrap=True)
-    table.add_column("Average-mAP", justify="right")
+    table.add_column(score, justify="right")
     for name in trials[0].parameters if trials else ():
         table.add_column(symbol(name), justify="right")
     for name in classes:
@@ -64,13 +64,13 @@ def _stop_words(trial: TrialState) -> str:
     return f"at epoch {trial.epochs_trained}" if trial.status is TrialStatus.STOPPED else ""
 
 
-def trial_record(trial: TrialState) -> dict[str, Any]:
-    """A trial as JSON, under the paper's symbols."""
+def trial_record(trial: TrialState, *, score: str) -> dict[str, Any]:
+    """A trial as JSON, under the paper's symbols; ``score`` is the metric that is maximised."""
     report = trial.reports.get(trial.best_epoch or 0)
     return {
         "trial": trial.trial,
         "status": str(trial.status),
-        "average_map": trial.score,
+        score: trial.score,
         "epoch": trial.best_epoch,
         "parameters": {symbol(name): number for name, number in trial.parameters.items()},
         "seed": trial.seed,
@@ -115,8 +115,8 @@ def settings_words(trial: TrialState, start: Mapping[str, Value]) -> str:
     """What a trial tries: its role, hyperparameters that differ from ``start``, and zones class by class."""
     own = {name: number for name, number in trial.parameters.items() if start.get(name) != number}
     words = [trial.role] if trial.role and trial.role != "grid" else []
-    words += [f"{symbol(name)} {value(number)}" for name, number in own.items() if not name.startswith("K")]
-    for label in dict.fromkeys(name.partition(".")[2] for name in own if name.startswith("K")):
+    words += [f"{symbol(name)} {value(number)}" for name, number in own.items() if "." not in name]
+    for label in dict.fromkeys(name.partition(".")[2] for name in own if "." in name):
         zones = [value(trial.parameters[f"K{number}_frames.{label}"]) for number in (1, 2, 3, 4)]
         words.append(f"{label} K {' '.join(zones)}")
     return "  ".join(words) or "start"

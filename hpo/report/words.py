@@ -1,4 +1,7 @@
-"""Numbers as people read them."""
+"""Numbers and scores as people read them."""
+
+from hpo.journal.results import StudyState
+from hpo.tasks.base.registry import task_of
 
 
 def duration(seconds: float) -> str:
@@ -19,3 +22,8 @@ def duration(seconds: float) -> str:
 def value(number: float | int | str) -> str:
     """Write a hyperparameter: whole numbers whole, others with four digits."""
     return f"{number:.4g}" if isinstance(number, float) else str(number)
+
+
+def score_label(state: StudyState) -> str:
+    """What the study maximises, such as ``Average-mAP``."""
+    return task_of(state.created).score.label

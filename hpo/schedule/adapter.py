@@ -30,14 +30,14 @@ class FeedSearcher(_DriverOnly, Searcher):
         self._feed, self._threads, self._arrays = feed, threads, arrays
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """The next trial's task as its configuration; None makes Tune ask again later."""
-        task = self._feed.next_task()
-        if task is None:
+        """The next trial's order as its configuration; None makes Tune ask again later."""
+        order = self._feed.next_order()
+        if order is None:
             return str(Searcher.FINISHED)
-        if task is Pause.WAIT:
+        if order is Pause.WAIT:
             return None
-        array = self._arrays.take(task.trial) if self._arrays else None
-        return {"task": task.to_json(), "threads": self._threads, "array": array}
+        array = self._arrays.take(order.trial) if self._arrays else None
+        return {"order": order.to_json(), "threads": self._threads, "array": array}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -129,8 +129,8 @@ def _pass_notes(feed: TrialFeed, result: dict[str, Any]) -> None:
 
 
 def _report(result: dict[str, Any]) -> Report:
-    return Report(result["epoch"], dict(result["metrics"]), result["train_s"])
+    return Report(result["epoch"], dict(result["metrics"]), result["train_s"], result["score"])
 
 
 def _name(trial: Trial) -> str:
-    return str(trial.config["task"]["trial"])
+    return str(trial.config["order"]["trial"])

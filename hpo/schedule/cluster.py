@@ -11,7 +11,8 @@ from typing import Any
 
 from hpo.schedule.packing import packed
 from hpo.schedule.tuner import before_importing_ray, start_ray
-from hpo.trial.task import SplitRef
+from hpo.tasks.base.registry import task_named
+from hpo.tasks.base.splits import SplitRef
 from model.errors import UserError
 
 _ANSWER_S = 10.0
@@ -23,6 +24,8 @@ _PROBE_S = 120.0
 class Needs:
     """What trials want of the nodes that run them."""
 
+    task: str
+    """Whose data they are."""
     threads: int
     """Processor cores of a trial."""
     gpu: bool
@@ -53,7 +56,7 @@ def cluster_session(address: str, needs: Needs) -> Iterator[None]:
     before_importing_ray()
     import ray
 
-    _connect(address)
+    _connect(address, needs.task)
     try:
         _check(needs)
         yield
@@ -61,11 +64,11 @@ def cluster_session(address: str, needs: Needs) -> Iterator[None]:
         ray.shutdown()
 
 
-def _connect(address: str) -> None:
+def _connect(address: str, task: str) -> None:
     from ray.exceptions import RayError
 
     _require_answer(address)
-    with packed() as cargo:
+    with packed(task=task) as cargo:
         # A job has brought its code along already.
         carried = None if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ else cargo.modules
         try:
@@ -173,7 +176,7 @@ def _probe(nodes: Sequence[_Node], needs: Needs) -> list[list[str]]:
 
 def missing_here(needs: Needs) -> list[str]:
     """What of ``needs`` this machine lacks, a line each; data that it can fetch are here afterwards."""
-    lines = [line for split in needs.read if (line := _unreadable_here(split))]
+    lines = [line for split in needs.read if (line := _unreadable_here(needs.task, split))]
     if not os.access(needs.write, os.W_OK) or not (needs.write / "journal.jsonl").exists():
         lines.append(
             f"cannot write the study in {needs.write}; set HPO_RUNS to a folder that every node sees"
@@ -181,13 +184,13 @@ def missing_here(needs: Needs) -> list[str]:
     return lines
 
 
-def _unreadable_here(split: SplitRef) -> str | None:
-    if split.remote is None and not os.access(Path(split.path) / "meta.json", os.R_OK):
-        return f"cannot read the data in {split.path}; set HPO_CACHE to a folder that every node sees"
+def _unreadable_here(task: str, split: SplitRef) -> str | None:
     try:
-        split.open()
+        task_named(task).open_split(split)
     except UserError as error:
-        return error.message
+        if split.remote is not None:
+            return error.message
+        return f"cannot read the data in {split.path}; set HPO_CACHE to a folder that every node sees"
     return None
 
 

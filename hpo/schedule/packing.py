@@ -11,6 +11,8 @@ from tempfile import TemporaryDirectory
 import hpo
 import model
 import search_spaces
+from hpo.config.study_file import read_study_file
+from hpo.tasks.base.registry import own_code
 
 _PACKAGES = (hpo, model, search_spaces)
 # A list of what may travel, not of what may not: whatever else lies beside the code stays here.
@@ -36,15 +38,26 @@ class Cargo:
 
 
 @contextmanager
-def packed(words: Sequence[str] = ()) -> Iterator[Cargo]:
-    """Pack the code, with the study file that the ``words`` of a command name by its path."""
+def packed(words: Sequence[str] = (), *, task: str | None = None) -> Iterator[Cargo]:
+    """Pack the code, with what a command or a study has of its own.
+
+    Args:
+        words: Of a command; the study file that they name by its path travels with its task.
+        task: Of a study; one from elsewhere travels among those of this project, where it is found first.
+    """
     with TemporaryDirectory(prefix="hpo-") as temporary:
         folder = Path(temporary)
         packages = tuple(_copy_code(Path(str(package.__file__)).parent, folder) for package in _PACKAGES)
-        yield Cargo(packages, _with_study_file(words, folder / search_spaces.__name__))
+        words, study_file = _with_study_file(words, folder / search_spaces.__name__)
+        name = task or (study_file and read_study_file(study_file)[0].get("task"))
+        if name and (own := own_code(str(name))):
+            _copy_code(own, folder / hpo.__name__ / "tasks")
+        yield Cargo(packages, words)
 
 
 def _copy_code(package: Path, folder: Path) -> Path:
+    if package.is_file():
+        return Path(shutil.copy(package, folder))
     for file in (file for pattern in _CODE for file in package.rglob(pattern)):
         target = folder / package.name / file.relative_to(package)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -52,16 +65,17 @@ def _copy_code(package: Path, folder: Path) -> Path:
     return folder / package.name
 
 
-def _with_study_file(words: Sequence[str], installed: Path) -> tuple[str, ...]:
+def _with_study_file(words: Sequence[str], installed: Path) -> tuple[tuple[str, ...], Path | None]:
     """The words, with the name that a study file gets among the ``installed`` ones instead of its path."""
+    found = None
     changed = [word for long in words for word in _split(long)]
     for position, word in enumerate(changed[:-1], start=1):
         file = Path(changed[position])
         if word == _STUDY_FILE and file.is_file():
             name = re.sub(r"[^A-Za-z0-9_-]", "-", file.stem)
             shutil.copyfile(file, installed / f"{name}.toml")
-            changed[position] = name
-    return tuple(changed)
+            changed[position], found = name, file
+    return tuple(changed), found
 
 
 def _split(word: str) -> list[str]:

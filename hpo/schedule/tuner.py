@@ -131,7 +131,7 @@ def run_trials(feed: TrialFeed, places: Places, *, storage: Path, hangs_after_s:
                 max_concurrent_trials=places.concurrent,
                 num_samples=-1,
                 reuse_actors=True,
-                trial_dirname_creator=lambda trial: str(trial.config["task"]["trial"]),
+                trial_dirname_creator=lambda trial: str(trial.config["order"]["trial"]),
             ),
             run_config=tune.RunConfig(
                 name=TUNE_FOLDER,

@@ -19,11 +19,14 @@ from hpo.space.space import Space
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-TARGET = "Average-mAP"
-
 
 def search_views(
-    space: Space, points: Sequence[ScoredPoint], *, label: Callable[[str], str], pairs_of: Sequence[str]
+    space: Space,
+    points: Sequence[ScoredPoint],
+    *,
+    label: Callable[[str], str],
+    pairs_of: Sequence[str],
+    target: str,
 ) -> dict[str, "Figure"]:
     """Parallel coordinates, slices and contours of pairs.
 
@@ -32,6 +35,7 @@ def search_views(
         points: Scores, each inside ``space``.
         label: Name of a parameter -> name on an axis.
         pairs_of: Parameters whose pairs are drawn.
+        target: What the scores are.
     """
     from optuna.visualization import plot_contour, plot_parallel_coordinate, plot_slice
 
@@ -41,9 +45,9 @@ def search_views(
             values = {label(name): point.parameters[name] for name in space.names}
             study.add_trial(create_trial(params=values, distributions=axes, value=point.score))
         return {
-            "parallel": plot_parallel_coordinate(study, target_name=TARGET),
-            "slices": plot_slice(study, target_name=TARGET),
-            "contours": plot_contour(study, params=[label(name) for name in pairs_of], target_name=TARGET),
+            "parallel": plot_parallel_coordinate(study, target_name=target),
+            "slices": plot_slice(study, target_name=target),
+            "contours": plot_contour(study, params=[label(name) for name in pairs_of], target_name=target),
         }
 
 

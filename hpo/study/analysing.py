@@ -12,10 +12,11 @@ from hpo.journal.journal import read_journal
 from hpo.journal.results import StudyState
 from hpo.report.analysis import Analysis, Pairs, Scores
 from hpo.report.figures.timeline import GameTimeline
-from hpo.study.data import Progress
 from hpo.study.folders import chosen_study, known_studies
 from hpo.study.runner import trial_folder
 from hpo.study.session import plan_of
+from hpo.study.spotting import spotting_study
+from hpo.tasks.base.splits import Progress
 from hpo.tracking.runs import recorded_trial
 from hpo.trial.run import BEST
 from model.data.store import Store
@@ -75,10 +76,12 @@ def find_trial(name: str, split: str, environment: Environment) -> NamedTrial:
             f"the test split is closed for trial {name}: hpo run final opens it, for its trials only",
             fix="use --split valid",
         )
+    plan = plan_of(folder, state.created)
+    spotting_study(plan)
     weights = trial_folder(folder, trial_name) / BEST
     if not weights.is_file():
         raise UserError(f"trial {name} has no {BEST} yet", file=weights)
-    plan, trial = plan_of(folder, state.created), state.trials[trial_name]
+    trial = state.trials[trial_name]
     role = f"{trial.role} " if trial.role else ""
     label = f"{role}({folder.name}/{trial_name}, {trial.score or 0.0:.3f} on validation)"
     return NamedTrial(

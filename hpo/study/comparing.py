@@ -12,20 +12,17 @@ from hpo.journal.results import StudyState, TrialState
 from hpo.report.comparison import Cell, Comparison, GameDifference, Pair, PairedRow
 from hpo.report.paired import paired_difference
 from hpo.space.space import Parameters
-from hpo.study.configuration import own_configuration
-from hpo.study.data import Progress
 from hpo.study.folders import chosen_study
 from hpo.study.games import compare_games
 from hpo.study.importance import SEARCH
 from hpo.study.plan import StudyPlan
 from hpo.study.runner import trial_folder
 from hpo.study.session import plan_of
+from hpo.tasks.base.splits import Progress
 from hpo.tracking.symbols import symbol
 from hpo.trial.run import BEST
 from model.errors import ConfigError, UserError
 
-_FINDERS = ("grid-slicing", SEARCH)
-"""Stages that find a configuration, the one with the last word first."""
 _PLACES = ("data", "train.path", "valid.path")
 """Of a plan: where things lie, which changes no number."""
 _SHORT = 12
@@ -84,8 +81,8 @@ def _open(name: str, environment: Environment) -> Side:
     folder = chosen_study(environment, study)
     state = StudyState.replay(read_journal(folder).events)
     plan = plan_of(folder, state.created)
-    trial = _named_trial(state, study, trial_name) if separator else _speaker(state, study)
-    finder = _finder(state)
+    finder = _finder(state, plan)
+    trial = _named_trial(state, study, trial_name) if separator else _speaker(state, study, finder)
     chosen = state.stages[finder].chosen if finder and not separator else trial.parameters
     return Side(
         name=name,
@@ -93,7 +90,7 @@ def _open(name: str, environment: Environment) -> Side:
         state=state,
         plan=plan,
         trial=trial,
-        configuration={**own_configuration(plan.study, plan.shape), **chosen},
+        configuration={**plan.own_configuration(), **chosen},
         is_study=not separator,
     )
 
@@ -108,9 +105,8 @@ def _named_trial(state: StudyState, study: str, name: str) -> TrialState:
     return trial
 
 
-def _speaker(state: StudyState, study: str) -> TrialState:
+def _speaker(state: StudyState, study: str, finder: str | None) -> TrialState:
     """The trial whose scores stand for the study's best configuration."""
-    finder = _finder(state)
     if finder:
         return state.trials[state.stages[finder].best_trial or ""]
     best = state.best(1)
@@ -119,22 +115,29 @@ def _speaker(state: StudyState, study: str) -> TrialState:
     return best[0]
 
 
-def _finder(state: StudyState) -> str | None:
+def _finder(state: StudyState, plan: StudyPlan) -> str | None:
     """The stage that found the study's configuration."""
-    return next((name for name in _FINDERS if name in state.stages and state.stages[name].chosen), None)
+    finders = reversed(plan.task.finders)
+    return next((name for name in finders if name in state.stages and state.stages[name].chosen), None)
 
 
 def _hindrances(first: Side, second: Side) -> list[str]:
     """Why a difference of scores would say nothing."""
     reasons = {
         "on other data": (first.plan.data_digest, second.plan.data_digest),
-        "by another suppression": (first.plan.study.scoring, second.plan.study.scoring),
+        "of another task": (first.plan.study.task, second.plan.study.task),
+        "by another suppression": (_scoring(first), _scoring(second)),
     }
     return [
         f"not comparable, side by side only: the scores were reached {reason}"
         for reason, (ours, theirs) in reasons.items()
         if ours != theirs
     ]
+
+
+def _scoring(side: Side) -> object:
+    """The table of a study file that says how predictions become a score, where the task has one."""
+    return side.plan.study.model_dump().get("scoring")
 
 
 def _settings(side: Side) -> dict[str, Cell]:
@@ -174,7 +177,7 @@ def _leaves(record: Any, path: str = "") -> Iterator[tuple[str, Cell]]:
 
 
 def _scores(first: Side, second: Side) -> dict[str, Pair]:
-    """Average-mAP and AP per class on the validation split, and on the test split where it is open."""
+    """Score and AP per class on the validation split, and on the test split where it is open."""
     columns = [_scores_of(side) for side in (first, second)]
     names = dict.fromkeys(name for column in columns for name in column)
     return {name: (columns[0].get(name), columns[1].get(name)) for name in names}
@@ -183,10 +186,11 @@ def _scores(first: Side, second: Side) -> dict[str, Pair]:
 def _scores_of(side: Side) -> dict[str, float]:
     trial, classes = side.trial, side.plan.shape.classes
     metrics = trial.reports[trial.best_epoch or 0].metrics
-    scores = {"Average-mAP": trial.score or 0.0}
+    score = side.plan.task.score
+    scores = {score.label: trial.score or 0.0}
     scores |= {f"AP {name}": metrics[f"ap/{name}"] for name in classes if f"ap/{name}" in metrics}
     if trial.tested is not None:
-        scores["test Average-mAP"] = trial.tested["average_map"]
+        scores[f"test {score.label}"] = trial.tested[score.metric]
         scores |= {f"test AP {name}": trial.tested[f"ap/{name}"] for name in classes}
     return scores
 

@@ -7,11 +7,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from hpo.config.study_file import StudyFile
 from hpo.space.space import Parameters
-from hpo.study.programs.zones import zone_parameters
+from hpo.study.plan import StudyPlan
 from hpo.tracking.symbols import symbol
-from hpo.trial.settings import DataShape, trial_config
 from model.documents import MAX_TOML_BYTES, parse_json, parse_toml, read_limited
 from model.errors import ConfigError
 
@@ -19,17 +17,7 @@ _MAX_JSON_BYTES = 16 << 20
 """What ``hpo best --json`` prints of thousands of trials."""
 
 
-def own_configuration(study: StudyFile, shape: DataShape) -> Parameters:
-    """The study file's own hyperparameters and zones; with ``calf`` those of the paper."""
-    configuration: Parameters = study.hyperparameters.model_dump()
-    for name, zones in zip(
-        shape.classes, trial_config(study, {}, shape, seed=0).loss.zones.per_class, strict=True
-    ):
-        configuration |= zone_parameters(name, zones)
-    return configuration
-
-
-def read_configuration(file: Path, study: StudyFile, shape: DataShape) -> Parameters:
+def read_configuration(file: Path, plan: StudyPlan) -> Parameters:
     """A configuration that a person wrote or ``hpo best --json`` printed; what it lacks is the study file's.
 
     The file is JSON or TOML with hyperparameters under the paper's symbols (``r``, ``K1.goal``: in frames),
@@ -43,18 +31,16 @@ def read_configuration(file: Path, study: StudyFile, shape: DataShape) -> Parame
         document = parse_toml(content) if file.suffix == ".toml" else parse_json(content)
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot read a configuration: {error}", file=file) from None
-    return configuration_from_symbols(_symbols(document, file), study, shape, source=str(file))
+    return configuration_from_symbols(_symbols(document, file), plan, source=str(file))
 
 
-def configuration_from_symbols(
-    symbols: Mapping[str, Any], study: StudyFile, shape: DataShape, *, source: str
-) -> Parameters:
+def configuration_from_symbols(symbols: Mapping[str, Any], plan: StudyPlan, *, source: str) -> Parameters:
     """The configuration with ``symbols`` (symbol -> value) put into the study file's own.
 
     Raises:
         ConfigError: An unknown symbol, or a value that is not allowed.
     """
-    own = own_configuration(study, shape)
+    own = plan.own_configuration()
     names = {symbol(name): name for name in own}
     unknown = [name for name in symbols if name not in names]
     if unknown:
@@ -66,10 +52,10 @@ def configuration_from_symbols(
     for name, value in symbols.items():
         # The study file's settings check the rest, and take no other type for a number.
         if name.startswith("K") and (type(value) not in (int, float) or not math.isfinite(value)):
-            raise ConfigError(f"expected a number of frames as {name}, got {value!r:.60}", file=source)
+            raise ConfigError(f"expected a number as {name}, got {value!r:.60}", file=source)
     configuration = own | {names[name]: value for name, value in symbols.items()}
     try:
-        trial_config(study, configuration, shape, seed=0)
+        plan.task.check_parameters(plan.study, configuration, plan.shape)
     except ValidationError as error:
         reasons = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
         raise ConfigError(f"this configuration cannot be used: {reasons}", file=source) from None

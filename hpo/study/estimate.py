@@ -6,11 +6,7 @@ import torch
 
 from hpo.schedule.tuner import Places
 from hpo.study.plan import StudyPlan
-from model.data.sampler import ChunkSampler
-from model.inference.stitching import tile
-from model.networks.calf import CalfNetwork
-from model.training.array import CALIBRATION_CHUNKS
-from model.training.burst import Speed, measure_speed
+from hpo.tasks.base.task import TrialTime
 
 TRIAL_START_S = 0.5
 """Opening the data and drawing weights in a process that is there already."""
@@ -25,45 +21,30 @@ _BYTES_A_WEIGHT = 16
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Time that a study needs, with the paper's hyperparameters as the typical trial."""
+    """Time that a study needs, with the study file's own hyperparameters as the typical trial."""
 
-    speed: Speed
-    chunks_per_epoch: int
-    validation_chunks: int
-    validations: int
-    trial_s: float
+    trial: TrialTime
     study_s: float
 
 
-def estimate(plan: StudyPlan, places: Places, *, trials: int) -> Estimate:
-    """Train for two seconds and extrapolate; trials that run together have fewer cores each."""
+def estimate(plan: StudyPlan, places: Places, *, trials: int) -> Estimate | None:
+    """Train for a moment and extrapolate; trials that run together have fewer cores each."""
     torch.set_num_threads(places.threads)
-    train, valid = plan.train.open(), plan.valid.open()
-    trial, training = plan.paper_trial(), plan.training()
-    together = measure_speed([trial] * places.array, training, train, torch.device(plan.device))
-    speed = Speed(together.training / places.array, together.evaluation / places.array)
-    per_epoch = ChunkSampler(train, training.sampler, trial.data_seed).chunks_per_epoch
-    network = trial.network
-    tiling = tile(valid.halves, chunk_frames=network.chunk_frames, edge_frames=network.edge_frames)
-    validations = -(-training.epochs // training.validate_every)
-    evaluated = len(tiling.chunks) + min(CALIBRATION_CHUNKS, per_epoch)
-    trial_s = (
-        training.epochs * per_epoch / speed.training
-        + validations * evaluated / speed.evaluation
-        + TRIAL_START_S
-    )
+    splits = (plan.task.open_split(plan.train), plan.task.open_split(plan.valid))
+    device = torch.device(plan.device)
+    time = plan.task.trial_time(plan.study, plan.shape, splits, plan.precision, device, places.array)
+    if time is None:
+        return None
     rounds = -(-trials // places.concurrent)
-    study_s = SESSION_START_S + rounds * trial_s
-    return Estimate(speed, per_epoch, len(tiling.chunks), validations, trial_s, study_s)
+    return Estimate(time, SESSION_START_S + rounds * (time.trial_s + TRIAL_START_S))
 
 
 def least_memory_bytes(plan: StudyPlan, places: Places) -> int:
-    """What a process that trains takes of its machine at the very least, with the paper's network.
+    """What a process that trains takes of its machine at the very least.
 
     Batches and mapped data come on top; on a GPU the networks do not count.
     """
     if places.gpu:
         return PROCESS_BYTES
-    network = CalfNetwork(plan.paper_trial().network, torch.Generator())
-    weights: int = sum(weight.numel() for weight in network.parameters())
+    weights = plan.task.weights(plan.study, plan.shape)
     return PROCESS_BYTES + places.array * weights * _BYTES_A_WEIGHT

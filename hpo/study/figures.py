@@ -23,7 +23,7 @@ def drawn_stage(plan: StudyPlan, state: StudyState, stage: str) -> "Drawn":
             state=state,
             stage=stage,
             classes=plan.shape.classes,
-            frame_rate=plan.shape.frame_rate,
+            frame_rate=getattr(plan.shape, "frame_rate", None),
             importance=stage_importance(state, stage),
         )
     )

@@ -7,8 +7,10 @@ import torch
 
 from hpo.config.environment import Environment
 from hpo.report.comparison import GameDifference
-from hpo.study.data import Progress, open_games
 from hpo.study.plan import StudyPlan, choose_device, reopen_data
+from hpo.study.spotting import spotting_study, spotting_training
+from hpo.tasks.base.splits import Progress
+from hpo.tasks.calf.data import open_games, open_reference
 from model.data.store import Store
 from model.errors import UserError
 from model.inference.evaluation import find_spots
@@ -36,6 +38,7 @@ def compare_games(
     Raises:
         UserError: The data are gone or changed, weights are missing, or there are too few games.
     """
+    spotting_study(plan)
     store = _games(plan, split, environment, progress)
     if len(store.games) < LEAST_GAMES:
         raise UserError(f"{len(store.games)} games are too few to draw from, {LEAST_GAMES} are needed")
@@ -63,7 +66,7 @@ def _games(plan: StudyPlan, split: str, environment: Environment, progress: Prog
     if today.data_digest != plan.data_digest:
         raise UserError(f"the data in {plan.data} have changed since")
     if split == "valid":
-        return today.valid.open()
+        return open_reference(today.valid)
     return open_games(
         plan.data, features=plan.features, split=split, cache=environment.cache, progress=progress
     )
@@ -79,5 +82,5 @@ def _drawn_scores(plan: StudyPlan, weights: Path, store: Store, draws: np.ndarra
         draws=draws,
         classes=len(store.classes),
         frame_rate=store.frame_rate,
-        nms_window_s=plan.training().nms_window_s,
+        nms_window_s=spotting_training(plan).nms_window_s,
     )

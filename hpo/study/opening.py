@@ -6,9 +6,10 @@ from hpo.config.environment import Environment
 from hpo.journal.events import TrialTested
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState
-from hpo.study.data import open_games
 from hpo.study.plan import StudyPlan
 from hpo.study.runner import Listener, trial_folder
+from hpo.study.spotting import spotting_training
+from hpo.tasks.calf.data import open_games
 from hpo.trial.run import BEST
 from model.inference.evaluation import find_spots
 from model.metrics.average_map import average_map
@@ -28,7 +29,7 @@ def open_test_split(
     if not untested:
         return
     store = open_games(plan.data, features=plan.features, split="test", cache=environment.cache)
-    device, training = torch.device(plan.device), plan.training()
+    device, scoring = torch.device(plan.device), spotting_training(plan)
     for trial in untested:
         trained = TrainedNetwork.load(trial_folder(journal.folder, trial.trial) / BEST)
         spots = find_spots(trained.network.to(device), store, precision=plan.precision, device=device)
@@ -37,7 +38,7 @@ def open_test_split(
             store.actions,
             classes=len(store.classes),
             frame_rate=store.frame_rate,
-            nms_window_s=training.nms_window_s,
+            nms_window_s=scoring.nms_window_s,
         )
         per_class = {f"ap/{name}": value for name, value in zip(store.classes, score.per_class, strict=True)}
         event = TrialTested(trial=trial.trial, metrics={"average_map": score.average_map, **per_class})

@@ -1,6 +1,5 @@
 """A stage before it starts: how many trials, how long."""
 
-from hpo.study.configuration import own_configuration
 from hpo.study.estimate import estimate
 from hpo.study.plan import StageRequest, StudyPlan, stage_settings
 from hpo.study.stage import build_stage
@@ -14,7 +13,7 @@ def outline(plan: StudyPlan, request: StageRequest) -> StageOutline:
         ConfigError: The stage cannot run.
     """
     staged = plan.with_stage(request.name, stage_settings(plan, request))
-    start = request.start or own_configuration(plan.study, plan.shape)
+    start = request.start or plan.own_configuration()
     trials = build_stage(staged, request.name, start, finalists={"study file": start, "found": start}).planned
     return StageOutline(
         name=request.name,

@@ -10,19 +10,15 @@ from typing import Any, Self
 import torch
 
 from hpo.config.environment import Environment
-from hpo.config.stages import STAGE_NAMES, SearchStage
-from hpo.config.study_file import StudyFile, load_study_file, parse_study
+from hpo.config.stages import SearchStage
+from hpo.config.study_file import StudyFile
 from hpo.schedule.tuner import Places
 from hpo.space.space import Parameters
-from hpo.study.data import Progress, describe, open_games, reference
-from hpo.trial.settings import DataShape, check_space, training_config, trial_config
-from hpo.trial.task import SplitRef
-from model.data.description import DatasetDescription
+from hpo.tasks.base.registry import AnyTask, load_study, parse_study, task_named
+from hpo.tasks.base.splits import DataRequest, DataShape, OpenedData, Progress, SplitRef
+from hpo.tasks.base.task import Shared
 from model.errors import ConfigError
 from model.precision import Precision
-from model.timeline import FrameRate
-from model.training.burst import faster_precision, fastest_array
-from model.training.config import TrainingConfig, TrialConfig
 from model.training.seeding import stream_seed
 
 
@@ -32,10 +28,10 @@ class StudyRequest:
 
     study_file: str
     data: str
-    """Folder of games, or a URI."""
+    """Folder of the data, or a URI."""
     features: str | None = None
-    games: tuple[int, int] | None = None
-    """First games of the training and validation splits to use."""
+    counts: tuple[int, int] | None = None
+    """First items of the training and validation splits to use."""
     epochs: int | None = None
     seed: int = 0
     device: str = "auto"
@@ -61,7 +57,7 @@ class StudyPlan:
     study: StudyFile
     """With what was typed put in."""
     data: str
-    """Folder of games, or a URI."""
+    """Folder of the data, or a URI."""
     dataset: str
     """Name of data and features for people, such as ``soccernet-v1/resnet``."""
     features: str
@@ -76,12 +72,10 @@ class StudyPlan:
     def to_json(self) -> dict[str, Any]:
         """Plain JSON for the journal."""
         record = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        shape = {**asdict(self.shape), "frame_rate": self.shape.frame_rate.per_second}
-        shape["classes"] = list(self.shape.classes)
         return {
             **record,
             "study": self.study.model_dump(mode="json"),
-            "shape": shape,
+            "shape": self.task.shape_to_json(self.shape),
             "train": asdict(self.train),
             "valid": asdict(self.valid),
         }
@@ -89,20 +83,21 @@ class StudyPlan:
     @classmethod
     def from_json(cls, record: dict[str, Any], *, file: str) -> Self:
         """Read what ``to_json`` wrote; ``file`` names the journal in errors."""
-        shape = record["shape"]
+        study = parse_study(record["study"], file=file)
         return cls(
             **{
                 **record,
-                "study": parse_study(record["study"], file=file),
-                "shape": DataShape(
-                    dims=shape["dims"],
-                    classes=tuple(shape["classes"]),
-                    frame_rate=FrameRate(shape["frame_rate"]),
-                ),
+                "study": study,
+                "shape": task_named(study.task).shape_from_json(record["shape"]),
                 "train": SplitRef.from_json(record["train"]),
                 "valid": SplitRef.from_json(record["valid"]),
             }
         )
+
+    @property
+    def task(self) -> AnyTask:
+        """What is optimised."""
+        return task_named(self.study.task)
 
     @property
     def data_seed(self) -> int:
@@ -114,9 +109,13 @@ class StudyPlan:
         """Seed of the searcher."""
         return stream_seed(self.seed, "search")
 
-    def training(self) -> TrainingConfig:
-        """What all trials share."""
-        return training_config(self.study, self.shape, precision=self.precision)
+    def shared(self) -> Shared:
+        """What all trials have in common."""
+        return self.task.shared(self.study, self.shape, self.precision)
+
+    def own_configuration(self) -> Parameters:
+        """Every hyperparameter as the study file has it."""
+        return self.task.own_configuration(self.study, self.shape)
 
     def seed_of(self, replicate: int) -> int:
         """Seed of a trial's weights and, by ``chunk_seed``, of the chunks it sees."""
@@ -145,10 +144,6 @@ class StudyPlan:
             concurrent=settings.concurrent, array=array, cpus=available_cpus(), gpu=self.device == "cuda"
         )
 
-    def paper_trial(self) -> TrialConfig:
-        """The trial with the study file's own hyperparameters."""
-        return trial_config(self.study, {}, self.shape, seed=self.seed, data_seed=self.data_seed)
-
 
 def chunk_seed(seed: int) -> int:
     """Seed of the chunks of all trials that share ``seed``."""
@@ -161,9 +156,15 @@ def stage_settings(plan: StudyPlan, request: StageRequest) -> dict[str, Any]:
     Raises:
         ConfigError: No such stage, or an option that it cannot use.
     """
-    if request.name not in STAGE_NAMES:
-        raise ConfigError(f"no stage is called {request.name!r}", known=", ".join(STAGE_NAMES))
-    settings: dict[str, Any] = plan.study.stages.named(request.name).model_dump(mode="json")
+    known = plan.study.stages.names()
+    if request.name not in known:
+        raise ConfigError(
+            f"a study of the task {plan.study.task} has no stage {request.name!r}", known=", ".join(known)
+        )
+    stage = plan.study.stages.named(request.name)
+    if stage is None:
+        raise ConfigError(f"the study file has no table [stages.{request.name}], which has no default")
+    settings: dict[str, Any] = stage.model_dump(mode="json")
     settings |= {key: value for key, value in request.options.items() if value is not None}
     staged = plan.with_stage(request.name, settings)
     if settings["array"] == "auto":
@@ -175,8 +176,8 @@ def _measured_array(plan: StudyPlan, concurrent: int) -> int:
     """One on a processor: an array trains its trials in turns there, and processes keep all cores busy."""
     if plan.device == "cpu":
         return 1
-    device, train = torch.device(plan.device), plan.train.open()
-    return fastest_array(plan.paper_trial(), plan.training(), train, device, most=concurrent)
+    train, device = plan.task.open_split(plan.train), torch.device(plan.device)
+    return plan.task.array_size(plan.study, plan.shape, train, plan.precision, device, concurrent)
 
 
 def make_plan(request: StudyRequest, environment: Environment, progress: Progress) -> StudyPlan:
@@ -185,29 +186,46 @@ def make_plan(request: StudyRequest, environment: Environment, progress: Progres
     Raises:
         UserError: The study file, the data or the request cannot be used.
     """
-    study = _with_request(load_study_file(request.study_file), request)
-    description = describe(request.data, environment.cache)
-    features = chosen_features(description, request.features)
+    study = _with_request(load_study(request.study_file), request)
     device = choose_device(request.device)
-    plan = StudyPlan(
+    task = task_named(study.task)
+    wanted = DataRequest(
+        place=request.data, features=request.features, counts=request.counts, cache=environment.cache
+    )
+    data = task.open_data(wanted, study, progress)
+    torch.set_num_threads(available_cpus())
+    train = task.open_split(data.train)
+    return StudyPlan(
         study=study,
         data=request.data,
-        dataset=f"{description.name}/{features}",
-        features=features,
-        precision="bfloat16" if study.training.precision == "bfloat16" else "float32",
+        precision=task.precision(study, data.shape, train, torch.device(device)),
         device=device,
         seed=request.seed,
-        **_open_data(request, features, environment, progress),
+        **_fields_of(data),
     )
-    check_space(study, plan.shape)
-    return _with_measured_precision(plan)
 
 
 def reopen_data(plan: StudyPlan, environment: Environment, progress: Progress) -> StudyPlan:
     """Find the data of a plan again, wherever the cache is now."""
-    games = (plan.train.games, plan.valid.games)
-    request = StudyRequest(study_file="", data=plan.data, games=games)
-    return replace(plan, **_open_data(request, plan.features, environment, progress))
+    wanted = DataRequest(
+        place=plan.data,
+        features=plan.features,
+        counts=(plan.train.items, plan.valid.items),
+        cache=environment.cache,
+    )
+    return replace(plan, **_fields_of(plan.task.open_data(wanted, plan.study, progress)))
+
+
+def _fields_of(data: OpenedData[Any]) -> dict[str, Any]:
+    """Fields of the plan that come from the data."""
+    return {
+        "dataset": data.dataset,
+        "features": data.features,
+        "shape": data.shape,
+        "train": data.train,
+        "valid": data.valid,
+        "data_digest": data.digest,
+    }
 
 
 def choose_device(wanted: str) -> str:
@@ -244,50 +262,3 @@ def _with_request(study: StudyFile, request: StudyRequest) -> StudyFile:
     if request.epochs is not None:
         document["training"]["epochs"] = request.epochs
     return parse_study(document, file=f"{request.study_file} with the options given")
-
-
-def chosen_features(description: DatasetDescription, wanted: str | None) -> str:
-    """The features ``wanted``, or the only ones that the data has.
-
-    Raises:
-        ConfigError: None are named and the data has several.
-    """
-    if wanted is not None:
-        return wanted
-    if len(description.features) == 1:
-        return next(iter(description.features))
-    raise ConfigError(
-        "the data has several features, one must be chosen",
-        known=", ".join(description.features),
-        fix="add --features NAME",
-    )
-
-
-def _open_data(
-    request: StudyRequest, features: str, environment: Environment, progress: Progress
-) -> dict[str, Any]:
-    """Fields of the plan that come from the data."""
-    stores = {}
-    for index, split in enumerate(("train", "valid")):
-        store = open_games(
-            request.data, features=features, split=split, cache=environment.cache, progress=progress
-        )
-        stores[split] = store.first_games(request.games[index]) if request.games else store
-    train, valid = stores["train"], stores["valid"]
-    if train.dims != valid.dims:
-        raise ConfigError(f"features have {train.dims} dimensions in train and {valid.dims} in valid")
-    return {
-        "shape": DataShape(dims=train.dims, classes=train.classes, frame_rate=train.frame_rate),
-        "train": reference(train, request.data, features),
-        "valid": reference(valid, request.data, features),
-        "data_digest": f"{train.digest}+{valid.digest}",
-    }
-
-
-def _with_measured_precision(plan: StudyPlan) -> StudyPlan:
-    if plan.study.training.precision != "auto":
-        return plan
-    torch.set_num_threads(plan.places("bayes").threads)
-    device = torch.device(plan.device)
-    precision = faster_precision(plan.paper_trial(), plan.training(), plan.train.open(), device)
-    return replace(plan, precision=precision)

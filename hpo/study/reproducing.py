@@ -12,15 +12,16 @@ from typing import Any
 from hpo.config.environment import Environment
 from hpo.report.reproduction import Change, Reproduction, ValidationPair
 from hpo.space.space import Parameters
-from hpo.study.configuration import configuration_from_symbols, own_configuration
-from hpo.study.data import Progress, is_uri
+from hpo.study.configuration import configuration_from_symbols
 from hpo.study.plan import StudyPlan, available_cpus, choose_device, chunk_seed, reopen_data
 from hpo.study.versions import code_digest
+from hpo.tasks.base.places import is_uri
+from hpo.tasks.base.splits import Progress
 from hpo.tracking.runs import RecordedTrial
 from hpo.tracking.symbols import accepted_name, symbol
 from hpo.trial.array import TrialArray
+from hpo.trial.order import TrialOrder
 from hpo.trial.run import CONFIG
-from hpo.trial.task import TrialTask
 from model.errors import UserError
 from model.training.outcomes import FailedError
 
@@ -77,7 +78,7 @@ def prepare_rerun(
     root = before.data if data is None else str(data.absolute())
     if not is_uri(root) and not Path(root).is_dir():
         raise UserError(
-            f"the games of this trial are not in {root}", fix="name the folder that has them with --data DIR"
+            f"the data of this trial are not in {root}", fix="name the folder that has them with --data DIR"
         )
     plan = reopen_data(replace(planned, data=root), environment, progress)
     plan = replace(plan, device=choose_device(device or before.device))
@@ -102,6 +103,7 @@ def train_again(rerun: Rerun, environment: Environment, progress: Progress) -> R
         except FailedError as error:
             failure = f"the second training failed: {error}"
         config = json.loads((Path(folder) / CONFIG).read_text())
+    metric = accepted_name(rerun.plan.task.score.metric)
     missing = [epoch for epoch in recorded.validations if epoch not in again]
     if missing and failure is None:
         failure = f"there was no validation after epoch {', '.join(map(str, missing))} this time"
@@ -109,8 +111,9 @@ def train_again(rerun: Rerun, environment: Environment, progress: Progress) -> R
         study=recorded.tags["hpo.study"],
         trial=recorded.tags["hpo.trial"],
         run=recorded.run,
+        score=rerun.plan.task.score.label,
         validations=[
-            ValidationPair(epoch=epoch, recorded=metrics, again=again[epoch])
+            ValidationPair(epoch=epoch, recorded=metrics, again=again[epoch], metric=metric)
             for epoch, metrics in recorded.validations.items()
             if epoch in again
         ],
@@ -122,11 +125,11 @@ def train_again(rerun: Rerun, environment: Environment, progress: Progress) -> R
 
 def _validations(rerun: Rerun, folder: str, progress: Progress) -> Iterator[tuple[int, Mapping[str, float]]]:
     """Train; metrics go by the names that they have in MLflow."""
-    array, task = TrialArray(threads=rerun.threads), _task(rerun, folder).to_json()
+    array, order = TrialArray(threads=rerun.threads), _order(rerun, folder).to_json()
     last, epoch = max(rerun.recorded.validations), 0
     progress(f"training {rerun.name}", epoch, last)
     while epoch < last:
-        result = array.step(task, epoch)
+        result = array.step(order, epoch)
         if "failed" in result:
             raise FailedError(result["failed"])
         epoch = result["epoch"]
@@ -136,9 +139,9 @@ def _validations(rerun: Rerun, folder: str, progress: Progress) -> Iterator[tupl
             return
 
 
-def _task(rerun: Rerun, folder: str) -> TrialTask:
+def _order(rerun: Rerun, folder: str) -> TrialOrder:
     plan, seed = rerun.plan, int(rerun.recorded.parameters["seed"])
-    return TrialTask(
+    return TrialOrder(
         trial=rerun.recorded.tags["hpo.trial"],
         parameters=_configuration(rerun),
         seed=seed,
@@ -154,9 +157,9 @@ def _task(rerun: Rerun, folder: str) -> TrialTask:
 
 def _configuration(rerun: Rerun) -> Parameters:
     plan, recorded = rerun.plan, rerun.recorded
-    known = {symbol(name) for name in own_configuration(plan.study, plan.shape)}
+    known = {symbol(name) for name in plan.own_configuration()}
     own = {name: value for name, value in recorded.parameters.items() if name in known}
-    return configuration_from_symbols(own, plan.study, plan.shape, source=f"MLflow run {recorded.run}")
+    return configuration_from_symbols(own, plan, source=f"MLflow run {recorded.run}")
 
 
 def _changes(recorded: RecordedTrial, plan: StudyPlan, threads: int) -> Iterator[Change]:
@@ -166,7 +169,7 @@ def _changes(recorded: RecordedTrial, plan: StudyPlan, threads: int) -> Iterator
     )
     facts = {
         "data": (tags.get("hpo.data_digest", ""), plan.data_digest),
-        "code": (tags.get("hpo.code_digest", ""), code_digest()),
+        "code": (tags.get("hpo.code_digest", ""), code_digest(plan.study.task)),
         **{name: (versions.get(name, ""), metadata.version(name)) for name in _DECISIVE_PACKAGES},
         "device": (tags.get("hpo.device", ""), plan.device),
         "threads": (_known_threads(recorded), str(threads)),

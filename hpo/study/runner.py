@@ -17,12 +17,12 @@ from hpo.journal.events import (
 )
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState, TrialState
+from hpo.programs.program import Answer, Program
 from hpo.schedule.feed import Pause
 from hpo.schedule.stopping import build_rule
 from hpo.study.plan import StudyPlan, chunk_seed
-from hpo.study.programs.program import Answer, Program
+from hpo.trial.order import TrialOrder
 from hpo.trial.report import Report, best_report
-from hpo.trial.task import TrialTask
 
 Listener = Callable[[StudyState], None]
 
@@ -58,10 +58,10 @@ class StageRunner:
         self._replay_validations()
         self._waiting = deque(trial for trial in state.trials_of(stage) if not trial.has_ended)
 
-    def next_task(self) -> TrialTask | Pause | None:
+    def next_order(self) -> TrialOrder | Pause | None:
         """The next trial to train, WAIT while running ones decide it; None when the stage is done."""
         if self._waiting:
-            return self._task(self._waiting.popleft())
+            return self._order(self._waiting.popleft())
         trials = self.state.trials_of(self._stage)
         proposal = self._program.next(trials)
         if proposal is Answer.WAIT:
@@ -79,7 +79,7 @@ class StageRunner:
                 role=proposal.role,
             )
         )
-        return self._task(self.state.trials[name])
+        return self._order(self.state.trials[name])
 
     def started(self, trial: str) -> None:
         """Record that a process begins to train the trial."""
@@ -128,7 +128,7 @@ class StageRunner:
         decided: dict[str, bool] = {}
         for event in self._journal.events():
             if isinstance(event, TrialReported) and self.state.trials[event.trial].stage == self._stage:
-                decided[event.trial] = self._rule.stops(event.trial, event.epoch, _report(event).score)
+                decided[event.trial] = self._rule.stops(event.trial, event.epoch, self._report(event).score)
         for trial, stops in decided.items():
             if stops:
                 self._end(trial, TrialStopped)
@@ -137,7 +137,7 @@ class StageRunner:
         state = self.state.trials[trial]
         if state.has_ended:
             return
-        reports = [_report(event) for event in state.reports.values()]
+        reports = [self._report(event) for event in state.reports.values()]
         best = best_report(reports)
         duration_s = max(report.train_s for report in reports)
         self._write(kind(trial=trial, score=best.score, epoch=best.epoch, duration_s=duration_s))
@@ -147,8 +147,8 @@ class StageRunner:
         self.state.apply(event)
         self._listener(self.state)
 
-    def _task(self, trial: TrialState) -> TrialTask:
-        return TrialTask(
+    def _order(self, trial: TrialState) -> TrialOrder:
+        return TrialOrder(
             trial=trial.trial,
             parameters=dict(trial.parameters),
             seed=trial.seed,
@@ -162,6 +162,6 @@ class StageRunner:
             reported_epoch=trial.epochs_trained,
         )
 
-
-def _report(event: TrialReported) -> Report:
-    return Report(event.epoch, event.metrics, event.train_s)
+    def _report(self, event: TrialReported) -> Report:
+        score = event.metrics[self._plan.task.score.metric]
+        return Report(event.epoch, event.metrics, event.train_s, score)

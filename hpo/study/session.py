@@ -13,7 +13,6 @@ from hpo.journal.journal import Journal, read_journal
 from hpo.journal.results import StudyState
 from hpo.schedule.cluster import Needs, cluster_session
 from hpo.schedule.tuner import ray_session
-from hpo.study.data import Progress
 from hpo.study.estimate import least_memory_bytes
 from hpo.study.figures import figure_files
 from hpo.study.folders import study_folder
@@ -29,6 +28,7 @@ from hpo.study.runner import Listener, trial_folder
 from hpo.study.stage import StageRun
 from hpo.study.versions import code_digest, versions
 from hpo.study.warm_start import known_scores
+from hpo.tasks.base.splits import Progress
 from hpo.tracking.follower import Follower, FollowerReport
 from hpo.tracking.mlflow_tracker import MlflowTracker
 from hpo.tracking.store import check_store
@@ -173,7 +173,7 @@ def _creation(plan: StudyPlan, name: str) -> StudyCreated:
         plan=plan.to_json(),
         seed=plan.seed,
         data_digest=plan.data_digest,
-        code_digest=code_digest(),
+        code_digest=code_digest(plan.study.task),
         versions=versions(),
     )
 
@@ -182,7 +182,7 @@ def _refuse_changes(plan: StudyPlan, created: StudyCreated, name: str) -> None:
     changed = []
     if plan.data_digest != created.data_digest:
         changed.append(f"the data in {plan.data}")
-    if code_digest() != created.code_digest:
+    if code_digest(plan.study.task) != created.code_digest:
         changed.append("the code of this project")
     if changed:
         raise UserError(
@@ -242,6 +242,7 @@ def _ray(
         cpus = max(available_cpus(), *(place.concurrent for place in places))
         return ray_session(cpus=cpus, gpus=1 if gpu else 0)
     needs = Needs(
+        task=plan.study.task,
         threads=max(place.threads for place in places),
         gpu=gpu,
         memory_bytes=max(least_memory_bytes(plan, place) for place in places),
@@ -252,17 +253,10 @@ def _ray(
 
 
 def _tracker(plan: StudyPlan, folder: Path, environment: Environment) -> MlflowTracker:
-    fixed = plan.study.hyperparameters.model_dump()
-    # In frames, as the paper writes K and r.
-    zones = {
-        f"K{number}.{name}": plan.shape.frame_rate.to_frames(value)
-        for name in plan.shape.classes
-        for number, value in enumerate(plan.study.zones_of(name), start=1)
-    }
     return MlflowTracker(
         environment,
         dataset=plan.dataset,
-        fixed={**fixed, **zones},
+        fixed=plan.own_configuration(),
         files_of=lambda trial: [trial_folder(folder, trial) / name for name in (BEST, CONFIG)],
         importance_of=stage_importance,
         figures_of=lambda state, stage: figure_files(plan, state, stage),

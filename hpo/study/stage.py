@@ -1,29 +1,23 @@
 """One stage from its start to its end: program, training, choice, and for the final the test split."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from hpo.config.environment import Environment
-from hpo.config.stages import FinalStage, GridStage, SearchStage
-from hpo.config.study_file import StudyFile, space_of
+from hpo.config.stages import SearchStage
 from hpo.journal.events import StageFinished, StageStarted
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState
+from hpo.programs.program import Program
 from hpo.schedule.tuner import run_trials
 from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Parameters
-from hpo.study.configuration import own_configuration
 from hpo.study.finalists import chosen_finalists
 from hpo.study.opening import open_test_split
 from hpo.study.plan import StudyPlan
-from hpo.study.programs.build import build_program
-from hpo.study.programs.program import Program
 from hpo.study.runner import Listener, StageRunner
 from hpo.study.warm_start import scored_points
-
-_FINDERS = ("bayes", "grid-slicing")
-"""Stages that find configurations, each starting from what the one before found."""
+from hpo.tasks.base.task import StageContext
+from hpo.tasks.calf.stages import FinalStage
 
 
 class StageRun:
@@ -77,13 +71,13 @@ class StageRun:
         if self._name in self._state.stages:
             return
         start = start_of(self._plan, self._name, self._state)
-        finalists = chosen_finalists(self._plan, start, self._state)
+        finalists = chosen_finalists(self._plan, self._name, start, self._state)
         known = scored_points(self._state.asked[self._name].known)
         program = build_stage(self._plan, self._name, start, finalists=finalists, known=known)
         self._write(
             StageStarted(
                 stage=self._name,
-                space=described(self._plan.study, self._name, self._plan.shape.classes),
+                space=self._plan.task.varied(self._plan.study, self._name, self._plan.shape),
                 trials=program.planned,
                 epochs=self._plan.study.training.epochs,
                 start=start,
@@ -106,7 +100,7 @@ class StageRun:
             return
         same = [trial for trial in trials if dict(trial.parameters) == choice.parameters]
         best = max(same, key=lambda trial: -1.0 if trial.score is None else trial.score)
-        chosen = {**own_configuration(self._plan.study, self._plan.shape), **choice.parameters}
+        chosen = {**self._plan.own_configuration(), **choice.parameters}
         self._write(StageFinished(stage=self._name, best_trial=best.trial, chosen=chosen, role=choice.role))
 
     def _write(self, event: StageStarted | StageFinished) -> None:
@@ -119,7 +113,7 @@ def program_of(plan: StudyPlan, name: str, state: StudyState) -> Program:
     """The program of a stage that has started; ``plan`` has its settings put in."""
     start = dict(state.stages[name].start)
     known = scored_points(state.asked[name].known)
-    return build_stage(plan, name, start, finalists=chosen_finalists(plan, start, state), known=known)
+    return build_stage(plan, name, start, finalists=chosen_finalists(plan, name, start, state), known=known)
 
 
 def start_of(plan: StudyPlan, name: str, state: StudyState) -> Parameters:
@@ -131,19 +125,9 @@ def start_of(plan: StudyPlan, name: str, state: StudyState) -> Parameters:
         return {}
     if state.asked[name].start:
         return dict(state.asked[name].start)
-    found = [dict(state.stages[finder].chosen) for finder in _FINDERS if finder in state.stages]
-    return next(filter(None, reversed(found)), own_configuration(plan.study, plan.shape))
-
-
-def described(study: StudyFile, name: str, classes: tuple[str, ...]) -> dict[str, Any]:
-    """What a stage varies: parameter -> how; for the tables of MLflow."""
-    match study.stages.named(name):
-        case SearchStage() as stage:
-            return space_of(stage).describe()
-        case GridStage() as stage:
-            symbols = [f"K{number}_frames.{label}" for label in classes for number in (1, 2, 3, 4)]
-            return {symbol: {"grid": stage.mode} for symbol in symbols}
-    return {}
+    finders = plan.task.finders
+    found = [dict(state.stages[finder].chosen) for finder in finders if finder in state.stages]
+    return next(filter(None, reversed(found)), plan.own_configuration())
 
 
 def build_stage(
@@ -155,19 +139,15 @@ def build_stage(
     known: Sequence[ScoredPoint] = (),
 ) -> Program:
     """The program of a stage that starts from ``start``; ``plan`` has its settings put in."""
-    return build_program(
-        plan.study,
-        name,
-        plan.shape,
-        start,
-        finalists=finalists,
-        known=known,
-        classes=_by_weight(plan),
-        seed=plan.search_seed,
+    return plan.task.program(
+        StageContext(
+            study=plan.study,
+            stage=name,
+            shape=plan.shape,
+            train=plan.train,
+            start=start,
+            finalists=finalists,
+            seed=plan.search_seed,
+            known=known,
+        )
     )
-
-
-def _by_weight(plan: StudyPlan) -> list[str]:
-    """Classes, the one with most training actions first."""
-    counts = Counter(plan.train.open().actions[:, 2].tolist())
-    return sorted(plan.shape.classes, key=lambda name: -counts[plan.shape.classes.index(name)])

@@ -6,7 +6,7 @@ from hpo.config.environment import Environment
 from hpo.journal.journal import read_journal
 from hpo.journal.results import StudyState
 from hpo.space.space import Parameters
-from hpo.study.configuration import configuration_from_symbols, own_configuration, read_configuration
+from hpo.study.configuration import configuration_from_symbols, read_configuration
 from hpo.study.folders import known_studies, study_folder
 from hpo.study.plan import StudyPlan
 from hpo.tracking.runs import run_parameters
@@ -26,29 +26,29 @@ def starting_configuration(source: str, plan: StudyPlan, environment: Environmen
         UserError: It names nothing known, or what it names cannot be used on this data.
     """
     if source == "paper":
-        return own_configuration(plan.study, plan.shape)
+        return plan.own_configuration()
     if source in known_studies(environment):
         return _of_study(source, plan, environment)
     if Path(source).is_file():
-        return read_configuration(Path(source), plan.study, plan.shape)
+        return read_configuration(Path(source), plan)
     recorded = run_parameters(environment, source)
     if recorded is None:
         raise UserError(
             f"--from {source!r} is neither 'paper' nor a study, a file or an MLflow run",
             studies=", ".join(known_studies(environment)) or "none yet",
         )
-    known = {symbol(name) for name in own_configuration(plan.study, plan.shape)}
+    known = {symbol(name) for name in plan.own_configuration()}
     own = {name: value for name, value in recorded.items() if name in known}
-    return configuration_from_symbols(own, plan.study, plan.shape, source=f"MLflow run {source}")
+    return configuration_from_symbols(own, plan, source=f"MLflow run {source}")
 
 
 def _of_study(name: str, plan: StudyPlan, environment: Environment) -> Parameters:
-    """What the study found last: by its grid, else by its search."""
+    """What the study found last, such as by its grid, else by its search."""
     state = StudyState.replay(read_journal(study_folder(environment, name)).events)
-    for stage in ("grid-slicing", "bayes"):
+    for stage in reversed(plan.task.finders):
         if stage in state.stages and state.stages[stage].chosen:
             symbols = {symbol(key): value for key, value in state.stages[stage].chosen.items()}
-            return configuration_from_symbols(symbols, plan.study, plan.shape, source=f"study {name}")
+            return configuration_from_symbols(symbols, plan, source=f"study {name}")
     raise UserError(
         f"study {name!r} has found no configuration yet", fix=f"finish it first: hpo resume {name}"
     )

@@ -20,7 +20,8 @@ class StageOutline:
     """With the stage's settings put in."""
     trials: int
     """At most."""
-    estimate: Estimate
+    estimate: Estimate | None
+    """None where the task cannot tell."""
 
 
 def plan_text(plan: StudyPlan, stages: Sequence[StageOutline]) -> str:
@@ -33,31 +34,22 @@ def plan_text(plan: StudyPlan, stages: Sequence[StageOutline]) -> str:
 
 def _data_lines(plan: StudyPlan) -> list[str]:
     lines = [f"data        {plan.dataset} in {plan.data}"]
-    for name, split in (("train", plan.train.open()), ("valid", plan.valid.open())):
-        actions = ", ".join(
-            f"{int((split.actions[:, 2] == index).sum())} {label}"
-            for index, label in enumerate(split.classes)
-        )
-        frames = sum(half.frames for half in split.halves)
-        lines.append(
-            f"  {name}     {len(split.games)} games, {frames:,} frames of {split.dims} values, {actions}"
-        )
+    for name, split in (("train", plan.train), ("valid", plan.valid)):
+        content = plan.task.describe_split(plan.task.open_split(split))
+        lines.append(f"  {name}     {', '.join(filter(None, [f'{split.items} {plan.task.unit}', content]))}")
     return lines
 
 
 def _study_lines(plan: StudyPlan) -> list[str]:
-    training, trial = plan.training(), plan.paper_trial()
     return [
-        f"training    {training.epochs} epochs, {training.sampler.name} sampler, validated every "
-        f"{training.validate_every}, learning rate {trial.learning_rate:g} to "
-        f"{trial.final_learning_rate:g}",
+        f"training    {plan.task.describe_training(plan.study, plan.shape)}",
         f"device      {plan.device}, {plan.precision}",
         f"seed        {plan.seed}",
     ]
 
 
 def _stage_lines(stage: StageOutline) -> list[str]:
-    settings, time = stage.plan.study.stages.named(stage.name), stage.estimate
+    settings = stage.plan.study.stages.named(stage.name)
     places = stage.plan.places(stage.name)
     together = f", {places.array} in one process" if places.array > 1 else ""
     lines = [
@@ -74,11 +66,14 @@ def _stage_lines(stage: StageOutline) -> list[str]:
         for name, fields in space_of(settings).describe().items():
             bounds = ", ".join(f"{key} {entry}" for key, entry in fields.items() if key != "type")
             lines.append(f"  {symbol(name):<11} {fields['type']}: {bounds} (first {value(own[name])})")
+    return [*lines, *_time_lines(stage.estimate)]
+
+
+def _time_lines(time: Estimate | None) -> list[str]:
+    if time is None:
+        return []
     return [
-        *lines,
-        f"  speed     {time.speed.training:,.0f} chunks/s in training, "
-        f"{time.speed.evaluation:,.0f} in validation (measured now)",
-        f"  a trial   {duration(time.trial_s)}: {stage.plan.study.training.epochs} epochs of "
-        f"{time.chunks_per_epoch:,} chunks, {time.validations} validations of {time.validation_chunks:,}",
+        f"  speed     {time.trial.speed}",
+        f"  a trial   {duration(time.trial.trial_s)}: {time.trial.work}",
         f"  the stage about {duration(time.study_s)}",
     ]

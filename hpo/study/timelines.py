@@ -9,7 +9,7 @@ import torch
 from hpo.report.figures.style import save_figure
 from hpo.report.figures.timeline import GameTimeline, networks_figure
 from hpo.study.analysing import TOLERANCE_S, NamedTrial, liveliest, timeline
-from hpo.study.data import Progress
+from hpo.tasks.base.splits import Progress
 from model.data.store import Store
 from model.errors import ConfigError
 from model.inference.evaluation import find_spots

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import hpo
 import model
+from hpo.tasks.base.registry import own_code
 
 _PACKAGES = ("torch", "numpy", "ray", "mlflow", "bayesian-optimization", "optuna")
 # Code that decides numbers: a change elsewhere (a table, a display) does not stop a study from going on.
@@ -15,7 +16,8 @@ _DECISIVE = (
     (hpo, "space/*.py"),
     (hpo, "search/*.py"),
     (hpo, "trial/*.py"),
-    (hpo, "study/programs/*.py"),
+    (hpo, "programs/*.py"),
+    (hpo, "tasks/**/*.py"),
 )
 
 
@@ -26,12 +28,21 @@ def versions() -> dict[str, str]:
     return found
 
 
-def code_digest() -> str:
-    """SHA-256 over the code that decides numbers."""
+def code_digest(task: str) -> str:
+    """SHA-256 over the code that decides numbers, that of a task from elsewhere included."""
     digest = hashlib.sha256()
     for package, pattern in _DECISIVE:
         root = Path(str(package.__file__)).parent
         for path in sorted(root.glob(pattern)):
             digest.update(f"{root.name}/{path.relative_to(root).as_posix()}\0".encode())
             digest.update(path.read_bytes())
+    for path in _files_of(own_code(task)):
+        digest.update(f"{path.name}\0".encode())
+        digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def _files_of(code: Path | None) -> list[Path]:
+    if code is None:
+        return []
+    return sorted(code.rglob("*.py")) if code.is_dir() else [code]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hpo.config.environment import Environment
+from hpo.config.stages import SearchStage
 from hpo.config.study_file import space_of
 from hpo.journal.journal import read_journal
 from hpo.journal.results import StudyState, TrialStatus
@@ -32,7 +33,9 @@ def known_scores(study: str, plan: StudyPlan, environment: Environment) -> dict[
     stage = state.stages.get(SEARCH)
     if stage is None:
         raise UserError(f"study {study!r} has no search to start from")
-    spaces = (Space.from_description(stage.space).digest(), space_of(plan.study.stages.bayes).digest())
+    search = plan.study.stages.named(SEARCH)
+    assert isinstance(search, SearchStage)
+    spaces = (Space.from_description(stage.space).digest(), space_of(search).digest())
     pairs = {
         "space": spaces,
         "data": (state.created.data_digest, plan.data_digest),

@@ -195,7 +195,7 @@ class MlflowTracker:
 def _note(run: str, state: StudyState) -> dict[str, str]:
     """The description that a person reads at the top of a run's page."""
     study, trial = state.created.study, state.trials.get(run)
-    return {NOTE: stage_note(study, state.stages[run], state) if trial is None else trial_note(study, trial)}
+    return {NOTE: stage_note(study, state.stages[run], state) if trial is None else trial_note(state, trial)}
 
 
 def _origin(state: StudyState) -> dict[str, str]:

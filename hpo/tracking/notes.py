@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from hpo.journal.events import Value
 from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus
+from hpo.tasks.base.registry import task_of
 from hpo.tracking.figures import FigureFiles
 from hpo.tracking.symbols import symbol
 
@@ -13,12 +14,13 @@ NOTE = "mlflow.note.content"
 _PAGE = "[The study on one page]"
 
 
-def trial_note(study: str, trial: TrialState) -> str:
+def trial_note(state: StudyState, trial: TrialState) -> str:
     """What a trial tried and what came of it."""
+    study = state.created.study
     return "\n\n".join(
         [
             f"Trial of stage `{trial.stage}` in study `{study}`, seed {trial.seed}.",
-            *_outcome(trial),
+            *_outcome(trial, _score(state)),
             _table(trial.parameters),
         ]
     )
@@ -26,15 +28,16 @@ def trial_note(study: str, trial: TrialState) -> str:
 
 def study_note(state: StudyState, dataset: str) -> str:
     """What a study is for, what its stages came to and how its runs are to be read."""
+    task, score = task_of(state.created), _score(state)
     stages = [
         f"| `{stage.stage}` | {_progress(stage, state)} | {_best_score(stage, state)} | {stage.role or '-'} |"
         for stage in state.stages.values()
     ]
     return "\n\n".join(
         [
-            f"Hyperparameters of action spotting on **{dataset}**: study `{state.created.study}`. A run is a "
-            "stage, a run below it a trial; `score` is Average-mAP on the validation split in [0, 1], higher "
-            "is better.",
+            f"Hyperparameters of task `{task.name}` on **{dataset}**: study `{state.created.study}`. A run "
+            f"is a stage, a run below it a trial; `score` is {score} on the validation split in [0, 1], "
+            "higher is better.",
             "\n".join(["| stage | trials | best score | kept |", "|---|---|---|---|", *stages]),
             "`hpo ui` prints an address for every stage at which its trials stand in a table, best first. "
             f"All in one page: `hpo report {state.created.study}`.",
@@ -65,12 +68,12 @@ def stage_note(
         f"{_progress(stage, state)}."
     ]
     for best in state.best(1, stage=stage.stage):
-        paragraphs += [f"Best is `{best.trial}`:", *_outcome(best), _table(best.parameters)]
+        paragraphs += [f"Best is `{best.trial}`:", *_outcome(best, _score(state)), _table(best.parameters)]
     if stage.role:
         paragraphs += [f"Kept: **{stage.role}**, by the mean over its seeds.", _table(stage.chosen)]
     if importance:
         shares = ", ".join(f"{name} {share:.2f}" for name, share in importance.items())
-        paragraphs.append(f"Importance (share of the variance of Average-mAP, fANOVA): {shares}.")
+        paragraphs.append(f"Importance (share of the variance of {_score(state)}, fANOVA): {shares}.")
     if drawn is not None and drawn.files:
         paragraphs.append("Figures: under Artifacts, in `figures`; `figures.html` is there to be explored.")
     if drawn is not None and drawn.failures:
@@ -82,6 +85,11 @@ def with_page(note: str, address: str) -> str:
     """The description with a link to the study's page above it; one that was there is replaced."""
     rest = note.partition("\n\n")[2] if note.startswith(_PAGE) else note
     return f"{_PAGE}({address})\n\n{rest}"
+
+
+def _score(state: StudyState) -> str:
+    """What is maximised, for people."""
+    return task_of(state.created).score.label
 
 
 def _progress(stage: StageState, state: StudyState) -> str:
@@ -98,13 +106,13 @@ def _best_score(stage: StageState, state: StudyState) -> str:
     return next((f"{best.score:.4f}" for best in state.best(1, stage=stage.stage)), "-")
 
 
-def _outcome(trial: TrialState) -> list[str]:
+def _outcome(trial: TrialState, score: str) -> list[str]:
     if trial.status is TrialStatus.FAILED:
         return [f"**Failed**: {trial.reason}"]
     if trial.score is None or trial.duration_s is None:
         return []
     return [
-        f"**Average-mAP {trial.score:.4f}** on the validation split at epoch {trial.best_epoch}, "
+        f"**{score} {trial.score:.4f}** on the validation split at epoch {trial.best_epoch}, "
         f"after {trial.duration_s / 60:.1f} minutes on {trial.device} of {trial.host}.",
         *([_stopped(trial)] if trial.status is TrialStatus.STOPPED else []),
     ]

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Number = int | float | str
 _MAX_BYTES = 16 << 20
+_VALIDATED = "train_s"
+"""A metric that every validation has, whatever the task."""
 _SIDE = "workflowType=machine_learning"
 """Of the two sides of MLflow's pages, the one that knows runs; the other is about language models."""
 
@@ -217,7 +219,7 @@ def _check(run: "Run") -> None:
     if tags.get("hpo.status") == "failed":
         reason = tags.get("hpo.reason", "no reason")
         raise UserError(f"trial {tags['hpo.trial']} failed, it has no score to compare with: {reason}")
-    if "average_map" not in run.data.metrics:
+    if _VALIDATED not in run.data.metrics:
         raise UserError(f"trial {tags['hpo.trial']} has no validation yet, there is nothing to compare with")
 
 
@@ -226,7 +228,7 @@ def _validations(client: "MlflowClient", run: "Run") -> dict[int, dict[str, floa
     for name in run.data.metrics:
         for metric in client.get_metric_history(run.info.run_id, name):
             validations.setdefault(metric.step, {})[name] = metric.value
-    return {epoch: values for epoch, values in sorted(validations.items()) if "average_map" in values}
+    return {epoch: values for epoch, values in sorted(validations.items()) if _VALIDATED in values}
 
 
 def _record(client: "MlflowClient", run_id: str, file: str, *, optional: bool = False) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import re
 
-_UNIT = re.compile(r"_(s|frames)(?=\.|$)")
+_UNIT = re.compile(r"_(s|frames|positions)(?=\.|$)")
 _REFUSED_BY_MLFLOW = re.compile(r"[^\w./\- :]")
 
 

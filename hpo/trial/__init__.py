@@ -1,1 +1,1 @@
-"""One trial: hyperparameters to model settings, and the Ray trainable."""
+"""One trial: its order, its files and the Ray trainable."""

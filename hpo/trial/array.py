@@ -12,15 +12,13 @@ from typing import Any
 
 import torch
 
+from hpo.tasks.base.registry import AnyTask, task_named
+from hpo.tasks.base.task import Array
+from hpo.trial.order import TrialOrder
 from hpo.trial.report import Report
 from hpo.trial.run import TrialRun
-from hpo.trial.settings import DataShape
-from hpo.trial.task import TrialTask
-from model.data.store import Store
 from model.errors import StorageError
-from model.training.array import TrainingArray
 from model.training.outcomes import FailedError, Outcome
-from model.training.slots import Slot
 
 START_GRACE_S = 10.0
 """How long an array waits for its first trials: the processes that ask for them start within seconds."""
@@ -58,7 +56,7 @@ class TrialArray:
         self._changed = threading.Condition()
         self._changed_at = 0.0
         self._is_training = False
-        self._array: TrainingArray | None = None
+        self._array: Array[Any] | None = None
         self._source: object = None
         self._notes: list[str] = []
 
@@ -66,28 +64,28 @@ class TrialArray:
         """Train to the trial's first validation after epoch ``seen``; returns it as plain values.
 
         Args:
-            record: The trial's task, as ``TrialTask.to_json`` writes it.
+            record: The trial's order, as ``TrialOrder.to_json`` writes it.
             seen: Finished epochs at the latest validation that the caller knows.
 
         Returns:
             The validation; or, of a trial that cannot go on, the reason under ``failed``; or, where no trial
             can because its folder cannot be written, that reason under ``unwritable``.
         """
-        task = TrialTask.from_json(record)
+        order = TrialOrder.from_json(record)
         try:
             with self._changed:
-                member = self._members.get(task.trial) or self._join(task)
+                member = self._members.get(order.trial) or self._join(order)
                 report = self._next_report(member, seen)
                 notes, self._notes = self._notes, []
         except StorageError as error:
-            self.leave(task.trial)
+            self.leave(order.trial)
             return {"unwritable": error.message, "score": math.nan, "done": True}
         except Exception as error:
-            self.leave(task.trial)
-            return _failure(task, error)
+            self.leave(order.trial)
+            return _failure(order, error)
         finished = member.run.is_last(report)
         if finished:
-            self.leave(task.trial)
+            self.leave(order.trial)
         return {
             "epoch": report.epoch,
             # Pairs: Tune takes dictionaries inside a result apart for its scheduler, not for its callbacks.
@@ -105,30 +103,31 @@ class TrialArray:
             if self._members.pop(trial, None) is not None:
                 self._note_change()
 
-    def _join(self, task: TrialTask) -> _Member:
-        train, valid = task.train.open(), task.valid.open()
-        shape = DataShape(dims=train.dims, classes=train.classes, frame_rate=train.frame_rate)
-        run = TrialRun(task, shape)
-        self._set_up(task, run, train, valid)
+    def _join(self, order: TrialOrder) -> _Member:
+        task = task_named(order.study["task"])
+        train, valid = task.open_split(order.train), task.open_split(order.valid)
+        run = TrialRun(order, task.shape(train))
+        self._set_up(order, run, task, (train, valid))
         self._notes += run.notes
         member = _Member(run)
-        self._members[task.trial] = member
+        self._members[order.trial] = member
         self._note_change()
         return member
 
-    def _set_up(self, task: TrialTask, run: TrialRun, train: Store, valid: Store) -> None:
+    def _set_up(self, order: TrialOrder, run: TrialRun, task: AnyTask, splits: tuple[Any, Any]) -> None:
         """Make the array with the first trial; those that follow must fit."""
-        source = (task.train, task.valid, task.device, run.training)
+        source = (task.name, order.train, order.valid, order.device, run.shared)
         if source == self._source:
             return
         if self._members:
             raise FailedError("the trial trains otherwise, or on other data, than those of its array")
         self._source = source
-        self._array = TrainingArray(
-            run.training,
+        train, valid = splits
+        self._array = task.array(
+            run.shared,
             train=train,
             valid=valid,
-            device=torch.device(task.device),
+            device=torch.device(order.device),
             on_shrink=self._note_shrink,
         )
 
@@ -180,7 +179,7 @@ class TrialArray:
                 member.waiting, member.failure = False, failures.get(member)
             self._changed.notify_all()
 
-    def _trained(self, array: TrainingArray) -> list[Outcome[Slot]]:
+    def _trained(self, array: Array[Any]) -> list[Outcome[Any]]:
         if self._trainer is None:
             return array.advance()
         return self._trainer.submit(array.advance).result()
@@ -195,9 +194,9 @@ class TrialArray:
         )
 
 
-def _failure(task: TrialTask, error: Exception) -> dict[str, Any]:
+def _failure(order: TrialOrder, error: Exception) -> dict[str, Any]:
     """The result of a trial that cannot go on; the whole story goes into its folder."""
-    folder = Path(task.folder)
+    folder = Path(order.folder)
     with contextlib.suppress(OSError):  # the reason below tells what matters
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "error.txt").write_text("".join(traceback.format_exception(error)))

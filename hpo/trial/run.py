@@ -6,15 +6,13 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from hpo.config.study_file import parse_study
+from hpo.tasks.base.registry import parse_study, task_named
+from hpo.tasks.base.splits import DataShape
+from hpo.trial.order import TrialOrder
 from hpo.trial.report import Report, best_report
-from hpo.trial.settings import DataShape, training_config, trial_config
-from hpo.trial.task import TrialTask
 from model.errors import DataError, StorageError
 from model.training.checkpoint import load_checkpoint, save_checkpoint
 from model.training.outcomes import Validation
-from model.training.slots import Slot
-from model.weights.trained import TrainedNetwork
 
 CHECKPOINT = "checkpoint.pt"
 PREVIOUS = "checkpoint.previous.pt"
@@ -26,22 +24,23 @@ CONFIG = "config.json"
 class TrialRun:
     """A trial in training. After every validation its checkpoint is on disk before anybody hears of it."""
 
-    def __init__(self, task: TrialTask, shape: DataShape) -> None:
+    def __init__(self, order: TrialOrder, shape: DataShape) -> None:
         """Go on from the trial's checkpoint, if it has one.
 
         Raises:
             UserError: The settings cannot be used.
             StorageError: The trial's folder cannot be written.
         """
-        self.trial = task.trial
+        self.trial = order.trial
         self.notes: list[str] = []
         """What a person should know of the start."""
-        study = parse_study(task.study, file=task.trial)
-        self.training = training_config(study, shape, precision=task.precision)
-        self.slot = Slot(
-            trial_config(study, task.parameters, shape, seed=task.seed, data_seed=task.data_seed)
+        study = parse_study(order.study, file=order.trial)
+        self._task, self._shape = task_named(study.task), shape
+        self.shared = self._task.shared(study, shape, order.precision)
+        self.slot = self._task.slot(
+            study, order.parameters, shape, seed=order.seed, data_seed=order.data_seed
         )
-        self._folder, self._shape = Path(task.folder), shape
+        self._folder = Path(order.folder)
         self._history: list[Report] = []
         with self._written():
             self._write_config()
@@ -53,7 +52,7 @@ class TrialRun:
 
     def is_last(self, report: Report) -> bool:
         """Whether all epochs were trained."""
-        return report.epoch >= self.training.epochs
+        return report.epoch >= self.shared.epochs
 
     def record(self, validation: Validation) -> None:
         """Take in a validation; checkpoint and best network are written.
@@ -62,7 +61,12 @@ class TrialRun:
             StorageError: They cannot be.
         """
         before = self._history[-1].train_s if self._history else 0.0
-        report = Report(validation.epoch, validation.metrics, before + validation.duration_s)
+        report = Report(
+            epoch=validation.epoch,
+            metrics=validation.metrics,
+            train_s=before + validation.duration_s,
+            score=validation.metrics[self._task.score.metric],
+        )
         self._history.append(report)
         with self._written():
             if best_report(self._history) is report:
@@ -78,7 +82,7 @@ class TrialRun:
 
     def _write_config(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        settings = {"trial": asdict(self.slot.config), "training": asdict(self.training)}
+        settings = {"trial": asdict(self.slot.config), "training": asdict(self.shared)}
         (self._folder / CONFIG).write_text(json.dumps(settings, indent=2))
 
     def _save(self) -> None:
@@ -110,10 +114,4 @@ class TrialRun:
 
     def _save_best(self, report: Report) -> None:
         """Write the network as it is now with all that is needed to use it."""
-        trained = TrainedNetwork(
-            network=self.slot.network,
-            classes=self._shape.classes,
-            frame_rate=self._shape.frame_rate,
-            zones=self.slot.config.loss.zones,
-        )
-        trained.save(self._folder / BEST, **asdict(report))
+        self._task.save_network(self.slot, self._shape, self._folder / BEST, asdict(report))

@@ -4,20 +4,17 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from calf_plan import calf_plan
 from fuzz.broken import files, to_json, to_toml
 from fuzz.cases import FUZZ, outcome
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpo.config.study_file import load_study_file
-from hpo.study.configuration import own_configuration, read_configuration
-from hpo.trial.settings import DataShape
+from hpo.study.configuration import read_configuration
 from model.documents import parse_json, parse_toml
 from model.errors import ConfigError, UserError
-from model.timeline import FrameRate
 
-STUDY = load_study_file("calf")
-SHAPE = DataShape(dims=8, classes=("goal", "card"), frame_rate=FrameRate(2.0))
+PLAN = calf_plan(classes=("goal", "card"))
 
 symbols = st.fixed_dictionaries(
     {},
@@ -54,7 +51,7 @@ def test_configuration_is_what_the_file_says_or_an_error(case: tuple[str, bytes]
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, f"mine{ending}")
         file.write_bytes(content)
-        came = outcome(lambda: read_configuration(file, STUDY, SHAPE))
+        came = outcome(lambda: read_configuration(file, PLAN))
     if isinstance(came, UserError):
         assert isinstance(came, ConfigError)
         assert str(file) in str(came)
@@ -63,7 +60,7 @@ def test_configuration_is_what_the_file_says_or_an_error(case: tuple[str, bytes]
     if document.get("best"):
         document = document["best"][0]
     document = document.get("parameters", document)
-    own = own_configuration(STUDY, SHAPE)
+    own = PLAN.own_configuration()
     assert set(came) == set(own)
     changed = sum(value != own[name] for name, value in came.items())
     assert changed <= sum(len(value) if isinstance(value, dict) else 1 for value in document.values())

@@ -9,13 +9,15 @@ from fuzz.cases import FUZZ, outcome
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpo.config.study_file import StudyFile, first_points, load_study_file, parse_study, space_of
-from hpo.trial.settings import DataShape, check_space, training_config, trial_config
+from hpo.config.study_file import first_points, space_of
+from hpo.tasks.base.registry import load_study, parse_study
+from hpo.tasks.calf.settings import GamesShape, check_space, training_config, trial_config
+from hpo.tasks.calf.study_file import CalfStudy
 from model.documents import parse_toml
 from model.errors import ConfigError, UserError
 from model.timeline import FrameRate
 
-SHAPE = DataShape(dims=8, classes=("goal", "card"), frame_rate=FrameRate(2.0))
+SHAPE = GamesShape(dims=8, classes=("goal", "card"), frame_rate=FrameRate(2.0))
 
 ranges = st.sampled_from(
     (
@@ -93,7 +95,7 @@ def test_study_file_gives_all_that_it_says_or_an_error(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "mine.toml")
         file.write_bytes(content)
-        came = outcome(lambda: load_study_file(file))
+        came = outcome(lambda: load_study(file))
     if isinstance(came, UserError):
         assert isinstance(came, ConfigError)
         assert str(file) in str(came)
@@ -104,7 +106,7 @@ def test_study_file_gives_all_that_it_says_or_an_error(content: bytes) -> None:
     outcome(lambda: settings_of(came))
 
 
-def settings_of(study: StudyFile) -> None:
+def settings_of(study: CalfStudy) -> None:
     """What a study makes of its file before the first trial; some values do not fit each other."""
     stage = study.stages.bayes
     space = space_of(stage)

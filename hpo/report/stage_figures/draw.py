@@ -24,6 +24,8 @@ _DRAWERS: dict[str, dict[str, Drawer]] = {
     "sensitivity": {"sensitivity": sensitivity_figure},
     "lambda-sweep": {"lambda": lambda_figure},
 }
+_ANY_STAGE: dict[str, Drawer] = {"history": history_figure, "seeds": seeds_figure}
+"""Of a stage that a task has of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +41,7 @@ def draw_stage(view: StageView) -> Drawn:
     """Draw every figure for which the stage has something to show; one that fails leaves the others alone."""
     figures: list[StageFigure] = []
     failures = []
-    for name, drawer in _DRAWERS[view.stage].items():
+    for name, drawer in _DRAWERS.get(view.stage, _ANY_STAGE).items():
         try:
             figures += _listed(drawer(view))
         except Exception as error:  # drawing libraries fail in ways that no list holds

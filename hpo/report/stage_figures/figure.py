@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 
 from hpo.journal.results import StudyState, TrialState, TrialStatus
+from hpo.report.words import score_label
 from model.timeline import FrameRate
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure as Interactive
-
-SCORE = "Average-mAP (validation)"
-"""Label of an axis."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,9 +21,25 @@ class StageView:
     state: StudyState
     stage: str
     classes: Sequence[str]
-    frame_rate: FrameRate
+    frame_rate: FrameRate | None
+    """None where the data have no frames."""
     importance: Mapping[str, float] = field(default_factory=dict)
     """The share of each hyperparameter in the scores; empty where there is none."""
+
+    def to_seconds(self, frames: float) -> float:
+        """Frames of the data in seconds."""
+        assert self.frame_rate is not None, "only stages over games have frames"
+        return frames / self.frame_rate.per_second
+
+    @property
+    def score(self) -> str:
+        """What is maximised, for people."""
+        return score_label(self.state)
+
+    @property
+    def score_axis(self) -> str:
+        """Label of an axis."""
+        return f"{self.score} (validation)"
 
     @property
     def trials(self) -> list[TrialState]:

@@ -45,8 +45,7 @@ def _cells(trials: Sequence[TrialState], name: str, view: StageView) -> Cells:
     found: dict[tuple[Before, After], list[float]] = {}
     for trial in trials:
         k1, k2, k3, k4 = (
-            float(trial.parameters[f"K{number}_frames.{name}"]) / view.frame_rate.per_second
-            for number in (1, 2, 3, 4)
+            view.to_seconds(float(trial.parameters[f"K{number}_frames.{name}"])) for number in (1, 2, 3, 4)
         )
         metrics = trial.reports[trial.best_epoch or 0].metrics
         found.setdefault(((k1, k2), (k3, k4)), []).append(metrics[f"ap/{name}"])

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 
 from hpo.journal.results import TrialState, TrialStatus
 from hpo.report.figures.style import colour, panels
-from hpo.report.stage_figures.figure import SCORE, StageFigure, StageView, interactive
+from hpo.report.stage_figures.figure import StageFigure, StageView, interactive
 from hpo.report.tables import settings_words
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ def history_figure(view: StageView) -> StageFigure | None:
         name="history",
         title="History",
         caption=_CAPTION,
-        picture=_picture(groups, best, trials=len(view.trials)),
-        interactive=_interactive(groups, best),
+        picture=_picture(groups, best, axis=view.score_axis, trials=len(view.trials)),
+        interactive=_interactive(groups, best, axis=view.score_axis),
     )
 
 
@@ -81,7 +81,7 @@ def _groups(view: StageView) -> list[_Group]:
     return groups
 
 
-def _picture(groups: list[_Group], best: Mapping[int, float], *, trials: int) -> Figure:
+def _picture(groups: list[_Group], best: Mapping[int, float], *, axis: str, trials: int) -> Figure:
     figure, ((axes,),) = panels(1, 1, width=9, height=4.2)
     for group in groups:
         places, scores = list(group.scores), list(group.scores.values())
@@ -89,14 +89,14 @@ def _picture(groups: list[_Group], best: Mapping[int, float], *, trials: int) ->
     if best:
         line = {"where": "post", "color": colour(6), "linewidth": 1.2}
         axes.step(list(best), list(best.values()), label="best so far", **line)  # type: ignore[arg-type]
-    axes.set(xlabel="trial", ylabel=SCORE, xlim=(0, trials + 1))
+    axes.set(xlabel="trial", ylabel=axis, xlim=(0, trials + 1))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     figure.legend(loc="outside upper center", ncols=4, frameon=False)
     return figure
 
 
-def _interactive(groups: list[_Group], best: Mapping[int, float]) -> "Interactive":
+def _interactive(groups: list[_Group], best: Mapping[int, float], *, axis: str) -> "Interactive":
     moving = interactive()
     for group in groups:
         moving.add_scatter(
@@ -114,7 +114,7 @@ def _interactive(groups: list[_Group], best: Mapping[int, float]) -> "Interactiv
         name="best so far",
         line={"shape": "hv", "color": colour(6)},
     )
-    moving.update_layout(xaxis_title="trial", yaxis_title=SCORE, margin_b=90)
+    moving.update_layout(xaxis_title="trial", yaxis_title=axis, margin_b=90)
     return moving
 
 

@@ -4,18 +4,17 @@ from hpo.report.figures.style import colour, panels
 from hpo.report.stage_figures.figure import StageFigure, StageView, interactive
 from hpo.tracking.symbols import symbol
 
-_AXIS = "share of the variance of Average-mAP"
-
 
 def importance_figure(view: StageView) -> StageFigure | None:
     """None where nothing can be said of it, as with few trials."""
     if not view.importance:
         return None
+    axis = f"share of the variance of {view.score}"
     names = [symbol(name) for name in view.importance][::-1]
     shares = list(view.importance.values())[::-1]
     figure, ((axes,),) = panels(1, 1, width=8, height=1.2 + 0.45 * len(names))
     axes.bar_label(axes.barh(names, shares, color=colour(0)), fmt="%.2f", padding=3)
-    axes.set(xlabel=_AXIS)
+    axes.set(xlabel=axis)
     axes.margins(x=0.1)
     moving = interactive(height=140 + 40 * len(names))
     moving.add_bar(
@@ -27,7 +26,7 @@ def importance_figure(view: StageView) -> StageFigure | None:
         textposition="outside",
         cliponaxis=False,
     )
-    moving.update_layout(xaxis_title=_AXIS)
+    moving.update_layout(xaxis_title=axis)
     return StageFigure(
         name="importance",
         title="Importance of the hyperparameters",

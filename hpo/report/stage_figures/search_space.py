@@ -10,7 +10,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from hpo.report.figures.style import panels
-from hpo.report.stage_figures.figure import SCORE, StageFigure, StageView, styled
+from hpo.report.stage_figures.figure import StageFigure, StageView, styled
 from hpo.report.words import value
 from hpo.search.searcher import ScoredPoint
 from hpo.search.views import search_views
@@ -48,11 +48,14 @@ def search_space_figures(view: StageView) -> list[StageFigure]:
     paired = _paired(space, view)
     places = np.array([space.to_unit(point.parameters) for point in points])
     scores = np.array([point.score for point in points])
-    pictures = {"parallel": _parallel(space, places, scores), "slices": _slices(space, places, scores)}
+    pictures = {
+        "parallel": _parallel(space, places, scores, view.score_axis),
+        "slices": _slices(space, places, scores, view.score),
+    }
     if len(paired) > 1:
-        pictures["contours"] = _contours(space, paired, places, scores)
+        pictures["contours"] = _contours(space, paired, places, scores, view.score_axis)
     names = [space.names[index] for index in paired]
-    explored = search_views(space, points, label=_axis, pairs_of=names)
+    explored = search_views(space, points, label=_axis, pairs_of=names, target=view.score)
     heights = {"parallel": 420, "slices": 400, "contours": 260 + 160 * len(paired)}
     return [
         StageFigure(
@@ -72,7 +75,7 @@ def _paired(space: Space, view: StageView) -> list[int]:
     return [index for index, name in enumerate(space.names) if name in ranked[:_MOST_PAIRED]]
 
 
-def _parallel(space: Space, places: Places, scores: npt.NDArray[np.float64]) -> Figure:
+def _parallel(space: Space, places: Places, scores: npt.NDArray[np.float64], axis: str) -> Figure:
     figure, ((axes,),) = panels(1, 1, width=9, height=4.5)
     scale = ScalarMappable(Normalize(scores.min(), scores.max()), _MAP)
     for row in np.argsort(scores):
@@ -84,11 +87,11 @@ def _parallel(space: Space, places: Places, scores: npt.NDArray[np.float64]) -> 
         axes.axvline(index, color="#555555", linewidth=0.8)
         for tick, label in zip(_TICKS, _labels(parameter), strict=True):
             axes.text(index + 0.04, tick, label, fontsize=8, va="center")
-    figure.colorbar(scale, ax=axes, label=SCORE)
+    figure.colorbar(scale, ax=axes, label=axis)
     return figure
 
 
-def _slices(space: Space, places: Places, scores: npt.NDArray[np.float64]) -> Figure:
+def _slices(space: Space, places: Places, scores: npt.NDArray[np.float64], axis: str) -> Figure:
     columns = min(3, space.dimensions)
     rows = -(-space.dimensions // columns)
     figure, grid = panels(rows, columns, width=3.2 * columns + 0.8, height=2.8 * rows)
@@ -98,14 +101,16 @@ def _slices(space: Space, places: Places, scores: npt.NDArray[np.float64]) -> Fi
         _mark(axes, parameter, "x")
         axes.grid(alpha=0.3)
         if index % columns == 0:
-            axes.set_ylabel("Average-mAP")
+            axes.set_ylabel(axis)
     for axes in flat[space.dimensions :]:
         axes.set_visible(False)
     figure.colorbar(shown, ax=flat, label="order of the trials")
     return figure
 
 
-def _contours(space: Space, paired: Sequence[int], places: Places, scores: npt.NDArray[np.float64]) -> Figure:
+def _contours(
+    space: Space, paired: Sequence[int], places: Places, scores: npt.NDArray[np.float64], axis: str
+) -> Figure:
     """The lower triangle of all pairs."""
     side = len(paired) - 1
     figure, grid = panels(side, side, width=2.4 * side + 2, height=2.2 * side + 0.6)
@@ -121,7 +126,7 @@ def _contours(space: Space, paired: Sequence[int], places: Places, scores: npt.N
             _mark(axes, space.parameters[left], "x", named=row == side - 1)
             _mark(axes, space.parameters[below], "y", named=column == 0)
     scale = ScalarMappable(Normalize(levels[0], levels[-1]), _MAP)
-    figure.colorbar(scale, ax=[axes for row in grid for axes in row], label=SCORE, shrink=0.8)
+    figure.colorbar(scale, ax=[axes for row in grid for axes in row], label=axis, shrink=0.8)
     return figure
 
 

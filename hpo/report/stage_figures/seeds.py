@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure as Interactive
 
 Scores = Mapping[str, Mapping[int, float]]
-"""Configuration -> replicate -> Average-mAP."""
+"""Configuration -> replicate -> score."""
 _CAPTION = "Points are seeds, the bar is their mean with one standard deviation to either side."
 
 
@@ -32,8 +32,8 @@ def seeds_figure(view: StageView) -> StageFigure | None:
         name="seeds",
         title="Spread over seeds",
         caption=_CAPTION,
-        picture=_picture(splits, trials),
-        interactive=_interactive(splits, trials),
+        picture=_picture(splits, trials, view.score),
+        interactive=_interactive(splits, trials, view.score),
     )
 
 
@@ -45,7 +45,7 @@ def _roles(trials: Sequence[TrialState]) -> list[str]:
     return list(dict.fromkeys(trial.role for trial in trials))
 
 
-def _picture(splits: Mapping[str, Scores], trials: Sequence[TrialState]) -> Figure:
+def _picture(splits: Mapping[str, Scores], trials: Sequence[TrialState], score: str) -> Figure:
     roles = _roles(trials)
     figure, ((axes,),) = panels(1, 1, width=9, height=1.6 + 0.55 * len(roles))
     for index, (split, scores) in enumerate(splits.items()):
@@ -65,13 +65,13 @@ def _picture(splits: Mapping[str, Scores], trials: Sequence[TrialState]) -> Figu
                 label=split if role == next(iter(scores)) else None,
             )
     axes.set_yticks(range(len(roles)), roles)
-    axes.set(xlabel="Average-mAP", ylim=(len(roles) - 0.5, -0.5))
+    axes.set(xlabel=score, ylim=(len(roles) - 0.5, -0.5))
     axes.grid(axis="x", alpha=0.3)
     figure.legend(loc="outside upper center", ncols=2, frameon=False)
     return figure
 
 
-def _interactive(splits: Mapping[str, Scores], trials: Sequence[TrialState]) -> "Interactive":
+def _interactive(splits: Mapping[str, Scores], trials: Sequence[TrialState], score: str) -> "Interactive":
     roles = _roles(trials)
     moving = interactive(height=170 + 60 * len(roles))
     for index, (split, scores) in enumerate(splits.items()):
@@ -93,7 +93,7 @@ def _interactive(splits: Mapping[str, Scores], trials: Sequence[TrialState]) -> 
             name=f"{split}, mean ± sd",
             marker={"color": colour(index), "symbol": "line-ns-open", "size": 16},
         )
-    moving.update_layout(xaxis_title="Average-mAP", margin_b=90)
+    moving.update_layout(xaxis_title=score, margin_b=90)
     moving.update_yaxes(
         tickvals=list(range(len(roles))),
         ticktext=roles,

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from hpo.journal.results import TrialState
 from hpo.report.figures.style import colour, dash, panels
-from hpo.report.stage_figures.figure import SCORE, StageFigure, StageView, interactive, styled
+from hpo.report.stage_figures.figure import StageFigure, StageView, interactive, styled
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure as Interactive
@@ -24,20 +24,25 @@ def lambda_figure(view: StageView) -> StageFigure | None:
     curve = _curve(view.finished, "lambda_seg")
     if not curve:
         return None
-    figure, ((axes,),) = panels(1, 1, width=8, height=4)
-    _draw(axes, curve, colour(0), "-", None)
     scale = "log" if min(curve) > 0 else "linear"
-    axes.set(xlabel="lambda_seg", ylabel=SCORE, xscale=scale)
-    moving = interactive()
-    moving.add_scatter(**_trace(curve, colour(0)))
-    moving.update_layout(xaxis={"title": "lambda_seg", "type": scale}, yaxis_title=SCORE)
+    picture, moving = _one_curve(curve, view, axis="lambda_seg", scale=scale)
     return StageFigure(
         name="lambda-sweep",
         title="Weight of the segmentation loss",
         caption=_CAPTION,
-        picture=figure,
+        picture=picture,
         interactive=moving,
     )
+
+
+def _one_curve(curve: Curve, view: StageView, *, axis: str, scale: str) -> "tuple[Figure, Interactive]":
+    figure, ((axes,),) = panels(1, 1, width=8, height=4)
+    _draw(axes, curve, colour(0), "-", None)
+    axes.set(xlabel=axis, ylabel=view.score_axis, xscale=scale)
+    moving = interactive()
+    moving.add_scatter(**_trace(curve, colour(0)))
+    moving.update_layout(xaxis={"title": axis, "type": scale}, yaxis_title=view.score_axis)
+    return figure, moving
 
 
 def sensitivity_figure(view: StageView) -> StageFigure | None:
@@ -53,8 +58,8 @@ def sensitivity_figure(view: StageView) -> StageFigure | None:
         name="sensitivity",
         title="Sensitivity to the slicing parameters",
         caption=f"Each slicing parameter moved alone, in seconds from the action. {_CAPTION}",
-        picture=_sensitivity_picture(curves),
-        interactive=_sensitivity_interactive(curves),
+        picture=_sensitivity_picture(curves, view.score),
+        interactive=_sensitivity_interactive(curves, view.score),
     )
 
 
@@ -63,7 +68,7 @@ def _zone_curve(view: StageView, name: str, number: int) -> Curve:
     key = f"K{number}_frames.{name}"
     mine = [trial for trial in view.finished if trial.role.startswith((f"K{number}.{name} ", "full model"))]
     curve = _curve(mine, key)
-    return {value / view.frame_rate.per_second: scores for value, scores in curve.items()}
+    return {view.to_seconds(value): scores for value, scores in curve.items()}
 
 
 def _curve(trials: Sequence[TrialState], parameter: str) -> Curve:
@@ -104,18 +109,18 @@ def _trace(curve: Curve, tone: str, **more: object) -> dict[str, object]:
     }
 
 
-def _sensitivity_picture(curves: Mapping[str, Mapping[int, Curve]]) -> Figure:
+def _sensitivity_picture(curves: Mapping[str, Mapping[int, Curve]], score: str) -> Figure:
     figure, grid = panels(len(curves), 1, width=8, height=2.6 * len(curves) + 0.6)
     for (name, lines), (axes,) in zip(curves.items(), grid, strict=True):
         for number, curve in lines.items():
             _draw(axes, curve, colour(number - 1), dash(0), f"K{number}")
         axes.axvline(0, color="black", linewidth=1)
-        axes.set(title=name, xlabel="seconds from the action", ylabel="Average-mAP")
+        axes.set(title=name, xlabel="seconds from the action", ylabel=score)
         axes.legend(fontsize=8, ncols=4)
     return figure
 
 
-def _sensitivity_interactive(curves: Mapping[str, Mapping[int, Curve]]) -> "Interactive":
+def _sensitivity_interactive(curves: Mapping[str, Mapping[int, Curve]], score: str) -> "Interactive":
     from plotly.subplots import make_subplots
 
     moving = make_subplots(
@@ -132,5 +137,5 @@ def _sensitivity_interactive(curves: Mapping[str, Mapping[int, Curve]]) -> "Inte
             )
             moving.add_scatter(**trace, row=row, col=1)
         moving.update_xaxes(title="seconds from the action", row=row, col=1)
-        moving.update_yaxes(title="Average-mAP", row=row, col=1)
+        moving.update_yaxes(title=score, row=row, col=1)
     return styled(moving, height=300 * len(curves))

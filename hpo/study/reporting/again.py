@@ -33,7 +33,7 @@ def commands(plan: StudyPlan, state: StudyState, *, file: str) -> list[str]:
     study, starts = state.created.study, start_files(state)
     again = f"{study}-again"
     new = ["--study-file", f"./{file}", "--features", plan.features, "--data", plan.data]
-    new += ["--games", f"{plan.train.games},{plan.valid.games}", "--seed", str(plan.seed)]
+    new += [f"--{plan.task.unit}", f"{plan.train.items},{plan.valid.items}", "--seed", str(plan.seed)]
     new += ["--device", plan.device]
     lines: list[str] = []
     for name in state.asked:

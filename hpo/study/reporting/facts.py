@@ -6,10 +6,10 @@ from statistics import fmean
 
 from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus, scores_by_role
 from hpo.report.page.study import ShownTable
-from hpo.report.stages import DECIDING
 from hpo.report.tables import best_line, condition
-from hpo.report.words import duration, value
+from hpo.report.words import duration, score_label, value
 from hpo.study.plan import StudyPlan
+from hpo.tasks.base.registry import task_of
 from hpo.tracking.symbols import symbol
 from model.errors import UserError
 
@@ -24,24 +24,24 @@ def summary(state: StudyState, writer: str | None) -> str:
         scores = scores_by_role(state.trials_of(name)).get(stage.role)
         if stage.role and scores:
             return (
-                f"{words}; stage {name} kept {stage.role}: Average-mAP {fmean(scores.values()):.4f} on "
-                f"the validation split, mean over {len(scores)} seeds."
+                f"{words}; stage {name} kept {stage.role}: {score_label(state)} "
+                f"{fmean(scores.values()):.4f} on the validation split, mean over {len(scores)} seeds."
             )
         line = best_line(best_of(state, name), stage.start)
-        return f"{words}; best Average-mAP on the validation split in stage {name}: {line}."
+        return f"{words}; best {score_label(state)} on the validation split in stage {name}: {line}."
     return f"{words}; no trial has a score yet."
 
 
 def asked_facts(plan: StudyPlan, state: StudyState) -> dict[str, str]:
     """What was to be run, with what."""
-    training = plan.study.training
     created = state.created
     return {
         "Task": plan.study.task,
         "Stages": ", ".join(state.asked) or "none",
-        "Objective": "Average-mAP on the validation split, in [0, 1]; the test split is opened by final only",
-        "Training": f"{training.epochs} epochs a trial, validated every {training.validate_every}; a stage "
-        "may have epochs of its own",
+        "Objective": f"{score_label(state)} on the validation split, in [0, 1]"
+        + ("; the test split is opened by final only" if "final" in plan.study.stages.names() else ""),
+        "Training": f"{plan.task.describe_training(plan.study, plan.shape)}; a stage may have epochs of its "
+        "own",
         "Seed": str(plan.seed),
         "Device": f"{plan.device}, {plan.precision}",
         "Begun": moment(created.at),
@@ -52,21 +52,16 @@ def asked_facts(plan: StudyPlan, state: StudyState) -> dict[str, str]:
 
 
 def data_facts(plan: StudyPlan) -> dict[str, str]:
-    """Games, frames and actions of both splits, as far as they are still there."""
+    """What both splits hold, as far as they are still there."""
     facts = {"Data set": plan.dataset, "Folder": plan.data, "Digest": plan.data_digest}
-    facts["Frame rate"] = f"{plan.shape.frame_rate.per_second:g} frames a second of {plan.shape.dims} values"
     for name, split in (("Training", plan.train), ("Validation", plan.valid)):
+        items = f"{split.items} {plan.task.unit}"
         try:
-            store = split.open()
+            content = plan.task.describe_split(plan.task.open_split(split))
         except (UserError, OSError, ValueError):
-            facts[name] = f"{split.games} games (no longer in the cache)"
+            facts[name] = f"{items} (no longer in the cache)"
             continue
-        counts = ", ".join(
-            f"{int((store.actions[:, 2] == index).sum()):,} {label}"
-            for index, label in enumerate(store.classes)
-        )
-        frames = sum(half.frames for half in store.halves)
-        facts[name] = f"{split.games} games, {frames:,} frames; actions: {counts}"
+        facts[name] = ", ".join(filter(None, [items, content]))
     return facts
 
 
@@ -92,8 +87,8 @@ def stage_facts(stage: StageState, state: StudyState, plan: StudyPlan) -> dict[s
 
 def by_weight(state: StudyState) -> list[str]:
     """Stages that have trials with scores, the one with the last word on the configuration first."""
-    ranked = [name for name in DECIDING if name in state.stages]
-    ranked += [name for name in state.stages if name not in DECIDING]
+    ranked = [name for name in task_of(state.created).deciding if name in state.stages]
+    ranked += [name for name in state.stages if name not in ranked]
     return [name for name in ranked if state.best(1, stage=name)]
 
 
@@ -115,7 +110,7 @@ def speakers(state: StudyState) -> list[TrialState]:
 
 def best_table(state: StudyState) -> ShownTable:
     """The configuration that the study's search, grid or final handed on last."""
-    deciding = [state.stages[name] for name in by_weight(state) if name in DECIDING]
+    deciding = [state.stages[name] for name in by_weight(state) if name in task_of(state.created).deciding]
     stage = next((stage for stage in deciding if stage.chosen), None)
     return ShownTable(
         header=["hyperparameter", "value"],

@@ -7,13 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpo.config.study_file import (
-    StudyFile,
-    first_points,
-    load_study_file,
-    parse_study,
-    space_of,
-)
+from hpo.config.study_file import StudyFile, first_points, space_of
+from hpo.tasks.base.registry import load_study, parse_study
 from model.data.description import builtin_description
 from model.data.synthetic import planted_zones_s
 from model.documents import MAX_TOML_BYTES
@@ -42,12 +37,12 @@ def study(**tables: Any) -> StudyFile:
 
 
 def test_the_paper_is_the_default() -> None:
-    spelled_out, left_out = load_study_file("calf"), study()
+    spelled_out, left_out = load_study("calf"), study()
     assert left_out.model_dump(exclude={"stages"}) == spelled_out.model_dump(exclude={"stages"})
 
 
 def test_calf_searches_the_five_hyperparameters_of_the_paper_from_its_own_optimum() -> None:
-    calf = load_study_file("calf")
+    calf = load_study("calf")
     stage = calf.stages.bayes
     space = space_of(stage)
     assert space.names == ("f", "r_frames", "alpha2", "beta", "lambda_seg")
@@ -59,7 +54,7 @@ def test_calf_searches_the_five_hyperparameters_of_the_paper_from_its_own_optimu
 
 
 def test_demo_is_small_and_has_the_zones_of_the_synthetic_games() -> None:
-    demo = load_study_file("demo")
+    demo = load_study("demo")
     assert demo.training.epochs <= 20
     assert demo.stages.bayes.trials <= 10
     assert {name: demo.zones_of(name) for name in planted_zones_s()} == planted_zones_s()
@@ -70,13 +65,23 @@ def test_a_scheduler_takes_one_seed_a_point() -> None:
     assert 'scheduler "median" needs replicates = 1, got 2' in error.details["stages.bayes"]
 
 
+def test_unknown_task_names_the_known_ones() -> None:
+    assert (
+        refusal(SMALLEST.replace("calf", "cafl"))
+        .details["task"]
+        .startswith("expected one of bmn, calf, or a module with a TASK, got 'cafl'")
+    )
+    missing = refusal(SMALLEST.replace('task = "calf"', ""))
+    assert missing.details["task"] == "expected one of bmn, calf, got nothing"
+
+
 def test_unknown_scheduler_names_the_known_ones() -> None:
     error = refusal(SMALLEST.replace("trials = 3", 'trials = 3\nscheduler = "hyperband"'))
     assert error.details["stages.bayes.scheduler"].startswith("expected 'none', 'asha' or 'median'")
 
 
 def test_calf_v2_has_zones_for_the_seventeen_classes_and_fifteen_predictions() -> None:
-    study_file = load_study_file("calf-v2")
+    study_file = load_study("calf-v2")
     assert set(study_file.zones_s) - {"default"} == set(builtin_description("soccernet-v2").classes)
     assert study_file.zones_of("goal") == (-20, -10, 60, 90)
     assert study_file.network.predictions == 15
@@ -84,7 +89,7 @@ def test_calf_v2_has_zones_for_the_seventeen_classes_and_fifteen_predictions() -
 
 @pytest.mark.parametrize("name", ["calf", "calf-v2", "demo"])
 def test_written_as_json_and_read_again_a_study_is_the_same(name: str) -> None:
-    original = load_study_file(name)
+    original = load_study(name)
     text = json.dumps(original.model_dump(mode="json"), sort_keys=True)
     again = parse_study(json.loads(text), file="journal")
     assert again == original
@@ -94,12 +99,12 @@ def test_written_as_json_and_read_again_a_study_is_the_same(name: str) -> None:
 def test_a_file_is_read_by_its_path(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(SMALLEST)
-    assert load_study_file(path) == load_study_file(str(path)) == study()
+    assert load_study(path) == load_study(str(path)) == study()
 
 
 def test_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(ConfigError) as caught:
-        load_study_file("clf")
+        load_study("clf")
     assert caught.value.details["known"] == "calf, calf-v2, demo"
 
 
@@ -122,13 +127,13 @@ def test_a_file_that_is_no_study_file_is_refused_by_name(
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ConfigError, match=complaint) as caught:
-        load_study_file(path)
+        load_study(path)
     assert caught.value.details["file"] == str(path)
 
 
 def test_all_mistakes_come_in_one_error_each_with_key_expectation_and_value() -> None:
     error = refusal("""
-        task = "bmn"
+        task = "calf"
         message = 1
         [training]
         epochs = 2.5
@@ -150,11 +155,10 @@ def test_all_mistakes_come_in_one_error_each_with_key_expectation_and_value() ->
         beta = { type = "float", low = 0, high = 50.0, log = true }
         lambda_seg = { type = "choice", choices = [1, "a"] }
     """)
-    assert error.message == "16 settings of the study file mine.toml cannot be used"
+    assert error.message == "15 settings of the study file mine.toml cannot be used"
     assert error.details == {
-        "task": "expected 'calf', got \"bmn\"",
         "message": "no such key; known here: "
-        "task, preset, network, training, losses, scoring, hyperparameters, zones_s, stages",
+        "task, training, hyperparameters, stages, preset, network, losses, scoring, zones_s",
         "training.epochs": "expected a whole number, got 2.5",
         "training.sampler": "expected 'paper' or 'balanced', got \"papper\"",
         "training.learning_rate": "expected a finite number, got NaN",

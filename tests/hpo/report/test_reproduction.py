@@ -15,11 +15,12 @@ def pair(recorded: float, again: float, *, epoch: int = 1, loss: float = 0.5) ->
         epoch=epoch,
         recorded={"average_map": recorded, "valid/loss": 0.5, "chunks_per_s": 100.0, "score": recorded},
         again={"average_map": again, "valid/loss": loss, "chunks_per_s": 90.0},
+        metric="average_map",
     )
 
 
 def result(*pairs: ValidationPair, changes: tuple[Change, ...] = (), **fields: object) -> Reproduction:
-    known = {"study": "s", "trial": "t", "run": "r", "other_data": False} | fields
+    known = {"study": "s", "trial": "t", "run": "r", "score": "Average-mAP", "other_data": False} | fields
     return Reproduction(validations=pairs, changes=changes, **known)  # type: ignore[arg-type]
 
 
@@ -41,7 +42,10 @@ def test_verdict_is_that_of_the_validation_that_differs_most_and_the_clock_does_
 
 def test_metric_that_only_one_training_has_differs() -> None:
     lacking = ValidationPair(
-        epoch=1, recorded={"average_map": 0.4}, again={"average_map": 0.4, "ap/goal": 0.4}
+        epoch=1,
+        recorded={"average_map": 0.4},
+        again={"average_map": 0.4, "ap/goal": 0.4},
+        metric="average_map",
     )
     assert lacking.differing == ["ap/goal"]
 

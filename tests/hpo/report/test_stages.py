@@ -45,7 +45,9 @@ def text_of(*tables: object) -> list[list[str]]:
 
 def test_rows_show_mean_spread_and_paired_difference_to_the_reference() -> None:
     trials = [trial("full", 1, 0.5), trial("none", 1, 0.3), trial("full", 2, 0.7), trial("none", 2, 0.5)]
-    head, full, none = text_of(comparison_table(trials, reference="full", paper={"none": 46.8}))
+    head, full, none = text_of(
+        comparison_table(trials, score="Average-mAP", reference="full", paper={"none": 46.8})
+    )
     assert head == ["configuration", "seeds", "Average-mAP", "sd", "minus 'full'", "paper"]
     assert full == ["full", "2", "0.6000", "0.1414"]
     assert none == ["none", "2", "0.4000", "0.1414", "-0.2000 ± 0.0000", "0.468"]
@@ -53,14 +55,18 @@ def test_rows_show_mean_spread_and_paired_difference_to_the_reference() -> None:
 
 def test_scores_on_the_test_split_have_columns_of_their_own() -> None:
     trials = [trial("own", 1, 0.5, test=0.4), trial("found", 1, 0.6, test=0.45)]
-    head, own, found = text_of(comparison_table(trials, reference="own", paper={}))
+    head, own, found = text_of(comparison_table(trials, score="Average-mAP", reference="own", paper={}))
     assert head[-3:] == ["test split", "sd", "minus 'own'"]
     assert own[-1] == "0.4000" and found[-2:] == ["0.4500", "+0.0500"]
 
 
 def test_row_whose_trials_all_failed_says_so() -> None:
     trials = [trial("full", 1, 0.5), trial("none", 1, None)]
-    assert text_of(comparison_table(trials, reference="full", paper={}))[2] == ["none", "0", "failed"]
+    assert text_of(comparison_table(trials, score="Average-mAP", reference="full", paper={}))[2] == [
+        "none",
+        "0",
+        "failed",
+    ]
 
 
 def test_class_that_gets_worse_with_all_winners_together_is_told() -> None:
@@ -96,7 +102,9 @@ def test_what_an_ablation_likes_best_is_not_what_the_study_found() -> None:
 
 
 def state_with(trials: list[TrialState]) -> StudyState:
-    created = StudyCreated(study="s", plan={}, seed=0, data_digest="d", code_digest="c", versions={})
+    created = StudyCreated(
+        study="s", plan={"study": {"task": "calf"}}, seed=0, data_digest="d", code_digest="c", versions={}
+    )
     started = StageStarted(stage="grid-slicing", space={}, trials=len(trials))
     state = StudyState.replay([created, started])
     state.trials = {trial.trial: trial for trial in trials}

@@ -10,12 +10,12 @@ from ray.tune.utils import flatten_dict
 from hpo.schedule.adapter import FeedCallback, FeedScheduler
 from hpo.schedule.feed import Pause
 from hpo.schedule.silence import SilenceWatch
+from hpo.trial.order import TrialOrder
 from hpo.trial.report import Report
-from hpo.trial.task import TrialTask
 from model.errors import StorageError
 
 TRIAL: Any = SimpleNamespace(
-    config={"task": {"trial": "bayes-0001"}},
+    config={"order": {"trial": "bayes-0001"}},
     num_failures=3,
     max_failures=2,
     temporary_state=SimpleNamespace(ray_actor="actor"),
@@ -29,7 +29,7 @@ class Feed:
         self.heard: list[tuple[Any, ...]] = []
         self._goes_on = goes_on
 
-    def next_task(self) -> TrialTask | Pause | None:
+    def next_order(self) -> TrialOrder | Pause | None:
         return None
 
     def started(self, trial: str) -> None:
@@ -73,7 +73,7 @@ def callback(feed: Feed, pool: Pool, *, hangs_after_s: float | None = None) -> F
     return FeedCallback(feed, pool, SilenceWatch(feed, pool, limit_s=hangs_after_s))
 
 
-REPORT = Report(4, {"average_map": 0.5, "ap/goal": 0.25}, 2.0)
+REPORT = Report(4, {"average_map": 0.5, "ap/goal": 0.25}, 2.0, 0.5)
 
 
 @pytest.mark.parametrize(("goes_on", "answer"), [(True, "CONTINUE"), (False, "STOP")])

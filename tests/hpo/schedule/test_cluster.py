@@ -7,7 +7,8 @@ import pytest
 
 from hpo.schedule import cluster
 from hpo.schedule.cluster import Needs, _able, _Node, cluster_session, missing_here
-from hpo.trial.task import RemoteSplit, SplitRef
+from hpo.tasks.base.splits import RemoteSplit, SplitRef
+from hpo.tasks.calf.data import open_reference
 from model.data.store import open_split
 from model.data.synthetic import write_synthetic
 from model.errors import UserError
@@ -31,8 +32,8 @@ def needs(tmp_path: Path, small_games: Path) -> Needs:
     study.mkdir()
     (study / "journal.jsonl").touch()
     path = open_split(small_games, features="synthetic", split="train", cache=tmp_path / "cache").path
-    read = SplitRef(path=str(path), games=1)
-    return Needs(threads=2, gpu=False, memory_bytes=500_000_000, read=(read,), write=study)
+    read = SplitRef(path=str(path), items=1)
+    return Needs(task="calf", threads=2, gpu=False, memory_bytes=500_000_000, read=(read,), write=study)
 
 
 def test_trials_go_to_nodes_that_are_large_enough(needs: Needs) -> None:
@@ -69,7 +70,7 @@ def test_a_node_that_does_not_see_the_data_fetches_a_copy(
     remote = RemoteSplit(uri=small_games.as_uri(), features="synthetic", split="train")
     there = replace(here, path=f"/not-here/{Path(here.path).name}", remote=remote)
     assert missing_here(replace(needs, read=(there,))) == []
-    assert there.open().path.parent == tmp_path / "node"
+    assert open_reference(there).path.parent == tmp_path / "node"
     (away,) = missing_here(
         replace(needs, read=(replace(there, path="/not-here/0", remote=replace(remote, uri="file:///no")),))
     )

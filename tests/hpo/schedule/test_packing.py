@@ -2,8 +2,19 @@
 
 from pathlib import Path
 
+import pytest
+
 import hpo
 from hpo.schedule.packing import packed
+
+OWN_TASK = """
+from hpo.tasks.calf.task import CalfTask
+
+class MineTask(CalfTask):
+    name = "mine_task"
+
+TASK = MineTask()
+"""
 
 
 def files(*packages: Path) -> set[str]:
@@ -36,6 +47,18 @@ def test_a_study_file_is_found_by_name_where_the_code_is_unpacked(tmp_path: Path
             assert cargo.words == ("run", "bayes", "--study-file", "my-study", "--trials", "3")
             there = next(package for package in cargo.packages if package.name == "search_spaces")
             assert (there / "my-study.toml").read_text() == own.read_text()
+
+
+def test_a_task_of_ones_own_travels_with_its_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine_task.py").write_text(OWN_TASK)
+    (tmp_path / "mine.toml").write_text('task = "mine_task"\n')
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with packed(task="mine_task") as cargo:
+        assert "hpo/tasks/mine_task.py" in files(*cargo.packages)
+    with packed(["run", "bayes", "--study-file", str(tmp_path / "mine.toml")]) as cargo:
+        assert {"hpo/tasks/mine_task.py", "search_spaces/mine.toml"} <= files(*cargo.packages)
+    with packed(task="calf") as cargo:
+        assert "hpo/tasks/mine_task.py" not in files(*cargo.packages)
 
 
 def test_words_that_name_no_file_here_stay_as_they_are() -> None:

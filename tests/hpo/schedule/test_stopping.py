@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hpo.config.stages import GridStage, SearchStage
 from hpo.schedule.stopping import RayRule, StoppingRule, build_rule
+from hpo.tasks.calf.stages import CalfSearch, GridStage
 from model.errors import ConfigError
 
 EPOCHS = 9
@@ -17,9 +17,9 @@ Curves = Sequence[Sequence[float]]
 """Scores of each trial after epoch 1, 2, ...; trials run one after the other."""
 
 
-def stage(scheduler: str, **settings: object) -> SearchStage:
+def stage(scheduler: str, **settings: object) -> CalfSearch:
     space = {"f": {"type": "int", "low": 1, "high": 8}}
-    return SearchStage.model_validate({"trials": 9, "space": space, "scheduler": scheduler, **settings})
+    return CalfSearch.model_validate({"trials": 9, "space": space, "scheduler": scheduler, **settings})
 
 
 def rule(scheduler: str, **settings: object) -> StoppingRule:

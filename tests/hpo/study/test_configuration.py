@@ -2,19 +2,16 @@ import json
 from pathlib import Path
 
 import pytest
+from calf_plan import calf_plan
 
-from hpo.config.study_file import load_study_file
-from hpo.study.configuration import own_configuration, read_configuration
-from hpo.trial.settings import DataShape
+from hpo.study.configuration import read_configuration
 from model.errors import ConfigError
-from model.timeline import FrameRate
 
-CALF = load_study_file("calf")
-SHAPE = DataShape(dims=512, classes=("goal", "card", "substitution"), frame_rate=FrameRate(2.0))
+PLAN = calf_plan(classes=("goal", "card", "substitution"), dims=512)
 
 
 def test_own_configuration_of_calf_is_the_paper_s_optimum_with_its_zones_in_frames() -> None:
-    own = own_configuration(CALF, SHAPE)
+    own = PLAN.own_configuration()
     assert (own["f"], own["r_frames"], own["alpha2"], own["beta"], own["lambda_seg"]) == (
         16,
         80,
@@ -36,8 +33,8 @@ def test_own_configuration_of_calf_is_the_paper_s_optimum_with_its_zones_in_fram
 )
 def test_configuration_is_read_under_the_paper_s_symbols(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)
-    found = read_configuration(tmp_path / name, CALF, SHAPE)
-    own = own_configuration(CALF, SHAPE)
+    found = read_configuration(tmp_path / name, PLAN)
+    own = PLAN.own_configuration()
     assert found == own | {"r_frames": 40, "K3_frames.goal": 50}
 
 
@@ -54,12 +51,12 @@ def test_configuration_is_read_under_the_paper_s_symbols(tmp_path: Path, name: s
         ('{"r": 40, "r": 50}', "'r' comes twice"),
         ('{"K1": {"goal": -99}, "K1.goal": -98}', "comes twice"),
         ('{"f": {}}', "cannot be used: f"),
-        ('{"K1.goal": "far"}', "expected a number of frames as K1.goal, got 'far'"),
-        ('{"K1.goal": -1e999}', "expected a number of frames as K1.goal, got -inf"),
+        ('{"K1.goal": "far"}', "expected a number as K1.goal, got 'far'"),
+        ('{"K1.goal": -1e999}', "expected a number as K1.goal, got -inf"),
     ],
 )
 def test_configuration_that_cannot_be_used_is_refused(tmp_path: Path, text: str, complaint: str) -> None:
     (tmp_path / "mine.json").write_text(text)
     with pytest.raises(ConfigError, match=complaint) as caught:
-        read_configuration(tmp_path / "mine.json", CALF, SHAPE)
+        read_configuration(tmp_path / "mine.json", PLAN)
     assert str(tmp_path / "mine.json") in str(caught.value)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from hpo.config.environment import Environment
-from hpo.study.data import chosen_place
 from hpo.study.plan import StudyPlan, StudyRequest, make_plan, reopen_data
+from hpo.tasks.base.places import chosen_place
 from model.errors import ConfigError
 
 DEFAULT = Path("/data")

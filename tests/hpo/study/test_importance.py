@@ -13,7 +13,9 @@ SPACE = Space([FloatParameter("alpha2", 0.0, 1.0), FloatParameter("beta", 0.0, 1
 
 def state_after(points: int, *, replicates: int = 1) -> StudyState:
     """A search in which only alpha2 matters, and the seed a little."""
-    created = StudyCreated(study="s", plan={}, seed=4, data_digest="", code_digest="", versions={})
+    created = StudyCreated(
+        study="s", plan={"study": {"task": "calf"}}, seed=4, data_digest="", code_digest="", versions={}
+    )
     state = StudyState(created=created, versions={}, updated_at=datetime.now(UTC))
     state.apply(StageStarted(stage="bayes", space=SPACE.describe(), trials=points))
     for number in range(points):

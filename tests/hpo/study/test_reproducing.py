@@ -42,7 +42,7 @@ def recorded(small_plan: StudyPlan, reproduce: Callable[..., Reproduction]) -> R
             "hpo.stage": "bayes",
             "hpo.trial": "bayes-0001",
             "hpo.data_digest": small_plan.data_digest,
-            "hpo.code_digest": code_digest(),
+            "hpo.code_digest": code_digest("calf"),
             "hpo.versions": f"torch {metadata.version('torch')}, numpy {metadata.version('numpy')}",
             "hpo.device": "cpu",
             "hpo.host": socket.gethostname(),
@@ -108,7 +108,7 @@ def test_everything_that_numbers_depend_on_is_named_when_it_is_not_as_it_was(
     assert set(found) == {
         "code", "torch", "numpy", "device", "threads", "machine", "setting training.precision"
     }  # fmt: skip
-    assert found["code"] == ("ab" * 6, code_digest()[:12])
+    assert found["code"] == ("ab" * 6, code_digest("calf")[:12])
     assert found["device"] == ("cuda", "cpu")
     assert found["threads"][0] == "not recorded"
 
@@ -126,5 +126,5 @@ def test_other_data_are_said_before_training_and_are_no_reproduction(
 def test_games_that_are_gone_are_one_error(
     recorded: RecordedTrial, small_environment: Environment, tmp_path: Path
 ) -> None:
-    with pytest.raises(UserError, match="the games of this trial are not in"):
+    with pytest.raises(UserError, match="the data of this trial are not in"):
         prepare_rerun(recorded, small_environment, silent, data=tmp_path / "nowhere")

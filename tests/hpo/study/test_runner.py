@@ -1,19 +1,17 @@
 from pathlib import Path
 
 import pytest
+from calf_plan import calf_plan
 
-from hpo.config.study_file import parse_study
 from hpo.journal.events import StageStarted, StudyCreated, TrialFinished, TrialReported, TrialStopped
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState, TrialStatus
 from hpo.study.plan import StageRequest, StudyPlan, stage_settings
-from hpo.study.programs.build import build_program
 from hpo.study.runner import StageRunner
+from hpo.study.stage import build_stage
+from hpo.trial.order import TrialOrder
 from hpo.trial.report import Report
-from hpo.trial.settings import DataShape
-from hpo.trial.task import SplitRef, TrialTask
 from model.errors import ConfigError
-from model.timeline import FrameRate
 
 SPACE = {
     "f": {"type": "int", "low": 2, "high": 64, "log": True},
@@ -25,19 +23,7 @@ def plan_of(
     trials: int = 6, space: dict[str, dict[str, object]] = SPACE, *, epochs: int = 2, **settings: object
 ) -> StudyPlan:
     stages = {"bayes": {"trials": trials, "space": space, **settings}}
-    return StudyPlan(
-        study=parse_study({"task": "calf", "training": {"epochs": epochs}, "stages": stages}, file="test"),
-        data="/data",
-        dataset="test/TEST",
-        features="TEST",
-        shape=DataShape(dims=8, classes=("goal",), frame_rate=FrameRate(2.0)),
-        train=SplitRef(path="/cache/a", games=2),
-        valid=SplitRef(path="/cache/b", games=1),
-        data_digest="a+b",
-        precision="float32",
-        device="cpu",
-        seed=7,
-    )
+    return calf_plan({"training": {"epochs": epochs}, "stages": stages})
 
 
 def begin(folder: Path, plan: StudyPlan) -> Journal:
@@ -57,25 +43,23 @@ def begin(folder: Path, plan: StudyPlan) -> Journal:
 
 
 def runner_on(journal: Journal, plan: StudyPlan) -> StageRunner:
-    program = build_program(
-        plan.study, "bayes", plan.shape, {}, finalists={}, classes=plan.shape.classes, seed=plan.search_seed
-    )
+    program = build_stage(plan, "bayes", {}, finalists={})
     state = StudyState.replay(journal.events())
     return StageRunner(plan, "bayes", program, journal, state, lambda state: None)
 
 
-def next_task(runner: StageRunner) -> TrialTask:
-    task = runner.next_task()
-    assert isinstance(task, TrialTask)
+def next_order(runner: StageRunner) -> TrialOrder:
+    task = runner.next_order()
+    assert isinstance(task, TrialOrder)
     return task
 
 
 def report(epoch: int, score: float) -> Report:
-    return Report(epoch, {"average_map": score}, float(epoch))
+    return Report(epoch, {"average_map": score}, float(epoch), score)
 
 
 def train(runner: StageRunner, score: float) -> str:
-    task = next_task(runner)
+    task = next_order(runner)
     runner.started(task.trial)
     runner.reported(task.trial, report(1, score / 2))
     runner.reported(task.trial, report(2, score))
@@ -87,10 +71,10 @@ def test_first_trial_is_the_study_files_own_point_and_the_stage_ends_after_its_t
     plan = plan_of(trials=2)
     with begin(tmp_path / "study", plan) as journal:
         runner = runner_on(journal, plan)
-        first = next_task(runner)
+        first = next_order(runner)
         assert first.parameters == {"f": 16, "beta": 0.5}
-        assert runner.next_task() is not None
-        assert runner.next_task() is None
+        assert runner.next_order() is not None
+        assert runner.next_order() is None
         assert not runner.complete
 
 
@@ -101,12 +85,12 @@ def test_resumed_search_goes_on_as_it_would_have(tmp_path: Path) -> None:
         runner = runner_on(journal, plan)
         for score in scores:
             train(runner, score)
-        expected = [next_task(runner), next_task(runner)]
+        expected = [next_order(runner), next_order(runner)]
     with begin(tmp_path / "parts", plan) as journal:
         for score in scores:
             train(runner_on(journal, plan), score)
         resumed = runner_on(journal, plan)
-        given = [next_task(resumed), next_task(resumed)]
+        given = [next_order(resumed), next_order(resumed)]
     assert [task.parameters for task in given] == [task.parameters for task in expected]
 
 
@@ -114,10 +98,10 @@ def test_trials_that_were_running_come_first_and_know_what_they_reported(tmp_pat
     plan = plan_of()
     with begin(tmp_path / "study", plan) as journal:
         before = runner_on(journal, plan)
-        running = next_task(before)
+        running = next_order(before)
         before.started(running.trial)
         before.reported(running.trial, report(1, 0.2))
-        again = next_task(runner_on(journal, plan))
+        again = next_order(runner_on(journal, plan))
         assert (again.trial, again.parameters, again.reported_epoch) == (running.trial, running.parameters, 1)
 
 
@@ -125,7 +109,7 @@ def test_repeated_report_is_written_once(tmp_path: Path) -> None:
     plan = plan_of()
     with begin(tmp_path / "study", plan) as journal:
         runner = runner_on(journal, plan)
-        task = next_task(runner)
+        task = next_order(runner)
         for _ in range(2):
             runner.reported(task.trial, report(1, 0.2))
         assert sum(isinstance(event, TrialReported) for event in journal.events()) == 1
@@ -135,7 +119,7 @@ def test_score_of_a_trial_is_its_best_validation(tmp_path: Path) -> None:
     plan = plan_of()
     with begin(tmp_path / "study", plan) as journal:
         runner = runner_on(journal, plan)
-        task = next_task(runner)
+        task = next_order(runner)
         runner.reported(task.trial, report(1, 0.5))
         runner.reported(task.trial, report(2, 0.3))
         runner.finished(task.trial)
@@ -148,7 +132,7 @@ def test_failed_trials_do_not_stop_the_search_and_complete_the_stage(tmp_path: P
     with begin(tmp_path / "study", plan) as journal:
         runner = runner_on(journal, plan)
         for _ in range(3):
-            task = next_task(runner)
+            task = next_order(runner)
             runner.failed(task.trial, "DivergedError: nan")
         assert runner.complete
         assert runner.state.counts()[TrialStatus.FAILED] == 3
@@ -161,7 +145,7 @@ def test_stage_over_a_small_finite_space_ends_when_every_point_was_tried(tmp_pat
         runner = runner_on(journal, plan)
         train(runner, 0.1)
         train(runner, 0.2)
-        assert runner.next_task() is None
+        assert runner.next_order() is None
         assert runner.complete
 
 
@@ -192,8 +176,8 @@ def score_of(trial: str, epoch: int) -> float:
 
 def train_all(runner: StageRunner) -> None:
     """One trial after the other, each on from its last report, as the scheduler does it."""
-    while (task := runner.next_task()) is not None:
-        assert isinstance(task, TrialTask)
+    while (task := runner.next_order()) is not None:
+        assert isinstance(task, TrialOrder)
         runner.started(task.trial)
         for epoch in range(task.reported_epoch + 1, EPOCHS + 1):
             if not runner.reported(task.trial, report(epoch, score_of(task.trial, epoch))):
@@ -234,7 +218,7 @@ def test_process_that_was_lost_after_a_stop_cannot_change_how_its_trial_ended(tm
     plan = plan_of(2, epochs=EPOCHS, searcher="random", scheduler="asha")
     with begin(tmp_path / "study", plan) as journal:
         runner = runner_on(journal, plan)
-        first, second = next_task(runner).trial, next_task(runner).trial
+        first, second = next_order(runner).trial, next_order(runner).trial
         assert runner.reported(first, report(1, 0.5))
         assert not runner.reported(second, report(1, 0.4))
         before = list(journal.events())

@@ -64,7 +64,7 @@ def begun(plan: StudyPlan, environment: Environment) -> str:
                 plan=plan.to_json(),
                 seed=0,
                 data_digest=plan.data_digest,
-                code_digest=code_digest(),
+                code_digest=code_digest("calf"),
                 versions={},
             )
         )
@@ -81,7 +81,7 @@ def begun(plan: StudyPlan, environment: Environment) -> str:
 def test_changed_code_is_named_and_refused(
     begun: str, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "code_digest", lambda: "other")
+    monkeypatch.setattr(session, "code_digest", lambda task: "other")
     with pytest.raises(UserError, match="the code of this project changed") as refusal:
         session.resume_study(begun, environment, silent, silent)
     assert "--fork" in refusal.value.details["fix"]
@@ -96,7 +96,7 @@ def test_changed_data_is_named_and_refused(begun: str, data: Path, environment: 
 def test_fork_takes_trials_over_and_accepts_the_code_of_today(
     begun: str, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "code_digest", lambda: "other")
+    monkeypatch.setattr(session, "code_digest", lambda task: "other")
     session.fork_study(begun, "forked", environment, silent)
     old, new = (
         StudyState.replay(read_journal(study_folder(environment, name)).events) for name in (begun, "forked")
@@ -132,7 +132,7 @@ def test_resume_of_a_complete_study_only_brings_mlflow_up_to_date(
         journal.append(StageFinished(stage="bayes", best_trial="bayes-0002"))
     before = read_journal(folder).events
     monkeypatch.setattr(session, "Follower", Recorder)
-    monkeypatch.setattr(session, "code_digest", lambda: "other")
+    monkeypatch.setattr(session, "code_digest", lambda task: "other")
     end = session.resume_study(begun, environment, silent, silent)
     assert end.complete
     assert followed == [folder]

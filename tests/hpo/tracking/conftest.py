@@ -99,7 +99,7 @@ class Study:
             journal.append(kind(at=at, **fields))
 
     def create(self) -> None:
-        plan = {"task": "calf", "network": {"chunk_s": 120.0}}
+        plan = {"study": {"task": "calf", "network": {"chunk_s": 120.0}}}
         origin = {
             "data_digest": "ab" * 32,
             "code_digest": "cd" * 20,

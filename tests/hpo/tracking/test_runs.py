@@ -44,7 +44,7 @@ def test_trial_comes_back_with_all_that_training_it_again_takes(study: Any, envi
         60: 0.35,
     }
     assert (trial.tags["hpo.threads"], trial.tags["hpo.stage"]) == ("2", "bayes")
-    assert trial.plan == {"task": "calf", "network": {"chunk_s": 120.0}}
+    assert trial.plan == {"study": {"task": "calf", "network": {"chunk_s": 120.0}}}
     assert trial.settings == {} and trial.config == {"trial": {"seed": 7}}
 
 

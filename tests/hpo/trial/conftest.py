@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from hpo.trial.task import SplitRef, TrialTask
+from hpo.tasks.base.splits import SplitRef
+from hpo.trial.order import TrialOrder
 from model.data.store import open_split
 from model.data.synthetic import write_synthetic
 
@@ -35,15 +36,15 @@ def splits(games: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, S
     names = ("train", "valid")
     return {
         name: SplitRef(
-            path=str(open_split(games, features="synthetic", split=name, cache=cache).path), games=1
+            path=str(open_split(games, features="synthetic", split=name, cache=cache).path), items=1
         )
         for name in names
     }
 
 
 @pytest.fixture
-def task(splits: dict[str, SplitRef], tmp_path: Path) -> TrialTask:
-    return TrialTask(
+def order(splits: dict[str, SplitRef], tmp_path: Path) -> TrialOrder:
+    return TrialOrder(
         trial="bayes-0001",
         parameters={"f": 2},
         seed=0,

@@ -6,17 +6,17 @@ from typing import Any
 import pytest
 
 from hpo.trial.array import TrialArray
+from hpo.trial.order import TrialOrder
 from hpo.trial.report import Report, best_report
 from hpo.trial.run import BEST, CHECKPOINT, CONFIG, PREVIOUS
-from hpo.trial.task import TrialTask
 from model.training.checkpoint import load_checkpoint
 
 
-def steps(task: TrialTask, count: int, *, seen: int = 0) -> list[dict[str, Any]]:
+def steps(order: TrialOrder, count: int, *, seen: int = 0) -> list[dict[str, Any]]:
     """What a process tells that trains so many validations, the clock left out."""
     array, results = TrialArray(), []
     for _ in range(count):
-        result = array.step(task.to_json(), seen)
+        result = array.step(order.to_json(), seen)
         seen = result["epoch"]
         metrics = {name: value for name, value in result["metrics"] if name != "chunks_per_s"}
         results.append({**result, "metrics": metrics, "train_s": 0.0})
@@ -24,17 +24,17 @@ def steps(task: TrialTask, count: int, *, seen: int = 0) -> list[dict[str, Any]]
 
 
 def test_trial_taken_up_from_its_checkpoint_reports_what_an_undisturbed_one_reports(
-    task: TrialTask, tmp_path: Path
+    order: TrialOrder, tmp_path: Path
 ) -> None:
-    undisturbed = TrialTask.from_json({**task.to_json(), "folder": str(tmp_path / "whole")})
+    undisturbed = TrialOrder.from_json({**order.to_json(), "folder": str(tmp_path / "whole")})
     expected = steps(undisturbed, 3)
     assert [result["finished"] for result in expected] == [False, False, True]
-    assert steps(task, 1) + steps(task, 2, seen=1) == expected
+    assert steps(order, 1) + steps(order, 2, seen=1) == expected
 
 
-def test_report_that_the_study_missed_is_given_again_before_training_goes_on(task: TrialTask) -> None:
-    reports = steps(task, 3)
-    assert steps(task, 2, seen=1) == reports[1:]
+def test_report_that_the_study_missed_is_given_again_before_training_goes_on(order: TrialOrder) -> None:
+    reports = steps(order, 3)
+    assert steps(order, 2, seen=1) == reports[1:]
 
 
 def cut(file: Path) -> None:
@@ -43,12 +43,12 @@ def cut(file: Path) -> None:
 
 @pytest.mark.parametrize("damaged", [[CHECKPOINT], [PREVIOUS], [CHECKPOINT, PREVIOUS]])
 def test_trial_with_damaged_checkpoints_reports_what_an_undisturbed_one_reports(
-    task: TrialTask, damaged: list[str]
+    order: TrialOrder, damaged: list[str]
 ) -> None:
-    expected = steps(task, 3)
+    expected = steps(order, 3)
     for name in damaged:
-        cut(Path(task.folder) / name)
-    [last] = steps(task, 1, seen=2)
+        cut(Path(order.folder) / name)
+    [last] = steps(order, 1, seen=2)
     said = last.pop("notes")
     assert last == {name: value for name, value in expected[2].items() if name != "notes"}
     used_first = CHECKPOINT in damaged
@@ -56,45 +56,45 @@ def test_trial_with_damaged_checkpoints_reports_what_an_undisturbed_one_reports(
     assert any("trained again from its start" in note for note in said) == (len(damaged) == 2)
 
 
-def test_damaged_checkpoint_does_not_take_the_place_of_the_good_one_before(task: TrialTask) -> None:
-    steps(task, 2)
-    cut(Path(task.folder) / CHECKPOINT)
-    steps(task, 1, seen=2)
-    assert load_checkpoint(Path(task.folder) / PREVIOUS)
+def test_damaged_checkpoint_does_not_take_the_place_of_the_good_one_before(order: TrialOrder) -> None:
+    steps(order, 2)
+    cut(Path(order.folder) / CHECKPOINT)
+    steps(order, 1, seen=2)
+    assert load_checkpoint(Path(order.folder) / PREVIOUS)
 
 
 def test_full_disk_is_told_apart_from_a_failure_of_the_trial(
-    task: TrialTask, monkeypatch: pytest.MonkeyPatch
+    order: TrialOrder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     array = TrialArray()
-    array.step(task.to_json(), 0)
+    array.step(order.to_json(), 0)
     with monkeypatch.context() as patch:
         patch.setattr("hpo.trial.run.save_checkpoint", full)
-        result = array.step(task.to_json(), 1)
-    assert result["unwritable"] == f"{task.folder} cannot be written: No space left on device"
+        result = array.step(order.to_json(), 1)
+    assert result["unwritable"] == f"{order.folder} cannot be written: No space left on device"
     assert "failed" not in result
-    assert [result["epoch"] for result in steps(task, 2, seen=1)] == [2, 3]
+    assert [result["epoch"] for result in steps(order, 2, seen=1)] == [2, 3]
 
 
-def test_best_network_is_kept_with_all_that_is_needed_to_use_it(task: TrialTask) -> None:
-    reports = steps(task, 3)
-    best = load_checkpoint(Path(task.folder) / BEST)
+def test_best_network_is_kept_with_all_that_is_needed_to_use_it(order: TrialOrder) -> None:
+    reports = steps(order, 3)
+    best = load_checkpoint(Path(order.folder) / BEST)
     scores = [result["score"] for result in reports]
     assert best["epoch"] == 1 + scores.index(max(scores))
     assert best["metrics"]["average_map"] == max(scores)
     assert best["classes"] == ["goal", "card", "substitution"]
     assert best["network_config"]["class_features"] == 2
     assert {"network", "zones_frames", "frame_rate"} <= set(best)
-    assert {path.name for path in Path(task.folder).iterdir()} == {BEST, CHECKPOINT, PREVIOUS, CONFIG}
+    assert {path.name for path in Path(order.folder).iterdir()} == {BEST, CHECKPOINT, PREVIOUS, CONFIG}
 
 
 def test_best_report_is_the_earliest_of_the_highest() -> None:
-    reports = [Report(epoch, {"average_map": score}, 0.0) for epoch, score in ((1, 0.2), (2, 0.4), (3, 0.4))]
+    reports = [Report(epoch, {}, 0.0, score) for epoch, score in ((1, 0.2), (2, 0.4), (3, 0.4))]
     assert best_report(reports).epoch == 2
 
 
-def test_task_survives_a_trip_through_json(task: TrialTask) -> None:
-    assert TrialTask.from_json(task.to_json()) == task
+def test_task_survives_a_trip_through_json(order: TrialOrder) -> None:
+    assert TrialOrder.from_json(order.to_json()) == order

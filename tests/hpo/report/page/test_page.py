@@ -67,7 +67,9 @@ def test_page_with_figures_holds_plotly_once_and_loads_nothing() -> None:
 
 def test_table_of_the_terminal_keeps_its_cells() -> None:
     trials = [trial(1, 0.5, role="full model"), trial(2, 0.3, role="(i) no segmentation")]
-    shown = shown_table(comparison_table(trials, reference="full model", paper={"full model": 62.5}))
+    shown = shown_table(
+        comparison_table(trials, score="Average-mAP", reference="full model", paper={"full model": 62.5})
+    )
     assert shown.header[0] == "configuration" and shown.header[-1] == "paper"
     assert [list(row)[-1] for row in shown.rows] == ["0.625", ""]
 

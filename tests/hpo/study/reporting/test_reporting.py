@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from hpo.config.environment import Environment
-from hpo.config.study_file import parse_study
 from hpo.journal.events import (
     Event,
     StageAsked,
@@ -24,6 +23,7 @@ from hpo.study.folders import study_folder
 from hpo.study.plan import StudyPlan
 from hpo.study.reporting.again import commands, start_files, study_file_toml
 from hpo.study.reporting.page import study_page
+from hpo.tasks.base.registry import parse_study
 
 SPACE = {"f": {"type": "int", "low": 2, "high": 9, "log": False}}
 

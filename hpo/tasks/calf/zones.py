@@ -3,8 +3,8 @@
 import itertools
 from collections.abc import Mapping, Sequence
 
-from hpo.config.stages import ClassGrid
 from hpo.space.space import Parameters
+from hpo.tasks.calf.stages import ClassGrid
 from model.errors import ConfigError
 from model.timeline import FrameRate
 

@@ -3,12 +3,12 @@ from collections.abc import Callable, Mapping
 import pytest
 from stage_play import play
 
-from hpo.config.stages import ClassGrid
 from hpo.journal.events import Value
+from hpo.programs.grid import Explorer, GridProgram, Moves
 from hpo.space.space import Parameters
-from hpo.study.programs.explorers import ClassParallel, PerClass, Points, Together
-from hpo.study.programs.grid import Explorer, GridProgram
-from hpo.study.programs.zones import grid_points, symmetric_points, zone_parameters, zones_of
+from hpo.tasks.calf.explorers import ClassParallel, PerClass, Points, joint, shared
+from hpo.tasks.calf.stages import ClassGrid
+from hpo.tasks.calf.zones import grid_points, symmetric_points, zone_parameters, zones_of
 from model.errors import ConfigError
 from model.timeline import FrameRate
 
@@ -41,12 +41,12 @@ def program(explorer: Callable[[], Explorer], seeds: int = 2) -> Callable[[], Gr
 EXPLORERS: dict[str, Callable[[], Explorer]] = {
     "class-parallel": lambda: ClassParallel(POINTS, START, seed=3),
     "per-class": lambda: PerClass(POINTS, START),
-    "joint": lambda: Together.joint(POINTS, START),
+    "joint": lambda: Moves(joint(POINTS, START), START),
 }
 REPLICATED: dict[str, Callable[[], Explorer]] = {
     "class-parallel": lambda: ClassParallel(POINTS, START, seed=3, replicates=3),
     "per-class": lambda: PerClass(POINTS, START, replicates=3),
-    "joint": lambda: Together.joint(POINTS, START, replicates=3),
+    "joint": lambda: Moves(joint(POINTS, START), START, replicates=3),
 }
 
 
@@ -184,7 +184,7 @@ def test_failed_points_are_passed_over() -> None:
 
 def test_shared_symmetric_grid_moves_all_classes_alike() -> None:
     points = dict.fromkeys(BEST, symmetric_points((5, 10, 20), RATE))
-    trials = play(program(lambda: Together.shared(points, START)), scores)
+    trials = play(program(lambda: Moves(shared(points, START), START)), scores)
     for trial in trials[1:]:
         if trial.role == "grid":
             assert zones_of(trial.parameters, "goal") == zones_of(trial.parameters, "card")

@@ -1,14 +1,15 @@
-"""From what a person writes to what the model understands: the only place that maps names."""
+"""From what a person writes to what the model understands: the only place that maps names of ``calf``."""
 
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hpo.config.sections import Hyperparameters
-from hpo.config.study_file import StudyFile
 from hpo.space.parameters import Value
 from hpo.space.space import Parameters
+from hpo.tasks.base.splits import DataShape
+from hpo.tasks.calf.sections import Hyperparameters
+from hpo.tasks.calf.study_file import CalfStudy
 from model.data.sampler import SamplerConfig
 from model.encoding import Zones
 from model.errors import ConfigError
@@ -18,24 +19,18 @@ from model.precision import Precision
 from model.timeline import FrameRate
 from model.training.config import TrainingConfig, TrialConfig
 
-VALIDATIONS = 20
-"""Of a trial, where the study file does not say how often: what a kill can cost is a twentieth of it."""
-
 _ZONE = re.compile(r"K[1-4]_frames\..+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DataShape:
-    """What the settings of a trial depend on in the data."""
+class GamesShape(DataShape):
+    """What the settings of a trial depend on in games."""
 
-    dims: int
-    """Numbers in a frame's feature vector."""
-    classes: tuple[str, ...]
     frame_rate: FrameRate
 
 
 def trial_config(
-    study: StudyFile, parameters: Parameters, shape: DataShape, *, seed: int, data_seed: int = 0
+    study: CalfStudy, parameters: Parameters, shape: GamesShape, *, seed: int, data_seed: int = 0
 ) -> TrialConfig:
     """Settings of the trial that tries ``parameters``; the study file fills the rest.
 
@@ -78,7 +73,7 @@ def trial_config(
     )
 
 
-def _zones(study: StudyFile, own: Mapping[str, Value], shape: DataShape) -> Zones:
+def _zones(study: CalfStudy, own: Mapping[str, Value], shape: GamesShape) -> Zones:
     """Zones of every class in frames: the trial's ``own``, else those of the study file."""
     zones = Zones.from_seconds(study.zones_s, shape.classes, shape.frame_rate)
     rows = []
@@ -88,12 +83,12 @@ def _zones(study: StudyFile, own: Mapping[str, Value], shape: DataShape) -> Zone
     return Zones(tuple(rows))
 
 
-def training_config(study: StudyFile, shape: DataShape, *, precision: Precision) -> TrainingConfig:
+def training_config(study: CalfStudy, shape: GamesShape, *, precision: Precision) -> TrainingConfig:
     """What all trials of the study share."""
     window = study.scoring.nms_window_s
     return TrainingConfig(
         epochs=study.training.epochs,
-        validate_every=study.training.validate_every or math.ceil(study.training.epochs / VALIDATIONS),
+        validate_every=study.training.validated_every,
         sampler=SamplerConfig(
             name=study.training.sampler,
             chunk_frames=shape.frame_rate.to_frames(study.network.chunk_s),
@@ -106,7 +101,7 @@ def training_config(study: StudyFile, shape: DataShape, *, precision: Precision)
     )
 
 
-def check_space(study: StudyFile, shape: DataShape) -> None:
+def check_space(study: CalfStudy, shape: GamesShape) -> None:
     """Make sure that no point of the search is impossible on this data.
 
     Raises:

@@ -1,7 +1,7 @@
 """The common form of all programs."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from statistics import fmean
@@ -37,7 +37,7 @@ class Choice:
     parameters: Parameters
     role: str
     score: float
-    """Mean over its seeds of Average-mAP on the validation split."""
+    """Mean over its seeds on the validation split."""
 
 
 class Program(ABC):
@@ -73,10 +73,3 @@ def best_by_mean(trials: Sequence[TrialState], *, complete: int = 1) -> Choice |
     role = max(means, key=lambda role: means[role])
     parameters = next(dict(trial.parameters) for trial in trials if trial.role == role)
     return Choice(parameters=parameters, role=role, score=means[role])
-
-
-def class_score(trial: TrialState, name: str) -> float | None:
-    """Area under the AP of one class at the trial's best validation; None for a trial that did not finish."""
-    report = trial.reports.get(trial.best_epoch or -1)
-    metrics: Mapping[str, float] = report.metrics if report else {}
-    return metrics.get(f"ap/{name}") if trial.score is not None else None

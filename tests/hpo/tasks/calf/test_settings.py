@@ -1,12 +1,12 @@
 import pytest
 
-from hpo.config.study_file import parse_study
-from hpo.trial.settings import DataShape, check_space, training_config, trial_config
+from hpo.tasks.base.registry import parse_study
+from hpo.tasks.calf.settings import GamesShape, check_space, training_config, trial_config
 from model.errors import ConfigError
 from model.timeline import FrameRate
 
-SOCCER = DataShape(dims=512, classes=("goal", "card", "substitution"), frame_rate=FrameRate(2.0))
-HANDBALL = DataShape(dims=7, classes=("goal", "timeout"), frame_rate=FrameRate(5.0))
+SOCCER = GamesShape(dims=512, classes=("goal", "card", "substitution"), frame_rate=FrameRate(2.0))
+HANDBALL = GamesShape(dims=7, classes=("goal", "timeout"), frame_rate=FrameRate(5.0))
 SPACE = {"type": "int", "low": 4, "high": 64}
 
 

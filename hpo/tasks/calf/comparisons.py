@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from hpo.space.space import Parameters
-from hpo.study.programs.zones import zone_parameters, zones_of
+from hpo.tasks.calf.zones import zone_parameters, zones_of
 
 FULL = "full model"
 BINARY_ZONES = (-1.0, -0.5, 0.5, 1.0)

@@ -2,13 +2,13 @@ from collections.abc import Mapping
 
 from stage_play import play
 
-from hpo.config.study_file import parse_study
 from hpo.journal.events import Value
+from hpo.programs.listed import ListedProgram
 from hpo.space.space import Parameters
-from hpo.study.programs.comparisons import FULL, ablation_entries, lambda_entries, sensitivity_entries
-from hpo.study.programs.listed import ListedProgram
-from hpo.study.programs.zones import zone_parameters, zones_of
-from hpo.trial.settings import DataShape, trial_config
+from hpo.tasks.base.registry import parse_study
+from hpo.tasks.calf.comparisons import FULL, ablation_entries, lambda_entries, sensitivity_entries
+from hpo.tasks.calf.settings import GamesShape, trial_config
+from hpo.tasks.calf.zones import zone_parameters, zones_of
 from model.encoding import time_shift
 from model.losses.segmentation import segmentation_loss_elements
 from model.timeline import NO_FUTURE, NO_PAST, FrameRate
@@ -77,7 +77,7 @@ def test_without_slicing_every_frame_but_the_action_s_own_is_background() -> Non
         },
         file="test",
     )
-    shape = DataShape(dims=4, classes=CLASSES, frame_rate=FrameRate(2.0))
+    shape = GamesShape(dims=4, classes=CLASSES, frame_rate=FrameRate(2.0))
     zones = trial_config(study, entry, shape, seed=0).loss.zones.tensor()
     past = torch.tensor([NO_PAST, NO_PAST, 0, 1, 2])[:, None].expand(-1, 2)
     future = torch.tensor([-2, -1, NO_FUTURE, NO_FUTURE, NO_FUTURE])[:, None].expand(-1, 2)

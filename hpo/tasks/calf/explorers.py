@@ -1,22 +1,18 @@
 """Ways to explore the grid of slicing parameters of several classes."""
 
 import itertools
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from statistics import fmean
-from typing import TypeVar
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
 from hpo.journal.results import TrialState
+from hpo.programs.grid import Explorer, grid_proposal, highest_mean, key_of, next_listed
+from hpo.programs.program import Answer, Proposal
 from hpo.space.space import Parameters
-from hpo.study.programs.grid import GRID, Explorer
-from hpo.study.programs.program import Answer, Proposal, class_score
-from hpo.study.programs.zones import ZoneFrames, zone_parameters, zones_of
+from hpo.tasks.calf.zones import ZoneFrames, zone_parameters, zones_of
 
 Points = Mapping[str, Sequence[ZoneFrames]]
 """Class -> points of its grid."""
-
-K = TypeVar("K", bound=Hashable)
 
 
 class ClassParallel(Explorer):
@@ -31,7 +27,7 @@ class ClassParallel(Explorer):
         self._start = start
         self._classes = tuple(points)
         self._proposals = [
-            _proposal(move, replicate)
+            grid_proposal(move, replicate)
             for replicate in range(replicates)
             for move in (start, *_side_by_side(points, start, (seed, replicate)))
         ]
@@ -43,7 +39,7 @@ class ClassParallel(Explorer):
 
     def step(self, trials: Sequence[TrialState]) -> Proposal | Answer:
         """The next move."""
-        return _next(self._proposals, trials)
+        return next_listed(self._proposals, trials)
 
     def found(self, trials: Sequence[TrialState]) -> Parameters:
         """The zones of each class with which its AP was highest."""
@@ -85,17 +81,17 @@ class PerClass(Explorer):
         """Repeat all decisions so far; nothing else is remembered from one call to the next."""
         known: dict[Hashable, list[TrialState]] = {}
         for trial in trials:
-            known.setdefault(_key(trial.parameters), []).append(trial)
+            known.setdefault(key_of(trial.parameters), []).append(trial)
         current = self._start
         for _ in range(self._rounds):
             before = current
             for name, points in self._points.items():
                 options = [current, *({**current, **zone_parameters(name, zones)} for zones in points)]
                 for option in options:
-                    replicate = len(known.get(_key(option), ()))
+                    replicate = len(known.get(key_of(option), ()))
                     if replicate < self._replicates:
-                        return _proposal(option, replicate), current
-                tried = [trial for option in options for trial in known[_key(option)]]
+                        return grid_proposal(option, replicate), current
+                tried = [trial for option in options for trial in known[key_of(option)]]
                 if not all(trial.has_ended for trial in tried):
                     return Answer.WAIT, current
                 zones = _best_zones(tried, name, default=zones_of(current, name))
@@ -105,47 +101,16 @@ class PerClass(Explorer):
         return Answer.DONE, current
 
 
-class Together(Explorer):
-    """Moves of all classes judged by Average-mAP: every combination, or one value that all share."""
-
-    def __init__(self, moves: Sequence[Parameters], start: Parameters, *, replicates: int = 1) -> None:
-        self._start = start
-        self._moves = {_key(move): move for move in (start, *moves)}
-        self._proposals = [
-            _proposal(move, replicate) for move in self._moves.values() for replicate in range(replicates)
-        ]
-
-    @classmethod
-    def joint(cls, points: Points, start: Parameters, *, replicates: int = 1) -> "Together":
-        """Every combination of all classes' points."""
-        combinations = itertools.product(*points.values())
-        moves = [_moved(start, dict(zip(points, zones, strict=True))) for zones in combinations]
-        return cls(moves, start, replicates=replicates)
-
-    @classmethod
-    def shared(cls, points: Points, start: Parameters, *, replicates: int = 1) -> "Together":
-        """The same point for all classes; the grids of all classes must be equal."""
-        (first, *_) = points.values()
-        moves = [_moved(start, dict.fromkeys(points, zones)) for zones in first]
-        return cls(moves, start, replicates=replicates)
-
-    @property
-    def planned(self) -> int:
-        """The moves and the start, with every replicate."""
-        return len(self._proposals)
-
-    def step(self, trials: Sequence[TrialState]) -> Proposal | Answer:
-        """The next move."""
-        return _next(self._proposals, trials)
-
-    def found(self, trials: Sequence[TrialState]) -> Parameters:
-        """The move with the highest score."""
-        best = _highest_mean((_key(trial.parameters), trial.score) for trial in trials)
-        return self._start if best is None else dict(self._moves[best])
+def joint(points: Points, start: Parameters) -> list[Parameters]:
+    """Every combination of all classes' points."""
+    combinations = itertools.product(*points.values())
+    return [_moved(start, dict(zip(points, zones, strict=True))) for zones in combinations]
 
 
-def _proposal(parameters: Parameters, replicate: int) -> Proposal:
-    return Proposal(parameters=parameters, replicate=replicate, role=GRID)
+def shared(points: Points, start: Parameters) -> list[Parameters]:
+    """The same point for all classes; the grids of all classes must be equal."""
+    (first, *_) = points.values()
+    return [_moved(start, dict.fromkeys(points, zones)) for zones in first]
 
 
 def _side_by_side(points: Points, start: Parameters, seed: tuple[int, ...]) -> list[Parameters]:
@@ -170,26 +135,12 @@ def _moved(start: Parameters, zones: Mapping[str, ZoneFrames]) -> Parameters:
 
 def _best_zones(trials: Sequence[TrialState], name: str, *, default: ZoneFrames) -> ZoneFrames:
     """Zones of class ``name`` with which its AP was highest; ``default`` if all failed."""
-    best = _highest_mean((zones_of(trial.parameters, name), class_score(trial, name)) for trial in trials)
+    best = highest_mean((zones_of(trial.parameters, name), _class_score(trial, name)) for trial in trials)
     return default if best is None else best
 
 
-def _highest_mean(scores: Iterable[tuple[K, float | None]]) -> K | None:
-    """The key with the highest mean score, of equals the first; None without any score."""
-    known: dict[K, list[float]] = {}
-    for key, score in scores:
-        if score is not None:
-            known.setdefault(key, []).append(score)
-    means = {key: fmean(values) for key, values in known.items()}
-    return max(means, key=lambda key: means[key]) if means else None
-
-
-def _next(proposals: Sequence[Proposal], trials: Sequence[TrialState]) -> Proposal | Answer:
-    """The proposal after those tried; at the end wait for those that run."""
-    if len(trials) < len(proposals):
-        return proposals[len(trials)]
-    return Answer.DONE if all(trial.has_ended for trial in trials) else Answer.WAIT
-
-
-def _key(parameters: Mapping[str, object]) -> tuple[tuple[str, object], ...]:
-    return tuple(sorted(parameters.items()))
+def _class_score(trial: TrialState, name: str) -> float | None:
+    """Area under the AP of one class at the trial's best validation; None for a trial that did not finish."""
+    report = trial.reports.get(trial.best_epoch or -1)
+    metrics: Mapping[str, float] = report.metrics if report else {}
+    return metrics.get(f"ap/{name}") if trial.score is not None else None

@@ -5,10 +5,10 @@ from stage_play import play
 
 from hpo.journal.events import Value
 from hpo.journal.results import TrialState, TrialStatus
+from hpo.programs.search import SearchProgram
 from hpo.search.build import build_searcher
 from hpo.space.parameters import ChoiceParameter, FloatParameter
 from hpo.space.space import Space
-from hpo.study.programs.search import SearchProgram
 
 SPACE = Space([FloatParameter("beta", 0.0, 1.0)])
 

@@ -3,8 +3,11 @@
 from collections.abc import Mapping, Sequence
 
 from hpo.journal.results import TrialState
+from hpo.programs.program import Answer, Choice, Program, Proposal, best_by_mean
 from hpo.space.space import Parameters
-from hpo.study.programs.program import Answer, Choice, Program, Proposal, best_by_mean
+
+COMPARING = 101
+"""First replicate of finals and other comparisons: no search or grid before has chosen anything by it."""
 
 
 class ListedProgram(Program):

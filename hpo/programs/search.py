@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from hpo.journal.results import TrialState, TrialStatus
+from hpo.programs.program import Answer, Choice, Program, Proposal
 from hpo.search.searcher import Searcher
 from hpo.space.space import Parameters
-from hpo.study.programs.program import Answer, Choice, Program, Proposal
 
 
 class SearchProgram(Program):

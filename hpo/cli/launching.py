@@ -1,0 +1,114 @@
+"""From what was typed after ``hpo run`` to a study that runs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from hpo.cli.running import ReadingProgress, finish, watch
+from model.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hpo.config.environment import Environment
+    from hpo.space.space import Parameters
+    from hpo.study.plan import StageRequest, StudyPlan, StudyRequest
+
+
+def stage_request(
+    name: str,
+    options: dict[str, Any],
+    *,
+    start: "Parameters | None" = None,
+    warm_start: str | None = None,
+) -> "StageRequest":
+    """A stage with what was typed for it; None leaves a choice to the study file."""
+    from hpo.study.plan import StageRequest
+
+    return StageRequest(name=name, options=options, start=start or {}, warm_start=warm_start)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """A command of ``hpo run``."""
+
+    request: "StudyRequest"
+    """What a new study would be."""
+    environment: "Environment"
+    make_data: Callable[[], None]
+    """Makes the data of the embedded default, where those are asked for and not there yet."""
+    dry_run: bool
+    """Show the plan and start nothing."""
+
+    def start(self, stages: "Sequence[StageRequest]", name: str | None) -> None:
+        """Run ``stages`` as a new study."""
+        self._run(self._new_plan(), stages, name)
+
+    def start_from(self, source: str | None, stage: str, options: dict[str, Any], name: str | None) -> None:
+        """Run one stage as a new study, from the configuration that ``source`` names; None: its own."""
+        from hpo.study.starting import starting_configuration
+
+        plan = self._new_plan()
+        found = starting_configuration(source, plan, self.environment) if source else None
+        self._run(plan, [stage_request(stage, options, start=found)], name)
+
+    def go_on(self, source: str | None, stage: str, options: dict[str, Any], name: str | None) -> None:
+        """Run one more stage of a study, the one that changed last by default."""
+        from hpo.journal.journal import read_journal
+        from hpo.journal.results import StudyState
+        from hpo.study.folders import chosen_study
+        from hpo.study.session import continue_study, plan_of
+        from hpo.study.starting import starting_configuration
+
+        folder = chosen_study(self.environment, name)
+        plan = plan_of(folder, StudyState.replay(read_journal(folder).events).created)
+        found = starting_configuration(source, plan, self.environment) if source else None
+        asked = stage_request(stage, options, start=found)
+        if self.dry_run:
+            _show_plan(plan, [asked])
+            return
+        with ReadingProgress() as progress, watch(plan, folder.name, self.environment) as listener:
+            end = continue_study(folder.name, [asked], self.environment, progress, listener)
+        finish(end, plan, folder.name)
+
+    def is_known(self, name: str | None) -> bool:
+        """Whether there is a study of that name."""
+        from hpo.study.folders import known_studies
+
+        return name is not None and name in known_studies(self.environment)
+
+    def _run(self, plan: "StudyPlan", stages: "Sequence[StageRequest]", name: str | None) -> None:
+        from hpo.study.folders import free_name
+        from hpo.study.session import start_study
+
+        if self.dry_run:
+            _show_plan(plan, stages)
+            return
+        name = name or free_name(self.environment, "-".join(dict.fromkeys(plan.dataset.split("/"))))
+        with watch(plan, name, self.environment) as listener:
+            end = start_study(plan, name, stages, self.environment, listener)
+        finish(end, plan, name)
+
+    def _new_plan(self) -> "StudyPlan":
+        from hpo.study.plan import make_plan
+
+        self.make_data()
+        with ReadingProgress() as progress:
+            return make_plan(self.request, self.environment, progress)
+
+
+def two_counts(text: str | None, option: str) -> tuple[int, int] | None:
+    """What was typed as numbers of training and validation items; ``option`` is its name, for errors."""
+    if text is None:
+        return None
+    parts = text.split(",")
+    if len(parts) != 2 or not all(part.strip().isdigit() and int(part) > 0 for part in parts):
+        raise ConfigError(f"expected {option} TRAIN,VALID such as 60,30, got {text!r}")
+    return int(parts[0]), int(parts[1])
+
+
+def _show_plan(plan: "StudyPlan", stages: "Sequence[StageRequest]") -> None:
+    from hpo.study.outline import outline
+    from hpo.study.summary import plan_text
+
+    typer.echo(plan_text(plan, [outline(plan, stage) for stage in stages]))

@@ -1,0 +1,66 @@
+"""The programs of the stages that follow the search of ``calf``."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from hpo.config.stages import Stage
+from hpo.programs.grid import Explorer, GridProgram, Moves
+from hpo.programs.listed import COMPARING, ListedProgram
+from hpo.programs.program import Program
+from hpo.space.space import Parameters
+from hpo.tasks.base.splits import SplitRef
+from hpo.tasks.base.task import StageContext
+from hpo.tasks.calf.comparisons import ablation_entries, lambda_entries, sensitivity_entries
+from hpo.tasks.calf.data import open_reference
+from hpo.tasks.calf.explorers import ClassParallel, PerClass, Points, joint, shared
+from hpo.tasks.calf.settings import GamesShape
+from hpo.tasks.calf.stages import AblationStage, FinalStage, GridStage, LambdaSweepStage, SensitivityStage
+from hpo.tasks.calf.study_file import CalfStudy
+from hpo.tasks.calf.zones import grid_points, symmetric_points
+
+
+def program_of(settings: Stage, context: StageContext[CalfStudy, GamesShape]) -> Program:
+    """The program of a stage that starts from a whole configuration."""
+    shape, start = context.shape, context.start
+    match settings:
+        case GridStage() as stage:
+            points = _points(stage, _by_weight(context.train, shape), shape)
+            explorer = _explorer(stage, points, start, context.seed)
+            return GridProgram(explorer, start, seeds=stage.seeds, first=stage.replicates)
+        case FinalStage() as stage:
+            return ListedProgram(context.finalists, seeds=stage.seeds, first=COMPARING)
+        case AblationStage() as stage:
+            return ListedProgram(ablation_entries(start, shape.classes), seeds=stage.seeds, first=COMPARING)
+        case SensitivityStage() as stage:
+            entries = sensitivity_entries(start, shape.classes, [float(factor) for factor in stage.factors])
+            return ListedProgram(entries, seeds=stage.seeds, first=COMPARING)
+        case LambdaSweepStage() as stage:
+            entries = lambda_entries(start, [float(value) for value in stage.values])
+            return ListedProgram(entries, seeds=stage.seeds, first=COMPARING)
+    raise TypeError(f"stage {context.stage} has no program")
+
+
+def _by_weight(train: SplitRef, shape: GamesShape) -> list[str]:
+    """Classes, the one with most training actions first: so ``per-class`` takes them."""
+    counts = Counter(open_reference(train).actions[:, 2].tolist())
+    return sorted(shape.classes, key=lambda name: -counts[shape.classes.index(name)])
+
+
+def _points(stage: GridStage, classes: Sequence[str], shape: GamesShape) -> Points:
+    if stage.mode == "symmetric":
+        points = symmetric_points([float(value) for value in stage.symmetric_s], shape.frame_rate)
+        return dict.fromkeys(classes, points)
+    default = stage.grid["default"]
+    return {name: grid_points(stage.grid.get(name, default), shape.frame_rate) for name in classes}
+
+
+def _explorer(stage: GridStage, points: Points, start: Parameters, seed: int) -> Explorer:
+    match stage.mode:
+        case "per-class":
+            return PerClass(points, start, replicates=stage.replicates)
+        case "joint":
+            return Moves(joint(points, start), start, replicates=stage.replicates)
+        case "symmetric" if stage.shared:
+            return Moves(shared(points, start), start, replicates=stage.replicates)
+        case _:
+            return ClassParallel(points, start, seed=seed, replicates=stage.replicates)

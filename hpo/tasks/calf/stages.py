@@ -1,0 +1,111 @@
+"""The stages of a study of the task ``calf``: the search, the grid, and comparisons over seeds."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from hpo.config.sections import Number, Seconds, Section, broken_rule
+from hpo.config.stages import SearchStage, Stage, Stages
+from hpo.tasks.calf.sections import Hyperparameters
+
+GridValues = Annotated[tuple[Seconds, ...], Field(strict=False, min_length=1)]
+Factor = Annotated[Number, Field(gt=0, le=1000)]
+
+
+class ClassGrid(Section):
+    """Values of the slicing parameters to combine, in seconds from an action."""
+
+    K1_s: GridValues = Field(default=(-40.0, -20.0, -10.0))
+    K2_s: GridValues = Field(default=(-20.0, -10.0, -5.0))
+    K3_s: GridValues = Field(default=(5.0, 10.0, 30.0, 60.0))
+    K4_s: GridValues = Field(default=(10.0, 20.0, 60.0, 90.0))
+
+    @model_validator(mode="after")
+    def _lies_on_its_side_of_the_action(self) -> Self:
+        for name, values in (("K1_s", self.K1_s), ("K2_s", self.K2_s)):
+            if max(values) >= 0:
+                raise broken_rule(
+                    f"{name} lies before the action: expected numbers below 0, got {max(values):g}"
+                )
+        for name, values in (("K3_s", self.K3_s), ("K4_s", self.K4_s)):
+            if min(values) <= 0:
+                raise broken_rule(
+                    f"{name} lies after the action: expected numbers above 0, got {min(values):g}"
+                )
+        if min(self.K1_s) >= max(self.K2_s) or min(self.K3_s) >= max(self.K4_s):
+            raise broken_rule("no point of the grid satisfies K1 < K2 < 0 < K3 < K4")
+        return self
+
+
+GridMode = Literal["class-parallel", "per-class", "symmetric", "joint"]
+
+
+class GridStage(Stage):
+    """The grid over the slicing parameters, from the best trial of the search before."""
+
+    mode: GridMode = "class-parallel"
+    """``class-parallel``: a trial moves all classes, each judged by its own AP; ``per-class``: one class at a
+    time; ``symmetric``: K1 = 2 K2 = -2 K3 = -K4; ``joint``: every combination of all classes."""
+    grid: dict[str, ClassGrid] = Field(default={"default": ClassGrid()}, min_length=1)
+    """Values for each class; ``default`` holds for classes that are not named."""
+    symmetric_s: GridValues = (2.5, 5.0, 10.0, 20.0, 40.0)
+    """K3 of the symmetric grid."""
+    shared: bool = False
+    """Whether all classes take the same value of the symmetric grid, judged by Average-mAP."""
+    replicates: int = Field(default=1, ge=1)
+    """Seeds of a point; it is judged by its mean."""
+    seeds: int = Field(default=3, ge=1)
+    """With which the winners put together are confirmed against the starting point."""
+
+
+class FinalStage(Stage):
+    """The best configurations again, with several seeds, and the test split."""
+
+    candidates: int = Field(default=2, ge=1)
+    """How many of the configurations found are compared with the study file's own."""
+    seeds: int = Field(default=5, ge=2)
+
+
+class AblationStage(Stage):
+    """Table 2 of the paper."""
+
+    seeds: int = Field(default=3, ge=2)
+
+
+class SensitivityStage(Stage):
+    """Each slicing parameter of each class varied, the others held."""
+
+    factors: Annotated[tuple[Factor, ...], Field(strict=False, min_length=1)] = (0.25, 0.5, 0.75, 1.5, 2.0)
+    """Of the parameter's value in the optimum; values that would break the order are left out."""
+    seeds: int = Field(default=2, ge=1)
+
+
+class LambdaSweepStage(Stage):
+    """Section 7.5: lambda_seg over several powers of ten."""
+
+    values: Annotated[tuple[Number, ...], Field(strict=False, min_length=1)] = (
+        0.01,
+        0.1,
+        1.0,
+        1.5,
+        10.0,
+        100.0,
+    )
+    seeds: int = Field(default=2, ge=1)
+
+
+class CalfSearch(SearchStage):
+    """The joint search over the hyperparameters of network and loss."""
+
+    hyperparameters = Hyperparameters
+
+
+class CalfStages(Stages):
+    """The steps of a study; all but the search may be left out and have defaults."""
+
+    bayes: CalfSearch
+    grid_slicing: GridStage = Field(default=GridStage(), alias="grid-slicing")
+    final: FinalStage = FinalStage()
+    ablation: AblationStage = AblationStage()
+    sensitivity: SensitivityStage = SensitivityStage()
+    lambda_sweep: LambdaSweepStage = Field(default=LambdaSweepStage(), alias="lambda-sweep")

@@ -1,0 +1,78 @@
+"""A study file of the task ``calf``."""
+
+from collections.abc import Mapping
+from typing import Literal, Self
+
+from pydantic import ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails
+
+from hpo.config.sections import broken_rule, expected
+from hpo.config.stages import SearchStage
+from hpo.config.study_file import StudyFile
+from hpo.tasks.calf.presets import PresetName, with_preset
+from hpo.tasks.calf.sections import (
+    CalfTraining,
+    Hyperparameters,
+    Losses,
+    Network,
+    Scoring,
+    Zones,
+)
+from hpo.tasks.calf.stages import CalfStages
+
+# Section 4.1 of the paper, in seconds at its 2 frames a second; other classes get the narrowest of the three.
+_PAPER_ZONES_S: dict[str, Zones] = {
+    "default": (-20.0, -10.0, 10.0, 20.0),
+    "goal": (-20.0, -10.0, 60.0, 90.0),
+    "card": (-20.0, -10.0, 10.0, 20.0),
+    "substitution": (-40.0, -20.0, 10.0, 20.0),
+}
+
+
+class CalfStudy(StudyFile):
+    """A whole study of context-aware action spotting."""
+
+    task: Literal["calf"]
+    preset: PresetName = "paper"
+    """Settings that the file does not name itself: the paper's, or those of one of the published codes."""
+    network: Network = Network()
+    training: CalfTraining = CalfTraining()
+    losses: Losses = Losses()
+    scoring: Scoring = Scoring()
+    hyperparameters: Hyperparameters = Hyperparameters()
+    zones_s: dict[str, Zones] = _PAPER_ZONES_S
+    """Slicing parameters of each class; ``default`` holds for classes that are not named."""
+    stages: CalfStages
+
+    @model_validator(mode="before")
+    @classmethod
+    def _settings_of_the_preset(cls, document: object) -> object:
+        return with_preset(document) if isinstance(document, Mapping) else document
+
+    @field_validator("zones_s")
+    @classmethod
+    def _no_class_goes_without(cls, zones_s: dict[str, Zones]) -> dict[str, Zones]:
+        if "default" not in zones_s:
+            raise expected('an entry "default" for classes that are not named')
+        return zones_s
+
+    @model_validator(mode="after")
+    def _margins_stay_ordered(self) -> Self:
+        stage = self.stages.bayes
+        highest_min, lowest_max = max(self._values(stage, "tau_min")), min(self._values(stage, "tau_max"))
+        if highest_min >= lowest_max:
+            rule = broken_rule(
+                f"tau_min must stay below tau_max, yet it may be {highest_min:g} "
+                f"while tau_max is {lowest_max:g}"
+            )
+            fault = InitErrorDetails(type=rule, loc=("stages", "bayes", "space"), input=stage.space)
+            raise ValidationError.from_exception_data("StudyFile", [fault])
+        return self
+
+    def zones_of(self, class_name: str) -> Zones:
+        """K1 < K2 < 0 < K3 < K4 of a class, in seconds."""
+        return self.zones_s.get(class_name, self.zones_s["default"])
+
+    def _values(self, stage: SearchStage, name: str) -> tuple[int | float, ...]:
+        declared = stage.space.get(name)
+        return declared.extremes() if declared else (getattr(self.hyperparameters, name),)
