@@ -14,6 +14,7 @@ from hpo.journal.results import (
     scores_by_role,
     test_scores_by_role,
 )
+from hpo.report.boundaries import losses_tables, slicing_table
 from hpo.report.paired import PairedDifference, paired_difference
 from hpo.report.tables import best_table
 from hpo.report.words import score_label, value
@@ -32,6 +33,8 @@ TABLE_1 = {"i3d": 53.6, "c3d": 57.7, "resnet": 62.5}
 """Average-mAP in % of the paper by features, on SoccerNet's test split."""
 _REFERENCES = {
     "grid-slicing": "start",
+    "bmn-slicing": "start",
+    "bmn-compare": "bmn",
     "final": "study file",
     "ablation": "full model",
     "sensitivity": "full model",
@@ -63,6 +66,10 @@ def stage_tables(
     tables: list[RenderableType] = [comparison_table(compared, score=label, reference=reference, paper=paper)]
     if name == "grid-slicing":
         tables += [zones_table(state.stages[name], classes), *_disturbances(compared, classes)]
+    if name == "bmn-slicing":
+        tables.insert(0, slicing_table(state.trials_of(name), score=label))
+    if name == "bmn-compare":
+        tables += losses_tables(compared)
     features = dataset.rpartition("/")[2]
     if name == "final" and dataset.startswith("soccernet") and features in TABLE_1:
         tables.append(f"paper, test split, {features}: {TABLE_1[features] / 100:.3f}")

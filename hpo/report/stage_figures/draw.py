@@ -9,7 +9,7 @@ from hpo.report.stage_figures.history import history_figure
 from hpo.report.stage_figures.importance import importance_figure
 from hpo.report.stage_figures.search_space import search_space_figures
 from hpo.report.stage_figures.seeds import seeds_figure
-from hpo.report.stage_figures.sweeps import lambda_figure, sensitivity_figure
+from hpo.report.stage_figures.sweeps import lambda_figure, sensitivity_figure, slicing_figure
 
 Drawer = Callable[[StageView], StageFigure | list[StageFigure] | None]
 _DRAWERS: dict[str, dict[str, Drawer]] = {
@@ -23,6 +23,8 @@ _DRAWERS: dict[str, dict[str, Drawer]] = {
     "ablation": {"seeds": seeds_figure},
     "sensitivity": {"sensitivity": sensitivity_figure},
     "lambda-sweep": {"lambda": lambda_figure},
+    "bmn-slicing": {"history": history_figure, "slicing": slicing_figure, "seeds": seeds_figure},
+    "bmn-compare": {"seeds": seeds_figure},
 }
 _ANY_STAGE: dict[str, Drawer] = {"history": history_figure, "seeds": seeds_figure}
 """Of a stage that a task has of its own."""

@@ -35,6 +35,21 @@ def lambda_figure(view: StageView) -> StageFigure | None:
     )
 
 
+def slicing_figure(view: StageView) -> StageFigure | None:
+    """The grid over K1 of the boundaries; None while no point has a score."""
+    curve = _curve([trial for trial in view.finished if trial.role == "grid"], "K1_positions")
+    if not curve:
+        return None
+    picture, moving = _one_curve(curve, view, axis="K1 (temporal positions)", scale="linear")
+    return StageFigure(
+        name="slicing",
+        title="Grid of the slicing parameter",
+        caption=f"K1 = 2 K2 = -2 K3 = -K4 of starts and ends. {_CAPTION}",
+        picture=picture,
+        interactive=moving,
+    )
+
+
 def _one_curve(curve: Curve, view: StageView, *, axis: str, scale: str) -> "tuple[Figure, Interactive]":
     figure, ((axes,),) = panels(1, 1, width=8, height=4)
     _draw(axes, curve, colour(0), "-", None)

@@ -1,0 +1,234 @@
+"""Boundary-matching networks on ActivityNet, as section 4.2 compares their losses."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hpo.programs.grid import GridProgram, Moves
+from hpo.programs.listed import COMPARING, ListedProgram
+from hpo.programs.program import Program
+from hpo.space.space import Parameters
+from hpo.tasks.base.places import is_uri
+from hpo.tasks.base.splits import DataRequest, DataShape, OpenedData, Progress, SplitRef
+from hpo.tasks.base.task import Score, StageContext, Task, TrialTime
+from hpo.tasks.bmn.study_file import BmnStudy, CompareStage, Hyperparameters, SlicingStage
+from model.data.activitynet.split import VideoSplit
+from model.data.activitynet.store import build_split, open_video_split
+from model.errors import ConfigError
+from model.losses.boundary import BoundaryLossConfig
+from model.metrics.soft_nms import SoftNmsConfig
+from model.networks.bmn import BmnConfig
+from model.precision import Precision
+from model.training.boundary.array import BoundaryArray
+from model.training.boundary.burst import faster_precision, measure_speed
+from model.training.boundary.config import BoundaryTrainingConfig, BoundaryTrialConfig
+from model.training.boundary.slot import BoundarySlot
+from model.training.checkpoint import save_checkpoint
+
+SUBSETS = ("training", "validation")
+
+
+class BmnTask(Task[BmnStudy, DataShape, VideoSplit, BoundarySlot]):
+    """Videos, the boundary-matching network; the area under its curve of average recall."""
+
+    name = "bmn"
+    unit = "videos"
+    score = Score("auc", "AUC")
+    study_file = BmnStudy
+    finders = ("bayes", "bmn-slicing")
+    procedure = ("bmn-slicing", "bmn-compare")
+
+    def open_data(self, request: DataRequest, study: BmnStudy, progress: Progress) -> OpenedData[DataShape]:
+        """Read annotations and features in the published layout."""
+        if is_uri(request.place):
+            raise ConfigError("videos of ActivityNet are read from a folder", fix="use --data DIR")
+        train, valid = (
+            self._reference(request, index, study.network.positions, progress) for index in (0, 1)
+        )
+        splits = [self.open_split(split) for split in (train, valid)]
+        if splits[0].dims != splits[1].dims:
+            raise ConfigError(
+                f"features have {splits[0].dims} dimensions in training and {splits[1].dims} in validation"
+            )
+        shape = self.shape(splits[0])
+        self._trial(study, {}, shape)
+        features = f"csv_mean_{study.network.positions}"
+        return OpenedData(
+            dataset=f"{Path(request.place).name}/{features}",
+            features=features,
+            shape=shape,
+            train=train,
+            valid=valid,
+            digest=f"{splits[0].digest}+{splits[1].digest}",
+        )
+
+    def _reference(self, request: DataRequest, index: int, positions: int, progress: Progress) -> SplitRef:
+        subset = SUBSETS[index]
+        path = build_split(
+            Path(request.place),
+            subset,
+            request.cache,
+            positions=positions,
+            count=request.counts[index] if request.counts else None,
+            progress=lambda done, videos: progress(f"reading {subset} videos", done, videos),
+        )
+        return SplitRef(path=str(path), items=len(open_video_split(path).videos))
+
+    def open_split(self, split: SplitRef) -> VideoSplit:
+        """Map it from the cache."""
+        return open_video_split(Path(split.path))
+
+    def shape(self, split: VideoSplit) -> DataShape:
+        """The dimensions of a position."""
+        return DataShape(dims=split.dims)
+
+    def describe_split(self, split: VideoSplit) -> str:
+        """Activities, and whether detections can be scored."""
+        activities = sum(len(video.segments_s) for video in split.videos)
+        classes = len({label for video in split.videos for label in video.labels})
+        scored = ", with class scores" if split.class_scores is not None else ""
+        return (
+            f"{split.positions} positions of {split.dims} values, {activities:,} activities "
+            f"of {classes} classes{scored}"
+        )
+
+    def describe_training(self, study: BmnStudy, shape: DataShape) -> str:
+        """Epochs, batches and learning rates."""
+        training, rate = study.training, study.hyperparameters.learning_rate
+        return (
+            f"{training.epochs} epochs, {training.batch_videos} videos a step, validated every "
+            f"{training.validated_every}, learning rate {rate:g}, "
+            f"times {training.rate_drop:g} every {training.rate_drop_epochs} epochs"
+        )
+
+    def check_parameters(self, study: BmnStudy, parameters: Parameters, shape: DataShape) -> None:
+        """Make the trial's settings, without its network."""
+        self._trial(study, parameters, shape)
+
+    def slot(
+        self, study: BmnStudy, parameters: Parameters, shape: DataShape, *, seed: int, data_seed: int
+    ) -> BoundarySlot:
+        """A network with weights drawn from ``seed``."""
+        return BoundarySlot(self._trial(study, parameters, shape, seed=seed, data_seed=data_seed))
+
+    def shared(self, study: BmnStudy, shape: DataShape, precision: Precision) -> BoundaryTrainingConfig:
+        """Epochs, batches, precision, soft-NMS."""
+        return BoundaryTrainingConfig(
+            epochs=study.training.epochs,
+            validate_every=study.training.validated_every,
+            batch_videos=study.training.batch_videos,
+            precision=precision,
+            nms=SoftNmsConfig(**study.scoring.model_dump()),
+        )
+
+    def array(
+        self,
+        shared: Any,
+        *,
+        train: VideoSplit,
+        valid: VideoSplit,
+        device: torch.device,
+        on_shrink: Callable[[int], None],
+    ) -> BoundaryArray:
+        """Trials one after the other."""
+        return BoundaryArray(shared, train=train, valid=valid, device=device)
+
+    def save_network(
+        self, slot: BoundarySlot, shape: DataShape, file: Path, notes: Mapping[str, Any]
+    ) -> None:
+        """Weights and settings; the optimiser's moments are for the checkpoint."""
+        content = {"config": asdict(slot.config), "network": slot.network.state_dict()}
+        save_checkpoint(file, {**content, **notes})
+
+    def precision(
+        self, study: BmnStudy, shape: DataShape, train: VideoSplit, device: torch.device
+    ) -> Precision:
+        """As the study file says; ``auto`` is measured."""
+        if study.training.precision != "auto":
+            return study.training.precision
+        return faster_precision(self._trial(study, {}, shape), train, device)
+
+    def trial_time(
+        self,
+        study: BmnStudy,
+        shape: DataShape,
+        splits: tuple[VideoSplit, VideoSplit],
+        precision: Precision,
+        device: torch.device,
+        array: int,
+    ) -> TrialTime:
+        """From a step and a prediction of a few videos."""
+        train, valid = splits
+        speed = measure_speed(self._trial(study, {}, shape), train, precision, device)
+        shared = self.shared(study, shape, precision)
+        validations = -(-shared.epochs // shared.validate_every)
+        trained, scored = shared.epochs * len(train.videos), validations * len(valid.videos)
+        return TrialTime(
+            trial_s=array * (trained / speed.training + scored / speed.evaluation),
+            speed=f"{speed.training:,.1f} videos/s in training, {speed.evaluation:,.1f} in validation "
+            "(measured now)",
+            work=f"{shared.epochs} epochs of {len(train.videos):,} videos, {validations} validations of "
+            f"{len(valid.videos):,}",
+        )
+
+    def weights(self, study: BmnStudy, shape: DataShape) -> int:
+        """Of the network."""
+        slot = self.slot(study, {}, shape, seed=0, data_seed=0)
+        return sum(weight.numel() for weight in slot.network.parameters())
+
+    def varied(self, study: BmnStudy, stage: str, shape: DataShape) -> dict[str, Any]:
+        """The grid varies K1, the comparison the loss."""
+        match study.stages.named(stage):
+            case SlicingStage() as settings:
+                return {"K1_positions": {"grid": list(settings.K1_positions)}}
+            case CompareStage() as settings:
+                return {"tem_loss": {"losses": list(settings.tem_losses)}}
+        return super().varied(study, stage, shape)
+
+    def program(self, context: StageContext[BmnStudy, DataShape]) -> Program:
+        """Searches as for any task, the grid over K1 and the comparison of the losses."""
+        match context.study.stages.named(context.stage):
+            case SlicingStage() as settings:
+                start = {**context.start, "tem_loss": "context-aware"}
+                moves = [{**start, "K1_positions": float(k1)} for k1 in settings.K1_positions]
+                explorer = Moves(moves, start, replicates=settings.replicates)
+                return GridProgram(explorer, start, seeds=settings.seeds, first=settings.replicates)
+            case CompareStage() as settings:
+                entries: dict[str, Parameters] = {
+                    loss: {**context.start, "tem_loss": loss} for loss in settings.tem_losses
+                }
+                return ListedProgram(entries, seeds=settings.runs, first=COMPARING)
+        return super().program(context)
+
+    def _trial(
+        self,
+        study: BmnStudy,
+        parameters: Parameters,
+        shape: DataShape,
+        *,
+        seed: int = 0,
+        data_seed: int = 0,
+    ) -> BoundaryTrialConfig:
+        """Settings of the trial that tries ``parameters``; the study file fills the rest."""
+        tried = Hyperparameters.model_validate({**study.hyperparameters.model_dump(), **parameters})
+        return BoundaryTrialConfig(
+            network=BmnConfig(input_size=shape.dims, **study.network.model_dump()),
+            loss=BoundaryLossConfig(
+                tem_loss=tried.tem_loss,
+                k1_positions=tried.K1_positions,
+                tem_weight=tried.lambda_tem,
+                regression_weight=study.losses.regression_weight,
+                tau_max=tried.tau_max,
+                tau_min=tried.tau_min,
+                published_draw=study.losses.published_draw,
+            ),
+            seed=seed,
+            data_seed=data_seed,
+            learning_rate=tried.learning_rate,
+            rate_drop=study.training.rate_drop,
+            rate_drop_epochs=study.training.rate_drop_epochs,
+            weight_decay=study.training.weight_decay,
+        )

@@ -1,0 +1,145 @@
+"""The stages of BMN on ActivityNet: what they try, what they refuse, how their results are told."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stage_play import play
+
+from hpo.journal.results import TrialState
+from hpo.programs.program import Program
+from hpo.report.boundaries import losses_tables, slicing_table
+from hpo.report.page.study import shown_table
+from hpo.tasks.base.registry import load_study, parse_study, task_named
+from hpo.tasks.base.splits import DataRequest, DataShape, SplitRef
+from hpo.tasks.base.task import StageContext
+from hpo.tasks.bmn.study_file import BmnStudy
+from model.data.activitynet.synthetic import make_dataset, make_videos
+from model.errors import ConfigError, DataError
+
+BMN = task_named("bmn")
+SHAPE = DataShape(dims=8)
+
+
+def study_of(stages: dict[str, Any]) -> BmnStudy:
+    study = parse_study({"task": "bmn", "stages": stages}, file="test")
+    assert isinstance(study, BmnStudy)
+    return study
+
+
+def program(stage: str, settings: dict[str, Any], **start: Any) -> Program:
+    study = study_of({stage: settings})
+    own = BMN.own_configuration(study, SHAPE)
+    return BMN.program(
+        StageContext(
+            study=study,
+            stage=stage,
+            shape=SHAPE,
+            train=SplitRef(path="/none", items=1),
+            start={**own, **start},
+            seed=0,
+        )
+    )
+
+
+def near_minus_ten(parameters: Any, replicate: int) -> dict[str, float]:
+    """Highest at K1 = -10; the published loss is level with the worst."""
+    if parameters["tem_loss"] == "bmn":
+        return {"all": 0.1 + replicate / 1000}
+    return {"all": 0.5 - abs(parameters["K1_positions"] + 10) / 100 + replicate % 7 / 1000}
+
+
+def test_grid_finds_k1_of_the_context_aware_loss_and_confirms_it_with_fresh_seeds() -> None:
+    settings = {"K1_positions": [-6, -10, -14], "seeds": 2}
+    trials = play(lambda: program("bmn-slicing", settings, tem_loss="bmn"), near_minus_ten)
+    grid = [trial for trial in trials if trial.role == "grid"]
+    # The start lies at -14, which is a point of the grid: it is trained once.
+    assert [trial.parameters["K1_positions"] for trial in grid] == [-14, -6, -10]
+    assert {trial.parameters["tem_loss"] for trial in trials} == {"context-aware"}
+    confirming = [(trial.role, trial.replicate) for trial in trials if trial.role != "grid"]
+    assert confirming == [("start", 1), ("combined", 1), ("start", 2), ("combined", 2)]
+    choice = program("bmn-slicing", settings).choice(trials)
+    assert choice is not None and choice.parameters["K1_positions"] == -10
+
+
+def test_both_losses_are_trained_with_the_same_seeds_from_the_k1_that_was_found() -> None:
+    trials = play(lambda: program("bmn-compare", {"runs": 3}, K1_positions=-6.0), near_minus_ten)
+    assert [(trial.role, trial.replicate) for trial in trials] == [
+        (loss, 101 + run) for run in range(3) for loss in ("bmn", "context-aware")
+    ]
+    assert {trial.parameters["K1_positions"] for trial in trials} == {-6.0}
+    alone = play(lambda: program("bmn-compare", {"runs": 2, "tem_losses": ["context-aware"]}), near_minus_ten)
+    assert {trial.role for trial in alone} == {"context-aware"}
+
+
+def test_tables_tell_the_grid_and_the_losses_with_the_paper_beside() -> None:
+    settings = {"K1_positions": [-6, -10], "seeds": 1, "replicates": 2}
+    trials = play(lambda: program("bmn-slicing", settings), near_minus_ten)
+    rows = shown_table(slicing_table(trials, score="AUC")).rows
+    assert [(row[0], row[1]) for row in rows] == [("-6", "2"), ("-10", "2"), ("-14", "2")]
+    assert float(rows[1][2]) == pytest.approx(0.5005, abs=1e-4)
+
+    runs = play(lambda: program("bmn-compare", {"runs": 9}), near_minus_ten)
+    (table,) = losses_tables(with_metrics(runs))
+    shown = shown_table(table)  # type: ignore[arg-type]
+    assert [row[0] for row in shown.rows] == ["AR@100", "AUC"]
+    assert shown.rows[1][-1] == "0.098"
+    assert losses_tables([trial for trial in with_metrics(runs) if trial.role == "bmn"]) == []
+
+
+def with_metrics(trials: list[TrialState]) -> list[TrialState]:
+    for trial in trials:
+        metrics = {"auc": trial.score or 0.0, "ar@100": (trial.score or 0.0) + 0.1}
+        trial.reports[1] = replace(trial.reports[1], metrics=metrics)
+    return trials
+
+
+@pytest.mark.parametrize(
+    ("tables", "key", "complaint"),
+    [
+        ({"hyperparameters": {"K1_positions": 3.0}}, "hyperparameters.K1_positions", "a number below 0"),
+        ({"hyperparameters": {"tem_loss": "focal"}}, "hyperparameters.tem_loss", "'bmn' or 'context-aware'"),
+        ({"network": {"hidden_1d": 30}}, "network.hidden_1d", "multiple of 4"),
+        ({"network": {"positions": 20, "longest": 30}}, "network", "longest must not exceed positions"),
+        ({"scoring": {"low": 0.9, "high": 0.5}}, "scoring", "low must not exceed high"),
+        (
+            {"stages": {"bmn-slicing": {"K1_positions": [-2, 0]}}},
+            "stages.bmn-slicing.K1_positions.1",
+            "below 0",
+        ),
+        ({"stages": {"bmn-compare": {"runs": 1}}}, "stages.bmn-compare.runs", "2 or more"),
+        ({"stages": {"bmn-compare": {"tem_losses": []}}}, "stages.bmn-compare.tem_losses", "1 or more"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_named(tables: dict[str, Any], key: str, complaint: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_study({"task": "bmn", **tables}, file="test")
+    assert complaint in caught.value.details[key]
+
+
+def test_installed_study_file_holds_the_defaults_and_the_papers_k1() -> None:
+    written, left_out = load_study("bmn"), study_of({})
+    assert written.model_dump(exclude={"stages"}) == left_out.model_dump(exclude={"stages"})
+    assert written.stages.named("bmn-slicing") == left_out.stages.named("bmn-slicing")
+    assert written.stages.named("bmn-compare") == left_out.stages.named("bmn-compare")
+    assert BMN.own_configuration(written, SHAPE)["K1_positions"] == -14.0
+
+
+def test_data_that_do_not_fit_are_one_error(tmp_path: Path) -> None:
+    videos = make_videos({"training": 3, "validation": 2}, classes=2, seed=0)
+    make_dataset(tmp_path / "data", videos, positions=12, dims=6, seed=0)
+
+    def opened(place: str, positions: int, counts: tuple[int, int] | None = None) -> None:
+        study = parse_study({"task": "bmn", "network": {"positions": positions}}, file="test")
+        wanted = DataRequest(place=place, features=None, counts=counts, cache=tmp_path / "cache")
+        BMN.open_data(wanted, study, lambda *_: None)
+
+    with pytest.raises(ConfigError, match="input_size must be a multiple of 4, got 6"):
+        opened(str(tmp_path / "data"), 12)
+    with pytest.raises(DataError, match="features of 3 of 3 videos are missing"):
+        opened(str(tmp_path / "data"), 16)
+    with pytest.raises(DataError, match="expected 9 videos of the subset 'training', found 3"):
+        opened(str(tmp_path / "data"), 12, (9, 1))
+    with pytest.raises(ConfigError, match="read from a folder"):
+        opened("s3://bucket/videos", 12)
