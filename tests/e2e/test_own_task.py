@@ -1,0 +1,96 @@
+"""The task of the README, typed as it stands there."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from e2e.command_line import CommandLine, kill_group, wait_until
+
+from hpo.journal.events import TrialAsked, TrialFailed, TrialFinished, TrialReported
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def block(language: str, name: str) -> str:
+    """The block of code that begins with the comment ``# name``."""
+    found = re.findall(rf"```{language}\n(# {re.escape(name)}\n.*?)```", README.read_text(), flags=re.DOTALL)
+    assert len(found) == 1, f"README has {len(found)} blocks {name}"
+    return str(found[0])
+
+
+@pytest.fixture
+def line(hpo: CommandLine) -> CommandLine:
+    """A folder with the task, its study file and points to fit."""
+    (hpo.folder / "line.py").write_text(block("python", "line.py"))
+    (hpo.folder / "line.toml").write_text(block("toml", "line.toml"))
+    points = hpo.folder / "points"
+    points.mkdir()
+    random = np.random.default_rng(0)
+    for split, rows in (("train", 80), ("valid", 40)):
+        inputs = random.normal(size=(rows, 3))
+        answers = inputs @ np.array([1.0, -2.0, 0.5]) + random.normal(scale=0.1, size=rows)
+        np.save(points / f"{split}.npy", np.column_stack([inputs, answers]))
+    hpo.variables["PYTHONPATH"] = str(hpo.folder)
+    return hpo
+
+
+WORDS = ("run", "bayes", "--study-file", "./line.toml", "--data", "points")
+
+
+def test_the_task_of_the_readme_runs_resumes_and_is_shown(line: CommandLine) -> None:
+    whole = line.run(*WORDS, "--study", "whole")
+    assert whole.returncode == 0, whole.stderr
+    assert "80 training and 40 validation rows" in whole.stderr
+    heading = next(row for row in whole.stdout.splitlines() if row.startswith("trial"))
+    assert heading.split()[:4] == ["trial", "R2", "learning_rate", "decay"]
+
+    process = line.start(*WORDS, "--study", "killed")
+    wait_until(lambda: sum(isinstance(event, TrialFinished) for event in line.events("killed")) >= 2)
+    kill_group(process)
+    resumed = line.run("resume", "killed")
+    assert resumed.returncode == 0, resumed.stderr
+    assert not [event for event in line.events("killed") if isinstance(event, TrialFailed)]
+    assert scores(line, "killed") == scores(line, "whole")
+
+    best = line.best("whole")[0]
+    assert best["r2"] > 0.9 and set(best["parameters"]) == {"learning_rate", "decay"}
+    page = line.run("report", "whole")
+    assert page.returncode == 0, page.stderr
+
+
+def test_mistakes_in_a_task_of_ones_own_are_named(line: CommandLine) -> None:
+    (line.folder / "points" / "valid.npy").unlink()
+    gone = line.run(*WORDS)
+    assert gone.returncode == 2
+    assert "expected a file of rows, found none" in gone.stderr and "valid.npy" in gone.stderr
+
+    study_file = line.folder / "line.toml"
+    study_file.write_text(study_file.read_text().replace('"line"', '"lines"'))
+    unknown = line.run(*WORDS)
+    assert unknown.returncode == 2
+    assert "expected one of bmn, calf, or a module with a TASK, got 'lines'" in unknown.stderr
+
+    study_file.write_text(study_file.read_text().replace('"lines"', '"line"').replace("decay", "momentum"))
+    other = line.run(*WORDS)
+    assert other.returncode == 2
+    assert "stages.bayes.space.momentum: expected one of learning_rate, decay" in other.stderr
+
+    stage = line.run("run", "grid-slicing", "--from", "paper", *WORDS[2:4])
+    assert stage.returncode == 2
+
+
+def test_the_readmes_study_file_is_toml() -> None:
+    assert tomllib.loads(block("toml", "line.toml"))["task"] == "line"
+
+
+def scores(line: CommandLine, study: str) -> dict[str, list[tuple[int, float]]]:
+    """Trial -> epochs with scores; every epoch once."""
+    events = line.events(study)
+    found: dict[str, list[tuple[int, float]]] = {e.trial: [] for e in events if isinstance(e, TrialAsked)}
+    for event in events:
+        if isinstance(event, TrialReported):
+            found[event.trial].append((event.epoch, event.metrics["r2"]))
+    assert all(len(set(pairs)) == len(pairs) for pairs in found.values())
+    return found
