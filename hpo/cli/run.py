@@ -31,7 +31,10 @@ StudyFileOption = Annotated[
     str | None, typer.Option(help="A study file: an installed one by name (calf, calf-v2, demo), or a path.")
 ]
 Games = Annotated[
-    str | None, typer.Option(metavar="TRAIN,VALID", help="Use the first games of the two splits only.")
+    str | None,
+    typer.Option(
+        "--games", "--videos", metavar="TRAIN,VALID", help="Use the first items of the two splits only."
+    ),
 ]
 Concurrent = Annotated[int | None, typer.Option(min=1, help="Trials at the same time.")]
 Array = Annotated[

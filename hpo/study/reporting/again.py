@@ -32,9 +32,9 @@ def commands(plan: StudyPlan, state: StudyState, *, file: str) -> list[str]:
     """What to type, with the study file saved as ``file``, and to compare with the study."""
     study, starts = state.created.study, start_files(state)
     again = f"{study}-again"
-    new = ["--study-file", f"./{file}", "--features", plan.features, "--data", plan.data]
-    new += [f"--{plan.task.unit}", f"{plan.train.items},{plan.valid.items}", "--seed", str(plan.seed)]
-    new += ["--device", plan.device]
+    new = ["--study-file", f"./{file}", "--data", plan.data]
+    new += plan.task.data_words(plan.features, (plan.train.items, plan.valid.items))
+    new += ["--seed", str(plan.seed), "--device", plan.device]
     lines: list[str] = []
     for name in state.asked:
         words = ["hpo", "run", name, "--study", again, *(new if not lines else [])]

@@ -110,12 +110,13 @@ def speakers(state: StudyState) -> list[TrialState]:
 
 def best_table(state: StudyState) -> ShownTable:
     """The configuration that the study's search, grid or final handed on last."""
-    deciding = [state.stages[name] for name in by_weight(state) if name in task_of(state.created).deciding]
+    task = task_of(state.created)
+    deciding = [state.stages[name] for name in by_weight(state) if name in task.deciding]
     stage = next((stage for stage in deciding if stage.chosen), None)
     return ShownTable(
         header=["hyperparameter", "value"],
         rows=[[symbol(name), value(number)] for name, number in stage.chosen.items()] if stage else [],
-        caption=f"Handed on by stage {stage.stage}. K and r are in frames." if stage else "",
+        caption=f"Handed on by stage {stage.stage}. {task.configuration_note}" if stage else "",
     )
 
 

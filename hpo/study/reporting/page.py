@@ -26,6 +26,7 @@ from hpo.study.reporting.facts import (
     summary,
 )
 from hpo.study.session import plan_of
+from hpo.tasks.calf.study_file import CalfStudy
 from hpo.tracking.runs import attached_pictures
 from model.errors import UserError
 
@@ -59,7 +60,7 @@ def study_page(environment: Environment, name: str) -> StudyPage:
         data=data_facts(plan),
         stages=[_section(stage, state, plan) for stage in state.stages.values()],
         best=best_table(state),
-        analyses=_analyses(state, environment),
+        analyses=_analyses(state, plan, environment),
         failures=failures_table(state),
         notes=state.notes,
         cost=cost_table(state),
@@ -95,9 +96,12 @@ def _tables(results: Sequence[object], caption: str) -> list[ShownTable]:
     return [shown_table(table, caption="" if index else caption) for index, table in enumerate(tables)]
 
 
-def _analyses(state: StudyState, environment: Environment) -> AnalysesSection:
+def _analyses(state: StudyState, plan: StudyPlan, environment: Environment) -> AnalysesSection:
     """Of the best trial of the stage with most to say that has any analysis in MLflow."""
     study, heading = state.created.study, "Analyses of the best trial"
+    if not isinstance(plan.study, CalfStudy):
+        remark = f"Analyses are of action spotting, this study is of task {plan.study.task}."
+        return AnalysesSection(heading=heading, figures=[], remark=remark)
     best = [trial.trial for trial in speakers(state)]
     try:
         for trial in best:

@@ -115,6 +115,8 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
     study_file: ClassVar[type[StudyFile]]
     """What a study file of the task may hold."""
     data_shape: ClassVar[type[DataShape]] = DataShape
+    configuration_note: ClassVar[str] = ""
+    """What a reader of a configuration should know, such as units."""
     finders: ClassVar[tuple[str, ...]] = ("bayes",)
     """Stages that find a configuration, each starting from what those before it found."""
     procedure: ClassVar[tuple[str, ...]] = ("bayes",)
@@ -162,6 +164,10 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
     def shape_to_json(self, shape: ShapeT) -> dict[str, Any]:
         """A shape as plain JSON."""
         return {**asdict(shape), "classes": list(shape.classes)}
+
+    def data_words(self, features: str, counts: tuple[int, int]) -> list[str]:
+        """What to type beside ``--data`` to get the same data again."""
+        return ["--features", features, "--games", f"{counts[0]},{counts[1]}"]
 
     def describe_split(self, split: SplitT) -> str:
         """What it holds, in a few words beside the number of its items."""

@@ -38,6 +38,7 @@ class BmnTask(Task[BmnStudy, DataShape, VideoSplit, BoundarySlot]):
     unit = "videos"
     score = Score("auc", "AUC")
     study_file = BmnStudy
+    configuration_note = "K1 is in temporal positions."
     finders = ("bayes", "bmn-slicing")
     procedure = ("bmn-slicing", "bmn-compare")
 
@@ -84,6 +85,10 @@ class BmnTask(Task[BmnStudy, DataShape, VideoSplit, BoundarySlot]):
     def shape(self, split: VideoSplit) -> DataShape:
         """The dimensions of a position."""
         return DataShape(dims=split.dims)
+
+    def data_words(self, features: str, counts: tuple[int, int]) -> list[str]:
+        """Features go by the number of positions in the study file."""
+        return ["--videos", f"{counts[0]},{counts[1]}"]
 
     def describe_split(self, split: VideoSplit) -> str:
         """Activities, and whether detections can be scored."""
