@@ -21,7 +21,7 @@ def reproduce(
 ) -> None:
     """Train a recorded trial again, from MLflow alone, and say whether its numbers come out again.
 
-    They are equal (to the last bit), close (Average-mAP within 0.03 at every validation), different, or of
+    They are equal (to the last bit), close (score within 0.03 at every validation), different, or of
     different data; whatever changed since is named. Exit code 0 for equal and close, 1 for the others.
     """
     from hpo.cli.running import ReadingProgress

@@ -42,13 +42,13 @@ class Launch:
 
     def start(self, stages: "Sequence[StageRequest]", name: str | None) -> None:
         """Run ``stages`` as a new study."""
-        self._run(self._new_plan(), stages, name)
+        self._run(self._new_plan([stage.name for stage in stages]), stages, name)
 
     def start_from(self, source: str | None, stage: str, options: dict[str, Any], name: str | None) -> None:
         """Run one stage as a new study, from the configuration that ``source`` names; None: its own."""
         from hpo.study.starting import starting_configuration
 
-        plan = self._new_plan()
+        plan = self._new_plan([stage])
         found = starting_configuration(source, plan, self.environment) if source else None
         self._run(plan, [stage_request(stage, options, start=found)], name)
 
@@ -89,12 +89,12 @@ class Launch:
             end = start_study(plan, name, stages, self.environment, listener)
         finish(end, plan, name)
 
-    def _new_plan(self) -> "StudyPlan":
+    def _new_plan(self, stages: Sequence[str]) -> "StudyPlan":
         from hpo.study.plan import make_plan
 
         self.make_data()
         with ReadingProgress() as progress:
-            return make_plan(self.request, self.environment, progress)
+            return make_plan(self.request, self.environment, progress, stages=stages)
 
 
 def two_counts(text: str | None, option: str) -> tuple[int, int] | None:

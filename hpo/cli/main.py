@@ -13,8 +13,8 @@ from model.errors import UserError
 
 app = typer.Typer(
     name="hpo",
-    help="Find the hyperparameters of temporal action spotting: searched by Bayesian optimisation, "
-    "trained by Ray Tune, recorded in MLflow.",
+    help="Find the hyperparameters of temporal action spotting, or of a task of your own: searched by "
+    "Bayesian optimisation, trained by Ray Tune, recorded in MLflow.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -7,6 +7,7 @@ import typer
 
 from hpo.cli.launching import Launch, stage_request, two_counts
 from hpo.cli.running import RayAddress, ReadingProgress
+from model.errors import ConfigError
 
 app = typer.Typer(help="Start a study, or the next stage of one.", no_args_is_help=True)
 
@@ -28,7 +29,8 @@ DataUri = Annotated[
     ),
 ]
 StudyFileOption = Annotated[
-    str | None, typer.Option(help="A study file: an installed one by name (calf, calf-v2, demo), or a path.")
+    str | None,
+    typer.Option(help="A study file: an installed one by name (calf, calf-v2, demo, bmn), or a path."),
 ]
 Games = Annotated[
     str | None,
@@ -105,9 +107,10 @@ def bayes(
     ray_address: RayAddress = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Search f, r, alpha2, beta and lambda_seg together by Bayesian optimisation.
+    """Search the hyperparameters of a space together by Bayesian optimisation.
 
-    Without --features and --data it makes a small synthetic data set and searches on that.
+    With calf these are f, r, alpha2, beta and lambda_seg. Without --features and --data it makes a small
+    synthetic data set and searches on that.
     """
     launch = _launch(
         features, data, data_uri, study_file, games, epochs, seed, device, ray_address, dry_run=dry_run
@@ -262,11 +265,14 @@ def _launch(
 ) -> Launch:
     """What was typed of a new study; without data and features the embedded default."""
     from hpo.config.environment import read_environment
+    from hpo.config.study_file import read_study_file
     from hpo.study.plan import StudyRequest
     from hpo.tasks.base.places import chosen_place
 
     environment = read_environment().on_cluster(ray_address)
     embedded = features is None and data is None and data_uri is None
+    if embedded and study_file and read_study_file(study_file)[0].get("task") != "calf":
+        raise ConfigError("only action spotting has data of its own", fix="add --data DIR")
     demo = environment.runs / "data" / f"synthetic-{seed}"
     request = StudyRequest(
         study_file=study_file or ("demo" if embedded else "calf"),

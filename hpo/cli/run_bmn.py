@@ -8,6 +8,7 @@ import typer
 from hpo.cli.launching import Launch, two_counts
 from hpo.cli.run import Array, Concurrent, Device, DryRun, Epochs, From, Replicates, Seed, Seeds
 from hpo.cli.running import RayAddress, ReadingProgress
+from model.errors import ConfigError
 
 DEMO_VIDEOS = {"training": 64, "validation": 32}
 """Made videos of the embedded default."""
@@ -21,7 +22,10 @@ Data = Annotated[
     ),
 ]
 Study = Annotated[
-    str | None, typer.Option(help="Study to go on with, or the name of the new one. Default: a new one.")
+    str | None,
+    typer.Option(
+        help="Study to go on with; with --data or --from, the name of a new one. Default: a new one."
+    ),
 ]
 StudyFileOption = Annotated[
     str | None,
@@ -61,7 +65,7 @@ def slicing(
         "array": array,
     }
     launch = _launch(data, study_file, videos, seed, device, ray_address, dry_run=dry_run)
-    _run(launch, "bmn-slicing", options, study, start)
+    _run(launch, "bmn-slicing", options, study, start, is_new=bool(data or start))
 
 
 def compare(
@@ -89,10 +93,24 @@ def compare(
         "array": array,
     }
     launch = _launch(data, study_file, videos, seed, device, ray_address, dry_run=dry_run)
-    _run(launch, "bmn-compare", options, study, start)
+    _run(launch, "bmn-compare", options, study, start, is_new=bool(data or start))
 
 
-def _run(launch: Launch, stage: str, options: dict[str, Any], study: str | None, start: str | None) -> None:
+def _run(
+    launch: Launch,
+    stage: str,
+    options: dict[str, Any],
+    study: str | None,
+    start: str | None,
+    *,
+    is_new: bool,
+) -> None:
+    """Go on with the study of that name, or begin one; a name alone that nobody knows is a mistake."""
+    if study is not None and not is_new and not launch.is_known(study):
+        raise ConfigError(
+            f"there is no study {study!r} to go on with",
+            fix="to begin one of that name, add --data or --from",
+        )
     if launch.is_known(study):
         launch.go_on(start, stage, options, study)
     else:

@@ -29,7 +29,7 @@ SHOWN = 5
 
 
 class ReadingProgress:
-    """A progress bar on standard error for what reads or writes game by game; nothing for what is instant."""
+    """A progress bar on standard error for what reads or writes item by item; nothing for what is instant."""
 
     def __init__(self) -> None:
         console = Console(stderr=True)

@@ -76,7 +76,7 @@ def best(
     top: Annotated[int, typer.Option(min=1, help="How many trials.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show what STUDY found: its best trials, highest Average-mAP first, and what further stages compared."""
+    """Show what STUDY found: its best trials, highest score first, and what further stages compared."""
     from hpo.cli.running import show_stages
     from hpo.config.environment import read_environment
     from hpo.journal.journal import read_journal

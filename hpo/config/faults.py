@@ -37,9 +37,17 @@ _SHOWN_CHARACTERS = 60
 def describe_faults(error: ValidationError, root: type[BaseModel]) -> dict[str, str]:
     """One line for each key of a ``root`` table that is wrong, by dotted key, in the order found."""
     lines: dict[str, list[str]] = {}
-    for fault in error.errors():
+    found = error.errors()
+    for fault in found:
+        # A list whose entries are refused is not too short as well.
+        if fault["type"] == "too_short" and any(_lies_in(other["loc"], fault["loc"]) for other in found):
+            continue
         lines.setdefault(_dotted(fault["loc"]), []).append(_describe(fault, root))
-    return {key: "; ".join(dict.fromkeys(found)) for key, found in lines.items()}
+    return {key: "; ".join(dict.fromkeys(texts)) for key, texts in lines.items()}
+
+
+def _lies_in(inner: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:
+    return len(inner) > len(outer) and inner[: len(outer)] == outer
 
 
 def _describe(fault: ErrorDetails, root: type[BaseModel]) -> str:

@@ -230,6 +230,14 @@ class Stages(Section):
         return tuple(field.alias or name for name, field in cls.model_fields.items())
 
     def named(self, name: str) -> Stage:
-        """The stage that files and the command line call ``name``."""
-        stage: Stage = getattr(self, name.replace("-", "_"))
+        """The stage that files and the command line call ``name``.
+
+        Raises:
+            ConfigError: The task has no such stage, or the study file lacks one that has no default.
+        """
+        if name not in self.names():
+            raise ConfigError(f"this task has no stage {name!r}", known=", ".join(self.names()))
+        stage: Stage | None = getattr(self, name.replace("-", "_"))
+        if stage is None:
+            raise ConfigError(f"the study file has no table [stages.{name}], which has no default")
         return stage

@@ -121,7 +121,7 @@ class TrialFinished(Event):
 
     trial: str
     score: float
-    """Average-mAP on the validation split, in [0, 1], of the best validation."""
+    """On the validation split, in [0, 1], of the best validation."""
     epoch: int
     """The epoch of that validation."""
     duration_s: float
@@ -137,7 +137,7 @@ class TrialStopped(Event):
 
     trial: str
     score: float
-    """Average-mAP on the validation split, in [0, 1], of the best validation before the stop."""
+    """On the validation split, in [0, 1], of the best validation before the stop."""
     epoch: int
     """The epoch of that validation."""
     duration_s: float

@@ -60,7 +60,7 @@ class TrialState:
     """The first start; a trial that went on after a restart keeps it."""
     ended_at: datetime | None = None
     score: float | None = None
-    """Average-mAP in [0, 1] of its best validation, once finished or stopped."""
+    """In [0, 1], of its best validation, once finished or stopped."""
     best_epoch: int | None = None
     duration_s: float | None = None
     reason: str | None = None
@@ -241,7 +241,7 @@ class StudyState:
 
 
 def scores_by_role(trials: Sequence[TrialState]) -> dict[str, dict[int, float]]:
-    """Role -> replicate -> Average-mAP of the finished trials, roles in the order they were asked."""
+    """Role -> replicate -> score of the finished trials, roles in the order they were asked."""
     table: dict[str, dict[int, float]] = {trial.role: {} for trial in trials}
     for trial in trials:
         if trial.score is not None:

@@ -186,11 +186,15 @@ def missing_here(needs: Needs) -> list[str]:
 
 def _unreadable_here(task: str, split: SplitRef) -> str | None:
     try:
-        task_named(task).open_split(split)
+        found = task_named(task)
     except UserError as error:
-        if split.remote is not None:
-            return error.message
-        return f"cannot read the data in {split.path}; set HPO_CACHE to a folder that every node sees"
+        return error.message
+    try:
+        found.open_split(split)
+    except (UserError, OSError) as error:
+        if split.remote is None:
+            return f"cannot read the data in {split.path}; set HPO_CACHE to a folder that every node sees"
+        return str(getattr(error, "message", error))
     return None
 
 

@@ -43,7 +43,7 @@ def packed(words: Sequence[str] = (), *, task: str | None = None) -> Iterator[Ca
 
     Args:
         words: Of a command; the study file that they name by its path travels with its task.
-        task: Of a study; one from elsewhere travels among those of this project, where it is found first.
+        task: Of a study; code of one from elsewhere travels too.
     """
     with TemporaryDirectory(prefix="hpo-") as temporary:
         folder = Path(temporary)
@@ -51,7 +51,7 @@ def packed(words: Sequence[str] = (), *, task: str | None = None) -> Iterator[Ca
         words, study_file = _with_study_file(words, folder / search_spaces.__name__)
         name = task or (study_file and read_study_file(study_file)[0].get("task"))
         if name and (own := own_code(str(name))):
-            _copy_code(own, folder / hpo.__name__ / "tasks")
+            packages += (_copy_code(own, folder),)
         yield Cargo(packages, words)
 
 

@@ -71,13 +71,13 @@ def find_trial(name: str, split: str, environment: Environment) -> NamedTrial:
         raise UserError(
             f"study {study!r} has no trial {trial_name!r}", known=", ".join(state.trials) or "none yet"
         )
+    plan = plan_of(folder, state.created)
+    spotting_study(plan)
     if split == "test" and state.trials[trial_name].tested is None:
         raise UserError(
             f"the test split is closed for trial {name}: hpo run final opens it, for its trials only",
             fix="use --split valid",
         )
-    plan = plan_of(folder, state.created)
-    spotting_study(plan)
     weights = trial_folder(folder, trial_name) / BEST
     if not weights.is_file():
         raise UserError(f"trial {name} has no {BEST} yet", file=weights)

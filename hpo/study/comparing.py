@@ -203,7 +203,7 @@ def _parameters(first: Side, second: Side) -> dict[str, Pair]:
         rows = {"best trial": (first.trial.trial, second.trial.trial), **rows}
     for name in dict.fromkeys([*ours, *theirs]):
         pair = (ours.get(name), theirs.get(name))
-        if not name.startswith("K") or pair[0] != pair[1]:
+        if "." not in name or pair[0] != pair[1]:
             rows[symbol(name)] = pair
     return rows
 
@@ -269,7 +269,7 @@ def _remarks_on(rows: list[PairedRow], split: str) -> list[str]:
         return [f"no configuration of both studies has a score on the {split} split"]
     remarks = []
     if any(row.difference is not None and row.seeds == 1 for row in rows):
-        remarks.append("one common seed gives no interval; hpo run final trains several")
+        remarks.append("one common seed gives no interval: train several")
     if any(row.seeds == 0 for row in rows):
         remarks.append("without a common seed there is no paired difference")
     return remarks

@@ -51,8 +51,8 @@ def configuration_from_symbols(symbols: Mapping[str, Any], plan: StudyPlan, *, s
         )
     for name, value in symbols.items():
         # The study file's settings check the rest, and take no other type for a number.
-        if name.startswith("K") and (type(value) not in (int, float) or not math.isfinite(value)):
-            raise ConfigError(f"expected a number as {name}, got {value!r:.60}", file=source)
+        if "." in name and (type(value) not in (int, float) or not math.isfinite(value)):
+            raise ConfigError(f"expected a number of frames as {name}, got {value!r:.60}", file=source)
     configuration = own | {names[name]: value for name, value in symbols.items()}
     try:
         plan.task.check_parameters(plan.study, configuration, plan.shape)

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -14,6 +14,7 @@ from hpo.config.stages import SearchStage
 from hpo.config.study_file import StudyFile
 from hpo.schedule.tuner import Places
 from hpo.space.space import Parameters
+from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.registry import AnyTask, load_study, parse_study, task_named
 from hpo.tasks.base.splits import DataRequest, DataShape, OpenedData, Progress, SplitRef
 from hpo.tasks.base.task import Shared
@@ -156,15 +157,7 @@ def stage_settings(plan: StudyPlan, request: StageRequest) -> dict[str, Any]:
     Raises:
         ConfigError: No such stage, or an option that it cannot use.
     """
-    known = plan.study.stages.names()
-    if request.name not in known:
-        raise ConfigError(
-            f"a study of the task {plan.study.task} has no stage {request.name!r}", known=", ".join(known)
-        )
-    stage = plan.study.stages.named(request.name)
-    if stage is None:
-        raise ConfigError(f"the study file has no table [stages.{request.name}], which has no default")
-    settings: dict[str, Any] = stage.model_dump(mode="json")
+    settings: dict[str, Any] = plan.study.stages.named(request.name).model_dump(mode="json")
     settings |= {key: value for key, value in request.options.items() if value is not None}
     staged = plan.with_stage(request.name, settings)
     if settings["array"] == "auto":
@@ -180,15 +173,21 @@ def _measured_array(plan: StudyPlan, concurrent: int) -> int:
     return plan.task.array_size(plan.study, plan.shape, train, plan.precision, device, concurrent)
 
 
-def make_plan(request: StudyRequest, environment: Environment, progress: Progress) -> StudyPlan:
+def make_plan(
+    request: StudyRequest, environment: Environment, progress: Progress, *, stages: Sequence[str] = ()
+) -> StudyPlan:
     """Settle everything: read the data into the cache, check the settings on it, measure what is ``auto``.
 
     Raises:
         UserError: The study file, the data or the request cannot be used.
     """
     study = _with_request(load_study(request.study_file), request)
+    for stage in stages:
+        study.stages.named(stage)
     device = choose_device(request.device)
     task = task_named(study.task)
+    if is_uri(request.data) and not task.takes_uri:
+        raise ConfigError(f"data of the task {study.task} are read from a folder", fix="use --data DIR")
     wanted = DataRequest(
         place=request.data, features=request.features, counts=request.counts, cache=environment.cache
     )

@@ -66,7 +66,7 @@ def prepare_rerun(
         recorded: The trial.
         environment: Where the cache is.
         progress: Hears of data that is read.
-        data: Folder of games; None: where they lay when the trial was recorded.
+        data: Folder of the data; None: where they lay when the trial was recorded.
         device: None: the one it was recorded with.
 
     Raises:

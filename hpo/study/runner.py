@@ -163,5 +163,5 @@ class StageRunner:
         )
 
     def _report(self, event: TrialReported) -> Report:
-        score = event.metrics[self._plan.task.score.metric]
-        return Report(event.epoch, event.metrics, event.train_s, score)
+        score = self._plan.task.score
+        return Report.of(event.metrics, score, epoch=event.epoch, train_s=event.train_s)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpo.config.environment import Environment
-from hpo.journal.events import Noticed, StageAsked, StudyCreated, StudyInterrupted, StudyResumed
+from hpo.journal.events import Noticed, StageAsked, StudyCreated, StudyInterrupted, StudyResumed, Value
 from hpo.journal.journal import Journal, read_journal
 from hpo.journal.results import StudyState
 from hpo.schedule.cluster import Needs, cluster_session
@@ -256,8 +256,15 @@ def _tracker(plan: StudyPlan, folder: Path, environment: Environment) -> MlflowT
     return MlflowTracker(
         environment,
         dataset=plan.dataset,
-        fixed=plan.own_configuration(),
+        fixed={
+            name: _whole(value) if "." in name else value for name, value in plan.own_configuration().items()
+        },
         files_of=lambda trial: [trial_folder(folder, trial) / name for name in (BEST, CONFIG)],
         importance_of=stage_importance,
         figures_of=lambda state, stage: figure_files(plan, state, stage),
     )
+
+
+def _whole(value: Value) -> Value:
+    """Whole numbers without a decimal point, as the paper writes frames."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -17,7 +17,7 @@ _DECISIVE = (
     (hpo, "search/*.py"),
     (hpo, "trial/*.py"),
     (hpo, "programs/*.py"),
-    (hpo, "tasks/**/*.py"),
+    (hpo, "tasks/base/*.py"),
 )
 
 
@@ -36,13 +36,8 @@ def code_digest(task: str) -> str:
         for path in sorted(root.glob(pattern)):
             digest.update(f"{root.name}/{path.relative_to(root).as_posix()}\0".encode())
             digest.update(path.read_bytes())
-    for path in _files_of(own_code(task)):
-        digest.update(f"{path.name}\0".encode())
+    code = own_code(task) or Path(str(hpo.__file__)).parent / "tasks" / task
+    for path in sorted(code.rglob("*.py")) if code.is_dir() else [code]:
+        digest.update(f"{path.relative_to(code.parent).as_posix()}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def _files_of(code: Path | None) -> list[Path]:
-    if code is None:
-        return []
-    return sorted(code.rglob("*.py")) if code.is_dir() else [code]

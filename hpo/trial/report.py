@@ -1,6 +1,11 @@
 """What a trial tells of its validations."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
+
+from hpo.tasks.base.task import Score
+from model.training.outcomes import FailedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,9 +16,19 @@ class Report:
     metrics: dict[str, float]
     train_s: float
     """Seconds spent on the trial so far, over all its runs."""
-
     score: float
     """What the study maximises, on the validation split."""
+
+    @classmethod
+    def of(cls, metrics: Mapping[str, float], score: Score, *, epoch: int, train_s: float) -> Self:
+        """A validation with these metrics.
+
+        Raises:
+            FailedError: The task's score is not among them.
+        """
+        if score.metric not in metrics:
+            raise FailedError(f"expected the metric {score.metric!r} of a validation, got {sorted(metrics)}")
+        return cls(epoch, dict(metrics), train_s, metrics[score.metric])
 
 
 def best_report(reports: list[Report]) -> Report:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from hpo.tasks.base.registry import parse_study, task_named
 from hpo.tasks.base.splits import DataShape
@@ -61,11 +62,11 @@ class TrialRun:
             StorageError: They cannot be.
         """
         before = self._history[-1].train_s if self._history else 0.0
-        report = Report(
+        report = Report.of(
+            validation.metrics,
+            self._task.score,
             epoch=validation.epoch,
-            metrics=validation.metrics,
             train_s=before + validation.duration_s,
-            score=validation.metrics[self._task.score.metric],
         )
         self._history.append(report)
         with self._written():
@@ -107,10 +108,16 @@ class TrialRun:
                 file.unlink()
             else:
                 self.slot.load_state(content["slot"])
-                self._history = [Report(**record) for record in content["history"]]
+                self._history = [self._told(record) for record in content["history"]]
                 return
         if self.notes:
             self.notes.append(f"{self.trial}: no checkpoint is left, it is trained again from its start")
+
+    def _told(self, record: dict[str, Any]) -> Report:
+        """A validation of a checkpoint; older ones do not name the score."""
+        return Report.of(
+            record["metrics"], self._task.score, epoch=record["epoch"], train_s=record["train_s"]
+        )
 
     def _save_best(self, report: Report) -> None:
         """Write the network as it is now with all that is needed to use it."""

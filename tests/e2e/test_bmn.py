@@ -76,7 +76,7 @@ def test_stage_of_another_task_and_data_that_are_not_there_are_one_line(videos: 
             "expected 9 videos of the subset 'training', found 8",
         ),
         (("run", "bmn-compare", *NEW, "--tem-loss", "focal"), "expected 'bmn' or 'context-aware'"),
-        (("run", "ablation", *NEW, "--from", "paper"), "a study of the task bmn has no stage 'ablation'"),
+        (("run", "ablation", *NEW, "--from", "paper"), "this task has no stage 'ablation'"),
     ):
         refused = videos.run(*words)
         assert refused.returncode == 2, refused.stderr

@@ -70,15 +70,20 @@ def test_mistakes_in_a_task_of_ones_own_are_named(line: CommandLine) -> None:
     study_file.write_text(study_file.read_text().replace('"line"', '"lines"'))
     unknown = line.run(*WORDS)
     assert unknown.returncode == 2
-    assert "expected one of bmn, calf, or a module with a TASK, got 'lines'" in unknown.stderr
+    assert "expected one of bmn, calf, or a module on PYTHONPATH with a TASK, got 'lines'" in unknown.stderr
 
     study_file.write_text(study_file.read_text().replace('"lines"', '"line"').replace("decay", "momentum"))
     other = line.run(*WORDS)
     assert other.returncode == 2
     assert "stages.bayes.space.momentum: expected one of learning_rate, decay" in other.stderr
 
-    stage = line.run("run", "grid-slicing", "--from", "paper", *WORDS[2:4])
+    study_file.write_text(study_file.read_text().replace("momentum", "decay"))
+    stage = line.run("run", "grid-slicing", "--from", "paper", *WORDS[2:])
     assert stage.returncode == 2
+    assert "this task has no stage 'grid-slicing'" in stage.stderr
+    without = line.run(*WORDS[:4])
+    assert without.returncode == 2
+    assert "only action spotting has data of its own" in without.stderr
 
 
 def test_the_readmes_study_file_is_toml() -> None:

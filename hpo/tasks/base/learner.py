@@ -4,11 +4,12 @@ import math
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
-
-import torch
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from model.training.outcomes import DivergedError, FailedError, Outcome, Validation
+
+if TYPE_CHECKING:
+    import torch
 
 SplitT = TypeVar("SplitT")
 
@@ -39,7 +40,7 @@ class Learner(ABC, Generic[SplitT]):
         """Finished epochs."""
 
     @abstractmethod
-    def train_epoch(self, train: SplitT, device: torch.device) -> None:
+    def train_epoch(self, train: SplitT, device: "torch.device") -> None:
         """Learn for one epoch.
 
         What is drawn must follow from the trial's seeds and ``epoch``: a trial that was killed goes on from
@@ -47,7 +48,7 @@ class Learner(ABC, Generic[SplitT]):
         """
 
     @abstractmethod
-    def validate(self, valid: SplitT, device: torch.device) -> dict[str, float]:
+    def validate(self, valid: SplitT, device: "torch.device") -> dict[str, float]:
         """Metrics by name, the task's score among them."""
 
     @abstractmethod
@@ -71,7 +72,7 @@ class Learner(ABC, Generic[SplitT]):
 class OneByOne(Generic[SplitT]):
     """Trains learners one after the other; what one reaches does not depend on the others."""
 
-    def __init__(self, rounds: Rounds, *, train: SplitT, valid: SplitT, device: torch.device) -> None:
+    def __init__(self, rounds: Rounds, *, train: SplitT, valid: SplitT, device: "torch.device") -> None:
         """Set up an array without slots."""
         self.slots: list[Learner[SplitT]] = []
         self._rounds, self._train, self._valid, self._device = rounds, train, valid, device
@@ -91,8 +92,8 @@ class OneByOne(Generic[SplitT]):
             metrics = slot.validate(self._valid, self._device)
         except FailedError as error:
             return error
-        except torch.OutOfMemoryError:
-            return FailedError("the device has too little memory for this trial alone")
+        except Exception as error:  # a mistake in one trial is no reason to lose the others
+            return FailedError(f"{type(error).__name__}: {error}")
         if not all(map(math.isfinite, metrics.values())):
             return DivergedError(f"validation after epoch {slot.epoch} gives values that are not finite")
         return Validation(slot.epoch, metrics, time.perf_counter() - started)

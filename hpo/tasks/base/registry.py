@@ -25,8 +25,8 @@ def task_named(name: str) -> AnyTask:
     module = f"hpo.tasks.{name}" if name in known_tasks() else name
     try:
         task = getattr(importlib.import_module(module), "TASK", None)
-    except (ImportError, ValueError, TypeError) as error:
-        raise _unknown(name, str(error)) from None
+    except Exception as error:  # whatever a module of somebody else does when it is imported
+        raise _unknown(name, f"{type(error).__name__}: {error}") from error
     if not isinstance(task, Task):
         raise _unknown(name, f"module {module!r} has no TASK")
     return task
@@ -38,15 +38,17 @@ def known_tasks() -> list[str]:
 
 
 def own_code(name: str) -> Path | None:
-    """File, or folder, of a task that does not belong to this project; None for one that does.
+    """File of the module, or folder of the package, of a task from elsewhere; None for one of this project.
 
     Raises:
         ConfigError: There is no such task.
     """
     if name in known_tasks():
         return None
-    module = sys.modules[type(task_named(name)).__module__]
-    file = Path(str(module.__file__))
+    task_named(name)
+    whole = sys.modules[name.partition(".")[0]]
+    # A package without __init__ has a path and no file.
+    file = Path(getattr(whole, "__file__", None) or next(iter(whole.__path__)))
     return file.parent if file.name == "__init__.py" else file
 
 
@@ -84,4 +86,6 @@ def parse_study(document: Mapping[str, Any], *, file: str) -> StudyFile:
 
 def _unknown(name: str, reason: str) -> ConfigError:
     known = ", ".join(known_tasks())
-    return ConfigError(f"expected one of {known}, or a module with a TASK, got {name!r:.60}: {reason:.200}")
+    return ConfigError(
+        f"expected one of {known}, or a module on PYTHONPATH with a TASK, got {name!r:.60}: {reason:.200}"
+    )

@@ -4,9 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
-
-import torch
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from hpo.config.stages import SearchStage
 from hpo.config.study_file import StudyFile, first_points, space_of
@@ -15,9 +13,12 @@ from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Parameters
 from hpo.tasks.base.learner import OneByOne, Rounds
 from hpo.tasks.base.splits import DataRequest, DataShape, OpenedData, Progress, SplitRef
-from model.precision import Precision
-from model.training.checkpoint import save_checkpoint
 from model.training.outcomes import Outcome
+
+if TYPE_CHECKING:
+    import torch
+
+    from model.precision import Precision
 
 StudyT = TypeVar("StudyT", bound=StudyFile)
 ShapeT = TypeVar("ShapeT", bound=DataShape)
@@ -115,6 +116,8 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
     study_file: ClassVar[type[StudyFile]]
     """What a study file of the task may hold."""
     data_shape: ClassVar[type[DataShape]] = DataShape
+    takes_uri: ClassVar[bool] = False
+    """Whether data may lie behind a URI."""
     configuration_note: ClassVar[str] = ""
     """What a reader of a configuration should know, such as units."""
     finders: ClassVar[tuple[str, ...]] = ("bayes",)
@@ -130,6 +133,8 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
     @abstractmethod
     def open_data(self, request: DataRequest, study: StudyT, progress: Progress) -> OpenedData[ShapeT]:
         """Read the data into the cache where they are not in it, and check that ``study`` can run on them.
+
+        What is asked for and cannot be had, such as features of that name, is refused, never ignored.
 
         Raises:
             UserError: They cannot be read, are wrong, or no trial of the study fits them.
@@ -194,7 +199,7 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
         )
         self.slot(study, parameters, shape, seed=0, data_seed=0)
 
-    def shared(self, study: StudyT, shape: ShapeT, precision: Precision) -> Shared:
+    def shared(self, study: StudyT, shape: ShapeT, precision: "Precision") -> Shared:
         """What all trials of the study have in common."""
         return Rounds(epochs=study.training.epochs, validate_every=study.training.validated_every)
 
@@ -204,7 +209,7 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
         *,
         train: SplitT,
         valid: SplitT,
-        device: torch.device,
+        device: "torch.device",
         on_shrink: Callable[[int], None],
     ) -> Array[Any]:
         """An array without slots.
@@ -220,9 +225,11 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
 
     def save_network(self, slot: SlotT, shape: ShapeT, file: Path, notes: Mapping[str, Any]) -> None:
         """Write the network as it is now with all that is needed to use it; ``notes`` go along."""
+        from model.training.checkpoint import save_checkpoint
+
         save_checkpoint(file, {"config": asdict(slot.config), **slot.state(), **notes})
 
-    def precision(self, study: StudyT, shape: ShapeT, train: SplitT, device: torch.device) -> Precision:
+    def precision(self, study: StudyT, shape: ShapeT, train: SplitT, device: "torch.device") -> "Precision":
         """Number format of matrix products: as the study file says, or as measures faster."""
         return "float32"
 
@@ -231,8 +238,8 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
         study: StudyT,
         shape: ShapeT,
         train: SplitT,
-        precision: Precision,
-        device: torch.device,
+        precision: "Precision",
+        device: "torch.device",
         most: int,
     ) -> int:
         """How many trials, at most ``most``, to train together in one process on a GPU."""
@@ -243,8 +250,8 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
         study: StudyT,
         shape: ShapeT,
         splits: tuple[SplitT, SplitT],
-        precision: Precision,
-        device: torch.device,
+        precision: "Precision",
+        device: "torch.device",
         array: int,
     ) -> TrialTime | None:
         """Train for a moment and extrapolate; None where nothing is known before the first trial.

@@ -11,7 +11,6 @@ from hpo.programs.grid import GridProgram, Moves
 from hpo.programs.listed import COMPARING, ListedProgram
 from hpo.programs.program import Program
 from hpo.space.space import Parameters
-from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.splits import DataRequest, DataShape, OpenedData, Progress, SplitRef
 from hpo.tasks.base.task import Score, StageContext, Task, TrialTime
 from hpo.tasks.bmn.study_file import BmnStudy, CompareStage, Hyperparameters, SlicingStage
@@ -44,8 +43,9 @@ class BmnTask(Task[BmnStudy, DataShape, VideoSplit, BoundarySlot]):
 
     def open_data(self, request: DataRequest, study: BmnStudy, progress: Progress) -> OpenedData[DataShape]:
         """Read annotations and features in the published layout."""
-        if is_uri(request.place):
-            raise ConfigError("videos of ActivityNet are read from a folder", fix="use --data DIR")
+        features = f"csv_mean_{study.network.positions}"
+        if request.features not in (None, features):
+            raise ConfigError(f"expected features {features}, of network.positions, got {request.features!r}")
         train, valid = (
             self._reference(request, index, study.network.positions, progress) for index in (0, 1)
         )
@@ -56,7 +56,6 @@ class BmnTask(Task[BmnStudy, DataShape, VideoSplit, BoundarySlot]):
             )
         shape = self.shape(splits[0])
         self._trial(study, {}, shape)
-        features = f"csv_mean_{study.network.positions}"
         return OpenedData(
             dataset=f"{Path(request.place).name}/{features}",
             features=features,

@@ -37,6 +37,7 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
     score = Score("average_map", "Average-mAP")
     study_file = CalfStudy
     data_shape = GamesShape
+    takes_uri = True
     configuration_note = "K and r are in frames."
     finders = ("bayes", "grid-slicing")
     procedure = ("bayes", "grid-slicing", "final")

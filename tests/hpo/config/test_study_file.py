@@ -69,7 +69,7 @@ def test_unknown_task_names_the_known_ones() -> None:
     assert (
         refusal(SMALLEST.replace("calf", "cafl"))
         .details["task"]
-        .startswith("expected one of bmn, calf, or a module with a TASK, got 'cafl'")
+        .startswith("expected one of bmn, calf, or a module on PYTHONPATH with a TASK, got 'cafl'")
     )
     missing = refusal(SMALLEST.replace('task = "calf"', ""))
     assert missing.details["task"] == "expected one of bmn, calf, got nothing"
@@ -105,7 +105,7 @@ def test_a_file_is_read_by_its_path(tmp_path: Path) -> None:
 def test_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(ConfigError) as caught:
         load_study("clf")
-    assert caught.value.details["known"] == "calf, calf-v2, demo"
+    assert caught.value.details["known"] == "bmn, bmn-demo, calf, calf-v2, demo"
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,15 @@
 """What travels to a cluster and what must not."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import hpo
 from hpo.schedule.packing import packed
+from hpo.study.versions import code_digest
 
 OWN_TASK = """
 from hpo.tasks.calf.task import CalfTask
@@ -49,16 +53,44 @@ def test_a_study_file_is_found_by_name_where_the_code_is_unpacked(tmp_path: Path
             assert (there / "my-study.toml").read_text() == own.read_text()
 
 
-def test_a_task_of_ones_own_travels_with_its_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "mine_task.py").write_text(OWN_TASK)
-    (tmp_path / "mine.toml").write_text('task = "mine_task"\n')
+@pytest.mark.parametrize(
+    ("task", "sources"),
+    [
+        ("flat_task", {"flat_task.py": OWN_TASK}),
+        (
+            "boxed_task",
+            {"boxed_task/__init__.py": "from boxed_task.inner import TASK", "boxed_task/inner.py": OWN_TASK},
+        ),
+        ("outer_task.inner", {"outer_task/__init__.py": "", "outer_task/inner.py": OWN_TASK}),
+    ],
+)
+def test_a_task_of_ones_own_travels_with_its_study_and_is_the_same_there(
+    task: str, sources: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, content in sources.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    (tmp_path / "mine.toml").write_text(f'task = "{task}"\n')
     monkeypatch.syspath_prepend(str(tmp_path))
-    with packed(task="mine_task") as cargo:
-        assert "hpo/tasks/mine_task.py" in files(*cargo.packages)
     with packed(["run", "bayes", "--study-file", str(tmp_path / "mine.toml")]) as cargo:
-        assert {"hpo/tasks/mine_task.py", "search_spaces/mine.toml"} <= files(*cargo.packages)
-    with packed(task="calf") as cargo:
-        assert "hpo/tasks/mine_task.py" not in files(*cargo.packages)
+        (unpacked,) = {package.parent for package in cargo.packages}
+        there = subprocess.run(
+            [sys.executable, "-c", f"from hpo.study.versions import code_digest as d; print(d({task!r}))"],
+            env={**os.environ, "PYTHONPATH": str(unpacked)},
+            cwd=unpacked,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    before = code_digest(task)
+    assert there.stdout.strip() == before
+    (tmp_path / list(sources)[-1]).write_text(f"{OWN_TASK}\n# changed")
+    assert code_digest(task) != before
+
+
+def test_a_task_of_this_project_needs_nothing_beside_it() -> None:
+    with packed(task="bmn") as cargo:
+        assert [package.name for package in cargo.packages] == ["hpo", "model", "search_spaces"]
 
 
 def test_words_that_name_no_file_here_stay_as_they_are() -> None:

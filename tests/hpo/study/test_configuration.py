@@ -51,8 +51,8 @@ def test_configuration_is_read_under_the_paper_s_symbols(tmp_path: Path, name: s
         ('{"r": 40, "r": 50}', "'r' comes twice"),
         ('{"K1": {"goal": -99}, "K1.goal": -98}', "comes twice"),
         ('{"f": {}}', "cannot be used: f"),
-        ('{"K1.goal": "far"}', "expected a number as K1.goal, got 'far'"),
-        ('{"K1.goal": -1e999}', "expected a number as K1.goal, got -inf"),
+        ('{"K1.goal": "far"}', "expected a number of frames as K1.goal, got 'far'"),
+        ('{"K1.goal": -1e999}', "expected a number of frames as K1.goal, got -inf"),
     ],
 )
 def test_configuration_that_cannot_be_used_is_refused(tmp_path: Path, text: str, complaint: str) -> None:

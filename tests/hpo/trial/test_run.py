@@ -9,7 +9,7 @@ from hpo.trial.array import TrialArray
 from hpo.trial.order import TrialOrder
 from hpo.trial.report import Report, best_report
 from hpo.trial.run import BEST, CHECKPOINT, CONFIG, PREVIOUS
-from model.training.checkpoint import load_checkpoint
+from model.training.checkpoint import load_checkpoint, save_checkpoint
 
 
 def steps(order: TrialOrder, count: int, *, seen: int = 0) -> list[dict[str, Any]]:
@@ -35,6 +35,16 @@ def test_trial_taken_up_from_its_checkpoint_reports_what_an_undisturbed_one_repo
 def test_report_that_the_study_missed_is_given_again_before_training_goes_on(order: TrialOrder) -> None:
     reports = steps(order, 3)
     assert steps(order, 2, seen=1) == reports[1:]
+
+
+def test_checkpoint_of_a_version_that_did_not_name_the_score_is_gone_on_from(order: TrialOrder) -> None:
+    expected = steps(order, 3)
+    file = Path(order.folder) / CHECKPOINT
+    content = load_checkpoint(Path(order.folder) / PREVIOUS)
+    for told in content["history"]:
+        del told["score"]
+    save_checkpoint(file, content)
+    assert steps(order, 1, seen=2) == expected[2:]
 
 
 def cut(file: Path) -> None:

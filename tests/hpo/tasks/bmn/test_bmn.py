@@ -130,9 +130,11 @@ def test_data_that_do_not_fit_are_one_error(tmp_path: Path) -> None:
     videos = make_videos({"training": 3, "validation": 2}, classes=2, seed=0)
     make_dataset(tmp_path / "data", videos, positions=12, dims=6, seed=0)
 
-    def opened(place: str, positions: int, counts: tuple[int, int] | None = None) -> None:
+    def opened(
+        place: str, positions: int, counts: tuple[int, int] | None = None, features: str | None = None
+    ) -> None:
         study = parse_study({"task": "bmn", "network": {"positions": positions}}, file="test")
-        wanted = DataRequest(place=place, features=None, counts=counts, cache=tmp_path / "cache")
+        wanted = DataRequest(place=place, features=features, counts=counts, cache=tmp_path / "cache")
         BMN.open_data(wanted, study, lambda *_: None)
 
     with pytest.raises(ConfigError, match="input_size must be a multiple of 4, got 6"):
@@ -141,5 +143,5 @@ def test_data_that_do_not_fit_are_one_error(tmp_path: Path) -> None:
         opened(str(tmp_path / "data"), 16)
     with pytest.raises(DataError, match="expected 9 videos of the subset 'training', found 3"):
         opened(str(tmp_path / "data"), 12, (9, 1))
-    with pytest.raises(ConfigError, match="read from a folder"):
-        opened("s3://bucket/videos", 12)
+    with pytest.raises(ConfigError, match="expected features csv_mean_12"):
+        opened(str(tmp_path / "data"), 12, features="csv_mean_16")
