@@ -105,7 +105,7 @@ def test_two_trials_stand_side_by_side(studies: CommandLine) -> None:
     ("words", "said"),
     [
         (["reproduce", "nothing"], "MLflow has no run 'nothing'"),
-        (["reproduce", "one/bayes-0001", "--data", "nowhere"], "the games of this trial are not in"),
+        (["reproduce", "one/bayes-0001", "--data", "nowhere"], "the data of this trial are not in"),
         (["compare", "one", "three"], "there is no study 'three'"),
         (["compare", "one", "one/bayes-0001"], "one is a study, the other a trial"),
     ],
