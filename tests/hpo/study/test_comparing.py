@@ -133,7 +133,7 @@ def test_studies_are_paired_by_seed_and_configuration(
     assert final.difference.mean == pytest.approx(0.03)
     assert final.means == (pytest.approx(0.43), pytest.approx(0.40))
     assert (search.configuration, search.seeds) == ("best found", 1)
-    assert found.remarks == ["one common seed gives no interval; hpo run final trains several"]
+    assert found.remarks == ["one common seed gives no interval: train several"]
     (tested,) = compare_named("one", "two", "test", environment, silent).paired
     assert tested.difference is not None and tested.difference.mean == pytest.approx(-0.07)
 
