@@ -31,7 +31,29 @@ class Explorer(ABC):
         """The winners put together, when all is done."""
 
 
-class Moves(Explorer):
+class ListedExplorer(Explorer):
+    """A list of points that is settled before the first trial.
+
+    Args:
+        proposals: In the order in which they are tried.
+    """
+
+    def __init__(self, proposals: Sequence[Proposal]) -> None:
+        self._proposals = proposals
+
+    @property
+    def planned(self) -> int:
+        """All of the list."""
+        return len(self._proposals)
+
+    def step(self, trials: Sequence[TrialState]) -> Proposal | Answer:
+        """The proposal after those tried; at the end wait for those that run."""
+        if len(trials) < len(self._proposals):
+            return self._proposals[len(trials)]
+        return Answer.DONE if all(trial.has_ended for trial in trials) else Answer.WAIT
+
+
+class Moves(ListedExplorer):
     """Whole configurations, judged by their score.
 
     Args:
@@ -43,18 +65,13 @@ class Moves(Explorer):
     def __init__(self, moves: Sequence[Parameters], start: Parameters, *, replicates: int = 1) -> None:
         self._start = start
         self._moves = {key_of(move): move for move in (start, *moves)}
-        self._proposals = [
-            grid_proposal(move, replicate) for move in self._moves.values() for replicate in range(replicates)
-        ]
-
-    @property
-    def planned(self) -> int:
-        """The moves and the start, with every replicate."""
-        return len(self._proposals)
-
-    def step(self, trials: Sequence[TrialState]) -> Proposal | Answer:
-        """The next move."""
-        return next_listed(self._proposals, trials)
+        super().__init__(
+            [
+                grid_proposal(move, replicate)
+                for move in self._moves.values()
+                for replicate in range(replicates)
+            ]
+        )
 
     def found(self, trials: Sequence[TrialState]) -> Parameters:
         """The move with the highest score."""
@@ -106,13 +123,6 @@ def _confirming(trials: Sequence[TrialState]) -> list[TrialState]:
 def grid_proposal(parameters: Parameters, replicate: int) -> Proposal:
     """A point of a grid as a trial."""
     return Proposal(parameters=parameters, replicate=replicate, role=GRID)
-
-
-def next_listed(proposals: Sequence[Proposal], trials: Sequence[TrialState]) -> Proposal | Answer:
-    """The proposal after those tried; at the end wait for those that run."""
-    if len(trials) < len(proposals):
-        return proposals[len(trials)]
-    return Answer.DONE if all(trial.has_ended for trial in trials) else Answer.WAIT
 
 
 def highest_mean(scores: Iterable[tuple[K, float | None]]) -> K | None:

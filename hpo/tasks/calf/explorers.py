@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 
 from hpo.journal.results import TrialState
-from hpo.programs.grid import Explorer, grid_proposal, highest_mean, key_of, next_listed
+from hpo.programs.grid import Explorer, ListedExplorer, grid_proposal, highest_mean, key_of
 from hpo.programs.program import Answer, Proposal
 from hpo.space.space import Parameters
 from hpo.tasks.calf.zones import ZoneFrames, zone_parameters, zones_of
@@ -15,7 +15,7 @@ Points = Mapping[str, Sequence[ZoneFrames]]
 """Class -> points of its grid."""
 
 
-class ClassParallel(Explorer):
+class ClassParallel(ListedExplorer):
     """Every trial moves all classes at once; each class is judged by its own AP.
 
     The start comes first. Then each class goes through its own grid in a random order of its own, so that no
@@ -26,20 +26,13 @@ class ClassParallel(Explorer):
     def __init__(self, points: Points, start: Parameters, *, seed: int, replicates: int = 1) -> None:
         self._start = start
         self._classes = tuple(points)
-        self._proposals = [
-            grid_proposal(move, replicate)
-            for replicate in range(replicates)
-            for move in (start, *_side_by_side(points, start, (seed, replicate)))
-        ]
-
-    @property
-    def planned(self) -> int:
-        """As many as the largest grid has points and the start, with every replicate."""
-        return len(self._proposals)
-
-    def step(self, trials: Sequence[TrialState]) -> Proposal | Answer:
-        """The next move."""
-        return next_listed(self._proposals, trials)
+        super().__init__(
+            [
+                grid_proposal(move, replicate)
+                for replicate in range(replicates)
+                for move in (start, *_side_by_side(points, start, (seed, replicate)))
+            ]
+        )
 
     def found(self, trials: Sequence[TrialState]) -> Parameters:
         """The zones of each class with which its AP was highest."""
