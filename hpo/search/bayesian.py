@@ -3,24 +3,26 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 from bayes_opt import BayesianOptimization
 from bayes_opt.acquisition import UpperConfidenceBound
-from sklearn.gaussian_process.kernels import Matern  # type: ignore[import-untyped]  # has no types
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has neither types nor stubs
 
 from hpo.search.model_based import POINTS_SEEN, ModelSearcher
 from hpo.search.observations import Point, running_points, settled_scores
 from hpo.search.searcher import ScoredPoint
+from hpo.search.surrogate import LEAST_ALPHA, likeliest
 from hpo.space.space import Parameters, Space, UnitPoint
 
 # Chosen by regret on functions of the five hyperparameters of calf.toml with noise 0.03: what else was tried,
 # and how far the differences can be trusted, is in benchmarks/RESULTS.md, "Searchers".
 INITIAL_POINTS = 5
-KAPPA = 2.576
-LENGTH_SCALES = (0.05, 10.0)
-"""Shortest and longest distance on the unit cube over which the model believes scores to be alike."""
-ALPHA_RANGE = (1e-6, 1.0)
-"""Least and most noise that the model assumes, as a share of the variance of the scores."""
+KAPPAS = (2.576, 10.0, 40.0)
+"""How much a proposal looks for what is not known: the first, if need be the next."""
+APART = 0.01
+"""Least distance on the unit cube between trials that run at the same time."""
+ALPHA_RANGE = (LEAST_ALPHA, 1.0)
+"""Least and most noise that scores may be thought to have, as a share of their variance."""
 _DECIMALS = 6
 """Digits of a suggestion that are kept, on the unit cube: the rest is rounding noise of the optimiser."""
 
@@ -33,7 +35,8 @@ class BayesOptSearcher(ModelSearcher):
         seed: Seed of every random draw, 0 or above.
         first: Points to propose before any other.
         known: Scores of earlier trials of the same space.
-        noise: Standard deviation of the score over seeds, in units of the score.
+        noise: Standard deviation of the score over seeds, in units of the score: the most that the model
+            assumes. Where the scores clearly speak for less, it assumes less.
     """
 
     initial_points = INITIAL_POINTS
@@ -49,40 +52,51 @@ class BayesOptSearcher(ModelSearcher):
     ) -> None:
         super().__init__(space, seed=seed, first=first, known=known)
         self._noise = noise
+        self._axes = [f"axis {axis}" for axis in range(space.dimensions)]
 
     def suggest(self, number: int) -> Parameters:
         """The point with the highest upper confidence bound."""
         scores = settled_scores(self.observed, limit=POINTS_SEEN)
-        axes = [f"axis {axis}" for axis in range(self.space.dimensions)]
-        optimizer = self._new_optimizer(axes, number, alpha=self._alpha(list(scores.values())))
+        values = np.array(list(scores.values()))
         # One thread: the same bits whatever the number of cores, and the cores belong to the trials.
         with threadpool_limits(limits=1, user_api="blas"):
-            _register(optimizer, axes, scores)
+            model = likeliest(np.array(list(scores)), values, alpha=self._alpha(values))
+            optimizer = self._new_optimizer(number)
+            # Its lengths are found: nothing is left for the optimiser of the package to do.
+            optimizer.set_gp_params(kernel=model.kernel, alpha=model.alpha, optimizer=None)
+            self._register(optimizer, scores)
             if running := running_points(self.observed):
                 # A score as predicted moves no expectation, it only says that less can be learnt there.
-                predicted = optimizer.predict([dict(zip(axes, point, strict=True)) for point in running])
-                _register(optimizer, axes, dict(zip(running, predicted.tolist(), strict=True)))
-            suggestion = optimizer.suggest()
-        point: UnitPoint = np.array([suggestion[axis] for axis in axes]).round(_DECIMALS)
-        return self.space.from_unit(point)
+                predicted = optimizer.predict(
+                    [dict(zip(self._axes, point, strict=True)) for point in running]
+                )
+                self._register(optimizer, dict(zip(running, predicted.tolist(), strict=True)))
+            return self.space.from_unit(self._apart_from(running, optimizer))
 
-    def _new_optimizer(self, axes: Sequence[str], number: int, *, alpha: float) -> BayesianOptimization:
-        optimizer = BayesianOptimization(
+    def _apart_from(self, running: Sequence[Point], optimizer: BayesianOptimization) -> UnitPoint:
+        # A model that is sure of the top sends every trial there; those beside a running one look further.
+        for kappa in KAPPAS:
+            optimizer.acquisition_function.kappa = kappa
+            suggestion = optimizer.suggest()
+            point: UnitPoint = np.array([suggestion[axis] for axis in self._axes]).round(_DECIMALS)
+            if all(np.linalg.norm(point - other) >= APART for other in running):
+                break
+        return point
+
+    def _new_optimizer(self, number: int) -> BayesianOptimization:
+        return BayesianOptimization(
             f=None,
-            pbounds=dict.fromkeys(axes, (0.0, 1.0)),
-            acquisition_function=UpperConfidenceBound(kappa=KAPPA),
+            pbounds=dict.fromkeys(self._axes, (0.0, 1.0)),
+            acquisition_function=UpperConfidenceBound(kappa=KAPPAS[0]),
             random_state=self.seed_of(number),
             verbose=0,
         )
-        optimizer.set_gp_params(kernel=Matern(nu=2.5, length_scale_bounds=LENGTH_SCALES), alpha=alpha)
-        return optimizer
 
-    def _alpha(self, scores: list[float]) -> float:
+    def _alpha(self, scores: npt.NDArray[np.float64]) -> float:
         # The model scales scores to a standard deviation of 1, and the noise has to follow.
         spread = max(float(np.std(scores)), 1e-9)
         return float(np.clip((self._noise / spread) ** 2, *ALPHA_RANGE))
 
-
-def _register(optimizer: BayesianOptimization, axes: Sequence[str], scores: Mapping[Point, float]) -> None:
-    for point, score in scores.items():
-        optimizer.register(dict(zip(axes, point, strict=True)), score)
+    def _register(self, optimizer: BayesianOptimization, scores: Mapping[Point, float]) -> None:
+        for point, score in scores.items():
+            optimizer.register(dict(zip(self._axes, point, strict=True)), score)
