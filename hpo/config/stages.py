@@ -1,4 +1,4 @@
-"""The stages of a study file, whatever the task: what they have in common, and searches."""
+"""The stages of a study file, whatever the task: what they have in common, searches and finals."""
 
 import math
 from abc import ABC, abstractmethod
@@ -191,6 +191,14 @@ class SearchStage(Stage):
                 f"epochs of a trial, got {self.grace_epochs}"
             )
         return self.grace_epochs
+
+
+class FinalStage(Stage):
+    """The best configurations again, with several seeds, and the test split."""
+
+    candidates: int = Field(default=2, ge=1)
+    """How many of the configurations found are compared with the study file's own."""
+    seeds: int = Field(default=5, ge=2)
 
 
 def _repeated(fault: ErrorDetails) -> InitErrorDetails:

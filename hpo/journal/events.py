@@ -164,7 +164,7 @@ class TrialTested(Event):
 
     trial: str
     metrics: dict[str, float]
-    """Average-mAP and AP per class on the test split."""
+    """As of a validation, on the test split."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -249,12 +249,12 @@ def scores_by_role(trials: Sequence[TrialState]) -> dict[str, dict[int, float]]:
     return table
 
 
-def test_scores_by_role(trials: Sequence[TrialState]) -> dict[str, dict[int, float]]:
-    """Role -> replicate -> Average-mAP on the test split of the trials it was opened for."""
+def test_scores_by_role(trials: Sequence[TrialState], metric: str) -> dict[str, dict[int, float]]:
+    """Role -> replicate -> ``metric`` on the test split of the trials it was opened for."""
     table: dict[str, dict[int, float]] = {trial.role: {} for trial in trials}
     for trial in trials:
         if trial.tested is not None:
-            table[trial.role][trial.replicate] = trial.tested["average_map"]
+            table[trial.role][trial.replicate] = trial.tested[metric]
     return table
 
 

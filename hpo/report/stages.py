@@ -17,8 +17,9 @@ from hpo.journal.results import (
 from hpo.report.boundaries import losses_tables, slicing_table
 from hpo.report.paired import PairedDifference, paired_difference
 from hpo.report.tables import best_table
-from hpo.report.words import score_label, value
+from hpo.report.words import value
 from hpo.tasks.base.registry import task_of
+from hpo.tasks.base.task import Score
 from hpo.tracking.symbols import symbol
 
 TABLE_2 = {
@@ -54,20 +55,20 @@ def stage_tables(
         dataset: Name of data and features, such as ``soccernet-v1/resnet``.
         top: Trials in the table of a search.
     """
-    label = score_label(state)
+    score = task_of(state.created).score
     if name == "bayes":
         best = state.best(top, stage=name)
-        return [best_table(best, classes, score=label)] if best else []
+        return [best_table(best, classes, score=score.label)] if best else []
     compared = [trial for trial in state.trials_of(name) if trial.role != "grid"]
     if not compared:
         return []
     reference = _REFERENCES.get(name, compared[0].role)
     paper = TABLE_2 if name == "ablation" else {}
-    tables: list[RenderableType] = [comparison_table(compared, score=label, reference=reference, paper=paper)]
+    tables: list[RenderableType] = [comparison_table(compared, score=score, reference=reference, paper=paper)]
     if name == "grid-slicing":
         tables += [zones_table(state.stages[name], classes), *_disturbances(compared, classes)]
     if name == "bmn-slicing":
-        tables.insert(0, slicing_table(state.trials_of(name), score=label))
+        tables.insert(0, slicing_table(state.trials_of(name), score=score.label))
     if name == "bmn-compare":
         tables += losses_tables(compared)
     features = dataset.rpartition("/")[2]
@@ -87,19 +88,19 @@ def found_record(state: StudyState) -> dict[str, Value]:
 
 
 def comparison_table(
-    trials: Sequence[TrialState], *, score: str, reference: str, paper: Mapping[str, float]
+    trials: Sequence[TrialState], *, score: Score, reference: str, paper: Mapping[str, float]
 ) -> Table:
     """One row a role: mean ``score`` over its seeds, spread, and paired difference to ``reference``."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("configuration")
-    for name in ("seeds", score, "sd", f"minus {reference!r}"):
+    for name in ("seeds", score.label, "sd", f"minus {reference!r}"):
         table.add_column(name, justify="right")
     tested = any(trial.tested for trial in trials)
     for name in (["test split", "sd", f"minus {reference!r}"] if tested else []) + (
         ["paper"] if paper else []
     ):
         table.add_column(name, justify="right")
-    valid, test = scores_by_role(trials), test_scores_by_role(trials)
+    valid, test = scores_by_role(trials), test_scores_by_role(trials, score.metric)
     for role, scores in valid.items():
         cells = [str(len(scores)), *_cells(scores, valid.get(reference, {}), same=role == reference)]
         if tested:

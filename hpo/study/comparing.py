@@ -1,7 +1,8 @@
 """Comparing two studies or two trials that lie in the runs folder."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -27,6 +28,9 @@ _PLACES = ("data", "train.path", "valid.path")
 """Of a plan: where things lie, which changes no number."""
 _SHORT = 12
 """Digits of a digest that a person compares."""
+
+Scored = Callable[[TrialState], float | None]
+"""The score of a trial on the split that is compared; None: it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,17 +214,18 @@ def _parameters(first: Side, second: Side) -> dict[str, Pair]:
 
 def _paired_rows(first: Side, second: Side, split: str, *, claims: bool) -> Iterator[PairedRow]:
     """Configurations that both studies trained under one name, stage by stage."""
+    scored = partial(_score, split=split, metric=first.plan.task.score.metric)
     for stage in first.state.stages:
         if stage not in second.state.stages:
             continue
-        ours, theirs = _by_role(first.state, stage, split), _by_role(second.state, stage, split)
+        ours, theirs = _by_role(first.state, stage, scored), _by_role(second.state, stage, scored)
         for role in (role for role in ours if role in theirs):
-            yield _paired_row(stage, role, ours[role], theirs[role], split, claims=claims)
+            yield _paired_row(stage, role, ours[role], theirs[role], scored, claims=claims)
 
 
-def _by_role(state: StudyState, stage: str, split: str) -> dict[str, list[TrialState]]:
-    """Trials with a score on ``split`` by the name of their configuration; of a search the best point's."""
-    trials = [trial for trial in state.trials_of(stage) if _score(trial, split) is not None]
+def _by_role(state: StudyState, stage: str, scored: Scored) -> dict[str, list[TrialState]]:
+    """Trials with a score by the name of their configuration; of a search the best point's."""
+    trials = [trial for trial in state.trials_of(stage) if scored(trial) is not None]
     if stage == SEARCH:
         best = state.trials.get(state.stages[stage].best_trial or "") or next(
             iter(state.best(1, stage=stage)), None
@@ -240,12 +245,12 @@ def _paired_row(
     role: str,
     ours: list[TrialState],
     theirs: list[TrialState],
-    split: str,
+    scored: Scored,
     *,
     claims: bool,
 ) -> PairedRow:
     # By seed, not by replicate: studies may start from different seeds.
-    columns = [{trial.seed: _score(trial, split) or 0.0 for trial in side} for side in (ours, theirs)]
+    columns = [{trial.seed: scored(trial) or 0.0 for trial in side} for side in (ours, theirs)]
     common = columns[0].keys() & columns[1].keys()
     means = [fmean(column[seed] for seed in common or column) for column in columns]
     return PairedRow(
@@ -258,10 +263,10 @@ def _paired_row(
     )
 
 
-def _score(trial: TrialState, split: str) -> float | None:
+def _score(trial: TrialState, split: str, metric: str) -> float | None:
     if split == "valid":
         return trial.score
-    return None if trial.tested is None else trial.tested["average_map"]
+    return None if trial.tested is None else trial.tested.get(metric)
 
 
 def _remarks_on(rows: list[PairedRow], split: str) -> list[str]:

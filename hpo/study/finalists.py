@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 
+from hpo.config.stages import FinalStage
 from hpo.journal.results import StudyState
 from hpo.space.space import Parameters
 from hpo.study.plan import StudyPlan
-from hpo.tasks.calf.stages import FinalStage
 
 OWN = "study file"
 """The configuration to beat: the study file's own, which with ``calf`` is the paper's."""
@@ -29,7 +29,7 @@ def chosen_finalists(
         return {}
     own = plan.own_configuration()
     found: dict[str, Parameters] = {"found": start}
-    for trial in state.best(settings.candidates, stage="bayes"):
+    for trial in state.best(settings.candidates, stage=plan.task.finders[0]):
         found[trial.trial] = {**own, **trial.parameters}
     chosen: dict[str, Parameters] = {OWN: own}
     for role, parameters in found.items():

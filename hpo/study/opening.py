@@ -1,19 +1,25 @@
 """Opening the test split: once for each finished trial of a final, when nothing is tuned any more."""
 
+from typing import Any
+
 import torch
 
 from hpo.config.environment import Environment
 from hpo.journal.events import TrialTested
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState
-from hpo.study.plan import StudyPlan
+from hpo.study.plan import StudyPlan, chunk_seed
 from hpo.study.runner import Listener, trial_folder
-from hpo.study.spotting import spotting_training
-from hpo.tasks.calf.data import open_games
 from hpo.trial.run import BEST
-from model.inference.evaluation import find_spots
-from model.metrics.average_map import average_map
-from model.weights.trained import TrainedNetwork
+
+
+def test_split(plan: StudyPlan, environment: Environment) -> Any:
+    """The test split of the study's data.
+
+    Raises:
+        UserError: There is none, or it cannot be read.
+    """
+    return plan.task.open_test(plan.data_request(environment.cache), lambda what, done, total: None)
 
 
 def open_test_split(
@@ -28,20 +34,13 @@ def open_test_split(
     untested = [trial for trial in state.trials_of(stage) if trial.score is not None and trial.tested is None]
     if not untested:
         return
-    store = open_games(plan.data, features=plan.features, split="test", cache=environment.cache)
-    device, scoring = torch.device(plan.device), spotting_training(plan)
+    task, shared, device = plan.task, plan.shared(), torch.device(plan.device)
+    split = test_split(plan, environment)
     for trial in untested:
-        trained = TrainedNetwork.load(trial_folder(journal.folder, trial.trial) / BEST)
-        spots = find_spots(trained.network.to(device), store, precision=plan.precision, device=device)
-        score = average_map(
-            spots,
-            store.actions,
-            classes=len(store.classes),
-            frame_rate=store.frame_rate,
-            nms_window_s=scoring.nms_window_s,
-        )
-        per_class = {f"ap/{name}": value for name, value in zip(store.classes, score.per_class, strict=True)}
-        event = TrialTested(trial=trial.trial, metrics={"average_map": score.average_map, **per_class})
+        parameters, data_seed = dict(trial.parameters), chunk_seed(trial.seed)
+        slot = task.slot(plan.study, parameters, plan.shape, seed=trial.seed, data_seed=data_seed)
+        network = trial_folder(journal.folder, trial.trial) / BEST
+        event = TrialTested(trial=trial.trial, metrics=task.test(network, slot, split, shared, device))
         journal.append(event)
         state.apply(event)
         listener(state)

@@ -122,6 +122,11 @@ class StudyPlan:
         """Seed of a trial's weights and, by ``chunk_seed``, of the chunks it sees."""
         return self.seed + replicate
 
+    def data_request(self, cache: Path) -> DataRequest:
+        """What to ask for to get the data of the study again."""
+        counts = (self.train.items, self.valid.items)
+        return DataRequest(place=self.data, features=self.features, counts=counts, cache=cache)
+
     def with_stage(self, name: str, settings: Mapping[str, Any]) -> "StudyPlan":
         """The plan with the table of one stage replaced, and the training as long as the stage says.
 
@@ -206,12 +211,7 @@ def make_plan(
 
 def reopen_data(plan: StudyPlan, environment: Environment, progress: Progress) -> StudyPlan:
     """Find the data of a plan again, wherever the cache is now."""
-    wanted = DataRequest(
-        place=plan.data,
-        features=plan.features,
-        counts=(plan.train.items, plan.valid.items),
-        cache=environment.cache,
-    )
+    wanted = plan.data_request(environment.cache)
     return replace(plan, **_fields_of(plan.task.open_data(wanted, plan.study, progress)))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from hpo.config.environment import Environment
-from hpo.config.stages import SearchStage
+from hpo.config.stages import FinalStage, SearchStage
 from hpo.journal.events import StageFinished, StageStarted
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState
@@ -12,12 +12,11 @@ from hpo.schedule.tuner import run_trials
 from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Parameters
 from hpo.study.finalists import chosen_finalists
-from hpo.study.opening import open_test_split
+from hpo.study.opening import open_test_split, test_split
 from hpo.study.plan import StudyPlan
 from hpo.study.runner import Listener, StageRunner
 from hpo.study.warm_start import scored_points
 from hpo.tasks.base.task import StageContext
-from hpo.tasks.calf.stages import FinalStage
 
 
 class StageRun:
@@ -35,7 +34,7 @@ class StageRun:
         """Start the stage, or take it up where it stands.
 
         Raises:
-            ConfigError: The stage cannot be built on this data.
+            UserError: The stage cannot be built on this data, or lacks a test split that it needs.
         """
         self._name, self._journal, self._state = name, journal, state
         self._environment, self._listener = environment, listener
@@ -70,6 +69,8 @@ class StageRun:
     def _begin(self) -> None:
         if self._name in self._state.stages:
             return
+        if isinstance(self._settings, FinalStage):
+            test_split(self._plan, self._environment)  # whose absence is better told before the training
         start = start_of(self._plan, self._name, self._state)
         finalists = chosen_finalists(self._plan, self._name, start, self._state)
         known = scored_points(self._state.asked[self._name].known)

@@ -74,9 +74,11 @@ class Experiment:
         """Keep how far the journal is recorded."""
         self._client.set_experiment_tag(self._id, _RECORDED, str(recorded))
 
-    def offer_table(self, stage: str, parameters: Sequence[str]) -> None:
+    def offer_table(self, stage: str, parameters: Sequence[str], *, metric: str) -> None:
         """Let MLflow's pages show a stage's trials with score and hyperparameters; see ``table_address``."""
-        self._client.set_experiment_tag(self._id, f"{VIEW}{stage}", table_view(stage, parameters))
+        self._client.set_experiment_tag(
+            self._id, f"{VIEW}{stage}", table_view(stage, parameters, metric=metric)
+        )
 
     def describe(self, note: str) -> None:
         """Set what a person reads above the table of runs, in Markdown."""

@@ -14,7 +14,7 @@ VIEW = "mlflow.sharedViewState."
 _MOST_PARAMETERS = 24
 
 
-def table_view(stage: str, parameters: Sequence[str]) -> str:
+def table_view(stage: str, parameters: Sequence[str], *, metric: str) -> str:
     """The value of the view's tag: trials of one stage, best first, with their hyperparameters.
 
     Trials of a search differ by their hyperparameters alone; those of other stages have roles and replicates.
@@ -22,11 +22,12 @@ def table_view(stage: str, parameters: Sequence[str]) -> str:
     Args:
         stage: Whose trials.
         parameters: Symbols of the hyperparameters that the stage varies; a few dozen fit.
+        metric: What the score is called among the metrics of the test split.
     """
     columns = [
         "attributes.`Duration`",
         "metrics.`score`",
-        *(["metrics.`test/average_map`"] if stage == "final" else []),
+        *([f"metrics.`test/{metric}`"] if stage == "final" else []),
         *(f"params.`{name}`" for name in parameters[:_MOST_PARAMETERS]),
         *([] if stage == "bayes" else ["tags.`hpo.role`", "tags.`hpo.replicate`"]),
         "tags.`hpo.status`",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from e2e.command_line import CommandLine, kill_group, wait_until
 
-from hpo.journal.events import TrialAsked, TrialFailed, TrialFinished, TrialReported
+from hpo.journal.events import TrialAsked, TrialFailed, TrialFinished, TrialReported, TrialTested
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -28,7 +28,7 @@ def line(hpo: CommandLine) -> CommandLine:
     points = hpo.folder / "points"
     points.mkdir()
     random = np.random.default_rng(0)
-    for split, rows in (("train", 80), ("valid", 40)):
+    for split, rows in (("train", 80), ("valid", 40), ("test", 30)):
         inputs = random.normal(size=(rows, 3))
         answers = inputs @ np.array([1.0, -2.0, 0.5]) + random.normal(scale=0.1, size=rows)
         np.save(points / f"{split}.npy", np.column_stack([inputs, answers]))
@@ -56,6 +56,12 @@ def test_the_task_of_the_readme_runs_resumes_and_is_shown(line: CommandLine) -> 
 
     best = line.best("whole")[0]
     assert best["r2"] > 0.9 and set(best["parameters"]) == {"learning_rate", "decay"}
+    final = line.run("run", "final", "--study", "whole", "--seeds", "2")
+    assert final.returncode == 0, final.stderr
+    assert "test split" in final.stdout
+    tested = [event.metrics for event in line.events("whole") if isinstance(event, TrialTested)]
+    assert len(tested) == 2 * 3 and all(set(metrics) == {"r2"} for metrics in tested)
+    assert max(metrics["r2"] for metrics in tested) > 0.9
     page = line.run("report", "whole")
     assert page.returncode == 0, page.stderr
 
@@ -67,6 +73,13 @@ def test_mistakes_in_a_task_of_ones_own_are_named(line: CommandLine) -> None:
     assert "expected a file of rows, found none" in gone.stderr and "valid.npy" in gone.stderr
 
     study_file = line.folder / "line.toml"
+    (line.folder / "points" / "test.npy").unlink()
+    (line.folder / "points" / "valid.npy").write_bytes((line.folder / "points" / "train.npy").read_bytes())
+    final = line.run("run", "final", "--from", "paper", "--study", "early", *WORDS[2:])
+    assert final.returncode == 2
+    assert "expected a file of rows, found none" in final.stderr and "test.npy" in final.stderr
+    assert not [event for event in line.events("early") if isinstance(event, TrialAsked)]
+
     study_file.write_text(study_file.read_text().replace('"line"', '"lines"'))
     unknown = line.run(*WORDS)
     assert unknown.returncode == 2

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from hpo.journal.results import StudyState, TrialState, TrialStatus
 from hpo.report.words import score_label
+from hpo.tasks.base.registry import task_of
 from model.timeline import FrameRate
 
 if TYPE_CHECKING:
@@ -35,6 +36,11 @@ class StageView:
     def score(self) -> str:
         """What is maximised, for people."""
         return score_label(self.state)
+
+    @property
+    def metric(self) -> str:
+        """Its name among the metrics of a trial."""
+        return task_of(self.state.created).score.metric
 
     @property
     def score_axis(self) -> str:

@@ -23,7 +23,7 @@ def seeds_figure(view: StageView) -> StageFigure | None:
     trials = [trial for trial in view.trials if trial.role not in ("", "grid")]
     splits = {
         "validation split": _filled(scores_by_role(trials)),
-        "test split": _filled(test_scores_by_role(trials)),
+        "test split": _filled(test_scores_by_role(trials, view.metric)),
     }
     splits = {split: scores for split, scores in splits.items() if scores}
     if not splits:

@@ -6,13 +6,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
-from hpo.config.stages import SearchStage
+from hpo.config.stages import FinalStage, SearchStage
 from hpo.config.study_file import StudyFile, first_points, space_of
+from hpo.programs.listed import COMPARING, ListedProgram
 from hpo.programs.program import Program
 from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Parameters
-from hpo.tasks.base.learner import OneByOne, Rounds
+from hpo.tasks.base.learner import Learner, OneByOne, Rounds
 from hpo.tasks.base.splits import DataRequest, DataShape, OpenedData, Progress, SplitRef
+from model.errors import ConfigError
 from model.training.outcomes import Outcome
 
 if TYPE_CHECKING:
@@ -229,6 +231,33 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
 
         save_checkpoint(file, {"config": asdict(slot.config), **slot.state(), **notes})
 
+    def open_test(self, request: DataRequest, progress: Progress) -> SplitT:
+        """Open the split that only a final scores, when nothing is tuned any more.
+
+        Raises:
+            UserError: There is none, or it cannot be read.
+        """
+        raise ConfigError(f"the task {self.name} has no test split, which a final ends with")
+
+    def test(
+        self, network: Path, untrained: SlotT, test: SplitT, shared: Any, device: "torch.device"
+    ) -> dict[str, float]:
+        """Metrics of a trained network on the test split, the score among them.
+
+        Args:
+            network: What ``save_network`` wrote.
+            untrained: The trial as it began.
+            test: As ``open_test`` gave it.
+            shared: As ``shared`` gave it.
+            device: Where to predict.
+        """
+        from model.training.checkpoint import load_checkpoint
+
+        if not isinstance(untrained, Learner):
+            raise TypeError(f"the task {self.name} does not say how a network is tested")
+        untrained.load_state(load_checkpoint(network))
+        return untrained.validate(test, device)
+
     def precision(self, study: StudyT, shape: ShapeT, train: SplitT, device: "torch.device") -> "Precision":
         """Number format of matrix products: as the study file says, or as measures faster."""
         return "float32"
@@ -284,6 +313,8 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
         settings = context.study.stages.named(context.stage)
         if isinstance(settings, SearchStage):
             return search_program(settings, context)
+        if isinstance(settings, FinalStage):
+            return ListedProgram(context.finalists, seeds=settings.seeds, first=COMPARING)
         raise TypeError(f"stage {context.stage} has no program")
 
 

@@ -14,7 +14,7 @@ from hpo.tasks.calf.comparisons import ablation_entries, lambda_entries, sensiti
 from hpo.tasks.calf.data import open_reference
 from hpo.tasks.calf.explorers import ClassParallel, PerClass, Points, joint, shared
 from hpo.tasks.calf.settings import GamesShape
-from hpo.tasks.calf.stages import AblationStage, FinalStage, GridStage, LambdaSweepStage, SensitivityStage
+from hpo.tasks.calf.stages import AblationStage, GridStage, LambdaSweepStage, SensitivityStage
 from hpo.tasks.calf.study_file import CalfStudy
 from hpo.tasks.calf.zones import grid_points, symmetric_points
 
@@ -27,8 +27,6 @@ def program_of(settings: Stage, context: StageContext[CalfStudy, GamesShape]) ->
             points = _points(stage, _by_weight(context.train, shape), shape)
             explorer = _explorer(stage, points, start, context.seed)
             return GridProgram(explorer, start, seeds=stage.seeds, first=stage.replicates)
-        case FinalStage() as stage:
-            return ListedProgram(context.finalists, seeds=stage.seeds, first=COMPARING)
         case AblationStage() as stage:
             return ListedProgram(ablation_entries(start, shape.classes), seeds=stage.seeds, first=COMPARING)
         case SensitivityStage() as stage:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from hpo.config.sections import Number, Seconds, Section, broken_rule
-from hpo.config.stages import SearchStage, Stage, Stages
+from hpo.config.stages import FinalStage, SearchStage, Stage, Stages
 from hpo.tasks.calf.sections import Hyperparameters
 
 GridValues = Annotated[tuple[Seconds, ...], Field(strict=False, min_length=1)]
@@ -56,14 +56,6 @@ class GridStage(Stage):
     """Seeds of a point; it is judged by its mean."""
     seeds: int = Field(default=3, ge=1)
     """With which the winners put together are confirmed against the starting point."""
-
-
-class FinalStage(Stage):
-    """The best configurations again, with several seeds, and the test split."""
-
-    candidates: int = Field(default=2, ge=1)
-    """How many of the configurations found are compared with the study file's own."""
-    seeds: int = Field(default=5, ge=2)
 
 
 class AblationStage(Stage):

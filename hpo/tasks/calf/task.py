@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from hpo.config.stages import SearchStage
+from hpo.config.stages import FinalStage, SearchStage
 from hpo.programs.program import Program
 from hpo.space.space import Parameters
 from hpo.tasks.base.splits import DataRequest, OpenedData, Progress, SplitRef
@@ -19,6 +19,8 @@ from hpo.tasks.calf.study_file import CalfStudy
 from hpo.tasks.calf.zones import zone_parameters
 from model.data.store import Store
 from model.errors import ConfigError
+from model.inference.evaluation import find_spots
+from model.metrics.average_map import average_map
 from model.networks.calf import CalfNetwork
 from model.precision import Precision
 from model.timeline import FrameRate
@@ -157,6 +159,29 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
         )
         trained.save(file, **notes)
 
+    def open_test(self, request: DataRequest, progress: Progress) -> Store:
+        """The test split of the dataset, whole."""
+        assert request.features is not None, "the study has chosen them"
+        return open_games(
+            request.place, features=request.features, split="test", cache=request.cache, progress=progress
+        )
+
+    def test(
+        self, network: Path, untrained: Slot, test: Store, shared: Any, device: torch.device
+    ) -> dict[str, float]:
+        """Average-mAP and AP of each class, with the network that a trial saved."""
+        trained = TrainedNetwork.load(network)
+        spots = find_spots(trained.network.to(device), test, precision=shared.precision, device=device)
+        score = average_map(
+            spots,
+            test.actions,
+            classes=len(test.classes),
+            frame_rate=test.frame_rate,
+            nms_window_s=shared.nms_window_s,
+        )
+        per_class = {f"ap/{name}": value for name, value in zip(test.classes, score.per_class, strict=True)}
+        return {"average_map": score.average_map, **per_class}
+
     def precision(self, study: CalfStudy, shape: GamesShape, train: Store, device: torch.device) -> Precision:
         """As the study file says; ``auto`` is measured."""
         if study.training.precision != "auto":
@@ -204,9 +229,9 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
         return super().varied(study, stage, shape)
 
     def program(self, context: StageContext[CalfStudy, GamesShape]) -> Program:
-        """Searches as for any task, and the stages of section 4.1 and 7.5."""
+        """Searches and finals as for any task, and the stages of section 4.1 and 7.5."""
         settings = context.study.stages.named(context.stage)
-        if isinstance(settings, SearchStage):
+        if isinstance(settings, SearchStage | FinalStage):
             return super().program(context)
         from hpo.tasks.calf.programs import program_of
 

@@ -7,8 +7,10 @@ from hpo.journal.events import StageFinished, StageStarted, StudyCreated, TrialR
 from hpo.journal.results import StudyState, TrialState, TrialStatus
 from hpo.report.stages import comparison_table, found_record, stage_tables
 from hpo.report.tables import settings_words
+from hpo.tasks.base.task import Score
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+SCORE = Score("average_map", "Average-mAP")
 
 
 def trial(
@@ -45,9 +47,7 @@ def text_of(*tables: object) -> list[list[str]]:
 
 def test_rows_show_mean_spread_and_paired_difference_to_the_reference() -> None:
     trials = [trial("full", 1, 0.5), trial("none", 1, 0.3), trial("full", 2, 0.7), trial("none", 2, 0.5)]
-    head, full, none = text_of(
-        comparison_table(trials, score="Average-mAP", reference="full", paper={"none": 46.8})
-    )
+    head, full, none = text_of(comparison_table(trials, score=SCORE, reference="full", paper={"none": 46.8}))
     assert head == ["configuration", "seeds", "Average-mAP", "sd", "minus 'full'", "paper"]
     assert full == ["full", "2", "0.6000", "0.1414"]
     assert none == ["none", "2", "0.4000", "0.1414", "-0.2000 ± 0.0000", "0.468"]
@@ -55,14 +55,14 @@ def test_rows_show_mean_spread_and_paired_difference_to_the_reference() -> None:
 
 def test_scores_on_the_test_split_have_columns_of_their_own() -> None:
     trials = [trial("own", 1, 0.5, test=0.4), trial("found", 1, 0.6, test=0.45)]
-    head, own, found = text_of(comparison_table(trials, score="Average-mAP", reference="own", paper={}))
+    head, own, found = text_of(comparison_table(trials, score=SCORE, reference="own", paper={}))
     assert head[-3:] == ["test split", "sd", "minus 'own'"]
     assert own[-1] == "0.4000" and found[-2:] == ["0.4500", "+0.0500"]
 
 
 def test_row_whose_trials_all_failed_says_so() -> None:
     trials = [trial("full", 1, 0.5), trial("none", 1, None)]
-    assert text_of(comparison_table(trials, score="Average-mAP", reference="full", paper={}))[2] == [
+    assert text_of(comparison_table(trials, score=SCORE, reference="full", paper={}))[2] == [
         "none",
         "0",
         "failed",

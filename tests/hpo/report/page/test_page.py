@@ -8,6 +8,7 @@ from hpo.report.page.render import explored, picture, stage_page
 from hpo.report.page.study import AnalysesSection, ShownTable, StageSection, StudyPage, shown_table
 from hpo.report.stage_figures.draw import draw_stage
 from hpo.report.stages import comparison_table
+from hpo.tasks.base.task import Score
 from model.errors import UserError
 
 NASTY = '<script>alert("x")</script>'
@@ -68,7 +69,12 @@ def test_page_with_figures_holds_plotly_once_and_loads_nothing() -> None:
 def test_table_of_the_terminal_keeps_its_cells() -> None:
     trials = [trial(1, 0.5, role="full model"), trial(2, 0.3, role="(i) no segmentation")]
     shown = shown_table(
-        comparison_table(trials, score="Average-mAP", reference="full model", paper={"full model": 62.5})
+        comparison_table(
+            trials,
+            score=Score("average_map", "Average-mAP"),
+            reference="full model",
+            paper={"full model": 62.5},
+        )
     )
     assert shown.header[0] == "configuration" and shown.header[-1] == "paper"
     assert [list(row)[-1] for row in shown.rows] == ["0.625", ""]
