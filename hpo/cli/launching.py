@@ -37,6 +37,10 @@ class Launch:
     environment: "Environment"
     make_data: Callable[[], None]
     """Makes the data of the embedded default, where those are asked for and not there yet."""
+    has_data: bool
+    """Whether somebody typed where the data lie."""
+    has_study_file: bool
+    """Whether somebody typed a study file."""
     dry_run: bool
     """Show the plan and start nothing."""
 
@@ -62,6 +66,7 @@ class Launch:
 
         folder = chosen_study(self.environment, name)
         plan = plan_of(folder, StudyState.replay(read_journal(folder).events).created)
+        self._refuse_what_is_settled(plan, folder.name)
         found = starting_configuration(source, plan, self.environment) if source else None
         asked = stage_request(stage, options, start=found)
         if self.dry_run:
@@ -70,6 +75,24 @@ class Launch:
         with ReadingProgress() as progress, watch(plan, folder.name, self.environment) as listener:
             end = continue_study(folder.name, [asked], self.environment, progress, listener)
         finish(end, plan, folder.name)
+
+    def _refuse_what_is_settled(self, plan: "StudyPlan", name: str) -> None:
+        """A study keeps what it began with; what was typed of it must be the same."""
+        typed = self.request
+        counts = (plan.train.items, plan.valid.items)
+        settled = {
+            "--data": (typed.data if self.has_data else plan.data, plan.data),
+            "--features": (typed.features or plan.features, plan.features),
+            "--games": (typed.counts or counts, counts),
+            "--seed": (typed.seed or plan.seed, plan.seed),
+            "--device": (plan.device if typed.device == "auto" else typed.device, plan.device),
+        }
+        for option, (asked, kept) in settled.items():
+            if asked != kept:
+                words = [",".join(map(str, it)) if isinstance(it, tuple) else it for it in (kept, asked)]
+                raise _settled(name, f"{option} {words[0]}", f"{words[1]}")
+        if self.has_study_file and not _same_settings(typed.study_file, plan):
+            raise _settled(name, "the settings it began with", f"others in {typed.study_file}")
 
     def is_known(self, name: str | None) -> bool:
         """Whether there is a study of that name."""
@@ -95,6 +118,22 @@ class Launch:
         self.make_data()
         with ReadingProgress() as progress:
             return make_plan(self.request, self.environment, progress, stages=stages)
+
+
+def _same_settings(study_file: str, plan: "StudyPlan") -> bool:
+    """Whether ``study_file`` says what the study of ``plan`` does, which may have other epochs."""
+    from hpo.tasks.base.registry import load_study
+
+    ours, theirs = load_study(study_file).model_dump(), plan.study.model_dump()
+    ours["training"]["epochs"] = theirs["training"]["epochs"]
+    return ours == theirs
+
+
+def _settled(name: str, kept: str, asked: str) -> ConfigError:
+    return ConfigError(
+        f"study {name!r} goes on with {kept}, got {asked}",
+        fix=f"leave the option out, or begin another study: --study NEW --from {name}",
+    )
 
 
 def two_counts(text: str | None, option: str) -> tuple[int, int] | None:

@@ -287,6 +287,8 @@ def _launch(
         request=request,
         environment=environment,
         make_data=lambda: _make_games(demo, seed) if request.data == str(demo.absolute()) else None,
+        has_data=not (data is None and data_uri is None),
+        has_study_file=study_file is not None,
         dry_run=dry_run,
     )
 

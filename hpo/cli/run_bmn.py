@@ -143,6 +143,8 @@ def _launch(
         request=request,
         environment=environment,
         make_data=lambda: _make_videos(demo, seed) if data is None else None,
+        has_data=data is not None,
+        has_study_file=study_file is not None,
         dry_run=dry_run,
     )
 

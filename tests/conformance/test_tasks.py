@@ -60,6 +60,7 @@ class Opened:
     task: AnyTask
     study: StudyFile
     data: OpenedData[Any]
+    folder: Path
 
     def outcomes(self, slot: Any, epochs: int) -> list[Validation]:
         """Train the slot, alone, from where it is to the end of ``epochs``."""
@@ -87,7 +88,7 @@ def opened(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     study = parse_study({"task": name, **TABLES[name]}, file="test")
     wanted = DataRequest(place=str(folder / "data"), features=None, counts=None, cache=folder / "cache")
     task = task_named(name)
-    return Opened(task, study, task.open_data(wanted, study, lambda *_: None))
+    return Opened(task, study, task.open_data(wanted, study, lambda *_: None), folder)
 
 
 def scores_of(validations: list[Validation]) -> list[dict[str, float]]:
@@ -147,6 +148,28 @@ def test_saved_network_is_read_by_whoever_reads_checkpoints(opened: Opened, tmp_
     content = load_checkpoint(file)
     assert (content["epoch"], content["score"]) == (3, 0.5)
     assert content["network"]
+
+
+def test_network_that_a_trial_saved_scores_as_the_trial_did(opened: Opened, tmp_path: Path) -> None:
+    task, study, shape = opened.task, opened.study, opened.data.shape
+    wanted = DataRequest(
+        place=str(opened.folder / "data"),
+        features=opened.data.features,
+        counts=None,
+        cache=opened.folder / "cache",
+    )
+    if "final" not in study.stages.names():
+        with pytest.raises(ConfigError, match="has no test split"):
+            task.open_test(wanted, lambda *_: None)
+        return
+    slot, file = opened.slot(), tmp_path / "best.pt"
+    (validation,) = opened.outcomes(slot, 1)
+    task.save_network(slot, shape, file, {})
+    shared, metric = task.shared(study, shape, "float32"), task.score.metric
+    valid = task.open_split(opened.data.valid)
+    assert task.test(file, opened.slot(), valid, shared, CPU)[metric] == validation.metrics[metric]
+    test = task.open_test(wanted, lambda *_: None)
+    assert 0.0 <= task.test(file, opened.slot(), test, shared, CPU)[metric] <= 1.0
 
 
 def test_every_stage_has_a_program_that_asks_for_what_can_be_trained(opened: Opened) -> None:

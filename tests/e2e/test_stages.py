@@ -78,6 +78,14 @@ def test_stages_follow_one_after_the_other_and_start_from_what_was_found(hpo: Co
     assert again.returncode == 2
     assert "has a stage ablation already" in again.stderr
 
+    goes_on = ("run", "sensitivity", "--study", "one", "--dry-run")
+    same = hpo.run(*goes_on, "--data", str(hpo.data), "--study-file", "small.toml", "--device", "cpu")
+    assert same.returncode == 0, same.stderr
+    for option, value in (("--data", "."), ("--seed", "6"), ("--games", "1,1"), ("--study-file", "calf")):
+        other = hpo.run(*goes_on, option, value)
+        assert other.returncode == 2
+        assert "study 'one' goes on with" in other.stderr and "--study NEW --from one" in other.stderr
+
     sweep = hpo.run(
         "run",
         "lambda-sweep",
