@@ -139,6 +139,7 @@ def paper(
     concurrent: Concurrent = None,
     array: Array = None,
     searcher: Searcher = None,
+    scheduler: Scheduler = None,
     seeds: Seeds = None,
     final_epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of the final's trials.")] = None,
     seed: Seed = 0,
@@ -152,7 +153,14 @@ def paper(
     )
     stages = [
         stage_request(
-            "bayes", {"trials": trials, "searcher": searcher, "concurrent": concurrent, "array": array}
+            "bayes",
+            {
+                "trials": trials,
+                "searcher": searcher,
+                "scheduler": scheduler,
+                "concurrent": concurrent,
+                "array": array,
+            },
         ),
         stage_request("grid-slicing", {"concurrent": concurrent, "array": array}),
         stage_request(

@@ -19,6 +19,10 @@ def submit(
     address: Annotated[
         str, typer.Option(metavar="URL", help="Dashboard of the cluster's head.")
     ] = "http://127.0.0.1:8265",
+    task: Annotated[
+        str | None,
+        typer.Option(metavar="MODULE", help="A task of your own, to go on with a study of it there."),
+    ] = None,
     attach: Annotated[
         str | None, typer.Option(metavar="ID", help="Follow a job that was submitted before.")
     ] = None,
@@ -29,8 +33,8 @@ def submit(
 
     Such as: hpo submit --address http://HOST:8265 -- run bayes --features resnet --concurrent 8
 
-    The code travels, and the file of --study-file; data, studies and secrets do not. HPO_RUNS, HPO_CACHE and
-    HPO_DATA name folders that every node sees, set here or on the nodes.
+    The code travels, and the file of --study-file with its task; data, studies and secrets do not. HPO_RUNS,
+    HPO_CACHE and HPO_DATA name folders that every node sees, set here or on the nodes.
     """
     from hpo.schedule.jobs import Jobs
 
@@ -46,7 +50,7 @@ def submit(
     elif attach:
         _follow(jobs, attach)
     elif command:
-        _follow(jobs, jobs.submit(command))
+        _follow(jobs, jobs.submit(command, task=task))
 
 
 def _follow(jobs: "Jobs", job: str) -> None:

@@ -58,10 +58,15 @@ class Jobs:
         with self._told_apart():
             self._client = _connect(self.address)
 
-    def submit(self, words: Sequence[str], variables: Mapping[str, str] = os.environ) -> str:
-        """Send the code and start ``hpo`` with ``words`` on the cluster; gives the job's id."""
+    def submit(
+        self, words: Sequence[str], variables: Mapping[str, str] = os.environ, *, task: str | None = None
+    ) -> str:
+        """Send the code and start ``hpo`` with ``words`` on the cluster; gives the job's id.
+
+        ``task`` names a task from elsewhere that no study file among the words tells of.
+        """
         job = f"hpo-{secrets.token_hex(4)}"
-        with packed(words) as cargo, self._told_apart():
+        with packed(words, task=task) as cargo, self._told_apart():
             self._client.submit_job(
                 submission_id=job,
                 entrypoint=shlex.join(["python", "-m", "hpo", *cargo.words]),

@@ -140,6 +140,12 @@ def test_what_is_submitted_holds_the_command_and_no_secret(
     assert "planted-secret" not in str(cluster.submitted)
 
 
+def test_a_task_that_is_not_here_is_told_before_anything_is_sent(cluster: Cluster) -> None:
+    with pytest.raises(ConfigError, match="a module on PYTHONPATH with a TASK, got 'no_such_task'"):
+        Jobs("http://head:8265").submit(["resume", "mine"], task="no_such_task")
+    assert not cluster.submitted
+
+
 def test_a_password_in_the_tracking_uri_does_not_travel() -> None:
     assert travelling({"MLFLOW_TRACKING_URI": "http://server:5000", "HOME": "/root"}) == {
         "MLFLOW_TRACKING_URI": "http://server:5000"

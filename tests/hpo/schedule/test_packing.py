@@ -82,6 +82,8 @@ def test_a_task_of_ones_own_travels_with_its_study_and_is_the_same_there(
             text=True,
             check=True,
         )
+    with packed(["resume", "mine"], task=task) as cargo:
+        assert cargo.packages[-1].name == next(iter(sources)).split("/")[0]
     before = code_digest(task)
     assert there.stdout.strip() == before
     (tmp_path / list(sources)[-1]).write_text(f"{OWN_TASK}\n# changed")
