@@ -17,7 +17,7 @@ QUIETER = (1.0, 0.03, 0.001)
 LEAST_ALPHA = 1e-6
 """A process without any noise cannot be computed where two points lie close."""
 # Nats by which the scores must speak for a model that says more. Without them few scores look free of noise,
-# and each axis gets a length of its own by chance: with noise that cost half of the gain over random search.
+# and each axis gets a length of its own by chance: with noise that was no better than random search.
 AXIS_COST = 1.5
 """For each length scale beyond the first: half the logarithm of 20 points, as in Schwarz' criterion."""
 QUIET_COST = 2.0

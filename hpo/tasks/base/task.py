@@ -106,8 +106,9 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
     """A network with its data, loss, score and space, as the service sees them.
 
     A simple task says what its class attributes are and how data and trials are made (``open_data``,
-    ``open_split``, ``shape``, ``slot``), its slots being ``hpo.tasks.base.learner.Learner``. Everything else
-    has a default that such a task can live with, and is there for those that do better.
+    ``open_split``, ``shape``, ``slot``; ``open_test`` for a final), its slots being
+    ``hpo.tasks.base.learner.Learner``. Everything else has a default that such a task can live with, and is
+    there for those that do better.
     """
 
     name: ClassVar[str]
