@@ -62,8 +62,7 @@ class BayesOptSearcher(ModelSearcher):
         with threadpool_limits(limits=1, user_api="blas"):
             model = likeliest(np.array(list(scores)), values, alpha=self._alpha(values))
             optimizer = self._new_optimizer(number)
-            # Its lengths are found: nothing is left for the optimiser of the package to do.
-            optimizer.set_gp_params(kernel=model.kernel, alpha=model.alpha, optimizer=None)
+            optimizer.set_gp_params(kernel=model.kernel, alpha=model.alpha)
             self._register(optimizer, scores)
             if running := running_points(self.observed):
                 # A score as predicted moves no expectation, it only says that less can be learnt there.

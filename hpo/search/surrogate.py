@@ -18,8 +18,8 @@ LEAST_ALPHA = 1e-6
 """A process without any noise cannot be computed where two points lie close."""
 # Nats by which the scores must speak for a model that says more. Without them few scores look free of noise,
 # and each axis gets a length of its own by chance: with noise that was no better than random search.
-AXIS_COST = 1.5
-"""For each length scale beyond the first: half the logarithm of 20 points, as in Schwarz' criterion."""
+AXIS_COST = 3.0
+"""For each length scale beyond the first; with 1.5, noise made the search worse again."""
 QUIET_COST = 2.0
 """For less noise than thought."""
 
@@ -31,7 +31,7 @@ class Surrogate:
     """A Gaussian process over the unit cube, for scores scaled to mean 0 and standard deviation 1."""
 
     kernel: Matern
-    """Its length scales are fixed."""
+    """With one length scale, or one for each axis, as they were fitted; they may be fitted again."""
     alpha: float
     """Variance of the noise."""
 
@@ -53,11 +53,11 @@ def _fitted(points: Array, scores: Array, alpha: float) -> Iterator[tuple[float,
         for axes in dict.fromkeys((1, dimensions)):
             evidence, lengths = _fit(points, scores, np.ones(axes), noise)
             cost = AXIS_COST * (axes - 1) + (QUIET_COST if noise < alpha else 0.0)
-            yield evidence - cost, Surrogate(_matern(lengths, "fixed"), noise)
+            yield evidence - cost, Surrogate(_matern(lengths), noise)
 
 
 def _fit(points: Array, scores: Array, lengths: Array, alpha: float) -> tuple[float, Array]:
-    process = GaussianProcessRegressor(_matern(lengths, LENGTH_SCALES), alpha=alpha, normalize_y=True)
+    process = GaussianProcessRegressor(_matern(lengths), alpha=alpha, normalize_y=True)
     with warnings.catch_warnings():
         # A length at its bound, which flat scores and idle axes ask for, is an answer.
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -65,5 +65,5 @@ def _fit(points: Array, scores: Array, lengths: Array, alpha: float) -> tuple[fl
     return process.log_marginal_likelihood_value_, np.atleast_1d(process.kernel_.length_scale)
 
 
-def _matern(lengths: Array, bounds: tuple[float, float] | str) -> Matern:
-    return Matern(nu=2.5, length_scale=lengths, length_scale_bounds=bounds)
+def _matern(lengths: Array) -> Matern:
+    return Matern(nu=2.5, length_scale=lengths, length_scale_bounds=LENGTH_SCALES)
