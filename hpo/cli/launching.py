@@ -78,19 +78,18 @@ class Launch:
 
     def _refuse_what_is_settled(self, plan: "StudyPlan", name: str) -> None:
         """A study keeps what it began with; what was typed of it must be the same."""
-        typed = self.request
+        typed, unit = self.request, plan.task.unit
         counts = (plan.train.items, plan.valid.items)
-        settled = {
-            "--data": (typed.data if self.has_data else plan.data, plan.data),
-            "--features": (typed.features or plan.features, plan.features),
-            "--games": (typed.counts or counts, counts),
-            "--seed": (typed.seed or plan.seed, plan.seed),
-            "--device": (plan.device if typed.device == "auto" else typed.device, plan.device),
-        }
-        for option, (asked, kept) in settled.items():
+        settled = (
+            ("data {}", typed.data if self.has_data else plan.data, plan.data),
+            ("features {}", typed.features or plan.features, plan.features),
+            (f"{{0[0]}},{{0[1]}} {unit}", typed.counts or counts, counts),
+            ("seed {}", typed.seed or plan.seed, plan.seed),
+            ("device {}", plan.device if typed.device == "auto" else typed.device, plan.device),
+        )
+        for words, asked, kept in settled:
             if asked != kept:
-                words = [",".join(map(str, it)) if isinstance(it, tuple) else it for it in (kept, asked)]
-                raise _settled(name, f"{option} {words[0]}", f"{words[1]}")
+                raise _settled(name, words.format(kept), words.format(asked))
         if self.has_study_file and not _same_settings(typed.study_file, plan):
             raise _settled(name, "the settings it began with", f"others in {typed.study_file}")
 
