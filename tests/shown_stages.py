@@ -7,11 +7,15 @@ from typing import Any
 
 from hpo.journal.events import StageStarted, StudyCreated, TrialReported
 from hpo.journal.results import StudyState, TrialState, TrialStatus
-from hpo.report.stage_figures.figure import StageView
 from hpo.space.parameters import FloatParameter, IntParameter
 from hpo.space.space import Space
+from hpo.tasks.base.presentation.stages import StageView
+from hpo.tasks.base.registry import AnyTask
+from hpo.tasks.calf import TASK
+from hpo.tasks.calf.settings import GamesShape
 from model.timeline import FrameRate
 
+SHAPE = GamesShape(dims=8, classes=("goal", "card"), frame_rate=FrameRate(2.0))
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SPACE = Space([IntParameter("f", 4, 32, log=True), FloatParameter("lambda_seg", 0.1, 10, log=True)])
 
@@ -37,11 +41,11 @@ def trial(number: int, score: float | None, *, role: str = "", **fields: Any) ->
     return replace(state, **fields)
 
 
-def view(stage: str, trials: Sequence[TrialState], **fields: Any) -> StageView:
+def view(stage: str, trials: Sequence[TrialState], *, task: AnyTask = TASK, **fields: Any) -> StageView:
     """The stage with these trials."""
     created = StudyCreated(
         study="s",
-        plan={"study": {"task": "calf"}},
+        plan={"study": {"task": task.name}},
         seed=0,
         data_digest="d",
         code_digest="c",
@@ -51,4 +55,4 @@ def view(stage: str, trials: Sequence[TrialState], **fields: Any) -> StageView:
     state = StudyState.replay([created])
     state.apply(StageStarted(stage=stage, space=SPACE.describe(), trials=len(trials), at=NOON))
     state.trials = {each.trial: replace(each, stage=stage) for each in trials}
-    return StageView(state=state, stage=stage, classes=("goal", "card"), frame_rate=FrameRate(2.0), **fields)
+    return StageView(state=state, stage=stage, shape=SHAPE, dataset="x/y", score=task.score, **fields)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
 
     from hpo.config.environment import Environment
-    from hpo.study.analysing import NamedTrial
+    from hpo.spotting.trials import NamedTrial
     from hpo.tasks.base.splits import Progress
     from model.data.store import Store
 
@@ -54,8 +54,8 @@ def analyse(
     import torch
 
     from hpo.config.environment import read_environment
-    from hpo.report.analysis import results_folder
-    from hpo.study.analysing import find_trial, trials_of_stage
+    from hpo.spotting.analysis_files import results_folder
+    from hpo.spotting.trials import find_trial, trials_of_stage
     from hpo.study.plan import choose_device
     from model.data.description import SPLITS
 
@@ -100,8 +100,8 @@ def _analyse_one(
     options: _Options,
 ) -> None:
     """Of ``weights``, or of the one trial."""
-    from hpo.report.analysis import summary_lines, write_analysis
-    from hpo.study.analysing import analyse as analysis_of
+    from hpo.spotting.analysis import analyse as analysis_of
+    from hpo.spotting.analysis_files import summary_lines, write_analysis
     from hpo.tracking.runs import attach_folder
     from model.weights.trained import TrainedNetwork
 
@@ -132,7 +132,7 @@ def _draw_networks(
     trials: "Sequence[NamedTrial]", folder: Path, environment: "Environment", options: _Options
 ) -> None:
     """The timeline of one game by every trial's network; recorded with each of the trials."""
-    from hpo.study.timelines import game_timelines, write_timelines
+    from hpo.spotting.timelines import game_timelines, write_timelines
     from hpo.tracking.runs import attach_folder
 
     with ReadingProgress() as progress:

@@ -69,13 +69,13 @@ def highlights(
     """Cut the highlights of a game: spotted goals and cards, and what looks like a goal (section 5)."""
     import torch
 
-    from hpo.report.analysis import results_folder
-    from hpo.report.highlights import VIDEO_FILE, highlights_line, write_cut_lists
-    from hpo.report.review import REVIEW_FILE, write_review
-    from hpo.report.video import check_videos, find_ffmpeg, open_video, write_video
-    from hpo.study.highlights import chosen_classes, see_game
-    from hpo.study.highlights import highlights as highlights_of
-    from hpo.study.highlights import opportunities as opportunities_of
+    from hpo.spotting.analysis_files import results_folder
+    from hpo.spotting.cut_lists import VIDEO_FILE, highlights_line, write_cut_lists
+    from hpo.spotting.footage import chosen_classes, see_game
+    from hpo.spotting.footage import highlights as highlights_of
+    from hpo.spotting.footage import opportunities as opportunities_of
+    from hpo.spotting.review import REVIEW_FILE, write_review
+    from hpo.spotting.video import check_videos, find_ffmpeg, open_video, write_video
     from hpo.study.plan import choose_device
     from model.data.description import builtin_description
     from model.inference.highlights import LEAST_SCORE
@@ -126,9 +126,9 @@ def precision(
     to: Annotated[Path, typer.Option(help="Folder for table and figure.")] = Path("precision"),
 ) -> None:
     """Precision of the opportunities against their score (figure 8), from two reviewers' yes and no."""
-    from hpo.report.analysis import results_folder
-    from hpo.report.review import precision_table, read_review, write_precision
     from hpo.report.tables import print_table
+    from hpo.spotting.analysis_files import results_folder
+    from hpo.spotting.review import precision_table, read_review, write_precision
     from model.metrics.review import reviewed_precision
 
     found = reviewed_precision(*read_review(review))
@@ -153,8 +153,8 @@ def _network(
     import torch
 
     from hpo.config.environment import read_environment
-    from hpo.study.analysing import find_trial
-    from hpo.study.highlights import best_confidences
+    from hpo.spotting.footage import best_confidences
+    from hpo.spotting.trials import find_trial
     from hpo.study.plan import choose_device
     from hpo.tasks.calf.data import open_games
     from model.weights.trained import TrainedNetwork

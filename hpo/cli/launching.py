@@ -146,7 +146,6 @@ def two_counts(text: str | None, option: str) -> tuple[int, int] | None:
 
 
 def _show_plan(plan: "StudyPlan", stages: "Sequence[StageRequest]") -> None:
-    from hpo.study.outline import outline
-    from hpo.study.summary import plan_text
+    from hpo.study.outline import outline, plan_text
 
     typer.echo(plan_text(plan, [outline(plan, stage) for stage in stages]))

@@ -27,7 +27,7 @@ def import_weights(
     ] = None,
 ) -> None:
     """Read the weights of a published network, check them and write them in this project's format."""
-    from hpo.report.networks import network_lines
+    from hpo.spotting.scores import network_lines
     from model.weights.importing import import_published
 
     names = None if classes is None else [name.strip() for name in classes.split(",")]
@@ -59,8 +59,8 @@ def evaluate(
     import torch
 
     from hpo.config.environment import read_environment
-    from hpo.report.networks import class_table, score_record, tolerance_table
     from hpo.report.tables import print_table
+    from hpo.spotting.scores import class_table, score_record, tolerance_table
     from hpo.study.plan import choose_device
     from hpo.tasks.calf.data import chosen_features
     from model.data.description import SPLITS, read_description

@@ -108,12 +108,12 @@ def finish(end: "SessionEnd", plan: "StudyPlan", name: str) -> None:
 
 def show_stages(state: "StudyState", plan: "StudyPlan", *, top: int = SHOWN) -> None:
     """Print the result of every stage that has one; of a search the ``top`` best trials."""
-    from hpo.report.stages import stage_tables
     from hpo.report.tables import importance_line, print_table
     from hpo.study.importance import stage_importance
+    from hpo.study.results import stage_results
 
     for name in state.stages:
-        tables = stage_tables(state, name, classes=plan.shape.classes, dataset=plan.dataset, top=top)
+        tables = stage_results(plan, state, name, top=top)
         if tables:
             typer.echo("Best trials" if name == "bayes" else f"\nStage {name}")
         for table in tables:

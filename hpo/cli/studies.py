@@ -79,12 +79,13 @@ def best(
     """Show what STUDY found: its best trials, highest score first, and what further stages compared."""
     from hpo.cli.running import show_stages
     from hpo.config.environment import read_environment
+    from hpo.config.stages import SEARCH
     from hpo.journal.journal import read_journal
     from hpo.journal.results import StudyState
     from hpo.report.stages import found_record
     from hpo.report.tables import trial_record
     from hpo.study.folders import chosen_study
-    from hpo.study.importance import SEARCH, stage_importance
+    from hpo.study.importance import stage_importance
     from hpo.study.session import plan_of
     from hpo.tasks.base.registry import task_of
     from hpo.tracking.symbols import symbol
@@ -127,9 +128,9 @@ def report(
     It needs no network to be opened, and is kept with the study's newest stage in MLflow.
     """
     from hpo.config.environment import read_environment
+    from hpo.page.assembly import study_page
     from hpo.report.live import standard_error
     from hpo.study.folders import chosen_study
-    from hpo.study.reporting.page import study_page
     from hpo.tracking.runs import attach_page
     from model.errors import UserError
 
@@ -153,7 +154,7 @@ def _analyse_best(folder: Path) -> None:
     from hpo.cli.analysing import analyse
     from hpo.journal.journal import read_journal
     from hpo.journal.results import StudyState
-    from hpo.study.reporting.facts import speakers
+    from hpo.page.facts import speakers
     from model.errors import UserError
 
     trials = speakers(StudyState.replay(read_journal(folder).events))

@@ -19,6 +19,8 @@ from hpo.config.sections import Number, Section, broken_rule, expected
 from hpo.space.parameters import ChoiceParameter, FloatParameter, IntParameter, Parameter
 from model.errors import ConfigError
 
+SEARCH = "bayes"
+"""Name of the stage that searches a space, in every task."""
 SearcherName = Literal["bayes-opt", "optuna-gp", "optuna-tpe", "random"]
 SchedulerName = Literal["none", "asha", "median"]
 

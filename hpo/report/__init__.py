@@ -1,1 +1,1 @@
-"""Tables and live displays."""
+"""Tables, figures and the live display of studies."""

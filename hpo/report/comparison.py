@@ -12,6 +12,7 @@ from hpo.report.paired import PairedDifference
 from hpo.report.stages import difference_words
 from hpo.report.tables import print_table
 from hpo.report.words import value
+from hpo.tasks.base.networks import NetworkDifference
 
 Cell = float | int | str | None
 Pair = tuple[Cell, Cell]
@@ -33,23 +34,6 @@ class PairedRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GameDifference:
-    """Average-mAP of two networks on the same games, and how their difference moves with the games."""
-
-    games: int
-    draws: int
-    scores: tuple[float, float]
-    low: float
-    high: float
-    """Bounds of the middle 95 % of the differences over draws of the games."""
-
-    @property
-    def difference(self) -> float:
-        """First minus second, on all games once."""
-        return self.scores[0] - self.scores[1]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """All that ``hpo compare`` says."""
 
@@ -62,7 +46,10 @@ class Comparison:
     parameters: Mapping[str, Pair]
     """Of the same; by symbol."""
     paired: Sequence[PairedRow] = ()
-    games: GameDifference | None = None
+    networks: NetworkDifference | None = None
+    """Of two trials: their networks on the same items of the split."""
+    unit: str = "items"
+    """What a split of the task consists of, such as ``games``."""
     remarks: Sequence[str] = field(default=())
     """What cannot be claimed, and why."""
 
@@ -83,30 +70,30 @@ def show_comparison(comparison: Comparison) -> None:
     if comparison.paired:
         typer.echo(f"\nPaired differences, {' minus '.join(comparison.names)}, {comparison.split} split")
         print_table(_paired_table(comparison))
-    if comparison.games is not None:
-        typer.echo(f"\n{games_words(comparison.games, comparison.split)}")
+    if comparison.networks is not None:
+        typer.echo(f"\n{networks_line(comparison.networks, comparison.unit, comparison.split)}")
     for remark in comparison.remarks:
         typer.echo(f"note: {remark}")
 
 
-def games_words(games: GameDifference, split: str) -> str:
-    """The difference over games in words."""
-    clear = "clear" if games.low > 0 or games.high < 0 else "not clear"
+def networks_line(found: NetworkDifference, unit: str, split: str) -> str:
+    """Put the difference of two networks on the same items into words."""
+    clear = "clear" if found.low > 0 or found.high < 0 else "not clear"
     return (
-        f"Game by game on {games.games} games of the {split} split: {games.scores[0]:.4f} against "
-        f"{games.scores[1]:.4f}, difference {games.difference:+.4f} "
-        f"(95 % of {games.draws:,} draws of the games: {games.low:+.4f} to {games.high:+.4f}; {clear})"
+        f"On the same {found.items} {unit} of the {split} split: {found.scores[0]:.4f} against "
+        f"{found.scores[1]:.4f}, difference {found.difference:+.4f} "
+        f"(95 % of {found.draws:,} draws of the {unit}: {found.low:+.4f} to {found.high:+.4f}; {clear})"
     )
 
 
 def comparison_record(comparison: Comparison) -> dict[str, Any]:
     """All of it as JSON; an interval that is not available is null."""
     record = asdict(comparison)
-    for row, told in zip(comparison.paired, record["paired"], strict=True):
+    for row, written in zip(comparison.paired, record["paired"], strict=True):
         if row.difference is not None:
-            told["difference"]["half_width"] = _finite(row.difference.half_width)
-    if comparison.games is not None:
-        record["games"]["difference"] = comparison.games.difference
+            written["difference"]["half_width"] = _finite(row.difference.half_width)
+    if comparison.networks is not None:
+        record["networks"]["difference"] = comparison.networks.difference
     return record
 
 

@@ -112,14 +112,26 @@ def best_line(trial: TrialState, start: Mapping[str, Value] | None = None) -> st
 
 
 def settings_words(trial: TrialState, start: Mapping[str, Value]) -> str:
-    """What a trial tries: its role, hyperparameters that differ from ``start``, and zones class by class."""
+    """Name what a trial tries: its role, and the hyperparameters that differ from ``start``.
+
+    Hyperparameters of one class, such as ``K1_frames.goal`` to ``K4_frames.goal``, are shown together.
+    """
     own = {name: number for name, number in trial.parameters.items() if start.get(name) != number}
     words = [trial.role] if trial.role and trial.role != "grid" else []
     words += [f"{symbol(name)} {value(number)}" for name, number in own.items() if "." not in name]
     for label in dict.fromkeys(name.partition(".")[2] for name in own if "." in name):
-        zones = [value(trial.parameters[f"K{number}_frames.{label}"]) for number in (1, 2, 3, 4)]
-        words.append(f"{label} K {' '.join(zones)}")
+        words.append(f"{label} {_class_words(label, trial.parameters)}")
     return "  ".join(words) or "start"
+
+
+def _class_words(label: str, parameters: Mapping[str, Value]) -> str:
+    """Such as ``K -40 -20 10 60``: values whose names differ in a number only share the name."""
+    values: dict[str, list[str]] = {}
+    for name, number in parameters.items():
+        stem, _, its_label = name.partition(".")
+        if its_label == label:
+            values.setdefault(symbol(stem).rstrip("0123456789"), []).append(value(number))
+    return "  ".join(f"{stem} {' '.join(numbers)}" for stem, numbers in values.items())
 
 
 def condition(state: StudyState, writer: str | None) -> str:

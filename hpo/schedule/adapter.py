@@ -9,7 +9,7 @@ from ray.tune.search import Searcher
 
 from hpo.schedule.arrays import ArrayPool
 from hpo.schedule.feed import Pause, TrialFeed
-from hpo.schedule.silence import SilenceWatch
+from hpo.schedule.hangs import HangWatch
 from hpo.trial.report import Report
 from model.errors import StorageError
 
@@ -30,14 +30,14 @@ class FeedSearcher(_DriverOnly, Searcher):
         self._feed, self._threads, self._arrays = feed, threads, arrays
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """The next trial's order as its configuration; None makes Tune ask again later."""
-        order = self._feed.next_order()
-        if order is None:
+        """The next trial's spec as its configuration; None makes Tune ask again later."""
+        spec = self._feed.next_spec()
+        if spec is None:
             return str(Searcher.FINISHED)
-        if order is Pause.WAIT:
+        if spec is Pause.WAIT:
             return None
-        array = self._arrays.take(order.trial) if self._arrays else None
-        return {"order": order.to_json(), "threads": self._threads, "array": array}
+        array = self._arrays.take(spec.trial) if self._arrays else None
+        return {"spec": spec.to_json(), "threads": self._threads, "array": array}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -74,7 +74,7 @@ class FeedScheduler(_DriverOnly, FIFOScheduler):
 class FeedCallback(_DriverOnly, Callback):
     """Tells the feed how its trials begin and end; see ``FeedScheduler`` for what lies between."""
 
-    def __init__(self, feed: TrialFeed, arrays: ArrayPool | None, watch: SilenceWatch) -> None:
+    def __init__(self, feed: TrialFeed, arrays: ArrayPool | None, watch: HangWatch) -> None:
         self._feed, self._arrays, self._watch = feed, arrays, watch
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
@@ -133,4 +133,4 @@ def _report(result: dict[str, Any]) -> Report:
 
 
 def _name(trial: Trial) -> str:
-    return str(trial.config["order"]["trial"])
+    return str(trial.config["spec"]["trial"])

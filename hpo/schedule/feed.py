@@ -3,8 +3,8 @@
 from enum import Enum
 from typing import Protocol
 
-from hpo.trial.order import TrialOrder
 from hpo.trial.report import Report
+from hpo.trial.specification import TrialSpec
 
 
 class Pause(Enum):
@@ -17,7 +17,7 @@ class Pause(Enum):
 class TrialFeed(Protocol):
     """Hands out trials and hears what becomes of them, all in one thread."""
 
-    def next_order(self) -> TrialOrder | Pause | None:
+    def next_spec(self) -> TrialSpec | Pause | None:
         """The next trial to train, WAIT while running ones decide it, or None when there are no more."""
 
     def started(self, trial: str) -> None:

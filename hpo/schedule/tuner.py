@@ -109,7 +109,7 @@ def run_trials(feed: TrialFeed, places: Places, *, storage: Path, hangs_after_s:
     from ray import tune
 
     from hpo.schedule.adapter import FeedCallback, FeedScheduler, FeedSearcher
-    from hpo.schedule.silence import SilenceWatch
+    from hpo.schedule.hangs import HangWatch
     from hpo.trial.trainable import TrialTrainable
 
     shutil.rmtree(storage / TUNE_FOLDER, ignore_errors=True)
@@ -121,7 +121,7 @@ def run_trials(feed: TrialFeed, places: Places, *, storage: Path, hangs_after_s:
         arrays = ArrayPool(
             arrays=places.processes, slots=places.array, threads=places.threads, gpus=gpu_share
         )
-    watch = SilenceWatch(feed, arrays, limit_s=hangs_after_s)
+    watch = HangWatch(feed, arrays, limit_s=hangs_after_s)
     with quiet_ray(), _told_how_to_go_on(storage):
         tuner = tune.Tuner(
             tune.with_resources(TrialTrainable, resources),
@@ -131,7 +131,7 @@ def run_trials(feed: TrialFeed, places: Places, *, storage: Path, hangs_after_s:
                 max_concurrent_trials=places.concurrent,
                 num_samples=-1,
                 reuse_actors=True,
-                trial_dirname_creator=lambda trial: str(trial.config["order"]["trial"]),
+                trial_dirname_creator=lambda trial: str(trial.config["spec"]["trial"]),
             ),
             run_config=tune.RunConfig(
                 name=TUNE_FOLDER,

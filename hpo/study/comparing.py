@@ -7,18 +7,20 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import torch
+
 from hpo.config.environment import Environment
+from hpo.config.stages import SEARCH
 from hpo.journal.journal import read_journal
 from hpo.journal.results import StudyState, TrialState
-from hpo.report.comparison import Cell, Comparison, GameDifference, Pair, PairedRow
+from hpo.report.comparison import Cell, Comparison, Pair, PairedRow
 from hpo.report.paired import paired_difference
 from hpo.space.space import Parameters
 from hpo.study.folders import chosen_study
-from hpo.study.games import compare_games
-from hpo.study.importance import SEARCH
-from hpo.study.plan import StudyPlan
+from hpo.study.plan import StudyPlan, choose_device, reopen_data
 from hpo.study.runner import trial_folder
 from hpo.study.session import plan_of
+from hpo.tasks.base.networks import NetworkDifference
 from hpo.tasks.base.splits import Progress
 from hpo.tracking.symbols import symbol
 from hpo.trial.run import BEST
@@ -61,12 +63,12 @@ def compare_named(a: str, b: str, split: str, environment: Environment, progress
         raise UserError(f"of {a!r} and {b!r} one is a study, the other a trial", fix="compare two of a kind")
     remarks = _hindrances(first, second)
     rows: list[PairedRow] = []
-    games = None
+    networks = None
     if first.is_study:
         rows = list(_paired_rows(first, second, split, claims=not remarks))
         remarks += _remarks_on(rows, split)
     elif not remarks:
-        games, reason = _on_games(first, second, split, environment, progress)
+        networks, reason = _on_same_items(first, second, split, environment, progress)
         remarks += [reason] if reason else []
     return Comparison(
         names=(a, b),
@@ -75,7 +77,8 @@ def compare_named(a: str, b: str, split: str, environment: Environment, progress
         scores=_scores(first, second),
         parameters=_parameters(first, second),
         paired=rows,
-        games=games,
+        networks=networks,
+        unit=first.plan.task.unit,
         remarks=remarks,
     )
 
@@ -280,17 +283,32 @@ def _remarks_on(rows: list[PairedRow], split: str) -> list[str]:
     return remarks
 
 
-def _on_games(
+def _on_same_items(
     first: Side, second: Side, split: str, environment: Environment, progress: Progress
-) -> tuple[GameDifference | None, str | None]:
-    """The difference game by game, or why there is none."""
+) -> tuple[NetworkDifference | None, str | None]:
+    """The difference of both networks on the same items, or why there is none."""
+    unit = first.plan.task.unit
     if split == "test" and (first.trial.tested is None or second.trial.tested is None):
-        return None, "not game by game: the test split is opened by hpo run final, and for its trials only"
+        return None, f"not on the same {unit}: the test split is opened by hpo run final, for its trials only"
     files = tuple(trial_folder(side.folder, side.trial.trial) / BEST for side in (first, second))
     try:
-        return compare_games(first.plan, (files[0], files[1]), split, environment, progress), None
+        return _compare_networks(first.plan, (files[0], files[1]), split, environment, progress), None
     except UserError as error:
-        return None, f"not game by game: {error.message}"
+        return None, f"not on the same {unit}: {error.message}"
+
+
+def _compare_networks(
+    plan: StudyPlan, networks: tuple[Path, Path], split: str, environment: Environment, progress: Progress
+) -> NetworkDifference:
+    today = reopen_data(plan, environment, progress)
+    if today.data_digest != plan.data_digest:
+        raise UserError(f"the data in {plan.data} have changed since")
+    task, device = plan.task, torch.device(choose_device("auto"))
+    if split == "test":
+        items = task.open_test(today.data_request(environment.cache), progress)
+    else:
+        items = task.open_split(today.valid)
+    return task.compare_networks(networks, items, plan.shared(), device, progress)
 
 
 def _short(digest: str) -> str:

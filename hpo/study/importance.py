@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from statistics import fmean
 
+from hpo.config.stages import SEARCH
 from hpo.journal.results import StudyState, TrialStatus
 from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Space
-
-SEARCH = "bayes"
 
 
 def stage_importance(state: StudyState, stage: str) -> Mapping[str, float]:

@@ -1,9 +1,28 @@
-"""A stage before it starts: how many trials, how long."""
+"""A study before it starts: its stages, trials and time, as ``--dry-run`` shows them."""
 
-from hpo.study.estimate import estimate
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hpo.config.stages import SearchStage
+from hpo.config.study_file import space_of
+from hpo.report.words import duration, value
+from hpo.study.estimate import Estimate, estimate
 from hpo.study.plan import StageRequest, StudyPlan, stage_settings
 from hpo.study.stage import build_stage
-from hpo.study.summary import StageOutline
+from hpo.tracking.symbols import symbol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageOutline:
+    """A stage before it starts."""
+
+    name: str
+    plan: StudyPlan
+    """With the stage's settings put in."""
+    trials: int
+    """At most."""
+    estimate: Estimate | None
+    """None where the task cannot tell."""
 
 
 def outline(plan: StudyPlan, request: StageRequest) -> StageOutline:
@@ -21,3 +40,58 @@ def outline(plan: StudyPlan, request: StageRequest) -> StageOutline:
         trials=trials,
         estimate=estimate(staged, staged.places(request.name), trials=trials),
     )
+
+
+def plan_text(plan: StudyPlan, stages: Sequence[StageOutline]) -> str:
+    """The resolved study, the data's figures and the time each stage will take."""
+    lines = [*_data_lines(plan), *_study_lines(plan)]
+    for stage in stages:
+        lines += _stage_lines(stage)
+    return "\n".join(lines)
+
+
+def _data_lines(plan: StudyPlan) -> list[str]:
+    lines = [f"data        {plan.dataset} in {plan.data}"]
+    for name, split in (("train", plan.train), ("valid", plan.valid)):
+        content = plan.task.describe_split(plan.task.open_split(split))
+        lines.append(f"  {name}     {', '.join(filter(None, [f'{split.items} {plan.task.unit}', content]))}")
+    return lines
+
+
+def _study_lines(plan: StudyPlan) -> list[str]:
+    return [
+        f"training    {plan.task.describe_training(plan.study, plan.shape)}",
+        f"device      {plan.device}, {plan.precision}",
+        f"seed        {plan.seed}",
+    ]
+
+
+def _stage_lines(stage: StageOutline) -> list[str]:
+    settings = stage.plan.study.stages.named(stage.name)
+    places = stage.plan.places(stage.name)
+    together = f", {places.array} in one process" if places.array > 1 else ""
+    lines = [
+        f"stage       {stage.name}: {stage.trials} trials at most, {settings.concurrent} at a time{together}"
+    ]
+    if isinstance(settings, SearchStage):
+        own = stage.plan.study.hyperparameters.model_dump()
+        lines.append(f"  space     searched by {settings.searcher}")
+        if settings.scheduler != "none":
+            grace = settings.grace(stage.plan.study.training.epochs)
+            lines.append(
+                f"  stopping  by {settings.scheduler} from epoch {grace} on: times below are the most"
+            )
+        for name, fields in space_of(settings).describe().items():
+            bounds = ", ".join(f"{key} {entry}" for key, entry in fields.items() if key != "type")
+            lines.append(f"  {symbol(name):<11} {fields['type']}: {bounds} (first {value(own[name])})")
+    return [*lines, *_time_lines(stage.estimate)]
+
+
+def _time_lines(time: Estimate | None) -> list[str]:
+    if time is None:
+        return []
+    return [
+        f"  speed     {time.trial.speed}",
+        f"  a trial   {duration(time.trial.trial_s)}: {time.trial.work}",
+        f"  the stage about {duration(time.study_s)}",
+    ]

@@ -20,8 +20,8 @@ from hpo.tasks.base.splits import Progress
 from hpo.tracking.runs import RecordedTrial
 from hpo.tracking.symbols import accepted_name, symbol
 from hpo.trial.array import TrialArray
-from hpo.trial.order import TrialOrder
 from hpo.trial.run import CONFIG
+from hpo.trial.specification import TrialSpec
 from model.errors import UserError
 from model.training.outcomes import FailedError
 
@@ -125,11 +125,11 @@ def train_again(rerun: Rerun, environment: Environment, progress: Progress) -> R
 
 def _validations(rerun: Rerun, folder: str, progress: Progress) -> Iterator[tuple[int, Mapping[str, float]]]:
     """Train; metrics go by the names that they have in MLflow."""
-    array, order = TrialArray(threads=rerun.threads), _order(rerun, folder).to_json()
+    array, spec = TrialArray(threads=rerun.threads), _spec(rerun, folder).to_json()
     last, epoch = max(rerun.recorded.validations), 0
     progress(f"training {rerun.name}", epoch, last)
     while epoch < last:
-        result = array.step(order, epoch)
+        result = array.step(spec, epoch)
         if "failed" in result:
             raise FailedError(result["failed"])
         epoch = result["epoch"]
@@ -139,9 +139,9 @@ def _validations(rerun: Rerun, folder: str, progress: Progress) -> Iterator[tupl
             return
 
 
-def _order(rerun: Rerun, folder: str) -> TrialOrder:
+def _spec(rerun: Rerun, folder: str) -> TrialSpec:
     plan, seed = rerun.plan, int(rerun.recorded.parameters["seed"])
-    return TrialOrder(
+    return TrialSpec(
         trial=rerun.recorded.tags["hpo.trial"],
         parameters=_configuration(rerun),
         seed=seed,

@@ -21,8 +21,8 @@ from hpo.programs.program import Answer, Program
 from hpo.schedule.feed import Pause
 from hpo.schedule.stopping import build_rule
 from hpo.study.plan import StudyPlan, chunk_seed
-from hpo.trial.order import TrialOrder
 from hpo.trial.report import Report, best_report
+from hpo.trial.specification import TrialSpec
 
 Listener = Callable[[StudyState], None]
 
@@ -58,10 +58,10 @@ class StageRunner:
         self._replay_validations()
         self._waiting = deque(trial for trial in state.trials_of(stage) if not trial.has_ended)
 
-    def next_order(self) -> TrialOrder | Pause | None:
+    def next_spec(self) -> TrialSpec | Pause | None:
         """The next trial to train, WAIT while running ones decide it; None when the stage is done."""
         if self._waiting:
-            return self._order(self._waiting.popleft())
+            return self._spec(self._waiting.popleft())
         trials = self.state.trials_of(self._stage)
         proposal = self._program.next(trials)
         if proposal is Answer.WAIT:
@@ -79,7 +79,7 @@ class StageRunner:
                 role=proposal.role,
             )
         )
-        return self._order(self.state.trials[name])
+        return self._spec(self.state.trials[name])
 
     def started(self, trial: str) -> None:
         """Record that a process begins to train the trial."""
@@ -147,8 +147,8 @@ class StageRunner:
         self.state.apply(event)
         self._listener(self.state)
 
-    def _order(self, trial: TrialState) -> TrialOrder:
-        return TrialOrder(
+    def _spec(self, trial: TrialState) -> TrialSpec:
+        return TrialSpec(
             trial=trial.trial,
             parameters=dict(trial.parameters),
             seed=trial.seed,

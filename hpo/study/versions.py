@@ -20,6 +20,9 @@ _DECISIVE = (
     (hpo, "tasks/base/*.py"),
 )
 
+_PRESENTATION = "presentation"
+"""Folder of a task's tables, figures and commands."""
+
 
 def versions() -> dict[str, str]:
     """Versions of this project, of Python and of the packages that results depend on."""
@@ -38,6 +41,8 @@ def code_digest(task: str) -> str:
             digest.update(path.read_bytes())
     code = own_code(task) or Path(str(hpo.__file__)).parent / "tasks" / task
     for path in sorted(code.rglob("*.py")) if code.is_dir() else [code]:
+        if _PRESENTATION in path.relative_to(code.parent).parts:
+            continue
         digest.update(f"{path.relative_to(code.parent).as_posix()}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()

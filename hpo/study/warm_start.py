@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hpo.config.environment import Environment
-from hpo.config.stages import SearchStage
+from hpo.config.stages import SEARCH, SearchStage
 from hpo.config.study_file import space_of
 from hpo.journal.journal import read_journal
 from hpo.journal.results import StudyState, TrialStatus
@@ -13,8 +13,6 @@ from hpo.space.space import Space
 from hpo.study.folders import chosen_study
 from hpo.study.plan import StudyPlan
 from model.errors import UserError
-
-SEARCH = "bayes"
 
 
 def known_scores(study: str, plan: StudyPlan, environment: Environment) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""One trial: its order, its files and the Ray trainable."""
+"""One trial: its specification, its files and the Ray trainable."""

@@ -14,9 +14,9 @@ import torch
 
 from hpo.tasks.base.registry import AnyTask, task_named
 from hpo.tasks.base.task import Array
-from hpo.trial.order import TrialOrder
 from hpo.trial.report import Report
 from hpo.trial.run import TrialRun
+from hpo.trial.specification import TrialSpec
 from model.errors import StorageError
 from model.training.outcomes import FailedError, Outcome
 
@@ -64,28 +64,28 @@ class TrialArray:
         """Train to the trial's first validation after epoch ``seen``; returns it as plain values.
 
         Args:
-            record: The trial's order, as ``TrialOrder.to_json`` writes it.
+            record: The trial's spec, as ``TrialSpec.to_json`` writes it.
             seen: Finished epochs at the latest validation that the caller knows.
 
         Returns:
             The validation; or, of a trial that cannot go on, the reason under ``failed``; or, where no trial
             can because its folder cannot be written, that reason under ``unwritable``.
         """
-        order = TrialOrder.from_json(record)
+        spec = TrialSpec.from_json(record)
         try:
             with self._changed:
-                member = self._members.get(order.trial) or self._join(order)
+                member = self._members.get(spec.trial) or self._join(spec)
                 report = self._next_report(member, seen)
                 notes, self._notes = self._notes, []
         except StorageError as error:
-            self.leave(order.trial)
+            self.leave(spec.trial)
             return {"unwritable": error.message, "score": math.nan, "done": True}
         except Exception as error:
-            self.leave(order.trial)
-            return _failure(order, error)
+            self.leave(spec.trial)
+            return _failure(spec, error)
         finished = member.run.is_last(report)
         if finished:
-            self.leave(order.trial)
+            self.leave(spec.trial)
         return {
             "epoch": report.epoch,
             # Pairs: Tune takes dictionaries inside a result apart for its scheduler, not for its callbacks.
@@ -103,20 +103,20 @@ class TrialArray:
             if self._members.pop(trial, None) is not None:
                 self._note_change()
 
-    def _join(self, order: TrialOrder) -> _Member:
-        task = task_named(order.study["task"])
-        train, valid = task.open_split(order.train), task.open_split(order.valid)
-        run = TrialRun(order, task.shape(train))
-        self._set_up(order, run, task, (train, valid))
+    def _join(self, spec: TrialSpec) -> _Member:
+        task = task_named(spec.study["task"])
+        train, valid = task.open_split(spec.train), task.open_split(spec.valid)
+        run = TrialRun(spec, task.shape(train))
+        self._set_up(spec, run, task, (train, valid))
         self._notes += run.notes
         member = _Member(run)
-        self._members[order.trial] = member
+        self._members[spec.trial] = member
         self._note_change()
         return member
 
-    def _set_up(self, order: TrialOrder, run: TrialRun, task: AnyTask, splits: tuple[Any, Any]) -> None:
+    def _set_up(self, spec: TrialSpec, run: TrialRun, task: AnyTask, splits: tuple[Any, Any]) -> None:
         """Make the array with the first trial; those that follow must fit."""
-        source = (task.name, order.train, order.valid, order.device, run.shared)
+        source = (task.name, spec.train, spec.valid, spec.device, run.shared)
         if source == self._source:
             return
         if self._members:
@@ -127,7 +127,7 @@ class TrialArray:
             run.shared,
             train=train,
             valid=valid,
-            device=torch.device(order.device),
+            device=torch.device(spec.device),
             on_shrink=self._note_shrink,
         )
 
@@ -194,9 +194,9 @@ class TrialArray:
         )
 
 
-def _failure(order: TrialOrder, error: Exception) -> dict[str, Any]:
+def _failure(spec: TrialSpec, error: Exception) -> dict[str, Any]:
     """The result of a trial that cannot go on; the whole story goes into its folder."""
-    folder = Path(order.folder)
+    folder = Path(spec.folder)
     with contextlib.suppress(OSError):  # the reason below tells what matters
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "error.txt").write_text("".join(traceback.format_exception(error)))

@@ -9,8 +9,8 @@ from typing import Any
 
 from hpo.tasks.base.registry import parse_study, task_named
 from hpo.tasks.base.splits import DataShape
-from hpo.trial.order import TrialOrder
 from hpo.trial.report import Report, best_report
+from hpo.trial.specification import TrialSpec
 from model.errors import DataError, StorageError
 from model.training.checkpoint import load_checkpoint, save_checkpoint
 from model.training.outcomes import Validation
@@ -25,23 +25,21 @@ CONFIG = "config.json"
 class TrialRun:
     """A trial in training. After every validation its checkpoint is on disk before anybody hears of it."""
 
-    def __init__(self, order: TrialOrder, shape: DataShape) -> None:
+    def __init__(self, spec: TrialSpec, shape: DataShape) -> None:
         """Go on from the trial's checkpoint, if it has one.
 
         Raises:
             UserError: The settings cannot be used.
             StorageError: The trial's folder cannot be written.
         """
-        self.trial = order.trial
+        self.trial = spec.trial
         self.notes: list[str] = []
         """What a person should know of the start."""
-        study = parse_study(order.study, file=order.trial)
+        study = parse_study(spec.study, file=spec.trial)
         self._task, self._shape = task_named(study.task), shape
-        self.shared = self._task.shared(study, shape, order.precision)
-        self.slot = self._task.slot(
-            study, order.parameters, shape, seed=order.seed, data_seed=order.data_seed
-        )
-        self._folder = Path(order.folder)
+        self.shared = self._task.shared(study, shape, spec.precision)
+        self.slot = self._task.slot(study, spec.parameters, shape, seed=spec.seed, data_seed=spec.data_seed)
+        self._folder = Path(spec.folder)
         self._history: list[Report] = []
         with self._written():
             self._write_config()

@@ -16,7 +16,7 @@ RESTART_S = 120.0
 
 
 class TrialTrainable(tune.Trainable):
-    """Trains the order in its configuration, one validation a step.
+    """Trains the spec in its configuration, one validation a step.
 
     The training is done by an array: in this process where an array holds one trial, else in an actor that
     several trials share. This one is light then, it opens no data. A trial keeps its own checkpoints
@@ -27,22 +27,22 @@ class TrialTrainable(tune.Trainable):
     _own: "TrialArray | None" = None
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Take the order; the first step opens the data, where an error can be reported."""
-        self._order: dict[str, Any] = config["order"]
-        self._seen = int(self._order["reported_epoch"])
+        """Take the spec; the first step opens the data, where an error can be reported."""
+        self._spec: dict[str, Any] = config["spec"]
+        self._seen = int(self._spec["reported_epoch"])
         self._actor, self._threads = config["array"], int(config["threads"])
         self._deaths = 0
 
     def step(self) -> dict[str, Any]:
         """Train to the next validation."""
-        result = self._ask_actor() if self._actor else self._own_array().step(self._order, self._seen)
+        result = self._ask_actor() if self._actor else self._own_array().step(self._spec, self._seen)
         self._seen = result.get("epoch", self._seen)
         return result
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Become another trial: nothing of the old one is kept."""
         if self._own is not None:
-            self._own.leave(self._order["trial"])
+            self._own.leave(self._spec["trial"])
         self.setup(new_config)
         return True
 
@@ -67,7 +67,7 @@ class TrialTrainable(tune.Trainable):
         array = ray.get_actor(self._actor)
         while True:
             try:
-                result: dict[str, Any] = ray.get(array.step.remote(self._order, self._seen))
+                result: dict[str, Any] = ray.get(array.step.remote(self._spec, self._seen))
                 return result
             except RayActorError:
                 self._deaths += 1

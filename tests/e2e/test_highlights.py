@@ -10,7 +10,7 @@ import pytest
 from barcode_video import FRAME_RATE
 from e2e.command_line import CommandLine
 
-from hpo.report.video import find_ffmpeg
+from hpo.spotting.video import find_ffmpeg
 from model.data.soccernet import write_game
 
 

@@ -1,1 +1,1 @@
-"""Figures, one module each: numbers in, a matplotlib figure out."""
+"""Figures of the stages of a study."""

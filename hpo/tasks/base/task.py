@@ -13,6 +13,8 @@ from hpo.programs.program import Program
 from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Parameters
 from hpo.tasks.base.learner import Learner, OneByOne, Rounds
+from hpo.tasks.base.networks import NetworkDifference
+from hpo.tasks.base.presentation.stages import StagePresentation
 from hpo.tasks.base.splits import DataRequest, DataShape, OpenedData, Progress, SplitRef
 from model.errors import ConfigError
 from model.training.outcomes import Outcome
@@ -121,6 +123,8 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
     data_shape: ClassVar[type[DataShape]] = DataShape
     takes_uri: ClassVar[bool] = False
     """Whether data may lie behind a URI."""
+    analyses: ClassVar[bool] = False
+    """Whether ``hpo analyse`` can take a trained network of the task apart."""
     configuration_note: ClassVar[str] = ""
     """What a reader of a configuration should know, such as units."""
     finders: ClassVar[tuple[str, ...]] = ("bayes",)
@@ -258,6 +262,32 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
             raise TypeError(f"the task {self.name} does not say how a network is tested")
         untrained.load_state(load_checkpoint(network))
         return untrained.validate(test, device)
+
+    def compare_networks(
+        self,
+        networks: tuple[Path, Path],
+        split: SplitT,
+        shared: Any,
+        device: "torch.device",
+        progress: Progress,
+    ) -> NetworkDifference:
+        """Score two trained networks on the same items of a split, drawn anew many times.
+
+        Args:
+            networks: Two files that ``save_network`` wrote.
+            split: Where to score them.
+            shared: As ``shared`` gave it.
+            device: Where to predict.
+            progress: Reports which network is at work.
+
+        Raises:
+            UserError: A network cannot be read, or the split has too few items.
+        """
+        raise ConfigError(f"the task {self.name} does not compare networks item by item")
+
+    def presentation(self, stage: str) -> StagePresentation:
+        """Return what the task adds to the tables and figures of ``stage``."""
+        return StagePresentation()
 
     def precision(self, study: StudyT, shape: ShapeT, train: SplitT, device: "torch.device") -> "Precision":
         """Number format of matrix products: as the study file says, or as measures faster."""

@@ -11,6 +11,7 @@ from hpo.programs.grid import GridProgram, Moves
 from hpo.programs.listed import COMPARING, ListedProgram
 from hpo.programs.program import Program
 from hpo.space.space import Parameters
+from hpo.tasks.base.presentation.stages import StagePresentation
 from hpo.tasks.base.splits import DataRequest, DataShape, OpenedData, Progress, SplitRef
 from hpo.tasks.base.task import Score, StageContext, Task, TrialTime
 from hpo.tasks.bmn.study_file import BmnStudy, CompareStage, Hyperparameters, SlicingStage
@@ -146,6 +147,12 @@ class BmnTask(Task[BmnStudy, DataShape, VideoSplit, BoundarySlot]):
         """Weights and settings; the optimiser's moments are for the checkpoint."""
         content = {"config": asdict(slot.config), "network": slot.network.state_dict()}
         save_checkpoint(file, {**content, **notes})
+
+    def presentation(self, stage: str) -> StagePresentation:
+        """Add the grid over K1 and the tests of both losses."""
+        from hpo.tasks.bmn.presentation.stages import PRESENTATIONS  # a trial draws nothing
+
+        return PRESENTATIONS.get(stage, StagePresentation())
 
     def precision(
         self, study: BmnStudy, shape: DataShape, train: VideoSplit, device: torch.device

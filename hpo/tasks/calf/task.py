@@ -9,9 +9,12 @@ import torch
 from hpo.config.stages import FinalStage, SearchStage
 from hpo.programs.program import Program
 from hpo.space.space import Parameters
+from hpo.tasks.base.networks import NetworkDifference
+from hpo.tasks.base.presentation.stages import StagePresentation
 from hpo.tasks.base.splits import DataRequest, OpenedData, Progress, SplitRef
 from hpo.tasks.base.task import Score, StageContext, Task, TrialTime
 from hpo.tasks.calf.data import chosen_features, describe, open_games, open_reference, reference
+from hpo.tasks.calf.resampling import compare_on_games
 from hpo.tasks.calf.settings import GamesShape, check_space, training_config, trial_config
 from hpo.tasks.calf.speed import measured_time
 from hpo.tasks.calf.stages import GridStage
@@ -40,6 +43,7 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
     study_file = CalfStudy
     data_shape = GamesShape
     takes_uri = True
+    analyses = True
     configuration_note = "K and r are in frames."
     finders = ("bayes", "grid-slicing")
     procedure = ("bayes", "grid-slicing", "final")
@@ -181,6 +185,23 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
         )
         per_class = {f"ap/{name}": value for name, value in zip(test.classes, score.per_class, strict=True)}
         return {"average_map": score.average_map, **per_class}
+
+    def compare_networks(
+        self,
+        networks: tuple[Path, Path],
+        split: Store,
+        shared: Any,
+        device: torch.device,
+        progress: Progress,
+    ) -> NetworkDifference:
+        """Spot every game with both networks, and draw the games anew."""
+        return compare_on_games(networks, split, shared, device, progress)
+
+    def presentation(self, stage: str) -> StagePresentation:
+        """Add the zones of a grid, the sweeps, and the paper's numbers."""
+        from hpo.tasks.calf.presentation.stages import PRESENTATIONS  # a trial draws nothing
+
+        return PRESENTATIONS.get(stage, StagePresentation())
 
     def precision(self, study: CalfStudy, shape: GamesShape, train: Store, device: torch.device) -> Precision:
         """As the study file says; ``auto`` is measured."""

@@ -14,7 +14,7 @@ import filelock
 
 from model.data.description import DESCRIPTION_FILE, SPLITS, write_description
 from model.data.download.courier import GO_ON, Courier
-from model.data.download.order import Order, make_order
+from model.data.download.order import Order, make_spec
 from model.data.download.soundness import GameFiles, look_at
 from model.data.inspection import FeatureFile, differing
 from model.data.soccernet import games_of_split, write_split
@@ -75,7 +75,7 @@ def download_soccernet(
     """
     if importlib.util.find_spec("SoccerNet") is None:
         raise ConfigError("SoccerNet's download package is missing", fix="pip install 'hpo[soccernet]'")
-    order = make_order(root, features=features, labels=labels, splits=splits)
+    order = make_spec(root, features=features, labels=labels, splits=splits)
     games = {split: games_of_split(root, order.description, split) for split in dict.fromkeys(splits)}
     try:
         with _incoming(root) as folder, contextlib.closing(Courier(folder, drive=drive)) as courier:

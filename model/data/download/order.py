@@ -74,7 +74,7 @@ class Order:
         return self.label_files + self.feature_files
 
 
-def make_order(root: Path, *, features: str, labels: str, splits: Iterable[str]) -> Order:
+def make_spec(root: Path, *, features: str, labels: str, splits: Iterable[str]) -> Order:
     """Settle what is to be fetched into ``root``; a ``dataset.toml`` that is there already is kept.
 
     Raises:

@@ -3,10 +3,11 @@ import math
 
 import pytest
 
-from hpo.report.comparison import Comparison, GameDifference, PairedRow, comparison_record, show_comparison
+from hpo.report.comparison import Comparison, PairedRow, comparison_record, show_comparison
 from hpo.report.paired import PairedDifference
+from hpo.tasks.base.networks import NetworkDifference
 
-GAMES = GameDifference(games=9, draws=1000, scores=(0.5, 0.4), low=0.02, high=0.2)
+GAMES = NetworkDifference(items=9, draws=1000, scores=(0.5, 0.4), low=0.02, high=0.2)
 
 
 def comparison(pairs: int, half_width: float) -> Comparison:
@@ -25,7 +26,8 @@ def comparison(pairs: int, half_width: float) -> Comparison:
         scores={"Average-mAP": (0.5, None)},
         parameters={"f": (3, 8)},
         paired=[row],
-        games=GAMES,
+        networks=GAMES,
+        unit="games",
         remarks=["a reason"],
     )
 
@@ -33,7 +35,7 @@ def comparison(pairs: int, half_width: float) -> Comparison:
 def test_record_is_standard_json_and_an_interval_that_is_not_there_is_null() -> None:
     record = json.loads(json.dumps(comparison_record(comparison(1, math.inf)), allow_nan=False))
     assert record["paired"][0]["difference"] == {"mean": 0.1, "half_width": None, "pairs": 1}
-    assert record["games"]["difference"] == pytest.approx(0.1)
+    assert record["networks"]["difference"] == pytest.approx(0.1)
     assert comparison_record(comparison(3, 0.05))["paired"][0]["difference"]["half_width"] == 0.05
 
 

@@ -2,12 +2,14 @@ import io
 from datetime import UTC, datetime
 
 from rich.console import Console
+from shown_stages import view
 
 from hpo.journal.events import StageFinished, StageStarted, StudyCreated, TrialReported
 from hpo.journal.results import StudyState, TrialState, TrialStatus
 from hpo.report.stages import comparison_table, found_record, stage_tables
 from hpo.report.tables import settings_words
 from hpo.tasks.base.task import Score
+from hpo.tasks.calf import TASK
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SCORE = Score("average_map", "Average-mAP")
@@ -47,7 +49,9 @@ def text_of(*tables: object) -> list[list[str]]:
 
 def test_rows_show_mean_spread_and_paired_difference_to_the_reference() -> None:
     trials = [trial("full", 1, 0.5), trial("none", 1, 0.3), trial("full", 2, 0.7), trial("none", 2, 0.5)]
-    head, full, none = text_of(comparison_table(trials, score=SCORE, reference="full", paper={"none": 46.8}))
+    head, full, none = text_of(
+        comparison_table(trials, score=SCORE, reference="full", published={"none": 0.468})
+    )
     assert head == ["configuration", "seeds", "Average-mAP", "sd", "minus 'full'", "paper"]
     assert full == ["full", "2", "0.6000", "0.1414"]
     assert none == ["none", "2", "0.4000", "0.1414", "-0.2000 ± 0.0000", "0.468"]
@@ -55,14 +59,14 @@ def test_rows_show_mean_spread_and_paired_difference_to_the_reference() -> None:
 
 def test_scores_on_the_test_split_have_columns_of_their_own() -> None:
     trials = [trial("own", 1, 0.5, test=0.4), trial("found", 1, 0.6, test=0.45)]
-    head, own, found = text_of(comparison_table(trials, score=SCORE, reference="own", paper={}))
+    head, own, found = text_of(comparison_table(trials, score=SCORE, reference="own", published={}))
     assert head[-3:] == ["test split", "sd", "minus 'own'"]
     assert own[-1] == "0.4000" and found[-2:] == ["0.4500", "+0.0500"]
 
 
 def test_row_whose_trials_all_failed_says_so() -> None:
     trials = [trial("full", 1, 0.5), trial("none", 1, None)]
-    assert text_of(comparison_table(trials, score=SCORE, reference="full", paper={}))[2] == [
+    assert text_of(comparison_table(trials, score=SCORE, reference="full", published={}))[2] == [
         "none",
         "0",
         "failed",
@@ -75,8 +79,7 @@ def test_class_that_gets_worse_with_all_winners_together_is_told() -> None:
         for replicate in (1, 2, 3)
         for role in ("start", "combined")
     ]
-    state = state_with(trials)
-    tables = stage_tables(state, "grid-slicing", classes=("goal", "card"), dataset="x/y", top=5)
+    tables = stage_tables(view("grid-slicing", trials), TASK.presentation("grid-slicing"), top=5)
     said = [table for table in tables if isinstance(table, str)]
     assert len(said) == 1 and "interaction: card has -0.3000" in said[0]
 

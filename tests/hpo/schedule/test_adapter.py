@@ -9,13 +9,13 @@ from ray.tune.utils import flatten_dict
 
 from hpo.schedule.adapter import FeedCallback, FeedScheduler
 from hpo.schedule.feed import Pause
-from hpo.schedule.silence import SilenceWatch
-from hpo.trial.order import TrialOrder
+from hpo.schedule.hangs import HangWatch
 from hpo.trial.report import Report
+from hpo.trial.specification import TrialSpec
 from model.errors import StorageError
 
 TRIAL: Any = SimpleNamespace(
-    config={"order": {"trial": "bayes-0001"}},
+    config={"spec": {"trial": "bayes-0001"}},
     num_failures=3,
     max_failures=2,
     temporary_state=SimpleNamespace(ray_actor="actor"),
@@ -29,7 +29,7 @@ class Feed:
         self.heard: list[tuple[Any, ...]] = []
         self._goes_on = goes_on
 
-    def next_order(self) -> TrialOrder | Pause | None:
+    def next_spec(self) -> TrialSpec | Pause | None:
         return None
 
     def started(self, trial: str) -> None:
@@ -70,7 +70,7 @@ def result(*, finished: bool) -> dict[str, Any]:
 
 
 def callback(feed: Feed, pool: Pool, *, hangs_after_s: float | None = None) -> FeedCallback:
-    return FeedCallback(feed, pool, SilenceWatch(feed, pool, limit_s=hangs_after_s))
+    return FeedCallback(feed, pool, HangWatch(feed, pool, limit_s=hangs_after_s))
 
 
 REPORT = Report(4, {"average_map": 0.5, "ap/goal": 0.25}, 2.0, 0.5)
@@ -120,8 +120,8 @@ class Clock:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.now, self.killed = 0.0, 0
-        patch.setattr("hpo.schedule.silence.time.monotonic", lambda: self.now)
-        patch.setattr("hpo.schedule.silence.ray.kill", self._kill)
+        patch.setattr("hpo.schedule.hangs.time.monotonic", lambda: self.now)
+        patch.setattr("hpo.schedule.hangs.ray.kill", self._kill)
 
     def _kill(self, actor: object) -> None:
         self.killed += actor == "actor"

@@ -147,7 +147,7 @@ def test_on_other_data_nothing_is_claimed(
     assert found.paired and all(row.difference is None for row in found.paired)
     assert "data_digest" in found.settings
     trials = compare_named("one/bayes-0001", "two/bayes-0001", "valid", environment, silent)
-    assert trials.games is None and "on other data" in trials.remarks[0]
+    assert trials.networks is None and "on other data" in trials.remarks[0]
 
 
 def test_trials_are_compared_game_by_game(
@@ -157,11 +157,11 @@ def test_trials_are_compared_game_by_game(
     one.network("bayes-0002", small_plan, 2)
     found = compare_named("one/bayes-0001", "one/bayes-0002", "valid", environment, silent)
     assert found.settings == {} and found.parameters["f"] == (3, 5)
-    games = found.games
-    assert games is not None and games.games == 5
+    games = found.networks
+    assert games is not None and games.items == 5
     assert games.low <= games.difference <= games.high
-    assert games == compare_named("one/bayes-0001", "one/bayes-0002", "valid", environment, silent).games
-    same = compare_named("one/bayes-0001", "one/bayes-0001", "valid", environment, silent).games
+    assert games == compare_named("one/bayes-0001", "one/bayes-0002", "valid", environment, silent).networks
+    same = compare_named("one/bayes-0001", "one/bayes-0001", "valid", environment, silent).networks
     assert same is not None and (same.difference, same.low, same.high) == (0.0, 0.0, 0.0)
 
 
@@ -169,17 +169,17 @@ def test_test_split_is_not_opened_for_trials_that_were_not_tested(
     environment: Environment, one: Writer, small_plan: StudyPlan
 ) -> None:
     found = compare_named("one/bayes-0001", "one/bayes-0002", "test", environment, silent)
-    assert found.games is None and "the test split is opened by hpo run final" in found.remarks[0]
+    assert found.networks is None and "the test split is opened by hpo run final" in found.remarks[0]
     one.network("final-0001", small_plan, 1)
     one.network("final-0002", small_plan, 2)
     tested = compare_named("one/final-0001", "one/final-0002", "test", environment, silent)
-    assert tested.remarks == ["not game by game: 1 games are too few to draw from, 5 are needed"]
+    assert tested.remarks == ["not on the same games: 1 games are too few to draw from, 5 are needed"]
 
 
 def test_missing_weights_leave_the_rest_of_the_comparison(environment: Environment, one: Writer) -> None:
     found = compare_named("one/bayes-0001", "one/bayes-0002", "valid", environment, silent)
     assert found.scores["Average-mAP"] == (0.3, 0.4)
-    assert found.remarks[0].startswith("not game by game: no such file")
+    assert found.remarks[0].startswith("not on the same games: no such file")
 
 
 def test_what_cannot_be_compared_is_one_error(

@@ -9,8 +9,8 @@ from hpo.journal.results import StudyState, TrialStatus
 from hpo.study.plan import StageRequest, StudyPlan, stage_settings
 from hpo.study.runner import StageRunner
 from hpo.study.stage import build_stage
-from hpo.trial.order import TrialOrder
 from hpo.trial.report import Report
+from hpo.trial.specification import TrialSpec
 from model.errors import ConfigError
 
 SPACE = {
@@ -48,9 +48,9 @@ def runner_on(journal: Journal, plan: StudyPlan) -> StageRunner:
     return StageRunner(plan, "bayes", program, journal, state, lambda state: None)
 
 
-def next_order(runner: StageRunner) -> TrialOrder:
-    task = runner.next_order()
-    assert isinstance(task, TrialOrder)
+def next_spec(runner: StageRunner) -> TrialSpec:
+    task = runner.next_spec()
+    assert isinstance(task, TrialSpec)
     return task
 
 
@@ -59,7 +59,7 @@ def report(epoch: int, score: float) -> Report:
 
 
 def train(runner: StageRunner, score: float) -> str:
-    task = next_order(runner)
+    task = next_spec(runner)
     runner.started(task.trial)
     runner.reported(task.trial, report(1, score / 2))
     runner.reported(task.trial, report(2, score))
@@ -71,10 +71,10 @@ def test_first_trial_is_the_study_files_own_point_and_the_stage_ends_after_its_t
     plan = plan_of(trials=2)
     with begin(tmp_path / "study", plan) as journal:
         runner = runner_on(journal, plan)
-        first = next_order(runner)
+        first = next_spec(runner)
         assert first.parameters == {"f": 16, "beta": 0.5}
-        assert runner.next_order() is not None
-        assert runner.next_order() is None
+        assert runner.next_spec() is not None
+        assert runner.next_spec() is None
         assert not runner.complete
 
 
@@ -85,12 +85,12 @@ def test_resumed_search_goes_on_as_it_would_have(tmp_path: Path) -> None:
         runner = runner_on(journal, plan)
         for score in scores:
             train(runner, score)
-        expected = [next_order(runner), next_order(runner)]
+        expected = [next_spec(runner), next_spec(runner)]
     with begin(tmp_path / "parts", plan) as journal:
         for score in scores:
             train(runner_on(journal, plan), score)
         resumed = runner_on(journal, plan)
-        given = [next_order(resumed), next_order(resumed)]
+        given = [next_spec(resumed), next_spec(resumed)]
     assert [task.parameters for task in given] == [task.parameters for task in expected]
 
 
@@ -98,10 +98,10 @@ def test_trials_that_were_running_come_first_and_know_what_they_reported(tmp_pat
     plan = plan_of()
     with begin(tmp_path / "study", plan) as journal:
         before = runner_on(journal, plan)
-        running = next_order(before)
+        running = next_spec(before)
         before.started(running.trial)
         before.reported(running.trial, report(1, 0.2))
-        again = next_order(runner_on(journal, plan))
+        again = next_spec(runner_on(journal, plan))
         assert (again.trial, again.parameters, again.reported_epoch) == (running.trial, running.parameters, 1)
 
 
@@ -109,7 +109,7 @@ def test_repeated_report_is_written_once(tmp_path: Path) -> None:
     plan = plan_of()
     with begin(tmp_path / "study", plan) as journal:
         runner = runner_on(journal, plan)
-        task = next_order(runner)
+        task = next_spec(runner)
         for _ in range(2):
             runner.reported(task.trial, report(1, 0.2))
         assert sum(isinstance(event, TrialReported) for event in journal.events()) == 1
@@ -119,7 +119,7 @@ def test_score_of_a_trial_is_its_best_validation(tmp_path: Path) -> None:
     plan = plan_of()
     with begin(tmp_path / "study", plan) as journal:
         runner = runner_on(journal, plan)
-        task = next_order(runner)
+        task = next_spec(runner)
         runner.reported(task.trial, report(1, 0.5))
         runner.reported(task.trial, report(2, 0.3))
         runner.finished(task.trial)
@@ -132,7 +132,7 @@ def test_failed_trials_do_not_stop_the_search_and_complete_the_stage(tmp_path: P
     with begin(tmp_path / "study", plan) as journal:
         runner = runner_on(journal, plan)
         for _ in range(3):
-            task = next_order(runner)
+            task = next_spec(runner)
             runner.failed(task.trial, "DivergedError: nan")
         assert runner.complete
         assert runner.state.counts()[TrialStatus.FAILED] == 3
@@ -145,7 +145,7 @@ def test_stage_over_a_small_finite_space_ends_when_every_point_was_tried(tmp_pat
         runner = runner_on(journal, plan)
         train(runner, 0.1)
         train(runner, 0.2)
-        assert runner.next_order() is None
+        assert runner.next_spec() is None
         assert runner.complete
 
 
@@ -176,8 +176,8 @@ def score_of(trial: str, epoch: int) -> float:
 
 def train_all(runner: StageRunner) -> None:
     """One trial after the other, each on from its last report, as the scheduler does it."""
-    while (task := runner.next_order()) is not None:
-        assert isinstance(task, TrialOrder)
+    while (task := runner.next_spec()) is not None:
+        assert isinstance(task, TrialSpec)
         runner.started(task.trial)
         for epoch in range(task.reported_epoch + 1, EPOCHS + 1):
             if not runner.reported(task.trial, report(epoch, score_of(task.trial, epoch))):
@@ -218,7 +218,7 @@ def test_process_that_was_lost_after_a_stop_cannot_change_how_its_trial_ended(tm
     plan = plan_of(2, epochs=EPOCHS, searcher="random", scheduler="asha")
     with begin(tmp_path / "study", plan) as journal:
         runner = runner_on(journal, plan)
-        first, second = next_order(runner).trial, next_order(runner).trial
+        first, second = next_spec(runner).trial, next_spec(runner).trial
         assert runner.reported(first, report(1, 0.5))
         assert not runner.reported(second, report(1, 0.4))
         before = list(journal.events())

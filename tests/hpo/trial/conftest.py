@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from hpo.tasks.base.splits import SplitRef
-from hpo.trial.order import TrialOrder
+from hpo.trial.specification import TrialSpec
 from model.data.store import open_split
 from model.data.synthetic import write_synthetic
 
@@ -43,8 +43,8 @@ def splits(games: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, S
 
 
 @pytest.fixture
-def order(splits: dict[str, SplitRef], tmp_path: Path) -> TrialOrder:
-    return TrialOrder(
+def spec(splits: dict[str, SplitRef], tmp_path: Path) -> TrialSpec:
+    return TrialSpec(
         trial="bayes-0001",
         parameters={"f": 2},
         seed=0,

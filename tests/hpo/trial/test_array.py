@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 
 from hpo.trial.array import TrialArray
-from hpo.trial.order import TrialOrder
+from hpo.trial.specification import TrialSpec
 from model.training.array import TrainingArray
 
 EPOCHS = 3
 
 
-def company(order: TrialOrder, tmp_path: Path, count: int) -> list[TrialOrder]:
+def company(spec: TrialSpec, tmp_path: Path, count: int) -> list[TrialSpec]:
     """Trials beside each other, of other shapes."""
     return [
         replace(
-            order,
+            spec,
             trial=f"bayes-{index:04d}",
             parameters={"f": 2 + index, "alpha2": 1.0 + index},
             seed=index,
@@ -30,12 +30,12 @@ def company(order: TrialOrder, tmp_path: Path, count: int) -> list[TrialOrder]:
     ]
 
 
-def ask_all(array: TrialArray, order: TrialOrder, *, until: int = EPOCHS) -> list[dict[str, Any]]:
+def ask_all(array: TrialArray, spec: TrialSpec, *, until: int = EPOCHS) -> list[dict[str, Any]]:
     """What one caller hears, up to the validation after epoch ``until``."""
     results: list[dict[str, Any]] = []
     seen = 0
     while seen < until:
-        result = array.step(order.to_json(), seen)
+        result = array.step(spec.to_json(), seen)
         if "failed" in result:
             return [*results, result]
         seen = result["epoch"]
@@ -62,9 +62,9 @@ def noted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_trials_of_an_array_are_trained_together_and_reach_what_they_reach_alone(
-    order: TrialOrder, tmp_path: Path, noted: list[int]
+    spec: TrialSpec, tmp_path: Path, noted: list[int]
 ) -> None:
-    tasks = company(order, tmp_path, 3)
+    tasks = company(spec, tmp_path, 3)
     array = TrialArray(slots=3)
     with ThreadPoolExecutor(3) as callers:
         together = list(callers.map(lambda each: ask_all(array, each), tasks))
@@ -76,9 +76,9 @@ def test_trials_of_an_array_are_trained_together_and_reach_what_they_reach_alone
 
 
 def test_trial_joins_a_running_array_in_the_place_of_one_that_was_stopped(
-    order: TrialOrder, tmp_path: Path
+    spec: TrialSpec, tmp_path: Path
 ) -> None:
-    tasks = company(order, tmp_path, 3)
+    tasks = company(spec, tmp_path, 3)
     array = TrialArray(slots=2)
     with ThreadPoolExecutor(3) as callers:
         staying = callers.submit(ask_all, array, tasks[0])
@@ -90,18 +90,18 @@ def test_trial_joins_a_running_array_in_the_place_of_one_that_was_stopped(
     assert len(staying.result()) == EPOCHS
 
 
-def test_array_that_is_not_full_trains_after_a_moment(order: TrialOrder, noted: list[int]) -> None:
+def test_array_that_is_not_full_trains_after_a_moment(spec: TrialSpec, noted: list[int]) -> None:
     array = TrialArray(slots=4, start_grace_s=0.2)
     started = time.monotonic()
-    array.step(order.to_json(), 0)
+    array.step(spec.to_json(), 0)
     assert time.monotonic() - started >= 0.2
     assert noted == [1]
 
 
 def test_caller_that_takes_the_place_of_one_that_died_hears_what_the_other_would_have(
-    order: TrialOrder, tmp_path: Path
+    spec: TrialSpec, tmp_path: Path
 ) -> None:
-    tasks = company(order, tmp_path, 2)
+    tasks = company(spec, tmp_path, 2)
     array = TrialArray(slots=2)
     with ThreadPoolExecutor(3) as callers:
         lost: Future[dict[str, Any]] = callers.submit(array.step, tasks[0].to_json(), 0)
@@ -111,9 +111,9 @@ def test_caller_that_takes_the_place_of_one_that_died_hears_what_the_other_would
     assert lost.result()["score"] == again.result()[0]["score"]
 
 
-def test_trial_that_diverges_fails_alone(order: TrialOrder, tmp_path: Path) -> None:
-    tasks = company(order, tmp_path, 2)
-    exploding = replace(tasks[0], study={**order.study, "training": {**order.study["training"]}})
+def test_trial_that_diverges_fails_alone(spec: TrialSpec, tmp_path: Path) -> None:
+    tasks = company(spec, tmp_path, 2)
+    exploding = replace(tasks[0], study={**spec.study, "training": {**spec.study["training"]}})
     exploding.study["training"]["learning_rate"] = 1e38
     healthy = TrialArray(slots=1)
     (failure,) = ask_all(healthy, exploding)
@@ -122,18 +122,16 @@ def test_trial_that_diverges_fails_alone(order: TrialOrder, tmp_path: Path) -> N
     assert len(ask_all(healthy, tasks[1])) == EPOCHS
 
 
-def test_trial_whose_settings_are_wrong_fails_and_the_array_goes_on(
-    order: TrialOrder, tmp_path: Path
-) -> None:
-    tasks = company(order, tmp_path, 2)
+def test_trial_whose_settings_are_wrong_fails_and_the_array_goes_on(spec: TrialSpec, tmp_path: Path) -> None:
+    tasks = company(spec, tmp_path, 2)
     array = TrialArray(slots=2, start_grace_s=0.1)
     (failure,) = ask_all(array, replace(tasks[0], parameters={"f": -1}))
     assert "f" in failure["failed"]
     assert len(ask_all(array, tasks[1])) == EPOCHS
 
 
-def test_trial_on_other_data_is_refused_while_others_train(order: TrialOrder, tmp_path: Path) -> None:
-    tasks = company(order, tmp_path, 2)
+def test_trial_on_other_data_is_refused_while_others_train(spec: TrialSpec, tmp_path: Path) -> None:
+    tasks = company(spec, tmp_path, 2)
     array = TrialArray(slots=2, start_grace_s=0.0)
     array.step(tasks[0].to_json(), 0)
     other = replace(tasks[1], precision="bfloat16")
@@ -143,7 +141,7 @@ def test_trial_on_other_data_is_refused_while_others_train(order: TrialOrder, tm
 
 
 def test_fault_in_training_fails_all_that_were_trained(
-    order: TrialOrder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spec: TrialSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fault(self: TrainingArray) -> None:
         raise RuntimeError("no such thing")
@@ -151,12 +149,12 @@ def test_fault_in_training_fails_all_that_were_trained(
     monkeypatch.setattr(TrainingArray, "advance", fault)
     array = TrialArray(slots=2)
     with ThreadPoolExecutor(2) as callers:
-        results = list(callers.map(lambda each: ask_all(array, each), company(order, tmp_path, 2)))
+        results = list(callers.map(lambda each: ask_all(array, each), company(spec, tmp_path, 2)))
     assert [result[0]["failed"] for result in results] == 2 * ["RuntimeError: no such thing"]
 
 
 def test_shrinking_of_an_array_is_told_once(
-    order: TrialOrder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spec: TrialSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import torch
 
@@ -170,7 +168,7 @@ def test_shrinking_of_an_array_is_told_once(
     monkeypatch.setattr(TrainingArray, "_train_part", train)
     array = TrialArray(slots=2)
     with ThreadPoolExecutor(2) as callers:
-        together = list(callers.map(lambda each: ask_all(array, each), company(order, tmp_path, 2)))
+        together = list(callers.map(lambda each: ask_all(array, each), company(spec, tmp_path, 2)))
     notes = [note for results in together for result in results for note in result["notes"]]
     assert len(notes) == 1 and "1 at once" in notes[0]
     assert all(results[-1]["finished"] for results in together)

@@ -6,17 +6,17 @@ from typing import Any
 import pytest
 
 from hpo.trial.array import TrialArray
-from hpo.trial.order import TrialOrder
 from hpo.trial.report import Report, best_report
 from hpo.trial.run import BEST, CHECKPOINT, CONFIG, PREVIOUS
+from hpo.trial.specification import TrialSpec
 from model.training.checkpoint import load_checkpoint, save_checkpoint
 
 
-def steps(order: TrialOrder, count: int, *, seen: int = 0) -> list[dict[str, Any]]:
+def steps(spec: TrialSpec, count: int, *, seen: int = 0) -> list[dict[str, Any]]:
     """What a process tells that trains so many validations, the clock left out."""
     array, results = TrialArray(), []
     for _ in range(count):
-        result = array.step(order.to_json(), seen)
+        result = array.step(spec.to_json(), seen)
         seen = result["epoch"]
         metrics = {name: value for name, value in result["metrics"] if name != "chunks_per_s"}
         results.append({**result, "metrics": metrics, "train_s": 0.0})
@@ -24,27 +24,27 @@ def steps(order: TrialOrder, count: int, *, seen: int = 0) -> list[dict[str, Any
 
 
 def test_trial_taken_up_from_its_checkpoint_reports_what_an_undisturbed_one_reports(
-    order: TrialOrder, tmp_path: Path
+    spec: TrialSpec, tmp_path: Path
 ) -> None:
-    undisturbed = TrialOrder.from_json({**order.to_json(), "folder": str(tmp_path / "whole")})
+    undisturbed = TrialSpec.from_json({**spec.to_json(), "folder": str(tmp_path / "whole")})
     expected = steps(undisturbed, 3)
     assert [result["finished"] for result in expected] == [False, False, True]
-    assert steps(order, 1) + steps(order, 2, seen=1) == expected
+    assert steps(spec, 1) + steps(spec, 2, seen=1) == expected
 
 
-def test_report_that_the_study_missed_is_given_again_before_training_goes_on(order: TrialOrder) -> None:
-    reports = steps(order, 3)
-    assert steps(order, 2, seen=1) == reports[1:]
+def test_report_that_the_study_missed_is_given_again_before_training_goes_on(spec: TrialSpec) -> None:
+    reports = steps(spec, 3)
+    assert steps(spec, 2, seen=1) == reports[1:]
 
 
-def test_checkpoint_of_a_version_that_did_not_name_the_score_is_gone_on_from(order: TrialOrder) -> None:
-    expected = steps(order, 3)
-    file = Path(order.folder) / CHECKPOINT
-    content = load_checkpoint(Path(order.folder) / PREVIOUS)
+def test_checkpoint_of_a_version_that_did_not_name_the_score_is_gone_on_from(spec: TrialSpec) -> None:
+    expected = steps(spec, 3)
+    file = Path(spec.folder) / CHECKPOINT
+    content = load_checkpoint(Path(spec.folder) / PREVIOUS)
     for told in content["history"]:
         del told["score"]
     save_checkpoint(file, content)
-    assert steps(order, 1, seen=2) == expected[2:]
+    assert steps(spec, 1, seen=2) == expected[2:]
 
 
 def cut(file: Path) -> None:
@@ -53,12 +53,12 @@ def cut(file: Path) -> None:
 
 @pytest.mark.parametrize("damaged", [[CHECKPOINT], [PREVIOUS], [CHECKPOINT, PREVIOUS]])
 def test_trial_with_damaged_checkpoints_reports_what_an_undisturbed_one_reports(
-    order: TrialOrder, damaged: list[str]
+    spec: TrialSpec, damaged: list[str]
 ) -> None:
-    expected = steps(order, 3)
+    expected = steps(spec, 3)
     for name in damaged:
-        cut(Path(order.folder) / name)
-    [last] = steps(order, 1, seen=2)
+        cut(Path(spec.folder) / name)
+    [last] = steps(spec, 1, seen=2)
     said = last.pop("notes")
     assert last == {name: value for name, value in expected[2].items() if name != "notes"}
     used_first = CHECKPOINT in damaged
@@ -66,39 +66,39 @@ def test_trial_with_damaged_checkpoints_reports_what_an_undisturbed_one_reports(
     assert any("trained again from its start" in note for note in said) == (len(damaged) == 2)
 
 
-def test_damaged_checkpoint_does_not_take_the_place_of_the_good_one_before(order: TrialOrder) -> None:
-    steps(order, 2)
-    cut(Path(order.folder) / CHECKPOINT)
-    steps(order, 1, seen=2)
-    assert load_checkpoint(Path(order.folder) / PREVIOUS)
+def test_damaged_checkpoint_does_not_take_the_place_of_the_good_one_before(spec: TrialSpec) -> None:
+    steps(spec, 2)
+    cut(Path(spec.folder) / CHECKPOINT)
+    steps(spec, 1, seen=2)
+    assert load_checkpoint(Path(spec.folder) / PREVIOUS)
 
 
 def test_full_disk_is_told_apart_from_a_failure_of_the_trial(
-    order: TrialOrder, monkeypatch: pytest.MonkeyPatch
+    spec: TrialSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     array = TrialArray()
-    array.step(order.to_json(), 0)
+    array.step(spec.to_json(), 0)
     with monkeypatch.context() as patch:
         patch.setattr("hpo.trial.run.save_checkpoint", full)
-        result = array.step(order.to_json(), 1)
-    assert result["unwritable"] == f"{order.folder} cannot be written: No space left on device"
+        result = array.step(spec.to_json(), 1)
+    assert result["unwritable"] == f"{spec.folder} cannot be written: No space left on device"
     assert "failed" not in result
-    assert [result["epoch"] for result in steps(order, 2, seen=1)] == [2, 3]
+    assert [result["epoch"] for result in steps(spec, 2, seen=1)] == [2, 3]
 
 
-def test_best_network_is_kept_with_all_that_is_needed_to_use_it(order: TrialOrder) -> None:
-    reports = steps(order, 3)
-    best = load_checkpoint(Path(order.folder) / BEST)
+def test_best_network_is_kept_with_all_that_is_needed_to_use_it(spec: TrialSpec) -> None:
+    reports = steps(spec, 3)
+    best = load_checkpoint(Path(spec.folder) / BEST)
     scores = [result["score"] for result in reports]
     assert best["epoch"] == 1 + scores.index(max(scores))
     assert best["metrics"]["average_map"] == max(scores)
     assert best["classes"] == ["goal", "card", "substitution"]
     assert best["network_config"]["class_features"] == 2
     assert {"network", "zones_frames", "frame_rate"} <= set(best)
-    assert {path.name for path in Path(order.folder).iterdir()} == {BEST, CHECKPOINT, PREVIOUS, CONFIG}
+    assert {path.name for path in Path(spec.folder).iterdir()} == {BEST, CHECKPOINT, PREVIOUS, CONFIG}
 
 
 def test_best_report_is_the_earliest_of_the_highest() -> None:
@@ -106,5 +106,5 @@ def test_best_report_is_the_earliest_of_the_highest() -> None:
     assert best_report(reports).epoch == 2
 
 
-def test_task_survives_a_trip_through_json(order: TrialOrder) -> None:
-    assert TrialOrder.from_json(order.to_json()) == order
+def test_task_survives_a_trip_through_json(spec: TrialSpec) -> None:
+    assert TrialSpec.from_json(spec.to_json()) == spec

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hpo.trial.order import TrialOrder
+from hpo.trial.specification import TrialSpec
 from hpo.trial.trainable import TrialTrainable
 
 
@@ -13,8 +13,8 @@ def process() -> TrialTrainable:
     return TrialTrainable.__new__(TrialTrainable)
 
 
-def config(order: TrialOrder) -> dict[str, Any]:
-    return {"order": order.to_json(), "threads": 1, "array": None}
+def config(spec: TrialSpec) -> dict[str, Any]:
+    return {"spec": spec.to_json(), "threads": 1, "array": None}
 
 
 def numbers(result: dict[str, Any]) -> dict[str, Any]:
@@ -23,16 +23,16 @@ def numbers(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_trial_in_the_process_of_a_stopped_one_is_as_in_a_fresh_process(
-    order: TrialOrder, tmp_path: Path
+    spec: TrialSpec, tmp_path: Path
 ) -> None:
-    other = replace(order, trial="bayes-0002", parameters={"f": 3}, seed=9, folder=str(tmp_path / "other"))
+    other = replace(spec, trial="bayes-0002", parameters={"f": 3}, seed=9, folder=str(tmp_path / "other"))
     reused = process()
     reused.setup(config(other))
     assert not reused.step()["finished"]  # stopped here, in the middle
-    assert reused.reset_config(config(order))
+    assert reused.reset_config(config(spec))
     given = [numbers(reused.step()) for _ in range(3)]
 
     fresh = process()
-    fresh.setup(config(replace(order, folder=str(tmp_path / "fresh"))))
+    fresh.setup(config(replace(spec, folder=str(tmp_path / "fresh"))))
     assert given == [numbers(fresh.step()) for _ in range(3)]
     assert [result["done"] for result in given] == [False, False, True]

@@ -5,15 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shown_stages import view
 from stage_play import play
 
 from hpo.journal.results import TrialState
+from hpo.page.study_page import shown_table
 from hpo.programs.program import Program
-from hpo.report.boundaries import losses_tables, slicing_table
-from hpo.report.page.study import shown_table
 from hpo.tasks.base.registry import load_study, parse_study, task_named
 from hpo.tasks.base.splits import DataRequest, DataShape, SplitRef
 from hpo.tasks.base.task import StageContext
+from hpo.tasks.bmn.presentation.tables import grid_tables, losses_tables
 from hpo.tasks.bmn.study_file import BmnStudy
 from model.data.activitynet.synthetic import make_dataset, make_videos
 from model.errors import ConfigError, DataError
@@ -76,16 +77,18 @@ def test_both_losses_are_trained_with_the_same_seeds_from_the_k1_that_was_found(
 def test_tables_tell_the_grid_and_the_losses_with_the_paper_beside() -> None:
     settings = {"K1_positions": [-6, -10], "seeds": 1, "replicates": 2}
     trials = play(lambda: program("bmn-slicing", settings), near_minus_ten)
-    rows = shown_table(slicing_table(trials, score="AUC")).rows
+    rows = shown_table(*grid_tables(view("bmn-slicing", trials, task=BMN))).rows  # type: ignore[arg-type]
     assert [(row[0], row[1]) for row in rows] == [("-6", "2"), ("-10", "2"), ("-14", "2")]
     assert float(rows[1][2]) == pytest.approx(0.5005, abs=1e-4)
 
     runs = play(lambda: program("bmn-compare", {"runs": 9}), near_minus_ten)
-    (table,) = losses_tables(with_metrics(runs))
+    (table,) = losses_tables(view("bmn-compare", with_metrics(runs), task=BMN))
     shown = shown_table(table)  # type: ignore[arg-type]
     assert [row[0] for row in shown.rows] == ["AR@100", "AUC"]
     assert shown.rows[1][-1] == "0.098"
-    assert losses_tables([trial for trial in with_metrics(runs) if trial.role == "bmn"]) == []
+    assert (
+        losses_tables(view("bmn-compare", [trial for trial in runs if trial.role == "bmn"], task=BMN)) == []
+    )
 
 
 def with_metrics(trials: list[TrialState]) -> list[TrialState]:

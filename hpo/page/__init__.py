@@ -1,0 +1,1 @@
+"""The page of a study: one file of HTML, assembled from its journal."""

@@ -1,0 +1,106 @@
+"""The page of a study from its journal, with what MLflow holds of its best trial."""
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from rich.table import Table
+
+from hpo.config.environment import Environment
+from hpo.journal.journal import read_journal, writer_of
+from hpo.journal.results import StageState, StudyState
+from hpo.page.commands import commands, start_files, study_file_toml
+from hpo.page.facts import (
+    asked_facts,
+    best_table,
+    cost_table,
+    data_facts,
+    failures_table,
+    speakers,
+    stage_facts,
+    summary,
+)
+from hpo.page.study_page import AnalysesSection, ShownTable, StageSection, StudyPage, shown_table
+from hpo.report.html import explored, picture
+from hpo.study.folders import study_folder
+from hpo.study.plan import StudyPlan
+from hpo.study.results import drawn_stage, stage_results
+from hpo.study.session import plan_of
+from hpo.tracking.runs import attached_pictures
+from model.errors import UserError
+
+_ANALYSIS = "analysis-"
+_TOP = 10
+"""Trials in the table of a search."""
+
+
+def study_page(environment: Environment, name: str) -> StudyPage:
+    """All that is known of study ``name``, whether it runs, stopped or is complete.
+
+    Raises:
+        UserError: There is no such study, or its journal is damaged.
+    """
+    folder = study_folder(environment, name)
+    state = StudyState.replay(read_journal(folder).events)
+    plan = plan_of(folder, state.created)
+    file = f"{name}.toml"
+    return StudyPage(
+        study=name,
+        identity=state.created.identity,
+        summary=summary(state, writer_of(folder)),
+        asked=asked_facts(plan, state),
+        data=data_facts(plan),
+        stages=[_section(stage, state, plan) for stage in state.stages.values()],
+        best=best_table(state),
+        analyses=_analyses(state, plan, environment),
+        failures=failures_table(state),
+        notes=state.notes,
+        cost=cost_table(state),
+        commands=commands(plan, state, file=file),
+        files={file: study_file_toml(plan, state), **start_files(state)},
+    )
+
+
+def _heading(path: str) -> str:
+    """Such as ``Game time, test split`` for ``analysis-test/game-time.png``."""
+    place = PurePosixPath(path)
+    split = place.parent.name.removeprefix(_ANALYSIS)
+    return f"{place.stem.replace('-', ' ').capitalize()}, {split} split"
+
+
+def _section(stage: StageState, state: StudyState, plan: StudyPlan) -> StageSection:
+    name = stage.stage
+    results = stage_results(plan, state, name, top=_TOP)
+    drawn = drawn_stage(plan, state, name)
+    return StageSection(
+        name=name,
+        facts=stage_facts(stage, state, plan),
+        tables=_tables(results, plan.task.presentation(name).note),
+        remarks=[result for result in results if isinstance(result, str)],
+        figures=[explored(figure, place=f"{name}-{figure.name}") for figure in drawn.figures],
+        failures=drawn.failures,
+    )
+
+
+def _tables(results: Sequence[object], caption: str) -> list[ShownTable]:
+    """The caption stands below the first."""
+    tables = [result for result in results if isinstance(result, Table)]
+    return [shown_table(table, caption="" if index else caption) for index, table in enumerate(tables)]
+
+
+def _analyses(state: StudyState, plan: StudyPlan, environment: Environment) -> AnalysesSection:
+    """Of the best trial of the stage with most to say that has any analysis in MLflow."""
+    study, heading = state.created.study, "Analyses of the best trial"
+    if not plan.task.analyses:
+        remark = f"The task {plan.study.task} has no analyses."
+        return AnalysesSection(heading=heading, figures=[], remark=remark)
+    best = [trial.trial for trial in speakers(state)]
+    try:
+        for trial in best:
+            pictures = attached_pictures(environment, state.created.identity, trial, _ANALYSIS)
+            if pictures:
+                figures = [picture(_heading(path), png) for path, png in pictures.items()]
+                return AnalysesSection(heading=f"Analyses of {trial}", figures=figures, remark="")
+    except UserError as error:
+        return AnalysesSection(heading=heading, figures=[], remark=f"Not to be had: {error.message}.")
+    remark = f"None yet; made by: hpo report {study} --analyse"
+    return AnalysesSection(heading=heading, figures=[], remark=remark)

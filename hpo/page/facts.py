@@ -1,0 +1,161 @@
+"""What the page of a study says in words and numbers."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from statistics import fmean
+
+from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus, scores_by_role
+from hpo.page.study_page import ShownTable
+from hpo.report.tables import best_line, condition
+from hpo.report.words import duration, score_label, value
+from hpo.study.plan import StudyPlan
+from hpo.tasks.base.registry import task_of
+from hpo.tracking.symbols import symbol
+from model.errors import UserError
+
+
+def summary(state: StudyState, writer: str | None) -> str:
+    """How the study stands, and its best score."""
+    words = condition(state, writer)
+    words = words[0].upper() + words[1:]
+    for name in by_weight(state)[:1]:
+        stage = state.stages[name]
+        # A search calls what it keeps by its trial, whose role is empty.
+        scores = scores_by_role(state.trials_of(name)).get(stage.role)
+        if stage.role and scores:
+            return (
+                f"{words}; stage {name} kept {stage.role}: {score_label(state)} "
+                f"{fmean(scores.values()):.4f} on the validation split, mean over {len(scores)} seeds."
+            )
+        line = best_line(best_of(state, name), stage.start)
+        return f"{words}; best {score_label(state)} on the validation split in stage {name}: {line}."
+    return f"{words}; no trial has a score yet."
+
+
+def asked_facts(plan: StudyPlan, state: StudyState) -> dict[str, str]:
+    """What was to be run, with what."""
+    created = state.created
+    return {
+        "Task": plan.study.task,
+        "Stages": ", ".join(state.asked) or "none",
+        "Objective": f"{score_label(state)} on the validation split, in [0, 1]"
+        + ("; the test split is opened by final only" if "final" in plan.study.stages.names() else ""),
+        "Training": f"{plan.task.describe_training(plan.study, plan.shape)}; a stage may have epochs of its "
+        "own",
+        "Seed": str(plan.seed),
+        "Device": f"{plan.device}, {plan.precision}",
+        "Begun": moment(created.at),
+        "Taken up again": f"{state.resumed} times",
+        "Code": created.code_digest,
+        "Versions": ", ".join(f"{name} {version}" for name, version in state.versions.items()),
+    }
+
+
+def data_facts(plan: StudyPlan) -> dict[str, str]:
+    """What both splits hold, as far as they are still there."""
+    facts = {"Data set": plan.dataset, "Folder": plan.data, "Digest": plan.data_digest}
+    for name, split in (("Training", plan.train), ("Validation", plan.valid)):
+        items = f"{split.items} {plan.task.unit}"
+        try:
+            content = plan.task.describe_split(plan.task.open_split(split))
+        except (UserError, OSError, ValueError):
+            facts[name] = f"{items} (no longer in the cache)"
+            continue
+        facts[name] = ", ".join(filter(None, [items, content]))
+    return facts
+
+
+def stage_facts(stage: StageState, state: StudyState, plan: StudyPlan) -> dict[str, str]:
+    """What a stage does, how far it is and what it kept."""
+    counts = state.counts(stage=stage.stage)
+    asked = state.asked.get(stage.stage)
+    facts = {
+        "Trials": f"{stage.trials} at most, {stage.epochs} epochs each: "
+        + ", ".join(f"{count} {status}" for status, count in counts.items() if count),
+        "Begun": moment(stage.started_at),
+        "Ended": moment(stage.finished_at) if stage.finished_at else "not yet",
+    }
+    if stage.stage == "bayes":
+        facts["Searched by"] = str(asked.settings.get("searcher")) if asked else "unknown"
+        for name, fields in stage.space.items():
+            bounds = ", ".join(f"{key} {entry}" for key, entry in fields.items() if key != "type")
+            facts[f"Space of {symbol(name)}"] = f"{fields.get('type', '')}: {bounds}"
+    if stage.role:
+        facts["Kept"] = f"{stage.role}, by the mean over its seeds"
+    return facts
+
+
+def by_weight(state: StudyState) -> list[str]:
+    """Stages that have trials with scores, the one with the last word on the configuration first."""
+    ranked = [name for name in task_of(state.created).deciding if name in state.stages]
+    ranked += [name for name in state.stages if name not in ranked]
+    return [name for name in ranked if state.best(1, stage=name)]
+
+
+def best_of(state: StudyState, stage: str) -> TrialState:
+    """The trial that speaks for a stage of ``by_weight``: of what it kept the best, else the best so far."""
+    kept = state.stages[stage].best_trial
+    return state.trials[kept] if kept else state.best(1, stage=stage)[0]
+
+
+def speakers(state: StudyState) -> list[TrialState]:
+    """Trials that may stand for the whole study, the one with most to say first; none without a score."""
+    trials = {
+        trial.trial: trial
+        for stage in by_weight(state)
+        for trial in (best_of(state, stage), *state.best(1, stage=stage))
+    }
+    return list(trials.values())
+
+
+def best_table(state: StudyState) -> ShownTable:
+    """The configuration that the study's search, grid or final handed on last."""
+    task = task_of(state.created)
+    deciding = [state.stages[name] for name in by_weight(state) if name in task.deciding]
+    stage = next((stage for stage in deciding if stage.chosen), None)
+    return ShownTable(
+        header=["hyperparameter", "value"],
+        rows=[[symbol(name), value(number)] for name, number in stage.chosen.items()] if stage else [],
+        caption=f"Handed on by stage {stage.stage}. {task.configuration_note}" if stage else "",
+    )
+
+
+def failures_table(state: StudyState) -> ShownTable:
+    """Every failed trial with its reason."""
+    failed = [trial for trial in state.trials.values() if trial.status is TrialStatus.FAILED]
+    return ShownTable(
+        header=["trial", "reason"], rows=[[trial.trial, trial.reason or "unknown"] for trial in failed]
+    )
+
+
+def cost_table(state: StudyState) -> ShownTable:
+    """Time of every stage: of its trials put together, and on the clock."""
+    rows = [
+        _cost_row(
+            stage.stage,
+            state.trials_of(stage.stage),
+            (stage.finished_at or state.updated_at) - stage.started_at,
+        )
+        for stage in state.stages.values()
+    ]
+    rows.append(_cost_row("all", list(state.trials.values()), state.updated_at - state.created.at))
+    return ShownTable(
+        header=["stage", "trials", "training of all trials", "on the clock", "devices"],
+        rows=rows,
+        caption="Training is added up over trials, with their validations; the clock runs on while a study "
+        "is stopped.",
+    )
+
+
+def _cost_row(name: str, trials: Sequence[TrialState], clock: timedelta) -> list[str]:
+    spent_s = sum(
+        trial.duration_s or max((report.train_s for report in trial.reports.values()), default=0.0)
+        for trial in trials
+    )
+    devices = sorted({f"{trial.device} of {trial.host}" for trial in trials if trial.device})
+    return [name, str(len(trials)), duration(spent_s), duration(clock.total_seconds()), ", ".join(devices)]
+
+
+def moment(at: datetime) -> str:
+    """Such as ``2026-01-02 12:00 UTC``."""
+    return f"{at:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,124 @@
+"""Scores in the order in which trials were asked, with the best so far."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from hpo.journal.results import TrialState, TrialStatus
+from hpo.report.figures.interactive import interactive
+from hpo.report.figures.style import colour, panels
+from hpo.report.tables import settings_words
+from hpo.tasks.base.presentation.stages import StageFigure, StageView
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure as Interactive
+
+_CAPTION = (
+    "Each point is a trial at its best validation; the line is the best of those that finished so far. "
+    "Crosses at the bottom are trials that failed."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Group:
+    """Trials that ended the same way."""
+
+    label: str
+    marker: str
+    symbol: str
+    tone: str
+    scores: Mapping[int, float]
+    """By the trial's number in its stage."""
+    texts: list[str]
+
+
+def history_figure(view: StageView) -> StageFigure | None:
+    """None while no trial has a score."""
+    groups = _groups(view)
+    if not groups:
+        return None
+    finished = groups[0].scores if groups[0].label == "finished" else {}
+    best = dict(zip(finished, accumulate(finished.values(), max), strict=True))
+    return StageFigure(
+        name="history",
+        title="History",
+        caption=_CAPTION,
+        picture=_picture(groups, best, axis=view.score_axis, trials=len(view.trials)),
+        interactive=_interactive(groups, best, axis=view.score_axis),
+    )
+
+
+def _groups(view: StageView) -> list[_Group]:
+    """Those that are not empty; none without a score."""
+    numbered = dict(enumerate(view.trials, start=1))
+    scored = {
+        number: (trial, trial.score)
+        for number, trial in numbered.items()
+        if trial.score is not None and math.isfinite(trial.score)
+    }
+    if not scored:
+        return []
+    floor = min(score for _, score in scored.values())
+    failed = {n: (trial, floor) for n, trial in numbered.items() if trial.status is TrialStatus.FAILED}
+    looks = {
+        TrialStatus.FINISHED: ("finished", "o", "circle", colour(0), scored),
+        TrialStatus.STOPPED: ("stopped early", "s", "square", colour(1), scored),
+        TrialStatus.FAILED: ("failed", "x", "x", colour(3), failed),
+    }
+    groups = []
+    for status, (label, marker, symbol, tone, among) in looks.items():
+        mine = {number: pair for number, pair in among.items() if pair[0].status is status}
+        if mine:
+            scores = {number: score for number, (_, score) in mine.items()}
+            texts = [_words(trial, view) for trial, _ in mine.values()]
+            groups.append(
+                _Group(label=label, marker=marker, symbol=symbol, tone=tone, scores=scores, texts=texts)
+            )
+    return groups
+
+
+def _picture(groups: list[_Group], best: Mapping[int, float], *, axis: str, trials: int) -> Figure:
+    figure, ((axes,),) = panels(1, 1, width=9, height=4.2)
+    for group in groups:
+        places, scores = list(group.scores), list(group.scores.values())
+        axes.scatter(places, scores, color=group.tone, marker=group.marker, label=group.label, zorder=3)
+    if best:
+        line = {"where": "post", "color": colour(6), "linewidth": 1.2}
+        axes.step(list(best), list(best.values()), label="best so far", **line)  # type: ignore[arg-type]
+    axes.set(xlabel="trial", ylabel=axis, xlim=(0, trials + 1))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    figure.legend(loc="outside upper center", ncols=4, frameon=False)
+    return figure
+
+
+def _interactive(groups: list[_Group], best: Mapping[int, float], *, axis: str) -> "Interactive":
+    moving = interactive()
+    for group in groups:
+        moving.add_scatter(
+            x=list(group.scores),
+            y=list(group.scores.values()),
+            mode="markers",
+            name=group.label,
+            text=group.texts,
+            marker={"color": group.tone, "symbol": group.symbol, "size": 9},
+        )
+    moving.add_scatter(
+        x=list(best),
+        y=list(best.values()),
+        mode="lines",
+        name="best so far",
+        line={"shape": "hv", "color": colour(6)},
+    )
+    moving.update_layout(xaxis_title="trial", yaxis_title=axis, margin_b=90)
+    return moving
+
+
+def _words(trial: TrialState, view: StageView) -> str:
+    start = view.state.stages[view.stage].start
+    return f"{trial.trial}: {trial.reason or settings_words(trial, start)}"

@@ -1,0 +1,37 @@
+"""How much each hyperparameter of a search mattered."""
+
+from hpo.report.figures.interactive import interactive
+from hpo.report.figures.style import colour, panels
+from hpo.tasks.base.presentation.stages import StageFigure, StageView
+from hpo.tracking.symbols import symbol
+
+
+def importance_figure(view: StageView) -> StageFigure | None:
+    """None where nothing can be said of it, as with few trials."""
+    if not view.importance:
+        return None
+    axis = f"share of the variance of {view.score.label}"
+    names = [symbol(name) for name in view.importance][::-1]
+    shares = list(view.importance.values())[::-1]
+    figure, ((axes,),) = panels(1, 1, width=8, height=1.2 + 0.45 * len(names))
+    axes.bar_label(axes.barh(names, shares, color=colour(0)), fmt="%.2f", padding=3)
+    axes.set(xlabel=axis)
+    axes.margins(x=0.1)
+    moving = interactive(height=140 + 40 * len(names))
+    moving.add_bar(
+        x=shares,
+        y=names,
+        orientation="h",
+        marker={"color": colour(0)},
+        texttemplate="%{x:.2f}",
+        textposition="outside",
+        cliponaxis=False,
+    )
+    moving.update_layout(xaxis_title=axis)
+    return StageFigure(
+        name="importance",
+        title="Importance of the hyperparameters",
+        caption="By fANOVA, each hyperparameter alone, over the whole space that was searched.",
+        picture=figure,
+        interactive=moving,
+    )

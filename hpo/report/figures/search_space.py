@@ -1,0 +1,157 @@
+"""Where in its space a search has been, and what it found there."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from hpo.report.figures.interactive import styled
+from hpo.report.figures.style import panels
+from hpo.report.words import value
+from hpo.search.searcher import ScoredPoint
+from hpo.search.views import search_views
+from hpo.space.parameters import Parameter
+from hpo.space.space import Space
+from hpo.tasks.base.presentation.stages import StageFigure, StageView
+from hpo.tracking.symbols import symbol
+
+_MOST_PAIRED = 5
+_TICKS = (0.0, 0.5, 1.0)
+_MAP = "cividis"
+_TEXTS = {
+    "parallel": (
+        "Parallel coordinates",
+        "Each line is a trial across all hyperparameters, on the scales on which they are searched, coloured "
+        "by its score.",
+    ),
+    "slices": ("Slices", "Scores against each hyperparameter alone; colour is the order of the trials."),
+    "contours": (
+        "Contours of pairs",
+        "Scores over two hyperparameters at a time, interpolated between the trials (points); the other "
+        "hyperparameters differ from point to point.",
+    ),
+}
+
+Places = npt.NDArray[np.float64]
+"""(trials, parameters): where trials lie on the unit cube."""
+
+
+def search_space_figures(view: StageView) -> list[StageFigure]:
+    """Parallel coordinates, slices and contours of pairs; none while fewer than two trials have a score."""
+    points = [ScoredPoint(dict(trial.parameters), trial.score or 0.0) for trial in view.finished]
+    if len(points) < 2:
+        return []
+    space = Space.from_description(view.state.stages[view.stage].space)
+    paired = _paired(space, view)
+    places = np.array([space.to_unit(point.parameters) for point in points])
+    scores = np.array([point.score for point in points])
+    pictures = {
+        "parallel": _parallel(space, places, scores, view.score_axis),
+        "slices": _slices(space, places, scores, view.score.label),
+    }
+    if len(paired) > 1:
+        pictures["contours"] = _contours(space, paired, places, scores, view.score_axis)
+    names = [space.names[index] for index in paired]
+    explored = search_views(space, points, label=_axis, pairs_of=names, target=view.score.label)
+    heights = {"parallel": 420, "slices": 400, "contours": 260 + 160 * len(paired)}
+    return [
+        StageFigure(
+            name=name,
+            title=_TEXTS[name][0],
+            caption=_TEXTS[name][1],
+            picture=picture,
+            interactive=styled(explored[name], height=heights[name]),
+        )
+        for name, picture in pictures.items()
+    ]
+
+
+def _paired(space: Space, view: StageView) -> list[int]:
+    """Places of the parameters whose pairs are drawn: the most important ones, in the order of the space."""
+    ranked = list(view.importance) or list(space.names)
+    return [index for index, name in enumerate(space.names) if name in ranked[:_MOST_PAIRED]]
+
+
+def _parallel(space: Space, places: Places, scores: npt.NDArray[np.float64], axis: str) -> Figure:
+    figure, ((axes,),) = panels(1, 1, width=9, height=4.5)
+    scale = ScalarMappable(Normalize(scores.min(), scores.max()), _MAP)
+    for row in np.argsort(scores):
+        axes.plot(places[row], color=scale.to_rgba(scores[row]), alpha=0.85)
+    axes.set_xticks(range(space.dimensions), [_axis(name) for name in space.names])
+    axes.set(yticks=[], ylim=(-0.04, 1.04), xlim=(-0.2, space.dimensions - 0.4))
+    axes.spines["left"].set_visible(False)
+    for index, parameter in enumerate(space.parameters):
+        axes.axvline(index, color="#555555", linewidth=0.8)
+        for tick, label in zip(_TICKS, _labels(parameter), strict=True):
+            axes.text(index + 0.04, tick, label, fontsize=8, va="center")
+    figure.colorbar(scale, ax=axes, label=axis)
+    return figure
+
+
+def _slices(space: Space, places: Places, scores: npt.NDArray[np.float64], axis: str) -> Figure:
+    columns = min(3, space.dimensions)
+    rows = -(-space.dimensions // columns)
+    figure, grid = panels(rows, columns, width=3.2 * columns + 0.8, height=2.8 * rows)
+    flat = [axes for row in grid for axes in row]
+    for index, (axes, parameter) in enumerate(zip(flat, space.parameters, strict=False)):
+        shown = axes.scatter(places[:, index], scores, c=np.arange(1, len(scores) + 1), cmap=_MAP)
+        _mark(axes, parameter, "x")
+        axes.grid(alpha=0.3)
+        if index % columns == 0:
+            axes.set_ylabel(axis)
+    for axes in flat[space.dimensions :]:
+        axes.set_visible(False)
+    figure.colorbar(shown, ax=flat, label="order of the trials")
+    return figure
+
+
+def _contours(
+    space: Space, paired: Sequence[int], places: Places, scores: npt.NDArray[np.float64], axis: str
+) -> Figure:
+    """The lower triangle of all pairs."""
+    side = len(paired) - 1
+    figure, grid = panels(side, side, width=2.4 * side + 2, height=2.2 * side + 0.6)
+    levels = np.linspace(scores.min(), scores.max() + 1e-9, 11)
+    for row, below in enumerate(paired[1:]):
+        for column, left in enumerate(paired[:-1]):
+            axes = grid[row][column]
+            if column > row:
+                axes.set_visible(False)
+                continue
+            _fill(axes, places[:, left], places[:, below], scores, levels)
+            axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+            _mark(axes, space.parameters[left], "x", named=row == side - 1)
+            _mark(axes, space.parameters[below], "y", named=column == 0)
+    scale = ScalarMappable(Normalize(levels[0], levels[-1]), _MAP)
+    figure.colorbar(scale, ax=[axes for row in grid for axes in row], label=axis, shrink=0.8)
+    return figure
+
+
+def _fill(
+    axes: Axes, x: Places, y: Places, scores: npt.NDArray[np.float64], levels: npt.NDArray[np.float64]
+) -> None:
+    # Points on one line, or fewer than three, have no surface between them.
+    if np.linalg.matrix_rank(np.column_stack([x - x[0], y - y[0]]), tol=1e-6) == 2:
+        axes.tricontourf(x, y, scores, levels=levels, cmap=_MAP)
+    axes.scatter(x, y, c=scores, cmap=_MAP, vmin=levels[0], vmax=levels[-1], edgecolors="white", s=22)
+
+
+def _mark(axes: Axes, parameter: Parameter, side: str, *, named: bool = True) -> None:
+    """Ticks of an axis of the unit cube, in the parameter's own values."""
+    axis = axes.xaxis if side == "x" else axes.yaxis
+    axis.set_ticks(_TICKS, _labels(parameter) if named else [""] * len(_TICKS), fontsize=8)
+    if named:
+        log = ", log" if getattr(parameter, "log", False) else ""
+        axis.set_label_text(f"{_axis(parameter.name)}{log}")
+
+
+def _labels(parameter: Parameter) -> list[str]:
+    return [value(parameter.from_unit(tick)) for tick in _TICKS]
+
+
+def _axis(name: str) -> str:
+    return f"{symbol(name)} (frames)" if name.endswith("_frames") else symbol(name)

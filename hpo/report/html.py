@@ -1,0 +1,67 @@
+"""Filling the templates of this folder: everything that comes from outside is escaped."""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from hpo.tasks.base.presentation.stages import StageFigure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownFigure:
+    """A figure on a page."""
+
+    title: str
+    caption: str
+    body: Markup
+
+
+def stage_page(title: str, figures: Sequence[StageFigure]) -> str:
+    """Figures of one stage, to be explored."""
+    shown = [explored(figure, place=f"figure-{index}") for index, figure in enumerate(figures)]
+    return render("stage.html", title=title, figures=shown, with_plotly=bool(shown))
+
+
+def render(template: str, *, with_plotly: bool, **values: Any) -> str:
+    """The page that ``template`` makes of ``values``; some four megabytes larger with plotly in it."""
+    environment = Environment(
+        loader=PackageLoader("hpo.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(plotly=_plotly() if with_plotly else "", **values)
+
+
+def explored(figure: StageFigure, *, place: str) -> ShownFigure:
+    """A figure to be explored; the page must have plotly in it.
+
+    Args:
+        figure: The figure.
+        place: A name that the page has once.
+    """
+    # plotly writes <, > and / of the data as escapes, so nothing in it ends the script.
+    body = figure.interactive.to_html(
+        full_html=False,
+        include_plotlyjs=False,
+        div_id=place,
+        config={"displaylogo": False, "responsive": True},
+    )
+    return ShownFigure(title=figure.title, caption=figure.caption, body=Markup(body))
+
+
+def picture(title: str, png: bytes, caption: str = "") -> ShownFigure:
+    """A picture that lies within the page."""
+    source = Markup('<img alt="{}" src="data:image/png;base64,{}">')
+    return ShownFigure(title=title, caption=caption, body=source.format(title, b64encode(png).decode()))
+
+
+def _plotly() -> Markup:
+    from plotly.offline import get_plotlyjs
+
+    return Markup(get_plotlyjs())

@@ -1,1 +1,0 @@
-"""Figures of a stage of a study: how its search went, and what its configurations reached."""

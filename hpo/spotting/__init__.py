@@ -1,0 +1,1 @@
+"""A trained action-spotting network at work: scores, spots, analyses, highlights and reviews."""

@@ -1,0 +1,189 @@
+"""Analysing a trained network on a split of its data."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hpo.spotting.figures.timeline import GameTimeline
+from hpo.tasks.base.splits import Progress
+from model.data.store import Store
+from model.inference.evaluation import find_segmentation, find_spots
+from model.losses.complete import LossConfig
+from model.metrics.average_map import LOOSE_TOLERANCES_S, average_map
+from model.metrics.breakdowns import (
+    GAME_TIME_EDGES_S,
+    VICINITY_EDGES_S,
+    GroupScore,
+    average_map_by_group,
+    break_actions,
+    by_game_time,
+    by_vicinity,
+)
+from model.metrics.calibration import Calibration, calibration, offsets_frames
+from model.metrics.matching import Matching
+from model.metrics.thresholded import ClassResults, confusion, threshold_counts
+from model.spots import Spots, suppress
+from model.weights.trained import TrainedNetwork
+
+TOLERANCE_S = LOOSE_TOLERANCES_S[-1]
+"""Full width for confusion, calibration, offsets and the timeline: the widest one that the score knows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scores:
+    """Average-mAP of a split and of its parts."""
+
+    average_map: float
+    average_map_without_break: float
+    """Without the actions on the first frame of a second half (section 4.1)."""
+    actions: int
+    break_actions: int
+    game_time: Sequence[GroupScore]
+    vicinity: Sequence[GroupScore]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairs:
+    """Spots and actions paired within one tolerance."""
+
+    tolerance_s: float
+    """Full width."""
+    confusion: npt.NDArray[np.int64]
+    """Of the spots above the threshold of their class."""
+    calibration: Calibration
+    offset_class: npt.NDArray[np.int64]
+    offset_s: npt.NDArray[np.float64]
+    """From action to spot, for every right spot."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analysis:
+    """What a network does well and badly on a split."""
+
+    split: str
+    games: int
+    classes: tuple[str, ...]
+    scores: Scores
+    results: ClassResults
+    pairs: Pairs
+    timeline: GameTimeline
+    loss: LossConfig | None
+    """Zones that the network was trained with, the paper's margins; None where its file has no zones."""
+
+
+def analyse(
+    trained: TrainedNetwork,
+    store: Store,
+    valid: Store,
+    *,
+    game: str | None,
+    nms_window_s: float | None,
+    device: torch.device,
+    progress: Progress,
+) -> Analysis:
+    """Spot a split and take the result apart.
+
+    Args:
+        trained: The network.
+        store: The split.
+        valid: The validation split, on which thresholds are chosen.
+        game: Game of the timeline; None takes the one with most actions.
+        nms_window_s: As in ``average_map``.
+        device: Where to compute.
+        progress: Hears of what is spotted.
+    """
+    trained.check_fits(store)
+    shown = store.one_game(game or liveliest(store))
+    spots, valid_spots = _spotted(trained, (store, valid), device, progress)
+    options: dict[str, Any] = {
+        "classes": len(store.classes),
+        "frame_rate": store.frame_rate,
+        "nms_window_s": nms_window_s,
+    }
+    best = threshold_counts(valid_spots, valid.actions, **options).best_f1()
+    results = threshold_counts(spots, store.actions, **options).at(best)
+    window_s = TOLERANCE_S if nms_window_s is None else nms_window_s
+    kept = suppress(spots, store.frame_rate.to_frames(window_s))
+    sure = kept[kept.score >= results.threshold[-1, kept.class_index]]
+    return Analysis(
+        split=store.split,
+        games=len(store.games),
+        classes=store.classes,
+        scores=_scores(spots, store, options),
+        results=results,
+        pairs=_pairs(kept, sure, store),
+        timeline=timeline(trained, shown, _of_game(sure, store, shown.games[0]), device),
+        loss=None if trained.zones is None else LossConfig(zones=trained.zones),
+    )
+
+
+def _spotted(
+    trained: TrainedNetwork, stores: tuple[Store, Store], device: torch.device, progress: Progress
+) -> list[Spots]:
+    """Spots of both splits; found once where both are the same."""
+    network, found = trained.network.to(device), dict[str, Spots]()
+    for number, store in enumerate(stores):
+        progress("spotting actions", number, len(stores))
+        if store.digest not in found:
+            found[store.digest] = find_spots(network, store, precision="float32", device=device)
+    return [found[store.digest] for store in stores]
+
+
+def _scores(spots: Spots, store: Store, options: dict[str, Any]) -> Scores:
+    numbers, actions = np.array([half.number for half in store.halves]), store.actions
+    in_break = break_actions(actions, numbers)
+    time, vicinity = by_game_time(numbers, store.frame_rate), by_vicinity(store.frame_rate)
+    return Scores(
+        average_map=average_map(spots, actions, **options).average_map,
+        average_map_without_break=average_map(spots, actions[~in_break], **options).average_map,
+        actions=len(actions),
+        break_actions=int(in_break.sum()),
+        game_time=average_map_by_group(
+            spots, actions, time, groups=2 * (len(GAME_TIME_EDGES_S) - 1), **options
+        ),
+        vicinity=average_map_by_group(spots, actions, vicinity, groups=len(VICINITY_EDGES_S) - 1, **options),
+    )
+
+
+def _pairs(kept: Spots, sure: Spots, store: Store) -> Pairs:
+    width_frames, classes = TOLERANCE_S * store.frame_rate.per_second, len(store.classes)
+    matching = Matching(kept, store.actions)
+    offset_class, offset_frames = offsets_frames(matching, width_frames)
+    return Pairs(
+        tolerance_s=TOLERANCE_S,
+        confusion=confusion(sure, store.actions, classes=classes, tolerance_frames=width_frames),
+        calibration=calibration(matching, classes=classes, tolerance_frames=width_frames),
+        offset_class=offset_class,
+        offset_s=offset_frames / store.frame_rate.per_second,
+    )
+
+
+def liveliest(store: Store) -> str:
+    """The game with most actions, of equals the first."""
+    games = [store.halves[half].game for half in store.actions[:, 0]]
+    return max(store.games, key=games.count)
+
+
+def timeline(trained: TrainedNetwork, shown: Store, spots: Spots, device: torch.device) -> GameTimeline:
+    """The one game of ``shown`` with its spots, whose halves are counted within the game."""
+    (game,) = shown.games
+    segmentation = find_segmentation(trained.network, shown, precision="float32", device=device)
+    return GameTimeline(
+        game=game,
+        classes=shown.classes,
+        frame_rate=shown.frame_rate,
+        segmentation=trained.upright(segmentation),
+        actions=shown.actions,
+        spots=spots,
+    )
+
+
+def _of_game(spots: Spots, store: Store, game: str) -> Spots:
+    """Those of one game of ``store``, its halves counted from 0."""
+    places = [index for index, half in enumerate(store.halves) if half.game == game]
+    mine = spots[np.isin(spots.half, places)]
+    return Spots(mine.half - places[0], mine.frame, mine.class_index, mine.score)

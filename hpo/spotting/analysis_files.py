@@ -1,0 +1,174 @@
+"""Files of an analysis: tables as CSV, figures as PNG and SVG."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from hpo.report.figures.style import save_figure
+from hpo.spotting.analysis import Analysis
+from hpo.spotting.figures.bins import bins_figure
+from hpo.spotting.figures.calibration import calibration_figure, offsets_figure
+from hpo.spotting.figures.class_results import class_results_figure
+from hpo.spotting.figures.confusion import confusion_figure
+from hpo.spotting.figures.timeline import timeline_figure
+from hpo.spotting.figures.zones import loss_figure, zones_figure
+from model.errors import UserError
+from model.files import write_whole
+from model.metrics.breakdowns import GAME_TIME_EDGES_S, HALF_S, VICINITY_EDGES_S, GroupScore
+from model.metrics.calibration import CONFIDENCE_EDGES
+
+Rows = list[list[object]]
+
+
+def summary_lines(analysis: Analysis) -> list[str]:
+    """What a person reads first."""
+    scores = analysis.scores
+    return [
+        f"Average-mAP {scores.average_map:.4f} on {analysis.games} games of the {analysis.split} split, "
+        f"{scores.actions:,} actions",
+        f"without the {scores.break_actions} actions of the half-time break: "
+        f"{scores.average_map_without_break:.4f}",
+    ]
+
+
+def results_folder(folder: Path) -> Path:
+    """Make ``folder`` where it is missing.
+
+    Raises:
+        UserError: It cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"no folder for results can be made: {error.strerror}", folder=folder) from None
+    return folder
+
+
+def write_analysis(analysis: Analysis, folder: Path) -> list[Path]:
+    """Write every table and figure into ``folder``."""
+    return [*_write_tables(analysis, folder), *_write_figures(analysis, folder)]
+
+
+def _write_tables(analysis: Analysis, folder: Path) -> list[Path]:
+    tables = {
+        "summary": _summary_rows(analysis),
+        "per-class": _result_rows(analysis),
+        "game-time": _bin_rows(analysis, analysis.scores.game_time, game_time_labels(), "bin_minutes"),
+        "vicinity": _bin_rows(analysis, analysis.scores.vicinity, vicinity_labels(), "bin_s"),
+        "confusion": _confusion_rows(analysis),
+        "calibration": _calibration_rows(analysis),
+        "offsets": _offset_rows(analysis),
+    }
+    return [_write_csv(folder / f"{name}.csv", rows) for name, rows in tables.items()]
+
+
+def _write_figures(analysis: Analysis, folder: Path) -> list[Path]:
+    classes, width_s, rate = analysis.classes, analysis.pairs.tolerance_s, analysis.timeline.frame_rate
+    figures = {
+        "per-class": class_results_figure(analysis.results, classes, analysis.split),
+        "game-time": bins_figure(
+            analysis.scores.game_time,
+            game_time_labels(),
+            whole=analysis.scores.average_map,
+            title="Average-mAP by game time",
+            axis="game time (minutes)",
+        ),
+        "vicinity": bins_figure(
+            analysis.scores.vicinity,
+            vicinity_labels(),
+            whole=analysis.scores.average_map,
+            title="Average-mAP by distance to the closest other action",
+            axis="distance to the closest other action of any class (s)",
+        ),
+        "confusion": confusion_figure(analysis.pairs.confusion, classes, width_s),
+        "calibration": calibration_figure(analysis.pairs.calibration, classes, width_s),
+        "offsets": offsets_figure(analysis.pairs.offset_class, analysis.pairs.offset_s, classes, width_s),
+        "timeline": timeline_figure(analysis.timeline),
+    }
+    if analysis.loss is not None:
+        figures["zones"] = zones_figure(analysis.loss.zones, classes, rate)
+        figures["loss"] = loss_figure(analysis.loss, classes, rate)
+    return [file for name, figure in figures.items() for file in save_figure(figure, folder, name)]
+
+
+def game_time_labels() -> list[str]:
+    """Minutes that the bins of both halves hold; what follows minute 45 or 90 is stoppage time."""
+    labels = []
+    for first_s in (0.0, HALF_S):
+        minutes = [round((first_s + edge) / 60) for edge in GAME_TIME_EDGES_S[:-1]]
+        labels += [f"{low}-{high}" for low, high in pairwise(minutes)]
+        labels.append(f"{minutes[-1]}+")
+    return labels
+
+
+def vicinity_labels() -> list[str]:
+    """Seconds that the bins hold."""
+    pairs = pairwise(VICINITY_EDGES_S[:-1])
+    return [*(f"{low:g}-{high:g}" for low, high in pairs), f"{VICINITY_EDGES_S[-2]:g}+"]
+
+
+def _summary_rows(analysis: Analysis) -> Rows:
+    names = ("actions", "average_map", "break_actions", "average_map_without_break")
+    values = [getattr(analysis.scores, name) for name in names]
+    return [["split", "games", *names], [analysis.split, analysis.games, *values]]
+
+
+def _result_rows(analysis: Analysis) -> Rows:
+    found = analysis.results
+    columns = (
+        "threshold",
+        "true_positives",
+        "false_positives",
+        "false_negatives",
+        "precision",
+        "recall",
+        "f1",
+    )
+    tables = [getattr(found, name) for name in columns]
+    rows: Rows = [["class", "tolerance_s", *columns]]
+    for index, name in enumerate(analysis.classes):
+        for row, tolerance_s in enumerate(found.tolerances_s):
+            rows.append([name, tolerance_s, *(table[row, index] for table in tables)])
+    return rows
+
+
+def _bin_rows(analysis: Analysis, groups: Sequence[GroupScore], labels: Iterable[str], unit: str) -> Rows:
+    rows: Rows = [[unit, "actions", "average_map", *(f"ap_{name}" for name in analysis.classes)]]
+    for label, group in zip(labels, groups, strict=True):
+        score = group.score
+        each = [value if there else "" for value, there in zip(score.per_class, score.counted, strict=True)]
+        rows.append([label, group.actions, score.average_map if group.actions else "", *each])
+    return rows
+
+
+def _confusion_rows(analysis: Analysis) -> Rows:
+    names = [*analysis.classes, "no action"]
+    header = ["action", *analysis.classes, "not spotted"]
+    return [
+        header,
+        *([name, *row] for name, row in zip(names, analysis.pairs.confusion.tolist(), strict=True)),
+    ]
+
+
+def _calibration_rows(analysis: Analysis) -> Rows:
+    found = analysis.pairs.calibration
+    rows: Rows = [["class", "confidence_from", "confidence_to", "spots", "right", "mean_confidence"]]
+    for index, name in enumerate(analysis.classes):
+        for place, (low, high) in enumerate(pairwise(CONFIDENCE_EDGES)):
+            mean = found.confidence[index, place] if found.spots[index, place] else ""
+            rows.append([name, low, high, found.spots[index, place], found.right[index, place], mean])
+    return rows
+
+
+def _offset_rows(analysis: Analysis) -> Rows:
+    pairs = zip(analysis.pairs.offset_class.tolist(), analysis.pairs.offset_s.tolist(), strict=True)
+    return [["class", "offset_s"], *([analysis.classes[index], offset_s] for index, offset_s in pairs)]
+
+
+def _write_csv(file: Path, rows: Rows) -> Path:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    write_whole(file, text.getvalue().encode())
+    return file

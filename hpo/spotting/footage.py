@@ -1,0 +1,219 @@
+"""A game as a network sees it, and what of it is worth showing."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hpo.spotting.cut_lists import Highlights
+from model.data.description import read_description
+from model.data.single_game import open_game
+from model.data.soccernet import read_actions
+from model.data.store import Store
+from model.errors import ConfigError
+from model.inference.evaluation import find_segmentation, find_spots
+from model.inference.highlights import (
+    Clip,
+    Moment,
+    cut_clips,
+    high_sequences,
+    spotted_moments,
+    without_actions,
+)
+from model.metrics.average_map import LOOSE_TOLERANCES_S
+from model.metrics.thresholded import threshold_counts
+from model.spots import Spots, suppress
+from model.timeline import FrameRate
+from model.weights.trained import TrainedNetwork
+
+NMS_WINDOW_S = 20.0
+"""As ``hpo spot`` and the re-release."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenGame:
+    """What a network says of one game."""
+
+    game: str
+    """``<league>/<season>/<game>``."""
+    classes: tuple[str, ...]
+    frame_rate: FrameRate
+    edge_frames: int
+    """r/2: so close to the ends of a half segmentation scores mean nothing."""
+    lengths_s: tuple[float, ...]
+    """Of the halves."""
+    spots: Spots
+    """After suppression."""
+    segmentation: tuple[npt.NDArray[np.float32], ...]
+    """(frames, classes) for every half; high just after an action."""
+
+
+def chosen_classes(names: str, words: Sequence[str], classes: Sequence[str], option: str) -> list[int]:
+    """Indices of the classes that ``names`` (NAME,...) lists; of those named so by default.
+
+    Args:
+        names: What a person gave; empty: every class whose name is one of ``words`` or ends in one as a word
+            of its own, as ``yellow-card`` does and ``goal-kick`` does not.
+        words: Last words of names.
+        classes: Those of the network.
+        option: Of the command line, for errors.
+
+    Raises:
+        ConfigError: A class that the network does not know, or none is named so.
+    """
+    known = ", ".join(classes)
+    if names:
+        given = [name.strip() for name in names.split(",")]
+        if unknown := [name for name in given if name not in classes]:
+            raise ConfigError(
+                f"{option}: the network has no class {', '.join(map(repr, unknown))}", classes=known
+            )
+        return [index for index, name in enumerate(classes) if name in given]
+    chosen = [
+        index for index, name in enumerate(classes) if re.split(r"[^a-z0-9]+", name.casefold())[-1] in words
+    ]
+    if not chosen:
+        raise ConfigError(
+            f"no class of the network is named {' or '.join(words)}",
+            classes=known,
+            fix=f"say which ones make a highlight: {option} NAME,...",
+        )
+    return chosen
+
+
+def see_game(trained: TrainedNetwork, folder: Path, *, stem: str | None, device: torch.device) -> SeenGame:
+    """Spot and segment one game.
+
+    Raises:
+        DataError: It has no features that fit the network.
+    """
+    network = trained.network.to(device)
+    config, frame_rate = network.config, trained.frame_rate
+    store = open_game(
+        folder, dims=config.input_size, classes=trained.classes, frame_rate=frame_rate, stem=stem
+    )
+    spots = find_spots(network, store, precision="float32", device=device)
+    segmentation = find_segmentation(network, store, precision="float32", device=device)
+    return SeenGame(
+        game="/".join(folder.resolve().parts[-3:]),
+        classes=trained.classes,
+        frame_rate=frame_rate,
+        edge_frames=config.edge_frames,
+        lengths_s=tuple(frame_rate.to_seconds(half.frames) for half in store.halves),
+        spots=suppress(spots, frame_rate.to_frames(NMS_WINDOW_S)),
+        segmentation=trained.upright(segmentation),
+    )
+
+
+def best_confidences(trained: TrainedNetwork, valid: Store, device: torch.device) -> list[float]:
+    """Confidence of every class above which its spots have the best F1 on the validation split.
+
+    At the widest tolerance, as in ``hpo analyse``. 1 for a class that is never spotted right: none of its
+    spots can be believed.
+    """
+    trained.check_fits(valid)
+    counts = threshold_counts(
+        find_spots(trained.network.to(device), valid, precision="float32", device=device),
+        valid.actions,
+        classes=len(valid.classes),
+        frame_rate=valid.frame_rate,
+        nms_window_s=NMS_WINDOW_S,
+        tolerances_s=LOOSE_TOLERANCES_S[-1:],
+    )
+    best = counts.at(counts.best_f1())
+    confidences: list[float] = np.where(best.f1 > 0, best.threshold, 1.0)[0].tolist()
+    return confidences
+
+
+def highlights(
+    seen: SeenGame,
+    *,
+    confidences: Mapping[int, float],
+    sequence_classes: Sequence[int],
+    threshold: float,
+    before_s: float,
+    after_s: float,
+) -> Highlights:
+    """Clips of spots and of sequences (section 5).
+
+    Args:
+        seen: The game.
+        confidences: Least confidence of a spot for every class whose spots are shown.
+        sequence_classes: Those whose segmentation is looked at.
+        threshold: Least score of their sequences.
+        before_s: What a clip shows before a moment.
+        after_s: What it shows behind one.
+    """
+    moments = [
+        *spotted_moments(seen.spots, confidences, seen.frame_rate),
+        *_sequences(seen, sequence_classes, threshold),
+    ]
+    settings = {
+        "confidence": {seen.classes[index]: value for index, value in confidences.items()},
+        "sequences": [seen.classes[index] for index in sequence_classes],
+        "threshold": threshold,
+        "before_s": before_s,
+        "after_s": after_s,
+    }
+    clips = cut_clips(moments, seen.lengths_s, before_s=before_s, after_s=after_s)
+    return Highlights(game=seen.game, classes=seen.classes, clips=tuple(clips), settings=settings)
+
+
+def opportunities(
+    trained: TrainedNetwork,
+    games: Sequence[Path],
+    *,
+    stem: str | None,
+    device: torch.device,
+    classes: Sequence[int],
+    threshold: float,
+    before_s: float,
+    after_s: float,
+) -> list[tuple[str, Clip]]:
+    """Games and clips of sequences, without clips that show an annotated action of ``classes`` (figure 8).
+
+    Sequences whose clips overlap are one: reviewers watch them together.
+
+    Raises:
+        DataError: Features or labels of a game cannot be used.
+        ConfigError: The labels have other classes than the network.
+    """
+    found = []
+    for folder in games:
+        seen = see_game(trained, folder, stem=stem, device=device)
+        annotated = _annotated(folder, trained, classes)
+        moments = _sequences(seen, classes, threshold)
+        clips = cut_clips(moments, seen.lengths_s, before_s=before_s, after_s=after_s)
+        found += [(seen.game, clip) for clip in without_actions(clips, annotated, seen.frame_rate)]
+    return found
+
+
+def _annotated(folder: Path, trained: TrainedNetwork, classes: Sequence[int]) -> npt.NDArray[np.int64]:
+    """(n, 2): half from 0 and frame of the annotated actions of ``classes``."""
+    *_, root = folder.resolve().parents[:3]
+    description = read_description(root)
+    if description.classes != trained.classes:
+        raise ConfigError(
+            f"the labels do not fit the network: classes {', '.join(description.classes)} "
+            f"instead of {', '.join(trained.classes)}"
+        )
+    actions = [
+        (action.half - 1, trained.frame_rate.frame_at(action.time_s))
+        for action in read_actions(folder / description.labels_file, description)
+        if action.class_index in classes
+    ]
+    return np.array(actions, dtype=np.int64).reshape(-1, 2)
+
+
+def _sequences(seen: SeenGame, classes: Sequence[int], threshold: float) -> list[Moment]:
+    return high_sequences(
+        seen.segmentation,
+        classes,
+        least_score=threshold,
+        edge_frames=seen.edge_frames,
+        frame_rate=seen.frame_rate,
+    )

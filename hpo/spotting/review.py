@@ -1,0 +1,141 @@
+"""Sequences for two reviewers as a CSV, what comes back, and the precision that it gives (figure 8)."""
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, fields
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from rich.table import Table
+
+from hpo.report.figures.style import save_figure
+from hpo.spotting.figures.precision import precision_figure
+from model.documents import read_limited
+from model.errors import DataError, Problem, UserError
+from model.files import write_whole
+from model.inference.highlights import Clip
+from model.metrics.review import ReviewedPrecision
+from model.timeline import format_game_time
+
+REVIEW_FILE = "opportunities.csv"
+REVIEWERS = ("reviewer_1", "reviewer_2")
+COLUMNS = ("game", "half", "start", "end", "peak_score", *REVIEWERS)
+_ANSWERS = {"yes": True, "y": True, "no": False, "n": False}
+_MAX_BYTES = 16 << 20
+
+
+def write_review(file: Path, clips: Iterable[tuple[str, Clip]]) -> None:
+    """Write one row a clip to watch, (game, clip) each, with empty columns for the reviewers.
+
+    Raises:
+        UserError: Another review lies there; it may hold somebody's answers.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for game, clip in clips:
+        start, end = (
+            format_game_time(clip.half + 1, time_s).partition(" - ")[2]
+            for time_s in (clip.start_s, clip.stop_s)
+        )
+        writer.writerow([game, clip.half + 1, start, end, f"{clip.score:.6f}", "", ""])
+    content = text.getvalue().encode(errors="backslashreplace")
+    if file.exists() and file.read_bytes() != content:
+        raise UserError(
+            "another review lies here and may hold answers", file=file, fix="move it, or give another --to"
+        )
+    write_whole(file, content)
+
+
+def read_review(file: Path) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Read peaks, (sequences,), and the answers of both reviewers, (sequences, 2).
+
+    Raises:
+        DataError: Not such a file, or wrong rows; every one is listed with its line.
+    """
+    rows = _read_rows(file)
+    problems: list[Problem] = []
+    peaks, answers, seen = [], [], dict[tuple[str | None, ...], int]()
+    for line, row in rows:
+        place = tuple(row[name] for name in COLUMNS[:5])
+        faults = _row_faults(row)
+        if place in seen:
+            faults.append(f"the sequence of line {seen[place]} again")
+        seen.setdefault(place, line)
+        problems += [Problem(str(file), f"line {line}", fault) for fault in faults]
+        if not faults:
+            peaks.append(float(row["peak_score"] or ""))
+            answers.append([_ANSWERS[_answer(row, name)] for name in REVIEWERS])
+    if problems:
+        raise DataError(f"{len(problems)} mistakes in this review", problems)
+    return np.array(peaks), np.array(answers, dtype=bool).reshape(-1, 2)
+
+
+def write_precision(found: Sequence[ReviewedPrecision], folder: Path) -> list[Path]:
+    """Write the curve as CSV, PNG and SVG."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([field.name for field in fields(ReviewedPrecision)])
+    for row in found:
+        writer.writerow(["" if math.isnan(number) else number for number in astuple(row)])
+    file = folder / "precision.csv"
+    write_whole(file, text.getvalue().encode())
+    return [file, *save_figure(precision_figure(found), folder, "precision")]
+
+
+def precision_table(found: Sequence[ReviewedPrecision]) -> Table:
+    """The curve as people read it."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    names = ("threshold", "sequences", "both yes", "precision", "95 % interval", "agreement", "Cohen's kappa")
+    for name in names:
+        table.add_column(name, justify="right")
+    for row in found:
+        interval = f"{row.low:.3f} to {row.high:.3f}" if row.sequences else "-"
+        shares = [
+            "-" if math.isnan(number) else f"{number:.3f}"
+            for number in (row.precision, row.agreement, row.kappa)
+        ]
+        table.add_row(
+            f"{row.threshold:.2f}", f"{row.sequences}", f"{row.positives}", shares[0], interval, *shares[1:]
+        )
+    return table
+
+
+def _read_rows(file: Path) -> list[tuple[int, dict[str, str | None]]]:
+    """Rows with the line on which each ends."""
+    try:
+        text = read_limited(file, _MAX_BYTES).decode("utf-8-sig")
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+        rows = [] if missing else [(reader.line_num, row) for row in reader]
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataError("this review cannot be read as CSV", file=file, reason=error) from error
+    if missing:
+        fault = f"no column {', '.join(missing)}; expected {','.join(COLUMNS)}"
+        raise DataError("this is no review", [Problem(str(file), "line 1", fault)])
+    if not rows:
+        raise DataError("this review has no sequences", file=file)
+    return rows
+
+
+def _row_faults(row: dict[str, str | None]) -> list[str]:
+    faults = []
+    try:
+        known = 0.0 <= float(row["peak_score"] or "") <= 1.0
+    except ValueError:
+        known = False
+    if not known:
+        faults.append(f"expected a peak_score from 0 to 1, came {row['peak_score']!r:.40}")
+    faults += [
+        f"expected yes or no under {name}, came {row[name]!r:.40}"
+        for name in REVIEWERS
+        if _answer(row, name) not in _ANSWERS
+    ]
+    return faults
+
+
+def _answer(row: dict[str, str | None], name: str) -> str:
+    return (row[name] or "").strip().casefold()

@@ -1,0 +1,71 @@
+"""One game as several networks see it, such as those of a sweep over lambda_seg (figure 14)."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from hpo.report.figures.style import save_figure
+from hpo.spotting.analysis import TOLERANCE_S, liveliest, timeline
+from hpo.spotting.figures.timeline import GameTimeline, networks_figure
+from hpo.spotting.trials import NamedTrial
+from hpo.tasks.base.splits import Progress
+from model.data.store import Store
+from model.errors import ConfigError
+from model.inference.evaluation import find_spots
+from model.spots import suppress
+from model.weights.trained import TrainedNetwork
+
+SURE = 0.5
+"""Least confidence of the spots that are drawn: networks of a sweep have no thresholds of their own."""
+
+
+def game_timelines(
+    trials: Sequence[NamedTrial],
+    store: Store,
+    *,
+    game: str | None,
+    nms_window_s: float | None,
+    device: torch.device,
+    progress: Progress,
+) -> dict[str, GameTimeline]:
+    """Spot a game with every network.
+
+    Args:
+        trials: On the same data.
+        store: The split with the game.
+        game: Its name; None takes the one with most actions.
+        nms_window_s: Suppression; None takes ``TOLERANCE_S``.
+        device: Where to compute.
+        progress: Hears of what is spotted.
+
+    Raises:
+        ConfigError: The trials were trained on different data.
+    """
+    if len({(trial.data, trial.features) for trial in trials}) > 1:
+        raise ConfigError("expected trials on the same data and features to be drawn together")
+    shown = store.one_game(game or liveliest(store))
+    found: dict[str, GameTimeline] = {}
+    window_s = TOLERANCE_S if nms_window_s is None else nms_window_s
+    for number, trial in enumerate(trials):
+        progress("spotting actions", number, len(trials))
+        trained = TrainedNetwork.load(trial.weights)
+        trained.check_fits(store)
+        trained.network.to(device)
+        spots = find_spots(trained.network, shown, precision="float32", device=device)
+        kept = suppress(spots, store.frame_rate.to_frames(window_s))
+        found[trial.label] = timeline(trained, shown, kept[kept.score >= SURE], device)
+    return found
+
+
+def write_timelines(timelines: dict[str, GameTimeline], folder: Path) -> list[Path]:
+    """A PNG and an SVG a class."""
+    classes = next(iter(timelines.values())).classes
+    return [
+        file
+        for index, name in enumerate(classes)
+        for file in save_figure(
+            networks_figure(timelines, index), folder, f"networks-{re.sub(r'[^0-9A-Za-z]+', '-', name)}"
+        )
+    ]

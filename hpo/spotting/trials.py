@@ -1,0 +1,84 @@
+"""Trials of action spotting that a person names: where their networks and data lie."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpo.config.environment import Environment
+from hpo.journal.journal import read_journal
+from hpo.journal.results import StudyState
+from hpo.study.folders import chosen_study, known_studies
+from hpo.study.runner import trial_folder
+from hpo.study.session import plan_of
+from hpo.tracking.runs import recorded_trial
+from hpo.trial.run import BEST
+from model.errors import UserError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedTrial:
+    """Where a trial that a person named has its network and its data."""
+
+    name: str
+    """``STUDY/TRIAL``."""
+    label: str
+    """Its role in its stage, name and Average-mAP on the validation split."""
+    weights: Path
+    data: str
+    features: str
+
+
+def find_trial(name: str, split: str, environment: Environment) -> NamedTrial:
+    """The trial that ``name`` means: ``STUDY/TRIAL``, or the id of its MLflow run.
+
+    Raises:
+        UserError: There is none, it has no network yet, or its test split is still closed.
+    """
+    if "/" not in name:
+        tags = recorded_trial(environment, name).tags
+        name = f"{tags['hpo.study']}/{tags['hpo.trial']}"
+    study, _, trial_name = name.partition("/")
+    folder = chosen_study(environment, study)
+    state = StudyState.replay(read_journal(folder).events)
+    if trial_name not in state.trials:
+        raise UserError(
+            f"study {study!r} has no trial {trial_name!r}", known=", ".join(state.trials) or "none yet"
+        )
+    plan = plan_of(folder, state.created)
+    if not plan.task.analyses:
+        raise UserError(f"expected a study of action spotting (task calf), this one is of {plan.study.task}")
+    if split == "test" and state.trials[trial_name].tested is None:
+        raise UserError(
+            f"the test split is closed for trial {name}: hpo run final opens it, for its trials only",
+            fix="use --split valid",
+        )
+    weights = trial_folder(folder, trial_name) / BEST
+    if not weights.is_file():
+        raise UserError(f"trial {name} has no {BEST} yet", file=weights)
+    trial = state.trials[trial_name]
+    role = f"{trial.role} " if trial.role else ""
+    label = f"{role}({folder.name}/{trial_name}, {trial.score or 0.0:.3f} on validation)"
+    return NamedTrial(
+        name=f"{folder.name}/{trial_name}",
+        label=label,
+        weights=weights,
+        data=plan.data,
+        features=plan.features,
+    )
+
+
+def trials_of_stage(name: str, environment: Environment) -> list[str]:
+    """What ``STUDY/STAGE`` means: of every configuration with a score its first trial, as ``STUDY/TRIAL``.
+
+    Any other name means itself.
+    """
+    study, _, stage = name.partition("/")
+    if not stage or study not in known_studies(environment):
+        return [name]
+    state = StudyState.replay(read_journal(chosen_study(environment, study)).events)
+    if stage not in state.stages:
+        return [name]
+    first: dict[str, str] = {}
+    for trial in state.trials_of(stage):
+        if trial.score is not None:
+            first.setdefault(trial.role or trial.trial, f"{study}/{trial.trial}")
+    return list(first.values())

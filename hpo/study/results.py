@@ -1,0 +1,55 @@
+"""Tables and figures of a stage, made from the journal of its study."""
+
+from typing import TYPE_CHECKING
+
+from hpo.journal.results import StudyState
+from hpo.study.importance import stage_importance
+from hpo.study.plan import StudyPlan
+from hpo.tasks.base.presentation.stages import StageView
+from hpo.tracking.figures import FigureFiles
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from hpo.report.figures.draw import Drawn
+
+INTERACTIVE = "figures.html"
+
+
+def stage_view(plan: StudyPlan, state: StudyState, stage: str) -> StageView:
+    """Collect what the tables and figures of ``stage`` are made from."""
+    return StageView(
+        state=state,
+        stage=stage,
+        shape=plan.shape,
+        dataset=plan.dataset,
+        score=plan.task.score,
+        importance=stage_importance(state, stage),
+    )
+
+
+def drawn_stage(plan: StudyPlan, state: StudyState, stage: str) -> "Drawn":
+    """Draw the figures of ``stage``."""
+    from hpo.report.figures.draw import draw_stage  # plotly and matplotlib take a second to import
+
+    return draw_stage(stage_view(plan, state, stage), plan.task.presentation(stage))
+
+
+def stage_results(plan: StudyPlan, state: StudyState, stage: str, *, top: int) -> "list[RenderableType]":
+    """Return the tables of ``stage``; of a search, its ``top`` best trials."""
+    from hpo.report.stages import stage_tables
+
+    return stage_tables(stage_view(plan, state, stage), plan.task.presentation(stage), top=top)
+
+
+def figure_files(plan: StudyPlan, state: StudyState, stage: str) -> FigureFiles:
+    """A PNG a figure, and one page of HTML in which all of them can be explored."""
+    from hpo.report.figures.style import figure_bytes
+    from hpo.report.html import stage_page
+
+    drawn = drawn_stage(plan, state, stage)
+    files = {f"{figure.name}.png": figure_bytes(figure.picture, "png") for figure in drawn.figures}
+    if drawn.figures:
+        title = f"Stage {stage} of study {state.created.study}"
+        files[INTERACTIVE] = stage_page(title, drawn.figures).encode()
+    return FigureFiles(files=files, failures=drawn.failures)

@@ -1,0 +1,1 @@
+"""What a task adds to the tables, figures and commands of the service."""

@@ -1,0 +1,1 @@
+"""Tables, figures and commands of boundary-matching networks."""

@@ -1,0 +1,52 @@
+"""Tables of the stages on ActivityNet: the grid over K1, and the two losses over many runs."""
+
+from collections.abc import Sequence
+from statistics import fmean, stdev
+
+from rich.console import RenderableType
+from rich.table import Table
+
+from hpo.journal.results import TrialState
+from hpo.report.samples import samples_table
+from hpo.report.words import value
+from hpo.tasks.base.presentation.stages import StageView
+
+METRICS = {"ar@100": "AR@100", "auc": "AUC", "average_map": "Average-mAP"}
+"""Of a validation, under the names of Table 3."""
+LOSSES = ("bmn", "context-aware")
+
+
+def grid_tables(view: StageView) -> Sequence[RenderableType]:
+    """Return one row for each value of K1: the mean score over its seeds."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("K1", "seeds", view.score.label, "sd"):
+        table.add_column(name, justify="right")
+    for k1, scores in sorted(_by_k1(view.trials).items(), reverse=True):
+        spread = f"{stdev(scores):.4f}" if len(scores) > 1 else ""
+        table.add_row(value(k1), str(len(scores)), f"{fmean(scores):.4f}", spread)
+    return [table]
+
+
+def losses_tables(view: StageView) -> Sequence[RenderableType]:
+    """Return both losses with the tests of section 7.5; empty until both have a score."""
+    samples = [_scores_of(view.compared, loss) for loss in LOSSES]
+    return [samples_table(*samples, names=LOSSES)] if all(samples) else []
+
+
+def _by_k1(trials: Sequence[TrialState]) -> dict[float, list[float]]:
+    found: dict[float, list[float]] = {}
+    for trial in trials:
+        if trial.role == "grid" and trial.score is not None:
+            found.setdefault(float(trial.parameters["K1_positions"]), []).append(trial.score)
+    return found
+
+
+def _scores_of(trials: Sequence[TrialState], loss: str) -> dict[str, list[float]]:
+    """Metric -> a score for every run, each at the run's best validation."""
+    best = [
+        trial.reports[trial.best_epoch or 0].metrics
+        for trial in trials
+        if trial.role == loss and trial.score is not None
+    ]
+    known = [name for name in METRICS if best and all(name in metrics for metrics in best)]
+    return {METRICS[name]: [metrics[name] for metrics in best] for name in known}

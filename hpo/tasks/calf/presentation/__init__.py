@@ -1,0 +1,1 @@
+"""Tables, figures and commands of action spotting."""

@@ -1,0 +1,112 @@
+"""The grid over the slicing parameters: AP of each class at its own points."""
+
+from collections.abc import Sequence
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
+
+from hpo.journal.results import TrialState
+from hpo.report.figures.interactive import styled
+from hpo.report.figures.style import panels
+from hpo.tasks.base.presentation.stages import StageFigure, StageView
+from hpo.tasks.calf.presentation.seconds import to_seconds
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure as Interactive
+
+_CAPTION = (
+    "AP of one class on the validation split with its slicing parameters at each point of its grid, "
+    "mean over the trials at that point (the other classes move too). Empty: not tried yet, or failed."
+)
+_ROWS, _COLUMNS = "K1, K2 (s)", "K3, K4 (s)"
+Before = tuple[float, float]
+"""K1 and K2 in seconds."""
+After = tuple[float, float]
+"""K3 and K4 in seconds."""
+Cells = dict[tuple[Before, After], float]
+"""Point of a grid -> mean AP."""
+
+
+def grid_figure(view: StageView) -> StageFigure | None:
+    """None while no trial of a grid has a score."""
+    trials = [trial for trial in view.finished if trial.role == "grid"]
+    cells = {name: _cells(trials, name, view) for name in view.shape.classes}
+    if not trials or not all(cells.values()):
+        return None
+    return StageFigure(
+        name="grid",
+        title="Grid of the slicing parameters",
+        caption=_CAPTION,
+        picture=_picture(cells),
+        interactive=_interactive(cells),
+    )
+
+
+def _cells(trials: Sequence[TrialState], name: str, view: StageView) -> Cells:
+    found: dict[tuple[Before, After], list[float]] = {}
+    for trial in trials:
+        k1, k2, k3, k4 = (
+            to_seconds(float(trial.parameters[f"K{number}_frames.{name}"]), view) for number in (1, 2, 3, 4)
+        )
+        metrics = trial.reports[trial.best_epoch or 0].metrics
+        found.setdefault(((k1, k2), (k3, k4)), []).append(metrics[f"ap/{name}"])
+    return {place: fmean(scores) for place, scores in found.items()}
+
+
+def _table(cells: Cells) -> tuple[list[str], list[str], list[list[float]]]:
+    """Labels of rows and columns, and the means; NaN where there is none."""
+    rows, columns = (sorted({place[axis] for place in cells}) for axis in (0, 1))
+    means = [[cells.get((row, column), float("nan")) for column in columns] for row in rows]
+    return [_label(row) for row in rows], [_label(column) for column in columns], means
+
+
+def _label(pair: tuple[float, float]) -> str:
+    return f"{pair[0]:g}, {pair[1]:g}"
+
+
+def _picture(cells: dict[str, Cells]) -> Figure:
+    tables = {name: _table(found) for name, found in cells.items()}
+    inches = [1.5 + 0.45 * len(rows) for rows, _, _ in tables.values()]
+    columns = max(len(columns) for _, columns, _ in tables.values())
+    figure, grid = panels(len(tables), 1, width=3.5 + 0.65 * columns, height=sum(inches) + 0.3)
+    for (name, (row_labels, column_labels, means)), (axes,) in zip(tables.items(), grid, strict=True):
+        image = axes.imshow(means, cmap="cividis", aspect="auto")
+        middle = (max(cells[name].values()) + min(cells[name].values())) / 2
+        for row, values in enumerate(means):
+            for column, mean in enumerate(values):
+                if mean == mean:
+                    tone = "black" if mean > middle else "white"
+                    axes.text(column, row, f"{mean:.2f}", ha="center", va="center", fontsize=8, color=tone)
+        axes.set_xticks(range(len(column_labels)), column_labels, fontsize=8, rotation=45)
+        axes.set_yticks(range(len(row_labels)), row_labels, fontsize=8)
+        axes.set(title=name, xlabel=_COLUMNS, ylabel=_ROWS)
+        figure.colorbar(image, ax=axes, label=f"AP {name}")
+    return figure
+
+
+def _interactive(cells: dict[str, Cells]) -> "Interactive":
+    from plotly.subplots import make_subplots
+
+    moving = make_subplots(
+        rows=len(cells), cols=1, subplot_titles=list(cells), vertical_spacing=0.28 / len(cells)
+    )
+    for number, (name, found) in enumerate(cells.items(), start=1):
+        rows, columns, means = _table(found)
+        place = {"row": number, "col": 1}
+        length = 1 / len(cells)
+        moving.add_heatmap(
+            z=means,
+            x=columns,
+            y=rows,
+            colorscale="Cividis",
+            texttemplate="%{z:.2f}",
+            hoverongaps=False,
+            colorbar={"title": "AP", "len": 0.9 * length, "y": 1 - (number - 0.5) * length},
+            hovertemplate=f"{_ROWS}: %{{y}}<br>{_COLUMNS}: %{{x}}<br>AP %{{z:.4f}}",
+            name=name,
+            **place,
+        )
+        moving.update_xaxes(title=_COLUMNS, type="category", **place)
+        moving.update_yaxes(title=_ROWS, type="category", autorange="reversed", **place)
+    return styled(moving, height=300 * len(cells))

@@ -1,0 +1,89 @@
+"""One parameter moved, all others held: sensitivity to the slicing parameters, lambda_seg (section 7.5)."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from matplotlib.figure import Figure
+
+from hpo.report.figures.curves import CAPTION, Curve, curve_of, curve_trace, draw_curve, one_curve
+from hpo.report.figures.interactive import styled
+from hpo.report.figures.style import colour, dash, panels
+from hpo.tasks.base.presentation.stages import StageFigure, StageView
+from hpo.tasks.calf.presentation.seconds import to_seconds
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure as Interactive
+
+
+def lambda_figure(view: StageView) -> StageFigure | None:
+    """None while no value has a score."""
+    curve = curve_of(view.finished, "lambda_seg")
+    if not curve:
+        return None
+    scale = "log" if min(curve) > 0 else "linear"
+    picture, moving = one_curve(curve, view, axis="lambda_seg", scale=scale)
+    return StageFigure(
+        name="lambda-sweep",
+        title="Weight of the segmentation loss",
+        caption=CAPTION,
+        picture=picture,
+        interactive=moving,
+    )
+
+
+def sensitivity_figure(view: StageView) -> StageFigure | None:
+    """Every slicing parameter of every class around the full model; None while only that has a score."""
+    curves = {
+        name: {number: curve for number in (1, 2, 3, 4) if len(curve := _zone_curve(view, name, number)) > 1}
+        for name in view.shape.classes
+    }
+    curves = {name: lines for name, lines in curves.items() if lines}
+    if not curves:
+        return None
+    return StageFigure(
+        name="sensitivity",
+        title="Sensitivity to the slicing parameters",
+        caption=f"Each slicing parameter moved alone, in seconds from the action. {CAPTION}",
+        picture=_sensitivity_picture(curves, view.score.label),
+        interactive=_sensitivity_interactive(curves, view.score.label),
+    )
+
+
+def _zone_curve(view: StageView, name: str, number: int) -> Curve:
+    """Trials that moved this parameter, and the full model."""
+    key = f"K{number}_frames.{name}"
+    mine = [trial for trial in view.finished if trial.role.startswith((f"K{number}.{name} ", "full model"))]
+    curve = curve_of(mine, key)
+    return {to_seconds(value, view): scores for value, scores in curve.items()}
+
+
+def _sensitivity_picture(curves: Mapping[str, Mapping[int, Curve]], score: str) -> Figure:
+    figure, grid = panels(len(curves), 1, width=8, height=2.6 * len(curves) + 0.6)
+    for (name, lines), (axes,) in zip(curves.items(), grid, strict=True):
+        for number, curve in lines.items():
+            draw_curve(axes, curve, colour(number - 1), dash(0), f"K{number}")
+        axes.axvline(0, color="black", linewidth=1)
+        axes.set(title=name, xlabel="seconds from the action", ylabel=score)
+        axes.legend(fontsize=8, ncols=4)
+    return figure
+
+
+def _sensitivity_interactive(curves: Mapping[str, Mapping[int, Curve]], score: str) -> "Interactive":
+    from plotly.subplots import make_subplots
+
+    moving = make_subplots(
+        rows=len(curves), cols=1, subplot_titles=list(curves), vertical_spacing=0.25 / len(curves)
+    )
+    for row, (name, lines) in enumerate(curves.items(), start=1):
+        for number, curve in lines.items():
+            trace = curve_trace(
+                curve,
+                colour(number - 1),
+                name=f"K{number}",
+                legendgroup=f"K{number}",
+                showlegend=name == next(iter(curves)),
+            )
+            moving.add_scatter(**trace, row=row, col=1)
+        moving.update_xaxes(title="seconds from the action", row=row, col=1)
+        moving.update_yaxes(title=score, row=row, col=1)
+    return styled(moving, height=300 * len(curves))

@@ -1,0 +1,74 @@
+"""Tables of the stages of action spotting, with the numbers of the paper beside them."""
+
+from collections.abc import Sequence
+
+from rich.console import RenderableType
+from rich.table import Table
+
+from hpo.journal.results import StageState, TrialState
+from hpo.report.paired import paired_difference
+from hpo.report.stages import difference_words
+from hpo.report.words import value
+from hpo.tasks.base.presentation.stages import StageView
+
+TABLE_1 = {"i3d": 0.536, "c3d": 0.577, "resnet": 0.625}
+"""Average-mAP that Table 1 of the paper reports for each kind of features, on SoccerNet's test split."""
+TABLE_2 = {
+    "full model": 0.625,
+    "(i) no segmentation": 0.589,
+    "(ii) no context slicing": 0.578,
+    "(iii) no margins": 0.590,
+    "(iv) no matching": 0.468,
+}
+"""Average-mAP that Table 2 of the paper, its ablation, reports for ResNet features."""
+
+
+def grid_tables(view: StageView) -> Sequence[RenderableType]:
+    """Return the zones of every class, and a line for each class that the combined winners make worse."""
+    classes = view.shape.classes
+    zones = zones_table(view.state.stages[view.stage], classes)
+    return [zones, *_disturbances(view.compared, classes)]
+
+
+def final_tables(view: StageView) -> Sequence[RenderableType]:
+    """Return the paper's score for the same features, where the study ran on SoccerNet."""
+    features = view.dataset.rpartition("/")[2]
+    if view.dataset.startswith("soccernet") and features in TABLE_1:
+        return [f"paper, test split, {features}: {TABLE_1[features]:.3f}"]
+    return []
+
+
+def zones_table(stage: StageState, classes: Sequence[str]) -> Table:
+    """The slicing parameters at the start of the grid and those chosen, in frames."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("class", "K1", "K2", "K3", "K4", "chosen K1", "K2", "K3", "K4"):
+        table.add_column(name, justify="left" if name == "class" else "right")
+    for label in classes:
+        keys = [f"K{number}_frames.{label}" for number in (1, 2, 3, 4)]
+        table.add_row(
+            label,
+            *(value(stage.start.get(key, "-")) for key in keys),
+            *(value(stage.chosen.get(key, "-")) for key in keys),
+        )
+    return table
+
+
+def _disturbances(trials: Sequence[TrialState], classes: Sequence[str]) -> list[str]:
+    """The interaction check: classes that are worse in the winners' combination than at the start."""
+    lines = []
+    for label in classes:
+        scores = {
+            role: {t.replicate: _class_ap(t, label) for t in trials if t.role == role and t.score is not None}
+            for role in ("combined", "start")
+        }
+        difference = paired_difference(scores["combined"], scores["start"])
+        if difference is not None and difference.mean < 0 and difference.is_clear:
+            lines.append(
+                f"interaction: {label} has {difference_words(difference)} AP with all winners put together: "
+                f"the classes disturb each other; try --mode per-class"
+            )
+    return lines
+
+
+def _class_ap(trial: TrialState, label: str) -> float:
+    return trial.reports[trial.best_epoch or 0].metrics.get(f"ap/{label}", 0.0)

@@ -1,0 +1,126 @@
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from shown_stages import trial, view
+
+from hpo.journal.results import TrialState, TrialStatus
+from hpo.report.figures import draw
+from hpo.report.figures.draw import draw_stage
+from hpo.report.figures.history import history_figure
+from hpo.report.figures.search_space import search_space_figures
+from hpo.report.figures.seeds import seeds_figure
+from hpo.tasks.base.presentation.stages import StageFigure, StageView
+from hpo.tasks.calf import TASK
+from hpo.tasks.calf.presentation.grid_figure import grid_figure
+from hpo.tasks.calf.presentation.sweep_figures import lambda_figure, sensitivity_figure
+
+
+def traces(figure: StageFigure | None) -> dict[str, Any]:
+    assert figure is not None
+    return {trace.name: trace for trace in figure.interactive.data}
+
+
+def zoned(number: int, score: float, k3: float, *, role: str = "grid") -> TrialState:
+    zones = {
+        f"K{k}_frames.{name}": value
+        for name in ("goal", "card")
+        for k, value in enumerate((-40.0, -20.0, k3, 40.0), 1)
+    }
+    return trial(number, score, role=role, parameters=zones)
+
+
+def test_best_so_far_never_falls_and_leaves_stopped_and_failed_trials_out() -> None:
+    stopped = trial(3, 0.9, status=TrialStatus.STOPPED)
+    shown = traces(
+        history_figure(view("bayes", [trial(1, 0.3), trial(2, 0.2), stopped, trial(4, None), trial(5, 0.4)]))
+    )
+    assert list(shown["best so far"].x) == [1, 2, 5]
+    assert list(shown["best so far"].y) == [0.3, 0.3, 0.4]
+    assert list(shown["stopped early"].x) == [3]
+    assert shown["failed"].text[0] == "t4: diverged"
+
+
+def test_diverged_scores_are_not_drawn() -> None:
+    assert history_figure(view("bayes", [trial(1, math.nan), trial(2, None)])) is None
+
+
+def test_space_is_drawn_under_the_papers_symbols_from_two_trials_on() -> None:
+    assert search_space_figures(view("bayes", [trial(1, 0.3)])) == []
+    figures = search_space_figures(view("bayes", [trial(n, n / 10) for n in range(1, 6)]))
+    assert [figure.name for figure in figures] == ["parallel", "slices", "contours"]
+    assert [figures[1].interactive.layout[axis].title.text for axis in ("xaxis", "xaxis2")] == [
+        "f",
+        "lambda_seg",
+    ]
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_contours_of_points_on_one_line_are_points_only(count: int) -> None:
+    trials = [trial(n, n / 10, parameters={"f": 8, "lambda_seg": 0.1 * n}) for n in range(1, count + 1)]
+    assert search_space_figures(view("bayes", trials))[-1].name == "contours"
+
+
+def test_cell_of_the_grid_is_the_mean_ap_of_its_class_in_seconds() -> None:
+    trials = [
+        zoned(1, 0.2, 20.0),
+        zoned(2, 0.4, 20.0),
+        zoned(3, 0.8, 10.0),
+        zoned(4, 0.9, 20.0, role="start"),
+    ]
+    goal, card = grid_figure(view("grid-slicing", trials)).interactive.data  # type: ignore[union-attr]
+    assert list(goal.x) == ["5, 20", "10, 20"] and list(goal.y) == ["-20, -10"]
+    assert goal.z[0] == pytest.approx([0.8, 0.3])
+    assert card.z[0] == pytest.approx([0.4, 0.15])
+
+
+def test_seeds_show_both_splits_once_the_test_split_is_open() -> None:
+    trials = [trial(n, 0.3 + n / 10, role="found", tested={"average_map": 0.1 * n}) for n in (1, 2)]
+    shown = traces(seeds_figure(view("final", [*trials, trial(3, None, role="own")])))
+    assert list(shown["validation split, mean ± sd"].x) == pytest.approx([0.45])
+    assert list(shown["test split, mean ± sd"].x) == pytest.approx([0.15])
+
+
+def test_one_seed_has_no_spread() -> None:
+    shown = traces(seeds_figure(view("ablation", [trial(1, 0.3, role="full model")])))
+    assert list(shown["validation split, mean ± sd"].error_x.array) == [0.0]
+
+
+def test_curve_of_lambda_goes_through_the_means_of_its_seeds() -> None:
+    trials = [
+        trial(n, score, role="lambda_seg", parameters={"lambda_seg": at})
+        for n, (score, at) in enumerate([(0.2, 1.0), (0.4, 1.0), (0.1, 0.01)])
+    ]
+    (curve,) = traces(lambda_figure(view("lambda-sweep", trials))).values()
+    assert list(curve.x) == [0.01, 1.0]
+    assert list(curve.y) == pytest.approx([0.1, 0.3])
+
+
+def test_curve_of_sensitivity_has_the_full_model_and_its_own_moves_in_seconds() -> None:
+    trials = [
+        zoned(1, 0.5, 20.0, role="full model"),
+        zoned(2, 0.3, 10.0, role="K3.goal 10"),
+        zoned(3, 0.1, 30.0, role="K3.card 30"),
+    ]
+    figure = sensitivity_figure(view("sensitivity", trials))
+    assert figure is not None
+    assert [list(curve.x) for curve in figure.interactive.data] == [[5.0, 10.0], [10.0, 15.0]]
+
+
+@pytest.mark.parametrize(
+    "stage", ["bayes", "grid-slicing", "final", "ablation", "sensitivity", "lambda-sweep"]
+)
+def test_stage_without_a_score_has_no_figures_and_no_failures(stage: str) -> None:
+    drawn = draw_stage(view(stage, [trial(1, None, role="grid")]), TASK.presentation(stage))
+    assert drawn.figures == () and drawn.failures == ()
+
+
+def test_figure_that_fails_is_told_and_leaves_the_others_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: StageView) -> Sequence[StageFigure]:
+        raise ValueError("no such colour\nand more")
+
+    monkeypatch.setitem(draw._SEARCH_FIGURES, "importance", broken)
+    drawn = draw_stage(view("bayes", [trial(1, 0.3), trial(2, 0.4)]), TASK.presentation("bayes"))
+    assert drawn.failures == ("importance: ValueError: no such colour",)
+    assert "history" in [figure.name for figure in drawn.figures]

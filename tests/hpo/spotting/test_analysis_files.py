@@ -1,0 +1,118 @@
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hpo.spotting.analysis import Analysis, Pairs, Scores
+from hpo.spotting.analysis_files import game_time_labels, results_folder, vicinity_labels, write_analysis
+from hpo.spotting.figures.timeline import GameTimeline
+from model.encoding import Zones
+from model.errors import UserError
+from model.losses.complete import LossConfig
+from model.metrics.average_map import AverageMap
+from model.metrics.breakdowns import GroupScore
+from model.metrics.calibration import Calibration
+from model.metrics.thresholded import ClassResults
+from model.spots import Spots
+from model.timeline import FrameRate
+
+
+def groups(number: int) -> list[GroupScore]:
+    """The first without actions; of the others only the first class has some."""
+    counted = np.array([True, False])
+    empty = GroupScore(0, AverageMap((5.0, 10.0), np.zeros((2, 2)), np.zeros(2, dtype=bool)))
+    filled = GroupScore(3, AverageMap((5.0, 10.0), np.full((2, 2), 0.5), counted))
+    return [empty, *[filled] * (number - 1)]
+
+
+@pytest.fixture
+def analysis() -> Analysis:
+    counts = np.array([[1, 2], [3, 4]])
+    return Analysis(
+        split="test",
+        games=2,
+        classes=("goal", "card"),
+        scores=Scores(
+            average_map=0.5,
+            average_map_without_break=0.6,
+            actions=7,
+            break_actions=1,
+            game_time=groups(20),
+            vicinity=groups(11),
+        ),
+        results=ClassResults((5.0, 10.0), np.full((2, 2), 0.25), counts, counts, counts * 3),
+        pairs=Pairs(
+            tolerance_s=60.0,
+            confusion=np.arange(9).reshape(3, 3),
+            calibration=Calibration(
+                np.eye(2, 10, dtype=np.int64) * 4, np.eye(2, 10, dtype=np.int64), np.eye(2, 10) / 2
+            ),
+            offset_class=np.array([0, 1]),
+            offset_s=np.array([-2.5, 1.0]),
+        ),
+        timeline=GameTimeline(
+            game="league/season/a - b",
+            classes=("goal", "card"),
+            frame_rate=FrameRate(2.0),
+            segmentation=(np.full((300, 2), 0.25, np.float32), np.full((280, 2), 0.75, np.float32)),
+            actions=np.array([[0, 100, 0, 1], [1, 50, 1, 1]]),
+            spots=Spots(np.array([0]), np.array([104]), np.array([0]), np.array([0.9], np.float32)),
+        ),
+        loss=LossConfig(zones=Zones(((-40.0, -20.0, 60.0, 90.0), (-20.0, -10.0, 10.0, 20.0)))),
+    )
+
+
+def table(file: Path) -> list[dict[str, str]]:
+    with file.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_every_table_says_what_the_numbers_are(analysis: Analysis, tmp_path: Path) -> None:
+    write_analysis(analysis, tmp_path)
+    per_class = table(tmp_path / "per-class.csv")
+    assert [(row["class"], row["tolerance_s"]) for row in per_class][:3] == [
+        ("goal", "5.0"),
+        ("goal", "10.0"),
+        ("card", "5.0"),
+    ]
+    assert (per_class[1]["true_positives"], per_class[1]["false_negatives"]) == ("3", "9")
+    assert (per_class[1]["precision"], per_class[1]["recall"]) == ("0.5", "0.25")
+    confusion = table(tmp_path / "confusion.csv")
+    assert confusion[2] == {"action": "no action", "goal": "6", "card": "7", "not spotted": "8"}
+    assert table(tmp_path / "offsets.csv")[0] == {"class": "goal", "offset_s": "-2.5"}
+    assert table(tmp_path / "summary.csv")[0]["average_map_without_break"] == "0.6"
+
+
+def test_bin_or_class_without_actions_has_no_score(analysis: Analysis, tmp_path: Path) -> None:
+    write_analysis(analysis, tmp_path)
+    empty, filled, *_ = table(tmp_path / "vicinity.csv")
+    assert empty == {"bin_s": "0-10", "actions": "0", "average_map": "", "ap_goal": "", "ap_card": ""}
+    assert (filled["average_map"], filled["ap_goal"], filled["ap_card"]) == ("0.5", "0.5", "")
+
+
+def test_the_same_analysis_gives_the_same_bytes(analysis: Analysis, tmp_path: Path) -> None:
+    first, second = (results_folder(tmp_path / name) for name in ("first", "second"))
+    files = write_analysis(analysis, first)
+    write_analysis(analysis, second)
+    assert len(files) == 25
+    for file in files:
+        assert file.read_bytes() == (second / file.name).read_bytes(), file.name
+
+
+def test_network_without_zones_has_no_figures_of_them(analysis: Analysis, tmp_path: Path) -> None:
+    names = {file.name for file in write_analysis(replace(analysis, loss=None), tmp_path)}
+    assert not names & {"zones.png", "loss.png"} and "timeline.svg" in names
+
+
+def test_bins_are_named_by_what_they_hold() -> None:
+    labels = game_time_labels()
+    assert (labels[0], labels[8:11], labels[-1]) == ("0-5", ["40-45", "45+", "45-50"], "90+")
+    assert (vicinity_labels()[0], vicinity_labels()[-1], len(vicinity_labels())) == ("0-10", "600+", 11)
+
+
+def test_file_in_the_place_of_the_folder_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(UserError, match="no folder for results"):
+        results_folder(tmp_path / "taken")

@@ -1,0 +1,113 @@
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hpo.spotting.review import COLUMNS, precision_table, read_review, write_precision, write_review
+from model.errors import DataError, UserError
+from model.inference.highlights import Clip, Moment
+from model.metrics.review import reviewed_precision
+
+GAME = "league/season/Arsenal - Leicester City, 4 - 3"
+
+
+def clip(half: int, start_s: float, score: float) -> Clip:
+    moment = Moment(
+        kind="sequence", half=half, class_index=0, start_s=start_s + 15, stop_s=start_s + 25, score=score
+    )
+    return Clip(half=half, start_s=start_s, stop_s=start_s + 45, moments=(moment,))
+
+
+def review(folder: Path, *rows: str) -> Path:
+    file = folder / "review.csv"
+    file.write_text("\n".join([",".join(COLUMNS), *rows, ""]))
+    return file
+
+
+def mistakes(file: Path) -> list[str]:
+    with pytest.raises(DataError) as caught:
+        read_review(file)
+    return [f"{problem.place}: {problem.message}" for problem in caught.value.problems]
+
+
+def test_written_review_comes_back_once_it_is_answered(tmp_path: Path) -> None:
+    file = tmp_path / "opportunities.csv"
+    write_review(file, [(GAME, clip(0, 600.0, 0.75)), (GAME, clip(1, 59.5, 0.5))])
+    with file.open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert rows[1] == {
+        "game": GAME,
+        "half": "2",
+        "start": "00:59",
+        "end": "01:44",
+        "peak_score": "0.500000",
+        "reviewer_1": "",
+        "reviewer_2": "",
+    }
+    answered = (
+        file.read_text().replace("0.750000,,", "0.750000,Yes,y").replace("0.500000,,", "0.500000,no, N")
+    )
+    file.write_text("\ufeff" + answered.replace("\n", "\r\n"))  # as a spreadsheet saves it
+    peaks, verdicts = read_review(file)
+    assert peaks.tolist() == [0.75, 0.5]
+    np.testing.assert_array_equal(verdicts, [[True, True], [False, False]])
+
+
+def test_answers_are_never_written_over(tmp_path: Path) -> None:
+    file = tmp_path / "opportunities.csv"
+    write_review(file, [(GAME, clip(0, 600.0, 0.75))])
+    write_review(file, [(GAME, clip(0, 600.0, 0.75))])
+    file.write_text(file.read_text().replace("0.750000,,", "0.750000,yes,"))
+    with pytest.raises(UserError, match="may hold answers"):
+        write_review(file, [(GAME, clip(0, 600.0, 0.75))])
+    assert ",yes," in file.read_text()
+
+
+def test_every_mistake_is_told_with_its_line(tmp_path: Path) -> None:
+    file = review(
+        tmp_path,
+        "g,1,00:10,00:50,0.5,yes,no",
+        "g,1,01:10,01:50,0.5,perhaps,",
+        "g,1,02:10,02:50,1.5,yes,no",
+        "g,1,00:10,00:50,0.5,no,no",
+        "g,1,03:10",
+    )
+    assert mistakes(file) == [
+        "line 3: expected yes or no under reviewer_1, came 'perhaps'",
+        "line 3: expected yes or no under reviewer_2, came ''",
+        "line 4: expected a peak_score from 0 to 1, came '1.5'",
+        "line 5: the sequence of line 2 again",
+        "line 6: expected a peak_score from 0 to 1, came None",
+        "line 6: expected yes or no under reviewer_1, came None",
+        "line 6: expected yes or no under reviewer_2, came None",
+    ]
+
+
+def test_file_that_is_no_review_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "other.csv"
+    file.write_text("game;half;start\n")
+    assert mistakes(file) == [
+        "line 1: no column game, half, start, end, peak_score, reviewer_1, reviewer_2; "
+        "expected game,half,start,end,peak_score,reviewer_1,reviewer_2"
+    ]
+    with pytest.raises(DataError, match="no sequences"):
+        read_review(review(tmp_path))
+    file.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DataError, match="cannot be read as CSV"):
+        read_review(file)
+    with pytest.raises(DataError, match="cannot be read as CSV"):
+        read_review(tmp_path / "nowhere.csv")
+
+
+def test_curve_is_written_as_table_and_figure(tmp_path: Path) -> None:
+    found = reviewed_precision(np.array([0.8, 0.5]), np.array([[True, True], [True, False]]))
+    files = write_precision(found, tmp_path)
+    assert [file.name for file in files] == ["precision.csv", "precision.png", "precision.svg"]
+    with files[0].open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert rows[0]["sequences"] == "0" and rows[0]["precision"] == ""
+    assert (rows[-1]["threshold"], rows[-1]["sequences"], rows[-1]["precision"]) == ("0.3", "2", "0.5")
+    assert precision_table(found).row_count == 13
+    before = [file.read_bytes() for file in files]
+    assert [file.read_bytes() for file in write_precision(found, tmp_path)] == before

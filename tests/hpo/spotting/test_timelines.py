@@ -1,0 +1,72 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hpo.config.environment import Environment
+from hpo.journal.events import StageStarted, StudyCreated, TrialAsked, TrialFailed, TrialFinished
+from hpo.journal.journal import Journal
+from hpo.spotting.trials import NamedTrial, trials_of_stage
+from hpo.spotting.figures.timeline import GameTimeline
+from hpo.spotting.timelines import game_timelines, write_timelines
+from hpo.study.folders import study_folder
+from model.errors import ConfigError
+from model.spots import Spots
+from model.timeline import FrameRate
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Environment:
+    """Two values of lambda_seg with two seeds each; the first trial of the second value failed."""
+    environment = Environment(runs=tmp_path, cache=tmp_path, data=tmp_path, tracking_uri="sqlite://")
+    roles = ["lambda_seg 0.1", "lambda_seg 0.1", "lambda_seg 10", "lambda_seg 10"]
+    with Journal.create(study_folder(environment, "s")) as journal:
+        journal.append(
+            StudyCreated(study="s", plan={}, seed=0, data_digest="d", code_digest="c", versions={})
+        )
+        journal.append(StageStarted(stage="lambda-sweep", space={}, trials=4))
+        for number, role in enumerate(roles, start=1):
+            name = f"t{number}"
+            journal.append(
+                TrialAsked(trial=name, stage="lambda-sweep", parameters={}, seed=number, role=role)
+            )
+            journal.append(
+                TrialFailed(trial=name, reason="NaN")
+                if number == 3
+                else TrialFinished(trial=name, score=0.5, epoch=1, duration_s=1.0)
+            )
+    return environment
+
+
+def test_stage_means_the_first_trial_with_a_score_of_every_configuration(sweep: Environment) -> None:
+    assert trials_of_stage("s/lambda-sweep", sweep) == ["s/t1", "s/t4"]
+
+
+@pytest.mark.parametrize("name", ["s/t2", "unknown/lambda-sweep", "0123456789abcdef"])
+def test_other_names_mean_themselves(sweep: Environment, name: str) -> None:
+    assert trials_of_stage(name, sweep) == [name]
+
+
+def test_networks_are_drawn_one_figure_a_class(tmp_path: Path) -> None:
+    timeline = GameTimeline(
+        game="league/season/a - b",
+        classes=("goal", "yellow->red card"),
+        frame_rate=FrameRate(2.0),
+        segmentation=(np.full((300, 2), 0.25, np.float32), np.full((280, 2), 0.75, np.float32)),
+        actions=np.array([[0, 100, 0, 1]]),
+        spots=Spots(np.array([0]), np.array([104]), np.array([0]), np.array([0.9], np.float32)),
+    )
+    files = write_timelines({"first": timeline, "second": timeline}, tmp_path)
+    names = {file.name for file in files if file.suffix == ".png"}
+    assert names == {"networks-goal.png", "networks-yellow-red-card.png"}
+
+
+def test_trials_of_different_data_are_not_drawn_together() -> None:
+    trials = [
+        NamedTrial(name="s/t", label=data, weights=Path("w"), data=Path(data), features="F")
+        for data in ("a", "b")
+    ]
+    with pytest.raises(ConfigError, match="the same data"):
+        game_timelines(
+            trials, None, game=None, nms_window_s=None, device=None, progress=lambda *_: None  # type: ignore[arg-type]
+        )  # fmt: skip

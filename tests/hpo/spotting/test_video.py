@@ -1,0 +1,136 @@
+"""Videos cut and read back: every frame tells its own number."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import barcode_video
+import pytest
+from barcode_video import FRAME_RATE
+
+from hpo.spotting.video import PARTS_FOLDER, Video, check_videos, find_ffmpeg, open_video, write_video
+from model.errors import UserError
+from model.inference.highlights import Clip, Moment
+
+SECOND_HALF = 32768
+"""Added to the numbers of the second half's frames."""
+KEY_FRAMES = 40
+
+
+def clip(half: int, start_s: float, stop_s: float) -> Clip:
+    moment = Moment(kind="spot", half=half, class_index=0, start_s=start_s, stop_s=start_s, score=0.9)
+    return Clip(half=half, start_s=start_s, stop_s=stop_s, moments=(moment,))
+
+
+CLIPS = (clip(0, 0.0, 3.5), clip(0, 11.5, 15.0), clip(0, 17.0, 20.0), clip(1, 4.5, 9.0), clip(1, 16.5, 20.0))
+
+
+@pytest.fixture(scope="module")
+def ffmpeg() -> str:
+    return find_ffmpeg()
+
+
+@pytest.fixture(scope="module")
+def videos(ffmpeg: str, tmp_path_factory: pytest.TempPathFactory) -> list[Video]:
+    folder = tmp_path_factory.mktemp("videos")
+    files = [folder / "1_224p.mkv", folder / "2_224p.mkv"]
+    for file, first_number in zip(files, (0, SECOND_HALF), strict=True):
+        barcode_video.write_video(ffmpeg, file, seconds=20, first_number=first_number, key_frames=KEY_FRAMES)
+    return [open_video(ffmpeg, file) for file in files]
+
+
+def wanted(part: Clip) -> tuple[int, int]:
+    first = part.half * SECOND_HALF
+    return first + round(part.start_s * FRAME_RATE), first + round(part.stop_s * FRAME_RATE) - 1
+
+
+def assert_to_the_frame(found: list[tuple[int, int]], clips: Sequence[Clip]) -> None:
+    assert len(found) == len(clips)
+    for (first, last), part in zip(found, clips, strict=True):
+        assert abs(first - wanted(part)[0]) <= 1 and abs(last - wanted(part)[1]) <= 1
+
+
+def test_encoded_clips_begin_and_end_on_the_frame_in_order_from_both_halves(
+    ffmpeg: str, videos: list[Video], tmp_path: Path
+) -> None:
+    write_video(ffmpeg, videos, CLIPS, tmp_path / "film.mp4", copy=False)
+    found = barcode_video.shown(ffmpeg, tmp_path / "film.mp4")
+    assert_to_the_frame(found, CLIPS)
+    seconds = sum(part.stop_s - part.start_s for part in CLIPS)
+    assert open_video(ffmpeg, tmp_path / "film.mp4").duration_s == pytest.approx(seconds, abs=0.2)
+    assert barcode_video.sound_seconds(ffmpeg, tmp_path / "film.mp4") == pytest.approx(seconds, abs=0.2)
+
+
+def test_copied_clips_begin_at_the_key_frame_before(ffmpeg: str, videos: list[Video], tmp_path: Path) -> None:
+    write_video(ffmpeg, videos, CLIPS, tmp_path / "film.mp4", copy=True)
+    found = barcode_video.shown(ffmpeg, tmp_path / "film.mp4")
+    assert len(found) == len(CLIPS)
+    for (first, last), part in zip(found, CLIPS, strict=True):
+        start, stop = wanted(part)
+        half = part.half * SECOND_HALF
+        assert first == half + (start - half) // KEY_FRAMES * KEY_FRAMES
+        assert abs(last - stop) <= 2
+
+
+def test_the_same_command_again_gives_the_same_film(ffmpeg: str, videos: list[Video], tmp_path: Path) -> None:
+    file = tmp_path / "film.mp4"
+    write_video(ffmpeg, videos, CLIPS[:2], file, copy=False)
+    before = file.read_bytes()
+    (tmp_path / PARTS_FOLDER).mkdir()  # of a run that was killed
+    (tmp_path / PARTS_FOLDER / "0000.mov").write_bytes(b"half a part")
+    write_video(ffmpeg, videos, CLIPS[:2], file, copy=False)
+    assert file.read_bytes() == before and [path.name for path in tmp_path.iterdir()] == ["film.mp4"]
+
+
+def test_halves_of_different_size_become_one_film_unless_copied(
+    ffmpeg: str, videos: list[Video], tmp_path: Path
+) -> None:
+    large = tmp_path / "2: large.mp4"
+    barcode_video.write_video(
+        ffmpeg, large, seconds=10, first_number=SECOND_HALF, key_frames=KEY_FRAMES, scale="512:64"
+    )
+    both = [videos[0], open_video(ffmpeg, large)]
+    parts = (CLIPS[0], CLIPS[3])
+    with pytest.raises(UserError, match="h264 256x32 and h264 512x64") as caught:
+        check_videos(both, parts, copy=True)
+    assert caught.value.details["fix"] == "leave --copy out"
+    check_videos(both, parts, copy=False)
+    write_video(ffmpeg, both, parts, tmp_path / "film.mp4", copy=False)
+    assert_to_the_frame(barcode_video.shown(ffmpeg, tmp_path / "film.mp4"), parts)
+
+
+def test_video_that_is_too_short_for_its_half_is_told(videos: list[Video]) -> None:
+    check_videos(videos, [clip(1, 10.0, 21.0)], copy=False)
+    with pytest.raises(UserError, match="ends 90 s after the start of the half, its video lasts 20"):
+        check_videos(videos, [clip(1, 55.0, 90.0)], copy=False)
+
+
+def test_failure_of_ffmpeg_is_told_in_its_words_and_leaves_what_was_there(
+    ffmpeg: str, videos: list[Video], tmp_path: Path
+) -> None:
+    file = tmp_path / "film.mp4"
+    file.write_bytes(b"an earlier film")
+    broken = tmp_path / "broken.mkv"
+    broken.write_bytes(b"no video")
+    with pytest.raises(UserError, match=r"ffmpeg failed: .*Invalid data"):
+        write_video(ffmpeg, [Video(broken, 20.0, "h264", "256x32")] * 2, CLIPS, file, copy=False)
+    assert file.read_bytes() == b"an earlier film" and not (tmp_path / PARTS_FOLDER).exists()
+    with pytest.raises(UserError, match="this is no video that ffmpeg can read"):
+        open_video(ffmpeg, broken)
+    with pytest.raises(UserError, match="no such video"):
+        open_video(ffmpeg, tmp_path / "nowhere.mkv")
+
+
+def test_without_ffmpeg_it_is_told_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match="expected the tool ffmpeg on PATH") as caught:
+        find_ffmpeg()
+    assert "pip install" in caught.value.details["fix"]
+
+
+def test_ffmpeg_on_the_path_goes_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    tool = tmp_path / "ffmpeg"
+    tool.write_text("#!/bin/sh\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_ffmpeg() == str(tool)
