@@ -11,8 +11,8 @@ from hpo.space.parameters import FloatParameter, IntParameter
 from hpo.space.space import Space
 from hpo.tasks.base.presentation.stages import StageView
 from hpo.tasks.base.registry import AnyTask
-from hpo.tasks.calf import TASK
 from hpo.tasks.calf.settings import GamesShape
+from hpo.tasks.calf.task import TASK
 from model.timeline import FrameRate
 
 SHAPE = GamesShape(dims=8, classes=("goal", "card"), frame_rate=FrameRate(2.0))

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from hpo.cli.running import ReadingProgress, finish, watch
+from hpo.tasks.base.presentation.commands import TaskCommands
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,6 +28,65 @@ def stage_request(
     from hpo.study.plan import StageRequest
 
     return StageRequest(name=name, options=options, start=start or {}, warm_start=warm_start)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Typed:
+    """What was typed about a study after ``hpo run``; None where an option was left out."""
+
+    features: str | None
+    data: Path | None
+    data_uri: str | None
+    study_file: str | None
+    games: str | None
+    epochs: int | None
+    seed: int
+    device: str
+    ray_address: str | None
+    dry_run: bool
+
+
+def launch_of(commands: TaskCommands, typed: Typed) -> "Launch":
+    """Resolve what was typed; without data and features, the demo data of ``commands`` are used.
+
+    Raises:
+        ConfigError: An option has no valid value, or the study file is of a task without demo data.
+    """
+    from hpo.config.environment import read_environment
+    from hpo.config.study_file import read_study_file
+    from hpo.study.plan import StudyRequest
+    from hpo.tasks.base.places import chosen_place
+
+    environment = read_environment().on_cluster(typed.ray_address)
+    makes_demo = typed.features is None and typed.data is None and typed.data_uri is None
+    if makes_demo and typed.study_file:
+        task = read_study_file(typed.study_file)[0].get("task")
+        if task != commands.task:
+            raise ConfigError(f"the task {task} has no demo data here", fix="add --data DIR")
+    demo = environment.runs / "data" / f"{commands.demo.folder}-{typed.seed}"
+    request = StudyRequest(
+        study_file=typed.study_file or (commands.demo.study_file if makes_demo else commands.study_file),
+        data=chosen_place(typed.data, typed.data_uri, default=demo if makes_demo else environment.data),
+        features=typed.features,
+        counts=two_counts(typed.games, "--games"),
+        epochs=typed.epochs,
+        seed=typed.seed,
+        device=typed.device,
+    )
+
+    def make_data() -> None:
+        if request.data == str(demo.absolute()):
+            with ReadingProgress() as progress:
+                commands.demo.make(demo, typed.seed, progress)
+
+    return Launch(
+        request=request,
+        environment=environment,
+        make_data=make_data,
+        has_data=not (typed.data is None and typed.data_uri is None),
+        has_study_file=typed.study_file is not None,
+        dry_run=typed.dry_run,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +153,29 @@ class Launch:
                 raise _settled(name, words.format(kept), words.format(asked))
         if self.has_study_file and not _same_settings(typed.study_file, plan):
             raise _settled(name, "the settings it began with", f"others in {typed.study_file}")
+
+    def refuse_unknown_stage(self, stage: str, name: str | None) -> None:
+        """Make sure that the study file that was typed, or else the study to continue, has ``stage``.
+
+        Raises:
+            ConfigError: It has none, or there is neither.
+        """
+        from hpo.journal.journal import read_journal
+        from hpo.journal.results import StudyState
+        from hpo.study.folders import chosen_study, known_studies
+        from hpo.study.session import plan_of
+        from hpo.tasks.base.registry import load_study
+
+        if self.has_study_file:
+            load_study(self.request.study_file).stages.named(stage)
+        elif name is None and not known_studies(self.environment):
+            raise ConfigError(
+                f"there is no command 'hpo run {stage}', and no study with a stage of that name",
+                fix="see hpo run --help; a stage of a task of your own needs --study or --study-file",
+            )
+        else:
+            folder = chosen_study(self.environment, name)
+            plan_of(folder, StudyState.replay(read_journal(folder).events).created).study.stages.named(stage)
 
     def is_known(self, name: str | None) -> bool:
         """Whether there is a study of that name."""

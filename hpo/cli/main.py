@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hpo import __version__
-from hpo.cli import analysing, bench, comparing, data, highlights, networks, run, run_bmn, studies, submit
+from hpo.cli import analysing, bench, comparing, data, highlights, networks, run, studies, submit
 from model.errors import UserError
 
 app = typer.Typer(
@@ -20,8 +20,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-run.app.command(name="bmn-slicing")(run_bmn.slicing)
-run.app.command(name="bmn-compare")(run_bmn.compare)
 app.add_typer(run.app, name="run")
 app.add_typer(data.app, name="data")
 app.command()(studies.resume)

@@ -1,84 +1,61 @@
-"""``hpo run``: start a study, or the next stage of one."""
+"""``hpo run``: start a study, or continue one with its next stage."""
 
-from pathlib import Path
+import inspect
 from typing import Annotated, Any
 
 import typer
+import typer.core
 
-from hpo.cli.launching import Launch, stage_request, two_counts
-from hpo.cli.running import RayAddress, ReadingProgress
-from model.errors import ConfigError
+from hpo.cli.launching import Launch, Typed, launch_of, stage_request
+from hpo.cli.run_options import (
+    Array,
+    Concurrent,
+    Data,
+    DataUri,
+    Device,
+    DryRun,
+    Epochs,
+    Features,
+    From,
+    Games,
+    NewStudy,
+    RayAddress,
+    Replicates,
+    Scheduler,
+    Searcher,
+    Seed,
+    Seeds,
+    Study,
+    StudyFileOption,
+    Trials,
+)
+from hpo.tasks.base.presentation.commands import StageCommand, StageOption, TaskCommands
+from hpo.tasks.bmn.presentation.commands import COMMANDS as BMN
+from hpo.tasks.calf.presentation.commands import COMMANDS as CALF
 
-app = typer.Typer(help="Start a study, or the next stage of one.", no_args_is_help=True)
 
-DEMO_GAMES = {"train": 8, "valid": 4, "test": 4}
-"""Synthetic games of the embedded default: enough to learn from within seconds."""
-DEMO_MINUTES = 20
-"""Length of their halves."""
+class StageGroup(typer.core.TyperGroup):
+    """Commands by the name of their stage; any other name is a stage of a task of one's own."""
 
-Features = Annotated[
-    str | None, typer.Option(help="resnet, c3d, i3d, or the stem of feature files (EVENTS for 1_EVENTS.npy).")
-]
-Data = Annotated[
-    Path | None, typer.Option(help="Folder of games. Default with --features: $HPO_DATA, else ./data.")
-]
-DataUri = Annotated[
-    str | None,
-    typer.Option(
-        metavar="URI", help="The same folder elsewhere (s3://...): every machine that trains fetches a copy."
-    ),
-]
-StudyFileOption = Annotated[
-    str | None,
-    typer.Option(help="A study file: an installed one by name (calf, calf-v2, demo, bmn), or a path."),
-]
-Games = Annotated[
-    str | None,
-    typer.Option(
-        "--games", "--videos", metavar="TRAIN,VALID", help="Use the first items of the two splits only."
-    ),
-]
-Concurrent = Annotated[int | None, typer.Option(min=1, help="Trials at the same time.")]
-Array = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        help="How many of the trials at the same time are trained together in one process. Default: on a GPU "
-        "what a short measurement finds fastest, else 1.",
-    ),
-]
-Seed = Annotated[int, typer.Option(min=0, max=2**53, help="Decides chunks, weights and search.")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan and its time; start nothing.")]
-NewStudy = Annotated[str | None, typer.Option(help="Name of the study. Default: from data and features.")]
-Trials = Annotated[int | None, typer.Option(min=1, help="Points of the search.")]
-Replicates = Annotated[int | None, typer.Option(min=1, help="Seeds of a point; its score is their mean.")]
-Searcher = Annotated[str | None, typer.Option(help="bayes-opt, optuna-gp, optuna-tpe or random.")]
-Scheduler = Annotated[
-    str | None, typer.Option(help="none, asha or median: whether and how poor trials are stopped early.")
-]
-Seeds = Annotated[int | None, typer.Option(min=1, help="Seeds of every configuration that is compared.")]
-Epochs = Annotated[int | None, typer.Option(min=1, help="Epochs of a trial.")]
-From = Annotated[
-    str | None,
-    typer.Option(
-        "--from",
-        metavar="paper|STUDY|RUN|FILE",
-        help="Configuration to start from: the study file's own (paper), what a study found, an MLflow run, "
-        "a JSON or TOML file. Default: what this study found.",
-    ),
-]
-Study = Annotated[
-    str | None,
-    typer.Option(
-        help="Study to go on with. Default: the one that changed last, or a new one with --from and --data."
-    ),
-]
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command of a stage."""
+        known = super().get_command(ctx, cmd_name)
+        if known is not None or cmd_name.startswith("-"):
+            return known
+        single = typer.Typer(add_completion=False, rich_markup_mode=None)
+        own = StageCommand(stage=cmd_name, help=f"Run the stage {cmd_name} of the study's task.", options=())
+        single.command(name=cmd_name, help=own.help)(_stage_function(CALF, own, is_listed=False))
+        return typer.main.get_command(single)
+
+
+app = typer.Typer(
+    cls=StageGroup, help="Start a study, or continue one with its next stage.", no_args_is_help=True
+)
 
 
 @app.callback()
 def _commands() -> None:
-    """Start a study, or the next stage of one."""
+    """Start a study, or continue one with its next stage."""
 
 
 @app.command()
@@ -112,8 +89,20 @@ def bayes(
     With calf these are f, r, alpha2, beta and lambda_seg. Without --features and --data it makes a small
     synthetic data set and searches on that.
     """
-    launch = _launch(
-        features, data, data_uri, study_file, games, epochs, seed, device, ray_address, dry_run=dry_run
+    launch = launch_of(
+        CALF,
+        Typed(
+            features=features,
+            data=data,
+            data_uri=data_uri,
+            study_file=study_file,
+            games=games,
+            epochs=epochs,
+            seed=seed,
+            device=device,
+            ray_address=ray_address,
+            dry_run=dry_run,
+        ),
     )
     options = {
         "trials": trials,
@@ -148,8 +137,20 @@ def paper(
     dry_run: DryRun = False,
 ) -> None:
     """Run the paper's whole procedure in one study: bayes, grid-slicing, final."""
-    launch = _launch(
-        features, data, data_uri, study_file, games, epochs, seed, device, ray_address, dry_run=dry_run
+    launch = launch_of(
+        CALF,
+        Typed(
+            features=features,
+            data=data,
+            data_uri=data_uri,
+            study_file=study_file,
+            games=games,
+            epochs=epochs,
+            seed=seed,
+            device=device,
+            ray_address=ray_address,
+            dry_run=dry_run,
+        ),
     )
     stages = [
         stage_request(
@@ -170,148 +171,87 @@ def paper(
     launch.start(stages, study)
 
 
-@app.command(name="grid-slicing")
-def grid_slicing(
-    study: Study = None,
-    start: From = None,
-    mode: Annotated[
-        str | None, typer.Option(help="class-parallel, per-class, symmetric or joint; see the study file.")
-    ] = None,
-    replicates: Replicates = None,
-    seeds: Seeds = None,
-    epochs: Epochs = None,
-    concurrent: Concurrent = None,
-    array: Array = None,
-    features: Features = None,
-    data: Data = None,
-    data_uri: DataUri = None,
-    study_file: StudyFileOption = None,
-    games: Games = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    ray_address: RayAddress = None,
-    dry_run: DryRun = False,
-) -> None:
-    """Search the slicing parameters K1 < K2 < 0 < K3 < K4 of every class on a grid."""
-    options = {
-        "mode": mode,
-        "replicates": replicates,
-        "seeds": seeds,
-        "epochs": epochs,
-        "concurrent": concurrent,
-        "array": array,
+def _add_stages(commands: TaskCommands) -> None:
+    """Add a command for every stage that a task brings."""
+    for command in commands.stages:
+        app.command(name=command.stage, help=command.help)(_stage_function(commands, command))
+
+
+def _stage_function(commands: TaskCommands, command: StageCommand, *, is_listed: bool = True) -> Any:
+    """Make the function of a stage's command, with its own options among those that all stages have.
+
+    Args:
+        commands: The task that brings the command.
+        command: The command.
+        is_listed: Whether the task is one of this package; else a study file or a study says which it is.
+    """
+
+    def run(study: str | None, start: str | None, **values: Any) -> None:
+        settings = {option.key: _setting(option, values.pop(option.key)) for option in command.options}
+        settings |= {key: values.pop(key) for key in ("epochs", "concurrent", "array")}
+        # The epochs belong to the stage here, not to the study.
+        launch = launch_of(commands, Typed(**values, epochs=None))
+        if not is_listed:
+            launch.refuse_unknown_stage(command.stage, study)
+        begins_study = commands.begins_study if is_listed else launch.has_study_file
+        _run_stage(launch, command.stage, settings, study, start, begins_study=begins_study)
+
+    parameters: dict[str, Any] = {
+        "study": Study,
+        "start": From,
+        **{option.key: _annotation(option) for option in command.options},
+        "epochs": Epochs,
+        "concurrent": Concurrent,
+        "array": Array,
+        "features": Features,
+        "data": Data,
+        "data_uri": DataUri,
+        "study_file": StudyFileOption,
+        "games": Games,
+        "seed": Seed,
+        "device": Device,
+        "ray_address": RayAddress,
+        "dry_run": DryRun,
     }
-    launch = _launch(
-        features, data, data_uri, study_file, games, None, seed, device, ray_address, dry_run=dry_run
+    defaults = {"seed": 0, "device": "auto", "dry_run": False}
+    # Typer reads the options of a command from its signature.
+    run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=defaults.get(name), annotation=of)
+            for name, of in parameters.items()
+        ]
     )
-    _next_stage(launch, start, "grid-slicing", options, study)
+    run.__annotations__ = {**parameters, "return": None}
+    return run
 
 
-def _add_comparison(name: str, help_text: str) -> None:
-    """Make the command of a stage that compares configurations over seeds."""
-
-    def command(
-        study: Study = None,
-        start: From = None,
-        seeds: Seeds = None,
-        epochs: Epochs = None,
-        concurrent: Concurrent = None,
-        array: Array = None,
-        features: Features = None,
-        data: Data = None,
-        data_uri: DataUri = None,
-        study_file: StudyFileOption = None,
-        games: Games = None,
-        seed: Seed = 0,
-        device: Device = "auto",
-        ray_address: RayAddress = None,
-        dry_run: DryRun = False,
-    ) -> None:
-        options = {"seeds": seeds, "epochs": epochs, "concurrent": concurrent, "array": array}
-        launch = _launch(
-            features, data, data_uri, study_file, games, None, seed, device, ray_address, dry_run=dry_run
-        )
-        _next_stage(launch, start, name, options, study)
-
-    app.command(name=name, help=help_text)(command)
+def _annotation(option: StageOption) -> Any:
+    name = f"--{option.name or option.key}"
+    if option.kind == "count":
+        return Annotated[int | None, typer.Option(name, min=option.least, help=option.help)]
+    return Annotated[str | None, typer.Option(name, help=option.help)]
 
 
-_add_comparison(
-    "final", "Train the best configurations with several seeds, compare them, and open the test split once."
-)
-_add_comparison(
-    "ablation", "Table 2 of the paper: the model without segmentation, slicing, margins and matching."
-)
-_add_comparison(
-    "sensitivity", "Vary each slicing parameter of each class around the optimum, the others held."
-)
-_add_comparison("lambda-sweep", "Section 7.5: vary lambda_seg over several powers of ten.")
+def _setting(option: StageOption, value: Any) -> Any:
+    return [value] if option.kind == "texts" and value is not None else value
 
 
-def _next_stage(
-    launch: Launch, start: str | None, stage: str, options: dict[str, Any], name: str | None
-) -> None:
-    """One more stage of a study, or the first of a new one that starts from a given configuration."""
-    if start is not None and not launch.is_known(name):
-        launch.start_from(start, stage, options, name)
-    else:
-        launch.go_on(start, stage, options, name)
-
-
-def _launch(
-    features: str | None,
-    data: Path | None,
-    data_uri: str | None,
-    study_file: str | None,
-    games: str | None,
-    epochs: int | None,
-    seed: int,
-    device: str,
-    ray_address: str | None,
+def _run_stage(
+    launch: Launch,
+    stage: str,
+    settings: dict[str, Any],
+    study: str | None,
+    start: str | None,
     *,
-    dry_run: bool,
-) -> Launch:
-    """What was typed of a new study; without data and features the embedded default."""
-    from hpo.config.environment import read_environment
-    from hpo.config.study_file import read_study_file
-    from hpo.study.plan import StudyRequest
-    from hpo.tasks.base.places import chosen_place
-
-    environment = read_environment().on_cluster(ray_address)
-    embedded = features is None and data is None and data_uri is None
-    if embedded and study_file and read_study_file(study_file)[0].get("task") != "calf":
-        raise ConfigError("only action spotting has data of its own", fix="add --data DIR")
-    demo = environment.runs / "data" / f"synthetic-{seed}"
-    request = StudyRequest(
-        study_file=study_file or ("demo" if embedded else "calf"),
-        data=chosen_place(data, data_uri, default=demo if embedded else environment.data),
-        features=features,
-        counts=two_counts(games, "--games"),
-        epochs=epochs,
-        seed=seed,
-        device=device,
-    )
-    return Launch(
-        request=request,
-        environment=environment,
-        make_data=lambda: _make_games(demo, seed) if request.data == str(demo.absolute()) else None,
-        has_data=not (data is None and data_uri is None),
-        has_study_file=study_file is not None,
-        dry_run=dry_run,
-    )
+    begins_study: bool,
+) -> None:
+    """Continue a study with ``stage``, or begin one with it."""
+    begins = begins_study and (study is None or launch.has_data)
+    if not launch.is_known(study) and (start is not None or begins):
+        launch.start_from(start, stage, settings, study)
+    else:
+        launch.go_on(start, stage, settings, study)
 
 
-def _make_games(root: Path, seed: int) -> None:
-    """Make the synthetic data set of the embedded default on the spot where it is not there."""
-    from model.data.synthetic import write_synthetic
-
-    if (root / "dataset.toml").exists():
-        return
-    with ReadingProgress() as progress:
-        write_synthetic(
-            root,
-            games=DEMO_GAMES,
-            minutes=DEMO_MINUTES,
-            seed=seed,
-            progress=lambda done, games: progress("making synthetic games", done, games),
-        )
+for _task in (CALF, BMN):
+    _add_stages(_task)

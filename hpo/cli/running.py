@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Self
 
 import typer
 from rich.console import Console
@@ -17,13 +17,6 @@ if TYPE_CHECKING:
     from hpo.study.session import SessionEnd
 
 
-RayAddress = Annotated[
-    str | None,
-    typer.Option(
-        metavar="auto|HOST:PORT",
-        help="Train on the Ray cluster that this machine is part of. Default: $RAY_ADDRESS, else here.",
-    ),
-]
 SHOWN = 5
 """Trials in the table of a search."""
 

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from hpo.cli.running import RayAddress, ReadingProgress
+from hpo.cli.run_options import RayAddress
+from hpo.cli.running import ReadingProgress
 
 _STUDY = typer.Argument(help="Name of the study. Default: the one that changed last.")
 

@@ -96,7 +96,7 @@ def test_mistakes_in_a_task_of_ones_own_are_named(line: CommandLine) -> None:
     assert "this task has no stage 'grid-slicing'" in stage.stderr
     without = line.run(*WORDS[:4])
     assert without.returncode == 2
-    assert "only action spotting has data of its own" in without.stderr
+    assert "the task line has no demo data here" in without.stderr
 
 
 def test_the_readmes_study_file_is_toml() -> None:

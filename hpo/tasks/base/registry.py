@@ -22,7 +22,7 @@ def task_named(name: str) -> AnyTask:
     Raises:
         ConfigError: There is none.
     """
-    module = f"hpo.tasks.{name}" if name in known_tasks() else name
+    module = f"hpo.tasks.{name}.task" if name in known_tasks() else name
     try:
         task = getattr(importlib.import_module(module), "TASK", None)
     except Exception as error:  # whatever a module of somebody else does when it is imported

@@ -1,5 +1,1 @@
 """Temporal action proposals on ActivityNet: BMN, with its own loss or with the context-aware one."""
-
-from hpo.tasks.bmn.task import BmnTask
-
-TASK = BmnTask()

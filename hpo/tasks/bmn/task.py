@@ -243,3 +243,6 @@ class BmnTask(Task[BmnStudy, DataShape, VideoSplit, BoundarySlot]):
             rate_drop_epochs=study.training.rate_drop_epochs,
             weight_decay=study.training.weight_decay,
         )
+
+
+TASK = BmnTask()

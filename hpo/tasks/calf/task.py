@@ -260,3 +260,6 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
 
     def _own_trial(self, study: CalfStudy, shape: GamesShape) -> TrialConfig:
         return trial_config(study, {}, shape, seed=0)
+
+
+TASK = CalfTask()

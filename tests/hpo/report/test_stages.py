@@ -9,7 +9,7 @@ from hpo.journal.results import StudyState, TrialState, TrialStatus
 from hpo.report.stages import comparison_table, found_record, stage_tables
 from hpo.report.tables import settings_words
 from hpo.tasks.base.task import Score
-from hpo.tasks.calf import TASK
+from hpo.tasks.calf.task import TASK
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SCORE = Score("average_map", "Average-mAP")

@@ -6,9 +6,9 @@ import pytest
 from hpo.config.environment import Environment
 from hpo.journal.events import StageStarted, StudyCreated, TrialAsked, TrialFailed, TrialFinished
 from hpo.journal.journal import Journal
-from hpo.spotting.trials import NamedTrial, trials_of_stage
 from hpo.spotting.figures.timeline import GameTimeline
 from hpo.spotting.timelines import game_timelines, write_timelines
+from hpo.spotting.trials import NamedTrial, trials_of_stage
 from hpo.study.folders import study_folder
 from model.errors import ConfigError
 from model.spots import Spots

@@ -1,0 +1,63 @@
+"""How a task brings commands of its own to ``hpo run``."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from hpo.tasks.base.splits import Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageOption:
+    """An option of a command that sets one key of the stage's table in the study file."""
+
+    key: str
+    """Key of the table."""
+    kind: Literal["count", "text", "texts"]
+    """A whole number above 0; a text; or a text that becomes a list of one."""
+    help: str
+    name: str = ""
+    """Name of the option without its dashes. Empty: that of the key."""
+    least: int = 1
+    """Smallest number that is accepted."""
+
+
+SEEDS = StageOption(key="seeds", kind="count", help="Seeds for every configuration that is compared.")
+REPLICATES = StageOption(
+    key="replicates", kind="count", help="Seeds per configuration; its score is their average."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageCommand:
+    """A command ``hpo run STAGE``."""
+
+    stage: str
+    help: str
+    options: tuple[StageOption, ...] = (SEEDS,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoData:
+    """A small data set that a task makes for people who have none."""
+
+    folder: str
+    """Name of its folder, to which the seed is added."""
+    study_file: str
+    """Installed study file that suits the data."""
+    make: Callable[[Path, int, Progress], None]
+    """Writes the data of a seed into a folder; leaves data alone that are there already."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskCommands:
+    """The commands of a task and what they assume where nothing is typed."""
+
+    task: str
+    study_file: str
+    """Installed study file that is used with data of one's own."""
+    demo: DemoData
+    stages: tuple[StageCommand, ...]
+    begins_study: bool = False
+    """Whether its stages begin a study unless one is named; else they continue the latest study."""

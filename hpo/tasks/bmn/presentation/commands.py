@@ -1,0 +1,65 @@
+"""The commands of boundary-matching networks on ActivityNet (section 4.2 of the paper)."""
+
+from pathlib import Path
+
+from hpo.tasks.base.presentation.commands import (
+    REPLICATES,
+    SEEDS,
+    DemoData,
+    StageCommand,
+    StageOption,
+    TaskCommands,
+)
+from hpo.tasks.base.splits import Progress
+
+DEMO_VIDEOS = {"training": 64, "validation": 32}
+"""Number of made videos in each subset."""
+DEMO_POSITIONS, DEMO_DIMS, DEMO_CLASSES = 32, 32, 5
+"""Size of their features, and number of classes; the study file ``bmn-demo`` fits."""
+
+
+def make_videos(folder: Path, seed: int, progress: Progress) -> None:
+    """Write annotated videos of ``seed`` with features into ``folder``; files that are there stay."""
+    from model.data.activitynet import synthetic
+
+    synthetic.make_dataset(
+        folder,
+        synthetic.make_videos(DEMO_VIDEOS, classes=DEMO_CLASSES, seed=seed),
+        positions=DEMO_POSITIONS,
+        dims=DEMO_DIMS,
+        seed=seed,
+        progress=lambda done, videos: progress("making videos", done, videos),
+    )
+
+
+COMMANDS = TaskCommands(
+    task="bmn",
+    study_file="bmn",
+    demo=DemoData(folder="videos", study_file="bmn-demo", make=make_videos),
+    begins_study=True,
+    stages=(
+        StageCommand(
+            stage="bmn-slicing",
+            help="ActivityNet: find K1 of the context-aware loss (K1 = 2 K2 = -2 K3 = -K4) by AUC.",
+            options=(REPLICATES, SEEDS),
+        ),
+        StageCommand(
+            stage="bmn-compare",
+            help="ActivityNet: compare BMN's own loss with the context-aware loss over many runs (Table 3).",
+            options=(
+                StageOption(
+                    key="runs",
+                    kind="count",
+                    least=2,
+                    help="Number of trainings with each loss. Default: 20, as in the paper.",
+                ),
+                StageOption(
+                    key="tem_losses",
+                    kind="texts",
+                    name="tem-loss",
+                    help="bmn or context-aware: train with this loss only. Default: both.",
+                ),
+            ),
+        ),
+    ),
+)

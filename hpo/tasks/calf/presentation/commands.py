@@ -1,0 +1,72 @@
+"""The commands of action spotting that follow its search."""
+
+from pathlib import Path
+
+from hpo.tasks.base.presentation.commands import (
+    REPLICATES,
+    SEEDS,
+    DemoData,
+    StageCommand,
+    StageOption,
+    TaskCommands,
+)
+from hpo.tasks.base.splits import Progress
+
+DEMO_GAMES = {"train": 8, "valid": 4, "test": 4}
+"""Number of synthetic games in each split: enough to learn from within seconds."""
+DEMO_MINUTES = 20
+"""Length of their halves."""
+
+
+def make_games(folder: Path, seed: int, progress: Progress) -> None:
+    """Write the synthetic games of ``seed`` into ``folder``, unless a data set is there already."""
+    from model.data.synthetic import write_synthetic
+
+    if (folder / "dataset.toml").exists():
+        return
+    write_synthetic(
+        folder,
+        games=DEMO_GAMES,
+        minutes=DEMO_MINUTES,
+        seed=seed,
+        progress=lambda done, games: progress("making synthetic games", done, games),
+    )
+
+
+COMMANDS = TaskCommands(
+    task="calf",
+    study_file="calf",
+    demo=DemoData(folder="synthetic", study_file="demo", make=make_games),
+    stages=(
+        StageCommand(
+            stage="grid-slicing",
+            help="Search the slicing parameters K1 < K2 < 0 < K3 < K4 of every class on a grid.",
+            options=(
+                StageOption(
+                    key="mode",
+                    kind="text",
+                    help="class-parallel, per-class, symmetric or joint; see the study file.",
+                ),
+                REPLICATES,
+                SEEDS,
+            ),
+        ),
+        StageCommand(
+            stage="final",
+            help="Train the best configurations with several seeds, compare them, and score them once on the "
+            "test split.",
+        ),
+        StageCommand(
+            stage="ablation",
+            help="Train the model without segmentation, slicing, margins and matching (Table 2).",
+        ),
+        StageCommand(
+            stage="sensitivity",
+            help="Vary each slicing parameter of each class around the optimum while the others stay fixed.",
+        ),
+        StageCommand(
+            stage="lambda-sweep",
+            help="Vary lambda_seg over several powers of ten (section 7.5 of the paper).",
+        ),
+    ),
+)
