@@ -1,11 +1,13 @@
 """Settings and fixtures of all tests."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from hypothesis import HealthCheck, settings
+
+pytest_plugins = ["budget"]
 
 # How long an example takes says more about the machine's other work than about the code.
 settings.register_profile(
@@ -16,7 +18,24 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("repeatable")
-torch.set_num_threads(1)
+
+
+def pytest_configure() -> None:
+    """As ``hpo`` does it: threads that wait for work must not spin, here and in what Ray starts from here."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def ray() -> Iterator[None]:
+    """One Ray for all studies that run in this process: starting it takes longer than a small study."""
+    from hpo.schedule.tuner import ray_session
+    from hpo.study.plan import available_cpus
+
+    with ray_session(cpus=max(3, available_cpus()), gpus=0):
+        yield
 
 
 @pytest.fixture(scope="session")

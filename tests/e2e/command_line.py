@@ -1,5 +1,6 @@
-"""The command line as a user types it, in processes of its own."""
+"""The command line as a user types it, in processes of its own or, sooner, in this one."""
 
+import io
 import json
 import os
 import shutil
@@ -7,8 +8,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import traceback
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -41,6 +45,13 @@ class CommandLine:
     cache: Path
     variables: dict[str, str] = field(default_factory=dict)
     """Set beside those that are always set."""
+    here: bool = False
+    """Whether ``run`` calls the command in this process: starting Python, torch, Ray and MLflow takes long."""
+
+    @property
+    def apart(self) -> Self:
+        """The same, where every command is a process of its own."""
+        return replace(self, here=False)
 
     def with_store(self, empty: Path) -> Self:
         """Put an MLflow store in place that has its tables: to make them takes longer than a small study."""
@@ -50,6 +61,8 @@ class CommandLine:
 
     def run(self, *words: str, timeout_s: float = 240.0) -> subprocess.CompletedProcess[str]:
         """Run to the end."""
+        if self.here:
+            return run_here(words, self.folder, self._environment())
         return subprocess.run(
             self._command(words),
             cwd=self.folder,
@@ -97,6 +110,64 @@ class CommandLine:
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("HPO_", "MLFLOW_"))}
         return {**kept, "HPO_CACHE": str(self.cache), **self.variables}
+
+
+def run_here(
+    words: Sequence[str], folder: Path, variables: Mapping[str, str]
+) -> "subprocess.CompletedProcess[str]":
+    """Do in this process what the console script does, and leave the process as it was.
+
+    Ray is started and stopped by the command, unless it runs here already.
+    """
+    import torch
+
+    from hpo.cli.main import main
+
+    output, errors = _pipe("strict"), _pipe("backslashreplace")
+    before, threads, arguments = dict(os.environ), torch.get_num_threads(), sys.argv
+    sys.argv = ["hpo", *words]
+    _set_variables(variables)
+    try:
+        with chdir(folder), redirect_stdout(output), redirect_stderr(errors), warnings.catch_warnings():
+            # A process of its own has Python's filters, not pytest's.
+            warnings.resetwarnings()
+            warnings.simplefilter("default")
+            code = _exit_code(main)
+    finally:
+        sys.argv = arguments
+        _set_variables(before)
+        torch.set_num_threads(threads)
+    return subprocess.CompletedProcess(["hpo", *words], code, _text(output), _text(errors))
+
+
+def _exit_code(main: Callable[[], None]) -> int:
+    """What the interpreter would end with; it prints an error that nobody caught."""
+    try:
+        main()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def _pipe(odd: str) -> io.TextIOWrapper:
+    """What standard output or error is; ``odd`` is how Python writes there what is no text."""
+    return io.TextIOWrapper(io.BytesIO(), encoding="utf-8", errors=odd, newline="", write_through=True)
+
+
+def _text(pipe: io.TextIOWrapper) -> str:
+    """What was written, as ``text=True`` gives it."""
+    content = pipe.buffer
+    assert isinstance(content, io.BytesIO)
+    return content.getvalue().decode().replace("\r\n", "\n")
+
+
+def _set_variables(variables: Mapping[str, str]) -> None:
+    for name in set(os.environ) - set(variables):
+        del os.environ[name]
+    os.environ.update(variables)
 
 
 def wait_until(condition: Callable[[], bool], *, timeout_s: float = 120.0) -> None:

@@ -31,8 +31,9 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def hpo(tmp_path: Path, small_data: Path, shared_cache: Path, empty_store: Path) -> CommandLine:
-    return CommandLine(tmp_path, small_data, shared_cache).with_store(empty_store)
+def hpo(tmp_path: Path, small_data: Path, shared_cache: Path, empty_store: Path, ray: None) -> CommandLine:
+    """Commands in this process. What must be a process of its own is ``hpo.start``, or ``hpo.apart``."""
+    return CommandLine(tmp_path, small_data, shared_cache, here=True).with_store(empty_store)
 
 
 @pytest.fixture

@@ -11,10 +11,16 @@ from e2e.command_line import CommandLine
 
 @pytest.fixture(scope="module")
 def studies(
-    tmp_path_factory: pytest.TempPathFactory, small_data: Path, shared_cache: Path, empty_store: Path
+    tmp_path_factory: pytest.TempPathFactory,
+    small_data: Path,
+    shared_cache: Path,
+    empty_store: Path,
+    ray: None,
 ) -> CommandLine:
     """Studies ``one`` and ``two`` that differ in their epochs, on the same data."""
-    hpo = CommandLine(tmp_path_factory.mktemp("studies"), small_data, shared_cache).with_store(empty_store)
+    hpo = CommandLine(tmp_path_factory.mktemp("studies"), small_data, shared_cache, here=True).with_store(
+        empty_store
+    )
     for name, trials, epochs in (("one", "2", "2"), ("two", "1", "3")):
         done = hpo.run(*hpo.study(name, "--trials", trials, "--epochs", epochs))
         assert done.returncode == 0, done.stderr
@@ -27,7 +33,7 @@ def copied(studies: CommandLine, tmp_path: Path) -> CommandLine:
     runs = tmp_path / "hpo-runs"
     runs.mkdir()
     shutil.copyfile(studies.folder / "hpo-runs" / "mlflow.db", runs / "mlflow.db")
-    return CommandLine(tmp_path, studies.data, studies.cache)
+    return CommandLine(tmp_path, studies.data, studies.cache, here=True)
 
 
 def run_id(hpo: CommandLine, study: str, trial: str) -> str:

@@ -27,7 +27,8 @@ def files_with_secrets(*folders: Path) -> list[Path]:
 
 
 def test_study_recorded_in_the_default_store_holds_no_secret(hpo: CommandLine) -> None:
-    done = replace(hpo, variables=SECRETS).run(*hpo.study("mine", "--trials", "2", "--searcher", "random"))
+    words = hpo.study("mine", "--trials", "2", "--searcher", "random")
+    done = replace(hpo.apart, variables=SECRETS).run(*words)
     assert done.returncode == 0, done.stderr
     questions = (["status"], ["best", "--json"], ["reproduce", "mine/bayes-0001"])
     told = [replace(hpo, variables=SECRETS).run(*words) for words in questions]
@@ -37,7 +38,7 @@ def test_study_recorded_in_the_default_store_holds_no_secret(hpo: CommandLine) -
 
 def test_study_whose_server_is_down_prints_and_writes_no_password(hpo: CommandLine) -> None:
     words = hpo.study("mine", "--trials", "1", "--searcher", "random")
-    done = replace(hpo, variables={**SECRETS, "MLFLOW_TRACKING_URI": UNREACHABLE}).run(*words)
+    done = replace(hpo.apart, variables={**SECRETS, "MLFLOW_TRACKING_URI": UNREACHABLE}).run(*words)
     assert done.returncode == 0, done.stderr
     assert "MLflow lacks" in done.stderr
     assert SECRET not in done.stdout + done.stderr

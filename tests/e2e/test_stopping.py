@@ -24,10 +24,16 @@ ASHA = ("--scheduler", "asha", *WORDS)
 
 @pytest.fixture(scope="module")
 def asha(
-    tmp_path_factory: pytest.TempPathFactory, small_data: Path, shared_cache: Path, empty_store: Path
+    tmp_path_factory: pytest.TempPathFactory,
+    small_data: Path,
+    shared_cache: Path,
+    empty_store: Path,
+    ray: None,
 ) -> CommandLine:
     """Where a study called ``asha`` was run without a disturbance."""
-    hpo = CommandLine(tmp_path_factory.mktemp("asha"), small_data, shared_cache).with_store(empty_store)
+    hpo = CommandLine(tmp_path_factory.mktemp("asha"), small_data, shared_cache, here=True).with_store(
+        empty_store
+    )
     done = hpo.run(*hpo.study("asha", *ASHA))
     assert done.returncode == 0, done.stderr
     return hpo

@@ -11,7 +11,7 @@ from hpo.journal.events import TrialAsked, TrialFinished, TrialReported, TrialSt
 
 
 def test_killed_study_resumes_to_the_scores_of_an_uninterrupted_one(hpo: CommandLine) -> None:
-    undisturbed = hpo.run(*hpo.study("whole"))
+    undisturbed = hpo.apart.run(*hpo.study("whole"))
     assert undisturbed.returncode == 0, undisturbed.stderr
 
     process = hpo.start(*hpo.study("killed"))
@@ -19,7 +19,7 @@ def test_killed_study_resumes_to_the_scores_of_an_uninterrupted_one(hpo: Command
     wait_until(lambda: reports_of(hpo, "killed", "bayes-0002") >= 2)
     kill_group(process)
     finished_before = [event for event in hpo.events("killed") if isinstance(event, TrialFinished)]
-    resumed = hpo.run("resume", "killed")
+    resumed = hpo.apart.run("resume", "killed")
     assert resumed.returncode == 0, resumed.stderr
 
     assert comparable(hpo, "killed") == comparable(hpo, "whole")

@@ -8,7 +8,7 @@ from e2e.command_line import CommandLine
 from faults import faults
 from faults.study import STUDY, TRIALS, WORDS, scores
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,147 @@
+"""Keeps the time of the default test run: every file has a share of processor time, and fails above it.
+
+Processor time and not time on a clock, for what else the machine does must not fail a test. Tests that are
+marked as not belonging to the default run are not counted, and fixtures of a whole run count for no file: it
+is a matter of order which file first asks for them.
+"""
+
+import os
+from collections import defaultdict
+from collections.abc import Generator, Mapping
+from contextlib import suppress
+from operator import itemgetter
+from pathlib import Path
+
+import pytest
+
+GOAL_S = 2 * 8 * 60
+"""Processor time of the default run: two cores for eight minutes."""
+SHARE_S = 3.0
+"""Share of a file that is not in the table."""
+SHARES_S: dict[str, float] = {}
+"""Share of a file that needs more."""
+SLACK = 2.0
+"""A file fails above so many times its share: processors differ, and busy ones are slower."""
+LEFT_OUT = ("slow", "faults", "service", "gpu", "network")
+"""Marks of tests that the default run leaves out."""
+SHOWN = 10
+"""How many files are listed after a run."""
+_OWN, _SHARED = "own_cpu_s", "shared_cpu_s"
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+def share_s(file: str) -> float:
+    """Processor time that the tests of a file may take together."""
+    return SHARES_S.get(file, SHARE_S)
+
+
+def over_budget(spent_s: Mapping[str, float]) -> list[str]:
+    """Files that took too much, in words."""
+    return [
+        f"{file} took {cpu_s:.0f} s of processor time, its share is {share_s(file):.0f} s"
+        for file, cpu_s in spent_s.items()
+        if cpu_s > SLACK * share_s(file)
+    ]
+
+
+def tree_cpu_s() -> float:
+    """Processor time so far of this process and of all that it started, ended or not."""
+    return sum(os.times()[:4]) + sum(map(_cpu_s, _descendants(os.getpid())))
+
+
+def _descendants(process: int) -> list[int]:
+    """Processes that a process started, and those that they did; none where the system does not tell."""
+    found: list[int] = []
+    with suppress(OSError):  # it ended just now
+        for thread in Path(f"/proc/{process}/task").iterdir():
+            with suppress(OSError):
+                found += map(int, (thread / "children").read_text().split())
+    return found + [lower for child in found for lower in _descendants(child)]
+
+
+def _cpu_s(process: int) -> float:
+    """Processor time of a process and of those of its children that have ended."""
+    with suppress(OSError):
+        # The name in parentheses may hold blanks.
+        columns = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, columns[11:15])) / _TICKS_PER_S
+    return 0.0
+
+
+_BEFORE = pytest.StashKey[float]()
+_FIXTURES = pytest.StashKey[float]()
+"""Time of the fixtures of a whole run that a test was the first to ask for."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Note the time before a test and all that is made for it."""
+    item.stash[_FIXTURES] = 0.0
+    item.stash[_BEFORE] = tree_cpu_s()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
+    """Keep the time of a fixture of a whole run apart; those that it asks for are made before."""
+    if fixturedef.scope != "session":
+        return (yield)
+    before = tree_cpu_s()
+    value = yield
+    item = request._pyfuncitem
+    item.stash[_FIXTURES] += max(0.0, tree_cpu_s() - before)
+    return value
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Put the time of a test into its last report, with which it reaches the process that counts."""
+    report = yield
+    if call.when == "teardown" and not any(map(item.get_closest_marker, LEFT_OUT)):
+        shared_s = item.stash[_FIXTURES]
+        # What a killed process left to nobody is missing from the second sum.
+        own_s = max(0.0, tree_cpu_s() - item.stash[_BEFORE] - shared_s)
+        report.user_properties += [(_OWN, own_s), (_SHARED, shared_s)]
+    return report
+
+
+class Budget:
+    """Adds up the time of every file, and shows and judges it at the end."""
+
+    def __init__(self) -> None:
+        self._spent_s: defaultdict[str, float] = defaultdict(float)
+        self._shared_s = 0.0
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Count a test that has ended."""
+        if report.when == "teardown":
+            told = dict(report.user_properties)
+            self._spent_s[report.nodeid.partition("::")[0]] += told.get(_OWN, 0.0)
+            self._shared_s += told.get(_SHARED, 0.0)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Fail a run in which a file took more than its share."""
+        if session.exitstatus == pytest.ExitCode.OK and over_budget(self._spent_s):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Show the files that took longest, and those that took too long."""
+        total_s = sum(self._spent_s.values()) + self._shared_s
+        if total_s < 1:
+            return
+        terminalreporter.section(f"{total_s:.0f} s of processor time, goal {GOAL_S} s for the default run")
+        slowest = sorted(self._spent_s.items(), key=itemgetter(1), reverse=True)
+        for file, cpu_s in slowest[:SHOWN]:
+            terminalreporter.line(f"{cpu_s:6.1f} s, share {share_s(file):3.0f} s  {file}")
+        terminalreporter.line(f"{self._shared_s:6.1f} s  fixtures of the whole run")
+        for complaint in over_budget(self._spent_s):
+            terminalreporter.line(f"over budget: {complaint}", red=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Count in the process that shows the results, not in those that only run tests."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Budget(), "budget-of-files")
