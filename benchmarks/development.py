@@ -5,8 +5,8 @@ Usage:
     python benchmarks/development.py tests [--all] [--busy 2]
 
 ``startup`` times new processes and prints medians. ``tests`` clones this repository into a temporary folder,
-makes a new environment there as the README says and times the README's test command, or with ``--all`` the whole
-of ``.ci/run``. ``--busy N`` runs N endless loops beside it, as on a machine that others use.
+makes a new environment there as the README says and times the README's test command; with ``--all`` it times
+``.ci/run``. ``--busy N`` runs N endless loops beside it, as on a machine that others use.
 """
 
 import argparse

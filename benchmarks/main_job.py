@@ -25,7 +25,7 @@ import torch
 from plain_network import PlainNetwork
 
 from hpo.report.paired import paired_difference
-from hpo.report.stages import difference_words
+from hpo.report.stage_tables import difference_words
 from model.data.chunks import ChunkSource, load_chunks
 from model.data.sampler import ChunkBatch, ChunkSampler, SamplerConfig
 from model.data.store import Store, open_split

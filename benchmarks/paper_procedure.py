@@ -20,7 +20,7 @@ from hpo.journal.journal import read_journal
 from hpo.journal.results import StudyState, TrialState
 from hpo.programs.grid import COMBINED, GRID, START
 from hpo.report.paired import paired_difference
-from hpo.report.stages import difference_words
+from hpo.report.stage_tables import difference_words
 from hpo.study.finalists import OWN
 from hpo.tasks.calf.zones import zones_of
 from model.data.synthetic import planted_zones_s, write_synthetic

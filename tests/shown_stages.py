@@ -9,7 +9,7 @@ from hpo.journal.events import StageStarted, StudyCreated, TrialReported
 from hpo.journal.results import StudyState, TrialState, TrialStatus
 from hpo.space.parameters import FloatParameter, IntParameter
 from hpo.space.space import Space
-from hpo.tasks.base.presentation.stages import StageView
+from hpo.tasks.base.presentation.stage_presentation import StageView
 from hpo.tasks.base.registry import AnyTask
 from hpo.tasks.calf.settings import GamesShape
 from hpo.tasks.calf.task import TASK

@@ -7,7 +7,10 @@ import typer
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from model.precision import Precision
+    from model.training.bench import Bench
 
 
 def bench(
@@ -30,7 +33,6 @@ def bench(
     from rich.console import Console
 
     from hpo.cli.running import ReadingProgress
-    from hpo.report.bench import bench_table
     from hpo.study.plan import choose_device
     from model.training.bench import run_bench
 
@@ -46,7 +48,7 @@ def bench(
     console.print(f"{chosen.type} ({name}), torch {torch.__version__}", highlight=False)
     for measured in benches:
         console.print()
-        console.print(bench_table(measured))
+        console.print(_speed_table(measured))
         console.print(
             f"peak: {measured.peak.operations / 1e9:,.0f} billion operations/s in a large product, "
             f"{measured.peak.bytes / 1e9:,.1f} billion bytes/s in a large copy",
@@ -68,3 +70,32 @@ def _precision(text: str) -> "Precision":
         case "float32" | "bfloat16" as known:
             return known
     raise ConfigError(f"expected --precision float32, bfloat16 or both, got {text.strip()!r}")
+
+
+def _speed_table(bench: "Bench") -> "Table":
+    from rich.table import Table
+
+    from hpo.report.words import duration
+
+    table = Table(box=None, pad_edge=False, header_style="bold", title=bench.precision, title_justify="left")
+    table.add_column("together", no_wrap=True)
+    for name in (
+        "trained chunks/s",
+        "to one alone",
+        "validated chunks/s",
+        "of peak",
+        "of copying",
+        "paper-size trial",
+    ):
+        table.add_column(name, justify="right")
+    for row in bench.rows:
+        table.add_row(
+            f"{row.trials}{', mixed f and r' if row.mixed else ''}",
+            f"{row.speed.training:,.0f}",
+            f"{row.ratio:.2f}",
+            f"{row.speed.evaluation:,.0f}",
+            f"{row.of_peak.operations:.1%}",
+            f"{row.of_peak.bytes:.0%}",
+            duration(row.paper_s),
+        )
+    return table

@@ -28,7 +28,7 @@ def reproduce(
     from hpo.config.environment import read_environment
     from hpo.report.live import standard_error
     from hpo.report.reproduction import reproduction_record, reproduction_table, verdict_lines
-    from hpo.report.tables import print_table
+    from hpo.report.trial_tables import print_table
     from hpo.study.reproducing import prepare_rerun, train_again
     from hpo.tracking.runs import recorded_trial
 

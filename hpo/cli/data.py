@@ -171,7 +171,7 @@ def _show_counts(
     """A column a split: games, frames and the actions of every class."""
     from rich.table import Table
 
-    from hpo.report.tables import print_table
+    from hpo.report.trial_tables import print_table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")

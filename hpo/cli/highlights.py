@@ -126,7 +126,7 @@ def precision(
     to: Annotated[Path, typer.Option(help="Folder for table and figure.")] = Path("precision"),
 ) -> None:
     """Precision of the opportunities against their score (figure 8), from two reviewers' yes and no."""
-    from hpo.report.tables import print_table
+    from hpo.report.trial_tables import print_table
     from hpo.spotting.analysis_files import results_folder
     from hpo.spotting.review import precision_table, read_review, write_precision
     from model.metrics.review import reviewed_precision

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from hpo.cli.running import ReadingProgress, finish, watch
-from hpo.tasks.base.presentation.commands import TaskCommands
+from hpo.tasks.base.presentation.stage_command import TaskCommands
 from model.errors import ConfigError
 
 if TYPE_CHECKING:

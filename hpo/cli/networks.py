@@ -59,7 +59,7 @@ def evaluate(
     import torch
 
     from hpo.config.environment import read_environment
-    from hpo.report.tables import print_table
+    from hpo.report.trial_tables import print_table
     from hpo.spotting.scores import class_table, score_record, tolerance_table
     from hpo.study.plan import choose_device
     from hpo.tasks.calf.data import chosen_features

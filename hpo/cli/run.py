@@ -29,7 +29,7 @@ from hpo.cli.run_options import (
     StudyFileOption,
     Trials,
 )
-from hpo.tasks.base.presentation.commands import StageCommand, StageOption, TaskCommands
+from hpo.tasks.base.presentation.stage_command import StageCommand, StageOption, TaskCommands
 from hpo.tasks.bmn.presentation.commands import COMMANDS as BMN
 from hpo.tasks.calf.presentation.commands import COMMANDS as CALF
 

@@ -101,9 +101,8 @@ def finish(end: "SessionEnd", plan: "StudyPlan", name: str) -> None:
 
 def show_stages(state: "StudyState", plan: "StudyPlan", *, top: int = SHOWN) -> None:
     """Print the result of every stage that has one; of a search the ``top`` best trials."""
-    from hpo.report.tables import importance_line, print_table
-    from hpo.study.importance import stage_importance
-    from hpo.study.results import stage_results
+    from hpo.report.trial_tables import importance_line, print_table
+    from hpo.study.results import stage_importance, stage_results
 
     for name in state.stages:
         tables = stage_results(plan, state, name, top=top)

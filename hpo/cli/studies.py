@@ -64,7 +64,7 @@ def status(study: Annotated[str | None, _STUDY] = None) -> None:
     from hpo.config.environment import read_environment
     from hpo.journal.journal import read_journal, writer_of
     from hpo.journal.results import StudyState
-    from hpo.report.tables import status_lines
+    from hpo.report.trial_tables import status_lines
     from hpo.study.folders import chosen_study
 
     folder = chosen_study(read_environment(), study)
@@ -83,10 +83,10 @@ def best(
     from hpo.config.stages import SEARCH
     from hpo.journal.journal import read_journal
     from hpo.journal.results import StudyState
-    from hpo.report.stages import found_record
-    from hpo.report.tables import trial_record
+    from hpo.report.stage_tables import found_record
+    from hpo.report.trial_tables import trial_record
     from hpo.study.folders import chosen_study
-    from hpo.study.importance import stage_importance
+    from hpo.study.results import stage_importance
     from hpo.study.session import plan_of
     from hpo.tasks.base.registry import task_of
     from hpo.tracking.symbols import symbol

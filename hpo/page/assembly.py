@@ -8,7 +8,6 @@ from rich.table import Table
 from hpo.config.environment import Environment
 from hpo.journal.journal import read_journal, writer_of
 from hpo.journal.results import StageState, StudyState
-from hpo.page.commands import commands, start_files, study_file_toml
 from hpo.page.facts import (
     asked_facts,
     best_table,
@@ -19,6 +18,7 @@ from hpo.page.facts import (
     stage_facts,
     summary,
 )
+from hpo.page.rerun import commands, start_files, study_file_toml
 from hpo.page.study_page import AnalysesSection, ShownTable, StageSection, StudyPage, shown_table
 from hpo.report.html import explored, picture
 from hpo.study.folders import study_folder

@@ -6,7 +6,7 @@ from statistics import fmean
 
 from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus, scores_by_role
 from hpo.page.study_page import ShownTable
-from hpo.report.tables import best_line, condition
+from hpo.report.trial_tables import best_line, condition
 from hpo.report.words import duration, score_label, value
 from hpo.study.plan import StudyPlan
 from hpo.tasks.base.registry import task_of

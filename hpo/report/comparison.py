@@ -9,8 +9,8 @@ import typer
 from rich.table import Table
 
 from hpo.report.paired import PairedDifference
-from hpo.report.stages import difference_words
-from hpo.report.tables import print_table
+from hpo.report.stage_tables import difference_words
+from hpo.report.trial_tables import print_table
 from hpo.report.words import value
 from hpo.tasks.base.networks import NetworkDifference
 

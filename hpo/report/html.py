@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from hpo.tasks.base.presentation.stages import StageFigure
+from hpo.tasks.base.presentation.stage_presentation import StageFigure
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

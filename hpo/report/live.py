@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus
-from hpo.report.tables import best_line
+from hpo.report.trial_tables import best_line
 from hpo.report.words import duration
 from hpo.tasks.base.registry import task_of
 from hpo.tasks.base.task import Score

@@ -1,11 +1,15 @@
 """Tables and figures of a stage, made from the journal of its study."""
 
+from collections.abc import Mapping
+from statistics import fmean
 from typing import TYPE_CHECKING
 
-from hpo.journal.results import StudyState
-from hpo.study.importance import stage_importance
+from hpo.config.stages import SEARCH
+from hpo.journal.results import StudyState, TrialStatus
+from hpo.search.searcher import ScoredPoint
+from hpo.space.space import Space
 from hpo.study.plan import StudyPlan
-from hpo.tasks.base.presentation.stages import StageView
+from hpo.tasks.base.presentation.stage_presentation import StageView
 from hpo.tracking.figures import FigureFiles
 
 if TYPE_CHECKING:
@@ -37,9 +41,33 @@ def drawn_stage(plan: StudyPlan, state: StudyState, stage: str) -> "Drawn":
 
 def stage_results(plan: StudyPlan, state: StudyState, stage: str, *, top: int) -> "list[RenderableType]":
     """Return the tables of ``stage``; of a search, its ``top`` best trials."""
-    from hpo.report.stages import stage_tables
+    from hpo.report.stage_tables import stage_tables
 
     return stage_tables(stage_view(plan, state, stage), plan.task.presentation(stage), top=top)
+
+
+def stage_importance(state: StudyState, stage: str) -> Mapping[str, float]:
+    """The share of each hyperparameter, most important first; see ``hpo.search.importance``.
+
+    It follows from the journal, so it is computed where it is shown and never written there.
+
+    Returns:
+        By name; empty for a stage that is no search, and for too few trials.
+    """
+    if stage != SEARCH or stage not in state.stages:
+        return {}
+    from hpo.search.importance import importance  # Optuna takes a second
+
+    scores: dict[tuple[object, ...], list[float]] = {}
+    points = {}
+    for trial in state.trials_of(stage):
+        if trial.status is TrialStatus.FINISHED and trial.score is not None:
+            key = tuple(trial.parameters.items())
+            points[key] = dict(trial.parameters)
+            scores.setdefault(key, []).append(trial.score)
+    scored = [ScoredPoint(point, fmean(scores[key])) for key, point in points.items()]
+    space = Space.from_description(state.stages[stage].space)
+    return importance(space, scored, seed=state.created.seed)
 
 
 def figure_files(plan: StudyPlan, state: StudyState, stage: str) -> FigureFiles:

@@ -15,7 +15,6 @@ from hpo.schedule.cluster import Needs, cluster_session
 from hpo.schedule.tuner import ray_session
 from hpo.study.estimate import least_memory_bytes
 from hpo.study.folders import study_folder
-from hpo.study.importance import stage_importance
 from hpo.study.plan import (
     StageRequest,
     StudyPlan,
@@ -23,7 +22,7 @@ from hpo.study.plan import (
     reopen_data,
     stage_settings,
 )
-from hpo.study.results import figure_files
+from hpo.study.results import figure_files, stage_importance
 from hpo.study.runner import Listener, trial_folder
 from hpo.study.stage import StageRun
 from hpo.study.versions import code_digest, versions

@@ -1,10 +1,13 @@
 """One stage from its start to its end: program, training, choice, and for the final the test split."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
 
 from hpo.config.environment import Environment
 from hpo.config.stages import FinalStage, SearchStage
-from hpo.journal.events import StageFinished, StageStarted
+from hpo.journal.events import StageFinished, StageStarted, TrialTested
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState
 from hpo.programs.program import Program
@@ -12,11 +15,11 @@ from hpo.schedule.tuner import run_trials
 from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Parameters
 from hpo.study.finalists import chosen_finalists
-from hpo.study.opening import open_test_split, test_split
-from hpo.study.plan import StudyPlan
-from hpo.study.runner import Listener, StageRunner
+from hpo.study.plan import StudyPlan, chunk_seed
+from hpo.study.runner import Listener, StageRunner, trial_folder
 from hpo.study.warm_start import scored_points
 from hpo.tasks.base.task import StageContext
+from hpo.trial.run import BEST
 
 
 class StageRun:
@@ -61,7 +64,7 @@ class StageRun:
         if not self._runner.complete:
             return
         if isinstance(self._settings, FinalStage):
-            open_test_split(
+            _open_test_split(
                 self._plan, self._name, self._journal, self._state, self._environment, self._listener
             )
         self._end()
@@ -70,7 +73,7 @@ class StageRun:
         if self._name in self._state.stages:
             return
         if isinstance(self._settings, FinalStage):
-            test_split(self._plan, self._environment)  # whose absence is better told before the training
+            _test_split(self._plan, self._environment)  # whose absence is better told before the training
         start = start_of(self._plan, self._name, self._state)
         finalists = chosen_finalists(self._plan, self._name, start, self._state)
         known = scored_points(self._state.asked[self._name].known)
@@ -152,3 +155,36 @@ def build_stage(
             known=known,
         )
     )
+
+
+def _test_split(plan: StudyPlan, environment: Environment) -> Any:
+    """The test split of the study's data.
+
+    Raises:
+        UserError: There is none, or it cannot be read.
+    """
+    return plan.task.open_test(plan.data_request(environment.cache), lambda what, done, total: None)
+
+
+def _open_test_split(
+    plan: StudyPlan,
+    stage: str,
+    journal: Journal,
+    state: StudyState,
+    environment: Environment,
+    listener: Listener,
+) -> None:
+    """Score the best checkpoint of every finished trial of ``stage`` that was not tested yet."""
+    untested = [trial for trial in state.trials_of(stage) if trial.score is not None and trial.tested is None]
+    if not untested:
+        return
+    task, shared, device = plan.task, plan.shared(), torch.device(plan.device)
+    split = _test_split(plan, environment)
+    for trial in untested:
+        parameters, data_seed = dict(trial.parameters), chunk_seed(trial.seed)
+        slot = task.slot(plan.study, parameters, plan.shape, seed=trial.seed, data_seed=data_seed)
+        network = trial_folder(journal.folder, trial.trial) / BEST
+        event = TrialTested(trial=trial.trial, metrics=task.test(network, slot, split, shared, device))
+        journal.append(event)
+        state.apply(event)
+        listener(state)

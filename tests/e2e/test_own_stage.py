@@ -13,7 +13,7 @@ from rich.table import Table
 
 from hpo.config.stages import Stage
 from hpo.programs.listed import COMPARING, ListedProgram
-from hpo.tasks.base.presentation.stages import StageFigure, StagePresentation
+from hpo.tasks.base.presentation.stage_presentation import StageFigure, StagePresentation
 
 
 class DecayStage(Stage):

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from hpo.journal.results import TrialState
 from hpo.report.figures.interactive import interactive
 from hpo.report.figures.style import colour, panels
-from hpo.tasks.base.presentation.stages import StageView
+from hpo.tasks.base.presentation.stage_presentation import StageView
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure as Interactive

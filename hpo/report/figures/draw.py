@@ -8,7 +8,12 @@ from hpo.report.figures.history import history_figure
 from hpo.report.figures.importance import importance_figure
 from hpo.report.figures.search_space import search_space_figures
 from hpo.report.figures.seeds import seeds_figure
-from hpo.tasks.base.presentation.stages import DrawFigures, StageFigure, StagePresentation, StageView
+from hpo.tasks.base.presentation.stage_presentation import (
+    DrawFigures,
+    StageFigure,
+    StagePresentation,
+    StageView,
+)
 
 _SEARCH_FIGURES: dict[str, DrawFigures] = {
     "history": history_figure,

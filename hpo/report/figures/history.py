@@ -12,8 +12,8 @@ from matplotlib.ticker import MaxNLocator
 from hpo.journal.results import TrialState, TrialStatus
 from hpo.report.figures.interactive import interactive
 from hpo.report.figures.style import colour, panels
-from hpo.report.tables import settings_words
-from hpo.tasks.base.presentation.stages import StageFigure, StageView
+from hpo.report.trial_tables import settings_words
+from hpo.tasks.base.presentation.stage_presentation import StageFigure, StageView
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure as Interactive

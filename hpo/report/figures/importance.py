@@ -2,7 +2,7 @@
 
 from hpo.report.figures.interactive import interactive
 from hpo.report.figures.style import colour, panels
-from hpo.tasks.base.presentation.stages import StageFigure, StageView
+from hpo.tasks.base.presentation.stage_presentation import StageFigure, StageView
 from hpo.tracking.symbols import symbol
 
 

@@ -16,7 +16,7 @@ from hpo.search.searcher import ScoredPoint
 from hpo.search.views import search_views
 from hpo.space.parameters import Parameter
 from hpo.space.space import Space
-from hpo.tasks.base.presentation.stages import StageFigure, StageView
+from hpo.tasks.base.presentation.stage_presentation import StageFigure, StageView
 from hpo.tracking.symbols import symbol
 
 _MOST_PAIRED = 5

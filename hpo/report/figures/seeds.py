@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from hpo.journal.results import TrialState, scores_by_role, test_scores_by_role
 from hpo.report.figures.interactive import interactive
 from hpo.report.figures.style import colour, panels
-from hpo.tasks.base.presentation.stages import StageFigure, StageView
+from hpo.tasks.base.presentation.stage_presentation import StageFigure, StageView
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure as Interactive

@@ -14,7 +14,7 @@ from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Parameters
 from hpo.tasks.base.learner import Learner, OneByOne, Rounds
 from hpo.tasks.base.networks import NetworkDifference
-from hpo.tasks.base.presentation.stages import StagePresentation
+from hpo.tasks.base.presentation.stage_presentation import StagePresentation
 from hpo.tasks.base.splits import DataRequest, DataShape, OpenedData, Progress, SplitRef
 from model.errors import ConfigError
 from model.training.outcomes import Outcome

@@ -11,7 +11,7 @@ from hpo.programs.grid import GridProgram, Moves
 from hpo.programs.listed import COMPARING, ListedProgram
 from hpo.programs.program import Program
 from hpo.space.space import Parameters
-from hpo.tasks.base.presentation.stages import StagePresentation
+from hpo.tasks.base.presentation.stage_presentation import StagePresentation
 from hpo.tasks.base.splits import DataRequest, DataShape, OpenedData, Progress, SplitRef
 from hpo.tasks.base.task import Score, StageContext, Task, TrialTime
 from hpo.tasks.bmn.study_file import BmnStudy, CompareStage, Hyperparameters, SlicingStage
@@ -150,7 +150,7 @@ class BmnTask(Task[BmnStudy, DataShape, VideoSplit, BoundarySlot]):
 
     def presentation(self, stage: str) -> StagePresentation:
         """Add the grid over K1 and the tests of both losses."""
-        from hpo.tasks.bmn.presentation.stages import PRESENTATIONS  # a trial draws nothing
+        from hpo.tasks.bmn.presentation.by_stage import PRESENTATIONS  # a trial draws nothing
 
         return PRESENTATIONS.get(stage, StagePresentation())
 

@@ -10,7 +10,7 @@ from hpo.config.stages import FinalStage, SearchStage
 from hpo.programs.program import Program
 from hpo.space.space import Parameters
 from hpo.tasks.base.networks import NetworkDifference
-from hpo.tasks.base.presentation.stages import StagePresentation
+from hpo.tasks.base.presentation.stage_presentation import StagePresentation
 from hpo.tasks.base.splits import DataRequest, OpenedData, Progress, SplitRef
 from hpo.tasks.base.task import Score, StageContext, Task, TrialTime
 from hpo.tasks.calf.data import chosen_features, describe, open_games, open_reference, reference
@@ -199,7 +199,7 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
 
     def presentation(self, stage: str) -> StagePresentation:
         """Add the zones of a grid, the sweeps, and the paper's numbers."""
-        from hpo.tasks.calf.presentation.stages import PRESENTATIONS  # a trial draws nothing
+        from hpo.tasks.calf.presentation.by_stage import PRESENTATIONS  # a trial draws nothing
 
         return PRESENTATIONS.get(stage, StagePresentation())
 

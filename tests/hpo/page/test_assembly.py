@@ -20,7 +20,7 @@ from hpo.journal.events import (
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState
 from hpo.page.assembly import study_page
-from hpo.page.commands import commands, start_files, study_file_toml
+from hpo.page.rerun import commands, start_files, study_file_toml
 from hpo.study.folders import study_folder
 from hpo.study.plan import StudyPlan
 from hpo.tasks.base.registry import parse_study

@@ -7,8 +7,8 @@ from shown_stages import trial, view
 from hpo.page.study_page import AnalysesSection, ShownTable, StageSection, StudyPage, shown_table
 from hpo.report.figures.draw import draw_stage
 from hpo.report.html import explored, picture, stage_page
-from hpo.report.stages import comparison_table
-from hpo.tasks.base.presentation.stages import StagePresentation
+from hpo.report.stage_tables import comparison_table
+from hpo.tasks.base.presentation.stage_presentation import StagePresentation
 from hpo.tasks.base.task import Score
 from model.errors import UserError
 

@@ -14,7 +14,7 @@ from hpo.journal.events import (
 )
 from hpo.journal.results import StudyState
 from hpo.report.live import Display
-from hpo.report.tables import best_table, status_lines
+from hpo.report.trial_tables import best_table, status_lines
 
 
 def state_after(*events: object) -> StudyState:

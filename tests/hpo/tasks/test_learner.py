@@ -69,5 +69,5 @@ def test_a_learner_goes_on_from_its_state() -> None:
 
 
 def test_asking_how_a_study_stands_loads_no_torch() -> None:
-    code = "import sys, hpo.report.tables, hpo.tasks.base.registry; sys.exit('torch' in sys.modules)"
+    code = "import sys, hpo.report.trial_tables, hpo.tasks.base.registry; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from hpo.tasks.base.presentation.commands import (
+from hpo.tasks.base.presentation.stage_command import (
     REPLICATES,
     SEEDS,
     DemoData,

@@ -9,7 +9,7 @@ from rich.table import Table
 from hpo.journal.results import TrialState
 from hpo.report.samples import samples_table
 from hpo.report.words import value
-from hpo.tasks.base.presentation.stages import StageView
+from hpo.tasks.base.presentation.stage_presentation import StageView
 
 METRICS = {"ar@100": "AR@100", "auc": "AUC", "average_map": "Average-mAP"}
 """Of a validation, under the names of Table 3."""

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from hpo.journal.results import TrialState
 from hpo.report.figures.interactive import styled
 from hpo.report.figures.style import panels
-from hpo.tasks.base.presentation.stages import StageFigure, StageView
+from hpo.tasks.base.presentation.stage_presentation import StageFigure, StageView
 from hpo.tasks.calf.presentation.seconds import to_seconds
 
 if TYPE_CHECKING:

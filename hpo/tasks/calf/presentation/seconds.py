@@ -1,6 +1,6 @@
 """Frames of a study's data in seconds."""
 
-from hpo.tasks.base.presentation.stages import StageView
+from hpo.tasks.base.presentation.stage_presentation import StageView
 from hpo.tasks.calf.settings import GamesShape
 
 

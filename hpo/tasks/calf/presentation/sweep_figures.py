@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from hpo.report.figures.curves import CAPTION, Curve, curve_of, curve_trace, draw_curve, one_curve
 from hpo.report.figures.interactive import styled
 from hpo.report.figures.style import colour, dash, panels
-from hpo.tasks.base.presentation.stages import StageFigure, StageView
+from hpo.tasks.base.presentation.stage_presentation import StageFigure, StageView
 from hpo.tasks.calf.presentation.seconds import to_seconds
 
 if TYPE_CHECKING:

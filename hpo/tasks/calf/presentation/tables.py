@@ -7,9 +7,9 @@ from rich.table import Table
 
 from hpo.journal.results import StageState, TrialState
 from hpo.report.paired import paired_difference
-from hpo.report.stages import difference_words
+from hpo.report.stage_tables import difference_words
 from hpo.report.words import value
-from hpo.tasks.base.presentation.stages import StageView
+from hpo.tasks.base.presentation.stage_presentation import StageView
 
 TABLE_1 = {"i3d": 0.536, "c3d": 0.577, "resnet": 0.625}
 """Average-mAP that Table 1 of the paper reports for each kind of features, on SoccerNet's test split."""

@@ -11,7 +11,7 @@ from hpo.report.figures.draw import draw_stage
 from hpo.report.figures.history import history_figure
 from hpo.report.figures.search_space import search_space_figures
 from hpo.report.figures.seeds import seeds_figure
-from hpo.tasks.base.presentation.stages import StageFigure, StageView
+from hpo.tasks.base.presentation.stage_presentation import StageFigure, StageView
 from hpo.tasks.calf.presentation.grid_figure import grid_figure
 from hpo.tasks.calf.presentation.sweep_figures import lambda_figure, sensitivity_figure
 from hpo.tasks.calf.task import TASK

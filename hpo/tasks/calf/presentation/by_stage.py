@@ -2,7 +2,7 @@
 
 from hpo.report.figures.history import history_figure
 from hpo.report.figures.seeds import seeds_figure
-from hpo.tasks.base.presentation.stages import StagePresentation
+from hpo.tasks.base.presentation.stage_presentation import StagePresentation
 from hpo.tasks.calf.presentation.grid_figure import grid_figure
 from hpo.tasks.calf.presentation.sweep_figures import lambda_figure, sensitivity_figure
 from hpo.tasks.calf.presentation.tables import TABLE_1, TABLE_2, final_tables, grid_tables

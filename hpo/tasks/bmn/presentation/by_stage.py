@@ -3,7 +3,7 @@
 from hpo.report.figures.curves import CAPTION, curve_of, one_curve
 from hpo.report.figures.history import history_figure
 from hpo.report.figures.seeds import seeds_figure
-from hpo.tasks.base.presentation.stages import StageFigure, StagePresentation, StageView
+from hpo.tasks.base.presentation.stage_presentation import StageFigure, StagePresentation, StageView
 from hpo.tasks.bmn.presentation.tables import grid_tables, losses_tables
 
 

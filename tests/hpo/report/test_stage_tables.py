@@ -6,8 +6,8 @@ from shown_stages import view
 
 from hpo.journal.events import StageFinished, StageStarted, StudyCreated, TrialReported
 from hpo.journal.results import StudyState, TrialState, TrialStatus
-from hpo.report.stages import comparison_table, found_record, stage_tables
-from hpo.report.tables import settings_words
+from hpo.report.stage_tables import comparison_table, found_record, stage_tables
+from hpo.report.trial_tables import settings_words
 from hpo.tasks.base.task import Score
 from hpo.tasks.calf.task import TASK
 

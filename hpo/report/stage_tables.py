@@ -10,8 +10,8 @@ from hpo.config.stages import SEARCH
 from hpo.journal.events import Value
 from hpo.journal.results import StudyState, TrialState, scores_by_role, test_scores_by_role
 from hpo.report.paired import PairedDifference, paired_difference
-from hpo.report.tables import best_table
-from hpo.tasks.base.presentation.stages import StagePresentation, StageView
+from hpo.report.trial_tables import best_table
+from hpo.tasks.base.presentation.stage_presentation import StagePresentation, StageView
 from hpo.tasks.base.registry import task_of
 from hpo.tasks.base.task import Score
 from hpo.tracking.symbols import symbol

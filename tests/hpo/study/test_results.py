@@ -6,7 +6,7 @@ from hpo.journal.events import StageStarted, StudyCreated, TrialAsked, TrialFail
 from hpo.journal.results import StudyState
 from hpo.space.parameters import FloatParameter
 from hpo.space.space import Space
-from hpo.study.importance import stage_importance
+from hpo.study.results import stage_importance
 
 SPACE = Space([FloatParameter("alpha2", 0.0, 1.0), FloatParameter("beta", 0.0, 1.0)])
 
