@@ -15,7 +15,7 @@ from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus
 from hpo.report.trial_tables import best_line
 from hpo.report.words import duration
 from hpo.tasks.base.registry import task_of
-from hpo.tasks.base.task import Score
+from hpo.tasks.base.score import Score
 
 _PER_S = "_per_s"
 """How the metrics that tell the speed end."""

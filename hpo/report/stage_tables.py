@@ -13,7 +13,7 @@ from hpo.report.paired import PairedDifference, paired_difference
 from hpo.report.trial_tables import best_table
 from hpo.tasks.base.presentation.stage_presentation import StagePresentation, StageView
 from hpo.tasks.base.registry import task_of
-from hpo.tasks.base.task import Score
+from hpo.tasks.base.score import Score
 from hpo.tracking.symbols import symbol
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from hpo.tasks.base.task import Score
+from hpo.tasks.base.score import Score
 from model.training.outcomes import FailedError
 
 

@@ -15,6 +15,7 @@ from hpo.space.space import Parameters
 from hpo.tasks.base.learner import Learner, OneByOne, Rounds
 from hpo.tasks.base.networks import NetworkDifference
 from hpo.tasks.base.presentation.stage_presentation import StagePresentation
+from hpo.tasks.base.score import Score
 from hpo.tasks.base.splits import DataRequest, DataShape, OpenedData, Progress, SplitRef
 from model.errors import ConfigError
 from model.training.outcomes import Outcome
@@ -62,16 +63,6 @@ class Array(Protocol[SlotT]):
 
     def advance(self) -> list[Outcome[SlotT]]:
         """Train every slot to its next validation, and validate it. What fails leaves the array."""
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """What a task maximises."""
-
-    metric: str
-    """Its name among the metrics of a validation; in [0, 1]."""
-    label: str
-    """For people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

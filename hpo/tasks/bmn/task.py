@@ -12,8 +12,9 @@ from hpo.programs.listed import COMPARING, ListedProgram
 from hpo.programs.program import Program
 from hpo.space.space import Parameters
 from hpo.tasks.base.presentation.stage_presentation import StagePresentation
+from hpo.tasks.base.score import Score
 from hpo.tasks.base.splits import DataRequest, DataShape, OpenedData, Progress, SplitRef
-from hpo.tasks.base.task import Score, StageContext, Task, TrialTime
+from hpo.tasks.base.task import StageContext, Task, TrialTime
 from hpo.tasks.bmn.study_file import BmnStudy, CompareStage, Hyperparameters, SlicingStage
 from model.data.activitynet.split import VideoSplit
 from model.data.activitynet.store import build_split, open_video_split

@@ -11,8 +11,9 @@ from hpo.programs.program import Program
 from hpo.space.space import Parameters
 from hpo.tasks.base.networks import NetworkDifference
 from hpo.tasks.base.presentation.stage_presentation import StagePresentation
+from hpo.tasks.base.score import Score
 from hpo.tasks.base.splits import DataRequest, OpenedData, Progress, SplitRef
-from hpo.tasks.base.task import Score, StageContext, Task, TrialTime
+from hpo.tasks.base.task import StageContext, Task, TrialTime
 from hpo.tasks.calf.data import chosen_features, describe, open_games, open_reference, reference
 from hpo.tasks.calf.resampling import compare_on_games
 from hpo.tasks.calf.settings import GamesShape, check_space, training_config, trial_config

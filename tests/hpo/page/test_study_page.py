@@ -9,7 +9,7 @@ from hpo.report.figures.draw import draw_stage
 from hpo.report.html import explored, picture, stage_page
 from hpo.report.stage_tables import comparison_table
 from hpo.tasks.base.presentation.stage_presentation import StagePresentation
-from hpo.tasks.base.task import Score
+from hpo.tasks.base.score import Score
 from model.errors import UserError
 
 ANY = StagePresentation()

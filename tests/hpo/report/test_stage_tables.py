@@ -8,7 +8,7 @@ from hpo.journal.events import StageFinished, StageStarted, StudyCreated, TrialR
 from hpo.journal.results import StudyState, TrialState, TrialStatus
 from hpo.report.stage_tables import comparison_table, found_record, stage_tables
 from hpo.report.trial_tables import settings_words
-from hpo.tasks.base.task import Score
+from hpo.tasks.base.score import Score
 from hpo.tasks.calf.task import TASK
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

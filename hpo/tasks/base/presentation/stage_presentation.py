@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure as Interactive
     from rich.console import RenderableType
 
-    from hpo.tasks.base.task import Score
+    from hpo.tasks.base.score import Score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
