@@ -32,7 +32,7 @@ def bench(
     from hpo.cli.running import ReadingProgress
     from hpo.report.bench import bench_table
     from hpo.study.plan import choose_device
-    from model.training.bench import run_bench
+    from model.training.benchmark import run_bench
 
     sizes = [_size(part) for part in arrays.split(",")]
     precisions = [_precision(part) for part in precision.split(",")]

@@ -78,7 +78,7 @@ def highlights(
     from hpo.study.highlights import opportunities as opportunities_of
     from hpo.study.plan import choose_device
     from model.data.description import builtin_description
-    from model.inference.highlights import LEAST_SCORE
+    from model.inference.clips import LEAST_SCORE
 
     videos = [video for video in (video_1, video_2) if video is not None]
     _check_options(game, videos, copy=copy, opportunities=opportunities)

@@ -3,7 +3,7 @@
 from rich.table import Table
 
 from hpo.report.words import duration
-from model.training.bench import Bench
+from model.training.benchmark import Bench
 
 
 def bench_table(bench: Bench) -> Table:
