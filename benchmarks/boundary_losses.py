@@ -18,13 +18,13 @@ import torch
 
 from model.data.activitynet.annotations import Video, read_videos
 from model.data.activitynet.split import VideoSplit
-from model.data.activitynet.synthetic import FeatureMaker, make_class_scores
+from model.data.activitynet.synthetic import FeatureGenerator, make_class_scores
 from model.losses.boundary import BoundaryLossConfig, TemLoss
 from model.networks.bmn import BmnConfig
 from model.precision import Precision
-from model.training.boundary.array import BoundaryArray
 from model.training.boundary.config import BoundaryTrainingConfig, BoundaryTrialConfig
 from model.training.boundary.slot import BoundarySlot
+from model.training.boundary.trainer import BoundaryArray
 from model.training.outcomes import Validation
 
 LOSSES: tuple[TemLoss, ...] = ("bmn", "context-aware")
@@ -32,7 +32,7 @@ NETWORK = BmnConfig()
 FEATURES_SEED = 0
 
 
-def split_of(videos: list[Video], subset: str, count: int, maker: FeatureMaker) -> VideoSplit:
+def split_of(videos: list[Video], subset: str, count: int, maker: FeatureGenerator) -> VideoSplit:
     """The first ``count`` videos of ``subset`` that have activities, with features and class scores."""
     chosen = [video for video in videos if video.subset == subset and len(video.segments_s)]
     first = tuple(islice(chosen, count))
@@ -67,7 +67,7 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
     precision: Precision = asked.precision
-    videos, maker = read_videos(asked.folder), FeatureMaker(NETWORK.input_size, FEATURES_SEED)
+    videos, maker = read_videos(asked.folder), FeatureGenerator(NETWORK.input_size, FEATURES_SEED)
     training = BoundaryTrainingConfig(epochs=asked.epochs, validate_every=asked.epochs, precision=precision)
     array = BoundaryArray(
         training,

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from model.data.activitynet.labels import boundary_labels
-from model.losses.boundary import BoundaryLossConfig, boundary_losses, draw, stack_targets
+from model.losses.boundary import BoundaryLossConfig, boundary_losses, draw_uniform, stack_targets
 from model.networks.bmn import BmnConfig, BoundaryMatchingNetwork
 from model.networks.boundary_matching import _products, _sampling, bin_weights, valid_pairs
 
@@ -91,7 +91,9 @@ def steps(config: BmnConfig, asked: argparse.Namespace) -> None:
     def step() -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=asked.bfloat16):
             predicted = network(features)
-        losses = boundary_losses(predicted, target, BoundaryLossConfig(), draw(target.overlap, generator))
+        losses = boundary_losses(
+            predicted, target, BoundaryLossConfig(), draw_uniform(target.overlap, generator)
+        )
         network.zero_grad()
         losses.total.backward()
 

@@ -36,13 +36,13 @@ from model.inference.evaluation import CHUNKS_AT_ONCE, Evaluation, evaluate
 from model.inference.stitching import tile
 from model.losses.complete import LossConfig, StackLoss
 from model.networks.calf import CalfNetwork
-from model.networks.config import NetworkConfig, Predictions
+from model.networks.calf_config import NetworkConfig, Predictions
 from model.precision import Precision, compute_dtype
-from model.training.array import TrainingArray
 from model.training.config import TrainingConfig, TrialConfig
 from model.training.outcomes import Validation
-from model.training.recording import steps_of
-from model.training.slots import Slot
+from model.training.slot import Slot
+from model.training.steps import make_steps
+from model.training.trainer import TrainingArray
 
 PAPER_ZONES_S = {"goal": (-20, -10, 60, 90), "card": (-20, -10, 10, 20), "substitution": (-40, -20, 10, 20)}
 PLANTED_SEEDS = range(31, 41)
@@ -231,7 +231,7 @@ def plain_step(config: TrialConfig, train: Store) -> Callable[[ChunkBatch], None
 def our_step(config: TrialConfig, train: Store, precision: Precision) -> Callable[[ChunkBatch], None]:
     """A training step of this project."""
     source = ChunkSource(train, config.network.chunk_frames, device=CPU, dtype=compute_dtype(precision))
-    steps = steps_of([[Slot(config)]], source, CPU)
+    steps = make_steps([[Slot(config)]], source, CPU)
 
     def step(batch: ChunkBatch) -> None:
         steps.epoch([[batch]], [[1e-3]])

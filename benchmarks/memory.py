@@ -23,12 +23,12 @@ from model.data.soccernet import write_game, write_split
 from model.data.store import open_split
 from model.encoding import Zones
 from model.losses.complete import LossConfig
-from model.networks.config import NetworkConfig
+from model.networks.calf_config import NetworkConfig
 from model.timeline import format_game_time
-from model.training.array import TrainingArray
 from model.training.config import TrainingConfig, TrialConfig
 from model.training.outcomes import Validation
-from model.training.slots import Slot
+from model.training.slot import Slot
+from model.training.trainer import TrainingArray
 
 GAMES = {"train": 300, "valid": 100, "test": 100}
 FRAMES, DIMS = 5_400, 512

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.networks.calf import CalfNetwork
-from model.networks.config import PYRAMID_OUTPUTS, NetworkConfig, Predictions
+from model.networks.calf_config import PYRAMID_OUTPUTS, NetworkConfig, Predictions
 
 
 class PlainNetwork(nn.Module):

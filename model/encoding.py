@@ -73,11 +73,11 @@ def time_shift(
 class SpottingTargets:
     """Ground truth of the spotting module for a batch of chunks: the first columns of the paper's Y."""
 
-    location: Float[Tensor, "batch slots"]
+    location: Float[Tensor, "batch targets"]
     """Frame index of the action divided by N_F; 0 in padding."""
-    class_index: Int[Tensor, "batch slots"]
+    class_index: Int[Tensor, "batch targets"]
     """Class of the action; 0 in padding."""
-    is_action: Bool[Tensor, "batch slots"]
+    is_action: Bool[Tensor, "batch targets"]
     """False in padding. Actions come first."""
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from model.precision import Precision
-    from model.training.bench import Bench
+    from model.training.benchmark import Bench
 
 
 def bench(
@@ -34,7 +34,7 @@ def bench(
 
     from hpo.cli.running import ReadingProgress
     from hpo.study.plan import choose_device
-    from model.training.bench import run_bench
+    from model.training.benchmark import run_bench
 
     sizes = [_size(part) for part in arrays.split(",")]
     precisions = [_precision(part) for part in precision.split(",")]

@@ -78,7 +78,7 @@ def highlights(
     from hpo.spotting.video import check_videos, find_ffmpeg, open_video, write_video
     from hpo.study.plan import choose_device
     from model.data.description import builtin_description
-    from model.inference.highlights import LEAST_SCORE
+    from model.inference.clips import LEAST_SCORE
 
     videos = [video for video in (video_1, video_2) if video is not None]
     _check_options(game, videos, copy=copy, opportunities=opportunities)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from model.files import write_whole
-from model.inference.highlights import Clip, Moment
+from model.inference.clips import Clip, Moment
 from model.timeline import format_game_time
 
 JSON_FILE, EDL_FILE, VIDEO_FILE = "highlights.json", "highlights.edl", "highlights.mp4"

@@ -15,8 +15,7 @@ from model.data.single_game import open_game
 from model.data.soccernet import read_actions
 from model.data.store import Store
 from model.errors import ConfigError
-from model.inference.evaluation import find_segmentation, find_spots
-from model.inference.highlights import (
+from model.inference.clips import (
     Clip,
     Moment,
     cut_clips,
@@ -24,6 +23,7 @@ from model.inference.highlights import (
     spotted_moments,
     without_actions,
 )
+from model.inference.evaluation import find_segmentation, find_spots
 from model.metrics.average_map import LOOSE_TOLERANCES_S
 from model.metrics.thresholded import threshold_counts
 from model.spots import Spots, suppress

@@ -16,7 +16,7 @@ from hpo.spotting.figures.precision import precision_figure
 from model.documents import read_limited
 from model.errors import DataError, Problem, UserError
 from model.files import write_whole
-from model.inference.highlights import Clip
+from model.inference.clips import Clip
 from model.metrics.review import ReviewedPrecision
 from model.timeline import format_game_time
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model.errors import UserError
-from model.inference.highlights import Clip
+from model.inference.clips import Clip
 
 PARTS_FOLDER = ".highlights-parts"
 OVERHANG_S = 2.0

@@ -14,7 +14,14 @@ import numpy.typing as npt
 from model.data.cache import cached_folder, check_space, sync
 from model.data.description import DatasetDescription, read_description
 from model.data.distances import action_distances
-from model.data.inspection import FeatureFile, Game, bad_values, differing, inspect_game, row_blocks
+from model.data.inspection import (
+    FeatureFile,
+    Game,
+    feature_mismatches,
+    inspect_game,
+    non_finite_problem,
+    row_blocks,
+)
 from model.data.soccernet import HALVES, features_file, games_of_split
 from model.errors import DataError, Problem
 
@@ -61,7 +68,7 @@ def _fingerprint(
 def _inspected(root: Path, names: Sequence[str], description: DatasetDescription, *, stem: str) -> list[Game]:
     games = [inspect_game(root, name, description, stem=stem) for name in names]
     problems = [problem for game in games for problem in game.problems]
-    problems += differing([half for game in games for half in game.halves])
+    problems += feature_mismatches([half for game in games for half in game.halves])
     if problems:
         raise DataError(f"the data in {root} cannot be used", problems, see=f"hpo data check {root}")
     return games
@@ -141,7 +148,7 @@ class _StoreWriter:
     def _append_features(self, stream: IO[bytes], half: FeatureFile) -> None:
         first_frame = 0
         for block in row_blocks(half):
-            problem = bad_values(half.path, block, first_frame)
+            problem = non_finite_problem(half.path, block, first_frame)
             if problem is not None:
                 self._problems.append(problem)
                 return

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model.data.description import SPLITS, DatasetDescription, read_description
-from model.data.inspection import FeatureFile, Game, differing, inspect_game, value_problem
+from model.data.inspection import FeatureFile, Game, feature_mismatches, first_non_finite, inspect_game
 from model.data.soccernet import games_of_split
 from model.errors import DataError, Problem
 
@@ -93,7 +93,7 @@ class _Survey:
         for position, stem in enumerate(self.halves):
             game = inspect_game(self._root, name, self._description, stem=stem)
             self._problems.update(dict.fromkeys(game.problems))
-            self._problems.update(dict.fromkeys(filter(None, map(value_problem, game.halves))))
+            self._problems.update(dict.fromkeys(filter(None, map(first_non_finite, game.halves))))
             self.halves[stem] += game.halves
             if position == 0:
                 self._count(split, game)
@@ -102,7 +102,7 @@ class _Survey:
         """Problems of the games, and those between them."""
         return [
             *self._problems,
-            *(problem for halves in self.halves.values() for problem in differing(halves)),
+            *(problem for halves in self.halves.values() for problem in feature_mismatches(halves)),
         ]
 
     def _count(self, split: str, game: Game) -> None:

@@ -89,7 +89,7 @@ def read_header(path: Path) -> FeatureFile | Problem:
     return FeatureFile(path=path, frames=array.shape[0], dims=array.shape[1], dtype=dtype)
 
 
-def differing(halves: list[FeatureFile]) -> list[Problem]:
+def feature_mismatches(halves: list[FeatureFile]) -> list[Problem]:
     """Features that do not fit the first of the list: vectors of another length, numbers of another kind."""
     problems = []
     for half in halves[1:]:
@@ -111,7 +111,7 @@ def row_blocks(half: FeatureFile) -> Iterator[npt.NDArray[np.floating[Any]]]:
         yield np.ascontiguousarray(array[start : start + rows], dtype=half.dtype)
 
 
-def bad_values(path: Path, block: npt.NDArray[np.floating[Any]], first_frame: int) -> Problem | None:
+def non_finite_problem(path: Path, block: npt.NDArray[np.floating[Any]], first_frame: int) -> Problem | None:
     """The first NaN or infinity in a block that starts at ``first_frame``, as a problem."""
     finite = np.isfinite(block)
     if finite.all():
@@ -123,11 +123,11 @@ def bad_values(path: Path, block: npt.NDArray[np.floating[Any]], first_frame: in
     return Problem(str(path), f"frame {first_frame + int(rows[0])}", message)
 
 
-def value_problem(half: FeatureFile) -> Problem | None:
+def first_non_finite(half: FeatureFile) -> Problem | None:
     """Read all features of one half and report the first value that is no finite number."""
     first_frame = 0
     for block in row_blocks(half):
-        problem = bad_values(half.path, block, first_frame)
+        problem = non_finite_problem(half.path, block, first_frame)
         if problem is not None:
             return problem
         first_frame += len(block)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model.data.inspection import FeatureFile, differing, read_header, value_problem
+from model.data.inspection import FeatureFile, feature_mismatches, first_non_finite, read_header
 from model.data.soccernet import HALVES
 from model.data.store import Half, Store
 from model.errors import DataError, Problem
@@ -33,7 +33,7 @@ def open_game(
     problems = [header for header in headers if isinstance(header, Problem)]
     halves = [header for header in headers if isinstance(header, FeatureFile)]
     problems += [_width_problem(half, dims) for half in halves[:1] if half.dims != dims]
-    problems += [*differing(halves), *filter(None, map(value_problem, halves))]
+    problems += [*feature_mismatches(halves), *filter(None, map(first_non_finite, halves))]
     if problems:
         raise DataError("the features of this game cannot be used", problems)
     frames = sum(half.frames for half in halves)

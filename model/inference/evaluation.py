@@ -14,8 +14,8 @@ from model.inference.stitching import Tiling, stitch, stitch_segmentation, tile
 from model.losses.complete import LossConfig, StackLoss
 from model.metrics.average_map import AverageMap, average_map
 from model.networks.calf import CalfNetwork
-from model.networks.config import Predictions
-from model.networks.stacked import Stack, computed_together
+from model.networks.calf_config import Predictions
+from model.networks.stack import Stack, group_for_device
 from model.precision import Precision, compute_dtype
 from model.spots import Spots
 
@@ -80,7 +80,7 @@ def evaluate(
     tiling = _tiling(networks[0], store)
     stack_losses = [
         StackLoss(group, [config.edge_frames] * len(group), device)
-        for group in computed_together(losses, device)
+        for group in group_for_device(losses, device)
     ]
     spotting, sums = [], []
     for chunks, said in _predictions(networks, source, tiling, device):
@@ -113,7 +113,7 @@ def _predictions(
     networks: Sequence[CalfNetwork], source: ChunkSource, tiling: Tiling, device: torch.device
 ) -> Iterator[tuple[Chunks, list[Predictions]]]:
     """The chunks of ``tiling`` and what each stack of the networks says, a forward pass at a time."""
-    stacks = [Stack(group, device) for group in computed_together(networks, device)]
+    stacks = [Stack(group, device) for group in group_for_device(networks, device)]
     for batch in _batches(tiling.chunks):
         chunks = source.load([batch])
         yield chunks, [stack.forward(chunks.features, stack.statistics) for stack in stacks]

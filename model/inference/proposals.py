@@ -15,10 +15,10 @@ from model.losses.boundary import (
     BoundaryLosses,
     BoundaryTargets,
     boundary_losses,
-    draw,
+    draw_uniform,
     stack_targets,
 )
-from model.metrics.detection import Labelled, detections_of, score_detections
+from model.metrics.detection import LabelledSegments, detections_of, score_detections
 from model.metrics.proposals import ProposalScores, Segments, score_proposals
 from model.metrics.soft_nms import SoftNms, pair_scores, proposals_of
 from model.networks.bmn import BoundaryMatchingNetwork, BoundaryPredictions
@@ -106,7 +106,8 @@ def evaluate_proposals(
         batch = load_videos(split, indices, device)
         predicted = predict(network, batch.features, precision)
         losses.add(
-            boundary_losses(predicted, batch.target, loss, draw(batch.target.overlap, draws)), len(indices)
+            boundary_losses(predicted, batch.target, loss, draw_uniform(batch.target.overlap, draws)),
+            len(indices),
         )
         maps = (predicted.start, predicted.end, predicted.confidence, predicted.overlap)
         scores.append(pair_scores(*(values.cpu().numpy() for values in maps)))
@@ -128,9 +129,9 @@ def _average_map(split: VideoSplit, proposals: Sequence[Segments]) -> float | No
     return score_detections(_activities(split), detections).average_map
 
 
-def _activities(split: VideoSplit) -> Labelled:
+def _activities(split: VideoSplit) -> LabelledSegments:
     column = {name: index for index, name in enumerate(split.classes)}
     label = [column[name] for video in split.videos for name in video.labels]
     segment = np.concatenate([video.segments_s for video in split.videos])
     video = np.repeat(np.arange(len(split.videos)), [len(video.labels) for video in split.videos])
-    return Labelled(video, np.array(label, dtype=np.int64), segment, np.ones(len(label)))
+    return LabelledSegments(video, np.array(label, dtype=np.int64), segment, np.ones(len(label)))

@@ -109,7 +109,7 @@ def boundary_losses(
         predicted: By the network.
         target: Labels of the same videos.
         config: Which losses.
-        draws: Uniform in [0, 1), see ``draw``: which pairs of a middle and of a low IoU are regressed.
+        draws: Numbers of ``draw_uniform``; they choose the pairs of a middle and of a low IoU to regress.
     """
     counted = torch.ones_like(target.overlap).triu().bool()
     tem = _tem_loss(predicted, target, config)
@@ -121,7 +121,7 @@ def boundary_losses(
     return BoundaryLosses(tem, regression, classification, total)
 
 
-def draw(overlap: Float[Tensor, "batch starts ends"], generator: torch.Generator) -> Tensor:
+def draw_uniform(overlap: Float[Tensor, "batch starts ends"], generator: torch.Generator) -> Tensor:
     """Numbers in [0, 1) for ``boundary_losses``; the published code draws them without a seed.
 
     ``generator`` lives on the processor, so that a trial draws the same pairs on every device.

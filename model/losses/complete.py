@@ -13,7 +13,7 @@ from model.encoding import Zones, spotting_targets, time_shift
 from model.errors import ConfigError
 from model.losses.segmentation import SegmentationForm, segmentation_loss_elements
 from model.losses.spotting import spotting_loss
-from model.networks.config import Predictions
+from model.networks.calf_config import Predictions
 
 Matching = Literal["one-to-one", "none"]
 

@@ -6,10 +6,10 @@ from torch import Tensor
 
 
 def match_one_to_one(
-    actions: Float[Tensor, "batch slots"],
-    is_action: Bool[Tensor, "batch slots"],
+    actions: Float[Tensor, "batch targets"],
+    is_action: Bool[Tensor, "batch targets"],
     predicted: Float[Tensor, "batch predictions"],
-) -> Int[Tensor, "batch slots"]:
+) -> Int[Tensor, "batch targets"]:
     """Index of the prediction matched to every action; -1 in padding.
 
     Each round, every action left points at its closest prediction left; every prediction pointed at keeps
@@ -17,22 +17,22 @@ def match_one_to_one(
 
     Args:
         actions: Locations, as fractions of the chunk.
-        is_action: False in padding; no more true slots than predictions.
+        is_action: False in padding; no more true targets than predictions.
         predicted: Predicted locations.
     """
-    batch, slots = actions.shape
+    batch, targets = actions.shape
     distance = (actions.detach()[:, :, None] - predicted.detach()[:, None, :]).abs()
     distance = distance.masked_fill(~is_action[:, :, None], torch.inf)
-    match = torch.full((batch, slots), -1, dtype=torch.long, device=actions.device)
-    slot_index = torch.arange(slots, device=actions.device)[None, :, None]
+    match = torch.full((batch, targets), -1, dtype=torch.long, device=actions.device)
+    target_index = torch.arange(targets, device=actions.device)[None, :, None]
     # Rounds without actions change nothing; on a GPU to run them costs less than to ask how many there are.
-    rounds = slots if actions.is_cuda or not batch else int(is_action.sum(dim=1).max())
+    rounds = targets if actions.is_cuda or not batch else int(is_action.sum(dim=1).max())
     for _ in range(rounds):
         closest = distance.argmin(dim=2)
         pointing = torch.zeros_like(distance, dtype=torch.bool).scatter_(2, closest[:, :, None], True)
         pointing &= distance.isfinite()
         kept = distance.masked_fill(~pointing, torch.inf).argmin(dim=1)
-        matched = pointing & (kept[:, None, :] == slot_index)
+        matched = pointing & (kept[:, None, :] == target_index)
         match = torch.where(matched.any(dim=2), matched.to(torch.int8).argmax(dim=2), match)
         taken = matched.any(dim=2, keepdim=True) | matched.any(dim=1, keepdim=True)
         distance = distance.masked_fill(taken, torch.inf)

@@ -28,7 +28,7 @@ class DetectionScores:
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
+class LabelledSegments:
     """Segments of all videos with their classes."""
 
     video: npt.NDArray[np.int64]
@@ -43,7 +43,7 @@ class Labelled:
 
 def detections_of(
     proposals: Sequence[Segments], class_scores: npt.NDArray[np.float64], *, classes_a_video: int = 1
-) -> Labelled:
+) -> LabelledSegments:
     """Give every proposal the most likely classes of its video; its score is multiplied by theirs.
 
     Args:
@@ -58,11 +58,14 @@ def detections_of(
         (video, likely[video, place], rows[:, :2], rows[:, 2] * class_scores[video, likely[video, place]])
         for place in range(likely.shape[1])
     ]
-    return Labelled(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    return LabelledSegments(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def score_detections(
-    activities: Labelled, detections: Labelled, *, thresholds: Sequence[float] = TIOU_THRESHOLDS
+    activities: LabelledSegments,
+    detections: LabelledSegments,
+    *,
+    thresholds: Sequence[float] = TIOU_THRESHOLDS,
 ) -> DetectionScores:
     """Match detections with activities of their video and class, best first, and average the precision.
 
@@ -82,7 +85,10 @@ def score_detections(
 
 
 def _matched(
-    activities: Labelled, detections: Labelled, order: npt.NDArray[np.int64], levels: npt.NDArray[np.float64]
+    activities: LabelledSegments,
+    detections: LabelledSegments,
+    order: npt.NDArray[np.int64],
+    levels: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.bool_]:
     # (detections in order, thresholds). Videos and classes do not touch each other: the first detections of
     # all of them are matched at once, then the second ones, and so on.
@@ -106,7 +112,7 @@ def _matched(
 
 
 def _groups(
-    activities: Labelled, detections: Labelled, order: npt.NDArray[np.int64]
+    activities: LabelledSegments, detections: LabelledSegments, order: npt.NDArray[np.int64]
 ) -> tuple[int, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     # Pairs of video and class that have activities, numbered; detections of others get -1.
     classes = max(int(activities.label.max(initial=0)), int(detections.label.max(initial=0))) + 1

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from model.networks.config import PYRAMID_OUTPUTS, NetworkConfig, Predictions
+from model.networks.calf_config import PYRAMID_OUTPUTS, NetworkConfig, Predictions
 from model.networks.forward import StackForward, Statistics, glorot_bound, pad_taps
 from model.networks.layers import pooled_frames
 

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from model.networks.config import NetworkConfig, Predictions
+from model.networks.calf_config import NetworkConfig, Predictions
 from model.networks.layers import (
     convolve_three_taps,
     frame_statistics,

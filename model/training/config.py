@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from model.data.sampler import SamplerConfig
 from model.errors import ConfigError
 from model.losses.complete import LossConfig
-from model.networks.config import NetworkConfig
+from model.networks.calf_config import NetworkConfig
 from model.precision import Precision
 
 

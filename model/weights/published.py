@@ -15,7 +15,7 @@ from torch import Tensor
 
 from model.errors import ConfigError, DataError, Problem
 from model.networks.calf import CalfNetwork
-from model.networks.config import PYRAMID_OUTPUTS, NetworkConfig
+from model.networks.calf_config import PYRAMID_OUTPUTS, NetworkConfig
 
 LEVELS = tuple(range(1, len(PYRAMID_OUTPUTS) + 1))
 _POOLED_CHANNELS = 16

@@ -12,7 +12,7 @@ from model.data.store import Store
 from model.encoding import Zones
 from model.errors import ConfigError, DataError
 from model.networks.calf import CalfNetwork
-from model.networks.config import NetworkConfig
+from model.networks.calf_config import NetworkConfig
 from model.timeline import FrameRate
 from model.training.checkpoint import load_checkpoint, save_checkpoint
 

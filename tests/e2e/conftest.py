@@ -43,7 +43,7 @@ def weights(tmp_path: Path) -> Path:
 
     from model.encoding import Zones
     from model.networks.calf import CalfNetwork
-    from model.networks.config import NetworkConfig
+    from model.networks.calf_config import NetworkConfig
     from model.timeline import FrameRate
     from model.weights.trained import TrainedNetwork
 

@@ -10,7 +10,7 @@ from fuzz.cases import FUZZ, outcome
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.data.inspection import FeatureFile, read_header, row_blocks, value_problem
+from model.data.inspection import FeatureFile, first_non_finite, read_header, row_blocks
 from model.errors import Problem, UserError
 
 HEADERS = (
@@ -70,4 +70,4 @@ def test_features_are_all_read_or_a_problem_is_told(content: bytes) -> None:
         blocks = np.concatenate(list(row_blocks(came)))
         assert blocks.shape == (came.frames, came.dims) == array.shape
         assert np.array_equal(blocks, array, equal_nan=True)
-        assert (value_problem(came) is None) == bool(np.isfinite(array).all())
+        assert (first_non_finite(came) is None) == bool(np.isfinite(array).all())

@@ -17,12 +17,12 @@ from model.encoding import Zones, spotting_targets
 from model.losses.complete import LossConfig, StackLoss
 from model.losses.segmentation import SegmentationForm
 from model.networks.calf import CalfNetwork
-from model.networks.config import NetworkConfig, Predictions
+from model.networks.calf_config import NetworkConfig, Predictions
 from model.networks.forward import StackForward, Statistics
 from model.timeline import NO_FUTURE, NO_PAST
 from model.training.config import TrialConfig
-from model.training.slots import Slot
-from model.training.stack import TrainingStack
+from model.training.slot import Slot
+from model.training.training_stack import TrainingStack
 
 CPU = torch.device("cpu")
 Convert = Callable[[Mapping[str, torch.Tensor]], CalfNetwork]
@@ -127,7 +127,7 @@ def take_step(network: CalfNetwork, published: Published) -> Step:
         name: published.batch * gradient
         for name, gradient in stack._stack.layout.read(stack.gradients, 0).items()
     }
-    stack.unload(1, 1)
+    stack.write_back(1, 1)
     return Step(slot.network, _summed(segmentation, spotting, published), gradients)
 
 

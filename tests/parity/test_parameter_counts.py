@@ -8,7 +8,7 @@ import torch
 from parity.golden import ABSENT, FOLDER, files
 
 from model.networks.calf import CalfNetwork
-from model.networks.config import NetworkConfig
+from model.networks.calf_config import NetworkConfig
 
 PLACES = {
     "conv1": "mlp_1",

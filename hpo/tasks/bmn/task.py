@@ -17,16 +17,16 @@ from hpo.tasks.base.splits import DataRequest, DataShape, OpenedData, Progress, 
 from hpo.tasks.base.task import StageContext, Task, TrialTime
 from hpo.tasks.bmn.study_file import BmnStudy, CompareStage, Hyperparameters, SlicingStage
 from model.data.activitynet.split import VideoSplit
-from model.data.activitynet.store import build_split, open_video_split
+from model.data.activitynet.video_store import build_split, open_video_split
 from model.errors import ConfigError
 from model.losses.boundary import BoundaryLossConfig
 from model.metrics.soft_nms import SoftNmsConfig
 from model.networks.bmn import BmnConfig
 from model.precision import Precision
-from model.training.boundary.array import BoundaryArray
-from model.training.boundary.burst import faster_precision, measure_speed
 from model.training.boundary.config import BoundaryTrainingConfig, BoundaryTrialConfig
 from model.training.boundary.slot import BoundarySlot
+from model.training.boundary.throughput import faster_precision, measure_speed
+from model.training.boundary.trainer import BoundaryArray
 from model.training.checkpoint import save_checkpoint
 
 SUBSETS = ("training", "validation")

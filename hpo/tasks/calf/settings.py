@@ -14,7 +14,7 @@ from model.data.sampler import SamplerConfig
 from model.encoding import Zones
 from model.errors import ConfigError
 from model.losses.complete import LossConfig
-from model.networks.config import NetworkConfig
+from model.networks.calf_config import NetworkConfig
 from model.precision import Precision
 from model.timeline import FrameRate
 from model.training.config import TrainingConfig, TrialConfig

@@ -6,9 +6,9 @@ from hpo.tasks.base.task import TrialTime
 from model.data.sampler import ChunkSampler
 from model.data.store import Store
 from model.inference.stitching import tile
-from model.training.array import CALIBRATION_CHUNKS
-from model.training.burst import measure_speed
 from model.training.config import TrainingConfig, TrialConfig
+from model.training.throughput import measure_speed
+from model.training.trainer import CALIBRATION_CHUNKS
 
 
 def measured_time(

@@ -28,10 +28,10 @@ from model.metrics.average_map import average_map
 from model.networks.calf import CalfNetwork
 from model.precision import Precision
 from model.timeline import FrameRate
-from model.training.array import TrainingArray
-from model.training.burst import faster_precision, fastest_array
 from model.training.config import TrainingConfig, TrialConfig
-from model.training.slots import Slot
+from model.training.slot import Slot
+from model.training.throughput import faster_precision, fastest_array
+from model.training.trainer import TrainingArray
 from model.weights.trained import TrainedNetwork
 
 

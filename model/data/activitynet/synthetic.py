@@ -17,7 +17,7 @@ from model.documents import parse_json
 from model.errors import DataError, Problem, StorageError
 from model.files import write_whole
 
-MADE = "made.json"
+SETTINGS_FILE = "made.json"
 """Name of the file that says what a folder of ``make_dataset`` was made of."""
 LATE_POSITIONS = 2.0
 """A trace of a boundary comes up to this much late, different at every boundary."""
@@ -27,7 +27,7 @@ _TRACES = 3
 _FALSE_TRACES = 2.0
 
 
-class FeatureMaker:
+class FeatureGenerator:
     """Draws features for videos: all videos of a seed share what an activity and its boundaries look like.
 
     Inside an activity a direction of its class and one of all activities are added to slowly changing noise;
@@ -123,10 +123,10 @@ def _entry(video: Video) -> dict[str, object]:
     }
 
 
-def write_made_features(
+def write_synthetic_features(
     folder: Path,
     videos: Sequence[Video],
-    maker: FeatureMaker,
+    maker: FeatureGenerator,
     *,
     positions: int,
     progress: Callable[[int, int], None] | None = None,
@@ -184,8 +184,8 @@ def make_dataset(
     classes = sorted({label for video in videos for label in video.labels})
     try:
         _claim(folder, made)
-        maker = FeatureMaker(dims, seed)
-        write_made_features(folder, videos, maker, positions=positions, progress=progress)
+        maker = FeatureGenerator(dims, seed)
+        write_synthetic_features(folder, videos, maker, positions=positions, progress=progress)
         scores = make_class_scores(valid, classes, seed=seed)
         write_class_scores(folder / CLASS_SCORES, [video.name for video in valid], classes, scores)
         write_annotations(folder, videos)
@@ -204,10 +204,10 @@ def _summary(videos: Sequence[Video]) -> dict[str, object]:
 def _claim(folder: Path, made: Mapping[str, object]) -> None:
     """Note in ``folder`` what it is made of: features of two seeds or of other activities must not mix."""
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / MADE
+    file = folder / SETTINGS_FILE
     if not file.is_file():
         if any(not entry.name.startswith(".") for entry in folder.iterdir()):
-            found = f"expected an empty folder or one with {MADE}, found other files"
+            found = f"expected an empty folder or one with {SETTINGS_FILE}, found other files"
             raise DataError(found, folder=folder, fix="name another folder")
         write_whole(file, json.dumps(made).encode())
         return

@@ -13,20 +13,20 @@ from pathlib import Path
 import filelock
 
 from model.data.description import DESCRIPTION_FILE, SPLITS, write_description
-from model.data.download.courier import GO_ON, Courier
-from model.data.download.order import Order, make_spec
-from model.data.download.soundness import GameFiles, look_at
-from model.data.inspection import FeatureFile, differing
+from model.data.download.client import RESUME_HINT, DownloadClient
+from model.data.download.request import DownloadRequest, make_request
+from model.data.download.verification import GameFiles, verify_game
+from model.data.inspection import FeatureFile, feature_mismatches
 from model.data.soccernet import games_of_split, write_split
 from model.errors import ConfigError, DataError, Problem
 
 INCOMING = ".incoming"
 """Folder in the data folder where files lie until they are whole."""
-ASIDE = ".unsound"
+ASIDE_SUFFIX = ".unsound"
 """Added to the name of a file that is moved aside."""
 _GAMES_A_REQUEST = 20
 _TRIES = 2
-_HOPELESS_FILES = 10
+_GIVE_UP_AFTER_FILES = 10
 """Where none of so many files is on the server and no game has any, the rest will not come either."""
 
 Progress = Callable[[str, int, int], None]
@@ -75,16 +75,16 @@ def download_soccernet(
     """
     if importlib.util.find_spec("SoccerNet") is None:
         raise ConfigError("SoccerNet's download package is missing", fix="pip install 'hpo[soccernet]'")
-    order = make_spec(root, features=features, labels=labels, splits=splits)
-    games = {split: games_of_split(root, order.description, split) for split in dict.fromkeys(splits)}
+    request = make_request(root, features=features, labels=labels, splits=splits)
+    games = {split: games_of_split(root, request.description, split) for split in dict.fromkeys(splits)}
     try:
-        with _incoming(root) as folder, contextlib.closing(Courier(folder, drive=drive)) as courier:
-            download = _Download(order, games, courier, progress or _no_progress)
+        with _incoming(root) as folder, contextlib.closing(DownloadClient(folder, drive=drive)) as client:
+            download = _Download(request, games, client, progress or _no_progress)
             download.run()
-            _write_lists(order, games)
+            _write_lists(request, games)
         download.raise_problems()
     except OSError as error:
-        raise DataError(f"cannot write in {root}: {error}", fix=f"mend that, then {GO_ON}") from error
+        raise DataError(f"cannot write in {root}: {error}", fix=f"mend that, then {RESUME_HINT}") from error
     return download.report()
 
 
@@ -92,16 +92,20 @@ class _Download:
     """One download under way."""
 
     def __init__(
-        self, order: Order, games: Mapping[str, Sequence[str]], courier: Courier, progress: Progress
+        self,
+        request: DownloadRequest,
+        games: Mapping[str, Sequence[str]],
+        client: DownloadClient,
+        progress: Progress,
     ) -> None:
-        self._order = order
+        self._request = request
         self._games = games
-        self._courier = courier
+        self._client = client
         self._progress = progress
         self._unsound: dict[str, dict[str, GameFiles]] = {split: {} for split in games}
         self._halves: dict[Path, FeatureFile] = {}
         self._fetched: set[Path] = set()
-        self._files = len(order.files) * sum(map(len, games.values()))
+        self._files = len(request.files) * sum(map(len, games.values()))
         self.aside: list[Path] = []
 
     def report(self) -> DownloadReport:
@@ -115,7 +119,7 @@ class _Download:
 
     def run(self) -> None:
         """Fetch what is missing or not sound, twice at most."""
-        self._take_in_leftovers()
+        self._keep_leftovers()
         self._survey()
         for _ in range(_TRIES):
             self._fetch_unsound()
@@ -123,9 +127,9 @@ class _Download:
 
     def raise_problems(self) -> None:
         """Raise one error that lists every file that is not sound."""
-        problems = differing(list(self._halves.values()))
+        problems = feature_mismatches(list(self._halves.values()))
         for game, state in self._all_unsound():
-            folder = self._order.root / game
+            folder = self._request.root / game
             problems += [Problem(str(folder / name), "", "not on the server") for name in state.missing]
             problems += [*itertools.chain.from_iterable(state.wrong.values()), *state.contradictions]
         if problems:
@@ -135,23 +139,25 @@ class _Download:
                 fix="take these games out of the lists (train.txt, ...), or try again another day",
             )
 
-    def _take_in_leftovers(self) -> None:
+    def _keep_leftovers(self) -> None:
         """Take in the whole files of a run that was killed."""
         games = itertools.chain.from_iterable(self._games.values())
-        files = itertools.product(games, self._order.files)
-        self._take_in((game, name) for game, name in files if not (self._order.root / game / name).exists())
+        files = itertools.product(games, self._request.files)
+        self._move_all_in(
+            (game, name) for game, name in files if not (self._request.root / game / name).exists()
+        )
 
     def _survey(self) -> None:
         total = sum(map(len, self._games.values()))
         games = ((split, game) for split, names in self._games.items() for game in names)
         for done, (split, game) in enumerate(games, start=1):
-            self._look_at(split, game)
+            self._verify(split, game)
             self._progress("checking games", done, total)
 
-    def _look_at(self, split: str, game: str) -> None:
-        state = look_at(game, self._order)
+    def _verify(self, split: str, game: str) -> None:
+        state = verify_game(game, self._request)
         self._unsound[split].pop(game, None)
-        if state.to_fetch(self._order):
+        if state.to_fetch(self._request):
             self._unsound[split][game] = state
         else:
             self._halves.update((half.path, half) for half in state.halves)
@@ -159,57 +165,59 @@ class _Download:
     def _fetch_unsound(self) -> None:
         for split, unsound in self._unsound.items():
             for batch in _batches(list(unsound), _GAMES_A_REQUEST):
-                done = self._files - sum(len(state.to_fetch(self._order)) for _, state in self._all_unsound())
-                for files, games in self._requests(split, batch).items():
+                done = self._files - sum(
+                    len(state.to_fetch(self._request)) for _, state in self._all_unsound()
+                )
+                for files, games in self._fetches(split, batch).items():
                     arrived = self._fetch(split, games, files, done)
                     if not arrived and self._is_hopeless(games, files):
-                        raise _nothing_came(games, files)
+                        raise _not_on_server(games, files)
                     done += arrived
                 for game in batch:
-                    self._look_at(split, game)
+                    self._verify(split, game)
 
     def _is_hopeless(self, asked: Sequence[str], files: Sequence[str]) -> bool:
         """Whether a request that brought nothing says that nothing of the kind will come."""
         games = itertools.chain.from_iterable(self._games.values())
-        has_some = any((self._order.root / game / name).is_file() for game in games for name in files)
-        return len(asked) * len(files) >= _HOPELESS_FILES and not has_some
+        has_some = any((self._request.root / game / name).is_file() for game in games for name in files)
+        return len(asked) * len(files) >= _GIVE_UP_AFTER_FILES and not has_some
 
-    def _requests(self, split: str, games: Iterable[str]) -> dict[tuple[str, ...], list[str]]:
-        requests: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    def _fetches(self, split: str, games: Iterable[str]) -> dict[tuple[str, ...], list[str]]:
+        fetches: dict[tuple[str, ...], list[str]] = defaultdict(list)
         for game in games:
-            lacking = self._unsound[split][game].to_fetch(self._order)
-            for kind in (self._order.label_files, self._order.feature_files):
+            lacking = self._unsound[split][game].to_fetch(self._request)
+            for kind in (self._request.label_files, self._request.feature_files):
                 files = tuple(name for name in kind if name in lacking)
                 if files:
-                    requests[files].append(game)
-        return requests
+                    fetches[files].append(game)
+        return fetches
 
     def _fetch(self, split: str, games: Sequence[str], files: Sequence[str], done: int) -> int:
         expected = list(itertools.product(games, files))
-        staged = [self._courier.arrivals / game / name for game, name in expected]
+        staged = [self._client.staging / game / name for game, name in expected]
 
         def waiting() -> None:
             self._progress("downloading files", done + sum(map(Path.is_file, staged)), self._files)
 
         try:
-            self._courier.fetch(games=games, files=files, split=split, waiting=waiting)
+            self._client.fetch(games=games, files=files, split=split, waiting=waiting)
         finally:
             # Also when it failed or was stopped: what is whole need not be fetched again.
-            arrived = self._take_in(expected)
+            arrived = self._move_all_in(expected)
             self._fetched.update(arrived)
             self._progress("downloading files", done + len(arrived), self._files)
         return len(arrived)
 
-    def _take_in(self, expected: Iterable[tuple[str, str]]) -> list[Path]:
+    def _move_all_in(self, expected: Iterable[tuple[str, str]]) -> list[Path]:
         arrived = []
         for game, name in expected:
-            staged, target = self._courier.arrivals / game / name, self._order.root / game / name
+            staged, target = self._client.staging / game / name, self._request.root / game / name
             if staged.is_file():
-                self._take_in_file(staged, target)
+                self._move_in(staged, target)
                 arrived.append(target)
         return arrived
 
-    def _take_in_file(self, staged: Path, target: Path) -> None:
+    def _move_in(self, staged: Path, target: Path) -> None:
         with staged.open("rb") as stream:
             os.fsync(stream.fileno())  # a name must not outlive a power cut without its bytes
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -219,13 +227,13 @@ class _Download:
     def _remove_wrong(self) -> None:
         for game, state in self._all_unsound():
             for name in state.wrong:
-                self._move_aside(self._order.root / game / name)
-                (self._order.root / game / name).unlink(missing_ok=True)
+                self._move_aside(self._request.root / game / name)
+                (self._request.root / game / name).unlink(missing_ok=True)
 
     def _move_aside(self, file: Path) -> None:
         # What was here before us is not ours to throw away; what we fetched can be fetched again.
         if file.exists() and file not in self._fetched:
-            self.aside.append(file.replace(file.with_name(file.name + ASIDE)))
+            self.aside.append(file.replace(file.with_name(file.name + ASIDE_SUFFIX)))
 
     def _all_unsound(self) -> Iterator[tuple[str, GameFiles]]:
         for unsound in self._unsound.values():
@@ -246,16 +254,16 @@ def _incoming(root: Path) -> Iterator[Path]:
         raise DataError(f"another download into {root} is running", fix="wait until it has ended") from None
 
 
-def _write_lists(order: Order, games: Mapping[str, Sequence[str]]) -> None:
+def _write_lists(request: DownloadRequest, games: Mapping[str, Sequence[str]]) -> None:
     for split, names in games.items():
-        if not (order.root / order.description.splits.get(split, f"{split}.txt")).is_file():
-            write_split(order.root, order.description, split, names)
+        if not (request.root / request.description.splits.get(split, f"{split}.txt")).is_file():
+            write_split(request.root, request.description, split, names)
     # Without it, a folder that holds both versions of the labels is read as v1.
-    if not (order.root / DESCRIPTION_FILE).is_file():
-        write_description(order.root, order.description)
+    if not (request.root / DESCRIPTION_FILE).is_file():
+        write_description(request.root, request.description)
 
 
-def _nothing_came(games: Sequence[str], files: Sequence[str]) -> DataError:
+def _not_on_server(games: Sequence[str], files: Sequence[str]) -> DataError:
     return DataError(
         f"expected {', '.join(files)} of {len(games)} games, came none: the server does not have them",
         first=games[0],

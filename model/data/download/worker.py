@@ -1,4 +1,4 @@
-"""The process that calls the SoccerNet package; ``courier`` starts it and talks to it in lines of JSON.
+"""The process that calls the SoccerNet package; ``client`` starts it and talks to it in lines of JSON.
 
 A process of its own keeps the package's prints, bars, warnings and environment variables away from ours, and
 can be stopped in the middle of a file. It runs as a file and imports nothing of this project.

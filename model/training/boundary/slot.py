@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from model.inference.proposals import VideoBatch, predict
-from model.losses.boundary import BoundaryLosses, boundary_losses, draw
+from model.losses.boundary import BoundaryLosses, boundary_losses, draw_uniform
 from model.networks.bmn import BoundaryMatchingNetwork
 from model.precision import Precision
 from model.training.boundary.config import BoundaryTrialConfig
@@ -33,11 +33,11 @@ class BoundarySlot:
         self._optimizer.load_state_dict(self._optimizer.state_dict())
 
     def step(self, batch: VideoBatch, draws: torch.Generator, precision: Precision) -> BoundaryLosses:
-        """Learn from one batch at the rate of the present epoch; ``draws`` as in ``losses.boundary.draw``."""
+        """Learn from one batch at the learning rate of the current epoch."""
         for group in self._optimizer.param_groups:
             group["lr"] = self.config.learning_rate_of(self.epoch)
         predicted = predict(self.network, batch.features, precision)
-        drawn = draw(batch.target.overlap, draws)
+        drawn = draw_uniform(batch.target.overlap, draws)
         losses = boundary_losses(predicted, batch.target, self.config.loss, drawn)
         self._optimizer.zero_grad()
         torch.autograd.backward(losses.total)

@@ -21,10 +21,10 @@ def test_what_cannot_be_measured_is_refused_before_anything_is(words: list[str],
 
 
 def test_measured_arrays_come_as_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    from model.training import bench
+    from model.training import benchmark
 
-    monkeypatch.setattr(bench, "GAMES", {"train": 1, "valid": 1, "test": 1})
-    monkeypatch.setattr(bench, "DIMS", 16)
+    monkeypatch.setattr(benchmark, "GAMES", {"train": 1, "valid": 1, "test": 1})
+    monkeypatch.setattr(benchmark, "DIMS", 16)
     words = ["--arrays", "1,2", "--device", "cpu", "--precision", "float32", "--seconds", "0.1"]
     result = CliRunner().invoke(app, ["bench", *words])
     assert result.exit_code == 0, result.output

@@ -9,8 +9,8 @@ from typer.testing import CliRunner, Result
 from hpo.cli.data import app
 from model.data.activitynet.annotations import read_videos
 from model.data.activitynet.features import feature_file
-from model.data.activitynet.store import build_split, open_video_split
 from model.data.activitynet.synthetic import make_videos, write_annotations
+from model.data.activitynet.video_store import build_split, open_video_split
 from model.errors import ConfigError, DataError
 
 SMALL = ["--videos", "3,2", "--positions", "20", "--dims", "8"]

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hpo.spotting.cut_lists import Highlights, highlights_line, write_cut_lists
-from model.inference.highlights import Clip, Moment
+from model.inference.clips import Clip, Moment
 
 
 def moment(kind: str, half: int, class_index: int, start_s: float, stop_s: float, score: float) -> Moment:

@@ -6,7 +6,7 @@ import pytest
 
 from hpo.spotting.review import COLUMNS, precision_table, read_review, write_precision, write_review
 from model.errors import DataError, UserError
-from model.inference.highlights import Clip, Moment
+from model.inference.clips import Clip, Moment
 from model.metrics.review import reviewed_precision
 
 GAME = "league/season/Arsenal - Leicester City, 4 - 3"

@@ -9,7 +9,7 @@ from barcode_video import FRAME_RATE
 
 from hpo.spotting.video import PARTS_FOLDER, Video, check_videos, find_ffmpeg, open_video, write_video
 from model.errors import UserError
-from model.inference.highlights import Clip, Moment
+from model.inference.clips import Clip, Moment
 
 SECOND_HALF = 32768
 """Added to the numbers of the second half's frames."""

@@ -26,7 +26,7 @@ from hpo.study.folders import study_folder
 from hpo.study.plan import StudyPlan
 from model.errors import UserError
 from model.networks.calf import CalfNetwork
-from model.networks.config import NetworkConfig
+from model.networks.calf_config import NetworkConfig
 from model.weights.trained import TrainedNetwork
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from hpo.trial.array import TrialArray
 from hpo.trial.specification import TrialSpec
-from model.training.array import TrainingArray
+from model.training.trainer import TrainingArray
 
 EPOCHS = 3
 

@@ -20,7 +20,7 @@ from model.data.check import check_dataset
 from model.data.description import builtin_description, write_description
 from model.data.download import DownloadReport, download_soccernet
 from model.data.download import worker as worker_module
-from model.data.download.courier import fetch_error
+from model.data.download.client import fetch_error
 from model.errors import ConfigError, DataError, UserError
 
 Download = Callable[..., DownloadReport]

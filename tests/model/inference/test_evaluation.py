@@ -12,9 +12,9 @@ from model.inference.evaluation import Evaluation, evaluate, find_segmentation
 from model.inference.stitching import tile
 from model.losses.complete import LossConfig, StackLoss
 from model.networks.calf import CalfNetwork
-from model.networks.config import NetworkConfig, Predictions
+from model.networks.calf_config import NetworkConfig, Predictions
 from model.networks.forward import Statistics
-from model.networks.stacked import Stack
+from model.networks.stack import Stack
 
 CPU = torch.device("cpu")
 LOSS = LossConfig(zones=Zones(((-8.0, -4.0, 4.0, 8.0),) * 2))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from model.data.store import Half
 from model.errors import ConfigError
 from model.inference.stitching import Tiling, stitch, stitch_segmentation, tile
-from model.networks.config import NetworkConfig
+from model.networks.calf_config import NetworkConfig
 from model.spots import Spots
 
 

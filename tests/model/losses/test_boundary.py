@@ -12,7 +12,7 @@ from model.losses.boundary import (
     BoundaryTargets,
     balanced_log_loss,
     boundary_losses,
-    draw,
+    draw_uniform,
     regression_loss,
     stack_targets,
 )
@@ -38,7 +38,7 @@ def test_losses_and_gradients_are_finite_whatever_the_activities(
     tem_loss: str, segments: list[list[float]]
 ) -> None:
     target, predicted = targets(segments), predictions(1)
-    draws = draw(target.overlap, torch.Generator().manual_seed(0))
+    draws = draw_uniform(target.overlap, torch.Generator().manual_seed(0))
     losses = boundary_losses(predicted, target, BoundaryLossConfig(tem_loss=tem_loss), draws)
     losses.total.backward()
     assert losses.total.isfinite()
@@ -65,7 +65,7 @@ def test_as_many_middling_pairs_are_drawn_as_there_are_high_ones() -> None:
     overlap = torch.full((4, 60, 60), 0.5).triu()
     overlap[:, 0, :30] = 0.9
     counted = torch.ones_like(overlap).triu().bool()
-    draws = draw(overlap, torch.Generator().manual_seed(3))
+    draws = draw_uniform(overlap, torch.Generator().manual_seed(3))
     # An error of 1 on middling pairs only: half the share of them among those taken.
     predicted = overlap + (overlap == 0.5)
     assert float(regression_loss(predicted, overlap, counted, draws)) == pytest.approx(0.25, abs=0.04)
@@ -73,9 +73,9 @@ def test_as_many_middling_pairs_are_drawn_as_there_are_high_ones() -> None:
 
 def test_the_same_seed_draws_the_same_pairs() -> None:
     overlap = torch.zeros(2, 5, 5)
-    first, second = (draw(overlap, torch.Generator().manual_seed(7)) for _ in range(2))
+    first, second = (draw_uniform(overlap, torch.Generator().manual_seed(7)) for _ in range(2))
     assert torch.equal(first, second)
-    assert not torch.equal(first, draw(overlap, torch.Generator().manual_seed(8)))
+    assert not torch.equal(first, draw_uniform(overlap, torch.Generator().manual_seed(8)))
 
 
 def test_positives_and_negatives_weigh_the_same() -> None:

@@ -8,7 +8,7 @@ from model.data.chunks import Chunks
 from model.encoding import Zones
 from model.errors import ConfigError
 from model.losses.complete import ChunkLosses, LossConfig, StackLoss
-from model.networks.config import Predictions
+from model.networks.calf_config import Predictions
 
 FRAMES, EDGE = 40, 6
 ROWS = ((-8.0, -4.0, 5.0, 9.0), (-6.0, -2.0, 3.0, 12.0))

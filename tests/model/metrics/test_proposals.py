@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from model.metrics.detection import Labelled, detections_of, score_detections
+from model.metrics.detection import LabelledSegments, detections_of, score_detections
 from model.metrics.proposals import TIOU_THRESHOLDS, score_proposals, tiou
 from model.metrics.soft_nms import SoftNms, SoftNmsConfig, pair_segments
 
@@ -101,7 +101,7 @@ def test_pairs_end_before_the_last_position_as_published() -> None:
     assert segments.max() == pytest.approx(0.9)
 
 
-def naive_precision(truth: Labelled, found: Labelled, label: int, threshold: float) -> float:
+def naive_precision(truth: LabelledSegments, found: LabelledSegments, label: int, threshold: float) -> float:
     activities = np.nonzero(truth.label == label)[0]
     chosen = np.nonzero(found.label == label)[0]
     taken: set[int] = set()
@@ -122,8 +122,8 @@ def naive_precision(truth: Labelled, found: Labelled, label: int, threshold: flo
     return area
 
 
-def random_labelled(rng: np.random.Generator, number: int, classes: int) -> Labelled:
-    return Labelled(
+def random_labelled(rng: np.random.Generator, number: int, classes: int) -> LabelledSegments:
+    return LabelledSegments(
         rng.integers(0, 5, size=number),
         rng.integers(0, classes, size=number),
         random_segments(rng, number),

@@ -8,7 +8,7 @@ from torch import nn
 
 from model.errors import ConfigError
 from model.networks.calf import CalfNetwork
-from model.networks.config import NetworkConfig
+from model.networks.calf_config import NetworkConfig
 
 
 def network_of(seed: int = 0, **sizes: int) -> CalfNetwork:

@@ -3,7 +3,7 @@ import pytest
 from model.encoding import Zones
 from model.errors import ConfigError
 from model.losses.complete import LossConfig
-from model.networks.config import NetworkConfig
+from model.networks.calf_config import NetworkConfig
 from model.training.config import TrainingConfig, TrialConfig
 
 

@@ -24,13 +24,12 @@ from model.data.chunks import ChunkSource, chunk_places
 from model.data.sampler import ChunkBatch, ChunkSampler, SamplerConfig
 from model.encoding import Zones
 from model.networks import spectral
-from model.training import recording
-from model.training.array import TrainingArray
 from model.training.config import TrainingConfig, TrialConfig
 from model.training.outcomes import DivergedError, FailedError
-from model.training.recording import RecordedSteps, SeparateSteps, steps_of
-from model.training.slots import Slot
-from model.training.stack import TrainingStack
+from model.training.slot import Slot
+from model.training.steps import RecordedSteps, SeparateSteps, make_steps
+from model.training.trainer import TrainingArray
+from model.training.training_stack import TrainingStack
 
 LONG = TrainingConfig(
     epochs=50,
@@ -201,8 +200,8 @@ def test_stack_of_networks_of_other_shapes_trains_each_as_it_trains_alone(
             expected = first.step(source.load(batches[:1]))
             losses = second.step(source.load([batches[0], shortened(batches[1])], 6))
             torch.testing.assert_close(losses[:, -2], expected[:, 0], rtol=1e-6, atol=1e-9)
-    first.unload(50, 200)
-    second.unload(50, 200)
+    first.write_back(50, 200)
+    second.write_back(50, 200)
     for (name, ours), theirs in zip(
         together.network.named_parameters(), alone.network.parameters(), strict=True
     ):
@@ -225,8 +224,8 @@ def test_running_values_follow_each_network_s_own_batches(unbiased: bool) -> Non
     first, second = TrainingStack([[alone]], CPU), TrainingStack([[Slot(wide)], [together]], CPU)
     first.step(source.load([shortened(batches[0])]))
     second.step(source.load([batches[1], shortened(batches[0])]))
-    first.unload(1, 1)
-    second.unload(1, 1)
+    first.write_back(1, 1)
+    second.write_back(1, 1)
     for name in ("running_mean", "running_variance"):
         ours, theirs = getattr(together.network.norm, name), getattr(alone.network.norm, name)
         assert not torch.equal(theirs, getattr(Slot(trial).network.norm, name))
@@ -255,7 +254,7 @@ def test_recorded_steps_of_padded_batches_learn_what_separate_ones_learn(
         return Replay(steps, read, losses), read, losses
 
     monkeypatch.setattr(RecordedSteps, "_record", record)
-    monkeypatch.setattr(recording, "BUCKET", 2)
+    monkeypatch.setattr("model.training.steps.BUCKET", 2)
     source = ChunkSource(TRAIN, 40, device=CPU, dtype=torch.float64)
     source.is_resident = resident
     trials = [TRIAL, OTHER, NEIGHBOURS[6]]
@@ -271,7 +270,7 @@ def test_recorded_steps_of_padded_batches_learn_what_separate_ones_learn(
         torch.testing.assert_close(recorded.epoch(plans, rates), separate.epoch(plans, rates))
     assert sorted(sizes) == ([2, 4] if resident else [])
     for steps in (recorded, separate):
-        steps.unload(3, 9)
+        steps.write_back(3, 9)
     for ours, theirs in zip(*slots, strict=True):
         for name, weight in ours.network.named_parameters():
             torch.testing.assert_close(weight, theirs.network.get_parameter(name), rtol=1e-6, atol=1e-8)
@@ -285,10 +284,10 @@ def test_array_on_a_gpu_learns_what_a_processor_learns() -> None:
     losses = []
     for device, row in zip((CPU, torch.device("cuda")), slots, strict=True):
         source = ChunkSource(TRAIN, 40, device=device, dtype=torch.float32)
-        steps = steps_of([row], source, device)
+        steps = make_steps([row], source, device)
         plan = ChunkSampler(TRAIN, TRAINING.sampler, 3).epoch(0)
         losses.append(steps.epoch([plan], [[1e-4, 1e-4]] * len(plan)).cpu())
-        steps.unload(1, len(plan))
+        steps.write_back(1, len(plan))
     torch.testing.assert_close(losses[1], losses[0], rtol=1e-3, atol=1e-3)
 
 

@@ -10,11 +10,11 @@ from model.data.sampler import SamplerConfig
 from model.data.store import Store
 from model.encoding import Zones
 from model.losses.complete import LossConfig
-from model.networks.config import NetworkConfig
-from model.training.array import TrainingArray
+from model.networks.calf_config import NetworkConfig
 from model.training.config import TrainingConfig, TrialConfig
 from model.training.outcomes import FailedError, Outcome, Validation
-from model.training.slots import Slot
+from model.training.slot import Slot
+from model.training.trainer import TrainingArray
 
 CPU = torch.device("cpu")
 TRAIN = small_store([130, 120, 60], [(0, 20, 0), (0, 60, 1), (0, 99, 0), (1, 50, 1), (2, 30, 0)])

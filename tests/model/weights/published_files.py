@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from model.networks.calf import CalfNetwork
-from model.networks.config import NetworkConfig
+from model.networks.calf_config import NetworkConfig
 
 KERAS_LAYERS = (
     "conv1",

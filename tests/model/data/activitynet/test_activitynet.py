@@ -12,12 +12,12 @@ from model.data.activitynet.class_scores import read_class_scores, write_class_s
 from model.data.activitynet.features import feature_file, read_features
 from model.data.activitynet.labels import boundary_labels
 from model.data.activitynet.synthetic import (
-    FeatureMaker,
+    FeatureGenerator,
     make_class_scores,
     make_dataset,
     make_videos,
     write_annotations,
-    write_made_features,
+    write_synthetic_features,
 )
 from model.errors import DataError, StorageError
 
@@ -33,7 +33,7 @@ def videos() -> list[Video]:
 @pytest.fixture
 def folder(tmp_path: Path, videos: list[Video]) -> Path:
     write_annotations(tmp_path, videos)
-    write_made_features(tmp_path, videos, FeatureMaker(DIMS, 1), positions=POSITIONS)
+    write_synthetic_features(tmp_path, videos, FeatureGenerator(DIMS, 1), positions=POSITIONS)
     return tmp_path
 
 
@@ -49,7 +49,7 @@ def test_what_is_written_is_read(folder: Path, videos: list[Video]) -> None:
     for ours, theirs in zip(read, videos, strict=True):
         np.testing.assert_array_equal(ours.segments_s, theirs.segments_s)
         features = read_features(feature_file(folder, ours.name, POSITIONS), positions=POSITIONS, dims=DIMS)
-        made = FeatureMaker(DIMS, 1)(theirs, POSITIONS)
+        made = FeatureGenerator(DIMS, 1)(theirs, POSITIONS)
         np.testing.assert_allclose(features, made, rtol=1e-4, atol=1e-6)
 
 
@@ -107,11 +107,11 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(folder: Path) -> None:
 
 
 def test_features_do_not_depend_on_other_videos_but_on_the_seed(videos: list[Video]) -> None:
-    maker = FeatureMaker(DIMS, 5)
-    alone = FeatureMaker(DIMS, 5)(videos[3], POSITIONS)
+    maker = FeatureGenerator(DIMS, 5)
+    alone = FeatureGenerator(DIMS, 5)(videos[3], POSITIONS)
     maker(videos[0], POSITIONS)
     np.testing.assert_array_equal(maker(videos[3], POSITIONS), alone)
-    assert not np.array_equal(FeatureMaker(DIMS, 6)(videos[3], POSITIONS), alone)
+    assert not np.array_equal(FeatureGenerator(DIMS, 6)(videos[3], POSITIONS), alone)
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_for_the_user(tmp_path: Path, videos: list[Video]) -> None:
@@ -122,7 +122,7 @@ def test_a_folder_that_cannot_be_made_is_an_error_for_the_user(tmp_path: Path, v
 
 def test_boundaries_leave_traces_that_come_late() -> None:
     """So much more is left after an end than before a start that both come late; without noise."""
-    maker, segments = FeatureMaker(16, 3, noise=0.0), np.array([[30.0, 70.0]])
+    maker, segments = FeatureGenerator(16, 3, noise=0.0), np.array([[30.0, 70.0]])
     videos = [Video(f"v_{index}", "training", 100.0, 1600, 1600, segments, ("a",)) for index in range(400)]
     mean = np.mean([maker(video, 100) for video in videos], axis=0)
     # False traces come everywhere alike: they are what is seen far from the activity.

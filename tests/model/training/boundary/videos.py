@@ -7,12 +7,12 @@ import numpy as np
 import torch
 
 from model.data.activitynet.split import VideoSplit
-from model.data.activitynet.synthetic import FeatureMaker, make_class_scores, make_videos
+from model.data.activitynet.synthetic import FeatureGenerator, make_class_scores, make_videos
 from model.losses.boundary import BoundaryLossConfig
 from model.networks.bmn import BmnConfig
-from model.training.boundary.array import BoundaryArray
 from model.training.boundary.config import BoundaryTrainingConfig, BoundaryTrialConfig
 from model.training.boundary.slot import BoundarySlot
+from model.training.boundary.trainer import BoundaryArray
 from model.training.outcomes import Validation
 
 CPU = torch.device("cpu")
@@ -23,7 +23,7 @@ CLASSES = ("class 000", "class 001", "class 002")
 def made_split(subset: str, count: int) -> VideoSplit:
     """Videos whose boundaries leave a clear trace."""
     videos = tuple(make_videos({subset: count}, classes=3, seed=1))
-    maker = FeatureMaker(DIMS, 1, noise=0.3)
+    maker = FeatureGenerator(DIMS, 1, noise=0.3)
     features = np.stack([maker(video, POSITIONS) for video in videos])
     return VideoSplit(videos, features, CLASSES, make_class_scores(videos, CLASSES, seed=1))
 

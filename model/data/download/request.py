@@ -48,7 +48,7 @@ PUBLISHED: Mapping[str, PublishedFeatures] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class DownloadRequest:
     """The files that every game shall have, and what they shall hold."""
 
     root: Path
@@ -74,7 +74,7 @@ class Order:
         return self.label_files + self.feature_files
 
 
-def make_spec(root: Path, *, features: str, labels: str, splits: Iterable[str]) -> Order:
+def make_request(root: Path, *, features: str, labels: str, splits: Iterable[str]) -> DownloadRequest:
     """Settle what is to be fetched into ``root``; a ``dataset.toml`` that is there already is kept.
 
     Raises:
@@ -97,7 +97,7 @@ def make_spec(root: Path, *, features: str, labels: str, splits: Iterable[str]) 
         _expect_same_reading(root / DESCRIPTION_FILE, description, asked)
     else:
         description = asked
-    return Order(root=root, description=description, stem=stem, dims=PUBLISHED[stem].dims)
+    return DownloadRequest(root=root, description=description, stem=stem, dims=PUBLISHED[stem].dims)
 
 
 def _known_features(description: DatasetDescription) -> str:

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from model.data.download.order import Order
-from model.data.inspection import FeatureFile, inspect_game, value_problem
+from model.data.download.request import DownloadRequest
+from model.data.inspection import FeatureFile, first_non_finite, inspect_game
 from model.errors import Problem
 
 
@@ -23,31 +23,31 @@ class GameFiles:
     halves: tuple[FeatureFile, ...]
     """The readable features."""
 
-    def to_fetch(self, order: Order) -> tuple[str, ...]:
-        """Names of the files to fetch (again), in the order of ``order``; none for a sound game."""
+    def to_fetch(self, request: DownloadRequest) -> tuple[str, ...]:
+        """Names of the files to fetch (again), in the order of ``request.files``; none for a sound game."""
         if self.contradictions:
-            return order.files
-        return tuple(name for name in order.files if name in self.missing or name in self.wrong)
+            return request.files
+        return tuple(name for name in request.files if name in self.missing or name in self.wrong)
 
 
-def look_at(game: str, order: Order) -> GameFiles:
+def verify_game(game: str, request: DownloadRequest) -> GameFiles:
     """Read all files of one game: whether they open, their width, kind and values, whether they fit."""
-    folder = order.root / game
-    missing = tuple(name for name in order.files if not (folder / name).is_file())
-    if len(missing) == len(order.files):
+    folder = request.root / game
+    missing = tuple(name for name in request.files if not (folder / name).is_file())
+    if len(missing) == len(request.files):
         return GameFiles(missing=missing, wrong={}, contradictions=(), halves=())
-    inspected = inspect_game(order.root, game, order.description, stem=order.stem)
+    inspected = inspect_game(request.root, game, request.description, stem=request.stem)
     wrong: dict[str, list[Problem]] = defaultdict(list)
     contradictions = []
     for problem in inspected.problems:
         name = Path(problem.file).name
         # Actions come from readable labels only, whose problems are then about the features' length.
-        if name in order.label_files and len(inspected.actions):
+        if name in request.label_files and len(inspected.actions):
             contradictions.append(problem)
         elif name not in missing:
             wrong[name].append(problem)
     for half in inspected.halves:
-        for problem in filter(None, (_width_problem(half, order.dims), value_problem(half))):
+        for problem in filter(None, (_width_problem(half, request.dims), first_non_finite(half))):
             wrong[half.path.name].append(problem)
     return GameFiles(
         missing=missing,

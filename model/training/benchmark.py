@@ -12,11 +12,11 @@ from model.data.store import Store, open_split
 from model.data.synthetic import planted_zones_s, write_synthetic
 from model.encoding import Zones
 from model.losses.complete import LossConfig
-from model.networks.config import NetworkConfig
+from model.networks.calf_config import NetworkConfig
 from model.precision import Precision
-from model.training.burst import Speed, measure_speed
-from model.training.ceiling import Work, peak, work_per_chunk
 from model.training.config import TrainingConfig, TrialConfig
+from model.training.roofline import Work, peak, work_per_chunk
+from model.training.throughput import Speed, measure_speed
 
 GAMES, DIMS = {"train": 4, "valid": 1, "test": 1}, 512
 PAPER_CHUNKS = 1000 * 5200

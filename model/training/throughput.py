@@ -10,11 +10,11 @@ import torch
 from model.data.chunks import ChunkSource
 from model.data.sampler import ChunkBatch, ChunkSampler
 from model.data.store import Store
-from model.networks.stacked import Stack, computed_together
+from model.networks.stack import Stack, group_for_device
 from model.precision import Precision, compute_dtype
 from model.training.config import TrainingConfig, TrialConfig
-from model.training.recording import steps_of
-from model.training.slots import Slot
+from model.training.slot import Slot
+from model.training.steps import make_steps
 
 BATCHES = 8
 ROUNDS = 3
@@ -44,8 +44,8 @@ def measure_speed(
     source = ChunkSource(
         train, training.sampler.chunk_frames, device=device, dtype=compute_dtype(training.precision)
     )
-    steps, rates = steps_of([slots], source, device), [[trial.learning_rate for trial in trials]]
-    groups = computed_together([slot.network for slot in slots], device)
+    steps, rates = make_steps([slots], source, device), [[trial.learning_rate for trial in trials]]
+    groups = group_for_device([slot.network for slot in slots], device)
     stacks = [Stack(group, device) for group in groups]
 
     def learn(batch: ChunkBatch) -> None:

@@ -9,14 +9,14 @@ from torch import Tensor
 from model.data.chunks import Chunks
 from model.losses.complete import StackLoss
 from model.networks.forward import Statistics
-from model.networks.stacked import Stack
-from model.training.slots import Slot
+from model.networks.stack import Stack
+from model.training.slot import Slot
 
 
 class TrainingStack:
     """The slots' networks on a device with gradients and moments.
 
-    Nothing of the slots changes before ``unload``.
+    Nothing of the slots changes before ``write_back``.
     """
 
     def __init__(self, cohorts: Sequence[Sequence[Slot]], device: torch.device) -> None:
@@ -119,7 +119,7 @@ class TrainingStack:
         running = self._stack.statistics
         return [self._stack.table, *self._moments, *counts, running.mean, running.variance]
 
-    def unload(self, epochs: int, steps: int) -> None:
+    def write_back(self, epochs: int, steps: int) -> None:
         """Give the slots what they are after ``epochs`` more epochs of ``steps`` steps together."""
         for index, slot in enumerate(self._slots):
             slot.network.load_state_dict(self._stack.read(index))

@@ -4,20 +4,20 @@ import pytest
 import torch
 
 from model.networks.calf import CalfNetwork
-from model.networks.config import NetworkConfig
-from model.training import bench
-from model.training.bench import PAPER_CHUNKS, run_bench
-from model.training.burst import Speed
-from model.training.ceiling import CountedBytes, counting
+from model.networks.calf_config import NetworkConfig
+from model.training import benchmark
+from model.training.benchmark import PAPER_CHUNKS, run_bench
 from model.training.config import TrialConfig
+from model.training.roofline import CountedBytes, count_operations
+from model.training.throughput import Speed
 
 CPU = torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)
 def small_games(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "GAMES", {"train": 1, "valid": 1, "test": 1})
-    monkeypatch.setattr(bench, "DIMS", 16)
+    monkeypatch.setattr(benchmark, "GAMES", {"train": 1, "valid": 1, "test": 1})
+    monkeypatch.setattr(benchmark, "DIMS", 16)
 
 
 def test_ratios_are_medians_over_rounds_of_what_was_measured_side_by_side(
@@ -31,7 +31,7 @@ def test_ratios_are_medians_over_rounds_of_what_was_measured_side_by_side(
         measured.append((len(trials), len(sizes)))
         return Speed(training=next(speeds), evaluation=1.0)
 
-    monkeypatch.setattr(bench, "measure_speed", measure)
+    monkeypatch.setattr(benchmark, "measure_speed", measure)
     steps: list[tuple[str, int, int]] = []
     (result,) = run_bench([2], ["float32"], CPU, seconds=0.1, progress=lambda *step: steps.append(step))
     assert measured == 3 * [(1, 1), (2, 1), (2, 2)]
@@ -47,7 +47,7 @@ def test_share_of_the_peak_counts_the_operations_of_a_step() -> None:
     (row,) = result.rows
     network = CalfNetwork(NetworkConfig(input_size=16, classes=3), torch.Generator())
     chunks = 18  # of the first batch: 13 actions of a half, and background
-    with counting() as counter:
+    with count_operations() as counter:
         network(torch.zeros(240, chunks, 16))
     forward = counter.get_total_flops() / chunks
     # Backward, a product with weights is two more; one with features or a constant matrix is one more.

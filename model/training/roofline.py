@@ -16,8 +16,8 @@ from model.data.sampler import ChunkSampler
 from model.data.store import Store
 from model.precision import compute_dtype
 from model.training.config import TrainingConfig, TrialConfig
-from model.training.slots import Slot
-from model.training.stack import TrainingStack
+from model.training.slot import Slot
+from model.training.training_stack import TrainingStack
 
 ROWS = 2048
 """Of the square matrices whose product is timed: large enough for every device's best rate."""
@@ -46,7 +46,7 @@ def work_per_chunk(
     operations, moved = 0, 0
     for trial in trials:
         stack = TrainingStack([[Slot(trial)]], device)
-        with counting() as counter, CountedBytes() as count:
+        with count_operations() as counter, CountedBytes() as count:
             stack.step(chunks)
         operations += counter.get_total_flops()
         moved += count.total
@@ -65,7 +65,7 @@ def peak(training: TrainingConfig, device: torch.device) -> Work:
     )
 
 
-def counting() -> FlopCounterMode:
+def count_operations() -> FlopCounterMode:
     """Counts the operations of matrix products inside the context; torch leaves out those in place."""
     return FlopCounterMode(display=False, custom_mapping={torch.ops.aten.baddbmm_: _products})
 

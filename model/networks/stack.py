@@ -12,7 +12,7 @@ from torch import Tensor
 
 from model.errors import ConfigError
 from model.networks.calf import CalfNetwork
-from model.networks.config import PYRAMID_OUTPUTS, NetworkConfig
+from model.networks.calf_config import PYRAMID_OUTPUTS, NetworkConfig
 from model.networks.forward import StackForward, Statistics, first_tap
 
 ALIGNMENT = 64
@@ -52,7 +52,7 @@ class Layout:
         Raises:
             ConfigError: They differ in more than f and r.
         """
-        check_alike(configs)
+        check_stackable(configs)
         self.configs = tuple(configs)
         self._largest = max(configs, key=lambda config: config.class_features)
         self._taps = max(config.receptive_field_frames for config in configs)
@@ -157,7 +157,7 @@ class Stack:
         return {**self.layout.read(self.table, slot), **found}
 
 
-def computed_together(items: Sequence[T], device: torch.device) -> list[list[T]]:
+def group_for_device(items: Sequence[T], device: torch.device) -> list[list[T]]:
     """What to compute as one stack on ``device``: all on a GPU, each alone on a processor.
 
     A GPU waits for the host between small products. A processor does not: there a stack takes as long as its
@@ -185,7 +185,7 @@ class StatisticsEstimate:
         return mean, (square - mean.square()).clamp_min(0.0)
 
 
-def check_alike(configs: Sequence[NetworkConfig]) -> None:
+def check_stackable(configs: Sequence[NetworkConfig]) -> None:
     """Make sure that networks can be computed together.
 
     Raises:

@@ -16,14 +16,14 @@ from model.data.activitynet.annotations import ANNOTATIONS, VIDEOS, Video
 from model.data.activitynet.class_scores import CLASS_SCORES, write_class_scores
 from model.data.activitynet.features import feature_file
 from model.data.activitynet.split import VideoSplit
-from model.data.activitynet.store import build_split, open_video_split
 from model.data.activitynet.synthetic import (
-    FeatureMaker,
+    FeatureGenerator,
     make_class_scores,
     make_videos,
     write_annotations,
-    write_made_features,
+    write_synthetic_features,
 )
+from model.data.activitynet.video_store import build_split, open_video_split
 from model.errors import DataError
 
 POSITIONS, DIMS = 20, 8
@@ -32,7 +32,7 @@ CLASSES = ("class 000", "class 001", "class 002")
 BUILDER = """
 import sys, time
 from pathlib import Path
-from model.data.activitynet.store import build_split
+from model.data.activitynet.video_store import build_split
 
 def pause(done, videos):
     print("read", done, flush=True)
@@ -55,7 +55,7 @@ def folder(tmp_path: Path, videos: list[Video]) -> Path:
 
 def written(folder: Path, videos: list[Video]) -> Path:
     write_annotations(folder, videos)
-    write_made_features(folder, videos, FeatureMaker(DIMS, 1), positions=POSITIONS)
+    write_synthetic_features(folder, videos, FeatureGenerator(DIMS, 1), positions=POSITIONS)
     valid = [video for video in videos if video.subset == "validation"]
     scores = make_class_scores(valid, CLASSES, seed=2)
     write_class_scores(folder / CLASS_SCORES, [video.name for video in valid], CLASSES, scores)
@@ -100,7 +100,7 @@ def test_a_split_holds_the_videos_of_its_subset_as_they_were_written(
         assert (ours.subset, ours.duration_s, ours.frames) == ("training", theirs.duration_s, theirs.frames)
         assert (ours.feature_frames, ours.labels) == (theirs.feature_frames, theirs.labels)
         np.testing.assert_array_equal(ours.segments_s, theirs.segments_s)
-    made = np.stack([FeatureMaker(DIMS, 1)(video, POSITIONS) for video in videos[:4]])
+    made = np.stack([FeatureGenerator(DIMS, 1)(video, POSITIONS) for video in videos[:4]])
     np.testing.assert_allclose(split.features, made, rtol=1e-4, atol=1e-6)
     assert split.class_scores is None and split.classes == ()
 

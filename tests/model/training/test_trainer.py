@@ -25,9 +25,9 @@ from model.data.store import Store
 from model.training.checkpoint import load_checkpoint, save_checkpoint
 from model.training.config import TrialConfig
 from model.training.outcomes import DivergedError
-from model.training.recording import SeparateSteps
-from model.training.slots import Slot
-from model.training.stack import TrainingStack
+from model.training.slot import Slot
+from model.training.steps import SeparateSteps
+from model.training.training_stack import TrainingStack
 
 
 def loaded(half: list[int], start: list[int]) -> Chunks:
@@ -149,7 +149,7 @@ def test_optimiser_moves_every_slot_at_its_own_rate() -> None:
     stack = TrainingStack([slots], CPU)
     stack.rates.copy_(torch.tensor([1e-3, 2e-3]))
     stack.step(loaded([0, 1], [10, 30]))
-    stack.unload(1, 1)
+    stack.write_back(1, 1)
     for slot, rate in zip(slots, (1e-3, 2e-3), strict=True):
         moved = (slot.network.mlp_1.weight - before["mlp_1.weight"]).abs()
         assert float(moved.detach().median()) == pytest.approx(rate, rel=0.01)

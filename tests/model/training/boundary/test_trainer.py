@@ -27,7 +27,7 @@ from model.errors import ConfigError, DataError
 from model.inference.proposals import evaluate_proposals
 from model.losses.boundary import BoundaryLossConfig, TemLoss
 from model.metrics.soft_nms import SoftNms, pair_segments
-from model.training.boundary import array as trainer
+from model.training.boundary import trainer
 from model.training.boundary.config import BoundaryTrainingConfig, BoundaryTrialConfig
 from model.training.boundary.slot import BoundarySlot
 from model.training.checkpoint import load_checkpoint, save_checkpoint

@@ -9,10 +9,10 @@ from stores import small_store
 from model.data.sampler import SamplerConfig
 from model.encoding import Zones
 from model.losses.complete import LossConfig
-from model.networks.config import NetworkConfig
-from model.training import burst
-from model.training.burst import Speed, faster_precision, fastest_array, measure_speed
+from model.networks.calf_config import NetworkConfig
+from model.training import throughput
 from model.training.config import TrainingConfig, TrialConfig
+from model.training.throughput import Speed, faster_precision, fastest_array, measure_speed
 
 CPU = torch.device("cpu")
 TRAIN = small_store([130, 120], [(0, 20, 0), (0, 60, 1), (1, 50, 1)])
@@ -28,7 +28,7 @@ TRAINING = TrainingConfig(sampler=SamplerConfig(chunk_frames=40, margin_frames=8
 def test_speed_is_chunks_over_the_time_they_take(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = iter(np.arange(10_000) * 0.5)
     # Two readings of this clock around every batch: each takes half a second.
-    monkeypatch.setattr(burst, "time", SimpleNamespace(perf_counter=lambda: float(next(ticks))))
+    monkeypatch.setattr(throughput, "time", SimpleNamespace(perf_counter=lambda: float(next(ticks))))
     speed = measure_speed([TRIAL], TRAINING, TRAIN, CPU, seconds=4.0)
     sizes = {3, 2}  # chunks of the two halves: actions and background
     assert speed.training in {2 * size for size in sizes}
@@ -49,7 +49,7 @@ def test_precision_in_which_training_goes_faster_is_chosen(monkeypatch: pytest.M
     def measure(trials: object, training: TrainingConfig, *args: object, **kwargs: object) -> Speed:
         return Speed(training=2.0 if training.precision == faster else 1.0, evaluation=1.0)
 
-    monkeypatch.setattr(burst, "measure_speed", measure)
+    monkeypatch.setattr(throughput, "measure_speed", measure)
     assert faster_precision(TRIAL, TRAINING, TRAIN, CPU) == faster
 
 
@@ -70,5 +70,5 @@ def test_array_is_as_large_as_it_pays(
             raise torch.OutOfMemoryError
         return Speed(training=speeds[len(trials)], evaluation=1.0)
 
-    monkeypatch.setattr(burst, "measure_speed", measure)
+    monkeypatch.setattr(throughput, "measure_speed", measure)
     assert fastest_array(TRIAL, TRAINING, TRAIN, CPU, most=most) == fastest

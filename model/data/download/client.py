@@ -13,18 +13,18 @@ from typing import IO, Any
 
 from model.errors import DataError
 
-GO_ON = "type the same command again: it goes on where it stopped"
-_LOOK_EVERY_S = 0.2
+RESUME_HINT = "type the same command again: it goes on where it stopped"
+_POLL_S = 0.2
 _REFUSED = (401, 403)
-_QUIET = {
+_HUB_SETTINGS = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     "HF_HUB_DISABLE_UPDATE_CHECK": "1",
 }
 
 
-class Courier:
-    """Fetches files into ``arrivals``, a folder that holds nothing but the last request's files.
+class DownloadClient:
+    """Fetches files into ``staging``, a folder that holds nothing but the last request's files.
 
     Args:
         folder: A folder of ours on the disk of the data; it must exist.
@@ -32,7 +32,9 @@ class Courier:
     """
 
     def __init__(self, folder: Path, *, drive: str | None) -> None:
-        self.arrivals = folder / "arrivals"
+        self.staging = (
+            folder / "arrivals"
+        )  # this name since the first release: a stopped download leaves files there
         self._cache = folder / "cache"
         self._drive = drive
         self._process: subprocess.Popen[bytes] | None = None
@@ -46,7 +48,7 @@ class Courier:
     def fetch(
         self, *, games: Sequence[str], files: Sequence[str], split: str, waiting: Callable[[], None]
     ) -> None:
-        """Fetch ``files`` of each game; afterwards those that the server has lie under ``arrivals``.
+        """Fetch ``files`` of each game; afterwards those that the server has lie under ``staging``.
 
         Args:
             games: Paths of games of ``split``.
@@ -58,32 +60,32 @@ class Courier:
             DataError: The server cannot be reached or refuses, or the disk is full.
         """
         # Empty, because huggingface_hub is content with what it finds there when the network is down.
-        shutil.rmtree(self.arrivals, ignore_errors=True)
-        request = {
-            "folder": str(self.arrivals),
+        shutil.rmtree(self.staging, ignore_errors=True)
+        message = {
+            "folder": str(self.staging),
             "drive": self._drive,
             "games": list(games),
             "files": list(files),
             "split": split,
         }
-        failure = self._ask(request, waiting)
+        failure = self._send(message, waiting)
         if failure is not None:
-            raise fetch_error(failure, f"{', '.join(files)} of {len(games)} games", self.arrivals)
+            raise fetch_error(failure, f"{', '.join(files)} of {len(games)} games", self.staging)
 
-    def _ask(self, request: dict[str, Any], waiting: Callable[[], None]) -> dict[str, Any] | None:
+    def _send(self, message: dict[str, Any], waiting: Callable[[], None]) -> dict[str, Any] | None:
         process = self._process = self._process or self._start()
-        requests, answers = _pipes(process)
+        to_worker, from_worker = _pipes(process)
         try:
-            requests.write(json.dumps(request).encode() + b"\n")
-            requests.flush()
-            while not select.select([answers], [], [], _LOOK_EVERY_S)[0]:
+            to_worker.write(json.dumps(message).encode() + b"\n")
+            to_worker.flush()
+            while not select.select([from_worker], [], [], _POLL_S)[0]:
                 waiting()
-            line = answers.readline()
+            line = from_worker.readline()
         except BrokenPipeError:
             line = b""
         if not line:
             ended = f"the process that downloads ended with exit code {process.wait()}"
-            raise DataError(ended, fix=GO_ON)
+            raise DataError(ended, fix=RESUME_HINT)
         failure: dict[str, Any] | None = json.loads(line)
         return failure
 
@@ -97,7 +99,7 @@ class Courier:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, **_QUIET, **caches},
+            env={**os.environ, **_HUB_SETTINGS, **caches},
             start_new_session=True,  # Ctrl-C is for us: we stop the worker
         )
 
@@ -115,14 +117,14 @@ def fetch_error(failure: dict[str, Any], expected: str, folder: Path) -> DataErr
         free = shutil.disk_usage(folder.parent).free
         return DataError(
             f"the disk is full: expected room for {expected}, {free >> 20:,} MiB are free",
-            fix=f"make room, then {GO_ON}",
+            fix=f"make room, then {RESUME_HINT}",
         )
     if status is None:
         return DataError(
             f"expected {expected} from {server}, came {failure['cause']}",
-            fix=f"see that the network is up, then {GO_ON}",
+            fix=f"see that the network is up, then {RESUME_HINT}",
         )
-    return DataError(f"expected {expected} from {server}, came {_words(status)}", fix=_fix(status))
+    return DataError(f"expected {expected} from {server}, came {_status_text(status)}", fix=_fix(status))
 
 
 def _pipes(process: "subprocess.Popen[bytes]") -> tuple[IO[bytes], IO[bytes]]:
@@ -130,7 +132,7 @@ def _pipes(process: "subprocess.Popen[bytes]") -> tuple[IO[bytes], IO[bytes]]:
     return process.stdin, process.stdout
 
 
-def _words(status: int) -> str:
+def _status_text(status: int) -> str:
     known = {entry.value: entry.phrase for entry in http.HTTPStatus}
     return f"HTTP {status} {known.get(status, '')}".rstrip()
 
@@ -139,8 +141,10 @@ def _fix(status: int) -> str:
     if status in _REFUSED:
         return (
             "ask for access on the data set's page there and log in (hf auth login), or wait "
-            f"until it is open again; then {GO_ON}"
+            f"until it is open again; then {RESUME_HINT}"
         )
     if status == http.HTTPStatus.NOT_FOUND:
-        return f"a newer package may know where it is now (pip install --upgrade SoccerNet); then {GO_ON}"
-    return f"wait a few minutes, then {GO_ON}"
+        return (
+            f"a newer package may know where it is now (pip install --upgrade SoccerNet); then {RESUME_HINT}"
+        )
+    return f"wait a few minutes, then {RESUME_HINT}"

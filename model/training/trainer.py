@@ -15,12 +15,12 @@ from model.data.chunks import ChunkSource
 from model.data.sampler import ChunkSampler
 from model.data.store import Store
 from model.inference.evaluation import Evaluation, evaluate
-from model.networks.stacked import Stack, StatisticsEstimate, computed_together
+from model.networks.stack import Stack, StatisticsEstimate, group_for_device
 from model.precision import compute_dtype
 from model.training.config import TrainingConfig
 from model.training.outcomes import DivergedError, FailedError, Outcome, Validation
-from model.training.recording import steps_of
-from model.training.slots import Slot
+from model.training.slot import Slot
+from model.training.steps import make_steps
 
 CALIBRATION_CHUNKS = 512
 """Training chunks over which batch statistics are re-estimated before a validation."""
@@ -129,7 +129,7 @@ class TrainingArray:
     def _train_part(self, slots: list[Slot], epochs: int) -> dict[Slot, _Losses | FailedError]:
         """Train slots for some epochs; all change together at the end."""
         cohorts = [list(cohort) for _, cohort in groupby(slots, _cohort_key)]
-        training, steps = steps_of(cohorts, self._chunks, self._device), 0
+        training, steps = make_steps(cohorts, self._chunks, self._device), 0
         failures: dict[Slot, FailedError] = {}
         means: list[list[float]] = []
         for epoch in range(epochs):
@@ -143,7 +143,7 @@ class TrainingArray:
                     failures[slot] = DivergedError(message)
             if len(failures) == len(slots):
                 break
-        training.unload(epochs, steps)
+        training.write_back(epochs, steps)
         return {
             slot: failures.get(slot) or _Losses(*losses) for slot, losses in zip(slots, means, strict=True)
         }
@@ -180,7 +180,7 @@ class TrainingArray:
         """
         if cohort[0].config.network.norm_momentum is not None:
             return
-        groups = computed_together([slot.network for slot in cohort], self._device)
+        groups = group_for_device([slot.network for slot in cohort], self._device)
         stacks = [Stack(group, self._device).forward for group in groups]
         estimates, seen = [StatisticsEstimate() for _ in stacks], 0
         for batch in self._sampler(cohort[0]).epoch(cohort[0].epoch):

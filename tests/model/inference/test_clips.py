@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.encoding import Zones
-from model.inference.highlights import (
+from model.inference.clips import (
     Clip,
     Moment,
     cut_clips,
@@ -16,7 +16,7 @@ from model.inference.highlights import (
 )
 from model.losses.complete import LossConfig, StackLoss
 from model.networks.calf import CalfNetwork
-from model.networks.config import NetworkConfig
+from model.networks.calf_config import NetworkConfig
 from model.spots import Spots
 from model.timeline import FrameRate
 

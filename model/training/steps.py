@@ -9,8 +9,8 @@ from torch import Tensor
 
 from model.data.chunks import ChunkSource, chunk_places
 from model.data.sampler import ChunkBatch
-from model.training.slots import Slot
-from model.training.stack import TrainingStack
+from model.training.slot import Slot
+from model.training.training_stack import TrainingStack
 
 BUCKET = 4
 """On a GPU batches are padded to a multiple of so many chunks: there is one recording for each size."""
@@ -19,7 +19,7 @@ WARM_UPS = 2
 
 
 class Steps(ABC):
-    """Trains slots step by step; nothing of the slots changes before ``unload``."""
+    """Trains slots step by step; nothing of the slots changes before ``write_back``."""
 
     def __init__(self, cohorts: Sequence[Sequence[Slot]], source: ChunkSource, device: torch.device) -> None:
         """Take the numbers of the slots; those of one cohort see the same chunks."""
@@ -53,11 +53,11 @@ class Steps(ABC):
         """Take the steps, each with one batch a cohort; gives the losses of each."""
 
     @abstractmethod
-    def unload(self, epochs: int, steps: int) -> None:
+    def write_back(self, epochs: int, steps: int) -> None:
         """Give the slots what they are after ``epochs`` more epochs of ``steps`` steps together."""
 
 
-def steps_of(cohorts: Sequence[Sequence[Slot]], source: ChunkSource, device: torch.device) -> Steps:
+def make_steps(cohorts: Sequence[Sequence[Slot]], source: ChunkSource, device: torch.device) -> Steps:
     """Steps of slots on ``device``; those of one cohort see the same chunks.
 
     Raises:
@@ -68,7 +68,7 @@ def steps_of(cohorts: Sequence[Sequence[Slot]], source: ChunkSource, device: tor
 
 
 class SeparateSteps(Steps):
-    """Every slot by itself, from chunks that are read once a cohort (see ``computed_together``)."""
+    """Every slot by itself, from chunks that are read once a cohort (see ``group_for_device``)."""
 
     def __init__(self, cohorts: Sequence[Sequence[Slot]], source: ChunkSource, device: torch.device) -> None:
         """See ``Steps``."""
@@ -87,10 +87,10 @@ class SeparateSteps(Steps):
                     losses.append(stack.step(chunks))
             yield torch.cat(losses, dim=1)
 
-    def unload(self, epochs: int, steps: int) -> None:
+    def write_back(self, epochs: int, steps: int) -> None:
         """See ``Steps``."""
         for stack in (stack for stacks in self._cohorts for stack in stacks):
-            stack.unload(epochs, steps)
+            stack.write_back(epochs, steps)
 
 
 class RecordedSteps(Steps):
@@ -128,9 +128,9 @@ class RecordedSteps(Steps):
         graph.replay()
         return losses
 
-    def unload(self, epochs: int, steps: int) -> None:
+    def write_back(self, epochs: int, steps: int) -> None:
         """See ``Steps``."""
-        self._stack.unload(epochs, steps)
+        self._stack.write_back(epochs, steps)
 
     def _record(self, place: Int[Tensor, "3 cohorts batch"]) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor]:
         read = place.clone()
