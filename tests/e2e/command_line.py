@@ -46,7 +46,7 @@ class CommandLine:
     variables: dict[str, str] = field(default_factory=dict)
     """Set beside those that are always set."""
     here: bool = False
-    """Whether ``run`` calls the command in this process: starting Python, torch, Ray and MLflow takes long."""
+    """Whether ``run`` calls the command in this process, which saves the start of Python and its packages."""
 
     @property
     def apart(self) -> Self:

@@ -41,6 +41,7 @@ def videos(hpo: CommandLine) -> CommandLine:
 NEW = ("--data", "videos", "--study-file", "./small.toml")
 
 
+@pytest.mark.slow
 def test_grid_killed_and_resumed_ends_as_an_uninterrupted_one_and_the_losses_start_from_it(
     videos: CommandLine,
 ) -> None:

@@ -26,6 +26,7 @@ def files_with_secrets(*folders: Path) -> list[Path]:
     return [file for file in files if SECRET.encode() in file.read_bytes()]
 
 
+@pytest.mark.slow
 def test_study_recorded_in_the_default_store_holds_no_secret(hpo: CommandLine) -> None:
     words = hpo.study("mine", "--trials", "2", "--searcher", "random")
     done = replace(hpo.apart, variables=SECRETS).run(*words)
@@ -36,6 +37,7 @@ def test_study_recorded_in_the_default_store_holds_no_secret(hpo: CommandLine) -
     assert files_with_secrets(hpo.folder, hpo.cache) == []
 
 
+@pytest.mark.slow
 def test_study_whose_server_is_down_prints_and_writes_no_password(hpo: CommandLine) -> None:
     words = hpo.study("mine", "--trials", "1", "--searcher", "random")
     done = replace(hpo.apart, variables={**SECRETS, "MLFLOW_TRACKING_URI": UNREACHABLE}).run(*words)

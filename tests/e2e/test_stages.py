@@ -42,6 +42,7 @@ def paper(hpo: CommandLine, name: str) -> list[str]:
     return [word if word != "bayes" else "paper" for word in words]
 
 
+@pytest.mark.slow
 def test_study_killed_in_every_stage_ends_as_an_uninterrupted_one(hpo: CommandLine) -> None:
     whole = hpo.run(*paper(hpo, "whole"))
     assert whole.returncode == 0, whole.stderr

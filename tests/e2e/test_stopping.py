@@ -17,6 +17,8 @@ from hpo.journal.events import (
     TrialStopped,
 )
 
+pytestmark = pytest.mark.slow
+
 # Random points do not depend on scores: with and without a scheduler the trials are the same.
 WORDS = ("--searcher", "random", "--trials", "6")
 ASHA = ("--scheduler", "asha", *WORDS)

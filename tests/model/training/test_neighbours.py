@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
 
 import pytest
 import torch
@@ -25,7 +26,7 @@ from model.data.sampler import ChunkBatch, ChunkSampler, SamplerConfig
 from model.encoding import Zones
 from model.networks import spectral
 from model.training.config import TrainingConfig, TrialConfig
-from model.training.outcomes import DivergedError, FailedError
+from model.training.outcomes import DivergedError, FailedError, Validation
 from model.training.slot import Slot
 from model.training.steps import RecordedSteps, SeparateSteps, make_steps
 from model.training.trainer import TrainingArray
@@ -57,21 +58,50 @@ NEIGHBOURS = [
 ]
 
 
+Trained = tuple[Slot, list[Validation]]
+"""A trial at its end, and what it reported."""
+COMPANY = [TRIAL, *NEIGHBOURS, OTHER]
+"""Nine trials; every one has eight others of other shapes beside it, before or behind it."""
+
+
+@pytest.fixture(scope="module")
+def trained_together() -> list[Trained]:
+    together = array_of(COMPANY, LONG)
+    slots = list(together.slots)
+    return list(zip(slots, run(together), strict=True))
+
+
+@pytest.fixture(scope="module")
+def trained_alone() -> Callable[[TrialConfig], Trained]:
+    """Trains a trial alone, once."""
+
+    @lru_cache
+    def train(place: int) -> Trained:
+        alone = array_of([COMPANY[place]], LONG)
+        (slot,) = alone.slots
+        (validations,) = run(alone)
+        return slot, validations
+
+    return lambda trial: train(COMPANY.index(trial))
+
+
 @pytest.mark.parametrize("trial", [TRIAL, OTHER, *NEIGHBOURS[:2], NEIGHBOURS[5]])
-def test_trial_among_seven_others_of_other_shapes_is_what_it_is_alone(trial: TrialConfig) -> None:
-    alone = array_of([trial], LONG)
-    together = array_of([*(other for other in NEIGHBOURS if other is not trial), trial], LONG)
-    (expected,), last = alone.slots, together.slots[-1]
-    (validations,) = run(alone)
-    assert numbers(run(together)[-1]) == numbers(validations)
-    assert last.steps == expected.steps == 200
-    assert same_weights(last, expected)
+def test_trial_among_eight_others_of_other_shapes_is_what_it_is_alone(
+    trial: TrialConfig,
+    trained_together: list[Trained],
+    trained_alone: Callable[[TrialConfig], Trained],
+) -> None:
+    expected, validations = trained_alone(trial)
+    slot, found = trained_together[COMPANY.index(trial)]
+    assert numbers(found) == numbers(validations)
+    assert slot.steps == expected.steps == 200
+    assert same_weights(slot, expected)
 
 
-def test_trial_that_joins_late_and_sees_its_neighbours_leave_is_what_it_is_alone() -> None:
-    alone = array_of([TRIAL], LONG)
-    (expected,) = alone.slots
-    (validations,) = run(alone)
+def test_trial_that_joins_late_and_sees_its_neighbours_leave_is_what_it_is_alone(
+    trained_alone: Callable[[TrialConfig], Trained],
+) -> None:
+    expected, validations = trained_alone(TRIAL)
 
     array, late, found = array_of(NEIGHBOURS[:3], LONG), Slot(TRIAL), []
     while array.slots:
@@ -181,7 +211,7 @@ def doubled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     spectral._transforms.cache_clear()
 
 
-@pytest.mark.parametrize("company", [[], NEIGHBOURS[:2], NEIGHBOURS])
+@pytest.mark.parametrize("company", [[], pytest.param(NEIGHBOURS[:2], marks=pytest.mark.slow), NEIGHBOURS])
 def test_stack_of_networks_of_other_shapes_trains_each_as_it_trains_alone(
     doubled: None, company: list[TrialConfig]
 ) -> None:
