@@ -150,7 +150,7 @@ AT = '"at": "2026-01-02T03:04:05+00:00"'
         ("{}", "expected an event out of study-created, .* got None"),
         ('{"event": ["x"]}', "expected an event out of"),
         ('{"event": "trial-lost"}', "got 'trial-lost'"),
-        ('{"event": "study-interrupted", "reason": ""}', "moment in ISO format"),
+        ('{"event": "study-interrupted", "reason": ""}', "study-interrupted lacks at"),
         ('{"event": "study-interrupted", "at": "yesterday", "reason": ""}', "yesterday"),
         ('{"event": "study-interrupted", "at": "2026-01-02T03:04:05", "reason": ""}', "time zone"),
         (f'{{"event": "trial-failed", {AT}, "trial": "t"}}', "trial-failed lacks reason"),
@@ -181,3 +181,35 @@ AT = '"at": "2026-01-02T03:04:05+00:00"'
 def test_a_line_that_is_no_event_is_refused_with_the_reason(line: str, complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         from_json(line)
+
+
+RESTS = {
+    "study-created": '"study": "s", "plan": {"a": [1, 2.5, null, true, {"b": "\\u00e9"}]}, "seed": 1, '
+    '"data_digest": "d", "code_digest": "c", "versions": {"torch": "2"}, "identity": "i"',
+    "study-resumed": '"versions": {}',
+    "stage-asked": '"stage": "s", "settings": {"x": 1}, "start": {"f": 1}, "known": {}',
+    "stage-started": '"stage": "s", "space": {}, "trials": 2, "epochs": 3, "start": {}',
+    "trial-asked": '"trial": "t", "stage": "s", "parameters": {"f": 1, "beta": 1.0, "a": "b"}, "seed": 4, '
+    '"replicate": 0, "role": ""',
+    "trial-started": '"trial": "t", "host": "h", "device": "cpu", "threads": 0',
+    "trial-reported": '"trial": "t", "epoch": 1, "metrics": {"a": "NaN", "b": "-Infinity", "c": 1.0}, '
+    '"train_s": "Infinity"',
+    "trial-finished": '"trial": "t", "score": 0.1, "epoch": 1, "duration_s": 1e-07',
+    "trial-stopped": '"trial": "t", "score": 0.1, "epoch": 1, "duration_s": 1e+300',
+    "trial-failed": '"trial": "t", "reason": "a file named \\udc80"',
+    "noticed": '"message": "\\"\\n"',
+    "trial-tested": '"trial": "t", "metrics": {}',
+    "stage-finished": '"stage": "s", "best_trial": "", "chosen": {}, "role": ""',
+    "study-interrupted": '"reason": ""',
+}
+
+
+@pytest.mark.parametrize("kind", RESTS)
+def test_a_line_of_an_older_study_is_read_and_written_as_it_was(kind: str) -> None:
+    line = f'{{"event": "{kind}", "at": "2026-01-02T03:04:05.000006+00:00", {RESTS[kind]}}}'
+    assert to_json(from_json(line)) == line
+
+
+def test_a_whole_number_is_read_as_a_float_where_a_float_is_due() -> None:
+    line = f'{{"event": "trial-finished", {AT}, "trial": "t", "score": 1, "epoch": 2, "duration_s": 3}}'
+    assert '"score": 1.0, "epoch": 2, "duration_s": 3.0' in to_json(from_json(line))
