@@ -1,1 +1,1 @@
-"""What a person writes: study files and environment variables, validated."""
+"""Study files and environment variables: reading and validation."""

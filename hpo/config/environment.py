@@ -1,4 +1,4 @@
-"""Environment variables, read once and in one place."""
+"""Settings that the service reads from environment variables."""
 
 import os
 import re
@@ -11,40 +11,40 @@ from model.errors import ConfigError
 _USER_AND_PASSWORD = re.compile(r"(?<=://)[^\s'\"]*@")
 _PASSWORD_SETTING = re.compile(r"(?i)\b(password|passwd|pwd|token|secret)=[^&\s'\"]+")
 _JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
-"""Ray sets it for the command of a job."""
+"""Variable that Ray sets for the command of a submitted job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """Where studies, caches and the MLflow store live, and where trials run."""
+    """Locations of studies, cache, data and MLflow records, and the Ray cluster that runs trials."""
 
     runs: Path
-    """Folder of studies and of the default MLflow store; absolute (``HPO_RUNS``, else ``./hpo-runs``)."""
+    """Absolute folder of studies and of the default MLflow store. ``HPO_RUNS``; default ``./hpo-runs``."""
     cache: Path
-    """Folder of mapped data sets; absolute (``HPO_CACHE``, else ``~/.cache/hpo``)."""
+    """Absolute folder of memory-mapped data sets. ``HPO_CACHE``; default ``~/.cache/hpo``."""
     data: Path
-    """Where games are looked for by default; absolute (``HPO_DATA``, else ``./data``)."""
+    """Absolute folder of games when ``--data`` is not given. ``HPO_DATA``; default ``./data``."""
     tracking_uri: str
-    """Where MLflow records (``MLFLOW_TRACKING_URI``, else an SQLite file in ``runs``)."""
+    """URI of the MLflow store. ``MLFLOW_TRACKING_URI``; default: an SQLite file in ``runs``."""
     ray_address: str | None = None
-    """The Ray cluster that trains (``RAY_ADDRESS``, which Ray sets in its jobs); None: this machine."""
+    """Address of the Ray cluster that trains. ``RAY_ADDRESS``, which Ray sets in jobs; None: this machine."""
 
     def on_cluster(self, address: str | None) -> "Environment":
-        """The same with the Ray cluster that was typed, if one was."""
+        """Return a copy with the Ray cluster at ``address``; this environment if ``address`` is empty."""
         return replace(self, ray_address=address) if address else self
 
 
 def read_environment(variables: Mapping[str, str] = os.environ) -> Environment:
-    """Read the variables; one that is unset or empty takes its default.
+    """Read the environment variables of the service; unset and empty ones take their defaults.
 
     Raises:
-        ConfigError: A folder is named that exists as a file, or a job does not say where studies live.
+        ConfigError: A variable names a file instead of a folder, or a Ray job lacks ``HPO_RUNS``.
     """
     if _JOB in variables and not variables.get("HPO_RUNS"):
-        # Ray throws the folder away that a job works in.
+        # Ray deletes the working directory of a job.
         raise ConfigError(
-            "a job of a Ray cluster needs HPO_RUNS, the folder of studies that every node sees",
-            fix="set it on the cluster's nodes, or where you type hpo submit",
+            "HPO_RUNS is missing: a job on a Ray cluster needs a folder that every node can access",
+            fix="set HPO_RUNS on the cluster's nodes, or in the shell that runs hpo submit",
         )
     runs = _folder(variables, "HPO_RUNS", default="hpo-runs")
     return Environment(
@@ -57,21 +57,21 @@ def read_environment(variables: Mapping[str, str] = os.environ) -> Environment:
 
 
 def cache_folder(variables: Mapping[str, str] = os.environ) -> Path:
-    """Folder of mapped data sets on this machine, which may be a node that only trains.
+    """Return the folder of memory-mapped data sets on this machine, such as a node of a cluster.
 
     Raises:
-        ConfigError: It exists as a file.
+        ConfigError: ``HPO_CACHE`` names a file instead of a folder.
     """
     return _folder(variables, "HPO_CACHE", default="~/.cache/hpo")
 
 
 def without_passwords(text: str) -> str:
-    """``text`` as it may be shown and written: addresses in it name no user and no password."""
+    """Remove users, passwords and tokens from the addresses in ``text``, so that it can be shown."""
     return _PASSWORD_SETTING.sub(r"\1=***", _USER_AND_PASSWORD.sub("", text))
 
 
 def _folder(variables: Mapping[str, str], name: str, *, default: str) -> Path:
     folder = Path(variables.get(name) or default).expanduser().absolute()
     if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"{name} must name a folder, got a file", path=folder)
+        raise ConfigError(f"{name} names a file, expected a folder", path=folder)
     return folder

@@ -1,4 +1,4 @@
-"""What pydantic found wrong, in words a person can act on: the key, what was expected, what came."""
+"""Readable messages for pydantic's validation errors: the key, what was expected, what the file has."""
 
 import difflib
 import json
@@ -9,7 +9,6 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 _EXPECTED = {
-    "missing": "a value",
     "int_type": "a whole number",
     "float_type": "a number",
     "finite_number": "a finite number",
@@ -35,7 +34,7 @@ _SHOWN_CHARACTERS = 60
 
 
 def describe_faults(error: ValidationError, root: type[BaseModel]) -> dict[str, str]:
-    """One line for each key of a ``root`` table that is wrong, by dotted key, in the order found."""
+    """Describe each invalid key of a ``root`` table in one line, by dotted key, in the order found."""
     lines: dict[str, list[str]] = {}
     found = error.errors()
     for fault in found:
@@ -56,14 +55,15 @@ def _describe(fault: ErrorDetails, root: type[BaseModel]) -> str:
     if fault["type"] == "extra_forbidden":
         return _unknown_key(_on_one_line(str(fault["loc"][-1])), list(_known_keys(fault["loc"][:-1], root)))
     expected = _EXPECTED[fault["type"]].format(**fault.get("ctx", {})) if fault["type"] in _EXPECTED else ""
-    came = "nothing" if fault["type"] == "missing" else _shortened(fault["input"])
-    return f"expected {expected or fault['msg']}, got {came}"
+    if fault["type"] == "missing":
+        return "missing (needs a value)"
+    return f"expected {expected or fault['msg']}, got {_shortened(fault['input'])}"
 
 
 def _unknown_key(key: str, known: list[str]) -> str:
     nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.7)
     hint = f"did you mean {nearest[0]}? " if nearest else ""
-    return f"no such key; {hint}known here: {', '.join(known)}"
+    return f"unknown key; {hint}known keys: {', '.join(known)}"
 
 
 def _known_keys(where: tuple[int | str, ...], root: type[BaseModel]) -> Iterator[str]:

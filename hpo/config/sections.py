@@ -1,4 +1,4 @@
-"""What all tables of study files have in common, whatever the task."""
+"""Base classes and value types of the tables in study files, shared by all tasks."""
 
 import math
 from typing import Annotated
@@ -7,23 +7,23 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 VALIDATIONS = 20
-"""Of a trial, where the study file does not say how often: what a kill can cost is a twentieth of it."""
+"""Default number of validations in a trial. A killed process loses at most 1/20 of its trial."""
 LONGEST_S = 86_400.0
-"""No game and nothing within one lasts longer; what does is a mistake, and may be too large for frames."""
+"""Longest duration that a study file accepts, in seconds: one day. Longer values are mistakes."""
 
 
 def expected(what: str) -> PydanticCustomError:
-    """An error saying that ``what`` was expected; the value that came is added by the reader."""
+    """Make an error that says ``what`` was expected; ``describe_faults`` adds the value that was given."""
     return PydanticCustomError("expected", "{what}", {"what": what})
 
 
 def broken_rule(message: str) -> PydanticCustomError:
-    """An error about several values together; ``message`` names them."""
+    """Make an error about a combination of values; ``message`` names the values."""
     return PydanticCustomError("broken_rule", "{message}", {"message": message})
 
 
 def is_number(value: object) -> bool:
-    """Whether a value is a number; true and false are none."""
+    """Return whether ``value`` is a number; true and false are not numbers."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -36,7 +36,7 @@ def _number(value: object) -> object:
 def _seconds(value: object) -> object:
     if isinstance(value, int | float) and is_number(value) and abs(value) <= LONGEST_S:
         return value
-    raise expected("a number of seconds, a day at most")
+    raise expected("a number of seconds, at most 86400 (one day)")
 
 
 Number = Annotated[int | float, BeforeValidator(_number)]
@@ -44,7 +44,7 @@ Seconds = Annotated[int | float, BeforeValidator(_seconds)]
 
 
 class Section(BaseModel):
-    """A table: no unknown keys, no text for numbers, nothing infinite, never changed."""
+    """Base class of tables: immutable, without unknown keys, text in place of numbers, or infinite values."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -59,16 +59,16 @@ class Section(BaseModel):
 
 
 class Training(Section):
-    """How long a trial trains, and how often it is validated."""
+    """Training settings that every task has: number of epochs, validation interval, time limit."""
 
     epochs: int = Field(ge=1)
     validate_every: int | None = Field(default=None, ge=1)
-    """Epochs between two validations, and so between two checkpoints; left out: a twentieth of them."""
+    """Epochs between two validations (and checkpoints). Default: 1/20 of the epochs."""
     hangs_after_s: float | None = Field(default=None, gt=0)
-    """A trial that tells no validation for so long hangs: its process is killed, and it goes on from its
-    checkpoint once before it fails. The start of the process counts, some 20 s. Left out: no trial hangs."""
+    """A trial that reports no validation for this many seconds is killed. It resumes from its checkpoint
+    once and fails the second time. Include the start of a process, about 20 s. Default: no limit."""
 
     @property
     def validated_every(self) -> int:
-        """Epochs between two validations, as a number."""
+        """Number of epochs between two validations, with the default filled in."""
         return self.validate_every or math.ceil(self.epochs / VALIDATIONS)

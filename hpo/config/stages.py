@@ -1,4 +1,4 @@
-"""The stages of a study file, whatever the task: what they have in common, searches and finals."""
+"""Stages of a study file that every task can use: the base class, searches and finals."""
 
 import math
 from abc import ABC, abstractmethod
@@ -20,7 +20,7 @@ from hpo.space.parameters import ChoiceParameter, FloatParameter, IntParameter, 
 from model.errors import ConfigError
 
 SEARCH = "bayes"
-"""Name of the stage that searches a space, in every task."""
+"""Name of the search stage in every task."""
 SearcherName = Literal["bayes-opt", "optuna-gp", "optuna-tpe", "random"]
 SchedulerName = Literal["none", "asha", "median"]
 
@@ -28,113 +28,118 @@ SchedulerName = Literal["none", "asha", "median"]
 def _auto_or_count(value: object) -> object:
     if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
         return value
-    raise expected('the word "auto" or a whole number above 0')
+    raise expected('"auto" or a whole number above 0')
 
 
 ArraySize = Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_count)]
 
 
 class DeclaredParameter(Section, ABC):
-    """A hyperparameter that a stage searches over."""
+    """Base class of hyperparameters that a stage searches over."""
 
     @abstractmethod
-    def named(self, name: str) -> Parameter:
-        """The parameter of a space that this declares."""
+    def to_parameter(self, name: str) -> Parameter:
+        """Convert the declaration into the parameter ``name`` of a search space."""
 
     @abstractmethod
     def extremes(self) -> tuple[int | float, ...]:
-        """Values that decide whether every value is allowed."""
+        """Return the values to check: if these are valid, all values are."""
 
     @model_validator(mode="after")
     def _declares_a_parameter(self) -> Self:
         try:
-            self.named("")
+            self.to_parameter("")
         except ConfigError as error:
             raise broken_rule(error.message) from None
         return self
 
 
 class FloatRange(DeclaredParameter):
-    """Any number between two bounds."""
+    """A real number between two bounds, both included."""
 
     type: Literal["float"]
     low: float
     high: float
     log: bool = False
 
-    def named(self, name: str) -> FloatParameter:
-        """The parameter of a space that this declares."""
+    def to_parameter(self, name: str) -> FloatParameter:
+        """Convert the declaration into the parameter ``name`` of a search space."""
         return FloatParameter(name, self.low, self.high, self.log)
 
     def extremes(self) -> tuple[float, ...]:
-        """The bounds."""
+        """Return the lower and the upper bound."""
         return self.low, self.high
 
 
 class IntRange(DeclaredParameter):
-    """Any whole number between two bounds."""
+    """A whole number between two bounds, both included."""
 
     type: Literal["int"]
     low: int
     high: int
     log: bool = False
 
-    def named(self, name: str) -> IntParameter:
-        """The parameter of a space that this declares."""
+    def to_parameter(self, name: str) -> IntParameter:
+        """Convert the declaration into the parameter ``name`` of a search space."""
         return IntParameter(name, self.low, self.high, self.log)
 
     def extremes(self) -> tuple[int, ...]:
-        """The bounds."""
+        """Return the lower and the upper bound."""
         return self.low, self.high
 
 
 class Choice(DeclaredParameter):
-    """One of several values."""
+    """One value of a list."""
 
     type: Literal["choice"]
     choices: Annotated[tuple[Number, ...], Field(strict=False)]
 
-    def named(self, name: str) -> ChoiceParameter:
-        """The parameter of a space that this declares."""
+    def to_parameter(self, name: str) -> ChoiceParameter:
+        """Convert the declaration into the parameter ``name`` of a search space."""
         return ChoiceParameter(name, self.choices)
 
     def extremes(self) -> tuple[int | float, ...]:
-        """The choices."""
+        """Return all choices."""
         return self.choices
 
 
 class Stage(Section):
-    """What all stages have in common."""
+    """Settings that every stage has."""
 
     concurrent: int = Field(default=1, ge=1)
-    """Trials that run at the same time."""
+    """Number of trials that run at the same time."""
     array: ArraySize = "auto"
-    """How many of them are trained together in one process; ``auto``: as many as goes fastest."""
+    """Number of trials that one process trains together. ``auto``: measure which number is fastest."""
     epochs: int | None = Field(default=None, ge=1)
-    """Of the stage's trials; left out: as the study's training says."""
+    """Epochs of each trial of the stage. Default: ``training.epochs``."""
 
 
 class SearchStage(Stage):
-    """A search over a space: ``trials`` points, each trained with ``replicates`` seeds."""
+    """A search over a space: ``trials`` configurations, each trained with ``replicates`` seeds."""
 
     searcher: SearcherName = "bayes-opt"
+    """Algorithm that proposes configurations."""
     trials: int = Field(ge=1)
+    """Number of configurations to try."""
     replicates: int = Field(default=1, ge=1)
-    """Seeds of a point; its score is their mean."""
+    """Seeds per configuration; its score is the average."""
     scheduler: SchedulerName = "none"
-    """Stops poor trials early: ``asha`` those below the best share of all that came as far, ``median`` those
-    whose best validation lies below the median of the others' means so far."""
+    """Rule that stops poor trials early. ``asha`` stops a trial outside the best share of the trials that
+    reached the same epoch; ``median`` stops a trial whose best validation lies below the median of the other
+    trials' running averages."""
     grace_epochs: int | None = Field(default=None, ge=1)
-    """No trial is stopped before; left out: a tenth of its epochs."""
+    """Epochs that every trial trains before it can be stopped. Default: 1/10 of its epochs."""
     reduction_factor: float = Field(default=4.0, gt=1)
-    """Of ``asha``: about one trial in so many passes a rung. The first rung is at ``grace_epochs``, the next
-    so many times as far, and so on. Ray's default."""
+    """Reduction factor of ``asha``: about one trial in ``reduction_factor`` continues after a rung. Rungs lie
+    at ``grace_epochs`` times 1, ``reduction_factor``, ``reduction_factor`` squared, ... The default is
+    Ray's."""
     space: dict[str, Annotated[FloatRange | IntRange | Choice, Field(discriminator="type")]] = Field(
         min_length=1
     )
+    """Hyperparameters to search over, by name."""
 
     hyperparameters: ClassVar[type[Section]]
-    """What a space may name, and which values are legal."""
+    """Hyperparameters that a space may name, with their valid values."""
 
     @field_validator("space", mode="wrap")
     @classmethod
@@ -175,32 +180,33 @@ class SearchStage(Stage):
         if self.scheduler != "none" and self.replicates > 1:
             raise broken_rule(
                 f'scheduler "{self.scheduler}" needs replicates = 1, got {self.replicates}: the score of a '
-                f"point is the mean over its seeds, which means nothing when they end at different epochs"
+                f"configuration is the average over its seeds, which must train for the same number of epochs"
             )
         return self
 
     def grace(self, epochs: int) -> int:
-        """How many of a trial's ``epochs`` are trained in any case.
+        """Return how many of a trial's ``epochs`` it trains before it can be stopped.
 
         Raises:
-            ConfigError: All of them.
+            ConfigError: ``grace_epochs`` is not below ``epochs``, so that no trial could be stopped.
         """
         if self.grace_epochs is None:
             return math.ceil(epochs / 10)
         if self.grace_epochs >= epochs:
             raise ConfigError(
-                f'scheduler "{self.scheduler}" could stop nothing: expected grace_epochs below the {epochs} '
-                f"epochs of a trial, got {self.grace_epochs}"
+                f'scheduler "{self.scheduler}" could not stop any trial: expected grace_epochs below the '
+                f"{epochs} epochs of a trial, got {self.grace_epochs}"
             )
         return self.grace_epochs
 
 
 class FinalStage(Stage):
-    """The best configurations again, with several seeds, and the test split."""
+    """Retrains the best configurations with several seeds and evaluates them on the test split."""
 
     candidates: int = Field(default=2, ge=1)
-    """How many of the configurations found are compared with the study file's own."""
+    """Number of found configurations to compare with the study file's own."""
     seeds: int = Field(default=5, ge=2)
+    """Seeds per configuration."""
 
 
 def _repeated(fault: ErrorDetails) -> InitErrorDetails:
@@ -232,22 +238,25 @@ def _illegal_values(
 
 
 class Stages(Section):
-    """The steps of a study."""
+    """Base class of the tables ``[stages.NAME]``; each field is one stage."""
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
-        """As files and the command line call them."""
+        """Return the names of all stages, as used in study files and on the command line."""
         return tuple(field.alias or name for name, field in cls.model_fields.items())
 
     def named(self, name: str) -> Stage:
-        """The stage that files and the command line call ``name``.
+        """Return the settings of stage ``name``, as used in study files and on the command line.
 
         Raises:
-            ConfigError: The task has no such stage, or the study file lacks one that has no default.
+            ConfigError: The task has no such stage, or its table is missing and has no default.
         """
         if name not in self.names():
             raise ConfigError(f"this task has no stage {name!r}", known=", ".join(self.names()))
         stage: Stage | None = getattr(self, name.replace("-", "_"))
         if stage is None:
-            raise ConfigError(f"the study file has no table [stages.{name}], which has no default")
+            raise ConfigError(
+                f"the study file has no table [stages.{name}], and this stage has no default",
+                fix=f"add the table [stages.{name}]",
+            )
         return stage

@@ -1,4 +1,4 @@
-"""One study file: everything a person writes about a study, read and validated, whatever the task."""
+"""Reading and validation of study files, for every task."""
 
 import itertools
 import re
@@ -22,23 +22,24 @@ StudyT = TypeVar("StudyT", bound="StudyFile")
 
 
 class StudyFile(Section):
-    """A whole study; a task adds tables of its own."""
+    """Contents of a study file. A task adds its own tables in a subclass."""
 
     task: str
+    """Name of the task, such as ``calf``."""
     training: Training
     hyperparameters: Section
-    """What a stage may search over, and the value of each where no space says otherwise."""
+    """Hyperparameters that a stage may search over, and their values when it does not."""
     stages: Stages
 
 
 def read_study_file(name_or_path: str | Path) -> tuple[dict[str, Any], str]:
-    """The tables of an installed study file by its name, such as ``calf``, or of any other by its path.
+    """Read an installed study file by its name, such as ``calf``, or another one by its path.
 
     Returns:
-        The tables as they stand there, and the file's name for errors.
+        The tables of the file, not validated, and the name of the file for error messages.
 
     Raises:
-        ConfigError: No such file, or not a TOML file.
+        ConfigError: The file does not exist, cannot be read, or is not valid TOML.
     """
     text = str(name_or_path)
     if re.fullmatch(r"[A-Za-z0-9_-]+", text):
@@ -53,39 +54,52 @@ def read_study_file(name_or_path: str | Path) -> tuple[dict[str, Any], str]:
     return _parse_toml(content, file=text), text
 
 
-def validated(model: type[StudyT], document: Mapping[str, Any], *, file: str) -> StudyT:
-    """The tables of a study file as a study of the kind ``model``; ``file`` says where they come from.
+def validate_study(model: type[StudyT], document: Mapping[str, Any], *, file: str) -> StudyT:
+    """Validate the tables of a study file as a ``model``; error messages name ``file`` as their source.
 
     Raises:
-        ConfigError: Settings that cannot be used; all of them are named.
+        ConfigError: Settings are invalid; the error lists all of them.
     """
     try:
         return model.model_validate(document)
     except ValidationError as error:
-        raise unusable(describe_faults(error, model), file=file) from None
+        raise invalid_study(describe_faults(error, model), file=file) from None
 
 
-def unusable(faults: Mapping[str, str], *, file: str) -> ConfigError:
-    """What is wrong with a study file: key -> what was expected and what came."""
+def invalid_study(faults: Mapping[str, str], *, file: str) -> ConfigError:
+    """Make the error for a study file with invalid settings.
+
+    Args:
+        faults: Key -> description of what is wrong with its value.
+        file: Name of the study file.
+    """
     count = "1 setting" if len(faults) == 1 else f"{len(faults)} settings"
-    refusal = ConfigError(f"{count} of the study file {file} cannot be used")
+    error = ConfigError(f"invalid study file {file}: {count} to correct")
     # Not as keywords: a key of the file may have any name.
-    refusal.details.update(itertools.islice(faults.items(), _FAULTS_SHOWN))
-    return refusal
+    error.details.update(itertools.islice(faults.items(), _FAULTS_SHOWN))
+    return error
 
 
 def space_of(stage: SearchStage) -> Space:
-    """The space that ``stage`` searches, its parameters in the order of the task's hyperparameters.
+    """Return the space that ``stage`` searches, its parameters in the order of the task's hyperparameters.
 
-    That order, not the one in the file, so that a study written out and read again searches the same points.
+    The order does not depend on the file, so that a study that is written and read again searches the same
+    points.
     """
     return Space(
-        [stage.space[name].named(name) for name in stage.hyperparameters.model_fields if name in stage.space]
+        [
+            stage.space[name].to_parameter(name)
+            for name in stage.hyperparameters.model_fields
+            if name in stage.space
+        ]
     )
 
 
 def first_points(study: StudyFile, stage: SearchStage) -> list[Parameters]:
-    """The study's own hyperparameters, to start a search from; none if they lie outside its space."""
+    """Return the study file's own hyperparameters as the first point of a search.
+
+    The list is empty if they lie outside the stage's space.
+    """
     own: Parameters = {name: getattr(study.hyperparameters, name) for name in stage.space}
     return [own] if space_of(stage).contains(own) else []
 
@@ -95,9 +109,9 @@ def _read_installed(name: str) -> tuple[dict[str, Any], str]:
     known = sorted(Path(entry.name).stem for entry in folder.iterdir() if entry.name.endswith(".toml"))
     if name not in known:
         raise ConfigError(
-            f"no study file is named {name!r}",
+            f"unknown study file {name!r}",
             known=", ".join(known),
-            fix="take one of these, or the path of a file, such as ./mine.toml",
+            fix="use one of these names, or the path of a file, such as ./mine.toml",
         )
     file = f"{name}.toml"
     return _parse_toml(folder.joinpath(file).read_bytes(), file=file), file
@@ -107,4 +121,4 @@ def _parse_toml(content: bytes, *, file: str) -> dict[str, Any]:
     try:
         return parse_toml(content)
     except ValueError as error:
-        raise ConfigError("the study file is not usable TOML", file=file, reason=error) from None
+        raise ConfigError("the study file is not valid TOML", file=file, reason=error) from None

@@ -1,1 +1,1 @@
-"""Parameters, spaces and the unit cube."""
+"""Search spaces: parameters with bounds and scales, and their positions on the unit cube."""

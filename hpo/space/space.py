@@ -1,4 +1,4 @@
-"""A search space: several parameters side by side, seen as a cube with sides from 0 to 1."""
+"""Search space: a set of parameters, mapped onto a cube with sides from 0 to 1."""
 
 import hashlib
 import itertools
@@ -15,9 +15,9 @@ from hpo.space.parameters import ChoiceParameter, FloatParameter, IntParameter, 
 from model.errors import ConfigError
 
 Parameters = dict[str, Value]
-"""One point of a space: the value of each parameter, by name."""
+"""A point of a space: parameter name -> value."""
 UnitPoint = npt.NDArray[np.float64]
-"""The same point on the unit cube: one number between 0 and 1 for each parameter, in the space's order."""
+"""A point on the unit cube, (dimensions,): one number between 0 and 1 per parameter, in the space's order."""
 
 _KINDS = {FloatParameter: "float", IntParameter: "int", ChoiceParameter: "choice"}
 
@@ -29,52 +29,57 @@ class Space:
         parameters: In the order of the axes of the unit cube.
 
     Raises:
-        ConfigError: No parameter at all, or two with one name.
+        ConfigError: There is no parameter, or two parameters have the same name.
     """
 
     def __init__(self, parameters: Sequence[Parameter]) -> None:
         self.parameters = tuple(parameters)
         self.names = tuple(parameter.name for parameter in self.parameters)
         if not self.parameters:
-            raise ConfigError("a space needs one parameter or more, got none")
+            raise ConfigError("expected a space with one or more parameters, got none")
         if len(set(self.names)) < len(self.names):
-            raise ConfigError(f"parameters of a space need different names, got {', '.join(self.names)}")
+            raise ConfigError(
+                f"expected parameters of a space with different names, got {', '.join(self.names)}"
+            )
 
     @property
     def dimensions(self) -> int:
-        """Sides of the unit cube: one for each parameter."""
+        """Number of parameters, which is the dimension of the unit cube."""
         return len(self.parameters)
 
     def from_unit(self, point: UnitPoint) -> Parameters:
-        """The values at ``point`` (one number a parameter); numbers outside of [0, 1] count as the bound."""
+        """Return the values at ``point``. Coordinates outside [0, 1] are clipped."""
         return {
             parameter.name: parameter.from_unit(float(u))
             for parameter, u in zip(self.parameters, point, strict=True)
         }
 
     def to_unit(self, parameters: Parameters) -> UnitPoint:
-        """Where ``parameters`` lie on the unit cube; whole numbers and choices inside their cells."""
+        """Return the position of ``parameters`` on the unit cube."""
         return np.array([parameter.to_unit(parameters[parameter.name]) for parameter in self.parameters])
 
     def contains(self, parameters: Parameters) -> bool:
-        """Whether ``parameters`` names exactly the parameters of this space, each within its bounds."""
+        """Return whether ``parameters`` has exactly this space's names, with values within the bounds."""
         return parameters.keys() == set(self.names) and all(
             parameter.contains(parameters[parameter.name]) for parameter in self.parameters
         )
 
     def size(self) -> int | None:
-        """How many points there are; None when a parameter is continuous."""
+        """Return the number of points, or None if a parameter is continuous."""
         axes = self._finite_axes()
         return None if axes is None else math.prod(len(axis) for axis in axes)
 
     def grid(self) -> Iterator[Parameters]:
-        """Every point of a finite space, the last parameter changing fastest; none of a continuous one."""
+        """Iterate over all points of a finite space, the last parameter changing fastest.
+
+        A space with a continuous parameter yields no points.
+        """
         axes = self._finite_axes()
         points = itertools.product(*axes) if axes is not None else iter(())
         return (dict(zip(self.names, point, strict=True)) for point in points)
 
     def describe(self) -> dict[str, dict[str, Any]]:
-        """Each parameter as it is written in a study file, by name, in order."""
+        """Return the parameters as tables of a study file, by name, in order."""
         described = {}
         for parameter in self.parameters:
             fields = {key: value for key, value in asdict(parameter).items() if key != "name"}
@@ -83,7 +88,7 @@ class Space:
 
     @classmethod
     def from_description(cls, described: Mapping[str, Mapping[str, Any]]) -> Self:
-        """The space that ``describe`` wrote, also after a trip through JSON."""
+        """Build a space from the output of ``describe``, also after a round trip through JSON."""
         kinds = {name: kind for kind, name in _KINDS.items()}
         parameters = []
         for name, fields in described.items():
@@ -94,7 +99,7 @@ class Space:
         return cls(parameters)
 
     def digest(self) -> str:
-        """A name for this space that changes with any bound, scale, type or the order of parameters."""
+        """Return a hash that changes with any bound, scale or type and with the order of the parameters."""
         text = json.dumps(list(self.describe().items()))
         return hashlib.sha256(text.encode()).hexdigest()
 

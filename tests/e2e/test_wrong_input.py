@@ -13,7 +13,7 @@ from e2e.command_line import CommandLine
         (["run", "bayes", "--games", "4"], "expected --games TRAIN,VALID"),
         (["run", "bayes", "--games", "0,2"], "expected --games TRAIN,VALID"),
         (["run", "bayes", "--device", "tpu"], "expected --device auto, cpu or cuda"),
-        (["run", "bayes", "--study-file", "nothing"], "no study file is named 'nothing'"),
+        (["run", "bayes", "--study-file", "nothing"], "unknown study file 'nothing'"),
         (["run", "bayes", "--study-file", "./none.toml"], "cannot read the study file"),
         (["run", "bayes", "--trials", "0"], "--trials"),
         (["resume"], "there is no study yet"),

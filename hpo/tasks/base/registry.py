@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import hpo.tasks
-from hpo.config.study_file import StudyFile, read_study_file, unusable, validated
+from hpo.config.study_file import StudyFile, invalid_study, read_study_file, validate_study
 from hpo.journal.events import StudyCreated
 from hpo.tasks.base.task import Task
 from model.errors import ConfigError
@@ -75,13 +75,14 @@ def parse_study(document: Mapping[str, Any], *, file: str) -> StudyFile:
     """
     name = document.get("task") if isinstance(document, Mapping) else None
     if not isinstance(name, str):
-        came = "nothing" if name is None else f"{name!r:.60}"
-        raise unusable({"task": f"expected one of {', '.join(known_tasks())}, got {came}"}, file=file)
+        known = f"one of {', '.join(known_tasks())}"
+        fault = f"missing (needs {known})" if name is None else f"expected {known}, got {name!r:.60}"
+        raise invalid_study({"task": fault}, file=file)
     try:
         task = task_named(name)
     except ConfigError as error:
-        raise unusable({"task": error.message}, file=file) from None
-    return validated(task.study_file, document, file=file)
+        raise invalid_study({"task": error.message}, file=file) from None
+    return validate_study(task.study_file, document, file=file)
 
 
 def _unknown(name: str, reason: str) -> ConfigError:

@@ -37,7 +37,7 @@ def test_reading_creates_nothing(tmp_path: Path) -> None:
 
 def test_a_file_in_place_of_a_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "runs").write_text("")
-    with pytest.raises(ConfigError, match="HPO_RUNS must name a folder"):
+    with pytest.raises(ConfigError, match="HPO_RUNS names a file, expected a folder"):
         read_environment({"HPO_RUNS": str(tmp_path / "runs")})
 
 
@@ -59,7 +59,7 @@ def test_addresses_are_shown_without_user_and_password(text: str, shown: str) ->
 
 def test_a_job_of_a_cluster_must_say_where_studies_live() -> None:
     job = {"RAY_JOB_CONFIG_JSON_ENV_VAR": "{}", "RAY_ADDRESS": "10.0.0.1:6379"}
-    with pytest.raises(ConfigError, match="a job of a Ray cluster needs HPO_RUNS"):
+    with pytest.raises(ConfigError, match="HPO_RUNS is missing: a job on a Ray cluster needs"):
         read_environment(job)
     assert read_environment({**job, "HPO_RUNS": "/shared"}).ray_address == "10.0.0.1:6379"
 

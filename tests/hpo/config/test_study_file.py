@@ -72,7 +72,7 @@ def test_unknown_task_names_the_known_ones() -> None:
         .startswith("expected one of bmn, calf, or a module on PYTHONPATH with a TASK, got 'cafl'")
     )
     missing = refusal(SMALLEST.replace('task = "calf"', ""))
-    assert missing.details["task"] == "expected one of bmn, calf, got nothing"
+    assert missing.details["task"] == "missing (needs one of bmn, calf)"
 
 
 def test_unknown_scheduler_names_the_known_ones() -> None:
@@ -111,8 +111,8 @@ def test_unknown_name_lists_the_known_ones() -> None:
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (b"task = ", "not usable TOML"),
-        (b"\xff\xfe", "not usable TOML"),
+        (b"task = ", "not valid TOML"),
+        (b"\xff\xfe", "not valid TOML"),
         (b"#" * (MAX_TOML_BYTES + 1), "larger than 0.25 MiB"),
         (b"a = " + b"[" * 5000, "nested deeper than 50 levels"),
         (b"a = " + b"9" * 5000, "digits"),
@@ -155,9 +155,9 @@ def test_all_mistakes_come_in_one_error_each_with_key_expectation_and_value() ->
         beta = { type = "float", low = 0, high = 50.0, log = true }
         lambda_seg = { type = "choice", choices = [1, "a"] }
     """)
-    assert error.message == "15 settings of the study file mine.toml cannot be used"
+    assert error.message == "invalid study file mine.toml: 15 settings to correct"
     assert error.details == {
-        "message": "no such key; known here: "
+        "message": "unknown key; known keys: "
         "task, training, hyperparameters, stages, preset, network, losses, scoring, zones_s",
         "training.epochs": "expected a whole number, got 2.5",
         "training.sampler": "expected 'paper' or 'balanced', got \"papper\"",
@@ -169,15 +169,15 @@ def test_all_mistakes_come_in_one_error_each_with_key_expectation_and_value() ->
         "K1 < K2 < 0 < K3 < K4, got [-10, -20, 10, 20]",
         "stages.bayes.searcher": "expected 'bayes-opt', 'optuna-gp', 'optuna-tpe' or 'random', "
         'got "annealing"',
-        "stages.bayes.trials": "expected a value, got nothing",
+        "stages.bayes.trials": "missing (needs a value)",
         "stages.bayes.space.f.low": "expected a whole number, got 4.5",
         "stages.bayes.space.g": "expected one of f, r_frames, alpha2, beta, lambda_seg, tau_max, tau_min, "
         "matching, "
         'got "g"',
-        "stages.bayes.space.r_frames": "low must be below high, both finite; got 160 and 20",
+        "stages.bayes.space.r_frames": "expected finite bounds with low below high, got 160 and 20",
         "stages.bayes.space.alpha2": "expected a table with a type: 'float', 'int' or 'choice', "
         'got {"low": 0.5, "high": 50.0}',
-        "stages.bayes.space.beta": "a logarithmic scale needs low above 0, got 0.0",
+        "stages.bayes.space.beta": "expected low above 0 for a logarithmic scale, got 0.0",
         "stages.bayes.space.lambda_seg.choices.1": 'expected a number, got "a"',
     }
 
@@ -185,7 +185,7 @@ def test_all_mistakes_come_in_one_error_each_with_key_expectation_and_value() ->
 def test_a_misspelt_key_hints_at_the_nearest() -> None:
     error = refusal(SMALLEST + "[training]\nepoch = 3")
     assert error.details["training.epoch"].startswith(
-        "no such key; did you mean epochs? known here: epochs, "
+        "unknown key; did you mean epochs? known keys: epochs, "
     )
 
 
@@ -225,8 +225,8 @@ def test_margins_may_not_cross_anywhere_in_a_space() -> None:
             "final_learning_rate must not exceed learning_rate, got 0.001 and 0.0001",
         ),
         ({"training": 3}, "training", "expected a table, got 3"),
-        ({"stages": {}}, "stages.bayes", "expected a value, got nothing"),
-        ({"stages": {"fin": {}}}, "stages.fin", "known here: bayes, grid-slicing, final"),
+        ({"stages": {}}, "stages.bayes", "missing (needs a value)"),
+        ({"stages": {"fin": {}}}, "stages.fin", "known keys: bayes, grid-slicing, final"),
         ({"stages": STAGES | {"final": {"seeds": 1}}}, "stages.final.seeds", "a number of 2 or more"),
         (
             {"stages": STAGES | {"grid-slicing": {"grid": {"goal": {"K2_s": [5]}}}}},

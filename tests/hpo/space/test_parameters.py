@@ -95,20 +95,20 @@ def test_float_does_not_contain(value: float | str) -> None:
 
 @pytest.mark.parametrize(("low", "high"), [(1, 1), (2, 1), (0, math.inf), (math.nan, 1), (-1e308, 1e308)])
 def test_bounds_that_span_nothing_or_everything_are_refused(low: float, high: float) -> None:
-    with pytest.raises(ConfigError, match="low must be below high"):
+    with pytest.raises(ConfigError, match="finite bounds with low below high"):
         FloatParameter("x", low, high)
 
 
 def test_logarithmic_scale_of_zero_is_refused() -> None:
-    with pytest.raises(ConfigError, match="low above 0, got 0"):
+    with pytest.raises(ConfigError, match="low above 0 for a logarithmic scale, got 0"):
         FloatParameter("x", 0.0, 1.0, log=True)
-    with pytest.raises(ConfigError, match="low above 0, got 0"):
+    with pytest.raises(ConfigError, match="low above 0 for a logarithmic scale, got 0"):
         IntParameter("n", 0, 10, log=True)
 
 
 @pytest.mark.parametrize("values", [(), (1,), (1, 2, 1)])
 def test_choices_must_differ(values: tuple[int, ...]) -> None:
-    with pytest.raises(ConfigError, match="two or more different values"):
+    with pytest.raises(ConfigError, match="two or more different choices"):
         ChoiceParameter("c", values)
 
 

@@ -75,7 +75,7 @@ def test_digest_tells_spaces_apart() -> None:
 
 
 def test_empty_space_is_refused() -> None:
-    with pytest.raises(ConfigError, match="one parameter or more"):
+    with pytest.raises(ConfigError, match="one or more parameters"):
         Space([])
 
 
