@@ -2,8 +2,9 @@
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
 from typing import Any
+
+import tomli_w
 
 from hpo.journal.results import StudyState
 from hpo.page.facts import best_of, by_weight
@@ -16,7 +17,7 @@ def study_file_toml(plan: StudyPlan, state: StudyState) -> str:
     document = plan.study.model_dump(mode="json", by_alias=True)
     for name, asked in state.asked.items():
         document["stages"][name] = dict(asked.settings)
-    return "\n".join(_tables(document, ())) + "\n"
+    return tomli_w.dumps(_without_none(document))
 
 
 def start_files(state: StudyState) -> dict[str, str]:
@@ -49,18 +50,8 @@ def commands(plan: StudyPlan, state: StudyState, *, file: str) -> list[str]:
     ]
 
 
-def _tables(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
-    """Lines of TOML; what is None stays out, since leaving it out means the same."""
-    plain = {key: entry for key, entry in table.items() if entry is not None and not isinstance(entry, dict)}
-    if path and (plain or not table):
-        yield f"[{'.'.join(map(_key, path))}]"
-    for key, entry in plain.items():
-        # A number, a text or a list of them is written in TOML as in JSON.
-        yield f"{_key(key)} = {json.dumps(entry, ensure_ascii=False)}"
-    for key, entry in table.items():
-        if isinstance(entry, dict):
-            yield from _tables(entry, (*path, key))
-
-
-def _key(name: str) -> str:
-    return name if name.replace("-", "").replace("_", "").isalnum() and name.isascii() else json.dumps(name)
+def _without_none(entry: Any) -> Any:
+    """TOML has no word for None; leaving it out means the same."""
+    if isinstance(entry, dict):
+        return {key: _without_none(value) for key, value in entry.items() if value is not None}
+    return entry

@@ -1,12 +1,11 @@
 """The plan of a study: everything that a resume must find again, settled before the first trial."""
 
-import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
+import joblib
 import torch
 
 from hpo.config.environment import Environment
@@ -243,17 +242,12 @@ def choose_device(wanted: str) -> str:
 
 
 def available_cpus() -> int:
-    """Processor cores that this process may use: those of the machine, or what its container is given."""
-    return int(min(len(os.sched_getaffinity(0)), _container_cpus()))
+    """Return the number of logical cores that this process may use.
 
-
-def _container_cpus(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> float:
-    """Whole cores in the quota of this container, at least one; without a quota all that there are."""
-    try:
-        allowed, period = quota.read_text().split()
-        return max(1, int(allowed) // int(period))
-    except (OSError, ValueError):
-        return math.inf
+    That is the least of the machine's cores, those of the process's affinity, the quota of its container
+    (rounded up) and the environment variable ``LOKY_MAX_CPU_COUNT``.
+    """
+    return int(joblib.cpu_count())
 
 
 def _with_request(study: StudyFile, request: StudyRequest) -> StudyFile:

@@ -4,11 +4,12 @@ import difflib
 import fnmatch
 import functools
 import importlib.resources
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import tomli_w
 
 from model.data.description_table import DescriptionTable
 from model.documents import MAX_TOML_BYTES, parse_toml, read_limited
@@ -152,22 +153,16 @@ def parse_description(content: bytes | str, *, source: str) -> DatasetDescriptio
 
 def write_description(root: Path, description: DatasetDescription) -> None:
     """Write ``description`` as ``dataset.toml`` into folder ``root``, which exists; whole or not at all."""
-    scalars = [
-        f"name = {_toml(description.name)}",
-        f"frame_rate = {description.frame_rate.per_second!r}",
-        f"labels_file = {_toml(description.labels_file)}",
-        f"ignored_labels = {_toml(description.ignored)}",
-    ]
-    tables = {"classes": description.patterns, "features": description.features, "splits": description.splits}
-    lines = list(scalars)
-    for title, table in tables.items():
-        lines += ["", f"[{title}]", *(f"{_toml(key)} = {_toml(value)}" for key, value in table.items())]
-    write_whole(root / DESCRIPTION_FILE, "\n".join([*lines, ""]).encode())
-
-
-def _toml(value: object) -> str:
-    # Strings and arrays of strings are written alike in JSON and TOML, but for surrogate pairs and DEL.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    document = {
+        "name": description.name,
+        "frame_rate": description.frame_rate.per_second,
+        "labels_file": description.labels_file,
+        "ignored_labels": description.ignored,
+        "classes": description.patterns,
+        "features": description.features,
+        "splits": description.splits,
+    }
+    write_whole(root / DESCRIPTION_FILE, tomli_w.dumps(document).encode())
 
 
 def _read(file: Path) -> bytes:
