@@ -1,7 +1,7 @@
 """Labels of a match: goals and cards from tags, substitutions from pauses in play.
 
-Substitutions are a weak label: the data gives their minute only, and the second is the middle of the most
-plausible pause in that minute. It is right to about 12 to 25 s.
+Substitutions are weak labels: the data gives only their minute, and the label is the middle of the most
+plausible pause in that minute. Its error is about 12 to 25 s.
 """
 
 from collections import Counter
@@ -32,7 +32,7 @@ class Label:
     name: str
 
     def annotation(self) -> dict[str, str]:
-        """The label as label files hold it."""
+        """Return the label as an entry of a label file."""
         return {
             "gameTime": format_game_time(self.half, self.position_ms / 1000),
             "label": self.name,
@@ -43,16 +43,16 @@ class Label:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchLabels:
-    """What can be spotted in one match."""
+    """Labels of one match."""
 
     labels: tuple[Label, ...]
-    """In the order of time."""
+    """Labels in order of time."""
     dropped: Counter[str]
-    """Reason -> substitutions left out."""
+    """Reason -> number of omitted substitutions."""
 
 
 def match_labels(match: Match, events: MatchEvents) -> MatchLabels:
-    """Goals, cards and substitutions of one match."""
+    """Determine the goals, cards and substitutions of one match."""
     labels: list[Label] = []
     for half, of_half in enumerate(events.halves, start=1):
         labels += _goals_and_cards(half, of_half)
