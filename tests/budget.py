@@ -34,9 +34,9 @@ SHARES_S: dict[str, float] = {
     "tests/hpo/study/test_reproducing.py": 7.0,
     "tests/hpo/trial/test_array.py": 10.0,
     "tests/hpo/trial/test_run.py": 7.0,
-    "tests/model/training/boundary/test_array.py": 10.0,
-    "tests/model/training/test_array.py": 7.0,
-    "tests/model/training/test_bench.py": 10.0,
+    "tests/model/training/boundary/test_trainer.py": 10.0,
+    "tests/model/training/test_trainer.py": 7.0,
+    "tests/model/training/test_benchmark.py": 10.0,
     "tests/model/training/test_neighbours.py": 85.0,
     # Searchers against random search, each over seeds; grids to their end.
     "tests/conformance/test_searchers.py": 60.0,
@@ -47,7 +47,7 @@ SHARES_S: dict[str, float] = {
     "tests/model/data/test_download.py": 20.0,
     # Figures; whole files broken at many places; a package of somebody else.
     "tests/fuzz/test_wyscout.py": 10.0,
-    "tests/hpo/report/test_analysis.py": 25.0,
+    "tests/hpo/spotting/test_analysis_files.py": 25.0,
     "tests/parity/test_soccernet_package.py": 6.0,
 }
 """Share of a file that needs more, and why."""
