@@ -98,8 +98,3 @@ def test_shares_of_all_files_are_within_the_goal() -> None:
     assert min(budget.SHARES_S.values()) > budget.SHARE_S
     never = ("tests/faults/", "tests/service/")
     assert sum(budget.share_s(file) for file in files if not file.startswith(never)) <= budget.GOAL_S
-
-
-@pytest.mark.parametrize("file", budget.SHARES_S)
-def test_every_share_names_a_file_of_the_tests(file: str) -> None:
-    assert (TESTS.parent / file).is_file()
