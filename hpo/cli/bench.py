@@ -75,7 +75,7 @@ def _precision(text: str) -> "Precision":
 def _speed_table(bench: "Bench") -> "Table":
     from rich.table import Table
 
-    from hpo.report.words import duration
+    from hpo.report.formats import duration
 
     table = Table(box=None, pad_edge=False, header_style="bold", title=bench.precision, title_justify="left")
     table.add_column("together", no_wrap=True)

@@ -89,7 +89,7 @@ def finish(end: "SessionEnd", plan: "StudyPlan", name: str) -> None:
             soft_wrap=True,
         )
     if not end.complete:
-        console.print(f"stopped; go on with: hpo resume {name}", soft_wrap=True)
+        console.print(f"stopped; resume with: hpo resume {name}", soft_wrap=True)
         raise typer.Exit(130)
     if not end.state.best(1):
         reasons = [trial.reason for trial in end.state.trials.values() if trial.reason]

@@ -155,10 +155,10 @@ def _analyse_best(folder: Path) -> None:
     from hpo.cli.analysing import analyse
     from hpo.journal.journal import read_journal
     from hpo.journal.results import StudyState
-    from hpo.page.facts import speakers
+    from hpo.page.facts import representative_trials
     from model.errors import UserError
 
-    trials = speakers(StudyState.replay(read_journal(folder).events))
+    trials = representative_trials(StudyState.replay(read_journal(folder).events))
     if not trials:
         raise UserError(f"study {folder.name!r} has no trial with a score yet: there is nothing to analyse")
     split = "valid" if trials[0].tested is None else "test"

@@ -1,4 +1,4 @@
-"""How a study is run again: its study file written out, and the commands."""
+"""Study file and commands that run a study again."""
 
 import json
 import shlex
@@ -7,13 +7,13 @@ from typing import Any
 import tomli_w
 
 from hpo.journal.results import StudyState
-from hpo.page.facts import best_of, by_weight
+from hpo.page.facts import best_trial_of, stages_by_priority
 from hpo.study.plan import StudyPlan
 from hpo.tracking.symbols import symbol
 
 
 def study_file_toml(plan: StudyPlan, state: StudyState) -> str:
-    """The study file as it was run: what was typed is put in."""
+    """Return the study file as it was run, including the options that were typed."""
     document = plan.study.model_dump(mode="json", by_alias=True)
     for name, asked in state.asked.items():
         document["stages"][name] = dict(asked.settings)
@@ -21,7 +21,7 @@ def study_file_toml(plan: StudyPlan, state: StudyState) -> str:
 
 
 def start_files(state: StudyState) -> dict[str, str]:
-    """Name -> content of a file for every stage that started from a configuration of its own."""
+    """Return a file (name -> content) for every stage that started from a given configuration."""
     return {
         f"start-{name}.json": json.dumps({symbol(key): value for key, value in asked.start.items()}, indent=2)
         for name, asked in state.asked.items()
@@ -30,7 +30,7 @@ def start_files(state: StudyState) -> dict[str, str]:
 
 
 def commands(plan: StudyPlan, state: StudyState, *, file: str) -> list[str]:
-    """What to type, with the study file saved as ``file``, and to compare with the study."""
+    """Return the commands that run the study again from ``file``, and that compare both studies."""
     study, starts = state.created.study, start_files(state)
     again = f"{study}-again"
     new = ["--study-file", f"./{file}", "--data", plan.data]
@@ -42,7 +42,7 @@ def commands(plan: StudyPlan, state: StudyState, *, file: str) -> list[str]:
         if f"start-{name}.json" in starts:
             words += ["--from", f"./start-{name}.json"]
         lines.append(shlex.join(words))
-    best = [f"{study}/{best_of(state, stage).trial}" for stage in by_weight(state)[:1]]
+    best = [f"{study}/{best_trial_of(state, stage).trial}" for stage in stages_by_priority(state)[:1]]
     return [
         *lines,
         shlex.join(["hpo", "compare", study, again]),

@@ -1,4 +1,4 @@
-"""Differences of two configurations that were trained with the same seeds."""
+"""Differences between two configurations that were trained with the same seeds."""
 
 import math
 from collections.abc import Mapping
@@ -14,23 +14,23 @@ _ROUNDING = 1e-12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairedDifference:
-    """Mean of the differences seed by seed, with its interval by Student's t."""
+    """Mean of the differences seed by seed, with its 95 % interval by Student's t."""
 
     mean: float
     half_width: float
-    """Infinite for a single pair, 0 for equal differences."""
+    """Half width of the interval: infinite for a single pair, 0 for equal differences."""
     pairs: int
 
     @property
     def is_clear(self) -> bool:
-        """Whether the interval leaves out 0."""
+        """Whether the interval excludes 0."""
         return abs(self.mean) > self.half_width
 
 
 def paired_difference(ours: Mapping[int, float], theirs: Mapping[int, float]) -> PairedDifference | None:
-    """Compare scores by replicate; only replicates that both have count. None without any.
+    """Compare scores replicate by replicate; None if there are no common replicates.
 
-    Equal replicates share initial seeds and chunks, so that what they have in common cancels.
+    Equal replicates share initial seeds and chunks, so that their common part cancels.
     """
     shared = sorted(ours.keys() & theirs.keys())
     if not shared:

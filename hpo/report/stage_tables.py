@@ -39,9 +39,9 @@ def stage_tables(view: StageView, presentation: StagePresentation, *, top: int) 
 
 
 def found_record(state: StudyState) -> dict[str, Value]:
-    """The configuration that the study found, under the paper's symbols; empty while there is none.
+    """Return the configuration that the study found, under the paper's symbols; empty while there is none.
 
-    That of the stage with the last word: what an ablation liked best is no finding.
+    Only stages that decide on the configuration count; the best row of an ablation is not a finding.
     """
     deciding = [state.stages[name] for name in task_of(state.created).deciding if name in state.stages]
     chosen = next((stage.chosen for stage in deciding if stage.chosen), {})
@@ -51,7 +51,7 @@ def found_record(state: StudyState) -> dict[str, Value]:
 def comparison_table(
     trials: Sequence[TrialState], *, score: Score, reference: str, published: Mapping[str, float]
 ) -> Table:
-    """One row a role: mean ``score`` over its seeds, spread, and paired difference to ``reference``."""
+    """Return one row per configuration: mean ``score`` over its seeds, spread, difference to ``reference``."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("configuration")
     for name in ("seeds", score.label, "sd", f"minus {reference!r}"):
@@ -73,7 +73,7 @@ def comparison_table(
 
 
 def difference_words(difference: PairedDifference | None) -> str:
-    """Such as ``+0.021 +- 0.008``; a single pair has no interval."""
+    """Format a difference, such as ``+0.0210 ± 0.0080``; a single pair has no interval."""
     if difference is None:
         return ""
     if difference.pairs < 2:

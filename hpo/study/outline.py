@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from hpo.config.stages import SearchStage
 from hpo.config.study_file import space_of
-from hpo.report.words import duration, value
+from hpo.report.formats import duration, value
 from hpo.study.estimate import Estimate, estimate
 from hpo.study.plan import StageRequest, StudyPlan, stage_settings
 from hpo.study.stage import build_stage

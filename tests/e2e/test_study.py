@@ -44,7 +44,7 @@ def test_study_listens_on_loopback_only_and_ctrl_c_stops_it_and_says_how_to_go_o
     output = (hpo.folder / "output.txt").read_text()
     assert "hpo resume stopped" in output
     assert "Traceback" not in output
-    assert "stopped; go on with: hpo resume stopped" in hpo.run("status", "stopped").stdout
+    assert "stopped; resume with: hpo resume stopped" in hpo.run("status", "stopped").stdout
 
 
 def test_several_trials_at_once_finish_and_are_all_recorded_in_mlflow(hpo: CommandLine) -> None:

@@ -126,7 +126,7 @@ def test_a_study_outlives_the_one_who_sent_it_and_goes_on_after_a_stop(service: 
     stopped = service.hpo.run(*submit(service, "--stop", job))
     assert (stopped.returncode, stopped.stdout) == (0, f"{job} stopped\n")
     assert terminal.wait(timeout=60) == 130
-    assert "stopped; go on with: hpo resume long" in output.read_text()
+    assert "stopped; resume with: hpo resume long" in output.read_text()
     listed = service.hpo.run(*submit(service, "--list")).stdout
     assert re.search(rf"{job} +stopped +.*run bayes .*--study long", listed)
 

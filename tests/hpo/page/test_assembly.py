@@ -71,7 +71,7 @@ def environment(tmp_path: Path) -> Environment:
 
 def test_name_of_a_study_stays_as_it_is(environment: Environment, small_plan: StudyPlan) -> None:
     write(environment, "MyStudy", begun(small_plan, "MyStudy"))
-    assert study_page(environment, "MyStudy").summary.startswith("Stopped; go on with: hpo resume MyStudy;")
+    assert study_page(environment, "MyStudy").summary.startswith("Stopped; resume with: hpo resume MyStudy;")
 
 
 def test_study_that_has_only_begun_has_a_page(environment: Environment, small_plan: StudyPlan) -> None:

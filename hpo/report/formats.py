@@ -1,11 +1,11 @@
-"""Numbers and scores as people read them."""
+"""Formats of numbers and scores."""
 
 from hpo.journal.results import StudyState
 from hpo.tasks.base.registry import task_of
 
 
 def duration(seconds: float) -> str:
-    """Write seconds with the two largest units: ``"1 h 05 min"``, ``"3 min 20 s"``, ``"12 s"``."""
+    """Format seconds with the two largest units: ``"1 h 05 min"``, ``"3 min 20 s"``, ``"12 s"``."""
     whole = max(0, round(seconds))
     days, rest = divmod(whole, 86400)
     hours, rest = divmod(rest, 3600)
@@ -20,10 +20,10 @@ def duration(seconds: float) -> str:
 
 
 def value(number: float | int | str) -> str:
-    """Write a hyperparameter: whole numbers whole, others with four digits."""
+    """Format the value of a hyperparameter: floats with four significant digits."""
     return f"{number:.4g}" if isinstance(number, float) else str(number)
 
 
 def score_label(state: StudyState) -> str:
-    """What the study maximises, such as ``Average-mAP``."""
+    """Return the name of the study's score, such as ``Average-mAP``."""
     return task_of(state.created).score.label
