@@ -51,7 +51,7 @@ def found_record(state: StudyState) -> dict[str, Value]:
 def comparison_table(
     trials: Sequence[TrialState], *, score: Score, reference: str, published: Mapping[str, float]
 ) -> Table:
-    """Return one row per configuration: mean ``score`` over its seeds, spread, difference to ``reference``."""
+    """Return one row per configuration: mean ``score``, spread, and paired difference to ``reference``."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("configuration")
     for name in ("seeds", score.label, "sd", f"minus {reference!r}"):

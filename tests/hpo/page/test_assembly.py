@@ -87,7 +87,7 @@ def test_page_tells_score_failure_and_cost(environment: Environment, small_plan:
     assert page.failures.rows == [["bayes-0003", "NaN in <b>epoch 1</b>"]]
     assert list(page.cost.rows[0])[:3] == ["bayes", "3", "2 h 00 min"]
     assert "NaN in &lt;b&gt;epoch 1" in page.html()
-    assert page.analyses.remark == "Not to be had: MLflow at 127.0.0.1:9 does not answer."
+    assert page.analyses.remark == "Not available: MLflow at 127.0.0.1:9 does not answer."
 
 
 def test_what_a_stage_handed_on_is_the_best_configuration(
