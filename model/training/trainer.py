@@ -140,7 +140,7 @@ class TrainingArray:
             steps += len(plans[0])
             for slot, losses in zip(slots, means, strict=True):
                 if slot not in failures and not all(map(math.isfinite, losses)):
-                    message = f"the training loss is {losses} after epoch {slot.epoch + epoch + 1}"
+                    message = f"training loss is {losses} after epoch {slot.epoch + epoch + 1}"
                     failures[slot] = DivergedError(message)
             if len(failures) == len(slots):
                 break
@@ -212,7 +212,7 @@ class TrainingArray:
 
 def _validation(slot: Slot, metrics: dict[str, float], duration_s: float) -> Validation | DivergedError:
     if not all(math.isfinite(value) for value in metrics.values()):
-        return DivergedError(f"the validation after epoch {slot.epoch} gives NaN or infinity")
+        return DivergedError(f"validation after epoch {slot.epoch} gives NaN or infinity")
     return Validation(slot.epoch, metrics, duration_s)
 
 

@@ -173,7 +173,7 @@ def test_a_description_with_mistakes_of_any_length_makes_an_error_that_can_be_re
 
 @pytest.mark.parametrize("text", ["a = " + "[" * 5000, "a" + ".a" * 500 + " = 1", "a = " + "9" * 5000])
 def test_nesting_and_numbers_without_end_are_refused(text: str) -> None:
-    with pytest.raises(DataError, match="not a usable TOML file"):
+    with pytest.raises(DataError, match="not valid TOML"):
         parse_description(text, source="dataset.toml")
 
 

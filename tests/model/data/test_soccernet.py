@@ -71,7 +71,7 @@ def test_game_time_that_is_none_is_told(clock: str, tmp_path: Path) -> None:
 def test_annotations_under_a_key_that_comes_twice_are_not_lost(tmp_path: Path) -> None:
     file = tmp_path / "Labels.json"
     file.write_text('{"annotations": [{"gameTime": "1 - 01:00", "label": "soccer-ball"}], "annotations": []}')
-    with pytest.raises(DataError, match="'annotations' comes twice"):
+    with pytest.raises(DataError, match="'annotations' appears twice"):
         read_actions(file, WYSCOUT)
 
 

@@ -181,7 +181,7 @@ def test_an_empty_file_is_told_where_it_is_the_first(folder: Path, videos: list[
     feature_file(folder, videos[0].name, POSITIONS).write_text("")
     with pytest.raises(DataError) as error:
         built(folder)
-    assert "line 1: expected a line of names" in problems_of(error)
+    assert "line 1: expected a header line" in problems_of(error)
 
 
 @pytest.mark.parametrize(

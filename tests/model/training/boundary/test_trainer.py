@@ -137,7 +137,9 @@ def test_a_trial_that_fails_does_so_alone(fault: str) -> None:
     first, second = array.advance()
     assert isinstance(first.result, FailedError)
     assert isinstance(first.result, DivergedError) == (fault == "rate")
-    assert ("after epoch 1" if fault == "rate" else "(10, 16) of features, got (20, 16)") in str(first.result)
+    assert ("after epoch 1" if fault == "rate" else "(positions, dims) (10, 16), got (20, 16)") in str(
+        first.result
+    )
     assert isinstance(second.result, Validation)
     assert array.slots == [good]
     assert numbers([second.result]) == numbers(run(array_of([TRIAL]))[0][:1])
@@ -240,7 +242,7 @@ def test_splits_that_do_not_fit_together_are_refused() -> None:
         replace(VALID, features=VALID.features[1:])
     with pytest.raises(DataError, match="10 videos, 2 classes"):
         replace(VALID, classes=CLASSES[:2])
-    with pytest.raises(DataError, match="without scores: class 00"):
+    with pytest.raises(DataError, match="class scores are missing for the classes of activities: class 00"):
         replace(VALID, classes=("a", "b", "c"))
     with pytest.raises(DataError, match="found none in 1 videos"):
         idle = replace(VALID.videos[0], segments_s=np.empty((0, 2)), labels=())
