@@ -150,7 +150,7 @@ class TrainingArray:
         }
 
     def _rates(self, slots: list[Slot], epoch: int, steps: int) -> list[list[float]]:
-        """Learning rates of the steps of an epoch, one number a slot."""
+        """Learning rates of the steps of an epoch, one row per step and one number per slot."""
         return [
             [slot.learning_rate((slot.epoch + epoch + step / steps) / self.training.epochs) for slot in slots]
             for step in range(steps)

@@ -131,23 +131,23 @@ def break_late(root: Path) -> None:
         (break_late, "game-0/Labels.json: card at 211 s of half 1", "61 s past the end"),
     ],
 )
-def test_a_fault_is_told_with_file_and_place(
+def test_a_fault_is_reported_with_file_and_place(
     fault: Callable[[Path], None], file: str, message: str, write_dataset: Write, tmp_path: Path
 ) -> None:
     root = write_dataset(tmp_path, SPLITS)
     fault(root)
-    told = [str(problem) for problem in check_dataset(root, features=None).problems]
-    assert [line for line in told if file in line and message in line], told
+    reported = [str(problem) for problem in check_dataset(root, features=None).problems]
+    assert [line for line in reported if file in line and message in line], reported
 
 
-def test_faults_of_all_games_are_told_at_once(write_dataset: Write, tmp_path: Path) -> None:
+def test_faults_of_all_games_are_reported_at_once(write_dataset: Write, tmp_path: Path) -> None:
     root = write_dataset(tmp_path, SPLITS)
     for fault in (break_half, break_dims, break_value, break_label, break_folder):
         fault(root)
     assert len(check_dataset(root, features="events").problems) >= 5
 
 
-def test_a_class_without_an_action_in_train_is_told(write_dataset: Write, tmp_path: Path) -> None:
+def test_a_class_without_an_action_in_train_is_reported(write_dataset: Write, tmp_path: Path) -> None:
     card = {"gameTime": "1 - 00:20", "label": "y-card"}
     report = check_dataset(write_dataset(tmp_path, SPLITS, annotations=[card]), features=None)
     assert [problem.place for problem in report.problems] == ["class goal", "class substitution"]

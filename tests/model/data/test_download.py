@@ -135,7 +135,7 @@ def test_many_games_from_hugging_face_take_few_listings_and_v2_labels_are_what_i
     assert check_dataset(root, features="ResNET_TF2_PCA512", splits=["train"]).actions["train"]["goal"] == 25
 
 
-def test_after_kill_9_the_same_command_goes_on_and_fetches_no_whole_file_again(
+def test_after_kill_9_the_same_command_resumes_and_downloads_no_complete_file_again(
     root: Path, server: SoccerNetServer
 ) -> None:
     server.slow_s = 0.5

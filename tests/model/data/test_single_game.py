@@ -57,7 +57,7 @@ def test_no_features_that_fit_lists_what_is_there(tmp_path: Path) -> None:
     assert caught.value.details["found"] == "AUDIO (7)"
 
 
-def test_every_problem_of_the_halves_is_told(tmp_path: Path) -> None:
+def test_every_problem_of_the_halves_is_reported(tmp_path: Path) -> None:
     first, _ = write_halves(tmp_path, "EVENTS", (30, 4), (20, 5))
     first[3, 1] = np.nan
     np.save(tmp_path / "1_EVENTS.npy", first)
@@ -67,7 +67,7 @@ def test_every_problem_of_the_halves_is_told(tmp_path: Path) -> None:
     assert places == {("1_EVENTS.npy", "frame 3"), ("2_EVENTS.npy", "shape")}
 
 
-def test_missing_half_is_told(tmp_path: Path) -> None:
+def test_missing_half_is_reported(tmp_path: Path) -> None:
     write_halves(tmp_path, "EVENTS", (30, 4))
     with pytest.raises(DataError) as caught:
         opened(tmp_path)
@@ -81,6 +81,6 @@ def test_features_of_another_width_asked_for_by_name_are_refused(tmp_path: Path)
     assert "expected 4 dimensions per frame" in caught.value.problems[0].message
 
 
-def test_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_folder_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such game folder"):
         opened(tmp_path / "nowhere")

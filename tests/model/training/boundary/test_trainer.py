@@ -48,7 +48,7 @@ def auc_of(slot: BoundarySlot, valid: VideoSplit = VALID) -> float:
     return evaluation.score.auc / 100
 
 
-def test_training_from_a_checkpoint_goes_on_as_if_never_stopped(tmp_path: Path) -> None:
+def test_training_resumes_from_a_checkpoint_as_if_never_stopped(tmp_path: Path) -> None:
     whole = array_of([TRIAL])
     (slot,) = whole.slots
     (expected,) = run(whole)
@@ -65,7 +65,7 @@ def test_training_from_a_checkpoint_goes_on_as_if_never_stopped(tmp_path: Path) 
     assert same_weights(again, slot)
 
 
-def test_a_state_stays_what_it_was_while_training_goes_on() -> None:
+def test_a_state_stays_what_it_was_while_training_continues() -> None:
     array = array_of([TRIAL])
     (slot,) = array.slots
     array.advance()
