@@ -13,7 +13,7 @@ from model.data.soccernet import HALVES, Action, features_file, read_actions
 from model.errors import DataError, Problem
 
 CLIPPED_UP_TO_S = 60.0
-"""Largest delay, in seconds, of an action that is moved to the last frame; features end before videos."""
+"""Largest delay, in seconds, of an action that is moved back to the last frame (features may end early)."""
 _NPY = b"\x93NUMPY"
 _BLOCK_BYTES = 4 << 20
 

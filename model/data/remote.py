@@ -62,7 +62,7 @@ def remote_description(uri: str, cache: Path) -> DatasetDescription:
 
 
 def _describe(copy: FolderCopy) -> DatasetDescription:
-    """Fetch what tells the kind of the data set: its own description, or labels of its first game."""
+    """Download the files that identify the data set: its description, or labels of its first game."""
     if not copy.fetch([DESCRIPTION_FILE]):
         known = map(builtin_description, BUILTIN_NAMES)
         if not any(_has_labels(copy, description) for description in known):

@@ -111,7 +111,7 @@ def _tiling(network: CalfNetwork, store: Store) -> Tiling:
 def _predictions(
     networks: Sequence[CalfNetwork], source: ChunkSource, tiling: Tiling, device: torch.device
 ) -> Iterator[tuple[Chunks, list[Predictions]]]:
-    """The chunks of ``tiling`` and what each stack of the networks says, a forward pass at a time."""
+    """Yield the chunks of ``tiling`` and the outputs of each stack, one forward pass at a time."""
     stacks = [Stack(group, device) for group in group_for_device(networks, device)]
     for batch in _batches(tiling.chunks):
         chunks = source.load([batch])

@@ -24,7 +24,7 @@ POINTS_A_BIN = 3
 
 
 def valid_pairs(positions: int, longest: int) -> npt.NDArray[np.int64]:
-    """List all pairs (start, end) of at most ``longest`` positions, start <= end < ``positions``, as rows."""
+    """List all pairs (start, end) with start <= end < ``positions`` and at most ``longest`` positions."""
     start, end = np.triu_indices(positions)
     return np.stack([start, end], axis=1)[end - start < longest].astype(np.int64)
 

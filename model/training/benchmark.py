@@ -127,7 +127,7 @@ def _bench(
 
 
 def bench_trials(count: int, train: Store, *, mixed: bool) -> list[TrialConfig]:
-    """Return trials with the paper's hyperparameters and different seeds; if ``mixed``, different f and r."""
+    """Return trials with the paper's hyperparameters and different seeds; ``mixed``: different f and r."""
     zones = Zones.from_seconds(planted_zones_s(), train.classes, train.frame_rate)
     network = NetworkConfig(input_size=train.dims, classes=len(train.classes))
     paper = TrialConfig(network=network, loss=LossConfig(zones=zones))

@@ -71,7 +71,7 @@ class SeparateSteps(Steps):
     """Training steps of every slot alone, from chunks read once per cohort (see ``group_for_device``)."""
 
     def __init__(self, cohorts: Sequence[Sequence[Slot]], source: ChunkSource, device: torch.device) -> None:
-        """See ``Steps``."""
+        """Copy the weights of the slots; see ``Steps``."""
         super().__init__(cohorts, source, device)
         self._cohorts = [[TrainingStack([[slot]], device) for slot in cohort] for cohort in cohorts]
 
@@ -88,7 +88,7 @@ class SeparateSteps(Steps):
             yield torch.cat(losses, dim=1)
 
     def write_back(self, epochs: int, steps: int) -> None:
-        """See ``Steps``."""
+        """Write the state back to the slots; see ``Steps.write_back``."""
         for stack in (stack for stacks in self._cohorts for stack in stacks):
             stack.write_back(epochs, steps)
 
@@ -102,7 +102,7 @@ class RecordedSteps(Steps):
     """
 
     def __init__(self, cohorts: Sequence[Sequence[Slot]], source: ChunkSource, device: torch.device) -> None:
-        """See ``Steps``; a step is recorded when its batch size first occurs."""
+        """Copy the weights of the slots; a step is recorded when its batch size first occurs."""
         super().__init__(cohorts, source, device)
         self._stack = TrainingStack(cohorts, device)
         self._recordings: dict[int, tuple[torch.cuda.CUDAGraph, Tensor, Tensor]] = {}
@@ -130,7 +130,7 @@ class RecordedSteps(Steps):
         return losses
 
     def write_back(self, epochs: int, steps: int) -> None:
-        """See ``Steps``."""
+        """Write the state back to the slots; see ``Steps.write_back``."""
         self._stack.write_back(epochs, steps)
 
     def _record(self, place: Int[Tensor, "3 cohorts batch"]) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor]:

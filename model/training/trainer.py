@@ -140,7 +140,7 @@ class TrainingArray:
             steps += len(plans[0])
             for slot, losses in zip(slots, means, strict=True):
                 if slot not in failures and not all(map(math.isfinite, losses)):
-                    message = f"the training loss is {losses} after epoch {slot.epoch + epoch + 1}"
+                    message = f"training loss is {losses} after epoch {slot.epoch + epoch + 1}"
                     failures[slot] = DivergedError(message)
             if len(failures) == len(slots):
                 break
@@ -150,7 +150,7 @@ class TrainingArray:
         }
 
     def _rates(self, slots: list[Slot], epoch: int, steps: int) -> list[list[float]]:
-        """Learning rates of the steps of an epoch, one number a slot."""
+        """Learning rates of the steps of an epoch, one row per step and one number per slot."""
         return [
             [slot.learning_rate((slot.epoch + epoch + step / steps) / self.training.epochs) for slot in slots]
             for step in range(steps)
@@ -212,7 +212,7 @@ class TrainingArray:
 
 def _validation(slot: Slot, metrics: dict[str, float], duration_s: float) -> Validation | DivergedError:
     if not all(math.isfinite(value) for value in metrics.values()):
-        return DivergedError(f"the validation after epoch {slot.epoch} gives NaN or infinity")
+        return DivergedError(f"validation after epoch {slot.epoch} gives NaN or infinity")
     return Validation(slot.epoch, metrics, duration_s)
 
 

@@ -70,7 +70,7 @@ class BoundaryArray:
             "videos_per_s": speed,
         }
         if not all(map(math.isfinite, metrics.values())):
-            raise DivergedError(f"the validation after epoch {slot.epoch} gives NaN or infinity")
+            raise DivergedError(f"validation after epoch {slot.epoch} gives NaN or infinity")
         return Validation(slot.epoch, metrics, time.perf_counter() - started)
 
     def _check_sizes(self, slot: BoundarySlot) -> None:
@@ -94,7 +94,7 @@ class BoundaryArray:
         slot.epoch += 1
         means = losses.by_name()
         if not all(map(math.isfinite, means.values())):
-            raise DivergedError(f"the training loss is {list(means.values())} after epoch {slot.epoch}")
+            raise DivergedError(f"training loss is {list(means.values())} after epoch {slot.epoch}")
         return means
 
     def _batches(self, slot: BoundarySlot) -> Iterator[list[int]]:
