@@ -20,7 +20,7 @@ from hpo.report.tables import best_table
 from hpo.report.words import value
 from hpo.tasks.base.registry import task_of
 from hpo.tasks.base.task import Score
-from hpo.tracking.symbols import symbol
+from hpo.tracking.symbols import by_symbol
 
 TABLE_2 = {
     "full model": 62.5,
@@ -78,13 +78,18 @@ def stage_tables(
 
 
 def found_record(state: StudyState) -> dict[str, Value]:
-    """The configuration that the study found, under the paper's symbols; empty while there is none.
+    """The configuration that the study found, under the paper's symbols; empty while there is none."""
+    stage = finding_stage(state)
+    return by_symbol(stage.chosen) if stage else {}
 
-    That of the stage with the last word: what an ablation liked best is no finding.
+
+def finding_stage(state: StudyState) -> StageState | None:
+    """Return the stage with the last word on the configuration: what an ablation liked best is no finding.
+
+    None while no such stage has handed on a configuration.
     """
     deciding = [state.stages[name] for name in task_of(state.created).deciding if name in state.stages]
-    chosen = next((stage.chosen for stage in deciding if stage.chosen), {})
-    return {symbol(name): number for name, number in chosen.items()}
+    return next((stage for stage in deciding if stage.chosen), None)
 
 
 def comparison_table(
