@@ -52,3 +52,12 @@ def format_game_time(half: int, time_s: float) -> str:
     """Format half and seconds as in label files: ``"1 - 07:32"``."""
     minutes, seconds = divmod(int(time_s), 60)
     return f"{half} - {minutes:02d}:{seconds:02d}"
+
+
+def annotated(half: int, milliseconds: int, label: str) -> dict[str, str]:
+    """Return moment and label of an action or a spot as SoccerNet's files hold them; all values are texts."""
+    return {
+        "gameTime": format_game_time(half, milliseconds / 1000),
+        "label": label,
+        "position": str(milliseconds),
+    }

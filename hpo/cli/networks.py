@@ -123,37 +123,26 @@ def spot(
     """Spot the actions of games and write them as SoccerNet's evaluation reads them."""
     import torch
 
+    from hpo.spotting.spotted_game import spot_game
     from hpo.study.plan import choose_device
     from model.data.description import builtin_description
-    from model.data.single_game import open_game
-    from model.inference.evaluation import find_spots
     from model.inference.spots_file import label_texts, write_spots
-    from model.spots import suppress
     from model.weights.trained import TrainedNetwork
 
     window_s = _seconds(nms_window)
     trained = TrainedNetwork.load(weights)
     chosen_device = torch.device(choose_device(device))
-    network = trained.network.to(chosen_device)
     stem = None if features is None else builtin_description("soccernet-v1").feature_stem(features)
     for folder in game:
-        store = open_game(
-            folder,
-            dims=network.config.input_size,
-            classes=trained.classes,
-            frame_rate=trained.frame_rate,
-            stem=stem,
-        )
-        spots = find_spots(network, store, precision="float32", device=chosen_device)
-        kept = suppress(spots, trained.frame_rate.to_frames(window_s))
+        spotted = spot_game(trained, folder, stem=stem, nms_window_s=window_s, device=chosen_device)
         file = write_spots(
             to,
-            kept,
-            game="/".join(folder.resolve().parts[-3:]),
+            spotted.spots,
+            game=spotted.game,
             labels=label_texts(trained.classes),
             frame_rate=trained.frame_rate,
         )
-        typer.echo(f"{len(kept)} spots in {file}")
+        typer.echo(f"{len(spotted.spots)} spots in {file}")
 
 
 def nms_window_s(text: str) -> float | None:

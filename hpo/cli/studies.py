@@ -89,7 +89,7 @@ def best(
     from hpo.study.results import stage_importance
     from hpo.study.session import plan_of
     from hpo.tasks.base.registry import task_of
-    from hpo.tracking.symbols import symbol
+    from hpo.tracking.symbols import by_symbol
 
     folder = chosen_study(read_environment(), study)
     state = StudyState.replay(read_journal(folder).events)
@@ -100,7 +100,7 @@ def best(
             "study": folder.name,
             "found": found_record(state),
             "best": [trial_record(trial, score=metric) for trial in best],
-            "importance": {symbol(name): share for name, share in stage_importance(state, SEARCH).items()},
+            "importance": by_symbol(stage_importance(state, SEARCH)),
         }
         typer.echo(json.dumps(record, indent=2))
     elif state.best(1):

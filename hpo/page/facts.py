@@ -6,7 +6,8 @@ from statistics import fmean
 
 from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus, scores_by_role
 from hpo.page.study_page import ShownTable
-from hpo.report.formats import duration, score_label, value
+from hpo.report.formats import duration, score_label, value, values_tried
+from hpo.report.stage_tables import finding_stage, found_record
 from hpo.report.trial_tables import best_line, condition
 from hpo.study.plan import StudyPlan
 from hpo.tasks.base.registry import task_of
@@ -78,8 +79,7 @@ def stage_facts(stage: StageState, state: StudyState, plan: StudyPlan) -> dict[s
     if stage.stage == "bayes":
         facts["Searched by"] = str(asked.settings.get("searcher")) if asked else "unknown"
         for name, fields in stage.space.items():
-            bounds = ", ".join(f"{key} {entry}" for key, entry in fields.items() if key != "type")
-            facts[f"Space of {symbol(name)}"] = f"{fields.get('type', '')}: {bounds}"
+            facts[f"Space of {symbol(name)}"] = values_tried(fields)
     if stage.role:
         facts["Kept"] = f"{stage.role}, by the mean over its seeds"
     return facts
@@ -110,13 +110,11 @@ def representative_trials(state: StudyState) -> list[TrialState]:
 
 def best_table(state: StudyState) -> ShownTable:
     """Return the configuration that the study has found."""
-    task = task_of(state.created)
-    deciding = [state.stages[name] for name in stages_by_priority(state) if name in task.deciding]
-    stage = next((stage for stage in deciding if stage.chosen), None)
+    stage, note = finding_stage(state), task_of(state.created).configuration_note
     return ShownTable(
         header=["hyperparameter", "value"],
-        rows=[[symbol(name), value(number)] for name, number in stage.chosen.items()] if stage else [],
-        caption=f"Found by stage {stage.stage}. {task.configuration_note}" if stage else "",
+        rows=[[name, value(number)] for name, number in found_record(state).items()],
+        caption=f"Found by stage {stage.stage}. {note}" if stage else "",
     )
 
 

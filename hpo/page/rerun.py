@@ -9,7 +9,7 @@ import tomli_w
 from hpo.journal.results import StudyState
 from hpo.page.facts import best_trial_of, stages_by_priority
 from hpo.study.plan import StudyPlan
-from hpo.tracking.symbols import symbol
+from hpo.tracking.symbols import by_symbol
 
 
 def study_file_toml(plan: StudyPlan, state: StudyState) -> str:
@@ -23,7 +23,7 @@ def study_file_toml(plan: StudyPlan, state: StudyState) -> str:
 def start_files(state: StudyState) -> dict[str, str]:
     """Return a file (name -> content) for every stage that started from a given configuration."""
     return {
-        f"start-{name}.json": json.dumps({symbol(key): value for key, value in asked.start.items()}, indent=2)
+        f"start-{name}.json": json.dumps(by_symbol(asked.start), indent=2)
         for name, asked in state.asked.items()
         if asked.start
     }

@@ -1,5 +1,8 @@
 """Formats of numbers and scores."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from hpo.journal.results import StudyState
 from hpo.tasks.base.registry import task_of
 
@@ -22,6 +25,12 @@ def duration(seconds: float) -> str:
 def value(number: float | int | str) -> str:
     """Format the value of a hyperparameter: floats with four significant digits."""
     return f"{number:.4g}" if isinstance(number, float) else str(number)
+
+
+def values_tried(axis: Mapping[str, Any]) -> str:
+    """Write what a search tries of one hyperparameter, such as ``int: low 4, high 32, log True``."""
+    bounds = ", ".join(f"{key} {entry}" for key, entry in axis.items() if key != "type")
+    return f"{axis.get('type', '')}: {bounds}"
 
 
 def score_label(state: StudyState) -> str:

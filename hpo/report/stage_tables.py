@@ -8,13 +8,13 @@ from rich.table import Table
 
 from hpo.config.stages import SEARCH
 from hpo.journal.events import Value
-from hpo.journal.results import StudyState, TrialState, scores_by_role, test_scores_by_role
+from hpo.journal.results import StageState, StudyState, TrialState, scores_by_role, test_scores_by_role
 from hpo.report.paired import PairedDifference, paired_difference
 from hpo.report.trial_tables import best_table
 from hpo.tasks.base.presentation.stage_presentation import StagePresentation, StageView
 from hpo.tasks.base.registry import task_of
 from hpo.tasks.base.score import Score
-from hpo.tracking.symbols import symbol
+from hpo.tracking.symbols import by_symbol
 
 
 def stage_tables(view: StageView, presentation: StagePresentation, *, top: int) -> list[RenderableType]:
@@ -39,13 +39,18 @@ def stage_tables(view: StageView, presentation: StagePresentation, *, top: int) 
 
 
 def found_record(state: StudyState) -> dict[str, Value]:
-    """Return the configuration that the study found, under the paper's symbols; empty while there is none.
+    """Return the configuration that the study found, under the paper's symbols; empty while there is none."""
+    stage = finding_stage(state)
+    return by_symbol(stage.chosen) if stage else {}
 
-    Only stages that decide on the configuration count; the best row of an ablation is not a finding.
+
+def finding_stage(state: StudyState) -> StageState | None:
+    """Return the stage that decided on the study's configuration; None while there is none.
+
+    Only stages that decide count; the best row of an ablation is not a finding.
     """
     deciding = [state.stages[name] for name in task_of(state.created).deciding if name in state.stages]
-    chosen = next((stage.chosen for stage in deciding if stage.chosen), {})
-    return {symbol(name): number for name, number in chosen.items()}
+    return next((stage for stage in deciding if stage.chosen), None)
 
 
 def comparison_table(

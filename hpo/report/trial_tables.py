@@ -9,7 +9,7 @@ from rich.table import Table
 from hpo.journal.events import Value
 from hpo.journal.results import StudyState, TrialState, TrialStatus
 from hpo.report.formats import duration, value
-from hpo.tracking.symbols import symbol
+from hpo.tracking.symbols import by_symbol, symbol
 
 FILE_WIDTH = 200
 """Width, in characters, of a table that is written to a file; rich would cut it to 80."""
@@ -72,7 +72,7 @@ def trial_record(trial: TrialState, *, score: str) -> dict[str, Any]:
         "status": str(trial.status),
         score: trial.score,
         "epoch": trial.best_epoch,
-        "parameters": {symbol(name): number for name, number in trial.parameters.items()},
+        "parameters": by_symbol(trial.parameters),
         "seed": trial.seed,
         "metrics": dict(report.metrics) if report else {},
         "duration_s": trial.duration_s,

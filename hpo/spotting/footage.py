@@ -10,8 +10,8 @@ import numpy.typing as npt
 import torch
 
 from hpo.spotting.cut_lists import Highlights
+from hpo.spotting.spotted_game import spot_game
 from model.data.description import read_description
-from model.data.single_game import open_game
 from model.data.soccernet import read_actions
 from model.data.store import Store
 from model.errors import ConfigError
@@ -26,7 +26,7 @@ from model.inference.clips import (
 from model.inference.evaluation import find_segmentation, find_spots
 from model.metrics.average_map import LOOSE_TOLERANCES_S
 from model.metrics.thresholded import threshold_counts
-from model.spots import Spots, suppress
+from model.spots import Spots
 from model.timeline import FrameRate
 from model.weights.trained import TrainedNetwork
 
@@ -91,20 +91,15 @@ def see_game(trained: TrainedNetwork, folder: Path, *, stem: str | None, device:
     Raises:
         DataError: The game has no features that fit the network.
     """
-    network = trained.network.to(device)
-    config, frame_rate = network.config, trained.frame_rate
-    store = open_game(
-        folder, dims=config.input_size, classes=trained.classes, frame_rate=frame_rate, stem=stem
-    )
-    spots = find_spots(network, store, precision="float32", device=device)
-    segmentation = find_segmentation(network, store, precision="float32", device=device)
+    spotted = spot_game(trained, folder, stem=stem, nms_window_s=NMS_WINDOW_S, device=device)
+    segmentation = find_segmentation(trained.network, spotted.store, precision="float32", device=device)
     return SeenGame(
-        game="/".join(folder.resolve().parts[-3:]),
+        game=spotted.game,
         classes=trained.classes,
-        frame_rate=frame_rate,
-        edge_frames=config.edge_frames,
-        lengths_s=tuple(frame_rate.to_seconds(half.frames) for half in store.halves),
-        spots=suppress(spots, frame_rate.to_frames(NMS_WINDOW_S)),
+        frame_rate=trained.frame_rate,
+        edge_frames=trained.network.config.edge_frames,
+        lengths_s=tuple(trained.frame_rate.to_seconds(half.frames) for half in spotted.store.halves),
+        spots=spotted.spots,
         segmentation=trained.upright(segmentation),
     )
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from hpo.space.space import Parameters
 from hpo.study.plan import StudyPlan
-from hpo.tracking.symbols import symbol
+from hpo.tracking.symbols import by_symbol, symbol
 from model.documents import MAX_TOML_BYTES, parse_json, parse_toml, read_limited
 from model.errors import ConfigError
 
@@ -63,6 +63,17 @@ def configuration_from_symbols(symbols: Mapping[str, Any], plan: StudyPlan, *, s
         error.details["file"] = source
         raise
     return configuration
+
+
+def configuration_of_run(run: str, recorded: Mapping[str, Any], plan: StudyPlan) -> Parameters:
+    """Return the configuration that an MLflow run recorded beside other parameters, by symbols.
+
+    Raises:
+        ConfigError: A value that is not allowed.
+    """
+    known = by_symbol(plan.own_configuration())
+    own = {name: value for name, value in recorded.items() if name in known}
+    return configuration_from_symbols(own, plan, source=f"MLflow run {run}")
 
 
 def _symbols(document: Any, file: Path) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from hpo.config.stages import SearchStage
 from hpo.config.study_file import space_of
-from hpo.report.formats import duration, value
+from hpo.report.formats import duration, value, values_tried
 from hpo.study.estimate import Estimate, estimate
 from hpo.study.plan import StageRequest, StudyPlan, stage_settings
 from hpo.study.stage import build_stage
@@ -82,8 +82,7 @@ def _stage_lines(stage: StageOutline) -> list[str]:
                 f"  stopping  by {settings.scheduler} from epoch {grace} on: times below are the most"
             )
         for name, fields in space_of(settings).describe().items():
-            bounds = ", ".join(f"{key} {entry}" for key, entry in fields.items() if key != "type")
-            lines.append(f"  {symbol(name):<11} {fields['type']}: {bounds} (first {value(own[name])})")
+            lines.append(f"  {symbol(name):<11} {values_tried(fields)} (first {value(own[name])})")
     return [*lines, *_time_lines(stage.estimate)]
 
 

@@ -12,13 +12,13 @@ from typing import Any
 from hpo.config.environment import Environment
 from hpo.report.reproduction import Change, Reproduction, ValidationPair
 from hpo.space.space import Parameters
-from hpo.study.configuration import configuration_from_symbols
+from hpo.study.configuration import configuration_of_run
 from hpo.study.plan import StudyPlan, available_cpus, choose_device, chunk_seed, reopen_data
 from hpo.study.versions import code_digest
 from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.splits import Progress
 from hpo.tracking.runs import RecordedTrial
-from hpo.tracking.symbols import accepted_name, symbol
+from hpo.tracking.symbols import accepted_name
 from hpo.trial.array import TrialArray
 from hpo.trial.run import CONFIG
 from hpo.trial.specification import TrialSpec
@@ -156,10 +156,7 @@ def _spec(rerun: Rerun, folder: str) -> TrialSpec:
 
 
 def _configuration(rerun: Rerun) -> Parameters:
-    plan, recorded = rerun.plan, rerun.recorded
-    known = {symbol(name) for name in plan.own_configuration()}
-    own = {name: value for name, value in recorded.parameters.items() if name in known}
-    return configuration_from_symbols(own, plan, source=f"MLflow run {recorded.run}")
+    return configuration_of_run(rerun.recorded.run, rerun.recorded.parameters, rerun.plan)
 
 
 def _changes(recorded: RecordedTrial, plan: StudyPlan, threads: int) -> Iterator[Change]:

@@ -20,7 +20,7 @@ from scipy import signal
 from model.data.description import DatasetDescription, write_description
 from model.data.soccernet import HALVES, write_game, write_split
 from model.errors import ConfigError
-from model.timeline import FrameRate, format_game_time
+from model.timeline import FrameRate, annotated
 
 PLANTED_ZONES_S: Mapping[str, tuple[float, float]] = {
     "goal": (10.0, 60.0),
@@ -188,10 +188,6 @@ def _starts(rng: np.random.Generator, frames: int) -> Iterator[_Start]:
 
 
 def _annotation(half: int, start: _Start) -> dict[str, str]:
-    time_s = _RATE.to_seconds(start.frame)
-    return {
-        "gameTime": format_game_time(half, time_s),
-        "label": list(PLANTED_ZONES_S)[start.class_index],
-        "position": str(round(1000 * time_s)),
-        "visibility": "visible",
-    }
+    milliseconds = round(1000 * _RATE.to_seconds(start.frame))
+    label = list(PLANTED_ZONES_S)[start.class_index]
+    return {**annotated(half, milliseconds, label), "visibility": "visible"}

@@ -8,7 +8,7 @@ from pathlib import Path
 from model.data.description import builtin_description
 from model.files import write_whole
 from model.spots import Spots
-from model.timeline import FrameRate, format_game_time
+from model.timeline import FrameRate, annotated
 
 SPOTS_FILE = "results_spotting.json"
 
@@ -56,15 +56,8 @@ def write_spots(
 
 
 def _prediction(half: int, frame: int, label: str, score: float, frame_rate: FrameRate) -> dict[str, str]:
-    """One entry; all values are texts, as in the published files."""
-    milliseconds = _milliseconds(frame, frame_rate)
-    return {
-        "gameTime": format_game_time(half, milliseconds / 1000),
-        "label": label,
-        "position": str(milliseconds),
-        "half": str(half),
-        "confidence": repr(score),
-    }
+    moment = annotated(half, _milliseconds(frame, frame_rate), label)
+    return {**moment, "half": str(half), "confidence": repr(score)}
 
 
 def _milliseconds(frame: int, frame_rate: FrameRate) -> int:

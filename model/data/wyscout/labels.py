@@ -13,7 +13,7 @@ import numpy as np
 from model.data.wyscout.events import NO_CARD, HalfEvents, MatchEvents
 from model.data.wyscout.matches import Match, Substitution
 from model.data.wyscout.vocabulary import CARDS
-from model.timeline import format_game_time
+from model.timeline import annotated
 
 GOAL_LABEL = "soccer-ball"
 SUBSTITUTION_LABEL = "substitution-in"
@@ -33,12 +33,7 @@ class Label:
 
     def annotation(self) -> dict[str, str]:
         """Return the label as an entry of a label file."""
-        return {
-            "gameTime": format_game_time(self.half, self.position_ms / 1000),
-            "label": self.name,
-            "position": str(self.position_ms),
-            "visibility": "visible",
-        }
+        return {**annotated(self.half, self.position_ms, self.name), "visibility": "visible"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
