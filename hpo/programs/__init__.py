@@ -1,1 +1,1 @@
-"""What each kind of stage tries next, decided by the trials so far: a resumed stage goes on by itself."""
+"""Programs: they decide which trial a stage trains next, from the stage's trials so far."""

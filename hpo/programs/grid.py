@@ -1,4 +1,4 @@
-"""A grid: explore, put the winners together, confirm against the start."""
+"""Grid stages: explore a grid, combine the winners, compare the result with the start."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -15,27 +15,27 @@ START, COMBINED, GRID = "start", "combined", "grid"
 
 
 class Explorer(ABC):
-    """Tries points of a grid and names what it found."""
+    """Interface of strategies that explore a grid."""
 
     @property
     @abstractmethod
     def planned(self) -> int:
-        """How many trials it takes at most."""
+        """Maximum number of trials."""
 
     @abstractmethod
     def step(self, trials: Sequence[TrialState]) -> Proposal | Answer:
-        """The next trial, its role ``GRID``; WAIT for those that run, or DONE."""
+        """Return the next trial, with role ``GRID``; WAIT if running trials decide it, or DONE."""
 
     @abstractmethod
-    def found(self, trials: Sequence[TrialState]) -> Parameters:
-        """The winners put together, when all is done."""
+    def result(self, trials: Sequence[TrialState]) -> Parameters:
+        """Return the configuration that combines the winners; all trials have ended."""
 
 
 class ListedExplorer(Explorer):
-    """A list of points that is settled before the first trial.
+    """Explores a list of points that is fixed before the first trial.
 
     Args:
-        proposals: In the order in which they are tried.
+        proposals: Trials in the order in which they start.
     """
 
     def __init__(self, proposals: Sequence[Proposal]) -> None:
@@ -43,62 +43,67 @@ class ListedExplorer(Explorer):
 
     @property
     def planned(self) -> int:
-        """All of the list."""
+        """Length of the list."""
         return len(self._proposals)
 
     def step(self, trials: Sequence[TrialState]) -> Proposal | Answer:
-        """The proposal after those tried; at the end wait for those that run."""
+        """Return the next trial of the list; at its end WAIT for running trials, then DONE."""
         if len(trials) < len(self._proposals):
             return self._proposals[len(trials)]
         return Answer.DONE if all(trial.has_ended for trial in trials) else Answer.WAIT
 
 
-class Moves(ListedExplorer):
-    """Whole configurations, judged by their score.
+class ConfigurationExplorer(ListedExplorer):
+    """Tries a list of whole configurations and takes the one with the highest average score.
 
     Args:
-        moves: What to try beside the start.
-        start: Where the grid begins.
-        replicates: Seeds of a configuration.
+        configurations: Configurations to try, in addition to ``start``.
+        start: Configuration that the grid starts from.
+        replicates: Seeds per configuration.
     """
 
-    def __init__(self, moves: Sequence[Parameters], start: Parameters, *, replicates: int = 1) -> None:
+    def __init__(
+        self, configurations: Sequence[Parameters], start: Parameters, *, replicates: int = 1
+    ) -> None:
         self._start = start
-        self._moves = {key_of(move): move for move in (start, *moves)}
+        self._configurations = {configuration_key(entry): entry for entry in (start, *configurations)}
         super().__init__(
             [
-                grid_proposal(move, replicate)
-                for move in self._moves.values()
+                grid_proposal(entry, replicate)
+                for entry in self._configurations.values()
                 for replicate in range(replicates)
             ]
         )
 
-    def found(self, trials: Sequence[TrialState]) -> Parameters:
-        """The move with the highest score."""
-        best = highest_mean((key_of(trial.parameters), trial.score) for trial in trials)
-        return self._start if best is None else dict(self._moves[best])
+    def result(self, trials: Sequence[TrialState]) -> Parameters:
+        """Return the configuration with the highest average score; the start if all trials failed."""
+        best = highest_mean((configuration_key(trial.parameters), trial.score) for trial in trials)
+        return self._start if best is None else dict(self._configurations[best])
 
 
 class GridProgram(Program):
-    """Explores, then trains start and find with several fresh seeds and keeps the better.
+    """Explores a grid, retrains start and result with new seeds, and chooses the better one.
 
     Args:
-        explorer: What to try.
-        start: The configuration that the grid starts from.
-        seeds: Trials of the start and of the find at the end.
-        first: Replicate of the first of them: one that the exploration does not use.
+        explorer: Strategy that explores the grid.
+        start: Configuration that the grid starts from.
+        seeds: Number of seeds with which start and result are retrained.
+        first_replicate: Replicate of the first of these seeds; the exploration must not use it.
     """
 
-    def __init__(self, explorer: Explorer, start: Parameters, *, seeds: int, first: int = 1) -> None:
-        self._explorer, self._start, self._seeds, self._first = explorer, start, seeds, first
+    def __init__(
+        self, explorer: Explorer, start: Parameters, *, seeds: int, first_replicate: int = 1
+    ) -> None:
+        self._explorer, self._start = explorer, start
+        self._seeds, self._first_replicate = seeds, first_replicate
 
     @property
     def planned(self) -> int:
-        """Trials of the exploration, and twice the seeds to confirm."""
+        """Maximum number of trials: those of the exploration and two configurations times ``seeds``."""
         return self._explorer.planned + 2 * self._seeds
 
     def next(self, trials: Sequence[TrialState]) -> Proposal | Answer:
-        """A point of the grid, then the confirmation."""
+        """Return the next trial: first points of the grid, then the comparison with the start."""
         tried = [trial for trial in trials if trial.role == GRID]
         step = self._explorer.step(tried)
         if step is not Answer.DONE:
@@ -106,14 +111,14 @@ class GridProgram(Program):
         return self._confirmation(tried).next(_confirming(trials))
 
     def choice(self, trials: Sequence[TrialState]) -> Choice | None:
-        """Start or find, by their mean over the seeds; the start among equals."""
+        """Choose start or result by the average over seeds; the start if they are equal."""
         tried = [trial for trial in trials if trial.role == GRID]
         return self._confirmation(tried).choice(_confirming(trials))
 
     def _confirmation(self, tried: Sequence[TrialState]) -> ListedProgram:
-        found = self._explorer.found(tried)
-        entries = {START: self._start} | ({COMBINED: found} if found != self._start else {})
-        return ListedProgram(entries, seeds=self._seeds, first=self._first)
+        result = self._explorer.result(tried)
+        entries = {START: self._start} | ({COMBINED: result} if result != self._start else {})
+        return ListedProgram(entries, seeds=self._seeds, first_replicate=self._first_replicate)
 
 
 def _confirming(trials: Sequence[TrialState]) -> list[TrialState]:
@@ -121,12 +126,12 @@ def _confirming(trials: Sequence[TrialState]) -> list[TrialState]:
 
 
 def grid_proposal(parameters: Parameters, replicate: int) -> Proposal:
-    """A point of a grid as a trial."""
+    """Make the proposal of a trial at a point of a grid."""
     return Proposal(parameters=parameters, replicate=replicate, role=GRID)
 
 
 def highest_mean(scores: Iterable[tuple[K, float | None]]) -> K | None:
-    """The key with the highest mean score, of equals the first; None without any score."""
+    """Return the key with the highest average score, the first of equal ones; None without any score."""
     known: dict[K, list[float]] = {}
     for key, score in scores:
         if score is not None:
@@ -135,6 +140,6 @@ def highest_mean(scores: Iterable[tuple[K, float | None]]) -> K | None:
     return max(means, key=lambda key: means[key]) if means else None
 
 
-def key_of(parameters: Mapping[str, object]) -> tuple[tuple[str, object], ...]:
-    """Something to find equal configurations by."""
+def configuration_key(parameters: Mapping[str, object]) -> tuple[tuple[str, object], ...]:
+    """Return a dictionary key that is equal for equal configurations."""
     return tuple(sorted(parameters.items()))

@@ -1,4 +1,4 @@
-"""A list of configurations, each trained with the same seeds: finals, ablations, sweeps."""
+"""Comparison of listed configurations over the same seeds: finals, ablations, sweeps."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,37 +6,40 @@ from hpo.journal.results import TrialState
 from hpo.programs.program import Answer, Choice, Program, Proposal, best_by_mean
 from hpo.space.space import Parameters
 
-COMPARING = 101
-"""First replicate of finals and other comparisons: no search or grid before has chosen anything by it."""
+FIRST_COMPARISON_REPLICATE = 101
+"""First replicate of finals and other comparisons. No search or grid uses it to choose a configuration."""
 
 
 class ListedProgram(Program):
-    """Trains every entry with the first seed, then every entry with the second, and so on.
+    """Trains all entries with the first seed, then all with the second, and so on.
 
     Args:
-        entries: Role -> parameters, in order.
-        seeds: Trials of each entry.
-        first: Replicate of the first seed. A configuration that was chosen by one seed looks too good on it:
-            comparisons use others.
+        entries: Role -> parameters, in the order of training.
+        seeds: Seeds per entry.
+        first_replicate: Replicate of the first seed. A configuration that was chosen by a seed has an
+            optimistic score on it, so comparisons use other seeds.
     """
 
-    def __init__(self, entries: Mapping[str, Parameters], *, seeds: int, first: int) -> None:
+    def __init__(self, entries: Mapping[str, Parameters], *, seeds: int, first_replicate: int) -> None:
         self._entries = list(entries.items())
-        self._seeds, self._first = seeds, first
+        self._seeds, self._first_replicate = seeds, first_replicate
 
     @property
     def planned(self) -> int:
-        """Entries times seeds."""
+        """Number of trials: entries times seeds."""
         return len(self._entries) * self._seeds
 
     def next(self, trials: Sequence[TrialState]) -> Proposal | Answer:
-        """The next entry of the list."""
+        """Return the next trial of the list, or DONE."""
         replicate, index = divmod(len(trials), len(self._entries))
         if replicate >= self._seeds:
             return Answer.DONE
         role, parameters = self._entries[index]
-        return Proposal(parameters=parameters, replicate=self._first + replicate, role=role)
+        return Proposal(parameters=parameters, replicate=self._first_replicate + replicate, role=role)
 
     def choice(self, trials: Sequence[TrialState]) -> Choice | None:
-        """The highest mean over seeds; an entry with a failed seed is out while others have all of theirs."""
+        """Choose the entry with the highest average over seeds.
+
+        Entries with failed seeds are considered only if no entry has all its scores.
+        """
         return best_by_mean(trials, complete=self._seeds) or best_by_mean(trials)

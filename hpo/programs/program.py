@@ -1,4 +1,4 @@
-"""The common form of all programs."""
+"""Interface of programs, which decide what a stage trains."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -11,58 +11,64 @@ from hpo.space.space import Parameters
 
 
 class Answer(Enum):
-    """What a program says when it has no trial to propose."""
+    """Answer of a program that has no trial to propose."""
 
     WAIT = "wait"
-    """Trials that run now decide what comes next."""
+    """The results of running trials decide what comes next."""
     DONE = "done"
+    """There are no more trials to train."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """One trial to train."""
+    """A trial to train."""
 
     parameters: Parameters
-    """What it does not take from the study file."""
+    """Hyperparameters; the study file gives those that are not named."""
     replicate: int = 0
-    """Its seed is so far from the study's; equal replicates of different parameters see the same chunks."""
+    """Distance of its seed from the study's seed. Trials with the same replicate see the same chunks."""
     role: str = ""
-    """What it is in its stage, such as the name of a row of a table."""
+    """Name of its configuration within the stage, such as a row of a table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """The configuration that a stage hands on."""
+    """The configuration that a stage passes on to the next one."""
 
     parameters: Parameters
     role: str
+    """Name of the configuration within the stage."""
     score: float
-    """Mean over its seeds on the validation split."""
+    """Average score over its seeds on the validation split."""
 
 
 class Program(ABC):
-    """Decides from the trials of its stage, in the order they were asked, and from nothing else."""
+    """Decides what a stage trains next and which configuration it chooses.
+
+    The decisions depend only on the trials of the stage, in the order of proposal, so that a resumed stage
+    continues with the same decisions.
+    """
 
     @property
     @abstractmethod
     def planned(self) -> int:
-        """How many trials the stage takes at most."""
+        """Maximum number of trials of the stage."""
 
     @abstractmethod
     def next(self, trials: Sequence[TrialState]) -> Proposal | Answer:
-        """What to train after ``trials``."""
+        """Return the trial to train after ``trials``, WAIT or DONE."""
 
     def is_done(self, trials: Sequence[TrialState]) -> bool:
-        """Whether ``trials`` are all and none of them runs."""
+        """Return whether ``trials`` are all trials of the stage and all have ended."""
         return all(trial.has_ended for trial in trials) and self.next(trials) is Answer.DONE
 
     @abstractmethod
     def choice(self, trials: Sequence[TrialState]) -> Choice | None:
-        """The best configuration when all is done; None when no trial finished."""
+        """Return the best configuration after the last trial; None if no trial has a score."""
 
 
 def best_by_mean(trials: Sequence[TrialState], *, complete: int = 1) -> Choice | None:
-    """The role with the highest mean score, of those with ``complete`` or more finished trials."""
+    """Choose the role with the highest average score among those with at least ``complete`` scores."""
     means = {
         role: fmean(scores.values())
         for role, scores in scores_by_role(trials).items()

@@ -1,4 +1,4 @@
-"""A search: a searcher proposes points, each trained with one or more seeds."""
+"""Search stages: a searcher proposes points, each trained with one or more seeds."""
 
 from collections.abc import Sequence
 from statistics import fmean
@@ -10,7 +10,13 @@ from hpo.space.space import Parameters
 
 
 class SearchProgram(Program):
-    """Asks ``searcher`` for ``points`` points; a point's score is the mean over its ``replicates`` trials."""
+    """Trains points that a searcher proposes; the score of a point is the average over its seeds.
+
+    Args:
+        searcher: Proposes the points.
+        points: Maximum number of points.
+        replicates: Seeds per point.
+    """
 
     def __init__(self, searcher: Searcher, *, points: int, replicates: int = 1) -> None:
         size = searcher.space.size()
@@ -20,11 +26,11 @@ class SearchProgram(Program):
 
     @property
     def planned(self) -> int:
-        """Points times replicates."""
+        """Maximum number of trials: points times seeds."""
         return self._points * self._replicates
 
     def next(self, trials: Sequence[TrialState]) -> Proposal | Answer:
-        """Another seed of the last point, or a new point."""
+        """Return another seed of the last point, or a new point."""
         place, replicate = divmod(len(trials), self._replicates)
         if replicate:
             parameters: Parameters | None = dict(trials[place * self._replicates].parameters)
@@ -36,23 +42,26 @@ class SearchProgram(Program):
         return Answer.DONE if parameters is None else Proposal(parameters=parameters, replicate=replicate)
 
     def is_done(self, trials: Sequence[TrialState]) -> bool:
-        """Whether all points are there; asking the searcher would change it."""
+        """Return whether all points have been trained.
+
+        This does not call ``next``, which would change the searcher.
+        """
         return len(trials) >= self.planned and all(trial.has_ended for trial in trials)
 
     def choice(self, trials: Sequence[TrialState]) -> Choice | None:
-        """The point with the highest score, the earlier among equals.
+        """Choose the point with the highest score, the earlier of equal ones.
 
-        Points that were stopped early count only when no other has a score.
+        Points that were stopped early are considered only if no other point has a score.
         """
         groups = self._groups(trials)
         whole = [group for group in groups if all(trial.status is not TrialStatus.STOPPED for trial in group)]
         return _best(whole) or _best(groups)
 
     def _tell(self, trials: Sequence[TrialState]) -> None:
-        """Bring the searcher up to date; its answer depends on what is known, not on when it was told.
+        """Report all new results to the searcher.
 
-        A point that was stopped early has the score it reached: a lower bound of what it would have had, but
-        close enough to say that the region is poor. A search that is told nothing would try there again.
+        A point that was stopped early keeps the score it reached: a lower bound of its final score, but good
+        enough to show that the region is poor. Without it, the searcher would try that region again.
         """
         for place, group in enumerate(self._groups(trials)):
             name = _name(place)

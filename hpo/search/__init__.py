@@ -1,1 +1,1 @@
-"""Searchers: ask for hyperparameters, tell their scores. They know nothing of Ray."""
+"""Search algorithms behind one ask/tell interface, independent of Ray."""

@@ -1,4 +1,4 @@
-"""Bayesian optimisation: a Gaussian process over the unit cube says where a better score is likely."""
+"""Bayesian optimisation with a Gaussian process over the unit cube."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -9,34 +9,35 @@ from bayes_opt.acquisition import UpperConfidenceBound
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has neither types nor stubs
 
 from hpo.search.model_based import POINTS_SEEN, ModelSearcher
-from hpo.search.observations import Point, running_points, settled_scores
+from hpo.search.observations import Point, running_points, scores_by_point
 from hpo.search.searcher import ScoredPoint
-from hpo.search.surrogate import LEAST_ALPHA, likeliest
+from hpo.search.surrogate import LEAST_ALPHA, fit_surrogate
 from hpo.space.space import Parameters, Space, UnitPoint
 
-# Chosen by regret on functions of the five hyperparameters of calf.toml with noise 0.03: what else was tried,
-# and how far the differences can be trusted, is in benchmarks/RESULTS.md, "Searchers".
+# These values were chosen by regret on functions of the five hyperparameters of calf.toml with noise 0.03.
+# See benchmarks/RESULTS.md, "Searchers", for the alternatives and for the uncertainty of the differences.
 INITIAL_POINTS = 5
 KAPPAS = (2.576, 10.0, 40.0)
-"""How much a proposal looks for what is not known: the first, if need be the next."""
-APART = 0.01
-"""Least distance on the unit cube between trials that run at the same time."""
+"""Exploration weights of the upper confidence bound. A larger one is used when the proposal of the one before
+is too close to a running trial."""
+MIN_DISTANCE = 0.01
+"""Minimum distance on the unit cube between trials that run at the same time."""
 ALPHA_RANGE = (LEAST_ALPHA, 1.0)
-"""Least and most noise that scores may be thought to have, as a share of their variance."""
+"""Minimum and maximum variance of the assumed noise, as a share of the variance of the scores."""
 _DECIMALS = 6
-"""Digits of a suggestion that are kept, on the unit cube: the rest is rounding noise of the optimiser."""
+"""Decimals of a suggestion on the unit cube that are kept; the rest is rounding noise of the optimiser."""
 
 
 class BayesOptSearcher(ModelSearcher):
-    """Asks the package ``bayesian-optimization`` where to look next.
+    """Searcher that uses the package ``bayesian-optimization``.
 
     Args:
         space: What to search.
         seed: Seed of every random draw, 0 or above.
         first: Points to propose before any other.
         known: Scores of earlier trials of the same space.
-        noise: Standard deviation of the score over seeds, in units of the score: the most that the model
-            assumes. Where the scores clearly speak for less, it assumes less.
+        noise: Standard deviation of the score over seeds, in units of the score. The model assumes this
+            noise, or less where the scores clearly support less.
     """
 
     initial_points = INITIAL_POINTS
@@ -55,12 +56,12 @@ class BayesOptSearcher(ModelSearcher):
         self._axes = [f"axis {axis}" for axis in range(space.dimensions)]
 
     def suggest(self, number: int) -> Parameters:
-        """The point with the highest upper confidence bound."""
-        scores = settled_scores(self.observed, limit=POINTS_SEEN)
+        """Return the point with the highest upper confidence bound."""
+        scores = scores_by_point(self.observed, limit=POINTS_SEEN)
         values = np.array(list(scores.values()))
         # One thread: the same bits whatever the number of cores, and the cores belong to the trials.
         with threadpool_limits(limits=1, user_api="blas"):
-            model = likeliest(np.array(list(scores)), values, alpha=self._alpha(values))
+            model = fit_surrogate(np.array(list(scores)), values, alpha=self._alpha(values))
             optimizer = self._new_optimizer(number)
             optimizer.set_gp_params(kernel=model.kernel, alpha=model.alpha)
             self._register(optimizer, scores)
@@ -78,7 +79,7 @@ class BayesOptSearcher(ModelSearcher):
             optimizer.acquisition_function.kappa = kappa
             suggestion = optimizer.suggest()
             point: UnitPoint = np.array([suggestion[axis] for axis in self._axes]).round(_DECIMALS)
-            if all(np.linalg.norm(point - other) >= APART for other in running):
+            if all(np.linalg.norm(point - other) >= MIN_DISTANCE for other in running):
                 break
         return point
 

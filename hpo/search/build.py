@@ -1,4 +1,4 @@
-"""Searchers by name."""
+"""Construction of searchers by name."""
 
 from collections.abc import Iterable
 from typing import get_args
@@ -18,29 +18,29 @@ def build_searcher(
     noise: float = 0.03,
     known: Iterable[ScoredPoint] = (),
 ) -> Searcher:
-    """The searcher that a study file calls ``name``.
+    """Build the searcher that a study file calls ``name``.
 
-    A warm start: every searcher but ``random`` learns from ``known`` as if it had asked for these points
-    itself, and they count towards the points that it tries before its model decides. They are no trials of
-    its own: they are not counted and not numbered, first points are asked all the same, and a known point may
-    be asked again.
+    ``known`` gives a warm start: every searcher except ``random`` learns from these points as if it had
+    proposed them, and they count towards the points before its model decides. They are not trials of the
+    searcher: they do not change the number of a proposal, points of ``first`` are still proposed, and a known
+    point may be proposed again.
 
     Args:
         name: One of ``SearcherName``.
         space: What to search.
         seed: Seed of every random draw, 0 or above.
         first: Points to propose before any other, each inside ``space``.
-        noise: Standard deviation of the score over seeds, in units of the score: Average-mAP spreads by 0.03
-            to 0.04 at 10,000 chunks.
-        known: Scores of trials of another study, one that is not finite counting as a failure. Their space
-            must be this one (equal ``Space.digest``), and their budget, data and metric the same, or the
-            scores mislead; nothing here can check that. Who rebuilds a searcher gives the same ones in the
-            same order, or it goes on with other points.
+        noise: Standard deviation of the score over seeds, in units of the score. For Average-mAP it is 0.03
+            to 0.04 after 10,000 chunks.
+        known: Scores of trials of another study; a score that is not finite counts as a failure. The caller
+            must make sure that their space is this one (equal ``Space.digest``) and that their budget, data
+            and metric are the same. To rebuild a searcher, pass the same points in the same order, otherwise
+            it proposes other points.
 
     Raises:
-        ConfigError: No searcher has that name, or a first or known point lies outside of the space.
+        ConfigError: ``name`` is unknown, or a first or known point lies outside the space.
     """
-    match name:  # imports of half a second and more, which random search need not pay
+    match name:  # these imports take 0.5 s or more, which random search does not need
         case "random":
             from hpo.search.random_search import RandomSearcher
 
@@ -54,4 +54,4 @@ def build_searcher(
 
             sampler = gp_sampler if name == "optuna-gp" else tpe_sampler
             return OptunaSearcher(space, seed=seed, first=first, known=known, sampler=sampler)
-    raise ConfigError(f"no searcher is named {name!r}", known=", ".join(get_args(SearcherName)))
+    raise ConfigError(f"unknown searcher {name!r}", known=", ".join(get_args(SearcherName)))

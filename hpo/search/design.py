@@ -1,4 +1,4 @@
-"""Points that cover the unit cube evenly."""
+"""Quasi-random designs that cover the unit cube evenly."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,9 +6,12 @@ from scipy.stats import qmc
 
 
 def quasi_random_points(dimensions: int, *, seed: int, count: int) -> npt.NDArray[np.float64]:
-    """The first ``count`` points (count x dimensions, each in [0, 1)) of a scrambled Sobol sequence.
+    """Return the first ``count`` points of a scrambled Sobol sequence.
 
-    A longer design of the same seed starts with the same points.
+    A longer design with the same seed starts with the same points.
+
+    Returns:
+        An array (count, dimensions) of values in [0, 1).
     """
     # Sobol sequences are drawn in powers of two: they are balanced only there, and scipy warns elsewhere.
     exponent = max(count - 1, 0).bit_length()

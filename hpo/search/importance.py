@@ -1,4 +1,4 @@
-"""How much each hyperparameter of a space matters to the score."""
+"""Importance of each hyperparameter of a space for the score."""
 
 import math
 from collections.abc import Iterable
@@ -12,26 +12,26 @@ from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Space
 
 LEAST_TRIALS = 8
-"""With fewer scores the shares are noise."""
+"""Minimum number of scores. With fewer, the shares are noise."""
 _AXIS = FloatDistribution(0.0, 1.0)
 
 
 def importance(space: Space, scored: Iterable[ScoredPoint], *, seed: int) -> dict[str, float]:
-    """The share of each parameter in the variance of the score over the whole space, most important first.
+    """Estimate the share of each parameter in the variance of the score over the space.
 
-    fANOVA: a random forest learns the score over the unit cube, where a logarithmic parameter lies as it is
-    searched, and the variance due to each parameter alone is compared (what only two together do counts for
-    none). Points of a searcher gather where scores are high, so the shares describe that region better than
-    the rest.
+    Method: fANOVA. A random forest learns the score over the unit cube, on which logarithmic parameters have
+    their logarithmic scale. The result compares the variances that are due to each parameter alone;
+    interactions are not counted. A searcher's points concentrate where scores are high, so the shares
+    describe that region better than the rest.
 
     Args:
-        space: What was searched.
-        scored: Finished trials, each inside ``space``; scores that are not finite are left out.
-        seed: Of the forest; the same seed gives the same shares.
+        space: The space that was searched.
+        scored: Finished trials, each inside ``space``; scores that are not finite are ignored.
+        seed: Seed of the random forest; the same seed gives the same shares.
 
     Returns:
-        By name, summing to 1. Empty where nothing can be said: fewer than ``LEAST_TRIALS`` finite scores, all
-        of them equal, or all trials at one point.
+        Name -> share, most important first; the shares sum to 1. Empty if the shares cannot be estimated:
+        fewer than ``LEAST_TRIALS`` finite scores, equal scores, or all trials at one point.
     """
     finite = [point for point in scored if math.isfinite(point.score)]
     if len(finite) < LEAST_TRIALS or len({point.score for point in finite}) == 1:

@@ -1,4 +1,4 @@
-"""What searchers with a model have in common: an even design first, then the model."""
+"""Base class of searchers that fit a model: a quasi-random design first, then the model's proposals."""
 
 from abc import abstractmethod
 
@@ -9,24 +9,25 @@ from hpo.search.searcher import Searcher
 from hpo.space.space import Parameters
 
 POINTS_SEEN = 200
-"""A fit costs the cube of its points: 200 take about 2 seconds, during which no trial can start."""
+"""Maximum number of trials that a model is fitted to. A fit takes time cubic in its points, about 2 s for
+200, during which no trial can start."""
 
 
 class ModelSearcher(Searcher):
-    """Asks a model where a better score is likely, once there is something to learn from.
+    """Searcher that proposes points by a model, after an initial quasi-random design.
 
-    The model is built anew for every proposal, so the table of trials is all the state there is.
+    The model is rebuilt for every proposal, so the table of trials is the only state.
     """
 
     initial_points: int
-    """Points, known ones among them, that are tried besides the first ones before the model decides."""
+    """Number of points, in addition to ``first``, before the model proposes. Known points count."""
 
     @abstractmethod
     def suggest(self, number: int) -> Parameters:
-        """The model's wish for the ``number``-th point; two scores or more are known."""
+        """Return the model's proposal for the ``number``-th point. At least two scores are known."""
 
     def propose(self, number: int) -> Parameters:
-        """Points of a quasi-random design first, then those of the model."""
+        """Propose a point of the quasi-random design first, later a point of the model."""
         scored = sum(trial.score is not None for trial in self.observed)
         if len(self.observed) < self.first_count + self.initial_points or scored < 2:
             point = quasi_random_points(self.space.dimensions, seed=self.seed, count=number + 1)[number]
@@ -34,5 +35,5 @@ class ModelSearcher(Searcher):
         return self.suggest(number)
 
     def seed_of(self, number: int) -> int:
-        """A seed for what is drawn at random in the ``number``-th proposal."""
+        """Return the seed of the random draws in the ``number``-th proposal."""
         return int(np.random.default_rng([self.seed, number]).integers(2**32))

@@ -1,4 +1,4 @@
-"""What a model is told of the trials so far."""
+"""Selection of the observations that a model is fitted to."""
 
 from collections.abc import Sequence
 
@@ -7,33 +7,33 @@ import numpy as np
 from hpo.search.searcher import AskedTrial
 
 Point = tuple[float, ...]
-"""A point of the unit cube."""
+"""A point on the unit cube."""
 
 
-def settled_scores(trials: Sequence[AskedTrial], *, limit: int) -> dict[Point, float]:
-    """A score for each point whose trials have ended, in the order they were asked.
+def scores_by_point(trials: Sequence[AskedTrial], *, limit: int) -> dict[Point, float]:
+    """Return a score for each point with an ended trial, in the order in which the trials were proposed.
 
-    A failed trial counts with the worst score; a point that was tried several times with the mean.
+    A failed trial gets the worst score. A point that was tried several times gets the average.
 
     Args:
-        trials: In the order they were asked; at least one has a score.
-        limit: How many trials to use at most: the best and the latest of the others, half and half.
+        trials: Trials in the order in which they were proposed; at least one has a score.
+        limit: Maximum number of trials to use: half of them the best, half the latest of the others.
     """
     worst = min(trial.score for trial in trials if trial.score is not None)
-    settled = [
+    ended = [
         (_point(trial), worst if trial.score is None else trial.score)
         for trial in trials
         if trial.failed or trial.score is not None
     ]
-    told: dict[Point, list[float]] = {}
-    for index in _best_and_latest([score for _, score in settled], limit):
-        point, score = settled[index]
-        told.setdefault(point, []).append(score)
-    return {point: float(np.mean(scores)) for point, scores in told.items()}
+    used: dict[Point, list[float]] = {}
+    for index in _best_and_latest([score for _, score in ended], limit):
+        point, score = ended[index]
+        used.setdefault(point, []).append(score)
+    return {point: float(np.mean(scores)) for point, scores in used.items()}
 
 
 def running_points(trials: Sequence[AskedTrial]) -> list[Point]:
-    """Points whose trials have all yet to end, in the order they were asked, each once."""
+    """Return the points whose trials are all still running, in the order of proposal, without duplicates."""
     ended = {_point(trial) for trial in trials if trial.failed or trial.score is not None}
     return list(dict.fromkeys(point for point in map(_point, trials) if point not in ended))
 

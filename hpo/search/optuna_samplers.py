@@ -1,4 +1,4 @@
-"""Optuna's samplers: a tree of Parzen estimators (TPE) and a Gaussian process (GP)."""
+"""Searchers that use Optuna's samplers: a tree of Parzen estimators (TPE) and a Gaussian process (GP)."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -10,38 +10,45 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has neither types nor stubs
 
 from hpo.search.model_based import POINTS_SEEN, ModelSearcher
-from hpo.search.observations import running_points, settled_scores
+from hpo.search.observations import running_points, scores_by_point
 from hpo.search.optuna_study import quiet_study
 from hpo.search.searcher import ScoredPoint
 from hpo.space.parameters import ChoiceParameter, FloatParameter, Parameter
 from hpo.space.space import Parameters, Space
 
 INITIAL_POINTS = 10
-"""As many as Optuna draws at random; 5 measured worse with noise (benchmarks/RESULTS.md, "Searchers")."""
+"""Number of points before the sampler proposes. 10 is Optuna's default; 5 was worse on noisy scores
+(benchmarks/RESULTS.md, "Searchers")."""
 
 NewSampler = Callable[[int], BaseSampler]
-"""Makes a sampler from a seed below 2**32."""
+"""Function that makes a sampler from a seed below 2**32."""
 
 
 def tpe_sampler(seed: int) -> TPESampler:
-    """Good and other points as two densities, all parameters together; a running trial counts as bad."""
+    """Make a TPE sampler: one joint density for good points and one for the others.
+
+    The sampler models all parameters jointly and treats a running trial as a bad one.
+    """
     return TPESampler(seed=seed, n_startup_trials=2)
 
 
 def gp_sampler(seed: int) -> GPSampler:
-    """A length scale for each parameter, noise fitted; expected improvement beyond the running trials."""
+    """Make a GP sampler with a length scale per parameter and fitted noise.
+
+    Its acquisition function is the expected improvement, given the running trials.
+    """
     return GPSampler(seed=seed, n_startup_trials=2)
 
 
 class OptunaSearcher(ModelSearcher):
-    """Asks one of Optuna's samplers where to look next.
+    """Searcher that uses one of Optuna's samplers.
 
     Args:
         space: What to search.
         seed: Seed of every random draw, 0 or above.
         first: Points to propose before any other.
         known: Scores of earlier trials of the same space.
-        sampler: Makes the sampler.
+        sampler: Function that makes the sampler for a proposal.
     """
 
     initial_points = INITIAL_POINTS
@@ -60,8 +67,8 @@ class OptunaSearcher(ModelSearcher):
         self._distributions = {parameter.name: _distribution(parameter) for parameter in space.parameters}
 
     def suggest(self, number: int) -> Parameters:
-        """The sampler's answer to all scores and running trials, told to a study of their own."""
-        scores = settled_scores(self.observed, limit=POINTS_SEEN)
+        """Return the sampler's proposal, given an Optuna study of all scores and running trials."""
+        scores = scores_by_point(self.observed, limit=POINTS_SEEN)
         # One thread: the same bits whatever the number of cores, and the cores belong to the trials.
         with threadpool_limits(limits=1), quiet_study(self._sampler(self.seed_of(number))) as study:
             for point, score in scores.items():

@@ -1,4 +1,4 @@
-"""Optuna's studies, kept in memory and quiet."""
+"""In-memory Optuna studies without log messages."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from optuna.samplers import BaseSampler
 
 @contextmanager
 def quiet_study(sampler: BaseSampler | None = None) -> Iterator[optuna.Study]:
-    """An empty study of scores to maximise; Optuna says nothing meanwhile and what it said before after."""
+    """Yield an empty Optuna study that maximises; Optuna logs only errors inside the context."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:

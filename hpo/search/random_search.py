@@ -1,4 +1,4 @@
-"""Random search: the yardstick for every other searcher."""
+"""Random search: the baseline for every other searcher."""
 
 import numpy as np
 
@@ -7,8 +7,8 @@ from hpo.space.space import Parameters
 
 
 class RandomSearcher(Searcher):
-    """Draws every point evenly over the unit cube; learns nothing."""
+    """Searcher that draws every point uniformly from the unit cube and ignores scores."""
 
     def propose(self, number: int) -> Parameters:
-        """The ``number``-th point, whatever the others did."""
+        """Return the ``number``-th random point, which does not depend on other trials."""
         return self.space.from_unit(np.random.default_rng([self.seed, number]).random(self.space.dimensions))

@@ -1,4 +1,4 @@
-"""What every searcher has in common: the table of trials, the points to start with, no point twice."""
+"""Base class of searchers: the ask/tell interface, the table of trials, and no point proposed twice."""
 
 import itertools
 import math
@@ -11,43 +11,45 @@ from hpo.space.parameters import Value
 from hpo.space.space import Parameters, Space, UnitPoint
 from model.errors import ConfigError
 
-# Quasi-random points looked at before a used-up finite space is searched value by value.
+# Number of quasi-random points to look at before a finite space is searched point by point.
 _FALLBACK_POINTS = 256
 
 
 @dataclass(slots=True)
 class AskedTrial:
-    """A trial that was proposed; pending while it has neither a score nor failed."""
+    """A proposed trial. It is running until it has a score or has failed."""
 
     point: UnitPoint
-    """Its parameters on the unit cube."""
+    """Position of its parameters on the unit cube."""
     score: float | None = None
+    """Score of a finished trial; None while it runs and after a failure."""
     failed: bool = False
+    """Whether the trial ended without a score."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScoredPoint:
-    """Parameters and the score that they reached."""
+    """Parameters with the score that they reached."""
 
     parameters: Parameters
     score: float
 
 
 class Searcher(ABC):
-    """Proposes parameters and learns from scores, higher ones being better. Knows nothing of Ray.
+    """Proposes parameters and learns from scores; higher scores are better.
 
-    Trials are named by the caller, so that a resumed study tells about the same trials. The k-th proposal
-    depends on nothing but the space, the seed, k, and what is known of the trials asked before; the order in
-    which they were told does not matter. Whoever replays a journal goes on exactly as if nothing had stopped.
+    The caller names the trials, so that a resumed study reports on the same trials. The k-th proposal depends
+    only on the space, the seed, k, and the results of the trials proposed before; the order in which results
+    were reported does not matter. Replaying a journal therefore continues the search exactly.
 
     Args:
-        space: What to search.
+        space: The space to search.
         seed: Seed of every random draw, 0 or above.
-        first: Points to propose before any other, such as known good ones; repeated ones count once.
-        known: Scores of earlier trials of the same space, to learn from (warm start); see ``build_searcher``.
+        first: Points to propose before any other, such as known good ones; duplicates are ignored.
+        known: Scores of earlier trials of the same space (warm start); see ``build_searcher``.
 
     Raises:
-        ConfigError: A first or a known point lies outside of the space.
+        ConfigError: A first or known point lies outside the space.
     """
 
     def __init__(
@@ -67,10 +69,10 @@ class Searcher(ABC):
 
     @abstractmethod
     def propose(self, number: int) -> Parameters:
-        """The point to try as the ``number``-th, counted from 0; it may have been tried before."""
+        """Return the ``number``-th point, counted from 0. The point may have been tried before."""
 
     def ask(self, trial: str) -> Parameters | None:
-        """The parameters ``trial`` shall use, or None when the space is used up."""
+        """Return the parameters for ``trial``, or None if every point of the space was proposed."""
         number = len(self.trials)
         parameters = self._first[number] if number < len(self._first) else self.propose(number)
         free = parameters if self._is_free(parameters) else self._next_free(number)
@@ -79,10 +81,10 @@ class Searcher(ABC):
         return free
 
     def tell(self, trial: str, score: float) -> None:
-        """Record the score of a finished trial; one that is not finite counts as a failure.
+        """Record the score of a finished trial; a score that is not finite counts as a failure.
 
         Raises:
-            KeyError: ``trial`` was never asked.
+            KeyError: No parameters were proposed for ``trial``.
         """
         if not math.isfinite(score):
             return self.fail(trial)
@@ -93,32 +95,32 @@ class Searcher(ABC):
         """Record that ``trial`` ended without a score.
 
         Raises:
-            KeyError: ``trial`` was never asked.
+            KeyError: No parameters were proposed for ``trial``.
         """
         self.trials[trial].score = None
         self.trials[trial].failed = True
 
     def replay(self, trial: str, parameters: Parameters) -> None:
-        """Record that ``trial`` was asked with ``parameters``, here or before a restart.
+        """Record that ``parameters`` were proposed for ``trial``, here or before a restart.
 
         Raises:
-            ConfigError: ``parameters`` lie outside of the space.
-            ValueError: ``trial`` was asked before.
+            ConfigError: ``parameters`` lie outside the space.
+            ValueError: ``trial`` already has parameters.
         """
         self._require_inside(parameters)
         if trial in self.trials:
-            raise ValueError(f"trial {trial} was asked before")
+            raise ValueError(f"trial {trial} already has parameters")
         self.trials[trial] = AskedTrial(self.space.to_unit(parameters))
         self._taken.add(self._key(parameters))
 
     @property
     def first_count(self) -> int:
-        """How many proposals are given beforehand."""
+        """Number of points to propose before any other."""
         return len(self._first)
 
     @property
     def observed(self) -> list[AskedTrial]:
-        """All that there is to learn from: the known trials, then its own in the order they were asked."""
+        """All observations: the known trials, then its own trials in the order of proposal."""
         return [*self._known, *self.trials.values()]
 
     def _ended(self, known: ScoredPoint) -> AskedTrial:
@@ -148,7 +150,7 @@ class Searcher(ABC):
     def _require_inside(self, parameters: Parameters) -> None:
         if not self.space.contains(parameters):
             raise ConfigError(
-                "a point to search from must lie inside the space",
+                "expected a point inside the search space",
                 point=parameters,
                 space=self.space.describe(),
             )

@@ -1,4 +1,4 @@
-"""Which Gaussian process explains the scores: how noisy they are, and whether all axes matter alike."""
+"""Choice of a Gaussian process for the scores: noise, and one length scale or one per axis."""
 
 import warnings
 from collections.abc import Iterator
@@ -11,55 +11,55 @@ from sklearn.gaussian_process import GaussianProcessRegressor  # type: ignore[im
 from sklearn.gaussian_process.kernels import Matern  # type: ignore[import-untyped]
 
 LENGTH_SCALES = (0.05, 10.0)
-"""Shortest and longest distance on the unit cube over which the model believes scores to be alike."""
-QUIETER = (1.0, 0.03, 0.001)
-"""Noise that is tried, as shares of the variance that noise is thought to have."""
+"""Bounds of the length scales on the unit cube: distances over which scores are assumed to be similar."""
+NOISE_SHARES = (1.0, 0.03, 0.001)
+"""Noise variances to try, as shares of the assumed noise variance."""
 LEAST_ALPHA = 1e-6
-"""A process without any noise cannot be computed where two points lie close."""
-# Nats by which the scores must speak for a model that says more. Without them few scores look free of noise,
-# and each axis gets a length of its own by chance: with noise that was no better than random search.
+"""Minimum noise variance. Without noise, the process is ill-conditioned where two points are close."""
+# Minimum gain in log likelihood (nats) for a more complex model. Without these costs, a few scores look free
+# of noise and each axis gets its own length scale by chance, which was no better than random search.
 AXIS_COST = 3.0
-"""For each length scale beyond the first; with 1.5, noise made the search worse again."""
-QUIET_COST = 2.0
-"""For less noise than thought."""
+"""Cost of each length scale after the first, in nats. With 1.5, noise made the search worse again."""
+LESS_NOISE_COST = 2.0
+"""Cost of assuming less noise, in nats."""
 
 Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Surrogate:
-    """A Gaussian process over the unit cube, for scores scaled to mean 0 and standard deviation 1."""
+    """Settings of a Gaussian process on the unit cube, for scores with mean 0 and standard deviation 1."""
 
     kernel: Matern
-    """With one length scale, or one for each axis, as they were fitted; they may be fitted again."""
+    """Kernel with fitted length scales, one for all axes or one per axis; they may be fitted again."""
     alpha: float
     """Variance of the noise."""
 
 
-def likeliest(points: Array, scores: Array, *, alpha: float) -> Surrogate:
-    """The process with the highest marginal likelihood, less what a more particular one must pay.
+def fit_surrogate(points: Array, scores: Array, *, alpha: float) -> Surrogate:
+    """Fit Gaussian processes and return the one with the highest log marginal likelihood minus its costs.
 
     Args:
-        points: (count, dimensions), on the unit cube.
-        scores: (count,), on any scale.
-        alpha: Variance that their noise is thought to have, as a share of theirs. It may turn out to be less.
+        points: Points on the unit cube, (count, dimensions).
+        scores: Their scores on any scale, (count,).
+        alpha: Assumed noise variance, as a share of the variance of the scores. The result may have less.
     """
     return max(_fitted(points, scores, alpha), key=lambda fit: fit[0])[1]
 
 
 def _fitted(points: Array, scores: Array, alpha: float) -> Iterator[tuple[float, Surrogate]]:
     dimensions = points.shape[1]
-    for noise in dict.fromkeys(max(alpha * share, LEAST_ALPHA) for share in QUIETER):
+    for noise in dict.fromkeys(max(alpha * share, LEAST_ALPHA) for share in NOISE_SHARES):
         for axes in dict.fromkeys((1, dimensions)):
             evidence, lengths = _fit(points, scores, np.ones(axes), noise)
-            cost = AXIS_COST * (axes - 1) + (QUIET_COST if noise < alpha else 0.0)
+            cost = AXIS_COST * (axes - 1) + (LESS_NOISE_COST if noise < alpha else 0.0)
             yield evidence - cost, Surrogate(_matern(lengths), noise)
 
 
 def _fit(points: Array, scores: Array, lengths: Array, alpha: float) -> tuple[float, Array]:
     process = GaussianProcessRegressor(_matern(lengths), alpha=alpha, normalize_y=True)
     with warnings.catch_warnings():
-        # A length at its bound, which flat scores and idle axes ask for, is an answer.
+        # A length scale at its bound is a valid result: flat scores and irrelevant axes lead to it.
         warnings.simplefilter("ignore", ConvergenceWarning)
         process.fit(points, scores)
     return process.log_marginal_likelihood_value_, np.atleast_1d(process.kernel_.length_scale)

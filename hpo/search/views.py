@@ -1,4 +1,4 @@
-"""A search to be explored: Optuna's own figures of a study that is rebuilt from scored points."""
+"""Interactive figures of a search, drawn by Optuna."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -28,14 +28,14 @@ def search_views(
     pairs_of: Sequence[str],
     target: str,
 ) -> dict[str, "Figure"]:
-    """Parallel coordinates, slices and contours of pairs.
+    """Draw parallel coordinates, slices and contours of pairs, by the names of the figures.
 
     Args:
-        space: What was searched.
-        points: Scores, each inside ``space``.
-        label: Name of a parameter -> name on an axis.
-        pairs_of: Parameters whose pairs are drawn.
-        target: What the scores are.
+        space: The space that was searched.
+        points: Points with scores, each inside ``space``.
+        label: Function from the name of a parameter to its label on an axis.
+        pairs_of: Names of parameters; a contour is drawn for each pair.
+        target: Name of the score.
     """
     from optuna.visualization import plot_contour, plot_parallel_coordinate, plot_slice
 

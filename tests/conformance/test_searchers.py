@@ -229,7 +229,7 @@ def test_known_finite_space_is_searched_all_the_same(build: Build) -> None:
 
 
 def test_known_point_outside_of_the_space_is_refused(build: Build) -> None:
-    with pytest.raises(ConfigError, match="inside the space"):
+    with pytest.raises(ConfigError, match="inside the search space"):
         build(known=[ScoredPoint({"f": 16, "beta": 50.0}, 0.5)])
 
 

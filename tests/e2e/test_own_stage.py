@@ -12,7 +12,7 @@ from plotly.graph_objects import Figure as Interactive
 from rich.table import Table
 
 from hpo.config.stages import Stage
-from hpo.programs.listed import COMPARING, ListedProgram
+from hpo.programs.listed import FIRST_COMPARISON_REPLICATE, ListedProgram
 from hpo.tasks.base.presentation.stage_presentation import StageFigure, StagePresentation
 
 
@@ -52,7 +52,7 @@ class DecayTask(LineTask):
         settings = context.study.stages.named(context.stage)
         if isinstance(settings, DecayStage):
             entries = {f"decay {value:g}": {**context.start, "decay": value} for value in settings.values}
-            return ListedProgram(entries, seeds=1, first=COMPARING)
+            return ListedProgram(entries, seeds=1, first_replicate=FIRST_COMPARISON_REPLICATE)
         return super().program(context)
 
     def presentation(self, stage):

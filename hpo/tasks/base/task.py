@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from hpo.config.stages import FinalStage, SearchStage
 from hpo.config.study_file import StudyFile, first_points, space_of
-from hpo.programs.listed import COMPARING, ListedProgram
+from hpo.programs.listed import FIRST_COMPARISON_REPLICATE, ListedProgram
 from hpo.programs.program import Program
 from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Parameters
@@ -336,7 +336,9 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
         if isinstance(settings, SearchStage):
             return search_program(settings, context)
         if isinstance(settings, FinalStage):
-            return ListedProgram(context.finalists, seeds=settings.seeds, first=COMPARING)
+            return ListedProgram(
+                context.finalists, seeds=settings.seeds, first_replicate=FIRST_COMPARISON_REPLICATE
+            )
         raise TypeError(f"stage {context.stage} has no program")
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import torch
 
-from hpo.programs.grid import GridProgram, Moves
-from hpo.programs.listed import COMPARING, ListedProgram
+from hpo.programs.grid import ConfigurationExplorer, GridProgram
+from hpo.programs.listed import FIRST_COMPARISON_REPLICATE, ListedProgram
 from hpo.programs.program import Program
 from hpo.space.space import Parameters
 from hpo.tasks.base.presentation.stage_presentation import StagePresentation
@@ -206,13 +206,13 @@ class BmnTask(Task[BmnStudy, DataShape, VideoSplit, BoundarySlot]):
             case SlicingStage() as settings:
                 start = {**context.start, "tem_loss": "context-aware"}
                 moves = [{**start, "K1_positions": float(k1)} for k1 in settings.K1_positions]
-                explorer = Moves(moves, start, replicates=settings.replicates)
-                return GridProgram(explorer, start, seeds=settings.seeds, first=settings.replicates)
+                explorer = ConfigurationExplorer(moves, start, replicates=settings.replicates)
+                return GridProgram(explorer, start, seeds=settings.seeds, first_replicate=settings.replicates)
             case CompareStage() as settings:
                 entries: dict[str, Parameters] = {
                     loss: {**context.start, "tem_loss": loss} for loss in settings.tem_losses
                 }
-                return ListedProgram(entries, seeds=settings.runs, first=COMPARING)
+                return ListedProgram(entries, seeds=settings.runs, first_replicate=FIRST_COMPARISON_REPLICATE)
         return super().program(context)
 
     def _trial(

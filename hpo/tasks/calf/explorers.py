@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 
 from hpo.journal.results import TrialState
-from hpo.programs.grid import Explorer, ListedExplorer, grid_proposal, highest_mean, key_of
+from hpo.programs.grid import Explorer, ListedExplorer, configuration_key, grid_proposal, highest_mean
 from hpo.programs.program import Answer, Proposal
 from hpo.space.space import Parameters
 from hpo.tasks.calf.zones import ZoneFrames, zone_parameters, zones_of
@@ -34,7 +34,7 @@ class ClassParallel(ListedExplorer):
             ]
         )
 
-    def found(self, trials: Sequence[TrialState]) -> Parameters:
+    def result(self, trials: Sequence[TrialState]) -> Parameters:
         """The zones of each class with which its AP was highest."""
         found = dict(self._start)
         for name in self._classes:
@@ -65,7 +65,7 @@ class PerClass(Explorer):
         answer, _ = self._walk(trials)
         return answer
 
-    def found(self, trials: Sequence[TrialState]) -> Parameters:
+    def result(self, trials: Sequence[TrialState]) -> Parameters:
         """Where the walk ends."""
         _, current = self._walk(trials)
         return current
@@ -74,17 +74,17 @@ class PerClass(Explorer):
         """Repeat all decisions so far; nothing else is remembered from one call to the next."""
         known: dict[Hashable, list[TrialState]] = {}
         for trial in trials:
-            known.setdefault(key_of(trial.parameters), []).append(trial)
+            known.setdefault(configuration_key(trial.parameters), []).append(trial)
         current = self._start
         for _ in range(self._rounds):
             before = current
             for name, points in self._points.items():
                 options = [current, *({**current, **zone_parameters(name, zones)} for zones in points)]
                 for option in options:
-                    replicate = len(known.get(key_of(option), ()))
+                    replicate = len(known.get(configuration_key(option), ()))
                     if replicate < self._replicates:
                         return grid_proposal(option, replicate), current
-                tried = [trial for option in options for trial in known[key_of(option)]]
+                tried = [trial for option in options for trial in known[configuration_key(option)]]
                 if not all(trial.has_ended for trial in tried):
                     return Answer.WAIT, current
                 zones = _best_zones(tried, name, default=zones_of(current, name))

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from hpo.config.stages import Stage
-from hpo.programs.grid import Explorer, GridProgram, Moves
-from hpo.programs.listed import COMPARING, ListedProgram
+from hpo.programs.grid import ConfigurationExplorer, Explorer, GridProgram
+from hpo.programs.listed import FIRST_COMPARISON_REPLICATE, ListedProgram
 from hpo.programs.program import Program
 from hpo.space.space import Parameters
 from hpo.tasks.base.splits import SplitRef
@@ -26,15 +26,19 @@ def program_of(settings: Stage, context: StageContext[CalfStudy, GamesShape]) ->
         case GridStage() as stage:
             points = _points(stage, _by_weight(context.train, shape), shape)
             explorer = _explorer(stage, points, start, context.seed)
-            return GridProgram(explorer, start, seeds=stage.seeds, first=stage.replicates)
+            return GridProgram(explorer, start, seeds=stage.seeds, first_replicate=stage.replicates)
         case AblationStage() as stage:
-            return ListedProgram(ablation_entries(start, shape.classes), seeds=stage.seeds, first=COMPARING)
+            return ListedProgram(
+                ablation_entries(start, shape.classes),
+                seeds=stage.seeds,
+                first_replicate=FIRST_COMPARISON_REPLICATE,
+            )
         case SensitivityStage() as stage:
             entries = sensitivity_entries(start, shape.classes, [float(factor) for factor in stage.factors])
-            return ListedProgram(entries, seeds=stage.seeds, first=COMPARING)
+            return ListedProgram(entries, seeds=stage.seeds, first_replicate=FIRST_COMPARISON_REPLICATE)
         case LambdaSweepStage() as stage:
             entries = lambda_entries(start, [float(value) for value in stage.values])
-            return ListedProgram(entries, seeds=stage.seeds, first=COMPARING)
+            return ListedProgram(entries, seeds=stage.seeds, first_replicate=FIRST_COMPARISON_REPLICATE)
     raise TypeError(f"stage {context.stage} has no program")
 
 
@@ -57,8 +61,8 @@ def _explorer(stage: GridStage, points: Points, start: Parameters, seed: int) ->
         case "per-class":
             return PerClass(points, start, replicates=stage.replicates)
         case "joint":
-            return Moves(joint(points, start), start, replicates=stage.replicates)
+            return ConfigurationExplorer(joint(points, start), start, replicates=stage.replicates)
         case "symmetric" if stage.shared:
-            return Moves(shared(points, start), start, replicates=stage.replicates)
+            return ConfigurationExplorer(shared(points, start), start, replicates=stage.replicates)
         case _:
             return ClassParallel(points, start, seed=seed, replicates=stage.replicates)

@@ -33,12 +33,12 @@ def test_first_points_come_first_and_repeated_ones_once() -> None:
 
 
 def test_first_point_outside_of_the_space_is_refused() -> None:
-    with pytest.raises(ConfigError, match="inside the space"):
+    with pytest.raises(ConfigError, match="inside the search space"):
         RandomSearcher(line, seed=0, first=[{"x": 2.0}])
 
 
 def test_replayed_point_outside_of_the_space_is_refused() -> None:
-    with pytest.raises(ConfigError, match="inside the space"):
+    with pytest.raises(ConfigError, match="inside the search space"):
         RandomSearcher(line, seed=0).replay("t0", {"x": 2.0})
 
 
@@ -84,7 +84,7 @@ def test_trial_that_was_never_asked_cannot_be_told() -> None:
 def test_trial_cannot_be_asked_twice() -> None:
     searcher = RandomSearcher(line, seed=0)
     searcher.ask("t0")
-    with pytest.raises(ValueError, match="t0 was asked before"):
+    with pytest.raises(ValueError, match="t0 already has parameters"):
         searcher.ask("t0")
 
 

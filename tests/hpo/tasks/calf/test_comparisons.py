@@ -22,7 +22,7 @@ START: Parameters = {
 
 
 def build(seeds: int = 2) -> ListedProgram:
-    return ListedProgram({"a": {"f": 1}, "b": {"f": 2}}, seeds=seeds, first=101)
+    return ListedProgram({"a": {"f": 1}, "b": {"f": 2}}, seeds=seeds, first_replicate=101)
 
 
 def scores(parameters: Mapping[str, Value], replicate: int) -> dict[str, float]:

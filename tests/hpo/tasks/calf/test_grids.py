@@ -4,7 +4,7 @@ import pytest
 from stage_play import play
 
 from hpo.journal.events import Value
-from hpo.programs.grid import Explorer, GridProgram, Moves
+from hpo.programs.grid import ConfigurationExplorer, Explorer, GridProgram
 from hpo.space.space import Parameters
 from hpo.tasks.calf.explorers import ClassParallel, PerClass, Points, joint, shared
 from hpo.tasks.calf.stages import ClassGrid
@@ -41,12 +41,12 @@ def program(explorer: Callable[[], Explorer], seeds: int = 2) -> Callable[[], Gr
 EXPLORERS: dict[str, Callable[[], Explorer]] = {
     "class-parallel": lambda: ClassParallel(POINTS, START, seed=3),
     "per-class": lambda: PerClass(POINTS, START),
-    "joint": lambda: Moves(joint(POINTS, START), START),
+    "joint": lambda: ConfigurationExplorer(joint(POINTS, START), START),
 }
 REPLICATED: dict[str, Callable[[], Explorer]] = {
     "class-parallel": lambda: ClassParallel(POINTS, START, seed=3, replicates=3),
     "per-class": lambda: PerClass(POINTS, START, replicates=3),
-    "joint": lambda: Moves(joint(POINTS, START), START, replicates=3),
+    "joint": lambda: ConfigurationExplorer(joint(POINTS, START), START, replicates=3),
 }
 
 
@@ -96,7 +96,10 @@ def test_points_are_judged_by_their_mean_over_replicates(mode: str) -> None:
                 found[name] += 1.0
         return found
 
-    alone, build = program(EXPLORERS[mode]), lambda: GridProgram(REPLICATED[mode](), START, seeds=2, first=3)
+    alone, build = (
+        program(EXPLORERS[mode]),
+        lambda: GridProgram(REPLICATED[mode](), START, seeds=2, first_replicate=3),
+    )
     misled = alone().choice(play(alone, lucky))
     assert misled is None or any(zones_of(misled.parameters, name) != BEST[name] for name in BEST)
     trials = play(build, lucky, at_once=2)
@@ -184,7 +187,7 @@ def test_failed_points_are_passed_over() -> None:
 
 def test_shared_symmetric_grid_moves_all_classes_alike() -> None:
     points = dict.fromkeys(BEST, symmetric_points((5, 10, 20), RATE))
-    trials = play(program(lambda: Moves(shared(points, START), START)), scores)
+    trials = play(program(lambda: ConfigurationExplorer(shared(points, START), START)), scores)
     for trial in trials[1:]:
         if trial.role == "grid":
             assert zones_of(trial.parameters, "goal") == zones_of(trial.parameters, "card")
