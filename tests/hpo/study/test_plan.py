@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hpo.schedule.tuner import Places
+from hpo.schedule.tuner import Parallelism
 from hpo.study import plan
 from hpo.study.plan import _container_cpus, available_cpus
 
@@ -34,5 +34,5 @@ def test_trials_share_what_the_container_is_given(monkeypatch: pytest.MonkeyPatc
 def test_trials_of_one_array_share_a_process_and_processes_share_the_cores(
     concurrent: int, array: int, processes: int, threads: int
 ) -> None:
-    places = Places(concurrent=concurrent, array=array, cpus=4, gpu=False)
-    assert (places.processes, places.threads) == (processes, threads)
+    parallelism = Parallelism(concurrent=concurrent, array=array, cpus=4, gpu=False)
+    assert (parallelism.processes, parallelism.threads) == (processes, threads)
