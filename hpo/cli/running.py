@@ -57,7 +57,7 @@ class ReadingProgress:
 def watch(plan: "StudyPlan", name: str, environment: "Environment") -> "Iterator[Listener]":
     """Show a study's progress inside the context; gives what hears of every event."""
     from hpo.report.live import Display, standard_error
-    from hpo.tracking.store import silent_server
+    from hpo.tracking.store import unreachable_server
 
     console = standard_error()
     console.print(
@@ -67,7 +67,7 @@ def watch(plan: "StudyPlan", name: str, environment: "Environment") -> "Iterator
     )
     if plan.train.remote and environment.ray_address:
         console.print(f"every node that trains first fetches its copy of {plan.data}", soft_wrap=True)
-    if server := silent_server(environment):
+    if server := unreachable_server(environment):
         console.print(
             f"MLflow at {server} does not answer: the study runs, and is recorded when it does",
             soft_wrap=True,

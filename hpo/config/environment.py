@@ -43,7 +43,7 @@ def read_environment(variables: Mapping[str, str] = os.environ) -> Environment:
     if _JOB in variables and not variables.get("HPO_RUNS"):
         # Ray deletes the working directory of a job.
         raise ConfigError(
-            "HPO_RUNS is missing: a job on a Ray cluster needs a folder that every node can access",
+            "HPO_RUNS is missing: a job on a Ray cluster needs a folder that all nodes share",
             fix="set HPO_RUNS on the cluster's nodes, or in the shell that runs hpo submit",
         )
     runs = _folder(variables, "HPO_RUNS", default="hpo-runs")

@@ -1,4 +1,4 @@
-"""Where a study stands: the state that follows from its events."""
+"""State of a study, computed from the events of its journal."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,104 +29,121 @@ from model.errors import UserError
 
 
 class TrialStatus(StrEnum):
-    """How far a trial came; the last three are final."""
+    """Status of a trial; the last three are final."""
 
     ASKED = "asked"
     RUNNING = "running"
     FINISHED = "finished"
     STOPPED = "stopped"
-    """Early, since it was poor beside others at the same epoch."""
+    """Stopped early, because other trials were better at the same epoch."""
     FAILED = "failed"
 
 
 @dataclass(slots=True, kw_only=True)
 class TrialState:
-    """One trial so far."""
+    """State of a trial."""
 
     trial: str
+    """Name of the trial."""
     stage: str
+    """Name of its stage."""
     parameters: Mapping[str, Value]
+    """Hyperparameters that the stage varies."""
     seed: int
+    """Seed of the trial."""
     replicate: int
+    """Distance of its seed from the study's seed."""
     role: str
+    """Name of its configuration within the stage; empty in a search."""
     asked_at: datetime
+    """Time at which the stage proposed it."""
     status: TrialStatus = TrialStatus.ASKED
     host: str = ""
     device: str = ""
     reports: dict[int, TrialReported] = field(default_factory=dict)
-    """By epoch. A trial that goes on from an older checkpoint reports epochs again: the first report
-    stands, since decisions may have been taken on it."""
+    """Epoch -> validation. A trial that resumes from an older checkpoint reports epochs again; the first
+    report is kept, because decisions may depend on it."""
     started_at: datetime | None = None
-    """The first start; a trial that went on after a restart keeps it."""
+    """Time of the first start, also for a resumed trial."""
     ended_at: datetime | None = None
+    """Time at which it finished, was stopped or failed."""
     score: float | None = None
-    """In [0, 1], of its best validation, once finished or stopped."""
+    """Score of its best validation, in [0, 1]; None before the end and after a failure."""
     best_epoch: int | None = None
+    """Epoch of its best validation."""
     duration_s: float | None = None
+    """Seconds spent on the trial, over all its runs."""
     reason: str | None = None
-    """Why it failed."""
+    """Reason of a failure."""
     tested: Mapping[str, float] | None = None
-    """Metrics on the test split, once it was opened for the trial."""
+    """Metrics on the test split; None for a trial that was not evaluated on it."""
 
     @property
     def has_ended(self) -> bool:
-        """Finished, stopped or failed."""
+        """Whether the trial has finished, was stopped, or has failed."""
         return self.status in (TrialStatus.FINISHED, TrialStatus.STOPPED, TrialStatus.FAILED)
 
     @property
     def epochs_trained(self) -> int:
-        """Up to its latest validation."""
+        """Number of epochs at its latest validation."""
         return max(self.reports, default=0)
 
 
 @dataclass(slots=True, kw_only=True)
 class StageState:
-    """One stage so far."""
+    """State of a stage."""
 
     stage: str
+    """Name of the stage."""
     space: Mapping[str, Any]
+    """Hyperparameters that it varies, with a description of how."""
     trials: int
-    """How many trials it plans at most."""
+    """Maximum number of trials."""
     epochs: int
+    """Epochs per trial."""
     start: Mapping[str, Value]
-    """The configuration it starts from."""
+    """Configuration that it starts from; empty for a search."""
     started_at: datetime
+    """Time of its first start."""
     finished_at: datetime | None = None
+    """Time of its end; None before."""
     best_trial: str | None = None
-    """Chosen at its end; None before, and when no trial finished."""
+    """Best trial with the chosen configuration; None before the end, and if no trial has a score."""
     chosen: Mapping[str, Value] = field(default_factory=dict)
-    """The configuration it hands on; empty before its end."""
+    """Configuration that it passes on to the next stage; empty before the end."""
     role: str = ""
-    """Of the trials with that configuration."""
+    """Role of the trials with the chosen configuration."""
 
 
 @dataclass(slots=True, kw_only=True)
 class StudyState:
-    """A study so far; feed it with ``apply``, or start from a whole journal with ``replay``."""
+    """State of a study. ``replay`` computes it from a journal; ``apply`` adds one event."""
 
     created: StudyCreated
+    """First event of the journal, with the plan of the study."""
     versions: Mapping[str, str]
-    """Of the process that ran it last."""
+    """Package -> version in the process that ran the study last."""
     asked: dict[str, StageAsked] = field(default_factory=dict)
-    """Stages that were asked for, in order."""
+    """Requested stages by name, in the order of the requests."""
     stages: dict[str, StageState] = field(default_factory=dict)
-    """In the order they started."""
+    """Started stages by name, in the order of their starts."""
     trials: dict[str, TrialState] = field(default_factory=dict)
-    """In the order they were asked."""
+    """Trials by name, in the order in which they were proposed."""
     resumed: int = 0
-    """How many times it was taken up again."""
+    """Number of times that the study was resumed."""
     interrupted: str | None = None
-    """Why it was stopped, when it was and has not been resumed since."""
+    """Reason of the last interruption; None if the study was resumed since."""
     notes: list[str] = field(default_factory=list)
-    """What a person should know of it, in the order it was noticed."""
+    """Messages for the user, oldest first."""
     updated_at: datetime
+    """Time of the last event."""
 
     @classmethod
     def replay(cls, events: Iterable[Event]) -> Self:
-        """The state after ``events``.
+        """Compute the state after ``events``.
 
         Raises:
-            UserError: The first event is not the study's creation, or one tells of an unknown trial.
+            UserError: The first event does not create a study, or an event names an unknown trial or stage.
         """
         remaining = iter(events)
         created = next(remaining, None)
@@ -138,14 +155,14 @@ class StudyState:
         return state
 
     def apply(self, event: Event) -> bool:
-        """Take one more event in; what has begun or ended stays as it began or ended.
+        """Update the state with one more event; a repeated start, report or end changes nothing.
 
         Returns:
-            Whether the event told anything new. A trial that goes on from an older checkpoint repeats
-            reports, and a study that goes on may start its stage again.
+            Whether the event was new. A trial that resumes from an older checkpoint repeats reports, and a
+            resumed study may start its stage again.
 
         Raises:
-            UserError: The event tells of a trial or stage that never began.
+            UserError: The event names an unknown trial or stage.
         """
         self.updated_at = event.at
         match event:
@@ -170,10 +187,10 @@ class StudyState:
         return True
 
     def best(self, count: int, *, stage: str | None = None) -> list[TrialState]:
-        """The ``count`` best trials, highest score first, the earlier asked first among equals.
+        """Return the ``count`` best trials, highest score first, earlier trials first among equal ones.
 
-        Trials that were stopped early come after all that finished: a stage chooses one of them only when
-        there is no other.
+        Trials that were stopped early come after all finished ones: a stage chooses such a trial only if no
+        trial has finished.
         """
         scored = [
             trial
@@ -184,17 +201,17 @@ class StudyState:
         return sorted(scored, key=lambda trial: rank[trial.trial])[:count]
 
     def counts(self, *, stage: str | None = None) -> dict[TrialStatus, int]:
-        """How many trials stand where; every status is a key."""
+        """Count the trials by status; every status is a key."""
         statuses = [trial.status for trial in self.trials.values() if stage in (None, trial.stage)]
         return {status: statuses.count(status) for status in TrialStatus}
 
     @property
     def pending(self) -> list[str]:
-        """Stages that were asked for and have not ended, in order."""
+        """Requested stages that have not ended, in the order of the requests."""
         return [name for name in self.asked if name not in self.stages or not self.stages[name].finished_at]
 
     def trials_of(self, stage: str) -> list[TrialState]:
-        """The trials of one stage, in the order they were asked."""
+        """Return the trials of one stage, in the order in which they were proposed."""
         return [trial for trial in self.trials.values() if trial.stage == stage]
 
     def _finish_stage(self, event: StageFinished) -> None:
@@ -231,17 +248,17 @@ class StudyState:
 
     def _stage(self, name: str) -> StageState:
         if name not in self.stages:
-            raise UserError(f"the journal tells of stage {name!r}, which never started")
+            raise UserError(f"the journal contains an event of stage {name!r}, but not its start")
         return self.stages[name]
 
     def _trial(self, name: str) -> TrialState:
         if name not in self.trials:
-            raise UserError(f"the journal tells of trial {name!r}, which was never asked")
+            raise UserError(f"the journal contains an event of trial {name!r}, but not its proposal")
         return self.trials[name]
 
 
 def scores_by_role(trials: Sequence[TrialState]) -> dict[str, dict[int, float]]:
-    """Role -> replicate -> score of the finished trials, roles in the order they were asked."""
+    """Return role -> replicate -> score of all trials with a score, roles in the order of proposal."""
     table: dict[str, dict[int, float]] = {trial.role: {} for trial in trials}
     for trial in trials:
         if trial.score is not None:
@@ -250,7 +267,7 @@ def scores_by_role(trials: Sequence[TrialState]) -> dict[str, dict[int, float]]:
 
 
 def test_scores_by_role(trials: Sequence[TrialState], metric: str) -> dict[str, dict[int, float]]:
-    """Role -> replicate -> ``metric`` on the test split of the trials it was opened for."""
+    """Return role -> replicate -> ``metric`` on the test split, for all trials evaluated on it."""
     table: dict[str, dict[int, float]] = {trial.role: {} for trial in trials}
     for trial in trials:
         if trial.tested is not None:

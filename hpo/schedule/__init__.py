@@ -1,1 +1,1 @@
-"""The one adapter to Ray Tune."""
+"""Running trials on Ray: adapter to Ray Tune, early stopping, clusters and jobs."""

@@ -1,4 +1,4 @@
-"""A study's trials as Ray Tune wants them: handed out by a searcher, heard by a scheduler and a callback."""
+"""Adapter between a study and Ray Tune: a Tune searcher, scheduler and callback around a trial source."""
 
 from typing import Any
 
@@ -7,125 +7,129 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from hpo.schedule.arrays import ArrayPool
-from hpo.schedule.feed import Pause, TrialFeed
-from hpo.schedule.hangs import HangWatch
+from hpo.schedule.array_pool import ArrayPool
+from hpo.schedule.hang_detector import HangDetector
+from hpo.schedule.trial_source import Pause, TrialSource
 from hpo.trial.report import Report
 from model.errors import StorageError
 
 
 class _DriverOnly:
-    """Tune writes what it is given to its own files; ours holds nothing worth keeping there."""
+    """Excludes the state of an object from Tune's own files, which no resume reads."""
 
     def __getstate__(self) -> dict[str, Any]:
         return {}
 
 
-class FeedSearcher(_DriverOnly, Searcher):
-    """Hands out the trials of a feed. What a trial reached is told to the feed by ``FeedCallback``."""
+class StudySearcher(_DriverOnly, Searcher):
+    """Tune searcher that gets trials from a study; ``StudyCallback`` reports their results."""
 
-    def __init__(self, feed: TrialFeed, threads: int, arrays: ArrayPool | None) -> None:
-        # Tune hands metric and mode to a searcher only where there is a param_space, and there is none.
+    def __init__(self, source: TrialSource, threads: int, arrays: ArrayPool | None) -> None:
+        # Tune sets metric and mode of a searcher only if there is a param_space, and there is none.
         super().__init__(metric="score", mode="max")
-        self._feed, self._threads, self._arrays = feed, threads, arrays
+        self._source, self._threads, self._arrays = source, threads, arrays
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        """The next trial's spec as its configuration; None makes Tune ask again later."""
-        spec = self._feed.next_spec()
+        """Return the next trial's specification as its Tune config; None makes Tune ask again later."""
+        spec = self._source.next_spec()
         if spec is None:
             return str(Searcher.FINISHED)
         if spec is Pause.WAIT:
             return None
-        array = self._arrays.take(spec.trial) if self._arrays else None
+        array = self._arrays.assign(spec.trial) if self._arrays else None
         return {"spec": spec.to_json(), "threads": self._threads, "array": array}
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Do nothing; see ``FeedCallback``."""
+        """Do nothing: ``StudyCallback`` reports the result."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Do nothing: the journal is the truth, a resumed study starts a fresh Tuner."""
+        """Do nothing: a resumed study starts a new Tuner and reads the journal."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Do nothing; see ``save``."""
+        """Do nothing: a resumed study starts a new Tuner and reads the journal."""
 
 
-class FeedScheduler(_DriverOnly, FIFOScheduler):
-    """Tells the feed of validations, and stops the trials that it does not let go on.
+class StudyScheduler(_DriverOnly, FIFOScheduler):
+    """Tune scheduler that reports validations to a study and stops trials as the study decides.
 
-    Tune asks its scheduler about a result before anybody else hears of it, and acts on the answer after that:
-    the feed has both in its journal by then. Results that end a trial by themselves do not come here.
+    Tune calls its scheduler with a result before all callbacks and acts on the answer afterwards. The study
+    has then written both result and decision to its journal. Tune does not call the scheduler with results
+    that end a trial by themselves.
     """
 
-    def __init__(self, feed: TrialFeed, arrays: ArrayPool | None) -> None:
+    def __init__(self, source: TrialSource, arrays: ArrayPool | None) -> None:
         super().__init__()
-        self._feed, self._arrays = feed, arrays
+        self._source, self._arrays = source, arrays
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        """Pass on a validation; STOP or CONTINUE."""
-        _pass_notes(self._feed, result)
-        goes_on = self._feed.reported(_name(trial), _report(result))
-        if not goes_on and self._arrays:
+        """Report a validation to the study and return Tune's decision: STOP or CONTINUE."""
+        _pass_notes(self._source, result)
+        continues = self._source.reported(_name(trial), _report(result))
+        if not continues and self._arrays:
             self._arrays.release(_name(trial))
-        return str(FIFOScheduler.CONTINUE if goes_on else FIFOScheduler.STOP)
+        return str(FIFOScheduler.CONTINUE if continues else FIFOScheduler.STOP)
 
 
-class FeedCallback(_DriverOnly, Callback):
-    """Tells the feed how its trials begin and end; see ``FeedScheduler`` for what lies between."""
+class StudyCallback(_DriverOnly, Callback):
+    """Tune callback that reports starts, ends and failures of trials to a study.
 
-    def __init__(self, feed: TrialFeed, arrays: ArrayPool | None, watch: HangWatch) -> None:
-        self._feed, self._arrays, self._watch = feed, arrays, watch
+    ``StudyScheduler`` reports the validations in between.
+    """
+
+    def __init__(self, source: TrialSource, arrays: ArrayPool | None, detector: HangDetector) -> None:
+        self._source, self._arrays, self._detector = source, arrays, detector
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Look for trials that hang; Tune comes by ten times a second."""
-        self._watch.kill_silent()
+        """Kill trials that hang; Tune calls this about ten times a second."""
+        self._detector.kill_hanging()
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Pass on that a process took the trial."""
-        self._watch.heard(_name(trial), trial)
-        self._feed.started(_name(trial))
+        """Report that a process has started to train the trial."""
+        self._detector.record_activity(_name(trial), trial)
+        self._source.started(_name(trial))
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """Pass on the last validation of a trial, or its failure."""
+        """Report the last validation of a trial, or its failure."""
         if "unwritable" in result:
             raise StorageError(result["unwritable"])
-        # Not "done": Tune writes that into the result of a trial that is stopped, too.
+        # Not "done": Tune also sets it in the result of a trial that is stopped.
         if "failed" in result:
-            self._feed.failed(_name(trial), result["failed"])
+            self._source.failed(_name(trial), result["failed"])
         elif result["finished"]:
-            _pass_notes(self._feed, result)
-            self._feed.reported(_name(trial), _report(result))
-            self._feed.finished(_name(trial))
+            _pass_notes(self._source, result)
+            self._source.reported(_name(trial), _report(result))
+            self._source.finished(_name(trial))
         elif result["done"]:
-            self._watch.ended(_name(trial))
+            self._detector.forget(_name(trial))
             return
         else:
-            self._watch.heard(_name(trial), trial)
+            self._detector.record_activity(_name(trial), trial)
             return
         self._release(trial)
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Expect nothing of a trial between the death of its process and the start of the next one."""
-        self._watch.ended(_name(trial))
+        """Stop watching a trial whose process died, until the next process starts."""
+        self._detector.forget(_name(trial))
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Pass on that the trial's process died more often than Tune restarts it."""
-        died = f"its process died {trial.num_failures} times"
-        self._feed.failed(_name(trial), self._watch.reason(_name(trial)) or died)
+        """Report a trial whose process died more often than Tune restarts it."""
+        died = f"the process of the trial died {trial.num_failures} times"
+        self._source.failed(_name(trial), self._detector.failure_reason(_name(trial)) or died)
         self._release(trial)
 
     def _release(self, trial: Trial) -> None:
-        self._watch.ended(_name(trial))
+        self._detector.forget(_name(trial))
         if self._arrays:
             self._arrays.release(_name(trial))
 
 
-def _pass_notes(feed: TrialFeed, result: dict[str, Any]) -> None:
+def _pass_notes(source: TrialSource, result: dict[str, Any]) -> None:
     for note in result["notes"]:
-        feed.noted(note)
+        source.add_note(note)
 
 
 def _report(result: dict[str, Any]) -> Report:

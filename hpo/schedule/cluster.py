@@ -1,4 +1,4 @@
-"""A Ray cluster in place of this machine: connected to, and looked over before the first trial."""
+"""Connection to a Ray cluster, and checks of its nodes before the first trial."""
 
 import math
 import os
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hpo.schedule.packing import packed
+from hpo.schedule.code_package import packaged_code
 from hpo.schedule.tuner import before_importing_ray, start_ray
 from hpo.tasks.base.registry import task_named
 from hpo.tasks.base.splits import SplitRef
@@ -17,24 +17,25 @@ from model.errors import UserError
 
 _ANSWER_S = 10.0
 _PROBE_S = 120.0
-"""How long the nodes have to answer: the first call of a node unpacks the code there and starts Python."""
+"""Time limit for the check of all nodes. The first call on a node unpacks the code and starts Python."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
-    """What trials want of the nodes that run them."""
+class NodeRequirements:
+    """Requirements of trials on the nodes that train them."""
 
     task: str
-    """Whose data they are."""
+    """Name of the task, which opens the data."""
     threads: int
-    """Processor cores of a trial."""
+    """Processor cores per trial."""
     gpu: bool
+    """Whether trials need a GPU."""
     memory_bytes: int
-    """What a process that trains takes at the very least."""
-    read: tuple[SplitRef, ...]
-    """The data."""
-    write: Path
-    """The folder of the study."""
+    """Minimum memory of a process that trains."""
+    splits: tuple[SplitRef, ...]
+    """Splits of the data to read."""
+    study: Path
+    """Folder of the study, which trials write to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +48,18 @@ class _Node:
 
 
 @contextmanager
-def cluster_session(address: str, needs: Needs) -> Iterator[None]:
-    """Use the Ray cluster at ``address`` inside the context.
+def cluster_session(address: str, requirements: NodeRequirements) -> Iterator[None]:
+    """Connect to the Ray cluster at ``address`` inside the context.
 
     Raises:
-        UserError: It does not answer, or no node of it can run the trials.
+        UserError: The cluster does not answer, or none of its nodes can run the trials.
     """
     before_importing_ray()
     import ray
 
-    _connect(address, needs.task)
+    _connect(address, requirements.task)
     try:
-        _check(needs)
+        _check(requirements)
         yield
     finally:
         ray.shutdown()
@@ -68,21 +69,21 @@ def _connect(address: str, task: str) -> None:
     from ray.exceptions import RayError
 
     _require_answer(address)
-    with packed(task=task) as cargo:
-        # A job has brought its code along already.
-        carried = None if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ else cargo.modules
+    with packaged_code(task=task) as package:
+        # A job already has its code.
+        runtime_env = None if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ else package.runtime_env
         try:
-            start_ray(address=address, runtime_env=carried)
+            start_ray(address=address, runtime_env=runtime_env)
         except (ConnectionError, RuntimeError, ValueError, RayError) as error:
             raise _unusable(address, str(error)) from error
 
 
 def _require_answer(address: str) -> None:
-    """Refuse what Ray would refuse less clearly, or after minutes."""
+    """Raise a clear error at once where Ray would raise an unclear one, or only after minutes."""
     if address == "auto":
         return
     if address.startswith("ray://"):
-        raise _unusable(address, "Ray Tune does not work through Ray's client")
+        raise _unusable(address, "Ray Tune does not support the Ray client (ray://)")
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=_ANSWER_S).close()
@@ -92,18 +93,18 @@ def _require_answer(address: str) -> None:
 
 def _unusable(address: str, why: str) -> UserError:
     return UserError(
-        f"no Ray cluster can be used at {address}: {why.strip().splitlines()[0]}",
-        fix="give --ray-address auto and RAY_AUTH_TOKEN on a machine of the cluster; elsewhere hpo submit",
+        f"cannot use a Ray cluster at {address}: {why.strip().splitlines()[0]}",
+        fix="on a machine of the cluster, use --ray-address auto and set RAY_AUTH_TOKEN; "
+        "elsewhere, use hpo submit",
     )
 
 
-def _check(needs: Needs) -> None:
-    nodes = _able(_nodes(), needs)
-    problems = [
-        line for node, lines in zip(nodes, _probe(nodes, needs), strict=True) for line in _at(node, lines)
-    ]
+def _check(requirements: NodeRequirements) -> None:
+    nodes = _able(_nodes(), requirements)
+    found = _probe(nodes, requirements)
+    problems = [line for node, lines in zip(nodes, found, strict=True) for line in _at(node, lines)]
     if problems:
-        raise UserError("\n  ".join(["the cluster's nodes cannot run trials of this study:", *problems]))
+        raise UserError("\n  ".join(["nodes of the cluster cannot run trials of this study:", *problems]))
 
 
 def _at(node: _Node, lines: Sequence[str]) -> list[str]:
@@ -126,61 +127,67 @@ def _nodes() -> list[_Node]:
     ]
 
 
-def _able(nodes: Sequence[_Node], needs: Needs) -> list[_Node]:
+def _able(nodes: Sequence[_Node], requirements: NodeRequirements) -> list[_Node]:
     """The nodes that are large enough for a trial.
 
     Raises:
         UserError: There is none.
     """
     most = max((node.cpus for node in nodes), default=0.0)
-    if most < needs.threads:
+    if most < requirements.threads:
         raise UserError(
-            f"a trial takes {needs.threads} processor cores, the largest node of the cluster has {most:g}",
-            fix="raise --concurrent: a trial takes the cores of the driver's machine, divided by it",
+            f"a trial needs {requirements.threads} processor cores, but the largest node of the cluster has "
+            f"{most:g}",
+            fix="raise --concurrent: a trial uses the cores of the driver's machine, divided by it",
         )
-    able = [node for node in nodes if node.cpus >= needs.threads and (node.gpus or not needs.gpu)]
+    able = [
+        node for node in nodes if node.cpus >= requirements.threads and (node.gpus or not requirements.gpu)
+    ]
     if not able:
         raise UserError(
-            f"the study trains on cuda, no node of the cluster with {needs.threads} cores has a GPU",
+            f"the study trains on cuda, but no node with {requirements.threads} cores has a GPU",
             fix="add such a node, or start a study with --device cpu",
         )
-    roomy = [node for node in able if node.memory_bytes >= needs.memory_bytes]
+    roomy = [node for node in able if node.memory_bytes >= requirements.memory_bytes]
     if not roomy:
         most = max(node.memory_bytes for node in able)
         raise UserError(
-            f"a process that trains takes at least {needs.memory_bytes / 1e6:,.0f} MB of memory, the largest "
-            f"node that could has {most / 1e6:,.0f} MB for Ray",
+            f"a process that trains needs at least {requirements.memory_bytes / 1e6:,.0f} MB of memory, but "
+            f"the largest suitable node of the cluster has {most / 1e6:,.0f} MB for Ray",
             fix="give the nodes more memory, or lower --array",
         )
     return roomy
 
 
-def _probe(nodes: Sequence[_Node], needs: Needs) -> list[list[str]]:
-    """What is wrong on each of the nodes, found by looking from there."""
+def _probe(nodes: Sequence[_Node], requirements: NodeRequirements) -> list[list[str]]:
+    """Check the requirements on each node and return the problems per node."""
     import ray
     from ray.exceptions import RayError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     def ask(node: _Node) -> Any:
         strategy = NodeAffinitySchedulingStrategy(node.node_id, soft=False)
-        return ray.remote(num_cpus=0, scheduling_strategy=strategy)(missing_here).remote(needs)
+        check = ray.remote(num_cpus=0, scheduling_strategy=strategy)(problems_on_this_node)
+        return check.remote(requirements)
 
     answers = [ask(node) for node in nodes]
-    fetched = any(split.remote for split in needs.read)
+    fetched = any(split.remote for split in requirements.splits)
     try:
         found: list[list[str]] = ray.get(answers, timeout=None if fetched else _PROBE_S)
     except RayError as error:
-        raise UserError(f"a node of the cluster cannot start this program: {_first_line(error)}") from error
+        raise UserError(f"a node of the cluster cannot start this program: {_last_line(error)}") from error
     return found
 
 
-def missing_here(needs: Needs) -> list[str]:
-    """What of ``needs`` this machine lacks, a line each; data that it can fetch are here afterwards."""
-    lines = [line for split in needs.read if (line := _unreadable_here(needs.task, split))]
-    if not os.access(needs.write, os.W_OK) or not (needs.write / "journal.jsonl").exists():
-        lines.append(
-            f"cannot write the study in {needs.write}; set HPO_RUNS to a folder that every node sees"
-        )
+def problems_on_this_node(requirements: NodeRequirements) -> list[str]:
+    """Return the requirements that this machine does not meet, one line each.
+
+    The check copies data that the machine can fetch into its cache.
+    """
+    splits, study = requirements.splits, requirements.study
+    lines = [line for split in splits if (line := _unreadable_here(requirements.task, split))]
+    if not os.access(study, os.W_OK) or not (study / "journal.jsonl").exists():
+        lines.append(f"cannot write to the study in {study}; set HPO_RUNS to a folder that all nodes share")
     return lines
 
 
@@ -193,10 +200,10 @@ def _unreadable_here(task: str, split: SplitRef) -> str | None:
         found.open_split(split)
     except (UserError, OSError) as error:
         if split.remote is None:
-            return f"cannot read the data in {split.path}; set HPO_CACHE to a folder that every node sees"
+            return f"cannot read the data in {split.path}; set HPO_CACHE to a folder that all nodes share"
         return str(getattr(error, "message", error))
     return None
 
 
-def _first_line(error: Exception) -> str:
+def _last_line(error: Exception) -> str:
     return str(error).strip().splitlines()[-1]

@@ -1,4 +1,4 @@
-"""Jobs of a Ray cluster: a study's driver that runs there, whatever becomes of the one who sent it."""
+"""Jobs on a Ray cluster: submit a study's driver, follow its log, list and stop jobs."""
 
 import logging
 import os
@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from hpo.schedule.packing import packed
+from hpo.schedule.code_package import packaged_code
 from hpo.schedule.tuner import before_importing_ray
 from model.errors import ConfigError, UserError
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
 STOPPED = 130
-"""Exit code of a job that somebody stopped: the one of a study stopped by Ctrl-C."""
+"""Exit code for a stopped job, equal to that of a study stopped by Ctrl-C."""
 
 _COMMAND = "hpo"
-_TRAVELLING = ("HPO_RUNS", "HPO_CACHE", "HPO_DATA", "MLFLOW_TRACKING_URI")
-# As Ctrl-C does it: the study says in its journal that it was stopped, and MLflow gets what it lacks.
+_JOB_VARIABLES = ("HPO_RUNS", "HPO_CACHE", "HPO_DATA", "MLFLOW_TRACKING_URI")
+# SIGINT, like Ctrl-C: the study records the interruption in its journal and completes its records in MLflow.
 _STOP = {"RAY_JOB_STOP_SIGNAL": "SIGINT", "RAY_JOB_STOP_WAIT_TIME_S": "90"}
 _CONNECT_S = 10.0
 _POLL_S = 1.0
@@ -37,55 +37,66 @@ _HTTP_STATUS = re.compile(r"status code (\d{3})")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A command that was submitted."""
+    """A submitted command."""
 
     job: str
+    """Id of the job."""
     status: str
+    """Ray's status, such as ``RUNNING``."""
     started: datetime | None
+    """Start of the job in UTC; None before it."""
     command: str
+    """Command line without ``hpo``."""
 
 
 class Jobs:
-    """The jobs of the cluster whose dashboard is at ``address``.
+    """Client for the jobs of the cluster whose Ray dashboard is at ``address``.
 
     Raises:
-        UserError: Nothing answers there, the token is wrong, or the cluster extra is not installed.
+        UserError: The dashboard does not answer, the token is wrong, or the extra ``cluster`` is missing.
     """
 
     def __init__(self, address: str) -> None:
         self.address = address.rstrip("/")
         before_importing_ray()
-        with self._told_apart():
+        with self._clear_errors():
             self._client = _connect(self.address)
 
     def submit(
-        self, words: Sequence[str], variables: Mapping[str, str] = os.environ, *, task: str | None = None
+        self, arguments: Sequence[str], variables: Mapping[str, str] = os.environ, *, task: str | None = None
     ) -> str:
-        """Send the code and start ``hpo`` with ``words`` on the cluster; gives the job's id.
+        """Send the code to the cluster and run ``hpo`` there.
 
-        ``task`` names a task from elsewhere that no study file among the words tells of.
+        Args:
+            arguments: Arguments of ``hpo``.
+            variables: Environment variables; the job gets those of ``job_variables``.
+            task: Name of the study's task. Needed for a task outside this package if ``arguments`` does not
+                name a study file.
+
+        Returns:
+            The id of the job.
         """
         job = f"hpo-{secrets.token_hex(4)}"
-        with packed(words, task=task) as cargo, self._told_apart():
+        with packaged_code(arguments, task=task) as package, self._clear_errors():
             self._client.submit_job(
                 submission_id=job,
-                entrypoint=shlex.join(["python", "-m", "hpo", *cargo.words]),
-                runtime_env={**cargo.modules, "env_vars": travelling(variables) | _STOP},
-                metadata={_COMMAND: shlex.join(words)},
+                entrypoint=shlex.join(["python", "-m", "hpo", *package.arguments]),
+                runtime_env={**package.runtime_env, "env_vars": job_variables(variables) | _STOP},
+                metadata={_COMMAND: shlex.join(arguments)},
             )
         return job
 
     def stop(self, job: str) -> str:
-        """Stop a job as Ctrl-C would, and wait until it has ended; gives its status."""
-        with self._told_apart(job):
+        """Stop a job like Ctrl-C, wait until it has ended, and return its status."""
+        with self._clear_errors(job):
             self._client.stop_job(job)
             while not (status := self._client.get_job_status(job)).is_terminal():
                 time.sleep(_POLL_S)
             return str(status.value)
 
     def all(self) -> list[Job]:
-        """What was submitted to this cluster by this command, the latest first."""
-        with self._told_apart():
+        """Return the jobs that ``hpo submit`` has started on this cluster, latest first."""
+        with self._clear_errors():
             found = [job for job in self._client.list_jobs() if _COMMAND in (job.metadata or {})]
         jobs = [
             Job(
@@ -99,24 +110,24 @@ class Jobs:
         return sorted(jobs, key=lambda job: str(job.started), reverse=True)
 
     def follow(self, job: str, write: Callable[[str], None], lost: Callable[[str], None]) -> int:
-        """Pass on the job's log from its beginning until the job has ended.
+        """Follow the log of a job from its beginning until the job has ended.
 
         Args:
-            job: Its id.
-            write: Gets every piece of the log once.
-            lost: Told when the connection is lost; it is tried again for some minutes.
+            job: Id of the job.
+            write: Called with every new part of the log.
+            lost: Called with the reason when the connection is lost. It is retried for five minutes.
 
         Returns:
             The exit code of the command.
 
         Raises:
-            UserError: No such job, it could not start, or the cluster stays away.
+            UserError: The job does not exist or could not start, or the connection stays lost.
         """
         shown, last_answer, is_lost = 0, time.monotonic(), False
         while True:
             try:
-                with self._told_apart(job):
-                    # Asked in this order: what has ended writes nothing more.
+                with self._clear_errors(job):
+                    # In this order, so that the log of a job that has ended is complete.
                     details = self._client.get_job_info(job)
                     log = self._client.get_job_logs(job)
             except LostConnectionError as error:
@@ -134,8 +145,8 @@ class Jobs:
             time.sleep(_POLL_S)
 
     @contextmanager
-    def _told_apart(self, job: str = "") -> Iterator[None]:
-        """Make errors of the client into ones that say what to do."""
+    def _clear_errors(self, job: str = "") -> Iterator[None]:
+        """Replace errors of Ray's client by errors that say what to do."""
         import requests
         from ray.exceptions import AuthenticationError
 
@@ -143,61 +154,62 @@ class Jobs:
             yield
         except AuthenticationError:
             raise UserError(
-                f"the Ray cluster at {self.address} wants a token that this command does not have",
+                f"the Ray cluster at {self.address} needs a token, which is missing or wrong",
                 fix="set RAY_AUTH_TOKEN to the token of the cluster",
             ) from None
         except OSError as error:
-            # Those of requests are of this kind, and put all of their inner life into words.
+            # Errors of requests are OSErrors whose messages contain internals.
             why = "no connection" if isinstance(error, requests.ConnectionError) else _reason(error)
             raise self._lost(why) from error
         except RuntimeError as error:
             status = _HTTP_STATUS.search(str(error))
             if status and status[1].startswith("5"):
-                # A proxy without the head behind it, or a head that is being started.
+                # A proxy without a running head behind it.
                 raise self._lost(f"HTTP status {status[1]}") from error
             if job and status and status[1] == "404":
                 raise UserError(
-                    f"the cluster at {self.address} knows no job {job!r}", fix="see hpo submit --list"
+                    f"the cluster at {self.address} has no job {job!r}",
+                    fix="list the jobs with hpo submit --list",
                 ) from None
-            raise UserError(f"the Ray cluster refused: {_reason(error)}") from error
+            raise UserError(f"the Ray cluster refused the request: {_reason(error)}") from error
 
     def _lost(self, why: str) -> "LostConnectionError":
         return LostConnectionError(
             f"no Ray dashboard answers at {self.address} ({why})",
-            fix="give --address http://HOST:8265, and see that the port is reachable from here",
+            fix="use --address http://HOST:8265, and check that the port can be reached from this machine",
         )
 
 
 class LostConnectionError(UserError):
-    """The cluster does not answer, or not any more."""
+    """The cluster does not answer, or no longer answers."""
 
 
-def travelling(variables: Mapping[str, str]) -> dict[str, str]:
-    """The settings that a job takes along; the rest are the cluster's own.
+def job_variables(variables: Mapping[str, str]) -> dict[str, str]:
+    """Select the environment variables that a job gets; all others are those of the cluster.
 
-    Everybody who sees the cluster's dashboard can read them.
+    Everybody who can open the cluster's dashboard can read them.
 
     Raises:
-        ConfigError: One holds a password.
+        ConfigError: A variable contains a password.
     """
-    found = {name: variables[name] for name in _TRAVELLING if variables.get(name)}
+    found = {name: variables[name] for name in _JOB_VARIABLES if variables.get(name)}
     if urlsplit(found.get("MLFLOW_TRACKING_URI", "")).password:
         raise ConfigError(
-            "MLFLOW_TRACKING_URI holds a password, which a job would show to everybody on the cluster",
-            fix="unset it here, and set MLFLOW_TRACKING_USERNAME and _PASSWORD on the cluster's nodes",
+            "MLFLOW_TRACKING_URI contains a password, which a job would show to everybody on the cluster",
+            fix="remove it, and set MLFLOW_TRACKING_USERNAME and _PASSWORD on the nodes of the cluster",
         )
     return found
 
 
 def _connect(address: str) -> "JobSubmissionClient":
-    # Ray would put RAY_ADDRESS before the address that was typed; this name it puts before that.
+    # Ray prefers RAY_ADDRESS to the address argument, and this variable to RAY_ADDRESS.
     os.environ["RAY_API_SERVER_ADDRESS"] = address
     try:
-        import aiohttp_cors  # noqa: F401  # of ray[default]; Ray itself would complain with a traceback
+        import aiohttp_cors  # noqa: F401  # of ray[default]; Ray itself would raise with a traceback
         from ray.job_submission import JobSubmissionClient
     except ImportError:
         raise UserError(
-            "submitting needs the extra 'cluster', which is not installed",
+            "hpo submit needs the extra 'cluster', which is not installed",
             fix="pip install 'hpo[cluster]', or from a checkout: pip install '.[cluster]'",
         ) from None
     _require_listener(address)
@@ -207,7 +219,7 @@ def _connect(address: str) -> "JobSubmissionClient":
 
 
 def _require_listener(address: str) -> None:
-    """Refuse within seconds what Ray's client would try for minutes."""
+    """Raise within seconds where Ray's client would retry for minutes."""
     try:
         parts = urlsplit(address)
         port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -219,15 +231,15 @@ def _require_listener(address: str) -> None:
 
 
 def _exit_code(details: Any, job: str) -> int:
-    """``details`` is Ray's record of a job that has ended."""
+    """Return the exit code of a job that has ended; ``details`` is Ray's record of it."""
     if details.status.value == "STOPPED":
         return STOPPED
     if details.status.value == "FAILED" and details.driver_exit_code is None:
-        raise UserError(f"job {job} did not run to its end: {_reason(details.message)}")
+        raise UserError(f"job {job} failed before its command ended: {_reason(details.message)}")
     return int(details.driver_exit_code or 0)
 
 
 def _reason(error: object) -> str:
-    """The last line, which says most."""
+    """Return the last line of an error message, which says most."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

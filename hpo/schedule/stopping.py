@@ -1,4 +1,4 @@
-"""Which trials to stop early: Ray Tune's schedulers, with the epoch as the rung."""
+"""Early stopping of poor trials by Ray Tune's schedulers, comparing trials epoch by epoch."""
 
 import math
 from abc import ABC, abstractmethod
@@ -13,46 +13,48 @@ if TYPE_CHECKING:
 
 
 class StoppingRule(ABC):
-    """Decides at every validation whether its trial goes on."""
+    """Interface of rules that decide at every validation whether the trial continues."""
 
     @abstractmethod
-    def stops(self, trial: str, epoch: int, score: float) -> bool:
-        """Take in a validation of ``trial``, each once and in the order of the journal.
+    def should_stop(self, trial: str, epoch: int, score: float) -> bool:
+        """Record a validation and decide whether its trial should stop.
 
-        Decisions follow from the validations before and from nothing else: whoever replays a journal gets
-        them again.
+        Call it for each validation in the order of the journal. The decision depends only on the validations
+        recorded before, so that replaying a journal gives the same decisions.
 
         Returns:
-            Whether the trial shall stop here. Of a validation that was taken in before, whether it stopped.
+            Whether the trial should stop; for a repeated validation, whether the trial has been stopped.
         """
 
 
 class NeverStop(StoppingRule):
-    """Lets every trial use up its epochs."""
+    """Rule that never stops a trial."""
 
-    def stops(self, trial: str, epoch: int, score: float) -> bool:
-        """Let it go on."""
+    def should_stop(self, trial: str, epoch: int, score: float) -> bool:
+        """Return False: the trial continues."""
         return False
 
 
 @dataclass(frozen=True, slots=True)
 class _NamedTrial:
-    """All that Ray's schedulers read of a trial.
+    """The only attribute of a trial that Ray's schedulers read.
 
-    Tune gives a trial that is taken up again another identity; to the scheduler it must be the same one.
+    Tune gives a resumed trial a new id, but the scheduler must see the same trial.
     """
 
     trial_id: str
 
 
-class RayRule(StoppingRule):
-    """Asks one of Ray's schedulers.
+class RayStoppingRule(StoppingRule):
+    """Rule that uses one of Ray's schedulers.
+
+    Unlike Tune, it does not report two events to the scheduler: that a trial was stopped, which would repeat
+    its last validation, and that a trial failed, which has no epoch and makes ``MedianStoppingRule`` raise on
+    the next result.
 
     Args:
-        scheduler: Reads ``epoch`` and ``score`` and never pauses a trial. Two things that Tune would tell it
-            are left out: that a trial was stopped, which repeats its last validation; and that a trial
-            failed, which has no epoch and makes ``MedianStoppingRule`` raise on the next result.
-        epochs: Of a trial. The last validation is told, not judged, as Tune does it.
+        scheduler: Scheduler that reads ``epoch`` and ``score`` and never pauses a trial.
+        epochs: Epochs of a trial. As in Tune, the last validation is reported but cannot stop the trial.
     """
 
     def __init__(self, scheduler: "TrialScheduler", *, epochs: int) -> None:
@@ -60,14 +62,17 @@ class RayRule(StoppingRule):
         self._latest: dict[str, int] = {}
         self._stopped: set[str] = set()
 
-    def stops(self, trial: str, epoch: int, score: float) -> bool:
-        """Pass a new validation on; a score that is not finite says nothing about the others."""
+    def should_stop(self, trial: str, epoch: int, score: float) -> bool:
+        """Report a new validation to the scheduler and return its decision.
+
+        Scores that are not finite are not reported.
+        """
         is_new = epoch > self._latest.get(trial, 0) and math.isfinite(score)
         if is_new and trial not in self._stopped:
-            self._tell(trial, epoch, score)
+            self._report(trial, epoch, score)
         return trial in self._stopped
 
-    def _tell(self, trial: str, epoch: int, score: float) -> None:
+    def _report(self, trial: str, epoch: int, score: float) -> None:
         named, result = _NamedTrial(trial), {"epoch": epoch, "score": score}
         if trial not in self._latest:
             self._scheduler.on_trial_add(None, named)
@@ -78,8 +83,8 @@ class RayRule(StoppingRule):
             self._stopped.add(trial)
 
 
-def build_rule(stage: Stage, *, epochs: int) -> StoppingRule:
-    """The rule of a stage whose trials have ``epochs``; only a search has one."""
+def build_stopping_rule(stage: Stage, *, epochs: int) -> StoppingRule:
+    """Build the stopping rule of a stage whose trials train for ``epochs``; only a search can have one."""
     if not isinstance(stage, SearchStage) or stage.scheduler == "none":
         return NeverStop()
     before_importing_ray()
@@ -87,13 +92,13 @@ def build_rule(stage: Stage, *, epochs: int) -> StoppingRule:
 
     grace = stage.grace(epochs)
     if stage.scheduler == "median":
-        # It would pause trials while there are too few to compare with; ours have better things to do.
+        # Without the infinite time slice it would pause trials while there are too few to compare with.
         scheduler = MedianStoppingRule(
             time_attr="epoch", metric="score", mode="max", grace_period=grace, min_time_slice=math.inf
         )
     else:
-        # Trials end by themselves. Without this a rung that a trial jumped over judges it later, by a score
-        # from another epoch.
+        # Trials end by themselves. Without stop_last_trials=False, a rung that a trial skipped would judge it
+        # later by a score from another epoch.
         scheduler = ASHAScheduler(
             time_attr="epoch",
             metric="score",
@@ -103,4 +108,4 @@ def build_rule(stage: Stage, *, epochs: int) -> StoppingRule:
             reduction_factor=stage.reduction_factor,
             stop_last_trials=False,
         )
-    return RayRule(scheduler, epochs=epochs)
+    return RayStoppingRule(scheduler, epochs=epochs)

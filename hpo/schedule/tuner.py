@@ -1,4 +1,4 @@
-"""Running trials on Ray Tune, on this machine or on a cluster."""
+"""Training of trials with Ray Tune, on this machine or on a cluster."""
 
 import errno
 import logging
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hpo.schedule.arrays import CALLER_CPUS, ArrayPool
-from hpo.schedule.feed import TrialFeed
+from hpo.schedule.array_pool import CALLER_CPUS, ArrayPool
+from hpo.schedule.trial_source import TrialSource
 from model.errors import StorageError
 
 # Read when Ray is imported, here and in every process that it starts.
@@ -24,28 +24,30 @@ _QUIET = {
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    # What Ray would print into the study's progress: pages about a node that was lost.
+    # Otherwise Ray prints pages about a lost node into the study's progress.
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",
 }
 _ALONE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-"""Where it is off, Ray listens on loopback only; where it is not set, on Windows and macOS only."""
+"""Variable that makes Ray listen on loopback only if it is 0; by default Ray does so on Windows and macOS."""
 SILENT: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+"""Options of ``ray.init`` that suppress Ray's messages."""
 TUNE_FOLDER = "tune"
+"""Name of the folder in a study's folder that Ray Tune writes to."""
 RESTARTS = 2
-"""How often a trial whose process died goes on from its checkpoint before it counts as failed."""
+"""Number of times that a trial whose process died resumes from its checkpoint before it fails."""
 
 
 def before_importing_ray() -> None:
-    """Set what Ray reads when it is imported; what the user has set stands."""
+    """Set the environment variables that Ray reads on import, except those that the user has set."""
     os.environ.update({name: value for name, value in _QUIET.items() if name not in os.environ})
     if "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ:
-        # Without it Ray's clients have a token and do not show it.
+        # Without it, Ray's clients do not send their token.
         os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
 @contextmanager
 def ray_session(*, cpus: int, gpus: int) -> Iterator[None]:
-    """Start Ray on this machine and stop it at the end; use what is running where there is one."""
+    """Start Ray on this machine and stop it at the end; use Ray as it is if it runs already."""
     before_importing_ray()
     os.environ.setdefault(_ALONE, "0")
     import ray
@@ -61,7 +63,10 @@ def ray_session(*, cpus: int, gpus: int) -> Iterator[None]:
 
 
 def start_ray(**options: Any) -> None:
-    """Start or join Ray without a word, and leave SIGTERM to the study: Ray would end the process at once."""
+    """Start or join Ray without messages, and keep the process's own SIGTERM handler.
+
+    Ray's handler would end the process at once, before the study records its interruption.
+    """
     import ray
 
     at_sigterm = signal.getsignal(signal.SIGTERM)
@@ -71,64 +76,69 @@ def start_ray(**options: Any) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
-    """Where trials are trained: how many at a time, and how many of them in one process."""
+class Parallelism:
+    """Numbers of trials, processes and processor cores with which a stage trains."""
 
     concurrent: int
-    """Trials that run at the same time."""
+    """Number of trials that run at the same time."""
     array: int
-    """Of these, how many are trained together in one process."""
+    """Number of trials that one process trains together."""
     cpus: int
-    """Processor cores for all of them."""
+    """Processor cores for all processes together."""
     gpu: bool
-    """Whether to train on GPUs, each shared by as many processes as it must be."""
+    """Whether to train on GPUs; processes share a GPU if there are more processes than GPUs."""
 
     @property
     def processes(self) -> int:
-        """Processes that train."""
+        """Number of processes that train."""
         return math.ceil(self.concurrent / self.array)
 
     @property
     def threads(self) -> int:
-        """Processor cores of each of them."""
+        """Processor cores per process."""
         return max(1, self.cpus // self.processes)
 
 
-def run_trials(feed: TrialFeed, places: Places, *, storage: Path, hangs_after_s: float | None = None) -> None:
-    """Train the trials of ``feed`` until it has no more, or until Ctrl-C.
+def run_trials(
+    source: TrialSource, parallelism: Parallelism, *, storage: Path, hangs_after_s: float | None = None
+) -> None:
+    """Train all trials of ``source``; Ctrl-C stops the training.
 
     Args:
-        feed: Called in this thread.
-        places: Where they are trained.
-        storage: The study's folder; gets one of Tune's own files, new every time, which no resume needs.
-        hangs_after_s: How long a trial may be silent before its process is killed; None: for ever.
+        source: Provides the trials and records their results; called in this thread.
+        parallelism: Numbers of concurrent trials, processes and cores.
+        storage: Folder of the study. Tune's own files are written to a subfolder, which is deleted first.
+        hangs_after_s: Seconds without a validation after which the process of a trial is killed; None: never.
 
     Raises:
         StorageError: The study's folder cannot be written.
     """
     from ray import tune
 
-    from hpo.schedule.adapter import FeedCallback, FeedScheduler, FeedSearcher
-    from hpo.schedule.hangs import HangWatch
+    from hpo.schedule.adapter import StudyCallback, StudyScheduler, StudySearcher
+    from hpo.schedule.hang_detector import HangDetector
     from hpo.trial.trainable import TrialTrainable
 
     shutil.rmtree(storage / TUNE_FOLDER, ignore_errors=True)
-    gpu_share = _gpu_share(places.processes) if places.gpu else 0.0
-    resources = {"cpu": float(places.threads), "gpu": gpu_share}
+    gpu_share = _gpu_share(parallelism.processes) if parallelism.gpu else 0.0
+    resources = {"cpu": float(parallelism.threads), "gpu": gpu_share}
     arrays = None
-    if places.array > 1:
+    if parallelism.array > 1:
         resources = {"cpu": CALLER_CPUS}
         arrays = ArrayPool(
-            arrays=places.processes, slots=places.array, threads=places.threads, gpus=gpu_share
+            arrays=parallelism.processes,
+            slots=parallelism.array,
+            threads=parallelism.threads,
+            gpus=gpu_share,
         )
-    watch = HangWatch(feed, arrays, limit_s=hangs_after_s)
-    with quiet_ray(), _told_how_to_go_on(storage):
+    detector = HangDetector(source, arrays, limit_s=hangs_after_s)
+    with quiet_ray(), _storage_errors(storage):
         tuner = tune.Tuner(
             tune.with_resources(TrialTrainable, resources),
             tune_config=tune.TuneConfig(
-                search_alg=FeedSearcher(feed, places.threads, arrays),
-                scheduler=FeedScheduler(feed, arrays),
-                max_concurrent_trials=places.concurrent,
+                search_alg=StudySearcher(source, parallelism.threads, arrays),
+                scheduler=StudyScheduler(source, arrays),
+                max_concurrent_trials=parallelism.concurrent,
                 num_samples=-1,
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: str(trial.config["spec"]["trial"]),
@@ -136,7 +146,7 @@ def run_trials(feed: TrialFeed, places: Places, *, storage: Path, hangs_after_s:
             run_config=tune.RunConfig(
                 name=TUNE_FOLDER,
                 storage_path=str(storage),
-                callbacks=[FeedCallback(feed, arrays, watch)],
+                callbacks=[StudyCallback(source, arrays, detector)],
                 failure_config=tune.FailureConfig(max_failures=RESTARTS),
                 verbose=0,
             ),
@@ -149,20 +159,20 @@ def run_trials(feed: TrialFeed, places: Places, *, storage: Path, hangs_after_s:
 
 
 @contextmanager
-def _told_how_to_go_on(storage: Path) -> Iterator[None]:
-    """Say what to do when the study's folder is full; Tune buries the error in pages of its own."""
+def _storage_errors(storage: Path) -> Iterator[None]:
+    """Replace Tune's long error by a clear one when the study's folder cannot be written."""
     try:
         yield
     except Exception as error:
         reason = next(filter(None, map(_unwritable, _chain(error))), None)
         if reason is None:
             raise
-        fix = f"make room, then hpo resume {storage.name}"
+        fix = f"free disk space, then continue with hpo resume {storage.name}"
         raise StorageError(reason, folder=storage, fix=fix) from error
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and those that it was raised for."""
+    """Yield an error and its causes."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
@@ -185,7 +195,7 @@ def _gpu_share(processes: int) -> float:
 
 @contextmanager
 def quiet_ray() -> Iterator[None]:
-    """Keep Ray's and Tune's remarks from the user: progress is shown by the study."""
+    """Suppress messages of Ray and Tune inside the context: the study shows its own progress."""
     loggers = [logging.getLogger(name) for name in ("ray", "ray.tune", "ray.train")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from hpo.schedule.tuner import Places
+from hpo.schedule.tuner import Parallelism
 from hpo.study.plan import StudyPlan
 from hpo.tasks.base.task import TrialTime
 
@@ -27,24 +27,24 @@ class Estimate:
     study_s: float
 
 
-def estimate(plan: StudyPlan, places: Places, *, trials: int) -> Estimate | None:
+def estimate(plan: StudyPlan, parallelism: Parallelism, *, trials: int) -> Estimate | None:
     """Train for a moment and extrapolate; trials that run together have fewer cores each."""
-    torch.set_num_threads(places.threads)
+    torch.set_num_threads(parallelism.threads)
     splits = (plan.task.open_split(plan.train), plan.task.open_split(plan.valid))
     device = torch.device(plan.device)
-    time = plan.task.trial_time(plan.study, plan.shape, splits, plan.precision, device, places.array)
+    time = plan.task.trial_time(plan.study, plan.shape, splits, plan.precision, device, parallelism.array)
     if time is None:
         return None
-    rounds = -(-trials // places.concurrent)
+    rounds = -(-trials // parallelism.concurrent)
     return Estimate(time, SESSION_START_S + rounds * (time.trial_s + TRIAL_START_S))
 
 
-def least_memory_bytes(plan: StudyPlan, places: Places) -> int:
+def least_memory_bytes(plan: StudyPlan, parallelism: Parallelism) -> int:
     """What a process that trains takes of its machine at the very least.
 
     Batches and mapped data come on top; on a GPU the networks do not count.
     """
-    if places.gpu:
+    if parallelism.gpu:
         return PROCESS_BYTES
     weights = plan.task.weights(plan.study, plan.shape)
-    return PROCESS_BYTES + places.array * weights * _BYTES_A_WEIGHT
+    return PROCESS_BYTES + parallelism.array * weights * _BYTES_A_WEIGHT

@@ -38,7 +38,7 @@ def outline(plan: StudyPlan, request: StageRequest) -> StageOutline:
         name=request.name,
         plan=staged,
         trials=trials,
-        estimate=estimate(staged, staged.places(request.name), trials=trials),
+        estimate=estimate(staged, staged.parallelism(request.name), trials=trials),
     )
 
 
@@ -68,8 +68,8 @@ def _study_lines(plan: StudyPlan) -> list[str]:
 
 def _stage_lines(stage: StageOutline) -> list[str]:
     settings = stage.plan.study.stages.named(stage.name)
-    places = stage.plan.places(stage.name)
-    together = f", {places.array} in one process" if places.array > 1 else ""
+    parallelism = stage.plan.parallelism(stage.name)
+    together = f", {parallelism.array} in one process" if parallelism.array > 1 else ""
     lines = [
         f"stage       {stage.name}: {stage.trials} trials at most, {settings.concurrent} at a time{together}"
     ]

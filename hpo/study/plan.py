@@ -11,7 +11,7 @@ import torch
 from hpo.config.environment import Environment
 from hpo.config.stages import SearchStage
 from hpo.config.study_file import StudyFile
-from hpo.schedule.tuner import Places
+from hpo.schedule.tuner import Parallelism
 from hpo.space.space import Parameters
 from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.registry import AnyTask, load_study, parse_study, task_named
@@ -141,11 +141,11 @@ class StudyPlan:
             stage.grace(study.training.epochs)
         return replace(self, study=study)
 
-    def places(self, stage: str) -> Places:
+    def parallelism(self, stage: str) -> Parallelism:
         """Where the trials of a stage are trained; an array that is not chosen yet counts as one trial."""
         settings = self.study.stages.named(stage)
         array = 1 if settings.array == "auto" else min(settings.array, settings.concurrent)
-        return Places(
+        return Parallelism(
             concurrent=settings.concurrent, array=array, cpus=available_cpus(), gpu=self.device == "cuda"
         )
 

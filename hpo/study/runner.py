@@ -18,8 +18,8 @@ from hpo.journal.events import (
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState, TrialState
 from hpo.programs.program import Answer, Program
-from hpo.schedule.feed import Pause
-from hpo.schedule.stopping import build_rule
+from hpo.schedule.stopping import build_stopping_rule
+from hpo.schedule.trial_source import Pause
 from hpo.study.plan import StudyPlan, chunk_seed
 from hpo.trial.report import Report, best_report
 from hpo.trial.specification import TrialSpec
@@ -33,7 +33,7 @@ def trial_folder(study_folder: Path, trial: str) -> Path:
 
 
 class StageRunner:
-    """Feeds the scheduler with the trials of one stage (a ``hpo.schedule.feed.TrialFeed``).
+    """Feeds the scheduler with the trials of one stage (a ``hpo.schedule.trial_source.TrialSource``).
 
     Trials that were running when the study stopped come first, then those that the stage's program proposes.
     An event is in the journal before anything acts on it. What has ended stays as it ended, whatever is heard
@@ -54,7 +54,7 @@ class StageRunner:
         self._plan, self._stage, self._program = plan, stage, program
         self._journal, self._listener = journal, listener
         self._study = plan.study.model_dump(mode="json")
-        self._rule = build_rule(plan.study.stages.named(stage), epochs=plan.study.training.epochs)
+        self._rule = build_stopping_rule(plan.study.stages.named(stage), epochs=plan.study.training.epochs)
         self._replay_validations()
         self._waiting = deque(trial for trial in state.trials_of(stage) if not trial.has_ended)
 
@@ -90,7 +90,7 @@ class StageRunner:
                 trial=trial,
                 host=socket.gethostname(),
                 device=self._plan.device,
-                threads=self._plan.places(self._stage).threads,
+                threads=self._plan.parallelism(self._stage).threads,
             )
         )
 
@@ -101,7 +101,7 @@ class StageRunner:
             self._write(
                 TrialReported(trial=trial, epoch=report.epoch, metrics=report.metrics, train_s=report.train_s)
             )
-            if self._rule.stops(trial, report.epoch, report.score):
+            if self._rule.should_stop(trial, report.epoch, report.score):
                 self._end(trial, TrialStopped)
         return not state.has_ended
 
@@ -114,7 +114,7 @@ class StageRunner:
         if not self.state.trials[trial].has_ended:
             self._write(TrialFailed(trial=trial, reason=reason))
 
-    def noted(self, message: str) -> None:
+    def add_note(self, message: str) -> None:
         """Record what a person should know."""
         self._write(Noticed(message=message))
 
@@ -128,7 +128,9 @@ class StageRunner:
         decided: dict[str, bool] = {}
         for event in self._journal.events():
             if isinstance(event, TrialReported) and self.state.trials[event.trial].stage == self._stage:
-                decided[event.trial] = self._rule.stops(event.trial, event.epoch, self._report(event).score)
+                decided[event.trial] = self._rule.should_stop(
+                    event.trial, event.epoch, self._report(event).score
+                )
         for trial, stops in decided.items():
             if stops:
                 self._end(trial, TrialStopped)
@@ -164,4 +166,4 @@ class StageRunner:
 
     def _report(self, event: TrialReported) -> Report:
         score = self._plan.task.score
-        return Report.of(event.metrics, score, epoch=event.epoch, train_s=event.train_s)
+        return Report.from_metrics(event.metrics, score, epoch=event.epoch, train_s=event.train_s)

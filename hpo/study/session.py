@@ -11,7 +11,7 @@ from hpo.config.environment import Environment
 from hpo.journal.events import Noticed, StageAsked, StudyCreated, StudyInterrupted, StudyResumed, Value
 from hpo.journal.journal import Journal, read_journal
 from hpo.journal.results import StudyState
-from hpo.schedule.cluster import Needs, cluster_session
+from hpo.schedule.cluster import NodeRequirements, cluster_session
 from hpo.schedule.tuner import ray_session
 from hpo.study.estimate import least_memory_bytes
 from hpo.study.folders import study_folder
@@ -235,18 +235,20 @@ def _ray(
     plan: StudyPlan, folder: Path, state: StudyState, environment: Environment
 ) -> AbstractContextManager[None]:
     """One Ray for all stages: starting it takes longer than a short trial."""
-    places = [plan.with_stage(name, state.asked[name].settings).places(name) for name in state.pending]
+    each_stage = [
+        plan.with_stage(name, state.asked[name].settings).parallelism(name) for name in state.pending
+    ]
     gpu = plan.device == "cuda"
     if environment.ray_address is None:
-        cpus = max(available_cpus(), *(place.concurrent for place in places))
+        cpus = max(available_cpus(), *(stage.concurrent for stage in each_stage))
         return ray_session(cpus=cpus, gpus=1 if gpu else 0)
-    needs = Needs(
+    needs = NodeRequirements(
         task=plan.study.task,
-        threads=max(place.threads for place in places),
+        threads=max(stage.threads for stage in each_stage),
         gpu=gpu,
-        memory_bytes=max(least_memory_bytes(plan, place) for place in places),
-        read=(plan.train, plan.valid),
-        write=folder,
+        memory_bytes=max(least_memory_bytes(plan, stage) for stage in each_stage),
+        splits=(plan.train, plan.valid),
+        study=folder,
     )
     return cluster_session(environment.ray_address, needs)
 

@@ -91,7 +91,7 @@ class StageRun:
     def _train(self) -> None:
         run_trials(
             self._runner,
-            self._plan.places(self._name),
+            self._plan.parallelism(self._name),
             storage=self._journal.folder,
             hangs_after_s=self._plan.study.training.hangs_after_s,
         )

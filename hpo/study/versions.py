@@ -7,7 +7,7 @@ from pathlib import Path
 
 import hpo
 import model
-from hpo.tasks.base.registry import own_code
+from hpo.tasks.base.registry import external_task_code
 
 _PACKAGES = ("torch", "numpy", "ray", "mlflow", "bayesian-optimization", "optuna")
 # Code that decides numbers: a change elsewhere (a table, a display) does not stop a study from going on.
@@ -39,7 +39,7 @@ def code_digest(task: str) -> str:
         for path in sorted(root.glob(pattern)):
             digest.update(f"{root.name}/{path.relative_to(root).as_posix()}\0".encode())
             digest.update(path.read_bytes())
-    code = own_code(task) or Path(str(hpo.__file__)).parent / "tasks" / task
+    code = external_task_code(task) or Path(str(hpo.__file__)).parent / "tasks" / task
     for path in sorted(code.rglob("*.py")) if code.is_dir() else [code]:
         if _PRESENTATION in path.relative_to(code.parent).parts:
             continue

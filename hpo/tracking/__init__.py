@@ -1,1 +1,1 @@
-"""Recording studies in MLflow: a side door, nothing reads decisions back through it."""
+"""Records of studies in MLflow. The service never reads decisions back from MLflow."""

@@ -1,4 +1,4 @@
-"""One study in MLflow: an experiment whose runs go by the names of stages and trials."""
+"""MLflow experiment of a study, with runs named after its stages and trials."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 IDENTITY = "hpo.identity"
-"""The tag of an experiment that says which study it is."""
+"""Tag of an experiment that identifies its study."""
 _RECORDED = "hpo.recorded_events"
 _STAGE = "hpo.stage"
 _TRIAL = "hpo.trial"
@@ -31,24 +31,24 @@ _REFUSALS = {"BAD_REQUEST", "INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURC
 
 
 class Experiment:
-    """Runs of one study; every call may be repeated and then changes nothing."""
+    """MLflow experiment of one study. Repeating a call changes nothing."""
 
     def __init__(self, client: "MlflowClient", experiment_id: str, recorded: int) -> None:
-        """For ``find_or_make``."""
+        """Open an existing experiment; use ``find_or_make``."""
         self.recorded = recorded
-        """What ``save`` was told last; 0 in a new experiment."""
+        """Number of recorded events, as last passed to ``save``; 0 for a new experiment."""
         self._client = client
         self._id = experiment_id
         self._runs = self._known_runs()
 
     @classmethod
     def find_or_make(cls, environment: Environment, *, name: str, identity: str) -> Self:
-        """The experiment of the study with this identity, made when the store lacks it.
+        """Return the experiment of the study with this identity; create it if the store has none.
 
-        It is called as the study, unless another study of that name is in the store already.
+        Its name is that of the study, with a suffix if the store has another experiment of that name.
 
         Raises:
-            LookupError: A person deleted the experiment.
+            LookupError: The experiment was deleted in MLflow.
         """
         make_store(environment)
         client = connect(environment.tracking_uri)
@@ -71,21 +71,27 @@ class Experiment:
         return cls(client, experiment_id, 0)
 
     def save(self, recorded: int) -> None:
-        """Keep how far the journal is recorded."""
+        """Store the number of journal events that are recorded."""
         self._client.set_experiment_tag(self._id, _RECORDED, str(recorded))
 
-    def offer_table(self, stage: str, parameters: Sequence[str], *, metric: str) -> None:
-        """Let MLflow's pages show a stage's trials with score and hyperparameters; see ``table_address``."""
+    def add_table(self, stage: str, parameters: Sequence[str], *, metric: str) -> None:
+        """Add a view of a stage's trials with scores and hyperparameters to MLflow's pages.
+
+        ``table_address`` gives its address.
+        """
         self._client.set_experiment_tag(
             self._id, f"{VIEW}{stage}", table_view(stage, parameters, metric=metric)
         )
 
-    def describe(self, note: str) -> None:
-        """Set what a person reads above the table of runs, in Markdown."""
+    def set_description(self, note: str) -> None:
+        """Set the Markdown text that MLflow shows above the table of runs."""
         self._client.set_experiment_tag(self._id, NOTE, note[:_LONGEST_TAG])
 
     def start_run(self, *, stage: str, trial: str | None, at: datetime, tags: Mapping[str, str]) -> None:
-        """Make the run of a trial below its stage's, or the stage's own; MLflow takes it for RUNNING."""
+        """Create the run of a trial below the run of its stage, or that of a stage (``trial`` None).
+
+        Its status in MLflow is RUNNING.
+        """
         name = trial or stage
         if name not in self._runs:
             named = {_STAGE: stage} | ({_TRIAL: trial, _PARENT: self._runs[stage] or ""} if trial else {})
@@ -95,15 +101,15 @@ class Experiment:
             self._runs[name] = run.info.run_id
 
     def set_status(self, name: str, status: str) -> None:
-        """Set MLflow's own status: SCHEDULED or RUNNING."""
+        """Set MLflow's status of a run to SCHEDULED or RUNNING."""
         self._on(name, lambda run: self._client.update_run(run, status=status))
 
     def end_run(self, name: str, status: str, at: datetime) -> None:
-        """Set MLflow's own status: FINISHED, FAILED or KILLED."""
+        """End a run with MLflow's status FINISHED, FAILED or KILLED."""
         self._on(name, lambda run: self._client.set_terminated(run, status, _milliseconds(at)))
 
     def log_parameters(self, name: str, parameters: Mapping[str, object]) -> None:
-        """Record parameters, which MLflow lets nobody change later."""
+        """Record parameters, which cannot be changed later in MLflow."""
         from mlflow.entities import Param
 
         params = [Param(key, str(value)) for key, value in parameters.items()]
@@ -124,7 +130,7 @@ class Experiment:
         """Record metrics and tags in one request."""
         from mlflow.entities import Metric, RunTag
 
-        # MLflow keeps one value of the same metric, moment, step and number, so a repeated call adds nothing.
+        # MLflow stores equal metric, time, step and value once, so that a repeated call adds nothing.
         measured = [
             Metric(accepted_name(key), value, _milliseconds(at), step)
             for key, value in (metrics or {}).items()
@@ -133,18 +139,18 @@ class Experiment:
         self._on(name, lambda run: self._client.log_batch(run, metrics=measured, tags=tagged))
 
     def log_data(self, name: str, *, dataset: str, digest: str) -> None:
-        """Record which data a run used."""
+        """Record the name and digest of the data that a run used."""
         from mlflow.entities import Dataset, DatasetInput
 
         data = Dataset(name=dataset, digest=digest[:_LONGEST_DIGEST], source_type="local", source=dataset)
         self._on(name, lambda run: self._client.log_inputs(run, [DatasetInput(data)]))
 
     def log_file(self, name: str, path: Path) -> None:
-        """Keep a copy of a file with the run; a file of the same name is replaced."""
+        """Upload a file as an artifact of a run, replacing one of the same name."""
         self._on(name, lambda run: self._client.log_artifact(run, path))
 
     def log_contents(self, name: str, files: Mapping[str, bytes], place: str) -> None:
-        """Keep files with the run under ``place``; files of the same names are replaced."""
+        """Upload contents by file name to the artifact folder ``place`` of a run, replacing equal names."""
         with TemporaryDirectory() as folder:
             for file, content in files.items():
                 (Path(folder) / file).write_bytes(content)
@@ -152,11 +158,11 @@ class Experiment:
                 self._on(name, lambda run: self._client.log_artifacts(run, folder, place))
 
     def log_record(self, name: str, record: Mapping[str, Any], file: str) -> None:
-        """Keep a record with the run as a JSON file."""
+        """Upload a record as a JSON artifact of a run."""
         self._on(name, lambda run: self._client.log_dict(run, record, file))
 
     def _known_runs(self) -> dict[str, str | None]:
-        """Run ids by name; None for a run that a person deleted, which then stays deleted."""
+        """Return run ids by name; None for a run that was deleted in MLflow, which stays deleted."""
         runs: dict[str, str | None] = {}
         page = None
         while page is None or page.token:
@@ -189,9 +195,9 @@ def _refusals() -> Iterator[None]:
 
 
 def connect(uri: str) -> "MlflowClient":
-    """A client of the store at ``uri`` that keeps its remarks to itself."""
+    """Connect to the MLflow store at ``uri`` without log messages."""
     os.environ.update(quiet_variables())
-    # Pages about a full disk, of which the follower tells in a line.
+    # MLflow logs pages about a full disk, which the follower reports in one line.
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")
     from mlflow import MlflowClient
 

@@ -1,4 +1,4 @@
-"""Figures on their way into MLflow; who draws them is not its business."""
+"""Figures of a stage as files for MLflow."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FigureFiles:
-    """Files of the figures of a stage."""
+    """Figures of a stage, drawn to files."""
 
     files: Mapping[str, bytes]
-    """By name."""
+    """File name -> content."""
     failures: tuple[str, ...] = ()
-    """Figures that could not be drawn, and why."""
+    """Names of figures that could not be drawn, each with its reason."""

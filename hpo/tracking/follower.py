@@ -1,4 +1,4 @@
-"""Follows a journal in the background and records it: late at times, but everything and once."""
+"""Background thread that follows a journal and records every event once, possibly late."""
 
 import threading
 from collections import deque
@@ -17,15 +17,15 @@ _EVENTS_A_SAVE = 100
 
 
 class Projection:
-    """A journal on its way into a tracker.
+    """Copies a journal into a tracker.
 
-    How far it came is kept by the tracker, next to the records themselves: another store, or an older
-    copy of this one, gets exactly the events it lacks.
+    The tracker stores the number of recorded events next to its records, so that another store, or an older
+    copy of a store, gets exactly the events that it lacks.
     """
 
     def __init__(self, folder: Path, tracker: Tracker) -> None:
         self.refused: list[str] = []
-        """Records that the tracker would not take, and why."""
+        """Events that the tracker refused, each with its reason."""
         self._folder = folder
         self._tracker = tracker
         self._state: StudyState | None = None
@@ -35,10 +35,10 @@ class Projection:
         self._refused_event: int | None = None
 
     def advance(self) -> None:
-        """Record everything that is new in the journal.
+        """Record all new events of the journal.
 
         Raises:
-            Exception: Whatever the tracker raised; the next call starts from what the tracker kept.
+            Exception: The tracker raised it; the next call continues after the last saved event.
         """
         try:
             if self._state is None:
@@ -50,7 +50,7 @@ class Projection:
             raise
 
     def events_left(self) -> int:
-        """How many events of the journal are not known to be recorded."""
+        """Return the number of events in the journal that are not yet recorded."""
         return len(read_journal(self._folder).events) - self._recorded
 
     def _connect(self) -> StudyState | None:
@@ -84,27 +84,27 @@ class Projection:
         try:
             self._tracker.record(event, state)
         except RecordRefusedError as refusal:
-            # What the tracker knew may have been out of date, so the first refusal only reconnects.
+            # The tracker's state may be out of date, so the first refusal only reconnects.
             if self._refused_event != number:
                 self._refused_event = number
                 raise
-            self.refused.append(f"{type(event).__name__} (line {number + 1} of the journal): {refusal}")
+            self.refused.append(f"{type(event).__name__} (journal line {number + 1}): {refusal}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowerReport:
-    """How far a follower came."""
+    """Result of following a journal to its end."""
 
     events_left: int
-    """Events that are in the journal but not recorded; the next follower records them."""
+    """Number of events that are not recorded; the next follower records them."""
     failure: str | None
-    """Why, in the tracker's words."""
+    """The tracker's reason for events that are left; None if there was no failure."""
     refused: tuple[str, ...]
-    """Records that the tracker would never take."""
+    """Events that the tracker refused permanently, each with its reason."""
 
 
 class Follower:
-    """Records a journal in a thread of its own; nothing that goes wrong here reaches the study."""
+    """Records a journal in a background thread. Its failures never stop the study."""
 
     def __init__(
         self, folder: Path, tracker: Tracker, *, poll_s: float = 0.5, longest_wait_s: float = 30.0
@@ -113,29 +113,29 @@ class Follower:
 
         Args:
             folder: Folder of the study.
-            tracker: Used by the follower's thread only.
-            poll_s: Seconds between two looks at the journal, and the first wait after a failure.
-            longest_wait_s: Waits after failures double up to this.
+            tracker: Records the events; only the background thread uses it.
+            poll_s: Seconds between two reads of the journal, and the first wait after a failure.
+            longest_wait_s: Longest wait in seconds; waits after failures double up to it.
         """
         self.failure: str | None = None
-        """Why the last try failed; None when it did not."""
+        """Reason of the last failure; None if the last try succeeded."""
         self._projection = Projection(folder, tracker)
         self._poll_s = poll_s
         self._longest_wait_s = longest_wait_s
         self._closing = threading.Event()
         self._abandoned = threading.Event()
-        # A daemon: a store that hangs must not keep a finished study from exiting.
+        # A daemon thread, so that a hanging store does not prevent a finished study from exiting.
         self._thread = threading.Thread(target=self._follow, name="tracking", daemon=True)
         self._thread.start()
 
     def close(self, timeout_s: float) -> FollowerReport:
-        """Record what is in the journal now, trying for ``timeout_s`` seconds at most."""
+        """Record all events that the journal has now, for at most ``timeout_s`` seconds."""
         self._closing.set()
         self._thread.join(timeout_s)
         self._abandoned.set()
         failure = self.failure
         if self._thread.is_alive() and failure is None:
-            failure = f"not done after {timeout_s:g} s"
+            failure = f"not finished within {timeout_s:g} s"
         return FollowerReport(
             events_left=self._projection.events_left(),
             failure=failure,
@@ -153,7 +153,7 @@ class Follower:
     def _follow(self) -> None:
         wait_s = self._poll_s
         while not self._abandoned.is_set():
-            # Looked at first: what was appended before closing is then read below.
+            # Read before the journal, so that everything appended before closing is recorded.
             closing = self._closing.is_set()
             try:
                 self._projection.advance()

@@ -1,4 +1,4 @@
-"""What each event of a study means in MLflow: experiment = study, parent run = stage, child run = trial."""
+"""Recording of a study's events in MLflow: experiment = study, parent run = stage, child run = trial."""
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -37,16 +37,16 @@ def _no_figures(state: StudyState, stage: str) -> FigureFiles:
 
 
 class MlflowTracker:
-    """Records one study in MLflow; a ``hpo.tracking.tracker.Tracker``.
+    """Tracker that records one study in MLflow.
 
     Args:
-        environment: Says which store.
+        environment: Gives the address of the store.
         dataset: Name of the data, such as ``soccernet-v1/resnet``.
-        fixed: Hyperparameters that no trial of the study varies; a trial's own take precedence.
-        files_of: Files worth keeping of a finished or stopped trial, such as its configuration and its best
-            checkpoint; those that do not exist are left out.
-        importance_of: The share of each hyperparameter in the scores of a stage; empty where there is none.
-        figures_of: Draws the figures of a stage that has ended.
+        fixed: Hyperparameters that no trial of the study varies; a trial's own values take precedence.
+        files_of: Function from a finished or stopped trial to the files to upload, such as its configuration
+            and best network; missing files are skipped.
+        importance_of: Function that returns the importance of each hyperparameter in a stage; may be empty.
+        figures_of: Function that draws the figures of a stage that has ended.
     """
 
     def __init__(
@@ -67,18 +67,18 @@ class MlflowTracker:
         self._figures_of = figures_of
 
     def connect(self, created: StudyCreated) -> int:
-        """Find or make the study's experiment."""
+        """Find or create the study's experiment and return its number of recorded events."""
         self._experiment = Experiment.find_or_make(
             self._environment, name=created.study, identity=created.identity
         )
         return self._experiment.recorded
 
     def save(self, recorded: int) -> None:
-        """Keep in the experiment how many events it holds."""
+        """Store in the experiment that it holds the first ``recorded`` events."""
         self._experiment.save(recorded)
 
     def record(self, event: Event, state: StudyState) -> None:
-        """Record one event."""
+        """Record an event; ``state`` already includes it."""
         match event:
             case StageStarted():
                 self._start_stage(event, state)
@@ -107,9 +107,9 @@ class MlflowTracker:
         run = event.stage
         tags = {**_origin(state), **_note(run, state), "hpo.status": "running"}
         self._experiment.start_run(stage=run, trial=None, at=event.at, tags=tags)
-        self._experiment.describe(study_note(state, self._dataset))
+        self._experiment.set_description(study_note(state, self._dataset))
         metric = task_of(state.created).score.metric
-        self._experiment.offer_table(run, list(by_symbol(event.space)), metric=metric)
+        self._experiment.add_table(run, list(by_symbol(event.space)), metric=metric)
         self._experiment.log_data(run, dataset=self._dataset, digest=state.created.data_digest)
         self._experiment.log_record(run, event.space, "space.json")
         self._experiment.log_record(run, state.created.plan, "study.json")
@@ -158,10 +158,10 @@ class MlflowTracker:
         metrics = {f"importance/{name}": share for name, share in shares.items()}
         self._experiment.log(event.stage, at=event.at, metrics=metrics, tags=tags)
         self._experiment.end_run(event.stage, "FINISHED", event.at)
-        self._experiment.describe(study_note(state, self._dataset))
+        self._experiment.set_description(study_note(state, self._dataset))
 
     def _log_figures(self, stage: str, state: StudyState) -> FigureFiles:
-        """Record the figures of a stage; what could not be drawn is told and stops nothing."""
+        """Record the figures of a stage; a figure that cannot be drawn is listed as a failure."""
         try:
             drawn = self._figures_of(state, stage)
         except Exception as error:  # a failure here would hold up every record after it
@@ -181,7 +181,7 @@ class MlflowTracker:
             self._experiment.log(run, at=event.at, tags=tags)
 
     def _mark_best(self, event: TrialFinished | TrialStopped, state: StudyState) -> None:
-        """Move the mark to a new best trial of its stage; the stage's score is the best so far."""
+        """Mark a new best trial of its stage and record its score as the stage's score."""
         stage = state.trials[event.trial].stage
         best = [trial.trial for trial in state.best(2, stage=stage)]
         if best[:1] != [event.trial]:
@@ -195,13 +195,13 @@ class MlflowTracker:
 
 
 def _note(run: str, state: StudyState) -> dict[str, str]:
-    """The description that a person reads at the top of a run's page."""
+    """Return the description of a run as a tag."""
     study, trial = state.created.study, state.trials.get(run)
     return {NOTE: stage_note(study, state.stages[run], state) if trial is None else trial_note(state, trial)}
 
 
 def _origin(state: StudyState) -> dict[str, str]:
-    """Where results come from: study, data, code and environment."""
+    """Return tags with the origin of results: study, data, code and versions."""
     created = state.created
     return {
         "hpo.study": created.study,

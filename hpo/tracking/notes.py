@@ -1,4 +1,4 @@
-"""Descriptions that a person reads at the top of a run's page in MLflow."""
+"""Descriptions of studies, stages and trials at the top of their pages in MLflow."""
 
 from collections.abc import Mapping
 
@@ -9,13 +9,13 @@ from hpo.tracking.figures import FigureFiles
 from hpo.tracking.symbols import symbol
 
 NOTE = "mlflow.note.content"
-"""The tag that MLflow shows as a run's description, in Markdown."""
+"""Tag that MLflow shows as the description of a run, in Markdown."""
 
 _PAGE = "[The study on one page]"
 
 
 def trial_note(state: StudyState, trial: TrialState) -> str:
-    """What a trial tried and what came of it."""
+    """Describe a trial: its hyperparameters and its outcome."""
     study = state.created.study
     return "\n\n".join(
         [
@@ -27,7 +27,7 @@ def trial_note(state: StudyState, trial: TrialState) -> str:
 
 
 def study_note(state: StudyState, dataset: str) -> str:
-    """What a study is for, what its stages came to and how its runs are to be read."""
+    """Describe a study: its task, the results of its stages, and how to read its runs."""
     task, score = task_of(state.created), _score(state)
     stages = [
         f"| `{stage.stage}` | {_progress(stage, state)} | {_best_score(stage, state)} | {stage.role or '-'} |"
@@ -35,12 +35,12 @@ def study_note(state: StudyState, dataset: str) -> str:
     ]
     return "\n\n".join(
         [
-            f"Hyperparameters of task `{task.name}` on **{dataset}**: study `{state.created.study}`. A run "
-            f"is a stage, a run below it a trial; `score` is {score} on the validation split in [0, 1], "
-            "higher is better.",
+            f"Study `{state.created.study}` optimises the hyperparameters of task `{task.name}` on "
+            f"**{dataset}**. Each run is a stage, each run below it a trial. The metric `score` is {score} "
+            "on the validation split, between 0 and 1; higher is better.",
             "\n".join(["| stage | trials | best score | kept |", "|---|---|---|---|", *stages]),
-            "`hpo ui` prints an address for every stage at which its trials stand in a table, best first. "
-            f"All in one page: `hpo report {state.created.study}`.",
+            "`hpo ui` prints, for every stage, the address of a table of its trials, best first. "
+            f"`hpo report {state.created.study}` writes the whole study into one page.",
         ]
     )
 
@@ -53,14 +53,14 @@ def stage_note(
     importance: Mapping[str, float] | None = None,
     drawn: FigureFiles | None = None,
 ) -> str:
-    """What a stage searches, how far it is, its best trial so far and which hyperparameters mattered.
+    """Describe a stage: its space, its progress, its best trial so far and the importance of hyperparameters.
 
     Args:
-        study: Its name.
-        stage: The stage.
-        state: The study.
-        importance: By symbol, once the stage has ended.
-        drawn: Its figures, once the stage has ended.
+        study: Name of the study.
+        stage: State of the stage.
+        state: State of the study.
+        importance: Symbol -> importance, after the end of the stage.
+        drawn: Figures, after the end of the stage.
     """
     searched = ", ".join(map(symbol, stage.space))
     paragraphs = [
@@ -68,27 +68,27 @@ def stage_note(
         f"{_progress(stage, state)}."
     ]
     for best in state.best(1, stage=stage.stage):
-        paragraphs += [f"Best is `{best.trial}`:", *_outcome(best, _score(state)), _table(best.parameters)]
+        paragraphs += [f"Best trial: `{best.trial}`", *_outcome(best, _score(state)), _table(best.parameters)]
     if stage.role:
-        paragraphs += [f"Kept: **{stage.role}**, by the mean over its seeds.", _table(stage.chosen)]
+        paragraphs += [f"Kept: **{stage.role}**, by the average over its seeds.", _table(stage.chosen)]
     if importance:
         shares = ", ".join(f"{name} {share:.2f}" for name, share in importance.items())
         paragraphs.append(f"Importance (share of the variance of {_score(state)}, fANOVA): {shares}.")
     if drawn is not None and drawn.files:
-        paragraphs.append("Figures: under Artifacts, in `figures`; `figures.html` is there to be explored.")
+        paragraphs.append("Figures: see Artifacts, folder `figures`; `figures.html` is interactive.")
     if drawn is not None and drawn.failures:
-        paragraphs.append(f"Figures that could not be drawn: {'; '.join(drawn.failures)}.")
+        paragraphs.append(f"Figures that failed: {'; '.join(drawn.failures)}.")
     return "\n\n".join(paragraphs)
 
 
-def with_page(note: str, address: str) -> str:
-    """The description with a link to the study's page above it; one that was there is replaced."""
+def with_page_link(note: str, address: str) -> str:
+    """Add a link to the study's page at the top of a description, replacing an older link."""
     rest = note.partition("\n\n")[2] if note.startswith(_PAGE) else note
     return f"{_PAGE}({address})\n\n{rest}"
 
 
 def _score(state: StudyState) -> str:
-    """What is maximised, for people."""
+    """Return the readable name of the score."""
     return task_of(state.created).score.label
 
 
@@ -119,7 +119,7 @@ def _outcome(trial: TrialState, score: str) -> list[str]:
 
 
 def _stopped(trial: TrialState) -> str:
-    return f"**Stopped early** after {trial.epochs_trained} epochs: others did better at the same epoch."
+    return f"**Stopped early** after {trial.epochs_trained} epochs: other trials were better at this epoch."
 
 
 def _table(parameters: Mapping[str, Value]) -> str:

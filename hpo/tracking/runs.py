@@ -1,4 +1,4 @@
-"""Reading single runs back from MLflow, for a person who names one."""
+"""Access to single runs in MLflow: reading a trial, attaching files and pages."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from hpo.config.environment import Environment, without_passwords
 from hpo.tracking.experiment import IDENTITY, connect
-from hpo.tracking.notes import NOTE, with_page
-from hpo.tracking.store import answering, check_store, make_store, silent_server
+from hpo.tracking.notes import NOTE, with_page_link
+from hpo.tracking.store import check_store, make_store, store_errors, unreachable_server
 from model.documents import parse_json, read_limited
 from model.errors import UserError
 
@@ -20,33 +20,33 @@ if TYPE_CHECKING:
 Number = int | float | str
 _MAX_BYTES = 16 << 20
 _VALIDATED = "train_s"
-"""A metric that every validation has, whatever the task."""
+"""Metric that every validation has, in every task."""
 _SIDE = "workflowType=machine_learning"
-"""Of the two sides of MLflow's pages, the one that knows runs; the other is about language models."""
+"""Query that selects the pages of MLflow about training runs, not those about language models."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedTrial:
-    """A trial as MLflow holds it: all that is needed to train it again."""
+    """Everything that MLflow stores of a trial and that is needed to train it again."""
 
     run: str
     """Id of its run."""
     tags: Mapping[str, str]
-    """Its origin, as ``MlflowTracker`` wrote it: ``hpo.study``, ``hpo.code_digest`` and others."""
+    """Tags that ``MlflowTracker`` wrote: ``hpo.study``, ``hpo.code_digest`` and others."""
     parameters: Mapping[str, Number]
     """Hyperparameters by symbol, and ``seed``."""
     validations: Mapping[int, Mapping[str, float]]
     """Epoch -> metric -> value."""
     plan: dict[str, Any]
-    """The study's plan, as in its journal."""
+    """Plan of the study, as in its journal."""
     settings: dict[str, Any]
-    """Those of the trial's stage."""
+    """Settings of the trial's stage."""
     config: dict[str, Any]
-    """What the model was told; empty for a trial that never finished."""
+    """Settings of the model; empty for a trial that did not finish."""
 
 
 def run_parameters(environment: Environment, run_id: str) -> dict[str, Number] | None:
-    """The parameters of a run by name, numbers as numbers; None when the store has no such run."""
+    """Return the parameters of a run by name, converted to numbers; None if the store has no such run."""
     from mlflow.exceptions import MlflowException
 
     make_store(environment)
@@ -58,15 +58,15 @@ def run_parameters(environment: Environment, run_id: str) -> dict[str, Number] |
 
 
 def recorded_trial(environment: Environment, name: str) -> RecordedTrial:
-    """Read the trial that ``name`` means: the id of its run, or ``STUDY/TRIAL``.
+    """Read a trial by the id of its run or by ``STUDY/TRIAL``.
 
     Raises:
-        UserError: There is no such run, it is no trial of ours, it failed or has no validation yet, or a file
-            that it needs is not in the store.
+        UserError: The run does not exist, is not a trial of this service, failed, has no validation yet, or
+            lacks a file that is needed to train it again.
     """
     check_store(environment)
     make_store(environment)
-    with answering(environment.tracking_uri):
+    with store_errors(environment.tracking_uri):
         client = connect(environment.tracking_uri)
         run = _find(client, name, environment)
         _check(run)
@@ -83,32 +83,41 @@ def recorded_trial(environment: Environment, name: str) -> RecordedTrial:
 
 
 def attach_folder(environment: Environment, name: str, folder: Path, place: str) -> None:
-    """Record the files of ``folder`` with a trial's run, named as in ``recorded_trial``, under ``place``.
+    """Upload the files of ``folder`` to the artifact folder ``place`` of a trial's run.
+
+    Args:
+        environment: Gives the address of the store.
+        name: Id of the run, or ``STUDY/TRIAL``.
+        folder: Folder with the files.
+        place: Artifact folder of the run.
 
     Raises:
-        UserError: There is no such run, or the store does not answer.
+        UserError: The run does not exist, or the store does not answer.
     """
     check_store(environment)
-    with answering(environment.tracking_uri):
+    with store_errors(environment.tracking_uri):
         client = connect(environment.tracking_uri)
         client.log_artifacts(_find(client, name, environment).info.run_id, str(folder), place)
 
 
 def attached_pictures(environment: Environment, identity: str, trial: str, prefix: str) -> dict[str, bytes]:
-    """PNG files among a trial's artifacts in the folders whose names begin with ``prefix``, by path.
+    """Download the PNG files in a trial's artifact folders whose names begin with ``prefix``.
 
     Args:
-        environment: Says which store.
-        identity: The study's, as in its journal.
+        environment: Gives the address of the store.
+        identity: Identity of the study, as in its journal.
         trial: Name of the trial.
-        prefix: Of the folders.
+        prefix: Beginning of the names of the artifact folders.
+
+    Returns:
+        Path of the artifact -> content.
 
     Raises:
         UserError: The store does not answer.
     """
     _require_answer(environment)
     make_store(environment)
-    with answering(environment.tracking_uri):
+    with store_errors(environment.tracking_uri):
         client = connect(environment.tracking_uri)
         for run in _runs_of(client, identity):
             if run.data.tags.get("hpo.trial") == trial:
@@ -128,17 +137,17 @@ def _pictures(client: "MlflowClient", run: str, prefix: str) -> dict[str, bytes]
 
 
 def attach_page(environment: Environment, identity: str, page: Path) -> str | None:
-    """Keep the page of a study with its newest stage, and link to it from all stages and the experiment.
+    """Upload the page of a study to its newest stage, and link to it from all stages and the experiment.
 
     Returns:
-        Its address below that of MLflow's pages; None where MLflow knows no stage of the study.
+        Address of the page, relative to that of MLflow's pages; None if MLflow has no stage of the study.
 
     Raises:
         UserError: The store does not answer.
     """
     _require_answer(environment)
     make_store(environment)
-    with answering(environment.tracking_uri):
+    with store_errors(environment.tracking_uri):
         client = connect(environment.tracking_uri)
         stages = [run for run in _runs_of(client, identity) if "mlflow.parentRunId" not in run.data.tags]
         if not stages:
@@ -147,16 +156,16 @@ def attach_page(environment: Environment, identity: str, page: Path) -> str | No
         client.log_artifact(newest.run_id, str(page))
         address = f"#/experiments/{newest.experiment_id}/runs/{newest.run_id}/artifacts/{page.name}?{_SIDE}"
         for run in stages:
-            note = with_page(run.data.tags.get(NOTE, ""), address)
+            note = with_page_link(run.data.tags.get(NOTE, ""), address)
             client.set_tag(run.info.run_id, NOTE, note)
         tags = client.get_experiment(newest.experiment_id).tags
-        client.set_experiment_tag(newest.experiment_id, NOTE, with_page(tags.get(NOTE, ""), address))
+        client.set_experiment_tag(newest.experiment_id, NOTE, with_page_link(tags.get(NOTE, ""), address))
     return address
 
 
 def _require_answer(environment: Environment) -> None:
     check_store(environment)
-    if server := silent_server(environment):
+    if server := unreachable_server(environment):
         raise UserError(f"MLflow at {server} does not answer")
 
 
@@ -186,7 +195,7 @@ def _find(client: "MlflowClient", name: str, environment: Environment) -> "Run":
         raise UserError(
             f"MLflow has no run {name!r}",
             looked_in=without_passwords(environment.tracking_uri),
-            fix="take the id from a trial's page (hpo ui), or write STUDY/TRIAL",
+            fix="use the id on the trial's page (see hpo ui), or STUDY/TRIAL",
         ) from None
 
 
@@ -205,8 +214,8 @@ def _find_by_names(client: "MlflowClient", study: str, trial: str) -> "Run":
         return runs[0]
     if runs:
         raise UserError(
-            f"{len(runs)} studies of MLflow are called {study!r} and have a trial {trial!r}",
-            fix=f"name its run: {', '.join(run.info.run_id for run in runs)}",
+            f"MLflow has {len(runs)} trials {trial!r} of studies named {study!r}",
+            fix=f"use the id of the run: {', '.join(run.info.run_id for run in runs)}",
         )
     raise UserError(f"MLflow has no trial {trial!r} of a study {study!r}")
 
@@ -214,13 +223,15 @@ def _find_by_names(client: "MlflowClient", study: str, trial: str) -> "Run":
 def _check(run: "Run") -> None:
     tags, name = run.data.tags, run.info.run_id
     if "hpo.trial" not in tags or "mlflow.parentRunId" not in tags:
-        what = f"the stage {tags['hpo.stage']}" if "hpo.stage" in tags else "nothing that hpo recorded"
-        raise UserError(f"run {name} is no trial but {what}", fix="name the run of a trial")
+        what = f"the stage {tags['hpo.stage']}" if "hpo.stage" in tags else "a run that hpo did not record"
+        raise UserError(f"run {name} is not a trial but {what}", fix="use the run of a trial")
     if tags.get("hpo.status") == "failed":
         reason = tags.get("hpo.reason", "no reason")
-        raise UserError(f"trial {tags['hpo.trial']} failed, it has no score to compare with: {reason}")
+        raise UserError(f"trial {tags['hpo.trial']} failed and has no score to compare with: {reason}")
     if _VALIDATED not in run.data.metrics:
-        raise UserError(f"trial {tags['hpo.trial']} has no validation yet, there is nothing to compare with")
+        raise UserError(
+            f"trial {tags['hpo.trial']} has no validation yet, so that there is nothing to compare with"
+        )
 
 
 def _validations(client: "MlflowClient", run: "Run") -> dict[int, dict[str, float]]:
@@ -232,7 +243,7 @@ def _validations(client: "MlflowClient", run: "Run") -> dict[int, dict[str, floa
 
 
 def _record(client: "MlflowClient", run_id: str, file: str, *, optional: bool = False) -> dict[str, Any]:
-    """The JSON file ``file`` among the artifacts of a run."""
+    """Download the JSON artifact ``file`` of a run; an optional one may be missing."""
     from mlflow.exceptions import MlflowException
 
     with TemporaryDirectory() as folder:
@@ -245,7 +256,7 @@ def _record(client: "MlflowClient", run_id: str, file: str, *, optional: bool = 
             if optional:
                 return {}
             raise UserError(
-                f"{file} cannot be read from run {run_id}, without it the trial cannot be trained again: "
+                f"cannot read {file} from run {run_id}, which is needed to train the trial again: "
                 f"{str(error).splitlines()[0]}"
             ) from None
     return record

@@ -1,4 +1,4 @@
-"""Where MLflow keeps its records: a server somebody runs, or an SQLite file in the runs folder."""
+"""MLflow store: a running server, a database, or by default an SQLite file in the folder of studies."""
 
 import os
 import socket
@@ -17,24 +17,27 @@ from model.errors import ConfigError, UserError
 _SQLITE = "sqlite:///"
 _ANSWER_S = 5.0
 _SERVERS = ("http://", "https://", "databricks")
-# Opening a store makes its tables. Another process does it, because MLflow and Alembic talk while they do
-# and because a file that is complete when it gets its name can not be left half made by a kill.
+# Opening a store creates its tables. A separate process does it, because MLflow and Alembic print messages
+# meanwhile, and because a file that is renamed when complete is never left half made after a kill.
 _MAKE_TABLES = "import sys; from mlflow import MlflowClient; MlflowClient(sys.argv[1]).search_experiments()"
 
 
 def sqlite_file(environment: Environment) -> Path | None:
-    """The file of an SQLite store; None for servers and other data bases."""
+    """Return the file of an SQLite store; None for servers and other databases."""
     uri = environment.tracking_uri
     return Path(uri.removeprefix(_SQLITE)).absolute() if uri.startswith(_SQLITE) else None
 
 
 def is_server(environment: Environment) -> bool:
-    """Whether MLflow is reached over the network and decides itself where artifacts lie."""
+    """Return whether the store is a server, which stores artifacts itself."""
     return environment.tracking_uri.startswith(_SERVERS)
 
 
-def silent_server(environment: Environment) -> str | None:
-    """Host and port of an MLflow server at which nobody listens; None for one that is there, or no server."""
+def unreachable_server(environment: Environment) -> str | None:
+    """Return host and port of an MLflow server that does not accept connections.
+
+    The result is None for a reachable server and for a store that is not a server.
+    """
     parts = urlsplit(environment.tracking_uri)
     if parts.scheme not in ("http", "https"):
         return None
@@ -47,7 +50,7 @@ def silent_server(environment: Environment) -> str | None:
 
 
 def check_store(environment: Environment) -> None:
-    """Refuse a store that MLflow can not use, before any work is done.
+    """Check that MLflow supports the store.
 
     Raises:
         ConfigError: ``MLFLOW_TRACKING_URI`` is a plain folder.
@@ -55,14 +58,15 @@ def check_store(environment: Environment) -> None:
     scheme, separator, _ = environment.tracking_uri.partition(":")
     if scheme == "file" or not (separator or scheme == "databricks"):
         raise ConfigError(
-            f"MLflow no longer records in plain folders, got {without_passwords(environment.tracking_uri)}",
-            expected="a server (http://host:port) or a data base (sqlite:////folder/mlflow.db)",
-            fix="set MLFLOW_TRACKING_URI to one, or unset it for the default in the runs folder",
+            "MLFLOW_TRACKING_URI names a folder, which MLflow no longer supports: "
+            f"{without_passwords(environment.tracking_uri)}",
+            expected="a server (http://host:port) or a database (sqlite:////folder/mlflow.db)",
+            fix="set MLFLOW_TRACKING_URI to one of these, or unset it to use the default in the runs folder",
         )
 
 
 def make_store(environment: Environment) -> None:
-    """Make the tables of an SQLite store that is not there yet; safe when several processes want it."""
+    """Create an SQLite store if it does not exist; several processes may call this at the same time."""
     file = sqlite_file(environment)
     if file is None:
         return
@@ -76,8 +80,8 @@ def make_store(environment: Environment) -> None:
 
 
 @contextmanager
-def answering(uri: str) -> Iterator[None]:
-    """A store that does not answer is told as such, and not as something that is not in it."""
+def store_errors(uri: str) -> Iterator[None]:
+    """Convert errors of the store at ``uri`` inside the context into a ``UserError`` with one line."""
     try:
         yield
     except UserError:
@@ -88,14 +92,14 @@ def answering(uri: str) -> Iterator[None]:
 
 
 def artifact_folder(environment: Environment, experiment: str) -> str | None:
-    """Where the files of one experiment lie; None where the server decides."""
+    """Return the URI of the folder for an experiment's artifacts; None if the server decides."""
     return None if is_server(environment) else (environment.runs / "artifacts" / experiment).as_uri()
 
 
 def quiet_variables() -> dict[str, str]:
-    """Settings of MLflow that the user's own take precedence over.
+    """Return environment variables that silence MLflow; values that the user has set take precedence.
 
-    No telemetry, no words on standard output, and no retries inside a request: the follower tries again.
+    They disable telemetry, messages on standard output, and retries of requests: the follower retries.
     """
     wanted = {
         "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -109,7 +113,7 @@ def quiet_variables() -> dict[str, str]:
 def _make_tables(file: Path) -> None:
     made = subprocess.run(
         [sys.executable, "-c", _MAKE_TABLES, f"{_SQLITE}{file}"],
-        # MLflow notes a folder for artifacts of its own below the working directory.
+        # MLflow creates a folder for artifacts in the working directory.
         cwd=file.parent,
         env={**os.environ, **quiet_variables()},
         capture_output=True,
@@ -117,4 +121,4 @@ def _make_tables(file: Path) -> None:
         check=False,
     )
     if made.returncode != 0:
-        raise OSError(f"the MLflow store {file.name} could not be made: {made.stderr.strip()[-500:]}")
+        raise OSError(f"cannot create the MLflow store {file.name}: {made.stderr.strip()[-500:]}")

@@ -1,4 +1,4 @@
-"""Names under which hyperparameters stand in MLflow: the paper's symbols."""
+"""Names of hyperparameters in MLflow: the paper's symbols."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ _REFUSED_BY_MLFLOW = re.compile(r"[^\w./\- :]")
 
 
 def symbol(name: str) -> str:
-    """The paper's symbol: without its unit, ``r`` for ``r_frames``, ``K4.goal`` for ``K4_s.goal``."""
+    """Return the paper's symbol without its unit: ``r`` for ``r_frames``, ``K4.goal`` for ``K4_s.goal``."""
     return accepted_name(_UNIT.sub("", name, count=1))
 
 
@@ -21,5 +21,5 @@ def by_symbol(hyperparameters: Mapping[str, Entry]) -> dict[str, Entry]:
 
 
 def accepted_name(name: str) -> str:
-    """``name`` with what MLflow refuses in names replaced, as in the class ``yellow->red-card``."""
+    """Replace characters that MLflow does not accept in names, as in the class ``yellow->red-card``."""
     return _REFUSED_BY_MLFLOW.sub("-", name)

@@ -1,8 +1,8 @@
-"""The table of a stage's trials on MLflow's pages: which columns, in which order, under which address.
+"""Table of a stage's trials on MLflow's pages: its columns, their order and its address.
 
-MLflow shows no metrics, parameters or tags until somebody picks them one by one. A shared view, which its
-pages keep as a tag of the experiment, picks them for everybody. A version of MLflow that does not know
-the view leaves its own table as it is.
+By default, MLflow shows no metrics, parameters or tags until a user selects them one by one. A shared view,
+which MLflow's pages store as a tag of the experiment, selects them for all users. A version of MLflow without
+shared views shows its default table.
 """
 
 import json
@@ -10,19 +10,19 @@ from collections.abc import Sequence
 from urllib.parse import urlencode
 
 VIEW = "mlflow.sharedViewState."
-"""The tag that holds a stage's view begins so and ends with the stage."""
+"""Beginning of the tag that stores the view of a stage; the name of the stage follows."""
 _MOST_PARAMETERS = 24
 
 
 def table_view(stage: str, parameters: Sequence[str], *, metric: str) -> str:
-    """The value of the view's tag: trials of one stage, best first, with their hyperparameters.
+    """Return the view of a stage's trials as the value of its tag: best first, with hyperparameters.
 
-    Trials of a search differ by their hyperparameters alone; those of other stages have roles and replicates.
+    The view of a search has no columns for roles and replicates, since its trials have none.
 
     Args:
-        stage: Whose trials.
-        parameters: Symbols of the hyperparameters that the stage varies; a few dozen fit.
-        metric: What the score is called among the metrics of the test split.
+        stage: Name of the stage.
+        parameters: Symbols of the hyperparameters that the stage varies; only the first 24 are shown.
+        metric: Name of the score among the metrics of the test split.
     """
     columns = [
         "attributes.`Duration`",
@@ -43,6 +43,6 @@ def table_view(stage: str, parameters: Sequence[str], *, metric: str) -> str:
 
 
 def table_address(address: str, experiment_id: str, stage: str) -> str:
-    """Where a browser finds the table of a stage on the pages at ``address``."""
+    """Return the address of a stage's table on the MLflow pages at ``address``."""
     query = urlencode({"viewStateShareKey": stage, "workflowType": "machine_learning"})
     return f"{address}/#/experiments/{experiment_id}/runs?{query}"

@@ -1,4 +1,4 @@
-"""What the follower of a journal asks of a place that records studies."""
+"""Interface of trackers, which record the events of a study."""
 
 from typing import Protocol
 
@@ -7,25 +7,25 @@ from hpo.journal.results import StudyState
 
 
 class RecordRefusedError(Exception):
-    """The store answered that it will not take this record, now or later."""
+    """The store refused a record permanently."""
 
 
 class Tracker(Protocol):
-    """Takes events in order. Any call may be repeated after a failure and must then change nothing."""
+    """Records events in order. A call that is repeated after a failure must change nothing."""
 
     def connect(self, created: StudyCreated) -> int:
-        """Find or make the study's place and forget what was known of it before.
+        """Find or create the study's records in the store, and discard cached state.
 
         Returns:
-            How many of the study's events were recorded, as last told to ``save``; 0 for a new place.
+            The number of recorded events, as last passed to ``save``; 0 for new records.
         """
 
     def record(self, event: Event, state: StudyState) -> None:
-        """Record one event that told something new; ``state`` has it applied already.
+        """Record an event that changed the state; ``state`` already includes it.
 
         Raises:
-            RecordRefusedError: Trying again will not help; any other error may pass.
+            RecordRefusedError: The record is refused permanently. After any other error, retrying may help.
         """
 
     def save(self, recorded: int) -> None:
-        """Remember that the first ``recorded`` events of the journal are recorded."""
+        """Store that the first ``recorded`` events of the journal are recorded."""

@@ -1,4 +1,4 @@
-"""The MLflow pages on a study's own store."""
+"""MLflow's web pages for the local store."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ from types import FrameType
 
 from hpo.config.environment import Environment, without_passwords
 from hpo.tracking.experiment import connect
-from hpo.tracking.store import answering, check_store, is_server, quiet_variables, sqlite_file
+from hpo.tracking.store import check_store, is_server, quiet_variables, sqlite_file, store_errors
 from hpo.tracking.table import VIEW, table_address
 from model.errors import ConfigError, UserError
 
@@ -27,14 +27,14 @@ def serve_ui(environment: Environment, host: str, port: int, *, ready: Callable[
     """Serve the MLflow pages until Ctrl-C (SIGINT) or SIGTERM.
 
     Args:
-        environment: Says which store. Of a server that runs already only the address is told.
-        host: Address to listen on; MLflow answers other names than local ones only when
+        environment: Gives the address of the store. If it is a running server, no server is started.
+        host: Address to listen on. MLflow accepts requests for names other than local ones only if
             ``MLFLOW_SERVER_ALLOWED_HOSTS`` lists them.
         port: Port to listen on.
-        ready: Called with the address once the pages answer.
+        ready: Called with the address of the pages when they answer.
 
     Raises:
-        UserError: There is no store yet, the port is taken, or the server does not start.
+        UserError: The store does not exist yet, the port is in use, or the server does not start.
     """
     check_store(environment)
     if is_server(environment):
@@ -48,16 +48,18 @@ def serve_ui(environment: Environment, host: str, port: int, *, ready: Callable[
         _wait_until_healthy(address, server, log)
         ready(address)
         server.wait()
-        raise UserError("the MLflow server ended by itself", log=log, last_words=_last_words(log))
+        raise UserError("the MLflow server exited unexpectedly", log=log, last_line=_last_error(log))
 
 
 def study_tables(address: str) -> dict[str, str]:
-    """Addresses of the stages' tables on the pages at ``address``, by ``study/stage``, newest study first.
+    """Return the addresses of all stages' tables on the MLflow pages at ``address``.
+
+    The keys are ``study/stage``, newest study first.
 
     Raises:
         UserError: The pages do not answer.
     """
-    with answering(address):
+    with store_errors(address):
         experiments = connect(address).search_experiments(max_results=1000, order_by=["creation_time DESC"])
     shown = without_passwords(address)
     return {
@@ -72,7 +74,7 @@ def _require_store(environment: Environment) -> None:
     file = sqlite_file(environment)
     if file is not None and not file.exists():
         raise UserError(
-            "there is no MLflow store yet", looked_for=file, fix="run a study first, such as hpo run bayes"
+            "the MLflow store does not exist yet", looked_for=file, fix="run a study first: hpo run bayes"
         )
 
 
@@ -84,7 +86,7 @@ def _require_free_port(host: str, port: int) -> None:
             listener.bind((address[0], port))
     except (OSError, OverflowError) as error:
         raise ConfigError(
-            f"cannot listen on {host}:{port}: {error}", fix="choose another port with --port"
+            f"cannot listen on {host}:{port}: {error}", fix="use another port: --port"
         ) from error
 
 
@@ -122,7 +124,7 @@ def _server(environment: Environment, host: str, port: int, log: Path) -> Iterat
     variables = {
         **os.environ,
         **quiet_variables(),
-        # In a variable and not in the command, where everybody could read a data base's password.
+        # Not in the command line, where other users could read a database password.
         "MLFLOW_BACKEND_STORE_URI": environment.tracking_uri,
         "MLFLOW_DEFAULT_ARTIFACT_ROOT": (environment.runs / "artifacts").as_uri(),
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -138,7 +140,7 @@ def _server(environment: Environment, host: str, port: int, log: Path) -> Iterat
 
 
 def _stop(server: "subprocess.Popen[bytes]") -> None:
-    # The server hands signals on to its worker, which leaves at the second one even with a browser connected.
+    # The server passes signals on to its worker, which exits at the second one even with open connections.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL):
         if server.poll() is None:
             server.send_signal(number)
@@ -150,7 +152,7 @@ def _wait_until_healthy(address: str, server: "subprocess.Popen[bytes]", log: Pa
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline:
         if server.poll() is not None:
-            raise UserError("the MLflow server did not start", log=log, last_words=_last_words(log))
+            raise UserError("the MLflow server did not start", log=log, last_line=_last_error(log))
         with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/health", timeout=2) as answer:
             if answer.status == 200:
                 return
@@ -158,8 +160,8 @@ def _wait_until_healthy(address: str, server: "subprocess.Popen[bytes]", log: Pa
     raise UserError(f"the MLflow server did not answer within {_START_S:g} s", log=log)
 
 
-def _last_words(log: Path) -> str:
-    """The last line that names an error, else the last line."""
+def _last_error(log: Path) -> str:
+    """Return the last line with an error in a log, else its last line."""
     lines = [line.strip() for line in log.read_text(errors="replace").split("\n") if line.strip()]
     errors = [line for line in lines if "Error" in line]
     return without_passwords((errors or lines or ["none"])[-1])

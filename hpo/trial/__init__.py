@@ -1,1 +1,1 @@
-"""One trial: its specification, its files and the Ray trainable."""
+"""Training of a single trial: specification, files, Ray trainable, and arrays of trials."""

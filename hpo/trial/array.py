@@ -1,4 +1,4 @@
-"""Trials that are trained together in one process; each is asked for by its own caller."""
+"""Array of trials that one process trains together, each on behalf of its own caller."""
 
 import contextlib
 import math
@@ -21,10 +21,10 @@ from model.errors import StorageError
 from model.training.outcomes import FailedError, Outcome
 
 START_GRACE_S = 10.0
-"""How long an array waits for its first trials: the processes that ask for them start within seconds."""
+"""Seconds that an array waits for its first trials: the processes that call it start within seconds."""
 GRACE_S = 0.5
-"""How long an array with free slots waits for more trials before it trains on: a scheduler has just stopped
-one and is about to send the next."""
+"""Seconds that an array with free slots waits for more trials before it continues: a scheduler that has just
+stopped a trial is about to send the next one."""
 
 
 @dataclass(slots=True, eq=False)
@@ -35,22 +35,29 @@ class _Member:
     waiting: bool = False
     """Whether its caller waits for the next validation."""
     failure: Exception | None = None
+    """Error that ended the training of the trial."""
 
 
 class TrialArray:
-    """Trains its trials from validation to validation, whenever all of them are asked for.
+    """Trains its trials together to the next validation, as soon as all their callers wait for it.
 
-    Each trial has a caller that asks for one validation after the other (``step``), all in threads of their
-    own. A trial joins with its first ``step`` and goes after its last, or when it is told to ``leave``. One
-    of the callers does the training while the others wait. A caller that died may ask again: what it did not
-    hear is told from the trial's history.
+    Each trial has a caller in its own thread, which calls ``step`` for one validation after the other. A
+    trial joins the array with its first ``step`` and leaves it after its last one, or when ``leave`` is
+    called. One of the callers trains while the others wait. A restarted caller gets validations that it
+    missed from the history of the trial.
     """
 
     def __init__(self, *, slots: int = 1, threads: int = 1, start_grace_s: float = START_GRACE_S) -> None:
-        """Make room for ``slots`` trials, trained with ``threads`` processor threads."""
+        """Create an empty array.
+
+        Args:
+            slots: Maximum number of trials.
+            threads: Processor threads to train with.
+            start_grace_s: Seconds to wait for the first trials.
+        """
         torch.set_num_threads(threads)
         self._slots, self._grace_s = slots, start_grace_s
-        # Always the same thread, whoever asks: every thread that trains keeps helpers and memory of its own.
+        # Train in one fixed thread: every thread that trains keeps its own worker threads and memory.
         self._trainer = ThreadPoolExecutor(1) if slots > 1 else None
         self._members: dict[str, _Member] = {}
         self._changed = threading.Condition()
@@ -61,15 +68,15 @@ class TrialArray:
         self._notes: list[str] = []
 
     def step(self, record: dict[str, Any], seen: int) -> dict[str, Any]:
-        """Train to the trial's first validation after epoch ``seen``; returns it as plain values.
+        """Train to the trial's first validation after epoch ``seen``.
 
         Args:
-            record: The trial's spec, as ``TrialSpec.to_json`` writes it.
+            record: Specification of the trial, as ``TrialSpec.to_json`` writes it.
             seen: Finished epochs at the latest validation that the caller knows.
 
         Returns:
-            The validation; or, of a trial that cannot go on, the reason under ``failed``; or, where no trial
-            can because its folder cannot be written, that reason under ``unwritable``.
+            The validation as plain values. If the trial failed, the reason under ``failed``. If its folder
+            cannot be written, so that no trial can continue, the reason under ``unwritable``.
         """
         spec = TrialSpec.from_json(record)
         try:
@@ -88,7 +95,7 @@ class TrialArray:
             self.leave(spec.trial)
         return {
             "epoch": report.epoch,
-            # Pairs: Tune takes dictionaries inside a result apart for its scheduler, not for its callbacks.
+            # Pairs, since Tune flattens dictionaries inside a result for its scheduler but not for callbacks.
             "metrics": list(report.metrics.items()),
             "train_s": report.train_s,
             "score": report.score,
@@ -98,7 +105,7 @@ class TrialArray:
         }
 
     def leave(self, trial: str) -> None:
-        """Let a trial go, if it is here; the others train on without it."""
+        """Remove a trial, if the array has it, and continue with the others."""
         with self._changed:
             if self._members.pop(trial, None) is not None:
                 self._note_change()
@@ -115,12 +122,12 @@ class TrialArray:
         return member
 
     def _set_up(self, spec: TrialSpec, run: TrialRun, task: AnyTask, splits: tuple[Any, Any]) -> None:
-        """Make the array with the first trial; those that follow must fit."""
+        """Create the trainer for the first trial; later trials must have the same data and settings."""
         source = (task.name, spec.train, spec.valid, spec.device, run.shared)
         if source == self._source:
             return
         if self._members:
-            raise FailedError("the trial trains otherwise, or on other data, than those of its array")
+            raise FailedError("the trial has other data or training settings than the trials of its array")
         self._source = source
         train, valid = splits
         self._array = task.array(
@@ -139,7 +146,7 @@ class TrialArray:
             if report is not None:
                 return report
             if member is not self._members.get(member.run.trial):
-                raise FailedError("the trial was told to leave its array")
+                raise FailedError("the trial was removed from its array")
             member.waiting = True
             if self._is_training or not all(other.waiting for other in self._members.values()):
                 self._changed.wait()
@@ -154,18 +161,18 @@ class TrialArray:
         return self._changed_at + self._grace_s - time.monotonic()
 
     def _advance(self) -> None:
-        """Train all members to the next validation; the lock is free for callers meanwhile."""
+        """Train all members to the next validation; release the lock during the training."""
         assert self._array is not None
         members = {member.run.slot: member for member in self._members.values()}
         self._array.slots = list(members)
         self._is_training, self._grace_s = True, GRACE_S
         self._changed.release()
         failures: dict[_Member, Exception] = {}
-        told = list(members.values())
+        reached = list(members.values())
         try:
             outcomes = self._trained(self._array)
-            told = [members[outcome.slot] for outcome in outcomes]
-            for outcome, member in zip(outcomes, told, strict=True):
+            reached = [members[outcome.slot] for outcome in outcomes]
+            for outcome, member in zip(outcomes, reached, strict=True):
                 if isinstance(outcome.result, FailedError):
                     failures[member] = outcome.result
                 else:
@@ -175,7 +182,7 @@ class TrialArray:
         finally:
             self._changed.acquire()
             self._is_training = False
-            for member in told:
+            for member in reached:
                 member.waiting, member.failure = False, failures.get(member)
             self._changed.notify_all()
 
@@ -190,14 +197,14 @@ class TrialArray:
 
     def _note_shrink(self, most: int) -> None:
         self._notes.append(
-            f"the device's memory does not hold all trials of an array: {most} at once from here on"
+            f"the device's memory is too small for all trials of an array: from now on, {most} at once"
         )
 
 
 def _failure(spec: TrialSpec, error: Exception) -> dict[str, Any]:
-    """The result of a trial that cannot go on; the whole story goes into its folder."""
+    """Make the result of a failed trial, and write the traceback into the trial's folder."""
     folder = Path(spec.folder)
-    with contextlib.suppress(OSError):  # the reason below tells what matters
+    with contextlib.suppress(OSError):  # the result below contains the reason
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "error.txt").write_text("".join(traceback.format_exception(error)))
     message = str(error).splitlines()[0] if str(error) else "no message"

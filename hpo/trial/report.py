@@ -1,4 +1,4 @@
-"""What a trial tells of its validations."""
+"""Report of a trial on one of its validations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,27 +10,29 @@ from model.training.outcomes import FailedError
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One validation of a trial."""
+    """Results of one validation of a trial."""
 
     epoch: int
+    """Number of finished epochs."""
     metrics: dict[str, float]
+    """Metric -> value on the validation split."""
     train_s: float
     """Seconds spent on the trial so far, over all its runs."""
     score: float
-    """What the study maximises, on the validation split."""
+    """The metric that the study maximises."""
 
     @classmethod
-    def of(cls, metrics: Mapping[str, float], score: Score, *, epoch: int, train_s: float) -> Self:
-        """A validation with these metrics.
+    def from_metrics(cls, metrics: Mapping[str, float], score: Score, *, epoch: int, train_s: float) -> Self:
+        """Make a report from the metrics of a validation.
 
         Raises:
-            FailedError: The task's score is not among them.
+            FailedError: The metric of ``score`` is missing.
         """
         if score.metric not in metrics:
-            raise FailedError(f"expected the metric {score.metric!r} of a validation, got {sorted(metrics)}")
+            raise FailedError(f"expected metric {score.metric!r} from a validation, got {sorted(metrics)}")
         return cls(epoch, dict(metrics), train_s, metrics[score.metric])
 
 
 def best_report(reports: list[Report]) -> Report:
-    """The highest score; of equals the earliest."""
+    """Return the report with the highest score, the earliest of equal ones."""
     return max(reports, key=lambda report: (report.score, -report.epoch))

@@ -1,4 +1,4 @@
-"""One trial and its files: settings, checkpoint, best network. Safe to be killed at any moment."""
+"""State and files of one trial: settings, checkpoint, best network. A kill at any time is safe."""
 
 import contextlib
 import json
@@ -16,25 +16,28 @@ from model.training.checkpoint import load_checkpoint, save_checkpoint
 from model.training.outcomes import Validation
 
 CHECKPOINT = "checkpoint.pt"
+"""File with everything that a trial resumes from."""
 PREVIOUS = "checkpoint.previous.pt"
-"""The one before, should the newest be damaged on the disk."""
+"""The previous checkpoint, used if the newest one is damaged."""
 BEST = "best.pt"
+"""File with the network of the best validation."""
 CONFIG = "config.json"
+"""File with the settings of the trial."""
 
 
 class TrialRun:
-    """A trial in training. After every validation its checkpoint is on disk before anybody hears of it."""
+    """A trial in training, which writes a checkpoint after every validation and before reporting it."""
 
     def __init__(self, spec: TrialSpec, shape: DataShape) -> None:
-        """Go on from the trial's checkpoint, if it has one.
+        """Start the trial, or resume it from its checkpoint if it has one.
 
         Raises:
-            UserError: The settings cannot be used.
+            UserError: The settings are invalid.
             StorageError: The trial's folder cannot be written.
         """
         self.trial = spec.trial
         self.notes: list[str] = []
-        """What a person should know of the start."""
+        """Messages for the user, such as about damaged checkpoints."""
         study = parse_study(spec.study, file=spec.trial)
         self._task, self._shape = task_named(study.task), shape
         self.shared = self._task.shared(study, shape, spec.precision)
@@ -46,21 +49,21 @@ class TrialRun:
             self._restore()
 
     def report_after(self, epoch: int) -> Report | None:
-        """The first validation after ``epoch`` so far."""
+        """Return the first validation after ``epoch``, or None if there is none so far."""
         return next((report for report in self._history if report.epoch > epoch), None)
 
     def is_last(self, report: Report) -> bool:
-        """Whether all epochs were trained."""
+        """Return whether ``report`` is the validation after the last epoch."""
         return report.epoch >= self.shared.epochs
 
     def record(self, validation: Validation) -> None:
-        """Take in a validation; checkpoint and best network are written.
+        """Record a validation, and write the checkpoint and, if it is the best so far, the network.
 
         Raises:
-            StorageError: They cannot be.
+            StorageError: The trial's folder cannot be written.
         """
         before = self._history[-1].train_s if self._history else 0.0
-        report = Report.of(
+        report = Report.from_metrics(
             validation.metrics,
             self._task.score,
             epoch=validation.epoch,
@@ -77,7 +80,7 @@ class TrialRun:
         try:
             yield
         except OSError as error:
-            raise StorageError(f"{self._folder} cannot be written: {error.strerror}") from error
+            raise StorageError(f"cannot write to {self._folder}: {error.strerror}") from error
 
     def _write_config(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -89,34 +92,34 @@ class TrialRun:
             "slot": self.slot.state(),
             "history": [asdict(report) for report in self._history],
         }
-        # Missing after a kill between the two lines, and for a moment if a lost process still writes here.
+        # Missing after a kill between these two statements, or while a lost process still writes here.
         with contextlib.suppress(FileNotFoundError):
             (self._folder / CHECKPOINT).replace(self._folder / PREVIOUS)
         save_checkpoint(self._folder / CHECKPOINT, content)
 
     def _restore(self) -> None:
-        """Take up the newest checkpoint that can be read; what cannot is removed, and said."""
+        """Load the newest readable checkpoint; delete damaged ones and add a note about each."""
         for file in (self._folder / CHECKPOINT, self._folder / PREVIOUS):
             if not file.exists():
                 continue
             try:
                 content = load_checkpoint(file)
             except DataError:
-                self.notes.append(f"{self.trial}: {file.name} was damaged on the disk and is not used")
+                self.notes.append(f"{self.trial}: {file.name} is damaged and was deleted")
                 file.unlink()
             else:
                 self.slot.load_state(content["slot"])
-                self._history = [self._told(record) for record in content["history"]]
+                self._history = [self._report(record) for record in content["history"]]
                 return
         if self.notes:
-            self.notes.append(f"{self.trial}: no checkpoint is left, it is trained again from its start")
+            self.notes.append(f"{self.trial}: no checkpoint is left, so the trial restarts from epoch 0")
 
-    def _told(self, record: dict[str, Any]) -> Report:
-        """A validation of a checkpoint; older ones do not name the score."""
-        return Report.of(
+    def _report(self, record: dict[str, Any]) -> Report:
+        """Read a validation from a checkpoint; older checkpoints do not store the score."""
+        return Report.from_metrics(
             record["metrics"], self._task.score, epoch=record["epoch"], train_s=record["train_s"]
         )
 
     def _save_best(self, report: Report) -> None:
-        """Write the network as it is now with all that is needed to use it."""
+        """Write the current network with everything that is needed to use it."""
         self._task.save_network(self.slot, self._shape, self._folder / BEST, asdict(report))

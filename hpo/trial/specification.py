@@ -1,4 +1,4 @@
-"""What a trial is told: paths and settings as plain JSON, never arrays."""
+"""Specification of a trial: paths and settings as plain JSON, without arrays."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -10,31 +10,37 @@ from model.precision import Precision
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialSpec:
-    """One trial to train, possibly from where it stopped."""
+    """A trial to train or to resume."""
 
     trial: str
+    """Name of the trial."""
     parameters: Parameters
+    """Hyperparameters; the study file gives those that are not named."""
     seed: int
-    """Draws the trial's initial weights."""
+    """Seed of the initial weights."""
     data_seed: int
-    """Draws the chunks of all trials of the study."""
+    """Seed of the training chunks, which depends on the replicate only."""
     study: dict[str, Any]
-    """The study file."""
+    """Tables of the study file."""
     train: SplitRef
+    """Training split."""
     valid: SplitRef
+    """Validation split."""
     precision: Precision
+    """Number format of matrix products."""
     device: str
+    """Device to train on, ``cpu`` or ``cuda``."""
     folder: str
-    """The trial's own folder, on storage that outlives the process."""
+    """Folder of the trial, on storage that outlives the process."""
     reported_epoch: int = 0
-    """Validations up to this epoch are known to the study already."""
+    """Epoch of the last validation that the study has recorded."""
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON."""
+        """Convert the specification to plain JSON."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Self:
-        """Read what ``to_json`` wrote."""
+        """Build a specification from the output of ``to_json``."""
         splits = {name: SplitRef.from_json(record[name]) for name in ("train", "valid")}
         return cls(**{**record, **splits})

@@ -1,4 +1,4 @@
-"""The trial as Ray Tune sees it."""
+"""Ray Tune trainable for a trial."""
 
 import math
 import time
@@ -10,24 +10,24 @@ if TYPE_CHECKING:
     from hpo.trial.array import TrialArray
 
 DEATHS = 3
-"""How often the process of a trial's array may die before the trial counts as failed."""
+"""Number of deaths of its array's process after which a trial fails."""
 RESTART_S = 120.0
-"""How long a new process of an array may take to answer."""
+"""Time limit for the start of a new process of an array."""
 
 
 class TrialTrainable(tune.Trainable):
-    """Trains the spec in its configuration, one validation a step.
+    """Trains the trial in its Tune config, one validation per step.
 
-    The training is done by an array: in this process where an array holds one trial, else in an actor that
-    several trials share. This one is light then, it opens no data. A trial keeps its own checkpoints
-    (``TrialRun``), so that they are safe before a report leaves the array and need nothing of Tune to go on.
-    What goes wrong is a result with a reason: the process lives on for the next trial.
+    An array does the training: in this process if an array holds one trial, otherwise in an actor that
+    several trials share; this process then opens no data. A trial writes its own checkpoints (``TrialRun``)
+    before it reports a validation, and resumes without Tune's checkpoints. A failure is a result with a
+    reason, so that the process can train the next trial.
     """
 
     _own: "TrialArray | None" = None
 
     def setup(self, config: dict[str, Any]) -> None:
-        """Take the spec; the first step opens the data, where an error can be reported."""
+        """Store the specification; the first step opens the data, where an error can be reported."""
         self._spec: dict[str, Any] = config["spec"]
         self._seen = int(self._spec["reported_epoch"])
         self._actor, self._threads = config["array"], int(config["threads"])
@@ -40,17 +40,17 @@ class TrialTrainable(tune.Trainable):
         return result
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Become another trial: nothing of the old one is kept."""
+        """Switch to another trial, without any state of the old one."""
         if self._own is not None:
             self._own.leave(self._spec["trial"])
         self.setup(new_config)
         return True
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Do nothing: the trial has saved itself already."""
+        """Do nothing: the trial writes its own checkpoints."""
 
     def load_checkpoint(self, checkpoint: Any) -> None:
-        """Do nothing: the trial goes on from its own checkpoint."""
+        """Do nothing: the trial resumes from its own checkpoint."""
 
     def _own_array(self) -> "TrialArray":
         from hpo.trial.array import TrialArray
@@ -60,7 +60,7 @@ class TrialTrainable(tune.Trainable):
         return self._own
 
     def _ask_actor(self) -> dict[str, Any]:
-        """Ask the array's actor; one that died comes back, and the trial joins it from its checkpoint."""
+        """Call the array's actor; Ray restarts a dead one, and the trial resumes from its checkpoint."""
         import ray
         from ray.exceptions import RayActorError
 
@@ -72,12 +72,12 @@ class TrialTrainable(tune.Trainable):
             except RayActorError:
                 self._deaths += 1
                 if self._deaths >= DEATHS or not _answers(array):
-                    reason = f"the process of its array died {self._deaths} times"
+                    reason = f"the process of the trial's array died {self._deaths} times"
                     return {"failed": reason, "score": math.nan, "done": True}
 
 
 def _answers(array: Any) -> bool:
-    """Wait until a new process has taken the place of one that died."""
+    """Wait until the actor answers from a new process; return False after ``RESTART_S`` seconds."""
     import ray
     from ray.exceptions import RayActorError
 

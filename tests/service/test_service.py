@@ -161,8 +161,8 @@ def test_the_driver_stays_here_and_its_trials_go_to_the_cluster(service: Service
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--attach", "hpo-none"], "knows no job 'hpo-none'"),
-        (["--stop", "hpo-none"], "knows no job 'hpo-none'"),
+        (["--attach", "hpo-none"], "has no job 'hpo-none'"),
+        (["--stop", "hpo-none"], "has no job 'hpo-none'"),
         (["--", "run", "bayes", "--data", "/nowhere"], "no such data folder: /nowhere"),
         (["--", "best", "one"], "run and resume can be submitted, not 'best'"),
     ],
@@ -178,7 +178,7 @@ def test_a_wrong_token_is_one_clear_error(service: Service, monkeypatch: pytest.
     monkeypatch.setitem(service.hpo.variables, "RAY_AUTH_TOKEN", "wrong" * 8)
     answer = service.hpo.run(*submit(service, "--list"))
     assert answer.returncode == 2
-    assert "wants a token that this command does not have" in answer.stderr
+    assert "needs a token, which is missing or wrong" in answer.stderr
     assert "Traceback" not in answer.stderr
 
 
@@ -197,7 +197,7 @@ def test_a_node_that_does_not_see_the_data_is_named_before_any_trial_or_fetches_
         refused = service.hpo.run(*submit(service, "--", *words))
         assert refused.returncode == 2, refused.stdout
         assert f"cannot read the data in {hidden}" in refused.stdout
-        assert "set HPO_CACHE to a folder that every node sees" in refused.stdout
+        assert "set HPO_CACHE to a folder that all nodes share" in refused.stdout
         assert "Traceback" not in refused.stdout
         assert not any(isinstance(event, TrialReported) for event in events(service, "unseen"))
 

@@ -37,7 +37,7 @@ def known_tasks() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(hpo.tasks.__path__) if module.name != "base")
 
 
-def own_code(name: str) -> Path | None:
+def external_task_code(name: str) -> Path | None:
     """File of the module, or folder of the package, of a task from elsewhere; None for one of this project.
 
     Raises:

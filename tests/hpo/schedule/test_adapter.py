@@ -1,4 +1,4 @@
-"""Tune's side of the feed, without Tune: who is told what, and what is answered."""
+"""The adapter to Ray Tune, without Tune: what the study is told and what Tune is answered."""
 
 from collections.abc import Iterable
 from types import SimpleNamespace
@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from ray.tune.utils import flatten_dict
 
-from hpo.schedule.adapter import FeedCallback, FeedScheduler
-from hpo.schedule.feed import Pause
-from hpo.schedule.hangs import HangWatch
+from hpo.schedule.adapter import StudyCallback, StudyScheduler
+from hpo.schedule.hang_detector import HangDetector
+from hpo.schedule.trial_source import Pause
 from hpo.trial.report import Report
 from hpo.trial.specification import TrialSpec
 from model.errors import StorageError
@@ -22,7 +22,7 @@ TRIAL: Any = SimpleNamespace(
 )
 
 
-class Feed:
+class Source:
     """Notes what it hears; lets trials go on or not."""
 
     def __init__(self, *, goes_on: bool = True) -> None:
@@ -45,7 +45,7 @@ class Feed:
     def failed(self, trial: str, reason: str) -> None:
         self.heard.append(("failed", trial, reason))
 
-    def noted(self, message: str) -> None:
+    def add_note(self, message: str) -> None:
         self.heard.append(("noted", message))
 
 
@@ -69,8 +69,8 @@ def result(*, finished: bool) -> dict[str, Any]:
     return {**common, "finished": finished, "done": finished}
 
 
-def callback(feed: Feed, pool: Pool, *, hangs_after_s: float | None = None) -> FeedCallback:
-    return FeedCallback(feed, pool, HangWatch(feed, pool, limit_s=hangs_after_s))
+def callback(source: Source, pool: Pool, *, hangs_after_s: float | None = None) -> StudyCallback:
+    return StudyCallback(source, pool, HangDetector(source, pool, limit_s=hangs_after_s))
 
 
 REPORT = Report(4, {"average_map": 0.5, "ap/goal": 0.25}, 2.0, 0.5)
@@ -78,41 +78,41 @@ REPORT = Report(4, {"average_map": 0.5, "ap/goal": 0.25}, 2.0, 0.5)
 
 @pytest.mark.parametrize(("goes_on", "answer"), [(True, "CONTINUE"), (False, "STOP")])
 def test_scheduler_passes_a_validation_on_and_answers_as_the_feed_does(goes_on: bool, answer: str) -> None:
-    feed, pool = Feed(goes_on=goes_on), Pool()
+    source, pool = Source(goes_on=goes_on), Pool()
     flat = flatten_dict(result(finished=False))  # as Tune hands it to schedulers
-    assert FeedScheduler(feed, pool).on_trial_result(None, TRIAL, flat) == answer
-    assert feed.heard == [("noted", "array of 2"), ("reported", "bayes-0001", REPORT)]
+    assert StudyScheduler(source, pool).on_trial_result(None, TRIAL, flat) == answer
+    assert source.heard == [("noted", "array of 2"), ("reported", "bayes-0001", REPORT)]
     # Tune keeps the process of a stopped trial for later: its array must not wait for it.
     assert pool.released == ([] if goes_on else ["bayes-0001"])
 
 
 def test_trial_that_was_stopped_is_not_told_as_finished() -> None:
-    feed, pool = Feed(), Pool()
+    source, pool = Source(), Pool()
     stopped = result(finished=False)
     stopped["done"] = True  # Tune writes it on a stop
-    callback(feed, pool).on_trial_result(1, [], TRIAL, stopped)
-    assert feed.heard == [] and pool.released == []
+    callback(source, pool).on_trial_result(1, [], TRIAL, stopped)
+    assert source.heard == [] and pool.released == []
 
 
 def test_last_validation_and_failures_come_by_the_callback() -> None:
-    feed, pool = Feed(), Pool()
-    tune = callback(feed, pool)
+    source, pool = Source(), Pool()
+    tune = callback(source, pool)
     tune.on_trial_result(1, [], TRIAL, result(finished=True))
-    assert feed.heard[1:] == [("reported", "bayes-0001", REPORT), ("finished", "bayes-0001")]
+    assert source.heard[1:] == [("reported", "bayes-0001", REPORT), ("finished", "bayes-0001")]
     tune.on_trial_result(1, [], TRIAL, {"failed": "NaN", "done": True})
     tune.on_trial_error(1, [], TRIAL)
     assert pool.released == 3 * ["bayes-0001"]
-    assert feed.heard[3:] == [
+    assert source.heard[3:] == [
         ("failed", "bayes-0001", "NaN"),
-        ("failed", "bayes-0001", "its process died 3 times"),
+        ("failed", "bayes-0001", "the process of the trial died 3 times"),
     ]
 
 
 def test_full_disk_ends_the_study_and_not_the_trial() -> None:
-    feed = Feed()
+    source = Source()
     with pytest.raises(StorageError, match="no room"):
-        callback(feed, Pool()).on_trial_result(1, [], TRIAL, {"unwritable": "no room", "done": True})
-    assert feed.heard == []
+        callback(source, Pool()).on_trial_result(1, [], TRIAL, {"unwritable": "no room", "done": True})
+    assert source.heard == []
 
 
 class Clock:
@@ -120,17 +120,17 @@ class Clock:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.now, self.killed = 0.0, 0
-        patch.setattr("hpo.schedule.hangs.time.monotonic", lambda: self.now)
-        patch.setattr("hpo.schedule.hangs.ray.kill", self._kill)
+        patch.setattr("hpo.schedule.hang_detector.time.monotonic", lambda: self.now)
+        patch.setattr("hpo.schedule.hang_detector.ray.kill", self._kill)
 
     def _kill(self, actor: object) -> None:
         self.killed += actor == "actor"
 
 
 def test_trial_that_hangs_is_killed_tried_once_more_and_then_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, feed, pool = Clock(monkeypatch), Feed(), Pool()
+    clock, source, pool = Clock(monkeypatch), Source(), Pool()
     monkeypatch.setattr(TRIAL, "max_failures", 2)
-    tune = callback(feed, pool, hangs_after_s=10)
+    tune = callback(source, pool, hangs_after_s=10)
     for tries in (1, 2):
         tune.on_trial_start(1, [], TRIAL)
         clock.now += 9
@@ -146,19 +146,20 @@ def test_trial_that_hangs_is_killed_tried_once_more_and_then_failed(monkeypatch:
         assert clock.killed == tries and pool.restarted == tries * ["bayes-0001"]
         assert TRIAL.max_failures == (2 if tries == 1 else 0)
     tune.on_trial_error(1, [], TRIAL)
-    told = [words for words in feed.heard if words[0] != "started"]
+    told = [words for words in source.heard if words[0] != "started"]
     assert told == [
         (
             "noted",
-            "bayes-0001 hung, no validation for 10 s: its process was killed, it goes on from its checkpoint",
+            "bayes-0001 hung: no validation for 10 s. Its process was killed, and the trial resumes from its "
+            "checkpoint",
         ),
-        ("failed", "bayes-0001", "it hung 2 times: no validation for 10 s"),
+        ("failed", "bayes-0001", "the trial hung 2 times: no validation for 10 s"),
     ]
 
 
 def test_trial_without_a_process_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
-    tune = callback(Feed(), Pool(), hangs_after_s=10)
+    tune = callback(Source(), Pool(), hangs_after_s=10)
     tune.on_trial_start(1, [], TRIAL)
     tune.on_trial_result(1, [], TRIAL, result(finished=True))
     clock.now += 11

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hpo.schedule import jobs
-from hpo.schedule.jobs import Jobs, LostConnectionError, travelling
+from hpo.schedule.jobs import Jobs, LostConnectionError, job_variables
 from model.errors import ConfigError, UserError
 
 
@@ -116,12 +116,12 @@ def test_exit_code_is_that_of_the_command_on_the_cluster(cluster: Cluster, end: 
 
 
 def test_a_job_that_could_not_start_says_why(cluster: Cluster) -> None:
-    with pytest.raises(UserError, match="did not run to its end: the disk is full"):
+    with pytest.raises(UserError, match="failed before its command ended: the disk is full"):
         follow(cluster, moment("FAILED", "", None, "Failed to set up:\n  the disk is full\n"))
 
 
 def test_an_unknown_job_is_told_from_a_lost_connection(cluster: Cluster) -> None:
-    with pytest.raises(UserError, match="knows no job 'hpo-1'"):
+    with pytest.raises(UserError, match="has no job 'hpo-1'"):
         follow(cluster, RuntimeError("Request failed with status code 404: Job hpo-1 does not exist."))
 
 
@@ -147,11 +147,11 @@ def test_a_task_that_is_not_here_is_told_before_anything_is_sent(cluster: Cluste
 
 
 def test_a_password_in_the_tracking_uri_does_not_travel() -> None:
-    assert travelling({"MLFLOW_TRACKING_URI": "http://server:5000", "HOME": "/root"}) == {
+    assert job_variables({"MLFLOW_TRACKING_URI": "http://server:5000", "HOME": "/root"}) == {
         "MLFLOW_TRACKING_URI": "http://server:5000"
     }
-    with pytest.raises(ConfigError, match="holds a password") as refused:
-        travelling({"MLFLOW_TRACKING_URI": "http://me:planted-secret@server:5000"})
+    with pytest.raises(ConfigError, match="contains a password") as refused:
+        job_variables({"MLFLOW_TRACKING_URI": "http://me:planted-secret@server:5000"})
     assert "planted-secret" not in str(refused.value)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hpo.schedule.stopping import RayRule, StoppingRule, build_rule
+from hpo.schedule.stopping import RayStoppingRule, StoppingRule, build_stopping_rule
 from hpo.tasks.calf.stages import CalfSearch, GridStage
 from model.errors import ConfigError
 
@@ -23,14 +23,14 @@ def stage(scheduler: str, **settings: object) -> CalfSearch:
 
 
 def rule(scheduler: str, **settings: object) -> StoppingRule:
-    return build_rule(stage(scheduler, **settings), epochs=EPOCHS)
+    return build_stopping_rule(stage(scheduler, **settings), epochs=EPOCHS)
 
 
 def validations(rule: StoppingRule, curves: Curves) -> Iterator[tuple[str, int, float, bool]]:
     """Trial, epoch, score and decision, of trials that train until they end or are stopped."""
     for number, curve in enumerate(curves):
         for epoch, score in enumerate(curve, start=1):
-            stops = rule.stops(f"t{number}", epoch, score)
+            stops = rule.should_stop(f"t{number}", epoch, score)
             yield f"t{number}", epoch, score, stops
             if stops:
                 break
@@ -62,7 +62,7 @@ def test_median_stops_whoever_is_worse_than_half_of_three_others() -> None:
 
 def test_none_and_other_stages_stop_nothing() -> None:
     assert lengths(rule("none"), steady(0.5, 0.0)) == [9, 9]
-    assert lengths(build_rule(GridStage(), epochs=EPOCHS), steady(0.5, 0.0)) == [9, 9]
+    assert lengths(build_stopping_rule(GridStage(), epochs=EPOCHS), steady(0.5, 0.0)) == [9, 9]
 
 
 @pytest.mark.parametrize("scheduler", ["asha", "median"])
@@ -84,7 +84,7 @@ def test_validation_told_again_changes_nothing(scheduler: str) -> None:
     expected = lengths(rule(scheduler), curves)
     twice = rule(scheduler)
     for trial, epoch, score, stops in validations(twice, curves):
-        assert twice.stops(trial, epoch, 1.0 - score) is stops
+        assert twice.should_stop(trial, epoch, 1.0 - score) is stops
     assert lengths(rule(scheduler), curves) == expected
 
 
@@ -100,8 +100,8 @@ def test_interrupted_anywhere_the_decisions_are_the_same(
     whole = list(validations(rule(scheduler, reduction_factor=2), curves))
     cut = round(where * len(whole))
     resumed = rule(scheduler, reduction_factor=2)
-    replayed = [resumed.stops(trial, epoch, score) for trial, epoch, score, _ in whole[:cut]]
-    gone_on = [resumed.stops(trial, epoch, score) for trial, epoch, score, _ in whole[cut:]]
+    replayed = [resumed.should_stop(trial, epoch, score) for trial, epoch, score, _ in whole[:cut]]
+    gone_on = [resumed.should_stop(trial, epoch, score) for trial, epoch, score, _ in whole[cut:]]
     assert replayed + gone_on == [stops for _, _, _, stops in whole]
 
 
@@ -129,7 +129,7 @@ def test_asha_decides_as_in_the_hands_of_tune(curves: Curves) -> None:
                 scheduler.on_trial_complete(None, trial, result)
                 break
         by_tune.append(epoch)
-    assert lengths(RayRule(other, epochs=EPOCHS), curves) == by_tune
+    assert lengths(RayStoppingRule(other, epochs=EPOCHS), curves) == by_tune
 
 
 def test_grace_is_a_tenth_of_the_epochs_unless_it_is_given() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hpo.schedule.tuner import Places
+from hpo.schedule.tuner import Parallelism
 from hpo.study.plan import available_cpus
 
 QUOTA = "/sys/fs/cgroup/cpu.max"
@@ -63,5 +63,5 @@ def test_without_a_quota_the_cores_that_the_process_may_run_on_count(
 def test_trials_of_one_array_share_a_process_and_processes_share_the_cores(
     concurrent: int, array: int, processes: int, threads: int
 ) -> None:
-    places = Places(concurrent=concurrent, array=array, cpus=4, gpu=False)
-    assert (places.processes, places.threads) == (processes, threads)
+    parallelism = Parallelism(concurrent=concurrent, array=array, cpus=4, gpu=False)
+    assert (parallelism.processes, parallelism.threads) == (processes, threads)

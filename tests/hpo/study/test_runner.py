@@ -224,7 +224,7 @@ def test_process_that_was_lost_after_a_stop_cannot_change_how_its_trial_ended(tm
         before = list(journal.events())
         runner.started(second)
         assert not runner.reported(second, report(2, 0.9))
-        runner.failed(second, "its process died 3 times")
+        runner.failed(second, "the process of the trial died 3 times")
         runner.finished(second)
         assert list(journal.events()) == before
         assert runner.state.trials[second].status is TrialStatus.STOPPED

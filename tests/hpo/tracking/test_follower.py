@@ -165,7 +165,7 @@ def test_a_store_that_hangs_does_not_hold_the_study_up(
     start = time.monotonic()
     report = follower.close(0.1)
     assert time.monotonic() - start < 1
-    assert (report.events_left, report.failure) == (2, "not done after 0.1 s")
+    assert (report.events_left, report.failure) == (2, "not finished within 0.1 s")
 
 
 def test_a_store_that_lost_its_records_gets_them_all_again(study: Any, store: Store) -> None:
@@ -194,7 +194,7 @@ def test_a_record_refused_for_good_is_told_and_does_not_hold_up_the_others(
     tracker.refuse = lambda event: isinstance(event, TrialReported) and event.epoch == 20
     report = Follower(study.folder, tracker, poll_s=0.01).close(5)
     assert report.events_left == 0
-    assert report.refused == ("TrialReported (line 5 of the journal): no",)
+    assert report.refused == ("TrialReported (journal line 5): no",)
     assert store.events == [event for event in expected(study.folder) if not tracker.refuse(event)]
 
 

@@ -130,7 +130,7 @@ def test_a_run_is_described_in_words(study: Any, environment: Environment) -> No
     assert "**Failed**: loss is NaN at epoch 21" in notes["bayes-0001"]
     assert notes["bayes"].startswith(
         "Stage `bayes` of study `STUDY` over f, r: 2 of 3 trials finished, 1 failed.\n\n"
-        "Best is `bayes-0002`:\n\n**Average-mAP 0.4000**"
+        "Best trial: `bayes-0002`\n\n**Average-mAP 0.4000**"
     )
 
 

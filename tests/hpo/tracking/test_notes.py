@@ -56,7 +56,7 @@ def test_figures_of_a_stage_are_recorded_and_those_that_fail_are_told(
     run, client = recorded_stage(study, environment, lambda state, stage: drawn)
     picture = client.download_artifacts(run.info.run_id, "figures/history.png", str(tmp_path))
     assert Path(picture).read_bytes() == b"a picture"
-    assert "Figures that could not be drawn: grid: no colour." in run.data.tags["mlflow.note.content"]
+    assert "Figures that failed: grid: no colour." in run.data.tags["mlflow.note.content"]
 
 
 def test_figures_that_cannot_be_made_at_all_hold_up_no_record(study: Any, environment: Environment) -> None:
@@ -66,7 +66,7 @@ def test_figures_that_cannot_be_made_at_all_hold_up_no_record(study: Any, enviro
     study.whole()
     run, _ = recorded_stage(study, environment, broken)
     assert run.info.status == "FINISHED"
-    assert "could not be drawn: ImportError: no plotly" in run.data.tags["mlflow.note.content"]
+    assert "Figures that failed: ImportError: no plotly" in run.data.tags["mlflow.note.content"]
 
 
 def test_experiment_tells_what_its_stages_came_to(study: Any, environment: Environment) -> None:

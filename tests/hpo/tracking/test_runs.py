@@ -54,7 +54,7 @@ def test_what_cannot_be_trained_again_says_why(study: Any, environment: Environm
     study.failing_trial()
     record(study, environment)
     for name, said in {
-        run_id(study, environment, "bayes"): "is no trial but the stage bayes",
+        run_id(study, environment, "bayes"): "is not a trial but the stage bayes",
         run_id(study, environment, "bayes-0000"): "has no validation yet",
         run_id(study, environment, "bayes-0001"): "bayes-0001 failed, .* loss is NaN at epoch 21",
         "0" * 32: "MLflow has no run '0000",
@@ -71,7 +71,7 @@ def test_missing_file_is_named(study: Any, environment: Environment) -> None:
     stage = run_id(study, environment, "bayes")
     (plan,) = (environment.runs / "artifacts").glob(f"*/{stage}/artifacts/study.json")
     plan.unlink()
-    with pytest.raises(UserError, match=r"study\.json cannot be read from run"):
+    with pytest.raises(UserError, match=r"cannot read study\.json from run"):
         recorded_trial(environment, f"{study.name}/bayes-0002")
 
 
@@ -80,7 +80,7 @@ def test_two_studies_of_one_name_are_told_apart_by_run(
 ) -> None:
     record(study.whole(), environment)
     record(type(study)(tmp_path / "elsewhere" / study.name).whole(), environment)
-    with pytest.raises(UserError, match="2 studies of MLflow are called"):
+    with pytest.raises(UserError, match="MLflow has 2 trials 'bayes-0002' of studies named"):
         recorded_trial(environment, f"{study.name}/bayes-0002")
 
 

@@ -11,8 +11,8 @@ from hpo.tracking.store import (
     check_store,
     make_store,
     quiet_variables,
-    silent_server,
     sqlite_file,
+    unreachable_server,
 )
 from model.errors import ConfigError
 
@@ -40,7 +40,7 @@ def test_a_store_that_is_there_is_left_alone(environment: Environment) -> None:
 
 def test_a_store_that_cannot_be_made_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hpo.tracking.store._MAKE_TABLES", "raise SystemExit('no room')")
-    with pytest.raises(OSError, match=r"the MLflow store mlflow\.db\.unfinished could not be made: no room"):
+    with pytest.raises(OSError, match=r"cannot create the MLflow store mlflow\.db\.unfinished: no room"):
         make_store(at(f"sqlite:///{tmp_path}/mlflow.db"))
     assert not (tmp_path / "mlflow.db").exists()
 
@@ -66,7 +66,7 @@ def test_files_of_runs_lie_in_the_runs_folder_unless_a_server_keeps_them() -> No
 
 @pytest.mark.parametrize("uri", ["mlruns", "./mlruns", "/data/mlruns", "file:///data/mlruns"])
 def test_a_plain_folder_is_refused_with_what_to_do(uri: str) -> None:
-    with pytest.raises(ConfigError, match="no longer records in plain folders") as refused:
+    with pytest.raises(ConfigError, match="names a folder, which MLflow no longer supports") as refused:
         check_store(at(uri))
     assert "MLFLOW_TRACKING_URI" in str(refused.value)
 
@@ -89,12 +89,12 @@ def test_a_server_that_is_away_is_named_without_its_password() -> None:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
         uri = f"http://me:secret@127.0.0.1:{port}"
-        assert silent_server(at(uri)) == f"127.0.0.1:{port}"
+        assert unreachable_server(at(uri)) == f"127.0.0.1:{port}"
         listener.listen()
-        assert silent_server(at(uri)) is None
-    assert silent_server(at("http://host:port")) == "host:port"
+        assert unreachable_server(at(uri)) is None
+    assert unreachable_server(at("http://host:port")) == "host:port"
 
 
 @pytest.mark.parametrize("uri", ["sqlite:////runs/mlflow.db", "postgresql://db/mlflow", "databricks"])
 def test_what_is_no_server_is_not_asked(uri: str) -> None:
-    assert silent_server(at(uri)) is None
+    assert unreachable_server(at(uri)) is None

@@ -62,7 +62,7 @@ def get(address: str) -> bytes:
 
 def test_without_a_store_there_is_nothing_to_show(tmp_path: Path, port: int) -> None:
     environment = read_environment({"HPO_RUNS": str(tmp_path)})
-    with pytest.raises(UserError, match="there is no MLflow store yet"):
+    with pytest.raises(UserError, match="the MLflow store does not exist yet"):
         serve_ui(environment, "127.0.0.1", port, ready=never)
 
 
@@ -149,7 +149,7 @@ def test_a_server_that_does_not_start_leaves_its_last_words(
     stand_in(last)
     with pytest.raises(UserError, match="the MLflow server did not start") as refused:
         serve_ui(environment, "127.0.0.1", port, ready=never)
-    assert refused.value.details["last_words"] == words
+    assert refused.value.details["last_line"] == words
     assert refused.value.details["log"] == str(environment.runs / "mlflow-server.log")
 
 
@@ -157,7 +157,7 @@ def test_a_server_that_ends_by_itself_is_told(
     environment: Environment, port: int, stand_in: Callable[[str], None]
 ) -> None:
     stand_in("import os, threading; threading.Timer(0.5, lambda: os._exit(1)).start()" + HEALTHY)
-    with pytest.raises(UserError, match="the MLflow server ended by itself"):
+    with pytest.raises(UserError, match="the MLflow server exited unexpectedly"):
         serve_ui(environment, "127.0.0.1", port, ready=lambda address: None)
 
 

@@ -135,7 +135,7 @@ def test_trial_on_other_data_is_refused_while_others_train(spec: TrialSpec, tmp_
     array = TrialArray(slots=2, start_grace_s=0.0)
     array.step(tasks[0].to_json(), 0)
     other = replace(tasks[1], precision="bfloat16")
-    assert "otherwise" in array.step(other.to_json(), 0)["failed"]
+    assert "other data or training settings" in array.step(other.to_json(), 0)["failed"]
     array.leave(tasks[0].trial)
     assert array.step(other.to_json(), 0)["epoch"] == 1
 

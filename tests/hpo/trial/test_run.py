@@ -62,8 +62,8 @@ def test_trial_with_damaged_checkpoints_reports_what_an_undisturbed_one_reports(
     said = last.pop("notes")
     assert last == {name: value for name, value in expected[2].items() if name != "notes"}
     used_first = CHECKPOINT in damaged
-    assert said[:1] == ([f"bayes-0001: {CHECKPOINT} was damaged on the disk and is not used"] * used_first)
-    assert any("trained again from its start" in note for note in said) == (len(damaged) == 2)
+    assert said[:1] == ([f"bayes-0001: {CHECKPOINT} is damaged and was deleted"] * used_first)
+    assert any("restarts from epoch 0" in note for note in said) == (len(damaged) == 2)
 
 
 def test_damaged_checkpoint_does_not_take_the_place_of_the_good_one_before(spec: TrialSpec) -> None:
@@ -84,7 +84,7 @@ def test_full_disk_is_told_apart_from_a_failure_of_the_trial(
     with monkeypatch.context() as patch:
         patch.setattr("hpo.trial.run.save_checkpoint", full)
         result = array.step(spec.to_json(), 1)
-    assert result["unwritable"] == f"{spec.folder} cannot be written: No space left on device"
+    assert result["unwritable"] == f"cannot write to {spec.folder}: No space left on device"
     assert "failed" not in result
     assert [result["epoch"] for result in steps(spec, 2, seen=1)] == [2, 3]
 

@@ -1,0 +1,40 @@
+"""Interface through which the scheduler gets trials from a study and reports their results."""
+
+from enum import Enum
+from typing import Protocol
+
+from hpo.trial.report import Report
+from hpo.trial.specification import TrialSpec
+
+
+class Pause(Enum):
+    """Answer of a trial source that has no trial at the moment."""
+
+    WAIT = "wait"
+    """The results of running trials decide which trial comes next."""
+
+
+class TrialSource(Protocol):
+    """Provides trials to train and records their results. All calls come from one thread."""
+
+    def next_spec(self) -> TrialSpec | Pause | None:
+        """Return the next trial to train, WAIT if running trials decide it, or None at the end."""
+
+    def started(self, trial: str) -> None:
+        """Record that a process has started to train the trial, or has restarted after a crash."""
+
+    def reported(self, trial: str, report: Report) -> bool:
+        """Record a validation; a restarted process may repeat validations that were reported before.
+
+        Returns:
+            Whether the trial continues; False stops it early.
+        """
+
+    def finished(self, trial: str) -> None:
+        """Record that the trial has trained all its epochs."""
+
+    def failed(self, trial: str, reason: str) -> None:
+        """Record that the trial diverged or crashed, and why."""
+
+    def add_note(self, message: str) -> None:
+        """Record a message for the user about an event that does not stop the study."""
