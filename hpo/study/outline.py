@@ -1,4 +1,4 @@
-"""A study before it starts: its stages, trials and time, as ``--dry-run`` shows them."""
+"""Stages, trials and time of a study before it starts, as ``--dry-run`` shows them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,19 +14,19 @@ from hpo.tracking.symbols import symbol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageOutline:
-    """A stage before it starts."""
+    """Plan of a stage before it starts."""
 
     name: str
     plan: StudyPlan
-    """With the stage's settings put in."""
+    """Plan of the study with the settings of the stage."""
     trials: int
-    """At most."""
+    """Largest number of trials."""
     estimate: Estimate | None
-    """None where the task cannot tell."""
+    """Estimated time; None if the task cannot estimate it."""
 
 
 def outline(plan: StudyPlan, request: StageRequest) -> StageOutline:
-    """Plan a stage and measure for a moment how long it will take.
+    """Plan a stage and estimate its time from a short measurement.
 
     Raises:
         ConfigError: The stage cannot run.
@@ -43,7 +43,7 @@ def outline(plan: StudyPlan, request: StageRequest) -> StageOutline:
 
 
 def plan_text(plan: StudyPlan, stages: Sequence[StageOutline]) -> str:
-    """The resolved study, the data's figures and the time each stage will take."""
+    """Describe the resolved study, its data and the time of each stage."""
     lines = [*_data_lines(plan), *_study_lines(plan)]
     for stage in stages:
         lines += _stage_lines(stage)

@@ -1,4 +1,4 @@
-"""Where ``--from`` points: a configuration to start a stage from."""
+"""Configurations that ``--from`` names."""
 
 from pathlib import Path
 
@@ -15,15 +15,15 @@ from model.errors import UserError
 
 
 def starting_configuration(source: str, plan: StudyPlan, environment: Environment) -> Parameters:
-    """The configuration that ``source`` names, on the data of ``plan``.
+    """Return the configuration that ``source`` names, on the data of ``plan``.
 
     Args:
         source: ``paper`` (the study file's own), the name of a study, a file, or the id of an MLflow run.
-        plan: Fills what the source lacks.
+        plan: Supplies missing values.
         environment: Where studies and MLflow's store are.
 
     Raises:
-        UserError: It names nothing known, or what it names cannot be used on this data.
+        UserError: The source is unknown, or its configuration cannot be used on these data.
     """
     if source == "paper":
         return plan.own_configuration()
@@ -48,5 +48,5 @@ def _of_study(name: str, plan: StudyPlan, environment: Environment) -> Parameter
             symbols = by_symbol(state.stages[stage].chosen)
             return configuration_from_symbols(symbols, plan, source=f"study {name}")
     raise UserError(
-        f"study {name!r} has found no configuration yet", fix=f"finish it first: hpo resume {name}"
+        f"study {name!r} has not found a configuration yet", fix=f"finish it first: hpo resume {name}"
     )
