@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from statistics import fmean, stdev
 
+import tomli_w
 from main_job import Places
 
 from hpo.journal.journal import read_journal
@@ -141,12 +142,12 @@ def grid(places: Places) -> None:
     if not (root / "dataset.toml").exists():
         write_synthetic(root, games={"train": 16, "valid": 16, "test": 1}, minutes=20, seed=5)
     study_file = places.work / "grid.toml"
-    text = GRID_STUDY.format(epochs=12, lambda_seg=10.0) + "".join(
-        _axes(name) for name in ("default", *planted_zones_s())
-    )
-    study_file.write_text(
-        text + "[zones_s]\n" + "".join(_start(name) for name in ("default", *planted_zones_s()))
-    )
+    names = ("default", *planted_zones_s())
+    zones = {
+        "stages": {"grid-slicing": {"grid": {name: _axes(name) for name in names}}},
+        "zones_s": {name: _start(name) for name in names},
+    }
+    study_file.write_text(GRID_STUDY.format(epochs=12, lambda_seg=10.0) + tomli_w.dumps(zones))
     for mode in ("class-parallel", "per-class"):
         words = ("--from", "paper", "--data", str(root), "--study-file", str(study_file), "--study", mode)
         seconds = hpo(places, "run", "grid-slicing", "--mode", mode, *words)
@@ -167,22 +168,20 @@ def report_grid(mode: str, state: StudyState, seconds: float) -> None:
         print(f"grid, {mode}, {name}: K3, K4 {shares[2]:g}, {shares[3]:g} of the planted", flush=True)
 
 
-def _axes(name: str) -> str:
+def _axes(name: str) -> dict[str, list[float]]:
     """K1 and K2 as planted, and ``SHARES`` of K3 and K4."""
     k1, k2, k3, k4 = planted_zones_s().get(name, (-20.0, -10.0, 10.0, 20.0))
-    values = {
+    return {
         "K1_s": [k1],
         "K2_s": [k2],
         "K3_s": [k3 * share for share in SHARES],
         "K4_s": [k4 * share for share in SHARES],
     }
-    lines = [f"{key} = {numbers}" for key, numbers in values.items()]
-    return "\n".join([f"[stages.grid-slicing.grid.{name}]", *lines, ""])
 
 
-def _start(name: str) -> str:
+def _start(name: str) -> list[float]:
     k1, k2, k3, k4 = planted_zones_s().get(name, (-20.0, -10.0, 10.0, 20.0))
-    return f"{name} = {[k1, k2, k3 * SHARES[0], k4 * SHARES[0]]}\n"
+    return [k1, k2, k3 * SHARES[0], k4 * SHARES[0]]
 
 
 def main() -> None:

@@ -22,13 +22,14 @@ import numpy as np
 import numpy.typing as npt
 import optuna
 import torch
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, GPSampler, TPESampler
 from ray.tune.search.optuna import OptunaSearch
 from threadpoolctl import threadpool_limits
 
 from hpo.search.build import build_searcher
-from hpo.space.parameters import ChoiceParameter, FloatParameter, IntParameter, Parameter
+from hpo.search.optuna_study import distribution
+from hpo.space.parameters import ChoiceParameter, FloatParameter, IntParameter
 from hpo.space.space import Parameters, Space
 
 BUDGETS = (25, 50)
@@ -164,15 +165,7 @@ class RayOptuna:
 
 def distributions(space: Space) -> dict[str, BaseDistribution]:
     """The space in Optuna's own words."""
-    return {parameter.name: _distribution(parameter) for parameter in space.parameters}
-
-
-def _distribution(parameter: Parameter) -> BaseDistribution:
-    if isinstance(parameter, ChoiceParameter):
-        return CategoricalDistribution(parameter.choices)
-    if isinstance(parameter, IntParameter):
-        return IntDistribution(parameter.low, parameter.high, log=parameter.log)
-    return FloatDistribution(parameter.low, parameter.high, log=parameter.log)
+    return {parameter.name: distribution(parameter) for parameter in space.parameters}
 
 
 CONTESTANTS: dict[str, Callable[[Space, int], Contestant]] = {

@@ -1,1 +1,1 @@
-"""The science: encodings, losses, networks, training, inference and metrics of action spotting."""
+"""Science package: encodings, losses, networks, training, inference and metrics of action spotting."""

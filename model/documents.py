@@ -1,4 +1,4 @@
-"""JSON and TOML from outside, read with limits: a hostile file is an error, never a crash or a hang."""
+"""Read JSON and TOML from outside with limits: a hostile file raises an error, never a crash or a hang."""
 
 import json
 import tomllib
@@ -6,20 +6,20 @@ from pathlib import Path
 from typing import Any
 
 MAX_TOML_BYTES = 256 << 10
-"""A file of settings is a page or two; anything larger is some other file."""
+"""Largest TOML file that is read, in bytes; a settings file has a page or two."""
 DEEPEST = 50
-"""Levels of lists and tables within each other; no file of ours comes near."""
+"""Maximum nesting of lists and tables; files of this project stay far below it."""
 _LARGEST = 1 << 63
 # The parser's time grows with the square of the parts of a dotted key: 30,000 take a quarter of a minute.
 _DOTS_A_LINE = 1000
 
 
 def read_limited(file: Path, max_bytes: int) -> bytes:
-    """The content of ``file``.
+    """Read the whole content of ``file``.
 
     Raises:
-        ValueError: It is larger than ``max_bytes``.
-        OSError: It cannot be read.
+        ValueError: The file is larger than ``max_bytes``.
+        OSError: The file cannot be read.
     """
     with file.open("rb") as stream:
         content = stream.read(max_bytes + 1)
@@ -29,10 +29,11 @@ def read_limited(file: Path, max_bytes: int) -> bytes:
 
 
 def parse_json(content: bytes | str) -> Any:
-    """Parse standard JSON in UTF-8, in which a key comes once and a number has a value.
+    """Parse standard JSON in UTF-8; duplicate keys, NaN and infinity are refused.
 
     Raises:
-        ValueError: It is none, is nested deeper than ``DEEPEST`` levels or has an integer beyond 64 bits.
+        ValueError: The content is not such JSON, is nested deeper than ``DEEPEST`` levels or contains an
+            integer of more than 64 bits.
     """
     text = content.decode() if isinstance(content, bytes) else content
     try:
@@ -47,8 +48,8 @@ def parse_toml(content: bytes | str) -> dict[str, Any]:
     """Parse TOML in UTF-8.
 
     Raises:
-        ValueError: It is none, is larger than ``MAX_TOML_BYTES``, is nested deeper than ``DEEPEST`` levels or
-            has an integer beyond 64 bits.
+        ValueError: The content is not TOML, is larger than ``MAX_TOML_BYTES``, is nested deeper than
+            ``DEEPEST`` levels or contains an integer of more than 64 bits.
     """
     if len(content) > MAX_TOML_BYTES:
         raise _too_large(MAX_TOML_BYTES)
@@ -70,23 +71,23 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(table) < len(pairs):
         keys = [key for key, _ in pairs]
         twin = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"key {twin!r:.60} comes twice in one object")
+        raise ValueError(f"key {twin!r:.60} appears twice in one object")
     return table
 
 
 def _no_number(word: str) -> float:
-    raise ValueError(f"{word} is no number in JSON")
+    raise ValueError(f"{word} is not a number in standard JSON")
 
 
 STRICT_JSON = json.JSONDecoder(object_pairs_hook=_without_twins, parse_constant=_no_number)
-"""Decodes standard JSON; depth and size of numbers are the reader's to limit."""
+"""Decoder of standard JSON; the caller limits nesting and the size of numbers."""
 
 
 def _check_limits(document: Any) -> None:
     level = [document]
     for _ in range(DEEPEST + 1):
         if any(type(value) is int and not -_LARGEST <= value < _LARGEST for value in level):
-            raise ValueError("a whole number is too large: expected at most 64 bits")
+            raise ValueError("an integer is too large (expected at most 64 bits)")
         tables = [value.values() if isinstance(value, dict) else value for value in level if _holds(value)]
         if not tables:
             return
@@ -99,7 +100,7 @@ def _holds(value: Any) -> bool:
 
 
 def _too_large(max_bytes: int) -> ValueError:
-    return ValueError(f"larger than {max_bytes / 2**20:g} MiB, the most that is read of such a file")
+    return ValueError(f"larger than {max_bytes / 2**20:g} MiB, the limit for such a file")
 
 
 def _too_deep() -> ValueError:

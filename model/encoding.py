@@ -1,4 +1,4 @@
-"""Re-encoding of annotations: zones, time-shift encoding (3.1, 7.4) and YOLO-like targets (3.1)."""
+"""Encode annotations: zones, time-shift encoding (sections 3.1, 7.4) and YOLO-like targets (section 3.1)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from model.timeline import NO_FUTURE, NO_PAST, FrameRate
 
 @dataclass(frozen=True, slots=True)
 class Zones:
-    """The slicing parameters K1 < K2 < 0 < K3 < K4 of every class, in frames."""
+    """Slicing parameters K1 < K2 < 0 < K3 < K4 of every class, in frames."""
 
     per_class: tuple[tuple[float, float, float, float], ...]
 
@@ -30,18 +30,29 @@ class Zones:
     def from_seconds(
         cls, zones_s: Mapping[str, Sequence[float]], classes: Sequence[str], frame_rate: FrameRate
     ) -> "Zones":
-        """Zones of ``classes``, in order, from seconds by class name; ``default`` serves the others."""
+        """Convert zones in seconds to frames, in the order of ``classes``.
+
+        Args:
+            zones_s: K1..K4 in seconds for each class name; ``default`` applies to classes not listed.
+            classes: Class names.
+            frame_rate: Converts seconds to frames.
+
+        Raises:
+            ConfigError: A class has no zones, not four values, or values that are not ordered.
+        """
         rows = []
         for name in classes:
             seconds = zones_s.get(name, zones_s.get("default"))
             if seconds is None or len(seconds) != 4:
-                raise ConfigError(f"zones of class {name!r} need four values K1..K4 in seconds", came=seconds)
+                raise ConfigError(
+                    f"zones of class {name!r}: expected four values K1, K2, K3, K4 in seconds", got=seconds
+                )
             k1, k2, k3, k4 = (frame_rate.to_frames(value) for value in seconds)
             rows.append((k1, k2, k3, k4))
         return cls(tuple((float(a), float(b), float(c), float(d)) for a, b, c, d in rows))
 
     def tensor(self, device: torch.device | str = "cpu") -> Float[Tensor, "4 classes"]:
-        """K1..K4 as rows, one column a class."""
+        """Return K1..K4 as rows, with one column per class."""
         return torch.tensor(self.per_class, dtype=torch.float32, device=device).T.contiguous()
 
 
@@ -50,15 +61,17 @@ def time_shift(
     future: Int[Tensor, "*frames classes"],
     zones: Float[Tensor, "4 *#frames classes"],
 ) -> Float[Tensor, "*frames classes"]:
-    """Time-shift encoding s of every frame and class, in frames (section 7.4).
+    """Compute the time-shift encoding s of every frame and class, in frames (section 7.4).
 
     Args:
-        past: Frames since the closest action at or before, 0 on the action; ``NO_PAST`` without one.
-        future: Minus the frames until the closest action after; ``NO_FUTURE`` without one.
+        past: Frames since the closest action at or before the frame, 0 on the action; ``NO_PAST`` if there
+            is none.
+        future: Minus the number of frames until the closest action after the frame; ``NO_FUTURE`` if there
+            is none.
         zones: Rows K1..K4.
 
     Returns:
-        The shift from the action with the dominant influence; K1 where the half has no action of the class.
+        Shift from the action with the dominant influence; K1 where the half has no action of the class.
     """
     k1, k2, k3, k4 = zones
     s_past, s_future = past.to(k1.dtype), future.to(k1.dtype)
@@ -71,22 +84,22 @@ def time_shift(
 
 @dataclass(frozen=True, slots=True)
 class SpottingTargets:
-    """Ground truth of the spotting module for a batch of chunks: the first columns of the paper's Y."""
+    """Targets of the spotting module for a batch of chunks: the first columns of the paper's Y."""
 
     location: Float[Tensor, "batch targets"]
     """Frame index of the action divided by N_F; 0 in padding."""
     class_index: Int[Tensor, "batch targets"]
     """Class of the action; 0 in padding."""
     is_action: Bool[Tensor, "batch targets"]
-    """False in padding. Actions come first."""
+    """True for an action, False for padding; actions come first."""
 
 
 def spotting_targets(is_action: Bool[Tensor, "frames batch classes"], predictions: int) -> SpottingTargets:
-    """YOLO-like encoding of the actions of every chunk (section 3.1).
+    """Encode the actions of every chunk as YOLO-like targets (section 3.1).
 
-    Actions are ordered by frame, then class, as in both published codes: of two equally close to a
-    prediction the first keeps it. What exceeds ``predictions`` (the paper saw no chunk with more) is
-    left out.
+    Actions are ordered by frame, then class, as in both published codes: if two actions are equally close
+    to a prediction, the first one keeps it. A chunk with more than ``predictions`` actions keeps the first
+    ``predictions`` of them (the paper found no such chunk).
     """
     frames, _, classes = is_action.shape
     by_chunk = is_action.transpose(0, 1).flatten(1)

@@ -1,14 +1,14 @@
-"""Errors that a user can fix. Everything else is a bug and may show a traceback."""
+"""Errors that a user can fix; any other exception is a bug and may show a traceback."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 
 class UserError(Exception):
-    """Something was expected, something else came; says where and what to do.
+    """Base of all errors that a user can fix: names what was expected, what was found and what to do.
 
     Args:
-        message: One line: what was expected and what came.
+        message: One line: what was expected and what was found.
         details: Extra lines, such as ``{"file": ..., "known": ..., "fix": ...}``.
     """
 
@@ -18,38 +18,38 @@ class UserError(Exception):
         self.details = {name: str(value) for name, value in details.items()}
 
     def __str__(self) -> str:
-        """The message and one indented line per detail."""
+        """Return the message and one indented line per detail."""
         width = max((len(name) for name in self.details), default=0) + 1
         lines = [f"  {name + ':':<{width}} {value}" for name, value in self.details.items()]
         return "\n".join([self.message, *lines])
 
 
 class ConfigError(UserError):
-    """A setting is out of its range or contradicts another."""
+    """Error for a setting that is out of range or contradicts another setting."""
 
 
 class StorageError(UserError):
-    """A folder cannot be written, as on a full disk: nothing that goes on there can succeed."""
+    """Error for a folder that cannot be written, for example on a full disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in a data set."""
+    """One fault in a data set."""
 
     file: str
-    """Path as the user would open it."""
+    """Path of the file, as the user would open it."""
     place: str
-    """Where in the file: an annotation, a row, a key; may be empty."""
+    """Position in the file, such as an annotation, a row or a key; may be empty."""
     message: str
-    """What was expected and what came."""
+    """Description of what was expected and what was found."""
 
     def __str__(self) -> str:
-        """One line: file, place, message."""
+        """Return one line: file, place, message."""
         return f"{self.file}: {self.place + ': ' if self.place else ''}{self.message}"
 
 
 class DataError(UserError):
-    """A data set cannot be used; every problem found is listed."""
+    """Error for a data set that cannot be used; lists every problem found."""
 
     LISTED = 20
 
@@ -58,7 +58,7 @@ class DataError(UserError):
         self.problems = tuple(problems)
 
     def __str__(self) -> str:
-        """The message, its details and the first problems."""
+        """Return the message, its details and the first problems."""
         lines = [f"  - {problem}" for problem in self.problems[: self.LISTED]]
         hidden = len(self.problems) - self.LISTED
         if hidden > 0:

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, whatever kills the process, and paths that stay in their folder."""
+"""Write files atomically, and check that paths stay inside their folder."""
 
 import os
 import tempfile
@@ -9,9 +9,9 @@ _LONGEST_PATH = 1000
 
 
 def write_whole(file: Path, content: bytes | memoryview) -> None:
-    """Write ``content`` to ``file``, replacing what is there; the folder must exist.
+    """Write ``content`` to ``file`` atomically, replacing an existing file; the folder must exist.
 
-    The bytes reach the disk before the name does, so that not even a power cut leaves half a file.
+    The bytes reach the disk before the name does, so that not even a power cut leaves a partial file.
     """
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     temporary = Path(name)
@@ -29,14 +29,14 @@ def write_whole(file: Path, content: bytes | memoryview) -> None:
 
 
 def path_fault(path: str) -> str | None:
-    """Why ``path``, written in some file, names nothing inside a folder; None where it does."""
+    """Return the reason why ``path`` cannot name a file inside a folder, or None if it can."""
     parts = PurePosixPath(path).parts
     if not parts:
         return "it names no file"
     if PurePosixPath(path).is_absolute() or ".." in parts:
         return "it lies outside the data folder"
     if any(character < " " or character == "\x7f" for character in path):
-        return "it has control characters"
+        return "it contains control characters"
     if any(len(part.encode(errors="replace")) > _LONGEST_NAME for part in parts) or len(path) > _LONGEST_PATH:
         return "it is longer than file systems allow"
     return None

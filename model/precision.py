@@ -8,8 +8,8 @@ Precision = Literal["float32", "bfloat16"]
 
 
 def compute_dtype(precision: Precision) -> torch.dtype:
-    """Type in which features enter a network: that of its matrix products.
+    """Return the type of the features that enter a network, which is that of its matrix products.
 
-    Weights, sums, norms and losses are float32 whatever it is.
+    Weights, sums, norms and losses are float32 in either case.
     """
     return torch.bfloat16 if precision == "bfloat16" else torch.float32

@@ -1,4 +1,4 @@
-"""Predicted spots of many halves, and their suppression in time."""
+"""Predicted spots of many halves, and their non-maximum suppression in time."""
 
 import math
 from dataclasses import dataclass
@@ -10,7 +10,10 @@ import numpy.typing as npt
 
 @dataclass(frozen=True, slots=True)
 class Spots:
-    """Predicted actions of many halves, one row each, sorted by (half, class, frame), at most one a cell."""
+    """Predicted actions of many halves, one row each, sorted by (half, class, frame).
+
+    There is at most one spot per cell; a cell is a triple (half, class, frame).
+    """
 
     half: npt.NDArray[np.int64]
     frame: npt.NDArray[np.int64]
@@ -23,7 +26,7 @@ class Spots:
         return len(self.half)
 
     def __getitem__(self, rows: npt.NDArray[np.bool_] | npt.NDArray[np.int64] | slice) -> "Spots":
-        """Select rows."""
+        """Return the spots of the selected rows."""
         return Spots(self.half[rows], self.frame[rows], self.class_index[rows], self.score[rows])
 
     @classmethod
@@ -34,7 +37,7 @@ class Spots:
         class_index: npt.NDArray[np.int64],
         score: npt.NDArray[np.floating[Any]],
     ) -> "Spots":
-        """Sort rows; of several in one cell the most confident stays."""
+        """Sort rows and keep the most confident spot of each cell (half, class, frame)."""
         order = np.lexsort((-score, frame, class_index, half))
         spots = cls(half[order], frame[order], class_index[order], score[order])
         cell = np.column_stack([spots.half, spots.class_index, spots.frame])
@@ -43,13 +46,14 @@ class Spots:
 
 
 def suppress(spots: Spots, window_frames: int) -> Spots:
-    """Keep the most confident spot, drop its neighbours of the same class, and so on.
+    """Apply non-maximum suppression: keep the most confident spot, drop its neighbours of the same class.
 
-    A spot at frame m clears the frames from m - window/2 to m + window/2 - 1, as in both published codes.
-    Equal confidences: the earlier frame wins. A window of 0 clears nothing.
+    This repeats until every spot is kept or dropped. A spot at frame m clears the frames from
+    m - window/2 to m + window/2 - 1, as in both published codes. If confidences are equal, the earlier
+    frame wins. A window of 0 clears nothing.
 
-    All spots that nothing stronger can clear are taken in one round, which gives the same result as one
-    at a time; a few rounds are enough.
+    Each round keeps all spots that no stronger spot can clear. The result is the same as keeping one spot
+    at a time, after only a few rounds.
     """
     if window_frames == 0:
         return spots
@@ -70,10 +74,10 @@ def suppress(spots: Spots, window_frames: int) -> Spots:
 
 
 def positions(*rows: Spots, gap_frames: int) -> tuple[npt.NDArray[np.int64], ...]:
-    """Put spots on one line of time: different halves and classes lie over ``gap_frames`` apart.
+    """Map spots to one time axis, on which halves and classes lie more than ``gap_frames`` apart.
 
     Returns:
-        One array for each of ``rows``, increasing, comparable with each other.
+        One array of increasing positions for each of ``rows``; all arrays share the axis.
     """
     filled = [part for part in rows if len(part)]
     span = max((int(part.frame.max()) for part in filled), default=0) + 1 + gap_frames
@@ -82,7 +86,7 @@ def positions(*rows: Spots, gap_frames: int) -> tuple[npt.NDArray[np.int64], ...
 
 
 def strengths(score: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int64]:
-    """Ranks without ties: higher scores first, then earlier rows."""
+    """Rank scores without ties: a higher score has a higher rank; of equal scores, the earlier row."""
     order = np.lexsort((-np.arange(len(score)), score))
     rank = np.empty(len(score), dtype=np.int64)
     rank[order] = np.arange(len(score))
@@ -92,7 +96,7 @@ def strengths(score: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int64]:
 def window_maximum(
     values: npt.NDArray[np.int64], low: npt.NDArray[np.int64], high: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
-    """Maximum of values[low:high] for every pair; -1, lower than any rank, where low >= high."""
+    """Compute the maximum of values[low:high] for every pair; -1, below any rank, where low >= high."""
     if not len(low):
         return np.empty(0, dtype=np.int64)
     edges = np.column_stack([low, high]).ravel()

@@ -1,4 +1,4 @@
-"""Time in games: frame rates and the clock written in label files."""
+"""Time in games: frame rates and the game clock of label files."""
 
 import re
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from model.errors import ConfigError
 
 NO_PAST = 32767
-"""Stored as a distance where no action of the class has happened yet in the half."""
+"""Distance stored where no action of the class has happened yet in the half."""
 NO_FUTURE = -32768
-"""Stored as a distance where no action of the class follows in the half."""
+"""Distance stored where no action of the class follows in the half."""
 
 _GAME_TIME = re.compile(r"\s*(?P<half>[0-9])\s*-\s*(?P<minutes>[0-9]{1,4}):(?P<seconds>[0-5]?[0-9])\s*")
 
@@ -28,19 +28,19 @@ class FrameRate:
         return round(duration_s * self.per_second)
 
     def to_seconds(self, duration_frames: float) -> float:
-        """Seconds that ``duration_frames`` frames last."""
+        """Convert a duration of ``duration_frames`` frames to seconds."""
         return duration_frames / self.per_second
 
     def frame_at(self, time_s: float) -> int:
-        """Index of the frame that is shown ``time_s`` seconds after the start of the half."""
+        """Return the index of the frame shown ``time_s`` seconds after the start of the half."""
         return int(time_s * self.per_second + 1e-9)
 
 
 def parse_game_time(text: str) -> tuple[int, float]:
-    """Read ``"1 - 07:32"`` as (half 1, 452.0 seconds after its start).
+    """Parse a game time: ``"1 - 07:32"`` gives (1, 452.0), the half and seconds after its start.
 
     Raises:
-        ValueError: The text has another form.
+        ValueError: ``text`` does not have this form.
     """
     match = _GAME_TIME.fullmatch(text)
     if match is None:
@@ -49,6 +49,15 @@ def parse_game_time(text: str) -> tuple[int, float]:
 
 
 def format_game_time(half: int, time_s: float) -> str:
-    """Write half and seconds as label files do: ``"1 - 07:32"``."""
+    """Format half and seconds as in label files: ``"1 - 07:32"``."""
     minutes, seconds = divmod(int(time_s), 60)
     return f"{half} - {minutes:02d}:{seconds:02d}"
+
+
+def annotated(half: int, milliseconds: int, label: str) -> dict[str, str]:
+    """Return moment and label of an action or a spot as SoccerNet's files hold them; all values are texts."""
+    return {
+        "gameTime": format_game_time(half, milliseconds / 1000),
+        "label": label,
+        "position": str(milliseconds),
+    }

@@ -1,6 +1,7 @@
 """Settings and fixtures of all tests."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["budget"]
+END_TO_END = Path(__file__).parent / "e2e"
 
 # How long an example takes says more about the machine's other work than about the code.
 settings.register_profile(
@@ -26,6 +28,12 @@ def pytest_configure() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Ray takes processor time when it rests too: it ends with the tests that share it."""
+    if not item.path.is_relative_to(END_TO_END) and (started := sys.modules.get("ray")):
+        started.shutdown()
 
 
 @pytest.fixture(scope="session")

@@ -1,1 +1,1 @@
-"""Commands: one typed function each; errors become exit codes here and nowhere else."""
+"""Commands: one typed function each; only this room turns errors into exit codes."""

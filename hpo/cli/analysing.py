@@ -1,4 +1,4 @@
-"""The command analyse."""
+"""Command ``hpo analyse``."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,34 +22,40 @@ if TYPE_CHECKING:
 def analyse(
     to: Annotated[Path, typer.Option(help="Folder for tables (CSV) and figures (PNG and SVG).")],
     weights: Annotated[
-        Path | None, typer.Option(help="best.pt of a trial, or what import-weights wrote; or give --run.")
+        Path | None,
+        typer.Option(
+            help="File best.pt of a trial, or a file that import-weights wrote. Alternative to --run."
+        ),
     ] = None,
     run: Annotated[
         list[str] | None,
         typer.Option(
-            help="STUDY/TRIAL, or the id of its MLflow run. Several, or STUDY/STAGE: only the timeline of a "
-            "game, side by side, as over the values of a lambda-sweep."
+            help="STUDY/TRIAL, or the id of its MLflow run. Several runs, or STUDY/STAGE, draw only the "
+            "timeline of "
+            "one game with all networks, such as those of a lambda-sweep."
         ),
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder of games. Default: that of --run, else $HPO_DATA, else ./data."),
+        typer.Option(help="Data folder. Default: that of --run, else $HPO_DATA, else ./data."),
     ] = None,
-    split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
+    split: Annotated[str, typer.Option(help="Split to use: train, valid or test.")] = "test",
     features: Annotated[
-        str | None, typer.Option(help="Features of the data. Default: those of --run, else the only ones.")
+        str | None,
+        typer.Option(help="Features to use. Default: those of --run, else the only ones of the data."),
     ] = None,
     game: Annotated[
-        str | None, typer.Option(help="Game of the timeline, LEAGUE/SEASON/GAME. Default: most actions.")
+        str | None,
+        typer.Option(help="Game of the timeline, LEAGUE/SEASON/GAME. Default: the game with most actions."),
     ] = None,
     nms_window: Annotated[
-        str, typer.Option(metavar="SECONDS", help='Suppression: seconds, or "tolerance".')
+        str, typer.Option(metavar="SECONDS", help='Width of the suppression in seconds, or "tolerance".')
     ] = "tolerance",
     device: Device = "auto",
 ) -> None:
-    """Take a network's result on a split apart: by class, game time, vicinity, confidence; with figures.
+    """Analyse the results of a network on a split by class, game time, vicinity and confidence.
 
-    With several runs, or a stage: one game's timeline by all of these networks, a figure a class.
+    With several runs, or with a stage, draw one game as seen by all of these networks, one figure per class.
     """
     import torch
 

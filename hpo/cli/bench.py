@@ -15,19 +15,22 @@ if TYPE_CHECKING:
 
 def bench(
     arrays: Annotated[
-        str, typer.Option(help="How many trials to train together, with commas between.")
+        str, typer.Option(help="Numbers of trials to train together, separated by commas.")
     ] = "1,4,16",
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[str, typer.Option(help="Device: auto, cpu or cuda.")] = "auto",
     precision: Annotated[
-        str, typer.Option(help="float32, bfloat16, or both with a comma between.")
+        str, typer.Option(help="float32, bfloat16, or both separated by a comma.")
     ] = "float32,bfloat16",
-    seconds: Annotated[float, typer.Option(min=0.1, help="Of each of three measurements of an array.")] = 2.0,
+    seconds: Annotated[
+        float, typer.Option(min=0.1, help="Duration of each of three measurements per array, in seconds.")
+    ] = 2.0,
 ) -> None:
-    """Measure how fast trials are trained here, alone and as arrays, on synthetic games of 512 features.
+    """Measure how fast this machine trains trials, alone and as arrays, on synthetic games with 512 features.
 
-    Speeds are those of all trials added up. The paper-size trial is 1000 epochs of 5,200 chunks, validation
-    not counted: the time of the whole array divided by its trials. Shares of what the device does at most, in
-    matrix products and in copying, say how near either it is; above 100 % of copying, caches help.
+    Speeds are sums over all trials. A paper-size trial has 1000 epochs of 5,200 chunks, without validation;
+    its time is that of the whole array divided by the number of trials. The last columns compare the speed
+    with the peak of the device in matrix products and in copying; more than 100 % of copying means that
+    caches help.
     """
     import torch
     from rich.console import Console
@@ -75,7 +78,7 @@ def _precision(text: str) -> "Precision":
 def _speed_table(bench: "Bench") -> "Table":
     from rich.table import Table
 
-    from hpo.report.words import duration
+    from hpo.report.formats import duration
 
     table = Table(box=None, pad_edge=False, header_style="bold", title=bench.precision, title_justify="left")
     table.add_column("together", no_wrap=True)

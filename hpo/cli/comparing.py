@@ -1,4 +1,4 @@
-"""Commands that hold results against each other: reproduce, compare."""
+"""Commands that compare results: reproduce and compare."""
 
 import json
 from pathlib import Path
@@ -10,19 +10,20 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def reproduce(
-    run: Annotated[str, typer.Argument(help="MLflow run of a trial, or STUDY/TRIAL.")],
+    run: Annotated[str, typer.Argument(help="Id of a trial's MLflow run, or STUDY/TRIAL.")],
     data: Annotated[
-        Path | None, typer.Option(help="Folder of games. Default: where they were when it was recorded.")
+        Path | None, typer.Option(help="Data folder. Default: the folder of the recording.")
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="auto, cpu or cuda. Default: the one it was recorded with.")
+        str | None, typer.Option(help="auto, cpu or cuda. Default: the device of the recording.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train a recorded trial again, from MLflow alone, and say whether its numbers come out again.
+    """Train a trial again from its MLflow record, and compare the numbers.
 
-    They are equal (to the last bit), close (score within 0.03 at every validation), different, or of
-    different data; whatever changed since is named. Exit code 0 for equal and close, 1 for the others.
+    The result is equal (to the last bit), close (score within 0.03 at every validation), different, or
+    different data. Everything that has changed since the recording is listed. Exit code 0: equal or close, 1:
+    otherwise.
     """
     from hpo.cli.running import ReadingProgress
     from hpo.config.environment import read_environment
@@ -43,9 +44,9 @@ def reproduce(
             soft_wrap=True,
         )
         for change in rerun.changes:
-            console.print(f"not as it was: {change}", soft_wrap=True)
+            console.print(f"changed: {change}", soft_wrap=True)
         if rerun.other_data:
-            console.print("the data are others: this can be no reproduction", soft_wrap=True)
+            console.print("the data have changed, so this cannot be a reproduction", soft_wrap=True)
         result = train_again(rerun, environment, progress)
     if as_json:
         typer.echo(json.dumps(reproduction_record(result), indent=2))
@@ -58,16 +59,17 @@ def reproduce(
 
 def compare(
     a: Annotated[str, typer.Argument(help="A study, or a trial as STUDY/TRIAL.")],
-    b: Annotated[str, typer.Argument(help="What to compare it with, of the same kind.")],
-    split: Annotated[str, typer.Option(help="valid or test.")] = "valid",
+    b: Annotated[str, typer.Argument(help="Another study, or another trial as STUDY/TRIAL.")],
+    split: Annotated[str, typer.Option(help="Split to compare on: valid or test.")] = "valid",
     as_json: AsJson = False,
 ) -> None:
-    """Set two studies or two trials side by side, with paired differences where the data are the same.
+    """Compare two studies or two trials, with paired differences if they used the same data.
 
-    Studies: seed by seed, for every configuration that both trained under one name (the rows of a final), and
-    for the best of each search, with 95 % intervals by Student's t. Trials: the best network of each spots
-    every game of the split, and Average-mAP is computed anew over 1,000 draws of the games; the interval
-    holds 95 % of the differences. It speaks of these two networks on other games, not of other seeds.
+    Studies are compared seed by seed, with 95 % intervals by Student's t: every configuration that both
+    trained under one name (such as the rows of a final), and the best of each search. Trials are compared on
+    the same games: the best network of each predicts spots, and Average-mAP is computed for 1,000 draws of
+    the games. The interval contains 95 % of these differences; it is about other games, not about other
+    seeds.
     """
     from hpo.cli.running import ReadingProgress
     from hpo.config.environment import read_environment

@@ -1,4 +1,4 @@
-"""``hpo data``: check data sets, fetch, convert or make them."""
+"""``hpo data``: check, download, convert or generate data sets."""
 
 import shlex
 from pathlib import Path
@@ -12,7 +12,7 @@ from model.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-app = typer.Typer(help="Check data sets, fetch, convert or make them.", no_args_is_help=True)
+app = typer.Typer(help="Check, download, convert or generate data sets.", no_args_is_help=True)
 
 Target = Annotated[Path, typer.Option("--to", help="Data folder to write.")]
 
@@ -21,10 +21,11 @@ Target = Annotated[Path, typer.Option("--to", help="Data folder to write.")]
 def check(
     folder: Annotated[Path, typer.Argument(help="Data folder.")],
     features: Annotated[
-        str | None, typer.Option(help="Features to read, such as resnet; all that are named, by default.")
+        str | None,
+        typer.Option(help="Features to read, such as resnet. Default: all that the data set names."),
     ] = None,
 ) -> None:
-    """Read all of a data set and show every problem at once, with file and place."""
+    """Read a whole data set and report every problem with its file and place."""
     from model.data.check import check_dataset
 
     with ReadingProgress() as progress:
@@ -35,7 +36,7 @@ def check(
     for stem, dims in report.dims.items():
         typer.echo(f"features {stem}: {dims} dimensions")
     if report.clipped:
-        typer.echo(f"{report.clipped} actions after the last frame count as actions on it")
+        typer.echo(f"{report.clipped} actions after the last frame are moved to it")
     if report.problems:
         typer.echo("")
         for problem in report.problems:
@@ -48,12 +49,14 @@ def check(
 def download(
     to: Target,
     features: Annotated[
-        str, typer.Option(help="Features to fetch: resnet, c3d, i3d or the stem of others.")
+        str, typer.Option(help="Features to download: resnet, c3d, i3d, or the stem of other feature files.")
     ] = "resnet",
-    splits: Annotated[str, typer.Option(help="Splits to fetch.")] = "train,valid,test",
-    labels: Annotated[str, typer.Option(help="v1 (three classes) or v2 (seventeen).")] = "v1",
+    splits: Annotated[
+        str, typer.Option(help="Splits to download, separated by commas.")
+    ] = "train,valid,test",
+    labels: Annotated[str, typer.Option(help="Labels: v1 (3 classes) or v2 (17 classes).")] = "v1",
 ) -> None:
-    """Fetch features and labels of SoccerNet and check them; again, it goes on where it stopped."""
+    """Download features and labels of SoccerNet and check them; run it again to continue after a stop."""
     from model.data.download import download_soccernet
 
     try:
@@ -66,7 +69,7 @@ def download(
                 progress=progress,
             )
     except KeyboardInterrupt:
-        typer.echo("stopped; type the same command again: it goes on where it stopped", err=True)
+        typer.echo("stopped; run the same command again to continue", err=True)
         raise typer.Exit(130) from None
     games = ", ".join(f"{count} {split}" for split, count in report.games.items())
     typer.echo(
@@ -80,11 +83,13 @@ def download(
 @app.command()
 def synthetic(
     to: Target,
-    games: Annotated[str, typer.Option(help="Games to train, validate and test.")] = "60,20,20",
-    minutes: Annotated[int, typer.Option(min=1, help="Length of a half.")] = 45,
-    seed: Annotated[int, typer.Option(help="Draws everything.")] = 0,
+    games: Annotated[
+        str, typer.Option(help="Number of games for training, validation and test.")
+    ] = "60,20,20",
+    minutes: Annotated[int, typer.Option(min=1, help="Length of a half in minutes.")] = 45,
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
 ) -> None:
-    """Make games whose actions leave a known temporal context in the features."""
+    """Generate games whose actions leave a known temporal context in the features."""
     from model.data.description import SPLITS
     from model.data.synthetic import planted_zones_s, write_synthetic
 
@@ -109,7 +114,7 @@ def synthetic(
 def wyscout(
     source: Annotated[Path, typer.Option("--from", help="Folder with events.zip and matches.zip.")],
     to: Target,
-    seed: Annotated[int, typer.Option(help="Draws the splits where the source has none.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the splits, if the source has none.")] = 0,
 ) -> None:
     """Convert the open Wyscout event data to a data set with features EVENTS."""
     from model.data.wyscout import convert_wyscout
@@ -131,12 +136,12 @@ def activitynet(
         Path, typer.Argument(help="Folder with anet_anno_action.json and video_info_new.csv.")
     ],
     to: Annotated[Path, typer.Argument(help="Data folder to write.")],
-    videos: Annotated[str, typer.Option(help="Videos to train and validate.")] = "300,100",
-    seed: Annotated[int, typer.Option(min=0, help="Draws everything.")] = 0,
-    positions: Annotated[int, typer.Option(min=2, help="Positions of a video.")] = 100,
-    dims: Annotated[int, typer.Option(min=1, help="Numbers a position.")] = 400,
+    videos: Annotated[str, typer.Option(help="Number of videos for training and validation.")] = "300,100",
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")] = 0,
+    positions: Annotated[int, typer.Option(min=2, help="Number of temporal positions per video.")] = 100,
+    dims: Annotated[int, typer.Option(min=1, help="Number of features per position.")] = 400,
 ) -> None:
-    """Make features for real annotations of ActivityNet; again, it goes on where it stopped."""
+    """Generate features for ActivityNet's annotations. After an interruption, run it again to continue."""
     from model.data.activitynet.annotations import first_videos, read_videos
     from model.data.activitynet.synthetic import make_dataset
 
@@ -159,7 +164,7 @@ def activitynet(
                 progress=lambda done, total: progress("making features", done, total),
             )
     except KeyboardInterrupt:
-        typer.echo("stopped; type the same command again: it goes on where it stopped", err=True)
+        typer.echo("stopped; run the same command again to continue", err=True)
         raise typer.Exit(130) from None
     typer.echo(f"{len(train)} training and {len(valid)} validation videos in {to}, features made")
     typer.echo(f"next: hpo run bmn-slicing --data {shlex.quote(str(to))}")
@@ -168,7 +173,7 @@ def activitynet(
 def _show_counts(
     games: "Mapping[str, int]", actions: "Mapping[str, Mapping[str, int]]", frames: "Mapping[str, int]"
 ) -> None:
-    """A column a split: games, frames and the actions of every class."""
+    """Print one column per split: games, frames and actions of every class."""
     from rich.table import Table
 
     from hpo.report.trial_tables import print_table

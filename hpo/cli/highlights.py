@@ -17,56 +17,79 @@ _LOWEST_REVIEWED = 0.3
 def highlights(
     game: Annotated[
         list[Path],
-        typer.Option(help="Folder of a game, <league>/<season>/<game>; more than once with --opportunities."),
+        typer.Option(help="Folder of a game, <league>/<season>/<game>. Repeatable with --opportunities."),
     ],
     to: Annotated[Path, typer.Option(help="Folder of the results.")],
     weights: Annotated[
-        Path | None, typer.Option(help="best.pt of a trial, or what import-weights wrote; or give --run.")
+        Path | None,
+        typer.Option(
+            help="File best.pt of a trial, or a file that import-weights wrote. Alternative to --run."
+        ),
     ] = None,
     run: Annotated[str | None, typer.Option(help="STUDY/TRIAL, or the id of its MLflow run.")] = None,
     video_1: Annotated[
-        Path | None, typer.Option("--video-1", help="Video of the first half; with --video-2 makes an mp4.")
+        Path | None,
+        typer.Option("--video-1", help="Video of the first half. With --video-2, an mp4 is made."),
     ] = None,
     video_2: Annotated[Path | None, typer.Option("--video-2", help="Video of the second half.")] = None,
     copy: Annotated[
-        bool, typer.Option("--copy", help="Copy streams: fast, clips begin at the key frame before.")
+        bool,
+        typer.Option("--copy", help="Copy the streams: faster, but clips begin at the key frame before."),
     ] = False,
     opportunities: Annotated[
-        bool, typer.Option("--opportunities", help="Write sequences without a goal for two reviewers.")
+        bool,
+        typer.Option(
+            "--opportunities",
+            help="Write the sequences without an annotated goal as a table for two reviewers.",
+        ),
     ] = False,
     classes: Annotated[
         str,
-        typer.Option(metavar="NAME,...", help="Whose spots are shown. Default: those named goal or card."),
+        typer.Option(
+            metavar="NAME,...", help="Classes whose spots are shown. Default: classes named goal or card."
+        ),
     ] = "",
     sequences: Annotated[
         str,
-        typer.Option(metavar="NAME,...", help="Whose segmentation is looked at. Default: those named goal."),
+        typer.Option(
+            metavar="NAME,...",
+            help="Classes whose segmentation scores are used. Default: classes named goal.",
+        ),
     ] = "",
     confidence: Annotated[
         float | None,
         typer.Option(
             min=0,
             max=1,
-            help="Least confidence of a spot. Default: of the best F1 on the validation split of --run, "
-            "class by class; 0.5 with --weights.",
+            help="Smallest confidence of a spot. Default: the value with the best F1 on the validation "
+            "split of "
+            "--run, for each class; 0.5 with --weights.",
         ),
     ] = None,
     threshold: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Least score of a sequence. Default: 0.5; 0.3 for --opportunities."),
+        typer.Option(
+            min=0, max=1, help="Smallest score of a sequence. Default: 0.5, or 0.3 with --opportunities."
+        ),
     ] = None,
-    before: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="Shown before a moment.")] = 15.0,
-    after: Annotated[float, typer.Option(metavar="SECONDS", min=0, help="Shown after a moment.")] = 20.0,
+    before: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="Seconds shown before a moment.")
+    ] = 15.0,
+    after: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="Seconds shown after a moment.")
+    ] = 20.0,
     timecode_rate: Annotated[
-        int, typer.Option(min=1, max=99, help="Frames a second of the video, for the EDL.")
+        int, typer.Option(min=1, max=99, help="Frames per second of the video, for the EDL.")
     ] = 25,
     features: Annotated[
         str | None,
-        typer.Option(help="resnet, c3d, i3d, or the stem of feature files. Default: those that fit."),
+        typer.Option(
+            help="resnet, c3d, i3d, or the stem of feature files. Default: those that fit the network."
+        ),
     ] = None,
     device: Device = "auto",
 ) -> None:
-    """Cut the highlights of a game: spotted goals and cards, and what looks like a goal (section 5)."""
+    """Cut the highlights of a game: spotted goals and cards, and sequences that look like goals."""
     import torch
 
     from hpo.spotting.analysis_files import results_folder
@@ -122,10 +145,10 @@ def highlights(
 
 
 def precision(
-    review: Annotated[Path, typer.Argument(help="What highlights --opportunities wrote, answered.")],
-    to: Annotated[Path, typer.Option(help="Folder for table and figure.")] = Path("precision"),
+    review: Annotated[Path, typer.Argument(help="Table of highlights --opportunities, with answers.")],
+    to: Annotated[Path, typer.Option(help="Folder for the table and the figure.")] = Path("precision"),
 ) -> None:
-    """Precision of the opportunities against their score (figure 8), from two reviewers' yes and no."""
+    """Compute the precision of opportunities against their score (figure 8) from two reviewers' answers."""
     from hpo.report.trial_tables import print_table
     from hpo.spotting.analysis_files import results_folder
     from hpo.spotting.review import precision_table, read_review, write_precision
@@ -139,9 +162,9 @@ def precision(
 
 def _check_options(games: list[Path], videos: list[Path], *, copy: bool, opportunities: bool) -> None:
     if opportunities and (videos or copy):
-        raise ConfigError("expected no videos with --opportunities: it writes a table for reviewers")
+        raise ConfigError("--opportunities writes a table for reviewers and takes no videos")
     if len(videos) == 1 or (copy and not videos):
-        raise ConfigError("expected both --video-1 and --video-2, the halves of the game")
+        raise ConfigError("expected both --video-1 and --video-2, the videos of both halves")
     if len(games) > 1 and not opportunities:
         raise ConfigError(f"expected one --game, got {len(games)}; several only with --opportunities")
 

@@ -1,4 +1,4 @@
-"""From what was typed after ``hpo run`` to a study that runs."""
+"""From the options of ``hpo run`` to a running study."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ def stage_request(
     start: "Parameters | None" = None,
     warm_start: str | None = None,
 ) -> "StageRequest":
-    """A stage with what was typed for it; None leaves a choice to the study file."""
+    """Return a stage with the options that were typed. None: the study file decides."""
     from hpo.study.plan import StageRequest
 
     return StageRequest(name=name, options=options, start=start or {}, warm_start=warm_start)
@@ -32,7 +32,7 @@ def stage_request(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Typed:
-    """What was typed about a study after ``hpo run``; None where an option was left out."""
+    """Options of ``hpo run`` that describe a study; None if an option was left out."""
 
     features: str | None
     data: Path | None
@@ -91,33 +91,35 @@ def launch_of(commands: TaskCommands, typed: Typed) -> "Launch":
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """A command of ``hpo run``."""
+    """A command of ``hpo run`` with its options resolved."""
 
     request: "StudyRequest"
-    """What a new study would be."""
+    """Options of a new study."""
     environment: "Environment"
     make_data: Callable[[], None]
-    """Makes the data of the embedded default, where those are asked for and not there yet."""
+    """Function that generates the demo data if they are used and do not exist yet."""
     has_data: bool
-    """Whether somebody typed where the data lie."""
+    """Whether a place of the data was typed."""
     has_study_file: bool
-    """Whether somebody typed a study file."""
+    """Whether a study file was typed."""
     dry_run: bool
-    """Show the plan and start nothing."""
+    """Whether to show the plan and start nothing."""
 
     def start(self, stages: "Sequence[StageRequest]", name: str | None) -> None:
         """Run ``stages`` as a new study."""
         self._run(self._new_plan([stage.name for stage in stages]), stages, name)
 
     def start_from(self, source: str | None, stage: str, options: dict[str, Any], name: str | None) -> None:
-        """Run one stage as a new study, from the configuration that ``source`` names; None: its own."""
+        """Run one stage as a new study, from the configuration of ``source``. None: the study file's."""
         from hpo.study.starting import starting_configuration
 
         plan = self._new_plan([stage])
         found = starting_configuration(source, plan, self.environment) if source else None
         self._run(plan, [stage_request(stage, options, start=found)], name)
 
-    def go_on(self, source: str | None, stage: str, options: dict[str, Any], name: str | None) -> None:
+    def continue_with(
+        self, source: str | None, stage: str, options: dict[str, Any], name: str | None
+    ) -> None:
         """Run one more stage of a study, the one that changed last by default."""
         from hpo.journal.journal import read_journal
         from hpo.journal.results import StudyState
@@ -127,7 +129,7 @@ class Launch:
 
         folder = chosen_study(self.environment, name)
         plan = plan_of(folder, StudyState.replay(read_journal(folder).events).created)
-        self._refuse_what_is_settled(plan, folder.name)
+        self._refuse_other_options(plan, folder.name)
         found = starting_configuration(source, plan, self.environment) if source else None
         asked = stage_request(stage, options, start=found)
         if self.dry_run:
@@ -137,8 +139,8 @@ class Launch:
             end = continue_study(folder.name, [asked], self.environment, progress, listener)
         finish(end, plan, folder.name)
 
-    def _refuse_what_is_settled(self, plan: "StudyPlan", name: str) -> None:
-        """A study keeps what it began with; what was typed of it must be the same."""
+    def _refuse_other_options(self, plan: "StudyPlan", name: str) -> None:
+        """Refuse options that differ from those with which the study was started."""
         typed, unit = self.request, plan.task.unit
         counts = (plan.train.items, plan.valid.items)
         settled = (
@@ -155,10 +157,10 @@ class Launch:
             raise _settled(name, "the settings it began with", f"others in {typed.study_file}")
 
     def refuse_unknown_stage(self, stage: str, name: str | None) -> None:
-        """Make sure that the study file that was typed, or else the study to continue, has ``stage``.
+        """Check that the study file that was typed, or else the study to continue, has ``stage``.
 
         Raises:
-            ConfigError: It has none, or there is neither.
+            ConfigError: It has no such stage, or there is neither a study file nor a study.
         """
         from hpo.journal.journal import read_journal
         from hpo.journal.results import StudyState
@@ -204,7 +206,7 @@ class Launch:
 
 
 def _same_settings(study_file: str, plan: "StudyPlan") -> bool:
-    """Whether ``study_file`` says what the study of ``plan`` does, which may have other epochs."""
+    """Whether ``study_file`` has the settings of ``plan``, except for the number of epochs."""
     from hpo.tasks.base.registry import load_study
 
     ours, theirs = load_study(study_file).model_dump(), plan.study.model_dump()
@@ -214,13 +216,13 @@ def _same_settings(study_file: str, plan: "StudyPlan") -> bool:
 
 def _settled(name: str, kept: str, asked: str) -> ConfigError:
     return ConfigError(
-        f"study {name!r} goes on with {kept}, got {asked}",
-        fix=f"leave the option out, or begin another study: --study NEW --from {name}",
+        f"study {name!r} was started with {kept}, got {asked}",
+        fix=f"leave the option out, or start another study: --study NEW --from {name}",
     )
 
 
 def two_counts(text: str | None, option: str) -> tuple[int, int] | None:
-    """What was typed as numbers of training and validation items; ``option`` is its name, for errors."""
+    """Parse the numbers of training and validation items; ``option`` is the option's name, for errors."""
     if text is None:
         return None
     parts = text.split(",")

@@ -1,4 +1,4 @@
-"""The command ``hpo``: collects the commands and turns errors into exit codes."""
+"""Command ``hpo``: collects all commands and turns errors into exit codes."""
 
 import io
 import os
@@ -13,8 +13,8 @@ from model.errors import UserError
 
 app = typer.Typer(
     name="hpo",
-    help="Find the hyperparameters of temporal action spotting, or of a task of your own: searched by "
-    "Bayesian optimisation, trained by Ray Tune, recorded in MLflow.",
+    help="Tune the hyperparameters of temporal action spotting, or of a task of your own, by Bayesian "
+    "optimisation. Ray Tune runs the trials, MLflow records them.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -56,7 +56,7 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line. Exit codes: 0 done, 1 nothing came of it, 2 an error that the user can fix."""
+    """Run the command line. Exit codes: 0 success, 1 no result, 2 an error to fix, 130 stopped."""
     # Threads that wait for work must not spin: trials share the processor. Read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Names of files need not be text; an answer that shows one must not end in an error.

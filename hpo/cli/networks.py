@@ -9,10 +9,8 @@ import typer
 from hpo.cli.running import ReadingProgress
 from model.errors import ConfigError
 
-Weights = Annotated[
-    Path, typer.Option(help="best.pt of a trial, or what import-weights made of a published network.")
-]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Weights = Annotated[Path, typer.Option(help="File best.pt of a trial, or a file that import-weights wrote.")]
+Device = Annotated[str, typer.Option(help="Device: auto, cpu or cuda.")]
 
 
 def import_weights(
@@ -20,13 +18,15 @@ def import_weights(
         Path, typer.Argument(help="Keras file (.h5) of the original code, or PyTorch checkpoint.")
     ],
     to: Annotated[
-        Path | None, typer.Option(help="File to write. Default: FILE with the ending .pt, here.")
+        Path | None,
+        typer.Option(help="File to write. Default: FILE with the ending .pt in the current folder."),
     ] = None,
     classes: Annotated[
-        str | None, typer.Option(metavar="NAME,...", help="Names of the classes, in the network's order.")
+        str | None,
+        typer.Option(metavar="NAME,...", help="Names of the classes, in the order of the network."),
     ] = None,
 ) -> None:
-    """Read the weights of a published network, check them and write them in this project's format."""
+    """Convert the weights of a published network to this project's format, and check them."""
     from hpo.spotting.scores import network_lines
     from model.weights.importing import import_published
 
@@ -40,17 +40,20 @@ def import_weights(
 
 def evaluate(
     weights: Weights,
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of games. Default: $HPO_DATA, else ./data.")
-    ] = None,
-    split: Annotated[str, typer.Option(help="train, valid or test.")] = "test",
+    data: Annotated[Path | None, typer.Option(help="Data folder. Default: $HPO_DATA, else ./data.")] = None,
+    split: Annotated[str, typer.Option(help="Split to use: train, valid or test.")] = "test",
     features: Annotated[
         str | None,
-        typer.Option(help="resnet, c3d, i3d, or the stem of feature files. Default: the only ones."),
+        typer.Option(
+            help="resnet, c3d, i3d, or the stem of feature files. Default: the only ones of the data."
+        ),
     ] = None,
     nms_window: Annotated[
         str,
-        typer.Option(metavar="SECONDS", help='Suppression: seconds (2021 code: 20), or "tolerance" (2020).'),
+        typer.Option(
+            metavar="SECONDS",
+            help='Width of the suppression in seconds (20 in the code of 2021), or "tolerance" (2020).',
+        ),
     ] = "tolerance",
     device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -107,60 +110,54 @@ def evaluate(
 
 def spot(
     weights: Weights,
-    game: Annotated[
-        list[Path], typer.Option(help="Folder of a game, <league>/<season>/<game>; may be given again.")
-    ],
+    game: Annotated[list[Path], typer.Option(help="Folder of a game, <league>/<season>/<game>. Repeatable.")],
     to: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("spots"),
     features: Annotated[
         str | None,
-        typer.Option(help="resnet, c3d, i3d, or the stem of feature files. Default: those that fit."),
+        typer.Option(
+            help="resnet, c3d, i3d, or the stem of feature files. Default: those that fit the network."
+        ),
     ] = None,
     nms_window: Annotated[
-        str, typer.Option(metavar="SECONDS", help="Of several spots so close the most confident stays.")
+        str,
+        typer.Option(
+            metavar="SECONDS",
+            help="Width of the suppression in seconds: of several spots this close, the most confident "
+            "stays.",
+        ),
     ] = "20",
     device: Device = "auto",
 ) -> None:
-    """Spot the actions of games and write them as SoccerNet's evaluation reads them."""
+    """Predict the actions of games and write them in the format of SoccerNet's evaluator."""
     import torch
 
+    from hpo.spotting.spotted_game import spot_game
     from hpo.study.plan import choose_device
     from model.data.description import builtin_description
-    from model.data.single_game import open_game
-    from model.inference.evaluation import find_spots
     from model.inference.spots_file import label_texts, write_spots
-    from model.spots import suppress
     from model.weights.trained import TrainedNetwork
 
     window_s = _seconds(nms_window)
     trained = TrainedNetwork.load(weights)
     chosen_device = torch.device(choose_device(device))
-    network = trained.network.to(chosen_device)
     stem = None if features is None else builtin_description("soccernet-v1").feature_stem(features)
     for folder in game:
-        store = open_game(
-            folder,
-            dims=network.config.input_size,
-            classes=trained.classes,
-            frame_rate=trained.frame_rate,
-            stem=stem,
-        )
-        spots = find_spots(network, store, precision="float32", device=chosen_device)
-        kept = suppress(spots, trained.frame_rate.to_frames(window_s))
+        spotted = spot_game(trained, folder, stem=stem, nms_window_s=window_s, device=chosen_device)
         file = write_spots(
             to,
-            kept,
-            game="/".join(folder.resolve().parts[-3:]),
+            spotted.spots,
+            game=spotted.game,
             labels=label_texts(trained.classes),
             frame_rate=trained.frame_rate,
         )
-        typer.echo(f"{len(kept)} spots in {file}")
+        typer.echo(f"{len(spotted.spots)} spots in {file}")
 
 
 def nms_window_s(text: str) -> float | None:
-    """Seconds of ``--nms-window``; None for ``tolerance``.
+    """Parse ``--nms-window``: seconds, or None for ``tolerance``.
 
     Raises:
-        ConfigError: It is neither.
+        ConfigError: The text is neither.
     """
     return None if text == "tolerance" else _seconds(text)
 

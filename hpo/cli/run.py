@@ -35,7 +35,7 @@ from hpo.tasks.calf.presentation.commands import COMMANDS as CALF
 
 
 class StageGroup(typer.core.TyperGroup):
-    """Commands by the name of their stage; any other name is a stage of a task of one's own."""
+    """Group of commands by stage; any other name is taken as a stage of a task of one's own."""
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return the command of a stage."""
@@ -76,7 +76,8 @@ def bayes(
     warm_start: Annotated[
         str | None,
         typer.Option(
-            metavar="STUDY", help="Learn from the scores of a study of the same space, data and epochs."
+            metavar="STUDY",
+            help="Learn from the scores of another study with the same space, data and epochs.",
         ),
     ] = None,
     seed: Seed = 0,
@@ -84,10 +85,10 @@ def bayes(
     ray_address: RayAddress = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Search the hyperparameters of a space together by Bayesian optimisation.
+    """Search all hyperparameters of a space together by Bayesian optimisation.
 
-    With calf these are f, r, alpha2, beta and lambda_seg. Without --features and --data it makes a small
-    synthetic data set and searches on that.
+    In the study file calf these are f, r, alpha2, beta and lambda_seg. Without --features and --data, the
+    command generates a small synthetic data set and searches on it.
     """
     launch = launch_of(
         CALF,
@@ -130,7 +131,7 @@ def paper(
     searcher: Searcher = None,
     scheduler: Scheduler = None,
     seeds: Seeds = None,
-    final_epochs: Annotated[int | None, typer.Option(min=1, help="Epochs of the final's trials.")] = None,
+    final_epochs: Annotated[int | None, typer.Option(min=1, help="Epochs per trial of the final.")] = None,
     seed: Seed = 0,
     device: Device = "auto",
     ray_address: RayAddress = None,
@@ -172,13 +173,13 @@ def paper(
 
 
 def _add_stages(commands: TaskCommands) -> None:
-    """Add a command for every stage that a task brings."""
+    """Add a command for every stage of a task."""
     for command in commands.stages:
         app.command(name=command.stage, help=command.help)(_stage_function(commands, command))
 
 
 def _stage_function(commands: TaskCommands, command: StageCommand, *, is_listed: bool = True) -> Any:
-    """Make the function of a stage's command, with its own options among those that all stages have.
+    """Return the function of a stage's command, with its own options and those of all stages.
 
     Args:
         commands: The task that brings the command.
@@ -245,12 +246,12 @@ def _run_stage(
     *,
     begins_study: bool,
 ) -> None:
-    """Continue a study with ``stage``, or begin one with it."""
+    """Continue a study with ``stage``, or start one with it."""
     begins = begins_study and (study is None or launch.has_data)
     if not launch.is_known(study) and (start is not None or begins):
         launch.start_from(start, stage, settings, study)
     else:
-        launch.go_on(start, stage, settings, study)
+        launch.continue_with(start, stage, settings, study)
 
 
 for _task in (CALF, BMN):

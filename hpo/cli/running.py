@@ -1,4 +1,4 @@
-"""What ``run`` and ``resume`` show while a study runs and when it ends."""
+"""Output of ``run`` and ``resume`` while a study runs and when it ends."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ SHOWN = 5
 
 
 class ReadingProgress:
-    """A progress bar on standard error for what reads or writes item by item; nothing for what is instant."""
+    """Progress bar on standard error for work that reads or writes item by item."""
 
     def __init__(self) -> None:
         console = Console(stderr=True)
@@ -38,7 +38,7 @@ class ReadingProgress:
         self._tasks: dict[str, TaskID] = {}
 
     def __call__(self, what: str, done: int, total: int) -> None:
-        """Show that ``done`` of ``total`` games are done."""
+        """Show that ``done`` of ``total`` items are done."""
         if what not in self._tasks:
             self._tasks[what] = self._bar.add_task(what, total=total)
         self._bar.update(self._tasks[what], completed=done, total=total)
@@ -55,7 +55,7 @@ class ReadingProgress:
 
 @contextmanager
 def watch(plan: "StudyPlan", name: str, environment: "Environment") -> "Iterator[Listener]":
-    """Show a study's progress inside the context; gives what hears of every event."""
+    """Show a study's progress inside the context; yields the listener to every event."""
     from hpo.report.live import Display, standard_error
     from hpo.tracking.store import unreachable_server
 
@@ -66,10 +66,10 @@ def watch(plan: "StudyPlan", name: str, environment: "Environment") -> "Iterator
         soft_wrap=True,
     )
     if plan.train.remote and environment.ray_address:
-        console.print(f"every node that trains first fetches its copy of {plan.data}", soft_wrap=True)
+        console.print(f"every node that trains first downloads its copy of {plan.data}", soft_wrap=True)
     if server := unreachable_server(environment):
         console.print(
-            f"MLflow at {server} does not answer: the study runs, and is recorded when it does",
+            f"MLflow at {server} does not answer; the study runs, and is recorded when MLflow is back",
             soft_wrap=True,
         )
     display = Display(console)
@@ -78,29 +78,30 @@ def watch(plan: "StudyPlan", name: str, environment: "Environment") -> "Iterator
 
 
 def finish(end: "SessionEnd", plan: "StudyPlan", name: str) -> None:
-    """Print what came of it and what to type next."""
+    """Print the results and the next command."""
     from hpo.report.live import standard_error
 
     console = standard_error()
     if end.tracking.events_left:
         console.print(
-            f"MLflow lacks {end.tracking.events_left} events ({end.tracking.failure}); nothing is lost: "
-            f"they are recorded by hpo sync {name}",
+            f"{end.tracking.events_left} events are missing in MLflow ({end.tracking.failure}); nothing "
+            f"is lost: "
+            f"to record them: hpo sync {name}",
             soft_wrap=True,
         )
     if not end.complete:
-        console.print(f"stopped; go on with: hpo resume {name}", soft_wrap=True)
+        console.print(f"stopped; resume with: hpo resume {name}", soft_wrap=True)
         raise typer.Exit(130)
     if not end.state.best(1):
         reasons = [trial.reason for trial in end.state.trials.values() if trial.reason]
-        console.print(f"every trial failed; the first with: {reasons[0] if reasons else 'no reason'}")
+        console.print(f"every trial failed; the first one with: {reasons[0] if reasons else 'no reason'}")
         raise typer.Exit(1)
     show_stages(end.state, plan)
     console.print(f"\nnext: {_next_step(end.state, plan, name)} | hpo status {name} | hpo ui", soft_wrap=True)
 
 
 def show_stages(state: "StudyState", plan: "StudyPlan", *, top: int = SHOWN) -> None:
-    """Print the result of every stage that has one; of a search the ``top`` best trials."""
+    """Print the results of all stages; of a search, its ``top`` best trials."""
     from hpo.report.trial_tables import importance_line, print_table
     from hpo.study.results import stage_importance, stage_results
 
@@ -115,7 +116,7 @@ def show_stages(state: "StudyState", plan: "StudyPlan", *, top: int = SHOWN) -> 
 
 
 def _next_step(state: "StudyState", plan: "StudyPlan", name: str) -> str:
-    """The stage that the task's procedure has after those that are done."""
+    """Return the command of the next stage in the task's procedure."""
     for stage in plan.task.procedure:
         if stage not in state.stages:
             return f"hpo run {stage} --study {name}"

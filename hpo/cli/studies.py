@@ -1,4 +1,4 @@
-"""Commands on studies that exist: resume, sync, status, best, report, ui."""
+"""Commands on existing studies: resume, sync, status, best, report, ui."""
 
 import json
 from pathlib import Path
@@ -16,11 +16,11 @@ def resume(
     study: Annotated[str | None, _STUDY] = None,
     fork: Annotated[
         str | None,
-        typer.Option(metavar="NEW", help="Go on under a new name, with the code and data as they are now."),
+        typer.Option(metavar="NEW", help="Continue under a new name, with the present code and data."),
     ] = None,
     ray_address: RayAddress = None,
 ) -> None:
-    """Go on with STUDY: no finished trial is lost or run twice, running ones go on from their checkpoints."""
+    """Resume STUDY. Finished trials are kept; running ones continue from their checkpoints."""
     from hpo.cli.running import finish, watch
     from hpo.config.environment import read_environment
     from hpo.journal.journal import read_journal
@@ -41,7 +41,7 @@ def resume(
 
 
 def sync(study: Annotated[str | None, _STUDY] = None) -> None:
-    """Record in MLflow what it lacks of STUDY, after it was away."""
+    """Record in MLflow what is missing there of STUDY, after MLflow was unavailable."""
     from hpo.config.environment import read_environment
     from hpo.study.folders import chosen_study
     from hpo.study.session import sync_study
@@ -52,15 +52,15 @@ def sync(study: Annotated[str | None, _STUDY] = None) -> None:
     report = sync_study(name, environment)
     if report.events_left:
         raise UserError(
-            f"MLflow still lacks {report.events_left} events of study {name!r}: {report.failure}",
+            f"{report.events_left} events of study {name!r} are still missing in MLflow: {report.failure}",
             looked_for=environment.tracking_uri,
-            fix=f"see that it answers, and type hpo sync {name} again: nothing is lost",
+            fix=f"make MLflow available and run hpo sync {name} again; nothing is lost",
         )
     typer.echo(f"study {name}: MLflow has everything")
 
 
 def status(study: Annotated[str | None, _STUDY] = None) -> None:
-    """Show where STUDY stands."""
+    """Show the progress of STUDY."""
     from hpo.config.environment import read_environment
     from hpo.journal.journal import read_journal, writer_of
     from hpo.journal.results import StudyState
@@ -74,10 +74,10 @@ def status(study: Annotated[str | None, _STUDY] = None) -> None:
 
 def best(
     study: Annotated[str | None, _STUDY] = None,
-    top: Annotated[int, typer.Option(min=1, help="How many trials.")] = 5,
+    top: Annotated[int, typer.Option(min=1, help="Number of trials to show.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show what STUDY found: its best trials, highest score first, and what further stages compared."""
+    """Show the best trials of STUDY, highest score first, and the results of its further stages."""
     from hpo.cli.running import show_stages
     from hpo.config.environment import read_environment
     from hpo.config.stages import SEARCH
@@ -89,7 +89,7 @@ def best(
     from hpo.study.results import stage_importance
     from hpo.study.session import plan_of
     from hpo.tasks.base.registry import task_of
-    from hpo.tracking.symbols import symbol
+    from hpo.tracking.symbols import by_symbol
 
     folder = chosen_study(read_environment(), study)
     state = StudyState.replay(read_journal(folder).events)
@@ -100,7 +100,7 @@ def best(
             "study": folder.name,
             "found": found_record(state),
             "best": [trial_record(trial, score=metric) for trial in best],
-            "importance": {symbol(name): share for name, share in stage_importance(state, SEARCH).items()},
+            "importance": by_symbol(stage_importance(state, SEARCH)),
         }
         typer.echo(json.dumps(record, indent=2))
     elif state.best(1):
@@ -113,20 +113,21 @@ def report(
     study: Annotated[str | None, _STUDY] = None,
     to: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Default: report.html in the study's folder."),
+        typer.Option(metavar="FILE", help="File to write. Default: report.html in the study's folder."),
     ] = None,
     analyse: Annotated[
         bool,
         typer.Option(
             "--analyse",
-            help="First take the best trial's result apart as hpo analyse does, on the test split if final "
-            "opened it, else on the validation split.",
+            help="First analyse the best trial as hpo analyse does, on the test split if final has opened "
+            "it, else on "
+            "the validation split.",
         ),
     ] = False,
 ) -> None:
-    """Write one page of HTML on STUDY: data, stages, tables, figures, failures, cost, how to reproduce it.
+    """Write one HTML page about STUDY: settings, data, stages, tables, figures, failures, cost, reproduction.
 
-    It needs no network to be opened, and is kept with the study's newest stage in MLflow.
+    The page opens without a network, and is stored with the study's newest stage in MLflow.
     """
     from hpo.config.environment import read_environment
     from hpo.page.assembly import study_page
@@ -145,22 +146,27 @@ def report(
     typer.echo(file)
     try:
         if attach_page(environment, page.identity, file) is None:
-            standard_error().print(f"MLflow has no stage of it: hpo sync {folder.name}, then report again")
+            standard_error().print(
+                f"the page is not in MLflow, which has no stage of the study yet: run hpo sync "
+                f"{folder.name}, then report again"
+            )
     except UserError as error:
         standard_error().print(f"not recorded in MLflow: {error.message}", soft_wrap=True)
 
 
 def _analyse_best(folder: Path) -> None:
-    """Analyse the trial that stands for the study; the results lie in the study's folder too."""
+    """Analyse the trial that represents the study; the results are also in the study's folder."""
     from hpo.cli.analysing import analyse
     from hpo.journal.journal import read_journal
     from hpo.journal.results import StudyState
-    from hpo.page.facts import speakers
+    from hpo.page.facts import representative_trials
     from model.errors import UserError
 
-    trials = speakers(StudyState.replay(read_journal(folder).events))
+    trials = representative_trials(StudyState.replay(read_journal(folder).events))
     if not trials:
-        raise UserError(f"study {folder.name!r} has no trial with a score yet: there is nothing to analyse")
+        raise UserError(
+            f"study {folder.name!r} has no trial with a score yet, so there is nothing to analyse"
+        )
     split = "valid" if trials[0].tested is None else "test"
     analyse(to=folder / f"analysis-{split}", run=[f"{folder.name}/{trials[0].trial}"], split=split)
 
@@ -168,10 +174,13 @@ def _analyse_best(folder: Path) -> None:
 def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
     host: Annotated[
-        str, typer.Option(help="Address to listen on; others than this machine's only on purpose.")
+        str,
+        typer.Option(
+            help="Address to listen on; any other address than the default exposes the pages to the network."
+        ),
     ] = ("127.0.0.1"),
 ) -> None:
-    """Start the MLflow UI on the studies' store and print its address; Ctrl-C stops it."""
+    """Start MLflow's pages for all studies and print their address. Ctrl-C stops them."""
     from hpo.config.environment import read_environment, without_passwords
     from hpo.tracking.ui import serve_ui, study_tables
 

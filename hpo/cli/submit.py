@@ -1,4 +1,4 @@
-"""``hpo submit``: run a command on a Ray cluster, and look after what runs there."""
+"""``hpo submit``: run a command on a Ray cluster, follow it and stop it."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,34 +14,36 @@ _SUBMITTED = ("run", "resume")
 
 def submit(
     command: Annotated[
-        list[str] | None, typer.Argument(metavar="[-- run|resume ...]", help="What to run there.")
+        list[str] | None, typer.Argument(metavar="[-- run|resume ...]", help="Command to run on the cluster.")
     ] = None,
     address: Annotated[
-        str, typer.Option(metavar="URL", help="Dashboard of the cluster's head.")
+        str, typer.Option(metavar="URL", help="Address of the dashboard on the cluster's head node.")
     ] = "http://127.0.0.1:8265",
     task: Annotated[
         str | None,
-        typer.Option(metavar="MODULE", help="A task of your own, to go on with a study of it there."),
+        typer.Option(
+            metavar="MODULE", help="Module of a task of your own, to continue a study of it on the cluster."
+        ),
     ] = None,
     attach: Annotated[
-        str | None, typer.Option(metavar="ID", help="Follow a job that was submitted before.")
+        str | None, typer.Option(metavar="ID", help="Follow a job that was submitted earlier.")
     ] = None,
-    stop: Annotated[str | None, typer.Option(metavar="ID", help="Stop a job as Ctrl-C would.")] = None,
-    list_jobs: Annotated[bool, typer.Option("--list", help="Show the jobs of the cluster.")] = False,
+    stop: Annotated[str | None, typer.Option(metavar="ID", help="Stop a job, like Ctrl-C.")] = None,
+    list_jobs: Annotated[bool, typer.Option("--list", help="List the jobs of the cluster.")] = False,
 ) -> None:
-    """Run a study on a Ray cluster, as a job that outlives this terminal; Ctrl-C leaves it running.
+    """Run a study as a job on a Ray cluster. Ctrl-C stops following the job, which continues.
 
-    Such as: hpo submit --address http://HOST:8265 -- run bayes --features resnet --concurrent 8
+    Example: hpo submit --address http://HOST:8265 -- run bayes --features resnet --concurrent 8
 
-    The code travels, and the file of --study-file with its task; data, studies and secrets do not. HPO_RUNS,
-    HPO_CACHE and HPO_DATA name folders that every node sees, set here or on the nodes.
+    The code and the file of --study-file with its task are sent; data, studies and secrets are not. HPO_RUNS,
+    HPO_CACHE and HPO_DATA, set here or on the nodes, name folders that every node can read.
     """
     from hpo.schedule.jobs import Jobs
 
     if sum((bool(command), bool(attach), bool(stop), list_jobs)) != 1:
         raise ConfigError("expected one of: a command after --, --attach ID, --stop ID, --list")
     if command and command[0] not in _SUBMITTED:
-        raise ConfigError(f"run and resume can be submitted, not {command[0]!r}")
+        raise ConfigError(f"only run and resume can be submitted, got {command[0]!r}")
     jobs = Jobs(address)
     if list_jobs:
         _show(jobs)
@@ -60,10 +62,10 @@ def _follow(jobs: "Jobs", job: str) -> None:
         code = jobs.follow(
             job,
             write=lambda text: typer.echo(text, nl=False),
-            lost=lambda why: typer.echo(f"{why}; trying again, the job goes on", err=True),
+            lost=lambda why: typer.echo(f"{why}; trying again, the job continues", err=True),
         )
     except KeyboardInterrupt:
-        typer.echo(f"the job goes on; to follow it: {again}", err=True)
+        typer.echo(f"the job continues; to follow it: {again}", err=True)
         raise typer.Exit(130) from None
     raise typer.Exit(code)
 

@@ -1,4 +1,4 @@
-"""The page of a study from its journal, with what MLflow holds of its best trial."""
+"""Assembly of a study's page from its journal and from the analyses that MLflow holds of its best trial."""
 
 from collections.abc import Sequence
 from pathlib import PurePosixPath
@@ -14,7 +14,7 @@ from hpo.page.facts import (
     cost_table,
     data_facts,
     failures_table,
-    speakers,
+    representative_trials,
     stage_facts,
     summary,
 )
@@ -34,7 +34,7 @@ _TOP = 10
 
 
 def study_page(environment: Environment, name: str) -> StudyPage:
-    """All that is known of study ``name``, whether it runs, stopped or is complete.
+    """Assemble the page of study ``name``, whether it is running, stopped or complete.
 
     Raises:
         UserError: There is no such study, or its journal is damaged.
@@ -93,7 +93,7 @@ def _analyses(state: StudyState, plan: StudyPlan, environment: Environment) -> A
     if not plan.task.analyses:
         remark = f"The task {plan.study.task} has no analyses."
         return AnalysesSection(heading=heading, figures=[], remark=remark)
-    best = [trial.trial for trial in speakers(state)]
+    best = [trial.trial for trial in representative_trials(state)]
     try:
         for trial in best:
             pictures = attached_pictures(environment, state.created.identity, trial, _ANALYSIS)
@@ -101,6 +101,6 @@ def _analyses(state: StudyState, plan: StudyPlan, environment: Environment) -> A
                 figures = [picture(_heading(path), png) for path, png in pictures.items()]
                 return AnalysesSection(heading=f"Analyses of {trial}", figures=figures, remark="")
     except UserError as error:
-        return AnalysesSection(heading=heading, figures=[], remark=f"Not to be had: {error.message}.")
-    remark = f"None yet; made by: hpo report {study} --analyse"
+        return AnalysesSection(heading=heading, figures=[], remark=f"Not available: {error.message}.")
+    remark = f"None yet. To make them: hpo report {study} --analyse"
     return AnalysesSection(heading=heading, figures=[], remark=remark)

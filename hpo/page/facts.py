@@ -1,4 +1,4 @@
-"""What the page of a study says in words and numbers."""
+"""Facts and tables on the page of a study."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -6,8 +6,9 @@ from statistics import fmean
 
 from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus, scores_by_role
 from hpo.page.study_page import ShownTable
+from hpo.report.formats import duration, score_label, value, values_tried
+from hpo.report.stage_tables import finding_stage, found_record
 from hpo.report.trial_tables import best_line, condition
-from hpo.report.words import duration, score_label, value
 from hpo.study.plan import StudyPlan
 from hpo.tasks.base.registry import task_of
 from hpo.tracking.symbols import symbol
@@ -15,10 +16,10 @@ from model.errors import UserError
 
 
 def summary(state: StudyState, writer: str | None) -> str:
-    """How the study stands, and its best score."""
+    """Describe the state of the study and its best score in one line."""
     words = condition(state, writer)
     words = words[0].upper() + words[1:]
-    for name in by_weight(state)[:1]:
+    for name in stages_by_priority(state)[:1]:
         stage = state.stages[name]
         # A search calls what it keeps by its trial, whose role is empty.
         scores = scores_by_role(state.trials_of(name)).get(stage.role)
@@ -27,32 +28,32 @@ def summary(state: StudyState, writer: str | None) -> str:
                 f"{words}; stage {name} kept {stage.role}: {score_label(state)} "
                 f"{fmean(scores.values()):.4f} on the validation split, mean over {len(scores)} seeds."
             )
-        line = best_line(best_of(state, name), stage.start)
+        line = best_line(best_trial_of(state, name), stage.start)
         return f"{words}; best {score_label(state)} on the validation split in stage {name}: {line}."
     return f"{words}; no trial has a score yet."
 
 
 def asked_facts(plan: StudyPlan, state: StudyState) -> dict[str, str]:
-    """What was to be run, with what."""
+    """Return the settings of the study."""
     created = state.created
     return {
         "Task": plan.study.task,
         "Stages": ", ".join(state.asked) or "none",
         "Objective": f"{score_label(state)} on the validation split, in [0, 1]"
         + ("; the test split is opened by final only" if "final" in plan.study.stages.names() else ""),
-        "Training": f"{plan.task.describe_training(plan.study, plan.shape)}; a stage may have epochs of its "
-        "own",
+        "Training": f"{plan.task.describe_training(plan.study, plan.shape)}; a stage may have its own number "
+        "of epochs",
         "Seed": str(plan.seed),
         "Device": f"{plan.device}, {plan.precision}",
-        "Begun": moment(created.at),
-        "Taken up again": f"{state.resumed} times",
+        "Started": moment(created.at),
+        "Resumed": f"{state.resumed} times",
         "Code": created.code_digest,
         "Versions": ", ".join(f"{name} {version}" for name, version in state.versions.items()),
     }
 
 
 def data_facts(plan: StudyPlan) -> dict[str, str]:
-    """What both splits hold, as far as they are still there."""
+    """Describe both splits, if they are still in the cache."""
     facts = {"Data set": plan.dataset, "Folder": plan.data, "Digest": plan.data_digest}
     for name, split in (("Training", plan.train), ("Validation", plan.valid)):
         items = f"{split.items} {plan.task.unit}"
@@ -66,62 +67,59 @@ def data_facts(plan: StudyPlan) -> dict[str, str]:
 
 
 def stage_facts(stage: StageState, state: StudyState, plan: StudyPlan) -> dict[str, str]:
-    """What a stage does, how far it is and what it kept."""
+    """Describe the task, the progress and the result of a stage."""
     counts = state.counts(stage=stage.stage)
     asked = state.asked.get(stage.stage)
     facts = {
         "Trials": f"{stage.trials} at most, {stage.epochs} epochs each: "
         + ", ".join(f"{count} {status}" for status, count in counts.items() if count),
-        "Begun": moment(stage.started_at),
+        "Started": moment(stage.started_at),
         "Ended": moment(stage.finished_at) if stage.finished_at else "not yet",
     }
     if stage.stage == "bayes":
         facts["Searched by"] = str(asked.settings.get("searcher")) if asked else "unknown"
         for name, fields in stage.space.items():
-            bounds = ", ".join(f"{key} {entry}" for key, entry in fields.items() if key != "type")
-            facts[f"Space of {symbol(name)}"] = f"{fields.get('type', '')}: {bounds}"
+            facts[f"Space of {symbol(name)}"] = values_tried(fields)
     if stage.role:
         facts["Kept"] = f"{stage.role}, by the mean over its seeds"
     return facts
 
 
-def by_weight(state: StudyState) -> list[str]:
-    """Stages that have trials with scores, the one with the last word on the configuration first."""
+def stages_by_priority(state: StudyState) -> list[str]:
+    """Return the stages with scores, the one that decides on the configuration first."""
     ranked = [name for name in task_of(state.created).deciding if name in state.stages]
     ranked += [name for name in state.stages if name not in ranked]
     return [name for name in ranked if state.best(1, stage=name)]
 
 
-def best_of(state: StudyState, stage: str) -> TrialState:
-    """The trial that speaks for a stage of ``by_weight``: of what it kept the best, else the best so far."""
+def best_trial_of(state: StudyState, stage: str) -> TrialState:
+    """Return the trial that represents a stage: the best of its choice, else the best so far."""
     kept = state.stages[stage].best_trial
     return state.trials[kept] if kept else state.best(1, stage=stage)[0]
 
 
-def speakers(state: StudyState) -> list[TrialState]:
-    """Trials that may stand for the whole study, the one with most to say first; none without a score."""
+def representative_trials(state: StudyState) -> list[TrialState]:
+    """Return trials that can represent the study, the most important one first; empty without a score."""
     trials = {
         trial.trial: trial
-        for stage in by_weight(state)
-        for trial in (best_of(state, stage), *state.best(1, stage=stage))
+        for stage in stages_by_priority(state)
+        for trial in (best_trial_of(state, stage), *state.best(1, stage=stage))
     }
     return list(trials.values())
 
 
 def best_table(state: StudyState) -> ShownTable:
-    """The configuration that the study's search, grid or final handed on last."""
-    task = task_of(state.created)
-    deciding = [state.stages[name] for name in by_weight(state) if name in task.deciding]
-    stage = next((stage for stage in deciding if stage.chosen), None)
+    """Return the configuration that the study has found."""
+    stage, note = finding_stage(state), task_of(state.created).configuration_note
     return ShownTable(
         header=["hyperparameter", "value"],
-        rows=[[symbol(name), value(number)] for name, number in stage.chosen.items()] if stage else [],
-        caption=f"Handed on by stage {stage.stage}. {task.configuration_note}" if stage else "",
+        rows=[[name, value(number)] for name, number in found_record(state).items()],
+        caption=f"Found by stage {stage.stage}. {note}" if stage else "",
     )
 
 
 def failures_table(state: StudyState) -> ShownTable:
-    """Every failed trial with its reason."""
+    """Return every failed trial with its reason."""
     failed = [trial for trial in state.trials.values() if trial.status is TrialStatus.FAILED]
     return ShownTable(
         header=["trial", "reason"], rows=[[trial.trial, trial.reason or "unknown"] for trial in failed]
@@ -129,7 +127,7 @@ def failures_table(state: StudyState) -> ShownTable:
 
 
 def cost_table(state: StudyState) -> ShownTable:
-    """Time of every stage: of its trials put together, and on the clock."""
+    """Return the time of every stage: the sum over its trials, and the elapsed time."""
     rows = [
         _cost_row(
             stage.stage,
@@ -140,10 +138,10 @@ def cost_table(state: StudyState) -> ShownTable:
     ]
     rows.append(_cost_row("all", list(state.trials.values()), state.updated_at - state.created.at))
     return ShownTable(
-        header=["stage", "trials", "training of all trials", "on the clock", "devices"],
+        header=["stage", "trials", "training time of all trials", "elapsed time", "devices"],
         rows=rows,
-        caption="Training is added up over trials, with their validations; the clock runs on while a study "
-        "is stopped.",
+        caption="Training time includes validations and is summed over trials. Elapsed time includes breaks "
+        "in which the study was stopped.",
     )
 
 
@@ -157,5 +155,5 @@ def _cost_row(name: str, trials: Sequence[TrialState], clock: timedelta) -> list
 
 
 def moment(at: datetime) -> str:
-    """Such as ``2026-01-02 12:00 UTC``."""
+    """Format a time, such as ``2026-01-02 12:00 UTC``."""
     return f"{at:%Y-%m-%d %H:%M} UTC"

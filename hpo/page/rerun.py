@@ -1,35 +1,36 @@
-"""How a study is run again: its study file written out, and the commands."""
+"""Study file and commands that run a study again."""
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
 from typing import Any
 
+import tomli_w
+
 from hpo.journal.results import StudyState
-from hpo.page.facts import best_of, by_weight
+from hpo.page.facts import best_trial_of, stages_by_priority
 from hpo.study.plan import StudyPlan
-from hpo.tracking.symbols import symbol
+from hpo.tracking.symbols import by_symbol
 
 
 def study_file_toml(plan: StudyPlan, state: StudyState) -> str:
-    """The study file as it was run: what was typed is put in."""
+    """Return the study file as it was run, including the options that were typed."""
     document = plan.study.model_dump(mode="json", by_alias=True)
     for name, asked in state.asked.items():
         document["stages"][name] = dict(asked.settings)
-    return "\n".join(_tables(document, ())) + "\n"
+    return tomli_w.dumps(_without_none(document))
 
 
 def start_files(state: StudyState) -> dict[str, str]:
-    """Name -> content of a file for every stage that started from a configuration of its own."""
+    """Return a file (name -> content) for every stage that started from a given configuration."""
     return {
-        f"start-{name}.json": json.dumps({symbol(key): value for key, value in asked.start.items()}, indent=2)
+        f"start-{name}.json": json.dumps(by_symbol(asked.start), indent=2)
         for name, asked in state.asked.items()
         if asked.start
     }
 
 
 def commands(plan: StudyPlan, state: StudyState, *, file: str) -> list[str]:
-    """What to type, with the study file saved as ``file``, and to compare with the study."""
+    """Return the commands that run the study again from ``file``, and that compare both studies."""
     study, starts = state.created.study, start_files(state)
     again = f"{study}-again"
     new = ["--study-file", f"./{file}", "--data", plan.data]
@@ -41,7 +42,7 @@ def commands(plan: StudyPlan, state: StudyState, *, file: str) -> list[str]:
         if f"start-{name}.json" in starts:
             words += ["--from", f"./start-{name}.json"]
         lines.append(shlex.join(words))
-    best = [f"{study}/{best_of(state, stage).trial}" for stage in by_weight(state)[:1]]
+    best = [f"{study}/{best_trial_of(state, stage).trial}" for stage in stages_by_priority(state)[:1]]
     return [
         *lines,
         shlex.join(["hpo", "compare", study, again]),
@@ -49,18 +50,8 @@ def commands(plan: StudyPlan, state: StudyState, *, file: str) -> list[str]:
     ]
 
 
-def _tables(table: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
-    """Lines of TOML; what is None stays out, since leaving it out means the same."""
-    plain = {key: entry for key, entry in table.items() if entry is not None and not isinstance(entry, dict)}
-    if path and (plain or not table):
-        yield f"[{'.'.join(map(_key, path))}]"
-    for key, entry in plain.items():
-        # A number, a text or a list of them is written in TOML as in JSON.
-        yield f"{_key(key)} = {json.dumps(entry, ensure_ascii=False)}"
-    for key, entry in table.items():
-        if isinstance(entry, dict):
-            yield from _tables(entry, (*path, key))
-
-
-def _key(name: str) -> str:
-    return name if name.replace("-", "").replace("_", "").isalnum() and name.isascii() else json.dumps(name)
+def _without_none(entry: Any) -> Any:
+    """TOML has no word for None; leaving it out means the same."""
+    if isinstance(entry, dict):
+        return {key: _without_none(value) for key, value in entry.items() if value is not None}
+    return entry

@@ -1,4 +1,4 @@
-"""The page of a study: everything a person wants to know of it, in one file."""
+"""Content of the page of a study, which is one HTML file."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Facts = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownTable:
-    """A table on the page: cells as people read them."""
+    """A table on the page, with formatted cells."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -24,7 +24,7 @@ class ShownTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageSection:
-    """What the page tells of one stage."""
+    """Section of the page about one stage."""
 
     name: str
     facts: Facts
@@ -32,28 +32,28 @@ class StageSection:
     remarks: Sequence[str]
     figures: Sequence[ShownFigure]
     failures: Sequence[str]
-    """Figures that could not be drawn, and why."""
+    """Figures that could not be drawn, with reasons."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnalysesSection:
-    """Figures of ``hpo analyse``."""
+    """Section with the figures of ``hpo analyse``."""
 
     heading: str
     figures: Sequence[ShownFigure]
     remark: str
-    """What is to be said where there are none."""
+    """Text that is shown if there are no figures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyPage:
-    """All sections, from top to bottom."""
+    """All sections of the page, from top to bottom."""
 
     study: str
     identity: str
-    """Tells the study from others of its name."""
+    """Distinguishes the study from others of the same name."""
     summary: str
-    """One line: how the study stands."""
+    """State of the study in one line."""
     asked: Facts
     data: Facts
     stages: Sequence[StageSection]
@@ -64,18 +64,18 @@ class StudyPage:
     cost: ShownTable
     commands: Sequence[str]
     files: Mapping[str, str]
-    """Name -> content of files that the commands read."""
+    """Files that the commands read: name -> content."""
 
     def html(self) -> str:
-        """The whole page; it loads nothing."""
+        """Return the whole page, which loads nothing from elsewhere."""
         with_plotly = any(stage.figures for stage in self.stages)
         return render("study.html", with_plotly=with_plotly, title=f"Study {self.study}", page=self)
 
     def write(self, file: Path) -> None:
-        """Write the page; a file that is there is replaced.
+        """Write the page, replacing an existing file.
 
         Raises:
-            UserError: It cannot be written.
+            UserError: The file cannot be written.
         """
         try:
             write_whole(file, self.html().encode())
@@ -84,7 +84,7 @@ class StudyPage:
 
 
 def shown_table(table: Table, *, caption: str = "") -> ShownTable:
-    """A table of the terminal."""
+    """Convert a table of the terminal."""
     columns = [[str(cell) for cell in column.cells] for column in table.columns]
     return ShownTable(
         header=[str(column.header) for column in table.columns],

@@ -1,4 +1,4 @@
-"""Two studies or two trials side by side, and what can be said about their difference."""
+"""Two studies or two trials side by side, and the differences that can be claimed."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,10 +8,10 @@ from typing import Any
 import typer
 from rich.table import Table
 
+from hpo.report.formats import value
 from hpo.report.paired import PairedDifference
 from hpo.report.stage_tables import difference_words
 from hpo.report.trial_tables import print_table
-from hpo.report.words import value
 from hpo.tasks.base.networks import NetworkDifference
 
 Cell = float | int | str | None
@@ -20,42 +20,42 @@ Pair = tuple[Cell, Cell]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairedRow:
-    """One configuration that both studies trained."""
+    """A configuration that both studies trained."""
 
     stage: str
     configuration: str
     same_parameters: bool
     seeds: int
-    """That both have."""
+    """Number of seeds that both studies have."""
     means: tuple[float, float]
-    """Scores over the seeds in common; over all of each where there are none."""
+    """Mean scores over the common seeds, or over all seeds if there are no common ones."""
     difference: PairedDifference | None
-    """First minus second; None where nothing can be claimed."""
+    """First minus second. None if the scores cannot be compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """All that ``hpo compare`` says."""
+    """Everything that ``hpo compare`` shows."""
 
     names: tuple[str, str]
     split: str
     settings: Mapping[str, Pair]
-    """What the studies were run with, where they differ."""
+    """Settings that differ between the studies."""
     scores: Mapping[str, Pair]
-    """Of the best configurations or of the trials."""
+    """Scores of the best configurations, or of the trials."""
     parameters: Mapping[str, Pair]
-    """Of the same; by symbol."""
+    """Hyperparameters of the same, by symbol."""
     paired: Sequence[PairedRow] = ()
     networks: NetworkDifference | None = None
-    """Of two trials: their networks on the same items of the split."""
+    """Comparison of the networks of two trials on the same items of the split."""
     unit: str = "items"
-    """What a split of the task consists of, such as ``games``."""
+    """Name of the items of a split, such as ``games``."""
     remarks: Sequence[str] = field(default=())
-    """What cannot be claimed, and why."""
+    """Reasons why scores cannot be compared."""
 
 
 def show_comparison(comparison: Comparison) -> None:
-    """Print it for people."""
+    """Print the comparison as text."""
     if comparison.settings:
         typer.echo("Settings that differ")
         print_table(_side_by_side(comparison.names, comparison.settings))
@@ -77,7 +77,7 @@ def show_comparison(comparison: Comparison) -> None:
 
 
 def networks_line(found: NetworkDifference, unit: str, split: str) -> str:
-    """Put the difference of two networks on the same items into words."""
+    """Describe the difference of two networks on the same items."""
     clear = "clear" if found.low > 0 or found.high < 0 else "not clear"
     return (
         f"On the same {found.items} {unit} of the {split} split: {found.scores[0]:.4f} against "
@@ -87,7 +87,7 @@ def networks_line(found: NetworkDifference, unit: str, split: str) -> str:
 
 
 def comparison_record(comparison: Comparison) -> dict[str, Any]:
-    """All of it as JSON; an interval that is not available is null."""
+    """Return the comparison as JSON; an interval that is not available is null."""
     record = asdict(comparison)
     for row, written in zip(comparison.paired, record["paired"], strict=True):
         if row.difference is not None:

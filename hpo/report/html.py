@@ -1,4 +1,4 @@
-"""Filling the templates of this folder: everything that comes from outside is escaped."""
+"""HTML from the templates of this folder, with all values escaped."""
 
 from base64 import b64encode
 from collections.abc import Sequence
@@ -21,13 +21,13 @@ class ShownFigure:
 
 
 def stage_page(title: str, figures: Sequence[StageFigure]) -> str:
-    """Figures of one stage, to be explored."""
+    """Return a page with the interactive figures of one stage."""
     shown = [explored(figure, place=f"figure-{index}") for index, figure in enumerate(figures)]
     return render("stage.html", title=title, figures=shown, with_plotly=bool(shown))
 
 
 def render(template: str, *, with_plotly: bool, **values: Any) -> str:
-    """The page that ``template`` makes of ``values``; some four megabytes larger with plotly in it."""
+    """Fill ``template`` with ``values``; plotly makes the page some four megabytes larger."""
     environment = Environment(
         loader=PackageLoader("hpo.report", "templates"),
         autoescape=True,
@@ -39,11 +39,11 @@ def render(template: str, *, with_plotly: bool, **values: Any) -> str:
 
 
 def explored(figure: StageFigure, *, place: str) -> ShownFigure:
-    """A figure to be explored; the page must have plotly in it.
+    """Return an interactive figure; the page must contain plotly.
 
     Args:
         figure: The figure.
-        place: A name that the page has once.
+        place: Name of the figure, unique on the page.
     """
     # plotly writes <, > and / of the data as escapes, so nothing in it ends the script.
     body = figure.interactive.to_html(
@@ -56,7 +56,7 @@ def explored(figure: StageFigure, *, place: str) -> ShownFigure:
 
 
 def picture(title: str, png: bytes, caption: str = "") -> ShownFigure:
-    """A picture that lies within the page."""
+    """Return a picture whose data are part of the page."""
     source = Markup('<img alt="{}" src="data:image/png;base64,{}">')
     return ShownFigure(title=title, caption=caption, body=source.format(title, b64encode(png).decode()))
 

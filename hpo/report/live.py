@@ -1,4 +1,4 @@
-"""Progress of a running study: one calm display on a terminal, a line a trial elsewhere."""
+"""Progress of a running study: a live display on a terminal, one line per trial elsewhere."""
 
 import sys
 import time
@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus
+from hpo.report.formats import duration
 from hpo.report.trial_tables import best_line
-from hpo.report.words import duration
 from hpo.tasks.base.registry import task_of
 from hpo.tasks.base.score import Score
 
@@ -22,7 +22,7 @@ _PER_S = "_per_s"
 
 
 class Display:
-    """Shows the stage that runs; ``update`` takes the state after every event."""
+    """Display of the running stage; call ``update`` with the state after every event."""
 
     def __init__(self, console: Console) -> None:
         """Show on ``console``, which writes to standard error."""
@@ -35,7 +35,7 @@ class Display:
 
     @contextmanager
     def shown(self) -> Iterator[None]:
-        """Keep the display on the screen inside the context."""
+        """Show the display inside the context."""
         if not self._console.is_terminal:
             yield
             return
@@ -48,7 +48,7 @@ class Display:
             self._live = None
 
     def update(self, state: StudyState) -> None:
-        """Take the state after an event."""
+        """Show the state after an event."""
         self._state = state
         if not state.stages:
             return
@@ -129,11 +129,11 @@ class _Clock:
             self._started, self._epochs_before = time.monotonic(), self._epochs_now
 
     def part_done(self, trials: list[TrialState], epochs: int) -> float:
-        """Trials' worth of work done in trials that have not ended."""
+        """Return the work done in trials that have not ended, as a number of trials."""
         return sum(trial.epochs_trained / epochs for trial in trials if not trial.has_ended)
 
     def left(self, trials: list[TrialState], total: int, epochs: int) -> str:
-        """Time left, from the epochs trained so far in this process, if no other trial is stopped early."""
+        """Estimate the remaining time from the epochs trained in this process, without early stops."""
         done = self._epochs_now - self._epochs_before
         if self._started is None:
             return "starting"
@@ -173,5 +173,5 @@ def _ended_line(trial: TrialState, ended: int, state: StudyState, stage: str) ->
 
 
 def standard_error() -> Console:
-    """Progress and remarks go here, answers to standard output."""
+    """Return the console for progress and remarks; results go to standard output."""
     return Console(file=sys.stderr, highlight=False)

@@ -1,40 +1,48 @@
-"""Differences of two configurations that were trained with the same seeds."""
+"""Differences between two configurations that were trained with the same seeds."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import fmean
 
 from scipy import stats
 
 CONFIDENCE = 0.95
+# Differences that differ by less of their mean are equal: SciPy cannot tell how they spread, and warns.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairedDifference:
-    """Mean of the differences seed by seed, with its interval by Student's t."""
+    """Mean of the differences seed by seed, with its 95 % interval by Student's t."""
 
     mean: float
     half_width: float
-    """Infinite for a single pair."""
+    """Half width of the interval: infinite for a single pair, 0 for equal differences."""
     pairs: int
 
     @property
     def is_clear(self) -> bool:
-        """Whether the interval leaves out 0."""
+        """Whether the interval excludes 0."""
         return abs(self.mean) > self.half_width
 
 
 def paired_difference(ours: Mapping[int, float], theirs: Mapping[int, float]) -> PairedDifference | None:
-    """Compare scores by replicate; only replicates that both have count. None without any.
+    """Compare scores replicate by replicate; None if there are no common replicates.
 
-    Equal replicates share initial seeds and chunks, so that what they have in common cancels.
+    Equal replicates share initial seeds and chunks, so that their common part cancels.
     """
-    differences = [ours[replicate] - theirs[replicate] for replicate in sorted(ours.keys() & theirs.keys())]
-    if not differences:
+    shared = sorted(ours.keys() & theirs.keys())
+    if not shared:
         return None
-    pairs = len(differences)
-    half_width = float("inf")
-    if pairs > 1:
-        quantile = float(stats.t.ppf((1 + CONFIDENCE) / 2, pairs - 1))
-        half_width = quantile * stdev(differences) / pairs**0.5
-    return PairedDifference(mean=fmean(differences), half_width=half_width, pairs=pairs)
+    first, second = ([scores[replicate] for replicate in shared] for scores in (ours, theirs))
+    differences = [one - other for one, other in zip(first, second, strict=True)]
+    mean, pairs = fmean(differences), len(shared)
+    if pairs == 1:
+        half_width = math.inf
+    elif max(differences) - min(differences) <= _ROUNDING * abs(mean):
+        half_width = 0.0
+    else:
+        interval = stats.ttest_rel(first, second).confidence_interval(CONFIDENCE)
+        half_width = float(interval.high - interval.low) / 2
+    return PairedDifference(mean=mean, half_width=half_width, pairs=pairs)

@@ -1,4 +1,4 @@
-"""A trial that was trained again beside its record: equal, close or different, and why."""
+"""Comparison of a trial that was trained again with its record: equal, close or different, and why."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -8,14 +8,14 @@ from typing import Any
 from rich.table import Table
 
 CLOSE = 0.03
-"""Score that another seed moves a trial by: what differs by less at every validation is close."""
+"""Largest difference of the score at any validation that counts as close; another seed causes as much."""
 _NOT_COMPARED = {"train_s", "duration_s", "score"}
 """Metrics that depend on the clock, as those that end in _PER_S, and the one that repeats another."""
 _PER_S = "_per_s"
 
 
 class Verdict(StrEnum):
-    """How the numbers of both trainings compare."""
+    """Result of comparing the numbers of both trainings."""
 
     EQUAL = "equal"
     CLOSE = "close"
@@ -25,7 +25,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """Something that the numbers depend on and that is not as it was."""
+    """Something that the numbers depend on and that has changed."""
 
     what: str
     recorded: str
@@ -37,22 +37,22 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidationPair:
-    """One validation of both trainings."""
+    """Metrics of one validation in both trainings."""
 
     epoch: int
     recorded: Mapping[str, float]
     again: Mapping[str, float]
     metric: str
-    """The one that is maximised."""
+    """Name of the metric that is maximised."""
 
     @property
     def difference(self) -> float:
-        """Of the score: again minus recorded."""
+        """Score of the second training minus the recorded score."""
         return self.again[self.metric] - self.recorded[self.metric]
 
     @property
     def differing(self) -> list[str]:
-        """Metrics that are not the same to the last bit, those of the clock aside."""
+        """Metrics, except times, that are not equal to the last bit."""
         names = (self.recorded.keys() | self.again.keys()) - _NOT_COMPARED
         return sorted(
             name
@@ -63,22 +63,22 @@ class ValidationPair:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reproduction:
-    """What came of training a recorded trial again."""
+    """Result of training a recorded trial again."""
 
     study: str
     trial: str
     run: str
     score: str
-    """What is maximised, for people."""
+    """Name of the score in tables."""
     validations: Sequence[ValidationPair]
     changes: Sequence[Change]
     other_data: bool
     failure: str | None = None
-    """Why the second training stopped before the end of the first."""
+    """Reason why the second training stopped before the end of the first."""
 
     @property
     def verdict(self) -> Verdict:
-        """Other data are never a reproduction, whatever the numbers say."""
+        """Verdict on the numbers; with other data it is never a reproduction."""
         if self.other_data:
             return Verdict.OTHER_DATA
         if self.failure is not None:
@@ -89,17 +89,17 @@ class Reproduction:
 
     @property
     def succeeded(self) -> bool:
-        """Whether the recorded numbers came out again."""
+        """Whether the recorded numbers were reproduced."""
         return self.verdict in (Verdict.EQUAL, Verdict.CLOSE)
 
     @property
     def largest_difference(self) -> float:
-        """Of the score, over all validations."""
+        """Largest difference of the score over all validations."""
         return max((abs(pair.difference) for pair in self.validations), default=0.0)
 
 
 def reproduction_table(result: Reproduction) -> Table:
-    """One row a validation."""
+    """Return a table with one row per validation."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("epoch", "recorded", "again", "difference", "other metrics"):
         table.add_column(name, justify="right")
@@ -117,7 +117,7 @@ def reproduction_table(result: Reproduction) -> Table:
 
 
 def verdict_lines(result: Reproduction) -> list[str]:
-    """The verdict in words, and what may be behind it."""
+    """Describe the verdict and its possible reasons."""
     lines = [f"{result.verdict}: {_reading(result)}"]
     lines += [f"  {change}" for change in result.changes]
     if not result.changes and result.verdict is not Verdict.EQUAL:
@@ -129,7 +129,7 @@ def verdict_lines(result: Reproduction) -> list[str]:
 
 
 def reproduction_record(result: Reproduction) -> dict[str, Any]:
-    """All of it as JSON."""
+    """Return the result as JSON."""
     return {
         "study": result.study,
         "trial": result.trial,

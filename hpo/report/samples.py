@@ -1,4 +1,4 @@
-"""Two samples of runs compared as in section 7.5 of the paper: normality, variances, means."""
+"""Comparison of two samples of runs as in section 7.5 of the paper: normality, variances, means."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,21 +11,21 @@ from scipy import stats
 
 CONFIDENCE = 0.95
 REJECTED = 0.05
-"""Below this p of Bartlett's test variances count as different."""
+"""Largest p of Bartlett's test with which variances count as different."""
 LEAST_FOR_NORMALITY = 8
-"""D'Agostino and Pearson's test says nothing of fewer values."""
+"""Smallest number of values for D'Agostino and Pearson's test."""
 _ROUNDING = 1e-12
 """Values that differ by less, relative to the largest, or to 1, differ by rounding only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedComparison:
-    """What the paper says of one metric, in %: means of 20 runs each."""
+    """Numbers that the paper reports for one metric, in %: means of 20 runs each."""
 
     code: float
-    """BMN's published code."""
+    """Mean with BMN's published code."""
     ours: float
-    """The same with the context-aware segmentation loss."""
+    """Mean with the context-aware segmentation loss."""
     equal_means_p: float
     code_sd: float | None = None
     ours_sd: float | None = None
@@ -44,31 +44,31 @@ Student's t-test from its section 7.5."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What one sample says of itself."""
+    """Statistics of one sample."""
 
     n: int
     mean: float | None
-    """None for no values."""
+    """Mean; None without values."""
     sd: float | None
     """Standard deviation with n - 1; None for fewer than 2 values."""
     normality_p: float | None
-    """D'Agostino and Pearson's; None for fewer than 8 values and for equal ones."""
+    """p of D'Agostino and Pearson's test; None for fewer than 8 values and for equal ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleComparison:
-    """Two samples; what compares their spread is None unless both have 2 values that differ."""
+    """Comparison of two samples; tests are None unless both samples have 2 different values."""
 
     a: Sample
     b: Sample
     equal_variances_p: float | None
-    """Bartlett's."""
+    """p of Bartlett's test."""
     test: Literal["Student", "Welch"] | None
-    """Which t-test the next two are of: Welch's where Bartlett's p is below 0.05."""
+    """Name of the t-test: Welch's if Bartlett's p is below 0.05, else Student's."""
     equal_means_p: float | None
-    """Two-sided."""
+    """Two-sided p of the t-test."""
     half_width: float | None
-    """Of the 95% interval around ``difference``."""
+    """Half width of the 95 % interval around ``difference``."""
 
     @property
     def difference(self) -> float | None:
@@ -102,12 +102,12 @@ def compare_samples(a: Sequence[float], b: Sequence[float]) -> SampleComparison:
 def samples_table(
     a: Mapping[str, Sequence[float]], b: Mapping[str, Sequence[float]], *, names: tuple[str, str]
 ) -> Table:
-    """One row a metric of both: mean ± deviation, b minus a ± interval, p-values, and the paper's numbers.
+    """Return one row per metric: means ± deviations, b minus a ± interval, p-values, the paper's numbers.
 
     Args:
-        a: Metric -> scores in [0, 1] of the runs; the paper's are shown of those that ``TABLE_3`` names.
-        b: The same of what is compared with ``a``.
-        names: What ``a`` and ``b`` are, such as ``bmn`` and ``context-aware``.
+        a: Scores of the runs in [0, 1] by metric; the paper's numbers are shown for metrics of ``TABLE_3``.
+        b: Scores that are compared with ``a``.
+        names: Names of ``a`` and ``b``, such as ``bmn`` and ``context-aware``.
     """
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("metric")

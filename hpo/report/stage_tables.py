@@ -8,13 +8,13 @@ from rich.table import Table
 
 from hpo.config.stages import SEARCH
 from hpo.journal.events import Value
-from hpo.journal.results import StudyState, TrialState, scores_by_role, test_scores_by_role
+from hpo.journal.results import StageState, StudyState, TrialState, scores_by_role, test_scores_by_role
 from hpo.report.paired import PairedDifference, paired_difference
 from hpo.report.trial_tables import best_table
 from hpo.tasks.base.presentation.stage_presentation import StagePresentation, StageView
 from hpo.tasks.base.registry import task_of
 from hpo.tasks.base.score import Score
-from hpo.tracking.symbols import symbol
+from hpo.tracking.symbols import by_symbol
 
 
 def stage_tables(view: StageView, presentation: StagePresentation, *, top: int) -> list[RenderableType]:
@@ -39,19 +39,24 @@ def stage_tables(view: StageView, presentation: StagePresentation, *, top: int) 
 
 
 def found_record(state: StudyState) -> dict[str, Value]:
-    """The configuration that the study found, under the paper's symbols; empty while there is none.
+    """Return the configuration that the study found, under the paper's symbols; empty while there is none."""
+    stage = finding_stage(state)
+    return by_symbol(stage.chosen) if stage else {}
 
-    That of the stage with the last word: what an ablation liked best is no finding.
+
+def finding_stage(state: StudyState) -> StageState | None:
+    """Return the stage that decided on the study's configuration; None while there is none.
+
+    Only stages that decide count; the best row of an ablation is not a finding.
     """
     deciding = [state.stages[name] for name in task_of(state.created).deciding if name in state.stages]
-    chosen = next((stage.chosen for stage in deciding if stage.chosen), {})
-    return {symbol(name): number for name, number in chosen.items()}
+    return next((stage for stage in deciding if stage.chosen), None)
 
 
 def comparison_table(
     trials: Sequence[TrialState], *, score: Score, reference: str, published: Mapping[str, float]
 ) -> Table:
-    """One row a role: mean ``score`` over its seeds, spread, and paired difference to ``reference``."""
+    """Return one row per configuration: mean ``score``, spread, and paired difference to ``reference``."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("configuration")
     for name in ("seeds", score.label, "sd", f"minus {reference!r}"):
@@ -73,7 +78,7 @@ def comparison_table(
 
 
 def difference_words(difference: PairedDifference | None) -> str:
-    """Such as ``+0.021 +- 0.008``; a single pair has no interval."""
+    """Format a difference, such as ``+0.0210 ± 0.0080``; a single pair has no interval."""
     if difference is None:
         return ""
     if difference.pairs < 2:

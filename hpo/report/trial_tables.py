@@ -8,15 +8,15 @@ from rich.table import Table
 
 from hpo.journal.events import Value
 from hpo.journal.results import StudyState, TrialState, TrialStatus
-from hpo.report.words import duration, value
-from hpo.tracking.symbols import symbol
+from hpo.report.formats import duration, value
+from hpo.tracking.symbols import by_symbol, symbol
 
 FILE_WIDTH = 200
-"""Columns of a table that goes to a file; rich would cut it to 80."""
+"""Width, in characters, of a table that is written to a file; rich would cut it to 80."""
 
 
 def print_table(table: RenderableType) -> None:
-    """Print to standard output; a file or pipe gets every column whole."""
+    """Print a table to standard output; in a file or pipe no column is cut."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=FILE_WIDTH)
@@ -24,7 +24,7 @@ def print_table(table: RenderableType) -> None:
 
 
 def best_table(trials: Sequence[TrialState], classes: Sequence[str], *, score: str) -> Table:
-    """The best trials, one row each: score (called ``score``), hyperparameters, AP per class."""
+    """Return one row per trial: score (with the heading ``score``), hyperparameters, AP per class."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("trial", no_wrap=True)
     table.add_column(score, justify="right")
@@ -43,7 +43,7 @@ def best_table(trials: Sequence[TrialState], classes: Sequence[str], *, score: s
 
 
 def importance_line(shares: Mapping[str, float]) -> str:
-    """Such as ``importance: f 0.41  r 0.22``."""
+    """Format the importance of hyperparameters, such as ``importance: f 0.41  r 0.22``."""
     return f"importance: {'  '.join(f'{symbol(name)} {share:.2f}' for name, share in shares.items())}"
 
 
@@ -65,14 +65,14 @@ def _stop_words(trial: TrialState) -> str:
 
 
 def trial_record(trial: TrialState, *, score: str) -> dict[str, Any]:
-    """A trial as JSON, under the paper's symbols; ``score`` is the metric that is maximised."""
+    """Return a trial as JSON, under the paper's symbols; ``score`` is the metric that is maximised."""
     report = trial.reports.get(trial.best_epoch or 0)
     return {
         "trial": trial.trial,
         "status": str(trial.status),
         score: trial.score,
         "epoch": trial.best_epoch,
-        "parameters": {symbol(name): number for name, number in trial.parameters.items()},
+        "parameters": by_symbol(trial.parameters),
         "seed": trial.seed,
         "metrics": dict(report.metrics) if report else {},
         "duration_s": trial.duration_s,
@@ -80,14 +80,14 @@ def trial_record(trial: TrialState, *, score: str) -> dict[str, Any]:
 
 
 def status_lines(name: str, state: StudyState, *, writer: str | None) -> list[str]:
-    """Where a study stands, in a few lines."""
+    """Describe the state of a study in a few lines."""
     lines = [f"study {name}: {condition(state, writer)}"]
     for stage in state.stages.values():
         counts = state.counts(stage=stage.stage)
         parts = [f"{counts[TrialStatus.FINISHED]} of {stage.trials} trials finished"]
         running = counts[TrialStatus.RUNNING] + counts[TrialStatus.ASKED]
         if running:
-            parts.append(f"{running} {'running' if writer else 'waiting to go on'}")
+            parts.append(f"{running} {'running' if writer else 'waiting to be resumed'}")
         if counts[TrialStatus.STOPPED]:
             parts.append(f"{counts[TrialStatus.STOPPED]} stopped early")
         if counts[TrialStatus.FAILED]:
@@ -107,7 +107,7 @@ def status_lines(name: str, state: StudyState, *, writer: str | None) -> list[st
 
 
 def best_line(trial: TrialState, start: Mapping[str, Value] | None = None) -> str:
-    """A trial with a score in one line; of a stage with a ``start`` only what the trial has of its own."""
+    """Describe a trial with a score in one line; with a ``start``, name only values that differ from it."""
     return f"{trial.score or 0.0:.4f} by {trial.trial} ({settings_words(trial, start or {})})"
 
 
@@ -135,9 +135,9 @@ def _class_words(label: str, parameters: Mapping[str, Value]) -> str:
 
 
 def condition(state: StudyState, writer: str | None) -> str:
-    """Running, complete or stopped; ``writer`` is the process that runs it, None when nobody does."""
+    """Say whether the study is running, complete or stopped; ``writer`` is the running process, or None."""
     if writer is not None:
         return f"running ({writer})"
     if state.stages and all(stage.finished_at for stage in state.stages.values()):
         return "complete"
-    return f"stopped; go on with: hpo resume {state.created.study}"
+    return f"stopped; resume with: hpo resume {state.created.study}"

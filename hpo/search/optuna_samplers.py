@@ -4,16 +4,16 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
-from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.samplers import BaseSampler, GPSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has neither types nor stubs
 
 from hpo.search.model_based import POINTS_SEEN, ModelSearcher
 from hpo.search.observations import running_points, scores_by_point
-from hpo.search.optuna_study import quiet_study
+from hpo.search.optuna_study import distribution, quiet_study
 from hpo.search.searcher import ScoredPoint
-from hpo.space.parameters import ChoiceParameter, FloatParameter, Parameter
+from hpo.space.parameters import ChoiceParameter, Parameter
 from hpo.space.space import Parameters, Space
 
 INITIAL_POINTS = 10
@@ -64,7 +64,7 @@ class OptunaSearcher(ModelSearcher):
     ) -> None:
         super().__init__(space, seed=seed, first=first, known=known)
         self._sampler = sampler
-        self._distributions = {parameter.name: _distribution(parameter) for parameter in space.parameters}
+        self._distributions = {parameter.name: _numbers(parameter) for parameter in space.parameters}
 
     def suggest(self, number: int) -> Parameters:
         """Return the sampler's proposal, given an Optuna study of all scores and running trials."""
@@ -90,12 +90,10 @@ class OptunaSearcher(ModelSearcher):
         return create_trial(params=numbers, distributions=self._distributions, **outcome)
 
 
-def _distribution(parameter: Parameter) -> BaseDistribution:
+def _numbers(parameter: Parameter) -> BaseDistribution:
     if isinstance(parameter, ChoiceParameter):
         return IntDistribution(0, len(parameter.choices) - 1)  # in the order given: neighbours are similar
-    if isinstance(parameter, FloatParameter):
-        return FloatDistribution(parameter.low, parameter.high, log=parameter.log)
-    return IntDistribution(parameter.low, parameter.high, log=parameter.log)
+    return distribution(parameter)
 
 
 def _number(parameter: Parameter, value: Any) -> Any:

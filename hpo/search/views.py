@@ -3,17 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 from optuna.trial import create_trial
 
-from hpo.search.optuna_study import quiet_study
+from hpo.search.optuna_study import distribution, quiet_study
 from hpo.search.searcher import ScoredPoint
-from hpo.space.parameters import ChoiceParameter, FloatParameter, Parameter
 from hpo.space.space import Space
 
 if TYPE_CHECKING:
@@ -39,7 +32,7 @@ def search_views(
     """
     from optuna.visualization import plot_contour, plot_parallel_coordinate, plot_slice
 
-    axes = {label(parameter.name): _distribution(parameter) for parameter in space.parameters}
+    axes = {label(parameter.name): distribution(parameter) for parameter in space.parameters}
     with quiet_study() as study:
         for point in points:
             values = {label(name): point.parameters[name] for name in space.names}
@@ -49,11 +42,3 @@ def search_views(
             "slices": plot_slice(study, target_name=target),
             "contours": plot_contour(study, params=[label(name) for name in pairs_of], target_name=target),
         }
-
-
-def _distribution(parameter: Parameter) -> BaseDistribution:
-    if isinstance(parameter, ChoiceParameter):
-        return CategoricalDistribution(parameter.choices)
-    if isinstance(parameter, FloatParameter):
-        return FloatDistribution(parameter.low, parameter.high, log=parameter.log)
-    return IntDistribution(parameter.low, parameter.high, log=parameter.log)

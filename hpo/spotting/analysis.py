@@ -1,4 +1,4 @@
-"""Analysing a trained network on a split of its data."""
+"""Analysis of a trained network on a split of its data."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,16 +30,16 @@ from model.spots import Spots, suppress
 from model.weights.trained import TrainedNetwork
 
 TOLERANCE_S = LOOSE_TOLERANCES_S[-1]
-"""Full width for confusion, calibration, offsets and the timeline: the widest one that the score knows."""
+"""Full width, in seconds, for confusion, calibration, offsets and timeline: the score's widest tolerance."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """Average-mAP of a split and of its parts."""
+    """Average-mAP of a split and of parts of it."""
 
     average_map: float
     average_map_without_break: float
-    """Without the actions on the first frame of a second half (section 4.1)."""
+    """Average-mAP without the actions on the first frame of a second half (section 4.1)."""
     actions: int
     break_actions: int
     game_time: Sequence[GroupScore]
@@ -51,18 +51,18 @@ class Pairs:
     """Spots and actions paired within one tolerance."""
 
     tolerance_s: float
-    """Full width."""
+    """Full width of the tolerance, in seconds."""
     confusion: npt.NDArray[np.int64]
-    """Of the spots above the threshold of their class."""
+    """Confusion of the spots whose confidence is above the threshold of their class."""
     calibration: Calibration
     offset_class: npt.NDArray[np.int64]
     offset_s: npt.NDArray[np.float64]
-    """From action to spot, for every right spot."""
+    """Seconds from action to spot, for every correct spot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
-    """What a network does well and badly on a split."""
+    """Results of a network on a split, in parts."""
 
     split: str
     games: int
@@ -72,7 +72,7 @@ class Analysis:
     pairs: Pairs
     timeline: GameTimeline
     loss: LossConfig | None
-    """Zones that the network was trained with, the paper's margins; None where its file has no zones."""
+    """The network's zones with the paper's margins; None if its file contains no zones."""
 
 
 def analyse(
@@ -85,16 +85,16 @@ def analyse(
     device: torch.device,
     progress: Progress,
 ) -> Analysis:
-    """Spot a split and take the result apart.
+    """Spot the actions of a split and analyse the result.
 
     Args:
         trained: The network.
         store: The split.
         valid: The validation split, on which thresholds are chosen.
-        game: Game of the timeline; None takes the one with most actions.
+        game: Game of the timeline. None: the game with most actions.
         nms_window_s: As in ``average_map``.
         device: Where to compute.
-        progress: Hears of what is spotted.
+        progress: Reports which network is at work.
     """
     trained.check_fits(store)
     shown = store.one_game(game or liveliest(store))
@@ -163,13 +163,13 @@ def _pairs(kept: Spots, sure: Spots, store: Store) -> Pairs:
 
 
 def liveliest(store: Store) -> str:
-    """The game with most actions, of equals the first."""
+    """Return the game with most actions; the first of equal ones."""
     games = [store.halves[half].game for half in store.actions[:, 0]]
     return max(store.games, key=games.count)
 
 
 def timeline(trained: TrainedNetwork, shown: Store, spots: Spots, device: torch.device) -> GameTimeline:
-    """The one game of ``shown`` with its spots, whose halves are counted within the game."""
+    """Return the only game of ``shown`` with ``spots``, whose halves are numbered within the game."""
     (game,) = shown.games
     segmentation = find_segmentation(trained.network, shown, precision="float32", device=device)
     return GameTimeline(

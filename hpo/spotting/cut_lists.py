@@ -1,4 +1,4 @@
-"""Highlights as files: what is shown and why (JSON), and a cut list that editing programs read (EDL)."""
+"""Files of highlights: clips with their reasons (JSON), and a cut list for editing programs (EDL)."""
 
 import json
 from collections.abc import Sequence
@@ -21,16 +21,16 @@ class Highlights:
     classes: tuple[str, ...]
     clips: tuple[Clip, ...]
     settings: dict[str, Any]
-    """What they were chosen with, for the reader of the files."""
+    """Settings with which the clips were chosen; written into the files."""
 
     @property
     def duration_s(self) -> float:
-        """Of all clips together."""
+        """Duration of all clips together, in seconds."""
         return sum(clip.stop_s - clip.start_s for clip in self.clips)
 
 
 def highlights_line(highlights: Highlights) -> str:
-    """What a person reads first."""
+    """Summarise the result in a line or two."""
     minutes, seconds = divmod(round(highlights.duration_s), 60)
     moments = [moment for clip in highlights.clips for moment in clip.moments]
     spots = sum(moment.kind == "spot" for moment in moments)
@@ -41,7 +41,7 @@ def highlights_line(highlights: Highlights) -> str:
 
 
 def write_cut_lists(highlights: Highlights, folder: Path, *, timecode_rate: int) -> list[Path]:
-    """Write the JSON and the EDL; an earlier film of other cuts goes, it would not be what they say."""
+    """Write the JSON and the EDL file, and delete an earlier video that shows other clips."""
     files = [folder / JSON_FILE, folder / EDL_FILE]
     content = json.dumps(_record(highlights), indent=1).encode()
     if files[0].is_file() and files[0].read_bytes() != content:
@@ -52,7 +52,7 @@ def write_cut_lists(highlights: Highlights, folder: Path, *, timecode_rate: int)
 
 
 def reasons(clip: Clip, classes: Sequence[str]) -> str:
-    """Why a clip is shown, in one line."""
+    """Give the reasons for a clip in one line."""
     return ", ".join(
         f"{classes[moment.class_index]}{' sequence' if moment.kind == 'sequence' else ''} {moment.score:.2f}"
         for moment in clip.moments

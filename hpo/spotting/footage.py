@@ -1,4 +1,4 @@
-"""A game as a network sees it, and what of it is worth showing."""
+"""Predictions of a network for one game, and the clips that are worth showing."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,8 +10,8 @@ import numpy.typing as npt
 import torch
 
 from hpo.spotting.cut_lists import Highlights
+from hpo.spotting.spotted_game import spot_game
 from model.data.description import read_description
-from model.data.single_game import open_game
 from model.data.soccernet import read_actions
 from model.data.store import Store
 from model.errors import ConfigError
@@ -26,44 +26,44 @@ from model.inference.clips import (
 from model.inference.evaluation import find_segmentation, find_spots
 from model.metrics.average_map import LOOSE_TOLERANCES_S
 from model.metrics.thresholded import threshold_counts
-from model.spots import Spots, suppress
+from model.spots import Spots
 from model.timeline import FrameRate
 from model.weights.trained import TrainedNetwork
 
 NMS_WINDOW_S = 20.0
-"""As ``hpo spot`` and the re-release."""
+"""Width of the suppression in seconds, as in ``hpo spot`` and the re-release."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenGame:
-    """What a network says of one game."""
+    """Predictions of a network for one game."""
 
     game: str
-    """``<league>/<season>/<game>``."""
+    """Name of the game, ``<league>/<season>/<game>``."""
     classes: tuple[str, ...]
     frame_rate: FrameRate
     edge_frames: int
-    """r/2: so close to the ends of a half segmentation scores mean nothing."""
+    """Number of frames (r/2) at both ends of a half in which segmentation scores mean nothing."""
     lengths_s: tuple[float, ...]
-    """Of the halves."""
+    """Duration of each half, in seconds."""
     spots: Spots
-    """After suppression."""
+    """Spots after suppression."""
     segmentation: tuple[npt.NDArray[np.float32], ...]
-    """(frames, classes) for every half; high just after an action."""
+    """Segmentation scores (frames, classes) of every half; high just after an action."""
 
 
 def chosen_classes(names: str, words: Sequence[str], classes: Sequence[str], option: str) -> list[int]:
-    """Indices of the classes that ``names`` (NAME,...) lists; of those named so by default.
+    """Return the indices of the classes that ``names`` (NAME,...) lists, or of those that ``words`` match.
 
     Args:
-        names: What a person gave; empty: every class whose name is one of ``words`` or ends in one as a word
-            of its own, as ``yellow-card`` does and ``goal-kick`` does not.
-        words: Last words of names.
-        classes: Those of the network.
-        option: Of the command line, for errors.
+        names: Names that were typed. Empty: every class whose name is one of ``words`` or ends in one as a
+            word of its own, as ``yellow-card`` does and ``goal-kick`` does not.
+        words: Last words of the names of classes.
+        classes: Classes of the network.
+        option: Option of the command line, for errors.
 
     Raises:
-        ConfigError: A class that the network does not know, or none is named so.
+        ConfigError: The network does not have one of these classes, or no class matches.
     """
     known = ", ".join(classes)
     if names:
@@ -86,34 +86,29 @@ def chosen_classes(names: str, words: Sequence[str], classes: Sequence[str], opt
 
 
 def see_game(trained: TrainedNetwork, folder: Path, *, stem: str | None, device: torch.device) -> SeenGame:
-    """Spot and segment one game.
+    """Predict the spots and segmentation scores of one game.
 
     Raises:
-        DataError: It has no features that fit the network.
+        DataError: The game has no features that fit the network.
     """
-    network = trained.network.to(device)
-    config, frame_rate = network.config, trained.frame_rate
-    store = open_game(
-        folder, dims=config.input_size, classes=trained.classes, frame_rate=frame_rate, stem=stem
-    )
-    spots = find_spots(network, store, precision="float32", device=device)
-    segmentation = find_segmentation(network, store, precision="float32", device=device)
+    spotted = spot_game(trained, folder, stem=stem, nms_window_s=NMS_WINDOW_S, device=device)
+    segmentation = find_segmentation(trained.network, spotted.store, precision="float32", device=device)
     return SeenGame(
-        game="/".join(folder.resolve().parts[-3:]),
+        game=spotted.game,
         classes=trained.classes,
-        frame_rate=frame_rate,
-        edge_frames=config.edge_frames,
-        lengths_s=tuple(frame_rate.to_seconds(half.frames) for half in store.halves),
-        spots=suppress(spots, frame_rate.to_frames(NMS_WINDOW_S)),
+        frame_rate=trained.frame_rate,
+        edge_frames=trained.network.config.edge_frames,
+        lengths_s=tuple(trained.frame_rate.to_seconds(half.frames) for half in spotted.store.halves),
+        spots=spotted.spots,
         segmentation=trained.upright(segmentation),
     )
 
 
 def best_confidences(trained: TrainedNetwork, valid: Store, device: torch.device) -> list[float]:
-    """Confidence of every class above which its spots have the best F1 on the validation split.
+    """Return, for every class, the confidence threshold with the best F1 on the validation split.
 
-    At the widest tolerance, as in ``hpo analyse``. 1 for a class that is never spotted right: none of its
-    spots can be believed.
+    Spots are paired at the widest tolerance, as in ``hpo analyse``. The threshold is 1 for a class without a
+    correct spot, so that none of its spots is shown.
     """
     trained.check_fits(valid)
     counts = threshold_counts(
@@ -138,15 +133,15 @@ def highlights(
     before_s: float,
     after_s: float,
 ) -> Highlights:
-    """Clips of spots and of sequences (section 5).
+    """Cut clips around spots and around sequences of high segmentation scores (section 5).
 
     Args:
         seen: The game.
-        confidences: Least confidence of a spot for every class whose spots are shown.
-        sequence_classes: Those whose segmentation is looked at.
-        threshold: Least score of their sequences.
-        before_s: What a clip shows before a moment.
-        after_s: What it shows behind one.
+        confidences: Smallest confidence of a spot, for every class whose spots are shown.
+        sequence_classes: Classes whose segmentation scores are used.
+        threshold: Smallest score of their sequences.
+        before_s: Seconds that a clip shows before a moment.
+        after_s: Seconds that a clip shows after a moment.
     """
     moments = [
         *spotted_moments(seen.spots, confidences, seen.frame_rate),
@@ -174,9 +169,9 @@ def opportunities(
     before_s: float,
     after_s: float,
 ) -> list[tuple[str, Clip]]:
-    """Games and clips of sequences, without clips that show an annotated action of ``classes`` (figure 8).
+    """Return (game, clip) for sequences that show no annotated action of ``classes`` (figure 8).
 
-    Sequences whose clips overlap are one: reviewers watch them together.
+    Sequences whose clips overlap are merged, because reviewers watch them together.
 
     Raises:
         DataError: Features or labels of a game cannot be used.

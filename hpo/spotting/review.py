@@ -1,4 +1,4 @@
-"""Sequences for two reviewers as a CSV, what comes back, and the precision that it gives (figure 8)."""
+"""Sequences for two reviewers as CSV, their answers, and the precision that follows (figure 8)."""
 
 import csv
 import io
@@ -28,10 +28,10 @@ _MAX_BYTES = 16 << 20
 
 
 def write_review(file: Path, clips: Iterable[tuple[str, Clip]]) -> None:
-    """Write one row a clip to watch, (game, clip) each, with empty columns for the reviewers.
+    """Write one row per clip, given as (game, clip), with empty columns for the reviewers.
 
     Raises:
-        UserError: Another review lies there; it may hold somebody's answers.
+        UserError: The file is another review, which may contain answers.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -54,7 +54,7 @@ def read_review(file: Path) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.boo
     """Read peaks, (sequences,), and the answers of both reviewers, (sequences, 2).
 
     Raises:
-        DataError: Not such a file, or wrong rows; every one is listed with its line.
+        DataError: The file is no review, or has wrong rows; all of them are listed with their lines.
     """
     rows = _read_rows(file)
     problems: list[Problem] = []
@@ -75,7 +75,7 @@ def read_review(file: Path) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.boo
 
 
 def write_precision(found: Sequence[ReviewedPrecision], folder: Path) -> list[Path]:
-    """Write the curve as CSV, PNG and SVG."""
+    """Write the precision curve as CSV, PNG and SVG."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([field.name for field in fields(ReviewedPrecision)])
@@ -87,7 +87,7 @@ def write_precision(found: Sequence[ReviewedPrecision], folder: Path) -> list[Pa
 
 
 def precision_table(found: Sequence[ReviewedPrecision]) -> Table:
-    """The curve as people read it."""
+    """Return the precision curve as a table."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     names = ("threshold", "sequences", "both yes", "precision", "95 % interval", "agreement", "Cohen's kappa")
     for name in names:

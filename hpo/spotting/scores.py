@@ -1,4 +1,4 @@
-"""What people read of a trained network: its sizes and its scores."""
+"""Size and scores of a trained network, as tables, lines and JSON."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ _ORIGINS = {
 
 
 def network_lines(trained: TrainedNetwork) -> list[str]:
-    """What a file of weights holds."""
+    """Describe the content of a file of weights."""
     config = trained.network.config
     trainable = sum(parameter.numel() for parameter in trained.network.parameters())
     running = sum(buffer.numel() for buffer in trained.network.buffers())
@@ -31,7 +31,7 @@ def network_lines(trained: TrainedNetwork) -> list[str]:
 
 
 def class_table(loose: SpottingScore, tight: SpottingScore, store: Store) -> Table:
-    """Average-mAP of every class and of all; visible and unshown actions apart where some are unshown."""
+    """Return Average-mAP by class and overall; visible and unshown actions separately if some are unshown."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("class")
     table.add_column("actions", justify="right")
@@ -49,7 +49,7 @@ def class_table(loose: SpottingScore, tight: SpottingScore, store: Store) -> Tab
 
 
 def tolerance_table(loose: SpottingScore, tight: SpottingScore) -> Table:
-    """MAP at every tolerance, tight and loose."""
+    """Return the mAP at every tolerance, tight and loose."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     values: dict[float, float] = {}
     for part in (tight.all, loose.all):
@@ -63,7 +63,7 @@ def tolerance_table(loose: SpottingScore, tight: SpottingScore) -> Table:
 def score_record(
     loose: SpottingScore, tight: SpottingScore, store: Store, *, nms_window_s: float | None
 ) -> dict[str, Any]:
-    """All scores as JSON."""
+    """Return all scores as JSON."""
     return {
         "split": store.split,
         "games": len(store.games),

@@ -1,4 +1,4 @@
-"""One game as several networks see it, such as those of a sweep over lambda_seg (figure 14)."""
+"""Predictions of several networks for one game, such as those of a sweep over lambda_seg (figure 14)."""
 
 import re
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from model.spots import suppress
 from model.weights.trained import TrainedNetwork
 
 SURE = 0.5
-"""Least confidence of the spots that are drawn: networks of a sweep have no thresholds of their own."""
+"""Smallest confidence of the spots that are drawn; networks of a sweep have no thresholds of their own."""
 
 
 def game_timelines(
@@ -30,15 +30,15 @@ def game_timelines(
     device: torch.device,
     progress: Progress,
 ) -> dict[str, GameTimeline]:
-    """Spot a game with every network.
+    """Predict the spots of one game with every network.
 
     Args:
-        trials: On the same data.
+        trials: Trials on the same data.
         store: The split with the game.
-        game: Its name; None takes the one with most actions.
-        nms_window_s: Suppression; None takes ``TOLERANCE_S``.
+        game: Name of the game. None: the game with most actions.
+        nms_window_s: Width of the suppression in seconds. None: ``TOLERANCE_S``.
         device: Where to compute.
-        progress: Hears of what is spotted.
+        progress: Reports which network is at work.
 
     Raises:
         ConfigError: The trials were trained on different data.
@@ -60,7 +60,7 @@ def game_timelines(
 
 
 def write_timelines(timelines: dict[str, GameTimeline], folder: Path) -> list[Path]:
-    """A PNG and an SVG a class."""
+    """Write one PNG and one SVG file per class."""
     classes = next(iter(timelines.values())).classes
     return [
         file

@@ -1,4 +1,4 @@
-"""Trials of action spotting that a person names: where their networks and data lie."""
+"""Trials of action spotting by name, with the paths of their networks and data."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,22 +16,22 @@ from model.errors import UserError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedTrial:
-    """Where a trial that a person named has its network and its data."""
+    """A trial that was named on the command line, with its network and data."""
 
     name: str
-    """``STUDY/TRIAL``."""
+    """Name of the trial, ``STUDY/TRIAL``."""
     label: str
-    """Its role in its stage, name and Average-mAP on the validation split."""
+    """Role of the trial in its stage, its name, and its Average-mAP on the validation split."""
     weights: Path
     data: str
     features: str
 
 
 def find_trial(name: str, split: str, environment: Environment) -> NamedTrial:
-    """The trial that ``name`` means: ``STUDY/TRIAL``, or the id of its MLflow run.
+    """Return the trial with the name ``STUDY/TRIAL``, or with the given id of an MLflow run.
 
     Raises:
-        UserError: There is none, it has no network yet, or its test split is still closed.
+        UserError: There is no such trial, it has no network yet, or its test split is still closed.
     """
     if "/" not in name:
         tags = recorded_trial(environment, name).tags
@@ -67,9 +67,9 @@ def find_trial(name: str, split: str, environment: Environment) -> NamedTrial:
 
 
 def trials_of_stage(name: str, environment: Environment) -> list[str]:
-    """What ``STUDY/STAGE`` means: of every configuration with a score its first trial, as ``STUDY/TRIAL``.
+    """Return the first trial of every configuration with a score for ``STUDY/STAGE``, as ``STUDY/TRIAL``.
 
-    Any other name means itself.
+    Any other name is returned as it is.
     """
     study, _, stage = name.partition("/")
     if not stage or study not in known_studies(environment):

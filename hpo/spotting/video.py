@@ -1,4 +1,4 @@
-"""Highlights as a video: clips cut out of the videos of both halves and joined, by the tool ffmpeg."""
+"""Highlights as a video: ffmpeg cuts clips out of the videos of both halves and joins them."""
 
 import importlib.util
 import re
@@ -13,27 +13,27 @@ from model.inference.clips import Clip
 
 PARTS_FOLDER = ".highlights-parts"
 OVERHANG_S = 2.0
-"""A video may be so much shorter than its features say: the last clip ends with it."""
+"""Seconds by which a video may be shorter than its features; the last clip then ends with the video."""
 _DURATION = re.compile(r"Duration: (\d+):(\d+):(\d+(?:\.\d+)?)")
 _PICTURE = re.compile(r"Stream #0:\d+.*?: Video: (?P<codec>\w+).*? (?P<size>\d{2,5}x\d{2,5})")
 
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """The recording of one half."""
+    """Recording of one half."""
 
     file: Path
     duration_s: float
     codec: str
     size: str
-    """WIDTHxHEIGHT in pixels."""
+    """Size of the picture in pixels, WIDTHxHEIGHT."""
 
 
 def find_ffmpeg() -> str:
-    """The ffmpeg on PATH, else the one that the extra ``video`` installs.
+    """Return the path of ffmpeg: on PATH, else installed by the extra ``video``.
 
     Raises:
-        UserError: Neither is there.
+        UserError: Neither exists.
     """
     if found := shutil.which("ffmpeg"):
         return found
@@ -48,10 +48,10 @@ def find_ffmpeg() -> str:
 
 
 def open_video(ffmpeg: str, file: Path) -> Video:
-    """Read how long a video is and what is in it.
+    """Read the duration and the streams of a video.
 
     Raises:
-        UserError: No such file, or no video.
+        UserError: The file does not exist or is no video.
     """
     if not file.is_file():
         raise UserError("no such video", file=file)
@@ -67,10 +67,10 @@ def open_video(ffmpeg: str, file: Path) -> Video:
 
 
 def check_videos(videos: Sequence[Video], clips: Sequence[Clip], *, copy: bool) -> None:
-    """Make sure that the clips lie in the videos, and that a copy of both halves can be one film.
+    """Check that the clips lie within the videos, and that both halves can be copied into one file.
 
     Raises:
-        UserError: They do not.
+        UserError: They do not, or cannot.
     """
     for clip in clips:
         video = videos[clip.half]
@@ -93,18 +93,18 @@ def check_videos(videos: Sequence[Video], clips: Sequence[Clip], *, copy: bool) 
 def write_video(
     ffmpeg: str, videos: Sequence[Video], clips: Sequence[Clip], file: Path, *, copy: bool
 ) -> None:
-    """Cut ``clips`` out of the videos of both halves and join them to ``file``, whole or not at all.
+    """Cut ``clips`` out of the videos of both halves and join them in ``file``, atomically.
 
     Args:
-        ffmpeg: The tool.
-        videos: Of the first and the second half, checked.
-        clips: At least one, in the order of the film.
-        file: An mp4.
-        copy: Take the streams as they are: much faster, and a clip begins at the key frame before its start.
-            Otherwise picture and sound are encoded anew and cuts fall on the frame.
+        ffmpeg: Path of ffmpeg.
+        videos: Videos of the first and the second half, checked.
+        clips: At least one clip, in the order in which they are shown.
+        file: An mp4 file.
+        copy: Copy the streams: much faster, but a clip begins at the key frame before its start. Otherwise
+            picture and sound are encoded again and cuts are exact to the frame.
 
     Raises:
-        UserError: ffmpeg fails; with its own words.
+        UserError: ffmpeg fails; its own message is given.
     """
     parts = file.parent / PARTS_FOLDER
     shutil.rmtree(parts, ignore_errors=True)  # of a run that was killed

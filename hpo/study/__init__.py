@@ -1,1 +1,1 @@
-"""Studies: plan, journal, runner, resume and results."""
+"""Studies: planning, running, resuming, comparing and reproducing them."""

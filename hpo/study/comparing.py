@@ -1,4 +1,4 @@
-"""Comparing two studies or two trials that lie in the runs folder."""
+"""Comparison of two studies, or of two trials, in the runs folder."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -32,35 +32,35 @@ _SHORT = 12
 """Digits of a digest that a person compares."""
 
 Scored = Callable[[TrialState], float | None]
-"""The score of a trial on the split that is compared; None: it has none."""
+"""Function that returns the score of a trial on the compared split, or None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """One of the two: a study with the trial that speaks for it, or a trial."""
+    """One of the two: a study with the trial that represents it, or a trial."""
 
     name: str
     folder: Path
     state: StudyState
     plan: StudyPlan
     trial: TrialState
-    """Of a study, the best of the stage that found its configuration."""
+    """The trial, or the best trial of the stage that found the study's configuration."""
     configuration: Parameters
-    """Every hyperparameter and slicing parameter."""
+    """Values of all hyperparameters."""
     is_study: bool
 
 
 def compare_named(a: str, b: str, split: str, environment: Environment, progress: Progress) -> Comparison:
-    """Compare what ``a`` and ``b`` name: two studies, or two trials as ``STUDY/TRIAL``.
+    """Compare two studies, or two trials named ``STUDY/TRIAL``.
 
     Raises:
-        UserError: No such split, study or trial, or one of each.
+        UserError: A split, study or trial does not exist, or one is a study and the other a trial.
     """
     if split not in ("valid", "test"):
         raise ConfigError(f"expected --split valid or test, got {split!r}")
     first, second = _open(a, environment), _open(b, environment)
     if first.is_study != second.is_study:
-        raise UserError(f"of {a!r} and {b!r} one is a study, the other a trial", fix="compare two of a kind")
+        raise UserError(f"{a!r} and {b!r} are a study and a trial", fix="compare two studies or two trials")
     remarks = _hindrances(first, second)
     rows: list[PairedRow] = []
     networks = None
@@ -108,7 +108,7 @@ def _named_trial(state: StudyState, study: str, name: str) -> TrialState:
     trial = state.trials[name]
     if trial.score is None:
         reason = f": {trial.reason}" if trial.reason else ""
-        raise UserError(f"trial {study}/{name} has no score, it is {trial.status}{reason}")
+        raise UserError(f"trial {study}/{name} has no score: it is {trial.status}{reason}")
     return trial
 
 

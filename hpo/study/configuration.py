@@ -1,4 +1,4 @@
-"""Whole configurations: every hyperparameter and every slicing parameter of a trial."""
+"""Complete configurations: values of all hyperparameters of a trial."""
 
 import math
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from hpo.space.space import Parameters
 from hpo.study.plan import StudyPlan
-from hpo.tracking.symbols import symbol
+from hpo.tracking.symbols import by_symbol, symbol
 from model.documents import MAX_TOML_BYTES, parse_json, parse_toml, read_limited
 from model.errors import ConfigError
 
@@ -18,13 +18,14 @@ _MAX_JSON_BYTES = 16 << 20
 
 
 def read_configuration(file: Path, plan: StudyPlan) -> Parameters:
-    """A configuration that a person wrote or ``hpo best --json`` printed; what it lacks is the study file's.
+    """Read a configuration from a file, such as the output of ``hpo best --json``.
 
     The file is JSON or TOML with hyperparameters under the paper's symbols (``r``, ``K1.goal``: in frames),
-    at the top or under ``parameters``; of several best trials the first counts.
+    at the top or under ``parameters``; the first of several best trials is used. Missing values are those of
+    the study file.
 
     Raises:
-        ConfigError: Not such a file, or a value that is not allowed; all of them are named.
+        ConfigError: The file cannot be read, or values are not allowed; all of them are named.
     """
     try:
         content = read_limited(file, MAX_TOML_BYTES if file.suffix == ".toml" else _MAX_JSON_BYTES)
@@ -35,10 +36,10 @@ def read_configuration(file: Path, plan: StudyPlan) -> Parameters:
 
 
 def configuration_from_symbols(symbols: Mapping[str, Any], plan: StudyPlan, *, source: str) -> Parameters:
-    """The configuration with ``symbols`` (symbol -> value) put into the study file's own.
+    """Return the study file's configuration with ``symbols`` (symbol -> value) put in.
 
     Raises:
-        ConfigError: An unknown symbol, or a value that is not allowed.
+        ConfigError: A symbol is unknown, or a value is not allowed.
     """
     own = plan.own_configuration()
     names = {symbol(name): name for name in own}
@@ -58,11 +59,22 @@ def configuration_from_symbols(symbols: Mapping[str, Any], plan: StudyPlan, *, s
         plan.task.check_parameters(plan.study, configuration, plan.shape)
     except ValidationError as error:
         reasons = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
-        raise ConfigError(f"this configuration cannot be used: {reasons}", file=source) from None
+        raise ConfigError(f"cannot use this configuration: {reasons}", file=source) from None
     except ConfigError as error:
         error.details["file"] = source
         raise
     return configuration
+
+
+def configuration_of_run(run: str, recorded: Mapping[str, Any], plan: StudyPlan) -> Parameters:
+    """Return the configuration that an MLflow run recorded beside other parameters, by symbols.
+
+    Raises:
+        ConfigError: A value that is not allowed.
+    """
+    known = by_symbol(plan.own_configuration())
+    own = {name: value for name, value in recorded.items() if name in known}
+    return configuration_from_symbols(own, plan, source=f"MLflow run {run}")
 
 
 def _symbols(document: Any, file: Path) -> Mapping[str, Any]:
@@ -80,5 +92,5 @@ def _symbols(document: Any, file: Path) -> Mapping[str, Any]:
     ]
     flat = dict(pairs)
     if len(flat) < len(pairs):
-        raise ConfigError("a hyperparameter comes twice, as a key and in a table", file=file)
+        raise ConfigError("a hyperparameter appears twice, as a key and in a table", file=file)
     return flat

@@ -1,4 +1,4 @@
-"""What a study will take: time, from a short burst of training, and memory."""
+"""Time and memory that a study needs, estimated from a short measurement."""
 
 from dataclasses import dataclass
 
@@ -9,26 +9,26 @@ from hpo.study.plan import StudyPlan
 from hpo.tasks.base.task import TrialTime
 
 TRIAL_START_S = 0.5
-"""Opening the data and drawing weights in a process that is there already."""
+"""Seconds to open the data and draw the weights in a running process."""
 SESSION_START_S = 15.0
-"""Starting Ray and its first process."""
+"""Seconds to start Ray and its first process."""
 
 PROCESS_BYTES = 400_000_000
-"""Resident memory of a process that has loaded PyTorch and trains nothing yet (benchmarks/RESULTS.md)."""
+"""Resident memory of a process that has imported PyTorch and trains nothing yet (benchmarks/RESULTS.md)."""
 _BYTES_A_WEIGHT = 16
 """The weight, its gradient and Adam's two moments, in float32."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Time that a study needs, with the study file's own hyperparameters as the typical trial."""
+    """Time that a study needs; a trial with the study file's own hyperparameters counts as typical."""
 
     trial: TrialTime
     study_s: float
 
 
 def estimate(plan: StudyPlan, parallelism: Parallelism, *, trials: int) -> Estimate | None:
-    """Train for a moment and extrapolate; trials that run together have fewer cores each."""
+    """Train for a moment and extrapolate; trials that run at the same time have fewer cores each."""
     torch.set_num_threads(parallelism.threads)
     splits = (plan.task.open_split(plan.train), plan.task.open_split(plan.valid))
     device = torch.device(plan.device)
@@ -40,9 +40,9 @@ def estimate(plan: StudyPlan, parallelism: Parallelism, *, trials: int) -> Estim
 
 
 def least_memory_bytes(plan: StudyPlan, parallelism: Parallelism) -> int:
-    """What a process that trains takes of its machine at the very least.
+    """Return the least memory, in bytes, that a training process needs on its machine.
 
-    Batches and mapped data come on top; on a GPU the networks do not count.
+    Batches and memory-mapped data are not included; on a GPU, networks are not either.
     """
     if parallelism.gpu:
         return PROCESS_BYTES

@@ -1,4 +1,4 @@
-"""The configurations that a final compares."""
+"""Configurations that a final compares."""
 
 from collections.abc import Mapping
 
@@ -8,20 +8,20 @@ from hpo.space.space import Parameters
 from hpo.study.plan import StudyPlan
 
 OWN = "study file"
-"""The configuration to beat: the study file's own, which with ``calf`` is the paper's."""
+"""Role of the study file's own configuration, which the others have to beat."""
 
 
 def chosen_finalists(
     plan: StudyPlan, stage: str, start: Parameters, state: StudyState
 ) -> Mapping[str, Parameters]:
-    """Role -> configuration: the study file's own, what was found, and the next best of the search.
+    """Return the study file's configuration, the one that was found and the next best, by role.
 
-    Configurations that are equal stand once; trials that were stopped early stand in where too few finished.
+    Equal configurations appear once; trials that were stopped early are used if too few have finished.
 
     Args:
-        plan: Of the study.
-        stage: Whose finalists; one that is no final has none.
-        start: What was found.
+        plan: Plan of the study.
+        stage: Name of the stage; only a final has finalists.
+        start: Configuration that was found.
         state: The study so far.
     """
     settings = plan.study.stages.named(stage)

@@ -1,4 +1,4 @@
-"""Where studies lie."""
+"""Folders of studies."""
 
 from pathlib import Path
 
@@ -7,33 +7,33 @@ from model.errors import UserError
 
 
 def studies_folder(environment: Environment) -> Path:
-    """Where all studies live."""
+    """Return the folder of all studies."""
     return environment.runs / "studies"
 
 
 def study_folder(environment: Environment, name: str) -> Path:
-    """Where one study lives.
+    """Return the folder of one study.
 
     Raises:
         UserError: ``name`` cannot be the name of a folder.
     """
     if not name or name.startswith(".") or "/" in name or "\\" in name:
-        raise UserError(f"a study's name must be a plain file name, got {name!r}")
+        raise UserError(f"expected a plain file name as the name of a study, got {name!r}")
     return studies_folder(environment) / name
 
 
 def known_studies(environment: Environment) -> list[str]:
-    """Names of the studies, the one that changed last first."""
+    """Return the names of all studies, starting with the one that changed last."""
     journals = studies_folder(environment).glob("*/journal.jsonl")
     by_change = sorted(journals, key=lambda path: path.stat().st_mtime, reverse=True)
     return [path.parent.name for path in by_change]
 
 
 def chosen_study(environment: Environment, name: str | None) -> Path:
-    """Folder of the study called ``name``, of the last one when that is None.
+    """Return the folder of study ``name``; None: of the study that changed last.
 
     Raises:
-        UserError: There is no such study, or none at all.
+        UserError: There is no such study, or no study at all.
     """
     known = known_studies(environment)
     if name is None and not known:
@@ -48,7 +48,7 @@ def chosen_study(environment: Environment, name: str | None) -> Path:
 
 
 def free_name(environment: Environment, wanted: str) -> str:
-    """``wanted``, or with the first number that makes it new."""
+    """Return ``wanted``, with a number added if a study has this name."""
     number, name = 1, wanted
     while study_folder(environment, name).exists():
         number += 1

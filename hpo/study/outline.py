@@ -1,11 +1,11 @@
-"""A study before it starts: its stages, trials and time, as ``--dry-run`` shows them."""
+"""Stages, trials and time of a study before it starts, as ``--dry-run`` shows them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hpo.config.stages import SearchStage
 from hpo.config.study_file import space_of
-from hpo.report.words import duration, value
+from hpo.report.formats import duration, value, values_tried
 from hpo.study.estimate import Estimate, estimate
 from hpo.study.plan import StageRequest, StudyPlan, stage_settings
 from hpo.study.stage import build_stage
@@ -14,19 +14,19 @@ from hpo.tracking.symbols import symbol
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageOutline:
-    """A stage before it starts."""
+    """Plan of a stage before it starts."""
 
     name: str
     plan: StudyPlan
-    """With the stage's settings put in."""
+    """Plan of the study with the settings of the stage."""
     trials: int
-    """At most."""
+    """Largest number of trials."""
     estimate: Estimate | None
-    """None where the task cannot tell."""
+    """Estimated time; None if the task cannot estimate it."""
 
 
 def outline(plan: StudyPlan, request: StageRequest) -> StageOutline:
-    """Plan a stage and measure for a moment how long it will take.
+    """Plan a stage and estimate its time from a short measurement.
 
     Raises:
         ConfigError: The stage cannot run.
@@ -43,7 +43,7 @@ def outline(plan: StudyPlan, request: StageRequest) -> StageOutline:
 
 
 def plan_text(plan: StudyPlan, stages: Sequence[StageOutline]) -> str:
-    """The resolved study, the data's figures and the time each stage will take."""
+    """Describe the resolved study, its data and the time of each stage."""
     lines = [*_data_lines(plan), *_study_lines(plan)]
     for stage in stages:
         lines += _stage_lines(stage)
@@ -82,8 +82,7 @@ def _stage_lines(stage: StageOutline) -> list[str]:
                 f"  stopping  by {settings.scheduler} from epoch {grace} on: times below are the most"
             )
         for name, fields in space_of(settings).describe().items():
-            bounds = ", ".join(f"{key} {entry}" for key, entry in fields.items() if key != "type")
-            lines.append(f"  {symbol(name):<11} {fields['type']}: {bounds} (first {value(own[name])})")
+            lines.append(f"  {symbol(name):<11} {values_tried(fields)} (first {value(own[name])})")
     return [*lines, *_time_lines(stage.estimate)]
 
 

@@ -1,12 +1,11 @@
-"""The plan of a study: everything that a resume must find again, settled before the first trial."""
+"""The plan of a study: everything that is fixed before the first trial and needed to resume."""
 
-import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
+import joblib
 import torch
 
 from hpo.config.environment import Environment
@@ -25,14 +24,14 @@ from model.training.seeding import stream_seed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyRequest:
-    """What was typed of a new study; None leaves the choice to the study file or the data."""
+    """Options that were typed for a new study. None: the study file or the data decide."""
 
     study_file: str
     data: str
     """Folder of the data, or a URI."""
     features: str | None = None
     counts: tuple[int, int] | None = None
-    """First items of the training and validation splits to use."""
+    """Number of items of the training and validation splits to use. None: all."""
     epochs: int | None = None
     seed: int = 0
     device: str = "auto"
@@ -44,11 +43,11 @@ class StageRequest:
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Keys of its table in the study file that were typed; None leaves the choice to the file."""
+    """Options that were typed, by key of the stage's table. None: the study file decides."""
     start: Parameters = field(default_factory=dict)
-    """The configuration to start from; empty: what the stages before it found."""
+    """Configuration to start from. Empty: the one that earlier stages found."""
     warm_start: str | None = None
-    """The study whose scores a search learns from."""
+    """Name of the study whose scores a search learns from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +55,7 @@ class StudyPlan:
     """A study that is ready to run."""
 
     study: StudyFile
-    """With what was typed put in."""
+    """Study file with the options that were typed."""
     data: str
     """Folder of the data, or a URI."""
     dataset: str
@@ -71,7 +70,7 @@ class StudyPlan:
     seed: int
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON for the journal."""
+        """Return the plan as plain JSON for the journal."""
         record = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return {
             **record,
@@ -97,7 +96,7 @@ class StudyPlan:
 
     @property
     def task(self) -> AnyTask:
-        """What is optimised."""
+        """The task that is optimised."""
         return task_named(self.study.task)
 
     @property
@@ -111,24 +110,24 @@ class StudyPlan:
         return stream_seed(self.seed, "search")
 
     def shared(self) -> Shared:
-        """What all trials have in common."""
+        """Return the settings that all trials have in common."""
         return self.task.shared(self.study, self.shape, self.precision)
 
     def own_configuration(self) -> Parameters:
-        """Every hyperparameter as the study file has it."""
+        """Return the study file's values of all hyperparameters."""
         return self.task.own_configuration(self.study, self.shape)
 
     def seed_of(self, replicate: int) -> int:
-        """Seed of a trial's weights and, by ``chunk_seed``, of the chunks it sees."""
+        """Return the seed of a trial's weights and, by ``chunk_seed``, of its chunks."""
         return self.seed + replicate
 
     def data_request(self, cache: Path) -> DataRequest:
-        """What to ask for to get the data of the study again."""
+        """Return the request that opens the data of the study again."""
         counts = (self.train.items, self.valid.items)
         return DataRequest(place=self.data, features=self.features, counts=counts, cache=cache)
 
     def with_stage(self, name: str, settings: Mapping[str, Any]) -> "StudyPlan":
-        """The plan with the table of one stage replaced, and the training as long as the stage says.
+        """Return the plan with other settings of one stage, and with that stage's number of epochs.
 
         Raises:
             ConfigError: The settings cannot be used.
@@ -143,7 +142,7 @@ class StudyPlan:
         return replace(self, study=study)
 
     def parallelism(self, stage: str) -> Parallelism:
-        """Where the trials of a stage are trained; an array that is not chosen yet counts as one trial."""
+        """Return how the trials of a stage run in parallel; an array of unknown size counts as one trial."""
         settings = self.study.stages.named(stage)
         array = 1 if settings.array == "auto" else min(settings.array, settings.concurrent)
         return Parallelism(
@@ -152,15 +151,15 @@ class StudyPlan:
 
 
 def chunk_seed(seed: int) -> int:
-    """Seed of the chunks of all trials that share ``seed``."""
+    """Return the seed of the chunks of all trials that share ``seed``."""
     return stream_seed(seed, "chunks")
 
 
 def stage_settings(plan: StudyPlan, request: StageRequest) -> dict[str, Any]:
-    """The table of a stage with what was typed put in.
+    """Return the settings of a stage, including the options that were typed.
 
     Raises:
-        ConfigError: No such stage, or an option that it cannot use.
+        ConfigError: There is no such stage, or it cannot use an option.
     """
     settings: dict[str, Any] = plan.study.stages.named(request.name).model_dump(mode="json")
     settings |= {key: value for key, value in request.options.items() if value is not None}
@@ -181,7 +180,7 @@ def _measured_array(plan: StudyPlan, concurrent: int) -> int:
 def make_plan(
     request: StudyRequest, environment: Environment, progress: Progress, *, stages: Sequence[str] = ()
 ) -> StudyPlan:
-    """Settle everything: read the data into the cache, check the settings on it, measure what is ``auto``.
+    """Fix all settings: copy the data into the cache, check the settings on them, measure what is ``auto``.
 
     Raises:
         UserError: The study file, the data or the request cannot be used.
@@ -210,7 +209,7 @@ def make_plan(
 
 
 def reopen_data(plan: StudyPlan, environment: Environment, progress: Progress) -> StudyPlan:
-    """Find the data of a plan again, wherever the cache is now."""
+    """Open the data of a plan again in the present cache."""
     wanted = plan.data_request(environment.cache)
     return replace(plan, **_fields_of(plan.task.open_data(wanted, plan.study, progress)))
 
@@ -228,32 +227,27 @@ def _fields_of(data: OpenedData[Any]) -> dict[str, Any]:
 
 
 def choose_device(wanted: str) -> str:
-    """Resolve ``auto``: a GPU where there is one.
+    """Resolve ``auto`` to a GPU if there is one, else to the processor.
 
     Raises:
-        ConfigError: Not a device, or ``cuda`` was asked for and there is none.
+        ConfigError: The device is unknown, or ``cuda`` is not available.
     """
     if wanted not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"expected --device auto, cpu or cuda, got {wanted!r}")
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device cuda was asked for, this machine has none", fix="use --device auto or cpu")
+        raise ConfigError("--device cuda: this machine has no CUDA device", fix="use --device auto or cpu")
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return wanted
 
 
 def available_cpus() -> int:
-    """Processor cores that this process may use: those of the machine, or what its container is given."""
-    return int(min(len(os.sched_getaffinity(0)), _container_cpus()))
+    """Return the number of logical cores that this process may use.
 
-
-def _container_cpus(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> float:
-    """Whole cores in the quota of this container, at least one; without a quota all that there are."""
-    try:
-        allowed, period = quota.read_text().split()
-        return max(1, int(allowed) // int(period))
-    except (OSError, ValueError):
-        return math.inf
+    That is the least of the machine's cores, those of the process's affinity, the quota of its container
+    (rounded up) and the environment variable ``LOKY_MAX_CPU_COUNT``.
+    """
+    return int(joblib.cpu_count())
 
 
 def _with_request(study: StudyFile, request: StudyRequest) -> StudyFile:

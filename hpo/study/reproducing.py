@@ -1,4 +1,4 @@
-"""Training a recorded trial again, from what MLflow holds of it and nothing else."""
+"""Training of a recorded trial again, from its MLflow record alone."""
 
 import json
 import socket
@@ -12,13 +12,13 @@ from typing import Any
 from hpo.config.environment import Environment
 from hpo.report.reproduction import Change, Reproduction, ValidationPair
 from hpo.space.space import Parameters
-from hpo.study.configuration import configuration_from_symbols
+from hpo.study.configuration import configuration_of_run
 from hpo.study.plan import StudyPlan, available_cpus, choose_device, chunk_seed, reopen_data
 from hpo.study.versions import code_digest
 from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.splits import Progress
 from hpo.tracking.runs import RecordedTrial
-from hpo.tracking.symbols import accepted_name, symbol
+from hpo.tracking.symbols import accepted_name
 from hpo.trial.array import TrialArray
 from hpo.trial.run import CONFIG
 from hpo.trial.specification import TrialSpec
@@ -36,19 +36,19 @@ class Rerun:
 
     recorded: RecordedTrial
     plan: StudyPlan
-    """With the stage's settings put in, on the data and device of now."""
+    """Plan with the settings of the stage, on the present data and device."""
     threads: int
     changes: tuple[Change, ...]
-    """Known before training."""
+    """Changes since the recording that are known before training."""
 
     @property
     def name(self) -> str:
-        """Study and trial."""
+        """Name of study and trial."""
         return f"{self.recorded.tags['hpo.study']}/{self.recorded.tags['hpo.trial']}"
 
     @property
     def other_data(self) -> bool:
-        """Whether it cannot be a reproduction any more."""
+        """Whether the data have changed, so that the result cannot be a reproduction."""
         return any(change.what == "data" for change in self.changes)
 
 
@@ -60,17 +60,17 @@ def prepare_rerun(
     data: Path | None = None,
     device: str | None = None,
 ) -> Rerun:
-    """Find the data and note what has changed.
+    """Open the data and list what has changed.
 
     Args:
-        recorded: The trial.
+        recorded: The recorded trial.
         environment: Where the cache is.
-        progress: Hears of data that is read.
-        data: Folder of the data; None: where they lay when the trial was recorded.
-        device: None: the one it was recorded with.
+        progress: Reports progress while data are read.
+        data: Folder of the data. None: the folder of the recording.
+        device: Device to train on. None: the device of the recording.
 
     Raises:
-        UserError: The data cannot be found or read, or the device is not there.
+        UserError: The data cannot be found or read, or the device is not available.
     """
     before = StudyPlan.from_json(recorded.plan, file=f"study.json of run {recorded.run}")
     stage = recorded.tags["hpo.stage"]
@@ -88,7 +88,7 @@ def prepare_rerun(
 
 
 def train_again(rerun: Rerun, environment: Environment, progress: Progress) -> Reproduction:
-    """Train up to the last recorded validation, in this process, and compare.
+    """Train in this process up to the last recorded validation, and compare.
 
     Raises:
         UserError: The recorded parameters cannot be used.
@@ -156,10 +156,7 @@ def _spec(rerun: Rerun, folder: str) -> TrialSpec:
 
 
 def _configuration(rerun: Rerun) -> Parameters:
-    plan, recorded = rerun.plan, rerun.recorded
-    known = {symbol(name) for name in plan.own_configuration()}
-    own = {name: value for name, value in recorded.parameters.items() if name in known}
-    return configuration_from_symbols(own, plan, source=f"MLflow run {recorded.run}")
+    return configuration_of_run(rerun.recorded.run, rerun.recorded.parameters, rerun.plan)
 
 
 def _changes(recorded: RecordedTrial, plan: StudyPlan, threads: int) -> Iterator[Change]:

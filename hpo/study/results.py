@@ -47,12 +47,12 @@ def stage_results(plan: StudyPlan, state: StudyState, stage: str, *, top: int) -
 
 
 def stage_importance(state: StudyState, stage: str) -> Mapping[str, float]:
-    """The share of each hyperparameter, most important first; see ``hpo.search.importance``.
+    """Return the importance of each hyperparameter, in descending order; see ``hpo.search.importance``.
 
-    It follows from the journal, so it is computed where it is shown and never written there.
+    It is computed from the journal whenever it is shown.
 
     Returns:
-        By name; empty for a stage that is no search, and for too few trials.
+        Importance by name; empty for a stage that is no search, and for too few trials.
     """
     if stage != SEARCH or stage not in state.stages:
         return {}
@@ -71,7 +71,7 @@ def stage_importance(state: StudyState, stage: str) -> Mapping[str, float]:
 
 
 def figure_files(plan: StudyPlan, state: StudyState, stage: str) -> FigureFiles:
-    """A PNG a figure, and one page of HTML in which all of them can be explored."""
+    """Return one PNG file per figure, and one HTML page with all interactive figures."""
     from hpo.report.figures.style import figure_bytes
     from hpo.report.html import stage_page
 

@@ -1,4 +1,4 @@
-"""One stage of a study in motion: hands out trials and writes the journal."""
+"""The runner of a stage, which proposes trials and writes the journal."""
 
 import socket
 from collections import deque
@@ -28,7 +28,7 @@ Listener = Callable[[StudyState], None]
 
 
 def trial_folder(study_folder: Path, trial: str) -> Path:
-    """Where a trial keeps its checkpoints and settings."""
+    """Return the folder of a trial's checkpoints and settings."""
     return study_folder / "trials" / trial
 
 
@@ -36,8 +36,8 @@ class StageRunner:
     """Feeds the scheduler with the trials of one stage (a ``hpo.schedule.trial_source.TrialSource``).
 
     Trials that were running when the study stopped come first, then those that the stage's program proposes.
-    An event is in the journal before anything acts on it. What has ended stays as it ended, whatever is heard
-    of it from a process that was lost and started again.
+    An event is in the journal before anything acts on it. A trial that has ended keeps its result, even if a
+    process that was lost and restarted reports it again.
     """
 
     def __init__(
@@ -106,16 +106,16 @@ class StageRunner:
         return not state.has_ended
 
     def finished(self, trial: str) -> None:
-        """Score the trial by its best validation."""
+        """Record the end of a trial, scored by its best validation."""
         self._end(trial, TrialFinished)
 
     def failed(self, trial: str, reason: str) -> None:
-        """Record the failure; the stage goes on."""
+        """Record the failure of a trial; the stage continues."""
         if not self.state.trials[trial].has_ended:
             self._write(TrialFailed(trial=trial, reason=reason))
 
     def add_note(self, message: str) -> None:
-        """Record what a person should know."""
+        """Record a message for the user."""
         self._write(Noticed(message=message))
 
     @property

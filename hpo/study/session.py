@@ -1,4 +1,4 @@
-"""Starting, continuing, resuming and forking studies: one process, one journal, one stage at a time."""
+"""Sessions: start, continue, resume and fork studies, with one process and one journal per study."""
 
 import shutil
 import signal
@@ -35,16 +35,16 @@ from hpo.trial.run import BEST, CONFIG
 from model.errors import StorageError, UserError
 
 DRAIN_S = 60.0
-"""How long the end of a study waits for MLflow; what is left is recorded by the next resume."""
+"""Seconds that the end of a study waits for MLflow; the next resume records what is left."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionEnd:
-    """How a process left a study."""
+    """State of a study at the end of a session."""
 
     state: StudyState
     complete: bool
-    """False when it was interrupted."""
+    """False if the session was interrupted."""
     tracking: FollowerReport
 
 
@@ -72,10 +72,11 @@ def continue_study(
     progress: Progress,
     listener: Listener,
 ) -> SessionEnd:
-    """Run more stages of a study, after those that it has not finished.
+    """Run more stages of a study, after its unfinished ones.
 
     Raises:
-        UserError: No such study, it runs elsewhere, it has a stage of that name, or data or code changed.
+        UserError: There is no such study, it is running elsewhere, it already has such a stage, or data or
+            code have changed.
     """
     check_store(environment)
     with Journal.open(study_folder(environment, name)) as journal:
@@ -85,8 +86,9 @@ def continue_study(
         for request in stages:
             if request.name in state.asked:
                 raise UserError(
-                    f"study {name!r} has a stage {request.name} already",
-                    fix=f"see it with hpo best {name}, or start another study with --study NEW --from {name}",
+                    f"study {name!r} already has a stage {request.name}",
+                    fix=f"show it with hpo best {name}, or start another study with --study NEW --from "
+                    f"{name}",
                 )
         asked = [_asked(plan, request, environment) for request in stages]
         _take_up(journal)
@@ -96,12 +98,12 @@ def continue_study(
 
 
 def resume_study(name: str, environment: Environment, progress: Progress, listener: Listener) -> SessionEnd:
-    """Go on with a study: its unfinished trials first, from their checkpoints.
+    """Resume a study: first its unfinished trials, from their checkpoints.
 
-    Of a study that is complete only MLflow is brought up to date, should it have been away.
+    If the study is complete, only missing records are sent to MLflow.
 
     Raises:
-        UserError: No such study, it is running elsewhere, or data or code have changed.
+        UserError: There is no such study, it is running elsewhere, or data or code have changed.
     """
     check_store(environment)
     with Journal.open(study_folder(environment, name)) as journal:
@@ -115,10 +117,10 @@ def resume_study(name: str, environment: Environment, progress: Progress, listen
 
 
 def sync_study(name: str, environment: Environment) -> FollowerReport:
-    """Bring MLflow up to date with a study that does not run.
+    """Record in MLflow what it lacks of a study that is not running.
 
     Raises:
-        UserError: No such study, or it is running, and then MLflow follows it already.
+        UserError: There is no such study, or it is running and being recorded already.
     """
     check_store(environment)
     with Journal.open(study_folder(environment, name)) as journal:
@@ -128,12 +130,12 @@ def sync_study(name: str, environment: Environment) -> FollowerReport:
 
 
 def fork_study(name: str, new_name: str, environment: Environment, progress: Progress) -> None:
-    """Copy a study under a new name that accepts the code and data of today.
+    """Copy a study under a new name that accepts the present code and data.
 
-    Its trials keep what they reached; ``resume_study`` goes on from there.
+    Its trials keep their results; ``resume_study`` continues from there.
 
     Raises:
-        UserError: No such study, or the new name is taken.
+        UserError: There is no such study, or the new name is taken.
     """
     source, target = study_folder(environment, name), study_folder(environment, new_name)
     events = read_journal(source).events
@@ -148,7 +150,7 @@ def fork_study(name: str, new_name: str, environment: Environment, progress: Pro
 
 
 def plan_of(folder: Path, created: StudyCreated) -> StudyPlan:
-    """The plan that a study was created with."""
+    """Return the plan with which a study was created."""
     return StudyPlan.from_json(created.plan, file=str(folder / "journal.jsonl"))
 
 
@@ -185,8 +187,9 @@ def _refuse_changes(plan: StudyPlan, created: StudyCreated, name: str) -> None:
         changed.append("the code of this project")
     if changed:
         raise UserError(
-            f"{' and '.join(changed)} changed since study {name!r} began: its scores could not be compared",
-            fix=f"go back to what it was, or take its trials over as they are: hpo resume {name} --fork NEW",
+            f"{' and '.join(changed)} changed since study {name!r} started: scores could not be compared",
+            fix="restore the earlier state, or continue with the present one under another name: "
+            f"hpo resume {name} --fork NEW",
         )
 
 

@@ -1,4 +1,4 @@
-"""One stage from its start to its end: program, training, choice, and for the final the test split."""
+"""One stage from start to end: program, training, choice, and for a final the test split."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ from hpo.trial.run import BEST
 
 
 class StageRun:
-    """A stage that was asked for and has not ended."""
+    """A stage that has not ended."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class StageRun:
 
     @property
     def complete(self) -> bool:
-        """Whether all trials are there and the stage's end is written."""
+        """Whether the stage has ended according to the journal."""
         return self._name not in self._state.pending
 
     @property
@@ -58,7 +58,7 @@ class StageRun:
         return not self._runner.complete
 
     def finish(self) -> None:
-        """Train what is left and write what came of it."""
+        """Train the remaining trials and record the result."""
         if self.needs_training:
             self._train()
         if not self._runner.complete:
@@ -114,16 +114,16 @@ class StageRun:
 
 
 def program_of(plan: StudyPlan, name: str, state: StudyState) -> Program:
-    """The program of a stage that has started; ``plan`` has its settings put in."""
+    """Return the program of a stage that has started; ``plan`` contains its settings."""
     start = dict(state.stages[name].start)
     known = scored_points(state.asked[name].known)
     return build_stage(plan, name, start, finalists=chosen_finalists(plan, name, start, state), known=known)
 
 
 def start_of(plan: StudyPlan, name: str, state: StudyState) -> Parameters:
-    """The configuration to start from: as asked, else the latest found, else the study file's own.
+    """Return the configuration to start from: as requested, else the latest found, else the study file's own.
 
-    A search starts from none: empty.
+    It is empty for a search.
     """
     if isinstance(plan.study.stages.named(name), SearchStage):
         return {}
@@ -142,7 +142,7 @@ def build_stage(
     finalists: Mapping[str, Parameters],
     known: Sequence[ScoredPoint] = (),
 ) -> Program:
-    """The program of a stage that starts from ``start``; ``plan`` has its settings put in."""
+    """Return the program of a stage that starts from ``start``; ``plan`` contains its settings."""
     return plan.task.program(
         StageContext(
             study=plan.study,

@@ -1,4 +1,4 @@
-"""Where ``--from`` points: a configuration to start a stage from."""
+"""Configurations that ``--from`` names."""
 
 from pathlib import Path
 
@@ -6,24 +6,24 @@ from hpo.config.environment import Environment
 from hpo.journal.journal import read_journal
 from hpo.journal.results import StudyState
 from hpo.space.space import Parameters
-from hpo.study.configuration import configuration_from_symbols, read_configuration
+from hpo.study.configuration import configuration_from_symbols, configuration_of_run, read_configuration
 from hpo.study.folders import known_studies, study_folder
 from hpo.study.plan import StudyPlan
 from hpo.tracking.runs import run_parameters
-from hpo.tracking.symbols import symbol
+from hpo.tracking.symbols import by_symbol
 from model.errors import UserError
 
 
 def starting_configuration(source: str, plan: StudyPlan, environment: Environment) -> Parameters:
-    """The configuration that ``source`` names, on the data of ``plan``.
+    """Return the configuration that ``source`` names, on the data of ``plan``.
 
     Args:
         source: ``paper`` (the study file's own), the name of a study, a file, or the id of an MLflow run.
-        plan: Fills what the source lacks.
+        plan: Supplies missing values.
         environment: Where studies and MLflow's store are.
 
     Raises:
-        UserError: It names nothing known, or what it names cannot be used on this data.
+        UserError: The source is unknown, or its configuration cannot be used on these data.
     """
     if source == "paper":
         return plan.own_configuration()
@@ -37,9 +37,7 @@ def starting_configuration(source: str, plan: StudyPlan, environment: Environmen
             f"--from {source!r} is neither 'paper' nor a study, a file or an MLflow run",
             studies=", ".join(known_studies(environment)) or "none yet",
         )
-    known = {symbol(name) for name in plan.own_configuration()}
-    own = {name: value for name, value in recorded.items() if name in known}
-    return configuration_from_symbols(own, plan, source=f"MLflow run {source}")
+    return configuration_of_run(source, recorded, plan)
 
 
 def _of_study(name: str, plan: StudyPlan, environment: Environment) -> Parameters:
@@ -47,8 +45,8 @@ def _of_study(name: str, plan: StudyPlan, environment: Environment) -> Parameter
     state = StudyState.replay(read_journal(study_folder(environment, name)).events)
     for stage in reversed(plan.task.finders):
         if stage in state.stages and state.stages[stage].chosen:
-            symbols = {symbol(key): value for key, value in state.stages[stage].chosen.items()}
+            symbols = by_symbol(state.stages[stage].chosen)
             return configuration_from_symbols(symbols, plan, source=f"study {name}")
     raise UserError(
-        f"study {name!r} has found no configuration yet", fix=f"finish it first: hpo resume {name}"
+        f"study {name!r} has not found a configuration yet", fix=f"finish it first: hpo resume {name}"
     )

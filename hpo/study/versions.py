@@ -1,4 +1,4 @@
-"""What results depend on besides settings and data: the code and the packages under it."""
+"""Versions of the code and of the packages that results depend on."""
 
 import hashlib
 import platform
@@ -25,14 +25,14 @@ _PRESENTATION = "presentation"
 
 
 def versions() -> dict[str, str]:
-    """Versions of this project, of Python and of the packages that results depend on."""
+    """Return the versions of this project, of Python and of the packages that results depend on."""
     found = {"hpo": hpo.__version__, "python": platform.python_version()}
     found.update({name: metadata.version(name) for name in _PACKAGES})
     return found
 
 
 def code_digest(task: str) -> str:
-    """SHA-256 over the code that decides numbers, that of a task from elsewhere included."""
+    """Return the SHA-256 of all code that decides numbers, including a task of one's own."""
     digest = hashlib.sha256()
     for package, pattern in _DECISIVE:
         root = Path(str(package.__file__)).parent

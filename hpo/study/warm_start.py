@@ -1,4 +1,4 @@
-"""What a search may learn from the trials of an earlier study."""
+"""Scores of an earlier study that a search learns from."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,21 +16,21 @@ from model.errors import UserError
 
 
 def known_scores(study: str, plan: StudyPlan, environment: Environment) -> dict[str, Any]:
-    """The scores of the search of another study, as they stand in the journal of the new one.
+    """Return the scores of another study's search, as the journal of the new study stores them.
 
     Args:
         study: Name of the other study.
-        plan: The new study, with the settings of its search put in.
-        environment: Where studies lie.
+        plan: The new study, with the settings of its search.
+        environment: Where studies are stored.
 
     Raises:
-        UserError: No such study or search, or its scores say nothing about the new one: other space, data or
-            budget. All that differs is named.
+        UserError: There is no such study or search, or it has another space, other data or another budget;
+            all differences are named.
     """
     state = StudyState.replay(read_journal(chosen_study(environment, study)).events)
     stage = state.stages.get(SEARCH)
     if stage is None:
-        raise UserError(f"study {study!r} has no search to start from")
+        raise UserError(f"study {study!r} has no search to learn from")
     search = plan.study.stages.named(SEARCH)
     assert isinstance(search, SearchStage)
     spaces = (Space.from_description(stage.space).digest(), space_of(search).digest())
@@ -41,14 +41,12 @@ def known_scores(study: str, plan: StudyPlan, environment: Environment) -> dict[
     }
     differing = [name for name, (theirs, ours) in pairs.items() if theirs != ours]
     if differing:
-        raise UserError(
-            f"the scores of study {study!r} cannot be learnt from: its {' and '.join(differing)} differ"
-        )
+        raise UserError(f"cannot learn from the scores of study {study!r}: {' and '.join(differing)} differ")
     finished = [trial for trial in state.trials_of(SEARCH) if trial.status is TrialStatus.FINISHED]
     points = [{"parameters": dict(trial.parameters), "score": trial.score} for trial in finished]
     return {"study": study, "points": points}
 
 
 def scored_points(known: Mapping[str, Any]) -> list[ScoredPoint]:
-    """Read what ``known_scores`` gave."""
+    """Read the scores that ``known_scores`` returned."""
     return [ScoredPoint(point["parameters"], point["score"]) for point in known.get("points", [])]

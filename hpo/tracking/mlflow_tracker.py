@@ -25,7 +25,7 @@ from hpo.tasks.base.registry import task_of
 from hpo.tracking.experiment import Experiment
 from hpo.tracking.figures import FigureFiles
 from hpo.tracking.notes import NOTE, stage_note, study_note, trial_note
-from hpo.tracking.symbols import symbol
+from hpo.tracking.symbols import by_symbol
 
 
 def _no_importance(state: StudyState, stage: str) -> Mapping[str, float]:
@@ -109,7 +109,7 @@ class MlflowTracker:
         self._experiment.start_run(stage=run, trial=None, at=event.at, tags=tags)
         self._experiment.set_description(study_note(state, self._dataset))
         metric = task_of(state.created).score.metric
-        self._experiment.add_table(run, [symbol(name) for name in event.space], metric=metric)
+        self._experiment.add_table(run, list(by_symbol(event.space)), metric=metric)
         self._experiment.log_data(run, dataset=self._dataset, digest=state.created.data_digest)
         self._experiment.log_record(run, event.space, "space.json")
         self._experiment.log_record(run, state.created.plan, "study.json")
@@ -122,7 +122,7 @@ class MlflowTracker:
         tags |= {"hpo.replicate": str(event.replicate), **({"hpo.role": event.role} if event.role else {})}
         self._experiment.start_run(stage=event.stage, trial=run, at=event.at, tags=tags)
         self._experiment.set_status(run, "SCHEDULED")
-        parameters = {symbol(name): value for name, value in {**self._fixed, **event.parameters}.items()}
+        parameters = by_symbol({**self._fixed, **event.parameters})
         self._experiment.log_parameters(run, {**parameters, "seed": event.seed})
         self._experiment.log_data(run, dataset=self._dataset, digest=state.created.data_digest)
 
@@ -149,7 +149,7 @@ class MlflowTracker:
         self._experiment.end_run(event.trial, "FAILED", event.at)
 
     def _finish_stage(self, event: StageFinished, state: StudyState) -> None:
-        shares = {symbol(name): share for name, share in self._importance_of(state, event.stage).items()}
+        shares = by_symbol(self._importance_of(state, event.stage))
         drawn = self._log_figures(event.stage, state)
         note = stage_note(
             state.created.study, state.stages[event.stage], state, importance=shares, drawn=drawn

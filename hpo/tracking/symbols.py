@@ -1,6 +1,10 @@
 """Names of hyperparameters in MLflow: the paper's symbols."""
 
 import re
+from collections.abc import Mapping
+from typing import TypeVar
+
+Entry = TypeVar("Entry")
 
 _UNIT = re.compile(r"_(s|frames|positions)(?=\.|$)")
 _REFUSED_BY_MLFLOW = re.compile(r"[^\w./\- :]")
@@ -9,6 +13,11 @@ _REFUSED_BY_MLFLOW = re.compile(r"[^\w./\- :]")
 def symbol(name: str) -> str:
     """Return the paper's symbol without its unit: ``r`` for ``r_frames``, ``K4.goal`` for ``K4_s.goal``."""
     return accepted_name(_UNIT.sub("", name, count=1))
+
+
+def by_symbol(hyperparameters: Mapping[str, Entry]) -> dict[str, Entry]:
+    """Return what belongs to each hyperparameter, such as its value, under the paper's symbols."""
+    return {symbol(name): entry for name, entry in hyperparameters.items()}
 
 
 def accepted_name(name: str) -> str:

@@ -1,1 +1,1 @@
-"""Games on disk: the layout, its readers and generators, the mapped store and the chunk sampler."""
+"""Games on disk: the SoccerNet layout, readers and generators, the mapped store and the chunk sampler."""

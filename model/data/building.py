@@ -1,4 +1,4 @@
-"""Builds stores: one pass over the files, game by game, published whole or not at all."""
+"""Build stores in one pass over the files, game by game; a store appears complete or not at all."""
 
 import contextlib
 import dataclasses
@@ -26,7 +26,7 @@ from model.data.soccernet import HALVES, features_file, games_of_split
 from model.errors import DataError, Problem
 
 STORE_FORMAT = 1
-"""Version of the files; it is part of digests and fingerprints, so that another version is another store."""
+"""Version of the store's files; digests and fingerprints include it, so a new version builds a new store."""
 
 Progress = Callable[[int, int], None]
 
@@ -34,7 +34,7 @@ Progress = Callable[[int, int], None]
 def find_or_build(
     root: Path, *, features: str, split: str, cache: Path, progress: Progress | None = None
 ) -> Path:
-    """Folder of the store of one split, built first where it is missing; see ``store.open_split``."""
+    """Return the folder of the store of one split and build it if it is missing; see ``store.open_split``."""
     description = read_description(root)
     stem = description.feature_stem(features)
     names = games_of_split(root, description, split)
@@ -70,7 +70,11 @@ def _inspected(root: Path, names: Sequence[str], description: DatasetDescription
     problems = [problem for game in games for problem in game.problems]
     problems += feature_mismatches([half for game in games for half in game.halves])
     if problems:
-        raise DataError(f"the data in {root} cannot be used", problems, see=f"hpo data check {root}")
+        raise DataError(
+            f"the data in {root} has {len(problems)} problems",
+            problems,
+            fix=f"correct the files; hpo data check {root} lists all problems",
+        )
     return games
 
 
@@ -106,8 +110,8 @@ class _StoreWriter:
         """Write all files and return the digest.
 
         Raises:
-            DataError: Features with NaN or infinity, all files of them listed.
-            UserError: Not enough free space.
+            DataError: Some features are NaN or infinite; every such file is listed.
+            UserError: The disk has too little free space.
         """
         row = sum(columns * dtype.itemsize for columns, dtype in self._shapes.values())
         check_space(self._folder, self._frames * row)
@@ -121,7 +125,7 @@ class _StoreWriter:
             for stream in streams.values():
                 sync(stream)
         if self._problems:
-            raise DataError("these features cannot be used", self._problems)
+            raise DataError("the features contain NaN or infinity", self._problems, fix="extract them again")
         self._finish()
         return self._digest.hexdigest()
 

@@ -1,4 +1,4 @@
-"""Folders of the cache: whole or not there, and found again without reading what they were made from."""
+"""Cache folders: each appears complete or not at all, and is found again without reading its source files."""
 
 import contextlib
 import errno
@@ -19,19 +19,20 @@ _OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 def cached_folder(cache: Path, fingerprint: str, write: Callable[[Path], str], *, prefix: str = "") -> Path:
-    """Folder in ``cache`` that was made under ``fingerprint``; made first where it is missing.
+    """Return the folder in ``cache`` with this ``fingerprint`` and create it if it is missing.
 
-    Of two processes that ask at once one makes the folder, the other waits. What a killed process left is
-    never taken for whole, and is swept up by the next that makes a folder.
+    If two processes request the same folder, one creates it and the other waits. An incomplete folder of a
+    killed process is never used; the next process that creates a folder removes it.
 
     Args:
-        cache: Folder of all folders; made where it is missing.
-        fingerprint: Hash of all that the content depends on, as far as it is told without reading it.
-        write: Fills an empty folder, ``meta.json`` included, and returns the digest of its content.
-        prefix: What the folder's name has before its digest.
+        cache: Parent of all cache folders; created if it is missing.
+        fingerprint: Hash of everything that the content depends on, as far as file names, sizes and times
+            show it.
+        write: Fills an empty folder, including ``meta.json``, and returns the digest of its content.
+        prefix: Start of the folder's name, before the digest.
 
     Raises:
-        UserError: The cache cannot be made, or the disk is full.
+        UserError: The cache folder cannot be created, or the disk is full.
     """
     found = _indexed(cache, fingerprint, prefix)
     if found is not None:
@@ -53,22 +54,22 @@ def cached_folder(cache: Path, fingerprint: str, write: Callable[[Path], str], *
 
 
 def check_space(folder: Path, needed: int) -> None:
-    """Check that ``needed`` bytes fit where ``write`` of ``cached_folder`` fills ``folder``.
+    """Check that the disk of the cache folder ``folder`` has ``needed`` bytes free.
 
     Raises:
-        UserError: They do not.
+        UserError: The disk has less free space.
     """
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise UserError(
-            f"the cache needs {needed / 1e9:.1f} GB, only {free / 1e9:.1f} GB are free",
+            f"the cache needs {needed / 1e9:.1f} GB of disk space, only {free / 1e9:.1f} GB are free",
             folder=folder.parent.parent,
             fix="free some space, or choose another cache folder",
         )
 
 
 def sync(stream: IO[bytes]) -> None:
-    """Put on the disk what was written: the data of a folder must be there before it is renamed."""
+    """Flush ``stream`` to the disk; call it for every file before its folder is renamed."""
     stream.flush()
     os.fsync(stream.fileno())
 
@@ -99,7 +100,7 @@ def _make_folders(*folders: Path) -> None:
             folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
-            f"cannot make the cache folder: {error}", fix="choose another cache folder"
+            f"cannot create the cache folder: {error}", fix="choose another cache folder"
         ) from error
 
 
@@ -120,7 +121,11 @@ def _working_folder(folder: Path) -> Iterator[Path]:
         yield folder
     except OSError as error:
         if error.errno in _OUT_OF_SPACE:
-            raise UserError("the disk filled up while the cache was built", folder=folder.parent) from error
+            raise UserError(
+                "the disk became full while the cache was built",
+                folder=folder.parent,
+                fix="free some space, or choose another cache folder",
+            ) from error
         raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Everything that is wrong with a data set, found before any training starts."""
+"""Check a complete data set before training starts."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -13,19 +13,19 @@ from model.errors import DataError, Problem
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckReport:
-    """What a data set holds and all that is wrong with it."""
+    """Content of a data set and all problems found in it."""
 
     problems: tuple[Problem, ...]
     games: dict[str, int]
-    """Split -> games."""
+    """Split -> number of games."""
     actions: dict[str, dict[str, int]]
-    """Split -> class -> annotated actions."""
+    """Split -> class -> number of annotated actions."""
     frames: dict[str, int]
-    """Split -> feature vectors; of the first features where several were checked."""
+    """Split -> number of feature vectors; if several kinds of features were checked, of the first kind."""
     dims: dict[str, int]
-    """Stem of the checked features -> numbers in a feature vector."""
+    """Stem of the checked features -> length of a feature vector."""
     clipped: int
-    """Actions a little past the last frame, which count as actions on it."""
+    """Number of actions up to 60 s past the last frame, which count as actions on it."""
 
 
 def check_dataset(
@@ -35,17 +35,17 @@ def check_dataset(
     splits: Sequence[str] = SPLITS,
     progress: Callable[[int, int], None] | None = None,
 ) -> CheckReport:
-    """Read all of a data set and report every problem, not only the first.
+    """Read a complete data set and report every problem, not only the first.
 
     Args:
         root: The data folder.
-        features: Alias or stem of the features to check; None checks all that the description names and
-            any game has.
+        features: Alias or stem of the features to check; None checks all features that the description
+            names and at least one game has.
         splits: The splits to check.
-        progress: Called with (games done, all games).
+        progress: Called with (games done, total games).
 
     Raises:
-        DataError: There is no data set, or its description is wrong: nothing else can be checked then.
+        DataError: There is no data set in ``root``, or its description is invalid.
     """
     description = read_description(root)
     games, problems = _split_lists(root, description, splits)
@@ -126,7 +126,7 @@ def _split_lists(
             problems += error.problems or [Problem(file, "", str(error.message))]
         for game in games[split]:
             if game in seen:
-                problems.append(Problem(file, game, f"this game is in split {seen[game]!r} too"))
+                problems.append(Problem(file, game, f"this game is also in split {seen[game]!r}"))
             seen.setdefault(game, split)
     return games, problems
 
@@ -149,7 +149,7 @@ def _missing_classes(
         return []
     list_file = str(description.splits.get("train", "train.txt"))
     return [
-        Problem(list_file, f"class {name}", "no action in split 'train': it cannot be learnt")
+        Problem(list_file, f"class {name}", "no action in split 'train' (expected at least one)")
         for index, name in enumerate(description.classes)
         if actions["train", index] == 0
     ]

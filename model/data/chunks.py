@@ -1,4 +1,4 @@
-"""Chunks on a device: what one training or evaluation step reads."""
+"""Chunks on a device, as one training or evaluation step reads them."""
 
 import warnings
 from collections.abc import Sequence
@@ -14,28 +14,28 @@ from model.data.sampler import ChunkBatch
 from model.data.store import Store
 
 RESIDENT_SHARE = 0.5
-"""Of the free memory of a GPU that the data may take; data that needs more stays in the host's memory."""
+"""Largest share of a GPU's free memory that the data may take; larger data stays in host memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chunks:
-    """Features and distances to actions of batches of chunks, one batch a cohort of networks, time first."""
+    """Features and distances to actions of batches of chunks, one batch per cohort, time first."""
 
     features: Float[Tensor, "cohorts frames batch dims"]
     past: Int[Tensor, "cohorts frames batch classes"]
-    """Frames since the closest action at or before; see ``model.encoding.time_shift``."""
+    """Frames since the closest action at or before the frame; see ``model.encoding.time_shift``."""
     future: Int[Tensor, "cohorts frames batch classes"]
     inside: Bool[Tensor, "cohorts frames batch"]
-    """False on frames past the end of a half that is shorter than a chunk; they repeat its last frame."""
+    """False on frames past the end of a half shorter than a chunk; these repeat the half's last frame."""
     present: Bool[Tensor, "cohorts batch"] | None = None
-    """False on chunks of padding, where batches differ in size; None where there are none."""
+    """False on padding chunks, which fill up smaller batches; None if there is no padding."""
 
 
 class ChunkSource:
-    """Cuts chunks out of a split: out of mapped files on the processor, out of its own memory on a GPU."""
+    """Source of the chunks of a split: cuts them from mapped files on a CPU, from its own memory on a GPU."""
 
     def __init__(self, store: Store, chunk_frames: int, *, device: torch.device, dtype: torch.dtype) -> None:
-        """Prepare to cut chunks of ``store``; their features become ``dtype``."""
+        """Prepare to cut chunks of ``store`` and to convert their features to ``dtype``."""
         self.store, self._device, self._dtype = store, device, dtype
         self._within = torch.arange(chunk_frames, device=device)[:, None]
         first, frames = (
@@ -45,17 +45,17 @@ class ChunkSource:
         self._first, self._frames = first, frames
         arrays = (store.features, store.past, store.future)
         self.is_resident = _fits(sum(array.nbytes for array in arrays), device)
-        """Whether chunks are cut on the device itself."""
+        """True if chunks are cut on the device itself."""
         home = device if self.is_resident else torch.device("cpu")
         self._features, self._past, self._future = (_mapped(array).to(home) for array in arrays)
 
     def load(self, batches: Sequence[ChunkBatch], size: int = 0) -> Chunks:
-        """Chunks of one batch a cohort, each padded to ``size`` or to the largest."""
+        """Load one batch per cohort, each padded to ``size`` chunks or to the largest batch."""
         places = chunk_places(batches, size)
         return self.cut(places.to(self._device), padded=not bool(places[2].all()))
 
     def cut(self, place: Int[Tensor, "3 cohorts batch"], *, padded: bool) -> Chunks:
-        """Chunks at ``place``, which ``chunk_places`` gave. Asks nothing of the device's numbers."""
+        """Cut the chunks at ``place``, a result of ``chunk_places``; never waits for the device."""
         half, start, present = place
         within = start[:, None] + self._within
         last = self._frames[half][:, None]
@@ -70,7 +70,7 @@ class ChunkSource:
         )
 
     def release(self) -> None:
-        """Give mapped pages back to the system."""
+        """Release mapped memory pages to the operating system."""
         self.store.release()
 
     def _taken(self, array: Tensor, rows: Int[Tensor, "cohorts frames batch"]) -> Tensor:
@@ -79,7 +79,7 @@ class ChunkSource:
 
 
 def chunk_places(batches: Sequence[ChunkBatch], size: int = 0) -> Int[Tensor, "3 cohorts batch"]:
-    """Half, start and presence (0, 1) of one batch a cohort, padded to ``size`` or to the largest."""
+    """Return half, start and presence (0 or 1) of every chunk, padded to ``size`` or the largest batch."""
     largest = max(size, *(len(batch) for batch in batches))
     rows: npt.NDArray[np.int64] = np.zeros((3, len(batches), largest), dtype=np.int64)
     for cohort, batch in enumerate(batches):
@@ -92,7 +92,7 @@ def chunk_places(batches: Sequence[ChunkBatch], size: int = 0) -> Int[Tensor, "3
 def load_chunks(
     store: Store, batch: ChunkBatch, chunk_frames: int, *, device: torch.device, dtype: torch.dtype
 ) -> Chunks:
-    """One batch of chunks for all networks, features as ``dtype``."""
+    """Load one batch of chunks for all networks, with features as ``dtype``."""
     return ChunkSource(store, chunk_frames, device=device, dtype=dtype).load([batch])
 
 

@@ -1,4 +1,4 @@
-"""Copies of files that lie elsewhere: fetched once for all processes of this machine, and checked."""
+"""Local copies of remote files, downloaded once for all processes of this machine and verified."""
 
 import contextlib
 import errno
@@ -20,7 +20,7 @@ from fsspec.utils import tokenize
 from model.errors import DataError, StorageError, UserError
 
 COPIES = "copies"
-"""Folder inside the cache."""
+"""Name of the folder of copies inside the cache."""
 _AT_ONCE = 8
 _BLOCK_BYTES = 1 << 20
 _MISSING = (404, 410)
@@ -28,17 +28,17 @@ _OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 class FolderCopy:
-    """The files of the folder at ``uri`` that were fetched to this machine, below ``folder``.
+    """Local copy, below ``folder``, of files of the remote folder at ``uri``.
 
-    A file appears whole or not at all. A list beside the folder holds the SHA-256 of what came and how the
-    file looked there: it is fetched again when it was changed here, or looks different there.
+    A file appears complete or not at all. A list beside the folder records the SHA-256 of every copy and the
+    state of its original. A file is downloaded again if the copy or the original has changed.
     """
 
     def __init__(self, uri: str, cache: Path) -> None:
-        """Find the file system; nothing is asked of it yet.
+        """Find the file system of ``uri``, without connecting to it.
 
         Raises:
-            UserError: No such kind of URI, or its package is not installed.
+            UserError: The kind of URI is unknown, or its package is not installed.
         """
         self.uri = uri
         self.folder = cache / COPIES / hashlib.sha256(uri.encode()).hexdigest()[:16]
@@ -49,19 +49,19 @@ class FolderCopy:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Let other processes of this machine wait; they find what was fetched."""
+        """Lock the copy against other processes of this machine, which wait and then find the files."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(
-                f"cannot make the cache folder: {error}", fix="choose another cache folder"
+                f"cannot create the cache folder: {error}", fix="choose another cache folder"
             ) from error
         with filelock.FileLock(self.folder.with_suffix(".lock")):
             self._known = _read_list(self._list)
             yield
 
     def fetch(self, names: Sequence[str], progress: Callable[[int, int], None] | None = None) -> int:
-        """Have all of ``names`` here that are there; gives their number. Call it ``locked``.
+        """Download those of ``names`` that exist at the URI and return their number; call it ``locked``.
 
         Raises:
             DataError: The files cannot be read.
@@ -122,9 +122,9 @@ class FolderCopy:
             os.fsync(target.fileno())
         here = partial.stat().st_size
         if size is not None and here != size:
-            raise EOFError(f"expected {size:,} bytes, {here:,} came")
+            raise EOFError(f"expected {size:,} bytes, got {here:,}")
         if _sha256(partial) != digest.hexdigest():
-            raise EOFError("the disk does not hold what came")
+            raise EOFError("the file on the disk differs from what was downloaded")
         partial.replace(file)
         return digest.hexdigest()
 
@@ -140,11 +140,13 @@ class FolderCopy:
             yield
         except Exception as error:  # each file system of fsspec has errors of its own
             if isinstance(error, OSError) and error.errno in _OUT_OF_SPACE:
-                raise StorageError(f"no room for the data: {error.strerror}", folder=self.folder) from error
+                raise StorageError(
+                    f"no disk space for the data: {error.strerror}", folder=self.folder
+                ) from error
             raise DataError(
-                f"cannot read the data at {self.uri}: {_words(error)}",
+                f"cannot read the data at {self.uri}: {_first_line(error)}",
                 file=name,
-                fix="see that this machine reaches it and may read it; what has come is not fetched again",
+                fix="check that this machine can reach and read it; completed files are not downloaded again",
             ) from error
 
 
@@ -153,11 +155,11 @@ def _file_system(uri: str) -> tuple[fsspec.AbstractFileSystem, str]:
         files, root = url_to_fs(uri)
     except ImportError as error:
         raise UserError(
-            f"cannot read {uri}: {_words(error)}",
-            fix="install that package on every machine that trains; for s3:// it is the extra 's3'",
+            f"cannot read {uri}: {_first_line(error)}",
+            fix="install this package on every machine that trains; for s3:// it is the extra 's3'",
         ) from error
     except Exception as error:  # each file system of fsspec has errors of its own
-        raise UserError(f"cannot read {uri}: {_words(error)}") from error
+        raise UserError(f"cannot read {uri}: {_first_line(error)}") from error
     return files, root
 
 
@@ -190,6 +192,6 @@ def _is_silence(cause: BaseException | None) -> bool:
     return isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError)
 
 
-def _words(error: BaseException) -> str:
+def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return lines[0] if lines else type(error).__name__

@@ -1,14 +1,15 @@
-"""What a data set calls things: classes, labels, features and splits, read from ``dataset.toml``."""
+"""Description of a data set, read from ``dataset.toml``: classes, labels, features and splits."""
 
 import difflib
 import fnmatch
 import functools
 import importlib.resources
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import tomli_w
 
 from model.data.description_table import DescriptionTable
 from model.documents import MAX_TOML_BYTES, parse_toml, read_limited
@@ -22,7 +23,7 @@ SPLITS = ("train", "valid", "test")
 
 
 class UnknownLabelError(KeyError):
-    """A label that belongs to no class and is not ignored."""
+    """Error for a label that belongs to no class and is not ignored."""
 
     def __init__(self, label: str, known: int, nearest: str | None) -> None:
         hint = f"; nearest known label is {nearest!r:.60}" if nearest else ""
@@ -30,13 +31,13 @@ class UnknownLabelError(KeyError):
         super().__init__(self.message)
 
     def __str__(self) -> str:
-        """The message without the quotes that a KeyError adds."""
+        """Return the message without the quotes that a KeyError adds."""
         return self.message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetDescription:
-    """The content of one ``dataset.toml``."""
+    """Content of one ``dataset.toml``."""
 
     name: str
     frame_rate: FrameRate
@@ -46,23 +47,23 @@ class DatasetDescription:
     classes: tuple[str, ...]
     """Names of the classes, in the order of their indices."""
     patterns: Mapping[str, tuple[str, ...]]
-    """Class -> label patterns with wildcards ``*`` and ``?``; case does not matter, the first fit wins."""
+    """Class -> label patterns with wildcards ``*`` and ``?``; case is ignored and the first match wins."""
     ignored: tuple[str, ...]
-    """Label patterns that are no action of any class."""
+    """Patterns of labels to ignore, which belong to no class."""
     features: Mapping[str, str]
     """Name on the command line -> stem of the feature files."""
     splits: Mapping[str, str]
-    """Split -> text file with one game path a line, relative to the data folder."""
+    """Split -> text file with one game path per line, relative to the data folder."""
 
     def feature_stem(self, name: str) -> str:
-        """Stem of the files of features ``name``: what its alias stands for, else ``name`` itself."""
+        """Return the stem of the feature files that ``name`` stands for: an alias, or the stem itself."""
         return self.features.get(name, name)
 
     def class_of(self, label: str) -> int | None:
-        """Index of the class of ``label``, or None for an ignored label.
+        """Return the index of the class of ``label``, or None for an ignored label.
 
         Raises:
-            UnknownLabelError: No pattern fits; the message names the nearest known label.
+            UnknownLabelError: No pattern matches; the message names the nearest known label.
         """
         for index, name in enumerate(self.classes):
             if any(_fits(pattern, label) for pattern in self.patterns[name]):
@@ -82,17 +83,17 @@ class DatasetDescription:
 
 
 def read_description(root: Path) -> DatasetDescription:
-    """Describe the data in folder ``root``.
+    """Read the description of the data in folder ``root``.
 
-    That is its ``dataset.toml``; without one, SoccerNet-v1 where a game has ``Labels.json`` and
-    SoccerNet-v2 where it has ``Labels-v2.json``.
+    It comes from ``dataset.toml``. Without this file, a game with ``Labels.json`` means SoccerNet-v1 and a
+    game with ``Labels-v2.json`` means SoccerNet-v2.
 
     Raises:
-        DataError: Nothing of that is there, or the file is wrong (all mistakes are listed).
+        DataError: None of these files exists, or ``dataset.toml`` is invalid (all mistakes are listed).
     """
     if not root.is_dir():
         raise DataError(
-            f"no such data folder: {root}", fix="give the folder that holds <league>/<season>/<game>"
+            f"no such data folder: {root}", fix="give the folder that contains <league>/<season>/<game>"
         )
     file = root / DESCRIPTION_FILE
     if file.is_file():
@@ -102,18 +103,20 @@ def read_description(root: Path) -> DatasetDescription:
         if next(root.glob(f"*/*/*/{description.labels_file}"), None) is not None:
             return description
     raise DataError(
-        "this folder holds no known data set",
+        "this folder contains no known data set",
         folder=root,
-        looked=f"{DESCRIPTION_FILE}, */*/*/Labels.json (SoccerNet-v1), */*/*/Labels-v2.json (SoccerNet-v2)",
+        expected=(
+            f"{DESCRIPTION_FILE}, */*/*/Labels.json (SoccerNet-v1) or */*/*/Labels-v2.json (SoccerNet-v2)"
+        ),
         fix=f"write a {DESCRIPTION_FILE} that names classes, frame rate, features and splits",
     )
 
 
 def builtin_description(name: str) -> DatasetDescription:
-    """The description shipped under ``name`` (one of ``BUILTIN_NAMES``).
+    """Read the built-in description ``name``, one of ``BUILTIN_NAMES``.
 
     Raises:
-        DataError: There is none of that name.
+        DataError: There is no built-in description of this name.
     """
     if name not in BUILTIN_NAMES:
         raise DataError(f"no built-in data set description {name!r}", known=", ".join(BUILTIN_NAMES))
@@ -122,15 +125,16 @@ def builtin_description(name: str) -> DatasetDescription:
 
 
 def parse_description(content: bytes | str, *, source: str) -> DatasetDescription:
-    """Read the content of a ``dataset.toml``; ``source`` is named in errors.
+    """Parse the content of a ``dataset.toml``; errors name ``source`` as its origin.
 
     Raises:
-        DataError: Not TOML, or keys missing, unknown or of a wrong kind; all of them are listed.
+        DataError: The content is not TOML, or keys are missing, unknown or of the wrong type; all of them
+            are listed.
     """
     try:
         document = parse_toml(content)
     except ValueError as error:
-        raise DataError("this is not a usable TOML file", file=source, place=error) from error
+        raise DataError("this file is not valid TOML", file=source, reason=error) from error
     table = DescriptionTable(source, document)
     per_second = table.frame_rate()
     patterns = table.classes()
@@ -151,30 +155,24 @@ def parse_description(content: bytes | str, *, source: str) -> DatasetDescriptio
 
 
 def write_description(root: Path, description: DatasetDescription) -> None:
-    """Write ``description`` as ``dataset.toml`` into folder ``root``, which exists; whole or not at all."""
-    scalars = [
-        f"name = {_toml(description.name)}",
-        f"frame_rate = {description.frame_rate.per_second!r}",
-        f"labels_file = {_toml(description.labels_file)}",
-        f"ignored_labels = {_toml(description.ignored)}",
-    ]
-    tables = {"classes": description.patterns, "features": description.features, "splits": description.splits}
-    lines = list(scalars)
-    for title, table in tables.items():
-        lines += ["", f"[{title}]", *(f"{_toml(key)} = {_toml(value)}" for key, value in table.items())]
-    write_whole(root / DESCRIPTION_FILE, "\n".join([*lines, ""]).encode())
-
-
-def _toml(value: object) -> str:
-    # Strings and arrays of strings are written alike in JSON and TOML, but for surrogate pairs and DEL.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    """Write ``description`` as ``dataset.toml`` into the existing folder ``root``, atomically."""
+    document = {
+        "name": description.name,
+        "frame_rate": description.frame_rate.per_second,
+        "labels_file": description.labels_file,
+        "ignored_labels": description.ignored,
+        "classes": description.patterns,
+        "features": description.features,
+        "splits": description.splits,
+    }
+    write_whole(root / DESCRIPTION_FILE, tomli_w.dumps(document).encode())
 
 
 def _read(file: Path) -> bytes:
     try:
         return read_limited(file, MAX_TOML_BYTES)
     except (OSError, ValueError) as error:
-        raise DataError("this description cannot be read", file=file, reason=error) from error
+        raise DataError("this data set description cannot be read", file=file, reason=error) from error
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""Checks on the keys of a ``dataset.toml``, so that all mistakes are reported at once."""
+"""Check the keys of a ``dataset.toml`` and report all mistakes at once."""
 
 import difflib
 import re
@@ -14,7 +14,7 @@ _CLASS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]*")
 
 
 class DescriptionTable:
-    """Reads keys of the right kind out of a parsed file and remembers what was wrong."""
+    """Typed access to the keys of a parsed file; collects every mistake that it finds."""
 
     def __init__(self, source: str, content: Mapping[str, Any]) -> None:
         self._source = source
@@ -26,46 +26,48 @@ class DescriptionTable:
                 self._add(key, f'unknown key; did you mean "{nearest}"?')
 
     def raise_problems(self) -> None:
-        """Raise a DataError with every mistake found so far, if there was any."""
+        """Raise a DataError that lists all mistakes found so far, if there are any."""
         if self._problems:
-            raise DataError("this data set description is wrong", self._problems)
+            raise DataError("this data set description is invalid", self._problems)
 
     def frame_rate(self) -> float:
-        """Frames per second; SoccerNet's 2 where the file does not say."""
+        """Return the frames per second; the default is 2, as in SoccerNet."""
         value = self._content.get("frame_rate", 2.0)
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= _HIGHEST_RATE:
             return float(value)
         self._add(
             "frame_rate",
-            f"expected a positive number of frames per second, {_HIGHEST_RATE:g} at most, came {value!r:.60}",
+            f"expected frames per second above 0 and at most {_HIGHEST_RATE:g}, got {value!r:.60}",
         )
         return 1.0
 
     def text(self, key: str) -> str:
-        """A required non-empty string."""
+        """Return the required non-empty string under ``key``."""
         value = self._content.get(key)
         if isinstance(value, str) and value:
             return value
-        self._add(key, f"expected a text, came {'nothing' if value is None else repr(value)[:60]}")
+        message = "missing" if value is None else f"got {value!r:.60}"
+        self._add(key, f"{message} (expected a non-empty string)")
         return ""
 
     def path(self, key: str) -> str:
-        """A required path within a game's folder."""
+        """Return the required path under ``key``, which must stay within a game's folder."""
         return self._inside(key, self.text(key))
 
     def patterns(self, key: str) -> tuple[str, ...]:
-        """An optional list of label patterns."""
+        """Return the optional list of label patterns under ``key``."""
         return self._patterns(key, self._content.get(key, []))
 
     def classes(self) -> dict[str, tuple[str, ...]]:
-        """Class -> label patterns, in the order of the file."""
+        """Return a table of class -> label patterns, in the order of the file."""
         table = self._table("classes")
         if not table:
             self._add("classes", "expected at least one class = [label patterns]")
         for name in table:
             if not _CLASS_NAME.fullmatch(name):
                 self._add(
-                    f"classes.{name}", "expected a class name of letters, digits, '.', '_', '-' and spaces"
+                    f"classes.{name}",
+                    "expected a class name with only letters, digits, '.', '_', '-' and spaces",
                 )
         classes = {name: self._patterns(f"classes.{name}", value) for name, value in table.items()}
         for name in (name for name, patterns in classes.items() if not patterns):
@@ -73,19 +75,17 @@ class DescriptionTable:
         return classes
 
     def features(self) -> dict[str, str]:
-        """Name -> stem of the files."""
+        """Return a table of feature name -> stem of the files."""
         table = self._text_table("features")
         for name, stem in table.items():
             if "/" in stem:
-                self._add(
-                    f"features.{name}", "expected the stem of files in a game's own folder, came a path"
-                )
+                self._add(f"features.{name}", "expected the stem of files in a game's own folder, got a path")
             else:
                 self._inside(f"features.{name}", stem)
         return table
 
     def splits(self, known: Collection[str]) -> dict[str, str]:
-        """Split -> path of its list; other splits than ``known`` would never be read."""
+        """Return a table of split -> path of its list of games; splits other than ``known`` are mistakes."""
         table = self._text_table("splits")
         for name in (name for name in table if name not in known):
             self._add(f"splits.{name}", f"unknown split; known: {', '.join(known)}")
@@ -95,7 +95,7 @@ class DescriptionTable:
         table = self._table(key)
         for name, value in table.items():
             if not isinstance(value, str) or not value:
-                self._add(f"{key}.{name}", f"expected a text, came {value!r:.60}")
+                self._add(f"{key}.{name}", f"got {value!r:.60} (expected a non-empty string)")
         return {name: value for name, value in table.items() if isinstance(value, str) and value}
 
     def _inside(self, place: str, path: str) -> str:
@@ -108,13 +108,13 @@ class DescriptionTable:
         value = self._content.get(key, {})
         if isinstance(value, dict):
             return value
-        self._add(key, f"expected a table [{key}], came {value!r:.60}")
+        self._add(key, f"expected a table [{key}], got {value!r:.60}")
         return {}
 
     def _patterns(self, place: str, value: object) -> tuple[str, ...]:
         if isinstance(value, list) and all(isinstance(pattern, str) and pattern for pattern in value):
             return tuple(value)
-        self._add(place, f"expected a list of label patterns, came {value!r:.60}")
+        self._add(place, f"expected a list of label patterns, got {value!r:.60}")
         return ("?",)
 
     def _add(self, place: str, message: str) -> None:

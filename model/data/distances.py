@@ -1,4 +1,4 @@
-"""Distances from every frame to the actions around it; they do not depend on the zones."""
+"""Distances from every frame to the closest actions, which do not depend on the zones."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,24 +6,24 @@ import numpy.typing as npt
 from model.timeline import NO_FUTURE, NO_PAST
 
 FARTHEST = 32766
-"""Distances farther than this many frames are clipped to it, which leaves the two marks free."""
+"""Largest stored distance in frames; larger ones are clipped and stay below ``NO_PAST``."""
 
 
 def action_distances(
     actions: npt.NDArray[np.int64], *, frames: int, classes: int
 ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int16]]:
-    """Distances of each frame of one half to its closest action of each class.
+    """Compute the distance of each frame of one half to its closest action of each class.
 
     Args:
         actions: (n, 2): frame within the half, class; in any order.
-        frames: Frames of the half.
+        frames: Number of frames of the half.
         classes: Number of classes.
 
     Returns:
         past: (frames, classes), the frame minus the closest action at or before it: 0 on an action, else
-            positive; ``NO_PAST`` where there is none.
+            positive; ``NO_PAST`` where there is no such action.
         future: (frames, classes), the frame minus the closest action strictly after it: negative;
-            ``NO_FUTURE`` where there is none.
+            ``NO_FUTURE`` where there is no such action.
     """
     past = np.full((frames, classes), NO_PAST, dtype=np.int16)
     future = np.full((frames, classes), NO_FUTURE, dtype=np.int16)

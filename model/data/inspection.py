@@ -1,4 +1,4 @@
-"""What one game holds and what is wrong with it; the data check and the store look through the same eyes."""
+"""Inspect one game and collect its problems; the data check and the store both use this."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,33 +13,33 @@ from model.data.soccernet import HALVES, Action, features_file, read_actions
 from model.errors import DataError, Problem
 
 CLIPPED_UP_TO_S = 60.0
-"""Actions at most this long past the last frame are moved to it: features end a little before videos do."""
+"""Largest delay, in seconds, of an action that is moved back to the last frame (features may end early)."""
 _NPY = b"\x93NUMPY"
 _BLOCK_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureFile:
-    """Shape and kind of the features of one half."""
+    """Shape and type of the features of one half."""
 
     path: Path
     frames: int
     dims: int
     dtype: str
-    """``float16`` or ``float32``."""
+    """Number type: ``float16`` or ``float32``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Game:
-    """One game without the values of its features."""
+    """Content of one game, without the values of its features."""
 
     name: str
     halves: tuple[FeatureFile, ...]
-    """First and second half; fewer where files are missing or unreadable."""
+    """First and second half; fewer if files are missing or unreadable."""
     actions: npt.NDArray[np.int64]
-    """(n, 4): half (1, 2), frame within it, class, visible; in the order of the label file."""
+    """(n, 4): half (1 or 2), frame within the half, class, visible; in the order of the label file."""
     clipped: int
-    """Actions moved back to the last frame."""
+    """Number of actions moved back to the last frame."""
     problems: tuple[Problem, ...]
 
 
@@ -75,36 +75,36 @@ def inspect_game(root: Path, name: str, description: DatasetDescription, *, stem
 
 
 def read_header(path: Path) -> FeatureFile | Problem:
-    """Shape and kind of the features in ``path``, or what is wrong with the file."""
+    """Read shape and type of the features in ``path``, or return the problem with the file."""
     try:
         array = _mapped(path)
     except Exception as error:  # numpy raises many types for a damaged header
         reason = " ".join(str(error).split())
         return Problem(str(path), "", f"not a readable .npy file of numbers: {reason:.200}")
     if array.ndim != 2 or 0 in array.shape:
-        return Problem(str(path), "shape", f"expected (frames, dims), came {array.shape}")
+        return Problem(str(path), "shape", f"expected (frames, dims), got {array.shape}")
     dtype = array.dtype.newbyteorder("=").name
     if dtype not in ("float16", "float32"):
-        return Problem(str(path), "dtype", f"expected float16 or float32, came {dtype}")
+        return Problem(str(path), "dtype", f"expected float16 or float32, got {dtype}")
     return FeatureFile(path=path, frames=array.shape[0], dims=array.shape[1], dtype=dtype)
 
 
 def feature_mismatches(halves: list[FeatureFile]) -> list[Problem]:
-    """Features that do not fit the first of the list: vectors of another length, numbers of another kind."""
+    """Report every file whose vector length or number type differs from that of the first file."""
     problems = []
     for half in halves[1:]:
         first = halves[0]
         if half.dims != first.dims:
-            message = f"expected {first.dims} numbers a frame as in {first.path}, came {half.dims}"
+            message = f"expected {first.dims} dimensions per frame as in {first.path}, got {half.dims}"
             problems.append(Problem(str(half.path), "shape", message))
         if half.dtype != first.dtype:
-            message = f"expected {first.dtype} as in {first.path}, came {half.dtype}"
+            message = f"expected {first.dtype} as in {first.path}, got {half.dtype}"
             problems.append(Problem(str(half.path), "dtype", message))
     return problems
 
 
 def row_blocks(half: FeatureFile) -> Iterator[npt.NDArray[np.floating[Any]]]:
-    """The features of one half in blocks of a few MiB, contiguous and in this machine's byte order."""
+    """Yield the features of one half in blocks of a few MiB, contiguous and in the native byte order."""
     array = _mapped(half.path)
     rows = max(1, _BLOCK_BYTES // (half.dims * array.dtype.itemsize))
     for start in range(0, half.frames, rows):
@@ -112,19 +112,19 @@ def row_blocks(half: FeatureFile) -> Iterator[npt.NDArray[np.floating[Any]]]:
 
 
 def non_finite_problem(path: Path, block: npt.NDArray[np.floating[Any]], first_frame: int) -> Problem | None:
-    """The first NaN or infinity in a block that starts at ``first_frame``, as a problem."""
+    """Report the first NaN or infinity in a block that starts at ``first_frame``, or None."""
     finite = np.isfinite(block)
     if finite.all():
         return None
     rows = np.flatnonzero(~finite.all(axis=1))
     column = int(np.flatnonzero(~finite[rows[0]])[0])
     value = float(block[rows[0], column])
-    message = f"expected finite numbers, came {value} in column {column}"
+    message = f"expected finite numbers, got {value} in column {column}"
     return Problem(str(path), f"frame {first_frame + int(rows[0])}", message)
 
 
 def first_non_finite(half: FeatureFile) -> Problem | None:
-    """Read all features of one half and report the first value that is no finite number."""
+    """Read all features of one half and report the first NaN or infinity, or None."""
     first_frame = 0
     for block in row_blocks(half):
         problem = non_finite_problem(half.path, block, first_frame)
@@ -138,7 +138,7 @@ def _mapped(path: Path) -> npt.NDArray[Any]:
     # numpy would open archives of arrays too, and leave damaged ones open.
     with path.open("rb") as stream:
         if stream.read(len(_NPY)) != _NPY:
-            raise ValueError("it does not begin like one")
+            raise ValueError("the file does not begin with the .npy signature")
     array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     return array
 
@@ -165,7 +165,10 @@ def _placed(
                 place = (
                     f"{description.classes[action.class_index]} at {action.time_s:g} s of half {action.half}"
                 )
-                message = f"{past_s:.0f} s past the end of the features"
+                message = (
+                    f"the action is {past_s:.0f} s past the end of the features "
+                    f"(expected at most {CLIPPED_UP_TO_S:.0f} s)"
+                )
                 problems.append(Problem(str(labels), place, message))
             clipped += half.frames <= frame
             frame = min(frame, half.frames - 1)

@@ -1,4 +1,4 @@
-"""Data sets at a URI: the files that a split needs are fetched to this machine, then read as a folder."""
+"""Open data sets at a URI: download the files that a split needs, then read them as a local folder."""
 
 import contextlib
 from collections.abc import Callable, Sequence
@@ -28,18 +28,18 @@ def open_remote_split(
     fetching: Progress | None = None,
     reading: Progress | None = None,
 ) -> Store:
-    """Open one split of the data set at ``uri``, fetching what is not here and building its store.
+    """Open one split of the data set at ``uri``: download missing files and build its store.
 
     Args:
         uri: A folder in SoccerNet's layout, as fsspec understands it, such as ``s3://bucket/games``.
-        features: As for ``open_split``; files of other features stay where they are.
-        split: ``train``, ``valid`` or ``test``; so do games of other splits.
-        cache: Folder of all stores; copies lie in it too.
-        fetching: Called with (files done, all files).
-        reading: Called with (games done, all games).
+        features: As for ``open_split``; files of other features are not downloaded.
+        split: ``train``, ``valid`` or ``test``; games of other splits are not downloaded.
+        cache: Parent folder of all stores and of the local copies.
+        fetching: Called with (files done, total files).
+        reading: Called with (games done, total games).
 
     Raises:
-        UserError: The URI cannot be read, or the data there is wrong.
+        UserError: The URI cannot be read, or the data there is invalid.
     """
     copy = FolderCopy(uri, cache)
     with copy.locked():
@@ -51,10 +51,10 @@ def open_remote_split(
 
 
 def remote_description(uri: str, cache: Path) -> DatasetDescription:
-    """Describe the data set at ``uri``.
+    """Read the description of the data set at ``uri``.
 
     Raises:
-        UserError: The URI cannot be read, or holds no known data set.
+        UserError: The URI cannot be read, or contains no known data set.
     """
     copy = FolderCopy(uri, cache)
     with copy.locked():
@@ -62,14 +62,14 @@ def remote_description(uri: str, cache: Path) -> DatasetDescription:
 
 
 def _describe(copy: FolderCopy) -> DatasetDescription:
-    """Fetch what tells the kind of the data set: its own description, or labels of its first game."""
+    """Download the files that identify the data set: its description, or labels of its first game."""
     if not copy.fetch([DESCRIPTION_FILE]):
         known = map(builtin_description, BUILTIN_NAMES)
         if not any(_has_labels(copy, description) for description in known):
             raise DataError(
                 f"no data set at {copy.uri}",
-                looked=f"{DESCRIPTION_FILE}, or train.txt with a game that has labels of SoccerNet",
-                fix="give the folder that holds <league>/<season>/<game>",
+                expected=f"{DESCRIPTION_FILE}, or train.txt and a game with SoccerNet labels",
+                fix="give the folder that contains <league>/<season>/<game>",
             )
     return read_description(copy.folder)
 

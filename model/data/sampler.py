@@ -1,4 +1,4 @@
-"""Which chunks an epoch trains on. Draws depend on (seed, epoch, half), never on hyperparameters."""
+"""Draw the chunks of an epoch from (seed, epoch, half) alone, never from hyperparameters."""
 
 import math
 from dataclasses import dataclass
@@ -15,33 +15,40 @@ SamplerName = Literal["paper", "balanced"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplerConfig:
-    """How an epoch is cut into batches of chunks."""
+    """Settings of the sampler that divides an epoch into batches of chunks."""
 
     name: SamplerName = "paper"
-    """``paper``: one batch a half, a chunk around every action plus ceil(actions / C) of background.
-    ``balanced``: batches of ``batch_size``, drawn evenly over classes and background, as the re-release."""
+    """Sampling method.
+
+    ``paper``: one batch per half, with a chunk around every action plus ceil(actions / C) background chunks.
+    ``balanced``: batches of ``batch_size`` chunks, drawn uniformly over classes and background, as in the
+    re-release.
+    """
     chunk_frames: int = 240
-    """N_F."""
+    """Frames per chunk (N_F)."""
     margin_frames: int = 40
-    """An action lies at least so far from the ends of its chunk: half the paper's r, whatever a trial's r."""
+    """Least distance of an action from the ends of its chunk, in frames; half the paper's r."""
     batch_size: int = 32
-    """Chunks a batch, ``balanced`` only."""
+    """Chunks per batch; ``balanced`` only."""
     chunks_per_epoch: int | None = None
-    """``balanced`` only; None means as many as the paper's epoch."""
+    """Chunks per epoch; ``balanced`` only. None: as many as in the paper's epoch."""
 
     def __post_init__(self) -> None:
         if not 0 <= 2 * self.margin_frames < self.chunk_frames:
             raise ConfigError(
-                f"the margin around an action must be less than half a chunk ({self.chunk_frames} frames), "
+                f"margin_frames must be at least 0 and less than half of chunk_frames ({self.chunk_frames}), "
                 f"got {self.margin_frames}"
             )
         if self.batch_size < 1 or (self.chunks_per_epoch is not None and self.chunks_per_epoch < 1):
-            raise ConfigError("batch size and chunks per epoch must be at least 1")
+            raise ConfigError(
+                "batch_size and chunks_per_epoch must be at least 1, "
+                f"got {self.batch_size} and {self.chunks_per_epoch}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkBatch:
-    """Where the chunks of one training step begin."""
+    """Start positions of the chunks of one training step."""
 
     half: npt.NDArray[np.int64]
     """(batch,): index into the store's halves."""
@@ -75,7 +82,7 @@ class _HalfPlan:
 
 
 class ChunkSampler:
-    """Draws the chunks of every epoch from a training split."""
+    """Sampler of the chunks of every epoch of a training split."""
 
     def __init__(self, store: Store, config: SamplerConfig, seed: int) -> None:
         """Prepare to draw; ``seed`` is the study's data seed.
@@ -84,20 +91,22 @@ class ChunkSampler:
             DataError: The split has no actions.
         """
         if not len(store.actions):
-            raise DataError(f"split {store.split!r} has no actions to train on")
+            raise DataError(
+                f"split {store.split!r} has no actions to train on", fix="add games with annotated actions"
+            )
         self._config, self._seed, self._classes = config, seed, len(store.classes)
         self._plans = [_plan_half(store, index, config) for index in range(len(store.halves))]
         self._paper_epoch = sum(len(plan.actions) + self._background_count(plan) for plan in self._plans)
 
     @property
     def chunks_per_epoch(self) -> int:
-        """Chunks drawn in one epoch; halves without room for background draw fewer."""
+        """Number of chunks drawn in one epoch; halves without room for background contribute fewer."""
         if self._config.name == "balanced" and self._config.chunks_per_epoch is not None:
             return self._config.chunks_per_epoch
         return self._paper_epoch
 
     def epoch(self, epoch: int) -> list[ChunkBatch]:
-        """Batches of epoch number ``epoch``, in training order."""
+        """Return the batches of epoch number ``epoch``, in training order."""
         if self._config.name == "paper":
             return self._paper_batches(epoch)
         return self._balanced_batches(epoch)
@@ -176,7 +185,7 @@ def _plan_half(store: Store, index: int, config: SamplerConfig) -> _HalfPlan:
 def background_intervals(
     frames: npt.NDArray[np.int64], last_start: int, chunk_frames: int
 ) -> npt.NDArray[np.int64]:
-    """Intervals of starts whose chunk holds none of the actions at sorted ``frames``."""
+    """Return the intervals of start frames whose chunk contains none of the actions at ``frames``."""
     frames = np.unique(frames)
     first = np.concatenate([[0], frames + 1])
     stop = np.minimum(np.concatenate([frames - chunk_frames, [last_start]]) + 1, last_start + 1)

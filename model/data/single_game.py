@@ -1,4 +1,4 @@
-"""One game without labels: what a network is to find the actions of."""
+"""Open one game without labels, for a trained network to spot its actions."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,14 +18,14 @@ def open_game(
     """Read the features of both halves of one game.
 
     Args:
-        folder: The game, with ``1_<STEM>.npy`` and ``2_<STEM>.npy``.
-        dims: Numbers in a feature vector that the network was trained on.
-        classes: Names of its classes.
-        frame_rate: Feature vectors a second.
-        stem: Which features; None: the only ones of this width.
+        folder: Folder of the game, with ``1_<STEM>.npy`` and ``2_<STEM>.npy``.
+        dims: Length of the feature vectors that the network was trained on.
+        classes: Names of the network's classes.
+        frame_rate: Feature vectors per second.
+        stem: Stem of the feature files; None: the only ones with ``dims`` dimensions.
 
     Raises:
-        DataError: No such features, or they cannot be used; every problem is listed.
+        DataError: The features are missing or cannot be used; every problem is listed.
     """
     if not folder.is_dir():
         raise DataError(f"no such game folder: {folder}")
@@ -35,7 +35,7 @@ def open_game(
     problems += [_width_problem(half, dims) for half in halves[:1] if half.dims != dims]
     problems += [*feature_mismatches(halves), *filter(None, map(first_non_finite, halves))]
     if problems:
-        raise DataError("the features of this game cannot be used", problems)
+        raise DataError(f"the features of this game have {len(problems)} problems", problems)
     frames = sum(half.frames for half in halves)
     first_frames = (0, halves[0].frames)
     return Store(
@@ -72,19 +72,21 @@ def _only_stem(folder: Path, dims: int) -> str:
     if len(fitting) == 1:
         return fitting[0]
     raise DataError(
-        f"expected one kind of features of {dims} numbers a frame, found {len(fitting)}",
+        f"expected one kind of features with {dims} dimensions per frame, found {len(fitting)}",
         folder=folder,
-        here=", ".join(
+        found=", ".join(
             f"{stem} ({'/'.join(map(str, sorted(widths[stem]))) or 'unreadable'})" for stem in stems
         )
         or "no features",
         fix="add --features STEM"
         if fitting
-        else "give a folder with 1_<STEM>.npy and 2_<STEM>.npy of that width",
+        else f"give a folder with 1_<STEM>.npy and 2_<STEM>.npy that have {dims} dimensions per frame",
     )
 
 
 def _width_problem(half: FeatureFile, dims: int) -> Problem:
     return Problem(
-        str(half.path), "shape", f"expected {dims} numbers a frame, as the network reads, came {half.dims}"
+        str(half.path),
+        "shape",
+        f"expected {dims} dimensions per frame, as the network was trained on, got {half.dims}",
     )

@@ -1,4 +1,4 @@
-"""The SoccerNet layout: ``<root>/<league>/<season>/<game>/{1,2}_<STEM>.npy``, label files and split lists."""
+"""SoccerNet layout: ``<root>/<league>/<season>/<game>/{1,2}_<STEM>.npy``, label files and lists of games."""
 
 import importlib.util
 import io
@@ -30,31 +30,31 @@ class Action:
     """One annotated action."""
 
     half: int
-    """1 or 2."""
+    """Half of the game: 1 or 2."""
     time_s: float
     """Seconds since the start of the half."""
     class_index: int
     visible: bool
-    """False where the action was not shown on screen."""
+    """False if the action was not shown on screen."""
 
 
 def features_file(root: Path, game: str, *, half: int, stem: str) -> Path:
-    """Where the feature vectors of one half are."""
+    """Return the path of the feature file of one half."""
     return root / game / f"{half}_{stem}.npy"
 
 
 def games_of_split(root: Path, description: DatasetDescription, split: str) -> tuple[str, ...]:
-    """Paths of the games of ``split``, relative to ``root``, in the order of the list.
+    """Return the paths of the games of ``split``, relative to ``root``, in the order of the list.
 
-    The list is the text file that the description names; SoccerNet's own lists come from its package
-    where there is no such file and the package is installed.
+    The list is the text file that the description names. If this file does not exist and the SoccerNet
+    package is installed, the package supplies the published list.
 
     Raises:
-        DataError: No list; or games that are written twice or lie outside ``root``, all of them listed.
+        DataError: There is no list, or games are listed twice or lie outside ``root``; all are reported.
     """
     file = root / description.splits.get(split, f"{split}.txt")
     if not file.is_file():
-        return _published_games(description, split, looked=file)
+        return _published_games(description, split, expected=file)
     games: dict[str, int] = {}
     problems: list[Problem] = []
     for number, line in enumerate(_read_lines(file), start=1):
@@ -69,20 +69,21 @@ def games_of_split(root: Path, description: DatasetDescription, split: str) -> t
             problems.append(Problem(str(file), place, f"game {game!r} is already on line {games[game]}"))
         games.setdefault(game, number)
     if not games:
-        problems.append(Problem(str(file), "", f"split {split!r} is empty"))
+        problems.append(Problem(str(file), "", f"split {split!r} is empty (expected one game path per line)"))
     if problems:
-        raise DataError(f"the list of split {split!r} is wrong", problems)
+        raise DataError(f"the list of split {split!r} is invalid", problems)
     return tuple(games)
 
 
 def read_actions(path: Path, description: DatasetDescription) -> list[Action]:
-    """Read the actions of one label file, in the order of the file; ignored labels are left out.
+    """Read the actions of one label file, in the order of the file and without ignored labels.
 
-    The time is ``position`` (milliseconds) where an annotation has it, as in SoccerNet's evaluation,
-    else the second in ``gameTime``.
+    The time of an action is ``position`` (milliseconds) if the annotation has it, as in SoccerNet's
+    evaluation, else the second in ``gameTime``.
 
     Raises:
-        DataError: Not such a file, or wrong annotations; every one is listed ("annotation 0" is the first).
+        DataError: The file is not a label file or has invalid annotations; every one is listed ("annotation
+            0" is the first).
     """
     actions: list[Action] = []
     problems: list[Problem] = []
@@ -95,7 +96,7 @@ def read_actions(path: Path, description: DatasetDescription) -> list[Action]:
         if action is not None:
             actions.append(action)
     if problems:
-        raise DataError(f"{len(problems)} wrong annotations", problems, file=path)
+        raise DataError(f"{len(problems)} invalid annotations", problems, file=path)
     return actions
 
 
@@ -108,14 +109,14 @@ def write_game(
     annotations: Sequence[Mapping[str, object]],
     labels_file: str,
 ) -> None:
-    """Write the features of both halves and the labels of one game; each file appears whole or not at all.
+    """Write the features of both halves and the labels of one game, each file atomically.
 
     Args:
         root: The data folder.
         game: Path of the game relative to it.
         stem: Stem of the feature files.
         halves: Features of the first and the second half, (frames, dims), float16 or float32.
-        annotations: What goes under ``"annotations"``.
+        annotations: List to write under ``"annotations"``.
         labels_file: Name of the label file.
     """
     folder = root / game
@@ -129,21 +130,25 @@ def write_game(
 
 
 def write_split(root: Path, description: DatasetDescription, split: str, games: Iterable[str]) -> None:
-    """Write the list of one split under the name that the description gives it."""
+    """Write the list of games of one split to the file that the description names."""
     file = root / description.splits.get(split, f"{split}.txt")
     file.parent.mkdir(parents=True, exist_ok=True)
     write_whole(file, "".join(f"{game}\n" for game in games).encode())
 
 
-def _published_games(description: DatasetDescription, split: str, *, looked: Path) -> tuple[str, ...]:
+def _published_games(description: DatasetDescription, split: str, *, expected: Path) -> tuple[str, ...]:
     # The package carries the lists of SoccerNet only: they say nothing about anybody else's games.
     if not description.name.startswith("soccernet"):
         raise DataError(
-            f"no list of games for split {split!r}", looked=looked, fix="write one game path a line"
+            f"no list of games for split {split!r}",
+            expected=expected,
+            fix="write this file with one game path per line",
         )
     if importlib.util.find_spec("SoccerNet") is None:
-        fix = "write one game path a line, or: pip install SoccerNet (it carries the published lists)"
-        raise DataError(f"no list of games for split {split!r}", looked=looked, fix=fix)
+        fix = (
+            "write this file with one game path per line, or: pip install SoccerNet (for its published lists)"
+        )
+        raise DataError(f"no list of games for split {split!r}", expected=expected, fix=fix)
     from SoccerNet.utils import getListGames
 
     return tuple(str(game) for game in getListGames(split))
@@ -154,55 +159,61 @@ def _read_lines(file: Path) -> list[str]:
         # Some editors put a mark before the first line that would become part of a game's name.
         return read_limited(file, _MAX_BYTES).decode("utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
-        raise DataError("this list cannot be read as UTF-8 text", file=file, reason=error) from error
+        raise DataError("this list of games cannot be read as UTF-8 text", file=file, reason=error) from error
 
 
 def _read_annotations(path: Path) -> list[Any]:
     def wrong(message: str) -> DataError:
-        return DataError("unreadable label file", [Problem(str(path), "", message)])
+        return DataError("the label file cannot be read", [Problem(str(path), "", message)])
 
     try:
         content = parse_json(read_limited(path, _MAX_BYTES))
     except FileNotFoundError:
         raise wrong("no such file") from None
     except (OSError, ValueError) as error:
-        raise wrong(f"not a usable JSON file: {error}") from error
+        raise wrong(f"not a valid JSON file: {error}") from error
     annotations = content.get("annotations") if isinstance(content, dict) else None
     if not isinstance(annotations, list):
-        raise wrong('expected {"annotations": [...]}')
+        raise wrong('"annotations" is missing or not a list (expected {"annotations": [...]})')
     return annotations
 
 
 def _action(annotation: object, description: DatasetDescription) -> Action | None:
     if not isinstance(annotation, dict):
-        raise ValueError(f"expected an object, came {annotation!r:.60}")
+        raise ValueError(f"expected an object, got {annotation!r:.60}")
     label = annotation.get("label")
     if not isinstance(label, str):
-        raise ValueError(f'expected a text under "label", came {label!r:.60}')
+        raise ValueError(_missing_or_wrong("label", label, "a string"))
     class_index = description.class_of(label)
     if class_index is None:
         return None
-    half, time_s = parse_game_time(str(annotation.get("gameTime")))
+    game_time = annotation.get("gameTime")
+    if game_time is None:
+        raise ValueError(_missing_or_wrong("gameTime", game_time, 'such as "1 - 07:32"'))
+    half, time_s = parse_game_time(str(game_time))
     if half not in HALVES:
-        raise ValueError(f"expected half 1 or 2, came {half}")
+        raise ValueError(f'"gameTime" is {game_time!r:.60} (expected half 1 or 2)')
     if "position" in annotation:
         time_s = _milliseconds(annotation["position"]) / 1000.0
     if time_s > _LONGEST_HALF_S:
-        raise ValueError(f"expected a moment of a half of at most a day, came {time_s:g} s after its start")
+        raise ValueError(f"the action is {time_s:g} s after the start of its half (expected at most a day)")
     return Action(half=half, time_s=time_s, class_index=class_index, visible=_visible(annotation))
+
+
+def _missing_or_wrong(key: str, value: object, expected: str) -> str:
+    state = "missing" if value is None else repr(value)[:60]
+    return f'"{key}" is {state} (expected {expected})'
 
 
 def _milliseconds(value: object) -> float:
     written = isinstance(value, str) and _DECIMAL.fullmatch(value) is not None
     if (type(value) in (int, float) or written) and 0 <= (position := float(str(value))) < float("inf"):
         return position
-    raise ValueError(
-        f'expected milliseconds since the start of the half under "position", came {value!r:.60}'
-    )
+    raise ValueError(f'"position" is {value!r:.60} (expected milliseconds since the start of the half)')
 
 
 def _visible(annotation: Mapping[str, object]) -> bool:
     visibility = annotation.get("visibility", "visible")
     if not isinstance(visibility, str) or visibility not in _VISIBLE:
-        raise ValueError(f'expected "visible" or "not shown" under "visibility", came {visibility!r:.60}')
+        raise ValueError(f'"visibility" is {visibility!r:.60} (expected "visible" or "not shown")')
     return _VISIBLE[visibility]

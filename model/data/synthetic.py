@@ -1,11 +1,11 @@
-"""Made-up games in which the context that tells of an action is known, second by second.
+"""Synthetic games in which the context of every action is known to the second.
 
-An action leaves two traces in the features: a weak one that rises before it, and one after it that ends
-sharply at a known time. The first part of the trace after it is a signature, the same for all classes, which
-distractors show too; what tells an action from a distractor, and its class, comes in the rest. Zones cut
-short call that rest "no action" and leave only the signature to learn from. That costs in a short training
-with a heavy segmentation loss; otherwise the spotting module, which sees the whole chunk, makes up for it
-(figures in benchmarks/RESULTS.md, section 5).
+An action leaves two traces in the features: a weak trace that rises before it, and a trace after it that ends
+sharply at a known time. The first part of the trace after it is a signature, which all classes and also
+distractors share; only the rest of the trace shows whether it is an action and of which class. Zones that
+are too short label this rest as "no action", so that only the signature is left to learn from. This lowers
+the score after a short training with a large weight of the segmentation loss; otherwise the spotting module,
+which sees the whole chunk, compensates (figures in benchmarks/RESULTS.md, section 5).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -20,14 +20,14 @@ from scipy import signal
 from model.data.description import DatasetDescription, write_description
 from model.data.soccernet import HALVES, write_game, write_split
 from model.errors import ConfigError
-from model.timeline import FrameRate, format_game_time
+from model.timeline import FrameRate, annotated
 
 PLANTED_ZONES_S: Mapping[str, tuple[float, float]] = {
     "goal": (10.0, 60.0),
     "card": (5.0, 45.0),
     "substitution": (5.0, 50.0),
 }
-"""Class -> seconds that its trace lasts before and after an action."""
+"""Class -> duration of its trace before and after an action, in seconds."""
 
 STEM = "SYNTHETIC"
 _RATE = FrameRate(2.0)
@@ -54,7 +54,7 @@ class _Start:
 
 
 def planted_zones_s() -> dict[str, tuple[float, float, float, float]]:
-    """Zones K1..K4 in seconds that fit the planted traces: class -> (K1, K2, K3, K4)."""
+    """Return the zones that match the planted traces: class -> (K1, K2, K3, K4), in seconds."""
     return {
         name: (-2.0 * before_s, -before_s, after_s, 1.5 * after_s)
         for name, (before_s, after_s) in PLANTED_ZONES_S.items()
@@ -62,7 +62,7 @@ def planted_zones_s() -> dict[str, tuple[float, float, float, float]]:
 
 
 def synthetic_description() -> DatasetDescription:
-    """The description that ``write_synthetic`` puts beside its games."""
+    """Return the description that ``write_synthetic`` writes beside its games."""
     return DatasetDescription(
         name="synthetic",
         frame_rate=_RATE,
@@ -84,18 +84,18 @@ def write_synthetic(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Write a synthetic data set; ``dataset.toml`` comes last and says that all is there.
+    """Write a synthetic data set; ``dataset.toml`` is written last and marks it as complete.
 
     Args:
         root: The data folder to write.
         games: Split -> number of games.
-        dims: Numbers in a feature vector.
-        minutes: Length of a half.
-        seed: Draws everything; the same seed gives the same games whatever their number.
-        progress: Called with (games done, all games).
+        dims: Length of a feature vector.
+        minutes: Length of a half in minutes.
+        seed: Seed of all random numbers; a game does not depend on the number of games.
+        progress: Called with (games done, total games).
 
     Raises:
-        ConfigError: Too few dimensions to tell the traces apart, or halves too short for one action.
+        ConfigError: ``dims`` is too small to separate the traces, or a half is too short for one action.
     """
     description = synthetic_description()
     traces = _Traces(dims, np.random.default_rng(seed))
@@ -188,10 +188,6 @@ def _starts(rng: np.random.Generator, frames: int) -> Iterator[_Start]:
 
 
 def _annotation(half: int, start: _Start) -> dict[str, str]:
-    time_s = _RATE.to_seconds(start.frame)
-    return {
-        "gameTime": format_game_time(half, time_s),
-        "label": list(PLANTED_ZONES_S)[start.class_index],
-        "position": str(round(1000 * time_s)),
-        "visibility": "visible",
-    }
+    milliseconds = round(1000 * _RATE.to_seconds(start.frame))
+    label = list(PLANTED_ZONES_S)[start.class_index]
+    return {**annotated(half, milliseconds, label), "visibility": "visible"}

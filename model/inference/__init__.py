@@ -1,1 +1,1 @@
-"""From network outputs over chunks to spots over halves."""
+"""Inference: from network outputs on chunks to spots of halves."""

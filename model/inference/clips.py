@@ -1,4 +1,4 @@
-"""What of a game is worth showing again (section 5): spotted actions, and sequences that look like them."""
+"""Highlight clips of a game (section 5): spotted actions, and sequences with high segmentation scores."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,45 +11,53 @@ from model.spots import Spots
 from model.timeline import FrameRate
 
 BEFORE_S = 15.0
+"""Duration of a clip before its first moment, in seconds (section 5)."""
 AFTER_S = 20.0
+"""Duration of a clip after its last moment, in seconds (section 5)."""
 LEAST_SCORE = 0.5
-"""Margins of a clip and eta of a sequence, all from section 5."""
+"""Least segmentation score of a sequence: eta of section 5."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moment:
-    """A spotted action, or a sequence of frames whose segmentation scores are high."""
+    """Spotted action, or sequence of frames with high segmentation scores."""
 
     kind: Literal["spot", "sequence"]
     half: int
-    """0 is the first."""
+    """Index of the half; 0 is the first."""
     class_index: int
     start_s: float
-    """Seconds since the start of the half."""
+    """Start, in seconds since the start of the half."""
     stop_s: float
-    """The same as ``start_s`` for a spot."""
+    """End, in seconds since the start of the half; equal to ``start_s`` for a spot."""
     score: float
-    """Confidence of the spot, highest segmentation score of the sequence."""
+    """Confidence of the spot, or highest segmentation score of the sequence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
-    """A stretch of one half, and the moments that it shows."""
+    """Interval of one half, with the moments that it shows."""
 
     half: int
     start_s: float
     stop_s: float
     moments: tuple[Moment, ...]
-    """By their start; at least one."""
+    """Moments in order of their start; at least one."""
 
     @property
     def score(self) -> float:
-        """The highest of its moments."""
+        """Highest score of its moments."""
         return max(moment.score for moment in self.moments)
 
 
 def spotted_moments(spots: Spots, least_scores: Mapping[int, float], frame_rate: FrameRate) -> list[Moment]:
-    """Spots whose confidence is at least that which ``least_scores`` has for their class; no other class."""
+    """Select the spots whose confidence reaches the threshold of their class.
+
+    Args:
+        spots: Spots of one game.
+        least_scores: Class index -> least confidence; classes not listed are omitted.
+        frame_rate: Frame rate of ``spots``.
+    """
     least = [least_scores.get(index, np.inf) for index in spots.class_index.tolist()]
     kept = spots[spots.score >= np.array(least)]
     rows = zip(kept.half, kept.frame, kept.class_index, kept.score, strict=True)
@@ -77,19 +85,19 @@ def high_sequences(
     edge_frames: int,
     frame_rate: FrameRate,
 ) -> list[Moment]:
-    """Longest runs of frames whose segmentation score is at least ``least_score``.
+    """Find the longest runs of frames whose segmentation score is at least ``least_score``.
 
-    The first and last r/2 frames of a half are left out. The segmentation loss does not count frames so
-    close to the ends of a chunk, and weights of the normalisation belong to a frame's place in its chunk: at
-    these places they stay about as they were drawn, and scores are near 0.5 whatever happens. Elsewhere in a
-    half the stitching takes the scores from a neighbouring chunk; at the ends of a half there is none.
+    The first and last r/2 frames of a half are omitted. The segmentation loss does not count frames this
+    close to the ends of a chunk, and the normalisation has one weight per frame position: at these positions
+    the weights hardly change in training, and scores are near 0.5 in any case. Elsewhere in a half, stitching
+    takes the scores from a neighbouring chunk; at the ends of a half there is no such chunk.
 
     Args:
         segmentation: (frames, classes) for every half, in [0, 1], high just after an action.
-        classes: Those to look at.
-        least_score: eta.
-        edge_frames: r/2.
-        frame_rate: Of the frames.
+        classes: Indices of the classes to search.
+        least_score: Least segmentation score (eta).
+        edge_frames: Frames to omit at either end of a half (r/2).
+        frame_rate: Frame rate of ``segmentation``.
     """
     moments = []
     for half, scores in enumerate(segmentation):
@@ -112,10 +120,15 @@ def high_sequences(
 def cut_clips(
     moments: Iterable[Moment], lengths_s: Sequence[float], *, before_s: float, after_s: float
 ) -> list[Clip]:
-    """Clips from ``before_s`` ahead of every moment to ``after_s`` behind it, in order.
+    """Cut clips from ``before_s`` before every moment to ``after_s`` after it, in order of time.
 
-    Clips stay inside their half, of which ``lengths_s`` has the seconds; those that overlap or touch
-    become one.
+    Clips that overlap or touch are merged.
+
+    Args:
+        moments: Moments of one game.
+        lengths_s: Duration of every half in seconds; clips stay inside their half.
+        before_s: Seconds before a moment.
+        after_s: Seconds after a moment.
     """
     clips: list[Clip] = []
     for moment in sorted(moments, key=lambda moment: (moment.half, moment.start_s, moment.stop_s)):
@@ -132,7 +145,7 @@ def cut_clips(
 def without_actions(
     clips: Iterable[Clip], actions: npt.NDArray[np.int64], frame_rate: FrameRate
 ) -> list[Clip]:
-    """Clips that show none of ``actions``: (n, 2), half from 0 and frame."""
+    """Select the clips that show none of ``actions``, (n, 2): index of the half and frame."""
     half, time_s = actions[:, 0], actions[:, 1] / frame_rate.per_second
     return [
         clip

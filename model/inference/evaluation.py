@@ -1,4 +1,4 @@
-"""What networks say about whole halves: spots, segmentation, and on a labelled split score and losses."""
+"""Run networks on whole halves: spots, segmentation, and on a labelled split the score and the losses."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,24 +20,23 @@ from model.precision import Precision, compute_dtype
 from model.spots import Spots
 
 CHUNKS_AT_ONCE = 128
-"""Chunks a forward pass: the fastest of 16 to 256 on two cores; 128 x 240 x 512 features
-are 63 MB in float32."""
+"""Chunks per forward pass: the fastest of 16 to 256 on two cores (63 MB for 240 frames of 512 float32)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What a network reaches on a split."""
+    """Score, losses and spots of a network on a split."""
 
     score: AverageMap
     segmentation_loss: float
     spotting_loss: float
     spots: Spots
-    """Before non-maximum suppression."""
+    """Spots before non-maximum suppression."""
 
 
 @torch.no_grad()
 def find_spots(network: CalfNetwork, store: Store, *, precision: Precision, device: torch.device) -> Spots:
-    """Spot the actions of every half of ``store``; no suppression yet."""
+    """Spot the actions of every half of ``store``, without suppression."""
     config = network.config
     source = ChunkSource(store, config.chunk_frames, device=device, dtype=compute_dtype(precision))
     tiling = _tiling(network, store)
@@ -50,7 +49,7 @@ def find_spots(network: CalfNetwork, store: Store, *, precision: Precision, devi
 def find_segmentation(
     network: CalfNetwork, store: Store, *, precision: Precision, device: torch.device
 ) -> tuple[npt.NDArray[np.float32], ...]:
-    """Segmentation scores in [0, 1] of every half of ``store``, (frames, classes) each."""
+    """Compute the segmentation scores, in [0, 1], of every half of ``store``, (frames, classes) each."""
     source = ChunkSource(store, network.config.chunk_frames, device=device, dtype=compute_dtype(precision))
     tiling = _tiling(network, store)
     passes = _predictions([network], source, tiling, device)
@@ -70,11 +69,11 @@ def evaluate(
     """Spot the actions of every half of a split with networks that share r, and score them.
 
     Args:
-        networks: They read the same chunks: those that tile the halves for their r.
-        source: Of the split's chunks, in the number format to compute in.
-        losses: One a network. Losses are means over the chunks.
-        device: Where to compute.
-        nms_window_s: As in ``average_map``.
+        networks: Networks with the same r; they read the same chunks, which tile the halves for this r.
+        source: Source of the split's chunks, in the number format to compute in.
+        losses: Loss settings, one per network. Losses are means over the chunks.
+        device: Device to compute on.
+        nms_window_s: Width of the suppression in seconds, as in ``average_map``.
     """
     config, store = networks[0].config, source.store
     tiling = _tiling(networks[0], store)
@@ -83,10 +82,10 @@ def evaluate(
         for group in group_for_device(losses, device)
     ]
     spotting, sums = [], []
-    for chunks, said in _predictions(networks, source, tiling, device):
-        pairs = [loss(predictions, chunks) for loss, predictions in zip(stack_losses, said, strict=True)]
+    for chunks, outputs in _predictions(networks, source, tiling, device):
+        pairs = [loss(predictions, chunks) for loss, predictions in zip(stack_losses, outputs, strict=True)]
         rows = [torch.stack([pair.segmentation, pair.spotting]) for pair in pairs]
-        spotting.append(torch.cat([predictions.spotting for predictions in said]))
+        spotting.append(torch.cat([predictions.spotting for predictions in outputs]))
         sums.append(torch.cat(rows, dim=1) * spotting[-1].shape[1])
     means = (torch.stack(sums).double().sum(dim=0) / len(tiling.chunks)).cpu().tolist()
     found = torch.cat(spotting, dim=1).cpu().numpy()
@@ -112,7 +111,7 @@ def _tiling(network: CalfNetwork, store: Store) -> Tiling:
 def _predictions(
     networks: Sequence[CalfNetwork], source: ChunkSource, tiling: Tiling, device: torch.device
 ) -> Iterator[tuple[Chunks, list[Predictions]]]:
-    """The chunks of ``tiling`` and what each stack of the networks says, a forward pass at a time."""
+    """Yield the chunks of ``tiling`` and the outputs of each stack, one forward pass at a time."""
     stacks = [Stack(group, device) for group in group_for_device(networks, device)]
     for batch in _batches(tiling.chunks):
         chunks = source.load([batch])

@@ -1,4 +1,4 @@
-"""What a boundary-matching network says about the videos of a split: proposals, their scores, losses."""
+"""Run a boundary-matching network on the videos of a split: proposals, their scores, and losses."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -27,14 +27,14 @@ from model.precision import Precision
 
 @dataclass(frozen=True, slots=True)
 class VideoBatch:
-    """Some videos of a split, for a network."""
+    """Batch of videos of a split, with features and targets."""
 
     features: Float[Tensor, "batch dims positions"]
     target: BoundaryTargets
 
 
 def load_videos(split: VideoSplit, indices: Sequence[int], device: torch.device) -> VideoBatch:
-    """Features and labels of the videos at ``indices``; labels are made from the activities each time."""
+    """Load the features of the videos at ``indices`` and compute their labels from the activities."""
     features = torch.from_numpy(np.ascontiguousarray(split.features[indices].transpose(0, 2, 1)))
     labels = [boundary_labels(split.videos[index].shares, split.positions) for index in indices]
     return VideoBatch(features.to(device), stack_targets(labels, device))
@@ -43,40 +43,40 @@ def load_videos(split: VideoSplit, indices: Sequence[int], device: torch.device)
 def predict(
     network: BoundaryMatchingNetwork, features: Float[Tensor, "batch dims positions"], precision: Precision
 ) -> BoundaryPredictions:
-    """Predictions of whole videos, matrix products in ``precision``."""
+    """Predict for whole videos, with matrix products in ``precision``."""
     with torch.autocast(features.device.type, torch.bfloat16, enabled=precision == "bfloat16"):
         return network(features)  # type: ignore[no-any-return]
 
 
 class MeanLosses:
-    """Means over videos of the losses of batches."""
+    """Mean losses over the videos of several batches."""
 
     def __init__(self) -> None:
         self._sum, self._videos = torch.zeros(3, dtype=torch.float64), 0
 
     def add(self, losses: BoundaryLosses, videos: int) -> None:
-        """Count a batch of ``videos``."""
+        """Add the losses of a batch of ``videos`` videos."""
         parts = (losses.tem, losses.regression, losses.classification)
         self._sum = self._sum.to(losses.tem.device) + videos * torch.stack([part.detach() for part in parts])
         self._videos += videos
 
     def by_name(self) -> dict[str, float]:
-        """The means: ``tem_loss``, ``regression_loss``, ``classification_loss``."""
+        """Return the means: ``tem_loss``, ``regression_loss``, ``classification_loss``."""
         names = ("tem_loss", "regression_loss", "classification_loss")
         return dict(zip(names, (self._sum / self._videos).tolist(), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
 class ProposalEvaluation:
-    """What a network reaches on a split."""
+    """Proposals, scores and losses of a network on a split."""
 
     proposals: list[Segments]
-    """For each video (n, 3): start and end in seconds, score; highest score first."""
+    """Proposals of each video (n, 3): start and end in seconds, score; highest score first."""
     score: ProposalScores
     average_map: float | None
-    """Average-mAP in percent; None without class scores."""
+    """Average-mAP in percent; None if the split has no class scores."""
     losses: dict[str, float]
-    """By name, see ``MeanLosses``."""
+    """Mean losses by name, see ``MeanLosses``."""
 
 
 @torch.no_grad()
@@ -93,13 +93,13 @@ def evaluate_proposals(
     """Propose activities of every video of a split and score them.
 
     Args:
-        network: On the device to compute on.
-        split: Its positions and dimensions are the network's.
-        loss: Of the network, for the losses.
-        nms: For the pairs of the split's positions.
-        batch_videos: Videos at once.
-        precision: Of matrix products.
-        draws: Of the pairs that the regression loss is taken of; on the processor.
+        network: Network on the device to compute on.
+        split: Split with the positions and dimensions of the network.
+        loss: Settings of the losses.
+        nms: Suppression for the pairs of the split's positions.
+        batch_videos: Videos per batch.
+        precision: Number format of the matrix products.
+        draws: CPU generator that chooses the pairs of the regression loss.
     """
     device, losses, scores = network.reduce.weight.device, MeanLosses(), []
     for indices in _batches(len(split.videos), batch_videos):

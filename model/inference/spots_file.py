@@ -1,4 +1,4 @@
-"""Spots as SoccerNet's evaluation reads them: one ``results_spotting.json`` a game."""
+"""Write spots in the format of SoccerNet's evaluation: one ``results_spotting.json`` per game."""
 
 import json
 import math
@@ -8,13 +8,13 @@ from pathlib import Path
 from model.data.description import builtin_description
 from model.files import write_whole
 from model.spots import Spots
-from model.timeline import FrameRate, format_game_time
+from model.timeline import FrameRate, annotated
 
 SPOTS_FILE = "results_spotting.json"
 
 
 def label_texts(classes: Sequence[str]) -> tuple[str, ...]:
-    """What label files call ``classes``: SoccerNet's labels for its own classes, else their names."""
+    """Return the labels of ``classes`` in label files: SoccerNet's labels for its classes, else the names."""
     for name in ("soccernet-v1", "soccernet-v2"):
         description = builtin_description(name)
         if description.classes == tuple(classes):
@@ -25,17 +25,17 @@ def label_texts(classes: Sequence[str]) -> tuple[str, ...]:
 def write_spots(
     folder: Path, spots: Spots, *, game: str, labels: Sequence[str], frame_rate: FrameRate
 ) -> Path:
-    """Write the spots of one game, the most confident first, whole or not at all.
+    """Write the spots of one game atomically, the most confident first.
 
     Args:
-        folder: Results of all games; the file lies under the game's own path in it.
-        spots: Half 0 is the first, 1 the second.
+        folder: Folder of the results of all games; the file lies under the game's path in it.
+        spots: Spots of the game; half 0 is the first, 1 the second.
         game: Path of the game within a data folder, ``<league>/<season>/<game>``.
-        labels: Text of every class.
-        frame_rate: Of the frames of ``spots``.
+        labels: Label of every class.
+        frame_rate: Frame rate of ``spots``.
 
     Returns:
-        The file.
+        Path of the file.
     """
     order = spots.score.argsort(kind="stable")[::-1]
     rows = zip(
@@ -56,15 +56,8 @@ def write_spots(
 
 
 def _prediction(half: int, frame: int, label: str, score: float, frame_rate: FrameRate) -> dict[str, str]:
-    """One entry; all values are texts, as in the published files."""
-    milliseconds = _milliseconds(frame, frame_rate)
-    return {
-        "gameTime": format_game_time(half, milliseconds / 1000),
-        "label": label,
-        "position": str(milliseconds),
-        "half": str(half),
-        "confidence": repr(score),
-    }
+    moment = annotated(half, _milliseconds(frame, frame_rate), label)
+    return {**moment, "half": str(half), "confidence": repr(score)}
 
 
 def _milliseconds(frame: int, frame_rate: FrameRate) -> int:

@@ -1,4 +1,4 @@
-"""From chunks back to halves: which chunk speaks for which frame, its scores there and the spots it names."""
+"""Stitch chunks to halves: assign every frame to one chunk, and combine scores and spots of the chunks."""
 
 from dataclasses import dataclass
 
@@ -14,19 +14,20 @@ from model.spots import Spots
 class Tiling:
     """Overlapping chunks that cover halves; every frame belongs to exactly one of them.
 
-    Neighbours overlap by r, so that a frame is read at least r/2 from the ends of its chunk wherever the
-    half goes on. The last chunk of a half ends with it and owns what lies r/2 behind its first frame.
+    Neighbouring chunks overlap by r, so that every frame lies at least r/2 from the ends of its chunk, except
+    at the ends of the half. The last chunk of a half ends with the half and owns all frames from r/2 after
+    its own first frame on.
     """
 
     chunks: ChunkBatch
     owned_from: npt.NDArray[np.int64]
-    """(chunks,): first frame of the chunk that it speaks for, counted within the chunk."""
+    """(chunks,): first frame that the chunk owns, counted within the chunk."""
     owned_to: npt.NDArray[np.int64]
-    """(chunks,): one past the last such frame."""
+    """(chunks,): one past the last frame that the chunk owns."""
 
 
 def tile(halves: tuple[Half, ...], *, chunk_frames: int, edge_frames: int) -> Tiling:
-    """Cover ``halves`` with chunks whose inner part loses ``edge_frames`` (r/2) at either end."""
+    """Cover ``halves`` with chunks that own all their frames but ``edge_frames`` (r/2) at either end."""
     half, start, owned_from, owned_to = [], [], [], []
     for index, frames in enumerate(entry.frames for entry in halves):
         starts = _starts(frames, chunk_frames, edge_frames)
@@ -47,16 +48,16 @@ def _starts(frames: int, chunk_frames: int, edge_frames: int) -> npt.NDArray[np.
 
 
 def stitch(predictions: npt.NDArray[np.float32], tiling: Tiling, chunk_frames: int) -> Spots:
-    """Spots of the halves from the predictions of their chunks.
+    """Combine the predictions of chunks to the spots of their halves.
 
     Args:
         predictions: (chunks, predictions, 2 + classes): confidence, location, class scores.
-        tiling: Where the chunks lie.
-        chunk_frames: N_F.
+        tiling: Positions of the chunks.
+        chunk_frames: Frames per chunk (N_F).
 
     Returns:
-        Every prediction that falls on a frame its chunk owns, under its most probable class. Locations that
-        are not numbers, of a network that diverged, count as 0.
+        Every prediction that falls on a frame that its chunk owns, with its most probable class. Locations
+        that are NaN, from a network that diverged, count as 0.
     """
     confidence, location = predictions[..., 0], predictions[..., 1]
     place = np.minimum(np.rint(np.nan_to_num(location) * chunk_frames).astype(np.int64), chunk_frames - 1)
@@ -73,12 +74,12 @@ def stitch(predictions: npt.NDArray[np.float32], tiling: Tiling, chunk_frames: i
 def stitch_segmentation(
     scores: npt.NDArray[np.float32], tiling: Tiling, halves: tuple[Half, ...]
 ) -> tuple[npt.NDArray[np.float32], ...]:
-    """Segmentation scores of the halves, every frame from the chunk that owns it.
+    """Combine the segmentation scores of chunks to those of halves, each frame from the chunk that owns it.
 
     Args:
         scores: (chunks, frames, classes).
-        tiling: Where the chunks lie.
-        halves: Those that were tiled.
+        tiling: Positions of the chunks.
+        halves: Halves that were tiled.
 
     Returns:
         (frames, classes) for every half.

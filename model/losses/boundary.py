@@ -1,4 +1,4 @@
-"""Losses of the boundary-matching network, one of them or the paper's segmentation loss (section 4.2)."""
+"""Losses of the boundary-matching network; the paper's segmentation loss can replace one (section 4.2)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,49 +16,53 @@ from model.losses.segmentation import segmentation_loss_elements
 from model.networks.bmn import BoundaryPredictions
 
 TemLoss = Literal["bmn", "context-aware"]
-"""Loss of the temporal evaluation module: the published one, or L_seg."""
+"""Loss of the temporal evaluation module: the published loss (``bmn``) or L_seg (``context-aware``)."""
 
 IS_BOUNDARY = 0.5
-"""A position whose label is above it is a boundary."""
+"""Label above which a position counts as a boundary."""
 IS_ACTIVITY = 0.9
-"""A pair whose IoU is above it is an activity."""
+"""IoU above which a pair counts as an activity."""
 HIGH, LOW = 0.7, 0.3
-"""IoU above and below which pairs are drawn in equal numbers for the regression."""
+"""Limits of high, middle and low IoU; the regression draws equal numbers of pairs of each."""
 _SMALLEST = 1e-6
 """Added to the argument of logarithms, as published."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundaryLossConfig:
-    """Which losses, and their weights. Defaults are the published code's and the paper's."""
+    """Settings of the losses and their weights. Defaults are those of the published code and the paper."""
 
     tem_loss: TemLoss = "bmn"
     k1_positions: float = -14.0
     """K1 of starts and ends, in temporal positions; K1 = 2 K2 = -2 K3 = -K4 (section 4.2)."""
     tem_weight: float = 1.0
-    """Lambda: weight of the loss of the temporal evaluation module, whichever it is."""
+    """Weight of the loss of the temporal evaluation module (lambda), for either loss."""
     regression_weight: float = 10.0
-    """Weight of the regression of the IoU."""
+    """Weight of the regression loss of the IoU."""
     tau_max: float = 0.9
     tau_min: float = 0.1
     published_draw: bool = False
-    """Draw pairs for the regression as the published code: where fewer pairs have a middle or low IoU than a
-    high one every entry of the map is taken, those with end < start as well. False: only what is meant."""
+    """Draw pairs for the regression as in the published code.
+
+    If fewer pairs have a middle or low IoU than a high one, the published code takes every entry of the map,
+    including those with end < start. False: only pairs of that IoU are drawn.
+    """
 
     def __post_init__(self) -> None:
         if not -float("inf") < self.k1_positions < 0.0:
-            raise ConfigError(f"K1 must be a number of positions below 0, got {self.k1_positions}")
+            raise ConfigError(f"k1_positions must be a finite number below 0, got {self.k1_positions}")
         for name in ("tem_weight", "regression_weight"):
             if not 0.0 <= getattr(self, name) < float("inf"):
-                raise ConfigError(f"{name} must be a number of at least 0, got {getattr(self, name)}")
+                raise ConfigError(f"{name} must be a finite number of at least 0, got {getattr(self, name)}")
         if not 0.0 <= self.tau_min < self.tau_max <= 1.0:
             raise ConfigError(
-                f"margins must satisfy 0 <= tau_min < tau_max <= 1, got {self.tau_min} and {self.tau_max}"
+                "margins must satisfy 0 <= tau_min < tau_max <= 1, "
+                f"got tau_min {self.tau_min} and tau_max {self.tau_max}"
             )
 
     @property
     def zones(self) -> Zones:
-        """K1..K4 of starts and of ends, in positions."""
+        """Zones K1..K4 of starts and of ends, in positions."""
         k1 = self.k1_positions
         return Zones(((k1, k1 / 2, -k1 / 2, -k1),) * 2)
 
@@ -75,7 +79,7 @@ class BoundaryTargets:
 
 
 def stack_targets(labels: Sequence[BoundaryLabels], device: torch.device | str = "cpu") -> BoundaryTargets:
-    """Labels of single videos as those of a batch."""
+    """Stack the labels of single videos to those of a batch."""
     start, end, overlap = (
         torch.from_numpy(np.stack([getattr(label, name) for label in labels])).to(device)
         for name in ("start", "end", "overlap")
@@ -89,7 +93,7 @@ def stack_targets(labels: Sequence[BoundaryLabels], device: torch.device | str =
 
 @dataclass(frozen=True, slots=True)
 class BoundaryLosses:
-    """Losses of a batch, without their weights but for ``total``."""
+    """Losses of a batch; only ``total`` includes the weights."""
 
     tem: Float[Tensor, ""]
     regression: Float[Tensor, ""]
@@ -103,12 +107,12 @@ def boundary_losses(
     config: BoundaryLossConfig,
     draws: Float[Tensor, "2 batch starts ends"],
 ) -> BoundaryLosses:
-    """All losses of a batch of videos.
+    """Compute all losses of a batch of videos.
 
     Args:
-        predicted: By the network.
+        predicted: Output of the network.
         target: Labels of the same videos.
-        config: Which losses.
+        config: Settings of the losses.
         draws: Numbers of ``draw_uniform``; they choose the pairs of a middle and of a low IoU to regress.
     """
     counted = torch.ones_like(target.overlap).triu().bool()
@@ -122,9 +126,9 @@ def boundary_losses(
 
 
 def draw_uniform(overlap: Float[Tensor, "batch starts ends"], generator: torch.Generator) -> Tensor:
-    """Numbers in [0, 1) for ``boundary_losses``; the published code draws them without a seed.
+    """Draw numbers in [0, 1) for ``boundary_losses``; the published code draws them without a seed.
 
-    ``generator`` lives on the processor, so that a trial draws the same pairs on every device.
+    ``generator`` lives on the CPU, so that a trial draws the same pairs on every device.
     """
     return torch.rand((2, *overlap.shape), generator=generator).to(overlap.device)
 
@@ -141,7 +145,7 @@ def _tem_loss(predicted: BoundaryPredictions, target: BoundaryTargets, config: B
 def context_aware_loss(
     predicted: BoundaryPredictions, target: BoundaryTargets, config: BoundaryLossConfig
 ) -> Float[Tensor, ""]:
-    """L_seg, equation (9), of starts and ends as two classes of actions; a mean over the batch."""
+    """Compute L_seg, equation (9), of starts and ends as two classes of actions, averaged over the batch."""
     score = torch.stack([predicted.start.T, predicted.end.T], dim=-1)
     zones = config.zones.tensor(score.device)[:, None, None]
     shift = time_shift(target.past, target.future, zones)
@@ -153,9 +157,10 @@ def context_aware_loss(
 def balanced_log_loss(
     score: Float[Tensor, "*shape"], positive: Bool[Tensor, "*shape"], counted: Bool[Tensor, "*shape"]
 ) -> Float[Tensor, ""]:
-    """Cross-entropy in which positives and negatives weigh the same, a mean over what is counted.
+    """Compute the cross-entropy with equal weight of positives and negatives, averaged over ``counted``.
 
-    Where a batch has none of the one kind the other weighs half, as ever; the published code gives NaN.
+    If a batch has no entry of one kind, the other kind still has half the weight; the published code gives
+    NaN.
     """
     is_positive, is_negative = positive & counted, ~positive & counted
     entries, positives = counted.sum(), is_positive.sum()
@@ -173,10 +178,11 @@ def regression_loss(
     *,
     published: bool = False,
 ) -> Float[Tensor, ""]:
-    """Half the mean squared error of the IoU over all pairs with a high one and as many of the others.
+    """Compute half the mean squared error of the IoU over pairs of high, middle and low IoU.
 
-    A pair is taken with the probability that makes the expected numbers equal; with ``published`` see
-    ``BoundaryLossConfig.published_draw``. 0 where nothing is taken; the published code gives NaN.
+    All pairs with a high IoU are taken. A pair with a middle or low IoU is taken with the probability that
+    makes the expected numbers equal; for ``published`` see ``BoundaryLossConfig.published_draw``. The loss is
+    0 if no pair is taken; the published code gives NaN.
     """
     high = (overlap > HIGH) & counted
     middle = (overlap > LOW) & ~high & counted

@@ -1,4 +1,4 @@
-"""The complete loss of a batch of chunks, equation (11), for all networks of a stack at once."""
+"""Complete loss of a batch of chunks, equation (11), for all networks of a stack at once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,32 +35,33 @@ class LossConfig:
     tau_min: float = 0.1
     """Margin of equation (8)."""
     form: SegmentationForm = "paper"
-    """Of equations (4) and (5)."""
+    """Form of equations (4) and (5)."""
     matching: Matching = "one-to-one"
-    """Algorithm 1, or none for the ablation of Table 2."""
+    """Matching of actions and predictions: Algorithm 1, or none for the ablation of Table 2."""
 
     def __post_init__(self) -> None:
         for name in ("alpha2", "beta", "lambda_seg"):
             if not 0.0 <= getattr(self, name) < float("inf"):
-                raise ConfigError(f"{name} must be a number of at least 0, got {getattr(self, name)}")
+                raise ConfigError(f"{name} must be a finite number of at least 0, got {getattr(self, name)}")
         if not 0.0 <= self.tau_min < self.tau_max <= 1.0:
             raise ConfigError(
-                f"margins must satisfy 0 <= tau_min < tau_max <= 1, got {self.tau_min} and {self.tau_max}"
+                "margins must satisfy 0 <= tau_min < tau_max <= 1, "
+                f"got tau_min {self.tau_min} and tau_max {self.tau_max}"
             )
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkLosses:
-    """Losses of a batch, each a mean over its chunks, so that a step does not depend on the batch size."""
+    """Losses of a batch, averaged over its chunks so that a step does not depend on the batch size."""
 
     segmentation: Float[Tensor, " slots"]
-    """L_seg, equation (9)."""
+    """Segmentation loss L_seg, equation (9)."""
     spotting: Float[Tensor, " slots"]
-    """L_as, equation (10)."""
+    """Action spotting loss L_as, equation (10)."""
 
 
 class StackLoss:
-    """The losses of the networks of a stack, each with its own weights, margins and zones."""
+    """Losses of the networks of a stack, each with its own weights, margins and zones."""
 
     def __init__(
         self, configs: Sequence[LossConfig], edge_frames: Sequence[int], device: torch.device
@@ -68,13 +69,13 @@ class StackLoss:
         """Prepare the losses of ``configs``.
 
         Args:
-            configs: One a network; they share their form.
-            edge_frames: r/2 of every network. Frames so close to the ends of a chunk see only part of their
-                context: as in both published codes they cost nothing and their actions are not to be spotted.
-            device: Of the predictions.
+            configs: Loss settings, one per network; all share the same form.
+            edge_frames: r/2 of every network. Frames this close to the ends of a chunk see only part of their
+                context: as in both published codes, they have no loss and their actions are not targets.
+            device: Device of the predictions.
 
         Raises:
-            ConfigError: They differ in their form.
+            ConfigError: The settings differ in their form.
         """
         forms = {config.form for config in configs}
         if len(forms) > 1:
@@ -97,7 +98,13 @@ class StackLoss:
     def __call__(
         self, predictions: Predictions, chunks: Chunks, cohort: Int[Tensor, " slots"] | None = None
     ) -> ChunkLosses:
-        """Both losses of a batch; ``cohort`` says which of the chunks a network sees, None: all the same."""
+        """Compute both losses of a batch.
+
+        Args:
+            predictions: Output of the stack.
+            chunks: One batch of chunks per cohort.
+            cohort: Index of the batch that each network sees; None: all networks see the same batch.
+        """
 
         def seen(values: Tensor) -> Tensor:
             if cohort is not None:
@@ -118,9 +125,9 @@ class StackLoss:
         return ChunkLosses(segmentation / (frames * classes * chunks_seen), by_chunk.sum(dim=1) / chunks_seen)
 
     def total(self, losses: ChunkLosses) -> Float[Tensor, ""]:
-        """L = L_as + lambda_seg L_seg, equation (11), added up over the networks.
+        """Compute L = L_as + lambda_seg L_seg, equation (11), summed over the networks.
 
-        They share no weight: the gradient of the sum is every network's own.
+        The networks share no weights, so the gradient of the sum is that of every network alone.
         """
         return (losses.spotting + self._lambda_seg * losses.segmentation).sum()
 

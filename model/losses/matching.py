@@ -1,4 +1,4 @@
-"""Iterative one-to-one matching of actions and predictions, Algorithm 1 of section 7.3."""
+"""Iterative one-to-one matching of actions and predictions (Algorithm 1, section 7.3)."""
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -10,15 +10,15 @@ def match_one_to_one(
     is_action: Bool[Tensor, "batch targets"],
     predicted: Float[Tensor, "batch predictions"],
 ) -> Int[Tensor, "batch targets"]:
-    """Index of the prediction matched to every action; -1 in padding.
+    """Match actions to predictions and return the index of every action's prediction; -1 for padding.
 
-    Each round, every action left points at its closest prediction left; every prediction pointed at keeps
-    the closest of its actions. Ties go to the first index, as in the published code.
+    In each round, every remaining action selects its closest remaining prediction, and every selected
+    prediction keeps the closest of its actions. Ties go to the first index, as in the published code.
 
     Args:
-        actions: Locations, as fractions of the chunk.
-        is_action: False in padding; no more true targets than predictions.
-        predicted: Predicted locations.
+        actions: Locations of the actions, as fractions of the chunk.
+        is_action: False for padding; at most as many are True as there are predictions.
+        predicted: Predicted locations, as fractions of the chunk.
     """
     batch, targets = actions.shape
     distance = (actions.detach()[:, :, None] - predicted.detach()[:, None, :]).abs()

@@ -1,4 +1,4 @@
-"""The context-aware segmentation loss, equations (1) to (9)."""
+"""Context-aware segmentation loss, equations (1) to (9)."""
 
 import math
 from typing import Literal
@@ -8,11 +8,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 SegmentationForm = Literal["paper", "published-2020"]
-"""``published-2020``: equations (4) and (5) as the original code has them, up to 0.25 an element smaller."""
+"""Form of equations (4) and (5); ``published-2020``: as in the original code, up to 0.25 smaller."""
 
 SMALLEST_LIKELIHOOD = 1e-6
-"""Below this the logarithm goes on as its tangent, so that scores of exactly 0 and 1 cost a finite
-amount and keep a gradient; the published code gives NaN there."""
+"""Likelihood below which the logarithm is replaced by its tangent.
+
+Loss and gradient are then finite for scores of exactly 0 and 1; the published code gives NaN there.
+"""
 
 
 def negative_log(likelihood: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -27,7 +29,7 @@ def likelihood_ends(
     zones: Float[Tensor, "4 *#frames classes"],
     form: SegmentationForm = "paper",
 ) -> tuple[Float[Tensor, "*frames classes"], Float[Tensor, "*frames classes"]]:
-    """Arguments of the logarithm in equations (1) to (6) at p = 0 and at p = 1; they are linear in p.
+    """Compute the arguments of the logarithm in equations (1) to (6), linear in p, at p = 0 and at p = 1.
 
     At p = 0 it is s / K3 just after an action (4) and 1 elsewhere. At p = 1 it is 0 far from actions
     (1, 6), rises from K1 to K2 (2), is 1 from K2 to K3 (3, 4) and falls from K3 to K4 (5).
@@ -55,15 +57,15 @@ def segmentation_loss_elements(
     tau_min: float | Float[Tensor, "*#frames classes_or_1"],
     form: SegmentationForm = "paper",
 ) -> Float[Tensor, "*frames classes"]:
-    """Penalty of every frame and class with its margin, equations (7) and (8).
+    """Compute the loss of every frame and class with its margin, equations (7) and (8).
 
     Args:
-        score: Segmentation score p in [0, 1]; 1 says that the action has just happened.
+        score: Segmentation score p in [0, 1]; 1 means that the action has just happened.
         shift: Time-shift encoding s, in frames.
         zones: Rows K1..K4, in frames.
-        tau_max: A score above it satisfies at the action itself.
-        tau_min: A score below it satisfies far from actions.
-        form: Of equations (4) and (5).
+        tau_max: Score above which there is no loss at the action itself.
+        tau_min: Score below which there is no loss far from actions.
+        form: Form of equations (4) and (5).
 
     Returns:
         Finite values >= 0, with finite gradients for every score in [0, 1].

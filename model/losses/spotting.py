@@ -1,4 +1,4 @@
-"""The action spotting loss, equation (10)."""
+"""Action spotting loss, equation (10)."""
 
 import torch
 from jaxtyping import Bool, Float
@@ -16,18 +16,19 @@ def spotting_loss(
     beta: float | Float[Tensor, " batch"],
     ordered: Bool[Tensor, " batch"] | None = None,
 ) -> Float[Tensor, " batch"]:
-    """Penalise wrong spots of every chunk.
+    """Compute the spotting loss of every chunk, equation (10).
 
     Args:
-        predicted: One row a prediction: confidence, location as a fraction of the chunk, class scores.
-        targets: Actions of the chunks; they are matched to the predictions here.
+        predicted: One row per prediction: confidence, location as a fraction of the chunk, class scores.
+        targets: Actions of the chunks; this function matches them to the predictions.
         alpha2: Weight of the location error.
         beta: Weight of the confidence of unmatched predictions.
-        ordered: True for chunks whose predictions are not matched but stay in their order: the i-th is for
-            the i-th action. None matches all.
+        ordered: True for chunks whose predictions are not matched but keep their order: the i-th prediction
+            belongs to the i-th action. None: all chunks are matched.
 
     Returns:
-        One value >= 0 a chunk; zero when the matched predictions equal the actions and the others are silent.
+        One value >= 0 per chunk; zero if the matched predictions equal the actions and the confidence of all
+        others is 0.
     """
     match = match_one_to_one(targets.location, targets.is_action, predicted[..., 1])
     if ordered is not None:
@@ -47,5 +48,5 @@ def spotting_loss(
 
 
 def _row(weight: float | Tensor) -> float | Tensor:
-    """A weight a chunk as a column, for all slots of its row."""
+    """A weight per chunk as a column, for all targets of the chunk."""
     return weight[:, None] if isinstance(weight, Tensor) else weight

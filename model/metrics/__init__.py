@@ -1,1 +1,1 @@
-"""Scores of predicted spots."""
+"""Metrics of predicted spots and of activity proposals."""

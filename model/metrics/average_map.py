@@ -12,41 +12,41 @@ from model.spots import Spots, suppress
 from model.timeline import FrameRate
 
 LOOSE_TOLERANCES_S = tuple(float(5 * step) for step in range(1, 13))
-"""5 to 60 seconds, full widths: a spot may lie half a tolerance before or after its action."""
+"""Tolerances from 5 to 60 s, as full widths: a spot may lie half a tolerance before or after its action."""
 
 TIGHT_TOLERANCES_S = (1.0, 2.0, 3.0, 4.0, 5.0)
-"""Those of the later challenges."""
+"""Tolerances of the later SoccerNet challenges, as full widths in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class AverageMap:
-    """Scores of a set of spots, all in [0, 1]."""
+    """Average precision of a set of spots and its means, all in [0, 1]."""
 
     tolerances_s: tuple[float, ...]
     average_precision: npt.NDArray[np.float64]
     """(tolerances, classes); 0 for a class without actions, as in the published codes."""
     counted: npt.NDArray[np.bool_]
-    """(classes,): those that the mean over the classes is taken over."""
+    """(classes,): True for the classes in the mean."""
 
     @property
     def per_tolerance(self) -> tuple[float, ...]:
-        """The mean over the classes (mAP) at every tolerance; 0 where no class counts."""
+        """Mean over the classes (mAP) at every tolerance; 0 if no class is counted."""
         total = self.average_precision[:, self.counted].sum(axis=1)
         return tuple(float(value) for value in total / max(int(self.counted.sum()), 1))
 
     @property
     def average_map(self) -> float:
-        """Area under the mAP over the tolerances, by the trapezoid rule, divided by their range."""
+        """Average-mAP: area under the mAP over the tolerances (trapezoid rule), divided by their range."""
         return mean_over_tolerances(np.array(self.per_tolerance))
 
     @property
     def per_class(self) -> tuple[float, ...]:
-        """The same area for every class alone."""
+        """Average-AP of every class: area under its AP over the tolerances, divided by their range."""
         return tuple(mean_over_tolerances(column) for column in self.average_precision.T)
 
 
 def mean_over_tolerances(values: npt.NDArray[np.float64]) -> float:
-    """Area under ``values`` by the trapezoid rule, divided by the range of the tolerances."""
+    """Compute the area under ``values`` (trapezoid rule), divided by the range of the tolerances."""
     if len(values) == 1:
         return float(values[0])
     return float((values[1:] + values[:-1]).sum() / 2 / (len(values) - 1))
@@ -54,12 +54,12 @@ def mean_over_tolerances(values: npt.NDArray[np.float64]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class SpottingScore:
-    """Scores for all actions, and for the visible and the unshown ones with the spots that belong to them.
+    """Scores for all actions, and for visible and unshown actions with the spots that belong to them.
 
     Classes without actions count as 0 in the means of ``all`` and ``visible``, as in the published codes. The
-    mean of ``unshown`` is over the classes that have unshown actions. The SoccerNet package takes it over all
+    mean of ``unshown`` is over the classes that have unshown actions. The SoccerNet package averages over all
     classes and multiplies Average-mAP by 17/13, because 13 of the 17 classes have unshown actions in the test
-    split of SoccerNet-v2: there both are the same; on other data only this one is a mean.
+    split of SoccerNet-v2. There both results are equal; on other data only this one is a mean.
     """
 
     all: AverageMap
@@ -80,13 +80,14 @@ def score_spots(
 
     Args:
         spots: Predictions before non-maximum suppression.
-        actions: (n, 4): half, frame, class, visible (1, else not shown); at most one a cell.
-        classes: C.
+        actions: (n, 4): half, frame, class, visible (1, else not shown); at most one per cell (half, class,
+            frame).
+        classes: Number of classes (C).
         frame_rate: Converts tolerances to frames.
-        nms_window_s: Width of the suppression; None suppresses within each tolerance (2020 code, the
-            paper's numbers), a number is used for all tolerances (2021 code: 20 s; 0 keeps all spots, as
-            the SoccerNet package does).
-        tolerances_s: Full widths.
+        nms_window_s: Width of the suppression in seconds. None: the width of each tolerance (2020 code, the
+            paper's numbers). A number applies to all tolerances (2021 code: 20 s; 0 keeps all spots, as in
+            the SoccerNet package).
+        tolerances_s: Tolerances in seconds, as full widths.
     """
 
     def curves(window_s: float, *tolerances_s: float) -> list[Curves]:
@@ -118,7 +119,7 @@ def average_map(
     nms_window_s: float | None = None,
     tolerances_s: Sequence[float] = LOOSE_TOLERANCES_S,
 ) -> AverageMap:
-    """Score spots against all actions, shown or not; arguments as in ``score_spots``."""
+    """Score spots against all actions, visible or not; arguments as in ``score_spots``."""
     score = score_spots(
         spots,
         actions,

@@ -1,4 +1,4 @@
-"""Average-mAP of parts of the actions: by game time (figure 4), by distance to other actions (figure 5)."""
+"""Average-mAP of groups of actions: by game time (figure 4), by distance to other actions (figure 5)."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,20 +13,20 @@ from model.spots import Spots, suppress
 from model.timeline import FrameRate
 
 HALF_S = 2700.0
-"""A half without its stoppage time; the clock of the second half starts here."""
+"""Duration of a half without stoppage time, in seconds; the clock of the second half starts here."""
 GAME_TIME_EDGES_S = (*(300.0 * step for step in range(10)), np.inf)
-"""Bins within a half: 5 minutes each, the last is what follows minute 45."""
+"""Bins within a half, in seconds: 5 minutes each; the last bin holds everything after minute 45."""
 VICINITY_EDGES_S = (0.0, 10.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 300.0, 600.0, np.inf)
-"""Bins of the distance to the closest other action; the last also takes actions alone in their half."""
+"""Bins of the distance to the closest other action, in seconds; the last includes actions without another."""
 
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """The group that every action and every wrong spot of a matching belongs to; -1 for none."""
+    """Group of every action and of every wrong spot of a matching; -1 for none."""
 
     of_action: npt.NDArray[np.int64]
     of_spot: npt.NDArray[np.int64]
-    """Used where the spot counts for no action; a right spot goes with its action."""
+    """Group of a spot that counts for no action; a right spot belongs to the group of its action."""
 
 
 Grouping = Callable[[Matching], Groups]
@@ -38,7 +38,7 @@ class GroupScore:
 
     actions: int
     score: AverageMap
-    """Means are over the classes that have actions in the group."""
+    """Scores of the group; means are over the classes that have actions in it."""
 
 
 def average_map_by_group(
@@ -52,20 +52,20 @@ def average_map_by_group(
     nms_window_s: float | None = None,
     tolerances_s: Sequence[float] = LOOSE_TOLERANCES_S,
 ) -> list[GroupScore]:
-    """Average-mAP of each group alone; with all actions in one group it is ``average_map``.
+    """Compute the Average-mAP of each group alone; if all actions are in one group, it is ``average_map``.
 
-    Spots are suppressed and matched among all actions, then both are shared out: a spot near the border of a
-    group stays right.
+    Spots are suppressed and matched among all actions, and only then divided into groups, so a right spot
+    near the border of a group stays right.
 
     Args:
-        spots: As in ``average_map``, and so is what is not listed here.
-        actions: (n, 4).
-        grouping: Says which group actions and wrong spots belong to.
-        groups: Their number.
-        classes: C.
+        spots: Spots as in ``average_map``.
+        actions: (n, 4), as in ``average_map``.
+        grouping: Assigns actions and wrong spots to groups.
+        groups: Number of groups.
+        classes: Number of classes (C).
         frame_rate: Converts tolerances to frames.
-        nms_window_s: Width of the suppression; None: each tolerance.
-        tolerances_s: Full widths.
+        nms_window_s: Width of the suppression in seconds; None: the width of each tolerance.
+        tolerances_s: Tolerances in seconds, as full widths.
     """
     precision, number = [], np.zeros((groups, classes), dtype=np.int64)
     for tolerance_frames, matching in matchings(spots, actions, frame_rate, nms_window_s, tolerances_s):
@@ -86,7 +86,7 @@ def matchings(
     nms_window_s: float | None,
     tolerances_s: Sequence[float],
 ) -> Iterator[tuple[float, Matching]]:
-    """Every tolerance in frames, with the spots that its suppression leaves beside the actions."""
+    """Yield every tolerance in frames, with the matching of actions and suppressed spots."""
     fixed = (
         None
         if nms_window_s is None
@@ -116,11 +116,11 @@ def _counts(
 
 
 def by_game_time(half_numbers: npt.NDArray[np.int64], frame_rate: FrameRate) -> Grouping:
-    """Group by bins of ``GAME_TIME_EDGES_S``, the second half's after the first's (figure 4).
+    """Group by bins of ``GAME_TIME_EDGES_S``, those of the second half after those of the first (figure 4).
 
     Args:
-        half_numbers: 1 or 2 for every half of the split.
-        frame_rate: Of the frames.
+        half_numbers: Number, 1 or 2, of every half of the split.
+        frame_rate: Converts frames to seconds.
     """
 
     def bins(rows: Spots) -> npt.NDArray[np.int64]:
@@ -131,9 +131,9 @@ def by_game_time(half_numbers: npt.NDArray[np.int64], frame_rate: FrameRate) -> 
 
 
 def by_vicinity(frame_rate: FrameRate) -> Grouping:
-    """Group by bins of ``VICINITY_EDGES_S`` of the distance to the closest other action (figure 5).
+    """Group by the distance to the closest other action, in bins of ``VICINITY_EDGES_S`` (figure 5).
 
-    A wrong spot goes with the closest action of its class and half; without one it belongs to no group.
+    A wrong spot belongs to the group of the closest action of its class and half, or else to no group.
     """
 
     def groups(matching: Matching) -> Groups:
@@ -145,12 +145,12 @@ def by_vicinity(frame_rate: FrameRate) -> Grouping:
 
 
 def bin_of(values: npt.NDArray[np.floating], edges: Sequence[float]) -> npt.NDArray[np.int64]:
-    """Index of the bin [edge, next edge) of every value; infinity is in the last one."""
+    """Return the index of the bin [edge, next edge) of every value; infinity is in the last bin."""
     return np.minimum(np.searchsorted(edges, values, side="right"), len(edges) - 1) - 1
 
 
 def distance_to_others(actions: Spots) -> npt.NDArray[np.float64]:
-    """Frames to the closest other action of any class in the half; infinite for one that is alone."""
+    """Compute the frames to the closest other action of any class in the half; infinite if there is none."""
     order = np.lexsort((actions.frame, actions.half))
     half, frame = actions.half[order], actions.frame[order].astype(np.float64)
     gap = np.where(half[1:] == half[:-1], frame[1:] - frame[:-1], np.inf)
@@ -162,9 +162,9 @@ def distance_to_others(actions: Spots) -> npt.NDArray[np.float64]:
 def break_actions(
     actions: npt.NDArray[np.int64], half_numbers: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.bool_]:
-    """Tell which of ``actions`` happened in the half-time break: those on the first frame of a later half.
+    """Select the actions of the half-time break: those on the first frame of a half after the first.
 
-    That is where SoccerNet annotates substitutions made in the break (section 4.1).
+    SoccerNet annotates substitutions made in the break there (section 4.1).
     """
     in_break: npt.NDArray[np.bool_] = (half_numbers[actions[:, 0]] > 1) & (actions[:, 1] == 0)
     return in_break

@@ -1,4 +1,4 @@
-"""Whether confidence says how often a spot is right, and how far right spots lie from their actions."""
+"""Calibration: confidence of spots against how often they are right, and offsets of right spots."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,21 +13,21 @@ CONFIDENCE_EDGES = np.arange(11) / 10
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Spots by their confidence, in the bins of ``CONFIDENCE_EDGES``; all arrays are (classes, bins)."""
+    """Numbers of spots by confidence, in the bins of ``CONFIDENCE_EDGES``; all arrays are (classes, bins)."""
 
     spots: npt.NDArray[np.int64]
     right: npt.NDArray[np.int64]
     confidence: npt.NDArray[np.float64]
-    """Mean of the spots; not a number in a bin without any."""
+    """Mean confidence of the spots; NaN in a bin without spots."""
 
     @property
     def share_right(self) -> npt.NDArray[np.float64]:
-        """Share of the spots that count for an action; not a number in a bin without any."""
+        """Share of the spots that count for an action; NaN in a bin without spots."""
         return _ratio(self.right, self.spots)
 
     @property
     def expected_error(self) -> npt.NDArray[np.float64]:
-        """(classes,): mean distance between confidence and share right, weighted by the number of spots."""
+        """Expected calibration error (classes,): mean of |confidence - share right|, weighted by spots."""
         distance = np.abs(np.nan_to_num(self.share_right - self.confidence))
         error: npt.NDArray[np.float64] = (distance * self.spots).sum(axis=1) / np.maximum(
             self.spots.sum(axis=1), 1
@@ -39,9 +39,9 @@ def calibration(matching: Matching, *, classes: int, tolerance_frames: float) ->
     """Compare the confidence of spots with how often they are right.
 
     Args:
-        matching: Spots left after suppression, and actions.
-        classes: C.
-        tolerance_frames: Full width within which a spot is right.
+        matching: Suppressed spots, and actions.
+        classes: Number of classes (C).
+        tolerance_frames: Tolerance in frames, as full width.
     """
     spots, bins = matching.spots, len(CONFIDENCE_EDGES) - 1
     score = spots.score.astype(np.float64)
@@ -60,10 +60,10 @@ def calibration(matching: Matching, *, classes: int, tolerance_frames: float) ->
 def offsets_frames(
     matching: Matching, tolerance_frames: float
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Where the right spots lie.
+    """Compute the offsets of the right spots from their actions.
 
     Returns:
-        Class of every right spot, and frames from its action to it: negative before the action.
+        Class of every right spot, and its offset from the action in frames, negative before the action.
     """
     action = matching.counted_for(tolerance_frames)
     right = matching.spots[action >= 0]

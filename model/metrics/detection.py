@@ -1,4 +1,4 @@
-"""Scores of activity detection: mean average precision at tIoU 0.5 to 0.95, and their mean (Average-mAP)."""
+"""Activity detection metrics: mean average precision at tIoU 0.5 to 0.95, and their mean (Average-mAP)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,19 +11,19 @@ from model.metrics.proposals import TIOU_THRESHOLDS, Segments, tiou
 
 @dataclass(frozen=True, slots=True)
 class DetectionScores:
-    """How well detections match activities."""
+    """Average precision of detections."""
 
     precision: npt.NDArray[np.float64]
-    """(thresholds, classes): average precision; only classes that have activities."""
+    """Average precision (thresholds, classes), for classes that have activities."""
 
     @property
     def mean_average_precision(self) -> npt.NDArray[np.float64]:
-        """(thresholds,): mAP, in percent."""
+        """Mean average precision (thresholds,), in percent."""
         return np.asarray(100.0 * self.precision.mean(axis=1))
 
     @property
     def average_map(self) -> float:
-        """Average-mAP, in percent: the mean over thresholds."""
+        """Average-mAP in percent: mean over the thresholds."""
         return float(self.mean_average_precision.mean())
 
 
@@ -34,22 +34,22 @@ class LabelledSegments:
     video: npt.NDArray[np.int64]
     """(n,): index of the video."""
     label: npt.NDArray[np.int64]
-    """(n,): class."""
+    """(n,): index of the class."""
     segment: Segments
     """(n, 2): start and end, in one unit."""
     score: npt.NDArray[np.float64]
-    """(n,): confidence; of activities it means nothing."""
+    """(n,): confidence of a detection; not used for activities."""
 
 
 def detections_of(
     proposals: Sequence[Segments], class_scores: npt.NDArray[np.float64], *, classes_a_video: int = 1
 ) -> LabelledSegments:
-    """Give every proposal the most likely classes of its video; its score is multiplied by theirs.
+    """Assign the most likely classes of its video to every proposal, and multiply its score by theirs.
 
     Args:
-        proposals: For each video (n, 3): start, end, score.
-        class_scores: (videos, classes): of whole videos, by another network.
-        classes_a_video: How many; the published evaluations on ActivityNet take one.
+        proposals: Proposals of each video (n, 3): start, end, score.
+        class_scores: (videos, classes): scores of whole videos by another network.
+        classes_a_video: Number of classes per video; the published evaluations on ActivityNet use one.
     """
     video = np.repeat(np.arange(len(proposals)), [len(rows) for rows in proposals])
     rows = np.concatenate([np.empty((0, 3)), *proposals])
@@ -69,8 +69,8 @@ def score_detections(
 ) -> DetectionScores:
     """Match detections with activities of their video and class, best first, and average the precision.
 
-    A detection takes the activity it overlaps most of those that no better one took; below the threshold it
-    is wrong. Classes without activities do not count, as in ActivityNet's evaluation.
+    A detection is matched to the free activity that it overlaps most; if this overlap is below the threshold,
+    the detection is wrong. Classes without activities are omitted, as in ActivityNet's evaluation.
     """
     levels = np.asarray(thresholds)
     order = np.argsort(-detections.score, kind="stable")

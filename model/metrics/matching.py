@@ -1,4 +1,4 @@
-"""Which spots are right, and whether the action a spot belongs to was shown."""
+"""Match spots with annotated actions to decide which spots are right."""
 
 from functools import cached_property
 
@@ -9,14 +9,15 @@ from model.spots import Spots, positions, strengths, window_maximum
 
 
 class Matching:
-    """Spots beside the annotated actions; what does not depend on the tolerance is prepared once."""
+    """Matching of spots and annotated actions for any tolerance."""
 
     def __init__(self, spots: Spots, actions: npt.NDArray[np.int64]) -> None:
-        """Put spots and actions on one line of time.
+        """Prepare everything that does not depend on the tolerance.
 
         Args:
-            spots: Predictions that are left after suppression.
-            actions: (n, 4): half, frame, class, visible (1, else not shown); at most one a cell.
+            spots: Predictions after suppression.
+            actions: (n, 4): half, frame, class, visible (1, else not shown); at most one per cell (half,
+                class, frame).
         """
         half, frame, class_index, visible = actions[np.lexsort(actions.T[[1, 2, 0]])].T
         self.spots = spots
@@ -28,16 +29,18 @@ class Matching:
         self._row = np.argsort(self._strength)
 
     def true_positives(self, tolerance_frames: float) -> npt.NDArray[np.bool_]:
-        """Tell for every spot whether it is the one counted for an action (``counted_for``)."""
+        """Return for every spot whether it counts for an action (``counted_for``)."""
         return self.counted_for(tolerance_frames) >= 0
 
     def counted_for(self, tolerance_frames: float) -> npt.NDArray[np.int64]:
-        """Row of ``actions`` that every spot is counted for; -1 where there is none.
+        """Return the row of ``actions`` that every spot counts for; -1 if there is none.
 
-        Actions choose in the order of time: each takes the most confident spot of its class within half a
-        tolerance that no earlier action took; of equals the first. Visible and unshown actions choose alike.
+        Actions select in order of time: each takes the most confident spot of its class within half a
+        tolerance that no earlier action took, the first one if confidences are equal. Visible and unshown
+        actions select alike.
 
-        Actions that share no spot choose at the same time; only chains of close actions take turns.
+        Actions that share no spot are processed together; only chains of close actions are processed in
+        turn.
         """
         reach = int(min(tolerance_frames / 2, self._frames))
         low = np.searchsorted(self._place, self._wanted - reach, side="left")
@@ -54,9 +57,9 @@ class Matching:
 
     @cached_property
     def closest(self) -> npt.NDArray[np.int64]:
-        """Row of ``actions`` that is closest to every spot among its class and half; -1 where there is none.
+        """Row of the closest action of the same class and half for every spot; -1 if there is none.
 
-        As in the SoccerNet package the later of two actions owns the frames from (first + second) // 2 on.
+        As in the SoccerNet package, the later of two actions owns the frames from (first + second) // 2 on.
         """
         if not len(self.actions):
             return np.full(len(self.spots), -1, dtype=np.int64)
@@ -69,9 +72,9 @@ class Matching:
 
     @cached_property
     def near_visible(self) -> npt.NDArray[np.bool_]:
-        """Tell for every spot whether the closest action of its class and half is a visible one.
+        """True for every spot whose closest action of the same class and half is visible.
 
-        Without an action of the class in the half the answer is no.
+        False if the half has no action of the class.
         """
         near: npt.NDArray[np.bool_] = np.append(self.visible, False)[self.closest]
         return near

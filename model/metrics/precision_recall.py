@@ -1,4 +1,4 @@
-"""Precision and recall of spots at thresholds of confidence: for all, visible and unshown actions."""
+"""Precision and recall of spots at confidence thresholds, for all, visible and unshown actions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from model.metrics.matching import Matching
 from model.spots import Spots
 
 THRESHOLDS = np.linspace(0.0, 1.0, 200)
-"""Confidences at which precision and recall are read, as in the published codes."""
+"""Confidence thresholds of precision and recall, as in the published codes."""
 
 RECALL_LEVELS = np.arange(11) / 10
 
@@ -20,15 +20,16 @@ class Curve:
     """Precision and recall of the spots at least as confident as each of ``THRESHOLDS``."""
 
     precision: npt.NDArray[np.float64]
-    """(classes, thresholds), in [0, 1]; 0 where no spot is confident enough."""
+    """(classes, thresholds), in [0, 1]; 0 if no spot is confident enough."""
     recall: npt.NDArray[np.float64]
-    """(classes, thresholds), falling; 0 for a class without actions.
+    """(classes, thresholds), decreasing; 0 for a class without actions.
 
-    Above 1 where a spot counts for an action of the other kind than the one it belongs to.
+    Can exceed 1 for visible or unshown actions: a spot can count for an action of one kind although its
+    closest action is of the other kind.
     """
 
     def average_precision(self) -> npt.NDArray[np.float64]:
-        """11-point interpolated average precision of every class."""
+        """Compute the 11-point interpolated average precision of every class."""
         reached = self.recall[:, None, :] >= RECALL_LEVELS[:, None]
         best = np.where(reached, self.precision[:, None, :], 0.0).max(axis=2)
         mean: npt.NDArray[np.float64] = best.mean(axis=1)
@@ -37,7 +38,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """Curves of all actions, and of the visible and the unshown ones with the spots that belong to them."""
+    """Curves of all actions, and of visible and unshown actions with the spots that belong to them."""
 
     all: Curve
     visible: Curve
@@ -45,15 +46,16 @@ class Curves:
 
 
 def precision_recall(matching: Matching, *, classes: int, tolerances_frames: Sequence[float]) -> list[Curves]:
-    """Count spots, right spots and actions at all thresholds: one pass for each tolerance.
+    """Compute precision and recall at all thresholds, for each tolerance.
 
-    A spot belongs to the closest action of its class and half (``Matching.near_visible``); with the unshown
-    actions go the spots in halves without an action of their class, as in the SoccerNet package.
+    A spot belongs to the closest action of its class and half (``Matching.near_visible``). Spots in halves
+    without an action of their class belong to the unshown actions, as in the SoccerNet package.
 
     Args:
         matching: Spots and actions.
-        classes: C.
-        tolerances_frames: Full widths: a spot may lie half of one before or after its action.
+        classes: Number of classes (C).
+        tolerances_frames: Tolerances in frames, as full widths: a spot may lie half of one before or after
+            its action.
     """
     spots, actions = matching.spots, matching.actions
     level = thresholds_reached(spots)
@@ -72,15 +74,15 @@ def precision_recall(matching: Matching, *, classes: int, tolerances_frames: Seq
 
 
 def thresholds_reached(spots: Spots) -> npt.NDArray[np.int64]:
-    """How many of ``THRESHOLDS`` each spot is at least as confident as."""
+    """Count, for each spot, the ``THRESHOLDS`` that its confidence reaches."""
     return np.searchsorted(THRESHOLDS, spots.score.astype(np.float64), side="right")
 
 
 def at_least(cell: npt.NDArray[np.int64], shape: tuple[int, int, int]) -> npt.NDArray[np.int64]:
-    """Spots at or above each threshold, from the number of thresholds that each spot reaches.
+    """Count the spots at or above each threshold, from the number of thresholds that each spot reaches.
 
     Args:
-        cell: One a spot: group, class and number of thresholds as one index into ``shape``.
+        cell: Group, class and number of thresholds of each spot, as one index into ``shape``.
         shape: (groups, classes, thresholds + 1).
 
     Returns:
@@ -93,5 +95,5 @@ def at_least(cell: npt.NDArray[np.int64], shape: tuple[int, int, int]) -> npt.ND
 def curve_of(
     found: npt.NDArray[np.int64], right: npt.NDArray[np.int64], number: npt.NDArray[np.int64]
 ) -> Curve:
-    """The curve from the spots found, those of them that are right, and the number of actions."""
+    """Compute the curve from the numbers of spots found, of right spots and of actions."""
     return Curve(right / np.maximum(found, 1), right / np.maximum(number, 1)[:, None])

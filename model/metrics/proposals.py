@@ -1,7 +1,8 @@
-"""Scores of activity proposals: average recall for an average number of proposals, the area under it.
+"""Activity proposal metrics: average recall for an average number of proposals, and the area under it.
 
-As ActivityNet's own evaluation, whose loops over thresholds and numbers of proposals are one comparison here:
-an activity is recalled once the first proposal that overlaps it enough is among those retrieved.
+The results are those of ActivityNet's evaluation. Its loops over thresholds and numbers of proposals are one
+comparison here: an activity is recalled if the first proposal that overlaps it enough is among those
+retrieved.
 """
 
 from collections.abc import Sequence
@@ -18,27 +19,27 @@ _NEVER = np.iinfo(np.int64).max
 
 @dataclass(frozen=True, slots=True)
 class ProposalScores:
-    """How well proposals cover activities."""
+    """Recall of activities by proposals."""
 
     recall: npt.NDArray[np.float64]
     """(thresholds, 100): share of activities recalled at a tIoU, for each average number of proposals."""
     proposals_a_video: npt.NDArray[np.float64]
-    """(100,): the average numbers of proposals, up to the largest."""
+    """(100,): average numbers of proposals per video, up to the largest."""
 
     @property
     def average_recall(self) -> npt.NDArray[np.float64]:
-        """(100,): AR, the mean over thresholds."""
+        """Average recall AR (100,): mean over the thresholds."""
         return np.asarray(self.recall.mean(axis=0))
 
     def average_recall_at(self, proposals: float) -> float:
-        """AR@``proposals``, in percent: of the closest average number of proposals."""
+        """Return AR@``proposals`` in percent, at the closest average number of proposals."""
         return 100.0 * float(self.average_recall[np.abs(self.proposals_a_video - proposals).argmin()])
 
     @property
     def auc(self) -> float:
-        """Area under AR over AN, in percent of what a recall of 1 from 0 proposals on would give.
+        """Area under AR over AN, in percent of the area under a recall of 1 from 0 proposals on.
 
-        As published it begins at the first number of proposals, so that 100 is out of reach.
+        As published, the area begins at the first number of proposals, so it stays below 100.
         """
         most = float(self.proposals_a_video[-1])
         if most == 0.0:
@@ -47,7 +48,7 @@ class ProposalScores:
 
 
 def tiou(first: Segments, second: Segments) -> npt.NDArray[np.float64]:
-    """Temporal intersection over union of segments (..., 2), start and end; 0 where both are empty."""
+    """Compute the temporal intersection over union of segments (..., 2); 0 where both are empty."""
     shared = np.minimum(first[..., 1], second[..., 1]) - np.maximum(first[..., 0], second[..., 0])
     shared = np.maximum(shared, 0.0)
     union = first[..., 1] - first[..., 0] + second[..., 1] - second[..., 0] - shared
@@ -64,11 +65,11 @@ def score_proposals(
     """Compare the proposals of videos with their activities.
 
     Args:
-        activities: For each video (n, 2): start and end, in any unit.
-        proposals: For each video (n, 3): start, end, score; in any order. None for a video is no error, as it
-            is in the published code: its activities are missed.
-        largest: Average number of proposals up to which recall is computed; None: as many as there are.
-        thresholds: tIoU from which a proposal recalls an activity.
+        activities: Activities of each video (n, 2): start and end, in any unit.
+        proposals: Proposals of each video (n, 3): start, end, score; in any order. The activities of a video
+            without proposals are missed; the published code raises an error there.
+        largest: Largest average number of proposals per video; None: as many as there are.
+        thresholds: tIoU values from which a proposal recalls an activity.
     """
     videos, given = len(activities), np.array([len(rows) for rows in proposals], dtype=np.int64)
     total = max(int(given.sum()), 1)

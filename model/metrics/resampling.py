@@ -1,4 +1,4 @@
-"""Average-mAP of games drawn with repetition: how much a score owes to the games that happen to be there."""
+"""Bootstrap of Average-mAP over games: the spread of a score if other games had been in the split."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ _DRAWS_AT_ONCE = 50
 
 
 def draws_of_games(games: int, draws: int, random: np.random.Generator) -> npt.NDArray[np.int64]:
-    """(draws, games): how often each game is in each draw of as many games as there are."""
+    """Draw games with replacement; returns how often each game is in each draw, (draws, games)."""
     drawn: npt.NDArray[np.int64] = random.multinomial(games, np.full(games, 1 / games), size=draws)
     return drawn
 
@@ -32,23 +32,23 @@ def resampled_average_map(
     nms_window_s: float | None = None,
     tolerances_s: Sequence[float] = LOOSE_TOLERANCES_S,
 ) -> npt.NDArray[np.float64]:
-    """Average-mAP of every draw of games; of all games once it is ``average_map``.
+    """Compute the Average-mAP of every draw of games; a draw of every game once gives ``average_map``.
 
-    Suppression and matching stay within a half, so they are done once: a draw only adds up how many spots and
-    right spots its games have at every threshold.
+    Suppression and matching stay within a half, so they are computed once; a draw only sums the numbers of
+    spots and right spots of its games at every threshold.
 
     Args:
-        spots: As in ``average_map``, and so are ``actions`` and what is not listed here.
-        actions: (n, 4).
+        spots: Spots as in ``average_map``.
+        actions: (n, 4), as in ``average_map``.
         game_of_half: Index of the game that each half belongs to.
         draws: (draws, games): how often each game counts.
-        classes: C.
+        classes: Number of classes (C).
         frame_rate: Converts tolerances to frames.
-        nms_window_s: Width of the suppression.
-        tolerances_s: Full widths.
+        nms_window_s: Width of the suppression in seconds; None: the width of each tolerance.
+        tolerances_s: Tolerances in seconds, as full widths.
 
     Returns:
-        (draws,), in [0, 1].
+        Average-mAP of every draw (draws,), in [0, 1].
     """
     table = np.empty((len(draws), len(tolerances_s)))
     shape = (draws.shape[1], classes, len(THRESHOLDS) + 1)

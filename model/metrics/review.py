@@ -1,4 +1,4 @@
-"""What two reviewers say of sequences: precision against the threshold (figure 8), and how far they agree."""
+"""Review of sequences by two people: precision over the threshold (figure 8), and agreement."""
 
 import math
 from collections.abc import Sequence
@@ -10,25 +10,26 @@ from scipy.stats import binomtest
 from sklearn.metrics import cohen_kappa_score  # type: ignore[import-untyped]
 
 THRESHOLDS = tuple(round(0.9 - 0.05 * step, 2) for step in range(13))
-"""eta from 0.9 down to 0.3, as in section 5."""
+"""Thresholds eta from 0.9 down to 0.3, as in section 5."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewedPrecision:
-    """What two reviewers make of the sequences above one threshold; NaN where it is not defined."""
+    """Verdicts of two reviewers on the sequences above one threshold; undefined numbers are NaN."""
 
     threshold: float
     sequences: int
     positives: int
-    """Both reviewers said yes."""
+    """Number of sequences that both reviewers accepted."""
     precision: float
     low: float
-    """Of the 95 % interval by Wilson (1927)."""
+    """Lower end of the 95 % confidence interval (Wilson, 1927)."""
     high: float
+    """Upper end of the 95 % confidence interval (Wilson, 1927)."""
     agreement: float
-    """Share of sequences of which both say the same."""
+    """Share of sequences with the same verdict of both reviewers."""
     kappa: float
-    """Cohen's (1960): 0 as by chance, 1 always the same."""
+    """Cohen's kappa (1960): 0 for agreement by chance, 1 for full agreement."""
 
 
 def reviewed_precision(
@@ -36,15 +37,15 @@ def reviewed_precision(
     verdicts: npt.NDArray[np.bool_],
     thresholds: Sequence[float] = THRESHOLDS,
 ) -> list[ReviewedPrecision]:
-    """Judge the sequences whose peak exceeds each threshold.
+    """Compute precision and agreement of the sequences whose peak exceeds each threshold.
 
-    They are cut once, at the lowest threshold, so that reviewers watch each only once: what a higher one
-    would cut into several stays one, with the highest peak.
+    Sequences are cut once, at the lowest threshold, so that reviewers watch each only once. A sequence that
+    a higher threshold would split stays one, with its highest peak.
 
     Args:
-        peaks: (sequences,): highest segmentation scores.
-        verdicts: (sequences, 2): whether each reviewer said yes.
-        thresholds: eta.
+        peaks: (sequences,): highest segmentation score of each sequence.
+        verdicts: (sequences, 2): True if the reviewer accepted the sequence.
+        thresholds: Values of eta.
     """
     return [_at(threshold, verdicts[peaks > threshold]) for threshold in thresholds]
 

@@ -1,4 +1,4 @@
-"""From the scores of all pairs of positions to a hundred proposals a video (BMN, section 4.4)."""
+"""Select a hundred proposals per video from the scores of all pairs of positions (BMN, section 4.4)."""
 
 from dataclasses import dataclass
 
@@ -12,16 +12,16 @@ _BLOCK = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoftNmsConfig:
-    """How proposals that overlap a better one lose score. Defaults are the published ones."""
+    """Settings of soft non-maximum suppression. Defaults are the published ones."""
 
     alpha: float = 0.4
-    """A proposal's score is multiplied by exp(-IoU^2 / alpha)."""
+    """Decay: the score of an overlapping proposal is multiplied by exp(-IoU^2 / alpha)."""
     low: float = 0.5
-    """Only where the IoU exceeds this for the shortest of the better ones,"""
+    """IoU threshold for the decay if the better proposal has length 0; linear up to ``high``."""
     high: float = 0.9
-    """and this for one as long as the video."""
+    """IoU threshold for the decay if the better proposal is as long as the video."""
     proposals: int = 100
-    """Kept of a video."""
+    """Number of proposals kept per video."""
 
     def __post_init__(self) -> None:
         if not self.alpha > 0.0 or not 0.0 <= self.low <= self.high <= 1.0 or self.proposals < 1:
@@ -32,7 +32,7 @@ class SoftNmsConfig:
 
 
 def all_pairs(positions: int) -> npt.NDArray[np.int64]:
-    """Rows (start, end) of the proposals of a map: they cover [start, end + 1], below ``positions``."""
+    """List the proposals of a map as rows (start, end); they cover [start, end + 1], below ``positions``."""
     start, end = np.triu_indices(positions - 1)
     return np.stack([start, end], axis=1)
 
@@ -43,13 +43,13 @@ def pair_scores(
     confidence: npt.NDArray[np.float32],
     overlap: npt.NDArray[np.float32],
 ) -> npt.NDArray[np.float64]:
-    """Scores of ``all_pairs``: that of the start, of the end, confidence and IoU, multiplied.
+    """Compute the scores of ``all_pairs``: product of start score, end score, confidence and IoU.
 
     Args:
-        start: (videos, positions).
-        end: (videos, positions).
-        confidence: (videos, starts, ends).
-        overlap: (videos, starts, ends).
+        start: Start scores (videos, positions).
+        end: End scores (videos, positions).
+        confidence: Classification scores (videos, starts, ends).
+        overlap: Predicted IoU (videos, starts, ends).
 
     Returns:
         (videos, pairs).
@@ -62,12 +62,12 @@ def pair_scores(
 class SoftNms:
     """Soft non-maximum suppression of the same segments with any scores.
 
-    Which segments a kept one weakens, and by how much, does not depend on scores: it is found once for
-    all videos. About 0.6 s and 40 MB for the 4950 pairs of 100 positions.
+    The decay between two segments does not depend on scores, so it is computed once for all videos: about
+    0.6 s and 40 MB for the 4950 pairs of 100 positions.
 
     Args:
-        segments: (n, 2): start and end as shares of the video.
-        config: How.
+        segments: (n, 2): start and end as fractions of the video.
+        config: Settings of the suppression.
     """
 
     def __init__(self, segments: npt.NDArray[np.float64], config: SoftNmsConfig) -> None:
@@ -89,9 +89,10 @@ class SoftNms:
     def __call__(
         self, scores: npt.NDArray[np.float64]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-        """Take the best, weaken what overlaps it, and so on; of equal scores the first wins.
+        """Select the best segment, lower the scores of those that overlap it, and repeat.
 
-        As published one more than asked for is taken, the very last segment never, and those are sorted.
+        Of equal scores the first wins. As published, one segment more than requested is selected, the very
+        last segment never is, and the selected segments are sorted by their new scores.
 
         Args:
             scores: (n,), at least 0; not written to.
@@ -113,23 +114,23 @@ class SoftNms:
 
     @property
     def proposals(self) -> int:
-        """How many of the kept are proposals; the one more is not."""
+        """Number of selected segments that are proposals; the additional one is not."""
         return self._proposals
 
 
 def proposals_of(
     scores: npt.NDArray[np.float64], covered_s: npt.NDArray[np.float64], nms: SoftNms, positions: int
 ) -> list[npt.NDArray[np.float64]]:
-    """The proposals of many videos.
+    """Select the proposals of many videos.
 
     Args:
         scores: (videos, pairs), see ``pair_scores``.
         covered_s: (videos,): seconds of a video that its features cover, see ``published_cover_s``.
-        nms: For ``pair_segments(positions)``.
-        positions: T.
+        nms: Suppression for ``pair_segments(positions)``.
+        positions: Number of temporal positions (T).
 
     Returns:
-        For each video (n, 3): start and end in seconds, score; highest score first.
+        Proposals of each video (n, 3): start and end in seconds, score; highest score first.
     """
     segments = pair_segments(positions)
     found = []
@@ -141,12 +142,12 @@ def proposals_of(
 
 
 def pair_segments(positions: int) -> npt.NDArray[np.float64]:
-    """(pairs, 2): start and end of ``all_pairs`` as shares of the video."""
+    """Return start and end of ``all_pairs`` as fractions of the video, (pairs, 2)."""
     return np.asarray((all_pairs(positions) + np.array([0, 1])) / positions)
 
 
 def published_cover_s(duration_s: npt.ArrayLike, frames: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Seconds up to the last whole 16 frames, over which the published code spreads the positions."""
+    """Compute the seconds up to the last full 16 frames, which the published code maps to the positions."""
     count = np.asarray(frames, dtype=np.float64)
     return np.asarray(count // 16 * 16 / count * np.asarray(duration_s, dtype=np.float64))
 

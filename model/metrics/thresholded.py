@@ -1,4 +1,4 @@
-"""Spots above a threshold a class: precision, recall, F1 (figures 6, 12, 13) and confusion of classes."""
+"""Metrics at one threshold per class: precision, recall, F1 (figures 6, 12, 13) and class confusion."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ from model.timeline import FrameRate
 
 @dataclass(frozen=True, slots=True)
 class ClassResults:
-    """Numbers of spots for each tolerance and class; all arrays are (tolerances, classes)."""
+    """Numbers of right and wrong spots by tolerance and class; all arrays are (tolerances, classes)."""
 
     tolerances_s: tuple[float, ...]
     threshold: npt.NDArray[np.float64]
-    """Least confidence of a spot that counts, in [0, 1]."""
+    """Least confidence of a counted spot, in [0, 1]."""
     true_positives: npt.NDArray[np.int64]
     false_positives: npt.NDArray[np.int64]
     false_negatives: npt.NDArray[np.int64]
@@ -37,31 +37,31 @@ class ClassResults:
 
     @property
     def f1(self) -> npt.NDArray[np.float64]:
-        """Harmonic mean of precision and recall; 0 where both are."""
+        """Harmonic mean of precision and recall; 0 where both are 0."""
         wrong = self.false_positives + self.false_negatives
         return _share(2 * self.true_positives, 2 * self.true_positives + wrong)
 
 
 @dataclass(frozen=True, slots=True)
 class ThresholdCounts:
-    """What is spotted at every one of ``THRESHOLDS``, for each tolerance and class."""
+    """Numbers of spots and right spots at all ``THRESHOLDS``, for each tolerance and class."""
 
     tolerances_s: tuple[float, ...]
     found: npt.NDArray[np.int64]
-    """(tolerances, classes, thresholds): spots at least as confident."""
+    """(tolerances, classes, thresholds): number of spots at least as confident."""
     right: npt.NDArray[np.int64]
-    """(tolerances, classes, thresholds): those of them that count for an action."""
+    """(tolerances, classes, thresholds): number of these spots that count for an action."""
     actions: npt.NDArray[np.int64]
-    """(classes,)."""
+    """(classes,): number of actions."""
 
     def best_f1(self) -> npt.NDArray[np.int64]:
-        """(tolerances, classes): index of the threshold of the highest F1; of equals the lowest."""
+        """Find the threshold of the highest F1, as index (tolerances, classes); of equal F1 the lowest."""
         f1 = _share(2 * self.right, self.found + self.actions[:, None])
         best: npt.NDArray[np.int64] = f1.argmax(axis=2)
         return best
 
     def at(self, threshold: npt.NDArray[np.int64]) -> ClassResults:
-        """Results at thresholds given as ``best_f1`` gives them."""
+        """Return the results at the given indices of thresholds, shaped as those of ``best_f1``."""
         found, right = (
             np.take_along_axis(counts, threshold[..., None], axis=2)[..., 0]
             for counts in (self.found, self.right)
@@ -94,16 +94,16 @@ def threshold_counts(
 def confusion(
     spots: Spots, actions: npt.NDArray[np.int64], *, classes: int, tolerance_frames: float
 ) -> npt.NDArray[np.int64]:
-    """How often an action of one class was spotted as another.
+    """Count how often an action of one class was spotted as another class.
 
-    Actions take spots of their own class first. What is left on both sides is matched by the same rule
-    regardless of the class.
+    Actions are matched with spots of their own class first. The remaining actions and spots are matched by
+    the same rule regardless of class.
 
     Args:
-        spots: Those left after suppression and thresholds.
-        actions: (n, 4).
-        classes: C.
-        tolerance_frames: Full width.
+        spots: Spots after suppression and thresholds.
+        actions: (n, 4), as in ``average_map``.
+        classes: Number of classes (C).
+        tolerance_frames: Tolerance in frames, as full width.
 
     Returns:
         (classes + 1, classes + 1): rows are actions, columns spots; the last row holds spots without an

@@ -1,4 +1,4 @@
-"""The boundary-matching network (Lin et al., ICCV 2019), as section 4.2 uses it on ActivityNet."""
+"""Boundary-matching network (Lin et al., ICCV 2019), as section 4.2 uses it on ActivityNet."""
 
 import math
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from model.errors import ConfigError
 from model.networks.boundary_matching import BoundaryMatching, at_least_single, pair_index
 
 GROUPS = 4
-"""Groups of the convolutions before the boundary-matching layer, as published."""
+"""Number of groups of the convolutions before the boundary-matching layer, as published."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,19 +20,19 @@ class BmnConfig:
     """Sizes of the network. Defaults are the published ones for ActivityNet."""
 
     input_size: int = 400
-    """Dimensions of a position's feature vector; a multiple of 4."""
+    """Length of the feature vector of a position; a multiple of 4."""
     positions: int = 100
-    """T: features a video."""
+    """Number of temporal positions per video (T)."""
     longest: int | None = None
-    """D: positions of the longest proposal; None: T, as published."""
+    """Length of the longest proposal in positions (D); None: T, as published."""
     bins: int = 32
-    """N: bins that a proposal is sampled into."""
+    """Number of bins that a proposal is sampled into (N)."""
     hidden_1d: int = 256
-    """Features a position."""
+    """Hidden features per position."""
     hidden_2d: int = 128
-    """Features a pair in the convolutions over the map."""
+    """Hidden features per pair in the convolutions over the map."""
     hidden_3d: int = 512
-    """Features a pair that its bins are reduced to."""
+    """Hidden features per pair after the reduction of its bins."""
 
     def __post_init__(self) -> None:
         for name in ("input_size", "positions", "bins", "hidden_1d", "hidden_2d", "hidden_3d"):
@@ -48,23 +48,25 @@ class BmnConfig:
 
     @property
     def max_positions(self) -> int:
-        """D, as a number."""
+        """Length of the longest proposal in positions (D), as a number."""
         return self.positions if self.longest is None else self.longest
 
 
 @dataclass(frozen=True, slots=True)
 class BoundaryPredictions:
-    """What a network says about a batch of videos; all scores lie in [0, 1]."""
+    """Output of the network for a batch of videos; all scores lie in [0, 1]."""
 
     start: Float[Tensor, "batch positions"]
-    """Whether an activity starts at a position."""
+    """Score that an activity starts at a position."""
     end: Float[Tensor, "batch positions"]
-    """Whether one ends there."""
+    """Score that an activity ends at a position."""
     overlap: Float[Tensor, "batch starts ends"]
-    """Predicted IoU of [start, end + 1] with the nearest activity (PEM regression). Entries with end < start
-    mean nothing."""
+    """Predicted IoU of [start, end + 1] with the nearest activity (PEM regression).
+
+    Entries with end < start have no meaning.
+    """
     confidence: Float[Tensor, "batch starts ends"]
-    """Whether [start, end + 1] is an activity (PEM classification)."""
+    """Score that [start, end + 1] is an activity (PEM classification)."""
 
 
 def _conv1d(inputs: int, outputs: int, *, groups: int = 1, kernel: int = 3) -> nn.Conv1d:
@@ -72,12 +74,12 @@ def _conv1d(inputs: int, outputs: int, *, groups: int = 1, kernel: int = 3) -> n
 
 
 class BoundaryMatchingNetwork(nn.Module):
-    """Base module, temporal evaluation module (TEM) and proposal evaluation module (PEM)."""
+    """Boundary-matching network: base module, temporal (TEM) and proposal evaluation module (PEM)."""
 
     pairs: Tensor
 
     def __init__(self, config: BmnConfig, generator: torch.Generator) -> None:
-        """Draw the weights from ``generator``: uniform within 1 / sqrt(inputs), as the published code."""
+        """Draw the weights from ``generator``: uniform within 1 / sqrt(inputs), as in the published code."""
         super().__init__()
         one, two, three = config.hidden_1d, config.hidden_2d, config.hidden_3d
         self.config = config

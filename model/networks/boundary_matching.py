@@ -1,9 +1,9 @@
-"""The boundary-matching layer: every pair of start and end sees N bins of features in and around it.
+"""Boundary-matching layer: every pair of start and end sees N bins of features in and around it.
 
-The published code samples features first, (batch, C, N, T, T), and reduces the bins by a convolution after:
-328 MB a video at T = 100. Sampling is linear in time and the convolution in the bins, so the two are
-exchanged here: every position is weighed for every bin first, (batch, T, N, outputs), and a sparse matrix
-adds up what a pair looks at. The largest tensor is the answer itself.
+The published code samples features first, (batch, C, N, T, T), and then reduces the bins by a convolution:
+328 MB per video at T = 100. Sampling is linear in time and the convolution is linear in the bins, so their
+order is exchanged here: every position is weighted for every bin first, (batch, T, N, outputs), and a sparse
+matrix sums the positions of each pair. The largest tensor is the result itself.
 """
 
 import math
@@ -18,13 +18,13 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 WIDENED = 0.5
-"""A pair looks beyond either of its ends by this share of its length, counted one longer."""
+"""Extension of a pair beyond either end, as a fraction of its length plus one."""
 POINTS_A_BIN = 3
-"""Interpolated points that are averaged into one bin."""
+"""Number of interpolated points averaged into one bin."""
 
 
 def valid_pairs(positions: int, longest: int) -> npt.NDArray[np.int64]:
-    """Rows (start, end) with start <= end < ``positions``, at most ``longest`` positions long."""
+    """List all pairs (start, end) with start <= end < ``positions`` and at most ``longest`` positions."""
     start, end = np.triu_indices(positions)
     return np.stack([start, end], axis=1)[end - start < longest].astype(np.int64)
 
@@ -32,14 +32,14 @@ def valid_pairs(positions: int, longest: int) -> npt.NDArray[np.int64]:
 def bin_weights(
     pairs: npt.NDArray[np.int64], positions: int, bins: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """What every bin of every pair takes from every position, as the entries of a sparse matrix.
+    """Compute the weights of all positions in every bin of every pair, as entries of a sparse matrix.
 
-    A pair covers [start, end + 1], widened at both ends by half of one more than its length; on that lie
-    ``POINTS_A_BIN * bins`` points, evenly, first and last at its ends. A point takes from the two positions
-    beside it, and nothing of those that do not exist.
+    A pair covers [start, end + 1], extended at both ends by half of its length plus one. On this interval lie
+    ``POINTS_A_BIN * bins`` evenly spaced points, the first and last at its ends. A point interpolates between
+    the two positions beside it; positions outside the video contribute nothing.
 
     Returns:
-        row: index of the pair; column: position times ``bins`` plus bin; weight. Columns may come twice.
+        row: index of the pair; column: position times ``bins`` plus bin; weight. An entry may occur twice.
     """
     length = (pairs[:, 1] + 1.0 - pairs[:, 0] + 1.0)[:, None]
     # First, last and step as the published code computes them: rounding decides between two neighbours.
@@ -100,20 +100,20 @@ class _Sample(torch.autograd.Function):
 
 
 def at_least_single(values: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """Half precision as float32: what autocast leaves behind, where rounding would add up."""
+    """Convert half precision, as autocast returns it, to float32 so that rounding does not accumulate."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 class BoundaryMatching(nn.Module):
-    """Boundary-matching layer and the reduction of its bins in one.
+    """Boundary-matching layer combined with the reduction of its bins.
 
     Args:
-        positions: T.
-        longest: D, positions of the longest pair.
-        bins: N.
-        features: Numbers a position, C.
-        outputs: Numbers a pair.
-        generator: Draws the initial weights, uniform within one over the square root of C N.
+        positions: Number of temporal positions (T).
+        longest: Length of the longest pair in positions (D).
+        bins: Number of bins (N).
+        features: Input features per position (C).
+        outputs: Output features per pair.
+        generator: Draws the initial weights, uniform within 1 / sqrt(C N).
     """
 
     def __init__(
@@ -129,7 +129,7 @@ class BoundaryMatching(nn.Module):
     def forward(
         self, features: Float[Tensor, "batch features positions"]
     ) -> Float[Tensor, "batch pairs outputs"]:
-        """Numbers of every pair of ``valid_pairs``, in that order."""
+        """Compute the features of every pair, in the order of ``valid_pairs``."""
         weighed = at_least_single(features.transpose(1, 2) @ self.weight.flatten(1))
         dense = weighed.view(len(features), -1, self.bias.numel())
         matrix, transposed = _sampling(*self.size, dense.device, dense.dtype)
@@ -139,6 +139,6 @@ class BoundaryMatching(nn.Module):
 
 
 def pair_index(positions: int, longest: int) -> Int[Tensor, " pairs"]:
-    """Where pairs lie in a flattened map of starts times ends."""
+    """Return the index of every pair in a flattened map of starts times ends."""
     pairs = valid_pairs(positions, longest)
     return torch.from_numpy(pairs[:, 0] * positions + pairs[:, 1])

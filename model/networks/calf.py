@@ -1,4 +1,4 @@
-"""One network of section 7.2: its weights and what it says."""
+"""Network of section 7.2: its weights and its computation."""
 
 import torch
 from jaxtyping import Float
@@ -10,13 +10,13 @@ from model.networks.layers import pooled_frames
 
 
 class CalfNetwork(nn.Module):
-    """Segmentation scores and spots of chunks of frame features (section 7.2).
+    """Context-aware network: predicts segmentation scores and spots of chunks of features (section 7.2).
 
-    It holds the weights; the computation is that of a stack of one (``StackForward``).
+    This module holds the weights; the computation is that of a stack of one network (``StackForward``).
     """
 
     def __init__(self, config: NetworkConfig, generator: torch.Generator) -> None:
-        """Draw initial weights from ``generator``: Glorot uniform, zero biases, as the original code."""
+        """Draw initial weights from ``generator``: Glorot uniform, zero biases, as in the original code."""
         super().__init__()
         self.config = config
         self.mlp_1 = nn.Linear(config.input_size, 128)
@@ -49,17 +49,17 @@ class CalfNetwork(nn.Module):
             layer.bias.zero_()
 
     def computation(self) -> StackForward:
-        """The network as a stack of one; gradients flow back to its parameters."""
+        """Return the network as a stack of one; gradients flow back to its parameters."""
         weights = {name: value[None] for name, value in self.named_parameters() if "pyramid." not in name}
         weights["pyramid"] = pad_taps(list(self.pyramid), self.config.receptive_field_frames)[None]
         return StackForward([self.config], weights)
 
     def running_statistics(self) -> Statistics:
-        """Those that it normalises with in evaluation."""
+        """Return the statistics of the normalisation in evaluation mode."""
         return Statistics(self.norm.running_mean[None], self.norm.running_variance[None])
 
     def forward(self, features: Float[Tensor, "frames batch dims"]) -> Predictions:
-        """Predict for chunks of N_F frames; in training mode normalised with the batch's own statistics."""
+        """Predict for chunks of N_F frames; training mode normalises with the batch's own statistics."""
         computation = self.computation()
         if self.training:
             predictions, _ = computation.learn(features[None], None)

@@ -1,4 +1,4 @@
-"""Sizes of the network of section 7.2, and what it gives."""
+"""Sizes of the network of section 7.2, and its output."""
 
 import math
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from model.networks.layers import pooled_frames
 
 PYRAMID_OUTPUTS = (8, 16, 32, 64)
 PYRAMID_SHARES = (7, 3, 2, 1)
-"""Kernel lengths are r / share, rounded up as in the published code."""
+"""Divisors of r that give the kernel lengths, rounded up as in the published code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,24 +19,27 @@ class NetworkConfig:
     """Sizes of the network. Defaults are the paper's."""
 
     input_size: int
-    """Dimensions of a frame's feature vector."""
+    """Length of the feature vector of a frame."""
     classes: int
-    """C."""
+    """Number of classes (C)."""
     class_features: int = 16
-    """f: features per class and frame before the segmentation module."""
+    """Features per class and frame before the segmentation module (f)."""
     receptive_field_frames: int = 80
-    """r: length of the longest temporal kernel."""
+    """Length of the longest temporal kernel in frames (r)."""
     chunk_frames: int = 240
-    """N_F."""
+    """Frames per chunk (N_F)."""
     predictions: int = 5
-    """N_pred."""
+    """Predictions per chunk (N_pred)."""
     norm_eps: float = 1e-3
-    """Added to the variance; the value of both published codes, the paper gives none."""
+    """Constant added to the variance, as in both published codes; the paper gives no value."""
     norm_momentum: float | None = None
-    """Share of a new batch in the running statistics, 0.01 in both published codes. None: they are
-    estimated anew from training chunks before every validation, so that short trainings are scored fairly."""
+    """Weight of a new batch in the running statistics, 0.01 in both published codes.
+
+    None: the statistics are estimated from training chunks before every validation, so that the score of a
+    short training is fair.
+    """
     norm_unbiased: bool = False
-    """Whether the running variance is divided by one less than the numbers it is of, as in the re-release."""
+    """True: the running variance is the unbiased estimate (divisor n - 1), as in the re-release."""
 
     def __post_init__(self) -> None:
         for name in ("input_size", "classes", "class_features", "predictions"):
@@ -57,25 +60,25 @@ class NetworkConfig:
 
     @property
     def columns(self) -> int:
-        """Numbers a frame before the segmentation module: f features of C classes, class last."""
+        """Features per frame before the segmentation module: f features of C classes, class last."""
         return self.classes * self.class_features
 
     @property
     def kernel_lengths(self) -> tuple[int, ...]:
-        """Taps of the pyramid's kernels: r/7, r/3, r/2 and r."""
+        """Lengths of the pyramid's kernels in frames: r/7, r/3, r/2 and r."""
         return tuple(math.ceil(self.receptive_field_frames / share) for share in PYRAMID_SHARES)
 
     @property
     def edge_frames(self) -> int:
-        """Frames at either end of a chunk that miss part of their context: r/2."""
+        """Number of frames at either end of a chunk that lack part of their context: r/2."""
         return math.ceil(self.receptive_field_frames / 2)
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What networks say about a batch of chunks; a stack of networks has a dimension of slots in front."""
+    """Output of one network, or of a stack of networks (slots first), for a batch of chunks."""
 
     segmentation: Float[Tensor, "*slots frames batch classes"]
-    """Scores in [0, 1]; high just after an action of the class."""
+    """Segmentation scores in [0, 1], high just after an action of the class."""
     spotting: Float[Tensor, "*slots batch predictions columns"]
-    """Confidence, location as a fraction of the chunk, class probabilities."""
+    """Columns of each prediction: confidence, location as a fraction of the chunk, class probabilities."""

@@ -1,8 +1,8 @@
-"""The network of section 7.2, temporal CNN, segmentation and spotting module, for many networks at once.
+"""Forward pass of many networks of section 7.2 at once: temporal CNN, segmentation and spotting module.
 
-Networks of a stack may differ in f and r. Their weights are padded with zeros to the largest; what padding
-would change (statistics of the normalisation, distances in the cube) is masked, so that every network
-gives what it gives alone, but for rounding.
+Networks of a stack may differ in f and r. Their weights are padded with zeros to the largest f and r. The
+statistics of the normalisation and the distances in the cube are masked, so that every network computes what
+it computes alone, up to rounding.
 """
 
 import math
@@ -34,7 +34,7 @@ class Statistics:
 
 
 class StackForward:
-    """What a stack of networks computes from its weights."""
+    """Forward pass of a stack of networks."""
 
     def __init__(
         self, configs: Sequence[NetworkConfig], weights: Mapping[str, Tensor], cohorts: Sequence[int] = ()
@@ -43,9 +43,10 @@ class StackForward:
 
         Args:
             configs: Sizes of the networks.
-            weights: By the names of ``CalfNetwork``'s; the pyramid is one tensor (slots, taps, 32, 120).
-            cohorts: How many networks, one after the other, see the first batch of chunks, the second and so
-                on; all see the same where it is empty.
+            weights: Weights by their names in ``CalfNetwork``; the pyramid is one tensor (slots, taps, 32,
+                120).
+            cohorts: Numbers of consecutive networks that see the first batch of chunks, the second batch and
+                so on; empty: all networks see the same batch.
         """
         self._configs, self._weights = configs, weights
         self._cohorts = list(cohorts) or [len(configs)]
@@ -62,7 +63,7 @@ class StackForward:
     def temporal_cnn(
         self, features: Float[Tensor, "cohorts frames batch dims"]
     ) -> Float[Tensor, "slots frames batch columns"]:
-        """Two-layer MLP, pyramid and last convolution; columns are f features of C classes, class last."""
+        """Compute MLP, pyramid and last convolution; columns are f features of C classes, class last."""
         hidden = self.mlp(features)
         weights = self._weights
         pyramid = functional.relu(convolve(hidden, weights["pyramid"], weights["pyramid_bias"]))
@@ -72,7 +73,7 @@ class StackForward:
     def mlp(
         self, features: Float[Tensor, "cohorts frames batch dims"]
     ) -> Float[Tensor, "slots frames batch 32"]:
-        """The first two layers. All networks of a cohort share one product for the first."""
+        """Compute the first two layers; all networks of a cohort share one product for the first."""
         _, frames, batch, _ = features.shape
         weights = self._weights
         second = weights["mlp_2.weight"], weights["mlp_2.bias"]
@@ -93,7 +94,7 @@ class StackForward:
         columns: Float[Tensor, "slots frames batch columns"],
         present: Float[Tensor, "slots batch"] | None,
     ) -> Statistics:
-        """Statistics of a batch; chunks of padding, 0 in ``present``, do not count."""
+        """Compute the statistics of a batch without padding chunks, which are 0 in ``present``."""
         counted = None
         if self._used is not None:
             counted = self._used.expand(-1, -1, -1, -1, self._first.classes).flatten(3)
@@ -104,7 +105,7 @@ class StackForward:
     def segment(
         self, columns: Float[Tensor, "slots frames batch columns"], statistics: Statistics
     ) -> Float[Tensor, "slots frames batch classes"]:
-        """Score 1 - 2 d / sqrt(f), d the distance of a class's activations from the cube's centre."""
+        """Compute the score 1 - 2 d / sqrt(f), with d the distance of a class from the cube's centre."""
         normal = normalise_frames(
             columns.float(),
             statistics.mean,
@@ -127,7 +128,7 @@ class StackForward:
         columns: Float[Tensor, "slots frames batch columns"],
         segmentation: Float[Tensor, "slots frames batch classes"],
     ) -> Float[Tensor, "slots batch predictions values"]:
-        """Spotting module: three poolings, two convolutions and the two output layers."""
+        """Compute the spotting module: three poolings, two convolutions and the two output layers."""
         weights = self._weights
         # ReLU and max-pooling commute: pooled first, there is half as much to join and to rectify.
         pooled = [max_pool(columns), max_pool(segmentation).to(columns.dtype)]
@@ -157,7 +158,7 @@ class StackForward:
         features: Float[Tensor, "cohorts frames batch dims"],
         present: Float[Tensor, "slots batch"] | None,
     ) -> tuple[Predictions, Statistics]:
-        """Predict as in training, normalised with the batch's own statistics."""
+        """Predict with the batch's own statistics, as in training, and return both."""
         columns = self.temporal_cnn(features)
         statistics = self.statistics(columns, present)
         segmentation = self.segment(columns, statistics)
@@ -167,7 +168,7 @@ class StackForward:
 def pad_taps(
     kernels: Sequence[Float[Tensor, "_ channels _"]], taps: int
 ) -> Float[Tensor, "taps channels all_outputs"]:
-    """Kernels of different lengths as one of ``taps``, middle on middle, zeros around the shorter ones."""
+    """Pad kernels with zeros to ``taps``, centred, and concatenate their outputs."""
     padded = []
     for kernel in kernels:
         before = first_tap(len(kernel), taps)
@@ -176,10 +177,10 @@ def pad_taps(
 
 
 def first_tap(taps: int, longest: int) -> int:
-    """Where a kernel of ``taps`` begins in one of ``longest``, so that their middle taps meet."""
+    """Return the first index of a kernel of ``taps``, centred in one of ``longest`` taps."""
     return (longest - 1) // 2 - (taps - 1) // 2
 
 
 def glorot_bound(fan_in: int, fan_out: int) -> float:
-    """Half the width of the interval of Glorot's uniform initialisation."""
+    """Return the bound of Glorot's uniform initialisation, in [-bound, bound]."""
     return math.sqrt(6.0 / (fan_in + fan_out))

@@ -1,7 +1,7 @@
-"""Layers of a stack of networks: every tensor begins with its slot, then goes time-first.
+"""Layers of a stack of networks; the first dimension of every tensor is the slot, the second is time.
 
-Convolutions are then products of matrices that lie one after the other in memory, one batch entry a slot, and
-the batch normalisation of one frame position is a row.
+Convolutions are then products of matrices that are contiguous in memory, with one batch entry per slot, and
+the batch normalisation of one frame position works on one row.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from torch.nn import functional
 
 
 def pooled_frames(frames: int) -> int:
-    """Frames that are left of ``frames`` after the three poolings of the spotting module."""
+    """Return the number of frames after the three poolings of the spotting module."""
     for _ in range(3):
         frames = (frames - 3) // 2 + 1
     return frames
@@ -24,7 +24,7 @@ def linear(
     weight: Float[Tensor, "slots outputs inputs"],
     bias: Float[Tensor, "slots outputs"],
 ) -> Float[Tensor, "slots rows outputs"]:
-    """A linear layer a slot, in the number format of the signal."""
+    """Apply one linear layer per slot, in the number format of the signal."""
     weight, bias = weight.to(signal.dtype), bias.to(signal.dtype)
     return torch.baddbmm(bias[:, None], signal, weight.transpose(1, 2))
 
@@ -32,7 +32,7 @@ def linear(
 def max_pool(
     signal: Float[Tensor, "slots frames batch channels"],
 ) -> Float[Tensor, "slots pooled batch channels"]:
-    """Temporal max-pooling 3 x 1 with stride 2 x 1."""
+    """Apply temporal max-pooling 3 x 1 with stride 2 x 1."""
     # Seen as an image one pixel wide with batch x channels colours, the memory is in channels-last order:
     # nothing is copied and the loop runs over contiguous numbers (50 times faster than over the channels).
     slots, frames, batch, channels = signal.shape
@@ -93,11 +93,11 @@ def frame_statistics(
     signal: Float[Tensor, "slots frames batch channels"],
     counted: Float[Tensor, "*slots 1 batch_or_1 channels_or_1"] | None,
 ) -> tuple[Float[Tensor, "slots frames"], Float[Tensor, "slots frames"]]:
-    """Mean and (biased) variance of every frame position, over the batch and all channels.
+    """Compute mean and (biased) variance of every frame position, over the batch and all channels.
 
     Args:
-        signal: What is to be normalised.
-        counted: 1 on the numbers that count and 0 on padding; None where all count.
+        signal: Signal to normalise.
+        counted: 1 for numbers that count and 0 for padding; None: all numbers count.
     """
     if counted is None:
         variance, mean = torch.var_mean(signal, dim=(2, 3), correction=0)
@@ -117,7 +117,7 @@ def normalise_frames(
     *,
     eps: float,
 ) -> Float[Tensor, "slots frames batch channels"]:
-    """Batch normalisation with one mean and variance a frame position, as in both published codes."""
+    """Apply batch normalisation with one mean and variance per frame position, as in both published codes."""
     scale = weight * torch.rsqrt(variance + eps)
     shift = bias - mean * scale
     return torch.addcmul(shift[..., None, None], signal, scale[..., None, None])

@@ -1,9 +1,10 @@
-"""Long convolutions in time as matrix products in the frequency domain.
+"""Long temporal convolutions as matrix products in the frequency domain.
 
 The pyramid of the paper convolves 240 frames with kernels of up to r frames: 0.22 of 0.25 million
-multiplications a frame. A discrete Fourier transform written as a product with a constant matrix, one small
-product a frequency and the inverse transform need a quarter of them, and all are plain matrix products,
-which bfloat16 and GPUs speed up. Against ``conv1d`` on two cores: 4 times in float32, 12 in bfloat16.
+multiplications per frame. A discrete Fourier transform as a product with a constant matrix, one small
+product per frequency and the inverse transform need a quarter of these multiplications. All are plain matrix
+products, which bfloat16 and GPUs accelerate. On two cores this is 4 times as fast as ``conv1d`` in float32
+and 12 times as fast in bfloat16.
 """
 
 import math
@@ -46,10 +47,10 @@ def convolve(
     """Convolve over time, zero-padded to keep the number of frames, in the number format of the signal.
 
     Args:
-        signal: Time first.
-        kernel: The tap in the middle, index (taps - 1) // 2, meets the frame itself. Shorter kernels lie
-            around it between zeros.
-        bias: Added to every frame.
+        signal: Signal, time first.
+        kernel: Kernel whose middle tap, index (taps - 1) // 2, applies to the frame itself. Shorter kernels
+            are centred there and padded with zeros.
+        bias: Constant added to every frame.
     """
     slots, frames, batch, channels = signal.shape
     taps, outputs = kernel.shape[1], kernel.shape[3]

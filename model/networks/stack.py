@@ -1,4 +1,4 @@
-"""Several networks as one: their weights as rows of one table, padded to the largest f and r."""
+"""Stack of several networks: their weights are rows of one table, padded to the largest f and r."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from model.networks.calf_config import PYRAMID_OUTPUTS, NetworkConfig
 from model.networks.forward import StackForward, Statistics, first_tap
 
 ALIGNMENT = 64
-"""Every weight begins at a multiple of so many numbers: matrix products want aligned memory."""
+"""Number of values to whose multiples every weight is aligned, for fast matrix products."""
 
 STATISTICS = ("norm.running_mean", "norm.running_variance")
 _SHARED = (
@@ -44,13 +44,13 @@ class _Piece:
 
 
 class Layout:
-    """Where the weights of every network of a stack lie in a row of numbers."""
+    """Layout of the weights of every network of a stack in one row of numbers."""
 
     def __init__(self, configs: Sequence[NetworkConfig]) -> None:
-        """Lay out networks of ``configs``.
+        """Lay out the weights of networks with ``configs``.
 
         Raises:
-            ConfigError: They differ in more than f and r.
+            ConfigError: The networks differ in more than f and r.
         """
         check_stackable(configs)
         self.configs = tuple(configs)
@@ -71,7 +71,7 @@ class Layout:
         return {**shapes, "pyramid": (self._taps, 32, sum(PYRAMID_OUTPUTS))}
 
     def views(self, table: Float[Tensor, "slots size"]) -> dict[str, Tensor]:
-        """The weights of all slots as views of ``table``, by name, slots first."""
+        """Return the weights of all slots as views of ``table``, by name, slots first."""
         views = {}
         for name, shape in self._shapes.items():
             first = self._offsets[name]
@@ -79,13 +79,13 @@ class Layout:
         return views
 
     def fill(self, table: Float[Tensor, "slots size"], slot: int, own: Mapping[str, Tensor]) -> None:
-        """Copy the numbers of one network into its row."""
+        """Copy the weights of one network to its row of ``table``."""
         views = self.views(table)
         for piece in self._pieces(self.configs[slot]):
             views[piece.stacked][slot][piece.place].copy_(own[piece.name][piece.own])
 
     def read(self, table: Float[Tensor, "slots size"], slot: int) -> dict[str, Tensor]:
-        """The numbers of one network out of its row, on the processor."""
+        """Copy the weights of one network from its row of ``table`` to the CPU."""
         views = self.views(table.detach()[slot : slot + 1].cpu())
         parts: dict[str, list[Tensor]] = {}
         for piece in self._pieces(self.configs[slot]):
@@ -94,7 +94,7 @@ class Layout:
         return {name: torch.cat(found, dim=min(1, found[0].dim() - 1)) for name, found in parts.items()}
 
     def taps_mask(self) -> Float[Tensor, "slots taps 1 outputs"]:
-        """1 on the taps that a network has and 0 on padding: of a shorter r, and around short kernels."""
+        """Return a mask of the pyramid's taps: 1 for taps of a network, 0 for padding."""
         mask = torch.zeros(len(self.configs), self._taps, 1, sum(PYRAMID_OUTPUTS))
         for slot, config in enumerate(self.configs):
             for piece in self._pieces(config):
@@ -127,7 +127,7 @@ class Layout:
 
 
 class Stack:
-    """Networks on a device, computed together."""
+    """Stack of networks on a device, computed together."""
 
     def __init__(
         self, networks: Sequence[CalfNetwork], device: torch.device, cohorts: Sequence[int] = ()
@@ -135,7 +135,7 @@ class Stack:
         """Copy the weights of ``networks`` to ``device``; see ``StackForward`` for ``cohorts``.
 
         Raises:
-            ConfigError: They differ in more than f and r.
+            ConfigError: The networks differ in more than f and r.
         """
         self.configs = tuple(network.config for network in networks)
         self.layout = Layout(self.configs)
@@ -151,45 +151,45 @@ class Stack:
         self.forward = StackForward(self.configs, self.weights, cohorts)
 
     def read(self, slot: int) -> dict[str, Tensor]:
-        """State of one network, as ``CalfNetwork.state_dict`` has it."""
+        """Return the state of one network, as ``CalfNetwork.state_dict`` does."""
         running = (self.statistics.mean, self.statistics.variance)
         found = {name: part[slot].cpu().clone() for name, part in zip(STATISTICS, running, strict=True)}
         return {**self.layout.read(self.table, slot), **found}
 
 
 def group_for_device(items: Sequence[T], device: torch.device) -> list[list[T]]:
-    """What to compute as one stack on ``device``: all on a GPU, each alone on a processor.
+    """Group ``items`` into stacks for ``device``: all in one stack on a GPU, each alone on a CPU.
 
-    A GPU waits for the host between small products. A processor does not: there a stack takes as long as its
-    networks one by one, and these give the same numbers to the last bit whatever else is trained.
+    A GPU waits for the host between small products. On a CPU a stack takes as long as its networks one by
+    one, and networks that are computed alone give the same numbers to the last bit in any company.
     """
     return [list(items)] if device.type == "cuda" else [[item] for item in items]
 
 
 class StatisticsEstimate:
-    """Statistics over many batches, as if they were one."""
+    """Estimate of the statistics over many batches, as if they were one batch."""
 
     def __init__(self) -> None:
         self._sums: list[Tensor] = []
         self._chunks = 0
 
     def add(self, statistics: Statistics, chunks: int) -> None:
-        """Take in the statistics of a batch of ``chunks``."""
+        """Add the statistics of a batch of ``chunks`` chunks."""
         square = statistics.variance + statistics.mean.square()
         self._sums.append(torch.stack([statistics.mean, square]) * chunks)
         self._chunks += chunks
 
     def result(self) -> tuple[Float[Tensor, "slots frames"], Float[Tensor, "slots frames"]]:
-        """Mean and variance over all batches, on the processor."""
+        """Return mean and variance over all batches, on the CPU."""
         mean, square = (torch.stack(self._sums).sum(dim=0) / self._chunks).cpu()
         return mean, (square - mean.square()).clamp_min(0.0)
 
 
 def check_stackable(configs: Sequence[NetworkConfig]) -> None:
-    """Make sure that networks can be computed together.
+    """Check that networks can be computed as one stack.
 
     Raises:
-        ConfigError: They differ in more than f and r.
+        ConfigError: The networks differ in more than f and r.
     """
     for name in _SHARED:
         values = {getattr(config, name) for config in configs}

@@ -1,1 +1,1 @@
-"""Training of lists of trials."""
+"""Training of arrays of trials."""

@@ -1,4 +1,4 @@
-"""How fast this machine trains: one trial, and arrays of trials."""
+"""Benchmark of the training speed of this machine: one trial, and arrays of trials."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,42 +20,42 @@ from model.training.throughput import Speed, measure_speed
 
 GAMES, DIMS = {"train": 4, "valid": 1, "test": 1}, 512
 PAPER_CHUNKS = 1000 * 5200
-"""Of the paper's training on SoccerNet: 1000 epochs of 3,900 actions and a third as much background."""
+"""Chunks of the paper's training: 1000 epochs of 3,900 actions and a third as much background (SoccerNet)."""
 MIXED = ((16, 80), (8, 40), (24, 120), (12, 60))
-"""f and r of the trials of a mixed array, in turns."""
+"""Values of (f, r) of the trials of a mixed array, in turn."""
 ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An array that was measured."""
+    """Measurement of one array."""
 
     trials: int
     mixed: bool
-    """Whether the trials differ in f and r."""
+    """True if the trials differ in f and r."""
     speed: Speed
     ratio: float
-    """Of trained chunks a second to one trial alone; the median over rounds, each side by side."""
+    """Trained chunks per second relative to one trial alone: median over rounds that measure both."""
     of_peak: Work
-    """Shares of what the device does at most."""
+    """Work per second, as fractions of the device's peak."""
 
     @property
     def paper_s(self) -> float:
-        """Seconds a trial of a training as long as the paper's, validation not counted.
+        """Seconds per trial for a training as long as the paper's, without validations.
 
-        Those of the whole array, divided by its trials.
+        This is the time of the whole array, divided by its number of trials.
         """
         return PAPER_CHUNKS / self.speed.training
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What was measured in one number format."""
+    """Measurements in one number format."""
 
     precision: Precision
     rows: list[Row]
     peak: Work
-    """Of a large matrix product and of a large copy, a second."""
+    """Work per second of a large matrix product and of a large copy."""
 
 
 def run_bench(
@@ -69,11 +69,11 @@ def run_bench(
     """Measure arrays of ``sizes``, of equal and of mixed f and r, on synthetic games of 512 features.
 
     Args:
-        sizes: Trials trained together; one alone is measured in any case.
+        sizes: Numbers of trials trained together; one trial alone is always measured.
         precisions: Number formats.
-        device: Where to train.
-        seconds: Of each measurement; there are three of each.
-        progress: Called with (what is measured, measurements done, all measurements).
+        device: Device to train on.
+        seconds: Duration of each measurement in seconds; each is repeated three times.
+        progress: Called with (name of the step, measurements done, total measurements).
     """
     with TemporaryDirectory(prefix="hpo-bench-") as folder:
         root = Path(folder) / "data"
@@ -127,7 +127,7 @@ def _bench(
 
 
 def bench_trials(count: int, train: Store, *, mixed: bool) -> list[TrialConfig]:
-    """The paper's hyperparameters with different seeds; ``mixed`` with different f and r as well."""
+    """Return trials with the paper's hyperparameters and different seeds; ``mixed``: different f and r."""
     zones = Zones.from_seconds(planted_zones_s(), train.classes, train.frame_rate)
     network = NetworkConfig(input_size=train.dims, classes=len(train.classes))
     paper = TrialConfig(network=network, loss=LossConfig(zones=zones))

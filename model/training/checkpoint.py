@@ -1,4 +1,4 @@
-"""Checkpoints: everything a trial needs to go on, written so that a kill leaves the last good one."""
+"""Checkpoints: everything needed to resume a trial, written so that a kill keeps the last valid one."""
 
 import io
 import zipfile
@@ -22,10 +22,10 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read what ``save_checkpoint`` wrote; runs no code from the file.
+    """Load a checkpoint that ``save_checkpoint`` wrote; no code of the file is executed.
 
     Raises:
-        DataError: The file is no checkpoint of this version.
+        DataError: The file is missing, damaged or not a checkpoint of this version.
     """
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
@@ -39,9 +39,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if broken:
         raise _damaged(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise DataError(f"expected a checkpoint of format {FORMAT}", file=path)
+        found = content.get("format") if isinstance(content, dict) else None
+        raise DataError(f"expected a checkpoint of format {FORMAT}, got format {found!r:.60}", file=path)
     return content
 
 
 def _damaged(path: Path) -> DataError:
-    return DataError("damaged, or no checkpoint of tensors and plain values", file=path)
+    return DataError("the file is damaged or is not a checkpoint of tensors and plain values", file=path)

@@ -1,4 +1,4 @@
-"""Settings of training. Defaults are the paper's (section 4.1)."""
+"""Settings of training, with the paper's defaults (section 4.1)."""
 
 from dataclasses import dataclass, field
 
@@ -11,20 +11,23 @@ from model.precision import Precision
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialConfig:
-    """What one trial has of its own."""
+    """Settings of one trial."""
 
     network: NetworkConfig
     loss: LossConfig
     seed: int = 0
-    """Draws the initial weights."""
+    """Seed of the initial weights."""
     data_seed: int = 0
-    """Draws the chunks; trials that share it see the same ones."""
+    """Seed of the chunks; trials with the same data seed see the same chunks."""
     learning_rate: float = 1e-3
     final_learning_rate: float = 1e-6
-    """Reached at the end of the last epoch, linearly."""
+    """Learning rate at the end of the last epoch; the rate changes linearly."""
     adam_eps: float = 1e-8
-    """Of Kingma and Ba, whose default parameters the paper uses; the original code has 1e-7 (Keras), which
-    it adds before the second moment is scaled up: as 3e-6 here at step 1, as 1.3e-7 at step 1000."""
+    """Epsilon of Adam: the default of Kingma and Ba, as in the paper.
+
+    The original code has 1e-7 (Keras) and adds it before the bias correction of the second moment: this
+    corresponds to 3e-6 here at step 1 and to 1.3e-7 at step 1000.
+    """
 
     def __post_init__(self) -> None:
         if not 0.0 < self.final_learning_rate <= self.learning_rate < float("inf"):
@@ -33,20 +36,20 @@ class TrialConfig:
                 f"got {self.final_learning_rate:g} and {self.learning_rate:g}"
             )
         if not 0.0 < self.adam_eps < float("inf"):
-            raise ConfigError(f"adam_eps must be a number above 0, got {self.adam_eps:g}")
+            raise ConfigError(f"adam_eps must be a finite number above 0, got {self.adam_eps:g}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingConfig:
-    """What all trials of an array share: chunks, length, precision and how they are scored."""
+    """Settings shared by all trials of an array: chunks, length, precision and scoring."""
 
     epochs: int = 1000
     validate_every: int = 20
-    """Epochs between two validations; the last epoch is always validated."""
+    """Number of epochs between two validations; the last epoch is always validated."""
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
     precision: Precision = "float32"
     nms_window_s: float | None = None
-    """Suppression when scoring: None as wide as each tolerance (2020 code), 20.0 as the 2021 code."""
+    """Width of the suppression when scoring, in seconds; None: each tolerance (2020 code; 2021 code: 20)."""
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.validate_every < 1:
@@ -55,5 +58,5 @@ class TrainingConfig:
             )
 
     def next_validation(self, epoch: int) -> int:
-        """Number of finished epochs at the validation that follows ``epoch`` finished epochs."""
+        """Return the number of finished epochs at the validation that follows ``epoch`` finished epochs."""
         return min(self.epochs, (epoch // self.validate_every + 1) * self.validate_every)

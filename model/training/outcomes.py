@@ -1,34 +1,37 @@
-"""What a trainer of several trials says of each of them."""
+"""Outcomes that a trainer reports for each trial of its array."""
 
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 SlotT = TypeVar("SlotT")
 
+OUT_OF_MEMORY = "the device has too little memory for this trial alone"
+"""Reason of the failure of a trial that does not fit into the device's memory."""
+
 
 class FailedError(Exception):
-    """A trial cannot go on; the others of its array can."""
+    """Error for a trial that cannot continue, while the other trials of its array can."""
 
 
 class DivergedError(FailedError):
-    """A trial's loss is no longer a number."""
+    """Error for a trial whose loss or metrics are NaN or infinite."""
 
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """A trial at a validation point."""
+    """Validation of a trial."""
 
     epoch: int
-    """Finished epochs."""
+    """Number of finished epochs."""
     metrics: dict[str, float]
-    """Scores in [0, 1], losses, learning rate and speed, by name."""
+    """Metrics by name: scores in [0, 1], losses, learning rate and speed."""
     duration_s: float
-    """Since the validation before: training, calibration and scoring; the trial's share of its array's."""
+    """Seconds of training, calibration and scoring since the last validation, divided among the array."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome(Generic[SlotT]):
-    """What became of a trial on the way to its next validation."""
+    """Outcome of a trial: its next validation, or the error that stopped it."""
 
     slot: SlotT
     result: Validation | FailedError

@@ -1,4 +1,4 @@
-"""What a training step must do, operations and bytes, and how fast the device does either at most."""
+"""Roofline of a training step: its operations and bytes, and the device's peak rate of both."""
 
 import math
 import time
@@ -20,26 +20,26 @@ from model.training.slot import Slot
 from model.training.training_stack import TrainingStack
 
 ROWS = 2048
-"""Of the square matrices whose product is timed: large enough for every device's best rate."""
+"""Rows of the square matrices whose product is timed, enough for the peak rate of every device."""
 COPIED = 2**26
-"""Numbers of the tensor that is copied: more than any cache holds."""
+"""Size of the tensor whose copy is timed, in numbers; larger than any cache."""
 REPEATS = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Of a training step, or what a device does of it in a second at most."""
+    """Work of a training step, or the work that a device can do per second."""
 
     operations: float
-    """Of matrix products."""
+    """Number of operations of matrix products."""
     bytes: float
-    """Read and written by all operations, as if nothing stayed in a cache."""
+    """Bytes read and written by all operations, as if there were no cache."""
 
 
 def work_per_chunk(
     trials: Sequence[TrialConfig], training: TrainingConfig, train: Store, device: torch.device
 ) -> Work:
-    """Work of a training step, a chunk and trial; the mean over the trials."""
+    """Measure the work of a training step per chunk and trial, averaged over the trials."""
     (batch, *_) = ChunkSampler(train, training.sampler, trials[0].data_seed).epoch(0)
     dtype, frames = compute_dtype(training.precision), training.sampler.chunk_frames
     chunks = ChunkSource(train, frames, device=device, dtype=dtype).load([batch])
@@ -55,7 +55,7 @@ def work_per_chunk(
 
 
 def peak(training: TrainingConfig, device: torch.device) -> Work:
-    """Operations a second of a large product in the training's format, bytes a second of a large copy."""
+    """Measure the peak: operations per second of a large product, bytes per second of a large copy."""
     matrix = torch.randn(ROWS, ROWS, device=device).to(compute_dtype(training.precision))
     source = torch.zeros(COPIED, device=device)
     target = torch.empty_like(source)
@@ -66,12 +66,12 @@ def peak(training: TrainingConfig, device: torch.device) -> Work:
 
 
 def count_operations() -> FlopCounterMode:
-    """Counts the operations of matrix products inside the context; torch leaves out those in place."""
+    """Return a context that counts the operations of matrix products, including those in place."""
     return FlopCounterMode(display=False, custom_mapping={torch.ops.aten.baddbmm_: _products})
 
 
 class CountedBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up what the operations inside the context read and write; views move nothing."""
+    """Context that counts the bytes its operations read and write; views count as zero."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Named streams of random numbers from one seed."""
+"""Named streams of random numbers, all from one seed."""
 
 import zlib
 
@@ -7,11 +7,11 @@ import torch
 
 
 def stream_seed(seed: int, name: str) -> int:
-    """Seed of the stream ``name``: streams of one seed are independent, the same name gives the same one."""
+    """Return the seed of the stream ``name``; streams with different names are independent."""
     sequence = np.random.SeedSequence([seed, zlib.crc32(name.encode())])
     return int(sequence.generate_state(1, np.uint64)[0] >> 1)
 
 
 def torch_stream(seed: int, name: str) -> torch.Generator:
-    """Generator of the stream ``name``, on the CPU so that every device draws the same numbers."""
+    """Return a generator of the stream ``name``, on the CPU so that every device draws the same numbers."""
     return torch.Generator().manual_seed(stream_seed(seed, name))

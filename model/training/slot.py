@@ -1,4 +1,4 @@
-"""One trial in an array: its weights, its optimiser's moments and how far it is."""
+"""Slot of an array: one trial with its weights, Adam's moments and its progress."""
 
 from typing import Any
 
@@ -11,16 +11,16 @@ from model.training.seeding import torch_stream
 
 
 class Slot:
-    """A trial between two validations. While it trains, its numbers lie in a stack (``TrainingStack``)."""
+    """State of a trial between two validations; during training, a ``TrainingStack`` holds its weights."""
 
     def __init__(self, config: TrialConfig) -> None:
         """Draw the initial weights from the trial's seed."""
         self.config = config
         self.network = CalfNetwork(config.network, torch_stream(config.seed, "weights"))
         self.epoch = 0
-        """Finished epochs."""
+        """Number of finished epochs."""
         self.steps = 0
-        """Of the optimiser."""
+        """Number of steps of the optimiser."""
         self.moments: list[dict[str, Tensor]] = [
             {name: torch.zeros_like(value) for name, value in self.network.named_parameters()}
             for _ in range(2)
@@ -28,12 +28,12 @@ class Slot:
         """Adam's first and second moments."""
 
     def learning_rate(self, progress: float) -> float:
-        """Rate after the share ``progress`` of the training: linear from first to last."""
+        """Return the learning rate after a fraction ``progress`` of the training; it changes linearly."""
         first, last = self.config.learning_rate, self.config.final_learning_rate
         return first + (last - first) * progress
 
     def state(self) -> dict[str, Any]:
-        """Everything that training goes on from, for a checkpoint."""
+        """Return everything that is needed to resume training, for a checkpoint."""
         return {
             "network": self.network.state_dict(),
             "moments": self.moments,
@@ -42,7 +42,7 @@ class Slot:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from what ``state`` returned."""
+        """Resume from a result of ``state``."""
         self.network.load_state_dict(state["network"])
         self.moments = list(state["moments"])
         self.steps, self.epoch = state["steps"], state["epoch"]

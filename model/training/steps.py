@@ -1,4 +1,4 @@
-"""Steps of an array as a device takes them fastest: trial by trial on a processor, recorded on a GPU."""
+"""Training steps of an array, in the fastest way for its device: one by one on a CPU, recorded on a GPU."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -13,30 +13,30 @@ from model.training.slot import Slot
 from model.training.training_stack import TrainingStack
 
 BUCKET = 4
-"""On a GPU batches are padded to a multiple of so many chunks: there is one recording for each size."""
+"""Number of chunks to whose multiples batches are padded on a GPU; each size has one recording."""
 WARM_UPS = 2
-"""Steps before a recording: libraries set themselves up in the first."""
+"""Number of steps before a recording, in which libraries initialise themselves."""
 
 
 class Steps(ABC):
-    """Trains slots step by step; nothing of the slots changes before ``write_back``."""
+    """Training steps of slots; the slots do not change before ``write_back``."""
 
     def __init__(self, cohorts: Sequence[Sequence[Slot]], source: ChunkSource, device: torch.device) -> None:
-        """Take the numbers of the slots; those of one cohort see the same chunks."""
+        """Copy the weights of the slots; slots of one cohort see the same chunks."""
         self._source, self._device = source, device
         self._cohort_of = [cohort for cohort, slots in enumerate(cohorts) for _ in slots]
 
     def epoch(
         self, plans: Sequence[Sequence[ChunkBatch]], rates: Sequence[Sequence[float]]
     ) -> Float[Tensor, "2 slots"]:
-        """Learn from all batches of an epoch.
+        """Train on all batches of an epoch.
 
         Args:
-            plans: The batches of every cohort, in order; as many of one as of another.
-            rates: Learning rates, a row a step, one number a slot.
+            plans: Batches of every cohort, in order; all cohorts have the same number of batches.
+            rates: Learning rates, one row per step and one number per slot.
 
         Returns:
-            Segmentation and spotting losses of every slot, means over the epoch's chunks.
+            Segmentation and spotting losses of every slot, averaged over the epoch's chunks.
         """
         steps = list(zip(*plans, strict=True))
         sizes = [[len(batches[cohort]) for cohort in self._cohort_of] for batches in steps]
@@ -54,11 +54,11 @@ class Steps(ABC):
 
     @abstractmethod
     def write_back(self, epochs: int, steps: int) -> None:
-        """Give the slots what they are after ``epochs`` more epochs of ``steps`` steps together."""
+        """Write the state back to the slots, after ``epochs`` more epochs with ``steps`` steps in total."""
 
 
 def make_steps(cohorts: Sequence[Sequence[Slot]], source: ChunkSource, device: torch.device) -> Steps:
-    """Steps of slots on ``device``; those of one cohort see the same chunks.
+    """Create the training steps of slots on ``device``; slots of one cohort see the same chunks.
 
     Raises:
         ConfigError: Networks or losses cannot be computed together.
@@ -68,10 +68,10 @@ def make_steps(cohorts: Sequence[Sequence[Slot]], source: ChunkSource, device: t
 
 
 class SeparateSteps(Steps):
-    """Every slot by itself, from chunks that are read once a cohort (see ``group_for_device``)."""
+    """Training steps of every slot alone, from chunks read once per cohort (see ``group_for_device``)."""
 
     def __init__(self, cohorts: Sequence[Sequence[Slot]], source: ChunkSource, device: torch.device) -> None:
-        """See ``Steps``."""
+        """Copy the weights of the slots; see ``Steps``."""
         super().__init__(cohorts, source, device)
         self._cohorts = [[TrainingStack([[slot]], device) for slot in cohort] for cohort in cohorts]
 
@@ -88,20 +88,21 @@ class SeparateSteps(Steps):
             yield torch.cat(losses, dim=1)
 
     def write_back(self, epochs: int, steps: int) -> None:
-        """See ``Steps``."""
+        """Write the state back to the slots; see ``Steps.write_back``."""
         for stack in (stack for stacks in self._cohorts for stack in stacks):
             stack.write_back(epochs, steps)
 
 
 class RecordedSteps(Steps):
-    """All slots as one stack, and gathering, forward, backward and optimiser as one CUDA graph a batch size.
+    """Training steps of all slots as one stack, recorded as one CUDA graph per batch size.
 
-    The network is tiny: without it, a GPU waits for the host to launch some hundred kernels a step. What a
-    step reads is on the device before an epoch begins; a step itself is three small copies and a launch.
+    A graph contains the reading of chunks, forward, backward and optimiser. The network is small: without the
+    graph, a GPU waits for the host to launch about a hundred kernels per step. The inputs of all steps are on
+    the device before an epoch begins; a step itself is three small copies and one launch.
     """
 
     def __init__(self, cohorts: Sequence[Sequence[Slot]], source: ChunkSource, device: torch.device) -> None:
-        """See ``Steps``; steps are recorded as their sizes come up."""
+        """Copy the weights of the slots; a step is recorded when its batch size first occurs."""
         super().__init__(cohorts, source, device)
         self._stack = TrainingStack(cohorts, device)
         self._recordings: dict[int, tuple[torch.cuda.CUDAGraph, Tensor, Tensor]] = {}
@@ -129,7 +130,7 @@ class RecordedSteps(Steps):
         return losses
 
     def write_back(self, epochs: int, steps: int) -> None:
-        """See ``Steps``."""
+        """Write the state back to the slots; see ``Steps.write_back``."""
         self._stack.write_back(epochs, steps)
 
     def _record(self, place: Int[Tensor, "3 cohorts batch"]) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""How fast training and evaluation go here, measured for a moment."""
+"""Short measurements of the speed of training and evaluation on this device."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -19,12 +19,12 @@ from model.training.steps import make_steps
 BATCHES = 8
 ROUNDS = 3
 NEAR_BEST = 0.95
-"""Share of the best speed at which a smaller array will do: it wastes less when trials end."""
+"""Fraction of the best speed that is enough for a smaller array, which wastes less when trials end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Chunks a second, added up over the trials."""
+    """Chunks per second, summed over the trials of an array."""
 
     training: float
     evaluation: float
@@ -38,7 +38,7 @@ def measure_speed(
     *,
     seconds: float = 1.0,
 ) -> Speed:
-    """Train and evaluate fresh networks as one array on chunks of ``train``, for ``seconds`` each."""
+    """Measure the training and the evaluation of new networks as one array, for ``seconds`` each."""
     batches = ChunkSampler(train, training.sampler, trials[0].data_seed).epoch(0)[:BATCHES]
     slots = [Slot(trial) for trial in trials]
     source = ChunkSource(
@@ -64,9 +64,10 @@ def measure_speed(
 def faster_precision(
     trial: TrialConfig, training: TrainingConfig, train: Store, device: torch.device
 ) -> Precision:
-    """The number format in which training goes faster on this device.
+    """Return the number format in which training is faster on this device.
 
-    Measured in turns, the best of each counts: other work on the machine only ever slows one down.
+    Both formats are measured in turn and the best result of each counts, because other work on the machine
+    can only slow a measurement down.
     """
     speeds: dict[Precision, float] = dict.fromkeys(get_args(Precision), 0.0)
     for precision in ROUNDS * get_args(Precision):
@@ -79,9 +80,9 @@ def faster_precision(
 def fastest_array(
     trial: TrialConfig, training: TrainingConfig, train: Store, device: torch.device, *, most: int
 ) -> int:
-    """How many trials, at most ``most``, to train together in one process on this device.
+    """Return the number of trials, at most ``most``, to train together in one process on this device.
 
-    The fewest that come near the best speed that was measured, as far as memory goes.
+    This is the smallest array that reaches ``NEAR_BEST`` of the best speed among those that fit into memory.
     """
     speeds: dict[int, float] = {}
     for size in _doubling(most):

@@ -1,4 +1,4 @@
-"""The trainer: a list of trials trained together on the same chunks. One trial is a list of one."""
+"""Trainer of an array: trains several trials together on the same chunks; one trial is an array of one."""
 
 import gc
 import math
@@ -18,12 +18,12 @@ from model.inference.evaluation import Evaluation, evaluate
 from model.networks.stack import Stack, StatisticsEstimate, group_for_device
 from model.precision import compute_dtype
 from model.training.config import TrainingConfig
-from model.training.outcomes import DivergedError, FailedError, Outcome, Validation
+from model.training.outcomes import OUT_OF_MEMORY, DivergedError, FailedError, Outcome, Validation
 from model.training.slot import Slot
 from model.training.steps import make_steps
 
 CALIBRATION_CHUNKS = 512
-"""Training chunks over which batch statistics are re-estimated before a validation."""
+"""Number of training chunks for the estimate of batch statistics before a validation."""
 
 T = TypeVar("T")
 
@@ -37,11 +37,11 @@ class _Losses:
 
 
 class TrainingArray:
-    """Trains its slots on the same chunks and scores each at its validation points.
+    """Array of slots that are trained on the same chunks; each is scored at its validation points.
 
-    Slots join and leave between two calls of ``advance``, each at an epoch of its own. Those of one data seed
-    and epoch see the same chunks: they are a cohort. What a slot reaches does not depend on the others, but
-    for rounding.
+    Slots join and leave between two calls of ``advance``, each at its own epoch. Slots with the same data
+    seed and epoch see the same chunks; they are a cohort. The result of a slot does not depend on the other
+    slots, up to rounding.
     """
 
     def __init__(
@@ -56,11 +56,12 @@ class TrainingArray:
         """Set up an array without slots.
 
         Args:
-            training: What all slots share.
+            training: Settings that all slots share.
             train: Training split.
             valid: Validation split.
-            device: Where to train.
-            on_shrink: Called when the device's memory holds no more than so many slots at once.
+            device: Device to train on.
+            on_shrink: Called with the largest number of slots that fit into the device's memory, when this
+                number is reduced.
         """
         self.training = training
         self.slots: list[Slot] = []
@@ -72,7 +73,7 @@ class TrainingArray:
         self._most: int | None = None
 
     def advance(self) -> list[Outcome[Slot]]:
-        """Train all slots to where the first of them is to be validated, and validate those that are there.
+        """Train all slots to the earliest next validation, and validate the slots that are due.
 
         Slots that fail leave the array.
         """
@@ -122,7 +123,7 @@ class TrainingArray:
                 self._most = len(part) // 2
                 self._on_shrink(self._most)
             else:
-                done[part[0]] = FailedError("the device has too little memory for this trial alone")
+                done[part[0]] = FailedError(OUT_OF_MEMORY)
                 left = left[1:]
         return done
 
@@ -149,7 +150,7 @@ class TrainingArray:
         }
 
     def _rates(self, slots: list[Slot], epoch: int, steps: int) -> list[list[float]]:
-        """Learning rates of the steps of an epoch, one number a slot."""
+        """Learning rates of the steps of an epoch, one row per step and one number per slot."""
         return [
             [slot.learning_rate((slot.epoch + epoch + step / steps) / self.training.epochs) for slot in slots]
             for step in range(steps)
@@ -211,7 +212,7 @@ class TrainingArray:
 
 def _validation(slot: Slot, metrics: dict[str, float], duration_s: float) -> Validation | DivergedError:
     if not all(math.isfinite(value) for value in metrics.values()):
-        return DivergedError(f"validation after epoch {slot.epoch} gives values that are not finite")
+        return DivergedError(f"validation after epoch {slot.epoch} gives NaN or infinity")
     return Validation(slot.epoch, metrics, duration_s)
 
 

@@ -1,4 +1,4 @@
-"""Trials of an array in training: one stack of networks, one optimiser step for all."""
+"""Stack of the trials of an array in training, with one optimiser step for all."""
 
 from collections.abc import Sequence
 
@@ -14,13 +14,13 @@ from model.training.slot import Slot
 
 
 class TrainingStack:
-    """The slots' networks on a device with gradients and moments.
+    """Networks of slots on a device, with gradients and moments.
 
-    Nothing of the slots changes before ``write_back``.
+    The slots do not change before ``write_back``.
     """
 
     def __init__(self, cohorts: Sequence[Sequence[Slot]], device: torch.device) -> None:
-        """Take the numbers of the slots; those of one cohort see the same chunks.
+        """Copy weights and moments of the slots; slots of one cohort see the same chunks.
 
         Raises:
             ConfigError: Networks or losses cannot be computed together.
@@ -39,9 +39,9 @@ class TrainingStack:
         for weight in self._stack.weights.values():
             weight.requires_grad_()
         self.rates = torch.zeros(len(self._slots), device=device)
-        """Learning rates of the next step; in memory, so that a recorded step goes on with others."""
+        """Learning rates of the next step, in device memory so that a recorded step can use new values."""
         self.gradients = torch.zeros_like(self._stack.table)
-        """Of the last step, laid out as the weights."""
+        """Gradients of the last step, in the layout of the weights."""
         self._gradient_of = self._stack.layout.views(self.gradients)
         self._taps = self._stack.layout.taps_mask().to(device)
         self._moments = [torch.zeros_like(self._stack.table) for _ in range(2)]
@@ -68,7 +68,7 @@ class TrainingStack:
         return optimizer
 
     def step(self, chunks: Chunks) -> Float[Tensor, "2 slots"]:
-        """Learn from one batch a cohort; returns segmentation and spotting losses."""
+        """Train on one batch per cohort; returns segmentation and spotting losses."""
         present = None if chunks.present is None else self._seen(chunks.present).float()
         predictions, statistics = self._stack.forward.learn(chunks.features, present)
         losses = self._loss(predictions, chunks, self._cohort)
@@ -105,7 +105,7 @@ class TrainingStack:
         return self._seen(chunks.present).sum(dim=1)
 
     def snapshot(self) -> list[Tensor]:
-        """Copies of all numbers that a step changes."""
+        """Copy all tensors that a step changes."""
         return [tensor.clone() for tensor in self._changing()]
 
     def restore(self, snapshot: Sequence[Tensor]) -> None:
@@ -120,7 +120,7 @@ class TrainingStack:
         return [self._stack.table, *self._moments, *counts, running.mean, running.variance]
 
     def write_back(self, epochs: int, steps: int) -> None:
-        """Give the slots what they are after ``epochs`` more epochs of ``steps`` steps together."""
+        """Write the state back to the slots, after ``epochs`` more epochs with ``steps`` steps in total."""
         for index, slot in enumerate(self._slots):
             slot.network.load_state_dict(self._stack.read(index))
             slot.moments = [self._stack.layout.read(moment, index) for moment in self._moments]

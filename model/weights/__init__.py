@@ -1,1 +1,1 @@
-"""Trained networks in files: our own format, and the published ones."""
+"""Trained networks in files: the format of this project, and the published formats."""

@@ -1,4 +1,4 @@
-"""Reading the files of the published codes."""
+"""Import the weight files of the published codes."""
 
 import re
 from collections.abc import Sequence
@@ -33,14 +33,15 @@ _FRAME_RATE = FrameRate(2.0)
 
 
 def import_published(path: Path, classes: Sequence[str] | None = None) -> TrainedNetwork:
-    """Read the original code's Keras file or a checkpoint of the PyTorch re-release.
+    """Import the original code's Keras file or a checkpoint of the PyTorch re-release.
 
     Args:
-        path: An HDF5 file of weights, or a file of ``torch.save`` with a state dictionary.
-        classes: Names in the order of the network; by default those of SoccerNet, v1 for 3 and v2 for 17.
+        path: HDF5 file of weights, or a file of ``torch.save`` with a state dictionary.
+        classes: Class names in the order of the network. Default: those of SoccerNet-v1 for 3 classes and of
+            SoccerNet-v2 for 17 classes.
 
     Raises:
-        DataError: Another kind of file, or weights that do not fit together; all problems are listed.
+        DataError: The file is of another kind, or its weights do not fit together; all problems are listed.
     """
     if not path.is_file():
         raise DataError(f"no such file of weights: {path}")
@@ -57,7 +58,7 @@ def _published_classes(network: CalfNetwork, path: Path) -> tuple[str, ...]:
     count = network.config.classes
     if count not in _PUBLISHED_CLASSES:
         raise DataError(
-            f"the network has {count} classes, the published ones have 3 or 17: their names are not known",
+            f"the network has {count} classes, the published networks have 3 or 17: the names are unknown",
             file=path,
             fix="add --classes NAME,NAME,... in the order of the network",
         )
@@ -71,14 +72,16 @@ def _keras_arrays(path: Path) -> dict[str, npt.NDArray[Any]]:
     except Exception as error:  # h5py raises many types for a damaged file
         reason = " ".join(str(error).split())
         raise DataError(
-            f"these are no Keras weights: {reason:.200}", file=path, fix="give those of the original code"
+            f"this file does not contain Keras weights: {reason:.200}",
+            file=path,
+            fix="give the weights of the original code",
         ) from error
     convolutions = sorted((name for name in layers if name.startswith("conv")), key=_number)
     norms = [name for name in layers if name.startswith("batch_normalization")]
     if len(convolutions) != len(_KERAS_ORDER) or len(norms) != 1:
         raise DataError(
             f"expected {len(_KERAS_ORDER)} convolutions and 1 batch normalisation, "
-            f"came {len(convolutions)} and {len(norms)}",
+            f"got {len(convolutions)} and {len(norms)}",
             file=path,
             fix="give the Keras weights of the original code",
         )
@@ -104,9 +107,9 @@ def _layers(path: Path) -> dict[str, dict[str, npt.NDArray[Any]]]:
 
 def _array(name: str, item: h5py.Dataset) -> npt.NDArray[Any]:
     if item.external or item.is_virtual:
-        raise ValueError(f"{name} lies in another file")
+        raise ValueError(f"{name} refers to data in another file")
     if item.dtype.kind != "f" or item.nbytes > _MAX_ARRAY_BYTES:
-        raise ValueError(f"expected floating-point numbers of at most {_MAX_ARRAY_BYTES >> 20} MiB as {name}")
+        raise ValueError(f"{name}: expected floating-point numbers of at most {_MAX_ARRAY_BYTES >> 20} MiB")
     array: npt.NDArray[Any] = item[()]
     return array
 
@@ -122,9 +125,9 @@ def _pytorch_state(path: Path) -> dict[str, torch.Tensor]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises many types for what is no file of its own
         raise DataError(
-            "neither a Keras file (HDF5) nor a PyTorch checkpoint of tensors and plain values",
+            "expected a Keras file (HDF5) or a PyTorch checkpoint of tensors and plain values",
             file=path,
-            fix="give the original code's .h5 or the re-release's .pth.tar",
+            fix="give the original code's .h5 file or the re-release's .pth.tar file",
         ) from error
     state = content.get("state_dict", content) if isinstance(content, dict) else content
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):

@@ -1,8 +1,8 @@
-"""Weights of the published codes as networks of this project.
+"""Convert weights of the published codes to networks of this project.
 
-The original is a Keras file (HDF5), the PyTorch re-release a checkpoint of ``torch.save``. Both compute the
-same network; they differ in the layout of the kernels and in the flavour of the batch normalisation. Sizes
-are read from the shapes of the weights.
+The original code has a Keras file (HDF5), the PyTorch re-release a checkpoint of ``torch.save``. Both compute
+the same network; they differ in the layout of the kernels and in the variance of the batch normalisation.
+Sizes are read from the shapes of the weights.
 """
 
 from collections.abc import Mapping
@@ -23,13 +23,13 @@ _POOLED_CHANNELS = 16
 
 
 def from_keras(arrays: Mapping[str, npt.NDArray[Any]], *, source: str) -> CalfNetwork:
-    """Network of the original code.
+    """Convert the weights of the original code to a network.
 
     Args:
         arrays: ``conv1/kernel`` ... ``conv8/bias`` in the order of the layers (``conv3_1`` to ``conv3_4`` are
             the pyramid) and ``bn/gamma``, ``beta``, ``moving_mean``, ``moving_variance``. Kernels are (time,
             width, inputs, outputs).
-        source: Named in errors.
+        source: Name of the file for error messages.
 
     Raises:
         DataError: Weights are missing or do not fit together; all of them are listed.
@@ -56,7 +56,7 @@ def from_keras(arrays: Mapping[str, npt.NDArray[Any]], *, source: str) -> CalfNe
 
 
 def from_pytorch(arrays: Mapping[str, Tensor], *, source: str) -> CalfNetwork:
-    """Network of the re-release from its state dictionary; kernels are (outputs, inputs, time, width).
+    """Convert the state dictionary of the re-release, with kernels (outputs, inputs, time, width).
 
     Raises:
         DataError: Weights are missing or do not fit together; all of them are listed.
@@ -114,15 +114,15 @@ class _Reader:
         if array is None:
             self.problems.append(Problem(self.source, name, "missing"))
         elif array.dim() != dimensions or not array.is_floating_point():
-            came = f"{array.dtype} of shape {tuple(array.shape)}"
-            message = f"expected floating-point numbers in {dimensions} dimensions, came {came}"
+            found = f"{array.dtype} of shape {tuple(array.shape)}"
+            message = f"expected floating-point numbers in {dimensions} dimensions, got {found}"
             self.problems.append(Problem(self.source, name, message))
         else:
             return array.float()
         return torch.ones([1] * dimensions)
 
     def raise_problems(self) -> None:
-        """Raise one error for all problems so far, if there are any."""
+        """Raise one error that lists all problems so far, if there are any."""
         if self.problems:
             raise DataError("these are not the weights of a published network", self.problems)
 
@@ -144,7 +144,7 @@ def _network(state: dict[str, Tensor], read: _Reader, *, norm_unbiased: bool) ->
     network = CalfNetwork(config, torch.Generator())
     for name, expected in network.state_dict().items():
         if state[name].shape != expected.shape:
-            message = f"expected shape {tuple(expected.shape)}, came {tuple(state[name].shape)}"
+            message = f"expected shape {tuple(expected.shape)}, got {tuple(state[name].shape)}"
             read.problems.append(Problem(read.source, name, message))
         elif not bool(state[name].isfinite().all()):
             read.problems.append(Problem(read.source, name, "expected finite numbers"))
@@ -168,4 +168,6 @@ def _config(state: dict[str, Tensor], read: _Reader, *, norm_unbiased: bool) -> 
             norm_unbiased=norm_unbiased,
         )
     except ConfigError as error:
-        raise DataError(f"these weights fit no network: {error.message}", file=read.source) from error
+        raise DataError(
+            f"no network has weights of these sizes: {error.message}", file=read.source
+        ) from error

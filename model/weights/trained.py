@@ -1,4 +1,4 @@
-"""A trained network with all that is needed to use it, and its file."""
+"""Trained network with everything needed to use it, and its file format."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,57 +17,59 @@ from model.timeline import FrameRate
 from model.training.checkpoint import load_checkpoint, save_checkpoint
 
 Origin = Literal["study", "published-2020", "published-2021"]
-"""Who trained it: a study of this project, the original code or the re-release. The re-release trains its
-segmentation upside down: its scores are low where an action has happened."""
+"""Origin of the weights: a study of this project, the original code (2020) or the re-release (2021).
+
+The re-release inverts its segmentation: its scores are low just after an action.
+"""
 
 _LARGEST = 1 << 63
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrainedNetwork:
-    """A network and what its outputs mean."""
+    """Network with its classes, frame rate and zones."""
 
     network: CalfNetwork
     classes: tuple[str, ...]
     frame_rate: FrameRate
     zones: Zones | None = None
-    """Zones it was trained with; None where its file does not tell."""
+    """Zones that the network was trained with; None if its file does not contain them."""
     origin: Origin = "study"
 
     def __post_init__(self) -> None:
         if len(self.classes) != self.network.config.classes:
             raise ConfigError(
-                f"expected {self.network.config.classes} class names, as many as the network has classes, "
+                f"expected {self.network.config.classes} class names, one per class of the network, "
                 f"got {len(self.classes)}: {', '.join(self.classes)}"
             )
 
     def check_fits(self, store: Store) -> None:
-        """Make sure that the network can score ``store``.
+        """Check that the network can score ``store``.
 
         Raises:
-            ConfigError: Other features, classes or frame rate than it was trained on.
+            ConfigError: The store has other features, classes or frame rate than the training data.
         """
         expected = (self.network.config.input_size, self.classes, self.frame_rate.per_second)
-        came = (store.dims, store.classes, store.frame_rate.per_second)
-        names = ("numbers a frame", "classes", "frames a second")
+        found = (store.dims, store.classes, store.frame_rate.per_second)
+        names = ("dimensions per frame", "classes", "frames per second")
         wrong = [
-            f"{name} {_words(theirs)} instead of {_words(ours)}"
-            for name, ours, theirs in zip(names, expected, came, strict=True)
+            f"{name}: expected {_text(ours)}, got {_text(theirs)}"
+            for name, ours, theirs in zip(names, expected, found, strict=True)
             if ours != theirs
         ]
         if wrong:
-            raise ConfigError(f"the data does not fit the network: {'; '.join(wrong)}")
+            raise ConfigError(f"the data does not fit the network; {'; '.join(wrong)}")
 
     def upright(
         self, segmentation: tuple[npt.NDArray[np.float32], ...]
     ) -> tuple[npt.NDArray[np.float32], ...]:
-        """Segmentation scores of this network that are high just after an action, whoever trained it."""
+        """Return segmentation scores that are high just after an action, for every origin of the network."""
         if self.origin == "published-2021":
             return tuple(1 - scores for scores in segmentation)
         return segmentation
 
     def save(self, path: Path, **notes: Any) -> None:
-        """Write it to ``path`` atomically; ``notes`` (numbers, strings, lists, dictionaries) go along."""
+        """Save the network and ``notes`` (numbers, strings, lists, dictionaries) to ``path`` atomically."""
         zones = None if self.zones is None else [list(row) for row in self.zones.per_class]
         content = {
             "network": self.network.state_dict(),
@@ -81,12 +83,12 @@ class TrainedNetwork:
 
     @classmethod
     def load(cls, path: Path) -> "TrainedNetwork":
-        """Read what ``save`` wrote; runs no code from the file.
+        """Load a network that ``save`` wrote; no code of the file is executed.
 
         Raises:
-            DataError: No such file, or not a network of this project.
+            DataError: The file is missing or does not contain a network of this project.
         """
-        fix = "give the best.pt of a trial, or what hpo import-weights made of a published network"
+        fix = "give the best.pt file of a trial, or a published network imported by hpo import-weights"
         try:
             return cls._from_content(load_checkpoint(path))
         except DataError as error:
@@ -95,14 +97,14 @@ class TrainedNetwork:
         except Exception as error:  # torch raises many types for sizes and names that do not fit
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise DataError(
-                f"this file holds no trained network: {reason:.200}", file=path, fix=fix
+                f"this file does not contain a trained network: {reason:.200}", file=path, fix=fix
             ) from error
 
     @classmethod
     def _from_content(cls, content: dict[str, Any]) -> "TrainedNetwork":
         settings = content["network_config"]
         if any(abs(value or 0) >= _LARGEST for value in settings.values()):
-            raise ValueError("expected settings of the network within 64 bits")
+            raise ValueError("expected network settings within 64 bits")
         config = NetworkConfig(**settings)
         network = CalfNetwork(config, torch.Generator())
         network.load_state_dict(content["network"])
@@ -111,7 +113,7 @@ class TrainedNetwork:
         if origin not in get_args(Origin):
             raise ValueError(f"unknown origin {origin!r:.60}")
         if not all(isinstance(name, str) for name in content["classes"]):
-            raise ValueError("expected texts as names of the classes")
+            raise ValueError("expected strings as class names")
         return cls(
             network=network,
             classes=tuple(content["classes"]),
@@ -121,5 +123,5 @@ class TrainedNetwork:
         )
 
 
-def _words(value: object) -> str:
+def _text(value: object) -> str:
     return ", ".join(value) if isinstance(value, tuple) else f"{value:g}"

@@ -64,8 +64,9 @@ def variables_of(dockerfile: str) -> dict[str, str]:
 
 
 def locked(file: str) -> dict[str, str]:
-    """Package (as pip compares names) -> version."""
-    lines = [line for line in (DOCKER / file).read_text().splitlines() if not line.startswith("#")]
+    """Package (as pip compares names) -> version, of a list in ``docker/`` or of ``constraints.txt``."""
+    folder = ROOT if file == "constraints.txt" else DOCKER
+    lines = [line for line in (folder / file).read_text().splitlines() if not line.startswith("#")]
     return {
         re.sub(r"[-_.]+", "-", name).lower(): version
         for name, version in (line.split("==") for line in lines)

@@ -112,6 +112,10 @@ class CommandLine:
         return {**kept, "HPO_CACHE": str(self.cache), **self.variables}
 
 
+_IGNORED = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
+"""What Python does not show of itself."""
+
+
 def run_here(
     words: Sequence[str], folder: Path, variables: Mapping[str, str]
 ) -> "subprocess.CompletedProcess[str]":
@@ -131,7 +135,8 @@ def run_here(
         with chdir(folder), redirect_stdout(output), redirect_stderr(errors), warnings.catch_warnings():
             # A process of its own has Python's filters, not pytest's.
             warnings.resetwarnings()
-            warnings.simplefilter("default")
+            for kind in _IGNORED:
+                warnings.simplefilter("ignore", kind)
             code = _exit_code(main)
     finally:
         sys.argv = arguments

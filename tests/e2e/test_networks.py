@@ -90,4 +90,4 @@ def test_published_weights_are_imported_and_say_what_they_are(hpo: CommandLine, 
     assert trained.classes == CLASSES and trained.origin == "published-2020"
     refused = hpo.run("evaluate", "--weights", "published.pt", "--data", str(hpo.data))
     assert refused.returncode == 2
-    assert "numbers a frame 16 instead of 512" in refused.stderr
+    assert "dimensions per frame: expected 512, got 16" in refused.stderr

@@ -42,7 +42,7 @@ def test_study_whose_server_is_down_prints_and_writes_no_password(hpo: CommandLi
     words = hpo.study("mine", "--trials", "1", "--searcher", "random")
     done = replace(hpo.apart, variables={**SECRETS, "MLFLOW_TRACKING_URI": UNREACHABLE}).run(*words)
     assert done.returncode == 0, done.stderr
-    assert "MLflow lacks" in done.stderr
+    assert "events are missing in MLflow" in done.stderr
     assert SECRET not in done.stdout + done.stderr
     assert files_with_secrets(hpo.folder, hpo.cache) == []
 

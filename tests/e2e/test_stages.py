@@ -77,7 +77,7 @@ def test_stages_follow_one_after_the_other_and_start_from_what_was_found(hpo: Co
 
     again = hpo.run("run", "ablation", "--study", "one")
     assert again.returncode == 2
-    assert "has a stage ablation already" in again.stderr
+    assert "already has a stage ablation" in again.stderr
 
     goes_on = ("run", "sensitivity", "--study", "one", "--dry-run")
     same = hpo.run(*goes_on, "--data", str(hpo.data), "--study-file", "small.toml", "--device", "cpu")
@@ -85,7 +85,7 @@ def test_stages_follow_one_after_the_other_and_start_from_what_was_found(hpo: Co
     for option, value in (("--data", "."), ("--seed", "6"), ("--games", "1,1"), ("--study-file", "calf")):
         other = hpo.run(*goes_on, option, value)
         assert other.returncode == 2
-        assert "study 'one' goes on with" in other.stderr and "--study NEW --from one" in other.stderr
+        assert "study 'one' was started with" in other.stderr and "--study NEW --from one" in other.stderr
 
     sweep = hpo.run(
         "run",

@@ -44,7 +44,7 @@ def test_study_listens_on_loopback_only_and_ctrl_c_stops_it_and_says_how_to_go_o
     output = (hpo.folder / "output.txt").read_text()
     assert "hpo resume stopped" in output
     assert "Traceback" not in output
-    assert "stopped; go on with: hpo resume stopped" in hpo.run("status", "stopped").stdout
+    assert "stopped; resume with: hpo resume stopped" in hpo.run("status", "stopped").stdout
 
 
 def test_several_trials_at_once_finish_and_are_all_recorded_in_mlflow(hpo: CommandLine) -> None:
@@ -77,7 +77,7 @@ def test_diverging_trials_are_failures_with_a_reason_and_the_study_goes_on_to_it
     study_file.write_text(study_file.read_text().replace("epochs = 4", "epochs = 4\nlearning_rate = 1e30"))
     done = hpo.run(*words)
     assert done.returncode == 1
-    assert "every trial failed; the first with: DivergedError" in done.stderr
+    assert "every trial failed; the first one with: DivergedError" in done.stderr
     assert "Traceback" not in done.stderr
     status = hpo.run("status", "wild").stdout
     assert "0 of 4 trials finished, 4 failed" in status

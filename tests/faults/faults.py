@@ -134,7 +134,7 @@ def mlflow_is_away_for_a_while(hpo: CommandLine) -> Account:
             study.wait_for_reports(2, 2)
             server.start()
             assert study.end() == 0, study.output()
-            assert "MLflow lacks" not in study.output()
+            assert "missing in MLflow" not in study.output()
             return study.account(server.address)
 
 

@@ -55,7 +55,7 @@ def headed(draw: st.DrawFn) -> bytes:
 
 @FUZZ
 @given(st.one_of(arrays(), damaged(arrays()), headed(), damaged(headed()), st.binary(max_size=200)))
-def test_features_are_all_read_or_a_problem_is_told(content: bytes) -> None:
+def test_features_are_all_read_or_a_problem_is_reported(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "1_X.npy")
         file.write_bytes(content)

@@ -1,4 +1,4 @@
-"""The event importer: every event and match is told of, counted or refused by file and place."""
+"""The event importer: every event and match is reported, counted or refused by file and place."""
 
 import tempfile
 from pathlib import Path

@@ -52,9 +52,9 @@ def test_longest_dotted_keys_end_soon() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"a": 1, "b": 2, "a": 3}', "key 'a' comes twice"),
-        ('{"a": NaN}', "NaN is no number"),
-        ("[-Infinity]", "-Infinity is no number"),
+        ('{"a": 1, "b": 2, "a": 3}', "key 'a' appears twice"),
+        ('{"a": NaN}', "NaN is not a number"),
+        ("[-Infinity]", "-Infinity is not a number"),
         ("[9223372036854775808]", "at most 64 bits"),
         ("9" * 5000, "digits"),
         ("{", "Expecting"),

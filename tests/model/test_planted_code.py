@@ -149,7 +149,7 @@ def test_keras_weights_cannot_reach_into_other_files(tmp_path: Path) -> None:
     secret.write_bytes(b"\0" * 64)
     with h5py.File(tmp_path / "weights.h5", "w") as content:
         content.create_dataset("conv2d/kernel:0", (16,), "<f4", external=[(str(secret), 0, 64)])
-    with pytest.raises(DataError, match="lies in another file"):
+    with pytest.raises(DataError, match="refers to data in another file"):
         import_published(tmp_path / "weights.h5")
 
 

@@ -126,7 +126,7 @@ def test_a_study_outlives_the_one_who_sent_it_and_goes_on_after_a_stop(service: 
     stopped = service.hpo.run(*submit(service, "--stop", job))
     assert (stopped.returncode, stopped.stdout) == (0, f"{job} stopped\n")
     assert terminal.wait(timeout=60) == 130
-    assert "stopped; go on with: hpo resume long" in output.read_text()
+    assert "stopped; resume with: hpo resume long" in output.read_text()
     listed = service.hpo.run(*submit(service, "--list")).stdout
     assert re.search(rf"{job} +stopped +.*run bayes .*--study long", listed)
 
@@ -164,7 +164,7 @@ def test_the_driver_stays_here_and_its_trials_go_to_the_cluster(service: Service
         (["--attach", "hpo-none"], "has no job 'hpo-none'"),
         (["--stop", "hpo-none"], "has no job 'hpo-none'"),
         (["--", "run", "bayes", "--data", "/nowhere"], "no such data folder: /nowhere"),
-        (["--", "best", "one"], "run and resume can be submitted, not 'best'"),
+        (["--", "best", "one"], "only run and resume can be submitted, got 'best'"),
     ],
 )
 def test_mistake_is_one_clear_error(service: Service, words: list[str], said: str) -> None:
@@ -238,7 +238,7 @@ def test_what_a_data_base_and_a_node_take_with_them_is_not_lost(
     assert trainers(joining), output.read_text()
     os.kill(stopped[0], signal.SIGCONT)
     assert terminal.wait(timeout=240) == 0
-    assert "MLflow lacks" not in output.read_text()
+    assert "missing in MLflow" not in output.read_text()
 
     whole = events(service, "rough")
     reported = Counter((event.trial, event.epoch) for event in whole if isinstance(event, TrialReported))

@@ -1,4 +1,4 @@
-"""Scores along one parameter, all others held: means over seeds with their spread."""
+"""Scores along one parameter while all others stay fixed: means over seeds with their spread."""
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure as Interactive
 
 Curve = Mapping[float, Sequence[float]]
-"""Value of the parameter -> scores of its seeds."""
+"""Scores of all seeds by value of the parameter."""
 CAPTION = "Means over seeds, with one standard deviation to either side where there are several."
 
 

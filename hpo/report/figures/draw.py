@@ -29,7 +29,7 @@ class Drawn:
 
     figures: tuple[StageFigure, ...]
     failures: tuple[str, ...]
-    """Such as ``grid: KeyError: 'ap/goal'``."""
+    """Reasons, such as ``grid: KeyError: 'ap/goal'``."""
 
 
 def draw_stage(view: StageView, presentation: StagePresentation) -> Drawn:

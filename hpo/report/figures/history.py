@@ -1,4 +1,4 @@
-"""Scores in the order in which trials were asked, with the best so far."""
+"""Scores in the order in which trials were proposed, with the best so far."""
 
 import math
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ class _Group:
 
 
 def history_figure(view: StageView) -> StageFigure | None:
-    """None while no trial has a score."""
+    """Draw the scores of all trials; None while no trial has a score."""
     groups = _groups(view)
     if not groups:
         return None

@@ -1,4 +1,4 @@
-"""How much each hyperparameter of a search mattered."""
+"""Importance of each hyperparameter of a search."""
 
 from hpo.report.figures.interactive import interactive
 from hpo.report.figures.style import colour, panels
@@ -7,7 +7,7 @@ from hpo.tracking.symbols import symbol
 
 
 def importance_figure(view: StageView) -> StageFigure | None:
-    """None where nothing can be said of it, as with few trials."""
+    """Draw the importance of each hyperparameter; None if it is not known, as with few trials."""
     if not view.importance:
         return None
     axis = f"share of the variance of {view.score.label}"

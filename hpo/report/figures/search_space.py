@@ -1,4 +1,4 @@
-"""Where in its space a search has been, and what it found there."""
+"""Configurations of a search in its space, with their scores."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from hpo.report.figures.interactive import styled
 from hpo.report.figures.style import panels
-from hpo.report.words import value
+from hpo.report.formats import value
 from hpo.search.searcher import ScoredPoint
 from hpo.search.views import search_views
 from hpo.space.parameters import Parameter
@@ -37,11 +37,11 @@ _TEXTS = {
 }
 
 Places = npt.NDArray[np.float64]
-"""(trials, parameters): where trials lie on the unit cube."""
+"""Positions of trials in the unit cube (trials, parameters)."""
 
 
 def search_space_figures(view: StageView) -> list[StageFigure]:
-    """Parallel coordinates, slices and contours of pairs; none while fewer than two trials have a score."""
+    """Draw parallel coordinates, slices and contours of pairs; empty until two trials have a score."""
     points = [ScoredPoint(dict(trial.parameters), trial.score or 0.0) for trial in view.finished]
     if len(points) < 2:
         return []

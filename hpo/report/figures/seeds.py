@@ -1,4 +1,4 @@
-"""Configurations over their seeds: every trial, the mean and the spread."""
+"""Configurations with their seeds: every trial, the mean and the spread."""
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure as Interactive
 
 Scores = Mapping[str, Mapping[int, float]]
-"""Configuration -> replicate -> score."""
+"""Scores by configuration and replicate."""
 _CAPTION = "Points are seeds, the bar is their mean with one standard deviation to either side."
 
 
 def seeds_figure(view: StageView) -> StageFigure | None:
-    """None while no configuration has a score; trials of a grid are left out."""
+    """Draw the scores of every configuration except grid points; None while no configuration has a score."""
     trials = [trial for trial in view.trials if trial.role not in ("", "grid")]
     splits = {
         "validation split": _filled(scores_by_role(trials)),

@@ -1,4 +1,4 @@
-"""What all figures share: colours that colour-blind people can tell apart, files that come out the same."""
+"""Common style of all figures: colours that colour-blind people can distinguish, reproducible files."""
 
 import io
 from pathlib import Path
@@ -11,23 +11,23 @@ from matplotlib.figure import Figure
 from model.files import write_whole
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Of Okabe and Ito (2008), without the yellow that is hard to see on white."""
+"""Colours of Okabe and Ito (2008), without the yellow that is hard to see on white."""
 DASHES = ("-", "--", ":")
 GREY = "#BBBBBB"
 
 
 def colour(index: int) -> str:
-    """Colour of the class or line ``index``; they repeat after seven."""
+    """Return the colour of class or line ``index``; colours repeat after seven."""
     return COLOURS[index % len(COLOURS)]
 
 
 def dash(index: int) -> str:
-    """Dashes of the class or line ``index``; they change where the colours start again."""
+    """Return the dashes of class or line ``index``; they change when the colours repeat."""
     return DASHES[index // len(COLOURS) % len(DASHES)]
 
 
 def panels(rows: int, columns: int, *, width: float, height: float) -> tuple[Figure, list[list[Axes]]]:
-    """A figure of ``rows`` x ``columns`` panels; sizes in inches, of the whole figure."""
+    """Return a figure with ``rows`` x ``columns`` panels; its ``width`` and ``height`` are in inches."""
     figure = Figure(figsize=(width, height), layout="constrained")
     grid = np.array(figure.subplots(rows, columns, squeeze=False))
     for axes in grid.flat:
@@ -36,7 +36,7 @@ def panels(rows: int, columns: int, *, width: float, height: float) -> tuple[Fig
 
 
 def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
-    """Write ``name``.png and ``name``.svg, the same bytes for the same figure."""
+    """Write ``name``.png and ``name``.svg; the same figure gives the same bytes."""
     files = []
     for kind in ("png", "svg"):
         files.append(folder / f"{name}.{kind}")
@@ -45,7 +45,7 @@ def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
 
 
 def figure_bytes(figure: Figure, kind: str, *, dpi: int = 150) -> bytes:
-    """The file of a figure, ``png`` or ``svg``, without a date or version in it."""
+    """Return the content of a ``png`` or ``svg`` file of a figure, without a date or version."""
     content = io.BytesIO()
     metadata = {"png": {"Software": None}, "svg": {"Date": None}}[kind]
     with mpl.rc_context({"svg.hashsalt": "hpo"}):

@@ -1,4 +1,4 @@
-"""Average-mAP of bins of the actions with their numbers: game time (figure 4), vicinity (figure 5)."""
+"""Average-mAP and number of actions by game time (figure 4) and by vicinity (figure 5)."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from model.metrics.breakdowns import GroupScore
 def bins_figure(
     groups: Sequence[GroupScore], labels: Sequence[str], *, whole: float, title: str, axis: str
 ) -> Figure:
-    """Average-mAP above, number of actions below, one bin beside the other.
+    """Draw Average-mAP above and the number of actions below, bin by bin.
 
     Args:
         groups: Scores of the bins.

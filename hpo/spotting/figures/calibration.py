@@ -1,4 +1,4 @@
-"""Whether confidence says how often spots are right, and where right spots lie."""
+"""Calibration of the confidence, and time offsets of correct spots."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from model.metrics.calibration import Calibration
 
 
 def calibration_figure(found: Calibration, classes: Sequence[str], tolerance_s: float) -> Figure:
-    """Share of right spots against confidence on the left, number of spots on the right."""
+    """Draw the share of correct spots against confidence (left) and the number of spots (right)."""
     figure, ((share, number),) = panels(1, 2, width=10, height=4.5)
     share.plot([0, 1], [0, 1], color="#777777", linewidth=1, label="as confident as right")
     for index, name in enumerate(classes):
@@ -38,7 +38,7 @@ def offsets_figure(
     classes: Sequence[str],
     tolerance_s: float,
 ) -> Figure:
-    """Histogram of the seconds from action to spot, one panel a class."""
+    """Draw a histogram of the seconds from action to spot, one panel per class."""
     figure, grid = panels(len(classes), 1, width=8, height=1.9 * len(classes) + 0.8)
     edges = np.linspace(-tolerance_s / 2, tolerance_s / 2, 31)
     for index, (name, (axes,)) in enumerate(zip(classes, grid, strict=True)):

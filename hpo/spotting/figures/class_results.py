@@ -12,7 +12,7 @@ from model.metrics.thresholded import ClassResults
 
 
 def class_results_figure(results: ClassResults, classes: Sequence[str], split: str) -> Figure:
-    """One row a class: the metrics on the left, the numbers they come from on the right."""
+    """Draw one row per class: metrics on the left, the counts behind them on the right."""
     figure, grid = panels(len(classes), 2, width=9, height=2.6 * len(classes) + 0.6)
     metrics = {"precision": results.precision, "recall": results.recall, "F1": results.f1}
     numbers = {

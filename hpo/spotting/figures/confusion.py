@@ -1,4 +1,4 @@
-"""Which classes are taken for which."""
+"""Confusion of classes."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from hpo.report.figures.style import panels
 
 
 def confusion_figure(table: npt.NDArray[np.int64], classes: Sequence[str], tolerance_s: float) -> Figure:
-    """Numbers in cells, shaded by their share of the row.
+    """Draw the confusion table: numbers in cells that are shaded by their share of the row.
 
     Args:
         table: As ``model.metrics.thresholded.confusion`` gives it.

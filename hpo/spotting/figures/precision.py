@@ -9,7 +9,7 @@ from model.metrics.review import ReviewedPrecision
 
 
 def precision_figure(found: Sequence[ReviewedPrecision]) -> Figure:
-    """Precision with its interval above, number of sequences below; thresholds fall from left to right."""
+    """Draw precision with its interval above and the number of sequences below, by decreasing threshold."""
     figure, ((precision,), (number,)) = panels(2, 1, width=8, height=5.5)
     filled = [row for row in found if row.sequences]
     thresholds = [row.threshold for row in filled]

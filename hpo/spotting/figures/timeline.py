@@ -15,21 +15,21 @@ from model.timeline import FrameRate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GameTimeline:
-    """One game."""
+    """One game with its actions, and the scores and spots of a network."""
 
     game: str
     classes: Sequence[str]
     frame_rate: FrameRate
     segmentation: tuple[npt.NDArray[np.float32], ...]
-    """(frames, classes) for every half; high just after an action."""
+    """Segmentation scores (frames, classes) of every half; high just after an action."""
     actions: npt.NDArray[np.int64]
-    """(n, 4): half, frame, class, visible."""
+    """Actions (n, 4): half, frame, class, visible."""
     spots: Spots
-    """Those above the threshold of their class."""
+    """Spots whose confidence is above the threshold of their class."""
 
 
 def timeline_figure(timeline: GameTimeline) -> Figure:
-    """One row a class, one column a half."""
+    """Draw one row per class and one column per half."""
     rows, halves = len(timeline.classes), len(timeline.segmentation)
     figure, grid = panels(rows, halves, width=7 * halves, height=1.7 * rows + 1.2)
     for index, row in enumerate(grid):
@@ -46,10 +46,10 @@ def timeline_figure(timeline: GameTimeline) -> Figure:
 
 
 def networks_figure(timelines: Mapping[str, GameTimeline], index: int) -> Figure:
-    """The same game and class by several networks (figure 14): one row a network, one column a half.
+    """Draw one class of a game by several networks (figure 14): one row per network, one column per half.
 
     Args:
-        timelines: Of one game, by the name of the network.
+        timelines: Timelines of one game, by the name of the network.
         index: The class.
     """
     game = next(iter(timelines.values()))

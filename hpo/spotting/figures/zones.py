@@ -1,4 +1,4 @@
-"""The slicing of time around an action (figure 2) and the loss that follows from it (figures 1, 11)."""
+"""Zones around an action (figure 2) and the segmentation loss in them (figures 1, 11)."""
 
 from collections.abc import Sequence
 
@@ -28,7 +28,7 @@ _LEVELS = np.linspace(0, _TOP, 13)
 
 
 def zones_figure(zones: Zones, classes: Sequence[str], frame_rate: FrameRate) -> Figure:
-    """One bar a class, cut at K1 < K2 < 0 < K3 < K4, in seconds."""
+    """Draw one bar per class, divided at K1 < K2 < 0 < K3 < K4, in seconds."""
     figure, ((axes,),) = panels(1, 1, width=9, height=1.8 + 0.55 * len(classes))
     rows_s = np.array(zones.per_class) / frame_rate.per_second
     reach = 1.25 * np.abs(rows_s).max()
@@ -49,12 +49,12 @@ def zones_figure(zones: Zones, classes: Sequence[str], frame_rate: FrameRate) ->
 
 
 def loss_figure(loss: LossConfig, classes: Sequence[str], frame_rate: FrameRate) -> Figure:
-    """The loss of a score p: around one action on the left, around two close ones on the right.
+    """Draw the loss of a score p around one action (left) and around two close actions (right).
 
     Args:
-        loss: With its zones and margins.
+        loss: The loss with its zones and margins.
         classes: Their names.
-        frame_rate: Of the zones.
+        frame_rate: Frame rate of the zones.
     """
     figure, grid = panels(len(classes), 2, width=10, height=2.7 * len(classes) + 0.6)
     for index, (name, row) in enumerate(zip(classes, grid, strict=True)):

@@ -1,1 +1,1 @@
-"""ActivityNet as the boundary-matching network sees it: whole videos of a fixed number of positions."""
+"""ActivityNet for the boundary-matching network: whole videos with a fixed number of temporal positions."""

@@ -1,4 +1,4 @@
-"""ActivityNet's annotations as the published code has them: a JSON file of videos, a CSV of subsets."""
+"""ActivityNet's annotations in the format of the published code: a JSON file of videos, a CSV of subsets."""
 
 import csv
 import io
@@ -16,9 +16,9 @@ from model.errors import DataError, Problem
 from model.files import path_fault
 
 ANNOTATIONS = "anet_anno_action.json"
-"""Video to duration, frames and activities."""
+"""Name of the JSON file: video -> duration, frames and activities."""
 VIDEOS = "video_info_new.csv"
-"""Video to subset."""
+"""Name of the CSV file: video -> subset."""
 _MAX_BYTES = 256 << 20
 
 
@@ -28,12 +28,12 @@ class Video:
 
     name: str
     subset: str
-    """``training``, ``validation`` or ``testing``."""
+    """Subset: ``training``, ``validation`` or ``testing``."""
     duration_s: float
     frames: int
-    """Frames of the whole video."""
+    """Number of frames of the whole video."""
     feature_frames: int
-    """Frames that its features cover, from the first on."""
+    """Number of frames that the features cover, from the first frame on."""
     segments_s: npt.NDArray[np.float64]
     """(n, 2): start and end of every activity, in seconds."""
     labels: tuple[str, ...]
@@ -41,20 +41,20 @@ class Video:
 
     @property
     def covered_s(self) -> float:
-        """Seconds that the features cover."""
+        """Duration that the features cover, in seconds."""
         return self.feature_frames / self.frames * self.duration_s
 
     @property
     def shares(self) -> npt.NDArray[np.float64]:
-        """(n, 2): start and end as shares of what the features cover, cut to [0, 1]."""
+        """(n, 2): start and end as fractions of ``covered_s``, clipped to [0, 1]."""
         return np.clip(self.segments_s / self.covered_s, 0.0, 1.0)
 
 
 def read_videos(folder: Path) -> list[Video]:
-    """Read every video of ``VIDEOS`` with its activities, in the order of that file.
+    """Read every video of the file ``VIDEOS`` with its activities, in the order of this file.
 
     Raises:
-        DataError: A file is missing or cannot be used; every problem found is listed with its place.
+        DataError: A file is missing or invalid; every problem found is listed with its place.
     """
     table = _table(folder / VIDEOS)
     content = _document(folder / ANNOTATIONS)
@@ -65,23 +65,25 @@ def read_videos(folder: Path) -> list[Video]:
         if found is not None:
             videos.append(found)
     if problems:
-        raise DataError("the annotations cannot be used", problems, fix="correct or download the files anew")
+        raise DataError(
+            "the annotations are invalid", problems, fix="correct the files or download them again"
+        )
     return videos
 
 
 def first_videos(
     videos: Sequence[Video], subset: str, count: int | None, *, folder: Path
 ) -> tuple[Video, ...]:
-    """The first ``count`` videos of ``subset``, None for all, in their order.
+    """Return the first ``count`` videos of ``subset``, in their order.
 
     Args:
-        videos: Of all subsets.
+        videos: Videos of all subsets.
         subset: Name of a subset.
-        count: At least 1.
-        folder: Where the videos were read from, for errors.
+        count: Number of videos, at least 1; None: all.
+        folder: Folder that the videos were read from, for errors.
 
     Raises:
-        DataError: There are fewer, or none of them has activities.
+        DataError: The subset has fewer videos, or none of them has activities.
     """
     found = tuple(video for video in videos if video.subset == subset)
     if not found:
@@ -91,7 +93,7 @@ def first_videos(
         raise DataError(
             f"expected {count} videos of the subset {subset!r}, found {len(found)}",
             file=folder / VIDEOS,
-            fix=f"ask for 1 to {len(found)} videos",
+            fix=f"request 1 to {len(found)} videos",
         )
     chosen = found[:count]
     if not any(len(video.segments_s) for video in chosen):
@@ -108,7 +110,7 @@ def _table(file: Path) -> list[dict[str, str]]:
     if missing:
         found = ", ".join(rows.fieldnames or ()) or "nothing"
         place = Problem(str(file), "line 1", f"expected columns video and subset, got {found}")
-        raise DataError("the list of videos cannot be used", [place])
+        raise DataError("the list of videos is invalid", [place])
     return list(rows)
 
 
@@ -116,10 +118,10 @@ def _document(file: Path) -> dict[str, Any]:
     try:
         content = parse_json(_content(file))
     except ValueError as error:
-        raise DataError("the annotations cannot be used", [Problem(str(file), "", str(error))]) from None
+        raise DataError("the annotations are invalid", [Problem(str(file), "", str(error))]) from None
     if not isinstance(content, dict):
         raise DataError(
-            "the annotations cannot be used", [Problem(str(file), "", "expected an object of videos")]
+            "the annotations are invalid", [Problem(str(file), "", "expected an object of videos")]
         )
     return content
 
@@ -144,7 +146,9 @@ def _video(
 ) -> Video | None:
     name, subset = str(row["video"]), str(row["subset"])
     if path_fault(name) or "/" in name:
-        problems.append(Problem(str(listed[0]), listed[1], f"expected a name for files, got {name!r:.80}"))
+        problems.append(
+            Problem(str(listed[0]), listed[1], f"expected a name without a folder, got {name!r:.80}")
+        )
         return None
     entry = content.get(name)
     if not isinstance(entry, dict):

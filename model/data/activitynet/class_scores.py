@@ -1,4 +1,4 @@
-"""Scores of classes for whole videos, in the form of the file that detection is published with."""
+"""Class scores of whole videos, in the format of the file published for ActivityNet detection."""
 
 import json
 import math
@@ -15,41 +15,39 @@ from model.errors import DataError, Problem
 from model.files import write_whole
 
 CLASS_SCORES = "cuhk_val_simp_share.json"
-"""Name of the published file."""
+"""Name of the published file of class scores."""
 _MAX_BYTES = 256 << 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassScores:
-    """Scores of whole videos."""
+    """Class scores of whole videos."""
 
     classes: tuple[str, ...]
-    """All that the file knows, in its order."""
+    """All classes of the file, in its order."""
     scores: npt.NDArray[np.float64]
-    """(videos, classes)."""
+    """Scores (videos, classes) from 0 to 1."""
 
 
 def read_class_scores(file: Path, videos: Sequence[str], labels: Collection[str]) -> ClassScores:
-    """Read ``{"results": {video: [scores]}, "class": [names]}``; videos are named without ``v_``.
+    """Read ``{"results": {video: [scores]}, "class": [names]}``; the file names videos without ``v_``.
 
     Args:
-        file: The file.
-        videos: Names of the videos to take, in the order of the result.
-        labels: Classes that must be among those of the file.
+        file: Path of the file.
+        videos: Names of the videos to read, in the order of the result.
+        labels: Classes that the file must contain.
 
     Raises:
-        DataError: The file cannot be used; every problem is listed.
+        DataError: The file is missing or invalid; every problem is listed.
     """
     try:
         content = parse_json(read_limited(file, _MAX_BYTES))
     except FileNotFoundError:
         raise DataError(
-            f"expected {file.name} with the scores of classes, found none", folder=file.parent
+            f"expected {file.name} with the class scores, found none", folder=file.parent
         ) from None
     except (OSError, ValueError) as error:
-        raise DataError(
-            "the scores of classes cannot be used", [Problem(str(file), "", str(error))]
-        ) from None
+        raise DataError("the class scores are invalid", [Problem(str(file), "", str(error))]) from None
     results, names = _parts(content, file)
     unknown = [
         Problem(str(file), "class", f"class {name!r} is missing") for name in sorted({*labels} - {*names})
@@ -61,14 +59,14 @@ def read_class_scores(file: Path, videos: Sequence[str], labels: Collection[str]
         if not _is_row(row, len(names))
     ]
     if unknown or wrong:
-        raise DataError("the scores of classes cannot be used", [*unknown, *wrong])
+        raise DataError("the class scores are invalid", [*unknown, *wrong])
     return ClassScores(tuple(names), np.array(rows, dtype=np.float64).reshape(len(rows), len(names)))
 
 
 def write_class_scores(
     file: Path, videos: Sequence[str], classes: Sequence[str], scores: npt.NDArray[np.float64]
 ) -> None:
-    """Write scores (videos, classes) so that ``read_class_scores`` finds them."""
+    """Write scores (videos, classes) in the format of ``read_class_scores``."""
     results = {video.removeprefix("v_"): row for video, row in zip(videos, scores.tolist(), strict=True)}
     write_whole(file, json.dumps({"results": results, "class": list(classes)}).encode())
 
@@ -79,7 +77,7 @@ def _parts(content: Any, file: Path) -> tuple[dict[str, Any], list[str]]:
     if isinstance(results, dict) and isinstance(names, list) and all(isinstance(name, str) for name in names):
         return results, names
     expected = 'expected {"results": {video: [scores]}, "class": [names]}'
-    raise DataError("the scores of classes cannot be used", [Problem(str(file), "", expected)])
+    raise DataError("the class scores are invalid", [Problem(str(file), "", expected)])
 
 
 def _is_row(row: Any, length: int) -> bool:

@@ -1,4 +1,4 @@
-"""Features of videos: one CSV file each, as published."""
+"""Features of videos, one CSV file per video as published."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,34 +12,34 @@ Features = npt.NDArray[np.float32]
 
 
 def feature_file(folder: Path, video: str, positions: int) -> Path:
-    """Where the published layout has the features of a video."""
+    """Return the path of the features of a video in the published layout."""
     return folder / f"csv_mean_{positions}" / f"{video}.csv"
 
 
 def header_dims(file: Path) -> int:
-    """Numbers a position, as the line of names has them.
+    """Read the number of dimensions per position from the header line.
 
     Raises:
-        ValueError: There is no such line.
+        ValueError: The header line is empty.
         OSError: The file cannot be read.
     """
     with file.open(encoding="utf-8", errors="replace") as stream:
         names = stream.readline().strip()
     if not names:
-        raise ValueError("line 1: expected a line of names, got an empty one")
+        raise ValueError("line 1: expected a header line, got an empty one")
     return len(names.split(","))
 
 
 def read_features(file: Path, *, positions: int, dims: int) -> Features:
-    """Read one file: a line of names, then ``positions`` lines of ``dims`` numbers.
+    """Read one file: a header line, then ``positions`` lines of ``dims`` numbers.
 
     Raises:
-        ValueError: The file holds something else; says in which line.
-        OSError: It cannot be read.
+        ValueError: The file has another content; the message names the line.
+        OSError: The file cannot be read.
     """
     lines = file.read_text(encoding="utf-8", errors="replace").splitlines()[1:]
     if len(lines) != positions:
-        raise ValueError(f"expected {positions} lines of features below a line of names, got {len(lines)}")
+        raise ValueError(f"expected {positions} lines of features below the header line, got {len(lines)}")
     try:
         values = np.array([line.split(",") for line in lines], dtype=np.float32)
     except ValueError:
@@ -57,7 +57,7 @@ def _line_problem(lines: Sequence[str], dims: int) -> str:
         for cell in cells:
             if not _is_finite(cell):
                 return f"line {number}: expected finite numbers, got {cell!r:.30}"
-    return f"expected numbers that float32 can hold, {dims} a line"
+    return f"expected {dims} numbers per line within the range of float32"
 
 
 def _is_finite(cell: str) -> bool:
@@ -68,7 +68,7 @@ def _is_finite(cell: str) -> bool:
 
 
 def write_features(file: Path, features: Features) -> None:
-    """Write one file in the published layout; the folder must exist."""
+    """Write one file in the published format; the folder must exist."""
     header = ",".join(f"f{column}" for column in range(features.shape[1]))
     rows = [",".join(map("{:.5g}".format, row)) for row in features.tolist()]
     write_whole(file, "\n".join([header, *rows, ""]).encode())

@@ -1,4 +1,4 @@
-"""What the boundary-matching network is to say about a video, as the published code has it."""
+"""Labels of a video for the boundary-matching network, as in the published code."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ import numpy.typing as npt
 from model.data.distances import action_distances
 
 BOUNDARY_POSITIONS = 3.0
-"""Width around a boundary that counts as boundary, in positions."""
+"""Width of the region around a boundary that counts as boundary, in positions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,24 +16,26 @@ class BoundaryLabels:
     """Labels of one video."""
 
     start: npt.NDArray[np.float32]
-    """(positions,): share of a position within 1.5 positions of the start of an activity."""
+    """(positions,): fraction of a position that lies within 1.5 positions of the start of an activity."""
     end: npt.NDArray[np.float32]
-    """(positions,): the same of ends."""
+    """(positions,): fraction of a position that lies within 1.5 positions of the end of an activity."""
     overlap: npt.NDArray[np.float32]
     """(starts, ends): largest IoU of [start, end + 1] with an activity; 0 where end < start."""
     past: npt.NDArray[np.int16]
-    """(positions, 2): positions since the closest start (column 0) and end (column 1), as
-    ``data.distances.action_distances``."""
+    """(positions, 2): positions since the closest start (column 0) and end (column 1).
+
+    Computed by ``data.distances.action_distances``.
+    """
     future: npt.NDArray[np.int16]
-    """(positions, 2): minus the positions until the next start and end."""
+    """(positions, 2): minus the number of positions until the next start and end."""
 
 
 def boundary_labels(segments: npt.NDArray[np.float64], positions: int) -> BoundaryLabels:
-    """Labels of a video from its activities.
+    """Compute the labels of a video from its activities.
 
     Args:
-        segments: (n, 2): start and end as shares of the video that features cover, within [0, 1].
-        positions: T.
+        segments: (n, 2): start and end as fractions of the duration that the features cover, in [0, 1].
+        positions: Number of temporal positions (T).
     """
     return BoundaryLabels(
         _near(segments[:, 0], positions),
@@ -46,9 +48,9 @@ def boundary_labels(segments: npt.NDArray[np.float64], positions: int) -> Bounda
 def boundary_distances(
     segments: npt.NDArray[np.float64], positions: int
 ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int16]]:
-    """Distances to starts and ends for the time-shift encoding: two classes of actions on T positions.
+    """Compute the distances to starts and ends for the time-shift encoding, as two classes on T positions.
 
-    Position i covers [i - 0.5, i + 0.5] / T, as in the published labels: a boundary lies on the nearest.
+    Position i covers [i - 0.5, i + 0.5] / T, as in the published labels: a boundary lies on the nearest one.
     """
     at = np.minimum(np.floor(segments * positions + 0.5), positions - 1).astype(np.int64)
     kinds = np.broadcast_to(np.arange(2), at.shape)

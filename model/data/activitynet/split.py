@@ -1,4 +1,4 @@
-"""The videos of a subset with their features, as training and scoring take them."""
+"""Videos of a subset with their features, for training and scoring."""
 
 from dataclasses import dataclass
 
@@ -12,17 +12,17 @@ from model.errors import DataError
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VideoSplit:
-    """Videos of one subset. Nothing is copied: features may be a mapped file."""
+    """Videos of one subset; features may be a mapped file and are never copied."""
 
     videos: tuple[Video, ...]
     features: Features
-    """(videos, positions, dims)."""
+    """Features (videos, positions, dims)."""
     classes: tuple[str, ...] = ()
-    """Columns of ``class_scores``."""
+    """Class names of the columns of ``class_scores``."""
     class_scores: npt.NDArray[np.float64] | None = None
-    """(videos, classes): of whole videos, by another network; with them detections are scored as well."""
+    """(videos, classes): scores of whole videos by another network, to score detections; None: no scores."""
     digest: str = ""
-    """SHA-256 of all of the above, where the split lies in the cache."""
+    """SHA-256 of the fields above for a split from the cache; else empty."""
 
     def __post_init__(self) -> None:
         count = len(self.videos)
@@ -39,14 +39,16 @@ class VideoSplit:
             raise DataError(f"expected class scores {wanted}, got shape {self.class_scores.shape}")
         unknown = {label for video in self.videos for label in video.labels} - set(self.classes)
         if unknown:
-            raise DataError(f"activities of classes without scores: {', '.join(sorted(unknown))}")
+            raise DataError(
+                f"class scores are missing for the classes of activities: {', '.join(sorted(unknown))}"
+            )
 
     @property
     def positions(self) -> int:
-        """T."""
+        """Number of temporal positions (T)."""
         return int(self.features.shape[1])
 
     @property
     def dims(self) -> int:
-        """Numbers a position."""
+        """Length of the feature vector of a position."""
         return int(self.features.shape[2])

@@ -1,4 +1,4 @@
-"""Features made from annotations, and annotations for those who have none."""
+"""Synthetic features for given annotations, and synthetic annotations."""
 
 import hashlib
 import json
@@ -18,24 +18,25 @@ from model.errors import DataError, Problem, StorageError
 from model.files import write_whole
 
 SETTINGS_FILE = "made.json"
-"""Name of the file that says what a folder of ``make_dataset`` was made of."""
+"""Name of the file with the settings of a folder that ``make_dataset`` wrote."""
 LATE_POSITIONS = 2.0
-"""A trace of a boundary comes up to this much late, different at every boundary."""
+"""Largest delay of a boundary's trace, in positions; drawn for every boundary."""
 TRACE_POSITIONS = 1.5
-"""Standard deviation of a trace."""
+"""Standard deviation of a trace, in positions."""
 _TRACES = 3
 _FALSE_TRACES = 2.0
 
 
 class FeatureGenerator:
-    """Draws features for videos: all videos of a seed share what an activity and its boundaries look like.
+    """Generator of synthetic features; all videos of a seed share the traces of activities and boundaries.
 
-    Inside an activity a direction of its class and one of all activities are added to slowly changing noise;
-    starts and ends leave a trace each, late and of varying strength; a few traces lie where nothing is.
+    Inside an activity, a direction of its class and a direction of all activities are added to slowly
+    changing noise. Every start and end leaves a trace, delayed and of varying strength; a few traces lie
+    where no boundary is.
 
     Args:
-        dims: Numbers a position.
-        seed: Of everything drawn.
+        dims: Length of the feature vector of a position.
+        seed: Seed of all random numbers.
         noise: Standard deviation of the noise in each number.
     """
 
@@ -45,7 +46,7 @@ class FeatureGenerator:
         self._directions = rng.normal(size=(_TRACES, dims)) / np.sqrt(dims) * 4.0
 
     def __call__(self, video: Video, positions: int) -> Features:
-        """(positions, dims): features of ``video``; the same whatever other videos are drawn."""
+        """Draw the features (positions, dims) of ``video``, which do not depend on other videos."""
         rng = np.random.default_rng([self._seed, 1, zlib.crc32(video.name.encode())])
         at = np.arange(positions, dtype=np.float64) + 0.5
         features = self._noise * _smooth_noise(rng, positions, self._dims)
@@ -76,9 +77,10 @@ def _smooth_noise(rng: np.random.Generator, positions: int, dims: int) -> npt.ND
 
 
 def make_videos(numbers: Mapping[str, int], *, classes: int, seed: int) -> list[Video]:
-    """Draw annotated videos, as many of each subset as ``numbers`` says.
+    """Draw annotated videos; ``numbers`` gives the number of videos per subset.
 
-    Like ActivityNet's: 5 to 240 s, one or two activities of one class, from a fiftieth to all of the video.
+    As in ActivityNet, a video lasts 5 to 240 s and has one or two activities of one class, each from 1/50 of
+    the video to all of it.
     """
     rng = np.random.default_rng([seed, 3])
     names = [(subset, index) for subset, count in numbers.items() for index in range(count)]
@@ -98,7 +100,7 @@ def _video(rng: np.random.Generator, name: str, subset: str, classes: int) -> Vi
 
 
 def write_annotations(folder: Path, videos: Sequence[Video]) -> None:
-    """Write both files of ``annotations.read_videos``."""
+    """Write the two annotation files that ``annotations.read_videos`` reads."""
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(folder / ANNOTATIONS, json.dumps({video.name: _entry(video) for video in videos}).encode())
     header = "video,numFrame,seconds,fps,rfps,subset,featureFrame"
@@ -131,7 +133,7 @@ def write_synthetic_features(
     positions: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Write features of those ``videos`` that have none yet, in the published layout."""
+    """Write features, in the published layout, for those ``videos`` that have none yet."""
     feature_file(folder, "", positions).parent.mkdir(parents=True, exist_ok=True)
     for done, video in enumerate(videos, start=1):
         file = feature_file(folder, video.name, positions)
@@ -144,7 +146,7 @@ def write_synthetic_features(
 def make_class_scores(
     videos: Sequence[Video], classes: Sequence[str], *, seed: int, accuracy: float = 0.88
 ) -> npt.NDArray[np.float64]:
-    """(videos, classes): scores as another network might give whole videos; the first is right so often."""
+    """Draw class scores (videos, classes) as from another network, with this top-1 ``accuracy``."""
     rng = np.random.default_rng([seed, 4])
     scores = rng.dirichlet(np.full(len(classes), 0.1), size=len(videos)) * 0.2
     for row, video in zip(scores, videos, strict=True):
@@ -162,22 +164,22 @@ def make_dataset(
     seed: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Write a folder as ``store.build_split`` reads it: ``videos``, made features, made class scores.
+    """Write a data folder for ``video_store.build_split`` with synthetic features and class scores.
 
-    Stopped at any time, the same call goes on where it was; until the last file is there, nobody takes the
-    folder for a data set. Class scores are those of the validation videos, of all classes in ``videos``.
+    After a stop at any time, the same call resumes; the folder is not a valid data set before the last file
+    is written. Class scores exist for the validation videos and for all classes in ``videos``.
 
     Args:
-        folder: Empty, missing, or made by the same call before.
-        videos: Of all subsets.
-        positions: T.
-        dims: Numbers a position.
-        seed: Of everything drawn.
-        progress: Called with (videos done, all videos).
+        folder: Folder that is empty, missing, or written by the same call before.
+        videos: Videos of all subsets.
+        positions: Number of temporal positions (T).
+        dims: Length of the feature vector of a position.
+        seed: Seed of all random numbers.
+        progress: Called with (videos done, total videos).
 
     Raises:
-        DataError: The folder holds something else, or other videos or settings.
-        StorageError: It cannot be written.
+        DataError: The folder contains other files, or was written with other videos or settings.
+        StorageError: The folder cannot be written.
     """
     made = {"positions": positions, "dims": dims, "seed": seed, **_summary(videos)}
     valid = [video for video in videos if video.subset == "validation"]
@@ -208,18 +210,18 @@ def _claim(folder: Path, made: Mapping[str, object]) -> None:
     if not file.is_file():
         if any(not entry.name.startswith(".") for entry in folder.iterdir()):
             found = f"expected an empty folder or one with {SETTINGS_FILE}, found other files"
-            raise DataError(found, folder=folder, fix="name another folder")
+            raise DataError(found, folder=folder, fix="choose another folder")
         write_whole(file, json.dumps(made).encode())
         return
     try:
         before = parse_json(file.read_bytes())
     except ValueError as error:
-        raise DataError("no note of what was made here", [Problem(str(file), "", str(error))]) from None
+        raise DataError("the settings file is invalid", [Problem(str(file), "", str(error))]) from None
     if before != made:
         raise DataError(
-            "the folder holds features of other videos or settings",
+            "the folder contains features of other videos or settings",
             folder=folder,
             expected=json.dumps(made),
             found=json.dumps(before),
-            fix="name another folder, or delete this one",
+            fix="choose another folder, or delete this one",
         )

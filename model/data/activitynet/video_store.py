@@ -1,4 +1,4 @@
-"""The mapped cache of one split of ActivityNet: features, class scores and annotations in one folder."""
+"""Memory-mapped cache of one split of ActivityNet: features, class scores and annotations in one folder."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ from model.documents import parse_json
 from model.errors import DataError, Problem
 
 STORE_FORMAT = 1
-"""Version of the files; it is part of digests and fingerprints, so that another version is another store."""
+"""Version of the store's files; digests and fingerprints include it, so a new version builds a new store."""
 
 Progress = Callable[[int, int], None]
 
@@ -33,21 +33,21 @@ def build_split(
     count: int | None,
     progress: Progress | None = None,
 ) -> Path:
-    """Folder in ``cache`` with one split, for ``open_video_split``; built first where it is missing.
+    """Return the folder in ``cache`` of one split, for ``open_video_split``, and build it if it is missing.
 
-    Two processes may ask for the same split at once: one builds, the other waits. Where no file has changed
-    in size or time, nothing is read.
+    If two processes request the same split at once, one builds it and the other waits. If no file has
+    changed in size or time, no data is read.
 
     Args:
         folder: Annotations, features and class scores in the published layout.
-        subset: ``training`` or ``validation``; class scores, where there are any, are of the latter.
-        cache: Folder of all stores; made where it is missing.
-        positions: T, of the features to read.
-        count: Take so many videos, in the order of the list of videos; None for all.
-        progress: Called with (videos done, all videos) while building.
+        subset: ``training`` or ``validation``; class scores, if there are any, belong to the latter.
+        cache: Parent folder of all stores; created if it is missing.
+        positions: Number of temporal positions (T) of the features to read.
+        count: Number of videos, in the order of the list of videos; None: all.
+        progress: Called with (videos done, total videos) during the build.
 
     Raises:
-        DataError: The data are wrong or too few; every problem found is listed.
+        DataError: The data is invalid or has too few videos; every problem found is listed.
         UserError: There is not enough free space for the cache.
     """
     fingerprint = _fingerprint(folder, subset, positions, count)
@@ -59,18 +59,18 @@ def build_split(
 
 
 def open_video_split(path: Path) -> VideoSplit:
-    """Map the split in folder ``path``, read-only; takes no longer for more features.
+    """Map the split in folder ``path``, read-only; the time does not depend on the number of features.
 
     Raises:
-        DataError: There is no whole split.
+        DataError: The folder contains no complete split.
     """
     try:
         meta = parse_json((path / "meta.json").read_bytes())
         if meta["format"] != STORE_FORMAT:
-            raise ValueError(f"it has format {meta['format']}, this version reads format {STORE_FORMAT}")
+            raise ValueError(f"expected format {STORE_FORMAT}, got format {meta['format']}")
         features = _mapped(path / "features.npy", "float32")
         if list(features.shape) != meta["shape"]:
-            raise ValueError(f"features have shape {features.shape}, expected {meta['shape']}")
+            raise ValueError(f"expected features of shape {meta['shape']}, got {features.shape}")
         return VideoSplit(
             videos=tuple(map(_video, meta["videos"])),
             features=features,
@@ -82,14 +82,14 @@ def open_video_split(path: Path) -> VideoSplit:
         raise DataError(
             f"no usable split of ActivityNet: {error}",
             folder=path,
-            fix="delete this folder; it is built again",
+            fix="delete this folder; it will be built again",
         ) from error
 
 
 def _mapped(file: Path, dtype: str) -> npt.NDArray[Any]:
     array: npt.NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
     if array.dtype != dtype:
-        raise ValueError(f"{file.name} has numbers of type {array.dtype}, expected {dtype}")
+        raise ValueError(f"{file.name}: expected numbers of type {dtype}, got {array.dtype}")
     return array
 
 
@@ -126,8 +126,8 @@ class _SplitWriter:
         """Write all files and return the digest.
 
         Raises:
-            DataError: Features that cannot be used, all files of them listed.
-            UserError: Not enough free space.
+            DataError: Some features are invalid; every such file is listed.
+            UserError: The disk has too little free space.
         """
         check_space(self._target, 4 * int(np.prod(self._shape)))
         meta: dict[str, Any] = {
@@ -186,7 +186,7 @@ class _SplitWriter:
 
 
 def _unusable(problems: Sequence[Problem], files: Sequence[Path]) -> DataError:
-    return DataError(f"features of {len(problems)} of {len(files)} videos cannot be used", problems)
+    return DataError(f"features of {len(problems)} of {len(files)} videos are invalid", problems)
 
 
 def _record(video: Video) -> list[Any]:

@@ -1,1 +1,1 @@
-"""Descriptions of published data sets: one ``dataset.toml`` each, read as package data."""
+"""Descriptions of published data sets, one ``dataset.toml`` per data set, read as package data."""

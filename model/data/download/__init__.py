@@ -1,4 +1,4 @@
-"""SoccerNet's published features and labels, fetched through the SoccerNet package and checked on arrival."""
+"""Download SoccerNet's published features and labels through the SoccerNet package and verify every file."""
 
 from model.data.download.download import DownloadReport, download_soccernet
 from model.data.download.request import LABELS

@@ -1,4 +1,4 @@
-"""Has files fetched by a process of its own, and turns its failures into errors that a user can read."""
+"""Client that downloads files in a worker process and turns its failures into readable errors."""
 
 import http
 import json
@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from model.errors import DataError
 
-RESUME_HINT = "type the same command again: it goes on where it stopped"
+RESUME_HINT = "run the same command again: it resumes where it stopped"
 _POLL_S = 0.2
 _REFUSED = (401, 403)
 _HUB_SETTINGS = {
@@ -24,11 +24,11 @@ _HUB_SETTINGS = {
 
 
 class DownloadClient:
-    """Fetches files into ``staging``, a folder that holds nothing but the last request's files.
+    """Client of one worker process, which downloads into ``staging``; this folder keeps the last files only.
 
     Args:
-        folder: A folder of ours on the disk of the data; it must exist.
-        drive: Address of the server that stands in for SoccerNet's own drive; None: the package's.
+        folder: An existing working folder on the disk of the data.
+        drive: Address of a server to use instead of SoccerNet's own drive; None: the package's default.
     """
 
     def __init__(self, folder: Path, *, drive: str | None) -> None:
@@ -40,7 +40,7 @@ class DownloadClient:
         self._process: subprocess.Popen[bytes] | None = None
 
     def close(self) -> None:
-        """Stop at once, even in the middle of a file."""
+        """Stop the worker at once, even in the middle of a file."""
         if self._process is not None:
             self._process.kill()
             self._process.communicate()
@@ -48,16 +48,16 @@ class DownloadClient:
     def fetch(
         self, *, games: Sequence[str], files: Sequence[str], split: str, waiting: Callable[[], None]
     ) -> None:
-        """Fetch ``files`` of each game; afterwards those that the server has lie under ``staging``.
+        """Download ``files`` of each game to ``staging``; files that the server does not have stay missing.
 
         Args:
             games: Paths of games of ``split``.
-            files: Names of files, all labels or all features of one kind.
+            files: Names of files, either all labels or all features of one kind.
             split: The split of the games.
-            waiting: Called several times a second.
+            waiting: Called several times per second during the download.
 
         Raises:
-            DataError: The server cannot be reached or refuses, or the disk is full.
+            DataError: The server cannot be reached or refuses the request, or the disk is full.
         """
         # Empty, because huggingface_hub is content with what it finds there when the network is down.
         shutil.rmtree(self.staging, ignore_errors=True)
@@ -84,7 +84,7 @@ class DownloadClient:
         except BrokenPipeError:
             line = b""
         if not line:
-            ended = f"the process that downloads ended with exit code {process.wait()}"
+            ended = f"the download process ended with exit code {process.wait()}"
             raise DataError(ended, fix=RESUME_HINT)
         failure: dict[str, Any] | None = json.loads(line)
         return failure
@@ -105,26 +105,26 @@ class DownloadClient:
 
 
 def fetch_error(failure: dict[str, Any], expected: str, folder: Path) -> DataError:
-    """What a user reads of a ``failure`` of the worker: what was expected, what came, what to do.
+    """Build the error for a ``failure`` of the worker: what was expected, what was received, what to do.
 
     Args:
-        failure: See ``worker.failure``.
-        expected: The files that were asked for.
-        folder: A folder on the disk of the data, for the room that is left.
+        failure: Result of ``worker.failure``.
+        expected: Description of the requested files.
+        folder: A folder on the disk of the data, to report the free space.
     """
     server, status = failure["server"], failure["status"]
     if failure["disk_full"]:
         free = shutil.disk_usage(folder.parent).free
         return DataError(
-            f"the disk is full: expected room for {expected}, {free >> 20:,} MiB are free",
-            fix=f"make room, then {RESUME_HINT}",
+            f"the disk is full: expected space for {expected}, {free >> 20:,} MiB are free",
+            fix=f"free some space, then {RESUME_HINT}",
         )
     if status is None:
         return DataError(
-            f"expected {expected} from {server}, came {failure['cause']}",
-            fix=f"see that the network is up, then {RESUME_HINT}",
+            f"expected {expected} from {server}, got {failure['cause']}",
+            fix=f"check the network connection, then {RESUME_HINT}",
         )
-    return DataError(f"expected {expected} from {server}, came {_status_text(status)}", fix=_fix(status))
+    return DataError(f"expected {expected} from {server}, got {_status_text(status)}", fix=_fix(status))
 
 
 def _pipes(process: "subprocess.Popen[bytes]") -> tuple[IO[bytes], IO[bytes]]:
@@ -140,11 +140,12 @@ def _status_text(status: int) -> str:
 def _fix(status: int) -> str:
     if status in _REFUSED:
         return (
-            "ask for access on the data set's page there and log in (hf auth login), or wait "
-            f"until it is open again; then {RESUME_HINT}"
+            "request access on the data set's page on this server and log in (hf auth login), or wait "
+            f"until it is available again; then {RESUME_HINT}"
         )
     if status == http.HTTPStatus.NOT_FOUND:
         return (
-            f"a newer package may know where it is now (pip install --upgrade SoccerNet); then {RESUME_HINT}"
+            "a newer SoccerNet package may know the new address (pip install --upgrade SoccerNet); "
+            f"then {RESUME_HINT}"
         )
     return f"wait a few minutes, then {RESUME_HINT}"

@@ -1,4 +1,4 @@
-"""Fetches SoccerNet's published features and labels, checks every file, and goes on where it stopped."""
+"""Download SoccerNet's published features and labels, verify every file, and resume after a stop."""
 
 import contextlib
 import importlib.util
@@ -21,29 +21,29 @@ from model.data.soccernet import games_of_split, write_split
 from model.errors import ConfigError, DataError, Problem
 
 INCOMING = ".incoming"
-"""Folder in the data folder where files lie until they are whole."""
+"""Name of the folder, inside the data folder, of incomplete files."""
 ASIDE_SUFFIX = ".unsound"
-"""Added to the name of a file that is moved aside."""
+"""Suffix for the name of an invalid file that is moved aside."""
 _GAMES_A_REQUEST = 20
 _TRIES = 2
 _GIVE_UP_AFTER_FILES = 10
-"""Where none of so many files is on the server and no game has any, the rest will not come either."""
+"""Stop the download if none of this many files is on the server and no game has any."""
 
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DownloadReport:
-    """What a download brought; every file of it is sound."""
+    """Result of a download; every file is valid."""
 
     games: Mapping[str, int]
-    """Split -> games."""
+    """Split -> number of games."""
     fetched: int
-    """Files that were fetched."""
+    """Number of downloaded files."""
     kept: int
-    """Files that were there already."""
+    """Number of files that existed before."""
     aside: tuple[Path, ...]
-    """Where files are now that were there but not sound."""
+    """New paths of existing files that were invalid and were moved aside."""
 
 
 def download_soccernet(
@@ -55,26 +55,26 @@ def download_soccernet(
     progress: Progress | None = None,
     drive: str | None = None,
 ) -> DownloadReport:
-    """Fetch features and labels of whole splits into ``root``, with their lists and a ``dataset.toml``.
+    """Download features and labels of complete splits into ``root``, with lists and a ``dataset.toml``.
 
-    Sound files that are there already are not fetched again, so the same call goes on after a stop of any
-    kind. Lists and a ``dataset.toml`` that are there already are kept: a shorter list fetches fewer games.
+    Valid files that exist are not downloaded again, so the same call resumes after any stop. Existing lists
+    and an existing ``dataset.toml`` are kept; a shorter list downloads fewer games.
 
     Args:
-        root: The data folder; it is made.
+        root: The data folder; created if it is missing.
         features: Alias or stem of published features, such as ``resnet``.
-        labels: ``v1`` (three classes) or ``v2`` (seventeen).
-        splits: Some of train, valid and test.
-        progress: Called with (what is done, how much of it is done, all of it).
-        drive: Address of a server that stands in for SoccerNet's own drive.
+        labels: ``v1`` (3 classes) or ``v2`` (17 classes).
+        splits: One or more of train, valid and test.
+        progress: Called with (name of the step, amount done, total amount).
+        drive: Address of a server to use instead of SoccerNet's own drive.
 
     Raises:
-        ConfigError: Unknown features, labels or splits, or the package is not installed.
-        DataError: The server cannot be reached or refuses, the disk is full, or files were not sound though
-            fetched twice, all of them listed.
+        ConfigError: Features, labels or splits are unknown, or the SoccerNet package is not installed.
+        DataError: The server cannot be reached or refuses the request, the disk is full, or files are invalid
+            after two downloads; all of these are listed.
     """
     if importlib.util.find_spec("SoccerNet") is None:
-        raise ConfigError("SoccerNet's download package is missing", fix="pip install 'hpo[soccernet]'")
+        raise ConfigError("the SoccerNet package is not installed", fix="pip install 'hpo[soccernet]'")
     request = make_request(root, features=features, labels=labels, splits=splits)
     games = {split: games_of_split(root, request.description, split) for split in dict.fromkeys(splits)}
     try:
@@ -84,7 +84,9 @@ def download_soccernet(
             _write_lists(request, games)
         download.raise_problems()
     except OSError as error:
-        raise DataError(f"cannot write in {root}: {error}", fix=f"mend that, then {RESUME_HINT}") from error
+        raise DataError(
+            f"cannot write in {root}: {error}", fix=f"make the folder writable, then {RESUME_HINT}"
+        ) from error
     return download.report()
 
 
@@ -109,7 +111,7 @@ class _Download:
         self.aside: list[Path] = []
 
     def report(self) -> DownloadReport:
-        """What came of it."""
+        """Return the numbers of games and files of this download."""
         return DownloadReport(
             games={split: len(names) for split, names in self._games.items()},
             fetched=len(self._fetched),
@@ -118,7 +120,7 @@ class _Download:
         )
 
     def run(self) -> None:
-        """Fetch what is missing or not sound, twice at most."""
+        """Download missing and invalid files, at most twice each."""
         self._keep_leftovers()
         self._survey()
         for _ in range(_TRIES):
@@ -126,7 +128,7 @@ class _Download:
         self._remove_wrong()
 
     def raise_problems(self) -> None:
-        """Raise one error that lists every file that is not sound."""
+        """Raise one error that lists every missing and every invalid file."""
         problems = feature_mismatches(list(self._halves.values()))
         for game, state in self._all_unsound():
             folder = self._request.root / game
@@ -134,13 +136,13 @@ class _Download:
             problems += [*itertools.chain.from_iterable(state.wrong.values()), *state.contradictions]
         if problems:
             raise DataError(
-                f"{len(problems)} problems in SoccerNet's files, which were asked for {_TRIES} times",
+                f"{len(problems)} problems in SoccerNet's files after {_TRIES} downloads",
                 problems,
-                fix="take these games out of the lists (train.txt, ...), or try again another day",
+                fix="remove these games from the lists (train.txt, ...), or try again another day",
             )
 
     def _keep_leftovers(self) -> None:
-        """Take in the whole files of a run that was killed."""
+        """Keep the complete files of a run that was killed."""
         games = itertools.chain.from_iterable(self._games.values())
         files = itertools.product(games, self._request.files)
         self._move_all_in(
@@ -177,7 +179,7 @@ class _Download:
                     self._verify(split, game)
 
     def _is_hopeless(self, asked: Sequence[str], files: Sequence[str]) -> bool:
-        """Whether a request that brought nothing says that nothing of the kind will come."""
+        """Return True if a download without result means that no such file is on the server."""
         games = itertools.chain.from_iterable(self._games.values())
         has_some = any((self._request.root / game / name).is_file() for game in games for name in files)
         return len(asked) * len(files) >= _GIVE_UP_AFTER_FILES and not has_some
@@ -251,7 +253,9 @@ def _incoming(root: Path) -> Iterator[Path]:
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
     except filelock.Timeout:
-        raise DataError(f"another download into {root} is running", fix="wait until it has ended") from None
+        raise DataError(
+            f"another download into {root} is running", fix="wait until it has finished"
+        ) from None
 
 
 def _write_lists(request: DownloadRequest, games: Mapping[str, Sequence[str]]) -> None:
@@ -265,9 +269,9 @@ def _write_lists(request: DownloadRequest, games: Mapping[str, Sequence[str]]) -
 
 def _not_on_server(games: Sequence[str], files: Sequence[str]) -> DataError:
     return DataError(
-        f"expected {', '.join(files)} of {len(games)} games, came none: the server does not have them",
+        f"expected {', '.join(files)} of {len(games)} games, got none: the server does not have them",
         first=games[0],
-        fix="a newer package may know where they are now (pip install --upgrade SoccerNet)",
+        fix="a newer SoccerNet package may know the new address (pip install --upgrade SoccerNet)",
     )
 
 

@@ -1,4 +1,4 @@
-"""What a user asks for, in terms of files: which features and labels, how wide, at which frame rate."""
+"""Download request: which files to download, with the dimensions and frame rate of their features."""
 
 import dataclasses
 from collections.abc import Iterable, Mapping
@@ -17,17 +17,17 @@ from model.errors import ConfigError
 from model.timeline import FrameRate
 
 LABELS: Mapping[str, str] = {"v1": "soccernet-v1", "v2": "soccernet-v2"}
-"""Version of the labels -> name of the description that reads them."""
+"""Version of the labels -> name of the built-in description that reads them."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedFeatures:
-    """One kind of features that the SoccerNet package offers."""
+    """Kind of features that the SoccerNet package offers."""
 
     dims: int | None = None
-    """Numbers in a feature vector; None where the package's documentation does not say."""
+    """Length of a feature vector; None if the package's documentation does not state it."""
     per_second: float = 2.0
-    """Feature vectors a second."""
+    """Feature vectors per second."""
 
 
 PUBLISHED: Mapping[str, PublishedFeatures] = {
@@ -44,19 +44,19 @@ PUBLISHED: Mapping[str, PublishedFeatures] = {
     "ResNET_25fps_TF2": PublishedFeatures(2048, 25.0),
     "baidu_soccer_embeddings": PublishedFeatures(8576, 1.0),
 }
-"""Stem of the files -> the features in them, as the package's documentation lists them."""
+"""Stem of the files -> their features, as the package's documentation lists them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DownloadRequest:
-    """The files that every game shall have, and what they shall hold."""
+    """Files to download for every game, and their expected content."""
 
     root: Path
     description: DatasetDescription
     stem: str
     """Stem of the feature files."""
     dims: int | None
-    """Numbers in a feature vector; None: any."""
+    """Expected length of a feature vector; None: any."""
 
     @property
     def label_files(self) -> tuple[str, ...]:
@@ -75,23 +75,23 @@ class DownloadRequest:
 
 
 def make_request(root: Path, *, features: str, labels: str, splits: Iterable[str]) -> DownloadRequest:
-    """Settle what is to be fetched into ``root``; a ``dataset.toml`` that is there already is kept.
+    """Build the request for a download into ``root``; an existing ``dataset.toml`` is kept.
 
     Raises:
-        ConfigError: Unknown features, labels or splits, or others than the ``dataset.toml`` there reads.
-        DataError: The ``dataset.toml`` there is wrong.
+        ConfigError: Features, labels or splits are unknown, or differ from the existing ``dataset.toml``.
+        DataError: The existing ``dataset.toml`` is invalid.
     """
     if labels not in LABELS:
         raise ConfigError(f"expected --labels {' or '.join(LABELS)}, got {labels!r}")
     unknown = [split for split in splits if split not in SPLITS]
     if unknown:
-        raise ConfigError(f"expected --splits out of {','.join(SPLITS)}, got {','.join(unknown)!r}")
+        raise ConfigError(f"unknown split {','.join(unknown)!r} (expected --splits from {','.join(SPLITS)})")
     asked = builtin_description(LABELS[labels])
     described = (root / DESCRIPTION_FILE).is_file()
     description = read_description(root) if described else asked
     stem = description.feature_stem(features)
     if stem not in PUBLISHED:
-        raise ConfigError(f"SoccerNet publishes no features {features!r}", known=_known_features(asked))
+        raise ConfigError(f"unknown SoccerNet features {features!r}", known=_known_features(asked))
     asked = dataclasses.replace(asked, frame_rate=FrameRate(PUBLISHED[stem].per_second))
     if described:
         _expect_same_reading(root / DESCRIPTION_FILE, description, asked)
@@ -116,7 +116,7 @@ def _expect_same_reading(file: Path, there: DatasetDescription, asked: DatasetDe
     ]
     if differences:
         raise ConfigError(
-            f"the {DESCRIPTION_FILE} in this folder reads other data: {', '.join(differences)}",
+            f"the {DESCRIPTION_FILE} in this folder describes other data: {', '.join(differences)}",
             file=file,
-            fix="download into another folder, or remove this file",
+            fix="download into another folder, or delete this file",
         )

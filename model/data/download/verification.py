@@ -1,4 +1,4 @@
-"""Which files of a game are there, sound, and fit each other."""
+"""Verify the files of a game: which exist, which are valid, and whether they fit together."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -12,26 +12,26 @@ from model.errors import Problem
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GameFiles:
-    """The files of one game, looked at one by one and together."""
+    """Result of verifying the files of one game, each alone and all together."""
 
     missing: tuple[str, ...]
-    """Names of the files that are not there."""
+    """Names of the missing files."""
     wrong: Mapping[str, tuple[Problem, ...]]
-    """Name -> what is wrong with this file, whatever the others hold."""
+    """Name -> problems of this file alone."""
     contradictions: tuple[Problem, ...]
-    """Annotations past the end of the features: any of the files may be the wrong one."""
+    """Annotations past the end of the features; labels or features may be the cause."""
     halves: tuple[FeatureFile, ...]
-    """The readable features."""
+    """Readable feature files."""
 
     def to_fetch(self, request: DownloadRequest) -> tuple[str, ...]:
-        """Names of the files to fetch (again), in the order of ``request.files``; none for a sound game."""
+        """Return the names of the files to download (again), in the order of ``request.files``."""
         if self.contradictions:
             return request.files
         return tuple(name for name in request.files if name in self.missing or name in self.wrong)
 
 
 def verify_game(game: str, request: DownloadRequest) -> GameFiles:
-    """Read all files of one game: whether they open, their width, kind and values, whether they fit."""
+    """Read all files of one game and check their format, dimensions, values and whether they fit together."""
     folder = request.root / game
     missing = tuple(name for name in request.files if not (folder / name).is_file())
     if len(missing) == len(request.files):
@@ -60,4 +60,4 @@ def verify_game(game: str, request: DownloadRequest) -> GameFiles:
 def _width_problem(half: FeatureFile, dims: int | None) -> Problem | None:
     if dims is None or half.dims == dims:
         return None
-    return Problem(str(half.path), "shape", f"expected {dims} numbers a frame, came {half.dims}")
+    return Problem(str(half.path), "shape", f"expected {dims} dimensions per frame, got {half.dims}")

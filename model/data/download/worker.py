@@ -1,7 +1,7 @@
-"""The process that calls the SoccerNet package; ``client`` starts it and talks to it in lines of JSON.
+"""Worker process that calls the SoccerNet package; ``client`` starts it and they exchange lines of JSON.
 
-A process of its own keeps the package's prints, bars, warnings and environment variables away from ours, and
-can be stopped in the middle of a file. It runs as a file and imports nothing of this project.
+The separate process isolates the package's output, progress bars, warnings and environment variables, and
+can be stopped in the middle of a file. It runs as a script and imports nothing of this project.
 """
 
 import base64
@@ -30,7 +30,7 @@ _OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 def main() -> None:
-    """Answer requests until standard input ends."""
+    """Answer requests from standard input until it ends."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     for request in _requests():
@@ -38,9 +38,9 @@ def main() -> None:
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any] | None:
-    """Fetch what ``request`` names; None, or why not all of it could be fetched.
+    """Download the files of ``request``; return None, or the failure that stopped the download.
 
-    Files that the server does not have are no failure: they are just not there afterwards.
+    A file that the server does not have is not a failure; it is missing afterwards.
     """
     server = "the SoccerNet package"
     try:
@@ -57,7 +57,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def failure(error: BaseException, server: str) -> dict[str, Any]:
-    """What an exception and those behind it say: HTTP status, full disk, and the first cause."""
+    """Summarise an exception and its causes: HTTP status, full disk, and the first cause."""
     chain = list(_chain(error))
     return {
         "server": server,
@@ -74,10 +74,10 @@ def fetch_file(
     password: str | None = None,
     verbose: bool = True,
 ) -> int:
-    """Take the place of the package's ``downloadFile`` and answer as it does: 0 fetched, 1 not on the server.
+    """Replace the package's ``downloadFile``: return 0 for a downloaded file, 1 if the server has none.
 
-    The package's own sends a note to Google Analytics for each file, leaves half a file behind when it is
-    killed, waits for ever, and hides why it failed.
+    The package's own function reports each file to Google Analytics, leaves a partial file when it is
+    killed, has no time limit, and hides the reason of a failure.
     """
     for pause_s in (*_PAUSES_S, None):
         try:

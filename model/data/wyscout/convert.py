@@ -1,4 +1,4 @@
-"""From the files of the data set to a data folder in the SoccerNet layout."""
+"""Convert the Wyscout files to a data folder in the SoccerNet layout."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -29,16 +29,16 @@ _FEATURES = "events"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversionReport:
-    """What was converted; every table goes by split."""
+    """Content of a converted data set, by split."""
 
     splits_origin: str
-    """Where the splits come from, in words."""
+    """Origin of the splits, for people to read."""
     games: Counter[str] = field(default_factory=Counter)
     actions: dict[str, Counter[str]] = field(default_factory=lambda: {split: Counter() for split in SPLITS})
-    """Split -> class -> actions."""
+    """Split -> class -> number of actions."""
     frames: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
-    """What was left out -> how often."""
+    """Kind of omitted event or action -> number."""
 
 
 def convert_wyscout(
@@ -50,18 +50,18 @@ def convert_wyscout(
 ) -> ConversionReport:
     """Convert the open Wyscout event data (Pappalardo et al. 2019) to a data folder.
 
-    Every file is written whole or not at all, and the same input gives the same bytes: a conversion that was
-    stopped is simply run again. ``dataset.toml`` comes last and says that all is there.
+    Every file is written atomically, and the same input gives the same bytes, so a conversion that was
+    stopped can be run again. ``dataset.toml`` is written last and marks the data set as complete.
 
     Args:
-        source: Folder with ``events.zip`` and ``matches.zip``, or with the JSON files that they hold, and
-            where wanted ``splits/{train,valid,test}.txt`` with one match id a line.
+        source: Folder with ``events.zip`` and ``matches.zip``, or with the JSON files that they contain, and
+            optionally ``splits/{train,valid,test}.txt`` with one match id per line.
         target: The data folder to write.
-        seed: Draws the splits where the source has no lists for all matches.
-        progress: Called with games done and games in all.
+        seed: Seed of the random splits, used if the source has no lists for all matches.
+        progress: Called with (games done, total games).
 
     Raises:
-        DataError: The source is incomplete or malformed, or the target holds something else.
+        DataError: The source is incomplete or malformed, or the target contains another data set.
     """
     event_files = competition_files(source, "events")
     matches = _read_all_matches(event_files, competition_files(source, "matches"))
@@ -121,12 +121,12 @@ class _Conversion:
         """Write the lists of the splits and the description.
 
         Raises:
-            DataError: Matches without events are left.
+            DataError: Some matches have no events.
         """
         left = sorted(set(self._matches) - self.done)
         if left:
             problems = [
-                Problem(self._matches[match].competition, f"match {match}", "it has no events")
+                Problem(self._matches[match].competition, f"match {match}", "the match has no events")
                 for match in left
             ]
             raise DataError("the events of some matches are missing", problems)
@@ -138,17 +138,19 @@ class _Conversion:
     def _checked_match(self, file: DataFile, events: MatchEvents) -> Match:
         def wrong(message: str) -> DataError:
             problem = Problem(str(file), f"match {events.match_id}", message)
-            return DataError("events and matches do not fit", [problem])
+            return DataError("the files of events and of matches do not fit together", [problem])
 
         match = self._matches.get(events.match_id)
         if match is None:
-            raise wrong("there is no such match in the file of the matches")
+            raise wrong("the file of matches does not contain this match")
         if events.match_id in self.done:
-            raise wrong("another competition has events of this match")
+            raise wrong("another competition also has events of this match")
         teams = {int(team) for half in events.halves for team in np.unique(half.teams)}
-        strangers = sorted(teams - {match.home, match.away})
-        if strangers:
-            raise wrong(f"team {strangers[0]} acts, which does not play in it")
+        unknown_teams = sorted(teams - {match.home, match.away})
+        if unknown_teams:
+            raise wrong(
+                f"an event belongs to team {unknown_teams[0]} (expected {match.home} or {match.away})"
+            )
         return match
 
 
@@ -156,18 +158,18 @@ def _read_all_matches(
     event_files: Mapping[str, DataFile], match_files: Mapping[str, DataFile]
 ) -> dict[int, Match]:
     lacking = [
-        Problem(str(file), "", f"there are events of {competition} but no matches_{competition}.json")
+        Problem(str(file), "", f"matches_{competition}.json is missing for these events")
         for competition, file in event_files.items()
         if competition not in match_files
     ]
     if lacking:
-        raise DataError("events without their matches", lacking)
+        raise DataError("files of matches are missing", lacking, fix="add them to the source folder")
     matches: dict[int, Match] = {}
     for competition in event_files:
         file = match_files[competition]
         for match_id, match in read_matches(file, competition).items():
             if match_id in matches:
-                raise DataError("two competitions have the same match", file=file, match=match_id)
+                raise DataError("two competitions contain the same match", file=file, match=match_id)
             matches[match_id] = match
     return matches
 
@@ -176,6 +178,8 @@ def _start_over(target: Path) -> None:
     """Make the folder; an old description goes, so that a stopped conversion is not taken for a whole one."""
     description = target / DESCRIPTION_FILE
     if description.is_file() and read_description(target).name != _DESCRIPTION:
-        raise DataError("the target folder holds another data set", folder=target, fix="name a new folder")
+        raise DataError(
+            "the target folder contains another data set", folder=target, fix="choose a new folder"
+        )
     target.mkdir(parents=True, exist_ok=True)
     description.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Timed events of a match, as columns."""
+"""Read the timed events of a match as columns."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,37 +28,37 @@ _UNKNOWN_PLACE = (float("nan"), float("nan"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HalfEvents:
-    """The events of one half in the order of time; every array has one row an event."""
+    """Events of one half in order of time; every array has one row per event."""
 
     seconds: npt.NDArray[np.float64]
-    """Since the start of the half."""
+    """Seconds since the start of the half."""
     types: npt.NDArray[np.int64]
     """Index into ``EVENT_TYPES``."""
     sub_events: npt.NDArray[np.int64]
     """Index into ``SUB_EVENTS`` or ``NO_SUB_EVENT``."""
     tags: npt.NDArray[np.int64]
-    """Bit k is set where the event has the k-th of ``NEUTRAL_TAGS``."""
+    """Bit mask: bit k is set if the event has the k-th of ``NEUTRAL_TAGS``."""
     goals: npt.NDArray[np.bool_]
-    """A goal is scored, own goals included."""
+    """True if a goal is scored, including own goals."""
     cards: npt.NDArray[np.int64]
     """Index into ``CARDS`` or ``NO_CARD``."""
     teams: npt.NDArray[np.int64]
     players: npt.NDArray[np.int64]
-    """0 where unknown."""
+    """Id of the player; 0 if unknown."""
     starts: npt.NDArray[np.float64]
-    """(events, 2): x and y, 0 to 100 or NaN, as recorded: the acting team attacks towards x = 100."""
+    """(events, 2): x and y of the start, 0 to 100 or NaN, as recorded: the team attacks towards x = 100."""
     ends: npt.NDArray[np.float64]
-    """The same for the place where the event ends."""
+    """(events, 2): x and y of the end, as for ``starts``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchEvents:
-    """What happened in one match."""
+    """Events of one match."""
 
     match_id: int
     halves: tuple[HalfEvents, HalfEvents]
     outside: int
-    """Events of extra time and penalty shoot-outs, which are left out."""
+    """Number of events in extra time and penalty shoot-outs, which are omitted."""
 
 
 class _Row(NamedTuple):
@@ -79,23 +79,23 @@ class _Row(NamedTuple):
 
 
 def read_events(file: DataFile) -> Iterator[MatchEvents]:
-    """Read the events of a competition, one match after the other; memory holds one match.
+    """Read the events of a competition, one match at a time; memory holds one match.
 
     Raises:
-        DataError: The file is no list of events, an event is malformed, a match comes in two places
-            or lacks a half. Names the file and the event or match.
+        DataError: The file is not a list of events, an event is malformed, the events of a match are not
+            contiguous, or a match lacks a half. The error names the file and the event or match.
     """
     seen: set[int] = set()
     for match_id, rows in itertools.groupby(_read_rows(file), key=lambda row: row.match_id):
         if match_id in seen:
-            raise _wrong(file, f"match {match_id}", "its events are not together in the file")
+            raise _wrong(file, f"match {match_id}", "the events of this match are not contiguous in the file")
         seen.add(match_id)
         by_half: dict[int, list[_Row]] = {0: [], 1: [], 2: []}
         for row in rows:
             by_half[row.half].append(row)
         missing = [half for half in (1, 2) if not by_half[half]]
         if missing:
-            raise _wrong(file, f"match {match_id}", f"it has no event in half {missing[0]}")
+            raise _wrong(file, f"match {match_id}", f"the match has no event in half {missing[0]}")
         halves = (_columns(by_half[1]), _columns(by_half[2]))
         yield MatchEvents(match_id=match_id, halves=halves, outside=len(by_half[0]))
 
@@ -109,7 +109,7 @@ def _read_rows(file: DataFile) -> Iterator[_Row]:
                 return
             row = _row(event)
         except KeyError as error:
-            raise _wrong(file, f"event {index}", f"it has no {error}") from error
+            raise _wrong(file, f"event {index}", f"key {error} is missing") from error
         except (TypeError, ValueError, RecursionError) as error:
             raise _wrong(file, f"event {index}", str(error)) from error
         yield row
@@ -121,7 +121,7 @@ def _wrong(file: DataFile, place: str, message: str) -> DataError:
 
 def _row(event: Any) -> _Row:
     if not isinstance(event, dict):
-        raise ValueError(f"expected an event, came {event!r:.60}")
+        raise ValueError(f"expected an event, got {event!r:.60}")
     kind = event["eventName"]
     if not (isinstance(event["tags"], list) and isinstance(event["positions"], list)):
         raise ValueError("expected lists under 'tags' and 'positions'")
@@ -144,21 +144,21 @@ def _row(event: Any) -> _Row:
 
 
 def identifier(record: Mapping[str, Any], key: str) -> int:
-    """The Wyscout id under ``key``.
+    """Return the Wyscout id under ``key``.
 
     Raises:
-        ValueError: It is no whole number from 0.
-        KeyError: There is no such key.
+        ValueError: The value is not an integer of at least 0.
+        KeyError: The key is missing.
     """
     value = record[key]
     if type(value) is not int or not 0 <= value < 1 << 53:
-        raise ValueError(f"expected an id under {key!r}, came {value!r:.60}")
+        raise ValueError(f"expected an id under {key!r}, got {value!r:.60}")
     return value
 
 
 def _second(value: object) -> float:
     if not _is_number(value) or not 0 <= value <= _LONGEST_HALF_S:
-        raise ValueError(f"expected 0 to {_LONGEST_HALF_S:.0f} s under 'eventSec', came {value!r:.60}")
+        raise ValueError(f"expected 0 to {_LONGEST_HALF_S:.0f} s under 'eventSec', got {value!r:.60}")
     return float(value)
 
 
@@ -175,14 +175,14 @@ def _is_goal(kind: str, tags: Sequence[int]) -> bool:
 
 def _place(place: object) -> tuple[float, float]:
     if not isinstance(place, dict):
-        raise ValueError(f"expected x and y under 'positions', came {place!r:.60}")
+        raise ValueError(f"expected x and y under 'positions', got {place!r:.60}")
     return _coordinate(place["x"]), _coordinate(place["y"])
 
 
 def _coordinate(value: object) -> float:
     # A few events lie just outside the pitch (101); anything else is no coordinate.
     if not _is_number(value) or not -5 <= value <= 105:
-        raise ValueError(f"expected x and y from 0 to 100 under 'positions', came {value!r:.60}")
+        raise ValueError(f"expected x and y from 0 to 100 under 'positions', got {value!r:.60}")
     return min(max(float(value), 0.0), 100.0)
 
 

@@ -1,4 +1,4 @@
-"""Feature vectors of a half: 64 numbers every half-second, from events that say nothing about the labels."""
+"""Feature vectors of a half: 64 dimensions every half-second, from events that do not reveal the labels."""
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,7 @@ FEATURE_NAMES = (
 """Names of the 64 columns; up to the end of the last event, all are zero in a frame without an event."""
 
 TAIL_S = 15.0
-"""A half goes on for this long after its last event."""
+"""Duration of a half after its last event, in seconds."""
 _DEAD_BALLS = [EVENT_TYPES.index(name) for name in ("Interruption", "Foul", "Offside", "Free Kick")]
 _PASS = EVENT_TYPES.index("Pass")
 _CENTRE_SPOT_RADIUS = 0.04
@@ -51,10 +51,10 @@ _Block = npt.NDArray[np.float32]
 def match_features(
     events: MatchEvents, *, home: int
 ) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.float16]]:
-    """Features of both halves, (frames, 64) each, two frames a second.
+    """Compute the features of both halves, (frames, 64) each, at two frames per second.
 
     Args:
-        events: The match.
+        events: Events of the match.
         home: Id of the home team.
     """
     first, second = (neutral_events(half, home=home) for half in events.halves)
@@ -66,7 +66,7 @@ def match_features(
 
 
 def half_frames(events: HalfEvents) -> int:
-    """Number of frames of a half: up to its last event and a little longer."""
+    """Return the number of frames of a half, up to ``TAIL_S`` after its last event."""
     return FRAME_RATE.frame_at(float(events.seconds[-1])) + 1 + FRAME_RATE.to_frames(TAIL_S)
 
 

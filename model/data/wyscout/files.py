@@ -1,4 +1,4 @@
-"""Finding and opening the JSON files of the data set, loose or zipped as they are distributed."""
+"""Find and open the JSON files of the data set, unpacked or in the zip files as distributed."""
 
 import re
 import zipfile
@@ -16,29 +16,31 @@ _COMPETITION = re.compile(r"^(?:events|matches)_(?P<name>\w[\w -]*)\.json$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataFile:
-    """One JSON file of one competition."""
+    """JSON file of one competition."""
 
     path: Path
-    """The JSON file itself, or the zip file that holds it."""
+    """Path of the JSON file, or of the zip file that contains it."""
     member: str | None = None
-    """Name inside the zip file."""
+    """Name inside the zip file; None for an unpacked file."""
 
     def __str__(self) -> str:
-        """The file as errors name it."""
+        """Return the name of the file for error messages."""
         return f"{self.path}" if self.member is None else f"{self.path}/{self.member}"
 
     def chunks(self, max_bytes: int = _MAX_BYTES) -> Iterator[bytes]:
-        """The content in pieces of at most 1 MiB; nothing is ever unpacked to disk.
+        """Yield the content in pieces of at most 1 MiB, without unpacking it to the disk.
 
         Raises:
-            DataError: It cannot be read: no such file, a broken or an encrypted zip file; or it is larger
-                than ``max_bytes``.
+            DataError: The file is missing, is a broken or encrypted zip file, or is larger than
+                ``max_bytes``.
         """
         left = max_bytes
         for chunk in self._all_chunks():
             left -= len(chunk)
             if left < 0:
-                raise DataError(f"larger than {max_bytes >> 20:,} MiB, the most that is read", file=self)
+                raise DataError(
+                    f"larger than {max_bytes >> 20:,} MiB, the limit for a file of this data set", file=self
+                )
             yield chunk
 
     def _all_chunks(self) -> Iterator[bytes]:
@@ -58,10 +60,13 @@ class DataFile:
 
 
 def competition_files(source: Path, kind: str) -> dict[str, DataFile]:
-    """Competition -> its file of ``kind`` "events" or "matches" in folder ``source``, sorted by name.
+    """Find the file of every competition in folder ``source``; ``kind`` is "events" or "matches".
+
+    Returns:
+        Competition -> file, sorted by name.
 
     Raises:
-        DataError: Neither the zip file nor JSON files are there, or the zip file is broken.
+        DataError: There is neither a zip file nor a JSON file, or the zip file is broken.
     """
     archive = source / f"{kind}.zip"
     if archive.is_file():
@@ -81,7 +86,7 @@ def competition_files(source: Path, kind: str) -> dict[str, DataFile]:
         raise DataError(
             f"no Wyscout {kind} in this folder",
             folder=source,
-            looked=f"{kind}.zip with {kind}_<Competition>.json in it, or {kind}_<Competition>.json",
+            expected=f"{kind}.zip with {kind}_<Competition>.json in it, or {kind}_<Competition>.json",
         )
     return dict(sorted(files.items()))
 

@@ -1,4 +1,4 @@
-"""Reading a long JSON array one element after the other, so that memory stays flat."""
+"""Read a long JSON array element by element in constant memory."""
 
 import codecs
 import json
@@ -12,7 +12,7 @@ _WHITE_SPACE = re.compile(r"[ \t\r\n]*")
 
 
 class _Window:
-    """The part of the text around the element that is being read."""
+    """Part of the text around the element that is being read."""
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._chunks = iter(chunks)
@@ -28,7 +28,7 @@ class _Window:
         return bool(more)
 
     def next_mark(self) -> str:
-        """The next character that is no white space, still unread; empty at the end of the text."""
+        """Return the next character that is not white space, without reading it; empty at the end."""
         while True:
             blank = _WHITE_SPACE.match(self._buffer, self._at)
             self._at = blank.end() if blank else self._at
@@ -38,31 +38,31 @@ class _Window:
                 return ""
 
     def take(self, mark: str) -> bool:
-        """Read the next mark if it is this one, and say whether it was."""
+        """Read the next character if it is ``mark`` and return whether it was."""
         fits = self.next_mark() == mark
         self._at += fits
         return fits
 
     def take_element(self) -> object:
-        """Decode the element that starts here, reading on as far as it needs."""
+        """Decode the element that starts here, reading more chunks if necessary."""
         while True:
             try:
                 element, self._at = STRICT_JSON.raw_decode(self._buffer, self._at)
             except json.JSONDecodeError as error:
                 too_long = len(self._buffer) - self._at > _MAX_ELEMENT_CHARACTERS
                 if too_long or not self._extend():
-                    raise ValueError(f"this is no JSON: {error.msg}") from error
+                    raise ValueError(f"not valid JSON: {error.msg}") from error
             else:
                 return element
 
 
 def read_elements(chunks: Iterable[bytes]) -> Iterator[object]:
-    """Yield the elements of the JSON array whose text comes in non-empty ``chunks``.
+    """Yield the elements of a JSON array from the non-empty ``chunks`` of its text.
 
     The elements must be objects, arrays or strings.
 
     Raises:
-        ValueError: The text is not such an array, not UTF-8, or one element is longer than 4 Mi characters.
+        ValueError: The text is not such an array, is not UTF-8, or an element is longer than 4 Mi characters.
     """
     window = _Window(chunks)
     if not window.take("["):
@@ -73,9 +73,9 @@ def read_elements(chunks: Iterable[bytes]) -> Iterator[object]:
             window.next_mark()
             yield window.take_element()
         except RecursionError as error:
-            raise ValueError("nested too deep") from error
+            raise ValueError("nested too deeply") from error
         more = window.take(",")
         if not more and not window.take("]"):
-            raise ValueError(f"expected a comma or the end of the array, came {window.next_mark()!r}")
+            raise ValueError(f"expected a comma or the end of the array, got {window.next_mark()!r}")
     if window.next_mark():
         raise ValueError("expected the end of the file after the array")

@@ -1,7 +1,7 @@
 """Labels of a match: goals and cards from tags, substitutions from pauses in play.
 
-Substitutions are a weak label: the data gives their minute only, and the second is the middle of the most
-plausible pause in that minute. It is right to about 12 to 25 s.
+Substitutions are weak labels: the data gives only their minute, and the label is the middle of the most
+plausible pause in that minute. Its error is about 12 to 25 s.
 """
 
 from collections import Counter
@@ -13,7 +13,7 @@ import numpy as np
 from model.data.wyscout.events import NO_CARD, HalfEvents, MatchEvents
 from model.data.wyscout.matches import Match, Substitution
 from model.data.wyscout.vocabulary import CARDS
-from model.timeline import format_game_time
+from model.timeline import annotated
 
 GOAL_LABEL = "soccer-ball"
 SUBSTITUTION_LABEL = "substitution-in"
@@ -32,27 +32,22 @@ class Label:
     name: str
 
     def annotation(self) -> dict[str, str]:
-        """The label as label files hold it."""
-        return {
-            "gameTime": format_game_time(self.half, self.position_ms / 1000),
-            "label": self.name,
-            "position": str(self.position_ms),
-            "visibility": "visible",
-        }
+        """Return the label as an entry of a label file."""
+        return {**annotated(self.half, self.position_ms, self.name), "visibility": "visible"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatchLabels:
-    """What can be spotted in one match."""
+    """Labels of one match."""
 
     labels: tuple[Label, ...]
-    """In the order of time."""
+    """Labels in order of time."""
     dropped: Counter[str]
-    """Reason -> substitutions left out."""
+    """Reason -> number of omitted substitutions."""
 
 
 def match_labels(match: Match, events: MatchEvents) -> MatchLabels:
-    """Goals, cards and substitutions of one match."""
+    """Determine the goals, cards and substitutions of one match."""
     labels: list[Label] = []
     for half, of_half in enumerate(events.halves, start=1):
         labels += _goals_and_cards(half, of_half)

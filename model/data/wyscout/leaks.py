@@ -1,14 +1,14 @@
-"""What of an event a network may see: everything that gives a label away is taken out here, and only here.
+"""Remove label leakage from events: everything that reveals a label is removed here, and only here.
 
-Found by counting how often a label stands beside a value:
+The list comes from counting how often a label occurs together with a value:
 
 - tags of goals, cards, assists, key passes, chances, blocked shots and goal zones (``HalfEvents.tags`` lacks
   them);
 - accurate or not, on shots, saves, penalties and shot free kicks (a save that is not accurate is a goal);
 - sub-types and places of saves; ends of shots, fouls and interruptions;
-- fouls that are hardly ever logged without a card, and what kind of foul any other is;
-- (0, 0) and (100, 100), which stand for "no place". An own goal always ends there, and a touch, a clearance
-  or a header hardly ever does, so the ends of these are not used at all.
+- fouls that are rarely logged without a card, and the kind of all other fouls;
+- (0, 0) and (100, 100), which stand for "no position". An own goal always ends there, and a touch, a
+  clearance or a header rarely does, so the ends of these events are not used at all.
 """
 
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ _ACCURACY = sum(1 << list(NEUTRAL_TAGS).index(tag) for tag in (ACCURATE, NOT_ACC
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NeutralEvents:
-    """Events of one half without anything that gives a label away; columns as in ``HalfEvents``."""
+    """Events of one half without label leakage; columns as in ``HalfEvents``."""
 
     seconds: npt.NDArray[np.float64]
     types: npt.NDArray[np.int64]
@@ -42,18 +42,18 @@ class NeutralEvents:
     """Index into ``PLAIN_SUB_EVENTS`` or ``NO_SUB_EVENT``."""
     tags: npt.NDArray[np.int64]
     home: npt.NDArray[np.bool_]
-    """The home team acts."""
+    """True if the event belongs to the home team."""
     players: npt.NDArray[np.int64]
     starts: npt.NDArray[np.float64]
-    """(events, 2): -1 to 1, the home team attacks towards x = 1; NaN where unknown."""
+    """(events, 2): x and y from -1 to 1, the home team attacks towards x = 1; NaN if unknown."""
     ends: npt.NDArray[np.float64]
 
 
 def neutral_events(events: HalfEvents, *, home: int) -> NeutralEvents:
-    """Take out what leaks, and turn all places to one direction of attack.
+    """Remove everything that reveals labels, and rotate all positions to one direction of attack.
 
     Args:
-        events: One half as recorded.
+        events: Events of one half as recorded.
         home: Id of the home team.
     """
     kept = ~_has_sub_event(events.sub_events, CARD_FOULS)

@@ -1,4 +1,4 @@
-"""Matches: teams, date, substitutions."""
+"""Read the matches: teams, date, substitutions."""
 
 import datetime
 import re
@@ -19,25 +19,25 @@ _LONGEST_LABEL_BYTES = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Substitution:
-    """One player for another."""
+    """Replacement of one player by another."""
 
     minute: int
-    """The clock showed [minute - 1, minute) minutes."""
+    """Minute of the game, from 1: the clock shows at least minute - 1 and less than ``minute`` minutes."""
     player_in: int
     player_out: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """One match of a competition."""
+    """Match of a competition."""
 
     match_id: int
     competition: str
     label: str
-    """Teams and result."""
+    """Teams and result as text."""
     date: datetime.date
     season_id: int
-    """Wyscout's id of the season; 0 where there is none."""
+    """Wyscout's id of the season; 0 if unknown."""
     home: int
     """Id of the home team."""
     away: int
@@ -45,10 +45,10 @@ class Match:
 
 
 def read_matches(file: DataFile, competition: str) -> dict[int, Match]:
-    """Match id -> match, in the order of the file.
+    """Read all matches of a file as match id -> match, in the order of the file.
 
     Raises:
-        DataError: The file is no list of matches; all malformed matches are listed.
+        DataError: The file is not a list of matches, or matches are malformed; all of these are listed.
     """
     matches: dict[int, Match] = {}
     problems: list[Problem] = []
@@ -56,12 +56,12 @@ def read_matches(file: DataFile, competition: str) -> dict[int, Match]:
         try:
             match = _match(record, competition)
         except KeyError as error:
-            problems.append(Problem(str(file), f"match {index}", f"it has no {error}"))
+            problems.append(Problem(str(file), f"match {index}", f"key {error} is missing"))
         except (AttributeError, TypeError, ValueError) as error:
             problems.append(Problem(str(file), f"match {index}", str(error)))
         else:
             if match.match_id in matches:
-                problems.append(Problem(str(file), f"match {index}", f"id {match.match_id} comes twice"))
+                problems.append(Problem(str(file), f"match {index}", f"id {match.match_id} appears twice"))
             matches[match.match_id] = match
     if problems:
         raise DataError("these Wyscout matches cannot be read", problems)
@@ -69,7 +69,7 @@ def read_matches(file: DataFile, competition: str) -> dict[int, Match]:
 
 
 def game_folders(matches: Mapping[int, Match]) -> dict[int, str]:
-    """Match id -> folder of the game: ``<competition>/<season>/<date> - <id> <teams>``."""
+    """Name the folder of every match: match id -> ``<competition>/<season>/<date> - <id> <teams>``."""
     years: dict[tuple[str, int], set[int]] = {}
     for match in matches.values():
         years.setdefault((match.competition, match.season_id), set()).add(match.date.year)
@@ -87,7 +87,7 @@ def _read_list(file: DataFile) -> list[Any]:
     try:
         records = parse_json(b"".join(file.chunks(_MAX_BYTES)))
     except ValueError as error:
-        raise DataError("this is not a usable JSON file", file=file, place=error) from error
+        raise DataError("this file is not valid JSON", file=file, reason=error) from error
     if not isinstance(records, list):
         raise DataError("expected a list of matches", file=file)
     return records
@@ -98,7 +98,7 @@ def _match(record: Any, competition: str) -> Match:
     teams = [_table(team, "a team") for team in record["teamsData"].values()]
     sides = {team["side"]: identifier(team, "teamId") for team in teams}
     if len(teams) != 2 or set(sides) != {"home", "away"}:
-        raise ValueError(f"expected a home and an away team, came {sides!r:.60}")
+        raise ValueError(f"expected a home and an away team, got {sides!r:.60}")
     return Match(
         match_id=identifier(record, "wyId"),
         competition=competition,
@@ -124,7 +124,7 @@ def _substitutions(team: Mapping[str, Any]) -> Iterator[Substitution]:
 
 def _table(value: Any, what: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ValueError(f"expected {what}, came {value!r:.60}")
+        raise ValueError(f"expected {what}, got {value!r:.60}")
     return value
 
 
@@ -134,5 +134,5 @@ def _unless_null(record: Mapping[str, Any], key: str, empty: Any) -> Any:
     if value is None or value == "null":
         return empty
     if type(value) is not type(empty):
-        raise ValueError(f'expected {key} or "null", came {value!r:.60}')
+        raise ValueError(f'expected {key} or "null", got {value!r:.60}')
     return value

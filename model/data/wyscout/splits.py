@@ -1,4 +1,4 @@
-"""Which matches are for training, validation and test."""
+"""Split the matches into training, validation and test."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -20,18 +20,18 @@ class Splits:
 
     matches: dict[str, tuple[int, ...]]
     origin: str
-    """Where they come from, in words."""
+    """Origin of the splits, for people to read."""
 
     def split_of(self) -> dict[int, str]:
-        """Match id -> split."""
+        """Return a table of match id -> split."""
         return {match_id: split for split, ids in self.matches.items() for match_id in ids}
 
 
 def choose_splits(source: Path, known: Collection[int], *, seed: int) -> Splits:
-    """The lists in ``source/splits`` where they name every known match, else a draw of 60, 20 and 20 %.
+    """Read the lists in ``source/splits``, or draw splits of 60, 20 and 20 % if matches are not listed.
 
     Raises:
-        DataError: A list names an unknown match, or a match twice; all such lines are listed.
+        DataError: A list contains an unknown match or a match twice; all such lines are listed.
     """
     files = {split: source / "splits" / f"{split}.txt" for split in SPLITS}
     if not all(file.is_file() for file in files.values()):
@@ -42,7 +42,7 @@ def choose_splits(source: Path, known: Collection[int], *, seed: int) -> Splits:
     for split, file in files.items():
         splits[split] = tuple(_read_list(file, known, listed, problems))
     if problems:
-        raise DataError("the lists of the splits do not fit the matches", problems)
+        raise DataError("the lists of the splits do not match the data", problems)
     missing = len(set(known) - set(listed))
     if missing:
         return _draw(known, seed=seed, reason=f"the lists lack {missing} matches")
@@ -55,7 +55,7 @@ def _read_list(
     try:
         lines = read_limited(file, _MAX_BYTES).decode().split("\n")
     except (OSError, ValueError) as error:
-        raise DataError("this list cannot be read", file=file, reason=error) from error
+        raise DataError("this list of matches cannot be read", file=file, reason=error) from error
     for number, line in enumerate(lines, start=1):
         text = line.strip()
         if not text:
@@ -65,7 +65,7 @@ def _read_list(
             problems.append(Problem(str(file), f"line {number}", f"unknown match {text[:60]!r}"))
         elif match_id in listed:
             problems.append(
-                Problem(str(file), f"line {number}", f"match {match_id} is in {listed[match_id]} too")
+                Problem(str(file), f"line {number}", f"match {match_id} is also in {listed[match_id]}")
             )
         else:
             listed[match_id] = file.stem

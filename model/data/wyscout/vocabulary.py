@@ -1,4 +1,4 @@
-"""Names that Wyscout gives to events, sub-events and tags, and the order in which features hold them."""
+"""Names of Wyscout's events, sub-events and tags, in the order of the feature columns."""
 
 EVENT_TYPES = (
     "Pass",
@@ -12,7 +12,7 @@ EVENT_TYPES = (
     "Offside",
     "Goalkeeper leaving line",
 )
-"""One feature each."""
+"""Event types, one feature each."""
 
 PLAIN_SUB_EVENTS = (
     "Air duel",
@@ -39,7 +39,7 @@ PLAIN_SUB_EVENTS = (
     "Simple pass",
     "Smart pass",
 )
-"""Sub-events that say more than their event type and nothing about a label; one feature each."""
+"""Sub-events that refine their event type and do not reveal a label; one feature each."""
 
 CARD_FOULS = (
     "Protest",
@@ -49,7 +49,7 @@ CARD_FOULS = (
     "Simulation",
     "Violent Foul",
 )
-"""Fouls that are hardly ever logged without a card (95 to 99 %)."""
+"""Fouls that almost always come with a card (95 to 99 %)."""
 
 SUB_EVENTS = (
     *PLAIN_SUB_EVENTS,
@@ -80,9 +80,9 @@ NEUTRAL_TAGS = {
     2001: "dangerous ball lost",
     601: "anticipated",
 }
-"""Tags that may become features, one each; no other tag leaves the reader except as a label."""
+"""Tags that become features, one each; all other tags are used for labels only."""
 
 GOAL, OWN_GOAL = 101, 102
 
 CARDS = {1702: "y-card", 1701: "r-card", 1703: "yr-card"}
-"""Tag -> label."""
+"""Tag of a card -> label."""

@@ -1,4 +1,4 @@
-"""Settings of BMN's training. Defaults are those of the published code that section 4.2 builds on."""
+"""Settings of BMN's training, with the defaults of the published code that section 4.2 builds on."""
 
 from dataclasses import dataclass, field
 
@@ -11,48 +11,50 @@ from model.precision import Precision
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundaryTrialConfig:
-    """What one trial has of its own."""
+    """Settings of one trial."""
 
     network: BmnConfig = field(default_factory=BmnConfig)
     loss: BoundaryLossConfig = field(default_factory=BoundaryLossConfig)
     seed: int = 0
-    """Draws the initial weights."""
+    """Seed of the initial weights."""
     data_seed: int = 0
-    """Draws the order of the videos and the pairs that are regressed; trials that share it see the same."""
+    """Seed of the order of the videos and of the pairs for the regression; equal seeds give equal data."""
     learning_rate: float = 1e-3
     rate_drop: float = 0.1
-    """The learning rate is multiplied by it"""
+    """Factor of the learning rate after every ``rate_drop_epochs`` epochs."""
     rate_drop_epochs: int = 7
-    """whenever so many epochs are over."""
+    """Number of epochs between two drops of the learning rate."""
     weight_decay: float = 1e-4
-    """Of Adam: added to the gradient, times the weights."""
+    """Weight decay of Adam: this multiple of the weights is added to the gradient."""
 
     def __post_init__(self) -> None:
         if not 0.0 < self.learning_rate < float("inf"):
-            raise ConfigError(f"learning_rate must be a number above 0, got {self.learning_rate:g}")
+            raise ConfigError(f"learning_rate must be a finite number above 0, got {self.learning_rate:g}")
         if not 0.0 < self.rate_drop <= 1.0 or self.rate_drop_epochs < 1:
             raise ConfigError(
-                "rate_drop must lie above 0 and be at most 1, rate_drop_epochs be at least 1, "
+                "rate_drop must be above 0 and at most 1, and rate_drop_epochs must be at least 1, "
                 f"got {self.rate_drop:g} and {self.rate_drop_epochs}"
             )
         if not 0.0 <= self.weight_decay < float("inf"):
-            raise ConfigError(f"weight_decay must be a number of at least 0, got {self.weight_decay:g}")
+            raise ConfigError(
+                f"weight_decay must be a finite number of at least 0, got {self.weight_decay:g}"
+            )
 
     def learning_rate_of(self, epoch: int) -> float:
-        """Rate of the epoch that follows ``epoch`` finished ones."""
+        """Return the learning rate of the epoch that follows ``epoch`` finished epochs."""
         drops: int = epoch // self.rate_drop_epochs
         return self.learning_rate * self.rate_drop**drops
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundaryTrainingConfig:
-    """What all trials of an array share."""
+    """Settings shared by all trials of an array."""
 
     epochs: int = 9
     validate_every: int = 1
-    """Epochs between two validations; the last epoch is always validated."""
+    """Number of epochs between two validations; the last epoch is always validated."""
     batch_videos: int = 16
-    """Videos a step; the last of an epoch may have fewer."""
+    """Number of videos per step; the last step of an epoch may have fewer."""
     precision: Precision = "float32"
     nms: SoftNmsConfig = field(default_factory=SoftNmsConfig)
 
@@ -62,5 +64,5 @@ class BoundaryTrainingConfig:
                 raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
 
     def next_validation(self, epoch: int) -> int:
-        """Number of finished epochs at the validation that follows ``epoch`` finished epochs."""
+        """Return the number of finished epochs at the validation that follows ``epoch`` finished epochs."""
         return min(self.epochs, (epoch // self.validate_every + 1) * self.validate_every)

@@ -1,4 +1,4 @@
-"""One trial of a boundary-matching network: its weights, its optimiser and how far it is."""
+"""Slot of an array of boundary-matching networks: one trial with its weights, optimiser and progress."""
 
 import copy
 from typing import Any
@@ -14,7 +14,7 @@ from model.training.seeding import torch_stream
 
 
 class BoundarySlot:
-    """A trial in training."""
+    """State of a trial in training."""
 
     def __init__(self, config: BoundaryTrialConfig) -> None:
         """Draw the initial weights from the trial's seed."""
@@ -24,7 +24,7 @@ class BoundarySlot:
             self.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
         self.epoch = 0
-        """Finished epochs."""
+        """Number of finished epochs."""
 
     def place(self, device: torch.device) -> None:
         """Move weights and moments to ``device``."""
@@ -33,7 +33,13 @@ class BoundarySlot:
         self._optimizer.load_state_dict(self._optimizer.state_dict())
 
     def step(self, batch: VideoBatch, draws: torch.Generator, precision: Precision) -> BoundaryLosses:
-        """Learn from one batch at the learning rate of the current epoch."""
+        """Train on one batch at the learning rate of the current epoch and return the losses.
+
+        Args:
+            batch: Videos with their targets.
+            draws: CPU generator that chooses the pairs of the regression loss.
+            precision: Number format of the matrix products.
+        """
         for group in self._optimizer.param_groups:
             group["lr"] = self.config.learning_rate_of(self.epoch)
         predicted = predict(self.network, batch.features, precision)
@@ -45,7 +51,7 @@ class BoundarySlot:
         return losses
 
     def state(self) -> dict[str, Any]:
-        """A copy of everything that training goes on from, for a checkpoint."""
+        """Return a copy of everything that is needed to resume training, for a checkpoint."""
         return copy.deepcopy(
             {
                 "network": self.network.state_dict(),
@@ -55,7 +61,7 @@ class BoundarySlot:
         )
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from what ``state`` returned."""
+        """Resume from a result of ``state``."""
         self.network.load_state_dict(state["network"])
         self._optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
         self.epoch = state["epoch"]

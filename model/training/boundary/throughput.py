@@ -1,4 +1,4 @@
-"""How fast a boundary-matching network trains and predicts here, measured for a moment."""
+"""Short measurements of the speed of a boundary-matching network on this device."""
 
 import time
 from collections.abc import Callable
@@ -13,14 +13,14 @@ from model.training.boundary.config import BoundaryTrialConfig
 from model.training.boundary.slot import BoundarySlot
 
 VIDEOS = 2
-"""Of a batch that is measured: at the published sizes one takes seconds on a processor."""
+"""Number of videos in a measured batch; at the published sizes one video takes seconds on a CPU."""
 FAR_SLOWER = 2.0
-"""A format whose first step takes so many times as long as a step of the other is not tried again."""
+"""Ratio of step times at which a number format is rejected after its first step."""
 
 
 @dataclass(frozen=True, slots=True)
 class VideoSpeed:
-    """Videos a second."""
+    """Videos per second."""
 
     training: float
     evaluation: float
@@ -29,7 +29,7 @@ class VideoSpeed:
 def measure_speed(
     trial: BoundaryTrialConfig, train: VideoSplit, precision: Precision, device: torch.device
 ) -> VideoSpeed:
-    """Train and predict a few videos of ``train`` with a fresh network; the first time is not counted."""
+    """Measure the training and the prediction of a few videos with a new network, after one warm-up step."""
     slot, step = _step(trial, train, precision, device)
     batch = load_videos(train, _videos(train), device)
 
@@ -46,9 +46,9 @@ def measure_speed(
 
 
 def faster_precision(trial: BoundaryTrialConfig, train: VideoSplit, device: torch.device) -> Precision:
-    """The number format in which a step goes faster on this device.
+    """Return the number format in which a training step is faster on this device.
 
-    bfloat16 gains on a GPU and on processors that multiply it in hardware; on others it takes ten times as
+    bfloat16 is faster on a GPU and on CPUs that multiply it in hardware; on other CPUs it takes ten times as
     long as float32.
     """
     _, plain = _step(trial, train, "float32", device)

@@ -1,4 +1,4 @@
-"""The trainer of boundary-matching networks: a list of trials, one after the other on the same batches."""
+"""Trainer of an array of boundary-matching networks: its trials train in turn on the same batches."""
 
 import math
 import time
@@ -11,18 +11,18 @@ from model.inference.proposals import MeanLosses, ProposalEvaluation, evaluate_p
 from model.metrics.soft_nms import SoftNms, pair_segments
 from model.training.boundary.config import BoundaryTrainingConfig
 from model.training.boundary.slot import BoundarySlot
-from model.training.outcomes import DivergedError, FailedError, Outcome, Validation
+from model.training.outcomes import OUT_OF_MEMORY, DivergedError, FailedError, Outcome, Validation
 from model.training.seeding import torch_stream
 
 AVERAGE_NUMBERS = (1, 5, 10, 100)
-"""Proposals a video at which recall is told, as in Table 3."""
+"""Average numbers of proposals per video at which recall is reported, as in Table 3."""
 
 
 class BoundaryArray:
-    """Trains its slots and scores each at its validation points.
+    """Array of slots that are trained in turn; each is scored at its validation points.
 
-    Slots join and leave between two calls of ``advance``, each at an epoch of its own. Those of one data seed
-    and epoch see the same batches. What a slot reaches does not depend on the others at all.
+    Slots join and leave between two calls of ``advance``, each at its own epoch. Slots with the same data
+    seed and epoch see the same batches. The result of a slot does not depend on the other slots.
     """
 
     def __init__(
@@ -31,10 +31,10 @@ class BoundaryArray:
         """Set up an array without slots.
 
         Args:
-            training: What all slots share.
+            training: Settings that all slots share.
             train: Training split.
-            valid: Validation split; with class scores ``average_map`` is among the metrics.
-            device: Where to train.
+            valid: Validation split; if it has class scores, the metrics include ``average_map``.
+            device: Device to train on.
         """
         self.training = training
         self.slots: list[BoundarySlot] = []
@@ -42,7 +42,7 @@ class BoundaryArray:
         self._nms = SoftNms(pair_segments(valid.positions), training.nms)
 
     def advance(self) -> list[Outcome[BoundarySlot]]:
-        """Train every slot to its next validation, and validate it. Slots that fail leave the array."""
+        """Train every slot to its next validation and validate it; slots that fail leave the array."""
         outcomes = [Outcome(slot, self._result(slot)) for slot in self.slots]
         self.slots = [outcome.slot for outcome in outcomes if isinstance(outcome.result, Validation)]
         return outcomes
@@ -53,7 +53,7 @@ class BoundaryArray:
         except FailedError as error:
             return error
         except torch.OutOfMemoryError:
-            return FailedError("the device has too little memory for this trial alone")
+            return FailedError(OUT_OF_MEMORY)
 
     def _to_validation(self, slot: BoundarySlot) -> Validation:
         self._check_sizes(slot)
@@ -70,7 +70,7 @@ class BoundaryArray:
             "videos_per_s": speed,
         }
         if not all(map(math.isfinite, metrics.values())):
-            raise DivergedError(f"validation after epoch {slot.epoch} gives values that are not finite")
+            raise DivergedError(f"validation after epoch {slot.epoch} gives NaN or infinity")
         return Validation(slot.epoch, metrics, time.perf_counter() - started)
 
     def _check_sizes(self, slot: BoundarySlot) -> None:
@@ -78,7 +78,7 @@ class BoundaryArray:
         for split in (self._train, self._valid):
             found = split.positions, split.dims
             if found != wanted:
-                raise FailedError(f"expected (positions, dims) {wanted} of features, got {found}")
+                raise FailedError(f"expected features of (positions, dims) {wanted}, got {found}")
 
     def _train_epoch(self, slot: BoundarySlot) -> dict[str, float]:
         """Means of the losses by name.

@@ -71,7 +71,7 @@ def environment(tmp_path: Path) -> Environment:
 
 def test_name_of_a_study_stays_as_it_is(environment: Environment, small_plan: StudyPlan) -> None:
     write(environment, "MyStudy", begun(small_plan, "MyStudy"))
-    assert study_page(environment, "MyStudy").summary.startswith("Stopped; go on with: hpo resume MyStudy;")
+    assert study_page(environment, "MyStudy").summary.startswith("Stopped; resume with: hpo resume MyStudy;")
 
 
 def test_study_that_has_only_begun_has_a_page(environment: Environment, small_plan: StudyPlan) -> None:
@@ -87,7 +87,7 @@ def test_page_tells_score_failure_and_cost(environment: Environment, small_plan:
     assert page.failures.rows == [["bayes-0003", "NaN in <b>epoch 1</b>"]]
     assert list(page.cost.rows[0])[:3] == ["bayes", "3", "2 h 00 min"]
     assert "NaN in &lt;b&gt;epoch 1" in page.html()
-    assert page.analyses.remark == "Not to be had: MLflow at 127.0.0.1:9 does not answer."
+    assert page.analyses.remark == "Not available: MLflow at 127.0.0.1:9 does not answer."
 
 
 def test_what_a_stage_handed_on_is_the_best_configuration(

@@ -110,6 +110,6 @@ def test_terminal_shows_counts_the_best_and_what_runs() -> None:
 
 def test_status_says_how_to_go_on_and_why_trials_failed() -> None:
     lines = status_lines("s", state_after(*FINISHED, *FAILED, asked("bayes-0003")), writer=None)
-    assert lines[0] == "study s: stopped; go on with: hpo resume s"
-    assert "1 of 3 trials finished, 1 waiting to go on, 1 failed" in lines[1]
+    assert lines[0] == "study s: stopped; resume with: hpo resume s"
+    assert "1 of 3 trials finished, 1 waiting to be resumed, 1 failed" in lines[1]
     assert "failed: bayes-0002: DivergedError: nan" in lines

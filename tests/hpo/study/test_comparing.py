@@ -191,9 +191,9 @@ def test_what_cannot_be_compared_is_one_error(
     for a, b, split, said in (
         ("one", "three", "valid", "there is no study 'three'"),
         ("one", "empty", "valid", "'empty' has no finished trial yet"),
-        ("one", "one/bayes-0001", "valid", "one is a study, the other a trial"),
+        ("one", "one/bayes-0001", "valid", "are a study and a trial"),
         ("one/bayes-0001", "one/nothing", "valid", "has no trial 'nothing'"),
-        ("one/bayes-0001", "one/bayes-0003", "valid", "has no score, it is failed: loss is NaN"),
+        ("one/bayes-0001", "one/bayes-0003", "valid", "has no score: it is failed: loss is NaN"),
         ("one", "one", "train", "expected --split valid or test"),
     ):
         with pytest.raises(UserError, match=said):

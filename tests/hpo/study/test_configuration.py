@@ -48,7 +48,7 @@ def test_configuration_is_read_under_the_paper_s_symbols(tmp_path: Path, name: s
         ("[1, 2]", "expected a table of hyperparameters"),
         ("{", "cannot read a configuration"),
         ("[" * 5000, "nested deeper"),
-        ('{"r": 40, "r": 50}', "'r' comes twice"),
+        ('{"r": 40, "r": 50}', "'r' appears twice"),
         ('{"K1": {"goal": -99}, "K1.goal": -98}', "comes twice"),
         ('{"f": {}}', "cannot be used: f"),
         ('{"K1.goal": "far"}', "expected a number of frames as K1.goal, got 'far'"),

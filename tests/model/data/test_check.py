@@ -110,40 +110,44 @@ def break_late(root: Path) -> None:
     [
         (break_half, "game-0/1_EVENTS.npy", "missing; features in this folder: EVENTS"),
         (break_folder, "train/nowhere", "no such game folder"),
-        (break_shape, "game-0/1_EVENTS.npy", "expected (frames, dims), came (30,)"),
-        (break_dims, "valid/game-0/1_EVENTS.npy", "expected 4 numbers a frame"),
-        (break_dtype, "game-0/1_EVENTS.npy", "expected float16 or float32, came float64"),
+        (break_shape, "game-0/1_EVENTS.npy", "expected (frames, dims), got (30,)"),
+        (break_dims, "valid/game-0/1_EVENTS.npy", "expected 4 dimensions per frame"),
+        (break_dtype, "game-0/1_EVENTS.npy", "expected float16 or float32, got float64"),
         (break_file, "game-0/1_EVENTS.npy", "not a readable .npy file"),
         (break_end, "game-0/1_EVENTS.npy", "not a readable .npy file"),
         (break_pickle, "game-0/1_EVENTS.npy", "not a readable .npy file"),
-        (break_value, "test/game-0/2_EVENTS.npy: frame 250", "expected finite numbers, came inf in column 3"),
+        (break_value, "test/game-0/2_EVENTS.npy: frame 250", "expected finite numbers, got inf in column 3"),
         (break_empty, "valid.txt", "is empty"),
         (break_missing_list, "valid.txt", "no list of games"),
-        (break_leak, "test.txt: league/train/game-0", "in split 'train' too"),
+        (break_leak, "test.txt: league/train/game-0", "also in split 'train'"),
         (break_labels, "game-0/Labels.json", "no such file"),
         (break_label, "game-0/Labels.json: annotation 3", "nearest known label is 'y-card'"),
         (break_time, "game-0/Labels.json: annotation 3", "expected a game time"),
-        (break_half_number, "game-0/Labels.json: annotation 3", "expected half 1 or 2, came 3"),
+        (
+            break_half_number,
+            "game-0/Labels.json: annotation 3",
+            "\"gameTime\" is '3 - 00:20' (expected half 1 or 2)",
+        ),
         (break_late, "game-0/Labels.json: card at 211 s of half 1", "61 s past the end"),
     ],
 )
-def test_a_fault_is_told_with_file_and_place(
+def test_a_fault_is_reported_with_file_and_place(
     fault: Callable[[Path], None], file: str, message: str, write_dataset: Write, tmp_path: Path
 ) -> None:
     root = write_dataset(tmp_path, SPLITS)
     fault(root)
-    told = [str(problem) for problem in check_dataset(root, features=None).problems]
-    assert [line for line in told if file in line and message in line], told
+    reported = [str(problem) for problem in check_dataset(root, features=None).problems]
+    assert [line for line in reported if file in line and message in line], reported
 
 
-def test_faults_of_all_games_are_told_at_once(write_dataset: Write, tmp_path: Path) -> None:
+def test_faults_of_all_games_are_reported_at_once(write_dataset: Write, tmp_path: Path) -> None:
     root = write_dataset(tmp_path, SPLITS)
     for fault in (break_half, break_dims, break_value, break_label, break_folder):
         fault(root)
     assert len(check_dataset(root, features="events").problems) >= 5
 
 
-def test_a_class_without_an_action_in_train_is_told(write_dataset: Write, tmp_path: Path) -> None:
+def test_a_class_without_an_action_in_train_is_reported(write_dataset: Write, tmp_path: Path) -> None:
     card = {"gameTime": "1 - 00:20", "label": "y-card"}
     report = check_dataset(write_dataset(tmp_path, SPLITS, annotations=[card]), features=None)
     assert [problem.place for problem in report.problems] == ["class goal", "class substitution"]

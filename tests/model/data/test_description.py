@@ -74,7 +74,7 @@ def test_soccernet_v2_has_its_seventeen_labels_in_the_published_order() -> None:
     assert description.classes[16] == "yellow-red-card"
 
 
-def test_an_unknown_label_is_told_with_the_nearest_known_one() -> None:
+def test_an_unknown_label_is_reported_with_the_nearest_known_one() -> None:
     with pytest.raises(UnknownLabelError, match=r"^unknown label 'Free kick'.*nearest.*irect free-kick'"):
         builtin_description("soccernet-v2").class_of("Free kick")
 
@@ -96,7 +96,7 @@ def test_brackets_in_a_label_are_letters() -> None:
         description.class_of("steal b")
 
 
-def test_all_mistakes_of_a_description_are_told_at_once() -> None:
+def test_all_mistakes_of_a_description_are_reported_at_once() -> None:
     wrong = """
 nam = "x"
 frame_rate = -1
@@ -156,7 +156,7 @@ def test_paths_of_a_description_cannot_leave_the_folder(line: str) -> None:
         ('splits.validation = "valid.txt"', "splits.validation"),
     ],
 )
-def test_settings_that_nothing_could_use_are_told(line: str, place: str) -> None:
+def test_settings_that_nothing_could_use_are_reported(line: str, place: str) -> None:
     sound = 'name = "x"\nlabels_file = "Labels.json"\nclasses.goal = ["goal"]\n'
     with pytest.raises(DataError) as caught:
         parse_description(sound + line, source="dataset.toml")
@@ -173,7 +173,7 @@ def test_a_description_with_mistakes_of_any_length_makes_an_error_that_can_be_re
 
 @pytest.mark.parametrize("text", ["a = " + "[" * 5000, "a" + ".a" * 500 + " = 1", "a = " + "9" * 5000])
 def test_nesting_and_numbers_without_end_are_refused(text: str) -> None:
-    with pytest.raises(DataError, match="not a usable TOML file"):
+    with pytest.raises(DataError, match="not valid TOML"):
         parse_description(text, source="dataset.toml")
 
 

@@ -135,7 +135,7 @@ def test_many_games_from_hugging_face_take_few_listings_and_v2_labels_are_what_i
     assert check_dataset(root, features="ResNET_TF2_PCA512", splits=["train"]).actions["train"]["goal"] == 25
 
 
-def test_after_kill_9_the_same_command_goes_on_and_fetches_no_whole_file_again(
+def test_after_kill_9_the_same_command_resumes_and_downloads_no_complete_file_again(
     root: Path, server: SoccerNetServer
 ) -> None:
     server.slow_s = 0.5
@@ -166,7 +166,7 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert (output, errors) == ("", "stopped; type the same command again: it goes on where it stopped\n")
+    assert (output, errors) == ("", "stopped; run the same command again: it goes on where it stopped\n")
     arrived = {file for file in files_in(root) if file.endswith(".npy")}
     assert arrived and not (root / ".incoming").exists()
     server.slow_s = 0.0
@@ -229,18 +229,19 @@ def test_files_that_stay_unsound_are_fetched_twice_and_reported_together(
     server.files[narrow.replace("/1_", "/2_")] = npy(nan)
     server.files[f"{GAMES[2]}/Labels.json"] = v1_labels(last="2 - 10:00")
     del server.files[absent]
-    with pytest.raises(
-        DataError, match="5 problems in SoccerNet's files, which were asked for 2 times"
-    ) as caught:
+    with pytest.raises(DataError, match="5 problems in SoccerNet's files after 2 downloads") as caught:
         download(root, features="resnet")
-    told = [str(problem).removeprefix(f"{root}/") for problem in caught.value.problems]
-    assert f"{broken}: not a readable .npy file of numbers" in str(told)
-    assert f"{narrow}: shape: expected 512 numbers a frame, came 511" in told
-    assert f"{narrow.replace('/1_', '/2_')}: frame 7: expected finite numbers, came nan in column 3" in told
+    reported = [str(problem).removeprefix(f"{root}/") for problem in caught.value.problems]
+    assert f"{broken}: not a readable .npy file of numbers" in str(reported)
+    assert f"{narrow}: shape: expected 512 dimensions per frame, got 511" in reported
     assert (
-        f"{GAMES[2]}/Labels.json: substitution at 600 s of half 2: 480 s past the end of the features" in told
+        f"{narrow.replace('/1_', '/2_')}: frame 7: expected finite numbers, got nan in column 3" in reported
     )
-    assert f"{absent}: not on the server" in told
+    assert (
+        f"{GAMES[2]}/Labels.json: substitution at 600 s of half 2: "
+        "the action is 480 s past the end of the features (expected at most 60 s)" in reported
+    )
+    assert f"{absent}: not on the server" in reported
     assert server.sent[broken] == server.sent[narrow] == server.sent[late] == 2
     assert server.sent[broken.replace("/1_", "/2_")] == 1
     assert not (root / broken).exists() and not (root / narrow).exists() and (root / late).exists()
@@ -252,7 +253,7 @@ def test_features_of_another_kind_of_numbers_than_the_rest_are_reported(
 ) -> None:
     server.files[f"{GAMES[3]}/{RESNET}"] = npy(np.zeros((240, 512), dtype=np.float16))
     with pytest.raises(
-        DataError, match=f"{GAMES[3]}/{RESNET}: dtype: expected float32 as in .*, came float16"
+        DataError, match=f"{GAMES[3]}/{RESNET}: dtype: expected float32 as in .*, got float16"
     ):
         download(root, features="resnet")
 
@@ -272,11 +273,11 @@ def test_unsound_file_that_was_there_is_moved_aside_not_lost(
 @pytest.mark.parametrize(
     ("part", "status", "said"),
     [
-        ("/api/", 403, "HTTP 403 Forbidden\n  fix: ask for access"),
-        ("/resolve/", 401, "HTTP 401 Unauthorized\n  fix: ask for access"),
-        ("/api/", 404, "HTTP 404 Not Found\n  fix: a newer package"),
+        ("/api/", 403, "HTTP 403 Forbidden\n  fix: request access"),
+        ("/resolve/", 401, "HTTP 401 Unauthorized\n  fix: request access"),
+        ("/api/", 404, "HTTP 404 Not Found\n  fix: a newer SoccerNet package"),
         ("/api/", 503, "HTTP 503 Service Unavailable\n  fix: wait a few minutes"),
-        ("/drive/", 403, "HTTP 403 Forbidden\n  fix: ask for access"),
+        ("/drive/", 403, "HTTP 403 Forbidden\n  fix: request access"),
     ],
 )
 def test_refusal_is_one_clear_error(
@@ -285,7 +286,7 @@ def test_refusal_is_one_clear_error(
     server.refuse[part] = status
     with pytest.raises(DataError) as caught:
         download(root, features="resnet")
-    assert said in str(caught.value) and "type the same command again" in str(caught.value)
+    assert said in str(caught.value) and "run the same command again" in str(caught.value)
     assert f"of 2 games from {server.address}" in caught.value.message
 
 
@@ -293,7 +294,7 @@ def test_server_without_any_of_many_files_ends_the_run_at_once(
     root: Path, server: SoccerNetServer, download: Download
 ) -> None:
     (root / "train.txt").write_text("".join(f"epl/2015/{number}\n" for number in range(30)))
-    with pytest.raises(DataError, match=r"Labels.json of 20 games, came none"):
+    with pytest.raises(DataError, match=r"Labels.json of 20 games, got none"):
         download(root, features="resnet")
 
 
@@ -316,19 +317,20 @@ def test_unreachable_server_is_one_clear_error(
     root: Path, download: Download, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(
-        DataError, match=r"from http://127.0.0.1:9, came .*refused\n  fix: see that the network"
-    ):
+    with pytest.raises(DataError, match=r"from http://127.0.0.1:9, got .*refused\n  fix: check the network"):
         download(root, features="resnet")
 
 
-def test_full_disk_is_told_with_the_room_that_is_left(tmp_path: Path) -> None:
+def test_full_disk_is_reported_with_the_free_space(tmp_path: Path) -> None:
     try:
         raise RuntimeError("download failed") from OSError(errno.ENOSPC, "No space left on device")
     except RuntimeError as error:
         failure = worker_module.failure(error, "a server")
-    told = str(fetch_error(failure, "1_X.npy of 20 games", tmp_path / "arrivals"))
-    assert "the disk is full: expected room for 1_X.npy of 20 games" in told and "make room, then" in told
+    reported = str(fetch_error(failure, "1_X.npy of 20 games", tmp_path / "staging"))
+    assert (
+        "the disk is full: expected space for 1_X.npy of 20 games" in reported
+        and "free some space, then" in reported
+    )
 
 
 def test_folder_that_cannot_be_written_is_an_error_for_the_user(tmp_path: Path, download: Download) -> None:
@@ -352,15 +354,18 @@ def test_package_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"features": "rsnet"}, r"no features 'rsnet'\n  known: resnet \(ResNET_PCA512\), c3d"),
+        (
+            {"features": "rsnet"},
+            r"unknown SoccerNet features 'rsnet'\n  known: resnet \(ResNET_PCA512\), c3d",
+        ),
         ({"features": "c3d", "labels": "v3"}, "expected --labels v1 or v2, got 'v3'"),
         (
             {"features": "c3d", "splits": ["train", "challenge"]},
-            "expected --splits out of train,valid,test, got",
+            r"unknown split 'challenge' \(expected --splits from train,valid,test\)",
         ),
     ],
 )
-def test_unknown_choice_is_told_with_what_is_known(
+def test_unknown_choice_is_reported_with_what_is_known(
     options: dict[str, Any], said: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError, match=said):

@@ -168,7 +168,7 @@ def test_what_changes_there_is_fetched_again(server: Server, tmp_path: Path) -> 
         opened(server.uri, tmp_path)
 
 
-def test_a_broken_connection_leaves_no_half_file_and_the_next_try_goes_on(
+def test_a_broken_connection_leaves_no_half_file_and_the_next_try_resumes(
     server: Server, tmp_path: Path
 ) -> None:
     server.cut_after = "game-002/2_SYNTHETIC.npy"

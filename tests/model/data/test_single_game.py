@@ -46,7 +46,7 @@ def test_two_kinds_of_features_that_fit_ask_for_a_choice(tmp_path: Path) -> None
         write_halves(tmp_path, stem, (30, 4), (20, 4))
     with pytest.raises(DataError, match="found 2") as caught:
         opened(tmp_path)
-    assert caught.value.details["here"] == "AUDIO (4), EVENTS (4)"
+    assert caught.value.details["found"] == "AUDIO (4), EVENTS (4)"
     assert opened(tmp_path, stem="AUDIO").halves[1].frames == 20
 
 
@@ -54,10 +54,10 @@ def test_no_features_that_fit_lists_what_is_there(tmp_path: Path) -> None:
     write_halves(tmp_path, "AUDIO", (30, 7), (20, 7))
     with pytest.raises(DataError, match="found 0") as caught:
         opened(tmp_path)
-    assert caught.value.details["here"] == "AUDIO (7)"
+    assert caught.value.details["found"] == "AUDIO (7)"
 
 
-def test_every_problem_of_the_halves_is_told(tmp_path: Path) -> None:
+def test_every_problem_of_the_halves_is_reported(tmp_path: Path) -> None:
     first, _ = write_halves(tmp_path, "EVENTS", (30, 4), (20, 5))
     first[3, 1] = np.nan
     np.save(tmp_path / "1_EVENTS.npy", first)
@@ -67,7 +67,7 @@ def test_every_problem_of_the_halves_is_told(tmp_path: Path) -> None:
     assert places == {("1_EVENTS.npy", "frame 3"), ("2_EVENTS.npy", "shape")}
 
 
-def test_missing_half_is_told(tmp_path: Path) -> None:
+def test_missing_half_is_reported(tmp_path: Path) -> None:
     write_halves(tmp_path, "EVENTS", (30, 4))
     with pytest.raises(DataError) as caught:
         opened(tmp_path)
@@ -78,9 +78,9 @@ def test_features_of_another_width_asked_for_by_name_are_refused(tmp_path: Path)
     write_halves(tmp_path, "AUDIO", (30, 7), (20, 7))
     with pytest.raises(DataError) as caught:
         opened(tmp_path, stem="AUDIO")
-    assert "expected 4 numbers a frame" in caught.value.problems[0].message
+    assert "expected 4 dimensions per frame" in caught.value.problems[0].message
 
 
-def test_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_folder_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such game folder"):
         opened(tmp_path / "nowhere")

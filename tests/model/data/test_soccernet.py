@@ -29,7 +29,7 @@ def test_position_in_milliseconds_goes_before_the_game_time(tmp_path: Path) -> N
     assert read_actions(file, WYSCOUT) == [Action(1, 452.5, 0, True), Action(2, 9.0, 1, False)]
 
 
-def test_every_bad_annotation_is_told_with_its_number(tmp_path: Path) -> None:
+def test_every_bad_annotation_is_reported_with_its_number(tmp_path: Path) -> None:
     file = labels(
         tmp_path,
         {"gameTime": "1 - 07:32", "label": "soccer-bal"},
@@ -52,7 +52,7 @@ def test_every_bad_annotation_is_told_with_its_number(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "position", [True, "1_000", " 5", "NaN", 10**400, 1e308, 86_400_001, -1, [], "9" * 400]
 )
-def test_position_that_is_no_moment_of_a_half_is_told(position: object, tmp_path: Path) -> None:
+def test_position_that_is_no_moment_of_a_half_is_reported(position: object, tmp_path: Path) -> None:
     file = labels(tmp_path, {"gameTime": "1 - 01:00", "label": "soccer-ball", "position": position})
     with pytest.raises(DataError) as caught:
         read_actions(file, WYSCOUT)
@@ -61,21 +61,21 @@ def test_position_that_is_no_moment_of_a_half_is_told(position: object, tmp_path
 
 
 @pytest.mark.parametrize("clock", ["1 - " + "9" * 400 + ":00", "1 - 9999:00", "\u0661 - 01:00", "1 - 01:60"])
-def test_game_time_that_is_none_is_told(clock: str, tmp_path: Path) -> None:
+def test_game_time_that_is_none_is_reported(clock: str, tmp_path: Path) -> None:
     file = labels(tmp_path, {"gameTime": clock, "label": "soccer-ball"})
     with pytest.raises(DataError) as caught:
         read_actions(file, WYSCOUT)
     assert [problem.place for problem in caught.value.problems] == ["annotation 0"]
 
 
-def test_annotations_under_a_key_that_comes_twice_are_not_lost(tmp_path: Path) -> None:
+def test_annotations_under_a_key_that_appears_twice_are_not_lost(tmp_path: Path) -> None:
     file = tmp_path / "Labels.json"
     file.write_text('{"annotations": [{"gameTime": "1 - 01:00", "label": "soccer-ball"}], "annotations": []}')
-    with pytest.raises(DataError, match="'annotations' comes twice"):
+    with pytest.raises(DataError, match="'annotations' appears twice"):
         read_actions(file, WYSCOUT)
 
 
-def test_label_that_is_a_page_long_is_told_in_one_line(tmp_path: Path) -> None:
+def test_label_that_is_a_page_long_is_reported_in_one_line(tmp_path: Path) -> None:
     file = labels(tmp_path, {"gameTime": "1 - 01:00", "label": "goal\n" * 1000}, ["x" * 5000])
     with pytest.raises(DataError) as caught:
         read_actions(file, WYSCOUT)
@@ -108,7 +108,7 @@ def test_a_split_list_gives_its_games_in_order(tmp_path: Path) -> None:
     assert games_of_split(tmp_path, WYSCOUT, "valid") == ("l/s/c",)
 
 
-def test_games_outside_the_folder_and_twice_in_a_list_are_told_together(tmp_path: Path) -> None:
+def test_games_outside_the_folder_and_twice_in_a_list_are_reported_together(tmp_path: Path) -> None:
     (tmp_path / "train.txt").write_text("../secret\n/etc\nl/s/a\nl/s/a\n")
     with pytest.raises(DataError) as caught:
         games_of_split(tmp_path, WYSCOUT, "train")

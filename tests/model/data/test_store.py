@@ -162,7 +162,9 @@ def test_released_pages_are_read_again_when_touched(write_dataset: Write, tmp_pa
     assert store.features.sum() == before
 
 
-def test_all_games_with_bad_values_are_told_and_nothing_is_kept(write_dataset: Write, tmp_path: Path) -> None:
+def test_all_games_with_bad_values_are_reported_and_nothing_is_kept(
+    write_dataset: Write, tmp_path: Path
+) -> None:
     root = write_dataset(tmp_path / "data", {"train": 3})
     for number, value in ((0, np.nan), (2, -np.inf)):
         file = root / "league" / "train" / f"game-{number}" / "2_EVENTS.npy"
@@ -176,7 +178,7 @@ def test_all_games_with_bad_values_are_told_and_nothing_is_kept(write_dataset: W
     assert not [entry for entry in (tmp_path / "cache" / "building").iterdir() if entry.is_dir()]
 
 
-def test_missing_files_and_bad_labels_are_told_before_anything_is_written(
+def test_missing_files_and_bad_labels_are_reported_before_anything_is_written(
     write_dataset: Write, tmp_path: Path
 ) -> None:
     root = write_dataset(tmp_path / "data", {"train": 2})
@@ -187,7 +189,7 @@ def test_missing_files_and_bad_labels_are_told_before_anything_is_written(
     assert len(caught.value.problems) == 2
 
 
-def test_too_little_space_is_told_before_building(
+def test_too_little_space_is_reported_before_building(
     write_dataset: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = write_dataset(tmp_path / "data", {"train": 1})

@@ -51,8 +51,8 @@ def test_planted_zones_are_ordered_and_differ_between_classes() -> None:
 @pytest.mark.parametrize("index", range(len(PLANTED_ZONES_S)))
 def test_the_trace_after_an_action_lasts_as_long_as_planted(index: int, train: Store) -> None:
     _, after_s = list(PLANTED_ZONES_S.values())[index]
-    told = mean_around(train, index, after_s / 2, after_s)
-    direction = told / np.linalg.norm(told)
+    trace = mean_around(train, index, after_s / 2, after_s)
+    direction = trace / np.linalg.norm(trace)
     assert mean_around(train, index, after_s - 4.0, after_s) @ direction > 1.5
     assert mean_around(train, index, after_s + 0.5, after_s + 4.5) @ direction < 1.0
 

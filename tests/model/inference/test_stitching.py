@@ -43,7 +43,7 @@ def test_every_frame_is_owned_by_exactly_one_chunk(size) -> None:
 
 
 @given(sizes())
-def test_owner_reads_half_the_receptive_field_around_a_frame_wherever_the_half_goes_on(size) -> None:
+def test_owner_reads_half_the_receptive_field_around_a_frame_unless_the_half_ends(size) -> None:
     halves, chunk_frames, edge_frames = size
     tiling = tiling_of(halves, chunk_frames, edge_frames)
     for half, start, first, stop in zip(

@@ -132,7 +132,7 @@ def test_worst_scores_are_pushed_the_right_way(p: float, s: float, sign: int) ->
     assert float(score.grad) * sign > 1.0
 
 
-def test_logarithm_goes_on_without_a_jump_or_a_kink_below_the_smallest_likelihood() -> None:
+def test_logarithm_continues_without_a_jump_or_a_kink_below_the_smallest_likelihood() -> None:
     likelihood = SMALLEST_LIKELIHOOD * torch.tensor([1 - 1e-6, 1 + 1e-6], dtype=torch.float64)
     likelihood.requires_grad_()
     values = negative_log(likelihood)

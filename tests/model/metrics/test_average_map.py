@@ -120,7 +120,7 @@ def test_single_tolerance_is_its_own_mean() -> None:
     assert score([(0, 10, 0, 0.5)], [(0, 10, 0)], tolerances_s=(5.0,)).per_class == (1.0, 0.0)
 
 
-def test_confidences_between_two_of_the_200_thresholds_are_not_told_apart() -> None:
+def test_confidences_between_two_of_the_200_thresholds_are_not_distinguished() -> None:
     # 99/199 = 0.4975 and 100/199 = 0.5025 are neighbours.
     result = score([(0, 10, 0, 0.502), (0, 60, 0, 0.498)], [(0, 10, 0)], tolerances_s=(5.0,))
     assert result.per_class[0] == 0.5

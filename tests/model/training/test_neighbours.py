@@ -174,17 +174,17 @@ class SmallMemory:
         monkeypatch.setattr(TrainingArray, "_train_part", train)
 
 
-def test_array_out_of_memory_shrinks_says_so_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_array_out_of_memory_shrinks_reports_it_and_continues(monkeypatch: pytest.MonkeyPatch) -> None:
     trials = [TRIAL, OTHER, *NEIGHBOURS[:3]]
     expected = [run(array_of([trial]))[0] for trial in trials]
-    memory, told = SmallMemory(2, monkeypatch), []
+    memory, reported = SmallMemory(2, monkeypatch), []
     array = TrainingArray(
-        TRAINING, train=TRAIN, valid=array_of([TRIAL])._valid, device=CPU, on_shrink=told.append
+        TRAINING, train=TRAIN, valid=array_of([TRIAL])._valid, device=CPU, on_shrink=reported.append
     )
     array.slots = [Slot(trial) for trial in trials]
     for ours, theirs in zip(run(array), expected, strict=True):
         assert numbers(ours) == numbers(theirs)
-    assert told == [2]
+    assert reported == [2]
     assert memory.sizes == [5, 2, 2, 1, 2, 2, 1]
 
 

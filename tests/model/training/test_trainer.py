@@ -53,7 +53,7 @@ def test_weights_and_chunks_have_seeds_of_their_own() -> None:
     assert same_weights(Slot(TRIAL), Slot(other_data))
 
 
-def test_training_from_a_checkpoint_goes_on_as_if_never_stopped(tmp_path: Path) -> None:
+def test_training_resumes_from_a_checkpoint_as_if_never_stopped(tmp_path: Path) -> None:
     whole = array_of([TRIAL])
     (slot,) = whole.slots
     (expected,) = run(whole)

@@ -58,7 +58,7 @@ def test_names_of_other_classes_must_be_given(tmp_path: Path) -> None:
     assert import_published(file, classes=["serve", "point"]).classes == ("serve", "point")
 
 
-def test_every_weight_that_does_not_fit_is_told(tmp_path: Path) -> None:
+def test_every_weight_that_does_not_fit_is_reported(tmp_path: Path) -> None:
     state = pytorch_state(small_network())
     state["conv_p_3.weight"] = torch.ones(32, 32, 5, 1)
     state["conv_spot_1.bias"] = torch.full((32,), torch.nan)
@@ -67,10 +67,10 @@ def test_every_weight_that_does_not_fit_is_told(tmp_path: Path) -> None:
         import_published(tmp_path / "model.pth")
     places = [problem.place for problem in caught.value.problems]
     assert places == ["pyramid.2", "spot_1.bias"]
-    assert "came (5, 32, 32)" in caught.value.problems[0].message
+    assert "got (5, 32, 32)" in caught.value.problems[0].message
 
 
-def test_every_missing_weight_is_told(tmp_path: Path) -> None:
+def test_every_missing_weight_is_reported(tmp_path: Path) -> None:
     state = pytorch_state(small_network())
     del state["conv_1.weight"], state["batch_seg.running_var"]
     torch.save(state, tmp_path / "model.pth")
@@ -85,7 +85,7 @@ def test_every_missing_weight_is_told(tmp_path: Path) -> None:
 def test_hdf5_file_of_another_network_is_refused(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["conv2d/conv2d/kernel:0"] = keras_arrays(small_network())["conv1/kernel"]
-    with pytest.raises(DataError, match="expected 11 convolutions and 1 batch normalisation, came 1 and 0"):
+    with pytest.raises(DataError, match="expected 11 convolutions and 1 batch normalisation, got 1 and 0"):
         import_published(tmp_path / "other.h5")
 
 
@@ -96,10 +96,10 @@ def test_another_kind_of_file_is_one_clear_line(tmp_path: Path, content: bytes) 
     with pytest.raises(DataError) as caught:
         import_published(file)
     assert caught.value.message == (
-        "neither a Keras file (HDF5) nor a PyTorch checkpoint of tensors and plain values"
+        "expected a Keras file (HDF5) or a PyTorch checkpoint of tensors and plain values"
     )
 
 
-def test_missing_file_is_told(tmp_path: Path) -> None:
+def test_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         import_published(tmp_path / "weights.h5")

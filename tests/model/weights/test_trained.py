@@ -51,7 +51,7 @@ def test_each_class_of_the_network_needs_a_name() -> None:
 
 def test_checkpoint_without_a_network_is_refused_with_what_to_give(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "checkpoint.pt", {"epoch": 3})
-    with pytest.raises(DataError, match="no trained network") as caught:
+    with pytest.raises(DataError, match="not contain a trained network") as caught:
         TrainedNetwork.load(tmp_path / "checkpoint.pt")
     assert "best.pt" in caught.value.details["fix"]
 
@@ -61,7 +61,7 @@ def test_weights_of_another_size_than_the_config_says_are_refused(tmp_path: Path
     content = load_checkpoint(tmp_path / "best.pt")
     content["network_config"]["class_features"] = 5
     save_checkpoint(tmp_path / "best.pt", content)
-    with pytest.raises(DataError, match="no trained network"):
+    with pytest.raises(DataError, match="not contain a trained network"):
         TrainedNetwork.load(tmp_path / "best.pt")
 
 

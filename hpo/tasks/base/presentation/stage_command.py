@@ -23,9 +23,13 @@ class StageOption:
     """Smallest number that is accepted."""
 
 
-SEEDS = StageOption(key="seeds", kind="count", help="Seeds for every configuration that is compared.")
+SEEDS = StageOption(
+    key="seeds", kind="count", help="Seeds per configuration that is compared. Default: from the study file."
+)
 REPLICATES = StageOption(
-    key="replicates", kind="count", help="Seeds per configuration; its score is their average."
+    key="replicates",
+    kind="count",
+    help="Seeds per configuration; its score is the average. Default: from the study file.",
 )
 
 

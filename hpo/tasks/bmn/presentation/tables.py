@@ -7,8 +7,8 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from hpo.journal.results import TrialState
+from hpo.report.formats import value
 from hpo.report.samples import samples_table
-from hpo.report.words import value
 from hpo.tasks.base.presentation.stage_presentation import StageView
 
 METRICS = {"ar@100": "AR@100", "auc": "AUC", "average_map": "Average-mAP"}

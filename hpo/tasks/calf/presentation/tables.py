@@ -6,9 +6,9 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from hpo.journal.results import StageState, TrialState
+from hpo.report.formats import value
 from hpo.report.paired import paired_difference
 from hpo.report.stage_tables import difference_words
-from hpo.report.words import value
 from hpo.tasks.base.presentation.stage_presentation import StageView
 
 TABLE_1 = {"i3d": 0.536, "c3d": 0.577, "resnet": 0.625}

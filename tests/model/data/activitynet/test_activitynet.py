@@ -56,7 +56,7 @@ def test_what_is_written_is_read(folder: Path, videos: list[Video]) -> None:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda lines: lines[:-1], "expected 20 lines of features below a line of names, got 19"),
+        (lambda lines: lines[:-1], "expected 20 lines of features below the header line, got 19"),
         (lambda lines: [*lines[:3], "1,2", *lines[4:]], "line 4: expected 8 numbers, got 2"),
         (
             lambda lines: [*lines[:2], lines[2].rpartition(",")[0] + ",nan", *lines[3:]],
@@ -103,7 +103,7 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(folder: Path) -> None:
     (folder / VIDEOS).write_text("\n".join([*table, "../v_outside,1,1,1,1,training,1"]) + "\n")
     with pytest.raises(DataError) as error:
         read_videos(folder)
-    assert "line 8: expected a name for files, got '../v_outside'" in problems_of(error)
+    assert "line 8: expected a name without a folder, got '../v_outside'" in problems_of(error)
 
 
 def test_features_do_not_depend_on_other_videos_but_on_the_seed(videos: list[Video]) -> None:

@@ -165,7 +165,7 @@ def test_missing_features_are_all_named(folder: Path, videos: list[Video]) -> No
     assert all(video.name in problems_of(error) for video in videos[:3])
 
 
-def test_all_spoilt_features_are_told_and_nothing_is_kept(folder: Path, videos: list[Video]) -> None:
+def test_all_spoilt_features_are_reported_and_nothing_is_kept(folder: Path, videos: list[Video]) -> None:
     for video, line in ((videos[1], "1,2"), (videos[3], ",".join(["nan"] * DIMS))):
         file = feature_file(folder, video.name, POSITIONS)
         lines = file.read_text().splitlines()
@@ -177,11 +177,11 @@ def test_all_spoilt_features_are_told_and_nothing_is_kept(folder: Path, videos: 
     assert not in_cache(folder) and not building(folder)
 
 
-def test_an_empty_file_is_told_where_it_is_the_first(folder: Path, videos: list[Video]) -> None:
+def test_an_empty_file_is_reported_where_it_is_the_first(folder: Path, videos: list[Video]) -> None:
     feature_file(folder, videos[0].name, POSITIONS).write_text("")
     with pytest.raises(DataError) as error:
         built(folder)
-    assert "line 1: expected a line of names" in problems_of(error)
+    assert "line 1: expected a header line" in problems_of(error)
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_too_few_videos_say_what_was_expected_and_found(
     assert str(folder / VIDEOS) in str(error.value)
 
 
-def test_scores_that_lack_a_class_or_a_video_are_told_before_features_are_read(
+def test_scores_that_lack_a_class_or_a_video_are_reported_before_features_are_read(
     folder: Path, videos: list[Video]
 ) -> None:
     names = [video.name for video in videos[4:6]]
@@ -211,7 +211,7 @@ def test_scores_that_lack_a_class_or_a_video_are_told_before_features_are_read(
     assert f"{videos[6].name}: expected 1 scores" in problems_of(error)
 
 
-def test_no_videos_and_no_activities_are_told(folder: Path, videos: list[Video]) -> None:
+def test_no_videos_and_no_activities_are_reported(folder: Path, videos: list[Video]) -> None:
     content = json.loads((folder / ANNOTATIONS).read_text())
     for entry in content.values():
         entry["annotations"] = []

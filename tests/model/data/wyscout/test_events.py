@@ -74,7 +74,7 @@ def test_a_missing_end_is_not_a_place(event: Event, read: Read) -> None:
     ("change", "message"),
     [
         ({"eventSec": "soon"}, "eventSec"),
-        ({"eventSec": float("nan")}, "NaN is no number"),
+        ({"eventSec": float("nan")}, "NaN is not a number"),
         ({"eventSec": True}, "eventSec"),
         ({"eventSec": -1}, "eventSec"),
         ({"eventSec": 1e12}, "eventSec"),
@@ -87,11 +87,11 @@ def test_a_missing_end_is_not_a_place(event: Event, read: Read) -> None:
         ({"playerId": -3}, "playerId"),
         ({"teamId": 1 << 70}, "teamId"),
         ({"positions": [{"x": 500, "y": 0}]}, "positions"),
-        ({"positions": [{"x": float("nan"), "y": 0}]}, "NaN is no number"),
+        ({"positions": [{"x": float("nan"), "y": 0}]}, "NaN is not a number"),
         ({"positions": [{"x": 10**400, "y": 0}]}, "positions"),
         ({"positions": [{"x": "50", "y": 0}]}, "positions"),
         ({"positions": [{"y": 0}]}, "x"),
-        ({"positions": [7]}, "positions', came 7"),
+        ({"positions": [7]}, "positions', got 7"),
         ({"positions": None}, "expected lists"),
         ({"tags": [{"id": [1]}]}, "unhashable"),
         ({"tags": 5}, "expected lists"),
@@ -128,7 +128,7 @@ def test_a_file_that_is_no_list_of_events_is_an_error(tmp_path: Path, text: str)
 
 def test_a_match_in_two_places_is_an_error(tmp_path: Path, event: Event) -> None:
     records = [event(1.0, match=m, period=p) for m in (1, 2, 1) for p in ("1H", "2H")]
-    with pytest.raises(DataError, match="match 1: its events are not together"):
+    with pytest.raises(DataError, match="match 1: the events of this match are not contiguous"):
         read_all(tmp_path / "events.json", records)
 
 

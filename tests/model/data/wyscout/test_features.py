@@ -91,7 +91,7 @@ def test_time_since_an_event_grows_with_its_logarithm(event: Event, read: Read) 
     assert dead[150] == pytest.approx(math.log(66) / math.log(61), abs=1e-3)
 
 
-def test_clock_and_half_are_told(event: Event, read: Read) -> None:
+def test_clock_and_half_are_reported(event: Event, read: Read) -> None:
     first, second = match_features(read([event(2700.0), event(10.0, period="2H")]), home=HOME)
     assert column(first, "clock")[5400] == 1
     assert not column(first, "second half").any()

@@ -99,10 +99,10 @@ def test_substitutions_that_cannot_be_read_are_not_lost(
     assert len(str(caught.value).splitlines()) == 2
 
 
-def test_a_key_that_comes_twice_is_an_error(tmp_path: Path, match: MatchRecord) -> None:
+def test_a_key_that_appears_twice_is_an_error(tmp_path: Path, match: MatchRecord) -> None:
     text = json.dumps([match()]).replace('"wyId"', '"wyId": 3, "wyId"')
     (tmp_path / "matches_Cup.json").write_text(text)
-    with pytest.raises(DataError, match="'wyId' comes twice"):
+    with pytest.raises(DataError, match="'wyId' appears twice"):
         read_matches(DataFile(path=tmp_path / "matches_Cup.json"), "Cup")
 
 

@@ -48,7 +48,7 @@ def auc_of(slot: BoundarySlot, valid: VideoSplit = VALID) -> float:
     return evaluation.score.auc / 100
 
 
-def test_training_from_a_checkpoint_goes_on_as_if_never_stopped(tmp_path: Path) -> None:
+def test_training_resumes_from_a_checkpoint_as_if_never_stopped(tmp_path: Path) -> None:
     whole = array_of([TRIAL])
     (slot,) = whole.slots
     (expected,) = run(whole)
@@ -65,7 +65,7 @@ def test_training_from_a_checkpoint_goes_on_as_if_never_stopped(tmp_path: Path) 
     assert same_weights(again, slot)
 
 
-def test_a_state_stays_what_it_was_while_training_goes_on() -> None:
+def test_a_state_stays_what_it_was_while_training_continues() -> None:
     array = array_of([TRIAL])
     (slot,) = array.slots
     array.advance()
@@ -137,7 +137,9 @@ def test_a_trial_that_fails_does_so_alone(fault: str) -> None:
     first, second = array.advance()
     assert isinstance(first.result, FailedError)
     assert isinstance(first.result, DivergedError) == (fault == "rate")
-    assert ("after epoch 1" if fault == "rate" else "(10, 16) of features, got (20, 16)") in str(first.result)
+    assert ("after epoch 1" if fault == "rate" else "(positions, dims) (10, 16), got (20, 16)") in str(
+        first.result
+    )
     assert isinstance(second.result, Validation)
     assert array.slots == [good]
     assert numbers([second.result]) == numbers(run(array_of([TRIAL]))[0][:1])
@@ -240,7 +242,7 @@ def test_splits_that_do_not_fit_together_are_refused() -> None:
         replace(VALID, features=VALID.features[1:])
     with pytest.raises(DataError, match="10 videos, 2 classes"):
         replace(VALID, classes=CLASSES[:2])
-    with pytest.raises(DataError, match="without scores: class 00"):
+    with pytest.raises(DataError, match="class scores are missing for the classes of activities: class 00"):
         replace(VALID, classes=("a", "b", "c"))
     with pytest.raises(DataError, match="found none in 1 videos"):
         idle = replace(VALID.videos[0], segments_s=np.empty((0, 2)), labels=())

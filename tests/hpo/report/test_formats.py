@@ -1,6 +1,6 @@
 import pytest
 
-from hpo.report.words import duration, value
+from hpo.report.formats import duration, value
 
 
 @pytest.mark.parametrize(

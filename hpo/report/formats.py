@@ -1,11 +1,14 @@
-"""Numbers and scores as people read them."""
+"""Formats of numbers and scores."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from hpo.journal.results import StudyState
 from hpo.tasks.base.registry import task_of
 
 
 def duration(seconds: float) -> str:
-    """Write seconds with the two largest units: ``"1 h 05 min"``, ``"3 min 20 s"``, ``"12 s"``."""
+    """Format seconds with the two largest units: ``"1 h 05 min"``, ``"3 min 20 s"``, ``"12 s"``."""
     whole = max(0, round(seconds))
     days, rest = divmod(whole, 86400)
     hours, rest = divmod(rest, 3600)
@@ -20,10 +23,16 @@ def duration(seconds: float) -> str:
 
 
 def value(number: float | int | str) -> str:
-    """Write a hyperparameter: whole numbers whole, others with four digits."""
+    """Format the value of a hyperparameter: floats with four significant digits."""
     return f"{number:.4g}" if isinstance(number, float) else str(number)
 
 
+def values_tried(axis: Mapping[str, Any]) -> str:
+    """Write what a search tries of one hyperparameter, such as ``int: low 4, high 32, log True``."""
+    bounds = ", ".join(f"{key} {entry}" for key, entry in axis.items() if key != "type")
+    return f"{axis.get('type', '')}: {bounds}"
+
+
 def score_label(state: StudyState) -> str:
-    """What the study maximises, such as ``Average-mAP``."""
+    """Return the name of the study's score, such as ``Average-mAP``."""
     return task_of(state.created).score.label
