@@ -34,7 +34,7 @@ def commands(plan: StudyPlan, state: StudyState, *, file: str) -> list[str]:
     study, starts = state.created.study, start_files(state)
     again = f"{study}-again"
     new = ["--study-file", f"./{file}", "--data", plan.data]
-    new += plan.task.data_words(plan.features, (plan.train.items, plan.valid.items))
+    new += plan.task.data_options(plan.features, (plan.train.items, plan.valid.items))
     new += ["--seed", str(plan.seed), "--device", plan.device]
     lines: list[str] = []
     for name in state.asked:

@@ -46,5 +46,5 @@ def least_memory_bytes(plan: StudyPlan, parallelism: Parallelism) -> int:
     """
     if parallelism.gpu:
         return PROCESS_BYTES
-    weights = plan.task.weights(plan.study, plan.shape)
+    weights = plan.task.weight_count(plan.study, plan.shape)
     return PROCESS_BYTES + parallelism.array * weights * _BYTES_A_WEIGHT

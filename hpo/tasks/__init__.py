@@ -1,1 +1,1 @@
-"""What is optimised: each task is a module with a ``TASK``, found by its name in study files."""
+"""Tasks that the service can optimise. Each is a module with a ``TASK``, found by its name in study files."""

@@ -199,4 +199,4 @@ def test_time_and_memory_are_told_before_the_first_trial(opened: Opened) -> None
     time = task.trial_time(opened.study, shape, (train, valid), "float32", CPU, 1)
     assert time is not None and time.trial_s > 0
     assert "3 epochs of" in time.work
-    assert task.weights(opened.study, shape) > 100
+    assert task.weight_count(opened.study, shape) > 100

@@ -104,7 +104,7 @@ def test_two_trials_stand_side_by_side(studies: CommandLine) -> None:
     rows = {line.split()[0]: line.split()[1:] for line in answer.stdout.splitlines() if line}
     assert rows["training.epochs"] == ["2", "3"]
     assert len(rows["Average-mAP"]) == len(rows["lambda_seg"]) == 2
-    assert "1 games are too few to draw from" in answer.stdout
+    assert "resampling needs 5 games or more, got 1" in answer.stdout
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Where a study's data lie: a folder of this machine, or a URI of which every machine has a copy."""
+"""Location of a study's data: a folder on this machine, or a URI from which every machine fetches a copy."""
 
 from pathlib import Path
 
@@ -7,27 +7,28 @@ from model.errors import ConfigError
 
 
 def is_uri(place: str) -> bool:
-    """Whether a study's data lie elsewhere."""
+    """Return whether ``place`` is a URI, not a folder."""
     return "://" in place
 
 
 def chosen_place(folder: Path | None, uri: str | None, *, default: Path) -> str:
-    """Where the games lie: what was typed, else ``default``; a folder as an absolute path.
+    """Return the location of the data: ``uri``, else the absolute path of ``folder`` or ``default``.
 
     Raises:
-        ConfigError: Both were typed; or no URI, or one with a password, which journal and MLflow would show.
+        ConfigError: Both folder and URI are given, or the URI is invalid or contains a password.
     """
     if uri is None:
         return str((folder or default).absolute())
     if folder is not None:
-        raise ConfigError("expected --data or --data-uri, got both")
+        raise ConfigError("expected either --data or --data-uri, got both")
     if not is_uri(uri):
         raise ConfigError(
-            f"expected --data-uri s3://BUCKET/FOLDER or the like, got {uri!r}: a folder is --data"
+            f"expected --data-uri with a URI such as s3://BUCKET/FOLDER, got {uri!r}",
+            fix="for a folder on this machine, use --data",
         )
     if "?" in uri or without_passwords(uri) != uri:
         raise ConfigError(
-            "the URI of the data holds a user, a password or a query, which journal and MLflow would show",
-            fix="set them where the file system looks for them on every machine, as ~/.aws for s3://",
+            "--data-uri contains a user, a password or a query, which the journal and MLflow would show",
+            fix="configure the credentials on every machine instead, such as in ~/.aws for s3://",
         )
     return uri.rstrip("/")

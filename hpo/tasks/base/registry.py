@@ -1,4 +1,4 @@
-"""Tasks by the names that study files have for them."""
+"""Lookup of tasks by their names in study files."""
 
 import importlib
 import pkgutil
@@ -14,18 +14,19 @@ from hpo.tasks.base.task import Task
 from model.errors import ConfigError
 
 AnyTask = Task[Any, Any, Any, Any]
+"""A task of any kind."""
 
 
 def task_named(name: str) -> AnyTask:
-    """The task of that name: one of this package, or of any module that Python finds and that has a ``TASK``.
+    """Return the task ``name`` of this package, or the ``TASK`` of the importable module ``name``.
 
     Raises:
-        ConfigError: There is none.
+        ConfigError: No such task or module exists, or the module has no ``TASK``.
     """
     module = f"hpo.tasks.{name}.task" if name in known_tasks() else name
     try:
         task = getattr(importlib.import_module(module), "TASK", None)
-    except Exception as error:  # whatever a module of somebody else does when it is imported
+    except Exception as error:  # the import of a module outside this package can raise anything
         raise _unknown(name, f"{type(error).__name__}: {error}") from error
     if not isinstance(task, Task):
         raise _unknown(name, f"module {module!r} has no TASK")
@@ -33,45 +34,45 @@ def task_named(name: str) -> AnyTask:
 
 
 def known_tasks() -> list[str]:
-    """Those of this package."""
+    """Return the names of the tasks of this package."""
     return sorted(module.name for module in pkgutil.iter_modules(hpo.tasks.__path__) if module.name != "base")
 
 
 def external_task_code(name: str) -> Path | None:
-    """File of the module, or folder of the package, of a task from elsewhere; None for one of this project.
+    """Return the module file or package folder of a task outside this package; None for one of this package.
 
     Raises:
-        ConfigError: There is no such task.
+        ConfigError: The task does not exist.
     """
     if name in known_tasks():
         return None
     task_named(name)
-    whole = sys.modules[name.partition(".")[0]]
-    # A package without __init__ has a path and no file.
-    file = Path(getattr(whole, "__file__", None) or next(iter(whole.__path__)))
+    top = sys.modules[name.partition(".")[0]]
+    # A package without __init__ has a path but no file.
+    file = Path(getattr(top, "__file__", None) or next(iter(top.__path__)))
     return file.parent if file.name == "__init__.py" else file
 
 
 def task_of(created: StudyCreated) -> AnyTask:
-    """The task of a study in a journal."""
+    """Return the task of a study from the first event of its journal."""
     return task_named(created.plan["study"]["task"])
 
 
 def load_study(name_or_path: str | Path) -> StudyFile:
-    """Read an installed study file by its name, such as ``calf``, or any other by its path.
+    """Read and validate an installed study file by its name, such as ``calf``, or another one by its path.
 
     Raises:
-        ConfigError: No such file, not a TOML file, or settings that cannot be used (all of them are named).
+        ConfigError: The file cannot be read, is not valid TOML, or has invalid settings; all are listed.
     """
     document, file = read_study_file(name_or_path)
     return parse_study(document, file=file)
 
 
 def parse_study(document: Mapping[str, Any], *, file: str) -> StudyFile:
-    """Validate the tables of a study file by its task; ``file`` says in errors where they come from.
+    """Validate the tables of a study file for its task; error messages name ``file`` as their source.
 
     Raises:
-        ConfigError: No such task, or settings that cannot be used; all of them are named.
+        ConfigError: The task does not exist, or settings are invalid; the error lists all of them.
     """
     name = document.get("task") if isinstance(document, Mapping) else None
     if not isinstance(name, str):

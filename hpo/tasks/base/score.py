@@ -1,4 +1,4 @@
-"""What a task maximises."""
+"""Score of a task."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,6 @@ class Score:
     """The metric that a task maximises."""
 
     metric: str
-    """Its name among the metrics of a validation. Its values lie in [0, 1]; higher is better."""
+    """Name of the metric in a validation. Its values lie in [0, 1]; higher is better."""
     label: str
-    """Its name in tables and figures, such as ``Average-mAP``."""
+    """Name in tables and figures, such as ``Average-mAP``."""

@@ -1,4 +1,4 @@
-"""A split of the data as a trial is told of it: where it lies, never what is in it."""
+"""References to splits of the data, which trials open themselves."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,44 +6,47 @@ from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
 Progress = Callable[[str, int, int], None]
-"""Called with (what is being read, items or files done, all of them)."""
+"""Progress callback (what is being read, number of items or files done, total number)."""
 
 ShapeT = TypeVar("ShapeT", bound="DataShape")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataShape:
-    """What the settings of a trial depend on in the data; a task may add to it."""
+    """Properties of the data that the settings of a trial depend on. A task may add properties."""
 
     dims: int
-    """Numbers in a feature vector."""
+    """Length of a feature vector."""
     classes: tuple[str, ...] = ()
-    """Those that are scored one by one, under ``ap/NAME``."""
+    """Classes with a metric ``ap/NAME`` each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteSplit:
-    """Where every machine can fetch a split."""
+    """Source from which every machine can fetch a split."""
 
     uri: str
+    """URI of the data set."""
     features: str
+    """Name of the features."""
     split: str
+    """Name of the split."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitRef:
-    """A split in the cache, or its first items."""
+    """Reference to a split in the cache, or to its first items."""
 
     path: str
-    """Its folder in the cache of the driver's machine; the name of that folder tells what it holds."""
+    """Folder in the cache of the driver's machine; the name of the folder identifies its content."""
     items: int
-    """Games, videos or whatever the task calls them."""
+    """Number of items to use, such as games or videos."""
     remote: RemoteSplit | None = None
-    """Where a machine that does not see ``path`` gets it from; None: nowhere."""
+    """Source for machines without access to ``path``; None if there is none."""
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Self:
-        """Read what ``asdict`` made of it; older ones have ``games`` and say nothing of ``remote``."""
+        """Build a reference from the output of ``asdict``; older records have ``games`` and no ``remote``."""
         remote = record.get("remote")
         items = record["items"] if "items" in record else record["games"]
         return cls(path=record["path"], items=items, remote=RemoteSplit(**remote) if remote else None)
@@ -51,26 +54,31 @@ class SplitRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataRequest:
-    """Which data a person asked for."""
+    """Data that a user has selected."""
 
     place: str
-    """A folder, or a URI."""
+    """Folder or URI of the data."""
     features: str | None
-    """None: the only ones there are."""
+    """Name of the features; None if the data has only one kind."""
     counts: tuple[int, int] | None
-    """First items of the training and validation splits to use; None: all."""
+    """Number of training and validation items to use, from the first one; None: all."""
     cache: Path
+    """Folder of memory-mapped data sets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedData(Generic[ShapeT]):
-    """Data that are in the cache, ready to be trained on."""
+    """Data in the cache, ready for training."""
 
     dataset: str
-    """Name of data and features for people, such as ``soccernet-v1/resnet``."""
+    """Readable name of data and features, such as ``soccernet-v1/resnet``."""
     features: str
+    """Name of the features."""
     shape: ShapeT
+    """Properties that the settings of trials depend on."""
     train: SplitRef
+    """Training split."""
     valid: SplitRef
+    """Validation split."""
     digest: str
-    """Of all content that a score depends on."""
+    """Hash of all content that scores depend on."""

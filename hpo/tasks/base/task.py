@@ -1,4 +1,4 @@
-"""The one interface between the service and what it optimises."""
+"""Interface between the service and a task: network, data, loss, score and search space."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +12,7 @@ from hpo.programs.listed import FIRST_COMPARISON_REPLICATE, ListedProgram
 from hpo.programs.program import Program
 from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Parameters
-from hpo.tasks.base.learner import Learner, OneByOne, Rounds
+from hpo.tasks.base.learner import Learner, SequentialArray, TrainingSchedule
 from hpo.tasks.base.networks import NetworkDifference
 from hpo.tasks.base.presentation.stage_presentation import StagePresentation
 from hpo.tasks.base.score import Score
@@ -32,165 +32,171 @@ SlotT = TypeVar("SlotT", bound="Slot")
 
 
 class Slot(Protocol):
-    """One trial in training: its weights, its optimiser and how far it is."""
+    """State of a trial in training: weights, optimiser and finished epochs."""
 
     @property
     def config(self) -> Any:
-        """All settings of the trial, a dataclass."""
+        """Dataclass with all settings of the trial."""
 
     def state(self) -> dict[str, Any]:
-        """Everything that training goes on from: tensors, numbers, strings, lists, dictionaries."""
+        """Return everything to resume from: tensors, numbers, strings, and lists or dictionaries of these."""
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from what ``state`` returned."""
+        """Restore what ``state`` returned."""
 
 
 class Shared(Protocol):
-    """What all trials of an array have in common, a dataclass; equal ones can be trained together."""
+    """Dataclass with the settings that all trials of an array share; equal ones can be trained together."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
     def epochs(self) -> int:
-        """Of a trial."""
+        """Number of epochs of a trial."""
 
 
 class Array(Protocol[SlotT]):
-    """Trains trials together, from validation to validation."""
+    """Trainer of several trials together."""
 
     slots: list[SlotT]
-    """They join and leave between two calls of ``advance``."""
+    """Trials in training; callers add and remove them between two calls of ``advance``."""
 
     def advance(self) -> list[Outcome[SlotT]]:
-        """Train every slot to its next validation, and validate it. What fails leaves the array."""
+        """Train every slot to its next validation and validate it; remove slots that fail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialTime:
-    """What a trial will take, from a short measurement."""
+    """Estimated duration of a trial, from a short measurement."""
 
     trial_s: float
+    """Duration of a trial in seconds."""
     speed: str
-    """Such as ``1,200 chunks/s in training``."""
+    """Measured speed, such as ``1,200 chunks/s in training``."""
     work: str
-    """Such as ``12 epochs of 400 chunks``."""
+    """Amount of work, such as ``12 epochs of 400 chunks``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageContext(Generic[StudyT, ShapeT]):
-    """What the program of a stage is built from."""
+    """Input for the program of a stage."""
 
     study: StudyT
-    """With the stage's settings put in."""
+    """Study file with the settings of the stage."""
     stage: str
+    """Name of the stage."""
     shape: ShapeT
+    """Shape of the data."""
     train: SplitRef
+    """Training split."""
     start: Parameters
-    """A whole configuration; empty for a search, which needs none."""
+    """Complete configuration to start from; empty for a search."""
     finalists: Mapping[str, Parameters] = field(default_factory=dict)
-    """Role -> configuration, for a stage that compares what was found."""
+    """Role -> configuration, for a stage that compares found configurations."""
     seed: int
-    """Draws searches and orders."""
+    """Seed of searches and random orders."""
     known: Sequence[ScoredPoint] = ()
-    """Scores of an earlier study that a search learns from."""
+    """Scores of an earlier study for the warm start of a search."""
 
 
 class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
-    """A network with its data, loss, score and space, as the service sees them.
+    """Base class of tasks: a network with its data, loss, score and search space.
 
-    A simple task says what its class attributes are and how data and trials are made (``open_data``,
-    ``open_split``, ``shape``, ``slot``; ``open_test`` for a final), its slots being
-    ``hpo.tasks.base.learner.Learner``. Everything else has a default that such a task can live with, and is
-    there for those that do better.
+    A simple task sets the class attributes and implements ``open_data``, ``open_split``, ``shape`` and
+    ``slot``, and ``open_test`` for a final stage. Its slots are subclasses of
+    ``hpo.tasks.base.learner.Learner``. All other methods have defaults; override them for faster training,
+    additional stages or better output.
     """
 
     name: ClassVar[str]
-    """In study files, as ``task = "calf"``."""
+    """Name in study files, as in ``task = "calf"``."""
     unit: ClassVar[str] = "items"
-    """What a split consists of, such as ``games``."""
+    """Plural name of the items of a split, such as ``games``."""
     score: ClassVar[Score]
+    """The score that the task maximises."""
     study_file: ClassVar[type[StudyFile]]
-    """What a study file of the task may hold."""
+    """Model of the task's study files."""
     data_shape: ClassVar[type[DataShape]] = DataShape
+    """Class of ``shape``."""
     takes_uri: ClassVar[bool] = False
-    """Whether data may lie behind a URI."""
+    """Whether the data may be at a URI (``--data-uri``)."""
     analyses: ClassVar[bool] = False
-    """Whether ``hpo analyse`` can take a trained network of the task apart."""
+    """Whether ``hpo analyse`` supports trained networks of the task."""
     configuration_note: ClassVar[str] = ""
-    """What a reader of a configuration should know, such as units."""
+    """Sentence about the hyperparameters for readers, such as their units."""
     finders: ClassVar[tuple[str, ...]] = ("bayes",)
-    """Stages that find a configuration, each starting from what those before it found."""
+    """Stages that search for a configuration, each starting from the result of the previous one."""
     procedure: ClassVar[tuple[str, ...]] = ("bayes",)
-    """Stages in the order in which a study usually runs them; a later one has the last word."""
+    """Stages in their usual order; the choice of a later stage replaces that of an earlier one."""
 
     @property
     def deciding(self) -> tuple[str, ...]:
-        """Stages that decide on the configuration, the one with the last word first."""
+        """Stages that choose the study's configuration, in order of precedence."""
         return tuple(reversed(dict.fromkeys([*self.finders, *self.procedure])))
 
     @abstractmethod
     def open_data(self, request: DataRequest, study: StudyT, progress: Progress) -> OpenedData[ShapeT]:
-        """Read the data into the cache where they are not in it, and check that ``study`` can run on them.
+        """Copy the data into the cache if they are not there, and check that ``study`` can run on them.
 
-        What is asked for and cannot be had, such as features of that name, is refused, never ignored.
+        A request that cannot be met, such as for unknown features, is an error and is never ignored.
 
         Raises:
-            UserError: They cannot be read, are wrong, or no trial of the study fits them.
+            UserError: The data cannot be read, are invalid, or do not suit the study.
         """
 
     @abstractmethod
     def open_split(self, split: SplitRef) -> SplitT:
-        """Map a split on the machine that trains.
+        """Open a split on the machine that trains.
 
         Raises:
-            UserError: It is not to be had here.
+            UserError: The split is not available on this machine.
         """
 
     @abstractmethod
     def shape(self, split: SplitT) -> ShapeT:
-        """What settings depend on in a split."""
+        """Return the properties of a split that the settings of trials depend on."""
 
     @abstractmethod
     def slot(
         self, study: StudyT, parameters: Parameters, shape: ShapeT, *, seed: int, data_seed: int
     ) -> SlotT:
-        """A trial that tries ``parameters``, untrained; the study file fills the rest.
+        """Create an untrained trial with ``parameters``; the study file gives the other settings.
 
         Raises:
-            ConfigError: The values do not fit together, or not the data.
+            ConfigError: The values contradict each other or do not suit the data.
         """
 
     def shape_from_json(self, record: dict[str, Any]) -> ShapeT:
-        """Read what ``shape_to_json`` wrote."""
+        """Build a shape from the output of ``shape_to_json``."""
         return self.data_shape(**{**record, "classes": tuple(record["classes"])})  # type: ignore[return-value]
 
     def shape_to_json(self, shape: ShapeT) -> dict[str, Any]:
-        """A shape as plain JSON."""
+        """Convert a shape to plain JSON."""
         return {**asdict(shape), "classes": list(shape.classes)}
 
-    def data_words(self, features: str, counts: tuple[int, int]) -> list[str]:
-        """What to type beside ``--data`` to get the same data again."""
+    def data_options(self, features: str, counts: tuple[int, int]) -> list[str]:
+        """Return the command-line options that, with ``--data``, select the same data again."""
         return ["--features", features, "--games", f"{counts[0]},{counts[1]}"]
 
     def describe_split(self, split: SplitT) -> str:
-        """What it holds, in a few words beside the number of its items."""
+        """Describe the content of a split in a few words, in addition to its number of items."""
         return ""
 
     def describe_training(self, study: StudyT, shape: ShapeT) -> str:
-        """How trials are trained, in one line."""
+        """Describe the training of a trial in one line."""
         return f"{study.training.epochs} epochs, validated every {study.training.validated_every}"
 
     def own_configuration(self, study: StudyT, shape: ShapeT) -> Parameters:
-        """Every hyperparameter of a trial as the study file has it."""
+        """Return all hyperparameters with their values in the study file."""
         configuration: Parameters = study.hyperparameters.model_dump()
         return configuration
 
     def check_parameters(self, study: StudyT, parameters: Parameters, shape: ShapeT) -> None:
-        """Make sure that a configuration which a person gave can be trained.
+        """Check that a user's configuration can be trained.
 
         Raises:
-            ConfigError: The values do not fit together.
-            ValidationError: A value is not allowed.
+            ConfigError: The values contradict each other or do not suit the data.
+            ValidationError: A value is invalid.
         """
         type(study.hyperparameters).model_validate(
             {name: parameters[name] for name in type(study.hyperparameters).model_fields}
@@ -198,8 +204,8 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
         self.slot(study, parameters, shape, seed=0, data_seed=0)
 
     def shared(self, study: StudyT, shape: ShapeT, precision: "Precision") -> Shared:
-        """What all trials of the study have in common."""
-        return Rounds(epochs=study.training.epochs, validate_every=study.training.validated_every)
+        """Return the settings that all trials of the study share."""
+        return TrainingSchedule(epochs=study.training.epochs, validate_every=study.training.validated_every)
 
     def array(
         self,
@@ -210,47 +216,47 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
         device: "torch.device",
         on_shrink: Callable[[int], None],
     ) -> Array[Any]:
-        """An array without slots.
+        """Create an array without slots.
 
         Args:
-            shared: As ``shared`` gave it.
+            shared: Settings that ``shared`` returned.
             train: Training split.
             valid: Validation split.
-            device: Where to train.
-            on_shrink: Hears how many trials at once the device's memory holds, if not all.
+            device: Device to train on.
+            on_shrink: Called with the number of trials that fit into the device's memory, if not all do.
         """
-        return OneByOne(shared, train=train, valid=valid, device=device)
+        return SequentialArray(shared, train=train, valid=valid, device=device)
 
     def save_network(self, slot: SlotT, shape: ShapeT, file: Path, notes: Mapping[str, Any]) -> None:
-        """Write the network as it is now with all that is needed to use it; ``notes`` go along."""
+        """Write the current network with everything that is needed to use it, and with ``notes``."""
         from model.training.checkpoint import save_checkpoint
 
         save_checkpoint(file, {"config": asdict(slot.config), **slot.state(), **notes})
 
     def open_test(self, request: DataRequest, progress: Progress) -> SplitT:
-        """Open the split that only a final scores, when nothing is tuned any more.
+        """Open the test split, which only a final stage uses, after all tuning.
 
         Raises:
-            UserError: There is none, or it cannot be read.
+            UserError: There is no test split, or it cannot be read.
         """
-        raise ConfigError(f"the task {self.name} has no test split, which a final ends with")
+        raise ConfigError(f"task {self.name} has no test split, which a final stage needs")
 
     def test(
         self, network: Path, untrained: SlotT, test: SplitT, shared: Any, device: "torch.device"
     ) -> dict[str, float]:
-        """Metrics of a trained network on the test split, the score among them.
+        """Evaluate a trained network on the test split and return its metrics, including the score.
 
         Args:
-            network: What ``save_network`` wrote.
-            untrained: The trial as it began.
-            test: As ``open_test`` gave it.
-            shared: As ``shared`` gave it.
-            device: Where to predict.
+            network: File that ``save_network`` wrote.
+            untrained: The trial before its training.
+            test: Split that ``open_test`` returned.
+            shared: Settings that ``shared`` returned.
+            device: Device to predict on.
         """
         from model.training.checkpoint import load_checkpoint
 
         if not isinstance(untrained, Learner):
-            raise TypeError(f"the task {self.name} does not say how a network is tested")
+            raise TypeError(f"task {self.name} must implement test: its slots are not of class Learner")
         untrained.load_state(load_checkpoint(network))
         return untrained.validate(test, device)
 
@@ -262,26 +268,26 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
         device: "torch.device",
         progress: Progress,
     ) -> NetworkDifference:
-        """Score two trained networks on the same items of a split, drawn anew many times.
+        """Compare two trained networks by bootstrap over the items of a split.
 
         Args:
             networks: Two files that ``save_network`` wrote.
-            split: Where to score them.
-            shared: As ``shared`` gave it.
-            device: Where to predict.
-            progress: Reports which network is at work.
+            split: Split to score them on.
+            shared: Settings that ``shared`` returned.
+            device: Device to predict on.
+            progress: Called with the number of networks that have been scored.
 
         Raises:
             UserError: A network cannot be read, or the split has too few items.
         """
-        raise ConfigError(f"the task {self.name} does not compare networks item by item")
+        raise ConfigError(f"task {self.name} does not support comparing two networks")
 
     def presentation(self, stage: str) -> StagePresentation:
-        """Return what the task adds to the tables and figures of ``stage``."""
+        """Return the tables and figures that the task adds to ``stage``."""
         return StagePresentation()
 
     def precision(self, study: StudyT, shape: ShapeT, train: SplitT, device: "torch.device") -> "Precision":
-        """Number format of matrix products: as the study file says, or as measures faster."""
+        """Return the number format of matrix products: from the study file, or the faster one."""
         return "float32"
 
     def array_size(
@@ -293,7 +299,7 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
         device: "torch.device",
         most: int,
     ) -> int:
-        """How many trials, at most ``most``, to train together in one process on a GPU."""
+        """Return how many trials, at most ``most``, one process should train together on a GPU."""
         return 1
 
     def trial_time(
@@ -305,32 +311,35 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
         device: "torch.device",
         array: int,
     ) -> TrialTime | None:
-        """Train for a moment and extrapolate; None where nothing is known before the first trial.
+        """Estimate the duration of a trial from a short measurement; None if that is not possible.
 
         Args:
-            study: With the stage's settings put in.
-            shape: Of the data.
-            splits: Training and validation.
-            precision: Of matrix products.
-            device: Where to train.
-            array: Trials that are trained together.
+            study: Study file with the settings of the stage.
+            shape: Shape of the data.
+            splits: Training and validation split.
+            precision: Number format of matrix products.
+            device: Device to train on.
+            array: Number of trials that are trained together.
         """
         return None
 
-    def weights(self, study: StudyT, shape: ShapeT) -> int:
-        """Numbers that a trial learns, for what memory it takes at the very least; 0: too few to count."""
+    def weight_count(self, study: StudyT, shape: ShapeT) -> int:
+        """Return the number of trained weights, for a lower bound of memory; 0 if it is negligible."""
         return 0
 
     def varied(self, study: StudyT, stage: str, shape: ShapeT) -> dict[str, Any]:
-        """What a stage varies: parameter -> how; empty for one that compares whole configurations."""
+        """Return the hyperparameters that a stage varies, each with a description of how.
+
+        The result is empty for a stage that compares whole configurations.
+        """
         settings = study.stages.named(stage)
         return space_of(settings).describe() if isinstance(settings, SearchStage) else {}
 
     def program(self, context: StageContext[StudyT, ShapeT]) -> Program:
-        """What a stage tries.
+        """Build the program of a stage, which decides what to train.
 
         Raises:
-            ConfigError: It cannot run on these data.
+            ConfigError: The stage cannot run on these data.
         """
         settings = context.study.stages.named(context.stage)
         if isinstance(settings, SearchStage):
@@ -343,8 +352,8 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
 
 
 def search_program(settings: SearchStage, context: StageContext[Any, Any]) -> Program:
-    """The program of a search."""
-    from hpo.programs.search import SearchProgram  # a process that trains needs no searcher
+    """Build the program of a search stage."""
+    from hpo.programs.search import SearchProgram  # not needed in processes that train
     from hpo.search.build import build_searcher
 
     searcher = build_searcher(

@@ -1,1 +1,1 @@
-"""Temporal action proposals on ActivityNet: BMN, with its own loss or with the context-aware one."""
+"""Temporal action proposals on ActivityNet: BMN with its own or with the context-aware loss."""

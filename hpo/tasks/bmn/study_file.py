@@ -1,4 +1,4 @@
-"""A study file of the task ``bmn`` (section 4.2); defaults are the published code's and the paper's."""
+"""Study files of the task ``bmn`` (section 4.2). Defaults are those of the published code and the paper."""
 
 from typing import Annotated, Literal, Self
 
@@ -15,20 +15,20 @@ MultipleOfGroups = Annotated[int, Field(ge=GROUPS, multiple_of=GROUPS)]
 
 
 class Network(Section):
-    """Sizes of the network; the published ones for ActivityNet."""
+    """Sizes of the network. Defaults are the published ones for ActivityNet."""
 
     positions: int = Field(default=100, ge=2)
-    """T: features a video, and lines of its file."""
+    """Number of temporal positions per video, T: the lines of a feature file."""
     longest: int | None = Field(default=None, ge=1)
-    """D: positions of the longest proposal; left out: T, as published."""
+    """Positions of the longest proposal, D. Default: T, as published."""
     bins: int = Field(default=32, ge=1)
-    """N: bins that a proposal is sampled into."""
+    """Number of samples per proposal, N."""
     hidden_1d: MultipleOfGroups = 256
-    """Features a position."""
+    """Features per position."""
     hidden_2d: int = Field(default=128, ge=1)
-    """Features a pair in the convolutions over the map."""
+    """Features per pair of positions in the convolutions over the map."""
     hidden_3d: int = Field(default=512, ge=1)
-    """Features a pair that its bins are reduced to."""
+    """Features per pair of positions after its samples are reduced."""
 
     @model_validator(mode="after")
     def _longest_fits(self) -> Self:
@@ -38,36 +38,41 @@ class Network(Section):
 
 
 class BmnTraining(Training):
-    """How long and in what steps a trial trains."""
+    """Training settings: epochs, batches, learning rate schedule, precision."""
 
     epochs: int = Field(default=9, ge=1)
     batch_videos: int = Field(default=16, ge=1)
+    """Videos per batch."""
     rate_drop: float = Field(default=0.1, gt=0, le=1)
-    """The learning rate is multiplied by it"""
+    """Factor by which the learning rate is multiplied every ``rate_drop_epochs`` epochs."""
     rate_drop_epochs: int = Field(default=7, ge=1)
-    """whenever so many epochs are over."""
+    """Epochs between two drops of the learning rate."""
     weight_decay: float = Field(default=1e-4, ge=0)
+    """Weight decay of the optimiser."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """``auto`` takes the one that measures faster."""
+    """Number format of matrix products. ``auto``: measure which one is faster."""
 
 
 class Losses(Section):
-    """What is the same for all trials."""
+    """Settings of the losses that all trials share."""
 
     regression_weight: float = Field(default=10.0, ge=0)
-    """Of the IoU's regression."""
+    """Weight of the regression loss of the IoU."""
     published_draw: bool = False
-    """Whether pairs for the regression are drawn as in the published code; see ``BoundaryLossConfig``."""
+    """Whether to draw pairs for the regression as in the published code; see ``BoundaryLossConfig``."""
 
 
 class Scoring(Section):
-    """Soft-NMS: how proposals that overlap a better one lose score."""
+    """Settings of soft-NMS, which lowers the scores of proposals that overlap a better one."""
 
     alpha: float = Field(default=0.4, gt=0)
+    """Divisor in the factor exp(-IoU^2 / alpha) that lowers a score."""
     low: float = Field(default=0.5, ge=0, le=1)
+    """IoU above which a score is lowered, if the better proposal is the shortest possible."""
     high: float = Field(default=0.9, ge=0, le=1)
+    """IoU above which a score is lowered, if the better proposal is as long as the video."""
     proposals: int = Field(default=100, ge=1)
-    """Kept of a video."""
+    """Number of proposals to keep per video."""
 
     @model_validator(mode="after")
     def _thresholds_are_ordered(self) -> Self:
@@ -77,17 +82,20 @@ class Scoring(Section):
 
 
 class Hyperparameters(Section):
-    """What a stage may search over, and the value of each where no space says otherwise."""
+    """Hyperparameters that a stage may search over, and their values when it does not."""
 
     tem_loss: TemLoss = "context-aware"
-    """Of the temporal evaluation module: the published one, or the paper's segmentation loss."""
+    """Loss of the temporal evaluation module: ``bmn`` (published) or ``context-aware`` (the paper's)."""
     K1_positions: float = Field(default=-14.0, lt=0, ge=-1000)
-    """K1 of starts and ends, in temporal positions; K1 = 2 K2 = -2 K3 = -K4. The paper's best."""
+    """K1 of starts and ends in temporal positions; K1 = 2 K2 = -2 K3 = -K4. Default: the paper's best."""
     lambda_tem: float = Field(default=1.0, ge=0)
-    """Weight of that loss, whichever it is."""
+    """Weight of the loss of the temporal evaluation module."""
     tau_max: float = Field(default=0.9, ge=0, le=1)
+    """Upper margin of the context-aware loss."""
     tau_min: float = Field(default=0.1, ge=0, le=1)
+    """Lower margin of the context-aware loss."""
     learning_rate: float = Field(default=1e-3, gt=0)
+    """Learning rate at the first epoch."""
 
     @model_validator(mode="after")
     def _margins_are_ordered(self) -> Self:
@@ -97,7 +105,7 @@ class Hyperparameters(Section):
 
 
 class BmnSearch(SearchStage):
-    """A search over hyperparameters of the loss and the training."""
+    """The search over hyperparameters of the loss and the training."""
 
     hyperparameters = Hyperparameters
 
@@ -106,21 +114,24 @@ class SlicingStage(Stage):
     """The grid over K1 of the context-aware loss, judged by AUC on the validation videos."""
 
     K1_positions: K1Values = (-2.0, -6.0, -10.0, -14.0, -18.0, -22.0)
+    """Values of K1 in temporal positions."""
     replicates: int = Field(default=1, ge=1)
-    """Seeds of a point; it is judged by their mean."""
+    """Seeds per value; its score is the average."""
     seeds: int = Field(default=3, ge=1)
-    """With which the best point is confirmed against the starting point."""
+    """Seeds for the final comparison of the best value with the start."""
 
 
 class CompareStage(Stage):
-    """Table 3: the published loss and the context-aware one, each trained ``runs`` times."""
+    """The comparison of losses of Table 3."""
 
     runs: int = Field(default=20, ge=2)
+    """Trainings per loss, each with another seed."""
     tem_losses: Annotated[tuple[TemLoss, ...], Field(strict=False, min_length=1)] = ("bmn", "context-aware")
+    """Losses of the temporal evaluation module to compare."""
 
 
 class BmnStages(Stages):
-    """The steps of a study; the search has no default."""
+    """Stages of a study; all except the search have defaults."""
 
     bayes: BmnSearch | None = None
     bmn_slicing: SlicingStage = Field(default=SlicingStage(), alias="bmn-slicing")
@@ -128,7 +139,7 @@ class BmnStages(Stages):
 
 
 class BmnStudy(StudyFile):
-    """A whole study of boundary-matching networks."""
+    """Study file of boundary-matching networks."""
 
     task: Literal["bmn"]
     network: Network = Network()

@@ -1,4 +1,4 @@
-"""Boundary-matching networks on ActivityNet, as section 4.2 compares their losses."""
+"""Task ``bmn``: boundary-matching networks on ActivityNet, with the losses that section 4.2 compares."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -33,7 +33,7 @@ SUBSETS = ("training", "validation")
 
 
 class BmnTask(Task[BmnStudy, DataShape, VideoSplit, BoundarySlot]):
-    """Videos, the boundary-matching network; the area under its curve of average recall."""
+    """Temporal proposals on videos with the boundary-matching network, scored by AUC of average recall."""
 
     name = "bmn"
     unit = "videos"
@@ -44,10 +44,13 @@ class BmnTask(Task[BmnStudy, DataShape, VideoSplit, BoundarySlot]):
     procedure = ("bmn-slicing", "bmn-compare")
 
     def open_data(self, request: DataRequest, study: BmnStudy, progress: Progress) -> OpenedData[DataShape]:
-        """Read annotations and features in the published layout."""
+        """Copy annotations and features in the published layout into the cache."""
         features = f"csv_mean_{study.network.positions}"
         if request.features not in (None, features):
-            raise ConfigError(f"expected features {features}, of network.positions, got {request.features!r}")
+            raise ConfigError(
+                f"expected features {features} for network.positions = {study.network.positions}, "
+                f"got {request.features!r}"
+            )
         train, valid = (
             self._reference(request, index, study.network.positions, progress) for index in (0, 1)
         )
@@ -80,19 +83,19 @@ class BmnTask(Task[BmnStudy, DataShape, VideoSplit, BoundarySlot]):
         return SplitRef(path=str(path), items=len(open_video_split(path).videos))
 
     def open_split(self, split: SplitRef) -> VideoSplit:
-        """Map it from the cache."""
+        """Open a split from the cache."""
         return open_video_split(Path(split.path))
 
     def shape(self, split: VideoSplit) -> DataShape:
-        """The dimensions of a position."""
+        """Return the feature dimensions of a split."""
         return DataShape(dims=split.dims)
 
-    def data_words(self, features: str, counts: tuple[int, int]) -> list[str]:
-        """Features go by the number of positions in the study file."""
+    def data_options(self, features: str, counts: tuple[int, int]) -> list[str]:
+        """Return ``--videos`` with the number of videos; the study file determines the features."""
         return ["--videos", f"{counts[0]},{counts[1]}"]
 
     def describe_split(self, split: VideoSplit) -> str:
-        """Activities, and whether detections can be scored."""
+        """Describe positions, activities and class scores."""
         activities = sum(len(video.segments_s) for video in split.videos)
         classes = len({label for video in split.videos for label in video.labels})
         scored = ", with class scores" if split.class_scores is not None else ""
@@ -102,26 +105,26 @@ class BmnTask(Task[BmnStudy, DataShape, VideoSplit, BoundarySlot]):
         )
 
     def describe_training(self, study: BmnStudy, shape: DataShape) -> str:
-        """Epochs, batches and learning rates."""
+        """Describe epochs, batches and learning rates."""
         training, rate = study.training, study.hyperparameters.learning_rate
         return (
-            f"{training.epochs} epochs, {training.batch_videos} videos a step, validated every "
-            f"{training.validated_every}, learning rate {rate:g}, "
+            f"{training.epochs} epochs, {training.batch_videos} videos per batch, validation every "
+            f"{training.validated_every} epochs, learning rate {rate:g}, "
             f"times {training.rate_drop:g} every {training.rate_drop_epochs} epochs"
         )
 
     def check_parameters(self, study: BmnStudy, parameters: Parameters, shape: DataShape) -> None:
-        """Make the trial's settings, without its network."""
+        """Check a configuration by making a trial's settings, without its network."""
         self._trial(study, parameters, shape)
 
     def slot(
         self, study: BmnStudy, parameters: Parameters, shape: DataShape, *, seed: int, data_seed: int
     ) -> BoundarySlot:
-        """A network with weights drawn from ``seed``."""
+        """Create a trial whose network has weights drawn from ``seed``."""
         return BoundarySlot(self._trial(study, parameters, shape, seed=seed, data_seed=data_seed))
 
     def shared(self, study: BmnStudy, shape: DataShape, precision: Precision) -> BoundaryTrainingConfig:
-        """Epochs, batches, precision, soft-NMS."""
+        """Return epochs, batch size, precision and soft-NMS."""
         return BoundaryTrainingConfig(
             epochs=study.training.epochs,
             validate_every=study.training.validated_every,
@@ -139,18 +142,18 @@ class BmnTask(Task[BmnStudy, DataShape, VideoSplit, BoundarySlot]):
         device: torch.device,
         on_shrink: Callable[[int], None],
     ) -> BoundaryArray:
-        """Trials one after the other."""
+        """Create an array that trains its trials one after the other."""
         return BoundaryArray(shared, train=train, valid=valid, device=device)
 
     def save_network(
         self, slot: BoundarySlot, shape: DataShape, file: Path, notes: Mapping[str, Any]
     ) -> None:
-        """Weights and settings; the optimiser's moments are for the checkpoint."""
+        """Write weights and settings, without the state of the optimiser."""
         content = {"config": asdict(slot.config), "network": slot.network.state_dict()}
         save_checkpoint(file, {**content, **notes})
 
     def presentation(self, stage: str) -> StagePresentation:
-        """Add the grid over K1 and the tests of both losses."""
+        """Return tables and figures of the grid over K1 and of the comparison of losses."""
         from hpo.tasks.bmn.presentation.by_stage import PRESENTATIONS  # a trial draws nothing
 
         return PRESENTATIONS.get(stage, StagePresentation())
@@ -158,7 +161,7 @@ class BmnTask(Task[BmnStudy, DataShape, VideoSplit, BoundarySlot]):
     def precision(
         self, study: BmnStudy, shape: DataShape, train: VideoSplit, device: torch.device
     ) -> Precision:
-        """As the study file says; ``auto`` is measured."""
+        """Return the precision of the study file; measure the faster one for ``auto``."""
         if study.training.precision != "auto":
             return study.training.precision
         return faster_precision(self._trial(study, {}, shape), train, device)
@@ -172,7 +175,7 @@ class BmnTask(Task[BmnStudy, DataShape, VideoSplit, BoundarySlot]):
         device: torch.device,
         array: int,
     ) -> TrialTime:
-        """From a step and a prediction of a few videos."""
+        """Estimate the duration of a trial from a training step and a prediction of a few videos."""
         train, valid = splits
         speed = measure_speed(self._trial(study, {}, shape), train, precision, device)
         shared = self.shared(study, shape, precision)
@@ -186,13 +189,13 @@ class BmnTask(Task[BmnStudy, DataShape, VideoSplit, BoundarySlot]):
             f"{len(valid.videos):,}",
         )
 
-    def weights(self, study: BmnStudy, shape: DataShape) -> int:
-        """Of the network."""
+    def weight_count(self, study: BmnStudy, shape: DataShape) -> int:
+        """Return the number of weights of the network."""
         slot = self.slot(study, {}, shape, seed=0, data_seed=0)
         return sum(weight.numel() for weight in slot.network.parameters())
 
     def varied(self, study: BmnStudy, stage: str, shape: DataShape) -> dict[str, Any]:
-        """The grid varies K1, the comparison the loss."""
+        """Return the hyperparameters that a stage varies: K1 in the grid, the loss in the comparison."""
         match study.stages.named(stage):
             case SlicingStage() as settings:
                 return {"K1_positions": {"grid": list(settings.K1_positions)}}
@@ -201,7 +204,7 @@ class BmnTask(Task[BmnStudy, DataShape, VideoSplit, BoundarySlot]):
         return super().varied(study, stage, shape)
 
     def program(self, context: StageContext[BmnStudy, DataShape]) -> Program:
-        """Searches as for any task, the grid over K1 and the comparison of the losses."""
+        """Build the program of a stage: search, grid over K1, or comparison of losses."""
         match context.study.stages.named(context.stage):
             case SlicingStage() as settings:
                 start = {**context.start, "tem_loss": "context-aware"}
@@ -224,7 +227,7 @@ class BmnTask(Task[BmnStudy, DataShape, VideoSplit, BoundarySlot]):
         seed: int = 0,
         data_seed: int = 0,
     ) -> BoundaryTrialConfig:
-        """Settings of the trial that tries ``parameters``; the study file fills the rest."""
+        """Make the settings of a trial with ``parameters``; the study file gives the other settings."""
         tried = Hyperparameters.model_validate({**study.hyperparameters.model_dump(), **parameters})
         return BoundaryTrialConfig(
             network=BmnConfig(input_size=shape.dims, **study.network.model_dump()),

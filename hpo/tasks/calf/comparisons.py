@@ -1,4 +1,4 @@
-"""Rows of the comparisons around a configuration: ablation, sensitivity, lambda sweep."""
+"""Configurations to compare with the found one: ablation, sensitivity, lambda_seg sweep."""
 
 from collections.abc import Sequence
 
@@ -6,13 +6,14 @@ from hpo.space.space import Parameters
 from hpo.tasks.calf.zones import zone_parameters, zones_of
 
 FULL = "full model"
+"""Role of the unchanged configuration."""
 BINARY_ZONES = (-1.0, -0.5, 0.5, 1.0)
-"""K1 = -1 = K2 = -K3 = -K4 as the paper means it (section 4.1, ablation ii): the action's own frame is to be
-recognised and every other frame, the neighbours included, is background."""
+"""Slicing parameters in frames for K1 = -1 = K2 = -K3 = -K4 as the paper means it (section 4.1, ablation ii).
+The target is the frame of the action only; all other frames, its neighbours included, are background."""
 
 
 def ablation_entries(start: Parameters, classes: Sequence[str]) -> dict[str, Parameters]:
-    """Table 2: the full model, and it without segmentation, slicing, margins and matching in turn."""
+    """Return the rows of Table 2: the full model, and without segmentation, slicing, margins or matching."""
     binary: Parameters = {}
     for name in classes:
         binary |= zone_parameters(name, BINARY_ZONES)
@@ -28,7 +29,10 @@ def ablation_entries(start: Parameters, classes: Sequence[str]) -> dict[str, Par
 def sensitivity_entries(
     start: Parameters, classes: Sequence[str], factors: Sequence[float]
 ) -> dict[str, Parameters]:
-    """The full model, and each slicing parameter of each class times each factor, where the order is kept."""
+    """Return the full model, and one entry per class, slicing parameter and factor.
+
+    Entries that would break the order K1 < K2 < 0 < K3 < K4 are omitted.
+    """
     entries = {FULL: start}
     for name in classes:
         zones = zones_of(start, name)
@@ -44,5 +48,5 @@ def sensitivity_entries(
 
 
 def lambda_entries(start: Parameters, values: Sequence[float]) -> dict[str, Parameters]:
-    """Section 7.5: the configuration with each value of lambda_seg."""
+    """Return the configuration with each value of lambda_seg, as in section 7.5."""
     return {f"lambda_seg {value:g}": {**start, "lambda_seg": value} for value in values}

@@ -1,4 +1,4 @@
-"""The games of a study, in a folder or behind a URI, as stores in the cache."""
+"""Games of a study: from a folder or a URI to memory-mapped stores in the cache."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +13,10 @@ from model.errors import ConfigError, DataError
 
 
 def describe(place: str, cache: Path) -> DatasetDescription:
-    """What kind of data set lies there.
+    """Read the description of the data set at ``place``, a folder or a URI.
 
     Raises:
-        UserError: None that is known, or it cannot be read.
+        UserError: The data set is of an unknown kind, or it cannot be read.
     """
     return remote_description(place, cache) if is_uri(place) else read_description(Path(place))
 
@@ -24,10 +24,10 @@ def describe(place: str, cache: Path) -> DatasetDescription:
 def open_games(
     place: str, *, features: str, split: str, cache: Path, progress: Progress | None = None
 ) -> Store:
-    """Open one split, read into the cache first where it is not in it.
+    """Open a split, and copy it into the cache first if it is not there.
 
     Raises:
-        UserError: The data cannot be read, or are wrong.
+        UserError: The data cannot be read or are invalid.
     """
 
     def show(what: str) -> Callable[[int, int], None]:
@@ -46,16 +46,16 @@ def open_games(
 
 
 def reference(store: Store, place: str, features: str) -> SplitRef:
-    """What a trial is told of a split that was opened from ``place``."""
+    """Return the reference to a split that was opened from ``place``."""
     remote = RemoteSplit(uri=place, features=features, split=store.split) if is_uri(place) else None
     return SplitRef(path=str(store.path), items=len(store.games), remote=remote)
 
 
 def open_reference(split: SplitRef) -> Store:
-    """Map a split on this machine.
+    """Open a split on this machine, and fetch it first if the machine has no copy.
 
     Raises:
-        UserError: It is not to be had here.
+        UserError: The split is not available on this machine.
     """
     path = Path(split.path)
     if split.remote is None or (path / "meta.json").is_file():
@@ -64,28 +64,31 @@ def open_reference(split: SplitRef) -> Store:
 
 
 def _fetched(remote: RemoteSplit, name: str) -> Store:
-    """The split from this machine's own cache, where its store is called ``name``."""
+    """Open the store ``name`` in this machine's own cache, and fetch it first if it is not there."""
     cache = cache_folder()
     if (cache / name / "meta.json").is_file():
         return open_store(cache / name)
     store = open_remote_split(remote.uri, features=remote.features, split=remote.split, cache=cache)
     if store.path.name != name:
-        raise DataError(f"the {remote.split} split at {remote.uri} changed since the study began")
+        raise DataError(
+            f"the {remote.split} split at {remote.uri} has changed since the study began",
+            fix="restore the data, or start a new study",
+        )
     return store
 
 
 def chosen_features(description: DatasetDescription, wanted: str | None) -> str:
-    """The features ``wanted``, or the only ones that the data has.
+    """Return ``wanted``, or the name of the only features of the data.
 
     Raises:
-        ConfigError: None are named and the data has several.
+        ConfigError: No features are named and the data has several.
     """
     if wanted is not None:
         return wanted
     if len(description.features) == 1:
         return next(iter(description.features))
     raise ConfigError(
-        "the data has several features, one must be chosen",
+        "the data has several kinds of features, expected the name of one",
         known=", ".join(description.features),
         fix="add --features NAME",
     )

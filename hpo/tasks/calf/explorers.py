@@ -1,4 +1,4 @@
-"""Ways to explore the grid of slicing parameters of several classes."""
+"""Strategies that explore the grid of slicing parameters of several classes."""
 
 import itertools
 from collections.abc import Hashable, Mapping, Sequence
@@ -12,15 +12,21 @@ from hpo.space.space import Parameters
 from hpo.tasks.calf.zones import ZoneFrames, zone_parameters, zones_of
 
 Points = Mapping[str, Sequence[ZoneFrames]]
-"""Class -> points of its grid."""
+"""Class -> points of its grid, in frames."""
 
 
 class ClassParallel(ListedExplorer):
-    """Every trial moves all classes at once; each class is judged by its own AP.
+    """Explores all classes at once: a trial changes every class, and each class is judged by its own AP.
 
-    The start comes first. Then each class goes through its own grid in a random order of its own, so that no
-    class's points come with the same neighbours; a class with fewer points rests at its start at the end.
-    Every replicate has other orders, so that a point's mean is one over neighbours too.
+    The first trial is the start. Each class then goes through its grid in its own random order, so that the
+    points of different classes are combined at random. A class with fewer points stays at its start at the
+    end. Each replicate has other orders, so that the average of a point is also one over combinations.
+
+    Args:
+        points: Points of each class.
+        start: Configuration that the grid starts from.
+        seed: Seed of the random orders.
+        replicates: Seeds per point.
     """
 
     def __init__(self, points: Points, start: Parameters, *, seed: int, replicates: int = 1) -> None:
@@ -35,21 +41,21 @@ class ClassParallel(ListedExplorer):
         )
 
     def result(self, trials: Sequence[TrialState]) -> Parameters:
-        """The zones of each class with which its AP was highest."""
-        found = dict(self._start)
+        """Combine the zones of each class with which its AP was highest."""
+        result = dict(self._start)
         for name in self._classes:
-            found |= zone_parameters(name, _best_zones(trials, name, default=zones_of(self._start, name)))
-        return found
+            result |= zone_parameters(name, _best_zones(trials, name, default=zones_of(self._start, name)))
+        return result
 
 
 class PerClass(Explorer):
-    """One class after the other over its grid, the others held, until a whole round changes nothing.
+    """Explores one class after the other with the others fixed, until a whole round changes nothing.
 
     Args:
-        points: In the order of the classes.
-        start: Where all classes begin.
-        replicates: Seeds of a point.
-        rounds: At most.
+        points: Points of each class, in the order in which classes are explored.
+        start: Configuration that the grid starts from.
+        replicates: Seeds per point.
+        rounds: Maximum number of rounds over all classes.
     """
 
     def __init__(self, points: Points, start: Parameters, *, replicates: int = 1, rounds: int = 3) -> None:
@@ -57,21 +63,21 @@ class PerClass(Explorer):
 
     @property
     def planned(self) -> int:
-        """The start and all points of all classes in every round, with every replicate."""
+        """Maximum number of trials: the start and all points of all classes in every round, times seeds."""
         return self._replicates * (1 + self._rounds * sum(map(len, self._points.values())))
 
     def step(self, trials: Sequence[TrialState]) -> Proposal | Answer:
-        """A point that lacks a replicate; WAIT where the class's winner is still open."""
-        answer, _ = self._walk(trials)
+        """Return the next point to train; WAIT if running trials decide the winner of a class, or DONE."""
+        answer, _ = self._decisions(trials)
         return answer
 
     def result(self, trials: Sequence[TrialState]) -> Parameters:
-        """Where the walk ends."""
-        _, current = self._walk(trials)
+        """Return the configuration after the last decision."""
+        _, current = self._decisions(trials)
         return current
 
-    def _walk(self, trials: Sequence[TrialState]) -> tuple[Proposal | Answer, Parameters]:
-        """Repeat all decisions so far; nothing else is remembered from one call to the next."""
+    def _decisions(self, trials: Sequence[TrialState]) -> tuple[Proposal | Answer, Parameters]:
+        """Repeat all decisions so far, since no other state is kept between calls."""
         known: dict[Hashable, list[TrialState]] = {}
         for trial in trials:
             known.setdefault(configuration_key(trial.parameters), []).append(trial)
@@ -94,14 +100,14 @@ class PerClass(Explorer):
         return Answer.DONE, current
 
 
-def joint(points: Points, start: Parameters) -> list[Parameters]:
-    """Every combination of all classes' points."""
+def joint_configurations(points: Points, start: Parameters) -> list[Parameters]:
+    """Return every combination of the points of all classes."""
     combinations = itertools.product(*points.values())
     return [_moved(start, dict(zip(points, zones, strict=True))) for zones in combinations]
 
 
-def shared(points: Points, start: Parameters) -> list[Parameters]:
-    """The same point for all classes; the grids of all classes must be equal."""
+def shared_configurations(points: Points, start: Parameters) -> list[Parameters]:
+    """Return configurations in which all classes have the same point; their grids must be equal."""
     (first, *_) = points.values()
     return [_moved(start, dict.fromkeys(points, zones)) for zones in first]
 
@@ -127,13 +133,13 @@ def _moved(start: Parameters, zones: Mapping[str, ZoneFrames]) -> Parameters:
 
 
 def _best_zones(trials: Sequence[TrialState], name: str, *, default: ZoneFrames) -> ZoneFrames:
-    """Zones of class ``name`` with which its AP was highest; ``default`` if all failed."""
+    """Return the zones of class ``name`` with the highest average AP; ``default`` if all trials failed."""
     best = highest_mean((zones_of(trial.parameters, name), _class_score(trial, name)) for trial in trials)
     return default if best is None else best
 
 
 def _class_score(trial: TrialState, name: str) -> float | None:
-    """Area under the AP of one class at the trial's best validation; None for a trial that did not finish."""
+    """Return the average AP of one class at the trial's best validation; None for a trial without a score."""
     report = trial.reports.get(trial.best_epoch or -1)
     metrics: Mapping[str, float] = report.metrics if report else {}
     return metrics.get(f"ap/{name}") if trial.score is not None else None

@@ -1,4 +1,4 @@
-"""What the published codes do differently from the paper, as settings of a study file."""
+"""Presets of study files: settings in which the published codes differ from the paper."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -25,11 +25,11 @@ _PRESETS: Mapping[PresetName, Mapping[str, Mapping[str, Any]]] = {
 
 
 def with_preset(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Fill ``document``, a study file, with the settings of the preset it names; its own take precedence."""
+    """Add the settings of its preset to a study file, whose own settings take precedence."""
     filled = dict(document)
     tables = next((tables for name, tables in _PRESETS.items() if name == filled.get("preset")), {})
     for name, settings in tables.items():
         own = filled.get(name, {})
-        # Something other than a table stays as it is: the validation tells what was expected.
+        # A value that is not a table stays as it is: the validation reports it.
         filled[name] = {**settings, **own} if isinstance(own, Mapping) else own
     return filled

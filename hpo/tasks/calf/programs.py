@@ -1,4 +1,4 @@
-"""The programs of the stages that follow the search of ``calf``."""
+"""Programs of the stages of ``calf`` after the search."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,7 +12,13 @@ from hpo.tasks.base.splits import SplitRef
 from hpo.tasks.base.task import StageContext
 from hpo.tasks.calf.comparisons import ablation_entries, lambda_entries, sensitivity_entries
 from hpo.tasks.calf.data import open_reference
-from hpo.tasks.calf.explorers import ClassParallel, PerClass, Points, joint, shared
+from hpo.tasks.calf.explorers import (
+    ClassParallel,
+    PerClass,
+    Points,
+    joint_configurations,
+    shared_configurations,
+)
 from hpo.tasks.calf.settings import GamesShape
 from hpo.tasks.calf.stages import AblationStage, GridStage, LambdaSweepStage, SensitivityStage
 from hpo.tasks.calf.study_file import CalfStudy
@@ -20,7 +26,7 @@ from hpo.tasks.calf.zones import grid_points, symmetric_points
 
 
 def program_of(settings: Stage, context: StageContext[CalfStudy, GamesShape]) -> Program:
-    """The program of a stage that starts from a whole configuration."""
+    """Build the program of a stage that starts from a complete configuration."""
     shape, start = context.shape, context.start
     match settings:
         case GridStage() as stage:
@@ -43,7 +49,7 @@ def program_of(settings: Stage, context: StageContext[CalfStudy, GamesShape]) ->
 
 
 def _by_weight(train: SplitRef, shape: GamesShape) -> list[str]:
-    """Classes, the one with most training actions first: so ``per-class`` takes them."""
+    """Return the classes by number of training actions, largest first, the order of mode ``per-class``."""
     counts = Counter(open_reference(train).actions[:, 2].tolist())
     return sorted(shape.classes, key=lambda name: -counts[shape.classes.index(name)])
 
@@ -61,8 +67,12 @@ def _explorer(stage: GridStage, points: Points, start: Parameters, seed: int) ->
         case "per-class":
             return PerClass(points, start, replicates=stage.replicates)
         case "joint":
-            return ConfigurationExplorer(joint(points, start), start, replicates=stage.replicates)
+            return ConfigurationExplorer(
+                joint_configurations(points, start), start, replicates=stage.replicates
+            )
         case "symmetric" if stage.shared:
-            return ConfigurationExplorer(shared(points, start), start, replicates=stage.replicates)
+            return ConfigurationExplorer(
+                shared_configurations(points, start), start, replicates=stage.replicates
+            )
         case _:
             return ClassParallel(points, start, seed=seed, replicates=stage.replicates)

@@ -1,4 +1,4 @@
-"""Two trained networks on the same games: how far their difference depends on the games."""
+"""Bootstrap comparison of two trained networks on the same games."""
 
 from pathlib import Path
 
@@ -16,8 +16,9 @@ from model.training.config import TrainingConfig
 from model.weights.trained import TrainedNetwork
 
 LEAST_GAMES = 5
-"""With fewer games the draws are too few to show a spread."""
+"""Minimum number of games. With fewer, a bootstrap interval is meaningless."""
 DRAWS = 1000
+"""Number of bootstrap draws."""
 _SEED = 0
 
 
@@ -28,22 +29,22 @@ def compare_on_games(
     device: torch.device,
     progress: Progress,
 ) -> NetworkDifference:
-    """Spot every game of ``store`` with both networks and draw the games anew, the same ones for both.
+    """Spot actions with both networks and resample the games, with the same draws for both.
 
     Args:
-        networks: ``best.pt`` of each trial.
-        store: The split.
-        training: Says with which precision and suppression the study scored.
-        device: Where to compute.
-        progress: Reports which network is at work.
+        networks: File ``best.pt`` of each trial.
+        store: Split with the games.
+        training: Settings of the study, for its precision and non-maximum suppression.
+        device: Device to predict on.
+        progress: Called with the number of networks that have been scored.
 
     Raises:
         UserError: A file of weights is missing, or the split has fewer than ``LEAST_GAMES`` games.
     """
     if len(store.games) < LEAST_GAMES:
-        raise UserError(f"{len(store.games)} games are too few to draw from, {LEAST_GAMES} are needed")
+        raise UserError(f"resampling needs {LEAST_GAMES} games or more, got {len(store.games)}")
     random = np.random.default_rng(_SEED)
-    # First all games once: the difference itself.
+    # The first draw has all games once and gives the difference itself.
     once = np.ones((1, len(store.games)), dtype=np.int64)
     draws = np.concatenate([once, draws_of_games(len(store.games), DRAWS, random)])
     scores = []

@@ -1,4 +1,4 @@
-"""The tables of a study file of the task ``calf``. Defaults are the paper's values (section 4.1)."""
+"""Tables of study files of the task ``calf``. Defaults are the paper's values (section 4.1)."""
 
 from typing import Annotated, Literal, Self
 
@@ -14,13 +14,13 @@ def _tolerance_or_seconds(value: object) -> object:
         isinstance(value, int | float) and is_number(value) and 0 < value <= LONGEST_S
     ):
         return value
-    raise expected('the word "tolerance" or a number of seconds above 0, a day at most')
+    raise expected('"tolerance" or a number of seconds above 0, at most 86400 (one day)')
 
 
 def _reestimated_or_share(value: object) -> object:
     if value == "re-estimated" or (isinstance(value, int | float) and is_number(value) and 0 < value <= 1):
         return value
-    raise expected('the word "re-estimated" or a number above 0 and at most 1')
+    raise expected('"re-estimated" or a number above 0, at most 1')
 
 
 def _ordered_zones(value: object) -> object:
@@ -28,50 +28,52 @@ def _ordered_zones(value: object) -> object:
         k1, k2, k3, k4 = value
         if -LONGEST_S <= k1 < k2 < 0 < k3 < k4 <= LONGEST_S:
             return tuple(value)
-    raise expected("four numbers of seconds, a day at most, in this order: K1 < K2 < 0 < K3 < K4")
+    raise expected("four numbers of seconds, at most 86400 (one day), with K1 < K2 < 0 < K3 < K4")
 
 
 Zones = Annotated[tuple[float, float, float, float], BeforeValidator(_ordered_zones)]
-"""K1 < K2 < 0 < K3 < K4 in seconds from an action."""
+"""Slicing parameters K1 < K2 < 0 < K3 < K4 in seconds from an action."""
 NmsWindow = Annotated[Literal["tolerance"] | float, BeforeValidator(_tolerance_or_seconds)]
 NormMomentum = Annotated[Literal["re-estimated"] | float, BeforeValidator(_reestimated_or_share)]
 
 
 class Network(Section):
-    """What the networks of all trials share."""
+    """Settings of the network that all trials share."""
 
     chunk_s: float = Field(default=120.0, gt=0, le=LONGEST_S)
-    """Duration of a chunk: the paper's N_F is 240 frames at 2 a second."""
+    """Duration of a chunk in seconds. The paper's N_F is 240 frames at 2 frames per second."""
     predictions: int = Field(default=5, ge=1)
-    """Spots predicted in a chunk, the paper's N_pred: no chunk of 2 minutes holds more actions."""
+    """Number of spots predicted per chunk, the paper's N_pred. No chunk of 120 s has more actions."""
     norm_eps: float = Field(default=1e-3, gt=0)
-    """Added to the variance in the batch normalisation; the value of both published codes."""
+    """Constant added to the variance in batch normalisation. Both published codes use the default."""
     norm_momentum: NormMomentum = "re-estimated"
-    """Statistics that the batch normalisation is scored with: re-estimated from training chunks before every
-    validation, or following the batches by this share, as both published codes do (0.01)."""
+    """Statistics of batch normalisation at validation. ``re-estimated``: computed from training chunks before
+    every validation. A number: running averages with this momentum; both published codes use 0.01."""
     norm_unbiased: bool = False
-    """Whether the variance that follows the batches is unbiased, as in the re-release."""
+    """Whether the running variance is unbiased, as in the re-release."""
 
 
 class CalfTraining(Training):
-    """How long and in what steps a trial trains."""
+    """Training settings: epochs, sampler, learning rate, precision."""
 
     epochs: int = Field(default=1000, ge=1)
     sampler: Literal["paper", "balanced"] = "paper"
-    """``paper``: one batch a half; ``balanced``: batches drawn evenly over classes and background."""
+    """Sampler of training chunks. ``paper``: one batch per half; ``balanced``: batches drawn evenly over
+    classes and background."""
     batch_size: int = Field(default=32, ge=1)
-    """Chunks in a batch of the balanced sampler."""
+    """Chunks per batch of the balanced sampler."""
     chunks_per_epoch: int | None = Field(default=None, ge=1)
-    """Of the balanced sampler; as many as an epoch of the paper's where it is left out."""
+    """Chunks per epoch of the balanced sampler. Default: as many as with the paper's sampler."""
     action_margin_s: float = Field(default=20.0, ge=0, le=LONGEST_S)
-    """An action lies at least so far from the ends of its training chunk: half of the paper's r."""
+    """Minimum distance in seconds of an action from the ends of its training chunk: half of the paper's r."""
     learning_rate: float = Field(default=1e-3, gt=0)
+    """Learning rate at the first epoch."""
     final_learning_rate: float = Field(default=1e-6, gt=0)
-    """Reached on a straight line at the last epoch."""
+    """Learning rate at the last epoch; it decreases linearly."""
     adam_eps: float = Field(default=1e-8, gt=0)
-    """Adam's default of the paper's reference and of the re-release; the original code has Keras's 1e-7."""
+    """Epsilon of Adam: default of the paper's reference and of the re-release. The original code has 1e-7."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """``auto`` takes the one that measures faster."""
+    """Number format of matrix products. ``auto``: measure which one is faster."""
 
     @model_validator(mode="after")
     def _learning_rate_falls(self) -> Self:
@@ -84,34 +86,42 @@ class CalfTraining(Training):
 
 
 class Losses(Section):
-    """What the losses leave open."""
+    """Settings of the losses."""
 
     segmentation_form: SegmentationForm = "paper"
-    """Equations (4) and (5) as printed, or as the original code has them."""
+    """Form of equations (4) and (5): ``paper`` as printed, ``published-2020`` as in the original code."""
 
 
 class Scoring(Section):
-    """How predictions become a score."""
+    """Settings of the evaluation."""
 
     nms_window_s: NmsWindow = "tolerance"
-    """Window of the non-maximum suppression: as wide as each tolerance (the 2020 code), or one for all."""
+    """Window of non-maximum suppression. ``tolerance``: as wide as each tolerance of the metric, as in the
+    original code. A number: width in seconds for all tolerances."""
 
 
 class Hyperparameters(Section):
-    """What a stage may search over, and the value of each where no space says otherwise.
+    """Hyperparameters that a stage may search over, and their values when it does not.
 
-    Symbols and defaults are the paper's: its optimum on ResNet features.
+    Symbols and defaults are the paper's; the defaults are its optimum on ResNet features.
     """
 
     f: int = Field(default=16, ge=1)
+    """Features per class in the segmentation module."""
     r_frames: int = Field(default=80, ge=1)
+    """Receptive field of the temporal convolutions in frames."""
     alpha2: float = Field(default=5.0, ge=0)
+    """Weight of the location error in the spotting loss."""
     beta: float = Field(default=0.5, ge=0)
+    """Weight of the confidence of predictions without an action in the spotting loss."""
     lambda_seg: float = Field(default=1.5, ge=0)
+    """Weight of the segmentation loss."""
     tau_max: float = Field(default=0.9, ge=0, le=1)
+    """Upper margin of the segmentation loss."""
     tau_min: float = Field(default=0.1, ge=0, le=1)
+    """Lower margin of the segmentation loss."""
     matching: Matching = "one-to-one"
-    """Of predictions and actions (Algorithm 1), or none, for the ablation."""
+    """Matching of predictions and actions: ``one-to-one`` (Algorithm 1) or ``none``, for the ablation."""
 
     @model_validator(mode="after")
     def _margins_are_ordered(self) -> Self:

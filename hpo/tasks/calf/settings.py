@@ -1,4 +1,4 @@
-"""From what a person writes to what the model understands: the only place that maps names of ``calf``."""
+"""Conversion of study files of ``calf`` into the model's settings."""
 
 import math
 import re
@@ -24,20 +24,21 @@ _ZONE = re.compile(r"K[1-4]_frames\..+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GamesShape(DataShape):
-    """What the settings of a trial depend on in games."""
+    """Properties of games that the settings of a trial depend on."""
 
     frame_rate: FrameRate
+    """Feature vectors per second of video."""
 
 
 def trial_config(
     study: CalfStudy, parameters: Parameters, shape: GamesShape, *, seed: int, data_seed: int = 0
 ) -> TrialConfig:
-    """Settings of the trial that tries ``parameters``; the study file fills the rest.
+    """Make the settings of a trial with ``parameters``; the study file gives the other settings.
 
-    Slicing parameters go by names such as ``K1_frames.goal``, all four of a class or none.
+    Slicing parameters have names such as ``K1_frames.goal``; a class has all four of them or none.
 
     Raises:
-        ConfigError: The values do not fit together, such as r longer than a chunk.
+        ConfigError: The values contradict each other, such as r longer than a chunk.
     """
     momentum = study.network.norm_momentum
     zones = {name: value for name, value in parameters.items() if _ZONE.fullmatch(name)}
@@ -74,7 +75,7 @@ def trial_config(
 
 
 def _zones(study: CalfStudy, own: Mapping[str, Value], shape: GamesShape) -> Zones:
-    """Zones of every class in frames: the trial's ``own``, else those of the study file."""
+    """Return the zones of every class in frames: the trial's ``own``, else those of the study file."""
     zones = Zones.from_seconds(study.zones_s, shape.classes, shape.frame_rate)
     rows = []
     for name, (k1, k2, k3, k4) in zip(shape.classes, zones.per_class, strict=True):
@@ -84,7 +85,7 @@ def _zones(study: CalfStudy, own: Mapping[str, Value], shape: GamesShape) -> Zon
 
 
 def training_config(study: CalfStudy, shape: GamesShape, *, precision: Precision) -> TrainingConfig:
-    """What all trials of the study share."""
+    """Make the settings of training that all trials of the study share."""
     window = study.scoring.nms_window_s
     return TrainingConfig(
         epochs=study.training.epochs,
@@ -102,17 +103,18 @@ def training_config(study: CalfStudy, shape: GamesShape, *, precision: Precision
 
 
 def check_space(study: CalfStudy, shape: GamesShape) -> None:
-    """Make sure that no point of the search is impossible on this data.
+    """Check that every point of the search is possible on this data.
 
     Raises:
-        ConfigError: The longest r does not fit into a chunk.
+        ConfigError: The largest r does not fit into a chunk.
     """
     declared = study.stages.bayes.space.get("r_frames")
     chunk_frames = shape.frame_rate.to_frames(study.network.chunk_s)
     # An odd r needs a frame more: its edges are rounded up.
     if declared is not None and 2 * math.ceil(max(declared.extremes()) / 2) >= chunk_frames:
         raise ConfigError(
-            f"the space lets r reach {max(declared.extremes()):g} frames, a chunk has {chunk_frames}",
+            f"expected r below the {chunk_frames} frames of a chunk, but the space lets r reach "
+            f"{max(declared.extremes()):g} frames",
             key="stages.bayes.space.r_frames",
             fix="lower its high bound, or raise network.chunk_s",
         )

@@ -1,4 +1,4 @@
-"""What a trial will take, from a short burst of training."""
+"""Estimate of a trial's duration from a short measurement."""
 
 import torch
 
@@ -11,14 +11,14 @@ from model.training.throughput import measure_speed
 from model.training.trainer import CALIBRATION_CHUNKS
 
 
-def measured_time(
+def measure_trial_time(
     trial: TrialConfig,
     training: TrainingConfig,
     splits: tuple[Store, Store],
     device: torch.device,
     array: int,
 ) -> TrialTime:
-    """Train ``array`` trials together for two seconds and extrapolate."""
+    """Train ``array`` trials together for two seconds and extrapolate to the duration of a trial."""
     train, valid = splits
     together = measure_speed([trial] * array, training, train, device)
     trained, evaluated = together.training / array, together.evaluation / array

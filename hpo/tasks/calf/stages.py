@@ -1,4 +1,4 @@
-"""The stages of a study of the task ``calf``: the search, the grid, and comparisons over seeds."""
+"""Stages of the task ``calf``: search, grid, and comparisons over seeds."""
 
 from typing import Annotated, Literal, Self
 
@@ -16,9 +16,13 @@ class ClassGrid(Section):
     """Values of the slicing parameters to combine, in seconds from an action."""
 
     K1_s: GridValues = Field(default=(-40.0, -20.0, -10.0))
+    """Values of K1, below 0."""
     K2_s: GridValues = Field(default=(-20.0, -10.0, -5.0))
+    """Values of K2, below 0."""
     K3_s: GridValues = Field(default=(5.0, 10.0, 30.0, 60.0))
+    """Values of K3, above 0."""
     K4_s: GridValues = Field(default=(10.0, 20.0, 60.0, 90.0))
+    """Values of K4, above 0."""
 
     @model_validator(mode="after")
     def _lies_on_its_side_of_the_action(self) -> Self:
@@ -38,42 +42,45 @@ class ClassGrid(Section):
 
 
 GridMode = Literal["class-parallel", "per-class", "symmetric", "joint"]
+"""Strategy that explores the grid."""
 
 
 class GridStage(Stage):
-    """The grid over the slicing parameters, from the best trial of the search before."""
+    """The grid over the slicing parameters, starting from the best configuration of the search."""
 
     mode: GridMode = "class-parallel"
-    """``class-parallel``: a trial moves all classes, each judged by its own AP; ``per-class``: one class at a
-    time; ``symmetric``: K1 = 2 K2 = -2 K3 = -K4; ``joint``: every combination of all classes."""
+    """Strategy. ``class-parallel``: a trial changes all classes, each judged by its own AP; ``per-class``:
+    one class at a time; ``symmetric``: K1 = 2 K2 = -2 K3 = -K4; ``joint``: every combination of classes."""
     grid: dict[str, ClassGrid] = Field(default={"default": ClassGrid()}, min_length=1)
-    """Values for each class; ``default`` holds for classes that are not named."""
+    """Class -> values; ``default`` applies to classes that are not named."""
     symmetric_s: GridValues = (2.5, 5.0, 10.0, 20.0, 40.0)
-    """K3 of the symmetric grid."""
+    """Values of K3 in the symmetric grid, in seconds."""
     shared: bool = False
-    """Whether all classes take the same value of the symmetric grid, judged by Average-mAP."""
+    """Whether all classes have the same value in the symmetric grid, judged by Average-mAP."""
     replicates: int = Field(default=1, ge=1)
-    """Seeds of a point; it is judged by its mean."""
+    """Seeds per point; its score is the average."""
     seeds: int = Field(default=3, ge=1)
-    """With which the winners put together are confirmed against the starting point."""
+    """Seeds for the final comparison of the combined winners with the start."""
 
 
 class AblationStage(Stage):
-    """Table 2 of the paper."""
+    """The ablation of Table 2 of the paper."""
 
     seeds: int = Field(default=3, ge=2)
+    """Seeds per configuration."""
 
 
 class SensitivityStage(Stage):
-    """Each slicing parameter of each class varied, the others held."""
+    """The sensitivity to each slicing parameter of each class, with the others fixed."""
 
     factors: Annotated[tuple[Factor, ...], Field(strict=False, min_length=1)] = (0.25, 0.5, 0.75, 1.5, 2.0)
-    """Of the parameter's value in the optimum; values that would break the order are left out."""
+    """Factors of the parameter's value; results that break the order K1 < K2 < 0 < K3 < K4 are omitted."""
     seeds: int = Field(default=2, ge=1)
+    """Seeds per configuration."""
 
 
 class LambdaSweepStage(Stage):
-    """Section 7.5: lambda_seg over several powers of ten."""
+    """The sweep over lambda_seg of section 7.5."""
 
     values: Annotated[tuple[Number, ...], Field(strict=False, min_length=1)] = (
         0.01,
@@ -83,7 +90,9 @@ class LambdaSweepStage(Stage):
         10.0,
         100.0,
     )
+    """Values of lambda_seg."""
     seeds: int = Field(default=2, ge=1)
+    """Seeds per value."""
 
 
 class CalfSearch(SearchStage):
@@ -93,7 +102,7 @@ class CalfSearch(SearchStage):
 
 
 class CalfStages(Stages):
-    """The steps of a study; all but the search may be left out and have defaults."""
+    """Stages of a study; all except the search have defaults."""
 
     bayes: CalfSearch
     grid_slicing: GridStage = Field(default=GridStage(), alias="grid-slicing")

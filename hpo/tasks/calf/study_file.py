@@ -1,4 +1,4 @@
-"""A study file of the task ``calf``."""
+"""Study files of the task ``calf``."""
 
 from collections.abc import Mapping
 from typing import Literal, Self
@@ -30,18 +30,18 @@ _PAPER_ZONES_S: dict[str, Zones] = {
 
 
 class CalfStudy(StudyFile):
-    """A whole study of context-aware action spotting."""
+    """Study file of context-aware action spotting."""
 
     task: Literal["calf"]
     preset: PresetName = "paper"
-    """Settings that the file does not name itself: the paper's, or those of one of the published codes."""
+    """Defaults for settings that the file does not name: the paper's, or those of a published code."""
     network: Network = Network()
     training: CalfTraining = CalfTraining()
     losses: Losses = Losses()
     scoring: Scoring = Scoring()
     hyperparameters: Hyperparameters = Hyperparameters()
     zones_s: dict[str, Zones] = _PAPER_ZONES_S
-    """Slicing parameters of each class; ``default`` holds for classes that are not named."""
+    """Class -> slicing parameters in seconds; ``default`` applies to classes that are not named."""
     stages: CalfStages
 
     @model_validator(mode="before")
@@ -62,7 +62,7 @@ class CalfStudy(StudyFile):
         highest_min, lowest_max = max(self._values(stage, "tau_min")), min(self._values(stage, "tau_max"))
         if highest_min >= lowest_max:
             rule = broken_rule(
-                f"tau_min must stay below tau_max, yet it may be {highest_min:g} "
+                f"tau_min must be below tau_max, but tau_min can be {highest_min:g} "
                 f"while tau_max is {lowest_max:g}"
             )
             fault = InitErrorDetails(type=rule, loc=("stages", "bayes", "space"), input=stage.space)
@@ -70,7 +70,7 @@ class CalfStudy(StudyFile):
         return self
 
     def zones_of(self, class_name: str) -> Zones:
-        """K1 < K2 < 0 < K3 < K4 of a class, in seconds."""
+        """Return the slicing parameters of a class in seconds."""
         return self.zones_s.get(class_name, self.zones_s["default"])
 
     def _values(self, stage: SearchStage, name: str) -> tuple[int | float, ...]:

@@ -1,4 +1,4 @@
-"""Action spotting in broadcasts with the network and the losses of the paper."""
+"""Task ``calf``: action spotting in broadcasts with the network and the losses of the paper."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ from hpo.tasks.base.task import StageContext, Task, TrialTime
 from hpo.tasks.calf.data import chosen_features, describe, open_games, open_reference, reference
 from hpo.tasks.calf.resampling import compare_on_games
 from hpo.tasks.calf.settings import GamesShape, check_space, training_config, trial_config
-from hpo.tasks.calf.speed import measured_time
+from hpo.tasks.calf.speed import measure_trial_time
 from hpo.tasks.calf.stages import GridStage
 from hpo.tasks.calf.study_file import CalfStudy
 from hpo.tasks.calf.zones import zone_parameters
@@ -36,7 +36,7 @@ from model.weights.trained import TrainedNetwork
 
 
 class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
-    """Games, chunks, the context-aware network; Average-mAP."""
+    """Action spotting on games with the context-aware network, scored by Average-mAP."""
 
     name = "calf"
     unit = "games"
@@ -50,7 +50,7 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
     procedure = ("bayes", "grid-slicing", "final")
 
     def open_data(self, request: DataRequest, study: CalfStudy, progress: Progress) -> OpenedData[GamesShape]:
-        """Read both splits; see ``Task``."""
+        """Copy both splits into the cache and check the search space on them."""
         description = describe(request.place, request.cache)
         features = chosen_features(description, request.features)
         train, valid = self._open_splits(request, features, progress)
@@ -78,15 +78,15 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
         return train, valid
 
     def open_split(self, split: SplitRef) -> Store:
-        """Map its store; a machine that does not see it fetches a copy."""
+        """Open the store of a split; a machine without access to it fetches a copy."""
         return open_reference(split)
 
     def shape(self, split: Store) -> GamesShape:
-        """Dimensions, classes, frame rate."""
+        """Return feature dimensions, classes and frame rate of a split."""
         return GamesShape(dims=split.dims, classes=split.classes, frame_rate=split.frame_rate)
 
     def shape_from_json(self, record: dict[str, Any]) -> GamesShape:
-        """Read what ``shape_to_json`` wrote."""
+        """Build a shape from the output of ``shape_to_json``."""
         return GamesShape(
             dims=record["dims"],
             classes=tuple(record["classes"]),
@@ -94,7 +94,7 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
         )
 
     def shape_to_json(self, shape: GamesShape) -> dict[str, Any]:
-        """The frame rate as a number."""
+        """Convert a shape to plain JSON, with the frame rate as a number."""
         return {
             "dims": shape.dims,
             "classes": list(shape.classes),
@@ -102,26 +102,26 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
         }
 
     def describe_split(self, split: Store) -> str:
-        """Frames, and actions by class."""
+        """Describe the frames and the number of actions by class."""
         actions = ", ".join(
             f"{int((split.actions[:, 2] == index).sum()):,} {label}"
             for index, label in enumerate(split.classes)
         )
         frames = sum(half.frames for half in split.halves)
-        per_second = f"{split.frame_rate.per_second:g} a second"
+        per_second = f"{split.frame_rate.per_second:g} per second"
         return f"{frames:,} frames ({per_second}) of {split.dims} values, actions: {actions}"
 
     def describe_training(self, study: CalfStudy, shape: GamesShape) -> str:
-        """Epochs, sampler and learning rates."""
+        """Describe epochs, sampler and learning rates."""
         training = study.training
         return (
-            f"{training.epochs} epochs, {training.sampler} sampler, validated every "
-            f"{training.validated_every}, learning rate {training.learning_rate:g} to "
+            f"{training.epochs} epochs, {training.sampler} sampler, validation every "
+            f"{training.validated_every} epochs, learning rate {training.learning_rate:g} to "
             f"{training.final_learning_rate:g}"
         )
 
     def own_configuration(self, study: CalfStudy, shape: GamesShape) -> Parameters:
-        """The study file's hyperparameters and zones; with ``calf`` those of the paper."""
+        """Return the hyperparameters and zones of the study file; in ``calf.toml`` they are the paper's."""
         configuration: Parameters = study.hyperparameters.model_dump()
         zones = self._own_trial(study, shape).loss.zones.per_class
         for name, row in zip(shape.classes, zones, strict=True):
@@ -129,17 +129,17 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
         return configuration
 
     def check_parameters(self, study: CalfStudy, parameters: Parameters, shape: GamesShape) -> None:
-        """Make the trial's settings, without its network."""
+        """Check a configuration by making a trial's settings, without its network."""
         trial_config(study, parameters, shape, seed=0)
 
     def slot(
         self, study: CalfStudy, parameters: Parameters, shape: GamesShape, *, seed: int, data_seed: int
     ) -> Slot:
-        """A network with weights drawn from ``seed``."""
+        """Create a trial whose network has weights drawn from ``seed``."""
         return Slot(trial_config(study, parameters, shape, seed=seed, data_seed=data_seed))
 
     def shared(self, study: CalfStudy, shape: GamesShape, precision: Precision) -> TrainingConfig:
-        """Sampler, epochs, precision, suppression."""
+        """Return sampler, epochs, precision and non-maximum suppression."""
         return training_config(study, shape, precision=precision)
 
     def array(
@@ -155,7 +155,7 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
         return TrainingArray(shared, train=train, valid=valid, device=device, on_shrink=on_shrink)
 
     def save_network(self, slot: Slot, shape: GamesShape, file: Path, notes: Mapping[str, Any]) -> None:
-        """A ``TrainedNetwork``, which ``hpo spot`` and others take."""
+        """Write a ``TrainedNetwork``, which ``hpo spot`` and other commands read."""
         trained = TrainedNetwork(
             network=slot.network,
             classes=shape.classes,
@@ -165,8 +165,8 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
         trained.save(file, **notes)
 
     def open_test(self, request: DataRequest, progress: Progress) -> Store:
-        """The test split of the dataset, whole."""
-        assert request.features is not None, "the study has chosen them"
+        """Open the whole test split of the data set."""
+        assert request.features is not None, "the features of a study are fixed"
         return open_games(
             request.place, features=request.features, split="test", cache=request.cache, progress=progress
         )
@@ -174,7 +174,7 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
     def test(
         self, network: Path, untrained: Slot, test: Store, shared: Any, device: torch.device
     ) -> dict[str, float]:
-        """Average-mAP and AP of each class, with the network that a trial saved."""
+        """Return Average-mAP and the AP of each class of a trained network on the test split."""
         trained = TrainedNetwork.load(network)
         spots = find_spots(trained.network.to(device), test, precision=shared.precision, device=device)
         score = average_map(
@@ -195,17 +195,17 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
         device: torch.device,
         progress: Progress,
     ) -> NetworkDifference:
-        """Spot every game with both networks, and draw the games anew."""
+        """Compare two networks by bootstrap over the games of a split."""
         return compare_on_games(networks, split, shared, device, progress)
 
     def presentation(self, stage: str) -> StagePresentation:
-        """Add the zones of a grid, the sweeps, and the paper's numbers."""
+        """Return tables and figures of grids and sweeps, and the paper's results."""
         from hpo.tasks.calf.presentation.by_stage import PRESENTATIONS  # a trial draws nothing
 
         return PRESENTATIONS.get(stage, StagePresentation())
 
     def precision(self, study: CalfStudy, shape: GamesShape, train: Store, device: torch.device) -> Precision:
-        """As the study file says; ``auto`` is measured."""
+        """Return the precision of the study file; measure the faster one for ``auto``."""
         if study.training.precision != "auto":
             return study.training.precision
         training = training_config(study, shape, precision="float32")
@@ -220,7 +220,7 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
         device: torch.device,
         most: int,
     ) -> int:
-        """As many as go fastest."""
+        """Measure which number of trials in one process is fastest."""
         training = training_config(study, shape, precision=precision)
         return fastest_array(self._own_trial(study, shape), training, train, device, most=most)
 
@@ -233,17 +233,17 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
         device: torch.device,
         array: int,
     ) -> TrialTime:
-        """With the paper's hyperparameters as the typical trial."""
+        """Estimate the duration of a trial, using the study file's own hyperparameters."""
         training = training_config(study, shape, precision=precision)
-        return measured_time(self._own_trial(study, shape), training, splits, device, array)
+        return measure_trial_time(self._own_trial(study, shape), training, splits, device, array)
 
-    def weights(self, study: CalfStudy, shape: GamesShape) -> int:
-        """Of the paper's network."""
+    def weight_count(self, study: CalfStudy, shape: GamesShape) -> int:
+        """Return the number of weights of the network with the study file's own hyperparameters."""
         network = CalfNetwork(self._own_trial(study, shape).network, torch.Generator())
         return sum(weight.numel() for weight in network.parameters())
 
     def varied(self, study: CalfStudy, stage: str, shape: GamesShape) -> dict[str, Any]:
-        """A grid varies the slicing parameters of every class."""
+        """Return the hyperparameters that a stage varies: for a grid, the slicing parameters."""
         match study.stages.named(stage):
             case GridStage() as settings:
                 symbols = [f"K{number}_frames.{label}" for label in shape.classes for number in (1, 2, 3, 4)]
@@ -251,7 +251,7 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
         return super().varied(study, stage, shape)
 
     def program(self, context: StageContext[CalfStudy, GamesShape]) -> Program:
-        """Searches and finals as for any task, and the stages of section 4.1 and 7.5."""
+        """Build the program of a stage: search, final, or a stage of sections 4.1 and 7.5."""
         settings = context.study.stages.named(context.stage)
         if isinstance(settings, SearchStage | FinalStage):
             return super().program(context)

@@ -1,4 +1,4 @@
-"""Slicing parameters as parameters of a trial, and the grids of them."""
+"""Slicing parameters as hyperparameters of a trial, and their grids."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -9,25 +9,25 @@ from model.errors import ConfigError
 from model.timeline import FrameRate
 
 ZoneFrames = tuple[float, float, float, float]
-"""K1 < K2 < 0 < K3 < K4 in frames; whole numbers where they come from a grid."""
+"""Slicing parameters K1 < K2 < 0 < K3 < K4 in frames; those of a grid are whole numbers."""
 
 
 def zone_parameters(name: str, zones: ZoneFrames) -> Parameters:
-    """``zones`` of class ``name`` under the names that a trial knows them by, such as ``K1_frames.goal``."""
+    """Convert the zones of class ``name`` into hyperparameters such as ``K1_frames.goal``."""
     return {f"K{number}_frames.{name}": value for number, value in enumerate(zones, start=1)}
 
 
 def zones_of(parameters: Mapping[str, object], name: str) -> ZoneFrames:
-    """The zones of class ``name`` in ``parameters``, which holds all four."""
+    """Return the zones of class ``name`` from ``parameters``, which must contain all four."""
     k1, k2, k3, k4 = (float(str(parameters[f"K{number}_frames.{name}"])) for number in (1, 2, 3, 4))
     return k1, k2, k3, k4
 
 
 def grid_points(grid: ClassGrid, frame_rate: FrameRate) -> list[ZoneFrames]:
-    """Points of ``grid`` in frames that keep the order; points that are equal in frames stand once.
+    """Return the points of ``grid`` in frames that satisfy K1 < K2 < 0 < K3 < K4, without duplicates.
 
     Raises:
-        ConfigError: No point keeps the order once rounded to frames.
+        ConfigError: No point satisfies the order when rounded to frames.
     """
     axes = [
         [frame_rate.to_frames(float(value)) for value in values]
@@ -38,7 +38,7 @@ def grid_points(grid: ClassGrid, frame_rate: FrameRate) -> list[ZoneFrames]:
 
 
 def symmetric_points(values_s: Sequence[float], frame_rate: FrameRate) -> list[ZoneFrames]:
-    """Points with K1 = 2 K2 = -2 K3 = -K4, one for each value of K3."""
+    """Return the points with K1 = 2 K2 = -2 K3 = -K4 in frames, one for each value of K3."""
     frames = [frame_rate.to_frames(float(value)) for value in values_s]
     return _distinct([(-2 * value, -value, value, 2 * value) for value in frames if value > 0], frame_rate)
 

@@ -162,11 +162,11 @@ def test_all_mistakes_come_in_one_error_each_with_key_expectation_and_value() ->
         "training.epochs": "expected a whole number, got 2.5",
         "training.sampler": "expected 'paper' or 'balanced', got \"papper\"",
         "training.learning_rate": "expected a finite number, got NaN",
-        "scoring.nms_window_s": 'expected the word "tolerance" or a number of seconds above 0, a day '
-        "at most, got -3",
+        "scoring.nms_window_s": 'expected "tolerance" or a number of seconds above 0, at most 86400 (one day)'
+        ", got -3",
         "hyperparameters.f": 'expected a whole number, got "16"',
-        "zones_s.default": "expected four numbers of seconds, a day at most, in this order: "
-        "K1 < K2 < 0 < K3 < K4, got [-10, -20, 10, 20]",
+        "zones_s.default": "expected four numbers of seconds, at most 86400 (one day), "
+        "with K1 < K2 < 0 < K3 < K4, got [-10, -20, 10, 20]",
         "stages.bayes.searcher": "expected 'bayes-opt', 'optuna-gp', 'optuna-tpe' or 'random', "
         'got "annealing"',
         "stages.bayes.trials": "missing (needs a value)",
@@ -211,7 +211,7 @@ def test_margins_may_not_cross_anywhere_in_a_space() -> None:
     with pytest.raises(ConfigError) as caught:
         study(stages={"bayes": {"trials": 3, "space": space}})
     assert caught.value.details == {
-        "stages.bayes.space": "tau_min must stay below tau_max, yet it may be 0.95 while tau_max is 0.9"
+        "stages.bayes.space": "tau_min must be below tau_max, but tau_min can be 0.95 while tau_max is 0.9"
     }
 
 

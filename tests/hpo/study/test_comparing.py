@@ -173,7 +173,7 @@ def test_test_split_is_not_opened_for_trials_that_were_not_tested(
     one.network("final-0001", small_plan, 1)
     one.network("final-0002", small_plan, 2)
     tested = compare_named("one/final-0001", "one/final-0002", "test", environment, silent)
-    assert tested.remarks == ["not on the same games: 1 games are too few to draw from, 5 are needed"]
+    assert tested.remarks == ["not on the same games: resampling needs 5 games or more, got 1"]
 
 
 def test_missing_weights_leave_the_rest_of_the_comparison(environment: Environment, one: Writer) -> None:

@@ -20,13 +20,13 @@ def test_a_folder_is_absolute_and_a_uri_stays_as_it_is() -> None:
 
 
 def test_a_folder_and_a_uri_are_one_too_many() -> None:
-    with pytest.raises(ConfigError, match="expected --data or --data-uri, got both"):
+    with pytest.raises(ConfigError, match="expected either --data or --data-uri, got both"):
         chosen_place(Path("games"), "s3://bucket", default=DEFAULT)
 
 
 @pytest.mark.parametrize("word", ["games", "/games", ""])
 def test_what_is_no_uri_is_refused(word: str) -> None:
-    with pytest.raises(ConfigError, match="expected --data-uri s3://BUCKET/FOLDER"):
+    with pytest.raises(ConfigError, match="expected --data-uri with a URI such as s3://BUCKET/FOLDER"):
         chosen_place(None, word, default=DEFAULT)
 
 
@@ -34,7 +34,7 @@ def test_what_is_no_uri_is_refused(word: str) -> None:
     "uri", ["ftp://me:secret@host/games", "https://host/games?signature=secret", "http://secret@host/games"]
 )
 def test_a_secret_in_a_uri_is_refused_and_not_shown(uri: str) -> None:
-    with pytest.raises(ConfigError, match="which journal and MLflow would show") as refused:
+    with pytest.raises(ConfigError, match="which the journal and MLflow would show") as refused:
         chosen_place(None, uri, default=DEFAULT)
     assert "secret" not in str(refused.value)
 

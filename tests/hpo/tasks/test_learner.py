@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from hpo.tasks.base.learner import Learner, OneByOne, Rounds
+from hpo.tasks.base.learner import Learner, SequentialArray, TrainingSchedule
 from model.training.outcomes import DivergedError, FailedError, Validation
 
 CPU = torch.device("cpu")
@@ -38,8 +38,8 @@ class Counter(Learner[float]):
         self.value = learnt["value"]
 
 
-def array(*steps: float) -> OneByOne[float]:
-    found = OneByOne(Rounds(epochs=5, validate_every=2), train=2.0, valid=10.0, device=CPU)
+def array(*steps: float) -> SequentialArray[float]:
+    found = SequentialArray(TrainingSchedule(epochs=5, validate_every=2), train=2.0, valid=10.0, device=CPU)
     found.slots = [Counter(Config(step)) for step in steps]
     return found
 

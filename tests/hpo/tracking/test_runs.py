@@ -56,7 +56,7 @@ def test_what_cannot_be_trained_again_says_why(study: Any, environment: Environm
     for name, said in {
         run_id(study, environment, "bayes"): "is not a trial but the stage bayes",
         run_id(study, environment, "bayes-0000"): "has no validation yet",
-        run_id(study, environment, "bayes-0001"): "bayes-0001 failed, .* loss is NaN at epoch 21",
+        run_id(study, environment, "bayes-0001"): "bayes-0001 failed and .* loss is NaN at epoch 21",
         "0" * 32: "MLflow has no run '0000",
         "no such run": "MLflow has no run 'no such run'",
         f"{study.name}/bayes-0009": "MLflow has no trial 'bayes-0009'",

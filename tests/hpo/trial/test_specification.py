@@ -54,5 +54,5 @@ def test_data_that_are_not_those_of_the_study_are_refused(
     elsewhere: SplitRef, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HPO_CACHE", str(tmp_path))
-    with pytest.raises(DataError, match=r"the train split at file://.* changed since the study began"):
+    with pytest.raises(DataError, match=r"the train split at file://.* has changed since the study began"):
         open_reference(replace(elsewhere, path="/not-here/0123456789abcdef"))

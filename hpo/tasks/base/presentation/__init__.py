@@ -1,1 +1,1 @@
-"""What a task adds to the tables, figures and commands of the service."""
+"""Tables, figures and commands that a task adds to the service."""

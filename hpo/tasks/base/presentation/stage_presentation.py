@@ -1,4 +1,4 @@
-"""How a task presents the results of its stages."""
+"""Presentation of a stage's results: tables and figures that a task adds."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,16 +17,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageView:
-    """A stage of a study, as its tables and figures read it."""
+    """Data of a stage that its tables and figures are made from."""
 
     state: StudyState
+    """State of the study."""
     stage: str
+    """Name of the stage."""
     shape: DataShape
+    """Shape of the data."""
     dataset: str
     """Name of data and features, such as ``soccernet-v1/resnet``."""
     score: "Score"
+    """The score that the task maximises."""
     importance: Mapping[str, float] = field(default_factory=dict)
-    """Share of each hyperparameter in the scores; empty for a stage that is not a search."""
+    """Importance of each hyperparameter; empty for a stage that is not a search."""
 
     @property
     def score_axis(self) -> str:
@@ -35,17 +39,17 @@ class StageView:
 
     @property
     def trials(self) -> list[TrialState]:
-        """All trials of the stage, in the order in which they were proposed."""
+        """All trials of the stage, in the order of proposal."""
         return self.state.trials_of(self.stage)
 
     @property
     def compared(self) -> list[TrialState]:
-        """Trials of named configurations; those of a grid or a search are left out."""
+        """Trials of named configurations, without those of a grid or a search."""
         return [trial for trial in self.trials if trial.role not in ("", "grid")]
 
     @property
     def finished(self) -> list[TrialState]:
-        """Trials that trained all their epochs, so that their scores can be compared."""
+        """Trials that trained all their epochs, whose scores can be compared."""
         return [trial for trial in self.trials if trial.status is TrialStatus.FINISHED]
 
 
@@ -54,34 +58,37 @@ class StageFigure:
     """One figure in two forms: a picture and an interactive one."""
 
     name: str
-    """Name of its file, without an ending."""
+    """Name of its file, without suffix."""
     title: str
+    """Title above the figure."""
     caption: str
-    """How to read it."""
+    """Explanation below the figure."""
     picture: "Figure"
+    """Matplotlib figure."""
     interactive: "Interactive"
+    """Plotly figure."""
 
 
 DrawFigures = Callable[[StageView], StageFigure | list[StageFigure] | None]
-"""Draws figures of a stage; returns None or an empty list while there is nothing to show."""
+"""Function that draws figures of a stage; it returns None or an empty list if there is nothing to show."""
 
 
 def no_tables(view: StageView) -> "Sequence[RenderableType]":
-    """Return no tables: those that any stage has are enough."""
+    """Return no additional tables."""
     return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagePresentation:
-    """What a task adds to the results of one of its stages. The defaults suit any stage."""
+    """Tables, figures and notes that a task adds to one of its stages. The defaults suit any stage."""
 
     reference: str = ""
-    """Role of the configuration that the others are compared with. Empty: the first one."""
+    """Role of the configuration that the others are compared with. Default: the first one."""
     published: Mapping[str, float] = field(default_factory=dict)
-    """Role -> score that a paper reports, in [0, 1]; shown in a column of its own."""
+    """Role -> score that a paper reports, in [0, 1]; shown in a separate column."""
     note: str = ""
     """Caption of the first table on the page of a study."""
     tables: "Callable[[StageView], Sequence[RenderableType]]" = no_tables
-    """Makes tables and lines that follow the comparison of the stage's configurations."""
+    """Function that makes the tables and lines after the comparison of configurations."""
     figures: Mapping[str, DrawFigures] | None = None
-    """Name -> function that draws. None: the history of the scores and their spread over seeds."""
+    """Name -> drawing function. None: the history of the scores and their spread over seeds."""

@@ -1,4 +1,4 @@
-"""How the stages on ActivityNet are presented."""
+"""Presentation of each stage of boundary-matching networks."""
 
 from hpo.report.figures.curves import CAPTION, curve_of, one_curve
 from hpo.report.figures.history import history_figure
@@ -8,7 +8,7 @@ from hpo.tasks.bmn.presentation.tables import grid_tables, losses_tables
 
 
 def slicing_figure(view: StageView) -> StageFigure | None:
-    """Draw the scores of the grid over K1; None while no point has a score."""
+    """Draw the scores of the grid over K1; return None if no point has a score yet."""
     curve = curve_of([trial for trial in view.finished if trial.role == "grid"], "K1_positions")
     if not curve:
         return None

@@ -1,4 +1,4 @@
-"""Tables of the stages on ActivityNet: the grid over K1, and the two losses over many runs."""
+"""Tables of the stages of boundary-matching networks: the grid over K1, and the comparison of losses."""
 
 from collections.abc import Sequence
 from statistics import fmean, stdev
@@ -12,12 +12,13 @@ from hpo.report.samples import samples_table
 from hpo.tasks.base.presentation.stage_presentation import StageView
 
 METRICS = {"ar@100": "AR@100", "auc": "AUC", "average_map": "Average-mAP"}
-"""Of a validation, under the names of Table 3."""
+"""Metric of a validation -> its name in Table 3 of the paper."""
 LOSSES = ("bmn", "context-aware")
+"""Names of the losses to compare."""
 
 
 def grid_tables(view: StageView) -> Sequence[RenderableType]:
-    """Return one row for each value of K1: the mean score over its seeds."""
+    """Return a table with the average score over seeds for each value of K1."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("K1", "seeds", view.score.label, "sd"):
         table.add_column(name, justify="right")
@@ -28,7 +29,7 @@ def grid_tables(view: StageView) -> Sequence[RenderableType]:
 
 
 def losses_tables(view: StageView) -> Sequence[RenderableType]:
-    """Return both losses with the tests of section 7.5; empty until both have a score."""
+    """Return a table of both losses with significance tests; no table until both have a score."""
     samples = [_scores_of(view.compared, loss) for loss in LOSSES]
     return [samples_table(*samples, names=LOSSES)] if all(samples) else []
 
@@ -42,7 +43,7 @@ def _by_k1(trials: Sequence[TrialState]) -> dict[float, list[float]]:
 
 
 def _scores_of(trials: Sequence[TrialState], loss: str) -> dict[str, list[float]]:
-    """Metric -> a score for every run, each at the run's best validation."""
+    """Return metric -> one value per run, each at the run's best validation."""
     best = [
         trial.reports[trial.best_epoch or 0].metrics
         for trial in trials

@@ -1,4 +1,4 @@
-"""How action spotting presents each of its stages."""
+"""Presentation of each stage of action spotting."""
 
 from hpo.report.figures.history import history_figure
 from hpo.report.figures.seeds import seeds_figure
@@ -15,7 +15,7 @@ PRESENTATIONS = {
     ),
     "final": StagePresentation(
         reference="study file",
-        note="For orientation, Table 1 of the paper (SoccerNet, test split): "
+        note="For comparison, Table 1 of the paper (SoccerNet, test split): "
         + ", ".join(f"{name} {score:.3f}" for name, score in TABLE_1.items())
         + "; comparable only on the same games and features.",
         tables=final_tables,
@@ -24,7 +24,7 @@ PRESENTATIONS = {
     "ablation": StagePresentation(
         reference="full model",
         published=TABLE_2,
-        note="Column paper is Table 2 of the paper, on SoccerNet's test split with ResNet features, "
+        note="The column paper shows Table 2 of the paper (SoccerNet, test split, ResNet features); "
         "comparable only on the same games and features.",
         figures={"seeds": seeds_figure},
     ),

@@ -1,4 +1,4 @@
-"""The grid over the slicing parameters: AP of each class at its own points."""
+"""Figure of the grid over the slicing parameters: AP of each class at the points of its grid."""
 
 from collections.abc import Sequence
 from statistics import fmean
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure as Interactive
 
 _CAPTION = (
-    "AP of one class on the validation split with its slicing parameters at each point of its grid, "
-    "mean over the trials at that point (the other classes move too). Empty: not tried yet, or failed."
+    "AP of one class on the validation split at each point of its grid of slicing parameters, averaged over "
+    "the trials at this point (which differ in the other classes). Empty cells: not tried yet, or failed."
 )
 _ROWS, _COLUMNS = "K1, K2 (s)", "K3, K4 (s)"
 Before = tuple[float, float]
@@ -29,7 +29,7 @@ Cells = dict[tuple[Before, After], float]
 
 
 def grid_figure(view: StageView) -> StageFigure | None:
-    """None while no trial of a grid has a score."""
+    """Draw the grid of each class; return None if no trial of the grid has a score yet."""
     trials = [trial for trial in view.finished if trial.role == "grid"]
     cells = {name: _cells(trials, name, view) for name in view.shape.classes}
     if not trials or not all(cells.values()):
@@ -55,7 +55,7 @@ def _cells(trials: Sequence[TrialState], name: str, view: StageView) -> Cells:
 
 
 def _table(cells: Cells) -> tuple[list[str], list[str], list[list[float]]]:
-    """Labels of rows and columns, and the means; NaN where there is none."""
+    """Return labels of rows and columns, and the average APs, NaN for empty cells."""
     rows, columns = (sorted({place[axis] for place in cells}) for axis in (0, 1))
     means = [[cells.get((row, column), float("nan")) for column in columns] for row in rows]
     return [_label(row) for row in rows], [_label(column) for column in columns], means

@@ -1,4 +1,4 @@
-"""One parameter moved, all others held: sensitivity to the slicing parameters, lambda_seg (section 7.5)."""
+"""Figures of stages that vary one parameter at a time: sensitivity and lambda_seg sweep (section 7.5)."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def lambda_figure(view: StageView) -> StageFigure | None:
-    """None while no value has a score."""
+    """Draw the scores over lambda_seg; return None if no value has a score yet."""
     curve = curve_of(view.finished, "lambda_seg")
     if not curve:
         return None
@@ -32,7 +32,10 @@ def lambda_figure(view: StageView) -> StageFigure | None:
 
 
 def sensitivity_figure(view: StageView) -> StageFigure | None:
-    """Every slicing parameter of every class around the full model; None while only that has a score."""
+    """Draw the scores over each slicing parameter of each class.
+
+    The result is None if no trial but that of the full model has a score yet.
+    """
     curves = {
         name: {number: curve for number in (1, 2, 3, 4) if len(curve := _zone_curve(view, name, number)) > 1}
         for name in view.shape.classes
@@ -43,14 +46,14 @@ def sensitivity_figure(view: StageView) -> StageFigure | None:
     return StageFigure(
         name="sensitivity",
         title="Sensitivity to the slicing parameters",
-        caption=f"Each slicing parameter moved alone, in seconds from the action. {CAPTION}",
+        caption=f"Each slicing parameter varied alone, in seconds from the action. {CAPTION}",
         picture=_sensitivity_picture(curves, view.score.label),
         interactive=_sensitivity_interactive(curves, view.score.label),
     )
 
 
 def _zone_curve(view: StageView, name: str, number: int) -> Curve:
-    """Trials that moved this parameter, and the full model."""
+    """Collect the scores of the full model and of the trials that vary this parameter."""
     key = f"K{number}_frames.{name}"
     mine = [trial for trial in view.finished if trial.role.startswith((f"K{number}.{name} ", "full model"))]
     curve = curve_of(mine, key)

@@ -1,4 +1,4 @@
-"""Tables of the stages of action spotting, with the numbers of the paper beside them."""
+"""Tables of the stages of action spotting, with the paper's results for comparison."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from hpo.report.stage_tables import difference_words
 from hpo.tasks.base.presentation.stage_presentation import StageView
 
 TABLE_1 = {"i3d": 0.536, "c3d": 0.577, "resnet": 0.625}
-"""Average-mAP that Table 1 of the paper reports for each kind of features, on SoccerNet's test split."""
+"""Average-mAP by features from Table 1 of the paper, on SoccerNet's test split."""
 TABLE_2 = {
     "full model": 0.625,
     "(i) no segmentation": 0.589,
@@ -20,18 +20,18 @@ TABLE_2 = {
     "(iii) no margins": 0.590,
     "(iv) no matching": 0.468,
 }
-"""Average-mAP that Table 2 of the paper, its ablation, reports for ResNet features."""
+"""Average-mAP from Table 2 of the paper, its ablation on ResNet features."""
 
 
 def grid_tables(view: StageView) -> Sequence[RenderableType]:
-    """Return the zones of every class, and a line for each class that the combined winners make worse."""
+    """Return the zones of every class, and a warning for each class that the combined winners make worse."""
     classes = view.shape.classes
     zones = zones_table(view.state.stages[view.stage], classes)
     return [zones, *_disturbances(view.compared, classes)]
 
 
 def final_tables(view: StageView) -> Sequence[RenderableType]:
-    """Return the paper's score for the same features, where the study ran on SoccerNet."""
+    """Return the paper's score for the same features if the study ran on SoccerNet."""
     features = view.dataset.rpartition("/")[2]
     if view.dataset.startswith("soccernet") and features in TABLE_1:
         return [f"paper, test split, {features}: {TABLE_1[features]:.3f}"]
@@ -39,7 +39,7 @@ def final_tables(view: StageView) -> Sequence[RenderableType]:
 
 
 def zones_table(stage: StageState, classes: Sequence[str]) -> Table:
-    """The slicing parameters at the start of the grid and those chosen, in frames."""
+    """Return a table of the slicing parameters at the start of the grid and those chosen, in frames."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("class", "K1", "K2", "K3", "K4", "chosen K1", "K2", "K3", "K4"):
         table.add_column(name, justify="left" if name == "class" else "right")
@@ -54,7 +54,7 @@ def zones_table(stage: StageState, classes: Sequence[str]) -> Table:
 
 
 def _disturbances(trials: Sequence[TrialState], classes: Sequence[str]) -> list[str]:
-    """The interaction check: classes that are worse in the winners' combination than at the start."""
+    """Return a line for each class that is worse with the combined winners than at the start."""
     lines = []
     for label in classes:
         scores = {
@@ -64,8 +64,8 @@ def _disturbances(trials: Sequence[TrialState], classes: Sequence[str]) -> list[
         difference = paired_difference(scores["combined"], scores["start"])
         if difference is not None and difference.mean < 0 and difference.is_clear:
             lines.append(
-                f"interaction: {label} has {difference_words(difference)} AP with all winners put together: "
-                f"the classes disturb each other; try --mode per-class"
+                f"interaction: {label} has {difference_words(difference)} AP with the winners of all classes "
+                f"combined, so the classes influence each other; try --mode per-class"
             )
     return lines
 

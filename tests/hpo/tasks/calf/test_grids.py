@@ -6,7 +6,13 @@ from stage_play import play
 from hpo.journal.events import Value
 from hpo.programs.grid import ConfigurationExplorer, Explorer, GridProgram
 from hpo.space.space import Parameters
-from hpo.tasks.calf.explorers import ClassParallel, PerClass, Points, joint, shared
+from hpo.tasks.calf.explorers import (
+    ClassParallel,
+    PerClass,
+    Points,
+    joint_configurations,
+    shared_configurations,
+)
 from hpo.tasks.calf.stages import ClassGrid
 from hpo.tasks.calf.zones import grid_points, symmetric_points, zone_parameters, zones_of
 from model.errors import ConfigError
@@ -41,12 +47,12 @@ def program(explorer: Callable[[], Explorer], seeds: int = 2) -> Callable[[], Gr
 EXPLORERS: dict[str, Callable[[], Explorer]] = {
     "class-parallel": lambda: ClassParallel(POINTS, START, seed=3),
     "per-class": lambda: PerClass(POINTS, START),
-    "joint": lambda: ConfigurationExplorer(joint(POINTS, START), START),
+    "joint": lambda: ConfigurationExplorer(joint_configurations(POINTS, START), START),
 }
 REPLICATED: dict[str, Callable[[], Explorer]] = {
     "class-parallel": lambda: ClassParallel(POINTS, START, seed=3, replicates=3),
     "per-class": lambda: PerClass(POINTS, START, replicates=3),
-    "joint": lambda: ConfigurationExplorer(joint(POINTS, START), START, replicates=3),
+    "joint": lambda: ConfigurationExplorer(joint_configurations(POINTS, START), START, replicates=3),
 }
 
 
@@ -187,7 +193,7 @@ def test_failed_points_are_passed_over() -> None:
 
 def test_shared_symmetric_grid_moves_all_classes_alike() -> None:
     points = dict.fromkeys(BEST, symmetric_points((5, 10, 20), RATE))
-    trials = play(program(lambda: ConfigurationExplorer(shared(points, START), START)), scores)
+    trials = play(program(lambda: ConfigurationExplorer(shared_configurations(points, START), START)), scores)
     for trial in trials[1:]:
         if trial.role == "grid":
             assert zones_of(trial.parameters, "goal") == zones_of(trial.parameters, "card")

@@ -78,6 +78,6 @@ def test_what_a_published_code_does_differently_reaches_the_model() -> None:
 def test_space_whose_receptive_field_outgrows_the_chunk_is_refused() -> None:
     long = {"type": "int", "low": 20, "high": 240}
     stages = {"bayes": {"trials": 1, "space": {"r_frames": long}}}
-    with pytest.raises(ConfigError, match="a chunk has 240"):
+    with pytest.raises(ConfigError, match="below the 240 frames of a chunk"):
         check_space(study_file(stages=stages), SOCCER)
     check_space(study_file(stages=stages), HANDBALL)
