@@ -1,4 +1,4 @@
-"""How a task brings commands of its own to ``hpo run``."""
+"""Commands that a task adds to ``hpo run``."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
