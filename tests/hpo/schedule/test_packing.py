@@ -38,7 +38,7 @@ def test_code_and_study_files_travel_and_nothing_else() -> None:
             sent = files(*cargo.packages)
     finally:
         stray.unlink()
-    assert {"hpo/cli/main.py", "model/training/array.py", "search_spaces/calf.toml"} <= sent
+    assert {"hpo/cli/main.py", "model/training/trainer.py", "search_spaces/calf.toml"} <= sent
     assert "model/data/descriptions/wyscout.toml" in sent
     assert {Path(file).suffix for file in sent} == {".py", ".toml"}
 
