@@ -1,6 +1,6 @@
-# The program and Ray, for every node of a cluster. Build from the repository's root:
+# Image with hpo and Ray for every node of a cluster. Build it in the root of the repository:
 #   docker build --file docker/hpo.Dockerfile --tag hpo .
-# With CUDA: add --build-arg DEVICE=cuda
+# For CUDA, add --build-arg DEVICE=cuda
 FROM python:3.11-slim-bookworm AS build
 ARG DEVICE=cpu
 ARG TORCH_VERSION=2.13.0
@@ -9,8 +9,8 @@ ENV PATH=/opt/hpo/bin:$PATH
 WORKDIR /build
 COPY docker/requirements-hpo.txt ./
 RUN pip install --no-cache-dir --requirement requirements-hpo.txt
-# PyTorch last: what it needs beside CUDA is there by then, in the locked versions. The index of Python's packages
-# has the one with CUDA. (The linter takes "$@" for a package without a version.)
+# PyTorch is installed last, so that its dependencies except CUDA already have their locked versions. PyPI has the
+# build for CUDA. (The linter takes "$@" for a package without a version.)
 # hadolint ignore=DL3013
 RUN case "$DEVICE" in \
         cpu) set -- --index-url https://download.pytorch.org/whl/cpu ;; \
@@ -25,7 +25,7 @@ COPY search_spaces search_spaces
 RUN pip install --no-cache-dir --no-deps --no-build-isolation .
 
 FROM python:3.11-slim-bookworm
-# KubeRay asks its pods with wget whether they are well.
+# KubeRay checks the health of its pods with wget.
 # hadolint ignore=DL3008
 RUN apt-get update && apt-get install --yes --no-install-recommends wget \
     && rm -rf /var/lib/apt/lists/* \

@@ -1,4 +1,4 @@
-# The MLflow server with users and passwords, its records in PostgreSQL. Build from the repository's root:
+# Image with an MLflow server with users and passwords and a PostgreSQL store. Build it in the root of the repository:
 #   docker build --file docker/mlflow.Dockerfile --tag hpo-mlflow .
 FROM python:3.11-slim-bookworm
 WORKDIR /srv
@@ -6,8 +6,8 @@ COPY docker/requirements-mlflow.txt docker/mlflow-auth.ini ./
 RUN pip install --no-cache-dir --requirement requirements-mlflow.txt \
     && useradd --uid 10001 --create-home mlflow \
     && install --directory --owner mlflow /artifacts
-# One worker: several would make the tables of users at the same time when they are first started.
-# Where the data base is, its user and password come from PGHOST, PGUSER, PGPASSWORD and PGDATABASE.
+# One worker, since several would create the tables of users at the same time on the first start.
+# PGHOST, PGUSER, PGPASSWORD and PGDATABASE set the address, user, password and name of the database.
 ENV MLFLOW_BACKEND_STORE_URI=postgresql+psycopg2:// \
     MLFLOW_ARTIFACTS_DESTINATION=/artifacts \
     MLFLOW_AUTH_CONFIG_PATH=/srv/mlflow-auth.ini \

@@ -1,1 +1,1 @@
-"""Study files that come with the package: each TOML file is one whole study, found by its name."""
+"""Study files of the package. Each TOML file is a complete study, found by its name."""

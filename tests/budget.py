@@ -42,7 +42,7 @@ SHARES_S: dict[str, float] = {
     "tests/conformance/test_searchers.py": 60.0,
     "tests/hpo/tasks/calf/test_grids.py": 15.0,
     # Processes that are killed while they write, or see only what was sent to them.
-    "tests/hpo/schedule/test_packing.py": 15.0,
+    "tests/hpo/schedule/test_code_package.py": 15.0,
     "tests/hpo/tracking/test_mlflow_kept.py": 20.0,
     "tests/model/data/test_download.py": 20.0,
     # Figures; whole files broken at many places; a package of somebody else.

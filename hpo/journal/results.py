@@ -80,7 +80,7 @@ class TrialState:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the trial has finished, was stopped, or has failed."""
+        """True if the trial has finished, was stopped, or has failed."""
         return self.status in (TrialStatus.FINISHED, TrialStatus.STOPPED, TrialStatus.FAILED)
 
     @property

@@ -29,7 +29,7 @@ class NodeRequirements:
     threads: int
     """Processor cores per trial."""
     gpu: bool
-    """Whether trials need a GPU."""
+    """True if trials need a GPU."""
     memory_bytes: int
     """Minimum memory of a process that trains."""
     splits: tuple[SplitRef, ...]

@@ -86,7 +86,7 @@ class Parallelism:
     cpus: int
     """Processor cores for all processes together."""
     gpu: bool
-    """Whether to train on GPUs; processes share a GPU if there are more processes than GPUs."""
+    """True to train on GPUs. Processes share a GPU if there are more processes than GPUs."""
 
     @property
     def processes(self) -> int:

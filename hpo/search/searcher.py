@@ -24,7 +24,7 @@ class AskedTrial:
     score: float | None = None
     """Score of a finished trial; None while it runs and after a failure."""
     failed: bool = False
-    """Whether the trial ended without a score."""
+    """True if the trial ended without a score."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ class FloatParameter:
     low: float
     high: float
     log: bool = False
-    """Whether the scale is logarithmic: equal ratios, not equal differences, are equally far apart."""
+    """True for a logarithmic scale: equal ratios, not equal differences, are equally far apart."""
 
     def __post_init__(self) -> None:
         _require_bounds(self.name, self.low, self.high)
@@ -68,7 +68,7 @@ class IntParameter:
     low: int
     high: int
     log: bool = False
-    """Whether the scale is logarithmic: equal ratios, not equal differences, are equally far apart."""
+    """True for a logarithmic scale: equal ratios, not equal differences, are equally far apart."""
 
     def __post_init__(self) -> None:
         _require_bounds(self.name, self.low, self.high)

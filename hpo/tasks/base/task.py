@@ -119,9 +119,9 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
     data_shape: ClassVar[type[DataShape]] = DataShape
     """Class of ``shape``."""
     takes_uri: ClassVar[bool] = False
-    """Whether the data may be at a URI (``--data-uri``)."""
+    """True if the data may be at a URI (``--data-uri``)."""
     analyses: ClassVar[bool] = False
-    """Whether ``hpo analyse`` supports trained networks of the task."""
+    """True if ``hpo analyse`` supports trained networks of the task."""
     configuration_note: ClassVar[str] = ""
     """Sentence about the hyperparameters for readers, such as their units."""
     finders: ClassVar[tuple[str, ...]] = ("bayes",)

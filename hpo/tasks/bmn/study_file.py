@@ -59,7 +59,7 @@ class Losses(Section):
     regression_weight: float = Field(default=10.0, ge=0)
     """Weight of the regression loss of the IoU."""
     published_draw: bool = False
-    """Whether to draw pairs for the regression as in the published code; see ``BoundaryLossConfig``."""
+    """True to draw pairs for the regression as in the published code; see ``BoundaryLossConfig``."""
 
 
 class Scoring(Section):

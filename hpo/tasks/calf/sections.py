@@ -50,7 +50,7 @@ class Network(Section):
     """Statistics of batch normalisation at validation. ``re-estimated``: computed from training chunks before
     every validation. A number: running averages with this momentum; both published codes use 0.01."""
     norm_unbiased: bool = False
-    """Whether the running variance is unbiased, as in the re-release."""
+    """True for an unbiased running variance, as in the re-release."""
 
 
 class CalfTraining(Training):

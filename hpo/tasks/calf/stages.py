@@ -56,7 +56,7 @@ class GridStage(Stage):
     symmetric_s: GridValues = (2.5, 5.0, 10.0, 20.0, 40.0)
     """Values of K3 in the symmetric grid, in seconds."""
     shared: bool = False
-    """Whether all classes have the same value in the symmetric grid, judged by Average-mAP."""
+    """True to use the same value for all classes in the symmetric grid, judged by Average-mAP."""
     replicates: int = Field(default=1, ge=1)
     """Seeds per point; its score is the average."""
     seeds: int = Field(default=3, ge=1)
