@@ -22,7 +22,10 @@ def bench(
         str, typer.Option(help="float32, bfloat16, or both separated by a comma.")
     ] = "float32,bfloat16",
     seconds: Annotated[
-        float, typer.Option(min=0.1, help="Duration of each of three measurements per array, in seconds.")
+        float,
+        typer.Option(
+            metavar="SECONDS", min=0.1, help="Duration of each of three measurements per array, in seconds."
+        ),
     ] = 2.0,
 ) -> None:
     """Measure how fast this machine trains trials, alone and as arrays, on synthetic games with 512 features.

@@ -86,7 +86,7 @@ def synthetic(
     games: Annotated[
         str, typer.Option(help="Number of games for training, validation and test.")
     ] = "60,20,20",
-    minutes: Annotated[int, typer.Option(min=1, help="Length of a half in minutes.")] = 45,
+    minutes: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="Length of a half in minutes.")] = 45,
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
 ) -> None:
     """Generate games whose actions leave a known temporal context in the features."""
@@ -137,9 +137,13 @@ def activitynet(
     ],
     to: Annotated[Path, typer.Argument(help="Data folder to write.")],
     videos: Annotated[str, typer.Option(help="Number of videos for training and validation.")] = "300,100",
-    seed: Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")] = 0,
-    positions: Annotated[int, typer.Option(min=2, help="Number of temporal positions per video.")] = 100,
-    dims: Annotated[int, typer.Option(min=1, help="Number of features per position.")] = 400,
+    seed: Annotated[int, typer.Option(metavar="NUMBER", min=0, help="Seed of all random numbers.")] = 0,
+    positions: Annotated[
+        int, typer.Option(metavar="NUMBER", min=2, help="Number of temporal positions per video.")
+    ] = 100,
+    dims: Annotated[
+        int, typer.Option(metavar="NUMBER", min=1, help="Number of features per position.")
+    ] = 400,
 ) -> None:
     """Generate features for ActivityNet's annotations. After an interruption, run it again to continue."""
     from model.data.activitynet.annotations import first_videos, read_videos

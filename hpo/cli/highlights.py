@@ -79,7 +79,8 @@ def highlights(
         float, typer.Option(metavar="SECONDS", min=0, help="Seconds shown after a moment.")
     ] = 20.0,
     timecode_rate: Annotated[
-        int, typer.Option(min=1, max=99, help="Frames per second of the video, for the EDL.")
+        int,
+        typer.Option(metavar="NUMBER", min=1, max=99, help="Frames per second of the video, for the EDL."),
     ] = 25,
     features: Annotated[
         str | None,

@@ -131,7 +131,9 @@ def paper(
     searcher: Searcher = None,
     scheduler: Scheduler = None,
     seeds: Seeds = None,
-    final_epochs: Annotated[int | None, typer.Option(min=1, help="Epochs per trial of the final.")] = None,
+    final_epochs: Annotated[
+        int | None, typer.Option(metavar="NUMBER", min=1, help="Epochs per trial of the final.")
+    ] = None,
     seed: Seed = 0,
     device: Device = "auto",
     ray_address: RayAddress = None,
@@ -229,7 +231,7 @@ def _stage_function(commands: TaskCommands, command: StageCommand, *, is_listed:
 def _annotation(option: StageOption) -> Any:
     name = f"--{option.name or option.key}"
     if option.kind == "count":
-        return Annotated[int | None, typer.Option(name, min=option.least, help=option.help)]
+        return Annotated[int | None, typer.Option(name, metavar="NUMBER", min=option.least, help=option.help)]
     return Annotated[str | None, typer.Option(name, help=option.help)]
 
 

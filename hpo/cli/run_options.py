@@ -34,30 +34,42 @@ Games = Annotated[
 ]
 Concurrent = Annotated[
     int | None,
-    typer.Option(min=1, help="Number of trials that run at the same time. Default: from the study file."),
+    typer.Option(
+        metavar="NUMBER",
+        min=1,
+        help="Number of trials that run at the same time. Default: from the study file.",
+    ),
 ]
 Array = Annotated[
     int | None,
     typer.Option(
+        metavar="NUMBER",
         min=1,
         help="Number of trials that are trained together in one process. Default: on a GPU the fastest "
         "number in a "
         "short measurement, else 1.",
     ),
 ]
-Seed = Annotated[int, typer.Option(min=0, max=2**53, help="Seed of chunks, weights and search.")]
+Seed = Annotated[
+    int, typer.Option(metavar="NUMBER", min=0, max=2**53, help="Seed of chunks, weights and search.")
+]
 Device = Annotated[str, typer.Option(help="Device: auto, cpu or cuda.")]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Show the plan with an estimate of its time, and start nothing.")
 ]
 NewStudy = Annotated[str | None, typer.Option(help="Name of the study. Default: made of data and features.")]
 Trials = Annotated[
-    int | None, typer.Option(min=1, help="Number of configurations to try. Default: from the study file.")
+    int | None,
+    typer.Option(
+        metavar="NUMBER", min=1, help="Number of configurations to try. Default: from the study file."
+    ),
 ]
 Replicates = Annotated[
     int | None,
     typer.Option(
-        min=1, help="Seeds per configuration; its score is the average. Default: from the study file."
+        metavar="NUMBER",
+        min=1,
+        help="Seeds per configuration; its score is the average. Default: from the study file.",
     ),
 ]
 Searcher = Annotated[
@@ -74,9 +86,15 @@ Scheduler = Annotated[
 ]
 Seeds = Annotated[
     int | None,
-    typer.Option(min=1, help="Seeds per configuration that is compared. Default: from the study file."),
+    typer.Option(
+        metavar="NUMBER",
+        min=1,
+        help="Seeds per configuration that is compared. Default: from the study file.",
+    ),
 ]
-Epochs = Annotated[int | None, typer.Option(min=1, help="Epochs per trial. Default: from the study file.")]
+Epochs = Annotated[
+    int | None, typer.Option(metavar="NUMBER", min=1, help="Epochs per trial. Default: from the study file.")
+]
 From = Annotated[
     str | None,
     typer.Option(

@@ -74,7 +74,7 @@ def status(study: Annotated[str | None, _STUDY] = None) -> None:
 
 def best(
     study: Annotated[str | None, _STUDY] = None,
-    top: Annotated[int, typer.Option(min=1, help="Number of trials to show.")] = 5,
+    top: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="Number of trials to show.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the best trials of STUDY, highest score first, and the results of its further stages."""
@@ -172,7 +172,9 @@ def _analyse_best(folder: Path) -> None:
 
 
 def ui(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
+    port: Annotated[
+        int, typer.Option(metavar="NUMBER", min=1, max=65535, help="Port on this machine.")
+    ] = 5000,
     host: Annotated[
         str,
         typer.Option(
