@@ -49,6 +49,8 @@ SHARES_S: dict[str, float] = {
     "tests/fuzz/test_wyscout.py": 10.0,
     "tests/hpo/spotting/test_analysis_files.py": 25.0,
     "tests/parity/test_soccernet_package.py": 6.0,
+    # Runs of pytest in which something takes too long.
+    "tests/test_budget.py": 6.0,
 }
 """Share of a file that needs more, and why."""
 SLACK = 2.0

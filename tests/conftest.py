@@ -32,8 +32,9 @@ def pytest_configure() -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Ray takes processor time when it rests too: it ends with the tests that share it."""
-    if not item.path.is_relative_to(END_TO_END) and (started := sys.modules.get("ray")):
-        started.shutdown()
+    ray = sys.modules.get("ray")
+    if ray and ray.is_initialized() and not item.path.is_relative_to(END_TO_END):
+        ray.shutdown()
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-PACKAGES = ("model",)
+PACKAGES = ("hpo", "model")
 """Packages whose docstrings are checked."""
 FRAGMENTS = frozenset(
     "also and as because but each every for from how if it its nor of or so such that their these they this "
-    "those though what when where whether which whichever who whoever whose with without none".split()
+    "those though what when where which whichever who whoever whose with without none".split()
 )
 """First words of a subordinate clause, or of a phrase that needs the sentence before it."""
 ROOT = Path(__file__).parent.parent

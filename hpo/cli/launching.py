@@ -1,4 +1,4 @@
-"""From the options of ``hpo run`` to a running study."""
+"""Launching of studies from the options of ``hpo run``."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

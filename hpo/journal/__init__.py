@@ -1,1 +1,1 @@
-"""What happened in a study: events, the file that keeps them and the state that follows from them."""
+"""Events of a study, the file that stores them, and the state that follows from them."""

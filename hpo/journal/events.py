@@ -1,4 +1,4 @@
-"""Events of a study: one frozen record a kind, one line of JSON an event."""
+"""Events of a study: one frozen record per kind, one line of JSON per event."""
 
 import json
 import math
@@ -59,42 +59,42 @@ Moment = Annotated[
     datetime, PlainValidator(_moment), PlainSerializer(lambda at: at.isoformat(timespec="microseconds"))
 ]
 Value = int | float | str
-"""A hyperparameter's value."""
+"""Value of a hyperparameter."""
 Point = dict[str, Whole | Annotated[float, Strict()] | str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that happened at a moment; the base of all kinds below."""
+    """Base of all events."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
     event: str
-    """Which of the kinds below, as it is written."""
+    """Kind of the event, as it is written."""
     at: Moment = field(default_factory=_now)
-    """When, in UTC with microseconds."""
+    """Time of the event, in UTC with microseconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyCreated(Event):
-    """The first event of every journal."""
+    """First event of every journal."""
 
     event: Literal["study-created"] = "study-created"
     study: str
     plan: dict[str, Any]
-    """The resolved study file and whatever else a resume must find again, as plain JSON."""
+    """Resolved study file and everything else that is needed to resume, as plain JSON."""
     seed: Whole
     data_digest: str
     code_digest: str
     versions: dict[str, str]
     """Versions of Python and of the packages that results depend on."""
     identity: str = field(default_factory=lambda: uuid.uuid4().hex)
-    """Tells this study from others of the same name in one MLflow store."""
+    """Distinguishes this study from others of the same name in one MLflow store."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyResumed(Event):
-    """A process took the study up again."""
+    """A process resumed the study."""
 
     event: Literal["study-resumed"] = "study-resumed"
     versions: dict[str, str]
@@ -102,36 +102,36 @@ class StudyResumed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageAsked(Event):
-    """A person asked for a stage; it runs after those asked before."""
+    """The user requested a stage, which runs after those that were requested earlier."""
 
     event: Literal["stage-asked"] = "stage-asked"
     stage: str
     settings: dict[str, Any]
-    """Its table in the study file, with what was typed put in."""
+    """Table of the stage in the study file, including the options that were typed."""
     start: Point = field(default_factory=dict)
-    """The configuration it starts from; empty: what the stages before it found."""
+    """Configuration to start from. Empty: the one that earlier stages found."""
     known: dict[str, Any] = field(default_factory=dict)
     """Scores of an earlier study that a search learns from, as ``hpo.study.warm_start`` writes them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageStarted(Event):
-    """A stage began, with the space it searches."""
+    """A stage started, with the space that it searches."""
 
     event: Literal["stage-started"] = "stage-started"
     stage: str
     space: dict[str, Any]
     trials: Whole
-    """How many trials the stage plans at most."""
+    """Largest number of trials of the stage."""
     epochs: Whole = 0
-    """Of each of them."""
+    """Epochs per trial."""
     start: Point = field(default_factory=dict)
-    """The configuration it starts from."""
+    """Configuration from which the stage starts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialAsked(Event):
-    """The searcher proposed hyperparameters."""
+    """The stage proposed a trial."""
 
     event: Literal["trial-asked"] = "trial-asked"
     trial: str
@@ -139,69 +139,68 @@ class TrialAsked(Event):
     parameters: Point
     seed: Whole
     replicate: Whole = 0
-    """How far the seed is from the study's."""
+    """Distance of the trial's seed from the study's seed."""
     role: str = ""
-    """What the trial is in its stage, such as the name of a row of a table."""
+    """Role of the trial in its stage, such as the name of a row of a table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialStarted(Event):
-    """A trial began to train, or went on from its checkpoint after a restart."""
+    """A trial started to train, or resumed from its checkpoint after a restart."""
 
     event: Literal["trial-started"] = "trial-started"
     trial: str
     host: str
     device: str
     threads: Whole = 0
-    """Processor threads it trains with, on which the last bits of its numbers depend; 0: not known."""
+    """Number of processor threads, which affect the last bits of the numbers; 0: unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialReported(Event):
-    """A trial was validated."""
+    """A trial reported a validation."""
 
     event: Literal["trial-reported"] = "trial-reported"
     trial: str
     epoch: Whole
-    """Epochs trained so far."""
+    """Number of epochs trained so far."""
     metrics: dict[str, Number]
     train_s: Number
-    """Seconds of training so far, validation not counted."""
+    """Seconds of training so far, without validation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialFinished(Event):
-    """A trial used up its epochs."""
+    """A trial finished all its epochs."""
 
     event: Literal["trial-finished"] = "trial-finished"
     trial: str
     score: Number
-    """On the validation split, in [0, 1], of the best validation."""
+    """Score of the best validation, on the validation split, in [0, 1]."""
     epoch: Whole
-    """The epoch of that validation."""
+    """Epoch of that validation."""
     duration_s: Number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialStopped(Event):
-    """A trial was poor beside others at the same epoch and ended before its time.
+    """A trial was stopped early, because others were better at the same epoch.
 
-    A kind of its own, not a mark on ``TrialFinished``: that goes on meaning that all epochs were trained,
-    for every reader.
+    This is a kind of its own, so that ``TrialFinished`` always means that all epochs were trained.
     """
 
     event: Literal["trial-stopped"] = "trial-stopped"
     trial: str
     score: Number
-    """On the validation split, in [0, 1], of the best validation before the stop."""
+    """Score of the best validation before the stop, on the validation split, in [0, 1]."""
     epoch: Whole
-    """The epoch of that validation."""
+    """Epoch of that validation."""
     duration_s: Number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noticed(Event):
-    """Something that a person should know, and that stopped nothing."""
+    """A message for the user; the study continues."""
 
     event: Literal["noticed"] = "noticed"
     message: str
@@ -209,7 +208,7 @@ class Noticed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialFailed(Event):
-    """A trial diverged or crashed; the study goes on."""
+    """A trial diverged or crashed; the study continues."""
 
     event: Literal["trial-failed"] = "trial-failed"
     trial: str
@@ -218,12 +217,12 @@ class TrialFailed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialTested(Event):
-    """The test split was opened for a finished trial, once."""
+    """A finished trial was scored on the test split, once."""
 
     event: Literal["trial-tested"] = "trial-tested"
     trial: str
     metrics: dict[str, Number]
-    """As of a validation, on the test split."""
+    """Metrics on the test split, with the names of a validation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,16 +232,16 @@ class StageFinished(Event):
     event: Literal["stage-finished"] = "stage-finished"
     stage: str
     best_trial: str
-    """Empty when no trial of the stage finished."""
+    """Name of the best trial; empty if no trial of the stage finished."""
     chosen: Point = field(default_factory=dict)
-    """The configuration that it hands on, complete."""
+    """Complete configuration that the stage passes on."""
     role: str = ""
-    """Of the trials with this configuration."""
+    """Role of the trials with this configuration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyInterrupted(Event):
-    """The process stopped in good order before the end."""
+    """The process stopped in an orderly way before the end of the study."""
 
     event: Literal["study-interrupted"] = "study-interrupted"
     reason: str
@@ -274,10 +273,10 @@ def _codec() -> TypeAdapter[Event]:
 
 
 def to_json(event: Event) -> str:
-    """One line of standard JSON without its line end; ``from_json`` gives the event back.
+    """Return the event as one line of standard JSON without a line end; ``from_json`` reads it.
 
     Raises:
-        ValueError: ``plan``, ``space`` or ``parameters`` hold a number that is not finite.
+        ValueError: ``plan``, ``space`` or ``parameters`` contain a number that is not finite.
     """
     return json.dumps(_codec().dump_python(event, warnings=False), allow_nan=False)
 

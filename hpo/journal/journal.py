@@ -1,4 +1,4 @@
-"""The journal of a study: append-only, every line on disk before the study goes on."""
+"""Journal of a study: an append-only file, with every line on disk before the study continues."""
 
 import contextlib
 import json
@@ -27,18 +27,18 @@ _PATIENCE_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Whole lines read from a journal."""
+    """Complete lines that were read from a journal."""
 
     events: tuple[Event, ...]
     end: int
-    """Byte where the next reading starts."""
+    """Byte at which the next reading starts."""
 
 
 class Journal:
-    """The one writer of a study's journal; holds the study's lock until it is closed."""
+    """The only writer of a study's journal; it holds the study's lock until it is closed."""
 
     def __init__(self, folder: Path, lock: FileLock) -> None:
-        """For ``create`` and ``open``, which take the lock first."""
+        """Set up a journal; called by ``create`` and ``open``, which take the lock first."""
         self.folder = folder
         self._lock = lock
         self.dropped_bytes = 0
@@ -50,7 +50,8 @@ class Journal:
         """Start the journal of a new study, making its folder.
 
         Raises:
-            UserError: The folder holds a study, cannot be written, or is being made by another process.
+            UserError: The folder already contains a study, cannot be written, or is being made by another
+                process.
         """
         journal = cls._locked(folder)
         if journal.events():
@@ -65,7 +66,7 @@ class Journal:
 
     @classmethod
     def open(cls, folder: Path) -> Self:
-        """Go on with the journal of a study; an unfinished last line is dropped.
+        """Continue the journal of a study; an unfinished last line is dropped.
 
         Raises:
             UserError: There is no such study, another process is running it, or a line is damaged.
@@ -104,10 +105,10 @@ class Journal:
         return journal
 
     def append(self, event: Event) -> None:
-        """Write one event; when this returns it is on disk.
+        """Write one event to disk before returning.
 
         Raises:
-            StorageError: The disk is full or gone; the journal is left as it was.
+            StorageError: The disk is full or missing; the journal is unchanged.
         """
         line = to_json(event).encode() + b"\n"
         end = os.lseek(self._file, 0, os.SEEK_END)
@@ -121,11 +122,11 @@ class Journal:
             raise _unwritable(self.folder, error) from error
 
     def events(self) -> tuple[Event, ...]:
-        """Everything written so far."""
+        """Return all events that were written so far."""
         return read_journal(self.folder).events
 
     def close(self) -> None:
-        """Let another process write."""
+        """Release the lock, so that another process can write."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
@@ -149,10 +150,10 @@ class Journal:
 
 
 def read_journal(folder: Path, start: int = 0) -> Reading:
-    """Read whole lines from byte ``start`` on, without a lock; an unfinished last line is left alone.
+    """Read complete lines from byte ``start`` on, without a lock; an unfinished last line is ignored.
 
     Raises:
-        UserError: There is no such study, or a line is damaged; names the line.
+        UserError: There is no such study, or a line, which is named, is damaged.
     """
     _require_journal(folder)
     with (folder / _JOURNAL).open("rb") as file:
@@ -169,7 +170,7 @@ def read_journal(folder: Path, start: int = 0) -> Reading:
 
 
 def writer_of(folder: Path) -> str | None:
-    """The process that runs the study now, in words; None when nobody does."""
+    """Describe the process that is running the study; None if there is none."""
     lock = FileLock(folder / _LOCK)
     if not folder.is_dir():
         return None

@@ -52,7 +52,7 @@ class Sample:
     sd: float | None
     """Standard deviation with n - 1; None for fewer than 2 values."""
     normality_p: float | None
-    """p of D'Agostino and Pearson's test; None for fewer than 8 values and for equal ones."""
+    """The p-value of D'Agostino and Pearson's test; None for fewer than 8 values and for equal ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +62,11 @@ class SampleComparison:
     a: Sample
     b: Sample
     equal_variances_p: float | None
-    """p of Bartlett's test."""
+    """The p-value of Bartlett's test."""
     test: Literal["Student", "Welch"] | None
     """Name of the t-test: Welch's if Bartlett's p is below 0.05, else Student's."""
     equal_means_p: float | None
-    """Two-sided p of the t-test."""
+    """Two-sided p-value of the t-test."""
     half_width: float | None
     """Half width of the 95 % interval around ``difference``."""
 

@@ -33,7 +33,7 @@ from e2e.command_line import CommandLine
         (["highlights", "--game", "x", "--game", "y", "--to", "a"], "expected one --game, got 2"),
         (["highlights", "--game", "x", "--to", "a", "--run", "unknown/trial"], "there is no study 'unknown'"),
         (["precision", "nowhere.csv"], "this review cannot be read as CSV"),
-        (["data", "download", "--to", "x", "--features", "rsnet"], "SoccerNet publishes no features 'rsnet'"),
+        (["data", "download", "--to", "x", "--features", "rsnet"], "unknown SoccerNet features 'rsnet'"),
     ],
 )
 def test_mistake_is_one_clear_error(hpo: CommandLine, words: list[str], said: str) -> None:
@@ -60,7 +60,7 @@ def test_several_seeds_of_a_point_that_is_stopped_early_are_refused(hpo: Command
 def test_more_games_than_the_split_has_is_refused_before_any_trial(hpo: CommandLine) -> None:
     answer = hpo.run(*hpo.study("x", "--games", "99,1"))
     assert answer.returncode == 2
-    assert "has 2 games, 99 were asked for" in answer.stderr
+    assert "has 2 games, 99 were requested" in answer.stderr
     assert not (hpo.folder / "hpo-runs" / "studies").exists()
 
 

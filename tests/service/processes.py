@@ -242,14 +242,14 @@ class RayCluster:
                 "--dashboard-port=8265": f"--dashboard-port={self.dashboard_port}",
             },
         )
-        own = [f"--temp-dir={temporary}", f"--ray-client-server-port={free_port()}"]
+        own = [f"--temp-dir={temporary}", f"--ray-client-server-port={free_port()}", *_agent()]
         # By itself Ray takes half a minute to give a node up.
         patience = {"RAY_health_check_period_ms": "1000", "RAY_health_check_failure_threshold": "3"}
         return self._node("ray-head", [*command, *own], {**variables, **patience}, stack)
 
     def start_worker(self, name: str, stack: ExitStack, *, inside: Sequence[str] = ()) -> Process:
         command = self._command("ray-worker", {"--address=ray-head:6379": f"--address=127.0.0.1:{self.port}"})
-        return self._node(name, [*inside, *command, "--num-cpus=1"], {}, stack)
+        return self._node(name, [*inside, *command, "--num-cpus=1", *_agent()], {}, stack)
 
     def nodes(self) -> int:
         """How many are there."""
@@ -288,6 +288,11 @@ class RayCluster:
         package.mkdir(parents=True, exist_ok=True)
         (package / "__init__.py").write_text("raise ImportError('the code of the nodes was used')\n")
         return package.parent
+
+
+def _agent() -> list[str]:
+    """Every Ray wants the same port for what starts jobs on a node; who comes second takes no jobs."""
+    return [f"--dashboard-agent-listen-port={free_port()}"]
 
 
 def _postgres_programs() -> Path:

@@ -168,7 +168,7 @@ AT = '"at": "2026-01-02T03:04:05+00:00"'
         ('{"event": "study-interrupted", "at": "0001-01-01T00:00:00+14:00", "reason": ""}', "UTC"),
         (f'{{"event": "study-interrupted", {AT}, "reason": "a", "reason": "b"}}', "'reason' appears twice"),
         (f'{{"event": "trial-tested", {AT}, "trial": "t", "metrics": {{"a": 1{"0" * 400}}}}}', "64 bits"),
-        (f'{{"event": "trial-tested", {AT}, "trial": "t", "metrics": {{"a": NaN}}}}', "NaN is no number"),
+        (f'{{"event": "trial-tested", {AT}, "trial": "t", "metrics": {{"a": NaN}}}}', "NaN is not a number"),
         ("[" * 100_000, "nested deeper"),
         (
             f'{{"event": "study-created", {AT}, "study": "s", "plan": {{}}, "seed": 0, "data_digest": "d", '

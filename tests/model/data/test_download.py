@@ -166,7 +166,7 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert (output, errors) == ("", "stopped; run the same command again: it goes on where it stopped\n")
+    assert (output, errors) == ("", "stopped; run the same command again to continue\n")
     arrived = {file for file in files_in(root) if file.endswith(".npy")}
     assert arrived and not (root / ".incoming").exists()
     server.slow_s = 0.0

@@ -1,4 +1,4 @@
-"""Description of the commands that a task adds to ``hpo run``."""
+"""Commands that a task adds to ``hpo run``."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,4 +64,4 @@ class TaskCommands:
     demo: DemoData
     stages: tuple[StageCommand, ...]
     begins_study: bool = False
-    """True if its stages begin a new study unless one is named. Otherwise they continue the latest study."""
+    """Whether its stages begin a study unless one is named; else they continue the latest study."""
