@@ -1,9 +1,9 @@
-"""What an array costs and gains on this machine.
+"""Start-up time and memory of studies with and without arrays of trials.
 
     python benchmarks/arrays.py --work DIR
 
-``hpo bench`` prints the speeds of arrays; here is what a study adds to them. Everything written lies under
-the folder. Prints one line a figure; nothing here is a test.
+``hpo bench`` measures the training speed of arrays; this benchmark measures the overhead of whole studies. It
+writes everything into DIR and prints one line per measurement.
 """
 
 import argparse
@@ -39,17 +39,18 @@ lambda_seg = { type = "float", low = 0.1, high = 10.0, log = true }
 
 @dataclass(frozen=True)
 class Cost:
-    """One study."""
+    """Cost of one study."""
 
     seconds: float
+    """Duration of the whole command."""
     trained_s: float
-    """In the trials: training, calibration, scoring."""
+    """Seconds within trials: training, calibration, scoring."""
     peak_gb: float
-    """Largest resident memory of all its processes together."""
+    """Peak of the resident memory of all its processes together."""
 
 
 def run_study(work: Path, name: str, *words: str) -> Cost:
-    """Run a study of tiny trials and watch its processes."""
+    """Run a study of tiny trials and measure its time and memory."""
     data, study_file = work / "tiny", work / "tiny.toml"
     if not (data / "dataset.toml").exists():
         write_synthetic(data, games={"train": 2, "valid": 1, "test": 1}, dims=16, minutes=20, seed=1)
@@ -85,7 +86,7 @@ def _watch(process: "subprocess.Popen[bytes]", peak: list[float]) -> None:
 
 
 def _resident_gb(folder: Path, session: int) -> float:
-    """Memory of a process that belongs to the session, without what it shares with others."""
+    """Return the proportional memory of a process of the session, 0 for other processes."""
     if not folder.name.isdigit():
         return 0.0
     try:
@@ -100,7 +101,7 @@ def _resident_gb(folder: Path, session: int) -> float:
 
 
 def start_up(work: Path) -> None:
-    """Seconds and memory as the number of trials grows."""
+    """Measure time and memory for 8, 32 and 128 trials."""
     for label, words in (
         ("one process a trial", ("--concurrent", "2", "--array", "1")),
         ("arrays of 2", ("--concurrent", "2", "--array", "2")),
@@ -112,17 +113,17 @@ def start_up(work: Path) -> None:
             costs[trials] = run_study(work, name, *words, "--trials", str(trials))
             cost = costs[trials]
             print(
-                f"{label}, {trials} trials: {cost.seconds:.0f} s, trials themselves {cost.trained_s:.0f} s, "
+                f"{label}, {trials} trials: {cost.seconds:.0f} s, of these in trials {cost.trained_s:.0f} s, "
                 f"peak memory {cost.peak_gb:.2f} GB",
                 flush=True,
             )
         more, fewer = costs[128], costs[32]
         overhead = (more.seconds - fewer.seconds - (more.trained_s - fewer.trained_s)) / 96
-        print(f"{label}: {overhead:.2f} s a trial beside its training, from 32 to 128 trials", flush=True)
+        print(f"{label}: overhead {overhead:.2f} s per trial, from 32 to 128 trials", flush=True)
 
 
 def main() -> None:
-    """Run the figures."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True)
     work = parser.parse_args().work

@@ -1,10 +1,10 @@
-"""Average-mAP beside the SoccerNet package: equal numbers, and the time that either takes.
+"""Comparison of Average-mAP with the SoccerNet package: equal results, and the time of both.
 
     python benchmarks/average_map.py
 
-Makes spots and actions of 200 halves (the 100 games of SoccerNet's test split), scores them with both in one
-run, loose and tight, and prints a line for each: the package once, ours five times (their median). The
-package reads dense arrays and ours a list; making either is not counted.
+Makes random spots and actions for 200 halves (as many as SoccerNet's test split has), scores them with both
+implementations, loose and tight, and prints one line for each. The package runs once, ours five times (the
+median is printed). The package reads dense arrays, ours reads a list; their preparation is not timed.
 """
 
 import time
@@ -35,22 +35,22 @@ SEVENTEEN_CLASSES = (
 
 @dataclass(frozen=True)
 class Data:
-    """Spots and actions as a list, and as the dense arrays of the package."""
+    """Spots and actions as a list and as the dense arrays of the package."""
 
     name: str
     classes: int
     spots: Spots
     actions: npt.NDArray[np.int64]
     targets: npt.NDArray[np.float64]
-    """(halves, frames, classes): 1 visible, -1 unshown, 0 nothing."""
+    """Actions (halves, frames, classes): 1 visible, -1 unshown, 0 none."""
     closest: npt.NDArray[np.float64]
-    """Value of the closest action; -1 in halves without one."""
+    """Value of the closest action (halves, frames, classes); -1 in halves without an action."""
     detections: npt.NDArray[np.float64]
-    """Confidence, -1 for none."""
+    """Confidence of spots (halves, frames, classes); -1 where there is none."""
 
 
 def make(counts: tuple[int, ...], spots: int, *, always_shown: int) -> Data:
-    """Actions anywhere, half of the spots within seconds of one and half anywhere.
+    """Make random actions, and spots of which half are within seconds of an action and half are random.
 
     The last ``always_shown`` classes have no unshown actions.
     """
@@ -83,14 +83,14 @@ def make(counts: tuple[int, ...], spots: int, *, always_shown: int) -> Data:
 def dense(
     rows: npt.NDArray[np.int64], values: npt.NDArray[np.floating], classes: int, *, nothing: float
 ) -> npt.NDArray[np.float64]:
-    """Put values into (halves, frames, classes)."""
+    """Fill an array (halves, frames, classes) with ``values`` at ``rows`` and ``nothing`` elsewhere."""
     array = np.full((HALVES, FRAMES, classes), nothing)
     array[tuple(rows.T)] = values
     return array
 
 
 def closest(target: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Value of the closest action at every frame of a half, as the package's ``evaluate`` prepares it."""
+    """Return the value of the closest action at every frame of a half, as the package prepares it."""
     values = np.full_like(target, -1.0)
     for class_index, column in enumerate(target.T):
         action = np.flatnonzero(column)
@@ -101,7 +101,7 @@ def closest(target: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def compare(data: Data, kind: str) -> str:
-    """Score with both; one line of figures."""
+    """Score with both implementations and describe the results in one line."""
     tolerances_s = TOLERANCES_S[kind]
     started = time.perf_counter()
     package = average_mAP(
@@ -125,7 +125,7 @@ def compare(data: Data, kind: str) -> str:
 
     difference = max(np.abs(np.subtract(*pair)).max() for pair in zip(numbers(score), package, strict=True))
     if difference > 1e-9:
-        raise SystemExit(f"{data.name}, {kind}: the numbers differ by {difference:.1e}")
+        raise SystemExit(f"{data.name}, {kind}: the results differ by {difference:.1e}")
     values = ", ".join(f"{part.average_map:.4f}" for part in (score.all, score.visible, score.unshown))
     return (
         f"{data.name}, {kind}: package {package_s:.1f} s, ours {1000 * ours_s:.1f} ms, "
@@ -135,7 +135,7 @@ def compare(data: Data, kind: str) -> str:
 
 
 def numbers(score: SpottingScore) -> list[float | tuple[float, ...]]:
-    """The package's six numbers; its unshown score is 17/13 of a mean over all classes."""
+    """Return the six results of the package; its unshown score is 17/13 of the mean over all classes."""
     unshown = score.unshown.average_map * float(score.unshown.counted.mean()) * 17 / 13
     return [
         *(score.all.average_map, score.all.per_class),

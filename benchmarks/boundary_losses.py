@@ -1,11 +1,11 @@
-"""BMN with its own loss and with the context-aware one, on made features of real annotations.
+"""Comparison of BMN with its own and with the context-aware loss, on synthetic features of real annotations.
 
     python benchmarks/boundary_losses.py FOLDER --seeds 0 1 2
 
-Trains both losses with every seed, on the same videos in the same order, and prints a row a training as it
-ends: the scores of its last epoch and the seconds of an epoch. FOLDER holds ActivityNet's annotations in the
-published layout. The features are made from them (``model.data.activitynet.synthetic``) in memory: a first
-direction for activities, one for each class, late traces of starts and ends, and traces where nothing is.
+Trains both losses with every seed, on the same videos in the same order, and prints one row per training: the
+scores of its last epoch and the seconds per epoch. FOLDER contains ActivityNet's annotations in the published
+layout. The features are made from them in memory (``model.data.activitynet.synthetic``): one direction for
+all activities, one for each class, delayed traces of starts and ends, and traces without an activity.
 """
 
 import argparse
@@ -33,7 +33,7 @@ FEATURES_SEED = 0
 
 
 def split_of(videos: list[Video], subset: str, count: int, maker: FeatureGenerator) -> VideoSplit:
-    """The first ``count`` videos of ``subset`` that have activities, with features and class scores."""
+    """Return the first ``count`` videos of ``subset`` with activities, with features and class scores."""
     chosen = [video for video in videos if video.subset == subset and len(video.segments_s)]
     first = tuple(islice(chosen, count))
     classes = tuple(sorted({label for video in videos for label in video.labels}))
@@ -42,7 +42,7 @@ def split_of(videos: list[Video], subset: str, count: int, maker: FeatureGenerat
 
 
 def train(array: BoundaryArray, loss: TemLoss, seed: int) -> tuple[Validation, float]:
-    """The last validation of a trial, and the seconds of its epochs."""
+    """Train a trial and return its last validation and the seconds that it took."""
     config = BoundaryTrialConfig(loss=BoundaryLossConfig(tem_loss=loss), seed=seed, data_seed=seed)
     array.slots = [BoundarySlot(config)]
     started = time.perf_counter()
@@ -54,7 +54,7 @@ def train(array: BoundaryArray, loss: TemLoss, seed: int) -> tuple[Validation, f
 
 
 def main() -> None:
-    """Train and print."""
+    """Train all trials and print a table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -75,7 +75,7 @@ def main() -> None:
         valid=split_of(videos, "validation", asked.videos[1], maker),
         device=torch.device("cpu"),
     )
-    print("| seed | loss | AR@1 | AR@10 | AR@100 | AUC | Average-mAP | s an epoch | processor |")
+    print("| seed | loss | AR@1 | AR@10 | AR@100 | AUC | Average-mAP | s per epoch | processor s per epoch |")
     print("|---" * 9 + "|", flush=True)
     for seed in asked.seeds:
         for loss in LOSSES:

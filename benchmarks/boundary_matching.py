@@ -1,11 +1,11 @@
-"""A step of the boundary-matching network beside the published formulation: seconds and memory.
+"""Time and memory of a training step of the boundary-matching network and of its published formulation.
 
     python benchmarks/boundary_matching.py --batch 16 [--dense] [--bfloat16]
     python benchmarks/boundary_matching.py --batch 16 --products
 
-One formulation a process, since the peak of memory is that of a process. ``--products`` times the layer's
-sparse products alone, a video at a time and of all videos side by side, in turns. Seconds of the processor
-are given beside those of the clock: on a shared machine they vary less.
+Each process measures one formulation, since the peak memory is that of a process. ``--products`` times only
+the sparse products of the layer, per video and for all videos together, in alternation. Processor seconds are
+printed too, because they vary less on a shared machine.
 """
 
 import argparse
@@ -26,7 +26,7 @@ CPU = torch.device("cpu")
 
 
 class Dense(nn.Module):
-    """All samples of all pairs, then a convolution over bins, then one of size one: as published."""
+    """The published layer: sample all pairs, then a convolution over bins, then one of size one."""
 
     def __init__(self, config: BmnConfig) -> None:
         super().__init__()
@@ -41,18 +41,18 @@ class Dense(nn.Module):
         self.reduce = nn.Conv2d(config.hidden_3d, config.hidden_2d, 1)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features (batch, C, T) as a map (batch, outputs, T, T)."""
+        """Turn features (batch, C, T) into a map (batch, outputs, T, T)."""
         samples = (features @ self.mask).unflatten(-1, self.shape)
         return self.reduce(self.reduce_bins(samples).relu().squeeze(2)).relu()
 
 
 def peak_mb() -> float:
-    """Most memory this process has held."""
+    """Return the peak memory of this process in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def median_times(works: dict[str, Callable[[], object]], times: int) -> None:
-    """Do every work so many times, in turns, and print the median seconds of each but for the first turn."""
+    """Run all works in alternation, ``times`` rounds, and print their medians without the first round."""
     seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in works}
     for _ in range(times):
         for name, work in works.items():
@@ -61,24 +61,24 @@ def median_times(works: dict[str, Callable[[], object]], times: int) -> None:
             seconds[name].append((time.perf_counter() - clock, time.process_time() - processor))
     for name, found in seconds.items():
         clock, processor = np.median(found[1:], axis=0)
-        print(f"{name}: {clock:.2f} s, {processor:.2f} s of the processor")
+        print(f"{name}: {clock:.2f} s, {processor:.2f} processor s")
 
 
 def products(config: BmnConfig, batch: int, times: int) -> None:
-    """Compare a sparse product of all videos side by side with one product a video; both directions."""
+    """Compare one sparse product for all videos with one product per video, in both directions."""
     size = (config.positions, config.max_positions, config.bins)
     for name, matrix in zip(("forward", "backward"), _sampling(*size, CPU, torch.float32), strict=True):
         by_video = torch.randn(batch, matrix.shape[1], config.hidden_3d)
         together = by_video.transpose(0, 1).flatten(1)
         works = {
-            f"{name}, side by side": lambda matrix=matrix, dense=together: matrix @ dense,
-            f"{name}, a video at a time": lambda matrix=matrix, dense=by_video: _products(matrix, dense),
+            f"{name}, all videos": lambda matrix=matrix, dense=together: matrix @ dense,
+            f"{name}, per video": lambda matrix=matrix, dense=by_video: _products(matrix, dense),
         }
         median_times(works, times)
 
 
 def steps(config: BmnConfig, asked: argparse.Namespace) -> None:
-    """Time whole steps, and what memory they take."""
+    """Measure time and memory of whole steps."""
     network = BoundaryMatchingNetwork(config, torch.Generator().manual_seed(0))
     if asked.dense:
         # A module assigned as usual would lie behind the method of that name, and never be called.
@@ -98,11 +98,11 @@ def steps(config: BmnConfig, asked: argparse.Namespace) -> None:
         losses.total.backward()
 
     median_times({"a step": step}, asked.times)
-    print(f"{peak_mb() - before:.0f} MB more at its peak")
+    print(f"peak memory: {peak_mb() - before:.0f} MB more than before")
 
 
 def main() -> None:
-    """Time what is asked for."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--times", type=int, default=4)

@@ -1,12 +1,12 @@
-"""How long a developer waits: for the tests of a clean clone, for ``import hpo`` and for ``hpo --help``.
+"""Times that a developer waits for: tests of a clean clone, ``import hpo`` and ``hpo --help``.
 
 Usage:
     python benchmarks/development.py startup
     python benchmarks/development.py tests [--all] [--busy 2]
 
 ``startup`` times new processes and prints medians. ``tests`` clones this repository into a temporary folder,
-makes a new environment there as the README says and times the README's test command; with ``--all`` it times
-``.ci/run``. ``--busy N`` runs N endless loops beside it, as on a machine that others use.
+creates a new environment there as the README says and times the README's test command; with ``--all`` it
+times ``.ci/run``. ``--busy N`` runs N endless loops at the same time, as on a shared machine.
 """
 
 import argparse
@@ -29,7 +29,7 @@ COMMANDS = {
 
 
 def main() -> None:
-    """Measure what the command line asks for."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     kinds = parser.add_subparsers(dest="kind", required=True)
     startup = kinds.add_parser("startup")
@@ -77,7 +77,7 @@ def measure_tests(*, everything: bool, busy: int) -> None:
 
 
 def _steps_of_the_readme(clone: Path) -> dict[str, list[str]]:
-    """The README's test command, cut into the installation and the tests."""
+    """Return the README's test command, split into the installation and the tests."""
     block = (clone / "README.md").read_text().split("<!-- tests -->")[1].split("```sh\n")[1].split("```")[0]
     *install, tests = block.strip().split(" && ")
     return {

@@ -1,10 +1,10 @@
-"""What faults cost a study: trials lost, trials repeated, seconds until training goes on.
+"""Cost of faults in a study: trials lost, trials repeated, seconds until the training continues.
 
     python benchmarks/faults.py --work DIR [--only WORD]
 
-Plays the faults of tests/faults on the small synthetic study of the tests, everything below the folder, and
-prints a line each. A study that nothing happens to comes first; the others must end with its scores.
-Needs the test extra, and a right to mount for the full disk.
+Runs the faults of tests/faults on the small synthetic study of the tests, writes everything into DIR, and
+prints one line per fault. The first study has no fault; all others must end with the same scores. The
+benchmark needs the extra ``test``, and the right to mount file systems for the fault "full disk".
 """
 
 import argparse
@@ -25,7 +25,7 @@ from model.data.synthetic import write_synthetic
 
 
 def main() -> None:
-    """Play all faults and print the table."""
+    """Run all faults and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="folder for data and studies")
     parser.add_argument("--only", default="", help="faults with this word in their name")
@@ -34,7 +34,7 @@ def main() -> None:
     undisturbed = here.run(*here.study(STUDY, *WORDS))
     assert undisturbed.returncode == 0, undisturbed.stderr
     expected = scores(here.events(STUDY))
-    print("| fault | trials lost | trials repeated | seconds to recover | ends as undisturbed |")
+    print("| fault | trials lost | trials repeated | seconds to recover | same scores |")
     print("|---|---|---|---|---|", flush=True)
     for name, play in FAULTS.items():
         if options.only in name:
@@ -54,7 +54,7 @@ def _line(
     try:
         account = play(hpo)
     except CannotMountError as error:
-        return f"| {name} | not played: {error} | | | |"
+        return f"| {name} | not run: {error} | | | |"
     recorded = {
         trial for (trial, status), runs in account.recorded.items() if (status, runs) == ("finished", 1)
     }

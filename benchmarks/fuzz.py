@@ -1,9 +1,9 @@
-"""Fuzzing of every reader of files from outside, with many more cases than the tests have.
+"""Fuzzing of all readers of external files, with many more cases than in the tests.
 
     python benchmarks/fuzz.py [--cases 10000] [TARGET ...]
 
-Runs tests/fuzz, one file after the other, and prints a line for each test: cases, seconds, failures. A
-target is the name of such a file, such as labels. The cases are the same each time.
+Runs the files of tests/fuzz one after the other and prints one line per test: cases, seconds, failures. A
+target names such a file, such as ``labels`` for test_labels.py. The cases are the same in every run.
 """
 
 import argparse
@@ -24,7 +24,7 @@ TIMED = re.compile(r"during (?:generate|shrink) phase \((?P<seconds>[\d.]+) seco
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one test."""
+    """Result of one test."""
 
     target: str
     test: str
@@ -34,7 +34,7 @@ class Result:
 
 
 def fuzz(target: str, cases: int) -> Iterator[Result]:
-    """Run the tests of one target."""
+    """Run the tests of one target and yield their results."""
     run = subprocess.run(
         [sys.executable, "-m", "pytest", str(TESTS / f"test_{target}.py"), "--hypothesis-show-statistics"],
         env={**os.environ, "HPO_FUZZ_CASES": str(cases)},
@@ -58,7 +58,7 @@ def fuzz(target: str, cases: int) -> Iterator[Result]:
 
 
 def main() -> None:
-    """Fuzz and print a table."""
+    """Fuzz all targets and print a table."""
     known = sorted(path.stem.removeprefix("test_") for path in TESTS.glob("test_*.py"))
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--cases", type=int, default=10_000)
@@ -74,7 +74,7 @@ def main() -> None:
                 f"| {result.failures} |",
                 flush=True,
             )
-    print(f"\n{time.perf_counter() - start:.0f} s in all")
+    print(f"\ntotal: {time.perf_counter() - start:.0f} s")
     sys.exit(1 if failures else 0)
 
 

@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def event(number: int) -> Event:
-    """The event of a line."""
+    """Return the event of line ``number``."""
     trial = f"bayes-{number // 4:04}"
     if number % 4 == 0:
         parameters: dict[str, Value] = {
@@ -54,7 +54,7 @@ def event(number: int) -> Event:
 
 
 def timed(act: Callable[[], Result], repeats: int) -> tuple[Result, float]:
-    """What ``act`` returns, and the processor seconds of its fastest run."""
+    """Run ``act`` repeatedly and return its result and the processor seconds of the fastest run."""
     fastest = float("inf")
     for _ in range(repeats):
         started = time.process_time()

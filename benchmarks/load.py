@@ -1,9 +1,9 @@
-"""Many tiny trials in one study: does memory stay flat, is all recorded, what does a trial cost.
+"""Many tiny trials in one study: memory over time, completeness of the records, overhead per trial.
 
     python benchmarks/load.py --work DIR [--trials 500] [-- --concurrent 8 --array 8]
 
-Words after ``--`` go to ``hpo run bayes``. Everything written lies under the folder. Prints the resident
-memory of each kind of process every fiftieth trial, and at the end what the journal and MLflow hold.
+Arguments after ``--`` are passed to ``hpo run bayes``. All files are written into DIR. Prints the resident
+memory by kind of process after every 50th trial, and at the end the number of records in journal and MLflow.
 """
 
 import argparse
@@ -37,12 +37,12 @@ f = { type = "int", low = 2, high = 8 }
 lambda_seg = { type = "float", low = 0.1, high = 10.0, log = true }
 """
 EVERY = 50
-"""Trials between two lines."""
+"""Number of trials between two printed lines."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def main() -> None:
-    """Run the study and watch it."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="folder for data and studies")
     parser.add_argument("--trials", type=int, default=500)
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def start(work: Path, runs: Path, trials: int, words: Sequence[str]) -> "subprocess.Popen[bytes]":
-    """Start the study in a process group of its own."""
+    """Start the study in a new process group."""
     data, study_file = work / "tiny", runs / "tiny.toml"
     if not (data / "dataset.toml").exists():
         write_synthetic(data, games={"train": 1, "valid": 1, "test": 1}, dims=16, minutes=15, seed=1)
@@ -74,8 +74,8 @@ def start(work: Path, runs: Path, trials: int, words: Sequence[str]) -> "subproc
 
 
 def watch(process: "subprocess.Popen[bytes]", study: Path) -> None:
-    """Print the memory of each kind of process at every fiftieth finished trial."""
-    print("finished  at s   MB of each kind of process")
+    """Print the memory by kind of process after every 50th finished trial."""
+    print("finished  at s   MB by kind of process")
     begun, following = time.monotonic(), 0
     while process.poll() is None:
         time.sleep(1)
@@ -88,13 +88,13 @@ def watch(process: "subprocess.Popen[bytes]", study: Path) -> None:
 
 
 def finished(study: Path) -> int:
-    """Finished trials in the journal."""
+    """Return the number of finished trials in the journal."""
     file = study / "journal.jsonl"
     return file.read_text().count('"event": "trial-finished"') if file.exists() else 0
 
 
 def memory_by_kind(driver: int) -> Counter[str]:
-    """Resident MB of the driver and of what it started, by the name that Ray gave."""
+    """Return the resident memory in MB of the driver and its child processes, by Ray's process names."""
     memory: Counter[str] = Counter()
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
@@ -119,7 +119,7 @@ def _kind(command: str, *, is_driver: bool) -> str:
 
 
 def show_end(runs: Path, trials: int, seconds: float) -> None:
-    """Print what was recorded, and what a trial cost beside its training."""
+    """Print the number of records and the overhead per trial."""
     from mlflow import MlflowClient
 
     events = read_journal(runs / "studies" / "load").events
@@ -135,9 +135,9 @@ def show_end(runs: Path, trials: int, seconds: float) -> None:
     names = {run.info.run_name for run in recorded if "mlflow.parentRunId" in run.data.tags}
     took_s = (ends[-1].at - first).total_seconds()
     written = len({end.trial for end in ends})
-    print(f"trials asked for {trials}, in the journal {written}, in MLflow {len(names)}")
+    print(f"trials: {trials} requested, {written} in the journal, {len(names)} in MLflow")
     print(
-        f"{seconds:.0f} s in all; {took_s / trials:.2f} s a trial, {trained_s / trials:.2f} s of it trained"
+        f"total {seconds:.0f} s; {took_s / trials:.2f} s per trial, {trained_s / trials:.2f} s of it training"
     )
 
 

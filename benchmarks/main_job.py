@@ -1,9 +1,9 @@
-"""The figures of the main job, on the Wyscout data with its fixed splits.
+"""Measurements of the main job on the Wyscout data with its fixed splits.
 
     python benchmarks/main_job.py --wyscout DIR --work DIR [--only scores,shuffled,study,speed,planted]
 
-The first folder holds events.zip, matches.zip and splits/; everything written lies under the second. Prints
-one line a figure; nothing here is a test.
+The folder of ``--wyscout`` contains events.zip, matches.zip and splits/. All files are written into the
+folder of ``--work``. Prints one line per result.
 """
 
 import argparse
@@ -46,23 +46,23 @@ from model.training.trainer import TrainingArray
 
 PAPER_ZONES_S = {"goal": (-20, -10, 60, 90), "card": (-20, -10, 10, 20), "substitution": (-40, -20, 10, 20)}
 PLANTED_SEEDS = range(31, 41)
-"""Not used in choosing the settings of that figure."""
+"""Seeds that were not used to choose the settings of this measurement."""
 CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where data and results lie."""
+    """Folders of data and results."""
 
     wyscout: Path
     work: Path
 
     def split(self, name: str) -> Store:
-        """One split of the converted data."""
+        """Open one split of the converted data."""
         return open_split(self.data(), features="EVENTS", split=name, cache=self.work / "cache")
 
     def data(self) -> Path:
-        """The converted data, converted on first use."""
+        """Return the folder of the converted data; convert them on first use."""
         target = self.work / "wyscout"
         if not (target / "dataset.toml").exists():
             started = time.perf_counter()
@@ -72,14 +72,14 @@ class Places:
 
 
 def paper_trial(store: Store, *, seed: int, zones_s: dict[str, tuple[float, ...]]) -> TrialConfig:
-    """The paper's optimum on the classes of ``store``."""
+    """Make a trial with the paper's optimum for the classes of ``store``."""
     zones = Zones.from_seconds(zones_s, store.classes, store.frame_rate)
     network = NetworkConfig(input_size=store.dims, classes=len(store.classes))
     return TrialConfig(network=network, loss=LossConfig(zones=zones), seed=seed, data_seed=seed)
 
 
 def training_of(chunks: int, *, precision: Precision) -> TrainingConfig:
-    """``chunks`` in balanced batches of 32, as the published figures were made."""
+    """Make a training on ``chunks`` chunks in balanced batches of 32, as for the published results."""
     per_epoch = 3_000
     sampler = SamplerConfig(name="balanced", chunks_per_epoch=per_epoch)
     epochs = chunks // per_epoch
@@ -88,17 +88,17 @@ def training_of(chunks: int, *, precision: Precision) -> TrainingConfig:
 
 @dataclass(frozen=True)
 class Score:
-    """One training."""
+    """Scores of one training."""
 
     average_map: float
-    """NMS as wide as each tolerance (2020 code, our default)."""
+    """Average-mAP with an NMS window as wide as each tolerance (2020 code, our default)."""
     average_map_20s: float
-    """NMS of 20 s (2021 code, what the published figures were made with)."""
+    """Average-mAP with an NMS window of 20 s (2021 code, as for the published results)."""
     seconds: float
 
 
 def train_and_score(train: Store, valid: Store, trial: TrialConfig, training: TrainingConfig) -> Score:
-    """Train to the end and score on ``valid`` with both suppressions."""
+    """Train a trial to its end and score it on ``valid`` with both NMS windows."""
     started = time.perf_counter()
     array, slot = TrainingArray(training, train=train, valid=valid, device=CPU), Slot(trial)
     array.slots = [slot]
@@ -117,20 +117,20 @@ def validated(
     precision: Precision,
     nms_window_s: float | None = None,
 ) -> Evaluation:
-    """One whole validation."""
+    """Run one whole validation."""
     source = ChunkSource(valid, trial.network.chunk_frames, device=CPU, dtype=compute_dtype(precision))
     (evaluation,) = evaluate([network], source, [trial.loss], device=CPU, nms_window_s=nms_window_s)
     return evaluation
 
 
 def paper_score(train: Store, valid: Store, *, chunks: int, seed: int, precision: Precision) -> Score:
-    """Train the paper's hyperparameters on ``chunks`` chunks."""
+    """Train the paper's hyperparameters on ``chunks`` chunks and score them."""
     trial = paper_trial(train, seed=seed, zones_s=PAPER_ZONES_S)
     return train_and_score(train, valid, trial, training_of(chunks, precision=precision))
 
 
 def scores(places: Places) -> None:
-    """Figure 1: the paper's hyperparameters, three seeds, against 0.269 and 0.383."""
+    """Measurement 1: scores of the paper's hyperparameters over three seeds, against 0.269 and 0.383."""
     train, valid = places.split("train"), places.split("valid")
     for precision in ("bfloat16", "float32"):
         runs = []
@@ -143,7 +143,7 @@ def scores(places: Places) -> None:
 
 
 def report_spread(name: str, runs: list[Score]) -> None:
-    """Mean, standard deviation and range of both scores."""
+    """Print mean, standard deviation and range of both scores."""
     for label in ("average_map", "average_map_20s"):
         values = [getattr(run, label) for run in runs]
         print(
@@ -154,7 +154,7 @@ def report_spread(name: str, runs: list[Score]) -> None:
 
 
 def shuffled(places: Places) -> None:
-    """Figure 2: with every half's features shuffled in time nothing can be learned."""
+    """Measurement 2: scores after shuffling the features of every half in time, with nothing to learn."""
     runs = []
     for seed in (1, 2, 3):
         train, valid = (shuffle_in_time(places.split(name), seed) for name in ("train", "valid"))
@@ -163,14 +163,14 @@ def shuffled(places: Places) -> None:
 
 
 def shuffle_in_time(store: Store, seed: int) -> Store:
-    """The store with the frames of every half in another order; actions stay."""
+    """Return the store with the frames of every half in random order, and unchanged actions."""
     random = np.random.default_rng(seed)
     rows = [half.first_frame + random.permutation(half.frames) for half in store.halves]
     return replace(store, features=np.asarray(store.features)[np.concatenate(rows)])
 
 
 def study(places: Places) -> None:
-    """Figure 3: a whole study of 12 trials through the command line."""
+    """Measurement 3: a whole study of 12 trials on the command line."""
     runs = places.work / "runs"
     name = f"benchmark-{int(time.time())}"
     environment = {**os.environ, "HPO_RUNS": str(runs), "HPO_CACHE": str(places.work / "cache")}
@@ -192,7 +192,7 @@ def study(places: Places) -> None:
 
 
 def speed(places: Places) -> None:
-    """Figure 4: chunks a second and seconds a validation, beside the plain network in turns."""
+    """Measurement 4: chunks per second and seconds per validation, in alternation with the plain network."""
     train, valid = places.split("train"), places.split("valid")
     config = paper_trial(train, seed=0, zones_s=PAPER_ZONES_S)
     batches = ChunkSampler(train, SamplerConfig(name="balanced"), 0).epoch(0)[:12]
@@ -212,7 +212,7 @@ def speed(places: Places) -> None:
 
 
 def plain_step(config: TrialConfig, train: Store) -> Callable[[ChunkBatch], None]:
-    """A training step of the plain network in float32."""
+    """Return a training step of the plain network in float32."""
     network = PlainNetwork(config.network)
     optimizer = torch.optim.Adam(network.parameters())
     loss = StackLoss([config.loss], [config.network.edge_frames], CPU)
@@ -229,7 +229,7 @@ def plain_step(config: TrialConfig, train: Store) -> Callable[[ChunkBatch], None
 
 
 def our_step(config: TrialConfig, train: Store, precision: Precision) -> Callable[[ChunkBatch], None]:
-    """A training step of this project."""
+    """Return a training step of this project."""
     source = ChunkSource(train, config.network.chunk_frames, device=CPU, dtype=compute_dtype(precision))
     steps = make_steps([[Slot(config)]], source, CPU)
 
@@ -240,7 +240,7 @@ def our_step(config: TrialConfig, train: Store, precision: Precision) -> Callabl
 
 
 def report_rates(name: str, rates: dict[str, list[float]]) -> None:
-    """Medians, and the median of the ratios batch by batch to the first."""
+    """Print medians, and the median of the ratios to the first entry, batch by batch."""
     first = next(iter(rates.values()))
     for label, values in rates.items():
         ratios = [value / base for value, base in zip(values, first, strict=True)]
@@ -251,7 +251,7 @@ def report_rates(name: str, rates: dict[str, list[float]]) -> None:
 
 
 def time_validation(config: TrialConfig, valid: Store) -> None:
-    """Whole validations of ours against the forward pass alone of the plain network."""
+    """Time whole validations of this project and forward passes of the plain network."""
     plain = PlainNetwork(config.network).eval()
     network, precisions = Slot(config).network, get_args(Precision)
     seconds: dict[str, list[float]] = {"plain forward alone": [], "float32": [], "bfloat16": []}
@@ -274,7 +274,7 @@ def time_validation(config: TrialConfig, valid: Store) -> None:
 
 @torch.no_grad()
 def plain_forward(network: PlainNetwork, valid: Store) -> None:
-    """All chunks of a split through the plain network, nothing else."""
+    """Run all chunks of a split through the plain network."""
     frames, edge = network.config.chunk_frames, network.config.edge_frames
     chunks = tile(valid.halves, chunk_frames=frames, edge_frames=edge).chunks
     for first in range(0, len(chunks), CHUNKS_AT_ONCE):
@@ -284,9 +284,10 @@ def plain_forward(network: PlainNetwork, valid: Store) -> None:
 
 
 def planted(places: Places) -> None:
-    """The planted context of the synthetic data against zones cut to a quarter, seed by seed.
+    """Compare the planted zones of the synthetic data with zones cut to a quarter, seed by seed.
 
-    In a short training with a heavy segmentation loss: in a long one spotting learns the context by itself.
+    The training is short and has a large segmentation weight: in a long one, the spotting module learns the
+    context by itself.
     """
     root = places.work / "synthetic"
     if not (root / "dataset.toml").exists():
@@ -312,7 +313,7 @@ def planted(places: Places) -> None:
 
 
 def main() -> None:
-    """Run the figures that were asked for."""
+    """Run the selected measurements."""
     figures = {"scores": scores, "shuffled": shuffled, "study": study, "speed": speed, "planted": planted}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--wyscout", type=Path, required=True)

@@ -1,9 +1,9 @@
-"""Several studies at once, each a driver with a Ray of its own, on one MLflow server with PostgreSQL.
+"""Several studies at the same time, each with its own driver and Ray, on one MLflow server with PostgreSQL.
 
     python benchmarks/many_studies.py --work DIR [--studies 8] [--trials 6]
 
-Starts the service of tests/service as plain processes below the folder, then all studies together, and prints
-what journals and MLflow hold in the end. Needs the test extra and PostgreSQL.
+Starts the service of tests/service as plain processes that write into DIR, then all studies, and prints the
+number of records in journals and MLflow at the end. Needs the extra ``test`` and PostgreSQL.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from model.data.synthetic import write_synthetic
 
 
 def main() -> None:
-    """Start all, wait, count."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="folder for data and studies")
     parser.add_argument("--studies", type=int, default=8)
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def started_server(folder: Path, stack: ExitStack) -> Mlflow:
-    """MLflow with passwords on PostgreSQL."""
+    """Start an MLflow server with passwords on PostgreSQL."""
     postgres = Postgres()
     postgres.make(stack)
     postgres.start(stack)
@@ -63,14 +63,14 @@ def started_server(folder: Path, stack: ExitStack) -> Mlflow:
 
 
 def start(here: CommandLine, name: str, trials: int) -> "subprocess.Popen[bytes]":
-    """One study, its output in a folder of its own."""
+    """Start one study, with its output in its own folder."""
     own = CommandLine(here.folder / name, here.data, here.cache, here.variables)
     own.folder.mkdir()
     return own.start(*own.study(name, "--searcher", "random", "--trials", str(trials)))
 
 
 def account(here: CommandLine, name: str) -> str:
-    """What the journal of a study and MLflow hold of it."""
+    """Describe the records of a study in its journal and in MLflow."""
     from mlflow import MlflowClient
 
     own = CommandLine(here.folder / name, here.data, here.cache, here.variables)

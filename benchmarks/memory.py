@@ -1,9 +1,9 @@
-"""Host memory of a training process on SoccerNet's size: 500 games, 512 dimensions.
+"""Host memory of a training process on data of SoccerNet's size: 500 games, 512 dimensions.
 
     python benchmarks/memory.py --work DIR
 
-Makes 5.5 GB of features under the folder (random numbers, with actions), reads them into the cache, trains
-one epoch and validates, and prints the largest resident memory that the system saw for this process.
+Writes 5.5 GB of random features and actions into DIR, copies them into the cache, trains one epoch,
+validates, and prints the peak of the resident memory of this process.
 """
 
 import argparse
@@ -37,7 +37,7 @@ ZONES_S = {"default": (-20.0, -10.0, 10.0, 20.0)}
 
 
 def write_games(root: Path) -> None:
-    """500 games of two halves; 13 actions a game, as in SoccerNet."""
+    """Write 500 games of two halves with 13 actions per game, as in SoccerNet."""
     description = builtin_description("soccernet-v1")
     random = np.random.default_rng(0)
     noise = random.normal(size=(FRAMES + 1_000, DIMS)).astype(np.float16)
@@ -58,7 +58,7 @@ def write_games(root: Path) -> None:
 
 
 def annotation(random: np.random.Generator) -> dict[str, str]:
-    """One action at any time of any half."""
+    """Make one action at a random time of a random half."""
     time_s = float(random.integers(FRAMES // 2))
     return {
         "gameTime": format_game_time(int(random.integers(1, 3)), time_s),
@@ -67,12 +67,12 @@ def annotation(random: np.random.Generator) -> dict[str, str]:
 
 
 def resident_gb() -> float:
-    """Largest resident memory so far, mapped files included."""
+    """Return the peak of the resident memory in GB, mapped files included."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def main() -> None:
-    """Build, train, validate; print memory after each."""
+    """Build the cache, train and validate, and print the memory after each step."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True)
     work = parser.parse_args().work

@@ -1,9 +1,9 @@
-"""The paper's whole procedure with a reduced budget, its ablation, and the grid on data with known zones.
+"""The paper's whole procedure on a reduced budget, its ablation, and the grid on data with known zones.
 
     python benchmarks/paper_procedure.py --wyscout DIR --work DIR [--only paper,ablation,grid]
 
-The first folder holds events.zip, matches.zip and splits/; everything written lies under the second. Prints
-one line a figure; nothing here is a test.
+The folder of ``--wyscout`` contains events.zip, matches.zip and splits/. All files are written into the
+folder of ``--work``. Prints one line per result.
 """
 
 import argparse
@@ -55,7 +55,7 @@ seeds = 3
 
 
 def hpo(places: Places, *words: str) -> float:
-    """Run a command of the project; returns its seconds."""
+    """Run a command of the project and return its duration in seconds."""
     environment = {**os.environ, "HPO_RUNS": str(runs(places)), "HPO_CACHE": str(places.work / "cache")}
     started = time.perf_counter()
     subprocess.run([sys.executable, "-m", "hpo", *words], env=environment, check=True)
@@ -63,17 +63,17 @@ def hpo(places: Places, *words: str) -> float:
 
 
 def runs(places: Places) -> Path:
-    """Where the studies lie."""
+    """Return the folder of studies."""
     return places.work / "procedure-runs"
 
 
 def state_of(places: Places, study: str) -> StudyState:
-    """A study so far."""
+    """Read the state of a study."""
     return StudyState.replay(read_journal(runs(places) / "studies" / study).events)
 
 
 def paper(places: Places) -> None:
-    """Bayes, grid-slicing and final on 64 training and 30 validation games; the test split at the end."""
+    """Run bayes, grid-slicing and final on 64 training and 30 validation games, and the test split."""
     study_file = places.work / "reduced.toml"
     study_file.write_text(REDUCED)
     words = ("--features", "EVENTS", "--data", str(places.data()), "--games", "64,30", "--study", "procedure")
@@ -92,7 +92,7 @@ def paper(places: Places) -> None:
 
 
 def ablation(places: Places) -> None:
-    """Table 2 from what the procedure found."""
+    """Run the ablation of Table 2 on the configuration that the procedure found."""
     hpo(places, "run", "ablation", "--study", "procedure")
     trials = state_of(places, "procedure").trials_of("ablation")
     for role in dict.fromkeys(trial.role for trial in trials):
@@ -102,7 +102,7 @@ def ablation(places: Places) -> None:
 
 
 def by_seed(trials: list[TrialState], role: str, *, tested: bool) -> dict[int, float]:
-    """Replicate -> Average-mAP of the trials of one role."""
+    """Return replicate -> Average-mAP of the trials of one role."""
     mine = [trial for trial in trials if trial.role == role]
     if tested:
         return {trial.replicate: trial.tested["average_map"] for trial in mine if trial.tested}
@@ -110,7 +110,7 @@ def by_seed(trials: list[TrialState], role: str, *, tested: bool) -> dict[int, f
 
 
 def spread(scores: dict[int, float]) -> str:
-    """Mean and standard deviation over seeds."""
+    """Format mean and standard deviation over seeds."""
     values = list(scores.values())
     return f"{fmean(values):.4f} (sd {stdev(values):.4f}, {len(values)} seeds)"
 
@@ -133,11 +133,11 @@ seeds = 5
 concurrent = 2
 """
 SHARES = (0.25, 0.5, 1.0, 2.0)
-"""Of the planted K3 and K4, the values of the grid; the start is the first."""
+"""Values of the grid as shares of the planted K3 and K4; the first one is the start."""
 
 
 def grid(places: Places) -> None:
-    """Class-parallel and per-class grids on games with known zones, from K3 and K4 cut to a quarter."""
+    """Run class-parallel and per-class grids on games with known zones, from a quarter of K3 and K4."""
     root = places.work / "synthetic-grid"
     if not (root / "dataset.toml").exists():
         write_synthetic(root, games={"train": 16, "valid": 16, "test": 1}, minutes=20, seed=5)
@@ -155,7 +155,7 @@ def grid(places: Places) -> None:
 
 
 def report_grid(mode: str, state: StudyState, seconds: float) -> None:
-    """What a grid took and found, beside what was planted."""
+    """Print the cost and the result of a grid, compared with the planted zones."""
     trials = state.trials_of("grid-slicing")
     tried = sum(trial.role == GRID for trial in trials)
     print(f"grid, {mode}: {tried} grid trials in {seconds / 60:.0f} min", flush=True)
@@ -169,7 +169,7 @@ def report_grid(mode: str, state: StudyState, seconds: float) -> None:
 
 
 def _axes(name: str) -> dict[str, list[float]]:
-    """K1 and K2 as planted, and ``SHARES`` of K3 and K4."""
+    """Return the grid of a class: K1 and K2 as planted, and ``SHARES`` of K3 and K4."""
     k1, k2, k3, k4 = planted_zones_s().get(name, (-20.0, -10.0, 10.0, 20.0))
     return {
         "K1_s": [k1],
@@ -185,7 +185,7 @@ def _start(name: str) -> list[float]:
 
 
 def main() -> None:
-    """Run the figures that were asked for."""
+    """Run the selected measurements."""
     figures = {"paper": paper, "ablation": ablation, "grid": grid}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--wyscout", type=Path, required=True)

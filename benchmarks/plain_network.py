@@ -1,7 +1,7 @@
-"""The network of section 7.2 as one would first write it: the yardstick for speed.
+"""Straightforward implementation of the network of section 7.2, the baseline for speed.
 
-Ordinary convolution layers over (batch, channel, frames, 1), as both published trainers have them. Losses are
-this project's own, which are faster than the published ones, so ratios against it are on the safe side.
+It uses ordinary convolution layers over (batch, channel, frames, 1), like both published trainers. Its losses
+are those of this project, which are faster than the published ones, so that speed-ups are underestimated.
 """
 
 import math
@@ -15,7 +15,7 @@ from model.networks.calf_config import PYRAMID_OUTPUTS, NetworkConfig, Predictio
 
 
 class PlainNetwork(nn.Module):
-    """Same sizes, same outputs, no tricks."""
+    """Network with the sizes and outputs of ``CalfNetwork``, without optimisations."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()

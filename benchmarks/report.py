@@ -1,8 +1,8 @@
-"""How long the page of a study takes: hpo report as a process of its own, with MLflow, three times.
+"""Duration of ``hpo report``, which writes the page of a study, measured three times with MLflow.
 
     HPO_RUNS=DIR python benchmarks/report.py STUDY
 
-Prints one line a run; nothing here is a test. The study of benchmarks/paper_procedure.py has 69 trials.
+Prints one line per run. The study of benchmarks/paper_procedure.py has 69 trials.
 """
 
 import argparse
@@ -22,7 +22,7 @@ RUNS = 3
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study")
     study = parser.parse_args().study

@@ -1,11 +1,12 @@
-"""Searchers beside Optuna's plain samplers and Ray Tune's OptunaSearch: how good is what they find?
+"""Comparison of searchers with Optuna's plain samplers and Ray Tune's OptunaSearch.
 
     python benchmarks/searchers.py [--seeds 10] [--only NAME ...]
 
-Each searches three functions of whole and real numbers, with scores from 0 to 0.6, without noise and with
-noise of 0.03 (the spread of Average-mAP over seeds), one trial at a time and four at a time. Told is the
-regret: how far the true score of the point that looked best lies below the highest, as the median over seeds
-with its quartiles, and the seconds a proposal. All get the same noise. One thread.
+Each searcher maximises three functions of whole and real numbers with values from 0 to 0.6, without noise and
+with noise of 0.03 (the spread of Average-mAP over seeds), one trial and four trials at a time. The result is
+the regret: the difference between the highest value and the true value of the point with the best score. The
+tables show its median over seeds with quartiles, and the seconds per proposal. All searchers get the same
+noise and use one thread.
 """
 
 import argparse
@@ -42,14 +43,14 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Function:
-    """Something to maximise; its highest value anywhere on the unit cube is ``HEIGHT``."""
+    """Function to maximise, with the maximum ``HEIGHT`` on the unit cube."""
 
     name: str
     space: Space
     on_cube: Callable[[Array], float]
 
     def __call__(self, parameters: Parameters) -> float:
-        """The true score."""
+        """Return the true score, without noise."""
         return self.on_cube(self.space.to_unit(parameters))
 
 
@@ -62,7 +63,7 @@ CALF = Space(
         FloatParameter("lambda_seg", 0.05, 15.0, log=True),
     ]
 )
-"""The space of search_spaces/calf.toml."""
+"""Space of search_spaces/calf.toml."""
 MIXED = Space(
     [
         FloatParameter("learning_rate", 1e-5, 1e-1, log=True),
@@ -93,19 +94,19 @@ _P = 1e-4 * np.array(
 
 
 def hartmann(u: Array) -> float:
-    """The Hartmann function of six variables, the last one at its best: several tops, one the highest."""
+    """Evaluate the Hartmann function of six variables, the last one at its optimum: several local maxima."""
     distances = np.sum(_A * (np.append(u, 0.6573) - _P) ** 2, axis=1)
     return HEIGHT * float(np.array([1.0, 1.2, 3.0, 3.2]) @ np.exp(-distances)) / 3.32237
 
 
 def hill(u: Array) -> float:
-    """One smooth top, steeper along some axes than along others."""
+    """Evaluate a function with one smooth maximum, steeper along some axes than along others."""
     steepness = np.array([1.5, 3.0, 0.3, 1.0, 2.5])
     return HEIGHT * math.exp(-steepness @ (u - np.array([0.5, 0.62, 0.45, 0.55, 0.6])) ** 2)
 
 
 def ridge(u: Array) -> float:
-    """A narrow ridge askew to two axes that rises along them, two more that matter, two that do not."""
+    """Evaluate a narrow ridge oblique to two axes; two more axes matter and two are irrelevant."""
     rate, epochs, batch, tau = u[:4]
     across, along = rate + 0.8 * epochs - 0.9, rate - 0.35
     return HEIGHT * math.exp(
@@ -121,17 +122,17 @@ FUNCTIONS = (
 
 
 class Contestant(Protocol):
-    """Proposes points for named trials and hears their scores."""
+    """Interface of searchers in this benchmark: propose points for named trials and learn their scores."""
 
     def ask(self, trial: str) -> Parameters | None:
-        """The parameters of the trial."""
+        """Propose the parameters of a trial."""
 
     def tell(self, trial: str, score: float) -> None:
-        """The score of the trial."""
+        """Record the score of a trial."""
 
 
 class PlainOptuna:
-    """A sampler of Optuna as its documentation shows it: one study, ask and tell, the natural scales."""
+    """Optuna's sampler as in its documentation: one study, ask and tell, parameters on their own scales."""
 
     def __init__(self, space: Space, sampler: BaseSampler) -> None:
         self._study = optuna.create_study(direction="maximize", sampler=sampler)
@@ -139,32 +140,32 @@ class PlainOptuna:
         self._trials: dict[str, optuna.Trial] = {}
 
     def ask(self, trial: str) -> Parameters:
-        """The parameters of the trial."""
+        """Propose the parameters of a trial."""
         self._trials[trial] = self._study.ask(self._distributions)
         return self._trials[trial].params
 
     def tell(self, trial: str, score: float) -> None:
-        """The score of the trial."""
+        """Record the score of a trial."""
         self._study.tell(self._trials[trial], score)
 
 
 class RayOptuna:
-    """Ray Tune's own searcher, driven as Tune drives it."""
+    """Ray Tune's OptunaSearch, called as Tune calls it."""
 
     def __init__(self, space: Space, seed: int) -> None:
         self._search = OptunaSearch(distributions(space), metric="score", mode="max", seed=seed)
 
     def ask(self, trial: str) -> Parameters:
-        """The parameters of the trial."""
+        """Propose the parameters of a trial."""
         return dict(self._search.suggest(trial))
 
     def tell(self, trial: str, score: float) -> None:
-        """The score of the trial."""
+        """Record the score of a trial."""
         self._search.on_trial_complete(trial, {"score": score})
 
 
 def distributions(space: Space) -> dict[str, BaseDistribution]:
-    """The space in Optuna's own words."""
+    """Convert a space to Optuna's distributions."""
     return {parameter.name: distribution(parameter) for parameter in space.parameters}
 
 
@@ -182,7 +183,10 @@ CONTESTANTS: dict[str, Callable[[Space, int], Contestant]] = {
 def regrets(
     contestant: Contestant, function: Function, *, noise: float, pending: int, seed: int
 ) -> list[float]:
-    """True regret of the best-looking point after each of ``BUDGETS`` trials, ``pending`` at a time."""
+    """Return the true regret of the point with the best score after each number of trials in ``BUDGETS``.
+
+    ``pending`` trials run at a time.
+    """
     errors = np.random.default_rng([seed, 1]).normal(0.0, noise, max(BUDGETS))
     true, seen = [], []
     running: deque[tuple[str, float]] = deque()
@@ -198,10 +202,10 @@ def regrets(
 
 
 def measure(names: Iterable[str], *, noise: float, pending: int, seeds: int) -> None:
-    """Print a table: a row for each contestant, a column for each function and budget."""
+    """Print a table with one row per searcher and one column per function and budget."""
     columns = [f"{function.name}, {budget}" for function in FUNCTIONS for budget in BUDGETS]
     print(f"\nnoise {noise:g}, {pending} at a time, {seeds} seeds\n")
-    print("| searcher | " + " | ".join(columns) + " | s |")
+    print("| searcher | " + " | ".join(columns) + " | s per proposal |")
     print("|---" * (len(columns) + 2) + "|", flush=True)
     for name in names:
         start = time.perf_counter()
@@ -222,7 +226,7 @@ def measure(names: Iterable[str], *, noise: float, pending: int, seeds: int) -> 
 
 
 def main() -> None:
-    """Read the arguments, print the tables."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

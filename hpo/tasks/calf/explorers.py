@@ -116,7 +116,7 @@ def _side_by_side(points: Points, start: Parameters, seed: tuple[int, ...]) -> l
     shuffled = {}
     for index, (name, zones) in enumerate(points.items()):
         order = np.random.default_rng([*seed, index]).permutation(len(zones))
-        # What is the start already needs no trial of its own.
+        # A point equal to the start needs no trial.
         shuffled[name] = [zones[place] for place in order if zones[place] != zones_of(start, name)]
     longest = max(map(len, shuffled.values()))
     return [
