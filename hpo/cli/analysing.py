@@ -20,42 +20,56 @@ if TYPE_CHECKING:
 
 
 def analyse(
-    to: Annotated[Path, typer.Option(help="Folder for tables (CSV) and figures (PNG and SVG).")],
+    to: Annotated[
+        Path,
+        typer.Option(metavar="FOLDER", help="Folder to write tables (CSV) and figures (PNG and SVG) to."),
+    ],
     weights: Annotated[
         Path | None,
         typer.Option(
-            help="File best.pt of a trial, or a file that import-weights wrote. Alternative to --run."
+            metavar="FILE",
+            help="Trained network: best.pt of a trial, or a file that import-weights wrote. Alternative to "
+            "--run.",
         ),
     ] = None,
     run: Annotated[
         list[str] | None,
         typer.Option(
-            help="STUDY/TRIAL, or the id of its MLflow run. Several runs, or STUDY/STAGE, draw only the "
-            "timeline of "
-            "one game with all networks, such as those of a lambda-sweep."
+            metavar="RUN",
+            help="Trial that trained the network: STUDY/TRIAL, or the id of its MLflow run. Repeatable. For "
+            "several trials, or for all of a stage (STUDY/STAGE), only the timeline of one game is drawn.",
         ),
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Data folder. Default: that of --run, else $HPO_DATA, else ./data."),
+        typer.Option(
+            metavar="FOLDER", help="Data folder. Default: that of --run, else $HPO_DATA, else ./data."
+        ),
     ] = None,
-    split: Annotated[str, typer.Option(help="Split to use: train, valid or test.")] = "test",
+    split: Annotated[str, typer.Option(metavar="train|valid|test", help="Split to analyse.")] = "test",
     features: Annotated[
         str | None,
-        typer.Option(help="Features to use. Default: those of --run, else the only ones of the data."),
+        typer.Option(
+            metavar="NAME", help="Features to use. Default: those of --run, else the only ones of the data."
+        ),
     ] = None,
     game: Annotated[
         str | None,
-        typer.Option(help="Game of the timeline, LEAGUE/SEASON/GAME. Default: the game with most actions."),
+        typer.Option(
+            metavar="LEAGUE/SEASON/GAME",
+            help="Game whose timeline is drawn. Default: the game with most actions.",
+        ),
     ] = None,
     nms_window: Annotated[
-        str, typer.Option(metavar="SECONDS", help='Width of the suppression in seconds, or "tolerance".')
+        str,
+        typer.Option(metavar="SECONDS", help='Width of the suppression window in seconds, or "tolerance".'),
     ] = "tolerance",
     device: Device = "auto",
 ) -> None:
-    """Analyse the results of a network on a split by class, game time, vicinity and confidence.
+    """Analyse a network's results on a split by class, game time, distance to other actions and confidence.
 
-    With several runs, or with a stage, draw one game as seen by all of these networks, one figure per class.
+    With several trials, or with a stage, draw the predictions of all networks for one game, one figure per
+    class.
     """
     import torch
 
@@ -105,7 +119,7 @@ def _analyse_one(
     environment: "Environment",
     options: _Options,
 ) -> None:
-    """Of ``weights``, or of the one trial."""
+    """Analyse the network in ``weights``, or that of the only trial."""
     from hpo.spotting.analysis import analyse as analysis_of
     from hpo.spotting.analysis_files import summary_lines, write_analysis
     from hpo.tracking.runs import attach_folder
@@ -137,7 +151,7 @@ def _analyse_one(
 def _draw_networks(
     trials: "Sequence[NamedTrial]", folder: Path, environment: "Environment", options: _Options
 ) -> None:
-    """The timeline of one game by every trial's network; recorded with each of the trials."""
+    """Draw the timeline of one game by every trial's network, and record it with each trial."""
     from hpo.spotting.timelines import game_timelines, write_timelines
     from hpo.tracking.runs import attach_folder
 
@@ -163,7 +177,7 @@ def _open(
     options: _Options,
     progress: "Progress",
 ) -> "Store":
-    """A split of the data that were named, or of the trials'."""
+    """Open a split of the data folder that was named, else of the trials' data."""
     from hpo.tasks.calf.data import chosen_features, describe, open_games
 
     default, features = str(environment.data), options["features"]

@@ -1,4 +1,4 @@
-"""``hpo bench``: how fast this machine trains."""
+"""Command ``hpo bench``, which measures how fast this machine trains."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,16 +15,18 @@ if TYPE_CHECKING:
 
 def bench(
     arrays: Annotated[
-        str, typer.Option(help="Numbers of trials to train together, separated by commas.")
+        str, typer.Option(metavar="NUMBER,...", help="Numbers of trials to train together.")
     ] = "1,4,16",
-    device: Annotated[str, typer.Option(help="Device: auto, cpu or cuda.")] = "auto",
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Device to measure.")] = "auto",
     precision: Annotated[
-        str, typer.Option(help="float32, bfloat16, or both separated by a comma.")
+        str, typer.Option(metavar="NAME,...", help="Precisions to measure: float32, bfloat16, or both.")
     ] = "float32,bfloat16",
     seconds: Annotated[
         float,
         typer.Option(
-            metavar="SECONDS", min=0.1, help="Duration of each of three measurements per array, in seconds."
+            metavar="SECONDS",
+            min=0.1,
+            help="Duration of each measurement, of which there are three per array.",
         ),
     ] = 2.0,
 ) -> None:
@@ -33,7 +35,7 @@ def bench(
     Speeds are sums over all trials. A paper-size trial has 1000 epochs of 5,200 chunks, without validation;
     its time is that of the whole array divided by the number of trials. The last columns compare the speed
     with the peak of the device in matrix products and in copying; more than 100 % of copying means that
-    caches help.
+    processor caches help.
     """
     import torch
     from rich.console import Console

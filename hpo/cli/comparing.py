@@ -6,24 +6,31 @@ from typing import Annotated
 
 import typer
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def reproduce(
-    run: Annotated[str, typer.Argument(help="Id of a trial's MLflow run, or STUDY/TRIAL.")],
+    run: Annotated[
+        str,
+        typer.Argument(metavar="RUN", help="Trial to train again: STUDY/TRIAL, or the id of its MLflow run."),
+    ],
     data: Annotated[
-        Path | None, typer.Option(help="Data folder. Default: the folder of the recording.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Data folder. Default: the folder that the record names."),
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="auto, cpu or cuda. Default: the device of the recording.")
+        str | None,
+        typer.Option(
+            metavar="auto|cpu|cuda", help="Device to train on. Default: the device that the record names."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train a trial again from its MLflow record, and compare the numbers.
+    """Train a trial again from its MLflow record, and compare the metrics with the recorded ones.
 
-    The result is equal (to the last bit), close (score within 0.03 at every validation), different, or
-    different data. Everything that has changed since the recording is listed. Exit code 0: equal or close, 1:
-    otherwise.
+    The verdict is "equal" (to the last bit), "close" (score within 0.03 at every validation), "different" or
+    "different data". The command lists everything that has changed since the recording. Exit code: 0 if equal
+    or close, else 1.
     """
     from hpo.cli.running import ReadingProgress
     from hpo.config.environment import read_environment
@@ -58,9 +65,9 @@ def reproduce(
 
 
 def compare(
-    a: Annotated[str, typer.Argument(help="A study, or a trial as STUDY/TRIAL.")],
-    b: Annotated[str, typer.Argument(help="Another study, or another trial as STUDY/TRIAL.")],
-    split: Annotated[str, typer.Option(help="Split to compare on: valid or test.")] = "valid",
+    a: Annotated[str, typer.Argument(metavar="A", help="A study, or a trial as STUDY/TRIAL.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another study, or another trial as STUDY/TRIAL.")],
+    split: Annotated[str, typer.Option(metavar="valid|test", help="Split to compare on.")] = "valid",
     as_json: AsJson = False,
 ) -> None:
     """Compare two studies or two trials, with paired differences if they used the same data.
@@ -68,8 +75,8 @@ def compare(
     Studies are compared seed by seed, with 95 % intervals by Student's t: every configuration that both
     trained under one name (such as the rows of a final), and the best of each search. Trials are compared on
     the same games: the best network of each predicts spots, and Average-mAP is computed for 1,000 draws of
-    the games. The interval contains 95 % of these differences; it is about other games, not about other
-    seeds.
+    the games. The interval contains 95 % of these differences; it covers the choice of games, not the
+    choice of seeds.
     """
     from hpo.cli.running import ReadingProgress
     from hpo.config.environment import read_environment

@@ -14,18 +14,20 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Check, download, convert or generate data sets.", no_args_is_help=True)
 
-Target = Annotated[Path, typer.Option("--to", help="Data folder to write.")]
+Target = Annotated[Path, typer.Option("--to", metavar="FOLDER", help="Data folder to write.")]
 
 
 @app.command()
 def check(
-    folder: Annotated[Path, typer.Argument(help="Data folder.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Data folder to check.")],
     features: Annotated[
         str | None,
-        typer.Option(help="Features to read, such as resnet. Default: all that the data set names."),
+        typer.Option(
+            metavar="NAME", help="Features to check, such as resnet. Default: all that the data set names."
+        ),
     ] = None,
 ) -> None:
-    """Read a whole data set and report every problem with its file and place."""
+    """Read a whole data set, and report every problem with its file and its place in the file."""
     from model.data.check import check_dataset
 
     with ReadingProgress() as progress:
@@ -36,7 +38,7 @@ def check(
     for stem, dims in report.dims.items():
         typer.echo(f"features {stem}: {dims} dimensions")
     if report.clipped:
-        typer.echo(f"{report.clipped} actions after the last frame are moved to it")
+        typer.echo(f"{report.clipped} actions lie after the last frame and count as on the last frame")
     if report.problems:
         typer.echo("")
         for problem in report.problems:
@@ -49,14 +51,17 @@ def check(
 def download(
     to: Target,
     features: Annotated[
-        str, typer.Option(help="Features to download: resnet, c3d, i3d, or the stem of other feature files.")
+        str,
+        typer.Option(
+            metavar="NAME", help="Features to download: resnet, c3d, i3d, or the stem of other feature files."
+        ),
     ] = "resnet",
-    splits: Annotated[
-        str, typer.Option(help="Splits to download, separated by commas.")
-    ] = "train,valid,test",
-    labels: Annotated[str, typer.Option(help="Labels: v1 (3 classes) or v2 (17 classes).")] = "v1",
+    splits: Annotated[str, typer.Option(metavar="NAME,...", help="Splits to download.")] = "train,valid,test",
+    labels: Annotated[
+        str, typer.Option(metavar="v1|v2", help="Version of the labels: v1 has 3 classes, v2 has 17.")
+    ] = "v1",
 ) -> None:
-    """Download features and labels of SoccerNet and check them; run it again to continue after a stop."""
+    """Download features and labels of SoccerNet and check them. After a stop, run the command again."""
     from model.data.download import download_soccernet
 
     try:
@@ -73,10 +78,10 @@ def download(
         raise typer.Exit(130) from None
     games = ", ".join(f"{count} {split}" for split, count in report.games.items())
     typer.echo(
-        f"{games} games in {to}, all sound: {report.fetched} files fetched, {report.kept} there already"
+        f"{games} games in {to}, all files valid: {report.fetched} downloaded, {report.kept} already present"
     )
     for file in report.aside:
-        typer.echo(f"was not sound, now fetched again; the old file is {file}")
+        typer.echo(f"invalid file downloaded again; the old one is kept as {file}")
     typer.echo(f"next: hpo run bayes --features {features} --data {shlex.quote(str(to))}")
 
 
@@ -84,10 +89,12 @@ def download(
 def synthetic(
     to: Target,
     games: Annotated[
-        str, typer.Option(help="Number of games for training, validation and test.")
+        str, typer.Option(metavar="TRAIN,VALID,TEST", help="Numbers of games in the three splits.")
     ] = "60,20,20",
-    minutes: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="Length of a half in minutes.")] = 45,
-    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
+    minutes: Annotated[
+        int, typer.Option(metavar="NUMBER", min=1, help="Duration of a half in minutes.")
+    ] = 45,
+    seed: Annotated[int, typer.Option(metavar="NUMBER", help="Seed of all random numbers.")] = 0,
 ) -> None:
     """Generate games whose actions leave a known temporal context in the features."""
     from model.data.description import SPLITS
@@ -102,9 +109,9 @@ def synthetic(
             games={split: int(count) for split, count in zip(SPLITS, counts, strict=True)},
             minutes=minutes,
             seed=seed,
-            progress=lambda done, total: progress("making games", done, total),
+            progress=lambda done, total: progress("generating games", done, total),
         )
-    typer.echo(f"{games} games in {to}; zones that fit the planted context, for a study file:")
+    typer.echo(f"{games} games written to {to}; zones that fit the planted context, for a study file:")
     typer.echo("[zones_s]")
     for name, zones in planted_zones_s().items():
         typer.echo(f"{name} = {list(zones)}")
@@ -112,9 +119,13 @@ def synthetic(
 
 @app.command()
 def wyscout(
-    source: Annotated[Path, typer.Option("--from", help="Folder with events.zip and matches.zip.")],
+    source: Annotated[
+        Path, typer.Option("--from", metavar="FOLDER", help="Folder with events.zip and matches.zip.")
+    ],
     to: Target,
-    seed: Annotated[int, typer.Option(help="Seed of the splits, if the source has none.")] = 0,
+    seed: Annotated[
+        int, typer.Option(metavar="NUMBER", help="Seed that draws the splits, if the source defines none.")
+    ] = 0,
 ) -> None:
     """Convert the open Wyscout event data to a data set with features EVENTS."""
     from model.data.wyscout import convert_wyscout
@@ -133,10 +144,13 @@ def wyscout(
 @app.command()
 def activitynet(
     annotations: Annotated[
-        Path, typer.Argument(help="Folder with anet_anno_action.json and video_info_new.csv.")
+        Path,
+        typer.Argument(metavar="FOLDER", help="Folder with anet_anno_action.json and video_info_new.csv."),
     ],
-    to: Annotated[Path, typer.Argument(help="Data folder to write.")],
-    videos: Annotated[str, typer.Option(help="Number of videos for training and validation.")] = "300,100",
+    to: Annotated[Path, typer.Argument(metavar="TO", help="Data folder to write.")],
+    videos: Annotated[
+        str, typer.Option(metavar="TRAINING,VALIDATION", help="Numbers of videos in the two subsets.")
+    ] = "300,100",
     seed: Annotated[int, typer.Option(metavar="NUMBER", min=0, help="Seed of all random numbers.")] = 0,
     positions: Annotated[
         int, typer.Option(metavar="NUMBER", min=2, help="Number of temporal positions per video.")
@@ -145,7 +159,7 @@ def activitynet(
         int, typer.Option(metavar="NUMBER", min=1, help="Number of features per position.")
     ] = 400,
 ) -> None:
-    """Generate features for ActivityNet's annotations. After an interruption, run it again to continue."""
+    """Generate features for ActivityNet's annotations. Run the command again to continue after a stop."""
     from model.data.activitynet.annotations import first_videos, read_videos
     from model.data.activitynet.synthetic import make_dataset
 
@@ -165,12 +179,12 @@ def activitynet(
                 positions=positions,
                 dims=dims,
                 seed=seed,
-                progress=lambda done, total: progress("making features", done, total),
+                progress=lambda done, total: progress("generating features", done, total),
             )
     except KeyboardInterrupt:
         typer.echo("stopped; run the same command again to continue", err=True)
         raise typer.Exit(130) from None
-    typer.echo(f"{len(train)} training and {len(valid)} validation videos in {to}, features made")
+    typer.echo(f"{len(train)} training and {len(valid)} validation videos with features written to {to}")
     typer.echo(f"next: hpo run bmn-slicing --data {shlex.quote(str(to))}")
 
 

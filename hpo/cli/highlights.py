@@ -1,4 +1,4 @@
-"""Commands highlights and precision."""
+"""Commands ``hpo highlights`` and ``hpo precision``."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,30 +17,51 @@ _LOWEST_REVIEWED = 0.3
 def highlights(
     game: Annotated[
         list[Path],
-        typer.Option(help="Folder of a game, <league>/<season>/<game>. Repeatable with --opportunities."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder of a game, <league>/<season>/<game>. Repeatable with --opportunities.",
+        ),
     ],
-    to: Annotated[Path, typer.Option(help="Folder of the results.")],
+    to: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder to write the results to.")],
     weights: Annotated[
         Path | None,
         typer.Option(
-            help="File best.pt of a trial, or a file that import-weights wrote. Alternative to --run."
+            metavar="FILE",
+            help="Trained network: best.pt of a trial, or a file that import-weights wrote. Alternative to "
+            "--run.",
         ),
     ] = None,
-    run: Annotated[str | None, typer.Option(help="STUDY/TRIAL, or the id of its MLflow run.")] = None,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN", help="Trial that trained the network: STUDY/TRIAL, or the id of its MLflow run."
+        ),
+    ] = None,
     video_1: Annotated[
         Path | None,
-        typer.Option("--video-1", help="Video of the first half. With --video-2, an mp4 is made."),
+        typer.Option(
+            "--video-1",
+            metavar="FILE",
+            help="Video of the first half. With --video-2, the command also writes the highlights as an "
+            "mp4 file.",
+        ),
     ] = None,
-    video_2: Annotated[Path | None, typer.Option("--video-2", help="Video of the second half.")] = None,
+    video_2: Annotated[
+        Path | None, typer.Option("--video-2", metavar="FILE", help="Video of the second half.")
+    ] = None,
     copy: Annotated[
         bool,
-        typer.Option("--copy", help="Copy the streams: faster, but clips begin at the key frame before."),
+        typer.Option(
+            "--copy",
+            help="Copy the video streams without encoding: faster, but clips begin up to one key frame "
+            "early.",
+        ),
     ] = False,
     opportunities: Annotated[
         bool,
         typer.Option(
             "--opportunities",
-            help="Write the sequences without an annotated goal as a table for two reviewers.",
+            help="Write a table of the sequences without an annotated goal, for two reviewers.",
         ),
     ] = False,
     classes: Annotated[
@@ -59,24 +80,27 @@ def highlights(
     confidence: Annotated[
         float | None,
         typer.Option(
+            metavar="NUMBER",
             min=0,
             max=1,
-            help="Smallest confidence of a spot. Default: the value with the best F1 on the validation "
-            "split of "
-            "--run, for each class; 0.5 with --weights.",
+            help="Smallest confidence of a spot that is shown. Default with --run: for each class, the value "
+            "with the best F1 on the validation split; with --weights: 0.5.",
         ),
     ] = None,
     threshold: Annotated[
         float | None,
         typer.Option(
-            min=0, max=1, help="Smallest score of a sequence. Default: 0.5, or 0.3 with --opportunities."
+            metavar="NUMBER",
+            min=0,
+            max=1,
+            help="Smallest segmentation score of a sequence. Default: 0.5, or 0.3 with --opportunities.",
         ),
     ] = None,
     before: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0, help="Seconds shown before a moment.")
+        float, typer.Option(metavar="SECONDS", min=0, help="Seconds that a clip shows before the action.")
     ] = 15.0,
     after: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0, help="Seconds shown after a moment.")
+        float, typer.Option(metavar="SECONDS", min=0, help="Seconds that a clip shows after the action.")
     ] = 20.0,
     timecode_rate: Annotated[
         int,
@@ -85,7 +109,9 @@ def highlights(
     features: Annotated[
         str | None,
         typer.Option(
-            help="resnet, c3d, i3d, or the stem of feature files. Default: those that fit the network."
+            metavar="NAME",
+            help="Features: resnet, c3d, i3d, or the stem of feature files. Default: those that fit the "
+            "network.",
         ),
     ] = None,
     device: Device = "auto",
@@ -146,8 +172,16 @@ def highlights(
 
 
 def precision(
-    review: Annotated[Path, typer.Argument(help="Table of highlights --opportunities, with answers.")],
-    to: Annotated[Path, typer.Option(help="Folder for the table and the figure.")] = Path("precision"),
+    review: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE",
+            help="Table that hpo highlights --opportunities wrote, with both reviewers' answers.",
+        ),
+    ],
+    to: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Folder to write the table and the figure to.")
+    ] = Path("precision"),
 ) -> None:
     """Compute the precision of opportunities against their score (figure 8) from two reviewers' answers."""
     from hpo.report.trial_tables import print_table

@@ -1,4 +1,4 @@
-"""Launching of studies from the options of ``hpo run``."""
+"""Start of studies from the options of ``hpo run``."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ def stage_request(
     start: "Parameters | None" = None,
     warm_start: str | None = None,
 ) -> "StageRequest":
-    """Return a stage with the options that were typed. None: the study file decides."""
+    """Return the request for a stage; ``None`` as the value of an option leaves it to the study file."""
     from hpo.study.plan import StageRequest
 
     return StageRequest(name=name, options=options, start=start or {}, warm_start=warm_start)
@@ -47,7 +47,7 @@ class Typed:
 
 
 def launch_of(commands: TaskCommands, typed: Typed) -> "Launch":
-    """Resolve what was typed; without data and features, the demo data of ``commands`` are used.
+    """Resolve the typed options; without data and features, use the demo data of ``commands``.
 
     Raises:
         ConfigError: An option has no valid value, or the study file is of a task without demo data.
@@ -62,7 +62,7 @@ def launch_of(commands: TaskCommands, typed: Typed) -> "Launch":
     if makes_demo and typed.study_file:
         task = read_study_file(typed.study_file)[0].get("task")
         if task != commands.task:
-            raise ConfigError(f"the task {task} has no demo data here", fix="add --data DIR")
+            raise ConfigError(f"this command has no demo data for the task {task}", fix="add --data FOLDER")
     demo = environment.runs / "data" / f"{commands.demo.folder}-{typed.seed}"
     request = StudyRequest(
         study_file=typed.study_file or (commands.demo.study_file if makes_demo else commands.study_file),
@@ -99,18 +99,18 @@ class Launch:
     make_data: Callable[[], None]
     """Function that generates the demo data if they are used and do not exist yet."""
     has_data: bool
-    """Whether a place of the data was typed."""
+    """Whether ``--data`` or ``--data-uri`` was typed."""
     has_study_file: bool
-    """Whether a study file was typed."""
+    """Whether ``--study-file`` was typed."""
     dry_run: bool
-    """Whether to show the plan and start nothing."""
+    """Whether to print the plan and start nothing."""
 
     def start(self, stages: "Sequence[StageRequest]", name: str | None) -> None:
         """Run ``stages`` as a new study."""
         self._run(self._new_plan([stage.name for stage in stages]), stages, name)
 
     def start_from(self, source: str | None, stage: str, options: dict[str, Any], name: str | None) -> None:
-        """Run one stage as a new study, from the configuration of ``source``. None: the study file's."""
+        """Run one stage as a new study, from the configuration ``source``, else from the study file's."""
         from hpo.study.starting import starting_configuration
 
         plan = self._new_plan([stage])
@@ -120,7 +120,7 @@ class Launch:
     def continue_with(
         self, source: str | None, stage: str, options: dict[str, Any], name: str | None
     ) -> None:
-        """Run one more stage of a study, the one that changed last by default."""
+        """Run one more stage of study ``name``, by default of the study that changed last."""
         from hpo.journal.journal import read_journal
         from hpo.journal.results import StudyState
         from hpo.study.folders import chosen_study
@@ -131,36 +131,36 @@ class Launch:
         plan = plan_of(folder, StudyState.replay(read_journal(folder).events).created)
         self._refuse_other_options(plan, folder.name)
         found = starting_configuration(source, plan, self.environment) if source else None
-        asked = stage_request(stage, options, start=found)
+        request = stage_request(stage, options, start=found)
         if self.dry_run:
-            _show_plan(plan, [asked])
+            _show_plan(plan, [request])
             return
         with ReadingProgress() as progress, watch(plan, folder.name, self.environment) as listener:
-            end = continue_study(folder.name, [asked], self.environment, progress, listener)
+            end = continue_study(folder.name, [request], self.environment, progress, listener)
         finish(end, plan, folder.name)
 
     def _refuse_other_options(self, plan: "StudyPlan", name: str) -> None:
         """Refuse options that differ from those with which the study was started."""
         typed, unit = self.request, plan.task.unit
         counts = (plan.train.items, plan.valid.items)
-        settled = (
+        pairs = (
             ("data {}", typed.data if self.has_data else plan.data, plan.data),
             ("features {}", typed.features or plan.features, plan.features),
             (f"{{0[0]}},{{0[1]}} {unit}", typed.counts or counts, counts),
             ("seed {}", typed.seed or plan.seed, plan.seed),
             ("device {}", plan.device if typed.device == "auto" else typed.device, plan.device),
         )
-        for words, asked, kept in settled:
-            if asked != kept:
-                raise _settled(name, words.format(kept), words.format(asked))
+        for text, typed_value, kept in pairs:
+            if typed_value != kept:
+                raise _differs(name, text.format(kept), text.format(typed_value))
         if self.has_study_file and not _same_settings(typed.study_file, plan):
-            raise _settled(name, "the settings it began with", f"others in {typed.study_file}")
+            raise _differs(name, "other settings", f"those of {typed.study_file}")
 
     def refuse_unknown_stage(self, stage: str, name: str | None) -> None:
-        """Check that the study file that was typed, or else the study to continue, has ``stage``.
+        """Check that the typed study file, else the study to continue, has the stage ``stage``.
 
         Raises:
-            ConfigError: It has no such stage, or there is neither a study file nor a study.
+            ConfigError: The stage does not exist, or there is neither a study file nor a study.
         """
         from hpo.journal.journal import read_journal
         from hpo.journal.results import StudyState
@@ -173,14 +173,15 @@ class Launch:
         elif name is None and not known_studies(self.environment):
             raise ConfigError(
                 f"there is no command 'hpo run {stage}', and no study with a stage of that name",
-                fix="see hpo run --help; a stage of a task of your own needs --study or --study-file",
+                fix="see hpo run --help for the commands; for a stage of your own task add --study or "
+                "--study-file",
             )
         else:
             folder = chosen_study(self.environment, name)
             plan_of(folder, StudyState.replay(read_journal(folder).events).created).study.stages.named(stage)
 
     def is_known(self, name: str | None) -> bool:
-        """Whether there is a study of that name."""
+        """Whether the study ``name`` exists."""
         from hpo.study.folders import known_studies
 
         return name is not None and name in known_studies(self.environment)
@@ -214,10 +215,10 @@ def _same_settings(study_file: str, plan: "StudyPlan") -> bool:
     return ours == theirs
 
 
-def _settled(name: str, kept: str, asked: str) -> ConfigError:
+def _differs(name: str, kept: str, typed: str) -> ConfigError:
     return ConfigError(
-        f"study {name!r} was started with {kept}, got {asked}",
-        fix=f"leave the option out, or start another study: --study NEW --from {name}",
+        f"study {name!r} was started with {kept}, got {typed}",
+        fix=f"leave this option out, or start another study with --study NEW --from {name}",
     )
 
 

@@ -1,4 +1,4 @@
-"""Commands on trained networks: import-weights, evaluate, spot."""
+"""Commands for trained networks: import-weights, evaluate and spot."""
 
 import json
 from pathlib import Path
@@ -9,21 +9,34 @@ import typer
 from hpo.cli.running import ReadingProgress
 from model.errors import ConfigError
 
-Weights = Annotated[Path, typer.Option(help="File best.pt of a trial, or a file that import-weights wrote.")]
-Device = Annotated[str, typer.Option(help="Device: auto, cpu or cuda.")]
+Weights = Annotated[
+    Path,
+    typer.Option(
+        metavar="FILE", help="Trained network: best.pt of a trial, or a file that import-weights wrote."
+    ),
+]
+Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Device to compute on.")]
 
 
 def import_weights(
     file: Annotated[
-        Path, typer.Argument(help="Keras file (.h5) of the original code, or PyTorch checkpoint.")
+        Path,
+        typer.Argument(metavar="FILE", help="Keras file (.h5) of the original code, or PyTorch checkpoint."),
     ],
     to: Annotated[
         Path | None,
-        typer.Option(help="File to write. Default: FILE with the ending .pt in the current folder."),
+        typer.Option(
+            metavar="FILE",
+            help="File to write. Default: the name of the given file with the ending .pt in the current "
+            "folder.",
+        ),
     ] = None,
     classes: Annotated[
         str | None,
-        typer.Option(metavar="NAME,...", help="Names of the classes, in the order of the network."),
+        typer.Option(
+            metavar="NAME,...",
+            help="Names of the classes, in the order of the network's outputs. Default: the published ones.",
+        ),
     ] = None,
 ) -> None:
     """Convert the weights of a published network to this project's format, and check them."""
@@ -40,23 +53,27 @@ def import_weights(
 
 def evaluate(
     weights: Weights,
-    data: Annotated[Path | None, typer.Option(help="Data folder. Default: $HPO_DATA, else ./data.")] = None,
-    split: Annotated[str, typer.Option(help="Split to use: train, valid or test.")] = "test",
+    data: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Data folder. Default: $HPO_DATA, else ./data.")
+    ] = None,
+    split: Annotated[str, typer.Option(metavar="train|valid|test", help="Split to score.")] = "test",
     features: Annotated[
         str | None,
         typer.Option(
-            help="resnet, c3d, i3d, or the stem of feature files. Default: the only ones of the data."
+            metavar="NAME",
+            help="Features: resnet, c3d, i3d, or the stem of feature files. Default: the only ones of the "
+            "data.",
         ),
     ] = None,
     nms_window: Annotated[
         str,
         typer.Option(
             metavar="SECONDS",
-            help='Width of the suppression in seconds (20 in the code of 2021), or "tolerance" (2020).',
+            help='Width of the suppression window in seconds (code of 2021: 20), or "tolerance" (2020).',
         ),
     ] = "tolerance",
     device: Device = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
     """Score a trained network on a split: Average-mAP, loose (5 to 60 s) and tight (1 to 5 s), by class."""
     import torch
@@ -110,20 +127,25 @@ def evaluate(
 
 def spot(
     weights: Weights,
-    game: Annotated[list[Path], typer.Option(help="Folder of a game, <league>/<season>/<game>. Repeatable.")],
-    to: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("spots"),
+    game: Annotated[
+        list[Path],
+        typer.Option(metavar="FOLDER", help="Folder of a game, <league>/<season>/<game>. Repeatable."),
+    ],
+    to: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder to write the spots to.")] = Path("spots"),
     features: Annotated[
         str | None,
         typer.Option(
-            help="resnet, c3d, i3d, or the stem of feature files. Default: those that fit the network."
+            metavar="NAME",
+            help="Features: resnet, c3d, i3d, or the stem of feature files. Default: those that fit the "
+            "network.",
         ),
     ] = None,
     nms_window: Annotated[
         str,
         typer.Option(
             metavar="SECONDS",
-            help="Width of the suppression in seconds: of several spots this close, the most confident "
-            "stays.",
+            help="Width of the suppression window in seconds; only the most confident spot in a window is "
+            "kept.",
         ),
     ] = "20",
     device: Device = "auto",

@@ -35,7 +35,7 @@ from hpo.tasks.calf.presentation.commands import COMMANDS as CALF
 
 
 class StageGroup(typer.core.TyperGroup):
-    """Group of commands by stage; any other name is taken as a stage of a task of one's own."""
+    """Group of commands by stage; any other name is a stage of the user's own task."""
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return the command of a stage."""
@@ -77,7 +77,7 @@ def bayes(
         str | None,
         typer.Option(
             metavar="STUDY",
-            help="Learn from the scores of another study with the same space, data and epochs.",
+            help="Study whose scores the search learns from; it must have the same space, data and epochs.",
         ),
     ] = None,
     seed: Seed = 0,
@@ -85,9 +85,9 @@ def bayes(
     ray_address: RayAddress = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Search all hyperparameters of a space together by Bayesian optimisation.
+    """Search all hyperparameters of the study file together, by Bayesian optimisation.
 
-    In the study file calf these are f, r, alpha2, beta and lambda_seg. Without --features and --data, the
+    In the study file calf they are f, r, alpha2, beta and lambda_seg. Without --features and --data, the
     command generates a small synthetic data set and searches on it.
     """
     launch = launch_of(
@@ -132,7 +132,10 @@ def paper(
     scheduler: Scheduler = None,
     seeds: Seeds = None,
     final_epochs: Annotated[
-        int | None, typer.Option(metavar="NUMBER", min=1, help="Epochs per trial of the final.")
+        int | None,
+        typer.Option(
+            metavar="NUMBER", min=1, help="Epochs per trial of the final. Default: from the study file."
+        ),
     ] = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -232,7 +235,7 @@ def _annotation(option: StageOption) -> Any:
     name = f"--{option.name or option.key}"
     if option.kind == "count":
         return Annotated[int | None, typer.Option(name, metavar="NUMBER", min=option.least, help=option.help)]
-    return Annotated[str | None, typer.Option(name, help=option.help)]
+    return Annotated[str | None, typer.Option(name, metavar="NAME", help=option.help)]
 
 
 def _setting(option: StageOption, value: Any) -> Any:

@@ -6,22 +6,35 @@ from typing import Annotated
 import typer
 
 Features = Annotated[
-    str | None, typer.Option(help="resnet, c3d, i3d, or the stem of feature files (EVENTS for 1_EVENTS.npy).")
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Features to train on: resnet, c3d, i3d, or the stem of feature files (EVENTS for "
+        "1_EVENTS.npy). Default: the only ones of the data.",
+    ),
 ]
 Data = Annotated[
     Path | None,
     typer.Option(
-        help="Data folder. Default with --features: $HPO_DATA, else ./data; without both, small generated "
-        "data."
+        metavar="FOLDER",
+        help="Data folder. Default with --features: $HPO_DATA, else ./data; without both, a small generated "
+        "data set.",
     ),
 ]
 DataUri = Annotated[
     str | None,
-    typer.Option(metavar="URI", help="Data at a URI (s3://...); every machine that trains downloads a copy."),
+    typer.Option(
+        metavar="URI", help="URI of the data (s3://...); every machine that trains downloads a copy."
+    ),
 ]
 StudyFileOption = Annotated[
     str | None,
-    typer.Option(help="Study file: the name of an installed one (calf, calf-v2, demo, bmn), or a path."),
+    typer.Option(
+        metavar="NAME|FILE",
+        help="Study file: the name of an installed one (calf, calf-v2, demo, bmn), or a path. Default: the "
+        "one "
+        "that fits the command and the data.",
+    ),
 ]
 Games = Annotated[
     str | None,
@@ -29,7 +42,7 @@ Games = Annotated[
         "--games",
         "--videos",
         metavar="TRAIN,VALID",
-        help="Use only the first items of the two splits. Default: all.",
+        help="Number of items to use from the start of the training and validation splits. Default: all.",
     ),
 ]
 Concurrent = Annotated[
@@ -45,19 +58,26 @@ Array = Annotated[
     typer.Option(
         metavar="NUMBER",
         min=1,
-        help="Number of trials that are trained together in one process. Default: on a GPU the fastest "
-        "number in a "
-        "short measurement, else 1.",
+        help="Number of trials that one process trains together. Default: on a GPU the number that a short "
+        "measurement finds fastest, else 1.",
     ),
 ]
 Seed = Annotated[
-    int, typer.Option(metavar="NUMBER", min=0, max=2**53, help="Seed of chunks, weights and search.")
+    int,
+    typer.Option(
+        metavar="NUMBER", min=0, max=2**53, help="Seed of the chunks, the initial weights and the search."
+    ),
 ]
-Device = Annotated[str, typer.Option(help="Device: auto, cpu or cuda.")]
+Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Device to compute on.")]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Show the plan with an estimate of its time, and start nothing.")
+    bool, typer.Option("--dry-run", help="Print the plan with an estimate of its time; start nothing.")
 ]
-NewStudy = Annotated[str | None, typer.Option(help="Name of the study. Default: made of data and features.")]
+NewStudy = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Name of the new study. Default: built from the data and the features."
+    ),
+]
 Trials = Annotated[
     int | None,
     typer.Option(
@@ -75,13 +95,15 @@ Replicates = Annotated[
 Searcher = Annotated[
     str | None,
     typer.Option(
-        help="Search algorithm: bayes-opt, optuna-gp, optuna-tpe or random. Default: from the study file."
+        metavar="NAME",
+        help="Search algorithm: bayes-opt, optuna-gp, optuna-tpe or random. Default: from the study file.",
     ),
 ]
 Scheduler = Annotated[
     str | None,
     typer.Option(
-        help="Rule that stops poor trials early: none, asha or median. Default: from the study file."
+        metavar="NAME",
+        help="Rule that stops poor trials early: none, asha or median. Default: from the study file.",
     ),
 ]
 Seeds = Annotated[
@@ -89,7 +111,7 @@ Seeds = Annotated[
     typer.Option(
         metavar="NUMBER",
         min=1,
-        help="Seeds per configuration that is compared. Default: from the study file.",
+        help="Seeds per configuration in the final. Default: from the study file.",
     ),
 ]
 Epochs = Annotated[
@@ -100,22 +122,24 @@ From = Annotated[
     typer.Option(
         "--from",
         metavar="paper|STUDY|RUN|FILE",
-        help="Configuration to start from: the study file's own (paper), the one that a study found, an "
-        "MLflow run, "
-        "or a JSON or TOML file. Default: the one that this study found.",
+        help="Configuration to start from: the study file's own (paper), the one that another study found, "
+        "an "
+        "MLflow run, or a JSON or TOML file. Default: the one that this study found.",
     ),
 ]
 Study = Annotated[
     str | None,
     typer.Option(
-        help="Study to continue. Default: the one that changed last; with --from and --data, a new one."
+        metavar="STUDY",
+        help="Study to continue. Default: the one that changed last; with --from and --data, a new one.",
     ),
 ]
 RayAddress = Annotated[
     str | None,
     typer.Option(
         metavar="auto|HOST:PORT",
-        help="Ray cluster of this machine, to run the trials on. Default: $RAY_ADDRESS, else this machine "
-        "alone.",
+        help="Address of the Ray cluster that runs the trials; this machine must be one of its nodes. "
+        "Default: "
+        "$RAY_ADDRESS, else this machine alone.",
     ),
 ]

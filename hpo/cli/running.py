@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 SHOWN = 5
-"""Trials in the table of a search."""
+"""Number of trials in the table of a search."""
 
 
 class ReadingProgress:
@@ -55,7 +55,7 @@ class ReadingProgress:
 
 @contextmanager
 def watch(plan: "StudyPlan", name: str, environment: "Environment") -> "Iterator[Listener]":
-    """Show a study's progress inside the context; yields the listener to every event."""
+    """Show a study's progress inside the context; yield the listener that is called after every event."""
     from hpo.report.live import Display, standard_error
     from hpo.tracking.store import unreachable_server
 
@@ -85,8 +85,7 @@ def finish(end: "SessionEnd", plan: "StudyPlan", name: str) -> None:
     if end.tracking.events_left:
         console.print(
             f"{end.tracking.events_left} events are missing in MLflow ({end.tracking.failure}); nothing "
-            f"is lost: "
-            f"to record them: hpo sync {name}",
+            f"is lost; record them with: hpo sync {name}",
             soft_wrap=True,
         )
     if not end.complete:
@@ -94,7 +93,7 @@ def finish(end: "SessionEnd", plan: "StudyPlan", name: str) -> None:
         raise typer.Exit(130)
     if not end.state.best(1):
         reasons = [trial.reason for trial in end.state.trials.values() if trial.reason]
-        console.print(f"every trial failed; the first one with: {reasons[0] if reasons else 'no reason'}")
+        console.print(f"every trial failed; the first reason: {reasons[0] if reasons else 'unknown'}")
         raise typer.Exit(1)
     show_stages(end.state, plan)
     console.print(f"\nnext: {_next_step(end.state, plan, name)} | hpo status {name} | hpo ui", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Commands on existing studies: resume, sync, status, best, report, ui."""
+"""Commands for existing studies: resume, sync, status, best, report, ui."""
 
 import json
 from pathlib import Path
@@ -16,11 +16,14 @@ def resume(
     study: Annotated[str | None, _STUDY] = None,
     fork: Annotated[
         str | None,
-        typer.Option(metavar="NEW", help="Continue under a new name, with the present code and data."),
+        typer.Option(
+            metavar="NEW",
+            help="Copy the study to the name NEW and resume the copy, with the present code and data.",
+        ),
     ] = None,
     ray_address: RayAddress = None,
 ) -> None:
-    """Resume STUDY. Finished trials are kept; running ones continue from their checkpoints."""
+    """Resume STUDY. Finished trials keep their results; unfinished ones continue from their checkpoints."""
     from hpo.cli.running import finish, watch
     from hpo.config.environment import read_environment
     from hpo.journal.journal import read_journal
@@ -41,7 +44,7 @@ def resume(
 
 
 def sync(study: Annotated[str | None, _STUDY] = None) -> None:
-    """Record in MLflow what is missing there of STUDY, after MLflow was unavailable."""
+    """Send the records of STUDY that MLflow lacks, after MLflow was unavailable."""
     from hpo.config.environment import read_environment
     from hpo.study.folders import chosen_study
     from hpo.study.session import sync_study
@@ -56,11 +59,11 @@ def sync(study: Annotated[str | None, _STUDY] = None) -> None:
             looked_for=environment.tracking_uri,
             fix=f"make MLflow available and run hpo sync {name} again; nothing is lost",
         )
-    typer.echo(f"study {name}: MLflow has everything")
+    typer.echo(f"study {name}: MLflow has all records")
 
 
 def status(study: Annotated[str | None, _STUDY] = None) -> None:
-    """Show the progress of STUDY."""
+    """Show the progress of STUDY: state, trials per stage, best trial, failures and notes."""
     from hpo.config.environment import read_environment
     from hpo.journal.journal import read_journal, writer_of
     from hpo.journal.results import StudyState
@@ -75,7 +78,7 @@ def status(study: Annotated[str | None, _STUDY] = None) -> None:
 def best(
     study: Annotated[str | None, _STUDY] = None,
     top: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="Number of trials to show.")] = 5,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the trials as JSON.")] = False,
 ) -> None:
     """Show the best trials of STUDY, highest score first, and the results of its further stages."""
     from hpo.cli.running import show_stages
@@ -119,15 +122,15 @@ def report(
         bool,
         typer.Option(
             "--analyse",
-            help="First analyse the best trial as hpo analyse does, on the test split if final has opened "
-            "it, else on "
-            "the validation split.",
+            help="First analyse the best trial, as hpo analyse does: on the test split if the stage final "
+            "has "
+            "opened it, else on the validation split.",
         ),
     ] = False,
 ) -> None:
     """Write one HTML page about STUDY: settings, data, stages, tables, figures, failures, cost, reproduction.
 
-    The page opens without a network, and is stored with the study's newest stage in MLflow.
+    The page needs no network connection. A copy is stored in MLflow with the study's newest stage.
     """
     from hpo.config.environment import read_environment
     from hpo.page.assembly import study_page
@@ -147,8 +150,9 @@ def report(
     try:
         if attach_page(environment, page.identity, file) is None:
             standard_error().print(
-                f"the page is not in MLflow, which has no stage of the study yet: run hpo sync "
-                f"{folder.name}, then report again"
+                "the page is not stored in MLflow, which has no stage of the study yet; run hpo sync "
+                f"{folder.name}, "
+                f"then hpo report {folder.name}"
             )
     except UserError as error:
         standard_error().print(f"not recorded in MLflow: {error.message}", soft_wrap=True)
@@ -172,15 +176,14 @@ def _analyse_best(folder: Path) -> None:
 
 
 def ui(
-    port: Annotated[
-        int, typer.Option(metavar="NUMBER", min=1, max=65535, help="Port on this machine.")
-    ] = 5000,
+    port: Annotated[int, typer.Option(metavar="NUMBER", min=1, max=65535, help="Port to listen on.")] = 5000,
     host: Annotated[
         str,
         typer.Option(
-            help="Address to listen on; any other address than the default exposes the pages to the network."
+            metavar="ADDRESS",
+            help="Address to listen on; any other address exposes the pages to the network.",
         ),
-    ] = ("127.0.0.1"),
+    ] = "127.0.0.1",
 ) -> None:
     """Start MLflow's pages for all studies and print their address. Ctrl-C stops them."""
     from hpo.config.environment import read_environment, without_passwords

@@ -22,26 +22,30 @@ def submit(
     task: Annotated[
         str | None,
         typer.Option(
-            metavar="MODULE", help="Module of a task of your own, to continue a study of it on the cluster."
+            metavar="MODULE",
+            help="Module with your own task, which is sent to the cluster to continue a study of this task.",
         ),
     ] = None,
     attach: Annotated[
-        str | None, typer.Option(metavar="ID", help="Follow a job that was submitted earlier.")
+        str | None, typer.Option(metavar="ID", help="Follow the output of an earlier job.")
     ] = None,
-    stop: Annotated[str | None, typer.Option(metavar="ID", help="Stop a job, like Ctrl-C.")] = None,
+    stop: Annotated[
+        str | None, typer.Option(metavar="ID", help="Stop a job, as Ctrl-C stops a local study.")
+    ] = None,
     list_jobs: Annotated[bool, typer.Option("--list", help="List the jobs of the cluster.")] = False,
 ) -> None:
-    """Run a study as a job on a Ray cluster. Ctrl-C stops following the job, which continues.
+    """Run a study as a job on a Ray cluster, and follow its output. The job continues after Ctrl-C.
 
     Example: hpo submit --address http://HOST:8265 -- run bayes --features resnet --concurrent 8
 
-    The code and the file of --study-file with its task are sent; data, studies and secrets are not. HPO_RUNS,
-    HPO_CACHE and HPO_DATA, set here or on the nodes, name folders that every node can read.
+    The command sends the code, the study file and the module of its task; it sends no data, studies or
+    secrets. HPO_RUNS, HPO_CACHE and HPO_DATA, set here or on the nodes, name folders that every node can
+    read.
     """
     from hpo.schedule.jobs import Jobs
 
     if sum((bool(command), bool(attach), bool(stop), list_jobs)) != 1:
-        raise ConfigError("expected one of: a command after --, --attach ID, --stop ID, --list")
+        raise ConfigError("expected exactly one of: a command after --, --attach ID, --stop ID, --list")
     if command and command[0] not in _SUBMITTED:
         raise ConfigError(f"only run and resume can be submitted, got {command[0]!r}")
     jobs = Jobs(address)
@@ -56,8 +60,8 @@ def submit(
 
 
 def _follow(jobs: "Jobs", job: str) -> None:
-    again = f"hpo submit --address {jobs.address} --attach {job}"
-    typer.echo(f"job {job}; to follow it again: {again}", err=True)
+    follow_command = f"hpo submit --address {jobs.address} --attach {job}"
+    typer.echo(f"job {job}; to follow it again: {follow_command}", err=True)
     try:
         code = jobs.follow(
             job,
@@ -65,7 +69,7 @@ def _follow(jobs: "Jobs", job: str) -> None:
             lost=lambda why: typer.echo(f"{why}; trying again, the job continues", err=True),
         )
     except KeyboardInterrupt:
-        typer.echo(f"the job continues; to follow it: {again}", err=True)
+        typer.echo(f"the job continues; to follow it: {follow_command}", err=True)
         raise typer.Exit(130) from None
     raise typer.Exit(code)
 

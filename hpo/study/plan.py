@@ -191,7 +191,9 @@ def make_plan(
     device = choose_device(request.device)
     task = task_named(study.task)
     if is_uri(request.data) and not task.takes_uri:
-        raise ConfigError(f"data of the task {study.task} are read from a folder", fix="use --data DIR")
+        raise ConfigError(
+            f"the task {study.task} reads its data from a folder, got a URI", fix="use --data FOLDER"
+        )
     wanted = DataRequest(
         place=request.data, features=request.features, counts=request.counts, cache=environment.cache
     )

@@ -78,7 +78,8 @@ def prepare_rerun(
     root = before.data if data is None else str(data.absolute())
     if not is_uri(root) and not Path(root).is_dir():
         raise UserError(
-            f"the data of this trial are not in {root}", fix="name the folder that has them with --data DIR"
+            f"the data of this trial are not in {root}",
+            fix="name the folder that has them with --data FOLDER",
         )
     plan = reopen_data(replace(planned, data=root), environment, progress)
     plan = replace(plan, device=choose_device(device or before.device))

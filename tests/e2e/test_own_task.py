@@ -102,7 +102,7 @@ def test_mistakes_in_a_task_of_ones_own_are_named(line: CommandLine, monkeypatch
     assert "this task has no stage 'grid-slicing'" in stage.stderr
     without = line.run(*WORDS[:4])
     assert without.returncode == 2
-    assert "the task line has no demo data here" in without.stderr
+    assert "this command has no demo data for the task line" in without.stderr
     sys.modules.pop("line", None)
 
 

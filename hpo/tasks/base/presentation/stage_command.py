@@ -15,16 +15,18 @@ class StageOption:
     key: str
     """Key of the table."""
     kind: Literal["count", "text", "texts"]
-    """A whole number above 0; a text; or a text that becomes a list of one."""
+    """Type of the value: a whole number above 0, a text, or a text that becomes a list of one."""
     help: str
     name: str = ""
-    """Name of the option without its dashes. Empty: that of the key."""
+    """Name of the option without its dashes. Default: the key."""
     least: int = 1
     """Smallest number that is accepted."""
 
 
 SEEDS = StageOption(
-    key="seeds", kind="count", help="Seeds per configuration that is compared. Default: from the study file."
+    key="seeds",
+    kind="count",
+    help="Seeds per configuration in the comparison that ends the stage. Default: from the study file.",
 )
 REPLICATES = StageOption(
     key="replicates",
@@ -44,24 +46,24 @@ class StageCommand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoData:
-    """A small data set that a task makes for people who have none."""
+    """Small data set that a task generates for users who have none."""
 
     folder: str
     """Name of its folder, to which the seed is added."""
     study_file: str
     """Installed study file that suits the data."""
     make: Callable[[Path, int, Progress], None]
-    """Writes the data of a seed into a folder; leaves data alone that are there already."""
+    """Function that generates the data of a seed in a folder; existing data are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskCommands:
-    """The commands of a task and what they assume where nothing is typed."""
+    """Commands of a task, and what they use for options that are left out."""
 
     task: str
     study_file: str
-    """Installed study file that is used with data of one's own."""
+    """Installed study file that is used with the user's own data."""
     demo: DemoData
     stages: tuple[StageCommand, ...]
     begins_study: bool = False
-    """Whether its stages begin a study unless one is named; else they continue the latest study."""
+    """Whether a stage starts a new study unless ``--study`` names one; else it continues the latest study."""

@@ -13,13 +13,13 @@ from hpo.tasks.base.presentation.stage_command import (
 from hpo.tasks.base.splits import Progress
 
 DEMO_VIDEOS = {"training": 64, "validation": 32}
-"""Number of made videos in each subset."""
+"""Number of generated videos in each subset."""
 DEMO_POSITIONS, DEMO_DIMS, DEMO_CLASSES = 32, 32, 5
-"""Size of their features, and number of classes; the study file ``bmn-demo`` fits."""
+"""Positions and features per generated video, and number of classes, as in the study file ``bmn-demo``."""
 
 
 def make_videos(folder: Path, seed: int, progress: Progress) -> None:
-    """Write annotated videos of ``seed`` with features into ``folder``; files that are there stay."""
+    """Generate annotated videos with features from ``seed``; files that exist in ``folder`` are kept."""
     from model.data.activitynet import synthetic
 
     synthetic.make_dataset(
@@ -28,7 +28,7 @@ def make_videos(folder: Path, seed: int, progress: Progress) -> None:
         positions=DEMO_POSITIONS,
         dims=DEMO_DIMS,
         seed=seed,
-        progress=lambda done, videos: progress("making videos", done, videos),
+        progress=lambda done, videos: progress("generating videos", done, videos),
     )
 
 
@@ -51,13 +51,13 @@ COMMANDS = TaskCommands(
                     key="runs",
                     kind="count",
                     least=2,
-                    help="Number of trainings with each loss. Default: 20, as in the paper.",
+                    help="Number of training runs with each loss. Default: 20, as in the paper.",
                 ),
                 StageOption(
                     key="tem_losses",
                     kind="texts",
                     name="tem-loss",
-                    help="bmn or context-aware: train with this loss only. Default: both.",
+                    help="Loss to train with: bmn or context-aware. Default: both.",
                 ),
             ),
         ),

@@ -1,4 +1,4 @@
-"""The commands of action spotting that follow its search."""
+"""Commands for the stages of action spotting that follow the search."""
 
 from pathlib import Path
 
@@ -15,11 +15,11 @@ from hpo.tasks.base.splits import Progress
 DEMO_GAMES = {"train": 8, "valid": 4, "test": 4}
 """Number of synthetic games in each split: enough to learn from within seconds."""
 DEMO_MINUTES = 20
-"""Length of their halves."""
+"""Duration of a half of a synthetic game, in minutes."""
 
 
 def make_games(folder: Path, seed: int, progress: Progress) -> None:
-    """Write the synthetic games of ``seed`` into ``folder``, unless a data set is there already."""
+    """Generate synthetic games from ``seed`` in ``folder``, unless it already contains a data set."""
     from model.data.synthetic import write_synthetic
 
     if (folder / "dataset.toml").exists():
@@ -29,7 +29,7 @@ def make_games(folder: Path, seed: int, progress: Progress) -> None:
         games=DEMO_GAMES,
         minutes=DEMO_MINUTES,
         seed=seed,
-        progress=lambda done, games: progress("making synthetic games", done, games),
+        progress=lambda done, games: progress("generating synthetic games", done, games),
     )
 
 
@@ -45,7 +45,9 @@ COMMANDS = TaskCommands(
                 StageOption(
                     key="mode",
                     kind="text",
-                    help="class-parallel, per-class, symmetric or joint; see the study file.",
+                    help="How the grid combines the classes: class-parallel, per-class, symmetric or "
+                    "joint. Default: from "
+                    "the study file.",
                 ),
                 REPLICATES,
                 SEEDS,
