@@ -25,7 +25,7 @@ import torch
 from plain_network import PlainNetwork
 
 from hpo.report.paired import paired_difference
-from hpo.report.stage_tables import difference_words
+from hpo.report.stage_tables import format_difference
 from model.data.chunks import ChunkSource, load_chunks
 from model.data.sampler import ChunkBatch, ChunkSampler, SamplerConfig
 from model.data.store import Store, open_split
@@ -309,7 +309,7 @@ def planted(places: Places) -> None:
     for label, runs in scores.items():
         report_spread(f"synthetic data, {label}", list(runs.values()))
     ours, theirs = ({seed: run.average_map for seed, run in runs.items()} for runs in scores.values())
-    print(f"planted minus a quarter: {difference_words(paired_difference(ours, theirs))}", flush=True)
+    print(f"planted minus a quarter: {format_difference(paired_difference(ours, theirs))}", flush=True)
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ from hpo.journal.journal import read_journal
 from hpo.journal.results import StudyState, TrialState
 from hpo.programs.grid import COMBINED, GRID, START
 from hpo.report.paired import paired_difference
-from hpo.report.stage_tables import difference_words
+from hpo.report.stage_tables import format_difference
 from hpo.study.finalists import OWN
 from hpo.tasks.calf.zones import zones_of
 from model.data.synthetic import planted_zones_s, write_synthetic
@@ -86,7 +86,7 @@ def paper(places: Places) -> None:
         difference = paired_difference(test, by_seed(trials, OWN, tested=True))
         print(
             f"final, {role}: validation {spread(valid)}, test {spread(test)}, "
-            f"test minus paper's hyperparameters {difference_words(difference)}",
+            f"test minus paper's hyperparameters {format_difference(difference)}",
             flush=True,
         )
 
@@ -98,7 +98,7 @@ def ablation(places: Places) -> None:
     for role in dict.fromkeys(trial.role for trial in trials):
         scores = by_seed(trials, role, tested=False)
         difference = paired_difference(scores, by_seed(trials, trials[0].role, tested=False))
-        print(f"ablation, {role}: {spread(scores)}, minus full {difference_words(difference)}", flush=True)
+        print(f"ablation, {role}: {spread(scores)}, minus full {format_difference(difference)}", flush=True)
 
 
 def by_seed(trials: list[TrialState], role: str, *, tested: bool) -> dict[int, float]:
@@ -160,7 +160,7 @@ def report_grid(mode: str, state: StudyState, seconds: float) -> None:
     tried = sum(trial.role == GRID for trial in trials)
     print(f"grid, {mode}: {tried} grid trials in {seconds / 60:.0f} min", flush=True)
     combined, start = (by_seed(trials, role, tested=False) for role in (COMBINED, START))
-    difference = difference_words(paired_difference(combined, start))
+    difference = format_difference(paired_difference(combined, start))
     print(f"grid, {mode}: start {spread(start)}, found {spread(combined)}, {difference}", flush=True)
     found = next(trial.parameters for trial in trials if trial.role == COMBINED)
     for name, planted_s in planted_zones_s().items():

@@ -121,7 +121,7 @@ def highlights(
 
     from hpo.spotting.analysis_files import results_folder
     from hpo.spotting.cut_lists import VIDEO_FILE, highlights_line, write_cut_lists
-    from hpo.spotting.footage import chosen_classes, see_game
+    from hpo.spotting.footage import chosen_classes, predict_game
     from hpo.spotting.footage import highlights as highlights_of
     from hpo.spotting.footage import opportunities as opportunities_of
     from hpo.spotting.review import REVIEW_FILE, write_review
@@ -155,7 +155,7 @@ def highlights(
         return
     shown = chosen_classes(classes, ("goal", "card"), trained.classes, "--classes")
     found = highlights_of(
-        see_game(trained, game[0], stem=stem, device=chosen_device),
+        predict_game(trained, game[0], stem=stem, device=chosen_device),
         confidences={index: confidences[index] for index in shown},
         sequence_classes=looked_at,
         threshold=LEAST_SCORE if threshold is None else threshold,

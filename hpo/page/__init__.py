@@ -1,1 +1,1 @@
-"""The page of a study: one file of HTML, assembled from its journal."""
+"""Page of a study: one HTML file, assembled from the study's journal."""

@@ -1,4 +1,4 @@
-"""Assembly of a study's page from its journal and from the analyses that MLflow holds of its best trial."""
+"""Assembly of a study's page from its journal and the analyses of its best trial in MLflow."""
 
 from collections.abc import Sequence
 from pathlib import PurePosixPath
@@ -9,12 +9,12 @@ from hpo.config.environment import Environment
 from hpo.journal.journal import read_journal, writer_of
 from hpo.journal.results import StageState, StudyState
 from hpo.page.facts import (
-    asked_facts,
     best_table,
     cost_table,
     data_facts,
     failures_table,
     representative_trials,
+    settings_facts,
     stage_facts,
     summary,
 )
@@ -30,14 +30,14 @@ from model.errors import UserError
 
 _ANALYSIS = "analysis-"
 _TOP = 10
-"""Trials in the table of a search."""
+"""Number of trials in the table of a search."""
 
 
 def study_page(environment: Environment, name: str) -> StudyPage:
     """Assemble the page of study ``name``, whether it is running, stopped or complete.
 
     Raises:
-        UserError: There is no such study, or its journal is damaged.
+        UserError: The study does not exist, or its journal is damaged.
     """
     folder = study_folder(environment, name)
     state = StudyState.replay(read_journal(folder).events)
@@ -47,7 +47,7 @@ def study_page(environment: Environment, name: str) -> StudyPage:
         study=name,
         identity=state.created.identity,
         summary=summary(state, writer_of(folder)),
-        asked=asked_facts(plan, state),
+        settings=settings_facts(plan, state),
         data=data_facts(plan),
         stages=[_section(stage, state, plan) for stage in state.stages.values()],
         best=best_table(state),
@@ -61,7 +61,7 @@ def study_page(environment: Environment, name: str) -> StudyPage:
 
 
 def _heading(path: str) -> str:
-    """Such as ``Game time, test split`` for ``analysis-test/game-time.png``."""
+    """Return a heading such as ``Game time, test split`` for ``analysis-test/game-time.png``."""
     place = PurePosixPath(path)
     split = place.parent.name.removeprefix(_ANALYSIS)
     return f"{place.stem.replace('-', ' ').capitalize()}, {split} split"
@@ -82,13 +82,13 @@ def _section(stage: StageState, state: StudyState, plan: StudyPlan) -> StageSect
 
 
 def _tables(results: Sequence[object], caption: str) -> list[ShownTable]:
-    """The caption stands below the first."""
+    """Convert all tables; the caption belongs to the first."""
     tables = [result for result in results if isinstance(result, Table)]
     return [shown_table(table, caption="" if index else caption) for index, table in enumerate(tables)]
 
 
 def _analyses(state: StudyState, plan: StudyPlan, environment: Environment) -> AnalysesSection:
-    """Of the best trial of the stage with most to say that has any analysis in MLflow."""
+    """Return the analyses in MLflow of the first representative trial that has any."""
     study, heading = state.created.study, "Analyses of the best trial"
     if not plan.task.analyses:
         remark = f"The task {plan.study.task} has no analyses."
@@ -102,5 +102,5 @@ def _analyses(state: StudyState, plan: StudyPlan, environment: Environment) -> A
                 return AnalysesSection(heading=f"Analyses of {trial}", figures=figures, remark="")
     except UserError as error:
         return AnalysesSection(heading=heading, figures=[], remark=f"Not available: {error.message}.")
-    remark = f"None yet. To make them: hpo report {study} --analyse"
+    remark = f"None yet. Create them with: hpo report {study} --analyse"
     return AnalysesSection(heading=heading, figures=[], remark=remark)

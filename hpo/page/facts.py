@@ -17,30 +17,30 @@ from model.errors import UserError
 
 def summary(state: StudyState, writer: str | None) -> str:
     """Describe the state of the study and its best score in one line."""
-    words = condition(state, writer)
-    words = words[0].upper() + words[1:]
+    sentence = condition(state, writer)
+    sentence = sentence[0].upper() + sentence[1:]
     for name in stages_by_priority(state)[:1]:
         stage = state.stages[name]
         # A search calls what it keeps by its trial, whose role is empty.
         scores = scores_by_role(state.trials_of(name)).get(stage.role)
         if stage.role and scores:
             return (
-                f"{words}; stage {name} kept {stage.role}: {score_label(state)} "
+                f"{sentence}; stage {name} kept {stage.role}: {score_label(state)} "
                 f"{fmean(scores.values()):.4f} on the validation split, mean over {len(scores)} seeds."
             )
         line = best_line(best_trial_of(state, name), stage.start)
-        return f"{words}; best {score_label(state)} on the validation split in stage {name}: {line}."
-    return f"{words}; no trial has a score yet."
+        return f"{sentence}; best {score_label(state)} on the validation split in stage {name}: {line}."
+    return f"{sentence}; no trial has a score yet."
 
 
-def asked_facts(plan: StudyPlan, state: StudyState) -> dict[str, str]:
-    """Return the settings of the study."""
+def settings_facts(plan: StudyPlan, state: StudyState) -> dict[str, str]:
+    """Describe the settings of the study."""
     created = state.created
     return {
         "Task": plan.study.task,
         "Stages": ", ".join(state.asked) or "none",
         "Objective": f"{score_label(state)} on the validation split, in [0, 1]"
-        + ("; the test split is opened by final only" if "final" in plan.study.stages.names() else ""),
+        + ("; only the stage final opens the test split" if "final" in plan.study.stages.names() else ""),
         "Training": f"{plan.task.describe_training(plan.study, plan.shape)}; a stage may have its own number "
         "of epochs",
         "Seed": str(plan.seed),
@@ -53,7 +53,7 @@ def asked_facts(plan: StudyPlan, state: StudyState) -> dict[str, str]:
 
 
 def data_facts(plan: StudyPlan) -> dict[str, str]:
-    """Describe both splits, if they are still in the cache."""
+    """Describe the data set and, if they are still in the cache, both splits."""
     facts = {"Data set": plan.dataset, "Folder": plan.data, "Digest": plan.data_digest}
     for name, split in (("Training", plan.train), ("Validation", plan.valid)):
         items = f"{split.items} {plan.task.unit}"
@@ -81,7 +81,7 @@ def stage_facts(stage: StageState, state: StudyState, plan: StudyPlan) -> dict[s
         for name, fields in stage.space.items():
             facts[f"Space of {symbol(name)}"] = values_tried(fields)
     if stage.role:
-        facts["Kept"] = f"{stage.role}, by the mean over its seeds"
+        facts["Kept"] = f"{stage.role}, which has the best mean over its seeds"
     return facts
 
 
@@ -93,13 +93,13 @@ def stages_by_priority(state: StudyState) -> list[str]:
 
 
 def best_trial_of(state: StudyState, stage: str) -> TrialState:
-    """Return the trial that represents a stage: the best of its choice, else the best so far."""
+    """Return the trial that represents a stage: the best of its choice, or the best so far."""
     kept = state.stages[stage].best_trial
     return state.trials[kept] if kept else state.best(1, stage=stage)[0]
 
 
 def representative_trials(state: StudyState) -> list[TrialState]:
-    """Return trials that can represent the study, the most important one first; empty without a score."""
+    """Return the trials that can represent the study, the most important first; empty without a score."""
     trials = {
         trial.trial: trial
         for stage in stages_by_priority(state)
@@ -109,7 +109,7 @@ def representative_trials(state: StudyState) -> list[TrialState]:
 
 
 def best_table(state: StudyState) -> ShownTable:
-    """Return the configuration that the study has found."""
+    """Return a table of the configuration that the study has found."""
     stage, note = finding_stage(state), task_of(state.created).configuration_note
     return ShownTable(
         header=["hyperparameter", "value"],
@@ -119,7 +119,7 @@ def best_table(state: StudyState) -> ShownTable:
 
 
 def failures_table(state: StudyState) -> ShownTable:
-    """Return every failed trial with its reason."""
+    """Return a table of all failed trials with their reasons."""
     failed = [trial for trial in state.trials.values() if trial.status is TrialStatus.FAILED]
     return ShownTable(
         header=["trial", "reason"], rows=[[trial.trial, trial.reason or "unknown"] for trial in failed]
@@ -127,7 +127,7 @@ def failures_table(state: StudyState) -> ShownTable:
 
 
 def cost_table(state: StudyState) -> ShownTable:
-    """Return the time of every stage: the sum over its trials, and the elapsed time."""
+    """Return a table of the time of every stage: the sum over its trials, and the elapsed time."""
     rows = [
         _cost_row(
             stage.stage,
@@ -140,8 +140,9 @@ def cost_table(state: StudyState) -> ShownTable:
     return ShownTable(
         header=["stage", "trials", "training time of all trials", "elapsed time", "devices"],
         rows=rows,
-        caption="Training time includes validations and is summed over trials. Elapsed time includes breaks "
-        "in which the study was stopped.",
+        caption="Training time is the sum over all trials and includes validations. Elapsed time includes "
+        "the "
+        "time in which the study was stopped.",
     )
 
 

@@ -32,20 +32,20 @@ def start_files(state: StudyState) -> dict[str, str]:
 def commands(plan: StudyPlan, state: StudyState, *, file: str) -> list[str]:
     """Return the commands that run the study again from ``file``, and that compare both studies."""
     study, starts = state.created.study, start_files(state)
-    again = f"{study}-again"
+    new_study = f"{study}-again"
     new = ["--study-file", f"./{file}", "--data", plan.data]
     new += plan.task.data_options(plan.features, (plan.train.items, plan.valid.items))
     new += ["--seed", str(plan.seed), "--device", plan.device]
     lines: list[str] = []
     for name in state.asked:
-        words = ["hpo", "run", name, "--study", again, *(new if not lines else [])]
+        parts = ["hpo", "run", name, "--study", new_study, *(new if not lines else [])]
         if f"start-{name}.json" in starts:
-            words += ["--from", f"./start-{name}.json"]
-        lines.append(shlex.join(words))
+            parts += ["--from", f"./start-{name}.json"]
+        lines.append(shlex.join(parts))
     best = [f"{study}/{best_trial_of(state, stage).trial}" for stage in stages_by_priority(state)[:1]]
     return [
         *lines,
-        shlex.join(["hpo", "compare", study, again]),
+        shlex.join(["hpo", "compare", study, new_study]),
         *(shlex.join(["hpo", "reproduce", name]) for name in best),
     ]
 

@@ -51,10 +51,10 @@ class StudyPage:
 
     study: str
     identity: str
-    """Distinguishes the study from others of the same name."""
+    """Identifier that distinguishes the study from others of the same name."""
     summary: str
     """State of the study in one line."""
-    asked: Facts
+    settings: Facts
     data: Facts
     stages: Sequence[StageSection]
     best: ShownTable
@@ -67,7 +67,7 @@ class StudyPage:
     """Files that the commands read: name -> content."""
 
     def html(self) -> str:
-        """Return the whole page, which loads nothing from elsewhere."""
+        """Return the HTML of the page, which loads nothing from the network."""
         with_plotly = any(stage.figures for stage in self.stages)
         return render("study.html", with_plotly=with_plotly, title=f"Study {self.study}", page=self)
 
@@ -80,11 +80,11 @@ class StudyPage:
         try:
             write_whole(file, self.html().encode())
         except OSError as error:
-            raise UserError(f"the page cannot be written: {error.strerror}", file=file) from None
+            raise UserError(f"cannot write the page: {error.strerror}", file=file) from None
 
 
 def shown_table(table: Table, *, caption: str = "") -> ShownTable:
-    """Convert a table of the terminal."""
+    """Convert a table for the terminal to a table for the page."""
     columns = [[str(cell) for cell in column.cells] for column in table.columns]
     return ShownTable(
         header=[str(column.header) for column in table.columns],

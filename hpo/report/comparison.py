@@ -1,4 +1,4 @@
-"""Two studies or two trials side by side, and the differences that can be claimed."""
+"""Tables that compare two studies or two trials, with paired differences and their intervals."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from rich.table import Table
 
 from hpo.report.formats import value
 from hpo.report.paired import PairedDifference
-from hpo.report.stage_tables import difference_words
+from hpo.report.stage_tables import format_difference
 from hpo.report.trial_tables import print_table
 from hpo.tasks.base.networks import NetworkDifference
 
@@ -26,11 +26,11 @@ class PairedRow:
     configuration: str
     same_parameters: bool
     seeds: int
-    """Number of seeds that both studies have."""
+    """Number of seeds with which both studies trained it."""
     means: tuple[float, float]
     """Mean scores over the common seeds, or over all seeds if there are no common ones."""
     difference: PairedDifference | None
-    """First minus second. None if the scores cannot be compared."""
+    """Mean difference, first minus second. None if the scores cannot be compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class Comparison:
     scores: Mapping[str, Pair]
     """Scores of the best configurations, or of the trials."""
     parameters: Mapping[str, Pair]
-    """Hyperparameters of the same, by symbol."""
+    """Hyperparameters of the best configurations, or of the trials, by symbol."""
     paired: Sequence[PairedRow] = ()
     networks: NetworkDifference | None = None
     """Comparison of the networks of two trials on the same items of the split."""
@@ -82,12 +82,13 @@ def networks_line(found: NetworkDifference, unit: str, split: str) -> str:
     return (
         f"On the same {found.items} {unit} of the {split} split: {found.scores[0]:.4f} against "
         f"{found.scores[1]:.4f}, difference {found.difference:+.4f} "
-        f"(95 % of {found.draws:,} draws of the {unit}: {found.low:+.4f} to {found.high:+.4f}; {clear})"
+        f"(95 % interval over {found.draws:,} draws of the {unit}: {found.low:+.4f} to {found.high:+.4f}; "
+        f"{clear})"
     )
 
 
 def comparison_record(comparison: Comparison) -> dict[str, Any]:
-    """Return the comparison as JSON; an interval that is not available is null."""
+    """Return the comparison as JSON; the half width of an unknown interval is null."""
     record = asdict(comparison)
     for row, written in zip(comparison.paired, record["paired"], strict=True):
         if row.difference is not None:
@@ -120,7 +121,7 @@ def _paired_table(comparison: Comparison) -> Table:
             "the same" if row.same_parameters else "differ",
             str(row.seeds),
             *(f"{mean:.4f}" for mean in row.means),
-            difference_words(row.difference) or "-",
+            format_difference(row.difference) or "-",
         )
     return table
 

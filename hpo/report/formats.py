@@ -28,7 +28,7 @@ def value(number: float | int | str) -> str:
 
 
 def values_tried(axis: Mapping[str, Any]) -> str:
-    """Write what a search tries of one hyperparameter, such as ``int: low 4, high 32, log True``."""
+    """Describe the values of a hyperparameter that a search tries, as ``int: low 4, high 32, log True``."""
     bounds = ", ".join(f"{key} {entry}" for key, entry in axis.items() if key != "type")
     return f"{axis.get('type', '')}: {bounds}"
 

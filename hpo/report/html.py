@@ -1,4 +1,4 @@
-"""HTML from the templates of this folder, with all values escaped."""
+"""HTML pages from the templates in this folder; all values are escaped."""
 
 from base64 import b64encode
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ def stage_page(title: str, figures: Sequence[StageFigure]) -> str:
 
 
 def render(template: str, *, with_plotly: bool, **values: Any) -> str:
-    """Fill ``template`` with ``values``; plotly makes the page some four megabytes larger."""
+    """Fill ``template`` with ``values``; embedding plotly adds about 4 MB."""
     environment = Environment(
         loader=PackageLoader("hpo.report", "templates"),
         autoescape=True,
@@ -39,7 +39,7 @@ def render(template: str, *, with_plotly: bool, **values: Any) -> str:
 
 
 def explored(figure: StageFigure, *, place: str) -> ShownFigure:
-    """Return an interactive figure; the page must contain plotly.
+    """Return an interactive figure as HTML; the page must contain plotly.
 
     Args:
         figure: The figure.
@@ -56,7 +56,7 @@ def explored(figure: StageFigure, *, place: str) -> ShownFigure:
 
 
 def picture(title: str, png: bytes, caption: str = "") -> ShownFigure:
-    """Return a picture whose data are part of the page."""
+    """Return a picture as HTML that contains the data of the image."""
     source = Markup('<img alt="{}" src="data:image/png;base64,{}">')
     return ShownFigure(title=title, caption=caption, body=source.format(title, b64encode(png).decode()))
 

@@ -18,19 +18,19 @@ from hpo.tasks.base.registry import task_of
 from hpo.tasks.base.score import Score
 
 _PER_S = "_per_s"
-"""How the metrics that tell the speed end."""
+"""Suffix of the metrics that are speeds."""
 
 
 class Display:
     """Display of the running stage; call ``update`` with the state after every event."""
 
     def __init__(self, console: Console) -> None:
-        """Show on ``console``, which writes to standard error."""
+        """Create a display on ``console``, which writes to standard error."""
         self._stage, self._epochs, self._notes = "", 1, 0
         self._console = console
         self._live: Live | None = None
         self._state: StudyState | None = None
-        self._told: set[str] | None = None
+        self._printed: set[str] | None = None
         self._clock = _Clock()
 
     @contextmanager
@@ -61,11 +61,11 @@ class Display:
         trials = self._trials(state)
         self._clock.update(trials)
         if self._live is None:
-            self._tell(state, trials)
+            self._print_ended(state, trials)
 
     def _begin(self, stage: StageState) -> None:
         self._stage, self._epochs = stage.stage, max(stage.epochs, 1)
-        self._told, self._clock = None, _Clock()
+        self._printed, self._clock = None, _Clock()
         if stage.finished_at is None:
             self._console.print(
                 f"stage {stage.stage}: {stage.trials} trials at most, {self._epochs} epochs each",
@@ -75,16 +75,16 @@ class Display:
     def _trials(self, state: StudyState) -> list[TrialState]:
         return [trial for trial in state.trials.values() if trial.stage == self._stage]
 
-    def _tell(self, state: StudyState, trials: list[TrialState]) -> None:
+    def _print_ended(self, state: StudyState, trials: list[TrialState]) -> None:
         """Print a line for every trial that ended since the last call."""
         ended = [trial for trial in trials if trial.has_ended]
-        if self._told is None:
-            self._told = {trial.trial for trial in ended}
+        if self._printed is None:
+            self._printed = {trial.trial for trial in ended}
         for trial in ended:
-            if trial.trial in self._told:
+            if trial.trial in self._printed:
                 continue
-            self._told.add(trial.trial)
-            self._console.print(_ended_line(trial, len(self._told), state, self._stage), soft_wrap=True)
+            self._printed.add(trial.trial)
+            self._console.print(_ended_line(trial, len(self._printed), state, self._stage), soft_wrap=True)
 
     def _render(self) -> Group:
         state = self._state
@@ -115,7 +115,7 @@ class Display:
 
 
 class _Clock:
-    """How fast trials go in this process, from the moment the first of them trains."""
+    """Speed of the trials in this process, measured from the start of the first training."""
 
     def __init__(self) -> None:
         self._started: float | None = None
@@ -129,7 +129,7 @@ class _Clock:
             self._started, self._epochs_before = time.monotonic(), self._epochs_now
 
     def part_done(self, trials: list[TrialState], epochs: int) -> float:
-        """Return the work done in trials that have not ended, as a number of trials."""
+        """Return the work done in unfinished trials, in units of whole trials."""
         return sum(trial.epochs_trained / epochs for trial in trials if not trial.has_ended)
 
     def left(self, trials: list[TrialState], total: int, epochs: int) -> str:
@@ -138,7 +138,7 @@ class _Clock:
         if self._started is None:
             return "starting"
         if done <= 0:
-            return "measuring time"
+            return "estimating the time left"
         remaining = total * epochs - sum(
             epochs if trial.has_ended else trial.epochs_trained for trial in trials
         )

@@ -14,7 +14,7 @@ _ROUNDING = 1e-12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairedDifference:
-    """Mean of the differences seed by seed, with its 95 % interval by Student's t."""
+    """Mean difference over common seeds, with its 95 % interval by Student's t."""
 
     mean: float
     half_width: float
@@ -28,9 +28,9 @@ class PairedDifference:
 
 
 def paired_difference(ours: Mapping[int, float], theirs: Mapping[int, float]) -> PairedDifference | None:
-    """Compare scores replicate by replicate; None if there are no common replicates.
+    """Compare scores by seed; return None if there is no common seed.
 
-    Equal replicates share initial seeds and chunks, so that their common part cancels.
+    Trials with the same seed share initial weights and chunks, so the variation that these cause cancels.
     """
     shared = sorted(ours.keys() & theirs.keys())
     if not shared:

@@ -1,4 +1,4 @@
-"""Comparison of a trial that was trained again with its record: equal, close or different, and why."""
+"""Comparison of a repeated training with its record: equal, close or different, and possible reasons."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -8,9 +8,9 @@ from typing import Any
 from rich.table import Table
 
 CLOSE = 0.03
-"""Largest difference of the score at any validation that counts as close; another seed causes as much."""
+"""Largest difference of the score at any validation that counts as close; another seed changes it as much."""
 _NOT_COMPARED = {"train_s", "duration_s", "score"}
-"""Metrics that depend on the clock, as those that end in _PER_S, and the one that repeats another."""
+"""Metrics that are not compared: times, and ``score``, which repeats another metric."""
 _PER_S = "_per_s"
 
 
@@ -25,14 +25,14 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """Something that the numbers depend on and that has changed."""
+    """Change since the recording that can influence the metrics."""
 
     what: str
     recorded: str
     now: str
 
     def __str__(self) -> str:
-        return f"{self.what}: {self.recorded} then, {self.now} now"
+        return f"{self.what}: recorded {self.recorded}, now {self.now}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,23 +41,23 @@ class ValidationPair:
 
     epoch: int
     recorded: Mapping[str, float]
-    again: Mapping[str, float]
+    repeated: Mapping[str, float]
     metric: str
     """Name of the metric that is maximised."""
 
     @property
     def difference(self) -> float:
-        """Score of the second training minus the recorded score."""
-        return self.again[self.metric] - self.recorded[self.metric]
+        """Score of the repeated training minus the recorded score."""
+        return self.repeated[self.metric] - self.recorded[self.metric]
 
     @property
     def differing(self) -> list[str]:
-        """Metrics, except times, that are not equal to the last bit."""
-        names = (self.recorded.keys() | self.again.keys()) - _NOT_COMPARED
+        """Names of the metrics, except times, that are not equal to the last bit."""
+        names = (self.recorded.keys() | self.repeated.keys()) - _NOT_COMPARED
         return sorted(
             name
             for name in names
-            if not name.endswith(_PER_S) and self.recorded.get(name) != self.again.get(name)
+            if not name.endswith(_PER_S) and self.recorded.get(name) != self.repeated.get(name)
         )
 
 
@@ -74,11 +74,11 @@ class Reproduction:
     changes: Sequence[Change]
     other_data: bool
     failure: str | None = None
-    """Reason why the second training stopped before the end of the first."""
+    """Reason why the repeated training ended before the recorded one."""
 
     @property
     def verdict(self) -> Verdict:
-        """Verdict on the numbers; with other data it is never a reproduction."""
+        """Verdict on the metrics; trainings on different data are never a reproduction."""
         if self.other_data:
             return Verdict.OTHER_DATA
         if self.failure is not None:
@@ -89,7 +89,7 @@ class Reproduction:
 
     @property
     def succeeded(self) -> bool:
-        """Whether the recorded numbers were reproduced."""
+        """Whether the recorded metrics were reproduced."""
         return self.verdict in (Verdict.EQUAL, Verdict.CLOSE)
 
     @property
@@ -101,14 +101,14 @@ class Reproduction:
 def reproduction_table(result: Reproduction) -> Table:
     """Return a table with one row per validation."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("epoch", "recorded", "again", "difference", "other metrics"):
+    for name in ("epoch", "recorded", "repeated", "difference", "other metrics"):
         table.add_column(name, justify="right")
     for pair in result.validations:
         others = len(set(pair.differing) - {pair.metric})
         table.add_row(
             str(pair.epoch),
             f"{pair.recorded[pair.metric]:.4f}",
-            f"{pair.again[pair.metric]:.4f}",
+            f"{pair.repeated[pair.metric]:.4f}",
             # Two of the same digits may differ in the last bit: only equal numbers get the 0.
             "0" if pair.difference == 0 else f"{pair.difference:+.2g}",
             f"{others} differ" if others else "equal",
@@ -118,12 +118,13 @@ def reproduction_table(result: Reproduction) -> Table:
 
 def verdict_lines(result: Reproduction) -> list[str]:
     """Describe the verdict and its possible reasons."""
-    lines = [f"{result.verdict}: {_reading(result)}"]
+    lines = [f"{result.verdict}: {_explanation(result)}"]
     lines += [f"  {change}" for change in result.changes]
     if not result.changes and result.verdict is not Verdict.EQUAL:
         lines.append(
-            "  nothing that is recorded has changed; what is left is a processor of another kind, or a GPU, "
-            "which does not add up in a fixed order"
+            "  nothing that the record contains has changed; possible reasons are another model of "
+            "processor, "
+            "or a GPU, which does not add numbers in a fixed order"
         )
     return lines
 
@@ -143,7 +144,7 @@ def reproduction_record(result: Reproduction) -> dict[str, Any]:
             {
                 "epoch": pair.epoch,
                 "recorded": dict(pair.recorded),
-                "again": dict(pair.again),
+                "again": dict(pair.repeated),
                 "differing": pair.differing,
             }
             for pair in result.validations
@@ -151,14 +152,14 @@ def reproduction_record(result: Reproduction) -> dict[str, Any]:
     }
 
 
-def _reading(result: Reproduction) -> str:
-    largest = f"{result.score} differs by {result.largest_difference:.2g} at most"
+def _explanation(result: Reproduction) -> str:
+    largest = f"{result.score} differs by at most {result.largest_difference:.2g}"
     match result.verdict:
         case Verdict.EQUAL:
             return f"all metrics of {len(result.validations)} validations are the same to the last bit"
         case Verdict.OTHER_DATA:
-            return f"this is no reproduction; {largest}"
+            return f"this is not a reproduction; {largest}"
         case Verdict.CLOSE:
-            return f"{largest}, up to {CLOSE:g} is what another seed does"
+            return f"{largest}; another seed changes it by up to {CLOSE:g}"
         case _:
-            return result.failure or f"{largest}, more than the {CLOSE:g} that another seed does"
+            return result.failure or f"{largest}, more than the {CLOSE:g} by which another seed changes it"

@@ -15,7 +15,7 @@ REJECTED = 0.05
 LEAST_FOR_NORMALITY = 8
 """Smallest number of values for D'Agostino and Pearson's test."""
 _ROUNDING = 1e-12
-"""Values that differ by less, relative to the largest, or to 1, differ by rounding only."""
+"""Smallest difference, relative to the largest value or to 1, that is not considered rounding."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,7 @@ class SampleComparison:
 def compare_samples(a: Sequence[float], b: Sequence[float]) -> SampleComparison:
     """Compare two independent samples of finite numbers, such as the scores of two losses over seeds.
 
-    Runs that share their seeds are compared more sharply by ``paired.paired_difference``.
+    For runs that share their seeds, ``paired.paired_difference`` gives a narrower interval.
     """
     first, second = _sample(a), _sample(b)
     if not (_varies(a) and _varies(b)):

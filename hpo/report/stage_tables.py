@@ -18,11 +18,11 @@ from hpo.tracking.symbols import by_symbol
 
 
 def stage_tables(view: StageView, presentation: StagePresentation, *, top: int) -> list[RenderableType]:
-    """Return the results of a stage: the best trials of a search, else its configurations compared.
+    """Return the tables of a stage: the best trials of a search, else a comparison of its configurations.
 
     Args:
         view: A stage that has trials.
-        presentation: What its task adds.
+        presentation: Tables and labels that the task adds.
         top: Number of trials in the table of a search.
     """
     if view.stage == SEARCH:
@@ -39,7 +39,7 @@ def stage_tables(view: StageView, presentation: StagePresentation, *, top: int) 
 
 
 def found_record(state: StudyState) -> dict[str, Value]:
-    """Return the configuration that the study found, under the paper's symbols; empty while there is none."""
+    """Return the configuration that the study found, by the paper's symbols; empty while there is none."""
     stage = finding_stage(state)
     return by_symbol(stage.chosen) if stage else {}
 
@@ -47,7 +47,7 @@ def found_record(state: StudyState) -> dict[str, Value]:
 def finding_stage(state: StudyState) -> StageState | None:
     """Return the stage that decided on the study's configuration; None while there is none.
 
-    Only stages that decide count; the best row of an ablation is not a finding.
+    Stages that only compare, such as an ablation, decide on nothing.
     """
     deciding = [state.stages[name] for name in task_of(state.created).deciding if name in state.stages]
     return next((stage for stage in deciding if stage.chosen), None)
@@ -77,7 +77,7 @@ def comparison_table(
     return table
 
 
-def difference_words(difference: PairedDifference | None) -> str:
+def format_difference(difference: PairedDifference | None) -> str:
     """Format a difference, such as ``+0.0210 ± 0.0080``; a single pair has no interval."""
     if difference is None:
         return ""
@@ -94,5 +94,5 @@ def _cells(scores: Mapping[int, float], reference: Mapping[int, float], *, same:
     return [
         f"{fmean(values):.4f}",
         spread,
-        "" if same else difference_words(paired_difference(scores, reference)),
+        "" if same else format_difference(paired_difference(scores, reference)),
     ]

@@ -12,11 +12,11 @@ from hpo.report.formats import duration, value
 from hpo.tracking.symbols import by_symbol, symbol
 
 FILE_WIDTH = 200
-"""Width, in characters, of a table that is written to a file; rich would cut it to 80."""
+"""Width, in characters, of a table that is written to a file or pipe; the default of rich is 80."""
 
 
 def print_table(table: RenderableType) -> None:
-    """Print a table to standard output; in a file or pipe no column is cut."""
+    """Print a table to standard output; for a file or pipe it is as wide as it needs to be."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=FILE_WIDTH)
@@ -24,7 +24,7 @@ def print_table(table: RenderableType) -> None:
 
 
 def best_table(trials: Sequence[TrialState], classes: Sequence[str], *, score: str) -> Table:
-    """Return one row per trial: score (with the heading ``score``), hyperparameters, AP per class."""
+    """Return a table of trials: score (under the heading ``score``), hyperparameters, AP per class."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("trial", no_wrap=True)
     table.add_column(score, justify="right")
@@ -38,7 +38,7 @@ def best_table(trials: Sequence[TrialState], classes: Sequence[str], *, score: s
     if some_stopped:
         table.add_column("stopped early")
     for trial in trials:
-        table.add_row(*_row(trial, classes), *([_stop_words(trial)] if some_stopped else []))
+        table.add_row(*_row(trial, classes), *([_early_stop(trial)] if some_stopped else []))
     return table
 
 
@@ -60,12 +60,12 @@ def _row(trial: TrialState, classes: Sequence[str]) -> list[str]:
     ]
 
 
-def _stop_words(trial: TrialState) -> str:
+def _early_stop(trial: TrialState) -> str:
     return f"at epoch {trial.epochs_trained}" if trial.status is TrialStatus.STOPPED else ""
 
 
 def trial_record(trial: TrialState, *, score: str) -> dict[str, Any]:
-    """Return a trial as JSON, under the paper's symbols; ``score`` is the metric that is maximised."""
+    """Return a trial as JSON, with the paper's symbols; ``score`` names the metric that is maximised."""
     report = trial.reports.get(trial.best_epoch or 0)
     return {
         "trial": trial.trial,
@@ -94,7 +94,7 @@ def status_lines(name: str, state: StudyState, *, writer: str | None) -> list[st
             parts.append(f"{counts[TrialStatus.FAILED]} failed")
         lines.append(f"stage {stage.stage}: {', '.join(parts)}")
         if stage.start:
-            lines += [f"kept: {stage.role}"] if stage.role else []
+            lines += [f"chosen: {stage.role}"] if stage.role else []
         else:
             lines += [f"best: {best_line(trial)}" for trial in state.best(1, stage=stage.stage)]
     lines.extend(
@@ -107,25 +107,25 @@ def status_lines(name: str, state: StudyState, *, writer: str | None) -> list[st
 
 
 def best_line(trial: TrialState, start: Mapping[str, Value] | None = None) -> str:
-    """Describe a trial with a score in one line; with a ``start``, name only values that differ from it."""
-    return f"{trial.score or 0.0:.4f} by {trial.trial} ({settings_words(trial, start or {})})"
+    """Describe a trial with a score in one line, with the values that differ from ``start``."""
+    return f"{trial.score or 0.0:.4f} by {trial.trial} ({describe_settings(trial, start or {})})"
 
 
-def settings_words(trial: TrialState, start: Mapping[str, Value]) -> str:
-    """Name what a trial tries: its role, and the hyperparameters that differ from ``start``.
+def describe_settings(trial: TrialState, start: Mapping[str, Value]) -> str:
+    """Describe a trial's settings: its role, and the hyperparameters that differ from ``start``.
 
     Hyperparameters of one class, such as ``K1_frames.goal`` to ``K4_frames.goal``, are shown together.
     """
     own = {name: number for name, number in trial.parameters.items() if start.get(name) != number}
-    words = [trial.role] if trial.role and trial.role != "grid" else []
-    words += [f"{symbol(name)} {value(number)}" for name, number in own.items() if "." not in name]
+    parts = [trial.role] if trial.role and trial.role != "grid" else []
+    parts += [f"{symbol(name)} {value(number)}" for name, number in own.items() if "." not in name]
     for label in dict.fromkeys(name.partition(".")[2] for name in own if "." in name):
-        words.append(f"{label} {_class_words(label, trial.parameters)}")
-    return "  ".join(words) or "start"
+        parts.append(f"{label} {_class_values(label, trial.parameters)}")
+    return "  ".join(parts) or "start"
 
 
-def _class_words(label: str, parameters: Mapping[str, Value]) -> str:
-    """Such as ``K -40 -20 10 60``: values whose names differ in a number only share the name."""
+def _class_values(label: str, parameters: Mapping[str, Value]) -> str:
+    """Format the values of one class, such as ``K -40 -20 10 60`` for ``K1`` to ``K4``."""
     values: dict[str, list[str]] = {}
     for name, number in parameters.items():
         stem, _, its_label = name.partition(".")
@@ -135,7 +135,7 @@ def _class_words(label: str, parameters: Mapping[str, Value]) -> str:
 
 
 def condition(state: StudyState, writer: str | None) -> str:
-    """Say whether the study is running, complete or stopped; ``writer`` is the running process, or None."""
+    """Describe whether a study is running, complete or stopped; ``writer`` names the running process."""
     if writer is not None:
         return f"running ({writer})"
     if state.stages and all(stage.finished_at for stage in state.stages.values()):

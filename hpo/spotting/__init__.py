@@ -1,1 +1,1 @@
-"""A trained action-spotting network at work: scores, spots, analyses, highlights and reviews."""
+"""Use of a trained action-spotting network: scores, spots, analyses, highlights and reviews."""

@@ -30,12 +30,12 @@ from model.spots import Spots, suppress
 from model.weights.trained import TrainedNetwork
 
 TOLERANCE_S = LOOSE_TOLERANCES_S[-1]
-"""Full width, in seconds, for confusion, calibration, offsets and timeline: the score's widest tolerance."""
+"""Tolerance (full width, in seconds) of confusion, calibration, offsets and timeline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """Average-mAP of a split and of parts of it."""
+    """Average-mAP of a split and of subsets of its actions."""
 
     average_map: float
     average_map_without_break: float
@@ -62,7 +62,7 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
-    """Results of a network on a split, in parts."""
+    """Results of a network on a split."""
 
     split: str
     games: int
@@ -92,12 +92,12 @@ def analyse(
         store: The split.
         valid: The validation split, on which thresholds are chosen.
         game: Game of the timeline. None: the game with most actions.
-        nms_window_s: As in ``average_map``.
-        device: Where to compute.
+        nms_window_s: Width of the suppression window in seconds. None: the tolerance, as in ``average_map``.
+        device: Device to compute on.
         progress: Reports which network is at work.
     """
     trained.check_fits(store)
-    shown = store.one_game(game or liveliest(store))
+    shown = store.one_game(game or busiest_game(store))
     spots, valid_spots = _spotted(trained, (store, valid), device, progress)
     options: dict[str, Any] = {
         "classes": len(store.classes),
@@ -124,7 +124,7 @@ def analyse(
 def _spotted(
     trained: TrainedNetwork, stores: tuple[Store, Store], device: torch.device, progress: Progress
 ) -> list[Spots]:
-    """Spots of both splits; found once where both are the same."""
+    """Return the spots of both splits; if they are the same split, it is processed once."""
     network, found = trained.network.to(device), dict[str, Spots]()
     for number, store in enumerate(stores):
         progress("spotting actions", number, len(stores))
@@ -162,14 +162,14 @@ def _pairs(kept: Spots, sure: Spots, store: Store) -> Pairs:
     )
 
 
-def liveliest(store: Store) -> str:
-    """Return the game with most actions; the first of equal ones."""
+def busiest_game(store: Store) -> str:
+    """Return the game with most actions, or the first of several such games."""
     games = [store.halves[half].game for half in store.actions[:, 0]]
     return max(store.games, key=games.count)
 
 
 def timeline(trained: TrainedNetwork, shown: Store, spots: Spots, device: torch.device) -> GameTimeline:
-    """Return the only game of ``shown`` with ``spots``, whose halves are numbered within the game."""
+    """Return the timeline of the only game in ``shown``, with ``spots`` numbered by its halves."""
     (game,) = shown.games
     segmentation = find_segmentation(trained.network, shown, precision="float32", device=device)
     return GameTimeline(
@@ -183,7 +183,7 @@ def timeline(trained: TrainedNetwork, shown: Store, spots: Spots, device: torch.
 
 
 def _of_game(spots: Spots, store: Store, game: str) -> Spots:
-    """Those of one game of ``store``, its halves counted from 0."""
+    """Return the rows of one game of ``store``, with its halves counted from 0."""
     places = [index for index, half in enumerate(store.halves) if half.game == game]
     mine = spots[np.isin(spots.half, places)]
     return Spots(mine.half - places[0], mine.frame, mine.class_index, mine.score)

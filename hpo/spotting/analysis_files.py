@@ -23,7 +23,7 @@ Rows = list[list[object]]
 
 
 def summary_lines(analysis: Analysis) -> list[str]:
-    """Summarise the result in a line or two."""
+    """Summarise the scores in one or two lines."""
     scores = analysis.scores
     return [
         f"Average-mAP {scores.average_map:.4f} on {analysis.games} games of the {analysis.split} split, "
@@ -34,15 +34,15 @@ def summary_lines(analysis: Analysis) -> list[str]:
 
 
 def results_folder(folder: Path) -> Path:
-    """Make ``folder`` if it does not exist.
+    """Create ``folder`` if it does not exist.
 
     Raises:
-        UserError: The folder cannot be made.
+        UserError: The folder cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"no folder for results can be made: {error.strerror}", folder=folder) from None
+        raise UserError(f"cannot create the folder for results: {error.strerror}", folder=folder) from None
     return folder
 
 
@@ -94,7 +94,7 @@ def _write_figures(analysis: Analysis, folder: Path) -> list[Path]:
 
 
 def game_time_labels() -> list[str]:
-    """Return the minutes of each bin, for both halves; minutes after 45 and 90 are stoppage time."""
+    """Return a label with the minutes of each bin; minutes after 45 and 90 are stoppage time."""
     labels = []
     for first_s in (0.0, HALF_S):
         minutes = [round((first_s + edge) / 60) for edge in GAME_TIME_EDGES_S[:-1]]
@@ -104,7 +104,7 @@ def game_time_labels() -> list[str]:
 
 
 def vicinity_labels() -> list[str]:
-    """Return the seconds of each bin."""
+    """Return a label with the seconds of each bin."""
     pairs = pairwise(VICINITY_EDGES_S[:-1])
     return [*(f"{low:g}-{high:g}" for low, high in pairs), f"{VICINITY_EDGES_S[-2]:g}+"]
 

@@ -21,7 +21,7 @@ class Highlights:
     classes: tuple[str, ...]
     clips: tuple[Clip, ...]
     settings: dict[str, Any]
-    """Settings with which the clips were chosen; written into the files."""
+    """Settings with which the clips were chosen, which the files contain."""
 
     @property
     def duration_s(self) -> float:
@@ -30,7 +30,7 @@ class Highlights:
 
 
 def highlights_line(highlights: Highlights) -> str:
-    """Summarise the result in a line or two."""
+    """Summarise number and duration of the clips in one line."""
     minutes, seconds = divmod(round(highlights.duration_s), 60)
     moments = [moment for clip in highlights.clips for moment in clip.moments]
     spots = sum(moment.kind == "spot" for moment in moments)
@@ -41,7 +41,7 @@ def highlights_line(highlights: Highlights) -> str:
 
 
 def write_cut_lists(highlights: Highlights, folder: Path, *, timecode_rate: int) -> list[Path]:
-    """Write the JSON and the EDL file, and delete an earlier video that shows other clips."""
+    """Write the JSON and the EDL file, and delete a video of earlier clips."""
     files = [folder / JSON_FILE, folder / EDL_FILE]
     content = json.dumps(_record(highlights), indent=1).encode()
     if files[0].is_file() and files[0].read_bytes() != content:
@@ -52,7 +52,7 @@ def write_cut_lists(highlights: Highlights, folder: Path, *, timecode_rate: int)
 
 
 def reasons(clip: Clip, classes: Sequence[str]) -> str:
-    """Give the reasons for a clip in one line."""
+    """Describe in one line why a clip was chosen."""
     return ", ".join(
         f"{classes[moment.class_index]}{' sequence' if moment.kind == 'sequence' else ''} {moment.score:.2f}"
         for moment in clip.moments
@@ -92,7 +92,7 @@ def _span(part: Clip | Moment) -> dict[str, Any]:
 
 
 def _edl(highlights: Highlights, rate: int) -> str:
-    """A CMX3600 list: one cut of picture and sound (B) an event, reels HALF1 and HALF2."""
+    """Return a CMX3600 list: one event per clip, with picture and sound (B), from reels HALF1 and HALF2."""
     lines = [f"TITLE: {highlights.game.rpartition('/')[2]:.70}", "FCM: NON-DROP FRAME", ""]
     recorded = 0
     for number, clip in enumerate(highlights.clips, start=1):
@@ -110,6 +110,6 @@ def _edl(highlights: Highlights, rate: int) -> str:
 
 
 def _timecode(frames: int, rate: int) -> str:
-    """HH:MM:SS:FF."""
+    """Format a time as HH:MM:SS:FF."""
     seconds, frame = divmod(frames, rate)
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}:{frame:02d}"

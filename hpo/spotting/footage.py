@@ -31,11 +31,11 @@ from model.timeline import FrameRate
 from model.weights.trained import TrainedNetwork
 
 NMS_WINDOW_S = 20.0
-"""Width of the suppression in seconds, as in ``hpo spot`` and the re-release."""
+"""Width of the suppression window in seconds, as in ``hpo spot`` and the re-release."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SeenGame:
+class GamePredictions:
     """Predictions of a network for one game."""
 
     game: str
@@ -43,7 +43,7 @@ class SeenGame:
     classes: tuple[str, ...]
     frame_rate: FrameRate
     edge_frames: int
-    """Number of frames (r/2) at both ends of a half in which segmentation scores mean nothing."""
+    """Number of frames (r/2) at both ends of a half in which segmentation scores are invalid."""
     lengths_s: tuple[float, ...]
     """Duration of each half, in seconds."""
     spots: Spots
@@ -56,14 +56,14 @@ def chosen_classes(names: str, words: Sequence[str], classes: Sequence[str], opt
     """Return the indices of the classes that ``names`` (NAME,...) lists, or of those that ``words`` match.
 
     Args:
-        names: Names that were typed. Empty: every class whose name is one of ``words`` or ends in one as a
-            word of its own, as ``yellow-card`` does and ``goal-kick`` does not.
-        words: Last words of the names of classes.
+        names: Names that were typed. Empty: every class whose last word is one of ``words``, such as
+            ``yellow-card`` but not ``goal-kick`` for ``card`` and ``goal``.
+        words: Last words to look for in the names of classes.
         classes: Classes of the network.
         option: Option of the command line, for errors.
 
     Raises:
-        ConfigError: The network does not have one of these classes, or no class matches.
+        ConfigError: The network lacks one of the classes, or no class matches.
     """
     known = ", ".join(classes)
     if names:
@@ -78,14 +78,16 @@ def chosen_classes(names: str, words: Sequence[str], classes: Sequence[str], opt
     ]
     if not chosen:
         raise ConfigError(
-            f"no class of the network is named {' or '.join(words)}",
+            f"no class of the network has a name that ends in {' or '.join(words)}",
             classes=known,
-            fix=f"say which ones make a highlight: {option} NAME,...",
+            fix=f"add {option} NAME,... with the classes of a highlight",
         )
     return chosen
 
 
-def see_game(trained: TrainedNetwork, folder: Path, *, stem: str | None, device: torch.device) -> SeenGame:
+def predict_game(
+    trained: TrainedNetwork, folder: Path, *, stem: str | None, device: torch.device
+) -> GamePredictions:
     """Predict the spots and segmentation scores of one game.
 
     Raises:
@@ -93,7 +95,7 @@ def see_game(trained: TrainedNetwork, folder: Path, *, stem: str | None, device:
     """
     spotted = spot_game(trained, folder, stem=stem, nms_window_s=NMS_WINDOW_S, device=device)
     segmentation = find_segmentation(trained.network, spotted.store, precision="float32", device=device)
-    return SeenGame(
+    return GamePredictions(
         game=spotted.game,
         classes=trained.classes,
         frame_rate=trained.frame_rate,
@@ -125,7 +127,7 @@ def best_confidences(trained: TrainedNetwork, valid: Store, device: torch.device
 
 
 def highlights(
-    seen: SeenGame,
+    predictions: GamePredictions,
     *,
     confidences: Mapping[int, float],
     sequence_classes: Sequence[int],
@@ -136,7 +138,7 @@ def highlights(
     """Cut clips around spots and around sequences of high segmentation scores (section 5).
 
     Args:
-        seen: The game.
+        predictions: Predictions for the game.
         confidences: Smallest confidence of a spot, for every class whose spots are shown.
         sequence_classes: Classes whose segmentation scores are used.
         threshold: Smallest score of their sequences.
@@ -144,18 +146,20 @@ def highlights(
         after_s: Seconds that a clip shows after a moment.
     """
     moments = [
-        *spotted_moments(seen.spots, confidences, seen.frame_rate),
-        *_sequences(seen, sequence_classes, threshold),
+        *spotted_moments(predictions.spots, confidences, predictions.frame_rate),
+        *_sequences(predictions, sequence_classes, threshold),
     ]
     settings = {
-        "confidence": {seen.classes[index]: value for index, value in confidences.items()},
-        "sequences": [seen.classes[index] for index in sequence_classes],
+        "confidence": {predictions.classes[index]: value for index, value in confidences.items()},
+        "sequences": [predictions.classes[index] for index in sequence_classes],
         "threshold": threshold,
         "before_s": before_s,
         "after_s": after_s,
     }
-    clips = cut_clips(moments, seen.lengths_s, before_s=before_s, after_s=after_s)
-    return Highlights(game=seen.game, classes=seen.classes, clips=tuple(clips), settings=settings)
+    clips = cut_clips(moments, predictions.lengths_s, before_s=before_s, after_s=after_s)
+    return Highlights(
+        game=predictions.game, classes=predictions.classes, clips=tuple(clips), settings=settings
+    )
 
 
 def opportunities(
@@ -179,16 +183,18 @@ def opportunities(
     """
     found = []
     for folder in games:
-        seen = see_game(trained, folder, stem=stem, device=device)
+        predictions = predict_game(trained, folder, stem=stem, device=device)
         annotated = _annotated(folder, trained, classes)
-        moments = _sequences(seen, classes, threshold)
-        clips = cut_clips(moments, seen.lengths_s, before_s=before_s, after_s=after_s)
-        found += [(seen.game, clip) for clip in without_actions(clips, annotated, seen.frame_rate)]
+        moments = _sequences(predictions, classes, threshold)
+        clips = cut_clips(moments, predictions.lengths_s, before_s=before_s, after_s=after_s)
+        found += [
+            (predictions.game, clip) for clip in without_actions(clips, annotated, predictions.frame_rate)
+        ]
     return found
 
 
 def _annotated(folder: Path, trained: TrainedNetwork, classes: Sequence[int]) -> npt.NDArray[np.int64]:
-    """(n, 2): half from 0 and frame of the annotated actions of ``classes``."""
+    """Return half (from 0) and frame of the annotated actions of ``classes``, of shape (actions, 2)."""
     *_, root = folder.resolve().parents[:3]
     description = read_description(root)
     if description.classes != trained.classes:
@@ -204,11 +210,11 @@ def _annotated(folder: Path, trained: TrainedNetwork, classes: Sequence[int]) ->
     return np.array(actions, dtype=np.int64).reshape(-1, 2)
 
 
-def _sequences(seen: SeenGame, classes: Sequence[int], threshold: float) -> list[Moment]:
+def _sequences(predictions: GamePredictions, classes: Sequence[int], threshold: float) -> list[Moment]:
     return high_sequences(
-        seen.segmentation,
+        predictions.segmentation,
         classes,
         least_score=threshold,
-        edge_frames=seen.edge_frames,
-        frame_rate=seen.frame_rate,
+        edge_frames=predictions.edge_frames,
+        frame_rate=predictions.frame_rate,
     )

@@ -1,4 +1,4 @@
-"""Sequences for two reviewers as CSV, their answers, and the precision that follows (figure 8)."""
+"""Table of sequences for two reviewers (CSV), and the precision according to their answers (figure 8)."""
 
 import csv
 import io
@@ -28,10 +28,10 @@ _MAX_BYTES = 16 << 20
 
 
 def write_review(file: Path, clips: Iterable[tuple[str, Clip]]) -> None:
-    """Write one row per clip, given as (game, clip), with empty columns for the reviewers.
+    """Write one row per pair (game, clip), with empty columns for the reviewers.
 
     Raises:
-        UserError: The file is another review, which may contain answers.
+        UserError: The file exists with other content, which may include answers.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -45,16 +45,18 @@ def write_review(file: Path, clips: Iterable[tuple[str, Clip]]) -> None:
     content = text.getvalue().encode(errors="backslashreplace")
     if file.exists() and file.read_bytes() != content:
         raise UserError(
-            "another review lies here and may hold answers", file=file, fix="move it, or give another --to"
+            "the file exists and may contain answers of reviewers",
+            file=file,
+            fix="move the file, or choose another folder with --to",
         )
     write_whole(file, content)
 
 
 def read_review(file: Path) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Read peaks, (sequences,), and the answers of both reviewers, (sequences, 2).
+    """Read peak scores of shape (sequences,) and both reviewers' answers of shape (sequences, 2).
 
     Raises:
-        DataError: The file is no review, or has wrong rows; all of them are listed with their lines.
+        DataError: The file is not a review table, or has invalid rows; the error lists them with their lines.
     """
     rows = _read_rows(file)
     problems: list[Problem] = []
@@ -63,14 +65,14 @@ def read_review(file: Path) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.boo
         place = tuple(row[name] for name in COLUMNS[:5])
         faults = _row_faults(row)
         if place in seen:
-            faults.append(f"the sequence of line {seen[place]} again")
+            faults.append(f"repeats the sequence of line {seen[place]}")
         seen.setdefault(place, line)
         problems += [Problem(str(file), f"line {line}", fault) for fault in faults]
         if not faults:
             peaks.append(float(row["peak_score"] or ""))
             answers.append([_ANSWERS[_answer(row, name)] for name in REVIEWERS])
     if problems:
-        raise DataError(f"{len(problems)} mistakes in this review", problems)
+        raise DataError(f"{len(problems)} mistakes in the review table", problems)
     return np.array(peaks), np.array(answers, dtype=bool).reshape(-1, 2)
 
 
@@ -105,19 +107,19 @@ def precision_table(found: Sequence[ReviewedPrecision]) -> Table:
 
 
 def _read_rows(file: Path) -> list[tuple[int, dict[str, str | None]]]:
-    """Rows with the line on which each ends."""
+    """Return the rows, each with the number of its last line."""
     try:
         text = read_limited(file, _MAX_BYTES).decode("utf-8-sig")
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
         rows = [] if missing else [(reader.line_num, row) for row in reader]
     except (OSError, ValueError, csv.Error) as error:
-        raise DataError("this review cannot be read as CSV", file=file, reason=error) from error
+        raise DataError("cannot read the review table as CSV", file=file, reason=error) from error
     if missing:
-        fault = f"no column {', '.join(missing)}; expected {','.join(COLUMNS)}"
-        raise DataError("this is no review", [Problem(str(file), "line 1", fault)])
+        fault = f"missing column {', '.join(missing)}; expected {','.join(COLUMNS)}"
+        raise DataError("the file is not a review table", [Problem(str(file), "line 1", fault)])
     if not rows:
-        raise DataError("this review has no sequences", file=file)
+        raise DataError("the review table has no rows", file=file)
     return rows
 
 
@@ -128,9 +130,9 @@ def _row_faults(row: dict[str, str | None]) -> list[str]:
     except ValueError:
         known = False
     if not known:
-        faults.append(f"expected a peak_score from 0 to 1, came {row['peak_score']!r:.40}")
+        faults.append(f"expected a peak_score from 0 to 1, got {row['peak_score']!r:.40}")
     faults += [
-        f"expected yes or no under {name}, came {row[name]!r:.40}"
+        f"expected yes or no under {name}, got {row[name]!r:.40}"
         for name in REVIEWERS
         if _answer(row, name) not in _ANSWERS
     ]

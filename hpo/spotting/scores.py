@@ -16,22 +16,23 @@ _ORIGINS = {
 
 
 def network_lines(trained: TrainedNetwork) -> list[str]:
-    """Describe the content of a file of weights."""
+    """Describe origin, size and classes of a trained network."""
     config = trained.network.config
     trainable = sum(parameter.numel() for parameter in trained.network.parameters())
-    running = sum(buffer.numel() for buffer in trained.network.buffers())
+    frozen = sum(buffer.numel() for buffer in trained.network.buffers())
     return [
         f"network: {_ORIGINS[trained.origin]}",
-        f"weights: {trainable:,} trainable and {running:,} running values, all of the right shape and finite",
-        f"sizes:   {config.input_size} features a frame, f {config.class_features}, "
+        f"weights: {trainable:,} trainable and {frozen:,} non-trainable values, all finite and of the "
+        "right shape",
+        f"sizes:   {config.input_size} features per frame, f {config.class_features}, "
         f"r {config.receptive_field_frames}, chunks of {config.chunk_frames} frames "
-        f"at {trained.frame_rate.per_second:g} a second, {config.predictions} spots a chunk",
+        f"at {trained.frame_rate.per_second:g} frames/s, {config.predictions} spots per chunk",
         f"classes: {', '.join(trained.classes)}",
     ]
 
 
 def class_table(loose: SpottingScore, tight: SpottingScore, store: Store) -> Table:
-    """Return Average-mAP by class and overall; visible and unshown actions separately if some are unshown."""
+    """Return a table of Average-mAP by class and overall; also by visibility, if some actions are unshown."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("class")
     table.add_column("actions", justify="right")
@@ -49,7 +50,7 @@ def class_table(loose: SpottingScore, tight: SpottingScore, store: Store) -> Tab
 
 
 def tolerance_table(loose: SpottingScore, tight: SpottingScore) -> Table:
-    """Return the mAP at every tolerance, tight and loose."""
+    """Return a table of the mAP at every tolerance, tight and loose."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     values: dict[float, float] = {}
     for part in (tight.all, loose.all):

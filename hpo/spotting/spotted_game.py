@@ -14,7 +14,7 @@ from model.weights.trained import TrainedNetwork
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpottedGame:
-    """One game and the spots that a network predicts in it."""
+    """Spots that a network predicts for one game."""
 
     game: str
     """Name of the game, ``<league>/<season>/<game>``."""
@@ -32,8 +32,8 @@ def spot_game(
         trained: The network.
         folder: ``<league>/<season>/<game>`` with the features of both halves.
         stem: Stem of the feature files. None: those that fit the network.
-        nms_window_s: Width of the suppression in seconds; of spots this close the most confident stays.
-        device: Where to compute.
+        nms_window_s: Width of the suppression window in seconds; only the most confident spot in it is kept.
+        device: Device to compute on.
 
     Raises:
         DataError: The game has no features that fit the network.

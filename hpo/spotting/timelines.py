@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from hpo.report.figures.style import save_figure
-from hpo.spotting.analysis import TOLERANCE_S, liveliest, timeline
+from hpo.spotting.analysis import TOLERANCE_S, busiest_game, timeline
 from hpo.spotting.figures.timeline import GameTimeline, networks_figure
 from hpo.spotting.trials import NamedTrial
 from hpo.tasks.base.splits import Progress
@@ -18,7 +18,7 @@ from model.spots import suppress
 from model.weights.trained import TrainedNetwork
 
 SURE = 0.5
-"""Smallest confidence of the spots that are drawn; networks of a sweep have no thresholds of their own."""
+"""Smallest confidence of the spots that are drawn, for all networks."""
 
 
 def game_timelines(
@@ -37,15 +37,17 @@ def game_timelines(
         store: The split with the game.
         game: Name of the game. None: the game with most actions.
         nms_window_s: Width of the suppression in seconds. None: ``TOLERANCE_S``.
-        device: Where to compute.
+        device: Device to compute on.
         progress: Reports which network is at work.
 
     Raises:
         ConfigError: The trials were trained on different data.
     """
     if len({(trial.data, trial.features) for trial in trials}) > 1:
-        raise ConfigError("expected trials on the same data and features to be drawn together")
-    shown = store.one_game(game or liveliest(store))
+        raise ConfigError(
+            "the trials were trained on different data or features, so they cannot be drawn together"
+        )
+    shown = store.one_game(game or busiest_game(store))
     found: dict[str, GameTimeline] = {}
     window_s = TOLERANCE_S if nms_window_s is None else nms_window_s
     for number, trial in enumerate(trials):

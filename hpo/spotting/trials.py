@@ -16,12 +16,12 @@ from model.errors import UserError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedTrial:
-    """A trial that was named on the command line, with its network and data."""
+    """Trial that was named on the command line, with its network and data."""
 
     name: str
     """Name of the trial, ``STUDY/TRIAL``."""
     label: str
-    """Role of the trial in its stage, its name, and its Average-mAP on the validation split."""
+    """Label in figures: role in the stage, name, and Average-mAP on the validation split."""
     weights: Path
     data: str
     features: str
@@ -31,7 +31,7 @@ def find_trial(name: str, split: str, environment: Environment) -> NamedTrial:
     """Return the trial with the name ``STUDY/TRIAL``, or with the given id of an MLflow run.
 
     Raises:
-        UserError: There is no such trial, it has no network yet, or its test split is still closed.
+        UserError: The trial does not exist or has no network yet, or the test split is still closed for it.
     """
     if "/" not in name:
         tags = recorded_trial(environment, name).tags
@@ -45,7 +45,9 @@ def find_trial(name: str, split: str, environment: Environment) -> NamedTrial:
         )
     plan = plan_of(folder, state.created)
     if not plan.task.analyses:
-        raise UserError(f"expected a study of action spotting (task calf), this one is of {plan.study.task}")
+        raise UserError(
+            f"expected a study of action spotting (task calf), got one of the task {plan.study.task}"
+        )
     if split == "test" and state.trials[trial_name].tested is None:
         raise UserError(
             f"the test split is closed for trial {name}: hpo run final opens it, for its trials only",
@@ -53,7 +55,7 @@ def find_trial(name: str, split: str, environment: Environment) -> NamedTrial:
         )
     weights = trial_folder(folder, trial_name) / BEST
     if not weights.is_file():
-        raise UserError(f"trial {name} has no {BEST} yet", file=weights)
+        raise UserError(f"trial {name} has no network yet ({BEST} is missing)", file=weights)
     trial = state.trials[trial_name]
     role = f"{trial.role} " if trial.role else ""
     label = f"{role}({folder.name}/{trial_name}, {trial.score or 0.0:.3f} on validation)"

@@ -1,4 +1,4 @@
-"""Highlights as a video: ffmpeg cuts clips out of the videos of both halves and joins them."""
+"""Video of highlights, which ffmpeg cuts from the videos of both halves."""
 
 import importlib.util
 import re
@@ -13,7 +13,7 @@ from model.inference.clips import Clip
 
 PARTS_FOLDER = ".highlights-parts"
 OVERHANG_S = 2.0
-"""Seconds by which a video may be shorter than its features; the last clip then ends with the video."""
+"""Seconds by which a video may be shorter than its features; the last clip then ends early."""
 _DURATION = re.compile(r"Duration: (\d+):(\d+):(\d+(?:\.\d+)?)")
 _PICTURE = re.compile(r"Stream #0:\d+.*?: Video: (?P<codec>\w+).*? (?P<size>\d{2,5}x\d{2,5})")
 
@@ -33,7 +33,7 @@ def find_ffmpeg() -> str:
     """Return the path of ffmpeg: on PATH, else installed by the extra ``video``.
 
     Raises:
-        UserError: Neither exists.
+        UserError: ffmpeg is not installed.
     """
     if found := shutil.which("ffmpeg"):
         return found
@@ -43,7 +43,8 @@ def find_ffmpeg() -> str:
         return str(get_ffmpeg_exe())
     raise UserError(
         "expected the tool ffmpeg on PATH to cut videos, found none",
-        fix="install ffmpeg, or: pip install imageio-ffmpeg; without videos JSON and EDL are written",
+        fix="install ffmpeg, run pip install imageio-ffmpeg, or leave out the videos to write JSON and EDL "
+        "only",
     )
 
 
@@ -51,16 +52,16 @@ def open_video(ffmpeg: str, file: Path) -> Video:
     """Read the duration and the streams of a video.
 
     Raises:
-        UserError: The file does not exist or is no video.
+        UserError: The file does not exist or is not a video.
     """
     if not file.is_file():
-        raise UserError("no such video", file=file)
+        raise UserError("the video does not exist", file=file)
     command = [ffmpeg, "-hide_banner", "-nostdin", "-i", _path(file)]
     # Without an output ffmpeg describes the input and ends with an error of its own.
-    said = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False).stderr
-    duration, picture = _DURATION.search(said), _PICTURE.search(said)
+    output = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False).stderr
+    duration, picture = _DURATION.search(output), _PICTURE.search(output)
     if duration is None or picture is None:
-        raise UserError(f"this is no video that ffmpeg can read: {_last_line(said)}", file=file)
+        raise UserError(f"ffmpeg cannot read this file as a video: {_last_line(output)}", file=file)
     hours, minutes, seconds = duration.groups()
     duration_s = 3600.0 * int(hours) + 60.0 * int(minutes) + float(seconds)
     return Video(file, duration_s, picture["codec"], picture["size"])
@@ -70,7 +71,7 @@ def check_videos(videos: Sequence[Video], clips: Sequence[Clip], *, copy: bool) 
     """Check that the clips lie within the videos, and that both halves can be copied into one file.
 
     Raises:
-        UserError: They do not, or cannot.
+        UserError: A clip lies outside its video, or the videos differ too much to be copied.
     """
     for clip in clips:
         video = videos[clip.half]
@@ -79,14 +80,14 @@ def check_videos(videos: Sequence[Video], clips: Sequence[Clip], *, copy: bool) 
                 f"a clip of half {clip.half + 1} ends {clip.stop_s:g} s after the start of the half, "
                 f"its video lasts {video.duration_s:g} s",
                 file=video.file,
-                fix=f"give the video of half {clip.half + 1} of this game",
+                fix=f"pass the video of half {clip.half + 1} of this game as --video-{clip.half + 1}",
             )
     kinds = {(video.codec, video.size) for video in videos}
     if copy and len(kinds) > 1:
         raise UserError(
             "the videos differ and cannot be copied into one: "
             + " and ".join(f"{video.codec} {video.size}" for video in videos),
-            fix="leave --copy out",
+            fix="leave out --copy",
         )
 
 
@@ -119,8 +120,19 @@ def write_video(
         listing.write_text("".join(f"file '{name}'\n" for name in names))
         sound = "copy" if copy else "aac"
         joined = (parts / file.name).absolute()
-        words = ["-f", "concat", "-i", _path(listing), "-c", "copy", "-c:a", sound, "-movflags", "+faststart"]
-        _run([ffmpeg, *words, "-fflags", "+bitexact", str(joined)], file)
+        options = [
+            "-f",
+            "concat",
+            "-i",
+            _path(listing),
+            "-c",
+            "copy",
+            "-c:a",
+            sound,
+            "-movflags",
+            "+faststart",
+        ]
+        _run([ffmpeg, *options, "-fflags", "+bitexact", str(joined)], file)
         joined.replace(file)
     finally:
         shutil.rmtree(parts, ignore_errors=True)
@@ -136,9 +148,9 @@ def _copied(videos: Sequence[Video], clip: Clip) -> list[str]:
 
 
 def _encoded(videos: Sequence[Video], clip: Clip) -> list[str]:
-    """Parts that can be joined whatever the videos are: one size, one clock, sound not yet compressed.
+    """Return options for a clip that joins with any other: common size and clock, uncompressed sound.
 
-    AAC starts with silence of its own, which would sound at every cut.
+    AAC starts with silence, which would be heard at every cut.
     """
     size = videos[0].size.replace("x", ":")
     picture = ["-vf", f"scale={size},setsar=1", "-c:v", "libx264", "-preset", "veryfast", "-crf", "20"]
@@ -154,10 +166,10 @@ def _run(command: list[str], file: Path) -> None:
 
 
 def _path(file: Path) -> str:
-    """As ffmpeg takes it: a name such as ``a:b`` or ``-x`` is no protocol and no option."""
+    """Return a path for ffmpeg, which would take ``a:b`` for a protocol and ``-x`` for an option."""
     return f"file:{file.absolute()}"
 
 
-def _last_line(said: str) -> str:
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return lines[-1] if lines else "it says nothing"
+def _last_line(output: str) -> str:
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return lines[-1] if lines else "no message"

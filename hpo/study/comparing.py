@@ -27,9 +27,9 @@ from hpo.trial.run import BEST
 from model.errors import ConfigError, UserError
 
 _PLACES = ("data", "train.path", "valid.path")
-"""Of a plan: where things lie, which changes no number."""
+"""Entries of a plan that are locations, which change no result."""
 _SHORT = 12
-"""Digits of a digest that a person compares."""
+"""Number of digits of a digest that are shown."""
 
 Scored = Callable[[TrialState], float | None]
 """Function that returns the score of a trial on the compared split, or None."""
@@ -37,7 +37,7 @@ Scored = Callable[[TrialState], float | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """One of the two: a study with the trial that represents it, or a trial."""
+    """Study with the trial that represents it, or a trial, on one side of a comparison."""
 
     name: str
     folder: Path
@@ -60,8 +60,10 @@ def compare_named(a: str, b: str, split: str, environment: Environment, progress
         raise ConfigError(f"expected --split valid or test, got {split!r}")
     first, second = _open(a, environment), _open(b, environment)
     if first.is_study != second.is_study:
-        raise UserError(f"{a!r} and {b!r} are a study and a trial", fix="compare two studies or two trials")
-    remarks = _hindrances(first, second)
+        raise UserError(
+            f"{a!r} and {b!r} are a study and a trial", fix="name two studies, or two trials as STUDY/TRIAL"
+        )
+    remarks = _reasons_against_comparing(first, second)
     rows: list[PairedRow] = []
     networks = None
     if first.is_study:
@@ -89,7 +91,9 @@ def _open(name: str, environment: Environment) -> Side:
     state = StudyState.replay(read_journal(folder).events)
     plan = plan_of(folder, state.created)
     finder = _finder(state, plan)
-    trial = _named_trial(state, study, trial_name) if separator else _speaker(state, study, finder)
+    trial = (
+        _named_trial(state, study, trial_name) if separator else _representative_trial(state, study, finder)
+    )
     chosen = state.stages[finder].chosen if finder and not separator else trial.parameters
     return Side(
         name=name,
@@ -112,8 +116,8 @@ def _named_trial(state: StudyState, study: str, name: str) -> TrialState:
     return trial
 
 
-def _speaker(state: StudyState, study: str, finder: str | None) -> TrialState:
-    """The trial whose scores stand for the study's best configuration."""
+def _representative_trial(state: StudyState, study: str, finder: str | None) -> TrialState:
+    """Return the trial whose scores represent the study's best configuration."""
     if finder:
         return state.trials[state.stages[finder].best_trial or ""]
     best = state.best(1)
@@ -123,32 +127,32 @@ def _speaker(state: StudyState, study: str, finder: str | None) -> TrialState:
 
 
 def _finder(state: StudyState, plan: StudyPlan) -> str | None:
-    """The stage that found the study's configuration."""
+    """Return the stage that found the study's configuration."""
     finders = reversed(plan.task.finders)
     return next((name for name in finders if name in state.stages and state.stages[name].chosen), None)
 
 
-def _hindrances(first: Side, second: Side) -> list[str]:
-    """Why a difference of scores would say nothing."""
+def _reasons_against_comparing(first: Side, second: Side) -> list[str]:
+    """Return the reasons why a difference of the scores would be meaningless."""
     reasons = {
-        "on other data": (first.plan.data_digest, second.plan.data_digest),
-        "of another task": (first.plan.study.task, second.plan.study.task),
-        "by another suppression": (_scoring(first), _scoring(second)),
+        "different data": (first.plan.data_digest, second.plan.data_digest),
+        "different tasks": (first.plan.study.task, second.plan.study.task),
+        "different suppression of spots": (_scoring(first), _scoring(second)),
     }
     return [
-        f"not comparable, side by side only: the scores were reached {reason}"
+        f"scores cannot be compared, only shown side by side: {reason}"
         for reason, (ours, theirs) in reasons.items()
         if ours != theirs
     ]
 
 
 def _scoring(side: Side) -> object:
-    """The table of a study file that says how predictions become a score, where the task has one."""
+    """Return the study file's table ``scoring``, which defines how predictions are scored, or None."""
     return side.plan.study.model_dump().get("scoring")
 
 
 def _settings(side: Side) -> dict[str, Cell]:
-    """Everything that a study, and of a trial its stage, is run with; by name."""
+    """Return all settings of a study, or of a trial's stage, by name."""
     created, asked = side.state.created, side.state.asked
     plan = {**created.plan, "study": {**created.plan["study"]}}
     stages = {name: event.settings for name, event in asked.items()}
@@ -184,7 +188,7 @@ def _leaves(record: Any, path: str = "") -> Iterator[tuple[str, Cell]]:
 
 
 def _scores(first: Side, second: Side) -> dict[str, Pair]:
-    """Score and AP per class on the validation split, and on the test split where it is open."""
+    """Return score and AP per class on the validation split, and on the test split if it has been opened."""
     columns = [_scores_of(side) for side in (first, second)]
     names = dict.fromkeys(name for column in columns for name in column)
     return {name: (columns[0].get(name), columns[1].get(name)) for name in names}
@@ -203,7 +207,7 @@ def _scores_of(side: Side) -> dict[str, float]:
 
 
 def _parameters(first: Side, second: Side) -> dict[str, Pair]:
-    """Best epoch and hyperparameters; slicing parameters only where they differ."""
+    """Return best epoch and hyperparameters; slicing parameters only if they differ."""
     ours, theirs = first.configuration, second.configuration
     rows: dict[str, Pair] = {"epoch": (first.trial.best_epoch, second.trial.best_epoch)}
     if first.is_study:
@@ -216,7 +220,7 @@ def _parameters(first: Side, second: Side) -> dict[str, Pair]:
 
 
 def _paired_rows(first: Side, second: Side, split: str, *, claims: bool) -> Iterator[PairedRow]:
-    """Configurations that both studies trained under one name, stage by stage."""
+    """Yield the configurations that both studies trained under one name, stage by stage."""
     scored = partial(_score, split=split, metric=first.plan.task.score.metric)
     for stage in first.state.stages:
         if stage not in second.state.stages:
@@ -227,7 +231,7 @@ def _paired_rows(first: Side, second: Side, split: str, *, claims: bool) -> Iter
 
 
 def _by_role(state: StudyState, stage: str, scored: Scored) -> dict[str, list[TrialState]]:
-    """Trials with a score by the name of their configuration; of a search the best point's."""
+    """Return trials with a score by the name of their configuration; for a search, those of the best one."""
     trials = [trial for trial in state.trials_of(stage) if scored(trial) is not None]
     if stage == SEARCH:
         best = state.trials.get(state.stages[stage].best_trial or "") or next(
@@ -277,24 +281,27 @@ def _remarks_on(rows: list[PairedRow], split: str) -> list[str]:
         return [f"no configuration of both studies has a score on the {split} split"]
     remarks = []
     if any(row.difference is not None and row.seeds == 1 for row in rows):
-        remarks.append("one common seed gives no interval: train several")
+        remarks.append("one common seed gives no interval: train several seeds in both studies")
     if any(row.seeds == 0 for row in rows):
-        remarks.append("without a common seed there is no paired difference")
+        remarks.append("no paired difference where the studies have no common seed")
     return remarks
 
 
 def _on_same_items(
     first: Side, second: Side, split: str, environment: Environment, progress: Progress
 ) -> tuple[NetworkDifference | None, str | None]:
-    """The difference of both networks on the same items, or why there is none."""
+    """Return the difference of both networks on the same items, or the reason why there is none."""
     unit = first.plan.task.unit
     if split == "test" and (first.trial.tested is None or second.trial.tested is None):
-        return None, f"not on the same {unit}: the test split is opened by hpo run final, for its trials only"
+        return (
+            None,
+            f"not compared on the same {unit}: hpo run final opens the test split, for its own trials only",
+        )
     files = tuple(trial_folder(side.folder, side.trial.trial) / BEST for side in (first, second))
     try:
         return _compare_networks(first.plan, (files[0], files[1]), split, environment, progress), None
     except UserError as error:
-        return None, f"not on the same {unit}: {error.message}"
+        return None, f"not compared on the same {unit}: {error.message}"
 
 
 def _compare_networks(
@@ -302,7 +309,7 @@ def _compare_networks(
 ) -> NetworkDifference:
     today = reopen_data(plan, environment, progress)
     if today.data_digest != plan.data_digest:
-        raise UserError(f"the data in {plan.data} have changed since")
+        raise UserError(f"the data in {plan.data} have changed since the training")
     task, device = plan.task, torch.device(choose_device("auto"))
     if split == "test":
         items = task.open_test(today.data_request(environment.cache), progress)

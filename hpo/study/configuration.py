@@ -14,18 +14,18 @@ from model.documents import MAX_TOML_BYTES, parse_json, parse_toml, read_limited
 from model.errors import ConfigError
 
 _MAX_JSON_BYTES = 16 << 20
-"""What ``hpo best --json`` prints of thousands of trials."""
+"""Largest JSON file that is read: the output of ``hpo best --json`` for thousands of trials."""
 
 
 def read_configuration(file: Path, plan: StudyPlan) -> Parameters:
     """Read a configuration from a file, such as the output of ``hpo best --json``.
 
     The file is JSON or TOML with hyperparameters under the paper's symbols (``r``, ``K1.goal``: in frames),
-    at the top or under ``parameters``; the first of several best trials is used. Missing values are those of
-    the study file.
+    at the top or under ``parameters``; of several best trials the first is used. Missing values come from the
+    study file.
 
     Raises:
-        ConfigError: The file cannot be read, or values are not allowed; all of them are named.
+        ConfigError: The file cannot be read, or values are not allowed; the error names all of them.
     """
     try:
         content = read_limited(file, MAX_TOML_BYTES if file.suffix == ".toml" else _MAX_JSON_BYTES)
@@ -36,7 +36,7 @@ def read_configuration(file: Path, plan: StudyPlan) -> Parameters:
 
 
 def configuration_from_symbols(symbols: Mapping[str, Any], plan: StudyPlan, *, source: str) -> Parameters:
-    """Return the study file's configuration with ``symbols`` (symbol -> value) put in.
+    """Return the study file's configuration with the values in ``symbols`` (symbol -> value).
 
     Raises:
         ConfigError: A symbol is unknown, or a value is not allowed.
@@ -46,7 +46,7 @@ def configuration_from_symbols(symbols: Mapping[str, Any], plan: StudyPlan, *, s
     unknown = [name for name in symbols if name not in names]
     if unknown:
         raise ConfigError(
-            f"no such hyperparameter: {', '.join(map(repr, unknown)):.200}",
+            f"unknown hyperparameter: {', '.join(map(repr, unknown)):.200}",
             file=source,
             known=", ".join(names),
         )
@@ -67,10 +67,10 @@ def configuration_from_symbols(symbols: Mapping[str, Any], plan: StudyPlan, *, s
 
 
 def configuration_of_run(run: str, recorded: Mapping[str, Any], plan: StudyPlan) -> Parameters:
-    """Return the configuration that an MLflow run recorded beside other parameters, by symbols.
+    """Return the configuration among the parameters of an MLflow run, which are named by symbols.
 
     Raises:
-        ConfigError: A value that is not allowed.
+        ConfigError: A value is not allowed.
     """
     known = by_symbol(plan.own_configuration())
     own = {name: value for name, value in recorded.items() if name in known}

@@ -9,26 +9,26 @@ from hpo.study.plan import StudyPlan
 from hpo.tasks.base.task import TrialTime
 
 TRIAL_START_S = 0.5
-"""Seconds to open the data and draw the weights in a running process."""
+"""Seconds that a running process needs to open the data and draw the weights."""
 SESSION_START_S = 15.0
-"""Seconds to start Ray and its first process."""
+"""Seconds that Ray and its first process need to start."""
 
 PROCESS_BYTES = 400_000_000
-"""Resident memory of a process that has imported PyTorch and trains nothing yet (benchmarks/RESULTS.md)."""
+"""Resident bytes of a process that has imported PyTorch and trains nothing yet (benchmarks/RESULTS.md)."""
 _BYTES_A_WEIGHT = 16
-"""The weight, its gradient and Adam's two moments, in float32."""
+"""Bytes of a weight, its gradient and Adam's two moments, in float32."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Time that a study needs; a trial with the study file's own hyperparameters counts as typical."""
+    """Estimated time of a stage, for trials with the study file's own hyperparameters."""
 
     trial: TrialTime
     study_s: float
 
 
 def estimate(plan: StudyPlan, parallelism: Parallelism, *, trials: int) -> Estimate | None:
-    """Train for a moment and extrapolate; trials that run at the same time have fewer cores each."""
+    """Measure a short training with the cores of one of several concurrent trials, and extrapolate."""
     torch.set_num_threads(parallelism.threads)
     splits = (plan.task.open_split(plan.train), plan.task.open_split(plan.valid))
     device = torch.device(plan.device)

@@ -8,7 +8,7 @@ from hpo.space.space import Parameters
 from hpo.study.plan import StudyPlan
 
 OWN = "study file"
-"""Role of the study file's own configuration, which the others have to beat."""
+"""Role of the study file's own configuration, with which the others are compared."""
 
 
 def chosen_finalists(
@@ -16,7 +16,7 @@ def chosen_finalists(
 ) -> Mapping[str, Parameters]:
     """Return the study file's configuration, the one that was found and the next best, by role.
 
-    Equal configurations appear once; trials that were stopped early are used if too few have finished.
+    Equal configurations appear once. Trials that were stopped early are used if too few have finished.
 
     Args:
         plan: Plan of the study.

@@ -30,7 +30,7 @@ def known_studies(environment: Environment) -> list[str]:
 
 
 def chosen_study(environment: Environment, name: str | None) -> Path:
-    """Return the folder of study ``name``; None: of the study that changed last.
+    """Return the folder of study ``name``, or of the study that changed last if ``name`` is None.
 
     Raises:
         UserError: There is no such study, or no study at all.
@@ -48,7 +48,7 @@ def chosen_study(environment: Environment, name: str | None) -> Path:
 
 
 def free_name(environment: Environment, wanted: str) -> str:
-    """Return ``wanted``, with a number added if a study has this name."""
+    """Return ``wanted``, with a number appended if a study already has this name."""
     number, name = 1, wanted
     while study_folder(environment, name).exists():
         number += 1

@@ -1,4 +1,4 @@
-"""Stages, trials and time of a study before it starts, as ``--dry-run`` shows them."""
+"""Outline of a study before it starts, as ``--dry-run`` prints it: stages, trials and time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class StageOutline:
     trials: int
     """Largest number of trials."""
     estimate: Estimate | None
-    """Estimated time; None if the task cannot estimate it."""
+    """Estimated time. None if the task cannot estimate it."""
 
 
 def outline(plan: StudyPlan, request: StageRequest) -> StageOutline:
@@ -79,7 +79,7 @@ def _stage_lines(stage: StageOutline) -> list[str]:
         if settings.scheduler != "none":
             grace = settings.grace(stage.plan.study.training.epochs)
             lines.append(
-                f"  stopping  by {settings.scheduler} from epoch {grace} on: times below are the most"
+                f"  stopping  by {settings.scheduler} from epoch {grace} on; the times below are upper limits"
             )
         for name, fields in space_of(settings).describe().items():
             lines.append(f"  {symbol(name):<11} {values_tried(fields)} (first {value(own[name])})")

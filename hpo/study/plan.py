@@ -24,14 +24,14 @@ from model.training.seeding import stream_seed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyRequest:
-    """Options that were typed for a new study. None: the study file or the data decide."""
+    """Typed options of a new study; the study file or the data decide on options that are None."""
 
     study_file: str
     data: str
     """Folder of the data, or a URI."""
     features: str | None = None
     counts: tuple[int, int] | None = None
-    """Number of items of the training and validation splits to use. None: all."""
+    """Numbers of training and validation items to use. None: all."""
     epochs: int | None = None
     seed: int = 0
     device: str = "auto"
@@ -43,7 +43,7 @@ class StageRequest:
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Options that were typed, by key of the stage's table. None: the study file decides."""
+    """Typed options by key of the stage's table; the study file decides on options that are None."""
     start: Parameters = field(default_factory=dict)
     """Configuration to start from. Empty: the one that earlier stages found."""
     warm_start: str | None = None
@@ -55,11 +55,11 @@ class StudyPlan:
     """A study that is ready to run."""
 
     study: StudyFile
-    """Study file with the options that were typed."""
+    """Study file with the typed options applied."""
     data: str
     """Folder of the data, or a URI."""
     dataset: str
-    """Name of data and features for people, such as ``soccernet-v1/resnet``."""
+    """Readable name of data and features, such as ``soccernet-v1/resnet``."""
     features: str
     shape: DataShape
     train: SplitRef
@@ -156,7 +156,7 @@ def chunk_seed(seed: int) -> int:
 
 
 def stage_settings(plan: StudyPlan, request: StageRequest) -> dict[str, Any]:
-    """Return the settings of a stage, including the options that were typed.
+    """Return the settings of a stage with the typed options applied.
 
     Raises:
         ConfigError: There is no such stage, or it cannot use an option.
@@ -170,7 +170,7 @@ def stage_settings(plan: StudyPlan, request: StageRequest) -> dict[str, Any]:
 
 
 def _measured_array(plan: StudyPlan, concurrent: int) -> int:
-    """One on a processor: an array trains its trials in turns there, and processes keep all cores busy."""
+    """Measure the fastest array size; on a processor, which trains an array's trials in turns, it is 1."""
     if plan.device == "cpu":
         return 1
     train, device = plan.task.open_split(plan.train), torch.device(plan.device)
@@ -180,7 +180,7 @@ def _measured_array(plan: StudyPlan, concurrent: int) -> int:
 def make_plan(
     request: StudyRequest, environment: Environment, progress: Progress, *, stages: Sequence[str] = ()
 ) -> StudyPlan:
-    """Fix all settings: copy the data into the cache, check the settings on them, measure what is ``auto``.
+    """Fix all settings: copy the data into the cache, check the settings on them, measure ``auto`` values.
 
     Raises:
         UserError: The study file, the data or the request cannot be used.
@@ -229,7 +229,7 @@ def _fields_of(data: OpenedData[Any]) -> dict[str, Any]:
 
 
 def choose_device(wanted: str) -> str:
-    """Resolve ``auto`` to a GPU if there is one, else to the processor.
+    """Resolve ``auto`` to ``cuda`` if the machine has a GPU, else to ``cpu``.
 
     Raises:
         ConfigError: The device is unknown, or ``cuda`` is not available.
@@ -237,7 +237,9 @@ def choose_device(wanted: str) -> str:
     if wanted not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"expected --device auto, cpu or cuda, got {wanted!r}")
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("--device cuda: this machine has no CUDA device", fix="use --device auto or cpu")
+        raise ConfigError(
+            "--device cuda: this machine has no CUDA device", fix="use --device auto or --device cpu"
+        )
     if wanted == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return wanted
@@ -246,8 +248,8 @@ def choose_device(wanted: str) -> str:
 def available_cpus() -> int:
     """Return the number of logical cores that this process may use.
 
-    That is the least of the machine's cores, those of the process's affinity, the quota of its container
-    (rounded up) and the environment variable ``LOKY_MAX_CPU_COUNT``.
+    This is the smallest of: the machine's cores, the process's CPU affinity, the quota of its container
+    (rounded up), and the environment variable ``LOKY_MAX_CPU_COUNT``.
     """
     return int(joblib.cpu_count())
 

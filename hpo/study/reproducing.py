@@ -1,4 +1,4 @@
-"""Training of a recorded trial again, from its MLflow record alone."""
+"""Repeated training of a recorded trial, from its MLflow record alone."""
 
 import json
 import socket
@@ -26,7 +26,7 @@ from model.errors import UserError
 from model.training.outcomes import FailedError
 
 _SHORT = 12
-"""Digits of a digest that a person compares."""
+"""Number of digits of a digest that are shown."""
 _DECISIVE_PACKAGES = ("torch", "numpy")
 
 
@@ -64,10 +64,10 @@ def prepare_rerun(
 
     Args:
         recorded: The recorded trial.
-        environment: Where the cache is.
+        environment: Names the folder of the cache.
         progress: Reports progress while data are read.
-        data: Folder of the data. None: the folder of the recording.
-        device: Device to train on. None: the device of the recording.
+        data: Folder of the data. None: the recorded folder.
+        device: Device to train on. None: the recorded device.
 
     Raises:
         UserError: The data cannot be found or read, or the device is not available.
@@ -78,8 +78,8 @@ def prepare_rerun(
     root = before.data if data is None else str(data.absolute())
     if not is_uri(root) and not Path(root).is_dir():
         raise UserError(
-            f"the data of this trial are not in {root}",
-            fix="name the folder that has them with --data FOLDER",
+            f"the data of this trial were not found: {root} is not a folder",
+            fix="add --data FOLDER with the folder that contains them",
         )
     plan = reopen_data(replace(planned, data=root), environment, progress)
     plan = replace(plan, device=choose_device(device or before.device))
@@ -89,34 +89,34 @@ def prepare_rerun(
 
 
 def train_again(rerun: Rerun, environment: Environment, progress: Progress) -> Reproduction:
-    """Train in this process up to the last recorded validation, and compare.
+    """Train in this process up to the last recorded validation, and compare all metrics with the record.
 
     Raises:
         UserError: The recorded parameters cannot be used.
     """
     recorded, failure = rerun.recorded, None
     environment.runs.mkdir(parents=True, exist_ok=True)
-    again: dict[int, Mapping[str, float]] = {}
+    repeated: dict[int, Mapping[str, float]] = {}
     with TemporaryDirectory(prefix="reproduction-", dir=environment.runs) as folder:
         try:
             for epoch, metrics in _validations(rerun, folder, progress):
-                again[epoch] = metrics
+                repeated[epoch] = metrics
         except FailedError as error:
-            failure = f"the second training failed: {error}"
+            failure = f"the repeated training failed: {error}"
         config = json.loads((Path(folder) / CONFIG).read_text())
     metric = accepted_name(rerun.plan.task.score.metric)
-    missing = [epoch for epoch in recorded.validations if epoch not in again]
+    missing = [epoch for epoch in recorded.validations if epoch not in repeated]
     if missing and failure is None:
-        failure = f"there was no validation after epoch {', '.join(map(str, missing))} this time"
+        failure = f"the repeated training has no validation after epoch {', '.join(map(str, missing))}"
     return Reproduction(
         study=recorded.tags["hpo.study"],
         trial=recorded.tags["hpo.trial"],
         run=recorded.run,
         score=rerun.plan.task.score.label,
         validations=[
-            ValidationPair(epoch=epoch, recorded=metrics, again=again[epoch], metric=metric)
+            ValidationPair(epoch=epoch, recorded=metrics, repeated=repeated[epoch], metric=metric)
             for epoch, metrics in recorded.validations.items()
-            if epoch in again
+            if epoch in repeated
         ],
         changes=[*rerun.changes, *_config_changes(recorded.config, config)],
         other_data=rerun.other_data,
@@ -125,7 +125,7 @@ def train_again(rerun: Rerun, environment: Environment, progress: Progress) -> R
 
 
 def _validations(rerun: Rerun, folder: str, progress: Progress) -> Iterator[tuple[int, Mapping[str, float]]]:
-    """Train; metrics go by the names that they have in MLflow."""
+    """Train, and yield every epoch's metrics under their names in MLflow."""
     array, spec = TrialArray(threads=rerun.threads), _spec(rerun, folder).to_json()
     last, epoch = max(rerun.recorded.validations), 0
     progress(f"training {rerun.name}", epoch, last)
@@ -179,19 +179,19 @@ def _changes(recorded: RecordedTrial, plan: StudyPlan, threads: int) -> Iterator
 
 
 def _known_threads(recorded: RecordedTrial) -> str:
-    """Empty for a trial recorded before threads were."""
+    """Return the recorded number of threads; empty for older records, which lack it."""
     return recorded.tags.get("hpo.threads", "").removeprefix("0")
 
 
 def _short(fact: str) -> str:
-    """Digests by their beginnings; those of two splits are joined by a plus."""
+    """Shorten digests, of which two splits have two, joined by a plus."""
     parts = [part if len(part) < 3 * _SHORT else part[:_SHORT] for part in fact.split("+")]
     return "+".join(parts) or "not recorded"
 
 
-def _config_changes(recorded: Mapping[str, Any], again: Mapping[str, Any]) -> list[Change]:
-    """Settings of the model that are not those it was trained with, by their path in ``config.json``."""
-    then, now = dict(_leaves(recorded)), dict(_leaves(again))
+def _config_changes(recorded: Mapping[str, Any], repeated: Mapping[str, Any]) -> list[Change]:
+    """Return the settings of the model that differ from the recorded ones, by path in ``config.json``."""
+    then, now = dict(_leaves(recorded)), dict(_leaves(repeated))
     return [
         Change(what=f"setting {name}", recorded=then.get(name, "none"), now=now.get(name, "none"))
         for name in dict.fromkeys([*then, *now])

@@ -21,7 +21,7 @@ INTERACTIVE = "figures.html"
 
 
 def stage_view(plan: StudyPlan, state: StudyState, stage: str) -> StageView:
-    """Collect what the tables and figures of ``stage`` are made from."""
+    """Return the data from which the tables and figures of ``stage`` are made."""
     return StageView(
         state=state,
         stage=stage,
@@ -49,10 +49,10 @@ def stage_results(plan: StudyPlan, state: StudyState, stage: str, *, top: int) -
 def stage_importance(state: StudyState, stage: str) -> Mapping[str, float]:
     """Return the importance of each hyperparameter, in descending order; see ``hpo.search.importance``.
 
-    It is computed from the journal whenever it is shown.
+    The importance is computed from the journal each time.
 
     Returns:
-        Importance by name; empty for a stage that is no search, and for too few trials.
+        Importance by name; empty if the stage is not a search or has too few trials.
     """
     if stage != SEARCH or stage not in state.stages:
         return {}

@@ -33,11 +33,11 @@ def trial_folder(study_folder: Path, trial: str) -> Path:
 
 
 class StageRunner:
-    """Feeds the scheduler with the trials of one stage (a ``hpo.schedule.trial_source.TrialSource``).
+    """Source of the trials of one stage for the scheduler (a ``hpo.schedule.trial_source.TrialSource``).
 
     Trials that were running when the study stopped come first, then those that the stage's program proposes.
-    An event is in the journal before anything acts on it. A trial that has ended keeps its result, even if a
-    process that was lost and restarted reports it again.
+    Every event is written to the journal before it takes effect. A trial that has ended keeps its result,
+    even if a restarted process reports the trial again.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class StageRunner:
         state: StudyState,
         listener: Listener,
     ) -> None:
-        """Take up the stage where ``state`` says it stands; ``plan`` has the stage's settings put in."""
+        """Continue the stage from ``state``; ``plan`` contains the settings of the stage."""
         self.state = state
         self._plan, self._stage, self._program = plan, stage, program
         self._journal, self._listener = journal, listener
@@ -59,7 +59,7 @@ class StageRunner:
         self._waiting = deque(trial for trial in state.trials_of(stage) if not trial.has_ended)
 
     def next_spec(self) -> TrialSpec | Pause | None:
-        """The next trial to train, WAIT while running ones decide it; None when the stage is done."""
+        """Return the next trial to train, WAIT if it depends on running ones, or None if there is none."""
         if self._waiting:
             return self._spec(self._waiting.popleft())
         trials = self.state.trials_of(self._stage)
@@ -82,7 +82,7 @@ class StageRunner:
         return self._spec(self.state.trials[name])
 
     def started(self, trial: str) -> None:
-        """Record that a process begins to train the trial."""
+        """Record that a process has started to train the trial."""
         if self.state.trials[trial].has_ended:
             return
         self._write(
@@ -95,7 +95,7 @@ class StageRunner:
         )
 
     def reported(self, trial: str, report: Report) -> bool:
-        """Record a validation, unless it is known already, and whether the trial is stopped there."""
+        """Record a new validation, apply the stopping rule, and return whether the trial continues."""
         state = self.state.trials[trial]
         if not state.has_ended and report.epoch not in state.reports:
             self._write(
@@ -124,7 +124,7 @@ class StageRunner:
         return self._program.is_done(self.state.trials_of(self._stage))
 
     def _replay_validations(self) -> None:
-        """Tell the rule what it knew before; stop a trial whose stop a kill kept out of the journal."""
+        """Report earlier validations to the stopping rule; end trials whose stop is not recorded yet."""
         decided: dict[str, bool] = {}
         for event in self._journal.events():
             if isinstance(event, TrialReported) and self.state.trials[event.trial].stage == self._stage:

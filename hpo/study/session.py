@@ -35,7 +35,7 @@ from hpo.trial.run import BEST, CONFIG
 from model.errors import StorageError, UserError
 
 DRAIN_S = 60.0
-"""Seconds that the end of a study waits for MLflow; the next resume records what is left."""
+"""Seconds to wait for MLflow at the end of a session; the next resume sends the remaining records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def start_study(
         UserError: The name is taken, a stage cannot run, or the MLflow store cannot be used.
     """
     check_store(environment)
-    asked = [_asked(plan, request, environment) for request in stages]
+    asked = [_stage_asked(plan, request, environment) for request in stages]
     with Journal.create(study_folder(environment, name)) as journal:
         journal.append(_creation(plan, name))
         for event in asked:
@@ -72,11 +72,11 @@ def continue_study(
     progress: Progress,
     listener: Listener,
 ) -> SessionEnd:
-    """Run more stages of a study, after its unfinished ones.
+    """Run more stages of a study, after the unfinished ones.
 
     Raises:
-        UserError: There is no such study, it is running elsewhere, it already has such a stage, or data or
-            code have changed.
+        UserError: The study does not exist, is running elsewhere or already has such a stage, or its data or
+            the code have changed.
     """
     check_store(environment)
     with Journal.open(study_folder(environment, name)) as journal:
@@ -90,20 +90,20 @@ def continue_study(
                     fix=f"show it with hpo best {name}, or start another study with --study NEW --from "
                     f"{name}",
                 )
-        asked = [_asked(plan, request, environment) for request in stages]
-        _take_up(journal)
+        asked = [_stage_asked(plan, request, environment) for request in stages]
+        _record_resume(journal)
         for event in asked:
             journal.append(event)
         return _run_stages(plan, journal, environment, listener)
 
 
 def resume_study(name: str, environment: Environment, progress: Progress, listener: Listener) -> SessionEnd:
-    """Resume a study: first its unfinished trials, from their checkpoints.
+    """Resume a study; unfinished trials come first and continue from their checkpoints.
 
-    If the study is complete, only missing records are sent to MLflow.
+    For a complete study, only the records that MLflow lacks are sent.
 
     Raises:
-        UserError: There is no such study, it is running elsewhere, or data or code have changed.
+        UserError: The study does not exist or is running elsewhere, or its data or the code have changed.
     """
     check_store(environment)
     with Journal.open(study_folder(environment, name)) as journal:
@@ -112,15 +112,15 @@ def resume_study(name: str, environment: Environment, progress: Progress, listen
         if state.pending:
             plan = reopen_data(plan, environment, progress)
             _refuse_changes(plan, state.created, name)
-            _take_up(journal)
+            _record_resume(journal)
         return _run_stages(plan, journal, environment, listener)
 
 
 def sync_study(name: str, environment: Environment) -> FollowerReport:
-    """Record in MLflow what it lacks of a study that is not running.
+    """Send the records that MLflow lacks of a study that is not running.
 
     Raises:
-        UserError: There is no such study, or it is running and being recorded already.
+        UserError: The study does not exist, or it is running, which records it already.
     """
     check_store(environment)
     with Journal.open(study_folder(environment, name)) as journal:
@@ -130,12 +130,12 @@ def sync_study(name: str, environment: Environment) -> FollowerReport:
 
 
 def fork_study(name: str, new_name: str, environment: Environment, progress: Progress) -> None:
-    """Copy a study under a new name that accepts the present code and data.
+    """Copy a study to a new name, for the present code and data.
 
     Its trials keep their results; ``resume_study`` continues from there.
 
     Raises:
-        UserError: There is no such study, or the new name is taken.
+        UserError: The study does not exist, or the new name is taken.
     """
     source, target = study_folder(environment, name), study_folder(environment, new_name)
     events = read_journal(source).events
@@ -154,13 +154,13 @@ def plan_of(folder: Path, created: StudyCreated) -> StudyPlan:
     return StudyPlan.from_json(created.plan, file=str(folder / "journal.jsonl"))
 
 
-def _take_up(journal: Journal) -> None:
+def _record_resume(journal: Journal) -> None:
     journal.append(StudyResumed(versions=versions()))
     if journal.dropped_bytes:
-        journal.append(Noticed(message="the last line of the journal was unfinished, and is not used"))
+        journal.append(Noticed(message="the last line of the journal was incomplete and is ignored"))
 
 
-def _asked(plan: StudyPlan, request: StageRequest, environment: Environment) -> StageAsked:
+def _stage_asked(plan: StudyPlan, request: StageRequest, environment: Environment) -> StageAsked:
     settings = stage_settings(plan, request)
     known = {}
     if request.warm_start is not None:
@@ -187,8 +187,9 @@ def _refuse_changes(plan: StudyPlan, created: StudyCreated, name: str) -> None:
         changed.append("the code of this project")
     if changed:
         raise UserError(
-            f"{' and '.join(changed)} changed since study {name!r} started: scores could not be compared",
-            fix="restore the earlier state, or continue with the present one under another name: "
+            f"{' and '.join(changed)} changed since study {name!r} started, so new scores would not be "
+            "comparable",
+            fix="restore the earlier state, or resume a copy of the study with the present one: "
             f"hpo resume {name} --fork NEW",
         )
 
@@ -196,13 +197,13 @@ def _refuse_changes(plan: StudyPlan, created: StudyCreated, name: str) -> None:
 def _run_stages(
     plan: StudyPlan, journal: Journal, environment: Environment, listener: Listener
 ) -> SessionEnd:
-    """Run what was asked for and has not ended; MLflow follows all along."""
+    """Run the stages that have not ended, and record them in MLflow meanwhile."""
     state = StudyState.replay(journal.events())
     pending, has_ray, drain_s = state.pending, False, DRAIN_S
     follower = Follower(journal.folder, _tracker(plan, journal.folder, environment))
     listener(state)
     try:
-        with _ended_like_ctrl_c(), ExitStack() as stack:
+        with _sigterm_as_ctrl_c(), ExitStack() as stack:
             for name in pending:
                 run = StageRun(plan, name, journal, state, environment, listener)
                 if run.needs_training and not has_ray:
@@ -225,8 +226,8 @@ def _run_stages(
 
 
 @contextmanager
-def _ended_like_ctrl_c() -> Iterator[None]:
-    """Take SIGTERM, which machines that go down send, as a person's Ctrl-C."""
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Handle SIGTERM, which is sent when a machine shuts down, like Ctrl-C."""
     before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         yield
@@ -237,7 +238,7 @@ def _ended_like_ctrl_c() -> Iterator[None]:
 def _ray(
     plan: StudyPlan, folder: Path, state: StudyState, environment: Environment
 ) -> AbstractContextManager[None]:
-    """One Ray for all stages: starting it takes longer than a short trial."""
+    """Start Ray once for all stages, because starting it takes longer than a short trial."""
     each_stage = [
         plan.with_stage(name, state.asked[name].settings).parallelism(name) for name in state.pending
     ]
@@ -270,5 +271,5 @@ def _tracker(plan: StudyPlan, folder: Path, environment: Environment) -> MlflowT
 
 
 def _whole(value: Value) -> Value:
-    """Whole numbers without a decimal point, as the paper writes frames."""
+    """Convert whole floats to integers, as the paper writes frames."""
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,4 +1,4 @@
-"""One stage from start to end: program, training, choice, and for a final the test split."""
+"""Run of one stage: its program, the training, the choice, and for a final the test split."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -34,7 +34,7 @@ class StageRun:
         environment: Environment,
         listener: Listener,
     ) -> None:
-        """Start the stage, or take it up where it stands.
+        """Start the stage, or continue it from the journal.
 
         Raises:
             UserError: The stage cannot be built on this data, or lacks a test split that it needs.
@@ -54,7 +54,7 @@ class StageRun:
 
     @property
     def needs_training(self) -> bool:
-        """Whether there are trials to train."""
+        """Whether the stage has trials left to train."""
         return not self._runner.complete
 
     def finish(self) -> None:
@@ -73,7 +73,7 @@ class StageRun:
         if self._name in self._state.stages:
             return
         if isinstance(self._settings, FinalStage):
-            _test_split(self._plan, self._environment)  # whose absence is better told before the training
+            _test_split(self._plan, self._environment)  # a missing test split should fail before the training
         start = start_of(self._plan, self._name, self._state)
         finalists = chosen_finalists(self._plan, self._name, start, self._state)
         known = scored_points(self._state.asked[self._name].known)
@@ -121,9 +121,9 @@ def program_of(plan: StudyPlan, name: str, state: StudyState) -> Program:
 
 
 def start_of(plan: StudyPlan, name: str, state: StudyState) -> Parameters:
-    """Return the configuration to start from: as requested, else the latest found, else the study file's own.
+    """Return the configuration to start from: requested, else the latest found, else the study file's.
 
-    It is empty for a search.
+    A search starts from none, so the result is empty for it.
     """
     if isinstance(plan.study.stages.named(name), SearchStage):
         return {}
@@ -158,10 +158,10 @@ def build_stage(
 
 
 def _test_split(plan: StudyPlan, environment: Environment) -> Any:
-    """The test split of the study's data.
+    """Open the test split of the study's data.
 
     Raises:
-        UserError: There is none, or it cannot be read.
+        UserError: The data have no test split, or it cannot be read.
     """
     return plan.task.open_test(plan.data_request(environment.cache), lambda what, done, total: None)
 

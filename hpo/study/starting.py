@@ -1,4 +1,4 @@
-"""Configurations that ``--from`` names."""
+"""Lookup of the configuration that the option ``--from`` names."""
 
 from pathlib import Path
 
@@ -19,8 +19,8 @@ def starting_configuration(source: str, plan: StudyPlan, environment: Environmen
 
     Args:
         source: ``paper`` (the study file's own), the name of a study, a file, or the id of an MLflow run.
-        plan: Supplies missing values.
-        environment: Where studies and MLflow's store are.
+        plan: Plan of the new study, which supplies missing values.
+        environment: Names the folder of studies and MLflow's store.
 
     Raises:
         UserError: The source is unknown, or its configuration cannot be used on these data.
@@ -34,14 +34,14 @@ def starting_configuration(source: str, plan: StudyPlan, environment: Environmen
     recorded = run_parameters(environment, source)
     if recorded is None:
         raise UserError(
-            f"--from {source!r} is neither 'paper' nor a study, a file or an MLflow run",
+            f"expected --from paper, a study, a file or an MLflow run, got {source!r}",
             studies=", ".join(known_studies(environment)) or "none yet",
         )
     return configuration_of_run(source, recorded, plan)
 
 
 def _of_study(name: str, plan: StudyPlan, environment: Environment) -> Parameters:
-    """What the study found last, such as by its grid, else by its search."""
+    """Return the latest configuration that a study found, such as by its grid, else by its search."""
     state = StudyState.replay(read_journal(study_folder(environment, name)).events)
     for stage in reversed(plan.task.finders):
         if stage in state.stages and state.stages[stage].chosen:

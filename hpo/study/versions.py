@@ -10,7 +10,7 @@ import model
 from hpo.tasks.base.registry import external_task_code
 
 _PACKAGES = ("torch", "numpy", "ray", "mlflow", "bayesian-optimization", "optuna")
-# Code that decides numbers: a change elsewhere (a table, a display) does not stop a study from going on.
+# Code that decides numbers: after a change elsewhere (a table, a display) a study can still be resumed.
 _DECISIVE = (
     (model, "**/*.py"),
     (hpo, "space/*.py"),
@@ -32,7 +32,7 @@ def versions() -> dict[str, str]:
 
 
 def code_digest(task: str) -> str:
-    """Return the SHA-256 of all code that decides numbers, including a task of one's own."""
+    """Return the SHA-256 of all code that influences results, including the user's own task."""
     digest = hashlib.sha256()
     for package, pattern in _DECISIVE:
         root = Path(str(package.__file__)).parent

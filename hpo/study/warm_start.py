@@ -1,4 +1,4 @@
-"""Scores of an earlier study that a search learns from."""
+"""Warm start of a search from the scores of an earlier study."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,13 +24,13 @@ def known_scores(study: str, plan: StudyPlan, environment: Environment) -> dict[
         environment: Where studies are stored.
 
     Raises:
-        UserError: There is no such study or search, or it has another space, other data or another budget;
-            all differences are named.
+        UserError: The study or its search does not exist, or has another space, other data or another number
+            of epochs; the error names all differences.
     """
     state = StudyState.replay(read_journal(chosen_study(environment, study)).events)
     stage = state.stages.get(SEARCH)
     if stage is None:
-        raise UserError(f"study {study!r} has no search to learn from")
+        raise UserError(f"study {study!r} has no search whose scores could be used")
     search = plan.study.stages.named(SEARCH)
     assert isinstance(search, SearchStage)
     spaces = (Space.from_description(stage.space).digest(), space_of(search).digest())
@@ -41,7 +41,7 @@ def known_scores(study: str, plan: StudyPlan, environment: Environment) -> dict[
     }
     differing = [name for name, (theirs, ours) in pairs.items() if theirs != ours]
     if differing:
-        raise UserError(f"cannot learn from the scores of study {study!r}: {' and '.join(differing)} differ")
+        raise UserError(f"cannot use the scores of study {study!r}: {' and '.join(differing)} differ")
     finished = [trial for trial in state.trials_of(SEARCH) if trial.status is TrialStatus.FINISHED]
     points = [{"parameters": dict(trial.parameters), "score": trial.score} for trial in finished]
     return {"study": study, "points": points}

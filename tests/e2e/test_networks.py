@@ -85,7 +85,7 @@ def test_published_weights_are_imported_and_say_what_they_are(hpo: CommandLine, 
     answer = hpo.run("import-weights", str(file), "--to", "published.pt")
     assert answer.returncode == 0, answer.stderr
     assert "original code (Keras)" in answer.stdout
-    assert "332,129 trainable and 480 running values" in answer.stdout
+    assert "332,129 trainable and 480 non-trainable values" in answer.stdout
     trained = TrainedNetwork.load(hpo.folder / "published.pt")
     assert trained.classes == CLASSES and trained.origin == "published-2020"
     refused = hpo.run("evaluate", "--weights", "published.pt", "--data", str(hpo.data))

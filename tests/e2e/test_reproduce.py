@@ -80,7 +80,7 @@ def test_tampered_data_are_named_before_training_and_are_no_reproduction(
     again = copied.run("reproduce", "one/bayes-0001", "--data", str(other))
     assert again.returncode == 1, again.stdout + again.stderr
     assert "changed: data" in again.stderr
-    assert "different data: this is no reproduction" in again.stdout
+    assert "different data: this is not a reproduction" in again.stdout
 
 
 def test_two_studies_stand_side_by_side(studies: CommandLine) -> None:
@@ -111,7 +111,7 @@ def test_two_trials_stand_side_by_side(studies: CommandLine) -> None:
     ("words", "said"),
     [
         (["reproduce", "nothing"], "MLflow has no run 'nothing'"),
-        (["reproduce", "one/bayes-0001", "--data", "nowhere"], "the data of this trial are not in"),
+        (["reproduce", "one/bayes-0001", "--data", "nowhere"], "the data of this trial were not found"),
         (["compare", "one", "three"], "there is no study 'three'"),
         (["compare", "one", "one/bayes-0001"], "are a study and a trial"),
     ],

@@ -143,8 +143,11 @@ def test_search_learns_from_the_scores_of_an_earlier_study(hpo: CommandLine) -> 
     [
         (["grid-slicing"], "there is no study yet"),
         (["final", "--study", "nothing"], "there is no study 'nothing'"),
-        (["ablation", "--from", "nowhere"], "neither 'paper' nor a study, a file or an MLflow run"),
-        (["ablation", "--from", "wrong.json"], "no such hyperparameter: 'gamma'"),
+        (
+            ["ablation", "--from", "nowhere"],
+            "expected --from paper, a study, a file or an MLflow run, got 'nowhere'",
+        ),
+        (["ablation", "--from", "wrong.json"], "unknown hyperparameter: 'gamma'"),
         (["ablation", "--from", "unordered.json"], "K1 < K2 < 0 < K3 < K4"),
         (["grid-slicing", "--from", "paper", "--mode", "all"], "'class-parallel'"),
     ],

@@ -32,7 +32,7 @@ from e2e.command_line import CommandLine
         (["highlights", "--game", "x", "--to", "a", "--copy"], "expected both --video-1 and --video-2"),
         (["highlights", "--game", "x", "--game", "y", "--to", "a"], "expected one --game, got 2"),
         (["highlights", "--game", "x", "--to", "a", "--run", "unknown/trial"], "there is no study 'unknown'"),
-        (["precision", "nowhere.csv"], "this review cannot be read as CSV"),
+        (["precision", "nowhere.csv"], "cannot read the review table as CSV"),
         (["data", "download", "--to", "x", "--features", "rsnet"], "unknown SoccerNet features 'rsnet'"),
     ],
 )

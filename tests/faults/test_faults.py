@@ -26,7 +26,7 @@ def undisturbed(
 SAID = {
     "a trial hangs": "bayes-0002 hung: no validation for",
     "an array of two trials hangs": "bayes-0002 hung: no validation for",
-    "a line of the journal cut": "the last line of the journal was unfinished",
+    "a line of the journal cut": "the last line of the journal was incomplete",
     "the newest checkpoint cut": "bayes-0002: checkpoint.pt is damaged",
     "all checkpoints of a trial damaged": "bayes-0002: no checkpoint is left",
 }

@@ -1,4 +1,4 @@
-"""The figures of a stage, as far as they can be drawn."""
+"""Figures of a stage; one that cannot be drawn is replaced by the reason."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,15 +25,15 @@ _ANY_STAGE: dict[str, DrawFigures] = {"history": history_figure, "seeds": seeds_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawn:
-    """The figures of a stage that could be drawn, and why the others could not."""
+    """Figures of a stage that could be drawn, and the reasons why others could not."""
 
     figures: tuple[StageFigure, ...]
     failures: tuple[str, ...]
-    """Reasons, such as ``grid: KeyError: 'ap/goal'``."""
+    """Reasons of figures that failed, such as ``grid: KeyError: 'ap/goal'``."""
 
 
 def draw_stage(view: StageView, presentation: StagePresentation) -> Drawn:
-    """Draw every figure for which the stage has something to show; a figure that fails stops no other."""
+    """Draw all figures for which the stage has data; the others are drawn even if one fails."""
     figures: list[StageFigure] = []
     failures = []
     for name, drawer in _drawers(view.stage, presentation).items():

@@ -12,14 +12,14 @@ from matplotlib.ticker import MaxNLocator
 from hpo.journal.results import TrialState, TrialStatus
 from hpo.report.figures.interactive import interactive
 from hpo.report.figures.style import colour, panels
-from hpo.report.trial_tables import settings_words
+from hpo.report.trial_tables import describe_settings
 from hpo.tasks.base.presentation.stage_presentation import StageFigure, StageView
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure as Interactive
 
 _CAPTION = (
-    "Each point is a trial at its best validation; the line is the best of those that finished so far. "
+    "Each point is a trial at its best validation; the line is the best score so far. "
     "Crosses at the bottom are trials that failed."
 )
 
@@ -33,12 +33,12 @@ class _Group:
     symbol: str
     tone: str
     scores: Mapping[int, float]
-    """By the trial's number in its stage."""
+    """Scores by the number of the trial in its stage."""
     texts: list[str]
 
 
 def history_figure(view: StageView) -> StageFigure | None:
-    """Draw the scores of all trials; None while no trial has a score."""
+    """Draw the scores of all trials; return None while no trial has a score."""
     groups = _groups(view)
     if not groups:
         return None
@@ -54,7 +54,7 @@ def history_figure(view: StageView) -> StageFigure | None:
 
 
 def _groups(view: StageView) -> list[_Group]:
-    """Those that are not empty; none without a score."""
+    """Return the groups that contain trials; empty if no trial has a score."""
     numbered = dict(enumerate(view.trials, start=1))
     scored = {
         number: (trial, trial.score)
@@ -75,7 +75,7 @@ def _groups(view: StageView) -> list[_Group]:
         mine = {number: pair for number, pair in among.items() if pair[0].status is status}
         if mine:
             scores = {number: score for number, (_, score) in mine.items()}
-            texts = [_words(trial, view) for trial, _ in mine.values()]
+            texts = [_hover_text(trial, view) for trial, _ in mine.values()]
             groups.append(
                 _Group(label=label, marker=marker, symbol=symbol, tone=tone, scores=scores, texts=texts)
             )
@@ -119,6 +119,6 @@ def _interactive(groups: list[_Group], best: Mapping[int, float], *, axis: str) 
     return moving
 
 
-def _words(trial: TrialState, view: StageView) -> str:
+def _hover_text(trial: TrialState, view: StageView) -> str:
     start = view.state.stages[view.stage].start
-    return f"{trial.trial}: {trial.reason or settings_words(trial, start)}"
+    return f"{trial.trial}: {trial.reason or describe_settings(trial, start)}"

@@ -7,7 +7,7 @@ from hpo.tracking.symbols import symbol
 
 
 def importance_figure(view: StageView) -> StageFigure | None:
-    """Draw the importance of each hyperparameter; None if it is not known, as with few trials."""
+    """Draw the importance of each hyperparameter; return None if it is unknown, as with few trials."""
     if not view.importance:
         return None
     axis = f"share of the variance of {view.score.label}"
@@ -31,7 +31,8 @@ def importance_figure(view: StageView) -> StageFigure | None:
     return StageFigure(
         name="importance",
         title="Importance of the hyperparameters",
-        caption="By fANOVA, each hyperparameter alone, over the whole space that was searched.",
+        caption="Share of the variance that each hyperparameter alone explains over the whole space "
+        "(fANOVA).",
         picture=figure,
         interactive=moving,
     )

@@ -1,4 +1,4 @@
-"""The common look of interactive figures."""
+"""Common style of interactive figures."""
 
 from typing import TYPE_CHECKING
 
@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 def interactive(*, height: int = 420) -> "Interactive":
-    """Return an empty interactive figure that looks like the pictures.
+    """Return an empty interactive figure in the style of the pictures.
 
     Args:
         height: Height in pixels; the width is that of the page.
@@ -18,7 +18,7 @@ def interactive(*, height: int = 420) -> "Interactive":
 
 
 def styled(figure: "Interactive", *, height: int) -> "Interactive":
-    """Give ``figure`` a white background, no title of its own and room for the names of its axes."""
+    """Set a white background, no title and margins for axis labels; return ``figure``."""
     figure.update_layout(
         title=None,
         template="plotly_white",

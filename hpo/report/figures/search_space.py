@@ -41,7 +41,7 @@ Places = npt.NDArray[np.float64]
 
 
 def search_space_figures(view: StageView) -> list[StageFigure]:
-    """Draw parallel coordinates, slices and contours of pairs; empty until two trials have a score."""
+    """Draw parallel coordinates, slices and contours of pairs; return none until two trials have a score."""
     points = [ScoredPoint(dict(trial.parameters), trial.score or 0.0) for trial in view.finished]
     if len(points) < 2:
         return []

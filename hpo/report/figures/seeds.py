@@ -20,7 +20,7 @@ _CAPTION = "Points are seeds, the bar is their mean with one standard deviation 
 
 
 def seeds_figure(view: StageView) -> StageFigure | None:
-    """Draw the scores of every configuration except grid points; None while no configuration has a score."""
+    """Draw the scores of every configuration except grid points; return None while there are none."""
     trials = [trial for trial in view.trials if trial.role not in ("", "grid")]
     splits = {
         "validation split": _filled(scores_by_role(trials)),
@@ -106,7 +106,7 @@ def _interactive(splits: Mapping[str, Scores], trials: Sequence[TrialState], sco
 
 
 def _height(roles: Sequence[str], role: str, index: int, count: int) -> float:
-    """Where a row stands; splits beside each other."""
+    """Return the height of a row, with the splits next to each other."""
     return roles.index(role) + 0.24 * (index - (count - 1) / 2)
 
 

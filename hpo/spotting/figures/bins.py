@@ -11,14 +11,14 @@ from model.metrics.breakdowns import GroupScore
 def bins_figure(
     groups: Sequence[GroupScore], labels: Sequence[str], *, whole: float, title: str, axis: str
 ) -> Figure:
-    """Draw Average-mAP above and the number of actions below, bin by bin.
+    """Draw Average-mAP (top) and the number of actions (bottom) of every bin.
 
     Args:
         groups: Scores of the bins.
-        labels: Their names.
+        labels: Names of the bins.
         whole: Average-mAP of all actions, drawn as a line.
-        title: What is shown.
-        axis: What the bins are, with its unit.
+        title: Title of the figure.
+        axis: Label of the axis of bins, with its unit.
     """
     figure, ((score,), (number,)) = panels(2, 1, width=9, height=5.5)
     filled = [index for index, group in enumerate(groups) if group.actions]

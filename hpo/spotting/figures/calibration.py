@@ -13,7 +13,7 @@ from model.metrics.calibration import Calibration
 def calibration_figure(found: Calibration, classes: Sequence[str], tolerance_s: float) -> Figure:
     """Draw the share of correct spots against confidence (left) and the number of spots (right)."""
     figure, ((share, number),) = panels(1, 2, width=10, height=4.5)
-    share.plot([0, 1], [0, 1], color="#777777", linewidth=1, label="as confident as right")
+    share.plot([0, 1], [0, 1], color="#777777", linewidth=1, label="perfect calibration")
     for index, name in enumerate(classes):
         line = {"color": colour(index), "linestyle": dash(index), "marker": "o", "markersize": 4}
         label = f"{name} (error {found.expected_error[index]:.3f})"
@@ -21,7 +21,9 @@ def calibration_figure(found: Calibration, classes: Sequence[str], tolerance_s: 
         share.plot(found.confidence[index][filled], found.share_right[index][filled], label=label, **line)  # type: ignore[arg-type]
         number.plot(found.confidence[index][filled], found.spots[index][filled], **line)  # type: ignore[arg-type]
     share.set(
-        xlabel="mean confidence", ylabel=f"share right within δ = {tolerance_s:g} s", ylim=(-0.02, 1.02)
+        xlabel="mean confidence",
+        ylabel=f"share of correct spots within δ = {tolerance_s:g} s",
+        ylim=(-0.02, 1.02),
     )
     number.set(xlabel="mean confidence", ylabel="spots", yscale="log")
     for axes in (share, number):
@@ -38,7 +40,7 @@ def offsets_figure(
     classes: Sequence[str],
     tolerance_s: float,
 ) -> Figure:
-    """Draw a histogram of the seconds from action to spot, one panel per class."""
+    """Draw a histogram of the seconds from action to spot, with one panel per class."""
     figure, grid = panels(len(classes), 1, width=8, height=1.9 * len(classes) + 0.8)
     edges = np.linspace(-tolerance_s / 2, tolerance_s / 2, 31)
     for index, (name, (axes,)) in enumerate(zip(classes, grid, strict=True)):

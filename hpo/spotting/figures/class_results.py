@@ -28,7 +28,9 @@ def class_results_figure(results: ClassResults, classes: Sequence[str], split: s
         row[0].set(ylabel="share", ylim=(0, 1.02))
     for column, axes in enumerate(grid[0]):
         axes.legend(loc="lower right" if column == 0 else "upper right", fontsize=8)
-    figure.suptitle(f"Spots of the {split} split above the threshold of highest F1 on validation")
+    figure.suptitle(
+        f"Spots of the {split} split above the threshold with the best F1 on the validation split"
+    )
     return figure
 
 

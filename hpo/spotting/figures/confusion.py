@@ -10,11 +10,11 @@ from hpo.report.figures.style import panels
 
 
 def confusion_figure(table: npt.NDArray[np.int64], classes: Sequence[str], tolerance_s: float) -> Figure:
-    """Draw the confusion table: numbers in cells that are shaded by their share of the row.
+    """Draw the confusion matrix: counts in cells, shaded by their share of the row.
 
     Args:
-        table: As ``model.metrics.thresholded.confusion`` gives it.
-        classes: Their names.
+        table: Result of ``model.metrics.thresholded.confusion``.
+        classes: Names of the classes.
         tolerance_s: Full width within which spots and actions were paired.
     """
     size = 2.2 + 0.8 * len(table)

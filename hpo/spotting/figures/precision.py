@@ -9,7 +9,7 @@ from model.metrics.review import ReviewedPrecision
 
 
 def precision_figure(found: Sequence[ReviewedPrecision]) -> Figure:
-    """Draw precision with its interval above and the number of sequences below, by decreasing threshold."""
+    """Draw precision with its interval (top) and number of sequences (bottom) by decreasing threshold."""
     figure, ((precision,), (number,)) = panels(2, 1, width=8, height=5.5)
     filled = [row for row in found if row.sequences]
     thresholds = [row.threshold for row in filled]
@@ -23,14 +23,18 @@ def precision_figure(found: Sequence[ReviewedPrecision]) -> Figure:
         label="95 % interval (Wilson)",
     )
     precision.plot(
-        thresholds, [row.precision for row in filled], color=colour(0), marker="o", label="both say yes"
+        thresholds,
+        [row.precision for row in filled],
+        color=colour(0),
+        marker="o",
+        label="both reviewers say yes",
     )
     precision.plot(
         thresholds,
         [row.agreement for row in filled],
         color=colour(1),
         linestyle="--",
-        label="both say the same",
+        label="both reviewers agree",
     )
     precision.set(ylabel="share of the sequences", ylim=(-0.03, 1.03), title="Precision of the opportunities")
     precision.grid(alpha=0.3)

@@ -1,4 +1,4 @@
-"""A game as the network sees it: actions, segmentation and spots over its halves (figures 7, 15)."""
+"""Timeline of a game: actions, segmentation scores and spots over its halves (figures 7, 15)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from model.timeline import FrameRate
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GameTimeline:
-    """One game with its actions, and the scores and spots of a network."""
+    """Actions of a game, with a network's segmentation scores and spots."""
 
     game: str
     classes: Sequence[str]
@@ -50,7 +50,7 @@ def networks_figure(timelines: Mapping[str, GameTimeline], index: int) -> Figure
 
     Args:
         timelines: Timelines of one game, by the name of the network.
-        index: The class.
+        index: Index of the class.
     """
     game = next(iter(timelines.values()))
     halves = len(game.segmentation)

@@ -17,13 +17,13 @@ from model.timeline import FrameRate
 
 _SEGMENTS = (
     ("far before, far after: no action", "#BBBBBB"),
-    ("transition: softly no action", "#56B4E9"),
+    ("transition: no action, softened loss", "#56B4E9"),
     ("just before: no influence", "#FFFFFF"),
     ("just after: action", "#E69F00"),
 )
 _ORDER = (0, 1, 2, 3, 1, 0)
 _TOP = 3.0
-"""Losses above it share a colour: it has no upper bound."""
+"""Loss above which all values share a colour, because the loss has no upper bound."""
 _LEVELS = np.linspace(0, _TOP, 13)
 
 
@@ -53,7 +53,7 @@ def loss_figure(loss: LossConfig, classes: Sequence[str], frame_rate: FrameRate)
 
     Args:
         loss: The loss with its zones and margins.
-        classes: Their names.
+        classes: Names of the classes.
         frame_rate: Frame rate of the zones.
     """
     figure, grid = panels(len(classes), 2, width=10, height=2.7 * len(classes) + 0.6)
@@ -77,7 +77,7 @@ def loss_figure(loss: LossConfig, classes: Sequence[str], frame_rate: FrameRate)
 def _losses(
     loss: LossConfig, index: int, around: npt.NDArray[np.int64], actions: Sequence[int]
 ) -> npt.NDArray[np.float32]:
-    """(scores, frames): the loss of 101 scores from 0 to 1 on the frames ``around`` actions of one class."""
+    """Return the losses (scores, frames) of 101 scores in [0, 1], on the frames ``around`` actions."""
     rows = np.array([[frame - around[0], 0] for frame in actions])
     past, future = action_distances(rows, frames=len(around), classes=1)
     zones = Zones((loss.zones.per_class[index],)).tensor()

@@ -22,7 +22,7 @@ def page(**changed: object) -> StudyPage:
         "study": "s",
         "identity": "i",
         "summary": "Complete.",
-        "asked": {},
+        "settings": {},
         "data": {},
         "stages": [],
         "best": EMPTY,
@@ -42,9 +42,14 @@ def test_nothing_that_comes_from_outside_becomes_part_of_the_page() -> None:
         name=NASTY, facts={NASTY: NASTY}, tables=[failures], remarks=[NASTY], figures=[], failures=[NASTY]
     )
     html = page(
-        study=NASTY, asked={NASTY: NASTY}, stages=[stage], failures=failures, notes=[NASTY], commands=[NASTY],
+        study=NASTY,
+        settings={NASTY: NASTY},
+        stages=[stage],
+        failures=failures,
+        notes=[NASTY],
+        commands=[NASTY],
         files={NASTY: NASTY},
-    ).html()  # fmt: skip
+    ).html()
     assert "<script" not in html
     assert html.count("&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt;") == 20
 
@@ -85,5 +90,5 @@ def test_table_of_the_terminal_keeps_its_cells() -> None:
 
 
 def test_page_that_cannot_be_written_is_one_error(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="the page cannot be written: No such file"):
+    with pytest.raises(UserError, match="cannot write the page: No such file"):
         page().write(tmp_path / "nowhere" / "page.html")

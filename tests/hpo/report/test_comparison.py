@@ -48,5 +48,7 @@ def test_people_read_both_sides_the_difference_and_what_cannot_be_said(
     assert lines["Average-mAP"] == ["0.5000", "-"]
     assert lines["f"] == ["3", "8"]
     assert "+0.1000 ± 0.0500" in said
-    assert "difference +0.1000 (95 % of 1,000 draws of the games: +0.0200 to +0.2000; clear)" in said
+    assert (
+        "difference +0.1000 (95 % interval over 1,000 draws of the games: +0.0200 to +0.2000; clear)" in said
+    )
     assert "note: a reason" in said

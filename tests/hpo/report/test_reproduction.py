@@ -14,7 +14,7 @@ def pair(recorded: float, again: float, *, epoch: int = 1, loss: float = 0.5) ->
     return ValidationPair(
         epoch=epoch,
         recorded={"average_map": recorded, "valid/loss": 0.5, "chunks_per_s": 100.0, "score": recorded},
-        again={"average_map": again, "valid/loss": loss, "chunks_per_s": 90.0},
+        repeated={"average_map": again, "valid/loss": loss, "chunks_per_s": 90.0},
         metric="average_map",
     )
 
@@ -44,7 +44,7 @@ def test_metric_that_only_one_training_has_differs() -> None:
     lacking = ValidationPair(
         epoch=1,
         recorded={"average_map": 0.4},
-        again={"average_map": 0.4, "ap/goal": 0.4},
+        repeated={"average_map": 0.4, "ap/goal": 0.4},
         metric="average_map",
     )
     assert lacking.differing == ["ap/goal"]
@@ -63,8 +63,8 @@ def test_training_that_diverged_is_different_with_its_reason() -> None:
 
 def test_what_changed_is_named_and_where_nothing_did_that_is_said() -> None:
     change = Change(what="torch", recorded="2.12", now="2.13")
-    assert "  torch: 2.12 then, 2.13 now" in verdict_lines(result(pair(0.4, 0.41), changes=(change,)))
-    assert "nothing that is recorded has changed" in verdict_lines(result(pair(0.4, 0.41)))[-1]
+    assert "  torch: recorded 2.12, now 2.13" in verdict_lines(result(pair(0.4, 0.41), changes=(change,)))
+    assert "nothing that the record contains has changed" in verdict_lines(result(pair(0.4, 0.41)))[-1]
     assert len(verdict_lines(result(pair(0.4, 0.4)))) == 1
     record = reproduction_record(result(pair(0.4, 0.41), changes=(change,)))
     assert record["verdict"] == "close" and record["changes"][0]["what"] == "torch"

@@ -7,7 +7,7 @@ from shown_stages import view
 from hpo.journal.events import StageFinished, StageStarted, StudyCreated, TrialReported
 from hpo.journal.results import StudyState, TrialState, TrialStatus
 from hpo.report.stage_tables import comparison_table, found_record, stage_tables
-from hpo.report.trial_tables import settings_words
+from hpo.report.trial_tables import describe_settings
 from hpo.tasks.base.score import Score
 from hpo.tasks.calf.task import TASK
 
@@ -88,9 +88,9 @@ def test_trial_of_a_grid_is_told_by_what_it_has_of_its_own() -> None:
     start = {"f": 16, **{f"K{n}_frames.goal": float(k) for n, k in enumerate((-4, -2, 2, 4), start=1)}}
     moved = trial("grid", 0, 0.5)
     moved.parameters = {**start, "K4_frames.goal": 9.0}
-    assert settings_words(moved, start) == "goal K -4 -2 2 9"
+    assert describe_settings(moved, start) == "goal K -4 -2 2 9"
     moved.parameters = start
-    assert settings_words(moved, start) == "start"
+    assert describe_settings(moved, start) == "start"
 
 
 def test_what_an_ablation_likes_best_is_not_what_the_study_found() -> None:

@@ -114,5 +114,5 @@ def test_bins_are_named_by_what_they_hold() -> None:
 
 def test_file_in_the_place_of_the_folder_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
-    with pytest.raises(UserError, match="no folder for results"):
+    with pytest.raises(UserError, match="cannot create the folder for results"):
         results_folder(tmp_path / "taken")

@@ -35,11 +35,13 @@ def test_named_classes_are_taken_as_they_are() -> None:
 
 
 def test_other_vocabulary_must_say_what_makes_a_highlight() -> None:
-    with pytest.raises(ConfigError, match="no class of the network is named goal or card") as caught:
+    with pytest.raises(
+        ConfigError, match="no class of the network has a name that ends in goal or card"
+    ) as caught:
         chosen_classes("", GOALS_AND_CARDS, ("basket", "foul"), "--classes")
     assert caught.value.details == {
         "classes": "basket, foul",
-        "fix": "say which ones make a highlight: --classes NAME,...",
+        "fix": "add --classes NAME,... with the classes of a highlight",
     }
 
 

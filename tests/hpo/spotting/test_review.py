@@ -59,7 +59,7 @@ def test_answers_are_never_written_over(tmp_path: Path) -> None:
     write_review(file, [(GAME, clip(0, 600.0, 0.75))])
     write_review(file, [(GAME, clip(0, 600.0, 0.75))])
     file.write_text(file.read_text().replace("0.750000,,", "0.750000,yes,"))
-    with pytest.raises(UserError, match="may hold answers"):
+    with pytest.raises(UserError, match="may contain answers"):
         write_review(file, [(GAME, clip(0, 600.0, 0.75))])
     assert ",yes," in file.read_text()
 
@@ -74,13 +74,13 @@ def test_every_mistake_is_told_with_its_line(tmp_path: Path) -> None:
         "g,1,03:10",
     )
     assert mistakes(file) == [
-        "line 3: expected yes or no under reviewer_1, came 'perhaps'",
-        "line 3: expected yes or no under reviewer_2, came ''",
-        "line 4: expected a peak_score from 0 to 1, came '1.5'",
-        "line 5: the sequence of line 2 again",
-        "line 6: expected a peak_score from 0 to 1, came None",
-        "line 6: expected yes or no under reviewer_1, came None",
-        "line 6: expected yes or no under reviewer_2, came None",
+        "line 3: expected yes or no under reviewer_1, got 'perhaps'",
+        "line 3: expected yes or no under reviewer_2, got ''",
+        "line 4: expected a peak_score from 0 to 1, got '1.5'",
+        "line 5: repeats the sequence of line 2",
+        "line 6: expected a peak_score from 0 to 1, got None",
+        "line 6: expected yes or no under reviewer_1, got None",
+        "line 6: expected yes or no under reviewer_2, got None",
     ]
 
 
@@ -88,15 +88,15 @@ def test_file_that_is_no_review_is_told(tmp_path: Path) -> None:
     file = tmp_path / "other.csv"
     file.write_text("game;half;start\n")
     assert mistakes(file) == [
-        "line 1: no column game, half, start, end, peak_score, reviewer_1, reviewer_2; "
+        "line 1: missing column game, half, start, end, peak_score, reviewer_1, reviewer_2; "
         "expected game,half,start,end,peak_score,reviewer_1,reviewer_2"
     ]
-    with pytest.raises(DataError, match="no sequences"):
+    with pytest.raises(DataError, match="has no rows"):
         read_review(review(tmp_path))
     file.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match="cannot be read as CSV"):
+    with pytest.raises(DataError, match="cannot read the review table as CSV"):
         read_review(file)
-    with pytest.raises(DataError, match="cannot be read as CSV"):
+    with pytest.raises(DataError, match="cannot read the review table as CSV"):
         read_review(tmp_path / "nowhere.csv")
 
 

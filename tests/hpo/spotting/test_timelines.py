@@ -66,7 +66,7 @@ def test_trials_of_different_data_are_not_drawn_together() -> None:
         NamedTrial(name="s/t", label=data, weights=Path("w"), data=Path(data), features="F")
         for data in ("a", "b")
     ]
-    with pytest.raises(ConfigError, match="the same data"):
+    with pytest.raises(ConfigError, match="trained on different data"):
         game_timelines(
             trials, None, game=None, nms_window_s=None, device=None, progress=lambda *_: None  # type: ignore[arg-type]
         )  # fmt: skip

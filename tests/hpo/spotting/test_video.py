@@ -92,7 +92,7 @@ def test_halves_of_different_size_become_one_film_unless_copied(
     parts = (CLIPS[0], CLIPS[3])
     with pytest.raises(UserError, match="h264 256x32 and h264 512x64") as caught:
         check_videos(both, parts, copy=True)
-    assert caught.value.details["fix"] == "leave --copy out"
+    assert caught.value.details["fix"] == "leave out --copy"
     check_videos(both, parts, copy=False)
     write_video(ffmpeg, both, parts, tmp_path / "film.mp4", copy=False)
     assert_to_the_frame(barcode_video.shown(ffmpeg, tmp_path / "film.mp4"), parts)
@@ -114,9 +114,9 @@ def test_failure_of_ffmpeg_is_told_in_its_words_and_leaves_what_was_there(
     with pytest.raises(UserError, match=r"ffmpeg failed: .*Invalid data"):
         write_video(ffmpeg, [Video(broken, 20.0, "h264", "256x32")] * 2, CLIPS, file, copy=False)
     assert file.read_bytes() == b"an earlier film" and not (tmp_path / PARTS_FOLDER).exists()
-    with pytest.raises(UserError, match="this is no video that ffmpeg can read"):
+    with pytest.raises(UserError, match="ffmpeg cannot read this file as a video"):
         open_video(ffmpeg, broken)
-    with pytest.raises(UserError, match="no such video"):
+    with pytest.raises(UserError, match="the video does not exist"):
         open_video(ffmpeg, tmp_path / "nowhere.mkv")
 
 

@@ -133,7 +133,7 @@ def test_studies_are_paired_by_seed_and_configuration(
     assert final.difference.mean == pytest.approx(0.03)
     assert final.means == (pytest.approx(0.43), pytest.approx(0.40))
     assert (search.configuration, search.seeds) == ("best found", 1)
-    assert found.remarks == ["one common seed gives no interval: train several"]
+    assert found.remarks == ["one common seed gives no interval: train several seeds in both studies"]
     (tested,) = compare_named("one", "two", "test", environment, silent).paired
     assert tested.difference is not None and tested.difference.mean == pytest.approx(-0.07)
 
@@ -143,11 +143,11 @@ def test_on_other_data_nothing_is_claimed(
 ) -> None:
     other(environment, replace(small_plan, data_digest="other"))
     found = compare_named("one", "two", "valid", environment, silent)
-    assert "side by side only: the scores were reached on other data" in found.remarks[0]
+    assert "scores cannot be compared, only shown side by side: different data" in found.remarks[0]
     assert found.paired and all(row.difference is None for row in found.paired)
     assert "data_digest" in found.settings
     trials = compare_named("one/bayes-0001", "two/bayes-0001", "valid", environment, silent)
-    assert trials.networks is None and "on other data" in trials.remarks[0]
+    assert trials.networks is None and "different data" in trials.remarks[0]
 
 
 def test_trials_are_compared_game_by_game(
@@ -169,17 +169,17 @@ def test_test_split_is_not_opened_for_trials_that_were_not_tested(
     environment: Environment, one: Writer, small_plan: StudyPlan
 ) -> None:
     found = compare_named("one/bayes-0001", "one/bayes-0002", "test", environment, silent)
-    assert found.networks is None and "the test split is opened by hpo run final" in found.remarks[0]
+    assert found.networks is None and "hpo run final opens the test split" in found.remarks[0]
     one.network("final-0001", small_plan, 1)
     one.network("final-0002", small_plan, 2)
     tested = compare_named("one/final-0001", "one/final-0002", "test", environment, silent)
-    assert tested.remarks == ["not on the same games: resampling needs 5 games or more, got 1"]
+    assert tested.remarks == ["not compared on the same games: resampling needs 5 games or more, got 1"]
 
 
 def test_missing_weights_leave_the_rest_of_the_comparison(environment: Environment, one: Writer) -> None:
     found = compare_named("one/bayes-0001", "one/bayes-0002", "valid", environment, silent)
     assert found.scores["Average-mAP"] == (0.3, 0.4)
-    assert found.remarks[0].startswith("not on the same games: no such file")
+    assert found.remarks[0].startswith("not compared on the same games: no such file")
 
 
 def test_what_cannot_be_compared_is_one_error(

@@ -41,7 +41,7 @@ def test_configuration_is_read_under_the_paper_s_symbols(tmp_path: Path, name: s
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ('{"gamma": 1}', "no such hyperparameter: 'gamma'"),
+        ('{"gamma": 1}', "unknown hyperparameter: 'gamma'"),
         ('{"f": "many"}', "cannot use this configuration: f"),
         ('{"K1.goal": 3}', "K1 < K2 < 0 < K3 < K4"),
         ('{"r": 999}', "shorter than the chunk"),

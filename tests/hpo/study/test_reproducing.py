@@ -56,7 +56,7 @@ def recorded(small_plan: StudyPlan, reproduce: Callable[..., Reproduction]) -> R
     )
     pairs = reproduce(trial).validations
     config = {"trial": {"seed": 4}, "training": {"precision": "float32", "epochs": 2}}
-    return replace(trial, validations={pair.epoch: pair.again for pair in pairs}, config=config)
+    return replace(trial, validations={pair.epoch: pair.repeated for pair in pairs}, config=config)
 
 
 def changed(result: Reproduction) -> dict[str, tuple[str, str]]:
@@ -126,5 +126,5 @@ def test_other_data_are_said_before_training_and_are_no_reproduction(
 def test_games_that_are_gone_are_one_error(
     recorded: RecordedTrial, small_environment: Environment, tmp_path: Path
 ) -> None:
-    with pytest.raises(UserError, match="the data of this trial are not in"):
+    with pytest.raises(UserError, match="the data of this trial were not found"):
         prepare_rerun(recorded, small_environment, silent, data=tmp_path / "nowhere")

@@ -8,7 +8,7 @@ from rich.table import Table
 from hpo.journal.results import StageState, TrialState
 from hpo.report.formats import value
 from hpo.report.paired import paired_difference
-from hpo.report.stage_tables import difference_words
+from hpo.report.stage_tables import format_difference
 from hpo.tasks.base.presentation.stage_presentation import StageView
 
 TABLE_1 = {"i3d": 0.536, "c3d": 0.577, "resnet": 0.625}
@@ -64,7 +64,8 @@ def _disturbances(trials: Sequence[TrialState], classes: Sequence[str]) -> list[
         difference = paired_difference(scores["combined"], scores["start"])
         if difference is not None and difference.mean < 0 and difference.is_clear:
             lines.append(
-                f"interaction: {label} has {difference_words(difference)} AP with the winners of all classes "
+                f"interaction: {label} has {format_difference(difference)} AP with the winners of all "
+                "classes "
                 f"combined, so the classes influence each other; try --mode per-class"
             )
     return lines
