@@ -86,14 +86,14 @@ def _speed_table(bench: "Bench") -> "Table":
     from hpo.report.formats import duration
 
     table = Table(box=None, pad_edge=False, header_style="bold", title=bench.precision, title_justify="left")
-    table.add_column("together", no_wrap=True)
+    table.add_column("trials together", no_wrap=True)
     for name in (
-        "trained chunks/s",
-        "to one alone",
-        "validated chunks/s",
-        "of peak",
-        "of copying",
-        "paper-size trial",
+        "training chunks/s",
+        "relative to one trial",
+        "validation chunks/s",
+        "of peak products",
+        "of peak copying",
+        "time of a paper-size trial",
     ):
         table.add_column(name, justify="right")
     for row in bench.rows:

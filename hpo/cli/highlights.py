@@ -53,8 +53,8 @@ def highlights(
         bool,
         typer.Option(
             "--copy",
-            help="Copy the video streams without encoding: faster, but clips begin up to one key frame "
-            "early.",
+            help="Copy the video streams without encoding: faster, but clips begin at the key frame "
+            "before their start.",
         ),
     ] = False,
     opportunities: Annotated[

@@ -9,7 +9,7 @@ import typer
 from hpo.cli.run_options import RayAddress
 from hpo.cli.running import ReadingProgress
 
-_STUDY = typer.Argument(help="Name of the study. Default: the one that changed last.")
+_STUDY = typer.Argument(metavar="STUDY", help="Name of the study. Default: the one that changed last.")
 
 
 def resume(

@@ -25,7 +25,7 @@ def summary(state: StudyState, writer: str | None) -> str:
         scores = scores_by_role(state.trials_of(name)).get(stage.role)
         if stage.role and scores:
             return (
-                f"{sentence}; stage {name} kept {stage.role}: {score_label(state)} "
+                f"{sentence}; stage {name} chose the configuration {stage.role!r}: {score_label(state)} "
                 f"{fmean(scores.values()):.4f} on the validation split, mean over {len(scores)} seeds."
             )
         line = best_line(best_trial_of(state, name), stage.start)
@@ -81,7 +81,7 @@ def stage_facts(stage: StageState, state: StudyState, plan: StudyPlan) -> dict[s
         for name, fields in stage.space.items():
             facts[f"Space of {symbol(name)}"] = values_tried(fields)
     if stage.role:
-        facts["Kept"] = f"{stage.role}, which has the best mean over its seeds"
+        facts["Chosen"] = f"{stage.role}, which has the best mean over its seeds"
     return facts
 
 

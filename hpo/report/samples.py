@@ -112,8 +112,8 @@ def samples_table(
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("metric")
     published = any(metric in TABLE_3 for metric in a)
-    paper = ["paper: BMN", "with Lseg", "difference", "means p"] if published else []
-    ours = ["runs", *names, "difference", "normality p", "variances p", "means p"]
+    paper = ["paper: BMN", "with Lseg", "difference", "p of means"] if published else []
+    ours = ["runs", *names, "difference", "p of normality", "p of variances", "p of means"]
     for column in [*ours, *paper]:
         table.add_column(column, justify="right")
     for metric in a:
