@@ -66,10 +66,10 @@ def analyse(
     ] = "tolerance",
     device: Device = "auto",
 ) -> None:
-    """Analyse a network's results on a split by class, game time, distance to other actions and confidence.
+    """Analyse the results of a network on a split.
 
-    With several trials, or with a stage, draw the predictions of all networks for one game, one figure per
-    class.
+    Tables and figures show them by class, game time, distance to other actions and confidence. With several
+    trials, or with a stage, draw the predictions of all networks for one game, one figure per class.
     """
     import torch
 

@@ -30,12 +30,12 @@ def bench(
         ),
     ] = 2.0,
 ) -> None:
-    """Measure how fast this machine trains trials, alone and as arrays, on synthetic games with 512 features.
+    """Measure how fast this machine trains.
 
-    Speeds are sums over all trials. A paper-size trial has 1000 epochs of 5,200 chunks, without validation;
-    its time is that of the whole array divided by the number of trials. The last columns compare the speed
-    with the peak of the device in matrix products and in copying; more than 100 % of copying means that
-    processor caches help.
+    Trials are trained alone and as arrays, on synthetic games with 512 features. Speeds are sums over all
+    trials. A paper-size trial has 1000 epochs of 5,200 chunks, without validation; its time is that of the
+    whole array divided by the number of trials. The last columns compare the speed with the peak of the
+    device in matrix products and in copying; more than 100 % of copying means that processor caches help.
     """
     import torch
     from rich.console import Console

@@ -26,11 +26,11 @@ def reproduce(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train a trial again from its MLflow record, and compare the metrics with the recorded ones.
+    """Train a trial again from its MLflow record.
 
-    The verdict is "equal" (to the last bit), "close" (score within 0.03 at every validation), "different" or
-    "different data". The command lists everything that has changed since the recording. Exit code: 0 if equal
-    or close, else 1.
+    The command compares the metrics with the recorded ones. The verdict is "equal" (to the last bit), "close"
+    (score within 0.03 at every validation), "different" or "different data". The command lists everything
+    that has changed since the recording. Exit code: 0 if equal or close, else 1.
     """
     from hpo.cli.running import ReadingProgress
     from hpo.config.environment import read_environment
@@ -70,13 +70,13 @@ def compare(
     split: Annotated[str, typer.Option(metavar="valid|test", help="Split to compare on.")] = "valid",
     as_json: AsJson = False,
 ) -> None:
-    """Compare two studies or two trials, with paired differences if they used the same data.
+    """Compare two studies or two trials.
 
-    Studies are compared seed by seed, with 95 % intervals by Student's t: every configuration that both
-    trained under one name (such as the rows of a final), and the best of each search. Trials are compared on
-    the same games: the best network of each predicts spots, and Average-mAP is computed for 1,000 draws of
-    the games. The interval contains 95 % of these differences; it covers the choice of games, not the
-    choice of seeds.
+    Differences are paired if both used the same data. Studies are compared seed by seed, with 95 % intervals
+    by Student's t: every configuration that both trained under one name (such as the rows of a final), and
+    the best of each search. Trials are compared on the same games: the best network of each predicts spots,
+    and Average-mAP is computed for 1,000 draws of the games. The interval contains 95 % of these differences;
+    it covers the choice of games, not the choice of seeds.
     """
     from hpo.cli.running import ReadingProgress
     from hpo.config.environment import read_environment

@@ -27,7 +27,10 @@ def check(
         ),
     ] = None,
 ) -> None:
-    """Read a whole data set, and report every problem with its file and its place in the file."""
+    """Check a whole data set.
+
+    Reports every problem with its file and its place in the file.
+    """
     from model.data.check import check_dataset
 
     with ReadingProgress() as progress:
@@ -61,7 +64,10 @@ def download(
         str, typer.Option(metavar="v1|v2", help="Version of the labels: v1 has 3 classes, v2 has 17.")
     ] = "v1",
 ) -> None:
-    """Download features and labels of SoccerNet and check them. After a stop, run the command again."""
+    """Download SoccerNet and check it.
+
+    After a stop, run the command again to continue.
+    """
     from model.data.download import download_soccernet
 
     try:
@@ -96,7 +102,10 @@ def synthetic(
     ] = 45,
     seed: Annotated[int, typer.Option(metavar="NUMBER", help="Seed of all random numbers.")] = 0,
 ) -> None:
-    """Generate games whose actions leave a known temporal context in the features."""
+    """Generate synthetic games.
+
+    Their actions leave a known temporal context in the features.
+    """
     from model.data.description import SPLITS
     from model.data.synthetic import planted_zones_s, write_synthetic
 
@@ -127,7 +136,10 @@ def wyscout(
         int, typer.Option(metavar="NUMBER", help="Seed that draws the splits, if the source defines none.")
     ] = 0,
 ) -> None:
-    """Convert the open Wyscout event data to a data set with features EVENTS."""
+    """Convert the open Wyscout event data.
+
+    The result is a data set with the features EVENTS.
+    """
     from model.data.wyscout import convert_wyscout
 
     with ReadingProgress() as progress:
@@ -159,7 +171,10 @@ def activitynet(
         int, typer.Option(metavar="NUMBER", min=1, help="Number of features per position.")
     ] = 400,
 ) -> None:
-    """Generate features for ActivityNet's annotations. Run the command again to continue after a stop."""
+    """Generate features for ActivityNet.
+
+    The features fit the given annotations. After a stop, run the command again to continue.
+    """
     from model.data.activitynet.annotations import first_videos, read_videos
     from model.data.activitynet.synthetic import make_dataset
 

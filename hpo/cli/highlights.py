@@ -116,7 +116,10 @@ def highlights(
     ] = None,
     device: Device = "auto",
 ) -> None:
-    """Cut the highlights of a game: spotted goals and cards, and sequences that look like goals."""
+    """Cut the highlights of a game.
+
+    They are the spotted goals and cards, and sequences that look like goals.
+    """
     import torch
 
     from hpo.spotting.analysis_files import results_folder
@@ -183,7 +186,10 @@ def precision(
         Path, typer.Option(metavar="FOLDER", help="Folder to write the table and the figure to.")
     ] = Path("precision"),
 ) -> None:
-    """Compute the precision of opportunities against their score (figure 8) from two reviewers' answers."""
+    """Compute the precision of opportunities.
+
+    It is computed from two reviewers' answers, as a function of the segmentation score (figure 8).
+    """
     from hpo.report.trial_tables import print_table
     from hpo.spotting.analysis_files import results_folder
     from hpo.spotting.review import precision_table, read_review, write_precision

@@ -39,7 +39,10 @@ def import_weights(
         ),
     ] = None,
 ) -> None:
-    """Convert the weights of a published network to this project's format, and check them."""
+    """Convert the weights of a published network.
+
+    The command checks the weights and writes them in this project's format.
+    """
     from hpo.spotting.scores import network_lines
     from model.weights.importing import import_published
 
@@ -75,7 +78,10 @@ def evaluate(
     device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
-    """Score a trained network on a split: Average-mAP, loose (5 to 60 s) and tight (1 to 5 s), by class."""
+    """Score a trained network on a split.
+
+    Prints Average-mAP by class, loose (tolerances of 5 to 60 s) and tight (1 to 5 s).
+    """
     import torch
 
     from hpo.config.environment import read_environment
@@ -150,7 +156,10 @@ def spot(
     ] = "20",
     device: Device = "auto",
 ) -> None:
-    """Predict the actions of games and write them in the format of SoccerNet's evaluator."""
+    """Predict the actions of games.
+
+    The spots are written in the format of SoccerNet's evaluator.
+    """
     import torch
 
     from hpo.spotting.spotted_game import spot_game

@@ -85,9 +85,10 @@ def bayes(
     ray_address: RayAddress = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Search all hyperparameters of the study file together, by Bayesian optimisation.
+    """Search all hyperparameters together.
 
-    In the study file calf they are f, r, alpha2, beta and lambda_seg. Without --features and --data, the
+    Bayesian optimisation searches the space of the study file. In the study file calf the
+    hyperparameters are f, r, alpha2, beta and lambda_seg. Without --features and --data, the
     command generates a small synthetic data set and searches on it.
     """
     launch = launch_of(
@@ -142,7 +143,10 @@ def paper(
     ray_address: RayAddress = None,
     dry_run: DryRun = False,
 ) -> None:
-    """Run the paper's whole procedure in one study: bayes, grid-slicing, final."""
+    """Run the paper's whole procedure.
+
+    One study runs the stages bayes, grid-slicing and final.
+    """
     launch = launch_of(
         CALF,
         Typed(

@@ -23,7 +23,10 @@ def resume(
     ] = None,
     ray_address: RayAddress = None,
 ) -> None:
-    """Resume STUDY. Finished trials keep their results; unfinished ones continue from their checkpoints."""
+    """Resume a stopped study.
+
+    Finished trials keep their results; unfinished ones continue from their checkpoints.
+    """
     from hpo.cli.running import finish, watch
     from hpo.config.environment import read_environment
     from hpo.journal.journal import read_journal
@@ -44,7 +47,10 @@ def resume(
 
 
 def sync(study: Annotated[str | None, _STUDY] = None) -> None:
-    """Send the records of STUDY that MLflow lacks, after MLflow was unavailable."""
+    """Send missing records of a study to MLflow.
+
+    Records are missing if MLflow was unavailable while the study ran.
+    """
     from hpo.config.environment import read_environment
     from hpo.study.folders import chosen_study
     from hpo.study.session import sync_study
@@ -63,7 +69,10 @@ def sync(study: Annotated[str | None, _STUDY] = None) -> None:
 
 
 def status(study: Annotated[str | None, _STUDY] = None) -> None:
-    """Show the progress of STUDY: state, trials per stage, best trial, failures and notes."""
+    """Show the progress of a study.
+
+    Prints its state, the trials of every stage, the best trials, failures and notes.
+    """
     from hpo.config.environment import read_environment
     from hpo.journal.journal import read_journal, writer_of
     from hpo.journal.results import StudyState
@@ -80,7 +89,10 @@ def best(
     top: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="Number of trials to show.")] = 5,
     as_json: Annotated[bool, typer.Option("--json", help="Print the trials as JSON.")] = False,
 ) -> None:
-    """Show the best trials of STUDY, highest score first, and the results of its further stages."""
+    """Show the best trials and results of a study.
+
+    The best trials of the search come first, highest score first; then the results of the other stages.
+    """
     from hpo.cli.running import show_stages
     from hpo.config.environment import read_environment
     from hpo.config.stages import SEARCH
@@ -128,9 +140,10 @@ def report(
         ),
     ] = False,
 ) -> None:
-    """Write one HTML page about STUDY: settings, data, stages, tables, figures, failures, cost, reproduction.
+    """Write an HTML page about a study.
 
-    The page needs no network connection. A copy is stored in MLflow with the study's newest stage.
+    The page shows settings, data, stages with tables and figures, failures, cost, and commands that run the
+    study again. It needs no network connection. A copy is stored in MLflow with the study's newest stage.
     """
     from hpo.config.environment import read_environment
     from hpo.page.assembly import study_page
@@ -185,7 +198,10 @@ def ui(
         ),
     ] = "127.0.0.1",
 ) -> None:
-    """Start MLflow's pages for all studies and print their address. Ctrl-C stops them."""
+    """Start MLflow's pages for all studies.
+
+    Prints their address. Ctrl-C stops them.
+    """
     from hpo.config.environment import read_environment, without_passwords
     from hpo.tracking.ui import serve_ui, study_tables
 

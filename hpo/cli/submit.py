@@ -34,7 +34,9 @@ def submit(
     ] = None,
     list_jobs: Annotated[bool, typer.Option("--list", help="List the jobs of the cluster.")] = False,
 ) -> None:
-    """Run a study as a job on a Ray cluster, and follow its output. The job continues after Ctrl-C.
+    """Run a study as a job on a Ray cluster.
+
+    The command follows the output of the job. Ctrl-C stops following; the job continues.
 
     Example: hpo submit --address http://HOST:8265 -- run bayes --features resnet --concurrent 8
 

@@ -40,12 +40,15 @@ COMMANDS = TaskCommands(
     stages=(
         StageCommand(
             stage="bmn-slicing",
-            help="ActivityNet: find K1 of the context-aware loss (K1 = 2 K2 = -2 K3 = -K4) by AUC.",
+            help="ActivityNet: search K1 of the context-aware loss. K1 = 2 K2 = -2 K3 = -K4; the score is "
+            "AUC.",
             options=(REPLICATES, SEEDS),
         ),
         StageCommand(
             stage="bmn-compare",
-            help="ActivityNet: compare BMN's own loss with the context-aware loss over many runs (Table 3).",
+            help="ActivityNet: compare two losses over many runs. They are BMN's own and the context-aware "
+            "loss "
+            "(Table 3).",
             options=(
                 StageOption(
                     key="runs",

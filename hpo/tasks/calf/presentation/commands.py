@@ -40,7 +40,7 @@ COMMANDS = TaskCommands(
     stages=(
         StageCommand(
             stage="grid-slicing",
-            help="Search the slicing parameters K1 < K2 < 0 < K3 < K4 of every class on a grid.",
+            help="Search the slicing parameters on a grid. They are K1 < K2 < 0 < K3 < K4 of every class.",
             options=(
                 StageOption(
                     key="mode",
@@ -55,20 +55,22 @@ COMMANDS = TaskCommands(
         ),
         StageCommand(
             stage="final",
-            help="Train the best configurations with several seeds, compare them, and score them once on the "
+            help="Compare the best configurations. Trains them with several seeds and scores them once on "
+            "the "
             "test split.",
         ),
         StageCommand(
             stage="ablation",
-            help="Train the model without segmentation, slicing, margins and matching (Table 2).",
+            help="Measure the effect of parts of the model. Trains without segmentation, slicing, margins or "
+            "matching (Table 2).",
         ),
         StageCommand(
             stage="sensitivity",
-            help="Vary each slicing parameter of each class around the optimum while the others stay fixed.",
+            help="Vary each slicing parameter alone. The other parameters stay fixed.",
         ),
         StageCommand(
             stage="lambda-sweep",
-            help="Vary lambda_seg over several powers of ten (section 7.5 of the paper).",
+            help="Vary lambda_seg. Values are several powers of ten (section 7.5 of the paper).",
         ),
     ),
 )
