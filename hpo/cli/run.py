@@ -32,6 +32,7 @@ from hpo.cli.run_options import (
 from hpo.tasks.base.presentation.stage_command import StageCommand, StageOption, TaskCommands
 from hpo.tasks.bmn.presentation.commands import COMMANDS as BMN
 from hpo.tasks.calf.presentation.commands import COMMANDS as CALF
+from model.errors import ConfigError
 
 
 class StageGroup(typer.core.TyperGroup):
@@ -257,6 +258,10 @@ def _run_stage(
 ) -> None:
     """Continue a study with ``stage``, or start one with it."""
     begins = begins_study and (study is None or launch.has_data)
+    if begins_study and not begins and start is None and not launch.is_known(study):
+        raise ConfigError(
+            f"there is no study {study!r}", fix="to start one of that name, add --data or --from"
+        )
     if not launch.is_known(study) and (start is not None or begins):
         launch.start_from(start, stage, settings, study)
     else:

@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
@@ -39,10 +40,17 @@ def code_digest(task: str) -> str:
         for path in sorted(root.glob(pattern)):
             digest.update(f"{root.name}/{path.relative_to(root).as_posix()}\0".encode())
             digest.update(path.read_bytes())
-    code = external_task_code(task) or Path(str(hpo.__file__)).parent / "tasks" / task
-    for path in sorted(code.rglob("*.py")) if code.is_dir() else [code]:
-        if _PRESENTATION in path.relative_to(code.parent).parts:
-            continue
-        digest.update(f"{path.relative_to(code.parent).as_posix()}\0".encode())
+    for name, path in _task_files(task):
+        digest.update(f"{name}\0".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def _task_files(task: str) -> Iterator[tuple[str, Path]]:
+    """Yield the files of a task that decide numbers, with their names; of an external task all files."""
+    external = external_task_code(task)
+    code = external or Path(str(hpo.__file__)).parent / "tasks" / task
+    for path in sorted(code.rglob("*.py")) if code.is_dir() else [code]:
+        place = path.relative_to(code.parent)
+        if external or _PRESENTATION not in place.parts:
+            yield place.as_posix(), path
