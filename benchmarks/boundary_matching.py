@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from model.data.activitynet.labels import boundary_labels
 from model.losses.boundary import BoundaryLossConfig, boundary_losses, draw_uniform, stack_targets
 from model.networks.bmn import BmnConfig, BoundaryMatchingNetwork
-from model.networks.boundary_matching import _products, _sampling, bin_weights, valid_pairs
+from model.networks.boundary_matching import _products, _sampling_matrices, bin_weights, valid_pairs
 
 CPU = torch.device("cpu")
 
@@ -32,7 +32,7 @@ class Dense(nn.Module):
         super().__init__()
         self.shape = (config.bins, config.positions, config.positions)
         pairs = valid_pairs(config.positions, config.max_positions)
-        row, column, weight = bin_weights(pairs, config.positions, config.bins)
+        row, column, weight = bin_weights(pairs, config.positions, config.sampling)
         mask = np.zeros((config.positions, *self.shape), dtype=np.float32)
         position, bin_index = np.divmod(column, config.bins)
         np.add.at(mask, (position, bin_index, pairs[row, 0], pairs[row, 1]), weight)
@@ -66,8 +66,10 @@ def median_times(works: dict[str, Callable[[], object]], times: int) -> None:
 
 def products(config: BmnConfig, batch: int, times: int) -> None:
     """Compare one sparse product for all videos with one product per video, in both directions."""
-    size = (config.positions, config.max_positions, config.bins)
-    for name, matrix in zip(("forward", "backward"), _sampling(*size, CPU, torch.float32), strict=True):
+    size = (config.positions, config.max_positions, config.sampling)
+    for name, matrix in zip(
+        ("forward", "backward"), _sampling_matrices(*size, CPU, torch.float32), strict=True
+    ):
         by_video = torch.randn(batch, matrix.shape[1], config.hidden_3d)
         together = by_video.transpose(0, 1).flatten(1)
         works = {

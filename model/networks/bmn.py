@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from model.errors import ConfigError
-from model.networks.boundary_matching import BoundaryMatching, at_least_single, pair_index
+from model.networks.boundary_matching import BoundaryMatching, Sampling, at_least_single, pair_index
 
 GROUPS = 4
 """Number of groups of the convolutions before the boundary-matching layer, as published."""
@@ -27,6 +27,10 @@ class BmnConfig:
     """Length of the longest proposal in positions (D); None: T, as published."""
     bins: int = 32
     """Number of bins that a proposal is sampled into (N)."""
+    points_per_bin: int = 3
+    """Number of interpolated points averaged into one bin."""
+    boundary_ratio: float = 0.5
+    """Extension of a proposal beyond either end before it is sampled, as a fraction of its length plus one."""
     hidden_1d: int = 256
     """Hidden features per position."""
     hidden_2d: int = 128
@@ -35,7 +39,7 @@ class BmnConfig:
     """Hidden features per pair after the reduction of its bins."""
 
     def __post_init__(self) -> None:
-        for name in ("input_size", "positions", "bins", "hidden_1d", "hidden_2d", "hidden_3d"):
+        for name in ("input_size", "positions", "hidden_1d", "hidden_2d", "hidden_3d"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"BMN {name} must be at least 1, got {getattr(self, name)}")
         for name in ("input_size", "hidden_1d"):
@@ -45,6 +49,12 @@ class BmnConfig:
             raise ConfigError(
                 f"BMN longest must lie between 1 and positions ({self.positions}), got {self.longest}"
             )
+        _ = self.sampling  # refuses settings with which no proposal can be sampled
+
+    @property
+    def sampling(self) -> Sampling:
+        """How a proposal is sampled."""
+        return Sampling(self.bins, self.points_per_bin, self.boundary_ratio)
 
     @property
     def max_positions(self) -> int:
@@ -91,7 +101,7 @@ class BoundaryMatchingNetwork(nn.Module):
         )
         self.start, self.end = self._boundary_head(), self._boundary_head()
         self.proposal = nn.Sequential(_conv1d(one, one), nn.ReLU())
-        size = (config.positions, config.max_positions, config.bins)
+        size = (config.positions, config.max_positions, config.sampling)
         self.matching = BoundaryMatching(*size, one, three, generator)
         self.reduce = nn.Linear(three, two)
         self.map = nn.Sequential(

@@ -8,6 +8,7 @@ matrix sums the positions of each pair. The largest tensor is the result itself.
 
 import math
 import warnings
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -17,10 +18,28 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-WIDENED = 0.5
-"""Extension of a pair beyond either end, as a fraction of its length plus one."""
-POINTS_A_BIN = 3
-"""Number of interpolated points averaged into one bin."""
+from model.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a pair is sampled. Defaults are those of the published code."""
+
+    bins: int = 32
+    """Number of bins of a pair (N; ``num_sample`` in the published code)."""
+    points_per_bin: int = 3
+    """Number of interpolated points averaged into one bin (``num_sample_perbin``)."""
+    boundary_ratio: float = 0.5
+    """Extension of a pair beyond either end, as a fraction of its length plus one (``prop_boundary_ratio``)."""
+
+    def __post_init__(self) -> None:
+        if self.bins < 1 or self.points_per_bin < 1 or self.bins * self.points_per_bin < 2:
+            raise ConfigError(
+                "BMN bins and points_per_bin must be at least 1, and one of them at least 2, "
+                f"got {self.bins} and {self.points_per_bin}"
+            )
+        if not (math.isfinite(self.boundary_ratio) and self.boundary_ratio >= 0):
+            raise ConfigError(f"BMN boundary_ratio must be at least 0, got {self.boundary_ratio:g}")
 
 
 def valid_pairs(positions: int, longest: int) -> npt.NDArray[np.int64]:
@@ -30,45 +49,46 @@ def valid_pairs(positions: int, longest: int) -> npt.NDArray[np.int64]:
 
 
 def bin_weights(
-    pairs: npt.NDArray[np.int64], positions: int, bins: int
+    pairs: npt.NDArray[np.int64], positions: int, sampling: Sampling
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Compute the weights of all positions in every bin of every pair, as entries of a sparse matrix.
 
-    A pair covers [start, end + 1], extended at both ends by half of its length plus one. On this interval lie
-    ``POINTS_A_BIN * bins`` evenly spaced points, the first and last at its ends. A point interpolates between
-    the two positions beside it; positions outside the video contribute nothing.
+    A pair covers [start, end + 1], extended at both ends by ``boundary_ratio`` times its length plus one. On
+    this interval lie ``points_per_bin * bins`` evenly spaced points, the first and last at its ends. A point
+    interpolates between the two positions beside it; positions outside the video contribute nothing.
 
     Returns:
         row: index of the pair; column: position times ``bins`` plus bin; weight. An entry may occur twice.
     """
     length = (pairs[:, 1] + 1.0 - pairs[:, 0] + 1.0)[:, None]
     # First, last and step as the published code computes them: rounding decides between two neighbours.
-    first, last = pairs[:, :1] - length * WIDENED, pairs[:, 1:] + 1.0 + length * WIDENED
-    points = bins * POINTS_A_BIN
+    beyond = length * sampling.boundary_ratio
+    first, last = pairs[:, :1] - beyond, pairs[:, 1:] + 1.0 + beyond
+    points = sampling.bins * sampling.points_per_bin
     point = first + (last - first) / (points - 1.0) * np.arange(points)
     fraction, whole = np.modf(point)
-    bin_index = np.broadcast_to(np.arange(points) // POINTS_A_BIN, point.shape)
+    bin_index = np.broadcast_to(np.arange(points) // sampling.points_per_bin, point.shape)
     row = np.broadcast_to(np.arange(len(pairs))[:, None], point.shape)
     found = []
     for position, weight in ((whole, 1.0 - fraction), (np.ceil(point), fraction)):
         inside = (position >= 0) & (position < positions) & (weight != 0.0)
-        column = position.astype(np.int64) * bins + bin_index
-        found.append((row[inside], column[inside], weight[inside] / POINTS_A_BIN))
+        column = position.astype(np.int64) * sampling.bins + bin_index
+        found.append((row[inside], column[inside], weight[inside] / sampling.points_per_bin))
     rows, columns, weights = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return rows, columns, weights
 
 
 @cache
-def _sampling(
-    positions: int, longest: int, bins: int, device: torch.device, dtype: torch.dtype
+def _sampling_matrices(
+    positions: int, longest: int, sampling: Sampling, device: torch.device, dtype: torch.dtype
 ) -> tuple[Tensor, Tensor]:
     # One matrix and its transpose a process and device, however many networks there are.
     pairs = valid_pairs(positions, longest)
-    row, column, weight = bin_weights(pairs, positions, bins)
+    row, column, weight = bin_weights(pairs, positions, sampling)
     matrix = torch.sparse_coo_tensor(
         torch.from_numpy(np.stack([row, column])),
         torch.from_numpy(weight).to(dtype),
-        (len(pairs), positions * bins),
+        (len(pairs), positions * sampling.bins),
         check_invariants=True,
     ).coalesce()
     with warnings.catch_warnings():
@@ -110,17 +130,24 @@ class BoundaryMatching(nn.Module):
     Args:
         positions: Number of temporal positions (T).
         longest: Length of the longest pair in positions (D).
-        bins: Number of bins (N).
+        sampling: How a pair is sampled.
         features: Input features per position (C).
         outputs: Output features per pair.
         generator: Draws the initial weights, uniform within 1 / sqrt(C N).
     """
 
     def __init__(
-        self, positions: int, longest: int, bins: int, features: int, outputs: int, generator: torch.Generator
+        self,
+        positions: int,
+        longest: int,
+        sampling: Sampling,
+        features: int,
+        outputs: int,
+        generator: torch.Generator,
     ) -> None:
         super().__init__()
-        self.size = (positions, longest, bins)
+        self.size = (positions, longest, sampling)
+        bins = sampling.bins
         bound = 1.0 / math.sqrt(features * bins)
         weight, bias = torch.empty(features, bins, outputs), torch.empty(outputs)
         self.weight = nn.Parameter(weight.uniform_(-bound, bound, generator=generator))
@@ -132,7 +159,7 @@ class BoundaryMatching(nn.Module):
         """Compute the features of every pair, in the order of ``valid_pairs``."""
         weighed = at_least_single(features.transpose(1, 2) @ self.weight.flatten(1))
         dense = weighed.view(len(features), -1, self.bias.numel())
-        matrix, transposed = _sampling(*self.size, dense.device, dense.dtype)
+        matrix, transposed = _sampling_matrices(*self.size, dense.device, dense.dtype)
         with torch.autocast(features.device.type, enabled=False):
             sampled: Tensor = _Sample.apply(matrix, transposed, dense)  # type: ignore[no-untyped-call]
         return sampled.add_(self.bias)

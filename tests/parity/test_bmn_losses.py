@@ -6,8 +6,9 @@ from dataclasses import fields
 import numpy as np
 import pytest
 import torch
+from parity.bmn_options import recipes
 from parity.golden import Case, cases
-from parity.test_bmn_network import network_of, our_layout, our_name, recipe
+from parity.test_bmn_network import network_of, our_layout, our_name
 
 from model.data.activitynet.labels import boundary_labels
 from model.losses.boundary import BoundaryLossConfig, BoundaryLosses, BoundaryTargets, boundary_losses
@@ -75,7 +76,7 @@ def test_network_gets_the_gradients_of_the_published_one(case: Case) -> None:
     ours = dict(network.named_parameters())
     norms, at, values = case.group("grad_l2/"), case.group("grad_idx/"), case.group("grad_val/")
     assert {our_name(name) for name in norms} == set(ours)
-    for parameter in recipe(case)["params"]:
+    for parameter in recipes()[case.name]["params"]:
         name = parameter["name"]
         gradient = ours[our_name(name)].grad
         norm = float(norms[name])

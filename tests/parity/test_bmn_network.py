@@ -1,17 +1,16 @@
 """Boundary-matching network against the published code: sampling, forward pass, losses and gradients."""
 
 import hashlib
-import json
 
 import numpy as np
 import pytest
 import torch
-from parity.golden import FOLDER, Case, cases, files
+from parity.bmn_options import network, options, recipes, sampling
+from parity.golden import Case, cases
 
-from model.networks.bmn import BmnConfig, BoundaryMatchingNetwork
-from model.networks.boundary_matching import bin_weights, valid_pairs
+from model.networks.bmn import BoundaryMatchingNetwork
+from model.networks.boundary_matching import Sampling, bin_weights, valid_pairs
 
-files("7_bmn_state_recipe.json")
 SMALL_MASKS = cases("7_bmn_mask.npz", having=["mask"])
 FULL_MASKS = cases("7_bmn_mask.npz", having=["pairs_start_end", "mask_slices", "sum_over_T_N", "total"])
 FORWARD = cases("7_bmn_forward.npz", having=["in_x", "confidence_map", "losses_total_tem_reg_cls"])
@@ -49,31 +48,24 @@ def drawn(parameter: dict) -> torch.Tensor:
     return torch.from_numpy(value)
 
 
-def recipe(case: Case) -> dict:
-    return json.loads((FOLDER / "7_bmn_state_recipe.json").read_text(encoding="utf-8"))[case.name]
-
-
 def network_of(case: Case) -> BoundaryMatchingNetwork:
-    content = recipe(case)
-    network = BoundaryMatchingNetwork(
-        BmnConfig(
-            input_size=content["opt"]["feat_dim"],
-            positions=content["opt"]["temporal_scale"],
-            bins=content["opt"]["num_sample"],
-        ),
-        torch.Generator(),
-    )
-    assert sum(p.numel() for p in network.parameters()) == content["num_trainable"]
-    network.load_state_dict({our_name(p["name"]): our_layout(p["name"], drawn(p)) for p in content["params"]})
-    return network
+    content = recipes()[case.name]
+    ours = BoundaryMatchingNetwork(network(content["opt"]), torch.Generator())
+    assert sum(p.numel() for p in ours.parameters()) == content["num_trainable"]
+    ours.load_state_dict({our_name(p["name"]): our_layout(p["name"], drawn(p)) for p in content["params"]})
+    return ours
 
 
-def mask(positions: int, bins: int, pairs: np.ndarray) -> np.ndarray:
+def sampling_of(case: Case, positions: int, bins: int) -> Sampling:
+    return sampling(options(case, temporal_scale=positions, num_sample=bins), bins=bins)
+
+
+def mask(positions: int, sampled: Sampling, pairs: np.ndarray) -> np.ndarray:
     """(pairs, positions, bins): the sampling, written out."""
-    full = np.zeros((len(pairs), positions * bins))
-    row, column, weight = bin_weights(pairs, positions, bins)
+    full = np.zeros((len(pairs), positions * sampled.bins))
+    row, column, weight = bin_weights(pairs, positions, sampled)
     np.add.at(full, (row, column), weight)
-    return full.reshape(len(pairs), positions, bins)
+    return full.reshape(len(pairs), positions, sampled.bins)
 
 
 @pytest.mark.parametrize("case", SMALL_MASKS)
@@ -82,7 +74,8 @@ def test_every_pair_is_sampled_as_published(case: Case) -> None:
     positions, bins = expected.shape[:2]
     pairs = valid_pairs(positions, positions)
     computed = np.zeros(expected.shape)
-    computed[:, :, pairs[:, 0], pairs[:, 1]] = mask(positions, bins, pairs).transpose(1, 2, 0)
+    sampled = sampling_of(case, positions, bins)
+    computed[:, :, pairs[:, 0], pairs[:, 1]] = mask(positions, sampled, pairs).transpose(1, 2, 0)
     np.testing.assert_allclose(computed, expected, rtol=0, atol=1e-6)
 
 
@@ -90,9 +83,10 @@ def test_every_pair_is_sampled_as_published(case: Case) -> None:
 def test_pairs_of_full_size_are_sampled_as_published(case: Case) -> None:
     chosen = case["pairs_start_end"]
     _, positions, bins = case["mask_slices"].shape
-    np.testing.assert_allclose(mask(positions, bins, chosen), case["mask_slices"], rtol=0, atol=1e-6)
+    sampled = sampling_of(case, positions, bins)
+    np.testing.assert_allclose(mask(positions, sampled, chosen), case["mask_slices"], rtol=0, atol=1e-6)
     pairs = valid_pairs(positions, positions)
-    row, column, weight = bin_weights(pairs, positions, bins)
+    row, column, weight = bin_weights(pairs, positions, sampled)
     sums = np.bincount(row, weight, len(pairs))
     moments = np.bincount(row, weight * (column // bins), len(pairs))
     at = pairs[:, 0], pairs[:, 1]

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from parity.bmn_options import options, suppression
 from parity.golden import Case, cases
 
 from model.metrics.proposals import score_proposals
@@ -24,6 +25,11 @@ def scores_of(case: Case) -> np.ndarray:
     return pair_scores(*arrays)
 
 
+def suppression_of(case: Case) -> SoftNmsConfig:
+    size = {"temporal_scale": len(case["in_start"])} if "in_start" in case.names else {}
+    return suppression(options(case, **size))
+
+
 @pytest.mark.parametrize("case", POST)
 def test_proposals_are_those_of_the_published_code(case: Case) -> None:
     positions, expected = len(case["in_start"]), case["proposals_xmin_xmax_score"]
@@ -34,7 +40,7 @@ def test_proposals_are_those_of_the_published_code(case: Case) -> None:
 @pytest.mark.parametrize("case", POST)
 def test_suppression_keeps_what_the_published_code_keeps(case: Case) -> None:
     segments = pair_segments(len(case["in_start"]))
-    kept, values = SoftNms(segments, SoftNmsConfig())(scores_of(case)[0])
+    kept, values = SoftNms(segments, suppression_of(case))(scores_of(case)[0])
     expected = case["softnms_xmin_xmax_score"]
     np.testing.assert_allclose(
         np.column_stack([segments[kept], values]),
@@ -49,7 +55,7 @@ def test_equal_scores_are_suppressed_to_the_same_scores(case: Case) -> None:
     rows = case["in_xmin_xmax_score"]
     # Of equal scores the first wins: here the order that the reference's unstable sort left behind.
     rows = rows[::-1][rows[::-1, 2].argsort(kind="heapsort")][::-1]
-    _, values = SoftNms(rows[:, :2], SoftNmsConfig())(rows[:, 2])
+    _, values = SoftNms(rows[:, :2], suppression_of(case))(rows[:, 2])
     expected = np.sort(case["softnms_xmin_xmax_score"][:, 2])[::-1]
     np.testing.assert_allclose(values, expected, rtol=0, atol=1e-7)
 
@@ -58,7 +64,7 @@ def test_equal_scores_are_suppressed_to_the_same_scores(case: Case) -> None:
 def test_results_are_in_the_seconds_of_the_published_code(case: Case) -> None:
     positions = len(case["in_start"])
     covered_s = published_cover_s([case["in_duration_second"]], [case["in_duration_frame"]])
-    nms = SoftNms(pair_segments(positions), SoftNmsConfig())
+    nms = SoftNms(pair_segments(positions), suppression_of(case))
     (computed,) = proposals_of(scores_of(case), covered_s, nms, positions)
     np.testing.assert_allclose(computed, case["result_start_end_score"], rtol=1e-9, atol=1e-7)
 

@@ -22,7 +22,12 @@ class Network(Section):
     longest: int | None = Field(default=None, ge=1)
     """Positions of the longest proposal, D. Default: T, as published."""
     bins: int = Field(default=32, ge=1)
-    """Number of samples per proposal, N."""
+    """Number of samples per proposal, N (``num_sample`` in the published code)."""
+    points_per_bin: int = Field(default=3, ge=1)
+    """Number of interpolated points averaged into one sample (``num_sample_perbin``)."""
+    boundary_ratio: Annotated[Number, Field(ge=0, le=100)] = 0.5
+    """Extension of a proposal beyond either end before it is sampled, as a fraction of its length plus one
+    position (``prop_boundary_ratio``)."""
     hidden_1d: MultipleOfGroups = 256
     """Features per position."""
     hidden_2d: int = Field(default=128, ge=1)
@@ -34,6 +39,8 @@ class Network(Section):
     def _longest_fits(self) -> Self:
         if self.longest is not None and self.longest > self.positions:
             raise broken_rule(f"longest must not exceed positions, got {self.longest} and {self.positions}")
+        if self.bins * self.points_per_bin < 2:
+            raise broken_rule("bins and points_per_bin must not both be 1: a proposal has at least 2 points")
         return self
 
 

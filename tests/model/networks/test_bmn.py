@@ -1,5 +1,8 @@
 """The boundary-matching layer against the dense published formulation, and what it never builds."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,9 +10,9 @@ from torch import nn
 
 from model.errors import ConfigError
 from model.networks.bmn import BmnConfig, BoundaryMatchingNetwork
-from model.networks.boundary_matching import BoundaryMatching, bin_weights, pair_index, valid_pairs
+from model.networks.boundary_matching import BoundaryMatching, Sampling, bin_weights, pair_index, valid_pairs
 
-SIZE = {"positions": 12, "longest": 7, "bins": 4, "features": 6, "outputs": 5}
+SIZE = {"positions": 12, "longest": 7, "sampling": Sampling(4, 2, 0.25), "features": 6, "outputs": 5}
 TINY = BmnConfig(input_size=8, positions=10, bins=3, hidden_1d=8, hidden_2d=6, hidden_3d=12)
 
 
@@ -19,9 +22,10 @@ def seeded(seed: int) -> torch.Generator:
 
 def dense(layer: BoundaryMatching, features: torch.Tensor) -> torch.Tensor:
     """Sample every pair, then reduce by a convolution over the bins, as published."""
-    positions, longest, bins = layer.size
+    positions, longest, sampling = layer.size
+    bins = sampling.bins
     pairs = valid_pairs(positions, longest)
-    row, column, weight = bin_weights(pairs, positions, bins)
+    row, column, weight = bin_weights(pairs, positions, sampling)
     full = np.zeros((len(pairs), positions * bins))
     np.add.at(full, (row, column), weight)
     mask = torch.from_numpy(full).view(len(pairs), positions, bins).permute(1, 2, 0)
@@ -41,8 +45,51 @@ def test_matching_equals_sampling_and_then_reducing() -> None:
     torch.testing.assert_close(ours, torch.autograd.grad(dense(layer, features), wanted, towards))
 
 
+def published_bin(first: float, last: float, positions: int, sampling: Sampling, index: int) -> np.ndarray:
+    """The loop of the published code for one bin of one proposal."""
+    points = sampling.bins * sampling.points_per_bin
+    step = (last - first) / (points - 1.0)
+    vector = np.zeros(positions)
+    for point in range(index * sampling.points_per_bin, (index + 1) * sampling.points_per_bin):
+        fraction, down = math.modf(first + step * point)
+        up = math.ceil(first + step * point)
+        if 0 <= int(down) <= positions - 1:
+            vector[int(down)] += 1 - fraction
+        if 0 <= int(up) <= positions - 1:
+            vector[int(up)] += fraction
+    return 1.0 / sampling.points_per_bin * vector
+
+
+@pytest.mark.parametrize(
+    "sampling", [Sampling(4), Sampling(3, 1), Sampling(1, 5, 0.0), Sampling(4, 2, 0.25), Sampling(5, 4, 1.3)]
+)
+def test_every_setting_of_the_sampling_gives_the_weights_of_the_published_loop(sampling: Sampling) -> None:
+    positions = 9
+    pairs = valid_pairs(positions, positions)
+    row, column, weight = bin_weights(pairs, positions, sampling)
+    full = np.zeros((len(pairs), positions * sampling.bins))
+    np.add.at(full, (row, column), weight)
+    for (start, end), computed in zip(
+        pairs.tolist(), full.reshape(-1, positions, sampling.bins), strict=True
+    ):
+        beyond = (end + 1 - start + 1.0) * sampling.boundary_ratio
+        for index in range(sampling.bins):
+            expected = published_bin(start - beyond, end + 1 + beyond, positions, sampling, index)
+            np.testing.assert_allclose(computed[:, index], expected, rtol=0, atol=1e-12)
+
+
+def test_networks_with_other_settings_sample_other_features() -> None:
+    features = torch.randn(1, 8, 10, generator=seeded(0))
+    overlaps = [
+        BoundaryMatchingNetwork(replace(TINY, **change), seeded(1))(features).overlap
+        for change in ({}, {"boundary_ratio": 0.25}, {"points_per_bin": 2})
+    ]
+    assert not torch.equal(overlaps[0], overlaps[1])
+    assert not torch.equal(overlaps[0], overlaps[2])
+
+
 def test_no_tensor_is_as_large_as_all_samples() -> None:
-    layer, batch = BoundaryMatching(30, 30, 16, 32, 8, seeded(0)), 2
+    layer, batch = BoundaryMatching(30, 30, Sampling(16), 32, 8, seeded(0)), 2
     largest = 0
 
     class Watch(torch.overrides.TorchFunctionMode):
@@ -98,7 +145,13 @@ def test_half_precision_stays_close() -> None:
 
 @pytest.mark.parametrize(
     ("change", "words"),
-    [({"input_size": 6}, "multiple of 4"), ({"longest": 11}, "longest"), ({"bins": 0}, "bins")],
+    [
+        ({"input_size": 6}, "multiple of 4"),
+        ({"longest": 11}, "longest"),
+        ({"bins": 0}, "bins"),
+        ({"bins": 1, "points_per_bin": 1}, "at least 2"),
+        ({"boundary_ratio": -1.0}, "boundary_ratio"),
+    ],
 )
 def test_impossible_sizes_are_refused(change: dict[str, int], words: str) -> None:
     with pytest.raises(ConfigError, match=words):

@@ -105,6 +105,8 @@ def with_metrics(trials: list[TrialState]) -> list[TrialState]:
         ({"hyperparameters": {"tem_loss": "focal"}}, "hyperparameters.tem_loss", "'bmn' or 'context-aware'"),
         ({"network": {"hidden_1d": 30}}, "network.hidden_1d", "multiple of 4"),
         ({"network": {"positions": 20, "longest": 30}}, "network", "longest must not exceed positions"),
+        ({"network": {"bins": 1, "points_per_bin": 1}}, "network", "must not both be 1"),
+        ({"network": {"boundary_ratio": -0.5}}, "network.boundary_ratio", "0 or more"),
         ({"scoring": {"low": 0.9, "high": 0.5}}, "scoring", "low must not exceed high"),
         (
             {"stages": {"bmn-slicing": {"K1_positions": [-2, 0]}}},
