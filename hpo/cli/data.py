@@ -10,7 +10,9 @@ from hpo.cli.running import ReadingProgress
 from model.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from model.errors import Problem
 
 app = typer.Typer(help="Check, download, convert or generate data sets.", no_args_is_help=True)
 
@@ -29,10 +31,15 @@ def check(
 ) -> None:
     """Check a whole data set.
 
-    Reports every problem with its file and its place in the file.
+    Reports every problem with its file and its place in the file. The folder has SoccerNet's layout, or that
+    of ActivityNet for BMN.
     """
+    from model.data.activitynet.check import is_activitynet
     from model.data.check import check_dataset
 
+    if is_activitynet(folder):
+        _check_activitynet(folder, features)
+        return
     with ReadingProgress() as progress:
         report = check_dataset(
             folder, features=features, progress=lambda done, games: progress("checking games", done, games)
@@ -42,11 +49,43 @@ def check(
         typer.echo(f"features {stem}: {dims} dimensions")
     if report.clipped:
         typer.echo(f"{report.clipped} actions lie after the last frame and count as on the last frame")
-    if report.problems:
+    _show_problems(report.problems, folder)
+
+
+def _check_activitynet(folder: Path, features: str | None) -> None:
+    from rich.table import Table
+
+    from hpo.report.trial_tables import print_table
+    from model.data.activitynet.check import check_videos
+
+    with ReadingProgress() as progress:
+        report = check_videos(folder, features=features, progress=progress)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
+    for subset in report.videos:
+        table.add_column(subset, justify="right")
+    rows = {"videos": report.videos, "activities": report.activities, **report.features}
+    for name, counts in rows.items():
+        table.add_row(name, *(f"{counts[subset]:,}" if subset in counts else "" for subset in report.videos))
+    print_table(table)
+    typer.echo(f"{report.classes} classes, {'with' if report.scores else 'without'} class scores")
+    for name, dims in report.dims.items():
+        typer.echo(f"features {name}: {dims} dimensions")
+    if report.past_end:
+        typer.echo(f"{report.past_end:,} activities end shortly after their video and are cut at its end")
+    if report.unlisted:
+        typer.echo(f"{report.unlisted:,} annotated videos are not in the list of videos and are not used")
+    _show_problems(report.problems, folder)
+
+
+def _show_problems(problems: "Sequence[Problem]", folder: Path) -> None:
+    """Print all problems; raise an error if there are any."""
+    if problems:
         typer.echo("")
-        for problem in report.problems:
+        for problem in problems:
             typer.echo(str(problem))
-        raise DataError(f"{len(report.problems)} problems in {folder}, listed above")
+        count = f"{len(problems)} problems" if len(problems) > 1 else "1 problem"
+        raise DataError(f"{count} in {folder}, listed above")
     typer.echo("no problems")
 
 

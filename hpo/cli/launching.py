@@ -44,6 +44,7 @@ class Typed:
     device: str
     ray_address: str | None
     dry_run: bool
+    skip_missing: bool = False
 
 
 def launch_of(commands: TaskCommands, typed: Typed) -> "Launch":
@@ -70,6 +71,7 @@ def launch_of(commands: TaskCommands, typed: Typed) -> "Launch":
         features=typed.features,
         counts=two_counts(typed.games, "--games"),
         epochs=typed.epochs,
+        skip_missing=typed.skip_missing,
         seed=typed.seed,
         device=typed.device,
     )
@@ -153,6 +155,8 @@ class Launch:
         for text, typed_value, kept in pairs:
             if typed_value != kept:
                 raise _differs(name, text.format(kept), text.format(typed_value))
+        if typed.skip_missing and not plan.study.skips_missing:
+            raise _differs(name, f"no {unit} left out", "--skip-missing")
         if self.has_study_file and not _same_settings(typed.study_file, plan):
             raise _differs(name, "other settings", f"those of {typed.study_file}")
 
@@ -212,6 +216,8 @@ def _same_settings(study_file: str, plan: "StudyPlan") -> bool:
 
     ours, theirs = load_study(study_file).model_dump(), plan.study.model_dump()
     ours["training"]["epochs"] = theirs["training"]["epochs"]
+    if plan.study.skips_missing:  # by --skip-missing or by its study file
+        ours["data"] = theirs["data"]
     return ours == theirs
 
 

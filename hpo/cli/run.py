@@ -25,6 +25,7 @@ from hpo.cli.run_options import (
     Searcher,
     Seed,
     Seeds,
+    SkipMissing,
     Study,
     StudyFileOption,
     Trials,
@@ -70,6 +71,7 @@ def bayes(
     replicates: Replicates = None,
     epochs: Epochs = None,
     games: Games = None,
+    skip_missing: SkipMissing = False,
     concurrent: Concurrent = None,
     array: Array = None,
     searcher: Searcher = None,
@@ -100,6 +102,7 @@ def bayes(
             data_uri=data_uri,
             study_file=study_file,
             games=games,
+            skip_missing=skip_missing,
             epochs=epochs,
             seed=seed,
             device=device,
@@ -219,12 +222,13 @@ def _stage_function(commands: TaskCommands, command: StageCommand, *, is_listed:
         "data_uri": DataUri,
         "study_file": StudyFileOption,
         "games": Games,
+        "skip_missing": SkipMissing,
         "seed": Seed,
         "device": Device,
         "ray_address": RayAddress,
         "dry_run": DryRun,
     }
-    defaults = {"seed": 0, "device": "auto", "dry_run": False}
+    defaults = {"seed": 0, "device": "auto", "dry_run": False, "skip_missing": False}
     # Typer reads the options of a command from its signature.
     run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [

@@ -45,6 +45,14 @@ Games = Annotated[
         help="Number of items to use from the start of the training and validation splits. Default: all.",
     ),
 ]
+SkipMissing = Annotated[
+    bool,
+    typer.Option(
+        "--skip-missing",
+        help="Leave out ActivityNet videos without a feature file and show their number. Default: from the "
+        "study file.",
+    ),
+]
 Concurrent = Annotated[
     int | None,
     typer.Option(

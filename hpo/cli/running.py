@@ -60,9 +60,11 @@ def watch(plan: "StudyPlan", name: str, environment: "Environment") -> "Iterator
     from hpo.tracking.store import unreachable_server
 
     console = standard_error()
+    left_out = plan.train.left_out + plan.valid.left_out
+    missing = f", {left_out:,} left out: no feature file" if left_out else ""
     console.print(
         f"study {name} on {plan.dataset} ({plan.train.items} training and {plan.valid.items} validation "
-        f"{plan.task.unit}), {plan.device}, {plan.precision}",
+        f"{plan.task.unit}{missing}), {plan.device}, {plan.precision}",
         soft_wrap=True,
     )
     if plan.train.remote and environment.ray_address:

@@ -31,6 +31,11 @@ class StudyFile(Section):
     """Hyperparameters that a stage may search over, and their values when it does not."""
     stages: Stages
 
+    @property
+    def skips_missing(self) -> bool:
+        """Whether items without features are left out; only for tasks that have this setting."""
+        return False
+
 
 def read_study_file(name_or_path: str | Path) -> tuple[dict[str, Any], str]:
     """Read an installed study file by its name, such as ``calf``, or another one by its path.

@@ -56,7 +56,7 @@ def data_facts(plan: StudyPlan) -> dict[str, str]:
     """Describe the data set and, if they are still in the cache, both splits."""
     facts = {"Data set": plan.dataset, "Folder": plan.data, "Digest": plan.data_digest}
     for name, split in (("Training", plan.train), ("Validation", plan.valid)):
-        items = f"{split.items} {plan.task.unit}"
+        items = split.size(plan.task.unit)
         try:
             content = plan.task.describe_split(plan.task.open_split(split))
         except (UserError, OSError, ValueError):

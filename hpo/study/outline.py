@@ -54,7 +54,7 @@ def _data_lines(plan: StudyPlan) -> list[str]:
     lines = [f"data        {plan.dataset} in {plan.data}"]
     for name, split in (("train", plan.train), ("valid", plan.valid)):
         content = plan.task.describe_split(plan.task.open_split(split))
-        lines.append(f"  {name}     {', '.join(filter(None, [f'{split.items} {plan.task.unit}', content]))}")
+        lines.append(f"  {name}     {', '.join(filter(None, [split.size(plan.task.unit), content]))}")
     return lines
 
 

@@ -33,6 +33,8 @@ class StudyRequest:
     counts: tuple[int, int] | None = None
     """Numbers of training and validation items to use. None: all."""
     epochs: int | None = None
+    skip_missing: bool = False
+    """Whether to leave out items without features; False: the study file decides."""
     seed: int = 0
     device: str = "auto"
 
@@ -258,4 +260,8 @@ def _with_request(study: StudyFile, request: StudyRequest) -> StudyFile:
     document = study.model_dump(mode="json")
     if request.epochs is not None:
         document["training"]["epochs"] = request.epochs
+    if request.skip_missing:
+        if "skip_missing" not in document.get("data", {}):
+            raise ConfigError(f"the task {study.task} has no option --skip-missing; leave it out")
+        document["data"]["skip_missing"] = True
     return parse_study(document, file=f"{request.study_file} with the options given")

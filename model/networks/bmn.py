@@ -30,7 +30,7 @@ class BmnConfig:
     points_per_bin: int = 3
     """Number of interpolated points averaged into one bin."""
     boundary_ratio: float = 0.5
-    """Extension of a proposal beyond either end before it is sampled, as a fraction of its length plus one."""
+    """Extension of a proposal beyond either end for sampling, as a fraction of its length plus one."""
     hidden_1d: int = 256
     """Hidden features per position."""
     hidden_2d: int = 128
@@ -53,7 +53,7 @@ class BmnConfig:
 
     @property
     def sampling(self) -> Sampling:
-        """How a proposal is sampled."""
+        """Settings with which a proposal is sampled."""
         return Sampling(self.bins, self.points_per_bin, self.boundary_ratio)
 
     @property

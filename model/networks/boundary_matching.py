@@ -23,14 +23,14 @@ from model.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How a pair is sampled. Defaults are those of the published code."""
+    """Settings with which a pair is sampled. Defaults are those of the published code."""
 
     bins: int = 32
     """Number of bins of a pair (N; ``num_sample`` in the published code)."""
     points_per_bin: int = 3
     """Number of interpolated points averaged into one bin (``num_sample_perbin``)."""
     boundary_ratio: float = 0.5
-    """Extension of a pair beyond either end, as a fraction of its length plus one (``prop_boundary_ratio``)."""
+    """Extension of a pair at either end, as a fraction of its length plus one (``prop_boundary_ratio``)."""
 
     def __post_init__(self) -> None:
         if self.bins < 1 or self.points_per_bin < 1 or self.bins * self.points_per_bin < 2:

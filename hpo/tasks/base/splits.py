@@ -41,15 +41,27 @@ class SplitRef:
     """Folder in the cache of the driver's machine; the name of the folder identifies its content."""
     items: int
     """Number of items to use, such as games or videos."""
+    left_out: int = 0
+    """Number of items that were left out because files of theirs are missing."""
     remote: RemoteSplit | None = None
     """Source for machines without access to ``path``; None if there is none."""
+
+    def size(self, unit: str) -> str:
+        """Say how many items are used and left out, such as ``8 videos (1 left out: no feature file)``."""
+        left_out = f" ({self.left_out:,} left out: no feature file)" if self.left_out else ""
+        return f"{self.items} {unit}{left_out}"
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Self:
         """Build a reference from the output of ``asdict``; older records have ``games`` and no ``remote``."""
         remote = record.get("remote")
         items = record["items"] if "items" in record else record["games"]
-        return cls(path=record["path"], items=items, remote=RemoteSplit(**remote) if remote else None)
+        return cls(
+            path=record["path"],
+            items=items,
+            left_out=record.get("left_out", 0),
+            remote=RemoteSplit(**remote) if remote else None,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,13 @@ class Network(Section):
         return self
 
 
+class Data(Section):
+    """Settings for reading the data folder."""
+
+    skip_missing: bool = False
+    """True to leave out videos that have no feature file; their number is shown."""
+
+
 class BmnTraining(Training):
     """Training settings: epochs, batches, learning rate schedule, precision."""
 
@@ -149,9 +156,15 @@ class BmnStudy(StudyFile):
     """Study file of boundary-matching networks."""
 
     task: Literal["bmn"]
+    data: Data = Data()
     network: Network = Network()
     training: BmnTraining = BmnTraining()
     losses: Losses = Losses()
     scoring: Scoring = Scoring()
     hyperparameters: Hyperparameters = Hyperparameters()
     stages: BmnStages = BmnStages()
+
+    @property
+    def skips_missing(self) -> bool:
+        """Whether videos without a feature file are left out."""
+        return self.data.skip_missing

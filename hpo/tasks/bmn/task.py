@@ -17,7 +17,7 @@ from hpo.tasks.base.splits import DataRequest, DataShape, OpenedData, Progress, 
 from hpo.tasks.base.task import StageContext, Task, TrialTime
 from hpo.tasks.bmn.study_file import BmnStudy, CompareStage, Hyperparameters, SlicingStage
 from model.data.activitynet.split import VideoSplit
-from model.data.activitynet.video_store import build_split, open_video_split
+from model.data.activitynet.video_store import BuiltSplit, build_splits, open_video_split
 from model.errors import ConfigError
 from model.losses.boundary import BoundaryLossConfig
 from model.metrics.soft_nms import SoftNmsConfig
@@ -51,9 +51,15 @@ class BmnTask(Task[BmnStudy, DataShape, VideoSplit, BoundarySlot]):
                 f"expected features {features} for network.positions = {study.network.positions}, "
                 f"got {request.features!r}"
             )
-        train, valid = (
-            self._reference(request, index, study.network.positions, progress) for index in (0, 1)
+        built = build_splits(
+            Path(request.place),
+            dict(zip(SUBSETS, request.counts or (None, None), strict=True)),
+            request.cache,
+            positions=study.network.positions,
+            skip_missing=study.data.skip_missing,
+            progress=progress,
         )
+        train, valid = (_reference(built[subset]) for subset in SUBSETS)
         splits = [self.open_split(split) for split in (train, valid)]
         if splits[0].dims != splits[1].dims:
             raise ConfigError(
@@ -69,18 +75,6 @@ class BmnTask(Task[BmnStudy, DataShape, VideoSplit, BoundarySlot]):
             valid=valid,
             digest=f"{splits[0].digest}+{splits[1].digest}",
         )
-
-    def _reference(self, request: DataRequest, index: int, positions: int, progress: Progress) -> SplitRef:
-        subset = SUBSETS[index]
-        path = build_split(
-            Path(request.place),
-            subset,
-            request.cache,
-            positions=positions,
-            count=request.counts[index] if request.counts else None,
-            progress=lambda done, videos: progress(f"reading {subset} videos", done, videos),
-        )
-        return SplitRef(path=str(path), items=len(open_video_split(path).videos))
 
     def open_split(self, split: SplitRef) -> VideoSplit:
         """Open a split from the cache."""
@@ -247,6 +241,11 @@ class BmnTask(Task[BmnStudy, DataShape, VideoSplit, BoundarySlot]):
             rate_drop_epochs=study.training.rate_drop_epochs,
             weight_decay=study.training.weight_decay,
         )
+
+
+def _reference(built: BuiltSplit) -> SplitRef:
+    items = len(open_video_split(built.path).videos)
+    return SplitRef(path=str(built.path), items=items, left_out=built.left_out)
 
 
 TASK = BmnTask()

@@ -1,9 +1,9 @@
 """ActivityNet's annotations in the format of the published code: a JSON file of videos, a CSV of subsets."""
 
 import csv
-import io
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model.documents import parse_json, read_limited
+from model.data.activitynet.texts import read_text, reason_of, shortened
+from model.documents import parse_json
 from model.errors import DataError, Problem
 from model.files import path_fault
 
@@ -19,7 +20,11 @@ ANNOTATIONS = "anet_anno_action.json"
 """Name of the JSON file: video -> duration, frames and activities."""
 VIDEOS = "video_info_new.csv"
 """Name of the CSV file: video -> subset."""
-_MAX_BYTES = 256 << 20
+SUBSETS = ("training", "validation", "testing")
+"""All subsets. Videos for testing have no published activities; nothing here reads their features."""
+PAST_END_S = 2.0
+"""Seconds that an activity may end after its video, where it is cut; published ones do so by up to 0.9 s."""
+_NUMBERS = ("duration_second", "duration_frame", "feature_frame")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,20 +55,27 @@ class Video:
         return np.clip(self.segments_s / self.covered_s, 0.0, 1.0)
 
 
+@dataclass(frozen=True, slots=True)
+class ListedVideo:
+    """One line of the list of videos."""
+
+    name: str
+    subset: str
+    line: int
+
+
 def read_videos(folder: Path) -> list[Video]:
     """Read every video of the file ``VIDEOS`` with its activities, in the order of this file.
+
+    Videos for testing without an entry in the annotations are left out: nothing uses them.
 
     Raises:
         DataError: A file is missing or invalid; every problem found is listed with its place.
     """
-    table = _table(folder / VIDEOS)
-    content = _document(folder / ANNOTATIONS)
-    problems: list[Problem] = []
-    videos = []
-    for line, row in enumerate(table, start=2):
-        found = _video(row, content, problems, (folder / VIDEOS, f"line {line}"), folder / ANNOTATIONS)
-        if found is not None:
-            videos.append(found)
+    listed, faults = read_list(folder)
+    entries, more = read_entries(folder)
+    videos, wrong = annotated(listed, entries, folder) if entries is not None else ([], [])
+    problems = [*faults, *more, *wrong]
     if problems:
         raise DataError(
             "the annotations are invalid", problems, fix="correct the files or download them again"
@@ -87,8 +99,7 @@ def first_videos(
     """
     found = tuple(video for video in videos if video.subset == subset)
     if not found:
-        subsets = ", ".join(sorted({video.subset for video in videos})) or "no videos at all"
-        raise DataError(f"expected videos of the subset {subset!r}, found {subsets}", file=folder / VIDEOS)
+        raise DataError(no_videos(subset, (video.subset for video in videos)), file=folder / VIDEOS)
     if count is not None and not 0 < count <= len(found):
         raise DataError(
             f"expected {count} videos of the subset {subset!r}, found {len(found)}",
@@ -97,101 +108,222 @@ def first_videos(
         )
     chosen = found[:count]
     if not any(len(video.segments_s) for video in chosen):
-        raise DataError(
-            f"expected activities in the subset {subset!r}, found none in {len(chosen)} videos",
-            file=folder / ANNOTATIONS,
-        )
+        raise DataError(no_activities(subset, len(chosen)), file=folder / ANNOTATIONS)
     return chosen
 
 
-def _table(file: Path) -> list[dict[str, str]]:
-    rows = csv.DictReader(io.StringIO(_content(file).decode(errors="replace")))
-    missing = {"video", "subset"} - set(rows.fieldnames or ())
-    if missing:
-        found = ", ".join(rows.fieldnames or ()) or "nothing"
-        place = Problem(str(file), "line 1", f"expected columns video and subset, got {found}")
-        raise DataError("the list of videos is invalid", [place])
-    return list(rows)
-
-
-def _document(file: Path) -> dict[str, Any]:
-    try:
-        content = parse_json(_content(file))
-    except ValueError as error:
-        raise DataError("the annotations are invalid", [Problem(str(file), "", str(error))]) from None
-    if not isinstance(content, dict):
-        raise DataError(
-            "the annotations are invalid", [Problem(str(file), "", "expected an object of videos")]
-        )
-    return content
-
-
-def _content(file: Path) -> bytes:
-    try:
-        return read_limited(file, _MAX_BYTES)
-    except FileNotFoundError:
-        raise DataError(f"expected {file.name} in the folder, found none", folder=file.parent) from None
-    except (OSError, ValueError) as error:
-        raise DataError(
-            "a file of ActivityNet cannot be read", [Problem(str(file), "", str(error))]
-        ) from None
-
-
-def _video(
-    row: dict[str, str],
-    content: dict[str, Any],
-    problems: list[Problem],
-    listed: tuple[Path, str],
-    file: Path,
-) -> Video | None:
-    name, subset = str(row["video"]), str(row["subset"])
-    if path_fault(name) or "/" in name:
-        problems.append(
-            Problem(str(listed[0]), listed[1], f"expected a name without a folder, got {name!r:.80}")
-        )
-        return None
-    entry = content.get(name)
-    if not isinstance(entry, dict):
-        problems.append(Problem(str(listed[0]), listed[1], f"video {name!r} has no entry in {file.name}"))
-        return None
-    numbers: list[Any] = [entry.get(key) for key in ("duration_second", "duration_frame", "feature_frame")]
-    before = len(problems)
-    if not all(_is_number(value) and value > 0 for value in numbers):
-        expected = "expected duration_second, duration_frame and feature_frame above 0"
-        problems.append(Problem(str(file), name, f"{expected}, got {numbers}"))
-    segments, labels = _activities(entry.get("annotations"), problems, str(file), name)
-    if len(problems) > before:
-        return None
-    duration, frames, covered = numbers
-    return Video(name, subset, float(duration), int(frames), int(covered), segments, labels)
-
-
-def _activities(
-    entries: Any, problems: list[Problem], file: str, name: str
-) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
-    if not isinstance(entries, list):
-        problems.append(Problem(file, name, f"expected a list of annotations, got {entries!r:.40}"))
-        return np.empty((0, 2)), ()
-    segments, labels = [], []
-    for index, entry in enumerate(entries):
-        segment = entry.get("segment") if isinstance(entry, dict) else None
-        label = entry.get("label") if isinstance(entry, dict) else None
-        if not _is_segment(segment) or not isinstance(label, str):
-            expected = "expected a segment [start, end] in seconds, start at most end, and a label"
-            problems.append(
-                Problem(file, f"{name}, annotation {index + 1}", f"{expected}, got {entry!r:.80}")
-            )
-            continue
-        segments.append(segment)
-        labels.append(label)
-    return np.array(segments, dtype=np.float64).reshape(-1, 2), tuple(labels)
-
-
-def _is_segment(value: Any) -> bool:
+def no_videos(subset: str, found: Iterable[str]) -> str:
+    """Return the message for a subset without videos; ``found`` are the subsets of all videos."""
     return (
-        isinstance(value, list) and len(value) == 2 and all(map(_is_number, value)) and value[0] <= value[1]
+        f"expected videos of the subset {subset!r}, found {', '.join(sorted({*found})) or 'no videos at all'}"
     )
+
+
+def no_activities(subset: str, videos: int) -> str:
+    """Return the message for a subset whose ``videos`` have no activities."""
+    return f"expected activities in the subset {subset!r}, found none in {videos} videos"
+
+
+def read_list(folder: Path) -> tuple[list[ListedVideo], list[Problem]]:
+    """Read the list of videos and all problems in it; a line with a problem leaves the others as they are."""
+    file = folder / VIDEOS
+    try:
+        lines = read_text(file, errors="replace").split("\n")
+    except FileNotFoundError:
+        return [], [Problem(str(file), "", f"expected {VIDEOS} in the folder, found none")]
+    except (OSError, ValueError) as error:
+        return [], [Problem(str(file), "", reason_of(error))]
+    rows = [(number, line) for number, line in enumerate(lines, start=1) if line.strip(", \t")]
+    if not rows:
+        return [], [Problem(str(file), "", "expected columns video and subset, got an empty file")]
+    (number, header), *rows = rows
+    columns = _cells(header)
+    if not {"video", "subset"} <= set(columns):
+        wanted = "expected columns video and subset, separated by commas"
+        return [], [Problem(str(file), f"line {number}", f"{wanted}, got {header!r:.100}")]
+    reader = _ListReader(file, columns)
+    for number, line in rows:
+        reader.add(number, _cells(line))
+    return reader.listed, reader.all_problems()
+
+
+def _cells(line: str) -> list[str]:
+    # Line by line, so that a quotation mark that is never closed cannot swallow the lines below.
+    try:
+        return [cell.strip() for cell in next(csv.reader([line]))]
+    except csv.Error:  # a cell longer than the module reads
+        return []
+
+
+class _ListReader:
+    """Lines of the list looked at so far, and problems by kind."""
+
+    def __init__(self, file: Path, columns: Sequence[str]) -> None:
+        self._file = str(file)
+        self._columns = columns.index("video"), columns.index("subset")
+        self._lines: dict[str, ListedVideo] = {}
+        self._problems: list[Problem] = []
+        self._unknown: dict[str, list[int]] = defaultdict(list)
+        self._twice: list[tuple[int, ListedVideo]] = []
+
+    @property
+    def listed(self) -> list[ListedVideo]:
+        """The videos, in order, each once."""
+        return list(self._lines.values())
+
+    def add(self, line: int, cells: Sequence[str]) -> None:
+        """Look at one line."""
+        if len(cells) <= max(self._columns):
+            wanted = f"expected at least {max(self._columns) + 1} columns"
+            self._problems.append(Problem(self._file, f"line {line}", f"{wanted}, got {len(cells)}"))
+            return
+        name, subset = (cells[column] for column in self._columns)
+        if "\ufffd" in name or "/" in name or "\\" in name or path_fault(name) or path_fault(f"{name}.csv"):
+            what = "text in UTF-8" if "\ufffd" in name else "a name without a folder"
+            self._problems.append(Problem(self._file, f"line {line}", f"expected {what}, got {name!r:.80}"))
+        elif subset not in SUBSETS:
+            self._unknown[subset].append(line)
+        elif name in self._lines:
+            self._twice.append((line, self._lines[name]))
+        else:
+            self._lines[name] = ListedVideo(name, subset, line)
+
+    def all_problems(self) -> list[Problem]:
+        """Problems of all lines; those that may be everywhere are one problem each."""
+        problems = self._problems[:]
+        for subset, lines in self._unknown.items():
+            message = f"unknown subset {subset!r:.40} (expected {', '.join(SUBSETS)})"
+            problems.append(Problem(self._file, lines_text(lines), message))
+        if self._twice:
+            names = [f"{first.name} (line {first.line}, {first.subset})" for _, first in self._twice]
+            message = f"listed before: {shortened(names)}; delete one line of each"
+            problems.append(Problem(self._file, lines_text([line for line, _ in self._twice]), message))
+        return problems
+
+
+def lines_text(lines: Sequence[int]) -> str:
+    """Return ``line 3``, or ``lines 3, 4 and 7 more``."""
+    return f"line{'s' if len(lines) > 1 else ''} {shortened([str(line) for line in lines])}"
+
+
+def read_entries(folder: Path) -> tuple[dict[str, Any] | None, list[Problem]]:
+    """Read the JSON file of annotations, without looking at its entries; None if it cannot be read."""
+    file = folder / ANNOTATIONS
+    try:
+        content = parse_json(read_text(file))
+    except FileNotFoundError:
+        return None, [Problem(str(file), "", f"expected {ANNOTATIONS} in the folder, found none")]
+    except (OSError, ValueError) as error:
+        return None, [Problem(str(file), "", reason_of(error))]
+    if not isinstance(content, dict):
+        return None, [Problem(str(file), "", f"expected an object of videos, got {content!r:.40}")]
+    if isinstance(content.get("database"), dict):
+        other = "this is ActivityNet's own file with the key 'database'"
+        fix = "take the file of this name from the published code of BMN or BSN"
+        return None, [Problem(str(file), "", f"{other}, expected an object of videos; {fix}")]
+    return content, []
+
+
+def annotated(
+    listed: Sequence[ListedVideo], entries: Mapping[str, Any], folder: Path
+) -> tuple[list[Video], list[Problem]]:
+    """Return the ``listed`` videos with their activities, and the problems of all others."""
+    problems: list[Problem] = []
+    videos, without = [], []
+    for row in listed:
+        if row.name not in entries:
+            if row.subset != "testing":
+                without.append(row)
+            continue
+        reader = _EntryReader(str(folder / ANNOTATIONS), row)
+        video = reader.read(entries[row.name])
+        problems += reader.problems
+        if video is not None:
+            videos.append(video)
+    if without:
+        problems.insert(0, _without_entry(without, folder))
+    return videos, problems
+
+
+def _without_entry(rows: Sequence[ListedVideo], folder: Path) -> Problem:
+    names = shortened([repr(row.name) for row in rows])
+    subject = f"video {names} has" if len(rows) == 1 else f"{len(rows):,} videos have"
+    named = "" if len(rows) == 1 else f": {names}"
+    message = f"{subject} no entry in {ANNOTATIONS}{named}; take such lines out, or add the entries"
+    return Problem(str(folder / VIDEOS), lines_text([row.line for row in rows]), message)
+
+
+class _EntryReader:
+    """Reads the entry of one video and collects its problems."""
+
+    def __init__(self, file: str, row: ListedVideo) -> None:
+        self._file, self._row = file, row
+        self.problems: list[Problem] = []
+
+    def read(self, entry: Any) -> Video | None:
+        """Return the video, or None if its entry has problems."""
+        if not isinstance(entry, dict):
+            self._report(
+                "", f"expected an object with {', '.join(_NUMBERS)} and annotations, got {entry!r:.40}"
+            )
+            return None
+        for key in _NUMBERS:
+            if not self._is_sound(entry.get(key)):
+                self._report("", f"expected {key} above 0, got {entry.get(key)!r:.40}")
+        duration: Any = entry.get("duration_second")
+        end_s = float(duration) if self._is_sound(duration) else math.inf
+        segments, labels = self._activities(entry.get("annotations"), end_s)
+        if self.problems:
+            return None
+        sizes = (float(entry["duration_second"]), int(entry["duration_frame"]), int(entry["feature_frame"]))
+        return Video(self._row.name, self._row.subset, *sizes, segments, labels)
+
+    @staticmethod
+    def _is_sound(number: Any) -> bool:
+        return _is_number(number) and number > 0
+
+    def _report(self, place: str, message: str) -> None:
+        self.problems.append(Problem(self._file, f"{self._row.name}{place}", message))
+
+    def _activities(self, entries: Any, end_s: float) -> tuple[npt.NDArray[np.float64], tuple[str, ...]]:
+        if not isinstance(entries, list):
+            self._report("", f"expected a list of annotations, got {entries!r:.40}")
+            return np.empty((0, 2)), ()
+        segments, labels = [], []
+        for number, entry in enumerate(entries, start=1):
+            segment = entry.get("segment") if isinstance(entry, dict) else None
+            label = entry.get("label") if isinstance(entry, dict) else None
+            fault = _segment_fault(segment, end_s)
+            if fault:
+                self._report(f", annotation {number}", fault)
+            if not (isinstance(label, str) and label.strip()):
+                self._report(f", annotation {number}", f"expected a label, got {label!r:.40}")
+            segments.append([0.0, 0.0] if fault else segment)
+            labels.append(str(label))
+        return np.array(segments, dtype=np.float64).reshape(-1, 2), tuple(labels)
+
+
+def _segment_fault(segment: Any, end_s: float) -> str | None:
+    """Return what is wrong with a segment of a video that ends at ``end_s``."""
+    if not (isinstance(segment, list) and len(segment) == 2 and all(map(_is_number, segment))):
+        return f"expected a segment [start, end] in seconds, got {segment!r:.60}"
+    start, end = segment
+    if start > end:
+        return f"expected a segment with its start at or before its end, got {segment}"
+    if start < 0:
+        return f"expected a segment inside the video, got {segment}, which starts before 0 s"
+    if start > end_s or end > end_s + PAST_END_S:
+        beyond = (
+            f"which {'lies' if start > end_s else 'ends'} after it; correct the segment or duration_second"
+        )
+        return f"expected a segment inside the video of {end_s:g} s, got {segment}, {beyond}"
+    return None
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def past_end_s(video: Video) -> npt.NDArray[np.float64]:
+    """Return how many seconds each activity ends after its video; 0 for those inside."""
+    return np.maximum(video.segments_s[:, 1] - video.duration_s, 0.0)

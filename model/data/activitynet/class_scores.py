@@ -10,13 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model.documents import parse_json, read_limited
+from model.data.activitynet.texts import read_text, reason_of, shortened
+from model.documents import parse_json
 from model.errors import DataError, Problem
 from model.files import write_whole
 
 CLASS_SCORES = "cuhk_val_simp_share.json"
 """Name of the published file of class scores."""
-_MAX_BYTES = 256 << 20
+
+
+WITHOUT_SCORES = "take the file for these videos, or move it away to train without class scores"
+"""Advice if the file does not fit; without it, everything but Average-mAP is computed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,22 +45,26 @@ def read_class_scores(file: Path, videos: Sequence[str], labels: Collection[str]
         DataError: The file is missing or invalid; every problem is listed.
     """
     try:
-        content = parse_json(read_limited(file, _MAX_BYTES))
+        content = parse_json(read_text(file))
     except FileNotFoundError:
         raise DataError(
             f"expected {file.name} with the class scores, found none", folder=file.parent
         ) from None
     except (OSError, ValueError) as error:
-        raise DataError("the class scores are invalid", [Problem(str(file), "", str(error))]) from None
+        raise DataError("the class scores are invalid", [Problem(str(file), "", reason_of(error))]) from None
     results, names = _parts(content, file)
     unknown = [
         Problem(str(file), "class", f"class {name!r} is missing") for name in sorted({*labels} - {*names})
     ]
     rows = [results.get(video.removeprefix("v_")) for video in videos]
+    without = [video for video, row in zip(videos, rows, strict=True) if row is None]
+    if without:
+        message = f"{len(without):,} of {len(videos):,} videos have no scores: {shortened(without)}"
+        unknown.append(Problem(str(file), "results", f"{message}; {WITHOUT_SCORES}"))
     wrong = [
         Problem(str(file), video, f"expected {len(names)} scores from 0 to 1, got {row!r:.40}")
         for video, row in zip(videos, rows, strict=True)
-        if not _is_row(row, len(names))
+        if row is not None and not _is_row(row, len(names))
     ]
     if unknown or wrong:
         raise DataError("the class scores are invalid", [*unknown, *wrong])

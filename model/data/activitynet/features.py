@@ -1,70 +1,209 @@
 """Features of videos, one CSV file per video as published."""
 
-from collections.abc import Sequence
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from model.data.activitynet.texts import read_text, reason_of, shortened
+from model.errors import Problem
 from model.files import write_whole
 
 Features = npt.NDArray[np.float32]
 
+FOLDER = "csv_mean_"
+"""Start of the name of a folder of features; the number of temporal positions follows."""
+_LONGEST_LINE = 1 << 22
+_LINES_SHOWN = 5
+
+
+def feature_folder(folder: Path, positions: int) -> Path:
+    """Return the folder of all feature files in the published layout."""
+    return folder / f"{FOLDER}{positions}"
+
 
 def feature_file(folder: Path, video: str, positions: int) -> Path:
     """Return the path of the features of a video in the published layout."""
-    return folder / f"csv_mean_{positions}" / f"{video}.csv"
+    return feature_folder(folder, positions) / f"{video}.csv"
 
 
-def header_dims(file: Path) -> int:
-    """Read the number of dimensions per position from the header line.
+def positions_found(folder: Path) -> list[int]:
+    """Return the numbers of temporal positions for which ``folder`` has a folder of features."""
+    names = [
+        re.fullmatch(rf"{FOLDER}([1-9][0-9]{{0,5}})", entry.name)
+        for entry in os.scandir(folder)
+        if entry.is_dir()
+    ]
+    return sorted(int(name[1]) for name in names if name)
 
-    Raises:
-        ValueError: The header line is empty.
-        OSError: The file cannot be read.
+
+def files_in(folder: Path) -> frozenset[str]:
+    """Return the names of the CSV files in a folder of features; without the folder there are none."""
+    try:
+        return frozenset(entry.name for entry in os.scandir(folder) if entry.name.endswith(".csv"))
+    except OSError:
+        return frozenset()
+
+
+class FeatureError(ValueError):
+    """Error for a file of features that cannot be used.
+
+    Args:
+        faults: (place, message) of every fault that concerns this file alone.
+        lines: Number of lines of features, if it is another one than expected.
+        dims: Numbers per line, if all lines have the same number and another one was expected.
     """
-    with file.open(encoding="utf-8", errors="replace") as stream:
-        names = stream.readline().strip()
-    if not names:
-        raise ValueError("line 1: expected a header line, got an empty one")
-    return len(names.split(","))
+
+    def __init__(
+        self, faults: Sequence[tuple[str, str]] = (), lines: int | None = None, dims: int | None = None
+    ) -> None:
+        self.faults, self.lines, self.dims = tuple(faults), lines, dims
+        texts = [f"{place}: {message}" if place else message for place, message in self.faults]
+        if lines is not None:
+            texts.append(f"{lines} lines of features below the header line")
+        if dims is not None:
+            texts.append(f"{dims} numbers per line")
+        super().__init__("; ".join(texts))
 
 
 def read_features(file: Path, *, positions: int, dims: int) -> Features:
     """Read one file: a header line, then ``positions`` lines of ``dims`` numbers.
 
     Raises:
-        ValueError: The file has another content; the message names the line.
-        OSError: The file cannot be read.
+        FeatureError: The file cannot be read or has another content; every fault is listed.
     """
-    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()[1:]
-    if len(lines) != positions:
-        raise ValueError(f"expected {positions} lines of features below the header line, got {len(lines)}")
     try:
-        values = np.array([line.split(",") for line in lines], dtype=np.float32)
+        lines = read_text(file, errors="replace").split("\n")
+    except (OSError, ValueError) as error:
+        raise FeatureError([("", reason_of(error))]) from None
+    while lines and not lines[-1].strip():
+        lines.pop()
+    header, rows = lines[:1], lines[1:]
+    if len(rows) == positions:
+        values = _numbers(rows)
+        if values.shape == (positions, dims) and np.isfinite(values).all():
+            return values
+    raise _fault_of(header, rows, positions, dims)
+
+
+def _numbers(rows: Sequence[str]) -> Features:
+    try:
+        with np.errstate(over="ignore"):
+            return np.array([row.split(",") for row in rows], dtype=np.float32)
     except ValueError:
-        values = np.empty(0, dtype=np.float32)
-    if values.shape != (positions, dims) or not np.isfinite(values).all():
-        raise ValueError(_line_problem(lines, dims))
-    return values
+        return np.empty(0, dtype=np.float32)
 
 
-def _line_problem(lines: Sequence[str], dims: int) -> str:
-    for number, line in enumerate(lines, start=2):
-        cells = line.split(",")
-        if len(cells) != dims:
-            return f"line {number}: expected {dims} numbers, got {len(cells)}"
-        for cell in cells:
-            if not _is_finite(cell):
-                return f"line {number}: expected finite numbers, got {cell!r:.30}"
-    return f"expected {dims} numbers per line within the range of float32"
+def _fault_of(header: Sequence[str], rows: Sequence[str], positions: int, dims: int) -> FeatureError:
+    if not header:
+        return FeatureError([("", "the file is empty")])
+    widths = [len(row.split(",")) for row in rows]
+    same = len({*widths}) == 1
+    wrong_lines = None if len(rows) == positions else len(rows)
+    if wrong_lines == positions - 1 and _is_numeric(header[0]):
+        return FeatureError([("line 1", "expected a header line above the features, got numbers")])
+    faults = []
+    for number, (row, width) in enumerate(zip(rows, widths, strict=True), start=2):
+        if width != dims and not same:
+            faults.append((f"line {number}", f"expected {dims} numbers, got {width if row.strip() else 0}"))
+            continue
+        cell = next((cell for cell in row.split(",") if not _is_finite(cell)), None)
+        if cell is not None:
+            faults.append((f"line {number}", f"expected finite numbers of float32, got {cell!r:.30}"))
+    more = len(faults) - _LINES_SHOWN
+    if more > 0:
+        faults[_LINES_SHOWN:] = [("", f"{more} more lines are invalid")]
+    return FeatureError(faults, wrong_lines, widths[0] if same and widths[0] != dims else None)
+
+
+def _is_numeric(line: str) -> bool:
+    return all(_is_finite(cell) for cell in line.split(",")) and "." in line
 
 
 def _is_finite(cell: str) -> bool:
     try:
-        return bool(np.isfinite(np.float32(cell)))
+        with np.errstate(over="ignore"):
+            return bool(np.isfinite(np.float32(cell)))
     except ValueError:
         return False
+
+
+def common_dims(files: Sequence[Path]) -> int:
+    """Return the numbers per line that most of ``files`` have; 0 if none of them can be read."""
+    widths = Counter(width for file in files if (width := _width(file)) is not None)
+    return widths.most_common(1)[0][0] if widths else 0
+
+
+def _width(file: Path) -> int | None:
+    """Read the number of numbers in the first line of features."""
+    try:
+        with file.open("rb") as stream:
+            stream.readline(_LONGEST_LINE)
+            line = stream.readline(_LONGEST_LINE).strip()
+    except OSError:
+        return None
+    return len(line.split(b",")) if line else None
+
+
+def scan_features(
+    files: Sequence[Path], *, positions: int, dims: int, progress: Callable[[int, int], None]
+) -> dict[Path, FeatureError]:
+    """Read all ``files`` and return what is wrong with them."""
+    faults = {}
+    for done, file in enumerate(files, start=1):
+        try:
+            read_features(file, positions=positions, dims=dims)
+        except FeatureError as fault:
+            faults[file] = fault
+        progress(done, len(files))
+    return faults
+
+
+def feature_problems(
+    faults: Mapping[Path, FeatureError], *, positions: int, dims: int, total: int
+) -> list[Problem]:
+    """Return the problems of the files of one folder; a fault that several files share is one problem.
+
+    Args:
+        faults: File -> what is wrong with it.
+        positions: Number of temporal positions (T) that was expected.
+        dims: Length of the feature vector that was expected.
+        total: Number of files looked at.
+    """
+    problems = []
+    by_lines, by_dims = defaultdict(list), defaultdict(list)
+    for file, fault in faults.items():
+        problems += [Problem(str(file), place, message) for place, message in fault.faults]
+        if fault.lines is not None:
+            by_lines[fault.lines].append(file)
+        if fault.dims is not None:
+            by_dims[fault.dims].append(file)
+    for lines, files in by_lines.items():
+        expected = f"have {lines:,} lines of features below the header line, expected {positions}"
+        fix = f"rescale them to {positions} positions" if lines else "download them again"
+        if len(files) == total and lines > 1:
+            fix += f", or name the folder {FOLDER}{lines} and {positions_setting(lines)}"
+        problems.append(_shared(files, total, expected, fix))
+    for width, files in by_dims.items():
+        expected = f"have {width:,} numbers per line, expected {dims:,}" + (
+            " as in most files" if len(files) < total else ""
+        )
+        problems.append(_shared(files, total, expected, "use features of one kind only"))
+    return problems
+
+
+def positions_setting(positions: int) -> str:
+    """Say how to use features of another number of positions."""
+    return f"set positions = {positions} under [network] of the study file"
+
+
+def _shared(files: Sequence[Path], total: int, message: str, fix: str) -> Problem:
+    names = shortened([file.name for file in files])
+    return Problem(str(files[0].parent), "", f"{len(files):,} of {total:,} files {message}: {names}; {fix}")
 
 
 def write_features(file: Path, features: Features) -> None:

@@ -3,16 +3,27 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from model.data.activitynet.annotations import ANNOTATIONS, VIDEOS, Video, first_videos, read_videos
+from model.data.activitynet.annotations import ANNOTATIONS, VIDEOS, Video, read_list
 from model.data.activitynet.class_scores import CLASS_SCORES, ClassScores, read_class_scores
-from model.data.activitynet.features import feature_file, header_dims, read_features
+from model.data.activitynet.features import (
+    FeatureError,
+    common_dims,
+    feature_file,
+    feature_folder,
+    feature_problems,
+    read_features,
+    scan_features,
+)
+from model.data.activitynet.selection import Selection, choose_listed, select_videos
 from model.data.activitynet.split import VideoSplit
 from model.data.cache import cached_folder, check_space, sync
 from model.documents import parse_json
@@ -21,7 +32,56 @@ from model.errors import DataError, Problem
 STORE_FORMAT = 1
 """Version of the store's files; digests and fingerprints include it, so a new version builds a new store."""
 
-Progress = Callable[[int, int], None]
+READER = 2
+"""Version of the readers; fingerprints include it, so that data are checked again when the rules change."""
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltSplit:
+    """A split in the cache."""
+
+    path: Path
+    """Folder for ``open_video_split``."""
+    left_out: int
+    """Number of videos that were left out because they have no feature file."""
+
+
+def build_splits(
+    folder: Path,
+    counts: Mapping[str, int | None],
+    cache: Path,
+    *,
+    positions: int,
+    skip_missing: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, BuiltSplit]:
+    """Find the splits of a data folder in ``cache``, and build those that are missing.
+
+    If two processes request the same split at once, one builds it and the other waits. If no file has
+    changed in size or time, no features are read.
+
+    Args:
+        folder: Annotations, features and class scores in the published layout.
+        counts: Subset (``training`` or ``validation``) -> number of videos, in the order of the list of
+            videos; None: all. Class scores, if there are any, belong to the validation videos.
+        cache: Parent folder of all stores; created if it is missing.
+        positions: Number of temporal positions (T) of the features to read.
+        skip_missing: Whether to leave out videos without a feature file.
+        progress: Called with (what is read, videos done, total videos).
+
+    Raises:
+        DataError: The data is invalid or has too few videos; every problem of all subsets is listed.
+        UserError: There is not enough free space for the cache.
+    """
+    if not folder.is_dir():
+        raise DataError(
+            f"expected a folder of data, found none: {folder}",
+            fix=f"give the folder that contains {VIDEOS} and {ANNOTATIONS}",
+        )
+    builder = _Builder(folder, counts, positions=positions, skip_missing=skip_missing, progress=progress)
+    return {subset: builder.split(subset, cache) for subset in counts}
 
 
 def build_split(
@@ -31,31 +91,15 @@ def build_split(
     *,
     positions: int,
     count: int | None,
-    progress: Progress | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Return the folder in ``cache`` of one split, for ``open_video_split``, and build it if it is missing.
+    """Return the folder in ``cache`` of one split, as ``build_splits`` does for several."""
 
-    If two processes request the same split at once, one builds it and the other waits. If no file has
-    changed in size or time, no data is read.
+    def done(_subset: str, videos: int, total: int) -> None:
+        if progress is not None:
+            progress(videos, total)
 
-    Args:
-        folder: Annotations, features and class scores in the published layout.
-        subset: ``training`` or ``validation``; class scores, if there are any, belong to the latter.
-        cache: Parent folder of all stores; created if it is missing.
-        positions: Number of temporal positions (T) of the features to read.
-        count: Number of videos, in the order of the list of videos; None: all.
-        progress: Called with (videos done, total videos) during the build.
-
-    Raises:
-        DataError: The data is invalid or has too few videos; every problem found is listed.
-        UserError: There is not enough free space for the cache.
-    """
-    fingerprint = _fingerprint(folder, subset, positions, count)
-
-    def write(target: Path) -> str:
-        return _SplitWriter(folder, target, subset, positions=positions, count=count).write(progress)
-
-    return cached_folder(cache, fingerprint, write, prefix=f"activitynet-{subset}-")
+    return build_splits(folder, {subset: count}, cache, positions=positions, progress=done)[subset].path
 
 
 def open_video_split(path: Path) -> VideoSplit:
@@ -93,14 +137,14 @@ def _mapped(file: Path, dtype: str) -> npt.NDArray[Any]:
     return array
 
 
-def _fingerprint(folder: Path, subset: str, positions: int, count: int | None) -> str:
+def _fingerprint(folder: Path, subset: str, positions: int, count: int | None, skip_missing: bool) -> str:
     """Hash of names, sizes and times of all files: equal means unchanged, without reading any of them."""
-    features = feature_file(folder, "", positions).parent
+    features = feature_folder(folder, positions)
     files = [folder / name for name in (ANNOTATIONS, VIDEOS, CLASS_SCORES)]
     stamps = [_stamp(file) for file in files]
     if features.is_dir():
         stamps += sorted(_stamp(entry) for entry in os.scandir(features))
-    content = [STORE_FORMAT, str(folder.resolve()), subset, positions, count, stamps]
+    content = [STORE_FORMAT, READER, str(folder.resolve()), subset, positions, count, skip_missing, stamps]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
 
@@ -112,81 +156,185 @@ def _stamp(file: "Path | os.DirEntry[str]") -> tuple[str, int, int]:
     return file.name, status.st_size, status.st_mtime_ns
 
 
+class _Builder:
+    """Builds the splits of one data folder; a problem of one of them is reported with those of the others."""
+
+    def __init__(
+        self,
+        folder: Path,
+        counts: Mapping[str, int | None],
+        *,
+        positions: int,
+        skip_missing: bool,
+        progress: Progress | None,
+    ) -> None:
+        self._folder, self._counts = folder, counts
+        self._positions, self._skip_missing = positions, skip_missing
+        self._progress = progress
+
+    def split(self, subset: str, cache: Path) -> BuiltSplit:
+        """Return a split, and build it if it is missing."""
+        count = self._counts[subset]
+        fingerprint = _fingerprint(self._folder, subset, self._positions, count, self._skip_missing)
+        path = cached_folder(
+            cache, fingerprint, lambda target: self._write(subset, target), prefix=f"activitynet-{subset}-"
+        )
+        return BuiltSplit(path, self._left_out(subset) if self._skip_missing else 0)
+
+    @cached_property
+    def _selection(self) -> Selection:
+        return select_videos(
+            self._folder, self._counts, positions=self._positions, skip_missing=self._skip_missing
+        )
+
+    def _left_out(self, subset: str) -> int:
+        # The list alone says it, and a split that lies in the cache needs no annotations.
+        listed, _ = read_list(self._folder)
+        chosen = choose_listed(
+            self._folder, listed, self._counts, positions=self._positions, skip_missing=True
+        )
+        return chosen[subset].left_out
+
+    @cached_property
+    def _scores(self) -> ClassScores | None:
+        """Class scores of the validation videos."""
+        file = self._folder / CLASS_SCORES
+        if not file.is_file():
+            return None
+        videos = self._selection.videos["validation"]
+        labels = {label for video in videos for label in video.labels}
+        return read_class_scores(file, [video.name for video in videos], labels)
+
+    @cached_property
+    def _files(self) -> dict[str, list[Path]]:
+        """Subset -> feature files that exist, in the order of the videos."""
+        return {
+            subset: [feature_file(self._folder, row.name, self._positions) for row in chosen.present]
+            for subset, chosen in self._selection.chosen.items()
+        }
+
+    @cached_property
+    def _dims(self) -> int:
+        return common_dims([file for files in self._files.values() for file in files])
+
+    def _write(self, subset: str, target: Path) -> str:
+        """Write the files of one split and return the digest.
+
+        Raises:
+            DataError: The data is invalid; every problem of all splits is listed.
+            UserError: The disk has too little free space.
+        """
+        problems = [*self._selection.problems, *self._score_problems()]
+        if problems:
+            raise self._error(problems, self._faults(*self._files))
+        writer = _SplitWriter(
+            target,
+            self._selection.videos[subset],
+            (self._positions, self._dims),
+            self._scores if subset == "validation" else None,
+        )
+        faults = writer.write_features(self._files[subset], self._reported(subset))
+        if faults:
+            others = (self._faults(other) for other in self._files if other != subset)
+            raise self._error(
+                [], {**faults, **{file: fault for found in others for file, fault in found.items()}}
+            )
+        return writer.finish()
+
+    def _score_problems(self) -> list[Problem]:
+        if "validation" not in self._counts:
+            return []
+        try:
+            _ = self._scores
+        except DataError as error:
+            return list(error.problems) or [Problem(str(self._folder / CLASS_SCORES), "", error.message)]
+        return []
+
+    def _faults(self, *subsets: str) -> dict[Path, FeatureError]:
+        """Read all features of ``subsets`` and return what is wrong with them."""
+        found: dict[Path, FeatureError] = {}
+        for subset in subsets:
+            found |= scan_features(
+                self._files[subset],
+                positions=self._positions,
+                dims=self._dims,
+                progress=self._reported(subset),
+            )
+        return found
+
+    def _reported(self, subset: str) -> Callable[[int, int], None]:
+        def report(done: int, videos: int) -> None:
+            if self._progress is not None:
+                self._progress(f"reading {subset} videos", done, videos)
+
+        return report
+
+    def _error(self, problems: Sequence[Problem], faults: Mapping[Path, FeatureError]) -> DataError:
+        total = sum(map(len, self._files.values()))
+        found = [
+            *problems,
+            *feature_problems(faults, positions=self._positions, dims=self._dims, total=total),
+        ]
+        if len(found) == 1:
+            return DataError("the data of ActivityNet cannot be used", found)
+        lists_all = {"fix": f"correct the files; hpo data check {self._folder} lists all problems"}
+        return DataError(
+            f"the data of ActivityNet cannot be used: {len(found)} problems",
+            found,
+            **(lists_all if len(found) > DataError.LISTED else {}),
+        )
+
+
 class _SplitWriter:
     """Writes the files of one split and hashes what it writes."""
 
-    def __init__(self, folder: Path, target: Path, subset: str, *, positions: int, count: int | None) -> None:
-        self._target = target
-        self._videos = first_videos(read_videos(folder), subset, count, folder=folder)
-        self._files = [feature_file(folder, video.name, positions) for video in self._videos]
-        self._shape = (len(self._videos), positions, self._dims())
-        self._scores = self._class_scores(folder / CLASS_SCORES) if subset == "validation" else None
-
-    def write(self, progress: Progress | None) -> str:
-        """Write all files and return the digest.
-
-        Raises:
-            DataError: Some features are invalid; every such file is listed.
-            UserError: The disk has too little free space.
-        """
-        check_space(self._target, 4 * int(np.prod(self._shape)))
-        meta: dict[str, Any] = {
+    def __init__(
+        self, target: Path, videos: Sequence[Video], size: tuple[int, int], scores: ClassScores | None
+    ) -> None:
+        self._target, self._scores = target, scores
+        self._shape = (len(videos), *size)
+        self._meta: dict[str, Any] = {
             "format": STORE_FORMAT,
             "shape": self._shape,
-            "videos": [_record(video) for video in self._videos],
-            "classes": self._scores.classes if self._scores else (),
+            "videos": [_record(video) for video in videos],
+            "classes": scores.classes if scores else (),
         }
-        digest = hashlib.sha256(json.dumps(meta).encode())
-        self._write_features(digest.update, progress)
-        if self._scores is not None:
-            digest.update(self._scores.scores.astype("<f8").tobytes())
-            with (self._target / "class_scores.npy").open("wb") as stream:
-                np.save(stream, self._scores.scores, allow_pickle=False)
-                sync(stream)
-        with (self._target / "meta.json").open("wb") as stream:
-            stream.write(json.dumps({**meta, "digest": digest.hexdigest()}).encode())
-            sync(stream)
-        return digest.hexdigest()
+        self._digest = hashlib.sha256(json.dumps(self._meta).encode())
 
-    def _dims(self) -> int:
-        missing = [Problem(str(file), "", "no such file") for file in self._files if not file.is_file()]
-        if missing:
-            raise DataError(f"features of {len(missing)} of {len(self._files)} videos are missing", missing)
-        try:
-            return header_dims(self._files[0])
-        except (OSError, ValueError) as error:
-            raise _unusable([Problem(str(self._files[0]), "", str(error))], self._files) from None
-
-    def _class_scores(self, file: Path) -> ClassScores | None:
-        if not file.is_file():
-            return None
-        labels = {label for video in self._videos for label in video.labels}
-        return read_class_scores(file, [video.name for video in self._videos], labels)
-
-    def _write_features(self, digest: Callable[[bytes], None], progress: Progress | None) -> None:
-        """Read file by file, and write what is read where it will be mapped from: all have 1.6 GB."""
+    def write_features(
+        self, files: Sequence[Path], progress: Callable[[int, int], None]
+    ) -> dict[Path, FeatureError]:
+        """Copy file by file to where it will be mapped from; return what is wrong with the files."""
+        check_space(self._target, 4 * int(np.prod(self._shape)))
         videos, positions, dims = self._shape
-        problems = []
+        faults = {}
         with (self._target / "features.npy").open("wb") as stream:
             header = {"descr": "<f4", "fortran_order": False, "shape": self._shape}
             np.lib.format.write_array_header_1_0(stream, header)
-            for done, file in enumerate(self._files, start=1):
+            for done, file in enumerate(files, start=1):
                 try:
                     values = read_features(file, positions=positions, dims=dims).astype("<f4").tobytes()
-                except (OSError, ValueError) as error:
-                    problems.append(Problem(str(file), "", str(error)))
+                except FeatureError as fault:
+                    faults[file] = fault
                     continue
-                digest(values)
+                self._digest.update(values)
                 stream.write(values)
-                if progress is not None:
-                    progress(done, videos)
+                progress(done, videos)
             sync(stream)
-        if problems:
-            raise _unusable(problems, self._files)
+        return faults
 
-
-def _unusable(problems: Sequence[Problem], files: Sequence[Path]) -> DataError:
-    return DataError(f"features of {len(problems)} of {len(files)} videos are invalid", problems)
+    def finish(self) -> str:
+        """Write class scores and ``meta.json`` and return the digest."""
+        if self._scores is not None:
+            self._digest.update(self._scores.scores.astype("<f8").tobytes())
+            with (self._target / "class_scores.npy").open("wb") as stream:
+                np.save(stream, self._scores.scores, allow_pickle=False)
+                sync(stream)
+        digest = self._digest.hexdigest()
+        with (self._target / "meta.json").open("wb") as stream:
+            stream.write(json.dumps({**self._meta, "digest": digest}).encode())
+            sync(stream)
+        return digest
 
 
 def _record(video: Video) -> list[Any]:

@@ -56,13 +56,17 @@ def test_what_is_written_is_read(folder: Path, videos: list[Video]) -> None:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda lines: lines[:-1], "expected 20 lines of features below the header line, got 19"),
+        (lambda lines: lines[:-1], "19 lines of features below the header line"),
+        (lambda lines: lines[:1], "0 lines of features below the header line"),
+        (lambda lines: [line.rpartition(",")[0] for line in lines], "^7 numbers per line$"),
+        (lambda lines: [], "the file is empty"),
+        (lambda lines: [lines[1], *lines[2:]], "line 1: expected a header line above the features"),
         (lambda lines: [*lines[:3], "1,2", *lines[4:]], "line 4: expected 8 numbers, got 2"),
         (
             lambda lines: [*lines[:2], lines[2].rpartition(",")[0] + ",nan", *lines[3:]],
             "line 3: expected fin",
         ),
-        (lambda lines: [*lines[:2], lines[2].rpartition(",")[0] + ",x", *lines[3:]], "numbers, got 'x'"),
+        (lambda lines: [*lines[:2], lines[2].rpartition(",")[0] + ",x", *lines[3:]], "float32, got 'x'"),
     ],
 )
 def test_spoilt_features_name_the_line(folder: Path, videos: list[Video], spoil, words: str) -> None:
@@ -84,7 +88,7 @@ def test_every_fault_of_the_annotations_is_named_with_its_place(folder: Path, vi
     text = problems_of(error)
     assert len(error.value.problems) == 3
     assert f"{first}, annotation 1" in text
-    assert f"{second}: expected duration_second" in text
+    assert f"{second}: expected duration_frame above 0, got 0" in text
     assert f"{VIDEOS}: line 4: video {third!r} has no entry" in text
 
 
@@ -92,9 +96,9 @@ def test_files_of_another_kind_are_refused(folder: Path) -> None:
     (folder / VIDEOS).write_text("a,b\n1,2\n")
     with pytest.raises(DataError) as error:
         read_videos(folder)
-    assert "expected columns video and subset, got a, b" in problems_of(error)
+    assert "line 1: expected columns video and subset, separated by commas, got 'a,b'" in problems_of(error)
     (folder / VIDEOS).unlink()
-    with pytest.raises(DataError, match=f"expected {VIDEOS}"):
+    with pytest.raises(DataError, match=f"expected {VIDEOS} in the folder, found none"):
         read_videos(folder)
 
 
@@ -146,7 +150,7 @@ def test_class_scores_are_read_in_the_order_of_the_videos_asked_for(
     with pytest.raises(DataError) as error:
         read_class_scores(file, ["v_none"], {"flying"})
     assert "'flying' is missing" in problems_of(error)
-    assert "v_none: expected 3 scores" in problems_of(error)
+    assert "1 of 1 videos have no scores: v_none" in problems_of(error)
 
 
 def test_labels_overlap_exactly_what_is_annotated() -> None:
