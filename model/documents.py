@@ -10,6 +10,7 @@ MAX_TOML_BYTES = 256 << 10
 DEEPEST = 50
 """Maximum nesting of lists and tables; files of this project stay far below it."""
 _LARGEST = 1 << 63
+_DIGITS_OF_64_BITS = 19
 # The parser's time grows with the square of the parts of a dotted key: 30,000 take a quarter of a minute.
 _DOTS_A_LINE = 1000
 
@@ -42,6 +43,39 @@ def parse_json(content: bytes | str) -> Any:
         raise _too_deep() from None
     _check_limits(document)
     return document
+
+
+def parse_json_with_faults(text: str) -> tuple[Any, list[str]]:
+    """Parse JSON, and collect as faults what ``parse_json`` refuses in single places.
+
+    NaN, infinity and integers of more than 64 bits become floats, for the caller to refuse where they matter.
+    Of duplicate keys the first value counts; each is a fault.
+
+    Raises:
+        ValueError: The text is not JSON, or is nested deeper than ``DEEPEST`` levels.
+    """
+    faults: list[str] = []
+
+    def without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        table: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in table:
+                faults.append(f"key {key!r:.60} appears twice in one object")
+            else:
+                table[key] = value
+        return table
+
+    decoder = json.JSONDecoder(object_pairs_hook=without_twins, parse_constant=float, parse_int=_int_or_float)
+    try:
+        document = decoder.decode(text)
+    except RecursionError:
+        raise _too_deep() from None
+    _check_limits(document)
+    return document, faults
+
+
+def _int_or_float(word: str) -> int | float:
+    return int(word) if len(word) < _DIGITS_OF_64_BITS else float(word)
 
 
 def parse_toml(content: bytes | str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import pytest
 from e2e.command_line import CommandLine, kill_group, wait_until
 
 from hpo.journal.events import Event, StageFinished, StageStarted, TrialAsked, TrialFinished, TrialReported
+from model.data.activitynet.features import feature_file
 from model.data.activitynet.synthetic import make_dataset, make_videos
 
 STUDY_FILE = """
@@ -27,6 +28,9 @@ seeds = 1
 [stages.bmn-compare]
 runs = 2
 """
+
+
+SPACE = 'trials = 2\nspace.lambda_tem = { type = "float", low = 0.5, high = 2.0 }\n'
 
 
 @pytest.fixture
@@ -82,6 +86,24 @@ def test_stage_of_another_task_and_data_that_are_not_there_are_one_line(videos: 
         refused = videos.run(*words)
         assert refused.returncode == 2, refused.stderr
         assert complaint in refused.stderr and "Traceback" not in refused.stderr
+
+
+def test_videos_without_features_are_refused_with_a_way_out_and_left_out_with_the_option(
+    videos: CommandLine,
+) -> None:
+    missing = feature_file(videos.folder / "videos", "v_training_00003", 12)
+    missing.unlink()
+    for words in (("run", "bmn-slicing", *NEW, "--dry-run"), ("data", "check", "videos")):
+        refused = videos.run(*words)
+        assert refused.returncode == 2 and "Traceback" not in refused.stderr
+        told = refused.stderr + refused.stdout
+        assert f"1 of 8 training videos ({missing.stem}) have no feature file" in told
+        assert "--skip-missing" in told
+    for command in (("bmn-slicing", *NEW), ("bayes", *NEW[:2], "--study-file", "./searched.toml")):
+        (videos.folder / "searched.toml").write_text(f"{STUDY_FILE}[stages.bayes]\n{SPACE}")
+        plan = videos.run("run", *command, "--dry-run", "--skip-missing")
+        assert plan.returncode == 0, plan.stderr
+        assert "7 videos (1 left out: no feature file)" in plan.stdout
 
 
 def count(events: list[Event], kind: type[Event]) -> int:

@@ -16,6 +16,7 @@ from hpo.tasks.base.score import Score
 from hpo.tasks.base.splits import DataRequest, DataShape, OpenedData, Progress, SplitRef
 from hpo.tasks.base.task import StageContext, Task, TrialTime
 from hpo.tasks.bmn.study_file import BmnStudy, CompareStage, Hyperparameters, SlicingStage
+from model.data.activitynet.features import DIMS_STEP, feature_folder, odd_dims
 from model.data.activitynet.split import VideoSplit
 from model.data.activitynet.video_store import BuiltSplit, build_splits, open_video_split
 from model.errors import ConfigError
@@ -51,8 +52,9 @@ class BmnTask(Task[BmnStudy, DataShape, VideoSplit, BoundarySlot]):
                 f"expected features {features} for network.positions = {study.network.positions}, "
                 f"got {request.features!r}"
             )
+        place = Path(request.place)
         built = build_splits(
-            Path(request.place),
+            place,
             dict(zip(SUBSETS, request.counts or (None, None), strict=True)),
             request.cache,
             positions=study.network.positions,
@@ -66,9 +68,11 @@ class BmnTask(Task[BmnStudy, DataShape, VideoSplit, BoundarySlot]):
                 f"features have {splits[0].dims} dimensions in training and {splits[1].dims} in validation"
             )
         shape = self.shape(splits[0])
+        if shape.dims % DIMS_STEP:
+            raise ConfigError(odd_dims(shape.dims), folder=feature_folder(place, study.network.positions))
         self._trial(study, {}, shape)
         return OpenedData(
-            dataset=f"{Path(request.place).name}/{features}",
+            dataset=f"{place.name}/{features}",
             features=features,
             shape=shape,
             train=train,

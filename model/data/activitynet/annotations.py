@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.data.activitynet.texts import read_text, reason_of, shortened
-from model.documents import parse_json
+from model.documents import parse_json_with_faults
 from model.errors import DataError, Problem
 from model.files import path_fault
 
@@ -24,7 +24,10 @@ SUBSETS = ("training", "validation", "testing")
 """All subsets. Videos for testing have no published activities; nothing here reads their features."""
 PAST_END_S = 2.0
 """Seconds that an activity may end after its video, where it is cut; published ones do so by up to 0.9 s."""
-_NUMBERS = ("duration_second", "duration_frame", "feature_frame")
+_SHORTEST_S = 0.01
+_NUMBERS = {"duration_second": _SHORTEST_S, "duration_frame": 1, "feature_frame": 1}
+"""Key of an entry -> smallest value."""
+_LARGEST = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +181,7 @@ class _ListReader:
             self._problems.append(Problem(self._file, f"line {line}", f"{wanted}, got {len(cells)}"))
             return
         name, subset = (cells[column] for column in self._columns)
-        if "\ufffd" in name or "/" in name or "\\" in name or path_fault(name) or path_fault(f"{name}.csv"):
+        if not name or {*name} & {"/", "\\", "\ufffd"} or path_fault(f"{name}.csv"):
             what = "text in UTF-8" if "\ufffd" in name else "a name without a folder"
             self._problems.append(Problem(self._file, f"line {line}", f"expected {what}, got {name!r:.80}"))
         elif subset not in SUBSETS:
@@ -207,10 +210,10 @@ def lines_text(lines: Sequence[int]) -> str:
 
 
 def read_entries(folder: Path) -> tuple[dict[str, Any] | None, list[Problem]]:
-    """Read the JSON file of annotations, without looking at its entries; None if it cannot be read."""
+    """Read the JSON file of annotations, without checking its entries; None if it cannot be read."""
     file = folder / ANNOTATIONS
     try:
-        content = parse_json(read_text(file))
+        content, faults = parse_json_with_faults(read_text(file))
     except FileNotFoundError:
         return None, [Problem(str(file), "", f"expected {ANNOTATIONS} in the folder, found none")]
     except (OSError, ValueError) as error:
@@ -221,7 +224,7 @@ def read_entries(folder: Path) -> tuple[dict[str, Any] | None, list[Problem]]:
         other = "this is ActivityNet's own file with the key 'database'"
         fix = "take the file of this name from the published code of BMN or BSN"
         return None, [Problem(str(file), "", f"{other}, expected an object of videos; {fix}")]
-    return content, []
+    return content, [Problem(str(file), "", shortened(faults))] if faults else []
 
 
 def annotated(
@@ -268,10 +271,10 @@ class _EntryReader:
             )
             return None
         for key in _NUMBERS:
-            if not self._is_sound(entry.get(key)):
-                self._report("", f"expected {key} above 0, got {entry.get(key)!r:.40}")
+            if not self._is_sound(entry.get(key), least=_NUMBERS[key]):
+                self._report("", f"expected {key} of at least {_NUMBERS[key]:g}, got {entry.get(key)!r:.40}")
         duration: Any = entry.get("duration_second")
-        end_s = float(duration) if self._is_sound(duration) else math.inf
+        end_s = float(duration) if self._is_sound(duration, least=_SHORTEST_S) else math.inf
         segments, labels = self._activities(entry.get("annotations"), end_s)
         if self.problems:
             return None
@@ -279,8 +282,8 @@ class _EntryReader:
         return Video(self._row.name, self._row.subset, *sizes, segments, labels)
 
     @staticmethod
-    def _is_sound(number: Any) -> bool:
-        return _is_number(number) and number > 0
+    def _is_sound(number: Any, *, least: float) -> bool:
+        return _is_number(number) and least <= number <= _LARGEST
 
     def _report(self, place: str, message: str) -> None:
         self.problems.append(Problem(self._file, f"{self._row.name}{place}", message))

@@ -18,10 +18,13 @@ from model.data.activitynet.annotations import (
 )
 from model.data.activitynet.class_scores import CLASS_SCORES, read_class_scores
 from model.data.activitynet.features import (
+    DIMS_STEP,
     FOLDER,
     common_dims,
     feature_file,
+    feature_folder,
     feature_problems,
+    odd_dims,
     positions_found,
     scan_features,
 )
@@ -150,6 +153,8 @@ class _Check:
         self._features[name] = {subset: len(each.present) for subset, each in chosen.items()}
         if dims:
             self._dims[name] = dims
+        if dims % DIMS_STEP:
+            self._problems.append(Problem(str(feature_folder(self._folder, positions)), "", odd_dims(dims)))
 
     def _reported(self, name: str) -> Callable[[int, int], None]:
         def report(done: int, files: int) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.data.activitynet.texts import read_text, reason_of, shortened
-from model.documents import parse_json
+from model.documents import parse_json_with_faults
 from model.errors import DataError, Problem
 from model.files import write_whole
 
@@ -45,7 +45,7 @@ def read_class_scores(file: Path, videos: Sequence[str], labels: Collection[str]
         DataError: The file is missing or invalid; every problem is listed.
     """
     try:
-        content = parse_json(read_text(file))
+        content, faults = parse_json_with_faults(read_text(file))
     except FileNotFoundError:
         raise DataError(
             f"expected {file.name} with the class scores, found none", folder=file.parent
@@ -53,7 +53,8 @@ def read_class_scores(file: Path, videos: Sequence[str], labels: Collection[str]
     except (OSError, ValueError) as error:
         raise DataError("the class scores are invalid", [Problem(str(file), "", reason_of(error))]) from None
     results, names = _parts(content, file)
-    unknown = [
+    unknown = [Problem(str(file), "", shortened(faults))] if faults else []
+    unknown += [
         Problem(str(file), "class", f"class {name!r} is missing") for name in sorted({*labels} - {*names})
     ]
     rows = [results.get(video.removeprefix("v_")) for video in videos]
@@ -92,5 +93,11 @@ def _is_row(row: Any, length: int) -> bool:
     return (
         isinstance(row, list)
         and len(row) == length
-        and all(isinstance(value, int | float) and math.isfinite(value) and 0 <= value <= 1 for value in row)
+        and all(
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and math.isfinite(value)
+            and 0 <= value <= 1
+            for value in row
+        )
     )

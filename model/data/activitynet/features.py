@@ -17,6 +17,8 @@ Features = npt.NDArray[np.float32]
 
 FOLDER = "csv_mean_"
 """Start of the name of a folder of features; the number of temporal positions follows."""
+DIMS_STEP = 4
+"""The network takes feature vectors whose length is a multiple of this number."""
 _LONGEST_LINE = 1 << 22
 _LINES_SHOWN = 5
 
@@ -194,6 +196,12 @@ def feature_problems(
         )
         problems.append(_shared(files, total, expected, "use features of one kind only"))
     return problems
+
+
+def odd_dims(dims: int) -> str:
+    """Return the message for feature vectors of a length that the network does not take."""
+    fix = "reduce the features, or add columns of zeros"
+    return f"the network needs a multiple of {DIMS_STEP} numbers per position, got {dims}; {fix}"
 
 
 def positions_setting(positions: int) -> str:

@@ -1,23 +1,29 @@
 """The stages of BMN on ActivityNet: what they try, what they refuse, how their results are told."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from activitynet_folder import POSITIONS, TRAINING, VALIDATION, write_folder
 from shown_stages import view
 from stage_play import play
 
+from hpo.config.environment import Environment
 from hpo.journal.results import TrialState
 from hpo.page.study_page import shown_table
 from hpo.programs.program import Program
+from hpo.study.plan import StudyPlan, StudyRequest, make_plan, reopen_data
 from hpo.tasks.base.registry import load_study, parse_study, task_named
 from hpo.tasks.base.splits import DataRequest, DataShape, SplitRef
 from hpo.tasks.base.task import StageContext
 from hpo.tasks.bmn.presentation.tables import grid_tables, losses_tables
 from hpo.tasks.bmn.study_file import BmnStudy
+from model.data.activitynet.features import feature_file
 from model.data.activitynet.synthetic import make_dataset, make_videos
 from model.errors import ConfigError, DataError
+from model.networks.boundary_matching import Sampling
 
 BMN = task_named("bmn")
 SHAPE = DataShape(dims=8)
@@ -142,7 +148,7 @@ def test_data_that_do_not_fit_are_one_error(tmp_path: Path) -> None:
         wanted = DataRequest(place=place, features=features, counts=counts, cache=tmp_path / "cache")
         BMN.open_data(wanted, study, lambda *_: None)
 
-    with pytest.raises(ConfigError, match="input_size must be a multiple of 4, got 6"):
+    with pytest.raises(ConfigError, match="needs a multiple of 4 numbers per position, got 6"):
         opened(str(tmp_path / "data"), 12)
     with pytest.raises(DataError, match=r"csv_mean_16: no such folder .* set positions = 12"):
         opened(str(tmp_path / "data"), 16)
@@ -150,3 +156,61 @@ def test_data_that_do_not_fit_are_one_error(tmp_path: Path) -> None:
         opened(str(tmp_path / "data"), 12, (9, 1))
     with pytest.raises(ConfigError, match="expected features csv_mean_12"):
         opened(str(tmp_path / "data"), 12, features="csv_mean_16")
+
+
+@pytest.fixture
+def incomplete(tmp_path: Path) -> Path:
+    """Videos of which one for training and one for validation have no features."""
+    folder = write_folder(tmp_path / "data")
+    for name in (TRAINING[3], VALIDATION[1]):
+        feature_file(folder, name, POSITIONS).unlink()
+    (tmp_path / "small.toml").write_text(
+        f'task = "bmn"\n[network]\npositions = {POSITIONS}\n[training]\nprecision = "float32"\n'
+    )
+    return folder
+
+
+def planned(folder: Path, *, study_file: str | None = None, skip_missing: bool = False) -> StudyPlan:
+    file = study_file or str(folder.parent / "small.toml")
+    request = StudyRequest(study_file=file, data=str(folder), skip_missing=skip_missing, device="cpu")
+    return make_plan(request, environment_of(folder), lambda *_: None)
+
+
+def environment_of(folder: Path) -> Environment:
+    runs = folder.parent / "runs"
+    return Environment(
+        runs=runs, cache=folder.parent / "cache", data=folder, tracking_uri=f"sqlite:///{runs}/m.db"
+    )
+
+
+def test_the_choice_to_leave_videos_out_stays_with_the_study(incomplete: Path) -> None:
+    with pytest.raises(DataError, match="--skip-missing"):
+        planned(incomplete)
+    plan = planned(incomplete, skip_missing=True)
+    assert (plan.train.items, plan.train.left_out, plan.valid.items, plan.valid.left_out) == (7, 1, 3, 1)
+    assert plan.train.size("videos") == "7 videos (1 left out: no feature file)"
+    # As a resumed study reads it from its journal, and opens the data again.
+    kept = StudyPlan.from_json(json.loads(json.dumps(plan.to_json())), file="journal")
+    assert kept == plan and kept.study.skips_missing
+    assert reopen_data(kept, environment_of(incomplete), lambda *_: None) == plan
+    feature_file(incomplete, TRAINING[4], POSITIONS).unlink()
+    with pytest.raises(DataError, match="expected 7 videos of the subset 'training', found 6 with features"):
+        reopen_data(kept, environment_of(incomplete), lambda *_: None)
+
+
+def test_the_study_file_leaves_videos_out_too(incomplete: Path) -> None:
+    file = incomplete.parent / "skipping.toml"
+    file.write_text((incomplete.parent / "small.toml").read_text() + "[data]\nskip_missing = true\n")
+    assert planned(incomplete, study_file=str(file)) == planned(incomplete, skip_missing=True)
+
+
+def test_a_task_without_this_setting_refuses_the_option(incomplete: Path) -> None:
+    with pytest.raises(ConfigError, match="the task calf has no option --skip-missing"):
+        planned(incomplete, study_file="calf", skip_missing=True)
+
+
+def test_settings_of_the_sampling_reach_the_network() -> None:
+    network = {"bins": 4, "points_per_bin": 2, "boundary_ratio": 0.25, "positions": 10}
+    study = parse_study({"task": "bmn", "network": network}, file="test")
+    slot = BMN.slot(study, {}, SHAPE, seed=0, data_seed=0)
+    assert slot.network.matching.size == (10, 10, Sampling(4, 2, 0.25))

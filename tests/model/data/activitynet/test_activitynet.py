@@ -88,7 +88,7 @@ def test_every_fault_of_the_annotations_is_named_with_its_place(folder: Path, vi
     text = problems_of(error)
     assert len(error.value.problems) == 3
     assert f"{first}, annotation 1" in text
-    assert f"{second}: expected duration_frame above 0, got 0" in text
+    assert f"{second}: expected duration_frame of at least 1, got 0" in text
     assert f"{VIDEOS}: line 4: video {third!r} has no entry" in text
 
 

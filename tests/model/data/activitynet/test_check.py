@@ -165,7 +165,7 @@ def test_no_fault_hides_another(folder: Path) -> None:
         f"{ANNOTATIONS}: {TRAINING[0]}, annotation 3: expected a segment with its start at or before its "
         "end, got [40.0, 20.0]",
         f"{ANNOTATIONS}: {TRAINING[0]}, annotation 3: expected a label, got None",
-        f"{ANNOTATIONS}: {TRAINING[1]}: expected duration_second above 0, got '60'",
+        f"{ANNOTATIONS}: {TRAINING[1]}: expected duration_second of at least 0.01, got '60'",
         f"{ANNOTATIONS}: {VALIDATION[0]}: expected an object with duration_second, duration_frame, "
         "feature_frame and annotations, got []",
         f"{CLASS_SCORES}: class: class 'Surfing' is missing",
@@ -191,6 +191,20 @@ def test_segments_outside_the_video_are_problems(folder: Path, segment: list, wo
     change_entries(folder, lambda entries: entries[TRAINING[0]]["annotations"][0].update(segment=segment))
     (problem,) = problems_of(folder)
     assert words in problem
+
+
+def test_nan_and_doubled_keys_do_not_hide_the_other_entries(folder: Path) -> None:
+    file = folder / ANNOTATIONS
+    text = file.read_text().replace("[10.0, 30.0]", "[NaN, 30.0]", 1).replace("60.0", f"1{'0' * 400}", 1)
+    file.write_text(text.replace(f'"{VALIDATION[0]}"', f'"{VALIDATION[1]}"'))
+    assert problems_of(folder) == [
+        f"{ANNOTATIONS}: key '{VALIDATION[1]}' appears twice in one object",
+        f"{VIDEOS}: line 10: video '{VALIDATION[0]}' has no entry in {ANNOTATIONS}; take such lines out, or "
+        "add the entries",
+        f"{ANNOTATIONS}: {TRAINING[0]}: expected duration_second of at least 0.01, got inf",
+        f"{ANNOTATIONS}: {TRAINING[0]}, annotation 1: expected a segment [start, end] in seconds, got "
+        "[nan, 30.0]",
+    ]
 
 
 def test_segments_that_end_shortly_after_the_video_are_counted(folder: Path) -> None:
@@ -281,6 +295,13 @@ def test_every_folder_of_features_is_checked_unless_one_is_chosen(folder: Path) 
     assert check_videos(folder, features=FEATURES).problems == ()
     with pytest.raises(ConfigError, match="expected --features csv_mean_T"):
         check_videos(folder, features="resnet")
+
+
+def test_a_length_that_the_network_does_not_take_is_told(folder: Path) -> None:
+    for name in [*TRAINING, *VALIDATION]:
+        write_numbers(folder, name, np.ones((POSITIONS, 6)))
+    (problem,) = problems_of(folder)
+    assert problem.startswith(f"{FEATURES}: the network needs a multiple of 4 numbers per position, got 6")
 
 
 def test_features_in_a_folder_of_the_same_name_inside_are_found(folder: Path) -> None:

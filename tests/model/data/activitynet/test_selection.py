@@ -126,7 +126,7 @@ def test_faults_in_features_of_both_subsets_are_told_together_with_all_others(fo
     change_entries(folder, lambda entries: entries[TRAINING[0]].update(duration_frame=-1))
     remove(folder, TRAINING[4])
     _missing, frames, *features = refusal(folder)
-    assert "duration_frame above 0, got -1" in frames
+    assert "duration_frame of at least 1, got -1" in frames
     assert features == both
 
 
