@@ -50,7 +50,7 @@ class BmnTask(Task[BmnStudy, DataShape, VideoSplit, BoundarySlot]):
         if request.features not in (None, features):
             raise ConfigError(
                 f"expected features {features} for network.positions = {study.network.positions}, "
-                f"got {request.features!r}"
+                f"got {request.features!r}; leave --features out, or set positions under [network]"
             )
         place = Path(request.place)
         built = build_splits(

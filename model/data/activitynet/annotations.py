@@ -244,16 +244,22 @@ def annotated(
         if video is not None:
             videos.append(video)
     if without:
-        problems.insert(0, _without_entry(without, folder))
+        problems.insert(0, _without_entry(without, entries, folder, none_has=len(without) == len(listed)))
     return videos, problems
 
 
-def _without_entry(rows: Sequence[ListedVideo], folder: Path) -> Problem:
+def _without_entry(
+    rows: Sequence[ListedVideo], entries: Mapping[str, Any], folder: Path, *, none_has: bool
+) -> Problem:
     names = shortened([repr(row.name) for row in rows])
-    subject = f"video {names} has" if len(rows) == 1 else f"{len(rows):,} videos have"
-    named = "" if len(rows) == 1 else f": {names}"
-    message = f"{subject} no entry in {ANNOTATIONS}{named}; take such lines out, or add the entries"
-    return Problem(str(folder / VIDEOS), lines_text([row.line for row in rows]), message)
+    message = f"video {names} has no entry in {ANNOTATIONS}"
+    if len(rows) > 1:
+        message = f"{len(rows):,} videos have no entry in {ANNOTATIONS}: {names}"
+    fix = "take such lines out, or add the entries"
+    if none_has:
+        others = f"that file has {len(entries):,} other videos ({shortened([*entries])})"
+        fix = f"{others}; take two files that belong together"
+    return Problem(str(folder / VIDEOS), lines_text([row.line for row in rows]), f"{message}; {fix}")
 
 
 class _EntryReader:

@@ -102,7 +102,7 @@ def _numbers(rows: Sequence[str]) -> Features:
 
 def _fault_of(header: Sequence[str], rows: Sequence[str], positions: int, dims: int) -> FeatureError:
     if not header:
-        return FeatureError([("", "the file is empty")])
+        return FeatureError([("", "the file is empty; download it again")])
     widths = [len(row.split(",")) for row in rows]
     same = len({*widths}) == 1
     wrong_lines = None if len(rows) == positions else len(rows)
@@ -185,13 +185,15 @@ def feature_problems(
         if fault.dims is not None:
             by_dims[fault.dims].append(file)
     for lines, files in by_lines.items():
-        expected = f"have {lines:,} lines of features below the header line, expected {positions}"
+        expected = f"{lines:,} lines of features below the header line, expected {positions}"
         fix = f"rescale them to {positions} positions" if lines else "download them again"
+        if 0 < lines < positions:
+            fix += ", or download them again if they are incomplete"
         if len(files) == total and lines > 1:
             fix += f", or name the folder {FOLDER}{lines} and {positions_setting(lines)}"
         problems.append(_shared(files, total, expected, fix))
     for width, files in by_dims.items():
-        expected = f"have {width:,} numbers per line, expected {dims:,}" + (
+        expected = f"{width:,} numbers per line, expected {dims:,}" + (
             " as in most files" if len(files) < total else ""
         )
         problems.append(_shared(files, total, expected, "use features of one kind only"))
@@ -211,7 +213,9 @@ def positions_setting(positions: int) -> str:
 
 def _shared(files: Sequence[Path], total: int, message: str, fix: str) -> Problem:
     names = shortened([file.name for file in files])
-    return Problem(str(files[0].parent), "", f"{len(files):,} of {total:,} files {message}: {names}; {fix}")
+    has = "has" if len(files) == 1 else "have"
+    text = f"{len(files):,} of {total:,} files {has} {message}: {names}; {fix}"
+    return Problem(str(files[0].parent), "", text)
 
 
 def write_features(file: Path, features: Features) -> None:

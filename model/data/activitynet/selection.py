@@ -105,15 +105,15 @@ def select_videos(
     problems = [*list_problems, *missing_features(folder, chosen, positions)]
     entries, faults = read_entries(folder)
     problems += faults
-    videos: dict[str, tuple[Video, ...]] = {}
-    for subset, of_subset in chosen.items():
-        found, wrong = annotated(of_subset.used, entries, folder) if entries is not None else ([], [])
-        videos[subset] = tuple(found)
-        problems += wrong
-        # A list or annotations with faults may well be the reason why something is missing.
-        if not list_problems and not faults and not wrong:
-            subsets = [row.subset for row in listed]
-            problems += _too_few(folder, subset, subsets, of_subset, found, counts[subset])
+    used = [row for of_subset in chosen.values() for row in of_subset.used]
+    found, wrong = annotated(used, entries, folder) if entries is not None else ([], [])
+    problems += wrong
+    videos = {subset: tuple(video for video in found if video.subset == subset) for subset in counts}
+    # A list or annotations with faults may well be the reason why something is missing.
+    if not (list_problems or faults or wrong):
+        subsets = [row.subset for row in listed]
+        for subset, count in counts.items():
+            problems += _too_few(folder, subset, subsets, chosen[subset], videos[subset], count)
     return Selection(videos=videos, chosen=chosen, problems=tuple(problems))
 
 

@@ -83,7 +83,8 @@ def test_many_missing_features_are_counted(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "fix"),
     [
-        (12, f"rescale them to {POSITIONS} positions"),
+        (12, f"rescale them to {POSITIONS} positions, or download them again if they are incomplete"),
+        (33, f"rescale them to {POSITIONS} positions"),
         (0, "download them again"),
     ],
 )
@@ -108,7 +109,7 @@ def test_all_files_of_another_length_belong_into_another_folder(folder: Path) ->
 def test_the_odd_file_is_the_one_of_another_width(folder: Path, odd: str) -> None:
     write_numbers(folder, odd, np.ones((POSITIONS, DIMS + 4)))
     assert problems_of(folder) == [
-        f"{FEATURES}: 1 of 12 files have {DIMS + 4} numbers per line, expected {DIMS} as in most files: "
+        f"{FEATURES}: 1 of 12 files has {DIMS + 4} numbers per line, expected {DIMS} as in most files: "
         f"{odd}.csv; use features of one kind only"
     ]
 
@@ -264,6 +265,13 @@ def test_missing_annotations_do_not_hide_missing_features(folder: Path) -> None:
     first, second = problems_of(folder)
     assert first == f"{ANNOTATIONS}: expected {ANNOTATIONS} in the folder, found none"
     assert second.startswith(f"{FEATURES}: 1 of 8 training videos")
+
+
+def test_annotations_of_other_videos_are_one_problem(folder: Path) -> None:
+    (folder / ANNOTATIONS).write_text('{"v_other": {}}')
+    (problem,) = problems_of(folder)
+    assert "12 videos have no entry" in problem
+    assert problem.endswith("that file has 1 other videos (v_other); take two files that belong together")
 
 
 def test_activitynets_own_file_is_told_apart(folder: Path) -> None:
