@@ -46,12 +46,11 @@ SHARES_S: dict[str, float] = {
     "tests/hpo/tracking/test_mlflow_kept.py": 20.0,
     "tests/model/data/test_download.py": 20.0,
     # Figures; whole files broken at many places; a package of somebody else.
-    "tests/fuzz/test_activitynet.py": 12.0,
     "tests/fuzz/test_wyscout.py": 10.0,
     "tests/hpo/spotting/test_analysis_files.py": 25.0,
     "tests/parity/test_soccernet_package.py": 6.0,
     # All 19,228 published annotations of ActivityNet.
-    "tests/model/data/activitynet/test_activitynet.py": 6.0,
+    "tests/model/data/activitynet/test_activitynet.py": 4.0,
     # Runs of pytest in which something takes too long.
     "tests/test_budget.py": 6.0,
 }

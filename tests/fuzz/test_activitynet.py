@@ -1,6 +1,7 @@
 """The readers of ActivityNet's files: a data folder is used as it lies there, or its problems are named."""
 
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 from fuzz.broken import damaged, files, to_json
 from fuzz.cases import FUZZ, outcome
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.data.activitynet.annotations import ANNOTATIONS, VIDEOS
@@ -18,6 +19,8 @@ from model.data.activitynet.labels import boundary_labels
 from model.data.activitynet.video_store import build_splits, open_video_split
 from model.errors import DataError, UserError
 
+FOLDERS = settings(FUZZ, max_examples=int(os.environ.get("HPO_FUZZ_CASES", "50")))
+"""A case reads a whole folder twice, so the default run has fewer of them."""
 POSITIONS, DIMS = 3, 2
 NAMES = {"v_a": "training", "v_b": "validation", "v_c": "training"}
 COUNTS: dict[str, int | None] = {"training": None, "validation": None}
@@ -103,25 +106,25 @@ def usable(*splits: Any) -> None:
             assert ((split.class_scores >= 0) & (split.class_scores <= 1)).all()
 
 
-@FUZZ
+@FOLDERS
 @given(files(annotations, to_json))
 def test_annotations_give_videos_or_name_their_faults(content: bytes) -> None:
     opened(ANNOTATIONS, content, named=ANNOTATIONS if b"v_" not in content else "")
 
 
-@FUZZ
+@FOLDERS
 @given(st.one_of(video_list, damaged(video_list), st.binary(max_size=60)))
 def test_lists_give_videos_or_name_their_faults(content: bytes) -> None:
     opened(VIDEOS, content, named="")
 
 
-@FUZZ
+@FOLDERS
 @given(st.one_of(table, damaged(table), st.binary(max_size=60)))
 def test_features_are_finite_numbers_or_their_faults_are_named(content: bytes) -> None:
     opened(f"csv_mean_{POSITIONS}/v_a.csv", content, named=f"csv_mean_{POSITIONS}")
 
 
-@FUZZ
+@FOLDERS
 @given(files(class_scores, to_json))
 def test_class_scores_are_scores_or_their_faults_are_named(content: bytes) -> None:
     opened(CLASS_SCORES, content, named=CLASS_SCORES)
