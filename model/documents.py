@@ -1,5 +1,6 @@
 """Read JSON and TOML from outside with limits: a hostile file raises an error, never a crash or a hang."""
 
+import codecs
 import json
 import tomllib
 from pathlib import Path
@@ -29,6 +30,19 @@ def read_limited(file: Path, max_bytes: int) -> bytes:
     return content
 
 
+def decode_text(content: bytes) -> str:
+    """Decode UTF-8 text, or UTF-16 with a byte-order mark; the mark itself is dropped.
+
+    Windows' editors and PowerShell write such marks.
+
+    Raises:
+        ValueError: The content is not such text.
+    """
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    return content.decode("utf-8-sig")
+
+
 def parse_json(content: bytes | str) -> Any:
     """Parse standard JSON in UTF-8; duplicate keys, NaN and infinity are refused.
 
@@ -36,7 +50,7 @@ def parse_json(content: bytes | str) -> Any:
         ValueError: The content is not such JSON, is nested deeper than ``DEEPEST`` levels or contains an
             integer of more than 64 bits.
     """
-    text = content.decode() if isinstance(content, bytes) else content
+    text = decode_text(content) if isinstance(content, bytes) else content
     try:
         document = STRICT_JSON.decode(text)
     except RecursionError:
@@ -87,7 +101,7 @@ def parse_toml(content: bytes | str) -> dict[str, Any]:
     """
     if len(content) > MAX_TOML_BYTES:
         raise _too_large(MAX_TOML_BYTES)
-    text = content.decode() if isinstance(content, bytes) else content
+    text = decode_text(content) if isinstance(content, bytes) else content
     for number, line in enumerate(text.split("\n"), start=1):
         if line.count(".") > _DOTS_A_LINE:
             raise ValueError(f"line {number} has more than {_DOTS_A_LINE:,} dots")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-from hpo.cli.networks import Device, nms_window_s
+from hpo.cli.networks import Device, Features, ForceFeatures, nms_window_s
 from hpo.cli.running import ReadingProgress
 from model.errors import ConfigError
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hpo.spotting.trials import NamedTrial
     from hpo.tasks.base.splits import Progress
     from model.data.store import Store
+    from model.weights.trained import TrainedNetwork
 
 
 def analyse(
@@ -47,12 +48,8 @@ def analyse(
         ),
     ] = None,
     split: Annotated[str, typer.Option(metavar="train|valid|test", help="Split to analyse.")] = "test",
-    features: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="Features to use. Default: those of --run, else the only ones of the data."
-        ),
-    ] = None,
+    features: Features = None,
+    force_features: ForceFeatures = False,
     game: Annotated[
         str | None,
         typer.Option(
@@ -91,6 +88,7 @@ def analyse(
     options: _Options = {
         "data": data,
         "features": features,
+        "force_features": force_features,
         "split": split,
         "game": game,
         "nms_window_s": nms_window_s(nms_window),
@@ -106,6 +104,7 @@ def analyse(
 class _Options(TypedDict):
     data: Path | None
     features: str | None
+    force_features: bool
     split: str
     game: str | None
     nms_window_s: float | None
@@ -131,7 +130,8 @@ def _analyse_one(
     trained = TrainedNetwork.load(weights)
     with ReadingProgress() as progress:
         store, valid = (
-            _open(name, trials, environment, options, progress) for name in (options["split"], "valid")
+            _open(name, trained, trials, environment, options, progress)
+            for name in (options["split"], "valid")
         )
         analysis = analysis_of(
             trained,
@@ -154,11 +154,13 @@ def _draw_networks(
     """Draw the timeline of one game by every trial's network, and record it with each trial."""
     from hpo.spotting.timelines import game_timelines, write_timelines
     from hpo.tracking.runs import attach_folder
+    from model.weights.trained import TrainedNetwork
 
+    first = TrainedNetwork.load(trials[0].weights)
     with ReadingProgress() as progress:
         timelines = game_timelines(
             trials,
-            _open(options["split"], trials, environment, options, progress),
+            _open(options["split"], first, trials, environment, options, progress),
             game=options["game"],
             nms_window_s=options["nms_window_s"],
             device=options["device"],
@@ -172,17 +174,25 @@ def _draw_networks(
 
 def _open(
     split: str,
+    trained: "TrainedNetwork",
     trials: "Sequence[NamedTrial]",
     environment: "Environment",
     options: _Options,
     progress: "Progress",
 ) -> "Store":
     """Open a split of the data folder that was named, else of the trials' data."""
-    from hpo.tasks.calf.data import chosen_features, describe, open_games
+    from hpo.tasks.calf.data import open_games, request_for, require_actions
 
     default, features = str(environment.data), options["features"]
     for trial in trials[:1]:
         default, features = trial.data, features or trial.features
-    place = str(options["data"] or default)
-    chosen = chosen_features(describe(place, environment.cache), features)
-    return open_games(place, features=chosen, split=split, cache=environment.cache, progress=progress)
+    request = request_for(
+        trained,
+        str(options["data"] or default),
+        environment.cache,
+        features=features,
+        force_features=options["force_features"],
+    )
+    store = open_games(request, split, progress=progress)
+    require_actions(store)
+    return store

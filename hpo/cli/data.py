@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hpo.cli.launching import two_counts
+from hpo.cli.run_options import Labels
 from hpo.cli.running import ReadingProgress
 from model.errors import ConfigError, DataError
 
@@ -28,6 +30,15 @@ def check(
             metavar="NAME", help="Features to check, such as resnet. Default: all that the data set names."
         ),
     ] = None,
+    games: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TRAIN,VALID",
+            help="Check only so many games from the start of the training and validation splits, as "
+            "hpo run --games uses them. Default: all games of all splits.",
+        ),
+    ] = None,
+    labels: Labels = None,
 ) -> None:
     """Check a whole data set.
 
@@ -36,19 +47,27 @@ def check(
     """
     from model.data.activitynet.check import is_activitynet
     from model.data.check import check_dataset
+    from model.data.description import SPLITS
 
     if is_activitynet(folder):
         _check_activitynet(folder, features)
         return
+    counts = two_counts(games, "--games")
     with ReadingProgress() as progress:
         report = check_dataset(
-            folder, features=features, progress=lambda done, games: progress("checking games", done, games)
+            folder,
+            features=features,
+            labels=labels,
+            splits=SPLITS if counts is None else ("train", "valid"),
+            counts=counts,
+            progress=lambda done, total: progress("checking games", done, total),
         )
-    _show_counts(report.games, report.actions, report.frames)
+    typer.echo(f"data set {report.labels}")
+    _show_counts(report.games, report.actions, report.frames, next(iter(report.rates.values())))
     for stem, dims in report.dims.items():
-        typer.echo(f"features {stem}: {dims} dimensions")
-    if report.clipped:
-        typer.echo(f"{report.clipped} actions lie after the last frame and count as on the last frame")
+        typer.echo(f"features {stem}: {dims} dimensions, {report.rates[stem]:g} frames per second")
+    for notice in report.notices:
+        typer.echo(f"note: {notice}")
     _show_problems(report.problems, folder)
 
 
@@ -185,11 +204,11 @@ def wyscout(
         report = convert_wyscout(
             source, to, seed=seed, progress=lambda done, games: progress("converting games", done, games)
         )
-    _show_counts(report.games, report.actions, report.frames)
+    _show_counts(report.games, report.actions, report.frames, report.per_second)
     typer.echo(f"splits: {report.splits_origin}")
     for what, count in report.dropped.items():
         typer.echo(f"left out: {count} {what}")
-    typer.echo(f"next: hpo run bayes --features events --data {to}")
+    typer.echo(f"next: hpo run bayes --features events --data {shlex.quote(str(to))}")
 
 
 @app.command()
@@ -243,9 +262,12 @@ def activitynet(
 
 
 def _show_counts(
-    games: "Mapping[str, int]", actions: "Mapping[str, Mapping[str, int]]", frames: "Mapping[str, int]"
+    games: "Mapping[str, int]",
+    actions: "Mapping[str, Mapping[str, int]]",
+    frames: "Mapping[str, int]",
+    per_second: float,
 ) -> None:
-    """Print one column per split: games, frames and actions of every class."""
+    """Print one column per split: games, frames, their duration, and actions of every class."""
     from rich.table import Table
 
     from hpo.report.trial_tables import print_table
@@ -256,6 +278,7 @@ def _show_counts(
         table.add_column(split, justify="right")
     table.add_row("games", *(f"{count:,}" for count in games.values()))
     table.add_row("frames", *(f"{frames[split]:,}" for split in games))
+    table.add_row("minutes", *(f"{frames[split] / per_second / 60:,.0f}" for split in games))
     for name in dict.fromkeys(name for counts in actions.values() for name in counts):
         table.add_row(name, *(f"{actions[split].get(name, 0):,}" for split in games))
     print_table(table)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hpo.cli.networks import Device
+from hpo.cli.networks import Device, Features, ForceFeatures
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -106,14 +106,8 @@ def highlights(
         int,
         typer.Option(metavar="NUMBER", min=1, max=99, help="Frames per second of the video, for the EDL."),
     ] = 25,
-    features: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Features: resnet, c3d, i3d, or the stem of feature files. Default: those that fit the "
-            "network.",
-        ),
-    ] = None,
+    features: Features = None,
+    force_features: ForceFeatures = False,
     device: Device = "auto",
 ) -> None:
     """Cut the highlights of a game.
@@ -128,9 +122,9 @@ def highlights(
     from hpo.spotting.footage import highlights as highlights_of
     from hpo.spotting.footage import opportunities as opportunities_of
     from hpo.spotting.review import REVIEW_FILE, write_review
+    from hpo.spotting.spotted_game import FeatureChoice
     from hpo.spotting.video import check_videos, find_ffmpeg, open_video, write_video
     from hpo.study.plan import choose_device
-    from model.data.description import builtin_description
     from model.inference.clips import LEAST_SCORE
 
     videos = [video for video in (video_1, video_2) if video is not None]
@@ -140,13 +134,13 @@ def highlights(
     opened = [open_video(ffmpeg, video) for video in videos]
     trained, confidences = _network(weights, run, confidence, device, opportunities=opportunities)
     looked_at = chosen_classes(sequences, ("goal",), trained.classes, "--sequences")
-    stem = None if features is None else builtin_description("soccernet-v1").feature_stem(features)
+    choice = FeatureChoice(name=features, forced=force_features)
     chosen_device = torch.device(choose_device(device))
     if opportunities:
         rows = opportunities_of(
             trained,
             game,
-            stem=stem,
+            choice,
             device=chosen_device,
             classes=looked_at,
             threshold=_LOWEST_REVIEWED if threshold is None else threshold,
@@ -158,7 +152,7 @@ def highlights(
         return
     shown = chosen_classes(classes, ("goal", "card"), trained.classes, "--classes")
     found = highlights_of(
-        predict_game(trained, game[0], stem=stem, device=chosen_device),
+        predict_game(trained, game[0], choice, device=chosen_device),
         confidences={index: confidences[index] for index in shown},
         sequence_classes=looked_at,
         threshold=LEAST_SCORE if threshold is None else threshold,
@@ -220,7 +214,7 @@ def _network(
     from hpo.spotting.footage import best_confidences
     from hpo.spotting.trials import find_trial
     from hpo.study.plan import choose_device
-    from hpo.tasks.calf.data import open_games
+    from hpo.tasks.calf.data import open_games, request_for
     from model.weights.trained import TrainedNetwork
 
     if (weights is None) == (run is None):
@@ -233,6 +227,7 @@ def _network(
         trial = find_trial(run or "", "valid", environment)
         trained = TrainedNetwork.load(trial.weights)
         if confidence is None and not opportunities:
-            valid = open_games(trial.data, features=trial.features, split="valid", cache=environment.cache)
+            request = request_for(trained, trial.data, environment.cache, features=trial.features)
+            valid = open_games(request, "valid")
             return trained, best_confidences(trained, valid, torch.device(choose_device(device)))
     return trained, [0.5 if confidence is None else confidence] * len(trained.classes)

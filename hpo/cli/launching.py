@@ -44,6 +44,7 @@ class Typed:
     device: str
     ray_address: str | None
     dry_run: bool
+    labels: str | None
     skip_missing: bool = False
 
 
@@ -58,12 +59,16 @@ def launch_of(commands: TaskCommands, typed: Typed) -> "Launch":
     from hpo.study.plan import StudyRequest
     from hpo.tasks.base.places import chosen_place
 
+    if typed.labels not in (None, "v1", "v2"):
+        raise ConfigError(f"expected --labels v1 or v2, got {typed.labels!r}")
     environment = read_environment().on_cluster(typed.ray_address)
     makes_demo = typed.features is None and typed.data is None and typed.data_uri is None
     if makes_demo and typed.study_file:
         task = read_study_file(typed.study_file)[0].get("task")
         if task != commands.task:
             raise ConfigError(f"this command has no demo data for the task {task}", fix="add --data FOLDER")
+    if typed.data is None and typed.data_uri is None and not makes_demo and not environment.data.is_dir():
+        raise _no_data(typed, environment)
     demo = environment.runs / "data" / f"{commands.demo.folder}-{typed.seed}"
     request = StudyRequest(
         study_file=typed.study_file or (commands.demo.study_file if makes_demo else commands.study_file),
@@ -71,6 +76,7 @@ def launch_of(commands: TaskCommands, typed: Typed) -> "Launch":
         features=typed.features,
         counts=two_counts(typed.games, "--games"),
         epochs=typed.epochs,
+        labels=typed.labels,
         skip_missing=typed.skip_missing,
         seed=typed.seed,
         device=typed.device,
@@ -88,6 +94,17 @@ def launch_of(commands: TaskCommands, typed: Typed) -> "Launch":
         has_data=not (typed.data is None and typed.data_uri is None),
         has_study_file=typed.study_file is not None,
         dry_run=typed.dry_run,
+    )
+
+
+def _no_data(typed: Typed, environment: "Environment") -> ConfigError:
+    return ConfigError(
+        f"no data folder: neither --data nor $HPO_DATA is given, and there is no {environment.data}",
+        **{
+            "fix": "give your games with --data FOLDER, or set HPO_DATA",
+            "or": f"hpo data download --features {typed.features} --to data, for SoccerNet",
+            "or, to try it": "hpo run bayes alone, which generates synthetic games",
+        },
     )
 
 
@@ -149,6 +166,7 @@ class Launch:
             ("data {}", typed.data if self.has_data else plan.data, plan.data),
             ("features {}", typed.features or plan.features, plan.features),
             (f"{{0[0]}},{{0[1]}} {unit}", typed.counts or counts, counts),
+            ("labels {}", typed.labels or plan.study.labels, plan.study.labels),
             ("seed {}", typed.seed or plan.seed, plan.seed),
             ("device {}", plan.device if typed.device == "auto" else typed.device, plan.device),
         )
@@ -216,8 +234,9 @@ def _same_settings(study_file: str, plan: "StudyPlan") -> bool:
 
     ours, theirs = load_study(study_file).model_dump(), plan.study.model_dump()
     ours["training"]["epochs"] = theirs["training"]["epochs"]
-    if plan.study.skips_missing:  # by --skip-missing or by its study file
-        ours["data"] = theirs["data"]
+    # What the file leaves open may have been typed when the study began.
+    for key, value in ours.get("data", {}).items():
+        ours["data"][key] = value or theirs["data"][key]
     return ours == theirs
 
 

@@ -16,6 +16,20 @@ Weights = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Device to compute on.")]
+Features = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Features: resnet, c3d, i3d, or the stem of feature files. Default: those that the network was "
+        "trained on, else the only ones that fit.",
+    ),
+]
+ForceFeatures = Annotated[
+    bool,
+    typer.Option(
+        "--force-features", help="Accept --features other than those that the network was trained on."
+    ),
+]
 
 
 def import_weights(
@@ -60,14 +74,8 @@ def evaluate(
         Path | None, typer.Option(metavar="FOLDER", help="Data folder. Default: $HPO_DATA, else ./data.")
     ] = None,
     split: Annotated[str, typer.Option(metavar="train|valid|test", help="Split to score.")] = "test",
-    features: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Features: resnet, c3d, i3d, or the stem of feature files. Default: the only ones of the "
-            "data.",
-        ),
-    ] = None,
+    features: Features = None,
+    force_features: ForceFeatures = False,
     nms_window: Annotated[
         str,
         typer.Option(
@@ -88,9 +96,8 @@ def evaluate(
     from hpo.report.trial_tables import print_table
     from hpo.spotting.scores import class_table, score_record, tolerance_table
     from hpo.study.plan import choose_device
-    from hpo.tasks.calf.data import chosen_features
-    from model.data.description import SPLITS, read_description
-    from model.data.store import open_split
+    from hpo.tasks.calf.data import open_games, request_for, require_actions
+    from model.data.description import SPLITS
     from model.inference.evaluation import find_spots
     from model.metrics.average_map import LOOSE_TOLERANCES_S, TIGHT_TOLERANCES_S, score_spots
     from model.weights.trained import TrainedNetwork
@@ -100,15 +107,16 @@ def evaluate(
     window_s = nms_window_s(nms_window)
     environment, trained = read_environment(), TrainedNetwork.load(weights)
     chosen_device = torch.device(choose_device(device))
-    root = data or environment.data
+    request = request_for(
+        trained,
+        str(data or environment.data),
+        environment.cache,
+        features=features,
+        force_features=force_features,
+    )
     with ReadingProgress() as progress:
-        store = open_split(
-            root,
-            features=chosen_features(read_description(root), features),
-            split=split,
-            cache=environment.cache,
-            progress=lambda done, games: progress(f"reading {split} split", done, games),
-        )
+        store = open_games(request, split, progress=progress)
+    require_actions(store)
     trained.check_fits(store)
     spots = find_spots(trained.network.to(chosen_device), store, precision="float32", device=chosen_device)
     loose, tight = (
@@ -138,14 +146,8 @@ def spot(
         typer.Option(metavar="FOLDER", help="Folder of a game, <league>/<season>/<game>. Repeatable."),
     ],
     to: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder to write the spots to.")] = Path("spots"),
-    features: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="Features: resnet, c3d, i3d, or the stem of feature files. Default: those that fit the "
-            "network.",
-        ),
-    ] = None,
+    features: Features = None,
+    force_features: ForceFeatures = False,
     nms_window: Annotated[
         str,
         typer.Option(
@@ -162,26 +164,27 @@ def spot(
     """
     import torch
 
-    from hpo.spotting.spotted_game import spot_game
+    from hpo.spotting.spotted_game import FeatureChoice, spot_game
     from hpo.study.plan import choose_device
-    from model.data.description import builtin_description
     from model.inference.spots_file import label_texts, write_spots
     from model.weights.trained import TrainedNetwork
 
     window_s = _seconds(nms_window)
     trained = TrainedNetwork.load(weights)
     chosen_device = torch.device(choose_device(device))
-    stem = None if features is None else builtin_description("soccernet-v1").feature_stem(features)
+    choice = FeatureChoice(name=features, forced=force_features)
     for folder in game:
-        spotted = spot_game(trained, folder, stem=stem, nms_window_s=window_s, device=chosen_device)
+        spotted = spot_game(trained, folder, choice, nms_window_s=window_s, device=chosen_device)
         file = write_spots(
             to,
-            spotted.spots,
+            spotted.numbered,
             game=spotted.game,
-            labels=label_texts(trained.classes),
+            labels=trained.label_texts or label_texts(trained.classes),
             frame_rate=trained.frame_rate,
         )
-        typer.echo(f"{len(spotted.spots)} spots in {file}")
+        halves = [half.number for half in spotted.store.halves]
+        only = "" if halves == [1, 2] else f" (the game has half {', '.join(map(str, halves))})"
+        typer.echo(f"{len(spotted.spots)} spots in {file}{only}")
 
 
 def nms_window_s(text: str) -> float | None:

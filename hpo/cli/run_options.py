@@ -45,6 +45,14 @@ Games = Annotated[
         help="Number of items to use from the start of the training and validation splits. Default: all.",
     ),
 ]
+Labels = Annotated[
+    str | None,
+    typer.Option(
+        metavar="v1|v2",
+        help="Version of SoccerNet's labels: v1 has 3 classes, v2 has 17. Default: from the study file, else "
+        "the one that the data folder has.",
+    ),
+]
 SkipMissing = Annotated[
     bool,
     typer.Option(

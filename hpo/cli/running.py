@@ -67,6 +67,8 @@ def watch(plan: "StudyPlan", name: str, environment: "Environment") -> "Iterator
         f"{plan.task.unit}{missing}), {plan.device}, {plan.precision}",
         soft_wrap=True,
     )
+    for notice in plan.notices:
+        console.print(f"note: {notice}", soft_wrap=True, markup=False, highlight=False)
     if plan.train.remote and environment.ray_address:
         console.print(f"every node that trains first downloads its copy of {plan.data}", soft_wrap=True)
     if server := unreachable_server(environment):

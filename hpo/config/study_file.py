@@ -32,6 +32,11 @@ class StudyFile(Section):
     stages: Stages
 
     @property
+    def labels(self) -> str | None:
+        """Version of the labels to read; only for tasks that have this setting."""
+        return None
+
+    @property
     def skips_missing(self) -> bool:
         """Whether items without features are left out; only for tasks that have this setting."""
         return False

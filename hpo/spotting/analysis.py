@@ -143,7 +143,7 @@ def _scores(spots: Spots, store: Store, options: dict[str, Any]) -> Scores:
         actions=len(actions),
         break_actions=int(in_break.sum()),
         game_time=average_map_by_group(
-            spots, actions, time, groups=2 * (len(GAME_TIME_EDGES_S) - 1), **options
+            spots, actions, time, groups=max(2, *numbers) * (len(GAME_TIME_EDGES_S) - 1), **options
         ),
         vicinity=average_map_by_group(spots, actions, vicinity, groups=len(VICINITY_EDGES_S) - 1, **options),
     )
@@ -179,6 +179,7 @@ def timeline(trained: TrainedNetwork, shown: Store, spots: Spots, device: torch.
         segmentation=trained.upright(segmentation),
         actions=shown.actions,
         spots=spots,
+        numbers=[half.number for half in shown.halves],
     )
 
 

@@ -55,7 +55,7 @@ def _write_tables(analysis: Analysis, folder: Path) -> list[Path]:
     tables = {
         "summary": _summary_rows(analysis),
         "per-class": _result_rows(analysis),
-        "game-time": _bin_rows(analysis, analysis.scores.game_time, game_time_labels(), "bin_minutes"),
+        "game-time": _bin_rows(analysis, analysis.scores.game_time, _time_labels(analysis), "bin_minutes"),
         "vicinity": _bin_rows(analysis, analysis.scores.vicinity, vicinity_labels(), "bin_s"),
         "confusion": _confusion_rows(analysis),
         "calibration": _calibration_rows(analysis),
@@ -70,7 +70,7 @@ def _write_figures(analysis: Analysis, folder: Path) -> list[Path]:
         "per-class": class_results_figure(analysis.results, classes, analysis.split),
         "game-time": bins_figure(
             analysis.scores.game_time,
-            game_time_labels(),
+            _time_labels(analysis),
             whole=analysis.scores.average_map,
             title="Average-mAP by game time",
             axis="game time (minutes)",
@@ -93,8 +93,19 @@ def _write_figures(analysis: Analysis, folder: Path) -> list[Path]:
     return [file for name, figure in figures.items() for file in save_figure(figure, folder, name)]
 
 
-def game_time_labels() -> list[str]:
-    """Return a label with the minutes of each bin; minutes after 45 and 90 are stoppage time."""
+def _time_labels(analysis: Analysis) -> list[str]:
+    return game_time_labels(len(analysis.scores.game_time) // (len(GAME_TIME_EDGES_S) - 1))
+
+
+def game_time_labels(halves: int = 2) -> list[str]:
+    """Return a label with the minutes of each bin; minutes after 45 and 90 are stoppage time.
+
+    Args:
+        halves: Number of halves. With more than two, the clock starts anew in each and labels name the half.
+    """
+    if halves > 2:
+        of_one = game_time_labels(1)[: len(GAME_TIME_EDGES_S) - 1]
+        return [f"{number}: {label}" for number in range(1, halves + 1) for label in of_one]
     labels = []
     for first_s in (0.0, HALF_S):
         minutes = [round((first_s + edge) / 60) for edge in GAME_TIME_EDGES_S[:-1]]

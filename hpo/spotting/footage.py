@@ -10,9 +10,9 @@ import numpy.typing as npt
 import torch
 
 from hpo.spotting.cut_lists import Highlights
-from hpo.spotting.spotted_game import spot_game
+from hpo.spotting.spotted_game import FeatureChoice, spot_game
 from model.data.description import read_description
-from model.data.soccernet import read_actions
+from model.data.label_file import read_actions
 from model.data.store import Store
 from model.errors import ConfigError
 from model.inference.clips import (
@@ -45,11 +45,12 @@ class GamePredictions:
     edge_frames: int
     """Number of frames (r/2) at both ends of a half in which segmentation scores are invalid."""
     lengths_s: tuple[float, ...]
-    """Duration of each half, in seconds."""
+    """Duration of each half, in seconds; 0 for a half that the game lacks."""
     spots: Spots
     """Spots after suppression."""
     segmentation: tuple[npt.NDArray[np.float32], ...]
-    """Segmentation scores (frames, classes) of every half; high just after an action."""
+    """Segmentation scores (frames, classes) of every half, high just after an action; empty for one that the
+    game lacks."""
 
 
 def chosen_classes(names: str, words: Sequence[str], classes: Sequence[str], option: str) -> list[int]:
@@ -86,23 +87,28 @@ def chosen_classes(names: str, words: Sequence[str], classes: Sequence[str], opt
 
 
 def predict_game(
-    trained: TrainedNetwork, folder: Path, *, stem: str | None, device: torch.device
+    trained: TrainedNetwork, folder: Path, features: FeatureChoice, *, device: torch.device
 ) -> GamePredictions:
     """Predict the spots and segmentation scores of one game.
 
     Raises:
         DataError: The game has no features that fit the network.
     """
-    spotted = spot_game(trained, folder, stem=stem, nms_window_s=NMS_WINDOW_S, device=device)
-    segmentation = find_segmentation(trained.network, spotted.store, precision="float32", device=device)
+    spotted = spot_game(trained, folder, features, nms_window_s=NMS_WINDOW_S, device=device)
+    scores = trained.upright(
+        find_segmentation(trained.network, spotted.store, precision="float32", device=device)
+    )
+    by_number = dict(zip((half.number for half in spotted.store.halves), scores, strict=True))
+    nothing = np.empty((0, len(trained.classes)), dtype=np.float32)
+    segmentation = tuple(by_number.get(number, nothing) for number in range(1, max(by_number) + 1))
     return GamePredictions(
         game=spotted.game,
         classes=trained.classes,
         frame_rate=trained.frame_rate,
         edge_frames=trained.network.config.edge_frames,
-        lengths_s=tuple(trained.frame_rate.to_seconds(half.frames) for half in spotted.store.halves),
-        spots=spotted.spots,
-        segmentation=trained.upright(segmentation),
+        lengths_s=tuple(trained.frame_rate.to_seconds(len(rows)) for rows in segmentation),
+        spots=spotted.numbered,
+        segmentation=segmentation,
     )
 
 
@@ -165,8 +171,8 @@ def highlights(
 def opportunities(
     trained: TrainedNetwork,
     games: Sequence[Path],
+    features: FeatureChoice,
     *,
-    stem: str | None,
     device: torch.device,
     classes: Sequence[int],
     threshold: float,
@@ -183,7 +189,7 @@ def opportunities(
     """
     found = []
     for folder in games:
-        predictions = predict_game(trained, folder, stem=stem, device=device)
+        predictions = predict_game(trained, folder, features, device=device)
         annotated = _annotated(folder, trained, classes)
         moments = _sequences(predictions, classes, threshold)
         clips = cut_clips(moments, predictions.lengths_s, before_s=before_s, after_s=after_s)
@@ -197,6 +203,8 @@ def _annotated(folder: Path, trained: TrainedNetwork, classes: Sequence[int]) ->
     """Return half (from 0) and frame of the annotated actions of ``classes``, of shape (actions, 2)."""
     *_, root = folder.resolve().parents[:3]
     description = read_description(root)
+    if description.unused_labels is not None:
+        description = read_description(root, trained.labels)
     if description.classes != trained.classes:
         raise ConfigError(
             f"the labels do not fit the network: classes {', '.join(description.classes)} "

@@ -3,13 +3,39 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from model.data.single_game import open_game
+from model.data.description import builtin_description
+from model.data.single_game import Wanted, description_above, open_game
 from model.data.store import Store
+from model.errors import DataError
 from model.inference.evaluation import find_spots
 from model.spots import Spots, suppress
 from model.weights.trained import TrainedNetwork
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureChoice:
+    """Features that a command names for a trained network."""
+
+    name: str | None
+    """Alias or stem of the features. None: those that the network was trained on."""
+    forced: bool = False
+    """Whether features other than those of the training are allowed."""
+
+    def stem(self, trained: TrainedNetwork, folder: Path) -> str | None:
+        """Return the stem of the features of the game in ``folder``; None if nothing names it.
+
+        Raises:
+            UserError: The network was trained on other features, or the data set's description is invalid.
+        """
+        if self.name is None:
+            return trained.stem
+        description = description_above(folder) or builtin_description("soccernet-v1")
+        stem = description.feature_stem(self.name)
+        trained.check_stem(stem, forced=self.forced)
+        return stem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,35 +46,57 @@ class SpottedGame:
     """Name of the game, ``<league>/<season>/<game>``."""
     store: Store
     spots: Spots
-    """Spots after suppression."""
+    """Spots after suppression; their halves are indices into ``store.halves``."""
+
+    @property
+    def numbered(self) -> Spots:
+        """Spots whose halves are numbers less one, also where the game lacks a half."""
+        numbers = np.array([half.number - 1 for half in self.store.halves])
+        spots = self.spots
+        return Spots(numbers[spots.half], spots.frame, spots.class_index, spots.score)
 
 
 def spot_game(
-    trained: TrainedNetwork, folder: Path, *, stem: str | None, nms_window_s: float, device: torch.device
+    trained: TrainedNetwork,
+    folder: Path,
+    features: FeatureChoice,
+    *,
+    nms_window_s: float,
+    device: torch.device,
 ) -> SpottedGame:
     """Predict the spots of the game in ``folder``; the network is moved to ``device``.
 
     Args:
         trained: The network.
-        folder: ``<league>/<season>/<game>`` with the features of both halves.
-        stem: Stem of the feature files. None: those that fit the network.
+        folder: ``<league>/<season>/<game>`` with the features of its halves.
+        features: Features to read.
         nms_window_s: Width of the suppression window in seconds; only the most confident spot in it is kept.
         device: Device to compute on.
 
     Raises:
-        DataError: The game has no features that fit the network.
+        DataError: The game has no features that fit the network, or is too short for any spot.
     """
     network = trained.network.to(device)
-    store = open_game(
-        folder,
+    wanted = Wanted(
         dims=network.config.input_size,
         classes=trained.classes,
         frame_rate=trained.frame_rate,
-        stem=stem,
+        stem=features.stem(trained, folder),
     )
-    spots = find_spots(network, store, precision="float32", device=device)
-    return SpottedGame(
-        game="/".join(folder.resolve().parts[-3:]),
-        store=store,
-        spots=suppress(spots, trained.frame_rate.to_frames(nms_window_s)),
-    )
+    store = open_game(folder, wanted)
+    found = find_spots(network, store, precision="float32", device=device)
+    spots = suppress(found, trained.frame_rate.to_frames(nms_window_s))
+    if not len(spots):
+        _refuse_short_game(store, network.config.chunk_frames)
+    return SpottedGame(game="/".join(folder.resolve().parts[-3:]), store=store, spots=spots)
+
+
+def _refuse_short_game(store: Store, chunk_frames: int) -> None:
+    longest, rate = max(half.frames for half in store.halves), store.frame_rate
+    if longest < chunk_frames:
+        raise DataError(
+            f"no spot found: the game has {longest} frames ({rate.to_seconds(longest):g} s), fewer than the "
+            f"{chunk_frames} frames ({rate.to_seconds(chunk_frames):g} s) that the network sees at once",
+            folder=store.path,
+            fix=f"give features of at least {rate.to_seconds(chunk_frames):g} s",
+        )

@@ -74,6 +74,11 @@ def check_videos(videos: Sequence[Video], clips: Sequence[Clip], *, copy: bool) 
         UserError: A clip lies outside its video, or the videos differ too much to be copied.
     """
     for clip in clips:
+        if clip.half >= len(videos):
+            raise UserError(
+                f"a clip lies in half {clip.half + 1}, but only the videos of halves 1 and 2 can be given",
+                fix="leave the videos out, and cut with the lists that are written",
+            )
         video = videos[clip.half]
         if clip.stop_s > video.duration_s + OVERHANG_S or clip.start_s >= video.duration_s:
             raise UserError(

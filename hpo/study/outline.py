@@ -44,7 +44,7 @@ def outline(plan: StudyPlan, request: StageRequest) -> StageOutline:
 
 def plan_text(plan: StudyPlan, stages: Sequence[StageOutline]) -> str:
     """Describe the resolved study, its data and the time of each stage."""
-    lines = [*_data_lines(plan), *_study_lines(plan)]
+    lines = [*_data_lines(plan), *(f"note        {notice}" for notice in plan.notices), *_study_lines(plan)]
     for stage in stages:
         lines += _stage_lines(stage)
     return "\n".join(lines)

@@ -33,6 +33,8 @@ class StudyRequest:
     counts: tuple[int, int] | None = None
     """Numbers of training and validation items to use. None: all."""
     epochs: int | None = None
+    labels: str | None = None
+    """Version of the labels to read; None: the study file or the data decide."""
     skip_missing: bool = False
     """Whether to leave out items without features; False: the study file decides."""
     seed: int = 0
@@ -70,6 +72,8 @@ class StudyPlan:
     precision: Precision
     device: str
     seed: int
+    notices: tuple[str, ...] = ()
+    """Notices for a user who trains on these data."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as plain JSON for the journal."""
@@ -93,6 +97,7 @@ class StudyPlan:
                 "shape": task_named(study.task).shape_from_json(record["shape"]),
                 "train": SplitRef.from_json(record["train"]),
                 "valid": SplitRef.from_json(record["valid"]),
+                "notices": tuple(record.get("notices", ())),
             }
         )
 
@@ -126,7 +131,9 @@ class StudyPlan:
     def data_request(self, cache: Path) -> DataRequest:
         """Return the request that opens the data of the study again."""
         counts = (self.train.items, self.valid.items)
-        return DataRequest(place=self.data, features=self.features, counts=counts, cache=cache)
+        return DataRequest(
+            place=self.data, features=self.features, counts=counts, cache=cache, labels=self.study.labels
+        )
 
     def with_stage(self, name: str, settings: Mapping[str, Any]) -> "StudyPlan":
         """Return the plan with other settings of one stage, and with that stage's number of epochs.
@@ -197,7 +204,11 @@ def make_plan(
             f"the task {study.task} reads its data from a folder, got a URI", fix="use --data FOLDER"
         )
     wanted = DataRequest(
-        place=request.data, features=request.features, counts=request.counts, cache=environment.cache
+        place=request.data,
+        features=request.features,
+        counts=request.counts,
+        cache=environment.cache,
+        labels=study.labels,
     )
     data = task.open_data(wanted, study, progress)
     torch.set_num_threads(available_cpus())
@@ -227,6 +238,7 @@ def _fields_of(data: OpenedData[Any]) -> dict[str, Any]:
         "train": data.train,
         "valid": data.valid,
         "data_digest": data.digest,
+        "notices": data.notices,
     }
 
 
@@ -260,8 +272,23 @@ def _with_request(study: StudyFile, request: StudyRequest) -> StudyFile:
     document = study.model_dump(mode="json")
     if request.epochs is not None:
         document["training"]["epochs"] = request.epochs
+    if request.labels is not None:
+        _set_labels(document, request)
     if request.skip_missing:
         if "skip_missing" not in document.get("data", {}):
             raise ConfigError(f"the task {study.task} has no option --skip-missing; leave it out")
         document["data"]["skip_missing"] = True
     return parse_study(document, file=f"{request.study_file} with the options given")
+
+
+def _set_labels(document: dict[str, Any], request: StudyRequest) -> None:
+    if "labels" not in document.get("data", {}):
+        raise ConfigError(f"the task {document['task']} has no option --labels; leave it out")
+    decided = document["data"]["labels"]
+    if decided not in (None, request.labels):
+        raise ConfigError(
+            f"expected labels {decided}, which the study file {request.study_file} is for, "
+            f"got --labels {request.labels}",
+            fix="leave --labels out, or choose another study file with --study-file",
+        )
+    document["data"]["labels"] = request.labels

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
@@ -14,37 +15,66 @@ import numpy.typing as npt
 from model.data.cache import cached_folder, check_space, sync
 from model.data.description import DatasetDescription, read_description
 from model.data.distances import action_distances
-from model.data.inspection import (
+from model.data.feature_file import (
     FeatureFile,
-    Game,
-    feature_mismatches,
-    inspect_game,
+    common_dtype,
     non_finite_problem,
     row_blocks,
+    unusable_values,
 )
-from model.data.soccernet import HALVES, features_file, games_of_split
+from model.data.inspection import Game, inspect_game
+from model.data.soccernet import feature_parts, features_file, games_of_split
+from model.data.survey import Survey, labels_notice
+from model.documents import parse_json
 from model.errors import DataError, Problem
+from model.files import write_whole
 
-STORE_FORMAT = 1
+STORE_FORMAT = 2
 """Version of the store's files; digests and fingerprints include it, so a new version builds a new store."""
 
 Progress = Callable[[int, int], None]
 
 
 def find_or_build(
-    root: Path, *, features: str, split: str, cache: Path, progress: Progress | None = None
-) -> Path:
-    """Return the folder of the store of one split and build it if it is missing; see ``store.open_split``."""
-    description = read_description(root)
+    root: Path,
+    *,
+    features: str,
+    split: str,
+    cache: Path,
+    labels: str | None = None,
+    count: int | None = None,
+    progress: Progress | None = None,
+) -> tuple[Path, tuple[str, ...]]:
+    """Return the folder of the store of one split and the notices about it; see ``store.open_split``."""
+    description = read_description(root, labels)
     stem = description.feature_stem(features)
-    names = games_of_split(root, description, split)
+    names = _first_games(games_of_split(root, description, split), split, count)
     fingerprint = _fingerprint(root, names, description, stem=stem, split=split)
+    notices_file = cache / "notices" / f"{fingerprint}.json"
 
     def write(folder: Path) -> str:
-        games = _inspected(root, names, description, stem=stem)
-        return _StoreWriter(folder, games, description, split=split).write(progress)
+        survey = Survey(root, description, stem)
+        for name in names:
+            survey.add(split, inspect_game(root, name, description, stem=stem))
+        digest = _StoreWriter(folder, survey, split=split).write(progress)
+        notices_file.parent.mkdir(exist_ok=True)
+        write_whole(notices_file, json.dumps(survey.findings().told).encode())
+        return digest
 
-    return cached_folder(cache, fingerprint, write)
+    path = cached_folder(cache, fingerprint, write)
+    found = parse_json(notices_file.read_bytes()) if notices_file.is_file() else []
+    return path, (*labels_notice(description), *found)
+
+
+def _first_games(names: tuple[str, ...], split: str, count: int | None) -> tuple[str, ...]:
+    if count is None:
+        return names
+    if not 0 < count <= len(names):
+        raise DataError(
+            f"split {split!r} has {len(names)} games, {count} were requested",
+            fix=f"request 1 to {len(names)} games",
+        )
+    return names[:count]
 
 
 def _fingerprint(
@@ -55,7 +85,8 @@ def _fingerprint(
         json.dumps([STORE_FORMAT, dataclasses.asdict(description), stem, split]).encode()
     )
     for game in games:
-        files = [features_file(root, game, half=half, stem=stem) for half in HALVES]
+        parts = feature_parts(root / game, stem)
+        files = [features_file(root, game, half=half, stem=stem) for half in parts]
         for file in (*files, root / game / description.labels_file):
             try:
                 status = file.stat()
@@ -65,32 +96,31 @@ def _fingerprint(
     return content.hexdigest()[:32]
 
 
-def _inspected(root: Path, names: Sequence[str], description: DatasetDescription, *, stem: str) -> list[Game]:
-    games = [inspect_game(root, name, description, stem=stem) for name in names]
-    problems = [problem for game in games for problem in game.problems]
-    problems += feature_mismatches([half for game in games for half in game.halves])
-    if problems:
-        raise DataError(
-            f"the data in {root} has {len(problems)} problems",
-            problems,
-            fix=f"correct the files; hpo data check {root} lists all problems",
-        )
-    return games
-
-
 class _StoreWriter:
     """Appends half after half to the files of one store and hashes what it writes."""
 
-    def __init__(
-        self, folder: Path, games: Sequence[Game], description: DatasetDescription, *, split: str
-    ) -> None:
-        first = games[0].halves[0]
+    def __init__(self, folder: Path, survey: Survey, *, split: str) -> None:
+        """Prepare to write the games of ``split``.
+
+        Raises:
+            DataError: The games have problems; all are listed.
+        """
+        findings, description = survey.findings(), survey.description
+        if findings.problems:
+            count = len(findings.problems)
+            raise DataError(
+                f"the data in {survey.root} has {f'{count} problems' if count > 1 else '1 problem'}",
+                findings.problems,
+                fix=f"correct the files; hpo data check {shlex.quote(str(survey.root))} lists all problems",
+            )
         self._folder = folder
-        self._games = games
+        self._games = survey.games[split]
         self._classes = len(description.classes)
-        self._frames = sum(half.frames for game in games for half in game.halves)
+        halves = [half for game in self._games for half in game.halves.values()]
+        self._frames = sum(half.frames for half in halves)
+        self._dtype = common_dtype(halves)
         self._shapes = {
-            "features": (first.dims, np.dtype(first.dtype)),
+            "features": (halves[0].dims, np.dtype(self._dtype)),
             "past": (self._classes, np.dtype(np.int16)),
             "future": (self._classes, np.dtype(np.int16)),
         }
@@ -99,7 +129,10 @@ class _StoreWriter:
             "name": description.name,
             "split": split,
             "classes": description.classes,
-            "frame_rate": description.frame_rate.per_second,
+            "frame_rate": description.rate_of(survey.stem).per_second,
+            "stem": survey.stem,
+            "labels": description.labels_version,
+            "label_texts": description.label_texts,
         }
         self._digest = hashlib.sha256(json.dumps(self._meta).encode())
         self._halves: list[tuple[str, int, int, int]] = []
@@ -118,14 +151,14 @@ class _StoreWriter:
         with contextlib.ExitStack() as stack:
             streams = {name: stack.enter_context(self._open(name)) for name in self._shapes}
             for done, game in enumerate(self._games, start=1):
-                for number, half in zip(HALVES, game.halves, strict=True):
+                for number, half in game.halves.items():
                     self._append_half(streams, game, number, half)
                 if progress is not None:
                     progress(done, len(self._games))
             for stream in streams.values():
                 sync(stream)
         if self._problems:
-            raise DataError("the features contain NaN or infinity", self._problems, fix="extract them again")
+            raise DataError("some features cannot be used", self._problems, fix="extract them again")
         self._finish()
         return self._digest.hexdigest()
 
@@ -139,7 +172,7 @@ class _StoreWriter:
     def _append_half(self, streams: dict[str, IO[bytes]], game: Game, number: int, half: FeatureFile) -> None:
         actions = _distinct(game.actions[game.actions[:, 0] == number, 1:])
         past, future = action_distances(actions[:, :2], frames=half.frames, classes=self._classes)
-        self._digest.update(f"{game.name}\0{number}\0{half.frames}\0{half.dims}\0{half.dtype}\0".encode())
+        self._digest.update(f"{game.name}\0{number}\0{half.frames}\0{half.dims}\0{self._dtype}\0".encode())
         self._digest.update(actions.astype("<i8").tobytes())
         self._append_features(streams["features"], half)
         streams["past"].write(past.data)
@@ -150,9 +183,10 @@ class _StoreWriter:
         self._halves.append((game.name, number, first_frame, half.frames))
 
     def _append_features(self, stream: IO[bytes], half: FeatureFile) -> None:
+        problem = unusable_values(half) if half.converted else None
         first_frame = 0
-        for block in row_blocks(half):
-            problem = non_finite_problem(half.path, block, first_frame)
+        for block in row_blocks(half, self._dtype):
+            problem = problem or non_finite_problem(half.path, block, first_frame)
             if problem is not None:
                 self._problems.append(problem)
                 return

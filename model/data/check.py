@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model.data.description import SPLITS, DatasetDescription, read_description
-from model.data.inspection import FeatureFile, Game, feature_mismatches, first_non_finite, inspect_game
-from model.data.soccernet import games_of_split
+from model.data.feature_file import unusable_values
+from model.data.inspection import Game, inspect_game
+from model.data.soccernet import feature_parts, read_split
+from model.data.survey import Findings, Survey, absent_class_notices, labels_notice
 from model.errors import DataError, Problem
 
 
@@ -15,7 +17,11 @@ from model.errors import DataError, Problem
 class CheckReport:
     """Content of a data set and all problems found in it."""
 
+    labels: str
+    """Name of the data set and of its label files."""
     problems: tuple[Problem, ...]
+    notices: tuple[str, ...]
+    """Lines about the data that stop nothing."""
     games: dict[str, int]
     """Split -> number of games."""
     actions: dict[str, dict[str, int]]
@@ -24,15 +30,17 @@ class CheckReport:
     """Split -> number of feature vectors; if several kinds of features were checked, of the first kind."""
     dims: dict[str, int]
     """Stem of the checked features -> length of a feature vector."""
-    clipped: int
-    """Number of actions up to 60 s past the last frame, which count as actions on it."""
+    rates: dict[str, float]
+    """Stem of the checked features -> feature vectors per second."""
 
 
 def check_dataset(
     root: Path,
     *,
     features: str | None,
+    labels: str | None = None,
     splits: Sequence[str] = SPLITS,
+    counts: Sequence[int] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> CheckReport:
     """Read a complete data set and report every problem, not only the first.
@@ -41,74 +49,76 @@ def check_dataset(
         root: The data folder.
         features: Alias or stem of the features to check; None checks all features that the description
             names and at least one game has.
+        labels: Version of SoccerNet's labels, as for ``read_description``.
         splits: The splits to check.
+        counts: Number of games to check from the start of each split. None: all.
         progress: Called with (games done, total games).
 
     Raises:
         DataError: There is no data set in ``root``, or its description is invalid.
     """
-    description = read_description(root)
+    description = read_description(root, labels)
     games, problems = _split_lists(root, description, splits)
+    if counts is not None:
+        games = {split: names[:count] for (split, names), count in zip(games.items(), counts, strict=True)}
     stems = (
         _stems_found(root, description, games) if features is None else [description.feature_stem(features)]
     )
-    survey = _Survey(root, description, stems)
-    total = sum(map(len, games.values()))
-    done = 0
+    surveys = {stem: Survey(root, description, stem) for stem in stems}
+    values: list[Problem] = []
+    total, done = sum(map(len, games.values())), 0
     for split, names in games.items():
         for name in names:
-            survey.add(split, name)
+            for survey in surveys.values():
+                game = inspect_game(root, name, description, stem=survey.stem)
+                survey.add(split, game)
+                values += filter(None, map(unusable_values, game.halves.values()))
             done += 1
             if progress is not None:
                 progress(done, total)
+    first = next(iter(surveys.values()))
+    findings = [survey.findings() for survey in surveys.values()]
+    actions = {split: _actions(first.games[split]) for split in games}
+    named = {
+        split: {name: counted[index] for index, name in enumerate(description.classes)}
+        for split, counted in actions.items()
+    }
     return CheckReport(
-        problems=tuple(
-            problems + survey.all_problems() + _missing_classes(description, games, survey.actions)
+        labels=f"{description.name}, {description.labels_file}",
+        problems=(
+            *problems,
+            *_once(findings),
+            *values,
+            *_missing_actions(root, description, first, actions),
+        ),
+        notices=(
+            *labels_notice(description),
+            *dict.fromkeys(notice for each in findings for notice in each.notices),
+            *absent_class_notices({split: named[split] for split in named if split != "train"}),
         ),
         games={split: len(names) for split, names in games.items()},
-        actions={
-            split: {name: survey.actions[split, index] for index, name in enumerate(description.classes)}
+        actions=named,
+        frames={
+            split: sum(half.frames for game in first.games[split] for half in game.halves.values())
             for split in games
         },
-        frames={split: survey.frames[split] for split in games},
-        dims={stem: halves[0].dims for stem, halves in survey.halves.items() if halves},
-        clipped=survey.clipped,
+        dims={stem: dims for stem, survey in surveys.items() if (dims := _dims(survey))},
+        rates={stem: description.rate_of(stem).per_second for stem in stems},
     )
 
 
-class _Survey:
-    """Counts and problems of the games looked at so far."""
+def _once(findings: Sequence[Findings]) -> list[Problem]:
+    """Return problems and doubts of all kinds of features; those of the labels are the same for each."""
+    return list(dict.fromkeys(problem for each in findings for problem in (*each.problems, *each.doubts)))
 
-    def __init__(self, root: Path, description: DatasetDescription, stems: Sequence[str]) -> None:
-        self._root = root
-        self._description = description
-        self._problems: dict[Problem, None] = {}  # in order, the same label problem once for all features
-        self.halves: dict[str, list[FeatureFile]] = {stem: [] for stem in stems}
-        self.actions: Counter[tuple[str, int]] = Counter()
-        self.frames: Counter[str] = Counter()
-        self.clipped = 0
 
-    def add(self, split: str, name: str) -> None:
-        """Look at one game."""
-        for position, stem in enumerate(self.halves):
-            game = inspect_game(self._root, name, self._description, stem=stem)
-            self._problems.update(dict.fromkeys(game.problems))
-            self._problems.update(dict.fromkeys(filter(None, map(first_non_finite, game.halves))))
-            self.halves[stem] += game.halves
-            if position == 0:
-                self._count(split, game)
+def _actions(games: Sequence[Game]) -> Counter[int]:
+    return Counter(int(index) for game in games for index in game.actions[:, 2])
 
-    def all_problems(self) -> list[Problem]:
-        """Problems of the games, and those between them."""
-        return [
-            *self._problems,
-            *(problem for halves in self.halves.values() for problem in feature_mismatches(halves)),
-        ]
 
-    def _count(self, split: str, game: Game) -> None:
-        self.actions.update((split, int(index)) for index in game.actions[:, 2])
-        self.frames[split] += sum(half.frames for half in game.halves)
-        self.clipped += game.clipped
+def _dims(survey: Survey) -> int | None:
+    halves = [half for games in survey.games.values() for game in games for half in game.halves.values()]
+    return halves[0].dims if halves else None
 
 
 def _split_lists(
@@ -120,10 +130,11 @@ def _split_lists(
     for split in splits:
         file = str(root / description.splits.get(split, f"{split}.txt"))
         try:
-            games[split] = games_of_split(root, description, split)
+            games[split], faults = read_split(root, description, split)
+            problems += faults
         except DataError as error:
             games[split] = ()
-            problems += error.problems or [Problem(file, "", str(error.message))]
+            problems.append(Problem(file, "", str(error.message)))
         for game in games[split]:
             if game in seen:
                 problems.append(Problem(file, game, f"this game is also in split {seen[game]!r}"))
@@ -134,22 +145,32 @@ def _split_lists(
 def _stems_found(root: Path, description: DatasetDescription, games: dict[str, tuple[str, ...]]) -> list[str]:
     stems = dict.fromkeys(description.features.values())
     names = [name for listed in games.values() for name in listed]
-    found = [
-        stem for stem in stems if any(next((root / name).glob(f"[12]_{stem}.npy"), None) for name in names)
-    ]
+    found = [stem for stem in stems if any(feature_parts(root / name, stem) for name in names)]
     return found or list(stems)[:1] or ["FEATURES"]
 
 
-def _missing_classes(
-    description: DatasetDescription,
-    games: dict[str, tuple[str, ...]],
-    actions: Counter[tuple[str, int]],
+def _missing_actions(
+    root: Path, description: DatasetDescription, survey: Survey, actions: dict[str, Counter[int]]
 ) -> list[Problem]:
-    if not games.get("train"):
-        return []
-    list_file = str(description.splits.get("train", "train.txt"))
-    return [
-        Problem(list_file, f"class {name}", "no action in split 'train' (expected at least one)")
-        for index, name in enumerate(description.classes)
-        if actions["train", index] == 0
-    ]
+    """Return splits without actions, and classes without actions in train, unless labels are unread."""
+    problems = []
+    for split, counted in actions.items():
+        games = survey.games[split]
+        file = str(root / description.splits.get(split, f"{split}.txt"))
+        if not games or any(game.labels.hides_classes for game in games):
+            continue
+        unread = {index for game in games for index in game.labels.unread_classes}
+        missing = [
+            name
+            for index, name in enumerate(description.classes)
+            if not counted[index] and index not in unread
+        ]
+        if len(missing) == len(description.classes):
+            use = "nothing can be learnt" if split == "train" else "nothing can be scored"
+            problems.append(Problem(file, f"split {split}", f"no action of any class: {use}"))
+        elif split == "train":
+            problems += [
+                Problem(file, f"class {name}", "no action in split 'train' (expected at least one)")
+                for name in missing
+            ]
+    return problems

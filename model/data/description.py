@@ -1,5 +1,6 @@
 """Description of a data set, read from ``dataset.toml``: classes, labels, features and splits."""
 
+import dataclasses
 import difflib
 import fnmatch
 import functools
@@ -12,6 +13,7 @@ from pathlib import Path
 import tomli_w
 
 from model.data.description_table import DescriptionTable
+from model.data.rates import known_rate
 from model.documents import MAX_TOML_BYTES, parse_toml, read_limited
 from model.errors import DataError
 from model.files import write_whole
@@ -20,6 +22,9 @@ from model.timeline import FrameRate
 DESCRIPTION_FILE = "dataset.toml"
 BUILTIN_NAMES = ("soccernet-v1", "soccernet-v2", "wyscout")
 SPLITS = ("train", "valid", "test")
+LABELS = {"v1": "soccernet-v1", "v2": "soccernet-v2"}
+"""Version of SoccerNet's labels -> name of its description."""
+_ASSUMED_RATE = 2.0
 
 
 class UnknownLabelError(KeyError):
@@ -40,8 +45,12 @@ class DatasetDescription:
     """Content of one ``dataset.toml``."""
 
     name: str
-    frame_rate: FrameRate
-    """Feature vectors per second."""
+    frame_rate: FrameRate | None
+    """Feature vectors per second of all features. None: not declared; see ``rate_of``."""
+    rates: Mapping[str, FrameRate] = dataclasses.field(default_factory=dict)
+    """Stem of feature files -> its feature vectors per second, where it is declared."""
+    parts: int | None = None
+    """Number of parts (halves) of every game. None: those that its files name."""
     labels_file: str
     """Name of the JSON file with the annotations in every game folder."""
     classes: tuple[str, ...]
@@ -54,6 +63,48 @@ class DatasetDescription:
     """Name on the command line -> stem of the feature files."""
     splits: Mapping[str, str]
     """Split -> text file with one game path per line, relative to the data folder."""
+    unused_labels: str | None = None
+    """Version of other SoccerNet labels in the folder, if nobody chose between the two."""
+
+    @property
+    def labels_version(self) -> str | None:
+        """Version of SoccerNet's labels in the label files, ``v1`` or ``v2``; None for any other labels."""
+        for version, name in LABELS.items():
+            soccernet = builtin_description(name)
+            if self.labels_file == soccernet.labels_file and set(self._all_patterns()) <= set(
+                soccernet._all_patterns()
+            ):
+                return version
+        return None
+
+    @property
+    def label_texts(self) -> tuple[str, ...]:
+        """The label of every class in label files: its first pattern, or the class name for a wildcard."""
+        return tuple(_label_text(name, self.patterns[name]) for name in self.classes)
+
+    def rate_of(self, stem: str) -> FrameRate:
+        """Return the feature vectors per second of the files with ``stem``.
+
+        It is the rate declared for these features, else the rate of published features, else the one declared
+        for the data set, else 2 as in SoccerNet.
+
+        Raises:
+            DataError: The data set declares another rate than that of the published features.
+        """
+        declared, known = self.rates.get(stem), known_rate(stem)
+        if declared is None and known is not None and self.frame_rate not in (None, known):
+            assert self.frame_rate is not None
+            raise DataError(
+                f"features {stem} have {known.per_second:g} frames per second, but {DESCRIPTION_FILE} says "
+                f"frame_rate = {self.frame_rate.per_second:g}",
+                fix=f'declare the rate of these features: [features] NAME = {{ stem = "{stem}", '
+                f"frame_rate = {known.per_second:g} }}",
+            )
+        return declared or known or self.frame_rate or FrameRate(_ASSUMED_RATE)
+
+    def assumes_rate(self, stem: str) -> bool:
+        """Whether nothing states the rate of the files with ``stem``."""
+        return stem not in self.rates and known_rate(stem) is None and self.frame_rate is None
 
     def feature_stem(self, name: str) -> str:
         """Return the stem of the feature files that ``name`` stands for: an alias, or the stem itself."""
@@ -72,6 +123,9 @@ class DatasetDescription:
             return None
         raise UnknownLabelError(label, len(self.classes), self._nearest(label))
 
+    def _all_patterns(self) -> tuple[str, ...]:
+        return tuple(pattern for patterns in self.patterns.values() for pattern in patterns)
+
     def _nearest(self, label: str) -> str | None:
         known = {
             pattern.strip("*").casefold(): pattern.strip("*")
@@ -82,34 +136,61 @@ class DatasetDescription:
         return known[close[0]] if close else None
 
 
-def read_description(root: Path) -> DatasetDescription:
+def read_description(root: Path, labels: str | None = None) -> DatasetDescription:
     """Read the description of the data in folder ``root``.
 
-    It comes from ``dataset.toml``. Without this file, a game with ``Labels.json`` means SoccerNet-v1 and a
-    game with ``Labels-v2.json`` means SoccerNet-v2.
+    It comes from ``dataset.toml``. Without this file, games with ``Labels.json`` mean SoccerNet-v1 and games
+    with ``Labels-v2.json`` mean SoccerNet-v2; if there are both, the version that more games have, else v1.
+
+    Args:
+        root: The data folder.
+        labels: Version of SoccerNet's labels to read, ``v1`` or ``v2``. None: what the folder says.
 
     Raises:
-        DataError: None of these files exists, or ``dataset.toml`` is invalid (all mistakes are listed).
+        DataError: None of these files exists, ``dataset.toml`` is invalid (all mistakes are listed), or it
+            contradicts ``labels``.
     """
     if not root.is_dir():
         raise DataError(
             f"no such data folder: {root}", fix="give the folder that contains <league>/<season>/<game>"
         )
+    if labels is not None and labels not in LABELS:
+        raise DataError(f"expected labels {' or '.join(LABELS)}, got {labels!r:.60}")
     file = root / DESCRIPTION_FILE
     if file.is_file():
-        return parse_description(_read(file), source=str(file))
-    for name in ("soccernet-v1", "soccernet-v2"):
-        description = builtin_description(name)
-        if next(root.glob(f"*/*/*/{description.labels_file}"), None) is not None:
-            return description
-    raise DataError(
-        "this folder contains no known data set",
-        folder=root,
-        expected=(
-            f"{DESCRIPTION_FILE}, */*/*/Labels.json (SoccerNet-v1) or */*/*/Labels-v2.json (SoccerNet-v2)"
-        ),
-        fix=f"write a {DESCRIPTION_FILE} that names classes, frame rate, features and splits",
-    )
+        description = parse_description(_read(file), source=str(file))
+        if labels not in (None, description.labels_version):
+            raise DataError(
+                f"expected labels {labels}, but {DESCRIPTION_FILE} describes the data set "
+                f"{description.name!r} with {description.labels_file}",
+                file=file,
+                fix=f'leave --labels out, or write labels = "{labels}" into {DESCRIPTION_FILE}',
+            )
+        return description
+    return _soccernet(root, labels)
+
+
+def _soccernet(root: Path, labels: str | None) -> DatasetDescription:
+    """Return SoccerNet's description for the label files in ``root``."""
+    games = {
+        version: sum(1 for _ in root.glob(f"*/*/*/{builtin_description(name).labels_file}"))
+        for version, name in LABELS.items()
+    }
+    chosen = labels or max(games, key=games.__getitem__)
+    if not games[chosen]:
+        raise DataError(
+            "this folder contains no known data set" if labels is None else f"no game has labels {labels}",
+            folder=root,
+            expected=(
+                f"{DESCRIPTION_FILE}, */*/*/Labels.json (SoccerNet-v1) or */*/*/Labels-v2.json (SoccerNet-v2)"
+                if labels is None
+                else f"*/*/*/{builtin_description(LABELS[labels]).labels_file}"
+            ),
+            fix=f"write a {DESCRIPTION_FILE} that names classes, frame rate, features and splits",
+        )
+    other = next((version for version in LABELS if version != chosen and games[version]), None)
+    unused = other if labels is None else None
+    return dataclasses.replace(builtin_description(LABELS[chosen]), unused_labels=unused)
 
 
 def builtin_description(name: str) -> DatasetDescription:
@@ -136,15 +217,20 @@ def parse_description(content: bytes | str, *, source: str) -> DatasetDescriptio
     except ValueError as error:
         raise DataError("this file is not valid TOML", file=source, reason=error) from error
     table = DescriptionTable(source, document)
-    per_second = table.frame_rate()
+    version = table.labels(LABELS)
+    if version is not None and version in LABELS:
+        return _extended(builtin_description(LABELS[version]), table)
+    frame_rate, parts = table.frame_rate(), table.parts()
     patterns = table.classes()
     name, labels_file = table.text("name"), table.path("labels_file")
     ignored = table.patterns("ignored_labels")
-    features, splits = table.features(), table.splits(SPLITS)
+    (features, rates), splits = table.features(), table.splits(SPLITS)
     table.raise_problems()
     return DatasetDescription(
         name=name,
-        frame_rate=FrameRate(per_second),
+        frame_rate=_rate_or_none(frame_rate),
+        rates={stem: FrameRate(rate) for stem, rate in rates.items()},
+        parts=parts,
         labels_file=labels_file,
         classes=tuple(patterns),
         patterns=patterns,
@@ -154,18 +240,55 @@ def parse_description(content: bytes | str, *, source: str) -> DatasetDescriptio
     )
 
 
+def _extended(base: DatasetDescription, table: DescriptionTable) -> DatasetDescription:
+    """Return SoccerNet's description ``base`` with the keys that a ``dataset.toml`` adds."""
+    table.refuse_all(("labels_file", "classes", "ignored_labels"), "labels already decides it")
+    frame_rate, parts = table.frame_rate(), table.parts()
+    (features, rates), splits = table.features(), table.splits(SPLITS)
+    name = table.text("name") if table.has("name") else base.name
+    table.raise_problems()
+    return dataclasses.replace(
+        base,
+        name=name,
+        frame_rate=_rate_or_none(frame_rate),
+        rates={stem: FrameRate(rate) for stem, rate in rates.items()},
+        parts=parts,
+        features={**base.features, **features},
+        splits={**base.splits, **splits},
+    )
+
+
+def _rate_or_none(per_second: float | None) -> FrameRate | None:
+    return None if per_second is None else FrameRate(per_second)
+
+
 def write_description(root: Path, description: DatasetDescription) -> None:
     """Write ``description`` as ``dataset.toml`` into the existing folder ``root``, atomically."""
-    document = {
+    document: dict[str, object] = {
         "name": description.name,
-        "frame_rate": description.frame_rate.per_second,
         "labels_file": description.labels_file,
         "ignored_labels": description.ignored,
-        "classes": description.patterns,
-        "features": description.features,
-        "splits": description.splits,
     }
+    if description.frame_rate is not None:
+        document["frame_rate"] = description.frame_rate.per_second
+    if description.parts is not None:
+        document["parts"] = description.parts
+    document["classes"] = description.patterns
+    document["features"] = {
+        name: {"stem": stem, "frame_rate": description.rates[stem].per_second}
+        if stem in description.rates
+        else stem
+        for name, stem in description.features.items()
+    }
+    document["splits"] = description.splits
     write_whole(root / DESCRIPTION_FILE, tomli_w.dumps(document).encode())
+
+
+def _label_text(name: str, patterns: tuple[str, ...]) -> str:
+    texts = [pattern for pattern in patterns if not set(pattern) & set("*?")]
+    # SoccerNet-v1 describes its labels by a part of their name, which its evaluator looks for too.
+    inner = patterns[0].strip("*")
+    return texts[0] if texts else inner if inner and not set(inner) & set("*?") else name
 
 
 def _read(file: Path) -> bytes:

@@ -8,7 +8,18 @@ from typing import Any
 from model.errors import DataError, Problem
 from model.files import path_fault
 
-_KEYS = ("name", "frame_rate", "labels_file", "ignored_labels", "classes", "features", "splits")
+_KEYS = (
+    "name",
+    "labels",
+    "frame_rate",
+    "parts",
+    "labels_file",
+    "ignored_labels",
+    "classes",
+    "features",
+    "splits",
+)
+_MOST_PARTS = 9
 _HIGHEST_RATE = 1000.0
 _CLASS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]*")
 
@@ -30,16 +41,38 @@ class DescriptionTable:
         if self._problems:
             raise DataError("this data set description is invalid", self._problems)
 
-    def frame_rate(self) -> float:
-        """Return the frames per second; the default is 2, as in SoccerNet."""
-        value = self._content.get("frame_rate", 2.0)
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= _HIGHEST_RATE:
-            return float(value)
+    def frame_rate(self) -> float | None:
+        """Return the frames per second of all features; None if the file does not say."""
+        value = self._content.get("frame_rate")
+        return None if value is None else self._rate("frame_rate", value)
+
+    def parts(self) -> int | None:
+        """Return the number of parts (halves) of every game; None if the file does not say."""
+        value = self._content.get("parts")
+        if value is None or (type(value) is int and 1 <= value <= _MOST_PARTS):
+            return value
         self._add(
-            "frame_rate",
-            f"expected frames per second above 0 and at most {_HIGHEST_RATE:g}, got {value!r:.60}",
+            "parts", f"expected a whole number of parts of a game, 1 to {_MOST_PARTS}, got {value!r:.60}"
         )
-        return 1.0
+        return None
+
+    def labels(self, known: Collection[str]) -> str | None:
+        """Return the version of SoccerNet's labels, one of ``known``; None if the file does not say."""
+        value = self._content.get("labels")
+        if value is None or value in tuple(known):
+            return value
+        self._add("labels", f"expected {' or '.join(known)}, got {value!r:.60}")
+        return None
+
+    def has(self, key: str) -> bool:
+        """Whether the file has ``key``."""
+        return key in self._content
+
+    def refuse_all(self, keys: Collection[str], reason: str) -> None:
+        """Report every one of ``keys`` that the file has, with the reason."""
+        for key in keys:
+            if key in self._content:
+                self._add(key, f"cannot be given here: {reason}")
 
     def text(self, key: str) -> str:
         """Return the required non-empty string under ``key``."""
@@ -74,15 +107,27 @@ class DescriptionTable:
             self._add(f"classes.{name}", "expected at least one label pattern")
         return classes
 
-    def features(self) -> dict[str, str]:
-        """Return a table of feature name -> stem of the files."""
-        table = self._text_table("features")
-        for name, stem in table.items():
+    def features(self) -> tuple[dict[str, str], dict[str, float]]:
+        """Return tables of feature name -> stem of the files, and of stem -> frames per second."""
+        stems: dict[str, str] = {}
+        rates: dict[str, float] = {}
+        for name, value in self._table("features").items():
+            place = f"features.{name}"
+            table = value if isinstance(value, dict) else {"stem": value}
+            stem, per_second = table.get("stem"), table.get("frame_rate")
+            if not isinstance(stem, str) or not stem or table.keys() - {"stem", "frame_rate"}:
+                self._add(
+                    place, f'got {value!r:.60} (expected "STEM" or {{ stem = "STEM", frame_rate = 5 }})'
+                )
+                continue
             if "/" in stem:
-                self._add(f"features.{name}", "expected the stem of files in a game's own folder, got a path")
+                self._add(place, "expected the stem of files in a game's own folder, got a path")
             else:
-                self._inside(f"features.{name}", stem)
-        return table
+                self._inside(place, stem)
+            stems[name] = stem
+            if per_second is not None:
+                rates[stem] = self._rate(place, per_second)
+        return stems, rates
 
     def splits(self, known: Collection[str]) -> dict[str, str]:
         """Return a table of split -> path of its list of games; splits other than ``known`` are mistakes."""
@@ -90,6 +135,14 @@ class DescriptionTable:
         for name in (name for name in table if name not in known):
             self._add(f"splits.{name}", f"unknown split; known: {', '.join(known)}")
         return {name: self._inside(f"splits.{name}", path) for name, path in table.items()}
+
+    def _rate(self, place: str, value: object) -> float:
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= _HIGHEST_RATE:
+            return float(value)
+        self._add(
+            place, f"expected frames per second above 0 and at most {_HIGHEST_RATE:g}, got {value!r:.60}"
+        )
+        return 1.0
 
     def _text_table(self, key: str) -> dict[str, str]:
         table = self._table(key)

@@ -25,6 +25,8 @@ def open_remote_split(
     features: str,
     split: str,
     cache: Path,
+    labels: str | None = None,
+    count: int | None = None,
     fetching: Progress | None = None,
     reading: Progress | None = None,
 ) -> Store:
@@ -35,6 +37,8 @@ def open_remote_split(
         features: As for ``open_split``; files of other features are not downloaded.
         split: ``train``, ``valid`` or ``test``; games of other splits are not downloaded.
         cache: Parent folder of all stores and of the local copies.
+        labels: As for ``open_split``.
+        count: As for ``open_split``; other games are not downloaded.
         fetching: Called with (files done, total files).
         reading: Called with (games done, total games).
 
@@ -43,14 +47,22 @@ def open_remote_split(
     """
     copy = FolderCopy(uri, cache)
     with copy.locked():
-        description = _describe(copy)
+        description = _describe(copy, labels)
         copy.fetch([_list_of(description, split)])
-        games = games_of_split(copy.folder, description, split)
+        games = games_of_split(copy.folder, description, split)[:count]
         copy.fetch(_files_of(games, description, description.feature_stem(features)), fetching)
-        return open_split(copy.folder, features=features, split=split, cache=cache, progress=reading)
+        return open_split(
+            copy.folder,
+            features=features,
+            split=split,
+            cache=cache,
+            labels=labels,
+            count=count,
+            progress=reading,
+        )
 
 
-def remote_description(uri: str, cache: Path) -> DatasetDescription:
+def remote_description(uri: str, cache: Path, labels: str | None = None) -> DatasetDescription:
     """Read the description of the data set at ``uri``.
 
     Raises:
@@ -58,20 +70,21 @@ def remote_description(uri: str, cache: Path) -> DatasetDescription:
     """
     copy = FolderCopy(uri, cache)
     with copy.locked():
-        return _describe(copy)
+        return _describe(copy, labels)
 
 
-def _describe(copy: FolderCopy) -> DatasetDescription:
+def _describe(copy: FolderCopy, labels: str | None) -> DatasetDescription:
     """Download the files that identify the data set: its description, or labels of its first game."""
     if not copy.fetch([DESCRIPTION_FILE]):
-        known = map(builtin_description, BUILTIN_NAMES)
-        if not any(_has_labels(copy, description) for description in known):
+        # All of them: a folder with labels of both versions is ambiguous.
+        known = [builtin_description(name) for name in BUILTIN_NAMES]
+        if not any([_has_labels(copy, description) for description in known]):
             raise DataError(
                 f"no data set at {copy.uri}",
                 expected=f"{DESCRIPTION_FILE}, or train.txt and a game with SoccerNet labels",
                 fix="give the folder that contains <league>/<season>/<game>",
             )
-    return read_description(copy.folder)
+    return read_description(copy.folder, labels)
 
 
 def _has_labels(copy: FolderCopy, description: DatasetDescription) -> bool:
@@ -87,5 +100,7 @@ def _list_of(description: DatasetDescription, split: str) -> str:
 
 
 def _files_of(games: Sequence[str], description: DatasetDescription, stem: str) -> list[str]:
-    names = [*(f"{half}_{stem}.npy" for half in HALVES), description.labels_file]
+    # Games of SoccerNet have two halves; of other data, files of more parts are asked for and may be absent.
+    parts = HALVES if description.name in BUILTIN_NAMES else range(1, 1 + (description.parts or 9))
+    names = [*(f"{half}_{stem}.npy" for half in parts), description.labels_file]
     return [f"{game}/{name}" for game in games for name in names]

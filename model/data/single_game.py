@@ -1,87 +1,166 @@
 """Open one game without labels, for a trained network to spot its actions."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from model.data.inspection import FeatureFile, feature_mismatches, first_non_finite, read_header
-from model.data.soccernet import HALVES
+from model.data.description import DESCRIPTION_FILE, DatasetDescription, parse_description
+from model.data.feature_file import (
+    FeatureFile,
+    common_dtype,
+    read_features,
+    read_header,
+    unusable_values,
+    width_mismatches,
+)
+from model.data.rates import known_rate
+from model.data.soccernet import feature_parts, stems_in
 from model.data.store import Half, Store
+from model.documents import MAX_TOML_BYTES, read_limited
 from model.errors import DataError, Problem
 from model.timeline import NO_FUTURE, NO_PAST, FrameRate
 
 
-def open_game(
-    folder: Path, *, dims: int, classes: Sequence[str], frame_rate: FrameRate, stem: str | None = None
-) -> Store:
-    """Read the features of both halves of one game.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Features that a trained network reads."""
 
-    Args:
-        folder: Folder of the game, with ``1_<STEM>.npy`` and ``2_<STEM>.npy``.
-        dims: Length of the feature vectors that the network was trained on.
-        classes: Names of the network's classes.
-        frame_rate: Feature vectors per second.
-        stem: Stem of the feature files; None: the only ones with ``dims`` dimensions.
+    dims: int
+    """Length of the feature vectors that it was trained on."""
+    frame_rate: FrameRate
+    """Feature vectors per second."""
+    classes: Sequence[str]
+    """Names of its classes."""
+    stem: str | None
+    """Stem of the feature files. None: the only ones with ``dims`` dimensions."""
+
+
+def open_game(folder: Path, wanted: Wanted) -> Store:
+    """Read the features of all halves of one game.
+
+    The halves are those that have a feature file, or as many as the ``dataset.toml`` above the folder says.
 
     Raises:
         DataError: The features are missing or cannot be used; every problem is listed.
     """
     if not folder.is_dir():
         raise DataError(f"no such game folder: {folder}")
-    headers = _headers(folder, stem or _only_stem(folder, dims))
-    problems = [header for header in headers if isinstance(header, Problem)]
-    halves = [header for header in headers if isinstance(header, FeatureFile)]
-    problems += [_width_problem(half, dims) for half in halves[:1] if half.dims != dims]
-    problems += [*feature_mismatches(halves), *filter(None, map(first_non_finite, halves))]
+    description = description_above(folder)
+    stem = wanted.stem or _only_stem(folder, wanted.dims)
+    _check_rate(stem, description, wanted.frame_rate)
+    headers = _headers(folder, stem, description)
+    if not headers:
+        raise DataError(
+            f"the game has no features {stem}"
+            + (", which the network was trained on" if wanted.stem else ""),
+            folder=folder,
+            found=", ".join(stems_in(folder)) or "no features",
+            fix=f"add files 1_{stem}.npy, 2_{stem}.npy; other features only with --features NAME "
+            "--force-features",
+        )
+    problems = [header for header in headers.values() if isinstance(header, Problem)]
+    halves = {number: header for number, header in headers.items() if isinstance(header, FeatureFile)}
+    problems += [_width_problem(half, wanted.dims) for half in halves.values() if half.dims != wanted.dims][
+        :1
+    ]
+    problems += [
+        *width_mismatches(list(halves.values())),
+        *filter(None, map(unusable_values, halves.values())),
+    ]
     if problems:
-        raise DataError(f"the features of this game have {len(problems)} problems", problems)
-    frames = sum(half.frames for half in halves)
-    first_frames = (0, halves[0].frames)
+        count = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
+        raise DataError(f"the features of this game have {count}", problems)
+    return _store(folder, stem, halves, wanted)
+
+
+def description_above(folder: Path) -> DatasetDescription | None:
+    """Return the description of the data set that a game belongs to, or None if no ``dataset.toml`` is above.
+
+    Raises:
+        DataError: The description is invalid.
+    """
+    for parent in folder.resolve().parents[:4]:
+        file = parent / DESCRIPTION_FILE
+        if file.is_file():
+            return parse_description(read_limited(file, MAX_TOML_BYTES), source=str(file))
+    return None
+
+
+def _store(folder: Path, stem: str, halves: dict[int, FeatureFile], wanted: Wanted) -> Store:
+    dtype = common_dtype(list(halves.values()))
+    features = np.concatenate([read_features(half, dtype) for half in halves.values()])
+    frames, classes, entries = len(features), len(wanted.classes), list[Half]()
+    for number, half in halves.items():
+        first = sum(entry.frames for entry in entries)
+        entries.append(Half(folder.name, number, first, half.frames))
     return Store(
         path=folder,
         digest="",
         split=folder.name,
-        classes=tuple(classes),
-        frame_rate=frame_rate,
-        halves=tuple(
-            Half(folder.name, number, first, half.frames)
-            for number, first, half in zip(HALVES, first_frames, halves, strict=True)
-        ),
-        dims=dims,
-        features=np.concatenate([np.load(half.path, allow_pickle=False) for half in halves]),
-        past=np.full((frames, len(classes)), NO_PAST, dtype=np.int16),
-        future=np.full((frames, len(classes)), NO_FUTURE, dtype=np.int16),
+        classes=tuple(wanted.classes),
+        frame_rate=wanted.frame_rate,
+        halves=tuple(entries),
+        dims=wanted.dims,
+        features=features,
+        past=np.full((frames, classes), NO_PAST, dtype=np.int16),
+        future=np.full((frames, classes), NO_FUTURE, dtype=np.int16),
         actions=np.empty((0, 4), dtype=np.int64),
+        stem=stem,
     )
 
 
-def _headers(folder: Path, stem: str) -> list[FeatureFile | Problem]:
-    files = [folder / f"{number}_{stem}.npy" for number in HALVES]
-    return [read_header(file) if file.is_file() else Problem(str(file), "", "missing") for file in files]
+def _headers(
+    folder: Path, stem: str, description: DatasetDescription | None
+) -> dict[int, FeatureFile | Problem]:
+    parts = feature_parts(folder, stem)
+    if description is not None and description.parts is not None:
+        parts = tuple(range(1, description.parts + 1))
+    headers: dict[int, FeatureFile | Problem] = {}
+    for number in parts:
+        file = folder / f"{number}_{stem}.npy"
+        header = read_header(file) if file.is_file() else Problem(str(file), "", "missing")
+        if isinstance(header, Problem) or header.frames:
+            headers[number] = header
+    return headers
 
 
 def _only_stem(folder: Path, dims: int) -> str:
-    """Stem of the features of width ``dims``."""
-    stems = sorted({file.stem[2:] for file in folder.glob("[12]_*.npy")})
-    widths = {
-        stem: {header.dims for header in _headers(folder, stem) if isinstance(header, FeatureFile)}
-        for stem in stems
-    }
-    fitting = [stem for stem in stems if dims in widths[stem]]
+    """Return the stem of the features of width ``dims``."""
+    headers = {stem: _headers(folder, stem, None) for stem in stems_in(folder)}
+    fitting = [stem for stem, halves in headers.items() if dims in _widths(halves)]
     if len(fitting) == 1:
         return fitting[0]
+    problems = [
+        header for halves in headers.values() for header in halves.values() if isinstance(header, Problem)
+    ]
+    if not fitting and problems:
+        raise DataError("the features of this game cannot be used", problems, folder=folder)
     raise DataError(
         f"expected one kind of features with {dims} dimensions per frame, found {len(fitting)}",
         folder=folder,
-        found=", ".join(
-            f"{stem} ({'/'.join(map(str, sorted(widths[stem]))) or 'unreadable'})" for stem in stems
-        )
+        found=", ".join(f"{stem} ({'/'.join(map(str, _widths(halves)))})" for stem, halves in headers.items())
         or "no features",
         fix="add --features STEM"
         if fitting
-        else f"give a folder with 1_<STEM>.npy and 2_<STEM>.npy that have {dims} dimensions per frame",
+        else f"give a folder with 1_<STEM>.npy that has {dims} dimensions per frame",
     )
+
+
+def _widths(headers: dict[int, FeatureFile | Problem]) -> list[int]:
+    return sorted({header.dims for header in headers.values() if isinstance(header, FeatureFile)})
+
+
+def _check_rate(stem: str, description: DatasetDescription | None, expected: FrameRate) -> None:
+    found = known_rate(stem) if description is None else description.rate_of(stem)
+    if found is not None and found != expected:
+        raise DataError(
+            f"features {stem} have {found.per_second:g} frames per second, the network was trained at "
+            f"{expected.per_second:g}",
+            fix="give features of that rate; if the rate is declared wrongly, correct it in "
+            f"{DESCRIPTION_FILE}",
+        )
 
 
 def _width_problem(half: FeatureFile, dims: int) -> Problem:

@@ -14,6 +14,9 @@ from model.documents import parse_json
 from model.errors import DataError
 from model.timeline import FrameRate
 
+# Format 1 has no stem and no labels; reports of older studies still open it.
+_READABLE_FORMATS = (1, STORE_FORMAT)
+
 
 @dataclass(frozen=True, slots=True)
 class Half:
@@ -22,7 +25,7 @@ class Half:
     game: str
     """Path of the game, relative to the data folder."""
     number: int
-    """Number of the half: 1 or 2."""
+    """Number of the half: 1, 2, or more in games of several periods."""
     first_frame: int
     """Row of the first frame of the half."""
     frames: int
@@ -56,11 +59,25 @@ class Store:
 
     Two annotations of one class in one frame are one action, as in the published code.
     """
+    stem: str | None = None
+    """Stem of the feature files; None in stores of older versions."""
+    labels: str | None = None
+    """Version of SoccerNet's labels, ``v1`` or ``v2``; None for other labels."""
+    label_texts: tuple[str, ...] = ()
+    """The label of every class in label files; empty in stores of older versions."""
+    notices: tuple[str, ...] = ()
+    """Notices for a user who trains on these data; empty if the store was opened by its path."""
 
     @property
     def games(self) -> tuple[str, ...]:
         """Paths of the games, in the order of the split."""
         return tuple(dict.fromkeys(half.game for half in self.halves))
+
+    @property
+    def action_counts(self) -> dict[str, int]:
+        """Number of actions of every class."""
+        counts = np.bincount(self.actions[:, 2], minlength=len(self.classes))
+        return dict(zip(self.classes, counts.tolist(), strict=True))
 
     def first_games(self, count: int) -> "Store":
         """Return a store of the first ``count`` games, over the same mapped arrays and with its own digest.
@@ -127,6 +144,8 @@ def open_split(
     features: str,
     split: str,
     cache: Path,
+    labels: str | None = None,
+    count: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Store:
     """Open the store of one split and build it if it is not in the cache yet.
@@ -139,13 +158,18 @@ def open_split(
         features: Name of the features: an alias of the description, or the stem of the files.
         split: ``train``, ``valid`` or ``test``.
         cache: Parent folder of all stores; created if it is missing.
+        labels: Version of SoccerNet's labels, ``v1`` or ``v2``. None: what the folder says.
+        count: Number of games to use from the start of the split; no other game needs to exist. None: all.
         progress: Called with (games done, total games) during the build.
 
     Raises:
         DataError: The data is invalid; every problem found is listed.
         UserError: There is not enough free space for the cache.
     """
-    return open_store(find_or_build(root, features=features, split=split, cache=cache, progress=progress))
+    path, notices = find_or_build(
+        root, features=features, split=split, cache=cache, labels=labels, count=count, progress=progress
+    )
+    return replace(open_store(path), notices=notices)
 
 
 def open_store(path: Path) -> Store:
@@ -156,7 +180,7 @@ def open_store(path: Path) -> Store:
     """
     try:
         meta = parse_json((path / "meta.json").read_bytes())
-        if meta["format"] != STORE_FORMAT:
+        if meta["format"] not in _READABLE_FORMATS:
             raise ValueError(f"expected format {STORE_FORMAT}, got format {meta['format']}")
         arrays = {name: _mapped(path / f"{name}.npy") for name in ("features", "past", "future")}
         actions = np.load(path / "actions.npy", allow_pickle=False)
@@ -179,6 +203,9 @@ def open_store(path: Path) -> Store:
         past=arrays["past"],
         future=arrays["future"],
         actions=actions,
+        stem=meta.get("stem"),
+        labels=meta.get("labels"),
+        label_texts=tuple(meta.get("label_texts", ())),
     )
 
 

@@ -66,6 +66,7 @@ def synthetic_description() -> DatasetDescription:
     return DatasetDescription(
         name="synthetic",
         frame_rate=_RATE,
+        parts=2,
         labels_file="Labels.json",
         classes=tuple(PLANTED_ZONES_S),
         patterns={name: (name,) for name in PLANTED_ZONES_S},

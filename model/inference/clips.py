@@ -102,7 +102,7 @@ def high_sequences(
     moments = []
     for half, scores in enumerate(segmentation):
         for index in classes:
-            trained = scores[edge_frames : len(scores) - edge_frames, index]
+            trained = scores[edge_frames : max(edge_frames, len(scores) - edge_frames), index]
             for first, last in _runs(trained >= least_score):
                 moments.append(
                     Moment(

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from model.data.description import builtin_description
+from model.data.description import LABELS, builtin_description
 from model.files import write_whole
 from model.spots import Spots
 from model.timeline import FrameRate, annotated
@@ -14,11 +14,14 @@ SPOTS_FILE = "results_spotting.json"
 
 
 def label_texts(classes: Sequence[str]) -> tuple[str, ...]:
-    """Return the labels of ``classes`` in label files: SoccerNet's labels for its classes, else the names."""
-    for name in ("soccernet-v1", "soccernet-v2"):
+    """Return the labels of ``classes`` in label files: SoccerNet's labels for its classes, else the names.
+
+    It serves networks whose file does not contain the labels.
+    """
+    for name in LABELS.values():
         description = builtin_description(name)
         if description.classes == tuple(classes):
-            return tuple(description.patterns[label][0].strip("*") for label in classes)
+            return description.label_texts
     return tuple(classes)
 
 

@@ -9,7 +9,7 @@ import h5py
 import numpy.typing as npt
 import torch
 
-from model.data.description import builtin_description
+from model.data.description import LABELS, builtin_description
 from model.errors import DataError
 from model.networks.calf import CalfNetwork
 from model.timeline import FrameRate
@@ -51,7 +51,14 @@ def import_published(path: Path, classes: Sequence[str] | None = None) -> Traine
     else:
         network, origin = from_pytorch(_pytorch_state(path), source=str(path)), "published-2021"
     names = tuple(classes) if classes is not None else _published_classes(network, path)
-    return TrainedNetwork(network=network, classes=names, frame_rate=_FRAME_RATE, origin=origin)
+    labels = {len(builtin_description(name).classes): version for version, name in LABELS.items()}
+    return TrainedNetwork(
+        network=network,
+        classes=names,
+        frame_rate=_FRAME_RATE,
+        origin=origin,
+        labels=labels.get(len(names)) if classes is None else None,
+    )
 
 
 def _published_classes(network: CalfNetwork, path: Path) -> tuple[str, ...]:

@@ -35,6 +35,14 @@ class TrainedNetwork:
     zones: Zones | None = None
     """Zones that the network was trained with; None if its file does not contain them."""
     origin: Origin = "study"
+    stem: str | None = None
+    """Stem of the feature files that it was trained on; None if its file does not say."""
+    labels: str | None = None
+    """Version of SoccerNet's labels that it was trained on; None for other labels."""
+    label_texts: tuple[str, ...] = ()
+    """The label of every class in label files; empty if its file does not say."""
+    train_digest: str = ""
+    """Digest of the training data; empty if its file does not say."""
 
     def __post_init__(self) -> None:
         if len(self.classes) != self.network.config.classes:
@@ -60,6 +68,22 @@ class TrainedNetwork:
         if wrong:
             raise ConfigError(f"the data does not fit the network; {'; '.join(wrong)}")
 
+    def check_stem(self, stem: str, *, forced: bool = False) -> None:
+        """Check that the network was trained on features of this stem, as far as its file says.
+
+        Args:
+            stem: Stem of the features to read.
+            forced: Whether to accept any other stem.
+
+        Raises:
+            ConfigError: It was trained on other features.
+        """
+        if not forced and self.stem is not None and stem != self.stem:
+            raise ConfigError(
+                f"the network was trained on the features {self.stem}, got {stem}",
+                fix=f"use --features {self.stem}; --force-features reads {stem} all the same",
+            )
+
     def upright(
         self, segmentation: tuple[npt.NDArray[np.float32], ...]
     ) -> tuple[npt.NDArray[np.float32], ...]:
@@ -78,6 +102,10 @@ class TrainedNetwork:
             "frame_rate": self.frame_rate.per_second,
             "zones_frames": zones,
             "origin": self.origin,
+            "stem": self.stem,
+            "labels": self.labels,
+            "label_texts": list(self.label_texts),
+            "train_digest": self.train_digest,
         }
         save_checkpoint(path, {**content, **notes})
 
@@ -112,14 +140,23 @@ class TrainedNetwork:
         origin: Origin = content["origin"]
         if origin not in get_args(Origin):
             raise ValueError(f"unknown origin {origin!r:.60}")
-        if not all(isinstance(name, str) for name in content["classes"]):
-            raise ValueError("expected strings as class names")
+        # Files of older versions do not name their features.
+        texts, stem, labels = (content.get(key) for key in ("label_texts", "stem", "labels"))
+        strings = [*content["classes"], *(texts or ()), stem or "", labels or ""]
+        if not all(isinstance(name, str) for name in strings):
+            raise ValueError("expected strings as names of classes, labels and features")
+        if texts and len(texts) != len(content["classes"]):
+            raise ValueError(f"expected one label per class, got {len(texts)}")
         return cls(
             network=network,
             classes=tuple(content["classes"]),
             frame_rate=FrameRate(content["frame_rate"]),
             zones=None if zones is None else Zones(tuple(tuple(row) for row in zones)),
             origin=origin,
+            stem=stem,
+            labels=labels,
+            label_texts=tuple(texts or ()),
+            train_digest=str(content.get("train_digest", "")),
         )
 
 

@@ -25,7 +25,13 @@ descriptions = st.fixed_dictionaries(
     optional={
         "frame_rate": st.floats(0.5, 60) | st.integers(1, 60),
         "ignored_labels": patterns,
-        "features": st.dictionaries(st.sampled_from(("audio", "resnet")), st.just("VGGISH"), max_size=2),
+        "parts": st.integers(1, 9),
+        "features": st.dictionaries(
+            st.sampled_from(("audio", "resnet")),
+            st.just("VGGISH")
+            | st.fixed_dictionaries({"stem": st.just("X")}, optional={"frame_rate": st.floats(0.5, 60)}),
+            max_size=2,
+        ),
         "splits": st.dictionaries(
             st.sampled_from(("train", "valid")), st.sampled_from(("train.txt", "lists/a.txt")), max_size=2
         ),
@@ -46,10 +52,19 @@ def test_description_says_what_the_file_says_or_an_error(content: bytes, label: 
             return
         document = parse_toml(content)
         assert came.name == document["name"]
-        assert came.frame_rate.per_second == document.get("frame_rate", 2.0)
+        if "labels" in document:
+            assert came.labels_version == document["labels"]
+            return
+        declared = came.frame_rate.per_second if came.frame_rate else None
+        assert declared == document.get("frame_rate") and came.parts == document.get("parts")
         assert {name: list(labels) for name, labels in came.patterns.items()} == document["classes"]
         assert list(came.ignored) == document.get("ignored_labels", [])
-        assert came.features == document.get("features", {})
+        features = document.get("features", {})
+        stems = {name: value if isinstance(value, str) else value["stem"] for name, value in features.items()}
+        assert came.features == stems
+        for value in features.values():
+            if not isinstance(value, str) and "frame_rate" in value:
+                assert came.rates[value["stem"]].per_second > 0
         assert came.splits == document.get("splits", {})
         for inside in (came.labels_file, *came.splits.values(), *came.features.values()):
             path = PurePosixPath(inside)

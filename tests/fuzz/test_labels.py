@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from model.data.description import DatasetDescription, builtin_description
 from model.data.inspection import inspect_game
-from model.data.soccernet import read_actions
+from model.data.label_file import read_actions, read_labels
 from model.errors import DataError, UserError
 from model.timeline import format_game_time
 
@@ -74,8 +74,28 @@ def test_label_file_gives_every_action_or_an_error(case: tuple[DatasetDescriptio
         assert all(problem.file == str(file) for problem in came.problems)
         return
     assert len(came) == counted(content, description)
-    assert all(action.half in (1, 2) and 0 <= action.time_s <= 86_400 for action in came)
+    assert all(1 <= action.half <= 9 and 0 <= action.time_s <= 86_400 for action in came)
     assert all(0 <= action.class_index < len(description.classes) for action in came)
+
+
+@FUZZ
+@given(described_files())
+def test_bad_annotation_hides_no_other(case: tuple[DatasetDescription, bytes]) -> None:
+    description, content = case
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, description.labels_file)
+        file.write_bytes(content)
+        came = outcome(lambda: read_labels(file, description))
+    assert not isinstance(came, UserError)
+    if came.problems and came.problems[0].place == "":
+        return
+    annotations = from_json(content)["annotations"]
+    bad = {int(problem.place.removeprefix("annotation ")) for problem in came.problems}
+    assert len(bad) == len(came.problems)
+    for index, annotation in enumerate(annotations):
+        if index not in bad:
+            found = [action for action in came.actions if action.annotation == index]
+            assert len(found) == (description.class_of(annotation["label"]) is not None)
 
 
 @FUZZ
@@ -113,4 +133,9 @@ def test_game_with_one_half_lists_problems_and_never_fails(case: tuple[DatasetDe
         (game / description.labels_file).write_bytes(content)
         inspected = outcome(lambda: inspect_game(Path(folder), "game", description, stem="X"))
     assert not isinstance(inspected, UserError)
-    assert inspected.problems  # the other half is missing
+    declared = range(1, 1 + (description.parts or 0))
+    halves = {*declared, *(action.half for action in inspected.labels.actions)} - {1}
+    if description.parts:
+        halves &= set(declared)
+    missing = {Path(absent.problem.file).name for absent in inspected.absent}
+    assert missing == {f"{half}_X.npy" for half in halves}

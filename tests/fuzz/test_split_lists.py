@@ -12,6 +12,7 @@ from model.data.description import builtin_description
 from model.data.inspection import inspect_game
 from model.data.soccernet import games_of_split
 from model.data.store import open_split
+from model.documents import decode_text
 from model.errors import DataError, UserError
 
 WYSCOUT = builtin_description("wyscout")
@@ -40,12 +41,12 @@ def test_list_gives_games_inside_the_folder_or_an_error(content: bytes) -> None:
             assert str(file) in str(came)
             return
         assert len(came) == len({PurePosixPath(game) for game in came})
-        written = [line.strip() for line in content.decode("utf-8-sig").splitlines()]
+        written = [line.strip() for line in decode_text(content).splitlines()]
         assert len(came) == sum(bool(line) and not line.startswith("#") for line in written)
         for game in came:
             assert (root / game).resolve().is_relative_to(root.resolve())
             inspected = outcome(lambda game=game: inspect_game(root, game, WYSCOUT, stem="X"))
-            assert not isinstance(inspected, UserError) and inspected.problems
+            assert not isinstance(inspected, UserError) and inspected.absent
         (root / "dataset.toml").write_text('name = "x"\nlabels_file = "L.json"\nclasses.a = ["a"]\n')
         opened = outcome(lambda: open_split(root, features="X", split="train", cache=Path(folder, "cache")))
         assert isinstance(opened, DataError)  # there is no such game

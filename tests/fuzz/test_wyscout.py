@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.data.description import builtin_description
-from model.data.soccernet import games_of_split, read_actions
+from model.data.label_file import read_actions
+from model.data.soccernet import games_of_split
 from model.data.wyscout import convert_wyscout
 from model.data.wyscout.events import read_events
 from model.data.wyscout.files import DataFile

@@ -68,7 +68,7 @@ def test_json_that_is_not_standard_is_refused(text: str, said: str) -> None:
 
 def test_bytes_that_are_not_utf_8_are_refused() -> None:
     with pytest.raises(ValueError, match="utf-8"):
-        parse_json('{"a": 1}'.encode("utf-16"))
+        parse_json('{"a": "ü"}'.encode("latin-1"))
     with pytest.raises(ValueError, match="utf-8"):
         parse_toml(b'a = "\xff"')
 
@@ -81,3 +81,9 @@ def test_toml_integers_have_64_bits(number: str) -> None:
 
 def test_largest_integers_are_read() -> None:
     assert parse_json("[9223372036854775807, -9223372036854775808]") == [2**63 - 1, -(2**63)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_byte_order_marks_of_windows_are_read_over(encoding: str) -> None:
+    assert parse_json('{"a": "Größe"}\r\n'.encode(encoding)) == {"a": "Größe"}
+    assert parse_toml('a = "Größe"\r\nb = 1\r\n'.encode(encoding)) == {"a": "Größe", "b": 1}

@@ -10,7 +10,7 @@ import pytest
 from parity.golden import Case, cases, files
 
 from model.data.description import DatasetDescription
-from model.data.soccernet import read_actions
+from model.data.label_file import read_actions
 from model.metrics.average_map import (
     LOOSE_TOLERANCES_S,
     TIGHT_TOLERANCES_S,

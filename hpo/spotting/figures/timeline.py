@@ -26,6 +26,8 @@ class GameTimeline:
     """Actions (n, 4): half, frame, class, visible."""
     spots: Spots
     """Spots whose confidence is above the threshold of their class."""
+    numbers: Sequence[int] = (1, 2)
+    """Number of each half."""
 
 
 def timeline_figure(timeline: GameTimeline) -> Figure:
@@ -37,7 +39,7 @@ def timeline_figure(timeline: GameTimeline) -> Figure:
             _draw(axes, timeline, half, index)
         row[0].set_ylabel(f"{timeline.classes[index]}\nscore")
     for half, axes in enumerate(grid[0]):
-        axes.set_title(f"half {half + 1}")
+        axes.set_title(f"half {timeline.numbers[half]}")
         grid[-1][half].set_xlabel("minutes of the half")
     handles, labels = grid[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
@@ -58,7 +60,7 @@ def networks_figure(timelines: Mapping[str, GameTimeline], index: int) -> Figure
     for row, (name, timeline) in zip(grid, timelines.items(), strict=True):
         for half, axes in enumerate(row):
             _draw(axes, timeline, half, index)
-            axes.set_title(f"{name}, half {half + 1}", fontsize=9)
+            axes.set_title(f"{name}, half {timeline.numbers[half]}", fontsize=9)
         row[0].set_ylabel("score")
     for axes in grid[-1]:
         axes.set_xlabel("minutes of the half")

@@ -31,6 +31,8 @@ class RemoteSplit:
     """Name of the features."""
     split: str
     """Name of the split."""
+    labels: str | None = None
+    """Version of the labels, as in ``DataRequest``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,8 @@ class DataRequest:
     """Number of training and validation items to use, from the first one; None: all."""
     cache: Path
     """Folder of memory-mapped data sets."""
+    labels: str | None = None
+    """Version of the labels, for data that have several; None: what the data say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,3 +98,5 @@ class OpenedData(Generic[ShapeT]):
     """Validation split."""
     digest: str
     """Hash of all content that scores depend on."""
+    notices: tuple[str, ...] = ()
+    """Notices for a user who trains on these data."""

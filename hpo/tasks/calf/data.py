@@ -5,49 +5,93 @@ from pathlib import Path
 
 from hpo.config.environment import cache_folder
 from hpo.tasks.base.places import is_uri
-from hpo.tasks.base.splits import Progress, RemoteSplit, SplitRef
+from hpo.tasks.base.splits import DataRequest, Progress, RemoteSplit, SplitRef
 from model.data.description import DatasetDescription, read_description
 from model.data.remote import open_remote_split, remote_description
 from model.data.store import Store, open_split, open_store
 from model.errors import ConfigError, DataError
+from model.weights.trained import TrainedNetwork
 
 
-def describe(place: str, cache: Path) -> DatasetDescription:
+def describe(place: str, cache: Path, labels: str | None = None) -> DatasetDescription:
     """Read the description of the data set at ``place``, a folder or a URI.
+
+    Args:
+        place: The data folder or URI.
+        cache: Folder of memory-mapped data sets.
+        labels: Version of SoccerNet's labels; None: what the data say.
 
     Raises:
         UserError: The data set is of an unknown kind, or it cannot be read.
     """
-    return remote_description(place, cache) if is_uri(place) else read_description(Path(place))
+    return (
+        remote_description(place, cache, labels) if is_uri(place) else read_description(Path(place), labels)
+    )
 
 
 def open_games(
-    place: str, *, features: str, split: str, cache: Path, progress: Progress | None = None
+    request: DataRequest, split: str, *, count: int | None = None, progress: Progress | None = None
 ) -> Store:
     """Open a split, and copy it into the cache first if it is not there.
+
+    Args:
+        request: The data, with the name of their features.
+        split: ``train``, ``valid`` or ``test``.
+        count: Number of games to use from the start of the split. None: all.
+        progress: Reports what is being fetched and read.
 
     Raises:
         UserError: The data cannot be read or are invalid.
     """
+    assert request.features is not None, "the features are chosen before games are opened"
 
     def show(what: str) -> Callable[[int, int], None]:
         return lambda done, total: progress(f"{what} {split} split", done, total) if progress else None
 
-    if is_uri(place):
+    if is_uri(request.place):
         return open_remote_split(
-            place,
-            features=features,
+            request.place,
+            features=request.features,
             split=split,
-            cache=cache,
+            cache=request.cache,
+            labels=request.labels,
+            count=count,
             fetching=show("fetching"),
             reading=show("reading"),
         )
-    return open_split(Path(place), features=features, split=split, cache=cache, progress=show("reading"))
+    return open_split(
+        Path(request.place),
+        features=request.features,
+        split=split,
+        cache=request.cache,
+        labels=request.labels,
+        count=count,
+        progress=show("reading"),
+    )
 
 
-def reference(store: Store, place: str, features: str) -> SplitRef:
-    """Return the reference to a split that was opened from ``place``."""
-    remote = RemoteSplit(uri=place, features=features, split=store.split) if is_uri(place) else None
+def require_actions(store: Store) -> None:
+    """Check that a split has actions.
+
+    Raises:
+        DataError: It has none, so that nothing can be learnt from it or scored on it.
+    """
+    if not len(store.actions):
+        use = "train on" if store.split == "train" else "score"
+        raise DataError(
+            f"split {store.split!r} has no actions to {use}",
+            classes=", ".join(store.classes),
+            fix="add games with annotated actions of these classes to its list",
+        )
+
+
+def reference(store: Store, request: DataRequest) -> SplitRef:
+    """Return the reference to a split that was opened for ``request``."""
+    remote = None
+    if is_uri(request.place) and request.features is not None:
+        remote = RemoteSplit(
+            uri=request.place, features=request.features, split=store.split, labels=request.labels
+        )
     return SplitRef(path=str(store.path), items=len(store.games), remote=remote)
 
 
@@ -60,15 +104,22 @@ def open_reference(split: SplitRef) -> Store:
     path = Path(split.path)
     if split.remote is None or (path / "meta.json").is_file():
         return open_store(path).first_games(split.items)
-    return _fetched(split.remote, path.name).first_games(split.items)
+    return _fetched(split.remote, path.name, split.items)
 
 
-def _fetched(remote: RemoteSplit, name: str) -> Store:
+def _fetched(remote: RemoteSplit, name: str, count: int) -> Store:
     """Open the store ``name`` in this machine's own cache, and fetch it first if it is not there."""
     cache = cache_folder()
     if (cache / name / "meta.json").is_file():
-        return open_store(cache / name)
-    store = open_remote_split(remote.uri, features=remote.features, split=remote.split, cache=cache)
+        return open_store(cache / name).first_games(count)
+    store = open_remote_split(
+        remote.uri,
+        features=remote.features,
+        split=remote.split,
+        cache=cache,
+        labels=remote.labels,
+        count=count,
+    )
     if store.path.name != name:
         raise DataError(
             f"the {remote.split} split at {remote.uri} has changed since the study began",
@@ -92,3 +143,29 @@ def chosen_features(description: DatasetDescription, wanted: str | None) -> str:
         known=", ".join(description.features),
         fix="add --features NAME",
     )
+
+
+def request_for(
+    trained: TrainedNetwork, place: str, cache: Path, *, features: str | None, force_features: bool = False
+) -> DataRequest:
+    """Return the request for data that a trained network is to read.
+
+    Features and labels are those of its training, as far as its file says.
+
+    Args:
+        trained: The network.
+        place: Folder or URI of the data.
+        cache: Folder of memory-mapped data sets.
+        features: Name of other features, or of the same. None: those of the training.
+        force_features: Whether other features than those of the training are allowed.
+
+    Raises:
+        UserError: The data cannot be read, or the features are others than those of the training.
+    """
+    description = describe(place, cache)
+    unused = description.unused_labels
+    labels = trained.labels if unused is not None else None
+    wanted = features or trained.stem
+    chosen = chosen_features(description, wanted)
+    trained.check_stem(description.feature_stem(chosen), forced=force_features)
+    return DataRequest(place=place, features=chosen, counts=None, cache=cache, labels=labels)

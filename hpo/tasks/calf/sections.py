@@ -37,6 +37,13 @@ NmsWindow = Annotated[Literal["tolerance"] | float, BeforeValidator(_tolerance_o
 NormMomentum = Annotated[Literal["re-estimated"] | float, BeforeValidator(_reestimated_or_share)]
 
 
+class Data(Section):
+    """Settings for reading the data folder."""
+
+    labels: Literal["v1", "v2"] | None = None
+    """Version of SoccerNet's labels that the study is for. Default: what the data folder says."""
+
+
 class Network(Section):
     """Settings of the network that all trials share."""
 

@@ -28,6 +28,14 @@ class GamesShape(DataShape):
 
     frame_rate: FrameRate
     """Feature vectors per second of video."""
+    stem: str | None = None
+    """Stem of the feature files; None in records of older versions."""
+    labels: str | None = None
+    """Version of SoccerNet's labels; None for other labels."""
+    label_texts: tuple[str, ...] = ()
+    """The label of every class in label files."""
+    digest: str = ""
+    """Digest of the split."""
 
 
 def trial_config(

@@ -12,6 +12,7 @@ from hpo.config.study_file import StudyFile
 from hpo.tasks.calf.presets import PresetName, with_preset
 from hpo.tasks.calf.sections import (
     CalfTraining,
+    Data,
     Hyperparameters,
     Losses,
     Network,
@@ -35,6 +36,7 @@ class CalfStudy(StudyFile):
     task: Literal["calf"]
     preset: PresetName = "paper"
     """Defaults for settings that the file does not name: the paper's, or those of a published code."""
+    data: Data = Data()
     network: Network = Network()
     training: CalfTraining = CalfTraining()
     losses: Losses = Losses()
@@ -68,6 +70,11 @@ class CalfStudy(StudyFile):
             fault = InitErrorDetails(type=rule, loc=("stages", "bayes", "space"), input=stage.space)
             raise ValidationError.from_exception_data("StudyFile", [fault])
         return self
+
+    @property
+    def labels(self) -> str | None:
+        """Version of SoccerNet's labels that the study is for; None for any labels."""
+        return self.data.labels
 
     def zones_of(self, class_name: str) -> Zones:
         """Return the slicing parameters of a class in seconds."""

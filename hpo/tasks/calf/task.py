@@ -1,6 +1,7 @@
 """Task ``calf``: action spotting in broadcasts with the network and the losses of the paper."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,22 @@ from hpo.tasks.base.presentation.stage_presentation import StagePresentation
 from hpo.tasks.base.score import Score
 from hpo.tasks.base.splits import DataRequest, OpenedData, Progress, SplitRef
 from hpo.tasks.base.task import StageContext, Task, TrialTime
-from hpo.tasks.calf.data import chosen_features, describe, open_games, open_reference, reference
+from hpo.tasks.calf.data import (
+    chosen_features,
+    describe,
+    open_games,
+    open_reference,
+    reference,
+    require_actions,
+)
 from hpo.tasks.calf.resampling import compare_on_games
 from hpo.tasks.calf.settings import GamesShape, check_space, training_config, trial_config
 from hpo.tasks.calf.speed import measure_trial_time
 from hpo.tasks.calf.stages import GridStage
 from hpo.tasks.calf.study_file import CalfStudy
-from hpo.tasks.calf.zones import zone_parameters
+from hpo.tasks.calf.zones import zone_notices, zone_parameters
 from model.data.store import Store
+from model.data.survey import absent_class_notices
 from model.errors import ConfigError
 from model.inference.evaluation import find_spots
 from model.metrics.average_map import average_map
@@ -51,29 +60,30 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
 
     def open_data(self, request: DataRequest, study: CalfStudy, progress: Progress) -> OpenedData[GamesShape]:
         """Copy both splits into the cache and check the search space on them."""
-        description = describe(request.place, request.cache)
-        features = chosen_features(description, request.features)
-        train, valid = self._open_splits(request, features, progress)
+        description = describe(request.place, request.cache, request.labels)
+        chosen = replace(request, features=chosen_features(description, request.features))
+        train, valid = self._open_splits(chosen, progress)
         if train.dims != valid.dims:
             raise ConfigError(f"features have {train.dims} dimensions in train and {valid.dims} in valid")
         shape = self.shape(train)
         check_space(study, shape)
+        notices = (*train.notices, *valid.notices, *zone_notices(study, shape.classes))
+        absent = absent_class_notices({split.split: split.action_counts for split in (train, valid)})
         return OpenedData(
-            dataset=f"{description.name}/{features}",
-            features=features,
+            dataset=f"{description.name}/{chosen.features}",
+            features=chosen.features or "",
             shape=shape,
-            train=reference(train, request.place, features),
-            valid=reference(valid, request.place, features),
+            train=reference(train, chosen),
+            valid=reference(valid, chosen),
             digest=f"{train.digest}+{valid.digest}",
+            notices=tuple(dict.fromkeys((*notices, *absent))),
         )
 
-    def _open_splits(self, request: DataRequest, features: str, progress: Progress) -> tuple[Store, Store]:
+    def _open_splits(self, request: DataRequest, progress: Progress) -> tuple[Store, Store]:
         stores = []
-        for index, split in enumerate(("train", "valid")):
-            store = open_games(
-                request.place, features=features, split=split, cache=request.cache, progress=progress
-            )
-            stores.append(store.first_games(request.counts[index]) if request.counts else store)
+        for split, count in zip(("train", "valid"), request.counts or (None, None), strict=True):
+            stores.append(open_games(request, split, count=count, progress=progress))
+            require_actions(stores[-1])
         train, valid = stores
         return train, valid
 
@@ -83,7 +93,15 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
 
     def shape(self, split: Store) -> GamesShape:
         """Return feature dimensions, classes and frame rate of a split."""
-        return GamesShape(dims=split.dims, classes=split.classes, frame_rate=split.frame_rate)
+        return GamesShape(
+            dims=split.dims,
+            classes=split.classes,
+            frame_rate=split.frame_rate,
+            stem=split.stem,
+            labels=split.labels,
+            label_texts=split.label_texts,
+            digest=split.digest,
+        )
 
     def shape_from_json(self, record: dict[str, Any]) -> GamesShape:
         """Build a shape from the output of ``shape_to_json``."""
@@ -91,6 +109,11 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
             dims=record["dims"],
             classes=tuple(record["classes"]),
             frame_rate=FrameRate(record["frame_rate"]),
+            # Records of older versions end here.
+            stem=record.get("stem"),
+            labels=record.get("labels"),
+            label_texts=tuple(record.get("label_texts", ())),
+            digest=record.get("digest", ""),
         )
 
     def shape_to_json(self, shape: GamesShape) -> dict[str, Any]:
@@ -99,6 +122,10 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
             "dims": shape.dims,
             "classes": list(shape.classes),
             "frame_rate": shape.frame_rate.per_second,
+            "stem": shape.stem,
+            "labels": shape.labels,
+            "label_texts": list(shape.label_texts),
+            "digest": shape.digest,
         }
 
     def describe_split(self, split: Store) -> str:
@@ -161,15 +188,18 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
             classes=shape.classes,
             frame_rate=shape.frame_rate,
             zones=slot.config.loss.zones,
+            stem=shape.stem,
+            labels=shape.labels,
+            label_texts=shape.label_texts,
+            train_digest=shape.digest,
         )
         trained.save(file, **notes)
 
     def open_test(self, request: DataRequest, progress: Progress) -> Store:
         """Open the whole test split of the data set."""
-        assert request.features is not None, "the features of a study are fixed"
-        return open_games(
-            request.place, features=request.features, split="test", cache=request.cache, progress=progress
-        )
+        test = open_games(request, "test", progress=progress)
+        require_actions(test)
+        return test
 
     def test(
         self, network: Path, untrained: Slot, test: Store, shared: Any, device: torch.device

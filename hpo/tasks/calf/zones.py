@@ -1,10 +1,12 @@
 """Slicing parameters as hyperparameters of a trial, and their grids."""
 
+import difflib
 import itertools
 from collections.abc import Mapping, Sequence
 
 from hpo.space.space import Parameters
 from hpo.tasks.calf.stages import ClassGrid
+from hpo.tasks.calf.study_file import CalfStudy
 from model.errors import ConfigError
 from model.timeline import FrameRate
 
@@ -21,6 +23,30 @@ def zones_of(parameters: Mapping[str, object], name: str) -> ZoneFrames:
     """Return the zones of class ``name`` from ``parameters``, which must contain all four."""
     k1, k2, k3, k4 = (float(str(parameters[f"K{number}_frames.{name}"])) for number in (1, 2, 3, 4))
     return k1, k2, k3, k4
+
+
+def zone_notices(study: CalfStudy, classes: Sequence[str]) -> list[str]:
+    """Return a notice for the zones of classes that the data do not have.
+
+    The paper's own zones, which are the default, are not mentioned.
+
+    Raises:
+        ConfigError: The name of such a class is almost that of a class without zones of its own.
+    """
+    tables = {"zones_s": set(study.zones_s), "stages.grid-slicing.grid": set(study.stages.grid_slicing.grid)}
+    if study.zones_s == CalfStudy.model_fields["zones_s"].default:
+        del tables["zones_s"]
+    notices = []
+    for table, named in tables.items():
+        unknown = sorted(named - {"default"} - set(classes))
+        for name in unknown:
+            for close in difflib.get_close_matches(name, set(classes) - named, n=1, cutoff=0.8):
+                raise ConfigError(
+                    f"the data has no class {name!r}", key=f"{table}.{name}", fix=f"did you mean {close!r}?"
+                )
+        if unknown:
+            notices.append(f"{table} names classes that the data does not have: {', '.join(unknown)}")
+    return notices
 
 
 def grid_points(grid: ClassGrid, frame_rate: FrameRate) -> list[ZoneFrames]:

@@ -16,7 +16,7 @@ from model.data.description import DESCRIPTION_FILE, SPLITS, write_description
 from model.data.download.client import RESUME_HINT, DownloadClient
 from model.data.download.request import DownloadRequest, make_request
 from model.data.download.verification import GameFiles, verify_game
-from model.data.inspection import FeatureFile, feature_mismatches
+from model.data.feature_file import FeatureFile, width_mismatches
 from model.data.soccernet import games_of_split, write_split
 from model.errors import ConfigError, DataError, Problem
 
@@ -129,7 +129,7 @@ class _Download:
 
     def raise_problems(self) -> None:
         """Raise one error that lists every missing and every invalid file."""
-        problems = feature_mismatches(list(self._halves.values()))
+        problems = width_mismatches(list(self._halves.values()))
         for game, state in self._all_unsound():
             folder = self._request.root / game
             problems += [Problem(str(folder / name), "", "not on the server") for name in state.missing]

@@ -1,12 +1,12 @@
-"""Download request: which files to download, with the dimensions and frame rate of their features."""
+"""Download request: which files to download, with the dimensions of their features."""
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from model.data.description import (
     DESCRIPTION_FILE,
+    LABELS,
     SPLITS,
     DatasetDescription,
     builtin_description,
@@ -14,37 +14,23 @@ from model.data.description import (
 )
 from model.data.soccernet import HALVES
 from model.errors import ConfigError
-from model.timeline import FrameRate
 
-LABELS: Mapping[str, str] = {"v1": "soccernet-v1", "v2": "soccernet-v2"}
-"""Version of the labels -> name of the built-in description that reads them."""
-
-
-@dataclass(frozen=True, slots=True)
-class PublishedFeatures:
-    """Kind of features that the SoccerNet package offers."""
-
-    dims: int | None = None
-    """Length of a feature vector; None if the package's documentation does not state it."""
-    per_second: float = 2.0
-    """Feature vectors per second."""
-
-
-PUBLISHED: Mapping[str, PublishedFeatures] = {
-    "ResNET_PCA512": PublishedFeatures(512),
-    "C3D_PCA512": PublishedFeatures(512),
-    "I3D_PCA512": PublishedFeatures(512),
-    "ResNET_TF2_PCA512": PublishedFeatures(512),
-    "ResNET_5fps_TF2_PCA512": PublishedFeatures(512, 5.0),
-    "ResNET": PublishedFeatures(),
-    "C3D": PublishedFeatures(),
-    "I3D": PublishedFeatures(),
-    "ResNET_TF2": PublishedFeatures(2048),
-    "ResNET_5fps_TF2": PublishedFeatures(2048, 5.0),
-    "ResNET_25fps_TF2": PublishedFeatures(2048, 25.0),
-    "baidu_soccer_embeddings": PublishedFeatures(8576, 1.0),
+PUBLISHED: Mapping[str, int | None] = {
+    "ResNET_PCA512": 512,
+    "C3D_PCA512": 512,
+    "I3D_PCA512": 512,
+    "ResNET_TF2_PCA512": 512,
+    "ResNET_5fps_TF2_PCA512": 512,
+    "ResNET": None,
+    "C3D": None,
+    "I3D": None,
+    "ResNET_TF2": 2048,
+    "ResNET_5fps_TF2": 2048,
+    "ResNET_25fps_TF2": 2048,
+    "baidu_soccer_embeddings": 8576,
 }
-"""Stem of the files -> their features, as the package's documentation lists them."""
+"""Stem of the feature files that the SoccerNet package offers -> length of a feature vector; None if the
+package's documentation does not state it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,12 +78,11 @@ def make_request(root: Path, *, features: str, labels: str, splits: Iterable[str
     stem = description.feature_stem(features)
     if stem not in PUBLISHED:
         raise ConfigError(f"unknown SoccerNet features {features!r}", known=_known_features(asked))
-    asked = dataclasses.replace(asked, frame_rate=FrameRate(PUBLISHED[stem].per_second))
     if described:
-        _expect_same_reading(root / DESCRIPTION_FILE, description, asked)
+        _expect_same_reading(root / DESCRIPTION_FILE, description, asked, stem)
     else:
         description = asked
-    return DownloadRequest(root=root, description=description, stem=stem, dims=PUBLISHED[stem].dims)
+    return DownloadRequest(root=root, description=description, stem=stem, dims=PUBLISHED[stem])
 
 
 def _known_features(description: DatasetDescription) -> str:
@@ -105,12 +90,12 @@ def _known_features(description: DatasetDescription) -> str:
     return ", ".join(f"{aliases[stem]} ({stem})" if stem in aliases else stem for stem in PUBLISHED)
 
 
-def _expect_same_reading(file: Path, there: DatasetDescription, asked: DatasetDescription) -> None:
+def _expect_same_reading(file: Path, there: DatasetDescription, asked: DatasetDescription, stem: str) -> None:
     differences = [
         f"{key} {here!r} instead of {wanted!r}"
         for key, here, wanted in (
             ("labels_file", there.labels_file, asked.labels_file),
-            ("frame_rate", there.frame_rate.per_second, asked.frame_rate.per_second),
+            ("frame rate", there.rate_of(stem).per_second, asked.rate_of(stem).per_second),
         )
         if here != wanted
     ]

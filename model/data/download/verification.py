@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model.data.download.request import DownloadRequest
-from model.data.inspection import FeatureFile, first_non_finite, inspect_game
+from model.data.feature_file import FeatureFile, unusable_values
+from model.data.inspection import inspect_game
 from model.errors import Problem
 
 
@@ -38,22 +39,16 @@ def verify_game(game: str, request: DownloadRequest) -> GameFiles:
         return GameFiles(missing=missing, wrong={}, contradictions=(), halves=())
     inspected = inspect_game(request.root, game, request.description, stem=request.stem)
     wrong: dict[str, list[Problem]] = defaultdict(list)
-    contradictions = []
     for problem in inspected.problems:
-        name = Path(problem.file).name
-        # Actions come from readable labels only, whose problems are then about the features' length.
-        if name in request.label_files and len(inspected.actions):
-            contradictions.append(problem)
-        elif name not in missing:
-            wrong[name].append(problem)
-    for half in inspected.halves:
-        for problem in filter(None, (_width_problem(half, request.dims), first_non_finite(half))):
-            wrong[half.path.name].append(problem)
+        wrong[Path(problem.file).name].append(problem)
+    for half in inspected.halves.values():
+        for fault in filter(None, (_width_problem(half, request.dims), unusable_values(half))):
+            wrong[half.path.name].append(fault)
     return GameFiles(
         missing=missing,
         wrong={name: tuple(problems) for name, problems in wrong.items()},
-        contradictions=tuple(contradictions),
-        halves=inspected.halves,
+        contradictions=inspected.late,
+        halves=tuple(inspected.halves.values()),
     )
 
 

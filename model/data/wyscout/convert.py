@@ -16,7 +16,7 @@ from model.data.description import (
 )
 from model.data.soccernet import write_game, write_split
 from model.data.wyscout.events import MatchEvents, read_events
-from model.data.wyscout.features import match_features
+from model.data.wyscout.features import FRAME_RATE, match_features
 from model.data.wyscout.files import DataFile, competition_files
 from model.data.wyscout.labels import match_labels
 from model.data.wyscout.matches import Match, game_folders, read_matches
@@ -37,6 +37,8 @@ class ConversionReport:
     actions: dict[str, Counter[str]] = field(default_factory=lambda: {split: Counter() for split in SPLITS})
     """Split -> class -> number of actions."""
     frames: Counter[str] = field(default_factory=Counter)
+    per_second: float = FRAME_RATE.per_second
+    """Feature vectors per second."""
     dropped: Counter[str] = field(default_factory=Counter)
     """Kind of omitted event or action -> number."""
 

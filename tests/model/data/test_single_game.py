@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.data.single_game import open_game
+from model.data.single_game import Wanted, open_game
 from model.data.store import Store
 from model.errors import DataError
 from model.timeline import NO_FUTURE, NO_PAST, FrameRate
@@ -21,7 +21,7 @@ def write_halves(folder: Path, stem: str, *shapes: tuple[int, int]) -> list[np.n
 
 
 def opened(folder: Path, stem: str | None = None) -> Store:
-    return open_game(folder, dims=4, classes=("goal",), frame_rate=FrameRate(2.0), stem=stem)
+    return open_game(folder, Wanted(dims=4, classes=("goal",), frame_rate=FrameRate(2.0), stem=stem))
 
 
 def test_both_halves_lie_one_after_the_other_without_actions(tmp_path: Path) -> None:
@@ -67,11 +67,42 @@ def test_every_problem_of_the_halves_is_reported(tmp_path: Path) -> None:
     assert places == {("1_EVENTS.npy", "frame 3"), ("2_EVENTS.npy", "shape")}
 
 
-def test_missing_half_is_reported(tmp_path: Path) -> None:
-    write_halves(tmp_path, "EVENTS", (30, 4))
+def test_the_halves_that_are_there_are_opened_under_their_numbers(tmp_path: Path) -> None:
+    write_halves(tmp_path, "EVENTS", (30, 4), (20, 4), (10, 4))
+    (tmp_path / "1_EVENTS.npy").unlink()
+    assert [(half.number, half.first_frame) for half in opened(tmp_path).halves] == [(2, 0), (3, 20)]
+
+
+def test_half_that_the_data_set_declares_must_be_there(tmp_path: Path) -> None:
+    game = tmp_path / "league" / "season" / "game"
+    write_halves(game, "EVENTS", (30, 4))
+    (tmp_path / "dataset.toml").write_text(
+        'name = "mine"\nparts = 2\nlabels_file = "L.json"\nclasses.goal = ["goal"]\n'
+    )
     with pytest.raises(DataError) as caught:
-        opened(tmp_path)
-    assert [str(problem) for problem in caught.value.problems] == [f"{tmp_path / '2_EVENTS.npy'}: missing"]
+        opened(game)
+    assert [str(problem) for problem in caught.value.problems] == [f"{game / '2_EVENTS.npy'}: missing"]
+
+
+@pytest.mark.parametrize(
+    ("declared", "stem"), [("x = { stem = 'X', frame_rate = 5 }", "X"), ("", "ResNET_5fps_TF2_PCA512")]
+)
+def test_features_at_another_rate_than_the_network_s_are_refused(
+    declared: str, stem: str, tmp_path: Path
+) -> None:
+    game = tmp_path / "league" / "season" / "game"
+    write_halves(game, stem, (30, 4))
+    if declared:
+        (tmp_path / "dataset.toml").write_text(f'labels = "v2"\n[features]\n{declared}\n')
+    with pytest.raises(DataError, match=f"{stem} have 5 frames per second, the network was trained at 2"):
+        opened(game)
+
+
+def test_stem_of_the_training_that_is_not_there_is_named_with_what_is(tmp_path: Path) -> None:
+    write_halves(tmp_path, "AUDIO", (30, 4))
+    with pytest.raises(DataError, match="no features EVENTS, which the network was trained on") as caught:
+        opened(tmp_path, stem="EVENTS")
+    assert caught.value.details["found"] == "AUDIO"
 
 
 def test_features_of_another_width_asked_for_by_name_are_refused(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from model.data.description import builtin_description
-from model.data.soccernet import Action, games_of_split, read_actions, write_game, write_split
+from model.data.label_file import Action, read_actions
+from model.data.soccernet import games_of_split, write_game, write_split
 from model.errors import DataError
 
 WYSCOUT = builtin_description("wyscout")
@@ -26,7 +27,10 @@ def test_position_in_milliseconds_goes_before_the_game_time(tmp_path: Path) -> N
         {"gameTime": "1 - 07:32", "label": "soccer-ball", "position": "452500"},
         {"gameTime": "2 - 00:09", "label": "y-card", "visibility": "not shown"},
     )
-    assert read_actions(file, WYSCOUT) == [Action(1, 452.5, 0, True), Action(2, 9.0, 1, False)]
+    assert read_actions(file, WYSCOUT) == (
+        Action(1, 452.5, 0, True, annotation=0, clock_s=452.0),
+        Action(2, 9.0, 1, False, annotation=1),
+    )
 
 
 def test_every_bad_annotation_is_reported_with_its_number(tmp_path: Path) -> None:
@@ -35,7 +39,7 @@ def test_every_bad_annotation_is_reported_with_its_number(tmp_path: Path) -> Non
         {"gameTime": "1 - 07:32", "label": "soccer-bal"},
         {"gameTime": "7:32", "label": "soccer-ball"},
         {"gameTime": "1 - 01:00", "label": "soccer-ball"},
-        {"gameTime": "3 - 01:00", "label": "soccer-ball"},
+        {"gameTime": "0 - 01:00", "label": "soccer-ball"},
         {"gameTime": "1 - 01:00", "label": "y-card", "position": "-5"},
         {"gameTime": "1 - 01:00", "label": "y-card", "position": None},
         {"gameTime": "1 - 01:00", "label": "y-card", "visibility": "maybe"},
@@ -143,7 +147,7 @@ def test_a_written_game_has_both_halves_and_its_labels_and_nothing_else(tmp_path
     folder = tmp_path / "l" / "s" / "g"
     assert sorted(file.name for file in folder.iterdir()) == ["1_X.npy", "2_X.npy", "Labels.json"]
     assert np.array_equal(np.load(folder / "2_X.npy", allow_pickle=False), half)
-    assert read_actions(folder / "Labels.json", WYSCOUT) == [Action(1, 1.0, 1, True)]
+    assert read_actions(folder / "Labels.json", WYSCOUT) == (Action(1, 1.0, 1, True),)
 
 
 @pytest.mark.parametrize(

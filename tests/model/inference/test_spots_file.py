@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from SoccerNet.Evaluation.ActionSpotting import evaluate
 from SoccerNet.Evaluation.utils import EVENT_DICTIONARY_V1, EVENT_DICTIONARY_V2
 
-from model.data.description import builtin_description
+from model.data.description import DatasetDescription, builtin_description, parse_description
 from model.inference.spots_file import label_texts, write_spots
 from model.spots import Spots
 from model.timeline import FrameRate
@@ -60,7 +61,36 @@ def test_evaluator_of_the_package_accepts_the_file_and_finds_perfect_spots_perfe
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, version: int
 ) -> None:
     description = builtin_description(name)
-    labels = label_texts(description.classes)
+    score = score_of_perfect_spots(tmp_path, monkeypatch, description, version=version)
+    assert score == pytest.approx(1.0)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"throw-in": ["Throw-in"], "card": ["*red card", "Yellow card"], "kick-off": ["Kick-off"]},
+        {"serve": ["SERVE"], "point": ["POINT won", "POINT lost"]},
+    ],
+    ids=["subset of v2", "own vocabulary"],
+)
+def test_evaluator_of_the_package_scores_spots_of_own_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: dict[str, list[str]]
+) -> None:
+    rows = "".join(f"{name} = {json.dumps(patterns)}\n" for name, patterns in table.items())
+    text = f'name = "mine"\nlabels_file = "Labels-mine.json"\n[classes]\n{rows}'
+    description = parse_description(text, source="dataset.toml")
+    texts = [patterns[-1] if "*" in patterns[0] else patterns[0] for patterns in table.values()]
+    own = {label: index for index, label in enumerate(texts)}
+    score = score_of_perfect_spots(tmp_path, monkeypatch, description, version=2, EVENT_DICTIONARY=own)
+    assert score == pytest.approx(1.0)
+
+
+def score_of_perfect_spots(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, description: DatasetDescription, **options: Any
+) -> float:
+    """Average-mAP that the package computes for spots on all actions of a game."""
+    labels = description.label_texts
     rows = [(half, 500 * (index + 1), index, 0.9) for half in (0, 1) for index in range(len(labels))]
     # One half lacks every class but the first: perfect spots have nothing there either.
     rows = [row for row in rows if row[0] == 0 or row[2] == 0]
@@ -68,16 +98,16 @@ def test_evaluator_of_the_package_accepts_the_file_and_finds_perfect_spots_perfe
         {"gameTime": f"{half + 1} - 00:00", "position": str(500 * frame), "label": labels[index]}
         for half, frame, index, _ in rows
     ]
-    (tmp_path / "data" / GAME).mkdir(parents=True)
-    (tmp_path / "data" / GAME / description.labels_file).write_text(json.dumps({"annotations": truth}))
-    write_spots(tmp_path / "spots", spots_of(*rows), game=GAME, labels=labels, frame_rate=FrameRate(2.0))
+    (folder / "data" / GAME).mkdir(parents=True)
+    (folder / "data" / GAME / description.labels_file).write_text(json.dumps({"annotations": truth}))
+    write_spots(folder / "spots", spots_of(*rows), game=GAME, labels=labels, frame_rate=FrameRate(2.0))
     monkeypatch.setattr("SoccerNet.Evaluation.ActionSpotting.getListGames", lambda **_: [GAME])
     with np.errstate(divide="ignore", invalid="ignore"):  # the package divides by the number of spots
         result = evaluate(
-            str(tmp_path / "data"),
-            str(tmp_path / "spots"),
-            version=version,
+            str(folder / "data"),
+            str(folder / "spots"),
             label_files=description.labels_file,
             metric="tight",
+            **options,
         )
-    assert result["a_mAP"] == pytest.approx(1.0)
+    return float(result["a_mAP"])

@@ -1,0 +1,176 @@
+"""Findings on the games of a data set, each fault once: problems that stop, and notices that are told."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from model.data.clocks import clock_faults, disagrees
+from model.data.description import DESCRIPTION_FILE, DatasetDescription
+from model.data.feature_file import width_mismatches
+from model.data.inspection import Absent, Game
+from model.data.rates import HalfLength, RateDoubt, rate_doubt
+from model.errors import Problem
+
+_LISTED_ONE_BY_ONE = 3
+"""Games that lack the same file are counted if there are more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Findings on games with the features of one stem."""
+
+    problems: tuple[Problem, ...]
+    """Faults that make the data unusable."""
+    doubts: tuple[Problem, ...]
+    """Probable faults of data that can be used; the data check reports them as problems."""
+    notices: tuple[str, ...] = ()
+    """Lines about the data that are no faults."""
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Doubts and notices as lines, for a user who trains on the data."""
+        return (*map(str, self.doubts), *self.notices)
+
+
+@dataclass(slots=True)
+class Survey:
+    """Games of one data set that were inspected for the features of one stem."""
+
+    root: Path
+    description: DatasetDescription
+    stem: str
+    games: dict[str, list[Game]] = field(default_factory=lambda: defaultdict(list))
+    """Split -> its games."""
+
+    def add(self, split: str, game: Game) -> None:
+        """Add a game."""
+        self.games[split].append(game)
+
+    def findings(self) -> Findings:
+        """Return everything that is wrong or worth knowing, without faults that follow from others."""
+        games = [game for listed in self.games.values() for game in listed]
+        doubt = self._rate_doubt(games)
+        late = [problem for game in games for problem in game.late]
+        problems = [
+            *self._absent(),
+            *(problem for game in games for problem in game.problems),
+            *width_mismatches([half for game in games for half in game.halves.values()]),
+            *(() if doubt is not None and doubt.ends_early else late),
+        ]
+        doubts: list[Problem] = []
+        if doubt is not None:
+            (problems if doubt.ends_early or self._assumes_rate else doubts).append(self._rate_problem(doubt))
+        clocks = [
+            Problem(str(fault.path), fault.place, fault.message)
+            for fault in clock_faults(game.labels for game in games)
+        ]
+        (problems if any(game.late_by_clock for game in games) else doubts).extend(clocks)
+        return Findings(tuple(problems), tuple(doubts), tuple(self._notices(games)))
+
+    @property
+    def _assumes_rate(self) -> bool:
+        return self.description.assumes_rate(self.stem)
+
+    def _rate_doubt(self, games: Sequence[Game]) -> RateDoubt | None:
+        return rate_doubt(
+            [length for game in games for length in _lengths(game)], self.description.rate_of(self.stem)
+        )
+
+    def _rate_problem(self, doubt: RateDoubt) -> Problem:
+        file, feature = self.root / DESCRIPTION_FILE, f'NAME = {{ stem = "{self.stem}", frame_rate = ... }}'
+        how = f"set {feature} under [features] in {DESCRIPTION_FILE}"
+        if not file.is_file():
+            how += f' with the line labels = "{self.description.labels_version}" above'
+        source = " (assumed, nothing declares it)" if self._assumes_rate else ""
+        return Problem(str(file), f"frame rate of {self.stem}", f"{doubt.text}{source}; {how}")
+
+    def _absent(self) -> list[Problem]:
+        problems: list[Problem] = []
+        for split, games in self.games.items():
+            kinds: dict[str, list[tuple[Game, Absent]]] = defaultdict(list)
+            for game in games:
+                for absent in game.absent:
+                    kinds[absent.what].append((game, absent))
+            for what, cases in kinds.items():
+                if len(cases) <= _LISTED_ONE_BY_ONE:
+                    problems += [absent.problem for _, absent in cases]
+                else:
+                    problems.append(self._counted(split, len(games), what, [game.name for game, _ in cases]))
+        return problems
+
+    def _counted(self, split: str, total: int, what: str, games: Sequence[str]) -> Problem:
+        shown = "; ".join(games[:_LISTED_ONE_BY_ONE])
+        list_file = self.root / self.description.splits.get(split, f"{split}.txt")
+        return Problem(
+            str(list_file),
+            "",
+            f"{len(games)} of {total} games of split {split} {what}, the first: {shown}; take them out of "
+            f"{list_file.name}, use the first games only (--games TRAIN,VALID), or get them "
+            "(hpo data download for SoccerNet)",
+        )
+
+    def _notices(self, games: Sequence[Game]) -> list[str]:
+        notices = []
+        if clipped := sum(game.clipped for game in games):
+            notices.append(f"{clipped} actions lie after the last frame and count as on the last frame")
+        if outside := sum(game.outside_parts for game in games):
+            notices.append(
+                f"{outside} actions are in halves beyond the {self.description.parts} that "
+                f"{DESCRIPTION_FILE} declares, and are left out"
+            )
+        parts = Counter(tuple(game.halves) for game in games if game.halves)
+        if len(parts) > 1:
+            (usual, _), *others = parts.most_common()
+            odd = sum(count for _, count in others)
+            first = next(game for game in games if game.halves and tuple(game.halves) != usual)
+            notices.append(
+                f"{odd} of {len(games)} games have other halves than {_numbers(usual)}, the first: "
+                f"{first.name} ({_numbers(tuple(first.halves))})"
+            )
+        return notices
+
+
+def labels_notice(description: DatasetDescription) -> tuple[str, ...]:
+    """Return the notice that a folder has both versions of SoccerNet's labels and nobody chose one."""
+    other = description.unused_labels
+    if other is None:
+        return ()
+    return (
+        f"games have labels of both versions: {description.labels_file} ({description.labels_version}, "
+        f"{len(description.classes)} classes) is read; for the other choose --labels {other}, or write "
+        f'labels = "{other}" into {DESCRIPTION_FILE}',
+    )
+
+
+def absent_class_notices(actions: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Return a notice for every split that lacks actions of some classes but not of all.
+
+    Args:
+        actions: Split -> class -> number of actions.
+    """
+    notices = []
+    for split, counts in actions.items():
+        missing = [name for name, count in counts.items() if not count]
+        if missing and len(missing) < len(counts):
+            then = "cannot be learnt" if split == "train" else "cannot be scored"
+            notices.append(
+                f"split {split} has no action of {len(missing)} of {len(counts)} classes, which {then}: "
+                f"{', '.join(missing)}"
+            )
+    return notices
+
+
+def _lengths(game: Game) -> list[HalfLength]:
+    last: dict[int, float] = {}
+    for action in game.labels.actions:
+        if not disagrees(action):
+            last[action.half] = max(action.time_s, last.get(action.half, 0.0))
+    return [
+        HalfLength(frames=half.frames, last_action_s=last.get(number), is_whole_game=len(game.halves) == 1)
+        for number, half in game.halves.items()
+    ]
+
+
+def _numbers(halves: tuple[int, ...]) -> str:
+    return ", ".join(map(str, halves))

@@ -1,0 +1,414 @@
+"""Data folders as people have them: ambiguous, partial, at other rates, of other number types, faulty."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from model.data.check import CheckReport, check_dataset
+from model.data.description import builtin_description, read_description
+from model.data.store import Store, open_split
+from model.errors import DataError
+
+V2 = builtin_description("soccernet-v2")
+V1_LABELS = ("soccer-ball", "y-card", "subs")
+SPLITS = ("train", "valid", "test")
+
+
+def note(half: int, second: float, label: str, **more: object) -> dict[str, Any]:
+    clock = f"{half} - {int(second) // 60:02d}:{int(second) % 60:02d}"
+    return {"gameTime": clock, "label": label, "position": str(int(1000 * second)), **more}
+
+
+def v2_notes(*, halves: Sequence[int] = (1, 2), last_s: float = 2640.0) -> list[dict[str, Any]]:
+    """All 17 classes in every half, the last action at ``last_s``."""
+    return [
+        note(half, last_s * (index + 1) / 17, label)
+        for half in halves
+        for index, label in enumerate(V2.label_texts)
+    ]
+
+
+def v1_notes() -> list[dict[str, Any]]:
+    return [note(half, 30 + 20 * index, label) for half in (1, 2) for index, label in enumerate(V1_LABELS)]
+
+
+def write_game(
+    root: Path,
+    game: str,
+    notes: Sequence[object],
+    features: Mapping[str, np.ndarray],
+    labels_file: str = "Labels-v2.json",
+) -> Path:
+    folder = root / game
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / labels_file).write_text(json.dumps({"annotations": list(notes)}))
+    for name, array in features.items():
+        np.save(folder / f"{name}.npy", array)
+    return folder
+
+
+def write_splits(root: Path, write: Callable[[str], object]) -> Path:
+    """One game a split."""
+    for split in SPLITS:
+        write(f"l/s/{split}")
+        (root / f"{split}.txt").write_text(f"l/s/{split}\n")
+    return root
+
+
+def halves(stem: str, frames: int, numbers: Sequence[int] = (1, 2)) -> dict[str, np.ndarray]:
+    return {f"{number}_{stem}": np.zeros((frames, 3), dtype=np.float32) for number in numbers}
+
+
+def problems(report: CheckReport) -> list[str]:
+    return [str(problem) for problem in report.problems]
+
+
+def opened(root: Path, split: str = "train", **options: Any) -> Store:
+    return open_split(root, split=split, cache=root.parent / "cache", **{"features": "resnet", **options})
+
+
+# Two versions of the labels.
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> Path:
+    root = tmp_path / "both"
+
+    def write(game: str) -> None:
+        write_game(root, game, v1_notes(), {}, "Labels.json")
+        write_game(root, game, v2_notes(last_s=200), halves("ResNET_PCA512", 600))
+
+    return write_splits(root, write)
+
+
+def test_of_two_label_versions_the_one_that_is_read_is_named(both: Path) -> None:
+    report = check_dataset(both, features="resnet")
+    assert report.problems == () and list(report.actions["train"]) == ["goal", "card", "substitution"]
+    (notice,) = report.notices
+    assert "Labels.json (v1, 3 classes) is read" in notice and "--labels v2" in notice
+    assert opened(both).notices == (notice,)
+
+
+def test_the_other_labels_are_read_when_chosen(both: Path) -> None:
+    store = opened(both, labels="v2")
+    assert store.classes == V2.classes and store.labels == "v2" and store.notices == ()
+    (both / "dataset.toml").write_text('labels = "v2"\n')
+    assert opened(both).digest == store.digest
+    with pytest.raises(DataError, match="labels v1"):
+        read_description(both, "v1")
+
+
+def test_labels_that_more_games_have_go_first(both: Path) -> None:
+    (both / "l/s/train/Labels.json").unlink()
+    assert read_description(both).name == "soccernet-v2"
+
+
+def test_labels_that_no_game_has_cannot_be_chosen(both: Path) -> None:
+    for split in SPLITS:
+        (both / f"l/s/{split}/Labels.json").unlink()
+    with pytest.raises(DataError, match="no game has labels v1"):
+        read_description(both, "v1")
+
+
+# Frame rates.
+
+
+def at_rate(root: Path, stem: str, rate: float) -> Path:
+    return write_splits(root, lambda game: write_game(root, game, v2_notes(), halves(stem, int(2700 * rate))))
+
+
+@pytest.mark.parametrize(
+    ("stem", "rate"),
+    [
+        ("baidu_soccer_embeddings", 1.0),
+        ("ResNET_TF2", 2.0),
+        ("ResNET_5fps_TF2_PCA512", 5.0),
+        ("ResNET_25fps_TF2", 25.0),
+        ("mine_12.5fps", 12.5),
+    ],
+)
+def test_known_stems_bring_their_rate(stem: str, rate: float, tmp_path: Path) -> None:
+    root = at_rate(tmp_path / "data", stem, rate)
+    report = check_dataset(root, features=stem)
+    assert report.problems == () and report.notices == () and report.rates == {stem: rate}
+    assert opened(root, features=stem).frame_rate.per_second == rate
+
+
+@pytest.mark.parametrize("rate", [1.0, 5.0, 25.0])
+def test_assumed_rate_that_cannot_be_right_is_a_problem_with_the_one_that_fits(
+    rate: float, tmp_path: Path
+) -> None:
+    root = at_rate(tmp_path / "data", "MINE", rate)
+    (problem,) = problems(check_dataset(root, features="MINE"))
+    assert f"{rate:g} per second would fit" in problem and "dataset.toml" in problem
+    with pytest.raises(DataError, match="would fit"):
+        opened(root, features="MINE")
+    (root / "dataset.toml").write_text(
+        f'labels = "v2"\n[features]\nmine = {{ stem = "MINE", frame_rate = {rate} }}\n'
+    )
+    assert check_dataset(root, features="mine").problems == ()
+    assert opened(root, features="mine").frame_rate.per_second == rate
+
+
+def test_published_stem_with_frames_of_another_rate_is_told_but_read(tmp_path: Path) -> None:
+    root = at_rate(tmp_path / "data", "ResNET_PCA512", 5.0)
+    (problem,) = problems(check_dataset(root, features="resnet"))
+    assert "longer than 70 minutes" in problem and "5 per second would fit (median 45.0 min)" in problem
+    assert any("5 per second would fit" in notice for notice in opened(root).notices)
+
+
+def test_rate_of_a_data_set_that_contradicts_a_published_stem_is_refused(tmp_path: Path) -> None:
+    root = at_rate(tmp_path / "data", "ResNET_5fps_TF2", 5.0)
+    (root / "dataset.toml").write_text('labels = "v2"\nframe_rate = 2.0\n')
+    with pytest.raises(DataError, match=r"ResNET_5fps_TF2 have 5 .* frame_rate = 2"):
+        opened(root, features="ResNET_5fps_TF2")
+
+
+def test_whole_match_in_one_file_is_no_long_half(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    notes = v2_notes(halves=(1,), last_s=5700)
+    write_splits(root, lambda game: write_game(root, game, notes, halves("MINE", 11_640, (1,))))
+    assert check_dataset(root, features="MINE").problems == ()
+
+
+# Two clocks.
+
+
+def clocked(root: Path, shift_s: float, count: int) -> Path:
+    notes = v2_notes(halves=(1,), last_s=600) + v2_notes(halves=(2,), last_s=600)
+    for moved in notes[-count:]:
+        moved["position"] = str(int(moved["position"]) + int(1000 * shift_s))
+    return write_splits(root, lambda game: write_game(root, game, notes, halves("ResNET_PCA512", 6000)))
+
+
+def test_half_whose_position_counts_from_the_start_of_the_match_is_recognised(tmp_path: Path) -> None:
+    root = clocked(tmp_path / "data", 2400.0, 17)
+    (problem,) = problems(check_dataset(root, features="resnet"))
+    assert '2400 s later than "gameTime" in all 51 actions of half 2 (3 label files' in problem
+    assert "subtract 2400000 ms" in problem
+    assert any("in all 17 actions of half 2" in notice for notice in opened(root).notices)
+
+
+def test_annotations_whose_clocks_disagree_are_counted_with_the_first(tmp_path: Path) -> None:
+    root = clocked(tmp_path / "data", 5.0, 3)
+    (problem,) = problems(check_dataset(root, features="resnet"))
+    assert "more than 2 s apart in 9 annotations (the first: train, annotation 31: " in problem
+    assert problems(check_dataset(clocked(tmp_path / "near", 1.0, 3), features="resnet")) == []
+
+
+def test_position_past_the_end_is_reported_as_the_clock_it_contradicts(tmp_path: Path) -> None:
+    root = clocked(tmp_path / "data", 9000.0, 17)
+    (problem,) = problems(check_dataset(root, features="resnet"))
+    assert "9000 s later" in problem
+    with pytest.raises(DataError, match="9000 s later"):
+        opened(root)
+
+
+# One fault hides no other, and none that follows from it is reported.
+
+
+def test_bad_annotation_leaves_all_others_counted_and_checked(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    notes = v2_notes(last_s=250)[:17]
+    bad = [note(1, 60, "Goal", visibility="shown"), note(2, 2000, "Foul"), note(1, 5, "Gaol"), "nonsense"]
+    write_splits(
+        root,
+        lambda game: write_game(
+            root, game, notes + (bad if "train" in game else []), halves("ResNET_PCA512", 600)
+        ),
+    )
+    report = check_dataset(root, features="resnet")
+    places = [problem.place for problem in report.problems]
+    assert places == ["annotation 17", "annotation 19", "annotation 20", "annotation 18"]
+    assert report.actions["train"]["goal"] == 1 and report.actions["train"]["foul"] == 2
+
+
+def test_class_that_only_a_bad_annotation_has_is_not_reported_as_missing(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    notes = [one for one in v2_notes(last_s=250) if one["label"] not in ("Goal", "Foul")]
+    bad = note(1, 60, "Goal", visibility="shown")
+    write_splits(root, lambda game: write_game(root, game, [*notes, bad], halves("ResNET_PCA512", 600)))
+    report = check_dataset(root, features="resnet")
+    assert [problem.place for problem in report.problems if "train" in problem.file] == [
+        "annotation 30",
+        "class foul",
+    ]
+
+
+def test_bad_line_of_a_list_leaves_the_other_games_checked(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    write_splits(root, lambda game: write_game(root, game, v2_notes(last_s=250), halves("X", 600)))
+    np.save(root / "l/s/train/1_X.npy", np.full((600, 3), np.nan, dtype=np.float32))
+    (root / "train.txt").write_text("../else\nl/s/train\nl/s/train\n")
+    report = check_dataset(root, features="X")
+    assert [problem.place for problem in report.problems] == ["line 1", "line 3", "frame 0"]
+    assert report.games["train"] == 1
+
+
+def test_split_without_actions_is_a_problem_and_a_class_without_is_a_notice(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    write_splits(root, lambda game: write_game(root, game, v2_notes(last_s=250), halves("X", 600)))
+    write_game(root, "l/s/valid", [], {})
+    write_game(root, "l/s/test", v2_notes(last_s=250)[:16], {})
+    report = check_dataset(root, features="X")
+    assert problems(report) == [
+        f"{root / 'valid.txt'}: split valid: no action of any class: nothing can be scored"
+    ]
+    (notice,) = report.notices
+    assert "split test has no action of 1 of 17 classes" in notice and "yellow-red-card" in notice
+
+
+# Parts of a game.
+
+
+def test_parts_are_what_the_files_say(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    notes = v2_notes(halves=(1, 2, 3, 4), last_s=200)
+    write_splits(root, lambda game: write_game(root, game, notes, halves("X", 600, (1, 2, 3, 4))))
+    assert check_dataset(root, features="X").problems == ()
+    store = opened(root, features="X")
+    assert [half.number for half in store.halves] == [1, 2, 3, 4] and len(store.actions) == 68
+
+
+def test_half_that_no_label_names_may_be_absent_or_empty(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    notes = v2_notes(halves=(1,), last_s=200)
+    write_splits(root, lambda game: write_game(root, game, notes, halves("X", 600, (1,))))
+    np.save(root / "l/s/valid/2_X.npy", np.zeros((0, 3), dtype=np.float32))
+    assert check_dataset(root, features="X").problems == ()
+    assert [half.number for half in opened(root, features="X").halves] == [1]
+
+
+def test_labels_of_a_half_without_features_are_told_with_their_number(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    write_splits(root, lambda game: write_game(root, game, v2_notes(last_s=200), halves("X", 600, (1,))))
+    found = problems(check_dataset(root, features="X"))
+    assert len(found) == 3 and "2_X.npy: missing" in found[0] and "17 labelled actions need it" in found[0]
+    (root / "dataset.toml").write_text('labels = "v2"\nparts = 1\n')
+    report = check_dataset(root, features="X")
+    assert report.problems == ()
+    assert "51 actions are in halves beyond the 1 that dataset.toml declares" in str(report.notices)
+
+
+def test_games_with_other_parts_than_most_are_told(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    write_splits(root, lambda game: write_game(root, game, v1_notes(), halves("X", 600), "Labels.json"))
+    notes = [one for one in v1_notes() if one["gameTime"].startswith("1")]
+    write_game(root, "l/s/test", notes, {}, "Labels.json")
+    (root / "l/s/test/2_X.npy").unlink()
+    assert "1 of 3 games have other halves than 1, 2, the first: l/s/test (1)" in str(
+        check_dataset(root, features="X").notices
+    )
+
+
+# Number types and shapes.
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda array: array.astype(np.float64),
+        lambda array: array.astype(">f4"),
+        lambda array: array.astype(np.int64),
+        lambda array: array.astype(np.uint8),
+        np.asfortranarray,
+        lambda array: array[None],
+        lambda array: array[:, :, None, None],
+    ],
+    ids=["float64", "big-endian", "int64", "uint8", "fortran", "batch", "pooled"],
+)
+def test_features_of_other_types_and_shapes_hold_the_same_numbers(
+    form: Callable[[np.ndarray], np.ndarray], tmp_path: Path
+) -> None:
+    root = tmp_path / "data"
+    values = np.arange(1800, dtype=np.float32).reshape(600, 3) % 251
+    arrays = {"1_X": form(values), "2_X": values}
+    write_splits(root, lambda game: write_game(root, game, v2_notes(last_s=250), arrays))
+    assert check_dataset(root, features="X").problems == ()
+    store = opened(root, features="X")
+    assert store.features.dtype == np.float32
+    np.testing.assert_array_equal(store.features, np.concatenate([values, values]))
+
+
+@pytest.mark.parametrize(
+    ("array", "reason"),
+    [
+        (np.full((600, 3), 1e39), "expected finite numbers, got inf"),
+        (np.full((600, 3), 2**24 + 1), "expected integers up to 16777216"),
+        (np.zeros((600, 3), dtype=complex), "expected numbers, got complex128"),
+        (np.zeros((600, 3, 2), dtype=np.float32), "features.reshape(frames, -1)"),
+    ],
+    ids=["too large", "inexact", "complex", "cube"],
+)
+def test_what_cannot_be_converted_is_refused_with_the_same_reason_everywhere(
+    array: np.ndarray, reason: str, tmp_path: Path
+) -> None:
+    root = tmp_path / "data"
+    notes = v2_notes(last_s=250)
+    write_splits(root, lambda game: write_game(root, game, notes, {**halves("X", 600), "2_X": array}))
+    found = problems(check_dataset(root, features="X"))
+    assert len(found) == 3 and all(reason in problem for problem in found)
+    with pytest.raises(DataError) as caught:
+        opened(root, features="X")
+    assert reason in str(caught.value)
+
+
+# Partial downloads.
+
+
+@pytest.fixture
+def partial(tmp_path: Path) -> Path:
+    root = tmp_path / "data"
+    write_splits(root, lambda game: write_game(root, game, v2_notes(last_s=250), halves("X", 600)))
+    with (root / "train.txt").open("a") as stream:
+        stream.writelines(f"l/s/missing-{number}\n" for number in range(298))
+    return root
+
+
+def test_missing_games_are_one_problem_with_count_first_names_and_remedy(partial: Path) -> None:
+    (problem,) = problems(check_dataset(partial, features="X"))
+    assert (
+        "298 of 299 games of split train have no folder, the first: l/s/missing-0; l/s/missing-1" in problem
+    )
+    assert "--games" in problem and "hpo data download" in problem
+    with pytest.raises(DataError, match="1 problem"):
+        opened(partial, features="X")
+
+
+def test_only_games_that_are_used_must_be_there(partial: Path) -> None:
+    assert opened(partial, features="X", count=1).games == ("l/s/train",)
+    report = check_dataset(partial, features="X", splits=("train", "valid"), counts=(1, 1))
+    assert report.problems == () and report.games == {"train": 1, "valid": 1}
+    with pytest.raises(DataError, match="299 games, 300 were requested"):
+        opened(partial, features="X", count=300)
+
+
+def test_features_that_most_games_lack_are_one_problem(partial: Path) -> None:
+    for number in range(298):
+        write_game(partial, f"l/s/missing-{number}", v2_notes(last_s=250), {})
+    (problem,) = problems(check_dataset(partial, features="X"))
+    assert "298 of 299 games of split train have no features X" in problem
+
+
+# Text files as Windows writes them.
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_byte_order_marks_and_line_ends_of_windows_are_read_over(encoding: str, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    write_splits(root, lambda game: write_game(root, game, v2_notes(last_s=250), halves("X", 600)))
+    expected = opened(root, features="X").digest
+    (root / "dataset.toml").write_text('labels = "v2"\n')
+    for file in (*root.glob("*.txt"), *root.glob("*.toml"), *root.rglob("*.json")):
+        text = (
+            file.read_text()
+            .replace("\n", "\r\n")
+            .replace("l/s/", "l\\s\\" if file.suffix == ".txt" else "l/s/")
+        )
+        file.write_bytes(text.encode(encoding))
+    assert check_dataset(root, features="X").problems == ()
+    assert opened(root, features="X").digest == expected
