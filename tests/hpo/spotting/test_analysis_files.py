@@ -21,9 +21,9 @@ from model.timeline import FrameRate
 
 def groups(number: int) -> list[GroupScore]:
     """The first without actions; of the others only the first class has some."""
-    counted = np.array([True, False])
-    empty = GroupScore(0, AverageMap((5.0, 10.0), np.zeros((2, 2)), np.zeros(2, dtype=bool)))
-    filled = GroupScore(3, AverageMap((5.0, 10.0), np.full((2, 2), 0.5), counted))
+    counted, everyone = np.array([True, False]), np.ones(2, dtype=bool)
+    empty = GroupScore(0, AverageMap((5.0, 10.0), np.zeros((2, 2)), ~everyone, ~everyone))
+    filled = GroupScore(3, AverageMap((5.0, 10.0), np.full((2, 2), 0.5), counted, counted))
     return [empty, *[filled] * (number - 1)]
 
 
@@ -36,6 +36,8 @@ def analysis() -> Analysis:
         classes=("goal", "card"),
         scores=Scores(
             average_map=0.5,
+            average_map_present=0.5,
+            present=(True, True),
             average_map_without_break=0.6,
             actions=7,
             break_actions=1,

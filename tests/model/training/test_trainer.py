@@ -92,6 +92,7 @@ def test_validations_come_when_the_config_says_and_tell_all_metrics() -> None:
     assert [entry.epoch for entry in validations] == [2, 4]
     assert validations[0].metrics.keys() == {
         "average_map",
+        "average_map_present",
         "ap/class-0",
         "ap/class-1",
         "valid/segmentation_loss",

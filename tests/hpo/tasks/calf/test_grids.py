@@ -197,3 +197,13 @@ def test_shared_symmetric_grid_moves_all_classes_alike() -> None:
     for trial in trials[1:]:
         if trial.role == "grid":
             assert zones_of(trial.parameters, "goal") == zones_of(trial.parameters, "card")
+
+
+@pytest.mark.parametrize("mode", ["class-parallel", "per-class"])
+def test_class_without_an_ap_keeps_its_start(mode: str) -> None:
+    build = program(EXPLORERS[mode])
+    trials = play(build, lambda parameters, replicate: {"goal": scores(parameters, replicate)["goal"]})
+    choice = build().choice(trials)
+    assert choice is not None
+    assert zones_of(choice.parameters, "goal") == BEST["goal"]
+    assert zones_of(choice.parameters, "card") == zones_of(START, "card")
