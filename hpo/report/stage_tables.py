@@ -39,7 +39,7 @@ def stage_tables(view: StageView, presentation: StagePresentation, *, top: int) 
         published=presentation.published,
         classes=view.shape.classes,
     )
-    return [comparison, *presentation.tables(view)]
+    return [comparison, *_absent_lines(view), *presentation.tables(view)]
 
 
 def found_record(state: StudyState) -> dict[str, Value]:
@@ -94,6 +94,19 @@ def comparison_table(
             cells.append(f"{published[role]:.3f}" if role in published else "")
         table.add_row(role, *cells)
     return table
+
+
+def _absent_lines(view: StageView) -> list[str]:
+    """Return a line for each split that lacks actions of some classes, which have no AP there."""
+    lines = []
+    for split, found in (
+        ("validation", [trial.metrics for trial in view.compared if trial.score is not None]),
+        ("test", [trial.tested for trial in view.compared if trial.tested]),
+    ):
+        if _beside(view.score, found, view.shape.classes) is not None:
+            absent = [name for name in view.shape.classes if not any(f"ap/{name}" in row for row in found)]
+            lines.append(f"no actions in the {split} split: {', '.join(absent)}")
+    return lines
 
 
 def _beside(score: Score, found: Sequence[Mapping[str, float]], classes: Sequence[str]) -> Score | None:

@@ -28,8 +28,9 @@ def summary_lines(analysis: Analysis) -> list[str]:
     absent = [name for name, there in zip(analysis.classes, scores.present, strict=True) if not there]
     mean = f"{scores.average_map:.4f}"
     if absent:
-        mean += f" over all {len(analysis.classes)} classes, {scores.average_map_present:.4f} over the "
-        mean += f"{len(analysis.classes) - len(absent)} classes present,"
+        present = len(analysis.classes) - len(absent)
+        mean += f" over all {len(analysis.classes)} classes, "
+        mean += f"{scores.average_map_present:.4f} over the {present} present,"
     return [
         f"Average-mAP {mean} on {analysis.games} games of the {analysis.split} split, "
         f"{scores.actions:,} actions",
@@ -60,7 +61,7 @@ def write_analysis(analysis: Analysis, folder: Path) -> list[Path]:
 def _write_tables(analysis: Analysis, folder: Path) -> list[Path]:
     tables = {
         "summary": _summary_rows(analysis),
-        "per-class": _result_rows(analysis),
+        "per-class": per_class_rows(analysis),
         "game-time": _bin_rows(analysis, analysis.scores.game_time, game_time_labels(), "bin_minutes"),
         "vicinity": _bin_rows(analysis, analysis.scores.vicinity, vicinity_labels(), "bin_s"),
         "confusion": _confusion_rows(analysis),
@@ -123,7 +124,8 @@ def _summary_rows(analysis: Analysis) -> Rows:
     return [["split", "games", *names], [analysis.split, analysis.games, *values]]
 
 
-def _result_rows(analysis: Analysis) -> Rows:
+def per_class_rows(analysis: Analysis) -> Rows:
+    """Return counts and shares by class and tolerance; a class without actions has no recall and no F1."""
     found = analysis.results
     columns = (
         "threshold",

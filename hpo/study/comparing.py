@@ -139,7 +139,7 @@ def _reasons_against_comparing(first: Side, second: Side) -> list[str]:
         "different data": (first.plan.data_digest, second.plan.data_digest),
         "different tasks": (first.plan.study.task, second.plan.study.task),
         "different suppression of spots": (_scoring(first), _scoring(second)),
-        "different scores": (first.plan.score.metric, second.plan.score.metric),
+        "different means over the classes": (first.plan.score.metric, second.plan.score.metric),
     }
     return [
         f"scores cannot be compared, only shown side by side: {reason}"

@@ -72,11 +72,7 @@ def _not_judged(view: StageView) -> list[str]:
     ]
     if not absent:
         return []
-    each = "it keeps its" if len(absent) == 1 else "they keep their"
-    return [
-        f"no action in the validation split: {', '.join(absent)}; the grid cannot judge zones without "
-        f"an AP, so {each} zones of the start"
-    ]
+    return [f"zones of the start kept, since a class without actions cannot be judged: {', '.join(absent)}"]
 
 
 def _disturbances(trials: Sequence[TrialState], classes: Sequence[str]) -> list[str]:
