@@ -38,7 +38,7 @@ def known_scores(study: str, plan: StudyPlan, environment: Environment) -> dict[
     pairs = {
         "space": spaces,
         "data": (state.created.data_digest, plan.data_digest),
-        "score": (score_of(state.created).metric, plan.score.metric),
+        "names of the scores": (score_of(state.created).metric, plan.score.metric),
         "epochs": (stage.epochs, plan.study.training.epochs),
     }
     differing = [name for name, (theirs, ours) in pairs.items() if theirs != ours]
