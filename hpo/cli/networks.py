@@ -94,7 +94,7 @@ def evaluate(
 
     from hpo.config.environment import read_environment
     from hpo.report.trial_tables import print_table
-    from hpo.spotting.scores import class_table, score_record, tolerance_table
+    from hpo.spotting.scores import absent_line, class_table, score_record, tolerance_table
     from hpo.study.plan import choose_device
     from hpo.tasks.calf.data import open_games, request_for, require_actions
     from model.data.description import SPLITS
@@ -134,6 +134,8 @@ def evaluate(
         typer.echo(json.dumps(score_record(loose, tight, store, nms_window_s=window_s), indent=2))
         return
     typer.echo(f"Average-mAP on {len(store.games)} games of the {split} split")
+    if remark := absent_line(loose, store):
+        typer.echo(remark)
     print_table(class_table(loose, tight, store))
     typer.echo("\nmAP by tolerance")
     print_table(tolerance_table(loose, tight))

@@ -103,13 +103,13 @@ def best(
     from hpo.study.folders import chosen_study
     from hpo.study.results import stage_importance
     from hpo.study.session import plan_of
-    from hpo.tasks.base.registry import task_of
+    from hpo.tasks.base.registry import score_of
     from hpo.tracking.symbols import by_symbol
 
     folder = chosen_study(read_environment(), study)
     state = StudyState.replay(read_journal(folder).events)
     if as_json:
-        metric = task_of(state.created).score.metric
+        metric = score_of(state.created).metric
         best = state.best(top, stage=next(iter(state.stages), None))
         record = {
             "study": folder.name,

@@ -84,6 +84,12 @@ class TrialState:
         return self.status in (TrialStatus.FINISHED, TrialStatus.STOPPED, TrialStatus.FAILED)
 
     @property
+    def metrics(self) -> Mapping[str, float]:
+        """Metrics of its best validation; empty before the end and after a failure."""
+        report = self.reports.get(self.best_epoch or 0)
+        return report.metrics if report else {}
+
+    @property
     def epochs_trained(self) -> int:
         """Number of epochs at its latest validation."""
         return max(self.reports, default=0)

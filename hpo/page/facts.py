@@ -28,7 +28,7 @@ def summary(state: StudyState, writer: str | None) -> str:
                 f"{sentence}; stage {name} chose the configuration {stage.role!r}: {score_label(state)} "
                 f"{fmean(scores.values()):.4f} on the validation split, mean over {len(scores)} seeds."
             )
-        line = best_line(best_trial_of(state, name), stage.start)
+        line = best_line(best_trial_of(state, name), state, stage.start)
         return f"{sentence}; best {score_label(state)} on the validation split in stage {name}: {line}."
     return f"{sentence}; no trial has a score yet."
 

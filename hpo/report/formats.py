@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hpo.journal.results import StudyState
-from hpo.tasks.base.registry import task_of
+from hpo.tasks.base.registry import classes_of, score_of
 
 
 def duration(seconds: float) -> str:
@@ -34,5 +34,16 @@ def values_tried(axis: Mapping[str, Any]) -> str:
 
 
 def score_label(state: StudyState) -> str:
-    """Return the name of the study's score, such as ``Average-mAP``."""
-    return task_of(state.created).score.label
+    """Return the name of the study's score, such as ``Average-mAP``.
+
+    If a class has no actions in the validation split, the name says over which classes the score is a mean.
+    """
+    score, classes = score_of(state.created), classes_of(state.created)
+    absent = any(score.other_mean(trial.metrics, classes) for trial in state.best(1))
+    return score.full_label if absent else score.label
+
+
+def class_score(metrics: Mapping[str, float], name: str, digits: int = 4) -> str:
+    """Format the AP of a class; ``-`` for a class without actions, which has none."""
+    found = metrics.get(f"ap/{name}")
+    return "-" if found is None else f"{found:.{digits}f}"

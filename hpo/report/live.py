@@ -14,8 +14,7 @@ from rich.text import Text
 from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus
 from hpo.report.formats import duration
 from hpo.report.trial_tables import best_line
-from hpo.tasks.base.registry import task_of
-from hpo.tasks.base.score import Score
+from hpo.tasks.base.registry import classes_of, score_of
 
 _PER_S = "_per_s"
 """Suffix of the metrics that are speeds."""
@@ -105,9 +104,9 @@ class Display:
             self._clock.left(trials, total, self._epochs),
         )
         start = state.stages[self._stage].start
-        best = [Text(f"best  {best_line(trial, start)}") for trial in state.best(1, stage=self._stage)]
+        best = [Text(f"best  {best_line(trial, state, start)}") for trial in state.best(1, stage=self._stage)]
         running = [
-            Text(_running_line(trial, self._epochs, task_of(state.created).score), style="dim")
+            Text(_running_line(trial, self._epochs, state), style="dim")
             for trial in trials
             if trial.status is TrialStatus.RUNNING
         ]
@@ -146,17 +145,16 @@ class _Clock:
         return f"about {duration(elapsed * remaining / done)} left"
 
 
-def _running_line(trial: TrialState, epochs: int, score: Score) -> str:
+def _running_line(trial: TrialState, epochs: int, state: StudyState) -> str:
     if not trial.reports:
         return f"{trial.trial}  training"
     epoch = max(trial.reports)
-    metrics = trial.reports[epoch].metrics
+    metrics, score = trial.reports[epoch].metrics, score_of(state.created)
+    named = score.describe_named(metrics[score.metric], metrics, classes_of(state.created))
     rates = [
         f"{rate:.0f} {name.removesuffix(_PER_S)}/s" for name, rate in metrics.items() if name.endswith(_PER_S)
     ]
-    return "  ".join(
-        [f"{trial.trial}  epoch {epoch}/{epochs}  {score.label} {metrics[score.metric]:.4f}", *rates]
-    )
+    return "  ".join([f"{trial.trial}  epoch {epoch}/{epochs}  {named}", *rates])
 
 
 def _ended_line(trial: TrialState, ended: int, state: StudyState, stage: str) -> str:
@@ -167,9 +165,8 @@ def _ended_line(trial: TrialState, ended: int, state: StudyState, stage: str) ->
     mark = " (best so far)" if best.trial == trial.trial else ""
     if trial.status is TrialStatus.STOPPED:
         mark = f", stopped early at epoch {trial.epochs_trained}"
-    return (
-        f"{place} {best_line(trial, state.stages[stage].start)} in {duration(trial.duration_s or 0.0)}{mark}"
-    )
+    line = best_line(trial, state, state.stages[stage].start)
+    return f"{place} {line} in {duration(trial.duration_s or 0.0)}{mark}"
 
 
 def standard_error() -> Console:

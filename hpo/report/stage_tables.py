@@ -27,15 +27,19 @@ def stage_tables(view: StageView, presentation: StagePresentation, *, top: int) 
     """
     if view.stage == SEARCH:
         best = view.state.best(top, stage=SEARCH)
-        return [best_table(best, view.shape.classes, score=view.score.label)] if best else []
+        return [best_table(best, view.shape.classes, score=view.score)] if best else []
     compared = view.compared
     if not compared:
         return []
     reference = presentation.reference or compared[0].role
     comparison = comparison_table(
-        compared, score=view.score, reference=reference, published=presentation.published
+        compared,
+        score=view.score,
+        reference=reference,
+        published=presentation.published,
+        classes=view.shape.classes,
     )
-    return [comparison, *presentation.tables(view)]
+    return [comparison, *_absent_lines(view), *presentation.tables(view)]
 
 
 def found_record(state: StudyState) -> dict[str, Value]:
@@ -54,27 +58,74 @@ def finding_stage(state: StudyState) -> StageState | None:
 
 
 def comparison_table(
-    trials: Sequence[TrialState], *, score: Score, reference: str, published: Mapping[str, float]
+    trials: Sequence[TrialState],
+    *,
+    score: Score,
+    reference: str,
+    published: Mapping[str, float],
+    classes: Sequence[str] = (),
 ) -> Table:
-    """Return one row per configuration: mean ``score``, spread, and paired difference to ``reference``."""
+    """Return one row per configuration: mean ``score``, spread, and paired difference to ``reference``.
+
+    If some of the ``classes`` have no actions in a split, the mean over all classes and the mean over the
+    classes present have a column each.
+    """
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("configuration")
-    for name in ("seeds", score.label, "sd", f"minus {reference!r}"):
-        table.add_column(name, justify="right")
     tested = any(trial.tested for trial in trials)
-    for name in (["test split", "sd", f"minus {reference!r}"] if tested else []) + (
-        ["paper"] if published else []
-    ):
+    beside = _beside(score, [trial.metrics for trial in trials if trial.score is not None], classes)
+    test_beside = _beside(score, [trial.tested for trial in trials if trial.tested], classes)
+    names = ["seeds", *_headings(score, beside, "", reference)]
+    if tested:
+        names += _headings(score, test_beside, "test split", reference)
+    for name in [*names, *(["paper"] if published else [])]:
         table.add_column(name, justify="right")
     valid, test = scores_by_role(trials), test_scores_by_role(trials, score.metric)
     for role, scores in valid.items():
+        mine = [trial for trial in trials if trial.role == role]
         cells = [str(len(scores)), *_cells(scores, valid.get(reference, {}), same=role == reference)]
+        if beside is not None:
+            cells.append(_mean([trial.metrics for trial in mine if trial.score is not None], beside))
         if tested:
             cells += _cells(test.get(role, {}), test.get(reference, {}), same=role == reference)
+        if test_beside is not None:
+            cells.append(_mean([trial.tested for trial in mine if trial.tested], test_beside))
         if published:
             cells.append(f"{published[role]:.3f}" if role in published else "")
         table.add_row(role, *cells)
     return table
+
+
+def _absent_lines(view: StageView) -> list[str]:
+    """Return a line for each split that lacks actions of some classes, which have no AP there."""
+    lines = []
+    for split, found in (
+        ("validation", [trial.metrics for trial in view.compared if trial.score is not None]),
+        ("test", [trial.tested for trial in view.compared if trial.tested]),
+    ):
+        if _beside(view.score, found, view.shape.classes) is not None:
+            absent = [name for name in view.shape.classes if not any(f"ap/{name}" in row for row in found)]
+            lines.append(f"no actions in the {split} split: {', '.join(absent)}")
+    return lines
+
+
+def _beside(score: Score, found: Sequence[Mapping[str, float]], classes: Sequence[str]) -> Score | None:
+    """Return the other mean if a class has no actions in the split that the metrics ``found`` belong to."""
+    return next(filter(None, (score.other_mean(metrics, classes) for metrics in found)), None)
+
+
+def _headings(score: Score, beside: Score | None, split: str, reference: str) -> list[str]:
+    """Return the headings of the columns about one split; an empty name is the validation split."""
+    tail = ["sd", f"minus {reference!r}"]
+    if beside is None:
+        return [split or score.label, *tail]
+    own, other = (f"{split} {mean.mean}" if split else mean.full_label for mean in (score, beside))
+    return [own, *tail, other]
+
+
+def _mean(found: Sequence[Mapping[str, float]], score: Score) -> str:
+    values = [metrics[score.metric] for metrics in found if score.metric in metrics]
+    return f"{fmean(values):.4f}" if values else "-"
 
 
 def format_difference(difference: PairedDifference | None) -> str:

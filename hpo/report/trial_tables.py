@@ -8,7 +8,9 @@ from rich.table import Table
 
 from hpo.journal.events import Value
 from hpo.journal.results import StudyState, TrialState, TrialStatus
-from hpo.report.formats import duration, value
+from hpo.report.formats import class_score, duration, value
+from hpo.tasks.base.registry import classes_of, score_of
+from hpo.tasks.base.score import Score
 from hpo.tracking.symbols import by_symbol, symbol
 
 FILE_WIDTH = 200
@@ -23,11 +25,18 @@ def print_table(table: RenderableType) -> None:
     console.print(table)
 
 
-def best_table(trials: Sequence[TrialState], classes: Sequence[str], *, score: str) -> Table:
-    """Return a table of trials: score (under the heading ``score``), hyperparameters, AP per class."""
+def best_table(trials: Sequence[TrialState], classes: Sequence[str], *, score: Score) -> Table:
+    """Return a table of trials: score, hyperparameters, AP per class.
+
+    If a class has no actions in the validation split, its AP is ``-``, and the score is shown as mean over
+    all classes and as mean over the classes present.
+    """
+    others = [score.other_mean(trial.metrics, classes) for trial in trials]
+    other = next(filter(None, others), None)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("trial", no_wrap=True)
-    table.add_column(score, justify="right")
+    for heading in (score.full_label, other.full_label) if other else (score.label,):
+        table.add_column(heading, justify="right")
     for name in trials[0].parameters if trials else ():
         table.add_column(symbol(name), justify="right")
     for name in classes:
@@ -38,7 +47,7 @@ def best_table(trials: Sequence[TrialState], classes: Sequence[str], *, score: s
     if some_stopped:
         table.add_column("stopped early")
     for trial in trials:
-        table.add_row(*_row(trial, classes), *([_early_stop(trial)] if some_stopped else []))
+        table.add_row(*_row(trial, classes, other), *([_early_stop(trial)] if some_stopped else []))
     return table
 
 
@@ -47,14 +56,14 @@ def importance_line(shares: Mapping[str, float]) -> str:
     return f"importance: {'  '.join(f'{symbol(name)} {share:.2f}' for name, share in shares.items())}"
 
 
-def _row(trial: TrialState, classes: Sequence[str]) -> list[str]:
-    report = trial.reports.get(trial.best_epoch or 0)
-    metrics = report.metrics if report else {}
+def _row(trial: TrialState, classes: Sequence[str], other: Score | None) -> list[str]:
+    metrics = trial.metrics
     return [
         trial.trial,
         f"{trial.score or 0.0:.4f}",
+        *([f"{metrics[other.metric]:.4f}" if other.metric in metrics else "-"] if other else []),
         *(value(number) for number in trial.parameters.values()),
-        *(f"{metrics.get(f'ap/{name}', float('nan')):.3f}" for name in classes),
+        *(class_score(metrics, name, digits=3) for name in classes),
         str(trial.best_epoch),
         duration(trial.duration_s or 0.0),
     ]
@@ -66,7 +75,6 @@ def _early_stop(trial: TrialState) -> str:
 
 def trial_record(trial: TrialState, *, score: str) -> dict[str, Any]:
     """Return a trial as JSON, with the paper's symbols; ``score`` names the metric that is maximised."""
-    report = trial.reports.get(trial.best_epoch or 0)
     return {
         "trial": trial.trial,
         "status": str(trial.status),
@@ -74,7 +82,7 @@ def trial_record(trial: TrialState, *, score: str) -> dict[str, Any]:
         "epoch": trial.best_epoch,
         "parameters": by_symbol(trial.parameters),
         "seed": trial.seed,
-        "metrics": dict(report.metrics) if report else {},
+        "metrics": dict(trial.metrics),
         "duration_s": trial.duration_s,
     }
 
@@ -96,7 +104,7 @@ def status_lines(name: str, state: StudyState, *, writer: str | None) -> list[st
         if stage.start:
             lines += [f"chosen: {stage.role}"] if stage.role else []
         else:
-            lines += [f"best: {best_line(trial)}" for trial in state.best(1, stage=stage.stage)]
+            lines += [f"best: {best_line(trial, state)}" for trial in state.best(1, stage=stage.stage)]
     lines.extend(
         f"failed: {trial.trial}: {trial.reason}"
         for trial in state.trials.values()
@@ -106,9 +114,11 @@ def status_lines(name: str, state: StudyState, *, writer: str | None) -> list[st
     return lines
 
 
-def best_line(trial: TrialState, start: Mapping[str, Value] | None = None) -> str:
+def best_line(trial: TrialState, state: StudyState, start: Mapping[str, Value] | None = None) -> str:
     """Describe a trial with a score in one line, with the values that differ from ``start``."""
-    return f"{trial.score or 0.0:.4f} by {trial.trial} ({describe_settings(trial, start or {})})"
+    score, classes = score_of(state.created), classes_of(state.created)
+    described = score.describe(trial.score or 0.0, trial.metrics, classes)
+    return f"{described} by {trial.trial} ({describe_settings(trial, start or {})})"
 
 
 def describe_settings(trial: TrialState, start: Mapping[str, Value]) -> str:

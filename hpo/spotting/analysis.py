@@ -38,8 +38,13 @@ class Scores:
     """Average-mAP of a split and of subsets of its actions."""
 
     average_map: float
+    """Mean over all classes; a class without actions counts 0."""
+    average_map_present: float
+    """Mean over the classes that have actions."""
     average_map_without_break: float
     """Average-mAP without the actions on the first frame of a second half (section 4.1)."""
+    present: tuple[bool, ...]
+    """True for every class that has actions."""
     actions: int
     break_actions: int
     game_time: Sequence[GroupScore]
@@ -137,8 +142,11 @@ def _scores(spots: Spots, store: Store, options: dict[str, Any]) -> Scores:
     numbers, actions = np.array([half.number for half in store.halves]), store.actions
     in_break = break_actions(actions, numbers)
     time, vicinity = by_game_time(numbers, store.frame_rate), by_vicinity(store.frame_rate)
+    whole = average_map(spots, actions, **options)
     return Scores(
-        average_map=average_map(spots, actions, **options).average_map,
+        average_map=whole.average_map,
+        average_map_present=whole.average_map_present,
+        present=tuple(whole.present.tolist()),
         average_map_without_break=average_map(spots, actions[~in_break], **options).average_map,
         actions=len(actions),
         break_actions=int(in_break.sum()),

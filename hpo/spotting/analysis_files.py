@@ -23,13 +23,20 @@ Rows = list[list[object]]
 
 
 def summary_lines(analysis: Analysis) -> list[str]:
-    """Summarise the scores in one or two lines."""
+    """Summarise the scores in a few lines; if a class has no actions, name it and both means."""
     scores = analysis.scores
+    absent = [name for name, there in zip(analysis.classes, scores.present, strict=True) if not there]
+    mean = f"{scores.average_map:.4f}"
+    if absent:
+        present = len(analysis.classes) - len(absent)
+        mean += f" over all {len(analysis.classes)} classes, "
+        mean += f"{scores.average_map_present:.4f} over the {present} present,"
     return [
-        f"Average-mAP {scores.average_map:.4f} on {analysis.games} games of the {analysis.split} split, "
+        f"Average-mAP {mean} on {analysis.games} games of the {analysis.split} split, "
         f"{scores.actions:,} actions",
         f"without the {scores.break_actions} actions of the half-time break: "
-        f"{scores.average_map_without_break:.4f}",
+        f"{scores.average_map_without_break:.4f}{' over all classes' if absent else ''}",
+        *([f"no actions in this split: {', '.join(absent)}"] if absent else []),
     ]
 
 
@@ -54,7 +61,7 @@ def write_analysis(analysis: Analysis, folder: Path) -> list[Path]:
 def _write_tables(analysis: Analysis, folder: Path) -> list[Path]:
     tables = {
         "summary": _summary_rows(analysis),
-        "per-class": _result_rows(analysis),
+        "per-class": per_class_rows(analysis),
         "game-time": _bin_rows(analysis, analysis.scores.game_time, _time_labels(analysis), "bin_minutes"),
         "vicinity": _bin_rows(analysis, analysis.scores.vicinity, vicinity_labels(), "bin_s"),
         "confusion": _confusion_rows(analysis),
@@ -67,18 +74,20 @@ def _write_tables(analysis: Analysis, folder: Path) -> list[Path]:
 def _write_figures(analysis: Analysis, folder: Path) -> list[Path]:
     classes, width_s, rate = analysis.classes, analysis.pairs.tolerance_s, analysis.timeline.frame_rate
     figures = {
-        "per-class": class_results_figure(analysis.results, classes, analysis.split),
+        "per-class": class_results_figure(
+            analysis.results, classes, analysis.split, present=analysis.scores.present
+        ),
         "game-time": bins_figure(
             analysis.scores.game_time,
             _time_labels(analysis),
-            whole=analysis.scores.average_map,
+            whole=analysis.scores.average_map_present,
             title="Average-mAP by game time",
             axis="game time (minutes)",
         ),
         "vicinity": bins_figure(
             analysis.scores.vicinity,
             vicinity_labels(),
-            whole=analysis.scores.average_map,
+            whole=analysis.scores.average_map_present,
             title="Average-mAP by distance to the closest other action",
             axis="distance to the closest other action of any class (s)",
         ),
@@ -121,12 +130,13 @@ def vicinity_labels() -> list[str]:
 
 
 def _summary_rows(analysis: Analysis) -> Rows:
-    names = ("actions", "average_map", "break_actions", "average_map_without_break")
+    names = ("actions", "average_map", "average_map_present", "break_actions", "average_map_without_break")
     values = [getattr(analysis.scores, name) for name in names]
     return [["split", "games", *names], [analysis.split, analysis.games, *values]]
 
 
-def _result_rows(analysis: Analysis) -> Rows:
+def per_class_rows(analysis: Analysis) -> Rows:
+    """Return counts and shares by class and tolerance; a class without actions has no recall and no F1."""
     found = analysis.results
     columns = (
         "threshold",
@@ -138,10 +148,15 @@ def _result_rows(analysis: Analysis) -> Rows:
         "f1",
     )
     tables = [getattr(found, name) for name in columns]
+    of_actions = ("recall", "f1")
     rows: Rows = [["class", "tolerance_s", *columns]]
     for index, name in enumerate(analysis.classes):
         for row, tolerance_s in enumerate(found.tolerances_s):
-            rows.append([name, tolerance_s, *(table[row, index] for table in tables)])
+            values = [
+                "" if column in of_actions and not analysis.scores.present[index] else table[row, index]
+                for column, table in zip(columns, tables, strict=True)
+            ]
+            rows.append([name, tolerance_s, *values])
     return rows
 
 

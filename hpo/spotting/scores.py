@@ -14,6 +14,8 @@ _ORIGINS = {
     "published-2021": "re-release (PyTorch); its segmentation scores are low where an action has happened",
 }
 
+_MEAN_ALL, _MEAN_PRESENT = "mean over all classes", "mean over classes present"
+
 
 def network_lines(trained: TrainedNetwork) -> list[str]:
     """Describe origin, size and classes of a trained network."""
@@ -32,7 +34,11 @@ def network_lines(trained: TrainedNetwork) -> list[str]:
 
 
 def class_table(loose: SpottingScore, tight: SpottingScore, store: Store) -> Table:
-    """Return a table of Average-mAP by class and overall; also by visibility, if some actions are unshown."""
+    """Return a table of Average-mAP by class and overall; also by visibility, if some actions are unshown.
+
+    If a class has no actions, the last two rows are the means over all classes and over the classes present;
+    unshown actions are averaged over the classes that have any, so they have only the second mean.
+    """
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("class")
     table.add_column("actions", justify="right")
@@ -44,27 +50,53 @@ def class_table(loose: SpottingScore, tight: SpottingScore, store: Store) -> Tab
     for index, name in enumerate(store.classes):
         count = int((store.actions[:, 2] == index).sum())
         table.add_row(name, f"{count:,}", *(_class_score(part, index) for part in maps.values()))
-    total = [f"{part.average_map:.4f}" for part in maps.values()]
-    table.add_row("all", f"{len(store.actions):,}", *total, style="bold")
+    number, means = f"{len(store.actions):,}", [f"{part.average_map:.4f}" for part in maps.values()]
+    if _complete(loose.all):
+        table.add_row("all", number, *means, style="bold")
+        return table
+    counted = [mean if part.counted.all() else "-" for mean, part in zip(means, maps.values(), strict=True)]
+    present = [f"{part.average_map_present:.4f}" for part in maps.values()]
+    table.add_row(_MEAN_ALL, number, *counted, style="bold")
+    table.add_row(_MEAN_PRESENT, "", *present, style="bold")
     return table
 
 
 def tolerance_table(loose: SpottingScore, tight: SpottingScore) -> Table:
-    """Return a table of the mAP at every tolerance, tight and loose."""
+    """Return a table of the mAP at every tolerance, tight and loose; both means if a class has no actions."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    values: dict[float, float] = {}
+    values: dict[float, tuple[float, float]] = {}
     for part in (tight.all, loose.all):
-        values.update(zip(part.tolerances_s, part.per_tolerance, strict=True))
+        means = zip(part.per_tolerance, part.per_tolerance_present, strict=True)
+        values.update(zip(part.tolerances_s, means, strict=True))
+    named = not _complete(loose.all)
+    if named:
+        table.add_column("mean")
     for tolerance_s in values:
         table.add_column(f"{tolerance_s:g} s", justify="right")
-    table.add_row(*(f"{value:.3f}" for value in values.values()))
+    rows = [f"{every:.3f}" for every, _ in values.values()], [f"{there:.3f}" for _, there in values.values()]
+    if named:
+        table.add_row(_MEAN_ALL, *rows[0])
+        table.add_row(_MEAN_PRESENT, *rows[1])
+    else:
+        table.add_row(*rows[0])
     return table
+
+
+def absent_line(score: SpottingScore, store: Store) -> str | None:
+    """Name the classes without actions in the split; None if every class has some."""
+    if _complete(score.all):
+        return None
+    absent = [name for name, there in zip(store.classes, score.all.present, strict=True) if not there]
+    return (
+        f"{len(store.classes) - len(absent)} of {len(store.classes)} classes have actions here; "
+        f"without any: {', '.join(absent)}"
+    )
 
 
 def score_record(
     loose: SpottingScore, tight: SpottingScore, store: Store, *, nms_window_s: float | None
 ) -> dict[str, Any]:
-    """Return all scores as JSON."""
+    """Return all scores as JSON; the AP of a class without actions is null."""
     return {
         "split": store.split,
         "games": len(store.games),
@@ -77,13 +109,23 @@ def score_record(
 
 
 def _class_score(part: AverageMap, index: int) -> str:
-    return f"{part.per_class[index]:.4f}" if part.counted[index] else "-"
+    return f"{part.per_class[index]:.4f}" if part.present[index] else "-"
+
+
+def _complete(part: AverageMap) -> bool:
+    """Return whether every class has actions."""
+    return bool(part.present.all())
 
 
 def _map_record(part: AverageMap, store: Store) -> dict[str, Any]:
     return {
         "average_map": part.average_map,
-        "per_class": dict(zip(store.classes, part.per_class, strict=True)),
+        "average_map_present": part.average_map_present,
+        "classes_present": int(part.present.sum()),
+        "per_class": {
+            name: value if there else None
+            for name, value, there in zip(store.classes, part.per_class, part.present, strict=True)
+        },
         "per_tolerance": {
             f"{tolerance_s:g}": value
             for tolerance_s, value in zip(part.tolerances_s, part.per_tolerance, strict=True)

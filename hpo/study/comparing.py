@@ -21,6 +21,7 @@ from hpo.study.plan import StudyPlan, choose_device, reopen_data
 from hpo.study.runner import trial_folder
 from hpo.study.session import plan_of
 from hpo.tasks.base.networks import NetworkDifference
+from hpo.tasks.base.score import Score
 from hpo.tasks.base.splits import Progress
 from hpo.tracking.symbols import symbol
 from hpo.trial.run import BEST
@@ -138,6 +139,7 @@ def _reasons_against_comparing(first: Side, second: Side) -> list[str]:
         "different data": (first.plan.data_digest, second.plan.data_digest),
         "different tasks": (first.plan.study.task, second.plan.study.task),
         "different suppression of spots": (_scoring(first), _scoring(second)),
+        "different means over the classes": (first.plan.score.metric, second.plan.score.metric),
     }
     return [
         f"scores cannot be compared, only shown side by side: {reason}"
@@ -147,8 +149,9 @@ def _reasons_against_comparing(first: Side, second: Side) -> list[str]:
 
 
 def _scoring(side: Side) -> object:
-    """Return the study file's table ``scoring``, which defines how predictions are scored, or None."""
-    return side.plan.study.model_dump().get("scoring")
+    """Return what the study file says on how predictions are scored; the mean over classes is apart."""
+    scoring = side.plan.study.model_dump().get("scoring") or {}
+    return {name: value for name, value in scoring.items() if name != "mean"}
 
 
 def _settings(side: Side) -> dict[str, Cell]:
@@ -189,21 +192,30 @@ def _leaves(record: Any, path: str = "") -> Iterator[tuple[str, Cell]]:
 
 def _scores(first: Side, second: Side) -> dict[str, Pair]:
     """Return score and AP per class on the validation split, and on the test split if it has been opened."""
-    columns = [_scores_of(side) for side in (first, second)]
-    names = dict.fromkeys(name for column in columns for name in column)
-    return {name: (columns[0].get(name), columns[1].get(name)) for name in names}
+    sides, rows = (first, second), dict[str, Pair]()
+    for prefix, found in (
+        ("", (first.trial.metrics, second.trial.metrics)),
+        ("test ", (first.trial.tested or {}, second.trial.tested or {})),
+    ):
+        if any(found):
+            each = _rows(sides, found)
+            rows |= {f"{prefix}{name}": (found[0].get(key), found[1].get(key)) for name, key in each.items()}
+    return rows
 
 
-def _scores_of(side: Side) -> dict[str, float]:
-    trial, classes = side.trial, side.plan.shape.classes
-    metrics = trial.reports[trial.best_epoch or 0].metrics
-    score = side.plan.task.score
-    scores = {score.label: trial.score or 0.0}
-    scores |= {f"AP {name}": metrics[f"ap/{name}"] for name in classes if f"ap/{name}" in metrics}
-    if trial.tested is not None:
-        scores[f"test {score.label}"] = trial.tested[score.metric]
-        scores |= {f"test AP {name}": trial.tested[f"ap/{name}"] for name in classes}
-    return scores
+def _rows(sides: tuple[Side, Side], found: tuple[Mapping[str, float], Mapping[str, float]]) -> dict[str, str]:
+    """Return heading -> metric; both means over the classes if a class has no actions in a split."""
+    means: dict[str, Score] = {}
+    for side, metrics in zip(sides, found, strict=True):
+        score = side.plan.score
+        for mean in (score, score.other_mean(metrics, side.plan.shape.classes)):
+            if mean is not None:
+                means.setdefault(mean.metric, mean)
+    rows = {mean.full_label if len(means) > 1 else mean.label: metric for metric, mean in means.items()}
+    for name in dict.fromkeys(name for side in sides for name in side.plan.shape.classes):
+        if len(means) > 1 or any(f"ap/{name}" in metrics for metrics in found):
+            rows[f"AP {name}"] = f"ap/{name}"
+    return rows
 
 
 def _parameters(first: Side, second: Side) -> dict[str, Pair]:
@@ -221,7 +233,7 @@ def _parameters(first: Side, second: Side) -> dict[str, Pair]:
 
 def _paired_rows(first: Side, second: Side, split: str, *, claims: bool) -> Iterator[PairedRow]:
     """Yield the configurations that both studies trained under one name, stage by stage."""
-    scored = partial(_score, split=split, metric=first.plan.task.score.metric)
+    scored = partial(_score, split=split, metric=first.plan.score.metric)
     for stage in first.state.stages:
         if stage not in second.state.stages:
             continue
@@ -315,7 +327,7 @@ def _compare_networks(
         items = task.open_test(today.data_request(environment.cache), progress)
     else:
         items = task.open_split(today.valid)
-    return task.compare_networks(networks, items, plan.shared(), device, progress)
+    return task.compare_networks(networks, items, plan.shared(), plan.score, device, progress)
 
 
 def _short(digest: str) -> str:

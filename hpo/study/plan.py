@@ -15,6 +15,7 @@ from hpo.schedule.tuner import Parallelism
 from hpo.space.space import Parameters
 from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.registry import AnyTask, load_study, parse_study, task_named
+from hpo.tasks.base.score import Score
 from hpo.tasks.base.splits import DataRequest, DataShape, OpenedData, Progress, SplitRef
 from hpo.tasks.base.task import Shared
 from model.errors import ConfigError
@@ -105,6 +106,11 @@ class StudyPlan:
     def task(self) -> AnyTask:
         """The task that is optimised."""
         return task_named(self.study.task)
+
+    @property
+    def score(self) -> Score:
+        """The score that the study maximises."""
+        return self.task.score_in(self.study.model_dump(mode="json"))
 
     @property
     def data_seed(self) -> int:

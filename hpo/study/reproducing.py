@@ -104,7 +104,9 @@ def train_again(rerun: Rerun, environment: Environment, progress: Progress) -> R
         except FailedError as error:
             failure = f"the repeated training failed: {error}"
         config = json.loads((Path(folder) / CONFIG).read_text())
-    metric = accepted_name(rerun.plan.task.score.metric)
+    metric, beside = accepted_name(rerun.plan.score.metric), rerun.plan.score.beside
+    # Older records lack the mean over other classes, which follows from the AP of each class.
+    derived = accepted_name(beside.metric) if beside else None
     missing = [epoch for epoch in recorded.validations if epoch not in repeated]
     if missing and failure is None:
         failure = f"the repeated training has no validation after epoch {', '.join(map(str, missing))}"
@@ -112,9 +114,18 @@ def train_again(rerun: Rerun, environment: Environment, progress: Progress) -> R
         study=recorded.tags["hpo.study"],
         trial=recorded.tags["hpo.trial"],
         run=recorded.run,
-        score=rerun.plan.task.score.label,
+        score=rerun.plan.score.label,
         validations=[
-            ValidationPair(epoch=epoch, recorded=metrics, repeated=repeated[epoch], metric=metric)
+            ValidationPair(
+                epoch=epoch,
+                recorded=metrics,
+                repeated={
+                    name: value
+                    for name, value in repeated[epoch].items()
+                    if name in metrics or name != derived
+                },
+                metric=metric,
+            )
             for epoch, metrics in recorded.validations.items()
             if epoch in repeated
         ],

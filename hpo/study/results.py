@@ -27,7 +27,7 @@ def stage_view(plan: StudyPlan, state: StudyState, stage: str) -> StageView:
         stage=stage,
         shape=plan.shape,
         dataset=plan.dataset,
-        score=plan.task.score,
+        score=plan.score,
         importance=stage_importance(state, stage),
     )
 

@@ -52,6 +52,7 @@ class StageRunner:
         """Continue the stage from ``state``; ``plan`` contains the settings of the stage."""
         self.state = state
         self._plan, self._stage, self._program = plan, stage, program
+        self._score = plan.score
         self._journal, self._listener = journal, listener
         self._study = plan.study.model_dump(mode="json")
         self._rule = build_stopping_rule(plan.study.stages.named(stage), epochs=plan.study.training.epochs)
@@ -165,5 +166,4 @@ class StageRunner:
         )
 
     def _report(self, event: TrialReported) -> Report:
-        score = self._plan.task.score
-        return Report.from_metrics(event.metrics, score, epoch=event.epoch, train_s=event.train_s)
+        return Report.from_metrics(event.metrics, self._score, epoch=event.epoch, train_s=event.train_s)

@@ -149,6 +149,7 @@ def build_stage(
             stage=name,
             shape=plan.shape,
             train=plan.train,
+            valid=plan.valid,
             start=start,
             finalists=finalists,
             seed=plan.search_seed,

@@ -12,6 +12,7 @@ from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Space
 from hpo.study.folders import chosen_study
 from hpo.study.plan import StudyPlan
+from hpo.tasks.base.registry import score_of
 from model.errors import UserError
 
 
@@ -24,8 +25,8 @@ def known_scores(study: str, plan: StudyPlan, environment: Environment) -> dict[
         environment: Where studies are stored.
 
     Raises:
-        UserError: The study or its search does not exist, or has another space, other data or another number
-            of epochs; the error names all differences.
+        UserError: The study or its search does not exist, or has another space, other data, another score or
+            another number of epochs; the error names all differences.
     """
     state = StudyState.replay(read_journal(chosen_study(environment, study)).events)
     stage = state.stages.get(SEARCH)
@@ -37,6 +38,7 @@ def known_scores(study: str, plan: StudyPlan, environment: Environment) -> dict[
     pairs = {
         "space": spaces,
         "data": (state.created.data_digest, plan.data_digest),
+        "names of the scores": (score_of(state.created).metric, plan.score.metric),
         "epochs": (stage.epochs, plan.study.training.epochs),
     }
     differing = [name for name, (theirs, ours) in pairs.items() if theirs != ours]

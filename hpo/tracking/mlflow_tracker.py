@@ -21,7 +21,7 @@ from hpo.journal.events import (
     Value,
 )
 from hpo.journal.results import StudyState
-from hpo.tasks.base.registry import task_of
+from hpo.tasks.base.registry import score_of
 from hpo.tracking.experiment import Experiment
 from hpo.tracking.figures import FigureFiles
 from hpo.tracking.notes import NOTE, stage_note, study_note, trial_note
@@ -108,7 +108,7 @@ class MlflowTracker:
         tags = {**_origin(state), **_note(run, state), "hpo.status": "running"}
         self._experiment.start_run(stage=run, trial=None, at=event.at, tags=tags)
         self._experiment.set_description(study_note(state, self._dataset))
-        metric = task_of(state.created).score.metric
+        metric = score_of(state.created).metric
         self._experiment.add_table(run, list(by_symbol(event.space)), metric=metric)
         self._experiment.log_data(run, dataset=self._dataset, digest=state.created.data_digest)
         self._experiment.log_record(run, event.space, "space.json")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from hpo.journal.events import Value
 from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus
-from hpo.tasks.base.registry import task_of
+from hpo.tasks.base.registry import classes_of, score_of, task_of
 from hpo.tracking.figures import FigureFiles
 from hpo.tracking.symbols import symbol
 
@@ -20,7 +20,7 @@ def trial_note(state: StudyState, trial: TrialState) -> str:
     return "\n\n".join(
         [
             f"Trial of stage `{trial.stage}` in study `{study}`, seed {trial.seed}.",
-            *_outcome(trial, _score(state)),
+            *_outcome(trial, state),
             _table(trial.parameters),
         ]
     )
@@ -68,7 +68,7 @@ def stage_note(
         f"{_progress(stage, state)}."
     ]
     for best in state.best(1, stage=stage.stage):
-        paragraphs += [f"Best trial: `{best.trial}`", *_outcome(best, _score(state)), _table(best.parameters)]
+        paragraphs += [f"Best trial: `{best.trial}`", *_outcome(best, state), _table(best.parameters)]
     if stage.role:
         paragraphs += [f"Kept: **{stage.role}**, by the average over its seeds.", _table(stage.chosen)]
     if importance:
@@ -89,7 +89,7 @@ def with_page_link(note: str, address: str) -> str:
 
 def _score(state: StudyState) -> str:
     """Return the readable name of the score."""
-    return task_of(state.created).score.label
+    return score_of(state.created).label
 
 
 def _progress(stage: StageState, state: StudyState) -> str:
@@ -106,13 +106,15 @@ def _best_score(stage: StageState, state: StudyState) -> str:
     return next((f"{best.score:.4f}" for best in state.best(1, stage=stage.stage)), "-")
 
 
-def _outcome(trial: TrialState, score: str) -> list[str]:
+def _outcome(trial: TrialState, state: StudyState) -> list[str]:
     if trial.status is TrialStatus.FAILED:
         return [f"**Failed**: {trial.reason}"]
     if trial.score is None or trial.duration_s is None:
         return []
+    score, classes = score_of(state.created), classes_of(state.created)
+    named = score.describe_named(trial.score, trial.metrics, classes)
     return [
-        f"**{score} {trial.score:.4f}** on the validation split at epoch {trial.best_epoch}, "
+        f"**{named}** on the validation split at epoch {trial.best_epoch}, "
         f"after {trial.duration_s / 60:.1f} minutes on {trial.device} of {trial.host}.",
         *([_stopped(trial)] if trial.status is TrialStatus.STOPPED else []),
     ]

@@ -40,6 +40,7 @@ class TrialRun:
         """Messages for the user, such as about damaged checkpoints."""
         study = parse_study(spec.study, file=spec.trial)
         self._task, self._shape = task_named(study.task), shape
+        self._score = self._task.score_in(spec.study)
         self.shared = self._task.shared(study, shape, spec.precision)
         self.slot = self._task.slot(study, spec.parameters, shape, seed=spec.seed, data_seed=spec.data_seed)
         self._folder = Path(spec.folder)
@@ -65,7 +66,7 @@ class TrialRun:
         before = self._history[-1].train_s if self._history else 0.0
         report = Report.from_metrics(
             validation.metrics,
-            self._task.score,
+            self._score,
             epoch=validation.epoch,
             train_s=before + validation.duration_s,
         )
@@ -117,7 +118,7 @@ class TrialRun:
     def _report(self, record: dict[str, Any]) -> Report:
         """Read a validation from a checkpoint; older checkpoints do not store the score."""
         return Report.from_metrics(
-            record["metrics"], self._task.score, epoch=record["epoch"], train_s=record["train_s"]
+            record["metrics"], self._score, epoch=record["epoch"], train_s=record["train_s"]
         )
 
     def _save_best(self, report: Report) -> None:

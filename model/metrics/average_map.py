@@ -27,12 +27,18 @@ class AverageMap:
     """(tolerances, classes); 0 for a class without actions, as in the published codes."""
     counted: npt.NDArray[np.bool_]
     """(classes,): True for the classes in the mean."""
+    present: npt.NDArray[np.bool_]
+    """(classes,): True for the classes that have actions."""
 
     @property
     def per_tolerance(self) -> tuple[float, ...]:
         """Mean over the classes (mAP) at every tolerance; 0 if no class is counted."""
-        total = self.average_precision[:, self.counted].sum(axis=1)
-        return tuple(float(value) for value in total / max(int(self.counted.sum()), 1))
+        return self._means(self.counted)
+
+    @property
+    def per_tolerance_present(self) -> tuple[float, ...]:
+        """Mean over the classes that have actions, at every tolerance; 0 if no class has any."""
+        return self._means(self.present)
 
     @property
     def average_map(self) -> float:
@@ -40,9 +46,31 @@ class AverageMap:
         return mean_over_tolerances(np.array(self.per_tolerance))
 
     @property
+    def average_map_present(self) -> float:
+        """Average-mAP over the classes that have actions; 0 if no class has any."""
+        return mean_over_tolerances(np.array(self.per_tolerance_present))
+
+    @property
     def per_class(self) -> tuple[float, ...]:
         """Average-AP of every class: area under its AP over the tolerances, divided by their range."""
         return tuple(mean_over_tolerances(column) for column in self.average_precision.T)
+
+    def by_name(self, classes: Sequence[str]) -> dict[str, float]:
+        """Return both means, and ``ap/NAME`` of every class that has actions.
+
+        A class without actions has no AP: a 0 would look like a class that the network does not find.
+        """
+        each = zip(classes, self.per_class, self.present, strict=True)
+        return {
+            "average_map": self.average_map,
+            "average_map_present": self.average_map_present,
+            **{f"ap/{name}": value for name, value, present in each if present},
+        }
+
+    def _means(self, chosen: npt.NDArray[np.bool_]) -> tuple[float, ...]:
+        """Return the mean over the ``chosen`` classes at every tolerance."""
+        total = self.average_precision[:, chosen].sum(axis=1)
+        return tuple(float(value) for value in total / max(int(chosen.sum()), 1))
 
 
 def mean_over_tolerances(values: npt.NDArray[np.float64]) -> float:
@@ -101,12 +129,15 @@ def score_spots(
         found = curves(nms_window_s, *tolerances_s)
     table = [[part.average_precision() for part in (each.all, each.visible, each.unshown)] for each in found]
     every, visible, unshown = np.array(table).transpose(1, 0, 2)
-    has_unshown = np.bincount(actions[actions[:, 3] <= 0, 2], minlength=classes) > 0
-    everyone = np.ones(classes, dtype=bool)
+    is_unshown, everyone = actions[:, 3] <= 0, np.ones(classes, dtype=bool)
+    has_any, has_visible, has_unshown = (
+        np.bincount(part[:, 2], minlength=classes) > 0
+        for part in (actions, actions[~is_unshown], actions[is_unshown])
+    )
     return SpottingScore(
-        all=AverageMap(tuple(tolerances_s), every, everyone),
-        visible=AverageMap(tuple(tolerances_s), visible, everyone),
-        unshown=AverageMap(tuple(tolerances_s), unshown, has_unshown),
+        all=AverageMap(tuple(tolerances_s), every, everyone, has_any),
+        visible=AverageMap(tuple(tolerances_s), visible, everyone, has_visible),
+        unshown=AverageMap(tuple(tolerances_s), unshown, has_unshown, has_unshown),
     )
 
 

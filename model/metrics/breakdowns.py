@@ -74,7 +74,7 @@ def average_map_by_group(
         precision.append([curve_of(*group).average_precision() for group in each])
     table = np.array(precision).transpose(1, 0, 2)
     return [
-        GroupScore(int(count.sum()), AverageMap(tuple(tolerances_s), values, count > 0))
+        GroupScore(int(count.sum()), AverageMap(tuple(tolerances_s), values, count > 0, count > 0))
         for values, count in zip(table, number, strict=True)
     ]
 

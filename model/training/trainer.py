@@ -197,10 +197,8 @@ class TrainingArray:
                 network.norm.running_variance.copy_(variance)
 
     def _metrics(self, slot: Slot, losses: _Losses, evaluation: Evaluation, speed: float) -> dict[str, float]:
-        per_class = zip(self._valid.classes, evaluation.score.per_class, strict=True)
         return {
-            "average_map": evaluation.score.average_map,
-            **{f"ap/{name}": value for name, value in per_class},
+            **evaluation.score.by_name(self._valid.classes),
             "valid/segmentation_loss": evaluation.segmentation_loss,
             "valid/spotting_loss": evaluation.spotting_loss,
             "train/segmentation_loss": losses.segmentation,

@@ -181,6 +181,7 @@ def test_every_stage_has_a_program_that_asks_for_what_can_be_trained(opened: Ope
             stage=stage,
             shape=shape,
             train=opened.data.train,
+            valid=opened.data.valid,
             start=own,
             finalists={"own": own},
             seed=0,

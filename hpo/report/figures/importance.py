@@ -10,7 +10,7 @@ def importance_figure(view: StageView) -> StageFigure | None:
     """Draw the importance of each hyperparameter; return None if it is unknown, as with few trials."""
     if not view.importance:
         return None
-    axis = f"share of the variance of {view.score.label}"
+    axis = f"share of the variance of {view.score_label}"
     names = [symbol(name) for name in view.importance][::-1]
     shares = list(view.importance.values())[::-1]
     figure, ((axes,),) = panels(1, 1, width=8, height=1.2 + 0.45 * len(names))

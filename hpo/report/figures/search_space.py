@@ -51,12 +51,12 @@ def search_space_figures(view: StageView) -> list[StageFigure]:
     scores = np.array([point.score for point in points])
     pictures = {
         "parallel": _parallel(space, places, scores, view.score_axis),
-        "slices": _slices(space, places, scores, view.score.label),
+        "slices": _slices(space, places, scores, view.score_label),
     }
     if len(paired) > 1:
         pictures["contours"] = _contours(space, paired, places, scores, view.score_axis)
     names = [space.names[index] for index in paired]
-    explored = search_views(space, points, label=_axis, pairs_of=names, target=view.score.label)
+    explored = search_views(space, points, label=_axis, pairs_of=names, target=view.score_label)
     heights = {"parallel": 420, "slices": 400, "contours": 260 + 160 * len(paired)}
     return [
         StageFigure(

@@ -33,8 +33,8 @@ def seeds_figure(view: StageView) -> StageFigure | None:
         name="seeds",
         title="Spread over seeds",
         caption=_CAPTION,
-        picture=_picture(splits, trials, view.score.label),
-        interactive=_interactive(splits, trials, view.score.label),
+        picture=_picture(splits, trials, view.score_label),
+        interactive=_interactive(splits, trials, view.score_label),
     )
 
 

@@ -16,7 +16,8 @@ def bins_figure(
     Args:
         groups: Scores of the bins.
         labels: Names of the bins.
-        whole: Average-mAP of all actions, drawn as a line.
+        whole: Average-mAP of all actions, drawn as a line; as that of a bin, the mean over the classes that
+            have actions.
         title: Title of the figure.
         axis: Label of the axis of bins, with its unit.
     """

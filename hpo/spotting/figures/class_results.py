@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,10 +12,23 @@ from hpo.report.figures.style import colour, panels
 from model.metrics.thresholded import ClassResults
 
 
-def class_results_figure(results: ClassResults, classes: Sequence[str], split: str) -> Figure:
-    """Draw one row per class: metrics on the left, the counts behind them on the right."""
+def class_results_figure(
+    results: ClassResults, classes: Sequence[str], split: str, *, present: Sequence[bool]
+) -> Figure:
+    """Draw one row per class: metrics on the left, the counts behind them on the right.
+
+    Args:
+        results: Numbers of right and wrong spots.
+        classes: Names of the classes.
+        split: Name of the split.
+        present: True for every class that has actions; recall and F1 of the others are not drawn.
+    """
     figure, grid = panels(len(classes), 2, width=9, height=2.6 * len(classes) + 0.6)
-    metrics = {"precision": results.precision, "recall": results.recall, "F1": results.f1}
+    metrics = {
+        "precision": results.precision,
+        "recall": np.where(present, results.recall, np.nan),
+        "F1": np.where(present, results.f1, np.nan),
+    }
     numbers = {
         "true positives": results.true_positives,
         "false positives": results.false_positives,
@@ -24,7 +38,8 @@ def class_results_figure(results: ClassResults, classes: Sequence[str], split: s
         _draw(row[0], metrics, results.tolerances_s, index)
         _draw(row[1], numbers, results.tolerances_s, index)
         for axes in row:
-            axes.set(title=name, xlabel="tolerance δ (s)", ylabel="spots or actions")
+            title = name if present[index] else f"{name} (no actions)"
+            axes.set(title=title, xlabel="tolerance δ (s)", ylabel="spots or actions")
         row[0].set(ylabel="share", ylim=(0, 1.02))
     for column, axes in enumerate(grid[0]):
         axes.legend(loc="lower right" if column == 0 else "upper right", fontsize=8)

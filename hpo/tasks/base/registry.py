@@ -10,6 +10,7 @@ from typing import Any
 import hpo.tasks
 from hpo.config.study_file import StudyFile, invalid_study, read_study_file, validate_study
 from hpo.journal.events import StudyCreated
+from hpo.tasks.base.score import Score
 from hpo.tasks.base.task import Task
 from model.errors import ConfigError
 
@@ -56,6 +57,16 @@ def external_task_code(name: str) -> Path | None:
 def task_of(created: StudyCreated) -> AnyTask:
     """Return the task of a study from the first event of its journal."""
     return task_named(created.plan["study"]["task"])
+
+
+def score_of(created: StudyCreated) -> Score:
+    """Return the score that a study maximises, from the first event of its journal."""
+    return task_of(created).score_in(created.plan["study"])
+
+
+def classes_of(created: StudyCreated) -> tuple[str, ...]:
+    """Return the classes of a study's data, from the first event of its journal."""
+    return tuple(created.plan.get("shape", {}).get("classes", ()))
 
 
 def load_study(name_or_path: str | Path) -> StudyFile:

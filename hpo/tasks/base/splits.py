@@ -18,7 +18,7 @@ class DataShape:
     dims: int
     """Length of a feature vector."""
     classes: tuple[str, ...] = ()
-    """Classes with a metric ``ap/NAME`` each."""
+    """Classes with a metric ``ap/NAME`` each; a class without actions in a split has none there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

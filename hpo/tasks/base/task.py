@@ -89,6 +89,8 @@ class StageContext(Generic[StudyT, ShapeT]):
     """Shape of the data."""
     train: SplitRef
     """Training split."""
+    valid: SplitRef
+    """Validation split."""
     start: Parameters
     """Complete configuration to start from; empty for a search."""
     finalists: Mapping[str, Parameters] = field(default_factory=dict)
@@ -113,7 +115,7 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
     unit: ClassVar[str] = "items"
     """Plural name of the items of a split, such as ``games``."""
     score: ClassVar[Score]
-    """The score that the task maximises."""
+    """The score that the task maximises, unless ``score_in`` returns another one."""
     study_file: ClassVar[type[StudyFile]]
     """Model of the task's study files."""
     data_shape: ClassVar[type[DataShape]] = DataShape
@@ -165,6 +167,14 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
         Raises:
             ConfigError: The values contradict each other or do not suit the data.
         """
+
+    def score_in(self, study: Mapping[str, Any]) -> Score:
+        """Return the score that a study maximises.
+
+        Args:
+            study: Tables of the study file; older studies may lack settings.
+        """
+        return self.score
 
     def shape_from_json(self, record: dict[str, Any]) -> ShapeT:
         """Build a shape from the output of ``shape_to_json``."""
@@ -265,6 +275,7 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
         networks: tuple[Path, Path],
         split: SplitT,
         shared: Any,
+        score: Score,
         device: "torch.device",
         progress: Progress,
     ) -> NetworkDifference:
@@ -274,6 +285,7 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
             networks: Two files that ``save_network`` wrote.
             split: Split to score them on.
             shared: Settings that ``shared`` returned.
+            score: The score that the study maximises.
             device: Device to predict on.
             progress: Called with the number of networks that have been scored.
 

@@ -118,7 +118,7 @@ def _side_by_side(points: Points, start: Parameters, seed: tuple[int, ...]) -> l
         order = np.random.default_rng([*seed, index]).permutation(len(zones))
         # A point equal to the start needs no trial.
         shuffled[name] = [zones[place] for place in order if zones[place] != zones_of(start, name)]
-    longest = max(map(len, shuffled.values()))
+    longest = max(map(len, shuffled.values()), default=0)
     return [
         _moved(start, {name: zones[move] for name, zones in shuffled.items() if move < len(zones)})
         for move in range(longest)
@@ -133,13 +133,11 @@ def _moved(start: Parameters, zones: Mapping[str, ZoneFrames]) -> Parameters:
 
 
 def _best_zones(trials: Sequence[TrialState], name: str, *, default: ZoneFrames) -> ZoneFrames:
-    """Return the zones of class ``name`` with the highest average AP; ``default`` if all trials failed."""
+    """Return the zones of class ``name`` with the highest average AP; ``default`` without any AP."""
     best = highest_mean((zones_of(trial.parameters, name), _class_score(trial, name)) for trial in trials)
     return default if best is None else best
 
 
 def _class_score(trial: TrialState, name: str) -> float | None:
     """Return the average AP of one class at the trial's best validation; None for a trial without a score."""
-    report = trial.reports.get(trial.best_epoch or -1)
-    metrics: Mapping[str, float] = report.metrics if report else {}
-    return metrics.get(f"ap/{name}") if trial.score is not None else None
+    return trial.metrics.get(f"ap/{name}") if trial.score is not None else None

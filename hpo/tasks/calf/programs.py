@@ -30,7 +30,10 @@ def program_of(settings: Stage, context: StageContext[CalfStudy, GamesShape]) ->
     shape, start = context.shape, context.start
     match settings:
         case GridStage() as stage:
-            points = _points(stage, _by_weight(context.train, shape), shape)
+            classes = _by_weight(context.train, shape)
+            if stage.judges_classes:
+                classes = _with_actions(context.valid, shape, classes)
+            points = _points(stage, classes, shape)
             explorer = _explorer(stage, points, start, context.seed)
             return GridProgram(explorer, start, seeds=stage.seeds, first_replicate=stage.replicates)
         case AblationStage() as stage:
@@ -52,6 +55,12 @@ def _by_weight(train: SplitRef, shape: GamesShape) -> list[str]:
     """Return the classes by number of training actions, largest first, the order of mode ``per-class``."""
     counts = Counter(open_reference(train).actions[:, 2].tolist())
     return sorted(shape.classes, key=lambda name: -counts[shape.classes.index(name)])
+
+
+def _with_actions(split: SplitRef, shape: GamesShape, classes: Sequence[str]) -> list[str]:
+    """Return the ``classes`` that have actions in a split; the zones of others cannot be judged on it."""
+    present = set(open_reference(split).actions[:, 2].tolist())
+    return [name for name in classes if shape.classes.index(name) in present]
 
 
 def _points(stage: GridStage, classes: Sequence[str], shape: GamesShape) -> Points:

@@ -28,6 +28,8 @@ def compare_on_games(
     training: TrainingConfig,
     device: torch.device,
     progress: Progress,
+    *,
+    only_present: bool = False,
 ) -> NetworkDifference:
     """Spot actions with both networks and resample the games, with the same draws for both.
 
@@ -37,6 +39,7 @@ def compare_on_games(
         training: Settings of the study, for its precision and non-maximum suppression.
         device: Device to predict on.
         progress: Called with the number of networks that have been scored.
+        only_present: True for the mean over the classes that have actions in the split, not over all classes.
 
     Raises:
         UserError: A file of weights is missing, or the split has fewer than ``LEAST_GAMES`` games.
@@ -51,7 +54,11 @@ def compare_on_games(
     for index, file in enumerate(networks):
         progress("spotting actions", index, len(networks))
         scores.append(_drawn_scores(file, store, draws, training, device))
-    ours, theirs = scores
+    # A class without actions counts 0 in the mean over all classes of every draw.
+    present = len(np.unique(store.actions[:, 2]))
+    ours, theirs = (
+        column * len(store.classes) / max(present, 1) if only_present else column for column in scores
+    )
     low, high = np.quantile((ours - theirs)[1:], [0.025, 0.975])
     return NetworkDifference(
         items=len(store.games),

@@ -105,6 +105,9 @@ class Scoring(Section):
     nms_window_s: NmsWindow = "tolerance"
     """Window of non-maximum suppression. ``tolerance``: as wide as each tolerance of the metric, as in the
     original code. A number: width in seconds for all tolerances."""
+    mean: Literal["all", "present"] = "all"
+    """Classes in the mean that a study maximises. ``all``: a class without actions in the split counts 0, as
+    in the published codes. ``present``: only the classes that have actions in the split."""
 
 
 class Hyperparameters(Section):

@@ -62,6 +62,11 @@ class GridStage(Stage):
     seeds: int = Field(default=3, ge=1)
     """Seeds for the final comparison of the combined winners with the start."""
 
+    @property
+    def judges_classes(self) -> bool:
+        """Whether each class is judged by its own AP, not the whole configuration by its score."""
+        return self.mode in ("class-parallel", "per-class") or (self.mode == "symmetric" and not self.shared)
+
 
 class AblationStage(Stage):
     """The ablation of Table 2 of the paper."""

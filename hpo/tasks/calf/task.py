@@ -43,13 +43,20 @@ from model.training.throughput import faster_precision, fastest_array
 from model.training.trainer import TrainingArray
 from model.weights.trained import TrainedNetwork
 
+_ALL = Score("average_map", "Average-mAP", mean="over all classes")
+_PRESENT = Score(
+    "average_map_present", "Average-mAP over classes present", mean="over classes present", beside=_ALL
+)
+SCORES = {"all": replace(_ALL, beside=_PRESENT), "present": _PRESENT}
+"""Value of ``scoring.mean`` in a study file -> score."""
+
 
 class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
     """Action spotting on games with the context-aware network, scored by Average-mAP."""
 
     name = "calf"
     unit = "games"
-    score = Score("average_map", "Average-mAP")
+    score = SCORES["all"]
     study_file = CalfStudy
     data_shape = GamesShape
     takes_uri = True
@@ -102,6 +109,10 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
             label_texts=split.label_texts,
             digest=split.digest,
         )
+
+    def score_in(self, study: Mapping[str, Any]) -> Score:
+        """Return Average-mAP, the mean over the classes that ``scoring.mean`` names."""
+        return SCORES[study.get("scoring", {}).get("mean", "all")]
 
     def shape_from_json(self, record: dict[str, Any]) -> GamesShape:
         """Build a shape from the output of ``shape_to_json``."""
@@ -204,7 +215,7 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
     def test(
         self, network: Path, untrained: Slot, test: Store, shared: Any, device: torch.device
     ) -> dict[str, float]:
-        """Return Average-mAP and the AP of each class of a trained network on the test split."""
+        """Return Average-mAP and the AP of each class that has actions in the test split."""
         trained = TrainedNetwork.load(network)
         spots = find_spots(trained.network.to(device), test, precision=shared.precision, device=device)
         score = average_map(
@@ -214,19 +225,20 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
             frame_rate=test.frame_rate,
             nms_window_s=shared.nms_window_s,
         )
-        per_class = {f"ap/{name}": value for name, value in zip(test.classes, score.per_class, strict=True)}
-        return {"average_map": score.average_map, **per_class}
+        return score.by_name(test.classes)
 
     def compare_networks(
         self,
         networks: tuple[Path, Path],
         split: Store,
         shared: Any,
+        score: Score,
         device: torch.device,
         progress: Progress,
     ) -> NetworkDifference:
         """Compare two networks by bootstrap over the games of a split."""
-        return compare_on_games(networks, split, shared, device, progress)
+        only_present = score.metric == _PRESENT.metric
+        return compare_on_games(networks, split, shared, device, progress, only_present=only_present)
 
     def presentation(self, stage: str) -> StagePresentation:
         """Return tables and figures of grids and sweeps, and the paper's results."""

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from calf_plan import calf_plan
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -371,3 +372,11 @@ def test_an_array_is_a_number_of_trials_or_the_word_that_leaves_it_to_a_measurem
     with pytest.raises(ConfigError) as caught:
         study(stages=STAGES | {"final": {"array": value}})
     assert "a whole number above 0" in caught.value.details["stages.final.array"]
+
+
+def test_study_maximises_the_mean_that_its_file_names() -> None:
+    plans = [calf_plan({"stages": STAGES, **tables}) for tables in ({}, {"scoring": {"mean": "present"}})]
+    assert [plan.score.metric for plan in plans] == ["average_map", "average_map_present"]
+    assert [plan.score.label for plan in plans] == ["Average-mAP", "Average-mAP over classes present"]
+    error = refusal(SMALLEST + '[scoring]\nmean = "some"')
+    assert error.details["scoring.mean"].startswith("expected 'all' or 'present'")

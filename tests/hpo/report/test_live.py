@@ -13,8 +13,10 @@ from hpo.journal.events import (
     TrialStopped,
 )
 from hpo.journal.results import StudyState
+from hpo.report.formats import score_label
 from hpo.report.live import Display
 from hpo.report.trial_tables import best_table, status_lines
+from hpo.tasks.base.score import Score
 
 
 def state_after(*events: object) -> StudyState:
@@ -81,9 +83,9 @@ def test_trials_that_were_stopped_early_are_told_and_counted_as_such() -> None:
 
 
 def test_table_says_which_trials_were_stopped_early_if_any_were() -> None:
-    console = Console(file=io.StringIO(), width=140)
-    console.print(best_table(state_after(*FINISHED, *STOPPED).best(9), (), score="Average-mAP"))
-    console.print(best_table(state_after(*FINISHED).best(9), (), score="Average-mAP"))
+    console, score = Console(file=io.StringIO(), width=140), Score("average_map", "Average-mAP")
+    console.print(best_table(state_after(*FINISHED, *STOPPED).best(9), (), score=score))
+    console.print(best_table(state_after(*FINISHED).best(9), (), score=score))
     assert isinstance(console.file, io.StringIO)
     head, first, second, other_head, _ = console.file.getvalue().splitlines()
     assert "stopped early" in head and "stopped early" not in other_head
@@ -113,3 +115,35 @@ def test_status_says_how_to_go_on_and_why_trials_failed() -> None:
     assert lines[0] == "study s: stopped; resume with: hpo resume s"
     assert "1 of 3 trials finished, 1 waiting to be resumed, 1 failed" in lines[1]
     assert "failed: bayes-0002: DivergedError: nan" in lines
+
+
+def on_data_without_cards(*events: object) -> StudyState:
+    created = StudyCreated(
+        study="s",
+        plan={"study": {"task": "calf"}, "shape": {"classes": ["goal", "card"]}},
+        seed=0,
+        data_digest="d",
+        code_digest="c",
+        versions={},
+    )
+    return StudyState.replay([created, StageStarted(stage="bayes", space={}, trials=3, epochs=4), *events])  # type: ignore[list-item]
+
+
+def test_lines_name_both_means_while_a_class_has_no_actions() -> None:
+    metrics = {"average_map": 0.25, "average_map_present": 0.5, "ap/goal": 0.5}
+    running = (
+        asked("bayes-0001"),
+        TrialStarted(trial="bayes-0001", host="h", device="cpu"),
+        TrialReported(trial="bayes-0001", epoch=4, metrics=metrics, train_s=1.0),
+    )
+    output = io.StringIO()
+    display = Display(Console(file=output, width=140, force_terminal=True, color_system=None))
+    with display.shown():
+        display.update(on_data_without_cards(*running))
+    both = "0.2500 over all classes, 0.5000 over classes present"
+    assert f"epoch 4/4  Average-mAP {both}" in output.getvalue()
+    ended = on_data_without_cards(
+        *running, TrialFinished(trial="bayes-0001", score=0.25, epoch=4, duration_s=61.0)
+    )
+    assert status_lines("s", ended, writer=None)[2].startswith(f"best: {both} by bayes-0001")
+    assert score_label(ended) == "Average-mAP over all classes"

@@ -7,7 +7,7 @@ from shown_stages import view
 from hpo.journal.events import StageFinished, StageStarted, StudyCreated, TrialReported
 from hpo.journal.results import StudyState, TrialState, TrialStatus
 from hpo.report.stage_tables import comparison_table, found_record, stage_tables
-from hpo.report.trial_tables import describe_settings
+from hpo.report.trial_tables import best_table, describe_settings
 from hpo.tasks.base.score import Score
 from hpo.tasks.calf.task import TASK
 
@@ -112,3 +112,70 @@ def state_with(trials: list[TrialState]) -> StudyState:
     state = StudyState.replay([created, started])
     state.trials = {trial.trial: trial for trial in trials}
     return state
+
+
+def without_cards(role: str, replicate: int, score: float, *, test: float | None = None) -> TrialState:
+    """A trial on splits without a card."""
+    found = trial(role, replicate, score)
+    metrics = {"average_map": score, "average_map_present": 2 * score, "ap/goal": 2 * score}
+    found.reports = {1: TrialReported(trial="t", epoch=1, metrics=metrics, train_s=1.0)}
+    found.tested = None if test is None else {**metrics, "average_map": test, "average_map_present": 2 * test}
+    return found
+
+
+def test_class_without_actions_has_a_dash_and_both_means_are_named() -> None:
+    head, row = text_of(best_table([without_cards("", 1, 0.25)], ("goal", "card"), score=TASK.score))
+    assert head[1:3] == ["Average-mAP over all classes", "Average-mAP over classes present"]
+    assert row[1:3] == ["0.2500", "0.5000"]
+    assert row[head.index("AP goal") : head.index("AP card") + 1] == ["0.500", "-"]
+
+
+def test_where_every_class_has_actions_one_mean_is_shown() -> None:
+    head, row = text_of(best_table([trial("", 1, 0.25)], ("goal", "card"), score=TASK.score))
+    assert head[1:3] == ["Average-mAP", "f"] and row[1] == "0.2500"
+
+
+def test_study_may_maximise_the_mean_over_classes_present() -> None:
+    score = TASK.score_in({"scoring": {"mean": "present"}})
+    found = without_cards("", 1, 0.25)
+    found.score = 0.5
+    head, row = text_of(best_table([found], ("goal", "card"), score=score))
+    assert head[1:3] == ["Average-mAP over classes present", "Average-mAP over all classes"]
+    assert row[1:3] == ["0.5000", "0.2500"]
+
+
+def test_comparison_on_splits_that_lack_a_class_shows_both_means_of_both_splits() -> None:
+    trials = [without_cards("own", 1, 0.25, test=0.2), without_cards("found", 1, 0.3, test=0.1)]
+    head, own, found = text_of(
+        comparison_table(trials, score=TASK.score, reference="own", published={}, classes=("goal", "card"))
+    )
+    assert head == [
+        "configuration",
+        "seeds",
+        "Average-mAP over all classes",
+        "sd",
+        "minus 'own'",
+        "Average-mAP over classes present",
+        "test split over all classes",
+        "sd",
+        "minus 'own'",
+        "test split over classes present",
+    ]
+    assert own == ["own", "1", "0.2500", "0.5000", "0.2000", "0.4000"]
+    assert found == ["found", "1", "0.3000", "+0.0500", "0.6000", "0.1000", "-0.1000", "0.2000"]
+
+
+def test_trials_of_older_studies_without_the_second_mean_are_shown() -> None:
+    old = trial("", 1, 0.25)
+    old.reports = {1: TrialReported(trial="t", epoch=1, metrics={"average_map": 0.25}, train_s=1.0)}
+    head, row = text_of(best_table([old], ("goal", "card"), score=TASK.score))
+    assert head[1] == "Average-mAP" and row[3:5] == ["-", "-"]
+
+
+def test_class_that_the_grid_cannot_judge_is_named_and_not_said_to_get_worse() -> None:
+    trials = [without_cards(role, n, 0.3) for n in (1, 2) for role in ("grid", "start", "combined")]
+    tables = stage_tables(view("grid-slicing", trials), TASK.presentation("grid-slicing"), top=5)
+    assert [table for table in tables if isinstance(table, str)] == [
+        "no actions in the validation split: card",
+        "zones of the start kept, since a class without actions cannot be judged: card",
+    ]

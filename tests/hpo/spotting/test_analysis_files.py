@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from hpo.spotting.analysis import Analysis, Pairs, Scores
-from hpo.spotting.analysis_files import game_time_labels, results_folder, vicinity_labels, write_analysis
+from hpo.spotting.analysis_files import (
+    game_time_labels,
+    per_class_rows,
+    results_folder,
+    summary_lines,
+    vicinity_labels,
+    write_analysis,
+)
+from hpo.spotting.figures.class_results import class_results_figure
 from hpo.spotting.figures.timeline import GameTimeline
 from model.encoding import Zones
 from model.errors import UserError
@@ -21,9 +29,9 @@ from model.timeline import FrameRate
 
 def groups(number: int) -> list[GroupScore]:
     """The first without actions; of the others only the first class has some."""
-    counted = np.array([True, False])
-    empty = GroupScore(0, AverageMap((5.0, 10.0), np.zeros((2, 2)), np.zeros(2, dtype=bool)))
-    filled = GroupScore(3, AverageMap((5.0, 10.0), np.full((2, 2), 0.5), counted))
+    counted, everyone = np.array([True, False]), np.ones(2, dtype=bool)
+    empty = GroupScore(0, AverageMap((5.0, 10.0), np.zeros((2, 2)), ~everyone, ~everyone))
+    filled = GroupScore(3, AverageMap((5.0, 10.0), np.full((2, 2), 0.5), counted, counted))
     return [empty, *[filled] * (number - 1)]
 
 
@@ -36,6 +44,8 @@ def analysis() -> Analysis:
         classes=("goal", "card"),
         scores=Scores(
             average_map=0.5,
+            average_map_present=0.5,
+            present=(True, True),
             average_map_without_break=0.6,
             actions=7,
             break_actions=1,
@@ -116,3 +126,25 @@ def test_file_in_the_place_of_the_folder_is_one_clear_error(tmp_path: Path) -> N
     (tmp_path / "taken").write_text("")
     with pytest.raises(UserError, match="cannot create the folder for results"):
         results_folder(tmp_path / "taken")
+
+
+def test_class_without_actions_is_named_with_both_means_and_has_neither_recall_nor_f1(
+    analysis: Analysis,
+) -> None:
+    scores = replace(analysis.scores, average_map=0.25, present=(True, False))
+    lacking = replace(analysis, scores=scores)
+    first, _, last = summary_lines(lacking)
+    assert first.startswith("Average-mAP 0.2500 over all 2 classes, 0.5000 over the 1 present, on 2 games")
+    assert last == "no actions in this split: card"
+    assert len(summary_lines(analysis)) == 2
+    assert [row[-1] for row in per_class_rows(lacking)] == [
+        "f1",
+        pytest.approx(1 / 3),
+        pytest.approx(1 / 3),
+        "",
+        "",
+    ]
+    assert [row[-1] for row in per_class_rows(analysis)].count("") == 0
+    figure = class_results_figure(lacking.results, lacking.classes, "test", present=scores.present)
+    _, recall, _ = figure.axes[2].lines
+    assert figure.axes[2].get_title() == "card (no actions)" and np.isnan(recall.get_ydata()).all()

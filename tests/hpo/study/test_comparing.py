@@ -24,6 +24,7 @@ from hpo.journal.journal import Journal
 from hpo.study.comparing import compare_named
 from hpo.study.folders import study_folder
 from hpo.study.plan import StudyPlan
+from hpo.tasks.calf.sections import Scoring
 from model.errors import UserError
 from model.networks.calf import CalfNetwork
 from model.networks.calf_config import NetworkConfig
@@ -198,3 +199,58 @@ def test_what_cannot_be_compared_is_one_error(
     ):
         with pytest.raises(UserError, match=said):
             compare_named(a, b, split, environment, silent)
+
+
+def test_class_without_actions_has_no_score_and_both_means_are_named(
+    environment: Environment, one: Writer, small_plan: StudyPlan
+) -> None:
+    one.append(TrialAsked(trial="bayes-0003", stage="bayes", parameters={"f": 2}, seed=4))
+    metrics = {"average_map": 0.2, "average_map_present": 0.3, "ap/goal": 0.2, "ap/card": 0.4}
+    one.append(TrialReported(trial="bayes-0003", epoch=1, metrics=metrics, train_s=1.0))
+    one.append(TrialFinished(trial="bayes-0003", score=0.2, epoch=1, duration_s=1.0))
+    one.append(TrialTested(trial="bayes-0003", metrics=metrics))
+    scores = compare_named("one/bayes-0003", "one/bayes-0003", "valid", environment, silent).scores
+    expected = {
+        "Average-mAP over all classes": (0.2, 0.2),
+        "Average-mAP over classes present": (0.3, 0.3),
+        "AP goal": (0.2, 0.2),
+        "AP card": (0.4, 0.4),
+        "AP substitution": (None, None),
+    }
+    assert scores == {**expected, **{f"test {name}": pair for name, pair in expected.items()}}
+
+
+def test_studies_that_maximise_other_means_are_only_shown_side_by_side(
+    environment: Environment, one: Writer, small_plan: StudyPlan
+) -> None:
+    study = small_plan.study.model_copy(update={"scoring": Scoring(mean="present")})
+    other(environment, replace(small_plan, study=study))
+    found = compare_named("one", "two", "valid", environment, silent)
+    reason = "scores cannot be compared, only shown side by side: different means over the classes"
+    assert found.remarks[0] == reason
+    assert found.paired and all(row.difference is None for row in found.paired)
+
+
+def test_networks_are_compared_by_the_mean_that_the_study_maximises(
+    environment: Environment, small_plan: StudyPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = small_plan.task.open_split(small_plan.valid)
+    goals = replace(store, actions=store.actions[store.actions[:, 2] == 0])
+    monkeypatch.setattr("hpo.tasks.calf.task.open_reference", lambda split: goals)
+    monkeypatch.setattr("hpo.study.comparing.reopen_data", lambda plan, *_: plan)
+    found = {}
+    for mean in ("all", "present"):
+        study = small_plan.study.model_copy(update={"scoring": Scoring(mean=mean)})
+        plan = replace(small_plan, study=study)
+        writer = Writer(environment, mean, plan)
+        writer.stage("bayes")
+        for number in (1, 2):
+            trial = f"bayes-{number:04d}"
+            writer.trial(trial, {"f": 2}, 0.1)
+            writer.network(trial, plan, number)
+        compared = compare_named(f"{mean}/bayes-0001", f"{mean}/bayes-0002", "valid", environment, silent)
+        assert compared.networks is not None
+        found[mean] = compared.networks
+    assert found["all"].scores[0] > 0
+    assert found["present"].scores == pytest.approx([3 * score for score in found["all"].scores])
+    assert found["present"].low == pytest.approx(3 * found["all"].low)

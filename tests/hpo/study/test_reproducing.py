@@ -49,7 +49,7 @@ def recorded(small_plan: StudyPlan, reproduce: Callable[..., Reproduction]) -> R
             "hpo.threads": "1",
         },
         parameters={"f": 3, "K4.goal": 150, "seed": 4},
-        validations={epoch: {"average_map": 0.0} for epoch in (1, 2)},
+        validations={epoch: {"average_map": 0.0, "average_map_present": 0.0} for epoch in (1, 2)},
         plan=small_plan.to_json(),
         settings=small_plan.study.stages.bayes.model_dump(mode="json"),
         config={},
@@ -128,3 +128,11 @@ def test_games_that_are_gone_are_one_error(
 ) -> None:
     with pytest.raises(UserError, match="the data of this trial were not found"):
         prepare_rerun(recorded, small_environment, silent, data=tmp_path / "nowhere")
+
+
+def test_record_of_a_version_without_the_second_mean_is_reproduced(
+    recorded: RecordedTrial, reproduce: Callable[..., Reproduction]
+) -> None:
+    assert "average_map_present" in recorded.validations[1]
+    metrics = {name: value for name, value in recorded.validations[1].items() if "present" not in name}
+    assert reproduce(replace(recorded, validations={1: metrics})).verdict is Verdict.EQUAL

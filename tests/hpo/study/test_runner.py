@@ -235,3 +235,17 @@ def test_grace_that_lasts_as_long_as_a_trial_is_refused_for_the_stage_that_stops
     with pytest.raises(ConfigError, match="expected grace_epochs below the 3 epochs of a trial, got 4"):
         stage_settings(plan, StageRequest(name="bayes", options={"epochs": 3}))
     assert stage_settings(plan, StageRequest(name="final", options={"epochs": 3}))["epochs"] == 3
+
+
+def test_best_validation_is_that_of_the_mean_that_the_study_file_names(tmp_path: Path) -> None:
+    stages = {"bayes": {"trials": 1, "space": SPACE}}
+    plan = calf_plan({"scoring": {"mean": "present"}, "stages": stages})
+    with begin(tmp_path / "study", plan) as journal:
+        runner = runner_on(journal, plan)
+        task = next_spec(runner)
+        for epoch, every, present in ((1, 0.5, 0.6), (2, 0.3, 0.9)):
+            metrics = {"average_map": every, "average_map_present": present}
+            runner.reported(task.trial, Report(epoch, metrics, float(epoch), present))
+        runner.finished(task.trial)
+        (best,) = runner.state.best(1)
+        assert (best.score, best.best_epoch) == (0.9, 2)

@@ -108,3 +108,10 @@ def test_best_report_is_the_earliest_of_the_highest() -> None:
 
 def test_task_survives_a_trip_through_json(spec: TrialSpec) -> None:
     assert TrialSpec.from_json(spec.to_json()) == spec
+
+
+def test_trial_reports_the_mean_that_its_study_file_names(spec: TrialSpec) -> None:
+    record = spec.to_json()
+    study = {**record["study"], "scoring": {"mean": "present"}}
+    (result,) = steps(TrialSpec.from_json({**record, "study": study}), 1)
+    assert result["score"] == dict(result["metrics"])["average_map_present"]

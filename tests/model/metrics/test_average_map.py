@@ -181,3 +181,35 @@ def test_suppression_window_of_zero_keeps_all_spots() -> None:
 def test_loose_tolerances_are_5_to_60_seconds_and_tight_ones_1_to_5() -> None:
     assert LOOSE_TOLERANCES_S == (5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60)
     assert TIGHT_TOLERANCES_S == (1, 2, 3, 4, 5)
+
+
+def test_mean_over_classes_present_leaves_out_a_class_without_actions() -> None:
+    result = score([(0, 10, 0, 0.5), (0, 30, 1, 0.5)], [(0, 10, 0), (0, 60, 0)], tolerances_s=(5.0, 11.0))
+    assert result.present.tolist() == [True, False]
+    assert result.average_map_present == pytest.approx(6 / 11)
+    assert result.average_map == result.average_map_present / 2
+    assert result.by_name(("goal", "card")) == {
+        "average_map": result.average_map,
+        "average_map_present": result.average_map_present,
+        "ap/goal": result.per_class[0],
+    }
+
+
+def test_class_that_is_never_spotted_is_present_with_an_ap_of_zero() -> None:
+    result = score([(0, 10, 0, 0.5)], [(0, 10, 0), (0, 60, 1)])
+    assert result.average_map_present == result.average_map == 0.5
+    assert result.by_name(("goal", "card"))["ap/card"] == 0.0
+
+
+def test_every_part_of_the_actions_has_its_own_classes_present() -> None:
+    result = parts([], {(0, 10, 0): True, (0, 60, 1): False})
+    assert [part.present.tolist() for part in (result.all, result.visible, result.unshown)] == [
+        [True, True],
+        [True, False],
+        [False, True],
+    ]
+
+
+def test_without_any_action_both_means_are_zero() -> None:
+    result = score([(0, 10, 0, 0.5)], [])
+    assert result.by_name(("goal", "card")) == {"average_map": 0.0, "average_map_present": 0.0}

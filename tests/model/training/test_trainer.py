@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from stores import small_store
 from training.trials import (
     CPU,
     OTHER,
@@ -92,6 +93,7 @@ def test_validations_come_when_the_config_says_and_tell_all_metrics() -> None:
     assert [entry.epoch for entry in validations] == [2, 4]
     assert validations[0].metrics.keys() == {
         "average_map",
+        "average_map_present",
         "ap/class-0",
         "ap/class-1",
         "valid/segmentation_loss",
@@ -199,3 +201,11 @@ def test_training_in_bfloat16_keeps_weights_in_float32_and_stays_close() -> None
     for name in ("train/segmentation_loss", "train/spotting_loss"):
         assert last.metrics[name] == pytest.approx(reference.metrics[name], rel=0.05)
         assert last.metrics[name] != reference.metrics[name]
+
+
+def test_class_without_actions_in_the_validation_split_has_no_ap() -> None:
+    valid = small_store([100, 70], [(0, 33, 0), (1, 35, 0)], split="valid")
+    (validations,) = run(array_of([TRIAL], valid=valid))
+    metrics = validations[-1].metrics
+    assert "ap/class-0" in metrics and "ap/class-1" not in metrics
+    assert metrics["average_map_present"] == metrics["ap/class-0"] == 2 * metrics["average_map"]

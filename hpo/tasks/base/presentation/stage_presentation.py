@@ -33,9 +33,16 @@ class StageView:
     """Importance of each hyperparameter; empty for a stage that is not a search."""
 
     @property
+    def score_label(self) -> str:
+        """Name of the score, with the classes in its mean if one has no actions in the validation split."""
+        classes = self.shape.classes
+        named = any(self.score.other_mean(trial.metrics, classes) for trial in self.trials)
+        return self.score.full_label if named else self.score.label
+
+    @property
     def score_axis(self) -> str:
         """Label of an axis that shows scores."""
-        return f"{self.score.label} (validation)"
+        return f"{self.score_label} (validation)"
 
     @property
     def trials(self) -> list[TrialState]:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 _CAPTION = (
     "AP of one class on the validation split at each point of its grid of slicing parameters, averaged over "
-    "the trials at this point (which differ in the other classes). Empty cells: not tried yet, or failed."
+    "the trials at this point (which differ in the other classes). Empty cells: not tried yet, or failed. "
+    "Classes without actions in this split are left out."
 )
 _ROWS, _COLUMNS = "K1, K2 (s)", "K3, K4 (s)"
 Before = tuple[float, float]
@@ -31,8 +32,8 @@ Cells = dict[tuple[Before, After], float]
 def grid_figure(view: StageView) -> StageFigure | None:
     """Draw the grid of each class; return None if no trial of the grid has a score yet."""
     trials = [trial for trial in view.finished if trial.role == "grid"]
-    cells = {name: _cells(trials, name, view) for name in view.shape.classes}
-    if not trials or not all(cells.values()):
+    cells = {name: found for name in view.shape.classes if (found := _cells(trials, name, view))}
+    if not cells:
         return None
     return StageFigure(
         name="grid",
@@ -49,8 +50,8 @@ def _cells(trials: Sequence[TrialState], name: str, view: StageView) -> Cells:
         k1, k2, k3, k4 = (
             to_seconds(float(trial.parameters[f"K{number}_frames.{name}"]), view) for number in (1, 2, 3, 4)
         )
-        metrics = trial.reports[trial.best_epoch or 0].metrics
-        found.setdefault(((k1, k2), (k3, k4)), []).append(metrics[f"ap/{name}"])
+        if f"ap/{name}" in trial.metrics:
+            found.setdefault(((k1, k2), (k3, k4)), []).append(trial.metrics[f"ap/{name}"])
     return {place: fmean(scores) for place, scores in found.items()}
 
 

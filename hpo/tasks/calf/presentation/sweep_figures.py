@@ -47,8 +47,8 @@ def sensitivity_figure(view: StageView) -> StageFigure | None:
         name="sensitivity",
         title="Sensitivity to the slicing parameters",
         caption=f"Each slicing parameter varied alone, in seconds from the action. {CAPTION}",
-        picture=_sensitivity_picture(curves, view.score.label),
-        interactive=_sensitivity_interactive(curves, view.score.label),
+        picture=_sensitivity_picture(curves, view.score_label),
+        interactive=_sensitivity_interactive(curves, view.score_label),
     )
 
 

@@ -10,6 +10,7 @@ from hpo.report.formats import value
 from hpo.report.paired import paired_difference
 from hpo.report.stage_tables import format_difference
 from hpo.tasks.base.presentation.stage_presentation import StageView
+from hpo.tasks.calf.stages import GridStage
 
 TABLE_1 = {"i3d": 0.536, "c3d": 0.577, "resnet": 0.625}
 """Average-mAP by features from Table 1 of the paper, on SoccerNet's test split."""
@@ -24,10 +25,13 @@ TABLE_2 = {
 
 
 def grid_tables(view: StageView) -> Sequence[RenderableType]:
-    """Return the zones of every class, and a warning for each class that the combined winners make worse."""
+    """Return the zones of every class, with remarks.
+
+    The remarks name the classes that could not be judged and those that the combined winners make worse.
+    """
     classes = view.shape.classes
     zones = zones_table(view.state.stages[view.stage], classes)
-    return [zones, *_disturbances(view.compared, classes)]
+    return [zones, *_not_judged(view), *_disturbances(view.compared, classes)]
 
 
 def final_tables(view: StageView) -> Sequence[RenderableType]:
@@ -53,12 +57,34 @@ def zones_table(stage: StageState, classes: Sequence[str]) -> Table:
     return table
 
 
+def _not_judged(view: StageView) -> list[str]:
+    """Return a line with the classes that have no AP, since the validation split has no action of them."""
+    asked = view.state.asked.get(view.stage)
+    settings = asked.settings if asked else {}
+    strategy = {name: settings[name] for name in ("mode", "shared") if name in settings}
+    if not GridStage.model_validate(strategy).judges_classes:
+        return []
+    scored = [trial for trial in view.trials if trial.score is not None]
+    absent = [
+        label
+        for label in view.shape.classes
+        if scored and not any(f"ap/{label}" in trial.metrics for trial in scored)
+    ]
+    if not absent:
+        return []
+    return [f"zones of the start kept, since a class without actions cannot be judged: {', '.join(absent)}"]
+
+
 def _disturbances(trials: Sequence[TrialState], classes: Sequence[str]) -> list[str]:
     """Return a line for each class that is worse with the combined winners than at the start."""
     lines = []
     for label in classes:
         scores = {
-            role: {t.replicate: _class_ap(t, label) for t in trials if t.role == role and t.score is not None}
+            role: {
+                trial.replicate: trial.metrics[f"ap/{label}"]
+                for trial in trials
+                if trial.role == role and trial.score is not None and f"ap/{label}" in trial.metrics
+            }
             for role in ("combined", "start")
         }
         difference = paired_difference(scores["combined"], scores["start"])
@@ -69,7 +95,3 @@ def _disturbances(trials: Sequence[TrialState], classes: Sequence[str]) -> list[
                 f"combined, so the classes influence each other; try --mode per-class"
             )
     return lines
-
-
-def _class_ap(trial: TrialState, label: str) -> float:
-    return trial.reports[trial.best_epoch or 0].metrics.get(f"ap/{label}", 0.0)

@@ -1,5 +1,6 @@
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -124,3 +125,11 @@ def test_figure_that_fails_is_told_and_leaves_the_others_alone(monkeypatch: pyte
     drawn = draw_stage(view("bayes", [trial(1, 0.3), trial(2, 0.4)]), TASK.presentation("bayes"))
     assert drawn.failures == ("importance: ValueError: no such colour",)
     assert "history" in [figure.name for figure in drawn.figures]
+
+
+def test_grid_of_a_class_without_actions_is_left_out() -> None:
+    found = zoned(1, 0.2, 20.0)
+    metrics = {name: value for name, value in found.reports[1].metrics.items() if name != "ap/card"}
+    found.reports[1] = replace(found.reports[1], metrics=metrics)
+    (goal,) = grid_figure(view("grid-slicing", [found])).interactive.data  # type: ignore[union-attr]
+    assert goal.name == "goal"

@@ -44,6 +44,7 @@ def program(stage: str, settings: dict[str, Any], **start: Any) -> Program:
             stage=stage,
             shape=SHAPE,
             train=SplitRef(path="/none", items=1),
+            valid=SplitRef(path="/none", items=1),
             start={**own, **start},
             seed=0,
         )

@@ -1,11 +1,16 @@
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 from stage_play import play
+from stores import small_store
 
 from hpo.journal.events import Value
 from hpo.programs.grid import ConfigurationExplorer, Explorer, GridProgram
 from hpo.space.space import Parameters
+from hpo.tasks.base.registry import parse_study
+from hpo.tasks.base.splits import SplitRef
+from hpo.tasks.base.task import StageContext
 from hpo.tasks.calf.explorers import (
     ClassParallel,
     PerClass,
@@ -13,12 +18,15 @@ from hpo.tasks.calf.explorers import (
     joint_configurations,
     shared_configurations,
 )
+from hpo.tasks.calf.settings import GamesShape
 from hpo.tasks.calf.stages import ClassGrid
+from hpo.tasks.calf.task import TASK
 from hpo.tasks.calf.zones import grid_points, symmetric_points, zone_parameters, zones_of
 from model.errors import ConfigError
 from model.timeline import FrameRate
 
 RATE = FrameRate(2.0)
+SEARCH = {"bayes": {"trials": 1, "space": {"f": {"type": "int", "low": 1, "high": 2}}}}
 BEST = {"goal": (-40.0, -20.0, 120.0, 180.0), "card": (-40.0, -10.0, 20.0, 40.0)}
 GRID = ClassGrid(K1_s=(-40, -20), K2_s=(-10, -5), K3_s=(5, 10, 60), K4_s=(20, 90))
 POINTS: Points = dict.fromkeys(BEST, grid_points(GRID, RATE))
@@ -197,3 +205,52 @@ def test_shared_symmetric_grid_moves_all_classes_alike() -> None:
     for trial in trials[1:]:
         if trial.role == "grid":
             assert zones_of(trial.parameters, "goal") == zones_of(trial.parameters, "card")
+
+
+@pytest.mark.parametrize("mode", ["class-parallel", "per-class"])
+def test_class_without_an_ap_keeps_its_start(mode: str) -> None:
+    build = program(EXPLORERS[mode])
+    trials = play(build, lambda parameters, replicate: {"goal": scores(parameters, replicate)["goal"]})
+    choice = build().choice(trials)
+    assert choice is not None
+    assert zones_of(choice.parameters, "goal") == BEST["goal"]
+    assert zones_of(choice.parameters, "card") == zones_of(START, "card")
+
+
+@pytest.mark.parametrize(
+    ("settings", "moved"),
+    [
+        ({}, {"goal"}),
+        ({"mode": "per-class"}, {"goal"}),
+        ({"mode": "symmetric"}, {"goal"}),
+        ({"mode": "symmetric", "shared": True}, {"goal", "card"}),
+        ({"mode": "joint"}, {"goal", "card"}),
+    ],
+)
+def test_grid_moves_no_class_that_it_would_judge_by_an_ap_that_does_not_exist(
+    settings: dict[str, Any], moved: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goals, both = ([(0, 10, 0), (0, 60, 0)], [(0, 10, 0), (0, 60, 1)])
+    stores = {"train": small_store([100, 100], both), "valid": small_store([100, 100], goals)}
+    monkeypatch.setattr("hpo.tasks.calf.programs.open_reference", lambda split: stores[split.path])
+    grid = {"default": {"K1_s": [-40, -20], "K2_s": [-10], "K3_s": [5], "K4_s": [20]}}
+    study = parse_study(
+        {"task": "calf", "stages": {**SEARCH, "grid-slicing": {"grid": grid, **settings}}}, file="test"
+    )
+    context = StageContext(
+        study=study,
+        stage="grid-slicing",
+        shape=GamesShape(dims=6, classes=("goal", "card"), frame_rate=RATE),
+        train=SplitRef(path="train", items=1),
+        valid=SplitRef(path="valid", items=1),
+        start=START,
+        seed=0,
+    )
+    trials = play(lambda: TASK.program(context), scores)
+    grid_trials = [trial for trial in trials if trial.role == "grid"]
+    assert len(grid_trials) > 1
+    assert {
+        name
+        for name in ("goal", "card")
+        if any(zones_of(trial.parameters, name) != zones_of(START, name) for trial in grid_trials)
+    } == moved
