@@ -36,7 +36,7 @@ precision = "bfloat16"
 trials = 12
 [stages.bayes.space]
 f = { type = "int", low = 4, high = 32, log = true }
-r_frames = { type = "int", low = 20, high = 120, log = true }
+r_s = { type = "float", low = 10.0, high = 60.0, log = true }
 alpha2 = { type = "float", low = 0.5, high = 50.0, log = true }
 beta = { type = "float", low = 0.05, high = 5.0, log = true }
 lambda_seg = { type = "float", low = 0.05, high = 15.0, log = true }

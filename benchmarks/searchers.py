@@ -57,7 +57,7 @@ class Function:
 CALF = Space(
     [
         IntParameter("f", 4, 64, log=True),
-        IntParameter("r_frames", 20, 160, log=True),
+        FloatParameter("r_s", 10.0, 80.0, log=True),
         FloatParameter("alpha2", 0.5, 50.0, log=True),
         FloatParameter("beta", 0.05, 5.0, log=True),
         FloatParameter("lambda_seg", 0.05, 15.0, log=True),

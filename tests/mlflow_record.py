@@ -14,7 +14,7 @@ def tracker_of(study: Any, environment: Environment) -> MlflowTracker:
     return MlflowTracker(
         environment,
         dataset="wyscout/EVENTS",
-        fixed={"tau_max": 0.9, "f": 1, "K4_s.goal": 90.0},
+        fixed={"tau_max": 0.9, "f": 1, "K4_frames.goal": 90.0},
         files_of=lambda trial: study.files,
     )
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from hpo.space.space import Parameters
 from hpo.study.plan import StudyPlan
-from hpo.tracking.symbols import by_symbol, symbol
+from hpo.tracking.symbols import symbol
 from model.documents import MAX_TOML_BYTES, parse_json, parse_toml, read_limited
 from model.errors import ConfigError
 
@@ -20,9 +20,9 @@ _MAX_JSON_BYTES = 16 << 20
 def read_configuration(file: Path, plan: StudyPlan) -> Parameters:
     """Read a configuration from a file, such as the output of ``hpo best --json``.
 
-    The file is JSON or TOML with hyperparameters under the paper's symbols (``r``, ``K1.goal``: in frames),
-    at the top or under ``parameters``; of several best trials the first is used. Missing values come from the
-    study file.
+    The file is JSON or TOML with hyperparameters under their names or the paper's symbols (``r_s`` in
+    seconds, ``r`` and ``K1.goal`` in frames), at the top or under ``parameters``; of several best trials the
+    first is used. Missing values come from the study file.
 
     Raises:
         ConfigError: The file cannot be read, or values are not allowed; the error names all of them.
@@ -36,26 +36,29 @@ def read_configuration(file: Path, plan: StudyPlan) -> Parameters:
 
 
 def configuration_from_symbols(symbols: Mapping[str, Any], plan: StudyPlan, *, source: str) -> Parameters:
-    """Return the study file's configuration with the values in ``symbols`` (symbol -> value).
+    """Return the study file's configuration with the values in ``symbols`` (symbol or name -> value).
 
     Raises:
         ConfigError: A symbol is unknown, or a value is not allowed.
     """
     own = plan.own_configuration()
-    names = {symbol(name): name for name in own}
-    unknown = [name for name in symbols if name not in names]
-    if unknown:
-        raise ConfigError(
-            f"unknown hyperparameter: {', '.join(map(repr, unknown)):.200}",
-            file=source,
-            known=", ".join(names),
-        )
-    for name, value in symbols.items():
-        # The study file's settings check the rest, and take no other type for a number.
-        if "." in name and (type(value) not in (int, float) or not math.isfinite(value)):
-            raise ConfigError(f"expected a number of frames as {name}, got {value!r:.60}", file=source)
-    configuration = own | {names[name]: value for name, value in symbols.items()}
+    known = {symbol(name): name for name in own}
+    names = known | {name: name for name in own}
     try:
+        given = plan.task.in_own_units(plan.study, symbols, plan.shape)
+        unknown = [name for name in given if name not in names]
+        if unknown:
+            raise ConfigError(
+                f"unknown hyperparameter: {', '.join(map(repr, unknown)):.200}", known=", ".join(known)
+            )
+        for name, value in given.items():
+            # The study file's settings check the rest, and take no other type for a number.
+            if "." in name and (type(value) not in (int, float) or not math.isfinite(value)):
+                raise ConfigError(f"expected a number of frames as {name}, got {value!r:.60}")
+        replaced = {names[name]: value for name, value in given.items()}
+        if len(replaced) < len(given):
+            raise ConfigError("a hyperparameter appears twice, by its name and by its symbol")
+        configuration = own | replaced
         plan.task.check_parameters(plan.study, configuration, plan.shape)
     except ValidationError as error:
         reasons = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
@@ -72,7 +75,9 @@ def configuration_of_run(run: str, recorded: Mapping[str, Any], plan: StudyPlan)
     Raises:
         ConfigError: A value is not allowed.
     """
-    known = by_symbol(plan.own_configuration())
+    known = {symbol(name) for name in plan.own_configuration()}
+    # Older runs may have another unit of a hyperparameter.
+    known |= {symbol(name) for name in type(plan.study.hyperparameters).model_fields}
     own = {name: value for name, value in recorded.items() if name in known}
     return configuration_from_symbols(own, plan, source=f"MLflow run {run}")
 

@@ -8,6 +8,7 @@ from hpo.config.stages import SEARCH, SearchStage
 from hpo.config.study_file import space_of
 from hpo.journal.journal import read_journal
 from hpo.journal.results import StudyState, TrialStatus
+from hpo.report.formats import values_tried
 from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Space
 from hpo.study.folders import chosen_study
@@ -34,7 +35,8 @@ def known_scores(study: str, plan: StudyPlan, environment: Environment) -> dict[
         raise UserError(f"study {study!r} has no search whose scores could be used")
     search = plan.study.stages.named(SEARCH)
     assert isinstance(search, SearchStage)
-    spaces = (Space.from_description(stage.space).digest(), space_of(search).digest())
+    theirs_space, our_space = Space.from_description(stage.space), space_of(search)
+    spaces = (theirs_space.digest(), our_space.digest())
     pairs = {
         "space": spaces,
         "data": (state.created.data_digest, plan.data_digest),
@@ -43,10 +45,18 @@ def known_scores(study: str, plan: StudyPlan, environment: Environment) -> dict[
     }
     differing = [name for name, (theirs, ours) in pairs.items() if theirs != ours]
     if differing:
-        raise UserError(f"cannot use the scores of study {study!r}: {' and '.join(differing)} differ")
+        error = UserError(f"cannot use the scores of study {study!r}: {' and '.join(differing)} differ")
+        if "space" in differing:
+            error.details["expected"] = _described(our_space)
+            error.details["got"] = _described(theirs_space)
+        raise error
     finished = [trial for trial in state.trials_of(SEARCH) if trial.status is TrialStatus.FINISHED]
     points = [{"parameters": dict(trial.parameters), "score": trial.score} for trial in finished]
     return {"study": study, "points": points}
+
+
+def _described(space: Space) -> str:
+    return "; ".join(f"{name} {values_tried(fields)}" for name, fields in space.describe().items())
 
 
 def scored_points(known: Mapping[str, Any]) -> list[ScoredPoint]:

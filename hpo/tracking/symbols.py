@@ -6,12 +6,15 @@ from typing import TypeVar
 
 Entry = TypeVar("Entry")
 
-_UNIT = re.compile(r"_(s|frames|positions)(?=\.|$)")
+_UNIT = re.compile(r"_(frames|positions)(?=\.|$)")
 _REFUSED_BY_MLFLOW = re.compile(r"[^\w./\- :]")
 
 
 def symbol(name: str) -> str:
-    """Return the paper's symbol without its unit: ``r`` for ``r_frames``, ``K4.goal`` for ``K4_s.goal``."""
+    """Return the paper's symbol for a hyperparameter, such as ``K4.goal`` for ``K4_frames.goal``.
+
+    A name in seconds keeps its unit, such as ``r_s``: without it, it would read as the same in frames.
+    """
     return accepted_name(_UNIT.sub("", name, count=1))
 
 

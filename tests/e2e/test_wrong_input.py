@@ -67,10 +67,10 @@ def test_more_games_than_the_split_has_is_refused_before_any_trial(hpo: CommandL
 def test_receptive_field_longer_than_a_chunk_is_refused(hpo: CommandLine) -> None:
     words = hpo.study("x")
     study_file = hpo.folder / "small.toml"
-    study_file.write_text(study_file.read_text() + 'r_frames = { type = "int", low = 20, high = 300 }\n')
+    study_file.write_text(study_file.read_text() + 'r_s = { type = "float", low = 10, high = 150 }\n')
     answer = hpo.run(*words)
     assert answer.returncode == 2
-    assert "but the space lets r reach 300 frames" in answer.stderr
+    assert "but the space contains r_s = 150 (300 frames at 2 per second)" in answer.stderr
 
 
 def test_data_with_a_missing_half_names_the_file(hpo: CommandLine, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ symbols = st.fixed_dictionaries(
     optional={
         "f": st.integers(1, 64),
         "r": st.integers(2, 200),
+        "r_s": st.floats(1, 100),
         "alpha2": st.floats(0, 50),
         "beta": st.floats(0, 5),
         "lambda_seg": st.floats(0, 15),

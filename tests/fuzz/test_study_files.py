@@ -28,7 +28,7 @@ ranges = st.sampled_from(
         {"type": "choice", "choices": [1, 2, 4]},
     )
 )
-names = st.sampled_from(("f", "r_frames", "alpha2", "beta", "lambda_seg", "tau_max", "tau_min"))
+names = st.sampled_from(("f", "r_s", "r_frames", "alpha2", "beta", "lambda_seg", "tau_max", "tau_min"))
 searches = st.fixed_dictionaries(
     {"trials": st.integers(1, 50), "space": st.dictionaries(names, ranges, min_size=1, max_size=3)},
     optional={
@@ -82,7 +82,7 @@ study_files = st.fixed_dictionaries(
         ),
         "scoring": st.fixed_dictionaries({"nms_window_s": st.just("tolerance") | st.floats(1, 60)}),
         "hyperparameters": st.fixed_dictionaries(
-            {}, optional={"f": st.integers(1, 32), "alpha2": st.floats(0, 9)}
+            {}, optional={"f": st.integers(1, 32), "r_s": st.floats(1, 60), "alpha2": st.floats(0, 9)}
         ),
         "zones_s": st.just({"default": [-20, -10, 10, 20], "goal": [-40.0, -20.0, 30.0, 60.0]}),
     },

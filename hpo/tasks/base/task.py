@@ -201,6 +201,20 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
         configuration: Parameters = study.hyperparameters.model_dump()
         return configuration
 
+    def in_own_units(self, study: StudyT, given: Mapping[str, Any], shape: ShapeT) -> dict[str, Any]:
+        """Convert a user's hyperparameters into the units in which the study file gives them.
+
+        Args:
+            study: The study file.
+            given: Symbol or name of a hyperparameter -> value, not yet checked.
+            shape: Properties of the data.
+
+        Raises:
+            ConfigError: A hyperparameter appears twice, in different units.
+            ValidationError: A value is invalid.
+        """
+        return dict(given)
+
     def check_parameters(self, study: StudyT, parameters: Parameters, shape: ShapeT) -> None:
         """Check that a user's configuration can be trained.
 

@@ -1,8 +1,9 @@
 """Tables of study files of the task ``calf``. Defaults are the paper's values (section 4.1)."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from hpo.config.sections import LONGEST_S, Section, Training, broken_rule, expected, is_number
 from model.losses.complete import Matching
@@ -113,13 +114,16 @@ class Scoring(Section):
 class Hyperparameters(Section):
     """Hyperparameters that a stage may search over, and their values when it does not.
 
-    Symbols and defaults are the paper's; the defaults are its optimum on ResNet features.
+    Symbols and defaults are the paper's; the defaults are its optimum on ResNet features. Exactly one of
+    ``r_s`` and ``r_frames`` has a value.
     """
 
     f: int = Field(default=16, ge=1)
     """Features per class in the segmentation module."""
-    r_frames: int = Field(default=80, ge=1)
-    """Receptive field of the temporal convolutions in frames."""
+    r_s: float | None = Field(default=40.0, gt=0, le=LONGEST_S)
+    """Receptive field r of the temporal convolutions in seconds. None: it is given in frames."""
+    r_frames: int | None = Field(default=None, ge=1)
+    """The same in frames, as in older study files. None: it is given in seconds."""
     alpha2: float = Field(default=5.0, ge=0)
     """Weight of the location error in the spotting loss."""
     beta: float = Field(default=0.5, ge=0)
@@ -132,6 +136,25 @@ class Hyperparameters(Section):
     """Lower margin of the segmentation loss."""
     matching: Matching = "one-to-one"
     """Matching of predictions and actions: ``one-to-one`` (Algorithm 1) or ``none``, for the ablation."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _frames_replace_the_default_in_seconds(cls, table: object) -> object:
+        if isinstance(table, Mapping) and table.get("r_frames") is not None and "r_s" not in table:
+            return {**table, "r_s": None}
+        return table
+
+    @model_validator(mode="after")
+    def _r_has_one_unit(self) -> Self:
+        if (self.r_s is None) == (self.r_frames is None):
+            count = "neither" if self.r_s is None else "both"
+            raise broken_rule(f"expected either r_s (seconds) or r_frames (frames), got {count}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_the_other_unit(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        table: dict[str, Any] = serialize(self)
+        return {name: value for name, value in table.items() if value is not None}
 
     @model_validator(mode="after")
     def _margins_are_ordered(self) -> Self:

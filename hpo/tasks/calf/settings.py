@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from hpo.space.parameters import Value
 from hpo.space.space import Parameters
@@ -57,7 +58,7 @@ def trial_config(
             input_size=shape.dims,
             classes=len(shape.classes),
             class_features=tried.f,
-            receptive_field_frames=tried.r_frames,
+            receptive_field_frames=_receptive_field_frames(tried, study, shape),
             chunk_frames=shape.frame_rate.to_frames(study.network.chunk_s),
             predictions=study.network.predictions,
             norm_eps=study.network.norm_eps,
@@ -80,6 +81,72 @@ def trial_config(
         final_learning_rate=study.training.final_learning_rate,
         adam_eps=study.training.adam_eps,
     )
+
+
+def in_own_unit(study: CalfStudy, given: Mapping[str, Any], shape: GamesShape) -> dict[str, Any]:
+    """Return hyperparameters with r in the unit of the study file; ``r`` is the older symbol of ``r_frames``.
+
+    Raises:
+        ConfigError: r appears twice.
+        ValidationError: The value of r is invalid.
+    """
+    spelled = [("r_frames" if name == "r" else name, value) for name, value in given.items()]
+    converted = dict(spelled)
+    named = [name for name, _ in spelled if name in ("r_s", "r_frames")]
+    if len(named) > 1:
+        raise ConfigError(
+            "expected r once, in seconds as r_s or in frames as r_frames, got "
+            + " and ".join(name for name in given if name in ("r", "r_s", "r_frames"))
+        )
+    own = study.hyperparameters.model_dump()
+    for name in named:
+        if name not in own:
+            tried = Hyperparameters.model_validate({name: converted.pop(name)})
+            if tried.r_frames is not None:
+                converted["r_s"] = shape.frame_rate.to_seconds(tried.r_frames)
+            elif tried.r_s is not None:
+                converted["r_frames"] = max(1, shape.frame_rate.to_frames(tried.r_s))
+    return converted
+
+
+def _receptive_field_frames(tried: Hyperparameters, study: CalfStudy, shape: GamesShape) -> int:
+    """Return r in frames.
+
+    Raises:
+        ConfigError: r has fewer than 2 frames, or it does not fit into a chunk.
+    """
+    r_frames, fits, shown = _length_of_r(tried.model_dump(), study, shape)
+    if not fits:
+        raise ConfigError(
+            f"expected r of at least 2 frames and shorter than the chunk ({_chunk(study, shape)}), "
+            f"got {shown}",
+            fix="change r or network.chunk_s",
+        )
+    return r_frames
+
+
+def _length_of_r(
+    values: Mapping[str, int | float], study: CalfStudy, shape: GamesShape
+) -> tuple[int, bool, str]:
+    """Return r in frames, whether a network can have it, and a description with its unit."""
+    chunk_frames = shape.frame_rate.to_frames(study.network.chunk_s)
+    if "r_s" in values:
+        r_frames = max(1, shape.frame_rate.to_frames(values["r_s"]))
+        shown = f"r_s = {values['r_s']:g} ({_frames(r_frames, shape.frame_rate)})"
+    else:
+        r_frames = int(values["r_frames"])
+        shown = f"r_frames = {r_frames}"
+    # An odd r needs a frame more: its edges are rounded up.
+    return r_frames, r_frames >= 2 and 2 * math.ceil(r_frames / 2) < chunk_frames, shown
+
+
+def _chunk(study: CalfStudy, shape: GamesShape) -> str:
+    frames = shape.frame_rate.to_frames(study.network.chunk_s)
+    return f"{study.network.chunk_s:g} s, {_frames(frames, shape.frame_rate)}"
+
+
+def _frames(frames: int, frame_rate: FrameRate) -> str:
+    return f"{frames} {'frame' if frames == 1 else 'frames'} at {frame_rate.per_second:g} per second"
 
 
 def _zones(study: CalfStudy, own: Mapping[str, Value], shape: GamesShape) -> Zones:
@@ -114,15 +181,18 @@ def check_space(study: CalfStudy, shape: GamesShape) -> None:
     """Check that every point of the search is possible on this data.
 
     Raises:
-        ConfigError: The largest r does not fit into a chunk.
+        ConfigError: An r of the space has fewer than 2 frames or does not fit into a chunk, or the study
+            file's own values are impossible.
     """
-    declared = study.stages.bayes.space.get("r_frames")
-    chunk_frames = shape.frame_rate.to_frames(study.network.chunk_s)
-    # An odd r needs a frame more: its edges are rounded up.
-    if declared is not None and 2 * math.ceil(max(declared.extremes()) / 2) >= chunk_frames:
-        raise ConfigError(
-            f"expected r below the {chunk_frames} frames of a chunk, but the space lets r reach "
-            f"{max(declared.extremes()):g} frames",
-            key="stages.bayes.space.r_frames",
-            fix="lower its high bound, or raise network.chunk_s",
-        )
+    for name in ("r_s", "r_frames"):
+        declared = study.stages.bayes.space.get(name)
+        for value in sorted(declared.extremes()) if declared else ():
+            _, fits, shown = _length_of_r({name: value}, study, shape)
+            if not fits:
+                raise ConfigError(
+                    f"expected r of at least 2 frames and shorter than the chunk ({_chunk(study, shape)}), "
+                    f"but the space contains {shown}",
+                    key=f"stages.bayes.space.{name}",
+                    fix="change its bounds, or network.chunk_s",
+                )
+    trial_config(study, {}, shape, seed=0)

@@ -1,7 +1,7 @@
 """Study files of the task ``calf``."""
 
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails
@@ -21,6 +21,8 @@ from hpo.tasks.calf.sections import (
 )
 from hpo.tasks.calf.stages import CalfStages
 
+_FRAMES_BEFORE_R_S = 80
+"""Value of ``r_frames`` that study files had by default before they gave r in seconds."""
 # Section 4.1 of the paper, in seconds at its 2 frames a second; other classes get the narrowest of the three.
 _PAPER_ZONES_S: dict[str, Zones] = {
     "default": (-20.0, -10.0, 10.0, 20.0),
@@ -48,8 +50,8 @@ class CalfStudy(StudyFile):
 
     @model_validator(mode="before")
     @classmethod
-    def _settings_of_the_preset(cls, document: object) -> object:
-        return with_preset(document) if isinstance(document, Mapping) else document
+    def _defaults_that_depend_on_the_file(cls, document: object) -> object:
+        return _with_unit_of_space(with_preset(document)) if isinstance(document, Mapping) else document
 
     @field_validator("zones_s")
     @classmethod
@@ -59,16 +61,25 @@ class CalfStudy(StudyFile):
         return zones_s
 
     @model_validator(mode="after")
+    def _r_has_one_unit(self) -> Self:
+        own, units = self.hyperparameters.model_dump(), ("r_s", "r_frames")
+        (unit,) = (name for name in units if name in own)
+        searched = [name for name in units if name in self.stages.bayes.space]
+        if searched and searched != [unit]:
+            raise self._fault_in_space(
+                f"expected r in the unit of [hyperparameters], which is {unit}, got {' and '.join(searched)}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _margins_stay_ordered(self) -> Self:
         stage = self.stages.bayes
         highest_min, lowest_max = max(self._values(stage, "tau_min")), min(self._values(stage, "tau_max"))
         if highest_min >= lowest_max:
-            rule = broken_rule(
+            raise self._fault_in_space(
                 f"tau_min must be below tau_max, but tau_min can be {highest_min:g} "
                 f"while tau_max is {lowest_max:g}"
             )
-            fault = InitErrorDetails(type=rule, loc=("stages", "bayes", "space"), input=stage.space)
-            raise ValidationError.from_exception_data("StudyFile", [fault])
         return self
 
     @property
@@ -83,3 +94,21 @@ class CalfStudy(StudyFile):
     def _values(self, stage: SearchStage, name: str) -> tuple[int | float, ...]:
         declared = stage.space.get(name)
         return declared.extremes() if declared else (getattr(self.hyperparameters, name),)
+
+
+def _with_unit_of_space(document: dict[str, Any]) -> dict[str, Any]:
+    """Give r in frames if the space does and [hyperparameters] has no r, as in older study files."""
+    own, place = document.get("hyperparameters", {}), document
+    for name in ("stages", "bayes", "space"):
+        place = place.get(name, {}) if isinstance(place, Mapping) else {}
+    if not isinstance(own, Mapping) or not isinstance(place, Mapping) or "r_frames" not in place:
+        return document
+    if "r_s" in own or "r_frames" in own:
+        return document
+    return {**document, "hyperparameters": {**own, "r_frames": _FRAMES_BEFORE_R_S}}
+
+    def _fault_in_space(self, message: str) -> ValidationError:
+        fault = InitErrorDetails(
+            type=broken_rule(message), loc=("stages", "bayes", "space"), input=self.stages.bayes.space
+        )
+        return ValidationError.from_exception_data("StudyFile", [fault])

@@ -24,7 +24,7 @@ from hpo.tasks.calf.data import (
     require_actions,
 )
 from hpo.tasks.calf.resampling import compare_on_games
-from hpo.tasks.calf.settings import GamesShape, check_space, training_config, trial_config
+from hpo.tasks.calf.settings import GamesShape, check_space, in_own_unit, training_config, trial_config
 from hpo.tasks.calf.speed import measure_trial_time
 from hpo.tasks.calf.stages import GridStage
 from hpo.tasks.calf.study_file import CalfStudy
@@ -61,7 +61,7 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
     data_shape = GamesShape
     takes_uri = True
     analyses = True
-    configuration_note = "K and r are in frames."
+    configuration_note = "K is in frames; r_s is in seconds, r in frames."
     finders = ("bayes", "grid-slicing")
     procedure = ("bayes", "grid-slicing", "final")
 
@@ -165,6 +165,10 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
         for name, row in zip(shape.classes, zones, strict=True):
             configuration |= zone_parameters(name, row)
         return configuration
+
+    def in_own_units(self, study: CalfStudy, given: Mapping[str, Any], shape: GamesShape) -> dict[str, Any]:
+        """Convert r into the unit of the study file, from seconds (``r_s``) or frames (``r``)."""
+        return in_own_unit(study, given, shape)
 
     def check_parameters(self, study: CalfStudy, parameters: Parameters, shape: GamesShape) -> None:
         """Check a configuration by making a trial's settings, without its network."""

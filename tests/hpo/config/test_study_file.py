@@ -46,11 +46,11 @@ def test_calf_searches_the_five_hyperparameters_of_the_paper_from_its_own_optimu
     calf = load_study("calf")
     stage = calf.stages.bayes
     space = space_of(stage)
-    assert space.names == ("f", "r_frames", "alpha2", "beta", "lambda_seg")
+    assert space.names == ("f", "r_s", "alpha2", "beta", "lambda_seg")
     assert all(declared["log"] for declared in space.describe().values())
-    assert [declared["type"] for declared in space.describe().values()] == ["int", "int"] + 3 * ["float"]
+    assert [declared["type"] for declared in space.describe().values()] == ["int"] + 4 * ["float"]
     assert first_points(calf, stage) == [
-        {"f": 16, "r_frames": 80, "alpha2": 5.0, "beta": 0.5, "lambda_seg": 1.5}
+        {"f": 16, "r_s": 40.0, "alpha2": 5.0, "beta": 0.5, "lambda_seg": 1.5}
     ]
 
 
@@ -172,8 +172,8 @@ def test_all_mistakes_come_in_one_error_each_with_key_expectation_and_value() ->
         'got "annealing"',
         "stages.bayes.trials": "missing (needs a value)",
         "stages.bayes.space.f.low": "expected a whole number, got 4.5",
-        "stages.bayes.space.g": "expected one of f, r_frames, alpha2, beta, lambda_seg, tau_max, tau_min, "
-        "matching, "
+        "stages.bayes.space.g": "expected one of f, r_s, r_frames, alpha2, beta, lambda_seg, tau_max, "
+        "tau_min, matching, "
         'got "g"',
         "stages.bayes.space.r_frames": "expected finite bounds with low below high, got 160 and 20",
         "stages.bayes.space.alpha2": "expected a table with a type: 'float', 'int' or 'choice', "

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from calf_plan import calf_plan
@@ -12,9 +13,9 @@ PLAN = calf_plan(classes=("goal", "card", "substitution"), dims=512)
 
 def test_own_configuration_of_calf_is_the_paper_s_optimum_with_its_zones_in_frames() -> None:
     own = PLAN.own_configuration()
-    assert (own["f"], own["r_frames"], own["alpha2"], own["beta"], own["lambda_seg"]) == (
+    assert (own["f"], own["r_s"], own["alpha2"], own["beta"], own["lambda_seg"]) == (
         16,
-        80,
+        40.0,
         5.0,
         0.5,
         1.5,
@@ -35,7 +36,28 @@ def test_configuration_is_read_under_the_paper_s_symbols(tmp_path: Path, name: s
     (tmp_path / name).write_text(text)
     found = read_configuration(tmp_path / name, PLAN)
     own = PLAN.own_configuration()
-    assert found == own | {"r_frames": 40, "K3_frames.goal": 50}
+    assert found == own | {"r_s": 20, "K3_frames.goal": 50}
+
+
+@pytest.mark.parametrize(
+    ("tables", "text", "expected"),
+    [
+        ({}, '{"r_frames": 40}', {"r_s": 20.0}),
+        ({}, '{"r": 41}', {"r_s": 20.5}),
+        ({}, '{"r_s": 30}', {"r_s": 30}),
+        ({"hyperparameters": {"r_frames": 60}}, '{"f": 3}', {"r_frames": 60}),
+        ({"hyperparameters": {"r_frames": 60}}, '{"r": 40}', {"r_frames": 40}),
+        ({"hyperparameters": {"r_frames": 60}}, '{"r_s": 30.2}', {"r_frames": 60}),
+    ],
+)
+def test_configuration_has_r_once_in_the_unit_of_the_study_file(
+    tmp_path: Path, tables: dict[str, Any], text: str, expected: dict[str, float]
+) -> None:
+    stages = {"bayes": {"trials": 1, "space": {"f": {"type": "int", "low": 2, "high": 9}}}}
+    (tmp_path / "mine.json").write_text(text)
+    found = read_configuration(tmp_path / "mine.json", calf_plan({"stages": stages, **tables}))
+    assert {name: value for name, value in found.items() if name.startswith("r")} == expected
+    assert None not in found.values()
 
 
 @pytest.mark.parametrize(
@@ -45,6 +67,10 @@ def test_configuration_is_read_under_the_paper_s_symbols(tmp_path: Path, name: s
         ('{"f": "many"}', "cannot use this configuration: f"),
         ('{"K1.goal": 3}', "K1 < K2 < 0 < K3 < K4"),
         ('{"r": 999}', "shorter than the chunk"),
+        ('{"r_s": 119.9}', r"shorter than the chunk \(120 s, 240 frames at 2 per second\), got r_s = 119.9"),
+        ('{"r": 40.5}', "cannot use this configuration: r_frames"),
+        ('{"r": 40, "r_s": 20}', "expected r once, .* got r and r_s"),
+        ('{"K1.goal": -9, "K1_frames.goal": -8}', "appears twice, by its name and by its symbol"),
         ("[1, 2]", "expected a table of hyperparameters"),
         ("{", "cannot read a configuration"),
         ("[" * 5000, "nested deeper"),

@@ -32,7 +32,7 @@ folder = Path(sys.argv[1])
 tracker = Telling(
     read_environment({"HPO_RUNS": sys.argv[2]}),
     dataset="wyscout/EVENTS",
-    fixed={"tau_max": 0.9, "f": 1, "K4_s.goal": 90.0},
+    fixed={"tau_max": 0.9, "f": 1, "K4_frames.goal": 90.0},
     files_of=lambda trial: [folder / "config.json", folder / "best.pt", folder / "missing.txt"],
 )
 print(Follower(folder, tracker).close(60))

@@ -170,6 +170,6 @@ def test_a_trial_that_waits_is_scheduled(study: Any, environment: Environment) -
 
 def test_hundreds_of_hyperparameters_fit(study: Any, environment: Environment) -> None:
     study.create()
-    study.ask("bayes-0000", **{f"K1_s.class-{number}": -20 for number in range(250)})
+    study.ask("bayes-0000", **{f"K1_frames.class-{number}": -20 for number in range(250)})
     record(study, environment)
     assert len(runs_of(study, environment)["bayes-0000"].data.params) == 250 + 4

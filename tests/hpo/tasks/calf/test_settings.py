@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import pytest
 
+from hpo.config.study_file import first_points
 from hpo.tasks.base.registry import parse_study
 from hpo.tasks.calf.settings import GamesShape, check_space, training_config, trial_config
 from model.errors import ConfigError
@@ -26,7 +29,7 @@ def test_defaults_are_the_optimum_of_the_paper_in_frames() -> None:
 
 def test_parameters_of_a_trial_override_the_study_file() -> None:
     trial = trial_config(
-        study_file(hyperparameters={"f": 8, "beta": 2.0}), {"f": 32, "r_frames": 40}, SOCCER, seed=0
+        study_file(hyperparameters={"f": 8, "beta": 2.0}), {"f": 32, "r_s": 20.0}, SOCCER, seed=0
     )
     assert (trial.network.class_features, trial.network.receptive_field_frames, trial.loss.beta) == (
         32,
@@ -78,6 +81,55 @@ def test_what_a_published_code_does_differently_reaches_the_model() -> None:
 def test_space_whose_receptive_field_outgrows_the_chunk_is_refused() -> None:
     long = {"type": "int", "low": 20, "high": 240}
     stages = {"bayes": {"trials": 1, "space": {"r_frames": long}}}
-    with pytest.raises(ConfigError, match="below the 240 frames of a chunk"):
+    with pytest.raises(ConfigError, match=r"shorter than the chunk \(120 s, 240 frames .* r_frames = 240"):
         check_space(study_file(stages=stages), SOCCER)
     check_space(study_file(stages=stages), HANDBALL)
+
+
+@pytest.mark.parametrize(
+    ("space", "per_second", "complaint"),
+    [
+        ({"low": 10.0, "high": 119.6}, 2.0, r"space contains r_s = 119.6 \(239 frames at 2 per second\)"),
+        ({"low": 1.0, "high": 80.0}, 1.0, r"at least 2 frames .* r_s = 1 \(1 frame at 1 per second\)"),
+    ],
+)
+def test_space_in_seconds_is_checked_in_frames_at_the_rate_of_the_data(
+    space: dict[str, float], per_second: float, complaint: str
+) -> None:
+    stages = {"bayes": {"trials": 1, "space": {"r_s": {"type": "float", **space}}}}
+    with pytest.raises(ConfigError, match=complaint):
+        check_space(study_file(stages=stages), replace(SOCCER, frame_rate=FrameRate(per_second)))
+    check_space(study_file(stages=stages), HANDBALL)
+
+
+@pytest.mark.parametrize(("per_second", "r_frames"), [(1.0, 40), (2.0, 80), (5.0, 200), (25.0, 1000)])
+def test_r_has_the_same_seconds_at_every_frame_rate(per_second: float, r_frames: int) -> None:
+    shape = replace(SOCCER, frame_rate=FrameRate(per_second))
+    assert trial_config(study_file(), {}, shape, seed=0).network.receptive_field_frames == r_frames
+    frames = study_file(hyperparameters={"r_frames": 80})
+    at_any_rate = trial_config(frames, {}, replace(shape, frame_rate=FrameRate(3.0)), seed=0)
+    assert at_any_rate.network.receptive_field_frames == 80
+
+
+def test_r_is_given_in_one_unit_in_the_whole_study_file() -> None:
+    seconds = {"type": "float", "low": 10.0, "high": 80.0}
+    frames = {"type": "int", "low": 20, "high": 160}
+    for own, searched in (
+        ({"r_s": 30.0, "r_frames": 60}, {"f": SPACE}),
+        ({"r_s": 30.0}, {"r_frames": frames}),
+        ({"r_frames": 60}, {"r_s": seconds}),
+        ({}, {"r_s": seconds, "r_frames": frames}),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            study_file(hyperparameters=own, stages={"bayes": {"trials": 1, "space": searched}})
+        (message,) = caught.value.details.values()
+        assert "r_s" in message
+        assert "r_frames" in message
+
+
+def test_study_file_that_searches_r_in_frames_starts_from_its_older_default() -> None:
+    frames = {"type": "int", "low": 20, "high": 160}
+    older = study_file(stages={"bayes": {"trials": 1, "space": {"f": SPACE, "r_frames": frames}}})
+    assert first_points(older, older.stages.bayes) == [{"f": 16, "r_frames": 80}]
+    assert "r_s" not in older.hyperparameters.model_dump()
+    assert parse_study(older.model_dump(mode="json"), file="journal") == older
