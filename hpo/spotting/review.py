@@ -13,7 +13,7 @@ from rich.table import Table
 
 from hpo.report.figures.style import save_figure
 from hpo.spotting.figures.precision import precision_figure
-from model.documents import read_limited
+from model.documents import decode_text, read_limited
 from model.errors import DataError, Problem, UserError
 from model.files import write_whole
 from model.inference.clips import Clip
@@ -109,7 +109,7 @@ def precision_table(found: Sequence[ReviewedPrecision]) -> Table:
 def _read_rows(file: Path) -> list[tuple[int, dict[str, str | None]]]:
     """Return the rows, each with the number of its last line."""
     try:
-        text = read_limited(file, _MAX_BYTES).decode("utf-8-sig")
+        text = decode_text(read_limited(file, _MAX_BYTES))
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
         rows = [] if missing else [(reader.line_num, row) for row in reader]

@@ -8,14 +8,13 @@ from fuzz.broken import damaged, files, from_json, mutated, to_json
 from fuzz.cases import FUZZ, outcome
 from hypothesis import given
 from hypothesis import strategies as st
+from wyscout_files import all_events, all_matches
 
 from model.data.description import builtin_description
 from model.data.label_file import read_actions
 from model.data.soccernet import games_of_split
 from model.data.wyscout import convert_wyscout
-from model.data.wyscout.events import read_events
 from model.data.wyscout.files import DataFile
-from model.data.wyscout.matches import read_matches
 from model.errors import DataError, UserError
 
 HOME, AWAY = 1, 2
@@ -83,7 +82,7 @@ def test_events_are_all_read_or_refused(content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "events_Cup.json")
         file.write_bytes(content)
-        came = outcome(lambda: list(read_events(DataFile(path=file))))
+        came = outcome(lambda: all_events(DataFile(path=file)))
         if isinstance(came, UserError):
             assert isinstance(came, DataError)
             assert str(file) in str(came)
@@ -109,7 +108,7 @@ def test_matches_are_all_read_with_their_substitutions_or_refused(content: bytes
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "matches_Cup.json")
         file.write_bytes(content)
-        came = outcome(lambda: read_matches(DataFile(path=file), "Cup"))
+        came = outcome(lambda: all_matches(DataFile(path=file), "Cup"))
         if isinstance(came, UserError):
             assert isinstance(came, DataError)
             assert str(file) in str(came)

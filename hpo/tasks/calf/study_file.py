@@ -91,6 +91,12 @@ class CalfStudy(StudyFile):
         """Return the slicing parameters of a class in seconds."""
         return self.zones_s.get(class_name, self.zones_s["default"])
 
+    def _fault_in_space(self, message: str) -> ValidationError:
+        fault = InitErrorDetails(
+            type=broken_rule(message), loc=("stages", "bayes", "space"), input=self.stages.bayes.space
+        )
+        return ValidationError.from_exception_data("StudyFile", [fault])
+
     def _values(self, stage: SearchStage, name: str) -> tuple[int | float, ...]:
         declared = stage.space.get(name)
         return declared.extremes() if declared else (getattr(self.hyperparameters, name),)
@@ -106,9 +112,3 @@ def _with_unit_of_space(document: dict[str, Any]) -> dict[str, Any]:
     if "r_s" in own or "r_frames" in own:
         return document
     return {**document, "hyperparameters": {**own, "r_frames": _FRAMES_BEFORE_R_S}}
-
-    def _fault_in_space(self, message: str) -> ValidationError:
-        fault = InitErrorDetails(
-            type=broken_rule(message), loc=("stages", "bayes", "space"), input=self.stages.bayes.space
-        )
-        return ValidationError.from_exception_data("StudyFile", [fault])

@@ -15,7 +15,7 @@ from model.data.description import (
     write_description,
 )
 from model.data.soccernet import write_game, write_split
-from model.data.wyscout.events import MatchEvents, read_events
+from model.data.wyscout.events import EventReader, MatchEvents
 from model.data.wyscout.features import FRAME_RATE, match_features
 from model.data.wyscout.files import DataFile, competition_files
 from model.data.wyscout.labels import match_labels
@@ -72,10 +72,12 @@ def convert_wyscout(
         _start_over(target)
         conversion = _Conversion(target, matches, splits)
         for file in event_files.values():
-            for events in read_events(file):
+            reader = EventReader(file)
+            for events in reader.matches():
                 conversion.add(file, events)
                 if progress is not None:
                     progress(len(conversion.done), len(matches))
+            conversion.note(reader)
         conversion.finish()
     except OSError as error:
         raise DataError("the converted games cannot be written", folder=target, reason=error) from error
@@ -94,10 +96,22 @@ class _Conversion:
         self._splits = splits
         self._split_of = splits.split_of()
         self._description = builtin_description(_DESCRIPTION)
+        self._problems: list[Problem] = []
+        self._incomplete: set[int | None] = set()
+
+    def note(self, reader: EventReader) -> None:
+        """Note the faults of a file that was read."""
+        self._problems += reader.problems
+        self._incomplete |= reader.incomplete
 
     def add(self, file: DataFile, events: MatchEvents) -> None:
-        """Write one game and count it."""
-        match = self._checked_match(file, events)
+        """Write one game and count it; a game that does not fit its match is noted as a problem."""
+        match = self._matches.get(events.match_id)
+        fault = self._fault(match, events)
+        self.done.add(events.match_id)
+        if match is None or fault is not None:
+            self._problems.append(Problem(str(file), f"match {events.match_id}", fault or ""))
+            return
         features = match_features(events, home=match.home)
         labels = match_labels(match, events)
         write_game(
@@ -108,7 +122,6 @@ class _Conversion:
             annotations=[label.annotation() for label in labels.labels],
             labels_file=self._description.labels_file,
         )
-        self.done.add(match.match_id)
         split = self._split_of[match.match_id]
         classes = [self._description.class_of(label.name) for label in labels.labels]
         self.report.games[split] += 1
@@ -123,37 +136,31 @@ class _Conversion:
         """Write the lists of the splits and the description.
 
         Raises:
-            DataError: Some matches have no events.
+            DataError: Events cannot be read, do not fit their match, or are missing; all faults are listed.
         """
-        left = sorted(set(self._matches) - self.done)
-        if left:
-            problems = [
-                Problem(self._matches[match].competition, f"match {match}", "the match has no events")
-                for match in left
-            ]
-            raise DataError("the events of some matches are missing", problems)
+        left = sorted(set(self._matches) - self.done - self._incomplete)
+        # Events of a match that cannot be told may be those of a match without any.
+        self._problems += [
+            Problem(self._matches[match].competition, f"match {match}", "the match has no events")
+            for match in (() if None in self._incomplete else left)
+        ]
+        if self._problems:
+            raise DataError("the Wyscout data cannot be converted", self._problems)
         for split, ids in self._splits.matches.items():
             games = [self._folders[match_id] for match_id in ids]
             write_split(self._target, self._description, split, games)
         write_description(self._target, self._description)
 
-    def _checked_match(self, file: DataFile, events: MatchEvents) -> Match:
-        def wrong(message: str) -> DataError:
-            problem = Problem(str(file), f"match {events.match_id}", message)
-            return DataError("the files of events and of matches do not fit together", [problem])
-
-        match = self._matches.get(events.match_id)
+    def _fault(self, match: Match | None, events: MatchEvents) -> str | None:
         if match is None:
-            raise wrong("the file of matches does not contain this match")
-        if events.match_id in self.done:
-            raise wrong("another competition also has events of this match")
+            return "the file of matches does not contain this match"
+        if match.match_id in self.done:
+            return "another competition also has events of this match"
         teams = {int(team) for half in events.halves for team in np.unique(half.teams)}
         unknown_teams = sorted(teams - {match.home, match.away})
         if unknown_teams:
-            raise wrong(
-                f"an event belongs to team {unknown_teams[0]} (expected {match.home} or {match.away})"
-            )
-        return match
+            return f"an event belongs to team {unknown_teams[0]} (expected {match.home} or {match.away})"
+        return None
 
 
 def _read_all_matches(
@@ -167,12 +174,18 @@ def _read_all_matches(
     if lacking:
         raise DataError("files of matches are missing", lacking, fix="add them to the source folder")
     matches: dict[int, Match] = {}
+    problems: list[Problem] = []
     for competition in event_files:
         file = match_files[competition]
-        for match_id, match in read_matches(file, competition).items():
-            if match_id in matches:
-                raise DataError("two competitions contain the same match", file=file, match=match_id)
-            matches[match_id] = match
+        found, faults = read_matches(file, competition)
+        problems += faults
+        problems += [
+            Problem(str(file), f"match {match_id}", "another competition contains this match")
+            for match_id in found.keys() & matches.keys()
+        ]
+        matches.update(found)
+    if problems:
+        raise DataError("these Wyscout matches cannot be read", problems)
     return matches
 
 

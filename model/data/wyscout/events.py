@@ -11,7 +11,7 @@ import numpy.typing as npt
 from model.data.wyscout.files import DataFile
 from model.data.wyscout.json_stream import read_elements
 from model.data.wyscout.vocabulary import CARDS, EVENT_TYPES, GOAL, NEUTRAL_TAGS, OWN_GOAL, SUB_EVENTS
-from model.errors import DataError, Problem
+from model.errors import Problem
 
 NO_SUB_EVENT = -1
 NO_CARD = -1
@@ -78,45 +78,70 @@ class _Row(NamedTuple):
     ends: tuple[float, float]
 
 
-def read_events(file: DataFile) -> Iterator[MatchEvents]:
-    """Read the events of a competition, one match at a time; memory holds one match.
+class EventReader:
+    """Reader of the events of a competition, one match at a time; memory holds one match.
 
-    Raises:
-        DataError: The file is not a list of events, an event is malformed, the events of a match are not
-            contiguous, or a match lacks a half. The error names the file and the event or match.
+    A bad event hides no other: it is noted in ``problems`` and left out.
     """
-    seen: set[int] = set()
-    for match_id, rows in itertools.groupby(_read_rows(file), key=lambda row: row.match_id):
-        if match_id in seen:
-            raise _wrong(file, f"match {match_id}", "the events of this match are not contiguous in the file")
-        seen.add(match_id)
-        by_half: dict[int, list[_Row]] = {0: [], 1: [], 2: []}
-        for row in rows:
-            by_half[row.half].append(row)
-        missing = [half for half in (1, 2) if not by_half[half]]
-        if missing:
-            raise _wrong(file, f"match {match_id}", f"the match has no event in half {missing[0]}")
-        halves = (_columns(by_half[1]), _columns(by_half[2]))
-        yield MatchEvents(match_id=match_id, halves=halves, outside=len(by_half[0]))
 
+    def __init__(self, file: DataFile) -> None:
+        """Prepare to read ``file``."""
+        self._file = file
+        self.problems: list[Problem] = []
+        """Faults found so far: bad events, and matches that are not whole."""
+        self.incomplete: set[int | None] = set()
+        """Matches with bad events; None among them for events of unknown matches."""
 
-def _read_rows(file: DataFile) -> Iterator[_Row]:
-    elements = read_elements(file.chunks())
-    for index in itertools.count():
-        try:
-            event = next(elements, _END)
+    def matches(self) -> Iterator[MatchEvents]:
+        """Yield the events of every match that is whole."""
+        seen: set[int] = set()
+        for match_id, rows in itertools.groupby(self._rows(), key=lambda row: row.match_id):
+            by_half: dict[int, list[_Row]] = {0: [], 1: [], 2: []}
+            for row in rows:
+                by_half[row.half].append(row)
+            fault = None
+            if match_id in seen:
+                fault = "the events of this match are not contiguous in the file"
+            elif missing := [half for half in (1, 2) if not by_half[half]]:
+                fault = f"the match has no event in half {missing[0]}"
+            seen.add(match_id)
+            if fault is None:
+                halves = (_columns(by_half[1]), _columns(by_half[2]))
+                yield MatchEvents(match_id=match_id, halves=halves, outside=len(by_half[0]))
+            elif not self.incomplete & {match_id, None}:
+                self._note(f"match {match_id}", fault)
+            self.incomplete |= set() if fault is None else {match_id}
+
+    def _rows(self) -> Iterator[_Row]:
+        elements = read_elements(self._file.chunks())
+        for index in itertools.count():
+            try:
+                event = next(elements, _END)
+            except (ValueError, RecursionError) as error:
+                self._note(f"event {index}", str(error))
+                self.incomplete.add(None)  # nothing behind a fault of the syntax can be read
+                return
             if event is _END:
                 return
-            row = _row(event)
-        except KeyError as error:
-            raise _wrong(file, f"event {index}", f"key {error} is missing") from error
-        except (TypeError, ValueError, RecursionError) as error:
-            raise _wrong(file, f"event {index}", str(error)) from error
-        yield row
+            try:
+                row = _row(event)
+            except (KeyError, TypeError, ValueError) as error:
+                message = f"key {error} is missing" if isinstance(error, KeyError) else str(error)
+                self._note(f"event {index}", message)
+                self.incomplete.add(_match_of(event))
+                continue
+            yield row
+
+    def _note(self, place: str, message: str) -> None:
+        self.problems.append(Problem(str(self._file), place, message))
 
 
-def _wrong(file: DataFile, place: str, message: str) -> DataError:
-    return DataError("these Wyscout events cannot be read", [Problem(str(file), place, message)])
+def _match_of(event: Any) -> int | None:
+    """Return the match of a bad event, or None if it does not say."""
+    try:
+        return identifier(event, "matchId")
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _row(event: Any) -> _Row:

@@ -9,7 +9,7 @@ from typing import Any
 from model.data.wyscout.events import identifier
 from model.data.wyscout.files import DataFile
 from model.documents import parse_json
-from model.errors import DataError, Problem
+from model.errors import Problem
 
 _MAX_BYTES = 256 << 20
 _LONGEST_LABEL = 80
@@ -44,15 +44,15 @@ class Match:
     substitutions: tuple[Substitution, ...]
 
 
-def read_matches(file: DataFile, competition: str) -> dict[int, Match]:
-    """Read all matches of a file as match id -> match, in the order of the file.
-
-    Raises:
-        DataError: The file is not a list of matches, or matches are malformed; all of these are listed.
-    """
+def read_matches(file: DataFile, competition: str) -> tuple[dict[int, Match], list[Problem]]:
+    """Read all matches of a file as match id -> match, in the order of the file, and note every bad one."""
     matches: dict[int, Match] = {}
     problems: list[Problem] = []
-    for index, record in enumerate(_read_list(file)):
+    try:
+        records = _read_list(file)
+    except ValueError as error:
+        return {}, [Problem(str(file), "", str(error))]
+    for index, record in enumerate(records):
         try:
             match = _match(record, competition)
         except KeyError as error:
@@ -63,9 +63,7 @@ def read_matches(file: DataFile, competition: str) -> dict[int, Match]:
             if match.match_id in matches:
                 problems.append(Problem(str(file), f"match {index}", f"id {match.match_id} appears twice"))
             matches[match.match_id] = match
-    if problems:
-        raise DataError("these Wyscout matches cannot be read", problems)
-    return matches
+    return matches, problems
 
 
 def game_folders(matches: Mapping[int, Match]) -> dict[int, str]:
@@ -87,9 +85,9 @@ def _read_list(file: DataFile) -> list[Any]:
     try:
         records = parse_json(b"".join(file.chunks(_MAX_BYTES)))
     except ValueError as error:
-        raise DataError("this file is not valid JSON", file=file, reason=error) from error
+        raise ValueError(f"not valid JSON: {error}") from error
     if not isinstance(records, list):
-        raise DataError("expected a list of matches", file=file)
+        raise ValueError("expected a list of matches")
     return records
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from model.data.description import SPLITS
-from model.documents import read_limited
+from model.documents import decode_text, read_limited
 from model.errors import DataError, Problem
 
 _MAX_BYTES = 16 << 20
@@ -53,7 +53,7 @@ def _read_list(
     file: Path, known: Collection[int], listed: dict[int, str], problems: list[Problem]
 ) -> Iterable[int]:
     try:
-        lines = read_limited(file, _MAX_BYTES).decode().split("\n")
+        lines = decode_text(read_limited(file, _MAX_BYTES)).split("\n")
     except (OSError, ValueError) as error:
         raise DataError("this list of matches cannot be read", file=file, reason=error) from error
     for number, line in enumerate(lines, start=1):

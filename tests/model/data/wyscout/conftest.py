@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from wyscout_files import all_events
 
-from model.data.wyscout.events import MatchEvents, read_events
+from model.data.wyscout.events import MatchEvents
 from model.data.wyscout.files import DataFile
 
 HOME, AWAY = 1, 2
@@ -116,7 +117,7 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Sequence[Record]
             if all(record["matchPeriod"] != period for record in events):
                 filled.append(make_event(0.0, period=period))
         path.write_text(json.dumps(filled))
-        (only,) = read_events(DataFile(path=path))
+        (only,) = all_events(DataFile(path=path))
         return only
 
     return read_one_match

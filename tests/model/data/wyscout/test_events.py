@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from wyscout_files import all_events
 
-from model.data.wyscout.events import NO_CARD, MatchEvents, read_events
+from model.data.wyscout.events import NO_CARD, EventReader, MatchEvents
 from model.data.wyscout.files import DataFile
 from model.errors import DataError
 
@@ -16,7 +17,7 @@ Read = Callable[[list[dict[str, Any]]], MatchEvents]
 
 def read_all(path: Path, records: list[Any]) -> list[MatchEvents]:
     path.write_text(json.dumps(records))
-    return list(read_events(DataFile(path=path)))
+    return all_events(DataFile(path=path))
 
 
 def test_matches_come_one_by_one_with_both_halves(tmp_path: Path, event: Event) -> None:
@@ -109,6 +110,24 @@ def test_a_malformed_event_is_an_error_that_names_file_event_and_fault(
     assert message in problem.message
 
 
+def test_bad_events_are_all_reported_and_hide_no_other_match(tmp_path: Path, event: Event) -> None:
+    bad = ({"eventSec": "soon"}, {"playerId": -3}, {"matchId": "x"})
+    records = [event(1.0, match=m, period=p) for m in (1, 2) for p in ("1H", "2H")]
+    records[1:1] = [event(1.0, match=1) | change for change in bad]
+    (tmp_path / "events.json").write_text(json.dumps(records))
+    reader = EventReader(DataFile(path=tmp_path / "events.json"))
+    assert [found.match_id for found in reader.matches()] == [1, 2]
+    assert [problem.place for problem in reader.problems] == ["event 1", "event 2", "event 3"]
+    assert reader.incomplete == {1, None}
+
+
+def test_half_whose_only_event_is_bad_is_not_reported_as_missing(tmp_path: Path, event: Event) -> None:
+    records = [event(1.0, match=1, period="1H"), event(1.0, match=1, period="2H") | {"playerId": -3}]
+    with pytest.raises(DataError) as caught:
+        read_all(tmp_path / "events.json", records)
+    assert [problem.place for problem in caught.value.problems] == ["event 1"]
+
+
 @pytest.mark.parametrize(
     "key", ["eventName", "subEventName", "tags", "positions", "teamId", "eventSec", "matchId"]
 )
@@ -123,7 +142,7 @@ def test_an_event_that_lacks_a_key_is_an_error(tmp_path: Path, event: Event, key
 def test_a_file_that_is_no_list_of_events_is_an_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "events.json").write_text(text)
     with pytest.raises(DataError):
-        list(read_events(DataFile(path=tmp_path / "events.json")))
+        all_events(DataFile(path=tmp_path / "events.json"))
 
 
 def test_a_match_in_two_places_is_an_error(tmp_path: Path, event: Event) -> None:

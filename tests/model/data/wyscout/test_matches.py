@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from wyscout_files import all_matches
 
 from model.data.wyscout.files import DataFile
-from model.data.wyscout.matches import Match, Substitution, game_folders, read_matches
+from model.data.wyscout.matches import Match, Substitution, game_folders
 from model.errors import DataError
 
 MatchRecord = Callable[..., dict[str, Any]]
@@ -15,7 +16,7 @@ MatchRecord = Callable[..., dict[str, Any]]
 def read(folder: Path, records: object) -> dict[int, Match]:
     path = folder / "matches_Cup.json"
     path.write_text(json.dumps(records))
-    return read_matches(DataFile(path=path), "Cup")
+    return all_matches(DataFile(path=path), "Cup")
 
 
 def test_teams_and_substitutions_are_read(tmp_path: Path, match: MatchRecord) -> None:
@@ -82,7 +83,7 @@ def test_a_file_that_is_no_list_is_an_error(tmp_path: Path, content: object) -> 
 def test_a_file_that_is_no_json_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "matches_Cup.json").write_text("[")
     with pytest.raises(DataError, match="JSON"):
-        read_matches(DataFile(path=tmp_path / "matches_Cup.json"), "Cup")
+        all_matches(DataFile(path=tmp_path / "matches_Cup.json"), "Cup")
 
 
 @pytest.mark.parametrize(
@@ -103,7 +104,7 @@ def test_a_key_that_appears_twice_is_an_error(tmp_path: Path, match: MatchRecord
     text = json.dumps([match()]).replace('"wyId"', '"wyId": 3, "wyId"')
     (tmp_path / "matches_Cup.json").write_text(text)
     with pytest.raises(DataError, match="'wyId' appears twice"):
-        read_matches(DataFile(path=tmp_path / "matches_Cup.json"), "Cup")
+        all_matches(DataFile(path=tmp_path / "matches_Cup.json"), "Cup")
 
 
 def test_label_in_any_script_makes_a_folder_that_a_file_system_takes(

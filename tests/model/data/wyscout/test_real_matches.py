@@ -7,19 +7,20 @@ from pathlib import Path
 
 import jaxtyping
 import pytest
+from wyscout_files import all_matches
 
 from model.data.description import SPLITS, builtin_description
-from model.data.wyscout.events import MatchEvents, read_events
+from model.data.wyscout.events import EventReader, MatchEvents
 from model.data.wyscout.features import half_frames, match_features
 from model.data.wyscout.files import competition_files
 from model.data.wyscout.labels import match_labels
-from model.data.wyscout.matches import Match, read_matches
+from model.data.wyscout.matches import Match
 from model.data.wyscout.splits import choose_splits
 
 
 def matches_of(source: Path, competition: str) -> Iterator[tuple[Match, MatchEvents]]:
-    matches = read_matches(competition_files(source, "matches")[competition], competition)
-    for events in read_events(competition_files(source, "events")[competition]):
+    matches = all_matches(competition_files(source, "matches")[competition], competition)
+    for events in EventReader(competition_files(source, "events")[competition]).matches():
         yield matches[events.match_id], events
 
 
