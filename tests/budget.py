@@ -46,6 +46,7 @@ SHARES_S: dict[str, float] = {
     "tests/hpo/schedule/test_code_package.py": 15.0,
     "tests/hpo/tracking/test_mlflow_kept.py": 20.0,
     "tests/model/data/test_download.py": 20.0,
+    "tests/model/data/test_folders_as_found.py": 6.0,
     # Figures; whole files broken at many places; a package of somebody else.
     "tests/fuzz/test_wyscout.py": 10.0,
     "tests/hpo/spotting/test_analysis_files.py": 25.0,

@@ -40,9 +40,11 @@ def zone_notices(study: CalfStudy, classes: Sequence[str]) -> list[str]:
     for table, named in tables.items():
         unknown = sorted(named - {"default"} - set(classes))
         for name in unknown:
-            for close in difflib.get_close_matches(name, set(classes) - named, n=1, cutoff=0.8):
+            for close in difflib.get_close_matches(name, set(classes) - named, n=1, cutoff=0.75):
                 raise ConfigError(
-                    f"the data has no class {name!r}", key=f"{table}.{name}", fix=f"did you mean {close!r}?"
+                    f"the data has no class {name!r}",
+                    key=f"{table}.{name}",
+                    fix=f"did you mean {close!r}? Rename it in the study file, or the class in dataset.toml",
                 )
         if unknown:
             notices.append(f"{table} names classes that the data does not have: {', '.join(unknown)}")

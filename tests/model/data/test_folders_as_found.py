@@ -1,66 +1,17 @@
 """Data folders as people have them: ambiguous, partial, at other rates, of other number types, faulty."""
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from soccernet_folder import SPLITS, V2, halves, note, v1_notes, v2_notes, write_game, write_splits
 
 from model.data.check import CheckReport, check_dataset
-from model.data.description import builtin_description, read_description
+from model.data.description import read_description
 from model.data.store import Store, open_split
 from model.errors import DataError
-
-V2 = builtin_description("soccernet-v2")
-V1_LABELS = ("soccer-ball", "y-card", "subs")
-SPLITS = ("train", "valid", "test")
-
-
-def note(half: int, second: float, label: str, **more: object) -> dict[str, Any]:
-    clock = f"{half} - {int(second) // 60:02d}:{int(second) % 60:02d}"
-    return {"gameTime": clock, "label": label, "position": str(int(1000 * second)), **more}
-
-
-def v2_notes(*, halves: Sequence[int] = (1, 2), last_s: float = 2640.0) -> list[dict[str, Any]]:
-    """All 17 classes in every half, the last action at ``last_s``."""
-    return [
-        note(half, last_s * (index + 1) / 17, label)
-        for half in halves
-        for index, label in enumerate(V2.label_texts)
-    ]
-
-
-def v1_notes() -> list[dict[str, Any]]:
-    return [note(half, 30 + 20 * index, label) for half in (1, 2) for index, label in enumerate(V1_LABELS)]
-
-
-def write_game(
-    root: Path,
-    game: str,
-    notes: Sequence[object],
-    features: Mapping[str, np.ndarray],
-    labels_file: str = "Labels-v2.json",
-) -> Path:
-    folder = root / game
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / labels_file).write_text(json.dumps({"annotations": list(notes)}))
-    for name, array in features.items():
-        np.save(folder / f"{name}.npy", array)
-    return folder
-
-
-def write_splits(root: Path, write: Callable[[str], object]) -> Path:
-    """One game a split."""
-    for split in SPLITS:
-        write(f"l/s/{split}")
-        (root / f"{split}.txt").write_text(f"l/s/{split}\n")
-    return root
-
-
-def halves(stem: str, frames: int, numbers: Sequence[int] = (1, 2)) -> dict[str, np.ndarray]:
-    return {f"{number}_{stem}": np.zeros((frames, 3), dtype=np.float32) for number in numbers}
 
 
 def problems(report: CheckReport) -> list[str]:

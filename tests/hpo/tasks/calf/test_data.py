@@ -1,0 +1,157 @@
+"""Data of a study and of a trained network: labels, features, and what is told about them."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from soccernet_folder import halves, v1_notes, v2_notes, write_game, write_splits
+
+from hpo.config.environment import read_environment
+from hpo.study.plan import StudyPlan, StudyRequest, make_plan
+from hpo.tasks.base.splits import DataRequest, OpenedData
+from hpo.tasks.calf.data import open_games, request_for
+from hpo.tasks.calf.study_file import CalfStudy
+from hpo.tasks.calf.task import TASK
+from model.errors import ConfigError, DataError
+from model.networks.calf import CalfNetwork
+from model.networks.calf_config import NetworkConfig
+from model.timeline import FrameRate
+from model.weights.trained import TrainedNetwork
+
+CLASSES = ("goal", "card", "substitution")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A folder with labels of both versions and two kinds of features."""
+    root = tmp_path / "data"
+
+    def write(game: str) -> None:
+        write_game(root, game, v1_notes(), halves("X", 600), "Labels.json")
+        write_game(root, game, v2_notes(last_s=250), halves("Y", 600))
+
+    return write_splits(root, write)
+
+
+def study(**tables: Any) -> CalfStudy:
+    stages = {"bayes": {"trials": 1, "space": {"f": {"type": "int", "low": 4, "high": 8}}}}
+    return CalfStudy.model_validate({"task": "calf", "stages": stages, **tables})
+
+
+def opened(root: Path, study_file: CalfStudy) -> OpenedData[Any]:
+    request = DataRequest(
+        place=str(root),
+        features="X",
+        counts=None,
+        cache=root.parent / "cache",
+        labels=study_file.labels,
+    )
+    return TASK.open_data(request, study_file, lambda *_: None)
+
+
+def trained(stem: str | None, labels: str | None = "v1") -> TrainedNetwork:
+    config = NetworkConfig(
+        input_size=3, classes=3, class_features=2, receptive_field_frames=20, chunk_frames=60, predictions=2
+    )
+    network = CalfNetwork(config, torch.Generator())
+    return TrainedNetwork(
+        network=network, classes=CLASSES, frame_rate=FrameRate(2.0), stem=stem, labels=labels
+    )
+
+
+def test_choice_between_two_versions_of_labels_is_told(root: Path) -> None:
+    data = opened(root, study())
+    assert data.shape.classes == CLASSES
+    assert len(data.notices) == 1 and "--labels v2" in data.notices[0]
+
+
+def test_study_file_that_says_its_labels_decides(root: Path) -> None:
+    data = opened(root, study(data={"labels": "v2"}))
+    assert len(data.shape.classes) == 17 and data.shape.labels == "v2" and data.notices == ()
+
+
+def test_shape_keeps_stem_and_label_texts_through_the_journal(root: Path) -> None:
+    shape = opened(root, study(data={"labels": "v2"})).shape
+    assert shape.stem == "X" and shape.label_texts[:2] == ("Penalty", "Kick-off") and len(shape.digest) == 64
+    assert TASK.shape_from_json(TASK.shape_to_json(shape)) == shape
+    older = {"dims": 3, "classes": ["goal"], "frame_rate": 2.0}
+    assert TASK.shape_from_json(older).stem is None
+
+
+def planned(root: Path, labels: str, of_file: str) -> StudyPlan:
+    file = root.parent / "mine.toml"
+    file.write_text(
+        f'task = "calf"\n{of_file}\ntraining.precision = "float32"\n[stages.bayes]\ntrials = 1\n'
+        '[stages.bayes.space]\nf = { type = "int", low = 4, high = 8 }\n'
+    )
+    request = StudyRequest(study_file=str(file), data=str(root), features="X", labels=labels, device="cpu")
+    return make_plan(request, read_environment(), lambda *_: None)
+
+
+def test_labels_of_the_command_line_and_of_the_study_file_must_agree(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HPO_CACHE", str(root.parent / "cache"))
+    with pytest.raises(ConfigError, match=r"expected labels v2, which the study file .* is for"):
+        planned(root, "v1", 'data.labels = "v2"')
+    found = planned(root, "v2", "")
+    assert found.study.labels == "v2" and found.notices == ()
+    assert StudyPlan.from_json(found.to_json(), file="journal.jsonl") == found
+
+
+def test_zones_of_classes_that_the_data_lacks_are_told_and_a_typing_mistake_is_refused(root: Path) -> None:
+    zones = {"default": [-20, -10, 10, 20], "handball": [-9, -5, 5, 9]}
+    data = opened(root, study(data={"labels": "v1"}, zones_s=zones))
+    assert data.notices == ("zones_s names classes that the data does not have: handball",)
+    with pytest.raises(ConfigError, match="no class 'gaol'"):
+        opened(root, study(zones_s={"default": [-20, -10, 10, 20], "gaol": [-9, -5, 5, 9]}))
+
+
+@pytest.mark.parametrize("split", ["train", "valid"])
+def test_split_without_actions_is_refused_before_the_first_trial(split: str, root: Path) -> None:
+    write_game(root, f"l/s/{split}", [], {}, "Labels.json")
+    with pytest.raises(DataError, match=f"split '{split}' has no actions"):
+        opened(root, study(data={"labels": "v1"}))
+
+
+def test_class_that_a_split_lacks_is_told(root: Path) -> None:
+    write_game(root, "l/s/valid", v1_notes()[:2], {}, "Labels.json")
+    (notice,) = opened(root, study(data={"labels": "v1"})).notices
+    assert notice.startswith("split valid has no action of 1 of 3 classes") and "substitution" in notice
+
+
+def test_network_reads_the_features_and_labels_of_its_training(root: Path, tmp_path: Path) -> None:
+    request = request_for(trained("X"), str(root), tmp_path / "cache", features=None)
+    assert (request.features, request.labels) == ("X", "v1")
+    store = open_games(request, "test")
+    trained("X").check_fits(store)
+    assert store.stem == "X"
+
+
+def test_other_features_than_those_of_the_training_are_refused_unless_forced(
+    root: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="trained on the features X, got Y"):
+        request_for(trained("X"), str(root), tmp_path / "cache", features="Y")
+    forced = request_for(trained("X"), str(root), tmp_path / "cache", features="Y", force_features=True)
+    assert forced.features == "Y"
+    # An imported network does not say on which features it was trained.
+    assert request_for(trained(None), str(root), tmp_path / "cache", features="Y").features == "Y"
+
+
+def test_file_of_a_network_keeps_features_and_labels(tmp_path: Path) -> None:
+    config = trained("X").network.config
+    network = TrainedNetwork(
+        network=CalfNetwork(config, torch.Generator()),
+        classes=CLASSES,
+        frame_rate=FrameRate(5.0),
+        stem="X",
+        labels="v1",
+        label_texts=("soccer", "card", "subs"),
+        train_digest="abc",
+    )
+    network.save(tmp_path / "best.pt")
+    again = TrainedNetwork.load(tmp_path / "best.pt")
+    kept = ("stem", "labels", "label_texts", "train_digest", "frame_rate")
+    assert all(getattr(again, name) == getattr(network, name) for name in kept)
