@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from model.errors import ConfigError
-from model.timeline import NO_FUTURE, NO_PAST, FrameRate
+from model.timeline import FARTHEST, NO_FUTURE, NO_PAST, FrameRate
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +19,9 @@ class Zones:
     per_class: tuple[tuple[float, float, float, float], ...]
 
     def __post_init__(self) -> None:
-        for index, (k1, k2, k3, k4) in enumerate(self.per_class):
-            if not k1 < k2 < 0 < k3 < k4:
-                raise ConfigError(
-                    f"zones of class {index} must satisfy K1 < K2 < 0 < K3 < K4 (frames), "
-                    f"got {k1:g}, {k2:g}, {k3:g}, {k4:g}"
-                )
+        for index, row in enumerate(self.per_class):
+            if fault := _fault(row):
+                raise ConfigError(f"zones of class {index} must satisfy {fault}, got {_listed(row)} frames")
 
     @classmethod
     def from_seconds(
@@ -38,7 +35,8 @@ class Zones:
             frame_rate: Converts seconds to frames.
 
         Raises:
-            ConfigError: A class has no zones, not four values, or values that are not ordered.
+            ConfigError: A class has no zones, not four values, or values that are, in frames, not ordered or
+                further than ``FARTHEST``.
         """
         rows = []
         for name in classes:
@@ -47,13 +45,34 @@ class Zones:
                 raise ConfigError(
                     f"zones of class {name!r}: expected four values K1, K2, K3, K4 in seconds", got=seconds
                 )
-            k1, k2, k3, k4 = (frame_rate.to_frames(value) for value in seconds)
+            k1, k2, k3, k4 = (float(frame_rate.to_frames(value)) for value in seconds)
+            if fault := _fault((k1, k2, k3, k4)):
+                raise ConfigError(
+                    f"zones of class {name!r} must satisfy {fault}, "
+                    f"got {_listed((k1, k2, k3, k4))} frames at {frame_rate.per_second:g} per second "
+                    f"({_listed(seconds)} s)",
+                    fix=f"keep K1, K2, 0, K3 and K4 at least {frame_rate.to_seconds(1):g} s apart, "
+                    f"and at most {frame_rate.to_seconds(FARTHEST):g} s from the action",
+                )
             rows.append((k1, k2, k3, k4))
-        return cls(tuple((float(a), float(b), float(c), float(d)) for a, b, c, d in rows))
+        return cls(tuple(rows))
 
     def tensor(self, device: torch.device | str = "cpu") -> Float[Tensor, "4 classes"]:
         """Return K1..K4 as rows, with one column per class."""
         return torch.tensor(self.per_class, dtype=torch.float32, device=device).T.contiguous()
+
+
+def _fault(zones: tuple[float, float, float, float]) -> str:
+    """Return the rule that zones in frames break; empty if there is none."""
+    k1, k2, k3, k4 = zones
+    if not k1 < k2 < 0 < k3 < k4:
+        return "K1 < K2 < 0 < K3 < K4"
+    # Distances beyond are not stored: a frame further away would count as one at the limit.
+    return f"-{FARTHEST} <= K1 and K4 <= {FARTHEST}" if max(-k1, k4) > FARTHEST else ""
+
+
+def _listed(numbers: Sequence[float]) -> str:
+    return ", ".join(f"{number:g}" for number in numbers)
 
 
 def time_shift(

@@ -9,6 +9,8 @@ NO_PAST = 32767
 """Distance stored where no action of the class has happened yet in the half."""
 NO_FUTURE = -32768
 """Distance stored where no action of the class follows in the half."""
+FARTHEST = 32766
+"""Largest stored distance in frames; larger ones are clipped and stay below ``NO_PAST``."""
 
 _GAME_TIME = re.compile(r"\s*(?P<half>[0-9])\s*-\s*(?P<minutes>[0-9]{1,4}):(?P<seconds>[0-5]?[0-9])\s*")
 

@@ -42,6 +42,8 @@ SHARES_S: dict[str, float] = {
     # Searchers against random search, each over seeds; grids to their end.
     "tests/conformance/test_searchers.py": 60.0,
     "tests/hpo/tasks/calf/test_grids.py": 15.0,
+    # Networks with kernels of up to 2000 frames.
+    "tests/hpo/tasks/calf/test_frame_rates.py": 20.0,
     # Processes that are killed while they write, or see only what was sent to them.
     "tests/hpo/schedule/test_code_package.py": 15.0,
     "tests/hpo/tracking/test_mlflow_kept.py": 20.0,

@@ -3,10 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from model.timeline import NO_FUTURE, NO_PAST
-
-FARTHEST = 32766
-"""Largest stored distance in frames; larger ones are clipped and stay below ``NO_PAST``."""
+from model.timeline import FARTHEST, NO_FUTURE, NO_PAST
 
 
 def action_distances(

@@ -12,6 +12,13 @@ from model.errors import ConfigError, DataError
 
 SamplerName = Literal["paper", "balanced"]
 
+MOST_BATCH_FRAMES = 1 << 17
+"""Most frames in a batch of the paper's sampler, about 2 GB in training with 512 values per frame.
+
+At 2 frames per second these are 546 chunks of 120 s, more than any half of SoccerNet needs; at 25 per second
+they are 43.
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplerConfig:
@@ -21,6 +28,7 @@ class SamplerConfig:
     """Sampling method.
 
     ``paper``: one batch per half, with a chunk around every action plus ceil(actions / C) background chunks.
+    A batch of more than ``MOST_BATCH_FRAMES`` frames is divided evenly, with its chunks in random order.
     ``balanced``: batches of ``batch_size`` chunks, drawn uniformly over classes and background, as in the
     re-release.
     """
@@ -124,8 +132,20 @@ class ChunkSampler:
             around = self._around(plan.actions[:, 0], plan.last_start, random)
             background = plan.background_starts(self._background_count(plan), random)
             start = np.concatenate([around, background])
-            batches.append(ChunkBatch(np.full(len(start), index, dtype=np.int64), start))
+            batches += [
+                ChunkBatch(np.full(len(part), index, dtype=np.int64), part)
+                for part in self._divided(start, random)
+            ]
         return batches
+
+    def _divided(
+        self, start: npt.NDArray[np.int64], random: np.random.Generator
+    ) -> list[npt.NDArray[np.int64]]:
+        """Divide the chunks of a half into as few batches as ``MOST_BATCH_FRAMES`` allows, of equal size."""
+        most = max(1, MOST_BATCH_FRAMES // self._config.chunk_frames)
+        if len(start) <= most:
+            return [start]
+        return np.array_split(random.permutation(start), math.ceil(len(start) / most))
 
     def _balanced_batches(self, epoch: int) -> list[ChunkBatch]:
         random = np.random.default_rng([self._seed, epoch])

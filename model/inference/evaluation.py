@@ -21,6 +21,8 @@ from model.spots import Spots
 
 CHUNKS_AT_ONCE = 128
 """Chunks per forward pass: the fastest of 16 to 256 on two cores (63 MB for 240 frames of 512 float32)."""
+FRAMES_AT_ONCE = 128 * 240
+"""Most frames per forward pass, so that long chunks of high frame rates take no more memory than others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +115,14 @@ def _predictions(
 ) -> Iterator[tuple[Chunks, list[Predictions]]]:
     """Yield the chunks of ``tiling`` and the outputs of each stack, one forward pass at a time."""
     stacks = [Stack(group, device) for group in group_for_device(networks, device)]
-    for batch in _batches(tiling.chunks):
+    for batch in _batches(tiling.chunks, networks[0].config.chunk_frames):
         chunks = source.load([batch])
         yield chunks, [stack.forward(chunks.features, stack.statistics) for stack in stacks]
     source.release()
 
 
-def _batches(chunks: ChunkBatch) -> Iterator[ChunkBatch]:
-    for first in range(0, len(chunks), CHUNKS_AT_ONCE):
-        rows = slice(first, first + CHUNKS_AT_ONCE)
+def _batches(chunks: ChunkBatch, chunk_frames: int) -> Iterator[ChunkBatch]:
+    count = max(1, min(CHUNKS_AT_ONCE, FRAMES_AT_ONCE // chunk_frames))
+    for first in range(0, len(chunks), count):
+        rows = slice(first, first + count)
         yield ChunkBatch(chunks.half[rows], chunks.start[rows])

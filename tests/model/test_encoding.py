@@ -1,3 +1,4 @@
+import numpy as np
 import oracles
 import pytest
 import torch
@@ -6,6 +7,7 @@ from hypothesis import strategies as st
 
 from model import encoding
 from model.data import distances
+from model.data.distances import action_distances
 from model.encoding import Zones, spotting_targets, time_shift
 from model.errors import ConfigError
 from model.timeline import FrameRate
@@ -115,6 +117,43 @@ def test_zones_are_given_in_seconds_by_class_name() -> None:
 def test_zones_out_of_order_are_refused(row: tuple[float, float, float, float]) -> None:
     with pytest.raises(ConfigError, match="K1 < K2 < 0 < K3 < K4"):
         Zones(((-2, -1, 1, 2), row))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "per_second", "complaint"),
+    [
+        (
+            (-1, -0.4, 0.4, 1),
+            1.0,
+            r"'goal' must satisfy K1 < K2 < 0 < K3 < K4, got -1, 0, 0, 1 frames at 1 per s",
+        ),
+        ((-5.4, -5.0, 3, 5), 1.0, r"got -5, -5, 3, 5 frames at 1 per second \(-5.4, -5, 3, 5 s\)"),
+        ((-1400, -5, 3, 5), 25.0, "'goal' must satisfy -32766 <= K1 and K4 <= 32766, got -35000, "),
+        ((-10, -5, 3, 1310.68), 25.0, "got -250, -125, 75, 32767 frames"),
+    ],
+)
+def test_zones_that_are_impossible_in_frames_name_class_rate_and_remedy(
+    seconds: tuple[float, ...], per_second: float, complaint: str
+) -> None:
+    zones_s = {"default": (-20, -10, 10, 20), "goal": seconds}
+    with pytest.raises(ConfigError, match=complaint) as caught:
+        Zones.from_seconds(zones_s, ["card", "goal"], FrameRate(per_second))
+    limit = 32766 / per_second
+    assert f"at least {1 / per_second:g} s apart, and at most {limit:g} s" in caught.value.details["fix"]
+
+
+def test_zone_as_wide_as_the_largest_stored_distance_is_the_widest() -> None:
+    farthest = distances.FARTHEST
+    Zones(((-farthest, -1, 1, farthest),))
+    with pytest.raises(ConfigError, match="zones of class 0 must satisfy -32766 <= K1"):
+        Zones(((-farthest - 1, -1, 1, farthest),))
+    past, future = action_distances(np.array([[40_000, 0]]), frames=80_000, classes=1)
+    frames = np.array(
+        [0, 40_000 - farthest - 1, 40_000 - farthest, 40_000 + farthest - 1, 40_000 + farthest + 99]
+    )
+    zones = torch.tensor([-farthest, -1.0, 1.0, farthest])[:, None]
+    shift = time_shift(torch.from_numpy(past[frames]), torch.from_numpy(future[frames]), zones)
+    assert shift[:, 0].tolist() == [-farthest, -farthest, -farthest, farthest - 1, farthest]
 
 
 def test_class_without_zones_is_named() -> None:

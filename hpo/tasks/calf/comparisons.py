@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from hpo.space.space import Parameters
 from hpo.tasks.calf.zones import zone_parameters, zones_of
+from model.timeline import FARTHEST
 
 FULL = "full model"
 """Role of the unchanged configuration."""
@@ -31,7 +32,7 @@ def sensitivity_entries(
 ) -> dict[str, Parameters]:
     """Return the full model, and one entry per class, slicing parameter and factor.
 
-    Entries that would break the order K1 < K2 < 0 < K3 < K4 are omitted.
+    Entries that would break the order K1 < K2 < 0 < K3 < K4, or lie too far from the action, are omitted.
     """
     entries = {FULL: start}
     for name in classes:
@@ -41,7 +42,8 @@ def sensitivity_entries(
                 moved = list(zones)
                 moved[index] = float(round(zones[index] * factor))
                 k1, k2, k3, k4 = moved
-                if k1 < k2 < 0 < k3 < k4 and moved[index] != zones[index]:
+                possible = k1 < k2 < 0 < k3 < k4 and max(-k1, k4) <= FARTHEST
+                if possible and moved[index] != zones[index]:
                     role = f"K{index + 1}.{name} {moved[index]:g}"
                     entries[role] = {**start, **zone_parameters(name, (k1, k2, k3, k4))}
     return entries

@@ -23,6 +23,7 @@ from hpo.tasks.calf.settings import GamesShape
 from hpo.tasks.calf.stages import AblationStage, GridStage, LambdaSweepStage, SensitivityStage
 from hpo.tasks.calf.study_file import CalfStudy
 from hpo.tasks.calf.zones import grid_points, symmetric_points
+from model.errors import ConfigError
 
 
 def program_of(settings: Stage, context: StageContext[CalfStudy, GamesShape]) -> Program:
@@ -64,11 +65,19 @@ def _with_actions(split: SplitRef, shape: GamesShape, classes: Sequence[str]) ->
 
 
 def _points(stage: GridStage, classes: Sequence[str], shape: GamesShape) -> Points:
-    if stage.mode == "symmetric":
-        points = symmetric_points([float(value) for value in stage.symmetric_s], shape.frame_rate)
-        return dict.fromkeys(classes, points)
-    default = stage.grid["default"]
-    return {name: grid_points(stage.grid.get(name, default), shape.frame_rate) for name in classes}
+    try:
+        if stage.mode == "symmetric":
+            key = "symmetric_s"
+            points = symmetric_points([float(value) for value in stage.symmetric_s], shape.frame_rate)
+            return dict.fromkeys(classes, points)
+        found = {}
+        for name in classes:
+            key = f"grid.{name}" if name in stage.grid else "grid.default"
+            found[name] = grid_points(stage.grid.get(name) or stage.grid["default"], shape.frame_rate)
+        return found
+    except ConfigError as error:
+        error.details["key"] = f"stages.grid-slicing.{key}"
+        raise
 
 
 def _explorer(stage: GridStage, points: Points, start: Parameters, seed: int) -> Explorer:

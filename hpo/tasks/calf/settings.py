@@ -151,7 +151,11 @@ def _frames(frames: int, frame_rate: FrameRate) -> str:
 
 def _zones(study: CalfStudy, own: Mapping[str, Value], shape: GamesShape) -> Zones:
     """Return the zones of every class in frames: the trial's ``own``, else those of the study file."""
-    zones = Zones.from_seconds(study.zones_s, shape.classes, shape.frame_rate)
+    try:
+        zones = Zones.from_seconds(study.zones_s, shape.classes, shape.frame_rate)
+    except ConfigError as error:
+        error.details["key"] = "zones_s"
+        raise
     rows = []
     for name, (k1, k2, k3, k4) in zip(shape.classes, zones.per_class, strict=True):
         row = [own.get(f"K{number}_frames.{name}", k) for number, k in enumerate((k1, k2, k3, k4), start=1)]

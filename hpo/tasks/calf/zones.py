@@ -8,7 +8,7 @@ from hpo.space.space import Parameters
 from hpo.tasks.calf.stages import ClassGrid
 from hpo.tasks.calf.study_file import CalfStudy
 from model.errors import ConfigError
-from model.timeline import FrameRate
+from model.timeline import FARTHEST, FrameRate
 
 ZoneFrames = tuple[float, float, float, float]
 """Slicing parameters K1 < K2 < 0 < K3 < K4 in frames; those of a grid are whole numbers."""
@@ -55,23 +55,44 @@ def grid_points(grid: ClassGrid, frame_rate: FrameRate) -> list[ZoneFrames]:
     """Return the points of ``grid`` in frames that satisfy K1 < K2 < 0 < K3 < K4, without duplicates.
 
     Raises:
-        ConfigError: No point satisfies the order when rounded to frames.
+        ConfigError: No point satisfies the order when rounded to frames, or a value is too far from the
+            action.
     """
     axes = [
         [frame_rate.to_frames(float(value)) for value in values]
         for values in (grid.K1_s, grid.K2_s, grid.K3_s, grid.K4_s)
     ]
     points = [(k1, k2, k3, k4) for k1, k2, k3, k4 in itertools.product(*axes) if k1 < k2 < 0 < k3 < k4]
-    return _distinct(points, frame_rate)
+    return _distinct(points, frame_rate, "K1 < K2 < 0 < K3 < K4")
 
 
 def symmetric_points(values_s: Sequence[float], frame_rate: FrameRate) -> list[ZoneFrames]:
-    """Return the points with K1 = 2 K2 = -2 K3 = -K4 in frames, one for each value of K3."""
+    """Return the points with K1 = 2 K2 = -2 K3 = -K4 in frames, one for each value of K3.
+
+    Values that are equal in frames give one point; values that are 0 in frames give none.
+
+    Raises:
+        ConfigError: All values are 0 in frames, or a value is too far from the action.
+    """
     frames = [frame_rate.to_frames(float(value)) for value in values_s]
-    return _distinct([(-2 * value, -value, value, 2 * value) for value in frames if value > 0], frame_rate)
+    points = [(-2 * value, -value, value, 2 * value) for value in frames if value > 0]
+    return _distinct(points, frame_rate, "K1 = 2 K2 = -2 K3 = -K4")
 
 
-def _distinct(points: Sequence[tuple[int, int, int, int]], frame_rate: FrameRate) -> list[ZoneFrames]:
+def _distinct(
+    points: Sequence[tuple[int, int, int, int]], frame_rate: FrameRate, rule: str
+) -> list[ZoneFrames]:
+    rate = f"{frame_rate.per_second:g} frames per second"
     if not points:
-        raise ConfigError("no point of the grid satisfies K1 < K2 < 0 < K3 < K4 when rounded to frames")
+        raise ConfigError(
+            f"expected a point of the grid that satisfies {rule} at {rate}, got none",
+            fix=f"use values that differ by {frame_rate.to_seconds(1):g} s or more",
+        )
+    farthest = max(max(-k1, k4) for k1, _, _, k4 in points)
+    if farthest > FARTHEST:
+        raise ConfigError(
+            f"expected values of the grid at most {frame_rate.to_seconds(FARTHEST):g} s from the action "
+            f"at {rate}, got {frame_rate.to_seconds(farthest):g} s",
+            fix="use smaller values",
+        )
     return [(float(a), float(b), float(c), float(d)) for a, b, c, d in dict.fromkeys(points)]

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stores import small_store
 
+from model.data import sampler
 from model.data.sampler import ChunkBatch, ChunkSampler, SamplerConfig, SamplerName
 from model.data.store import Store
 from model.errors import ConfigError, DataError
@@ -166,3 +167,16 @@ def test_split_without_actions_is_refused() -> None:
 def test_settings_that_allow_no_chunk_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ConfigError):
         SamplerConfig(**{"chunk_frames": 40, "margin_frames": 8, **wrong})
+
+
+def test_batch_that_is_too_large_is_divided_evenly_and_at_random(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = pairs(sampler_of(BUSY).epoch(2))
+    monkeypatch.setattr(sampler, "MOST_BATCH_FRAMES", 2 * CHUNK)
+    parts = pairs(sampler_of(BUSY).epoch(2))
+    assert max(map(len, parts)) == 2
+    assert len(parts) == sum(math.ceil(len(batch) / 2) for batch in whole)
+    assert sorted(pair for batch in parts for pair in batch) == sorted(
+        pair for batch in whole for pair in batch
+    )
+    assert [pair for batch in parts for pair in batch] != [pair for batch in whole for pair in batch]
+    assert parts == pairs(sampler_of(BUSY).epoch(2))

@@ -104,12 +104,18 @@ def test_losses_are_means_over_the_chunks_that_tile_the_halves() -> None:
     assert result.spotting_loss == pytest.approx(float(losses.spotting), rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("limit", "value", "largest"),
+    [("CHUNKS_AT_ONCE", 3, 3), ("FRAMES_AT_ONCE", 99, 2), ("FRAMES_AT_ONCE", 9, 1)],
+)
 def test_result_does_not_depend_on_how_many_chunks_go_through_at_once(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, limit: str, value: int, largest: int
 ) -> None:
     store, network = small_store(HALVES, ACTIONS, dims=2), CalfNetwork(CONFIG, generator())
     at_once = evaluate_on(network, store)
-    monkeypatch.setattr(evaluation, "CHUNKS_AT_ONCE", 3)
+    monkeypatch.setattr(evaluation, limit, value)
+    chunks = tile(store.halves, chunk_frames=40, edge_frames=4).chunks
+    assert max(map(len, evaluation._batches(chunks, 40))) == largest
     in_parts = evaluate_on(network, store)
     np.testing.assert_array_equal(at_once.spots.frame, in_parts.spots.frame)
     np.testing.assert_allclose(at_once.spots.score, in_parts.spots.score, rtol=1e-5)

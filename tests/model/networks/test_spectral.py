@@ -1,10 +1,22 @@
+from collections.abc import Iterator
+
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional
 
+from model.networks import spectral
 from model.networks.forward import pad_taps
 from model.networks.spectral import convolve
+
+
+@pytest.fixture(scope="module", params=["product with a matrix", "fast transform"], autouse=True)
+def transform(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Every test runs with both ways to transform; the fast one otherwise serves long chunks only."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spectral, "LONGEST_PRODUCT", 10**6 if "product" in request.param else 0)
+        yield request.param
 
 
 def in_time(signal: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
@@ -60,3 +72,17 @@ def test_every_slot_has_its_own_kernel() -> None:
     signal, kernel, bias = draw_numbers(1, 2, 21, 2, 3), draw_numbers(2, 2, 5, 3, 4), draw_numbers(3, 2, 4)
     expected = [in_time(signal[slot], kernel[slot]) + bias[slot] for slot in range(2)]
     torch.testing.assert_close(convolve(signal, kernel, bias), torch.stack(expected), rtol=1e-4, atol=1e-4)
+
+
+def test_long_chunks_need_no_matrices(transform: str) -> None:
+    spectral._transforms.cache_clear()
+    convolved(draw_numbers(1, 21, 2, 3), [draw_numbers(7, 7, 3, 2)], draw_numbers(3, 2)).sum()
+    assert spectral._transforms.cache_info().currsize == (1 if "product" in transform else 0)
+
+
+def test_number_format_of_the_signal_is_kept() -> None:
+    signal, kernel = draw_numbers(1, 1, 21, 2, 3), draw_numbers(2, 1, 7, 3, 4)
+    exact = convolve(signal, kernel, draw_numbers(3, 1, 4))
+    rounded = convolve(signal.bfloat16(), kernel, draw_numbers(3, 1, 4))
+    assert rounded.dtype == torch.bfloat16
+    torch.testing.assert_close(rounded.float(), exact, rtol=0.05, atol=0.2)

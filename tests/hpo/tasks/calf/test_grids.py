@@ -70,7 +70,9 @@ def test_points_keep_the_order_and_stand_once_when_equal_in_frames() -> None:
 
 
 def test_grid_without_a_point_in_frames_is_refused() -> None:
-    with pytest.raises(ConfigError, match="no point of the grid"):
+    with pytest.raises(
+        ConfigError, match=r"expected a point of the grid .* at 2 frames per second, got none"
+    ):
         grid_points(ClassGrid(K1_s=(-0.3,), K2_s=(-0.2,), K3_s=(5,), K4_s=(10,)), RATE)
 
 
