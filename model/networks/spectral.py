@@ -130,4 +130,5 @@ def _in_time(
     real = torch.baddbmm(torch.bmm(a, c), b, d, alpha=-1.0)
     imaginary = torch.baddbmm(torch.bmm(a, d), b, c)
     spectrum = torch.complex(real, imaginary).view(slots, -1, *real.shape[1:])
-    return torch.fft.irfft(spectrum, points, dim=1)
+    signal: Tensor = torch.fft.irfft(spectrum, points, dim=1)
+    return signal
