@@ -91,8 +91,9 @@ def train(root: Path, folder: Path, sampler: str, chunks: int) -> None:
     """Train one epoch of the paper's configuration on the copy, and validate."""
     import torch
 
-    from hpo.tasks.base.registry import parse_study
+    from hpo.config.study_file import validate_study
     from hpo.tasks.calf.settings import training_config, trial_config
+    from hpo.tasks.calf.study_file import CalfStudy
     from hpo.tasks.calf.task import TASK
     from model.data.store import open_split
     from model.training.outcomes import Validation
@@ -106,7 +107,7 @@ def train(root: Path, folder: Path, sampler: str, chunks: int) -> None:
         "zones_s": {"default": [-10, -5, 5, 10]},
         "stages": {"bayes": {"trials": 1, "space": {"r_s": {"type": "float", "low": 10.0, "high": 80.0}}}},
     }
-    study = parse_study(document, file="benchmark")
+    study = validate_study(CalfStudy, document, file="benchmark")
     stores = [open_split(root, features="ball", split=split, cache=folder) for split in ("train", "valid")]
     shape = TASK.shape(stores[0])
     array = TASK.array(

@@ -129,4 +129,6 @@ def _in_time(
     (a, b), (c, d) = left, right
     real = torch.baddbmm(torch.bmm(a, c), b, d, alpha=-1.0)
     imaginary = torch.baddbmm(torch.bmm(a, d), b, c)
-    return torch.fft.irfft(torch.complex(real, imaginary).unflatten(0, (slots, -1)), points, dim=1)
+    spectrum = torch.complex(real, imaginary).view(slots, -1, *real.shape[1:])
+    signal: Tensor = torch.fft.irfft(spectrum, points, dim=1)
+    return signal
