@@ -2,8 +2,8 @@
 
     python benchmarks/data_folders.py CASES
 
-CASES is a folder of scripts that write one folder each (its path is their first argument). Prints every command
-with its exit code and the lines in which it tells what it found.
+CASES is a folder of scripts that write one folder each (their first argument is its path). Prints every
+command with its exit code and the lines in which it tells what it found.
 """
 
 import argparse

@@ -66,11 +66,10 @@ def read_split(
     games: dict[str, int] = {}
     problems: list[Problem] = []
     for number, line in enumerate(_read_lines(file), start=1):
-        game = line.strip().replace("\\", "/").rstrip("/")
-        place = f"line {number}"
-        if not game or game.startswith("#"):
+        text, place = line.strip(), f"line {number}"
+        if not text or text.startswith("#"):
             continue
-        game = PurePosixPath(game).as_posix()  # a//b and a/./b are a/b
+        game = PurePosixPath(text.replace("\\", "/")).as_posix()  # a//b, a/./b and a/b/ are a/b
         if fault := path_fault(game):
             problems.append(Problem(str(file), place, f"game {game!r:.80} cannot be used: {fault}"))
             continue

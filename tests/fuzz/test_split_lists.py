@@ -18,7 +18,19 @@ from model.errors import DataError, UserError
 WYSCOUT = builtin_description("wyscout")
 
 lines = st.one_of(
-    st.sampled_from(("league/season/a", "league/season/b", "league//season/a/", "# note", "", " ")),
+    st.sampled_from(
+        (
+            "league/season/a",
+            "league/season/b",
+            "league//season/a/",
+            "league\\season\\c",
+            "/",
+            "\\",
+            "# note",
+            "",
+            " ",
+        )
+    ),
     st.sampled_from(
         ("../a", "/etc", "a/../../b", ".", "..", "x" * 300, "a/\x00", "~", "C:\\a", "a" + "/a" * 900)
     ),
