@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["budget"]
-END_TO_END = Path(__file__).parent / "e2e"
+SHARE_RAY = [Path(__file__).parent / folder for folder in ("e2e", "faults")]
+"""Folders of tests that run studies in this process."""
 
 # How long an example takes says more about the machine's other work than about the code.
 settings.register_profile(
@@ -33,7 +34,7 @@ def pytest_configure() -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Ray takes processor time when it rests too: it ends with the tests that share it."""
     ray = sys.modules.get("ray")
-    if ray and ray.is_initialized() and not item.path.is_relative_to(END_TO_END):
+    if ray and ray.is_initialized() and not any(map(item.path.is_relative_to, SHARE_RAY)):
         ray.shutdown()
 
 

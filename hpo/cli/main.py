@@ -1,5 +1,7 @@
 """Command ``hpo``: collects all commands and turns errors into exit codes."""
 
+import atexit
+import gc
 import io
 import os
 import sys
@@ -62,8 +64,18 @@ def main() -> None:
     # Names of files need not be text; an answer that shows one must not end in an error.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+    _collect_seldom()
     try:
         app()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+
+
+def _collect_seldom() -> None:
+    """Search for garbage less often, and not at the end of the process, which frees everything.
+
+    While torch, Ray and MLflow are imported, each search looks at a million objects that stay.
+    """
+    gc.set_threshold(100_000, 20, 100)
+    atexit.register(gc.freeze)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import qmc
 
 
 def quasi_random_points(dimensions: int, *, seed: int, count: int) -> npt.NDArray[np.float64]:
@@ -13,6 +12,8 @@ def quasi_random_points(dimensions: int, *, seed: int, count: int) -> npt.NDArra
     Returns:
         An array (count, dimensions) of values in [0, 1).
     """
+    from scipy.stats import qmc  # here, as it takes a process that only trains almost a second
+
     # Sobol sequences are drawn in powers of two: they are balanced only there, and scipy warns elsewhere.
     exponent = max(count - 1, 0).bit_length()
     sequence = qmc.Sobol(dimensions, scramble=True, rng=np.random.default_rng(seed))

@@ -13,6 +13,8 @@ from hpo.journal.journal import read_journal
 from hpo.journal.results import StudyState
 from hpo.tracking.tracker import RecordRefusedError, Tracker
 
+NEVER_ANSWERED_S = 10.0
+"""Seconds to wait at most at the end of a study for a tracker that has failed from its beginning."""
 _EVENTS_A_SAVE = 100
 
 
@@ -119,6 +121,7 @@ class Follower:
         """
         self.failure: str | None = None
         """Reason of the last failure; None if the last try succeeded."""
+        self._has_answered = False
         self._projection = Projection(folder, tracker)
         self._poll_s = poll_s
         self._longest_wait_s = longest_wait_s
@@ -129,7 +132,12 @@ class Follower:
         self._thread.start()
 
     def close(self, timeout_s: float) -> FollowerReport:
-        """Record all events that the journal has now, for at most ``timeout_s`` seconds."""
+        """Record all events that the journal has now, for at most ``timeout_s`` seconds.
+
+        A tracker that has failed from the beginning is given ``NEVER_ANSWERED_S`` seconds at most.
+        """
+        if self.failure is not None and not self._has_answered:
+            timeout_s = min(timeout_s, NEVER_ANSWERED_S)
         self._closing.set()
         self._thread.join(timeout_s)
         self._abandoned.set()
@@ -161,7 +169,7 @@ class Follower:
                 self.failure = without_passwords(f"{type(error).__name__}: {error}")
                 wait_s = min(2 * wait_s, self._longest_wait_s)
             else:
-                self.failure, wait_s = None, self._poll_s
+                self.failure, wait_s, self._has_answered = None, self._poll_s, True
                 if closing:
                     return
             (self._abandoned if closing else self._closing).wait(wait_s)

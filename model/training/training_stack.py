@@ -5,12 +5,16 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.optim.adam import adam
 
 from model.data.chunks import Chunks
 from model.losses.complete import StackLoss
 from model.networks.forward import Statistics
 from model.networks.stack import Stack
 from model.training.slot import Slot
+
+_BETAS = (0.9, 0.999)
+"""Decay of Adam's two moments; torch's and Keras' default."""
 
 
 class TrainingStack:
@@ -45,27 +49,36 @@ class TrainingStack:
         self._gradient_of = self._stack.layout.views(self.gradients)
         self._taps = self._stack.layout.taps_mask().to(device)
         self._moments = [torch.zeros_like(self._stack.table) for _ in range(2)]
-        self._optimizer = self._with_optimizer(device)
-
-    def _with_optimizer(self, device: torch.device) -> torch.optim.Adam:
-        """Adam over the rows of the table, each with a learning rate of its own."""
-        rows = [row.detach() for row in self._stack.table]
-        for row, gradient in zip(rows, self.gradients, strict=True):
-            row.grad = gradient
-        groups = [
-            {"params": [row], "eps": slot.config.adam_eps, "lr": rate}
-            for row, slot, rate in zip(rows, self._slots, self.rates, strict=True)
-        ]
-        optimizer = torch.optim.Adam(groups, fused=True, capturable=device.type == "cuda")
-        for index, (row, slot) in enumerate(zip(rows, self._slots, strict=True)):
+        self._taken = [torch.tensor(float(slot.steps), device=device) for slot in self._slots]
+        """Steps of every slot, in device memory for the same reason."""
+        for index, slot in enumerate(self._slots):
             for moment, own in zip(self._moments, slot.moments, strict=True):
                 self._stack.layout.fill(moment, index, own)
-            optimizer.state[row] = {
-                "step": torch.tensor(float(slot.steps), device=device),
-                "exp_avg": self._moments[0][index],
-                "exp_avg_sq": self._moments[1][index],
-            }
-        return optimizer
+
+    def _descend(self) -> None:
+        """Take a step of Adam for the row of every slot, each with its own learning rate.
+
+        ``torch.optim.Adam`` calls the same function; creating one imports torch's compiler, which takes a new
+        process longer than a small trial.
+        """
+        table = self._stack.table.detach()
+        for index, slot in enumerate(self._slots):
+            adam(
+                [table[index]],
+                [self.gradients[index]],
+                [self._moments[0][index]],
+                [self._moments[1][index]],
+                [],
+                [self._taken[index]],
+                fused=True,
+                amsgrad=False,
+                beta1=_BETAS[0],
+                beta2=_BETAS[1],
+                lr=self.rates[index],
+                weight_decay=0.0,
+                eps=slot.config.adam_eps,
+                maximize=False,
+            )
 
     def step(self, chunks: Chunks) -> Float[Tensor, "2 slots"]:
         """Train on one batch per cohort; returns segmentation and spotting losses."""
@@ -79,7 +92,7 @@ class TrainingStack:
                 torch.mul(gradient, self._taps, out=self._gradient_of[name])
             else:
                 self._gradient_of[name].copy_(gradient)
-        self._optimizer.step()
+        self._descend()
         if self._network.norm_momentum is not None:
             self._follow(statistics, chunks, self._network.norm_momentum)
         return torch.stack([losses.segmentation.detach(), losses.spotting.detach()])
@@ -115,9 +128,8 @@ class TrainingStack:
                 tensor.copy_(before)
 
     def _changing(self) -> list[Tensor]:
-        counts = [state["step"] for state in self._optimizer.state.values()]
         running = self._stack.statistics
-        return [self._stack.table, *self._moments, *counts, running.mean, running.variance]
+        return [self._stack.table, *self._moments, *self._taken, running.mean, running.variance]
 
     def write_back(self, epochs: int, steps: int) -> None:
         """Write the state back to the slots, after ``epochs`` more epochs with ``steps`` steps in total."""

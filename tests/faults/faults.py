@@ -47,7 +47,7 @@ def driver_is_killed(hpo: CommandLine) -> Account:
         study.strike()
         os.kill(study.process.pid, signal.SIGKILL)
         study.end()
-        _go_on(study)
+        _go_on(study, apart=True)
         wait_until(lambda: not any(Path(f"/proc/{orphan}").exists() for orphan in orphans), timeout_s=10)
         return study.account()
 
@@ -55,7 +55,7 @@ def driver_is_killed(hpo: CommandLine) -> Account:
 def group_is_killed(hpo: CommandLine) -> Account:
     """kill -9 of the driver and all that it started."""
     study = killed(hpo)
-    _go_on(study)
+    _go_on(study, apart=True)
     return study.account()
 
 
@@ -221,22 +221,27 @@ def _says_once_what_to_do(output: str) -> None:
     assert "Traceback" not in output, output
 
 
-def _go_on(study: StruckStudy) -> None:
-    resumed = study.resume()
+def _go_on(study: StruckStudy, *, apart: bool = False) -> None:
+    resumed = study.resume(apart=apart)
     assert resumed.returncode == 0, resumed.stderr
 
 
-FAULTS: dict[str, Callable[[CommandLine], Account]] = {
+RUNNING: dict[str, Callable[[CommandLine], Account]] = {
     "kill -9 of a trial's process": trial_is_killed,
+    "an array of two trials hangs": array_hangs,
     "kill -9 of the driver alone": driver_is_killed,
+    "MLflow's server away for a while": mlflow_is_away_for_a_while,
+    "a trial hangs": trial_hangs,
+    "MLflow's server away to the end, then hpo sync": mlflow_is_away_all_along,
+}
+"""Faults that a study outlives, or that nobody but its driver sees."""
+RESUMED: dict[str, Callable[[CommandLine], Account]] = {
     "kill -9 of all processes": group_is_killed,
     "SIGTERM of the driver": driver_is_terminated,
-    "a trial hangs": trial_hangs,
-    "an array of two trials hangs": array_hangs,
     "a line of the journal cut": journal_line_is_cut,
     "the newest checkpoint cut": checkpoint_is_cut,
     "all checkpoints of a trial damaged": all_checkpoints_are_damaged,
     "disk full, then freed": disk_is_full,
-    "MLflow's server away for a while": mlflow_is_away_for_a_while,
-    "MLflow's server away to the end, then hpo sync": mlflow_is_away_all_along,
 }
+"""Faults that end a study; it is resumed."""
+FAULTS = {**RUNNING, **RESUMED}

@@ -156,6 +156,21 @@ def test_what_a_store_missed_is_told_and_recorded_by_the_next_follower(
     assert store.events == expected(study.folder)
 
 
+def test_a_store_that_never_answered_does_not_hold_the_end_up(
+    study: Any, store: Store, tracker: StoreTracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpo.tracking.follower.NEVER_ANSWERED_S", 0.1)
+    study.create()
+    study.first_trial()
+    store.down = True
+    follower = Follower(study.folder, tracker, poll_s=0.01)
+    wait_until(lambda: follower.failure)
+    start = time.monotonic()
+    report = follower.close(60)
+    assert time.monotonic() - start < 10
+    assert report.events_left > 0 and report.failure == "ConnectionError: nobody answers"
+
+
 def test_a_store_that_hangs_does_not_hold_the_study_up(
     study: Any, tracker: StoreTracker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,37 @@
+"""What must hold after every fault."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+import pytest
+from e2e.command_line import CommandLine
+from faults.faults import CannotMountError
+from faults.study import TRIALS, Account
+
+SAID = {
+    "a trial hangs": "bayes-0002 hung: no validation for",
+    "an array of two trials hangs": "bayes-0002 hung: no validation for",
+    "a line of the journal cut": "the last line of the journal was incomplete",
+    "the newest checkpoint cut": "bayes-0002: checkpoint.pt is damaged",
+    "all checkpoints of a trial damaged": "bayes-0002: no checkpoint is left",
+}
+"""Beginning of the note that a fault leaves; the others leave none."""
+
+
+def ends_as_if_nothing_had_been(
+    faults: Mapping[str, Callable[[CommandLine], Account]],
+    fault: str,
+    hpo: CommandLine,
+    undisturbed: Mapping[str, float],
+) -> None:
+    """Check that no finished trial is lost, none trains twice, and all reach what they would have."""
+    try:
+        account = faults[fault](hpo)
+    except CannotMountError as error:
+        pytest.skip(f"a disk of its own cannot be mounted here: {error}")
+    assert (account.lost, account.repeated) == (0, 0)
+    assert account.finished == undisturbed
+    assert account.recorded == Counter((trial, "finished") for trial in undisturbed)
+    assert len(undisturbed) == TRIALS
+    assert not account.failed
+    assert any(note.startswith(SAID[fault]) for note in account.notes) if fault in SAID else not account.notes
