@@ -63,6 +63,8 @@ def data_facts(plan: StudyPlan) -> dict[str, str]:
             facts[name] = f"{items} (no longer in the cache)"
             continue
         facts[name] = ", ".join(filter(None, [items, content]))
+    for number, notice in enumerate(plan.notices, start=1):
+        facts[f"Note {number}"] = notice
     return facts
 
 
