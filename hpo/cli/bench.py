@@ -38,9 +38,9 @@ def bench(
     device in matrix products and in copying; more than 100 % of copying means that processor caches help.
     """
     import torch
-    from rich.console import Console
 
     from hpo.cli.running import ReadingProgress
+    from hpo.report.console import print_table
     from hpo.study.plan import choose_device
     from model.training.benchmark import run_bench
 
@@ -49,19 +49,16 @@ def bench(
     chosen = torch.device(choose_device(device))
     with ReadingProgress() as progress:
         benches = run_bench(sizes, precisions, chosen, seconds=seconds, progress=progress)
-    console = Console()
     name = (
         torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else f"{torch.get_num_threads()} threads"
     )
-    console.print(f"{chosen.type} ({name}), torch {torch.__version__}", highlight=False)
+    typer.echo(f"{chosen.type} ({name}), torch {torch.__version__}")
     for measured in benches:
-        console.print()
-        console.print(_speed_table(measured))
-        console.print(
+        typer.echo("")
+        print_table(_speed_table(measured))
+        typer.echo(
             f"peak: {measured.peak.operations / 1e9:,.0f} billion operations/s in a large product, "
-            f"{measured.peak.bytes / 1e9:,.1f} billion bytes/s in a large copy",
-            highlight=False,
-            soft_wrap=True,
+            f"{measured.peak.bytes / 1e9:,.1f} billion bytes/s in a large copy"
         )
 
 

@@ -34,9 +34,8 @@ def reproduce(
     """
     from hpo.cli.running import ReadingProgress
     from hpo.config.environment import read_environment
-    from hpo.report.live import standard_error
+    from hpo.report.console import print_table, standard_error
     from hpo.report.reproduction import reproduction_record, reproduction_table, verdict_lines
-    from hpo.report.trial_tables import print_table
     from hpo.study.reproducing import prepare_rerun, train_again
     from hpo.tracking.runs import recorded_trial
 

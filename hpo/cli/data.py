@@ -74,7 +74,7 @@ def check(
 def _check_activitynet(folder: Path, features: str | None) -> None:
     from rich.table import Table
 
-    from hpo.report.trial_tables import print_table
+    from hpo.report.console import print_table
     from model.data.activitynet.check import check_videos
 
     with ReadingProgress() as progress:
@@ -270,7 +270,7 @@ def _show_counts(
     """Print one column per split: games, frames, their duration, and actions of every class."""
     from rich.table import Table
 
-    from hpo.report.trial_tables import print_table
+    from hpo.report.console import print_table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")

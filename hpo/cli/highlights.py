@@ -184,7 +184,7 @@ def precision(
 
     It is computed from two reviewers' answers, as a function of the segmentation score (figure 8).
     """
-    from hpo.report.trial_tables import print_table
+    from hpo.report.console import print_table
     from hpo.spotting.analysis_files import results_folder
     from hpo.spotting.review import precision_table, read_review, write_precision
     from model.metrics.review import reviewed_precision

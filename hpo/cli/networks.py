@@ -93,7 +93,7 @@ def evaluate(
     import torch
 
     from hpo.config.environment import read_environment
-    from hpo.report.trial_tables import print_table
+    from hpo.report.console import print_table
     from hpo.spotting.scores import absent_line, class_table, score_record, tolerance_table
     from hpo.study.plan import choose_device
     from hpo.tasks.calf.data import open_games, request_for, require_actions

@@ -27,7 +27,7 @@ class ReadingProgress:
     def __init__(self) -> None:
         console = Console(stderr=True)
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
@@ -56,7 +56,8 @@ class ReadingProgress:
 @contextmanager
 def watch(plan: "StudyPlan", name: str, environment: "Environment") -> "Iterator[Listener]":
     """Show a study's progress inside the context; yield the listener that is called after every event."""
-    from hpo.report.live import Display, standard_error
+    from hpo.report.console import standard_error
+    from hpo.report.live import Display
     from hpo.tracking.store import unreachable_server
 
     console = standard_error()
@@ -83,7 +84,7 @@ def watch(plan: "StudyPlan", name: str, environment: "Environment") -> "Iterator
 
 def finish(end: "SessionEnd", plan: "StudyPlan", name: str) -> None:
     """Print the results and the next command."""
-    from hpo.report.live import standard_error
+    from hpo.report.console import standard_error
 
     console = standard_error()
     if end.tracking.events_left:
@@ -105,7 +106,8 @@ def finish(end: "SessionEnd", plan: "StudyPlan", name: str) -> None:
 
 def show_stages(state: "StudyState", plan: "StudyPlan", *, top: int = SHOWN) -> None:
     """Print the results of all stages; of a search, its ``top`` best trials."""
-    from hpo.report.trial_tables import importance_line, print_table
+    from hpo.report.console import print_table
+    from hpo.report.trial_tables import importance_line
     from hpo.study.results import stage_importance, stage_results
 
     for name in state.stages:

@@ -147,7 +147,7 @@ def report(
     """
     from hpo.config.environment import read_environment
     from hpo.page.assembly import study_page
-    from hpo.report.live import standard_error
+    from hpo.report.console import standard_error
     from hpo.study.folders import chosen_study
     from hpo.tracking.runs import attach_page
     from model.errors import UserError

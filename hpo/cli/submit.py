@@ -79,7 +79,7 @@ def _follow(jobs: "Jobs", job: str) -> None:
 def _show(jobs: "Jobs") -> None:
     from rich.table import Table
 
-    from hpo.report.trial_tables import print_table
+    from hpo.report.console import print_table
 
     table = Table("job", "status", "started (UTC)", "command", box=None, pad_edge=False, header_style="bold")
     for job in jobs.all():

@@ -8,10 +8,10 @@ from typing import Any
 import typer
 from rich.table import Table
 
+from hpo.report.console import print_table
 from hpo.report.formats import value
 from hpo.report.paired import PairedDifference
 from hpo.report.stage_tables import format_difference
-from hpo.report.trial_tables import print_table
 from hpo.tasks.base.networks import NetworkDifference
 
 Cell = float | int | str | None

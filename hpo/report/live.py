@@ -1,6 +1,5 @@
 """Progress of a running study: a live display on a terminal, one line per trial elsewhere."""
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -167,8 +166,3 @@ def _ended_line(trial: TrialState, ended: int, state: StudyState, stage: str) ->
         mark = f", stopped early at epoch {trial.epochs_trained}"
     line = best_line(trial, state, state.stages[stage].start)
     return f"{place} {line} in {duration(trial.duration_s or 0.0)}{mark}"
-
-
-def standard_error() -> Console:
-    """Return the console for progress and remarks; results go to standard output."""
-    return Console(file=sys.stderr, highlight=False)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console, RenderableType
 from rich.table import Table
 
 from hpo.journal.events import Value
@@ -12,17 +11,6 @@ from hpo.report.formats import class_score, duration, value
 from hpo.tasks.base.registry import classes_of, score_of
 from hpo.tasks.base.score import Score
 from hpo.tracking.symbols import by_symbol, symbol
-
-FILE_WIDTH = 200
-"""Width, in characters, of a table that is written to a file or pipe; the default of rich is 80."""
-
-
-def print_table(table: RenderableType) -> None:
-    """Print a table to standard output; for a file or pipe it is as wide as it needs to be."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=FILE_WIDTH)
-    console.print(table)
 
 
 def best_table(trials: Sequence[TrialState], classes: Sequence[str], *, score: Score) -> Table:

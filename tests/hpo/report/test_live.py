@@ -1,8 +1,11 @@
 import io
 
+import pytest
 from rich.console import Console
+from rich.table import Table
 
 from hpo.journal.events import (
+    Noticed,
     StageStarted,
     StudyCreated,
     TrialAsked,
@@ -13,6 +16,7 @@ from hpo.journal.events import (
     TrialStopped,
 )
 from hpo.journal.results import StudyState
+from hpo.report.console import print_table, standard_error
 from hpo.report.formats import score_label
 from hpo.report.live import Display
 from hpo.report.trial_tables import best_table, status_lines
@@ -46,6 +50,7 @@ STOPPED = (
     ),
     TrialStopped(trial="bayes-0003", score=0.1, epoch=2, duration_s=30.0),
 )
+BRACKETS = "RuntimeError: cannot read [/data/x.npy] :smile: [bold]"
 FAILED = (asked("bayes-0002"), TrialFailed(trial="bayes-0002", reason="DivergedError: nan"))
 
 
@@ -65,6 +70,23 @@ def test_without_a_terminal_every_ended_trial_is_one_line() -> None:
         "[1/3] 0.2500 by bayes-0001 (f 16  r 80) in 1 min 01 s (best so far)",
         "[2/3] bayes-0002 failed: DivergedError: nan",
     ]
+
+
+def test_brackets_in_a_message_are_printed_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    display = Display(standard_error())
+    bracketed = (asked("bayes-0002"), TrialFailed(trial="bayes-0002", reason=BRACKETS))
+    with display.shown():
+        for state in (state_after(), state_after(*bracketed, Noticed(message="see [/tmp/x]"))):
+            display.update(state)
+    assert f"bayes-0002 failed: {BRACKETS}" in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_cells_of_a_table_are_printed_whole_and_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table(*(f"column {index}" for index in range(40)))
+    table.add_row(*(f"0.{index:04d} [/x]" for index in range(40)))
+    print_table(table)
+    text = capsys.readouterr().out
+    assert all(f"0.{index:04d} [/x]" in text for index in range(40))
 
 
 def test_trials_that_were_stopped_early_are_told_and_counted_as_such() -> None:
