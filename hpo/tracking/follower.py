@@ -26,15 +26,19 @@ class Projection:
     """
 
     def __init__(self, folder: Path, tracker: Tracker) -> None:
-        self.refused: list[str] = []
-        """Events that the tracker refused, each with its reason."""
+        self._refusals: dict[int, str] = {}
         self._folder = folder
         self._tracker = tracker
         self._state: StudyState | None = None
         self._pending: deque[Event] = deque()
         self._end = 0
         self._recorded = 0
-        self._refused_event: int | None = None
+        self._refused_once: set[int] = set()
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """Events that the tracker refused permanently, each with its reason."""
+        return tuple(self._refusals.values())
 
     def advance(self) -> None:
         """Record all new events of the journal.
@@ -42,14 +46,19 @@ class Projection:
         Raises:
             Exception: The tracker raised it; the next call continues after the last saved event.
         """
-        try:
-            if self._state is None:
-                self._state = self._connect()
-            if self._state is not None:
-                self._record_new(self._state)
-        except BaseException:
-            self._state = None
-            raise
+        done = False
+        while not done:
+            try:
+                if self._state is None:
+                    self._state = self._connect()
+                if self._state is not None:
+                    self._record_new(self._state)
+                done = True
+            except RecordRefusedError:
+                self._state = None  # every event is tried again once, with fresh knowledge of the store
+            except BaseException:
+                self._state = None
+                raise
 
     def events_left(self) -> int:
         """Return the number of events in the journal that are not yet recorded."""
@@ -86,11 +95,11 @@ class Projection:
         try:
             self._tracker.record(event, state)
         except RecordRefusedError as refusal:
-            # The tracker's state may be out of date, so the first refusal only reconnects.
-            if self._refused_event != number:
-                self._refused_event = number
+            # The tracker's state may be out of date, so the first refusal of an event only reconnects.
+            if number not in self._refused_once:
+                self._refused_once.add(number)
                 raise
-            self.refused.append(f"{type(event).__name__} (journal line {number + 1}): {refusal}")
+            self._refusals[number] = f"{type(event).__name__} (journal line {number + 1}): {refusal}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +156,7 @@ class Follower:
         return FollowerReport(
             events_left=self._projection.events_left(),
             failure=failure,
-            refused=tuple(self._projection.refused),
+            refused=self._projection.refused,
         )
 
     def __enter__(self) -> Self:

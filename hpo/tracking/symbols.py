@@ -24,5 +24,10 @@ def by_symbol(hyperparameters: Mapping[str, Entry]) -> dict[str, Entry]:
 
 
 def accepted_name(name: str) -> str:
-    """Replace characters that MLflow does not accept in names, as in the class ``yellow->red-card``."""
-    return _REFUSED_BY_MLFLOW.sub("-", name)
+    """Replace what MLflow does not accept in names by hyphens.
+
+    These are characters, as in the class ``yellow->red-card``, and parts between slashes that are empty or
+    stand for a folder, as in ``/loss``, ``a//b`` and ``a/..``.
+    """
+    parts = _REFUSED_BY_MLFLOW.sub("-", name).split("/")
+    return "/".join("-" * max(1, len(part)) if set(part) <= {"."} else part for part in parts)

@@ -201,6 +201,18 @@ def test_a_record_refused_out_of_date_knowledge_is_tried_again(
     assert store.events == expected(study.folder)
 
 
+def test_several_refused_records_do_not_take_turns_for_ever(
+    study: Any, store: Store, tracker: StoreTracker
+) -> None:
+    study.whole()
+    tracker.refuse = lambda event: isinstance(event, TrialReported)
+    # A wait after each of them would add up to hours.
+    report = Follower(study.folder, tracker, poll_s=30.0).close(10)
+    assert (report.events_left, report.failure) == (0, None)
+    assert len(report.refused) == sum(map(tracker.refuse, expected(study.folder))) > 1
+    assert store.events == [event for event in expected(study.folder) if not tracker.refuse(event)]
+
+
 def test_a_record_refused_for_good_is_told_and_does_not_hold_up_the_others(
     study: Any, store: Store, tracker: StoreTracker
 ) -> None:

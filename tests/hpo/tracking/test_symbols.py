@@ -24,6 +24,13 @@ def test_a_symbol_is_the_name_without_its_unit_except_seconds(name: str, expecte
     assert symbol(name) == expected
 
 
+@pytest.mark.parametrize("name", ["/loss", "loss/", "a//b", "./a", "a/..", "..", "a->b", "", "a/./b"])
+def test_names_that_mlflow_refuses_are_made_acceptable(name: str) -> None:
+    from mlflow.utils.validation import _validate_metric_name
+
+    _validate_metric_name(accepted_name(name))
+
+
 def test_names_that_mlflow_accepts_are_kept() -> None:
     assert accepted_name("valid/segmentation_loss") == "valid/segmentation_loss"
     assert accepted_name("ap/tir cadré") == "ap/tir cadré"
