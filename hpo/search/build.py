@@ -21,9 +21,8 @@ def build_searcher(
     """Build the searcher that a study file calls ``name``.
 
     ``known`` gives a warm start: every searcher except ``random`` learns from these points as if it had
-    proposed them, and they count towards the points before its model decides. They are not trials of the
-    searcher: they do not change the number of a proposal, points of ``first`` are still proposed, and a known
-    point may be proposed again.
+    proposed them, and they count towards the points before its model decides. No searcher proposes them
+    again. They are not trials of the searcher: they do not change the number of a proposal.
 
     Args:
         name: One of ``SearcherName``.

@@ -63,16 +63,17 @@ class Searcher(ABC):
         self.space = space
         self.seed = seed
         self.trials: dict[str, AskedTrial] = {}
-        self._taken: set[tuple[Value, ...]] = set()
-        self._first = self._distinct(first)
-        self._known = [self._ended(point) for point in known]
+        scored = tuple(known)
+        self._known = [self._ended(point) for point in scored]
+        self._taken = {self._key(point.parameters) for point in scored}
+        self._first = [point for point in self._distinct(first) if self._is_free(point)]
 
     @abstractmethod
     def propose(self, number: int) -> Parameters:
         """Return the ``number``-th point, counted from 0. The point may have been tried before."""
 
     def ask(self, trial: str) -> Parameters | None:
-        """Return the parameters for ``trial``, or None if every point of the space was proposed."""
+        """Return the parameters for ``trial``; None if every point of the space was proposed or is known."""
         number = len(self.trials)
         parameters = self._first[number] if number < len(self._first) else self.propose(number)
         free = parameters if self._is_free(parameters) else self._next_free(number)

@@ -27,7 +27,7 @@ def known_scores(study: str, plan: StudyPlan, environment: Environment) -> dict[
 
     Raises:
         UserError: The study or its search does not exist, or has another space, other data, another score or
-            another number of epochs; the error names all differences.
+            another number of epochs (the error names all differences), or it leaves no point to try.
     """
     state = StudyState.replay(read_journal(chosen_study(environment, study)).events)
     stage = state.stages.get(SEARCH)
@@ -51,7 +51,17 @@ def known_scores(study: str, plan: StudyPlan, environment: Environment) -> dict[
             error.details["got"] = _described(theirs_space)
         raise error
     finished = [trial for trial in state.trials_of(SEARCH) if trial.status is TrialStatus.FINISHED]
-    points = [{"parameters": dict(trial.parameters), "score": trial.score} for trial in finished]
+    own = [{"parameters": dict(trial.parameters), "score": trial.score} for trial in finished]
+    # What the other study knew from a warm start of its own is known here too.
+    asked = state.asked.get(SEARCH)
+    inherited = asked.known.get("points", []) if asked else []
+    points = [*inherited, *own]
+    known = {tuple(point["parameters"].get(name) for name in our_space.names) for point in points}
+    if our_space.size() is not None and len(known) >= (our_space.size() or 0):
+        raise UserError(
+            f"study {study!r} knows the scores of all {len(known)} points of the space: none is left to try",
+            fix=f"start a later stage from it, such as hpo run final --study {study}, or widen the space",
+        )
     return {"study": study, "points": points}
 
 

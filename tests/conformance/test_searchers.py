@@ -211,7 +211,7 @@ def test_nothing_is_printed(build: Build, capfd: pytest.CaptureFixture[str]) -> 
 
 
 def test_known_points_are_no_trials_of_its_own(build: Build) -> None:
-    searcher = build(known=[*known_points(8), ScoredPoint(FIRST, 0.9)])
+    searcher = build(known=known_points(8))
     assert not searcher.trials
     assert searcher.ask("t0") == FIRST
     assert list(searcher.trials) == ["t0"]
@@ -219,13 +219,21 @@ def test_known_points_are_no_trials_of_its_own(build: Build) -> None:
         searcher.tell("t1", 0.5)
 
 
-def test_known_finite_space_is_searched_all_the_same(build: Build) -> None:
-    searcher = build(space=finite, known=[ScoredPoint(point, float(point["n"])) for point in finite.grid()])
-    points = [searcher.ask(f"t{number}") for number in range(13)]
-    assert points[12] is None
-    assert sorted(tuple(point.values()) for point in points if point) == sorted(
-        tuple(point.values()) for point in finite.grid()
-    )
+def test_known_points_are_not_proposed_again(build: Build) -> None:
+    before = build()
+    tried = ask_and_tell(before, 6)
+    known = [ScoredPoint(point, 0.5) for point in tried]
+    again = ask_and_tell(build(known=known), 6)
+    assert FIRST in tried and not any(point in tried for point in again)
+
+
+def test_only_unknown_points_of_a_finite_space_are_proposed(build: Build) -> None:
+    grid = list(finite.grid())
+    searcher = build(space=finite, known=[ScoredPoint(point, float(point["n"])) for point in grid[:9]])
+    points = [searcher.ask(f"t{number}") for number in range(4)]
+    assert points[3] is None
+    left = sorted(tuple(point.values()) for point in grid[9:])
+    assert sorted(tuple(point.values()) for point in points if point) == left
 
 
 def test_known_point_outside_of_the_space_is_refused(build: Build) -> None:
