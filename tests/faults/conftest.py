@@ -1,4 +1,4 @@
-"""The small data set of the end-to-end tests, and a command line whose studies are processes of their own when started."""
+"""The small data set of the end-to-end tests, and a command line on it."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -45,7 +45,11 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         second = cluster.start_worker("ray-worker-2", stack)
         wait_for("the second worker", lambda: cluster.nodes() == 3, [head, first, second])
         wait_for("MLflow", lambda: answers(f"{mlflow.address}/health") == b"OK", [server])
-        yield Service(database, mlflow, cluster, [first, second], stack, _terminal(folder, cluster))
+        service = Service(database, mlflow, cluster, [first, second], stack, _terminal(folder, cluster))
+        yield service
+        # All at once: each takes seconds to end.
+        for process in (*service.workers, head, server, service.database):
+            process.terminate()
 
 
 def _terminal(folder: Path, cluster: RayCluster) -> CommandLine:

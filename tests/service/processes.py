@@ -102,11 +102,15 @@ class Process:
 
     def stop(self) -> None:
         """As a container engine does: SIGTERM, then SIGKILL to all that is left."""
-        if self.running:
-            self._process.terminate()
+        self.terminate()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=20)
         self.kill()
+
+    def terminate(self) -> None:
+        """SIGTERM, without waiting for the end."""
+        if self.running:
+            self._process.terminate()
 
     def kill(self) -> None:
         """SIGKILL to it and all that it started; some of that has groups of its own."""

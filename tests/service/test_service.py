@@ -108,7 +108,7 @@ def test_mlflow_answers_who_has_the_password_and_calls_it_by_its_name(service: S
 
 
 def test_a_study_outlives_the_one_who_sent_it_and_goes_on_after_a_stop(service: Service) -> None:
-    epochs = 60  # still training when the stop arrives, also on a machine that has other work
+    epochs = 36  # still training when the stop arrives, also on a machine that has other work
     words = service.hpo.study("long", "--concurrent", "2", "--trials", "2", "--epochs", str(epochs))
     terminal = service.hpo.start(*submit(service, "--", *words))
     wait_until(lambda: any(isinstance(event, TrialReported) for event in events(service, "long")))
@@ -120,9 +120,15 @@ def test_a_study_outlives_the_one_who_sent_it_and_goes_on_after_a_stop(service: 
     before = len(events(service, "long"))
     wait_until(lambda: len(events(service, "long")) > before)
 
+    # The trials stand still meanwhile, so that enough of them is left to stop.
+    training = [number for worker in service.workers for number in trainers(worker)]
+    for process in training:
+        os.kill(process, signal.SIGSTOP)
     terminal = service.hpo.start(*submit(service, "--attach", job))
     output = service.hpo.folder / "output.txt"
     wait_until(lambda: f"stage bayes: 2 trials at most, {epochs} epochs each" in output.read_text())
+    for process in training:
+        os.kill(process, signal.SIGCONT)
     stopped = service.hpo.run(*submit(service, "--stop", job))
     assert (stopped.returncode, stopped.stdout) == (0, f"{job} stopped\n")
     assert terminal.wait(timeout=60) == 130
