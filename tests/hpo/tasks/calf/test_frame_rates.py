@@ -19,7 +19,7 @@ from hpo.tasks.calf.comparisons import sensitivity_entries
 from hpo.tasks.calf.programs import _points
 from hpo.tasks.calf.settings import GamesShape, check_space
 from hpo.tasks.calf.zones import grid_points, symmetric_points, zone_parameters, zones_of
-from model.data.description import DatasetDescription, write_description
+from model.data.description import DatasetDescription, builtin_description, write_description
 from model.data.soccernet import write_game, write_split
 from model.errors import ConfigError
 from model.timeline import FrameRate, format_game_time
@@ -34,14 +34,16 @@ CLASSES = {
 HALF_S, ACTIONS_S, DIMS = 150.0, (45.0, 75.0, 110.0), 4
 
 
-def write_games(root: Path, classes: tuple[str, ...], rate: FrameRate) -> None:
-    """One short game in each split, the frames of an action marked."""
+def write_games(root: Path, study_file: str, rate: FrameRate) -> None:
+    """One short game in each split, with labels that suit the study file; frames of an action are marked."""
+    classes = CLASSES[study_file]
+    soccernet = builtin_description("soccernet-v2" if study_file == "calf-v2" else "soccernet-v1")
     description = DatasetDescription(
         name="rates",
         frame_rate=rate,
-        labels_file="Labels.json",
+        labels_file=soccernet.labels_file,
         classes=classes,
-        patterns={name: (name,) for name in classes},
+        patterns={name: soccernet.patterns[name] for name in classes},
         ignored=(),
         features={"rates": "RATES"},
         splits={split: f"{split}.txt" for split in ("train", "valid", "test")},
@@ -51,7 +53,7 @@ def write_games(root: Path, classes: tuple[str, ...], rate: FrameRate) -> None:
         half[rate.frame_at(time_s) :, column] += 3.0
     annotations = [
         {"gameTime": format_game_time(1, time_s), "label": name, "position": str(round(1000 * time_s))}
-        for time_s, name in zip(ACTIONS_S, classes, strict=True)
+        for time_s, name in zip(ACTIONS_S, description.label_texts, strict=True)
     ]
     root.mkdir()
     for split in ("train", "valid", "test"):
@@ -61,7 +63,7 @@ def write_games(root: Path, classes: tuple[str, ...], rate: FrameRate) -> None:
             stem="RATES",
             halves=[half, half],
             annotations=annotations,
-            labels_file="Labels.json",
+            labels_file=description.labels_file,
         )
         write_split(root, description, split, [f"{split}/game"])
     write_description(root, description)
@@ -69,7 +71,7 @@ def write_games(root: Path, classes: tuple[str, ...], rate: FrameRate) -> None:
 
 def plan_of(name: str, rate: FrameRate, folder: Path) -> StudyPlan:
     """Of an installed study file, without the measurement of the faster number format."""
-    write_games(folder / "games", CLASSES[name], rate)
+    write_games(folder / "games", name, rate)
     document, _ = read_study_file(name)
     document["training"] = {**document.get("training", {}), "precision": "float32", "validate_every": 1}
     (folder / "study.toml").write_text(tomli_w.dumps(document))
@@ -107,7 +109,13 @@ def test_installed_study_file_plans_and_trains_at_every_frame_rate(
     assert outcome.result.epoch == 1
     assert outcome.result.metrics["train/segmentation_loss"] > 0
     context = StageContext(
-        study=study, stage="grid-slicing", shape=shape, train=plan.train, start=own, seed=0
+        study=study,
+        stage="grid-slicing",
+        shape=shape,
+        train=plan.train,
+        valid=plan.valid,
+        start=own,
+        seed=0,
     )
     proposal = task.program(context).next([])
     assert isinstance(proposal, Proposal)
