@@ -47,12 +47,14 @@ def test_study_killed_in_every_stage_ends_as_an_uninterrupted_one(hpo: CommandLi
     whole = hpo.run(*paper(hpo, "whole"))
     assert whole.returncode == 0, whole.stderr
 
-    process = hpo.start(*paper(hpo, "killed"))
-    for stage, finished in (("bayes", 1), ("grid-slicing", 2), ("final", 1)):
+    starts = paper(hpo, "killed"), ["resume", "killed"], ["resume", "killed"]
+    stages = ("bayes", 1), ("grid-slicing", 2), ("final", 1)
+    for words, (stage, finished) in zip(starts, stages, strict=True):
+        process = hpo.start(*words)
         wait_until(lambda stage=stage, finished=finished: ended(hpo, "killed", stage) >= finished)
         kill_group(process)
-        process = hpo.start("resume", "killed")
-    assert process.wait(timeout=240) == 0, (hpo.folder / "output.txt").read_text()
+    resumed = hpo.run("resume", "killed")
+    assert resumed.returncode == 0, resumed.stderr
 
     assert outcome(hpo, "killed") == outcome(hpo, "whole")
     events = hpo.events("killed")
