@@ -1,5 +1,6 @@
 """Recording of a study's events in MLflow: experiment = study, parent run = stage, child run = trial."""
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -68,6 +69,8 @@ class MlflowTracker:
 
     def connect(self, created: StudyCreated) -> int:
         """Find or create the study's experiment and return its number of recorded events."""
+        # It would print pages about a full disk into the study's progress; the follower tells the failure.
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
         self._experiment = Experiment.find_or_make(
             self._environment, name=created.study, identity=created.identity
         )
