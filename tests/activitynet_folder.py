@@ -61,3 +61,9 @@ def change_features(folder: Path, name: str, change: Callable[[list[str]], list[
 def told(problems: tuple[Problem, ...] | list[Problem], folder: Path) -> list[str]:
     """Problems without the path of the folder."""
     return [str(problem).replace(f"{folder}/", "").replace(str(folder), "") for problem in problems]
+
+
+def remove(folder: Path, *videos: str) -> None:
+    """Delete the features of videos."""
+    for name in videos:
+        feature_file(folder, name, POSITIONS).unlink()
