@@ -118,6 +118,7 @@ def bayes(
         "replicates": replicates,
         "searcher": searcher,
         "scheduler": scheduler,
+        "epochs": epochs,
         "concurrent": concurrent,
         "array": array,
     }
@@ -143,7 +144,10 @@ def paper(
     final_epochs: Annotated[
         int | None,
         typer.Option(
-            metavar="NUMBER", min=1, help="Epochs per trial of the final. Default: from the study file."
+            metavar="NUMBER",
+            min=1,
+            help="Epochs per trial of the final. Default: from the study file's table of the final, else as "
+            "the other stages.",
         ),
     ] = None,
     seed: Seed = 0,
@@ -178,11 +182,12 @@ def paper(
                 "trials": trials,
                 "searcher": searcher,
                 "scheduler": scheduler,
+                "epochs": epochs,
                 "concurrent": concurrent,
                 "array": array,
             },
         ),
-        stage_request("grid-slicing", {"concurrent": concurrent, "array": array}),
+        stage_request("grid-slicing", {"epochs": epochs, "concurrent": concurrent, "array": array}),
         stage_request(
             "final", {"seeds": seeds, "epochs": final_epochs, "concurrent": concurrent, "array": array}
         ),

@@ -32,7 +32,8 @@ def resume(
     from hpo.journal.journal import read_journal
     from hpo.journal.results import StudyState
     from hpo.study.folders import chosen_study, study_folder
-    from hpo.study.session import fork_study, plan_of, resume_study
+    from hpo.study.plan import plan_of
+    from hpo.study.session import fork_study, resume_study
 
     environment = read_environment().on_cluster(ray_address)
     folder = chosen_study(environment, study)
@@ -101,8 +102,8 @@ def best(
     from hpo.report.stage_tables import found_record
     from hpo.report.trial_tables import trial_record
     from hpo.study.folders import chosen_study
+    from hpo.study.plan import plan_of
     from hpo.study.results import stage_importance
-    from hpo.study.session import plan_of
     from hpo.tasks.base.registry import score_of
     from hpo.tracking.symbols import by_symbol
 

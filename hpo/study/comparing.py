@@ -17,9 +17,8 @@ from hpo.report.comparison import Cell, Comparison, Pair, PairedRow
 from hpo.report.paired import paired_difference
 from hpo.space.space import Parameters
 from hpo.study.folders import chosen_study
-from hpo.study.plan import StudyPlan, choose_device, reopen_data
+from hpo.study.plan import StudyPlan, choose_device, plan_of, reopen_data
 from hpo.study.runner import trial_folder
-from hpo.study.session import plan_of
 from hpo.tasks.base.networks import NetworkDifference
 from hpo.tasks.base.score import Score
 from hpo.tasks.base.splits import Progress

@@ -11,6 +11,7 @@ import torch
 from hpo.config.environment import Environment
 from hpo.config.stages import SearchStage
 from hpo.config.study_file import StudyFile
+from hpo.journal.events import StudyCreated
 from hpo.schedule.tuner import Parallelism
 from hpo.space.space import Parameters
 from hpo.tasks.base.places import is_uri
@@ -28,8 +29,11 @@ class StudyRequest:
     """Typed options of a new study; the study file or the data decide on options that are None."""
 
     study_file: str
+    """Name or path of the study file."""
     data: str
     """Folder of the data, or a URI."""
+    settings: StudyFile | None = None
+    """Settings of another study, in place of those of the study file."""
     features: str | None = None
     counts: tuple[int, int] | None = None
     """Numbers of training and validation items to use. None: all."""
@@ -49,6 +53,8 @@ class StageRequest:
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
     """Typed options by key of the stage's table; the study file decides on options that are None."""
+    table: Mapping[str, Any] | None = None
+    """Table of the stage from another study file. None: the table of the study's own file."""
     start: Parameters = field(default_factory=dict)
     """Configuration to start from. Empty: the one that earlier stages found."""
     warm_start: str | None = None
@@ -165,6 +171,11 @@ class StudyPlan:
         )
 
 
+def plan_of(folder: Path, created: StudyCreated) -> StudyPlan:
+    """Return the plan with which a study was created."""
+    return StudyPlan.from_json(created.plan, file=str(folder / "journal.jsonl"))
+
+
 def chunk_seed(seed: int) -> int:
     """Return the seed of the chunks of all trials that share ``seed``."""
     return stream_seed(seed, "chunks")
@@ -176,8 +187,8 @@ def stage_settings(plan: StudyPlan, request: StageRequest) -> dict[str, Any]:
     Raises:
         ConfigError: There is no such stage, or it cannot use an option.
     """
-    settings: dict[str, Any] = plan.study.stages.named(request.name).model_dump(mode="json")
-    settings |= {key: value for key, value in request.options.items() if value is not None}
+    table = request.table or plan.study.stages.named(request.name).model_dump(mode="json")
+    settings = dict(table) | {key: value for key, value in request.options.items() if value is not None}
     staged = plan.with_stage(request.name, settings)
     if settings["array"] == "auto":
         settings["array"] = _measured_array(staged, settings["concurrent"])
@@ -200,9 +211,8 @@ def make_plan(
     Raises:
         UserError: The study file, the data or the request cannot be used.
     """
-    study = _with_request(load_study(request.study_file), request)
-    for stage in stages:
-        study.stages.named(stage)
+    study = _with_request(request.settings or load_study(request.study_file), request)
+    study.stages.require(stages)
     device = choose_device(request.device)
     task = task_named(study.task)
     if is_uri(request.data) and not task.takes_uri:

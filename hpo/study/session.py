@@ -8,31 +8,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpo.config.environment import Environment
-from hpo.journal.events import Noticed, StageAsked, StudyCreated, StudyInterrupted, StudyResumed, Value
+from hpo.journal.events import Noticed, StudyInterrupted, StudyResumed, Value
 from hpo.journal.journal import Journal, read_journal
 from hpo.journal.results import StudyState
 from hpo.schedule.cluster import NodeRequirements, cluster_session
 from hpo.schedule.tuner import ray_session
 from hpo.study.estimate import least_memory_bytes
 from hpo.study.folders import study_folder
-from hpo.study.plan import (
-    StageRequest,
-    StudyPlan,
-    available_cpus,
-    reopen_data,
-    stage_settings,
-)
+from hpo.study.plan import StageRequest, StudyPlan, available_cpus, plan_of, reopen_data
+from hpo.study.preparing import PreparedStage, creation, prepare_more, reopen
 from hpo.study.results import figure_files, stage_importance
 from hpo.study.runner import Listener, trial_folder
 from hpo.study.stage import StageRun
-from hpo.study.versions import code_digest, versions
-from hpo.study.warm_start import known_scores
+from hpo.study.versions import versions
 from hpo.tasks.base.splits import Progress
 from hpo.tracking.follower import Follower, FollowerReport
 from hpo.tracking.mlflow_tracker import MlflowTracker
 from hpo.tracking.store import check_store
 from hpo.trial.run import BEST, CONFIG
-from model.errors import StorageError, UserError
+from model.errors import StorageError
 
 DRAIN_S = 60.0
 """Seconds to wait for MLflow at the end of a session; the next resume sends the remaining records."""
@@ -49,25 +43,23 @@ class SessionEnd:
 
 
 def start_study(
-    plan: StudyPlan, name: str, stages: Sequence[StageRequest], environment: Environment, listener: Listener
+    plan: StudyPlan, name: str, stages: Sequence[PreparedStage], environment: Environment, listener: Listener
 ) -> SessionEnd:
     """Run ``stages`` of a new study, one after the other.
 
     Raises:
-        UserError: The name is taken, a stage cannot run, or the MLflow store cannot be used.
+        UserError: The name is taken, or a stage cannot run.
     """
-    check_store(environment)
-    asked = [_stage_asked(plan, request, environment) for request in stages]
     with Journal.create(study_folder(environment, name)) as journal:
-        journal.append(_creation(plan, name))
-        for event in asked:
-            journal.append(event)
+        journal.append(creation(plan, name))
+        for stage in stages:
+            journal.append(stage.asked)
         return _run_stages(plan, journal, environment, listener)
 
 
 def continue_study(
     name: str,
-    stages: Sequence[StageRequest],
+    requests: Sequence[StageRequest],
     environment: Environment,
     progress: Progress,
     listener: Listener,
@@ -78,23 +70,28 @@ def continue_study(
         UserError: The study does not exist, is running elsewhere or already has such a stage, or its data or
             the code have changed.
     """
-    check_store(environment)
     with Journal.open(study_folder(environment, name)) as journal:
         state = StudyState.replay(journal.events())
-        plan = reopen_data(plan_of(journal.folder, state.created), environment, progress)
-        _refuse_changes(plan, state.created, name)
-        for request in stages:
-            if request.name in state.asked:
-                raise UserError(
-                    f"study {name!r} already has a stage {request.name}",
-                    fix=f"show it with hpo best {name}, or start another study with --study NEW --from "
-                    f"{name}",
-                )
-        asked = [_stage_asked(plan, request, environment) for request in stages]
+        plan = reopen(state, journal.folder, environment, progress)
+        stages = prepare_more(plan, requests, state, environment, progress)
         _record_resume(journal)
-        for event in asked:
-            journal.append(event)
+        for stage in stages:
+            journal.append(stage.asked)
         return _run_stages(plan, journal, environment, listener)
+
+
+def preview_continuation(
+    name: str, requests: Sequence[StageRequest], environment: Environment, progress: Progress
+) -> list[PreparedStage]:
+    """Prepare more stages of a study, with all checks of ``continue_study``, and start nothing.
+
+    Raises:
+        UserError: As ``continue_study``.
+    """
+    with Journal.open(study_folder(environment, name)) as journal:
+        state = StudyState.replay(journal.events())
+        plan = reopen(state, journal.folder, environment, progress)
+        return prepare_more(plan, requests, state, environment, progress)
 
 
 def resume_study(name: str, environment: Environment, progress: Progress, listener: Listener) -> SessionEnd:
@@ -108,11 +105,11 @@ def resume_study(name: str, environment: Environment, progress: Progress, listen
     check_store(environment)
     with Journal.open(study_folder(environment, name)) as journal:
         state = StudyState.replay(journal.events())
-        plan = plan_of(journal.folder, state.created)
         if state.pending:
-            plan = reopen_data(plan, environment, progress)
-            _refuse_changes(plan, state.created, name)
+            plan = reopen(state, journal.folder, environment, progress)
             _record_resume(journal)
+        else:
+            plan = plan_of(journal.folder, state.created)
         return _run_stages(plan, journal, environment, listener)
 
 
@@ -144,54 +141,15 @@ def fork_study(name: str, new_name: str, environment: Environment, progress: Pro
     with Journal.create(target) as journal:
         if (source / "trials").is_dir():
             shutil.copytree(source / "trials", target / "trials")
-        journal.append(_creation(plan, new_name))
+        journal.append(creation(plan, new_name))
         for event in events[1:]:
             journal.append(event)
-
-
-def plan_of(folder: Path, created: StudyCreated) -> StudyPlan:
-    """Return the plan with which a study was created."""
-    return StudyPlan.from_json(created.plan, file=str(folder / "journal.jsonl"))
 
 
 def _record_resume(journal: Journal) -> None:
     journal.append(StudyResumed(versions=versions()))
     if journal.dropped_bytes:
         journal.append(Noticed(message="the last line of the journal was incomplete and is ignored"))
-
-
-def _stage_asked(plan: StudyPlan, request: StageRequest, environment: Environment) -> StageAsked:
-    settings = stage_settings(plan, request)
-    known = {}
-    if request.warm_start is not None:
-        known = known_scores(request.warm_start, plan.with_stage(request.name, settings), environment)
-    return StageAsked(stage=request.name, settings=settings, start=request.start, known=known)
-
-
-def _creation(plan: StudyPlan, name: str) -> StudyCreated:
-    return StudyCreated(
-        study=name,
-        plan=plan.to_json(),
-        seed=plan.seed,
-        data_digest=plan.data_digest,
-        code_digest=code_digest(plan.study.task),
-        versions=versions(),
-    )
-
-
-def _refuse_changes(plan: StudyPlan, created: StudyCreated, name: str) -> None:
-    changed = []
-    if plan.data_digest != created.data_digest:
-        changed.append(f"the data in {plan.data}")
-    if code_digest(plan.study.task) != created.code_digest:
-        changed.append("the code of this project")
-    if changed:
-        raise UserError(
-            f"{' and '.join(changed)} changed since study {name!r} started, so new scores would not be "
-            "comparable",
-            fix="restore the earlier state, or resume a copy of the study with the present one: "
-            f"hpo resume {name} --fork NEW",
-        )
 
 
 def _run_stages(

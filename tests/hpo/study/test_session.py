@@ -15,9 +15,9 @@ from hpo.journal.events import (
 )
 from hpo.journal.journal import Journal, read_journal
 from hpo.journal.results import StudyState
-from hpo.study import session
+from hpo.study import preparing, session
 from hpo.study.folders import chosen_study, free_name, known_studies, study_folder
-from hpo.study.plan import StageRequest, StudyPlan, StudyRequest, make_plan, stage_settings
+from hpo.study.plan import StageRequest, StudyPlan, StudyRequest, make_plan, plan_of, stage_settings
 from hpo.study.versions import code_digest
 from hpo.tracking.follower import FollowerReport
 from model.data.synthetic import write_synthetic
@@ -81,7 +81,7 @@ def begun(plan: StudyPlan, environment: Environment) -> str:
 def test_changed_code_is_named_and_refused(
     begun: str, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "code_digest", lambda task: "other")
+    monkeypatch.setattr(preparing, "code_digest", lambda task: "other")
     with pytest.raises(UserError, match="the code of this project changed") as refusal:
         session.resume_study(begun, environment, silent, silent)
     assert "--fork" in refusal.value.details["fix"]
@@ -96,7 +96,7 @@ def test_changed_data_is_named_and_refused(begun: str, data: Path, environment: 
 def test_fork_takes_trials_over_and_accepts_the_code_of_today(
     begun: str, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "code_digest", lambda task: "other")
+    monkeypatch.setattr(preparing, "code_digest", lambda task: "other")
     session.fork_study(begun, "forked", environment, silent)
     old, new = (
         StudyState.replay(read_journal(study_folder(environment, name)).events) for name in (begun, "forked")
@@ -110,7 +110,7 @@ def test_fork_takes_trials_over_and_accepts_the_code_of_today(
     # Nothing is refused any more: it gets as far as training.
     monkeypatch.setattr(session, "_run_stages", lambda plan, journal, *rest: plan)
     resumed = session.resume_study("forked", environment, silent, silent)
-    assert resumed == session.plan_of(study_folder(environment, begun), old.created)
+    assert resumed == plan_of(study_folder(environment, begun), old.created)
 
 
 def test_resume_of_a_complete_study_only_brings_mlflow_up_to_date(
@@ -132,7 +132,7 @@ def test_resume_of_a_complete_study_only_brings_mlflow_up_to_date(
         journal.append(StageFinished(stage="bayes", best_trial="bayes-0002"))
     before = read_journal(folder).events
     monkeypatch.setattr(session, "Follower", Recorder)
-    monkeypatch.setattr(session, "code_digest", lambda task: "other")
+    monkeypatch.setattr(preparing, "code_digest", lambda task: "other")
     end = session.resume_study(begun, environment, silent, silent)
     assert end.complete
     assert followed == [folder]

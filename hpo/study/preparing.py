@@ -1,0 +1,145 @@
+"""Preparation of stages: every check that can be made before a stage starts. ``--dry-run`` makes them too."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpo.config.environment import Environment
+from hpo.config.stages import FinalStage
+from hpo.journal.events import StageAsked, StudyCreated
+from hpo.journal.results import StudyState
+from hpo.study.finalists import chosen_finalists, expected_finalists
+from hpo.study.folders import has_study, study_folder
+from hpo.study.plan import StageRequest, StudyPlan, plan_of, reopen_data, stage_settings
+from hpo.study.stage import build_stage, open_test_split, start_of
+from hpo.study.versions import code_digest, versions
+from hpo.study.warm_start import known_scores
+from hpo.tasks.base.splits import Progress
+from hpo.tracking.store import check_store
+from model.errors import UserError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedStage:
+    """A stage that can start."""
+
+    asked: StageAsked
+    plan: StudyPlan
+    """Plan of the study with the settings of the stage."""
+    trials: int
+    """Largest number of trials."""
+
+
+def prepare_new(
+    plan: StudyPlan,
+    name: str,
+    requests: Sequence[StageRequest],
+    environment: Environment,
+    progress: Progress,
+) -> list[PreparedStage]:
+    """Prepare the stages of the new study ``name``.
+
+    Raises:
+        UserError: The name is taken, a stage cannot run, or the MLflow store cannot be used.
+    """
+    check_store(environment)
+    if has_study(environment, name):
+        raise UserError(
+            f"study {name!r} exists already",
+            folder=study_folder(environment, name),
+            fix="choose another name with --study NEW, or leave --study out",
+        )
+    state = StudyState.replay([creation(plan, name)])
+    return [_prepared(plan, request, state, environment, progress) for request in requests]
+
+
+def prepare_more(
+    plan: StudyPlan,
+    requests: Sequence[StageRequest],
+    state: StudyState,
+    environment: Environment,
+    progress: Progress,
+) -> list[PreparedStage]:
+    """Prepare more stages of a study; ``plan`` is what ``reopen`` returned.
+
+    Raises:
+        UserError: The study already has such a stage, or it cannot run.
+    """
+    name = state.created.study
+    for request in requests:
+        if request.name in state.asked:
+            raise UserError(
+                f"study {name!r} already has a stage {request.name}",
+                fix=f"show it with hpo best {name}, or start another study from what this one found: "
+                f"hpo run {request.name} --from {name} --study NEW",
+            )
+    return [_prepared(plan, request, state, environment, progress) for request in requests]
+
+
+def reopen(state: StudyState, folder: Path, environment: Environment, progress: Progress) -> StudyPlan:
+    """Open the data of the study in ``folder`` again, and return its plan.
+
+    Raises:
+        UserError: Data or code have changed, or the MLflow store cannot be used.
+    """
+    check_store(environment)
+    plan = reopen_data(plan_of(folder, state.created), environment, progress)
+    refuse_changes(plan, state)
+    return plan
+
+
+def creation(plan: StudyPlan, name: str) -> StudyCreated:
+    """Return the first event of a new study."""
+    return StudyCreated(
+        study=name,
+        plan=plan.to_json(),
+        seed=plan.seed,
+        data_digest=plan.data_digest,
+        code_digest=code_digest(plan.study.task),
+        versions=versions(),
+    )
+
+
+def refuse_changes(plan: StudyPlan, state: StudyState) -> None:
+    """Check that data and code are those with which the study was started.
+
+    Raises:
+        UserError: They have changed.
+    """
+    created, changed = state.created, []
+    if plan.data_digest != created.data_digest:
+        changed.append(f"the data in {plan.data}")
+    if code_digest(plan.study.task) != created.code_digest:
+        changed.append("the code of this project")
+    if changed:
+        raise UserError(
+            f"{' and '.join(changed)} changed since study {created.study!r} started, so new scores would not "
+            "be comparable",
+            fix="restore the earlier state, or resume a copy of the study with the present one: "
+            f"hpo resume {created.study} --fork NEW",
+        )
+
+
+def _prepared(
+    plan: StudyPlan, request: StageRequest, state: StudyState, environment: Environment, progress: Progress
+) -> PreparedStage:
+    settings = stage_settings(plan, request)
+    staged = plan.with_stage(request.name, settings)
+    known = {}
+    if request.warm_start is not None:
+        known = known_scores(request.warm_start, staged, environment)
+    asked = StageAsked(stage=request.name, settings=settings, start=request.start, known=known)
+    if isinstance(staged.study.stages.named(request.name), FinalStage):
+        open_test_split(staged, environment, progress)
+    return PreparedStage(asked=asked, plan=staged, trials=_trials(staged, asked, state))
+
+
+def _trials(plan: StudyPlan, asked: StageAsked, state: StudyState) -> int:
+    """Return the largest number of trials of a stage; earlier stages may still have to run."""
+    start = start_of(plan, asked, state)
+    finalists = (
+        chosen_finalists(plan, asked.stage, start, state)
+        if plan.task.finders[0] in state.stages
+        else expected_finalists(plan, asked.stage)
+    )
+    return build_stage(plan, asked.stage, start, finalists=finalists).planned
