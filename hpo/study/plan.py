@@ -14,6 +14,7 @@ from hpo.config.study_file import StudyFile
 from hpo.journal.events import StudyCreated
 from hpo.schedule.tuner import Parallelism
 from hpo.space.space import Parameters
+from hpo.tasks.base.own_code import own_errors
 from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.registry import AnyTask, load_study, parse_study, task_named
 from hpo.tasks.base.score import Score
@@ -226,23 +227,46 @@ def make_plan(
         cache=environment.cache,
         labels=study.labels,
     )
-    data = task.open_data(wanted, study, progress)
     torch.set_num_threads(available_cpus())
-    train = task.open_split(data.train)
+    with own_errors(study.task):
+        data = task.open_data(wanted, study, progress)
+        _refuse_ignored_options(wanted, data, task)
+        train = task.open_split(data.train)
+        precision = task.precision(study, data.shape, train, torch.device(device))
     return StudyPlan(
         study=study,
         data=request.data,
-        precision=task.precision(study, data.shape, train, torch.device(device)),
+        precision=precision,
         device=device,
         seed=request.seed,
         **_fields_of(data),
     )
 
 
+def _refuse_ignored_options(wanted: DataRequest, data: OpenedData[Any], task: AnyTask) -> None:
+    """Check that a task has used the typed options."""
+    used = (data.train.items, data.valid.items)
+    most = (data.train.items + data.train.left_out, data.valid.items + data.valid.left_out)
+    for option, typed, accepted in (
+        ("--features", wanted.features, (data.features,)),
+        ("--games", wanted.counts, (used, most)),
+    ):
+        if typed is not None and typed not in accepted:
+            raise ConfigError(
+                f"the task {task.name} ignores {option} {_typed(typed)}: it used {_typed(accepted[0])}",
+                fix=f"leave {option} out, or make open_data of the task follow its request",
+            )
+
+
+def _typed(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
 def reopen_data(plan: StudyPlan, environment: Environment, progress: Progress) -> StudyPlan:
     """Open the data of a plan again in the present cache."""
     wanted = plan.data_request(environment.cache)
-    return replace(plan, **_fields_of(plan.task.open_data(wanted, plan.study, progress)))
+    with own_errors(plan.study.task):
+        return replace(plan, **_fields_of(plan.task.open_data(wanted, plan.study, progress)))
 
 
 def _fields_of(data: OpenedData[Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from hpo.study.plan import StageRequest, StudyPlan, plan_of, reopen_data, stage_
 from hpo.study.stage import build_stage, open_test_split, start_of
 from hpo.study.versions import code_digest, versions
 from hpo.study.warm_start import known_scores
+from hpo.tasks.base.own_code import own_errors
 from hpo.tasks.base.splits import Progress
 from hpo.tracking.store import check_store
 from model.errors import UserError
@@ -142,4 +143,5 @@ def _trials(plan: StudyPlan, asked: StageAsked, state: StudyState) -> int:
         if plan.task.finders[0] in state.stages
         else expected_finalists(plan, asked.stage)
     )
-    return build_stage(plan, asked.stage, start, finalists=finalists).planned
+    with own_errors(plan.study.task):
+        return build_stage(plan, asked.stage, start, finalists=finalists).planned

@@ -19,6 +19,7 @@ from hpo.study.first_point import why_not_first
 from hpo.study.plan import StudyPlan, chunk_seed
 from hpo.study.runner import Listener, StageRunner, trial_folder
 from hpo.study.warm_start import scored_points
+from hpo.tasks.base.own_code import own_errors
 from hpo.tasks.base.splits import Progress
 from hpo.tasks.base.task import StageContext
 from hpo.trial.run import BEST
@@ -169,7 +170,8 @@ def open_test_split(plan: StudyPlan, environment: Environment, progress: Progres
     Raises:
         UserError: The data have no test split, or it cannot be read.
     """
-    return plan.task.open_test(plan.data_request(environment.cache), progress)
+    with own_errors(plan.study.task):
+        return plan.task.open_test(plan.data_request(environment.cache), progress)
 
 
 def _silent(what: str, done: int, total: int) -> None:
@@ -194,7 +196,9 @@ def _score_on_test_split(
         parameters, data_seed = dict(trial.parameters), chunk_seed(trial.seed)
         slot = task.slot(plan.study, parameters, plan.shape, seed=trial.seed, data_seed=data_seed)
         network = trial_folder(journal.folder, trial.trial) / BEST
-        event = TrialTested(trial=trial.trial, metrics=task.test(network, slot, split, shared, device))
+        with own_errors(plan.study.task):
+            metrics = task.test(network, slot, split, shared, device)
+        event = TrialTested(trial=trial.trial, metrics=metrics)
         journal.append(event)
         state.apply(event)
         listener(state)

@@ -23,6 +23,8 @@ BEST = "best.pt"
 """File with the network of the best validation."""
 CONFIG = "config.json"
 """File with the settings of the trial."""
+ERROR = "error.txt"
+"""File with the traceback of the error that ended a failed trial."""
 
 
 class TrialRun:
