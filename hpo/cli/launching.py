@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from hpo.cli.running import ReadingProgress, finish, watch
+from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.presentation.stage_command import TaskCommands
 from model.errors import ConfigError
 
@@ -108,7 +109,7 @@ def _no_data(typed: Typed, environment: "Environment") -> ConfigError:
         **{
             "fix": "give your games with --data FOLDER, or set HPO_DATA",
             "or": f"hpo data download --features {typed.features} --to data, for SoccerNet",
-            "or, to try it": "hpo run bayes alone, which generates synthetic games",
+            "or, on synthetic games": "hpo run bayes",
         },
     )
 
@@ -149,11 +150,13 @@ class Launch:
         """Run one more stage of study ``name``, by default of the study that changed last."""
         from hpo.journal.journal import read_journal
         from hpo.journal.results import StudyState
-        from hpo.study.folders import chosen_study
+        from hpo.study.folders import chosen_study, known_studies
         from hpo.study.plan import plan_of
         from hpo.study.session import continue_study, preview_continuation
         from hpo.study.starting import starting_configuration
 
+        if name is None and not known_studies(self.environment) and self.names_data:
+            raise self._nothing_to_continue(stage)
         folder = chosen_study(self.environment, name)
         plan = plan_of(folder, StudyState.replay(read_journal(folder).events).created)
         self._refuse_other_options(plan, folder.name, stage)
@@ -168,6 +171,20 @@ class Launch:
             with watch(plan, folder.name, self.environment) as listener:
                 end = continue_study(folder.name, [request], self.environment, progress, listener)
         finish(end, plan, folder.name)
+
+    def _nothing_to_continue(self, stage: str) -> ConfigError:
+        """Return the error for a later stage on data of which there is no study yet."""
+        place = "--data-uri" if is_uri(self.request.data) else "--data"
+        words = [place, self.request.data]
+        words += ["--features", self.request.features] if self.request.features else []
+        options = shlex.join(words)
+        return ConfigError(
+            "there is no study yet that this stage could continue",
+            **{
+                "fix": f"search first: hpo run bayes {options}",
+                "or, without a search": f"hpo run {stage} --from paper {options}",
+            },
+        )
 
     def _request_from(self, source: str | None) -> "StudyRequest":
         """Return the request for a new study; without data of its own it takes those of the study ``source``.
@@ -245,8 +262,8 @@ class Launch:
             load_study(self.request.study_file).stages.named(stage)
         elif name is None and not known_studies(self.environment):
             raise ConfigError(
-                f"there is no command 'hpo run {stage}', and no study with a stage of that name",
-                fix="see hpo run --help for the commands; for a stage of your own task add --study or "
+                f"{stage!r} is neither a command of this program nor a stage of a study",
+                fix="list the commands with: hpo run --help; for a stage of your own task add --study or "
                 "--study-file",
             )
         else:
@@ -292,8 +309,8 @@ class Launch:
 def _differs(name: str, stage: str, kept: str, typed: str) -> ConfigError:
     return ConfigError(
         f"study {name!r} was started with {kept}, got {typed}",
-        fix="leave this option out, or start another study from what this one found: "
-        f"hpo run {stage} --from {shlex.quote(name)} --study NEW with this option",
+        fix="leave this option out, or add it to the command that starts another study from what this one "
+        f"found: hpo run {stage} --from {shlex.quote(name)} --study NEW",
     )
 
 

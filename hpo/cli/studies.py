@@ -64,7 +64,7 @@ def sync(study: Annotated[str | None, _STUDY] = None) -> None:
         raise UserError(
             f"{report.events_left} events of study {name!r} are still missing in MLflow: {report.failure}",
             looked_for=environment.tracking_uri,
-            fix=f"make MLflow available and run hpo sync {name} again; nothing is lost",
+            fix=f"make MLflow available, then send them with: hpo sync {name}; nothing is lost",
         )
     typer.echo(f"study {name}: MLflow has all records")
 

@@ -50,8 +50,8 @@ def find_trial(name: str, split: str, environment: Environment) -> NamedTrial:
         )
     if split == "test" and state.trials[trial_name].tested is None:
         raise UserError(
-            f"the test split is closed for trial {name}: hpo run final opens it, for its trials only",
-            fix="use --split valid",
+            f"the test split is closed for trial {name}: only trials of the stage final are scored on it",
+            fix=f"use --split valid, or analyse a trial of the final after: hpo run final --study {study}",
         )
     weights = trial_folder(folder, trial_name) / BEST
     if not weights.is_file():

@@ -306,7 +306,7 @@ def _on_same_items(
     if split == "test" and (first.trial.tested is None or second.trial.tested is None):
         return (
             None,
-            f"not compared on the same {unit}: hpo run final opens the test split, for its own trials only",
+            f"not compared on the same {unit}: only trials of a final are scored on the test split",
         )
     files = tuple(trial_folder(side.folder, side.trial.trial) / BEST for side in (first, second))
     try:

@@ -1,5 +1,6 @@
 """Lookup of the configuration that the option ``--from`` names."""
 
+import shlex
 from pathlib import Path
 
 from hpo.config.environment import Environment
@@ -47,6 +48,8 @@ def _of_study(name: str, plan: StudyPlan, environment: Environment) -> Parameter
         if stage in state.stages and state.stages[stage].chosen:
             symbols = by_symbol(state.stages[stage].chosen)
             return configuration_from_symbols(symbols, plan, source=f"study {name}")
-    raise UserError(
-        f"study {name!r} has not found a configuration yet", fix=f"finish it first: hpo resume {name}"
-    )
+    if state.pending:
+        fix = f"finish it first: hpo resume {shlex.quote(name)}"
+    else:
+        fix = "use the configuration of another study, or the study file's own: --from paper"
+    raise UserError(f"study {name!r} has found no configuration", fix=fix)

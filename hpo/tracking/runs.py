@@ -223,7 +223,7 @@ def _find_by_names(client: "MlflowClient", study: str, trial: str) -> "Run":
 def _check(run: "Run") -> None:
     tags, name = run.data.tags, run.info.run_id
     if "hpo.trial" not in tags or "mlflow.parentRunId" not in tags:
-        what = f"the stage {tags['hpo.stage']}" if "hpo.stage" in tags else "a run that hpo did not record"
+        what = f"the stage {tags['hpo.stage']}" if "hpo.stage" in tags else "a run of another program"
         raise UserError(f"run {name} is not a trial but {what}", fix="use the run of a trial")
     if tags.get("hpo.status") == "failed":
         reason = tags.get("hpo.reason", "no reason")

@@ -30,22 +30,29 @@ class Report:
         """Make a report from the metrics of a validation.
 
         Raises:
-            FailedError: The metric of ``score`` is missing or lies outside [0, 1], or a metric is no number.
+            FailedError: The metric of ``score`` is missing.
         """
-        values = {name: _number(name, value) for name, value in metrics.items()}
-        if score.metric not in values:
+        if score.metric not in metrics:
             raise FailedError(f"expected metric {score.metric!r} from a validation, got {sorted(metrics)}")
-        value = values[score.metric]
-        if not -_ROUNDING <= value <= 1 + _ROUNDING:
-            raise FailedError(
-                f"expected a score {score.metric!r} in [0, 1], where higher is better, got {value:g} after "
-                f"epoch {epoch}"
-            )
-        return cls(epoch, values, train_s, value)
+        return cls(epoch, dict(metrics), train_s, metrics[score.metric])
+
+
+def checked_metrics(metrics: Mapping[str, object], score: Score) -> dict[str, float]:
+    """Return what a task's validation returned as plain numbers, which every file can hold.
+
+    Raises:
+        FailedError: A metric is no number, or the metric of ``score`` lies outside [0, 1].
+    """
+    checked = {name: _number(name, value) for name, value in metrics.items()}
+    value = checked.get(score.metric, 0.0)
+    if not -_ROUNDING <= value <= 1 + _ROUNDING:
+        raise FailedError(
+            f"expected a score {score.metric!r} in [0, 1], where higher is better, got {value:g}"
+        )
+    return checked
 
 
 def _number(name: str, value: object) -> float:
-    """Convert a number of any type, such as numpy's, to one that every file can hold."""
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
         return float(value)
     raise FailedError(f"expected a number as metric {name!r}, got {type(value).__name__}")

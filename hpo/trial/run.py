@@ -9,7 +9,7 @@ from typing import Any
 
 from hpo.tasks.base.registry import parse_study, task_named
 from hpo.tasks.base.splits import DataShape
-from hpo.trial.report import Report, best_report
+from hpo.trial.report import Report, best_report, checked_metrics
 from hpo.trial.specification import TrialSpec
 from model.errors import DataError, StorageError
 from model.training.checkpoint import load_checkpoint, save_checkpoint
@@ -63,11 +63,12 @@ class TrialRun:
         """Record a validation, and write the checkpoint and, if it is the best so far, the network.
 
         Raises:
+            FailedError: The task returned metrics or a state that cannot be used.
             StorageError: The trial's folder cannot be written.
         """
         before = self._history[-1].train_s if self._history else 0.0
         report = Report.from_metrics(
-            validation.metrics,
+            checked_metrics(validation.metrics, self._score),
             self._score,
             epoch=validation.epoch,
             train_s=before + validation.duration_s,

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -277,7 +278,8 @@ class _Builder:
         ]
         if len(found) == 1:
             return DataError("the data of ActivityNet cannot be used", found)
-        lists_all = {"fix": f"correct the files; hpo data check {self._folder} lists all problems"}
+        folder = shlex.quote(str(self._folder))
+        lists_all = {"fix": f"correct the files; list all problems with: hpo data check {folder}"}
         return DataError(
             f"the data of ActivityNet cannot be used: {len(found)} problems",
             found,
