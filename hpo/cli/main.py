@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from hpo import __version__
-from hpo.cli import analysing, bench, comparing, data, highlights, networks, run, studies, submit
+from hpo.cli import analysing, bench, catalogue, comparing, data, highlights, networks, run, studies, submit
 from model.errors import UserError
 
 app = typer.Typer(
@@ -29,6 +29,12 @@ app.command()(studies.sync)
 app.command()(studies.status)
 app.command()(studies.best)
 app.command()(studies.report)
+app.command("list")(catalogue.list_studies)
+app.command()(catalogue.show)
+app.command()(catalogue.export)
+app.command()(catalogue.rename)
+app.command()(catalogue.delete)
+app.command()(catalogue.clean)
 app.command()(studies.ui)
 app.command()(submit.submit)
 app.command()(comparing.reproduce)

@@ -93,6 +93,14 @@ class StudyCreated(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StudyRenamed(Event):
+    """The study got another name."""
+
+    event: Literal["study-renamed"] = "study-renamed"
+    study: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudyResumed(Event):
     """A process resumed the study."""
 
@@ -249,6 +257,7 @@ class StudyInterrupted(Event):
 
 _Kinds = (
     StudyCreated
+    | StudyRenamed
     | StudyResumed
     | StageAsked
     | StageStarted

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
@@ -15,6 +15,7 @@ from hpo.journal.events import (
     StageStarted,
     StudyCreated,
     StudyInterrupted,
+    StudyRenamed,
     StudyResumed,
     TrialAsked,
     TrialFailed,
@@ -172,6 +173,8 @@ class StudyState:
         """
         self.updated_at = event.at
         match event:
+            case StudyRenamed():
+                self.created = replace(self.created, study=event.study)
             case StudyResumed():
                 self.versions, self.interrupted, self.resumed = event.versions, None, self.resumed + 1
             case StudyInterrupted():

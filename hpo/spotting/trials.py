@@ -8,9 +8,8 @@ from hpo.journal.journal import read_journal
 from hpo.journal.results import StudyState
 from hpo.study.folders import chosen_study, known_studies
 from hpo.study.plan import plan_of
-from hpo.study.runner import trial_folder
 from hpo.tracking.runs import recorded_trial
-from hpo.trial.run import BEST
+from hpo.trial.files import BEST, trial_folder
 from model.errors import UserError
 
 

@@ -18,12 +18,11 @@ from hpo.report.paired import paired_difference
 from hpo.space.space import Parameters
 from hpo.study.folders import chosen_study
 from hpo.study.plan import StudyPlan, choose_device, plan_of, reopen_data
-from hpo.study.runner import trial_folder
 from hpo.tasks.base.networks import NetworkDifference
 from hpo.tasks.base.score import Score
 from hpo.tasks.base.splits import Progress
 from hpo.tracking.symbols import symbol
-from hpo.trial.run import BEST
+from hpo.trial.files import BEST, trial_folder
 from model.errors import ConfigError, UserError
 
 _PLACES = ("data", "train.path", "valid.path")

@@ -20,7 +20,7 @@ from hpo.tasks.base.splits import Progress
 from hpo.tracking.runs import RecordedTrial
 from hpo.tracking.symbols import accepted_name
 from hpo.trial.array import TrialArray
-from hpo.trial.run import CONFIG
+from hpo.trial.files import CONFIG
 from hpo.trial.specification import TrialSpec
 from model.errors import UserError
 from model.training.outcomes import FailedError

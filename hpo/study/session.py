@@ -18,14 +18,14 @@ from hpo.study.folders import study_folder
 from hpo.study.plan import StageRequest, StudyPlan, available_cpus, plan_of, reopen_data
 from hpo.study.preparing import PreparedStage, creation, prepare_more, reopen
 from hpo.study.results import figure_files, stage_importance
-from hpo.study.runner import Listener, trial_folder
+from hpo.study.runner import Listener
 from hpo.study.stage import StageRun
 from hpo.study.versions import versions
 from hpo.tasks.base.splits import Progress
 from hpo.tracking.follower import Follower, FollowerReport
 from hpo.tracking.mlflow_tracker import MlflowTracker
 from hpo.tracking.store import check_store
-from hpo.trial.run import BEST, CONFIG
+from hpo.trial.files import BEST, CONFIG, trial_folder
 from model.errors import StorageError
 
 DRAIN_S = 60.0

@@ -17,12 +17,12 @@ from hpo.space.space import Parameters
 from hpo.study.finalists import chosen_finalists
 from hpo.study.first_point import why_not_first
 from hpo.study.plan import StudyPlan, chunk_seed
-from hpo.study.runner import Listener, StageRunner, trial_folder
+from hpo.study.runner import Listener, StageRunner
 from hpo.study.warm_start import scored_points
 from hpo.tasks.base.own_code import own_errors
 from hpo.tasks.base.splits import Progress
 from hpo.tasks.base.task import StageContext
-from hpo.trial.run import BEST
+from hpo.trial.files import BEST, trial_folder
 
 
 class StageRun:

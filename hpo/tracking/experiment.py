@@ -74,6 +74,18 @@ class Experiment:
         """Store the number of journal events that are recorded."""
         self._client.set_experiment_tag(self._id, _RECORDED, str(recorded))
 
+    def rename(self, study: str) -> None:
+        """Give the experiment and its runs the new name of the study, as ``find_or_make`` would."""
+        identity = self._client.get_experiment(self._id).tags[IDENTITY]
+        named = self._client.get_experiment_by_name(study)
+        if named is None:
+            self._client.rename_experiment(self._id, study)
+        elif named.experiment_id != self._id:
+            self._client.rename_experiment(self._id, f"{study}-{identity[:8]}")
+        self._client.set_experiment_tag(self._id, "hpo.study", study)
+        for run in filter(None, self._runs.values()):
+            self._client.set_tag(run, "hpo.study", study)
+
     def add_table(self, stage: str, parameters: Sequence[str], *, metric: str) -> None:
         """Add a view of a stage's trials with scores and hyperparameters to MLflow's pages.
 

@@ -11,6 +11,7 @@ from hpo.journal.events import (
     StageStarted,
     StudyCreated,
     StudyInterrupted,
+    StudyRenamed,
     StudyResumed,
     TrialAsked,
     TrialFailed,
@@ -101,6 +102,9 @@ class MlflowTracker:
                 self._experiment.log(event.trial, at=event.at, metrics=metrics)
             case StageFinished():
                 self._finish_stage(event, state)
+            case StudyRenamed():
+                self._experiment.rename(event.study)
+                self._experiment.set_description(study_note(state, self._dataset))
             case StudyInterrupted():
                 self._interrupt(event, state)
             case StudyResumed():

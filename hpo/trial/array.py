@@ -15,8 +15,9 @@ import torch
 from hpo.tasks.base.own_code import described, place_in_task
 from hpo.tasks.base.registry import AnyTask, task_named
 from hpo.tasks.base.task import Array
+from hpo.trial.files import ERROR
 from hpo.trial.report import Report
-from hpo.trial.run import ERROR, TrialRun
+from hpo.trial.run import TrialRun
 from hpo.trial.specification import TrialSpec
 from model.errors import StorageError
 from model.training.outcomes import FailedError, Outcome, Validation

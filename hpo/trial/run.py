@@ -9,22 +9,12 @@ from typing import Any
 
 from hpo.tasks.base.registry import parse_study, task_named
 from hpo.tasks.base.splits import DataShape
+from hpo.trial.files import BEST, CHECKPOINT, CONFIG, PREVIOUS
 from hpo.trial.report import Report, best_report, checked_metrics
 from hpo.trial.specification import TrialSpec
 from model.errors import DataError, StorageError
 from model.training.checkpoint import load_checkpoint, save_checkpoint
 from model.training.outcomes import Validation
-
-CHECKPOINT = "checkpoint.pt"
-"""File with everything that a trial resumes from."""
-PREVIOUS = "checkpoint.previous.pt"
-"""The previous checkpoint, used if the newest one is damaged."""
-BEST = "best.pt"
-"""File with the network of the best validation."""
-CONFIG = "config.json"
-"""File with the settings of the trial."""
-ERROR = "error.txt"
-"""File with the traceback of the error that ended a failed trial."""
 
 
 class TrialRun:
