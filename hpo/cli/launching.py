@@ -148,17 +148,13 @@ class Launch:
         self, source: str | None, stage: str, options: dict[str, Any], name: str | None
     ) -> None:
         """Run one more stage of study ``name``, by default of the study that changed last."""
-        from hpo.journal.journal import read_journal
-        from hpo.journal.results import StudyState
-        from hpo.study.folders import chosen_study, known_studies
-        from hpo.study.plan import plan_of
+        from hpo.study.folders import known_studies
         from hpo.study.session import continue_study, preview_continuation
         from hpo.study.starting import starting_configuration
 
         if name is None and not known_studies(self.environment) and self.names_data:
             raise self._nothing_to_continue(stage)
-        folder = chosen_study(self.environment, name)
-        plan = plan_of(folder, StudyState.replay(read_journal(folder).events).created)
+        folder, plan = self._known_plan(name)
         self._refuse_other_options(plan, folder.name, stage)
         found = starting_configuration(source, plan, self.environment) if source else None
         table = self._table_for(plan, folder.name, stage)
@@ -171,6 +167,32 @@ class Launch:
             with watch(plan, folder.name, self.environment) as listener:
                 end = continue_study(folder.name, [request], self.environment, progress, listener)
         finish(end, plan, folder.name)
+
+    def extend(self, stage: str, options: dict[str, Any], name: str) -> None:
+        """Add trials to a search of study ``name``."""
+        from hpo.study.session import extend_study, preview_extension
+
+        folder, plan = self._known_plan(name)
+        self._refuse_other_options(plan, folder.name, stage)
+        request = stage_request(stage, options, table=self._table_for(plan, folder.name, stage))
+        with ReadingProgress() as progress:
+            if self.dry_run:
+                prepared = preview_extension(folder.name, request, self.environment, progress)
+                _show_plan(plan, folder.name, [prepared])
+                return
+            with watch(plan, folder.name, self.environment) as listener:
+                end = extend_study(folder.name, request, self.environment, progress, listener)
+        finish(end, plan, folder.name)
+
+    def _known_plan(self, name: str | None) -> "tuple[Path, StudyPlan]":
+        """Return the folder and the plan of a study, by default of the one that changed last."""
+        from hpo.journal.journal import read_journal
+        from hpo.journal.results import StudyState
+        from hpo.study.folders import chosen_study
+        from hpo.study.plan import plan_of
+
+        folder = chosen_study(self.environment, name)
+        return folder, plan_of(folder, StudyState.replay(read_journal(folder).events).created)
 
     def _nothing_to_continue(self, stage: str) -> ConfigError:
         """Return the error for a later stage on data of which there is no study yet."""
@@ -191,15 +213,9 @@ class Launch:
 
         The settings come from that study too, unless a study file was typed.
         """
-        from hpo.journal.journal import read_journal
-        from hpo.journal.results import StudyState
-        from hpo.study.folders import study_folder
-        from hpo.study.plan import plan_of
-
         if self.names_data or source is None or not self.is_known(source):
             return self.request
-        folder = study_folder(self.environment, source)
-        plan = plan_of(folder, StudyState.replay(read_journal(folder).events).created)
+        _, plan = self._known_plan(source)
         return replace(
             self.request,
             settings=None if self.has_study_file else plan.study,
@@ -252,10 +268,7 @@ class Launch:
         Raises:
             ConfigError: The stage does not exist, or there is neither a study file nor a study.
         """
-        from hpo.journal.journal import read_journal
-        from hpo.journal.results import StudyState
-        from hpo.study.folders import chosen_study, known_studies
-        from hpo.study.plan import plan_of
+        from hpo.study.folders import known_studies
         from hpo.tasks.base.registry import load_study
 
         if self.has_study_file:
@@ -267,8 +280,8 @@ class Launch:
                 "--study-file",
             )
         else:
-            folder = chosen_study(self.environment, name)
-            plan_of(folder, StudyState.replay(read_journal(folder).events).created).study.stages.named(stage)
+            _, plan = self._known_plan(name)
+            plan.study.stages.named(stage)
 
     def is_known(self, name: str | None) -> bool:
         """Whether the study ``name`` exists."""

@@ -66,7 +66,14 @@ def bayes(
     features: Features = None,
     data: Data = None,
     data_uri: DataUri = None,
-    study: NewStudy = None,
+    study: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Name of the new study, or of one whose search gets more trials (--trials). Default: a new "
+            "one, named after the data and the features.",
+        ),
+    ] = None,
     study_file: StudyFileOption = None,
     trials: Trials = None,
     replicates: Replicates = None,
@@ -122,7 +129,12 @@ def bayes(
         "concurrent": concurrent,
         "array": array,
     }
-    launch.start([stage_request("bayes", options, warm_start=warm_start)], study)
+    if study is not None and launch.is_known(study):
+        if warm_start is not None:
+            raise ConfigError(f"--warm-start is for a new study, and {study!r} exists", fix="leave it out")
+        launch.extend("bayes", options, study)
+    else:
+        launch.start([stage_request("bayes", options, warm_start=warm_start)], study)
 
 
 @app.command()

@@ -138,6 +138,18 @@ class StageStarted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StageExtended(Event):
+    """The user requested more trials of a stage, or other settings for its next trials."""
+
+    event: Literal["stage-extended"] = "stage-extended"
+    stage: str
+    settings: dict[str, Any]
+    """Table of the stage in the study file, including the options that were typed."""
+    trials: Whole
+    """Largest number of trials of the stage, with those that it has already."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialAsked(Event):
     """The stage proposed a trial."""
 
@@ -261,6 +273,7 @@ _Kinds = (
     | StudyResumed
     | StageAsked
     | StageStarted
+    | StageExtended
     | TrialAsked
     | TrialStarted
     | TrialReported

@@ -11,6 +11,7 @@ from hpo.journal.events import (
     Event,
     Noticed,
     StageAsked,
+    StageExtended,
     StageFinished,
     StageStarted,
     StudyCreated,
@@ -185,6 +186,8 @@ class StudyState:
                 return self.asked.setdefault(event.stage, event) is event
             case StageStarted():
                 return self._start_stage(event)
+            case StageExtended():
+                self._extend_stage(event)
             case StageFinished():
                 self._finish_stage(event)
             case TrialAsked():
@@ -227,6 +230,11 @@ class StudyState:
         stage = self._stage(event.stage)
         stage.finished_at, stage.best_trial = event.at, event.best_trial or None
         stage.chosen, stage.role = event.chosen, event.role
+
+    def _extend_stage(self, event: StageExtended) -> None:
+        stage = self._stage(event.stage)
+        stage.trials, stage.finished_at = event.trials, None
+        self.asked[event.stage] = replace(self.asked[event.stage], settings=event.settings)
 
     def _start_stage(self, event: StageStarted) -> bool:
         if event.stage in self.stages:

@@ -1,5 +1,6 @@
 """Preparation of stages: every check that can be made before a stage starts. ``--dry-run`` makes them too."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,10 @@ from hpo.study.warm_start import known_scores
 from hpo.tasks.base.own_code import own_errors
 from hpo.tasks.base.splits import Progress
 from hpo.tracking.store import check_store
-from model.errors import UserError
+from model.errors import ConfigError, UserError
+
+_EXTENDABLE = ("trials", "scheduler", "concurrent", "array")
+"""Settings of a search that may change when trials are added."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +79,45 @@ def prepare_more(
                 f"hpo run {request.name} --from {name} --study NEW",
             )
     return [_prepared(plan, request, state, environment, progress) for request in requests]
+
+
+def prepare_extension(
+    plan: StudyPlan, request: StageRequest, state: StudyState, environment: Environment, progress: Progress
+) -> PreparedStage:
+    """Prepare more trials of a search; ``plan`` is what ``reopen`` returned.
+
+    Trials that the study has stay as they are, and the search continues as one of that length would have.
+
+    Raises:
+        UserError: An option differs that cannot change, or no trial is added.
+    """
+    stage, name = request.name, state.created.study
+    if stage not in state.stages:
+        return prepare_more(plan, [request], state, environment, progress)[0]
+    before = state.asked[stage]
+    asked_for = {**(request.table or {}), **{k: v for k, v in request.options.items() if v is not None}}
+    typed = {key: value for key, value in asked_for.items() if value is not None}
+    for key, value in typed.items():
+        # The epochs of a stage may stand under [training].
+        kept = state.stages[stage].epochs if key == "epochs" else before.settings[key]
+        if value != kept and key not in _EXTENDABLE:
+            raise ConfigError(
+                f"the trials of study {name!r} have {key} = {kept}, got {value}: their scores could not be "
+                "compared",
+                can_change=", ".join(f"--{key}" for key in _EXTENDABLE),
+                fix="leave this option out, or start another study",
+            )
+    settings = {**before.settings, **typed, "epochs": before.settings["epochs"]}
+    staged = plan.with_stage(stage, settings)
+    asked = StageAsked(stage=stage, settings=settings, start=before.start, known=before.known)
+    trials, present = _trials(staged, asked, state), len(state.trials_of(stage))
+    if trials <= present and stage not in state.pending:
+        raise ConfigError(
+            f"study {name!r} has {present} trials of stage {stage} already, and none would be added",
+            fix=f"ask for more configurations: hpo run {stage} --study {shlex.quote(name)} "
+            f"--trials {settings['trials'] + 10}",
+        )
+    return PreparedStage(asked=asked, plan=staged, trials=trials)
 
 
 def reopen(state: StudyState, folder: Path, environment: Environment, progress: Progress) -> StudyPlan:

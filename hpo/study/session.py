@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpo.config.environment import Environment
-from hpo.journal.events import Noticed, StudyInterrupted, StudyResumed, Value
+from hpo.journal.events import Noticed, StageExtended, StudyInterrupted, StudyResumed, Value
 from hpo.journal.journal import Journal, read_journal
 from hpo.journal.results import StudyState
 from hpo.schedule.cluster import NodeRequirements, cluster_session
@@ -16,7 +16,7 @@ from hpo.schedule.tuner import ray_session
 from hpo.study.estimate import least_memory_bytes
 from hpo.study.folders import study_folder
 from hpo.study.plan import StageRequest, StudyPlan, available_cpus, plan_of, reopen_data
-from hpo.study.preparing import PreparedStage, creation, prepare_more, reopen
+from hpo.study.preparing import PreparedStage, creation, prepare_extension, prepare_more, reopen
 from hpo.study.results import figure_files, stage_importance
 from hpo.study.runner import Listener
 from hpo.study.stage import StageRun
@@ -78,6 +78,42 @@ def continue_study(
         for stage in stages:
             journal.append(stage.asked)
         return _run_stages(plan, journal, environment, listener)
+
+
+def extend_study(
+    name: str, request: StageRequest, environment: Environment, progress: Progress, listener: Listener
+) -> SessionEnd:
+    """Add trials to a search of a study, whether it has ended or not, and run what is left.
+
+    Raises:
+        UserError: The study does not exist or is running elsewhere, an option cannot change, no trial is
+            added, or data or code have changed.
+    """
+    with Journal.open(study_folder(environment, name)) as journal:
+        state = StudyState.replay(journal.events())
+        plan = reopen(state, journal.folder, environment, progress)
+        stage = prepare_extension(plan, request, state, environment, progress)
+        _record_resume(journal)
+        journal.append(_extension(stage) if request.name in state.stages else stage.asked)
+        return _run_stages(plan, journal, environment, listener)
+
+
+def preview_extension(
+    name: str, request: StageRequest, environment: Environment, progress: Progress
+) -> PreparedStage:
+    """Prepare more trials of a search, with all checks of ``extend_study``, and start nothing.
+
+    Raises:
+        UserError: As ``extend_study``.
+    """
+    with Journal.open(study_folder(environment, name)) as journal:
+        state = StudyState.replay(journal.events())
+        plan = reopen(state, journal.folder, environment, progress)
+        return prepare_extension(plan, request, state, environment, progress)
+
+
+def _extension(stage: PreparedStage) -> StageExtended:
+    return StageExtended(stage=stage.asked.stage, settings=dict(stage.asked.settings), trials=stage.trials)
 
 
 def preview_continuation(

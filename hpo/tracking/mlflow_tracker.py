@@ -7,6 +7,7 @@ from pathlib import Path
 from hpo.config.environment import Environment
 from hpo.journal.events import (
     Event,
+    StageExtended,
     StageFinished,
     StageStarted,
     StudyCreated,
@@ -86,6 +87,8 @@ class MlflowTracker:
         match event:
             case StageStarted():
                 self._start_stage(event, state)
+            case StageExtended():
+                self._extend_stage(event, state)
             case TrialAsked():
                 self._ask(event, state)
             case TrialStarted():
@@ -122,6 +125,12 @@ class MlflowTracker:
         self._experiment.log_record(run, state.created.plan, "study.json")
         asked = state.asked.get(run)
         self._experiment.log_record(run, asked.settings if asked else {}, "settings.json")
+
+    def _extend_stage(self, event: StageExtended, state: StudyState) -> None:
+        self._experiment.set_status(event.stage, "RUNNING")
+        tags = {"hpo.status": "running", **_note(event.stage, state)}
+        self._experiment.log(event.stage, at=event.at, tags=tags)
+        self._experiment.log_record(event.stage, event.settings, "settings.json")
 
     def _ask(self, event: TrialAsked, state: StudyState) -> None:
         run = event.trial

@@ -6,13 +6,20 @@ from pathlib import Path
 import pytest
 
 from hpo.config.environment import Environment
-from hpo.journal.events import StageAsked
+from hpo.journal.events import (
+    StageAsked,
+    StageExtended,
+    StageFinished,
+    StageStarted,
+    TrialAsked,
+    TrialFinished,
+)
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState
 from hpo.study.first_point import first_point, why_not_first
 from hpo.study.folders import study_folder
 from hpo.study.plan import StageRequest, StudyPlan
-from hpo.study.preparing import PreparedStage, creation, prepare_more, prepare_new
+from hpo.study.preparing import PreparedStage, creation, prepare_extension, prepare_more, prepare_new
 from model.errors import ConfigError, DataError, UserError
 
 
@@ -117,3 +124,56 @@ def test_own_configuration_with_a_known_score_is_not_tried_again(small_plan: Stu
     asked = search_asked(plan, study="older", points=[{"parameters": {"f": 8}, "score": 0.5}])
     assert first_point(plan, asked) is None
     assert why_not_first(plan, asked).endswith("study older has its score")
+
+
+@pytest.fixture
+def searched(small_plan: StudyPlan) -> StudyState:
+    """A study whose search of two trials has ended."""
+    settings = small_plan.study.stages.named("bayes").model_dump(mode="json")
+    space = small_plan.task.varied(small_plan.study, "bayes", small_plan.shape)
+    asked = [TrialAsked(trial=f"bayes-{n}", stage="bayes", parameters={"f": n}, seed=4) for n in (2, 3)]
+    return StudyState.replay(
+        [
+            creation(small_plan, "old"),
+            StageAsked(stage="bayes", settings=settings),
+            StageStarted(stage="bayes", space=space, trials=2, epochs=2),
+            *asked,
+            *(TrialFinished(trial=trial.trial, score=0.5, epoch=2, duration_s=1.0) for trial in asked),
+            StageFinished(stage="bayes", best_trial="bayes-2", chosen={"f": 2}),
+        ]
+    )
+
+
+def extension(
+    plan: StudyPlan, state: StudyState, environment: Environment, **options: object
+) -> PreparedStage:
+    return prepare_extension(plan, StageRequest(name="bayes", options=options), state, environment, silent)
+
+
+def test_search_that_has_ended_takes_more_trials(
+    small_plan: StudyPlan, searched: StudyState, environment: Environment
+) -> None:
+    stage = extension(small_plan, searched, environment, trials=5, concurrent=2, epochs=2)
+    assert (stage.trials, stage.asked.settings["concurrent"]) == (5, 2)
+    assert searched.pending == []
+    searched.apply(StageExtended(stage="bayes", settings=dict(stage.asked.settings), trials=5))
+    assert searched.pending == ["bayes"] and searched.asked["bayes"].settings["trials"] == 5
+    searched.apply(StageFinished(stage="bayes", best_trial="bayes-3", chosen={"f": 3}))
+    assert searched.pending == [] and searched.stages["bayes"].chosen == {"f": 3}
+
+
+@pytest.mark.parametrize(("option", "value"), [("epochs", 3), ("replicates", 2), ("searcher", "random")])
+def test_what_would_make_scores_incomparable_cannot_change(
+    small_plan: StudyPlan, searched: StudyState, environment: Environment, option: str, value: object
+) -> None:
+    with pytest.raises(ConfigError, match=f"have {option} = .*, got {value}") as refusal:
+        extension(small_plan, searched, environment, trials=5, **{option: value})
+    assert "--trials" in refusal.value.details["can_change"]
+
+
+def test_extension_without_more_trials_is_refused(
+    small_plan: StudyPlan, searched: StudyState, environment: Environment
+) -> None:
+    with pytest.raises(ConfigError, match="has 2 trials of stage bayes already") as refusal:
+        extension(small_plan, searched, environment, trials=1)
+    assert "hpo run bayes --study old --trials" in refusal.value.details["fix"]
