@@ -1,0 +1,80 @@
+"""Folder for the sockets and logs of a Ray that one command starts for itself."""
+
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from model.errors import UserError
+
+RAY_TMPDIR = "RAY_TMPDIR"
+"""Variable with which a user chooses the place; it is then the only one that is tried."""
+_PREFIX = "hpo-ray-"
+_SOCKET = "session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
+"""Longest path of a socket in the folder. Linux refuses paths of sockets with more than 107 bytes."""
+_ROOM_BYTES = 8 << 20
+"""Room for the logs of a study."""
+
+
+def make_ray_folder() -> Path:
+    """Create a new folder in the first place where Ray can work; only this user can open it.
+
+    Ray's default is ``$TMPDIR/ray``, which may be too long for sockets, full, or another user's.
+
+    Raises:
+        UserError: Ray can work in none of the places.
+    """
+    reasons = []
+    for place in _places():
+        try:
+            return _made_in(place)
+        except OSError as error:
+            reasons.append(f"{place}: {error.strerror or error}")
+    raise UserError(
+        "\n  ".join(["Ray needs a folder for sockets and logs, and none of these can be used:", *reasons]),
+        fix=f"set {RAY_TMPDIR} to a folder with a short path on a local disk with 8 MB free",
+    )
+
+
+def _places() -> Iterator[Path]:
+    if chosen := os.environ.get(RAY_TMPDIR):
+        yield Path(chosen).absolute()
+        return
+    places = [os.environ.get("TMPDIR") or "/tmp", "/tmp", "/var/tmp", "/dev/shm", "~"]
+    for place in dict.fromkeys(places):
+        with suppress(RuntimeError):  # a user without a home
+            yield Path(place).expanduser().absolute()
+
+
+def _made_in(place: Path) -> Path:
+    """Create a folder in ``place`` after trying what Ray does there: listen on a socket and write logs."""
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
+    try:
+        listened, written = folder / _SOCKET, folder / "written"
+        listened.parent.mkdir(parents=True)
+        _listen(listened)
+        written.write_bytes(bytes(_ROOM_BYTES))
+        written.unlink()
+        shutil.rmtree(folder / listened.relative_to(folder).parts[0])
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return folder
+
+
+def _listen(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        try:
+            listener.bind(str(path))
+        except OSError as error:
+            if error.errno is None:  # Python measures the path before it asks the system
+                raise OSError(f"the path is too long for sockets, by {_excess(path)} characters") from None
+            raise
+
+
+def _excess(path: Path) -> int:
+    longest = 107 if os.uname().sysname == "Linux" else 103
+    return len(os.fsencode(path)) - longest
