@@ -94,11 +94,12 @@ def _cluster(address: str | None) -> str | None:
 def _cache_at_home() -> Path | None:
     """Return the default cache in the user's home; None if there is no home or it cannot be written."""
     try:
-        folder = Path("~/.cache/hpo").expanduser().absolute()
+        home = Path.home().absolute()
     except RuntimeError:  # neither HOME nor an entry in the list of users
         return None
-    there = next(place for place in (folder, *folder.parents) if place.exists())
-    return folder if os.access(there, os.W_OK) else None
+    folder = home / ".cache" / "hpo"
+    there = next((place for place in (folder, folder.parent, home) if place.is_dir()), None)
+    return folder if there and os.access(there, os.W_OK) else None
 
 
 def _folder(variables: Mapping[str, str], name: str, *, default: str) -> Path:

@@ -1,6 +1,7 @@
 """Ray on this machine, started for one command and stopped with it."""
 
 import os
+import secrets
 import shutil
 import sys
 import threading
@@ -14,6 +15,8 @@ from model.errors import UserError
 
 _ALONE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 """Variable that makes Ray listen on loopback only if it is 0; by default Ray does so on Windows and macOS."""
+_TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE")
+"""Variables with which a user says how processes of Ray know each other."""
 _VITAL = {"raylet": "raylet", "gcs_server": "gcs_server"}
 """Processes of Ray without which nothing runs -> beginning of the names of their logs."""
 _PATIENCE_S = 10.0
@@ -58,8 +61,11 @@ def ray_session(*, cpus: int, gpus: int, study: str = "") -> Iterator[None]:
     Raises:
         UserError: Ray cannot start.
     """
-    before_importing_ray()
     os.environ.setdefault(_ALONE, "0")
+    if not any(name in os.environ for name in _TOKENS):
+        # Otherwise Ray would write a token into the user's home, which may be missing or read-only.
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+    before_importing_ray()
     import ray
 
     if ray.is_initialized():
