@@ -22,4 +22,3 @@ from hpo.tracking.symbols import symbol
 )
 def test_a_symbol_is_the_name_without_its_unit_except_seconds(name: str, expected: str) -> None:
     assert symbol(name) == expected
-
