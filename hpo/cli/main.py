@@ -1,6 +1,7 @@
 """Command ``hpo``: collects all commands and turns errors into exit codes."""
 
 import atexit
+import errno
 import gc
 import io
 import os
@@ -42,6 +43,16 @@ app.command()(highlights.highlights)
 app.command()(highlights.precision)
 app.command()(bench.bench)
 
+_OF_THE_MACHINE = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.ENAMETOOLONG,
+}
+"""Reasons why a file cannot be used that lie in the machine or in what was typed, never in this program."""
+
 
 def _print_version(wanted: bool) -> None:
     if wanted:
@@ -72,6 +83,11 @@ def main() -> None:
         app()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in _OF_THE_MACHINE or not isinstance(error.filename, str):
+            raise
+        print(f"error: {error.strerror}: {error.filename}", file=sys.stderr)
         sys.exit(2)
 
 
