@@ -13,8 +13,13 @@ from hpo.schedule.ray_folder import make_ray_folder
 from hpo.schedule.tuner import before_importing_ray, start_ray, stop_ray
 from model.errors import UserError
 
-_ALONE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-"""Variable that makes Ray listen on loopback only if it is 0; by default Ray does so on Windows and macOS."""
+_SETTINGS = {
+    # By default Ray listens on loopback only on Windows and macOS.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    # Ray's processes outlive a killed driver for as long as they look for its GCS; 60 s by default.
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "15",
+}
+"""Variables that Ray reads when it is imported and started."""
 _TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE")
 """Variables with which a user says how processes of Ray know each other."""
 _VITAL = {"raylet": "raylet", "gcs_server": "gcs_server"}
@@ -61,7 +66,7 @@ def ray_session(*, cpus: int, gpus: int, study: str = "") -> Iterator[None]:
     Raises:
         UserError: Ray cannot start.
     """
-    os.environ.setdefault(_ALONE, "0")
+    os.environ.update({name: value for name, value in _SETTINGS.items() if name not in os.environ})
     if not any(name in os.environ for name in _TOKENS):
         # Otherwise Ray would write a token into the user's home, which may be missing or read-only.
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
@@ -101,6 +106,7 @@ def _start(folder: Path, cpus: int, gpus: int) -> None:
     try:
         with _in_sessions_of_their_own():
             start_ray(address="local", **options)
+        folder.chmod(0o700)  # Ray opens it to everybody
     except Exception as error:  # Ray raises errors of many kinds when it cannot start
         logs = folder / "session_latest" / "logs"
         raise UserError(

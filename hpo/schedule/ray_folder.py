@@ -12,6 +12,7 @@ from model.errors import UserError
 
 RAY_TMPDIR = "RAY_TMPDIR"
 """Variable with which a user chooses the place; it is then the only one that is tried."""
+_PLACES = ("/tmp", "/var/tmp", "/dev/shm", "~")
 _PREFIX = "hpo-ray-"
 _SOCKET = "session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
 """Longest path of a socket in the folder. Linux refuses paths of sockets with more than 107 bytes."""
@@ -43,8 +44,8 @@ def _places() -> Iterator[Path]:
     if chosen := os.environ.get(RAY_TMPDIR):
         yield Path(chosen).absolute()
         return
-    places = [os.environ.get("TMPDIR") or "/tmp", "/tmp", "/var/tmp", "/dev/shm", "~"]
-    for place in dict.fromkeys(places):
+    places = [os.environ.get("TMPDIR"), *_PLACES]
+    for place in dict.fromkeys(filter(None, places)):
         with suppress(RuntimeError):  # a user without a home
             yield Path(place).expanduser().absolute()
 

@@ -16,7 +16,7 @@ def signals_as_ctrl_c() -> Iterator[None]:
     Such a signal may come several times, to the process and to its group: all but the first are ignored. A
     signal that the user's shell ignores, as after ``nohup``, stays ignored.
     """
-    arrived = False
+    arrived, terminal = False, [stream for stream in (0, 1, 2) if os.isatty(stream)]
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
         nonlocal arrived
@@ -24,7 +24,7 @@ def signals_as_ctrl_c() -> Iterator[None]:
             return
         arrived = True
         if number != signal.SIGTERM:
-            _leave_terminal()
+            _leave(terminal)
         signal.raise_signal(signal.SIGINT)
 
     before = {number: signal.getsignal(number) for number in _SIGNALS}
@@ -38,10 +38,9 @@ def signals_as_ctrl_c() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _leave_terminal() -> None:
-    """Write to nowhere what would be written to a terminal that is gone, where it would be an error."""
+def _leave(terminal: list[int]) -> None:
+    """Write to nowhere what would go to a terminal that is gone, where it would be an error."""
     nowhere = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        if os.isatty(stream):
-            os.dup2(nowhere, stream)
+    for stream in terminal:
+        os.dup2(nowhere, stream)
     os.close(nowhere)
