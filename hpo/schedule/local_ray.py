@@ -2,14 +2,13 @@
 
 import os
 import secrets
-import shutil
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hpo.schedule.ray_folder import make_ray_folder
+from hpo.schedule.ray_folder import RayFolder
 from hpo.schedule.tuner import before_importing_ray, start_ray, stop_ray
 from model.errors import UserError
 
@@ -27,6 +26,10 @@ _VITAL = {"raylet": "raylet", "gcs_server": "gcs_server"}
 _PATIENCE_S = 10.0
 """Seconds that the main thread gets to notice that Ray has died."""
 _LOOK_S = 1.0
+
+
+class RayStartError(UserError):
+    """Ray cannot start on this machine."""
 
 
 class RayDiedError(UserError):
@@ -76,16 +79,18 @@ def ray_session(*, cpus: int, gpus: int, study: str = "") -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    folder = make_ray_folder()
+    folder, has_logs_to_read = RayFolder(), False
     try:
-        _start(folder, cpus, gpus)
+        _start(folder.path, cpus, gpus)
         with _watched(study):
             yield
+    except RayStartError as error:
+        has_logs_to_read = "logs" in error.details
+        raise
     finally:
-        dead = death_of_ray() is not None
+        has_logs_to_read |= death_of_ray() is not None
         stop_ray()
-        if not dead:  # else somebody wants to read its logs
-            shutil.rmtree(folder, ignore_errors=True)
+        folder.keep() if has_logs_to_read else folder.delete()
 
 
 def death_of_ray() -> RayDeath | None:
@@ -109,7 +114,7 @@ def _start(folder: Path, cpus: int, gpus: int) -> None:
         folder.chmod(0o700)  # Ray opens it to everybody
     except Exception as error:  # Ray raises errors of many kinds when it cannot start
         logs = folder / "session_latest" / "logs"
-        raise UserError(
+        raise RayStartError(
             f"Ray cannot start: {type(error).__name__}: {' '.join(str(error).split())}",
             **({"logs": logs} if logs.exists() else {}),
         ) from error

@@ -1,5 +1,6 @@
 """Folder for the sockets and logs of a Ray that one command starts for itself."""
 
+import fcntl
 import os
 import shutil
 import socket
@@ -14,20 +15,61 @@ RAY_TMPDIR = "RAY_TMPDIR"
 """Variable with which a user chooses the place; it is then the only one that is tried."""
 _PLACES = ("/tmp", "/var/tmp", "/dev/shm", "~")
 _PREFIX = "hpo-ray-"
+_LOCK = "in-use"
 _SOCKET = "session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
 """Longest path of a socket in the folder. Linux refuses paths of sockets with more than 107 bytes."""
 _ROOM_BYTES = 8 << 20
 """Room for the logs of a study."""
 
 
-def make_ray_folder() -> Path:
-    """Create a new folder in the first place where Ray can work; only this user can open it.
+class RayFolder:
+    """New folder in the first place where Ray can work; only this user can open it.
 
-    Ray's default is ``$TMPDIR/ray``, which may be too long for sockets, full, or another user's.
+    Ray's default is ``$TMPDIR/ray``, which may be too long for sockets, full, or another user's. A process
+    that was killed leaves its folder behind; the next one deletes it.
 
     Raises:
         UserError: Ray can work in none of the places.
     """
+
+    def __init__(self) -> None:
+        self.path = _make_folder()
+        self._lock = _lock(self.path)
+        _delete_orphans(self.path.parent)
+
+    def delete(self) -> None:
+        """Delete the folder."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self._lock)
+
+    def keep(self) -> None:
+        """Keep the folder for good, so that its user can read Ray's logs."""
+        (self.path / _LOCK).unlink(missing_ok=True)
+        os.close(self._lock)
+
+
+def _lock(folder: Path) -> int:
+    """Create the file that shows, while this process lives, that ``folder`` is in use."""
+    new, file = folder / f"{_LOCK}.new", folder / _LOCK
+    lock = os.open(new, os.O_CREAT | os.O_RDWR, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    new.rename(file)
+    return lock
+
+
+def _delete_orphans(place: Path) -> None:
+    """Delete the folders in ``place`` whose processes were killed; a folder without the file is kept."""
+    for file in place.glob(f"{_PREFIX}*/{_LOCK}"):
+        with suppress(OSError):  # in use, or another user's
+            lock = os.open(file, os.O_RDWR)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(file.parent, ignore_errors=True)
+            finally:
+                os.close(lock)
+
+
+def _make_folder() -> Path:
     reasons = []
     for place in _places():
         try:

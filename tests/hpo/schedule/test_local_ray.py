@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hpo.schedule import local_ray
+from hpo.schedule import local_ray, ray_folder
 from hpo.schedule.local_ray import RayDeath, RayDiedError
 from hpo.schedule.tuner import before_importing_ray
 
@@ -108,10 +108,10 @@ def test_a_start_that_fails_keeps_its_reason_and_leaves_no_folder(
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(local_ray, "start_ray", refuse)
     monkeypatch.setattr(local_ray, "stop_ray", lambda: None)
-    monkeypatch.setattr(local_ray, "make_ray_folder", lambda: tmp_path / "ray")
+    monkeypatch.setattr(ray_folder, "_make_folder", lambda: tmp_path / "ray")
     (tmp_path / "ray").mkdir()
     with (
-        pytest.raises(local_ray.UserError, match="Ray cannot start: RuntimeError: no more ports"),
+        pytest.raises(local_ray.RayStartError, match="Ray cannot start: RuntimeError: no more ports"),
         local_ray.ray_session(cpus=1, gpus=0),
     ):
         pass
