@@ -72,6 +72,22 @@ def cache_folder(variables: Mapping[str, str] = os.environ) -> Path:
     return _cache_at_home() or _folder(variables, "HPO_RUNS", default="hpo-runs") / "cache"
 
 
+def provide_home() -> None:
+    """Give the libraries of this process and of those that it starts a place for their own files.
+
+    Ray and others do not work for a user without a home, such as one without an entry in the list of users;
+    Matplotlib prints warnings where it cannot write to a home.
+    """
+    runs = Path(os.environ.get("HPO_RUNS") or "hpo-runs").absolute()
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = str(runs / "home")
+        os.environ["HPO_CACHE"] = os.environ.get("HPO_CACHE") or str(runs / "cache")
+    if _cache_at_home() is None:
+        os.environ.setdefault("MPLCONFIGDIR", str(runs / "cache" / "matplotlib"))
+
+
 def reach_directly(*hosts: str) -> None:
     """Keep requests of this process, and of those that it starts, to ``hosts`` away from a proxy."""
     # Programs read either spelling, and prefer the first.

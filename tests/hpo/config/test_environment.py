@@ -4,7 +4,7 @@ from urllib.request import proxy_bypass
 
 import pytest
 
-from hpo.config.environment import reach_directly, read_environment, without_passwords
+from hpo.config.environment import provide_home, reach_directly, read_environment, without_passwords
 from model.errors import ConfigError
 
 
@@ -100,6 +100,28 @@ def test_a_folder_of_a_home_that_is_not_there_is_an_error_that_names_the_variabl
     monkeypatch.setattr(Path, "expanduser", _homeless)
     with pytest.raises(ConfigError, match="HPO_RUNS begins with ~, but this user has no home: ~/c"):
         read_environment({"HPO_RUNS": "~/c"})
+
+
+def test_a_user_without_a_home_gets_one_beside_the_studies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "home", _homeless)
+    for name in ("HOME", "HPO_CACHE", "MPLCONFIGDIR"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.delenv("MPLCONFIGDIR")
+    monkeypatch.setenv("HPO_RUNS", str(tmp_path))
+    provide_home()
+    assert os.environ["HOME"] == str(tmp_path / "home")
+    assert os.environ["HPO_CACHE"] == str(tmp_path / "cache")
+    assert os.environ["MPLCONFIGDIR"] == str(tmp_path / "cache" / "matplotlib")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_user_with_a_home_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    before = dict(os.environ)
+    provide_home()
+    assert dict(os.environ) == before
 
 
 def _homeless(*_: object) -> Path:
