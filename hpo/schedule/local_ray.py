@@ -16,7 +16,7 @@ _SETTINGS = {
     # By default Ray listens on loopback only on Windows and macOS.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     # Ray's processes outlive a killed driver for as long as they look for its GCS; 60 s by default.
-    "RAY_gcs_rpc_server_reconnect_timeout_s": "15",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "30",
 }
 """Variables that Ray reads when it is imported and started."""
 _TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE")
@@ -26,6 +26,8 @@ _VITAL = {"raylet": "raylet", "gcs_server": "gcs_server"}
 _PATIENCE_S = 10.0
 """Seconds that the main thread gets to notice that Ray has died."""
 _LOOK_S = 1.0
+_SHOW_CURSOR = "\x1b[?25h\n"
+"""What ends a live display on a terminal, which hides the cursor."""
 
 
 class RayStartError(UserError):
@@ -158,7 +160,8 @@ def _watched(study: str) -> Iterator[None]:
         while not over.wait(_LOOK_S):
             death = death_of_ray()
             if death is not None and not over.wait(_PATIENCE_S):
-                print(f"error: {death.error(study)}", file=sys.stderr, flush=True)
+                cursor = _SHOW_CURSOR if sys.stderr.isatty() else ""
+                print(f"{cursor}error: {death.error(study)}", file=sys.stderr, flush=True)
                 os._exit(2)
 
     threading.Thread(target=watch, name="watch-ray", daemon=True).start()

@@ -120,6 +120,8 @@ def _make_tables(file: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
+        # A signal to the process group of the study must not end it half way.
+        start_new_session=True,
     )
     if made.returncode != 0:
         raise OSError(f"cannot create the MLflow store {file.name}: {made.stderr.strip()[-500:]}")
