@@ -162,7 +162,7 @@ class Launch:
         with ReadingProgress() as progress:
             if self.dry_run:
                 prepared = preview_continuation(folder.name, [request], self.environment, progress)
-                _show_plan(plan, folder.name, prepared)
+                _show_plan(plan, folder.name, prepared, self.environment)
                 return
             with watch(plan, folder.name, self.environment) as listener:
                 end = continue_study(folder.name, [request], self.environment, progress, listener)
@@ -178,7 +178,7 @@ class Launch:
         with ReadingProgress() as progress:
             if self.dry_run:
                 prepared = preview_extension(folder.name, request, self.environment, progress)
-                _show_plan(plan, folder.name, [prepared])
+                _show_plan(plan, folder.name, [prepared], self.environment)
                 return
             with watch(plan, folder.name, self.environment) as listener:
                 end = extend_study(folder.name, request, self.environment, progress, listener)
@@ -305,7 +305,7 @@ class Launch:
                 soft_wrap=True,
             )
         if self.dry_run:
-            _show_plan(plan, chosen, prepared)
+            _show_plan(plan, chosen, prepared, self.environment)
             return
         with watch(plan, chosen, self.environment) as listener:
             end = start_study(plan, chosen, prepared, self.environment, listener)
@@ -337,7 +337,11 @@ def two_counts(text: str | None, option: str) -> tuple[int, int] | None:
     return int(parts[0]), int(parts[1])
 
 
-def _show_plan(plan: "StudyPlan", name: str, stages: "Sequence[PreparedStage]") -> None:
+def _show_plan(
+    plan: "StudyPlan", name: str, stages: "Sequence[PreparedStage]", environment: "Environment"
+) -> None:
     from hpo.study.outline import outline, plan_text
+    from hpo.tracking.store_check import require_usable_store
 
+    require_usable_store(environment)
     typer.echo(plan_text(plan, name, [outline(stage) for stage in stages]))

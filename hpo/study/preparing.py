@@ -114,7 +114,7 @@ def prepare_extension(
     if trials <= present and stage not in state.pending:
         raise ConfigError(
             f"study {name!r} has {present} trials of stage {stage} already, and none would be added",
-            fix=f"ask for more configurations: hpo run {stage} --study {shlex.quote(name)} "
+            fix=f"ask for more configurations: hpo run bayes --study {shlex.quote(name)} "
             f"--trials {settings['trials'] + 10}",
         )
     return PreparedStage(asked=asked, plan=staged, trials=trials)

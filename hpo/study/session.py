@@ -1,9 +1,9 @@
 """Sessions: start, continue, resume and fork studies, with one process and one journal per study."""
 
+import contextlib
 import shutil
-import signal
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +12,10 @@ from hpo.journal.events import Noticed, StageExtended, StudyInterrupted, StudyRe
 from hpo.journal.journal import Journal, read_journal
 from hpo.journal.results import StudyState
 from hpo.schedule.cluster import NodeRequirements, cluster_session
-from hpo.schedule.tuner import ray_session
+from hpo.schedule.local_ray import ray_session
 from hpo.study.estimate import least_memory_bytes
 from hpo.study.folders import study_folder
+from hpo.study.interruption import signals_as_ctrl_c
 from hpo.study.plan import StageRequest, StudyPlan, available_cpus, plan_of, reopen_data
 from hpo.study.preparing import PreparedStage, creation, prepare_extension, prepare_more, reopen
 from hpo.study.results import figure_files, stage_importance
@@ -22,14 +23,17 @@ from hpo.study.runner import Listener
 from hpo.study.stage import StageRun
 from hpo.study.versions import versions
 from hpo.tasks.base.splits import Progress
+from hpo.tracking.deletion import delete_experiment
 from hpo.tracking.follower import Follower, FollowerReport
 from hpo.tracking.mlflow_tracker import MlflowTracker
 from hpo.tracking.store import check_store
 from hpo.trial.files import BEST, CONFIG, trial_folder
-from model.errors import StorageError
+from model.errors import StorageError, UserError
 
 DRAIN_S = 60.0
 """Seconds to wait for MLflow at the end of a session; the next resume sends the remaining records."""
+INTERRUPTED_DRAIN_S = 5.0
+"""The same for a session that is interrupted or fails: whoever stopped it waits for its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,21 @@ def start_study(
         journal.append(creation(plan, name))
         for stage in stages:
             journal.append(stage.asked)
-        return _run_stages(plan, journal, environment, listener)
+        try:
+            return _run_stages(plan, journal, environment, listener)
+        except Exception:
+            _discard_if_empty(journal, environment)
+            raise
+
+
+def _discard_if_empty(journal: Journal, environment: Environment) -> None:
+    """Remove a study that could not start, before it becomes the one that commands take by default."""
+    state = StudyState.replay(journal.events())
+    if state.trials:
+        return
+    shutil.rmtree(journal.folder, ignore_errors=True)
+    with contextlib.suppress(UserError):
+        delete_experiment(environment, state.created.identity)
 
 
 def continue_study(
@@ -193,40 +211,40 @@ def _run_stages(
 ) -> SessionEnd:
     """Run the stages that have not ended, and record them in MLflow meanwhile."""
     state = StudyState.replay(journal.events())
-    pending, has_ray, drain_s = state.pending, False, DRAIN_S
+    pending, drain_s = state.pending, DRAIN_S
     follower = Follower(journal.folder, _tracker(plan, journal.folder, environment))
     listener(state)
-    try:
-        with _sigterm_as_ctrl_c(), ExitStack() as stack:
-            for name in pending:
-                run = StageRun(plan, name, journal, state, environment, listener)
-                if run.needs_training and not has_ray:
-                    stack.enter_context(_ray(plan, journal.folder, state, environment))
-                    has_ray = True
-                run.finish()
-                if not run.complete:
-                    break
-    except KeyboardInterrupt:
-        pass  # before or after the training, which ends in good order by itself
-    except StorageError:
-        drain_s = 0.0  # on a full disk MLflow has no room either
-        raise
-    finally:
-        complete = not state.pending
-        if pending and not complete:
-            journal.append(StudyInterrupted(reason="stopped before the end"))
-        tracking = follower.close(drain_s)
+    with signals_as_ctrl_c():
+        try:
+            _finish_stages(plan, journal, state, environment, listener)
+        except KeyboardInterrupt:
+            pass  # before or after the training, which ends in good order by itself
+        except StorageError:
+            drain_s = 0.0  # on a full disk MLflow has no room either
+            raise
+        finally:
+            complete = not state.pending
+            if pending and not complete:
+                journal.append(StudyInterrupted(reason="stopped before the end"))
+                drain_s = min(drain_s, INTERRUPTED_DRAIN_S)
+            tracking = follower.close(drain_s)
     return SessionEnd(state, complete, tracking)
 
 
-@contextmanager
-def _sigterm_as_ctrl_c() -> Iterator[None]:
-    """Handle SIGTERM, which is sent when a machine shuts down, like Ctrl-C."""
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _finish_stages(
+    plan: StudyPlan, journal: Journal, state: StudyState, environment: Environment, listener: Listener
+) -> None:
+    """Run stages until one of them is interrupted."""
+    has_ray = False
+    with ExitStack() as stack:
+        for name in state.pending:
+            run = StageRun(plan, name, journal, state, environment, listener)
+            if run.needs_training and not has_ray:
+                stack.enter_context(_ray(plan, journal.folder, state, environment))
+                has_ray = True
+            run.finish()
+            if not run.complete:
+                break
 
 
 def _ray(
@@ -239,7 +257,7 @@ def _ray(
     gpu = plan.device == "cuda"
     if environment.ray_address is None:
         cpus = max(available_cpus(), *(stage.concurrent for stage in each_stage))
-        return ray_session(cpus=cpus, gpus=1 if gpu else 0)
+        return ray_session(cpus=cpus, gpus=1 if gpu else 0, study=folder.name)
     needs = NodeRequirements(
         task=plan.study.task,
         threads=max(stage.threads for stage in each_stage),

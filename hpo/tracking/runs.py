@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpo.config.environment import Environment, without_passwords
 from hpo.tracking.experiment import IDENTITY, connect
+from hpo.tracking.names import original_name
 from hpo.tracking.notes import NOTE, with_page_link
 from hpo.tracking.store import check_store, make_store, store_errors, unreachable_server
 from model.documents import parse_json, read_limited
@@ -238,7 +239,8 @@ def _validations(client: "MlflowClient", run: "Run") -> dict[int, dict[str, floa
     validations: dict[int, dict[str, float]] = {}
     for name in run.data.metrics:
         for metric in client.get_metric_history(run.info.run_id, name):
-            validations.setdefault(metric.step, {})[name] = metric.value
+            named = validations.setdefault(metric.step, {})
+            named[original_name(name, run.data.tags)] = metric.value
     return {epoch: values for epoch, values in sorted(validations.items()) if _VALIDATED in values}
 
 
@@ -263,7 +265,7 @@ def _record(client: "MlflowClient", run_id: str, file: str, *, optional: bool = 
 
 
 def _parameters(run: "Run") -> dict[str, Number]:
-    return {name: _number(text) for name, text in run.data.params.items()}
+    return {original_name(name, run.data.tags): _number(text) for name, text in run.data.params.items()}
 
 
 def _number(text: str) -> Number:

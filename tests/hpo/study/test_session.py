@@ -165,3 +165,17 @@ def test_sync_records_what_mlflow_lacks_and_trains_nothing(begun: str, environme
     names = sorted(str(run.info.run_name) for run in client.search_runs([experiment.experiment_id]))
     assert names == ["bayes", "bayes-0001"]
     assert (study_folder(environment, begun) / "journal.jsonl").read_bytes() == before
+
+
+def test_study_that_cannot_start_leaves_nothing(
+    plan: StudyPlan, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise UserError("Ray cannot start")
+
+    monkeypatch.setattr(session, "_finish_stages", fails)
+    stages = preparing.prepare_new(plan, "new", [StageRequest(name="bayes")], environment, silent)
+    with pytest.raises(UserError, match="Ray cannot start"):
+        session.start_study(plan, "new", stages, environment, silent)
+    assert known_studies(environment) == []
+    assert not study_folder(environment, "new").exists()
