@@ -10,6 +10,7 @@ import typer
 from hpo.cli.running import ReadingProgress, finish, watch
 from hpo.tasks.base.presentation.stage_command import TaskCommands
 from model.errors import ConfigError
+from model.shell import shell_line
 
 if TYPE_CHECKING:
     from hpo.config.environment import Environment
@@ -98,11 +99,12 @@ def launch_of(commands: TaskCommands, typed: Typed) -> "Launch":
 
 
 def _no_data(typed: Typed, environment: "Environment") -> ConfigError:
+    download = shell_line("hpo", "data", "download", "--features", typed.features, "--to", "data")
     return ConfigError(
         f"no data folder: neither --data nor $HPO_DATA is given, and there is no {environment.data}",
         **{
             "fix": "give your games with --data FOLDER, or set HPO_DATA",
-            "or": f"hpo data download --features {typed.features} --to data, for SoccerNet",
+            "or": f"{download}, for SoccerNet",
             "or, to try it": "hpo run bayes alone, which generates synthetic games",
         },
     )
@@ -143,19 +145,24 @@ class Launch:
         from hpo.journal.journal import read_journal
         from hpo.journal.results import StudyState
         from hpo.study.folders import chosen_study
-        from hpo.study.session import continue_study, plan_of
+        from hpo.study.session import continue_study, moved_plan, plan_of
         from hpo.study.starting import starting_configuration
 
         folder = chosen_study(self.environment, name)
-        plan = plan_of(folder, StudyState.replay(read_journal(folder).events).created)
+        created = StudyState.replay(read_journal(folder).events).created
+        plan = plan_of(folder, created)
         self._refuse_other_options(plan, folder.name)
         found = starting_configuration(source, plan, self.environment) if source else None
         request = stage_request(stage, options, start=found)
+        data = self.request.data if self.has_data else None
         if self.dry_run:
+            if data is not None:
+                with ReadingProgress() as progress:
+                    plan = moved_plan(folder, created, data, self.environment, progress)
             _show_plan(plan, [request])
             return
         with ReadingProgress() as progress, watch(plan, folder.name, self.environment) as listener:
-            end = continue_study(folder.name, [request], self.environment, progress, listener)
+            end = continue_study(folder.name, [request], self.environment, progress, listener, data=data)
         finish(end, plan, folder.name)
 
     def _refuse_other_options(self, plan: "StudyPlan", name: str) -> None:
@@ -163,7 +170,6 @@ class Launch:
         typed, unit = self.request, plan.task.unit
         counts = (plan.train.items, plan.valid.items)
         pairs = (
-            ("data {}", typed.data if self.has_data else plan.data, plan.data),
             ("features {}", typed.features or plan.features, plan.features),
             (f"{{0[0]}},{{0[1]}} {unit}", typed.counts or counts, counts),
             ("labels {}", typed.labels or plan.study.labels, plan.study.labels),
@@ -243,7 +249,8 @@ def _same_settings(study_file: str, plan: "StudyPlan") -> bool:
 def _differs(name: str, kept: str, typed: str) -> ConfigError:
     return ConfigError(
         f"study {name!r} was started with {kept}, got {typed}",
-        fix=f"leave this option out, or start another study with --study NEW --from {name}",
+        fix="leave this option out, or start another study with "
+        f"{shell_line('--study', 'NEW', '--from', name)}",
     )
 
 

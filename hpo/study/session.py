@@ -4,17 +4,25 @@ import shutil
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hpo.config.environment import Environment
-from hpo.journal.events import Noticed, StageAsked, StudyCreated, StudyInterrupted, StudyResumed, Value
+from hpo.journal.events import (
+    DataMoved,
+    Noticed,
+    StageAsked,
+    StudyCreated,
+    StudyInterrupted,
+    StudyResumed,
+    Value,
+)
 from hpo.journal.journal import Journal, read_journal
 from hpo.journal.results import StudyState
 from hpo.schedule.cluster import NodeRequirements, cluster_session
 from hpo.schedule.tuner import ray_session
 from hpo.study.estimate import least_memory_bytes
-from hpo.study.folders import study_folder
+from hpo.study.folders import found_place, stored_place, study_folder
 from hpo.study.plan import (
     StageRequest,
     StudyPlan,
@@ -27,12 +35,14 @@ from hpo.study.runner import Listener, trial_folder
 from hpo.study.stage import StageRun
 from hpo.study.versions import code_digest, versions
 from hpo.study.warm_start import known_scores
+from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.splits import Progress
 from hpo.tracking.follower import Follower, FollowerReport
 from hpo.tracking.mlflow_tracker import MlflowTracker
 from hpo.tracking.store import check_store
 from hpo.trial.run import BEST, CONFIG
 from model.errors import StorageError, UserError
+from model.shell import shell_line
 
 DRAIN_S = 60.0
 """Seconds to wait for MLflow at the end of a session; the next resume sends the remaining records."""
@@ -59,7 +69,7 @@ def start_study(
     check_store(environment)
     asked = [_stage_asked(plan, request, environment) for request in stages]
     with Journal.create(study_folder(environment, name)) as journal:
-        journal.append(_creation(plan, name))
+        journal.append(_creation(plan, journal.folder))
         for event in asked:
             journal.append(event)
         return _run_stages(plan, journal, environment, listener)
@@ -71,8 +81,10 @@ def continue_study(
     environment: Environment,
     progress: Progress,
     listener: Listener,
+    *,
+    data: str | None = None,
 ) -> SessionEnd:
-    """Run more stages of a study, after the unfinished ones.
+    """Run more stages of a study, after the unfinished ones; ``data`` is where its data have moved to.
 
     Raises:
         UserError: The study does not exist, is running elsewhere or already has such a stage, or its data or
@@ -81,14 +93,14 @@ def continue_study(
     check_store(environment)
     with Journal.open(study_folder(environment, name)) as journal:
         state = StudyState.replay(journal.events())
-        plan = reopen_data(plan_of(journal.folder, state.created), environment, progress)
-        _refuse_changes(plan, state.created, name)
+        plan = _reopened(journal, state, data, environment, progress)
+        _refuse_changes(plan, state.created)
         for request in stages:
             if request.name in state.asked:
                 raise UserError(
                     f"study {name!r} already has a stage {request.name}",
-                    fix=f"show it with hpo best {name}, or start another study with --study NEW --from "
-                    f"{name}",
+                    fix=f"show it with {shell_line('hpo', 'best', name)}, or start another study with "
+                    f"{shell_line('--study', 'NEW', '--from', name)}",
                 )
         asked = [_stage_asked(plan, request, environment) for request in stages]
         _record_resume(journal)
@@ -97,10 +109,18 @@ def continue_study(
         return _run_stages(plan, journal, environment, listener)
 
 
-def resume_study(name: str, environment: Environment, progress: Progress, listener: Listener) -> SessionEnd:
+def resume_study(
+    name: str,
+    environment: Environment,
+    progress: Progress,
+    listener: Listener,
+    *,
+    data: str | None = None,
+) -> SessionEnd:
     """Resume a study; unfinished trials come first and continue from their checkpoints.
 
-    For a complete study, only the records that MLflow lacks are sent.
+    For a complete study, only the records that MLflow lacks are sent. ``data`` is where its data have moved
+    to.
 
     Raises:
         UserError: The study does not exist or is running elsewhere, or its data or the code have changed.
@@ -109,11 +129,22 @@ def resume_study(name: str, environment: Environment, progress: Progress, listen
     with Journal.open(study_folder(environment, name)) as journal:
         state = StudyState.replay(journal.events())
         plan = plan_of(journal.folder, state.created)
+        if state.pending or data is not None:
+            plan = _reopened(journal, state, data, environment, progress)
         if state.pending:
-            plan = reopen_data(plan, environment, progress)
-            _refuse_changes(plan, state.created, name)
+            _refuse_changes(plan, state.created)
             _record_resume(journal)
         return _run_stages(plan, journal, environment, listener)
+
+
+def move_data(name: str, data: str, environment: Environment, progress: Progress) -> None:
+    """Record where the data of a study have moved to.
+
+    Raises:
+        UserError: The study does not exist or is running, or these are not its data.
+    """
+    with Journal.open(study_folder(environment, name)) as journal:
+        _reopened(journal, StudyState.replay(journal.events()), data, environment, progress)
 
 
 def sync_study(name: str, environment: Environment) -> FollowerReport:
@@ -129,8 +160,10 @@ def sync_study(name: str, environment: Environment) -> FollowerReport:
         return follower.close(DRAIN_S)
 
 
-def fork_study(name: str, new_name: str, environment: Environment, progress: Progress) -> None:
-    """Copy a study to a new name, for the present code and data.
+def fork_study(
+    name: str, new_name: str, environment: Environment, progress: Progress, *, data: str | None = None
+) -> None:
+    """Copy a study to a new name, for the present code and data; ``data`` is where its data are now.
 
     Its trials keep their results; ``resume_study`` continues from there.
 
@@ -140,18 +173,64 @@ def fork_study(name: str, new_name: str, environment: Environment, progress: Pro
     source, target = study_folder(environment, name), study_folder(environment, new_name)
     events = read_journal(source).events
     created = StudyState.replay(events).created
-    plan = reopen_data(plan_of(source, created), environment, progress)
+    plan = plan_of(source, created)
+    plan = _at(plan, data or plan.data, name)
+    plan = reopen_data(plan, environment, progress)
     with Journal.create(target) as journal:
         if (source / "trials").is_dir():
             shutil.copytree(source / "trials", target / "trials")
-        journal.append(_creation(plan, new_name))
+        journal.append(_creation(plan, target))
         for event in events[1:]:
             journal.append(event)
 
 
 def plan_of(folder: Path, created: StudyCreated) -> StudyPlan:
     """Return the plan with which a study was created."""
-    return StudyPlan.from_json(created.plan, file=str(folder / "journal.jsonl"))
+    plan = StudyPlan.from_json(created.plan, file=str(folder / "journal.jsonl"))
+    return replace(plan, data=found_place(plan.data, folder))
+
+
+def moved_plan(
+    folder: Path, created: StudyCreated, data: str, environment: Environment, progress: Progress
+) -> StudyPlan:
+    """Return the plan of a study with its data opened where they have moved to.
+
+    Raises:
+        UserError: The data cannot be read, or are not those of the study.
+    """
+    plan = reopen_data(_at(plan_of(folder, created), data, folder.name), environment, progress)
+    if plan.data_digest != created.data_digest:
+        raise UserError(
+            f"study {folder.name!r} was started with other data than those in {data}: their digests differ",
+            fix="give the folder to which its data have moved, or start another study with "
+            f"{shell_line('--study', 'NEW', '--from', folder.name)}",
+        )
+    return plan
+
+
+def _reopened(
+    journal: Journal, state: StudyState, data: str | None, environment: Environment, progress: Progress
+) -> StudyPlan:
+    """Open the data of a study again, and record their place if they have moved to ``data``."""
+    before, name = plan_of(journal.folder, state.created), journal.folder.name
+    if data is None:
+        return reopen_data(_at(before, before.data, name), environment, progress)
+    plan = moved_plan(journal.folder, state.created, data, environment, progress)
+    if plan.data != before.data:
+        moved = DataMoved(data=stored_place(plan.data, journal.folder))
+        journal.append(moved)
+        state.apply(moved)
+    return plan
+
+
+def _at(plan: StudyPlan, data: str, name: str) -> StudyPlan:
+    """Return the plan with its data in another place, which must be there."""
+    if not is_uri(data) and not Path(data).is_dir():
+        raise UserError(
+            f"the data of study {name!r} were not found: {data} is not a folder",
+            fix=f"say where they are: {shell_line('hpo', 'resume', name, '--data')} FOLDER",
+        )
+    return replace(plan, data=data)
 
 
 def _record_resume(journal: Journal) -> None:
@@ -168,10 +247,10 @@ def _stage_asked(plan: StudyPlan, request: StageRequest, environment: Environmen
     return StageAsked(stage=request.name, settings=settings, start=request.start, known=known)
 
 
-def _creation(plan: StudyPlan, name: str) -> StudyCreated:
+def _creation(plan: StudyPlan, folder: Path) -> StudyCreated:
     return StudyCreated(
-        study=name,
-        plan=plan.to_json(),
+        study=folder.name,
+        plan={**plan.to_json(), "data": stored_place(plan.data, folder)},
         seed=plan.seed,
         data_digest=plan.data_digest,
         code_digest=code_digest(plan.study.task),
@@ -179,8 +258,8 @@ def _creation(plan: StudyPlan, name: str) -> StudyCreated:
     )
 
 
-def _refuse_changes(plan: StudyPlan, created: StudyCreated, name: str) -> None:
-    changed = []
+def _refuse_changes(plan: StudyPlan, created: StudyCreated) -> None:
+    changed, name = [], created.study
     if plan.data_digest != created.data_digest:
         changed.append(f"the data in {plan.data}")
     if code_digest(plan.study.task) != created.code_digest:
@@ -190,7 +269,7 @@ def _refuse_changes(plan: StudyPlan, created: StudyCreated, name: str) -> None:
             f"{' and '.join(changed)} changed since study {name!r} started, so new scores would not be "
             "comparable",
             fix="restore the earlier state, or resume a copy of the study with the present one: "
-            f"hpo resume {name} --fork NEW",
+            f"{shell_line('hpo', 'resume', name, '--fork', 'NEW')}",
         )
 
 

@@ -12,6 +12,7 @@ from hpo.study.plan import StudyPlan
 from hpo.tracking.runs import run_parameters
 from hpo.tracking.symbols import by_symbol
 from model.errors import UserError
+from model.shell import shell_line
 
 
 def starting_configuration(source: str, plan: StudyPlan, environment: Environment) -> Parameters:
@@ -48,5 +49,6 @@ def _of_study(name: str, plan: StudyPlan, environment: Environment) -> Parameter
             symbols = by_symbol(state.stages[stage].chosen)
             return configuration_from_symbols(symbols, plan, source=f"study {name}")
     raise UserError(
-        f"study {name!r} has not found a configuration yet", fix=f"finish it first: hpo resume {name}"
+        f"study {name!r} has not found a configuration yet",
+        fix=f"finish it first: {shell_line('hpo', 'resume', name)}",
     )

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
@@ -28,6 +27,7 @@ from model.data.survey import Survey, labels_notice
 from model.documents import parse_json
 from model.errors import DataError, Problem
 from model.files import write_whole
+from model.shell import shell_line
 
 STORE_FORMAT = 2
 """Version of the store's files; digests and fingerprints include it, so a new version builds a new store."""
@@ -111,7 +111,8 @@ class _StoreWriter:
             raise DataError(
                 f"the data in {survey.root} has {f'{count} problems' if count > 1 else '1 problem'}",
                 findings.problems,
-                fix=f"correct the files; hpo data check {shlex.quote(str(survey.root))} lists all problems",
+                fix="correct the files; "
+                f"{shell_line('hpo', 'data', 'check', survey.root)} lists all problems",
             )
         self._folder = folder
         self._games = survey.games[split]

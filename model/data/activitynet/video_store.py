@@ -28,6 +28,7 @@ from model.data.activitynet.split import VideoSplit
 from model.data.cache import cached_folder, check_space, sync
 from model.documents import parse_json
 from model.errors import DataError, Problem
+from model.shell import shell_line
 
 STORE_FORMAT = 1
 """Version of the store's files; digests and fingerprints include it, so a new version builds a new store."""
@@ -277,7 +278,9 @@ class _Builder:
         ]
         if len(found) == 1:
             return DataError("the data of ActivityNet cannot be used", found)
-        lists_all = {"fix": f"correct the files; hpo data check {self._folder} lists all problems"}
+        lists_all = {
+            "fix": f"correct the files; {shell_line('hpo', 'data', 'check', self._folder)} lists all problems"
+        }
         return DataError(
             f"the data of ActivityNet cannot be used: {len(found)} problems",
             found,
