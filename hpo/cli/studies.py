@@ -185,9 +185,13 @@ def _analyse_best(folder: Path) -> None:
     from hpo.journal.journal import read_journal
     from hpo.journal.results import StudyState
     from hpo.page.facts import representative_trials
+    from hpo.study.session import placed, plan_of
     from model.errors import UserError
 
-    trials = representative_trials(StudyState.replay(read_journal(folder).events))
+    state = StudyState.replay(read_journal(folder).events)
+    plan = plan_of(folder, state.created)
+    placed(plan, plan.data, folder.name)
+    trials = representative_trials(state)
     if not trials:
         raise UserError(
             f"study {folder.name!r} has no trial with a score yet, so there is nothing to analyse"

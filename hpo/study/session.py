@@ -138,13 +138,14 @@ def resume_study(
 
 
 def move_data(name: str, data: str, environment: Environment, progress: Progress) -> None:
-    """Record where the data of a study have moved to.
+    """Record where the data of a study have moved to, in MLflow too if it answers.
 
     Raises:
         UserError: The study does not exist or is running, or these are not its data.
     """
     with Journal.open(study_folder(environment, name)) as journal:
-        _reopened(journal, StudyState.replay(journal.events()), data, environment, progress)
+        plan = _reopened(journal, StudyState.replay(journal.events()), data, environment, progress)
+        Follower(journal.folder, _tracker(plan, journal.folder, environment)).close(DRAIN_S)
 
 
 def sync_study(name: str, environment: Environment) -> FollowerReport:
@@ -174,7 +175,7 @@ def fork_study(
     events = read_journal(source).events
     created = StudyState.replay(events).created
     plan = plan_of(source, created)
-    plan = _at(plan, data or plan.data, name)
+    plan = placed(plan, data or plan.data, name)
     plan = reopen_data(plan, environment, progress)
     with Journal.create(target) as journal:
         if (source / "trials").is_dir():
@@ -198,7 +199,7 @@ def moved_plan(
     Raises:
         UserError: The data cannot be read, or are not those of the study.
     """
-    plan = reopen_data(_at(plan_of(folder, created), data, folder.name), environment, progress)
+    plan = reopen_data(placed(plan_of(folder, created), data, folder.name), environment, progress)
     if plan.data_digest != created.data_digest:
         raise UserError(
             f"study {folder.name!r} was started with other data than those in {data}: their digests differ",
@@ -214,7 +215,7 @@ def _reopened(
     """Open the data of a study again, and record their place if they have moved to ``data``."""
     before, name = plan_of(journal.folder, state.created), journal.folder.name
     if data is None:
-        return reopen_data(_at(before, before.data, name), environment, progress)
+        return reopen_data(placed(before, before.data, name), environment, progress)
     plan = moved_plan(journal.folder, state.created, data, environment, progress)
     if plan.data != before.data:
         moved = DataMoved(data=stored_place(plan.data, journal.folder))
@@ -223,11 +224,15 @@ def _reopened(
     return plan
 
 
-def _at(plan: StudyPlan, data: str, name: str) -> StudyPlan:
-    """Return the plan with its data in another place, which must be there."""
-    if not is_uri(data) and not Path(data).is_dir():
+def placed(plan: StudyPlan, data: str, name: str) -> StudyPlan:
+    """Return the plan of study ``name`` with its data in the place ``data``.
+
+    Raises:
+        UserError: There is no such place.
+    """
+    if not is_uri(data) and not Path(data).exists():
         raise UserError(
-            f"the data of study {name!r} were not found: {data} is not a folder",
+            f"the data of study {name!r} were not found: there is no {data}",
             fix=f"say where they are: {shell_line('hpo', 'resume', name, '--data')} FOLDER",
         )
     return replace(plan, data=data)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from filelock import FileLock
 
@@ -113,24 +113,28 @@ def _follow_artifacts(environment: Environment, *, owned: bool) -> None:
 
     Args:
         environment: Names the folder of studies.
-        owned: Whether the store lies in this folder, so that all its artifacts do. If not, the store may
-            serve several folders, and only artifacts that lie in this one are changed.
+        owned: Whether the store lies in this folder, and moves with it. Artifacts that are nowhere are
+            expected here then; otherwise only addresses of artifacts that are here change.
     """
     from sqlalchemy import create_engine, inspect, text
 
-    engine = create_engine(environment.tracking_uri)
+    engine, folder = create_engine(environment.tracking_uri), environment.runs / ARTIFACTS
     try:
         if not inspect(engine).has_table("experiment_tags"):
             return
         with engine.begin() as store:
             for experiment, before, identity in store.execute(text(_LOCATIONS), {"key": IDENTITY}).all():
-                now = artifact_folder(environment, identity)
-                if before != now and (owned or (environment.runs / ARTIFACTS / identity).is_dir()):
+                now, is_here = artifact_folder(environment, identity), (folder / identity).is_dir()
+                if before != now and (is_here or (owned and not _is_folder(before))):
                     named = {"experiment": experiment, "before": before, "now": now}
                     for change in _MOVES:
                         store.execute(text(change), {**named, "rest": len(before) + 1})
     finally:
         engine.dispose()
+
+
+def _is_folder(uri: str) -> bool:
+    return uri.startswith("file:") and Path(os.fsdecode(unquote_to_bytes(urlsplit(uri).path))).is_dir()
 
 
 @contextmanager
