@@ -29,7 +29,7 @@ _POSTGRES = f"""FROM {PYTHON}
 COPY start-postgres /usr/local/bin/
 RUN printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d \\
     && apt-get update && apt-get install --yes --no-install-recommends postgresql \\
-    && ln -s /usr/lib/postgresql/*/bin/* /usr/local/bin/
+    && ln -s /usr/lib/postgresql/*/bin/* /usr/local/bin/ && mkdir --parents /var/lib/postgresql/data
 ENTRYPOINT ["start-postgres"]
 CMD ["postgres"]
 """
@@ -64,7 +64,8 @@ class Buildah(Engine):
         self._program = ["buildah", "--root", str(folder / "images"), "--runroot", str(folder / "run")]
         self._inside: list[str] = []
         self._sandbox: subprocess.Popen[bytes] | None = None
-        self._logs = folder / "logs"
+        self._logs, self._hosts = folder / "logs", folder / "hosts"
+        self._hosts.write_text(_HOSTS)
         self._made: set[str] = set()
         self._built: set[str] = set()
         self.remarks = ["services share one loopback device, not the networks of compose.yaml"]
@@ -111,7 +112,7 @@ class Buildah(Engine):
     def within(self, service: str, words: Sequence[str]) -> list[str]:
         """Return the command that runs ``words`` in a container, in the services' network."""
         kind = service if service in self._services else service.rpartition("-")[0]
-        options = ["--volume", f"{self._folder / 'hosts'}:/etc/hosts:ro"]
+        options = ["--volume", f"{self._hosts}:/etc/hosts:ro"]
         for mount in self._services[kind].mounts:
             source = mount.source if "/" in mount.source else str(self._volume(mount.source))
             options += ["--volume", f"{source}:{mount.target}{':ro' if mount.read_only else ''}"]
@@ -149,7 +150,6 @@ class Buildah(Engine):
         number = self._sandbox.pid
         first = Path(f"/proc/{number}/task/{number}/children").read_text().strip()
         self._inside = ["nsenter", "--target", first, "--net", "--pid", "--mount"]
-        (self._folder / "hosts").write_text(_HOSTS)
         self._logs.mkdir(exist_ok=True)
 
     def _start(self, name: str, service: Service) -> None:
@@ -175,6 +175,9 @@ class Buildah(Engine):
             [*self._program, "from", "--pull-never", "--name", name, f"localhost/{_local(service.image)}"]
         )
         self._made.add(name)
+        # What is mounted later must be there: buildah deletes places that it makes for a mount when the first
+        # of several commands in a container ends, which takes the mount from the others.
+        required([*self._program, "copy", name, str(self._hosts), "/etc/hosts"])
         for key, value in service.environment.items():
             required([*self._program, "config", "--env", f"{key}={value}", name])
 
