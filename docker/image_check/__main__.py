@@ -134,7 +134,7 @@ def chosen_engine(folder: Path, variables: dict[str, str]) -> Engine | None:
 
 def passes(engine: Engine) -> int:
     """Run all steps, and stop everything in the end."""
-    clock, failure = Clock(), None
+    clock, failure = Clock(), ""
     try:
         engine.build(clock)
         required_of(engine.prepare(["hpo", "data", "synthetic", "--to", "/made/games"]), "games are written")
@@ -144,7 +144,9 @@ def passes(engine: Engine) -> int:
         clock("three nodes of Ray")
         check_study(engine, clock)
     except CheckError as error:
-        failure = error
+        failure = str(error)
+    except KeyboardInterrupt:
+        failure = "stopped by the user"
     finally:
         engine.stop()
         clock("everything stopped and deleted")

@@ -19,7 +19,6 @@ PYTHON = "docker.io/library/python:3.11-slim-bookworm"
 _PYTORCH = "https://download.pytorch.org/whl/cpu/"
 _USER = 10001
 """User of both images."""
-_HOSTS = "127.0.0.1 localhost postgres mlflow ray-head ray-worker\n"
 _BASE = """FROM scratch
 ADD base.tar /
 ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -64,10 +63,10 @@ class Buildah(Engine):
         self._program = ["buildah", "--root", str(folder / "images"), "--runroot", str(folder / "run")]
         self._inside: list[str] = []
         self._sandbox: subprocess.Popen[bytes] | None = None
-        self._logs, self._hosts = folder / "logs", folder / "hosts"
-        self._hosts.write_text(_HOSTS)
+        self._logs = folder / "logs"
         self._made: set[str] = set()
         self._built: set[str] = set()
+        self._running: list[subprocess.Popen[bytes]] = []
         self.remarks = ["services share one loopback device, not the networks of compose.yaml"]
 
     def build(self, step: Callable[[str], None]) -> None:
@@ -112,7 +111,7 @@ class Buildah(Engine):
     def within(self, service: str, words: Sequence[str]) -> list[str]:
         """Return the command that runs ``words`` in a container, in the services' network."""
         kind = service if service in self._services else service.rpartition("-")[0]
-        options = ["--volume", f"{self._hosts}:/etc/hosts:ro"]
+        options: list[str] = []
         for mount in self._services[kind].mounts:
             source = mount.source if "/" in mount.source else str(self._volume(mount.source))
             options += ["--volume", f"{source}:{mount.target}{':ro' if mount.read_only else ''}"]
@@ -133,11 +132,13 @@ class Buildah(Engine):
         if self._sandbox is not None:
             self._sandbox.kill()  # with the first process of a tree the kernel ends all
             self._sandbox.wait()
+        for process in self._running:
+            process.kill()
+            process.wait()
         for name in self._made:
             run([*self._program, "rm", name])
-        for kept in ("volumes", "hosts", "logs"):
-            path = self._folder / kept
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        for kept in ("volumes", "logs"):
+            shutil.rmtree(self._folder / kept, ignore_errors=True)
 
     def _enter(self) -> None:
         """Start an empty network and process tree, in which all services run."""
@@ -162,6 +163,7 @@ class Buildah(Engine):
             process = subprocess.Popen(
                 self.within(name, command), stdin=subprocess.DEVNULL, stdout=output, stderr=output
             )
+        self._running.append(process)
 
         def is_healthy() -> bool:
             if process.poll() is not None:
@@ -175,9 +177,6 @@ class Buildah(Engine):
             [*self._program, "from", "--pull-never", "--name", name, f"localhost/{_local(service.image)}"]
         )
         self._made.add(name)
-        # What is mounted later must be there: buildah deletes places that it makes for a mount when the first
-        # of several commands in a container ends, which takes the mount from the others.
-        required([*self._program, "copy", name, str(self._hosts), "/etc/hosts"])
         for key, value in service.environment.items():
             required([*self._program, "config", "--env", f"{key}={value}", name])
 
