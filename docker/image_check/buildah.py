@@ -173,9 +173,10 @@ class Buildah(Engine):
         wait_for(f"{name}: a healthy answer", is_healthy)
 
     def _make(self, name: str, service: Service) -> None:
-        required(
-            [*self._program, "from", "--pull-never", "--name", name, f"localhost/{_local(service.image)}"]
-        )
+        # A volume over /etc/hosts would not do: buildah mounts one of its own too, now before, now after.
+        hosts = [f"--add-host={other}:127.0.0.1" for other in self._services]
+        image = f"localhost/{_local(service.image)}"
+        required([*self._program, "from", "--pull-never", *hosts, "--name", name, image])
         self._made.add(name)
         for key, value in service.environment.items():
             required([*self._program, "config", "--env", f"{key}={value}", name])

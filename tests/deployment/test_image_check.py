@@ -121,6 +121,8 @@ def test_buildah_runs_what_compose_yaml_says(
             words[words.index("--env") + 1] for words in noted() if words[-1] == name and "--env" in words
         ]
         assert variables == [f"{key}={value}" for key, value in service.environment.items()]
+    made = [words for words in noted() if "from" in words]
+    assert all(f"--add-host={name}:127.0.0.1" in words for name in services for words in made)
     engine.stop()
     removed = {words[-1] for words in noted() if "rm" in words}
     assert removed == {"postgres", "mlflow", "ray-head", "ray-worker-1", "ray-worker-2"}
