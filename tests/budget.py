@@ -22,6 +22,7 @@ SHARES_S: dict[str, float] = {
     # Commands and studies from what is typed to the answer: processes, Ray and MLflow.
     "tests/e2e/test_command_line.py": 15.0,
     "tests/e2e/test_highlights.py": 8.0,
+    "tests/e2e/test_moved_folders.py": 20.0,
     "tests/e2e/test_networks.py": 20.0,
     "tests/e2e/test_reproduce.py": 20.0,
     "tests/e2e/test_secrets.py": 8.0,

@@ -1,6 +1,5 @@
 """``hpo data``: check, download, convert or generate data sets."""
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +9,7 @@ from hpo.cli.launching import two_counts
 from hpo.cli.run_options import Labels
 from hpo.cli.running import ReadingProgress
 from model.errors import ConfigError, DataError
+from model.shell import shell_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -148,7 +148,7 @@ def download(
     )
     for file in report.aside:
         typer.echo(f"invalid file downloaded again; the old one is kept as {file}")
-    typer.echo(f"next: hpo run bayes --features {features} --data {shlex.quote(str(to))}")
+    typer.echo(f"next: {shell_line('hpo', 'run', 'bayes', '--features', features, '--data', to)}")
 
 
 @app.command()
@@ -184,7 +184,7 @@ def synthetic(
     typer.echo("[zones_s]")
     for name, zones in planted_zones_s().items():
         typer.echo(f"{name} = {list(zones)}")
-    typer.echo(f"next: hpo run bayes --data {shlex.quote(str(to))}")
+    typer.echo(f"next: {shell_line('hpo', 'run', 'bayes', '--data', to)}")
 
 
 @app.command()
@@ -211,7 +211,7 @@ def wyscout(
     typer.echo(f"splits: {report.splits_origin}")
     for what, count in report.dropped.items():
         typer.echo(f"left out: {count} {what}")
-    typer.echo(f"next: hpo run bayes --features events --data {shlex.quote(str(to))}")
+    typer.echo(f"next: {shell_line('hpo', 'run', 'bayes', '--features', 'events', '--data', to)}")
 
 
 @app.command()
@@ -261,7 +261,7 @@ def activitynet(
         typer.echo("stopped; run the same command again to continue", err=True)
         raise typer.Exit(130) from None
     typer.echo(f"{len(train)} training and {len(valid)} validation videos with features written to {to}")
-    command = f"hpo run bmn-slicing --data {shlex.quote(str(to))}"
+    command = shell_line("hpo", "run", "bmn-slicing", "--data", to)
     if positions != _BMN_POSITIONS:
         typer.echo(
             f"next: set positions = {positions} under [network] in a study file for the task bmn, then"

@@ -1,7 +1,6 @@
 """Start of studies from the options of ``hpo run``."""
 
 import json
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from hpo.cli.running import ReadingProgress, finish, watch
 from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.presentation.stage_command import TaskCommands
 from model.errors import ConfigError
+from model.shell import shell_line
 
 if TYPE_CHECKING:
     from hpo.config.environment import Environment
@@ -104,11 +104,12 @@ def launch_of(commands: TaskCommands, typed: Typed) -> "Launch":
 
 
 def _no_data(typed: Typed, environment: "Environment") -> ConfigError:
+    download = shell_line("hpo", "data", "download", "--features", typed.features, "--to", "data")
     return ConfigError(
         f"no data folder: neither --data nor $HPO_DATA is given, and there is no {environment.data}",
         **{
             "fix": "give your games with --data FOLDER, or set HPO_DATA",
-            "or": f"hpo data download --features {typed.features} --to data, for SoccerNet",
+            "or": f"{download}, for SoccerNet",
             "or, on synthetic games": "hpo run bayes",
         },
     )
@@ -161,11 +162,15 @@ class Launch:
         request = stage_request(stage, options, table=table, start=found)
         with ReadingProgress() as progress:
             if self.dry_run:
-                prepared = preview_continuation(folder.name, [request], self.environment, progress)
+                prepared = preview_continuation(
+                    folder.name, [request], self.environment, progress, data=self._moved_to
+                )
                 _show_plan(plan, folder.name, prepared, self.environment)
                 return
             with watch(plan, folder.name, self.environment) as listener:
-                end = continue_study(folder.name, [request], self.environment, progress, listener)
+                end = continue_study(
+                    folder.name, [request], self.environment, progress, listener, data=self._moved_to
+                )
         finish(end, plan, folder.name)
 
     def extend(self, stage: str, options: dict[str, Any], name: str) -> None:
@@ -177,12 +182,21 @@ class Launch:
         request = stage_request(stage, options, table=self._table_for(plan, folder.name, stage))
         with ReadingProgress() as progress:
             if self.dry_run:
-                prepared = preview_extension(folder.name, request, self.environment, progress)
+                prepared = preview_extension(
+                    folder.name, request, self.environment, progress, data=self._moved_to
+                )
                 _show_plan(plan, folder.name, [prepared], self.environment)
                 return
             with watch(plan, folder.name, self.environment) as listener:
-                end = extend_study(folder.name, request, self.environment, progress, listener)
+                end = extend_study(
+                    folder.name, request, self.environment, progress, listener, data=self._moved_to
+                )
         finish(end, plan, folder.name)
+
+    @property
+    def _moved_to(self) -> str | None:
+        """Place of a known study's data that was typed, which may be another than at its start."""
+        return self.request.data if self.has_data else None
 
     def _known_plan(self, name: str | None) -> "tuple[Path, StudyPlan]":
         """Return the folder and the plan of a study, by default of the one that changed last."""
@@ -199,7 +213,7 @@ class Launch:
         place = "--data-uri" if is_uri(self.request.data) else "--data"
         words = [place, self.request.data]
         words += ["--features", self.request.features] if self.request.features else []
-        options = shlex.join(words)
+        options = shell_line(*words)
         return ConfigError(
             "there is no study yet that this stage could continue",
             **{
@@ -249,7 +263,6 @@ class Launch:
         typed, unit = self.request, plan.task.unit
         counts = (plan.train.items, plan.valid.items)
         pairs = (
-            ("data {}", typed.data if self.has_data else plan.data, plan.data),
             ("features {}", typed.features or plan.features, plan.features),
             (f"{{0[0]}},{{0[1]}} {unit}", typed.counts or counts, counts),
             ("labels {}", typed.labels or plan.study.labels, plan.study.labels),
@@ -323,7 +336,7 @@ def _differs(name: str, stage: str, kept: str, typed: str) -> ConfigError:
     return ConfigError(
         f"study {name!r} was started with {kept}, got {typed}",
         fix="leave this option out, or add it to the command that starts another study from what this one "
-        f"found: hpo run {stage} --from {shlex.quote(name)} --study NEW",
+        f"found: {shell_line('hpo', 'run', stage, '--from', name, '--study', 'NEW')}",
     )
 
 

@@ -21,6 +21,14 @@ Data = Annotated[
         "data set.",
     ),
 ]
+MovedData = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        metavar="FOLDER",
+        help="Folder to which the data of the study have moved; their content must be the same.",
+    ),
+]
 DataUri = Annotated[
     str | None,
     typer.Option(

@@ -9,6 +9,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from model.shell import shell_line
+
 if TYPE_CHECKING:
     from hpo.config.environment import Environment
     from hpo.journal.results import StudyState
@@ -97,18 +99,19 @@ def finish(end: "SessionEnd", plan: "StudyPlan", name: str) -> None:
     if end.tracking.events_left:
         console.print(
             f"{end.tracking.events_left} events are missing in MLflow ({end.tracking.failure}); nothing "
-            f"is lost; record them with: hpo sync {name}",
+            f"is lost; record them with: {shell_line('hpo', 'sync', name)}",
             soft_wrap=True,
         )
     if not end.complete:
-        console.print(f"stopped; resume with: hpo resume {name}", soft_wrap=True)
+        console.print(f"stopped; resume with: {shell_line('hpo', 'resume', name)}", soft_wrap=True)
         raise typer.Exit(130)
     if not end.state.best(1):
         reasons = [trial.reason for trial in end.state.trials.values() if trial.reason]
         console.print(f"every trial failed; the first reason: {reasons[0] if reasons else 'unknown'}")
         raise typer.Exit(1)
     show_stages(end.state, plan)
-    console.print(f"\nnext: {_next_step(end.state, plan, name)} | hpo status {name} | hpo ui", soft_wrap=True)
+    status = shell_line("hpo", "status", name)
+    console.print(f"\nnext: {_next_step(end.state, plan, name)} | {status} | hpo ui", soft_wrap=True)
 
 
 def show_stages(state: "StudyState", plan: "StudyPlan", *, top: int = SHOWN) -> None:
@@ -131,5 +134,5 @@ def _next_step(state: "StudyState", plan: "StudyPlan", name: str) -> str:
     """Return the command of the next stage in the task's procedure."""
     for stage in plan.task.procedure:
         if stage not in state.stages:
-            return f"hpo run {stage} --study {name}"
-    return f"hpo best {name}"
+            return shell_line("hpo", "run", stage, "--study", name)
+    return shell_line("hpo", "best", name)

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from hpo.cli.run_options import RayAddress
+from hpo.cli.run_options import MovedData, RayAddress
 from hpo.cli.running import ReadingProgress
+from model.shell import shell_line
 
 _STUDY = typer.Argument(metavar="STUDY", help="Name of the study. Default: the one that changed last.")
 
@@ -21,6 +22,7 @@ def resume(
             help="Copy the study to the name NEW and resume the copy, with the present code and data.",
         ),
     ] = None,
+    data: MovedData = None,
     ray_address: RayAddress = None,
 ) -> None:
     """Resume a stopped study.
@@ -37,13 +39,14 @@ def resume(
 
     environment = read_environment().on_cluster(ray_address)
     folder = chosen_study(environment, study)
+    place = str(data.absolute()) if data else None
     with ReadingProgress() as progress:
         if fork is not None:
-            fork_study(folder.name, fork, environment, progress)
+            fork_study(folder.name, fork, environment, progress, data=place)
             folder = study_folder(environment, fork)
         plan = plan_of(folder, StudyState.replay(read_journal(folder).events).created)
         with watch(plan, folder.name, environment) as listener:
-            end = resume_study(folder.name, environment, progress, listener)
+            end = resume_study(folder.name, environment, progress, listener, data=place)
     finish(end, plan, folder.name)
 
 
@@ -64,7 +67,8 @@ def sync(study: Annotated[str | None, _STUDY] = None) -> None:
         raise UserError(
             f"{report.events_left} events of study {name!r} are still missing in MLflow: {report.failure}",
             looked_for=environment.tracking_uri,
-            fix=f"make MLflow available, then send them with: hpo sync {name}; nothing is lost",
+            fix="nothing is lost; make MLflow available, then send them with: "
+            f"{shell_line('hpo', 'sync', name)}",
         )
     typer.echo(f"study {name}: MLflow has all records")
 
@@ -140,6 +144,7 @@ def report(
             "opened it, else on the validation split.",
         ),
     ] = False,
+    data: MovedData = None,
 ) -> None:
     """Write an HTML page about a study.
 
@@ -150,11 +155,15 @@ def report(
     from hpo.page.assembly import study_page
     from hpo.report.console import standard_error
     from hpo.study.folders import chosen_study
+    from hpo.study.session import move_data
     from hpo.tracking.runs import attach_page
     from model.errors import UserError
 
     environment = read_environment()
     folder = chosen_study(environment, study)
+    if data:
+        with ReadingProgress() as progress:
+            move_data(folder.name, str(data.absolute()), environment, progress)
     if analyse:
         _analyse_best(folder)
     file = to or folder / "report.html"
@@ -164,9 +173,9 @@ def report(
     try:
         if attach_page(environment, page.identity, file) is None:
             standard_error().print(
-                "the page is not stored in MLflow, which has no stage of the study yet; run hpo sync "
-                f"{folder.name}, "
-                f"then hpo report {folder.name}"
+                "the page is not stored in MLflow, which has no stage of the study yet; run "
+                f"{shell_line('hpo', 'sync', folder.name)}, then {shell_line('hpo', 'report', folder.name)}",
+                soft_wrap=True,
             )
     except UserError as error:
         standard_error().print(f"not recorded in MLflow: {error.message}", soft_wrap=True)
@@ -178,9 +187,14 @@ def _analyse_best(folder: Path) -> None:
     from hpo.journal.journal import read_journal
     from hpo.journal.results import StudyState
     from hpo.page.facts import representative_trials
+    from hpo.study.plan import plan_of
+    from hpo.study.reopening import placed
     from model.errors import UserError
 
-    trials = representative_trials(StudyState.replay(read_journal(folder).events))
+    state = StudyState.replay(read_journal(folder).events)
+    plan = plan_of(folder, state.created)
+    placed(plan, plan.data, folder.name)
+    trials = representative_trials(state)
     if not trials:
         raise UserError(
             f"study {folder.name!r} has no trial with a score yet, so there is nothing to analyse"

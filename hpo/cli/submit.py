@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from model.errors import ConfigError
+from model.shell import shell_line
 
 if TYPE_CHECKING:
     from hpo.schedule.jobs import Jobs
@@ -62,7 +63,7 @@ def submit(
 
 
 def _follow(jobs: "Jobs", job: str) -> None:
-    follow_command = f"hpo submit --address {jobs.address} --attach {job}"
+    follow_command = shell_line("hpo", "submit", "--address", jobs.address, "--attach", job)
     typer.echo(f"job {job}; to follow it again: {follow_command}", err=True)
     try:
         code = jobs.follow(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hpo.config.plain_paths import plain_path
 from model.errors import ConfigError
 
 _USER_AND_PASSWORD = re.compile(r"(?<=://)[^\s'\"]*@")
@@ -56,9 +57,14 @@ def read_environment(variables: Mapping[str, str] = os.environ) -> Environment:
         runs=runs,
         cache=cache_folder(variables),
         data=_folder(variables, "HPO_DATA", default="data"),
-        tracking_uri=variables.get("MLFLOW_TRACKING_URI") or f"sqlite:///{runs / 'mlflow.db'}",
+        tracking_uri=variables.get("MLFLOW_TRACKING_URI") or _default_store(runs),
         ray_address=_cluster(variables.get("RAY_ADDRESS")),
     )
+
+
+def _default_store(runs: Path) -> str:
+    # SQLAlchemy reads % and ? of a URI in its own way, which differs between versions.
+    return f"sqlite:///{plain_path(runs, misread='%?') / 'mlflow.db'}"
 
 
 def cache_folder(variables: Mapping[str, str] = os.environ) -> Path:

@@ -109,6 +109,15 @@ class StudyResumed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DataMoved(Event):
+    """The data of the study, with the same digest, are in another place now."""
+
+    event: Literal["data-moved"] = "data-moved"
+    data: str
+    """Place as in the plan of the study."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageAsked(Event):
     """The user requested a stage, which runs after those that were requested earlier."""
 
@@ -271,6 +280,7 @@ _Kinds = (
     StudyCreated
     | StudyRenamed
     | StudyResumed
+    | DataMoved
     | StageAsked
     | StageStarted
     | StageExtended

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from hpo.journal.events import Event, from_json, to_json
 from model.documents import parse_json, read_limited
 from model.errors import StorageError, UserError
+from model.shell import shell_line
 
 _JOURNAL = "journal.jsonl"
 _LOCK = "lock"
@@ -195,7 +196,7 @@ def _unwritable(folder: Path, error: OSError) -> StorageError:
     return StorageError(
         f"the journal cannot be written: {error.strerror}",
         file=folder / _JOURNAL,
-        fix=f"make room, then hpo resume {folder.name}",
+        fix=f"make room, then {shell_line('hpo', 'resume', folder.name)}",
     )
 
 

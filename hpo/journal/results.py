@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from hpo.journal.events import (
+    DataMoved,
     Event,
     Noticed,
     StageAsked,
@@ -128,7 +129,7 @@ class StudyState:
     """State of a study. ``replay`` computes it from a journal; ``apply`` adds one event."""
 
     created: StudyCreated
-    """First event of the journal, with the plan of the study."""
+    """First event of the journal, with the plan of the study and the present place of its data."""
     versions: Mapping[str, str]
     """Package -> version in the process that ran the study last."""
     asked: dict[str, StageAsked] = field(default_factory=dict)
@@ -178,6 +179,8 @@ class StudyState:
                 self.created = replace(self.created, study=event.study)
             case StudyResumed():
                 self.versions, self.interrupted, self.resumed = event.versions, None, self.resumed + 1
+            case DataMoved():
+                self.created = replace(self.created, plan={**self.created.plan, "data": event.data})
             case StudyInterrupted():
                 self.interrupted = event.reason
             case Noticed():

@@ -26,6 +26,7 @@ from hpo.study.plan import StudyPlan, plan_of
 from hpo.study.results import drawn_stage, stage_results
 from hpo.tracking.runs import attached_pictures
 from model.errors import UserError
+from model.shell import shell_line
 
 _ANALYSIS = "analysis-"
 _TOP = 10
@@ -101,5 +102,5 @@ def _analyses(state: StudyState, plan: StudyPlan, environment: Environment) -> A
                 return AnalysesSection(heading=f"Analyses of {trial}", figures=figures, remark="")
     except UserError as error:
         return AnalysesSection(heading=heading, figures=[], remark=f"Not available: {error.message}.")
-    remark = f"None yet. Create them with: hpo report {study} --analyse"
+    remark = f"None yet. Create them with: {shell_line('hpo', 'report', study, '--analyse')}"
     return AnalysesSection(heading=heading, figures=[], remark=remark)

@@ -1,7 +1,6 @@
 """Study file and commands that run a study again."""
 
 import json
-import shlex
 from typing import Any
 
 import tomli_w
@@ -10,6 +9,7 @@ from hpo.journal.results import StudyState
 from hpo.page.facts import best_trial_of, stages_by_priority
 from hpo.study.plan import StudyPlan
 from hpo.tracking.symbols import by_symbol
+from model.shell import shell_line
 
 
 def study_file_toml(plan: StudyPlan, state: StudyState) -> str:
@@ -41,12 +41,12 @@ def commands(plan: StudyPlan, state: StudyState, *, file: str) -> list[str]:
         parts = ["hpo", "run", name, "--study", new_study, *(new if not lines else [])]
         if f"start-{name}.json" in starts:
             parts += ["--from", f"./start-{name}.json"]
-        lines.append(shlex.join(parts))
+        lines.append(shell_line(*parts))
     best = [f"{study}/{best_trial_of(state, stage).trial}" for stage in stages_by_priority(state)[:1]]
     return [
         *lines,
-        shlex.join(["hpo", "compare", study, new_study]),
-        *(shlex.join(["hpo", "reproduce", name]) for name in best),
+        shell_line("hpo", "compare", study, new_study),
+        *(shell_line("hpo", "reproduce", name) for name in best),
     ]
 
 

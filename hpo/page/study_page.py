@@ -78,7 +78,7 @@ class StudyPage:
             UserError: The file cannot be written.
         """
         try:
-            write_whole(file, self.html().encode())
+            write_whole(file, self.html().encode(errors="backslashreplace"))
         except OSError as error:
             raise UserError(f"cannot write the page: {error.strerror}", file=file) from None
 

@@ -11,6 +11,7 @@ from hpo.report.formats import class_score, duration, value
 from hpo.tasks.base.registry import classes_of, score_of
 from hpo.tasks.base.score import Score
 from hpo.tracking.symbols import by_symbol, symbol
+from model.shell import shell_line
 
 
 def best_table(trials: Sequence[TrialState], classes: Sequence[str], *, score: Score) -> Table:
@@ -138,4 +139,4 @@ def condition(state: StudyState, writer: str | None) -> str:
         return f"running ({writer})"
     if state.stages and all(stage.finished_at for stage in state.stages.values()):
         return "complete"
-    return f"stopped; resume with: hpo resume {state.created.study}"
+    return f"stopped; resume with: {shell_line('hpo', 'resume', state.created.study)}"

@@ -9,14 +9,16 @@ import shutil
 import signal
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hpo.config.plain_paths import is_text, plain_path
 from hpo.schedule.array_pool import CALLER_CPUS, ArrayPool
 from hpo.schedule.trial_source import TrialSource
 from model.errors import StorageError
+from model.shell import shell_line
 
 # Read when Ray is imported, here and in every process that it starts.
 _QUIET = {
@@ -57,7 +59,7 @@ def start_ray(**options: Any) -> None:
 
     at_sigterm = signal.getsignal(signal.SIGTERM)
     try:
-        with quiet_ray():
+        with quiet_ray(), _text_as_working_directory(), _text_as_command_line():
             ray.init(**options, **SILENT)
     finally:
         signal.signal(signal.SIGTERM, at_sigterm)
@@ -78,6 +80,36 @@ def stop_ray() -> None:
     finally:
         if was_enabled:
             gc.enable()
+
+
+@contextmanager
+def _text_as_working_directory() -> Iterator[None]:
+    """Leave a working directory whose path is not text, which Ray cannot send to its processes.
+
+    They find modules there by ``PYTHONPATH``, which may be any bytes.
+    """
+    here = Path.cwd()
+    if is_text(here):
+        yield
+        return
+    named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    places = [here, *(Path(place).absolute() for place in named)]
+    os.environ["PYTHONPATH"] = os.pathsep.join(map(str, dict.fromkeys(places)))
+    with chdir("/"):
+        yield
+
+
+@contextmanager
+def _text_as_command_line() -> Iterator[None]:
+    """Hide the command line of this process from Ray if it is not text: Ray notes it and would fail."""
+    import ray._private.utils as ray_utils
+
+    told = ray_utils.get_entrypoint_name
+    ray_utils.get_entrypoint_name = lambda: name if is_text(name := told()) else "hpo"
+    try:
+        yield
+    finally:
+        ray_utils.get_entrypoint_name = told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +184,7 @@ def run_trials(
             ),
             run_config=tune.RunConfig(
                 name=TUNE_FOLDER,
-                storage_path=str(storage),
+                storage_path=str(plain_path(storage)),
                 callbacks=[StudyCallback(source, arrays, detector)],
                 failure_config=tune.FailureConfig(max_failures=RESTARTS),
                 verbose=0,
@@ -176,7 +208,7 @@ def _storage_errors(storage: Path) -> Iterator[None]:
         reason = next(filter(None, map(_unwritable, _chain(error))), None)
         if reason is None:
             raise
-        fix = f"free disk space, then continue with hpo resume {storage.name}"
+        fix = f"free disk space, then continue with {shell_line('hpo', 'resume', storage.name)}"
         raise StorageError(reason, folder=storage, fix=fix) from error
 
 

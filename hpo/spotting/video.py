@@ -36,7 +36,7 @@ def find_ffmpeg() -> str:
         UserError: ffmpeg is not installed.
     """
     if found := shutil.which("ffmpeg"):
-        return found
+        return str(Path(found).absolute())
     if importlib.util.find_spec("imageio_ffmpeg") is not None:
         from imageio_ffmpeg import get_ffmpeg_exe
 
@@ -129,7 +129,7 @@ def write_video(
             "-f",
             "concat",
             "-i",
-            _path(listing),
+            listing.name,
             "-c",
             "copy",
             "-c:a",
@@ -137,7 +137,8 @@ def write_video(
             "-movflags",
             "+faststart",
         ]
-        _run([ffmpeg, *options, "-fflags", "+bitexact", str(joined)], file)
+        # In the folder of the parts: ffmpeg takes a ? in the path of a list for the end of that path.
+        _run([ffmpeg, *options, "-fflags", "+bitexact", str(joined)], file, folder=parts)
         joined.replace(file)
     finally:
         shutil.rmtree(parts, ignore_errors=True)
@@ -163,9 +164,9 @@ def _encoded(videos: Sequence[Video], clip: Clip) -> list[str]:
     return [*_span(videos, clip), *picture, "-pix_fmt", "yuv420p", "-video_track_timescale", "90000", *sound]
 
 
-def _run(command: list[str], file: Path) -> None:
+def _run(command: list[str], file: Path, *, folder: Path | None = None) -> None:
     quiet = [command[0], "-hide_banner", "-nostdin", "-loglevel", "error", "-y", *command[1:]]
-    done = subprocess.run(quiet, capture_output=True, text=True, errors="replace", check=False)
+    done = subprocess.run(quiet, cwd=folder, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode != 0:
         raise UserError(f"ffmpeg failed: {_last_line(done.stderr)}", file=file)
 

@@ -1,8 +1,10 @@
 """Folders of studies."""
 
+import os
 from pathlib import Path
 
 from hpo.config.environment import Environment
+from hpo.tasks.base.places import is_uri
 from model.errors import UserError
 
 
@@ -59,3 +61,18 @@ def free_name(environment: Environment, wanted: str) -> str:
         number += 1
         name = f"{wanted}-{number}"
     return name
+
+
+def stored_place(place: str, study: Path) -> str:
+    """Return the place of data as the study in the folder ``study`` stores it.
+
+    A folder among the studies, such as that of generated data, is stored relative to the study: both move
+    together.
+    """
+    runs = study.parent.parent
+    return os.path.relpath(place, study) if not is_uri(place) and Path(place).is_relative_to(runs) else place
+
+
+def found_place(stored: str, study: Path) -> str:
+    """Return the present place of data that ``stored_place`` returned."""
+    return stored if is_uri(stored) else os.path.normpath(study / stored)

@@ -14,6 +14,7 @@ from hpo.config.study_file import StudyFile
 from hpo.journal.events import StudyCreated
 from hpo.schedule.tuner import Parallelism
 from hpo.space.space import Parameters
+from hpo.study.folders import found_place
 from hpo.tasks.base.own_code import own_errors
 from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.registry import AnyTask, load_study, parse_study, task_named
@@ -174,7 +175,8 @@ class StudyPlan:
 
 def plan_of(folder: Path, created: StudyCreated) -> StudyPlan:
     """Return the plan with which a study was created."""
-    return StudyPlan.from_json(created.plan, file=str(folder / "journal.jsonl"))
+    plan = StudyPlan.from_json(created.plan, file=str(folder / "journal.jsonl"))
+    return replace(plan, data=found_place(plan.data, folder))
 
 
 def chunk_seed(seed: int) -> int:

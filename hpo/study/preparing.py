@@ -1,6 +1,5 @@
 """Preparation of stages: every check that can be made before a stage starts. ``--dry-run`` makes them too."""
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,9 @@ from hpo.config.stages import FinalStage
 from hpo.journal.events import StageAsked, StudyCreated
 from hpo.journal.results import StudyState
 from hpo.study.finalists import chosen_finalists, expected_finalists
-from hpo.study.folders import has_study, study_folder
-from hpo.study.plan import StageRequest, StudyPlan, plan_of, reopen_data, stage_settings
+from hpo.study.folders import has_study, stored_place, study_folder
+from hpo.study.plan import StageRequest, StudyPlan, stage_settings
+from hpo.study.reopening import refuse_changes
 from hpo.study.stage import build_stage, open_test_split, start_of
 from hpo.study.versions import code_digest, versions
 from hpo.study.warm_start import known_scores
@@ -19,6 +19,7 @@ from hpo.tasks.base.own_code import own_errors
 from hpo.tasks.base.splits import Progress
 from hpo.tracking.store import check_store
 from model.errors import ConfigError, UserError
+from model.shell import shell_line
 
 _EXTENDABLE = ("trials", "scheduler", "concurrent", "array")
 """Settings of a search that may change when trials are added."""
@@ -54,7 +55,7 @@ def prepare_new(
             folder=study_folder(environment, name),
             fix="choose another name with --study NEW, or leave --study out",
         )
-    state = StudyState.replay([creation(plan, name)])
+    state = StudyState.replay([creation(plan, study_folder(environment, name))])
     return [_prepared(plan, request, state, environment, progress) for request in requests]
 
 
@@ -65,18 +66,19 @@ def prepare_more(
     environment: Environment,
     progress: Progress,
 ) -> list[PreparedStage]:
-    """Prepare more stages of a study; ``plan`` is what ``reopen`` returned.
+    """Prepare more stages of a study; ``plan`` has its data opened.
 
     Raises:
-        UserError: The study already has such a stage, or it cannot run.
+        UserError: The study already has such a stage, it cannot run, or data or code have changed.
     """
+    refuse_changes(plan, state)
     name = state.created.study
     for request in requests:
         if request.name in state.asked:
             raise UserError(
                 f"study {name!r} already has a stage {request.name}",
-                fix=f"show it with hpo best {name}, or start another study from what this one found: "
-                f"hpo run {request.name} --from {name} --study NEW",
+                fix=f"show it with {shell_line('hpo', 'best', name)}, or start another study from what this "
+                f"one found: {shell_line('hpo', 'run', request.name, '--from', name, '--study', 'NEW')}",
             )
     return [_prepared(plan, request, state, environment, progress) for request in requests]
 
@@ -84,13 +86,14 @@ def prepare_more(
 def prepare_extension(
     plan: StudyPlan, request: StageRequest, state: StudyState, environment: Environment, progress: Progress
 ) -> PreparedStage:
-    """Prepare more trials of a search; ``plan`` is what ``reopen`` returned.
+    """Prepare more trials of a search; ``plan`` has its data opened.
 
     Trials that the study has stay as they are, and the search continues as one of that length would have.
 
     Raises:
-        UserError: An option differs that cannot change, or no trial is added.
+        UserError: An option differs that cannot change, no trial is added, or data or code have changed.
     """
+    refuse_changes(plan, state)
     stage, name = request.name, state.created.study
     if stage not in state.stages:
         return prepare_more(plan, [request], state, environment, progress)[0]
@@ -114,54 +117,22 @@ def prepare_extension(
     if trials <= present and stage not in state.pending:
         raise ConfigError(
             f"study {name!r} has {present} trials of stage {stage} already, and none would be added",
-            fix=f"ask for more configurations: hpo run bayes --study {shlex.quote(name)} "
-            f"--trials {settings['trials'] + 10}",
+            fix="ask for more configurations: "
+            f"{shell_line('hpo', 'run', 'bayes', '--study', name, '--trials', settings['trials'] + 10)}",
         )
     return PreparedStage(asked=asked, plan=staged, trials=trials)
 
 
-def reopen(state: StudyState, folder: Path, environment: Environment, progress: Progress) -> StudyPlan:
-    """Open the data of the study in ``folder`` again, and return its plan.
-
-    Raises:
-        UserError: Data or code have changed, or the MLflow store cannot be used.
-    """
-    check_store(environment)
-    plan = reopen_data(plan_of(folder, state.created), environment, progress)
-    refuse_changes(plan, state)
-    return plan
-
-
-def creation(plan: StudyPlan, name: str) -> StudyCreated:
-    """Return the first event of a new study."""
+def creation(plan: StudyPlan, folder: Path) -> StudyCreated:
+    """Return the first event of a new study in ``folder``."""
     return StudyCreated(
-        study=name,
-        plan=plan.to_json(),
+        study=folder.name,
+        plan={**plan.to_json(), "data": stored_place(plan.data, folder)},
         seed=plan.seed,
         data_digest=plan.data_digest,
         code_digest=code_digest(plan.study.task),
         versions=versions(),
     )
-
-
-def refuse_changes(plan: StudyPlan, state: StudyState) -> None:
-    """Check that data and code are those with which the study was started.
-
-    Raises:
-        UserError: They have changed.
-    """
-    created, changed = state.created, []
-    if plan.data_digest != created.data_digest:
-        changed.append(f"the data in {plan.data}")
-    if code_digest(plan.study.task) != created.code_digest:
-        changed.append("the code of this project")
-    if changed:
-        raise UserError(
-            f"{' and '.join(changed)} changed since study {created.study!r} started, so new scores would not "
-            "be comparable",
-            fix="restore the earlier state, or resume a copy of the study with the present one: "
-            f"hpo resume {created.study} --fork NEW",
-        )
 
 
 def _prepared(

@@ -13,6 +13,7 @@ from hpo.config.environment import Environment
 from hpo.report.reproduction import Change, Reproduction, ValidationPair
 from hpo.space.space import Parameters
 from hpo.study.configuration import configuration_of_run
+from hpo.study.folders import found_place, study_folder
 from hpo.study.plan import StudyPlan, available_cpus, choose_device, chunk_seed, reopen_data
 from hpo.study.versions import code_digest
 from hpo.tasks.base.places import is_uri
@@ -75,7 +76,8 @@ def prepare_rerun(
     before = StudyPlan.from_json(recorded.plan, file=f"study.json of run {recorded.run}")
     stage = recorded.tags["hpo.stage"]
     planned = before.with_stage(stage, recorded.settings) if recorded.settings else before
-    root = before.data if data is None else str(data.absolute())
+    study = study_folder(environment, recorded.tags["hpo.study"])
+    root = found_place(before.data, study) if data is None else str(data.absolute())
     if not is_uri(root) and not Path(root).is_dir():
         raise UserError(
             f"the data of this trial were not found: {root} is not a folder",

@@ -17,7 +17,8 @@ from hpo.study.estimate import least_memory_bytes
 from hpo.study.folders import study_folder
 from hpo.study.interruption import signals_as_ctrl_c
 from hpo.study.plan import StageRequest, StudyPlan, available_cpus, plan_of, reopen_data
-from hpo.study.preparing import PreparedStage, creation, prepare_extension, prepare_more, reopen
+from hpo.study.preparing import PreparedStage, creation, prepare_extension, prepare_more
+from hpo.study.reopening import placed, refuse_changes, reopen, reopened
 from hpo.study.results import figure_files, stage_importance
 from hpo.study.runner import Listener
 from hpo.study.stage import StageRun
@@ -55,7 +56,7 @@ def start_study(
         UserError: The name is taken, or a stage cannot run.
     """
     with Journal.create(study_folder(environment, name)) as journal:
-        journal.append(creation(plan, name))
+        journal.append(creation(plan, journal.folder))
         for stage in stages:
             journal.append(stage.asked)
         try:
@@ -81,8 +82,10 @@ def continue_study(
     environment: Environment,
     progress: Progress,
     listener: Listener,
+    *,
+    data: str | None = None,
 ) -> SessionEnd:
-    """Run more stages of a study, after the unfinished ones.
+    """Run more stages of a study, after the unfinished ones; ``data`` is where its data have moved to.
 
     Raises:
         UserError: The study does not exist, is running elsewhere or already has such a stage, or its data or
@@ -90,7 +93,7 @@ def continue_study(
     """
     with Journal.open(study_folder(environment, name)) as journal:
         state = StudyState.replay(journal.events())
-        plan = reopen(state, journal.folder, environment, progress)
+        plan = reopen(journal, state, data, environment, progress)
         stages = prepare_more(plan, requests, state, environment, progress)
         _record_resume(journal)
         for stage in stages:
@@ -99,9 +102,17 @@ def continue_study(
 
 
 def extend_study(
-    name: str, request: StageRequest, environment: Environment, progress: Progress, listener: Listener
+    name: str,
+    request: StageRequest,
+    environment: Environment,
+    progress: Progress,
+    listener: Listener,
+    *,
+    data: str | None = None,
 ) -> SessionEnd:
     """Add trials to a search of a study, whether it has ended or not, and run what is left.
+
+    ``data`` is where its data have moved to.
 
     Raises:
         UserError: The study does not exist or is running elsewhere, an option cannot change, no trial is
@@ -109,7 +120,7 @@ def extend_study(
     """
     with Journal.open(study_folder(environment, name)) as journal:
         state = StudyState.replay(journal.events())
-        plan = reopen(state, journal.folder, environment, progress)
+        plan = reopen(journal, state, data, environment, progress)
         stage = prepare_extension(plan, request, state, environment, progress)
         _record_resume(journal)
         journal.append(_extension(stage) if request.name in state.stages else stage.asked)
@@ -117,7 +128,7 @@ def extend_study(
 
 
 def preview_extension(
-    name: str, request: StageRequest, environment: Environment, progress: Progress
+    name: str, request: StageRequest, environment: Environment, progress: Progress, *, data: str | None = None
 ) -> PreparedStage:
     """Prepare more trials of a search, with all checks of ``extend_study``, and start nothing.
 
@@ -126,7 +137,7 @@ def preview_extension(
     """
     with Journal.open(study_folder(environment, name)) as journal:
         state = StudyState.replay(journal.events())
-        plan = reopen(state, journal.folder, environment, progress)
+        plan = reopened(journal.folder, state, data, environment, progress)
         return prepare_extension(plan, request, state, environment, progress)
 
 
@@ -135,7 +146,12 @@ def _extension(stage: PreparedStage) -> StageExtended:
 
 
 def preview_continuation(
-    name: str, requests: Sequence[StageRequest], environment: Environment, progress: Progress
+    name: str,
+    requests: Sequence[StageRequest],
+    environment: Environment,
+    progress: Progress,
+    *,
+    data: str | None = None,
 ) -> list[PreparedStage]:
     """Prepare more stages of a study, with all checks of ``continue_study``, and start nothing.
 
@@ -144,14 +160,22 @@ def preview_continuation(
     """
     with Journal.open(study_folder(environment, name)) as journal:
         state = StudyState.replay(journal.events())
-        plan = reopen(state, journal.folder, environment, progress)
+        plan = reopened(journal.folder, state, data, environment, progress)
         return prepare_more(plan, requests, state, environment, progress)
 
 
-def resume_study(name: str, environment: Environment, progress: Progress, listener: Listener) -> SessionEnd:
+def resume_study(
+    name: str,
+    environment: Environment,
+    progress: Progress,
+    listener: Listener,
+    *,
+    data: str | None = None,
+) -> SessionEnd:
     """Resume a study; unfinished trials come first and continue from their checkpoints.
 
-    For a complete study, only the records that MLflow lacks are sent.
+    For a complete study, only the records that MLflow lacks are sent. ``data`` is where its data have moved
+    to.
 
     Raises:
         UserError: The study does not exist or is running elsewhere, or its data or the code have changed.
@@ -159,12 +183,24 @@ def resume_study(name: str, environment: Environment, progress: Progress, listen
     check_store(environment)
     with Journal.open(study_folder(environment, name)) as journal:
         state = StudyState.replay(journal.events())
+        plan = plan_of(journal.folder, state.created)
+        if state.pending or data is not None:
+            plan = reopen(journal, state, data, environment, progress)
         if state.pending:
-            plan = reopen(state, journal.folder, environment, progress)
+            refuse_changes(plan, state)
             _record_resume(journal)
-        else:
-            plan = plan_of(journal.folder, state.created)
         return _run_stages(plan, journal, environment, listener)
+
+
+def move_data(name: str, data: str, environment: Environment, progress: Progress) -> None:
+    """Record where the data of a study have moved to, in MLflow too if it answers.
+
+    Raises:
+        UserError: The study does not exist or is running, or these are not its data.
+    """
+    with Journal.open(study_folder(environment, name)) as journal:
+        plan = reopen(journal, StudyState.replay(journal.events()), data, environment, progress)
+        Follower(journal.folder, _tracker(plan, journal.folder, environment)).close(DRAIN_S)
 
 
 def sync_study(name: str, environment: Environment) -> FollowerReport:
@@ -180,8 +216,10 @@ def sync_study(name: str, environment: Environment) -> FollowerReport:
         return follower.close(DRAIN_S)
 
 
-def fork_study(name: str, new_name: str, environment: Environment, progress: Progress) -> None:
-    """Copy a study to a new name, for the present code and data.
+def fork_study(
+    name: str, new_name: str, environment: Environment, progress: Progress, *, data: str | None = None
+) -> None:
+    """Copy a study to a new name, for the present code and data; ``data`` is where its data are now.
 
     Its trials keep their results; ``resume_study`` continues from there.
 
@@ -191,11 +229,13 @@ def fork_study(name: str, new_name: str, environment: Environment, progress: Pro
     source, target = study_folder(environment, name), study_folder(environment, new_name)
     events = read_journal(source).events
     created = StudyState.replay(events).created
-    plan = reopen_data(plan_of(source, created), environment, progress)
+    plan = plan_of(source, created)
+    plan = placed(plan, data or plan.data, name)
+    plan = reopen_data(plan, environment, progress)
     with Journal.create(target) as journal:
         if (source / "trials").is_dir():
             shutil.copytree(source / "trials", target / "trials")
-        journal.append(creation(plan, new_name))
+        journal.append(creation(plan, target))
         for event in events[1:]:
             journal.append(event)
 

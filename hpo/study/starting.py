@@ -1,6 +1,5 @@
 """Lookup of the configuration that the option ``--from`` names."""
 
-import shlex
 from pathlib import Path
 
 from hpo.config.environment import Environment
@@ -13,6 +12,7 @@ from hpo.study.plan import StudyPlan
 from hpo.tracking.runs import run_parameters
 from hpo.tracking.symbols import by_symbol
 from model.errors import UserError
+from model.shell import shell_line
 
 
 def starting_configuration(source: str, plan: StudyPlan, environment: Environment) -> Parameters:
@@ -49,7 +49,7 @@ def _of_study(name: str, plan: StudyPlan, environment: Environment) -> Parameter
             symbols = by_symbol(state.stages[stage].chosen)
             return configuration_from_symbols(symbols, plan, source=f"study {name}")
     if state.pending:
-        fix = f"finish it first: hpo resume {shlex.quote(name)}"
+        fix = f"finish it first: {shell_line('hpo', 'resume', name)}"
     else:
         fix = "use the configuration of another study, or the study file's own: --from paper"
     raise UserError(f"study {name!r} has found no configuration", fix=fix)

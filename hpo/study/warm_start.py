@@ -15,6 +15,7 @@ from hpo.study.folders import chosen_study
 from hpo.study.plan import StudyPlan
 from hpo.tasks.base.registry import score_of
 from model.errors import UserError
+from model.shell import shell_line
 
 
 def known_scores(study: str, plan: StudyPlan, environment: Environment) -> dict[str, Any]:
@@ -60,7 +61,8 @@ def known_scores(study: str, plan: StudyPlan, environment: Environment) -> dict[
     if our_space.size() is not None and len(known) >= (our_space.size() or 0):
         raise UserError(
             f"study {study!r} knows the scores of all {len(known)} points of the space: none is left to try",
-            fix=f"start a later stage from it, such as hpo run final --study {study}, or widen the space",
+            fix="start a later stage from it, such as "
+            f"{shell_line('hpo', 'run', 'final', '--study', study)}, or widen the space",
         )
     return {"study": study, "points": points}
 

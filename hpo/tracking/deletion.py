@@ -3,8 +3,16 @@
 import shutil
 
 from hpo.config.environment import Environment
-from hpo.tracking.experiment import IDENTITY, connect
-from hpo.tracking.store import check_store, is_server, make_store, store_errors, unreachable_server
+from hpo.tracking.experiment import connect
+from hpo.tracking.store import (
+    ARTIFACTS,
+    IDENTITY,
+    check_store,
+    is_server,
+    make_store,
+    store_errors,
+    unreachable_server,
+)
 from model.errors import UserError
 
 
@@ -33,5 +41,5 @@ def delete_experiment(environment: Environment, identity: str) -> bool:
         for experiment in found:
             client.delete_experiment(experiment.experiment_id)
     if not is_server(environment):
-        shutil.rmtree(environment.runs / "artifacts" / identity, ignore_errors=True)
+        shutil.rmtree(environment.runs / ARTIFACTS / identity, ignore_errors=True)
     return bool(found)

@@ -1,5 +1,6 @@
 """MLflow experiment of a study, with runs named after its stages and trials."""
 
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from hpo.config.environment import Environment
 from hpo.tracking.names import accepted_name, tags_of_long_names
 from hpo.tracking.notes import NOTE
-from hpo.tracking.store import artifact_folder, make_store, quiet_variables
+from hpo.tracking.store import IDENTITY, artifact_folder, make_store, quiet_variables
 from hpo.tracking.table import VIEW, table_view
 from hpo.tracking.tracker import RecordRefusedError
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 Entry = TypeVar("Entry")
 
-IDENTITY = "hpo.identity"
-"""Tag of an experiment that identifies its study."""
 _RECORDED = "hpo.recorded_events"
 _STAGE = "hpo.stage"
 _TRIAL = "hpo.trial"
@@ -190,7 +189,8 @@ class Experiment:
 
     def log_record(self, name: str, record: Mapping[str, Any], file: str) -> None:
         """Upload a record as a JSON artifact of a run."""
-        self._on(name, lambda run: self._client.log_dict(run, record, file))
+        # MLflow's own log_dict fails at paths that are not text.
+        self._on(name, lambda run: self._client.log_text(run, json.dumps(record, indent=2), file))
 
     def _known_runs(self) -> dict[str, str | None]:
         """Return run ids by name; None for a run that was deleted in MLflow, which stays deleted."""

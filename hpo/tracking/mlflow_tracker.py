@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hpo.config.environment import Environment
 from hpo.journal.events import (
+    DataMoved,
     Event,
     StageExtended,
     StageFinished,
@@ -29,6 +30,9 @@ from hpo.tracking.experiment import Experiment
 from hpo.tracking.figures import FigureFiles
 from hpo.tracking.notes import NOTE, stage_note, study_note, trial_note
 from hpo.tracking.symbols import by_symbol
+
+_PLAN = "study.json"
+"""Artifact of a stage with the plan of the study."""
 
 
 def _no_importance(state: StudyState, stage: str) -> Mapping[str, float]:
@@ -108,6 +112,9 @@ class MlflowTracker:
             case StudyRenamed():
                 self._experiment.rename(event.study)
                 self._experiment.set_description(study_note(state, self._dataset))
+            case DataMoved():
+                for stage in state.stages:
+                    self._experiment.log_record(stage, state.created.plan, _PLAN)
             case StudyInterrupted():
                 self._interrupt(event, state)
             case StudyResumed():
@@ -122,7 +129,7 @@ class MlflowTracker:
         self._experiment.add_table(run, list(by_symbol(event.space)), metric=metric)
         self._experiment.log_data(run, dataset=self._dataset, digest=state.created.data_digest)
         self._experiment.log_record(run, event.space, "space.json")
-        self._experiment.log_record(run, state.created.plan, "study.json")
+        self._experiment.log_record(run, state.created.plan, _PLAN)
         asked = state.asked.get(run)
         self._experiment.log_record(run, asked.settings if asked else {}, "settings.json")
 

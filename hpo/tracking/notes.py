@@ -7,6 +7,7 @@ from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus
 from hpo.tasks.base.registry import classes_of, score_of, task_of
 from hpo.tracking.figures import FigureFiles
 from hpo.tracking.symbols import symbol
+from model.shell import shell_line
 
 NOTE = "mlflow.note.content"
 """Tag that MLflow shows as the description of a run, in Markdown."""
@@ -40,7 +41,7 @@ def study_note(state: StudyState, dataset: str) -> str:
             "on the validation split, between 0 and 1; higher is better.",
             "\n".join(["| stage | trials | best score | kept |", "|---|---|---|---|", *stages]),
             "`hpo ui` prints, for every stage, the address of a table of its trials, best first. "
-            f"`hpo report {state.created.study}` writes the whole study into one page.",
+            f"`{shell_line('hpo', 'report', state.created.study)}` writes the whole study into one page.",
         ]
     )
 

@@ -7,10 +7,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from hpo.config.environment import Environment, without_passwords
-from hpo.tracking.experiment import IDENTITY, connect
+from hpo.tracking.experiment import connect
 from hpo.tracking.names import original_name
 from hpo.tracking.notes import NOTE, with_page_link
-from hpo.tracking.store import check_store, make_store, store_errors, unreachable_server
+from hpo.tracking.store import IDENTITY, check_store, make_store, store_errors, unreachable_server
 from model.documents import parse_json, read_limited
 from model.errors import UserError
 
@@ -96,6 +96,7 @@ def attach_folder(environment: Environment, name: str, folder: Path, place: str)
         UserError: The run does not exist, or the store does not answer.
     """
     check_store(environment)
+    make_store(environment)
     with store_errors(environment.tracking_uri):
         client = connect(environment.tracking_uri)
         client.log_artifacts(_find(client, name, environment).info.run_id, str(folder), place)

@@ -7,20 +7,40 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from filelock import FileLock
 
 from hpo.config.environment import Environment, without_passwords
+from hpo.config.plain_paths import plain_path
 from model.errors import ConfigError, UserError
 
+IDENTITY = "hpo.identity"
+"""Tag of an experiment that identifies its study."""
 _SQLITE = "sqlite:///"
+ARTIFACTS = "artifacts"
+"""Name of the folder of artifacts in the folder of studies."""
+_LOCATIONS = """
+    SELECT experiments.experiment_id, artifact_location, value FROM experiments
+    JOIN experiment_tags ON experiment_tags.experiment_id = experiments.experiment_id WHERE key = :key
+"""
+_MOVES = (
+    """
+    UPDATE runs SET artifact_uri = :now || substr(artifact_uri, :rest)
+    WHERE experiment_id = :experiment AND substr(artifact_uri, 1, :rest - 1) = :before
+    """,
+    "UPDATE experiments SET artifact_location = :now WHERE experiment_id = :experiment",
+)
 _ANSWER_S = 5.0
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _SERVERS = ("http://", "https://", "databricks")
 # Opening a store creates its tables. A separate process does it, because MLflow and Alembic print messages
 # meanwhile, and because a file that is renamed when complete is never left half made after a kill.
-_MAKE_TABLES = "import sys; from mlflow import MlflowClient; MlflowClient(sys.argv[1]).search_experiments()"
+_MAKE_TABLES = """
+import sys
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+SqlAlchemyStore(sys.argv[1], sys.argv[2])
+"""
 
 
 def sqlite_file(environment: Environment) -> Path | None:
@@ -67,17 +87,55 @@ def check_store(environment: Environment) -> None:
 
 
 def make_store(environment: Environment) -> None:
-    """Create an SQLite store if it does not exist; several processes may call this at the same time."""
+    """Create an SQLite store if it does not exist, and let artifacts follow a folder that has moved.
+
+    Several processes may call this at the same time.
+    """
     file = sqlite_file(environment)
-    if file is None:
-        return
-    file.parent.mkdir(parents=True, exist_ok=True)
+    if file is not None:
+        _create(file, artifact_root(environment))
+    if not is_server(environment):
+        owned = file is not None and file.parent.resolve() == environment.runs.resolve()
+        _follow_artifacts(environment, owned=owned)
+
+
+def _create(file: Path, artifacts: str) -> None:
+    file.parent.resolve().mkdir(parents=True, exist_ok=True)  # it may be a link to a folder to make
     with FileLock(f"{file}.lock"):
         if not file.exists():
             unfinished = file.with_name(f"{file.name}.unfinished")
             unfinished.unlink(missing_ok=True)
-            _make_tables(unfinished)
+            _make_tables(unfinished, artifacts)
             unfinished.rename(file)
+
+
+def _follow_artifacts(environment: Environment, *, owned: bool) -> None:
+    """Write the present folder of artifacts into the store, where MLflow keeps whole addresses.
+
+    Args:
+        environment: Names the folder of studies.
+        owned: Whether the store lies in this folder, and moves with it. Artifacts that are nowhere are
+            expected here then; otherwise only addresses of artifacts that are here change.
+    """
+    from sqlalchemy import create_engine, inspect, text
+
+    engine, folder = create_engine(environment.tracking_uri), environment.runs / ARTIFACTS
+    try:
+        if not inspect(engine).has_table("experiment_tags"):
+            return
+        with engine.begin() as store:
+            for experiment, before, identity in store.execute(text(_LOCATIONS), {"key": IDENTITY}).all():
+                now, is_here = artifact_folder(environment, identity), (folder / identity).is_dir()
+                if before != now and (is_here or (owned and not _is_folder(before))):
+                    named = {"experiment": experiment, "before": before, "now": now}
+                    for change in _MOVES:
+                        store.execute(text(change), {**named, "rest": len(before) + 1})
+    finally:
+        engine.dispose()
+
+
+def _is_folder(uri: str) -> bool:
+    return uri.startswith("file:") and Path(os.fsdecode(unquote_to_bytes(urlsplit(uri).path))).is_dir()
 
 
 @contextmanager
@@ -94,7 +152,12 @@ def store_errors(uri: str) -> Iterator[None]:
 
 def artifact_folder(environment: Environment, experiment: str) -> str | None:
     """Return the URI of the folder for an experiment's artifacts; None if the server decides."""
-    return None if is_server(environment) else (environment.runs / "artifacts" / experiment).as_uri()
+    return None if is_server(environment) else f"{artifact_root(environment)}/{experiment}"
+
+
+def artifact_root(environment: Environment) -> str:
+    """Return the URI of the folder for the artifacts of all experiments of a local store."""
+    return (plain_path(environment.runs) / ARTIFACTS).as_uri()
 
 
 def quiet_variables() -> dict[str, str]:
@@ -111,11 +174,9 @@ def quiet_variables() -> dict[str, str]:
     return {name: os.environ.get(name, value) for name, value in wanted.items()}
 
 
-def _make_tables(file: Path) -> None:
+def _make_tables(file: Path, artifacts: str) -> None:
     made = subprocess.run(
-        [sys.executable, "-c", _MAKE_TABLES, f"{_SQLITE}{file}"],
-        # MLflow creates a folder for artifacts in the working directory.
-        cwd=file.parent,
+        [sys.executable, "-c", _MAKE_TABLES, f"{_SQLITE}{file}", artifacts],
         env={**os.environ, **quiet_variables()},
         capture_output=True,
         text=True,

@@ -14,7 +14,15 @@ from types import FrameType
 
 from hpo.config.environment import Environment, reach_directly, without_passwords
 from hpo.tracking.experiment import connect
-from hpo.tracking.store import check_store, is_server, quiet_variables, sqlite_file, store_errors
+from hpo.tracking.store import (
+    artifact_root,
+    check_store,
+    is_server,
+    make_store,
+    quiet_variables,
+    sqlite_file,
+    store_errors,
+)
 from hpo.tracking.table import VIEW, table_address
 from model.errors import ConfigError, UserError
 
@@ -41,6 +49,8 @@ def serve_ui(environment: Environment, host: str, port: int, *, ready: Callable[
         ready(environment.tracking_uri)
         return
     _require_store(environment)
+    with store_errors(environment.tracking_uri):
+        make_store(environment)
     _require_free_port(host, port)
     reach_directly(host)
     address = f"http://{host}:{port}"
@@ -127,7 +137,7 @@ def _server(environment: Environment, host: str, port: int, log: Path) -> Iterat
         **quiet_variables(),
         # Not in the command line, where other users could read a database password.
         "MLFLOW_BACKEND_STORE_URI": environment.tracking_uri,
-        "MLFLOW_DEFAULT_ARTIFACT_ROOT": (environment.runs / "artifacts").as_uri(),
+        "MLFLOW_DEFAULT_ARTIFACT_ROOT": artifact_root(environment),
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
     with log.open("wb") as output:

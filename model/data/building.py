@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
@@ -28,6 +27,7 @@ from model.data.survey import Survey, labels_notice
 from model.documents import parse_json
 from model.errors import DataError, Problem
 from model.files import write_whole
+from model.shell import shell_line
 
 STORE_FORMAT = 2
 """Version of the store's files; digests and fingerprints include it, so a new version builds a new store."""
@@ -112,7 +112,7 @@ class _StoreWriter:
                 f"the data in {survey.root} has {f'{count} problems' if count > 1 else '1 problem'}",
                 findings.problems,
                 fix="correct the files; list all problems with: "
-                f"hpo data check {shlex.quote(str(survey.root))}",
+                f"{shell_line('hpo', 'data', 'check', survey.root)}",
             )
         self._folder = folder
         self._games = survey.games[split]

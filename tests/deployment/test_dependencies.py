@@ -17,7 +17,7 @@ DOCUMENT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = DOCUMENT["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 # Where Python finds modules in the tests and benchmarks, beside what is installed.
-OURS = (ROOT, ROOT / "tests", ROOT / "tests" / "model", ROOT / "benchmarks")
+OURS = (ROOT, ROOT / "tests", ROOT / "tests" / "model", ROOT / "benchmarks", ROOT / "docker")
 
 
 def names(requirements: list[str]) -> set[str]:

@@ -1,6 +1,7 @@
 """The faults themselves: each breaks a running study, lets it end, and gives the account."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -126,6 +127,19 @@ def all_checkpoints_are_damaged(hpo: CommandLine) -> Account:
         content[len(content) // 2] ^= 1
         checkpoint.write_bytes(content)
     _go_on(study)
+    return study.account()
+
+
+def folders_are_moved(hpo: CommandLine) -> Account:
+    """After a kill, the folder of studies and the data get other places."""
+    study = killed(hpo)
+    there = hpo.folder / "moved folder"
+    there.mkdir()
+    (hpo.folder / "hpo-runs").rename(there / "hpo-runs")
+    shutil.copytree(hpo.data, there / "games")
+    study.hpo = replace(hpo, folder=there)
+    _go_on(study, "--data", str(there / "games"))
+    assert not (hpo.folder / "hpo-runs").exists()
     return study.account()
 
 
@@ -281,8 +295,8 @@ def _says_once_what_to_do(output: str) -> None:
     assert "Traceback" not in output, output
 
 
-def _go_on(study: StruckStudy, *, apart: bool = False) -> None:
-    resumed = study.resume(apart=apart)
+def _go_on(study: StruckStudy, *words: str, apart: bool = False) -> None:
+    resumed = study.resume(*words, apart=apart)
     assert resumed.returncode == 0, resumed.stderr
 
 
@@ -307,6 +321,7 @@ RESUMED: dict[str, Callable[[CommandLine], Account]] = {
     "the newest checkpoint cut": checkpoint_is_cut,
     "all checkpoints of a trial damaged": all_checkpoints_are_damaged,
     "disk full, then freed": disk_is_full,
+    "a moved folder": folders_are_moved,
 }
 """Faults that end a study; it is resumed."""
 FAULTS = {**RUNNING, **RESUMED}

@@ -115,10 +115,10 @@ class StruckStudy:
     def output(self) -> str:
         return (self.hpo.folder / "output.txt").read_text()
 
-    def resume(self, *, apart: bool = False) -> "subprocess.CompletedProcess[str]":
+    def resume(self, *words: str, apart: bool = False) -> "subprocess.CompletedProcess[str]":
         """Go on to the end; if ``apart``, in a new process with its own Ray in any case."""
         self._at = datetime.now(UTC)
-        return (self.hpo.apart if apart else self.hpo).run("resume", STUDY)
+        return (self.hpo.apart if apart else self.hpo).run("resume", STUDY, *words)
 
     def account(self, store: str | None = None) -> Account:
         """What it cost; ``store`` is where MLflow records, if not in the folder of studies."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
+from hpo.config.environment import cache_folder
+
 Progress = Callable[[str, int, int], None]
 """Progress callback (what is being read, number of items or files done, total number)."""
 
@@ -47,6 +49,12 @@ class SplitRef:
     """Number of items that were left out because files of theirs are missing."""
     remote: RemoteSplit | None = None
     """Source for machines without access to ``path``; None if there is none."""
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the split; where the cache has moved, that of the same name in this machine's cache."""
+        path = Path(self.path)
+        return path if path.exists() else cache_folder() / path.name
 
     def size(self, unit: str) -> str:
         """Say how many items are used and left out, such as ``8 videos (1 left out: no feature file)``."""

@@ -82,7 +82,7 @@ class BmnTask(Task[BmnStudy, DataShape, VideoSplit, BoundarySlot]):
 
     def open_split(self, split: SplitRef) -> VideoSplit:
         """Open a split from the cache."""
-        return open_video_split(Path(split.path))
+        return open_video_split(split.folder)
 
     def shape(self, split: VideoSplit) -> DataShape:
         """Return the feature dimensions of a split."""

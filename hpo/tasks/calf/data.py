@@ -101,22 +101,19 @@ def open_reference(split: SplitRef) -> Store:
     Raises:
         UserError: The split is not available on this machine.
     """
-    path = Path(split.path)
+    path = split.folder
     if split.remote is None or (path / "meta.json").is_file():
         return open_store(path).first_games(split.items)
     return _fetched(split.remote, path.name, split.items)
 
 
 def _fetched(remote: RemoteSplit, name: str, count: int) -> Store:
-    """Open the store ``name`` in this machine's own cache, and fetch it first if it is not there."""
-    cache = cache_folder()
-    if (cache / name / "meta.json").is_file():
-        return open_store(cache / name).first_games(count)
+    """Fetch the store ``name`` into this machine's own cache."""
     store = open_remote_split(
         remote.uri,
         features=remote.features,
         split=remote.split,
-        cache=cache,
+        cache=cache_folder(),
         labels=remote.labels,
         count=count,
     )

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,6 +28,7 @@ from model.data.activitynet.split import VideoSplit
 from model.data.cache import cached_folder, check_space, sync
 from model.documents import parse_json
 from model.errors import DataError, Problem
+from model.shell import shell_line
 
 STORE_FORMAT = 1
 """Version of the store's files; digests and fingerprints include it, so a new version builds a new store."""
@@ -278,8 +278,8 @@ class _Builder:
         ]
         if len(found) == 1:
             return DataError("the data of ActivityNet cannot be used", found)
-        folder = shlex.quote(str(self._folder))
-        lists_all = {"fix": f"correct the files; list all problems with: hpo data check {folder}"}
+        command = shell_line("hpo", "data", "check", self._folder)
+        lists_all = {"fix": f"correct the files; list all problems with: {command}"}
         return DataError(
             f"the data of ActivityNet cannot be used: {len(found)} problems",
             found,

@@ -52,7 +52,7 @@ def one(small_plan: StudyPlan, environment: Environment) -> Path:
     space = small_plan.task.varied(small_plan.study, "bayes", small_plan.shape)
     with Journal.create(folder) as journal:
         for event in (
-            creation(small_plan, "one"),
+            creation(small_plan, folder),
             StageAsked(stage="bayes", settings=settings),
             StageStarted(stage="bayes", space=space, trials=2),
             TrialAsked(trial="bayes-0001", stage="bayes", parameters={"f": 3}, seed=4),

@@ -5,7 +5,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import pytest
 import typer.main
@@ -24,6 +24,8 @@ def printed_texts(file: Path) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree):
         if id(node) in left_out | parts:
             continue
+        if is_shell_line(node):
+            yield node.lineno, filled(node)
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.lineno, node.value
         elif isinstance(node, ast.JoinedStr):
@@ -38,11 +40,19 @@ def docstrings_and_help(tree: ast.AST) -> Iterator[ast.AST]:
             yield from ast.walk(node.value)
 
 
-def filled(part: ast.expr) -> str:
+def filled(part: ast.AST) -> str:
+    """Text of a part, VALUE in place of what is filled in; a name for several options is left out."""
     if isinstance(part, ast.Constant):
         return str(part.value)
-    assert isinstance(part, ast.FormattedValue)
-    return "" if ast.unparse(part.value) == "options" else "VALUE"
+    if isinstance(part, ast.FormattedValue):
+        return filled(part.value)
+    if is_shell_line(part):
+        return " ".join(filled(word) for word in part.args)
+    return "" if ast.unparse(part) == "options" or isinstance(part, ast.Starred) else "VALUE"
+
+
+def is_shell_line(node: ast.AST) -> TypeGuard[ast.Call]:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "shell_line"
 
 
 def printed_commands() -> list[tuple[str, str]]:

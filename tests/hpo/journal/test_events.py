@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpo.journal.events import (
+    DataMoved,
     Event,
     StageFinished,
     StageStarted,
@@ -54,6 +55,7 @@ events: st.SearchStrategy[Event] = st.one_of(
         identity=names,
     ),
     st.builds(StudyResumed, at=moments, versions=texts),
+    st.builds(DataMoved, at=moments, data=st.text()),
     st.builds(StageStarted, at=moments, stage=names, space=objects, trials=counts),
     st.builds(
         TrialAsked,

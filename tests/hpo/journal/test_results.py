@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpo.journal.events import (
+    DataMoved,
     Event,
     StageFinished,
     StageStarted,
@@ -128,6 +129,12 @@ def test_an_interrupted_study_is_no_longer_so_once_resumed() -> None:
     assert not state.interrupted
     assert (state.resumed, state.versions) == (1, {"torch": "2.14"})
     assert state.updated_at == NOON
+
+
+def test_data_that_moved_are_in_the_plan_where_they_are_now() -> None:
+    state = state_after(DataMoved(at=NOON, data="/elsewhere"), DataMoved(at=NOON, data="../../data/demo-0"))
+    assert state.created.plan["data"] == "../../data/demo-0"
+    assert state.created.plan.keys() - {"data"} == state_after().created.plan.keys() - {"data"}
 
 
 def test_a_stage_keeps_its_space_and_its_best_trial() -> None:

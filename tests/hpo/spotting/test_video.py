@@ -1,5 +1,7 @@
 """Videos cut and read back: every frame tells its own number."""
 
+import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -58,6 +60,21 @@ def test_encoded_clips_begin_and_end_on_the_frame_in_order_from_both_halves(
     seconds = sum(part.stop_s - part.start_s for part in CLIPS)
     assert open_video(ffmpeg, tmp_path / "film.mp4").duration_s == pytest.approx(seconds, abs=0.2)
     assert barcode_video.sound_seconds(ffmpeg, tmp_path / "film.mp4") == pytest.approx(seconds, abs=0.2)
+
+
+def test_videos_and_clips_may_lie_in_folders_of_any_name(
+    ffmpeg: str, videos: list[Video], tmp_path: Path
+) -> None:
+    folder = tmp_path / os.fsdecode(b"-a 50%d?x=1#y: ['b']\"\n\xff\xfe")
+    folder.mkdir()
+    film = folder / "film [1] 'x'.mp4"
+    here = [
+        open_video(ffmpeg, Path(shutil.copy(video.file, folder / f"{video.file.name} %d?")))
+        for video in videos
+    ]
+    write_video(ffmpeg, here, CLIPS, film, copy=True)
+    write_video(ffmpeg, videos, CLIPS, tmp_path / "film.mp4", copy=True)
+    assert film.read_bytes() == (tmp_path / "film.mp4").read_bytes()
 
 
 def test_copied_clips_begin_at_the_key_frame_before(ffmpeg: str, videos: list[Video], tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_name_of_another_study_is_refused_before_anything_is_written(
     small_plan: StudyPlan, environment: Environment
 ) -> None:
     with Journal.create(study_folder(environment, "new")) as journal:
-        journal.append(creation(small_plan, "new"))
+        journal.append(creation(small_plan, study_folder(environment, "new")))
     with pytest.raises(UserError, match="study 'new' exists already") as refusal:
         prepared(small_plan, environment, StageRequest(name="bayes"))
     assert "--study NEW" in refusal.value.details["fix"]
@@ -75,7 +75,7 @@ def test_final_without_a_test_split_is_refused_before_the_search_runs(
 def test_stage_that_has_run_is_refused_with_the_command_of_another_study(
     small_plan: StudyPlan, environment: Environment
 ) -> None:
-    state = StudyState.replay([creation(small_plan, "old"), StageAsked(stage="final", settings={})])
+    state = StudyState.replay([creation(small_plan, Path("old")), StageAsked(stage="final", settings={})])
     with pytest.raises(UserError, match="'old' already has a stage final") as refusal:
         prepare_more(small_plan, [StageRequest(name="final")], state, environment, silent)
     assert "hpo run final --from old --study NEW" in refusal.value.details["fix"]
@@ -134,7 +134,7 @@ def searched(small_plan: StudyPlan) -> StudyState:
     asked = [TrialAsked(trial=f"bayes-{n}", stage="bayes", parameters={"f": n}, seed=4) for n in (2, 3)]
     return StudyState.replay(
         [
-            creation(small_plan, "old"),
+            creation(small_plan, Path("old")),
             StageAsked(stage="bayes", settings=settings),
             StageStarted(stage="bayes", space=space, trials=2, epochs=2),
             *asked,

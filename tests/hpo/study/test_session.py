@@ -1,11 +1,13 @@
 """Resume and fork, without training: what a changed world is allowed to do to a study."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hpo.config.environment import Environment
 from hpo.journal.events import (
+    DataMoved,
     StageAsked,
     StageFinished,
     StageStarted,
@@ -15,8 +17,15 @@ from hpo.journal.events import (
 )
 from hpo.journal.journal import Journal, read_journal
 from hpo.journal.results import StudyState
-from hpo.study import preparing, session
-from hpo.study.folders import chosen_study, free_name, known_studies, study_folder
+from hpo.study import preparing, reopening, session
+from hpo.study.folders import (
+    chosen_study,
+    found_place,
+    free_name,
+    known_studies,
+    stored_place,
+    study_folder,
+)
 from hpo.study.plan import StageRequest, StudyPlan, StudyRequest, make_plan, plan_of, stage_settings
 from hpo.study.versions import code_digest
 from hpo.tracking.follower import FollowerReport
@@ -81,7 +90,7 @@ def begun(plan: StudyPlan, environment: Environment) -> str:
 def test_changed_code_is_named_and_refused(
     begun: str, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preparing, "code_digest", lambda task: "other")
+    monkeypatch.setattr(reopening, "code_digest", lambda task: "other")
     with pytest.raises(UserError, match="the code of this project changed") as refusal:
         session.resume_study(begun, environment, silent, silent)
     assert "--fork" in refusal.value.details["fix"]
@@ -93,10 +102,77 @@ def test_changed_data_is_named_and_refused(begun: str, data: Path, environment: 
         session.resume_study(begun, environment, silent, silent)
 
 
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[StudyPlan]:
+    """Plans with which studies got as far as training."""
+    plans: list[StudyPlan] = []
+    monkeypatch.setattr(session, "_run_stages", lambda plan, *rest: plans.append(plan))
+    return plans
+
+
+def test_data_may_have_moved_and_their_new_place_is_kept(
+    begun: str, data: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = data.rename(data.with_name("else where%20"))
+    with pytest.raises(UserError, match="the data of study 'begun' were not found") as refusal:
+        session.resume_study(begun, environment, silent, silent)
+    assert refusal.value.details["fix"] == "say where they are: hpo resume begun --data FOLDER"
+    plans = trained(monkeypatch)
+    session.resume_study(begun, environment, silent, silent, data=str(elsewhere))
+    session.resume_study(begun, environment, silent, silent)
+    assert [plan.data for plan in plans] == [str(elsewhere)] * 2
+    session.continue_study(begun, [], environment, silent, silent, data=str(elsewhere))
+    moves = [event for event in read_journal(study_folder(environment, begun)).events]
+    assert [event.data for event in moves if isinstance(event, DataMoved)] == [str(elsewhere)]
+
+
+def test_other_data_are_no_moved_data(
+    begun: str, environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    write_synthetic(other, games={"train": 1, "valid": 1, "test": 1}, dims=8, minutes=15, seed=4)
+    before = read_journal(study_folder(environment, begun)).events
+    for go_on in (
+        lambda: session.resume_study(begun, environment, silent, silent, data=str(other)),
+        lambda: session.continue_study(begun, [], environment, silent, silent, data=str(other)),
+        lambda: session.move_data(begun, str(other), environment, silent),
+    ):
+        with pytest.raises(UserError, match=r"was started with other data than those in .*other: their"):
+            go_on()
+    assert read_journal(study_folder(environment, begun)).events == before
+    session.fork_study(begun, "forked", environment, silent, data=str(other))
+    plans = trained(monkeypatch)
+    session.resume_study("forked", environment, silent, silent)
+    assert [plan.data for plan in plans] == [str(other)]
+
+
+def test_data_among_the_studies_move_with_them(
+    plan: StudyPlan, data: Path, environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = environment.runs / "data" / "demo-0"
+    inside.parent.mkdir(parents=True)
+    data.rename(inside)
+    plans = trained(monkeypatch)
+    moving = replace(plan, data=str(inside))
+    stages = preparing.prepare_new(moving, "demo", [StageRequest(name="bayes")], environment, silent)
+    session.start_study(moving, "demo", stages, environment, silent)
+    journal = study_folder(environment, "demo") / "journal.jsonl"
+    assert str(environment.runs) not in journal.read_text()
+    moved = replace(environment, runs=environment.runs.rename(tmp_path / "moved"))
+    session.resume_study("demo", moved, silent, silent)
+    assert plans[-1].data == str(tmp_path / "moved" / "data" / "demo-0")
+
+
+@pytest.mark.parametrize("place", ["s3://bucket/games", "/data/games"])
+def test_other_places_are_stored_whole(environment: Environment, place: str) -> None:
+    folder = study_folder(environment, "s")
+    assert found_place(stored_place(place, folder), folder) == stored_place(place, folder) == place
+
+
 def test_fork_takes_trials_over_and_accepts_the_code_of_today(
     begun: str, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(preparing, "code_digest", lambda task: "other")
+    for room in (preparing, reopening):
+        monkeypatch.setattr(room, "code_digest", lambda task: "other")
     session.fork_study(begun, "forked", environment, silent)
     old, new = (
         StudyState.replay(read_journal(study_folder(environment, name)).events) for name in (begun, "forked")
@@ -132,7 +208,7 @@ def test_resume_of_a_complete_study_only_brings_mlflow_up_to_date(
         journal.append(StageFinished(stage="bayes", best_trial="bayes-0002"))
     before = read_journal(folder).events
     monkeypatch.setattr(session, "Follower", Recorder)
-    monkeypatch.setattr(preparing, "code_digest", lambda task: "other")
+    monkeypatch.setattr(reopening, "code_digest", lambda task: "other")
     end = session.resume_study(begun, environment, silent, silent)
     assert end.complete
     assert followed == [folder]

@@ -1,9 +1,14 @@
 """Which store is used, and that it is made once and whole."""
 
+import os
+import shutil
 import socket
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from mlflow_record import client_of, record, runs_of
 
 from hpo.config.environment import Environment, read_environment
 from hpo.tracking.store import (
@@ -15,6 +20,10 @@ from hpo.tracking.store import (
     unreachable_server,
 )
 from model.errors import ConfigError
+
+
+def environment_in(runs: Path) -> Environment:
+    return read_environment({"HPO_RUNS": str(runs)})
 
 
 def at(uri: str, runs: Path = Path("/runs")) -> Environment:
@@ -48,6 +57,67 @@ def test_a_store_that_cannot_be_made_says_why(tmp_path: Path, monkeypatch: pytes
 def test_a_server_is_not_made(tmp_path: Path) -> None:
     make_store(at("http://localhost:5000", tmp_path))
     assert not list(tmp_path.iterdir())
+
+
+def contents(study: Any, environment: Environment) -> dict[str, str]:
+    """A file of each run, read through MLflow."""
+    client, read = client_of(environment), {}
+    for name, run in runs_of(study, environment).items():
+        file = "study.json" if name == "bayes" else "config.json"
+        read[name] = Path(client.download_artifacts(run.info.run_id, file)).read_text()
+    return read
+
+
+@pytest.mark.parametrize("name", ["runs elsewhere", "50%41?#", os.fsdecode(b"\xff\xfe")])
+def test_artifacts_follow_a_folder_of_studies_that_moves(
+    study: Any, copy_of_store: Callable[[Path], Environment], tmp_path: Path, name: str
+) -> None:
+    before = copy_of_store(tmp_path / "runs")
+    study.create()
+    study.first_trial()
+    record(study, before)
+    expected = contents(study, before)
+    before.runs.rename(tmp_path / name)
+    now = environment_in(tmp_path / name)
+    study.interrupted_trial()
+    study.resumed_trial()
+    record(study, now)
+    assert contents(study, now).items() >= expected.items()
+    assert "bayes-0002" in contents(study, now)
+    assert not before.runs.exists()
+
+
+def test_a_copy_of_a_folder_of_studies_has_artifacts_of_its_own(
+    study: Any, copy_of_store: Callable[[Path], Environment], tmp_path: Path
+) -> None:
+    here = copy_of_store(tmp_path / "runs")
+    study.create()
+    record(study, here)
+    shutil.copytree(here.runs, tmp_path / "copy")
+    there = environment_in(tmp_path / "copy")
+    study.first_trial()
+    record(study, there)
+    assert set(contents(study, there)) == {"bayes", "bayes-0000"}
+    assert not list((here.runs / "artifacts").rglob("config.json"))
+    make_store(here)
+    assert set(contents(study, here)) == {"bayes"}
+
+
+def test_a_store_of_several_folders_keeps_addresses_of_artifacts_that_are_not_here(
+    study: Any, copy_of_store: Callable[[Path], Environment], tmp_path: Path
+) -> None:
+    owner = copy_of_store(tmp_path / "runs")
+    study.create()
+    record(study, owner)
+    expected = contents(study, owner)
+    other = at(owner.tracking_uri, tmp_path / "other-runs")
+    make_store(other)
+    assert contents(study, other) == expected
+    moved = at(owner.tracking_uri, tmp_path / "moved-runs")
+    moved.runs.mkdir()
+    (owner.runs / "artifacts").rename(moved.runs / "artifacts")
+    make_store(moved)
+    assert contents(study, moved) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,85 @@
+"""Opening the data of a study again, also where they have moved to."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from hpo.config.environment import Environment
+from hpo.journal.events import DataMoved
+from hpo.journal.journal import Journal
+from hpo.journal.results import StudyState
+from hpo.study.folders import stored_place
+from hpo.study.plan import StudyPlan, plan_of, reopen_data
+from hpo.study.versions import code_digest
+from hpo.tasks.base.places import is_uri
+from hpo.tasks.base.splits import Progress
+from model.errors import UserError
+from model.shell import shell_line
+
+
+def reopen(
+    journal: Journal, state: StudyState, data: str | None, environment: Environment, progress: Progress
+) -> StudyPlan:
+    """Open the data of a study again, and record their place if they have moved to ``data``.
+
+    Raises:
+        UserError: The data cannot be read, or those in ``data`` are not those of the study.
+    """
+    before = plan_of(journal.folder, state.created)
+    plan = reopened(journal.folder, state, data, environment, progress)
+    if plan.data != before.data:
+        moved = DataMoved(data=stored_place(plan.data, journal.folder))
+        journal.append(moved)
+        state.apply(moved)
+    return plan
+
+
+def reopened(
+    folder: Path, state: StudyState, data: str | None, environment: Environment, progress: Progress
+) -> StudyPlan:
+    """Return the plan of the study in ``folder`` with its data opened, in ``data`` if they have moved.
+
+    Raises:
+        UserError: The data cannot be read, or those in ``data`` are not those of the study.
+    """
+    plan = plan_of(folder, state.created)
+    plan = reopen_data(placed(plan, data or plan.data, folder.name), environment, progress)
+    if data is not None and plan.data_digest != state.created.data_digest:
+        raise UserError(
+            f"study {folder.name!r} was started with other data than those in {data}: their digests differ",
+            fix="give the folder to which its data have moved, or start a new study on these",
+        )
+    return plan
+
+
+def placed(plan: StudyPlan, data: str, name: str) -> StudyPlan:
+    """Return the plan of study ``name`` with its data in the place ``data``.
+
+    Raises:
+        UserError: There is no such place.
+    """
+    if not is_uri(data) and not Path(data).exists():
+        raise UserError(
+            f"the data of study {name!r} were not found: there is no {data}",
+            fix=f"say where they are: {shell_line('hpo', 'resume', name, '--data', 'FOLDER')}",
+        )
+    return replace(plan, data=data)
+
+
+def refuse_changes(plan: StudyPlan, state: StudyState) -> None:
+    """Check that data and code are those with which the study was started.
+
+    Raises:
+        UserError: They have changed.
+    """
+    created, changed = state.created, []
+    if plan.data_digest != created.data_digest:
+        changed.append(f"the data in {plan.data}")
+    if code_digest(plan.study.task) != created.code_digest:
+        changed.append("the code of this project")
+    if changed:
+        raise UserError(
+            f"{' and '.join(changed)} changed since study {created.study!r} started, so new scores would not "
+            "be comparable",
+            fix="restore the earlier state, or resume a copy of the study with the present one: "
+            f"{shell_line('hpo', 'resume', created.study, '--fork', 'NEW')}",
+        )
