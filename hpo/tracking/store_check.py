@@ -125,9 +125,9 @@ def _open(environment: Environment) -> str | None:
 
 def _open_database(uri: str) -> None:
     """Connect once; MLflow itself would try again for an hour."""
-    from sqlalchemy import create_engine
+    from mlflow.store.db.utils import create_sqlalchemy_engine
 
-    engine = create_engine(uri)
+    engine = create_sqlalchemy_engine(uri)
     try:
         engine.connect().close()
     finally:
