@@ -225,11 +225,17 @@ def _refusals() -> Iterator[None]:
         raise
 
 
-def connect(uri: str) -> "MlflowClient":
-    """Connect to the MLflow store at ``uri`` without log messages."""
+def import_mlflow() -> None:
+    """Import MLflow so that it logs no messages."""
     os.environ.update(quiet_variables())
     # MLflow logs pages about a full disk, which the follower reports in one line.
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")
+    import mlflow  # noqa: F401  # for what it does when it is imported
+
+
+def connect(uri: str) -> "MlflowClient":
+    """Connect to the MLflow store at ``uri`` without log messages."""
+    import_mlflow()
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=uri)

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from hpo.config.environment import Environment, without_passwords
-from hpo.tracking.experiment import connect
+from hpo.tracking.experiment import connect, import_mlflow
 from hpo.tracking.store import check_store, is_server, sqlite_file, unreachable_server
 from model.errors import UserError
 
@@ -46,6 +46,7 @@ def require_usable_store(environment: Environment) -> str | None:
         return None
     if file is not None and not _is_free(file):
         return None  # another program writes into it just now; the follower waits for it
+    import_mlflow()  # which may take longer than an answer
     return _within_limit(lambda: _open(environment), environment)
 
 
@@ -105,9 +106,8 @@ def _open(environment: Environment) -> str | None:
 
     uri = environment.tracking_uri
     try:
-        if not is_server(environment):
-            _open_database(uri)
-        connect(uri).search_experiments(max_results=1)
+        if is_server(environment) or _has_tables(uri):
+            connect(uri).search_experiments(max_results=1)
     except MlflowException as error:
         status = error.get_http_status_code()
         reason = _line(error)
@@ -123,13 +123,14 @@ def _open(environment: Environment) -> str | None:
     return None
 
 
-def _open_database(uri: str) -> None:
-    """Connect once; MLflow itself would try again for an hour."""
-    from sqlalchemy import create_engine
+def _has_tables(uri: str) -> bool:
+    """Connect to a database once, where MLflow itself would try for an hour; return whether it is not new."""
+    from mlflow.store.db.utils import create_sqlalchemy_engine
 
-    engine = create_engine(uri)
+    engine = create_sqlalchemy_engine(uri)
     try:
-        engine.connect().close()
+        with engine.connect() as connection:
+            return bool(engine.dialect.has_table(connection, "alembic_version"))
     finally:
         engine.dispose()
 
