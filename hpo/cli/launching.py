@@ -140,14 +140,14 @@ class Launch:
         self, source: str | None, stage: str, options: dict[str, Any], name: str | None
     ) -> None:
         """Run one more stage of study ``name``, by default of the study that changed last."""
-        from hpo.journal.journal import read_journal
+        from hpo.journal.journal import stored_events
         from hpo.journal.results import StudyState
         from hpo.study.folders import chosen_study
         from hpo.study.session import continue_study, plan_of
         from hpo.study.starting import starting_configuration
 
         folder = chosen_study(self.environment, name)
-        plan = plan_of(folder, StudyState.replay(read_journal(folder).events).created)
+        plan = plan_of(folder, StudyState.replay(stored_events(folder)).created)
         self._refuse_other_options(plan, folder.name)
         found = starting_configuration(source, plan, self.environment) if source else None
         request = stage_request(stage, options, start=found)
@@ -156,7 +156,7 @@ class Launch:
             return
         with ReadingProgress() as progress, watch(plan, folder.name, self.environment) as listener:
             end = continue_study(folder.name, [request], self.environment, progress, listener)
-        finish(end, plan, folder.name)
+        finish(end, plan, folder)
 
     def _refuse_other_options(self, plan: "StudyPlan", name: str) -> None:
         """Refuse options that differ from those with which the study was started."""
@@ -184,7 +184,7 @@ class Launch:
         Raises:
             ConfigError: The stage does not exist, or there is neither a study file nor a study.
         """
-        from hpo.journal.journal import read_journal
+        from hpo.journal.journal import stored_events
         from hpo.journal.results import StudyState
         from hpo.study.folders import chosen_study, known_studies
         from hpo.study.session import plan_of
@@ -200,7 +200,7 @@ class Launch:
             )
         else:
             folder = chosen_study(self.environment, name)
-            plan_of(folder, StudyState.replay(read_journal(folder).events).created).study.stages.named(stage)
+            plan_of(folder, StudyState.replay(stored_events(folder)).created).study.stages.named(stage)
 
     def is_known(self, name: str | None) -> bool:
         """Whether the study ``name`` exists."""
@@ -209,7 +209,7 @@ class Launch:
         return name is not None and name in known_studies(self.environment)
 
     def _run(self, plan: "StudyPlan", stages: "Sequence[StageRequest]", name: str | None) -> None:
-        from hpo.study.folders import free_name
+        from hpo.study.folders import free_name, study_folder
         from hpo.study.session import start_study
 
         if self.dry_run:
@@ -218,7 +218,7 @@ class Launch:
         name = name or free_name(self.environment, "-".join(dict.fromkeys(plan.dataset.split("/"))))
         with watch(plan, name, self.environment) as listener:
             end = start_study(plan, name, stages, self.environment, listener)
-        finish(end, plan, name)
+        finish(end, plan, study_folder(self.environment, name))
 
     def _new_plan(self, stages: Sequence[str]) -> "StudyPlan":
         from hpo.study.plan import make_plan

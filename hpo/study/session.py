@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpo.config.environment import Environment
-from hpo.journal.events import Noticed, StageAsked, StudyCreated, StudyInterrupted, StudyResumed, Value
-from hpo.journal.journal import Journal, read_journal
+from hpo.journal.events import Event, Noticed, StageAsked, StudyCreated, StudyInterrupted, StudyResumed, Value
+from hpo.journal.journal import Journal, read_journal, stored_events
 from hpo.journal.results import StudyState
 from hpo.schedule.cluster import NodeRequirements, cluster_session
 from hpo.schedule.tuner import ray_session
@@ -62,7 +62,8 @@ def start_study(
         journal.append(_creation(plan, name))
         for event in asked:
             journal.append(event)
-        return _run_stages(plan, journal, environment, listener)
+        state = StudyState.replay(stored_events(journal.folder))
+        return _run_stages(plan, journal, state, environment, listener)
 
 
 def continue_study(
@@ -80,7 +81,7 @@ def continue_study(
     """
     check_store(environment)
     with Journal.open(study_folder(environment, name)) as journal:
-        state = StudyState.replay(journal.events())
+        state = StudyState.replay(stored_events(journal.folder))
         plan = reopen_data(plan_of(journal.folder, state.created), environment, progress)
         _refuse_changes(plan, state.created, name)
         for request in stages:
@@ -91,10 +92,8 @@ def continue_study(
                     f"{name}",
                 )
         asked = [_stage_asked(plan, request, environment) for request in stages]
-        _record_resume(journal)
-        for event in asked:
-            journal.append(event)
-        return _run_stages(plan, journal, environment, listener)
+        _record(journal, state, [*_resume_events(journal), *asked])
+        return _run_stages(plan, journal, state, environment, listener)
 
 
 def resume_study(name: str, environment: Environment, progress: Progress, listener: Listener) -> SessionEnd:
@@ -107,13 +106,13 @@ def resume_study(name: str, environment: Environment, progress: Progress, listen
     """
     check_store(environment)
     with Journal.open(study_folder(environment, name)) as journal:
-        state = StudyState.replay(journal.events())
+        state = StudyState.replay(stored_events(journal.folder))
         plan = plan_of(journal.folder, state.created)
         if state.pending:
             plan = reopen_data(plan, environment, progress)
             _refuse_changes(plan, state.created, name)
-            _record_resume(journal)
-        return _run_stages(plan, journal, environment, listener)
+            _record(journal, state, _resume_events(journal))
+        return _run_stages(plan, journal, state, environment, listener)
 
 
 def sync_study(name: str, environment: Environment) -> FollowerReport:
@@ -124,7 +123,7 @@ def sync_study(name: str, environment: Environment) -> FollowerReport:
     """
     check_store(environment)
     with Journal.open(study_folder(environment, name)) as journal:
-        plan = plan_of(journal.folder, StudyState.replay(journal.events()).created)
+        plan = plan_of(journal.folder, StudyState.replay(stored_events(journal.folder)).created)
         follower = Follower(journal.folder, _tracker(plan, journal.folder, environment))
         return follower.close(DRAIN_S)
 
@@ -154,10 +153,18 @@ def plan_of(folder: Path, created: StudyCreated) -> StudyPlan:
     return StudyPlan.from_json(created.plan, file=str(folder / "journal.jsonl"))
 
 
-def _record_resume(journal: Journal) -> None:
-    journal.append(StudyResumed(versions=versions()))
+def _resume_events(journal: Journal) -> list[Event]:
+    events: list[Event] = [StudyResumed(versions=versions())]
     if journal.dropped_bytes:
-        journal.append(Noticed(message="the last line of the journal was incomplete and is ignored"))
+        events.append(Noticed(message="the last line of the journal was incomplete and is ignored"))
+    return events
+
+
+def _record(journal: Journal, state: StudyState, events: Sequence[Event]) -> None:
+    """Write events to the journal and apply them to the state, as a replay of the journal would."""
+    for event in events:
+        journal.append(event)
+        state.apply(event)
 
 
 def _stage_asked(plan: StudyPlan, request: StageRequest, environment: Environment) -> StageAsked:
@@ -195,10 +202,9 @@ def _refuse_changes(plan: StudyPlan, created: StudyCreated, name: str) -> None:
 
 
 def _run_stages(
-    plan: StudyPlan, journal: Journal, environment: Environment, listener: Listener
+    plan: StudyPlan, journal: Journal, state: StudyState, environment: Environment, listener: Listener
 ) -> SessionEnd:
     """Run the stages that have not ended, and record them in MLflow meanwhile."""
-    state = StudyState.replay(journal.events())
     pending, has_ray, drain_s = state.pending, False, DRAIN_S
     follower = Follower(journal.folder, _tracker(plan, journal.folder, environment))
     listener(state)

@@ -18,6 +18,7 @@ from hpo.study.finalists import chosen_finalists
 from hpo.study.plan import StudyPlan, chunk_seed
 from hpo.study.runner import Listener, StageRunner, trial_folder
 from hpo.study.warm_start import scored_points
+from hpo.tasks.base.found import deciding_stage
 from hpo.tasks.base.task import StageContext
 from hpo.trial.run import BEST
 
@@ -102,10 +103,10 @@ class StageRun:
         if choice is None:
             self._write(StageFinished(stage=self._name, best_trial=""))
             return
-        same = [trial for trial in trials if dict(trial.parameters) == choice.parameters]
-        best = max(same, key=lambda trial: -1.0 if trial.score is None else trial.score)
         chosen = {**self._plan.own_configuration(), **choice.parameters}
-        self._write(StageFinished(stage=self._name, best_trial=best.trial, chosen=chosen, role=choice.role))
+        self._write(
+            StageFinished(stage=self._name, best_trial=choice.best_trial, chosen=chosen, role=choice.role)
+        )
 
     def _write(self, event: StageStarted | StageFinished) -> None:
         self._journal.append(event)
@@ -121,7 +122,7 @@ def program_of(plan: StudyPlan, name: str, state: StudyState) -> Program:
 
 
 def start_of(plan: StudyPlan, name: str, state: StudyState) -> Parameters:
-    """Return the configuration to start from: requested, else the latest found, else the study file's.
+    """Return the configuration to start from: requested, else the one found, else the study file's.
 
     A search starts from none, so the result is empty for it.
     """
@@ -129,9 +130,8 @@ def start_of(plan: StudyPlan, name: str, state: StudyState) -> Parameters:
         return {}
     if state.asked[name].start:
         return dict(state.asked[name].start)
-    finders = plan.task.finders
-    found = [dict(state.stages[finder].chosen) for finder in finders if finder in state.stages]
-    return next(filter(None, reversed(found)), plan.own_configuration())
+    stage = deciding_stage(state)
+    return dict(stage.chosen) if stage else plan.own_configuration()
 
 
 def build_stage(
