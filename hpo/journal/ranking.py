@@ -31,7 +31,7 @@ class Configuration:
 
     @property
     def name(self) -> str:
-        """Its role; the name of its first trial if it has none, as in a search."""
+        """Role of its trials; the name of the first trial if they have none, as in a search."""
         first = self.trials[0]
         return first.trial if first.role in ("", GRID) else first.role
 

@@ -16,7 +16,7 @@ class Found:
     stage: StageState
     """The stage that decides on it."""
     configuration: Configuration
-    """Its trials in that stage."""
+    """Trials of the configuration in that stage."""
     trial: TrialState
     """The trial whose network represents it."""
 
