@@ -17,7 +17,7 @@ from statistics import fmean, stdev
 import tomli_w
 from main_job import Places
 
-from hpo.journal.journal import read_journal
+from hpo.journal.journal import stored_events
 from hpo.journal.results import StudyState, TrialState
 from hpo.programs.grid import COMBINED, GRID, START
 from hpo.report.paired import paired_difference
@@ -69,7 +69,7 @@ def runs(places: Places) -> Path:
 
 def state_of(places: Places, study: str) -> StudyState:
     """Read the state of a study."""
-    return StudyState.replay(read_journal(runs(places) / "studies" / study).events)
+    return StudyState.replay(stored_events(runs(places) / "studies" / study))
 
 
 def paper(places: Places) -> None:

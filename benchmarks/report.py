@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from hpo.config.environment import read_environment
-from hpo.journal.journal import read_journal
+from hpo.journal.journal import stored_events
 from hpo.journal.results import StudyState
 from hpo.study.folders import chosen_study
 
@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study")
     study = parser.parse_args().study
-    state = StudyState.replay(read_journal(chosen_study(read_environment(), study)).events)
+    state = StudyState.replay(stored_events(chosen_study(read_environment(), study)))
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "report.html"
         for _ in range(RUNS):

@@ -4,6 +4,7 @@ import codecs
 import json
 import tomllib
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 MAX_TOML_BYTES = 256 << 10
@@ -52,10 +53,12 @@ def parse_json(content: bytes | str) -> Any:
     """
     text = decode_text(content) if isinstance(content, bytes) else content
     try:
-        document = STRICT_JSON.decode(text)
+        document = _LIMITED_JSON.decode(text)
     except RecursionError:
         raise _too_deep() from None
-    _check_limits(document)
+    # Integers were checked as they were read, and fewer brackets cannot be nested too deep.
+    if text.count("[") + text.count("{") > DEEPEST:
+        _check_limits(document)
     return document
 
 
@@ -115,7 +118,8 @@ def parse_toml(content: bytes | str) -> dict[str, Any]:
 
 def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     # Python keeps the last of two equal keys: what stood under the first would be lost without a word.
-    table = dict(pairs)
+    # A document of many records has the same keys again and again; interned, each is stored once.
+    table = {intern(key): value for key, value in pairs}
     if len(table) < len(pairs):
         keys = [key for key, _ in pairs]
         twin = next(key for key in keys if keys.count(key) > 1)
@@ -127,15 +131,25 @@ def _no_number(word: str) -> float:
     raise ValueError(f"{word} is not a number in standard JSON")
 
 
+def _limited_int(word: str) -> int:
+    # A word of many digits would take long to convert.
+    if len(word) <= _DIGITS_OF_64_BITS + 1 and -_LARGEST <= (number := int(word)) < _LARGEST:
+        return number
+    raise _too_large_integer()
+
+
 STRICT_JSON = json.JSONDecoder(object_pairs_hook=_without_twins, parse_constant=_no_number)
 """Decoder of standard JSON; the caller limits nesting and the size of numbers."""
+_LIMITED_JSON = json.JSONDecoder(
+    object_pairs_hook=_without_twins, parse_constant=_no_number, parse_int=_limited_int
+)
 
 
 def _check_limits(document: Any) -> None:
     level = [document]
     for _ in range(DEEPEST + 1):
         if any(type(value) is int and not -_LARGEST <= value < _LARGEST for value in level):
-            raise ValueError("an integer is too large (expected at most 64 bits)")
+            raise _too_large_integer()
         tables = [value.values() if isinstance(value, dict) else value for value in level if _holds(value)]
         if not tables:
             return
@@ -149,6 +163,10 @@ def _holds(value: Any) -> bool:
 
 def _too_large(max_bytes: int) -> ValueError:
     return ValueError(f"larger than {max_bytes / 2**20:g} MiB, the limit for such a file")
+
+
+def _too_large_integer() -> ValueError:
+    return ValueError("an integer is too large (expected at most 64 bits)")
 
 
 def _too_deep() -> ValueError:

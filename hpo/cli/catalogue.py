@@ -164,12 +164,12 @@ def clean(
 
 def _opened(study: str, environment: "Environment | None" = None) -> "tuple[Path, StudyState]":
     from hpo.config.environment import read_environment
-    from hpo.journal.journal import read_journal
+    from hpo.journal.journal import stored_events
     from hpo.journal.results import StudyState
     from hpo.study.folders import chosen_study
 
     folder = chosen_study(environment or read_environment(), study)
-    return folder, StudyState.replay(read_journal(folder).events)
+    return folder, StudyState.replay(stored_events(folder))
 
 
 def _ask_whether_to_delete(content: str) -> None:

@@ -171,7 +171,7 @@ class Launch:
                 end = continue_study(
                     folder.name, [request], self.environment, progress, listener, data=self._moved_to
                 )
-        finish(end, plan, folder.name)
+        finish(end, plan, folder)
 
     def extend(self, stage: str, options: dict[str, Any], name: str) -> None:
         """Add trials to a search of study ``name``."""
@@ -191,7 +191,7 @@ class Launch:
                 end = extend_study(
                     folder.name, request, self.environment, progress, listener, data=self._moved_to
                 )
-        finish(end, plan, folder.name)
+        finish(end, plan, folder)
 
     @property
     def _moved_to(self) -> str | None:
@@ -200,13 +200,13 @@ class Launch:
 
     def _known_plan(self, name: str | None) -> "tuple[Path, StudyPlan]":
         """Return the folder and the plan of a study, by default of the one that changed last."""
-        from hpo.journal.journal import read_journal
+        from hpo.journal.journal import stored_events
         from hpo.journal.results import StudyState
         from hpo.study.folders import chosen_study
         from hpo.study.plan import plan_of
 
         folder = chosen_study(self.environment, name)
-        return folder, plan_of(folder, StudyState.replay(read_journal(folder).events).created)
+        return folder, plan_of(folder, StudyState.replay(stored_events(folder)).created)
 
     def _nothing_to_continue(self, stage: str) -> ConfigError:
         """Return the error for a later stage on data of which there is no study yet."""
@@ -304,7 +304,7 @@ class Launch:
 
     def _run(self, plan: "StudyPlan", stages: "Sequence[StageRequest]", name: str | None) -> None:
         from hpo.report.console import standard_error
-        from hpo.study.folders import free_name
+        from hpo.study.folders import free_name, study_folder
         from hpo.study.preparing import prepare_new
         from hpo.study.session import start_study
 
@@ -322,7 +322,7 @@ class Launch:
             return
         with watch(plan, chosen, self.environment) as listener:
             end = start_study(plan, chosen, prepared, self.environment, listener)
-        finish(end, plan, chosen)
+        finish(end, plan, study_folder(self.environment, chosen))
 
     def _new_plan(self, request: "StudyRequest", stages: Sequence[str]) -> "StudyPlan":
         from hpo.study.plan import make_plan

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 SHOWN = 5
-"""Number of trials in the table of a search."""
+"""Number of configurations in the table of a search."""
 
 
 class ReadingProgress:
@@ -91,11 +92,11 @@ def watch(plan: "StudyPlan", name: str, environment: "Environment") -> "Iterator
         yield display.update
 
 
-def finish(end: "SessionEnd", plan: "StudyPlan", name: str) -> None:
-    """Print the results and the next command."""
+def finish(end: "SessionEnd", plan: "StudyPlan", folder: Path) -> None:
+    """Print the results and the next commands of the study in ``folder``."""
     from hpo.report.console import standard_error
 
-    console = standard_error()
+    console, name = standard_error(), folder.name
     if end.tracking.events_left:
         console.print(
             f"{end.tracking.events_left} events are missing in MLflow ({end.tracking.failure}); nothing "
@@ -105,34 +106,49 @@ def finish(end: "SessionEnd", plan: "StudyPlan", name: str) -> None:
     if not end.complete:
         console.print(f"stopped; resume with: {shell_line('hpo', 'resume', name)}", soft_wrap=True)
         raise typer.Exit(130)
-    if not end.state.best(1):
+    if not end.state.has_score:
         reasons = [trial.reason for trial in end.state.trials.values() if trial.reason]
         console.print(f"every trial failed; the first reason: {reasons[0] if reasons else 'unknown'}")
         raise typer.Exit(1)
     show_stages(end.state, plan)
-    status = shell_line("hpo", "status", name)
-    console.print(f"\nnext: {_next_step(end.state, plan, name)} | {status} | hpo ui", soft_wrap=True)
+    steps = [*next_steps(end.state, plan, folder), shell_line("hpo", "status", folder.name), "hpo ui"]
+    console.print(f"\nnext: {' | '.join(steps)}", soft_wrap=True)
 
 
 def show_stages(state: "StudyState", plan: "StudyPlan", *, top: int = SHOWN) -> None:
-    """Print the results of all stages; of a search, its ``top`` best trials."""
+    """Print the results of all stages; of a search, its ``top`` best configurations."""
+    from hpo.config.stages import SEARCH
     from hpo.report.console import print_table
     from hpo.report.trial_tables import importance_line
     from hpo.study.results import stage_importance, stage_results
+    from hpo.tasks.base.found import whole_configurations
 
     for name in state.stages:
         tables = stage_results(plan, state, name, top=top)
         if tables:
-            typer.echo("Best trials" if name == "bayes" else f"\nStage {name}")
+            typer.echo("Best configurations" if name == SEARCH else f"\nStage {name}")
         for table in tables:
             print_table(table)
         if shares := stage_importance(state, name):
-            typer.echo(importance_line(shares))
+            typer.echo(importance_line(shares, scores=len(whole_configurations(state, name))))
 
 
-def _next_step(state: "StudyState", plan: "StudyPlan", name: str) -> str:
-    """Return the command of the next stage in the task's procedure."""
-    for stage in plan.task.procedure:
-        if stage not in state.stages:
-            return shell_line("hpo", "run", stage, "--study", name)
-    return shell_line("hpo", "best", name)
+def next_steps(state: "StudyState", plan: "StudyPlan", folder: Path) -> list[str]:
+    """Return the commands that make sense next: the task's next stage, or report and use of the result."""
+    from hpo.tasks.base.found import found_configuration
+    from hpo.trial.files import BEST, trial_folder
+    from model.errors import UserError
+
+    # A stage that the user passed over is not offered again after a later one.
+    done = [index for index, stage in enumerate(plan.task.procedure) if stage in state.stages]
+    remaining = plan.task.procedure[max(done, default=-1) + 1 :]
+    if remaining:
+        return [shell_line("hpo", "run", remaining[0], "--study", folder.name)]
+    commands = [shell_line("hpo", "report", folder.name)]
+    if found := found_configuration(state):
+        network = trial_folder(folder, found.trial.trial) / BEST
+        try:
+            commands += plan.task.use_of_network(network, plan.data, plan.valid)
+        except (UserError, OSError, ValueError):
+            pass  # the data are no longer where they were
+    return commands

@@ -31,7 +31,7 @@ def resume(
     """
     from hpo.cli.running import finish, watch
     from hpo.config.environment import read_environment
-    from hpo.journal.journal import read_journal
+    from hpo.journal.journal import stored_events
     from hpo.journal.results import StudyState
     from hpo.study.folders import chosen_study, study_folder
     from hpo.study.plan import plan_of
@@ -44,10 +44,10 @@ def resume(
         if fork is not None:
             fork_study(folder.name, fork, environment, progress, data=place)
             folder = study_folder(environment, fork)
-        plan = plan_of(folder, StudyState.replay(read_journal(folder).events).created)
+        plan = plan_of(folder, StudyState.replay(stored_events(folder)).created)
         with watch(plan, folder.name, environment) as listener:
             end = resume_study(folder.name, environment, progress, listener, data=place)
-    finish(end, plan, folder.name)
+    finish(end, plan, folder)
 
 
 def sync(study: Annotated[str | None, _STUDY] = None) -> None:
@@ -79,32 +79,32 @@ def status(study: Annotated[str | None, _STUDY] = None) -> None:
     Prints its state, the trials of every stage, the best trials, failures and notes.
     """
     from hpo.config.environment import read_environment
-    from hpo.journal.journal import read_journal, writer_of
+    from hpo.journal.journal import stored_events, writer_of
     from hpo.journal.results import StudyState
     from hpo.report.trial_tables import status_lines
     from hpo.study.folders import chosen_study
 
     folder = chosen_study(read_environment(), study)
-    state = StudyState.replay(read_journal(folder).events)
+    state = StudyState.replay(stored_events(folder))
     typer.echo("\n".join(status_lines(folder.name, state, writer=writer_of(folder))))
 
 
 def best(
     study: Annotated[str | None, _STUDY] = None,
-    top: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="Number of trials to show.")] = 5,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the trials as JSON.")] = False,
+    top: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="Number of configurations to show.")] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the configurations as JSON.")] = False,
 ) -> None:
-    """Show the best trials and results of a study.
+    """Show the best configurations and results of a study.
 
-    The best trials of the search come first, highest score first; then the results of the other stages.
+    The best configurations of the search come first, highest mean score over their seeds first; then the
+    results of the other stages.
     """
     from hpo.cli.running import show_stages
     from hpo.config.environment import read_environment
     from hpo.config.stages import SEARCH
-    from hpo.journal.journal import read_journal
+    from hpo.journal.journal import stored_events
     from hpo.journal.results import StudyState
-    from hpo.report.stage_tables import found_record
-    from hpo.report.trial_tables import trial_record
+    from hpo.report.trial_tables import configuration_record, found_record
     from hpo.study.folders import chosen_study
     from hpo.study.plan import plan_of
     from hpo.study.results import stage_importance
@@ -112,18 +112,18 @@ def best(
     from hpo.tracking.symbols import by_symbol
 
     folder = chosen_study(read_environment(), study)
-    state = StudyState.replay(read_journal(folder).events)
+    state = StudyState.replay(stored_events(folder))
     if as_json:
         metric = score_of(state.created).metric
-        best = state.best(top, stage=next(iter(state.stages), None))
+        best = [each for stage in list(state.stages)[:1] for each in state.ranked(stage, top)]
         record = {
             "study": folder.name,
-            "found": found_record(state),
-            "best": [trial_record(trial, score=metric) for trial in best],
+            **found_record(state, score=metric),
+            "best": [configuration_record(configuration, score=metric) for configuration in best],
             "importance": by_symbol(stage_importance(state, SEARCH)),
         }
         typer.echo(json.dumps(record, indent=2))
-    elif state.best(1):
+    elif state.has_score:
         show_stages(state, plan_of(folder, state.created), top=top)
     else:
         typer.echo(f"study {folder.name} has no finished trial yet")
@@ -184,14 +184,14 @@ def report(
 def _analyse_best(folder: Path) -> None:
     """Analyse the trial that represents the study; the results are also in the study's folder."""
     from hpo.cli.analysing import analyse
-    from hpo.journal.journal import read_journal
+    from hpo.journal.journal import stored_events
     from hpo.journal.results import StudyState
     from hpo.page.facts import representative_trials
     from hpo.study.plan import plan_of
     from hpo.study.reopening import placed
     from model.errors import UserError
 
-    state = StudyState.replay(read_journal(folder).events)
+    state = StudyState.replay(stored_events(folder))
     plan = plan_of(folder, state.created)
     placed(plan, plan.data, folder.name)
     trials = representative_trials(state)

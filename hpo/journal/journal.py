@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -55,7 +56,7 @@ class Journal:
                 process.
         """
         journal = cls._locked(folder)
-        if journal.events():
+        if next(stored_events(folder), None) is not None:
             journal.close()
             raise UserError(
                 f"study {folder.name!r} exists already",
@@ -75,7 +76,8 @@ class Journal:
         _require_journal(folder)
         journal = cls._locked(folder)
         try:
-            journal.events()
+            for _ in stored_events(folder):
+                pass
         except UserError:
             journal.close()
             raise
@@ -156,18 +158,35 @@ def read_journal(folder: Path, start: int = 0) -> Reading:
     Raises:
         UserError: There is no such study, or a line, which is named, is damaged.
     """
+    lines = list(_lines(folder, start))
+    return Reading(tuple(event for event, _ in lines), lines[-1][1] if lines else start)
+
+
+def stored_events(folder: Path) -> Iterator[Event]:
+    """Yield the events of a journal one by one, so that a long journal takes no memory.
+
+    Raises:
+        UserError: There is no such study, or a line, which is named, is damaged.
+    """
+    for event, _ in _lines(folder, 0):
+        yield event
+
+
+def _lines(folder: Path, start: int) -> Iterator[tuple[Event, int]]:
+    """Yield each event with the byte at which the next line starts."""
     _require_journal(folder)
     with (folder / _JOURNAL).open("rb") as file:
         file.seek(start)
-        content = file.read()
-    whole = content.rfind(b"\n") + 1
-    events = []
-    for number, line in enumerate(content[:whole].split(b"\n")[:-1]):
-        try:
-            events.append(from_json(line))
-        except ValueError as error:
-            raise _damaged(folder, start, number, error) from error
-    return Reading(tuple(events), start + whole)
+        end = start
+        for number, line in enumerate(file):
+            if not line.endswith(b"\n"):
+                return
+            end += len(line)
+            try:
+                event = from_json(line[:-1])
+            except ValueError as error:
+                raise _damaged(folder, start, number, error) from error
+            yield event, end
 
 
 def writer_of(folder: Path) -> str | None:

@@ -1,6 +1,5 @@
 """State of a study, computed from the events of its journal."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -28,6 +27,8 @@ from hpo.journal.events import (
     TrialTested,
     Value,
 )
+from hpo.journal.ranking import Configuration
+from hpo.journal.tally import Tally
 from model.errors import UserError
 
 
@@ -146,6 +147,7 @@ class StudyState:
     """Messages for the user, oldest first."""
     updated_at: datetime
     """Time of the last event."""
+    _tallies: dict[str, Tally] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def replay(cls, events: Iterable[Event]) -> Self:
@@ -198,27 +200,28 @@ class StudyState:
             case TrialTested():
                 self._trial(event.trial).tested = event.metrics
             case TrialStarted() | TrialReported() | TrialFinished() | TrialStopped() | TrialFailed():
-                return _advance(self._trial(event.trial), event)
+                return self._advance(self._trial(event.trial), event)
         return True
 
-    def best(self, count: int, *, stage: str | None = None) -> list[TrialState]:
-        """Return the ``count`` best trials, highest score first, earlier trials first among equal ones.
+    def tally(self, stage: str) -> Tally:
+        """Return the trials of a stage, counted and ranked; later events change the result."""
+        if stage not in self._tallies:
+            self._tallies[stage] = Tally.of(trial for trial in self.trials.values() if trial.stage == stage)
+        return self._tallies[stage]
 
-        Trials that were stopped early come after all finished ones: a stage chooses such a trial only if no
-        trial has finished.
-        """
-        scored = [
-            trial
-            for trial in self.trials.values()
-            if trial.score is not None and math.isfinite(trial.score) and stage in (None, trial.stage)
-        ]
-        rank = {trial.trial: (trial.status is TrialStatus.STOPPED, -(trial.score or 0.0)) for trial in scored}
-        return sorted(scored, key=lambda trial: rank[trial.trial])[:count]
+    def ranked(self, stage: str, count: int | None = None) -> list[Configuration]:
+        """Return the ``count`` best configurations of a stage that have a score, best first; None: all."""
+        return self.tally(stage).ranking.best(count)
+
+    @property
+    def has_score(self) -> bool:
+        """Whether any trial has a score."""
+        return any(self.ranked(stage, 1) for stage in self.stages)
 
     def counts(self, *, stage: str | None = None) -> dict[TrialStatus, int]:
         """Count the trials by status; every status is a key."""
-        statuses = [trial.status for trial in self.trials.values() if stage in (None, trial.stage)]
-        return {status: statuses.count(status) for status in TrialStatus}
+        tallies = [self.tally(name) for name in self.stages if stage in (None, name)]
+        return {status: sum(tally.statuses[status] for tally in tallies) for status in TrialStatus}
 
     @property
     def pending(self) -> list[str]:
@@ -227,7 +230,7 @@ class StudyState:
 
     def trials_of(self, stage: str) -> list[TrialState]:
         """Return the trials of one stage, in the order in which they were proposed."""
-        return [trial for trial in self.trials.values() if trial.stage == stage]
+        return list(self.tally(stage).trials)
 
     def _finish_stage(self, event: StageFinished) -> None:
         stage = self._stage(event.stage)
@@ -237,6 +240,7 @@ class StudyState:
     def _extend_stage(self, event: StageExtended) -> None:
         stage = self._stage(event.stage)
         stage.trials, stage.finished_at = event.trials, None
+        stage.best_trial, stage.chosen, stage.role = None, {}, ""
         self.asked[event.stage] = replace(self.asked[event.stage], settings=event.settings)
 
     def _start_stage(self, event: StageStarted) -> bool:
@@ -255,7 +259,7 @@ class StudyState:
     def _ask(self, event: TrialAsked) -> bool:
         if event.trial in self.trials:
             return False
-        self.trials[event.trial] = TrialState(
+        trial = TrialState(
             trial=event.trial,
             stage=self._stage(event.stage).stage,
             parameters=event.parameters,
@@ -264,7 +268,19 @@ class StudyState:
             role=event.role,
             asked_at=event.at,
         )
+        self.tally(trial.stage).add(trial)
+        self.trials[event.trial] = trial
         return True
+
+    def _advance(
+        self,
+        trial: TrialState,
+        event: TrialStarted | TrialReported | TrialFinished | TrialStopped | TrialFailed,
+    ) -> bool:
+        tally, status, epochs = self.tally(trial.stage), trial.status, trial.epochs_trained
+        is_new = _advance(trial, event)
+        tally.update(trial, status=status, epochs=epochs)
+        return is_new
 
     def _stage(self, name: str) -> StageState:
         if name not in self.stages:

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from rich.table import Table
 
 from hpo.config.environment import Environment
-from hpo.journal.journal import read_journal, writer_of
+from hpo.journal.journal import stored_events, writer_of
 from hpo.journal.results import StageState, StudyState
 from hpo.page.facts import (
     best_table,
@@ -40,7 +40,7 @@ def study_page(environment: Environment, name: str) -> StudyPage:
         UserError: The study does not exist, or its journal is damaged.
     """
     folder = study_folder(environment, name)
-    state = StudyState.replay(read_journal(folder).events)
+    state = StudyState.replay(stored_events(folder))
     plan = plan_of(folder, state.created)
     file = f"{name}.toml"
     return StudyPage(

@@ -2,35 +2,34 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from statistics import fmean
 
-from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus, scores_by_role
+from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus
 from hpo.page.study_page import ShownTable
 from hpo.report.formats import duration, score_label, value, values_tried
-from hpo.report.stage_tables import finding_stage, found_record
 from hpo.report.trial_tables import best_line, condition
 from hpo.study.plan import StudyPlan
+from hpo.tasks.base.found import best_of_stage, deciding_stage, found_configuration, stages_by_priority
 from hpo.tasks.base.registry import task_of
-from hpo.tracking.symbols import symbol
+from hpo.tracking.symbols import by_symbol, symbol
 from model.errors import UserError
+
+_MOST_FAILURES = 100
+"""Number of failed trials on the page."""
 
 
 def summary(state: StudyState, writer: str | None) -> str:
     """Describe the state of the study and its best score in one line."""
     sentence = condition(state, writer)
     sentence = sentence[0].upper() + sentence[1:]
-    for name in stages_by_priority(state)[:1]:
-        stage = state.stages[name]
-        # A search calls what it keeps by its trial, whose role is empty.
-        scores = scores_by_role(state.trials_of(name)).get(stage.role)
-        if stage.role and scores:
-            return (
-                f"{sentence}; stage {name} chose the configuration {stage.role!r}: {score_label(state)} "
-                f"{fmean(scores.values()):.4f} on the validation split, mean over {len(scores)} seeds."
-            )
-        line = best_line(best_trial_of(state, name), state, stage.start)
-        return f"{sentence}; best {score_label(state)} on the validation split in stage {name}: {line}."
-    return f"{sentence}; no trial has a score yet."
+    found = found_configuration(state)
+    if found is None:
+        return f"{sentence}; no trial has a score yet."
+    word = "chosen" if found.is_chosen else "best so far"
+    line = best_line(found.configuration, state, found.stage.start)
+    return (
+        f"{sentence}; {word} in stage {found.stage.stage}, by {score_label(state)} on the validation split: "
+        f"{line}."
+    )
 
 
 def settings_facts(plan: StudyPlan, state: StudyState) -> dict[str, str]:
@@ -87,44 +86,32 @@ def stage_facts(stage: StageState, state: StudyState, plan: StudyPlan) -> dict[s
     return facts
 
 
-def stages_by_priority(state: StudyState) -> list[str]:
-    """Return the stages with scores, the one that decides on the configuration first."""
-    ranked = [name for name in task_of(state.created).deciding if name in state.stages]
-    ranked += [name for name in state.stages if name not in ranked]
-    return [name for name in ranked if state.best(1, stage=name)]
-
-
-def best_trial_of(state: StudyState, stage: str) -> TrialState:
-    """Return the trial that represents a stage: the best of its choice, or the best so far."""
-    kept = state.stages[stage].best_trial
-    return state.trials[kept] if kept else state.best(1, stage=stage)[0]
-
-
 def representative_trials(state: StudyState) -> list[TrialState]:
     """Return the trials that can represent the study, the most important first; empty without a score."""
-    trials = {
-        trial.trial: trial
-        for stage in stages_by_priority(state)
-        for trial in (best_trial_of(state, stage), *state.best(1, stage=stage))
-    }
-    return list(trials.values())
+    found = [best_of_stage(state, stage) for stage in stages_by_priority(state)]
+    return list({each.trial.trial: each.trial for each in found if each}.values())
 
 
 def best_table(state: StudyState) -> ShownTable:
     """Return a table of the configuration that the study has found."""
-    stage, note = finding_stage(state), task_of(state.created).configuration_note
+    stage, note = deciding_stage(state), task_of(state.created).configuration_note
+    chosen = by_symbol(stage.chosen) if stage else {}
     return ShownTable(
         header=["hyperparameter", "value"],
-        rows=[[name, value(number)] for name, number in found_record(state).items()],
+        rows=[[name, value(number)] for name, number in chosen.items()],
         caption=f"Found by stage {stage.stage}. {note}" if stage else "",
     )
 
 
 def failures_table(state: StudyState) -> ShownTable:
-    """Return a table of all failed trials with their reasons."""
+    """Return a table of the failed trials with their reasons, the latest ones if there are many."""
     failed = [trial for trial in state.trials.values() if trial.status is TrialStatus.FAILED]
     return ShownTable(
-        header=["trial", "reason"], rows=[[trial.trial, trial.reason or "unknown"] for trial in failed]
+        header=["trial", "reason"],
+        rows=[[trial.trial, trial.reason or "unknown"] for trial in failed[-_MOST_FAILURES:]],
+        caption=f"The latest {_MOST_FAILURES} of {len(failed):,} failed trials; the study's journal has all."
+        if len(failed) > _MOST_FAILURES
+        else "",
     )
 
 

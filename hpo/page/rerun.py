@@ -6,8 +6,8 @@ from typing import Any
 import tomli_w
 
 from hpo.journal.results import StudyState
-from hpo.page.facts import best_trial_of, stages_by_priority
 from hpo.study.plan import StudyPlan
+from hpo.tasks.base.found import found_configuration
 from hpo.tracking.symbols import by_symbol
 from model.shell import shell_line
 
@@ -42,7 +42,8 @@ def commands(plan: StudyPlan, state: StudyState, *, file: str) -> list[str]:
         if f"start-{name}.json" in starts:
             parts += ["--from", f"./start-{name}.json"]
         lines.append(shell_line(*parts))
-    best = [f"{study}/{best_trial_of(state, stage).trial}" for stage in stages_by_priority(state)[:1]]
+    found = found_configuration(state)
+    best = [f"{study}/{found.trial.trial}"] if found else []
     return [
         *lines,
         shell_line("hpo", "compare", study, new_study),

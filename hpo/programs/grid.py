@@ -1,17 +1,18 @@
 """Grid stages: explore a grid, combine the winners, compare the result with the start."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from statistics import fmean
 from typing import TypeVar
 
+from hpo.journal.ranking import GRID, configuration_key
 from hpo.journal.results import TrialState
 from hpo.programs.listed import ListedProgram
 from hpo.programs.program import Answer, Choice, Program, Proposal
 from hpo.space.space import Parameters
 
 K = TypeVar("K", bound=Hashable)
-START, COMBINED, GRID = "start", "combined", "grid"
+START, COMBINED = "start", "combined"
 
 
 class Explorer(ABC):
@@ -138,8 +139,3 @@ def highest_mean(scores: Iterable[tuple[K, float | None]]) -> K | None:
             known.setdefault(key, []).append(score)
     means = {key: fmean(values) for key, values in known.items()}
     return max(means, key=lambda key: means[key]) if means else None
-
-
-def configuration_key(parameters: Mapping[str, object]) -> tuple[tuple[str, object], ...]:
-    """Return a dictionary key that is equal for equal configurations."""
-    return tuple(sorted(parameters.items()))

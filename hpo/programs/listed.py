@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from hpo.journal.results import TrialState
-from hpo.programs.program import Answer, Choice, Program, Proposal, best_by_mean
+from hpo.programs.program import Answer, Choice, Program, Proposal, best_choice
 from hpo.space.space import Parameters
 
 FIRST_COMPARISON_REPLICATE = 101
@@ -42,4 +42,4 @@ class ListedProgram(Program):
 
         Entries with failed seeds are considered only if no entry has all its scores.
         """
-        return best_by_mean(trials, complete=self._seeds) or best_by_mean(trials)
+        return best_choice(trials)

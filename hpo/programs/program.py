@@ -4,9 +4,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from statistics import fmean
 
-from hpo.journal.results import TrialState, scores_by_role
+from hpo.journal.ranking import ranked
+from hpo.journal.results import TrialState
 from hpo.space.space import Parameters
 
 
@@ -40,6 +40,8 @@ class Choice:
     """Name of the configuration within the stage."""
     score: float
     """Average score over its seeds on the validation split."""
+    best_trial: str
+    """The trial with the highest score, whose network represents the configuration."""
 
 
 class Program(ABC):
@@ -67,15 +69,13 @@ class Program(ABC):
         """Return the best configuration after the last trial; None if no trial has a score."""
 
 
-def best_by_mean(trials: Sequence[TrialState], *, complete: int = 1) -> Choice | None:
-    """Choose the role with the highest average score among those with at least ``complete`` scores."""
-    means = {
-        role: fmean(scores.values())
-        for role, scores in scores_by_role(trials).items()
-        if len(scores) >= complete
-    }
-    if not means:
-        return None
-    role = max(means, key=lambda role: means[role])
-    parameters = next(dict(trial.parameters) for trial in trials if trial.role == role)
-    return Choice(parameters=parameters, role=role, score=means[role])
+def best_choice(trials: Sequence[TrialState]) -> Choice | None:
+    """Choose the best configuration of ``trials``; None if no trial has a score."""
+    for best in ranked(trials)[:1]:
+        return Choice(
+            parameters=dict(best.parameters),
+            role=best.name,
+            score=best.mean,
+            best_trial=best.best_trial.trial,
+        )
+    return None

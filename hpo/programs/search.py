@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from statistics import fmean
 
-from hpo.journal.results import TrialState, TrialStatus
-from hpo.programs.program import Answer, Choice, Program, Proposal
+from hpo.journal.results import TrialState
+from hpo.programs.program import Answer, Choice, Program, Proposal, best_choice
 from hpo.search.searcher import Searcher
 from hpo.space.space import Parameters
 
@@ -23,6 +23,7 @@ class SearchProgram(Program):
         self._points = points if size is None else min(points, size)
         self._replicates = replicates
         self._searcher = searcher
+        self._told = 0  # points at the beginning whose results the searcher has; they change no more
 
     @property
     def planned(self) -> int:
@@ -49,13 +50,8 @@ class SearchProgram(Program):
         return len(trials) >= self.planned and all(trial.has_ended for trial in trials)
 
     def choice(self, trials: Sequence[TrialState]) -> Choice | None:
-        """Choose the point with the highest score, the earlier of equal ones.
-
-        Points that were stopped early are considered only if no other point has a score.
-        """
-        groups = self._groups(trials)
-        whole = [group for group in groups if all(trial.status is not TrialStatus.STOPPED for trial in group)]
-        return _best(whole) or _best(groups)
+        """Choose the point with the highest score, the earlier of equal ones."""
+        return best_choice(trials)
 
     def _tell(self, trials: Sequence[TrialState]) -> None:
         """Report all new results to the searcher.
@@ -63,33 +59,25 @@ class SearchProgram(Program):
         A point that was stopped early keeps the score it reached: a lower bound of its final score, but good
         enough to show that the region is poor. Without it, the searcher would try that region again.
         """
-        for place, group in enumerate(self._groups(trials)):
-            name = _name(place)
+        all_before = True
+        for place in range(self._told, -(-len(trials) // self._replicates)):
+            group, name = trials[place * self._replicates : (place + 1) * self._replicates], _name(place)
             if name not in self._searcher.trials:
                 self._searcher.replay(name, dict(group[0].parameters))
             if len(group) < self._replicates or not all(trial.has_ended for trial in group):
+                all_before = False
                 continue
             score = _score(group)
             if score is None:
                 self._searcher.fail(name)
             else:
                 self._searcher.tell(name, score)
-
-    def _groups(self, trials: Sequence[TrialState]) -> list[Sequence[TrialState]]:
-        return [trials[first : first + self._replicates] for first in range(0, len(trials), self._replicates)]
+            if all_before:
+                self._told = place + 1
 
 
 def _name(place: int) -> str:
     return f"point-{place + 1}"
-
-
-def _best(groups: Sequence[Sequence[TrialState]]) -> Choice | None:
-    best: Choice | None = None
-    for group in groups:
-        score = _score(group)
-        if score is not None and (best is None or score > best.score):
-            best = Choice(parameters=dict(group[0].parameters), role=group[0].trial, score=score)
-    return best
 
 
 def _score(group: Sequence[TrialState]) -> float | None:

@@ -30,7 +30,7 @@ class Entry:
     score: str
     """Name of the score."""
     best: float | None
-    """Highest score of a trial; None if no trial has a score."""
+    """Mean score of the best configuration over its seeds; None if no trial has a score."""
     trials: int
     """Number of trials."""
     changed_at: datetime

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from hpo.journal.ranking import Configuration
 from hpo.journal.results import StudyState
 from hpo.tasks.base.registry import classes_of, score_of
 
@@ -39,8 +40,15 @@ def score_label(state: StudyState) -> str:
     If a class has no actions in the validation split, the name says over which classes the score is a mean.
     """
     score, classes = score_of(state.created), classes_of(state.created)
-    absent = any(score.other_mean(trial.metrics, classes) for trial in state.best(1))
+    best = [configuration for stage in state.stages for configuration in state.ranked(stage, 1)]
+    absent = any(score.other_mean(configuration.metrics, classes) for configuration in best)
     return score.full_label if absent else score.label
+
+
+def mean_with_interval(configuration: Configuration) -> str:
+    """Format the mean of a configuration, such as ``0.4012 ± 0.0300``; a single seed has no interval."""
+    mean, half_width = configuration.mean, configuration.half_width
+    return f"{mean:.4f}" if half_width is None else f"{mean:.4f} ± {half_width:.4f}"
 
 
 def class_score(metrics: Mapping[str, float], name: str, digits: int = 4) -> str:

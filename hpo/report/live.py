@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -10,8 +11,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from hpo.journal.ranking import Configuration
 from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus
-from hpo.report.formats import duration
+from hpo.journal.tally import Tally
+from hpo.report.formats import duration, mean_with_interval
 from hpo.report.trial_tables import best_line
 from hpo.tasks.base.registry import classes_of, score_of
 
@@ -28,7 +31,7 @@ class Display:
         self._console = console
         self._live: Live | None = None
         self._state: StudyState | None = None
-        self._printed: set[str] | None = None
+        self._printed: int | None = None
         self._clock = _Clock()
 
     @contextmanager
@@ -56,10 +59,10 @@ class Display:
         for note in state.notes[self._notes :]:
             self._console.print(f"note: {note}", soft_wrap=True)
         self._notes = len(state.notes)
-        trials = self._trials(state)
-        self._clock.update(trials)
+        tally = state.tally(stage.stage)
+        self._clock.update(tally)
         if self._live is None:
-            self._print_ended(state, trials)
+            self._print_ended(state, tally)
 
     def _begin(self, stage: StageState) -> None:
         self._stage, self._epochs = stage.stage, max(stage.epochs, 1)
@@ -70,46 +73,44 @@ class Display:
                 soft_wrap=True,
             )
 
-    def _trials(self, state: StudyState) -> list[TrialState]:
-        return [trial for trial in state.trials.values() if trial.stage == self._stage]
-
-    def _print_ended(self, state: StudyState, trials: list[TrialState]) -> None:
+    def _print_ended(self, state: StudyState, tally: Tally) -> None:
         """Print a line for every trial that ended since the last call."""
-        ended = [trial for trial in trials if trial.has_ended]
         if self._printed is None:
-            self._printed = {trial.trial for trial in ended}
-        for trial in ended:
-            if trial.trial in self._printed:
-                continue
-            self._printed.add(trial.trial)
-            self._console.print(_ended_line(trial, len(self._printed), state, self._stage), soft_wrap=True)
+            self._printed = len(tally.ended)
+        for trial in islice(tally.ended, self._printed, None):
+            self._printed += 1
+            self._console.print(_ended_line(trial, self._printed, state, self._stage), soft_wrap=True)
 
     def _render(self) -> Group:
         state = self._state
         if state is None or not self._stage:
             return Group(Text("starting"))
-        trials, total = self._trials(state), state.stages[self._stage].trials
-        counts = state.counts(stage=self._stage)
-        ended = sum(trial.has_ended for trial in trials)
-        stopped = counts[TrialStatus.STOPPED]
+        tally, total = state.tally(self._stage), state.stages[self._stage].trials
+        counts = tally.statuses
+        stopped, done = counts[TrialStatus.STOPPED], len(tally.ended) + _part_done(tally, self._epochs)
         head = Table.grid(padding=(0, 2))
         head.add_row(
             Text(f"stage {self._stage}", style="bold"),
-            ProgressBar(total=total, completed=ended + self._clock.part_done(trials, self._epochs), width=30),
+            ProgressBar(total=total, completed=done, width=30),
             f"{counts[TrialStatus.FINISHED]}/{total} finished",
             *([f"{stopped} stopped early"] if stopped else []),
             f"{counts[TrialStatus.RUNNING]} running",
             Text(f"{counts[TrialStatus.FAILED]} failed", style="red" if counts[TrialStatus.FAILED] else ""),
-            self._clock.left(trials, total, self._epochs),
+            self._clock.left(total - done, self._epochs),
         )
         start = state.stages[self._stage].start
-        best = [Text(f"best  {best_line(trial, state, start)}") for trial in state.best(1, stage=self._stage)]
+        best = [Text(f"best  {best_line(each, state, start)}") for each in state.ranked(self._stage, 1)]
         running = [
             Text(_running_line(trial, self._epochs, state), style="dim")
-            for trial in trials
+            for trial in list(tally.unfinished.values())
             if trial.status is TrialStatus.RUNNING
         ]
         return Group(head, *best, *running)
+
+
+def _part_done(tally: Tally, epochs: int) -> float:
+    """Return the work done in unfinished trials, in units of whole trials."""
+    return sum(trial.epochs_trained / epochs for trial in list(tally.unfinished.values()))
 
 
 class _Clock:
@@ -120,28 +121,21 @@ class _Clock:
         self._epochs_before = 0
         self._epochs_now = 0
 
-    def update(self, trials: list[TrialState]) -> None:
+    def update(self, tally: Tally) -> None:
         """Count the epochs of all trials."""
-        self._epochs_now = sum(trial.epochs_trained for trial in trials)
-        if self._started is None and any(trial.status is TrialStatus.RUNNING for trial in trials):
+        self._epochs_now = tally.epochs
+        if self._started is None and tally.statuses[TrialStatus.RUNNING]:
             self._started, self._epochs_before = time.monotonic(), self._epochs_now
 
-    def part_done(self, trials: list[TrialState], epochs: int) -> float:
-        """Return the work done in unfinished trials, in units of whole trials."""
-        return sum(trial.epochs_trained / epochs for trial in trials if not trial.has_ended)
-
-    def left(self, trials: list[TrialState], total: int, epochs: int) -> str:
-        """Estimate the remaining time from the epochs trained in this process, without early stops."""
+    def left(self, trials: float, epochs: int) -> str:
+        """Estimate the time of the remaining ``trials`` from the epochs trained in this process."""
         done = self._epochs_now - self._epochs_before
         if self._started is None:
             return "starting"
         if done <= 0:
             return "estimating the time left"
-        remaining = total * epochs - sum(
-            epochs if trial.has_ended else trial.epochs_trained for trial in trials
-        )
         elapsed = time.monotonic() - self._started
-        return f"about {duration(elapsed * remaining / done)} left"
+        return f"about {duration(elapsed * trials * epochs / done)} left"
 
 
 def _running_line(trial: TrialState, epochs: int, state: StudyState) -> str:
@@ -160,9 +154,13 @@ def _ended_line(trial: TrialState, ended: int, state: StudyState, stage: str) ->
     place = f"[{ended}/{state.stages[stage].trials}]"
     if trial.status is TrialStatus.FAILED:
         return f"{place} {trial.trial} failed: {trial.reason}"
-    best = state.best(1, stage=stage)[0]
-    mark = " (best so far)" if best.trial == trial.trial else ""
+    configuration = state.tally(stage).ranking.of(trial)
+    seeds, start = len(configuration.scores), state.stages[stage].start
+    parts = [f"{best_line(Configuration((trial,)), state, start)} in {duration(trial.duration_s or 0.0)}"]
     if trial.status is TrialStatus.STOPPED:
-        mark = f", stopped early at epoch {trial.epochs_trained}"
-    line = best_line(trial, state, state.stages[stage].start)
-    return f"{place} {line} in {duration(trial.duration_s or 0.0)}{mark}"
+        parts.append(f"stopped early at epoch {trial.epochs_trained}")
+    if seeds > 1:
+        parts.append(f"mean {mean_with_interval(configuration)} (95 %) over {seeds} seeds")
+    best = state.ranked(stage, 1)
+    mark = " (best so far)" if best and best[0].name == configuration.name else ""
+    return f"{place} {', '.join(parts)}{mark}"

@@ -7,14 +7,16 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from hpo.config.stages import SEARCH
-from hpo.journal.events import Value
-from hpo.journal.results import StageState, StudyState, TrialState, scores_by_role, test_scores_by_role
+from hpo.journal.results import TrialState, scores_by_role, test_scores_by_role
 from hpo.report.paired import PairedDifference, paired_difference
-from hpo.report.trial_tables import best_table
+from hpo.report.trial_tables import best_table, scores_line
 from hpo.tasks.base.presentation.stage_presentation import StagePresentation, StageView
-from hpo.tasks.base.registry import task_of
 from hpo.tasks.base.score import Score
-from hpo.tracking.symbols import by_symbol
+
+_COMPARED = (
+    "Scores: means over the seeds, on the validation split where no split is named; sd is the standard "
+    "deviation over the seeds; ± is the 95 % interval of the paired difference over the seeds of both."
+)
 
 
 def stage_tables(view: StageView, presentation: StagePresentation, *, top: int) -> list[RenderableType]:
@@ -23,11 +25,11 @@ def stage_tables(view: StageView, presentation: StagePresentation, *, top: int) 
     Args:
         view: A stage that has trials.
         presentation: Tables and labels that the task adds.
-        top: Number of trials in the table of a search.
+        top: Number of configurations in the table of a search.
     """
     if view.stage == SEARCH:
-        best = view.state.best(top, stage=SEARCH)
-        return [best_table(best, view.shape.classes, score=view.score)] if best else []
+        best = view.state.ranked(SEARCH, top)
+        return [best_table(best, view.shape.classes, score=view.score), scores_line(best)] if best else []
     compared = view.compared
     if not compared:
         return []
@@ -39,22 +41,7 @@ def stage_tables(view: StageView, presentation: StagePresentation, *, top: int) 
         published=presentation.published,
         classes=view.shape.classes,
     )
-    return [comparison, *_absent_lines(view), *presentation.tables(view)]
-
-
-def found_record(state: StudyState) -> dict[str, Value]:
-    """Return the configuration that the study found, by the paper's symbols; empty while there is none."""
-    stage = finding_stage(state)
-    return by_symbol(stage.chosen) if stage else {}
-
-
-def finding_stage(state: StudyState) -> StageState | None:
-    """Return the stage that decided on the study's configuration; None while there is none.
-
-    Stages that only compare, such as an ablation, decide on nothing.
-    """
-    deciding = [state.stages[name] for name in task_of(state.created).deciding if name in state.stages]
-    return next((stage for stage in deciding if stage.chosen), None)
+    return [comparison, _COMPARED, *_absent_lines(view), *presentation.tables(view)]
 
 
 def comparison_table(

@@ -6,73 +6,136 @@ from typing import Any
 from rich.table import Table
 
 from hpo.journal.events import Value
+from hpo.journal.ranking import CONFIDENCE, GRID, Configuration
 from hpo.journal.results import StudyState, TrialState, TrialStatus
-from hpo.report.formats import class_score, duration, value
+from hpo.report.formats import class_score, duration, mean_with_interval, value
+from hpo.search.importance import sample_note
+from hpo.tasks.base.found import best_of_stage, deciding_stage
 from hpo.tasks.base.registry import classes_of, score_of
 from hpo.tasks.base.score import Score
 from hpo.tracking.symbols import by_symbol, symbol
 from model.shell import shell_line
 
+SHOWN_FAILURES = 20
+"""Number of failed trials that ``hpo status`` lists, the latest ones."""
 
-def best_table(trials: Sequence[TrialState], classes: Sequence[str], *, score: Score) -> Table:
-    """Return a table of trials: score, hyperparameters, AP per class.
 
-    If a class has no actions in the validation split, its AP is ``-``, and the score is shown as mean over
-    all classes and as mean over the classes present.
+def best_table(configurations: Sequence[Configuration], classes: Sequence[str], *, score: Score) -> Table:
+    """Return a table of configurations: score, hyperparameters, AP per class, all on the validation split.
+
+    The score of a configuration with several seeds is their mean with its 95 % interval. If a class has no
+    actions in the validation split, its AP is ``-``, and the score is shown as mean over all classes and as
+    mean over the classes present.
     """
-    others = [score.other_mean(trial.metrics, classes) for trial in trials]
-    other = next(filter(None, others), None)
+    metrics = [configuration.metrics for configuration in configurations]
+    other = next(filter(None, (score.other_mean(found, classes) for found in metrics)), None)
+    several = any(len(configuration.trials) > 1 for configuration in configurations)
+    stopped = any(configuration.is_stopped for configuration in configurations)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("trial", no_wrap=True)
-    for heading in (score.full_label, other.full_label) if other else (score.label,):
-        table.add_column(heading, justify="right")
-    for name in trials[0].parameters if trials else ():
-        table.add_column(symbol(name), justify="right")
-    for name in classes:
-        table.add_column(f"AP {name}", justify="right")
-    table.add_column("epoch", justify="right")
-    table.add_column("time", justify="right")
-    some_stopped = any(trial.status is TrialStatus.STOPPED for trial in trials)
-    if some_stopped:
+    names = [
+        *(["seeds"] if several else []),
+        *((score.full_label, other.full_label) if other else (score.label,)),
+        *map(symbol, configurations[0].parameters if configurations else ()),
+        *(f"AP {name}" for name in classes),
+        "epoch",
+        "time",
+    ]
+    for name in names:
+        table.add_column(name, justify="right")
+    if stopped:
         table.add_column("stopped early")
-    for trial in trials:
-        table.add_row(*_row(trial, classes, other), *([_early_stop(trial)] if some_stopped else []))
+    for configuration in configurations:
+        cells = _row(configuration, classes, other)
+        seeds = [_seeds(configuration)] if several else []
+        early = [_early_stop(configuration)] if stopped else []
+        table.add_row(configuration.name, *seeds, *cells, *early)
     return table
 
 
-def importance_line(shares: Mapping[str, float]) -> str:
-    """Format the importance of hyperparameters, such as ``importance: f 0.41  r 0.22``."""
-    return f"importance: {'  '.join(f'{symbol(name)} {share:.2f}' for name, share in shares.items())}"
+def scores_line(configurations: Sequence[Configuration]) -> str:
+    """Explain the scores of ``best_table``: split, number of seeds, interval."""
+    most = max((len(configuration.scores) for configuration in configurations), default=0)
+    if most < 2:
+        return "Scores: validation split, one seed per configuration."
+    return (
+        f"Scores: validation split, means over the seeds; ± is the {100 * CONFIDENCE:.0f} % interval of the "
+        "mean over as many seeds as the column seeds says."
+    )
 
 
-def _row(trial: TrialState, classes: Sequence[str], other: Score | None) -> list[str]:
-    metrics = trial.metrics
+def importance_line(shares: Mapping[str, float], *, scores: int) -> str:
+    """Format the importance of hyperparameters, such as ``importance: f 0.41  r 0.22``.
+
+    Args:
+        shares: Name -> share.
+        scores: Number of configurations with a score, of which many are sampled.
+    """
+    note = sample_note(scores)
+    shown = "  ".join(f"{symbol(name)} {share:.2f}" for name, share in shares.items())
+    return f"importance{f' ({note})' if note else ''}: {shown}"
+
+
+def _row(configuration: Configuration, classes: Sequence[str], other: Score | None) -> list[str]:
+    metrics = configuration.metrics
     return [
-        trial.trial,
-        f"{trial.score or 0.0:.4f}",
+        mean_with_interval(configuration),
         *([f"{metrics[other.metric]:.4f}" if other.metric in metrics else "-"] if other else []),
-        *(value(number) for number in trial.parameters.values()),
+        *(value(number) for number in configuration.parameters.values()),
         *(class_score(metrics, name, digits=3) for name in classes),
-        str(trial.best_epoch),
-        duration(trial.duration_s or 0.0),
+        ", ".join(str(trial.best_epoch) for trial in configuration.scored),
+        duration(configuration.duration_s),
     ]
 
 
-def _early_stop(trial: TrialState) -> str:
-    return f"at epoch {trial.epochs_trained}" if trial.status is TrialStatus.STOPPED else ""
+def _seeds(configuration: Configuration) -> str:
+    scored, trained = len(configuration.scores), len(configuration.trials)
+    return str(scored) if scored == trained else f"{scored} of {trained}"
 
 
-def trial_record(trial: TrialState, *, score: str) -> dict[str, Any]:
-    """Return a trial as JSON, with the paper's symbols; ``score`` names the metric that is maximised."""
+def _early_stop(configuration: Configuration) -> str:
+    epochs = [trial.epochs_trained for trial in configuration.scored if trial.status is TrialStatus.STOPPED]
+    return f"at epoch {', '.join(map(str, epochs))}" if epochs else ""
+
+
+def configuration_record(configuration: Configuration, *, score: str) -> dict[str, Any]:
+    """Return a configuration as JSON, with the paper's symbols; ``score`` names the metric that is maximised.
+
+    Scores and metrics are means over the seeds; ``half_width`` belongs to the 95 % interval of the score and
+    is null for a single seed.
+    """
+    best = configuration.best_trial
     return {
-        "trial": trial.trial,
-        "status": str(trial.status),
-        score: trial.score,
-        "epoch": trial.best_epoch,
-        "parameters": by_symbol(trial.parameters),
-        "seed": trial.seed,
-        "metrics": dict(trial.metrics),
-        "duration_s": trial.duration_s,
+        "configuration": configuration.name,
+        "trial": best.trial,
+        "status": str(best.status),
+        score: configuration.mean,
+        "half_width": configuration.half_width,
+        "seeds": len(configuration.scores),
+        "epoch": best.best_epoch,
+        "parameters": by_symbol(configuration.parameters),
+        "seed": best.seed,
+        "metrics": configuration.metrics,
+        "duration_s": configuration.duration_s,
+        "trials": {trial.trial: trial.score for trial in configuration.trials},
+    }
+
+
+def found_record(state: StudyState, *, score: str) -> dict[str, Any]:
+    """Return the configuration that the study chose as JSON: its hyperparameters, and where they come from.
+
+    ``found`` is empty and ``found_by`` null until a stage has ended.
+    """
+    stage = deciding_stage(state)
+    if stage is None:
+        return {"found": {}, "found_by": None}
+    found, by = best_of_stage(state, stage.stage), {}
+    if found:
+        by = configuration_record(found.configuration, score=score)
+    kept = ("configuration", score, "half_width", "seeds", "trials")
+    return {
+        "found": by_symbol(stage.chosen),
+        "found_by": {"stage": stage.stage, **{key: by[key] for key in kept if key in by}},
     }
 
 
@@ -90,24 +153,27 @@ def status_lines(name: str, state: StudyState, *, writer: str | None) -> list[st
         if counts[TrialStatus.FAILED]:
             parts.append(f"{counts[TrialStatus.FAILED]} failed")
         lines.append(f"stage {stage.stage}: {', '.join(parts)}")
-        if stage.start:
-            lines += [f"chosen: {stage.role}"] if stage.role else []
-        else:
-            lines += [f"best: {best_line(trial, state)}" for trial in state.best(1, stage=stage.stage)]
-    lines.extend(
-        f"failed: {trial.trial}: {trial.reason}"
-        for trial in state.trials.values()
-        if trial.status is TrialStatus.FAILED
-    )
+        if found := best_of_stage(state, stage.stage):
+            word = "chosen" if found.is_chosen else "best so far"
+            lines.append(f"{word}: {best_line(found.configuration, state, stage.start)}")
+    failed = [trial for trial in state.trials.values() if trial.status is TrialStatus.FAILED]
+    lines.extend(f"failed: {trial.trial}: {trial.reason}" for trial in failed[-SHOWN_FAILURES:])
+    if len(failed) > SHOWN_FAILURES:
+        lines.append(f"failed: {len(failed) - SHOWN_FAILURES} earlier trials; the journal has their reasons")
     lines.extend(f"note: {note}" for note in state.notes)
     return lines
 
 
-def best_line(trial: TrialState, state: StudyState, start: Mapping[str, Value] | None = None) -> str:
-    """Describe a trial with a score in one line, with the values that differ from ``start``."""
+def best_line(
+    configuration: Configuration, state: StudyState, start: Mapping[str, Value] | None = None
+) -> str:
+    """Describe a configuration with a score in one line, with the values that differ from ``start``."""
+    trial, several = configuration.trials[0], len(configuration.scores) > 1
     score, classes = score_of(state.created), classes_of(state.created)
-    described = score.describe(trial.score or 0.0, trial.metrics, classes)
-    return f"{described} by {trial.trial} ({describe_settings(trial, start or {})})"
+    described = score.describe(configuration.mean, configuration.metrics, classes)
+    if several:
+        described += f" ± {configuration.half_width:.4f} (95 %, {len(configuration.scores)} seeds)"
+    return f"{described} by {configuration.name} ({describe_settings(trial, start or {})})"
 
 
 def describe_settings(trial: TrialState, start: Mapping[str, Value]) -> str:
@@ -116,7 +182,7 @@ def describe_settings(trial: TrialState, start: Mapping[str, Value]) -> str:
     Hyperparameters of one class, such as ``K1_frames.goal`` to ``K4_frames.goal``, are shown together.
     """
     own = {name: number for name, number in trial.parameters.items() if start.get(name) != number}
-    parts = [trial.role] if trial.role and trial.role != "grid" else []
+    parts = [trial.role] if trial.role and trial.role != GRID else []
     parts += [f"{symbol(name)} {value(number)}" for name, number in own.items() if "." not in name]
     for label in dict.fromkeys(name.partition(".")[2] for name in own if "." in name):
         parts.append(f"{label} {_class_values(label, trial.parameters)}")

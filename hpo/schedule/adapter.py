@@ -123,11 +123,28 @@ class StudyCallback(_DriverOnly, Callback):
         died = f"the process of the trial died {trial.num_failures} times"
         self._source.failed(_name(trial), self._detector.failure_reason(_name(trial)) or died)
         self._release(trial)
+        _forget_content(trial)
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Free the memory of a trial that has ended; ``on_trial_result`` reported it."""
+        _forget_content(trial)
 
     def _release(self, trial: Trial) -> None:
         self._detector.forget(_name(trial))
         if self._arrays:
             self._arrays.release(_name(trial))
+
+
+def _forget_content(trial: Trial) -> None:
+    """Drop what Tune keeps of an ended trial except its name; in a long study it would fill the memory.
+
+    The journal holds all of it. The specification, and the statistics that Tune makes of every metric, are
+    about 0.1 MB a trial.
+    """
+    trial.config["spec"] = {"trial": _name(trial)}
+    trial.evaluated_params = {}
+    trial.run_metadata.metric_analysis, trial.run_metadata.metric_n_steps = {}, {}
+    trial.run_metadata.last_result = {}
 
 
 def _pass_notes(source: TrialSource, result: dict[str, Any]) -> None:

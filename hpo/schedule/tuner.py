@@ -27,6 +27,8 @@ _QUIET = {
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    # Resume reads the journal, never Tune's snapshots, which grow with the number of trials.
+    "TUNE_GLOBAL_CHECKPOINT_S": str(10**9),
     # Ray would start a process per core in advance; Tune's variables make them useless to trials.
     "RAY_prestart_worker_first_driver": "0",
     # Ray's default of 15 leaves a trial 3 % of a core beside other work: its process would start for minutes.

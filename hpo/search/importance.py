@@ -2,32 +2,38 @@
 
 import math
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from optuna.distributions import BaseDistribution, FloatDistribution
-from optuna.importance import FanovaImportanceEvaluator, get_param_importances
-from optuna.trial import create_trial
+import numpy as np
+import numpy.typing as npt
 
-from hpo.search.optuna_study import quiet_study
 from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Space
 
+if TYPE_CHECKING:
+    from sklearn.tree._tree import Tree  # type: ignore[import-untyped]  # has neither types nor stubs
+
 LEAST_TRIALS = 8
 """Minimum number of scores. With fewer, the shares are noise."""
-_AXIS = FloatDistribution(0.0, 1.0)
+MOST_TRIALS = 1000
+"""Maximum number of scores that are used, which bounds the time. Of more, a random sample is drawn."""
+_TREES, _DEEPEST = 64, 64
+
+Array = npt.NDArray[np.float64]
 
 
 def importance(space: Space, scored: Iterable[ScoredPoint], *, seed: int) -> dict[str, float]:
     """Estimate the share of each parameter in the variance of the score over the space.
 
-    Method: fANOVA. A random forest learns the score over the unit cube, on which logarithmic parameters have
-    their logarithmic scale. The result compares the variances that are due to each parameter alone;
-    interactions are not counted. A searcher's points concentrate where scores are high, so the shares
-    describe that region better than the rest.
+    Method: fANOVA (Hutter et al., 2014). A random forest learns the score over the unit cube, on which
+    logarithmic parameters have their logarithmic scale. The result compares the variances that are due to
+    each parameter alone; interactions are not counted. A searcher's points concentrate where scores are high,
+    so the shares describe that region better than the rest.
 
     Args:
         space: The space that was searched.
         scored: Finished trials, each inside ``space``; scores that are not finite are ignored.
-        seed: Seed of the random forest; the same seed gives the same shares.
+        seed: Seed of the random forest and of the sample; the same seed gives the same shares.
 
     Returns:
         Name -> share, most important first; the shares sum to 1. Empty if the shares cannot be estimated:
@@ -36,12 +42,87 @@ def importance(space: Space, scored: Iterable[ScoredPoint], *, seed: int) -> dic
     finite = [point for point in scored if math.isfinite(point.score)]
     if len(finite) < LEAST_TRIALS or len({point.score for point in finite}) == 1:
         return {}
-    axes: dict[str, BaseDistribution] = dict.fromkeys(space.names, _AXIS)
-    with quiet_study() as study:
-        for point in finite:
-            place = dict(zip(space.names, space.to_unit(point.parameters).tolist(), strict=True))
-            study.add_trial(create_trial(params=place, distributions=axes, value=point.score))
-        try:
-            return get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=seed % 2**32))
-        except RuntimeError:  # no tree found a difference, as when all trials share one point
-            return {}
+    sampled = _sample(finite, seed)
+    places = np.array([space.to_unit(point.parameters) for point in sampled])
+    shares = _mean_shares(_forest(places, np.array([point.score for point in sampled]), seed))
+    if shares is None:
+        return {}
+    ranked = sorted(zip(space.names, shares.tolist(), strict=True), key=lambda pair: -pair[1])
+    return dict(ranked)
+
+
+def sample_note(scores: int) -> str:
+    """Say on how many of the ``scores`` an importance is based; empty if on all of them."""
+    return (
+        f"from {MOST_TRIALS:,} of {scores:,} configurations, drawn at random" if scores > MOST_TRIALS else ""
+    )
+
+
+def _sample(points: list[ScoredPoint], seed: int) -> list[ScoredPoint]:
+    if len(points) <= MOST_TRIALS:
+        return points
+    drawn = np.random.default_rng(seed).choice(len(points), MOST_TRIALS, replace=False)
+    return [points[index] for index in sorted(drawn.tolist())]
+
+
+def _forest(places: Array, scores: Array, seed: int) -> "list[Tree]":
+    # Takes a second to import.
+    from sklearn.ensemble import (  # type: ignore[import-untyped]  # has neither types nor stubs
+        RandomForestRegressor,
+    )
+
+    forest = RandomForestRegressor(n_estimators=_TREES, max_depth=_DEEPEST, random_state=seed % 2**32)
+    forest.fit(places, scores)
+    return [estimator.tree_ for estimator in forest.estimators_]
+
+
+def _mean_shares(trees: "Iterable[Tree]") -> Array | None:
+    """Average the shares of each parameter over all trees that found a difference; None if no tree did."""
+    shares = [found for found in map(_shares, trees) if found is not None]
+    mean = np.mean(shares, axis=0) if shares else np.zeros(1)
+    return mean / mean.sum() if mean.sum() > 0 else None
+
+
+def _shares(tree: "Tree") -> Array | None:
+    """Return the share of each parameter alone in the variance of a tree over the unit cube."""
+    low, high = _leaves(tree)
+    values = tree.value[tree.feature < 0].reshape(-1)
+    volumes = (high - low).prod(axis=1)
+    variance = _variance(values, volumes)
+    if variance <= 0:
+        return None
+    alone = [_marginal_variance(values, volumes, low[:, axis], high[:, axis]) for axis in range(low.shape[1])]
+    return np.array(alone) / variance
+
+
+def _leaves(tree: "Tree") -> tuple[Array, Array]:
+    """Return the lower and upper corners of the box of each leaf, both (leaves, parameters)."""
+    low = np.zeros((tree.node_count, tree.n_features))
+    high = np.ones_like(low)
+    level = np.array([0])
+    while (level := level[tree.feature[level] >= 0]).size:
+        axis, left, right = tree.feature[level], tree.children_left[level], tree.children_right[level]
+        for child in (left, right):
+            low[child], high[child] = low[level], high[level]
+        high[left, axis] = low[right, axis] = tree.threshold[level]
+        level = np.concatenate([left, right])
+    return low[tree.feature < 0], high[tree.feature < 0]
+
+
+def _marginal_variance(values: Array, volumes: Array, low: Array, high: Array) -> float:
+    """Return the variance along one axis of the mean over all others.
+
+    That mean changes only where a leaf begins or ends: each leaf adds its value times its cross-section
+    between both.
+    """
+    places = np.unique(np.concatenate([low, high]))
+    section = values * volumes / (high - low)
+    steps = np.zeros(len(places))
+    np.add.at(steps, np.searchsorted(places, low), section)
+    np.add.at(steps, np.searchsorted(places, high), -section)
+    return _variance(np.cumsum(steps)[:-1], np.diff(places))
+
+
+def _variance(values: Array, weights: Array) -> float:
+    mean = np.average(values, weights=weights)
+    return float(np.average((values - mean) ** 2, weights=weights))

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from hpo.config.environment import Environment
 from hpo.journal.events import StudyRenamed
-from hpo.journal.journal import Journal, read_journal, writer_of
+from hpo.journal.journal import Journal, stored_events, writer_of
 from hpo.journal.results import StudyState
 from hpo.report.catalogue_tables import Entry
 from hpo.study.folders import has_study, known_studies, study_folder
+from hpo.tasks.base.found import found_configuration
 from hpo.tasks.base.registry import score_of
 from hpo.trial.files import remove_checkpoints, trial_folder
 from model.errors import UserError
@@ -62,7 +63,7 @@ def clean_studies(names: Sequence[str], environment: Environment) -> int:
     freed = 0
     for name in names:
         folder = study_folder(environment, name)
-        state = StudyState.replay(read_journal(folder).events)
+        state = StudyState.replay(stored_events(folder))
         ended = [trial.trial for trial in state.trials.values() if trial.has_ended]
         freed += sum(remove_checkpoints(trial_folder(folder, trial)) for trial in ended)
     return freed
@@ -74,8 +75,8 @@ def size_bytes(folder: Path) -> int:
 
 
 def _entry(folder: Path) -> Entry:
-    state = StudyState.replay(read_journal(folder).events)
-    best = state.best(1)
+    state = StudyState.replay(stored_events(folder))
+    found = found_configuration(state)
     return Entry(
         name=folder.name,
         task=state.created.plan["study"]["task"],
@@ -83,7 +84,7 @@ def _entry(folder: Path) -> Entry:
         stage=next(reversed(state.stages), ""),
         condition=_condition(state, running=writer_of(folder) is not None),
         score=score_of(state.created).label,
-        best=best[0].score if best else None,
+        best=found.configuration.mean if found else None,
         trials=len(state.trials),
         changed_at=state.updated_at,
         size_bytes=size_bytes(folder),

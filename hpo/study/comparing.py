@@ -11,13 +11,15 @@ import torch
 
 from hpo.config.environment import Environment
 from hpo.config.stages import SEARCH
-from hpo.journal.journal import read_journal
+from hpo.journal.journal import stored_events
+from hpo.journal.ranking import GRID, mean_metrics
 from hpo.journal.results import StudyState, TrialState
 from hpo.report.comparison import Cell, Comparison, Pair, PairedRow
 from hpo.report.paired import paired_difference
 from hpo.space.space import Parameters
 from hpo.study.folders import chosen_study
 from hpo.study.plan import StudyPlan, choose_device, plan_of, reopen_data
+from hpo.tasks.base.found import best_of_stage, found_configuration
 from hpo.tasks.base.networks import NetworkDifference
 from hpo.tasks.base.score import Score
 from hpo.tasks.base.splits import Progress
@@ -43,10 +45,22 @@ class Side:
     state: StudyState
     plan: StudyPlan
     trial: TrialState
-    """The trial, or the best trial of the stage that found the study's configuration."""
+    """The trial, or the trial that represents the study's configuration."""
+    seeds: tuple[TrialState, ...]
+    """The trial, or all trials with a score of the study's configuration."""
     configuration: Parameters
     """Values of all hyperparameters."""
     is_study: bool
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Metrics on the validation split, means over the seeds."""
+        return mean_metrics([trial.metrics for trial in self.seeds])
+
+    @property
+    def tested(self) -> dict[str, float]:
+        """Metrics on the test split, means over the seeds; empty before the test split was opened."""
+        return mean_metrics([trial.tested for trial in self.seeds if trial.tested])
 
 
 def compare_named(a: str, b: str, split: str, environment: Environment, progress: Progress) -> Comparison:
@@ -87,20 +101,24 @@ def compare_named(a: str, b: str, split: str, environment: Environment, progress
 def _open(name: str, environment: Environment) -> Side:
     study, separator, trial_name = name.partition("/")
     folder = chosen_study(environment, study)
-    state = StudyState.replay(read_journal(folder).events)
+    state = StudyState.replay(stored_events(folder))
     plan = plan_of(folder, state.created)
-    finder = _finder(state, plan)
-    trial = (
-        _named_trial(state, study, trial_name) if separator else _representative_trial(state, study, finder)
-    )
-    chosen = state.stages[finder].chosen if finder and not separator else trial.parameters
+    if separator:
+        trial = _named_trial(state, study, trial_name)
+        seeds: tuple[TrialState, ...] = (trial,)
+        parameters = trial.parameters
+    elif found := found_configuration(state):
+        trial, seeds, parameters = found.trial, found.configuration.scored, found.parameters
+    else:
+        raise UserError(f"study {study!r} has no finished trial yet")
     return Side(
         name=name,
         folder=folder,
         state=state,
         plan=plan,
         trial=trial,
-        configuration={**plan.own_configuration(), **chosen},
+        seeds=seeds,
+        configuration={**plan.own_configuration(), **parameters},
         is_study=not separator,
     )
 
@@ -113,22 +131,6 @@ def _named_trial(state: StudyState, study: str, name: str) -> TrialState:
         reason = f": {trial.reason}" if trial.reason else ""
         raise UserError(f"trial {study}/{name} has no score: it is {trial.status}{reason}")
     return trial
-
-
-def _representative_trial(state: StudyState, study: str, finder: str | None) -> TrialState:
-    """Return the trial whose scores represent the study's best configuration."""
-    if finder:
-        return state.trials[state.stages[finder].best_trial or ""]
-    best = state.best(1)
-    if not best:
-        raise UserError(f"study {study!r} has no finished trial yet")
-    return best[0]
-
-
-def _finder(state: StudyState, plan: StudyPlan) -> str | None:
-    """Return the stage that found the study's configuration."""
-    finders = reversed(plan.task.finders)
-    return next((name for name in finders if name in state.stages and state.stages[name].chosen), None)
 
 
 def _reasons_against_comparing(first: Side, second: Side) -> list[str]:
@@ -192,8 +194,8 @@ def _scores(first: Side, second: Side) -> dict[str, Pair]:
     """Return score and AP per class on the validation split, and on the test split if it has been opened."""
     sides, rows = (first, second), dict[str, Pair]()
     for prefix, found in (
-        ("", (first.trial.metrics, second.trial.metrics)),
-        ("test ", (first.trial.tested or {}, second.trial.tested or {})),
+        ("", (first.metrics, second.metrics)),
+        ("test ", (first.tested, second.tested)),
     ):
         if any(found):
             each = _rows(sides, found)
@@ -244,15 +246,13 @@ def _by_role(state: StudyState, stage: str, scored: Scored) -> dict[str, list[Tr
     """Return trials with a score by the name of their configuration; for a search, those of the best one."""
     trials = [trial for trial in state.trials_of(stage) if scored(trial) is not None]
     if stage == SEARCH:
-        best = state.trials.get(state.stages[stage].best_trial or "") or next(
-            iter(state.best(1, stage=stage)), None
-        )
-        same = [trial for trial in trials if best is not None and trial.parameters == best.parameters]
+        best = best_of_stage(state, stage)
+        same = [trial for trial in trials if best and trial.parameters == best.configuration.parameters]
         return {"best found": same} if same else {}
     roles: dict[str, list[TrialState]] = {}
     for trial in trials:
         # A configuration called as a trial is another one in every study.
-        if trial.role != "grid" and trial.role not in state.trials:
+        if trial.role != GRID and trial.role not in state.trials:
             roles.setdefault(trial.role, []).append(trial)
     return roles
 

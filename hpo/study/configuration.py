@@ -22,8 +22,9 @@ def read_configuration(file: Path, plan: StudyPlan) -> Parameters:
     """Read a configuration from a file, such as the output of ``hpo best --json``.
 
     The file is JSON or TOML with hyperparameters under their names or the paper's symbols (``r_s`` in
-    seconds, ``r`` and ``K1.goal`` in frames), at the top or under ``parameters``; of several best trials the
-    first is used. Missing values come from the study file.
+    seconds, ``r`` and ``K1.goal`` in frames), at the top or under ``parameters``. Of the output of ``hpo best
+    --json``, the configuration that the study chose is used, else the best so far. Missing values come from
+    the study file.
 
     Raises:
         ConfigError: The file cannot be read, or values are not allowed; the error names all of them.
@@ -86,7 +87,9 @@ def configuration_of_run(run: str, recorded: Mapping[str, Any], plan: StudyPlan)
 
 
 def _symbols(document: Any, file: Path) -> Mapping[str, Any]:
-    if isinstance(document, dict) and isinstance(document.get("best"), list) and document["best"]:
+    if isinstance(document, dict) and isinstance(document.get("found"), dict) and document["found"]:
+        document = document["found"]
+    elif isinstance(document, dict) and isinstance(document.get("best"), list) and document["best"]:
         document = document["best"][0]
     if isinstance(document, dict) and isinstance(document.get("parameters"), dict):
         document = document["parameters"]

@@ -16,7 +16,7 @@ def chosen_finalists(
 ) -> Mapping[str, Parameters]:
     """Return the study file's configuration, the one that was found and the next best, by role.
 
-    Equal configurations appear once. Trials that were stopped early are used if too few have finished.
+    Equal configurations appear once.
 
     Args:
         plan: Plan of the study.
@@ -29,8 +29,8 @@ def chosen_finalists(
         return {}
     own = plan.own_configuration()
     found: dict[str, Parameters] = {"found": start}
-    for trial in state.best(settings.candidates, stage=plan.task.finders[0]):
-        found[trial.trial] = {**own, **trial.parameters}
+    for candidate in state.ranked(plan.task.finders[0], settings.candidates):
+        found[candidate.name] = {**own, **candidate.parameters}
     chosen: dict[str, Parameters] = {OWN: own}
     for role, parameters in found.items():
         if len(chosen) <= settings.candidates and parameters not in chosen.values():

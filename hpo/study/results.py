@@ -1,14 +1,15 @@
 """Tables and figures of a stage, made from the journal of its study."""
 
 from collections.abc import Mapping
-from statistics import fmean
 from typing import TYPE_CHECKING
 
 from hpo.config.stages import SEARCH
-from hpo.journal.results import StudyState, TrialStatus
+from hpo.journal.results import StudyState
+from hpo.search.importance import importance
 from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Space
 from hpo.study.plan import StudyPlan
+from hpo.tasks.base.found import whole_configurations
 from hpo.tasks.base.presentation.stage_presentation import StageView
 from hpo.tracking.figures import FigureFiles
 
@@ -56,16 +57,7 @@ def stage_importance(state: StudyState, stage: str) -> Mapping[str, float]:
     """
     if stage != SEARCH or stage not in state.stages:
         return {}
-    from hpo.search.importance import importance  # Optuna takes a second
-
-    scores: dict[tuple[object, ...], list[float]] = {}
-    points = {}
-    for trial in state.trials_of(stage):
-        if trial.status is TrialStatus.FINISHED and trial.score is not None:
-            key = tuple(trial.parameters.items())
-            points[key] = dict(trial.parameters)
-            scores.setdefault(key, []).append(trial.score)
-    scored = [ScoredPoint(point, fmean(scores[key])) for key, point in points.items()]
+    scored = [ScoredPoint(dict(each.parameters), each.mean) for each in whole_configurations(state, stage)]
     space = Space.from_description(state.stages[stage].space)
     return importance(space, scored, seed=state.created.seed)
 

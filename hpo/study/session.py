@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpo.config.environment import Environment
-from hpo.journal.events import Noticed, StageExtended, StudyInterrupted, StudyResumed, Value
-from hpo.journal.journal import Journal, read_journal
+from hpo.journal.events import Event, Noticed, StageExtended, StudyInterrupted, StudyResumed, Value
+from hpo.journal.journal import Journal, read_journal, stored_events
 from hpo.journal.results import StudyState
 from hpo.schedule.cluster import NodeRequirements, cluster_session
 from hpo.schedule.local_ray import ray_session
@@ -59,8 +59,9 @@ def start_study(
         journal.append(creation(plan, journal.folder))
         for stage in stages:
             journal.append(stage.asked)
+        state = StudyState.replay(stored_events(journal.folder))
         try:
-            return _run_stages(plan, journal, environment, listener)
+            return _run_stages(plan, journal, state, environment, listener)
         except Exception:
             _discard_if_empty(journal, environment)
             raise
@@ -68,7 +69,7 @@ def start_study(
 
 def _discard_if_empty(journal: Journal, environment: Environment) -> None:
     """Remove a study that could not start, before it becomes the one that commands take by default."""
-    state = StudyState.replay(journal.events())
+    state = StudyState.replay(stored_events(journal.folder))
     if state.trials:
         return
     shutil.rmtree(journal.folder, ignore_errors=True)
@@ -92,13 +93,11 @@ def continue_study(
             the code have changed.
     """
     with Journal.open(study_folder(environment, name)) as journal:
-        state = StudyState.replay(journal.events())
+        state = StudyState.replay(stored_events(journal.folder))
         plan = reopen(journal, state, data, environment, progress)
         stages = prepare_more(plan, requests, state, environment, progress)
-        _record_resume(journal)
-        for stage in stages:
-            journal.append(stage.asked)
-        return _run_stages(plan, journal, environment, listener)
+        _record(journal, state, [*_resume_events(journal), *(stage.asked for stage in stages)])
+        return _run_stages(plan, journal, state, environment, listener)
 
 
 def extend_study(
@@ -119,12 +118,12 @@ def extend_study(
             added, or data or code have changed.
     """
     with Journal.open(study_folder(environment, name)) as journal:
-        state = StudyState.replay(journal.events())
+        state = StudyState.replay(stored_events(journal.folder))
         plan = reopen(journal, state, data, environment, progress)
         stage = prepare_extension(plan, request, state, environment, progress)
-        _record_resume(journal)
-        journal.append(_extension(stage) if request.name in state.stages else stage.asked)
-        return _run_stages(plan, journal, environment, listener)
+        added = _extension(stage) if request.name in state.stages else stage.asked
+        _record(journal, state, [*_resume_events(journal), added])
+        return _run_stages(plan, journal, state, environment, listener)
 
 
 def preview_extension(
@@ -136,7 +135,7 @@ def preview_extension(
         UserError: As ``extend_study``.
     """
     with Journal.open(study_folder(environment, name)) as journal:
-        state = StudyState.replay(journal.events())
+        state = StudyState.replay(stored_events(journal.folder))
         plan = reopened(journal.folder, state, data, environment, progress)
         return prepare_extension(plan, request, state, environment, progress)
 
@@ -159,7 +158,7 @@ def preview_continuation(
         UserError: As ``continue_study``.
     """
     with Journal.open(study_folder(environment, name)) as journal:
-        state = StudyState.replay(journal.events())
+        state = StudyState.replay(stored_events(journal.folder))
         plan = reopened(journal.folder, state, data, environment, progress)
         return prepare_more(plan, requests, state, environment, progress)
 
@@ -182,14 +181,14 @@ def resume_study(
     """
     check_store(environment)
     with Journal.open(study_folder(environment, name)) as journal:
-        state = StudyState.replay(journal.events())
+        state = StudyState.replay(stored_events(journal.folder))
         plan = plan_of(journal.folder, state.created)
         if state.pending or data is not None:
             plan = reopen(journal, state, data, environment, progress)
         if state.pending:
             refuse_changes(plan, state)
-            _record_resume(journal)
-        return _run_stages(plan, journal, environment, listener)
+            _record(journal, state, _resume_events(journal))
+        return _run_stages(plan, journal, state, environment, listener)
 
 
 def move_data(name: str, data: str, environment: Environment, progress: Progress) -> None:
@@ -199,7 +198,7 @@ def move_data(name: str, data: str, environment: Environment, progress: Progress
         UserError: The study does not exist or is running, or these are not its data.
     """
     with Journal.open(study_folder(environment, name)) as journal:
-        plan = reopen(journal, StudyState.replay(journal.events()), data, environment, progress)
+        plan = reopen(journal, StudyState.replay(stored_events(journal.folder)), data, environment, progress)
         Follower(journal.folder, _tracker(plan, journal.folder, environment)).close(DRAIN_S)
 
 
@@ -211,7 +210,7 @@ def sync_study(name: str, environment: Environment) -> FollowerReport:
     """
     check_store(environment)
     with Journal.open(study_folder(environment, name)) as journal:
-        plan = plan_of(journal.folder, StudyState.replay(journal.events()).created)
+        plan = plan_of(journal.folder, StudyState.replay(stored_events(journal.folder)).created)
         follower = Follower(journal.folder, _tracker(plan, journal.folder, environment))
         return follower.close(DRAIN_S)
 
@@ -240,17 +239,24 @@ def fork_study(
             journal.append(event)
 
 
-def _record_resume(journal: Journal) -> None:
-    journal.append(StudyResumed(versions=versions()))
+def _resume_events(journal: Journal) -> list[Event]:
+    events: list[Event] = [StudyResumed(versions=versions())]
     if journal.dropped_bytes:
-        journal.append(Noticed(message="the last line of the journal was incomplete and is ignored"))
+        events.append(Noticed(message="the last line of the journal was incomplete and is ignored"))
+    return events
+
+
+def _record(journal: Journal, state: StudyState, events: Sequence[Event]) -> None:
+    """Write events to the journal and apply them to the state, as a replay of the journal would."""
+    for event in events:
+        journal.append(event)
+        state.apply(event)
 
 
 def _run_stages(
-    plan: StudyPlan, journal: Journal, environment: Environment, listener: Listener
+    plan: StudyPlan, journal: Journal, state: StudyState, environment: Environment, listener: Listener
 ) -> SessionEnd:
     """Run the stages that have not ended, and record them in MLflow meanwhile."""
-    state = StudyState.replay(journal.events())
     pending, drain_s = state.pending, DRAIN_S
     follower = Follower(journal.folder, _tracker(plan, journal.folder, environment))
     listener(state)

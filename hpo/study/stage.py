@@ -19,6 +19,7 @@ from hpo.study.first_point import why_not_first
 from hpo.study.plan import StudyPlan, chunk_seed
 from hpo.study.runner import Listener, StageRunner
 from hpo.study.warm_start import scored_points
+from hpo.tasks.base.found import deciding_stage
 from hpo.tasks.base.own_code import own_errors
 from hpo.tasks.base.splits import Progress
 from hpo.tasks.base.task import StageContext
@@ -108,10 +109,10 @@ class StageRun:
         if choice is None:
             self._write(StageFinished(stage=self._name, best_trial=""))
             return
-        same = [trial for trial in trials if dict(trial.parameters) == choice.parameters]
-        best = max(same, key=lambda trial: -1.0 if trial.score is None else trial.score)
         chosen = {**self._plan.own_configuration(), **choice.parameters}
-        self._write(StageFinished(stage=self._name, best_trial=best.trial, chosen=chosen, role=choice.role))
+        self._write(
+            StageFinished(stage=self._name, best_trial=choice.best_trial, chosen=chosen, role=choice.role)
+        )
 
     def _write(self, event: StageStarted | StageFinished | Noticed) -> None:
         self._journal.append(event)
@@ -127,7 +128,7 @@ def program_of(plan: StudyPlan, name: str, state: StudyState) -> Program:
 
 
 def start_of(plan: StudyPlan, asked: StageAsked, state: StudyState) -> Parameters:
-    """Return the configuration to start from: requested, else the latest found, else the study file's.
+    """Return the configuration to start from: requested, else the one found, else the study file's.
 
     A search starts from none, so the result is empty for it.
     """
@@ -135,9 +136,8 @@ def start_of(plan: StudyPlan, asked: StageAsked, state: StudyState) -> Parameter
         return {}
     if asked.start:
         return dict(asked.start)
-    finders = plan.task.finders
-    found = [dict(state.stages[finder].chosen) for finder in finders if finder in state.stages]
-    return next(filter(None, reversed(found)), plan.own_configuration())
+    stage = deciding_stage(state)
+    return dict(stage.chosen) if stage else plan.own_configuration()
 
 
 def build_stage(

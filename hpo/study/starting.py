@@ -3,12 +3,13 @@
 from pathlib import Path
 
 from hpo.config.environment import Environment
-from hpo.journal.journal import read_journal
+from hpo.journal.journal import stored_events
 from hpo.journal.results import StudyState
 from hpo.space.space import Parameters
 from hpo.study.configuration import configuration_from_symbols, configuration_of_run, read_configuration
 from hpo.study.folders import known_studies, study_folder
 from hpo.study.plan import StudyPlan
+from hpo.tasks.base.found import deciding_stage
 from hpo.tracking.runs import run_parameters
 from hpo.tracking.symbols import by_symbol
 from model.errors import UserError
@@ -42,12 +43,10 @@ def starting_configuration(source: str, plan: StudyPlan, environment: Environmen
 
 
 def _of_study(name: str, plan: StudyPlan, environment: Environment) -> Parameters:
-    """Return the latest configuration that a study found, such as by its grid, else by its search."""
-    state = StudyState.replay(read_journal(study_folder(environment, name)).events)
-    for stage in reversed(plan.task.finders):
-        if stage in state.stages and state.stages[stage].chosen:
-            symbols = by_symbol(state.stages[stage].chosen)
-            return configuration_from_symbols(symbols, plan, source=f"study {name}")
+    """Return the configuration that a study found."""
+    state = StudyState.replay(stored_events(study_folder(environment, name)))
+    if stage := deciding_stage(state):
+        return configuration_from_symbols(by_symbol(stage.chosen), plan, source=f"study {name}")
     if state.pending:
         fix = f"finish it first: {shell_line('hpo', 'resume', name)}"
     else:

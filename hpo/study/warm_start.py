@@ -6,7 +6,7 @@ from typing import Any
 from hpo.config.environment import Environment
 from hpo.config.stages import SEARCH, SearchStage
 from hpo.config.study_file import space_of
-from hpo.journal.journal import read_journal
+from hpo.journal.journal import stored_events
 from hpo.journal.results import StudyState, TrialStatus
 from hpo.report.formats import values_tried
 from hpo.search.searcher import ScoredPoint
@@ -30,7 +30,7 @@ def known_scores(study: str, plan: StudyPlan, environment: Environment) -> dict[
         UserError: The study or its search does not exist, or has another space, other data, another score or
             another number of epochs (the error names all differences), or it leaves no point to try.
     """
-    state = StudyState.replay(read_journal(chosen_study(environment, study)).events)
+    state = StudyState.replay(stored_events(chosen_study(environment, study)))
     stage = state.stages.get(SEARCH)
     if stage is None:
         raise UserError(f"study {study!r} has no search whose scores could be used")

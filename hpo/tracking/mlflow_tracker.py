@@ -169,6 +169,7 @@ class MlflowTracker:
     def _fail(self, event: TrialFailed, state: StudyState) -> None:
         tags = {"hpo.status": "failed", "hpo.reason": event.reason, **_note(event.trial, state)}
         self._experiment.log(event.trial, at=event.at, tags=tags)
+        self._mark_best(event, state)
         self._experiment.end_run(event.trial, "FAILED", event.at)
 
     def _finish_stage(self, event: StageFinished, state: StudyState) -> None:
@@ -203,18 +204,25 @@ class MlflowTracker:
             self._experiment.set_status(run, "RUNNING")
             self._experiment.log(run, at=event.at, tags=tags)
 
-    def _mark_best(self, event: TrialFinished | TrialStopped, state: StudyState) -> None:
-        """Mark a new best trial of its stage and record its score as the stage's score."""
+    def _mark_best(self, event: TrialFinished | TrialStopped | TrialFailed, state: StudyState) -> None:
+        """Mark the trials of the stage's best configuration, and record its mean as the stage's score.
+
+        An ended trial changes the place of its own configuration only, so marks of others are moved only if
+        that one becomes, stays or ceases to be the best.
+        """
         stage = state.trials[event.trial].stage
-        best = [trial.trial for trial in state.best(2, stage=stage)]
-        if best[:1] != [event.trial]:
+        mine = state.tally(stage).ranking.of(state.trials[event.trial])
+        best = state.ranked(stage, 2)
+        if not best or (best[0].name != mine.name and len(mine.trials) < 2):
             return
-        for trial in best:
-            tags = {"hpo.best": "true" if trial == event.trial else "false"}
-            self._experiment.log(trial, at=event.at, tags=tags)
-        step = sum(trial.has_ended for trial in state.trials_of(stage))
-        tags = {"hpo.best_trial": event.trial, **_note(stage, state)}
-        self._experiment.log(stage, at=event.at, step=step, metrics={"score": event.score}, tags=tags)
+        others = [mine, *best[1:]] if best[0].name != mine.name else best[1:]
+        marks = {trial.trial: "false" for other in others for trial in other.trials}
+        marks |= {trial.trial: "true" for trial in best[0].trials}
+        for trial, mark in marks.items():
+            self._experiment.log(trial, at=event.at, tags={"hpo.best": mark})
+        step = len(state.tally(stage).ended)
+        tags = {"hpo.best_trial": best[0].best_trial.trial, **_note(stage, state)}
+        self._experiment.log(stage, at=event.at, step=step, metrics={"score": best[0].mean}, tags=tags)
 
 
 def _note(run: str, state: StudyState) -> dict[str, str]:

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 
 from hpo.journal.events import Value
+from hpo.journal.ranking import Configuration
 from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus
+from hpo.search.importance import sample_note
+from hpo.tasks.base.found import best_of_stage, whole_configurations
 from hpo.tasks.base.registry import classes_of, score_of, task_of
 from hpo.tracking.figures import FigureFiles
 from hpo.tracking.symbols import symbol
@@ -39,7 +42,7 @@ def study_note(state: StudyState, dataset: str) -> str:
             f"Study `{state.created.study}` optimises the hyperparameters of task `{task.name}` on "
             f"**{dataset}**. Each run is a stage, each run below it a trial. The metric `score` is {score} "
             "on the validation split, between 0 and 1; higher is better.",
-            "\n".join(["| stage | trials | best score | kept |", "|---|---|---|---|", *stages]),
+            "\n".join(["| stage | trials | best score | chosen |", "|---|---|---|---|", *stages]),
             "`hpo ui` prints, for every stage, the address of a table of its trials, best first. "
             f"`{shell_line('hpo', 'report', state.created.study)}` writes the whole study into one page.",
         ]
@@ -68,13 +71,17 @@ def stage_note(
         f"Stage `{stage.stage}` of study `{study}`{' over ' if searched else ''}{searched}: "
         f"{_progress(stage, state)}."
     ]
-    for best in state.best(1, stage=stage.stage):
-        paragraphs += [f"Best trial: `{best.trial}`", *_outcome(best, state), _table(best.parameters)]
-    if stage.role:
-        paragraphs += [f"Kept: **{stage.role}**, by the average over its seeds.", _table(stage.chosen)]
+    if found := best_of_stage(state, stage.stage):
+        word, configuration = "Chosen" if found.is_chosen else "Best so far", found.configuration
+        paragraphs += [f"{word}: **{configuration.name}**, {_mean(configuration, state)}."]
+        if len(configuration.scores) > 1:
+            paragraphs += [f"Its best trial: `{found.trial.trial}`"]
+        paragraphs += [*_outcome(found.trial, state), _table(found.parameters)]
     if importance:
         shares = ", ".join(f"{name} {share:.2f}" for name, share in importance.items())
-        paragraphs.append(f"Importance (share of the variance of {_score(state)}, fANOVA): {shares}.")
+        note = sample_note(len(whole_configurations(state, stage.stage)))
+        basis = f", {note}" if note else ""
+        paragraphs.append(f"Importance (share of the variance of {_score(state)}, fANOVA{basis}): {shares}.")
     if drawn is not None and drawn.files:
         paragraphs.append("Figures: see Artifacts, folder `figures`; `figures.html` is interactive.")
     if drawn is not None and drawn.failures:
@@ -104,7 +111,17 @@ def _progress(stage: StageState, state: StudyState) -> str:
 
 
 def _best_score(stage: StageState, state: StudyState) -> str:
-    return next((f"{best.score:.4f}" for best in state.best(1, stage=stage.stage)), "-")
+    found = best_of_stage(state, stage.stage)
+    return _mean(found.configuration, state) if found else "-"
+
+
+def _mean(configuration: Configuration, state: StudyState) -> str:
+    """Format the mean of a configuration with its interval and its number of seeds."""
+    score, classes, seeds = score_of(state.created), classes_of(state.created), len(configuration.scores)
+    described = score.describe(configuration.mean, configuration.metrics, classes)
+    if seeds < 2:
+        return f"{described} with one seed"
+    return f"{described} ± {configuration.half_width:.4f} (95 %, {seeds} seeds)"
 
 
 def _outcome(trial: TrialState, state: StudyState) -> list[str]:

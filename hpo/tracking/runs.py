@@ -121,9 +121,8 @@ def attached_pictures(environment: Environment, identity: str, trial: str, prefi
     make_store(environment)
     with store_errors(environment.tracking_uri):
         client = connect(environment.tracking_uri)
-        for run in _runs_of(client, identity):
-            if run.data.tags.get("hpo.trial") == trial:
-                return _pictures(client, run.info.run_id, prefix)
+        for run in _named(_runs_of(client, identity, of_trial=trial), trial):
+            return _pictures(client, run.info.run_id, prefix)
     return {}
 
 
@@ -171,16 +170,28 @@ def _require_answer(environment: Environment) -> None:
         raise UserError(f"MLflow at {server} does not answer")
 
 
-def _runs_of(client: "MlflowClient", identity: str) -> "list[Run]":
+def _runs_of(client: "MlflowClient", identity: str, *, of_trial: str | None = None) -> "list[Run]":
     experiments = client.search_experiments(filter_string=f"tags.`{IDENTITY}` = '{identity}'")
+    return _search(client, [experiment.experiment_id for experiment in experiments], of_trial)
+
+
+def _search(client: "MlflowClient", experiments: list[str], trial: str | None) -> "list[Run]":
+    """Return all runs, or those of a trial; MLflow returns them in pages of 1,000."""
+    # MLflow has no escape for a quote, which no name of a trial contains.
+    wanted = "" if trial is None or "'" in trial else f"tags.`hpo.trial` = '{trial}'"
     runs: list[Run] = []
-    for experiment in experiments:
-        page = client.search_runs([experiment.experiment_id])
+    token = None
+    while experiments:
+        page = client.search_runs(experiments, filter_string=wanted, page_token=token)
         runs += page
-        while page.token:
-            page = client.search_runs([experiment.experiment_id], page_token=page.token)
-            runs += page
+        token = page.token
+        if not token:
+            break
     return runs
+
+
+def _named(runs: "list[Run]", trial: str) -> "list[Run]":
+    return [run for run in runs if run.data.tags.get("hpo.trial") == trial]
 
 
 def _find(client: "MlflowClient", name: str, environment: Environment) -> "Run":
@@ -207,11 +218,7 @@ def _find_by_names(client: "MlflowClient", study: str, trial: str) -> "Run":
         for experiment in client.search_experiments()
         if experiment.tags.get("hpo.study") == study
     ]
-    runs = [
-        run
-        for run in (client.search_runs(experiments) if experiments else [])
-        if run.data.tags.get("hpo.trial") == trial
-    ]
+    runs = _named(_search(client, experiments, trial), trial)
     if len(runs) == 1:
         return runs[0]
     if runs:

@@ -56,7 +56,7 @@ def test_longest_dotted_keys_end_soon() -> None:
         ('{"a": NaN}', "NaN is not a number"),
         ("[-Infinity]", "-Infinity is not a number"),
         ("[9223372036854775808]", "at most 64 bits"),
-        ("9" * 5000, "digits"),
+        ("9" * 5000, "64 bits"),
         ("{", "Expecting"),
         ("", "Expecting"),
     ],

@@ -58,7 +58,7 @@ def test_a_submitted_study_is_recorded_on_the_server_and_shows_no_secret(
     words = service.hpo.study("one", "--concurrent", "2", "--searcher", "random")
     done = service.hpo.run(*submit(service, "--", *words))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Best trials" in done.stdout
+    assert "Best configurations" in done.stdout
     scores = {
         event.trial: event.score for event in events(service, "one") if isinstance(event, TrialFinished)
     }

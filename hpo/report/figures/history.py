@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from hpo.journal.ranking import has_score
 from hpo.journal.results import TrialState, TrialStatus
 from hpo.report.figures.interactive import interactive
+from hpo.report.figures.sample import drawn_note, drawn_trials
 from hpo.report.figures.style import colour, panels
 from hpo.report.trial_tables import describe_settings
 from hpo.tasks.base.presentation.stage_presentation import StageFigure, StageView
@@ -22,6 +24,9 @@ _CAPTION = (
     "Each point is a trial at its best validation; the line is the best score so far. "
     "Crosses at the bottom are trials that failed."
 )
+
+_MOST_DRAWN = 2000
+"""Largest number of trials that are drawn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,20 +47,33 @@ def history_figure(view: StageView) -> StageFigure | None:
     groups = _groups(view)
     if not groups:
         return None
-    finished = groups[0].scores if groups[0].label == "finished" else {}
-    best = dict(zip(finished, accumulate(finished.values(), max), strict=True))
+    best = _best_so_far(view)
     return StageFigure(
         name="history",
         title="History",
-        caption=_CAPTION,
+        caption=_CAPTION + drawn_note(sum(len(group.scores) for group in groups), _ended(view)),
         picture=_picture(groups, best, axis=view.score_axis, trials=len(view.trials)),
         interactive=_interactive(groups, best, axis=view.score_axis),
     )
 
 
+def _best_so_far(view: StageView) -> dict[int, float]:
+    """Return the number of each trial that was better than all before, and of the last one with a score."""
+    scores = {number: trial.score for number, trial in enumerate(view.trials, start=1) if has_score(trial)}
+    best = dict(zip(scores, accumulate((score or 0.0 for score in scores.values()), max), strict=True))
+    steps = [number for number, score in scores.items() if score == best[number]]
+    return {number: best[number] for number in [*steps, *list(best)[-1:]]}
+
+
+def _ended(view: StageView) -> int:
+    return sum(has_score(trial) or trial.status is TrialStatus.FAILED for trial in view.trials)
+
+
 def _groups(view: StageView) -> list[_Group]:
     """Return the groups that contain trials; empty if no trial has a score."""
-    numbered = dict(enumerate(view.trials, start=1))
+    trials = view.trials
+    drawn = {trial.trial for trial in drawn_trials(trials, _MOST_DRAWN)}
+    numbered = {number: each for number, each in enumerate(trials, start=1) if each.trial in drawn}
     scored = {
         number: (trial, trial.score)
         for number, trial in numbered.items()

@@ -2,6 +2,8 @@
 
 from hpo.report.figures.interactive import interactive
 from hpo.report.figures.style import colour, panels
+from hpo.search.importance import sample_note
+from hpo.tasks.base.found import whole_configurations
 from hpo.tasks.base.presentation.stage_presentation import StageFigure, StageView
 from hpo.tracking.symbols import symbol
 
@@ -28,11 +30,12 @@ def importance_figure(view: StageView) -> StageFigure | None:
         cliponaxis=False,
     )
     moving.update_layout(xaxis_title=axis)
+    note = sample_note(len(whole_configurations(view.state, view.stage)))
     return StageFigure(
         name="importance",
         title="Importance of the hyperparameters",
         caption="Share of the variance that each hyperparameter alone explains over the whole space "
-        "(fANOVA).",
+        f"(fANOVA{f', {note}' if note else ''}).",
         picture=figure,
         interactive=moving,
     )

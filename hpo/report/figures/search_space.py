@@ -10,6 +10,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from hpo.report.figures.interactive import styled
+from hpo.report.figures.sample import drawn_note, drawn_trials
 from hpo.report.figures.style import panels
 from hpo.report.formats import value
 from hpo.search.searcher import ScoredPoint
@@ -20,6 +21,8 @@ from hpo.tasks.base.presentation.stage_presentation import StageFigure, StageVie
 from hpo.tracking.symbols import symbol
 
 _MOST_PAIRED = 5
+_MOST_DRAWN = 300
+"""Largest number of trials that are drawn; the contours take memory that grows with its square."""
 _TICKS = (0.0, 0.5, 1.0)
 _MAP = "cividis"
 _TEXTS = {
@@ -42,7 +45,9 @@ Places = npt.NDArray[np.float64]
 
 def search_space_figures(view: StageView) -> list[StageFigure]:
     """Draw parallel coordinates, slices and contours of pairs; return none until two trials have a score."""
-    points = [ScoredPoint(dict(trial.parameters), trial.score or 0.0) for trial in view.finished]
+    finished = view.finished
+    drawn = drawn_trials(finished, _MOST_DRAWN)
+    points = [ScoredPoint(dict(trial.parameters), trial.score or 0.0) for trial in drawn]
     if len(points) < 2:
         return []
     space = Space.from_description(view.state.stages[view.stage].space)
@@ -62,7 +67,7 @@ def search_space_figures(view: StageView) -> list[StageFigure]:
         StageFigure(
             name=name,
             title=_TEXTS[name][0],
-            caption=_TEXTS[name][1],
+            caption=_TEXTS[name][1] + drawn_note(len(drawn), len(finished)),
             picture=picture,
             interactive=styled(explored[name], height=heights[name]),
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
+from hpo.journal.ranking import GRID
 from hpo.journal.results import TrialState, scores_by_role, test_scores_by_role
 from hpo.report.figures.interactive import interactive
 from hpo.report.figures.style import colour, panels
@@ -21,7 +22,7 @@ _CAPTION = "Points are seeds, the bar is their mean with one standard deviation 
 
 def seeds_figure(view: StageView) -> StageFigure | None:
     """Draw the scores of every configuration except grid points; return None while there are none."""
-    trials = [trial for trial in view.trials if trial.role not in ("", "grid")]
+    trials = [trial for trial in view.trials if trial.role not in ("", GRID)]
     splits = {
         "validation split": _filled(scores_by_role(trials)),
         "test split": _filled(test_scores_by_role(trials, view.score.metric)),

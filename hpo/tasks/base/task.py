@@ -136,6 +136,10 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
         """Stages that choose the study's configuration, in order of precedence."""
         return tuple(reversed(dict.fromkeys([*self.finders, *self.procedure])))
 
+    def use_of_network(self, network: Path, place: str, valid: SplitRef) -> list[str]:
+        """Return commands that use the file ``network`` on the data at ``place``, offered after a study."""
+        return []
+
     @abstractmethod
     def open_data(self, request: DataRequest, study: StudyT, progress: Progress) -> OpenedData[ShapeT]:
         """Copy the data into the cache if they are not there, and check that ``study`` can run on them.

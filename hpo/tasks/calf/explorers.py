@@ -5,8 +5,9 @@ from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 
+from hpo.journal.ranking import configuration_key
 from hpo.journal.results import TrialState
-from hpo.programs.grid import Explorer, ListedExplorer, configuration_key, grid_proposal, highest_mean
+from hpo.programs.grid import Explorer, ListedExplorer, grid_proposal, highest_mean
 from hpo.programs.program import Answer, Proposal
 from hpo.space.space import Parameters
 from hpo.tasks.calf.zones import ZoneFrames, zone_parameters, zones_of

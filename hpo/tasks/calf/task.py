@@ -1,5 +1,6 @@
 """Task ``calf``: action spotting in broadcasts with the network and the losses of the paper."""
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from hpo.config.stages import FinalStage, SearchStage
 from hpo.programs.program import Program
 from hpo.space.space import Parameters
 from hpo.tasks.base.networks import NetworkDifference
+from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.presentation.stage_presentation import StagePresentation
 from hpo.tasks.base.score import Score
 from hpo.tasks.base.splits import DataRequest, OpenedData, Progress, SplitRef
@@ -93,6 +95,13 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
             require_actions(stores[-1])
         train, valid = stores
         return train, valid
+
+    def use_of_network(self, network: Path, place: str, valid: SplitRef) -> list[str]:
+        """Return the command that spots the actions of the first validation game; none for data at a URI."""
+        if is_uri(place):
+            return []
+        game = Path(place) / self.open_split(valid).games[0]
+        return [shlex.join(["hpo", "spot", "--weights", str(network), "--game", str(game)])]
 
     def open_split(self, split: SplitRef) -> Store:
         """Open the store of a split; a machine without access to it fetches a copy."""

@@ -83,7 +83,9 @@ def test_study_that_has_only_begun_has_a_page(environment: Environment, small_pl
 def test_page_tells_score_failure_and_cost(environment: Environment, small_plan: StudyPlan) -> None:
     write(environment, "s", [*begun(small_plan, "s"), *trained(1, 0.25), *trained(2, 0.5), *trained(3, None)])
     page = study_page(environment, "s")
-    assert page.summary.endswith("in stage bayes: 0.5000 by bayes-0002 (f 4).")
+    assert page.summary.endswith(
+        "best so far in stage bayes, by Average-mAP on the validation split: 0.5000 by bayes-0002 (f 4)."
+    )
     assert page.failures.rows == [["bayes-0003", "NaN in <b>epoch 1</b>"]]
     assert list(page.cost.rows[0])[:3] == ["bayes", "3", "2 h 00 min"]
     assert "NaN in &lt;b&gt;epoch 1" in page.html()
@@ -99,7 +101,8 @@ def test_what_a_stage_handed_on_is_the_best_configuration(
     write(environment, "s", [*begun(small_plan, "s"), *trained(1, 0.25), end])
     page = study_page(environment, "s")
     assert page.best.rows == [["f", "3"], ["r", "40"]]
-    assert page.summary.endswith("in stage bayes: 0.2500 by bayes-0001 (f 3).")
+    assert "chosen in stage bayes" in page.summary
+    assert page.summary.endswith("0.2500 by bayes-0001 (f 3).")
 
 
 def test_written_study_file_reads_back_as_the_study(small_plan: StudyPlan) -> None:

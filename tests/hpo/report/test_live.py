@@ -14,12 +14,13 @@ from hpo.journal.events import (
     TrialReported,
     TrialStarted,
     TrialStopped,
+    Value,
 )
 from hpo.journal.results import StudyState
 from hpo.report.console import print_table, standard_error
 from hpo.report.formats import score_label
 from hpo.report.live import Display
-from hpo.report.trial_tables import best_table, status_lines
+from hpo.report.trial_tables import SHOWN_FAILURES, best_table, scores_line, status_lines
 from hpo.tasks.base.score import Score
 
 
@@ -31,7 +32,8 @@ def state_after(*events: object) -> StudyState:
 
 
 def asked(trial: str) -> TrialAsked:
-    return TrialAsked(trial=trial, stage="bayes", parameters={"f": 16, "r_frames": 80}, seed=0)
+    parameters: dict[str, Value] = {"f": 15 + int(trial[-1]), "r_frames": 80}
+    return TrialAsked(trial=trial, stage="bayes", parameters=parameters, seed=0)
 
 
 FINISHED = (
@@ -92,7 +94,7 @@ def test_cells_of_a_table_are_printed_whole_and_as_they_are(capsys: pytest.Captu
 def test_trials_that_were_stopped_early_are_told_and_counted_as_such() -> None:
     state = state_after(*FINISHED, *FAILED, *STOPPED)
     assert plain(state_after(*FINISHED, *FAILED), state).splitlines()[1:] == [
-        "[3/3] 0.1000 by bayes-0003 (f 16  r 80) in 30 s, stopped early at epoch 2"
+        "[3/3] 0.1000 by bayes-0003 (f 18  r 80) in 30 s, stopped early at epoch 2"
     ]
     output = io.StringIO()
     display = Display(Console(file=output, width=140, force_terminal=True, color_system=None))
@@ -101,13 +103,13 @@ def test_trials_that_were_stopped_early_are_told_and_counted_as_such() -> None:
     assert "1/3 finished  1 stopped early" in output.getvalue()
     lines = status_lines("s", state, writer=None)
     assert lines[1] == "stage bayes: 1 of 3 trials finished, 1 stopped early, 1 failed"
-    assert lines[2].startswith("best: 0.2500 by bayes-0001")
+    assert lines[2].startswith("best so far: 0.2500 by bayes-0001")
 
 
 def test_table_says_which_trials_were_stopped_early_if_any_were() -> None:
     console, score = Console(file=io.StringIO(), width=140), Score("average_map", "Average-mAP")
-    console.print(best_table(state_after(*FINISHED, *STOPPED).best(9), (), score=score))
-    console.print(best_table(state_after(*FINISHED).best(9), (), score=score))
+    console.print(best_table(state_after(*FINISHED, *STOPPED).ranked("bayes"), (), score=score))
+    console.print(best_table(state_after(*FINISHED).ranked("bayes"), (), score=score))
     assert isinstance(console.file, io.StringIO)
     head, first, second, other_head, _ = console.file.getvalue().splitlines()
     assert "stopped early" in head and "stopped early" not in other_head
@@ -167,5 +169,51 @@ def test_lines_name_both_means_while_a_class_has_no_actions() -> None:
     ended = on_data_without_cards(
         *running, TrialFinished(trial="bayes-0001", score=0.25, epoch=4, duration_s=61.0)
     )
-    assert status_lines("s", ended, writer=None)[2].startswith(f"best: {both} by bayes-0001")
+    assert status_lines("s", ended, writer=None)[2].startswith(f"best so far: {both} by bayes-0001")
     assert score_label(ended) == "Average-mAP over all classes"
+
+
+SEVERAL = tuple(
+    event
+    for number, (f, score) in enumerate([(16, 0.9), (16, 0.1), (8, 0.6), (8, 0.6)], start=1)
+    for event in (
+        TrialAsked(trial=f"bayes-000{number}", stage="bayes", parameters={"f": f}, seed=number),
+        TrialFinished(trial=f"bayes-000{number}", score=score, epoch=4, duration_s=1.0),
+    )
+)
+
+
+def test_status_and_progress_name_the_best_by_the_mean_over_its_seeds() -> None:
+    state = state_after(*SEVERAL)
+    best = "0.6000 ± 0.0000 (95 %, 2 seeds) by bayes-0003 (f 8)"
+    assert f"best so far: {best}" in status_lines("s", state, writer=None)
+    lines = plain(state_after(), state_after(*SEVERAL[:4]), state).splitlines()
+    assert (
+        lines[2]
+        == "[2/3] 0.1000 by bayes-0002 (f 16) in 1 s, mean 0.5000 ± 5.0825 (95 %) over 2 seeds (best so far)"
+    )
+    assert lines[4].endswith("mean 0.6000 ± 0.0000 (95 %) over 2 seeds (best so far)")
+
+
+def test_table_of_configurations_groups_seeds_and_explains_the_interval() -> None:
+    configurations = state_after(*SEVERAL).ranked("bayes")
+    table = best_table(configurations, (), score=Score("average_map", "Average-mAP"))
+    assert [str(column.header) for column in table.columns][:3] == ["trial", "seeds", "Average-mAP"]
+    assert list(table.columns[2].cells) == ["0.6000 ± 0.0000", "0.5000 ± 5.0825"]
+    assert "± is the 95 % interval of the mean" in scores_line(configurations)
+    assert scores_line(configurations[:0]) == "Scores: validation split, one seed per configuration."
+
+
+def test_status_lists_the_latest_failures_and_counts_the_others() -> None:
+    failed = [
+        event
+        for number in range(1, SHOWN_FAILURES + 4)
+        for event in (
+            TrialAsked(trial=f"bayes-{number:04d}", stage="bayes", parameters={"f": number}, seed=0),
+            TrialFailed(trial=f"bayes-{number:04d}", reason="nan"),
+        )
+    ]
+    lines = [line for line in status_lines("s", state_after(*failed), writer=None) if "failed:" in line]
+    assert len(lines) == SHOWN_FAILURES + 1
+    assert lines[0] == "failed: bayes-0004: nan"
+    assert lines[-1] == "failed: 3 earlier trials; the journal has their reasons"

@@ -16,6 +16,7 @@ from model.errors import StorageError
 
 TRIAL: Any = SimpleNamespace(
     config={"spec": {"trial": "bayes-0001"}},
+    run_metadata=SimpleNamespace(),
     num_failures=3,
     max_failures=2,
     temporary_state=SimpleNamespace(ray_actor="actor"),
@@ -106,6 +107,18 @@ def test_last_validation_and_failures_come_by_the_callback() -> None:
         ("failed", "bayes-0001", "NaN"),
         ("failed", "bayes-0001", "the process of the trial died 3 times"),
     ]
+
+
+def test_tune_keeps_only_the_name_of_a_trial_that_has_ended() -> None:
+    config = {"spec": {"trial": "bayes-0001", "study": {"task": "calf"}}, "threads": 1}
+    metadata = SimpleNamespace(
+        metric_analysis={"score": {}}, metric_n_steps={"score": {}}, last_result={"a": 1}
+    )
+    ended: Any = SimpleNamespace(config=config, run_metadata=metadata, evaluated_params={"a": 1})
+    callback(Source(), Pool()).on_trial_complete(1, [], ended)
+    assert ended.config["spec"] == {"trial": "bayes-0001"}
+    assert not (ended.evaluated_params or metadata.metric_analysis or metadata.metric_n_steps)
+    assert not metadata.last_result
 
 
 def test_full_disk_ends_the_study_and_not_the_trial() -> None:

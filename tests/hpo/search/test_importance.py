@@ -2,8 +2,12 @@ import math
 
 import numpy as np
 import pytest
+from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+from optuna.trial import create_trial
 
-from hpo.search.importance import LEAST_TRIALS, importance
+from hpo.search.importance import LEAST_TRIALS, importance, sample_note
+from hpo.search.optuna_study import quiet_study
 from hpo.search.searcher import ScoredPoint
 from hpo.space.parameters import ChoiceParameter, FloatParameter, IntParameter
 from hpo.space.space import Space
@@ -77,3 +81,27 @@ def test_one_point_tried_again_and_again_says_nothing() -> None:
 def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     importance(space, scored(20), seed=0)
     assert capfd.readouterr() == ("", "")
+
+
+def test_shares_are_those_of_optunas_evaluator() -> None:
+    # Optuna orders parameters by name, and a forest's ties depend on the order.
+    by_name = Space(sorted(space.parameters, key=lambda parameter: parameter.name))
+    axes: dict[str, BaseDistribution] = dict.fromkeys(by_name.names, FloatDistribution(0.0, 1.0))
+    points = scored(40, noise=0.1)
+    with quiet_study() as study:
+        for point in points:
+            place = dict(zip(by_name.names, by_name.to_unit(point.parameters).tolist(), strict=True))
+            study.add_trial(create_trial(params=place, distributions=axes, value=point.score))
+        expected = get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=5))
+    assert importance(by_name, points, seed=5) == pytest.approx(expected)
+
+
+def test_of_more_scores_than_the_most_a_sample_is_used_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hpo.search.importance.MOST_TRIALS", 50)
+    points = scored(400)
+    shares = importance(space, points, seed=1)
+    assert shares != importance(space, points[:50], seed=1)
+    assert shares == importance(space, points, seed=1)
+    assert next(iter(shares)) == "rate"
+    assert sample_note(400) == "from 50 of 400 configurations, drawn at random"
+    assert sample_note(50) == ""

@@ -29,6 +29,8 @@ def test_own_configuration_of_calf_is_the_paper_s_optimum_with_its_zones_in_fram
         ("flat.json", json.dumps({"r": 40, "K3.goal": 50})),
         ("nested.json", json.dumps({"parameters": {"r": 40, "K3.goal": 50}})),
         ("best.json", json.dumps({"study": "s", "best": [{"parameters": {"r": 40, "K3.goal": 50}}, {}]})),
+        ("found.json", json.dumps({"found": {"r": 40, "K3.goal": 50}, "best": [{"parameters": {"r": 9}}]})),
+        ("begun.json", json.dumps({"found": {}, "best": [{"parameters": {"r": 40, "K3.goal": 50}}]})),
         ("mine.toml", "r = 40\nK3.goal = 50\n"),
     ],
 )

@@ -123,7 +123,7 @@ def test_score_of_a_trial_is_its_best_validation(tmp_path: Path) -> None:
         runner.reported(task.trial, report(1, 0.5))
         runner.reported(task.trial, report(2, 0.3))
         runner.finished(task.trial)
-        (best,) = runner.state.best(1)
+        best = runner.state.ranked("bayes", 1)[0].best_trial
         assert (best.score, best.best_epoch, best.duration_s) == (0.5, 1, 2.0)
 
 
@@ -136,7 +136,7 @@ def test_failed_trials_do_not_stop_the_search_and_complete_the_stage(tmp_path: P
             runner.failed(task.trial, "DivergedError: nan")
         assert runner.complete
         assert runner.state.counts()[TrialStatus.FAILED] == 3
-        assert runner.state.best(1) == []
+        assert not runner.state.has_score
 
 
 def test_stage_over_a_small_finite_space_ends_when_every_point_was_tried(tmp_path: Path) -> None:
@@ -247,5 +247,5 @@ def test_best_validation_is_that_of_the_mean_that_the_study_file_names(tmp_path:
             metrics = {"average_map": every, "average_map_present": present}
             runner.reported(task.trial, Report(epoch, metrics, float(epoch), present))
         runner.finished(task.trial)
-        (best,) = runner.state.best(1)
+        best = runner.state.ranked("bayes", 1)[0].best_trial
         assert (best.score, best.best_epoch) == (0.9, 2)

@@ -44,12 +44,12 @@ def test_stopped_trial_is_a_finished_run_that_says_so_and_keeps_its_files(
     record(study, environment)
     run = runs_of(study, environment)["bayes-0003"]
     assert (run.info.status, run.data.tags["hpo.status"]) == ("FINISHED", "stopped")
-    assert (run.data.metrics["score"], run.data.tags["hpo.best"]) == (0.3, "false")
+    assert (run.data.metrics["score"], run.data.tags["hpo.best"]) == (0.3, "true")
     assert "**Stopped early** after 20 epochs" in run.data.tags["mlflow.note.content"]
     files = client_of(environment).list_artifacts(run.info.run_id)
     assert sorted(file.path for file in files) == ["best.pt", "config.json"]
     stage = runs_of(study, environment)["bayes"]
-    assert stage.data.tags["hpo.best_trial"] == "bayes-0000"
+    assert stage.data.tags["hpo.best_trial"] == "bayes-0003"
 
 
 def test_hyperparameters_stand_under_the_symbols_of_the_paper(study: Any, environment: Environment) -> None:
@@ -130,7 +130,7 @@ def test_a_run_is_described_in_words(study: Any, environment: Environment) -> No
     assert "**Failed**: loss is NaN at epoch 21" in notes["bayes-0001"]
     assert notes["bayes"].startswith(
         "Stage `bayes` of study `STUDY` over f, r: 2 of 3 trials finished, 1 failed.\n\n"
-        "Best trial: `bayes-0002`\n\n**Average-mAP 0.4000**"
+        "Best so far: **bayes-0002**, 0.4000 with one seed.\n\n**Average-mAP 0.4000**"
     )
 
 
@@ -173,3 +173,25 @@ def test_hundreds_of_hyperparameters_fit(study: Any, environment: Environment) -
     study.ask("bayes-0000", **{f"K1_frames.class-{number}": -20 for number in range(250)})
     record(study, environment)
     assert len(runs_of(study, environment)["bayes-0000"].data.params) == 250 + 4
+
+
+def test_trials_of_the_best_mean_are_marked_and_not_those_of_the_luckiest_seed(
+    study: Any, environment: Environment
+) -> None:
+    study.create()
+    for number, (f, score) in enumerate([(16, 0.9), (16, 0.1), (8, 0.6), (8, 0.6)]):
+        study.ask(f"bayes-000{number}", f=f)
+        study.report(f"bayes-000{number}", 40, score)
+        study.finish(f"bayes-000{number}", 40, score)
+    record(study, environment)
+    everything = everything_in(study, environment)
+    marks = [everything[f"bayes-000{number}"]["tags"]["hpo.best"] for number in range(4)]
+    assert marks == ["false", "false", "true", "true"]
+    stage = everything["bayes"]
+    assert stage["tags"]["hpo.best_trial"] == "bayes-0002"
+    assert [(step, value) for step, _, value in stage["metrics"]["score"]] == [
+        (1, "0.9"),
+        (2, "0.5"),
+        (4, "0.6"),
+    ]
+    assert "**bayes-0002**, 0.6000 ± 0.0000 (95 %, 2 seeds)" in stage["tags"]["mlflow.note.content"]

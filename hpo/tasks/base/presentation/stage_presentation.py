@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from hpo.journal.ranking import GRID
 from hpo.journal.results import StudyState, TrialState, TrialStatus
 from hpo.tasks.base.splits import DataShape
 
@@ -52,7 +53,7 @@ class StageView:
     @property
     def compared(self) -> list[TrialState]:
         """Trials of named configurations, without those of a grid or a search."""
-        return [trial for trial in self.trials if trial.role not in ("", "grid")]
+        return [trial for trial in self.trials if trial.role not in ("", GRID)]
 
     @property
     def finished(self) -> list[TrialState]:

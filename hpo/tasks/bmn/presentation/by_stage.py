@@ -1,5 +1,6 @@
 """Presentation of each stage of boundary-matching networks."""
 
+from hpo.journal.ranking import GRID
 from hpo.report.figures.curves import CAPTION, curve_of, one_curve
 from hpo.report.figures.history import history_figure
 from hpo.report.figures.seeds import seeds_figure
@@ -9,7 +10,7 @@ from hpo.tasks.bmn.presentation.tables import grid_tables, losses_tables
 
 def slicing_figure(view: StageView) -> StageFigure | None:
     """Draw the scores of the grid over K1; return None if no point has a score yet."""
-    curve = curve_of([trial for trial in view.finished if trial.role == "grid"], "K1_positions")
+    curve = curve_of([trial for trial in view.finished if trial.role == GRID], "K1_positions")
     if not curve:
         return None
     picture, moving = one_curve(curve, view, axis="K1 (temporal positions)", scale="linear")

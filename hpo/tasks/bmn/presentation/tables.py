@@ -6,6 +6,7 @@ from statistics import fmean, stdev
 from rich.console import RenderableType
 from rich.table import Table
 
+from hpo.journal.ranking import GRID
 from hpo.journal.results import TrialState
 from hpo.report.formats import value
 from hpo.report.samples import samples_table
@@ -20,7 +21,7 @@ LOSSES = ("bmn", "context-aware")
 def grid_tables(view: StageView) -> Sequence[RenderableType]:
     """Return a table with the average score over seeds for each value of K1."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("K1", "seeds", view.score.label, "sd"):
+    for name in ("K1 (positions)", "seeds", view.score.label, "sd"):
         table.add_column(name, justify="right")
     for k1, scores in sorted(_by_k1(view.trials).items(), reverse=True):
         spread = f"{stdev(scores):.4f}" if len(scores) > 1 else ""
@@ -31,13 +32,19 @@ def grid_tables(view: StageView) -> Sequence[RenderableType]:
 def losses_tables(view: StageView) -> Sequence[RenderableType]:
     """Return a table of both losses with significance tests; no table until both have a score."""
     samples = [_scores_of(view.compared, loss) for loss in LOSSES]
-    return [samples_table(*samples, names=LOSSES)] if all(samples) else []
+    if not all(samples):
+        return []
+    return [
+        samples_table(*samples, names=LOSSES),
+        "Runs on the validation split: ± after a mean is the standard deviation over the runs, ± after a "
+        "difference its 95 % interval; the column runs says over how many.",
+    ]
 
 
 def _by_k1(trials: Sequence[TrialState]) -> dict[float, list[float]]:
     found: dict[float, list[float]] = {}
     for trial in trials:
-        if trial.role == "grid" and trial.score is not None:
+        if trial.role == GRID and trial.score is not None:
             found.setdefault(float(trial.parameters["K1_positions"]), []).append(trial.score)
     return found
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
+from hpo.journal.ranking import GRID
 from hpo.journal.results import TrialState
 from hpo.report.figures.interactive import styled
 from hpo.report.figures.style import panels
@@ -31,7 +32,7 @@ Cells = dict[tuple[Before, After], float]
 
 def grid_figure(view: StageView) -> StageFigure | None:
     """Draw the grid of each class; return None if no trial of the grid has a score yet."""
-    trials = [trial for trial in view.finished if trial.role == "grid"]
+    trials = [trial for trial in view.finished if trial.role == GRID]
     cells = {name: found for name in view.shape.classes if (found := _cells(trials, name, view))}
     if not cells:
         return None

@@ -10,6 +10,7 @@ from hpo.report.formats import value
 from hpo.report.paired import paired_difference
 from hpo.report.stage_tables import format_difference
 from hpo.tasks.base.presentation.stage_presentation import StageView
+from hpo.tasks.calf.settings import GamesShape
 from hpo.tasks.calf.stages import GridStage
 
 TABLE_1 = {"i3d": 0.536, "c3d": 0.577, "resnet": 0.625}
@@ -31,7 +32,8 @@ def grid_tables(view: StageView) -> Sequence[RenderableType]:
     """
     classes = view.shape.classes
     zones = zones_table(view.state.stages[view.stage], classes)
-    return [zones, *_not_judged(view), *_disturbances(view.compared, classes)]
+    unit = _unit_line(view)
+    return [zones, *unit, *_not_judged(view), *_disturbances(view.compared, classes)]
 
 
 def final_tables(view: StageView) -> Sequence[RenderableType]:
@@ -55,6 +57,12 @@ def zones_table(stage: StageState, classes: Sequence[str]) -> Table:
             *(value(stage.chosen.get(key, "-")) for key in keys),
         )
     return table
+
+
+def _unit_line(view: StageView) -> list[str]:
+    """Return a line with the unit of K."""
+    assert isinstance(view.shape, GamesShape), "stages of action spotting run on games"
+    return [f"K1 to K4: in frames, of which {view.shape.frame_rate.per_second:g} are one second."]
 
 
 def _not_judged(view: StageView) -> list[str]:

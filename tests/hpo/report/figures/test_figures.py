@@ -32,13 +32,13 @@ def zoned(number: int, score: float, k3: float, *, role: str = "grid") -> TrialS
     return trial(number, score, role=role, parameters=zones)
 
 
-def test_best_so_far_never_falls_and_leaves_stopped_and_failed_trials_out() -> None:
+def test_best_so_far_never_falls_and_leaves_failed_trials_out() -> None:
     stopped = trial(3, 0.9, status=TrialStatus.STOPPED)
     shown = traces(
         history_figure(view("bayes", [trial(1, 0.3), trial(2, 0.2), stopped, trial(4, None), trial(5, 0.4)]))
     )
-    assert list(shown["best so far"].x) == [1, 2, 5]
-    assert list(shown["best so far"].y) == [0.3, 0.3, 0.4]
+    assert list(shown["best so far"].x) == [1, 3, 5]
+    assert list(shown["best so far"].y) == [0.3, 0.9, 0.9]
     assert list(shown["stopped early"].x) == [3]
     assert shown["failed"].text[0] == "t4: diverged"
 

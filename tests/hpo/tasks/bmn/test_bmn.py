@@ -89,9 +89,10 @@ def test_tables_tell_the_grid_and_the_losses_with_the_paper_beside() -> None:
     assert float(rows[1][2]) == pytest.approx(0.5005, abs=1e-4)
 
     runs = play(lambda: program("bmn-compare", {"runs": 9}), near_minus_ten)
-    (table,) = losses_tables(view("bmn-compare", with_metrics(runs), task=BMN))
+    table, explained = losses_tables(view("bmn-compare", with_metrics(runs), task=BMN))
     shown = shown_table(table)  # type: ignore[arg-type]
     assert [row[0] for row in shown.rows] == ["AR@100", "AUC"]
+    assert "validation split" in str(explained)
     assert shown.rows[1][-1] == "0.098"
     assert (
         losses_tables(view("bmn-compare", [trial for trial in runs if trial.role == "bmn"], task=BMN)) == []

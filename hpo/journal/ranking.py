@@ -1,0 +1,166 @@
+"""Ranking of the configurations of a stage by their mean score over seeds."""
+
+import math
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING
+
+from hpo.journal.events import Value
+
+if TYPE_CHECKING:
+    from hpo.journal.results import TrialState
+
+GRID = "grid"
+"""Role of the trials that explore a grid; named configurations, trained with new seeds, rank before them."""
+CONFIDENCE = 0.95
+"""Level of the interval around the mean of a configuration."""
+
+ConfigurationKey = tuple[tuple[str, object], ...]
+_Rank = tuple[bool, bool, int, float, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Trials of a stage that have the same role and hyperparameters and differ in their seeds."""
+
+    trials: "tuple[TrialState, ...]"
+    """All trials in the order of proposal, including those that are running or have failed."""
+
+    @property
+    def name(self) -> str:
+        """Role of its trials; the name of the first trial if they have none, as in a search."""
+        first = self.trials[0]
+        return first.trial if first.role in ("", GRID) else first.role
+
+    @property
+    def parameters(self) -> Mapping[str, Value]:
+        """Hyperparameters that its trials share."""
+        return self.trials[0].parameters
+
+    @property
+    def scored(self) -> "tuple[TrialState, ...]":
+        """Trials with a finite score, including those that were stopped early."""
+        return tuple(trial for trial in self.trials if has_score(trial))
+
+    @property
+    def scores(self) -> list[float]:
+        """Scores of its seeds."""
+        return [trial.score for trial in self.scored if trial.score is not None]
+
+    @property
+    def mean(self) -> float:
+        """Mean score over its seeds."""
+        return fmean(self.scores)
+
+    @property
+    def half_width(self) -> float | None:
+        """Half width of the 95 % interval of the mean by Student's t; None for a single seed."""
+        scores = self.scores
+        if len(scores) < 2:
+            return None
+        from scipy.special import stdtrit  # only for several seeds: the import takes a moment
+
+        quantile = float(stdtrit(len(scores) - 1, (1 + CONFIDENCE) / 2))
+        return quantile * stdev(scores) / math.sqrt(len(scores))
+
+    @property
+    def best_trial(self) -> "TrialState":
+        """The trial with the highest score, the earlier of equal ones; its network represents the others."""
+        return max(self.scored, key=lambda trial: trial.score or 0.0)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Mean of each metric over the best validations of its seeds."""
+        return mean_metrics([trial.metrics for trial in self.scored])
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds spent on all its seeds with a score."""
+        return sum(trial.duration_s or 0.0 for trial in self.scored)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a seed was stopped early."""
+        return any(trial.status == "stopped" for trial in self.scored)
+
+
+class Ranking:
+    """Configurations of one stage, best first; it stays in order while trials end.
+
+    The mean over seeds decides, earlier configurations come first among equal ones. Means over fewer seeds
+    come later, because a single lucky seed would win: a point of a search or grid that lacks seeds of others,
+    and a named configuration with a failed seed. Named configurations come before the points of a grid, whose
+    comparison they are. The score of a trial that was stopped early counts like any other: it is the score of
+    its best network so far.
+    """
+
+    def __init__(self) -> None:
+        self._trials: dict[tuple[str, ConfigurationKey], list[TrialState]] = {}
+        self._ranks: dict[tuple[str, ConfigurationKey], _Rank] = {}
+        self._order: list[tuple[_Rank, tuple[str, ConfigurationKey]]] = []
+        self._places: dict[tuple[str, ConfigurationKey], int] = {}
+
+    def add(self, trial: "TrialState") -> None:
+        """Add a trial in any state."""
+        key = _key(trial)
+        self._trials.setdefault(key, []).append(trial)
+        self._places.setdefault(key, len(self._places))
+        self.update(trial)
+
+    def update(self, trial: "TrialState") -> None:
+        """Rank the configuration of a trial anew, after a change of the trial."""
+        key = _key(trial)
+        if key in self._ranks:
+            del self._order[bisect_left(self._order, self._ranks.pop(key), key=_rank_of)]
+        trials = self._trials[key]
+        scores = [each.score for each in trials if each.score is not None and has_score(each)]
+        if not scores:
+            return
+        named = trial.role not in ("", GRID)
+        failed = named and len(scores) < sum(each.has_ended for each in trials)
+        rank = (trial.role == GRID, failed, 0 if named else -len(scores), -fmean(scores), self._places[key])
+        self._ranks[key] = rank
+        insort(self._order, (rank, key), key=_rank_of)
+
+    def best(self, count: int | None = None) -> list[Configuration]:
+        """Return the ``count`` best configurations that have a score; None: all."""
+        return [Configuration(tuple(self._trials[key])) for _, key in islice(self._order, count)]
+
+    def of(self, trial: "TrialState") -> Configuration:
+        """Return the configuration of a trial."""
+        return Configuration(tuple(self._trials[_key(trial)]))
+
+
+def ranked(trials: "Iterable[TrialState]") -> list[Configuration]:
+    """Return the configurations of the trials of one stage, best first; see ``Ranking``."""
+    ranking = Ranking()
+    for trial in trials:
+        ranking.add(trial)
+    return ranking.best()
+
+
+def mean_metrics(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean of each metric over the validations that have it."""
+    names = dict.fromkeys(name for metrics in found for name in metrics)
+    return {name: fmean(metrics[name] for metrics in found if name in metrics) for name in names}
+
+
+def has_score(trial: "TrialState") -> bool:
+    """Return whether a trial has a finite score."""
+    return trial.score is not None and math.isfinite(trial.score)
+
+
+def configuration_key(parameters: Mapping[str, object]) -> ConfigurationKey:
+    """Return a dictionary key that is equal for equal hyperparameters."""
+    return tuple(sorted(parameters.items()))
+
+
+def _key(trial: "TrialState") -> tuple[str, ConfigurationKey]:
+    return trial.role, configuration_key(trial.parameters)
+
+
+def _rank_of(entry: tuple[_Rank, tuple[str, ConfigurationKey]]) -> _Rank:
+    return entry[0]

@@ -1,0 +1,72 @@
+"""The configuration that a study has found: one answer for status, tables, pages and MLflow."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hpo.journal.events import Value
+from hpo.journal.ranking import Configuration
+from hpo.journal.results import StageState, StudyState, TrialState
+from hpo.tasks.base.registry import task_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The best configuration of a study, chosen by the mean over seeds on the validation split."""
+
+    stage: StageState
+    """The stage that decides on it."""
+    configuration: Configuration
+    """Trials of the configuration in that stage."""
+    trial: TrialState
+    """The trial whose network represents it."""
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether the stage has ended; otherwise the configuration is the best so far."""
+        return bool(self.stage.chosen)
+
+    @property
+    def parameters(self) -> Mapping[str, Value]:
+        """All hyperparameters that the stage chose; before its end, those that its trials vary."""
+        return self.stage.chosen or self.configuration.parameters
+
+
+def best_of_stage(state: StudyState, stage: str) -> Found | None:
+    """Return the configuration that a stage chose, or its best so far; None while it has no score."""
+    ended = state.stages[stage]
+    ranked = state.ranked(stage, 1)
+    if not ranked:
+        return None
+    best = ranked[0]
+    if ended.best_trial is None:
+        return Found(stage=ended, configuration=best, trial=best.best_trial)
+    if ended.role != best.name:  # an earlier version may have chosen otherwise
+        best = next((each for each in state.ranked(stage) if each.name == ended.role), best)
+    return Found(stage=ended, configuration=best, trial=state.trials[ended.best_trial])
+
+
+def stages_by_priority(state: StudyState) -> list[str]:
+    """Return the stages with scores: first those that choose the study's configuration, the latest first.
+
+    Stages that only compare, such as an ablation, choose nothing and come last.
+    """
+    deciding = [name for name in task_of(state.created).deciding if name in state.stages]
+    chosen = [name for name in deciding if state.stages[name].chosen]
+    names = dict.fromkeys([*chosen, *deciding, *state.stages])
+    return [name for name in names if state.ranked(name, 1)]
+
+
+def found_configuration(state: StudyState) -> Found | None:
+    """Return the best configuration of a study; None while no trial has a score."""
+    return next((best_of_stage(state, name) for name in stages_by_priority(state)), None)
+
+
+def deciding_stage(state: StudyState) -> StageState | None:
+    """Return the stage that chose the study's configuration, the latest of several; None while none has."""
+    deciding = [state.stages[name] for name in task_of(state.created).deciding if name in state.stages]
+    return next((stage for stage in deciding if stage.chosen), None)
+
+
+def whole_configurations(state: StudyState, stage: str) -> list[Configuration]:
+    """Return the configurations with a score of which no trial was stopped early, best first."""
+    return [each for each in state.ranked(stage) if not each.is_stopped]

@@ -1,0 +1,57 @@
+"""Commands that are offered after a study."""
+
+from pathlib import Path
+
+import pytest
+from calf_plan import calf_plan
+
+from hpo.cli.running import next_steps
+from hpo.journal.events import StageStarted, StudyCreated, TrialAsked, TrialFinished
+from hpo.journal.results import StudyState
+from hpo.tasks.base.splits import SplitRef
+from hpo.tasks.calf.task import CalfTask
+
+
+def after(*stages: str) -> StudyState:
+    created = StudyCreated(
+        study="s", plan={"study": {"task": "calf"}}, seed=0, data_digest="d", code_digest="c", versions={}
+    )
+    state = StudyState.replay([created])
+    for stage in stages:
+        state.apply(StageStarted(stage=stage, space={}, trials=1))
+        state.apply(TrialAsked(trial=f"{stage}-0001", stage=stage, parameters={"f": 8}, seed=0, role="found"))
+        state.apply(TrialFinished(trial=f"{stage}-0001", score=0.5, epoch=1, duration_s=1.0))
+    return state
+
+
+@pytest.mark.parametrize(
+    ("stages", "expected"),
+    [
+        (("bayes",), "grid-slicing"),
+        (("bayes", "grid-slicing"), "final"),
+        (("grid-slicing",), "final"),
+        (("bayes", "ablation"), "grid-slicing"),
+    ],
+)
+def test_next_stage_of_the_procedure_is_offered(stages: tuple[str, ...], expected: str) -> None:
+    steps = next_steps(after(*stages), calf_plan(), Path("/runs/studies/my study"))
+    assert steps == [f"hpo run {expected} --study 'my study'"]
+
+
+@pytest.mark.parametrize("stages", [("bayes", "final"), ("bayes", "grid-slicing", "final"), ("final",)])
+def test_after_a_final_report_and_use_are_offered_and_no_search(
+    stages: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def use(task: CalfTask, network: Path, place: str, valid: SplitRef) -> list[str]:
+        return [f"hpo spot --weights {network} --game {place}/game"]
+
+    monkeypatch.setattr(CalfTask, "use_of_network", use)
+    network = Path("/runs/studies/s/trials/final-0001/best.pt")
+    assert next_steps(after(*stages), calf_plan(), Path("/runs/studies/s")) == [
+        "hpo report s",
+        f"hpo spot --weights {network} --game /data/game",
+    ]
+
+
+def test_after_a_final_whose_data_are_gone_only_the_report_is_offered() -> None:
+    assert next_steps(after("final"), calf_plan(), Path("/runs/studies/s")) == ["hpo report s"]

@@ -1,0 +1,89 @@
+"""One ranking of configurations: the mean over seeds, never the luck of one."""
+
+import math
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hpo.journal.ranking import GRID, Ranking, ranked
+from hpo.journal.results import TrialState, TrialStatus
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def trial(name: str, f: int, score: float | None, *, role: str = "", running: bool = False) -> TrialState:
+    status = TrialStatus.FAILED if score is None else TrialStatus.FINISHED
+    return TrialState(
+        trial=name,
+        stage="s",
+        parameters={"f": f},
+        seed=0,
+        replicate=0,
+        role=role,
+        asked_at=NOON,
+        score=score,
+        status=TrialStatus.RUNNING if running else status,
+    )
+
+
+def names(trials: list[TrialState]) -> list[str]:
+    return [configuration.name for configuration in ranked(trials)]
+
+
+def test_mean_over_seeds_decides_and_not_the_best_seed() -> None:
+    trials = [trial("a1", 1, 0.9), trial("a2", 1, 0.1), trial("b1", 2, 0.6), trial("b2", 2, 0.6)]
+    first, second = ranked(trials)
+    assert (first.name, first.mean, first.best_trial.trial) == ("b1", 0.6, "b1")
+    assert (second.name, second.mean, second.best_trial.trial) == ("a1", 0.5, "a1")
+
+
+def test_point_that_lacks_a_seed_comes_after_those_that_have_all() -> None:
+    full = [trial("a1", 1, 0.4), trial("a2", 1, 0.4)]
+    assert names([*full, trial("b1", 2, 0.9), trial("b2", 2, None, running=True)]) == ["a1", "b1"]
+    assert names([*full, trial("b1", 2, 0.9), trial("b2", 2, None)]) == ["a1", "b1"]
+
+
+def test_named_configuration_with_a_failed_seed_comes_after_the_others() -> None:
+    own = [trial("t1", 1, 0.4, role="own"), trial("t3", 1, 0.4, role="own")]
+    lucky = [trial("t2", 2, 0.9, role="found"), trial("t4", 2, None, role="found")]
+    assert names([*own, *lucky]) == ["own", "found"]
+
+
+def test_named_configurations_are_compared_while_one_is_a_seed_ahead() -> None:
+    ahead = [trial("t1", 1, 0.4, role="own"), trial("t3", 1, 0.4, role="own")]
+    assert names([*ahead, trial("t2", 2, 0.9, role="found")]) == ["found", "own"]
+
+
+def test_points_of_a_grid_come_after_the_comparison_with_new_seeds() -> None:
+    grid = [trial("t1", 1, 0.9, role=GRID), trial("t2", 2, 0.8, role=GRID)]
+    assert names(grid) == ["t1", "t2"]
+    assert names([*grid, trial("t3", 1, 0.5, role="start")]) == ["start", "t1", "t2"]
+
+
+def test_scores_that_are_no_numbers_count_as_none() -> None:
+    assert names([trial("a", 1, math.nan), trial("b", 2, None), trial("c", 3, 0.1)]) == ["c"]
+
+
+def test_interval_is_that_of_student_and_a_single_seed_has_none() -> None:
+    (several,) = ranked([trial("a", 1, 0.4), trial("b", 1, 0.5), trial("c", 1, 0.6)])
+    assert several.half_width == pytest.approx(4.302653 * 0.1 / math.sqrt(3), rel=1e-5)
+    (single,) = ranked([trial("a", 1, 0.4)])
+    assert single.half_width is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from([0.1, 0.2, 0.3, None])), max_size=20))
+def test_ranking_that_is_kept_in_order_equals_one_made_at_the_end(
+    ends: list[tuple[int, float | None]],
+) -> None:
+    trials = [trial(f"t{number}", f, None, running=True) for number, (f, _) in enumerate(ends)]
+    kept = Ranking()
+    for each in trials:
+        kept.add(each)
+    for each, (_, score) in zip(reversed(trials), reversed(ends), strict=True):
+        each.status = TrialStatus.FAILED if score is None else TrialStatus.FINISHED
+        each.score = score
+        kept.update(each)
+    assert kept.best() == ranked(trials)
+    assert kept.best(2) == ranked(trials)[:2]
