@@ -83,10 +83,14 @@ def status(study: Annotated[str | None, _STUDY] = None) -> None:
     from hpo.journal.results import StudyState
     from hpo.report.trial_tables import status_lines
     from hpo.study.folders import chosen_study
+    from hpo.study.records import failures
 
     folder = chosen_study(read_environment(), study)
     state = StudyState.replay(stored_events(folder))
+    tracebacks = [failure["traceback"] for failure in failures(state, folder) if failure["traceback"]]
     typer.echo("\n".join(status_lines(folder.name, state, writer=writer_of(folder))))
+    if tracebacks:
+        typer.echo(f"traceback of the latest failure: {tracebacks[-1]}")
 
 
 def best(
@@ -107,6 +111,7 @@ def best(
     from hpo.report.trial_tables import configuration_record, found_record
     from hpo.study.folders import chosen_study
     from hpo.study.plan import plan_of
+    from hpo.study.records import failures
     from hpo.study.results import stage_importance
     from hpo.tasks.base.registry import score_of
     from hpo.tracking.symbols import by_symbol
@@ -120,9 +125,10 @@ def best(
             "study": folder.name,
             **found_record(state, score=metric),
             "best": [configuration_record(configuration, score=metric) for configuration in best],
+            "failed": failures(state, folder),
             "importance": by_symbol(stage_importance(state, SEARCH)),
         }
-        typer.echo(json.dumps(record, indent=2))
+        typer.echo(json.dumps(record, indent=2, default=str))
     elif state.has_score:
         show_stages(state, plan_of(folder, state.created), top=top)
     else:

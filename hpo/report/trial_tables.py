@@ -159,7 +159,8 @@ def status_lines(name: str, state: StudyState, *, writer: str | None) -> list[st
     failed = [trial for trial in state.trials.values() if trial.status is TrialStatus.FAILED]
     lines.extend(f"failed: {trial.trial}: {trial.reason}" for trial in failed[-SHOWN_FAILURES:])
     if len(failed) > SHOWN_FAILURES:
-        lines.append(f"failed: {len(failed) - SHOWN_FAILURES} earlier trials; the journal has their reasons")
+        export = shell_line("hpo", "export", name, "--to", "FILE.csv")
+        lines.append(f"failed: {len(failed) - SHOWN_FAILURES} earlier trials; write all to a table: {export}")
     lines.extend(f"note: {note}" for note in state.notes)
     return lines
 

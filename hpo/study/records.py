@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from hpo.journal.results import StudyState, TrialState
+from hpo.journal.results import StudyState, TrialState, TrialStatus
 from hpo.tasks.base.registry import score_of
 from hpo.tracking.symbols import by_symbol
 from hpo.trial.files import BEST, CHECKPOINT, CONFIG, ERROR, trial_folder
@@ -40,6 +40,20 @@ def validation_rows(state: StudyState) -> list[Row]:
         }
         for trial in state.trials.values()
         for epoch, report in sorted(trial.reports.items())
+    ]
+
+
+def failures(state: StudyState, folder: Path) -> list[Row]:
+    """Return the failed trials, each with its reason and the file of its traceback, if there is one."""
+    failed = [trial for trial in state.trials.values() if trial.status is TrialStatus.FAILED]
+    return [
+        {
+            "trial": trial.trial,
+            "status": str(trial.status),
+            "reason": trial.reason,
+            "traceback": trial_files(folder, trial.trial).get("traceback"),
+        }
+        for trial in failed
     ]
 
 

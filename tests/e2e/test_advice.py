@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from e2e.command_line import CommandLine
 
-PRINTED = re.compile(r"\bhpo((?: [^\s,;:|()`]+)+)")
+PRINTED = re.compile(r"\bhpo((?: (?:'[^']*'|[^\s,;:|()`'])+)+)")
 FILLED_IN = {"NEW": "new", "FOLDER": "{data}"}
 ELSEWHERE = (["data", "download"],)
 """Commands that need the network."""

@@ -216,4 +216,4 @@ def test_status_lists_the_latest_failures_and_counts_the_others() -> None:
     lines = [line for line in status_lines("s", state_after(*failed), writer=None) if "failed:" in line]
     assert len(lines) == SHOWN_FAILURES + 1
     assert lines[0] == "failed: bayes-0004: nan"
-    assert lines[-1] == "failed: 3 earlier trials; the journal has their reasons"
+    assert lines[-1].startswith("failed: 3 earlier trials; write all to a table: hpo export ")
