@@ -41,7 +41,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture(scope="session")
 def ray() -> Iterator[None]:
     """One Ray for all studies that run in this process: starting it takes longer than a small study."""
-    from hpo.schedule.tuner import ray_session
+    from hpo.schedule.local_ray import ray_session
     from hpo.study.plan import available_cpus
 
     with ray_session(cpus=max(3, available_cpus()), gpus=0):

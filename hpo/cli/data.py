@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Check, download, convert or generate data sets.", no_args_is_help=True)
 
+_BMN_POSITIONS = 100
+"""Temporal positions in the study file ``bmn``, as published."""
 Target = Annotated[Path, typer.Option("--to", metavar="FOLDER", help="Data folder to write.")]
 
 
@@ -182,6 +184,7 @@ def synthetic(
     typer.echo("[zones_s]")
     for name, zones in planted_zones_s().items():
         typer.echo(f"{name} = {list(zones)}")
+    typer.echo(f"next: {shell_line('hpo', 'run', 'bayes', '--data', to)}")
 
 
 @app.command()
@@ -224,7 +227,7 @@ def activitynet(
     seed: Annotated[int, typer.Option(metavar="NUMBER", min=0, help="Seed of all random numbers.")] = 0,
     positions: Annotated[
         int, typer.Option(metavar="NUMBER", min=2, help="Number of temporal positions per video.")
-    ] = 100,
+    ] = _BMN_POSITIONS,
     dims: Annotated[
         int, typer.Option(metavar="NUMBER", min=1, help="Number of features per position.")
     ] = 400,
@@ -258,7 +261,13 @@ def activitynet(
         typer.echo("stopped; run the same command again to continue", err=True)
         raise typer.Exit(130) from None
     typer.echo(f"{len(train)} training and {len(valid)} validation videos with features written to {to}")
-    typer.echo(f"next: {shell_line('hpo', 'run', 'bmn-slicing', '--data', to)}")
+    command = shell_line("hpo", "run", "bmn-slicing", "--data", to)
+    if positions != _BMN_POSITIONS:
+        typer.echo(
+            f"next: set positions = {positions} under [network] in a study file for the task bmn, then"
+        )
+        command += " --study-file FILE"
+    typer.echo(f"next: {command}")
 
 
 def _show_counts(

@@ -1,13 +1,16 @@
 """Start of studies from the options of ``hpo run``."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import json
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from hpo.cli.running import ReadingProgress, finish, watch
+from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.presentation.stage_command import TaskCommands
 from model.errors import ConfigError
 from model.shell import shell_line
@@ -16,19 +19,21 @@ if TYPE_CHECKING:
     from hpo.config.environment import Environment
     from hpo.space.space import Parameters
     from hpo.study.plan import StageRequest, StudyPlan, StudyRequest
+    from hpo.study.preparing import PreparedStage
 
 
 def stage_request(
     name: str,
     options: dict[str, Any],
     *,
+    table: "Mapping[str, Any] | None" = None,
     start: "Parameters | None" = None,
     warm_start: str | None = None,
 ) -> "StageRequest":
     """Return the request for a stage; ``None`` as the value of an option leaves it to the study file."""
     from hpo.study.plan import StageRequest
 
-    return StageRequest(name=name, options=options, start=start or {}, warm_start=warm_start)
+    return StageRequest(name=name, options=options, table=table, start=start or {}, warm_start=warm_start)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,19 +98,20 @@ def launch_of(commands: TaskCommands, typed: Typed) -> "Launch":
         environment=environment,
         make_data=make_data,
         has_data=not (typed.data is None and typed.data_uri is None),
+        names_data=not makes_demo,
         has_study_file=typed.study_file is not None,
         dry_run=typed.dry_run,
     )
 
 
 def _no_data(typed: Typed, environment: "Environment") -> ConfigError:
-    download = shell_line("hpo", "data", "download", "--features", typed.features, "--to", "data")
     return ConfigError(
         f"no data folder: neither --data nor $HPO_DATA is given, and there is no {environment.data}",
         **{
             "fix": "give your games with --data FOLDER, or set HPO_DATA",
-            "or": f"{download}, for SoccerNet",
-            "or, to try it": "hpo run bayes alone, which generates synthetic games",
+            "or": f"{shell_line('hpo', 'data', 'download', '--features', typed.features)} --to data, "
+            "for SoccerNet",
+            "or, on synthetic games": "hpo run bayes",
         },
     )
 
@@ -121,6 +127,8 @@ class Launch:
     """Function that generates the demo data if they are used and do not exist yet."""
     has_data: bool
     """Whether ``--data`` or ``--data-uri`` was typed."""
+    names_data: bool
+    """Whether ``--data``, ``--data-uri`` or ``--features`` was typed."""
     has_study_file: bool
     """Whether ``--study-file`` was typed."""
     dry_run: bool
@@ -128,13 +136,13 @@ class Launch:
 
     def start(self, stages: "Sequence[StageRequest]", name: str | None) -> None:
         """Run ``stages`` as a new study."""
-        self._run(self._new_plan([stage.name for stage in stages]), stages, name)
+        self._run(self._new_plan(self.request, [stage.name for stage in stages]), stages, name)
 
     def start_from(self, source: str | None, stage: str, options: dict[str, Any], name: str | None) -> None:
         """Run one stage as a new study, from the configuration ``source``, else from the study file's."""
         from hpo.study.starting import starting_configuration
 
-        plan = self._new_plan([stage])
+        plan = self._new_plan(self._request_from(source), [stage])
         found = starting_configuration(source, plan, self.environment) if source else None
         self._run(plan, [stage_request(stage, options, start=found)], name)
 
@@ -142,30 +150,105 @@ class Launch:
         self, source: str | None, stage: str, options: dict[str, Any], name: str | None
     ) -> None:
         """Run one more stage of study ``name``, by default of the study that changed last."""
+        from hpo.study.folders import known_studies
+        from hpo.study.session import continue_study, preview_continuation
+        from hpo.study.starting import starting_configuration
+
+        if name is None and not known_studies(self.environment) and self.names_data:
+            raise self._nothing_to_continue(stage)
+        folder, plan = self._known_plan(name)
+        self._refuse_other_options(plan, folder.name, stage)
+        found = starting_configuration(source, plan, self.environment) if source else None
+        table = self._table_for(plan, folder.name, stage)
+        request = stage_request(stage, options, table=table, start=found)
+        data = self.request.data if self.has_data else None
+        with ReadingProgress() as progress:
+            if self.dry_run:
+                prepared = preview_continuation(folder.name, [request], self.environment, progress, data=data)
+                _show_plan(plan, folder.name, prepared, self.environment)
+                return
+            with watch(plan, folder.name, self.environment) as listener:
+                end = continue_study(folder.name, [request], self.environment, progress, listener, data=data)
+        finish(end, plan, folder.name)
+
+    def extend(self, stage: str, options: dict[str, Any], name: str) -> None:
+        """Add trials to a search of study ``name``."""
+        from hpo.study.session import extend_study, preview_extension
+
+        folder, plan = self._known_plan(name)
+        self._refuse_other_options(plan, folder.name, stage)
+        request = stage_request(stage, options, table=self._table_for(plan, folder.name, stage))
+        data = self.request.data if self.has_data else None
+        with ReadingProgress() as progress:
+            if self.dry_run:
+                prepared = preview_extension(folder.name, request, self.environment, progress, data=data)
+                _show_plan(plan, folder.name, [prepared], self.environment)
+                return
+            with watch(plan, folder.name, self.environment) as listener:
+                end = extend_study(folder.name, request, self.environment, progress, listener, data=data)
+        finish(end, plan, folder.name)
+
+    def _known_plan(self, name: str | None) -> "tuple[Path, StudyPlan]":
+        """Return the folder and the plan of a study, by default of the one that changed last."""
         from hpo.journal.journal import read_journal
         from hpo.journal.results import StudyState
         from hpo.study.folders import chosen_study
-        from hpo.study.session import continue_study, moved_plan, plan_of
-        from hpo.study.starting import starting_configuration
+        from hpo.study.plan import plan_of
 
         folder = chosen_study(self.environment, name)
-        created = StudyState.replay(read_journal(folder).events).created
-        plan = plan_of(folder, created)
-        self._refuse_other_options(plan, folder.name)
-        found = starting_configuration(source, plan, self.environment) if source else None
-        request = stage_request(stage, options, start=found)
-        data = self.request.data if self.has_data else None
-        if self.dry_run:
-            if data is not None:
-                with ReadingProgress() as progress:
-                    plan = moved_plan(folder, created, data, self.environment, progress)
-            _show_plan(plan, [request])
-            return
-        with ReadingProgress() as progress, watch(plan, folder.name, self.environment) as listener:
-            end = continue_study(folder.name, [request], self.environment, progress, listener, data=data)
-        finish(end, plan, folder.name)
+        return folder, plan_of(folder, StudyState.replay(read_journal(folder).events).created)
 
-    def _refuse_other_options(self, plan: "StudyPlan", name: str) -> None:
+    def _nothing_to_continue(self, stage: str) -> ConfigError:
+        """Return the error for a later stage on data of which there is no study yet."""
+        place = "--data-uri" if is_uri(self.request.data) else "--data"
+        words = [place, self.request.data]
+        words += ["--features", self.request.features] if self.request.features else []
+        options = shlex.join(words)
+        return ConfigError(
+            "there is no study yet that this stage could continue",
+            **{
+                "fix": f"search first: hpo run bayes {options}",
+                "or, without a search": f"hpo run {stage} --from paper {options}",
+            },
+        )
+
+    def _request_from(self, source: str | None) -> "StudyRequest":
+        """Return the request for a new study; without data of its own it takes those of the study ``source``.
+
+        The settings come from that study too, unless a study file was typed.
+        """
+        if self.names_data or source is None or not self.is_known(source):
+            return self.request
+        _, plan = self._known_plan(source)
+        return replace(
+            self.request,
+            settings=None if self.has_study_file else plan.study,
+            data=plan.data,
+            features=plan.features,
+            counts=self.request.counts or (plan.train.items, plan.valid.items),
+        )
+
+    def _table_for(self, plan: "StudyPlan", name: str, stage: str) -> "Mapping[str, Any] | None":
+        """Return the table of ``stage`` in the typed study file, which may differ from the study's own.
+
+        Raises:
+            ConfigError: The file differs in settings that all stages share, or cannot be used.
+        """
+        from hpo.config.differences import differing_settings
+        from hpo.tasks.base.registry import load_study
+
+        if not self.has_study_file:
+            return None
+        study = load_study(self.request.study_file)
+        if differing := differing_settings(study, plan.study):
+            key, (typed, kept) = next(iter(differing.items()))
+            more = f" (and {len(differing) - 1} more)" if len(differing) > 1 else ""
+            raise _differs(
+                name, stage, f"{key} = {json.dumps(kept)}{more}", f"{json.dumps(typed)} from --study-file"
+            )
+        return study.stages.named(stage).model_dump(mode="json")
+
+    def _refuse_other_options(self, plan: "StudyPlan", name: str, stage: str) -> None:
         """Refuse options that differ from those with which the study was started."""
         typed, unit = self.request, plan.task.unit
         counts = (plan.train.items, plan.valid.items)
@@ -178,11 +261,9 @@ class Launch:
         )
         for text, typed_value, kept in pairs:
             if typed_value != kept:
-                raise _differs(name, text.format(kept), text.format(typed_value))
+                raise _differs(name, stage, text.format(kept), text.format(typed_value))
         if typed.skip_missing and not plan.study.skips_missing:
-            raise _differs(name, f"no {unit} left out", "--skip-missing")
-        if self.has_study_file and not _same_settings(typed.study_file, plan):
-            raise _differs(name, "other settings", f"those of {typed.study_file}")
+            raise _differs(name, stage, f"no {unit} left out", "--skip-missing")
 
     def refuse_unknown_stage(self, stage: str, name: str | None) -> None:
         """Check that the typed study file, else the study to continue, has the stage ``stage``.
@@ -190,23 +271,20 @@ class Launch:
         Raises:
             ConfigError: The stage does not exist, or there is neither a study file nor a study.
         """
-        from hpo.journal.journal import read_journal
-        from hpo.journal.results import StudyState
-        from hpo.study.folders import chosen_study, known_studies
-        from hpo.study.session import plan_of
+        from hpo.study.folders import known_studies
         from hpo.tasks.base.registry import load_study
 
         if self.has_study_file:
             load_study(self.request.study_file).stages.named(stage)
         elif name is None and not known_studies(self.environment):
             raise ConfigError(
-                f"there is no command 'hpo run {stage}', and no study with a stage of that name",
-                fix="see hpo run --help for the commands; for a stage of your own task add --study or "
+                f"{stage!r} is neither a command of this program nor a stage of a study",
+                fix="list the commands with: hpo run --help; for a stage of your own task add --study or "
                 "--study-file",
             )
         else:
-            folder = chosen_study(self.environment, name)
-            plan_of(folder, StudyState.replay(read_journal(folder).events).created).study.stages.named(stage)
+            _, plan = self._known_plan(name)
+            plan.study.stages.named(stage)
 
     def is_known(self, name: str | None) -> bool:
         """Whether the study ``name`` exists."""
@@ -215,42 +293,40 @@ class Launch:
         return name is not None and name in known_studies(self.environment)
 
     def _run(self, plan: "StudyPlan", stages: "Sequence[StageRequest]", name: str | None) -> None:
+        from hpo.report.console import standard_error
         from hpo.study.folders import free_name
+        from hpo.study.preparing import prepare_new
         from hpo.study.session import start_study
 
+        usual = "-".join(dict.fromkeys(plan.dataset.split("/")))
+        chosen = name or free_name(self.environment, usual)
+        with ReadingProgress() as progress:
+            prepared = prepare_new(plan, chosen, stages, self.environment, progress)
+        if name is None and chosen != usual:
+            standard_error().print(
+                f"a study {usual} exists already; the new one is named {chosen} (--study chooses a name)",
+                soft_wrap=True,
+            )
         if self.dry_run:
-            _show_plan(plan, stages)
+            _show_plan(plan, chosen, prepared, self.environment)
             return
-        name = name or free_name(self.environment, "-".join(dict.fromkeys(plan.dataset.split("/"))))
-        with watch(plan, name, self.environment) as listener:
-            end = start_study(plan, name, stages, self.environment, listener)
-        finish(end, plan, name)
+        with watch(plan, chosen, self.environment) as listener:
+            end = start_study(plan, chosen, prepared, self.environment, listener)
+        finish(end, plan, chosen)
 
-    def _new_plan(self, stages: Sequence[str]) -> "StudyPlan":
+    def _new_plan(self, request: "StudyRequest", stages: Sequence[str]) -> "StudyPlan":
         from hpo.study.plan import make_plan
 
         self.make_data()
         with ReadingProgress() as progress:
-            return make_plan(self.request, self.environment, progress, stages=stages)
+            return make_plan(request, self.environment, progress, stages=stages)
 
 
-def _same_settings(study_file: str, plan: "StudyPlan") -> bool:
-    """Whether ``study_file`` has the settings of ``plan``, except for the number of epochs."""
-    from hpo.tasks.base.registry import load_study
-
-    ours, theirs = load_study(study_file).model_dump(), plan.study.model_dump()
-    ours["training"]["epochs"] = theirs["training"]["epochs"]
-    # What the file leaves open may have been typed when the study began.
-    for key, value in ours.get("data", {}).items():
-        ours["data"][key] = value or theirs["data"][key]
-    return ours == theirs
-
-
-def _differs(name: str, kept: str, typed: str) -> ConfigError:
+def _differs(name: str, stage: str, kept: str, typed: str) -> ConfigError:
     return ConfigError(
         f"study {name!r} was started with {kept}, got {typed}",
-        fix="leave this option out, or start another study with "
-        f"{shell_line('--study', 'NEW', '--from', name)}",
+        fix="leave this option out, or add it to the command that starts another study from what this one "
+        f"found: hpo run {stage} --from {shlex.quote(name)} --study NEW",
     )
 
 
@@ -264,7 +340,11 @@ def two_counts(text: str | None, option: str) -> tuple[int, int] | None:
     return int(parts[0]), int(parts[1])
 
 
-def _show_plan(plan: "StudyPlan", stages: "Sequence[StageRequest]") -> None:
+def _show_plan(
+    plan: "StudyPlan", name: str, stages: "Sequence[PreparedStage]", environment: "Environment"
+) -> None:
     from hpo.study.outline import outline, plan_text
+    from hpo.tracking.store_check import require_usable_store
 
-    typer.echo(plan_text(plan, [outline(plan, stage) for stage in stages]))
+    require_usable_store(environment)
+    typer.echo(plan_text(plan, name, [outline(stage) for stage in stages]))

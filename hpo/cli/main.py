@@ -1,6 +1,7 @@
 """Command ``hpo``: collects all commands and turns errors into exit codes."""
 
 import atexit
+import errno
 import gc
 import io
 import os
@@ -10,7 +11,8 @@ from typing import Annotated
 import typer
 
 from hpo import __version__
-from hpo.cli import analysing, bench, comparing, data, highlights, networks, run, studies, submit
+from hpo.cli import analysing, bench, catalogue, comparing, data, highlights, networks, run, studies, submit
+from hpo.config.environment import LOOPBACK, provide_home, reach_directly
 from model.errors import UserError
 
 app = typer.Typer(
@@ -29,6 +31,12 @@ app.command()(studies.sync)
 app.command()(studies.status)
 app.command()(studies.best)
 app.command()(studies.report)
+app.command("list")(catalogue.list_studies)
+app.command()(catalogue.show)
+app.command()(catalogue.export)
+app.command()(catalogue.rename)
+app.command()(catalogue.delete)
+app.command()(catalogue.clean)
 app.command()(studies.ui)
 app.command()(submit.submit)
 app.command()(comparing.reproduce)
@@ -40,6 +48,16 @@ app.command()(analysing.analyse)
 app.command()(highlights.highlights)
 app.command()(highlights.precision)
 app.command()(bench.bench)
+
+_OF_THE_MACHINE = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.ENAMETOOLONG,
+}
+"""Reasons why a file cannot be used that lie in the machine or in what was typed, never in this program."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -61,6 +79,9 @@ def main() -> None:
     """Run the command line. Exit codes: 0 success, 1 no result, 2 an error to fix, 130 stopped."""
     # Threads that wait for work must not spin: trials share the processor. Read when torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    provide_home()
+    # A proxy for the internet must not stand between a command and its own servers.
+    reach_directly(*LOOPBACK)
     # Names of files need not be text; an answer that shows one must not end in an error.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -69,6 +90,11 @@ def main() -> None:
         app()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in _OF_THE_MACHINE or not isinstance(error.filename, str):
+            raise
+        print(f"error: {error.strerror}: {error.filename}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -145,9 +145,17 @@ def spot(
     weights: Weights,
     game: Annotated[
         list[Path],
-        typer.Option(metavar="FOLDER", help="Folder of a game, <league>/<season>/<game>. Repeatable."),
+        typer.Option(metavar="FOLDER", help="Folder of a game with its features. Repeatable."),
     ],
-    to: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder to write the spots to.")] = Path("spots"),
+    to: Annotated[
+        Path,
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder to write the spots to. The file of a game lies under the path of the game below its "
+            "dataset.toml, else under <league>/<season>/<game> if its folder lies in a season, else under "
+            "the name of its folder.",
+        ),
+    ] = Path("spots"),
     features: Features = None,
     force_features: ForceFeatures = False,
     nms_window: Annotated[
@@ -172,6 +180,7 @@ def spot(
     from model.weights.trained import TrainedNetwork
 
     window_s = _seconds(nms_window)
+    _refuse_equal_names(game)
     trained = TrainedNetwork.load(weights)
     chosen_device = torch.device(choose_device(device))
     choice = FeatureChoice(name=features, forced=force_features)
@@ -187,6 +196,20 @@ def spot(
         halves = [half.number for half in spotted.store.halves]
         only = "" if halves == [1, 2] else f" (the game has half {', '.join(map(str, halves))})"
         typer.echo(f"{len(spotted.spots)} spots in {file}{only}")
+
+
+def _refuse_equal_names(folders: list[Path]) -> None:
+    from model.data.single_game import game_name
+
+    named: dict[str, Path] = {}
+    for folder in folders:
+        other = named.setdefault(game_name(folder), folder)
+        if other is not folder:
+            raise ConfigError(
+                f"two games have the name {game_name(folder)}, so that one would replace the other",
+                games=f"{other} and {folder}",
+                fix="spot them one after the other, each with another --to FOLDER",
+            )
 
 
 def nms_window_s(text: str) -> float | None:

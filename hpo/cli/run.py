@@ -66,7 +66,14 @@ def bayes(
     features: Features = None,
     data: Data = None,
     data_uri: DataUri = None,
-    study: NewStudy = None,
+    study: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Name of the new study, or of one whose search gets more trials (--trials). Default: a new "
+            "one, named after the data and the features.",
+        ),
+    ] = None,
     study_file: StudyFileOption = None,
     trials: Trials = None,
     replicates: Replicates = None,
@@ -118,10 +125,16 @@ def bayes(
         "replicates": replicates,
         "searcher": searcher,
         "scheduler": scheduler,
+        "epochs": epochs,
         "concurrent": concurrent,
         "array": array,
     }
-    launch.start([stage_request("bayes", options, warm_start=warm_start)], study)
+    if study is not None and launch.is_known(study):
+        if warm_start is not None:
+            raise ConfigError(f"--warm-start is for a new study, and {study!r} exists", fix="leave it out")
+        launch.extend("bayes", options, study)
+    else:
+        launch.start([stage_request("bayes", options, warm_start=warm_start)], study)
 
 
 @app.command()
@@ -143,7 +156,10 @@ def paper(
     final_epochs: Annotated[
         int | None,
         typer.Option(
-            metavar="NUMBER", min=1, help="Epochs per trial of the final. Default: from the study file."
+            metavar="NUMBER",
+            min=1,
+            help="Epochs per trial of the final. Default: from the study file's table of the final, else as "
+            "the other stages.",
         ),
     ] = None,
     seed: Seed = 0,
@@ -178,11 +194,12 @@ def paper(
                 "trials": trials,
                 "searcher": searcher,
                 "scheduler": scheduler,
+                "epochs": epochs,
                 "concurrent": concurrent,
                 "array": array,
             },
         ),
-        stage_request("grid-slicing", {"concurrent": concurrent, "array": array}),
+        stage_request("grid-slicing", {"epochs": epochs, "concurrent": concurrent, "array": array}),
         stage_request(
             "final", {"seeds": seeds, "epochs": final_epochs, "concurrent": concurrent, "array": array}
         ),

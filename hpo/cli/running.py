@@ -57,11 +57,16 @@ class ReadingProgress:
 
 @contextmanager
 def watch(plan: "StudyPlan", name: str, environment: "Environment") -> "Iterator[Listener]":
-    """Show a study's progress inside the context; yield the listener that is called after every event."""
+    """Show a study's progress inside the context; yield the listener that is called after every event.
+
+    Raises:
+        UserError: MLflow's store cannot be used.
+    """
     from hpo.report.console import standard_error
     from hpo.report.live import Display
-    from hpo.tracking.store import unreachable_server
+    from hpo.tracking.store_check import require_usable_store
 
+    why_not_now = require_usable_store(environment)
     console = standard_error()
     left_out = plan.train.left_out + plan.valid.left_out
     missing = f", {left_out:,} left out: no feature file" if left_out else ""
@@ -74,10 +79,12 @@ def watch(plan: "StudyPlan", name: str, environment: "Environment") -> "Iterator
         console.print(f"note: {notice}", soft_wrap=True, markup=False, highlight=False)
     if plan.train.remote and environment.ray_address:
         console.print(f"every node that trains first downloads its copy of {plan.data}", soft_wrap=True)
-    if server := unreachable_server(environment):
+    if why_not_now:
         console.print(
-            f"MLflow at {server} does not answer; the study runs, and is recorded when MLflow is back",
+            f"{why_not_now}; the study runs, and is recorded when MLflow is back",
             soft_wrap=True,
+            markup=False,
+            highlight=False,
         )
     display = Display(console)
     with display.shown():

@@ -34,7 +34,8 @@ def resume(
     from hpo.journal.journal import read_journal
     from hpo.journal.results import StudyState
     from hpo.study.folders import chosen_study, study_folder
-    from hpo.study.session import fork_study, plan_of, resume_study
+    from hpo.study.plan import plan_of
+    from hpo.study.session import fork_study, resume_study
 
     environment = read_environment().on_cluster(ray_address)
     folder = chosen_study(environment, study)
@@ -66,7 +67,8 @@ def sync(study: Annotated[str | None, _STUDY] = None) -> None:
         raise UserError(
             f"{report.events_left} events of study {name!r} are still missing in MLflow: {report.failure}",
             looked_for=environment.tracking_uri,
-            fix=f"make MLflow available and run {shell_line('hpo', 'sync', name)} again; nothing is lost",
+            fix="make MLflow available, then send them with: "
+            f"{shell_line('hpo', 'sync', name)}; nothing is lost",
         )
     typer.echo(f"study {name}: MLflow has all records")
 
@@ -104,8 +106,8 @@ def best(
     from hpo.report.stage_tables import found_record
     from hpo.report.trial_tables import trial_record
     from hpo.study.folders import chosen_study
+    from hpo.study.plan import plan_of
     from hpo.study.results import stage_importance
-    from hpo.study.session import plan_of
     from hpo.tasks.base.registry import score_of
     from hpo.tracking.symbols import by_symbol
 
@@ -185,7 +187,8 @@ def _analyse_best(folder: Path) -> None:
     from hpo.journal.journal import read_journal
     from hpo.journal.results import StudyState
     from hpo.page.facts import representative_trials
-    from hpo.study.session import placed, plan_of
+    from hpo.study.plan import plan_of
+    from hpo.study.preparing import placed
     from model.errors import UserError
 
     state = StudyState.replay(read_journal(folder).events)

@@ -2,8 +2,8 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from typing import Annotated, ClassVar, Literal, Self
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, ClassVar, Literal, Self, get_args
 
 from pydantic import (
     BeforeValidator,
@@ -251,12 +251,34 @@ class Stages(Section):
         Raises:
             ConfigError: The task has no such stage, or its table is missing and has no default.
         """
-        if name not in self.names():
-            raise ConfigError(f"this task has no stage {name!r}", known=", ".join(self.names()))
-        stage: Stage | None = getattr(self, name.replace("-", "_"))
-        if stage is None:
-            raise ConfigError(
-                f"the study file has no table [stages.{name}], and this stage has no default",
-                fix=f"add the table [stages.{name}]",
-            )
+        self.require([name])
+        stage: Stage = getattr(self, name.replace("-", "_"))
         return stage
+
+    def require(self, names: Iterable[str]) -> None:
+        """Check that the stages ``names`` have settings.
+
+        Raises:
+            ConfigError: The task has no such stage, or the study file lacks tables that have no default; the
+                error lists all of them with the keys that they need.
+        """
+        for name in names:
+            if name not in self.names():
+                raise ConfigError(f"this task has no stage {name!r}", known=", ".join(self.names()))
+        missing = [name for name in names if getattr(self, name.replace("-", "_")) is None]
+        if missing:
+            tables = " and ".join(f"[stages.{name}]" for name in missing)
+            error = ConfigError(f"the study file needs {tables} for what is to run")
+            for name in missing:
+                keys = ", ".join(self._required_keys(name))
+                error.details[f"[stages.{name}]"] = f"missing (needs {keys})"
+            raise error
+
+    @classmethod
+    def _required_keys(cls, name: str) -> Iterator[str]:
+        """Return the keys without default of the table of a stage."""
+        for model in get_args(cls.model_fields[name.replace("-", "_")].annotation):
+            if isinstance(model, type) and issubclass(model, Stage):
+                for key, field in model.model_fields.items():
+                    if field.is_required():
+                        yield key

@@ -105,12 +105,17 @@ def space_of(stage: SearchStage) -> Space:
     )
 
 
+def own_point(study: StudyFile, stage: SearchStage) -> Parameters:
+    """Return the study file's own values of the hyperparameters that ``stage`` searches."""
+    return {name: getattr(study.hyperparameters, name) for name in stage.space}
+
+
 def first_points(study: StudyFile, stage: SearchStage) -> list[Parameters]:
     """Return the study file's own hyperparameters as the first point of a search.
 
     The list is empty if they lie outside the stage's space.
     """
-    own: Parameters = {name: getattr(study.hyperparameters, name) for name in stage.space}
+    own = own_point(study, stage)
     return [own] if space_of(stage).contains(own) else []
 
 

@@ -93,6 +93,14 @@ class StudyCreated(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StudyRenamed(Event):
+    """The study got another name."""
+
+    event: Literal["study-renamed"] = "study-renamed"
+    study: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudyResumed(Event):
     """A process resumed the study."""
 
@@ -136,6 +144,18 @@ class StageStarted(Event):
     """Epochs per trial."""
     start: Point = field(default_factory=dict)
     """Configuration from which the stage starts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageExtended(Event):
+    """The user requested more trials of a stage, or other settings for its next trials."""
+
+    event: Literal["stage-extended"] = "stage-extended"
+    stage: str
+    settings: dict[str, Any]
+    """Table of the stage in the study file, including the options that were typed."""
+    trials: Whole
+    """Largest number of trials of the stage, with those that it has already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,10 +278,12 @@ class StudyInterrupted(Event):
 
 _Kinds = (
     StudyCreated
+    | StudyRenamed
     | StudyResumed
     | DataMoved
     | StageAsked
     | StageStarted
+    | StageExtended
     | TrialAsked
     | TrialStarted
     | TrialReported

@@ -60,7 +60,7 @@ class Journal:
             raise UserError(
                 f"study {folder.name!r} exists already",
                 folder=folder,
-                fix=f"go on with it ({shell_line('hpo', 'resume', folder.name)}) or take another name",
+                fix="choose another name",
             )
         _sync_folder(folder)
         return journal

@@ -12,10 +12,12 @@ from hpo.journal.events import (
     Event,
     Noticed,
     StageAsked,
+    StageExtended,
     StageFinished,
     StageStarted,
     StudyCreated,
     StudyInterrupted,
+    StudyRenamed,
     StudyResumed,
     TrialAsked,
     TrialFailed,
@@ -173,6 +175,8 @@ class StudyState:
         """
         self.updated_at = event.at
         match event:
+            case StudyRenamed():
+                self.created = replace(self.created, study=event.study)
             case StudyResumed():
                 self.versions, self.interrupted, self.resumed = event.versions, None, self.resumed + 1
             case DataMoved():
@@ -185,6 +189,8 @@ class StudyState:
                 return self.asked.setdefault(event.stage, event) is event
             case StageStarted():
                 return self._start_stage(event)
+            case StageExtended():
+                self._extend_stage(event)
             case StageFinished():
                 self._finish_stage(event)
             case TrialAsked():
@@ -227,6 +233,11 @@ class StudyState:
         stage = self._stage(event.stage)
         stage.finished_at, stage.best_trial = event.at, event.best_trial or None
         stage.chosen, stage.role = event.chosen, event.role
+
+    def _extend_stage(self, event: StageExtended) -> None:
+        stage = self._stage(event.stage)
+        stage.trials, stage.finished_at = event.trials, None
+        self.asked[event.stage] = replace(self.asked[event.stage], settings=event.settings)
 
     def _start_stage(self, event: StageStarted) -> bool:
         if event.stage in self.stages:

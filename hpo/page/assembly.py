@@ -22,9 +22,8 @@ from hpo.page.rerun import commands, start_files, study_file_toml
 from hpo.page.study_page import AnalysesSection, ShownTable, StageSection, StudyPage, shown_table
 from hpo.report.html import explored, picture
 from hpo.study.folders import study_folder
-from hpo.study.plan import StudyPlan
+from hpo.study.plan import StudyPlan, plan_of
 from hpo.study.results import drawn_stage, stage_results
-from hpo.study.session import plan_of
 from hpo.tracking.runs import attached_pictures
 from model.errors import UserError
 from model.shell import shell_line

@@ -9,6 +9,7 @@ from ray.tune.search import Searcher
 
 from hpo.schedule.array_pool import ArrayPool
 from hpo.schedule.hang_detector import HangDetector
+from hpo.schedule.local_ray import death_of_ray
 from hpo.schedule.trial_source import Pause, TrialSource
 from hpo.trial.report import Report
 from model.errors import StorageError
@@ -82,7 +83,9 @@ class StudyCallback(_DriverOnly, Callback):
         self._source, self._arrays, self._detector = source, arrays, detector
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Kill trials that hang; Tune calls this about ten times a second."""
+        """Kill trials that hang, and leave Tune if Ray has died; Tune calls this about ten times a second."""
+        if death := death_of_ray():
+            raise death
         self._detector.kill_hanging()
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hpo.schedule.code_package import packaged_code
-from hpo.schedule.tuner import before_importing_ray, start_ray
+from hpo.schedule.tuner import before_importing_ray, start_ray, stop_ray
 from hpo.tasks.base.registry import task_named
 from hpo.tasks.base.splits import SplitRef
 from model.errors import UserError
@@ -55,14 +55,12 @@ def cluster_session(address: str, requirements: NodeRequirements) -> Iterator[No
         UserError: The cluster does not answer, or none of its nodes can run the trials.
     """
     before_importing_ray()
-    import ray
-
     _connect(address, requirements.task)
     try:
         _check(requirements)
         yield
     finally:
-        ray.shutdown()
+        stop_ray()
 
 
 def _connect(address: str, task: str) -> None:

@@ -1,6 +1,7 @@
 """Training of trials with Ray Tune, on this machine or on a cluster."""
 
 import errno
+import gc
 import logging
 import math
 import os
@@ -28,11 +29,11 @@ _QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     # Ray would start a process per core in advance; Tune's variables make them useless to trials.
     "RAY_prestart_worker_first_driver": "0",
+    # Ray's default of 15 leaves a trial 3 % of a core beside other work: its process would start for minutes.
+    "RAY_worker_niceness": "0",
     # Otherwise Ray prints pages about a lost node into the study's progress.
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",
 }
-_ALONE = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-"""Variable that makes Ray listen on loopback only if it is 0; by default Ray does so on Windows and macOS."""
 SILENT: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
 """Options of ``ray.init`` that suppress Ray's messages."""
 TUNE_FOLDER = "tune"
@@ -49,23 +50,6 @@ def before_importing_ray() -> None:
         os.environ.setdefault("RAY_AUTH_MODE", "token")
 
 
-@contextmanager
-def ray_session(*, cpus: int, gpus: int) -> Iterator[None]:
-    """Start Ray on this machine and stop it at the end; use Ray as it is if it runs already."""
-    before_importing_ray()
-    os.environ.setdefault(_ALONE, "0")
-    import ray
-
-    if ray.is_initialized():
-        yield
-        return
-    start_ray(address="local", num_cpus=cpus, num_gpus=gpus, include_dashboard=False)
-    try:
-        yield
-    finally:
-        ray.shutdown()
-
-
 def start_ray(**options: Any) -> None:
     """Start or join Ray without messages, and keep the process's own SIGTERM handler.
 
@@ -74,9 +58,28 @@ def start_ray(**options: Any) -> None:
     import ray
 
     at_sigterm = signal.getsignal(signal.SIGTERM)
-    with quiet_ray(), _text_as_working_directory(), _text_as_command_line():
-        ray.init(**options, **SILENT)
-    signal.signal(signal.SIGTERM, at_sigterm)
+    try:
+        with quiet_ray(), _text_as_working_directory(), _text_as_command_line():
+            ray.init(**options, **SILENT)
+    finally:
+        signal.signal(signal.SIGTERM, at_sigterm)
+
+
+def stop_ray() -> None:
+    """Leave Ray, and stop it if this process started it.
+
+    Python must not search for garbage meanwhile: Ray ends the process with an error when another thread finds
+    a forgotten reference to one of Ray's objects at that moment.
+    """
+    import ray
+
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        ray.shutdown()
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 @contextmanager
@@ -146,11 +149,13 @@ def run_trials(
 
     Raises:
         StorageError: The study's folder cannot be written.
+        RayDiedError: A process of Ray ended.
     """
     from ray import tune
 
     from hpo.schedule.adapter import StudyCallback, StudyScheduler, StudySearcher
     from hpo.schedule.hang_detector import HangDetector
+    from hpo.schedule.local_ray import RayDeath, death_of_ray
     from hpo.trial.trainable import TrialTrainable
 
     shutil.rmtree(storage / TUNE_FOLDER, ignore_errors=True)
@@ -187,8 +192,10 @@ def run_trials(
         )
         try:
             tuner.fit()
+        except RayDeath as death:
+            raise death.error(storage.name) from None
         finally:
-            if arrays:
+            if arrays and death_of_ray() is None:
                 arrays.close()
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from model.data.description import builtin_description
-from model.data.single_game import Wanted, description_above, open_game
+from model.data.single_game import Wanted, description_above, game_name, open_game
 from model.data.store import Store
 from model.errors import DataError
 from model.inference.evaluation import find_spots
@@ -43,7 +43,7 @@ class SpottedGame:
     """Spots that a network predicts for one game."""
 
     game: str
-    """Name of the game, ``<league>/<season>/<game>``."""
+    """Name of the game, such as ``<league>/<season>/<game>``; see ``game_name``."""
     store: Store
     spots: Spots
     """Spots after suppression; their halves are indices into ``store.halves``."""
@@ -68,7 +68,7 @@ def spot_game(
 
     Args:
         trained: The network.
-        folder: ``<league>/<season>/<game>`` with the features of its halves.
+        folder: Folder of the game, with the features of its halves.
         features: Features to read.
         nms_window_s: Width of the suppression window in seconds; only the most confident spot in it is kept.
         device: Device to compute on.
@@ -88,7 +88,7 @@ def spot_game(
     spots = suppress(found, trained.frame_rate.to_frames(nms_window_s))
     if not len(spots):
         _refuse_short_game(store, network.config.chunk_frames)
-    return SpottedGame(game="/".join(folder.resolve().parts[-3:]), store=store, spots=spots)
+    return SpottedGame(game=game_name(folder), store=store, spots=spots)
 
 
 def _refuse_short_game(store: Store, chunk_frames: int) -> None:

@@ -7,10 +7,9 @@ from hpo.config.environment import Environment
 from hpo.journal.journal import read_journal
 from hpo.journal.results import StudyState
 from hpo.study.folders import chosen_study, known_studies
-from hpo.study.runner import trial_folder
-from hpo.study.session import plan_of
+from hpo.study.plan import plan_of
 from hpo.tracking.runs import recorded_trial
-from hpo.trial.run import BEST
+from hpo.trial.files import BEST, trial_folder
 from model.errors import UserError
 
 
@@ -50,8 +49,8 @@ def find_trial(name: str, split: str, environment: Environment) -> NamedTrial:
         )
     if split == "test" and state.trials[trial_name].tested is None:
         raise UserError(
-            f"the test split is closed for trial {name}: hpo run final opens it, for its trials only",
-            fix="use --split valid",
+            f"the test split is closed for trial {name}: only trials of the stage final are scored on it",
+            fix=f"use --split valid, or analyse a trial of the final after: hpo run final --study {study}",
         )
     weights = trial_folder(folder, trial_name) / BEST
     if not weights.is_file():

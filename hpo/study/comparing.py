@@ -17,14 +17,12 @@ from hpo.report.comparison import Cell, Comparison, Pair, PairedRow
 from hpo.report.paired import paired_difference
 from hpo.space.space import Parameters
 from hpo.study.folders import chosen_study
-from hpo.study.plan import StudyPlan, choose_device, reopen_data
-from hpo.study.runner import trial_folder
-from hpo.study.session import plan_of
+from hpo.study.plan import StudyPlan, choose_device, plan_of, reopen_data
 from hpo.tasks.base.networks import NetworkDifference
 from hpo.tasks.base.score import Score
 from hpo.tasks.base.splits import Progress
 from hpo.tracking.symbols import symbol
-from hpo.trial.run import BEST
+from hpo.trial.files import BEST, trial_folder
 from model.errors import ConfigError, UserError
 
 _PLACES = ("data", "train.path", "valid.path")
@@ -307,7 +305,7 @@ def _on_same_items(
     if split == "test" and (first.trial.tested is None or second.trial.tested is None):
         return (
             None,
-            f"not compared on the same {unit}: hpo run final opens the test split, for its own trials only",
+            f"not compared on the same {unit}: only trials of a final are scored on the test split",
         )
     files = tuple(trial_folder(side.folder, side.trial.trial) / BEST for side in (first, second))
     try:

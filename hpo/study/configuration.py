@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from hpo.space.space import Parameters
 from hpo.study.plan import StudyPlan
+from hpo.tracking.names import name_in_older_records
 from hpo.tracking.symbols import symbol
 from model.documents import MAX_TOML_BYTES, parse_json, parse_toml, read_limited
 from model.errors import ConfigError
@@ -43,7 +44,8 @@ def configuration_from_symbols(symbols: Mapping[str, Any], plan: StudyPlan, *, s
     """
     own = plan.own_configuration()
     known = {symbol(name): name for name in own}
-    names = known | {name: name for name in own}
+    older = {name_in_older_records(symbol(name)): name for name in own}
+    names = older | known | {name: name for name in own}
     try:
         given = plan.task.in_own_units(plan.study, symbols, plan.shape)
         unknown = [name for name in given if name not in names]
@@ -78,6 +80,7 @@ def configuration_of_run(run: str, recorded: Mapping[str, Any], plan: StudyPlan)
     known = {symbol(name) for name in plan.own_configuration()}
     # Older runs may have another unit of a hyperparameter.
     known |= {symbol(name) for name in type(plan.study.hyperparameters).model_fields}
+    known |= {name_in_older_records(name) for name in known}
     own = {name: value for name, value in recorded.items() if name in known}
     return configuration_from_symbols(own, plan, source=f"MLflow run {run}")
 

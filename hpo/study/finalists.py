@@ -36,3 +36,12 @@ def chosen_finalists(
         if len(chosen) <= settings.candidates and parameters not in chosen.values():
             chosen[role] = parameters
     return chosen
+
+
+def expected_finalists(plan: StudyPlan, stage: str) -> Mapping[str, Parameters]:
+    """Return as many finalists as ``stage`` can have, before an earlier stage has found any."""
+    settings = plan.study.stages.named(stage)
+    if not isinstance(settings, FinalStage):
+        return {}
+    own = plan.own_configuration()
+    return dict.fromkeys([OWN, *(f"candidate {number + 1}" for number in range(settings.candidates))], own)

@@ -24,6 +24,11 @@ def study_folder(environment: Environment, name: str) -> Path:
     return studies_folder(environment) / name
 
 
+def has_study(environment: Environment, name: str) -> bool:
+    """Return whether the study ``name`` exists."""
+    return (study_folder(environment, name) / "journal.jsonl").is_file()
+
+
 def known_studies(environment: Environment) -> list[str]:
     """Return the names of all studies, starting with the one that changed last."""
     journals = studies_folder(environment).glob("*/journal.jsonl")

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 from hpo.config.stages import SearchStage
 from hpo.config.study_file import space_of
+from hpo.journal.events import StageAsked
 from hpo.report.formats import duration, value, values_tried
 from hpo.study.estimate import Estimate, estimate
-from hpo.study.plan import StageRequest, StudyPlan, stage_settings
-from hpo.study.stage import build_stage
+from hpo.study.first_point import first_point, why_not_first
+from hpo.study.plan import StudyPlan
+from hpo.study.preparing import PreparedStage
 from hpo.tracking.symbols import symbol
 
 
@@ -16,35 +18,25 @@ from hpo.tracking.symbols import symbol
 class StageOutline:
     """Plan of a stage before it starts."""
 
-    name: str
-    plan: StudyPlan
-    """Plan of the study with the settings of the stage."""
-    trials: int
-    """Largest number of trials."""
+    stage: PreparedStage
     estimate: Estimate | None
     """Estimated time. None if the task cannot estimate it."""
 
 
-def outline(plan: StudyPlan, request: StageRequest) -> StageOutline:
-    """Plan a stage and estimate its time from a short measurement.
-
-    Raises:
-        ConfigError: The stage cannot run.
-    """
-    staged = plan.with_stage(request.name, stage_settings(plan, request))
-    start = request.start or plan.own_configuration()
-    trials = build_stage(staged, request.name, start, finalists={"study file": start, "found": start}).planned
-    return StageOutline(
-        name=request.name,
-        plan=staged,
-        trials=trials,
-        estimate=estimate(staged, staged.parallelism(request.name), trials=trials),
-    )
+def outline(stage: PreparedStage) -> StageOutline:
+    """Estimate the time of a stage from a short measurement."""
+    parallelism = stage.plan.parallelism(stage.asked.stage)
+    return StageOutline(stage=stage, estimate=estimate(stage.plan, parallelism, trials=stage.trials))
 
 
-def plan_text(plan: StudyPlan, stages: Sequence[StageOutline]) -> str:
-    """Describe the resolved study, its data and the time of each stage."""
-    lines = [*_data_lines(plan), *(f"note        {notice}" for notice in plan.notices), *_study_lines(plan)]
+def plan_text(plan: StudyPlan, name: str, stages: Sequence[StageOutline]) -> str:
+    """Describe the resolved study ``name``, its data and the time of each stage."""
+    lines = [
+        f"study       {name}",
+        *_data_lines(plan),
+        *(f"note        {notice}" for notice in plan.notices),
+        *_study_lines(plan),
+    ]
     for stage in stages:
         lines += _stage_lines(stage)
     return "\n".join(lines)
@@ -60,30 +52,38 @@ def _data_lines(plan: StudyPlan) -> list[str]:
 
 def _study_lines(plan: StudyPlan) -> list[str]:
     return [
-        f"training    {plan.task.describe_training(plan.study, plan.shape)}",
         f"device      {plan.device}, {plan.precision}",
         f"seed        {plan.seed}",
     ]
 
 
-def _stage_lines(stage: StageOutline) -> list[str]:
-    settings = stage.plan.study.stages.named(stage.name)
-    parallelism = stage.plan.parallelism(stage.name)
+def _stage_lines(outlined: StageOutline) -> list[str]:
+    stage, plan = outlined.stage, outlined.stage.plan
+    name = stage.asked.stage
+    settings, parallelism = plan.study.stages.named(name), plan.parallelism(name)
     together = f", {parallelism.array} in one process" if parallelism.array > 1 else ""
     lines = [
-        f"stage       {stage.name}: {stage.trials} trials at most, {settings.concurrent} at a time{together}"
+        f"stage       {name}: {stage.trials} trials at most, {settings.concurrent} at a time{together}",
+        f"  training  {plan.task.describe_training(plan.study, plan.shape)}",
     ]
     if isinstance(settings, SearchStage):
-        own = stage.plan.study.hyperparameters.model_dump()
-        lines.append(f"  space     searched by {settings.searcher}")
-        if settings.scheduler != "none":
-            grace = settings.grace(stage.plan.study.training.epochs)
-            lines.append(
-                f"  stopping  by {settings.scheduler} from epoch {grace} on; the times below are upper limits"
-            )
-        for name, fields in space_of(settings).describe().items():
-            lines.append(f"  {symbol(name):<11} {values_tried(fields)} (first {value(own[name])})")
-    return [*lines, *_time_lines(stage.estimate)]
+        lines += _search_lines(plan, settings, stage.asked)
+    return [*lines, *_time_lines(outlined.estimate)]
+
+
+def _search_lines(plan: StudyPlan, settings: SearchStage, asked: StageAsked) -> list[str]:
+    lines = [f"  space     searched by {settings.searcher}"]
+    if settings.scheduler != "none":
+        grace = settings.grace(plan.study.training.epochs)
+        lines.append(
+            f"  stopping  by {settings.scheduler} from epoch {grace} on; the times below are upper limits"
+        )
+    first = first_point(plan, asked) or {}
+    for name, fields in space_of(settings).describe().items():
+        own = f" (first {value(first[name])})" if name in first else ""
+        lines.append(f"  {symbol(name):<11} {values_tried(fields)}{own}")
+    note = why_not_first(plan, asked)
+    return [*lines, f"  note      {note}"] if note else lines
 
 
 def _time_lines(time: Estimate | None) -> list[str]:

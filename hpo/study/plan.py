@@ -11,8 +11,11 @@ import torch
 from hpo.config.environment import Environment
 from hpo.config.stages import SearchStage
 from hpo.config.study_file import StudyFile
+from hpo.journal.events import StudyCreated
 from hpo.schedule.tuner import Parallelism
 from hpo.space.space import Parameters
+from hpo.study.folders import found_place
+from hpo.tasks.base.own_code import own_errors
 from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.registry import AnyTask, load_study, parse_study, task_named
 from hpo.tasks.base.score import Score
@@ -28,8 +31,11 @@ class StudyRequest:
     """Typed options of a new study; the study file or the data decide on options that are None."""
 
     study_file: str
+    """Name or path of the study file."""
     data: str
     """Folder of the data, or a URI."""
+    settings: StudyFile | None = None
+    """Settings of another study, in place of those of the study file."""
     features: str | None = None
     counts: tuple[int, int] | None = None
     """Numbers of training and validation items to use. None: all."""
@@ -49,6 +55,8 @@ class StageRequest:
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
     """Typed options by key of the stage's table; the study file decides on options that are None."""
+    table: Mapping[str, Any] | None = None
+    """Table of the stage from another study file. None: the table of the study's own file."""
     start: Parameters = field(default_factory=dict)
     """Configuration to start from. Empty: the one that earlier stages found."""
     warm_start: str | None = None
@@ -165,6 +173,12 @@ class StudyPlan:
         )
 
 
+def plan_of(folder: Path, created: StudyCreated) -> StudyPlan:
+    """Return the plan with which a study was created."""
+    plan = StudyPlan.from_json(created.plan, file=str(folder / "journal.jsonl"))
+    return replace(plan, data=found_place(plan.data, folder))
+
+
 def chunk_seed(seed: int) -> int:
     """Return the seed of the chunks of all trials that share ``seed``."""
     return stream_seed(seed, "chunks")
@@ -176,8 +190,8 @@ def stage_settings(plan: StudyPlan, request: StageRequest) -> dict[str, Any]:
     Raises:
         ConfigError: There is no such stage, or it cannot use an option.
     """
-    settings: dict[str, Any] = plan.study.stages.named(request.name).model_dump(mode="json")
-    settings |= {key: value for key, value in request.options.items() if value is not None}
+    table = request.table or plan.study.stages.named(request.name).model_dump(mode="json")
+    settings = dict(table) | {key: value for key, value in request.options.items() if value is not None}
     staged = plan.with_stage(request.name, settings)
     if settings["array"] == "auto":
         settings["array"] = _measured_array(staged, settings["concurrent"])
@@ -200,9 +214,8 @@ def make_plan(
     Raises:
         UserError: The study file, the data or the request cannot be used.
     """
-    study = _with_request(load_study(request.study_file), request)
-    for stage in stages:
-        study.stages.named(stage)
+    study = _with_request(request.settings or load_study(request.study_file), request)
+    study.stages.require(stages)
     device = choose_device(request.device)
     task = task_named(study.task)
     if is_uri(request.data) and not task.takes_uri:
@@ -216,23 +229,46 @@ def make_plan(
         cache=environment.cache,
         labels=study.labels,
     )
-    data = task.open_data(wanted, study, progress)
     torch.set_num_threads(available_cpus())
-    train = task.open_split(data.train)
+    with own_errors(study.task):
+        data = task.open_data(wanted, study, progress)
+        _refuse_ignored_options(wanted, data, task)
+        train = task.open_split(data.train)
+        precision = task.precision(study, data.shape, train, torch.device(device))
     return StudyPlan(
         study=study,
         data=request.data,
-        precision=task.precision(study, data.shape, train, torch.device(device)),
+        precision=precision,
         device=device,
         seed=request.seed,
         **_fields_of(data),
     )
 
 
+def _refuse_ignored_options(wanted: DataRequest, data: OpenedData[Any], task: AnyTask) -> None:
+    """Check that a task has used the typed options."""
+    used = (data.train.items, data.valid.items)
+    most = (data.train.items + data.train.left_out, data.valid.items + data.valid.left_out)
+    for option, typed, accepted in (
+        ("--features", wanted.features, (data.features,)),
+        ("--games", wanted.counts, (used, most)),
+    ):
+        if typed is not None and typed not in accepted:
+            raise ConfigError(
+                f"the task {task.name} ignores {option} {_typed(typed)}: it used {_typed(accepted[0])}",
+                fix=f"leave {option} out, or make open_data of the task follow its request",
+            )
+
+
+def _typed(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
 def reopen_data(plan: StudyPlan, environment: Environment, progress: Progress) -> StudyPlan:
     """Open the data of a plan again in the present cache."""
     wanted = plan.data_request(environment.cache)
-    return replace(plan, **_fields_of(plan.task.open_data(wanted, plan.study, progress)))
+    with own_errors(plan.study.task):
+        return replace(plan, **_fields_of(plan.task.open_data(wanted, plan.study, progress)))
 
 
 def _fields_of(data: OpenedData[Any]) -> dict[str, Any]:

@@ -18,10 +18,10 @@ from hpo.study.plan import StudyPlan, available_cpus, choose_device, chunk_seed,
 from hpo.study.versions import code_digest
 from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.splits import Progress
+from hpo.tracking.names import name_in_older_records
 from hpo.tracking.runs import RecordedTrial
-from hpo.tracking.symbols import accepted_name
 from hpo.trial.array import TrialArray
-from hpo.trial.run import CONFIG
+from hpo.trial.files import CONFIG
 from hpo.trial.specification import TrialSpec
 from model.errors import UserError
 from model.training.outcomes import FailedError
@@ -106,9 +106,9 @@ def train_again(rerun: Rerun, environment: Environment, progress: Progress) -> R
         except FailedError as error:
             failure = f"the repeated training failed: {error}"
         config = json.loads((Path(folder) / CONFIG).read_text())
-    metric, beside = accepted_name(rerun.plan.score.metric), rerun.plan.score.beside
+    metric, beside = rerun.plan.score.metric, rerun.plan.score.beside
     # Older records lack the mean over other classes, which follows from the AP of each class.
-    derived = accepted_name(beside.metric) if beside else None
+    derived = beside.metric if beside else None
     missing = [epoch for epoch in recorded.validations if epoch not in repeated]
     if missing and failure is None:
         failure = f"the repeated training has no validation after epoch {', '.join(map(str, missing))}"
@@ -138,7 +138,7 @@ def train_again(rerun: Rerun, environment: Environment, progress: Progress) -> R
 
 
 def _validations(rerun: Rerun, folder: str, progress: Progress) -> Iterator[tuple[int, Mapping[str, float]]]:
-    """Train, and yield every epoch's metrics under their names in MLflow."""
+    """Train, and yield every epoch's metrics under their recorded names."""
     array, spec = TrialArray(threads=rerun.threads), _spec(rerun, folder).to_json()
     last, epoch = max(rerun.recorded.validations), 0
     progress(f"training {rerun.name}", epoch, last)
@@ -148,9 +148,15 @@ def _validations(rerun: Rerun, folder: str, progress: Progress) -> Iterator[tupl
             raise FailedError(result["failed"])
         epoch = result["epoch"]
         progress(f"training {rerun.name}", epoch, last)
-        yield epoch, {accepted_name(name): value for name, value in result["metrics"]}
+        recorded = rerun.recorded.validations.get(epoch, {})
+        yield epoch, {_recorded_name(name, recorded): value for name, value in result["metrics"]}
         if result["finished"]:
             return
+
+
+def _recorded_name(name: str, recorded: Mapping[str, float]) -> str:
+    older = name_in_older_records(name)
+    return older if name not in recorded and older in recorded else name
 
 
 def _spec(rerun: Rerun, folder: str) -> TrialSpec:

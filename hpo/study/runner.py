@@ -3,7 +3,6 @@
 import socket
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 
 from hpo.journal.events import (
     Event,
@@ -21,15 +20,11 @@ from hpo.programs.program import Answer, Program
 from hpo.schedule.stopping import build_stopping_rule
 from hpo.schedule.trial_source import Pause
 from hpo.study.plan import StudyPlan, chunk_seed
+from hpo.trial.files import remove_checkpoints, trial_folder
 from hpo.trial.report import Report, best_report
 from hpo.trial.specification import TrialSpec
 
 Listener = Callable[[StudyState], None]
-
-
-def trial_folder(study_folder: Path, trial: str) -> Path:
-    """Return the folder of a trial's checkpoints and settings."""
-    return study_folder / "trials" / trial
 
 
 class StageRunner:
@@ -114,6 +109,7 @@ class StageRunner:
         """Record the failure of a trial; the stage continues."""
         if not self.state.trials[trial].has_ended:
             self._write(TrialFailed(trial=trial, reason=reason))
+            remove_checkpoints(trial_folder(self._journal.folder, trial))
 
     def add_note(self, message: str) -> None:
         """Record a message for the user."""
@@ -144,6 +140,7 @@ class StageRunner:
         best = best_report(reports)
         duration_s = max(report.train_s for report in reports)
         self._write(kind(trial=trial, score=best.score, epoch=best.epoch, duration_s=duration_s))
+        remove_checkpoints(trial_folder(self._journal.folder, trial))
 
     def _write(self, event: Event) -> None:
         self._journal.append(event)

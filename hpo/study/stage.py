@@ -7,7 +7,7 @@ import torch
 
 from hpo.config.environment import Environment
 from hpo.config.stages import FinalStage, SearchStage
-from hpo.journal.events import StageFinished, StageStarted, TrialTested
+from hpo.journal.events import Noticed, StageAsked, StageFinished, StageStarted, TrialTested
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState
 from hpo.programs.program import Program
@@ -15,11 +15,14 @@ from hpo.schedule.tuner import run_trials
 from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Parameters
 from hpo.study.finalists import chosen_finalists
+from hpo.study.first_point import why_not_first
 from hpo.study.plan import StudyPlan, chunk_seed
-from hpo.study.runner import Listener, StageRunner, trial_folder
+from hpo.study.runner import Listener, StageRunner
 from hpo.study.warm_start import scored_points
+from hpo.tasks.base.own_code import own_errors
+from hpo.tasks.base.splits import Progress
 from hpo.tasks.base.task import StageContext
-from hpo.trial.run import BEST
+from hpo.trial.files import BEST, trial_folder
 
 
 class StageRun:
@@ -64,7 +67,7 @@ class StageRun:
         if not self._runner.complete:
             return
         if isinstance(self._settings, FinalStage):
-            _open_test_split(
+            _score_on_test_split(
                 self._plan, self._name, self._journal, self._state, self._environment, self._listener
             )
         self._end()
@@ -73,8 +76,9 @@ class StageRun:
         if self._name in self._state.stages:
             return
         if isinstance(self._settings, FinalStage):
-            _test_split(self._plan, self._environment)  # a missing test split should fail before the training
-        start = start_of(self._plan, self._name, self._state)
+            # It must not turn out to be missing after the training.
+            open_test_split(self._plan, self._environment, _silent)
+        start = start_of(self._plan, self._state.asked[self._name], self._state)
         finalists = chosen_finalists(self._plan, self._name, start, self._state)
         known = scored_points(self._state.asked[self._name].known)
         program = build_stage(self._plan, self._name, start, finalists=finalists, known=known)
@@ -87,6 +91,8 @@ class StageRun:
                 start=start,
             )
         )
+        if note := why_not_first(self._plan, self._state.asked[self._name]):
+            self._write(Noticed(message=note))
 
     def _train(self) -> None:
         run_trials(
@@ -107,7 +113,7 @@ class StageRun:
         chosen = {**self._plan.own_configuration(), **choice.parameters}
         self._write(StageFinished(stage=self._name, best_trial=best.trial, chosen=chosen, role=choice.role))
 
-    def _write(self, event: StageStarted | StageFinished) -> None:
+    def _write(self, event: StageStarted | StageFinished | Noticed) -> None:
         self._journal.append(event)
         self._state.apply(event)
         self._listener(self._state)
@@ -120,15 +126,15 @@ def program_of(plan: StudyPlan, name: str, state: StudyState) -> Program:
     return build_stage(plan, name, start, finalists=chosen_finalists(plan, name, start, state), known=known)
 
 
-def start_of(plan: StudyPlan, name: str, state: StudyState) -> Parameters:
+def start_of(plan: StudyPlan, asked: StageAsked, state: StudyState) -> Parameters:
     """Return the configuration to start from: requested, else the latest found, else the study file's.
 
     A search starts from none, so the result is empty for it.
     """
-    if isinstance(plan.study.stages.named(name), SearchStage):
+    if isinstance(plan.study.stages.named(asked.stage), SearchStage):
         return {}
-    if state.asked[name].start:
-        return dict(state.asked[name].start)
+    if asked.start:
+        return dict(asked.start)
     finders = plan.task.finders
     found = [dict(state.stages[finder].chosen) for finder in finders if finder in state.stages]
     return next(filter(None, reversed(found)), plan.own_configuration())
@@ -158,16 +164,21 @@ def build_stage(
     )
 
 
-def _test_split(plan: StudyPlan, environment: Environment) -> Any:
+def open_test_split(plan: StudyPlan, environment: Environment, progress: Progress) -> Any:
     """Open the test split of the study's data.
 
     Raises:
         UserError: The data have no test split, or it cannot be read.
     """
-    return plan.task.open_test(plan.data_request(environment.cache), lambda what, done, total: None)
+    with own_errors(plan.study.task):
+        return plan.task.open_test(plan.data_request(environment.cache), progress)
 
 
-def _open_test_split(
+def _silent(what: str, done: int, total: int) -> None:
+    """Report no progress: the test split is in the cache since the preparation of the stage."""
+
+
+def _score_on_test_split(
     plan: StudyPlan,
     stage: str,
     journal: Journal,
@@ -180,12 +191,14 @@ def _open_test_split(
     if not untested:
         return
     task, shared, device = plan.task, plan.shared(), torch.device(plan.device)
-    split = _test_split(plan, environment)
+    split = open_test_split(plan, environment, _silent)
     for trial in untested:
         parameters, data_seed = dict(trial.parameters), chunk_seed(trial.seed)
         slot = task.slot(plan.study, parameters, plan.shape, seed=trial.seed, data_seed=data_seed)
         network = trial_folder(journal.folder, trial.trial) / BEST
-        event = TrialTested(trial=trial.trial, metrics=task.test(network, slot, split, shared, device))
+        with own_errors(plan.study.task):
+            metrics = task.test(network, slot, split, shared, device)
+        event = TrialTested(trial=trial.trial, metrics=metrics)
         journal.append(event)
         state.apply(event)
         listener(state)

@@ -48,7 +48,8 @@ def _of_study(name: str, plan: StudyPlan, environment: Environment) -> Parameter
         if stage in state.stages and state.stages[stage].chosen:
             symbols = by_symbol(state.stages[stage].chosen)
             return configuration_from_symbols(symbols, plan, source=f"study {name}")
-    raise UserError(
-        f"study {name!r} has not found a configuration yet",
-        fix=f"finish it first: {shell_line('hpo', 'resume', name)}",
-    )
+    if state.pending:
+        fix = f"finish it first: {shell_line('hpo', 'resume', name)}"
+    else:
+        fix = "use the configuration of another study, or the study file's own: --from paper"
+    raise UserError(f"study {name!r} has found no configuration", fix=fix)

@@ -5,25 +5,32 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from hpo.config.environment import Environment
+from hpo.tracking.names import accepted_name, tags_of_long_names
 from hpo.tracking.notes import NOTE
 from hpo.tracking.store import IDENTITY, artifact_folder, make_store, quiet_variables
-from hpo.tracking.symbols import accepted_name
 from hpo.tracking.table import VIEW, table_view
 from hpo.tracking.tracker import RecordRefusedError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Metric, Param
+
+Entry = TypeVar("Entry")
 
 _RECORDED = "hpo.recorded_events"
 _STAGE = "hpo.stage"
 _TRIAL = "hpo.trial"
 _PARENT = "mlflow.parentRunId"
+_METRICS_A_BATCH = 1000
 _PARAMS_A_BATCH = 100
+"""The limit for tags too."""
 _LONGEST_TAG = 5000
 _LONGEST_DIGEST = 36
 _REFUSALS = {"BAD_REQUEST", "INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_DOES_NOT_EXIST"}
@@ -73,6 +80,18 @@ class Experiment:
         """Store the number of journal events that are recorded."""
         self._client.set_experiment_tag(self._id, _RECORDED, str(recorded))
 
+    def rename(self, study: str) -> None:
+        """Give the experiment and its runs the new name of the study, as ``find_or_make`` would."""
+        identity = self._client.get_experiment(self._id).tags[IDENTITY]
+        named = self._client.get_experiment_by_name(study)
+        if named is None:
+            self._client.rename_experiment(self._id, study)
+        elif named.experiment_id != self._id:
+            self._client.rename_experiment(self._id, f"{study}-{identity[:8]}")
+        self._client.set_experiment_tag(self._id, "hpo.study", study)
+        for run in filter(None, self._runs.values()):
+            self._client.set_tag(run, "hpo.study", study)
+
     def add_table(self, stage: str, parameters: Sequence[str], *, metric: str) -> None:
         """Add a view of a stage's trials with scores and hyperparameters to MLflow's pages.
 
@@ -111,11 +130,8 @@ class Experiment:
         """Record parameters, which cannot be changed later in MLflow."""
         from mlflow.entities import Param
 
-        params = [Param(key, str(value)) for key, value in parameters.items()]
-        batches = [
-            params[start : start + _PARAMS_A_BATCH] for start in range(0, len(params), _PARAMS_A_BATCH)
-        ]
-        self._on(name, lambda run: [self._client.log_batch(run, params=batch) for batch in batches])
+        params = [Param(accepted_name(key), str(value)) for key, value in parameters.items()]
+        self._log(name, [], params, tags_of_long_names(parameters))
 
     def log(
         self,
@@ -126,16 +142,31 @@ class Experiment:
         metrics: Mapping[str, float] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Record metrics and tags in one request."""
-        from mlflow.entities import Metric, RunTag
+        """Record metrics and tags in one request, unless there are very many."""
+        from mlflow.entities import Metric
 
         # MLflow stores equal metric, time, step and value once, so that a repeated call adds nothing.
         measured = [
             Metric(accepted_name(key), value, _milliseconds(at), step)
             for key, value in (metrics or {}).items()
         ]
-        tagged = [RunTag(key, value[:_LONGEST_TAG]) for key, value in (tags or {}).items()]
-        self._on(name, lambda run: self._client.log_batch(run, metrics=measured, tags=tagged))
+        self._log(name, measured, [], {**(tags or {}), **tags_of_long_names(metrics or {})})
+
+    def _log(
+        self, name: str, metrics: "Sequence[Metric]", params: "Sequence[Param]", tags: Mapping[str, str]
+    ) -> None:
+        """Record everything in one request, or in as many as MLflow's limits need."""
+        from mlflow.entities import RunTag
+
+        tagged = [RunTag(key, value[:_LONGEST_TAG]) for key, value in tags.items()]
+        batches = zip_longest(
+            _batches(metrics, _METRICS_A_BATCH),
+            _batches(params, _PARAMS_A_BATCH),
+            _batches(tagged, _PARAMS_A_BATCH),
+            fillvalue=(),
+        )
+        for some, others, last in batches:
+            self._on(name, partial(self._client.log_batch, metrics=some, params=others, tags=last))
 
     def log_data(self, name: str, *, dataset: str, digest: str) -> None:
         """Record the name and digest of the data that a run used."""
@@ -202,6 +233,10 @@ def connect(uri: str) -> "MlflowClient":
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=uri)
+
+
+def _batches(entries: Sequence[Entry], size: int) -> list[Sequence[Entry]]:
+    return [entries[start : start + size] for start in range(0, len(entries), size)]
 
 
 def _milliseconds(at: datetime) -> int:

@@ -8,10 +8,12 @@ from hpo.config.environment import Environment
 from hpo.journal.events import (
     DataMoved,
     Event,
+    StageExtended,
     StageFinished,
     StageStarted,
     StudyCreated,
     StudyInterrupted,
+    StudyRenamed,
     StudyResumed,
     TrialAsked,
     TrialFailed,
@@ -89,6 +91,8 @@ class MlflowTracker:
         match event:
             case StageStarted():
                 self._start_stage(event, state)
+            case StageExtended():
+                self._extend_stage(event, state)
             case TrialAsked():
                 self._ask(event, state)
             case TrialStarted():
@@ -108,6 +112,9 @@ class MlflowTracker:
             case DataMoved():
                 for stage in state.stages:
                     self._experiment.log_record(stage, state.created.plan, _PLAN)
+            case StudyRenamed():
+                self._experiment.rename(event.study)
+                self._experiment.set_description(study_note(state, self._dataset))
             case StudyInterrupted():
                 self._interrupt(event, state)
             case StudyResumed():
@@ -125,6 +132,12 @@ class MlflowTracker:
         self._experiment.log_record(run, state.created.plan, _PLAN)
         asked = state.asked.get(run)
         self._experiment.log_record(run, asked.settings if asked else {}, "settings.json")
+
+    def _extend_stage(self, event: StageExtended, state: StudyState) -> None:
+        self._experiment.set_status(event.stage, "RUNNING")
+        tags = {"hpo.status": "running", **_note(event.stage, state)}
+        self._experiment.log(event.stage, at=event.at, tags=tags)
+        self._experiment.log_record(event.stage, event.settings, "settings.json")
 
     def _ask(self, event: TrialAsked, state: StudyState) -> None:
         run = event.trial

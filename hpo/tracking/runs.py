@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hpo.config.environment import Environment, without_passwords
 from hpo.tracking.experiment import connect
+from hpo.tracking.names import original_name
 from hpo.tracking.notes import NOTE, with_page_link
 from hpo.tracking.store import IDENTITY, check_store, make_store, store_errors, unreachable_server
 from model.documents import parse_json, read_limited
@@ -224,7 +225,7 @@ def _find_by_names(client: "MlflowClient", study: str, trial: str) -> "Run":
 def _check(run: "Run") -> None:
     tags, name = run.data.tags, run.info.run_id
     if "hpo.trial" not in tags or "mlflow.parentRunId" not in tags:
-        what = f"the stage {tags['hpo.stage']}" if "hpo.stage" in tags else "a run that hpo did not record"
+        what = f"the stage {tags['hpo.stage']}" if "hpo.stage" in tags else "a run of another program"
         raise UserError(f"run {name} is not a trial but {what}", fix="use the run of a trial")
     if tags.get("hpo.status") == "failed":
         reason = tags.get("hpo.reason", "no reason")
@@ -239,7 +240,8 @@ def _validations(client: "MlflowClient", run: "Run") -> dict[int, dict[str, floa
     validations: dict[int, dict[str, float]] = {}
     for name in run.data.metrics:
         for metric in client.get_metric_history(run.info.run_id, name):
-            validations.setdefault(metric.step, {})[name] = metric.value
+            named = validations.setdefault(metric.step, {})
+            named[original_name(name, run.data.tags)] = metric.value
     return {epoch: values for epoch, values in sorted(validations.items()) if _VALIDATED in values}
 
 
@@ -264,7 +266,7 @@ def _record(client: "MlflowClient", run_id: str, file: str, *, optional: bool = 
 
 
 def _parameters(run: "Run") -> dict[str, Number]:
-    return {name: _number(text) for name, text in run.data.params.items()}
+    return {original_name(name, run.data.tags): _number(text) for name, text in run.data.params.items()}
 
 
 def _number(text: str) -> Number:

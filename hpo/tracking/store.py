@@ -32,6 +32,7 @@ _MOVES = (
     "UPDATE experiments SET artifact_location = :now WHERE experiment_id = :experiment",
 )
 _ANSWER_S = 5.0
+_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _SERVERS = ("http://", "https://", "databricks")
 # Opening a store creates its tables. A separate process does it, because MLflow and Alembic print messages
 # meanwhile, and because a file that is renamed when complete is never left half made after a kill.
@@ -54,16 +55,16 @@ def is_server(environment: Environment) -> bool:
 
 
 def unreachable_server(environment: Environment) -> str | None:
-    """Return host and port of an MLflow server that does not accept connections.
+    """Return host and port of an MLflow or database server that does not accept connections.
 
-    The result is None for a reachable server and for a store that is not a server.
+    The result is None for a reachable server, for a file, and where no host is known.
     """
     parts = urlsplit(environment.tracking_uri)
-    if parts.scheme not in ("http", "https"):
-        return None
     try:
-        address = (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
-        socket.create_connection(address, timeout=_ANSWER_S).close()
+        port = parts.port or _PORTS.get(parts.scheme.partition("+")[0])
+        if not parts.hostname or port is None:
+            return None
+        socket.create_connection((parts.hostname, port), timeout=_ANSWER_S).close()
     except (OSError, ValueError):
         return parts.netloc.rpartition("@")[2]
     return None
@@ -180,6 +181,8 @@ def _make_tables(file: Path, artifacts: str) -> None:
         capture_output=True,
         text=True,
         check=False,
+        # A signal to the process group of the study must not end it half way.
+        start_new_session=True,
     )
     if made.returncode != 0:
         raise OSError(f"cannot create the MLflow store {file.name}: {made.stderr.strip()[-500:]}")

@@ -1,4 +1,4 @@
-"""Names of hyperparameters in MLflow: the paper's symbols."""
+"""The paper's symbols, by which tables, files and MLflow name hyperparameters."""
 
 import re
 from collections.abc import Mapping
@@ -7,7 +7,6 @@ from typing import TypeVar
 Entry = TypeVar("Entry")
 
 _UNIT = re.compile(r"_(frames|positions)(?=\.|$)")
-_REFUSED_BY_MLFLOW = re.compile(r"[^\w./\- :]")
 
 
 def symbol(name: str) -> str:
@@ -15,19 +14,9 @@ def symbol(name: str) -> str:
 
     A name in seconds keeps its unit, such as ``r_s``: without it, it would read as the same in frames.
     """
-    return accepted_name(_UNIT.sub("", name, count=1))
+    return _UNIT.sub("", name, count=1)
 
 
 def by_symbol(hyperparameters: Mapping[str, Entry]) -> dict[str, Entry]:
     """Return what belongs to each hyperparameter, such as its value, under the paper's symbols."""
     return {symbol(name): entry for name, entry in hyperparameters.items()}
-
-
-def accepted_name(name: str) -> str:
-    """Replace what MLflow does not accept in names by hyphens.
-
-    These are characters, as in the class ``yellow->red-card``, and parts between slashes that are empty or
-    stand for a folder, as in ``/loss``, ``a//b`` and ``a/..``.
-    """
-    parts = _REFUSED_BY_MLFLOW.sub("-", name).split("/")
-    return "/".join("-" * max(1, len(part)) if set(part) <= {"."} else part for part in parts)

@@ -9,6 +9,8 @@ import json
 from collections.abc import Sequence
 from urllib.parse import urlencode
 
+from hpo.tracking.names import accepted_name
+
 VIEW = "mlflow.sharedViewState."
 """Beginning of the tag that stores the view of a stage; the name of the stage follows."""
 _MOST_PARAMETERS = 24
@@ -27,8 +29,8 @@ def table_view(stage: str, parameters: Sequence[str], *, metric: str) -> str:
     columns = [
         "attributes.`Duration`",
         "metrics.`score`",
-        *([f"metrics.`test/{metric}`"] if stage == "final" else []),
-        *(f"params.`{name}`" for name in parameters[:_MOST_PARAMETERS]),
+        *([f"metrics.`{accepted_name(f'test/{metric}')}`"] if stage == "final" else []),
+        *(f"params.`{accepted_name(name)}`" for name in parameters[:_MOST_PARAMETERS]),
         *([] if stage == "bayes" else ["tags.`hpo.role`", "tags.`hpo.replicate`"]),
         "tags.`hpo.status`",
         "tags.`hpo.best`",

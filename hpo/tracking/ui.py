@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 
-from hpo.config.environment import Environment, without_passwords
+from hpo.config.environment import Environment, reach_directly, without_passwords
 from hpo.tracking.experiment import connect
 from hpo.tracking.store import (
     artifact_root,
@@ -52,6 +52,7 @@ def serve_ui(environment: Environment, host: str, port: int, *, ready: Callable[
     with store_errors(environment.tracking_uri):
         make_store(environment)
     _require_free_port(host, port)
+    reach_directly(host)
     address = f"http://{host}:{port}"
     log = environment.runs / _LOG
     with _stoppable(), _server(environment, host, port, log) as server:

@@ -12,13 +12,15 @@ from typing import Any
 
 import torch
 
+from hpo.tasks.base.own_code import described, place_in_task
 from hpo.tasks.base.registry import AnyTask, task_named
 from hpo.tasks.base.task import Array
+from hpo.trial.files import ERROR
 from hpo.trial.report import Report
 from hpo.trial.run import TrialRun
 from hpo.trial.specification import TrialSpec
 from model.errors import StorageError
-from model.training.outcomes import FailedError, Outcome
+from model.training.outcomes import FailedError, Outcome, Validation
 
 START_GRACE_S = 10.0
 """Seconds that an array waits for its first trials: the processes that call it start within seconds."""
@@ -175,8 +177,8 @@ class TrialArray:
             for outcome, member in zip(outcomes, reached, strict=True):
                 if isinstance(outcome.result, FailedError):
                     failures[member] = outcome.result
-                else:
-                    member.run.record(outcome.result)
+                elif failure := _unrecorded(member.run, outcome.result):
+                    failures[member] = failure
         except Exception as error:
             failures = dict.fromkeys(members.values(), error)
         finally:
@@ -201,11 +203,22 @@ class TrialArray:
         )
 
 
+def _unrecorded(run: TrialRun, validation: Validation) -> FailedError | None:
+    """Record a validation; return the error if its content is invalid, which concerns this trial only."""
+    try:
+        run.record(validation)
+    except FailedError as error:
+        return error
+    return None
+
+
 def _failure(spec: TrialSpec, error: Exception) -> dict[str, Any]:
     """Make the result of a failed trial, and write the traceback into the trial's folder."""
     folder = Path(spec.folder)
     with contextlib.suppress(OSError):  # the result below contains the reason
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "error.txt").write_text("".join(traceback.format_exception(error)))
-    message = str(error).splitlines()[0] if str(error) else "no message"
-    return {"failed": f"{type(error).__name__}: {message}", "score": math.nan, "done": True}
+        (folder / ERROR).write_text("".join(traceback.format_exception(error)))
+    cause = error.__cause__ if type(error) is FailedError and error.__cause__ else error
+    place = place_in_task(cause, spec.study["task"])
+    reason = f"{described(cause)} ({place})" if place else described(cause)
+    return {"failed": reason, "score": math.nan, "done": True}

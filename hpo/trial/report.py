@@ -1,11 +1,15 @@
 """Report of a trial on one of its validations."""
 
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
 from hpo.tasks.base.score import Score
 from model.training.outcomes import FailedError
+
+_ROUNDING = 1e-6
+"""Distance from [0, 1] that the rounding of a mean can explain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,27 @@ class Report:
         if score.metric not in metrics:
             raise FailedError(f"expected metric {score.metric!r} from a validation, got {sorted(metrics)}")
         return cls(epoch, dict(metrics), train_s, metrics[score.metric])
+
+
+def checked_metrics(metrics: Mapping[str, object], score: Score) -> dict[str, float]:
+    """Return what a task's validation returned as plain numbers, which every file can hold.
+
+    Raises:
+        FailedError: A metric is no number, or the metric of ``score`` lies outside [0, 1].
+    """
+    checked = {name: _number(name, value) for name, value in metrics.items()}
+    value = checked.get(score.metric, 0.0)
+    if not -_ROUNDING <= value <= 1 + _ROUNDING:
+        raise FailedError(
+            f"expected a score {score.metric!r} in [0, 1], where higher is better, got {value:g}"
+        )
+    return checked
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        return float(value)
+    raise FailedError(f"expected a number as metric {name!r}, got {type(value).__name__}")
 
 
 def best_report(reports: list[Report]) -> Report:

@@ -9,20 +9,12 @@ from typing import Any
 
 from hpo.tasks.base.registry import parse_study, task_named
 from hpo.tasks.base.splits import DataShape
-from hpo.trial.report import Report, best_report
+from hpo.trial.files import BEST, CHECKPOINT, CONFIG, PREVIOUS
+from hpo.trial.report import Report, best_report, checked_metrics
 from hpo.trial.specification import TrialSpec
 from model.errors import DataError, StorageError
 from model.training.checkpoint import load_checkpoint, save_checkpoint
 from model.training.outcomes import Validation
-
-CHECKPOINT = "checkpoint.pt"
-"""File with everything that a trial resumes from."""
-PREVIOUS = "checkpoint.previous.pt"
-"""The previous checkpoint, used if the newest one is damaged."""
-BEST = "best.pt"
-"""File with the network of the best validation."""
-CONFIG = "config.json"
-"""File with the settings of the trial."""
 
 
 class TrialRun:
@@ -61,11 +53,12 @@ class TrialRun:
         """Record a validation, and write the checkpoint and, if it is the best so far, the network.
 
         Raises:
+            FailedError: The task returned metrics or a state that cannot be used.
             StorageError: The trial's folder cannot be written.
         """
         before = self._history[-1].train_s if self._history else 0.0
         report = Report.from_metrics(
-            validation.metrics,
+            checked_metrics(validation.metrics, self._score),
             self._score,
             epoch=validation.epoch,
             train_s=before + validation.duration_s,

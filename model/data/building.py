@@ -111,8 +111,8 @@ class _StoreWriter:
             raise DataError(
                 f"the data in {survey.root} has {f'{count} problems' if count > 1 else '1 problem'}",
                 findings.problems,
-                fix="correct the files; "
-                f"{shell_line('hpo', 'data', 'check', survey.root)} lists all problems",
+                fix="correct the files; list all problems with: "
+                f"{shell_line('hpo', 'data', 'check', survey.root)}",
             )
         self._folder = folder
         self._games = survey.games[split]

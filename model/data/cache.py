@@ -64,7 +64,7 @@ def check_space(folder: Path, needed: int) -> None:
         raise UserError(
             f"the cache needs {needed / 1e9:.1f} GB of disk space, only {free / 1e9:.1f} GB are free",
             folder=folder.parent.parent,
-            fix="free some space, or choose another cache folder",
+            fix="free some space, or choose another cache folder (HPO_CACHE)",
         )
 
 
@@ -100,7 +100,7 @@ def _make_folders(*folders: Path) -> None:
             folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(
-            f"cannot create the cache folder: {error}", fix="choose another cache folder"
+            f"cannot create the cache folder: {error}", fix="choose another cache folder (HPO_CACHE)"
         ) from error
 
 
@@ -124,7 +124,7 @@ def _working_folder(folder: Path) -> Iterator[Path]:
             raise UserError(
                 "the disk became full while the cache was built",
                 folder=folder.parent,
-                fix="free some space, or choose another cache folder",
+                fix="free some space, or choose another cache folder (HPO_CACHE)",
             ) from error
         raise
     finally:

@@ -54,7 +54,7 @@ class FolderCopy:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(
-                f"cannot create the cache folder: {error}", fix="choose another cache folder"
+                f"cannot create the cache folder: {error}", fix="choose another cache folder (HPO_CACHE)"
             ) from error
         with filelock.FileLock(self.folder.with_suffix(".lock")):
             self._known = _read_list(self._list)

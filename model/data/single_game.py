@@ -1,5 +1,6 @@
 """Open one game without labels, for a trained network to spot its actions."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from model.data.store import Half, Store
 from model.documents import MAX_TOML_BYTES, read_limited
 from model.errors import DataError, Problem
 from model.timeline import NO_FUTURE, NO_PAST, FrameRate
+
+_SEASON = re.compile(r"\d{4}(-\d{4})?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +84,30 @@ def description_above(folder: Path) -> DatasetDescription | None:
     Raises:
         DataError: The description is invalid.
     """
-    for parent in folder.resolve().parents[:4]:
-        file = parent / DESCRIPTION_FILE
-        if file.is_file():
-            return parse_description(read_limited(file, MAX_TOML_BYTES), source=str(file))
-    return None
+    root = _described_root(folder)
+    if root is None:
+        return None
+    file = root / DESCRIPTION_FILE
+    return parse_description(read_limited(file, MAX_TOML_BYTES), source=str(file))
+
+
+def game_name(folder: Path) -> str:
+    """Return the name of the game in ``folder``, with which results of several games can share a folder.
+
+    It is the path below the folder of the ``dataset.toml`` above, as in the lists of the splits; else
+    ``<league>/<season>/<game>`` if the folder lies in a season such as ``2014-2015``; else the folder's name.
+    """
+    folder, root = folder.resolve(), _described_root(folder)
+    if root is not None:
+        return folder.relative_to(root).as_posix()
+    if _SEASON.fullmatch(folder.parent.name):
+        return "/".join(folder.parts[-3:])
+    return folder.name
+
+
+def _described_root(folder: Path) -> Path | None:
+    above = (parent for parent in folder.resolve().parents[:4] if (parent / DESCRIPTION_FILE).is_file())
+    return next(above, None)
 
 
 def _store(folder: Path, stem: str, halves: dict[int, FeatureFile], wanted: Wanted) -> Store:

@@ -1,5 +1,6 @@
 """Findings on the games of a data set, each fault once: problems that stop, and notices that are told."""
 
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -106,9 +107,15 @@ class Survey:
             str(list_file),
             "",
             f"{len(games)} of {total} games of split {split} {what}, the first: {shown}; take them out of "
-            f"{list_file.name}, use the first games only (--games TRAIN,VALID), or get them "
-            "(hpo data download for SoccerNet)",
+            f"{list_file.name}, use the first games only (--games TRAIN,VALID), or {self._source()}",
         )
+
+    def _source(self) -> str:
+        """Say where missing games can be had."""
+        if not self.description.name.startswith("soccernet"):
+            return "add their files"
+        folder = shlex.quote(str(self.root))
+        return f"download them: hpo data download --features {self.stem} --to {folder}"
 
     def _notices(self, games: Sequence[Game]) -> list[str]:
         notices = []

@@ -9,12 +9,21 @@ import torch
 
 from model.errors import DataError
 from model.files import write_whole
+from model.training.outcomes import FailedError
 
 FORMAT = 1
 
 
+_PLAIN = (torch.Tensor, torch.nn.Parameter, int, float, bool, str, bytes, type(None))
+
+
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
-    """Write ``content`` (tensors, numbers, strings, lists and dictionaries) to ``path`` atomically."""
+    """Write ``content`` (tensors, numbers, strings, lists and dictionaries) to ``path`` atomically.
+
+    Raises:
+        FailedError: ``content`` has a value of another type, which ``load_checkpoint`` could not read.
+    """
+    _require_plain(content, "")
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, **content}, buffer)
@@ -42,6 +51,22 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         found = content.get("format") if isinstance(content, dict) else None
         raise DataError(f"expected a checkpoint of format {FORMAT}, got format {found!r:.60}", file=path)
     return content
+
+
+def _require_plain(value: Any, place: str) -> None:
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            _require_plain(key, f"{place}, a key")
+            _require_plain(entry, f"{place}.{key}" if place else str(key))
+    elif type(value) in (list, tuple):
+        for number, entry in enumerate(value):
+            _require_plain(entry, f"{place}[{number}]")
+    elif type(value) not in _PLAIN:
+        kind = f"{type(value).__module__}.{type(value).__qualname__}"
+        raise FailedError(
+            f"cannot store {place} in a checkpoint: expected tensors, numbers, strings, and lists or "
+            f"dictionaries of these, got {kind}"
+        )
 
 
 def _damaged(path: Path) -> DataError:

@@ -116,7 +116,7 @@ class TrainedNetwork:
         Raises:
             DataError: The file is missing or does not contain a network of this project.
         """
-        fix = "give the best.pt file of a trial, or a published network imported by hpo import-weights"
+        fix = "give the best.pt file of a trial, or import a published network: hpo import-weights FILE"
         try:
             return cls._from_content(load_checkpoint(path))
         except DataError as error:

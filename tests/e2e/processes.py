@@ -41,6 +41,19 @@ def is_ray(process: int, kind: str = "") -> bool:
         return False
 
 
+def is_running(process: int) -> bool:
+    """Whether a process exists and has not ended."""
+    return bool(command_of(process))
+
+
+def command_of(process: int) -> str:
+    """What a process was started with; empty if there is none, or if it has ended."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
 def listening_addresses(processes: Iterable[int]) -> set[str]:
     """Addresses of this machine on which one of the processes takes connections."""
     mine = {socket for process in processes for socket in _sockets(process)}

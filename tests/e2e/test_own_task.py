@@ -80,7 +80,15 @@ def test_mistakes_in_a_task_of_ones_own_are_named(line: CommandLine, monkeypatch
 
     study_file = line.folder / "line.toml"
     (line.folder / "points" / "test.npy").unlink()
+    (line.folder / "points" / "valid.npy").write_bytes(b"no array")
+    damaged = line.run(*WORDS)
+    assert damaged.returncode == 2
+    assert "the task line raised" in damaged.stderr and "in rows_of" in damaged.stderr
     (line.folder / "points" / "valid.npy").write_bytes((line.folder / "points" / "train.npy").read_bytes())
+    for option, typed, used in (("--games", "2,1", "80,80"), ("--features", "other", "rows")):
+        ignored = line.run(*WORDS, option, typed)
+        assert ignored.returncode == 2
+        assert f"the task line ignores {option} {typed}: it used {used}" in ignored.stderr
     final = line.run("run", "final", "--from", "paper", "--study", "early", *WORDS[2:])
     assert final.returncode == 2
     assert "expected a file of rows, found none" in final.stderr and "test.npy" in final.stderr

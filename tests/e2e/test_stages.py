@@ -89,25 +89,28 @@ def test_stages_follow_one_after_the_other_and_start_from_what_was_found(hpo: Co
     for option, value in (("--seed", "6"), ("--games", "1,1"), ("--study-file", "calf")):
         other = hpo.run(*goes_on, option, value)
         assert other.returncode == 2
-        assert "study 'one' was started with" in other.stderr and "--study NEW --from one" in other.stderr
+        assert (
+            "study 'one' was started with" in other.stderr
+            and "hpo run sensitivity --from one --study NEW" in other.stderr
+        )
 
-    sweep = hpo.run(
-        "run",
-        "lambda-sweep",
-        "--study",
-        "two",
-        "--from",
-        "one",
-        "--data",
-        str(hpo.data),
-        "--study-file",
-        "small.toml",
-        "--seeds",
-        "1",
-        "--epochs",
-        "1",
-        "--dry-run",
+    # A stage that has not run takes its table from another file.
+    (hpo.folder / "factors.toml").write_text(
+        (hpo.folder / "small.toml").read_text() + "\n[stages.sensitivity]\nfactors = [0.5]\nseeds = 1\n"
     )
+    before, fewer = (
+        int(found.split(": ")[1].split()[0])
+        for found in (
+            line
+            for run in (same, hpo.run(*goes_on, "--study-file", "./factors.toml"))
+            for line in run.stdout.splitlines()
+            if line.startswith("stage ")
+        )
+    )
+    assert 1 < fewer < before
+
+    # Another study from what this one found takes its data and settings.
+    sweep = hpo.run("run", "lambda-sweep", "--study", "two", "--from", "one", "--seeds", "1", "--dry-run")
     assert sweep.returncode == 0, sweep.stderr
     assert "lambda-sweep: 6 trials at most" in sweep.stdout
 

@@ -20,7 +20,7 @@ def hpo(tmp_path: Path, small_data: Path, shared_cache: Path, empty_store: Path)
 @pytest.fixture(scope="module")
 def ray() -> Iterator[None]:
     """One Ray for what is resumed in this process; a study that something happens to has its own."""
-    from hpo.schedule.tuner import ray_session
+    from hpo.schedule.local_ray import ray_session
     from hpo.study.plan import available_cpus
 
     with ray_session(cpus=max(3, available_cpus()), gpus=0):

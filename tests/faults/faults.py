@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Self
 
 from e2e.command_line import CommandLine, wait_until
+from e2e.processes import descendants, is_running
 from faults.study import ARRAY, TRIAL, Account, StruckStudy, killed, struck
 from service.processes import Process, answers, free_port, wait_for
 
 HANGS_AFTER_S = 20
+ENDS_WITHIN_S = 30
+"""It takes about five seconds on quiet processors; Ray's own patience is twice as long as this."""
 
 
 def trial_is_killed(hpo: CommandLine) -> Account:
@@ -71,6 +74,31 @@ def driver_is_terminated(hpo: CommandLine) -> Account:
         assert "Traceback" not in study.output()
         _go_on(study)
         return study.account()
+
+
+def group_is_terminated(hpo: CommandLine) -> Account:
+    """SIGTERM as ``timeout`` sends it: to the driver, then to its whole process group."""
+    return _stopped_by(hpo, signal.SIGTERM)
+
+
+def group_is_interrupted(hpo: CommandLine) -> Account:
+    """SIGINT as ``timeout --signal INT`` sends it; Ctrl-C sends the second one only."""
+    return _stopped_by(hpo, signal.SIGINT)
+
+
+def terminal_is_closed(hpo: CommandLine) -> Account:
+    """SIGHUP of the process group."""
+    return _stopped_by(hpo, signal.SIGHUP)
+
+
+def raylet_is_killed(hpo: CommandLine) -> Account:
+    """kill -9 of Ray's process that starts all others."""
+    return _without(hpo, "raylet")
+
+
+def gcs_is_killed(hpo: CommandLine) -> Account:
+    """kill -9 of Ray's process that knows of all others."""
+    return _without(hpo, "gcs_server")
 
 
 def journal_line_is_cut(hpo: CommandLine) -> Account:
@@ -229,6 +257,38 @@ def fill(ballast: Path) -> None:
             pass
 
 
+def _stopped_by(hpo: CommandLine, number: signal.Signals) -> Account:
+    """Send a signal to the driver and to its group, and resume what it leaves."""
+    with struck(hpo) as study:
+        study.wait_for_reports(2, 2)
+        mine = descendants(study.process.pid)
+        study.strike()
+        os.kill(study.process.pid, number)
+        os.killpg(study.process.pid, number)
+        assert study.end(ENDS_WITHIN_S) == 130, study.output()
+        assert "stopped; resume with: hpo resume struck" in study.output()
+        assert "Traceback" not in study.output() and "core_worker" not in study.output()
+        wait_until(lambda: not any(map(is_running, mine)), timeout_s=10)
+        _go_on(study)
+        return study.account()
+
+
+def _without(hpo: CommandLine, kind: str) -> Account:
+    """Kill one of Ray's own processes: the study ends with one error, and is resumed."""
+    with struck(hpo) as study:
+        study.wait_for_reports(2, 2)
+        study.strike()
+        os.kill(study.process_of_ray(kind), signal.SIGKILL)
+        assert study.end(ENDS_WITHIN_S) == 2, study.output()
+        assert study.output().count("error:") == 1, study.output()
+        assert f"Ray's process {kind} died" in study.output() and "hpo resume struck" in study.output()
+        log = Path(study.output().partition("log:")[2].split()[0])
+        assert log.is_file(), study.output()
+        assert "Traceback" not in study.output(), study.output()
+        _go_on(study, apart=True)
+        return study.account()
+
+
 def _says_once_what_to_do(output: str) -> None:
     assert output.count("error:") == 1, output
     assert "No space left on device" in output and "hpo resume struck" in output, output
@@ -252,6 +312,11 @@ RUNNING: dict[str, Callable[[CommandLine], Account]] = {
 RESUMED: dict[str, Callable[[CommandLine], Account]] = {
     "kill -9 of all processes": group_is_killed,
     "SIGTERM of the driver": driver_is_terminated,
+    "SIGTERM of the process group": group_is_terminated,
+    "SIGINT of the process group": group_is_interrupted,
+    "SIGHUP of the process group": terminal_is_closed,
+    "kill -9 of the raylet": raylet_is_killed,
+    "kill -9 of the GCS": gcs_is_killed,
     "a line of the journal cut": journal_line_is_cut,
     "the newest checkpoint cut": checkpoint_is_cut,
     "all checkpoints of a trial damaged": all_checkpoints_are_damaged,

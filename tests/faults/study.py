@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from e2e.command_line import CommandLine, kill_group, wait_until
-from e2e.processes import is_ray, ray_processes
+from e2e.processes import command_of, descendants, is_ray, ray_processes
 
 from hpo.journal.events import Event, Noticed, TrialFailed, TrialFinished, TrialReported, TrialStarted
 
@@ -78,6 +78,12 @@ class StruckStudy:
     def workers(self, kind: str = TRIAL) -> list[int]:
         """Processes of this study that Ray named after ``kind``."""
         return ray_processes(self.process.pid, kind)
+
+    def process_of_ray(self, kind: str) -> int:
+        """Ray's own process ``kind``, such as the raylet."""
+        mine = descendants(self.process.pid)
+        [found] = [number for number in mine if command_of(number).partition(" ")[0].endswith(f"/{kind}")]
+        return found
 
     def strike(self) -> None:
         """The moment of the fault."""

@@ -95,10 +95,13 @@ class SequentialArray(Generic[SplitT]):
                 slot.train_epoch(self._train, self._device)
                 slot.epoch += 1
             metrics = slot.validate(self._valid, self._device)
+            finite = all(map(math.isfinite, metrics.values()))
         except FailedError as error:
             return error
         except Exception as error:  # an error in one trial must not stop the others
-            return FailedError(f"{type(error).__name__}: {error}")
-        if not all(map(math.isfinite, metrics.values())):
+            failure = FailedError(f"{type(error).__name__}: {error}")
+            failure.__cause__ = error
+            return failure
+        if not finite:
             return DivergedError(f"the validation after epoch {slot.epoch} gave metrics that are not finite")
         return Validation(slot.epoch, metrics, time.perf_counter() - started)

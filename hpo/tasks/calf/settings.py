@@ -189,7 +189,7 @@ def check_space(study: CalfStudy, shape: GamesShape) -> None:
             file's own values are impossible.
     """
     for name in ("r_s", "r_frames"):
-        declared = study.stages.bayes.space.get(name)
+        declared = study.searched.get(name)
         for value in sorted(declared.extremes()) if declared else ():
             _, fits, shown = _length_of_r({name: value}, study, shape)
             if not fits:

@@ -109,7 +109,7 @@ class CalfSearch(SearchStage):
 class CalfStages(Stages):
     """Stages of a study; all except the search have defaults."""
 
-    bayes: CalfSearch
+    bayes: CalfSearch | None = None
     grid_slicing: GridStage = Field(default=GridStage(), alias="grid-slicing")
     final: FinalStage = FinalStage()
     ablation: AblationStage = AblationStage()

@@ -7,7 +7,7 @@ from pydantic import ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails
 
 from hpo.config.sections import broken_rule, expected
-from hpo.config.stages import SearchStage
+from hpo.config.stages import DeclaredParameter
 from hpo.config.study_file import StudyFile
 from hpo.tasks.calf.presets import PresetName, with_preset
 from hpo.tasks.calf.sections import (
@@ -46,7 +46,7 @@ class CalfStudy(StudyFile):
     hyperparameters: Hyperparameters = Hyperparameters()
     zones_s: dict[str, Zones] = _PAPER_ZONES_S
     """Class -> slicing parameters in seconds; ``default`` applies to classes that are not named."""
-    stages: CalfStages
+    stages: CalfStages = CalfStages()
 
     @model_validator(mode="before")
     @classmethod
@@ -64,7 +64,7 @@ class CalfStudy(StudyFile):
     def _r_has_one_unit(self) -> Self:
         own, units = self.hyperparameters.model_dump(), ("r_s", "r_frames")
         (unit,) = (name for name in units if name in own)
-        searched = [name for name in units if name in self.stages.bayes.space]
+        searched = [name for name in units if name in self.searched]
         if searched and searched != [unit]:
             raise self._fault_in_space(
                 f"expected r in the unit of [hyperparameters], which is {unit}, got {' and '.join(searched)}"
@@ -73,8 +73,7 @@ class CalfStudy(StudyFile):
 
     @model_validator(mode="after")
     def _margins_stay_ordered(self) -> Self:
-        stage = self.stages.bayes
-        highest_min, lowest_max = max(self._values(stage, "tau_min")), min(self._values(stage, "tau_max"))
+        highest_min, lowest_max = max(self._values("tau_min")), min(self._values("tau_max"))
         if highest_min >= lowest_max:
             raise self._fault_in_space(
                 f"tau_min must be below tau_max, but tau_min can be {highest_min:g} "
@@ -87,18 +86,23 @@ class CalfStudy(StudyFile):
         """Version of SoccerNet's labels that the study is for; None for any labels."""
         return self.data.labels
 
+    @property
+    def searched(self) -> Mapping[str, DeclaredParameter]:
+        """Space of the search by hyperparameter; empty if the study file has no search."""
+        return self.stages.bayes.space if self.stages.bayes else {}
+
     def zones_of(self, class_name: str) -> Zones:
         """Return the slicing parameters of a class in seconds."""
         return self.zones_s.get(class_name, self.zones_s["default"])
 
     def _fault_in_space(self, message: str) -> ValidationError:
         fault = InitErrorDetails(
-            type=broken_rule(message), loc=("stages", "bayes", "space"), input=self.stages.bayes.space
+            type=broken_rule(message), loc=("stages", "bayes", "space"), input=self.searched
         )
         return ValidationError.from_exception_data("StudyFile", [fault])
 
-    def _values(self, stage: SearchStage, name: str) -> tuple[int | float, ...]:
-        declared = stage.space.get(name)
+    def _values(self, name: str) -> tuple[int | float, ...]:
+        declared = self.searched.get(name)
         return declared.extremes() if declared else (getattr(self.hyperparameters, name),)
 
 

@@ -278,9 +278,8 @@ class _Builder:
         ]
         if len(found) == 1:
             return DataError("the data of ActivityNet cannot be used", found)
-        lists_all = {
-            "fix": f"correct the files; {shell_line('hpo', 'data', 'check', self._folder)} lists all problems"
-        }
+        check = shell_line("hpo", "data", "check", self._folder)
+        lists_all = {"fix": f"correct the files; list all problems with: {check}"}
         return DataError(
             f"the data of ActivityNet cannot be used: {len(found)} problems",
             found,

@@ -70,7 +70,10 @@ def test_activitynet_makes_what_a_study_reads_and_says_how_to_go_on(annotations:
     to, cache = annotations.parent / "to make", annotations.parent / "cache"
     result = activitynet(annotations, to)
     assert result.exit_code == 0, result.output
-    assert result.stdout.splitlines()[-1] == f"next: hpo run bmn-slicing --data '{to}'"
+    # The installed study file is for 100 positions a video.
+    *_, setting, following = result.stdout.splitlines()
+    assert "set positions = 20 under [network]" in setting
+    assert following == f"next: hpo run bmn-slicing --data '{to}' --study-file FILE"
     source = {video.name: video for video in read_videos(annotations)}
     for subset, count in (("training", 3), ("validation", 2)):
         split = open_video_split(build_split(to, subset, cache, positions=20, count=None))

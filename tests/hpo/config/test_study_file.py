@@ -226,7 +226,6 @@ def test_margins_may_not_cross_anywhere_in_a_space() -> None:
             "final_learning_rate must not exceed learning_rate, got 0.001 and 0.0001",
         ),
         ({"training": 3}, "training", "expected a table, got 3"),
-        ({"stages": {}}, "stages.bayes", "missing (needs a value)"),
         ({"stages": {"fin": {}}}, "stages.fin", "known keys: bayes, grid-slicing, final"),
         ({"stages": STAGES | {"final": {"seeds": 1}}}, "stages.final.seeds", "a number of 2 or more"),
         (

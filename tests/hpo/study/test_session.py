@@ -17,7 +17,7 @@ from hpo.journal.events import (
 )
 from hpo.journal.journal import Journal, read_journal
 from hpo.journal.results import StudyState
-from hpo.study import session
+from hpo.study import preparing, session
 from hpo.study.folders import (
     chosen_study,
     found_place,
@@ -26,7 +26,7 @@ from hpo.study.folders import (
     stored_place,
     study_folder,
 )
-from hpo.study.plan import StageRequest, StudyPlan, StudyRequest, make_plan, stage_settings
+from hpo.study.plan import StageRequest, StudyPlan, StudyRequest, make_plan, plan_of, stage_settings
 from hpo.study.versions import code_digest
 from hpo.tracking.follower import FollowerReport
 from model.data.synthetic import write_synthetic
@@ -90,7 +90,7 @@ def begun(plan: StudyPlan, environment: Environment) -> str:
 def test_changed_code_is_named_and_refused(
     begun: str, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "code_digest", lambda task: "other")
+    monkeypatch.setattr(preparing, "code_digest", lambda task: "other")
     with pytest.raises(UserError, match="the code of this project changed") as refusal:
         session.resume_study(begun, environment, silent, silent)
     assert "--fork" in refusal.value.details["fix"]
@@ -152,8 +152,9 @@ def test_data_among_the_studies_move_with_them(
     inside.parent.mkdir(parents=True)
     data.rename(inside)
     plans = trained(monkeypatch)
-    stages = [StageRequest(name="bayes")]
-    session.start_study(replace(plan, data=str(inside)), "demo", stages, environment, silent)
+    demo = replace(plan, data=str(inside))
+    stages = preparing.prepare_new(demo, "demo", [StageRequest(name="bayes")], environment, silent)
+    session.start_study(demo, "demo", stages, environment, silent)
     journal = study_folder(environment, "demo") / "journal.jsonl"
     assert str(environment.runs) not in journal.read_text()
     moved = replace(environment, runs=environment.runs.rename(tmp_path / "moved"))
@@ -170,7 +171,7 @@ def test_other_places_are_stored_whole(environment: Environment, place: str) -> 
 def test_fork_takes_trials_over_and_accepts_the_code_of_today(
     begun: str, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session, "code_digest", lambda task: "other")
+    monkeypatch.setattr(preparing, "code_digest", lambda task: "other")
     session.fork_study(begun, "forked", environment, silent)
     old, new = (
         StudyState.replay(read_journal(study_folder(environment, name)).events) for name in (begun, "forked")
@@ -184,7 +185,7 @@ def test_fork_takes_trials_over_and_accepts_the_code_of_today(
     # Nothing is refused any more: it gets as far as training.
     monkeypatch.setattr(session, "_run_stages", lambda plan, journal, *rest: plan)
     resumed = session.resume_study("forked", environment, silent, silent)
-    assert resumed == session.plan_of(study_folder(environment, begun), old.created)
+    assert resumed == plan_of(study_folder(environment, begun), old.created)
 
 
 def test_resume_of_a_complete_study_only_brings_mlflow_up_to_date(
@@ -206,7 +207,7 @@ def test_resume_of_a_complete_study_only_brings_mlflow_up_to_date(
         journal.append(StageFinished(stage="bayes", best_trial="bayes-0002"))
     before = read_journal(folder).events
     monkeypatch.setattr(session, "Follower", Recorder)
-    monkeypatch.setattr(session, "code_digest", lambda task: "other")
+    monkeypatch.setattr(preparing, "code_digest", lambda task: "other")
     end = session.resume_study(begun, environment, silent, silent)
     assert end.complete
     assert followed == [folder]
@@ -239,3 +240,17 @@ def test_sync_records_what_mlflow_lacks_and_trains_nothing(begun: str, environme
     names = sorted(str(run.info.run_name) for run in client.search_runs([experiment.experiment_id]))
     assert names == ["bayes", "bayes-0001"]
     assert (study_folder(environment, begun) / "journal.jsonl").read_bytes() == before
+
+
+def test_study_that_cannot_start_leaves_nothing(
+    plan: StudyPlan, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise UserError("Ray cannot start")
+
+    monkeypatch.setattr(session, "_finish_stages", fails)
+    stages = preparing.prepare_new(plan, "new", [StageRequest(name="bayes")], environment, silent)
+    with pytest.raises(UserError, match="Ray cannot start"):
+        session.start_study(plan, "new", stages, environment, silent)
+    assert known_studies(environment) == []
+    assert not study_folder(environment, "new").exists()

@@ -56,6 +56,7 @@ def test_a_mistake_in_one_learner_fails_it_alone() -> None:
     good, raised, diverged = (outcome.result for outcome in trained.advance())
     assert isinstance(good, Validation)
     assert isinstance(raised, FailedError) and str(raised) == "ValueError: steps back"
+    assert isinstance(raised.__cause__, ValueError), "the traceback of the learner is kept"
     assert isinstance(diverged, DivergedError)
     assert len(trained.slots) == 1
 

@@ -72,7 +72,7 @@ def test_every_validation_is_one_point_of_each_curve(study: Any, environment: En
         (40, "0.4"),
         (60, "0.35"),
     ]
-    assert [step for step, _, _ in metrics["ap/yellow--red-card"]] == [20, 40, 60]
+    assert [step for step, _, _ in metrics["ap/yellow-_x3E_red-card"]] == [20, 40, 60]
     assert [(step, value) for step, _, value in metrics["score"]] == [(40, "0.4")]
     assert [value for _, _, value in metrics["train_s"]] == ["60.0", "120.0", "180.0"]
     failed = everything_in(study, environment)["bayes-0001"]["metrics"]

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from hpo.trial.array import TrialArray
+from hpo.trial.files import BEST, CHECKPOINT, CONFIG, PREVIOUS
 from hpo.trial.report import Report, best_report
-from hpo.trial.run import BEST, CHECKPOINT, CONFIG, PREVIOUS
 from hpo.trial.specification import TrialSpec
 from model.training.checkpoint import load_checkpoint, save_checkpoint
 

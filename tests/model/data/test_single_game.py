@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.data.single_game import Wanted, open_game
+from model.data.single_game import Wanted, game_name, open_game
 from model.data.store import Store
 from model.errors import DataError
 from model.timeline import NO_FUTURE, NO_PAST, FrameRate
@@ -115,3 +115,21 @@ def test_features_of_another_width_asked_for_by_name_are_refused(tmp_path: Path)
 def test_folder_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such game folder"):
         opened(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    ("folder", "described", "name"),
+    [
+        ("data/england_epl/2014-2015/a - b", None, "england_epl/2014-2015/a - b"),
+        ("home/me/match", None, "match"),
+        ("handball/cup/day 1/match", "handball", "cup/day 1/match"),
+        ("handball/match", "handball", "match"),
+    ],
+)
+def test_name_of_a_game_is_its_path_in_the_data(
+    folder: str, described: str | None, name: str, tmp_path: Path
+) -> None:
+    (tmp_path / folder).mkdir(parents=True)
+    if described:
+        (tmp_path / described / "dataset.toml").write_text("")
+    assert game_name(tmp_path / folder) == name

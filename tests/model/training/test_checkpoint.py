@@ -1,11 +1,15 @@
 import pickle
+import re
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from model.errors import DataError
 from model.training.checkpoint import load_checkpoint, save_checkpoint
+from model.training.outcomes import FailedError
 
 CONTENT = {"epoch": 3, "name": "trial", "slots": [{"weights": torch.arange(6.0).view(2, 3)}]}
 
@@ -26,17 +30,38 @@ def test_saving_replaces_the_last_checkpoint_and_leaves_nothing_else(tmp_path: P
     assert list(tmp_path.iterdir()) == [path]
 
 
-class Unsaveable:
-    def __reduce__(self) -> str:
+def test_save_that_stops_in_the_middle_leaves_the_last_good_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(content: object, buffer: BytesIO) -> None:
+        buffer.write(b"a part")
         raise RuntimeError("the machine stops here")
 
-
-def test_save_that_stops_in_the_middle_leaves_the_last_good_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "last.pt"
     save_checkpoint(path, {"epoch": 1})
+    monkeypatch.setattr(torch, "save", stop)
     with pytest.raises(RuntimeError, match="stops here"):
-        save_checkpoint(path, {"epoch": 2, "weights": torch.zeros(999), "broken": Unsaveable()})
+        save_checkpoint(path, {"epoch": 2, "weights": torch.zeros(999)})
     assert load_checkpoint(path)["epoch"] == 1
+
+
+@pytest.mark.parametrize(
+    ("learnt", "place"),
+    [
+        ({"model": object()}, "slot.learnt.model"),
+        ({"layers": [1.0, np.zeros(2)]}, "slot.learnt.layers[1]"),
+        ({"best": np.float64(0.5)}, "slot.learnt.best"),
+        ({Path("a"): 1}, "slot.learnt, a key"),
+    ],
+)
+def test_value_that_could_not_be_loaded_is_refused_when_it_is_saved(
+    learnt: dict[object, object], place: str, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        FailedError, match=f"cannot store {re.escape(place)} in a checkpoint: expected tensors"
+    ):
+        save_checkpoint(tmp_path / "last.pt", {"slot": {"learnt": learnt}})
+    assert not (tmp_path / "last.pt").exists()
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.7, 0.99])

@@ -1,0 +1,178 @@
+"""Commands for many studies and for one trial: list, show, export, rename, delete, clean."""
+
+import json
+import shlex
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from model.errors import ConfigError, UserError
+
+if TYPE_CHECKING:
+    from hpo.config.environment import Environment
+    from hpo.journal.results import StudyState
+
+_NAME = typer.Argument(metavar="STUDY", help="Name of the study.")
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def list_studies(as_json: AsJson = False) -> None:
+    """List all studies.
+
+    The list shows task, data, newest stage, state, best score, size and time of the last change; the study
+    that changed last comes first.
+    """
+    from hpo.config.environment import read_environment
+    from hpo.report.catalogue_tables import studies_table
+    from hpo.report.console import print_table
+    from hpo.study.catalogue import listed
+    from hpo.study.folders import studies_folder
+
+    environment = read_environment()
+    entries = listed(environment)
+    if as_json:
+        typer.echo(json.dumps([asdict(entry) for entry in entries], indent=2, default=str))
+    elif entries:
+        print_table(studies_table(entries))
+    else:
+        typer.echo(f"there is no study in {studies_folder(environment)}")
+
+
+def show(
+    trial: Annotated[str, typer.Argument(metavar="STUDY/TRIAL", help="Trial, such as handball/bayes-0003.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show everything about one trial.
+
+    Prints parameters, score, all validations, and the places of its weights, settings and traceback.
+    """
+    from hpo.report.catalogue_tables import trial_lines, validations_table
+    from hpo.report.console import print_table
+    from hpo.study.records import trial_files, trial_rows, validation_rows
+
+    study, _, name = trial.partition("/")
+    folder, state = _opened(study)
+    if name not in state.trials:
+        raise UserError(
+            f"study {study!r} has no trial {name!r}", fix=f"list its trials: hpo best {shlex.quote(study)}"
+        )
+    files = trial_files(folder, name)
+    if as_json:
+        (row,) = (row for row in trial_rows(state, folder) if row["trial"] == name)
+        validations = [row for row in validation_rows(state) if row["trial"] == name]
+        record = {**row, "files": files, "validations": validations}
+        typer.echo(json.dumps(record, indent=2, default=str))
+        return
+    typer.echo("\n".join(trial_lines(state.trials[name], state, files)))
+    if state.trials[name].reports:
+        typer.echo("\nvalidations")
+        print_table(validations_table(state.trials[name]))
+
+
+def export(
+    study: Annotated[str, _NAME],
+    to: Annotated[Path, typer.Option(metavar="FILE", help="File to write, ending in .csv or .parquet.")],
+    validations: Annotated[
+        bool, typer.Option("--validations", help="Write one row per validation, not one per trial.")
+    ] = False,
+) -> None:
+    """Write all trials of a study to a table, one row per trial.
+
+    Failed, stopped and running trials are included.
+    """
+    import pandas as pd
+
+    from hpo.study.records import trial_rows, validation_rows
+
+    if to.suffix not in (".csv", ".parquet"):
+        raise ConfigError(f"expected --to FILE ending in .csv or .parquet, got {str(to)!r}")
+    folder, state = _opened(study)
+    frame = pd.DataFrame(validation_rows(state) if validations else trial_rows(state, folder))
+    to.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        frame.to_csv(to, index=False) if to.suffix == ".csv" else frame.to_parquet(to, index=False)
+    except OSError as error:
+        raise UserError(f"cannot write {to}: {error.strerror}") from None
+    typer.echo(f"{len(frame)} {'validations' if validations else 'trials'} written to {to}")
+
+
+def rename(
+    study: Annotated[str, _NAME],
+    new_name: Annotated[str, typer.Argument(metavar="NEW", help="New name of the study.")],
+) -> None:
+    """Give a study another name, also in MLflow."""
+    from hpo.config.environment import read_environment
+    from hpo.study.catalogue import rename_study
+    from hpo.study.folders import chosen_study
+    from hpo.study.session import sync_study
+
+    environment = read_environment()
+    rename_study(chosen_study(environment, study).name, new_name, environment)
+    report = sync_study(new_name, environment)
+    typer.echo(f"study {study} is now {new_name}")
+    if report.events_left:
+        typer.echo(
+            f"MLflow does not have the new name yet ({report.failure}); send it with: "
+            f"hpo sync {shlex.quote(new_name)}",
+            err=True,
+        )
+
+
+def delete(
+    study: Annotated[str, _NAME],
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
+) -> None:
+    """Delete a study with its networks, also in MLflow.
+
+    Asks before it deletes.
+    """
+    from hpo.config.environment import read_environment
+    from hpo.report.catalogue_tables import size
+    from hpo.study.catalogue import delete_study, size_bytes
+    from hpo.tracking.deletion import delete_experiment
+
+    environment = read_environment()
+    folder, state = _opened(study, environment)
+    content = f"study {study}: {len(state.trials)} trials, {size(size_bytes(folder))} in {folder}"
+    if not yes:
+        _ask_whether_to_delete(content)
+    delete_study(study, environment, before=lambda: delete_experiment(environment, state.created.identity))
+    typer.echo(f"deleted {content}")
+
+
+def clean(
+    study: Annotated[
+        str | None, typer.Argument(metavar="STUDY", help="Name of the study. Default: all studies.")
+    ] = None,
+) -> None:
+    """Delete checkpoints that nothing needs.
+
+    These are the checkpoints of trials that have ended; their best networks stay.
+    """
+    from hpo.config.environment import read_environment
+    from hpo.report.catalogue_tables import size
+    from hpo.study.catalogue import clean_studies
+    from hpo.study.folders import chosen_study, known_studies
+
+    environment = read_environment()
+    names = known_studies(environment) if study is None else [chosen_study(environment, study).name]
+    typer.echo(f"{size(clean_studies(names, environment))} freed in {len(names)} studies")
+
+
+def _opened(study: str, environment: "Environment | None" = None) -> "tuple[Path, StudyState]":
+    from hpo.config.environment import read_environment
+    from hpo.journal.journal import read_journal
+    from hpo.journal.results import StudyState
+    from hpo.study.folders import chosen_study
+
+    folder = chosen_study(environment or read_environment(), study)
+    return folder, StudyState.replay(read_journal(folder).events)
+
+
+def _ask_whether_to_delete(content: str) -> None:
+    if not sys.stdin.isatty():
+        raise ConfigError(f"nobody can be asked whether to delete {content}", fix="add --yes to delete it")
+    typer.confirm(f"delete {content}?", abort=True)

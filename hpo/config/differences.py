@@ -1,0 +1,40 @@
+"""Differences between two study files."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hpo.config.study_file import StudyFile
+
+
+def differing_settings(typed: StudyFile, kept: StudyFile) -> dict[str, tuple[Any, Any]]:
+    """Return the settings in which two study files differ, except for the tables of their stages.
+
+    The number of epochs, and data settings that ``typed`` leaves open, are not compared: options of the
+    command line may have replaced them when the study of ``kept`` began.
+
+    Args:
+        typed: A study file.
+        kept: The settings of a study.
+
+    Returns:
+        Dotted key -> its values in ``typed`` and in ``kept``.
+    """
+    theirs, ours = (
+        dict(_settings("", study.model_dump(mode="json", by_alias=True, exclude={"stages"})))
+        for study in (typed, kept)
+    )
+    return {
+        key: (theirs.get(key), ours.get(key))
+        for key in ours | theirs
+        if theirs.get(key) != ours.get(key)
+        and key != "training.epochs"
+        and not (key.startswith("data.") and not theirs.get(key))
+    }
+
+
+def _settings(prefix: str, table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, entry in table.items():
+        if isinstance(entry, Mapping):
+            yield from _settings(f"{prefix}{key}.", entry)
+        else:
+            yield f"{prefix}{key}", entry

@@ -1,0 +1,96 @@
+"""All studies of a runs folder: list, rename, delete, and clean."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from hpo.config.environment import Environment
+from hpo.journal.events import StudyRenamed
+from hpo.journal.journal import Journal, read_journal, writer_of
+from hpo.journal.results import StudyState
+from hpo.report.catalogue_tables import Entry
+from hpo.study.folders import has_study, known_studies, study_folder
+from hpo.tasks.base.registry import score_of
+from hpo.trial.files import remove_checkpoints, trial_folder
+from model.errors import UserError
+
+
+def listed(environment: Environment) -> list[Entry]:
+    """Return all studies, starting with the one that changed last."""
+    return [_entry(study_folder(environment, name)) for name in known_studies(environment)]
+
+
+def rename_study(name: str, new_name: str, environment: Environment) -> None:
+    """Give a study another name; MLflow gets it with the next record.
+
+    Raises:
+        UserError: The study does not exist or is running, or the new name is taken.
+    """
+    source, target = study_folder(environment, name), study_folder(environment, new_name)
+    if has_study(environment, new_name) or target.exists():
+        raise UserError(f"study {new_name!r} exists already", folder=target, fix="choose another name")
+    with Journal.open(source) as journal:
+        source.rename(target)
+        journal.folder = target
+        journal.append(StudyRenamed(study=new_name))
+
+
+def delete_study(name: str, environment: Environment, *, before: Callable[[], object]) -> None:
+    """Delete the folder of a study with everything in it.
+
+    Args:
+        name: Name of the study.
+        environment: Names the folder of studies.
+        before: Called when it is certain that the study is not running; the study stays if it fails.
+
+    Raises:
+        UserError: The study does not exist or is running.
+    """
+    with Journal.open(study_folder(environment, name)) as journal:
+        before()
+        shutil.rmtree(journal.folder)
+
+
+def clean_studies(names: Sequence[str], environment: Environment) -> int:
+    """Delete the checkpoints of trials that have ended, from which nothing resumes.
+
+    Their best networks stay. Running studies are included: a trial that has ended does not start again.
+
+    Returns:
+        Number of bytes freed.
+    """
+    freed = 0
+    for name in names:
+        folder = study_folder(environment, name)
+        state = StudyState.replay(read_journal(folder).events)
+        ended = [trial.trial for trial in state.trials.values() if trial.has_ended]
+        freed += sum(remove_checkpoints(trial_folder(folder, trial)) for trial in ended)
+    return freed
+
+
+def size_bytes(folder: Path) -> int:
+    """Return the size of all files in a folder."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def _entry(folder: Path) -> Entry:
+    state = StudyState.replay(read_journal(folder).events)
+    best = state.best(1)
+    return Entry(
+        name=folder.name,
+        task=state.created.plan["study"]["task"],
+        dataset=state.created.plan["dataset"],
+        stage=next(reversed(state.stages), ""),
+        condition=_condition(state, running=writer_of(folder) is not None),
+        score=score_of(state.created).label,
+        best=best[0].score if best else None,
+        trials=len(state.trials),
+        changed_at=state.updated_at,
+        size_bytes=size_bytes(folder),
+    )
+
+
+def _condition(state: StudyState, *, running: bool) -> str:
+    if running:
+        return "running"
+    return "stopped" if state.pending else "complete"

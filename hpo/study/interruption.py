@@ -1,0 +1,46 @@
+"""Signals that interrupt a study."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+@contextmanager
+def signals_as_ctrl_c() -> Iterator[None]:
+    """Handle the signals of a shutdown, of ``timeout`` and of a closed terminal like one Ctrl-C.
+
+    Such a signal may come several times, to the process and to its group: all but the first are ignored. A
+    signal that the user's shell ignores, as after ``nohup``, stays ignored.
+    """
+    arrived, terminal = False, [stream for stream in (0, 1, 2) if os.isatty(stream)]
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        nonlocal arrived
+        if arrived:
+            return
+        arrived = True
+        if number != signal.SIGTERM:
+            _leave(terminal)
+        signal.raise_signal(signal.SIGINT)
+
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _leave(terminal: list[int]) -> None:
+    """Write to nowhere what would go to a terminal that is gone, where it would be an error."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in terminal:
+        os.dup2(nowhere, stream)
+    os.close(nowhere)

@@ -1,0 +1,80 @@
+"""Records of trials and validations: one flat row each, for tables in files and in notebooks."""
+
+from pathlib import Path
+from typing import Any
+
+from hpo.journal.results import StudyState, TrialState
+from hpo.tasks.base.registry import score_of
+from hpo.tracking.symbols import by_symbol
+from hpo.trial.files import BEST, CHECKPOINT, CONFIG, ERROR, trial_folder
+
+Row = dict[str, Any]
+"""Column -> value."""
+
+
+def trial_rows(state: StudyState, folder: Path) -> list[Row]:
+    """Return one row per trial in the order of proposal; failed, stopped and running trials are included.
+
+    Columns: what identifies the trial; its status and score; ``param/SYMBOL`` for each hyperparameter;
+    ``metric/NAME`` for each metric of its best validation, ``test/NAME`` on the test split; times and
+    machine.
+
+    Args:
+        state: The study.
+        folder: Folder of the study.
+    """
+    score = score_of(state.created).metric
+    return [_trial_row(trial, score, folder) for trial in state.trials.values()]
+
+
+def validation_rows(state: StudyState) -> list[Row]:
+    """Return one row per validation: trial, epoch, seconds of training, and ``metric/NAME``."""
+    return [
+        {
+            "trial": trial.trial,
+            "stage": trial.stage,
+            "epoch": epoch,
+            "train_s": report.train_s,
+            "at": report.at,
+            **_prefixed("metric", report.metrics),
+        }
+        for trial in state.trials.values()
+        for epoch, report in sorted(trial.reports.items())
+    ]
+
+
+def trial_files(folder: Path, trial: str) -> dict[str, Path]:
+    """Return the files that a trial has, by what they hold."""
+    kinds = {"weights": BEST, "checkpoint": CHECKPOINT, "settings": CONFIG, "traceback": ERROR}
+    return {
+        what: file for what, name in kinds.items() if (file := trial_folder(folder, trial) / name).is_file()
+    }
+
+
+def _trial_row(trial: TrialState, score: str, folder: Path) -> Row:
+    return {
+        "trial": trial.trial,
+        "stage": trial.stage,
+        "role": trial.role,
+        "replicate": trial.replicate,
+        "seed": trial.seed,
+        "status": str(trial.status),
+        "reason": trial.reason,
+        score: trial.score,
+        "best_epoch": trial.best_epoch,
+        "epochs_trained": trial.epochs_trained,
+        **_prefixed("param", by_symbol(trial.parameters)),
+        **_prefixed("metric", trial.metrics),
+        **_prefixed("test", trial.tested or {}),
+        "asked_at": trial.asked_at,
+        "started_at": trial.started_at,
+        "ended_at": trial.ended_at,
+        "duration_s": trial.duration_s,
+        "host": trial.host,
+        "device": trial.device,
+        "folder": str(trial_folder(folder, trial.trial)),
+    }
+
+
+def _prefixed(prefix: str, values: Any) -> Row:
+    return {f"{prefix}/{name}": value for name, value in values.items()}

@@ -1,0 +1,37 @@
+"""Deletion of a study's records in MLflow."""
+
+import shutil
+
+from hpo.config.environment import Environment
+from hpo.tracking.experiment import connect
+from hpo.tracking.store import IDENTITY, check_store, is_server, make_store, store_errors, unreachable_server
+from model.errors import UserError
+
+
+def delete_experiment(environment: Environment, identity: str) -> bool:
+    """Delete the experiment of a study, and its artifacts unless a server stores them.
+
+    MLflow keeps deleted records until ``mlflow gc`` removes them.
+
+    Args:
+        environment: Gives the address of the store.
+        identity: Identity of the study, as in its journal.
+
+    Returns:
+        Whether there was an experiment.
+
+    Raises:
+        UserError: The store does not answer.
+    """
+    check_store(environment)
+    if server := unreachable_server(environment):
+        raise UserError(f"MLflow at {server} does not answer")
+    make_store(environment)
+    with store_errors(environment.tracking_uri):
+        client = connect(environment.tracking_uri)
+        found = client.search_experiments(filter_string=f"tags.`{IDENTITY}` = '{identity}'")
+        for experiment in found:
+            client.delete_experiment(experiment.experiment_id)
+    if not is_server(environment):
+        shutil.rmtree(environment.runs / "artifacts" / identity, ignore_errors=True)
+    return bool(found)

@@ -1,0 +1,174 @@
+"""Check of the MLflow store before a study trains, when its user can still mend it."""
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+from hpo.config.environment import Environment, without_passwords
+from hpo.tracking.experiment import connect
+from hpo.tracking.store import check_store, is_server, sqlite_file, unreachable_server
+from model.errors import UserError
+
+_ANSWER_S = 20.0
+_LOCK_S = 1.0
+_LOOK_S = 2.0
+"""Longest search for damage in an SQLite file."""
+_REFUSED = {
+    401: "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN",
+    403: "ask for the right to record there, or set MLFLOW_TRACKING_URI to another store",
+    404: "set MLFLOW_TRACKING_URI to the address of an MLflow server",
+}
+"""HTTP status that a server keeps answering -> what to do."""
+_OTHER_STORE = "or set MLFLOW_TRACKING_URI to another store"
+
+
+def require_usable_store(environment: Environment) -> str | None:
+    """Check that MLflow can record in the store.
+
+    Returns:
+        Why MLflow does not answer now, if that may pass: the study runs and is recorded later. Else None.
+
+    Raises:
+        UserError: The store cannot be used until somebody changes something: it is read-only, damaged or of
+            another MLflow version, or refuses the credentials.
+    """
+    check_store(environment)
+    if server := unreachable_server(environment):
+        return f"MLflow at {server} does not answer"
+    file = sqlite_file(environment)
+    if file is not None and not file.exists():
+        _require_writable(file)
+        return None
+    if file is not None and not _is_free(file):
+        return None  # another program writes into it just now; the follower waits for it
+    return _within_limit(lambda: _open(environment), environment)
+
+
+def _require_writable(file: Path) -> None:
+    """Check that a new store can be created."""
+    probe = file.with_name(f"{file.name}.probe")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(
+            f"cannot create the MLflow store: {error.strerror}",
+            file=file,
+            fix=f"set HPO_RUNS to a folder that can be written, {_OTHER_STORE}",
+        ) from error
+
+
+def _is_free(file: Path) -> bool:
+    """Write nothing into an SQLite store, look for damage, and return whether it was not locked."""
+    try:
+        with closing(
+            sqlite3.connect(f"file:{quote(os.fsencode(file))}?mode=rw", uri=True, timeout=_LOCK_S)
+        ) as store:
+            [version] = store.execute("PRAGMA user_version").fetchone()
+            store.execute("BEGIN IMMEDIATE")
+            store.execute(f"PRAGMA user_version = {version}")
+            store.execute("ROLLBACK")
+            _look_for_damage(store)
+    except sqlite3.Error as error:
+        if "locked" in str(error):
+            return False
+        raise UserError(
+            f"MLflow cannot record in its store: {error}",
+            file=file,
+            fix=f"make the file and its folder writable, or move a damaged file away, {_OTHER_STORE}",
+        ) from error
+    return True
+
+
+def _look_for_damage(store: sqlite3.Connection) -> None:
+    stop = time.monotonic() + _LOOK_S
+    store.set_progress_handler(lambda: time.monotonic() > stop, 10_000)
+    try:
+        [found] = store.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.OperationalError as error:
+        if "interrupted" not in str(error):
+            raise
+    else:
+        if found != "ok":
+            raise sqlite3.DatabaseError(f"the file is damaged: {' '.join(found.split())}")
+
+
+def _open(environment: Environment) -> str | None:
+    """Let MLflow read from the store, as the follower will; give the reason if it may work later."""
+    from mlflow.exceptions import MlflowException
+
+    uri = environment.tracking_uri
+    try:
+        if not is_server(environment):
+            _open_database(uri)
+        connect(uri).search_experiments(max_results=1)
+    except MlflowException as error:
+        status = error.get_http_status_code()
+        reason = _line(error)
+        if "database schema" in reason:
+            raise _schema_error(reason, uri) from error
+        if not is_server(environment):
+            raise _unusable(uri, reason, f"mend the database, {_OTHER_STORE}") from error
+        if status in _REFUSED:
+            raise _unusable(uri, reason, _REFUSED[status]) from error
+        return without_passwords(f"MLflow at {uri} does not work: {reason}")
+    except Exception as error:  # a database may fail in ways that no list holds
+        raise _unusable(uri, _line(error), f"mend the database, {_OTHER_STORE}") from error
+    return None
+
+
+def _open_database(uri: str) -> None:
+    """Connect once; MLflow itself would try again for an hour."""
+    from sqlalchemy import create_engine
+
+    engine = create_engine(uri)
+    try:
+        engine.connect().close()
+    finally:
+        engine.dispose()
+
+
+def _schema_error(reason: str, uri: str) -> UserError:
+    shown, _, _ = reason.partition(" Take a backup")
+    return UserError(
+        f"the MLflow store was written by another version of MLflow: {shown}",
+        store=without_passwords(uri),
+        fix=f"use that version, or take a backup and run mlflow db upgrade, {_OTHER_STORE}",
+    )
+
+
+def _unusable(uri: str, reason: str, fix: str) -> UserError:
+    return UserError(without_passwords(f"MLflow cannot record at {uri}: {reason}"), fix=fix)
+
+
+def _line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def _within_limit(check: Callable[[], str | None], environment: Environment) -> str | None:
+    """Return what ``check`` returns, or that the store has not answered in time."""
+    found: list[str | None] = []
+    failed: list[Exception] = []
+
+    def run() -> None:
+        try:
+            found.append(check())
+        except Exception as error:  # raised again where the caller waits
+            failed.append(error)
+
+    thread = threading.Thread(target=run, name="check-store", daemon=True)
+    thread.start()
+    thread.join(_ANSWER_S)
+    if failed:
+        raise failed[0]
+    if found:
+        return found[0]
+    uri = without_passwords(environment.tracking_uri)
+    return f"MLflow at {uri} has not answered within {_ANSWER_S:g} s"

@@ -1,0 +1,35 @@
+"""Files of a trial in the folder of its study."""
+
+import contextlib
+from pathlib import Path
+
+CHECKPOINT = "checkpoint.pt"
+"""File with everything that a trial resumes from; it is deleted when the trial has ended."""
+PREVIOUS = "checkpoint.previous.pt"
+"""The previous checkpoint, used if the newest one is damaged."""
+BEST = "best.pt"
+"""File with the network of the best validation."""
+CONFIG = "config.json"
+"""File with the settings of the trial."""
+ERROR = "error.txt"
+"""File with the traceback of the error that ended a failed trial."""
+
+
+def trial_folder(study_folder: Path, trial: str) -> Path:
+    """Return the folder of a trial's checkpoints and settings."""
+    return study_folder / "trials" / trial
+
+
+def remove_checkpoints(folder: Path) -> int:
+    """Delete the checkpoints of a trial that has ended; its best network stays.
+
+    Returns:
+        Number of bytes freed.
+    """
+    freed = 0
+    for name in (CHECKPOINT, PREVIOUS):
+        with contextlib.suppress(OSError):  # missing, or on a disk that is read-only by now
+            size = (folder / name).stat().st_size
+            (folder / name).unlink()
+            freed += size
+    return freed

@@ -1,0 +1,169 @@
+"""Listing, showing, exporting, renaming, deleting and cleaning of studies, as typed."""
+
+import json
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from e2e.command_line import run_here
+
+from hpo.config.environment import Environment, read_environment
+from hpo.journal.events import (
+    StageAsked,
+    StageFinished,
+    StageStarted,
+    TrialAsked,
+    TrialFailed,
+    TrialFinished,
+    TrialReported,
+    TrialStarted,
+)
+from hpo.journal.journal import Journal, read_journal
+from hpo.journal.results import StudyState
+from hpo.study.folders import study_folder
+from hpo.study.plan import StudyPlan
+from hpo.study.preparing import creation
+from hpo.tracking.experiment import connect
+from hpo.tracking.store import make_store
+from hpo.trial.files import BEST, CHECKPOINT, ERROR, PREVIOUS, trial_folder
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    runs = tmp_path_factory.mktemp("store")
+    make_store(read_environment({"HPO_RUNS": str(runs)}))
+    return runs / "mlflow.db"
+
+
+@pytest.fixture
+def environment(small_environment: Environment, tmp_path: Path, empty_store: Path) -> Environment:
+    shutil.copyfile(empty_store, tmp_path / "mlflow.db")
+    return replace(small_environment, runs=tmp_path, tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
+
+
+@pytest.fixture
+def one(small_plan: StudyPlan, environment: Environment) -> Path:
+    """A study with a finished and a failed trial."""
+    folder = study_folder(environment, "one")
+    settings = small_plan.study.stages.named("bayes").model_dump(mode="json")
+    space = small_plan.task.varied(small_plan.study, "bayes", small_plan.shape)
+    with Journal.create(folder) as journal:
+        for event in (
+            creation(small_plan, Path("one")),
+            StageAsked(stage="bayes", settings=settings),
+            StageStarted(stage="bayes", space=space, trials=2),
+            TrialAsked(trial="bayes-0001", stage="bayes", parameters={"f": 3}, seed=4),
+            TrialStarted(trial="bayes-0001", host="node7", device="cpu"),
+            report("bayes-0001", 1, 0.25),
+            report("bayes-0001", 2, 0.5),
+            TrialFinished(trial="bayes-0001", score=0.5, epoch=2, duration_s=3.0),
+            TrialAsked(trial="bayes-0002", stage="bayes", parameters={"f": 8}, seed=4),
+            TrialFailed(trial="bayes-0002", reason="DivergedError: nan"),
+            StageFinished(stage="bayes", best_trial="bayes-0001", chosen={"f": 3}),
+        ):
+            journal.append(event)
+    for trial, files in (("bayes-0001", (BEST, CHECKPOINT, PREVIOUS)), ("bayes-0002", (ERROR,))):
+        trial_folder(folder, trial).mkdir(parents=True)
+        for name in files:
+            (trial_folder(folder, trial) / name).write_bytes(bytes(1000))
+    return folder
+
+
+def report(trial: str, epoch: int, score: float) -> TrialReported:
+    metrics = {"average_map": score, "ap/goal": score / 2}
+    return TrialReported(trial=trial, epoch=epoch, metrics=metrics, train_s=float(epoch))
+
+
+def hpo(environment: Environment, *words: str) -> "subprocess.CompletedProcess[str]":
+    variables = {"HPO_RUNS": str(environment.runs), "MLFLOW_TRACKING_URI": environment.tracking_uri}
+    return run_here(words, environment.runs, variables)
+
+
+def answer(environment: Environment, *words: str) -> str:
+    done = hpo(environment, *words)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_list_shows_every_study_with_its_best_score(one: Path, environment: Environment) -> None:
+    (row,) = json.loads(answer(environment, "list", "--json"))
+    assert (row["name"], row["task"], row["stage"], row["condition"]) == ("one", "calf", "bayes", "complete")
+    assert (row["best"], row["trials"]) == (0.5, 2) and row["size_bytes"] > 4000
+    table = answer(environment, "list")
+    assert "one" in table and "Average-mAP 0.5000" in table
+
+
+def test_list_without_studies_says_where_it_looked(environment: Environment) -> None:
+    assert f"there is no study in {environment.runs}" in answer(environment, "list")
+
+
+def test_show_tells_where_the_files_of_a_trial_are(one: Path, environment: Environment) -> None:
+    finished = answer(environment, "show", "one/bayes-0001")
+    assert "0.5000 on the validation split at epoch 2" in finished and "node7" in finished
+    assert str(trial_folder(one, "bayes-0001") / BEST) in finished
+    assert [line.split()[0] for line in finished.splitlines()[-2:]] == ["1", "2"], "one line a validation"
+    failed = answer(environment, "show", "one/bayes-0002")
+    assert "DivergedError: nan" in failed and str(trial_folder(one, "bayes-0002") / ERROR) in failed
+    record = json.loads(answer(environment, "show", "one/bayes-0001", "--json"))
+    assert record["param/f"] == 3 and [row["epoch"] for row in record["validations"]] == [1, 2]
+
+
+def test_show_of_an_unknown_trial_is_refused(one: Path, environment: Environment) -> None:
+    for words in ("one/bayes-9", "one", "two/bayes-0001"):
+        refused = hpo(environment, "show", words)
+        assert refused.returncode == 2 and refused.stderr.startswith("error: ")
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_export_has_failed_trials_too(one: Path, environment: Environment, ending: str) -> None:
+    file = environment.runs / "tables" / f"trials.{ending}"
+    answer(environment, "export", "one", "--to", str(file))
+    frame = pd.read_csv(file) if ending == "csv" else pd.read_parquet(file)
+    assert frame["status"].tolist() == ["finished", "failed"]
+    assert frame["param/f"].tolist() == [3, 8]
+    assert frame["metric/ap/goal"].iloc[0] == 0.25 and frame["reason"].iloc[1] == "DivergedError: nan"
+    answer(environment, "export", "one", "--to", str(file), "--validations")
+    frame = pd.read_csv(file) if ending == "csv" else pd.read_parquet(file)
+    assert frame["metric/average_map"].tolist() == [0.25, 0.5]
+
+
+def test_export_to_another_kind_of_file_is_refused(one: Path, environment: Environment) -> None:
+    refused = hpo(environment, "export", "one", "--to", "trials.xlsx")
+    assert refused.returncode == 2 and "ending in .csv or .parquet" in refused.stderr
+
+
+def test_renamed_study_keeps_its_trials_and_its_record_in_mlflow(one: Path, environment: Environment) -> None:
+    answer(environment, "sync", "one")
+    answer(environment, "rename", "one", "two")
+    state = StudyState.replay(read_journal(study_folder(environment, "two")).events)
+    assert state.created.study == "two" and len(state.trials) == 2 and not one.exists()
+    client = connect(environment.tracking_uri)
+    names = [found.name for found in client.search_experiments() if "hpo.identity" in found.tags]
+    assert names == ["two"]
+    refused = hpo(environment, "rename", "two", "two")
+    assert refused.returncode == 2 and "exists already" in refused.stderr
+
+
+def test_deleted_study_is_gone_also_in_mlflow(one: Path, environment: Environment) -> None:
+    answer(environment, "sync", "one")
+    asked = hpo(environment, "delete", "one")
+    assert asked.returncode == 2 and "--yes" in asked.stderr and one.is_dir()
+    assert "deleted study one: 2 trials" in answer(environment, "delete", "one", "--yes")
+    assert not one.exists()
+    found = connect(environment.tracking_uri).search_experiments()
+    assert not [experiment for experiment in found if "hpo.identity" in experiment.tags]
+
+
+def test_running_study_is_not_deleted(one: Path, environment: Environment) -> None:
+    with Journal.open(one):
+        refused = hpo(environment, "delete", "one", "--yes")
+    assert refused.returncode == 2 and "is being run" in refused.stderr and one.is_dir()
+
+
+def test_clean_removes_checkpoints_and_keeps_networks(one: Path, environment: Environment) -> None:
+    assert "2.0 kB freed in 1 studies" in answer(environment, "clean")
+    left = {path.name for path in trial_folder(one, "bayes-0001").iterdir()}
+    assert left == {BEST}

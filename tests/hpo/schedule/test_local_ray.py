@@ -1,0 +1,118 @@
+"""Ray of one command: where it lives, whom signals reach, and how its death shows."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hpo.schedule import local_ray, ray_folder
+from hpo.schedule.local_ray import RayDeath, RayDiedError
+from hpo.schedule.tuner import before_importing_ray
+
+# Another thread searches for garbage while Ray shuts down, and finds references to Ray's objects.
+SEARCHED = """
+import gc, threading
+from hpo.schedule.tuner import before_importing_ray, start_ray, stop_ray
+before_importing_ray()
+import ray
+start_ray(address="local", num_cpus=1, include_dashboard=False)
+
+class Knot:
+    def __init__(self, reference):
+        self.me, self.reference = self, reference
+
+references = [ray.put(number) for number in range(3000)]
+gc.disable()
+knots = [Knot(reference) for reference in references]
+gc.set_threshold(1_000_000_000)
+gc.enable()
+del knots, references
+is_over = threading.Event()
+
+def search():
+    while ray.is_initialized():
+        pass
+    gc.set_threshold(50, 1, 1)
+    while not is_over.is_set():
+        knot = []
+        knot.append(knot)
+
+searching = threading.Thread(target=search)
+searching.start()
+stop_ray()
+is_over.set()
+searching.join()
+print("survived")
+"""
+
+IN_SESSIONS = """
+import os
+from hpo.schedule.local_ray import death_of_ray, ray_session
+with ray_session(cpus=1, gpus=0):
+    from ray._private.worker import _global_node as node
+    started = [process for _, process in node.live_processes()]
+    assert started and death_of_ray() is None
+    assert all(os.getsid(process.pid) != os.getsid(0) for process in started)
+    folder = node.get_temp_dir_path()
+    assert os.stat(folder).st_mode & 0o77 == 0
+    print(folder)
+"""
+
+
+def python(code: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_a_search_for_garbage_does_not_end_a_process_that_stops_ray() -> None:
+    done = python(SEARCHED)
+    assert (done.returncode, done.stdout) == (0, "survived\n"), done.stderr
+
+
+@pytest.mark.slow
+def test_processes_of_ray_are_out_of_reach_of_signals_to_the_group_and_leave_nothing(tmp_path: Path) -> None:
+    long = tmp_path / ("long" * 40)
+    long.mkdir()
+    done = python(IN_SESSIONS, TMPDIR=str(long), HOME="/nonexistent", RAY_ADDRESS="local")
+    assert done.returncode == 0, done.stderr
+    folder = Path(done.stdout.strip())
+    assert not folder.exists() and not folder.is_relative_to(long)
+    assert not Path("/nonexistent").exists()
+
+
+def test_the_error_of_a_dead_ray_says_what_died_where_its_log_is_and_what_to_type() -> None:
+    error = RayDeath("raylet", Path("/logs/raylet.out")).error("night")
+    assert isinstance(error, RayDiedError)
+    assert "raylet" in error.message
+    assert error.details["log"] == "/logs/raylet.out" and "hpo resume night" in error.details["fix"]
+
+
+def test_a_start_that_fails_keeps_its_reason_and_leaves_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**options: object) -> None:
+        raise RuntimeError("no more\nports")
+
+    before_importing_ray()
+    import ray
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(local_ray, "start_ray", refuse)
+    monkeypatch.setattr(local_ray, "stop_ray", lambda: None)
+    monkeypatch.setattr(ray_folder, "_make_folder", lambda: tmp_path / "ray")
+    (tmp_path / "ray").mkdir()
+    with (
+        pytest.raises(local_ray.RayStartError, match="Ray cannot start: RuntimeError: no more ports"),
+        local_ray.ray_session(cpus=1, gpus=0),
+    ):
+        pass
+    assert not (tmp_path / "ray").exists()

@@ -1,0 +1,61 @@
+"""Signals that stop a study: one of them, like Ctrl-C."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from hpo.study.interruption import signals_as_ctrl_c
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_is_ctrl_c_once(number: signal.Signals) -> None:
+    with signals_as_ctrl_c():
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(number)
+        signal.raise_signal(number)
+        signal.raise_signal(signal.SIGTERM)
+
+
+def test_the_handlers_from_before_come_back() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)]
+    with signals_as_ctrl_c():
+        assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)] != before
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)] == before
+
+
+def test_a_signal_that_nohup_ignores_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with signals_as_ctrl_c():
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+CLOSED = """
+import os, signal
+from hpo.study.interruption import signals_as_ctrl_c
+with signals_as_ctrl_c():
+    try:
+        print("ready", flush=True)
+        signal.pause()
+    except KeyboardInterrupt:
+        pass
+    print("to nobody", flush=True)
+"""
+
+
+def test_words_to_a_terminal_that_was_closed_are_no_error() -> None:
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", CLOSED], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    )
+    os.close(theirs)
+    assert os.read(ours, 5) == b"ready"
+    os.close(ours)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(timeout=60) == 0
