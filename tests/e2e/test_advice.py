@@ -50,7 +50,7 @@ def test_advice_of_a_study_can_be_followed(hpo: CommandLine) -> None:
         ("run", "final", "--study", "first study"),
         ("run", "ablation", "--study", "first study", "--seed", "9"),
         ("run", "ablation", "--study", "first study", "--games", "1,1"),
-        ("analyse", "--run", "first study/bayes-0001", "--split", "test"),
+        ("analyse", "--run", "first study/bayes-0001", "--split", "test", "--to", "analysis"),
     ]
     for words in mistakes:
         refused = hpo.run(*words)
