@@ -7,6 +7,7 @@ from pathlib import Path
 from hpo.config.environment import Environment
 from hpo.journal.events import (
     Event,
+    Noticed,
     StageFinished,
     StageStarted,
     StudyCreated,
@@ -101,6 +102,8 @@ class MlflowTracker:
                 self._experiment.log(event.trial, at=event.at, metrics=metrics)
             case StageFinished():
                 self._finish_stage(event, state)
+            case Noticed():
+                self._experiment.set_description(study_note(state, self._dataset))
             case StudyInterrupted():
                 self._interrupt(event, state)
             case StudyResumed():

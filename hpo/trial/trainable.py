@@ -2,9 +2,12 @@
 
 import math
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
+
+from hpo.trial.device_fault import DeviceFault
 
 if TYPE_CHECKING:
     from hpo.trial.array import TrialArray
@@ -70,7 +73,8 @@ class TrialTrainable(tune.Trainable):
                 result: dict[str, Any] = ray.get(array.step.remote(self._spec, self._seen))
                 return result
             except RayActorError:
-                self._deaths += 1
+                # The array itself decides which trial fails for a failure of the device.
+                self._deaths += DeviceFault.read(Path(self._spec["folder"])) is None
                 if self._deaths >= DEATHS or not _answers(array):
                     reason = f"the process of the trial's array died {self._deaths} times"
                     return {"failed": reason, "score": math.nan, "done": True}

@@ -13,6 +13,7 @@ from model.data.store import Store
 from model.networks.stack import Stack, group_for_device
 from model.precision import Precision, compute_dtype
 from model.training.config import TrainingConfig, TrialConfig
+from model.training.recorder import Recorder
 from model.training.slot import Slot
 from model.training.steps import make_steps
 
@@ -44,7 +45,8 @@ def measure_speed(
     source = ChunkSource(
         train, training.sampler.chunk_frames, device=device, dtype=compute_dtype(training.precision)
     )
-    steps, rates = make_steps([slots], source, device), [[trial.learning_rate for trial in trials]]
+    steps = make_steps([slots], source, device, Recorder())
+    rates = [[trial.learning_rate for trial in trials]]
     groups = group_for_device([slot.network for slot in slots], device)
     stacks = [Stack(group, device) for group in groups]
 

@@ -19,6 +19,7 @@ from model.networks.stack import Stack, StatisticsEstimate, group_for_device
 from model.precision import compute_dtype
 from model.training.config import TrainingConfig
 from model.training.outcomes import OUT_OF_MEMORY, DivergedError, FailedError, Outcome, Validation
+from model.training.recorder import Recorder, ignore_note
 from model.training.slot import Slot
 from model.training.steps import make_steps
 
@@ -51,7 +52,7 @@ class TrainingArray:
         train: Store,
         valid: Store,
         device: torch.device,
-        on_shrink: Callable[[int], None] = lambda most: None,
+        on_note: Callable[[str], None] = ignore_note,
     ) -> None:
         """Set up an array without slots.
 
@@ -60,17 +61,18 @@ class TrainingArray:
             train: Training split.
             valid: Validation split.
             device: Device to train on.
-            on_shrink: Called with the largest number of slots that fit into the device's memory, when this
-                number is reduced.
+            on_note: Gets messages for the user, such as about a device whose memory is too small for all
+                slots.
         """
         self.training = training
         self.slots: list[Slot] = []
-        self._train, self._valid, self._device, self._on_shrink = train, valid, device, on_shrink
+        self._train, self._valid, self._device, self._on_note = train, valid, device, on_note
         dtype, frames = compute_dtype(training.precision), training.sampler.chunk_frames
         self._chunks = ChunkSource(train, frames, device=device, dtype=dtype)
         self._valid_chunks = ChunkSource(valid, frames, device=device, dtype=dtype)
         self._samplers: dict[int, ChunkSampler] = {}
         self._most: int | None = None
+        self._recorder = Recorder(on_note)
 
     def advance(self) -> list[Outcome[Slot]]:
         """Train all slots to the earliest next validation, and validate the slots that are due.
@@ -121,7 +123,10 @@ class TrainingArray:
                 left = left[len(part) :]
             elif len(part) > 1:
                 self._most = len(part) // 2
-                self._on_shrink(self._most)
+                self._on_note(
+                    "the device's memory is too small for all trials of an array: "
+                    f"from now on, {self._most} at once"
+                )
             else:
                 done[part[0]] = FailedError(OUT_OF_MEMORY)
                 left = left[1:]
@@ -130,7 +135,7 @@ class TrainingArray:
     def _train_part(self, slots: list[Slot], epochs: int) -> dict[Slot, _Losses | FailedError]:
         """Train slots for some epochs; all change together at the end."""
         cohorts = [list(cohort) for _, cohort in groupby(slots, _cohort_key)]
-        training, steps = make_steps(cohorts, self._chunks, self._device), 0
+        training, steps = make_steps(cohorts, self._chunks, self._device, self._recorder), 0
         failures: dict[Slot, FailedError] = {}
         means: list[list[float]] = []
         for epoch in range(epochs):

@@ -238,7 +238,7 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
         train: SplitT,
         valid: SplitT,
         device: "torch.device",
-        on_shrink: Callable[[int], None],
+        on_note: Callable[[str], None],
     ) -> Array[Any]:
         """Create an array without slots.
 
@@ -247,7 +247,7 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
             train: Training split.
             valid: Validation split.
             device: Device to train on.
-            on_shrink: Called with the number of trials that fit into the device's memory, if not all do.
+            on_note: Gets messages for the user about events that do not stop the training.
         """
         return SequentialArray(shared, train=train, valid=valid, device=device)
 

@@ -191,10 +191,10 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
         train: Store,
         valid: Store,
         device: torch.device,
-        on_shrink: Callable[[int], None],
+        on_note: Callable[[str], None],
     ) -> TrainingArray:
         """Trials trained as one network."""
-        return TrainingArray(shared, train=train, valid=valid, device=device, on_shrink=on_shrink)
+        return TrainingArray(shared, train=train, valid=valid, device=device, on_note=on_note)
 
     def save_network(self, slot: Slot, shape: GamesShape, file: Path, notes: Mapping[str, Any]) -> None:
         """Write a ``TrainedNetwork``, which ``hpo spot`` and other commands read."""
