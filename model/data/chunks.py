@@ -30,6 +30,16 @@ class Chunks:
     present: Bool[Tensor, "cohorts batch"] | None = None
     """False on padding chunks, which fill up smaller batches; None if there is no padding."""
 
+    def of(self, cohorts: Int[Tensor, " chosen"]) -> "Chunks":
+        """Return the batches of some cohorts."""
+        return Chunks(
+            self.features.index_select(0, cohorts),
+            self.past.index_select(0, cohorts),
+            self.future.index_select(0, cohorts),
+            self.inside.index_select(0, cohorts),
+            None if self.present is None else self.present.index_select(0, cohorts),
+        )
+
 
 class ChunkSource:
     """Source of the chunks of a split: cuts them from mapped files on a CPU, from its own memory on a GPU."""

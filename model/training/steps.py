@@ -12,6 +12,7 @@ from model.data.chunks import ChunkSource, chunk_places
 from model.data.sampler import ChunkBatch
 from model.training.recorder import Recorder
 from model.training.slot import Slot
+from model.training.stack_groups import group_by_width
 from model.training.training_stack import TrainingStack
 
 BUCKET = 4
@@ -53,6 +54,10 @@ class Steps(ABC):
         """Take the steps, each with one batch a cohort; gives the losses of each."""
 
     @abstractmethod
+    def read_slots(self) -> None:
+        """Copy the state of the slots again, which may have changed since ``write_back``."""
+
+    @abstractmethod
     def write_back(self, epochs: int, steps: int) -> None:
         """Write the state back to the slots, after ``epochs`` more epochs with ``steps`` steps in total."""
 
@@ -77,6 +82,7 @@ class SeparateSteps(Steps):
         """Copy the weights of the slots; see ``Steps``."""
         super().__init__(cohorts, source, device)
         self._cohorts = [[TrainingStack([[slot]], device) for slot in cohort] for cohort in cohorts]
+        self._stacks = [stack for stacks in self._cohorts for stack in stacks]
 
     def _take(
         self, steps: Sequence[Sequence[ChunkBatch]], rates: Sequence[Sequence[float]]
@@ -90,18 +96,24 @@ class SeparateSteps(Steps):
                     losses.append(stack.step(chunks))
             yield torch.cat(losses, dim=1)
 
+    def read_slots(self) -> None:
+        """Copy the state of the slots again; see ``Steps.read_slots``."""
+        for stack in self._stacks:
+            stack.read_slots()
+
     def write_back(self, epochs: int, steps: int) -> None:
         """Write the state back to the slots; see ``Steps.write_back``."""
-        for stack in (stack for stacks in self._cohorts for stack in stacks):
+        for stack in self._stacks:
             stack.write_back(epochs, steps)
 
 
 class RecordedSteps(Steps):
-    """Training steps of all slots as one stack, recorded as one CUDA graph per batch size.
+    """Training steps of all slots together, recorded as one CUDA graph per batch size.
 
-    A graph contains the reading of chunks, forward, backward and optimiser. The network is small: without the
-    graph, a GPU waits for the host to launch about a hundred kernels per step. The inputs of all steps are on
-    the device before an epoch begins; a step itself is three small copies and one launch.
+    Slots with similar f are one stack (see ``group_by_width``). A graph contains the reading of chunks,
+    forward, backward and optimiser of all stacks. The networks are small: without the graph, a GPU waits for
+    the host to launch hundreds of kernels per step. The inputs of all steps are on the device before an epoch
+    begins; a step itself is two small copies and one launch.
     """
 
     def __init__(
@@ -113,9 +125,19 @@ class RecordedSteps(Steps):
     ) -> None:
         """Copy the weights of the slots; ``recorder`` records a step when its batch size first occurs."""
         super().__init__(cohorts, source, device)
-        self._stack = TrainingStack(cohorts, device)
         self._recorder = recorder
         self._recordings: dict[int, _Recording] = {}
+        slots = [slot for cohort in cohorts for slot in cohort]
+        groups = group_by_width([slot.config.network.columns for slot in slots])
+        order = [index for group in groups for index in group]
+        self._order, self._place_of = torch.tensor(order), torch.tensor(order, device=device).argsort()
+        self._rates = torch.zeros(len(slots), device=device)
+        self._parts: list[tuple[TrainingStack, Tensor | None]] = []
+        for group, rates in zip(groups, torch.split(self._rates, list(map(len, groups))), strict=True):
+            seen = sorted({self._cohort_of[index] for index in group})
+            by_cohort = [[slots[index] for index in group if self._cohort_of[index] == each] for each in seen]
+            chosen = None if len(seen) == len(cohorts) else torch.tensor(seen, device=device)
+            self._parts.append((TrainingStack(by_cohort, device, rates), chosen))
 
     def _take(
         self, steps: Sequence[Sequence[ChunkBatch]], rates: Sequence[Sequence[float]]
@@ -123,17 +145,23 @@ class RecordedSteps(Steps):
         sizes = [-(-max(map(len, batches)) // BUCKET) * BUCKET for batches in steps]
         largest = max(sizes)
         places = torch.stack([chunk_places(batches, largest) for batches in steps])
-        places, all_rates = places.to(self._device), torch.tensor(rates, device=self._device)
+        places, all_rates = places.to(self._device), torch.tensor(rates)[:, self._order].to(self._device)
         if self._source.is_resident:
             self._record_missing(dict(zip(sizes, places, strict=True)))
         for size, place, row in zip(sizes, places, all_rates, strict=True):
-            self._stack.rates.copy_(row)
+            self._rates.copy_(row)
             recording = self._recordings.get(size)
             yield recording.replay(place[..., :size]) if recording else self._learn(place[..., :size])
 
+    def read_slots(self) -> None:
+        """Copy the state of the slots again; see ``Steps.read_slots``."""
+        for stack, _ in self._parts:
+            stack.read_slots()
+
     def write_back(self, epochs: int, steps: int) -> None:
         """Write the state back to the slots; see ``Steps.write_back``."""
-        self._stack.write_back(epochs, steps)
+        for stack, _ in self._parts:
+            stack.write_back(epochs, steps)
 
     def _record_missing(self, place_of: Mapping[int, Int[Tensor, "3 cohorts batch"]]) -> None:
         """Record steps of the sizes that have no recording; the largest first (see ``Recorder``)."""
@@ -142,13 +170,17 @@ class RecordedSteps(Steps):
                 self._recordings[size] = found
 
     def _record(self, place: Int[Tensor, "3 cohorts batch"]) -> "_Recording | None":
-        read, before = place.clone(), self._stack.snapshot()
+        read, before = place.clone(), [stack.snapshot() for stack, _ in self._parts]
         recorded = self._recorder.record(lambda: self._learn(read))
-        self._stack.restore(before)
+        for (stack, _), state in zip(self._parts, before, strict=True):
+            stack.restore(state)
         return _Recording(recorded[0], read, recorded[1]) if recorded else None
 
     def _learn(self, place: Int[Tensor, "3 cohorts batch"]) -> Float[Tensor, "2 slots"]:
-        return self._stack.step(self._source.cut(place, padded=True))
+        chunks = self._source.cut(place, padded=True)
+        losses = [stack.step(chunks if seen is None else chunks.of(seen)) for stack, seen in self._parts]
+        # One group keeps the order of the slots.
+        return losses[0] if len(losses) == 1 else torch.cat(losses, dim=1).index_select(1, self._place_of)
 
 
 @dataclass(frozen=True, slots=True)
