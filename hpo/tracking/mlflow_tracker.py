@@ -89,7 +89,7 @@ class MlflowTracker:
             case TrialAsked():
                 self._ask(event, state)
             case TrialStarted():
-                self._start(event)
+                self._start(event, state)
             case TrialReported():
                 metrics = {**event.metrics, "train_s": event.train_s}
                 self._experiment.log(event.trial, at=event.at, step=event.epoch, metrics=metrics)
@@ -132,10 +132,11 @@ class MlflowTracker:
         self._experiment.log_parameters(run, {**parameters, "seed": event.seed})
         self._experiment.log_data(run, dataset=self._dataset, digest=state.created.data_digest)
 
-    def _start(self, event: TrialStarted) -> None:
+    def _start(self, event: TrialStarted, state: StudyState) -> None:
         self._experiment.set_status(event.trial, "RUNNING")
         tags = {"hpo.status": "running", "hpo.host": event.host, "hpo.device": event.device}
         tags["hpo.threads"] = str(event.threads)
+        tags["hpo.precision"] = str(state.created.plan.get("precision", ""))
         self._experiment.log(event.trial, at=event.at, tags=tags)
 
     def _finish(self, event: TrialFinished | TrialStopped, state: StudyState) -> None:

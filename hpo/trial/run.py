@@ -7,11 +7,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from hpo.tasks.base.registry import parse_study, task_named
 from hpo.tasks.base.splits import DataShape
 from hpo.trial.report import Report, best_report
 from hpo.trial.specification import TrialSpec
 from model.errors import DataError, StorageError
+from model.precision import number_formats
 from model.training.checkpoint import load_checkpoint, save_checkpoint
 from model.training.outcomes import Validation
 
@@ -45,6 +48,7 @@ class TrialRun:
         self.slot = self._task.slot(study, spec.parameters, shape, seed=spec.seed, data_seed=spec.data_seed)
         self.folder = Path(spec.folder)
         """Folder of the trial's files."""
+        self._formats = number_formats(spec.precision, torch.device(spec.device))
         self._history: list[Report] = []
         with self._written():
             self._write_config()
@@ -86,7 +90,11 @@ class TrialRun:
 
     def _write_config(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        settings = {"trial": asdict(self.slot.config), "training": asdict(self.shared)}
+        settings = {
+            "trial": asdict(self.slot.config),
+            "training": asdict(self.shared),
+            "number_formats": asdict(self._formats),
+        }
         (self.folder / CONFIG).write_text(json.dumps(settings, indent=2))
 
     def _save(self) -> None:

@@ -16,7 +16,7 @@ from model.metrics.average_map import AverageMap, average_map
 from model.networks.calf import CalfNetwork
 from model.networks.calf_config import Predictions
 from model.networks.stack import Stack, group_for_device
-from model.precision import Precision, compute_dtype
+from model.precision import Precision, compute_dtype, computing
 from model.spots import Spots
 
 CHUNKS_AT_ONCE = 128
@@ -43,7 +43,8 @@ def find_spots(network: CalfNetwork, store: Store, *, precision: Precision, devi
     source = ChunkSource(store, config.chunk_frames, device=device, dtype=compute_dtype(precision))
     tiling = _tiling(network, store)
     passes = _predictions([network], source, tiling, device)
-    spotting = torch.cat([predictions.spotting[0] for _, (predictions,) in passes])
+    with computing(precision, device):
+        spotting = torch.cat([predictions.spotting[0] for _, (predictions,) in passes])
     return stitch(spotting.cpu().numpy(), tiling, config.chunk_frames)
 
 
@@ -55,7 +56,8 @@ def find_segmentation(
     source = ChunkSource(store, network.config.chunk_frames, device=device, dtype=compute_dtype(precision))
     tiling = _tiling(network, store)
     passes = _predictions([network], source, tiling, device)
-    scores = torch.cat([predictions.segmentation[0] for _, (predictions,) in passes], dim=1)
+    with computing(precision, device):
+        scores = torch.cat([predictions.segmentation[0] for _, (predictions,) in passes], dim=1)
     return stitch_segmentation(scores.float().transpose(0, 1).cpu().numpy(), tiling, store.halves)
 
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from model.precision import Precision
 
+LARGEST_ARRAY = 64
+"""Largest array that is measured; from about this size on, a GPU no longer waits for launches."""
+
 StudyT = TypeVar("StudyT", bound=StudyFile)
 ShapeT = TypeVar("ShapeT", bound=DataShape)
 SplitT = TypeVar("SplitT")

@@ -14,7 +14,7 @@ from hpo.tasks.base.networks import NetworkDifference
 from hpo.tasks.base.presentation.stage_presentation import StagePresentation
 from hpo.tasks.base.score import Score
 from hpo.tasks.base.splits import DataRequest, OpenedData, Progress, SplitRef
-from hpo.tasks.base.task import StageContext, Task, TrialTime
+from hpo.tasks.base.task import LARGEST_ARRAY, StageContext, Task, TrialTime
 from hpo.tasks.calf.data import (
     chosen_features,
     describe,
@@ -255,7 +255,10 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
         if study.training.precision != "auto":
             return study.training.precision
         training = training_config(study, shape, precision="float32")
-        return faster_precision(self._own_trial(study, shape), training, train, device)
+        trial, array = self._own_trial(study, shape), 1
+        if device.type == "cuda":
+            array = fastest_array(trial, training, train, device, most=LARGEST_ARRAY)
+        return faster_precision(trial, training, train, device, array=array)
 
     def array_size(
         self,

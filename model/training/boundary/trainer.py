@@ -9,6 +9,7 @@ import torch
 from model.data.activitynet.split import VideoSplit
 from model.inference.proposals import MeanLosses, ProposalEvaluation, evaluate_proposals, load_videos
 from model.metrics.soft_nms import SoftNms, pair_segments
+from model.precision import computing
 from model.training.boundary.config import BoundaryTrainingConfig
 from model.training.boundary.slot import BoundarySlot
 from model.training.outcomes import OUT_OF_MEMORY, DivergedError, FailedError, Outcome, Validation
@@ -43,7 +44,8 @@ class BoundaryArray:
 
     def advance(self) -> list[Outcome[BoundarySlot]]:
         """Train every slot to its next validation and validate it; slots that fail leave the array."""
-        outcomes = [Outcome(slot, self._result(slot)) for slot in self.slots]
+        with computing(self.training.precision, self._device):
+            outcomes = [Outcome(slot, self._result(slot)) for slot in self.slots]
         self.slots = [outcome.slot for outcome in outcomes if isinstance(outcome.result, Validation)]
         return outcomes
 
