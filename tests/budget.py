@@ -39,6 +39,8 @@ SHARES_S: dict[str, float] = {
     "tests/model/training/test_trainer.py": 7.0,
     "tests/model/training/test_benchmark.py": 10.0,
     "tests/model/training/test_neighbours.py": 85.0,
+    # The path of a GPU on a simulated one, in processes of its own.
+    "tests/model/training/test_on_simulated_gpu.py": 45.0,
     # Searchers against random search, each over seeds; grids to their end.
     "tests/conformance/test_searchers.py": 60.0,
     "tests/hpo/tasks/calf/test_grids.py": 15.0,
