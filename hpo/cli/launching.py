@@ -152,7 +152,7 @@ class Launch:
         found = starting_configuration(source, plan, self.environment) if source else None
         request = stage_request(stage, options, start=found)
         if self.dry_run:
-            _show_plan(plan, [request])
+            _show_plan(plan, [request], self.environment)
             return
         with ReadingProgress() as progress, watch(plan, folder.name, self.environment) as listener:
             end = continue_study(folder.name, [request], self.environment, progress, listener)
@@ -213,7 +213,7 @@ class Launch:
         from hpo.study.session import start_study
 
         if self.dry_run:
-            _show_plan(plan, stages)
+            _show_plan(plan, stages, self.environment)
             return
         name = name or free_name(self.environment, "-".join(dict.fromkeys(plan.dataset.split("/"))))
         with watch(plan, name, self.environment) as listener:
@@ -257,7 +257,7 @@ def two_counts(text: str | None, option: str) -> tuple[int, int] | None:
     return int(parts[0]), int(parts[1])
 
 
-def _show_plan(plan: "StudyPlan", stages: "Sequence[StageRequest]") -> None:
+def _show_plan(plan: "StudyPlan", stages: "Sequence[StageRequest]", environment: "Environment") -> None:
     from hpo.study.outline import outline, plan_text
 
-    typer.echo(plan_text(plan, [outline(plan, stage) for stage in stages]))
+    typer.echo(plan_text(plan, [outline(plan, stage, environment) for stage in stages]))

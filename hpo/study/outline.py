@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hpo.config.environment import Environment
 from hpo.config.stages import SearchStage
 from hpo.config.study_file import space_of
 from hpo.report.formats import duration, value, values_tried
@@ -25,20 +26,20 @@ class StageOutline:
     """Estimated time. None if the task cannot estimate it."""
 
 
-def outline(plan: StudyPlan, request: StageRequest) -> StageOutline:
+def outline(plan: StudyPlan, request: StageRequest, environment: Environment) -> StageOutline:
     """Plan a stage and estimate its time from a short measurement.
 
     Raises:
         ConfigError: The stage cannot run.
     """
-    staged = plan.with_stage(request.name, stage_settings(plan, request))
+    staged = plan.with_stage(request.name, stage_settings(plan, request, environment))
     start = request.start or plan.own_configuration()
     trials = build_stage(staged, request.name, start, finalists={"study file": start, "found": start}).planned
     return StageOutline(
         name=request.name,
         plan=staged,
         trials=trials,
-        estimate=estimate(staged, staged.parallelism(request.name), trials=trials),
+        estimate=estimate(staged, staged.parallelism(request.name), environment, trials=trials),
     )
 
 
@@ -71,7 +72,8 @@ def _stage_lines(stage: StageOutline) -> list[str]:
     parallelism = stage.plan.parallelism(stage.name)
     together = f", {parallelism.array} in one process" if parallelism.array > 1 else ""
     lines = [
-        f"stage       {stage.name}: {stage.trials} trials at most, {settings.concurrent} at a time{together}"
+        f"stage       {stage.name}: {stage.trials} trials at most, "
+        f"{parallelism.concurrent} at a time{together}"
     ]
     if isinstance(settings, SearchStage):
         own = stage.plan.study.hyperparameters.model_dump()

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpo.config.environment import Environment
-from hpo.journal.events import Noticed, StageAsked, StudyCreated, StudyInterrupted, StudyResumed, Value
+from hpo.journal.events import Event, Noticed, StageAsked, StudyCreated, StudyInterrupted, StudyResumed, Value
 from hpo.journal.journal import Journal, read_journal
 from hpo.journal.results import StudyState
 from hpo.schedule.cluster import NodeRequirements, cluster_session
+from hpo.schedule.gpus import local_gpus
 from hpo.schedule.tuner import ray_session
 from hpo.study.estimate import least_memory_bytes
 from hpo.study.folders import study_folder
@@ -57,7 +58,7 @@ def start_study(
         UserError: The name is taken, a stage cannot run, or the MLflow store cannot be used.
     """
     check_store(environment)
-    asked = [_stage_asked(plan, request, environment) for request in stages]
+    asked = [event for request in stages for event in _stage_events(plan, request, environment)]
     with Journal.create(study_folder(environment, name)) as journal:
         journal.append(_creation(plan, name))
         for event in asked:
@@ -90,7 +91,7 @@ def continue_study(
                     fix=f"show it with hpo best {name}, or start another study with --study NEW --from "
                     f"{name}",
                 )
-        asked = [_stage_asked(plan, request, environment) for request in stages]
+        asked = [event for request in stages for event in _stage_events(plan, request, environment)]
         _record_resume(journal)
         for event in asked:
             journal.append(event)
@@ -160,12 +161,18 @@ def _record_resume(journal: Journal) -> None:
         journal.append(Noticed(message="the last line of the journal was incomplete and is ignored"))
 
 
-def _stage_asked(plan: StudyPlan, request: StageRequest, environment: Environment) -> StageAsked:
-    settings = stage_settings(plan, request)
+def _stage_events(plan: StudyPlan, request: StageRequest, environment: Environment) -> list[Event]:
+    """Return the request for a stage, and a message if measurements decided how many trials run at a time."""
+    settings = stage_settings(plan, request, environment)
     known = {}
     if request.warm_start is not None:
         known = known_scores(request.warm_start, plan.with_stage(request.name, settings), environment)
-    return StageAsked(stage=request.name, settings=settings, start=request.start, known=known)
+    asked = StageAsked(stage=request.name, settings=settings, start=request.start, known=known)
+    given = {**plan.study.stages.named(request.name).model_dump(), **request.options}
+    if plan.device == "cpu" or (given["concurrent"] or "auto") != "auto":
+        return [asked]
+    together = f"{settings['concurrent']} trials at a time, {settings['array']} in one process"
+    return [asked, Noticed(message=f"stage {request.name}: {together}; --concurrent N overrides it")]
 
 
 def _creation(plan: StudyPlan, name: str) -> StudyCreated:
@@ -245,7 +252,7 @@ def _ray(
     gpu = plan.device == "cuda"
     if environment.ray_address is None:
         cpus = max(available_cpus(), *(stage.concurrent for stage in each_stage))
-        return ray_session(cpus=cpus, gpus=1 if gpu else 0)
+        return ray_session(cpus=cpus, gpus=local_gpus() if gpu else 0)
     needs = NodeRequirements(
         task=plan.study.task,
         threads=max(stage.threads for stage in each_stage),

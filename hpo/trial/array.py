@@ -25,6 +25,8 @@ from model.training.outcomes import FailedError, Outcome
 
 START_GRACE_S = 10.0
 """Seconds that an array waits for its first trials: the processes that call it start within seconds."""
+EXPECTED_S = 60.0
+"""Longest time in seconds that an array waits for a trial that the scheduler has announced."""
 GRACE_S = 0.5
 """Seconds that an array with free slots waits for more trials before it continues: a scheduler that has just
 stopped a trial is about to send the next one."""
@@ -77,6 +79,7 @@ class TrialArray:
         self._members: dict[str, _Member] = {}
         self._changed = threading.Condition()
         self._changed_at = 0.0
+        self._expected: dict[str, float] = {}
         self._is_training = False
         self._array: Array[Any] | None = None
         self._device = torch.device("cpu")
@@ -125,8 +128,27 @@ class TrialArray:
     def leave(self, trial: str) -> None:
         """Remove a trial, if the array has it, and continue with the others."""
         with self._changed:
+            self._expected.pop(trial, None)
             if self._members.pop(trial, None) is not None:
                 self._note_change()
+
+    def expect(self, trial: str, instead_of: str = "") -> None:
+        """Wait for a trial before the next training, if there is a free slot.
+
+        Args:
+            trial: Name of the trial, or of a proposal that is being made.
+            instead_of: Name that was expected before, such as that of the proposal.
+        """
+        with self._changed:
+            self._expected.pop(instead_of, None)
+            if trial not in self._members:
+                self._expected[trial] = time.monotonic() + EXPECTED_S
+
+    def expect_no_longer(self, trial: str) -> None:
+        """Continue without a trial that was expected."""
+        with self._changed:
+            if self._expected.pop(trial, None) is not None:
+                self._changed.notify_all()
 
     def _join(self, spec: TrialSpec) -> _Member:
         fault = DeviceFault.read(Path(spec.folder))
@@ -147,6 +169,7 @@ class TrialArray:
                 "a new process continues the trials from their checkpoints"
             )
         self._members[spec.trial] = member
+        self._expected.pop(spec.trial, None)
         self._note_change()
         return member
 
@@ -187,7 +210,7 @@ class TrialArray:
     def _grace_left_s(self) -> float:
         if len(self._members) >= self._slots:
             return 0.0
-        return self._changed_at + self._grace_s - time.monotonic()
+        return max([self._changed_at + self._grace_s, *self._expected.values()]) - time.monotonic()
 
     def _advance(self) -> None:
         """Train members to the next validation; release the lock during the training."""

@@ -209,7 +209,7 @@ def ask_all(number):
 specs = json.loads(sys.argv[1])
 with ray_session(cpus=1, gpus=0):
     pool = ArrayPool(arrays=1, slots=len(specs), threads=1, gpus=0)
-    names = [pool.assign(spec["trial"]) for spec in specs]
+    names = [pool.assign(spec["trial"], pool.announce()) for spec in specs]
     with ThreadPoolExecutor(len(specs)) as callers:
         print(json.dumps(list(callers.map(ask_all, range(len(specs))))))
     pool.close()
