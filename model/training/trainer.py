@@ -193,19 +193,14 @@ class TrainingArray:
     def _validate_part(self, slots: list[Slot]) -> dict[Slot, Evaluation]:
         for _, cohort in groupby(slots, _cohort_key):
             self._calibrate(list(cohort))
-        found: dict[Slot, Evaluation] = {}
-        by_edge = sorted(slots, key=_edge_frames)
-        for _, group in groupby(by_edge, _edge_frames):
-            alike = list(group)
-            evaluations = evaluate(
-                [slot.network for slot in alike],
-                self._valid_chunks,
-                [slot.config.loss for slot in alike],
-                device=self._device,
-                nms_window_s=self.training.nms_window_s,
-            )
-            found |= dict(zip(alike, evaluations, strict=True))
-        return found
+        evaluations = evaluate(
+            [slot.network for slot in slots],
+            self._valid_chunks,
+            [slot.config.loss for slot in slots],
+            device=self._device,
+            nms_window_s=self.training.nms_window_s,
+        )
+        return dict(zip(slots, evaluations, strict=True))
 
     @torch.no_grad()
     def _calibrate(self, cohort: list[Slot]) -> None:
@@ -250,10 +245,6 @@ def _validation(slot: Slot, metrics: dict[str, float], duration_s: float) -> Val
 
 def _cohort_key(slot: Slot) -> tuple[int, int]:
     return slot.config.data_seed, slot.epoch
-
-
-def _edge_frames(slot: Slot) -> int:
-    return slot.config.network.edge_frames
 
 
 def _unless_out_of_memory(

@@ -43,6 +43,10 @@ def die() -> None:
     os._exit(1)
 
 
+def rest() -> None:
+    signal.pause()
+
+
 @pytest.mark.slow
 def test_measurement_has_a_gpu_and_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     from hpo.schedule.tuner import ray_session
@@ -60,4 +64,4 @@ def test_measurement_has_a_gpu_and_leaves_no_process(monkeypatch: pytest.MonkeyP
             gpus.measure(die)
         monkeypatch.setattr(gpus_module, "WAIT_S", 0.5)
         with pytest.raises(UserError, match="no GPU was free"):
-            gpus.measure(signal.pause)
+            gpus.measure(rest)
