@@ -3,6 +3,7 @@
 import contextlib
 import math
 import os
+import socket
 import threading
 import time
 import traceback
@@ -20,7 +21,7 @@ from hpo.trial.report import Report
 from hpo.trial.run import TrialRun
 from hpo.trial.specification import TrialSpec
 from model.errors import StorageError
-from model.training.device_state import still_works
+from model.training.device_state import describe_device, still_works
 from model.training.outcomes import FailedError, Outcome
 
 START_GRACE_S = 10.0
@@ -182,6 +183,8 @@ class TrialArray:
             raise FailedError("the trial has other data or training settings than the trials of its array")
         self._source, self._device = source, torch.device(spec.device)
         train, valid = splits
+        if described := describe_device(self._device):
+            self._add_note(f"a process on {socket.gethostname()} trains on {described}")
         self._array = task.array(
             run.shared,
             train=train,

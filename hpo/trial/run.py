@@ -16,6 +16,7 @@ from hpo.trial.specification import TrialSpec
 from model.errors import DataError, StorageError
 from model.precision import number_formats
 from model.training.checkpoint import load_checkpoint, save_checkpoint
+from model.training.device_state import device_load
 from model.training.outcomes import Validation
 
 CHECKPOINT = "checkpoint.pt"
@@ -48,7 +49,8 @@ class TrialRun:
         self.slot = self._task.slot(study, spec.parameters, shape, seed=spec.seed, data_seed=spec.data_seed)
         self.folder = Path(spec.folder)
         """Folder of the trial's files."""
-        self._formats = number_formats(spec.precision, torch.device(spec.device))
+        self._device = torch.device(spec.device)
+        self._formats = number_formats(spec.precision, self._device)
         self._history: list[Report] = []
         with self._written():
             self._write_config()
@@ -70,7 +72,7 @@ class TrialRun:
         """
         before = self._history[-1].train_s if self._history else 0.0
         report = Report.from_metrics(
-            validation.metrics,
+            {**validation.metrics, **device_load(self._device)},
             self._score,
             epoch=validation.epoch,
             train_s=before + validation.duration_s,

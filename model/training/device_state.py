@@ -1,6 +1,10 @@
-"""State of a device after an error: whether it still works, and whether its memory was too small."""
+"""State of a device: its name and load, whether it still works, and whether its memory was too small."""
+
+import contextlib
 
 import torch
+
+MEGABYTE = 1e6
 
 
 def still_works(device: torch.device) -> bool:
@@ -28,3 +32,29 @@ def ran_out_of_memory(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def describe_device(device: torch.device) -> str:
+    """Return name and memory of a GPU, such as ``NVIDIA H100 80GB HBM3, 84.9 GB``.
+
+    The result is empty for a processor and for a GPU that does not answer.
+    """
+    if device.type == "cuda":
+        with contextlib.suppress(Exception):  # errors of CUDA have many types
+            properties = torch.cuda.get_device_properties(device)
+            return f"{properties.name}, {properties.total_memory / 1e9:.1f} GB"
+    return ""
+
+
+def device_load(device: torch.device) -> dict[str, float]:
+    """Return this process's memory on a GPU, and the GPU's utilisation, under MLflow's names for them.
+
+    The result is empty for a processor. The utilisation needs the package ``nvidia-ml-py``.
+    """
+    load: dict[str, float] = {}
+    if device.type == "cuda":
+        with contextlib.suppress(Exception):  # the package and the driver raise many types
+            reserved = torch.cuda.max_memory_reserved(device)
+            load["system/gpu_0_memory_usage_megabytes"] = reserved / MEGABYTE
+            load["system/gpu_0_utilization_percentage"] = float(torch.cuda.utilization(device))
+    return load

@@ -10,7 +10,6 @@ from training.trials import CPU, OTHER, TRAIN, TRAINING, TRIAL, VALID, numbers
 
 from model.training import steps as steps_module
 from model.training import trainer
-from model.training.device_state import ran_out_of_memory, still_works
 from model.training.outcomes import Validation
 from model.training.recorder import Recorder
 from model.training.slot import Slot
@@ -132,24 +131,3 @@ def test_recorder_names_the_lack_of_memory_although_another_error_replaced_it(cu
     with pytest.raises(torch.OutOfMemoryError):
         recorder.record(work)
     assert recorder.works
-
-
-def test_lack_of_memory_is_found_among_the_causes_of_an_error() -> None:
-    try:
-        try:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        except torch.OutOfMemoryError:
-            raise torch.AcceleratorError("the capture is invalid")  # noqa: B904 - as PyTorch raises it
-    except RuntimeError as error:
-        assert ran_out_of_memory(error)
-    assert not ran_out_of_memory(RuntimeError("CUDA out of memory"))
-
-
-def test_device_fails_when_it_no_longer_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(device: object) -> None:
-        raise RuntimeError("CUDA error: device-side assert triggered")
-
-    monkeypatch.setattr(torch.cuda, "synchronize", fail)
-    assert still_works(CPU) and not still_works(torch.device("cuda"))
-    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
-    assert still_works(torch.device("cuda"))
