@@ -144,7 +144,7 @@ def bmn() -> dict[str, Any]:
     from training.boundary.videos import TRAIN as VIDEOS
     from training.boundary.videos import TRIAL as BMN_TRIAL
 
-    from model.inference.proposals import load_videos
+    from model.inference.proposals import VideoSource
     from model.networks import boundary_matching
     from model.training.boundary.slot import BoundarySlot
 
@@ -163,11 +163,10 @@ def bmn() -> dict[str, Any]:
         with SimulatedGpu():
             slot = BoundarySlot(trial)
             _move(slot, device)
-            batch = load_videos(VIDEOS, [0, 1], device)
-            draws = torch.Generator().manual_seed(0)
-            slot.step(batch, draws, "float32")
+            videos, draws = VideoSource(VIDEOS, device), torch.Generator().manual_seed(0)
+            slot.step(videos.load([2, 0]), draws, "float32")
             Device.reset()
-            total = slot.step(batch, draws, "float32").total
+            total = slot.step(videos.load([5, 1]), draws, "float32").total
             waits = dict(Device.waits)
             losses.append(total.item())
     return {"difference": abs(losses[1] - losses[0]), "waits": waits}

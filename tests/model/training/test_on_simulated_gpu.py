@@ -62,7 +62,7 @@ def test_measurements_run_on_a_gpu(checks: Any) -> None:
 
 def test_bmn_waits_for_no_read_in_a_step(checks: Any) -> None:
     assert checks["bmn"]["difference"] < 1e-6
-    assert checks["bmn"]["waits"] == {"copy to the device": 1}, "numbers drawn on the host"
+    assert checks["bmn"]["waits"] == {"copy to the device": 2}, "which videos, and numbers drawn on the host"
 
 
 def test_simulated_gpu_refuses_what_a_gpu_refuses(checks: Any) -> None:
