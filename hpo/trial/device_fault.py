@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
@@ -21,6 +22,8 @@ class DeviceFault:
     """Number of failures while the device trained this trial, alone or together with others."""
     reason: str
     """Message of the last failure."""
+    ended_at: float
+    """Time at which the process ended, in seconds since 1970; tells one failure from the next."""
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
@@ -36,7 +39,7 @@ class DeviceFault:
         count = (before.count if before else 0) + in_training
         with contextlib.suppress(OSError):  # the trial then counts as one whose process died
             folder.mkdir(parents=True, exist_ok=True)
-            write_whole(folder / _FILE, json.dumps(asdict(cls(count, reason))).encode())
+            write_whole(folder / _FILE, json.dumps(asdict(cls(count, reason, time.time()))).encode())
 
     @staticmethod
     def clear(folder: Path) -> None:
