@@ -109,7 +109,6 @@ class TrialArray:
             self.leave(spec.trial)
             return {"unwritable": error.message, "score": math.nan, "done": True}
         except Exception as error:
-            self._end_if_device_failed(error, [Path(spec.folder)])
             self.leave(spec.trial)
             return _failure(spec, error)
         finished = member.run.is_last(report)
@@ -181,17 +180,18 @@ class TrialArray:
             return
         if self._members:
             raise FailedError("the trial has other data or training settings than the trials of its array")
-        self._source, self._device = source, torch.device(spec.device)
-        train, valid = splits
+        self._device = torch.device(spec.device)
         if described := describe_device(self._device):
             self._add_note(f"a process on {socket.gethostname()} trains on {described}")
-        self._array = task.array(
-            run.shared,
-            train=train,
-            valid=valid,
-            device=self._device,
-            on_note=self._add_note,
-        )
+        train, valid = splits
+        try:
+            self._array = task.array(
+                run.shared, train=train, valid=valid, device=self._device, on_note=self._add_note
+            )
+        except Exception as error:
+            self._end_if_device_failed(error, [run.folder])
+            raise
+        self._source = source
 
     def _next_report(self, member: _Member, seen: int) -> Report:
         while True:
@@ -257,6 +257,8 @@ class TrialArray:
 
     def _end_if_device_failed(self, error: Exception, in_training: list[Path]) -> None:
         """End the process if the device no longer works, and record this in the folders of its trials.
+
+        Call it only while nothing is trained: the question would break a recording.
 
         Args:
             error: Error that the device may have caused.

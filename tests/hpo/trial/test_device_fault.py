@@ -134,6 +134,32 @@ def test_error_on_a_device_that_works_ends_no_process(
     assert failure["failed"] == f"RuntimeError: {ILLEGAL}" and machine.processes == 1
 
 
+def test_device_is_not_asked_while_other_trials_train(
+    spec: TrialSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A question to the device breaks a recording that another thread makes."""
+    asked: list[torch.device] = []
+    monkeypatch.setattr(array_module, "still_works", lambda device: not asked.append(device))
+    array = TrialArray(slots=2, start_grace_s=0.0)
+    array.step(spec.to_json(), 0)
+    wrong = replace(spec, trial="bayes-0002", parameters={"f": -1}, folder=str(tmp_path / "wrong"))
+    assert "f" in array.step(wrong.to_json(), 0)["failed"]
+    assert asked == []
+
+
+def test_device_that_fails_when_it_gets_the_data_ends_the_process(
+    spec: TrialSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: Any, **options: Any) -> None:
+        raise RuntimeError(ILLEGAL)
+
+    machine = Machine(monkeypatch, slots=1, bad=lambda slots: False)
+    monkeypatch.setattr(TrainingArray, "__init__", broken)
+    monkeypatch.setattr(array_module, "still_works", lambda device: False)
+    (failure,) = machine.ask_all(spec)
+    assert "the device failed 2 times" in failure["failed"] and machine.processes == 3
+
+
 def test_trial_that_only_shared_the_process_is_not_counted(tmp_path: Path) -> None:
     DeviceFault.add(tmp_path / "beside", ILLEGAL, in_training=False)
     DeviceFault.add(tmp_path / "trained", ILLEGAL, in_training=True)
