@@ -93,10 +93,10 @@ def test_trial_that_makes_the_device_fail_twice_fails_and_the_others_finish(
 ) -> None:
     machine = Machine(
         monkeypatch,
-        slots=4,
+        slots=3,
         bad=lambda slots: any(slot.config.seed == BAD and slot.epoch == 1 for slot in slots),
     )
-    results = machine.ask_together(company(spec, tmp_path, 4))
+    results = machine.ask_together(company(spec, tmp_path, 3))
     for seed, heard in enumerate(results):
         if seed == BAD:
             assert (

@@ -226,18 +226,18 @@ def test_stack_of_networks_of_other_shapes_trains_each_as_it_trains_alone(
     )
     first.rates.fill_(1e-3)
     second.rates.fill_(1e-3)
-    for epoch in range(50):
+    for epoch in range(20):
         for batches in zip(*(sampler.epoch(epoch) for sampler in samplers), strict=True):
             expected = first.step(source.load(batches[:1]))
             losses = second.step(source.load([batches[0], shortened(batches[1])], 6))
             torch.testing.assert_close(losses[:, -2], expected[:, 0], rtol=1e-6, atol=1e-9)
-    first.write_back(50, 200)
-    second.write_back(50, 200)
+    first.write_back(20, 80)
+    second.write_back(20, 80)
     for (name, ours), theirs in zip(
         together.network.named_parameters(), alone.network.parameters(), strict=True
     ):
         assert (ours - theirs).norm() <= 1e-4 * theirs.norm(), name
-    assert together.steps == alone.steps == 200
+    assert together.steps == alone.steps == 80
 
 
 def shortened(batch: ChunkBatch) -> ChunkBatch:

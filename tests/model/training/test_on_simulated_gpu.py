@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from simulated_gpu.shim import CannotCompileError, library, with_simulated_gpu
 
+pytestmark = pytest.mark.slow
+
 KERNELS = {"alone": 546, "64": 553, "64 in bfloat16": 599}
 """Most kernels of a training step; a change that lowers a number lowers it here."""
 STEPS = {
