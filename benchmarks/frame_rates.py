@@ -115,7 +115,7 @@ def train(root: Path, folder: Path, sampler: str, chunks: int) -> None:
         train=stores[0],
         valid=stores[1],
         device=torch.device("cpu"),
-        on_shrink=print,
+        on_note=print,
     )
     array.slots = [Slot(trial_config(study, {}, shape, seed=0))]
     (outcome,) = array.advance()

@@ -40,6 +40,7 @@ from model.networks.calf_config import NetworkConfig, Predictions
 from model.precision import Precision, compute_dtype
 from model.training.config import TrainingConfig, TrialConfig
 from model.training.outcomes import Validation
+from model.training.recorder import Recorder
 from model.training.slot import Slot
 from model.training.steps import make_steps
 from model.training.trainer import TrainingArray
@@ -231,7 +232,7 @@ def plain_step(config: TrialConfig, train: Store) -> Callable[[ChunkBatch], None
 def our_step(config: TrialConfig, train: Store, precision: Precision) -> Callable[[ChunkBatch], None]:
     """Return a training step of this project."""
     source = ChunkSource(train, config.network.chunk_frames, device=CPU, dtype=compute_dtype(precision))
-    steps = make_steps([[Slot(config)]], source, CPU)
+    steps = make_steps([[Slot(config)]], source, CPU, Recorder())
 
     def step(batch: ChunkBatch) -> None:
         steps.epoch([[batch]], [[1e-3]])

@@ -357,4 +357,4 @@ def _show_plan(
     from hpo.tracking.store_check import require_usable_store
 
     require_usable_store(environment)
-    typer.echo(plan_text(plan, name, [outline(stage) for stage in stages]))
+    typer.echo(plan_text(plan, name, [outline(stage, environment) for stage in stages]))

@@ -21,6 +21,8 @@ from model.errors import ConfigError
 
 SEARCH = "bayes"
 """Name of the search stage in every task."""
+ROUNDS = 4
+"""Least number of rounds, one after the other, of a search that learns from results."""
 SearcherName = Literal["bayes-opt", "optuna-gp", "optuna-tpe", "random"]
 SchedulerName = Literal["none", "asha", "median"]
 
@@ -31,7 +33,7 @@ def _auto_or_count(value: object) -> object:
     raise expected('"auto" or a whole number above 0')
 
 
-ArraySize = Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_count)]
+AutoCount = Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_count)]
 
 
 class DeclaredParameter(Section, ABC):
@@ -106,12 +108,17 @@ class Choice(DeclaredParameter):
 class Stage(Section):
     """Settings that every stage has."""
 
-    concurrent: int = Field(default=1, ge=1)
-    """Number of trials that run at the same time."""
-    array: ArraySize = "auto"
+    concurrent: AutoCount = "auto"
+    """Number of trials that run at the same time. ``auto``: on a processor 1; on GPUs as many as the measured
+    arrays hold and the stage can use."""
+    array: AutoCount = "auto"
     """Number of trials that one process trains together. ``auto``: measure which number is fastest."""
     epochs: int | None = Field(default=None, ge=1)
     """Epochs of each trial of the stage. Default: ``training.epochs``."""
+
+    def useful_at_once(self) -> int | None:
+        """Return the largest number of trials that the stage can use at the same time; None: no limit."""
+        return None
 
 
 class SearchStage(Stage):
@@ -183,6 +190,11 @@ class SearchStage(Stage):
                 f"configuration is the average over its seeds, which must train for the same number of epochs"
             )
         return self
+
+    def useful_at_once(self) -> int:
+        """Return a quarter of the configurations, so that most proposals learn from results; random: all."""
+        rounds = 1 if self.searcher == "random" else ROUNDS
+        return max(1, self.trials // rounds) * self.replicates
 
     def grace(self, epochs: int) -> int:
         """Return how many of a trial's ``epochs`` it trains before it can be stopped.

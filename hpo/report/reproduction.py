@@ -12,6 +12,8 @@ CLOSE = 0.03
 _NOT_COMPARED = {"train_s", "duration_s", "score"}
 """Metrics that are not compared: times, and ``score``, which repeats another metric."""
 _PER_S = "_per_s"
+_SYSTEM = "system/"
+"""Prefix of MLflow's system metrics, such as the memory of a GPU; they are not compared."""
 
 
 class Verdict(StrEnum):
@@ -57,7 +59,8 @@ class ValidationPair:
         return sorted(
             name
             for name in names
-            if not name.endswith(_PER_S) and self.recorded.get(name) != self.repeated.get(name)
+            if not (name.endswith(_PER_S) or name.startswith(_SYSTEM))
+            and self.recorded.get(name) != self.repeated.get(name)
         )
 
 

@@ -12,6 +12,7 @@ from hpo.schedule.hang_detector import HangDetector
 from hpo.schedule.local_ray import death_of_ray
 from hpo.schedule.trial_source import Pause, TrialSource
 from hpo.trial.report import Report
+from hpo.trial.specification import TrialSpec
 from model.errors import StorageError
 
 
@@ -32,13 +33,23 @@ class StudySearcher(_DriverOnly, Searcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Return the next trial's specification as its Tune config; None makes Tune ask again later."""
-        spec = self._source.next_spec()
+        spec, array = self._next_spec()
         if spec is None:
             return str(Searcher.FINISHED)
         if spec is Pause.WAIT:
             return None
-        array = self._arrays.assign(spec.trial) if self._arrays else None
         return {"spec": spec.to_json(), "threads": self._threads, "array": array}
+
+    def _next_spec(self) -> tuple[TrialSpec | Pause | None, str | None]:
+        """Return the next trial and the array that trains it, which waits while the proposal is made."""
+        if self._arrays is None:
+            return self._source.next_spec(), None
+        ticket = self._arrays.announce()
+        spec = self._source.next_spec()
+        if isinstance(spec, TrialSpec):
+            return spec, self._arrays.assign(spec.trial, ticket)
+        self._arrays.withdraw(ticket)
+        return spec, None
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

@@ -33,19 +33,38 @@ class ArrayPool:
             "num_gpus": gpus,
         }
         run, actor = uuid.uuid4().hex[:8], ray.remote(TrialArray)
-        self._slots = slots
         self._actors: dict[str, Any] = {}
         for index in range(arrays):
             name = f"array-{run}-{index}"
             self._actors[name] = actor.options(name=name, **options).remote(slots=slots, threads=threads)
         self._home: dict[str, str] = {}
+        self._announced = 0
 
-    def assign(self, trial: str) -> str:
-        """Assign a trial to the actor with the fewest trials and return the actor's name."""
-        taken = list(self._home.values())
-        name = min(self._actors, key=taken.count)
+    def announce(self) -> str:
+        """Tell the actor that gets the next trial that its proposal is being made, and return its ticket.
+
+        A proposal takes longer than an actor would wait for it; without the announcement, the first trial
+        of a new round would train an interval alone.
+        """
+        self._announced += 1
+        ticket = f"proposal {self._announced}"
+        self._actors[self._emptiest()].expect.remote(ticket)
+        return ticket
+
+    def withdraw(self, ticket: str) -> None:
+        """Tell the actor that the announced proposal comes to nothing."""
+        self._actors[self._emptiest()].expect_no_longer.remote(ticket)
+
+    def assign(self, trial: str, ticket: str) -> str:
+        """Assign the announced trial to the actor with the fewest trials and return the actor's name."""
+        name = self._emptiest()
         self._home[trial] = name
+        self._actors[name].expect.remote(trial, instead_of=ticket)
         return name
+
+    def _emptiest(self) -> str:
+        taken = list(self._home.values())
+        return min(self._actors, key=taken.count)
 
     def release(self, trial: str) -> None:
         """Remove a trial from its actor, which continues to train the others."""

@@ -54,13 +54,29 @@ def cluster_session(address: str, requirements: NodeRequirements) -> Iterator[No
     Raises:
         UserError: The cluster does not answer, or none of its nodes can run the trials.
     """
-    before_importing_ray()
-    _connect(address, requirements.task)
-    try:
+    with connected(address, requirements.task):
         _check(requirements)
+        yield
+
+
+@contextmanager
+def connected(address: str, task: str) -> Iterator[None]:
+    """Connect to the Ray cluster at ``address`` inside the context, without a check of its nodes.
+
+    Raises:
+        UserError: The cluster does not answer.
+    """
+    before_importing_ray()
+    _connect(address, task)
+    try:
         yield
     finally:
         stop_ray()
+
+
+def gpus_of_nodes() -> list[int]:
+    """Return the number of GPUs of every node of the connected cluster."""
+    return [int(node.gpus) for node in _nodes()]
 
 
 def _connect(address: str, task: str) -> None:

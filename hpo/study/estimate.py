@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-import torch
-
+from hpo.config.environment import Environment
 from hpo.schedule.tuner import Parallelism
+from hpo.study.measuring import measured_time
 from hpo.study.plan import StudyPlan
 from hpo.tasks.base.task import TrialTime
 
@@ -27,12 +27,20 @@ class Estimate:
     study_s: float
 
 
-def estimate(plan: StudyPlan, parallelism: Parallelism, *, trials: int) -> Estimate | None:
+def estimate(
+    plan: StudyPlan, parallelism: Parallelism, environment: Environment, *, trials: int
+) -> Estimate | None:
     """Measure a short training with the cores of one of several concurrent trials, and extrapolate."""
-    torch.set_num_threads(parallelism.threads)
-    splits = (plan.task.open_split(plan.train), plan.task.open_split(plan.valid))
-    device = torch.device(plan.device)
-    time = plan.task.trial_time(plan.study, plan.shape, splits, plan.precision, device, parallelism.array)
+    time = measured_time(
+        plan.study,
+        plan.shape,
+        (plan.train, plan.valid),
+        plan.precision,
+        plan.device,
+        parallelism.array,
+        parallelism.threads,
+        environment,
+    )
     if time is None:
         return None
     rounds = -(-trials // parallelism.concurrent)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hpo.config.environment import Environment
 from hpo.config.stages import SearchStage
 from hpo.config.study_file import space_of
 from hpo.journal.events import StageAsked
@@ -23,10 +24,15 @@ class StageOutline:
     """Estimated time. None if the task cannot estimate it."""
 
 
-def outline(stage: PreparedStage) -> StageOutline:
-    """Estimate the time of a stage from a short measurement."""
+def outline(stage: PreparedStage, environment: Environment) -> StageOutline:
+    """Estimate the time of a stage from a short measurement.
+
+    Raises:
+        UserError: A measurement on a GPU fails.
+    """
     parallelism = stage.plan.parallelism(stage.asked.stage)
-    return StageOutline(stage=stage, estimate=estimate(stage.plan, parallelism, trials=stage.trials))
+    expected = estimate(stage.plan, parallelism, environment, trials=stage.trials)
+    return StageOutline(stage=stage, estimate=expected)
 
 
 def plan_text(plan: StudyPlan, name: str, stages: Sequence[StageOutline]) -> str:
@@ -63,7 +69,7 @@ def _stage_lines(outlined: StageOutline) -> list[str]:
     settings, parallelism = plan.study.stages.named(name), plan.parallelism(name)
     together = f", {parallelism.array} in one process" if parallelism.array > 1 else ""
     lines = [
-        f"stage       {name}: {stage.trials} trials at most, {settings.concurrent} at a time{together}",
+        f"stage       {name}: {stage.trials} trials at most, {parallelism.concurrent} at a time{together}",
         f"  training  {plan.task.describe_training(plan.study, plan.shape)}",
     ]
     if isinstance(settings, SearchStage):

@@ -12,9 +12,11 @@ from hpo.config.environment import Environment
 from hpo.config.stages import SearchStage
 from hpo.config.study_file import StudyFile
 from hpo.journal.events import StudyCreated
+from hpo.schedule.gpus import TrainingGpus
 from hpo.schedule.tuner import Parallelism
 from hpo.space.space import Parameters
 from hpo.study.folders import found_place
+from hpo.study.measuring import measured_precision, parallel_settings
 from hpo.tasks.base.own_code import own_errors
 from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.registry import AnyTask, load_study, parse_study, task_named
@@ -22,7 +24,7 @@ from hpo.tasks.base.score import Score
 from hpo.tasks.base.splits import DataRequest, DataShape, OpenedData, Progress, SplitRef
 from hpo.tasks.base.task import Shared
 from model.errors import ConfigError
-from model.precision import Precision
+from model.precision import Precision, precisions_of
 from model.training.seeding import stream_seed
 
 
@@ -165,11 +167,12 @@ class StudyPlan:
         return replace(self, study=study)
 
     def parallelism(self, stage: str) -> Parallelism:
-        """Return how the trials of a stage run in parallel; an array of unknown size counts as one trial."""
+        """Return how the trials of a stage run in parallel; unknown numbers count as one trial."""
         settings = self.study.stages.named(stage)
-        array = 1 if settings.array == "auto" else min(settings.array, settings.concurrent)
+        concurrent = 1 if settings.concurrent == "auto" else settings.concurrent
+        array = 1 if settings.array == "auto" else min(settings.array, concurrent)
         return Parallelism(
-            concurrent=settings.concurrent, array=array, cpus=available_cpus(), gpu=self.device == "cuda"
+            concurrent=concurrent, array=array, cpus=available_cpus(), gpu=self.device == "cuda"
         )
 
 
@@ -184,26 +187,24 @@ def chunk_seed(seed: int) -> int:
     return stream_seed(seed, "chunks")
 
 
-def stage_settings(plan: StudyPlan, request: StageRequest) -> dict[str, Any]:
-    """Return the settings of a stage with the typed options applied.
+def stage_settings(plan: StudyPlan, request: StageRequest, environment: Environment) -> dict[str, Any]:
+    """Return the settings of a stage with the typed options applied, and with ``auto`` numbers resolved.
 
     Raises:
         ConfigError: There is no such stage, or it cannot use an option.
+        UserError: A measurement on a GPU fails.
     """
     table = request.table or plan.study.stages.named(request.name).model_dump(mode="json")
     settings = dict(table) | {key: value for key, value in request.options.items() if value is not None}
     staged = plan.with_stage(request.name, settings)
-    if settings["array"] == "auto":
-        settings["array"] = _measured_array(staged, settings["concurrent"])
-    return settings
-
-
-def _measured_array(plan: StudyPlan, concurrent: int) -> int:
-    """Measure the fastest array size; on a processor, which trains an array's trials in turns, it is 1."""
-    if plan.device == "cpu":
-        return 1
-    train, device = plan.task.open_split(plan.train), torch.device(plan.device)
-    return plan.task.array_size(plan.study, plan.shape, train, plan.precision, device, concurrent)
+    if "auto" not in (settings["concurrent"], settings["array"]):
+        return settings
+    if plan.device == "cpu":  # a processor trains an array's trials in turns
+        return {**settings, **{key: 1 for key in ("concurrent", "array") if settings[key] == "auto"}}
+    stage = staged.study.stages.named(request.name)
+    return settings | parallel_settings(
+        staged.study, stage, plan.shape, plan.train, plan.precision, environment
+    )
 
 
 def make_plan(
@@ -216,8 +217,8 @@ def make_plan(
     """
     study = _with_request(request.settings or load_study(request.study_file), request)
     study.stages.require(stages)
-    device = choose_device(request.device)
     task = task_named(study.task)
+    device = training_device(request.device, study, environment)
     if is_uri(request.data) and not task.takes_uri:
         raise ConfigError(
             f"the task {study.task} reads its data from a folder, got a URI", fix="use --data FOLDER"
@@ -233,8 +234,7 @@ def make_plan(
     with own_errors(study.task):
         data = task.open_data(wanted, study, progress)
         _refuse_ignored_options(wanted, data, task)
-        train = task.open_split(data.train)
-        precision = task.precision(study, data.shape, train, torch.device(device))
+        precision = measured_precision(study, data.shape, data.train, device, environment)
     return StudyPlan(
         study=study,
         data=request.data,
@@ -284,20 +284,43 @@ def _fields_of(data: OpenedData[Any]) -> dict[str, Any]:
     }
 
 
+def training_device(wanted: str, study: StudyFile, environment: Environment) -> str:
+    """Resolve ``auto`` to ``cuda`` if a machine that trains has a GPU, else to ``cpu``.
+
+    Raises:
+        ConfigError: The device is unknown, ``cuda`` is not available, or a processor lacks the number format.
+        UserError: The cluster that trains does not answer.
+    """
+    where = "this machine" if environment.ray_address is None else "the Ray cluster"
+    has_gpu = wanted != "cpu" and TrainingGpus(environment.ray_address, study.task).count > 0
+    device = _resolved_device(wanted, has_gpu=has_gpu, where=where)
+    precision = getattr(study.training, "precision", "auto")
+    if precision != "auto" and precision not in precisions_of(torch.device(device)):
+        raise ConfigError(
+            f"training.precision {precision!r} needs a GPU, and this study trains on {device}",
+            fix='set precision to "auto", "float32" or "bfloat16"',
+        )
+    return device
+
+
 def choose_device(wanted: str) -> str:
-    """Resolve ``auto`` to ``cuda`` if the machine has a GPU, else to ``cpu``.
+    """Resolve ``auto`` to ``cuda`` if this machine has a GPU, else to ``cpu``.
 
     Raises:
         ConfigError: The device is unknown, or ``cuda`` is not available.
     """
+    return _resolved_device(wanted, has_gpu=torch.cuda.is_available(), where="this machine")
+
+
+def _resolved_device(wanted: str, *, has_gpu: bool, where: str) -> str:
     if wanted not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"expected --device auto, cpu or cuda, got {wanted!r}")
-    if wanted == "cuda" and not torch.cuda.is_available():
+    if wanted == "cuda" and not has_gpu:
         raise ConfigError(
-            "--device cuda: this machine has no CUDA device", fix="use --device auto or --device cpu"
+            f"--device cuda: {where} has no CUDA device", fix="use --device auto or --device cpu"
         )
     if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        return "cuda" if has_gpu else "cpu"
     return wanted
 
 

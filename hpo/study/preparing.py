@@ -1,12 +1,13 @@
 """Preparation of stages: every check that can be made before a stage starts. ``--dry-run`` makes them too."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hpo.config.environment import Environment
 from hpo.config.stages import FinalStage
-from hpo.journal.events import StageAsked, StudyCreated
+from hpo.journal.events import Event, Noticed, StageAsked, StudyCreated
 from hpo.journal.results import StudyState
 from hpo.study.finalists import chosen_finalists, expected_finalists
 from hpo.study.folders import has_study, stored_place, study_folder
@@ -34,6 +35,13 @@ class PreparedStage:
     """Plan of the study with the settings of the stage."""
     trials: int
     """Largest number of trials."""
+    note: str = ""
+    """Message for the user about what measurements decided."""
+
+    @property
+    def events(self) -> list[Event]:
+        """Events with which the stage enters the journal."""
+        return [self.asked, Noticed(message=self.note)] if self.note else [self.asked]
 
 
 def prepare_new(
@@ -99,7 +107,7 @@ def prepare_extension(
         return prepare_more(plan, [request], state, environment, progress)[0]
     before = state.asked[stage]
     asked_for = {**(request.table or {}), **{k: v for k, v in request.options.items() if v is not None}}
-    typed = {key: value for key, value in asked_for.items() if value is not None}
+    typed = {key: value for key, value in asked_for.items() if value not in (None, "auto")}
     for key, value in typed.items():
         # The epochs of a stage may stand under [training].
         kept = state.stages[stage].epochs if key == "epochs" else before.settings[key]
@@ -138,7 +146,7 @@ def creation(plan: StudyPlan, folder: Path) -> StudyCreated:
 def _prepared(
     plan: StudyPlan, request: StageRequest, state: StudyState, environment: Environment, progress: Progress
 ) -> PreparedStage:
-    settings = stage_settings(plan, request)
+    settings = stage_settings(plan, request, environment)
     staged = plan.with_stage(request.name, settings)
     known = {}
     if request.warm_start is not None:
@@ -146,7 +154,17 @@ def _prepared(
     asked = StageAsked(stage=request.name, settings=settings, start=request.start, known=known)
     if isinstance(staged.study.stages.named(request.name), FinalStage):
         open_test_split(staged, environment, progress)
-    return PreparedStage(asked=asked, plan=staged, trials=_trials(staged, asked, state))
+    trials = _trials(staged, asked, state)
+    return PreparedStage(asked=asked, plan=staged, trials=trials, note=_together(plan, request, settings))
+
+
+def _together(plan: StudyPlan, request: StageRequest, settings: Mapping[str, Any]) -> str:
+    """Say how many trials run at a time if measurements on GPUs decided it; empty otherwise."""
+    given = {**(request.table or plan.study.stages.named(request.name).model_dump()), **request.options}
+    if plan.device == "cpu" or (given["concurrent"] or "auto") != "auto":
+        return ""
+    together = f"{settings['concurrent']} trials at a time, {settings['array']} in one process"
+    return f"stage {request.name}: {together}; --concurrent N overrides it"
 
 
 def _trials(plan: StudyPlan, asked: StageAsked, state: StudyState) -> int:

@@ -12,6 +12,7 @@ from hpo.journal.events import Event, Noticed, StageExtended, StudyInterrupted, 
 from hpo.journal.journal import Journal, read_journal, stored_events
 from hpo.journal.results import StudyState
 from hpo.schedule.cluster import NodeRequirements, cluster_session
+from hpo.schedule.gpus import local_gpus
 from hpo.schedule.local_ray import ray_session
 from hpo.study.estimate import least_memory_bytes
 from hpo.study.folders import study_folder
@@ -58,7 +59,8 @@ def start_study(
     with Journal.create(study_folder(environment, name)) as journal:
         journal.append(creation(plan, journal.folder))
         for stage in stages:
-            journal.append(stage.asked)
+            for event in stage.events:
+                journal.append(event)
         state = StudyState.replay(stored_events(journal.folder))
         try:
             return _run_stages(plan, journal, state, environment, listener)
@@ -96,7 +98,9 @@ def continue_study(
         state = StudyState.replay(stored_events(journal.folder))
         plan = reopen(journal, state, data, environment, progress)
         stages = prepare_more(plan, requests, state, environment, progress)
-        _record(journal, state, [*_resume_events(journal), *(stage.asked for stage in stages)])
+        _record(
+            journal, state, [*_resume_events(journal), *(event for stage in stages for event in stage.events)]
+        )
         return _run_stages(plan, journal, state, environment, listener)
 
 
@@ -303,7 +307,7 @@ def _ray(
     gpu = plan.device == "cuda"
     if environment.ray_address is None:
         cpus = max(available_cpus(), *(stage.concurrent for stage in each_stage))
-        return ray_session(cpus=cpus, gpus=1 if gpu else 0, study=folder.name)
+        return ray_session(cpus=cpus, gpus=local_gpus() if gpu else 0, study=folder.name)
     needs = NodeRequirements(
         task=plan.study.task,
         threads=max(stage.threads for stage in each_stage),

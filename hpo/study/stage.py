@@ -190,7 +190,9 @@ def _score_on_test_split(
     untested = [trial for trial in state.trials_of(stage) if trial.score is not None and trial.tested is None]
     if not untested:
         return
-    task, shared, device = plan.task, plan.shared(), torch.device(plan.device)
+    # The driver's machine may have no GPU although trials train on those of a cluster.
+    device = torch.device(plan.device if torch.cuda.is_available() else "cpu")
+    task, shared = plan.task, plan.shared()
     split = open_test_split(plan, environment, _silent)
     for trial in untested:
         parameters, data_seed = dict(trial.parameters), chunk_seed(trial.seed)

@@ -8,6 +8,7 @@ from hpo.config.environment import Environment
 from hpo.journal.events import (
     DataMoved,
     Event,
+    Noticed,
     StageExtended,
     StageFinished,
     StageStarted,
@@ -96,7 +97,7 @@ class MlflowTracker:
             case TrialAsked():
                 self._ask(event, state)
             case TrialStarted():
-                self._start(event)
+                self._start(event, state)
             case TrialReported():
                 metrics = {**event.metrics, "train_s": event.train_s}
                 self._experiment.log(event.trial, at=event.at, step=event.epoch, metrics=metrics)
@@ -115,6 +116,8 @@ class MlflowTracker:
             case DataMoved():
                 for stage in state.stages:
                     self._experiment.log_record(stage, state.created.plan, _PLAN)
+            case Noticed():
+                self._experiment.set_description(study_note(state, self._dataset))
             case StudyInterrupted():
                 self._interrupt(event, state)
             case StudyResumed():
@@ -149,10 +152,11 @@ class MlflowTracker:
         self._experiment.log_parameters(run, {**parameters, "seed": event.seed})
         self._experiment.log_data(run, dataset=self._dataset, digest=state.created.data_digest)
 
-    def _start(self, event: TrialStarted) -> None:
+    def _start(self, event: TrialStarted, state: StudyState) -> None:
         self._experiment.set_status(event.trial, "RUNNING")
         tags = {"hpo.status": "running", "hpo.host": event.host, "hpo.device": event.device}
         tags["hpo.threads"] = str(event.threads)
+        tags["hpo.precision"] = str(state.created.plan.get("precision", ""))
         self._experiment.log(event.trial, at=event.at, tags=tags)
 
     def _finish(self, event: TrialFinished | TrialStopped, state: StudyState) -> None:

@@ -37,6 +37,7 @@ def study_note(state: StudyState, dataset: str) -> str:
         f"| `{stage.stage}` | {_progress(stage, state)} | {_best_score(stage, state)} | {stage.role or '-'} |"
         for stage in state.stages.values()
     ]
+    notes = [f"- {note}" for note in dict.fromkeys(state.notes)]
     return "\n\n".join(
         [
             f"Study `{state.created.study}` optimises the hyperparameters of task `{task.name}` on "
@@ -45,6 +46,7 @@ def study_note(state: StudyState, dataset: str) -> str:
             "\n".join(["| stage | trials | best score | chosen |", "|---|---|---|---|", *stages]),
             "`hpo ui` prints, for every stage, the address of a table of its trials, best first. "
             f"`{shell_line('hpo', 'report', state.created.study)}` writes the whole study into one page.",
+            *(["\n".join(["Messages:", "", *notes])] if notes else []),
         ]
     )
 

@@ -2,6 +2,8 @@
 
 import contextlib
 import math
+import os
+import socket
 import threading
 import time
 import traceback
@@ -15,15 +17,19 @@ import torch
 from hpo.tasks.base.own_code import described, place_in_task
 from hpo.tasks.base.registry import AnyTask, task_named
 from hpo.tasks.base.task import Array
+from hpo.trial.device_fault import DeviceFault
 from hpo.trial.files import ERROR
 from hpo.trial.report import Report
 from hpo.trial.run import TrialRun
 from hpo.trial.specification import TrialSpec
 from model.errors import StorageError
+from model.training.device_state import describe_device, still_works
 from model.training.outcomes import FailedError, Outcome, Validation
 
 START_GRACE_S = 10.0
 """Seconds that an array waits for its first trials: the processes that call it start within seconds."""
+EXPECTED_S = 60.0
+"""Longest time in seconds that an array waits for a trial that the scheduler has announced."""
 GRACE_S = 0.5
 """Seconds that an array with free slots waits for more trials before it continues: a scheduler that has just
 stopped a trial is about to send the next one."""
@@ -38,6 +44,14 @@ class _Member:
     """Whether its caller waits for the next validation."""
     failure: Exception | None = None
     """Error that ended the training of the trial."""
+    suspected: bool = False
+    """Whether the device failed in an earlier process while it trained the trial."""
+
+    def clear_suspicion(self) -> None:
+        """Record that the device has trained the trial without failing."""
+        if self.suspected:
+            self.suspected = False
+            DeviceFault.clear(self.run.folder)
 
 
 class TrialArray:
@@ -47,6 +61,10 @@ class TrialArray:
     trial joins the array with its first ``step`` and leaves it after its last one, or when ``leave`` is
     called. One of the callers trains while the others wait. A restarted caller gets validations that it
     missed from the history of the trial.
+
+    When the device fails, the process ends, since only a new one can use the device again. The new process
+    trains the trials that were in training one by one, up to their next validation: a trial that makes the
+    device fail again fails, and the others continue together.
     """
 
     def __init__(self, *, slots: int = 1, threads: int = 1, start_grace_s: float = START_GRACE_S) -> None:
@@ -64,10 +82,13 @@ class TrialArray:
         self._members: dict[str, _Member] = {}
         self._changed = threading.Condition()
         self._changed_at = 0.0
+        self._expected: dict[str, float] = {}
         self._is_training = False
         self._array: Array[Any] | None = None
+        self._device = torch.device("cpu")
         self._source: object = None
         self._notes: list[str] = []
+        self._noted: set[str] = set()
 
     def step(self, record: dict[str, Any], seen: int) -> dict[str, Any]:
         """Train to the trial's first validation after epoch ``seen``.
@@ -109,17 +130,48 @@ class TrialArray:
     def leave(self, trial: str) -> None:
         """Remove a trial, if the array has it, and continue with the others."""
         with self._changed:
+            self._expected.pop(trial, None)
             if self._members.pop(trial, None) is not None:
                 self._note_change()
 
+    def expect(self, trial: str, instead_of: str = "") -> None:
+        """Wait for a trial before the next training, if there is a free slot.
+
+        Args:
+            trial: Name of the trial, or of a proposal that is being made.
+            instead_of: Name that was expected before, such as that of the proposal.
+        """
+        with self._changed:
+            self._expected.pop(instead_of, None)
+            if trial not in self._members:
+                self._expected[trial] = time.monotonic() + EXPECTED_S
+
+    def expect_no_longer(self, trial: str) -> None:
+        """Continue without a trial that was expected."""
+        with self._changed:
+            if self._expected.pop(trial, None) is not None:
+                self._changed.notify_all()
+
     def _join(self, spec: TrialSpec) -> _Member:
+        fault = DeviceFault.read(Path(spec.folder))
+        if fault and fault.is_final:
+            raise FailedError(
+                f"the device failed {fault.count} times while it trained this trial: {fault.reason}"
+            )
         task = task_named(spec.study["task"])
         train, valid = task.open_split(spec.train), task.open_split(spec.valid)
         run = TrialRun(spec, task.shape(train))
         self._set_up(spec, run, task, (train, valid))
-        self._notes += run.notes
-        member = _Member(run)
+        for note in run.notes:
+            self._add_note(note)
+        member = _Member(run, suspected=fault is not None)
+        if fault:
+            self._add_note(
+                f"the device failed ({fault.reason}): "
+                "a new process continues the trials from their checkpoints"
+            )
         self._members[spec.trial] = member
+        self._expected.pop(spec.trial, None)
         self._note_change()
         return member
 
@@ -130,15 +182,18 @@ class TrialArray:
             return
         if self._members:
             raise FailedError("the trial has other data or training settings than the trials of its array")
-        self._source = source
+        self._device = torch.device(spec.device)
+        if described := describe_device(self._device):
+            self._add_note(f"a process on {socket.gethostname()} trains on {described}")
         train, valid = splits
-        self._array = task.array(
-            run.shared,
-            train=train,
-            valid=valid,
-            device=torch.device(spec.device),
-            on_shrink=self._note_shrink,
-        )
+        try:
+            self._array = task.array(
+                run.shared, train=train, valid=valid, device=self._device, on_note=self._add_note
+            )
+        except Exception as error:
+            self._end_if_device_failed(error, [run.folder])
+            raise
+        self._source = source
 
     def _next_report(self, member: _Member, seen: int) -> Report:
         while True:
@@ -160,33 +215,64 @@ class TrialArray:
     def _grace_left_s(self) -> float:
         if len(self._members) >= self._slots:
             return 0.0
-        return self._changed_at + self._grace_s - time.monotonic()
+        return max([self._changed_at + self._grace_s, *self._expected.values()]) - time.monotonic()
 
     def _advance(self) -> None:
-        """Train all members to the next validation; release the lock during the training."""
-        assert self._array is not None
-        members = {member.run.slot: member for member in self._members.values()}
-        self._array.slots = list(members)
+        """Train members to the next validation; release the lock during the training."""
+        group = self._next_group()
         self._is_training, self._grace_s = True, GRACE_S
         self._changed.release()
-        failures: dict[_Member, Exception] = {}
-        reached = list(members.values())
+        reached: dict[_Member, Exception | None] = {}
         try:
-            outcomes = self._trained(self._array)
-            reached = [members[outcome.slot] for outcome in outcomes]
-            for outcome, member in zip(outcomes, reached, strict=True):
-                if isinstance(outcome.result, FailedError):
-                    failures[member] = outcome.result
-                elif failure := _unrecorded(member.run, outcome.result):
-                    failures[member] = failure
-        except Exception as error:
-            failures = dict.fromkeys(members.values(), error)
+            reached = self._train(group)
         finally:
             self._changed.acquire()
             self._is_training = False
-            for member in reached:
-                member.waiting, member.failure = False, failures.get(member)
+            for member, failure in reached.items():
+                member.waiting, member.failure = False, failure
+                if failure is None:
+                    member.clear_suspicion()
             self._changed.notify_all()
+
+    def _train(self, group: list[_Member]) -> dict[_Member, Exception | None]:
+        """Train members and record their validations; return those that reached one or failed."""
+        assert self._array is not None
+        members = {member.run.slot: member for member in group}
+        self._array.slots = list(members)
+        reached: dict[_Member, Exception | None] = {}
+        try:
+            for outcome in self._trained(self._array):
+                member, result = members[outcome.slot], outcome.result
+                reached[member] = (
+                    result if isinstance(result, FailedError) else _unrecorded(member.run, result)
+                )
+        except Exception as error:
+            reached = dict.fromkeys(group, error)
+        for failure in filter(None, reached.values()):
+            self._end_if_device_failed(failure, [member.run.folder for member in group])
+        return reached
+
+    def _next_group(self) -> list[_Member]:
+        """Return the members to train: all, or one of those that the device may have failed on."""
+        suspects = [member for member in self._members.values() if member.suspected]
+        return suspects[:1] or list(self._members.values())
+
+    def _end_if_device_failed(self, error: Exception, in_training: list[Path]) -> None:
+        """End the process if the device no longer works, and record this in the folders of its trials.
+
+        Call it only while nothing is trained: the question would break a recording.
+
+        Args:
+            error: Error that the device may have caused.
+            in_training: Folders of the trials that caused it.
+        """
+        if still_works(self._device):
+            return
+        with self._changed:
+            held = [member.run.folder for member in self._members.values()]
+        for folder in {*held, *in_training}:
+            DeviceFault.add(folder, described(error), in_training=folder in in_training)
+        _end_process()
 
     def _trained(self, array: Array[Any]) -> list[Outcome[Any]]:
         if self._trainer is None:
@@ -197,10 +283,16 @@ class TrialArray:
         self._changed_at = time.monotonic()
         self._changed.notify_all()
 
-    def _note_shrink(self, most: int) -> None:
-        self._notes.append(
-            f"the device's memory is too small for all trials of an array: from now on, {most} at once"
-        )
+    def _add_note(self, message: str) -> None:
+        """Keep a message for the next result; an array reports equal messages once."""
+        if message not in self._noted:
+            self._noted.add(message)
+            self._notes.append(message)
+
+
+def _end_process() -> None:
+    """End this process at once: Ray starts another."""
+    os._exit(1)
 
 
 def _unrecorded(run: TrialRun, validation: Validation) -> FailedError | None:

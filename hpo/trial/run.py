@@ -7,13 +7,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from hpo.tasks.base.registry import parse_study, task_named
 from hpo.tasks.base.splits import DataShape
 from hpo.trial.files import BEST, CHECKPOINT, CONFIG, PREVIOUS
 from hpo.trial.report import Report, best_report, checked_metrics
 from hpo.trial.specification import TrialSpec
 from model.errors import DataError, StorageError
+from model.precision import number_formats
 from model.training.checkpoint import load_checkpoint, save_checkpoint
+from model.training.device_state import device_load
 from model.training.outcomes import Validation
 
 
@@ -35,7 +39,10 @@ class TrialRun:
         self._score = self._task.score_in(spec.study)
         self.shared = self._task.shared(study, shape, spec.precision)
         self.slot = self._task.slot(study, spec.parameters, shape, seed=spec.seed, data_seed=spec.data_seed)
-        self._folder = Path(spec.folder)
+        self.folder = Path(spec.folder)
+        """Folder of the trial's files."""
+        self._device = torch.device(spec.device)
+        self._formats = number_formats(spec.precision, self._device)
         self._history: list[Report] = []
         with self._written():
             self._write_config()
@@ -58,7 +65,7 @@ class TrialRun:
         """
         before = self._history[-1].train_s if self._history else 0.0
         report = Report.from_metrics(
-            checked_metrics(validation.metrics, self._score),
+            {**checked_metrics(validation.metrics, self._score), **device_load(self._device)},
             self._score,
             epoch=validation.epoch,
             train_s=before + validation.duration_s,
@@ -74,12 +81,16 @@ class TrialRun:
         try:
             yield
         except OSError as error:
-            raise StorageError(f"cannot write to {self._folder}: {error.strerror}") from error
+            raise StorageError(f"cannot write to {self.folder}: {error.strerror}") from error
 
     def _write_config(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        settings = {"trial": asdict(self.slot.config), "training": asdict(self.shared)}
-        (self._folder / CONFIG).write_text(json.dumps(settings, indent=2))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        settings = {
+            "trial": asdict(self.slot.config),
+            "training": asdict(self.shared),
+            "number_formats": asdict(self._formats),
+        }
+        (self.folder / CONFIG).write_text(json.dumps(settings, indent=2))
 
     def _save(self) -> None:
         content = {
@@ -88,12 +99,12 @@ class TrialRun:
         }
         # Missing after a kill between these two statements, or while a lost process still writes here.
         with contextlib.suppress(FileNotFoundError):
-            (self._folder / CHECKPOINT).replace(self._folder / PREVIOUS)
-        save_checkpoint(self._folder / CHECKPOINT, content)
+            (self.folder / CHECKPOINT).replace(self.folder / PREVIOUS)
+        save_checkpoint(self.folder / CHECKPOINT, content)
 
     def _restore(self) -> None:
         """Load the newest readable checkpoint; delete damaged ones and add a note about each."""
-        for file in (self._folder / CHECKPOINT, self._folder / PREVIOUS):
+        for file in (self.folder / CHECKPOINT, self.folder / PREVIOUS):
             if not file.exists():
                 continue
             try:
@@ -116,4 +127,4 @@ class TrialRun:
 
     def _save_best(self, report: Report) -> None:
         """Write the current network with everything that is needed to use it."""
-        self._task.save_network(self.slot, self._shape, self._folder / BEST, asdict(report))
+        self._task.save_network(self.slot, self._shape, self.folder / BEST, asdict(report))

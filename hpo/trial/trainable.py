@@ -2,9 +2,12 @@
 
 import math
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
+
+from hpo.trial.device_fault import DeviceFault
 
 if TYPE_CHECKING:
     from hpo.trial.array import TrialArray
@@ -32,6 +35,7 @@ class TrialTrainable(tune.Trainable):
         self._seen = int(self._spec["reported_epoch"])
         self._actor, self._threads = config["array"], int(config["threads"])
         self._deaths = 0
+        self._fault: DeviceFault | None = None
 
     def step(self) -> dict[str, Any]:
         """Train to the next validation."""
@@ -70,7 +74,9 @@ class TrialTrainable(tune.Trainable):
                 result: dict[str, Any] = ray.get(array.step.remote(self._spec, self._seen))
                 return result
             except RayActorError:
-                self._deaths += 1
+                # For a failure of the device, the array itself decides which trial fails.
+                before, self._fault = self._fault, DeviceFault.read(Path(self._spec["folder"]))
+                self._deaths += self._fault is None or self._fault == before
                 if self._deaths >= DEATHS or not _answers(array):
                     reason = f"the process of the trial's array died {self._deaths} times"
                     return {"failed": reason, "score": math.nan, "done": True}

@@ -30,6 +30,16 @@ class Chunks:
     present: Bool[Tensor, "cohorts batch"] | None = None
     """False on padding chunks, which fill up smaller batches; None if there is no padding."""
 
+    def of(self, cohorts: Int[Tensor, " chosen"]) -> "Chunks":
+        """Return the batches of some cohorts."""
+        return Chunks(
+            self.features.index_select(0, cohorts),
+            self.past.index_select(0, cohorts),
+            self.future.index_select(0, cohorts),
+            self.inside.index_select(0, cohorts),
+            None if self.present is None else self.present.index_select(0, cohorts),
+        )
+
 
 class ChunkSource:
     """Source of the chunks of a split: cuts them from mapped files on a CPU, from its own memory on a GPU."""
@@ -44,7 +54,7 @@ class ChunkSource:
         )
         self._first, self._frames = first, frames
         arrays = (store.features, store.past, store.future)
-        self.is_resident = _fits(sum(array.nbytes for array in arrays), device)
+        self.is_resident = fits_on(device, sum(array.nbytes for array in arrays))
         """True if chunks are cut on the device itself."""
         home = device if self.is_resident else torch.device("cpu")
         self._features, self._past, self._future = (_mapped(array).to(home) for array in arrays)
@@ -103,7 +113,8 @@ def _mapped(array: npt.NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(array)
 
 
-def _fits(size: int, device: torch.device) -> bool:
+def fits_on(device: torch.device, size: int) -> bool:
+    """Return whether data of ``size`` bytes may stay on a device; always true for a processor."""
     if device.type != "cuda":
         return True
     free, _ = torch.cuda.mem_get_info(device)

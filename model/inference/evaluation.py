@@ -16,11 +16,17 @@ from model.metrics.average_map import AverageMap, average_map
 from model.networks.calf import CalfNetwork
 from model.networks.calf_config import Predictions
 from model.networks.stack import Stack, group_for_device
-from model.precision import Precision, compute_dtype
+from model.precision import Precision, compute_dtype, computing
 from model.spots import Spots
 
 CHUNKS_AT_ONCE = 128
 """Chunks per forward pass: the fastest of 16 to 256 on two cores (63 MB for 240 frames of 512 float32)."""
+MOST_WAITING = 1.25
+"""Most chunks of a network, relative to those of another, to evaluate both together on a GPU."""
+FREE_SHARE = 0.5
+"""Largest share of a GPU's free memory that a forward pass may take."""
+BYTES_A_COLUMN = 32
+"""Bytes that a forward pass takes per frame and column of a network, its inputs included: an upper bound."""
 FRAMES_AT_ONCE = 128 * 240
 """Most frames per forward pass, so that long chunks of high frame rates take no more memory than others."""
 
@@ -42,8 +48,9 @@ def find_spots(network: CalfNetwork, store: Store, *, precision: Precision, devi
     config = network.config
     source = ChunkSource(store, config.chunk_frames, device=device, dtype=compute_dtype(precision))
     tiling = _tiling(network, store)
-    passes = _predictions([network], source, tiling, device)
-    spotting = torch.cat([predictions.spotting[0] for _, (predictions,) in passes])
+    passes = _predictions([network], [1], [tiling], source, device)
+    with computing(precision, device):
+        spotting = torch.cat([predictions.spotting[0] for _, _, (predictions,) in passes])
     return stitch(spotting.cpu().numpy(), tiling, config.chunk_frames)
 
 
@@ -54,8 +61,9 @@ def find_segmentation(
     """Compute the segmentation scores, in [0, 1], of every half of ``store``, (frames, classes) each."""
     source = ChunkSource(store, network.config.chunk_frames, device=device, dtype=compute_dtype(precision))
     tiling = _tiling(network, store)
-    passes = _predictions([network], source, tiling, device)
-    scores = torch.cat([predictions.segmentation[0] for _, (predictions,) in passes], dim=1)
+    passes = _predictions([network], [1], [tiling], source, device)
+    with computing(precision, device):
+        scores = torch.cat([predictions.segmentation[0] for _, _, (predictions,) in passes], dim=1)
     return stitch_segmentation(scores.float().transpose(0, 1).cpu().numpy(), tiling, store.halves)
 
 
@@ -68,41 +76,111 @@ def evaluate(
     device: torch.device,
     nms_window_s: float | None = None,
 ) -> list[Evaluation]:
-    """Spot the actions of every half of a split with networks that share r, and score them.
+    """Spot the actions of every half of a split with each network, and score them.
 
     Args:
-        networks: Networks with the same r; they read the same chunks, which tile the halves for this r.
+        networks: Networks, which may differ in f and r; those with the same r read the same chunks.
         source: Source of the split's chunks, in the number format to compute in.
         losses: Loss settings, one per network. Losses are means over the chunks.
         device: Device to compute on.
         nms_window_s: Width of the suppression in seconds, as in ``average_map``.
     """
-    config, store = networks[0].config, source.store
-    tiling = _tiling(networks[0], store)
+    evaluations: dict[int, Evaluation] = {}
+    for group in _groups(networks, source.store, device):
+        found = _predict(group, networks, losses, source, device)
+        for index, (tiling, segmentation, spotting, rows) in found.items():
+            spots = stitch(rows, tiling, networks[index].config.chunk_frames)
+            score = average_map(
+                spots,
+                source.store.actions,
+                classes=len(source.store.classes),
+                frame_rate=source.store.frame_rate,
+                nms_window_s=nms_window_s,
+            )
+            evaluations[index] = Evaluation(score, segmentation, spotting, spots)
+    return [evaluations[index] for index in range(len(networks))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Cohort:
+    """Networks with the same r, which read the same chunks."""
+
+    tiling: Tiling
+    networks: list[int]
+    """Indices of the networks."""
+
+
+def _groups(networks: Sequence[CalfNetwork], store: Store, device: torch.device) -> list[list[_Cohort]]:
+    """Group networks to compute together: on a GPU also those with other r and about as many chunks.
+
+    A network that has read all its chunks waits for the others of its group.
+    """
+    by_edge: dict[int, _Cohort] = {}
+    for index, network in enumerate(networks):
+        edge = network.config.edge_frames
+        if edge not in by_edge:
+            by_edge[edge] = _Cohort(_tiling(network, store), [])
+        by_edge[edge].networks.append(index)
+    groups: list[list[_Cohort]] = []
+    for cohort in sorted(by_edge.values(), key=lambda cohort: len(cohort.tiling.chunks)):
+        fewest = len(groups[-1][0].tiling.chunks) if groups else 0
+        if device.type == "cuda" and len(cohort.tiling.chunks) <= MOST_WAITING * fewest:
+            groups[-1].append(cohort)
+        else:
+            groups.append([cohort])
+    return groups
+
+
+_Predicted = tuple[Tiling, float, float, npt.NDArray[np.float32]]
+"""Tiling, segmentation loss, spotting loss, and the predictions of all chunks of a network."""
+
+
+def _predict(
+    cohorts: Sequence[_Cohort],
+    networks: Sequence[CalfNetwork],
+    losses: Sequence[LossConfig],
+    source: ChunkSource,
+    device: torch.device,
+) -> dict[int, _Predicted]:
+    """Predict for a group of networks and compute their losses; returns index -> predictions."""
+    members = [index for cohort in cohorts for index in cohort.networks]
+    tilings = [cohort.tiling for cohort in cohorts for _ in cohort.networks]
+    own = [networks[index] for index in members]
+    counts = [len(cohort.networks) for cohort in cohorts]
     stack_losses = [
-        StackLoss(group, [config.edge_frames] * len(group), device)
-        for group in group_for_device(losses, device)
-    ]
-    spotting, sums = [], []
-    for chunks, outputs in _predictions(networks, source, tiling, device):
-        pairs = [loss(predictions, chunks) for loss, predictions in zip(stack_losses, outputs, strict=True)]
-        rows = [torch.stack([pair.segmentation, pair.spotting]) for pair in pairs]
-        spotting.append(torch.cat([predictions.spotting for predictions in outputs]))
-        sums.append(torch.cat(rows, dim=1) * spotting[-1].shape[1])
-    means = (torch.stack(sums).double().sum(dim=0) / len(tiling.chunks)).cpu().tolist()
-    found = torch.cat(spotting, dim=1).cpu().numpy()
-    evaluations = []
-    for rows, segmentation, spot in zip(found, *means, strict=True):
-        spots = stitch(rows, tiling, config.chunk_frames)
-        score = average_map(
-            spots,
-            store.actions,
-            classes=len(store.classes),
-            frame_rate=store.frame_rate,
-            nms_window_s=nms_window_s,
+        StackLoss(group, edges, device)
+        for group, edges in zip(
+            group_for_device([losses[index] for index in members], device),
+            group_for_device([network.config.edge_frames for network in own], device),
+            strict=True,
         )
-        evaluations.append(Evaluation(score, segmentation, spot, spots))
-    return evaluations
+    ]
+    numbered = [number for number, count in enumerate(counts) for _ in range(count)]
+    cohort_of = torch.tensor(numbered, device=device) if len(cohorts) > 1 else None
+    spotting, sums = [], []
+    for chunks, sizes, outputs in _predictions(
+        own, counts, [cohort.tiling for cohort in cohorts], source, device
+    ):
+        pairs = [
+            loss(predictions, chunks, cohort_of)
+            for loss, predictions in zip(stack_losses, outputs, strict=True)
+        ]
+        rows = torch.cat([torch.stack([pair.segmentation, pair.spotting]) for pair in pairs], dim=1)
+        seen = torch.tensor([sizes[number] for number in numbered], device=device)
+        # The mean over no chunk is no number.
+        sums.append(torch.where(seen > 0, rows * seen, 0.0))
+        spotting.append(torch.cat([predictions.spotting for predictions in outputs]))
+    totals = torch.stack(sums).double().sum(dim=0).cpu().tolist()
+    found = torch.cat(spotting, dim=1).cpu().numpy()
+    return {
+        index: (
+            tiling,
+            segmentation / len(tiling.chunks),
+            spot / len(tiling.chunks),
+            rows[: len(tiling.chunks)],
+        )
+        for index, tiling, rows, segmentation, spot in zip(members, tilings, found, *totals, strict=True)
+    }
 
 
 def _tiling(network: CalfNetwork, store: Store) -> Tiling:
@@ -111,18 +189,39 @@ def _tiling(network: CalfNetwork, store: Store) -> Tiling:
 
 
 def _predictions(
-    networks: Sequence[CalfNetwork], source: ChunkSource, tiling: Tiling, device: torch.device
-) -> Iterator[tuple[Chunks, list[Predictions]]]:
-    """Yield the chunks of ``tiling`` and the outputs of each stack, one forward pass at a time."""
-    stacks = [Stack(group, device) for group in group_for_device(networks, device)]
-    for batch in _batches(tiling.chunks, networks[0].config.chunk_frames):
-        chunks = source.load([batch])
-        yield chunks, [stack.forward(chunks.features, stack.statistics) for stack in stacks]
+    networks: Sequence[CalfNetwork],
+    counts: Sequence[int],
+    tilings: Sequence[Tiling],
+    source: ChunkSource,
+    device: torch.device,
+) -> Iterator[tuple[Chunks, list[int], list[Predictions]]]:
+    """Yield chunks, their number per cohort and the outputs of each stack, one forward pass at a time.
+
+    Args:
+        networks: Networks, cohort by cohort.
+        counts: Number of networks of every cohort.
+        tilings: Tiling of every cohort; shorter ones are padded.
+        source: Source of the chunks.
+        device: Device to compute on.
+    """
+    groups = group_for_device(networks, device)
+    stacks = [Stack(group, device, counts if len(groups) == 1 else ()) for group in groups]
+    size = _chunks_at_once(networks, device)
+    for first in range(0, max(len(tiling.chunks) for tiling in tilings), size):
+        rows = slice(first, first + size)
+        batches = [ChunkBatch(tiling.chunks.half[rows], tiling.chunks.start[rows]) for tiling in tilings]
+        chunks = source.load(batches)
+        outputs = [stack.forward(chunks.features, stack.statistics) for stack in stacks]
+        yield chunks, list(map(len, batches)), outputs
     source.release()
 
 
-def _batches(chunks: ChunkBatch, chunk_frames: int) -> Iterator[ChunkBatch]:
-    count = max(1, min(CHUNKS_AT_ONCE, FRAMES_AT_ONCE // chunk_frames))
-    for first in range(0, len(chunks), count):
-        rows = slice(first, first + count)
-        yield ChunkBatch(chunks.half[rows], chunks.start[rows])
+def _chunks_at_once(networks: Sequence[CalfNetwork], device: torch.device) -> int:
+    """Return the number of chunks per forward pass; on a GPU no more than its free memory holds."""
+    frames = networks[0].config.chunk_frames
+    count = min(CHUNKS_AT_ONCE, FRAMES_AT_ONCE // frames)
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        columns = sum(network.config.columns + network.config.input_size for network in networks)
+        count = min(count, int(FREE_SHARE * free / (frames * columns * BYTES_A_COLUMN)))
+    return max(1, count)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from model.data.activitynet.labels import boundary_labels
 from model.data.activitynet.split import VideoSplit
+from model.data.chunks import fits_on
 from model.losses.boundary import (
     BoundaryLossConfig,
     BoundaryLosses,
@@ -24,6 +25,10 @@ from model.metrics.soft_nms import SoftNms, pair_scores, proposals_of
 from model.networks.bmn import BoundaryMatchingNetwork, BoundaryPredictions
 from model.precision import Precision
 
+BLOCK = 256
+"""Number of videos that are copied to a GPU at once."""
+_NUMBER_BYTES = 4
+
 
 @dataclass(frozen=True, slots=True)
 class VideoBatch:
@@ -31,6 +36,55 @@ class VideoBatch:
 
     features: Float[Tensor, "batch dims positions"]
     target: BoundaryTargets
+
+
+class VideoSource:
+    """Source of the videos of a split: reads them from mapped files on a CPU, from its own memory on a GPU.
+
+    On a GPU, the labels of all videos are computed once: computing those of a batch takes the host about as
+    long as the GPU needs for a step.
+    """
+
+    def __init__(self, split: VideoSplit, device: torch.device) -> None:
+        """Copy all videos and their labels to a GPU whose memory is large enough."""
+        self.split, self._device = split, device
+        self._all: VideoBatch | None = None
+        numbers = len(split.videos) * split.positions * (split.dims + split.positions)
+        # Blocks and the whole are there at the same time.
+        if device.type == "cuda" and fits_on(device, 2 * numbers * _NUMBER_BYTES):
+            blocks = [load_videos(split, block, device) for block in _batches(len(split.videos), BLOCK)]
+            self._all = _joined(blocks)
+
+    def load(self, indices: Sequence[int]) -> VideoBatch:
+        """Load the videos at ``indices`` with their labels."""
+        if self._all is None:
+            return load_videos(self.split, indices, self._device)
+        chosen = torch.tensor(indices, device=self._device)
+        targets = self._all.target
+        return VideoBatch(
+            self._all.features.index_select(0, chosen),
+            BoundaryTargets(
+                targets.start.index_select(0, chosen),
+                targets.end.index_select(0, chosen),
+                targets.overlap.index_select(0, chosen),
+                targets.past.index_select(1, chosen),
+                targets.future.index_select(1, chosen),
+            ),
+        )
+
+
+def _joined(blocks: Sequence[VideoBatch]) -> VideoBatch:
+    targets = [block.target for block in blocks]
+    return VideoBatch(
+        torch.cat([block.features for block in blocks]),
+        BoundaryTargets(
+            torch.cat([each.start for each in targets]),
+            torch.cat([each.end for each in targets]),
+            torch.cat([each.overlap for each in targets]),
+            torch.cat([each.past for each in targets], dim=1),
+            torch.cat([each.future for each in targets], dim=1),
+        ),
+    )
 
 
 def load_videos(split: VideoSplit, indices: Sequence[int], device: torch.device) -> VideoBatch:
@@ -82,7 +136,7 @@ class ProposalEvaluation:
 @torch.no_grad()
 def evaluate_proposals(
     network: BoundaryMatchingNetwork,
-    split: VideoSplit,
+    videos: VideoSource,
     loss: BoundaryLossConfig,
     *,
     nms: SoftNms,
@@ -94,16 +148,16 @@ def evaluate_proposals(
 
     Args:
         network: Network on the device to compute on.
-        split: Split with the positions and dimensions of the network.
+        videos: Videos with the positions and dimensions of the network, on the same device.
         loss: Settings of the losses.
         nms: Suppression for the pairs of the split's positions.
         batch_videos: Videos per batch.
         precision: Number format of the matrix products.
         draws: CPU generator that chooses the pairs of the regression loss.
     """
-    device, losses, scores = network.reduce.weight.device, MeanLosses(), []
+    split, losses, scores = videos.split, MeanLosses(), []
     for indices in _batches(len(split.videos), batch_videos):
-        batch = load_videos(split, indices, device)
+        batch = videos.load(indices)
         predicted = predict(network, batch.features, precision)
         losses.add(
             boundary_losses(predicted, batch.target, loss, draw_uniform(batch.target.overlap, draws)),

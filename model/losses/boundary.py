@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -147,11 +148,16 @@ def context_aware_loss(
 ) -> Float[Tensor, ""]:
     """Compute L_seg, equation (9), of starts and ends as two classes of actions, averaged over the batch."""
     score = torch.stack([predicted.start.T, predicted.end.T], dim=-1)
-    zones = config.zones.tensor(score.device)[:, None, None]
+    zones, tau_max, tau_min = _constants(config, score.device)
     shift = time_shift(target.past, target.future, zones)
-    return segmentation_loss_elements(
-        score, shift, zones, tau_max=config.tau_max, tau_min=config.tau_min
-    ).mean()
+    return segmentation_loss_elements(score, shift, zones, tau_max=tau_max, tau_min=tau_min).mean()
+
+
+@lru_cache(maxsize=64)
+def _constants(config: BoundaryLossConfig, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Return zones, tau_max and tau_min on a device, copied once and not in every step."""
+    zones = config.zones.tensor(device)[:, None, None]
+    return zones, torch.tensor([config.tau_max], device=device), torch.tensor([config.tau_min], device=device)
 
 
 def balanced_log_loss(

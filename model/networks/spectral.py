@@ -23,6 +23,9 @@ from torch.nn import functional
 LONGEST_PRODUCT = 1024
 """Number of points up to which the transform is a product: a matrix then takes at most 4 MB."""
 
+TENSOR_CORE_ROWS = 8
+"""Number of frequencies to whose multiples a GPU's products are padded, as its tensor cores want them."""
+
 
 @lru_cache(maxsize=64)
 def _transforms(frames: int, longest: int, device: str, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
@@ -44,6 +47,11 @@ def _transforms(frames: int, longest: int, device: str, dtype: torch.dtype) -> t
     if points % 2 == 0:
         share[-1] = 1.0 / points
     back = (signal * share).transpose(1, 2).contiguous()
+    if device.startswith("cuda") and bins % TENSOR_CORE_ROWS:
+        # Frequencies whose rows are zero add nothing.
+        more = TENSOR_CORE_ROWS - bins % TENSOR_CORE_ROWS
+        signal, kernel = (functional.pad(part, (0, 0, 0, more)) for part in (signal, kernel))
+        back = functional.pad(back, (0, more))
     real = [matrices.float().to(device=device, dtype=dtype) for matrices in (signal, kernel, back)]
     return real[0], real[1], real[2]
 

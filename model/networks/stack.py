@@ -78,11 +78,14 @@ class Layout:
             views[name] = table[:, first : first + math.prod(shape)].view(len(table), *shape)
         return views
 
-    def fill(self, table: Float[Tensor, "slots size"], slot: int, own: Mapping[str, Tensor]) -> None:
-        """Copy the weights of one network to its row of ``table``."""
+    def table(self, weights: Sequence[Mapping[str, Tensor]]) -> Float[Tensor, "slots size"]:
+        """Lay out the weights of all networks in a new table on the CPU."""
+        table = torch.zeros(len(self.configs), self.size)
         views = self.views(table)
-        for piece in self._pieces(self.configs[slot]):
-            views[piece.stacked][slot][piece.place].copy_(own[piece.name][piece.own])
+        for slot, (config, own) in enumerate(zip(self.configs, weights, strict=True)):
+            for piece in self._pieces(config):
+                views[piece.stacked][slot][piece.place].copy_(own[piece.name][piece.own])
+        return table
 
     def read(self, table: Float[Tensor, "slots size"], slot: int) -> dict[str, Tensor]:
         """Copy the weights of one network from its row of ``table`` to the CPU."""
@@ -141,14 +144,18 @@ class Stack:
         self.layout = Layout(self.configs)
         self.table = torch.zeros(len(networks), self.layout.size, device=device)
         running = torch.zeros(2, len(networks), self.configs[0].chunk_frames, device=device)
-        for slot, network in enumerate(networks):
-            state = network.state_dict()
-            self.layout.fill(self.table, slot, state)
-            for part, name in zip(running, STATISTICS, strict=True):
-                part[slot].copy_(state[name])
         self.statistics = Statistics(running[0], running[1])
+        self.fill(networks)
         self.weights = self.layout.views(self.table)
         self.forward = StackForward(self.configs, self.weights, cohorts)
+
+    @torch.no_grad()
+    def fill(self, networks: Sequence[CalfNetwork]) -> None:
+        """Copy the weights and statistics of networks of the same sizes, into the same device memory."""
+        states = [network.state_dict() for network in networks]
+        self.table.copy_(self.layout.table(states))
+        for part, name in zip((self.statistics.mean, self.statistics.variance), STATISTICS, strict=True):
+            part.copy_(torch.stack([state[name] for state in states]))
 
     def read(self, slot: int) -> dict[str, Tensor]:
         """Return the state of one network, as ``CalfNetwork.state_dict`` does."""

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from model.data.chunks import ChunkSource
 from model.data.sampler import ChunkSampler
 from model.data.store import Store
-from model.precision import compute_dtype
+from model.precision import compute_dtype, computing
 from model.training.config import TrainingConfig, TrialConfig
 from model.training.slot import Slot
 from model.training.training_stack import TrainingStack
@@ -59,8 +59,10 @@ def peak(training: TrainingConfig, device: torch.device) -> Work:
     matrix = torch.randn(ROWS, ROWS, device=device).to(compute_dtype(training.precision))
     source = torch.zeros(COPIED, device=device)
     target = torch.empty_like(source)
+    with computing(training.precision, device):
+        product_s = _seconds(lambda: matrix @ matrix)
     return Work(
-        2.0 * ROWS**3 / _seconds(lambda: matrix @ matrix),
+        2.0 * ROWS**3 / product_s,
         2.0 * source.nbytes / _seconds(lambda: target.copy_(source)),
     )
 

@@ -1,7 +1,8 @@
 """Training steps of an array, in the fastest way for its device: one by one on a CPU, recorded on a GPU."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
@@ -9,13 +10,13 @@ from torch import Tensor
 
 from model.data.chunks import ChunkSource, chunk_places
 from model.data.sampler import ChunkBatch
+from model.training.recorder import Recorder
 from model.training.slot import Slot
+from model.training.stack_groups import group_by_width
 from model.training.training_stack import TrainingStack
 
 BUCKET = 4
 """Number of chunks to whose multiples batches are padded on a GPU; each size has one recording."""
-WARM_UPS = 2
-"""Number of steps before a recording, in which libraries initialise themselves."""
 
 
 class Steps(ABC):
@@ -53,18 +54,25 @@ class Steps(ABC):
         """Take the steps, each with one batch a cohort; gives the losses of each."""
 
     @abstractmethod
+    def read_slots(self) -> None:
+        """Copy the state of the slots again, which may have changed since ``write_back``."""
+
+    @abstractmethod
     def write_back(self, epochs: int, steps: int) -> None:
         """Write the state back to the slots, after ``epochs`` more epochs with ``steps`` steps in total."""
 
 
-def make_steps(cohorts: Sequence[Sequence[Slot]], source: ChunkSource, device: torch.device) -> Steps:
+def make_steps(
+    cohorts: Sequence[Sequence[Slot]], source: ChunkSource, device: torch.device, recorder: Recorder
+) -> Steps:
     """Create the training steps of slots on ``device``; slots of one cohort see the same chunks.
 
     Raises:
         ConfigError: Networks or losses cannot be computed together.
     """
-    kind = RecordedSteps if device.type == "cuda" else SeparateSteps
-    return kind(cohorts, source, device)
+    if device.type == "cuda":
+        return RecordedSteps(cohorts, source, device, recorder)
+    return SeparateSteps(cohorts, source, device)
 
 
 class SeparateSteps(Steps):
@@ -74,6 +82,7 @@ class SeparateSteps(Steps):
         """Copy the weights of the slots; see ``Steps``."""
         super().__init__(cohorts, source, device)
         self._cohorts = [[TrainingStack([[slot]], device) for slot in cohort] for cohort in cohorts]
+        self._stacks = [stack for stacks in self._cohorts for stack in stacks]
 
     def _take(
         self, steps: Sequence[Sequence[ChunkBatch]], rates: Sequence[Sequence[float]]
@@ -87,25 +96,48 @@ class SeparateSteps(Steps):
                     losses.append(stack.step(chunks))
             yield torch.cat(losses, dim=1)
 
+    def read_slots(self) -> None:
+        """Copy the state of the slots again; see ``Steps.read_slots``."""
+        for stack in self._stacks:
+            stack.read_slots()
+
     def write_back(self, epochs: int, steps: int) -> None:
         """Write the state back to the slots; see ``Steps.write_back``."""
-        for stack in (stack for stacks in self._cohorts for stack in stacks):
+        for stack in self._stacks:
             stack.write_back(epochs, steps)
 
 
 class RecordedSteps(Steps):
-    """Training steps of all slots as one stack, recorded as one CUDA graph per batch size.
+    """Training steps of all slots together, recorded as one CUDA graph per batch size.
 
-    A graph contains the reading of chunks, forward, backward and optimiser. The network is small: without the
-    graph, a GPU waits for the host to launch about a hundred kernels per step. The inputs of all steps are on
-    the device before an epoch begins; a step itself is three small copies and one launch.
+    Slots with similar f are one stack (see ``group_by_width``). A graph contains the reading of chunks,
+    forward, backward and optimiser of all stacks. The networks are small: without the graph, a GPU waits for
+    the host to launch hundreds of kernels per step. The inputs of all steps are on the device before an epoch
+    begins; a step itself is two small copies and one launch.
     """
 
-    def __init__(self, cohorts: Sequence[Sequence[Slot]], source: ChunkSource, device: torch.device) -> None:
-        """Copy the weights of the slots; a step is recorded when its batch size first occurs."""
+    def __init__(
+        self,
+        cohorts: Sequence[Sequence[Slot]],
+        source: ChunkSource,
+        device: torch.device,
+        recorder: Recorder,
+    ) -> None:
+        """Copy the weights of the slots; ``recorder`` records a step when its batch size first occurs."""
         super().__init__(cohorts, source, device)
-        self._stack = TrainingStack(cohorts, device)
-        self._recordings: dict[int, tuple[torch.cuda.CUDAGraph, Tensor, Tensor]] = {}
+        self._recorder = recorder
+        self._recordings: dict[int, _Recording] = {}
+        slots = [slot for cohort in cohorts for slot in cohort]
+        groups = group_by_width([slot.config.network.columns for slot in slots])
+        order = [index for group in groups for index in group]
+        self._order, self._place_of = torch.tensor(order), torch.tensor(order, device=device).argsort()
+        self._rates = torch.zeros(len(slots), device=device)
+        self._parts: list[tuple[TrainingStack, Tensor | None]] = []
+        for group, rates in zip(groups, torch.split(self._rates, list(map(len, groups))), strict=True):
+            seen = sorted({self._cohort_of[index] for index in group})
+            by_cohort = [[slots[index] for index in group if self._cohort_of[index] == each] for each in seen]
+            chosen = None if len(seen) == len(cohorts) else torch.tensor(seen, device=device)
+            self._parts.append((TrainingStack(by_cohort, device, rates), chosen))
 
     def _take(
         self, steps: Sequence[Sequence[ChunkBatch]], rates: Sequence[Sequence[float]]
@@ -113,40 +145,54 @@ class RecordedSteps(Steps):
         sizes = [-(-max(map(len, batches)) // BUCKET) * BUCKET for batches in steps]
         largest = max(sizes)
         places = torch.stack([chunk_places(batches, largest) for batches in steps])
-        places, all_rates = places.to(self._device), torch.tensor(rates, device=self._device)
+        places, all_rates = places.to(self._device), torch.tensor(rates)[:, self._order].to(self._device)
+        if self._source.is_resident:
+            self._record_missing(dict(zip(sizes, places, strict=True)))
         for size, place, row in zip(sizes, places, all_rates, strict=True):
-            self._stack.rates.copy_(row)
-            yield self._step(place[..., :size])
+            self._rates.copy_(row)
+            recording = self._recordings.get(size)
+            yield recording.replay(place[..., :size]) if recording else self._learn(place[..., :size])
 
-    def _step(self, place: Int[Tensor, "3 cohorts batch"]) -> Float[Tensor, "2 slots"]:
-        if not self._source.is_resident:
-            return self._learn(place)
-        size = place.shape[-1]
-        if size not in self._recordings:
-            self._recordings[size] = self._record(place)
-        graph, read, losses = self._recordings[size]
-        read.copy_(place)
-        graph.replay()
-        return losses
+    def read_slots(self) -> None:
+        """Copy the state of the slots again; see ``Steps.read_slots``."""
+        for stack, _ in self._parts:
+            stack.read_slots()
 
     def write_back(self, epochs: int, steps: int) -> None:
         """Write the state back to the slots; see ``Steps.write_back``."""
-        self._stack.write_back(epochs, steps)
+        for stack, _ in self._parts:
+            stack.write_back(epochs, steps)
 
-    def _record(self, place: Int[Tensor, "3 cohorts batch"]) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor]:
-        read = place.clone()
-        before = self._stack.snapshot()
-        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        aside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(aside):
-            for _ in range(WARM_UPS):
-                self._learn(read)
-        torch.cuda.current_stream().wait_stream(aside)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            losses = self._learn(read)
-        self._stack.restore(before)
-        return graph, read, losses
+    def _record_missing(self, place_of: Mapping[int, Int[Tensor, "3 cohorts batch"]]) -> None:
+        """Record steps of the sizes that have no recording; the largest first (see ``Recorder``)."""
+        for size in sorted(place_of.keys() - self._recordings.keys(), reverse=True):
+            if self._recorder.works and (found := self._record(place_of[size][..., :size])):
+                self._recordings[size] = found
+
+    def _record(self, place: Int[Tensor, "3 cohorts batch"]) -> "_Recording | None":
+        read, before = place.clone(), [stack.snapshot() for stack, _ in self._parts]
+        recorded = self._recorder.record(lambda: self._learn(read))
+        for (stack, _), state in zip(self._parts, before, strict=True):
+            stack.restore(state)
+        return _Recording(recorded[0], read, recorded[1]) if recorded else None
 
     def _learn(self, place: Int[Tensor, "3 cohorts batch"]) -> Float[Tensor, "2 slots"]:
-        return self._stack.step(self._source.cut(place, padded=True))
+        chunks = self._source.cut(place, padded=True)
+        losses = [stack.step(chunks if seen is None else chunks.of(seen)) for stack, seen in self._parts]
+        # One group keeps the order of the slots.
+        return losses[0] if len(losses) == 1 else torch.cat(losses, dim=1).index_select(1, self._place_of)
+
+
+@dataclass(frozen=True, slots=True)
+class _Recording:
+    """Recorded step, with the tensors that it reads and writes."""
+
+    repeat: Callable[[], None]
+    place: Int[Tensor, "3 cohorts batch"]
+    losses: Float[Tensor, "2 slots"]
+
+    def replay(self, place: Int[Tensor, "3 cohorts batch"]) -> Float[Tensor, "2 slots"]:
+        """Take the step on the chunks at ``place``; the next replay overwrites the returned losses."""
+        self.place.copy_(place)
+        self.repeat()
+        return self.losses

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import get_args
 
 import torch
 
@@ -11,8 +10,9 @@ from model.data.chunks import ChunkSource
 from model.data.sampler import ChunkBatch, ChunkSampler
 from model.data.store import Store
 from model.networks.stack import Stack, group_for_device
-from model.precision import Precision, compute_dtype
+from model.precision import Precision, compute_dtype, computing, precisions_of
 from model.training.config import TrainingConfig, TrialConfig
+from model.training.recorder import Recorder
 from model.training.slot import Slot
 from model.training.steps import make_steps
 
@@ -44,7 +44,8 @@ def measure_speed(
     source = ChunkSource(
         train, training.sampler.chunk_frames, device=device, dtype=compute_dtype(training.precision)
     )
-    steps, rates = make_steps([slots], source, device), [[trial.learning_rate for trial in trials]]
+    steps = make_steps([slots], source, device, Recorder())
+    rates = [[trial.learning_rate for trial in trials]]
     groups = group_for_device([slot.network for slot in slots], device)
     stacks = [Stack(group, device) for group in groups]
 
@@ -57,22 +58,26 @@ def measure_speed(
         for stack in stacks:
             stack.forward(features, stack.statistics).spotting.sum().item()
 
-    alone = Speed(_chunks_per_s(learn, batches, seconds), _chunks_per_s(predict, batches, seconds))
+    with computing(training.precision, device):
+        alone = Speed(_chunks_per_s(learn, batches, seconds), _chunks_per_s(predict, batches, seconds))
     return Speed(len(trials) * alone.training, len(trials) * alone.evaluation)
 
 
 def faster_precision(
-    trial: TrialConfig, training: TrainingConfig, train: Store, device: torch.device
+    trial: TrialConfig, training: TrainingConfig, train: Store, device: torch.device, *, array: int
 ) -> Precision:
-    """Return the number format in which training is faster on this device.
+    """Return the number format in which an array of ``array`` trials trains fastest on this device.
 
-    Both formats are measured in turn and the best result of each counts, because other work on the machine
-    can only slow a measurement down.
+    A trial alone would not tell on a GPU, which then waits for launches in every format. The formats are
+    measured in turn and the best result of each counts, because other work on the machine can only slow a
+    measurement down.
     """
-    speeds: dict[Precision, float] = dict.fromkeys(get_args(Precision), 0.0)
-    for precision in ROUNDS * get_args(Precision):
+    trials = [replace(trial, seed=seed) for seed in range(array)]
+    precisions = precisions_of(device)
+    speeds: dict[Precision, float] = dict.fromkeys(precisions, 0.0)
+    for precision in ROUNDS * precisions:
         config = replace(training, precision=precision)
-        speed = measure_speed([trial], config, train, device, seconds=0.2).training
+        speed = measure_speed(trials, config, train, device, seconds=0.2).training
         speeds[precision] = max(speeds[precision], speed)
     return max(speeds, key=lambda precision: speeds[precision])
 

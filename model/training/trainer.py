@@ -16,14 +16,18 @@ from model.data.sampler import ChunkSampler
 from model.data.store import Store
 from model.inference.evaluation import Evaluation, evaluate
 from model.networks.stack import Stack, StatisticsEstimate, group_for_device
-from model.precision import compute_dtype
+from model.precision import compute_dtype, computing
 from model.training.config import TrainingConfig
 from model.training.outcomes import OUT_OF_MEMORY, DivergedError, FailedError, Outcome, Validation
+from model.training.recorder import Recorder, ignore_note
 from model.training.slot import Slot
-from model.training.steps import make_steps
+from model.training.steps import Steps, make_steps
 
 CALIBRATION_CHUNKS = 512
 """Number of training chunks for the estimate of batch statistics before a validation."""
+
+_TRAINING, _VALIDATION = "training", "validation"
+"""Kinds of work, each with its own largest number of slots at once."""
 
 T = TypeVar("T")
 
@@ -51,7 +55,7 @@ class TrainingArray:
         train: Store,
         valid: Store,
         device: torch.device,
-        on_shrink: Callable[[int], None] = lambda most: None,
+        on_note: Callable[[str], None] = ignore_note,
     ) -> None:
         """Set up an array without slots.
 
@@ -60,30 +64,36 @@ class TrainingArray:
             train: Training split.
             valid: Validation split.
             device: Device to train on.
-            on_shrink: Called with the largest number of slots that fit into the device's memory, when this
-                number is reduced.
+            on_note: Gets messages for the user, such as about a device whose memory is too small for all
+                slots.
         """
         self.training = training
         self.slots: list[Slot] = []
-        self._train, self._valid, self._device, self._on_shrink = train, valid, device, on_shrink
+        self._train, self._valid, self._device, self._on_note = train, valid, device, on_note
         dtype, frames = compute_dtype(training.precision), training.sampler.chunk_frames
         self._chunks = ChunkSource(train, frames, device=device, dtype=dtype)
         self._valid_chunks = ChunkSource(valid, frames, device=device, dtype=dtype)
         self._samplers: dict[int, ChunkSampler] = {}
-        self._most: int | None = None
+        self._most: dict[str, int] = {}
+        self._kept: tuple[list[list[Slot]], Steps] | None = None
+        self._recorder = Recorder(on_note)
 
     def advance(self) -> list[Outcome[Slot]]:
         """Train all slots to the earliest next validation, and validate the slots that are due.
 
         Slots that fail leave the array.
         """
+        with computing(self.training.precision, self._device):
+            return self._advance()
+
+    def _advance(self) -> list[Outcome[Slot]]:
         started = time.perf_counter()
         epochs = min(self.training.next_validation(slot.epoch) - slot.epoch for slot in self.slots)
-        trained = self._in_parts(self.slots, lambda part: self._train_part(part, epochs))
+        trained = self._in_parts(self.slots, lambda part: self._train_part(part, epochs), _TRAINING)
         chunks = epochs * sum(self._sampler(slot).chunks_per_epoch for slot in self.slots)
         speed = chunks / (time.perf_counter() - started)
         due = [slot for slot in self.slots if isinstance(trained[slot], _Losses) and self._is_due(slot)]
-        scored = self._in_parts(due, self._validate_part)
+        scored = self._in_parts(due, self._validate_part, _VALIDATION)
         duration_s = (time.perf_counter() - started) / len(self.slots)
         outcomes: list[Outcome[Slot]] = []
         for slot in self.slots:
@@ -109,28 +119,51 @@ class TrainingArray:
         return self._samplers[seed]
 
     def _in_parts(
-        self, slots: Sequence[Slot], work: Callable[[list[Slot]], Mapping[Slot, T]]
+        self, slots: Sequence[Slot], work: Callable[[list[Slot]], Mapping[Slot, T]], kind: str
     ) -> dict[Slot, T | FailedError]:
-        """Do ``work`` on as many slots at once as the device's memory holds."""
+        """Do ``work`` of a kind on as many slots at once as the device's memory holds."""
         left, done = sorted(slots, key=_cohort_key), dict[Slot, T | FailedError]()
         while left:
-            part = left[: self._most]
+            part = left[: self._most.get(kind)]
             results = _unless_out_of_memory(work, part)
             if results is not None:
                 done.update(results)
                 left = left[len(part) :]
+            elif self._has_released_steps():
+                continue
             elif len(part) > 1:
-                self._most = len(part) // 2
-                self._on_shrink(self._most)
+                self._most[kind] = len(part) // 2
+                self._on_note(
+                    f"the device's memory is too small for the {kind} of all trials of an array: "
+                    f"from now on, {self._most[kind]} at once"
+                )
             else:
                 done[part[0]] = FailedError(OUT_OF_MEMORY)
                 left = left[1:]
         return done
 
+    def _has_released_steps(self) -> bool:
+        """Release the memory of kept training steps, if there are any, and return whether there were."""
+        kept, self._kept = self._kept, None
+        if kept is None:
+            return False
+        del kept
+        _free_memory()
+        return True
+
+    def _steps_of(self, cohorts: list[list[Slot]]) -> Steps:
+        """Return the steps that trained the same slots last, with their recordings, or create new ones."""
+        kept, self._kept = self._kept, None
+        if kept is not None and kept[0] == cohorts:
+            kept[1].read_slots()
+            return kept[1]
+        del kept  # its memory is free before the new steps take theirs
+        return make_steps(cohorts, self._chunks, self._device, self._recorder)
+
     def _train_part(self, slots: list[Slot], epochs: int) -> dict[Slot, _Losses | FailedError]:
         """Train slots for some epochs; all change together at the end."""
         cohorts = [list(cohort) for _, cohort in groupby(slots, _cohort_key)]
-        training, steps = make_steps(cohorts, self._chunks, self._device), 0
+        training, steps = self._steps_of(cohorts), 0
         failures: dict[Slot, FailedError] = {}
         means: list[list[float]] = []
         for epoch in range(epochs):
@@ -145,6 +178,7 @@ class TrainingArray:
             if len(failures) == len(slots):
                 break
         training.write_back(epochs, steps)
+        self._kept = cohorts, training
         return {
             slot: failures.get(slot) or _Losses(*losses) for slot, losses in zip(slots, means, strict=True)
         }
@@ -159,19 +193,14 @@ class TrainingArray:
     def _validate_part(self, slots: list[Slot]) -> dict[Slot, Evaluation]:
         for _, cohort in groupby(slots, _cohort_key):
             self._calibrate(list(cohort))
-        found: dict[Slot, Evaluation] = {}
-        by_edge = sorted(slots, key=_edge_frames)
-        for _, group in groupby(by_edge, _edge_frames):
-            alike = list(group)
-            evaluations = evaluate(
-                [slot.network for slot in alike],
-                self._valid_chunks,
-                [slot.config.loss for slot in alike],
-                device=self._device,
-                nms_window_s=self.training.nms_window_s,
-            )
-            found |= dict(zip(alike, evaluations, strict=True))
-        return found
+        evaluations = evaluate(
+            [slot.network for slot in slots],
+            self._valid_chunks,
+            [slot.config.loss for slot in slots],
+            device=self._device,
+            nms_window_s=self.training.nms_window_s,
+        )
+        return dict(zip(slots, evaluations, strict=True))
 
     @torch.no_grad()
     def _calibrate(self, cohort: list[Slot]) -> None:
@@ -218,10 +247,6 @@ def _cohort_key(slot: Slot) -> tuple[int, int]:
     return slot.config.data_seed, slot.epoch
 
 
-def _edge_frames(slot: Slot) -> int:
-    return slot.config.network.edge_frames
-
-
 def _unless_out_of_memory(
     work: Callable[[list[Slot]], Mapping[Slot, T]], slots: list[Slot]
 ) -> Mapping[Slot, T] | None:
@@ -229,6 +254,10 @@ def _unless_out_of_memory(
     with suppress(torch.OutOfMemoryError):
         return work(slots)
     # Not before the error is gone: it holds on to the memory.
+    _free_memory()
+    return None
+
+
+def _free_memory() -> None:
     gc.collect()
     torch.cuda.empty_cache()
-    return None

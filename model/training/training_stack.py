@@ -5,16 +5,13 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.optim.adam import adam
 
 from model.data.chunks import Chunks
 from model.losses.complete import StackLoss
 from model.networks.forward import Statistics
 from model.networks.stack import Stack
 from model.training.slot import Slot
-
-_BETAS = (0.9, 0.999)
-"""Decay of Adam's two moments; torch's and Keras' default."""
+from model.training.table_adam import TableAdam
 
 
 class TrainingStack:
@@ -23,8 +20,15 @@ class TrainingStack:
     The slots do not change before ``write_back``.
     """
 
-    def __init__(self, cohorts: Sequence[Sequence[Slot]], device: torch.device) -> None:
+    def __init__(
+        self, cohorts: Sequence[Sequence[Slot]], device: torch.device, rates: Tensor | None = None
+    ) -> None:
         """Copy weights and moments of the slots; slots of one cohort see the same chunks.
+
+        Args:
+            cohorts: Slots by cohort.
+            device: Device to train on.
+            rates: Memory on the device for the learning rates, one number per slot. None: memory of its own.
 
         Raises:
             ConfigError: Networks or losses cannot be computed together.
@@ -33,7 +37,8 @@ class TrainingStack:
         counts = [len(cohort) for cohort in cohorts]
         self._cohort: Int[Tensor, " slots"] | None = None
         if len(counts) > 1:
-            self._cohort = torch.repeat_interleave(torch.tensor(counts)).to(device)
+            numbered = [cohort for cohort, count in enumerate(counts) for _ in range(count)]
+            self._cohort = torch.tensor(numbered, device=device)
         self._stack = Stack([slot.network for slot in self._slots], device, counts)
         networks = [slot.config.network for slot in self._slots]
         edges = [network.edge_frames for network in networks]
@@ -42,43 +47,26 @@ class TrainingStack:
         self._columns = torch.tensor([network.columns for network in networks], device=device)
         for weight in self._stack.weights.values():
             weight.requires_grad_()
-        self.rates = torch.zeros(len(self._slots), device=device)
+        self.rates = torch.zeros(len(self._slots), device=device) if rates is None else rates
         """Learning rates of the next step, in device memory so that a recorded step can use new values."""
         self.gradients = torch.zeros_like(self._stack.table)
         """Gradients of the last step, in the layout of the weights."""
         self._gradient_of = self._stack.layout.views(self.gradients)
         self._taps = self._stack.layout.taps_mask().to(device)
-        self._moments = [torch.zeros_like(self._stack.table) for _ in range(2)]
-        self._taken = [torch.tensor(float(slot.steps), device=device) for slot in self._slots]
-        """Steps of every slot, in device memory for the same reason."""
-        for index, slot in enumerate(self._slots):
-            for moment, own in zip(self._moments, slot.moments, strict=True):
-                self._stack.layout.fill(moment, index, own)
+        eps = [slot.config.adam_eps for slot in self._slots]
+        self._adam = TableAdam(self._stack.table.detach(), self.gradients, self.rates, eps)
+        self._read_optimiser()
 
-    def _descend(self) -> None:
-        """Take a step of Adam for the row of every slot, each with its own learning rate.
+    def read_slots(self) -> None:
+        """Copy weights, moments and progress of the slots again, into the same device memory."""
+        self._stack.fill([slot.network for slot in self._slots])
+        self._read_optimiser()
 
-        ``torch.optim.Adam`` calls the same function; creating one imports torch's compiler, which takes a new
-        process longer than a small trial.
-        """
-        table = self._stack.table.detach()
-        for index, slot in enumerate(self._slots):
-            adam(
-                [table[index]],
-                [self.gradients[index]],
-                [self._moments[0][index]],
-                [self._moments[1][index]],
-                [],
-                [self._taken[index]],
-                fused=True,
-                amsgrad=False,
-                beta1=_BETAS[0],
-                beta2=_BETAS[1],
-                lr=self.rates[index],
-                weight_decay=0.0,
-                eps=slot.config.adam_eps,
-                maximize=False,
-            )
+    def _read_optimiser(self) -> None:
+        layout = self._stack.layout
+        for index, moment in enumerate(self._adam.moments):
+            moment.copy_(layout.table([slot.moments[index] for slot in self._slots]))
+        self._adam.set_taken([slot.steps for slot in self._slots])
 
     def step(self, chunks: Chunks) -> Float[Tensor, "2 slots"]:
         """Train on one batch per cohort; returns segmentation and spotting losses."""
@@ -92,7 +80,7 @@ class TrainingStack:
                 torch.mul(gradient, self._taps, out=self._gradient_of[name])
             else:
                 self._gradient_of[name].copy_(gradient)
-        self._descend()
+        self._adam.step()
         if self._network.norm_momentum is not None:
             self._follow(statistics, chunks, self._network.norm_momentum)
         return torch.stack([losses.segmentation.detach(), losses.spotting.detach()])
@@ -129,12 +117,12 @@ class TrainingStack:
 
     def _changing(self) -> list[Tensor]:
         running = self._stack.statistics
-        return [self._stack.table, *self._moments, *self._taken, running.mean, running.variance]
+        return [self._stack.table, *self._adam.moments, *self._adam.taken, running.mean, running.variance]
 
     def write_back(self, epochs: int, steps: int) -> None:
         """Write the state back to the slots, after ``epochs`` more epochs with ``steps`` steps in total."""
         for index, slot in enumerate(self._slots):
             slot.network.load_state_dict(self._stack.read(index))
-            slot.moments = [self._stack.layout.read(moment, index) for moment in self._moments]
+            slot.moments = [self._stack.layout.read(moment, index) for moment in self._adam.moments]
             slot.epoch += epochs
             slot.steps += steps

@@ -66,7 +66,7 @@ class Opened:
         """Train the slot, alone, from where it is to the end of ``epochs``."""
         shared = self.task.shared(self.study, self.data.shape, "float32")
         train, valid = (self.task.open_split(split) for split in (self.data.train, self.data.valid))
-        array = self.task.array(shared, train=train, valid=valid, device=CPU, on_shrink=lambda most: None)
+        array = self.task.array(shared, train=train, valid=valid, device=CPU, on_note=lambda _: None)
         array.slots = [slot]
         found: list[Validation] = []
         while not found or found[-1].epoch < epochs:

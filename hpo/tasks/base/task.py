@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from model.precision import Precision
 
+LARGEST_ARRAY = 64
+"""Largest array that is measured; from about this size on, a GPU no longer waits for launches."""
+
 StudyT = TypeVar("StudyT", bound=StudyFile)
 ShapeT = TypeVar("ShapeT", bound=DataShape)
 SplitT = TypeVar("SplitT")
@@ -242,7 +245,7 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
         train: SplitT,
         valid: SplitT,
         device: "torch.device",
-        on_shrink: Callable[[int], None],
+        on_note: Callable[[str], None],
     ) -> Array[Any]:
         """Create an array without slots.
 
@@ -251,7 +254,7 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
             train: Training split.
             valid: Validation split.
             device: Device to train on.
-            on_shrink: Called with the number of trials that fit into the device's memory, if not all do.
+            on_note: Gets messages for the user about events that do not stop the training.
         """
         return SequentialArray(shared, train=train, valid=valid, device=device)
 

@@ -63,7 +63,7 @@ class BmnTraining(Training):
     """Epochs between two drops of the learning rate."""
     weight_decay: float = Field(default=1e-4, ge=0)
     """Weight decay of the optimiser."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: Literal["auto", "float32", "tf32", "bfloat16"] = "auto"
     """Number format of matrix products. ``auto``: measure which one is faster."""
 
 

@@ -138,7 +138,7 @@ class BmnTask(Task[BmnStudy, DataShape, VideoSplit, BoundarySlot]):
         train: VideoSplit,
         valid: VideoSplit,
         device: torch.device,
-        on_shrink: Callable[[int], None],
+        on_note: Callable[[str], None],
     ) -> BoundaryArray:
         """Create an array that trains its trials one after the other."""
         return BoundaryArray(shared, train=train, valid=valid, device=device)

@@ -80,7 +80,7 @@ class CalfTraining(Training):
     """Learning rate at the last epoch; it decreases linearly."""
     adam_eps: float = Field(default=1e-8, gt=0)
     """Epsilon of Adam: default of the paper's reference and of the re-release. The original code has 1e-7."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: Literal["auto", "float32", "tf32", "bfloat16"] = "auto"
     """Number format of matrix products. ``auto``: measure which one is faster."""
 
     @model_validator(mode="after")

@@ -16,7 +16,7 @@ from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.presentation.stage_presentation import StagePresentation
 from hpo.tasks.base.score import Score
 from hpo.tasks.base.splits import DataRequest, OpenedData, Progress, SplitRef
-from hpo.tasks.base.task import StageContext, Task, TrialTime
+from hpo.tasks.base.task import LARGEST_ARRAY, StageContext, Task, TrialTime
 from hpo.tasks.calf.data import (
     chosen_features,
     describe,
@@ -200,10 +200,10 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
         train: Store,
         valid: Store,
         device: torch.device,
-        on_shrink: Callable[[int], None],
+        on_note: Callable[[str], None],
     ) -> TrainingArray:
         """Trials trained as one network."""
-        return TrainingArray(shared, train=train, valid=valid, device=device, on_shrink=on_shrink)
+        return TrainingArray(shared, train=train, valid=valid, device=device, on_note=on_note)
 
     def save_network(self, slot: Slot, shape: GamesShape, file: Path, notes: Mapping[str, Any]) -> None:
         """Write a ``TrainedNetwork``, which ``hpo spot`` and other commands read."""
@@ -264,7 +264,10 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
         if study.training.precision != "auto":
             return study.training.precision
         training = training_config(study, shape, precision="float32")
-        return faster_precision(self._own_trial(study, shape), training, train, device)
+        trial, array = self._own_trial(study, shape), 1
+        if device.type == "cuda":
+            array = fastest_array(trial, training, train, device, most=LARGEST_ARRAY)
+        return faster_precision(trial, training, train, device, array=array)
 
     def array_size(
         self,

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import torch
 
 from model.data.activitynet.split import VideoSplit
-from model.inference.proposals import MeanLosses, ProposalEvaluation, evaluate_proposals, load_videos
+from model.inference.proposals import MeanLosses, ProposalEvaluation, VideoSource, evaluate_proposals
 from model.metrics.soft_nms import SoftNms, pair_segments
+from model.precision import computing
 from model.training.boundary.config import BoundaryTrainingConfig
 from model.training.boundary.slot import BoundarySlot
 from model.training.outcomes import OUT_OF_MEMORY, DivergedError, FailedError, Outcome, Validation
@@ -38,12 +39,17 @@ class BoundaryArray:
         """
         self.training = training
         self.slots: list[BoundarySlot] = []
-        self._train, self._valid, self._device = train, valid, device
+        self._train, self._valid, self._device = (
+            VideoSource(train, device),
+            VideoSource(valid, device),
+            device,
+        )
         self._nms = SoftNms(pair_segments(valid.positions), training.nms)
 
     def advance(self) -> list[Outcome[BoundarySlot]]:
         """Train every slot to its next validation and validate it; slots that fail leave the array."""
-        outcomes = [Outcome(slot, self._result(slot)) for slot in self.slots]
+        with computing(self.training.precision, self._device):
+            outcomes = [Outcome(slot, self._result(slot)) for slot in self.slots]
         self.slots = [outcome.slot for outcome in outcomes if isinstance(outcome.result, Validation)]
         return outcomes
 
@@ -62,7 +68,7 @@ class BoundaryArray:
         epochs = self.training.next_validation(slot.epoch) - slot.epoch
         for _ in range(epochs):
             losses = self._train_epoch(slot)
-        speed = epochs * len(self._train.videos) / (time.perf_counter() - started)
+        speed = epochs * len(self._train.split.videos) / (time.perf_counter() - started)
         metrics = {
             **_scores(self._evaluate(slot)),
             **{f"train/{name}": value for name, value in losses.items()},
@@ -75,7 +81,7 @@ class BoundaryArray:
 
     def _check_sizes(self, slot: BoundarySlot) -> None:
         wanted = slot.config.network.positions, slot.config.network.input_size
-        for split in (self._train, self._valid):
+        for split in (self._train.split, self._valid.split):
             found = split.positions, split.dims
             if found != wanted:
                 raise FailedError(f"expected features of (positions, dims) {wanted}, got {found}")
@@ -89,7 +95,7 @@ class BoundaryArray:
         losses = MeanLosses()
         draws = torch_stream(slot.config.data_seed, f"pairs of epoch {slot.epoch}")
         for indices in self._batches(slot):
-            batch = load_videos(self._train, indices, self._device)
+            batch = self._train.load(indices)
             losses.add(slot.step(batch, draws, self.training.precision), len(indices))
         slot.epoch += 1
         means = losses.by_name()
@@ -100,7 +106,7 @@ class BoundaryArray:
     def _batches(self, slot: BoundarySlot) -> Iterator[list[int]]:
         """Which videos the steps of the slot's present epoch see: data seed and epoch alone decide."""
         generator = torch_stream(slot.config.data_seed, f"videos of epoch {slot.epoch}")
-        order = torch.randperm(len(self._train.videos), generator=generator).tolist()
+        order = torch.randperm(len(self._train.split.videos), generator=generator).tolist()
         for first in range(0, len(order), self.training.batch_videos):
             yield order[first : first + self.training.batch_videos]
 

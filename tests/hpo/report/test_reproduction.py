@@ -13,7 +13,13 @@ from hpo.report.reproduction import (
 def pair(recorded: float, again: float, *, epoch: int = 1, loss: float = 0.5) -> ValidationPair:
     return ValidationPair(
         epoch=epoch,
-        recorded={"average_map": recorded, "valid/loss": 0.5, "chunks_per_s": 100.0, "score": recorded},
+        recorded={
+            "average_map": recorded,
+            "valid/loss": 0.5,
+            "chunks_per_s": 100.0,
+            "score": recorded,
+            "system/gpu_0_memory_usage_megabytes": 3900.0,
+        },
         repeated={"average_map": again, "valid/loss": loss, "chunks_per_s": 90.0},
         metric="average_map",
     )

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from calf_plan import calf_plan
 
+from hpo.config.environment import read_environment
 from hpo.journal.events import StageStarted, StudyCreated, TrialFinished, TrialReported, TrialStopped
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState, TrialStatus
@@ -233,8 +234,13 @@ def test_process_that_was_lost_after_a_stop_cannot_change_how_its_trial_ended(tm
 def test_grace_that_lasts_as_long_as_a_trial_is_refused_for_the_stage_that_stops_trials() -> None:
     plan = plan_of(epochs=9, scheduler="asha", grace_epochs=4)
     with pytest.raises(ConfigError, match="expected grace_epochs below the 3 epochs of a trial, got 4"):
-        stage_settings(plan, StageRequest(name="bayes", options={"epochs": 3}))
-    assert stage_settings(plan, StageRequest(name="final", options={"epochs": 3}))["epochs"] == 3
+        stage_settings(plan, StageRequest(name="bayes", options={"epochs": 3}), read_environment({}))
+    assert (
+        stage_settings(plan, StageRequest(name="final", options={"epochs": 3}), read_environment({}))[
+            "epochs"
+        ]
+        == 3
+    )
 
 
 def test_best_validation_is_that_of_the_mean_that_the_study_file_names(tmp_path: Path) -> None:

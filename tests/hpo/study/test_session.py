@@ -77,7 +77,7 @@ def begun(plan: StudyPlan, environment: Environment) -> str:
                 versions={},
             )
         )
-        settings = stage_settings(plan, StageRequest(name="bayes"))
+        settings = stage_settings(plan, StageRequest(name="bayes"), environment)
         journal.append(StageAsked(stage="bayes", settings=settings))
         journal.append(StageStarted(stage="bayes", space={}, trials=2))
         journal.append(TrialAsked(trial="bayes-0001", stage="bayes", parameters={"f": 3}, seed=0))

@@ -3,8 +3,11 @@ from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
+from mlflow_record import experiment_of, record
 
 from hpo.config.environment import Environment
+from hpo.journal.events import Noticed
+from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState
 from hpo.tracking.figures import FigureFiles
 from hpo.tracking.follower import Projection
@@ -76,3 +79,13 @@ def test_experiment_tells_what_its_stages_came_to(study: Any, environment: Envir
     assert experiment is not None
     note = experiment.tags["mlflow.note.content"]
     assert "**wyscout/EVENTS**" in note and "| `bayes` | 2 of 3" in note
+
+
+def test_messages_of_a_study_stand_in_its_description(study: Any, environment: Environment) -> None:
+    study.whole()
+    with Journal.open(study.folder) as journal:
+        for _ in range(2):
+            journal.append(Noticed(message="the GPU cannot record training steps"))
+    record(study, environment)
+    description = experiment_of(study, environment).tags["mlflow.note.content"]
+    assert description.endswith("Messages:\n\n- the GPU cannot record training steps")

@@ -98,6 +98,47 @@ def test_array_that_is_not_full_trains_after_a_moment(spec: TrialSpec, noted: li
     assert noted == [1]
 
 
+def test_array_waits_for_a_trial_whose_proposal_is_being_made(
+    spec: TrialSpec, tmp_path: Path, noted: list[int]
+) -> None:
+    """A proposal takes longer than an array would wait for it."""
+    first, second = company(spec, tmp_path, 2)
+    array = TrialArray(slots=3, start_grace_s=0.0)
+    array.expect("proposal 1")
+    with ThreadPoolExecutor(2) as callers:
+        early = callers.submit(array.step, first.to_json(), 0)
+        wait_until_waiting(array, 1)
+        array.expect(second.trial, instead_of="proposal 1")
+        late = callers.submit(array.step, second.to_json(), 0)
+        assert early.result()["epoch"] == late.result()["epoch"] == 1
+    assert noted == [2]
+
+
+def test_array_continues_without_a_proposal_that_comes_to_nothing(spec: TrialSpec, noted: list[int]) -> None:
+    array = TrialArray(slots=2, start_grace_s=0.0)
+    array.expect("proposal 1")
+    with ThreadPoolExecutor(1) as callers:
+        result = callers.submit(array.step, spec.to_json(), 0)
+        wait_until_waiting(array, 1)
+        assert noted == []
+        array.expect_no_longer("proposal 1")
+        assert result.result()["epoch"] == 1
+
+
+def test_array_does_not_wait_forever_for_a_trial_whose_caller_died(
+    spec: TrialSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpo.trial.array.EXPECTED_S", 0.2)
+    array = TrialArray(slots=2, start_grace_s=0.0)
+    array.expect("bayes-0002")
+    assert array.step(spec.to_json(), 0)["epoch"] == 1
+
+
+def wait_until_waiting(array: TrialArray, count: int) -> None:
+    while sum(member.waiting for member in array._members.values()) < count:
+        time.sleep(0.01)
+
+
 def test_caller_that_takes_the_place_of_one_that_died_hears_what_the_other_would_have(
     spec: TrialSpec, tmp_path: Path
 ) -> None:

@@ -1,3 +1,6 @@
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -16,7 +19,7 @@ from model.networks.calf_config import NetworkConfig, Predictions
 from model.networks.forward import Statistics
 from model.networks.stack import Stack
 
-CPU = torch.device("cpu")
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
 LOSS = LossConfig(zones=Zones(((-8.0, -4.0, 4.0, 8.0),) * 2))
 CONFIG = NetworkConfig(
     input_size=2, classes=2, class_features=3, receptive_field_frames=8, chunk_frames=40, predictions=20
@@ -29,8 +32,10 @@ ACTIONS = [(0, 0, 0), (0, 35, 1), (0, 68, 0), (0, 129, 1), (1, 50, 0), (2, 24, 1
 class ReadingStack(Stack):
     """Reads the actions out of its features, where the tests wrote them."""
 
-    def __init__(self, networks: list[CalfNetwork], device: torch.device) -> None:
-        super().__init__(networks, device)
+    def __init__(
+        self, networks: list[CalfNetwork], device: torch.device, cohorts: Sequence[int] = ()
+    ) -> None:
+        super().__init__(networks, device, cohorts)
         self.forward = self._read
 
     def _read(self, features: Tensor, statistics: Statistics) -> Predictions:
@@ -114,8 +119,7 @@ def test_result_does_not_depend_on_how_many_chunks_go_through_at_once(
     store, network = small_store(HALVES, ACTIONS, dims=2), CalfNetwork(CONFIG, generator())
     at_once = evaluate_on(network, store)
     monkeypatch.setattr(evaluation, limit, value)
-    chunks = tile(store.halves, chunk_frames=40, edge_frames=4).chunks
-    assert max(map(len, evaluation._batches(chunks, 40))) == largest
+    assert evaluation._chunks_at_once([network], CPU) == largest
     in_parts = evaluate_on(network, store)
     np.testing.assert_array_equal(at_once.spots.frame, in_parts.spots.frame)
     np.testing.assert_allclose(at_once.spots.score, in_parts.spots.score, rtol=1e-5)
@@ -136,3 +140,48 @@ def test_evaluation_uses_the_running_statistics() -> None:
     first = evaluate_on(network.train(), store)
     network.norm.running_mean += 1.0
     assert evaluate_on(network, store).segmentation_loss != first.segmentation_loss
+
+
+def network_of(receptive_field_frames: int, seed: int) -> CalfNetwork:
+    config = replace(CONFIG, receptive_field_frames=receptive_field_frames, class_features=2 + seed)
+    return CalfNetwork(config, torch.Generator().manual_seed(seed)).eval()
+
+
+@pytest.mark.parametrize("at_once", [128, 4])
+def test_networks_with_other_r_are_scored_together_as_each_is_scored_alone(
+    monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """What a GPU computes: one stack whose networks read the chunks of their own tilings."""
+    store = small_store(HALVES, ACTIONS, dims=2)
+    networks = [network_of(r, seed) for seed, r in enumerate((8, 12, 10, 12))]
+    alone = [evaluate_on(network, store) for network in networks]
+    groups = evaluation._groups(networks, store, GPU)
+    assert [[cohort.networks for cohort in group] for group in groups] == [[[0], [2], [1, 3]]]
+    monkeypatch.setattr(evaluation, "_groups", lambda *_: groups)
+    monkeypatch.setattr(evaluation, "group_for_device", lambda items, device: [list(items)])
+    monkeypatch.setattr(evaluation, "CHUNKS_AT_ONCE", at_once)
+    source = ChunkSource(store, CONFIG.chunk_frames, device=CPU, dtype=torch.float32)
+    for ours, theirs in zip(evaluate(networks, source, [LOSS] * 4, device=CPU), alone, strict=True):
+        np.testing.assert_array_equal(ours.spots.frame, theirs.spots.frame)
+        np.testing.assert_allclose(ours.spots.score, theirs.spots.score, rtol=1e-4)
+        assert ours.segmentation_loss == pytest.approx(theirs.segmentation_loss, rel=1e-4)
+        assert ours.spotting_loss == pytest.approx(theirs.spotting_loss, rel=1e-4)
+
+
+def test_networks_with_many_more_chunks_are_scored_apart() -> None:
+    store = small_store([2000], [(0, 10, 0)], dims=2)
+    networks = [network_of(r, 0) for r in (2, 30, 4)]
+    groups = evaluation._groups(networks, store, GPU)
+    assert [[cohort.networks for cohort in group] for group in groups] == [[[0], [2]], [[1]]]
+    assert [len(group) for group in evaluation._groups(networks, store, CPU)] == [1, 1, 1]
+
+
+def test_forward_pass_on_a_gpu_takes_no_more_than_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    networks = [network_of(8, 0)] * 64
+    free = 80 * 2**30
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 80 * 2**30))
+    assert evaluation._chunks_at_once(networks, GPU) == evaluation.CHUNKS_AT_ONCE
+    free = 2**24
+    assert 1 <= evaluation._chunks_at_once(networks, GPU) < evaluation.CHUNKS_AT_ONCE
+    free = 0
+    assert evaluation._chunks_at_once(networks, GPU) == 1

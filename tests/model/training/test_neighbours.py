@@ -27,6 +27,7 @@ from model.encoding import Zones
 from model.networks import spectral
 from model.training.config import TrainingConfig, TrialConfig
 from model.training.outcomes import DivergedError, FailedError, Validation
+from model.training.recorder import Recorder
 from model.training.slot import Slot
 from model.training.steps import RecordedSteps, SeparateSteps, make_steps
 from model.training.trainer import TrainingArray
@@ -179,12 +180,12 @@ def test_array_out_of_memory_shrinks_reports_it_and_continues(monkeypatch: pytes
     expected = [run(array_of([trial]))[0] for trial in trials]
     memory, reported = SmallMemory(2, monkeypatch), []
     array = TrainingArray(
-        TRAINING, train=TRAIN, valid=array_of([TRIAL])._valid, device=CPU, on_shrink=reported.append
+        TRAINING, train=TRAIN, valid=array_of([TRIAL])._valid, device=CPU, on_note=reported.append
     )
     array.slots = [Slot(trial) for trial in trials]
     for ours, theirs in zip(run(array), expected, strict=True):
         assert numbers(ours) == numbers(theirs)
-    assert reported == [2]
+    assert len(reported) == 1 and "from now on, 2 at once" in reported[0]
     assert memory.sizes == [5, 2, 2, 1, 2, 2, 1]
 
 
@@ -225,18 +226,18 @@ def test_stack_of_networks_of_other_shapes_trains_each_as_it_trains_alone(
     )
     first.rates.fill_(1e-3)
     second.rates.fill_(1e-3)
-    for epoch in range(50):
+    for epoch in range(20):
         for batches in zip(*(sampler.epoch(epoch) for sampler in samplers), strict=True):
             expected = first.step(source.load(batches[:1]))
             losses = second.step(source.load([batches[0], shortened(batches[1])], 6))
             torch.testing.assert_close(losses[:, -2], expected[:, 0], rtol=1e-6, atol=1e-9)
-    first.write_back(50, 200)
-    second.write_back(50, 200)
+    first.write_back(20, 80)
+    second.write_back(20, 80)
     for (name, ours), theirs in zip(
         together.network.named_parameters(), alone.network.parameters(), strict=True
     ):
         assert (ours - theirs).norm() <= 1e-4 * theirs.norm(), name
-    assert together.steps == alone.steps == 200
+    assert together.steps == alone.steps == 80
 
 
 def shortened(batch: ChunkBatch) -> ChunkBatch:
@@ -262,14 +263,12 @@ def test_running_values_follow_each_network_s_own_batches(unbiased: bool) -> Non
         torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-7)
 
 
-class Replay:
-    """Stands in for a CUDA graph: repeats a step on what lies in ``place``."""
+class Replays(Recorder):
+    """Stands in for CUDA graphs: a repetition does the work again."""
 
-    def __init__(self, steps: RecordedSteps, place: torch.Tensor, losses: torch.Tensor) -> None:
-        self._steps, self._place, self._losses = steps, place, losses
-
-    def replay(self) -> None:
-        self._losses.copy_(self._steps._learn(self._place))
+    def record(self, work: Callable[[], torch.Tensor]) -> tuple[Callable[[], None], torch.Tensor]:
+        result = work().clone()
+        return lambda: result.copy_(work()), result
 
 
 @pytest.mark.parametrize("resident", [True, False])
@@ -277,28 +276,26 @@ def test_recorded_steps_of_padded_batches_learn_what_separate_ones_learn(
     doubled: None, monkeypatch: pytest.MonkeyPatch, resident: bool
 ) -> None:
     sizes: list[int] = []
+    record = RecordedSteps._record
 
-    def record(steps: RecordedSteps, place: torch.Tensor) -> tuple[Replay, torch.Tensor, torch.Tensor]:
+    def note(steps: RecordedSteps, place: torch.Tensor) -> object:
         sizes.append(place.shape[-1])
-        read, losses = place.clone(), torch.zeros(2, 3)
-        return Replay(steps, read, losses), read, losses
+        return record(steps, place)
 
-    monkeypatch.setattr(RecordedSteps, "_record", record)
+    monkeypatch.setattr(RecordedSteps, "_record", note)
     monkeypatch.setattr("model.training.steps.BUCKET", 2)
     source = ChunkSource(TRAIN, 40, device=CPU, dtype=torch.float64)
     source.is_resident = resident
     trials = [TRIAL, OTHER, NEIGHBOURS[6]]
     samplers = [ChunkSampler(TRAIN, TRAINING.sampler, seed) for seed in (3, 4)]
     slots = [[Slot(trial) for trial in trials] for _ in range(2)]
-    recorded, separate = (
-        kind([row[:2], row[2:]], source, CPU)
-        for kind, row in zip((RecordedSteps, SeparateSteps), slots, strict=True)
-    )
+    recorded = RecordedSteps([slots[0][:2], slots[0][2:]], source, CPU, Replays())
+    separate = SeparateSteps([slots[1][:2], slots[1][2:]], source, CPU)
     for epoch in range(3):
         plans = [sampler.epoch(epoch) for sampler in samplers]
         rates = [[1e-3, 2e-3, 1e-3 * step] for step in range(1, 1 + len(plans[0]))]
         torch.testing.assert_close(recorded.epoch(plans, rates), separate.epoch(plans, rates))
-    assert sorted(sizes) == ([2, 4] if resident else [])
+    assert sizes == ([4, 2] if resident else []), "the largest first"
     for steps in (recorded, separate):
         steps.write_back(3, 9)
     for ours, theirs in zip(*slots, strict=True):
@@ -314,7 +311,7 @@ def test_array_on_a_gpu_learns_what_a_processor_learns() -> None:
     losses = []
     for device, row in zip((CPU, torch.device("cuda")), slots, strict=True):
         source = ChunkSource(TRAIN, 40, device=device, dtype=torch.float32)
-        steps = make_steps([row], source, device)
+        steps = make_steps([row], source, device, Recorder())
         plan = ChunkSampler(TRAIN, TRAINING.sampler, 3).epoch(0)
         losses.append(steps.epoch([plan], [[1e-4, 1e-4]] * len(plan)).cpu())
         steps.write_back(1, len(plan))

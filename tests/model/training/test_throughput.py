@@ -50,7 +50,24 @@ def test_precision_in_which_training_goes_faster_is_chosen(monkeypatch: pytest.M
         return Speed(training=2.0 if training.precision == faster else 1.0, evaluation=1.0)
 
     monkeypatch.setattr(throughput, "measure_speed", measure)
-    assert faster_precision(TRIAL, TRAINING, TRAIN, CPU) == faster
+    assert faster_precision(TRIAL, TRAINING, TRAIN, CPU, array=1) == faster
+
+
+def test_precision_is_measured_at_the_size_of_the_array(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trial alone waits for launches on a GPU, where all formats tie."""
+    sizes: set[int] = set()
+
+    def measure(
+        trials: list[TrialConfig], training: TrainingConfig, *args: object, **kwargs: object
+    ) -> Speed:
+        sizes.add(len(trials))
+        return Speed(
+            training={"float32": 1.0, "tf32": 3.0, "bfloat16": 2.0}[training.precision], evaluation=1.0
+        )
+
+    monkeypatch.setattr(throughput, "measure_speed", measure)
+    assert faster_precision(TRIAL, TRAINING, TRAIN, torch.device("cuda"), array=16) == "tf32"
+    assert sizes == {16}
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_installed_study_file_plans_and_trains_at_every_frame_rate(
         np.testing.assert_allclose(seconds, study.zones_of(label), atol=0.5 / per_second)
     train, valid = (task.open_split(split) for split in (plan.train, plan.valid))
     shared = task.shared(study, shape, "float32")
-    array = task.array(shared, train=train, valid=valid, device=torch.device("cpu"), on_shrink=lambda _: None)
+    array = task.array(shared, train=train, valid=valid, device=torch.device("cpu"), on_note=lambda _: None)
     array.slots = [slot]
     (outcome,) = array.advance()
     assert isinstance(outcome.result, Validation), outcome.result

@@ -24,10 +24,9 @@ from training.boundary.videos import (
 
 from model.data.activitynet.split import VideoSplit
 from model.errors import ConfigError, DataError
-from model.inference.proposals import evaluate_proposals
+from model.inference.proposals import VideoBatch, VideoSource, evaluate_proposals
 from model.losses.boundary import BoundaryLossConfig, TemLoss
 from model.metrics.soft_nms import SoftNms, pair_segments
-from model.training.boundary import trainer
 from model.training.boundary.config import BoundaryTrainingConfig, BoundaryTrialConfig
 from model.training.boundary.slot import BoundarySlot
 from model.training.checkpoint import load_checkpoint, save_checkpoint
@@ -38,7 +37,7 @@ from model.training.seeding import torch_stream
 def auc_of(slot: BoundarySlot, valid: VideoSplit = VALID) -> float:
     evaluation = evaluate_proposals(
         slot.network,
-        valid,
+        VideoSource(valid, torch.device("cpu")),
         slot.config.loss,
         nms=SoftNms(pair_segments(valid.positions), TRAINING.nms),
         batch_videos=4,
@@ -102,13 +101,14 @@ def test_a_trial_that_joins_late_is_what_it_is_alone() -> None:
 
 def test_data_seed_and_epoch_alone_decide_what_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[int]] = []
-    load = trainer.load_videos
+    load = VideoSource.load
 
-    def note(split: VideoSplit, indices: list[int], device: torch.device):
-        seen.append(indices)
-        return load(split, indices, device)
+    def note(videos: VideoSource, indices: list[int]) -> VideoBatch:
+        if videos.split is TRAIN:
+            seen.append(indices)
+        return load(videos, indices)
 
-    monkeypatch.setattr(trainer, "load_videos", note)
+    monkeypatch.setattr(VideoSource, "load", note)
     orders = []
     for trial in (TRIAL, OTHER, replace(TRIAL, data_seed=4)):
         seen.clear()
