@@ -101,7 +101,7 @@ def test_trial_that_makes_the_device_fail_twice_fails_and_the_others_finish(
         if seed == BAD:
             assert (
                 heard[-1]["failed"]
-                == f"FailedError: the device failed 2 times while it trained this trial: {ILLEGAL}"
+                == f"FailedError: the device failed 2 times while it trained this trial: RuntimeError: {ILLEGAL}"
             )
         else:
             assert heard[-1]["finished"] and heard[-1]["epoch"] == EPOCHS
