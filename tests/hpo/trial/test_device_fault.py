@@ -99,10 +99,8 @@ def test_trial_that_makes_the_device_fail_twice_fails_and_the_others_finish(
     results = machine.ask_together(company(spec, tmp_path, 3))
     for seed, heard in enumerate(results):
         if seed == BAD:
-            assert (
-                heard[-1]["failed"]
-                == f"FailedError: the device failed 2 times while it trained this trial: RuntimeError: {ILLEGAL}"
-            )
+            failed = "FailedError: the device failed 2 times while it trained this trial: RuntimeError: "
+            assert heard[-1]["failed"] == failed + ILLEGAL
         else:
             assert heard[-1]["finished"] and heard[-1]["epoch"] == EPOCHS
     assert machine.processes == 3
