@@ -150,7 +150,7 @@ def _row(event: Any) -> _Row:
     kind = event["eventName"]
     if not (isinstance(event["tags"], list) and isinstance(event["positions"], list)):
         raise ValueError("expected lists under 'tags' and 'positions'")
-    tags = [tag["id"] for tag in event["tags"]]
+    tags = [_tag(tag["id"]) for tag in event["tags"]]
     places = event["positions"]
     return _Row(
         match_id=identifier(event, "matchId"),
@@ -191,6 +191,12 @@ def _index(known: Mapping[str, int], name: object, what: str) -> int:
     if not isinstance(name, str) or name not in known:
         raise ValueError(f"unknown {what} {name!r:.60}")
     return known[name]
+
+
+def _tag(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise ValueError(f"expected a whole number as the id of a tag, got {value!r:.60}")
 
 
 def _is_goal(kind: str, tags: Sequence[int]) -> bool:
