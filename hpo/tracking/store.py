@@ -90,13 +90,17 @@ def make_store(environment: Environment) -> None:
     """Create an SQLite store if it does not exist, and let artifacts follow a folder that has moved.
 
     Several processes may call this at the same time.
+
+    Raises:
+        UserError: The store does not answer.
     """
     file = sqlite_file(environment)
     if file is not None:
         _create(file, artifact_root(environment))
     if not is_server(environment):
         owned = file is not None and file.parent.resolve() == environment.runs.resolve()
-        _follow_artifacts(environment, owned=owned)
+        with store_errors(environment.tracking_uri):
+            _follow_artifacts(environment, owned=owned)
 
 
 def _create(file: Path, artifacts: str) -> None:

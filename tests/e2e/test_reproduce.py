@@ -87,7 +87,8 @@ def test_two_studies_stand_side_by_side(studies: CommandLine) -> None:
     answer = studies.run("compare", "one", "two", "--json")
     assert answer.returncode == 0, answer.stderr
     told = json.loads(answer.stdout)
-    assert told["settings"] == {"training.epochs": [2, 3], "stages.bayes.trials": [2, 1]}
+    epochs = {"training.epochs": [2, 3], "stages.bayes.epochs": [2, 3]}
+    assert told["settings"] == {**epochs, "stages.bayes.trials": [2, 1]}
     best = [studies.best(name)[0]["average_map"] for name in ("one", "two")]
     assert told["scores"]["Average-mAP"] == best
     (row,) = told["paired"]
