@@ -149,7 +149,7 @@ def test_a_follower_killed_before_any_change_leaves_no_trace_of_it(
         short = type(study)(tmp_path / name)
         short.create()
         short.first_trial()
-        short.end()
+        short.end("bayes-0000")
         return short
 
     client = client_of(environment)
