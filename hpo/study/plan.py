@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import joblib
-import torch
 
 from hpo.config.environment import Environment
 from hpo.config.stages import SearchStage
@@ -17,7 +16,14 @@ from hpo.space.space import Parameters
 from hpo.study.folders import found_place
 from hpo.tasks.base.own_code import own_errors
 from hpo.tasks.base.places import is_uri
-from hpo.tasks.base.registry import AnyTask, load_study, parse_study, task_named
+from hpo.tasks.base.registry import (
+    AnyDescription,
+    AnyTask,
+    description_named,
+    load_study,
+    parse_study,
+    task_named,
+)
 from hpo.tasks.base.score import Score
 from hpo.tasks.base.splits import DataRequest, DataShape, OpenedData, Progress, SplitRef
 from hpo.tasks.base.task import Shared
@@ -90,7 +96,7 @@ class StudyPlan:
         return {
             **record,
             "study": self.study.model_dump(mode="json"),
-            "shape": self.task.shape_to_json(self.shape),
+            "shape": self.description.shape_to_json(self.shape),
             "train": asdict(self.train),
             "valid": asdict(self.valid),
         }
@@ -103,7 +109,7 @@ class StudyPlan:
             **{
                 **record,
                 "study": study,
-                "shape": task_named(study.task).shape_from_json(record["shape"]),
+                "shape": description_named(study.task).shape_from_json(record["shape"]),
                 "train": SplitRef.from_json(record["train"]),
                 "valid": SplitRef.from_json(record["valid"]),
                 "notices": tuple(record.get("notices", ())),
@@ -116,9 +122,14 @@ class StudyPlan:
         return task_named(self.study.task)
 
     @property
+    def description(self) -> AnyDescription:
+        """Names, stages, score and presentation of the task."""
+        return description_named(self.study.task)
+
+    @property
     def score(self) -> Score:
         """The score that the study maximises."""
-        return self.task.score_in(self.study.model_dump(mode="json"))
+        return self.description.score_in(self.study.model_dump(mode="json"))
 
     @property
     def data_seed(self) -> int:
@@ -202,6 +213,8 @@ def _measured_array(plan: StudyPlan, concurrent: int) -> int:
     """Measure the fastest array size; on a processor, which trains an array's trials in turns, it is 1."""
     if plan.device == "cpu":
         return 1
+    import torch  # commands that only read a study do without
+
     train, device = plan.task.open_split(plan.train), torch.device(plan.device)
     return plan.task.array_size(plan.study, plan.shape, train, plan.precision, device, concurrent)
 
@@ -214,6 +227,8 @@ def make_plan(
     Raises:
         UserError: The study file, the data or the request cannot be used.
     """
+    import torch  # commands that only read a study do without
+
     study = _with_request(request.settings or load_study(request.study_file), request)
     study.stages.require(stages)
     device = choose_device(request.device)
@@ -292,6 +307,8 @@ def choose_device(wanted: str) -> str:
     """
     if wanted not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"expected --device auto, cpu or cuda, got {wanted!r}")
+    import torch  # commands that only read a study do without
+
     if wanted == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
             "--device cuda: this machine has no CUDA device", fix="use --device auto or --device cpu"
