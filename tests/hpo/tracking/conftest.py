@@ -154,8 +154,8 @@ class Study:
         self.report("bayes-0002", 60, 0.35)
         self.finish("bayes-0002", 40, 0.4)
 
-    def end(self) -> None:
-        self.append(StageFinished, stage="bayes", best_trial="bayes-0002")
+    def end(self, best: str = "bayes-0002") -> None:
+        self.append(StageFinished, stage="bayes", best_trial=best)
 
     def whole(self) -> "Study":
         self.create()
