@@ -64,7 +64,7 @@ class RunChanges:
         return run_id
 
     def write(self, client: "MlflowClient", run: str) -> None:
-        """Write everything except the creation. Repeating it changes nothing."""
+        """Write everything except the creation and the uploads. Repeating it changes nothing."""
         from mlflow.entities import Param, RunTag
 
         batches = zip_longest(
@@ -77,12 +77,15 @@ class RunChanges:
             client.log_batch(run, metrics=metrics, params=parameters, tags=tags)
         if self.data is not None:
             client.log_inputs(run, [self.data])
-        for upload in self.uploads:
-            upload(client, run)
         if self.ended_at is not None:
             client.set_terminated(run, self.status, milliseconds(self.ended_at))
         elif self.status:
             client.update_run(run, status=self.status)
+
+    def upload(self, client: "MlflowClient", run: str) -> None:
+        """Upload the artifacts; those of the same names are replaced."""
+        for upload in self.uploads:
+            upload(client, run)
 
 
 def milliseconds(at: datetime) -> int:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
@@ -17,6 +17,7 @@ from hpo.tracking.notes import NOTE
 from hpo.tracking.store import IDENTITY, artifact_folder, make_store, quiet_variables
 from hpo.tracking.table import VIEW, table_view
 from hpo.tracking.tracker import RecordRefusedError
+from hpo.tracking.transaction import one_transaction
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -81,23 +82,32 @@ class Experiment:
             RecordRefusedError: MLflow refused changes of a run permanently; other runs have theirs.
         """
         changes, self._changes = self._changes, {}
-        refusals = []
-        for name, changed in changes.items():
-            try:
-                self._write(name, changed)
-            except RecordRefusedError as refusal:
-                refusals.append(refusal)
+        refusals: list[RecordRefusedError] = []
+        with one_transaction(self._client):
+            self._on_each(changes, RunChanges.write, refusals)
+        # Uploads may take long, and would hold up other writers of the database.
+        self._on_each(changes, RunChanges.upload, refusals)
         if refusals:
             raise refusals[0]
         self._client.set_experiment_tag(self._id, _RECORDED, str(recorded))
 
-    def _write(self, name: str, changed: RunChanges) -> None:
-        with _refusals():
-            if name not in self._runs:
-                self._runs[name] = self._create(name, changed)
-            run = self._runs[name]
-            if run is not None:
-                changed.write(self._client, run)
+    def _on_each(
+        self,
+        changes: Mapping[str, RunChanges],
+        call: "Callable[[RunChanges, MlflowClient, str], None]",
+        refusals: list[RecordRefusedError],
+    ) -> None:
+        """Call a method of the changes of each run, and collect what MLflow refuses permanently."""
+        for name, changed in changes.items():
+            try:
+                with _refusals():
+                    if name not in self._runs:
+                        self._runs[name] = self._create(name, changed)
+                    run = self._runs[name]
+                    if run is not None:
+                        call(changed, self._client, run)
+            except RecordRefusedError as refusal:
+                refusals.append(refusal)
 
     def _create(self, name: str, changed: RunChanges) -> str:
         start = changed.start
