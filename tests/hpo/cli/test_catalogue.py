@@ -149,6 +149,15 @@ def test_renamed_study_keeps_its_trials_and_its_record_in_mlflow(one: Path, envi
     assert refused.returncode == 2 and "exists already" in refused.stderr
 
 
+def test_study_with_a_damaged_journal_keeps_its_name(one: Path, environment: Environment) -> None:
+    journal = one / "journal.jsonl"
+    journal.write_bytes(journal.read_bytes().replace(b'"trial-started"', b'"trial-', 1))
+    before = journal.read_bytes()
+    refused = hpo(environment, "rename", "one", "other")
+    assert refused.returncode == 2 and "line 5 of the journal cannot be read" in refused.stderr
+    assert journal.read_bytes() == before
+
+
 def test_deleted_study_is_gone_also_in_mlflow(one: Path, environment: Environment) -> None:
     answer(environment, "sync", "one")
     asked = hpo(environment, "delete", "one")
