@@ -35,7 +35,7 @@ class RunChanges:
     """Changes of one run. A later value of a tag, a parameter or the status replaces an earlier one."""
 
     start: RunStart | None = None
-    """None if the run was created before."""
+    """Properties of a run to create; None if the run was created before."""
     metrics: "list[Metric]" = field(default_factory=list)
     parameters: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
