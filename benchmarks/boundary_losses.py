@@ -19,7 +19,8 @@ import torch
 from model.data.activitynet.annotations import Video, read_videos
 from model.data.activitynet.split import VideoSplit
 from model.data.activitynet.synthetic import FeatureGenerator, make_class_scores
-from model.losses.boundary import BoundaryLossConfig, TemLoss
+from model.losses.boundary import BoundaryLossConfig
+from model.losses.forms import TemLoss
 from model.networks.bmn import BmnConfig
 from model.precision import Precision
 from model.training.boundary.config import BoundaryTrainingConfig, BoundaryTrialConfig

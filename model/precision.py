@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 Precision = Literal["float32", "tf32", "bfloat16"]
 """Number format of matrix products; ``tf32``: float32 with 10 bits of the fraction, on a GPU only."""
@@ -25,11 +26,13 @@ class NumberFormats:
     """Format in which their products are summed, and of weights, normalisation and losses."""
 
 
-def compute_dtype(precision: Precision) -> torch.dtype:
+def compute_dtype(precision: Precision) -> "torch.dtype":
     """Return the type of the features that enter a network, which is that of its matrix products.
 
     Weights, sums, norms and losses are float32 in either case.
     """
+    import torch  # commands that only read a study do without
+
     return torch.bfloat16 if precision == "bfloat16" else torch.float32
 
 

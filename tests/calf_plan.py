@@ -5,7 +5,7 @@ from typing import Any
 from hpo.study.plan import StudyPlan
 from hpo.tasks.base.registry import load_study, parse_study
 from hpo.tasks.base.splits import SplitRef
-from hpo.tasks.calf.settings import GamesShape
+from hpo.tasks.calf.shape import GamesShape
 from model.timeline import FrameRate
 
 

@@ -11,7 +11,7 @@ from hpo.space.parameters import FloatParameter, IntParameter
 from hpo.space.space import Space
 from hpo.tasks.base.presentation.stage_presentation import StageView
 from hpo.tasks.base.registry import AnyTask
-from hpo.tasks.calf.settings import GamesShape
+from hpo.tasks.calf.shape import GamesShape
 from hpo.tasks.calf.task import TASK
 from model.timeline import FrameRate
 

@@ -110,13 +110,16 @@ def finish(end: "SessionEnd", plan: "StudyPlan", folder: Path) -> None:
         reasons = [trial.reason for trial in end.state.trials.values() if trial.reason]
         console.print(f"every trial failed; the first reason: {reasons[0] if reasons else 'unknown'}")
         raise typer.Exit(1)
-    show_stages(end.state, plan)
+    show_stages(end.state, plan, folder)
     steps = [*next_steps(end.state, plan, folder), shell_line("hpo", "status", folder.name), "hpo ui"]
     console.print(f"\nnext: {' | '.join(steps)}", soft_wrap=True)
 
 
-def show_stages(state: "StudyState", plan: "StudyPlan", *, top: int = SHOWN) -> None:
-    """Print the results of all stages; of a search, its ``top`` best configurations."""
+def show_stages(state: "StudyState", plan: "StudyPlan", folder: Path, *, top: int = SHOWN) -> None:
+    """Print the results of all stages; of a search, its ``top`` best configurations.
+
+    ``folder`` is that of the study.
+    """
     from hpo.config.stages import SEARCH
     from hpo.report.console import print_table
     from hpo.report.trial_tables import importance_line
@@ -129,7 +132,7 @@ def show_stages(state: "StudyState", plan: "StudyPlan", *, top: int = SHOWN) -> 
             typer.echo("Best configurations" if name == SEARCH else f"\nStage {name}")
         for table in tables:
             print_table(table)
-        if shares := stage_importance(state, name):
+        if shares := stage_importance(state, name, folder):
             typer.echo(importance_line(shares, scores=len(whole_configurations(state, name))))
 
 

@@ -126,11 +126,11 @@ def best(
             **found_record(state, score=metric),
             "best": [configuration_record(configuration, score=metric) for configuration in best],
             "failed": failures(state, folder),
-            "importance": by_symbol(stage_importance(state, SEARCH)),
+            "importance": by_symbol(stage_importance(state, SEARCH, folder)),
         }
         typer.echo(json.dumps(record, indent=2, default=str))
     elif state.has_score:
-        show_stages(state, plan_of(folder, state.created), top=top)
+        show_stages(state, plan_of(folder, state.created), folder, top=top)
     else:
         typer.echo(f"study {folder.name} has no finished trial yet")
 

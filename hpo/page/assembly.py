@@ -1,7 +1,7 @@
 """Assembly of a study's page from its journal and the analyses of its best trial in MLflow."""
 
 from collections.abc import Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from rich.table import Table
 
@@ -49,7 +49,7 @@ def study_page(environment: Environment, name: str) -> StudyPage:
         summary=summary(state, writer_of(folder)),
         settings=settings_facts(plan, state),
         data=data_facts(plan),
-        stages=[_section(stage, state, plan) for stage in state.stages.values()],
+        stages=[_section(stage, state, plan, folder) for stage in state.stages.values()],
         best=best_table(state),
         analyses=_analyses(state, plan, environment),
         failures=failures_table(state),
@@ -67,14 +67,14 @@ def _heading(path: str) -> str:
     return f"{place.stem.replace('-', ' ').capitalize()}, {split} split"
 
 
-def _section(stage: StageState, state: StudyState, plan: StudyPlan) -> StageSection:
+def _section(stage: StageState, state: StudyState, plan: StudyPlan, folder: Path) -> StageSection:
     name = stage.stage
     results = stage_results(plan, state, name, top=_TOP)
-    drawn = drawn_stage(plan, state, name)
+    drawn = drawn_stage(plan, state, name, folder)
     return StageSection(
         name=name,
         facts=stage_facts(stage, state, plan),
-        tables=_tables(results, plan.task.presentation(name).note),
+        tables=_tables(results, plan.description.presentation(name).note),
         remarks=[result for result in results if isinstance(result, str)],
         figures=[explored(figure, place=f"{name}-{figure.name}") for figure in drawn.figures],
         failures=drawn.failures,
@@ -90,7 +90,7 @@ def _tables(results: Sequence[object], caption: str) -> list[ShownTable]:
 def _analyses(state: StudyState, plan: StudyPlan, environment: Environment) -> AnalysesSection:
     """Return the analyses in MLflow of the first representative trial that has any."""
     study, heading = state.created.study, "Analyses of the best trial"
-    if not plan.task.analyses:
+    if not plan.description.analyses:
         remark = f"The task {plan.study.task} has no analyses."
         return AnalysesSection(heading=heading, figures=[], remark=remark)
     best = [trial.trial for trial in representative_trials(state)]

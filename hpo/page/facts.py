@@ -9,7 +9,7 @@ from hpo.report.formats import duration, score_label, value, values_tried
 from hpo.report.trial_tables import best_line, condition
 from hpo.study.plan import StudyPlan
 from hpo.tasks.base.found import best_of_stage, deciding_stage, found_configuration, stages_by_priority
-from hpo.tasks.base.registry import task_of
+from hpo.tasks.base.registry import description_of
 from hpo.tracking.symbols import by_symbol, symbol
 from model.errors import UserError
 
@@ -94,7 +94,7 @@ def representative_trials(state: StudyState) -> list[TrialState]:
 
 def best_table(state: StudyState) -> ShownTable:
     """Return a table of the configuration that the study has found."""
-    stage, note = deciding_stage(state), task_of(state.created).configuration_note
+    stage, note = deciding_stage(state), description_of(state.created).configuration_note
     chosen = by_symbol(stage.chosen) if stage else {}
     return ShownTable(
         header=["hyperparameter", "value"],

@@ -1,30 +1,16 @@
-"""Early stopping of poor trials by Ray Tune's schedulers, comparing trials epoch by epoch."""
+"""Early stopping of poor trials as Ray Tune's schedulers decide, comparing trials epoch by epoch."""
 
 import math
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hpo.config.stages import SearchStage, Stage
+from hpo.schedule.median import MedianRule
+from hpo.schedule.rule import StoppingRule
 from hpo.schedule.tuner import before_importing_ray
 
 if TYPE_CHECKING:
     from ray.tune.schedulers import TrialScheduler
-
-
-class StoppingRule(ABC):
-    """Interface of rules that decide at every validation whether the trial continues."""
-
-    @abstractmethod
-    def should_stop(self, trial: str, epoch: int, score: float) -> bool:
-        """Record a validation and decide whether its trial should stop.
-
-        Call it for each validation in the order of the journal. The decision depends only on the validations
-        recorded before, so that replaying a journal gives the same decisions.
-
-        Returns:
-            Whether the trial should stop; for a repeated validation, whether the trial has been stopped.
-        """
 
 
 class NeverStop(StoppingRule):
@@ -49,8 +35,7 @@ class RayStoppingRule(StoppingRule):
     """Rule that uses one of Ray's schedulers.
 
     Unlike Tune, it does not report two events to the scheduler: that a trial was stopped, which would repeat
-    its last validation, and that a trial failed, which has no epoch and makes ``MedianStoppingRule`` raise on
-    the next result.
+    its last validation, and that a trial failed, which has no epoch.
 
     Args:
         scheduler: Scheduler that reads ``epoch`` and ``score`` and never pauses a trial.
@@ -87,25 +72,21 @@ def build_stopping_rule(stage: Stage, *, epochs: int) -> StoppingRule:
     """Build the stopping rule of a stage whose trials train for ``epochs``; only a search can have one."""
     if not isinstance(stage, SearchStage) or stage.scheduler == "none":
         return NeverStop()
-    before_importing_ray()
-    from ray.tune.schedulers import ASHAScheduler, MedianStoppingRule
-
     grace = stage.grace(epochs)
     if stage.scheduler == "median":
-        # Without the infinite time slice it would pause trials while there are too few to compare with.
-        scheduler = MedianStoppingRule(
-            time_attr="epoch", metric="score", mode="max", grace_period=grace, min_time_slice=math.inf
-        )
-    else:
-        # Trials end by themselves. Without stop_last_trials=False, a rung that a trial skipped would judge it
-        # later by a score from another epoch.
-        scheduler = ASHAScheduler(
-            time_attr="epoch",
-            metric="score",
-            mode="max",
-            max_t=epochs,
-            grace_period=grace,
-            reduction_factor=stage.reduction_factor,
-            stop_last_trials=False,
-        )
+        return MedianRule(epochs=epochs, grace=grace)
+    before_importing_ray()
+    from ray.tune.schedulers import ASHAScheduler
+
+    # Trials end by themselves. Without stop_last_trials=False, a rung that a trial skipped would judge it
+    # later by a score from another epoch.
+    scheduler = ASHAScheduler(
+        time_attr="epoch",
+        metric="score",
+        mode="max",
+        max_t=epochs,
+        grace_period=grace,
+        reduction_factor=stage.reduction_factor,
+        stop_last_trials=False,
+    )
     return RayStoppingRule(scheduler, epochs=epochs)

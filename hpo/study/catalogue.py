@@ -25,12 +25,13 @@ def rename_study(name: str, new_name: str, environment: Environment) -> None:
     """Give a study another name; MLflow gets it with the next record.
 
     Raises:
-        UserError: The study does not exist or is running, or the new name is taken.
+        UserError: The study does not exist or is running, its journal is damaged, or the new name is taken.
     """
     source, target = study_folder(environment, name), study_folder(environment, new_name)
     if has_study(environment, new_name) or target.exists():
         raise UserError(f"study {new_name!r} exists already", folder=target, fix="choose another name")
     with Journal.open(source) as journal:
+        StudyState.replay(stored_events(source))
         source.rename(target)
         journal.folder = target
         journal.append(StudyRenamed(study=new_name))

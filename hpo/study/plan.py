@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import joblib
-import torch
 
 from hpo.config.environment import Environment
 from hpo.config.stages import SearchStage
@@ -19,7 +18,14 @@ from hpo.study.folders import found_place
 from hpo.study.measuring import measured_precision, parallel_settings
 from hpo.tasks.base.own_code import own_errors
 from hpo.tasks.base.places import is_uri
-from hpo.tasks.base.registry import AnyTask, load_study, parse_study, task_named
+from hpo.tasks.base.registry import (
+    AnyDescription,
+    AnyTask,
+    description_named,
+    load_study,
+    parse_study,
+    task_named,
+)
 from hpo.tasks.base.score import Score
 from hpo.tasks.base.splits import DataRequest, DataShape, OpenedData, Progress, SplitRef
 from hpo.tasks.base.task import Shared
@@ -92,7 +98,7 @@ class StudyPlan:
         return {
             **record,
             "study": self.study.model_dump(mode="json"),
-            "shape": self.task.shape_to_json(self.shape),
+            "shape": self.description.shape_to_json(self.shape),
             "train": asdict(self.train),
             "valid": asdict(self.valid),
         }
@@ -105,7 +111,7 @@ class StudyPlan:
             **{
                 **record,
                 "study": study,
-                "shape": task_named(study.task).shape_from_json(record["shape"]),
+                "shape": description_named(study.task).shape_from_json(record["shape"]),
                 "train": SplitRef.from_json(record["train"]),
                 "valid": SplitRef.from_json(record["valid"]),
                 "notices": tuple(record.get("notices", ())),
@@ -118,9 +124,14 @@ class StudyPlan:
         return task_named(self.study.task)
 
     @property
+    def description(self) -> AnyDescription:
+        """Names, stages, score and presentation of the task."""
+        return description_named(self.study.task)
+
+    @property
     def score(self) -> Score:
         """The score that the study maximises."""
-        return self.task.score_in(self.study.model_dump(mode="json"))
+        return self.description.score_in(self.study.model_dump(mode="json"))
 
     @property
     def data_seed(self) -> int:
@@ -215,6 +226,8 @@ def make_plan(
     Raises:
         UserError: The study file, the data or the request cannot be used.
     """
+    import torch  # commands that only read a study do without
+
     study = _with_request(request.settings or load_study(request.study_file), request)
     study.stages.require(stages)
     task = task_named(study.task)
@@ -293,6 +306,8 @@ def training_device(wanted: str, study: StudyFile, environment: Environment) -> 
     """
     where = "this machine" if environment.ray_address is None else "the Ray cluster"
     has_gpu = wanted != "cpu" and TrainingGpus(environment.ray_address, study.task).count > 0
+    import torch  # commands that only read a study do without
+
     device = _resolved_device(wanted, has_gpu=has_gpu, where=where)
     precision = getattr(study.training, "precision", "auto")
     if precision != "auto" and precision not in precisions_of(torch.device(device)):
@@ -309,6 +324,8 @@ def choose_device(wanted: str) -> str:
     Raises:
         ConfigError: The device is unknown, or ``cuda`` is not available.
     """
+    import torch  # commands that only read a study do without
+
     return _resolved_device(wanted, has_gpu=torch.cuda.is_available(), where="this machine")
 
 

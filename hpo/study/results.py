@@ -1,8 +1,15 @@
 """Tables and figures of a stage, made from the journal of its study."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import astuple
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from hpo import __version__
 from hpo.config.stages import SEARCH
 from hpo.journal.results import StudyState
 from hpo.search.importance import importance
@@ -12,6 +19,8 @@ from hpo.study.plan import StudyPlan
 from hpo.tasks.base.found import whole_configurations
 from hpo.tasks.base.presentation.stage_presentation import StageView
 from hpo.tracking.figures import FigureFiles
+from model.documents import parse_json, read_limited
+from model.files import write_whole
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -19,38 +28,45 @@ if TYPE_CHECKING:
     from hpo.report.figures.draw import Drawn
 
 INTERACTIVE = "figures.html"
+_IMPORTANCE = "importance.json"
+"""File in the folder of a study with the last computed importance."""
+_MAX_IMPORTANCE_BYTES = 1 << 20
 
 
-def stage_view(plan: StudyPlan, state: StudyState, stage: str) -> StageView:
-    """Return the data from which the tables and figures of ``stage`` are made."""
-    return StageView(
-        state=state,
-        stage=stage,
-        shape=plan.shape,
-        dataset=plan.dataset,
-        score=plan.score,
-        importance=stage_importance(state, stage),
-    )
-
-
-def drawn_stage(plan: StudyPlan, state: StudyState, stage: str) -> "Drawn":
-    """Draw the figures of ``stage``."""
+def drawn_stage(plan: StudyPlan, state: StudyState, stage: str, folder: Path) -> "Drawn":
+    """Draw the figures of ``stage``; ``folder`` is that of the study."""
     from hpo.report.figures.draw import draw_stage  # plotly and matplotlib take a second to import
 
-    return draw_stage(stage_view(plan, state, stage), plan.task.presentation(stage))
+    view = _view(plan, state, stage, stage_importance(state, stage, folder))
+    return draw_stage(view, plan.description.presentation(stage))
 
 
 def stage_results(plan: StudyPlan, state: StudyState, stage: str, *, top: int) -> "list[RenderableType]":
     """Return the tables of ``stage``; of a search, its ``top`` best trials."""
     from hpo.report.stage_tables import stage_tables
 
-    return stage_tables(stage_view(plan, state, stage), plan.task.presentation(stage), top=top)
+    return stage_tables(_view(plan, state, stage), plan.description.presentation(stage), top=top)
 
 
-def stage_importance(state: StudyState, stage: str) -> Mapping[str, float]:
+def _view(
+    plan: StudyPlan, state: StudyState, stage: str, shares: Mapping[str, float] | None = None
+) -> StageView:
+    """Return the data from which the tables and figures of ``stage`` are made; only figures show shares."""
+    return StageView(
+        state=state,
+        stage=stage,
+        shape=plan.shape,
+        dataset=plan.dataset,
+        score=plan.score,
+        importance=shares or {},
+    )
+
+
+def stage_importance(state: StudyState, stage: str, folder: Path) -> Mapping[str, float]:
     """Return the importance of each hyperparameter, in descending order; see ``hpo.search.importance``.
 
-    The importance is computed from the journal each time.
+    The importance follows from the journal. The result is stored in ``folder``, that of the study, because
+    scikit-learn takes a second and 165 MB to import. It is computed again when the scores have changed.
 
     Returns:
         Importance by name; empty if the stage is not a search or has too few trials.
@@ -58,16 +74,38 @@ def stage_importance(state: StudyState, stage: str) -> Mapping[str, float]:
     if stage != SEARCH or stage not in state.stages:
         return {}
     scored = [ScoredPoint(dict(each.parameters), each.mean) for each in whole_configurations(state, stage)]
-    space = Space.from_description(state.stages[stage].space)
-    return importance(space, scored, seed=state.created.seed)
+    description, seed = state.stages[stage].space, state.created.seed
+    basis = _digest([__version__, version("scikit-learn"), description, seed, *map(astuple, scored)])
+    file = folder / _IMPORTANCE
+    stored = _stored_importance(file, basis)
+    if stored is not None:
+        return stored
+    shares = importance(Space.from_description(description), scored, seed=seed)
+    with suppress(OSError):  # the folder may be read-only
+        write_whole(file, json.dumps({"basis": basis, "shares": shares}).encode())
+    return shares
 
 
-def figure_files(plan: StudyPlan, state: StudyState, stage: str) -> FigureFiles:
+def _digest(basis: Sequence[Any]) -> str:
+    """Return a digest of everything that an importance depends on."""
+    return hashlib.sha256(json.dumps(basis, default=str).encode()).hexdigest()
+
+
+def _stored_importance(file: Path, basis: str) -> Mapping[str, float] | None:
+    """Return the stored importance; None if there is none, or if it was computed from something else."""
+    try:
+        record = parse_json(read_limited(file, _MAX_IMPORTANCE_BYTES))
+        return dict(record["shares"]) if record["basis"] == basis else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def figure_files(plan: StudyPlan, state: StudyState, stage: str, folder: Path) -> FigureFiles:
     """Return one PNG file per figure, and one HTML page with all interactive figures."""
     from hpo.report.figures.style import figure_bytes
     from hpo.report.html import stage_page
 
-    drawn = drawn_stage(plan, state, stage)
+    drawn = drawn_stage(plan, state, stage, folder)
     files = {f"{figure.name}.png": figure_bytes(figure.picture, "png") for figure in drawn.figures}
     if drawn.figures:
         title = f"Stage {stage} of study {state.created.study}"

@@ -327,8 +327,8 @@ def _tracker(plan: StudyPlan, folder: Path, environment: Environment) -> MlflowT
             name: _whole(value) if "." in name else value for name, value in plan.own_configuration().items()
         },
         files_of=lambda trial: [trial_folder(folder, trial) / name for name in (BEST, CONFIG)],
-        importance_of=stage_importance,
-        figures_of=lambda state, stage: figure_files(plan, state, stage),
+        importance_of=lambda state, stage: stage_importance(state, stage, folder),
+        figures_of=lambda state, stage: figure_files(plan, state, stage, folder),
     )
 
 

@@ -6,38 +6,35 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
-from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 from hpo.config.environment import Environment
+from hpo.tracking.changes import LONGEST_TAG, RunChanges, RunStart, milliseconds
 from hpo.tracking.names import accepted_name, tags_of_long_names
 from hpo.tracking.notes import NOTE
 from hpo.tracking.store import IDENTITY, artifact_folder, make_store, quiet_variables
 from hpo.tracking.table import VIEW, table_view
 from hpo.tracking.tracker import RecordRefusedError
+from hpo.tracking.transaction import one_transaction
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Metric, Param
-
-Entry = TypeVar("Entry")
 
 _RECORDED = "hpo.recorded_events"
 _STAGE = "hpo.stage"
 _TRIAL = "hpo.trial"
 _PARENT = "mlflow.parentRunId"
-_METRICS_A_BATCH = 1000
-_PARAMS_A_BATCH = 100
-"""The limit for tags too."""
-_LONGEST_TAG = 5000
 _LONGEST_DIGEST = 36
 _REFUSALS = {"BAD_REQUEST", "INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_DOES_NOT_EXIST"}
 
 
 class Experiment:
-    """MLflow experiment of one study. Repeating a call changes nothing."""
+    """MLflow experiment of one study. Repeating a call changes nothing.
+
+    Changes of runs are collected, and written by ``save``.
+    """
 
     def __init__(self, client: "MlflowClient", experiment_id: str, recorded: int) -> None:
         """Open an existing experiment; use ``find_or_make``."""
@@ -46,6 +43,8 @@ class Experiment:
         self._client = client
         self._id = experiment_id
         self._runs = self._known_runs()
+        self._changes: dict[str, RunChanges] = {}
+        """Changes by the name of the run, the run of a stage before those of its trials."""
 
     @classmethod
     def find_or_make(cls, environment: Environment, *, name: str, identity: str) -> Self:
@@ -77,8 +76,48 @@ class Experiment:
         return cls(client, experiment_id, 0)
 
     def save(self, recorded: int) -> None:
-        """Store the number of journal events that are recorded."""
+        """Write all collected changes, then store the number of journal events that are recorded.
+
+        Raises:
+            RecordRefusedError: MLflow refused changes of a run permanently; other runs have theirs.
+        """
+        changes, self._changes = self._changes, {}
+        refusals: list[RecordRefusedError] = []
+        with one_transaction(self._client):
+            self._on_each(changes, RunChanges.write, refusals)
+        # Uploads may take long, and would hold up other writers of the database.
+        self._on_each(changes, RunChanges.upload, refusals)
+        if refusals:
+            raise refusals[0]
         self._client.set_experiment_tag(self._id, _RECORDED, str(recorded))
+
+    def _on_each(
+        self,
+        changes: Mapping[str, RunChanges],
+        call: "Callable[[RunChanges, MlflowClient, str], None]",
+        refusals: list[RecordRefusedError],
+    ) -> None:
+        """Call a method of the changes of each run, and collect what MLflow refuses permanently."""
+        for name, changed in changes.items():
+            try:
+                with _refusals():
+                    if name not in self._runs:
+                        self._runs[name] = self._create(name, changed)
+                    run = self._runs[name]
+                    if run is not None:
+                        call(changed, self._client, run)
+            except RecordRefusedError as refusal:
+                refusals.append(refusal)
+
+    def _create(self, name: str, changed: RunChanges) -> str:
+        start = changed.start
+        if start is None:
+            raise RecordRefusedError(f"MLflow has no run {name}")
+        parent = {_PARENT: self._runs.get(start.parent) or ""} if start.parent else {}
+        return changed.create(self._client, self._id, parent)
+
+    def _changed(self, name: str) -> RunChanges:
+        return self._changes.setdefault(name, RunChanges())
 
     def rename(self, study: str) -> None:
         """Give the experiment and its runs the new name of the study, as ``find_or_make`` would."""
@@ -89,8 +128,8 @@ class Experiment:
         elif named.experiment_id != self._id:
             self._client.rename_experiment(self._id, f"{study}-{identity[:8]}")
         self._client.set_experiment_tag(self._id, "hpo.study", study)
-        for run in filter(None, self._runs.values()):
-            self._client.set_tag(run, "hpo.study", study)
+        for run in [*self._runs, *self._changes]:
+            self._changed(run).tags["hpo.study"] = study
 
     def add_table(self, stage: str, parameters: Sequence[str], *, metric: str) -> None:
         """Add a view of a stage's trials with scores and hyperparameters to MLflow's pages.
@@ -103,35 +142,33 @@ class Experiment:
 
     def set_description(self, note: str) -> None:
         """Set the Markdown text that MLflow shows above the table of runs."""
-        self._client.set_experiment_tag(self._id, NOTE, note[:_LONGEST_TAG])
+        self._client.set_experiment_tag(self._id, NOTE, note[:LONGEST_TAG])
 
     def start_run(self, *, stage: str, trial: str | None, at: datetime, tags: Mapping[str, str]) -> None:
         """Create the run of a trial below the run of its stage, or that of a stage (``trial`` None).
 
         Its status in MLflow is RUNNING.
         """
-        name = trial or stage
-        if name not in self._runs:
-            named = {_STAGE: stage} | ({_TRIAL: trial, _PARENT: self._runs[stage] or ""} if trial else {})
-            run = self._client.create_run(
-                self._id, start_time=_milliseconds(at), run_name=name, tags={**tags, **named}
-            )
-            self._runs[name] = run.info.run_id
+        named = {_STAGE: stage} | ({_TRIAL: trial} if trial else {})
+        self._changed(trial or stage).start = RunStart(
+            name=trial or stage, at=at, tags={**tags, **named}, parent=stage if trial else None
+        )
 
     def set_status(self, name: str, status: str) -> None:
         """Set MLflow's status of a run to SCHEDULED or RUNNING."""
-        self._on(name, lambda run: self._client.update_run(run, status=status))
+        changed = self._changed(name)
+        changed.status, changed.ended_at = status, None
 
     def end_run(self, name: str, status: str, at: datetime) -> None:
         """End a run with MLflow's status FINISHED, FAILED or KILLED."""
-        self._on(name, lambda run: self._client.set_terminated(run, status, _milliseconds(at)))
+        changed = self._changed(name)
+        changed.status, changed.ended_at = status, at
 
     def log_parameters(self, name: str, parameters: Mapping[str, object]) -> None:
         """Record parameters, which cannot be changed later in MLflow."""
-        from mlflow.entities import Param
-
-        params = [Param(accepted_name(key), str(value)) for key, value in parameters.items()]
-        self._log(name, [], params, tags_of_long_names(parameters))
+        changed = self._changed(name)
+        changed.parameters |= {accepted_name(key): str(value) for key, value in parameters.items()}
+        changed.tags |= tags_of_long_names(parameters)
 
     def log(
         self,
@@ -142,55 +179,38 @@ class Experiment:
         metrics: Mapping[str, float] | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Record metrics and tags in one request, unless there are very many."""
+        """Record metrics and tags."""
         from mlflow.entities import Metric
 
+        changed = self._changed(name)
         # MLflow stores equal metric, time, step and value once, so that a repeated call adds nothing.
-        measured = [
-            Metric(accepted_name(key), value, _milliseconds(at), step)
+        changed.metrics += [
+            Metric(accepted_name(key), value, milliseconds(at), step)
             for key, value in (metrics or {}).items()
         ]
-        self._log(name, measured, [], {**(tags or {}), **tags_of_long_names(metrics or {})})
-
-    def _log(
-        self, name: str, metrics: "Sequence[Metric]", params: "Sequence[Param]", tags: Mapping[str, str]
-    ) -> None:
-        """Record everything in one request, or in as many as MLflow's limits need."""
-        from mlflow.entities import RunTag
-
-        tagged = [RunTag(key, value[:_LONGEST_TAG]) for key, value in tags.items()]
-        batches = zip_longest(
-            _batches(metrics, _METRICS_A_BATCH),
-            _batches(params, _PARAMS_A_BATCH),
-            _batches(tagged, _PARAMS_A_BATCH),
-            fillvalue=(),
-        )
-        for some, others, last in batches:
-            self._on(name, partial(self._client.log_batch, metrics=some, params=others, tags=last))
+        changed.tags |= {**(tags or {}), **tags_of_long_names(metrics or {})}
 
     def log_data(self, name: str, *, dataset: str, digest: str) -> None:
         """Record the name and digest of the data that a run used."""
         from mlflow.entities import Dataset, DatasetInput
 
         data = Dataset(name=dataset, digest=digest[:_LONGEST_DIGEST], source_type="local", source=dataset)
-        self._on(name, lambda run: self._client.log_inputs(run, [DatasetInput(data)]))
+        self._changed(name).data = DatasetInput(data)
 
     def log_file(self, name: str, path: Path) -> None:
         """Upload a file as an artifact of a run, replacing one of the same name."""
-        self._on(name, lambda run: self._client.log_artifact(run, path))
+        self._changed(name).uploads.append(lambda client, run: client.log_artifact(run, path))
 
     def log_contents(self, name: str, files: Mapping[str, bytes], place: str) -> None:
         """Upload contents by file name to the artifact folder ``place`` of a run, replacing equal names."""
-        with TemporaryDirectory() as folder:
-            for file, content in files.items():
-                (Path(folder) / file).write_bytes(content)
-            if files:
-                self._on(name, lambda run: self._client.log_artifacts(run, folder, place))
+        if files:
+            self._changed(name).uploads.append(partial(_upload, files=files, place=place))
 
     def log_record(self, name: str, record: Mapping[str, Any], file: str) -> None:
         """Upload a record as a JSON artifact of a run."""
         # MLflow's own log_dict fails at paths that are not text.
-        self._on(name, lambda run: self._client.log_text(run, json.dumps(record, indent=2), file))
+        text = json.dumps(record, indent=2)
+        self._changed(name).uploads.append(lambda client, run: client.log_text(run, text, file))
 
     def _known_runs(self) -> dict[str, str | None]:
         """Return run ids by name; None for a run that was deleted in MLflow, which stays deleted."""
@@ -206,11 +226,12 @@ class Experiment:
                     runs[name] = None if run.info.lifecycle_stage == "deleted" else run.info.run_id
         return runs
 
-    def _on(self, name: str, call: Callable[[str], object]) -> None:
-        run = self._runs[name]
-        if run is not None:
-            with _refusals():
-                call(run)
+
+def _upload(client: "MlflowClient", run: str, *, files: Mapping[str, bytes], place: str) -> None:
+    with TemporaryDirectory() as folder:
+        for file, content in files.items():
+            (Path(folder) / file).write_bytes(content)
+        client.log_artifacts(run, folder, place)
 
 
 @contextmanager
@@ -239,11 +260,3 @@ def connect(uri: str) -> "MlflowClient":
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=uri)
-
-
-def _batches(entries: Sequence[Entry], size: int) -> list[Sequence[Entry]]:
-    return [entries[start : start + size] for start in range(0, len(entries), size)]
-
-
-def _milliseconds(at: datetime) -> int:
-    return int(at.timestamp() * 1000)

@@ -15,7 +15,8 @@ from hpo.tracking.tracker import RecordRefusedError, Tracker
 
 NEVER_ANSWERED_S = 10.0
 """Seconds to wait at most at the end of a study for a tracker that has failed from its beginning."""
-_EVENTS_A_SAVE = 100
+EVENTS_A_SAVE = 100
+"""Largest number of events that are saved together."""
 
 
 class Projection:
@@ -34,6 +35,8 @@ class Projection:
         self._end = 0
         self._recorded = 0
         self._refused_once: set[int] = set()
+        self._singly_until = 0
+        """Number of the event before which each event is saved by itself, so that a refusal has its event."""
 
     @property
     def refused(self) -> tuple[str, ...]:
@@ -82,24 +85,29 @@ class Projection:
         self._pending.extend(reading.events)
         self._end = reading.end
         while self._pending:
-            done = self._recorded
-            while self._pending and done < self._recorded + _EVENTS_A_SAVE:
-                event = self._pending.popleft()
-                if state.apply(event):
-                    self._record(event, state, number=done)
-                done += 1
-            self._tracker.save(done)
-            self._recorded = done
+            singly = self._recorded < self._singly_until
+            self._record_next(state, 1 if singly else min(EVENTS_A_SAVE, len(self._pending)))
 
-    def _record(self, event: Event, state: StudyState, *, number: int) -> None:
+    def _record_next(self, state: StudyState, count: int) -> None:
+        """Record the next ``count`` events and save them together."""
+        done = self._recorded + count
         try:
-            self._tracker.record(event, state)
+            for event in [self._pending.popleft() for _ in range(count)]:
+                if state.apply(event):
+                    self._tracker.record(event, state)
+            self._tracker.save(done)
         except RecordRefusedError as refusal:
-            # The tracker's state may be out of date, so the first refusal of an event only reconnects.
-            if number not in self._refused_once:
-                self._refused_once.add(number)
+            if count > 1:
+                self._singly_until = max(self._singly_until, done)
                 raise
-            self._refusals[number] = f"{type(event).__name__} (journal line {number + 1}): {refusal}"
+            # The tracker's state may be out of date, so the first refusal of an event only reconnects.
+            if self._recorded not in self._refused_once:
+                self._refused_once.add(self._recorded)
+                raise
+            line = f"{type(event).__name__} (journal line {done})"
+            self._refusals[self._recorded] = f"{line}: {refusal}"
+            self._tracker.save(done)
+        self._recorded = done
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

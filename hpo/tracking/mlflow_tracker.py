@@ -84,7 +84,7 @@ class MlflowTracker:
         return self._experiment.recorded
 
     def save(self, recorded: int) -> None:
-        """Store in the experiment that it holds the first ``recorded`` events."""
+        """Write the collected records, then store that the experiment has the first ``recorded`` events."""
         self._experiment.save(recorded)
 
     def record(self, event: Event, state: StudyState) -> None:

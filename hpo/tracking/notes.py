@@ -7,7 +7,7 @@ from hpo.journal.ranking import Configuration
 from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus
 from hpo.search.importance import sample_note
 from hpo.tasks.base.found import best_of_stage, whole_configurations
-from hpo.tasks.base.registry import classes_of, score_of, task_of
+from hpo.tasks.base.registry import classes_of, description_of, score_of
 from hpo.tracking.figures import FigureFiles
 from hpo.tracking.symbols import symbol
 from model.shell import shell_line
@@ -32,7 +32,7 @@ def trial_note(state: StudyState, trial: TrialState) -> str:
 
 def study_note(state: StudyState, dataset: str) -> str:
     """Describe a study: its task, the results of its stages, and how to read its runs."""
-    task, score = task_of(state.created), _score(state)
+    task, score = description_of(state.created), _score(state)
     stages = [
         f"| `{stage.stage}` | {_progress(stage, state)} | {_best_score(stage, state)} | {stage.role or '-'} |"
         for stage in state.stages.values()

@@ -23,9 +23,15 @@ class Tracker(Protocol):
     def record(self, event: Event, state: StudyState) -> None:
         """Record an event that changed the state; ``state`` already includes it.
 
+        The tracker may hold records back until ``save``, to write those of several events together.
+
         Raises:
             RecordRefusedError: The record is refused permanently. After any other error, retrying may help.
         """
 
     def save(self, recorded: int) -> None:
-        """Store that the first ``recorded`` events of the journal are recorded."""
+        """Write all records that were held back, then store that the first ``recorded`` events are recorded.
+
+        Raises:
+            RecordRefusedError: One of the records is refused permanently; none is held back any longer.
+        """

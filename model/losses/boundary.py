@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 import torch
@@ -13,11 +12,9 @@ from torch import Tensor
 from model.data.activitynet.labels import BoundaryLabels
 from model.encoding import Zones, time_shift
 from model.errors import ConfigError
+from model.losses.forms import TemLoss
 from model.losses.segmentation import segmentation_loss_elements
 from model.networks.bmn import BoundaryPredictions
-
-TemLoss = Literal["bmn", "context-aware"]
-"""Loss of the temporal evaluation module: the published loss (``bmn``) or L_seg (``context-aware``)."""
 
 IS_BOUNDARY = 0.5
 """Label above which a position counts as a boundary."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -11,11 +10,10 @@ from torch import Tensor
 from model.data.chunks import Chunks
 from model.encoding import Zones, spotting_targets, time_shift
 from model.errors import ConfigError
-from model.losses.segmentation import SegmentationForm, segmentation_loss_elements
+from model.losses.forms import Matching, SegmentationForm
+from model.losses.segmentation import segmentation_loss_elements
 from model.losses.spotting import spotting_loss
 from model.networks.calf_config import Predictions
-
-Matching = Literal["one-to-one", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,14 +1,12 @@
 """Context-aware segmentation loss, equations (1) to (9)."""
 
 import math
-from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-SegmentationForm = Literal["paper", "published-2020"]
-"""Form of equations (4) and (5); ``published-2020``: as in the original code, up to 0.25 smaller."""
+from model.losses.forms import SegmentationForm
 
 SMALLEST_LIKELIHOOD = 1e-6
 """Likelihood below which the logarithm is replaced by its tangent.

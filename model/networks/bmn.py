@@ -10,9 +10,7 @@ from torch.nn import functional
 
 from model.errors import ConfigError
 from model.networks.boundary_matching import BoundaryMatching, Sampling, at_least_single, pair_index
-
-GROUPS = 4
-"""Number of groups of the convolutions before the boundary-matching layer, as published."""
+from model.networks.groups import GROUPS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

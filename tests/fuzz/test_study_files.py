@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from hpo.config.study_file import first_points, space_of
 from hpo.tasks.base.registry import load_study, parse_study
-from hpo.tasks.calf.settings import GamesShape, check_space, training_config, trial_config
+from hpo.tasks.calf.settings import check_space, training_config, trial_config
+from hpo.tasks.calf.shape import GamesShape
 from hpo.tasks.calf.study_file import CalfStudy
 from model.documents import parse_toml
 from model.errors import ConfigError, UserError

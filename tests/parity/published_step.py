@@ -15,7 +15,7 @@ from torch.nn import functional
 from model.data.chunks import Chunks
 from model.encoding import Zones, spotting_targets
 from model.losses.complete import LossConfig, StackLoss
-from model.losses.segmentation import SegmentationForm
+from model.losses.forms import SegmentationForm
 from model.networks.calf import CalfNetwork
 from model.networks.calf_config import NetworkConfig, Predictions
 from model.networks.forward import StackForward, Statistics

@@ -4,15 +4,14 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
 from hpo.journal.results import TrialState
 from hpo.report.figures.interactive import interactive
 from hpo.report.figures.style import colour, panels
 from hpo.tasks.base.presentation.stage_presentation import StageView
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
     from plotly.graph_objects import Figure as Interactive
 
 Curve = Mapping[float, Sequence[float]]
@@ -46,7 +45,7 @@ def one_curve(curve: Curve, view: StageView, *, axis: str, scale: str) -> "tuple
     return figure, moving
 
 
-def draw_curve(axes: Axes, curve: Curve, tone: str, line: str, label: str | None) -> None:
+def draw_curve(axes: "Axes", curve: Curve, tone: str, line: str, label: str | None) -> None:
     """Draw ``curve`` with its spreads into ``axes``."""
     means = [fmean(scores) for scores in curve.values()]
     axes.errorbar(

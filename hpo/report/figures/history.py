@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-
 from hpo.journal.ranking import has_score
 from hpo.journal.results import TrialState, TrialStatus
 from hpo.report.figures.interactive import interactive
@@ -18,6 +15,7 @@ from hpo.report.trial_tables import describe_settings
 from hpo.tasks.base.presentation.stage_presentation import StageFigure, StageView
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from plotly.graph_objects import Figure as Interactive
 
 _CAPTION = (
@@ -100,7 +98,9 @@ def _groups(view: StageView) -> list[_Group]:
     return groups
 
 
-def _picture(groups: list[_Group], best: Mapping[int, float], *, axis: str, trials: int) -> Figure:
+def _picture(groups: list[_Group], best: Mapping[int, float], *, axis: str, trials: int) -> "Figure":
+    from matplotlib.ticker import MaxNLocator  # matplotlib takes half a second to import
+
     figure, ((axes,),) = panels(1, 1, width=9, height=4.2)
     for group in groups:
         places, scores = list(group.scores), list(group.scores.values())

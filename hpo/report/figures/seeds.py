@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
-
 from hpo.journal.ranking import GRID
 from hpo.journal.results import TrialState, scores_by_role, test_scores_by_role
 from hpo.report.figures.interactive import interactive
@@ -13,6 +11,7 @@ from hpo.report.figures.style import colour, panels
 from hpo.tasks.base.presentation.stage_presentation import StageFigure, StageView
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from plotly.graph_objects import Figure as Interactive
 
 Scores = Mapping[str, Mapping[int, float]]
@@ -47,7 +46,7 @@ def _roles(trials: Sequence[TrialState]) -> list[str]:
     return list(dict.fromkeys(trial.role for trial in trials))
 
 
-def _picture(splits: Mapping[str, Scores], trials: Sequence[TrialState], score: str) -> Figure:
+def _picture(splits: Mapping[str, Scores], trials: Sequence[TrialState], score: str) -> "Figure":
     roles = _roles(trials)
     figure, ((axes,),) = panels(1, 1, width=9, height=1.6 + 0.55 * len(roles))
     for index, (split, scores) in enumerate(splits.items()):

@@ -2,13 +2,15 @@
 
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from model.files import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Colours of Okabe and Ito (2008), without the yellow that is hard to see on white."""
@@ -26,8 +28,10 @@ def dash(index: int) -> str:
     return DASHES[index // len(COLOURS) % len(DASHES)]
 
 
-def panels(rows: int, columns: int, *, width: float, height: float) -> tuple[Figure, list[list[Axes]]]:
+def panels(rows: int, columns: int, *, width: float, height: float) -> "tuple[Figure, list[list[Axes]]]":
     """Return a figure with ``rows`` x ``columns`` panels; its ``width`` and ``height`` are in inches."""
+    from matplotlib.figure import Figure  # takes half a second to import
+
     figure = Figure(figsize=(width, height), layout="constrained")
     grid = np.array(figure.subplots(rows, columns, squeeze=False))
     for axes in grid.flat:
@@ -35,7 +39,7 @@ def panels(rows: int, columns: int, *, width: float, height: float) -> tuple[Fig
     return figure, [list(row) for row in grid]
 
 
-def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
+def save_figure(figure: "Figure", folder: Path, name: str) -> list[Path]:
     """Write ``name``.png and ``name``.svg; the same figure gives the same bytes."""
     files = []
     for kind in ("png", "svg"):
@@ -44,8 +48,10 @@ def save_figure(figure: Figure, folder: Path, name: str) -> list[Path]:
     return files
 
 
-def figure_bytes(figure: Figure, kind: str, *, dpi: int = 150) -> bytes:
+def figure_bytes(figure: "Figure", kind: str, *, dpi: int = 150) -> bytes:
     """Return the content of a ``png`` or ``svg`` file of a figure, without a date or version."""
+    import matplotlib as mpl
+
     content = io.BytesIO()
     metadata = {"png": {"Software": None}, "svg": {"Date": None}}[kind]
     with mpl.rc_context({"svg.hashsalt": "hpo"}):

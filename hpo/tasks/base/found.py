@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hpo.journal.events import Value
 from hpo.journal.ranking import Configuration
 from hpo.journal.results import StageState, StudyState, TrialState
-from hpo.tasks.base.registry import task_of
+from hpo.tasks.base.registry import description_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ def stages_by_priority(state: StudyState) -> list[str]:
 
     Stages that only compare, such as an ablation, choose nothing and come last.
     """
-    deciding = [name for name in task_of(state.created).deciding if name in state.stages]
+    deciding = [name for name in description_of(state.created).deciding if name in state.stages]
     chosen = [name for name in deciding if state.stages[name].chosen]
     names = dict.fromkeys([*chosen, *deciding, *state.stages])
     return [name for name in names if state.ranked(name, 1)]
@@ -63,7 +63,7 @@ def found_configuration(state: StudyState) -> Found | None:
 
 def deciding_stage(state: StudyState) -> StageState | None:
     """Return the stage that chose the study's configuration, the latest of several; None while none has."""
-    deciding = [state.stages[name] for name in task_of(state.created).deciding if name in state.stages]
+    deciding = [state.stages[name] for name in description_of(state.created).deciding if name in state.stages]
     return next((stage for stage in deciding if stage.chosen), None)
 
 

@@ -10,12 +10,15 @@ from typing import Any
 import hpo.tasks
 from hpo.config.study_file import StudyFile, invalid_study, read_study_file, validate_study
 from hpo.journal.events import StudyCreated
+from hpo.tasks.base.description import TaskDescription
 from hpo.tasks.base.score import Score
 from hpo.tasks.base.task import Task
 from model.errors import ConfigError
 
 AnyTask = Task[Any, Any, Any, Any]
 """A task of any kind."""
+AnyDescription = TaskDescription[Any, Any]
+"""The description of a task of any kind."""
 
 
 def task_named(name: str) -> AnyTask:
@@ -32,6 +35,18 @@ def task_named(name: str) -> AnyTask:
     if not isinstance(task, Task):
         raise _unknown(name, f"module {module!r} has no TASK")
     return task
+
+
+def description_named(name: str) -> AnyDescription:
+    """Return the description of the task ``name``, for a task of this package without the code that trains.
+
+    Raises:
+        ConfigError: No such task or module exists, or the module has no ``TASK``.
+    """
+    if name not in known_tasks():
+        return task_named(name)
+    description: AnyDescription = importlib.import_module(f"hpo.tasks.{name}.description").DESCRIPTION
+    return description
 
 
 def known_tasks() -> list[str]:
@@ -54,14 +69,14 @@ def external_task_code(name: str) -> Path | None:
     return file.parent if file.name == "__init__.py" else file
 
 
-def task_of(created: StudyCreated) -> AnyTask:
-    """Return the task of a study from the first event of its journal."""
-    return task_named(created.plan["study"]["task"])
+def description_of(created: StudyCreated) -> AnyDescription:
+    """Return the description of a study's task, from the first event of its journal."""
+    return description_named(created.plan["study"]["task"])
 
 
 def score_of(created: StudyCreated) -> Score:
     """Return the score that a study maximises, from the first event of its journal."""
-    return task_of(created).score_in(created.plan["study"])
+    return description_of(created).score_in(created.plan["study"])
 
 
 def classes_of(created: StudyCreated) -> tuple[str, ...]:
@@ -91,10 +106,10 @@ def parse_study(document: Mapping[str, Any], *, file: str) -> StudyFile:
         fault = f"missing (needs {known})" if name is None else f"expected {known}, got {name!r:.60}"
         raise invalid_study({"task": fault}, file=file)
     try:
-        task = task_named(name)
+        study_file = description_named(name).study_file
     except ConfigError as error:
         raise invalid_study({"task": error.message}, file=file) from None
-    return validate_study(task.study_file, document, file=file)
+    return validate_study(study_file, document, file=file)
 
 
 def _unknown(name: str, reason: str) -> ConfigError:

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from hpo.config.stages import FinalStage, SearchStage
-from hpo.config.study_file import StudyFile, first_points, space_of
+from hpo.config.study_file import first_points, space_of
 from hpo.programs.listed import FIRST_COMPARISON_REPLICATE, ListedProgram
 from hpo.programs.program import Program
 from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Parameters
+from hpo.tasks.base.description import ShapeT, StudyT, TaskDescription
 from hpo.tasks.base.learner import Learner, SequentialArray, TrainingSchedule
 from hpo.tasks.base.networks import NetworkDifference
-from hpo.tasks.base.presentation.stage_presentation import StagePresentation
 from hpo.tasks.base.score import Score
-from hpo.tasks.base.splits import DataRequest, DataShape, OpenedData, Progress, SplitRef
+from hpo.tasks.base.splits import DataRequest, OpenedData, Progress, SplitRef
 from model.errors import ConfigError
 from model.training.outcomes import Outcome
 
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 LARGEST_ARRAY = 64
 """Largest array that is measured; from about this size on, a GPU no longer waits for launches."""
 
-StudyT = TypeVar("StudyT", bound=StudyFile)
-ShapeT = TypeVar("ShapeT", bound=DataShape)
 SplitT = TypeVar("SplitT")
 SlotT = TypeVar("SlotT", bound="Slot")
 
@@ -104,7 +102,7 @@ class StageContext(Generic[StudyT, ShapeT]):
     """Scores of an earlier study for the warm start of a search."""
 
 
-class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
+class Task(TaskDescription[StudyT, ShapeT], ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
     """Base class of tasks: a network with its data, loss, score and search space.
 
     A simple task sets the class attributes and implements ``open_data``, ``open_split``, ``shape`` and
@@ -112,32 +110,6 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
     ``hpo.tasks.base.learner.Learner``. All other methods have defaults; override them for faster training,
     additional stages or better output.
     """
-
-    name: ClassVar[str]
-    """Name in study files, as in ``task = "calf"``."""
-    unit: ClassVar[str] = "items"
-    """Plural name of the items of a split, such as ``games``."""
-    score: ClassVar[Score]
-    """The score that the task maximises, unless ``score_in`` returns another one."""
-    study_file: ClassVar[type[StudyFile]]
-    """Model of the task's study files."""
-    data_shape: ClassVar[type[DataShape]] = DataShape
-    """Class of ``shape``."""
-    takes_uri: ClassVar[bool] = False
-    """True if the data may be at a URI (``--data-uri``)."""
-    analyses: ClassVar[bool] = False
-    """True if ``hpo analyse`` supports trained networks of the task."""
-    configuration_note: ClassVar[str] = ""
-    """Sentence about the hyperparameters for readers, such as their units."""
-    finders: ClassVar[tuple[str, ...]] = ("bayes",)
-    """Stages that search for a configuration, each starting from the result of the previous one."""
-    procedure: ClassVar[tuple[str, ...]] = ("bayes",)
-    """Stages in their usual order; the choice of a later stage replaces that of an earlier one."""
-
-    @property
-    def deciding(self) -> tuple[str, ...]:
-        """Stages that choose the study's configuration, in order of precedence."""
-        return tuple(reversed(dict.fromkeys([*self.finders, *self.procedure])))
 
     def use_of_network(self, network: Path, place: str, valid: SplitRef) -> list[str]:
         """Return commands that use the file ``network`` on the data at ``place``, offered after a study."""
@@ -174,22 +146,6 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
         Raises:
             ConfigError: The values contradict each other or do not suit the data.
         """
-
-    def score_in(self, study: Mapping[str, Any]) -> Score:
-        """Return the score that a study maximises.
-
-        Args:
-            study: Tables of the study file; older studies may lack settings.
-        """
-        return self.score
-
-    def shape_from_json(self, record: dict[str, Any]) -> ShapeT:
-        """Build a shape from the output of ``shape_to_json``."""
-        return self.data_shape(**{**record, "classes": tuple(record["classes"])})  # type: ignore[return-value]
-
-    def shape_to_json(self, shape: ShapeT) -> dict[str, Any]:
-        """Convert a shape to plain JSON."""
-        return {**asdict(shape), "classes": list(shape.classes)}
 
     def data_options(self, features: str, counts: tuple[int, int]) -> list[str]:
         """Return the command-line options that, with ``--data``, select the same data again."""
@@ -314,10 +270,6 @@ class Task(ABC, Generic[StudyT, ShapeT, SplitT, SlotT]):
             UserError: A network cannot be read, or the split has too few items.
         """
         raise ConfigError(f"task {self.name} does not support comparing two networks")
-
-    def presentation(self, stage: str) -> StagePresentation:
-        """Return the tables and figures that the task adds to ``stage``."""
-        return StagePresentation()
 
     def precision(self, study: StudyT, shape: ShapeT, train: SplitT, device: "torch.device") -> "Precision":
         """Return the number format of matrix products: from the study file, or the faster one."""

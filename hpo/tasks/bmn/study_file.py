@@ -7,8 +7,8 @@ from pydantic import Field, model_validator
 from hpo.config.sections import Number, Section, Training, broken_rule
 from hpo.config.stages import SearchStage, Stage, Stages
 from hpo.config.study_file import StudyFile
-from model.losses.boundary import TemLoss
-from model.networks.bmn import GROUPS
+from model.losses.forms import TemLoss
+from model.networks.groups import GROUPS
 
 K1Values = Annotated[tuple[Annotated[Number, Field(lt=0, ge=-1000)], ...], Field(strict=False, min_length=1)]
 MultipleOfGroups = Annotated[int, Field(ge=GROUPS, multiple_of=GROUPS)]

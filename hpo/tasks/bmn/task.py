@@ -11,10 +11,9 @@ from hpo.programs.grid import ConfigurationExplorer, GridProgram
 from hpo.programs.listed import FIRST_COMPARISON_REPLICATE, ListedProgram
 from hpo.programs.program import Program
 from hpo.space.space import Parameters
-from hpo.tasks.base.presentation.stage_presentation import StagePresentation
-from hpo.tasks.base.score import Score
 from hpo.tasks.base.splits import DataRequest, DataShape, OpenedData, Progress, SplitRef
 from hpo.tasks.base.task import StageContext, Task, TrialTime
+from hpo.tasks.bmn.description import BmnDescription
 from hpo.tasks.bmn.study_file import BmnStudy, CompareStage, Hyperparameters, SlicingStage
 from model.data.activitynet.features import DIMS_STEP, feature_folder, odd_dims
 from model.data.activitynet.split import VideoSplit
@@ -33,16 +32,8 @@ from model.training.checkpoint import save_checkpoint
 SUBSETS = ("training", "validation")
 
 
-class BmnTask(Task[BmnStudy, DataShape, VideoSplit, BoundarySlot]):
+class BmnTask(BmnDescription, Task[BmnStudy, DataShape, VideoSplit, BoundarySlot]):
     """Temporal proposals on videos with the boundary-matching network, scored by AUC of average recall."""
-
-    name = "bmn"
-    unit = "videos"
-    score = Score("auc", "AUC")
-    study_file = BmnStudy
-    configuration_note = "K1 is in temporal positions."
-    finders = ("bayes", "bmn-slicing")
-    procedure = ("bmn-slicing", "bmn-compare")
 
     def open_data(self, request: DataRequest, study: BmnStudy, progress: Progress) -> OpenedData[DataShape]:
         """Copy annotations and features in the published layout into the cache."""
@@ -149,12 +140,6 @@ class BmnTask(Task[BmnStudy, DataShape, VideoSplit, BoundarySlot]):
         """Write weights and settings, without the state of the optimiser."""
         content = {"config": asdict(slot.config), "network": slot.network.state_dict()}
         save_checkpoint(file, {**content, **notes})
-
-    def presentation(self, stage: str) -> StagePresentation:
-        """Return tables and figures of the grid over K1 and of the comparison of losses."""
-        from hpo.tasks.bmn.presentation.by_stage import PRESENTATIONS  # a trial draws nothing
-
-        return PRESENTATIONS.get(stage, StagePresentation())
 
     def precision(
         self, study: BmnStudy, shape: DataShape, train: VideoSplit, device: torch.device

@@ -19,7 +19,7 @@ from hpo.tasks.calf.explorers import (
     joint_configurations,
     shared_configurations,
 )
-from hpo.tasks.calf.settings import GamesShape
+from hpo.tasks.calf.shape import GamesShape
 from hpo.tasks.calf.stages import AblationStage, GridStage, LambdaSweepStage, SensitivityStage
 from hpo.tasks.calf.study_file import CalfStudy
 from hpo.tasks.calf.zones import grid_points, symmetric_points

@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from hpo.config.sections import LONGEST_S, Section, Training, broken_rule, expected, is_number
-from model.losses.complete import Matching
-from model.losses.segmentation import SegmentationForm
+from model.losses.forms import Matching, SegmentationForm
 
 
 def _tolerance_or_seconds(value: object) -> object:

@@ -3,13 +3,12 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from hpo.space.parameters import Value
 from hpo.space.space import Parameters
-from hpo.tasks.base.splits import DataShape
 from hpo.tasks.calf.sections import Hyperparameters
+from hpo.tasks.calf.shape import GamesShape
 from hpo.tasks.calf.study_file import CalfStudy
 from model.data.sampler import SamplerConfig
 from model.encoding import Zones
@@ -21,22 +20,6 @@ from model.timeline import FrameRate
 from model.training.config import TrainingConfig, TrialConfig
 
 _ZONE = re.compile(r"K[1-4]_frames\..+")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GamesShape(DataShape):
-    """Properties of games that the settings of a trial depend on."""
-
-    frame_rate: FrameRate
-    """Feature vectors per second of video."""
-    stem: str | None = None
-    """Stem of the feature files; None in records of older versions."""
-    labels: str | None = None
-    """Version of SoccerNet's labels; None for other labels."""
-    label_texts: tuple[str, ...] = ()
-    """The label of every class in label files."""
-    digest: str = ""
-    """Digest of the split."""
 
 
 def trial_config(

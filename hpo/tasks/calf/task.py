@@ -13,7 +13,6 @@ from hpo.programs.program import Program
 from hpo.space.space import Parameters
 from hpo.tasks.base.networks import NetworkDifference
 from hpo.tasks.base.places import is_uri
-from hpo.tasks.base.presentation.stage_presentation import StagePresentation
 from hpo.tasks.base.score import Score
 from hpo.tasks.base.splits import DataRequest, OpenedData, Progress, SplitRef
 from hpo.tasks.base.task import LARGEST_ARRAY, StageContext, Task, TrialTime
@@ -25,8 +24,10 @@ from hpo.tasks.calf.data import (
     reference,
     require_actions,
 )
+from hpo.tasks.calf.description import SCORES, CalfDescription
 from hpo.tasks.calf.resampling import compare_on_games
-from hpo.tasks.calf.settings import GamesShape, check_space, in_own_unit, training_config, trial_config
+from hpo.tasks.calf.settings import check_space, in_own_unit, training_config, trial_config
+from hpo.tasks.calf.shape import GamesShape
 from hpo.tasks.calf.speed import measure_trial_time
 from hpo.tasks.calf.stages import GridStage
 from hpo.tasks.calf.study_file import CalfStudy
@@ -38,34 +39,15 @@ from model.inference.evaluation import find_spots
 from model.metrics.average_map import average_map
 from model.networks.calf import CalfNetwork
 from model.precision import Precision
-from model.timeline import FrameRate
 from model.training.config import TrainingConfig, TrialConfig
 from model.training.slot import Slot
 from model.training.throughput import faster_precision, fastest_array
 from model.training.trainer import TrainingArray
 from model.weights.trained import TrainedNetwork
 
-_ALL = Score("average_map", "Average-mAP", mean="over all classes")
-_PRESENT = Score(
-    "average_map_present", "Average-mAP over classes present", mean="over classes present", beside=_ALL
-)
-SCORES = {"all": replace(_ALL, beside=_PRESENT), "present": _PRESENT}
-"""Value of ``scoring.mean`` in a study file -> score."""
 
-
-class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
+class CalfTask(CalfDescription, Task[CalfStudy, GamesShape, Store, Slot]):
     """Action spotting on games with the context-aware network, scored by Average-mAP."""
-
-    name = "calf"
-    unit = "games"
-    score = SCORES["all"]
-    study_file = CalfStudy
-    data_shape = GamesShape
-    takes_uri = True
-    analyses = True
-    configuration_note = "K is in frames; r_s is in seconds, r in frames."
-    finders = ("bayes", "grid-slicing")
-    procedure = ("bayes", "grid-slicing", "final")
 
     def open_data(self, request: DataRequest, study: CalfStudy, progress: Progress) -> OpenedData[GamesShape]:
         """Copy both splits into the cache and check the search space on them."""
@@ -118,35 +100,6 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
             label_texts=split.label_texts,
             digest=split.digest,
         )
-
-    def score_in(self, study: Mapping[str, Any]) -> Score:
-        """Return Average-mAP, the mean over the classes that ``scoring.mean`` names."""
-        return SCORES[study.get("scoring", {}).get("mean", "all")]
-
-    def shape_from_json(self, record: dict[str, Any]) -> GamesShape:
-        """Build a shape from the output of ``shape_to_json``."""
-        return GamesShape(
-            dims=record["dims"],
-            classes=tuple(record["classes"]),
-            frame_rate=FrameRate(record["frame_rate"]),
-            # Records of older versions end here.
-            stem=record.get("stem"),
-            labels=record.get("labels"),
-            label_texts=tuple(record.get("label_texts", ())),
-            digest=record.get("digest", ""),
-        )
-
-    def shape_to_json(self, shape: GamesShape) -> dict[str, Any]:
-        """Convert a shape to plain JSON, with the frame rate as a number."""
-        return {
-            "dims": shape.dims,
-            "classes": list(shape.classes),
-            "frame_rate": shape.frame_rate.per_second,
-            "stem": shape.stem,
-            "labels": shape.labels,
-            "label_texts": list(shape.label_texts),
-            "digest": shape.digest,
-        }
 
     def describe_split(self, split: Store) -> str:
         """Describe the frames and the number of actions by class."""
@@ -250,14 +203,8 @@ class CalfTask(Task[CalfStudy, GamesShape, Store, Slot]):
         progress: Progress,
     ) -> NetworkDifference:
         """Compare two networks by bootstrap over the games of a split."""
-        only_present = score.metric == _PRESENT.metric
+        only_present = score.metric == SCORES["present"].metric
         return compare_on_games(networks, split, shared, device, progress, only_present=only_present)
-
-    def presentation(self, stage: str) -> StagePresentation:
-        """Return tables and figures of grids and sweeps, and the paper's results."""
-        from hpo.tasks.calf.presentation.by_stage import PRESENTATIONS  # a trial draws nothing
-
-        return PRESENTATIONS.get(stage, StagePresentation())
 
     def precision(self, study: CalfStudy, shape: GamesShape, train: Store, device: torch.device) -> Precision:
         """Return the precision of the study file; measure the faster one for ``auto``."""

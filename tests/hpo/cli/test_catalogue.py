@@ -1,8 +1,10 @@
 """Listing, showing, exporting, renaming, deleting and cleaning of studies, as typed."""
 
 import json
+import os
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -147,6 +149,15 @@ def test_renamed_study_keeps_its_trials_and_its_record_in_mlflow(one: Path, envi
     assert refused.returncode == 2 and "exists already" in refused.stderr
 
 
+def test_study_with_a_damaged_journal_keeps_its_name(one: Path, environment: Environment) -> None:
+    journal = one / "journal.jsonl"
+    journal.write_bytes(journal.read_bytes().replace(b'"trial-started"', b'"trial-', 1))
+    before = journal.read_bytes()
+    refused = hpo(environment, "rename", "one", "other")
+    assert refused.returncode == 2 and "line 5 of the journal cannot be read" in refused.stderr
+    assert journal.read_bytes() == before
+
+
 def test_deleted_study_is_gone_also_in_mlflow(one: Path, environment: Environment) -> None:
     answer(environment, "sync", "one")
     asked = hpo(environment, "delete", "one")
@@ -167,3 +178,36 @@ def test_clean_removes_checkpoints_and_keeps_networks(one: Path, environment: En
     assert "2.0 kB freed in 1 studies" in answer(environment, "clean")
     left = {path.name for path in trial_folder(one, "bayes-0001").iterdir()}
     assert left == {BEST}
+
+
+_READING = (
+    "status one",
+    "best one",
+    "best one --json",
+    "list",
+    "show one/bayes-0001",
+    "export one --to trials.csv",
+)
+_IMPORTED = """
+import sys
+from hpo.cli.main import app
+for words in sys.argv[1:]:
+    app(words.split(), standalone_mode=False)
+    heavy = {"torch", "ray", "mlflow", "sklearn", "matplotlib"} & set(sys.modules)
+    assert not heavy, f"hpo {words} imports {heavy}"
+"""
+
+
+def test_commands_that_read_a_study_import_no_library_that_trains_records_or_draws(
+    one: Path, environment: Environment
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _IMPORTED, *_READING],
+        env={**os.environ, "HPO_RUNS": str(environment.runs)},
+        cwd=environment.runs,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (environment.runs / "trials.csv").is_file()

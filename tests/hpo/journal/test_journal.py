@@ -119,9 +119,16 @@ def test_a_damaged_line_is_named(folder: Path, damage: bytes) -> None:
     with pytest.raises(UserError, match="line 3 of the journal cannot be read") as refused:
         read_journal(folder)
     assert str(folder / FILE) in str(refused.value)
-    with pytest.raises(UserError, match="line 3"):
-        Journal.open(folder)
+    with pytest.raises(UserError, match="line 3"), Journal.open(folder) as journal:
+        journal.events()
     assert writer_of(folder) is None
+
+
+def test_opening_a_journal_reads_none_of_its_events(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[bytes] = []
+    monkeypatch.setattr("hpo.journal.journal.from_json", read.append)
+    with Journal.open(folder):
+        assert read == []
 
 
 def test_a_damaged_line_is_named_by_its_place_in_the_whole_file(folder: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hpo.schedule.stopping import RayStoppingRule, StoppingRule, build_stopping_rule
+from hpo.schedule.rule import StoppingRule
+from hpo.schedule.stopping import RayStoppingRule, build_stopping_rule
 from hpo.tasks.calf.stages import CalfSearch, GridStage
 from model.errors import ConfigError
 
@@ -137,3 +138,29 @@ def test_grace_is_a_tenth_of_the_epochs_unless_it_is_given() -> None:
     assert stage("asha", grace_epochs=7).grace(12) == 7
     with pytest.raises(ConfigError, match="expected grace_epochs below the 7 epochs of a trial, got 7"):
         stage("asha", grace_epochs=7).grace(7)
+
+
+@settings(deadline=None, max_examples=60)
+@given(curves=curves_drawn, grace=st.integers(1, 6), shift=st.integers(0, 3))
+def test_median_decides_as_the_rule_of_ray(curves: Curves, grace: int, shift: int) -> None:
+    from ray.tune.schedulers import MedianStoppingRule
+
+    ray = MedianStoppingRule(
+        time_attr="epoch", metric="score", mode="max", grace_period=grace, min_time_slice=math.inf
+    )
+    its, ours = RayStoppingRule(ray, epochs=EPOCHS), rule("median", grace_epochs=grace)
+    # In turns, and some trials skip epochs: means of an epoch also come from trials that passed it.
+    for epoch in range(1, EPOCHS + 1):
+        for number, curve in enumerate(curves):
+            if epoch == EPOCHS or (epoch + number) % (1 + shift) == 0:
+                given_ = (f"t{number}", epoch, curve[epoch - 1])
+                assert ours.should_stop(*given_) is its.should_stop(*given_), given_
+
+
+def test_median_looks_at_each_trial_once_for_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    means: list[int] = []
+    monkeypatch.setattr(
+        "hpo.schedule.median.np.mean", lambda scores: means.append(len(scores)) or sum(scores) / len(scores)
+    )
+    assert lengths(rule("median", grace_epochs=1), steady(*[0.5] * 200)) == [EPOCHS] * 200
+    assert len(means) <= 200 * EPOCHS

@@ -1,9 +1,11 @@
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from hpo.journal.events import StageStarted, StudyCreated, TrialAsked, TrialFailed, TrialFinished
 from hpo.journal.results import StudyState
+from hpo.search.searcher import ScoredPoint
 from hpo.space.parameters import FloatParameter
 from hpo.space.space import Space
 from hpo.study.results import stage_importance
@@ -28,21 +30,61 @@ def state_after(points: int, *, replicates: int = 1) -> StudyState:
     return state
 
 
-def test_parameter_that_the_scores_follow_has_most_of_the_importance() -> None:
-    shares = stage_importance(state_after(32), "bayes")
+def test_parameter_that_the_scores_follow_has_most_of_the_importance(tmp_path: Path) -> None:
+    shares = stage_importance(state_after(32), "bayes", tmp_path)
     assert list(shares) == ["alpha2", "beta"]
     assert shares["alpha2"] > 0.8
     assert sum(shares.values()) == pytest.approx(1.0)
 
 
-def test_point_with_several_seeds_counts_once_by_their_mean() -> None:
-    several = stage_importance(state_after(32, replicates=2), "bayes")
-    assert several == stage_importance(state_after(32), "bayes")
+def test_point_with_several_seeds_counts_once_by_their_mean(tmp_path: Path) -> None:
+    several = stage_importance(state_after(32, replicates=2), "bayes", tmp_path / "none")
+    assert several == stage_importance(state_after(32), "bayes", tmp_path)
 
 
-def test_failed_trials_other_stages_and_few_trials_have_none() -> None:
+def test_failed_trials_other_stages_and_few_trials_have_none(tmp_path: Path) -> None:
     state = state_after(4)
     state.apply(TrialAsked(trial="bad", stage="bayes", parameters={"alpha2": 0.0, "beta": 0.0}, seed=0))
     state.apply(TrialFailed(trial="bad", reason="loss is NaN"))
-    assert stage_importance(state, "bayes") == {}
-    assert stage_importance(state, "final") == {}
+    assert stage_importance(state, "bayes", tmp_path) == {}
+    assert stage_importance(state, "final", tmp_path) == {}
+
+
+def computed_for(monkeypatch: pytest.MonkeyPatch, folder: Path, states: list[StudyState]) -> list[int]:
+    """The number of points of each computation, when the importance of ``states`` is asked for in turn."""
+    computed: list[int] = []
+
+    def compute(space: Space, scored: list[ScoredPoint], *, seed: int) -> dict[str, float]:
+        computed.append(len(scored))
+        return {"alpha2": 0.75, "beta": 0.25}
+
+    monkeypatch.setattr("hpo.study.results.importance", compute)
+    for state in states:
+        assert stage_importance(state, "bayes", folder) == {"alpha2": 0.75, "beta": 0.25}
+    return computed
+
+
+def test_importance_of_the_same_scores_is_computed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert computed_for(monkeypatch, tmp_path, [state_after(8), state_after(8)]) == [8]
+
+
+def test_importance_is_computed_again_after_another_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert computed_for(monkeypatch, tmp_path, [state_after(8), state_after(9)]) == [8, 9]
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"basis": 1}', b"\xff"])
+def test_damaged_file_of_the_importance_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    (tmp_path / "importance.json").write_bytes(content)
+    assert computed_for(monkeypatch, tmp_path, [state_after(8), state_after(8)]) == [8]
+
+
+def test_importance_is_shown_where_it_cannot_be_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert computed_for(monkeypatch, tmp_path / "missing", [state_after(8)]) == [8]

@@ -26,29 +26,34 @@ class Store:
 
 
 class StoreTracker:
-    """Records into a ``Store``, which ignores what it has already, as MLflow does."""
+    """Records into a ``Store``, which ignores what it has, and only when it saves."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.connections = 0
+        self.held: list[Event] = []
+        self.connections = self.saves = 0
         self.refuse: Callable[[Event], bool] = lambda event: False
         self.die_in = 1_000_000
 
     def connect(self, created: StudyCreated) -> int:
         self._answer()
         self.connections += 1
+        self.held = []
         return self.store.recorded
 
     def record(self, event: Event, state: StudyState) -> None:
         self._answer()
-        if self.refuse(event):
-            raise RecordRefusedError("no")
-        if event not in self.store.events:
-            self.store.events.append(event)
+        self.held.append(event)
         if isinstance(event, TrialReported):
             assert state.trials[event.trial].reports[event.epoch] is event
 
     def save(self, recorded: int) -> None:
+        self._answer()
+        self.saves += 1
+        held, self.held = self.held, []
+        if any(map(self.refuse, held)):
+            raise RecordRefusedError("no")
+        self.store.events += [event for event in held if event not in self.store.events]
         self._answer()
         self.store.recorded = recorded
 
@@ -91,6 +96,13 @@ def test_events_are_recorded_in_order_and_once(study: Any, store: Store, tracker
     assert (report.events_left, report.failure, report.refused) == (0, None, ())
     assert store.events == expected(study.folder)
     assert store.recorded == len(read_journal(study.folder).events)
+
+
+def test_events_that_wait_are_saved_together(study: Any, store: Store, tracker: StoreTracker) -> None:
+    study.whole()
+    Projection(study.folder, tracker).advance()
+    assert store.events == expected(study.folder)
+    assert tracker.saves == 1
 
 
 def test_an_epoch_reported_again_after_a_restart_is_recorded_once(

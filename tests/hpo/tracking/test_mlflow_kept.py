@@ -4,29 +4,37 @@ import dataclasses
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow_record import client_of, everything_in, experiment_of, record, runs_of, tracker_of
 
 from hpo.config.environment import Environment
+from hpo.journal.events import TrialReported
+from hpo.journal.journal import read_journal
 from hpo.tracking import experiment
-from hpo.tracking.follower import Follower
+from hpo.tracking.follower import Follower, Projection
 
 FOLLOW = """
 import sys
 from pathlib import Path
 from hpo.config.environment import read_environment
+from hpo.tracking import follower
 from hpo.tracking.follower import Follower
 from hpo.tracking.mlflow_tracker import MlflowTracker
 
+follower.EVENTS_A_SAVE = 3
+
 class Telling(MlflowTracker):
-    def record(self, event, state):
-        super().record(event, state)
-        print("recorded", flush=True)
+    def save(self, recorded):
+        super().save(recorded)
+        print("saved", flush=True)
 
 folder = Path(sys.argv[1])
 tracker = Telling(
@@ -170,6 +178,64 @@ def test_a_follower_killed_before_any_change_leaves_no_trace_of_it(
         assert everything_in(killed, environment) == expected, f"killed before change {before}"
 
 
+class CountingClient:
+    """An MLflow client that counts its calls, and refuses one epoch permanently."""
+
+    def __init__(self, client: MlflowClient, refused_epoch: int | None = None) -> None:
+        self.client = client
+        self.refused_epoch = refused_epoch
+        self.calls: Counter[str] = Counter()
+
+    def __getattr__(self, name: str) -> Any:
+        self.calls[name] += 1
+        return getattr(self.client, name)
+
+    def log_batch(self, run: str, metrics: Any, params: Any, tags: Any) -> None:
+        self.calls["log_batch"] += 1
+        if any(metric.step == self.refused_epoch for metric in metrics):
+            raise MlflowException("no such epoch", INVALID_PARAMETER_VALUE)
+        self.client.log_batch(run, metrics=metrics, params=params, tags=tags)
+
+
+def test_events_of_a_run_are_written_in_one_request(
+    study: Any, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = CountingClient(client_of(environment))
+    monkeypatch.setattr(experiment, "connect", lambda uri: client)
+    study.whole()
+    record(study, environment)
+    assert client.calls["create_run"] == client.calls["log_batch"] == client.calls["set_terminated"] == 4
+    assert client.calls["update_run"] == client.calls["set_tag"] == 0
+
+
+def test_refused_record_among_many_is_told_by_its_event_and_all_others_are_kept(
+    study: Any, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picky = CountingClient(client_of(environment), refused_epoch=60)
+    monkeypatch.setattr(experiment, "connect", lambda uri: picky)
+    study.whole()
+    projection = Projection(study.folder, tracker_of(study, environment))
+    projection.advance()
+    number = next(
+        number
+        for number, event in enumerate(read_journal(study.folder).events, start=1)
+        if isinstance(event, TrialReported) and event.epoch == 60
+    )
+    assert projection.refused == (f"TrialReported (journal line {number}): no such epoch",)
+    assert projection.events_left() == 0
+    runs = runs_of(study, environment)
+    assert {name: run.info.status for name, run in runs.items()} == {
+        "bayes": "FINISHED",
+        "bayes-0000": "FINISHED",
+        "bayes-0001": "FAILED",
+        "bayes-0002": "FINISHED",
+    }
+    steps = [
+        metric.step for metric in picky.get_metric_history(runs["bayes-0002"].info.run_id, "average_map")
+    ]
+    assert sorted(steps) == [20, 40]
+
+
 def test_a_killed_process_is_caught_up_with_and_says_nothing_of_its_own(
     study: Any, environment: Environment, tmp_path: Path
 ) -> None:
@@ -186,9 +252,9 @@ def test_a_killed_process_is_caught_up_with_and_says_nothing_of_its_own(
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
-        said = [process.stdout.readline() for _ in range(7)]
+        said = [process.stdout.readline() for _ in range(2)]
         process.kill()
-    assert set(said) == {"recorded\n"}
+    assert set(said) == {"saved\n"}
     assert len(runs_of(study, environment)) in (2, 3)
     record(study, environment)
     assert everything_in(study, environment) == everything_in(uninterrupted, environment)

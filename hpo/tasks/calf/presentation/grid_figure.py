@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
-
 from hpo.journal.ranking import GRID
 from hpo.journal.results import TrialState
 from hpo.report.figures.interactive import styled
@@ -14,6 +12,7 @@ from hpo.tasks.base.presentation.stage_presentation import StageFigure, StageVie
 from hpo.tasks.calf.presentation.seconds import to_seconds
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from plotly.graph_objects import Figure as Interactive
 
 _CAPTION = (
@@ -67,7 +66,7 @@ def _label(pair: tuple[float, float]) -> str:
     return f"{pair[0]:g}, {pair[1]:g}"
 
 
-def _picture(cells: dict[str, Cells]) -> Figure:
+def _picture(cells: dict[str, Cells]) -> "Figure":
     tables = {name: _table(found) for name, found in cells.items()}
     inches = [1.5 + 0.45 * len(rows) for rows, _, _ in tables.values()]
     columns = max(len(columns) for _, columns, _ in tables.values())

@@ -1,7 +1,7 @@
 """Conversion of frames into seconds for tables and figures."""
 
 from hpo.tasks.base.presentation.stage_presentation import StageView
-from hpo.tasks.calf.settings import GamesShape
+from hpo.tasks.calf.shape import GamesShape
 
 
 def to_seconds(frames: float, view: StageView) -> float:

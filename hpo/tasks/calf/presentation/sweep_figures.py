@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
-
 from hpo.report.figures.curves import CAPTION, Curve, curve_of, curve_trace, draw_curve, one_curve
 from hpo.report.figures.interactive import styled
 from hpo.report.figures.style import colour, dash, panels
@@ -12,6 +10,7 @@ from hpo.tasks.base.presentation.stage_presentation import StageFigure, StageVie
 from hpo.tasks.calf.presentation.seconds import to_seconds
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from plotly.graph_objects import Figure as Interactive
 
 
@@ -60,7 +59,7 @@ def _zone_curve(view: StageView, name: str, number: int) -> Curve:
     return {to_seconds(value, view): scores for value, scores in curve.items()}
 
 
-def _sensitivity_picture(curves: Mapping[str, Mapping[int, Curve]], score: str) -> Figure:
+def _sensitivity_picture(curves: Mapping[str, Mapping[int, Curve]], score: str) -> "Figure":
     figure, grid = panels(len(curves), 1, width=8, height=2.6 * len(curves) + 0.6)
     for (name, lines), (axes,) in zip(curves.items(), grid, strict=True):
         for number, curve in lines.items():

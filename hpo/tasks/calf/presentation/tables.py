@@ -10,7 +10,7 @@ from hpo.report.formats import value
 from hpo.report.paired import paired_difference
 from hpo.report.stage_tables import format_difference
 from hpo.tasks.base.presentation.stage_presentation import StageView
-from hpo.tasks.calf.settings import GamesShape
+from hpo.tasks.calf.shape import GamesShape
 from hpo.tasks.calf.stages import GridStage
 
 TABLE_1 = {"i3d": 0.536, "c3d": 0.577, "resnet": 0.625}

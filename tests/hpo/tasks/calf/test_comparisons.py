@@ -7,7 +7,8 @@ from hpo.programs.listed import ListedProgram
 from hpo.space.space import Parameters
 from hpo.tasks.base.registry import parse_study
 from hpo.tasks.calf.comparisons import FULL, ablation_entries, lambda_entries, sensitivity_entries
-from hpo.tasks.calf.settings import GamesShape, trial_config
+from hpo.tasks.calf.settings import trial_config
+from hpo.tasks.calf.shape import GamesShape
 from hpo.tasks.calf.zones import zone_parameters, zones_of
 from model.encoding import time_shift
 from model.losses.segmentation import segmentation_loss_elements

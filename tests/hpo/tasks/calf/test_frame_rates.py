@@ -17,7 +17,8 @@ from hpo.tasks.base.registry import parse_study
 from hpo.tasks.base.task import StageContext
 from hpo.tasks.calf.comparisons import sensitivity_entries
 from hpo.tasks.calf.programs import _points
-from hpo.tasks.calf.settings import GamesShape, check_space
+from hpo.tasks.calf.settings import check_space
+from hpo.tasks.calf.shape import GamesShape
 from hpo.tasks.calf.zones import grid_points, symmetric_points, zone_parameters, zones_of
 from model.data.description import DatasetDescription, builtin_description, write_description
 from model.data.soccernet import write_game, write_split

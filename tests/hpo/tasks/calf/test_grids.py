@@ -18,7 +18,7 @@ from hpo.tasks.calf.explorers import (
     joint_configurations,
     shared_configurations,
 )
-from hpo.tasks.calf.settings import GamesShape
+from hpo.tasks.calf.shape import GamesShape
 from hpo.tasks.calf.stages import ClassGrid
 from hpo.tasks.calf.task import TASK
 from hpo.tasks.calf.zones import grid_points, symmetric_points, zone_parameters, zones_of

@@ -4,7 +4,8 @@ import pytest
 
 from hpo.config.study_file import first_points
 from hpo.tasks.base.registry import parse_study
-from hpo.tasks.calf.settings import GamesShape, check_space, training_config, trial_config
+from hpo.tasks.calf.settings import check_space, training_config, trial_config
+from hpo.tasks.calf.shape import GamesShape
 from model.errors import ConfigError
 from model.timeline import FrameRate
 

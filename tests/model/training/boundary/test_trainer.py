@@ -25,7 +25,8 @@ from training.boundary.videos import (
 from model.data.activitynet.split import VideoSplit
 from model.errors import ConfigError, DataError
 from model.inference.proposals import VideoBatch, VideoSource, evaluate_proposals
-from model.losses.boundary import BoundaryLossConfig, TemLoss
+from model.losses.boundary import BoundaryLossConfig
+from model.losses.forms import TemLoss
 from model.metrics.soft_nms import SoftNms, pair_segments
 from model.training.boundary.config import BoundaryTrainingConfig, BoundaryTrialConfig
 from model.training.boundary.slot import BoundarySlot

@@ -1,0 +1,28 @@
+"""Description of the task ``bmn``: what commands need that read a study and do not train."""
+
+from hpo.tasks.base.description import TaskDescription
+from hpo.tasks.base.presentation.stage_presentation import StagePresentation
+from hpo.tasks.base.score import Score
+from hpo.tasks.base.splits import DataShape
+from hpo.tasks.bmn.study_file import BmnStudy
+
+
+class BmnDescription(TaskDescription[BmnStudy, DataShape]):
+    """Temporal proposals on videos, scored by AUC of average recall."""
+
+    name = "bmn"
+    unit = "videos"
+    score = Score("auc", "AUC")
+    study_file = BmnStudy
+    configuration_note = "K1 is in temporal positions."
+    finders = ("bayes", "bmn-slicing")
+    procedure = ("bmn-slicing", "bmn-compare")
+
+    def presentation(self, stage: str) -> StagePresentation:
+        """Return tables and figures of the grid over K1 and of the comparison of losses."""
+        from hpo.tasks.bmn.presentation.by_stage import PRESENTATIONS  # a trial draws nothing
+
+        return PRESENTATIONS.get(stage, StagePresentation())
+
+
+DESCRIPTION = BmnDescription()

@@ -1,0 +1,72 @@
+"""Description of the task ``calf``: what commands need that read a study and do not train."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from hpo.tasks.base.description import TaskDescription
+from hpo.tasks.base.presentation.stage_presentation import StagePresentation
+from hpo.tasks.base.score import Score
+from hpo.tasks.calf.shape import GamesShape
+from hpo.tasks.calf.study_file import CalfStudy
+from model.timeline import FrameRate
+
+_ALL = Score("average_map", "Average-mAP", mean="over all classes")
+_PRESENT = Score(
+    "average_map_present", "Average-mAP over classes present", mean="over classes present", beside=_ALL
+)
+SCORES = {"all": replace(_ALL, beside=_PRESENT), "present": _PRESENT}
+"""Value of ``scoring.mean`` in a study file -> score."""
+
+
+class CalfDescription(TaskDescription[CalfStudy, GamesShape]):
+    """Action spotting on games, scored by Average-mAP."""
+
+    name = "calf"
+    unit = "games"
+    score = SCORES["all"]
+    study_file = CalfStudy
+    data_shape = GamesShape
+    takes_uri = True
+    analyses = True
+    configuration_note = "K is in frames; r_s is in seconds, r in frames."
+    finders = ("bayes", "grid-slicing")
+    procedure = ("bayes", "grid-slicing", "final")
+
+    def score_in(self, study: Mapping[str, Any]) -> Score:
+        """Return Average-mAP, the mean over the classes that ``scoring.mean`` names."""
+        return SCORES[study.get("scoring", {}).get("mean", "all")]
+
+    def shape_from_json(self, record: dict[str, Any]) -> GamesShape:
+        """Build a shape from the output of ``shape_to_json``."""
+        return GamesShape(
+            dims=record["dims"],
+            classes=tuple(record["classes"]),
+            frame_rate=FrameRate(record["frame_rate"]),
+            # Records of older versions end here.
+            stem=record.get("stem"),
+            labels=record.get("labels"),
+            label_texts=tuple(record.get("label_texts", ())),
+            digest=record.get("digest", ""),
+        )
+
+    def shape_to_json(self, shape: GamesShape) -> dict[str, Any]:
+        """Convert a shape to plain JSON, with the frame rate as a number."""
+        return {
+            "dims": shape.dims,
+            "classes": list(shape.classes),
+            "frame_rate": shape.frame_rate.per_second,
+            "stem": shape.stem,
+            "labels": shape.labels,
+            "label_texts": list(shape.label_texts),
+            "digest": shape.digest,
+        }
+
+    def presentation(self, stage: str) -> StagePresentation:
+        """Return tables and figures of grids and sweeps, and the paper's results."""
+        from hpo.tasks.calf.presentation.by_stage import PRESENTATIONS  # a trial draws nothing
+
+        return PRESENTATIONS.get(stage, StagePresentation())
+
+
+DESCRIPTION = CalfDescription()

@@ -1,0 +1,101 @@
+"""Changes of an MLflow run that are written together, in as few requests as MLflow allows."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import zip_longest
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import DatasetInput, Metric
+
+Entry = TypeVar("Entry")
+
+_RUNNING = "RUNNING"
+_METRICS_A_BATCH = 1000
+_PARAMS_A_BATCH = 100
+"""The limit for tags too."""
+LONGEST_TAG = 5000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStart:
+    """Properties with which a run is created."""
+
+    name: str
+    at: datetime
+    tags: Mapping[str, str]
+    parent: str | None
+    """Name of the run above it; None for a stage."""
+
+
+@dataclass(slots=True)
+class RunChanges:
+    """Changes of one run. A later value of a tag, a parameter or the status replaces an earlier one."""
+
+    start: RunStart | None = None
+    """Properties of a run to create; None if the run was created before."""
+    metrics: "list[Metric]" = field(default_factory=list)
+    parameters: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    data: "DatasetInput | None" = None
+    uploads: "list[Callable[[MlflowClient, str], object]]" = field(default_factory=list)
+    """Functions that upload artifacts of the run with the given id."""
+    status: str = ""
+    """MLflow's status; empty if it does not change."""
+    ended_at: datetime | None = None
+    """End of the run; None while it is not ended."""
+
+    def create(self, client: "MlflowClient", experiment: str, tags: Mapping[str, str]) -> str:
+        """Create the run with all its tags, and ``tags`` besides, and return its id."""
+        if self.start is None:
+            raise TypeError("a run that was created before is not created again")
+        run = client.create_run(
+            experiment,
+            start_time=milliseconds(self.start.at),
+            run_name=self.start.name,
+            tags=_short({**self.start.tags, **self.tags, **tags}),
+        )
+        self.tags = {}
+        if self.status == _RUNNING:  # as MLflow creates it
+            self.status = ""
+        run_id: str = run.info.run_id
+        return run_id
+
+    def write(self, client: "MlflowClient", run: str) -> None:
+        """Write everything except the creation and the uploads. Repeating it changes nothing."""
+        from mlflow.entities import Param, RunTag
+
+        batches = zip_longest(
+            _batches(self.metrics, _METRICS_A_BATCH),
+            _batches([Param(key, value) for key, value in self.parameters.items()], _PARAMS_A_BATCH),
+            _batches([RunTag(key, value) for key, value in _short(self.tags).items()], _PARAMS_A_BATCH),
+            fillvalue=(),
+        )
+        for metrics, parameters, tags in batches:
+            client.log_batch(run, metrics=metrics, params=parameters, tags=tags)
+        if self.data is not None:
+            client.log_inputs(run, [self.data])
+        if self.ended_at is not None:
+            client.set_terminated(run, self.status, milliseconds(self.ended_at))
+        elif self.status:
+            client.update_run(run, status=self.status)
+
+    def upload(self, client: "MlflowClient", run: str) -> None:
+        """Upload the artifacts; those of the same names are replaced."""
+        for upload in self.uploads:
+            upload(client, run)
+
+
+def milliseconds(at: datetime) -> int:
+    """Convert a time to MLflow's unit, milliseconds since 1970."""
+    return int(at.timestamp() * 1000)
+
+
+def _short(tags: Mapping[str, str]) -> dict[str, str]:
+    return {key: value[:LONGEST_TAG] for key, value in tags.items()}
+
+
+def _batches(entries: Sequence[Entry], size: int) -> list[Sequence[Entry]]:
+    return [entries[start : start + size] for start in range(0, len(entries), size)]
