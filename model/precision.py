@@ -36,23 +36,25 @@ def compute_dtype(precision: Precision) -> "torch.dtype":
     return torch.bfloat16 if precision == "bfloat16" else torch.float32
 
 
-def precisions_of(device: torch.device) -> tuple[Precision, ...]:
+def precisions_of(device: "torch.device") -> tuple[Precision, ...]:
     """Return the number formats that a device has; a processor computes ``tf32`` as ``float32``."""
     every: tuple[Precision, ...] = get_args(Precision)
     return every if device.type == "cuda" else tuple(each for each in every if each != "tf32")
 
 
-def number_formats(precision: Precision, device: torch.device) -> NumberFormats:
+def number_formats(precision: Precision, device: "torch.device") -> NumberFormats:
     """Return the formats in which ``device`` computes inside ``computing``."""
     return NumberFormats(precision if precision in precisions_of(device) else "float32")
 
 
 @contextmanager
-def computing(precision: Precision, device: torch.device) -> Iterator[None]:
+def computing(precision: Precision, device: "torch.device") -> Iterator[None]:
     """Compute in the formats of ``number_formats`` inside the context; afterwards as before."""
     if device.type != "cuda":
         yield
         return
+    import torch
+
     products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
     before = (
         products.allow_tf32,

@@ -72,8 +72,9 @@ def ray_session(*, cpus: int, gpus: int, study: str = "") -> Iterator[None]:
         UserError: Ray cannot start.
     """
     os.environ.update({name: value for name, value in _SETTINGS.items() if name not in os.environ})
-    if not any(name in os.environ for name in _TOKENS):
-        # Otherwise Ray would write a token into the user's home, which may be missing or read-only.
+    if "ray" not in sys.modules and not any(name in os.environ for name in _TOKENS):
+        # Otherwise Ray would write a token into the user's home, which may be missing or read-only. When Ray
+        # has been imported, it no longer reads these variables; only its processes would.
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
     before_importing_ray()
     import ray
