@@ -15,8 +15,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
-from hpo.config.sections import Number, Section, broken_rule, expected
-from hpo.space.parameters import ChoiceParameter, FloatParameter, IntParameter, Parameter
+from hpo.config.sections import NumberOrText, Section, broken_rule, expected, is_number
+from hpo.space.parameters import ChoiceParameter, FloatParameter, IntParameter, Parameter, Value
 from model.errors import ConfigError
 
 SEARCH = "bayes"
@@ -34,6 +34,11 @@ def _auto_or_count(value: object) -> object:
 ArraySize = Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_count)]
 
 
+def numbers(values: Iterable[Value]) -> list[float]:
+    """Return those of ``values`` that are numbers."""
+    return [value for value in values if not isinstance(value, str)]
+
+
 class DeclaredParameter(Section, ABC):
     """Base class of hyperparameters that a stage searches over."""
 
@@ -42,7 +47,7 @@ class DeclaredParameter(Section, ABC):
         """Convert the declaration into the parameter ``name`` of a search space."""
 
     @abstractmethod
-    def extremes(self) -> tuple[int | float, ...]:
+    def extremes(self) -> tuple[Value, ...]:
         """Return the values to check: if these are valid, all values are."""
 
     @model_validator(mode="after")
@@ -89,18 +94,28 @@ class IntRange(DeclaredParameter):
 
 
 class Choice(DeclaredParameter):
-    """One value of a list."""
+    """One value of a list. Numbers are ordered as in the list, texts are not."""
 
     type: Literal["choice"]
-    choices: Annotated[tuple[Number, ...], Field(strict=False)]
+    choices: Annotated[tuple[NumberOrText, ...], Field(strict=False)]
 
     def to_parameter(self, name: str) -> ChoiceParameter:
         """Convert the declaration into the parameter ``name`` of a search space."""
         return ChoiceParameter(name, self.choices)
 
-    def extremes(self) -> tuple[int | float, ...]:
+    def extremes(self) -> tuple[Value, ...]:
         """Return all choices."""
         return self.choices
+
+
+def _one_value_as_choice(declared: object) -> object:
+    is_value = is_number(declared) or isinstance(declared, str)
+    return {"type": "choice", "choices": [declared]} if is_value else declared
+
+
+Declared = Annotated[
+    FloatRange | IntRange | Choice, Field(discriminator="type"), BeforeValidator(_one_value_as_choice)
+]
 
 
 class Stage(Section):
@@ -133,10 +148,8 @@ class SearchStage(Stage):
     """Reduction factor of ``asha``: about one trial in ``reduction_factor`` continues after a rung. Rungs lie
     at ``grace_epochs`` times 1, ``reduction_factor``, ``reduction_factor`` squared, ... The default is
     Ray's."""
-    space: dict[str, Annotated[FloatRange | IntRange | Choice, Field(discriminator="type")]] = Field(
-        min_length=1
-    )
-    """Hyperparameters to search over, by name."""
+    space: dict[str, Declared] = Field(min_length=1)
+    """Hyperparameters to search over, by name; one that has a single value is fixed."""
 
     hyperparameters: ClassVar[type[Section]]
     """Hyperparameters that a space may name, with their valid values."""

@@ -138,11 +138,11 @@ class Searcher(ABC):
     def _is_free(self, parameters: Parameters) -> bool:
         return self._key(parameters) not in self._taken
 
-    def _key(self, parameters: Parameters) -> tuple[Value, ...]:
-        return tuple(parameters[name] for name in self.space.names)
+    def _key(self, parameters: Parameters) -> tuple[Value | None, ...]:
+        return tuple(parameters.get(name) for name in self.space.names)
 
     def _distinct(self, points: Iterable[Parameters]) -> Sequence[Parameters]:
-        distinct: dict[tuple[Value, ...], Parameters] = {}
+        distinct: dict[tuple[Value | None, ...], Parameters] = {}
         for parameters in points:
             self._require_inside(parameters)
             distinct.setdefault(self._key(parameters), dict(parameters))

@@ -60,7 +60,7 @@ def test_lone_parameter_has_all_of_it() -> None:
 
 
 def test_failed_trials_are_left_out() -> None:
-    failed = ScoredPoint(space.from_unit(np.zeros(4)), math.nan)
+    failed = ScoredPoint(space.from_unit(np.zeros(space.dimensions)), math.nan)
     assert importance(space, [failed, *scored(20)], seed=0) == importance(space, scored(20), seed=0)
 
 
@@ -70,7 +70,7 @@ def test_too_few_or_equal_scores_say_nothing() -> None:
 
 
 def test_one_point_tried_again_and_again_says_nothing() -> None:
-    point = space.from_unit(np.zeros(4))
+    point = space.from_unit(np.zeros(space.dimensions))
     assert importance(space, [ScoredPoint(point, number / 10) for number in range(20)], seed=0) == {}
 
 

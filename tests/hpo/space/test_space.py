@@ -19,7 +19,7 @@ mixed = Space(
 finite = Space([IntParameter("f", 1, 3), ChoiceParameter("c", ("a", "b"))])
 
 
-@given(st.lists(st.floats(-0.5, 1.5), min_size=3, max_size=3))
+@given(st.lists(st.floats(-0.5, 1.5), min_size=4, max_size=4))
 def test_every_point_of_the_cube_is_in_the_space_and_comes_back(point: list[float]) -> None:
     parameters = mixed.from_unit(np.array(point))
     assert mixed.contains(parameters)
@@ -87,3 +87,19 @@ def test_two_parameters_of_one_name_are_refused() -> None:
 def test_space_survives_its_description_in_json() -> None:
     described = json.loads(json.dumps(mixed.describe()))
     assert Space.from_description(described).digest() == mixed.digest()
+
+
+def test_fixed_parameter_takes_part_in_points_but_not_in_the_cube() -> None:
+    space = Space(
+        [ChoiceParameter("kind", ("only",)), FloatParameter("x", 0.0, 1.0), IntParameter("n", 4, 4)]
+    )
+    assert (space.dimensions, [entry.name for entry in space.searched]) == (1, ["x"])
+    assert space.from_unit(np.array([0.25])) == {"kind": "only", "x": 0.25, "n": 4}
+    assert space.to_unit({"kind": "only", "x": 0.25, "n": 4}).tolist() == [0.25]
+
+
+def test_texts_are_equally_far_apart_on_the_cube() -> None:
+    space = Space([ChoiceParameter("word", ("a", "b", "c"))])
+    corners = [space.to_unit({"word": word}) for word in "abc"]
+    apart = {float(np.linalg.norm(one - other)) for one in corners for other in corners if one is not other}
+    assert len(apart) == 1
