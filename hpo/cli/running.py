@@ -118,6 +118,7 @@ def show_stages(state: "StudyState", plan: "StudyPlan", *, top: int = SHOWN) -> 
     """Print the results of all stages; of a search, its ``top`` best trials."""
     from hpo.report.console import print_table
     from hpo.report.trial_tables import importance_line
+    from hpo.study.edges import edge_lines
     from hpo.study.results import stage_importance, stage_results
 
     for name in state.stages:
@@ -128,6 +129,8 @@ def show_stages(state: "StudyState", plan: "StudyPlan", *, top: int = SHOWN) -> 
             print_table(table)
         if shares := stage_importance(state, name):
             typer.echo(importance_line(shares))
+    for line in edge_lines(plan, state):
+        typer.echo(line)
 
 
 def _next_step(state: "StudyState", plan: "StudyPlan", name: str) -> str:

@@ -105,6 +105,7 @@ def best(
     from hpo.journal.results import StudyState
     from hpo.report.stage_tables import found_record
     from hpo.report.trial_tables import trial_record
+    from hpo.study.edges import edge_record, edges
     from hpo.study.folders import chosen_study
     from hpo.study.plan import plan_of
     from hpo.study.results import stage_importance
@@ -121,6 +122,7 @@ def best(
             "found": found_record(state),
             "best": [trial_record(trial, score=metric) for trial in best],
             "importance": by_symbol(stage_importance(state, SEARCH)),
+            "edges": [edge_record(edge) for edge in edges(plan_of(folder, state.created), state)],
         }
         typer.echo(json.dumps(record, indent=2))
     elif state.best(1):

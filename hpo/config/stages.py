@@ -150,6 +150,11 @@ class SearchStage(Stage):
     Ray's."""
     space: dict[str, Declared] = Field(min_length=1)
     """Hyperparameters to search over, by name; one that has a single value is fixed."""
+    own_first: bool = True
+    """Whether the study file's own configuration is tried before all other points."""
+    tried: tuple[dict[str, NumberOrText], ...] = Field(default=(), strict=False, alias="try")
+    """Points to try before those of the searcher, under names or symbols, as in ``--try FILE``. Missing
+    values come from the study file's own configuration."""
 
     hyperparameters: ClassVar[type[Section]]
     """Hyperparameters that a space may name, with their valid values."""

@@ -237,6 +237,7 @@ class StudyState:
     def _extend_stage(self, event: StageExtended) -> None:
         stage = self._stage(event.stage)
         stage.trials, stage.finished_at = event.trials, None
+        stage.space = event.space or stage.space
         self.asked[event.stage] = replace(self.asked[event.stage], settings=event.settings)
 
     def _start_stage(self, event: StageStarted) -> bool:

@@ -28,7 +28,7 @@ def value(number: float | int | str) -> str:
 
 
 def values_tried(axis: Mapping[str, Any]) -> str:
-    """Describe the values of a hyperparameter that a search tries, as ``int: low 4, high 32, log True`` or ``fixed: 16``."""
+    """Describe the values that a search tries, as ``int: low 4, high 32, log True`` or ``fixed: 16``."""
     if axis.get("type") == "choice" and len(axis["choices"]) == 1:
         return f"fixed: {axis['choices'][0]}"
     if "low" in axis and axis["low"] == axis["high"]:

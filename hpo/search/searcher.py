@@ -75,7 +75,8 @@ class Searcher(ABC):
     def ask(self, trial: str) -> Parameters | None:
         """Return the parameters for ``trial``; None if every point of the space was proposed or is known."""
         number = len(self.trials)
-        parameters = self._first[number] if number < len(self._first) else self.propose(number)
+        first = next(filter(self._is_free, self._first), None)
+        parameters = first or self.propose(number)
         free = parameters if self._is_free(parameters) else self._next_free(number)
         if free is not None:
             self.replay(trial, free)

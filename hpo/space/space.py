@@ -112,7 +112,7 @@ class Space:
         return {name: value for name, value in parameters.items() if name not in inactive}
 
     def contains(self, parameters: Parameters) -> bool:
-        """Return whether ``parameters`` has exactly the active names of the space and values within bounds."""
+        """Return whether ``parameters`` has exactly the space's active names, with values within bounds."""
         names = self.active({name: parameters.get(name, 0) for name in self.names}).keys()
         return parameters.keys() == names and all(
             parameter.contains(parameters[parameter.name])
