@@ -21,7 +21,7 @@ class FirstPoint:
     """A point that comes before those of the searcher."""
 
     source: str
-    """Where it comes from: ``study file``, or ``try`` with its number."""
+    """Origin of the point: ``study file``, or ``try`` with its number."""
     parameters: Parameters
     why_not: str = ""
     """Reason why the search does not try it; empty if it does."""
