@@ -16,7 +16,15 @@ from pydantic import (
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from hpo.config.sections import NumberOrText, Section, broken_rule, expected, is_number
-from hpo.space.parameters import ChoiceParameter, FloatParameter, IntParameter, Parameter, Value
+from hpo.space.parameters import (
+    ChoiceParameter,
+    Condition,
+    FloatParameter,
+    IntParameter,
+    Parameter,
+    Value,
+)
+from hpo.space.space import Space
 from model.errors import ConfigError
 
 SEARCH = "bayes"
@@ -41,6 +49,15 @@ def numbers(values: Iterable[Value]) -> list[float]:
 
 class DeclaredParameter(Section, ABC):
     """Base class of hyperparameters that a stage searches over."""
+
+    when: dict[str, NumberOrText] = Field(default_factory=dict)
+    """Choices of the space for which the hyperparameter is searched; otherwise it has the study file's value.
+    Default: always."""
+
+    @property
+    def condition(self) -> Condition:
+        """Values that other hyperparameters must have for this one to be searched."""
+        return tuple(self.when.items())
 
     @abstractmethod
     def to_parameter(self, name: str) -> Parameter:
@@ -69,7 +86,7 @@ class FloatRange(DeclaredParameter):
 
     def to_parameter(self, name: str) -> FloatParameter:
         """Convert the declaration into the parameter ``name`` of a search space."""
-        return FloatParameter(name, self.low, self.high, self.log)
+        return FloatParameter(name, self.low, self.high, self.log, self.condition)
 
     def extremes(self) -> tuple[float, ...]:
         """Return the lower and the upper bound."""
@@ -86,7 +103,7 @@ class IntRange(DeclaredParameter):
 
     def to_parameter(self, name: str) -> IntParameter:
         """Convert the declaration into the parameter ``name`` of a search space."""
-        return IntParameter(name, self.low, self.high, self.log)
+        return IntParameter(name, self.low, self.high, self.log, self.condition)
 
     def extremes(self) -> tuple[int, ...]:
         """Return the lower and the upper bound."""
@@ -101,7 +118,7 @@ class Choice(DeclaredParameter):
 
     def to_parameter(self, name: str) -> ChoiceParameter:
         """Convert the declaration into the parameter ``name`` of a search space."""
-        return ChoiceParameter(name, self.choices)
+        return ChoiceParameter(name, self.choices, self.condition)
 
     def extremes(self) -> tuple[Value, ...]:
         """Return all choices."""
@@ -186,6 +203,16 @@ class SearchStage(Stage):
                 for fault in _illegal_values(name, declared, cls.hyperparameters)
             ]
         )
+        return space
+
+    @field_validator("space")
+    @classmethod
+    def _has_choices_for_conditions(cls, space: dict[str, DeclaredParameter]) -> dict[str, DeclaredParameter]:
+        try:
+            Space([declared.to_parameter(name) for name, declared in space.items()])
+        except ConfigError as error:
+            rule = broken_rule(error.message)
+            cls._refuse([InitErrorDetails(type=rule, loc=(error.details["parameter"],), input=space)])
         return space
 
     @classmethod

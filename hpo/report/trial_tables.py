@@ -17,8 +17,9 @@ from model.shell import shell_line
 def best_table(trials: Sequence[TrialState], classes: Sequence[str], *, score: Score) -> Table:
     """Return a table of trials: score, hyperparameters, AP per class.
 
-    If a class has no actions in the validation split, its AP is ``-``, and the score is shown as mean over
-    all classes and as mean over the classes present.
+    A hyperparameter whose condition does not hold is ``-``. If a class has no actions in the validation
+    split, its AP is ``-``, and the score is shown as mean over all classes and as mean over the classes
+    present.
     """
     others = [score.other_mean(trial.metrics, classes) for trial in trials]
     other = next(filter(None, others), None)
@@ -26,7 +27,8 @@ def best_table(trials: Sequence[TrialState], classes: Sequence[str], *, score: S
     table.add_column("trial", no_wrap=True)
     for heading in (score.full_label, other.full_label) if other else (score.label,):
         table.add_column(heading, justify="right")
-    for name in trials[0].parameters if trials else ():
+    names = list(dict.fromkeys(name for trial in trials for name in trial.parameters))
+    for name in names:
         table.add_column(symbol(name), justify="right")
     for name in classes:
         table.add_column(f"AP {name}", justify="right")
@@ -36,7 +38,7 @@ def best_table(trials: Sequence[TrialState], classes: Sequence[str], *, score: S
     if some_stopped:
         table.add_column("stopped early")
     for trial in trials:
-        table.add_row(*_row(trial, classes, other), *([_early_stop(trial)] if some_stopped else []))
+        table.add_row(*_row(trial, names, classes, other), *([_early_stop(trial)] if some_stopped else []))
     return table
 
 
@@ -45,13 +47,13 @@ def importance_line(shares: Mapping[str, float]) -> str:
     return f"importance: {'  '.join(f'{symbol(name)} {share:.2f}' for name, share in shares.items())}"
 
 
-def _row(trial: TrialState, classes: Sequence[str], other: Score | None) -> list[str]:
-    metrics = trial.metrics
+def _row(trial: TrialState, names: Sequence[str], classes: Sequence[str], other: Score | None) -> list[str]:
+    metrics, parameters = trial.metrics, trial.parameters
     return [
         trial.trial,
         f"{trial.score or 0.0:.4f}",
         *([f"{metrics[other.metric]:.4f}" if other.metric in metrics else "-"] if other else []),
-        *(value(number) for number in trial.parameters.values()),
+        *(value(parameters[name]) if name in parameters else "-" for name in names),
         *(class_score(metrics, name, digits=3) for name in classes),
         str(trial.best_epoch),
         duration(trial.duration_s or 0.0),

@@ -40,7 +40,7 @@ def first_points_of(
     stage = plan.study.stages.named(asked.stage)
     if not isinstance(stage, SearchStage):
         return []
-    reasons = [(dict(point), "it has been tried") for point in tried]
+    reasons = [(dict(point), "tried already") for point in tried]
     reasons += [(point.parameters, f"study {asked.known['study']} has its score") for point in _known(asked)]
     points = []
     for source, point in _wanted(plan, stage):

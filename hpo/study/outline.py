@@ -85,7 +85,7 @@ def _search_lines(plan: StudyPlan, settings: SearchStage, stage: PreparedStage) 
 
 def _point_line(point: FirstPoint) -> str:
     values = "  ".join(f"{symbol(name)} {value(entry)}" for name, entry in point.parameters.items())
-    return f"    {point.source:<12} {f'not tried, {point.why_not}: ' if point.why_not else ''}{values}"
+    return f"    {point.source:<12} {values}{f' (left out: {point.why_not})' if point.why_not else ''}"
 
 
 def _time_lines(time: Estimate | None) -> list[str]:

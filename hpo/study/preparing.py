@@ -118,7 +118,6 @@ def prepare_extension(
     settings = _extended_settings(plan, request, state)
     staged = plan.with_stage(stage, settings)
     asked = StageAsked(stage=stage, settings=settings, start=before.start, known=before.known)
-    _refuse_lost_points(staged, asked, state)
     _refuse_untrainable(staged, stage)
     trials, present = _trials(staged, asked, state), len(state.trials_of(stage))
     if trials <= present and stage not in state.pending:
@@ -134,7 +133,7 @@ def _extended_settings(plan: StudyPlan, request: StageRequest, state: StudyState
     """Return the table of a search with the options that may change.
 
     Raises:
-        ConfigError: Another option differs.
+        ConfigError: Another option differs, or the space lacks points that are known.
     """
     stage, name = request.name, state.created.study
     before = plan.with_stage(stage, state.asked[stage].settings).study.stages.named(stage)
@@ -154,6 +153,7 @@ def _extended_settings(plan: StudyPlan, request: StageRequest, state: StudyState
     settings = {**kept, **typed, "epochs": kept["epochs"]}
     if request.bounds:
         settings["space"] = with_bounds(settings["space"], request.bounds)
+    _refuse_lost_points(plan.with_stage(stage, settings), state.asked[stage], state)
     settings["try"] = [
         *kept["try"],
         *(point for point in _tried(plan, request, settings) if point not in kept["try"]),

@@ -229,6 +229,40 @@ def test_the_best_of_texts_in_any_order_is_found(build: Build) -> None:
         assert sum(point["word"] == "b" for point in points[-5:]) >= 3
 
 
+CONDITIONAL = Space(
+    [
+        ChoiceParameter("loss", ("plain", "context")),
+        FloatParameter("beta", 0.0, 1.0),
+        IntParameter("zone", 1, 9, when=(("loss", "context"),)),
+    ]
+)
+
+
+def test_conditional_parameter_has_a_value_only_where_its_condition_holds(build: Build) -> None:
+    searcher, points = build(space=CONDITIONAL), []
+    for number in range(ENOUGH):
+        point = searcher.ask(f"t{number}")
+        assert point is not None and CONDITIONAL.contains(point)
+        assert list(point) == ["loss", "beta", *(["zone"] if point["loss"] == "context" else [])]
+        points.append(point)
+        searcher.tell(f"t{number}", float(point["beta"]) + (point["loss"] == "context"))
+    assert {point["loss"] for point in points} == {"plain", "context"}
+    rebuilt = build(space=CONDITIONAL)
+    for number, point in enumerate(points):
+        rebuilt.replay(f"t{number}", point)
+        rebuilt.tell(f"t{number}", float(point["beta"]) + (point["loss"] == "context"))
+    assert rebuilt.ask("next") == searcher.ask("next")
+
+
+def test_points_that_differ_where_a_condition_does_not_hold_are_one(build: Build) -> None:
+    space = Space([CONDITIONAL.parameters[0], IntParameter("zone", 1, 3, when=(("loss", "context"),))])
+    searcher = build(space=space)
+    points = [searcher.ask(f"t{number}") for number in range(5)]
+    assert points[4] is None
+    zones = sorted(point["zone"] for point in points if point and "zone" in point)
+    assert zones == [1, 2, 3] and points.count({"loss": "plain"}) == 1
+
+
 def test_nothing_is_printed(build: Build, capfd: pytest.CaptureFixture[str]) -> None:
     ask_and_tell(build(), ENOUGH)
     assert capfd.readouterr() == ("", "")

@@ -419,3 +419,31 @@ def test_text_that_a_hyperparameter_cannot_have_is_refused(line: str, key: str, 
     with pytest.raises(ConfigError) as refused:
         searched(line)
     assert refused.value.details[f"stages.bayes.space.{key}"].endswith(f'got "{got}"')
+
+
+CONDITIONAL = """
+task = "bmn"
+[stages.bayes]
+trials = 3
+[stages.bayes.space]
+tem_loss = { type = "choice", choices = ["bmn", "context-aware"] }
+K1_positions = { type = "float", low = -40, high = -2, when = { tem_loss = "context-aware" } }
+"""
+
+
+def test_hyperparameter_may_depend_on_a_choice() -> None:
+    conditional = parse_study(tomllib.loads(CONDITIONAL), file="mine.toml")
+    space = space_of(conditional.stages.bayes)
+    assert space.contains({"tem_loss": "bmn"})
+    assert space.contains({"tem_loss": "context-aware", "K1_positions": -9.0})
+    again = parse_study(conditional.model_dump(mode="json"), file="again")
+    assert space_of(again.stages.bayes).digest() == space.digest()
+    assert first_points(conditional, conditional.stages.bayes) == [
+        {"tem_loss": "context-aware", "K1_positions": -14.0}
+    ]
+
+
+@pytest.mark.parametrize("when", ['{ tem_loss = "other" }', "{ lambda_tem = 1 }"])
+def test_condition_that_names_no_choice_is_refused(when: str) -> None:
+    error = refusal(CONDITIONAL.replace('{ tem_loss = "context-aware" }', when))
+    assert error.details["stages.bayes.space.K1_positions"].startswith("expected under when a choice")

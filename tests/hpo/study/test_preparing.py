@@ -233,8 +233,8 @@ def test_search_that_has_ended_takes_own_points_and_as_many_trials(
     stage = prepare_extension(plan, request, searched, environment, silent)
     assert stage.trials == stage.asked.settings["trials"] > 2
     assert [(point.source, point.why_not) for point in stage.first] == [
-        ("study file", "it has been tried"),
-        ("try 1", "it has been tried"),
+        ("study file", "tried already"),
+        ("try 1", "tried already"),
         ("try 2", ""),
     ]
 
