@@ -77,3 +77,24 @@ def test_one_point_tried_again_and_again_says_nothing() -> None:
 def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
     importance(space, scored(20), seed=0)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_text_counts_wherever_it_is_in_the_list_and_fixed_parameters_do_not() -> None:
+    texts = Space(
+        [
+            ChoiceParameter("word", ("a", "b", "c", "d")),
+            FloatParameter("idle", 0.0, 1.0),
+            IntParameter("fixed", 4, 4),
+            FloatParameter("zone", 0.0, 1.0, when=(("word", "b"),)),
+        ]
+    )
+    random = np.random.default_rng(0)
+    points = [texts.from_unit(u) for u in random.random((60, texts.dimensions))]
+    shares = importance(texts, [ScoredPoint(point, float(point["word"] == "b")) for point in points], seed=0)
+    assert next(iter(shares)) == "word" and shares["word"] > 0.9
+    assert set(shares) == {"word", "idle", "zone"}
+
+
+def test_space_of_fixed_parameters_has_no_importance() -> None:
+    fixed = Space([IntParameter("n", 4, 4)])
+    assert importance(fixed, [ScoredPoint({"n": 4}, number / 10) for number in range(9)], seed=0) == {}
