@@ -31,6 +31,17 @@ def test_missing_values_come_from_the_study_file() -> None:
     ]
 
 
+def test_missing_value_of_a_fixed_parameter_is_the_fixed_one() -> None:
+    plan = calf_plan(
+        {"stages": {"bayes": {"trials": 9, "space": {"f": 4, "r_s": 30, "alpha2": SPACE["r_s"]}}}}
+    )
+    assert points({"alpha2": 11}, plan=plan) == [{"f": 4, "r_s": 30, "alpha2": 11}]
+    with pytest.raises(ConfigError, match="f = 16 lies outside the space"):
+        points({"f": 16, "alpha2": 11}, plan=plan)
+    with pytest.raises(ConfigError, match=r"alpha2 = 5 \(from the study file\) lies outside the space"):
+        points({"r": 60}, plan=plan)
+
+
 def test_r_may_be_in_frames() -> None:
     assert points({"r": 41})[0]["r_s"] == 20.5
 
