@@ -54,11 +54,11 @@ def edges(plan: StudyPlan, state: StudyState) -> list[Edge]:
     stage, best = state.stages.get(SEARCH), state.best(1, stage=SEARCH)
     if stage is None or not best:
         return []
-    chosen = stage.chosen or best[0].parameters
+    chosen = state.trials[stage.best_trial].parameters if stage.best_trial else best[0].parameters
     found = (
         _edge(parameter, chosen[parameter.name], plan, state)
         for parameter in Space.from_description(stage.space).searched
-        if isinstance(parameter, Range) and parameter.name in best[0].parameters
+        if isinstance(parameter, Range) and parameter.name in chosen
     )
     return [edge for edge in found if edge is not None]
 
