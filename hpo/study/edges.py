@@ -46,7 +46,7 @@ class Edge:
         """The wider range as a user types it."""
         low, high = self.parameter.low, self.parameter.high
         low, high = (self.wider, high) if self.side == "lower" else (low, self.wider)
-        return f"{symbol(self.parameter.name)}={low:g}..{high:g}"
+        return f"{symbol(self.parameter.name)}={_exact(low)}..{_exact(high)}"
 
 
 def edges(plan: StudyPlan, state: StudyState) -> list[Edge]:
@@ -69,7 +69,7 @@ def edge_lines(plan: StudyPlan, state: StudyState) -> list[str]:
     if not found:
         return []
     lines = [
-        f"edge of the space: the best {symbol(edge.parameter.name)}, {value(edge.best)}, is at the "
+        f"edge of the space: the best {symbol(edge.parameter.name)}, {value(edge.best)}, is within 5 % of the "
         f"{edge.side} bound {edge.bound:g}"
         for edge in found
     ]
@@ -128,6 +128,12 @@ def _can_be_trained(edge: Edge, plan: StudyPlan, state: StudyState) -> bool:
     except ConfigError:
         return False
     return True
+
+
+def _exact(number: float) -> str:
+    """Write a number in its shortest form; a rounded bound could leave out a trial that lies on it."""
+    short = f"{number:g}"
+    return short if float(short) == number else repr(number)
 
 
 def _scaled(parameter: Range, number: float) -> float:

@@ -1,5 +1,6 @@
 """Preparation of stages: every check that can be made before a stage starts. ``--dry-run`` makes them too."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,7 +119,8 @@ def prepare_extension(
     settings = _extended_settings(plan, request, state)
     staged = plan.with_stage(stage, settings)
     asked = StageAsked(stage=stage, settings=settings, start=before.start, known=before.known)
-    _refuse_untrainable(staged, stage)
+    if request.bounds or request.table:
+        _refuse_untrainable(staged, stage)
     trials, present = _trials(staged, asked, state), len(state.trials_of(stage))
     if trials <= present and stage not in state.pending:
         raise ConfigError(
@@ -187,10 +189,8 @@ def _first(plan: StudyPlan, asked: StageAsked, state: StudyState) -> list[FirstP
         return []
     present = [trial.parameters for trial in state.trials_of(asked.stage)]
     first = first_points_of(plan, asked, present)
-    ahead, most = (
-        sum(not point.why_not for point in first),
-        stage.trials + (-len(present) // stage.replicates),
-    )
+    ahead = sum(not point.why_not for point in first)
+    most = stage.trials - math.ceil(len(present) / stage.replicates)
     if stage.tried and ahead > most:
         raise ConfigError(
             f"{ahead} points are to be tried first, the study file's own included, but the search has {most} "
@@ -210,15 +210,13 @@ def _refuse_lost_points(plan: StudyPlan, asked: StageAsked, state: StudyState) -
     for source, point in points:
         if space.contains(point):
             continue
-        names = [
-            entry.name
-            for entry in space.parameters
-            if entry.name not in point or not entry.contains(point[entry.name])
-        ]
+        known = {entry.name: entry for entry in space.parameters}
+        lost = [name for name in point if name not in known or not known[name].contains(point[name])]
+        has = ", ".join(f"{symbol(name)} = {format_value(point[name])}" for name in lost)
         raise ConfigError(
             f"the space must contain all points that study {state.created.study!r} knows: {source} has "
-            + ", ".join(f"{symbol(name)} = {format_value(point[name])}" for name in names if name in point),
-            got="; ".join(f"{symbol(name)} {values_tried(space.describe()[name])}" for name in names),
+            f"{has or 'other hyperparameters'}",
+            got="; ".join(f"{symbol(n)} {values_tried(axis)}" for n, axis in space.describe().items()),
             fix="widen the space, or start another study",
         )
 

@@ -27,6 +27,6 @@ def test_results_end_with_the_command_beyond_the_edge_of_the_space(
     )
     show_stages(state, small_plan)
     assert capsys.readouterr().out.splitlines()[-2:] == [
-        "edge of the space: the best f, 9, is at the upper bound 9",
+        "edge of the space: the best f, 9, is within 5 % of the upper bound 9",
         "to search beyond it: hpo run bayes --study mine --space f=2..10",
     ]

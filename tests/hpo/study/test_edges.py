@@ -64,6 +64,11 @@ def test_bound_moves_only_as_far_as_trials_can_be_trained() -> None:
     assert edges(*found({"tau_max": 1.0}, tau_max=numbers("float", 0.5, 1.0))) == []
 
 
+def test_bound_that_stays_is_typed_exactly() -> None:
+    (edge,) = edges(*found({"beta": 5.0}, beta=numbers("float", 0.123456789, 5.0, log=True)))
+    assert edge.typed.startswith("beta=0.123456789..")
+
+
 def test_fixed_values_and_choices_have_no_edge() -> None:
     assert edges(*found({"f": 8, "beta": 0.1}, f=8, beta={"type": "choice", "choices": [0.1, 1]})) == []
 
@@ -71,7 +76,7 @@ def test_fixed_values_and_choices_have_no_edge() -> None:
 def test_lines_name_the_command_that_searches_beyond_all_edges() -> None:
     space = {"alpha2": numbers("float", 0.5, 50.0, log=True), "f": numbers("int", 2, 6)}
     assert edge_lines(*found({"alpha2": 49.0, "f": 2}, **space)) == [
-        "edge of the space: the best f, 2, is at the lower bound 2",
-        "edge of the space: the best alpha2, 49, is at the upper bound 50",
+        "edge of the space: the best f, 2, is within 5 % of the lower bound 2",
+        "edge of the space: the best alpha2, 49, is within 5 % of the upper bound 50",
         "to search beyond it: hpo run bayes --study mine --space f=1..6 --space alpha2=0.5..200",
     ]

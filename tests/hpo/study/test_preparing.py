@@ -276,6 +276,16 @@ def test_space_without_a_known_point_is_refused(
     assert refusal.value.details["got"].startswith("f int: low 3, high 40")
 
 
+def test_space_of_other_hyperparameters_is_refused(
+    small_plan: StudyPlan, searched: StudyState, environment: Environment
+) -> None:
+    table = small_plan.study.stages.named("bayes").model_dump(mode="json")
+    table["space"]["alpha2"] = {"type": "float", "low": 1, "high": 9}
+    request = StageRequest(name="bayes", table=table)
+    with pytest.raises(ConfigError, match="bayes-2 has other hyperparameters"):
+        prepare_extension(small_plan, request, searched, environment, silent)
+
+
 def test_bounds_that_cannot_be_trained_are_refused(small_plan: StudyPlan, environment: Environment) -> None:
     request = StageRequest(name="bayes", bounds=["f=-3..8"])
     with pytest.raises(ConfigError) as refusal:
