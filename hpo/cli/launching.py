@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hpo.config.environment import Environment
     from hpo.space.space import Parameters
     from hpo.study.plan import StageRequest, StudyPlan, StudyRequest
+    from hpo.study.point_file import TypedPoints
     from hpo.study.preparing import PreparedStage
 
 
@@ -28,11 +29,21 @@ def stage_request(
     table: "Mapping[str, Any] | None" = None,
     start: "Parameters | None" = None,
     warm_start: str | None = None,
+    tried: "TypedPoints | None" = None,
+    bounds: "Sequence[str]" = (),
 ) -> "StageRequest":
     """Return the request for a stage; ``None`` as the value of an option leaves it to the study file."""
     from hpo.study.plan import StageRequest
 
-    return StageRequest(name=name, options=options, table=table, start=start or {}, warm_start=warm_start)
+    return StageRequest(
+        name=name,
+        options=options,
+        table=table,
+        start=start or {},
+        warm_start=warm_start,
+        tried=tried,
+        bounds=bounds,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,13 +184,13 @@ class Launch:
                 )
         finish(end, plan, folder)
 
-    def extend(self, stage: str, options: dict[str, Any], name: str) -> None:
+    def extend(self, request: "StageRequest", name: str) -> None:
         """Add trials to a search of study ``name``."""
         from hpo.study.session import extend_study, preview_extension
 
         folder, plan = self._known_plan(name)
-        self._refuse_other_options(plan, folder.name, stage)
-        request = stage_request(stage, options, table=self._table_for(plan, folder.name, stage))
+        self._refuse_other_options(plan, folder.name, request.name)
+        request = replace(request, table=self._table_for(plan, folder.name, request.name))
         with ReadingProgress() as progress:
             if self.dry_run:
                 prepared = preview_extension(

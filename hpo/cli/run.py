@@ -27,9 +27,11 @@ from hpo.cli.run_options import (
     Seed,
     Seeds,
     SkipMissing,
+    SpaceOption,
     Study,
     StudyFileOption,
     Trials,
+    Try,
 )
 from hpo.tasks.base.presentation.stage_command import StageCommand, StageOption, TaskCommands
 from hpo.tasks.bmn.presentation.commands import COMMANDS as BMN
@@ -70,8 +72,8 @@ def bayes(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Name of the new study, or of one whose search gets more trials (--trials). Default: a new "
-            "one, named after the data and the features.",
+            help="Name of the new study, or of one whose search gets more trials (--trials, --space, --try). "
+            "Default: a new one, named after the data and the features.",
         ),
     ] = None,
     study_file: StudyFileOption = None,
@@ -92,6 +94,8 @@ def bayes(
             help="Study whose scores the search learns from; it must have the same space, data and epochs.",
         ),
     ] = None,
+    try_file: Try = None,
+    space: SpaceOption = None,
     seed: Seed = 0,
     device: Device = "auto",
     ray_address: RayAddress = None,
@@ -103,6 +107,8 @@ def bayes(
     hyperparameters are f, r, alpha2, beta and lambda_seg. Without --features and --data, the
     command generates a small synthetic data set and searches on it.
     """
+    from hpo.study.point_file import read_points  # keeps torch and ray out of --help
+
     launch = launch_of(
         CALF,
         Typed(
@@ -129,12 +135,19 @@ def bayes(
         "concurrent": concurrent,
         "array": array,
     }
+    request = stage_request(
+        "bayes",
+        options,
+        warm_start=warm_start,
+        tried=read_points(try_file) if try_file else None,
+        bounds=tuple(space or ()),
+    )
     if study is not None and launch.is_known(study):
         if warm_start is not None:
             raise ConfigError(f"--warm-start is for a new study, and {study!r} exists", fix="leave it out")
-        launch.extend("bayes", options, study)
+        launch.extend(request, study)
     else:
-        launch.start([stage_request("bayes", options, warm_start=warm_start)], study)
+        launch.start([request], study)
 
 
 @app.command()

@@ -108,6 +108,25 @@ Trials = Annotated[
         metavar="NUMBER", min=1, help="Number of configurations to try. Default: from the study file."
     ),
 ]
+Try = Annotated[
+    Path | None,
+    typer.Option(
+        "--try",
+        metavar="FILE",
+        help="Points to try first, after the study file's own: a CSV, JSON or TOML file with symbols as in "
+        "--from FILE. Missing values come from the study file. Default: [[stages.bayes.try]].",
+    ),
+]
+SpaceOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--space",
+        metavar="NAME=LOW..HIGH",
+        help="Other bounds of a hyperparameter (alpha2=0.5..200), other choices (f=8,16) or a fixed value "
+        "(f=16); can be repeated. Default: from the study file. A study whose search has ended continues in "
+        "the wider space.",
+    ),
+]
 Replicates = Annotated[
     int | None,
     typer.Option(

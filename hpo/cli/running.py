@@ -123,6 +123,7 @@ def show_stages(state: "StudyState", plan: "StudyPlan", folder: Path, *, top: in
     from hpo.config.stages import SEARCH
     from hpo.report.console import print_table
     from hpo.report.trial_tables import importance_line
+    from hpo.study.edges import edge_lines
     from hpo.study.results import stage_importance, stage_results
     from hpo.tasks.base.found import whole_configurations
 
@@ -134,6 +135,8 @@ def show_stages(state: "StudyState", plan: "StudyPlan", folder: Path, *, top: in
             print_table(table)
         if shares := stage_importance(state, name, folder):
             typer.echo(importance_line(shares, scores=len(whole_configurations(state, name))))
+    for line in edge_lines(plan, state):
+        typer.echo(line)
 
 
 def next_steps(state: "StudyState", plan: "StudyPlan", folder: Path) -> list[str]:

@@ -109,6 +109,7 @@ def best(
     from hpo.journal.journal import stored_events
     from hpo.journal.results import StudyState
     from hpo.report.trial_tables import configuration_record, found_record
+    from hpo.study.edges import edge_record, edges
     from hpo.study.folders import chosen_study
     from hpo.study.plan import plan_of
     from hpo.study.records import failures
@@ -127,6 +128,7 @@ def best(
             "best": [configuration_record(configuration, score=metric) for configuration in best],
             "failed": failures(state, folder),
             "importance": by_symbol(stage_importance(state, SEARCH, folder)),
+            "edges": [edge_record(edge) for edge in edges(plan_of(folder, state.created), state)],
         }
         typer.echo(json.dumps(record, indent=2, default=str))
     elif state.has_score:

@@ -51,6 +51,11 @@ def submit(
         raise ConfigError("expected exactly one of: a command after --, --attach ID, --stop ID, --list")
     if command and command[0] not in _SUBMITTED:
         raise ConfigError(f"only run and resume can be submitted, got {command[0]!r}")
+    if command and any(word == "--try" or word.startswith("--try=") for word in command):
+        raise ConfigError(
+            "the file of --try is not sent to the cluster",
+            fix="write its points as [[stages.bayes.try]] into the file of --study-file, which is sent",
+        )
     jobs = Jobs(address)
     if list_jobs:
         _show(jobs)

@@ -26,7 +26,7 @@ _EXPECTED = {
     "less_than": "a number below {lt:g}",
     "less_than_equal": "a number of {le:g} or less",
     "multiple_of": "a multiple of {multiple_of:g}",
-    "union_tag_not_found": "a table with a type: 'float', 'int' or 'choice'",
+    "union_tag_not_found": "a value, or a table with a type: 'float', 'int' or 'choice'",
     "union_tag_invalid": "a table with a type: {expected_tags}",
     "expected": "{what}",
 }

@@ -33,6 +33,12 @@ def _number(value: object) -> object:
     return value
 
 
+def _number_or_text(value: object) -> object:
+    if not is_number(value) and not isinstance(value, str):
+        raise expected("a number or text")
+    return value
+
+
 def _seconds(value: object) -> object:
     if isinstance(value, int | float) and is_number(value) and abs(value) <= LONGEST_S:
         return value
@@ -40,6 +46,7 @@ def _seconds(value: object) -> object:
 
 
 Number = Annotated[int | float, BeforeValidator(_number)]
+NumberOrText = Annotated[int | float | str, BeforeValidator(_number_or_text)]
 Seconds = Annotated[int | float, BeforeValidator(_seconds)]
 
 

@@ -15,8 +15,16 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
-from hpo.config.sections import Number, Section, broken_rule, expected
-from hpo.space.parameters import ChoiceParameter, FloatParameter, IntParameter, Parameter
+from hpo.config.sections import NumberOrText, Section, broken_rule, expected, is_number
+from hpo.space.parameters import (
+    ChoiceParameter,
+    Condition,
+    FloatParameter,
+    IntParameter,
+    Parameter,
+    Value,
+)
+from hpo.space.space import Space
 from model.errors import ConfigError
 
 SEARCH = "bayes"
@@ -36,15 +44,29 @@ def _auto_or_count(value: object) -> object:
 AutoCount = Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_count)]
 
 
+def numbers(values: Iterable[Value]) -> list[float]:
+    """Return those of ``values`` that are numbers."""
+    return [value for value in values if not isinstance(value, str)]
+
+
 class DeclaredParameter(Section, ABC):
     """Base class of hyperparameters that a stage searches over."""
+
+    when: dict[str, NumberOrText] = Field(default_factory=dict)
+    """Choices of the space for which the hyperparameter is searched; otherwise it has the study file's value.
+    Default: always."""
+
+    @property
+    def condition(self) -> Condition:
+        """Values that other hyperparameters must have for this one to be searched."""
+        return tuple(self.when.items())
 
     @abstractmethod
     def to_parameter(self, name: str) -> Parameter:
         """Convert the declaration into the parameter ``name`` of a search space."""
 
     @abstractmethod
-    def extremes(self) -> tuple[int | float, ...]:
+    def extremes(self) -> tuple[Value, ...]:
         """Return the values to check: if these are valid, all values are."""
 
     @model_validator(mode="after")
@@ -66,7 +88,7 @@ class FloatRange(DeclaredParameter):
 
     def to_parameter(self, name: str) -> FloatParameter:
         """Convert the declaration into the parameter ``name`` of a search space."""
-        return FloatParameter(name, self.low, self.high, self.log)
+        return FloatParameter(name, self.low, self.high, self.log, self.condition)
 
     def extremes(self) -> tuple[float, ...]:
         """Return the lower and the upper bound."""
@@ -83,7 +105,7 @@ class IntRange(DeclaredParameter):
 
     def to_parameter(self, name: str) -> IntParameter:
         """Convert the declaration into the parameter ``name`` of a search space."""
-        return IntParameter(name, self.low, self.high, self.log)
+        return IntParameter(name, self.low, self.high, self.log, self.condition)
 
     def extremes(self) -> tuple[int, ...]:
         """Return the lower and the upper bound."""
@@ -91,18 +113,28 @@ class IntRange(DeclaredParameter):
 
 
 class Choice(DeclaredParameter):
-    """One value of a list."""
+    """One value of a list. Numbers are ordered as in the list, texts are not."""
 
     type: Literal["choice"]
-    choices: Annotated[tuple[Number, ...], Field(strict=False)]
+    choices: Annotated[tuple[NumberOrText, ...], Field(strict=False)]
 
     def to_parameter(self, name: str) -> ChoiceParameter:
         """Convert the declaration into the parameter ``name`` of a search space."""
-        return ChoiceParameter(name, self.choices)
+        return ChoiceParameter(name, self.choices, self.condition)
 
-    def extremes(self) -> tuple[int | float, ...]:
+    def extremes(self) -> tuple[Value, ...]:
         """Return all choices."""
         return self.choices
+
+
+def _one_value_as_choice(declared: object) -> object:
+    is_value = is_number(declared) or isinstance(declared, str)
+    return {"type": "choice", "choices": [declared]} if is_value else declared
+
+
+Declared = Annotated[
+    FloatRange | IntRange | Choice, Field(discriminator="type"), BeforeValidator(_one_value_as_choice)
+]
 
 
 class Stage(Section):
@@ -140,10 +172,13 @@ class SearchStage(Stage):
     """Reduction factor of ``asha``: about one trial in ``reduction_factor`` continues after a rung. Rungs lie
     at ``grace_epochs`` times 1, ``reduction_factor``, ``reduction_factor`` squared, ... The default is
     Ray's."""
-    space: dict[str, Annotated[FloatRange | IntRange | Choice, Field(discriminator="type")]] = Field(
-        min_length=1
-    )
-    """Hyperparameters to search over, by name."""
+    space: dict[str, Declared] = Field(min_length=1)
+    """Hyperparameters to search over, by name; one that has a single value is fixed."""
+    own_first: bool = True
+    """Whether the study file's own configuration is tried before all other points."""
+    tried: tuple[dict[str, NumberOrText], ...] = Field(default=(), strict=False, alias="try")
+    """Points to try before those of the searcher, under names or symbols, as in ``--try FILE``. Missing
+    values come from the study file's own configuration."""
 
     hyperparameters: ClassVar[type[Section]]
     """Hyperparameters that a space may name, with their valid values."""
@@ -175,6 +210,16 @@ class SearchStage(Stage):
                 for fault in _illegal_values(name, declared, cls.hyperparameters)
             ]
         )
+        return space
+
+    @field_validator("space")
+    @classmethod
+    def _has_choices_for_conditions(cls, space: dict[str, DeclaredParameter]) -> dict[str, DeclaredParameter]:
+        try:
+            Space([declared.to_parameter(name) for name, declared in space.items()])
+        except ConfigError as error:
+            rule = broken_rule(error.message)
+            cls._refuse([InitErrorDetails(type=rule, loc=(error.details["parameter"],), input=space)])
         return space
 
     @classmethod

@@ -107,16 +107,19 @@ def space_of(stage: SearchStage) -> Space:
 
 def own_point(study: StudyFile, stage: SearchStage) -> Parameters:
     """Return the study file's own values of the hyperparameters that ``stage`` searches."""
-    return {name: getattr(study.hyperparameters, name) for name in stage.space}
+    space = space_of(stage)
+    return space.active({name: getattr(study.hyperparameters, name) for name in space.names})
 
 
 def first_points(study: StudyFile, stage: SearchStage) -> list[Parameters]:
-    """Return the study file's own hyperparameters as the first point of a search.
+    """Return the points that a search tries first.
 
-    The list is empty if they lie outside the stage's space.
+    These are the study file's own hyperparameters, unless they lie outside the stage's space or the stage
+    leaves them out, then the stage's points to try, which are complete.
     """
     own = own_point(study, stage)
-    return [own] if space_of(stage).contains(own) else []
+    is_first = stage.own_first and space_of(stage).contains(own)
+    return [*([own] if is_first else []), *map(dict, stage.tried)]
 
 
 def _read_installed(name: str) -> tuple[dict[str, Any], str]:

@@ -148,7 +148,7 @@ class StageStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageExtended(Event):
-    """The user requested more trials of a stage, or other settings for its next trials."""
+    """The user requested more trials of a stage, or another space or settings for its next trials."""
 
     event: Literal["stage-extended"] = "stage-extended"
     stage: str
@@ -156,6 +156,8 @@ class StageExtended(Event):
     """Table of the stage in the study file, including the options that were typed."""
     trials: Whole
     """Largest number of trials of the stage, with those that it has already."""
+    space: dict[str, Any] = field(default_factory=dict)
+    """Space of its next trials, which contains those that it has. Empty in older journals: as before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -241,6 +241,7 @@ class StudyState:
         stage = self._stage(event.stage)
         stage.trials, stage.finished_at = event.trials, None
         stage.best_trial, stage.chosen, stage.role = None, {}, ""
+        stage.space = event.space or stage.space
         self.asked[event.stage] = replace(self.asked[event.stage], settings=event.settings)
 
     def _start_stage(self, event: StageStarted) -> bool:

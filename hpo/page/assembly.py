@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 from rich.table import Table
 
 from hpo.config.environment import Environment
+from hpo.config.stages import SEARCH
 from hpo.journal.journal import stored_events, writer_of
 from hpo.journal.results import StageState, StudyState
 from hpo.page.facts import (
@@ -21,6 +22,7 @@ from hpo.page.facts import (
 from hpo.page.rerun import commands, start_files, study_file_toml
 from hpo.page.study_page import AnalysesSection, ShownTable, StageSection, StudyPage, shown_table
 from hpo.report.html import explored, picture
+from hpo.study.edges import edge_lines
 from hpo.study.folders import study_folder
 from hpo.study.plan import StudyPlan, plan_of
 from hpo.study.results import drawn_stage, stage_results
@@ -75,7 +77,10 @@ def _section(stage: StageState, state: StudyState, plan: StudyPlan, folder: Path
         name=name,
         facts=stage_facts(stage, state, plan),
         tables=_tables(results, plan.description.presentation(name).note),
-        remarks=[result for result in results if isinstance(result, str)],
+        remarks=[
+            *(result for result in results if isinstance(result, str)),
+            *(edge_lines(plan, state) if name == SEARCH else []),
+        ],
         figures=[explored(figure, place=f"{name}-{figure.name}") for figure in drawn.figures],
         failures=drawn.failures,
     )

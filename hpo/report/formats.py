@@ -29,9 +29,19 @@ def value(number: float | int | str) -> str:
 
 
 def values_tried(axis: Mapping[str, Any]) -> str:
-    """Describe the values of a hyperparameter that a search tries, as ``int: low 4, high 32, log True``."""
-    bounds = ", ".join(f"{key} {entry}" for key, entry in axis.items() if key != "type")
+    """Describe the values that a search tries, as ``int: low 4, high 32, log True`` or ``fixed: 16``."""
+    if axis.get("type") == "choice" and len(axis["choices"]) == 1:
+        return f"fixed: {axis['choices'][0]}"
+    if "low" in axis and axis["low"] == axis["high"]:
+        return f"fixed: {axis['low']}"
+    bounds = ", ".join(f"{key} {_entry(entry)}" for key, entry in axis.items() if key != "type")
     return f"{axis.get('type', '')}: {bounds}"
+
+
+def _entry(entry: object) -> str:
+    if isinstance(entry, Mapping):
+        return " and ".join(f"{key} = {inner}" for key, inner in entry.items())
+    return ", ".join(map(str, entry)) if isinstance(entry, list | tuple) else str(entry)
 
 
 def score_label(state: StudyState) -> str:

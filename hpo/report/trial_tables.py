@@ -23,9 +23,9 @@ SHOWN_FAILURES = 20
 def best_table(configurations: Sequence[Configuration], classes: Sequence[str], *, score: Score) -> Table:
     """Return a table of configurations: score, hyperparameters, AP per class, all on the validation split.
 
-    The score of a configuration with several seeds is their mean with its 95 % interval. If a class has no
-    actions in the validation split, its AP is ``-``, and the score is shown as mean over all classes and as
-    mean over the classes present.
+    The score of a configuration with several seeds is their mean with its 95 % interval. A hyperparameter
+    whose condition does not hold is ``-``. If a class has no actions in the validation split, its AP is
+    ``-``, and the score is shown as mean over all classes and as mean over the classes present.
     """
     metrics = [configuration.metrics for configuration in configurations]
     other = next(filter(None, (score.other_mean(found, classes) for found in metrics)), None)
@@ -33,10 +33,11 @@ def best_table(configurations: Sequence[Configuration], classes: Sequence[str], 
     stopped = any(configuration.is_stopped for configuration in configurations)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("trial", no_wrap=True)
+    parameters = list(dict.fromkeys(name for each in configurations for name in each.parameters))
     names = [
         *(["seeds"] if several else []),
         *((score.full_label, other.full_label) if other else (score.label,)),
-        *map(symbol, configurations[0].parameters if configurations else ()),
+        *map(symbol, parameters),
         *(f"AP {name}" for name in classes),
         "epoch",
         "time",
@@ -46,7 +47,7 @@ def best_table(configurations: Sequence[Configuration], classes: Sequence[str], 
     if stopped:
         table.add_column("stopped early")
     for configuration in configurations:
-        cells = _row(configuration, classes, other)
+        cells = _row(configuration, parameters, classes, other)
         seeds = [_seeds(configuration)] if several else []
         early = [_early_stop(configuration)] if stopped else []
         table.add_row(configuration.name, *seeds, *cells, *early)
@@ -76,12 +77,14 @@ def importance_line(shares: Mapping[str, float], *, scores: int) -> str:
     return f"importance{f' ({note})' if note else ''}: {shown}"
 
 
-def _row(configuration: Configuration, classes: Sequence[str], other: Score | None) -> list[str]:
-    metrics = configuration.metrics
+def _row(
+    configuration: Configuration, names: Sequence[str], classes: Sequence[str], other: Score | None
+) -> list[str]:
+    metrics, parameters = configuration.metrics, configuration.parameters
     return [
         mean_with_interval(configuration),
         *([f"{metrics[other.metric]:.4f}" if other.metric in metrics else "-"] if other else []),
-        *(value(number) for number in configuration.parameters.values()),
+        *(value(parameters[name]) if name in parameters else "-" for name in names),
         *(class_score(metrics, name, digits=3) for name in classes),
         ", ".join(str(trial.best_epoch) for trial in configuration.scored),
         duration(configuration.duration_s),

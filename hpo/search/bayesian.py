@@ -6,12 +6,14 @@ import numpy as np
 import numpy.typing as npt
 from bayes_opt import BayesianOptimization
 from bayes_opt.acquisition import UpperConfidenceBound
+from bayes_opt.parameter import wrap_kernel
+from sklearn.gaussian_process.kernels import Matern  # type: ignore[import-untyped]  # has no types
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has neither types nor stubs
 
 from hpo.search.model_based import POINTS_SEEN, ModelSearcher
 from hpo.search.observations import Point, running_points, scores_by_point
 from hpo.search.searcher import ScoredPoint
-from hpo.search.surrogate import LEAST_ALPHA, fit_surrogate
+from hpo.search.surrogate import LEAST_ALPHA, Surrogate, fit_surrogate
 from hpo.space.space import Parameters, Space, UnitPoint
 
 # These values were chosen by regret on functions of the five hyperparameters of calf.toml with noise 0.03.
@@ -63,7 +65,7 @@ class BayesOptSearcher(ModelSearcher):
         with threadpool_limits(limits=1, user_api="blas"):
             model = fit_surrogate(np.array(list(scores)), values, alpha=self._alpha(values))
             optimizer = self._new_optimizer(number)
-            optimizer.set_gp_params(kernel=model.kernel, alpha=model.alpha)
+            optimizer.set_gp_params(kernel=self._kernel(model), alpha=model.alpha)
             self._register(optimizer, scores)
             if running := running_points(self.observed):
                 # A score as predicted moves no expectation, it only says that less can be learnt there.
@@ -79,9 +81,15 @@ class BayesOptSearcher(ModelSearcher):
             optimizer.acquisition_function.kappa = kappa
             suggestion = optimizer.suggest()
             point: UnitPoint = np.array([suggestion[axis] for axis in self._axes]).round(_DECIMALS)
+            point = self.space.as_tried(point[np.newaxis])[0]
             if all(np.linalg.norm(point - other) >= MIN_DISTANCE for other in running):
                 break
         return point
+
+    def _kernel(self, model: Surrogate) -> Matern:
+        # A trial is never between two texts: the model sees each point where its trial would be.
+        # Garrido-Merchan & Hernandez-Lobato, arXiv:1805.03463.
+        return model.kernel if self.space.is_plain else wrap_kernel(model.kernel, self.space.as_tried)
 
     def _new_optimizer(self, number: int) -> BayesianOptimization:
         return BayesianOptimization(

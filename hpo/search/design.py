@@ -12,6 +12,8 @@ def quasi_random_points(dimensions: int, *, seed: int, count: int) -> npt.NDArra
     Returns:
         An array (count, dimensions) of values in [0, 1).
     """
+    if dimensions == 0:  # every parameter is fixed
+        return np.zeros((count, 0))
     from scipy.stats import qmc  # here, as it takes a process that only trains almost a second
 
     # Sobol sequences are drawn in powers of two: they are balanced only there, and scipy warns elsewhere.

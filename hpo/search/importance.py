@@ -1,14 +1,15 @@
 """Importance of each hyperparameter of a space for the score."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from hpo.search.searcher import ScoredPoint
-from hpo.space.space import Space
+from hpo.space.parameters import Parameter
+from hpo.space.space import Parameters, Space
 
 if TYPE_CHECKING:
     from sklearn.tree._tree import Tree  # type: ignore[import-untyped]  # has neither types nor stubs
@@ -27,8 +28,9 @@ def importance(space: Space, scored: Iterable[ScoredPoint], *, seed: int) -> dic
 
     Method: fANOVA (Hutter et al., 2014). A random forest learns the score over the unit cube, on which
     logarithmic parameters have their logarithmic scale. The result compares the variances that are due to
-    each parameter alone; interactions are not counted. A searcher's points concentrate where scores are high,
-    so the shares describe that region better than the rest.
+    each parameter alone; interactions are not counted. A choice of texts is a parameter without an order; a
+    parameter without a value has the middle one. A searcher's points concentrate where scores are high, so
+    the shares describe that region better than the rest.
 
     Args:
         space: The space that was searched.
@@ -37,18 +39,42 @@ def importance(space: Space, scored: Iterable[ScoredPoint], *, seed: int) -> dic
 
     Returns:
         Name -> share, most important first; the shares sum to 1. Empty if the shares cannot be estimated:
-        fewer than ``LEAST_TRIALS`` finite scores, equal scores, or all trials at one point.
+        fewer than ``LEAST_TRIALS`` finite scores, equal scores, or all trials at one point. Fixed
+        parameters have no share.
     """
     finite = [point for point in scored if math.isfinite(point.score)]
     if len(finite) < LEAST_TRIALS or len({point.score for point in finite}) == 1:
         return {}
     sampled = _sample(finite, seed)
-    places = np.array([space.to_unit(point.parameters) for point in sampled])
-    shares = _mean_shares(_forest(places, np.array([point.score for point in sampled]), seed))
+    groups, places = _groups(space), _places(space, sampled)
+    trees = _forest(places, np.array([point.score for point in sampled]), seed) if groups else []
+    shares = _mean_shares(trees, groups)
     if shares is None:
         return {}
-    ranked = sorted(zip(space.names, shares.tolist(), strict=True), key=lambda pair: -pair[1])
-    return dict(ranked)
+    names = [entry.name for entry in space.searched]
+    return dict(sorted(zip(names, shares.tolist(), strict=True), key=lambda pair: -pair[1]))
+
+
+def _groups(space: Space) -> list[slice]:
+    """Return the columns of each parameter: one, or one per text that it may have."""
+    ends = np.cumsum([entry.axes for entry in space.searched]).tolist()
+    return [slice(end - entry.axes, end) for entry, end in zip(space.searched, ends, strict=True)]
+
+
+def _places(space: Space, points: Sequence[ScoredPoint]) -> Array:
+    """Return the coordinates of points, (points, columns); a value that a point lacks lies in the middle."""
+    return np.array(
+        [
+            [number for entry in space.searched for number in _place(entry, point.parameters)]
+            for point in points
+        ]
+    )
+
+
+def _place(parameter: Parameter, parameters: Parameters) -> Sequence[float]:
+    if parameter.name in parameters:
+        return parameter.on_axes(parameters[parameter.name])
+    return [0.5] if parameter.axes == 1 else [0.0] * parameter.axes
 
 
 def sample_note(scores: int) -> str:
@@ -76,23 +102,47 @@ def _forest(places: Array, scores: Array, seed: int) -> "list[Tree]":
     return [estimator.tree_ for estimator in forest.estimators_]
 
 
-def _mean_shares(trees: "Iterable[Tree]") -> Array | None:
+def _mean_shares(trees: "Iterable[Tree]", groups: Sequence[slice]) -> Array | None:
     """Average the shares of each parameter over all trees that found a difference; None if no tree did."""
-    shares = [found for found in map(_shares, trees) if found is not None]
+    shares = [found for tree in trees if (found := _shares(tree, groups)) is not None]
     mean = np.mean(shares, axis=0) if shares else np.zeros(1)
     return mean / mean.sum() if mean.sum() > 0 else None
 
 
-def _shares(tree: "Tree") -> Array | None:
-    """Return the share of each parameter alone in the variance of a tree over the unit cube."""
+def _shares(tree: "Tree", groups: Sequence[slice]) -> Array | None:
+    """Return the share of each parameter alone in the variance of a tree over the space."""
     low, high = _leaves(tree)
-    values = tree.value[tree.feature < 0].reshape(-1)
-    volumes = (high - low).prod(axis=1)
-    variance = _variance(values, volumes)
+    sides = [_Side(low[:, columns], high[:, columns]) for columns in groups]
+    volumes = np.prod([side.lengths for side in sides], axis=0)
+    reached = volumes > 0  # some boxes hold no point: no text, or two at once
+    values = tree.value[tree.feature < 0].reshape(-1)[reached]
+    variance = _variance(values, volumes[reached])
     if variance <= 0:
         return None
-    alone = [_marginal_variance(values, volumes, low[:, axis], high[:, axis]) for axis in range(low.shape[1])]
+    alone = [side.marginal_variance(values, volumes[reached], reached) for side in sides]
     return np.array(alone) / variance
+
+
+class _Side:
+    """Extent of the leaves along one parameter, from their corners, both (leaves, columns)."""
+
+    def __init__(self, low: Array, high: Array) -> None:
+        self._low, self._high, texts = low[:, 0], high[:, 0], low.shape[1]
+        self._inside: npt.NDArray[np.bool_] | None = None
+        self.lengths = self._high - self._low
+        if texts > 1:
+            # A text has 1 in its own column and 0 in the others.
+            absent = low <= 0
+            self._inside = (high >= 1) & (absent.sum(axis=1, keepdims=True) - absent == texts - 1)
+            self.lengths = self._inside.mean(axis=1)
+
+    def marginal_variance(self, values: Array, volumes: Array, leaves: npt.NDArray[np.bool_]) -> float:
+        """Return the variance along this parameter of the mean over all others, of some leaves."""
+        section = values * volumes / self.lengths[leaves]
+        if self._inside is not None:
+            means = section @ self._inside[leaves]
+            return _variance(means, np.ones(len(means)))
+        return _step_variance(section, self._low[leaves], self._high[leaves])
 
 
 def _leaves(tree: "Tree") -> tuple[Array, Array]:
@@ -109,14 +159,13 @@ def _leaves(tree: "Tree") -> tuple[Array, Array]:
     return low[tree.feature < 0], high[tree.feature < 0]
 
 
-def _marginal_variance(values: Array, volumes: Array, low: Array, high: Array) -> float:
+def _step_variance(section: Array, low: Array, high: Array) -> float:
     """Return the variance along one axis of the mean over all others.
 
     That mean changes only where a leaf begins or ends: each leaf adds its value times its cross-section
     between both.
     """
     places = np.unique(np.concatenate([low, high]))
-    section = values * volumes / (high - low)
     steps = np.zeros(len(places))
     np.add.at(steps, np.searchsorted(places, low), section)
     np.add.at(steps, np.searchsorted(places, high), -section)

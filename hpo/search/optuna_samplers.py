@@ -1,12 +1,17 @@
 """Searchers that use Optuna's samplers: a tree of Parzen estimators (TPE) and a Gaussian process (GP)."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
-from optuna.distributions import BaseDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.samplers import BaseSampler, GPSampler, TPESampler
-from optuna.trial import FrozenTrial, TrialState, create_trial
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has neither types nor stubs
 
 from hpo.search.model_based import POINTS_SEEN, ModelSearcher
@@ -64,7 +69,7 @@ class OptunaSearcher(ModelSearcher):
     ) -> None:
         super().__init__(space, seed=seed, first=first, known=known)
         self._sampler = sampler
-        self._distributions = {parameter.name: _numbers(parameter) for parameter in space.parameters}
+        self._distributions = {parameter.name: _distribution(parameter) for parameter in space.searched}
 
     def suggest(self, number: int) -> Parameters:
         """Return the sampler's proposal, given an Optuna study of all scores and running trials."""
@@ -75,30 +80,57 @@ class OptunaSearcher(ModelSearcher):
                 study.add_trial(self._trial(point, value=score))
             for point in running_points(self.observed):
                 study.add_trial(self._trial(point, state=TrialState.RUNNING))
-            suggested = study.ask(self._distributions).params
-        return {
-            parameter.name: _value(parameter, suggested[parameter.name])
-            for parameter in self.space.parameters
-        }
+            return self._suggested(study.ask())
+
+    def _suggested(self, trial: Trial) -> Parameters:
+        """Ask for the value of each parameter, of one with a condition only if the condition holds."""
+        chosen: Parameters = {}
+        unconditional_first = sorted(self.space.parameters, key=lambda parameter: bool(parameter.when))
+        for parameter in unconditional_first:
+            if any(chosen[name] != value for name, value in parameter.when):
+                continue
+            if parameter.is_fixed:
+                chosen[parameter.name] = parameter.from_axes([])
+            else:
+                number = _suggest(trial, parameter.name, self._distributions[parameter.name])
+                chosen[parameter.name] = _value(parameter, number)
+        return {name: chosen[name] for name in self.space.names if name in chosen}
 
     def _trial(self, point: tuple[float, ...], **outcome: Any) -> FrozenTrial:
         parameters = self.space.from_unit(np.array(point))
         numbers = {
             parameter.name: _number(parameter, parameters[parameter.name])
-            for parameter in self.space.parameters
+            for parameter in self.space.searched
+            if parameter.name in parameters
         }
-        return create_trial(params=numbers, distributions=self._distributions, **outcome)
+        distributions = {name: self._distributions[name] for name in numbers}
+        return create_trial(params=numbers, distributions=distributions, **outcome)
 
 
-def _numbers(parameter: Parameter) -> BaseDistribution:
-    if isinstance(parameter, ChoiceParameter):
+def _suggest(trial: Trial, name: str, distribution: BaseDistribution) -> Any:
+    match distribution:
+        case IntDistribution(low=low, high=high, log=log):
+            return trial.suggest_int(name, low, high, log=log)
+        case FloatDistribution(low=low, high=high, log=log):
+            return trial.suggest_float(name, low, high, log=log)
+        case CategoricalDistribution(choices=choices):
+            return trial.suggest_categorical(name, choices)
+    raise TypeError(f"unknown distribution {distribution}")
+
+
+def _is_ordered(parameter: Parameter) -> TypeGuard[ChoiceParameter]:
+    return isinstance(parameter, ChoiceParameter) and not parameter.is_text
+
+
+def _distribution(parameter: Parameter) -> BaseDistribution:
+    if _is_ordered(parameter):
         return IntDistribution(0, len(parameter.choices) - 1)  # in the order given: neighbours are similar
     return distribution(parameter)
 
 
 def _number(parameter: Parameter, value: Any) -> Any:
-    return parameter.choices.index(value) if isinstance(parameter, ChoiceParameter) else value
+    return parameter.choices.index(value) if _is_ordered(parameter) else value
 
 
 def _value(parameter: Parameter, number: Any) -> Any:
-    return parameter.choices[number] if isinstance(parameter, ChoiceParameter) else number
+    return parameter.choices[number] if _is_ordered(parameter) else number

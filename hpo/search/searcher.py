@@ -75,7 +75,8 @@ class Searcher(ABC):
     def ask(self, trial: str) -> Parameters | None:
         """Return the parameters for ``trial``; None if every point of the space was proposed or is known."""
         number = len(self.trials)
-        parameters = self._first[number] if number < len(self._first) else self.propose(number)
+        first = next(filter(self._is_free, self._first), None)
+        parameters = first or self.propose(number)
         free = parameters if self._is_free(parameters) else self._next_free(number)
         if free is not None:
             self.replay(trial, free)
@@ -138,11 +139,11 @@ class Searcher(ABC):
     def _is_free(self, parameters: Parameters) -> bool:
         return self._key(parameters) not in self._taken
 
-    def _key(self, parameters: Parameters) -> tuple[Value, ...]:
-        return tuple(parameters[name] for name in self.space.names)
+    def _key(self, parameters: Parameters) -> tuple[Value | None, ...]:
+        return tuple(parameters.get(name) for name in self.space.names)
 
     def _distinct(self, points: Iterable[Parameters]) -> Sequence[Parameters]:
-        distinct: dict[tuple[Value, ...], Parameters] = {}
+        distinct: dict[tuple[Value | None, ...], Parameters] = {}
         for parameters in points:
             self._require_inside(parameters)
             distinct.setdefault(self._key(parameters), dict(parameters))

@@ -32,11 +32,16 @@ def search_views(
     """
     from optuna.visualization import plot_contour, plot_parallel_coordinate, plot_slice
 
-    axes = {label(parameter.name): distribution(parameter) for parameter in space.parameters}
+    axes = {label(parameter.name): distribution(parameter) for parameter in space.searched}
     with quiet_study() as study:
         for point in points:
-            values = {label(name): point.parameters[name] for name in space.names}
-            study.add_trial(create_trial(params=values, distributions=axes, value=point.score))
+            values = {
+                label(entry.name): point.parameters[entry.name]
+                for entry in space.searched
+                if entry.name in point.parameters
+            }
+            own = {name: axes[name] for name in values}
+            study.add_trial(create_trial(params=values, distributions=own, value=point.score))
         return {
             "parallel": plot_parallel_coordinate(study, target_name=target),
             "slices": plot_slice(study, target_name=target),

@@ -1,8 +1,11 @@
 """Hyperparameters of a search space: bounds, scale, and position on the unit interval.
 
-A searcher works on numbers between 0 and 1. A parameter converts such a number into a value and back. For
-whole numbers and choices, the interval is divided into one cell per value. All cells are equally wide, except
-on a logarithmic scale, where they become narrower as values grow.
+A parameter converts a number between 0 and 1 into a value and back. For whole numbers and choices, the
+interval is divided into one cell per value. All cells are equally wide, except on a logarithmic scale, where
+they become narrower as values grow. A parameter with one value is fixed.
+
+A searcher works on the axes of the unit cube: a fixed parameter has none, a choice of texts has one per text,
+which indicates the chosen one without an order, and any other parameter has one.
 """
 
 import math
@@ -13,6 +16,8 @@ from model.errors import ConfigError
 
 Value = int | float | str
 """Type of a hyperparameter's value."""
+Condition = tuple[tuple[str, Value], ...]
+"""Values that other parameters must have for a parameter to be active; empty for one that always is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,7 @@ class FloatParameter:
     high: float
     log: bool = False
     """True for a logarithmic scale: equal ratios, not equal differences, are equally far apart."""
+    when: Condition = ()
 
     def __post_init__(self) -> None:
         _require_bounds(self.name, self.low, self.high)
@@ -45,7 +51,9 @@ class FloatParameter:
         return float(min(max(math.exp(value) if self.log else value, self.low), self.high))
 
     def to_unit(self, value: Value) -> float:
-        """Return the position of ``value`` between low (0) and high (1)."""
+        """Return the position of ``value`` between low (0) and high (1); a fixed value is in the middle."""
+        if self.is_fixed:
+            return 0.5
         low, high = _scaled(self.low, self.log), _scaled(self.high, self.log)
         return min(max((_scaled(_number(value), self.log) - low) / (high - low), 0.0), 1.0)
 
@@ -54,6 +62,24 @@ class FloatParameter:
         if isinstance(value, str | bool):
             return False
         return self.low <= value <= self.high
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether there is only one value."""
+        return self.low == self.high
+
+    @property
+    def axes(self) -> int:
+        """Number of axes on the unit cube."""
+        return 0 if self.is_fixed else 1
+
+    def on_axes(self, value: Value) -> list[float]:
+        """Return the coordinates of ``value`` on its axes."""
+        return [] if self.is_fixed else [self.to_unit(value)]
+
+    def from_axes(self, coordinates: Sequence[float]) -> float:
+        """Return the value at ``coordinates``. Coordinates outside [0, 1] are clipped."""
+        return self.from_unit(coordinates[0] if coordinates else 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +95,7 @@ class IntParameter:
     high: int
     log: bool = False
     """True for a logarithmic scale: equal ratios, not equal differences, are equally far apart."""
+    when: Condition = ()
 
     def __post_init__(self) -> None:
         _require_bounds(self.name, self.low, self.high)
@@ -97,6 +124,24 @@ class IntParameter:
         """Return all values, lowest first."""
         return range(self.low, self.high + 1)
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether there is only one value."""
+        return self.low == self.high
+
+    @property
+    def axes(self) -> int:
+        """Number of axes on the unit cube."""
+        return 0 if self.is_fixed else 1
+
+    def on_axes(self, value: Value) -> list[float]:
+        """Return the coordinates of ``value`` on its axes."""
+        return [] if self.is_fixed else [self.to_unit(value)]
+
+    def from_axes(self, coordinates: Sequence[float]) -> int:
+        """Return the value at ``coordinates``. Coordinates outside [0, 1] are clipped."""
+        return self.from_unit(coordinates[0] if coordinates else 0.0)
+
     def _first_edge_and_width(self) -> tuple[float, float]:
         # Half a step of room on either side, or the two outermost values would get half a cell only.
         edge = _scaled(self.low - 0.5, self.log)
@@ -105,19 +150,20 @@ class IntParameter:
 
 @dataclass(frozen=True, slots=True)
 class ChoiceParameter:
-    """One value of a list. Neighbours in the list are assumed to have similar scores.
+    """One value of a list. Neighbours in a list of numbers are assumed to have similar scores, texts are not.
 
     Raises:
-        ConfigError: There are fewer than two choices, or a choice appears twice.
+        ConfigError: There is no choice, or a choice appears twice.
     """
 
     name: str
     choices: tuple[Value, ...]
+    when: Condition = ()
 
     def __post_init__(self) -> None:
-        if len(self.choices) < 2 or len(set(self.choices)) < len(self.choices):
+        if not self.choices or len(set(self.choices)) < len(self.choices):
             raise ConfigError(
-                f"expected two or more different choices, got {list(self.choices)}", parameter=self.name
+                f"expected one or more different choices, got {list(self.choices)}", parameter=self.name
             )
 
     def from_unit(self, u: float) -> Value:
@@ -137,13 +183,46 @@ class ChoiceParameter:
         """Return all choices, in the order given."""
         return self.choices
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether there is only one choice."""
+        return len(self.choices) == 1
+
+    @property
+    def is_text(self) -> bool:
+        """Whether a choice is text, so that the list has no order."""
+        return any(isinstance(choice, str) for choice in self.choices)
+
+    @property
+    def axes(self) -> int:
+        """Number of axes on the unit cube: one per choice if they have no order."""
+        if self.is_fixed:
+            return 0
+        return len(self.choices) if self.is_text else 1
+
+    def on_axes(self, value: Value) -> list[float]:
+        """Return the coordinates of ``value`` on its axes; of a text, 1 on its own axis and 0 elsewhere."""
+        if self.is_fixed:
+            return []
+        if self.is_text:
+            return [float(choice == value) for choice in self.choices]
+        return [self.to_unit(value)]
+
+    def from_axes(self, coordinates: Sequence[float]) -> Value:
+        """Return the choice at ``coordinates``; of texts, the one with the largest coordinate."""
+        if self.is_text and coordinates:
+            return self.choices[max(range(len(self.choices)), key=lambda index: coordinates[index])]
+        return self.from_unit(coordinates[0] if coordinates else 0.0)
+
 
 Parameter = FloatParameter | IntParameter | ChoiceParameter
 
 
 def _require_bounds(name: str, low: float, high: float) -> None:
-    if not (math.isfinite(high - low) and low < high):
-        raise ConfigError(f"expected finite bounds with low below high, got {low} and {high}", parameter=name)
+    if not (math.isfinite(high - low) and low <= high):
+        raise ConfigError(
+            f"expected finite bounds with low not above high, got {low} and {high}", parameter=name
+        )
 
 
 def _scaled(value: float, log: bool) -> float:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from hpo.space.space import Parameters
 from hpo.study.plan import StudyPlan
+from hpo.study.symbol_tables import symbols_in_table
 from hpo.tracking.names import name_in_older_records
 from hpo.tracking.symbols import symbol
 from model.documents import MAX_TOML_BYTES, parse_json, parse_toml, read_limited
@@ -91,17 +92,4 @@ def _symbols(document: Any, file: Path) -> Mapping[str, Any]:
         document = document["found"]
     elif isinstance(document, dict) and isinstance(document.get("best"), list) and document["best"]:
         document = document["best"][0]
-    if isinstance(document, dict) and isinstance(document.get("parameters"), dict):
-        document = document["parameters"]
-    if not isinstance(document, dict):
-        raise ConfigError(f"expected a table of hyperparameters, got {document!r:.60}", file=file)
-    # In TOML, K1.goal is a table of its own.
-    pairs = [
-        (f"{key}.{name}", inner) if name else (key, inner)
-        for key, value in document.items()
-        for name, inner in (value.items() if isinstance(value, dict) and value else [("", value)])
-    ]
-    flat = dict(pairs)
-    if len(flat) < len(pairs):
-        raise ConfigError("a hyperparameter appears twice, as a key and in a table", file=file)
-    return flat
+    return symbols_in_table(document, file)

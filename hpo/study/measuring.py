@@ -1,7 +1,5 @@
 """Measurements that choose a study's number format and how many trials a process trains together."""
 
-import torch
-
 from hpo.config.environment import Environment
 from hpo.config.stages import Stage
 from hpo.config.study_file import StudyFile
@@ -72,11 +70,15 @@ def measured_time(
 
 
 def _precision(study: StudyFile, shape: DataShape, train: SplitRef, device: str) -> Precision:
+    import torch  # commands that only read a study do without
+
     task = task_named(study.task)
     return task.precision(study, shape, task.open_split(train), torch.device(device))
 
 
 def _array(study: StudyFile, shape: DataShape, train: SplitRef, precision: Precision, most: int) -> int:
+    import torch  # commands that only read a study do without
+
     task = task_named(study.task)
     return task.array_size(study, shape, task.open_split(train), precision, torch.device("cuda"), most)
 
@@ -90,6 +92,8 @@ def _time(
     array: int,
     threads: int,
 ) -> TrialTime | None:
+    import torch  # commands that only read a study do without
+
     torch.set_num_threads(threads)
     task = task_named(study.task)
     train, valid = (task.open_split(split) for split in splits)

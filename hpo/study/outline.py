@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from hpo.config.environment import Environment
 from hpo.config.stages import SearchStage
 from hpo.config.study_file import space_of
-from hpo.journal.events import StageAsked
 from hpo.report.formats import duration, value, values_tried
 from hpo.study.estimate import Estimate, estimate
-from hpo.study.first_point import first_point, why_not_first
+from hpo.study.first_point import FirstPoint
 from hpo.study.plan import StudyPlan
 from hpo.study.preparing import PreparedStage
 from hpo.tracking.symbols import symbol
@@ -73,23 +72,26 @@ def _stage_lines(outlined: StageOutline) -> list[str]:
         f"  training  {plan.task.describe_training(plan.study, plan.shape)}",
     ]
     if isinstance(settings, SearchStage):
-        lines += _search_lines(plan, settings, stage.asked)
+        lines += _search_lines(plan, settings, stage)
     return [*lines, *_time_lines(outlined.estimate)]
 
 
-def _search_lines(plan: StudyPlan, settings: SearchStage, asked: StageAsked) -> list[str]:
+def _search_lines(plan: StudyPlan, settings: SearchStage, stage: PreparedStage) -> list[str]:
     lines = [f"  space     searched by {settings.searcher}"]
     if settings.scheduler != "none":
         grace = settings.grace(plan.study.training.epochs)
         lines.append(
             f"  stopping  by {settings.scheduler} from epoch {grace} on; the times below are upper limits"
         )
-    first = first_point(plan, asked) or {}
     for name, fields in space_of(settings).describe().items():
-        own = f" (first {value(first[name])})" if name in first else ""
-        lines.append(f"  {symbol(name):<11} {values_tried(fields)}{own}")
-    note = why_not_first(plan, asked)
-    return [*lines, f"  note      {note}"] if note else lines
+        lines.append(f"  {symbol(name):<11} {values_tried(fields)}")
+    lines += ["  first", *map(_point_line, stage.first)] if stage.first else []
+    return lines
+
+
+def _point_line(point: FirstPoint) -> str:
+    values = "  ".join(f"{symbol(name)} {value(entry)}" for name, entry in point.parameters.items())
+    return f"    {point.source:<12} {values}{f' (left out: {point.why_not})' if point.why_not else ''}"
 
 
 def _time_lines(time: Estimate | None) -> list[str]:

@@ -14,8 +14,10 @@ from hpo.journal.events import StudyCreated
 from hpo.schedule.gpus import TrainingGpus
 from hpo.schedule.tuner import Parallelism
 from hpo.space.space import Parameters
+from hpo.study.bounds import with_bounds
 from hpo.study.folders import found_place
 from hpo.study.measuring import measured_precision, parallel_settings
+from hpo.study.point_file import TypedPoints
 from hpo.tasks.base.own_code import own_errors
 from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.registry import (
@@ -69,6 +71,10 @@ class StageRequest:
     """Configuration to start from. Empty: the one that earlier stages found."""
     warm_start: str | None = None
     """Name of the study whose scores a search learns from."""
+    tried: TypedPoints | None = None
+    """Points that a search tries first, in place of those of the stage's table."""
+    bounds: Sequence[str] = ()
+    """Other bounds of the space of a search, such as ``alpha2=0.5..200``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,6 +213,8 @@ def stage_settings(plan: StudyPlan, request: StageRequest, environment: Environm
     """
     table = request.table or plan.study.stages.named(request.name).model_dump(mode="json")
     settings = dict(table) | {key: value for key, value in request.options.items() if value is not None}
+    if request.bounds:
+        settings["space"] = with_bounds(settings["space"], request.bounds)
     staged = plan.with_stage(request.name, settings)
     if "auto" not in (settings["concurrent"], settings["array"]):
         return settings

@@ -1,29 +1,42 @@
 """Preparation of stages: every check that can be made before a stage starts. ``--dry-run`` makes them too."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hpo.config.environment import Environment
-from hpo.config.stages import FinalStage
+from hpo.config.stages import FinalStage, SearchStage
+from hpo.config.study_file import space_of
 from hpo.journal.events import Event, Noticed, StageAsked, StudyCreated
 from hpo.journal.results import StudyState
+from hpo.report.formats import value as format_value
+from hpo.report.formats import values_tried
+from hpo.space.space import Parameters
+from hpo.study.bounds import with_bounds
+from hpo.study.configuration import configuration_from_symbols
 from hpo.study.finalists import chosen_finalists, expected_finalists
+from hpo.study.first_point import FirstPoint, first_points_of
 from hpo.study.folders import has_study, stored_place, study_folder
+from hpo.study.own_points import points_in_space
 from hpo.study.plan import StageRequest, StudyPlan, stage_settings
+from hpo.study.point_file import TypedPoints
 from hpo.study.reopening import refuse_changes
 from hpo.study.stage import build_stage, open_test_split, start_of
 from hpo.study.versions import code_digest, versions
-from hpo.study.warm_start import known_scores
+from hpo.study.warm_start import known_scores, scored_points
 from hpo.tasks.base.own_code import own_errors
 from hpo.tasks.base.splits import Progress
 from hpo.tracking.store import check_store
+from hpo.tracking.symbols import symbol
 from model.errors import ConfigError, UserError
 from model.shell import shell_line
 
-_EXTENDABLE = ("trials", "scheduler", "concurrent", "array")
+_EXTENDABLE = ("trials", "scheduler", "concurrent", "array", "space", "try", "own_first")
 """Settings of a search that may change when trials are added."""
+_MORE = 10
+"""Configurations that a search that has ended gets in a wider space, unless their number is typed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +48,8 @@ class PreparedStage:
     """Plan of the study with the settings of the stage."""
     trials: int
     """Largest number of trials."""
+    first: Sequence[FirstPoint] = ()
+    """Points that a search is to try before those of its searcher."""
     note: str = ""
     """Message for the user about what measurements decided."""
 
@@ -96,39 +111,131 @@ def prepare_extension(
 ) -> PreparedStage:
     """Prepare more trials of a search; ``plan`` has its data opened.
 
-    Trials that the study has stay as they are, and the search continues as one of that length would have.
+    Trials that the study has stay as they are, and the search continues as one of that length would have. In
+    a wider space it continues with all that it knows.
 
     Raises:
-        UserError: An option differs that cannot change, no trial is added, or data or code have changed.
+        UserError: An option differs that cannot change, no trial is added, the space lacks points that are
+            known, or data or code have changed.
     """
     refuse_changes(plan, state)
     stage, name = request.name, state.created.study
     if stage not in state.stages:
         return prepare_more(plan, [request], state, environment, progress)[0]
     before = state.asked[stage]
-    asked_for = {**(request.table or {}), **{k: v for k, v in request.options.items() if v is not None}}
-    typed = {key: value for key, value in asked_for.items() if value not in (None, "auto")}
-    for key, value in typed.items():
-        # The epochs of a stage may stand under [training].
-        kept = state.stages[stage].epochs if key == "epochs" else before.settings[key]
-        if value != kept and key not in _EXTENDABLE:
-            raise ConfigError(
-                f"the trials of study {name!r} have {key} = {kept}, got {value}: their scores could not be "
-                "compared",
-                can_change=", ".join(f"--{key}" for key in _EXTENDABLE),
-                fix="leave this option out, or start another study",
-            )
-    settings = {**before.settings, **typed, "epochs": before.settings["epochs"]}
+    settings = _extended_settings(plan, request, state)
     staged = plan.with_stage(stage, settings)
     asked = StageAsked(stage=stage, settings=settings, start=before.start, known=before.known)
+    if request.bounds or request.table:
+        _refuse_untrainable(staged, stage)
     trials, present = _trials(staged, asked, state), len(state.trials_of(stage))
     if trials <= present and stage not in state.pending:
         raise ConfigError(
             f"study {name!r} has {present} trials of stage {stage} already, and none would be added",
             fix="ask for more configurations: "
-            f"{shell_line('hpo', 'run', 'bayes', '--study', name, '--trials', settings['trials'] + 10)}",
+            f"{shell_line('hpo', 'run', 'bayes', '--study', name, '--trials', settings['trials'] + _MORE)}",
         )
-    return PreparedStage(asked=asked, plan=staged, trials=trials)
+    return PreparedStage(asked=asked, plan=staged, trials=trials, first=_first(staged, asked, state))
+
+
+def _extended_settings(plan: StudyPlan, request: StageRequest, state: StudyState) -> dict[str, Any]:
+    """Return the table of a search with the options that may change.
+
+    Raises:
+        ConfigError: Another option differs, or the space lacks points that are known.
+    """
+    stage, name = request.name, state.created.study
+    before = plan.with_stage(stage, state.asked[stage].settings).study.stages.named(stage)
+    kept = before.model_dump(mode="json")
+    asked_for = {**(request.table or {}), **request.options}
+    typed = {key: value for key, value in asked_for.items() if value not in (None, "auto")}
+    for key, value in typed.items():
+        # The epochs of a stage may stand under [training].
+        present = state.stages[stage].epochs if key == "epochs" else kept[key]
+        if value != present and key not in _EXTENDABLE:
+            raise ConfigError(
+                f"the trials of study {name!r} have {key} = {present}, got {value}: their scores could not "
+                "be compared",
+                can_change="--trials, --scheduler, --concurrent, --array, --space, --try",
+                fix="leave this option out, or start another study",
+            )
+    settings = {**kept, **typed, "epochs": kept["epochs"]}
+    if request.bounds:
+        settings["space"] = with_bounds(settings["space"], request.bounds)
+    _refuse_lost_points(plan.with_stage(stage, settings), state.asked[stage], state)
+    settings["try"] = [
+        *kept["try"],
+        *(point for point in _tried(plan, request, settings) if point not in kept["try"]),
+    ]
+    if "trials" not in typed and stage not in state.pending:
+        new = len(settings["try"]) - len(kept["try"]) or (_MORE if settings["space"] != kept["space"] else 0)
+        settings["trials"] = kept["trials"] + new
+    return settings
+
+
+def _tried(plan: StudyPlan, request: StageRequest, settings: Mapping[str, Any]) -> list[Parameters]:
+    """Return the points to try of a search, from the command line or else its table, complete and checked."""
+    staged = plan.with_stage(request.name, settings)
+    stage = staged.study.stages.named(request.name)
+    if not isinstance(stage, SearchStage):
+        return []
+    typed = request.tried or TypedPoints(
+        source=f"stages.{request.name}.try of the study file", rows=stage.tried
+    )
+    return points_in_space(typed, staged, stage)
+
+
+def _first(plan: StudyPlan, asked: StageAsked, state: StudyState) -> list[FirstPoint]:
+    """Return the points that a search is to try first.
+
+    Raises:
+        ConfigError: It has too few trials for the user's own points.
+    """
+    stage = plan.study.stages.named(asked.stage)
+    if not isinstance(stage, SearchStage):
+        return []
+    present = [trial.parameters for trial in state.trials_of(asked.stage)]
+    first = first_points_of(plan, asked, present)
+    ahead = sum(not point.why_not for point in first)
+    most = stage.trials - math.ceil(len(present) / stage.replicates)
+    if stage.tried and ahead > most:
+        raise ConfigError(
+            f"{ahead} points are to be tried first, the study file's own included, but the search has {most} "
+            "configurations left",
+            fix=f"add --trials {stage.trials + ahead - most}, or leave points out",
+        )
+    return first
+
+
+def _refuse_lost_points(plan: StudyPlan, asked: StageAsked, state: StudyState) -> None:
+    """Check that a space contains the points whose scores a search knows."""
+    stage = plan.study.stages.named(asked.stage)
+    assert isinstance(stage, SearchStage)
+    space = space_of(stage)
+    points = [(trial.trial, dict(trial.parameters)) for trial in state.trials_of(asked.stage)]
+    points += [("its warm start", point.parameters) for point in scored_points(asked.known)]
+    for source, point in points:
+        if space.contains(point):
+            continue
+        known = {entry.name: entry for entry in space.parameters}
+        lost = [name for name in point if name not in known or not known[name].contains(point[name])]
+        has = ", ".join(f"{symbol(name)} = {format_value(point[name])}" for name in lost)
+        raise ConfigError(
+            f"the space must contain all points that study {state.created.study!r} knows: {source} has "
+            f"{has or 'other hyperparameters'}",
+            got="; ".join(f"{symbol(n)} {values_tried(axis)}" for n, axis in space.describe().items()),
+            fix="widen the space, or start another study",
+        )
+
+
+def _refuse_untrainable(plan: StudyPlan, name: str) -> None:
+    """Check that the study file's configuration can be trained with each bound of a space."""
+    stage = plan.study.stages.named(name)
+    assert isinstance(stage, SearchStage)
+    for parameter, declared in stage.space.items():
+        for extreme in declared.extremes():
+            source = f"stages.{name}.space.{parameter}"
+            configuration_from_symbols({parameter: extreme}, plan, source=source)
 
 
 def creation(plan: StudyPlan, folder: Path) -> StudyCreated:
@@ -147,15 +254,24 @@ def _prepared(
     plan: StudyPlan, request: StageRequest, state: StudyState, environment: Environment, progress: Progress
 ) -> PreparedStage:
     settings = stage_settings(plan, request, environment)
+    if isinstance(plan.with_stage(request.name, settings).study.stages.named(request.name), SearchStage):
+        settings["try"] = _tried(plan, request, settings)
     staged = plan.with_stage(request.name, settings)
+    if request.bounds:
+        _refuse_untrainable(staged, request.name)
     known = {}
     if request.warm_start is not None:
         known = known_scores(request.warm_start, staged, environment)
     asked = StageAsked(stage=request.name, settings=settings, start=request.start, known=known)
     if isinstance(staged.study.stages.named(request.name), FinalStage):
         open_test_split(staged, environment, progress)
-    trials = _trials(staged, asked, state)
-    return PreparedStage(asked=asked, plan=staged, trials=trials, note=_together(plan, request, settings))
+    return PreparedStage(
+        asked=asked,
+        plan=staged,
+        trials=_trials(staged, asked, state),
+        first=_first(staged, asked, state),
+        note=_together(plan, request, settings),
+    )
 
 
 def _together(plan: StudyPlan, request: StageRequest, settings: Mapping[str, Any]) -> str:

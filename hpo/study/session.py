@@ -145,7 +145,13 @@ def preview_extension(
 
 
 def _extension(stage: PreparedStage) -> StageExtended:
-    return StageExtended(stage=stage.asked.stage, settings=dict(stage.asked.settings), trials=stage.trials)
+    plan, name = stage.plan, stage.asked.stage
+    return StageExtended(
+        stage=name,
+        settings=dict(stage.asked.settings),
+        trials=stage.trials,
+        space=plan.task.varied(plan.study, name, plan.shape),
+    )
 
 
 def preview_continuation(

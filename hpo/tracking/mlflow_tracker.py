@@ -141,6 +141,7 @@ class MlflowTracker:
         tags = {"hpo.status": "running", **_note(event.stage, state)}
         self._experiment.log(event.stage, at=event.at, tags=tags)
         self._experiment.log_record(event.stage, event.settings, "settings.json")
+        self._experiment.log_record(event.stage, state.stages[event.stage].space, "space.json")
 
     def _ask(self, event: TrialAsked, state: StudyState) -> None:
         run = event.trial

@@ -11,6 +11,7 @@ import pytest
 
 from hpo.config.stages import SearcherName
 from hpo.search.build import build_searcher
+from hpo.search.random_search import RandomSearcher
 from hpo.search.searcher import ScoredPoint, Searcher
 from hpo.space.parameters import ChoiceParameter, FloatParameter, IntParameter
 from hpo.space.space import Parameters, Space
@@ -24,6 +25,8 @@ kinds = Space(
         FloatParameter("x", -1.0, 1.0),
         ChoiceParameter("c", (8, 16, 32)),
         ChoiceParameter("word", ("adam", "sgd")),
+        ChoiceParameter("fixed", ("none",)),
+        FloatParameter("also fixed", 0.5, 0.5),
     ]
 )
 finite = Space([IntParameter("n", 1, 4), ChoiceParameter("c", ("a", "b", "c"))])
@@ -106,7 +109,8 @@ def test_every_point_is_in_bounds_and_of_the_right_type(build: Build) -> None:
         assert point is not None
         assert kinds.contains(point)
         types = [type(point[name]) for name in kinds.names]
-        assert types == [int, int, float, int, str]
+        assert types == [int, int, float, int, str, str, float]
+        assert (point["fixed"], point["also fixed"]) == ("none", 0.5)
         json.dumps(point)
         searcher.tell(f"t{number}", float(point["x"]) - abs(float(point["n"])))
 
@@ -203,6 +207,60 @@ def test_finite_space_is_visited_once_and_then_used_up(build: Build) -> None:
     assert searcher.ask("one more") is None
     searcher.tell("t0", 0.5)
     assert searcher.ask("one more") is None
+
+
+def test_space_of_fixed_parameters_has_one_point(build: Build) -> None:
+    searcher = build(space=Space([ChoiceParameter("word", ("none",)), IntParameter("n", 4, 4)]))
+    assert searcher.ask("t0") == {"word": "none", "n": 4}
+    assert searcher.ask("t1") is None
+
+
+def test_the_best_of_texts_in_any_order_is_found(build: Build) -> None:
+    words = ("a", "b", "c", "d")
+    space = Space([ChoiceParameter("word", words), FloatParameter("x", 0.0, 1.0)])
+    searcher, points = build(space=space), []
+    for number in range(16):
+        point = searcher.ask(f"t{number}")
+        assert point is not None
+        points.append(point)
+        searcher.tell(f"t{number}", (point["word"] == "b") - (float(point["x"]) - 0.3) ** 2)
+    if not isinstance(searcher, RandomSearcher):
+        # Neighbours of b in the list are as bad as d is.
+        assert sum(point["word"] == "b" for point in points[-5:]) >= 3
+
+
+CONDITIONAL = Space(
+    [
+        ChoiceParameter("loss", ("plain", "context")),
+        FloatParameter("beta", 0.0, 1.0),
+        IntParameter("zone", 1, 9, when=(("loss", "context"),)),
+    ]
+)
+
+
+def test_conditional_parameter_has_a_value_only_where_its_condition_holds(build: Build) -> None:
+    searcher, points = build(space=CONDITIONAL), []
+    for number in range(ENOUGH):
+        point = searcher.ask(f"t{number}")
+        assert point is not None and CONDITIONAL.contains(point)
+        assert list(point) == ["loss", "beta", *(["zone"] if point["loss"] == "context" else [])]
+        points.append(point)
+        searcher.tell(f"t{number}", float(point["beta"]) + (point["loss"] == "context"))
+    assert {point["loss"] for point in points} == {"plain", "context"}
+    rebuilt = build(space=CONDITIONAL)
+    for number, point in enumerate(points):
+        rebuilt.replay(f"t{number}", point)
+        rebuilt.tell(f"t{number}", float(point["beta"]) + (point["loss"] == "context"))
+    assert rebuilt.ask("next") == searcher.ask("next")
+
+
+def test_points_that_differ_where_a_condition_does_not_hold_are_one(build: Build) -> None:
+    space = Space([CONDITIONAL.parameters[0], IntParameter("zone", 1, 3, when=(("loss", "context"),))])
+    searcher = build(space=space)
+    points = [searcher.ask(f"t{number}") for number in range(5)]
+    assert points[4] is None
+    zones = sorted(point["zone"] for point in points if point and "zone" in point)
+    assert zones == [1, 2, 3] and points.count({"loss": "plain"}) == 1
 
 
 def test_nothing_is_printed(build: Build, capfd: pytest.CaptureFixture[str]) -> None:

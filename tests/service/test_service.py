@@ -171,6 +171,7 @@ def test_the_driver_stays_here_and_its_trials_go_to_the_cluster(service: Service
         (["--stop", "hpo-none"], "has no job 'hpo-none'"),
         (["--", "run", "bayes", "--data", "/nowhere"], "no such data folder: /nowhere"),
         (["--", "best", "one"], "only run and resume can be submitted, got 'best'"),
+        (["--", "run", "bayes", "--try=points.csv"], "the file of --try is not sent to the cluster"),
     ],
 )
 def test_mistake_is_one_clear_error(service: Service, words: list[str], said: str) -> None:

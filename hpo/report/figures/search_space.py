@@ -1,6 +1,7 @@
 """Configurations of a search in its space, with their scores."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from hpo.report.figures.style import panels
 from hpo.report.formats import value
 from hpo.search.searcher import ScoredPoint
 from hpo.search.views import search_views
-from hpo.space.parameters import Parameter
+from hpo.space.parameters import ChoiceParameter, Parameter, Value
 from hpo.space.space import Space
 from hpo.tasks.base.presentation.stage_presentation import StageFigure, StageView
 from hpo.tracking.symbols import symbol
@@ -39,6 +40,8 @@ _TEXTS = {
     ),
 }
 
+Shown = Sequence[Parameter]
+"""The parameters with more than one value, which have an axis."""
 Places = npt.NDArray[np.float64]
 """Positions of trials in the unit cube (trials, parameters)."""
 
@@ -51,16 +54,19 @@ def search_space_figures(view: StageView) -> list[StageFigure]:
     if len(points) < 2:
         return []
     space = Space.from_description(view.state.stages[view.stage].space)
-    paired = _paired(space, view)
-    places = np.array([space.to_unit(point.parameters) for point in points])
+    shown = space.searched
+    if not shown:
+        return []
+    paired = _paired(shown, view)
+    places = np.array([[_place(parameter, point.parameters) for parameter in shown] for point in points])
     scores = np.array([point.score for point in points])
     pictures = {
-        "parallel": _parallel(space, places, scores, view.score_axis),
-        "slices": _slices(space, places, scores, view.score_label),
+        "parallel": _parallel(shown, places, scores, view.score_axis),
+        "slices": _slices(shown, places, scores, view.score_label),
     }
     if len(paired) > 1:
-        pictures["contours"] = _contours(space, paired, places, scores, view.score_axis)
-    names = [space.names[index] for index in paired]
+        pictures["contours"] = _contours(shown, paired, places, scores, view.score_axis)
+    names = [shown[index].name for index in paired]
     explored = search_views(space, points, label=_axis, pairs_of=names, target=view.score_label)
     heights = {"parallel": 420, "slices": 400, "contours": 260 + 160 * len(paired)}
     return [
@@ -75,47 +81,53 @@ def search_space_figures(view: StageView) -> list[StageFigure]:
     ]
 
 
-def _paired(space: Space, view: StageView) -> list[int]:
+def _place(parameter: Parameter, parameters: Mapping[str, Value]) -> float:
+    """Position on the axis of a parameter; none without a value, so that a line has a gap there."""
+    return parameter.to_unit(parameters[parameter.name]) if parameter.name in parameters else math.nan
+
+
+def _paired(shown: Shown, view: StageView) -> list[int]:
     """Places of the parameters whose pairs are drawn: the most important ones, in the order of the space."""
-    ranked = list(view.importance) or list(space.names)
-    return [index for index, name in enumerate(space.names) if name in ranked[:_MOST_PAIRED]]
+    names = [parameter.name for parameter in shown]
+    ranked = list(view.importance) or names
+    return [index for index, name in enumerate(names) if name in ranked[:_MOST_PAIRED]]
 
 
-def _parallel(space: Space, places: Places, scores: npt.NDArray[np.float64], axis: str) -> Figure:
+def _parallel(shown: Shown, places: Places, scores: npt.NDArray[np.float64], axis: str) -> Figure:
     figure, ((axes,),) = panels(1, 1, width=9, height=4.5)
     scale = ScalarMappable(Normalize(scores.min(), scores.max()), _MAP)
     for row in np.argsort(scores):
         axes.plot(places[row], color=scale.to_rgba(scores[row]), alpha=0.85)
-    axes.set_xticks(range(space.dimensions), [_axis(name) for name in space.names])
-    axes.set(yticks=[], ylim=(-0.04, 1.04), xlim=(-0.2, space.dimensions - 0.4))
+    axes.set_xticks(range(len(shown)), [_axis(parameter.name) for parameter in shown])
+    axes.set(yticks=[], ylim=(-0.04, 1.04), xlim=(-0.2, len(shown) - 0.4))
     axes.spines["left"].set_visible(False)
-    for index, parameter in enumerate(space.parameters):
+    for index, parameter in enumerate(shown):
         axes.axvline(index, color="#555555", linewidth=0.8)
-        for tick, label in zip(_TICKS, _labels(parameter), strict=True):
+        for tick, label in _labels(parameter).items():
             axes.text(index + 0.04, tick, label, fontsize=8, va="center")
     figure.colorbar(scale, ax=axes, label=axis)
     return figure
 
 
-def _slices(space: Space, places: Places, scores: npt.NDArray[np.float64], axis: str) -> Figure:
-    columns = min(3, space.dimensions)
-    rows = -(-space.dimensions // columns)
+def _slices(shown: Shown, places: Places, scores: npt.NDArray[np.float64], axis: str) -> Figure:
+    columns = min(3, len(shown))
+    rows = -(-len(shown) // columns)
     figure, grid = panels(rows, columns, width=3.2 * columns + 0.8, height=2.8 * rows)
     flat = [axes for row in grid for axes in row]
-    for index, (axes, parameter) in enumerate(zip(flat, space.parameters, strict=False)):
-        shown = axes.scatter(places[:, index], scores, c=np.arange(1, len(scores) + 1), cmap=_MAP)
+    for index, (axes, parameter) in enumerate(zip(flat, shown, strict=False)):
+        drawn = axes.scatter(places[:, index], scores, c=np.arange(1, len(scores) + 1), cmap=_MAP)
         _mark(axes, parameter, "x")
         axes.grid(alpha=0.3)
         if index % columns == 0:
             axes.set_ylabel(axis)
-    for axes in flat[space.dimensions :]:
+    for axes in flat[len(shown) :]:
         axes.set_visible(False)
-    figure.colorbar(shown, ax=flat, label="order of the trials")
+    figure.colorbar(drawn, ax=flat, label="order of the trials")
     return figure
 
 
 def _contours(
-    space: Space, paired: Sequence[int], places: Places, scores: npt.NDArray[np.float64], axis: str
+    shown: Shown, paired: Sequence[int], places: Places, scores: npt.NDArray[np.float64], axis: str
 ) -> Figure:
     """The lower triangle of all pairs."""
     side = len(paired) - 1
@@ -129,8 +141,8 @@ def _contours(
                 continue
             _fill(axes, places[:, left], places[:, below], scores, levels)
             axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
-            _mark(axes, space.parameters[left], "x", named=row == side - 1)
-            _mark(axes, space.parameters[below], "y", named=column == 0)
+            _mark(axes, shown[left], "x", named=row == side - 1)
+            _mark(axes, shown[below], "y", named=column == 0)
     scale = ScalarMappable(Normalize(levels[0], levels[-1]), _MAP)
     figure.colorbar(scale, ax=[axes for row in grid for axes in row], label=axis, shrink=0.8)
     return figure
@@ -139,8 +151,10 @@ def _contours(
 def _fill(
     axes: Axes, x: Places, y: Places, scores: npt.NDArray[np.float64], levels: npt.NDArray[np.float64]
 ) -> None:
+    known = ~np.isnan(x + y)
+    x, y, scores = x[known], y[known], scores[known]
     # Points on one line, or fewer than three, have no surface between them.
-    if np.linalg.matrix_rank(np.column_stack([x - x[0], y - y[0]]), tol=1e-6) == 2:
+    if len(x) and np.linalg.matrix_rank(np.column_stack([x - x[0], y - y[0]]), tol=1e-6) == 2:
         axes.tricontourf(x, y, scores, levels=levels, cmap=_MAP)
     axes.scatter(x, y, c=scores, cmap=_MAP, vmin=levels[0], vmax=levels[-1], edgecolors="white", s=22)
 
@@ -148,14 +162,18 @@ def _fill(
 def _mark(axes: Axes, parameter: Parameter, side: str, *, named: bool = True) -> None:
     """Ticks of an axis of the unit cube, in the parameter's own values."""
     axis = axes.xaxis if side == "x" else axes.yaxis
-    axis.set_ticks(_TICKS, _labels(parameter) if named else [""] * len(_TICKS), fontsize=8)
+    labels = _labels(parameter)
+    axis.set_ticks(list(labels), list(labels.values()) if named else [""] * len(labels), fontsize=8)
     if named:
         log = ", log" if getattr(parameter, "log", False) else ""
         axis.set_label_text(f"{_axis(parameter.name)}{log}")
 
 
-def _labels(parameter: Parameter) -> list[str]:
-    return [value(parameter.from_unit(tick)) for tick in _TICKS]
+def _labels(parameter: Parameter) -> dict[float, str]:
+    """Positions on the axis of a parameter that have a label: of texts, all."""
+    if isinstance(parameter, ChoiceParameter) and parameter.is_text:
+        return {parameter.to_unit(choice): str(choice) for choice in parameter.choices}
+    return {tick: value(parameter.from_unit(tick)) for tick in _TICKS}
 
 
 def _axis(name: str) -> str:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from hpo.config.stages import numbers
 from hpo.space.parameters import Value
 from hpo.space.space import Parameters
 from hpo.tasks.calf.sections import Hyperparameters
@@ -173,7 +174,7 @@ def check_space(study: CalfStudy, shape: GamesShape) -> None:
     """
     for name in ("r_s", "r_frames"):
         declared = study.searched.get(name)
-        for value in sorted(declared.extremes()) if declared else ():
+        for value in sorted(numbers(declared.extremes())) if declared else ():
             _, fits, shown = _length_of_r({name: value}, study, shape)
             if not fits:
                 raise ConfigError(

@@ -7,7 +7,7 @@ from pydantic import ValidationError, field_validator, model_validator
 from pydantic_core import InitErrorDetails
 
 from hpo.config.sections import broken_rule, expected
-from hpo.config.stages import DeclaredParameter
+from hpo.config.stages import DeclaredParameter, numbers
 from hpo.config.study_file import StudyFile
 from hpo.tasks.calf.presets import PresetName, with_preset
 from hpo.tasks.calf.sections import (
@@ -101,9 +101,9 @@ class CalfStudy(StudyFile):
         )
         return ValidationError.from_exception_data("StudyFile", [fault])
 
-    def _values(self, name: str) -> tuple[int | float, ...]:
+    def _values(self, name: str) -> list[float]:
         declared = self.searched.get(name)
-        return declared.extremes() if declared else (getattr(self.hyperparameters, name),)
+        return numbers(declared.extremes() if declared else (getattr(self.hyperparameters, name),))
 
 
 def _with_unit_of_space(document: dict[str, Any]) -> dict[str, Any]:

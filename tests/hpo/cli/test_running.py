@@ -1,13 +1,15 @@
-"""Commands that are offered after a study."""
+"""What a study prints at its end, and ``hpo best`` later."""
 
 from pathlib import Path
 
 import pytest
 from calf_plan import calf_plan
 
-from hpo.cli.running import next_steps
-from hpo.journal.events import StageStarted, StudyCreated, TrialAsked, TrialFinished
+from hpo.cli.running import next_steps, show_stages
+from hpo.journal.events import StageAsked, StageStarted, StudyCreated, TrialAsked, TrialFinished
 from hpo.journal.results import StudyState
+from hpo.study.plan import StudyPlan
+from hpo.study.preparing import creation
 from hpo.tasks.base.splits import SplitRef
 from hpo.tasks.calf.task import CalfTask
 
@@ -55,3 +57,24 @@ def test_after_a_final_report_and_use_are_offered_and_no_search(
 
 def test_after_a_final_whose_data_are_gone_only_the_report_is_offered() -> None:
     assert next_steps(after("final"), calf_plan(), Path("/runs/studies/s")) == ["hpo report s"]
+
+
+def test_results_end_with_the_command_beyond_the_edge_of_the_space(
+    small_plan: StudyPlan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = small_plan.study.stages.named("bayes").model_dump(mode="json")
+    space = small_plan.task.varied(small_plan.study, "bayes", small_plan.shape)
+    state = StudyState.replay(
+        [
+            creation(small_plan, Path("mine")),
+            StageAsked(stage="bayes", settings=settings),
+            StageStarted(stage="bayes", space=space, trials=2, epochs=2),
+            TrialAsked(trial="bayes-0001", stage="bayes", parameters={"f": 9}, seed=4),
+            TrialFinished(trial="bayes-0001", score=0.5, epoch=2, duration_s=1.0),
+        ]
+    )
+    show_stages(state, small_plan, tmp_path)
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "edge of the space: the best f, 9, is within 5 % of the upper bound 9",
+        "to search beyond it: hpo run bayes --study mine --space f=2..10",
+    ]

@@ -154,7 +154,7 @@ def test_all_mistakes_come_in_one_error_each_with_key_expectation_and_value() ->
         r_frames = { type = "int", low = 160, high = 20 }
         alpha2 = { low = 0.5, high = 50.0 }
         beta = { type = "float", low = 0, high = 50.0, log = true }
-        lambda_seg = { type = "choice", choices = [1, "a"] }
+        lambda_seg = { type = "choice", choices = [1, true] }
     """)
     assert error.message == "invalid study file mine.toml: 15 settings to correct"
     assert error.details == {
@@ -175,11 +175,11 @@ def test_all_mistakes_come_in_one_error_each_with_key_expectation_and_value() ->
         "stages.bayes.space.g": "expected one of f, r_s, r_frames, alpha2, beta, lambda_seg, tau_max, "
         "tau_min, matching, "
         'got "g"',
-        "stages.bayes.space.r_frames": "expected finite bounds with low below high, got 160 and 20",
-        "stages.bayes.space.alpha2": "expected a table with a type: 'float', 'int' or 'choice', "
+        "stages.bayes.space.r_frames": "expected finite bounds with low not above high, got 160 and 20",
+        "stages.bayes.space.alpha2": "expected a value, or a table with a type: 'float', 'int' or 'choice', "
         'got {"low": 0.5, "high": 50.0}',
         "stages.bayes.space.beta": "expected low above 0 for a logarithmic scale, got 0.0",
-        "stages.bayes.space.lambda_seg.choices.1": 'expected a number, got "a"',
+        "stages.bayes.space.lambda_seg.choices.1": "expected a number or text, got true",
     }
 
 
@@ -379,3 +379,71 @@ def test_study_maximises_the_mean_that_its_file_names() -> None:
     assert [plan.score.label for plan in plans] == ["Average-mAP", "Average-mAP over classes present"]
     error = refusal(SMALLEST + '[scoring]\nmean = "some"')
     assert error.details["scoring.mean"].startswith("expected 'all' or 'present'")
+
+
+def searched(line: str) -> StudyFile:
+    text = f'task = "calf"\n[stages.bayes]\ntrials = 3\n[stages.bayes.space]\n{line}\n'
+    return parse_study(tomllib.loads(text), file="mine.toml")
+
+
+@pytest.mark.parametrize(
+    ("line", "point"),
+    [
+        ("f = 8", {"f": 8}),
+        ('matching = "none"', {"matching": "none"}),
+        ('matching = { type = "choice", choices = ["none"] }', {"matching": "none"}),
+        ('beta = { type = "float", low = 0.5, high = 0.5 }', {"beta": 0.5}),
+    ],
+)
+def test_one_value_is_a_fixed_parameter(line: str, point: dict[str, Any]) -> None:
+    space = space_of(searched(line).stages.bayes)
+    assert list(space.grid()) == [point]
+    again = parse_study(searched(line).model_dump(mode="json"), file="again")
+    assert space_of(again.stages.bayes).digest() == space.digest()
+
+
+def test_choices_of_a_text_are_texts() -> None:
+    both = searched('matching = { type = "choice", choices = ["none", "one-to-one"] }')
+    assert list(space_of(both.stages.bayes).grid()) == [{"matching": "none"}, {"matching": "one-to-one"}]
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "got"),
+    [
+        ('matching = { type = "choice", choices = ["all"] }', "matching", "all"),
+        ('beta = { type = "choice", choices = [0.5, "half"] }', "beta", "half"),
+        ('beta = "half"', "beta", "half"),
+    ],
+)
+def test_text_that_a_hyperparameter_cannot_have_is_refused(line: str, key: str, got: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        searched(line)
+    assert refused.value.details[f"stages.bayes.space.{key}"].endswith(f'got "{got}"')
+
+
+CONDITIONAL = """
+task = "bmn"
+[stages.bayes]
+trials = 3
+[stages.bayes.space]
+tem_loss = { type = "choice", choices = ["bmn", "context-aware"] }
+K1_positions = { type = "float", low = -40, high = -2, when = { tem_loss = "context-aware" } }
+"""
+
+
+def test_hyperparameter_may_depend_on_a_choice() -> None:
+    conditional = parse_study(tomllib.loads(CONDITIONAL), file="mine.toml")
+    space = space_of(conditional.stages.bayes)
+    assert space.contains({"tem_loss": "bmn"})
+    assert space.contains({"tem_loss": "context-aware", "K1_positions": -9.0})
+    again = parse_study(conditional.model_dump(mode="json"), file="again")
+    assert space_of(again.stages.bayes).digest() == space.digest()
+    assert first_points(conditional, conditional.stages.bayes) == [
+        {"tem_loss": "context-aware", "K1_positions": -14.0}
+    ]
+
+
+@pytest.mark.parametrize("when", ['{ tem_loss = "other" }', "{ lambda_tem = 1 }"])
+def test_condition_that_names_no_choice_is_refused(when: str) -> None:
+    error = refusal(CONDITIONAL.replace('{ tem_loss = "context-aware" }', when))
+    assert error.details["stages.bayes.space.K1_positions"].startswith("expected under when a choice")

@@ -92,6 +92,14 @@ def test_page_tells_score_failure_and_cost(environment: Environment, small_plan:
     assert page.analyses.remark == "Not available: MLflow at 127.0.0.1:9 does not answer."
 
 
+def test_page_names_the_command_beyond_the_edge_of_the_space(
+    environment: Environment, small_plan: StudyPlan
+) -> None:
+    write(environment, "s", [*begun(small_plan, "s"), *trained(1, 0.25), *trained(7, 0.5)])
+    (section, *_) = study_page(environment, "s").stages
+    assert section.remarks[-1] == "to search beyond it: hpo run bayes --study s --space f=2..10"
+
+
 def test_what_a_stage_handed_on_is_the_best_configuration(
     environment: Environment, small_plan: StudyPlan
 ) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from hpo.report.formats import duration, value
+from hpo.report.formats import duration, value, values_tried
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,19 @@ def test_duration_has_its_two_largest_units(seconds: float, text: str) -> None:
 
 def test_whole_numbers_stay_whole_and_others_have_four_digits() -> None:
     assert [value(number) for number in (16, 0.123456, 2.0)] == ["16", "0.1235", "2"]
+
+
+@pytest.mark.parametrize(
+    ("axis", "text"),
+    [
+        ({"type": "int", "low": 4, "high": 32, "log": True}, "int: low 4, high 32, log True"),
+        ({"type": "int", "low": 4, "high": 4, "log": True}, "fixed: 4"),
+        ({"type": "choice", "choices": ["none"]}, "fixed: none"),
+        (
+            {"type": "choice", "choices": [8, 16], "when": {"loss": "bmn"}},
+            "choice: choices 8, 16, when loss = bmn",
+        ),
+    ],
+)
+def test_values_that_a_search_tries_are_described(axis: dict[str, object], text: str) -> None:
+    assert values_tried(axis) == text

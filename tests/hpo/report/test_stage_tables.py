@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from rich.console import Console
@@ -136,6 +137,13 @@ def test_class_without_actions_has_a_dash_and_both_means_are_named() -> None:
 def test_where_every_class_has_actions_one_mean_is_shown() -> None:
     head, row = text_of(best_table(ranked([trial("", 1, 0.25)]), ("goal", "card"), score=TASK.score))
     assert head[1:3] == ["Average-mAP", "f"] and row[1] == "0.2500"
+
+
+def test_value_whose_condition_does_not_hold_is_a_dash() -> None:
+    points = [{"f": 8}, {"beta": 2}]
+    trials = [replace(trial("", n, 0.25), parameters=point) for n, point in enumerate(points)]
+    head, *rows = text_of(best_table(ranked(trials), ("goal", "card"), score=TASK.score))
+    assert head[2:4] == ["f", "beta"] and [row[2:4] for row in rows] == [["8", "-"], ["-", "2"]]
 
 
 def test_study_may_maximise_the_mean_over_classes_present() -> None:

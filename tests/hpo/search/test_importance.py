@@ -64,7 +64,7 @@ def test_lone_parameter_has_all_of_it() -> None:
 
 
 def test_failed_trials_are_left_out() -> None:
-    failed = ScoredPoint(space.from_unit(np.zeros(4)), math.nan)
+    failed = ScoredPoint(space.from_unit(np.zeros(space.dimensions)), math.nan)
     assert importance(space, [failed, *scored(20)], seed=0) == importance(space, scored(20), seed=0)
 
 
@@ -74,7 +74,7 @@ def test_too_few_or_equal_scores_say_nothing() -> None:
 
 
 def test_one_point_tried_again_and_again_says_nothing() -> None:
-    point = space.from_unit(np.zeros(4))
+    point = space.from_unit(np.zeros(space.dimensions))
     assert importance(space, [ScoredPoint(point, number / 10) for number in range(20)], seed=0) == {}
 
 
@@ -85,9 +85,13 @@ def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
 
 def test_shares_are_those_of_optunas_evaluator() -> None:
     # Optuna orders parameters by name, and a forest's ties depend on the order.
-    by_name = Space(sorted(space.parameters, key=lambda parameter: parameter.name))
+    numbers = [parameter for parameter in space.parameters if parameter.axes == 1]
+    by_name = Space(sorted(numbers, key=lambda parameter: parameter.name))
     axes: dict[str, BaseDistribution] = dict.fromkeys(by_name.names, FloatDistribution(0.0, 1.0))
-    points = scored(40, noise=0.1)
+    points = [
+        ScoredPoint({name: point.parameters[name] for name in by_name.names}, point.score)
+        for point in scored(40, noise=0.1)
+    ]
     with quiet_study() as study:
         for point in points:
             place = dict(zip(by_name.names, by_name.to_unit(point.parameters).tolist(), strict=True))
@@ -105,3 +109,24 @@ def test_of_more_scores_than_the_most_a_sample_is_used_and_told(monkeypatch: pyt
     assert next(iter(shares)) == "rate"
     assert sample_note(400) == "from 50 of 400 configurations, drawn at random"
     assert sample_note(50) == ""
+
+
+def test_a_text_counts_wherever_it_is_in_the_list_and_fixed_parameters_do_not() -> None:
+    texts = Space(
+        [
+            ChoiceParameter("word", ("a", "b", "c", "d")),
+            FloatParameter("idle", 0.0, 1.0),
+            IntParameter("fixed", 4, 4),
+            FloatParameter("zone", 0.0, 1.0, when=(("word", "b"),)),
+        ]
+    )
+    random = np.random.default_rng(0)
+    points = [texts.from_unit(u) for u in random.random((60, texts.dimensions))]
+    shares = importance(texts, [ScoredPoint(point, float(point["word"] == "b")) for point in points], seed=0)
+    assert next(iter(shares)) == "word" and shares["word"] > 0.9
+    assert set(shares) == {"word", "idle", "zone"}
+
+
+def test_space_of_fixed_parameters_has_no_importance() -> None:
+    fixed = Space([IntParameter("n", 4, 4)])
+    assert importance(fixed, [ScoredPoint({"n": 4}, number / 10) for number in range(9)], seed=0) == {}

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hpo.config.environment import Environment
+from hpo.config.study_file import first_points, space_of
 from hpo.journal.events import (
     StageAsked,
     StageExtended,
@@ -16,10 +17,13 @@ from hpo.journal.events import (
 )
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState
-from hpo.study.first_point import first_point, why_not_first
+from hpo.programs.program import Proposal
+from hpo.study.first_point import first_points_of, why_not_first
 from hpo.study.folders import study_folder
 from hpo.study.plan import StageRequest, StudyPlan
+from hpo.study.point_file import TypedPoints
 from hpo.study.preparing import PreparedStage, creation, prepare_extension, prepare_more, prepare_new
+from hpo.study.stage import program_of
 from model.errors import ConfigError, DataError, UserError
 
 
@@ -109,20 +113,19 @@ def with_own_f(plan: StudyPlan, f: int) -> StudyPlan:
 
 def test_own_configuration_is_first_if_the_space_has_it(small_plan: StudyPlan) -> None:
     plan = with_own_f(small_plan, 8)
-    assert first_point(plan, search_asked(plan)) == {"f": 8}
+    (own,) = first_points_of(plan, search_asked(plan))
+    assert (own.parameters, own.why_not) == ({"f": 8}, "")
     assert why_not_first(plan, search_asked(plan)) == ""
 
 
 def test_own_configuration_outside_of_the_space_is_named(small_plan: StudyPlan) -> None:
     plan = with_own_f(small_plan, 16)
-    assert first_point(plan, search_asked(plan)) is None
     assert why_not_first(plan, search_asked(plan)).endswith("outside the space with f = 16")
 
 
 def test_own_configuration_with_a_known_score_is_not_tried_again(small_plan: StudyPlan) -> None:
     plan = with_own_f(small_plan, 8)
     asked = search_asked(plan, study="older", points=[{"parameters": {"f": 8}, "score": 0.5}])
-    assert first_point(plan, asked) is None
     assert why_not_first(plan, asked).endswith("study older has its score")
 
 
@@ -177,3 +180,114 @@ def test_extension_without_more_trials_is_refused(
     with pytest.raises(ConfigError, match="has 2 trials of stage bayes already") as refusal:
         extension(small_plan, searched, environment, trials=1)
     assert "hpo run bayes --study old --trials" in refusal.value.details["fix"]
+
+
+def tried(*rows: dict[str, object]) -> TypedPoints:
+    return TypedPoints(source="mine.csv", rows=rows)
+
+
+def test_own_points_come_after_the_study_files_own_and_stay_in_the_journal(
+    small_plan: StudyPlan, environment: Environment
+) -> None:
+    plan = with_own_f(small_plan, 8)
+    request = StageRequest(name="bayes", tried=tried({"f": 5}, {"f": 8}), options={"trials": 3})
+    (stage,) = prepared(plan, environment, request)
+    assert [(point.source, point.why_not) for point in stage.first] == [
+        ("study file", ""),
+        ("try 1", ""),
+        ("try 2", "same as study file"),
+    ]
+    assert stage.asked.settings["try"] == [{"f": 5}, {"f": 8}]
+    search = stage.plan.study.stages.named("bayes")
+    assert first_points(stage.plan.study, search)[:2] == [{"f": 8}, {"f": 5}]
+
+
+def test_study_file_may_leave_its_own_configuration_out(
+    small_plan: StudyPlan, environment: Environment
+) -> None:
+    request = StageRequest(name="bayes", tried=tried({"f": 5}), options={"own_first": False})
+    (stage,) = prepared(with_own_f(small_plan, 8), environment, request)
+    assert [point.source for point in stage.first] == ["try 1"]
+    assert first_points(stage.plan.study, stage.plan.study.stages.named("bayes")) == [{"f": 5}]
+
+
+def test_more_points_than_trials_are_refused(small_plan: StudyPlan, environment: Environment) -> None:
+    request = StageRequest(name="bayes", tried=tried({"f": 5}, {"f": 6}), options={"trials": 2})
+    with pytest.raises(ConfigError, match="3 points are to be tried first") as refusal:
+        prepared(with_own_f(small_plan, 8), environment, request)
+    assert "--trials 3" in refusal.value.details["fix"]
+
+
+def test_points_of_the_table_are_refused_by_row(small_plan: StudyPlan, environment: Environment) -> None:
+    request = StageRequest(name="bayes", options={"try": [{"f": 5}, {"f": 99}]})
+    with pytest.raises(ConfigError, match="f = 99 lies outside the space") as refusal:
+        prepared(small_plan, environment, request)
+    assert refusal.value.details["file"] == "stages.bayes.try of the study file, row 2"
+
+
+def test_search_that_has_ended_takes_own_points_and_as_many_trials(
+    small_plan: StudyPlan, searched: StudyState, environment: Environment
+) -> None:
+    request = StageRequest(name="bayes", tried=tried({"f": 3}, {"f": 4}))
+    plan = with_own_f(small_plan, 3)
+    stage = prepare_extension(plan, request, searched, environment, silent)
+    assert stage.trials == stage.asked.settings["trials"] > 2
+    assert [(point.source, point.why_not) for point in stage.first] == [
+        ("study file", "tried already"),
+        ("try 1", "tried already"),
+        ("try 2", ""),
+    ]
+
+
+def widened(
+    plan: StudyPlan, state: StudyState, environment: Environment, *bounds: str, **options: object
+) -> PreparedStage:
+    request = StageRequest(name="bayes", bounds=bounds, options=options)
+    return prepare_extension(plan, request, state, environment, silent)
+
+
+def test_search_continues_in_a_wider_space_with_all_that_it_knows(
+    small_plan: StudyPlan, searched: StudyState, environment: Environment
+) -> None:
+    stage = widened(small_plan, searched, environment, "f=2..40", trials=5)
+    space = space_of(stage.plan.study.stages.named("bayes"))
+    assert stage.trials == 5 and space.contains({"f": 40})
+    settings = dict(stage.asked.settings)
+    searched.apply(StageExtended(stage="bayes", settings=settings, trials=5, space=space.describe()))
+    assert searched.stages["bayes"].space == space.describe()
+    program = program_of(stage.plan, "bayes", searched)
+    proposal = program.next(searched.trials_of("bayes"))
+    assert isinstance(proposal, Proposal) and space.contains(proposal.parameters)
+    assert proposal.parameters not in ({"f": 2}, {"f": 3})
+
+
+def test_ended_search_gets_more_configurations_in_a_wider_space_without_a_number(
+    small_plan: StudyPlan, searched: StudyState, environment: Environment
+) -> None:
+    before = searched.asked["bayes"].settings["trials"]
+    assert widened(small_plan, searched, environment, "f=2..40").trials == before + 10
+
+
+def test_space_without_a_known_point_is_refused(
+    small_plan: StudyPlan, searched: StudyState, environment: Environment
+) -> None:
+    with pytest.raises(ConfigError, match="study 'old' knows: bayes-2 has f = 2") as refusal:
+        widened(small_plan, searched, environment, "f=3..40")
+    assert refusal.value.details["got"].startswith("f int: low 3, high 40")
+
+
+def test_space_of_other_hyperparameters_is_refused(
+    small_plan: StudyPlan, searched: StudyState, environment: Environment
+) -> None:
+    table = small_plan.study.stages.named("bayes").model_dump(mode="json")
+    table["space"]["alpha2"] = {"type": "float", "low": 1, "high": 9}
+    request = StageRequest(name="bayes", table=table)
+    with pytest.raises(ConfigError, match="bayes-2 has other hyperparameters"):
+        prepare_extension(small_plan, request, searched, environment, silent)
+
+
+def test_bounds_that_cannot_be_trained_are_refused(small_plan: StudyPlan, environment: Environment) -> None:
+    request = StageRequest(name="bayes", bounds=["f=-3..8"])
+    with pytest.raises(ConfigError) as refusal:
+        prepared(small_plan, environment, request)
+    assert "stages.bayes.space.f" in refusal.value.details

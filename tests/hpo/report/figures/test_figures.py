@@ -3,6 +3,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from shown_stages import trial, view
 
@@ -12,6 +13,8 @@ from hpo.report.figures.draw import draw_stage
 from hpo.report.figures.history import history_figure
 from hpo.report.figures.search_space import search_space_figures
 from hpo.report.figures.seeds import seeds_figure
+from hpo.space.parameters import ChoiceParameter, FloatParameter, IntParameter
+from hpo.space.space import Space
 from hpo.tasks.base.presentation.stage_presentation import StageFigure, StageView
 from hpo.tasks.calf.presentation.grid_figure import grid_figure
 from hpo.tasks.calf.presentation.sweep_figures import lambda_figure, sensitivity_figure
@@ -61,6 +64,33 @@ def test_space_is_drawn_under_the_papers_symbols_from_two_trials_on() -> None:
 def test_contours_of_points_on_one_line_are_points_only(count: int) -> None:
     trials = [trial(n, n / 10, parameters={"f": 8, "lambda_seg": 0.1 * n}) for n in range(1, count + 1)]
     assert search_space_figures(view("bayes", trials))[-1].name == "contours"
+
+
+def test_texts_have_ticks_and_fixed_and_absent_values_no_points() -> None:
+    space = Space(
+        [
+            IntParameter("f", 16, 16),
+            ChoiceParameter("matching", ("one-to-one", "none")),
+            FloatParameter("beta", 0.0, 1.0, when=(("matching", "none"),)),
+            FloatParameter("alpha2", 0.0, 1.0),
+        ]
+    )
+    points = [space.from_unit(u) for u in np.random.default_rng(0).random((8, space.dimensions))]
+    shown = view("bayes", [trial(n, n / 10, parameters=point) for n, point in enumerate(points, start=1)])
+    shown.state.stages["bayes"].space = space.describe()
+    figures = {figure.name: figure for figure in search_space_figures(shown)}
+    assert set(figures) == {"parallel", "slices", "contours"}
+    parallel, slices = figures["parallel"].picture.axes[0], figures["slices"].picture.axes
+    assert [label.get_text() for label in parallel.get_xticklabels()] == ["matching", "beta", "alpha2"]
+    assert [label.get_text() for label in slices[0].get_xticklabels()] == ["one-to-one", "none"]
+    drawn = np.ma.masked_invalid(slices[1].collections[0].get_offsets()[:, 0])
+    assert drawn.count() == sum("beta" in point for point in points) < len(points)
+
+
+def test_search_of_fixed_parameters_has_no_axes_to_draw() -> None:
+    shown = view("bayes", [trial(n, n / 10, parameters={"f": 16}) for n in (1, 2)])
+    shown.state.stages["bayes"].space = Space([IntParameter("f", 16, 16)]).describe()
+    assert search_space_figures(shown) == []
 
 
 def test_cell_of_the_grid_is_the_mean_ap_of_its_class_in_seconds() -> None:

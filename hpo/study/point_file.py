@@ -1,0 +1,88 @@
+"""Files with points that a search tries first (``--try FILE``)."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hpo.study.symbol_tables import symbols_in_table
+from model.documents import MAX_TOML_BYTES, decode_text, parse_json, parse_toml, read_limited
+from model.errors import ConfigError
+
+_MAX_BYTES = 16 << 20
+"""Largest CSV or JSON file that is read."""
+_LISTS = ("try", "best")
+"""Keys of the list of points: of a TOML file, and of the output of ``hpo best --json``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TypedPoints:
+    """Points as a user wrote them, not yet checked: symbol or name of a hyperparameter -> value."""
+
+    source: str
+    """File, or key of the study file, for errors."""
+    rows: Sequence[Mapping[str, Any]]
+
+
+def read_points(file: Path) -> TypedPoints:
+    """Read points from a CSV, JSON or TOML file.
+
+    A CSV file has symbols in its first line and a point in every other; an empty cell is a missing value. A
+    JSON file is a list of tables, one table, or the output of ``hpo best --json``. A TOML file has tables
+    ``[[try]]``, or is one table.
+
+    Raises:
+        ConfigError: The file cannot be read, or has no point.
+    """
+    readers = {".csv": _csv_rows, ".json": _json_rows, ".toml": _toml_rows}
+    if file.suffix not in readers:
+        raise ConfigError(f"expected --try FILE ending in .csv, .json or .toml, got {str(file)!r}")
+    try:
+        content = read_limited(file, MAX_TOML_BYTES if file.suffix == ".toml" else _MAX_BYTES)
+        rows = list(readers[file.suffix](content, file))
+    except (OSError, ValueError, csv.Error) as error:
+        raise ConfigError(f"cannot read the points to try: {error}", file=file) from None
+    if not rows:
+        raise ConfigError("expected one or more points to try, got none", file=file)
+    return TypedPoints(source=str(file), rows=rows)
+
+
+def _csv_rows(content: bytes, file: Path) -> Iterator[Mapping[str, Any]]:
+    lines = csv.reader(io.StringIO(decode_text(content), newline=""), strict=True)
+    header = [name.strip() for name in next(lines, [])]
+    if len(set(header)) < len(header) or "" in header:
+        raise ConfigError("expected different symbols in the first line, got " + ",".join(header), file=file)
+    for number, cells in enumerate(filter(any, lines), start=1):
+        if len(cells) != len(header):
+            raise ConfigError(
+                f"expected {len(header)} cells as in the first line, got {len(cells)}", file=file, row=number
+            )
+        yield {name: _value(cell.strip()) for name, cell in zip(header, cells, strict=True) if cell.strip()}
+
+
+def _value(cell: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(cell)
+        except ValueError:
+            continue
+    return cell
+
+
+def _json_rows(content: bytes, file: Path) -> Iterator[Mapping[str, Any]]:
+    return _rows(parse_json(content), file)
+
+
+def _toml_rows(content: bytes, file: Path) -> Iterator[Mapping[str, Any]]:
+    return _rows(parse_toml(content), file)
+
+
+def _rows(document: Any, file: Path) -> Iterator[Mapping[str, Any]]:
+    if isinstance(document, dict):
+        lists = [document[key] for key in _LISTS if isinstance(document.get(key), list)]
+        document = lists[0] if lists else [document]
+    if not isinstance(document, list):
+        raise ConfigError(f"expected a list of points, got {document!r:.60}", file=file)
+    return (symbols_in_table(row, file) for row in document)

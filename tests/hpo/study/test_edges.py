@@ -1,0 +1,82 @@
+"""Best values at the edge of a space."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from calf_plan import calf_plan
+
+from hpo.journal.events import StageAsked, StageStarted, TrialAsked, TrialFinished
+from hpo.journal.results import StudyState
+from hpo.study.edges import edge_lines, edge_record, edges
+from hpo.study.plan import StudyPlan
+from hpo.study.preparing import creation
+
+
+def found(best: dict[str, Any], **space: Any) -> tuple[StudyPlan, StudyState]:
+    """A search with one trial, at ``best``."""
+    plan = calf_plan({"stages": {"bayes": {"trials": 9, "space": space}}})
+    settings = plan.study.stages.named("bayes").model_dump(mode="json")
+    varied = plan.task.varied(plan.study, "bayes", plan.shape)
+    state = StudyState.replay(
+        [
+            creation(plan, Path("mine")),
+            StageAsked(stage="bayes", settings=settings),
+            StageStarted(stage="bayes", space=varied, trials=9),
+            TrialAsked(trial="bayes-0001", stage="bayes", parameters=best, seed=0),
+            TrialFinished(trial="bayes-0001", score=0.5, epoch=1, duration_s=1.0),
+        ]
+    )
+    return plan, state
+
+
+def numbers(kind: str, low: float, high: float, *, log: bool = False) -> dict[str, Any]:
+    return {"type": kind, "low": low, "high": high, "log": log}
+
+
+@pytest.mark.parametrize(
+    ("alpha2", "log", "typed"),
+    [
+        (50.0, True, "alpha2=0.5..200"),
+        (41.0, True, "alpha2=0.5..200"),
+        (38.0, True, None),
+        (0.5, True, "alpha2=0.1..50"),
+        (48.0, False, "alpha2=0.5..60"),
+        (41.0, False, None),
+    ],
+)
+def test_edge_is_five_percent_of_the_range_on_the_scale_of_the_parameter(
+    alpha2: float, log: bool, typed: str | None
+) -> None:
+    found_edges = edges(*found({"alpha2": alpha2}, alpha2=numbers("float", 0.5, 50.0, log=log)))
+    assert [edge.typed for edge in found_edges] == ([typed] if typed else [])
+
+
+def test_lowest_of_a_few_whole_numbers_is_at_the_edge() -> None:
+    (edge,) = edges(*found({"f": 2}, f=numbers("int", 2, 6)))
+    assert (edge.side, edge.typed) == ("lower", "f=1..6")
+    assert edge_record(edge) == {"parameter": "f", "best": 2, "side": "lower", "bound": 2, "wider": 1}
+
+
+def test_bound_moves_only_as_far_as_trials_can_be_trained() -> None:
+    (edge,) = edges(*found({"r_s": 80.0}, r_s=numbers("float", 10.0, 80.0, log=True)))
+    assert 80 < edge.wider < 120, "a chunk has 120 s"
+    assert edges(*found({"tau_max": 1.0}, tau_max=numbers("float", 0.5, 1.0))) == []
+
+
+def test_bound_that_stays_is_typed_exactly() -> None:
+    (edge,) = edges(*found({"beta": 5.0}, beta=numbers("float", 0.123456789, 5.0, log=True)))
+    assert edge.typed.startswith("beta=0.123456789..")
+
+
+def test_fixed_values_and_choices_have_no_edge() -> None:
+    assert edges(*found({"f": 8, "beta": 0.1}, f=8, beta={"type": "choice", "choices": [0.1, 1]})) == []
+
+
+def test_lines_name_the_command_that_searches_beyond_all_edges() -> None:
+    space = {"alpha2": numbers("float", 0.5, 50.0, log=True), "f": numbers("int", 2, 6)}
+    assert edge_lines(*found({"alpha2": 49.0, "f": 2}, **space)) == [
+        "edge of the space: the best f, 2, is within 5 % of the lower bound 2",
+        "edge of the space: the best alpha2, 49, is within 5 % of the upper bound 50",
+        "to search beyond it: hpo run bayes --study mine --space f=1..6 --space alpha2=0.5..200",
+    ]
