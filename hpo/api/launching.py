@@ -46,7 +46,7 @@ class Ran:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """What a dry run has prepared."""
+    """A study or stage that a dry run has prepared."""
 
     plan: StudyPlan
     name: str
