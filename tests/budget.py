@@ -24,6 +24,7 @@ SHARES_S: dict[str, float] = {
     "tests/e2e/test_highlights.py": 8.0,
     "tests/e2e/test_moved_folders.py": 20.0,
     "tests/e2e/test_networks.py": 20.0,
+    "tests/e2e/test_python.py": 20.0,
     "tests/e2e/test_reproduce.py": 20.0,
     "tests/e2e/test_secrets.py": 8.0,
     "tests/e2e/test_stages.py": 35.0,

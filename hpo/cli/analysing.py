@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
+from hpo.api.watching import ReadingProgress
 from hpo.cli.networks import Device, Features, ForceFeatures, nms_window_s
-from hpo.cli.running import ReadingProgress
 from model.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -42,7 +42,7 @@ def bench(
     """
     import torch
 
-    from hpo.cli.running import ReadingProgress
+    from hpo.api.watching import ReadingProgress
     from hpo.report.console import print_table
     from hpo.study.plan import choose_device
     from model.training.benchmark import run_bench

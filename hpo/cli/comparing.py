@@ -32,7 +32,7 @@ def reproduce(
     (score within 0.03 at every validation), "different" or "different data". The command lists everything
     that has changed since the recording. Exit code: 0 if equal or close, else 1.
     """
-    from hpo.cli.running import ReadingProgress
+    from hpo.api.watching import ReadingProgress
     from hpo.config.environment import read_environment
     from hpo.report.console import print_table, standard_error
     from hpo.report.reproduction import reproduction_record, reproduction_table, verdict_lines
@@ -77,7 +77,7 @@ def compare(
     and Average-mAP is computed for 1,000 draws of the games. The interval contains 95 % of these differences;
     it covers the choice of games, not the choice of seeds.
     """
-    from hpo.cli.running import ReadingProgress
+    from hpo.api.watching import ReadingProgress
     from hpo.config.environment import read_environment
     from hpo.report.comparison import comparison_record, show_comparison
     from hpo.study.comparing import compare_named

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hpo.api.watching import ReadingProgress
 from hpo.cli.launching import two_counts
 from hpo.cli.run_options import Labels
-from hpo.cli.running import ReadingProgress
 from model.errors import ConfigError, DataError
 from model.shell import shell_line
 

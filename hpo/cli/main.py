@@ -4,15 +4,14 @@ import atexit
 import errno
 import gc
 import io
-import os
 import sys
 from typing import Annotated
 
 import typer
 
 from hpo import __version__
+from hpo.api.process import prepare_process
 from hpo.cli import analysing, bench, catalogue, comparing, data, highlights, networks, run, studies, submit
-from hpo.config.environment import LOOPBACK, provide_home, reach_directly
 from model.errors import UserError
 
 app = typer.Typer(
@@ -77,11 +76,7 @@ def _options(
 
 def main() -> None:
     """Run the command line. Exit codes: 0 success, 1 no result, 2 an error to fix, 130 stopped."""
-    # Threads that wait for work must not spin: trials share the processor. Read when torch is imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    provide_home()
-    # A proxy for the internet must not stand between a command and its own servers.
-    reach_directly(*LOOPBACK)
+    prepare_process()
     # Names of files need not be text; an answer that shows one must not end in an error.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")

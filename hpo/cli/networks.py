@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hpo.cli.running import ReadingProgress
+from hpo.api.watching import ReadingProgress
 from model.errors import ConfigError
 
 Weights = Annotated[

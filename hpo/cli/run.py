@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 import typer.core
 
-from hpo.cli.launching import Launch, Typed, launch_of, stage_request
+from hpo.api.tasks import TASKS
+from hpo.cli.launching import Typed, launch_of, show
 from hpo.cli.run_options import (
     Array,
     Concurrent,
@@ -34,9 +35,7 @@ from hpo.cli.run_options import (
     Try,
 )
 from hpo.tasks.base.presentation.stage_command import StageCommand, StageOption, TaskCommands
-from hpo.tasks.bmn.presentation.commands import COMMANDS as BMN
 from hpo.tasks.calf.presentation.commands import COMMANDS as CALF
-from model.errors import ConfigError
 
 
 class StageGroup(typer.core.TyperGroup):
@@ -49,7 +48,7 @@ class StageGroup(typer.core.TyperGroup):
             return known
         single = typer.Typer(add_completion=False, rich_markup_mode=None)
         own = StageCommand(stage=cmd_name, help=f"Run the stage {cmd_name} of the study's task.", options=())
-        single.command(name=cmd_name, help=own.help)(_stage_function(CALF, own, is_listed=False))
+        single.command(name=cmd_name, help=own.help)(_stage_function(CALF, own))
         return typer.main.get_command(single)
 
 
@@ -135,19 +134,15 @@ def bayes(
         "concurrent": concurrent,
         "array": array,
     }
-    request = stage_request(
-        "bayes",
-        options,
-        warm_start=warm_start,
-        tried=read_points(try_file) if try_file else None,
-        bounds=tuple(space or ()),
+    show(
+        launch.search(
+            options,
+            study,
+            warm_start=warm_start,
+            tried=read_points(try_file) if try_file else None,
+            bounds=space or (),
+        )
     )
-    if study is not None and launch.is_known(study):
-        if warm_start is not None:
-            raise ConfigError(f"--warm-start is for a new study, and {study!r} exists", fix="leave it out")
-        launch.extend(request, study)
-    else:
-        launch.start([request], study)
 
 
 @app.command()
@@ -200,24 +195,14 @@ def paper(
             dry_run=dry_run,
         ),
     )
-    stages = [
-        stage_request(
-            "bayes",
-            {
-                "trials": trials,
-                "searcher": searcher,
-                "scheduler": scheduler,
-                "epochs": epochs,
-                "concurrent": concurrent,
-                "array": array,
-            },
-        ),
-        stage_request("grid-slicing", {"epochs": epochs, "concurrent": concurrent, "array": array}),
-        stage_request(
-            "final", {"seeds": seeds, "epochs": final_epochs, "concurrent": concurrent, "array": array}
-        ),
-    ]
-    launch.start(stages, study)
+    parallel = {"concurrent": concurrent, "array": array}
+    search = {"trials": trials, "searcher": searcher, "scheduler": scheduler, "epochs": epochs, **parallel}
+    stages: dict[str, dict[str, Any]] = {
+        "bayes": search,
+        "grid-slicing": {"epochs": epochs, **parallel},
+        "final": {"seeds": seeds, "epochs": final_epochs, **parallel},
+    }
+    show(launch.start_procedure(stages, study))
 
 
 def _add_stages(commands: TaskCommands) -> None:
@@ -226,24 +211,15 @@ def _add_stages(commands: TaskCommands) -> None:
         app.command(name=command.stage, help=command.help)(_stage_function(commands, command))
 
 
-def _stage_function(commands: TaskCommands, command: StageCommand, *, is_listed: bool = True) -> Any:
-    """Return the function of a stage's command, with its own options and those of all stages.
-
-    Args:
-        commands: The task that brings the command.
-        command: The command.
-        is_listed: Whether the task is one of this package; else a study file or a study says which it is.
-    """
+def _stage_function(commands: TaskCommands, command: StageCommand) -> Any:
+    """Return the function of a stage's command, with its own options and those of all stages."""
 
     def run(study: str | None, start: str | None, **values: Any) -> None:
         settings = {option.key: _setting(option, values.pop(option.key)) for option in command.options}
         settings |= {key: values.pop(key) for key in ("epochs", "concurrent", "array")}
         # The epochs belong to the stage here, not to the study.
         launch = launch_of(commands, Typed(**values, epochs=None))
-        if not is_listed:
-            launch.refuse_unknown_stage(command.stage, study)
-        begins_study = commands.begins_study if is_listed else launch.has_study_file
-        _run_stage(launch, command.stage, settings, study, start, begins_study=begins_study)
+        show(launch.run_stage(command.stage, settings, study, start))
 
     parameters: dict[str, Any] = {
         "study": Study,
@@ -287,26 +263,5 @@ def _setting(option: StageOption, value: Any) -> Any:
     return [value] if option.kind == "texts" and value is not None else value
 
 
-def _run_stage(
-    launch: Launch,
-    stage: str,
-    settings: dict[str, Any],
-    study: str | None,
-    start: str | None,
-    *,
-    begins_study: bool,
-) -> None:
-    """Continue a study with ``stage``, or start one with it."""
-    begins = begins_study and (study is None or launch.has_data)
-    if begins_study and not begins and start is None and not launch.is_known(study):
-        raise ConfigError(
-            f"there is no study {study!r}", fix="to start one of that name, add --data or --from"
-        )
-    if not launch.is_known(study) and (start is not None or begins):
-        launch.start_from(start, stage, settings, study)
-    else:
-        launch.continue_with(start, stage, settings, study)
-
-
-for _task in (CALF, BMN):
+for _task in TASKS:
     _add_stages(_task)

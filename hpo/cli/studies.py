@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from hpo.api.watching import ReadingProgress
 from hpo.cli.run_options import MovedData, RayAddress
-from hpo.cli.running import ReadingProgress
 from model.shell import shell_line
 
 _STUDY = typer.Argument(metavar="STUDY", help="Name of the study. Default: the one that changed last.")
@@ -29,7 +29,8 @@ def resume(
 
     Finished trials keep their results; unfinished ones continue from their checkpoints.
     """
-    from hpo.cli.running import finish, watch
+    from hpo.api.watching import tell_end, watch
+    from hpo.cli.running import finish
     from hpo.config.environment import read_environment
     from hpo.journal.journal import stored_events
     from hpo.journal.results import StudyState
@@ -47,6 +48,7 @@ def resume(
         plan = plan_of(folder, StudyState.replay(stored_events(folder)).created)
         with watch(plan, folder.name, environment) as listener:
             end = resume_study(folder.name, environment, progress, listener, data=place)
+    tell_end(end, folder.name)
     finish(end, plan, folder)
 
 
@@ -159,13 +161,10 @@ def report(
     The page shows settings, data, stages with tables and figures, failures, cost, and commands that run the
     study again. It needs no network connection. A copy is stored in MLflow with the study's newest stage.
     """
+    from hpo.api.reporting import write_report
     from hpo.config.environment import read_environment
-    from hpo.page.assembly import study_page
-    from hpo.report.console import standard_error
     from hpo.study.folders import chosen_study
     from hpo.study.session import move_data
-    from hpo.tracking.runs import attach_page
-    from model.errors import UserError
 
     environment = read_environment()
     folder = chosen_study(environment, study)
@@ -174,19 +173,7 @@ def report(
             move_data(folder.name, str(data.absolute()), environment, progress)
     if analyse:
         _analyse_best(folder)
-    file = to or folder / "report.html"
-    page = study_page(environment, folder.name)
-    page.write(file)
-    typer.echo(file)
-    try:
-        if attach_page(environment, page.identity, file) is None:
-            standard_error().print(
-                "the page is not stored in MLflow, which has no stage of the study yet; run "
-                f"{shell_line('hpo', 'sync', folder.name)}, then {shell_line('hpo', 'report', folder.name)}",
-                soft_wrap=True,
-            )
-    except UserError as error:
-        standard_error().print(f"not recorded in MLflow: {error.message}", soft_wrap=True)
+    typer.echo(write_report(environment, folder, to or folder / "report.html"))
 
 
 def _analyse_best(folder: Path) -> None:

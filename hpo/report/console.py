@@ -14,7 +14,7 @@ _WIDEST = 1000
 
 def standard_error() -> Console:
     """Return the console for progress and remarks; results go to standard output."""
-    return Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
+    return Console(file=sys.stderr, highlight=False, markup=False, emoji=False, force_jupyter=False)
 
 
 def standard_output(width: int | None = None) -> Console:

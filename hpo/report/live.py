@@ -61,6 +61,10 @@ class Display:
         self._notes = len(state.notes)
         tally = state.tally(stage.stage)
         self._clock.update(tally)
+        self._show(state, tally)
+
+    def _show(self, state: StudyState, tally: Tally) -> None:
+        """Show what is new; the live display of a terminal draws itself."""
         if self._live is None:
             self._print_ended(state, tally)
 

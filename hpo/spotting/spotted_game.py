@@ -1,5 +1,6 @@
 """Prediction of the spots of one game."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +55,19 @@ class SpottedGame:
         numbers = np.array([half.number - 1 for half in self.store.halves])
         spots = self.spots
         return Spots(numbers[spots.half], spots.frame, spots.class_index, spots.score)
+
+    def listed(self, classes: Sequence[str]) -> list[tuple[int, float, str, float]]:
+        """Return half, seconds since its start, class and confidence per spot, the most confident first."""
+        found, order = self.numbered, self.spots.score.argsort(kind="stable")[::-1]
+        return [
+            (
+                int(found.half[index]) + 1,
+                self.store.frame_rate.to_seconds(int(found.frame[index])),
+                classes[found.class_index[index]],
+                float(found.score[index]),
+            )
+            for index in order
+        ]
 
 
 def spot_game(

@@ -269,9 +269,9 @@ def _run_stages(
     """Run the stages that have not ended, and record them in MLflow meanwhile."""
     pending, drain_s = state.pending, DRAIN_S
     follower = Follower(journal.folder, _tracker(plan, journal.folder, environment))
-    listener(state)
     with signals_as_ctrl_c():
         try:
+            listener(state)
             _finish_stages(plan, journal, state, environment, listener)
         except KeyboardInterrupt:
             pass  # before or after the training, which ends in good order by itself

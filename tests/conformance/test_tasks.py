@@ -150,6 +150,15 @@ def test_saved_network_is_read_by_whoever_reads_checkpoints(opened: Opened, tmp_
     assert content["network"]
 
 
+def test_saved_network_is_returned_with_its_weights(opened: Opened, tmp_path: Path) -> None:
+    slot, file = opened.slot(), tmp_path / "best.pt"
+    opened.task.save_network(slot, opened.data.shape, file, {"epoch": 3})
+    loaded = opened.task.load_network(file)
+    network = getattr(loaded, "network", loaded)
+    saved = slot.network.state_dict()
+    assert saved and all(torch.equal(network.state_dict()[name], weights) for name, weights in saved.items())
+
+
 def test_network_that_a_trial_saved_scores_as_the_trial_did(opened: Opened, tmp_path: Path) -> None:
     task, study, shape = opened.task, opened.study, opened.data.shape
     wanted = DataRequest(

@@ -106,9 +106,8 @@ class Task(TaskDescription[StudyT, ShapeT], ABC, Generic[StudyT, ShapeT, SplitT,
     """Base class of tasks: a network with its data, loss, score and search space.
 
     A simple task sets the class attributes and implements ``open_data``, ``open_split``, ``shape`` and
-    ``slot``, and ``open_test`` for a final stage. Its slots are subclasses of
-    ``hpo.tasks.base.learner.Learner``. All other methods have defaults; override them for faster training,
-    additional stages or better output.
+    ``slot``, and ``open_test`` for a final stage. Its slots are of a subclass of ``Learner``. All other
+    methods have defaults; override them for faster training, additional stages or better output.
     """
 
     def use_of_network(self, network: Path, place: str, valid: SplitRef) -> list[str]:
@@ -220,6 +219,12 @@ class Task(TaskDescription[StudyT, ShapeT], ABC, Generic[StudyT, ShapeT, SplitT,
 
         save_checkpoint(file, {"config": asdict(slot.config), **slot.state(), **notes})
 
+    def load_network(self, file: Path) -> Any:
+        """Return the network in a file that ``save_network`` wrote; by default the content of the file."""
+        from model.training.checkpoint import load_checkpoint
+
+        return load_checkpoint(file)
+
     def open_test(self, request: DataRequest, progress: Progress) -> SplitT:
         """Open the test split, which only a final stage uses, after all tuning.
 
@@ -240,11 +245,9 @@ class Task(TaskDescription[StudyT, ShapeT], ABC, Generic[StudyT, ShapeT, SplitT,
             shared: Settings that ``shared`` returned.
             device: Device to predict on.
         """
-        from model.training.checkpoint import load_checkpoint
-
         if not isinstance(untrained, Learner):
             raise TypeError(f"task {self.name} must implement test: its slots are not of class Learner")
-        untrained.load_state(load_checkpoint(network))
+        untrained.load_state(Task.load_network(self, network))
         return untrained.validate(test, device)
 
     def compare_networks(

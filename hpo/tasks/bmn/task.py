@@ -21,13 +21,13 @@ from model.data.activitynet.video_store import BuiltSplit, build_splits, open_vi
 from model.errors import ConfigError
 from model.losses.boundary import BoundaryLossConfig
 from model.metrics.soft_nms import SoftNmsConfig
-from model.networks.bmn import BmnConfig
+from model.networks.bmn import BmnConfig, BoundaryMatchingNetwork
 from model.precision import Precision
 from model.training.boundary.config import BoundaryTrainingConfig, BoundaryTrialConfig
 from model.training.boundary.slot import BoundarySlot
 from model.training.boundary.throughput import faster_precision, measure_speed
 from model.training.boundary.trainer import BoundaryArray
-from model.training.checkpoint import save_checkpoint
+from model.training.checkpoint import load_checkpoint, save_checkpoint
 
 SUBSETS = ("training", "validation")
 
@@ -140,6 +140,13 @@ class BmnTask(BmnDescription, Task[BmnStudy, DataShape, VideoSplit, BoundarySlot
         """Write weights and settings, without the state of the optimiser."""
         content = {"config": asdict(slot.config), "network": slot.network.state_dict()}
         save_checkpoint(file, {**content, **notes})
+
+    def load_network(self, file: Path) -> BoundaryMatchingNetwork:
+        """Return the network in a file."""
+        content = load_checkpoint(file)
+        network = BoundaryMatchingNetwork(BmnConfig(**content["config"]["network"]), torch.Generator())
+        network.load_state_dict(content["network"])
+        return network
 
     def precision(
         self, study: BmnStudy, shape: DataShape, train: VideoSplit, device: torch.device

@@ -172,6 +172,10 @@ class CalfTask(CalfDescription, Task[CalfStudy, GamesShape, Store, Slot]):
         )
         trained.save(file, **notes)
 
+    def load_network(self, file: Path) -> TrainedNetwork:
+        """Return the ``TrainedNetwork`` in a file."""
+        return TrainedNetwork.load(file)
+
     def open_test(self, request: DataRequest, progress: Progress) -> Store:
         """Open the whole test split of the data set."""
         test = open_games(request, "test", progress=progress)

@@ -14,7 +14,7 @@ def run(monkeypatch: pytest.MonkeyPatch, error: Exception) -> int:
 
     monkeypatch.setattr(command, "app", fail)
     monkeypatch.setattr(command, "_collect_seldom", lambda: None)
-    monkeypatch.setattr(command, "provide_home", lambda: None)
+    monkeypatch.setattr("hpo.api.process.provide_home", lambda: None)
     monkeypatch.setenv("no_proxy", "")
     monkeypatch.setenv("NO_PROXY", "")
     with pytest.raises(SystemExit) as end:
@@ -42,7 +42,7 @@ def test_a_proxy_never_stands_before_this_machine(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(sys, "argv", ["hpo", "--version"])
     monkeypatch.setattr(command, "app", lambda: None)
     monkeypatch.setattr(command, "_collect_seldom", lambda: None)
-    monkeypatch.setattr(command, "provide_home", lambda: None)
+    monkeypatch.setattr("hpo.api.process.provide_home", lambda: None)
     monkeypatch.setenv("no_proxy", "")
     monkeypatch.setenv("NO_PROXY", "")
     monkeypatch.setenv("http_proxy", "http://proxy:3128")

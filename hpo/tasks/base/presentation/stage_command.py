@@ -67,3 +67,7 @@ class TaskCommands:
     stages: tuple[StageCommand, ...]
     begins_study: bool = False
     """Whether a stage starts a new study unless ``--study`` names one; else it continues the latest study."""
+
+    def names(self, stage: str) -> bool:
+        """Return whether ``stage`` is one of these commands."""
+        return any(command.stage == stage for command in self.stages)

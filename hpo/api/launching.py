@@ -1,0 +1,345 @@
+"""Start and continuation of studies, for the command line and for Python users."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hpo.api.callbacks import Callback
+from hpo.api.watching import ReadingProgress, tell_end, watch
+from hpo.config.differences import differing_settings
+from hpo.config.environment import Environment
+from hpo.config.stages import SEARCH
+from hpo.journal.journal import stored_events
+from hpo.journal.results import StudyState
+from hpo.report.console import standard_error
+from hpo.study.folders import chosen_study, free_name, known_studies, study_folder
+from hpo.study.plan import StageRequest, StudyPlan, StudyRequest, make_plan, plan_of
+from hpo.study.point_file import TypedPoints
+from hpo.study.preparing import PreparedStage, prepare_new
+from hpo.study.runner import Listener
+from hpo.study.session import (
+    SessionEnd,
+    continue_study,
+    extend_study,
+    preview_continuation,
+    preview_extension,
+    start_study,
+)
+from hpo.study.starting import starting_configuration
+from hpo.tasks.base.places import is_uri
+from hpo.tasks.base.presentation.stage_command import TaskCommands
+from hpo.tasks.base.registry import load_study
+from model.errors import ConfigError
+from model.shell import shell_line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """A study that ran, to its end or until it was interrupted."""
+
+    plan: StudyPlan
+    folder: Path
+    end: SessionEnd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A study or stage that a dry run has prepared."""
+
+    plan: StudyPlan
+    name: str
+    stages: Sequence[PreparedStage]
+    environment: Environment
+
+
+Outcome = Ran | Prepared
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """A start or continuation of a study with its options resolved."""
+
+    commands: TaskCommands
+    """Commands of the task, with its demo data."""
+    request: StudyRequest
+    """Options of a new study."""
+    environment: Environment
+    make_data: Callable[[], None]
+    """Function that generates the demo data if they are used and do not exist yet."""
+    has_data: bool
+    """Whether the place of the data was given."""
+    names_data: bool
+    """Whether the place of the data or the features were given."""
+    has_study_file: bool
+    """Whether a study file was given."""
+    dry_run: bool
+    """Whether to prepare only, with all checks, and start nothing."""
+    callbacks: Sequence[Callback]
+    """Called after every event."""
+
+    def search(
+        self,
+        options: Mapping[str, Any],
+        name: str | None,
+        *,
+        warm_start: str | None = None,
+        tried: TypedPoints | None = None,
+        bounds: Sequence[str] = (),
+    ) -> Outcome:
+        """Run the search as a new study, or add trials to that of study ``name`` if it exists.
+
+        Args:
+            options: Typed options by key of the stage's table.
+            name: Name of the study. None: a new one with a name of its own.
+            warm_start: Study whose scores a new search learns from.
+            tried: Points to try before those of the searcher.
+            bounds: Other bounds of the space, such as ``alpha2=0.5..200``.
+
+        Raises:
+            UserError: An option cannot be used.
+        """
+        request = StageRequest(
+            name=SEARCH, options=options, warm_start=warm_start, tried=tried, bounds=tuple(bounds)
+        )
+        if not self.is_known(name):
+            return self._start([request], name)
+        if warm_start is not None:
+            raise ConfigError(f"--warm-start is for a new study, and {name!r} exists", fix="leave it out")
+        folder, plan, stage_request = self._next_stage(SEARCH, options, name)
+        request = replace(request, table=stage_request.table)
+        if self.dry_run:
+            with ReadingProgress() as progress:
+                stage = preview_extension(
+                    folder.name, request, self.environment, progress, data=self._moved_to
+                )
+            return Prepared(plan=plan, name=folder.name, stages=[stage], environment=self.environment)
+        with self._session(plan, folder) as (progress, listener):
+            end = extend_study(
+                folder.name, request, self.environment, progress, listener, data=self._moved_to
+            )
+        return self._ran(plan, folder, end)
+
+    def run_stage(
+        self, stage: str, options: Mapping[str, Any], name: str | None, source: str | None
+    ) -> Outcome:
+        """Continue a study with ``stage``, or start one with it, from the configuration ``source``.
+
+        Args:
+            stage: The stage.
+            options: Typed options by key of the stage's table.
+            name: Name of the study. None: the study that changed last, or a new one if the task says so.
+            source: The configuration: ``paper``, a study, a file or an MLflow run. None: that of the study,
+                else the study file's.
+
+        Raises:
+            UserError: An option cannot be used, or there is no such stage or study.
+        """
+        is_listed = self.commands.names(stage)
+        if not is_listed:
+            self._refuse_unknown_stage(stage, name)
+        begins_study = self.commands.begins_study if is_listed else self.has_study_file
+        begins = begins_study and (name is None or self.has_data)
+        if begins_study and not begins and source is None and not self.is_known(name):
+            raise ConfigError(
+                f"there is no study {name!r}", fix="to start one of that name, add --data or --from"
+            )
+        if not self.is_known(name) and (source is not None or begins):
+            return self._start_from(source, stage, options, name)
+        return self._continue_with(source, stage, options, name)
+
+    def start_procedure(self, stages: Mapping[str, Mapping[str, Any]], name: str | None) -> Outcome:
+        """Run several stages, each with its typed options, as a new study.
+
+        Raises:
+            UserError: An option cannot be used.
+        """
+        return self._start([StageRequest(name=stage, options=of) for stage, of in stages.items()], name)
+
+    def _start(self, stages: Sequence[StageRequest], name: str | None) -> Outcome:
+        return self._run(self._new_plan(self.request, [stage.name for stage in stages]), stages, name)
+
+    def is_known(self, name: str | None) -> bool:
+        """Whether the study ``name`` exists."""
+        return name is not None and name in known_studies(self.environment)
+
+    def _start_from(
+        self, source: str | None, stage: str, options: Mapping[str, Any], name: str | None
+    ) -> Outcome:
+        plan = self._new_plan(self._request_from(source), [stage])
+        found = starting_configuration(source, plan, self.environment) if source else {}
+        return self._run(plan, [StageRequest(name=stage, options=options, start=found)], name)
+
+    def _continue_with(
+        self, source: str | None, stage: str, options: Mapping[str, Any], name: str | None
+    ) -> Outcome:
+        if name is None and not known_studies(self.environment) and self.names_data:
+            raise self._nothing_to_continue(stage)
+        folder, plan, request = self._next_stage(stage, options, name)
+        if source:
+            request = replace(request, start=starting_configuration(source, plan, self.environment))
+        if self.dry_run:
+            with ReadingProgress() as progress:
+                stages = preview_continuation(
+                    folder.name, [request], self.environment, progress, data=self._moved_to
+                )
+            return Prepared(plan=plan, name=folder.name, stages=stages, environment=self.environment)
+        with self._session(plan, folder) as (progress, listener):
+            end = continue_study(
+                folder.name, [request], self.environment, progress, listener, data=self._moved_to
+            )
+        return self._ran(plan, folder, end)
+
+    def _run(self, plan: StudyPlan, stages: Sequence[StageRequest], name: str | None) -> Outcome:
+        usual = "-".join(dict.fromkeys(plan.dataset.split("/")))
+        chosen = name or free_name(self.environment, usual)
+        for stage in stages:
+            _refuse_unknown_settings(plan, stage.name, stage.options)
+        with ReadingProgress() as progress:
+            prepared = prepare_new(plan, chosen, stages, self.environment, progress)
+        if name is None and chosen != usual:
+            standard_error().print(
+                f"a study {usual} exists already; the new one is named {chosen} (--study chooses a name)",
+                soft_wrap=True,
+            )
+        if self.dry_run:
+            return Prepared(plan=plan, name=chosen, stages=prepared, environment=self.environment)
+        folder = study_folder(self.environment, chosen)
+        with watch(plan, chosen, self.environment, self.callbacks) as listener:
+            end = start_study(plan, chosen, prepared, self.environment, listener)
+        return self._ran(plan, folder, end)
+
+    @contextmanager
+    def _session(self, plan: StudyPlan, folder: Path) -> Iterator[tuple[ReadingProgress, Listener]]:
+        """Show how the data of a known study are read and how the study runs."""
+        with ReadingProgress() as progress:
+            with watch(plan, folder.name, self.environment, self.callbacks) as listener:
+                yield progress, listener
+
+    def _ran(self, plan: StudyPlan, folder: Path, end: SessionEnd) -> Ran:
+        tell_end(end, folder.name)
+        return Ran(plan=plan, folder=folder, end=end)
+
+    def _new_plan(self, request: StudyRequest, stages: Sequence[str]) -> StudyPlan:
+        self.make_data()
+        with ReadingProgress() as progress:
+            return make_plan(request, self.environment, progress, stages=stages)
+
+    def _next_stage(
+        self, stage: str, options: Mapping[str, Any], name: str | None
+    ) -> tuple[Path, StudyPlan, StageRequest]:
+        """Return a known study and the request for a stage of it, with the options checked."""
+        folder, plan = self._known_plan(name)
+        self._refuse_other_options(plan, folder.name, stage)
+        _refuse_unknown_settings(plan, stage, options)
+        table = self._table_for(plan, folder.name, stage)
+        return folder, plan, StageRequest(name=stage, options=options, table=table)
+
+    @property
+    def _moved_to(self) -> str | None:
+        """Place of a known study's data that was typed, which may be another than at its start."""
+        return self.request.data if self.has_data else None
+
+    def _known_plan(self, name: str | None) -> tuple[Path, StudyPlan]:
+        """Return the folder and the plan of a study, by default of the one that changed last."""
+        folder = chosen_study(self.environment, name)
+        return folder, plan_of(folder, StudyState.replay(stored_events(folder)).created)
+
+    def _nothing_to_continue(self, stage: str) -> ConfigError:
+        """Return the error for a later stage on data of which there is no study yet."""
+        place = "--data-uri" if is_uri(self.request.data) else "--data"
+        words = [place, self.request.data]
+        words += ["--features", self.request.features] if self.request.features else []
+        options = shell_line(*words)
+        return ConfigError(
+            "there is no study yet that this stage could continue",
+            **{
+                "fix": f"search first: hpo run bayes {options}",
+                "or, without a search": f"hpo run {stage} --from paper {options}",
+            },
+        )
+
+    def _request_from(self, source: str | None) -> StudyRequest:
+        """Return the request for a new study; without data of its own it takes those of the study ``source``.
+
+        The settings come from that study too, unless a study file was typed.
+        """
+        if self.names_data or source is None or not self.is_known(source):
+            return self.request
+        _, plan = self._known_plan(source)
+        return replace(
+            self.request,
+            settings=None if self.has_study_file else plan.study,
+            data=plan.data,
+            features=plan.features,
+            counts=self.request.counts or (plan.train.items, plan.valid.items),
+        )
+
+    def _table_for(self, plan: StudyPlan, name: str, stage: str) -> Mapping[str, Any] | None:
+        """Return the table of ``stage`` in the typed study file, which may differ from the study's own.
+
+        Raises:
+            ConfigError: The file differs in settings that all stages share, or cannot be used.
+        """
+        if not self.has_study_file:
+            return None
+        study = load_study(self.request.study_file)
+        if differing := differing_settings(study, plan.study):
+            key, (typed, kept) = next(iter(differing.items()))
+            more = f" (and {len(differing) - 1} more)" if len(differing) > 1 else ""
+            raise _differs(
+                name, stage, f"{key} = {json.dumps(kept)}{more}", f"{json.dumps(typed)} from --study-file"
+            )
+        return study.stages.named(stage).model_dump(mode="json")
+
+    def _refuse_other_options(self, plan: StudyPlan, name: str, stage: str) -> None:
+        """Refuse options that differ from those with which the study was started."""
+        typed, unit = self.request, plan.task.unit
+        counts = (plan.train.items, plan.valid.items)
+        pairs = (
+            ("features {}", typed.features or plan.features, plan.features),
+            (f"{{0[0]}},{{0[1]}} {unit}", typed.counts or counts, counts),
+            ("labels {}", typed.labels or plan.study.labels, plan.study.labels),
+            ("seed {}", typed.seed or plan.seed, plan.seed),
+            ("device {}", plan.device if typed.device == "auto" else typed.device, plan.device),
+        )
+        for text, typed_value, kept in pairs:
+            if typed_value != kept:
+                raise _differs(name, stage, text.format(kept), text.format(typed_value))
+        if typed.skip_missing and not plan.study.skips_missing:
+            raise _differs(name, stage, f"no {unit} left out", "--skip-missing")
+
+    def _refuse_unknown_stage(self, stage: str, name: str | None) -> None:
+        """Check that the typed study file, else the study to continue, has the stage ``stage``.
+
+        Raises:
+            ConfigError: The stage does not exist, or there is neither a study file nor a study.
+        """
+        if self.has_study_file:
+            load_study(self.request.study_file).stages.named(stage)
+        elif name is None and not known_studies(self.environment):
+            raise ConfigError(
+                f"{stage!r} is neither a command of this program nor a stage of a study",
+                fix="list the commands with: hpo run --help; for a stage of your own task add --study or "
+                "--study-file",
+            )
+        else:
+            _, plan = self._known_plan(name)
+            plan.study.stages.named(stage)
+
+
+def _differs(name: str, stage: str, kept: str, typed: str) -> ConfigError:
+    return ConfigError(
+        f"study {name!r} was started with {kept}, got {typed}",
+        fix="leave this option out, or add it to the command that starts another study from what this one "
+        f"found: {shell_line('hpo', 'run', stage, '--from', name, '--study', 'NEW')}",
+    )
+
+
+def _refuse_unknown_settings(plan: StudyPlan, stage: str, options: Mapping[str, Any]) -> None:
+    known = plan.study.stages.named(stage).model_dump()
+    unknown = [key for key, value in options.items() if value is not None and key not in known]
+    if unknown:
+        raise ConfigError(f"stage {stage} has no setting {unknown[0]!r}", known=", ".join(known))

@@ -1,0 +1,109 @@
+"""Options that describe a study, and their resolution: data, demo data, study file, environment."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hpo.api.callbacks import Callback
+from hpo.api.launching import Launch
+from hpo.api.watching import ReadingProgress
+from hpo.config.environment import Environment, read_environment
+from hpo.config.study_file import read_study_file
+from hpo.study.plan import StudyRequest
+from hpo.tasks.base.places import chosen_place, is_uri
+from hpo.tasks.base.presentation.stage_command import TaskCommands
+from model.errors import ConfigError
+from model.shell import shell_line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Options that describe a study; None if an option was left out."""
+
+    features: str | None = None
+    data: Path | None = None
+    data_uri: str | None = None
+    study_file: str | None = None
+    counts: tuple[int, int] | None = None
+    """Numbers of training and validation items to use."""
+    epochs: int | None = None
+    seed: int = 0
+    device: str = "auto"
+    ray_address: str | None = None
+    labels: str | None = None
+    skip_missing: bool = False
+
+
+def options_of(*, data: str | Path | None, **others: Any) -> Options:
+    """Return options with ``data``, a folder or a URI, in its place."""
+    if data is not None and is_uri(str(data)):
+        return Options(data_uri=str(data), **others)
+    return Options(data=None if data is None else Path(data), **others)
+
+
+def launch_of(
+    commands: TaskCommands, typed: Options, *, dry_run: bool = False, callbacks: Sequence[Callback] = ()
+) -> Launch:
+    """Resolve options; without data and features, use the demo data of ``commands``.
+
+    Args:
+        commands: Commands of the task.
+        typed: Options to resolve.
+        dry_run: Whether to prepare only, with all checks, and start nothing.
+        callbacks: Called after every event.
+
+    Raises:
+        ConfigError: An option has no valid value, or the study file is of a task without demo data.
+    """
+    if typed.labels not in (None, "v1", "v2"):
+        raise ConfigError(f"expected --labels v1 or v2, got {typed.labels!r}")
+    environment = read_environment().on_cluster(typed.ray_address)
+    makes_demo = typed.features is None and typed.data is None and typed.data_uri is None
+    if makes_demo and typed.study_file:
+        task = read_study_file(typed.study_file)[0].get("task")
+        if task != commands.task:
+            raise ConfigError(f"this command has no demo data for the task {task}", fix="add --data FOLDER")
+    if typed.data is None and typed.data_uri is None and not makes_demo and not environment.data.is_dir():
+        raise _no_data(typed, environment)
+    demo = environment.runs / "data" / f"{commands.demo.folder}-{typed.seed}"
+    request = StudyRequest(
+        study_file=typed.study_file or (commands.demo.study_file if makes_demo else commands.study_file),
+        data=chosen_place(typed.data, typed.data_uri, default=demo if makes_demo else environment.data),
+        features=typed.features,
+        counts=typed.counts,
+        epochs=typed.epochs,
+        labels=typed.labels,
+        skip_missing=typed.skip_missing,
+        seed=typed.seed,
+        device=typed.device,
+    )
+
+    def make_data() -> None:
+        if request.data == str(demo.absolute()):
+            with ReadingProgress() as progress:
+                commands.demo.make(demo, typed.seed, progress)
+
+    return Launch(
+        commands=commands,
+        request=request,
+        environment=environment,
+        make_data=make_data,
+        has_data=not (typed.data is None and typed.data_uri is None),
+        names_data=not makes_demo,
+        has_study_file=typed.study_file is not None,
+        dry_run=dry_run,
+        callbacks=callbacks,
+    )
+
+
+def _no_data(typed: Options, environment: Environment) -> ConfigError:
+    download = shell_line("hpo", "data", "download", "--features", typed.features, "--to", "data")
+    return ConfigError(
+        f"no data folder: neither --data nor $HPO_DATA is given, and there is no {environment.data}",
+        **{
+            "fix": "give your games with --data FOLDER, or set HPO_DATA",
+            "or": f"{download}, for SoccerNet",
+            "or, on synthetic games": "hpo run bayes",
+        },
+    )

@@ -1,0 +1,29 @@
+"""The page of a study, in a file and in MLflow."""
+
+from pathlib import Path
+
+from hpo.config.environment import Environment
+from hpo.page.assembly import study_page
+from hpo.report.console import standard_error
+from hpo.tracking.runs import attach_page
+from model.errors import UserError
+from model.shell import shell_line
+
+
+def write_report(environment: Environment, folder: Path, file: Path) -> Path:
+    """Write the page of the study in ``folder`` to ``file``, store a copy in MLflow, and return ``file``.
+
+    A remark on standard error says why MLflow does not get the copy.
+    """
+    page = study_page(environment, folder.name)
+    page.write(file)
+    try:
+        if attach_page(environment, page.identity, file) is None:
+            standard_error().print(
+                "the page is not stored in MLflow, which has no stage of the study yet; run "
+                f"{shell_line('hpo', 'sync', folder.name)}, then {shell_line('hpo', 'report', folder.name)}",
+                soft_wrap=True,
+            )
+    except UserError as error:
+        standard_error().print(f"not recorded in MLflow: {error.message}", soft_wrap=True)
+    return file

@@ -1,0 +1,144 @@
+"""A study as a Python object: tables, the best configuration, figures, page and networks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hpo.config.environment import Environment
+from hpo.journal.events import Value
+from hpo.journal.journal import stored_events
+from hpo.journal.results import StudyState
+from hpo.study.records import failures, trial_files, trial_rows, validation_rows
+from hpo.tasks.base.found import found_configuration
+from hpo.tracking.symbols import by_symbol
+from model.errors import UserError
+from model.shell import shell_line
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Best:
+    """The best configuration of a study: the one that ``hpo best`` and the report name."""
+
+    parameters: Mapping[str, Value]
+    """Hyperparameters by symbol, as ``hpo best --json`` prints them."""
+    score: float
+    """Mean score over the seeds, on the validation split."""
+    half_width: float | None
+    """Half width of the 95 % interval of the mean; None for a single seed."""
+    seeds: int
+    """Number of seeds."""
+    stage: str
+    """Stage that decides on the configuration."""
+    trial: str
+    """Trial whose network represents it."""
+    is_chosen: bool
+    """Whether the stage has ended; otherwise the configuration is the best so far."""
+
+
+class Study:
+    """A study on disk. Every method reads it anew, so that a running study can be followed."""
+
+    def __init__(self, folder: Path, environment: Environment) -> None:
+        """Refer to the study in ``folder``; use ``hpo.open_study`` or ``hpo.run``."""
+        self.folder = folder
+        """Folder of the study."""
+        self._environment = environment
+
+    @property
+    def name(self) -> str:
+        """Name of the study."""
+        return self.folder.name
+
+    def __repr__(self) -> str:
+        return f"<Study {self.name!r} in {self.folder}>"
+
+    def trials(self) -> "pd.DataFrame":
+        """Return one row per trial, with failed, stopped and running ones; as ``hpo export`` writes it."""
+        import pandas as pd
+
+        return pd.DataFrame(trial_rows(self._state(), self.folder))
+
+    def validations(self) -> "pd.DataFrame":
+        """Return one row per validation: trial, epoch, seconds of training, and metrics."""
+        import pandas as pd
+
+        return pd.DataFrame(validation_rows(self._state()))
+
+    def best(self) -> Best:
+        """Return the best configuration, by the mean score over its seeds on the validation split.
+
+        Raises:
+            UserError: No trial has a score.
+        """
+        state = self._state()
+        found = found_configuration(state)
+        if found is None:
+            reasons = [failure["reason"] for failure in failures(state, self.folder)]
+            raise UserError(
+                f"study {self.name!r} has no trial with a score yet",
+                **({"first_failure": reasons[0]} if reasons else {}),
+            )
+        return Best(
+            parameters=by_symbol(found.parameters),
+            score=found.configuration.mean,
+            half_width=found.configuration.half_width,
+            seeds=len(found.configuration.scores),
+            stage=found.stage.stage,
+            trial=found.trial.trial,
+            is_chosen=found.is_chosen,
+        )
+
+    def figures(self) -> dict[str, Any]:
+        """Return the interactive figures of all stages (plotly) by ``STAGE/NAME``, as in the report."""
+        from hpo.study.plan import plan_of
+        from hpo.study.results import drawn_stage
+
+        state = self._state()
+        plan = plan_of(self.folder, state.created)
+        return {
+            f"{stage}/{figure.name}": figure.interactive
+            for stage in state.stages
+            for figure in drawn_stage(plan, state, stage, self.folder).figures
+        }
+
+    def report(self) -> Path:
+        """Write the HTML page about the study, as ``hpo report`` does, and return its path."""
+        from hpo.api.reporting import write_report
+
+        return write_report(self._environment, self.folder, self.folder / "report.html")
+
+    def network(self, trial: str | None = None) -> Any:
+        """Return the trained network of a trial.
+
+        Args:
+            trial: Name of the trial, such as ``bayes-0003``. Default: the one of the best configuration.
+
+        Returns:
+            For action spotting a ``model.weights.trained.TrainedNetwork``, for BMN the torch module; for a
+            task of your own what its ``load_network`` returns.
+
+        Raises:
+            UserError: There is no such trial, or it has no network.
+        """
+        from hpo.tasks.base.registry import task_named
+
+        state = self._state()
+        name = self.best().trial if trial is None else trial
+        if name not in state.trials:
+            raise UserError(
+                f"study {self.name!r} has no trial {name!r}", known=", ".join(state.trials) or "none yet"
+            )
+        file = trial_files(self.folder, name).get("weights")
+        if file is None:
+            raise UserError(
+                f"trial {self.name}/{name} has no network",
+                fix=f"see what it has with: {shell_line('hpo', 'show', f'{self.name}/{name}')}",
+            )
+        return task_named(state.created.plan["study"]["task"]).load_network(file)
+
+    def _state(self) -> StudyState:
+        return StudyState.replay(stored_events(self.folder))

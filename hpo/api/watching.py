@@ -1,0 +1,103 @@
+"""Progress of what takes time, on a terminal, in a notebook or as lines of a log."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from model.shell import shell_line
+
+if TYPE_CHECKING:
+    from hpo.api.callbacks import Callback
+    from hpo.config.environment import Environment
+    from hpo.study.plan import StudyPlan
+    from hpo.study.runner import Listener
+    from hpo.study.session import SessionEnd
+
+
+class ReadingProgress:
+    """Progress bar on standard error for work that reads or writes item by item."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        """Show that ``done`` of ``total`` items are done."""
+        if what not in self._tasks:
+            self._tasks[what] = self._bar.add_task(what, total=total)
+        self._bar.update(self._tasks[what], completed=done, total=total)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+
+@contextmanager
+def watch(
+    plan: "StudyPlan", name: str, environment: "Environment", callbacks: "Sequence[Callback]" = ()
+) -> "Iterator[Listener]":
+    """Show a study's progress inside the context; yield the listener that is called after every event.
+
+    Raises:
+        UserError: MLflow's store cannot be used.
+    """
+    from hpo.api.callbacks import announced
+    from hpo.report.console import standard_error
+    from hpo.report.notebook import display_for
+    from hpo.study.folders import study_folder
+    from hpo.tracking.store_check import require_usable_store
+
+    why_not_now = require_usable_store(environment)
+    console = standard_error()
+    left_out = plan.train.left_out + plan.valid.left_out
+    missing = f", {left_out:,} left out: no feature file" if left_out else ""
+    console.print(
+        f"study {name} on {plan.dataset} ({plan.train.items} training and {plan.valid.items} validation "
+        f"{plan.task.unit}{missing}), {plan.device}, {plan.precision}",
+        soft_wrap=True,
+    )
+    for notice in plan.notices:
+        console.print(f"note: {notice}", soft_wrap=True)
+    if plan.train.remote and environment.ray_address:
+        console.print(f"every node that trains first downloads its copy of {plan.data}", soft_wrap=True)
+    if why_not_now:
+        console.print(
+            f"{why_not_now}; the study runs, and is recorded when MLflow is back",
+            soft_wrap=True,
+        )
+    display = display_for(console)
+    with display.shown(), announced(callbacks, study_folder(environment, name), display.update) as listener:
+        yield listener
+
+
+def tell_end(end: "SessionEnd", name: str) -> None:
+    """Say what is left to do for the study ``name``: records that MLflow lacks, trials to resume."""
+    from hpo.report.console import standard_error
+
+    console = standard_error()
+    if end.tracking.events_left:
+        console.print(
+            f"{end.tracking.events_left} events are missing in MLflow ({end.tracking.failure}); nothing "
+            f"is lost; record them with: {shell_line('hpo', 'sync', name)}",
+            soft_wrap=True,
+        )
+    if not end.complete:
+        console.print(f"stopped; resume with: {shell_line('hpo', 'resume', name)}", soft_wrap=True)

@@ -1,0 +1,104 @@
+"""A study as an object: what it returns of a journal, and what it refuses."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hpo.api.study import Study
+from hpo.config.environment import Environment
+from hpo.journal.events import (
+    StageAsked,
+    StageFinished,
+    StageStarted,
+    TrialAsked,
+    TrialFailed,
+    TrialFinished,
+    TrialReported,
+    TrialStarted,
+)
+from hpo.journal.journal import Journal
+from hpo.study.folders import study_folder
+from hpo.study.plan import StudyPlan
+from hpo.study.preparing import creation
+from model.errors import UserError
+
+
+@pytest.fixture
+def environment(small_environment: Environment, tmp_path: Path) -> Environment:
+    return replace(small_environment, runs=tmp_path, tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
+
+
+def started(plan: StudyPlan, environment: Environment) -> Journal:
+    folder = study_folder(environment, "one")
+    journal = Journal.create(folder)
+    settings = plan.study.stages.named("bayes").model_dump(mode="json")
+    space = plan.task.varied(plan.study, "bayes", plan.shape)
+    for event in (
+        creation(plan, folder),
+        StageAsked(stage="bayes", settings=settings),
+        StageStarted(stage="bayes", space=space, trials=2, epochs=2),
+        TrialAsked(trial="bayes-0001", stage="bayes", parameters={"f": 8}, seed=4),
+        TrialFailed(trial="bayes-0001", reason="DivergedError: nan"),
+    ):
+        journal.append(event)
+    return journal
+
+
+@pytest.fixture
+def study(small_plan: StudyPlan, environment: Environment) -> Study:
+    """A study with a failed trial and a better one."""
+    with started(small_plan, environment) as journal:
+        for event in (
+            TrialAsked(trial="bayes-0002", stage="bayes", parameters={"f": 3}, seed=4),
+            TrialStarted(trial="bayes-0002", host="node7", device="cpu"),
+            TrialReported(trial="bayes-0002", epoch=1, metrics=metrics(0.25), train_s=1.0),
+            TrialReported(trial="bayes-0002", epoch=2, metrics=metrics(0.5), train_s=2.0),
+            TrialFinished(trial="bayes-0002", score=0.5, epoch=2, duration_s=3.0),
+            StageFinished(stage="bayes", best_trial="bayes-0002", chosen={"f": 3, "lambda_seg": 2.0}),
+        ):
+            journal.append(event)
+    return Study(journal.folder, environment)
+
+
+def metrics(score: float) -> dict[str, float]:
+    return {"average_map": score, "ap/goal": score, "ap/card": score, "ap/substitution": score}
+
+
+def test_tables_have_a_row_per_trial_and_per_validation(study: Study) -> None:
+    trials = study.trials()
+    assert trials["trial"].tolist() == ["bayes-0001", "bayes-0002"]
+    assert trials["status"].tolist() == ["failed", "finished"]
+    validations = study.validations()
+    assert validations["epoch"].tolist() == [1, 2]
+    assert validations["metric/average_map"].tolist() == [0.25, 0.5]
+
+
+def test_best_is_what_the_stage_chose(study: Study) -> None:
+    best = study.best()
+    assert (best.trial, best.stage, best.score, best.seeds) == ("bayes-0002", "bayes", 0.5, 1)
+    assert best.half_width is None and best.is_chosen
+    assert best.parameters == {"f": 3, "lambda_seg": 2.0}
+
+
+def test_figures_are_those_of_plotly_by_stage_and_name(study: Study) -> None:
+    figures = study.figures()
+    assert "bayes/history" in figures
+    assert figures["bayes/history"].to_dict()["data"]
+
+
+def test_network_of_no_trial_and_of_a_trial_without_one_is_refused(study: Study) -> None:
+    with pytest.raises(UserError, match="has no trial 'bayes-0009'"):
+        study.network("bayes-0009")
+    with pytest.raises(UserError, match="trial one/bayes-0002 has no network"):
+        study.network()
+
+
+def test_a_study_without_a_score_has_no_best_and_says_why(
+    small_plan: StudyPlan, environment: Environment
+) -> None:
+    with started(small_plan, environment) as journal:
+        unfinished = Study(journal.folder, environment)
+        with pytest.raises(UserError, match="no trial with a score yet") as refused:
+            unfinished.best()
+    assert "DivergedError: nan" in str(refused.value)
