@@ -1,0 +1,74 @@
+#!/bin/bash
+# A study as a Slurm job, on one node or on several (README.md says how to submit it):
+#   sbatch --nodes=4 examples/slurm/study.sh NAME --features resnet --trials 40 --concurrent 16
+#SBATCH --job-name=hpo
+#SBATCH --nodes=1
+#SBATCH --ntasks-per-node=1
+#SBATCH --cpus-per-task=16
+#SBATCH --time=08:00:00
+# TERM reaches this script 120 s before the time limit; a study ends in good order within seconds.
+#SBATCH --signal=B:TERM@120
+#SBATCH --requeue
+#SBATCH --open-mode=append
+set -euo pipefail
+
+study=$1
+shift
+# Every node must see these folders.
+export HPO_RUNS=${HPO_RUNS:-$PWD/hpo-runs}
+export HPO_CACHE=${HPO_CACHE:-$HPO_RUNS/cache}
+mkdir -p "$HPO_RUNS" "$HPO_CACHE"
+inside=()
+if [ -n "${HPO_IMAGE:-}" ]; then
+    gpus=${SLURM_GPUS_ON_NODE:+--nv}
+    folders=$PWD,$HPO_RUNS,$HPO_CACHE${HPO_DATA:+,$HPO_DATA}
+    inside=(apptainer exec ${gpus:+"$gpus"} --bind "$folders" "$HPO_IMAGE")
+fi
+
+# When this script ends, so do the nodes of Ray that it has started.
+trap 'jobs -p | xargs --no-run-if-empty kill 2>/dev/null || true; wait' EXIT
+
+cluster=()
+if [ "$SLURM_JOB_NUM_NODES" -gt 1 ]; then
+    # This script runs on the first node, which becomes Ray's head. The ports are the job's own: other jobs may run here.
+    read -r head < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
+    read -r host _ < <(hostname --ip-address)
+    port=$((20000 + SLURM_JOB_ID % 10000 * 2))
+    others=$((SLURM_JOB_NUM_NODES - 1))
+    token=$(od --address-radix=n --read-bytes=32 --format=x1 /dev/urandom | tr --delete ' \n')
+    export RAY_AUTH_MODE=token RAY_AUTH_TOKEN=$token RAY_USAGE_STATS_ENABLED=0
+    export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK
+    start=("${inside[@]}" ray start --block "--num-cpus=$SLURM_CPUS_PER_TASK")
+    srun --nodes=1 --ntasks=1 --nodelist="$head" "${start[@]}" --head --node-ip-address="$host" --port="$port" \
+        --ray-client-server-port=$((port + 1)) --include-dashboard=false &
+    until "${inside[@]}" ray health-check --address "$host:$port" >/dev/null 2>&1; do
+        kill -0 $! || { echo "the head of the Ray cluster did not start" >&2; exit 1; }
+        sleep 1
+    done
+    # A node that is late joins the study when it comes.
+    srun --nodes="$others" --ntasks="$others" --exclude="$head" "${start[@]}" --address="$host:$port" &
+    cluster=(--ray-address "$host:$port")
+fi
+
+# A job that starts again continues its study.
+if [ -e "$HPO_RUNS/studies/$study/journal.jsonl" ]; then
+    "${inside[@]}" hpo resume "$study" "${cluster[@]}" &
+else
+    "${inside[@]}" hpo run bayes --study "$study" "$@" "${cluster[@]}" &
+fi
+driver=$!
+stopped=
+trap 'stopped=yes; kill -TERM "$driver"' TERM
+code=0
+wait "$driver" || code=$?
+if [ -n "$stopped" ]; then
+    # TERM has ended the first wait.
+    code=0
+    wait "$driver" || code=$?
+fi
+# 130: stopped in good order. A job that was cancelled or preempted is not running any more: the first must not come back,
+# and Slurm brings back the second.
+if [ "$code" -eq 130 ] && [ "$(squeue --noheader --job "$SLURM_JOB_ID" --format=%T)" = RUNNING ]; then
+    scontrol requeue "$SLURM_JOB_ID"
+fi
+exit "$code"
