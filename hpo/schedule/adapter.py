@@ -4,6 +4,7 @@ from typing import Any
 
 from ray.tune import Callback
 from ray.tune.experiment import Trial
+from ray.tune.progress_reporter import ProgressReporter
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
@@ -169,3 +170,11 @@ def _report(result: dict[str, Any]) -> Report:
 
 def _name(trial: Trial) -> str:
     return str(trial.config["spec"]["trial"])
+
+
+class NoReporter(ProgressReporter):
+    """Reporter that shows nothing; in a notebook, Tune's own clears the output of the cell."""
+
+    def should_report(self, trials: list[Trial], done: bool = False) -> bool:
+        """Return False."""
+        return False

@@ -155,7 +155,7 @@ def run_trials(
     """
     from ray import tune
 
-    from hpo.schedule.adapter import StudyCallback, StudyScheduler, StudySearcher
+    from hpo.schedule.adapter import NoReporter, StudyCallback, StudyScheduler, StudySearcher
     from hpo.schedule.hang_detector import HangDetector
     from hpo.schedule.local_ray import RayDeath, death_of_ray
     from hpo.trial.trainable import TrialTrainable
@@ -189,6 +189,7 @@ def run_trials(
                 storage_path=str(plain_path(storage)),
                 callbacks=[StudyCallback(source, arrays, detector)],
                 failure_config=tune.FailureConfig(max_failures=RESTARTS),
+                progress_reporter=NoReporter(),
                 verbose=0,
             ),
         )
