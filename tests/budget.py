@@ -32,6 +32,7 @@ SHARES_S: dict[str, float] = {
     "tests/hpo/study/test_session.py": 6.0,
     # Networks are trained, some until a difference in the last bit would have grown.
     "tests/conformance/test_tasks.py": 6.0,
+    "tests/fuzz/test_labels.py": 4.0,
     "tests/hpo/cli/test_bench.py": 8.0,
     "tests/hpo/cli/test_catalogue.py": 10.0,
     "tests/hpo/study/test_comparing.py": 5.0,

@@ -25,6 +25,8 @@ def signals_as_ctrl_c() -> Iterator[None]:
         arrived = True
         if number != signal.SIGTERM:
             _leave(terminal)
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a script
+            raise KeyboardInterrupt
         signal.raise_signal(signal.SIGINT)
 
     before = {number: signal.getsignal(number) for number in _SIGNALS}
