@@ -131,7 +131,10 @@ class StruckStudy:
             recovered_s=(min(after) - self._at).total_seconds() if after else float("nan"),
             finished=finished,
             failed={e.trial: e.reason for e in events if isinstance(e, TrialFailed)},
-            notes=[e.message for e in events if isinstance(e, Noticed)],
+            # Every study here has one that its space leaves out the study file's own configuration.
+            notes=[
+                e.message for e in events if isinstance(e, Noticed) and "own configuration" not in e.message
+            ],
             recorded=mlflow_runs(store or f"sqlite:///{self.hpo.folder / 'hpo-runs' / 'mlflow.db'}"),
         )
 
