@@ -11,6 +11,7 @@ from hpo.study.plan import plan_of
 from hpo.tracking.runs import recorded_trial
 from hpo.trial.files import BEST, trial_folder
 from model.errors import UserError
+from model.shell import shell_line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,7 @@ def find_trial(name: str, split: str, environment: Environment) -> NamedTrial:
     if split == "test" and state.trials[trial_name].tested is None:
         raise UserError(
             f"the test split is closed for trial {name}: only trials of the stage final are scored on it",
-            fix=f"use --split valid, or analyse a trial of the final after: hpo run final --study {study}",
+            fix=f"use --split valid, or {_way_to_test(state)}",
         )
     weights = trial_folder(folder, trial_name) / BEST
     if not weights.is_file():
@@ -83,3 +84,11 @@ def trials_of_stage(name: str, environment: Environment) -> list[str]:
         if trial.score is not None:
             first.setdefault(trial.role or trial.trial, f"{study}/{trial.trial}")
     return list(first.values())
+
+
+def _way_to_test(state: StudyState) -> str:
+    """Say how to get a trial that is scored on the test split."""
+    tested = next((trial.trial for trial in state.trials.values() if trial.tested is not None), None)
+    if tested is not None:
+        return f"a trial of the final, such as {state.created.study}/{tested}"
+    return f"a trial of the final: {shell_line('hpo', 'run', 'final', '--study', state.created.study)}"

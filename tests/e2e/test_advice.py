@@ -50,8 +50,9 @@ def test_advice_of_a_study_can_be_followed(hpo: CommandLine) -> None:
         ("run", "final", "--study", "first study"),
         ("run", "ablation", "--study", "first study", "--seed", "9"),
         ("run", "ablation", "--study", "first study", "--games", "1,1"),
-        ("analyse", "--run", "first study/bayes-0001", "--split", "test", "--to", "analysis"),
     ]
+    closed = hpo.run("analyse", "--run", "first study/bayes-0001", "--split", "test", "--to", "analysis")
+    assert "a trial of the final, such as first study/final-0001" in closed.stderr
     for words in mistakes:
         refused = hpo.run(*words)
         assert refused.returncode == 2, refused.stderr
