@@ -189,6 +189,8 @@ def run_trials(
                 storage_path=str(plain_path(storage)),
                 callbacks=[StudyCallback(source, arrays, detector)],
                 failure_config=tune.FailureConfig(max_failures=RESTARTS),
+                # Trials write their own. Tune would ask for one more at the end and keep the last result with it.
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 progress_reporter=NoReporter(),
                 verbose=0,
             ),
