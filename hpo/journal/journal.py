@@ -167,6 +167,16 @@ def stored_events(folder: Path) -> Iterator[Event]:
         yield event
 
 
+def count_events(folder: Path) -> int:
+    """Return the number of events in a journal; an unfinished last line is ignored.
+
+    Raises:
+        UserError: There is no such study.
+    """
+    _require_journal(folder)
+    return (folder / _JOURNAL).read_bytes().count(b"\n")
+
+
 def _lines(folder: Path, start: int) -> Iterator[tuple[Event, int]]:
     """Yield each event with the byte at which the next line starts."""
     _require_journal(folder)

@@ -9,7 +9,7 @@ from typing import Self
 
 from hpo.config.environment import without_passwords
 from hpo.journal.events import Event, StudyCreated
-from hpo.journal.journal import read_journal
+from hpo.journal.journal import count_events, read_journal, stored_events
 from hpo.journal.results import StudyState
 from hpo.tracking.tracker import RecordRefusedError, Tracker
 
@@ -65,17 +65,19 @@ class Projection:
 
     def events_left(self) -> int:
         """Return the number of events in the journal that are not yet recorded."""
-        return len(read_journal(self._folder).events) - self._recorded
+        return count_events(self._folder) - self._recorded
 
     def _connect(self) -> StudyState | None:
-        reading = read_journal(self._folder)
-        if not reading.events:
+        created = next(stored_events(self._folder), None)
+        if created is None:
             return None
-        created = reading.events[0]
         if not isinstance(created, StudyCreated):
             raise TypeError("the journal does not begin with the creation of a study")
+        recorded = self._tracker.connect(created)
+        # A long journal is read only for a tracker that answers: the study wants the processor at its start.
+        reading = read_journal(self._folder)
         # The creation itself is recorded by connecting.
-        self._recorded = min(max(1, self._tracker.connect(created)), len(reading.events))
+        self._recorded = min(max(1, recorded), len(reading.events))
         self._pending = deque(reading.events[self._recorded :])
         self._end = reading.end
         return StudyState.replay(reading.events[: self._recorded])

@@ -1,15 +1,17 @@
-"""Ray's own schedulers behind the rule: what they stop, and that a replay makes them the same again."""
+"""What the rules stop, that they decide as Ray's schedulers, and that a replay makes the same decisions."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hpo.schedule.rule import StoppingRule
-from hpo.schedule.stopping import RayStoppingRule, build_stopping_rule
+from hpo.schedule.stopping import build_stopping_rule
 from hpo.tasks.calf.stages import CalfSearch, GridStage
 from model.errors import ConfigError
 
@@ -107,37 +109,55 @@ def test_interrupted_anywhere_the_decisions_are_the_same(
 
 
 @dataclass(frozen=True)
-class TuneTrial:
-    """A trial as Tune has it: another identity in every process."""
+class RayTrial:
+    """The only attribute of a trial that Ray's schedulers read."""
 
     trial_id: str
 
 
-@settings(deadline=None, max_examples=40)
-@given(curves=curves_drawn)
-def test_asha_decides_as_in_the_hands_of_tune(curves: Curves) -> None:
+class RayRule(StoppingRule):
+    """One of Ray's schedulers, called as Tune calls it. Its last validation cannot stop a trial."""
+
+    def __init__(self, scheduler: Any) -> None:
+        self._scheduler, self._stopped = scheduler, set[str]()
+        self._known: set[str] = set()
+
+    def should_stop(self, trial: str, epoch: int, score: float) -> bool:
+        told, result = RayTrial(trial), {"epoch": epoch, "score": score}
+        if trial not in self._known:
+            self._known.add(trial)
+            self._scheduler.on_trial_add(None, told)
+        if trial in self._stopped:
+            return True
+        if epoch >= EPOCHS:
+            self._scheduler.on_trial_complete(None, told, result)
+        elif self._scheduler.on_trial_result(None, told, result) == self._scheduler.STOP:
+            self._stopped.add(trial)
+        return trial in self._stopped
+
+
+def decisions_in_turns(rule: StoppingRule, curves: Curves, shift: int) -> list[tuple[int, int, bool]]:
+    """Decisions when trials take turns and some skip epochs, and so perhaps a rung."""
+    return [
+        (epoch, number, rule.should_stop(f"t{number}", epoch, curve[epoch - 1]))
+        for epoch in range(1, EPOCHS + 1)
+        for number, curve in enumerate(curves)
+        if epoch == EPOCHS or (epoch + number) % (1 + shift) == 0
+    ]
+
+
+@settings(deadline=None, max_examples=60)
+@given(curves=curves_drawn, grace=st.integers(1, 6), factor=st.integers(2, 4), shift=st.integers(0, 3))
+def test_asha_decides_as_the_scheduler_of_ray(curves: Curves, grace: int, factor: int, shift: int) -> None:
     from ray.tune.schedulers import ASHAScheduler
 
-    common = {"time_attr": "epoch", "metric": "score", "mode": "max", "max_t": EPOCHS}
-    scheduler, other = (ASHAScheduler(**common, reduction_factor=3, stop_last_trials=False) for _ in range(2))
-    by_tune = []
-    for number, curve in enumerate(curves):
-        trial = TuneTrial(f"id{number}")
-        scheduler.on_trial_add(None, trial)
-        for epoch, score in enumerate(curve, start=1):
-            result: Mapping[str, float] = {"epoch": epoch, "score": score}
-            if epoch == EPOCHS or scheduler.on_trial_result(None, trial, result) == "STOP":
-                scheduler.on_trial_complete(None, trial, result)
-                break
-        by_tune.append(epoch)
-    assert lengths(RayStoppingRule(other, epochs=EPOCHS), curves) == by_tune
-
-
-def test_grace_is_a_tenth_of_the_epochs_unless_it_is_given() -> None:
-    assert [stage("asha").grace(epochs) for epochs in (1, 12, 1000)] == [1, 2, 100]
-    assert stage("asha", grace_epochs=7).grace(12) == 7
-    with pytest.raises(ConfigError, match="expected grace_epochs below the 7 epochs of a trial, got 7"):
-        stage("asha", grace_epochs=7).grace(7)
+    common = {"time_attr": "epoch", "metric": "score", "mode": "max", "max_t": EPOCHS, "grace_period": grace}
+    ours, its = (
+        lambda: rule("asha", grace_epochs=grace, reduction_factor=factor),
+        lambda: RayRule(ASHAScheduler(**common, reduction_factor=factor, stop_last_trials=False)),
+    )
+    assert lengths(ours(), curves) == lengths(its(), curves)
+    assert decisions_in_turns(ours(), curves, shift) == decisions_in_turns(its(), curves, shift)
 
 
 @settings(deadline=None, max_examples=60)
@@ -148,13 +168,15 @@ def test_median_decides_as_the_rule_of_ray(curves: Curves, grace: int, shift: in
     ray = MedianStoppingRule(
         time_attr="epoch", metric="score", mode="max", grace_period=grace, min_time_slice=math.inf
     )
-    its, ours = RayStoppingRule(ray, epochs=EPOCHS), rule("median", grace_epochs=grace)
-    # In turns, and some trials skip epochs: means of an epoch also come from trials that passed it.
-    for epoch in range(1, EPOCHS + 1):
-        for number, curve in enumerate(curves):
-            if epoch == EPOCHS or (epoch + number) % (1 + shift) == 0:
-                given_ = (f"t{number}", epoch, curve[epoch - 1])
-                assert ours.should_stop(*given_) is its.should_stop(*given_), given_
+    ours = rule("median", grace_epochs=grace)
+    assert decisions_in_turns(ours, curves, shift) == decisions_in_turns(RayRule(ray), curves, shift)
+
+
+def test_grace_is_a_tenth_of_the_epochs_unless_it_is_given() -> None:
+    assert [stage("asha").grace(epochs) for epochs in (1, 12, 1000)] == [1, 2, 100]
+    assert stage("asha", grace_epochs=7).grace(12) == 7
+    with pytest.raises(ConfigError, match="expected grace_epochs below the 7 epochs of a trial, got 7"):
+        stage("asha", grace_epochs=7).grace(7)
 
 
 def test_median_looks_at_each_trial_once_for_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,3 +186,12 @@ def test_median_looks_at_each_trial_once_for_an_epoch(monkeypatch: pytest.Monkey
     )
     assert lengths(rule("median", grace_epochs=1), steady(*[0.5] * 200)) == [EPOCHS] * 200
     assert len(means) <= 200 * EPOCHS
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "median"])
+def test_a_long_journal_is_replayed_in_a_moment(scheduler: str) -> None:
+    """Ray's schedulers need the square of the number of trials: 12 s and more for these."""
+    replayed = rule(scheduler, grace_epochs=1, reduction_factor=2)
+    started = time.process_time()
+    lengths(replayed, [[(number * 7919 % 10007) / 10007] * EPOCHS for number in range(10_000)])
+    assert time.process_time() - started < 3
