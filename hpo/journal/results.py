@@ -139,6 +139,8 @@ class StudyState:
     """Started stages by name, in the order of their starts."""
     trials: dict[str, TrialState] = field(default_factory=dict)
     """Trials by name, in the order in which they were proposed."""
+    validations: list[TrialReported] = field(default_factory=list)
+    """Validations of all trials in the order in which they were reported, on which early stopping depends."""
     resumed: int = 0
     """Number of times that the study was resumed."""
     interrupted: str | None = None
@@ -280,6 +282,8 @@ class StudyState:
     ) -> bool:
         tally, status, epochs = self.tally(trial.stage), trial.status, trial.epochs_trained
         is_new = _advance(trial, event)
+        if is_new and isinstance(event, TrialReported):
+            self.validations.append(event)
         tally.update(trial, status=status, epochs=epochs)
         return is_new
 

@@ -14,7 +14,7 @@ from hpo.journal.events import (
     TrialStarted,
     TrialStopped,
 )
-from hpo.journal.journal import Journal, stored_events
+from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState, TrialState
 from hpo.programs.program import Answer, Program
 from hpo.schedule.stopping import build_stopping_rule
@@ -123,8 +123,8 @@ class StageRunner:
     def _replay_validations(self) -> None:
         """Report earlier validations to the stopping rule; end trials whose stop is not recorded yet."""
         decided: dict[str, bool] = {}
-        for event in stored_events(self._journal.folder):
-            if isinstance(event, TrialReported) and self.state.trials[event.trial].stage == self._stage:
+        for event in self.state.validations:
+            if self.state.trials[event.trial].stage == self._stage:
                 decided[event.trial] = self._rule.should_stop(
                     event.trial, event.epoch, self._report(event).score
                 )
