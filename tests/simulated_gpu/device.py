@@ -40,6 +40,8 @@ class Device:
     captures = 0
     replays = 0
     pools: ClassVar[set[int]] = set()
+    is_strict = False
+    """Whether to refuse whatever waits for the host, as ``torch.cuda.set_sync_debug_mode`` can ask for."""
     tape: list[tuple[Callable[..., Any], Any, Any, Any]] | None = None
     """Operations of the graph that is being captured."""
 
@@ -53,6 +55,8 @@ class Device:
         """Count an operation that a capture must not contain."""
         if cls.tape is not None:
             raise RefusedError(f"{kind} by {name} during a capture")
+        if cls.is_strict:
+            raise RefusedError(f"called a synchronizing CUDA operation: {kind} by {name}")
         cls.waits[kind] += 1
 
 
@@ -191,6 +195,10 @@ class _Stream:
         pass
 
 
+def _set_sync_debug_mode(mode: str) -> None:
+    Device.is_strict = mode == "error"
+
+
 def install() -> None:
     """Let PyTorch's functions for CUDA mean the simulated GPU."""
     torch._C._set_only_lift_cpu_tensors(True)  # type: ignore[attr-defined]
@@ -205,6 +213,7 @@ def install() -> None:
         "graph_pool_handle": lambda: id(object()),
         "empty_cache": lambda: None,
         "synchronize": lambda *_: None,
+        "set_sync_debug_mode": _set_sync_debug_mode,
         "mem_get_info": lambda *_: (80 << 30, 80 << 30),
     }
     for name, function in stands_in.items():

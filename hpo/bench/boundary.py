@@ -1,0 +1,68 @@
+"""Check of the boundary-matching network: losses and gradients of a step beside the processor in float32."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from hpo.bench.line import NEEDS_GPU, Line, judged, not_checked
+from hpo.bench.numbers import CPU, TOLERANCE, Step, relative_error, turn
+from hpo.bench.setting import Setting
+from model.data.activitynet.split import VideoSplit
+from model.data.activitynet.synthetic import FeatureGenerator, make_videos
+from model.inference.proposals import VideoSource
+from model.losses.boundary import BoundaryLossConfig
+from model.losses.forms import TemLoss
+from model.networks.bmn import BmnConfig
+from model.precision import Precision, computing, precisions_of
+from model.training.boundary.config import BoundaryTrialConfig
+from model.training.boundary.slot import BoundarySlot
+
+VIDEOS = 8
+POSITIONS, DIMS = 50, 64
+SIZES = BmnConfig(input_size=DIMS, positions=POSITIONS, bins=16, hidden_1d=64, hidden_2d=32, hidden_3d=64)
+TRIALS: dict[TemLoss, BoundaryTrialConfig] = {
+    "bmn": BoundaryTrialConfig(network=SIZES),
+    "context-aware": BoundaryTrialConfig(network=SIZES, loss=BoundaryLossConfig(tem_loss="context-aware")),
+}
+
+
+def check_boundary_step(setting: Setting) -> Iterator[Line]:
+    """Compare a step with either loss on the device with the same step on the processor in float32."""
+    videos = tuple(make_videos({"training": VIDEOS}, classes=3, seed=1))
+    generator = FeatureGenerator(DIMS, 1)
+    split = VideoSplit(videos, np.stack([generator(video, POSITIONS) for video in videos]))
+    expected = {name: boundary_step(trial, split, "float32", CPU) for name, trial in TRIALS.items()}
+    for precision in precisions_of(setting.device):
+        for name, trial in TRIALS.items():
+            title = f"BMN step, {name} loss, {precision}"
+            if precision == "float32" and not setting.has_gpu:
+                yield not_checked(title, NEEDS_GPU)
+            else:
+                found = boundary_step(trial, split, precision, setting.device)
+                yield compared(title, precision, found, expected[name])
+
+
+def boundary_step(
+    trial: BoundaryTrialConfig, split: VideoSplit, precision: Precision, device: torch.device
+) -> Step:
+    """Train a trial for one step; return its losses and gradients, on the processor."""
+    slot = BoundarySlot(trial)
+    slot.place(device)
+    batch, draws = VideoSource(split, device).load(range(VIDEOS)), torch.Generator().manual_seed(0)
+    with computing(precision, device):
+        losses = slot.step(batch, draws, precision)
+    parts = torch.stack([losses.tem, losses.regression, losses.classification]).detach().cpu()
+    return Step(parts, slot.gradients())
+
+
+def compared(title: str, precision: Precision, found: Step, expected: Step) -> Line:
+    """Return the line of a number format; see ``numbers.turn`` for the error of gradients."""
+    loss, gradient = relative_error(found.losses, expected.losses), turn(found.gradients, expected.gradients)
+    limit = TOLERANCE[precision]
+    return judged(
+        title,
+        max(loss, gradient) <= limit,
+        f"relative error of losses {loss:.1e}, of gradients in direction and length {gradient:.1e}, "
+        f"at most {limit:.0e}",
+    )
