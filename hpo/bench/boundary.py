@@ -7,6 +7,7 @@ import torch
 
 from hpo.bench.line import NEEDS_GPU, Line, judged, not_checked
 from hpo.bench.numbers import CPU, TOLERANCE, Step, relative_error, turn
+from hpo.bench.recording import refused_wait
 from hpo.bench.setting import Setting
 from model.data.activitynet.split import VideoSplit
 from model.data.activitynet.synthetic import FeatureGenerator, make_videos
@@ -19,6 +20,7 @@ from model.training.boundary.config import BoundaryTrialConfig
 from model.training.boundary.slot import BoundarySlot
 
 VIDEOS = 8
+STEPS = 4
 POSITIONS, DIMS = 50, 64
 SIZES = BmnConfig(input_size=DIMS, positions=POSITIONS, bins=16, hidden_1d=64, hidden_2d=32, hidden_3d=64)
 TRIALS: dict[TemLoss, BoundaryTrialConfig] = {
@@ -29,9 +31,7 @@ TRIALS: dict[TemLoss, BoundaryTrialConfig] = {
 
 def check_boundary_step(setting: Setting) -> Iterator[Line]:
     """Compare a step with either loss on the device with the same step on the processor in float32."""
-    videos = tuple(make_videos({"training": VIDEOS}, classes=3, seed=1))
-    generator = FeatureGenerator(DIMS, 1)
-    split = VideoSplit(videos, np.stack([generator(video, POSITIONS) for video in videos]))
+    split = made_videos()
     expected = {name: boundary_step(trial, split, "float32", CPU) for name, trial in TRIALS.items()}
     for precision in precisions_of(setting.device):
         for name, trial in TRIALS.items():
@@ -41,6 +41,30 @@ def check_boundary_step(setting: Setting) -> Iterator[Line]:
             else:
                 found = boundary_step(trial, split, precision, setting.device)
                 yield compared(title, precision, found, expected[name])
+
+
+def check_boundary_waits(setting: Setting) -> Iterator[Line]:
+    """Let CUDA refuse whatever waits for the device in a step, after one in which libraries start."""
+    source = VideoSource(made_videos(), setting.device)
+    for name, trial in TRIALS.items():
+        slot, draws = BoundarySlot(trial), torch.Generator().manual_seed(0)
+        slot.place(setting.device)
+        steps = (slot.step(source.load([number, 0]), draws, "float32").total for number in range(STEPS))
+        with computing("float32", setting.device):
+            next(steps)
+            waited = refused_wait(steps)
+        yield judged(
+            f"no waiting inside BMN steps, {name} loss",
+            not waited,
+            waited or f"{STEPS - 1} steps launched without waiting for the device",
+        )
+
+
+def made_videos() -> VideoSplit:
+    """Return a few synthetic videos."""
+    videos = tuple(make_videos({"training": VIDEOS}, classes=3, seed=1))
+    generator = FeatureGenerator(DIMS, 1)
+    return VideoSplit(videos, np.stack([generator(video, POSITIONS) for video in videos]))
 
 
 def boundary_step(

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hpo.bench.boundary import check_boundary_step
+from hpo.bench.boundary import check_boundary_step, check_boundary_waits
 from hpo.bench.line import NEEDS_GPU, Line, judged, not_checked
 from hpo.bench.machine import check_driver, check_products, check_torch
 from hpo.bench.memory import check_growth, check_memory_limit
@@ -43,6 +43,7 @@ CHECKS = (
     Check("BMN step", check_boundary_step),
     Check("replay of recorded steps", check_replay, needs_gpu=True),
     Check("no waiting inside steps", check_waits, needs_gpu=True),
+    Check("no waiting inside BMN steps", check_boundary_waits, needs_gpu=True),
     Check("memory over 20 intervals", check_growth),
     Check("memory limit", check_memory_limit, needs_gpu=True),
     Check("device assert", check_device_fault, needs_gpu=True),

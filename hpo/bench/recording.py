@@ -43,7 +43,7 @@ def check_waits(setting: Setting) -> Iterator[Line]:
         taken = steps.take(list(zip(*batches(setting.train, STEPS), strict=True)), rates(slots, STEPS))
         with computing(precision, setting.device):
             next(taken)  # copies the inputs of all steps to the device and records
-            waited = _refused_wait(taken)
+            waited = refused_wait(taken)
         yield judged(
             f"no waiting inside steps, {precision}",
             not waited,
@@ -51,7 +51,7 @@ def check_waits(setting: Setting) -> Iterator[Line]:
         )
 
 
-def _refused_wait(taken: Iterator[Tensor]) -> str:
+def refused_wait(taken: Iterator[Tensor]) -> str:
     """Take the steps that are left; return CUDA's message about the first that waits for the device."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Synchronization debug mode is a prototype feature")

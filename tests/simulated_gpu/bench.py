@@ -13,14 +13,17 @@ from unittest.mock import patch
 
 import torch
 
-from hpo.bench import memory, recording
+from hpo.bench import boundary, memory, recording
 from hpo.bench import setting as setting_module
+from hpo.bench.boundary import check_boundary_step, check_boundary_waits
 from hpo.bench.line import Line
 from hpo.bench.memory import check_memory_limit
 from hpo.bench.numbers import check_step
 from hpo.bench.recording import check_replay, check_waits
 from hpo.bench.setting import Setting
+from model.inference import proposals
 from model.training.steps import RecordedSteps, _Recording
+from simulated_gpu.boundary import install_boundary
 from simulated_gpu.device import GPU, Graph, SimulatedGpu, install
 
 WHOLE, TAKEN = 1000, 100
@@ -86,15 +89,21 @@ def main() -> None:
     """Do the checks and print their lines."""
     torch.set_num_threads(1)
     install()
+    install_boundary()
     setting_module.GAMES = {"train": 1, "valid": 1, "test": 1}
     setting_module.DIMS, setting_module.MINUTES = 16, 15
     recording.STEPS, memory.TRIALS = 4, 4
+    boundary.VIDEOS = 4
     found: dict[str, Any] = {}
     with TemporaryDirectory() as folder:
         setting = Setting(GPU, Path(folder), limit_s=600.0)
         found["step"] = lines(check_step, setting)
         found["replay"] = lines(check_replay, setting)
         found["waits"] = lines(check_waits, setting)
+        found["BMN step"] = lines(check_boundary_step, setting)
+        found["BMN waits"] = lines(check_boundary_waits, setting)
+        with patch.object(proposals, "sent_to", lambda device, tensor: tensor.to(device)):
+            found["BMN waiting"] = lines(check_boundary_waits, setting)
         with patch.object(Graph, "replay", forgetful_replay):
             found["forgetful replay"] = lines(check_replay, setting)
         with patch.object(_Recording, "replay", reading_replay):

@@ -117,7 +117,8 @@ def _do(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     wanted = None if kwargs.get("device") is None else torch.device(kwargs["device"]).type
     if not on_gpu and wanted != "cuda":
         return function(*args, **kwargs)
-    _check(name, args, given, wanted)
+    if not (name == "_to_copy" and kwargs.get("non_blocking") and all(map(_is_locked, given))):
+        _check(name, args, given, wanted)
     to_host = name in ("_to_copy", "to") and wanted == "cpu"
     inner_args, inner_kwargs = tree_map(
         lambda leaf: leaf.inner if isinstance(leaf, GpuTensor) else leaf, (args, kwargs)
@@ -133,6 +134,17 @@ def _do(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         Device.tape.append((function, inner_args, inner_kwargs, result))
     wrapped = tree_map(lambda leaf: GpuTensor(leaf) if isinstance(leaf, Tensor) else leaf, result)
     return return_and_correct_aliasing(function, args, kwargs, wrapped) if on_gpu else wrapped
+
+
+def _lock_pages(tensor: Tensor) -> Tensor:
+    """Copy a tensor to page-locked memory, from which a copy to the device need not be waited for."""
+    copy = tensor.clone()
+    copy.page_locked = True  # type: ignore[attr-defined]
+    return copy
+
+
+def _is_locked(tensor: Tensor) -> bool:
+    return getattr(tensor, "page_locked", False)
 
 
 def _check(name: str, args: Sequence[Any], given: list[Tensor], wanted: str | None) -> None:
@@ -205,6 +217,7 @@ def install() -> None:
     stands_in: dict[str, Any] = {
         "_lazy_init": lambda: None,
         "is_available": lambda: True,
+        "is_bf16_supported": lambda *_, **__: True,
         "Stream": _Stream,
         "current_stream": lambda *_: _Stream(),
         "stream": lambda stream: contextlib.nullcontext(),
@@ -218,4 +231,5 @@ def install() -> None:
     }
     for name, function in stands_in.items():
         setattr(torch.cuda, name, function)
+    torch.Tensor.pin_memory = _lock_pages  # type: ignore[assignment,method-assign]
     torch.accelerator.current_accelerator = lambda check_available=False: None

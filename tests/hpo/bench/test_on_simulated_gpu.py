@@ -28,6 +28,16 @@ def test_what_is_right_passes_in_every_format(lines: Any, check: str) -> None:
     assert [line["name"].rpartition(" ")[2] for line in lines[check]] == list(FORMATS)
 
 
+def test_step_of_bmn_passes_in_every_format_and_waits_for_nothing(lines: Any) -> None:
+    assert [line["verdict"] for line in lines["BMN step"]] == ["PASS"] * 6, lines["BMN step"]
+    assert [line["verdict"] for line in lines["BMN waits"]] == ["PASS"] * 2, lines["BMN waits"]
+
+
+def test_step_of_bmn_that_waits_for_a_copy_fails(lines: Any) -> None:
+    for line in lines["BMN waiting"]:
+        assert line["verdict"] == "FAIL" and "copy to the device" in line["figures"]
+
+
 def test_recording_that_does_less_than_the_step_fails(lines: Any) -> None:
     assert {line["verdict"] for line in lines["forgetful replay"]} == {"FAIL"}
 
