@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hpo.bench.boundary import check_boundary_step, check_boundary_waits
 from hpo.bench.line import NEEDS_GPU, Line, judged, not_checked
-from hpo.bench.machine import check_driver, check_products, check_torch
+from hpo.bench.machine import check_driver, check_load, check_products, check_torch
 from hpo.bench.memory import check_growth, check_memory_limit
 from hpo.bench.numbers import check_step
 from hpo.bench.recording import check_replay, check_waits
@@ -38,6 +38,7 @@ class Check:
 CHECKS = (
     Check("GPU and driver", check_driver),
     Check("torch", check_torch),
+    Check("GPU in MLflow", check_load, needs_gpu=True),
     Check("number formats", check_products),
     Check("losses and gradients of a step", check_step),
     Check("BMN step", check_boundary_step),

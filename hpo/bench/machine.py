@@ -10,7 +10,7 @@ import torch
 from hpo.bench.line import NEEDS_GPU, Line, judged, not_checked
 from hpo.bench.setting import Setting
 from model.precision import Precision, compute_dtype, computing, precisions_of
-from model.training.device_state import describe_device
+from model.training.device_state import UTILISATION, LoadMeter, describe_device
 
 _ASKED = "name,memory.total,driver_version,compute_mode"
 _ASK_S = 30.0
@@ -36,6 +36,18 @@ def check_driver(setting: Setting) -> Iterator[Line]:
         return
     prohibited = any("Prohibited" in gpu for gpu in gpus)
     yield judged("driver", bool(gpus) and not prohibited, "; ".join(gpus) or "nvidia-smi lists no GPU")
+
+
+def check_load(setting: Setting) -> Iterator[Line]:
+    """Report the load of the GPU as MLflow records it for every trial."""
+    with LoadMeter(setting.device) as meter:
+        _product_error("float32", setting.device)
+    name, load = "GPU in MLflow", meter.load
+    figures = ", ".join(f"{metric} {value:.0f}" for metric, value in load.items())
+    if UTILISATION in load:
+        yield judged(name, True, figures)
+    else:
+        yield not_checked(name, f"only {figures}; utilisation needs: pip install '.[gpu]'")
 
 
 def check_torch(setting: Setting) -> Iterator[Line]:

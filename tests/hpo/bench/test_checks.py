@@ -46,6 +46,7 @@ def test_what_needs_a_gpu_never_passes_on_a_processor(setting: Setting) -> None:
     (line,) = run_checks(setting, [Check("recordings", passing, needs_gpu=True)])
     assert line.text.split("  ")[-1] == "not checked: needs a GPU" and "PASS" not in line.text
     assert {check.name for check in CHECKS if check.needs_gpu} == {
+        "GPU in MLflow",
         "replay of recorded steps",
         "no waiting inside steps",
         "no waiting inside BMN steps",

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from hpo.bench import machine
-from hpo.bench.machine import check_driver, check_products, check_torch
+from hpo.bench.machine import check_driver, check_load, check_products, check_torch
 from hpo.bench.setting import Setting
+from model.training.device_state import UTILISATION, LoadMeter
 
 CARD = "NVIDIA H100 80GB HBM3, 81559 MiB, 550.54.15, Default"
 
@@ -53,6 +54,20 @@ def test_driver_of_a_gpu(
     gpu, driver = check_driver(setting)
     assert (gpu.verdict, gpu.figures) == ("PASS", "NVIDIA H100, 80.0 GB")
     assert driver.verdict == verdict
+
+
+def test_load_of_a_gpu_passes_only_with_its_utilisation(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measured(**load: float) -> None:
+        monkeypatch.setattr(LoadMeter, "load", load)
+
+    measured(memory=3900.0, **{UTILISATION: 87.0})
+    (line,) = check_load(setting)
+    assert line.verdict == "PASS" and f"{UTILISATION} 87" in line.figures
+    measured(memory=3900.0)
+    (line,) = check_load(setting)
+    assert line.verdict == "not checked" and "pip install '.[gpu]'" in line.figures
 
 
 def test_products_round_as_their_format_does(setting: Setting) -> None:
