@@ -16,6 +16,8 @@ _ASKED = "name,memory.total,driver_version,compute_mode"
 _ASK_S = 30.0
 _ROWS = 512
 
+FIRST_WITH_TF32 = (8, 0)
+"""Compute capability of the first GPUs that have TF32."""
 PRODUCT_ERROR: dict[Precision, tuple[float, float]] = {
     "float32": (0.0, 1e-5),
     "tf32": (1e-5, 1e-2),
@@ -26,16 +28,12 @@ PRODUCT_ERROR: dict[Precision, tuple[float, float]] = {
 
 def check_driver(setting: Setting) -> Iterator[Line]:
     """Report the GPUs of this machine, as the driver describes them."""
-    gpus = gpus_of_driver()
-    if not setting.has_gpu:
-        yield not_checked("GPU and driver", NEEDS_GPU)
-        return
-    yield judged("GPU", bool(described := describe_device(setting.device)), described or "it does not answer")
+    name, gpus = "GPU and driver", gpus_of_driver()
     if gpus is None:
-        yield not_checked("driver", "nvidia-smi is not installed or does not answer")
+        yield not_checked(name, "nvidia-smi is not installed or does not answer")
         return
     prohibited = any("Prohibited" in gpu for gpu in gpus)
-    yield judged("driver", bool(gpus) and not prohibited, "; ".join(gpus) or "nvidia-smi lists no GPU")
+    yield judged(name, bool(gpus) and not prohibited, "; ".join(gpus) or "nvidia-smi lists no GPU")
 
 
 def check_load(setting: Setting) -> Iterator[Line]:
@@ -43,11 +41,12 @@ def check_load(setting: Setting) -> Iterator[Line]:
     with LoadMeter(setting.device) as meter:
         _product_error("float32", setting.device)
     name, load = "GPU in MLflow", meter.load
-    figures = ", ".join(f"{metric} {value:.0f}" for metric, value in load.items())
+    measured = ", ".join(f"{metric} {value:.0f}" for metric, value in load.items())
+    figures = f"{describe_device(setting.device)}; {measured}"
     if UTILISATION in load:
         yield judged(name, True, figures)
     else:
-        yield not_checked(name, f"only {figures}; utilisation needs: pip install '.[gpu]'")
+        yield not_checked(name, f"{figures}; utilisation needs: pip install '.[gpu]'")
 
 
 def check_torch(setting: Setting) -> Iterator[Line]:
@@ -67,6 +66,9 @@ def check_products(setting: Setting) -> Iterator[Line]:
         name = f"product in {precision}"
         if precision not in available:
             yield not_checked(name, NEEDS_GPU)
+            continue
+        if precision == "tf32" and torch.cuda.get_device_capability(setting.device) < FIRST_WITH_TF32:
+            yield not_checked(name, "this GPU is older than TF32 and computes it as float32")
             continue
         least, greatest = PRODUCT_ERROR[precision]
         error = _product_error(precision, setting.device)

