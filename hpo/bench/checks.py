@@ -68,10 +68,15 @@ def run_checks(setting: Setting, checks: Sequence[Check] = CHECKS) -> Iterator[L
     for check in checks:
         if check.needs_gpu and not setting.has_gpu:
             yield not_checked(check.name, NEEDS_GPU)
-        elif torch.cuda.is_initialized() and not still_works(setting.device):
+        elif _has_failed(setting.device):
             yield judged(check.name, False, "the GPU does not work any more since an earlier check")
         else:
             yield from _lines(check, setting)
+
+
+def _has_failed(device: torch.device) -> bool:
+    """Return whether a GPU that this process uses has failed; a GPU that it does not use yet is left alone."""
+    return torch.cuda.is_initialized() and not still_works(device)  # type: ignore[no-untyped-call]
 
 
 def _lines(check: Check, setting: Setting) -> Iterator[Line]:
