@@ -75,7 +75,7 @@ def run_checks(setting: Setting, checks: Sequence[Check] = CHECKS) -> Iterator[L
 
 
 def _has_failed(device: torch.device) -> bool:
-    """Return whether a GPU that this process uses has failed; a GPU that it does not use yet is left alone."""
+    """Return whether the GPU has failed, if this process uses one already."""
     return torch.cuda.is_initialized() and not still_works(device)  # type: ignore[no-untyped-call]
 
 
