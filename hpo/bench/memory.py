@@ -58,7 +58,8 @@ def check_memory_limit(setting: Setting) -> Iterator[Line]:
     _free(setting.device)
     torch.cuda.reset_peak_memory_stats(setting.device)
     finish(training_array(setting, trials, epochs=1, on_note=lambda note: None))
-    taken = torch.cuda.max_memory_reserved(setting.device)
+    # Not what is reserved: of that, the allocator could give back a part before the array has to shrink.
+    taken = torch.cuda.max_memory_allocated(setting.device)
     notes: list[str] = []
     with _limited_to(int(SHRUNK * taken), setting.device):
         failures = finish(training_array(setting, trials, epochs=2, on_note=notes.append))

@@ -55,7 +55,7 @@ class Memory:
 def small_memory(found: Memory, *, limited: bool) -> Iterator[None]:
     functions = {
         "reset_peak_memory_stats": lambda device: None,
-        "max_memory_reserved": lambda device: TAKEN,
+        "max_memory_allocated": lambda device: TAKEN,
         "get_device_properties": lambda device: SimpleNamespace(total_memory=WHOLE),
         "set_per_process_memory_fraction": found.limit if limited else lambda *_: None,
     }
