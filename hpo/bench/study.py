@@ -38,8 +38,8 @@ f = {{ type = "int", low = 4, high = 16 }}
 lambda_seg = {{ type = "float", low = 0.1, high = 10.0, log = true }}
 """
 _POLL_S = 0.05
-_LAST_WORDS = 200
-"""Number of characters of a command's output that a line repeats."""
+_LAST_LINES = 3
+"""Number of lines of a command's output that a line repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +70,9 @@ class KilledStudy:
 
     @property
     def last_words(self) -> str:
-        """End of what the commands have printed."""
-        return " ".join((self.folder / "output.txt").read_text()[-_LAST_WORDS:].split())
+        """Last lines that the commands have printed."""
+        lines = filter(str.strip, (self.folder / "output.txt").read_text().splitlines())
+        return " | ".join(map(str.strip, list(lines)[-_LAST_LINES:]))
 
 
 def check_killed_study(setting: Setting, command: Sequence[str] = HPO) -> Iterator[Line]:
