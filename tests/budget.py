@@ -33,6 +33,9 @@ SHARES_S: dict[str, float] = {
     # Networks are trained, some until a difference in the last bit would have grown.
     "tests/conformance/test_tasks.py": 6.0,
     "tests/fuzz/test_labels.py": 4.0,
+    "tests/hpo/bench/test_memory.py": 6.0,
+    "tests/hpo/bench/test_numbers.py": 6.0,
+    "tests/hpo/bench/test_recovery.py": 10.0,
     "tests/hpo/cli/test_bench.py": 8.0,
     "tests/hpo/cli/test_catalogue.py": 10.0,
     "tests/hpo/study/test_comparing.py": 5.0,

@@ -1,5 +1,7 @@
 """Command ``hpo bench``, which measures how fast this machine trains."""
 
+from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
 
 def bench(
+    context: typer.Context,
     arrays: Annotated[
         str, typer.Option(metavar="NUMBER,...", help="Numbers of trials to train together.")
     ] = "1,4,16",
@@ -32,6 +35,14 @@ def bench(
             help="Duration of each measurement, of which there are three per array.",
         ),
     ] = 2.0,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Instead check the machine within ten minutes: PASS or FAIL per line. "
+            "Exit code 1 if a check fails.",
+        ),
+    ] = False,
 ) -> None:
     """Measure how fast this machine trains.
 
@@ -47,6 +58,9 @@ def bench(
     from hpo.study.plan import choose_device
     from model.training.benchmark import run_bench
 
+    if check:
+        _refuse_options_of_measuring(context)
+        raise typer.Exit(_check(choose_device(device)))
     sizes = [_size(part) for part in arrays.split(",")]
     precisions = [_precision(part) for part in precision.split(",")]
     chosen = torch.device(choose_device(device))
@@ -63,6 +77,39 @@ def bench(
             f"peak: {measured.peak.operations / 1e9:,.0f} billion operations/s in a large product, "
             f"{measured.peak.bytes / 1e9:,.1f} billion bytes/s in a large copy"
         )
+
+
+def _refuse_options_of_measuring(context: typer.Context) -> None:
+    for name in ("arrays", "precision", "seconds"):
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise ConfigError(
+                f"--check has its own sizes and durations, got --{name}",
+                fix=f"leave out --{name}, or leave out --check to measure",
+            )
+
+
+def _check(device: str) -> int:
+    """Run all checks and print a line for each as soon as it is known; return the exit code."""
+    from tempfile import TemporaryDirectory
+    from time import monotonic
+
+    import torch
+
+    from hpo.bench.checks import LIMIT_S, run_checks
+    from hpo.bench.setting import Setting
+
+    counts = Counter[str]()
+    started = monotonic()
+    with TemporaryDirectory(prefix="hpo-check-", ignore_cleanup_errors=True) as folder:
+        for line in run_checks(Setting(torch.device(device), Path(folder), limit_s=LIMIT_S)):
+            typer.echo(line.text)
+            counts[line.verdict] += 1
+    typer.echo(
+        f"{counts['PASS']} passed, {counts['FAIL']} failed, {counts['not checked']} not checked, "
+        f"{monotonic() - started:.0f} s"
+    )
+    return int(counts["FAIL"] > 0)
 
 
 def _size(text: str) -> int:

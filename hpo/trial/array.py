@@ -8,7 +8,7 @@ import threading
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from hpo.trial.report import Report
 from hpo.trial.run import TrialRun
 from hpo.trial.specification import TrialSpec
 from model.errors import StorageError
-from model.training.device_state import describe_device, still_works
+from model.training.device_state import LoadMeter, describe_device, still_works
 from model.training.outcomes import FailedError, Outcome, Validation
 
 START_GRACE_S = 10.0
@@ -241,8 +241,12 @@ class TrialArray:
         self._array.slots = list(members)
         reached: dict[_Member, Exception | None] = {}
         try:
-            for outcome in self._trained(self._array):
+            with LoadMeter(self._device) as meter:
+                outcomes = self._trained(self._array)
+            for outcome in outcomes:
                 member, result = members[outcome.slot], outcome.result
+                if isinstance(result, Validation):
+                    result = replace(result, metrics={**result.metrics, **meter.load})
                 reached[member] = (
                     result if isinstance(result, FailedError) else _unrecorded(member.run, result)
                 )

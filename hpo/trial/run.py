@@ -17,7 +17,6 @@ from hpo.trial.specification import TrialSpec
 from model.errors import DataError, StorageError
 from model.precision import number_formats
 from model.training.checkpoint import load_checkpoint, save_checkpoint
-from model.training.device_state import device_load
 from model.training.outcomes import Validation
 
 
@@ -65,7 +64,7 @@ class TrialRun:
         """
         before = self._history[-1].train_s if self._history else 0.0
         report = Report.from_metrics(
-            {**checked_metrics(validation.metrics, self._score), **device_load(self._device)},
+            checked_metrics(validation.metrics, self._score),
             self._score,
             epoch=validation.epoch,
             train_s=before + validation.duration_s,

@@ -62,7 +62,7 @@ class ChunkSource:
     def load(self, batches: Sequence[ChunkBatch], size: int = 0) -> Chunks:
         """Load one batch per cohort, each padded to ``size`` chunks or to the largest batch."""
         places = chunk_places(batches, size)
-        return self.cut(places.to(self._device), padded=not bool(places[2].all()))
+        return self.cut(sent_to(self._device, places), padded=not bool(places[2].all()))
 
     def cut(self, place: Int[Tensor, "3 cohorts batch"], *, padded: bool) -> Chunks:
         """Cut the chunks at ``place``, a result of ``chunk_places``; never waits for the device."""
@@ -119,3 +119,14 @@ def fits_on(device: torch.device, size: int) -> bool:
         return True
     free, _ = torch.cuda.mem_get_info(device)
     return size <= RESIDENT_SHARE * free
+
+
+def sent_to(device: torch.device, tensor: Tensor) -> Tensor:
+    """Copy a tensor from host memory to a device.
+
+    On a GPU the copy goes through page-locked memory: from other memory, the host would wait until the GPU
+    has done everything before the copy.
+    """
+    if device.type == "cuda":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from model.data.chunks import Chunks, ChunkSource
+from model.data.chunks import Chunks, ChunkSource, sent_to
 from model.data.sampler import ChunkBatch
 from model.data.store import Store
 from model.inference.stitching import Tiling, stitch, stitch_segmentation, tile
@@ -166,7 +166,7 @@ def _predict(
             for loss, predictions in zip(stack_losses, outputs, strict=True)
         ]
         rows = torch.cat([torch.stack([pair.segmentation, pair.spotting]) for pair in pairs], dim=1)
-        seen = torch.tensor([sizes[number] for number in numbered], device=device)
+        seen = sent_to(device, torch.tensor([sizes[number] for number in numbered]))
         # The mean over no chunk is no number.
         sums.append(torch.where(seen > 0, rows * seen, 0.0))
         spotting.append(torch.cat([predictions.spotting for predictions in outputs]))

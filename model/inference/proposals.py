@@ -10,7 +10,7 @@ from torch import Tensor
 
 from model.data.activitynet.labels import boundary_labels
 from model.data.activitynet.split import VideoSplit
-from model.data.chunks import fits_on
+from model.data.chunks import fits_on, sent_to
 from model.losses.boundary import (
     BoundaryLossConfig,
     BoundaryLosses,
@@ -59,7 +59,7 @@ class VideoSource:
         """Load the videos at ``indices`` with their labels."""
         if self._all is None:
             return load_videos(self.split, indices, self._device)
-        chosen = torch.tensor(indices, device=self._device)
+        chosen = sent_to(self._device, torch.tensor(indices))
         targets = self._all.target
         return VideoBatch(
             self._all.features.index_select(0, chosen),

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from model.data.activitynet.labels import BoundaryLabels
+from model.data.chunks import sent_to
 from model.encoding import Zones, time_shift
 from model.errors import ConfigError
 from model.losses.forms import TemLoss
@@ -128,7 +129,7 @@ def draw_uniform(overlap: Float[Tensor, "batch starts ends"], generator: torch.G
 
     ``generator`` lives on the CPU, so that a trial draws the same pairs on every device.
     """
-    return torch.rand((2, *overlap.shape), generator=generator).to(overlap.device)
+    return sent_to(overlap.device, torch.rand((2, *overlap.shape), generator=generator))
 
 
 def _tem_loss(predicted: BoundaryPredictions, target: BoundaryTargets, config: BoundaryLossConfig) -> Tensor:

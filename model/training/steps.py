@@ -43,15 +43,18 @@ class Steps(ABC):
         sizes = [[len(batches[cohort]) for cohort in self._cohort_of] for batches in steps]
         chunks = torch.tensor(sizes, dtype=torch.float64, device=self._device)
         sums = torch.zeros(2, len(self._cohort_of), dtype=torch.float64, device=self._device)
-        for seen, losses in zip(chunks, self._take(steps, rates), strict=True):
+        for seen, losses in zip(chunks, self.take(steps, rates), strict=True):
             sums += losses * seen
         return sums / chunks.sum(dim=0)
 
     @abstractmethod
-    def _take(
+    def take(
         self, steps: Sequence[Sequence[ChunkBatch]], rates: Sequence[Sequence[float]]
     ) -> Iterator[Float[Tensor, "2 slots"]]:
-        """Take the steps, each with one batch a cohort; gives the losses of each."""
+        """Take the steps, each with one batch per cohort; yields the losses of each step.
+
+        On a GPU, everything that waits for the device is done before the first step is yielded.
+        """
 
     @abstractmethod
     def read_slots(self) -> None:
@@ -84,9 +87,10 @@ class SeparateSteps(Steps):
         self._cohorts = [[TrainingStack([[slot]], device) for slot in cohort] for cohort in cohorts]
         self._stacks = [stack for stacks in self._cohorts for stack in stacks]
 
-    def _take(
+    def take(
         self, steps: Sequence[Sequence[ChunkBatch]], rates: Sequence[Sequence[float]]
     ) -> Iterator[Float[Tensor, "2 slots"]]:
+        """Take the steps; see ``Steps.take``."""
         for batches, row in zip(steps, rates, strict=True):
             losses, left = [], iter(row)
             for batch, stacks in zip(batches, self._cohorts, strict=True):
@@ -139,9 +143,10 @@ class RecordedSteps(Steps):
             chosen = None if len(seen) == len(cohorts) else torch.tensor(seen, device=device)
             self._parts.append((TrainingStack(by_cohort, device, rates), chosen))
 
-    def _take(
+    def take(
         self, steps: Sequence[Sequence[ChunkBatch]], rates: Sequence[Sequence[float]]
     ) -> Iterator[Float[Tensor, "2 slots"]]:
+        """Take the steps; see ``Steps.take``."""
         sizes = [-(-max(map(len, batches)) // BUCKET) * BUCKET for batches in steps]
         largest = max(sizes)
         places = torch.stack([chunk_places(batches, largest) for batches in steps])

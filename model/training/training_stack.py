@@ -85,6 +85,10 @@ class TrainingStack:
             self._follow(statistics, chunks, self._network.norm_momentum)
         return torch.stack([losses.segmentation.detach(), losses.spotting.detach()])
 
+    def gradients_of(self, slot: int) -> dict[str, Tensor]:
+        """Return the gradients of one slot's weights in the last step, on the CPU, by the weights' names."""
+        return self._stack.layout.read(self.gradients, slot)
+
     def _seen(self, by_cohort: Tensor) -> Tensor:
         if self._cohort is not None:
             return by_cohort[self._cohort]

@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import torch
@@ -145,24 +144,16 @@ def bmn() -> dict[str, Any]:
     from training.boundary.videos import TRIAL as BMN_TRIAL
 
     from model.inference.proposals import VideoSource
-    from model.networks import boundary_matching
     from model.training.boundary.slot import BoundarySlot
+    from simulated_gpu.boundary import install_boundary
 
-    made = boundary_matching._sampling_matrices
-
-    @cache
-    def dense(*args: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        # The simulated device has no sparse tensors.
-        *rest, device, dtype = args
-        return tuple(matrix.to_dense().to(device) for matrix in made(*rest, CPU, dtype))  # type: ignore[return-value]
-
-    boundary_matching._sampling_matrices = dense  # type: ignore[assignment]
+    install_boundary()
     trial = replace(BMN_TRIAL, loss=replace(BMN_TRIAL.loss, tem_loss="context-aware"))
     losses = []
     for device in (CPU, GPU):
         with SimulatedGpu():
             slot = BoundarySlot(trial)
-            _move(slot, device)
+            slot.place(device)
             videos, draws = VideoSource(VIDEOS, device), torch.Generator().manual_seed(0)
             slot.step(videos.load([2, 0]), draws, "float32")
             Device.reset()
@@ -170,20 +161,6 @@ def bmn() -> dict[str, Any]:
             waits = dict(Device.waits)
             losses.append(total.item())
     return {"difference": abs(losses[1] - losses[0]), "waits": waits}
-
-
-def _move(slot: Any, device: torch.device) -> None:
-    """``Module.to`` keeps the wrappers of parameters, so that they are replaced here."""
-    for module in slot.network.modules():
-        for name, value in module._parameters.items():
-            if value is not None:
-                module._parameters[name] = torch.nn.Parameter(value.detach().to(device))
-        for name, value in module._buffers.items():
-            module._buffers[name] = value.to(device)
-    config = slot.config
-    slot._optimizer = torch.optim.Adam(
-        slot.network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
-    )
 
 
 def controls() -> dict[str, Any]:

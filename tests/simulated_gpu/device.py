@@ -40,6 +40,8 @@ class Device:
     captures = 0
     replays = 0
     pools: ClassVar[set[int]] = set()
+    is_strict = False
+    """Whether to refuse whatever waits for the host, as ``torch.cuda.set_sync_debug_mode`` can ask for."""
     tape: list[tuple[Callable[..., Any], Any, Any, Any]] | None = None
     """Operations of the graph that is being captured."""
 
@@ -53,6 +55,8 @@ class Device:
         """Count an operation that a capture must not contain."""
         if cls.tape is not None:
             raise RefusedError(f"{kind} by {name} during a capture")
+        if cls.is_strict:
+            raise RefusedError(f"called a synchronizing CUDA operation: {kind} by {name}")
         cls.waits[kind] += 1
 
 
@@ -113,7 +117,8 @@ def _do(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     wanted = None if kwargs.get("device") is None else torch.device(kwargs["device"]).type
     if not on_gpu and wanted != "cuda":
         return function(*args, **kwargs)
-    _check(name, args, given, wanted)
+    if not (name == "_to_copy" and kwargs.get("non_blocking") and all(map(_is_locked, given))):
+        _check(name, args, given, wanted)
     to_host = name in ("_to_copy", "to") and wanted == "cpu"
     inner_args, inner_kwargs = tree_map(
         lambda leaf: leaf.inner if isinstance(leaf, GpuTensor) else leaf, (args, kwargs)
@@ -129,6 +134,17 @@ def _do(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         Device.tape.append((function, inner_args, inner_kwargs, result))
     wrapped = tree_map(lambda leaf: GpuTensor(leaf) if isinstance(leaf, Tensor) else leaf, result)
     return return_and_correct_aliasing(function, args, kwargs, wrapped) if on_gpu else wrapped
+
+
+def _lock_pages(tensor: Tensor) -> Tensor:
+    """Copy a tensor to page-locked memory, from which a copy to the device need not be waited for."""
+    copy = tensor.clone()
+    copy.page_locked = True  # type: ignore[attr-defined]
+    return copy
+
+
+def _is_locked(tensor: Tensor) -> bool:
+    return getattr(tensor, "page_locked", False)
 
 
 def _check(name: str, args: Sequence[Any], given: list[Tensor], wanted: str | None) -> None:
@@ -191,12 +207,17 @@ class _Stream:
         pass
 
 
+def _set_sync_debug_mode(mode: str) -> None:
+    Device.is_strict = mode == "error"
+
+
 def install() -> None:
     """Let PyTorch's functions for CUDA mean the simulated GPU."""
     torch._C._set_only_lift_cpu_tensors(True)  # type: ignore[attr-defined]
     stands_in: dict[str, Any] = {
         "_lazy_init": lambda: None,
         "is_available": lambda: True,
+        "is_bf16_supported": lambda *_, **__: True,
         "Stream": _Stream,
         "current_stream": lambda *_: _Stream(),
         "stream": lambda stream: contextlib.nullcontext(),
@@ -205,8 +226,10 @@ def install() -> None:
         "graph_pool_handle": lambda: id(object()),
         "empty_cache": lambda: None,
         "synchronize": lambda *_: None,
+        "set_sync_debug_mode": _set_sync_debug_mode,
         "mem_get_info": lambda *_: (80 << 30, 80 << 30),
     }
     for name, function in stands_in.items():
         setattr(torch.cuda, name, function)
+    torch.Tensor.pin_memory = _lock_pages  # type: ignore[assignment,method-assign]
     torch.accelerator.current_accelerator = lambda check_available=False: None

@@ -4,6 +4,7 @@ import copy
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from model.inference.proposals import VideoBatch, predict
 from model.losses.boundary import BoundaryLosses, boundary_losses, draw_uniform
@@ -49,6 +50,14 @@ class BoundarySlot:
         torch.autograd.backward(losses.total)
         self._optimizer.step()
         return losses
+
+    def gradients(self) -> dict[str, Tensor]:
+        """Return the gradients of the last step, on the CPU, by the weights' names."""
+        return {
+            name: weight.grad.cpu()
+            for name, weight in self.network.named_parameters()
+            if weight.grad is not None
+        }
 
     def state(self) -> dict[str, Any]:
         """Return a copy of everything that is needed to resume training, for a checkpoint."""

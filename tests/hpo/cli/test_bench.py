@@ -20,6 +20,36 @@ def test_what_cannot_be_measured_is_refused_before_anything_is(words: list[str],
     assert named in str(result.exception)
 
 
+def test_check_has_its_own_sizes() -> None:
+    result = CliRunner().invoke(app, ["bench", "--check", "--arrays", "4"])
+    assert isinstance(result.exception, ConfigError)
+    assert "--arrays" in str(result.exception) and result.stdout == ""
+
+
+@pytest.mark.parametrize(("passes", "code"), [(True, 0), (False, 1)])
+def test_check_prints_a_line_each_and_ends_with_1_if_one_fails(
+    monkeypatch: pytest.MonkeyPatch, passes: bool, code: int
+) -> None:
+    from hpo.bench import checks
+    from hpo.bench.line import Line, judged, not_checked
+
+    def lines(setting: object) -> list[Line]:
+        return [
+            judged("numbers", True, "3"),
+            judged("memory", passes, "4 MB"),
+            not_checked("x", "needs a GPU"),
+        ]
+
+    monkeypatch.setattr(checks, "run_checks", lines)
+    result = CliRunner().invoke(app, ["bench", "--check", "--device", "cpu"])
+    assert result.exit_code == code, result.output
+    first, second, third, last = result.stdout.splitlines()
+    assert first.split() == ["PASS", "numbers", "3"]
+    assert second.split() == ["PASS" if passes else "FAIL", "memory", "4", "MB"]
+    assert third.endswith("not checked: needs a GPU")
+    assert last.startswith("2 passed, 0 failed" if passes else "1 passed, 1 failed")
+
+
 def test_measured_arrays_come_as_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
     from model.training import benchmark
 

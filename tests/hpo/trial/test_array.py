@@ -11,6 +11,7 @@ import pytest
 
 from hpo.trial.array import TrialArray
 from hpo.trial.specification import TrialSpec
+from model.training.device_state import UTILISATION, LoadMeter
 from model.training.trainer import TrainingArray
 
 EPOCHS = 3
@@ -213,3 +214,11 @@ def test_shrinking_of_an_array_is_told_once(
     notes = [note for results in together for result in results for note in result["notes"]]
     assert len(notes) == 1 and "1 at once" in notes[0]
     assert all(results[-1]["finished"] for results in together)
+
+
+def test_validations_carry_the_load_of_the_device_during_training(
+    spec: TrialSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LoadMeter, "load", {UTILISATION: 87.0})
+    (result,) = ask_all(TrialArray(), spec, until=1)
+    assert dict(result["metrics"])[UTILISATION] == 87.0

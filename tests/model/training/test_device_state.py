@@ -1,10 +1,11 @@
+import threading
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
 
-from model.training.device_state import describe_device, device_load, ran_out_of_memory, still_works
+from model.training import device_state
+from model.training.device_state import LoadMeter, describe_device, ran_out_of_memory, still_works
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -37,17 +38,45 @@ def test_gpu_is_described_by_name_and_memory(monkeypatch: pytest.MonkeyPatch) ->
     assert describe_device(CPU) == ""
 
 
-def test_load_of_a_gpu_has_mlflow_s_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    def utilisation(device: Any) -> int:
-        if not installed:
-            raise ModuleNotFoundError("nvidia-ml-py is not installed")
-        return 87
+def test_load_of_a_gpu_has_mlflow_s_names_and_is_measured_during_the_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    busy, sampled = iter([80, 90, 100]), threading.Event()
 
-    installed = True
+    def utilisation(device: torch.device) -> int:
+        value = next(busy)
+        if value == 100:
+            sampled.set()
+        return value
+
+    monkeypatch.setattr(device_state, "SAMPLE_S", 0.001)
     monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda device: 3_900_000_000)
     monkeypatch.setattr(torch.cuda, "utilization", utilisation)
-    memory = {"system/gpu_0_memory_usage_megabytes": 3900.0}
-    assert device_load(GPU) == {**memory, "system/gpu_0_utilization_percentage": 87.0}
-    installed = False
-    assert device_load(GPU) == memory
-    assert device_load(CPU) == {}
+    with LoadMeter(GPU) as meter:
+        assert sampled.wait(60)
+    assert meter.load == {
+        "system/gpu_0_memory_usage_megabytes": 3900.0,
+        "system/gpu_0_utilization_percentage": 90.0,
+    }
+
+
+def test_short_work_is_sampled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda device: 0)
+    monkeypatch.setattr(torch.cuda, "utilization", lambda device: 42)
+    with LoadMeter(GPU) as meter:
+        pass
+    assert meter.load[device_state.UTILISATION] == 42.0
+
+
+def test_load_lacks_what_cannot_be_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(device: torch.device) -> int:
+        raise ModuleNotFoundError("nvidia-ml-py is not installed")
+
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda device: 1_000_000)
+    monkeypatch.setattr(torch.cuda, "utilization", missing)
+    with LoadMeter(GPU) as meter:
+        pass
+    assert meter.load == {device_state.MEMORY: 1.0}
+    with LoadMeter(CPU) as meter:
+        pass
+    assert meter.load == {}

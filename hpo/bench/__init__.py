@@ -1,0 +1,1 @@
+"""Checks of a machine: it trains right, waits for nothing and recovers (``hpo bench --check``)."""

@@ -1,0 +1,90 @@
+"""Checks of recorded steps: they learn what separate ones learn, and none of them waits for the host."""
+
+import warnings
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from hpo.bench.line import Line, judged
+from hpo.bench.numbers import relative_error
+from hpo.bench.setting import Setting
+from hpo.bench.trials import SAMPLER, batches, mixed_cohorts, rates
+from model.data.chunks import ChunkSource
+from model.precision import Precision, compute_dtype, computing, precisions_of
+from model.training.recorder import Recorder
+from model.training.slot import Slot
+from model.training.steps import RecordedSteps
+
+STEPS = 20
+TOLERANCE = 1e-5
+"""Largest relative difference of the weights after ``STEPS`` steps."""
+
+
+def check_replay(setting: Setting) -> Iterator[Line]:
+    """Train with recorded steps and with the same steps launched one by one, and compare the weights."""
+    for precision in precisions_of(setting.device):
+        notes: list[str] = []
+        recorder = Recorder(notes.append)
+        recorded, launched = trained(setting, precision, recorder), trained(setting, precision, _refusing())
+        difference = max(map(relative_error, recorded, launched))
+        yield judged(
+            f"replay of recorded steps, {precision}",
+            recorder.works and difference <= TOLERANCE,
+            "; ".join(notes)
+            or f"{STEPS} steps, relative difference of weights {difference:.1e}, at most {TOLERANCE:.0e}",
+        )
+
+
+def check_waits(setting: Setting) -> Iterator[Line]:
+    """Let CUDA refuse whatever waits for the device inside the steps of an epoch, after the first one."""
+    for precision in precisions_of(setting.device):
+        steps, slots = _steps(setting, precision, Recorder())
+        taken = steps.take(list(zip(*batches(setting.train, STEPS), strict=True)), rates(slots, STEPS))
+        with computing(precision, setting.device):
+            next(taken)  # copies the inputs of all steps to the device and records
+            waited = refused_wait(taken)
+        yield judged(
+            f"no waiting inside steps, {precision}",
+            not waited,
+            waited or f"{STEPS - 1} steps launched without waiting for the device",
+        )
+
+
+def refused_wait(taken: Iterator[Tensor]) -> str:
+    """Take the steps that are left; return CUDA's message about the first that waits for the device."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Synchronization debug mode is a prototype feature")
+        torch.cuda.set_sync_debug_mode("error")
+    try:
+        for _ in taken:
+            pass
+    except RuntimeError as error:
+        return str(error).splitlines()[0]
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    return ""
+
+
+def trained(setting: Setting, precision: Precision, recorder: Recorder) -> list[Tensor]:
+    """Train the mixed cohorts for ``STEPS`` steps; return the weights of every trial as one tensor."""
+    with computing(precision, setting.device):
+        steps, slots = _steps(setting, precision, recorder)
+        steps.epoch(batches(setting.train, STEPS), rates(slots, STEPS))
+        steps.write_back(1, STEPS)
+    return [torch.cat([weight.detach().flatten() for weight in slot.network.parameters()]) for slot in slots]
+
+
+def _steps(setting: Setting, precision: Precision, recorder: Recorder) -> tuple[RecordedSteps, list[Slot]]:
+    dtype = compute_dtype(precision)
+    source = ChunkSource(setting.train, SAMPLER.chunk_frames, device=setting.device, dtype=dtype)
+    cohorts = [[Slot(trial) for trial in trials] for trials in mixed_cohorts(setting.train)]
+    steps = RecordedSteps(cohorts, source, setting.device, recorder)
+    return steps, [slot for cohort in cohorts for slot in cohort]
+
+
+def _refusing() -> Recorder:
+    """Return a recorder with which every step is launched operation by operation."""
+    recorder = Recorder()
+    recorder.works = False
+    return recorder
