@@ -153,7 +153,8 @@ def spot(
     """Predict the actions of a game, as ``hpo spot`` does; the most confident ones come first.
 
     Args:
-        weights: Trained network: a file such as ``best.pt`` of a trial, or ``study.network()``.
+        weights: Trained network: a file such as ``best.pt`` of a trial, a registered model
+            (``models:/NAME/VERSION``), or ``study.network()``.
         game: Folder of the game with its features.
         features: Features to read. Default: those that the network was trained on.
         nms_window_s: Width of the suppression window in seconds; only the most confident spot in it is kept.
@@ -165,19 +166,22 @@ def spot(
     prepare_process()
     import torch
 
+    from hpo.config.environment import read_environment
     from hpo.spotting.spotted_game import FeatureChoice, spot_game
+    from hpo.spotting.weights import named_network
     from hpo.study.plan import choose_device
     from model.errors import ConfigError
     from model.weights.trained import TrainedNetwork
 
     if not 0.0 < nms_window_s < float("inf"):
         raise ConfigError(f"expected nms_window_s in seconds, a number above 0, got {nms_window_s!r}")
-    trained = weights if isinstance(weights, TrainedNetwork) else TrainedNetwork.load(Path(weights))
+    if not isinstance(weights, TrainedNetwork):
+        weights = named_network(str(weights), read_environment())
     spotted = spot_game(
-        trained,
+        weights,
         Path(game),
         FeatureChoice(name=features),
         nms_window_s=nms_window_s,
         device=torch.device(choose_device(device)),
     )
-    return [Spot(*found) for found in spotted.listed(trained.classes)]
+    return [Spot(*found) for found in spotted.listed(weights.classes)]

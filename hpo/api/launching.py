@@ -219,7 +219,7 @@ class Launch:
                 yield progress, listener
 
     def _ran(self, plan: StudyPlan, folder: Path, end: SessionEnd) -> Ran:
-        tell_end(end, folder.name)
+        tell_end(end, plan, folder.name, self.environment)
         return Ran(plan=plan, folder=folder, end=end)
 
     def _new_plan(self, request: StudyRequest, stages: Sequence[str]) -> StudyPlan:

@@ -88,11 +88,19 @@ def watch(
         yield listener
 
 
-def tell_end(end: "SessionEnd", name: str) -> None:
-    """Say what is left to do for the study ``name``: records that MLflow lacks, trials to resume."""
+def tell_end(end: "SessionEnd", plan: "StudyPlan", name: str, environment: "Environment") -> None:
+    """Say under which name the study ``name`` registered its network, and what is left to do for it.
+
+    That is: records that MLflow lacks or refused, trials to resume.
+    """
     from hpo.report.console import standard_error
+    from hpo.study.results import registered_final
 
     console = standard_error()
+    if not end.tracking.events_left and (address := registered_final(plan, end.state, environment)):
+        console.print(f"network registered in MLflow as {address}", soft_wrap=True)
+    for refused in end.tracking.refused:
+        console.print(f"not recorded in MLflow: {refused}", soft_wrap=True)
     if end.tracking.events_left:
         console.print(
             f"{end.tracking.events_left} events are missing in MLflow ({end.tracking.failure}); nothing "

@@ -48,7 +48,7 @@ def resume(
         plan = plan_of(folder, StudyState.replay(stored_events(folder)).created)
         with watch(plan, folder.name, environment) as listener:
             end = resume_study(folder.name, environment, progress, listener, data=place)
-    tell_end(end, folder.name)
+    tell_end(end, plan, folder.name, environment)
     finish(end, plan, folder)
 
 
@@ -57,7 +57,7 @@ def sync(study: Annotated[str | None, _STUDY] = None) -> None:
 
     Records are missing if MLflow was unavailable while the study ran.
     """
-    from hpo.config.environment import read_environment
+    from hpo.config.environment import read_environment, without_passwords
     from hpo.study.folders import chosen_study
     from hpo.study.session import sync_study
     from model.errors import UserError
@@ -68,11 +68,13 @@ def sync(study: Annotated[str | None, _STUDY] = None) -> None:
     if report.events_left:
         raise UserError(
             f"{report.events_left} events of study {name!r} are still missing in MLflow: {report.failure}",
-            looked_for=environment.tracking_uri,
+            looked_for=without_passwords(environment.tracking_uri),
             fix="nothing is lost; make MLflow available, then send them with: "
             f"{shell_line('hpo', 'sync', name)}",
         )
-    typer.echo(f"study {name}: MLflow has all records")
+    for refused in report.refused:
+        typer.echo(f"not recorded in MLflow: {refused}", err=True)
+    typer.echo(f"study {name}: MLflow has all {'other ' if report.refused else ''}records")
 
 
 def status(study: Annotated[str | None, _STUDY] = None) -> None:
