@@ -43,6 +43,7 @@ def run(
     seed: int = 0,
     device: str = "auto",
     ray_address: str | None = None,
+    notify: str | Sequence[str] = (),
     callbacks: "Sequence[Callback]" = (),
     **settings: Any,
 ) -> "Study":
@@ -69,6 +70,8 @@ def run(
         seed: Seed of the study.
         device: ``auto``, ``cpu`` or ``cuda``.
         ray_address: Address of the Ray cluster that trains. Default: this machine.
+        notify: Addresses that get a message at the end, at many failures and at a hang, as Apprise writes
+            them, or ``$NAME`` for the environment variable that holds one. Default: from the study file.
         callbacks: Functions that are called after every event; see ``hpo.Callback``.
         settings: Other keys of the stage's table in the study file, such as ``concurrent``, ``searcher``,
             ``scheduler``, ``replicates`` or ``seeds``.
@@ -105,6 +108,7 @@ def run(
         seed=seed,
         device=device,
         ray_address=ray_address,
+        notify=(notify,) if isinstance(notify, str) else tuple(notify),
     )
     launch = launch_of(commands_with(stage), options, callbacks=callbacks)
     typed = {"trials": trials, "epochs": epochs, **settings}

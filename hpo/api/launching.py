@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hpo.api.callbacks import Callback
+from hpo.api.notifying import Channel, channel_of
 from hpo.api.watching import ReadingProgress, tell_end, watch
 from hpo.config.differences import differing_settings
 from hpo.config.environment import Environment
@@ -79,6 +80,8 @@ class Launch:
     """Whether to prepare only, with all checks, and start nothing."""
     callbacks: Sequence[Callback]
     """Called after every event."""
+    notify: Sequence[str] = ()
+    """Addresses for notifications, instead of those of the study file."""
 
     def search(
         self,
@@ -197,6 +200,7 @@ class Launch:
         chosen = name or free_name(self.environment, usual)
         for stage in stages:
             _refuse_unknown_settings(plan, stage.name, stage.options)
+        channel = self._channel(plan)
         with ReadingProgress() as progress:
             prepared = prepare_new(plan, chosen, stages, self.environment, progress)
         if name is None and chosen != usual:
@@ -207,7 +211,7 @@ class Launch:
         if self.dry_run:
             return Prepared(plan=plan, name=chosen, stages=prepared, environment=self.environment)
         folder = study_folder(self.environment, chosen)
-        with watch(plan, chosen, self.environment, self.callbacks) as listener:
+        with watch(plan, chosen, self.environment, self.callbacks, channel) as listener:
             end = start_study(plan, chosen, prepared, self.environment, listener)
         return self._ran(plan, folder, end)
 
@@ -215,12 +219,24 @@ class Launch:
     def _session(self, plan: StudyPlan, folder: Path) -> Iterator[tuple[ReadingProgress, Listener]]:
         """Show how the data of a known study are read and how the study runs."""
         with ReadingProgress() as progress:
-            with watch(plan, folder.name, self.environment, self.callbacks) as listener:
+            with watch(plan, folder.name, self.environment, self.callbacks, self._channel(plan)) as listener:
                 yield progress, listener
 
     def _ran(self, plan: StudyPlan, folder: Path, end: SessionEnd) -> Ran:
         tell_end(end, plan, folder.name, self.environment)
         return Ran(plan=plan, folder=folder, end=end)
+
+    def _channel(self, plan: StudyPlan) -> Channel | None:
+        """Return where notifications go: as typed, else as in the typed study file or in that of the study.
+
+        Raises:
+            ConfigError: An address cannot be used.
+        """
+        return channel_of(
+            self.notify
+            or (load_study(self.request.study_file).notify.urls if self.has_study_file else ())
+            or plan.study.notify.urls
+        )
 
     def _new_plan(self, request: StudyRequest, stages: Sequence[str]) -> StudyPlan:
         self.make_data()
@@ -235,6 +251,7 @@ class Launch:
         self._refuse_other_options(plan, folder.name, stage)
         _refuse_unknown_settings(plan, stage, options)
         table = self._table_for(plan, folder.name, stage)
+        self._channel(plan)  # a wrong address is an error before anything starts
         return folder, plan, StageRequest(name=stage, options=options, table=table)
 
     @property

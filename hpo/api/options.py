@@ -33,6 +33,8 @@ class Options:
     ray_address: str | None = None
     labels: str | None = None
     skip_missing: bool = False
+    notify: tuple[str, ...] = ()
+    """Addresses for notifications, instead of those of the study file."""
 
 
 def options_of(*, data: str | Path | None, **others: Any) -> Options:
@@ -94,6 +96,7 @@ def launch_of(
         has_study_file=typed.study_file is not None,
         dry_run=dry_run,
         callbacks=callbacks,
+        notify=typed.notify,
     )
 
 

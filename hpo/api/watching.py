@@ -12,6 +12,7 @@ from model.shell import shell_line
 
 if TYPE_CHECKING:
     from hpo.api.callbacks import Callback
+    from hpo.api.notifying import Channel
     from hpo.config.environment import Environment
     from hpo.study.plan import StudyPlan
     from hpo.study.runner import Listener
@@ -52,14 +53,21 @@ class ReadingProgress:
 
 @contextmanager
 def watch(
-    plan: "StudyPlan", name: str, environment: "Environment", callbacks: "Sequence[Callback]" = ()
+    plan: "StudyPlan",
+    name: str,
+    environment: "Environment",
+    callbacks: "Sequence[Callback]" = (),
+    channel: "Channel | None" = None,
 ) -> "Iterator[Listener]":
     """Show a study's progress inside the context; yield the listener that is called after every event.
+
+    Notifications about it go to ``channel``.
 
     Raises:
         UserError: MLflow's store cannot be used.
     """
     from hpo.api.callbacks import announced
+    from hpo.api.notifying import notifying
     from hpo.report.console import standard_error
     from hpo.report.notebook import display_for
     from hpo.study.folders import study_folder
@@ -84,7 +92,12 @@ def watch(
             soft_wrap=True,
         )
     display = display_for(console)
-    with display.shown(), announced(callbacks, study_folder(environment, name), display.update) as listener:
+    folder = study_folder(environment, name)
+    with (
+        notifying(channel, folder, lambda line: console.print(line, soft_wrap=True)) as notices,
+        display.shown(),
+        announced([*callbacks, *notices], folder, display.update) as listener,
+    ):
         yield listener
 
 

@@ -30,6 +30,7 @@ class Typed:
     dry_run: bool
     labels: str | None
     skip_missing: bool = False
+    notify: list[str] | None = None
 
 
 def launch_of(commands: TaskCommands, typed: Typed) -> "Launch":
@@ -52,6 +53,7 @@ def launch_of(commands: TaskCommands, typed: Typed) -> "Launch":
         seed=typed.seed,
         device=typed.device,
         ray_address=typed.ray_address,
+        notify=tuple(typed.notify or ()),
     )
     return options.launch_of(commands, described, dry_run=typed.dry_run)
 

@@ -21,6 +21,7 @@ from hpo.cli.run_options import (
     Games,
     Labels,
     NewStudy,
+    Notify,
     RayAddress,
     Replicates,
     Scheduler,
@@ -98,6 +99,7 @@ def bayes(
     seed: Seed = 0,
     device: Device = "auto",
     ray_address: RayAddress = None,
+    notify: Notify = None,
     dry_run: DryRun = False,
 ) -> None:
     """Search all hyperparameters together.
@@ -122,6 +124,7 @@ def bayes(
             seed=seed,
             device=device,
             ray_address=ray_address,
+            notify=notify,
             dry_run=dry_run,
         ),
     )
@@ -173,6 +176,7 @@ def paper(
     seed: Seed = 0,
     device: Device = "auto",
     ray_address: RayAddress = None,
+    notify: Notify = None,
     dry_run: DryRun = False,
 ) -> None:
     """Run the paper's whole procedure.
@@ -192,6 +196,7 @@ def paper(
             seed=seed,
             device=device,
             ray_address=ray_address,
+            notify=notify,
             dry_run=dry_run,
         ),
     )
@@ -238,6 +243,7 @@ def _stage_function(commands: TaskCommands, command: StageCommand) -> Any:
         "seed": Seed,
         "device": Device,
         "ray_address": RayAddress,
+        "notify": Notify,
         "dry_run": DryRun,
     }
     defaults = {"seed": 0, "device": "auto", "dry_run": False, "skip_missing": False}

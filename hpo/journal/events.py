@@ -24,6 +24,8 @@ from model.documents import parse_json
 
 COMMIT = "commit"
 """Name among the versions of the git commit of the user's folder."""
+HUNG = "hung: no validation for"
+"""Part of the message of ``Noticed`` about a trial that hung."""
 # JSON has no word for these; a diverged trial has them in its losses.
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
