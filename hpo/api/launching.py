@@ -58,6 +58,14 @@ class Prepared:
 
 Outcome = Ran | Prepared
 
+_PARALLEL = {"concurrent": "concurrent", "array": "array"}
+PROCEDURE: Mapping[str, Mapping[str, str]] = {
+    SEARCH: {**{key: key for key in ("trials", "searcher", "scheduler", "epochs")}, **_PARALLEL},
+    "grid-slicing": {"epochs": "epochs", **_PARALLEL},
+    "final": {"seeds": "seeds", "epochs": "final_epochs", **_PARALLEL},
+}
+"""Stage of the paper's procedure -> key of its table -> option of the procedure that sets it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
@@ -153,13 +161,28 @@ class Launch:
             return self._start_from(source, stage, options, name)
         return self._continue_with(source, stage, options, name)
 
-    def start_procedure(self, stages: Mapping[str, Mapping[str, Any]], name: str | None) -> Outcome:
-        """Run several stages, each with its typed options, as a new study.
+    def start_procedure(self, options: Mapping[str, Any], name: str | None) -> Outcome:
+        """Run the paper's whole procedure, the stages bayes, grid-slicing and final, as a new study.
+
+        Args:
+            options: Typed options by name: those of ``PROCEDURE``, each of which goes to its stages.
+            name: Name of the study. None: one made of the data and the features.
 
         Raises:
             UserError: An option cannot be used.
         """
-        return self._start([StageRequest(name=stage, options=of) for stage, of in stages.items()], name)
+        known = {typed for keys in PROCEDURE.values() for typed in keys.values()}
+        if unknown := [typed for typed in options if typed not in known]:
+            raise ConfigError(
+                f"the paper's procedure has no setting {unknown[0]!r}", known=", ".join(sorted(known))
+            )
+        return self._start(
+            [
+                StageRequest(name=stage, options={key: options.get(typed) for key, typed in keys.items()})
+                for stage, keys in PROCEDURE.items()
+            ],
+            name,
+        )
 
     def _start(self, stages: Sequence[StageRequest], name: str | None) -> Outcome:
         return self._run(self._new_plan(self.request, [stage.name for stage in stages]), stages, name)

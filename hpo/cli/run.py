@@ -200,14 +200,17 @@ def paper(
             dry_run=dry_run,
         ),
     )
-    parallel = {"concurrent": concurrent, "array": array}
-    search = {"trials": trials, "searcher": searcher, "scheduler": scheduler, "epochs": epochs, **parallel}
-    stages: dict[str, dict[str, Any]] = {
-        "bayes": search,
-        "grid-slicing": {"epochs": epochs, **parallel},
-        "final": {"seeds": seeds, "epochs": final_epochs, **parallel},
+    options = {
+        "trials": trials,
+        "epochs": epochs,
+        "concurrent": concurrent,
+        "array": array,
+        "searcher": searcher,
+        "scheduler": scheduler,
+        "seeds": seeds,
+        "final_epochs": final_epochs,
     }
-    show(launch.start_procedure(stages, study))
+    show(launch.start_procedure(options, study))
 
 
 def _add_stages(commands: TaskCommands) -> None:
