@@ -9,7 +9,7 @@ from typing import Any
 
 from hpo.api.callbacks import Callback
 from hpo.api.notifying import Channel, channel_of
-from hpo.api.watching import ReadingProgress, tell_end, watch
+from hpo.api.watching import ReadingProgress, say, tell_end, watch
 from hpo.config.differences import differing_settings
 from hpo.config.environment import Environment
 from hpo.config.stages import SEARCH
@@ -253,13 +253,10 @@ class Launch:
         """Return where notifications go: as typed, else as in the typed study file or in that of the study.
 
         Raises:
-            ConfigError: An address cannot be used.
+            ConfigError: A typed address cannot be used.
         """
-        return channel_of(
-            self.notify
-            or (load_study(self.request.study_file).notify.urls if self.has_study_file else ())
-            or plan.study.notify.urls
-        )
+        in_file = load_study(self.request.study_file).notify.urls if self.has_study_file else ()
+        return channel_of(self.notify or in_file, plan.study.notify.urls, say)
 
     def _new_plan(self, request: StudyRequest, stages: Sequence[str]) -> StudyPlan:
         self.make_data()
@@ -274,7 +271,6 @@ class Launch:
         self._refuse_other_options(plan, folder.name, stage)
         _refuse_unknown_settings(plan, stage, options)
         table = self._table_for(plan, folder.name, stage)
-        self._channel(plan)  # a wrong address is an error before anything starts
         return folder, plan, StageRequest(name=stage, options=options, table=table)
 
     @property

@@ -50,13 +50,25 @@ class Channel:
         return [shown for shown, service in self._services if not _delivered(service, message)]
 
 
-def channel_of(urls: Sequence[str]) -> Channel | None:
+def channel_of(typed: Sequence[str], stored: Sequence[str], say: Callable[[str], None]) -> Channel | None:
     """Return where notifications go; None without addresses.
 
+    Args:
+        typed: Addresses that the user has just given, by an option or in a study file.
+        stored: Addresses of the study, used if there are none of these. A study goes on without notifications
+            where they cannot be used, such as on a machine that lacks the variable.
+        say: Called with a line that says so.
+
     Raises:
-        ConfigError: An address cannot be used.
+        ConfigError: A typed address cannot be used.
     """
-    return Channel(urls) if urls else None
+    if typed or not stored:
+        return Channel(typed) if typed else None
+    try:
+        return Channel(stored)
+    except ConfigError as error:
+        say(f"no notifications: {error.message}")
+        return None
 
 
 def _service(url: str) -> "apprise.NotifyBase":

@@ -7,6 +7,7 @@ from typing import Any
 
 from hpo.api.callbacks import Callback
 from hpo.api.launching import Launch
+from hpo.api.notifying import Channel
 from hpo.api.watching import ReadingProgress
 from hpo.config.environment import Environment, read_environment
 from hpo.config.study_file import read_study_file
@@ -60,6 +61,7 @@ def launch_of(
     """
     if typed.labels not in (None, "v1", "v2"):
         raise ConfigError(f"expected --labels v1 or v2, got {typed.labels!r}")
+    Channel(typed.notify)  # a wrong address is an error before data are read
     environment = read_environment().on_cluster(typed.ray_address)
     makes_demo = typed.features is None and typed.data is None and typed.data_uri is None
     if makes_demo and typed.study_file:

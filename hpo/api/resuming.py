@@ -6,7 +6,7 @@ from pathlib import Path
 from hpo.api.callbacks import Callback
 from hpo.api.launching import Ran
 from hpo.api.notifying import channel_of
-from hpo.api.watching import ReadingProgress, tell_end, watch
+from hpo.api.watching import ReadingProgress, say, tell_end, watch
 from hpo.config.environment import Environment
 from hpo.journal.journal import stored_events
 from hpo.journal.results import StudyState
@@ -39,7 +39,7 @@ def resume(
     """
     place = str(data.absolute()) if data else None
     plan = plan_of(folder, StudyState.replay(stored_events(folder)).created)
-    channel = channel_of(notify or plan.study.notify.urls)
+    channel = channel_of(notify, plan.study.notify.urls, say)
     with ReadingProgress() as progress:
         if fork is not None:
             fork_study(folder.name, fork, environment, progress, data=place)

@@ -51,6 +51,13 @@ class ReadingProgress:
         self._bar.stop()
 
 
+def say(line: str) -> None:
+    """Print a remark for the user on standard error."""
+    from hpo.report.console import standard_error
+
+    standard_error().print(line, soft_wrap=True)
+
+
 @contextmanager
 def watch(
     plan: "StudyPlan",
@@ -94,7 +101,7 @@ def watch(
     display = display_for(console)
     folder = study_folder(environment, name)
     with (
-        notifying(channel, folder, lambda line: console.print(line, soft_wrap=True)) as notices,
+        notifying(channel, folder, say) as notices,
         display.shown(),
         announced([*callbacks, *notices], folder, display.update) as listener,
     ):

@@ -199,8 +199,8 @@ def _refused_by_registry(run: str) -> Iterator[None]:
     except MlflowException as error:
         if error.error_code not in _NO_REGISTRY:
             raise
-        reason = without_passwords(str(error).splitlines()[0])
+        reason = without_passwords(str(error).splitlines()[0]).partition(". ")[0]
         raise RecordRefusedError(
-            f"the network is not registered as a model: {reason:.200}; it is in the artifacts of run {run}, "
-            f"folder {MODEL}"
+            f"the network is not registered as a model: {reason:.200}. It is in the artifacts of its run; "
+            f'register it later with mlflow.register_model("runs:/{run}/{MODEL}", NAME)'
         ) from error

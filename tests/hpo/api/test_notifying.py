@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from notification_server import Received, notification_server
 
-from hpo.api.notifying import Channel, Message, Sender, notifying
+from hpo.api.notifying import Channel, Message, Sender, channel_of, notifying
 from hpo.journal.events import (
     HUNG,
     Event,
@@ -151,3 +151,15 @@ def test_address_that_apprise_does_not_know_is_an_error_that_hides_it(
         Channel([url])
     out, err = capfd.readouterr()
     assert SECRET not in str(refused.value) + out + err
+
+
+def test_address_of_the_study_that_cannot_be_used_here_does_not_stop_it() -> None:
+    said: list[str] = []
+    assert channel_of([], ["$NOT_SET"], said.append) is None
+    assert said == [
+        "no notifications: the address for notifications $NOT_SET names an environment variable that is not "
+        "set"
+    ]
+    with pytest.raises(ConfigError, match="that is not set"):
+        channel_of(["$NOT_SET"], [], said.append)
+    assert channel_of([], [], said.append) is None and len(said) == 1

@@ -149,7 +149,7 @@ def test_store_without_a_registry_refuses_once_and_keeps_everything_else(
     runs = runs_of(final, environment)
     run = runs["final-0002"].info
     assert "the network is not registered as a model: Model registry functionality is unavail" in refused
-    assert f"it is in the artifacts of run {run.run_id}, folder model" in refused
+    assert f'mlflow.register_model("runs:/{run.run_id}/model", NAME)' in refused
     assert {file.path for file in client_of(environment).list_artifacts(run.run_id)} >= {"best.pt", "model"}
     assert runs["final"].data.tags["hpo.status"] == "finished"
     assert record(final, environment).refused == () and not versions_of(final, environment)
