@@ -1,7 +1,8 @@
 """Hyperparameter optimisation for temporal action spotting, from Python as from the command line.
 
-``hpo.run`` runs a study and returns it, ``hpo.open_study`` opens one, ``hpo.list_studies`` lists all, and
-``hpo.spot`` applies a trained network to a game. Errors that a user can fix are ``hpo.UserError``.
+``hpo.run`` runs a study and returns it, ``hpo.plan`` says what it would do, ``hpo.open_study`` opens one,
+``hpo.list_studies`` lists all, and ``hpo.spot`` applies a trained network to a game. Errors that a user can
+fix are ``hpo.UserError``.
 """
 
 from importlib import import_module
@@ -9,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hpo.api.callbacks import Callback
-    from hpo.api.functions import Spot, list_studies, open_study, run, spot
+    from hpo.api.functions import Spot, list_studies, open_study, plan, run, spot
+    from hpo.api.planned import Plan, PlannedStage
     from hpo.api.study import Best, Study
     from hpo.journal import events
     from model.errors import ConfigError, DataError, StorageError, UserError
@@ -18,7 +20,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "hpo.api.callbacks": ("Callback",),
-    "hpo.api.functions": ("Spot", "list_studies", "open_study", "run", "spot"),
+    "hpo.api.functions": ("Spot", "list_studies", "open_study", "plan", "run", "spot"),
+    "hpo.api.planned": ("Plan", "PlannedStage"),
     "hpo.api.study": ("Best", "Study"),
     "model.errors": ("ConfigError", "DataError", "StorageError", "UserError"),
 }
@@ -29,6 +32,8 @@ __all__ = [
     "Callback",
     "ConfigError",
     "DataError",
+    "Plan",
+    "PlannedStage",
     "Spot",
     "StorageError",
     "Study",
@@ -36,6 +41,7 @@ __all__ = [
     "events",
     "list_studies",
     "open_study",
+    "plan",
     "run",
     "spot",
 ]

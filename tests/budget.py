@@ -55,6 +55,8 @@ SHARES_S: dict[str, float] = {
     # Processes that are killed while they write, or see only what was sent to them.
     "tests/hpo/schedule/test_code_package.py": 15.0,
     "tests/hpo/tracking/test_mlflow_kept.py": 20.0,
+    # Models in MLflow's format, each written and registered in a store.
+    "tests/hpo/tracking/test_registration.py": 6.0,
     "tests/model/data/test_download.py": 15.0,
     "tests/model/data/test_folders_as_found.py": 6.0,
     # Figures; whole files broken at many places; a package of somebody else.

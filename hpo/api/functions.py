@@ -1,16 +1,28 @@
 """Functions of ``import hpo``: run and open studies, and spot games."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
 from hpo.api.process import prepare_process
+from hpo.api.python_words import python_words
 
 if TYPE_CHECKING:
     from hpo.api.callbacks import Callback
+    from hpo.api.launching import Outcome
+    from hpo.api.planned import Plan
     from hpo.api.study import Study
+    from hpo.config.environment import Environment
     from hpo.report.catalogue_tables import Entry
     from model.weights.trained import TrainedNetwork
+
+PROCEDURE = "paper"
+"""Name that runs all stages of the paper."""
+
+Given = ParamSpec("Given")
+Result = TypeVar("Result")
 
 
 class Spot(NamedTuple):
@@ -24,6 +36,23 @@ class Spot(NamedTuple):
     """Class of the action."""
     confidence: float
     """Confidence of the network, in [0, 1]."""
+
+
+def _with_options_of(
+    model: Callable[Given, Any],
+) -> Callable[[Callable[..., Result]], Callable[Given, Result]]:
+    """Give a function the arguments of another one, for type checkers and for ``help``."""
+
+    def decorate(function: Callable[..., Result]) -> Callable[Given, Result]:
+        @wraps(function)
+        def same(*arguments: Given.args, **options: Given.kwargs) -> Result:
+            return function(*arguments, **options)
+
+        parameters = signature(model).parameters.values()
+        same.__signature__ = signature(function).replace(parameters=list(parameters))  # type: ignore[attr-defined]
+        return same
+
+    return decorate
 
 
 def run(
@@ -40,9 +69,12 @@ def run(
     skip_missing: bool = False,
     start: str | Path | None = None,
     warm_start: str | None = None,
+    points: "Sequence[Mapping[str, Any]] | str | Path" = (),
+    space: "Mapping[str, Any] | None" = None,
     seed: int = 0,
     device: str = "auto",
     ray_address: str | None = None,
+    notify: str | Sequence[str] = (),
     callbacks: "Sequence[Callback]" = (),
     **settings: Any,
 ) -> "Study":
@@ -52,7 +84,8 @@ def run(
     generated and used. A search (``bayes``) starts a new study, or adds trials to an existing one.
 
     Args:
-        stage: Stage to run: ``bayes``, ``grid-slicing``, ``final``, ... or one of your own task.
+        stage: Stage to run: ``bayes``, ``grid-slicing``, ``final``, ... or one of your own task; ``paper``
+            for the paper's whole procedure in a new study.
         data: Folder or URI of the data. Default with ``features``: ``$HPO_DATA``, else ``./data``.
         features: Features to train on. Default: the only ones of the data.
         study: Name of the study. Default: for a search, a new name; for other stages, the study that changed
@@ -66,12 +99,18 @@ def run(
         start: Configuration from which a stage after the search starts: ``paper``, a study, a file or an
             MLflow run. Default: the one that the study found.
         warm_start: Study whose scores a new search learns from.
+        points: Points that a search tries first, each a table of hyperparameters by symbol, or a file of
+            points. Default: from the study file.
+        space: Other bounds ``(low, high)``, choices ``[...]`` or fixed values of hyperparameters, by symbol.
+            Default: from the study file.
         seed: Seed of the study.
         device: ``auto``, ``cpu`` or ``cuda``.
         ray_address: Address of the Ray cluster that trains. Default: this machine.
+        notify: Addresses that get a message at the end, at many failures and at a hang, as Apprise writes
+            them, or ``$NAME`` for the environment variable that holds one. Default: from the study file.
         callbacks: Functions that are called after every event; see ``hpo.Callback``.
         settings: Other keys of the stage's table in the study file, such as ``concurrent``, ``searcher``,
-            ``scheduler``, ``replicates`` or ``seeds``.
+            ``scheduler``, ``replicates`` or ``seeds``; for ``paper`` also ``final_epochs``.
 
     Returns:
         The study, whose trials may have failed.
@@ -81,41 +120,71 @@ def run(
         KeyboardInterrupt: The study was interrupted; a search continues with the same call, every study with
             ``hpo resume``.
     """
-    prepare_process()
+    options = dict(locals())  # before anything else gets a name here
     from hpo.api.launching import Ran
-    from hpo.api.options import launch_of, options_of
     from hpo.api.study import Study
-    from hpo.api.tasks import commands_with
-    from hpo.config.stages import SEARCH
-    from model.errors import ConfigError
 
-    is_search = stage == SEARCH
-    if (start if is_search else warm_start) is not None:
-        raise ConfigError("expected start with a stage after the search, and warm_start with the search")
-    if games is not None and (len(games) != 2 or min(games) < 1):
-        raise ConfigError(f"expected games as two numbers above 0, such as (60, 30), got {games!r}")
-    options = options_of(
-        data=data,
-        features=features,
-        study_file=None if study_file is None else str(study_file),
-        counts=games,
-        epochs=epochs if is_search else None,  # of another stage they belong to the stage, not to the study
-        labels=labels,
-        skip_missing=skip_missing,
-        seed=seed,
-        device=device,
-        ray_address=ray_address,
-    )
-    launch = launch_of(commands_with(stage), options, callbacks=callbacks)
-    typed = {"trials": trials, "epochs": epochs, **settings}
-    if is_search:
-        outcome = launch.search(typed, study, warm_start=warm_start)
-    else:
-        outcome = launch.run_stage(stage, typed, study, None if start is None else str(start))
+    with python_words():
+        outcome, environment = _outcome(options, dry_run=False)
     assert isinstance(outcome, Ran)
     if not outcome.end.complete:
         raise KeyboardInterrupt
-    return Study(outcome.folder, launch.environment)
+    return Study(outcome.folder, environment)
+
+
+@_with_options_of(run)
+def plan(*arguments: Any, **options: Any) -> "Plan":
+    """Return what ``run`` would do with the same arguments, with all its checks, and start nothing.
+
+    Data that are not in the cache are copied there. A short training measures how long the run would take.
+
+    Raises:
+        UserError: ``run`` would raise it too.
+    """
+    from hpo.api.launching import Prepared
+    from hpo.api.planned import planned
+
+    given = signature(run).bind(*arguments, **options)
+    given.apply_defaults()
+    with python_words():
+        outcome, _ = _outcome(given.arguments, dry_run=True)
+        assert isinstance(outcome, Prepared)
+        return planned(outcome)
+
+
+def _outcome(given: Mapping[str, Any], *, dry_run: bool) -> "tuple[Outcome, Environment]":
+    """Run a stage or prepare it, with the arguments of ``run`` by name."""
+    prepare_process()
+    from hpo.api.options import launch_of, options_of
+    from hpo.api.search_options import bounds_of, check_arguments, points_of
+    from hpo.api.tasks import commands_with
+    from hpo.config.stages import SEARCH
+
+    check_arguments(given)
+    stage, study, notify = given["stage"], given["study"], given["notify"]
+    study_file, start = given["study_file"], given["start"]
+    is_single = stage not in (SEARCH, PROCEDURE)
+    options = options_of(
+        data=given["data"],
+        study_file=None if study_file is None else str(study_file),
+        counts=given["games"],
+        epochs=None if is_single else given["epochs"],  # of a stage they belong to it, not to the study
+        notify=(notify,) if isinstance(notify, str) else tuple(notify),
+        **{
+            name: given[name]
+            for name in ("features", "labels", "skip_missing", "seed", "device", "ray_address")
+        },
+    )
+    launch = launch_of(commands_with(stage), options, dry_run=dry_run, callbacks=given["callbacks"])
+    typed = {"trials": given["trials"], "epochs": given["epochs"], **given["settings"]}
+    if stage == SEARCH:
+        points, bounds = points_of(given["points"]), bounds_of(given["space"])
+        outcome = launch.search(typed, study, warm_start=given["warm_start"], tried=points, bounds=bounds)
+    elif stage == PROCEDURE:
+        outcome = launch.start_procedure(typed, study)
+    else:
+        outcome = launch.run_stage(stage, typed, study, None if start is None else str(start))
+    return outcome, launch.environment
 
 
 def open_study(name: str | None = None) -> "Study":
@@ -147,15 +216,18 @@ def spot(
     game: str | Path,
     *,
     features: str | None = None,
+    force_features: bool = False,
     nms_window_s: float = 20.0,
     device: str = "auto",
 ) -> list[Spot]:
     """Predict the actions of a game, as ``hpo spot`` does; the most confident ones come first.
 
     Args:
-        weights: Trained network: a file such as ``best.pt`` of a trial, or ``study.network()``.
+        weights: Trained network: a file such as ``best.pt`` of a trial, a registered model
+            (``models:/NAME/VERSION``), or ``study.network()``.
         game: Folder of the game with its features.
         features: Features to read. Default: those that the network was trained on.
+        force_features: Whether to accept features other than those.
         nms_window_s: Width of the suppression window in seconds; only the most confident spot in it is kept.
         device: ``auto``, ``cpu`` or ``cuda``.
 
@@ -165,19 +237,23 @@ def spot(
     prepare_process()
     import torch
 
+    from hpo.config.environment import read_environment
     from hpo.spotting.spotted_game import FeatureChoice, spot_game
+    from hpo.spotting.weights import named_network
     from hpo.study.plan import choose_device
     from model.errors import ConfigError
     from model.weights.trained import TrainedNetwork
 
     if not 0.0 < nms_window_s < float("inf"):
         raise ConfigError(f"expected nms_window_s in seconds, a number above 0, got {nms_window_s!r}")
-    trained = weights if isinstance(weights, TrainedNetwork) else TrainedNetwork.load(Path(weights))
-    spotted = spot_game(
-        trained,
-        Path(game),
-        FeatureChoice(name=features),
-        nms_window_s=nms_window_s,
-        device=torch.device(choose_device(device)),
-    )
-    return [Spot(*found) for found in spotted.listed(trained.classes)]
+    with python_words():
+        if not isinstance(weights, TrainedNetwork):
+            weights = named_network(str(weights), read_environment())
+        spotted = spot_game(
+            weights,
+            Path(game),
+            FeatureChoice(name=features, forced=force_features),
+            nms_window_s=nms_window_s,
+            device=torch.device(choose_device(device)),
+        )
+    return [Spot(*found) for found in spotted.listed(weights.classes)]

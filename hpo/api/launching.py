@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from hpo.api.callbacks import Callback
-from hpo.api.watching import ReadingProgress, tell_end, watch
+from hpo.api.notifying import Channel, channel_of
+from hpo.api.watching import ReadingProgress, say, tell_end, watch
 from hpo.config.differences import differing_settings
 from hpo.config.environment import Environment
 from hpo.config.stages import SEARCH
@@ -57,6 +58,14 @@ class Prepared:
 
 Outcome = Ran | Prepared
 
+_PARALLEL = {"concurrent": "concurrent", "array": "array"}
+PROCEDURE: Mapping[str, Mapping[str, str]] = {
+    SEARCH: {**{key: key for key in ("trials", "searcher", "scheduler", "epochs")}, **_PARALLEL},
+    "grid-slicing": {"epochs": "epochs", **_PARALLEL},
+    "final": {"seeds": "seeds", "epochs": "final_epochs", **_PARALLEL},
+}
+"""Stage of the paper's procedure -> key of its table -> option of the procedure that sets it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
@@ -79,6 +88,8 @@ class Launch:
     """Whether to prepare only, with all checks, and start nothing."""
     callbacks: Sequence[Callback]
     """Called after every event."""
+    notify: Sequence[str] = ()
+    """Addresses for notifications, instead of those of the study file."""
 
     def search(
         self,
@@ -150,13 +161,28 @@ class Launch:
             return self._start_from(source, stage, options, name)
         return self._continue_with(source, stage, options, name)
 
-    def start_procedure(self, stages: Mapping[str, Mapping[str, Any]], name: str | None) -> Outcome:
-        """Run several stages, each with its typed options, as a new study.
+    def start_procedure(self, options: Mapping[str, Any], name: str | None) -> Outcome:
+        """Run the paper's whole procedure, the stages bayes, grid-slicing and final, as a new study.
+
+        Args:
+            options: Typed options by name: those of ``PROCEDURE``, each of which goes to its stages.
+            name: Name of the study. None: one made of the data and the features.
 
         Raises:
             UserError: An option cannot be used.
         """
-        return self._start([StageRequest(name=stage, options=of) for stage, of in stages.items()], name)
+        known = {typed for keys in PROCEDURE.values() for typed in keys.values()}
+        if unknown := [typed for typed in options if typed not in known]:
+            raise ConfigError(
+                f"the paper's procedure has no setting {unknown[0]!r}", known=", ".join(sorted(known))
+            )
+        return self._start(
+            [
+                StageRequest(name=stage, options={key: options.get(typed) for key, typed in keys.items()})
+                for stage, keys in PROCEDURE.items()
+            ],
+            name,
+        )
 
     def _start(self, stages: Sequence[StageRequest], name: str | None) -> Outcome:
         return self._run(self._new_plan(self.request, [stage.name for stage in stages]), stages, name)
@@ -197,6 +223,7 @@ class Launch:
         chosen = name or free_name(self.environment, usual)
         for stage in stages:
             _refuse_unknown_settings(plan, stage.name, stage.options)
+        channel = self._channel(plan)
         with ReadingProgress() as progress:
             prepared = prepare_new(plan, chosen, stages, self.environment, progress)
         if name is None and chosen != usual:
@@ -207,7 +234,7 @@ class Launch:
         if self.dry_run:
             return Prepared(plan=plan, name=chosen, stages=prepared, environment=self.environment)
         folder = study_folder(self.environment, chosen)
-        with watch(plan, chosen, self.environment, self.callbacks) as listener:
+        with watch(plan, chosen, self.environment, self.callbacks, channel) as listener:
             end = start_study(plan, chosen, prepared, self.environment, listener)
         return self._ran(plan, folder, end)
 
@@ -215,12 +242,21 @@ class Launch:
     def _session(self, plan: StudyPlan, folder: Path) -> Iterator[tuple[ReadingProgress, Listener]]:
         """Show how the data of a known study are read and how the study runs."""
         with ReadingProgress() as progress:
-            with watch(plan, folder.name, self.environment, self.callbacks) as listener:
+            with watch(plan, folder.name, self.environment, self.callbacks, self._channel(plan)) as listener:
                 yield progress, listener
 
     def _ran(self, plan: StudyPlan, folder: Path, end: SessionEnd) -> Ran:
-        tell_end(end, folder.name)
+        tell_end(end, plan, folder.name, self.environment)
         return Ran(plan=plan, folder=folder, end=end)
+
+    def _channel(self, plan: StudyPlan) -> Channel | None:
+        """Return where notifications go: as typed, else as in the typed study file or in that of the study.
+
+        Raises:
+            ConfigError: A typed address cannot be used.
+        """
+        in_file = load_study(self.request.study_file).notify.urls if self.has_study_file else ()
+        return channel_of(self.notify or in_file, plan.study.notify.urls, say)
 
     def _new_plan(self, request: StudyRequest, stages: Sequence[str]) -> StudyPlan:
         self.make_data()

@@ -7,6 +7,7 @@ from typing import Any
 
 from hpo.api.callbacks import Callback
 from hpo.api.launching import Launch
+from hpo.api.notifying import Channel
 from hpo.api.watching import ReadingProgress
 from hpo.config.environment import Environment, read_environment
 from hpo.config.study_file import read_study_file
@@ -33,6 +34,8 @@ class Options:
     ray_address: str | None = None
     labels: str | None = None
     skip_missing: bool = False
+    notify: tuple[str, ...] = ()
+    """Addresses for notifications, instead of those of the study file."""
 
 
 def options_of(*, data: str | Path | None, **others: Any) -> Options:
@@ -58,6 +61,7 @@ def launch_of(
     """
     if typed.labels not in (None, "v1", "v2"):
         raise ConfigError(f"expected --labels v1 or v2, got {typed.labels!r}")
+    Channel(typed.notify)  # a wrong address is an error before data are read
     environment = read_environment().on_cluster(typed.ray_address)
     makes_demo = typed.features is None and typed.data is None and typed.data_uri is None
     if makes_demo and typed.study_file:
@@ -94,6 +98,7 @@ def launch_of(
         has_study_file=typed.study_file is not None,
         dry_run=dry_run,
         callbacks=callbacks,
+        notify=typed.notify,
     )
 
 

@@ -1,10 +1,11 @@
 """A study as a Python object: tables, the best configuration, figures, page and networks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hpo.api.python_words import python_words
 from hpo.config.environment import Environment
 from hpo.journal.events import Value
 from hpo.journal.journal import stored_events
@@ -17,6 +18,8 @@ from model.shell import shell_line
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from hpo.api.callbacks import Callback
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +142,49 @@ class Study:
                 fix=f"see what it has with: {shell_line('hpo', 'show', f'{self.name}/{name}')}",
             )
         return task_named(state.created.plan["study"]["task"]).load_network(file)
+
+    def resume(
+        self,
+        *,
+        fork: str | None = None,
+        data: str | Path | None = None,
+        ray_address: str | None = None,
+        notify: str | Sequence[str] = (),
+        callbacks: "Sequence[Callback]" = (),
+    ) -> "Study":
+        """Continue the study after an interruption, as ``hpo resume`` does; its progress is shown.
+
+        Finished trials keep their results; unfinished ones continue from their checkpoints. Nothing happens
+        to a study that is complete, except that MLflow gets the records that it lacks.
+
+        Args:
+            fork: Name of a copy to continue instead, with the present code and data.
+            data: Folder to which the data of the study have moved.
+            ray_address: Address of the Ray cluster that trains. Default: this machine.
+            notify: Addresses for notifications, as for ``hpo.run``. Default: those of the study.
+            callbacks: Functions that are called after every event; see ``hpo.Callback``.
+
+        Returns:
+            The study, or its copy.
+
+        Raises:
+            UserError: The study is running elsewhere, or its data or the code have changed.
+            KeyboardInterrupt: The study was interrupted again.
+        """
+        from hpo.api.resuming import resume
+
+        with python_words():
+            ran = resume(
+                self.folder,
+                self._environment.on_cluster(ray_address),
+                fork=fork,
+                data=None if data is None else Path(data),
+                notify=(notify,) if isinstance(notify, str) else notify,
+                callbacks=callbacks,
+            )
+        if not ran.end.complete:
+            raise KeyboardInterrupt
+        return Study(ran.folder, self._environment)
 
     def _state(self) -> StudyState:
         return StudyState.replay(stored_events(self.folder))

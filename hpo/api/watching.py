@@ -12,6 +12,7 @@ from model.shell import shell_line
 
 if TYPE_CHECKING:
     from hpo.api.callbacks import Callback
+    from hpo.api.notifying import Channel
     from hpo.config.environment import Environment
     from hpo.study.plan import StudyPlan
     from hpo.study.runner import Listener
@@ -50,16 +51,30 @@ class ReadingProgress:
         self._bar.stop()
 
 
+def say(line: str) -> None:
+    """Print a remark for the user on standard error."""
+    from hpo.report.console import standard_error
+
+    standard_error().print(line, soft_wrap=True)
+
+
 @contextmanager
 def watch(
-    plan: "StudyPlan", name: str, environment: "Environment", callbacks: "Sequence[Callback]" = ()
+    plan: "StudyPlan",
+    name: str,
+    environment: "Environment",
+    callbacks: "Sequence[Callback]" = (),
+    channel: "Channel | None" = None,
 ) -> "Iterator[Listener]":
     """Show a study's progress inside the context; yield the listener that is called after every event.
+
+    Notifications about it go to ``channel``.
 
     Raises:
         UserError: MLflow's store cannot be used.
     """
     from hpo.api.callbacks import announced
+    from hpo.api.notifying import notifying
     from hpo.report.console import standard_error
     from hpo.report.notebook import display_for
     from hpo.study.folders import study_folder
@@ -84,15 +99,28 @@ def watch(
             soft_wrap=True,
         )
     display = display_for(console)
-    with display.shown(), announced(callbacks, study_folder(environment, name), display.update) as listener:
+    folder = study_folder(environment, name)
+    with (
+        notifying(channel, folder, say) as notices,
+        display.shown(),
+        announced([*callbacks, *notices], folder, display.update) as listener,
+    ):
         yield listener
 
 
-def tell_end(end: "SessionEnd", name: str) -> None:
-    """Say what is left to do for the study ``name``: records that MLflow lacks, trials to resume."""
+def tell_end(end: "SessionEnd", plan: "StudyPlan", name: str, environment: "Environment") -> None:
+    """Say under which name the study ``name`` registered its network, and what is left to do for it.
+
+    That is: records that MLflow lacks or refused, trials to resume.
+    """
     from hpo.report.console import standard_error
+    from hpo.study.results import registered_final
 
     console = standard_error()
+    if not end.tracking.events_left and (address := registered_final(plan, end.state, environment)):
+        console.print(f"network registered in MLflow as {address}", soft_wrap=True)
+    for refused in end.tracking.refused:
+        console.print(f"not recorded in MLflow: {refused}", soft_wrap=True)
     if end.tracking.events_left:
         console.print(
             f"{end.tracking.events_left} events are missing in MLflow ({end.tracking.failure}); nothing "

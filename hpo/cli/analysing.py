@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 import typer
 
 from hpo.api.watching import ReadingProgress
-from hpo.cli.networks import Device, Features, ForceFeatures, nms_window_s
+from hpo.cli.networks import Device, Features, ForceFeatures, WeightsOrRun, nms_window_s
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,14 +25,7 @@ def analyse(
         Path,
         typer.Option(metavar="FOLDER", help="Folder to write tables (CSV) and figures (PNG and SVG) to."),
     ],
-    weights: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Trained network: best.pt of a trial, or a file that import-weights wrote. Alternative to "
-            "--run.",
-        ),
-    ] = None,
+    weights: WeightsOrRun = None,
     run: Annotated[
         list[str] | None,
         typer.Option(
@@ -77,7 +70,7 @@ def analyse(
     from model.data.description import SPLITS
 
     if (weights is None) == (not run):
-        raise ConfigError("expected either --weights FILE or --run STUDY/TRIAL")
+        raise ConfigError("expected either --weights or --run STUDY/TRIAL")
     if split not in SPLITS:
         raise ConfigError(f"expected --split {', '.join(SPLITS)}, got {split!r}")
     environment = read_environment()
@@ -112,7 +105,7 @@ class _Options(TypedDict):
 
 
 def _analyse_one(
-    weights: Path | None,
+    weights: str | None,
     trials: "Sequence[NamedTrial]",
     folder: Path,
     environment: "Environment",
@@ -121,13 +114,10 @@ def _analyse_one(
     """Analyse the network in ``weights``, or that of the only trial."""
     from hpo.spotting.analysis import analyse as analysis_of
     from hpo.spotting.analysis_files import summary_lines, write_analysis
+    from hpo.spotting.weights import named_network
     from hpo.tracking.runs import attach_folder
-    from model.weights.trained import TrainedNetwork
 
-    for trial in trials:
-        weights = trial.weights
-    assert weights is not None
-    trained = TrainedNetwork.load(weights)
+    trained = named_network(weights or str(trials[0].weights), environment)
     with ReadingProgress() as progress:
         store, valid = (
             _open(name, trained, trials, environment, options, progress)

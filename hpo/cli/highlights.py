@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hpo.cli.networks import Device, Features, ForceFeatures
+from hpo.cli.networks import Device, Features, ForceFeatures, WeightsOrRun
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,14 +23,7 @@ def highlights(
         ),
     ],
     to: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder to write the results to.")],
-    weights: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Trained network: best.pt of a trial, or a file that import-weights wrote. Alternative to "
-            "--run.",
-        ),
-    ] = None,
+    weights: WeightsOrRun = None,
     run: Annotated[
         str | None,
         typer.Option(
@@ -205,7 +198,7 @@ def _check_options(games: list[Path], videos: list[Path], *, copy: bool, opportu
 
 
 def _network(
-    weights: Path | None, run: str | None, confidence: float | None, device: str, *, opportunities: bool
+    weights: str | None, run: str | None, confidence: float | None, device: str, *, opportunities: bool
 ) -> "tuple[TrainedNetwork, list[float]]":
     """The network, and the least confidence of a spot for each of its classes."""
     import torch
@@ -213,16 +206,17 @@ def _network(
     from hpo.config.environment import read_environment
     from hpo.spotting.footage import best_confidences
     from hpo.spotting.trials import find_trial
+    from hpo.spotting.weights import named_network
     from hpo.study.plan import choose_device
     from hpo.tasks.calf.data import open_games, request_for
     from model.weights.trained import TrainedNetwork
 
     if (weights is None) == (run is None):
-        raise ConfigError("expected either --weights FILE or --run STUDY/TRIAL")
+        raise ConfigError("expected either --weights or --run STUDY/TRIAL")
+    environment = read_environment()
     if weights is not None:
-        trained = TrainedNetwork.load(weights)
+        trained = named_network(weights, environment)
     else:
-        environment = read_environment()
         # The game is not scored, so it does not matter whether the test split is still closed.
         trial = find_trial(run or "", "valid", environment)
         trained = TrainedNetwork.load(trial.weights)

@@ -30,6 +30,7 @@ class Typed:
     dry_run: bool
     labels: str | None
     skip_missing: bool = False
+    notify: list[str] | None = None
 
 
 def launch_of(commands: TaskCommands, typed: Typed) -> "Launch":
@@ -52,6 +53,7 @@ def launch_of(commands: TaskCommands, typed: Typed) -> "Launch":
         seed=typed.seed,
         device=typed.device,
         ray_address=typed.ray_address,
+        notify=tuple(typed.notify or ()),
     )
     return options.launch_of(commands, described, dry_run=typed.dry_run)
 
@@ -59,15 +61,12 @@ def launch_of(commands: TaskCommands, typed: Typed) -> "Launch":
 def show(outcome: "Outcome") -> None:
     """Print the results and the next commands of a study that ran, or the plan of a dry run."""
     from hpo.api.launching import Ran
-    from hpo.study.outline import outline, plan_text
-    from hpo.tracking.store_check import require_usable_store
+    from hpo.api.planned import planned
 
     if isinstance(outcome, Ran):
         finish(outcome.end, outcome.plan, outcome.folder)
         return
-    require_usable_store(outcome.environment)
-    outlines = [outline(stage, outcome.environment) for stage in outcome.stages]
-    typer.echo(plan_text(outcome.plan, outcome.name, outlines))
+    typer.echo(str(planned(outcome)))
 
 
 def two_counts(text: str | None, option: str) -> tuple[int, int] | None:

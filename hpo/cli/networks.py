@@ -9,11 +9,13 @@ import typer
 from hpo.api.watching import ReadingProgress
 from model.errors import ConfigError
 
-Weights = Annotated[
-    Path,
-    typer.Option(
-        metavar="FILE", help="Trained network: best.pt of a trial, or a file that import-weights wrote."
-    ),
+_NETWORK = (
+    "Trained network: best.pt of a trial, a file that import-weights wrote, or a registered model "
+    "(models:/NAME/VERSION, models:/NAME@ALIAS)."
+)
+Weights = Annotated[str, typer.Option(metavar="FILE|MODEL", help=_NETWORK)]
+WeightsOrRun = Annotated[
+    str | None, typer.Option("--weights", metavar="FILE|MODEL", help=f"{_NETWORK} Alternative to --run.")
 ]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Device to compute on.")]
 Features = Annotated[
@@ -95,17 +97,18 @@ def evaluate(
     from hpo.config.environment import read_environment
     from hpo.report.console import print_table
     from hpo.spotting.scores import absent_line, class_table, score_record, tolerance_table
+    from hpo.spotting.weights import named_network
     from hpo.study.plan import choose_device
     from hpo.tasks.calf.data import open_games, request_for, require_actions
     from model.data.description import SPLITS
     from model.inference.evaluation import find_spots
     from model.metrics.average_map import LOOSE_TOLERANCES_S, TIGHT_TOLERANCES_S, score_spots
-    from model.weights.trained import TrainedNetwork
 
     if split not in SPLITS:
         raise ConfigError(f"expected --split {', '.join(SPLITS)}, got {split!r}")
     window_s = nms_window_s(nms_window)
-    environment, trained = read_environment(), TrainedNetwork.load(weights)
+    environment = read_environment()
+    trained = named_network(weights, environment)
     chosen_device = torch.device(choose_device(device))
     request = request_for(
         trained,
@@ -174,14 +177,15 @@ def spot(
     """
     import torch
 
+    from hpo.config.environment import read_environment
     from hpo.spotting.spotted_game import FeatureChoice, spot_game
+    from hpo.spotting.weights import named_network
     from hpo.study.plan import choose_device
     from model.inference.spots_file import label_texts, write_spots
-    from model.weights.trained import TrainedNetwork
 
     window_s = _seconds(nms_window)
     _refuse_equal_names(game)
-    trained = TrainedNetwork.load(weights)
+    trained = named_network(weights, read_environment())
     chosen_device = torch.device(choose_device(device))
     choice = FeatureChoice(name=features, forced=force_features)
     for folder in game:

@@ -21,6 +21,7 @@ from hpo.cli.run_options import (
     Games,
     Labels,
     NewStudy,
+    Notify,
     RayAddress,
     Replicates,
     Scheduler,
@@ -98,6 +99,7 @@ def bayes(
     seed: Seed = 0,
     device: Device = "auto",
     ray_address: RayAddress = None,
+    notify: Notify = None,
     dry_run: DryRun = False,
 ) -> None:
     """Search all hyperparameters together.
@@ -122,6 +124,7 @@ def bayes(
             seed=seed,
             device=device,
             ray_address=ray_address,
+            notify=notify,
             dry_run=dry_run,
         ),
     )
@@ -173,6 +176,7 @@ def paper(
     seed: Seed = 0,
     device: Device = "auto",
     ray_address: RayAddress = None,
+    notify: Notify = None,
     dry_run: DryRun = False,
 ) -> None:
     """Run the paper's whole procedure.
@@ -192,17 +196,21 @@ def paper(
             seed=seed,
             device=device,
             ray_address=ray_address,
+            notify=notify,
             dry_run=dry_run,
         ),
     )
-    parallel = {"concurrent": concurrent, "array": array}
-    search = {"trials": trials, "searcher": searcher, "scheduler": scheduler, "epochs": epochs, **parallel}
-    stages: dict[str, dict[str, Any]] = {
-        "bayes": search,
-        "grid-slicing": {"epochs": epochs, **parallel},
-        "final": {"seeds": seeds, "epochs": final_epochs, **parallel},
+    options = {
+        "trials": trials,
+        "epochs": epochs,
+        "concurrent": concurrent,
+        "array": array,
+        "searcher": searcher,
+        "scheduler": scheduler,
+        "seeds": seeds,
+        "final_epochs": final_epochs,
     }
-    show(launch.start_procedure(stages, study))
+    show(launch.start_procedure(options, study))
 
 
 def _add_stages(commands: TaskCommands) -> None:
@@ -238,6 +246,7 @@ def _stage_function(commands: TaskCommands, command: StageCommand) -> Any:
         "seed": Seed,
         "device": Device,
         "ray_address": RayAddress,
+        "notify": Notify,
         "dry_run": DryRun,
     }
     defaults = {"seed": 0, "device": "auto", "dry_run": False, "skip_missing": False}

@@ -186,3 +186,12 @@ RayAddress = Annotated[
         "$RAY_ADDRESS, else this machine alone.",
     ),
 ]
+Notify = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="URL|$NAME",
+        help="Address that gets a message at the end of a stage, at many failures and at a hang, as Apprise "
+        "writes it, or $NAME (in single quotes) for the environment variable that holds it; can be repeated. "
+        "Needs the package apprise. Default: [notify] in the study file.",
+    ),
+]

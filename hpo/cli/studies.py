@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from hpo.api.watching import ReadingProgress
-from hpo.cli.run_options import MovedData, RayAddress
+from hpo.cli.run_options import MovedData, Notify, RayAddress
 from model.shell import shell_line
 
 _STUDY = typer.Argument(metavar="STUDY", help="Name of the study. Default: the one that changed last.")
@@ -24,32 +24,21 @@ def resume(
     ] = None,
     data: MovedData = None,
     ray_address: RayAddress = None,
+    notify: Notify = None,
 ) -> None:
     """Resume a stopped study.
 
     Finished trials keep their results; unfinished ones continue from their checkpoints.
     """
-    from hpo.api.watching import tell_end, watch
+    from hpo.api.resuming import resume as resume_study
     from hpo.cli.running import finish
     from hpo.config.environment import read_environment
-    from hpo.journal.journal import stored_events
-    from hpo.journal.results import StudyState
-    from hpo.study.folders import chosen_study, study_folder
-    from hpo.study.plan import plan_of
-    from hpo.study.session import fork_study, resume_study
+    from hpo.study.folders import chosen_study
 
     environment = read_environment().on_cluster(ray_address)
     folder = chosen_study(environment, study)
-    place = str(data.absolute()) if data else None
-    with ReadingProgress() as progress:
-        if fork is not None:
-            fork_study(folder.name, fork, environment, progress, data=place)
-            folder = study_folder(environment, fork)
-        plan = plan_of(folder, StudyState.replay(stored_events(folder)).created)
-        with watch(plan, folder.name, environment) as listener:
-            end = resume_study(folder.name, environment, progress, listener, data=place)
-    tell_end(end, folder.name)
-    finish(end, plan, folder)
+    ran = resume_study(folder, environment, fork=fork, data=data, notify=notify or ())
+    finish(ran.end, ran.plan, ran.folder)
 
 
 def sync(study: Annotated[str | None, _STUDY] = None) -> None:
@@ -57,7 +46,7 @@ def sync(study: Annotated[str | None, _STUDY] = None) -> None:
 
     Records are missing if MLflow was unavailable while the study ran.
     """
-    from hpo.config.environment import read_environment
+    from hpo.config.environment import read_environment, without_passwords
     from hpo.study.folders import chosen_study
     from hpo.study.session import sync_study
     from model.errors import UserError
@@ -68,11 +57,13 @@ def sync(study: Annotated[str | None, _STUDY] = None) -> None:
     if report.events_left:
         raise UserError(
             f"{report.events_left} events of study {name!r} are still missing in MLflow: {report.failure}",
-            looked_for=environment.tracking_uri,
+            looked_for=without_passwords(environment.tracking_uri),
             fix="nothing is lost; make MLflow available, then send them with: "
             f"{shell_line('hpo', 'sync', name)}",
         )
-    typer.echo(f"study {name}: MLflow has all records")
+    for refused in report.refused:
+        typer.echo(f"not recorded in MLflow: {refused}", err=True)
+    typer.echo(f"study {name}: MLflow has all {'other ' if report.refused else ''}records")
 
 
 def status(study: Annotated[str | None, _STUDY] = None) -> None:

@@ -1,5 +1,6 @@
 """``hpo submit``: run a command on a Ray cluster, follow it and stop it."""
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -56,6 +57,7 @@ def submit(
             "the file of --try is not sent to the cluster",
             fix="write its points as [[stages.bayes.try]] into the file of --study-file, which is sent",
         )
+    _refuse_open_secrets(command or [])
     jobs = Jobs(address)
     if list_jobs:
         _show(jobs)
@@ -65,6 +67,19 @@ def submit(
         _follow(jobs, attach)
     elif command:
         _follow(jobs, jobs.submit(command, task=task))
+
+
+def _refuse_open_secrets(command: list[str]) -> None:
+    """Refuse an address for notifications in the command of a job, which all users of a cluster can read."""
+    from hpo.config.notify import is_reference  # keeps pydantic out of --help
+
+    given = [after for word, after in pairwise(command) if word == "--notify"]
+    given += [word.removeprefix("--notify=") for word in command if word.startswith("--notify=")]
+    if not all(map(is_reference, given)):
+        raise ConfigError(
+            "the command of a job can be read by everybody on the cluster, the address of --notify too",
+            fix="set a variable to the address on the nodes, and give its name: --notify '$NAME'",
+        )
 
 
 def _follow(jobs: "Jobs", job: str) -> None:

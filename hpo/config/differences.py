@@ -7,7 +7,7 @@ from hpo.config.study_file import StudyFile
 
 
 def differing_settings(typed: StudyFile, kept: StudyFile) -> dict[str, tuple[Any, Any]]:
-    """Return the settings in which two study files differ, except for the tables of their stages.
+    """Return the settings in which two study files differ, except for their stages and notifications.
 
     The number of epochs, and data settings that ``typed`` leaves open, are not compared: options of the
     command line may have replaced them when the study of ``kept`` began.
@@ -19,10 +19,7 @@ def differing_settings(typed: StudyFile, kept: StudyFile) -> dict[str, tuple[Any
     Returns:
         Dotted key -> its values in ``typed`` and in ``kept``.
     """
-    theirs, ours = (
-        dict(_settings("", study.model_dump(mode="json", by_alias=True, exclude={"stages"})))
-        for study in (typed, kept)
-    )
+    theirs, ours = (dict(_settings("", _compared(study))) for study in (typed, kept))
     return {
         key: (theirs.get(key), ours.get(key))
         for key in ours | theirs
@@ -30,6 +27,11 @@ def differing_settings(typed: StudyFile, kept: StudyFile) -> dict[str, tuple[Any
         and key != "training.epochs"
         and not (key.startswith("data.") and not theirs.get(key))
     }
+
+
+def _compared(study: StudyFile) -> dict[str, Any]:
+    tables = study.model_dump(mode="json", by_alias=True)
+    return {name: table for name, table in tables.items() if name not in ("stages", "notify")}
 
 
 def _settings(prefix: str, table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

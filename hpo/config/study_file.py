@@ -7,9 +7,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from hpo.config.faults import describe_faults
+from hpo.config.notify import Notify
 from hpo.config.sections import Section, Training
 from hpo.config.stages import SearchStage, Stages
 from hpo.space.space import Parameters, Space
@@ -30,6 +31,14 @@ class StudyFile(Section):
     hyperparameters: Section
     """Hyperparameters that a stage may search over, and their values when it does not."""
     stages: Stages
+    notify: Notify = Notify()
+
+    @model_serializer(mode="wrap")
+    def _without_secrets(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave addresses for notifications out of all records, except for names of variables."""
+        record: dict[str, Any] = handler(self)
+        record.pop("notify", None)
+        return {**record, "notify": {"url": kept}} if (kept := self.notify.storable) else record
 
     @property
     def labels(self) -> str | None:

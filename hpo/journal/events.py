@@ -22,6 +22,10 @@ from pydantic_core import ErrorDetails
 
 from model.documents import parse_json
 
+COMMIT = "commit"
+"""Name among the versions of the git commit of the user's folder."""
+HUNG = "hung: no validation for"
+"""Part of the message of ``Noticed`` about a trial that hung."""
 # JSON has no word for these; a diverged trial has them in its losses.
 _NOT_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -87,7 +91,7 @@ class StudyCreated(Event):
     data_digest: str
     code_digest: str
     versions: dict[str, str]
-    """Versions of Python and of the packages that results depend on."""
+    """Versions of Python, of the packages that results depend on, and of the user's own code (``COMMIT``)."""
     identity: str = field(default_factory=lambda: uuid.uuid4().hex)
     """Distinguishes this study from others of the same name in one MLflow store."""
 

@@ -58,13 +58,7 @@ class Configuration:
     @property
     def half_width(self) -> float | None:
         """Half width of the 95 % interval of the mean by Student's t; None for a single seed."""
-        scores = self.scores
-        if len(scores) < 2:
-            return None
-        from scipy.special import stdtrit  # only for several seeds: the import takes a moment
-
-        quantile = float(stdtrit(len(scores) - 1, (1 + CONFIDENCE) / 2))
-        return quantile * stdev(scores) / math.sqrt(len(scores))
+        return half_width(self.scores)
 
     @property
     def best_trial(self) -> "TrialState":
@@ -146,6 +140,16 @@ def mean_metrics(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Return the mean of each metric over the validations that have it."""
     names = dict.fromkeys(name for metrics in found for name in metrics)
     return {name: fmean(metrics[name] for metrics in found if name in metrics) for name in names}
+
+
+def half_width(scores: Sequence[float]) -> float | None:
+    """Return the half width of the 95 % interval of a mean by Student's t; None for a single score."""
+    if len(scores) < 2:
+        return None
+    from scipy.special import stdtrit  # only for several seeds: the import takes a moment
+
+    quantile = float(stdtrit(len(scores) - 1, (1 + CONFIDENCE) / 2))
+    return quantile * stdev(scores) / math.sqrt(len(scores))
 
 
 def has_score(trial: "TrialState") -> bool:

@@ -6,6 +6,7 @@ from collections import Counter
 import ray
 from ray.tune.experiment import Trial
 
+from hpo.journal.events import HUNG
 from hpo.schedule.array_pool import ArrayPool
 from hpo.schedule.trial_source import TrialSource
 
@@ -61,7 +62,7 @@ class HangDetector:
         self._hangs[name] += 1
         if self._hangs[name] < TRIES:
             self._source.add_note(
-                f"{name} hung: no validation for {self._limit_s:g} s. Its process was killed, "
+                f"{name} {HUNG} {self._limit_s:g} s. Its process was killed, "
                 "and the trial resumes from its checkpoint"
             )
         else:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hpo import __version__
-from hpo.config.stages import SEARCH
+from hpo.config.environment import Environment
+from hpo.config.stages import SEARCH, FinalStage
 from hpo.journal.results import StudyState
 from hpo.search.importance import importance
 from hpo.search.searcher import ScoredPoint
@@ -19,7 +20,11 @@ from hpo.study.plan import StudyPlan
 from hpo.tasks.base.found import whole_configurations
 from hpo.tasks.base.presentation.stage_presentation import StageView
 from hpo.tracking.figures import FigureFiles
+from hpo.tracking.registration import Winner
+from hpo.tracking.registry import registered_address
+from hpo.trial.files import BEST, trial_folder
 from model.documents import parse_json, read_limited
+from model.errors import UserError
 from model.files import write_whole
 
 if TYPE_CHECKING:
@@ -98,6 +103,35 @@ def _stored_importance(file: Path, basis: str) -> Mapping[str, float] | None:
         return dict(record["shares"]) if record["basis"] == basis else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def winner(plan: StudyPlan, state: StudyState, stage: str, folder: Path) -> Winner | None:
+    """Return the network that a final registers under the study's name; None for other stages.
+
+    It is also None for a final without a score, and where its file is no longer there.
+    """
+    trial = state.stages[stage].best_trial
+    network = trial_folder(folder, trial or "") / BEST
+    if not (is_final(plan, stage) and trial and network.is_file()):
+        return None
+    signature = plan.task.signature(plan.shape)
+    return Winner(trial=trial, network=network, task=plan.study.task, signature=signature)
+
+
+def registered_final(plan: StudyPlan, state: StudyState, environment: Environment) -> str | None:
+    """Return the address in MLflow's registry of the network of the newest final that has ended."""
+    finals = [stage for stage in state.stages.values() if is_final(plan, stage.stage) and stage.best_trial]
+    if not finals:
+        return None
+    try:
+        return registered_address(environment, state.created.identity, finals[-1].best_trial or "")
+    except UserError:  # the store does not answer, which the end of the session tells
+        return None
+
+
+def is_final(plan: StudyPlan, stage: str) -> bool:
+    """Return whether a stage of the study trains the found configurations again and tests them."""
+    return isinstance(plan.study.stages.named(stage), FinalStage)
 
 
 def figure_files(plan: StudyPlan, state: StudyState, stage: str, folder: Path) -> FigureFiles:

@@ -20,7 +20,7 @@ from hpo.study.interruption import signals_as_ctrl_c
 from hpo.study.plan import StageRequest, StudyPlan, available_cpus, plan_of, reopen_data
 from hpo.study.preparing import PreparedStage, creation, prepare_extension, prepare_more
 from hpo.study.reopening import placed, refuse_changes, reopen, reopened
-from hpo.study.results import figure_files, stage_importance
+from hpo.study.results import figure_files, stage_importance, winner
 from hpo.study.runner import Listener
 from hpo.study.stage import StageRun
 from hpo.study.versions import versions
@@ -335,6 +335,7 @@ def _tracker(plan: StudyPlan, folder: Path, environment: Environment) -> MlflowT
         files_of=lambda trial: [trial_folder(folder, trial) / name for name in (BEST, CONFIG)],
         importance_of=lambda state, stage: stage_importance(state, stage, folder),
         figures_of=lambda state, stage: figure_files(plan, state, stage, folder),
+        winner_of=lambda state, stage: winner(plan, state, stage, folder),
     )
 
 

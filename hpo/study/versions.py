@@ -1,13 +1,16 @@
 """Versions of the code and of the packages that results depend on."""
 
 import hashlib
+import os
 import platform
+import subprocess
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 import hpo
 import model
+from hpo.journal.events import COMMIT
 from hpo.tasks.base.registry import external_task_code
 
 _PACKAGES = ("torch", "numpy", "ray", "mlflow", "bayesian-optimization", "optuna")
@@ -21,15 +24,41 @@ _DECISIVE = (
     (hpo, "tasks/base/*.py"),
 )
 
+_GIT_S = 10.0
+"""Longest wait for git, which reads all files of a large repository."""
 _PRESENTATION = "presentation"
 """Folder of a task's tables, figures and commands."""
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of this project, of Python and of the packages that results depend on."""
+    """Return the versions of this project, of Python and of the packages that results depend on.
+
+    The git commit of the current folder is among them, if it has one.
+    """
     found = {"hpo": hpo.__version__, "python": platform.python_version()}
     found.update({name: metadata.version(name) for name in _PACKAGES})
+    if commit := git_commit(Path.cwd()):
+        found[COMMIT] = commit
     return found
+
+
+def git_commit(folder: Path) -> str | None:
+    """Return the git commit of a folder, with ``-dirty`` after it if files differ; None if there is none."""
+    describe = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        answer = subprocess.run(
+            describe,
+            cwd=folder,
+            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_GIT_S,
+            check=True,
+        )
+    except (OSError, ValueError, subprocess.SubprocessError):  # no git, no repository, or not a user's own
+        return None
+    return answer.stdout.strip() or None
 
 
 def code_digest(task: str) -> str:

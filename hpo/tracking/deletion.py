@@ -4,6 +4,7 @@ import shutil
 
 from hpo.config.environment import Environment
 from hpo.tracking.experiment import connect
+from hpo.tracking.registration import delete_registered
 from hpo.tracking.store import (
     ARTIFACTS,
     IDENTITY,
@@ -17,7 +18,7 @@ from model.errors import UserError
 
 
 def delete_experiment(environment: Environment, identity: str) -> bool:
-    """Delete the experiment of a study, and its artifacts unless a server stores them.
+    """Delete the experiment and the registered model of a study; without a server, also its artifacts.
 
     MLflow keeps deleted records until ``mlflow gc`` removes them.
 
@@ -40,6 +41,7 @@ def delete_experiment(environment: Environment, identity: str) -> bool:
         found = client.search_experiments(filter_string=f"tags.`{IDENTITY}` = '{identity}'")
         for experiment in found:
             client.delete_experiment(experiment.experiment_id)
+        delete_registered(client, identity)
     if not is_server(environment):
         shutil.rmtree(environment.runs / ARTIFACTS / identity, ignore_errors=True)
     return bool(found)

@@ -14,6 +14,7 @@ from hpo.config.environment import Environment
 from hpo.tracking.changes import LONGEST_TAG, RunChanges, RunStart, milliseconds
 from hpo.tracking.names import accepted_name, tags_of_long_names
 from hpo.tracking.notes import NOTE
+from hpo.tracking.registration import Label, Winner, register, rename_registered
 from hpo.tracking.store import IDENTITY, artifact_folder, make_store, quiet_variables
 from hpo.tracking.table import VIEW, table_view
 from hpo.tracking.tracker import RecordRefusedError
@@ -128,6 +129,7 @@ class Experiment:
         elif named.experiment_id != self._id:
             self._client.rename_experiment(self._id, f"{study}-{identity[:8]}")
         self._client.set_experiment_tag(self._id, "hpo.study", study)
+        rename_registered(self._client, identity, study)
         for run in [*self._runs, *self._changes]:
             self._changed(run).tags["hpo.study"] = study
 
@@ -205,6 +207,10 @@ class Experiment:
         """Upload contents by file name to the artifact folder ``place`` of a run, replacing equal names."""
         if files:
             self._changed(name).uploads.append(partial(_upload, files=files, place=place))
+
+    def register(self, winner: Winner, label: Label) -> None:
+        """Register the network of a trial in MLflow's model registry."""
+        self._changed(winner.trial).uploads.append(partial(register, winner=winner, label=label))
 
     def log_record(self, name: str, record: Mapping[str, Any], file: str) -> None:
         """Upload a record as a JSON artifact of a run."""

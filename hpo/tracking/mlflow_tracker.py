@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hpo.config.environment import Environment
 from hpo.journal.events import (
+    COMMIT,
     DataMoved,
     Event,
     Noticed,
@@ -30,7 +31,9 @@ from hpo.tasks.base.registry import score_of
 from hpo.tracking.experiment import Experiment
 from hpo.tracking.figures import FigureFiles
 from hpo.tracking.notes import NOTE, stage_note, study_note, trial_note
+from hpo.tracking.registration import Winner
 from hpo.tracking.symbols import by_symbol
+from hpo.tracking.winner_label import winner_label
 
 _PLAN = "study.json"
 """Artifact of a stage with the plan of the study."""
@@ -38,6 +41,10 @@ _PLAN = "study.json"
 
 def _no_importance(state: StudyState, stage: str) -> Mapping[str, float]:
     return {}
+
+
+def _no_winner(state: StudyState, stage: str) -> Winner | None:
+    return None
 
 
 def _no_figures(state: StudyState, stage: str) -> FigureFiles:
@@ -55,6 +62,7 @@ class MlflowTracker:
             and best network; missing files are skipped.
         importance_of: Function that returns the importance of each hyperparameter in a stage; may be empty.
         figures_of: Function that draws the figures of a stage that has ended.
+        winner_of: Function that returns the network to register of a stage that has ended, if there is one.
     """
 
     def __init__(
@@ -66,6 +74,7 @@ class MlflowTracker:
         files_of: Callable[[str], Iterable[Path]],
         importance_of: Callable[[StudyState, str], Mapping[str, float]] = _no_importance,
         figures_of: Callable[[StudyState, str], FigureFiles] = _no_figures,
+        winner_of: Callable[[StudyState, str], Winner | None] = _no_winner,
     ) -> None:
         self._environment = environment
         self._dataset = dataset
@@ -73,6 +82,7 @@ class MlflowTracker:
         self._files_of = files_of
         self._importance_of = importance_of
         self._figures_of = figures_of
+        self._winner_of = winner_of
 
     def connect(self, created: StudyCreated) -> int:
         """Find or create the study's experiment and return its number of recorded events."""
@@ -188,6 +198,8 @@ class MlflowTracker:
         self._experiment.log(event.stage, at=event.at, metrics=metrics, tags=tags)
         self._experiment.end_run(event.stage, "FINISHED", event.at)
         self._experiment.set_description(study_note(state, self._dataset))
+        if winner := self._winner_of(state, event.stage):
+            self._experiment.register(winner, winner_label(state, winner.trial, self._dataset))
 
     def _log_figures(self, stage: str, state: StudyState) -> FigureFiles:
         """Record the figures of a stage; a figure that cannot be drawn is listed as a failure."""
@@ -238,8 +250,9 @@ def _note(run: str, state: StudyState) -> dict[str, str]:
 
 def _origin(state: StudyState) -> dict[str, str]:
     """Return tags with the origin of results: study, data, code and versions."""
-    created = state.created
+    created, commit = state.created, state.versions.get(COMMIT)
     return {
+        **({"mlflow.source.git.commit": commit} if commit else {}),
         "hpo.study": created.study,
         "hpo.data_digest": created.data_digest,
         "hpo.code_digest": created.code_digest,

@@ -25,7 +25,7 @@ def trial_note(state: StudyState, trial: TrialState) -> str:
         [
             f"Trial of stage `{trial.stage}` in study `{study}`, seed {trial.seed}.",
             *_outcome(trial, state),
-            _table(trial.parameters),
+            parameter_table(trial.parameters),
         ]
     )
 
@@ -78,7 +78,7 @@ def stage_note(
         paragraphs += [f"{word}: **{configuration.name}**, {_mean(configuration, state)}."]
         if len(configuration.scores) > 1:
             paragraphs += [f"Its best trial: `{found.trial.trial}`"]
-        paragraphs += [*_outcome(found.trial, state), _table(found.parameters)]
+        paragraphs += [*_outcome(found.trial, state), parameter_table(found.parameters)]
     if importance:
         shares = ", ".join(f"{name} {share:.2f}" for name, share in importance.items())
         note = sample_note(len(whole_configurations(state, stage.stage)))
@@ -144,7 +144,8 @@ def _stopped(trial: TrialState) -> str:
     return f"**Stopped early** after {trial.epochs_trained} epochs: other trials were better at this epoch."
 
 
-def _table(parameters: Mapping[str, Value]) -> str:
+def parameter_table(parameters: Mapping[str, Value]) -> str:
+    """Return hyperparameters with their values as a table in Markdown."""
     rows = [
         f"| {name} | {value:.6g} |" if isinstance(value, float) else f"| {name} | {value} |"
         for name, value in parameters.items()

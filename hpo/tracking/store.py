@@ -30,6 +30,13 @@ _MOVES = (
     WHERE experiment_id = :experiment AND substr(artifact_uri, 1, :rest - 1) = :before
     """,
     "UPDATE experiments SET artifact_location = :now WHERE experiment_id = :experiment",
+    *(
+        f"""
+        UPDATE model_versions SET {column} = :now || substr({column}, :rest)
+        WHERE substr({column}, 1, :rest - 1) = :before
+        """
+        for column in ("source", "storage_location")
+    ),
 )
 _ANSWER_S = 5.0
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}

@@ -1,11 +1,13 @@
 """Open one game without labels, for a trained network to spot its actions."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from model.data.description import DESCRIPTION_FILE, DatasetDescription, parse_description
 from model.data.feature_file import (
@@ -110,13 +112,40 @@ def _described_root(folder: Path) -> Path | None:
     return next(above, None)
 
 
+def half_in_memory(features: npt.NDArray[np.floating[Any]], wanted: Wanted) -> Store:
+    """Return a game with one half, whose features (frames, dimensions) are in memory.
+
+    Raises:
+        DataError: The features have another number of dimensions, or values that are not finite.
+    """
+    if features.ndim != 2 or features.shape[1] != wanted.dims:
+        raise DataError(
+            f"expected features of shape (frames, {wanted.dims}), as the network was trained on, "
+            f"got {features.shape}"
+        )
+    if not np.isfinite(features).all():
+        raise DataError("the features have values that are not finite")
+    return _game(Path("game"), wanted.stem or "", features, {1: len(features)}, wanted)
+
+
 def _store(folder: Path, stem: str, halves: dict[int, FeatureFile], wanted: Wanted) -> Store:
     dtype = common_dtype(list(halves.values()))
     features = np.concatenate([read_features(half, dtype) for half in halves.values()])
+    return _game(folder, stem, features, {number: half.frames for number, half in halves.items()}, wanted)
+
+
+def _game(
+    folder: Path,
+    stem: str,
+    features: npt.NDArray[np.floating[Any]],
+    frames_of: Mapping[int, int],
+    wanted: Wanted,
+) -> Store:
+    """Return the halves of one game, whose features follow each other."""
     frames, classes, entries = len(features), len(wanted.classes), list[Half]()
-    for number, half in halves.items():
+    for number, length in frames_of.items():
         first = sum(entry.frames for entry in entries)
-        entries.append(Half(folder.name, number, first, half.frames))
+        entries.append(Half(folder.name, number, first, length))
     return Store(
         path=folder,
         digest="",

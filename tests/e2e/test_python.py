@@ -73,8 +73,14 @@ def test_study_is_that_of_the_command_line_and_goes_on_after_an_error_in_a_callb
     [
         ("bayes", {"start": "paper"}, "expected start with a stage after the search"),
         ("final", {"study": "none"}, "there is no study 'none'"),
+        ("final", {"points": [{"f": 4}]}, "expected points with the search only (bayes), got stage 'final'"),
+        ("paper", {"start": "paper"}, "expected start with a stage after the search, got stage 'paper'"),
+        ("paper", {"searcher": "random", "values": [1]}, "the paper's procedure has no setting 'values'"),
+        ("bayes", {"points": [4]}, "expected points as tables such as {'f': 8}, got 4"),
+        ("bayes", {"space": {"f": (1, 2, 3)}}, "expected bounds (low, high) in space for f, got (1, 2, 3)"),
+        ("bayes", {"space": {"g": 3}}, "the space has no 'g'"),
         ("bayes", {"trails": 3}, "stage bayes has no setting 'trails'"),
-        ("bayes", {"labels": "v3"}, "expected --labels v1 or v2, got 'v3'"),
+        ("bayes", {"labels": "v3"}, "expected labels= v1 or v2, got 'v3'"),
         ("bayes", {"games": (0, 1)}, "expected games as two numbers above 0"),
         ("bayes", {"data": "/nowhere"}, "no such data folder: /nowhere"),
     ],
@@ -82,6 +88,46 @@ def test_study_is_that_of_the_command_line_and_goes_on_after_an_error_in_a_callb
 def test_mistake_is_an_error_that_says_what_was_expected(
     small: dict[str, Any], stage: str, options: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(api.UserError) as refused:
-        api.run(stage, **{**small, **options})
-    assert message in str(refused.value)
+    for function in (api.run, api.plan):
+        with pytest.raises(api.UserError) as refused:
+            function(stage, **{**small, **options})
+        assert message in str(refused.value)
+
+
+def test_plan_says_what_a_run_would_do_and_starts_nothing(hpo: CommandLine, small: dict[str, Any]) -> None:
+    plan = api.plan(
+        "bayes", study="mine", trials=3, points=[{"f": 4}], space={"lambda_seg": (0.5, 5)}, **small
+    )
+    (stage,) = plan.stages
+    assert (plan.study, stage.stage, stage.trials, stage.epochs) == ("mine", "bayes", 3, 1)
+    assert stage.estimated_s is not None and stage.estimated_s > 0
+    assert [point["f"] for point in stage.first][-1] == 4
+    assert "low 0.5, high 5.0" in str(plan) and "bayes: 3 trials at most" in str(plan)
+    printed = hpo.run(*hpo.study("mine", "--trials", "3"), "--dry-run")
+    kinds = [line.split()[0] for line in printed.stdout.splitlines()]
+    assert kinds[:5] == [line.split()[0] for line in str(plan).splitlines()][:5]
+    assert api.list_studies() == []
+
+    whole = api.plan("paper", study="all", trials=2, seeds=2, final_epochs=3, **small)
+    assert [(stage.stage, stage.epochs) for stage in whole.stages] == [
+        ("bayes", 1),
+        ("grid-slicing", 1),
+        ("final", 3),
+    ]
+
+
+def test_study_resumes_from_python_and_so_does_its_copy(small: dict[str, Any]) -> None:
+    def stop(event: Event) -> None:
+        if isinstance(event, TrialFinished):
+            raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        api.run("bayes", study="mine", trials=2, callbacks=[stop], **small)
+    seen: list[Event] = []
+    study = api.open_study("mine").resume(callbacks=[seen.append])
+    assert [event.event for event in seen].count("trial-finished") == 1
+    assert list(study.trials().status) == ["finished", "finished"]
+    assert study.resume().name == "mine"
+    assert study.resume(fork="copy").name == "copy"
+    with pytest.raises(api.UserError, match="there is no /nowhere"):
+        study.resume(data="/nowhere")

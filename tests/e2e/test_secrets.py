@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from e2e.command_line import CommandLine
+from notification_server import notification_server
 
 SECRET = "Pl4nted-s3cret"
 SECRETS = {
@@ -70,3 +71,48 @@ def test_error_about_the_store_shows_no_password(
     assert "Traceback" not in answer.stderr
     assert SECRET not in answer.stdout + answer.stderr
     assert all(SECRET.encode() not in file.read_bytes() for file in hpo.folder.rglob("*") if file.is_file())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["file", "option"])
+def test_address_for_notifications_is_in_nothing_that_a_study_writes_or_prints(
+    hpo: CommandLine, place: str
+) -> None:
+    words = hpo.study("mine", "--trials", "1", "--epochs", "1", "--searcher", "random")
+    study_file = hpo.folder / "small.toml"
+    with notification_server() as server:
+        variables = {**SECRETS, "MY_URL": server.url(f"me:{SECRET}@")}
+        if place == "file":
+            study_file.write_text(f'notify.url = "{server.url(f"me:{SECRET}@")}"\n' + study_file.read_text())
+        else:
+            words += ["--notify", "$MY_URL"]
+        done = replace(hpo.apart, variables=variables).run(*words)
+    assert done.returncode == 0, done.stderr
+    assert server.titles == ["mine: stage bayes has ended, and the study with it"]
+    study_file.unlink()
+    page = replace(hpo, variables=SECRETS).run("report", "mine")
+    assert page.returncode == 0, page.stderr
+    assert SECRET not in done.stdout + done.stderr + page.stdout + page.stderr
+    assert files_with_secrets(hpo.folder, hpo.cache) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("$NOT_SET", "$NOT_SET names an environment variable that is not set"),
+        (f"nonsense://{SECRET}", "Apprise cannot use the address nonsense://***"),
+    ],
+)
+def test_wrong_address_for_notifications_is_an_error_before_anything_starts(
+    hpo: CommandLine, url: str, message: str
+) -> None:
+    answer = hpo.run(*hpo.study("mine"), "--notify", url)
+    assert answer.returncode == 2 and message in answer.stderr
+    assert SECRET not in answer.stderr and not (hpo.folder / "hpo-runs" / "studies" / "mine").exists()
+
+
+def test_job_takes_the_name_of_a_variable_only(hpo: CommandLine) -> None:
+    for words in (["--notify", f"json://{SECRET}"], [f"--notify=json://{SECRET}"]):
+        answer = hpo.run("submit", "--", "run", "bayes", *words)
+        assert answer.returncode == 2 and "--notify '$NAME'" in answer.stderr
+        assert SECRET not in answer.stderr

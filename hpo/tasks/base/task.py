@@ -16,6 +16,7 @@ from hpo.tasks.base.description import ShapeT, StudyT, TaskDescription
 from hpo.tasks.base.learner import Learner, SequentialArray, TrainingSchedule
 from hpo.tasks.base.networks import NetworkDifference
 from hpo.tasks.base.score import Score
+from hpo.tasks.base.serving import Signature
 from hpo.tasks.base.splits import DataRequest, OpenedData, Progress, SplitRef
 from model.errors import ConfigError
 from model.training.outcomes import Outcome
@@ -224,6 +225,23 @@ class Task(TaskDescription[StudyT, ShapeT], ABC, Generic[StudyT, ShapeT, SplitT,
         from model.training.checkpoint import load_checkpoint
 
         return load_checkpoint(file)
+
+    def signature(self, shape: ShapeT) -> Signature | None:
+        """Return what ``predict`` takes and returns, for MLflow's registry; None if it is not described."""
+        return None
+
+    def predict(self, network: Any, features: Any) -> Any:
+        """Return what a network that ``load_network`` returned predicts for the features of one item.
+
+        Users call it through MLflow, as ``mlflow.pyfunc.load_model("models:/NAME/1").predict(features)``.
+
+        Raises:
+            ConfigError: The task does not say how its networks predict.
+        """
+        raise ConfigError(
+            f"task {self.name} does not say how its networks predict",
+            fix="implement predict in the task, or use what its load_network returns",
+        )
 
     def open_test(self, request: DataRequest, progress: Progress) -> SplitT:
         """Open the test split, which only a final stage uses, after all tuning.

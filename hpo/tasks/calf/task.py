@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -14,6 +14,7 @@ from hpo.space.space import Parameters
 from hpo.tasks.base.networks import NetworkDifference
 from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.score import Score
+from hpo.tasks.base.serving import Signature
 from hpo.tasks.base.splits import DataRequest, OpenedData, Progress, SplitRef
 from hpo.tasks.base.task import LARGEST_ARRAY, StageContext, Task, TrialTime
 from hpo.tasks.calf.data import (
@@ -25,6 +26,7 @@ from hpo.tasks.calf.data import (
     require_actions,
 )
 from hpo.tasks.calf.description import SCORES, CalfDescription
+from hpo.tasks.calf.prediction import spots_of_half
 from hpo.tasks.calf.resampling import compare_on_games
 from hpo.tasks.calf.settings import check_space, in_own_unit, training_config, trial_config
 from hpo.tasks.calf.shape import GamesShape
@@ -44,6 +46,9 @@ from model.training.slot import Slot
 from model.training.throughput import faster_precision, fastest_array
 from model.training.trainer import TrainingArray
 from model.weights.trained import TrainedNetwork
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class CalfTask(CalfDescription, Task[CalfStudy, GamesShape, Store, Slot]):
@@ -250,6 +255,24 @@ class CalfTask(CalfDescription, Task[CalfStudy, GamesShape, Store, Slot]):
         """Return the number of weights of the network with the study file's own hyperparameters."""
         network = CalfNetwork(self._own_trial(study, shape).network, torch.Generator())
         return sum(weight.numel() for weight in network.parameters())
+
+    def signature(self, shape: GamesShape) -> Signature:
+        """Return the features of one half as input, and its spots as output."""
+        return Signature(
+            dims=shape.dims, columns={"time_s": "double", "label": "string", "confidence": "double"}
+        )
+
+    def predict(self, network: TrainedNetwork, features: Any) -> "pd.DataFrame":
+        """Return the spots of one half, the most confident first, as ``hpo spot`` finds them.
+
+        Args:
+            network: The network.
+            features: Features of the half (frames, dimensions), at the frame rate of the training data.
+
+        Returns:
+            Columns ``time_s`` (seconds since the start of the half), ``label`` and ``confidence``.
+        """
+        return spots_of_half(network, features)
 
     def varied(self, study: CalfStudy, stage: str, shape: GamesShape) -> dict[str, Any]:
         """Return the hyperparameters that a stage varies: for a grid, the slicing parameters."""

@@ -1,11 +1,12 @@
 """The digest of the code covers what decides numbers, and not what only shows them."""
 
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from hpo.study.versions import code_digest
+from hpo.study.versions import code_digest, git_commit, versions
 
 
 @pytest.mark.parametrize(
@@ -41,3 +42,24 @@ def test_digest_of_an_external_task_covers_all_its_files(
     shown.write_text("STEP = 2\n")
     assert code_digest(package.name) != before
     sys.modules.pop(package.name)
+
+
+def test_commit_of_the_users_folder_is_among_the_versions_and_says_whether_files_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert "commit" not in versions()
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
+    (tmp_path / "task.py").write_text("1")
+    for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
+        subprocess.run([*git, *words], check=True)
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout
+    assert versions()["commit"] == commit.strip()
+    (tmp_path / "task.py").write_text("2")
+    assert versions()["commit"] == f"{commit.strip()}-dirty"
+
+
+def test_machine_without_git_has_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert git_commit(tmp_path) is None

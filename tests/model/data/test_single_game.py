@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.data.single_game import Wanted, game_name, open_game
+from model.data.single_game import Wanted, game_name, half_in_memory, open_game
 from model.data.store import Store
 from model.errors import DataError
 from model.timeline import NO_FUTURE, NO_PAST, FrameRate
@@ -133,3 +133,24 @@ def test_name_of_a_game_is_its_path_in_the_data(
     if described:
         (tmp_path / described / "dataset.toml").write_text("")
     assert game_name(tmp_path / folder) == name
+
+
+def test_half_in_memory_is_the_half_of_a_file(tmp_path: Path) -> None:
+    (half,) = write_halves(tmp_path, "EVENTS", (30, 4))
+    read = opened(tmp_path)
+    given = half_in_memory(half, Wanted(dims=4, classes=("goal",), frame_rate=FrameRate(2.0), stem=None))
+    np.testing.assert_array_equal(given.features, read.features)
+    assert [(each.number, each.frames) for each in given.halves] == [(1, 30)]
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        (np.zeros((30, 5), np.float32), r"expected features of shape \(frames, 4\).*got \(30, 5\)"),
+        (np.zeros(30, np.float32), "expected features of shape"),
+        (np.full((30, 4), np.nan, np.float32), "values that are not finite"),
+    ],
+)
+def test_half_in_memory_that_does_not_fit_is_refused(features: np.ndarray, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        half_in_memory(features, Wanted(dims=4, classes=("goal",), frame_rate=FrameRate(2.0), stem=None))

@@ -1,0 +1,51 @@
+"""Continuation of a stopped study, for the command line and for Python users."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hpo.api.callbacks import Callback
+from hpo.api.launching import Ran
+from hpo.api.notifying import channel_of
+from hpo.api.watching import ReadingProgress, say, tell_end, watch
+from hpo.config.environment import Environment
+from hpo.journal.journal import stored_events
+from hpo.journal.results import StudyState
+from hpo.study.folders import study_folder
+from hpo.study.plan import plan_of
+from hpo.study.session import fork_study, resume_study
+
+
+def resume(
+    folder: Path,
+    environment: Environment,
+    *,
+    fork: str | None = None,
+    data: Path | None = None,
+    notify: Sequence[str] = (),
+    callbacks: Sequence[Callback] = (),
+) -> Ran:
+    """Resume the study in ``folder``, or a copy of it.
+
+    Args:
+        folder: Folder of the study.
+        environment: Names the folder of studies, MLflow's store and the Ray cluster.
+        fork: Name of the copy to resume instead, with the present code and data.
+        data: Folder to which the data of the study have moved.
+        notify: Addresses for notifications. Empty: those of the study.
+        callbacks: Called after every event.
+
+    Raises:
+        UserError: The study is running elsewhere, or its data or the code have changed.
+    """
+    place = str(data.absolute()) if data else None
+    plan = plan_of(folder, StudyState.replay(stored_events(folder)).created)
+    channel = channel_of(notify, plan.study.notify.urls, say)
+    with ReadingProgress() as progress:
+        if fork is not None:
+            fork_study(folder.name, fork, environment, progress, data=place)
+            folder = study_folder(environment, fork)
+            plan = plan_of(folder, StudyState.replay(stored_events(folder)).created)
+        with watch(plan, folder.name, environment, callbacks, channel) as listener:
+            end = resume_study(folder.name, environment, progress, listener, data=place)
+    tell_end(end, plan, folder.name, environment)
+    return Ran(plan=plan, folder=folder, end=end)

@@ -1,0 +1,58 @@
+"""Arguments of ``hpo.run`` that have another form in Python than on the command line."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hpo.config.stages import SEARCH
+from hpo.study.point_file import TypedPoints, read_points
+from model.errors import ConfigError
+
+_OF_A_SEARCH = ("warm_start", "points", "space")
+
+
+def check_arguments(given: Mapping[str, Any]) -> None:
+    """Check arguments of ``hpo.run`` that depend on each other.
+
+    Raises:
+        ConfigError: They contradict each other.
+    """
+    stage, games = given["stage"], given["games"]
+    wrong = [name for name in _OF_A_SEARCH if given[name] and stage != SEARCH]
+    if wrong:
+        raise ConfigError(f"expected {wrong[0]} with the search only ({SEARCH}), got stage {stage!r}")
+    if given["start"] is not None and stage in (SEARCH, "paper"):
+        raise ConfigError(f"expected start with a stage after the search, got stage {stage!r}")
+    if games is not None and (len(games) != 2 or min(games) < 1):
+        raise ConfigError(f"expected games as two numbers above 0, such as (60, 30), got {games!r}")
+
+
+def points_of(given: Sequence[Mapping[str, Any]] | str | Path) -> TypedPoints | None:
+    """Return the points that a search tries first; None for an empty list.
+
+    Raises:
+        ConfigError: The file cannot be read, or a point is no table.
+    """
+    if isinstance(given, str | Path):
+        return read_points(Path(given))
+    for point in given:
+        if not isinstance(point, Mapping):
+            raise ConfigError(f"expected points as tables such as {{'f': 8}}, got {point!r:.60}")
+    return TypedPoints(source="points", rows=list(given)) if given else None
+
+
+def bounds_of(space: Mapping[str, Any] | None) -> list[str]:
+    """Return a space as ``--space`` takes it, such as ``f=2..8`` for ``{"f": (2, 8)}``.
+
+    Raises:
+        ConfigError: Bounds are not two numbers.
+    """
+    return [f"{name}={_values(name, entry)}" for name, entry in (space or {}).items()]
+
+
+def _values(name: str, entry: Any) -> str:
+    if isinstance(entry, tuple):
+        if len(entry) != 2:
+            raise ConfigError(f"expected bounds (low, high) in space for {name}, got {entry!r:.60}")
+        return f"{entry[0]}..{entry[1]}"
+    return ",".join(map(str, entry)) if isinstance(entry, list) else str(entry)
