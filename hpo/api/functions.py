@@ -43,6 +43,8 @@ def run(
     seed: int = 0,
     device: str = "auto",
     ray_address: str | None = None,
+    hours: float | None = None,
+    until: str | None = None,
     callbacks: "Sequence[Callback]" = (),
     **settings: Any,
 ) -> "Study":
@@ -69,12 +71,14 @@ def run(
         seed: Seed of the study.
         device: ``auto``, ``cpu`` or ``cuda``.
         ray_address: Address of the Ray cluster that trains. Default: this machine.
+        hours: Hours for which the study may run. Default: from the study file.
+        until: Time at which the study stops, such as ``18:00`` or ``2026-01-31 18:00``, local time.
         callbacks: Functions that are called after every event; see ``hpo.Callback``.
         settings: Other keys of the stage's table in the study file, such as ``concurrent``, ``searcher``,
             ``scheduler``, ``replicates`` or ``seeds``.
 
     Returns:
-        The study, whose trials may have failed.
+        The study, whose trials may have failed, or which has trials left if its budget is over.
 
     Raises:
         UserError: Something is wrong that the caller can fix; the text says what.
@@ -105,6 +109,8 @@ def run(
         seed=seed,
         device=device,
         ray_address=ray_address,
+        hours=hours,
+        until=until,
     )
     launch = launch_of(commands_with(stage), options, callbacks=callbacks)
     typed = {"trials": trials, "epochs": epochs, **settings}
@@ -113,7 +119,7 @@ def run(
     else:
         outcome = launch.run_stage(stage, typed, study, None if start is None else str(start))
     assert isinstance(outcome, Ran)
-    if not outcome.end.complete:
+    if not outcome.end.complete and not outcome.end.state.budget_over:
         raise KeyboardInterrupt
     return Study(outcome.folder, launch.environment)
 

@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from hpo.api.callbacks import Callback
 from hpo.api.watching import ReadingProgress, tell_end, watch
 from hpo.config.differences import differing_settings
 from hpo.config.environment import Environment
 from hpo.config.stages import SEARCH
+from hpo.journal.events import BudgetSet
 from hpo.journal.journal import stored_events
 from hpo.journal.results import StudyState
 from hpo.report.console import standard_error
@@ -58,6 +59,11 @@ class Prepared:
 Outcome = Ran | Prepared
 
 
+class _Given(TypedDict):
+    data: str | None
+    budget: BudgetSet | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
     """A start or continuation of a study with its options resolved."""
@@ -79,6 +85,8 @@ class Launch:
     """Whether to prepare only, with all checks, and start nothing."""
     callbacks: Sequence[Callback]
     """Called after every event."""
+    budget: BudgetSet | None
+    """Budget that was given; None: that of the study file applies."""
 
     def search(
         self,
@@ -112,14 +120,10 @@ class Launch:
         request = replace(request, table=stage_request.table)
         if self.dry_run:
             with ReadingProgress() as progress:
-                stage = preview_extension(
-                    folder.name, request, self.environment, progress, data=self._moved_to
-                )
+                stage = preview_extension(folder.name, request, self.environment, progress, **self._given)
             return Prepared(plan=plan, name=folder.name, stages=[stage], environment=self.environment)
         with self._session(plan, folder) as (progress, listener):
-            end = extend_study(
-                folder.name, request, self.environment, progress, listener, data=self._moved_to
-            )
+            end = extend_study(folder.name, request, self.environment, progress, listener, **self._given)
         return self._ran(plan, folder, end)
 
     def run_stage(
@@ -183,13 +187,11 @@ class Launch:
         if self.dry_run:
             with ReadingProgress() as progress:
                 stages = preview_continuation(
-                    folder.name, [request], self.environment, progress, data=self._moved_to
+                    folder.name, [request], self.environment, progress, **self._given
                 )
             return Prepared(plan=plan, name=folder.name, stages=stages, environment=self.environment)
         with self._session(plan, folder) as (progress, listener):
-            end = continue_study(
-                folder.name, [request], self.environment, progress, listener, data=self._moved_to
-            )
+            end = continue_study(folder.name, [request], self.environment, progress, listener, **self._given)
         return self._ran(plan, folder, end)
 
     def _run(self, plan: StudyPlan, stages: Sequence[StageRequest], name: str | None) -> Outcome:
@@ -198,7 +200,7 @@ class Launch:
         for stage in stages:
             _refuse_unknown_settings(plan, stage.name, stage.options)
         with ReadingProgress() as progress:
-            prepared = prepare_new(plan, chosen, stages, self.environment, progress)
+            prepared = prepare_new(plan, chosen, stages, self.environment, progress, budget=self.budget)
         if name is None and chosen != usual:
             standard_error().print(
                 f"a study {usual} exists already; the new one is named {chosen} (--study chooses a name)",
@@ -208,7 +210,7 @@ class Launch:
             return Prepared(plan=plan, name=chosen, stages=prepared, environment=self.environment)
         folder = study_folder(self.environment, chosen)
         with watch(plan, chosen, self.environment, self.callbacks) as listener:
-            end = start_study(plan, chosen, prepared, self.environment, listener)
+            end = start_study(plan, chosen, prepared, self.environment, listener, budget=self.budget)
         return self._ran(plan, folder, end)
 
     @contextmanager
@@ -238,9 +240,9 @@ class Launch:
         return folder, plan, StageRequest(name=stage, options=options, table=table)
 
     @property
-    def _moved_to(self) -> str | None:
-        """Place of a known study's data that was typed, which may be another than at its start."""
-        return self.request.data if self.has_data else None
+    def _given(self) -> "_Given":
+        """What was typed for a known study: the place of its data, which may have moved, and a budget."""
+        return {"data": self.request.data if self.has_data else None, "budget": self.budget}
 
     def _known_plan(self, name: str | None) -> tuple[Path, StudyPlan]:
         """Return the folder and the plan of a study, by default of the one that changed last."""

@@ -10,6 +10,7 @@ from hpo.api.launching import Launch
 from hpo.api.watching import ReadingProgress
 from hpo.config.environment import Environment, read_environment
 from hpo.config.study_file import read_study_file
+from hpo.study.budget import typed_budget
 from hpo.study.plan import StudyRequest
 from hpo.tasks.base.places import chosen_place, is_uri
 from hpo.tasks.base.presentation.stage_command import TaskCommands
@@ -33,6 +34,10 @@ class Options:
     ray_address: str | None = None
     labels: str | None = None
     skip_missing: bool = False
+    hours: float | None = None
+    """Hours for which the study may run."""
+    until: str | None = None
+    """Time at which the study stops, such as ``18:00``."""
 
 
 def options_of(*, data: str | Path | None, **others: Any) -> Options:
@@ -56,6 +61,7 @@ def launch_of(
     Raises:
         ConfigError: An option has no valid value, or the study file is of a task without demo data.
     """
+    budget = typed_budget(typed.hours, typed.until)
     if typed.labels not in (None, "v1", "v2"):
         raise ConfigError(f"expected --labels v1 or v2, got {typed.labels!r}")
     environment = read_environment().on_cluster(typed.ray_address)
@@ -94,6 +100,7 @@ def launch_of(
         has_study_file=typed.study_file is not None,
         dry_run=dry_run,
         callbacks=callbacks,
+        budget=budget,
     )
 
 

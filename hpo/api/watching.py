@@ -90,6 +90,7 @@ def watch(
 
 def tell_end(end: "SessionEnd", name: str) -> None:
     """Say what is left to do for the study ``name``: records that MLflow lacks, trials to resume."""
+    from hpo.report.budget_lines import over_lines
     from hpo.report.console import standard_error
 
     console = standard_error()
@@ -99,5 +100,8 @@ def tell_end(end: "SessionEnd", name: str) -> None:
             f"is lost; record them with: {shell_line('hpo', 'sync', name)}",
             soft_wrap=True,
         )
-    if not end.complete:
+    if end.state.budget_over:
+        for line in over_lines(end.state):
+            console.print(line, soft_wrap=True)
+    elif not end.complete:
         console.print(f"stopped; resume with: {shell_line('hpo', 'resume', name)}", soft_wrap=True)

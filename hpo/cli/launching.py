@@ -30,6 +30,8 @@ class Typed:
     dry_run: bool
     labels: str | None
     skip_missing: bool = False
+    hours: float | None = None
+    until: str | None = None
 
 
 def launch_of(commands: TaskCommands, typed: Typed) -> "Launch":
@@ -52,6 +54,8 @@ def launch_of(commands: TaskCommands, typed: Typed) -> "Launch":
         seed=typed.seed,
         device=typed.device,
         ray_address=typed.ray_address,
+        hours=typed.hours,
+        until=typed.until,
     )
     return options.launch_of(commands, described, dry_run=typed.dry_run)
 

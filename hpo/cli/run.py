@@ -19,6 +19,7 @@ from hpo.cli.run_options import (
     Features,
     From,
     Games,
+    Hours,
     Labels,
     NewStudy,
     RayAddress,
@@ -33,6 +34,7 @@ from hpo.cli.run_options import (
     StudyFileOption,
     Trials,
     Try,
+    Until,
 )
 from hpo.tasks.base.presentation.stage_command import StageCommand, StageOption, TaskCommands
 from hpo.tasks.calf.presentation.commands import COMMANDS as CALF
@@ -86,6 +88,8 @@ def bayes(
     array: Array = None,
     searcher: Searcher = None,
     scheduler: Scheduler = None,
+    hours: Hours = None,
+    until: Until = None,
     warm_start: Annotated[
         str | None,
         typer.Option(
@@ -123,6 +127,8 @@ def bayes(
             device=device,
             ray_address=ray_address,
             dry_run=dry_run,
+            hours=hours,
+            until=until,
         ),
     )
     options = {
@@ -160,6 +166,8 @@ def paper(
     array: Array = None,
     searcher: Searcher = None,
     scheduler: Scheduler = None,
+    hours: Hours = None,
+    until: Until = None,
     seeds: Seeds = None,
     final_epochs: Annotated[
         int | None,
@@ -193,6 +201,8 @@ def paper(
             device=device,
             ray_address=ray_address,
             dry_run=dry_run,
+            hours=hours,
+            until=until,
         ),
     )
     parallel = {"concurrent": concurrent, "array": array}
@@ -228,6 +238,8 @@ def _stage_function(commands: TaskCommands, command: StageCommand) -> Any:
         "epochs": Epochs,
         "concurrent": Concurrent,
         "array": Array,
+        "hours": Hours,
+        "until": Until,
         "features": Features,
         "data": Data,
         "data_uri": DataUri,

@@ -96,6 +96,21 @@ Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Device to co
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print the plan with an estimate of its time; start nothing.")
 ]
+Hours = Annotated[
+    float | None,
+    typer.Option(
+        metavar="HOURS",
+        help="Hours for which the study may run, also over interruptions: no trial starts that could not end "
+        "in time, and hpo resume continues. inf: no limit. Default: from the study file.",
+    ),
+]
+Until = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help='Time at which the study stops like after --hours: 18:00 or "2026-01-31 18:00", local time.',
+    ),
+]
 NewStudy = Annotated[
     str | None,
     typer.Option(

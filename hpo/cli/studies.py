@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from hpo.api.watching import ReadingProgress
-from hpo.cli.run_options import MovedData, RayAddress
+from hpo.cli.run_options import Hours, MovedData, RayAddress, Until
 from model.shell import shell_line
 
 _STUDY = typer.Argument(metavar="STUDY", help="Name of the study. Default: the one that changed last.")
@@ -23,21 +23,26 @@ def resume(
         ),
     ] = None,
     data: MovedData = None,
+    hours: Hours = None,
+    until: Until = None,
     ray_address: RayAddress = None,
 ) -> None:
     """Resume a stopped study.
 
-    Finished trials keep their results; unfinished ones continue from their checkpoints.
+    Finished trials keep their results; unfinished ones continue from their checkpoints. A budget that was
+    given earlier still holds; --hours or --until replaces it.
     """
     from hpo.api.watching import tell_end, watch
     from hpo.cli.running import finish
     from hpo.config.environment import read_environment
     from hpo.journal.journal import stored_events
     from hpo.journal.results import StudyState
+    from hpo.study.budget import typed_budget
     from hpo.study.folders import chosen_study, study_folder
     from hpo.study.plan import plan_of
     from hpo.study.session import fork_study, resume_study
 
+    budget = typed_budget(hours, until)
     environment = read_environment().on_cluster(ray_address)
     folder = chosen_study(environment, study)
     place = str(data.absolute()) if data else None
@@ -47,7 +52,7 @@ def resume(
             folder = study_folder(environment, fork)
         plan = plan_of(folder, StudyState.replay(stored_events(folder)).created)
         with watch(plan, folder.name, environment) as listener:
-            end = resume_study(folder.name, environment, progress, listener, data=place)
+            end = resume_study(folder.name, environment, progress, listener, data=place, budget=budget)
     tell_end(end, folder.name)
     finish(end, plan, folder)
 

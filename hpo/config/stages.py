@@ -147,6 +147,9 @@ class Stage(Section):
     """Number of trials that one process trains together. ``auto``: measure which number is fastest."""
     epochs: int | None = Field(default=None, ge=1)
     """Epochs of each trial of the stage. Default: ``training.epochs``."""
+    hours: float | None = Field(default=None, gt=0)
+    """Hours for which the stage may run, over all its sessions. No trial starts that could not end in time.
+    A search then ends with the trials that it has if other stages follow. Default: no limit."""
 
     def useful_at_once(self) -> int | None:
         """Return the largest number of trials that the stage can use at the same time; None: no limit."""

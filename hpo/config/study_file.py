@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from hpo.config.faults import describe_faults
 from hpo.config.sections import Section, Training
@@ -26,6 +26,8 @@ class StudyFile(Section):
 
     task: str
     """Name of the task, such as ``calf``."""
+    hours: float | None = Field(default=None, gt=0)
+    """Hours for which the study may run, over all its sessions. Default: no limit."""
     training: Training
     hyperparameters: Section
     """Hyperparameters that a stage may search over, and their values when it does not."""

@@ -109,6 +109,34 @@ class StudyResumed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetSet(Event):
+    """The user gave the study a budget, in place of the one before and of the hours in the study file.
+
+    Without ``hours`` and ``until``, the hours of the study file apply again.
+    """
+
+    event: Literal["budget-set"] = "budget-set"
+    hours: Number | None = None
+    """Hours for which the study may run from now on, over all its sessions; infinite: no limit."""
+    until: Moment | None = None
+    """Time at which the study stops."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetEnded(Event):
+    """No further trial of a stage fits into the budget; unfinished trials keep their checkpoints."""
+
+    event: Literal["budget-ended"] = "budget-ended"
+    stage: str
+    budget: str
+    """The budget in words, such as ``2 h``."""
+    of_stage: bool = False
+    """Whether it is the budget of the stage alone, so that the stages after it have time."""
+    suffices: bool = False
+    """Whether the stage can end with the trials that it has: a search with a validation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DataMoved(Event):
     """The data of the study, with the same digest, are in another place now."""
 
@@ -215,7 +243,7 @@ class TrialFinished(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialStopped(Event):
-    """A trial was stopped early, because others were better at the same epoch.
+    """A trial was stopped early, by default because others were better at the same epoch.
 
     This is a kind of its own, so that ``TrialFinished`` always means that all epochs were trained.
     """
@@ -227,6 +255,8 @@ class TrialStopped(Event):
     epoch: Whole
     """Epoch of that validation."""
     duration_s: Number
+    reason: str = ""
+    """Reason of the stop. Empty: the scheduler stopped it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -282,6 +312,8 @@ _Kinds = (
     StudyCreated
     | StudyRenamed
     | StudyResumed
+    | BudgetSet
+    | BudgetEnded
     | DataMoved
     | StageAsked
     | StageStarted

@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Any, Self
 
 from hpo.journal.events import (
+    BudgetEnded,
+    BudgetSet,
     DataMoved,
     Event,
     Noticed,
@@ -28,6 +30,7 @@ from hpo.journal.events import (
     Value,
 )
 from hpo.journal.ranking import Configuration
+from hpo.journal.running_time import RunningTime
 from hpo.journal.tally import Tally
 from model.errors import UserError
 
@@ -39,7 +42,7 @@ class TrialStatus(StrEnum):
     RUNNING = "running"
     FINISHED = "finished"
     STOPPED = "stopped"
-    """Stopped early, because other trials were better at the same epoch."""
+    """Stopped early, because other trials were better at the same epoch or for the reason that it has."""
     FAILED = "failed"
 
 
@@ -78,7 +81,7 @@ class TrialState:
     duration_s: float | None = None
     """Seconds spent on the trial, over all its runs."""
     reason: str | None = None
-    """Reason of a failure."""
+    """Reason of a failure, or of a stop that the scheduler did not decide."""
     tested: Mapping[str, float] | None = None
     """Metrics on the test split; None for a trial that was not evaluated on it."""
 
@@ -123,6 +126,15 @@ class StageState:
     """Configuration that it passes on to the next stage; empty before the end."""
     role: str = ""
     """Role of the trials with the chosen configuration."""
+    over: BudgetEnded | None = None
+    """End of the budget before the end of the stage; None while there is time."""
+    cut_short: str = ""
+    """Budget, in words, with which the stage is to end because other stages wait for it; empty otherwise."""
+    began_s: float = 0.0
+    """Running time of the study, in seconds, at which the stage would have begun without the stages that ran
+    between its parts."""
+    used_s: float = 0.0
+    """Running time of the stage when it finished, in seconds."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -147,7 +159,16 @@ class StudyState:
     """Messages for the user, oldest first."""
     updated_at: datetime
     """Time of the last event."""
+    budget: BudgetSet | None = None
+    """Budget that the user gave last; None: that of the study file applies."""
+    budget_since_s: float = 0.0
+    """Running time of the study, in seconds, when it got this budget."""
+    running: RunningTime = field(init=False, compare=False)
+    """Time for which the study ran."""
     _tallies: dict[str, Tally] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self.running = RunningTime(self.created.at)
 
     @classmethod
     def replay(cls, events: Iterable[Event]) -> Self:
@@ -176,11 +197,16 @@ class StudyState:
             UserError: The event names an unknown trial or stage.
         """
         self.updated_at = event.at
+        self.running.record(event)
         match event:
             case StudyRenamed():
                 self.created = replace(self.created, study=event.study)
             case StudyResumed():
                 self.versions, self.interrupted, self.resumed = event.versions, None, self.resumed + 1
+            case BudgetSet():
+                self._set_budget(event)
+            case BudgetEnded():
+                self._end_budget(event)
             case DataMoved():
                 self.created = replace(self.created, plan={**self.created.plan, "data": event.data})
             case StudyInterrupted():
@@ -188,7 +214,7 @@ class StudyState:
             case Noticed():
                 self.notes.append(event.message)
             case StageAsked():
-                return self.asked.setdefault(event.stage, event) is event
+                return self._request(event)
             case StageStarted():
                 return self._start_stage(event)
             case StageExtended():
@@ -228,12 +254,38 @@ class StudyState:
         """Requested stages that have not ended, in the order of the requests."""
         return [name for name in self.asked if name not in self.stages or not self.stages[name].finished_at]
 
+    @property
+    def budget_over(self) -> str:
+        """Budget, in words, that ended before the stage that is to run next; empty otherwise."""
+        stages = (self.stages[name] for name in self.pending[:1] if name in self.stages)
+        return next((stage.over.budget for stage in stages if stage.over), "")
+
     def trials_of(self, stage: str) -> list[TrialState]:
         """Return the trials of one stage, in the order in which they were proposed."""
         return list(self.tally(stage).trials)
 
+    def _set_budget(self, event: BudgetSet) -> None:
+        self.budget = event if event.hours is not None or event.until is not None else None
+        self.budget_since_s = self.running.seconds(event.at)
+        for stage in self.stages.values():
+            stage.over = None
+
+    def _end_budget(self, event: BudgetEnded) -> None:
+        stage = self._stage(event.stage)
+        stage.over = event
+        if event.of_stage and event.suffices and self.pending[-1] != event.stage:
+            stage.cut_short = event.budget
+
+    def _request(self, event: StageAsked) -> bool:
+        for name in self.pending:
+            over = self.stages[name].over if name in self.stages else None
+            if over and over.suffices:
+                self.stages[name].cut_short = over.budget
+        return self.asked.setdefault(event.stage, event) is event
+
     def _finish_stage(self, event: StageFinished) -> None:
         stage = self._stage(event.stage)
+        stage.used_s = self.running.seconds(event.at) - stage.began_s
         stage.finished_at, stage.best_trial = event.at, event.best_trial or None
         stage.chosen, stage.role = event.chosen, event.role
 
@@ -242,6 +294,8 @@ class StudyState:
         stage.trials, stage.finished_at = event.trials, None
         stage.best_trial, stage.chosen, stage.role = None, {}, ""
         stage.space = event.space or stage.space
+        stage.began_s = self.running.seconds(event.at) - stage.used_s
+        stage.over, stage.cut_short = None, ""
         self.asked[event.stage] = replace(self.asked[event.stage], settings=event.settings)
 
     def _start_stage(self, event: StageStarted) -> bool:
@@ -254,6 +308,7 @@ class StudyState:
             epochs=event.epochs,
             start=event.start,
             started_at=event.at,
+            began_s=self.running.seconds(event.at),
         )
         return True
 
@@ -324,9 +379,10 @@ def _advance(
         case TrialReported():
             return trial.reports.setdefault(event.epoch, event) is event
         case TrialFinished() | TrialStopped():
-            stopped = isinstance(event, TrialStopped)
-            trial.status, trial.ended_at = TrialStatus.STOPPED if stopped else TrialStatus.FINISHED, event.at
+            trial.status, trial.ended_at = TrialStatus.FINISHED, event.at
             trial.score, trial.best_epoch, trial.duration_s = event.score, event.epoch, event.duration_s
+            if isinstance(event, TrialStopped):
+                trial.status, trial.reason = TrialStatus.STOPPED, event.reason or None
         case TrialFailed():
             trial.status, trial.ended_at, trial.reason = TrialStatus.FAILED, event.at, event.reason
     return True

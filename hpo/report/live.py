@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from itertools import islice
 
 from rich.console import Console, Group
@@ -14,6 +15,7 @@ from rich.text import Text
 from hpo.journal.ranking import Configuration
 from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus
 from hpo.journal.tally import Tally
+from hpo.report.budget_lines import left_line
 from hpo.report.formats import duration, mean_with_interval
 from hpo.report.trial_tables import best_line
 from hpo.tasks.base.registry import classes_of, score_of
@@ -77,13 +79,21 @@ class Display:
                 soft_wrap=True,
             )
 
+    def _left(self, state: StudyState) -> str:
+        """Say what the budget leaves for the stage; empty without a budget and at the end."""
+        if state.stages[self._stage].finished_at:
+            return ""
+        return left_line(state, self._stage, datetime.now(UTC), is_running=True)
+
     def _print_ended(self, state: StudyState, tally: Tally) -> None:
         """Print a line for every trial that ended since the last call."""
         if self._printed is None:
             self._printed = len(tally.ended)
         for trial in islice(tally.ended, self._printed, None):
             self._printed += 1
-            self._console.print(_ended_line(trial, self._printed, state, self._stage), soft_wrap=True)
+            line = _ended_line(trial, self._printed, state, self._stage)
+            left = self._left(state) if trial is tally.ended[-1] else ""
+            self._console.print("; ".join(filter(None, [line, left])), soft_wrap=True)
 
     def _render(self) -> Group:
         state = self._state
@@ -109,7 +119,8 @@ class Display:
             for trial in list(tally.unfinished.values())
             if trial.status is TrialStatus.RUNNING
         ]
-        return Group(head, *best, *running)
+        left = self._left(state)
+        return Group(head, *([Text(left)] if left else []), *best, *running)
 
 
 def _part_done(tally: Tally, epochs: int) -> float:
@@ -162,7 +173,8 @@ def _ended_line(trial: TrialState, ended: int, state: StudyState, stage: str) ->
     seeds, start = len(configuration.scores), state.stages[stage].start
     parts = [f"{best_line(Configuration((trial,)), state, start)} in {duration(trial.duration_s or 0.0)}"]
     if trial.status is TrialStatus.STOPPED:
-        parts.append(f"stopped early at epoch {trial.epochs_trained}")
+        why = f" ({trial.reason})" if trial.reason else ""
+        parts.append(f"stopped early at epoch {trial.epochs_trained}{why}")
     if seeds > 1:
         parts.append(f"mean {mean_with_interval(configuration)} (95 %) over {seeds} seeds")
     best = state.ranked(stage, 1)

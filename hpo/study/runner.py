@@ -3,7 +3,9 @@
 import socket
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
+from hpo.journal.budget import Limit
 from hpo.journal.events import (
     Event,
     Noticed,
@@ -19,6 +21,7 @@ from hpo.journal.results import StudyState, TrialState
 from hpo.programs.program import Answer, Program
 from hpo.schedule.stopping import build_stopping_rule
 from hpo.schedule.trial_source import Pause
+from hpo.study.budget import StageBudget
 from hpo.study.plan import StudyPlan, chunk_seed
 from hpo.trial.files import remove_checkpoints, trial_folder
 from hpo.trial.report import Report, best_report
@@ -43,9 +46,11 @@ class StageRunner:
         journal: Journal,
         state: StudyState,
         listener: Listener,
+        budget: StageBudget,
     ) -> None:
         """Continue the stage from ``state``; ``plan`` contains the settings of the stage."""
         self.state = state
+        self._budget, self._has_room = budget, True
         self._plan, self._stage, self._program = plan, stage, program
         self._score = plan.score
         self._journal, self._listener = journal, listener
@@ -55,9 +60,15 @@ class StageRunner:
         self._waiting = deque(trial for trial in state.trials_of(stage) if not trial.has_ended)
 
     def next_spec(self) -> TrialSpec | Pause | None:
-        """Return the next trial to train, WAIT if it depends on running ones, or None if there is none."""
+        """Return the next trial to train, WAIT if it depends on running ones, or None if there is none.
+
+        With a budget, no new trial starts that could not end in time.
+        """
         if self._waiting:
             return self._spec(self._waiting.popleft())
+        self._has_room = self._has_room and self._budget.has_room
+        if not self._has_room:
+            return None
         trials = self.state.trials_of(self._stage)
         proposal = self._program.next(trials)
         if proposal is Answer.WAIT:
@@ -76,6 +87,10 @@ class StageRunner:
             )
         )
         return self._spec(self.state.trials[name])
+
+    def should_end(self) -> bool:
+        """Return whether the time is up; running trials keep their last validation."""
+        return self._budget.is_over
 
     def started(self, trial: str) -> None:
         """Record that a process has started to train the trial."""
@@ -120,6 +135,23 @@ class StageRunner:
         """Whether the stage needs no more trials."""
         return self._program.is_done(self.state.trials_of(self._stage))
 
+    @property
+    def budget_over(self) -> Limit | None:
+        """The limit that leaves no time for another trial; None while there is time."""
+        limit = self._budget.limit
+        unfinished = self.state.tally(self._stage).unfinished
+        if self.complete or limit is None or (limit.left_s > 0 and (self._has_room or unfinished)):
+            return None
+        return limit
+
+    def close(self, reason: str) -> None:
+        """End the trials that have not ended, each with its best validation."""
+        for trial in list(self.state.tally(self._stage).unfinished.values()):
+            if trial.reports:
+                self._end(trial.trial, partial(TrialStopped, reason=reason))
+            else:
+                self.failed(trial.trial, f"ended before its first validation: {reason}")
+
     def _replay_validations(self) -> None:
         """Report earlier validations to the stopping rule; end trials whose stop is not recorded yet."""
         decided: dict[str, bool] = {}
@@ -132,7 +164,7 @@ class StageRunner:
             if stops:
                 self._end(trial, TrialStopped)
 
-    def _end(self, trial: str, kind: type[TrialFinished] | type[TrialStopped]) -> None:
+    def _end(self, trial: str, kind: Callable[..., TrialFinished | TrialStopped]) -> None:
         state = self.state.trials[trial]
         if state.has_ended:
             return

@@ -141,7 +141,8 @@ def _outcome(trial: TrialState, state: StudyState) -> list[str]:
 
 
 def _stopped(trial: TrialState) -> str:
-    return f"**Stopped early** after {trial.epochs_trained} epochs: other trials were better at this epoch."
+    why = trial.reason or "other trials were better at this epoch"
+    return f"**Stopped early** after {trial.epochs_trained} epochs: {why}."
 
 
 def _table(parameters: Mapping[str, Value]) -> str:

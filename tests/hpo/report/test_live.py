@@ -5,7 +5,10 @@ from rich.console import Console
 from rich.table import Table
 
 from hpo.journal.events import (
+    BudgetEnded,
+    BudgetSet,
     Noticed,
+    StageAsked,
     StageStarted,
     StudyCreated,
     TrialAsked,
@@ -17,6 +20,7 @@ from hpo.journal.events import (
     Value,
 )
 from hpo.journal.results import StudyState
+from hpo.report.budget_lines import over_lines
 from hpo.report.console import print_table, standard_error
 from hpo.report.formats import score_label
 from hpo.report.live import Display
@@ -217,3 +221,28 @@ def test_status_lists_the_latest_failures_and_counts_the_others() -> None:
     assert len(lines) == SHOWN_FAILURES + 1
     assert lines[0] == "failed: bayes-0004: nan"
     assert lines[-1].startswith("failed: 3 earlier trials; write all to a table: hpo export ")
+
+
+def test_progress_and_status_say_what_the_budget_leaves() -> None:
+    state = state_after(BudgetSet(hours=2), *FINISHED)
+    last = plain(state_after(), state).splitlines()[-1]
+    assert last.endswith("(best so far); budget of 2 h: 2 h 00 min left, enough for all trials")
+    state.apply(BudgetSet(hours=2 / 3600))
+    line = "budget of 0.000555556 h: 2 s left, enough for about 1 more trial"
+    assert line in status_lines("s", state, writer="process 1")
+
+
+def test_study_whose_budget_is_over_says_so_and_how_to_continue() -> None:
+    state = state_after(
+        StageAsked(stage="bayes", settings={}),
+        BudgetSet(hours=2),
+        *FINISHED,
+        asked("bayes-0002"),
+        BudgetEnded(stage="bayes", budget="2 h"),
+    )
+    assert over_lines(state) == [
+        "the budget of 2 h is over: 1 of 3 trials of stage bayes have ended, 1 kept at the last validation",
+        "continue with: hpo resume s --hours 2",
+    ]
+    first, *_ = status_lines("s", state, writer=None)
+    assert first == "study s: the budget of 2 h is over; continue with: hpo resume s --hours 2"

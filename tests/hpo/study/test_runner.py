@@ -1,12 +1,23 @@
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from calf_plan import calf_plan
 
 from hpo.config.environment import read_environment
-from hpo.journal.events import StageStarted, StudyCreated, TrialFinished, TrialReported, TrialStopped
+from hpo.journal.events import (
+    BudgetSet,
+    StageStarted,
+    StudyCreated,
+    TrialFailed,
+    TrialFinished,
+    TrialReported,
+    TrialStopped,
+)
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState, TrialStatus
+from hpo.study.budget import StageBudget
 from hpo.study.plan import StageRequest, StudyPlan, stage_settings
 from hpo.study.runner import StageRunner
 from hpo.study.stage import build_stage
@@ -43,10 +54,13 @@ def begin(folder: Path, plan: StudyPlan) -> Journal:
     return journal
 
 
-def runner_on(journal: Journal, plan: StudyPlan) -> StageRunner:
+def runner_on(
+    journal: Journal, plan: StudyPlan, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> StageRunner:
     program = build_stage(plan, "bayes", {}, finalists={})
     state = StudyState.replay(journal.events())
-    return StageRunner(plan, "bayes", program, journal, state, lambda state: None)
+    budget = StageBudget(state, "bayes", plan.study.training.epochs, 5.0, clock)
+    return StageRunner(plan, "bayes", program, journal, state, lambda state: None, budget)
 
 
 def next_spec(runner: StageRunner) -> TrialSpec:
@@ -255,3 +269,74 @@ def test_best_validation_is_that_of_the_mean_that_the_study_file_names(tmp_path:
         runner.finished(task.trial)
         best = runner.state.ranked("bayes", 1)[0].best_trial
         assert (best.score, best.best_epoch) == (0.9, 2)
+
+
+class Clock:
+    """The present time, which a test sets."""
+
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+def with_budget(folder: Path, plan: StudyPlan, seconds: float) -> Journal:
+    journal = begin(folder, plan)
+    journal.append(BudgetSet(hours=seconds / 3600))
+    return journal
+
+
+def test_no_trial_starts_that_could_not_end_in_time(tmp_path: Path) -> None:
+    plan = plan_of()
+    with with_budget(tmp_path / "study", plan, 10) as journal:
+        clock = Clock()
+        runner = runner_on(journal, plan, clock)
+        train(runner, 0.1)  # 2 s of training
+        clock.wait(6.5)
+        train(runner, 0.2)
+        assert runner.budget_over is None
+        clock.wait(2)
+        assert runner.next_spec() is None
+        assert runner.budget_over is not None and runner.budget_over.words == f"{10 / 3600:g} h"
+        assert not runner.should_end() and not runner.complete
+
+
+def test_before_the_first_validation_the_measured_time_counts(tmp_path: Path) -> None:
+    plan = plan_of()
+    with with_budget(tmp_path / "study", plan, 4.5) as journal:
+        assert runner_on(journal, plan, Clock()).next_spec() is None
+
+
+def test_trials_that_run_when_the_time_is_up_can_go_on_later(tmp_path: Path) -> None:
+    plan = plan_of()
+    with with_budget(tmp_path / "study", plan, 10) as journal:
+        clock = Clock()
+        runner = runner_on(journal, plan, clock)
+        task = next_spec(runner)
+        runner.started(task.trial)
+        runner.reported(task.trial, report(1, 0.2))
+        assert not runner.should_end() and runner.budget_over is None
+        clock.wait(11)
+        assert runner.should_end() and runner.budget_over is not None
+        journal.append(BudgetSet(hours=1))
+        again = next_spec(runner_on(journal, plan))
+        assert (again.trial, again.reported_epoch) == (task.trial, 1)
+
+
+def test_search_that_is_cut_short_ends_its_trials_with_what_they_reached(tmp_path: Path) -> None:
+    plan = plan_of()
+    with begin(tmp_path / "study", plan) as journal:
+        runner = runner_on(journal, plan)
+        first, second = next_spec(runner).trial, next_spec(runner).trial
+        runner.reported(first, report(1, 0.2))
+        runner.close("the budget of 1 h is over")
+        ends = [event for event in journal.events() if isinstance(event, TrialStopped | TrialFailed)]
+        assert [(end.trial, end.reason) for end in ends] == [
+            (first, "the budget of 1 h is over"),
+            (second, "ended before its first validation: the budget of 1 h is over"),
+        ]
+        assert runner.state.trials[first].score == 0.2
