@@ -23,6 +23,7 @@ from hpo.schedule.stopping import build_stopping_rule
 from hpo.schedule.trial_source import Pause
 from hpo.study.budget import StageBudget
 from hpo.study.plan import StudyPlan, chunk_seed
+from hpo.study.stop_requests import BY_USER, StopRequests
 from hpo.trial.files import remove_checkpoints, trial_folder
 from hpo.trial.report import Report, best_report
 from hpo.trial.specification import TrialSpec
@@ -51,11 +52,13 @@ class StageRunner:
         """Continue the stage from ``state``; ``plan`` contains the settings of the stage."""
         self.state = state
         self._budget, self._has_room = budget, True
+        self._requests = StopRequests(journal.folder)
         self._plan, self._stage, self._program = plan, stage, program
         self._score = plan.score
         self._journal, self._listener = journal, listener
         self._study = plan.study.model_dump(mode="json")
-        self._rule = build_stopping_rule(plan.study.stages.named(stage), epochs=plan.study.training.epochs)
+        self._epochs = plan.study.training.epochs
+        self._rule = build_stopping_rule(plan.study.stages.named(stage), epochs=self._epochs)
         self._replay_validations()
         self._waiting = deque(trial for trial in state.trials_of(stage) if not trial.has_ended)
 
@@ -89,8 +92,8 @@ class StageRunner:
         return self._spec(self.state.trials[name])
 
     def should_end(self) -> bool:
-        """Return whether the time is up; running trials keep their last validation."""
-        return self._budget.is_over
+        """Return whether the time is up or the user stops the study; trials keep their last validation."""
+        return self._budget.is_over or self._requests.stops_study
 
     def started(self, trial: str) -> None:
         """Record that a process has started to train the trial."""
@@ -114,6 +117,8 @@ class StageRunner:
             )
             if self._rule.should_stop(trial, report.epoch, report.score):
                 self._end(trial, TrialStopped)
+            elif report.epoch < self._epochs and self._requests.has(trial):
+                self._end(trial, partial(TrialStopped, reason=BY_USER))
         return not state.has_ended
 
     def finished(self, trial: str) -> None:
@@ -124,7 +129,7 @@ class StageRunner:
         """Record the failure of a trial; the stage continues."""
         if not self.state.trials[trial].has_ended:
             self._write(TrialFailed(trial=trial, reason=reason))
-            remove_checkpoints(trial_folder(self._journal.folder, trial))
+            self._clean_up(trial)
 
     def add_note(self, message: str) -> None:
         """Record a message for the user."""
@@ -172,7 +177,12 @@ class StageRunner:
         best = best_report(reports)
         duration_s = max(report.train_s for report in reports)
         self._write(kind(trial=trial, score=best.score, epoch=best.epoch, duration_s=duration_s))
+        self._clean_up(trial)
+
+    def _clean_up(self, trial: str) -> None:
+        """Remove what only a running trial needs."""
         remove_checkpoints(trial_folder(self._journal.folder, trial))
+        self._requests.remove(trial)
 
     def _write(self, event: Event) -> None:
         self._journal.append(event)

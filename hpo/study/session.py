@@ -32,6 +32,7 @@ from hpo.study.reopening import placed, refuse_changes, reopen, reopened
 from hpo.study.results import figure_files, stage_importance
 from hpo.study.runner import Listener
 from hpo.study.stage import StageRun
+from hpo.study.stop_requests import BY_USER, WHOLE_STUDY, StopRequests
 from hpo.study.versions import versions
 from hpo.tasks.base.splits import Progress
 from hpo.tracking.deletion import delete_experiment
@@ -294,7 +295,8 @@ def _run_stages(
     plan: StudyPlan, journal: Journal, state: StudyState, environment: Environment, listener: Listener
 ) -> SessionEnd:
     """Run the stages that have not ended, and record them in MLflow meanwhile."""
-    pending, drain_s = state.pending, DRAIN_S
+    pending, drain_s, requests = state.pending, DRAIN_S, StopRequests(journal.folder)
+    requests.remove(WHOLE_STUDY)  # of an earlier session
     follower = Follower(journal.folder, _tracker(plan, journal.folder, environment))
     with signals_as_ctrl_c():
         try:
@@ -308,12 +310,17 @@ def _run_stages(
         finally:
             complete = not state.pending
             if pending and not complete:
-                over = state.budget_over
-                reason = f"the budget of {over} is over" if over else "stopped before the end"
-                _record(journal, state, [StudyInterrupted(reason=reason)])
+                _record(journal, state, [StudyInterrupted(reason=_why_stopped(state, requests))])
                 drain_s = min(drain_s, INTERRUPTED_DRAIN_S)
             tracking = follower.close(drain_s)
     return SessionEnd(state, complete, tracking)
+
+
+def _why_stopped(state: StudyState, requests: StopRequests) -> str:
+    if requests.has(WHOLE_STUDY):
+        requests.remove(WHOLE_STUDY)
+        return BY_USER
+    return f"the budget of {state.budget_over} is over" if state.budget_over else "stopped before the end"
 
 
 def _finish_stages(
@@ -331,7 +338,7 @@ def _finish_stages(
                 run.finish()
             if run.is_cut_short:
                 run.cut_short()
-            if not run.complete:
+            if not run.complete or StopRequests(journal.folder).has(WHOLE_STUDY):
                 break
 
 

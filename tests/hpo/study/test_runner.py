@@ -21,6 +21,7 @@ from hpo.study.budget import StageBudget
 from hpo.study.plan import StageRequest, StudyPlan, stage_settings
 from hpo.study.runner import StageRunner
 from hpo.study.stage import build_stage
+from hpo.study.stop_requests import WHOLE_STUDY, StopRequests
 from hpo.trial.report import Report
 from hpo.trial.specification import TrialSpec
 from model.errors import ConfigError
@@ -340,3 +341,39 @@ def test_search_that_is_cut_short_ends_its_trials_with_what_they_reached(tmp_pat
             (second, "ended before its first validation: the budget of 1 h is over"),
         ]
         assert runner.state.trials[first].score == 0.2
+
+
+def test_trial_that_the_user_stops_ends_at_its_next_validation_and_the_next_one_starts(
+    tmp_path: Path,
+) -> None:
+    plan = plan_of(epochs=EPOCHS)
+    with begin(tmp_path / "study", plan) as journal:
+        runner = runner_on(journal, plan)
+        task, other = next_spec(runner).trial, next_spec(runner).trial
+        assert runner.reported(task, report(1, 0.4))
+        StopRequests(journal.folder).add(task)
+        again = runner_on(journal, plan)  # the request stands over a restart
+        assert again.reported(other, report(1, 0.5))
+        assert not again.reported(task, report(2, 0.3))
+        trial = again.state.trials[task]
+        assert (trial.status, trial.reason, trial.score) == (TrialStatus.STOPPED, "stopped by the user", 0.4)
+        assert not StopRequests(journal.folder).has(task)
+
+
+def test_trial_at_its_last_validation_has_finished_although_the_user_stops_it(tmp_path: Path) -> None:
+    plan = plan_of()
+    with begin(tmp_path / "study", plan) as journal:
+        runner = runner_on(journal, plan)
+        task = next_spec(runner).trial
+        StopRequests(journal.folder).add(task)
+        assert runner.reported(task, report(2, 0.4))
+        runner.finished(task)
+        assert runner.state.trials[task].status is TrialStatus.FINISHED
+
+
+def test_study_that_the_user_stops_ends_its_training(tmp_path: Path) -> None:
+    plan = plan_of()
+    with begin(tmp_path / "study", plan) as journal:
+        StopRequests(journal.folder).add(WHOLE_STUDY)
+        runner = runner_on(journal, plan)
+        assert runner.should_end() and runner.budget_over is None
