@@ -75,7 +75,7 @@ def run(
         until: Time at which the study stops, such as ``18:00`` or ``2026-01-31 18:00``, local time.
         callbacks: Functions that are called after every event; see ``hpo.Callback``.
         settings: Other keys of the stage's table in the study file, such as ``concurrent``, ``searcher``,
-            ``scheduler``, ``replicates`` or ``seeds``.
+            ``scheduler``, ``stop_when``, ``replicates`` or ``seeds``.
 
     Returns:
         The study, whose trials may have failed, or which has trials left if its budget is over.

@@ -30,6 +30,7 @@ from hpo.cli.run_options import (
     Seeds,
     SkipMissing,
     SpaceOption,
+    StopWhen,
     Study,
     StudyFileOption,
     Trials,
@@ -88,6 +89,7 @@ def bayes(
     array: Array = None,
     searcher: Searcher = None,
     scheduler: Scheduler = None,
+    stop_when: StopWhen = None,
     hours: Hours = None,
     until: Until = None,
     warm_start: Annotated[
@@ -136,6 +138,7 @@ def bayes(
         "replicates": replicates,
         "searcher": searcher,
         "scheduler": scheduler,
+        "stop_when": stop_when,
         "epochs": epochs,
         "concurrent": concurrent,
         "array": array,
@@ -166,6 +169,7 @@ def paper(
     array: Array = None,
     searcher: Searcher = None,
     scheduler: Scheduler = None,
+    stop_when: StopWhen = None,
     hours: Hours = None,
     until: Until = None,
     seeds: Seeds = None,
@@ -206,7 +210,14 @@ def paper(
         ),
     )
     parallel = {"concurrent": concurrent, "array": array}
-    search = {"trials": trials, "searcher": searcher, "scheduler": scheduler, "epochs": epochs, **parallel}
+    search = {
+        "trials": trials,
+        "searcher": searcher,
+        "scheduler": scheduler,
+        "stop_when": stop_when,
+        "epochs": epochs,
+        **parallel,
+    }
     stages: dict[str, dict[str, Any]] = {
         "bayes": search,
         "grid-slicing": {"epochs": epochs, **parallel},

@@ -164,6 +164,15 @@ Scheduler = Annotated[
         help="Rule that stops poor trials early: none, asha or median. Default: from the study file.",
     ),
 ]
+StopWhen = Annotated[
+    str | None,
+    typer.Option(
+        "--stop-when",
+        metavar="never|unlikely",
+        help="unlikely: the search ends early when further trials are expected to gain less than the noise "
+        "between seeds. Default: from the study file.",
+    ),
+]
 Seeds = Annotated[
     int | None,
     typer.Option(

@@ -110,10 +110,7 @@ class StudyResumed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetSet(Event):
-    """The user gave the study a budget, in place of the one before and of the hours in the study file.
-
-    Without ``hours`` and ``until``, the hours of the study file apply again.
-    """
+    """The user gave the study another budget; without values, the hours of the study file apply again."""
 
     event: Literal["budget-set"] = "budget-set"
     hours: Number | None = None
@@ -129,7 +126,7 @@ class BudgetEnded(Event):
     event: Literal["budget-ended"] = "budget-ended"
     stage: str
     budget: str
-    """The budget in words, such as ``2 h``."""
+    """Description such as ``2 h``."""
     of_stage: bool = False
     """Whether it is the budget of the stage alone, so that the stages after it have time."""
     suffices: bool = False
@@ -186,6 +183,22 @@ class StageExtended(Event):
     """Largest number of trials of the stage, with those that it has already."""
     space: dict[str, Any] = field(default_factory=dict)
     """Space of its next trials, which contains those that it has. Empty in older journals: as before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GainEstimated(Event):
+    """The model of a search estimated what further trials bring, before the next one was proposed."""
+
+    event: Literal["gain-estimated"] = "gain-estimated"
+    stage: str
+    proposed: Whole
+    """Number of trials that the stage had proposed."""
+    trials: Whole
+    """Number of further trials that the estimate is for."""
+    gain: Number
+    """Expected increase of the best score."""
+    noise: Number
+    """Standard deviation of the score between seeds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -318,6 +331,7 @@ _Kinds = (
     | StageAsked
     | StageStarted
     | StageExtended
+    | GainEstimated
     | TrialAsked
     | TrialStarted
     | TrialReported

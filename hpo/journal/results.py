@@ -1,6 +1,6 @@
 """State of a study, computed from the events of its journal."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -11,6 +11,7 @@ from hpo.journal.events import (
     BudgetSet,
     DataMoved,
     Event,
+    GainEstimated,
     Noticed,
     StageAsked,
     StageExtended,
@@ -102,6 +103,10 @@ class TrialState:
         return max(self.reports, default=0)
 
 
+UNLIKELY = 5
+"""Number of estimates in a row, all below the noise, after which further trials are not expected to gain."""
+
+
 @dataclass(slots=True, kw_only=True)
 class StageState:
     """State of a stage."""
@@ -130,6 +135,10 @@ class StageState:
     """End of the budget before the end of the stage; None while there is time."""
     cut_short: str = ""
     """Budget, in words, with which the stage is to end because other stages wait for it; empty otherwise."""
+    gain: GainEstimated | None = None
+    """Latest estimate of what further trials bring; None before the first one."""
+    unlikely: int = 0
+    """Number of estimates in a row, up to the latest one, that are below the noise between seeds."""
     began_s: float = 0.0
     """Running time of the study, in seconds, at which the stage would have begun without the stages that ran
     between its parts."""
@@ -207,6 +216,8 @@ class StudyState:
                 self._set_budget(event)
             case BudgetEnded():
                 self._end_budget(event)
+            case GainEstimated():
+                return self._estimate_gain(event)
             case DataMoved():
                 self.created = replace(self.created, plan={**self.created.plan, "data": event.data})
             case StudyInterrupted():
@@ -276,6 +287,14 @@ class StudyState:
         if event.of_stage and event.suffices and self.pending[-1] != event.stage:
             stage.cut_short = event.budget
 
+    def _estimate_gain(self, event: GainEstimated) -> bool:
+        stage = self._stage(event.stage)
+        if stage.gain and stage.gain.proposed == event.proposed:
+            return False
+        stage.gain = event
+        stage.unlikely = stage.unlikely + 1 if event.gain < event.noise else 0
+        return True
+
     def _request(self, event: StageAsked) -> bool:
         for name in self.pending:
             over = self.stages[name].over if name in self.stages else None
@@ -296,6 +315,7 @@ class StudyState:
         stage.space = event.space or stage.space
         stage.began_s = self.running.seconds(event.at) - stage.used_s
         stage.over, stage.cut_short = None, ""
+        stage.gain, stage.unlikely = None, 0
         self.asked[event.stage] = replace(self.asked[event.stage], settings=event.settings)
 
     def _start_stage(self, event: StageStarted) -> bool:
@@ -347,24 +367,6 @@ class StudyState:
         if name not in self.trials:
             raise UserError(f"the journal contains an event of trial {name!r}, but not its proposal")
         return self.trials[name]
-
-
-def scores_by_role(trials: Sequence[TrialState]) -> dict[str, dict[int, float]]:
-    """Return role -> replicate -> score of all trials with a score, roles in the order of proposal."""
-    table: dict[str, dict[int, float]] = {trial.role: {} for trial in trials}
-    for trial in trials:
-        if trial.score is not None:
-            table[trial.role][trial.replicate] = trial.score
-    return table
-
-
-def test_scores_by_role(trials: Sequence[TrialState], metric: str) -> dict[str, dict[int, float]]:
-    """Return role -> replicate -> ``metric`` on the test split, for all trials evaluated on it."""
-    table: dict[str, dict[int, float]] = {trial.role: {} for trial in trials}
-    for trial in trials:
-        if trial.tested is not None:
-            table[trial.role][trial.replicate] = trial.tested[metric]
-    return table
 
 
 def _advance(

@@ -17,6 +17,7 @@ from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus
 from hpo.journal.tally import Tally
 from hpo.report.budget_lines import left_line
 from hpo.report.formats import duration, mean_with_interval
+from hpo.report.gain_lines import gain_line, would_stop
 from hpo.report.trial_tables import best_line
 from hpo.tasks.base.registry import classes_of, score_of
 
@@ -34,6 +35,7 @@ class Display:
         self._live: Live | None = None
         self._state: StudyState | None = None
         self._printed: int | None = None
+        self._offers_stop = True
         self._clock = _Clock()
 
     @contextmanager
@@ -72,7 +74,7 @@ class Display:
 
     def _begin(self, stage: StageState) -> None:
         self._stage, self._epochs = stage.stage, max(stage.epochs, 1)
-        self._printed, self._clock = None, _Clock()
+        self._printed, self._clock, self._offers_stop = None, _Clock(), True
         if stage.finished_at is None:
             self._console.print(
                 f"stage {stage.stage}: {stage.trials} trials at most, {self._epochs} epochs each",
@@ -85,8 +87,12 @@ class Display:
             return ""
         return left_line(state, self._stage, datetime.now(UTC), is_running=True)
 
+    def _gain(self, state: StudyState) -> str:
+        """Say what further trials are expected to gain; empty at the end of the stage."""
+        return "" if state.stages[self._stage].finished_at else gain_line(state, self._stage)
+
     def _print_ended(self, state: StudyState, tally: Tally) -> None:
-        """Print a line for every trial that ended since the last call."""
+        """Print a line for every trial that ended since the last call, and offer once to stop there."""
         if self._printed is None:
             self._printed = len(tally.ended)
         for trial in islice(tally.ended, self._printed, None):
@@ -94,6 +100,9 @@ class Display:
             line = _ended_line(trial, self._printed, state, self._stage)
             left = self._left(state) if trial is tally.ended[-1] else ""
             self._console.print("; ".join(filter(None, [line, left])), soft_wrap=True)
+        if self._offers_stop and would_stop(state, self._stage):
+            self._offers_stop = False
+            self._console.print(self._gain(state), soft_wrap=True)
 
     def _render(self) -> Group:
         state = self._state
@@ -119,8 +128,8 @@ class Display:
             for trial in list(tally.unfinished.values())
             if trial.status is TrialStatus.RUNNING
         ]
-        left = self._left(state)
-        return Group(head, *([Text(left)] if left else []), *best, *running)
+        remarks = [self._left(state), self._gain(state)]
+        return Group(head, *(Text(remark) for remark in remarks if remark), *best, *running)
 
 
 def _part_done(tally: Tally, epochs: int) -> float:

@@ -11,6 +11,7 @@ from hpo.journal.ranking import CONFIDENCE, GRID, Configuration
 from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus
 from hpo.report.budget_lines import left_line, more_time
 from hpo.report.formats import class_score, duration, mean_with_interval, value
+from hpo.report.gain_lines import gain_line
 from hpo.search.importance import sample_note
 from hpo.tasks.base.found import best_of_stage, deciding_stage
 from hpo.tasks.base.registry import classes_of, score_of
@@ -174,8 +175,8 @@ def status_lines(name: str, state: StudyState, *, writer: str | None) -> list[st
 def _time_lines(state: StudyState, stage: StageState, *, is_running: bool) -> list[str]:
     if stage.finished_at or stage.over:
         return []
-    line = left_line(state, stage.stage, datetime.now(UTC), is_running=is_running)
-    return [line] if line else []
+    left = left_line(state, stage.stage, datetime.now(UTC), is_running=is_running)
+    return [line for line in (left, gain_line(state, stage.stage)) if line]
 
 
 def best_line(

@@ -35,7 +35,17 @@ from hpo.tracking.symbols import symbol
 from model.errors import ConfigError, UserError
 from model.shell import shell_line
 
-_EXTENDABLE = ("trials", "scheduler", "concurrent", "array", "space", "try", "own_first", "hours")
+_EXTENDABLE = (
+    "trials",
+    "scheduler",
+    "concurrent",
+    "array",
+    "space",
+    "try",
+    "own_first",
+    "hours",
+    "stop_when",
+)
 """Settings of a search that may change when trials are added."""
 _MORE = 10
 """Configurations that a search that has ended gets in a wider space, unless their number is typed."""
@@ -170,7 +180,7 @@ def _extended_settings(plan: StudyPlan, request: StageRequest, state: StudyState
             raise ConfigError(
                 f"the trials of study {name!r} have {key} = {present}, got {value}: their scores could not "
                 "be compared",
-                can_change="--trials, --scheduler, --concurrent, --array, --space, --try",
+                can_change="--trials, --scheduler, --concurrent, --array, --space, --try, --stop-when",
                 fix="leave this option out, or start another study",
             )
     settings = {**kept, **typed, "epochs": kept["epochs"]}

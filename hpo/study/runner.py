@@ -2,12 +2,13 @@
 
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from hpo.journal.budget import Limit
 from hpo.journal.events import (
     Event,
+    GainEstimated,
     Noticed,
     TrialAsked,
     TrialFailed,
@@ -17,7 +18,7 @@ from hpo.journal.events import (
     TrialStopped,
 )
 from hpo.journal.journal import Journal, stored_events
-from hpo.journal.results import StudyState, TrialState
+from hpo.journal.results import UNLIKELY, StudyState, TrialState
 from hpo.programs.program import Answer, Program
 from hpo.schedule.stopping import build_stopping_rule
 from hpo.schedule.trial_source import Pause
@@ -58,6 +59,7 @@ class StageRunner:
         self._journal, self._listener = journal, listener
         self._study = plan.study.model_dump(mode="json")
         self._epochs = plan.study.training.epochs
+        self._stops_when_unlikely = getattr(plan.study.stages.named(stage), "stop_when", "") == "unlikely"
         self._rule = build_stopping_rule(plan.study.stages.named(stage), epochs=self._epochs)
         self._replay_validations()
         self._waiting = deque(trial for trial in state.trials_of(stage) if not trial.has_ended)
@@ -70,9 +72,9 @@ class StageRunner:
         if self._waiting:
             return self._spec(self._waiting.popleft())
         self._has_room = self._has_room and self._budget.has_room
-        if not self._has_room:
-            return None
         trials = self.state.trials_of(self._stage)
+        if not self._has_room or self._is_enough(trials):
+            return None
         proposal = self._program.next(trials)
         if proposal is Answer.WAIT:
             return Pause.WAIT
@@ -138,7 +140,33 @@ class StageRunner:
     @property
     def complete(self) -> bool:
         """Whether the stage needs no more trials."""
-        return self._program.is_done(self.state.trials_of(self._stage))
+        trials = self.state.trials_of(self._stage)
+        return self._program.is_done(trials) or (self.ended_as_unlikely and all(t.has_ended for t in trials))
+
+    @property
+    def ended_as_unlikely(self) -> bool:
+        """Whether the stage has ended because further trials are expected to gain too little."""
+        return self._stops_when_unlikely and self.state.stages[self._stage].unlikely >= UNLIKELY
+
+    def _is_enough(self, trials: Sequence[TrialState]) -> bool:
+        """Record the expected gain of further trials, and return whether it is too little to go on.
+
+        The estimate depends on which trials have ended, so a resumed study takes it from the journal.
+        """
+        known = self.state.stages[self._stage].gain
+        if not self.ended_as_unlikely and (known is None or known.proposed != len(trials)):
+            gain = self._program.expected_gain(trials)
+            if gain is not None:
+                self._write(
+                    GainEstimated(
+                        stage=self._stage,
+                        proposed=len(trials),
+                        trials=gain.trials,
+                        gain=gain.expected,
+                        noise=gain.noise,
+                    )
+                )
+        return self.ended_as_unlikely
 
     @property
     def budget_over(self) -> Limit | None:

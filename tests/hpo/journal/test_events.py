@@ -14,6 +14,7 @@ from hpo.journal.events import (
     BudgetSet,
     DataMoved,
     Event,
+    GainEstimated,
     StageFinished,
     StageStarted,
     StudyCreated,
@@ -70,6 +71,15 @@ events: st.SearchStrategy[Event] = st.one_of(
         stage=names,
         parameters=st.dictionaries(names, values, max_size=4),
         seed=counts,
+    ),
+    st.builds(
+        GainEstimated,
+        at=moments,
+        stage=names,
+        proposed=counts,
+        trials=counts,
+        gain=numbers,
+        noise=numbers,
     ),
     st.builds(TrialStarted, at=moments, trial=names, host=names, device=names),
     st.builds(

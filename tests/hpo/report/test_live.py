@@ -7,6 +7,7 @@ from rich.table import Table
 from hpo.journal.events import (
     BudgetEnded,
     BudgetSet,
+    GainEstimated,
     Noticed,
     StageAsked,
     StageStarted,
@@ -19,10 +20,11 @@ from hpo.journal.events import (
     TrialStopped,
     Value,
 )
-from hpo.journal.results import StudyState
+from hpo.journal.results import UNLIKELY, StudyState
 from hpo.report.budget_lines import over_lines
 from hpo.report.console import print_table, standard_error
 from hpo.report.formats import score_label
+from hpo.report.gain_lines import ended_as_unlikely
 from hpo.report.live import Display
 from hpo.report.trial_tables import SHOWN_FAILURES, best_table, scores_line, status_lines
 from hpo.tasks.base.score import Score
@@ -246,3 +248,37 @@ def test_study_whose_budget_is_over_says_so_and_how_to_continue() -> None:
     ]
     first, *_ = status_lines("s", state, writer=None)
     assert first == "study s: the budget of 2 h is over; continue with: hpo resume s --hours 2"
+
+
+def gains(*values: float) -> list[GainEstimated]:
+    return [
+        GainEstimated(stage="bayes", proposed=place, trials=10, gain=gain, noise=0.03)
+        for place, gain in enumerate(values)
+    ]
+
+
+def test_status_says_what_further_trials_are_expected_to_gain() -> None:
+    state = state_after(*FINISHED, *gains(0.05123))
+    expected = "10 further trials are expected to gain 0.051 (noise between seeds about 0.03)"
+    assert expected in status_lines("s", state, writer="process 1")
+
+
+def test_stop_is_offered_once_when_gains_stay_below_the_noise() -> None:
+    little = gains(*[0.002] * (UNLIKELY + 2))
+    states = [state_after(*FINISHED, *little[:count]) for count in range(len(little) + 1)]
+    offers = [line for line in plain(*states).splitlines() if "would stop here" in line]
+    assert offers == [
+        "10 further trials are expected to gain 0.002 (noise between seeds about 0.03): stop_when = "
+        '"unlikely" would stop here; to do so: hpo stop s, then hpo run bayes --study s --stop-when unlikely'
+    ]
+
+
+def test_search_with_that_rule_gets_no_offer_and_says_why_it_ends() -> None:
+    ask = StageAsked(stage="bayes", settings={"stop_when": "unlikely"})
+    state = state_after(ask, *FINISHED, *gains(*[0.002] * UNLIKELY))
+    assert "would stop here" not in plain(state_after(), state)
+    assert ended_as_unlikely(state, "bayes") == (
+        "stage bayes ends after 1 of 3 trials: 10 further trials are expected to gain 0.002 (noise between "
+        f"seeds about 0.03), in {UNLIKELY} estimates in a row less than the noise; to continue: "
+        "hpo run bayes --study s --stop-when never"
+    )

@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,6 +8,9 @@ from calf_plan import calf_plan
 from hpo.config.environment import read_environment
 from hpo.journal.events import (
     BudgetSet,
+    GainEstimated,
+    StageAsked,
+    StageExtended,
     StageStarted,
     StudyCreated,
     TrialFailed,
@@ -16,7 +19,9 @@ from hpo.journal.events import (
     TrialStopped,
 )
 from hpo.journal.journal import Journal
-from hpo.journal.results import StudyState, TrialStatus
+from hpo.journal.results import UNLIKELY, StudyState, TrialStatus
+from hpo.programs.search import SearchProgram
+from hpo.search.searcher import Gain
 from hpo.study.budget import StageBudget
 from hpo.study.plan import StageRequest, StudyPlan, stage_settings
 from hpo.study.runner import StageRunner
@@ -377,3 +382,47 @@ def test_study_that_the_user_stops_ends_its_training(tmp_path: Path) -> None:
         StopRequests(journal.folder).add(WHOLE_STUDY)
         runner = runner_on(journal, plan)
         assert runner.should_end() and runner.budget_over is None
+
+
+@pytest.fixture
+def gains(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Numbers of trials for which a gain was estimated; it is below the noise from the third trial on."""
+    asked: list[int] = []
+
+    def expected_gain(program: SearchProgram, trials: Sequence[object]) -> Gain:
+        asked.append(len(trials))
+        return Gain(expected=0.05 if len(trials) < 3 else 0.01, trials=10, noise=0.03)
+
+    monkeypatch.setattr(SearchProgram, "expected_gain", expected_gain)
+    return asked
+
+
+def test_search_ends_when_further_trials_are_unlikely_to_gain_and_that_stands_in_the_journal(
+    tmp_path: Path, gains: list[int]
+) -> None:
+    plan = plan_of(30, stop_when="unlikely")
+    with begin(tmp_path / "study", plan) as journal:
+        while runner_on(journal, plan).next_spec() is not None:
+            train(runner_on(journal, plan), 0.1)
+        ended = runner_on(journal, plan)
+        assert ended.complete and ended.ended_as_unlikely
+        assert len(ended.state.trials) == 3 + UNLIKELY - 1
+        assert gains == list(range(3 + UNLIKELY)), "no estimate is made again after a restart"
+        estimates = [event for event in journal.events() if isinstance(event, GainEstimated)]
+        assert [estimate.proposed for estimate in estimates] == gains
+
+        journal.append(StageAsked(stage="bayes", settings={}))
+        journal.append(StageExtended(stage="bayes", settings={}, trials=30))
+        assert runner_on(journal, plan_of(30)).next_spec() is not None
+
+
+def test_search_without_that_rule_only_records_the_estimates(tmp_path: Path, gains: list[int]) -> None:
+    plan = plan_of(3 + UNLIKELY)
+    with begin(tmp_path / "study", plan) as journal:
+        runner = runner_on(journal, plan)
+        while (task := runner.next_spec()) is not None:
+            assert isinstance(task, TrialSpec)
+            runner.reported(task.trial, report(2, 0.1))
+            runner.finished(task.trial)
+        assert len(runner.state.trials) == 3 + UNLIKELY and not runner.ended_as_unlikely
+        assert runner.state.stages["bayes"].unlikely >= UNLIKELY
