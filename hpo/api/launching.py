@@ -29,7 +29,7 @@ from hpo.study.session import (
     preview_extension,
     start_study,
 )
-from hpo.study.starting import starting_configuration
+from hpo.study.starting import starting_configuration, study_in
 from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.presentation.stage_command import TaskCommands
 from hpo.tasks.base.registry import load_study
@@ -268,9 +268,9 @@ class Launch:
 
         The settings come from that study too, unless a study file was typed.
         """
-        if self.names_data or source is None or not self.is_known(source):
+        if self.names_data or source is None or not self.is_known(study_in(source)):
             return self.request
-        _, plan = self._known_plan(source)
+        _, plan = self._known_plan(study_in(source))
         return replace(
             self.request,
             settings=None if self.has_study_file else plan.study,

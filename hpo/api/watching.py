@@ -92,6 +92,7 @@ def tell_end(end: "SessionEnd", name: str) -> None:
     """Say what is left to do for the study ``name``: records that MLflow lacks, trials to resume."""
     from hpo.report.budget_lines import over_lines
     from hpo.report.console import standard_error
+    from hpo.report.outdated_lines import outdated_lines
 
     console = standard_error()
     if end.tracking.events_left:
@@ -100,6 +101,9 @@ def tell_end(end: "SessionEnd", name: str) -> None:
             f"is lost; record them with: {shell_line('hpo', 'sync', name)}",
             soft_wrap=True,
         )
+    if end.complete:
+        for line in outdated_lines(end.state):
+            console.print(line, soft_wrap=True)
     if end.state.budget_over:
         for line in over_lines(end.state):
             console.print(line, soft_wrap=True)

@@ -188,10 +188,9 @@ From = Annotated[
     str | None,
     typer.Option(
         "--from",
-        metavar="paper|STUDY|RUN|FILE",
+        metavar="paper|STUDY[/TRIAL]|RUN|FILE",
         help="Configuration to start from: the study file's own (paper), the one that another study found, "
-        "an "
-        "MLflow run, or a JSON or TOML file. Default: the one that this study found.",
+        "that of a trial, an MLflow run, or a JSON or TOML file. Default: the one that this study found.",
     ),
 ]
 Study = Annotated[

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Self
+from typing import Self
 
 from hpo.journal.events import (
     BudgetEnded,
@@ -32,6 +32,7 @@ from hpo.journal.events import (
 )
 from hpo.journal.ranking import Configuration
 from hpo.journal.running_time import RunningTime
+from hpo.journal.stage_state import StageState
 from hpo.journal.tally import Tally
 from model.errors import UserError
 
@@ -101,49 +102,6 @@ class TrialState:
     def epochs_trained(self) -> int:
         """Number of epochs at its latest validation."""
         return max(self.reports, default=0)
-
-
-UNLIKELY = 5
-"""Number of estimates in a row, all below the noise, after which further trials are not expected to gain."""
-
-
-@dataclass(slots=True, kw_only=True)
-class StageState:
-    """State of a stage."""
-
-    stage: str
-    """Name of the stage."""
-    space: Mapping[str, Any]
-    """Hyperparameters that it varies, with a description of how."""
-    trials: int
-    """Maximum number of trials."""
-    epochs: int
-    """Epochs per trial."""
-    start: Mapping[str, Value]
-    """Configuration that it starts from; empty for a search."""
-    started_at: datetime
-    """Time of its first start."""
-    finished_at: datetime | None = None
-    """Time of its end; None before."""
-    best_trial: str | None = None
-    """Best trial with the chosen configuration; None before the end, and if no trial has a score."""
-    chosen: Mapping[str, Value] = field(default_factory=dict)
-    """Configuration that it passes on to the next stage; empty before the end."""
-    role: str = ""
-    """Role of the trials with the chosen configuration."""
-    over: BudgetEnded | None = None
-    """End of the budget before the end of the stage; None while there is time."""
-    cut_short: str = ""
-    """Budget, in words, with which the stage is to end because other stages wait for it; empty otherwise."""
-    gain: GainEstimated | None = None
-    """Latest estimate of what further trials bring; None before the first one."""
-    unlikely: int = 0
-    """Number of estimates in a row, up to the latest one, that are below the noise between seeds."""
-    began_s: float = 0.0
-    """Running time of the study, in seconds, at which the stage would have begun without the stages that ran
-    between its parts."""
-    used_s: float = 0.0
-    """Running time of the stage when it finished, in seconds."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -217,7 +175,7 @@ class StudyState:
             case BudgetEnded():
                 self._end_budget(event)
             case GainEstimated():
-                return self._estimate_gain(event)
+                return self._stage(event.stage).estimate_gain(event)
             case DataMoved():
                 self.created = replace(self.created, plan={**self.created.plan, "data": event.data})
             case StudyInterrupted():
@@ -231,7 +189,7 @@ class StudyState:
             case StageExtended():
                 self._extend_stage(event)
             case StageFinished():
-                self._finish_stage(event)
+                self._stage(event.stage).finish(event, self.running.seconds(event.at))
             case TrialAsked():
                 return self._ask(event)
             case TrialTested():
@@ -287,14 +245,6 @@ class StudyState:
         if event.of_stage and event.suffices and self.pending[-1] != event.stage:
             stage.cut_short = event.budget
 
-    def _estimate_gain(self, event: GainEstimated) -> bool:
-        stage = self._stage(event.stage)
-        if stage.gain and stage.gain.proposed == event.proposed:
-            return False
-        stage.gain = event
-        stage.unlikely = stage.unlikely + 1 if event.gain < event.noise else 0
-        return True
-
     def _request(self, event: StageAsked) -> bool:
         for name in self.pending:
             over = self.stages[name].over if name in self.stages else None
@@ -302,21 +252,18 @@ class StudyState:
                 self.stages[name].cut_short = over.budget
         return self.asked.setdefault(event.stage, event) is event
 
-    def _finish_stage(self, event: StageFinished) -> None:
-        stage = self._stage(event.stage)
-        stage.used_s = self.running.seconds(event.at) - stage.began_s
-        stage.finished_at, stage.best_trial = event.at, event.best_trial or None
-        stage.chosen, stage.role = event.chosen, event.role
-
     def _extend_stage(self, event: StageExtended) -> None:
         stage = self._stage(event.stage)
-        stage.trials, stage.finished_at = event.trials, None
-        stage.best_trial, stage.chosen, stage.role = None, {}, ""
-        stage.space = event.space or stage.space
-        stage.began_s = self.running.seconds(event.at) - stage.used_s
-        stage.over, stage.cut_short = None, ""
-        stage.gain, stage.unlikely = None, 0
+        self._keep_former(stage)
+        stage.extend(event, self.running.seconds(event.at))
         self.asked[event.stage] = replace(self.asked[event.stage], settings=event.settings)
+
+    def _keep_former(self, search: StageState) -> None:
+        """Remember what the stages after a finished search started from, before it changes."""
+        later = list(self.stages)[list(self.stages).index(search.stage) + 1 :]
+        for stage in map(self.stages.__getitem__, later):
+            if search.best_trial and stage.stood_on is None and not self.asked[stage.stage].start:
+                stage.stood_on = replace(search)
 
     def _start_stage(self, event: StageStarted) -> bool:
         if event.stage in self.stages:

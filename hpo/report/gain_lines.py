@@ -1,7 +1,8 @@
 """Sentences about what further trials of a search are expected to gain."""
 
 from hpo.journal.events import GainEstimated
-from hpo.journal.results import UNLIKELY, StudyState
+from hpo.journal.results import StudyState
+from hpo.journal.stage_state import UNLIKELY
 from model.shell import shell_line
 
 

@@ -13,11 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from hpo.journal.ranking import Configuration
-from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus
+from hpo.journal.results import StudyState, TrialState, TrialStatus
+from hpo.journal.stage_state import StageState
 from hpo.journal.tally import Tally
 from hpo.report.budget_lines import left_line
 from hpo.report.formats import duration, mean_with_interval
 from hpo.report.gain_lines import gain_line, would_stop
+from hpo.report.outdated_lines import outdated, outdated_line
 from hpo.report.trial_tables import best_line
 from hpo.tasks.base.registry import classes_of, score_of
 
@@ -57,9 +59,9 @@ class Display:
         self._state = state
         if not state.stages:
             return
-        stage = list(state.stages.values())[-1]
+        stage = _shown_stage(state)
         if stage.stage != self._stage:
-            self._begin(stage)
+            self._begin(stage, state)
         for note in state.notes[self._notes :]:
             self._console.print(f"note: {note}", soft_wrap=True)
         self._notes = len(state.notes)
@@ -72,7 +74,7 @@ class Display:
         if self._live is None:
             self._print_ended(state, tally)
 
-    def _begin(self, stage: StageState) -> None:
+    def _begin(self, stage: StageState, state: StudyState) -> None:
         self._stage, self._epochs = stage.stage, max(stage.epochs, 1)
         self._printed, self._clock, self._offers_stop = None, _Clock(), True
         if stage.finished_at is None:
@@ -80,6 +82,8 @@ class Display:
                 f"stage {stage.stage}: {stage.trials} trials at most, {self._epochs} epochs each",
                 soft_wrap=True,
             )
+            for each in outdated(state):
+                self._console.print(f"note: {outdated_line(each, state)}", soft_wrap=True)
 
     def _left(self, state: StudyState) -> str:
         """Say what the budget leaves for the stage; empty without a budget and at the end."""
@@ -130,6 +134,12 @@ class Display:
         ]
         remarks = [self._left(state), self._gain(state)]
         return Group(head, *(Text(remark) for remark in remarks if remark), *best, *running)
+
+
+def _shown_stage(state: StudyState) -> StageState:
+    """Return the stage that runs: the latest unless an earlier one gets more trials."""
+    stages = list(state.stages.values())
+    return next((stage for stage in stages if stage.finished_at is None), stages[-1])
 
 
 def _part_done(tally: Tally, epochs: int) -> float:

@@ -8,10 +8,12 @@ from rich.table import Table
 
 from hpo.journal.events import Value
 from hpo.journal.ranking import CONFIDENCE, GRID, Configuration
-from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus
+from hpo.journal.results import StudyState, TrialState, TrialStatus
+from hpo.journal.stage_state import StageState
 from hpo.report.budget_lines import left_line, more_time
 from hpo.report.formats import class_score, duration, mean_with_interval, value
 from hpo.report.gain_lines import gain_line
+from hpo.report.outdated_lines import outdated_lines
 from hpo.search.importance import sample_note
 from hpo.tasks.base.found import best_of_stage, deciding_stage
 from hpo.tasks.base.registry import classes_of, score_of
@@ -169,7 +171,7 @@ def status_lines(name: str, state: StudyState, *, writer: str | None) -> list[st
         export = shell_line("hpo", "export", name, "--to", "FILE.csv")
         lines.append(f"failed: {len(failed) - SHOWN_FAILURES} earlier trials; write all to a table: {export}")
     lines.extend(f"note: {note}" for note in state.notes)
-    return lines
+    return [*lines, *outdated_lines(state)]
 
 
 def _time_lines(state: StudyState, stage: StageState, *, is_running: bool) -> list[str]:

@@ -18,7 +18,8 @@ from hpo.journal.events import (
     TrialStopped,
 )
 from hpo.journal.journal import Journal, stored_events
-from hpo.journal.results import UNLIKELY, StudyState, TrialState
+from hpo.journal.results import StudyState, TrialState
+from hpo.journal.stage_state import UNLIKELY
 from hpo.programs.program import Answer, Program
 from hpo.schedule.stopping import build_stopping_rule
 from hpo.schedule.trial_source import Pause

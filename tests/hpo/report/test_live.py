@@ -20,7 +20,8 @@ from hpo.journal.events import (
     TrialStopped,
     Value,
 )
-from hpo.journal.results import UNLIKELY, StudyState
+from hpo.journal.results import StudyState
+from hpo.journal.stage_state import UNLIKELY
 from hpo.report.budget_lines import over_lines
 from hpo.report.console import print_table, standard_error
 from hpo.report.formats import score_label

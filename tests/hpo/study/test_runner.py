@@ -19,7 +19,8 @@ from hpo.journal.events import (
     TrialStopped,
 )
 from hpo.journal.journal import Journal
-from hpo.journal.results import UNLIKELY, StudyState, TrialStatus
+from hpo.journal.results import StudyState, TrialStatus
+from hpo.journal.stage_state import UNLIKELY
 from hpo.programs.search import SearchProgram
 from hpo.search.searcher import Gain
 from hpo.study.budget import StageBudget
