@@ -75,6 +75,8 @@ def run(
     device: str = "auto",
     ray_address: str | None = None,
     notify: str | Sequence[str] = (),
+    hours: float | None = None,
+    until: str | None = None,
     callbacks: "Sequence[Callback]" = (),
     **settings: Any,
 ) -> "Study":
@@ -106,14 +108,16 @@ def run(
         seed: Seed of the study.
         device: ``auto``, ``cpu`` or ``cuda``.
         ray_address: Address of the Ray cluster that trains. Default: this machine.
+        hours: Hours for which the study may run. Default: from the study file.
+        until: Time at which the study stops, such as ``18:00`` or ``2026-01-31 18:00``, local time.
         notify: Addresses that get a message at the end, at many failures and at a hang, as Apprise writes
             them, or ``$NAME`` for the environment variable that holds one. Default: from the study file.
         callbacks: Functions that are called after every event; see ``hpo.Callback``.
         settings: Other keys of the stage's table in the study file, such as ``concurrent``, ``searcher``,
-            ``scheduler``, ``replicates`` or ``seeds``; for ``paper`` also ``final_epochs``.
+            ``scheduler``, ``stop_when``, ``replicates`` or ``seeds``; for ``paper`` also ``final_epochs``.
 
     Returns:
-        The study, whose trials may have failed.
+        The study, whose trials may have failed, or which has trials left if its budget is over.
 
     Raises:
         UserError: Something is wrong that the caller can fix; the text says what.
@@ -127,7 +131,7 @@ def run(
     with python_words():
         outcome, environment = _outcome(options, dry_run=False)
     assert isinstance(outcome, Ran)
-    if not outcome.end.complete:
+    if not outcome.end.complete and not outcome.end.state.budget_over:
         raise KeyboardInterrupt
     return Study(outcome.folder, environment)
 
@@ -172,7 +176,10 @@ def _outcome(given: Mapping[str, Any], *, dry_run: bool) -> "tuple[Outcome, Envi
         notify=(notify,) if isinstance(notify, str) else tuple(notify),
         **{
             name: given[name]
-            for name in ("features", "labels", "skip_missing", "seed", "device", "ray_address")
+            for name in (
+                *("features", "labels", "skip_missing", "seed", "device", "ray_address"),
+                *("hours", "until"),
+            )
         },
     )
     launch = launch_of(commands_with(stage), options, dry_run=dry_run, callbacks=given["callbacks"])

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from hpo.api.callbacks import Callback
 from hpo.api.notifying import Channel, channel_of
@@ -13,6 +13,7 @@ from hpo.api.watching import ReadingProgress, say, tell_end, watch
 from hpo.config.differences import differing_settings
 from hpo.config.environment import Environment
 from hpo.config.stages import SEARCH
+from hpo.journal.events import BudgetSet
 from hpo.journal.journal import stored_events
 from hpo.journal.results import StudyState
 from hpo.report.console import standard_error
@@ -29,7 +30,7 @@ from hpo.study.session import (
     preview_extension,
     start_study,
 )
-from hpo.study.starting import starting_configuration
+from hpo.study.starting import starting_configuration, study_in
 from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.presentation.stage_command import TaskCommands
 from hpo.tasks.base.registry import load_study
@@ -60,11 +61,16 @@ Outcome = Ran | Prepared
 
 _PARALLEL = {"concurrent": "concurrent", "array": "array"}
 PROCEDURE: Mapping[str, Mapping[str, str]] = {
-    SEARCH: {**{key: key for key in ("trials", "searcher", "scheduler", "epochs")}, **_PARALLEL},
+    SEARCH: {**{key: key for key in ("trials", "searcher", "scheduler", "stop_when", "epochs")}, **_PARALLEL},
     "grid-slicing": {"epochs": "epochs", **_PARALLEL},
     "final": {"seeds": "seeds", "epochs": "final_epochs", **_PARALLEL},
 }
 """Stage of the paper's procedure -> key of its table -> option of the procedure that sets it."""
+
+
+class _Given(TypedDict):
+    data: str | None
+    budget: BudgetSet | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +94,8 @@ class Launch:
     """Whether to prepare only, with all checks, and start nothing."""
     callbacks: Sequence[Callback]
     """Called after every event."""
+    budget: BudgetSet | None
+    """Budget that was given; None: that of the study file applies."""
     notify: Sequence[str] = ()
     """Addresses for notifications, instead of those of the study file."""
 
@@ -123,14 +131,10 @@ class Launch:
         request = replace(request, table=stage_request.table)
         if self.dry_run:
             with ReadingProgress() as progress:
-                stage = preview_extension(
-                    folder.name, request, self.environment, progress, data=self._moved_to
-                )
+                stage = preview_extension(folder.name, request, self.environment, progress, **self._given)
             return Prepared(plan=plan, name=folder.name, stages=[stage], environment=self.environment)
         with self._session(plan, folder) as (progress, listener):
-            end = extend_study(
-                folder.name, request, self.environment, progress, listener, data=self._moved_to
-            )
+            end = extend_study(folder.name, request, self.environment, progress, listener, **self._given)
         return self._ran(plan, folder, end)
 
     def run_stage(
@@ -209,13 +213,11 @@ class Launch:
         if self.dry_run:
             with ReadingProgress() as progress:
                 stages = preview_continuation(
-                    folder.name, [request], self.environment, progress, data=self._moved_to
+                    folder.name, [request], self.environment, progress, **self._given
                 )
             return Prepared(plan=plan, name=folder.name, stages=stages, environment=self.environment)
         with self._session(plan, folder) as (progress, listener):
-            end = continue_study(
-                folder.name, [request], self.environment, progress, listener, data=self._moved_to
-            )
+            end = continue_study(folder.name, [request], self.environment, progress, listener, **self._given)
         return self._ran(plan, folder, end)
 
     def _run(self, plan: StudyPlan, stages: Sequence[StageRequest], name: str | None) -> Outcome:
@@ -225,7 +227,7 @@ class Launch:
             _refuse_unknown_settings(plan, stage.name, stage.options)
         channel = self._channel(plan)
         with ReadingProgress() as progress:
-            prepared = prepare_new(plan, chosen, stages, self.environment, progress)
+            prepared = prepare_new(plan, chosen, stages, self.environment, progress, budget=self.budget)
         if name is None and chosen != usual:
             standard_error().print(
                 f"a study {usual} exists already; the new one is named {chosen} (--study chooses a name)",
@@ -235,7 +237,7 @@ class Launch:
             return Prepared(plan=plan, name=chosen, stages=prepared, environment=self.environment)
         folder = study_folder(self.environment, chosen)
         with watch(plan, chosen, self.environment, self.callbacks, channel) as listener:
-            end = start_study(plan, chosen, prepared, self.environment, listener)
+            end = start_study(plan, chosen, prepared, self.environment, listener, budget=self.budget)
         return self._ran(plan, folder, end)
 
     @contextmanager
@@ -274,9 +276,9 @@ class Launch:
         return folder, plan, StageRequest(name=stage, options=options, table=table)
 
     @property
-    def _moved_to(self) -> str | None:
-        """Place of a known study's data that was typed, which may be another than at its start."""
-        return self.request.data if self.has_data else None
+    def _given(self) -> "_Given":
+        """What was typed for a known study: the place of its data, which may have moved, and a budget."""
+        return {"data": self.request.data if self.has_data else None, "budget": self.budget}
 
     def _known_plan(self, name: str | None) -> tuple[Path, StudyPlan]:
         """Return the folder and the plan of a study, by default of the one that changed last."""
@@ -302,9 +304,9 @@ class Launch:
 
         The settings come from that study too, unless a study file was typed.
         """
-        if self.names_data or source is None or not self.is_known(source):
+        if self.names_data or source is None or not self.is_known(study_in(source)):
             return self.request
-        _, plan = self._known_plan(source)
+        _, plan = self._known_plan(study_in(source))
         return replace(
             self.request,
             settings=None if self.has_study_file else plan.study,

@@ -11,6 +11,7 @@ from hpo.api.notifying import Channel
 from hpo.api.watching import ReadingProgress
 from hpo.config.environment import Environment, read_environment
 from hpo.config.study_file import read_study_file
+from hpo.study.budget import typed_budget
 from hpo.study.plan import StudyRequest
 from hpo.tasks.base.places import chosen_place, is_uri
 from hpo.tasks.base.presentation.stage_command import TaskCommands
@@ -36,6 +37,10 @@ class Options:
     skip_missing: bool = False
     notify: tuple[str, ...] = ()
     """Addresses for notifications, instead of those of the study file."""
+    hours: float | None = None
+    """Hours for which the study may run."""
+    until: str | None = None
+    """Time at which the study stops, such as ``18:00``."""
 
 
 def options_of(*, data: str | Path | None, **others: Any) -> Options:
@@ -59,6 +64,7 @@ def launch_of(
     Raises:
         ConfigError: An option has no valid value, or the study file is of a task without demo data.
     """
+    budget = typed_budget(typed.hours, typed.until)
     if typed.labels not in (None, "v1", "v2"):
         raise ConfigError(f"expected --labels v1 or v2, got {typed.labels!r}")
     Channel(typed.notify)  # a wrong address is an error before data are read
@@ -99,6 +105,7 @@ def launch_of(
         dry_run=dry_run,
         callbacks=callbacks,
         notify=typed.notify,
+        budget=budget,
     )
 
 

@@ -8,6 +8,7 @@ from hpo.api.launching import Ran
 from hpo.api.notifying import channel_of
 from hpo.api.watching import ReadingProgress, say, tell_end, watch
 from hpo.config.environment import Environment
+from hpo.journal.events import BudgetSet
 from hpo.journal.journal import stored_events
 from hpo.journal.results import StudyState
 from hpo.study.folders import study_folder
@@ -21,6 +22,7 @@ def resume(
     *,
     fork: str | None = None,
     data: Path | None = None,
+    budget: BudgetSet | None = None,
     notify: Sequence[str] = (),
     callbacks: Sequence[Callback] = (),
 ) -> Ran:
@@ -31,6 +33,7 @@ def resume(
         environment: Names the folder of studies, MLflow's store and the Ray cluster.
         fork: Name of the copy to resume instead, with the present code and data.
         data: Folder to which the data of the study have moved.
+        budget: Budget that replaces the earlier one; None: that still holds.
         notify: Addresses for notifications. Empty: those of the study.
         callbacks: Called after every event.
 
@@ -46,6 +49,6 @@ def resume(
             folder = study_folder(environment, fork)
             plan = plan_of(folder, StudyState.replay(stored_events(folder)).created)
         with watch(plan, folder.name, environment, callbacks, channel) as listener:
-            end = resume_study(folder.name, environment, progress, listener, data=place)
+            end = resume_study(folder.name, environment, progress, listener, data=place, budget=budget)
     tell_end(end, plan, folder.name, environment)
     return Ran(plan=plan, folder=folder, end=end)

@@ -149,6 +149,8 @@ class Study:
         fork: str | None = None,
         data: str | Path | None = None,
         ray_address: str | None = None,
+        hours: float | None = None,
+        until: str | None = None,
         notify: str | Sequence[str] = (),
         callbacks: "Sequence[Callback]" = (),
     ) -> "Study":
@@ -161,6 +163,8 @@ class Study:
             fork: Name of a copy to continue instead, with the present code and data.
             data: Folder to which the data of the study have moved.
             ray_address: Address of the Ray cluster that trains. Default: this machine.
+            hours: Hours for which the study may run, as for ``hpo.run``. Default: that of before holds.
+            until: Time at which the study stops, as for ``hpo.run``.
             notify: Addresses for notifications, as for ``hpo.run``. Default: those of the study.
             callbacks: Functions that are called after every event; see ``hpo.Callback``.
 
@@ -172,6 +176,7 @@ class Study:
             KeyboardInterrupt: The study was interrupted again.
         """
         from hpo.api.resuming import resume
+        from hpo.study.budget import typed_budget
 
         with python_words():
             ran = resume(
@@ -179,10 +184,11 @@ class Study:
                 self._environment.on_cluster(ray_address),
                 fork=fork,
                 data=None if data is None else Path(data),
+                budget=typed_budget(hours, until),
                 notify=(notify,) if isinstance(notify, str) else notify,
                 callbacks=callbacks,
             )
-        if not ran.end.complete:
+        if not ran.end.complete and not ran.end.state.budget_over:
             raise KeyboardInterrupt
         return Study(ran.folder, self._environment)
 

@@ -113,7 +113,9 @@ def tell_end(end: "SessionEnd", plan: "StudyPlan", name: str, environment: "Envi
 
     That is: records that MLflow lacks or refused, trials to resume.
     """
+    from hpo.report.budget_lines import over_lines
     from hpo.report.console import standard_error
+    from hpo.report.outdated_lines import outdated_lines
     from hpo.study.results import registered_final
 
     console = standard_error()
@@ -127,5 +129,11 @@ def tell_end(end: "SessionEnd", plan: "StudyPlan", name: str, environment: "Envi
             f"is lost; record them with: {shell_line('hpo', 'sync', name)}",
             soft_wrap=True,
         )
-    if not end.complete:
+    if end.complete:
+        for line in outdated_lines(end.state):
+            console.print(line, soft_wrap=True)
+    if end.state.budget_over:
+        for line in over_lines(end.state):
+            console.print(line, soft_wrap=True)
+    elif not end.complete:
         console.print(f"stopped; resume with: {shell_line('hpo', 'resume', name)}", soft_wrap=True)

@@ -31,6 +31,8 @@ class Typed:
     labels: str | None
     skip_missing: bool = False
     notify: list[str] | None = None
+    hours: float | None = None
+    until: str | None = None
 
 
 def launch_of(commands: TaskCommands, typed: Typed) -> "Launch":
@@ -54,6 +56,8 @@ def launch_of(commands: TaskCommands, typed: Typed) -> "Launch":
         device=typed.device,
         ray_address=typed.ray_address,
         notify=tuple(typed.notify or ()),
+        hours=typed.hours,
+        until=typed.until,
     )
     return options.launch_of(commands, described, dry_run=typed.dry_run)
 

@@ -11,7 +11,19 @@ import typer
 
 from hpo import __version__
 from hpo.api.process import prepare_process
-from hpo.cli import analysing, bench, catalogue, comparing, data, highlights, networks, run, studies, submit
+from hpo.cli import (
+    analysing,
+    bench,
+    catalogue,
+    comparing,
+    data,
+    highlights,
+    networks,
+    run,
+    stopping,
+    studies,
+    submit,
+)
 from model.errors import UserError
 
 app = typer.Typer(
@@ -26,6 +38,7 @@ app = typer.Typer(
 app.add_typer(run.app, name="run")
 app.add_typer(data.app, name="data")
 app.command()(studies.resume)
+app.command()(stopping.stop)
 app.command()(studies.sync)
 app.command()(studies.status)
 app.command()(studies.best)

@@ -19,6 +19,7 @@ from hpo.cli.run_options import (
     Features,
     From,
     Games,
+    Hours,
     Labels,
     NewStudy,
     Notify,
@@ -30,10 +31,12 @@ from hpo.cli.run_options import (
     Seeds,
     SkipMissing,
     SpaceOption,
+    StopWhen,
     Study,
     StudyFileOption,
     Trials,
     Try,
+    Until,
 )
 from hpo.tasks.base.presentation.stage_command import StageCommand, StageOption, TaskCommands
 from hpo.tasks.calf.presentation.commands import COMMANDS as CALF
@@ -87,6 +90,9 @@ def bayes(
     array: Array = None,
     searcher: Searcher = None,
     scheduler: Scheduler = None,
+    stop_when: StopWhen = None,
+    hours: Hours = None,
+    until: Until = None,
     warm_start: Annotated[
         str | None,
         typer.Option(
@@ -126,6 +132,8 @@ def bayes(
             ray_address=ray_address,
             notify=notify,
             dry_run=dry_run,
+            hours=hours,
+            until=until,
         ),
     )
     options = {
@@ -133,6 +141,7 @@ def bayes(
         "replicates": replicates,
         "searcher": searcher,
         "scheduler": scheduler,
+        "stop_when": stop_when,
         "epochs": epochs,
         "concurrent": concurrent,
         "array": array,
@@ -163,6 +172,9 @@ def paper(
     array: Array = None,
     searcher: Searcher = None,
     scheduler: Scheduler = None,
+    stop_when: StopWhen = None,
+    hours: Hours = None,
+    until: Until = None,
     seeds: Seeds = None,
     final_epochs: Annotated[
         int | None,
@@ -198,6 +210,8 @@ def paper(
             ray_address=ray_address,
             notify=notify,
             dry_run=dry_run,
+            hours=hours,
+            until=until,
         ),
     )
     options = {
@@ -207,6 +221,7 @@ def paper(
         "array": array,
         "searcher": searcher,
         "scheduler": scheduler,
+        "stop_when": stop_when,
         "seeds": seeds,
         "final_epochs": final_epochs,
     }
@@ -236,6 +251,8 @@ def _stage_function(commands: TaskCommands, command: StageCommand) -> Any:
         "epochs": Epochs,
         "concurrent": Concurrent,
         "array": Array,
+        "hours": Hours,
+        "until": Until,
         "features": Features,
         "data": Data,
         "data_uri": DataUri,

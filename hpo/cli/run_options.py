@@ -96,6 +96,21 @@ Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Device to co
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Print the plan with an estimate of its time; start nothing.")
 ]
+Hours = Annotated[
+    float | None,
+    typer.Option(
+        metavar="HOURS",
+        help="Hours for which the study may run, also over interruptions: no trial starts that could not end "
+        "in time, and hpo resume continues. inf: no limit. Default: from the study file.",
+    ),
+]
+Until = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help='Time at which the study stops like after --hours: 18:00 or "2026-01-31 18:00", local time.',
+    ),
+]
 NewStudy = Annotated[
     str | None,
     typer.Option(
@@ -149,6 +164,15 @@ Scheduler = Annotated[
         help="Rule that stops poor trials early: none, asha or median. Default: from the study file.",
     ),
 ]
+StopWhen = Annotated[
+    str | None,
+    typer.Option(
+        "--stop-when",
+        metavar="never|unlikely",
+        help="unlikely: the search ends early when further trials are expected to gain less than the noise "
+        "between seeds. Default: from the study file.",
+    ),
+]
 Seeds = Annotated[
     int | None,
     typer.Option(
@@ -164,10 +188,9 @@ From = Annotated[
     str | None,
     typer.Option(
         "--from",
-        metavar="paper|STUDY|RUN|FILE",
+        metavar="paper|STUDY[/TRIAL]|RUN|FILE",
         help="Configuration to start from: the study file's own (paper), the one that another study found, "
-        "an "
-        "MLflow run, or a JSON or TOML file. Default: the one that this study found.",
+        "that of a trial, an MLflow run, or a JSON or TOML file. Default: the one that this study found.",
     ),
 ]
 Study = Annotated[

@@ -22,9 +22,12 @@ def finish(end: "SessionEnd", plan: "StudyPlan", folder: Path) -> None:
     from hpo.report.console import standard_error
 
     console = standard_error()
-    if not end.complete:
+    over = end.state.budget_over
+    if not end.complete and not over:
         raise typer.Exit(130)
     if not end.state.has_score:
+        if over:
+            raise typer.Exit(1)
         reasons = [trial.reason for trial in end.state.trials.values() if trial.reason]
         console.print(f"every trial failed; the first reason: {reasons[0] if reasons else 'unknown'}")
         raise typer.Exit(1)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from hpo.api.watching import ReadingProgress
-from hpo.cli.run_options import MovedData, Notify, RayAddress
+from hpo.cli.run_options import Hours, MovedData, Notify, RayAddress, Until
 from model.shell import shell_line
 
 _STUDY = typer.Argument(metavar="STUDY", help="Name of the study. Default: the one that changed last.")
@@ -23,21 +23,26 @@ def resume(
         ),
     ] = None,
     data: MovedData = None,
+    hours: Hours = None,
+    until: Until = None,
     ray_address: RayAddress = None,
     notify: Notify = None,
 ) -> None:
     """Resume a stopped study.
 
-    Finished trials keep their results; unfinished ones continue from their checkpoints.
+    Finished trials keep their results; unfinished ones continue from their checkpoints. A budget that was
+    given earlier still holds; --hours or --until replaces it.
     """
     from hpo.api.resuming import resume as resume_study
     from hpo.cli.running import finish
     from hpo.config.environment import read_environment
+    from hpo.study.budget import typed_budget
     from hpo.study.folders import chosen_study
 
+    budget = typed_budget(hours, until)
     environment = read_environment().on_cluster(ray_address)
     folder = chosen_study(environment, study)
-    ran = resume_study(folder, environment, fork=fork, data=data, notify=notify or ())
+    ran = resume_study(folder, environment, fork=fork, data=data, budget=budget, notify=notify or ())
     finish(ran.end, ran.plan, ran.folder)
 
 

@@ -33,6 +33,8 @@ ROUNDS = 4
 """Least number of rounds, one after the other, of a search that learns from results."""
 SearcherName = Literal["bayes-opt", "optuna-gp", "optuna-tpe", "random"]
 SchedulerName = Literal["none", "asha", "median"]
+SEARCHERS_WITH_GAIN = ("bayes-opt",)
+"""Searchers whose model estimates what further trials bring."""
 
 
 def _auto_or_count(value: object) -> object:
@@ -147,6 +149,9 @@ class Stage(Section):
     """Number of trials that one process trains together. ``auto``: measure which number is fastest."""
     epochs: int | None = Field(default=None, ge=1)
     """Epochs of each trial of the stage. Default: ``training.epochs``."""
+    hours: float | None = Field(default=None, gt=0)
+    """Hours for which the stage may run, over all its sessions. No trial starts that could not end in time.
+    A search then ends with the trials that it has if other stages follow. Default: no limit."""
 
     def useful_at_once(self) -> int | None:
         """Return the largest number of trials that the stage can use at the same time; None: no limit."""
@@ -172,6 +177,9 @@ class SearchStage(Stage):
     """Reduction factor of ``asha``: about one trial in ``reduction_factor`` continues after a rung. Rungs lie
     at ``grace_epochs`` times 1, ``reduction_factor``, ``reduction_factor`` squared, ... The default is
     Ray's."""
+    stop_when: Literal["never", "unlikely"] = "never"
+    """``unlikely``: the search ends before its last trial when further trials are expected to gain less than
+    the noise between seeds, by the model of ``bayes-opt``, in several estimates in a row."""
     space: dict[str, Declared] = Field(min_length=1)
     """Hyperparameters to search over, by name; one that has a single value is fixed."""
     own_first: bool = True
@@ -233,6 +241,15 @@ class SearchStage(Stage):
             raise broken_rule(
                 f'scheduler "{self.scheduler}" needs replicates = 1, got {self.replicates}: the score of a '
                 f"configuration is the average over its seeds, which must train for the same number of epochs"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_model_where_gains_are_estimated(self) -> Self:
+        if self.stop_when == "unlikely" and self.searcher not in SEARCHERS_WITH_GAIN:
+            raise broken_rule(
+                f'stop_when "unlikely" needs a searcher that estimates the gain of further trials: expected '
+                f'searcher "{", ".join(SEARCHERS_WITH_GAIN)}", got "{self.searcher}"'
             )
         return self
 

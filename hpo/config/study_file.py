@@ -7,7 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import SerializerFunctionWrapHandler, ValidationError, model_serializer
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from hpo.config.faults import describe_faults
 from hpo.config.notify import Notify
@@ -27,6 +27,8 @@ class StudyFile(Section):
 
     task: str
     """Name of the task, such as ``calf``."""
+    hours: float | None = Field(default=None, gt=0)
+    """Hours for which the study may run, over all its sessions. Default: no limit."""
     training: Training
     hyperparameters: Section
     """Hyperparameters that a stage may search over, and their values when it does not."""

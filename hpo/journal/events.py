@@ -113,6 +113,31 @@ class StudyResumed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetSet(Event):
+    """The user gave the study another budget; without values, the hours of the study file apply again."""
+
+    event: Literal["budget-set"] = "budget-set"
+    hours: Number | None = None
+    """Hours for which the study may run from now on, over all its sessions; infinite: no limit."""
+    until: Moment | None = None
+    """Time at which the study stops."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetEnded(Event):
+    """No further trial of a stage fits into the budget; unfinished trials keep their checkpoints."""
+
+    event: Literal["budget-ended"] = "budget-ended"
+    stage: str
+    budget: str
+    """Description such as ``2 h``."""
+    of_stage: bool = False
+    """Whether it is the budget of the stage alone, so that the stages after it have time."""
+    suffices: bool = False
+    """Whether the stage can end with the trials that it has: a search with a validation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DataMoved(Event):
     """The data of the study, with the same digest, are in another place now."""
 
@@ -162,6 +187,22 @@ class StageExtended(Event):
     """Largest number of trials of the stage, with those that it has already."""
     space: dict[str, Any] = field(default_factory=dict)
     """Space of its next trials, which contains those that it has. Empty in older journals: as before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GainEstimated(Event):
+    """The model of a search estimated what further trials bring, before the next one was proposed."""
+
+    event: Literal["gain-estimated"] = "gain-estimated"
+    stage: str
+    proposed: Whole
+    """Number of trials that the stage had proposed."""
+    trials: Whole
+    """Number of further trials that the estimate is for."""
+    gain: Number
+    """Expected increase of the best score."""
+    noise: Number
+    """Standard deviation of the score between seeds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +260,7 @@ class TrialFinished(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialStopped(Event):
-    """A trial was stopped early, because others were better at the same epoch.
+    """A trial was stopped early, by default because others were better at the same epoch.
 
     This is a kind of its own, so that ``TrialFinished`` always means that all epochs were trained.
     """
@@ -231,6 +272,8 @@ class TrialStopped(Event):
     epoch: Whole
     """Epoch of that validation."""
     duration_s: Number
+    reason: str = ""
+    """Reason of the stop. Empty: the scheduler stopped it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,10 +329,13 @@ _Kinds = (
     StudyCreated
     | StudyRenamed
     | StudyResumed
+    | BudgetSet
+    | BudgetEnded
     | DataMoved
     | StageAsked
     | StageStarted
     | StageExtended
+    | GainEstimated
     | TrialAsked
     | TrialStarted
     | TrialReported

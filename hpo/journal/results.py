@@ -1,14 +1,17 @@
 """State of a study, computed from the events of its journal."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Self
+from typing import Self
 
 from hpo.journal.events import (
+    BudgetEnded,
+    BudgetSet,
     DataMoved,
     Event,
+    GainEstimated,
     Noticed,
     StageAsked,
     StageExtended,
@@ -28,6 +31,8 @@ from hpo.journal.events import (
     Value,
 )
 from hpo.journal.ranking import Configuration
+from hpo.journal.running_time import RunningTime
+from hpo.journal.stage_state import StageState
 from hpo.journal.tally import Tally
 from model.errors import UserError
 
@@ -39,7 +44,7 @@ class TrialStatus(StrEnum):
     RUNNING = "running"
     FINISHED = "finished"
     STOPPED = "stopped"
-    """Stopped early, because other trials were better at the same epoch."""
+    """Stopped early, because other trials were better at the same epoch or for the reason that it has."""
     FAILED = "failed"
 
 
@@ -78,7 +83,7 @@ class TrialState:
     duration_s: float | None = None
     """Seconds spent on the trial, over all its runs."""
     reason: str | None = None
-    """Reason of a failure."""
+    """Reason of a failure, or of a stop that the scheduler did not decide."""
     tested: Mapping[str, float] | None = None
     """Metrics on the test split; None for a trial that was not evaluated on it."""
 
@@ -97,32 +102,6 @@ class TrialState:
     def epochs_trained(self) -> int:
         """Number of epochs at its latest validation."""
         return max(self.reports, default=0)
-
-
-@dataclass(slots=True, kw_only=True)
-class StageState:
-    """State of a stage."""
-
-    stage: str
-    """Name of the stage."""
-    space: Mapping[str, Any]
-    """Hyperparameters that it varies, with a description of how."""
-    trials: int
-    """Maximum number of trials."""
-    epochs: int
-    """Epochs per trial."""
-    start: Mapping[str, Value]
-    """Configuration that it starts from; empty for a search."""
-    started_at: datetime
-    """Time of its first start."""
-    finished_at: datetime | None = None
-    """Time of its end; None before."""
-    best_trial: str | None = None
-    """Best trial with the chosen configuration; None before the end, and if no trial has a score."""
-    chosen: Mapping[str, Value] = field(default_factory=dict)
-    """Configuration that it passes on to the next stage; empty before the end."""
-    role: str = ""
-    """Role of the trials with the chosen configuration."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -149,7 +128,16 @@ class StudyState:
     """Messages for the user, oldest first."""
     updated_at: datetime
     """Time of the last event."""
+    budget: BudgetSet | None = None
+    """Budget that the user gave last; None: that of the study file applies."""
+    budget_since_s: float = 0.0
+    """Running time of the study, in seconds, when it got this budget."""
+    running: RunningTime = field(init=False, compare=False)
+    """Time for which the study ran."""
     _tallies: dict[str, Tally] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self.running = RunningTime(self.created.at)
 
     @classmethod
     def replay(cls, events: Iterable[Event]) -> Self:
@@ -178,11 +166,18 @@ class StudyState:
             UserError: The event names an unknown trial or stage.
         """
         self.updated_at = event.at
+        self.running.record(event)
         match event:
             case StudyRenamed():
                 self.created = replace(self.created, study=event.study)
             case StudyResumed():
                 self.versions, self.interrupted, self.resumed = event.versions, None, self.resumed + 1
+            case BudgetSet():
+                self._set_budget(event)
+            case BudgetEnded():
+                self._end_budget(event)
+            case GainEstimated():
+                return self._stage(event.stage).estimate_gain(event)
             case DataMoved():
                 self.created = replace(self.created, plan={**self.created.plan, "data": event.data})
             case StudyInterrupted():
@@ -190,13 +185,13 @@ class StudyState:
             case Noticed():
                 self.notes.append(event.message)
             case StageAsked():
-                return self.asked.setdefault(event.stage, event) is event
+                return self._request(event)
             case StageStarted():
                 return self._start_stage(event)
             case StageExtended():
                 self._extend_stage(event)
             case StageFinished():
-                self._finish_stage(event)
+                self._stage(event.stage).finish(event, self.running.seconds(event.at))
             case TrialAsked():
                 return self._ask(event)
             case TrialTested():
@@ -230,21 +225,47 @@ class StudyState:
         """Requested stages that have not ended, in the order of the requests."""
         return [name for name in self.asked if name not in self.stages or not self.stages[name].finished_at]
 
+    @property
+    def budget_over(self) -> str:
+        """Budget, in words, that ended before the stage that is to run next; empty otherwise."""
+        stages = (self.stages[name] for name in self.pending[:1] if name in self.stages)
+        return next((stage.over.budget for stage in stages if stage.over), "")
+
     def trials_of(self, stage: str) -> list[TrialState]:
         """Return the trials of one stage, in the order in which they were proposed."""
         return list(self.tally(stage).trials)
 
-    def _finish_stage(self, event: StageFinished) -> None:
+    def _set_budget(self, event: BudgetSet) -> None:
+        self.budget = event if event.hours is not None or event.until is not None else None
+        self.budget_since_s = self.running.seconds(event.at)
+        for stage in self.stages.values():
+            stage.over = None
+
+    def _end_budget(self, event: BudgetEnded) -> None:
         stage = self._stage(event.stage)
-        stage.finished_at, stage.best_trial = event.at, event.best_trial or None
-        stage.chosen, stage.role = event.chosen, event.role
+        stage.over = event
+        if event.of_stage and event.suffices and self.pending[-1] != event.stage:
+            stage.cut_short = event.budget
+
+    def _request(self, event: StageAsked) -> bool:
+        for name in self.pending:
+            over = self.stages[name].over if name in self.stages else None
+            if over and over.suffices:
+                self.stages[name].cut_short = over.budget
+        return self.asked.setdefault(event.stage, event) is event
 
     def _extend_stage(self, event: StageExtended) -> None:
         stage = self._stage(event.stage)
-        stage.trials, stage.finished_at = event.trials, None
-        stage.best_trial, stage.chosen, stage.role = None, {}, ""
-        stage.space = event.space or stage.space
+        self._keep_former(stage)
+        stage.extend(event, self.running.seconds(event.at))
         self.asked[event.stage] = replace(self.asked[event.stage], settings=event.settings)
+
+    def _keep_former(self, search: StageState) -> None:
+        """Remember what the stages after a finished search started from, before it changes."""
+        later = list(self.stages)[list(self.stages).index(search.stage) + 1 :]
+        for stage in map(self.stages.__getitem__, later):
+            if search.best_trial and stage.stood_on is None and not self.asked[stage.stage].start:
+                stage.stood_on = replace(search)
 
     def _start_stage(self, event: StageStarted) -> bool:
         if event.stage in self.stages:
@@ -256,6 +277,7 @@ class StudyState:
             epochs=event.epochs,
             start=event.start,
             started_at=event.at,
+            began_s=self.running.seconds(event.at),
         )
         return True
 
@@ -298,24 +320,6 @@ class StudyState:
         return self.trials[name]
 
 
-def scores_by_role(trials: Sequence[TrialState]) -> dict[str, dict[int, float]]:
-    """Return role -> replicate -> score of all trials with a score, roles in the order of proposal."""
-    table: dict[str, dict[int, float]] = {trial.role: {} for trial in trials}
-    for trial in trials:
-        if trial.score is not None:
-            table[trial.role][trial.replicate] = trial.score
-    return table
-
-
-def test_scores_by_role(trials: Sequence[TrialState], metric: str) -> dict[str, dict[int, float]]:
-    """Return role -> replicate -> ``metric`` on the test split, for all trials evaluated on it."""
-    table: dict[str, dict[int, float]] = {trial.role: {} for trial in trials}
-    for trial in trials:
-        if trial.tested is not None:
-            table[trial.role][trial.replicate] = trial.tested[metric]
-    return table
-
-
 def _advance(
     trial: TrialState, event: TrialStarted | TrialReported | TrialFinished | TrialStopped | TrialFailed
 ) -> bool:
@@ -328,9 +332,10 @@ def _advance(
         case TrialReported():
             return trial.reports.setdefault(event.epoch, event) is event
         case TrialFinished() | TrialStopped():
-            stopped = isinstance(event, TrialStopped)
-            trial.status, trial.ended_at = TrialStatus.STOPPED if stopped else TrialStatus.FINISHED, event.at
+            trial.status, trial.ended_at = TrialStatus.FINISHED, event.at
             trial.score, trial.best_epoch, trial.duration_s = event.score, event.epoch, event.duration_s
+            if isinstance(event, TrialStopped):
+                trial.status, trial.reason = TrialStatus.STOPPED, event.reason or None
         case TrialFailed():
             trial.status, trial.ended_at, trial.reason = TrialStatus.FAILED, event.at, event.reason
     return True

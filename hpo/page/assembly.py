@@ -8,7 +8,8 @@ from rich.table import Table
 from hpo.config.environment import Environment
 from hpo.config.stages import SEARCH
 from hpo.journal.journal import stored_events, writer_of
-from hpo.journal.results import StageState, StudyState
+from hpo.journal.results import StudyState
+from hpo.journal.stage_state import StageState
 from hpo.page.facts import (
     best_table,
     cost_table,

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus
+from hpo.journal.results import StudyState, TrialState, TrialStatus
+from hpo.journal.stage_state import StageState
 from hpo.page.study_page import ShownTable
 from hpo.report.formats import duration, score_label, value, values_tried
+from hpo.report.outdated_lines import outdated, outdated_line
 from hpo.report.trial_tables import best_line, condition
 from hpo.study.plan import StudyPlan
 from hpo.tasks.base.found import best_of_stage, deciding_stage, found_configuration, stages_by_priority
@@ -81,6 +83,8 @@ def stage_facts(stage: StageState, state: StudyState, plan: StudyPlan) -> dict[s
         facts["Searched by"] = str(asked.settings.get("searcher")) if asked else "unknown"
         for name, fields in stage.space.items():
             facts[f"Space of {symbol(name)}"] = values_tried(fields)
+    if stage in outdated(state):
+        facts["Basis"] = outdated_line(stage, state)
     if stage.role:
         facts["Chosen"] = f"{stage.role}, which has the best mean over its seeds"
     return facts

@@ -7,6 +7,7 @@ from enum import Enum
 
 from hpo.journal.ranking import ranked
 from hpo.journal.results import TrialState
+from hpo.search.searcher import Gain
 from hpo.space.space import Parameters
 
 
@@ -63,6 +64,10 @@ class Program(ABC):
     def is_done(self, trials: Sequence[TrialState]) -> bool:
         """Return whether ``trials`` are all trials of the stage and all have ended."""
         return all(trial.has_ended for trial in trials) and self.next(trials) is Answer.DONE
+
+    def expected_gain(self, trials: Sequence[TrialState]) -> Gain | None:
+        """Estimate what trials after ``trials`` bring; None where no model says it."""
+        return None
 
     @abstractmethod
     def choice(self, trials: Sequence[TrialState]) -> Choice | None:

@@ -5,7 +5,7 @@ from statistics import fmean
 
 from hpo.journal.results import TrialState
 from hpo.programs.program import Answer, Choice, Program, Proposal, best_choice
-from hpo.search.searcher import Searcher
+from hpo.search.searcher import Gain, Searcher
 from hpo.space.space import Parameters
 
 
@@ -41,6 +41,14 @@ class SearchProgram(Program):
             self._tell(trials)
             parameters = self._searcher.ask(_name(place))
         return Answer.DONE if parameters is None else Proposal(parameters=parameters, replicate=replicate)
+
+    def expected_gain(self, trials: Sequence[TrialState]) -> Gain | None:
+        """Estimate what further points bring, before a new point, by the searcher's model."""
+        place, replicate = divmod(len(trials), self._replicates)
+        if replicate or place >= self._points:
+            return None
+        self._tell(trials)
+        return self._searcher.expected_gain()
 
     def is_done(self, trials: Sequence[TrialState]) -> bool:
         """Return whether all points have been trained.

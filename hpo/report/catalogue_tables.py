@@ -9,6 +9,7 @@ from rich.table import Table
 
 from hpo.journal.results import StudyState, TrialState
 from hpo.report.formats import duration, value
+from hpo.report.outdated_lines import outdated, outdated_line
 from hpo.tasks.base.registry import classes_of, score_of
 from hpo.tracking.symbols import symbol
 
@@ -83,6 +84,11 @@ def trial_lines(trial: TrialState, state: StudyState, files: Mapping[str, Path])
     ]
     if trial.reason:
         lines.append(f"reason      {trial.reason}")
+    lines += [
+        f"note        {outdated_line(stage, state)}"
+        for stage in outdated(state)
+        if stage.stage == trial.stage
+    ]
     if trial.score is not None:
         score, classes = score_of(state.created), classes_of(state.created)
         described = score.describe_named(trial.score, trial.metrics, classes)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from itertools import islice
 
 from rich.console import Console, Group
@@ -12,9 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from hpo.journal.ranking import Configuration
-from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus
+from hpo.journal.results import StudyState, TrialState, TrialStatus
+from hpo.journal.stage_state import StageState
 from hpo.journal.tally import Tally
+from hpo.report.budget_lines import left_line
 from hpo.report.formats import duration, mean_with_interval
+from hpo.report.gain_lines import gain_line, would_stop
+from hpo.report.outdated_lines import outdated, outdated_line
 from hpo.report.trial_tables import best_line
 from hpo.tasks.base.registry import classes_of, score_of
 
@@ -32,6 +37,7 @@ class Display:
         self._live: Live | None = None
         self._state: StudyState | None = None
         self._printed: int | None = None
+        self._offers_stop = True
         self._clock = _Clock()
 
     @contextmanager
@@ -53,9 +59,9 @@ class Display:
         self._state = state
         if not state.stages:
             return
-        stage = list(state.stages.values())[-1]
+        stage = _shown_stage(state)
         if stage.stage != self._stage:
-            self._begin(stage)
+            self._begin(stage, state)
         for note in state.notes[self._notes :]:
             self._console.print(f"note: {note}", soft_wrap=True)
         self._notes = len(state.notes)
@@ -68,22 +74,39 @@ class Display:
         if self._live is None:
             self._print_ended(state, tally)
 
-    def _begin(self, stage: StageState) -> None:
+    def _begin(self, stage: StageState, state: StudyState) -> None:
         self._stage, self._epochs = stage.stage, max(stage.epochs, 1)
-        self._printed, self._clock = None, _Clock()
+        self._printed, self._clock, self._offers_stop = None, _Clock(), True
         if stage.finished_at is None:
             self._console.print(
                 f"stage {stage.stage}: {stage.trials} trials at most, {self._epochs} epochs each",
                 soft_wrap=True,
             )
+            for each in outdated(state):
+                self._console.print(f"note: {outdated_line(each, state)}", soft_wrap=True)
+
+    def _left(self, state: StudyState) -> str:
+        """Say what the budget leaves for the stage; empty without a budget and at the end."""
+        if state.stages[self._stage].finished_at:
+            return ""
+        return left_line(state, self._stage, datetime.now(UTC), is_running=True)
+
+    def _gain(self, state: StudyState) -> str:
+        """Say what further trials are expected to gain; empty at the end of the stage."""
+        return "" if state.stages[self._stage].finished_at else gain_line(state, self._stage)
 
     def _print_ended(self, state: StudyState, tally: Tally) -> None:
-        """Print a line for every trial that ended since the last call."""
+        """Print a line for every trial that ended since the last call, and offer once to stop there."""
         if self._printed is None:
             self._printed = len(tally.ended)
         for trial in islice(tally.ended, self._printed, None):
             self._printed += 1
-            self._console.print(_ended_line(trial, self._printed, state, self._stage), soft_wrap=True)
+            line = _ended_line(trial, self._printed, state, self._stage)
+            left = self._left(state) if trial is tally.ended[-1] else ""
+            self._console.print("; ".join(filter(None, [line, left])), soft_wrap=True)
+        if self._offers_stop and would_stop(state, self._stage):
+            self._offers_stop = False
+            self._console.print(self._gain(state), soft_wrap=True)
 
     def _render(self) -> Group:
         state = self._state
@@ -109,7 +132,14 @@ class Display:
             for trial in list(tally.unfinished.values())
             if trial.status is TrialStatus.RUNNING
         ]
-        return Group(head, *best, *running)
+        remarks = [self._left(state), self._gain(state)]
+        return Group(head, *(Text(remark) for remark in remarks if remark), *best, *running)
+
+
+def _shown_stage(state: StudyState) -> StageState:
+    """Return the stage that runs: the latest unless an earlier one gets more trials."""
+    stages = list(state.stages.values())
+    return next((stage for stage in stages if stage.finished_at is None), stages[-1])
 
 
 def _part_done(tally: Tally, epochs: int) -> float:
@@ -162,7 +192,8 @@ def _ended_line(trial: TrialState, ended: int, state: StudyState, stage: str) ->
     seeds, start = len(configuration.scores), state.stages[stage].start
     parts = [f"{best_line(Configuration((trial,)), state, start)} in {duration(trial.duration_s or 0.0)}"]
     if trial.status is TrialStatus.STOPPED:
-        parts.append(f"stopped early at epoch {trial.epochs_trained}")
+        why = f" ({trial.reason})" if trial.reason else ""
+        parts.append(f"stopped early at epoch {trial.epochs_trained}{why}")
     if seeds > 1:
         parts.append(f"mean {mean_with_interval(configuration)} (95 %) over {seeds} seeds")
     best = state.ranked(stage, 1)

@@ -1,6 +1,7 @@
 """Tables of studies and trials."""
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.table import Table
@@ -8,7 +9,11 @@ from rich.table import Table
 from hpo.journal.events import Value
 from hpo.journal.ranking import CONFIDENCE, GRID, Configuration
 from hpo.journal.results import StudyState, TrialState, TrialStatus
+from hpo.journal.stage_state import StageState
+from hpo.report.budget_lines import left_line, more_time
 from hpo.report.formats import class_score, duration, mean_with_interval, value
+from hpo.report.gain_lines import gain_line
+from hpo.report.outdated_lines import outdated_lines
 from hpo.search.importance import sample_note
 from hpo.tasks.base.found import best_of_stage, deciding_stage
 from hpo.tasks.base.registry import classes_of, score_of
@@ -156,6 +161,7 @@ def status_lines(name: str, state: StudyState, *, writer: str | None) -> list[st
         if counts[TrialStatus.FAILED]:
             parts.append(f"{counts[TrialStatus.FAILED]} failed")
         lines.append(f"stage {stage.stage}: {', '.join(parts)}")
+        lines += _time_lines(state, stage, is_running=writer is not None)
         if found := best_of_stage(state, stage.stage):
             word = "chosen" if found.is_chosen else "best so far"
             lines.append(f"{word}: {best_line(found.configuration, state, stage.start)}")
@@ -165,7 +171,14 @@ def status_lines(name: str, state: StudyState, *, writer: str | None) -> list[st
         export = shell_line("hpo", "export", name, "--to", "FILE.csv")
         lines.append(f"failed: {len(failed) - SHOWN_FAILURES} earlier trials; write all to a table: {export}")
     lines.extend(f"note: {note}" for note in state.notes)
-    return lines
+    return [*lines, *outdated_lines(state)]
+
+
+def _time_lines(state: StudyState, stage: StageState, *, is_running: bool) -> list[str]:
+    if stage.finished_at or stage.over:
+        return []
+    left = left_line(state, stage.stage, datetime.now(UTC), is_running=is_running)
+    return [line for line in (left, gain_line(state, stage.stage)) if line]
 
 
 def best_line(
@@ -209,4 +222,6 @@ def condition(state: StudyState, writer: str | None) -> str:
         return f"running ({writer})"
     if state.stages and all(stage.finished_at for stage in state.stages.values()):
         return "complete"
+    if state.budget_over:
+        return f"the budget of {state.budget_over} is over; continue with: {more_time(state)}"
     return f"stopped; resume with: {shell_line('hpo', 'resume', state.created.study)}"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ray.tune import Callback
+from ray.tune import Callback, Stopper
 from ray.tune.experiment import Trial
 from ray.tune.progress_reporter import ProgressReporter
 from ray.tune.schedulers import FIFOScheduler
@@ -83,6 +83,21 @@ class StudyScheduler(_DriverOnly, FIFOScheduler):
         if not continues and self._arrays:
             self._arrays.release(_name(trial))
         return str(FIFOScheduler.CONTINUE if continues else FIFOScheduler.STOP)
+
+
+class StudyStopper(_DriverOnly, Stopper):
+    """Tune stopper that ends all training when the study decides so; trials keep their checkpoints."""
+
+    def __init__(self, source: TrialSource) -> None:
+        self._source = source
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Return False: ``StudyScheduler`` stops single trials."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Return whether all training should end now."""
+        return self._source.should_end()
 
 
 class StudyCallback(_DriverOnly, Callback):

@@ -20,6 +20,9 @@ class TrialSource(Protocol):
     def next_spec(self) -> TrialSpec | Pause | None:
         """Return the next trial to train, WAIT if running trials decide it, or None at the end."""
 
+    def should_end(self) -> bool:
+        """Return whether all training should end now; called about ten times a second."""
+
     def started(self, trial: str) -> None:
         """Record that a process has started to train the trial, or has restarted after a crash."""
 

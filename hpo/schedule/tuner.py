@@ -155,7 +155,13 @@ def run_trials(
     """
     from ray import tune
 
-    from hpo.schedule.adapter import NoReporter, StudyCallback, StudyScheduler, StudySearcher
+    from hpo.schedule.adapter import (
+        NoReporter,
+        StudyCallback,
+        StudyScheduler,
+        StudySearcher,
+        StudyStopper,
+    )
     from hpo.schedule.hang_detector import HangDetector
     from hpo.schedule.local_ray import RayDeath, death_of_ray
     from hpo.trial.trainable import TrialTrainable
@@ -187,9 +193,10 @@ def run_trials(
             run_config=tune.RunConfig(
                 name=TUNE_FOLDER,
                 storage_path=str(plain_path(storage)),
+                stop=StudyStopper(source),
                 callbacks=[StudyCallback(source, arrays, detector)],
                 failure_config=tune.FailureConfig(max_failures=RESTARTS),
-                # Trials write their own. Tune would ask for one more at the end and keep the last result with it.
+                # Trials write their own; with one more at the end Tune would keep the last result in memory.
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 progress_reporter=NoReporter(),
                 verbose=0,

@@ -10,9 +10,10 @@ from bayes_opt.parameter import wrap_kernel
 from sklearn.gaussian_process.kernels import Matern  # type: ignore[import-untyped]  # has no types
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has neither types nor stubs
 
+from hpo.search.gain import TRIALS, expected_gain
 from hpo.search.model_based import POINTS_SEEN, ModelSearcher
 from hpo.search.observations import Point, running_points, scores_by_point
-from hpo.search.searcher import ScoredPoint
+from hpo.search.searcher import Gain, ScoredPoint
 from hpo.search.surrogate import LEAST_ALPHA, Surrogate, fit_surrogate
 from hpo.space.space import Parameters, Space, UnitPoint
 
@@ -55,15 +56,15 @@ class BayesOptSearcher(ModelSearcher):
     ) -> None:
         super().__init__(space, seed=seed, first=first, known=known)
         self._noise = noise
+        self._fitted: tuple[Mapping[Point, float], Surrogate] | None = None
         self._axes = [f"axis {axis}" for axis in range(space.dimensions)]
 
     def suggest(self, number: int) -> Parameters:
         """Return the point with the highest upper confidence bound."""
         scores = scores_by_point(self.observed, limit=POINTS_SEEN)
-        values = np.array(list(scores.values()))
         # One thread: the same bits whatever the number of cores, and the cores belong to the trials.
         with threadpool_limits(limits=1, user_api="blas"):
-            model = fit_surrogate(np.array(list(scores)), values, alpha=self._alpha(values))
+            model = self._model_of(scores)
             optimizer = self._new_optimizer(number)
             optimizer.set_gp_params(kernel=self._kernel(model), alpha=model.alpha)
             self._register(optimizer, scores)
@@ -74,6 +75,31 @@ class BayesOptSearcher(ModelSearcher):
                 )
                 self._register(optimizer, dict(zip(running, predicted.tolist(), strict=True)))
             return self.space.from_unit(self._apart_from(running, optimizer))
+
+    def expected_gain(self) -> Gain | None:
+        """Estimate what further trials bring, with the model that proposes the next one."""
+        if not self.has_model:
+            return None
+        scores = scores_by_point(self.observed, limit=POINTS_SEEN)
+        with threadpool_limits(limits=1, user_api="blas"):
+            model = self._model_of(scores)
+            expected = expected_gain(
+                self._kernel(model),
+                model.alpha,
+                np.array(list(scores)),
+                np.array(list(scores.values())),
+                space=self.space,
+                seed=self.seed_of(len(self.trials)),
+            )
+        return Gain(expected=expected, trials=TRIALS, noise=self._noise)
+
+    def _model_of(self, scores: Mapping[Point, float]) -> Surrogate:
+        """Fit the model; a proposal uses the one that has just estimated the gain."""
+        if self._fitted is None or self._fitted[0] != scores:
+            values = np.array(list(scores.values()))
+            fitted = fit_surrogate(np.array(list(scores)), values, alpha=self._alpha(values))
+            self._fitted = dict(scores), fitted
+        return self._fitted[1]
 
     def _apart_from(self, running: Sequence[Point], optimizer: BayesianOptimization) -> UnitPoint:
         # A model that is sure of the top sends every trial there; those beside a running one look further.

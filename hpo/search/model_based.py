@@ -26,10 +26,15 @@ class ModelSearcher(Searcher):
     def suggest(self, number: int) -> Parameters:
         """Return the model's proposal for the ``number``-th point. At least two scores are known."""
 
+    @property
+    def has_model(self) -> bool:
+        """Whether there are enough trials for the model to propose the next one."""
+        scored = sum(trial.score is not None for trial in self.observed)
+        return len(self.observed) >= self.first_count + self.initial_points and scored >= 2
+
     def propose(self, number: int) -> Parameters:
         """Propose a point of the quasi-random design first, later a point of the model."""
-        scored = sum(trial.score is not None for trial in self.observed)
-        if len(self.observed) < self.first_count + self.initial_points or scored < 2:
+        if not self.has_model:
             point = quasi_random_points(self.space.dimensions, seed=self.seed, count=number + 1)[number]
             return self.space.from_unit(point)
         return self.suggest(number)

@@ -35,6 +35,18 @@ class ScoredPoint:
     score: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gain:
+    """Estimate of what further trials bring."""
+
+    expected: float
+    """Expected increase of the best score, in units of the score."""
+    trials: int
+    """Number of further trials."""
+    noise: float
+    """Standard deviation of the score between seeds."""
+
+
 class Searcher(ABC):
     """Proposes parameters and learns from scores; higher scores are better.
 
@@ -81,6 +93,10 @@ class Searcher(ABC):
         if free is not None:
             self.replay(trial, free)
         return free
+
+    def expected_gain(self) -> Gain | None:
+        """Estimate what further trials bring; None if the searcher has no model of the scores, or not yet."""
+        return None
 
     def tell(self, trial: str, score: float) -> None:
         """Record the score of a finished trial; a score that is not finite counts as a failure.

@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 
 from hpo.config.environment import Environment
+from hpo.journal.budget import TRIAL_START_S
 from hpo.schedule.tuner import Parallelism
 from hpo.study.measuring import measured_time
 from hpo.study.plan import StudyPlan
 from hpo.tasks.base.task import TrialTime
 
-TRIAL_START_S = 0.5
-"""Seconds that a running process needs to open the data and draw the weights."""
 SESSION_START_S = 15.0
 """Seconds that Ray and its first process need to start."""
 

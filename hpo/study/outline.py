@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from hpo.config.environment import Environment
 from hpo.config.stages import SearchStage
 from hpo.config.study_file import space_of
+from hpo.journal.budget import TRIAL_START_S
+from hpo.report.budget_lines import fitting
 from hpo.report.formats import duration, value, values_tried
-from hpo.study.estimate import Estimate, estimate
+from hpo.study.estimate import SESSION_START_S, Estimate, estimate
 from hpo.study.first_point import FirstPoint
 from hpo.study.plan import StudyPlan
 from hpo.study.preparing import PreparedStage
@@ -42,8 +44,10 @@ def plan_text(plan: StudyPlan, name: str, stages: Sequence[StageOutline]) -> str
         *(f"note        {notice}" for notice in plan.notices),
         *_study_lines(plan),
     ]
+    spent_s = 0.0
     for stage in stages:
-        lines += _stage_lines(stage)
+        lines += _stage_lines(stage) + _budget_lines(stage, spent_s)
+        spent_s += stage.estimate.study_s if stage.estimate else 0.0
     return "\n".join(lines)
 
 
@@ -92,6 +96,20 @@ def _search_lines(plan: StudyPlan, settings: SearchStage, stage: PreparedStage) 
 def _point_line(point: FirstPoint) -> str:
     values = "  ".join(f"{symbol(name)} {value(entry)}" for name, entry in point.parameters.items())
     return f"    {point.source:<12} {values}{f' (left out: {point.why_not})' if point.why_not else ''}"
+
+
+def _budget_lines(outlined: StageOutline, spent_s: float) -> list[str]:
+    """Say how many trials fit into the budget of a stage; ``spent_s`` is the time of the stages before."""
+    limit, time, stage = outlined.stage.limit, outlined.estimate, outlined.stage
+    if limit is None:
+        return []
+    left_s = max(0.0, limit.left_s - (0.0 if limit.of_stage else spent_s))
+    line = f"  budget    {limit.words}: {duration(left_s)} for this stage"
+    if time is not None:
+        concurrent = stage.plan.parallelism(stage.asked.stage).concurrent
+        most = fitting(max(0.0, left_s - SESSION_START_S), time.trial.trial_s + TRIAL_START_S, concurrent)
+        line += f", about {min(most, stage.trials)} of its {stage.trials} trials fit"
+    return [line]
 
 
 def _time_lines(time: Estimate | None) -> list[str]:

@@ -2,19 +2,21 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hpo.config.environment import Environment
 from hpo.config.stages import FinalStage, SearchStage
 from hpo.config.study_file import space_of
-from hpo.journal.events import Event, Noticed, StageAsked, StudyCreated
+from hpo.journal.budget import Limit
+from hpo.journal.events import BudgetSet, Event, Noticed, StageAsked, StudyCreated
 from hpo.journal.results import StudyState
 from hpo.report.formats import value as format_value
 from hpo.report.formats import values_tried
 from hpo.space.space import Parameters
 from hpo.study.bounds import with_bounds
+from hpo.study.budget import expected_limit
 from hpo.study.configuration import configuration_from_symbols
 from hpo.study.finalists import chosen_finalists, expected_finalists
 from hpo.study.first_point import FirstPoint, first_points_of
@@ -33,7 +35,17 @@ from hpo.tracking.symbols import symbol
 from model.errors import ConfigError, UserError
 from model.shell import shell_line
 
-_EXTENDABLE = ("trials", "scheduler", "concurrent", "array", "space", "try", "own_first")
+_EXTENDABLE = (
+    "trials",
+    "scheduler",
+    "concurrent",
+    "array",
+    "space",
+    "try",
+    "own_first",
+    "hours",
+    "stop_when",
+)
 """Settings of a search that may change when trials are added."""
 _MORE = 10
 """Configurations that a search that has ended gets in a wider space, unless their number is typed."""
@@ -52,6 +64,8 @@ class PreparedStage:
     """Points that a search is to try before those of its searcher."""
     note: str = ""
     """Message for the user about what measurements decided."""
+    limit: Limit | None = None
+    """Limit of its time; None without a budget, and where only a preview needs it."""
 
     @property
     def events(self) -> list[Event]:
@@ -65,8 +79,10 @@ def prepare_new(
     requests: Sequence[StageRequest],
     environment: Environment,
     progress: Progress,
+    *,
+    budget: BudgetSet | None = None,
 ) -> list[PreparedStage]:
-    """Prepare the stages of the new study ``name``.
+    """Prepare the stages of the new study ``name``, which is to get ``budget``.
 
     Raises:
         UserError: The name is taken, a stage cannot run, or the MLflow store cannot be used.
@@ -79,7 +95,15 @@ def prepare_new(
             fix="choose another name with --study NEW, or leave --study out",
         )
     state = StudyState.replay([creation(plan, study_folder(environment, name))])
-    return [_prepared(plan, request, state, environment, progress) for request in requests]
+    stages = [_prepared(plan, request, state, environment, progress) for request in requests]
+    return with_limits(stages, state, budget)
+
+
+def with_limits(
+    stages: Sequence[PreparedStage], state: StudyState, budget: BudgetSet | None
+) -> list[PreparedStage]:
+    """Return the stages with the limits of their time; this changes ``state``."""
+    return [replace(stage, limit=expected_limit(state, stage.asked, budget)) for stage in stages]
 
 
 def prepare_more(
@@ -156,7 +180,7 @@ def _extended_settings(plan: StudyPlan, request: StageRequest, state: StudyState
             raise ConfigError(
                 f"the trials of study {name!r} have {key} = {present}, got {value}: their scores could not "
                 "be compared",
-                can_change="--trials, --scheduler, --concurrent, --array, --space, --try",
+                can_change="--trials, --scheduler, --concurrent, --array, --space, --try, --stop-when",
                 fix="leave this option out, or start another study",
             )
     settings = {**kept, **typed, "epochs": kept["epochs"]}

@@ -2,10 +2,13 @@
 
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
+from hpo.journal.budget import Limit
 from hpo.journal.events import (
     Event,
+    GainEstimated,
     Noticed,
     TrialAsked,
     TrialFailed,
@@ -16,10 +19,13 @@ from hpo.journal.events import (
 )
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState, TrialState
+from hpo.journal.stage_state import UNLIKELY
 from hpo.programs.program import Answer, Program
 from hpo.schedule.stopping import build_stopping_rule
 from hpo.schedule.trial_source import Pause
+from hpo.study.budget import StageBudget
 from hpo.study.plan import StudyPlan, chunk_seed
+from hpo.study.stop_requests import BY_USER, StopRequests
 from hpo.trial.files import remove_checkpoints, trial_folder
 from hpo.trial.report import Report, best_report
 from hpo.trial.specification import TrialSpec
@@ -43,22 +49,33 @@ class StageRunner:
         journal: Journal,
         state: StudyState,
         listener: Listener,
+        budget: StageBudget,
     ) -> None:
         """Continue the stage from ``state``; ``plan`` contains the settings of the stage."""
         self.state = state
+        self._budget, self._has_room = budget, True
+        self._requests = StopRequests(journal.folder)
         self._plan, self._stage, self._program = plan, stage, program
         self._score = plan.score
         self._journal, self._listener = journal, listener
         self._study = plan.study.model_dump(mode="json")
-        self._rule = build_stopping_rule(plan.study.stages.named(stage), epochs=plan.study.training.epochs)
+        self._epochs = plan.study.training.epochs
+        self._stops_when_unlikely = getattr(plan.study.stages.named(stage), "stop_when", "") == "unlikely"
+        self._rule = build_stopping_rule(plan.study.stages.named(stage), epochs=self._epochs)
         self._replay_validations()
         self._waiting = deque(trial for trial in state.trials_of(stage) if not trial.has_ended)
 
     def next_spec(self) -> TrialSpec | Pause | None:
-        """Return the next trial to train, WAIT if it depends on running ones, or None if there is none."""
+        """Return the next trial to train, WAIT if it depends on running ones, or None if there is none.
+
+        With a budget, no new trial starts that could not end in time.
+        """
         if self._waiting:
             return self._spec(self._waiting.popleft())
+        self._has_room = self._has_room and self._budget.has_room
         trials = self.state.trials_of(self._stage)
+        if not self._has_room or self._is_enough(trials):
+            return None
         proposal = self._program.next(trials)
         if proposal is Answer.WAIT:
             return Pause.WAIT
@@ -76,6 +93,10 @@ class StageRunner:
             )
         )
         return self._spec(self.state.trials[name])
+
+    def should_end(self) -> bool:
+        """Return whether the time is up or the user stops the study; trials keep their last validation."""
+        return self._budget.is_over or self._requests.stops_study
 
     def started(self, trial: str) -> None:
         """Record that a process has started to train the trial."""
@@ -99,6 +120,8 @@ class StageRunner:
             )
             if self._rule.should_stop(trial, report.epoch, report.score):
                 self._end(trial, TrialStopped)
+            elif report.epoch < self._epochs and self._requests.has(trial):
+                self._end(trial, partial(TrialStopped, reason=BY_USER))
         return not state.has_ended
 
     def finished(self, trial: str) -> None:
@@ -109,7 +132,7 @@ class StageRunner:
         """Record the failure of a trial; the stage continues."""
         if not self.state.trials[trial].has_ended:
             self._write(TrialFailed(trial=trial, reason=reason))
-            remove_checkpoints(trial_folder(self._journal.folder, trial))
+            self._clean_up(trial)
 
     def add_note(self, message: str) -> None:
         """Record a message for the user."""
@@ -118,7 +141,50 @@ class StageRunner:
     @property
     def complete(self) -> bool:
         """Whether the stage needs no more trials."""
-        return self._program.is_done(self.state.trials_of(self._stage))
+        trials = self.state.trials_of(self._stage)
+        return self._program.is_done(trials) or (self.ended_as_unlikely and all(t.has_ended for t in trials))
+
+    @property
+    def ended_as_unlikely(self) -> bool:
+        """Whether the stage has ended because further trials are expected to gain too little."""
+        return self._stops_when_unlikely and self.state.stages[self._stage].unlikely >= UNLIKELY
+
+    def _is_enough(self, trials: Sequence[TrialState]) -> bool:
+        """Record the expected gain of further trials, and return whether it is too little to go on.
+
+        The estimate depends on which trials have ended, so a resumed study takes it from the journal.
+        """
+        known = self.state.stages[self._stage].gain
+        if not self.ended_as_unlikely and (known is None or known.proposed != len(trials)):
+            gain = self._program.expected_gain(trials)
+            if gain is not None:
+                self._write(
+                    GainEstimated(
+                        stage=self._stage,
+                        proposed=len(trials),
+                        trials=gain.trials,
+                        gain=gain.expected,
+                        noise=gain.noise,
+                    )
+                )
+        return self.ended_as_unlikely
+
+    @property
+    def budget_over(self) -> Limit | None:
+        """The limit that leaves no time for another trial; None while there is time."""
+        limit = self._budget.limit
+        unfinished = self.state.tally(self._stage).unfinished
+        if self.complete or limit is None or (limit.left_s > 0 and (self._has_room or unfinished)):
+            return None
+        return limit
+
+    def close(self, reason: str) -> None:
+        """End the trials that have not ended, each with its best validation."""
+        for trial in list(self.state.tally(self._stage).unfinished.values()):
+            if trial.reports:
+                self._end(trial.trial, partial(TrialStopped, reason=reason))
+            else:
+                self.failed(trial.trial, f"ended before its first validation: {reason}")
 
     def _replay_validations(self) -> None:
         """Report earlier validations to the stopping rule; end trials whose stop is not recorded yet."""
@@ -132,7 +198,7 @@ class StageRunner:
             if stops:
                 self._end(trial, TrialStopped)
 
-    def _end(self, trial: str, kind: type[TrialFinished] | type[TrialStopped]) -> None:
+    def _end(self, trial: str, kind: Callable[..., TrialFinished | TrialStopped]) -> None:
         state = self.state.trials[trial]
         if state.has_ended:
             return
@@ -140,7 +206,12 @@ class StageRunner:
         best = best_report(reports)
         duration_s = max(report.train_s for report in reports)
         self._write(kind(trial=trial, score=best.score, epoch=best.epoch, duration_s=duration_s))
+        self._clean_up(trial)
+
+    def _clean_up(self, trial: str) -> None:
+        """Remove what only a running trial needs."""
         remove_checkpoints(trial_folder(self._journal.folder, trial))
+        self._requests.remove(trial)
 
     def _write(self, event: Event) -> None:
         self._journal.append(event)

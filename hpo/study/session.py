@@ -8,21 +8,31 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpo.config.environment import Environment
-from hpo.journal.events import Event, Noticed, StageExtended, StudyInterrupted, StudyResumed, Value
+from hpo.journal.events import (
+    BudgetSet,
+    Event,
+    Noticed,
+    StageExtended,
+    StudyInterrupted,
+    StudyResumed,
+    Value,
+)
 from hpo.journal.journal import Journal, read_journal, stored_events
 from hpo.journal.results import StudyState
 from hpo.schedule.cluster import NodeRequirements, cluster_session
 from hpo.schedule.gpus import local_gpus
 from hpo.schedule.local_ray import ray_session
+from hpo.study.budget import begun, next_budget, require_time
 from hpo.study.estimate import least_memory_bytes
 from hpo.study.folders import study_folder
 from hpo.study.interruption import signals_as_ctrl_c
 from hpo.study.plan import StageRequest, StudyPlan, available_cpus, plan_of, reopen_data
-from hpo.study.preparing import PreparedStage, creation, prepare_extension, prepare_more
+from hpo.study.preparing import PreparedStage, creation, prepare_extension, prepare_more, with_limits
 from hpo.study.reopening import placed, refuse_changes, reopen, reopened
 from hpo.study.results import figure_files, stage_importance, winner
 from hpo.study.runner import Listener
 from hpo.study.stage import StageRun
+from hpo.study.stop_requests import BY_USER, WHOLE_STUDY, StopRequests
 from hpo.study.versions import versions
 from hpo.tasks.base.splits import Progress
 from hpo.tracking.deletion import delete_experiment
@@ -49,18 +59,23 @@ class SessionEnd:
 
 
 def start_study(
-    plan: StudyPlan, name: str, stages: Sequence[PreparedStage], environment: Environment, listener: Listener
+    plan: StudyPlan,
+    name: str,
+    stages: Sequence[PreparedStage],
+    environment: Environment,
+    listener: Listener,
+    *,
+    budget: BudgetSet | None = None,
 ) -> SessionEnd:
-    """Run ``stages`` of a new study, one after the other.
+    """Run ``stages`` of a new study, one after the other, for as long as ``budget`` allows.
 
     Raises:
         UserError: The name is taken, or a stage cannot run.
     """
     with Journal.create(study_folder(environment, name)) as journal:
         journal.append(creation(plan, journal.folder))
-        for stage in stages:
-            for event in stage.events:
-                journal.append(event)
+        for event in [*(event for stage in stages for event in stage.events), *begun(budget)]:
+            journal.append(event)
         state = StudyState.replay(stored_events(journal.folder))
         try:
             return _run_stages(plan, journal, state, environment, listener)
@@ -87,8 +102,11 @@ def continue_study(
     listener: Listener,
     *,
     data: str | None = None,
+    budget: BudgetSet | None = None,
 ) -> SessionEnd:
-    """Run more stages of a study, after the unfinished ones; ``data`` is where its data have moved to.
+    """Run more stages of a study, after the unfinished ones, for as long as ``budget`` allows.
+
+    A search whose budget is over ends with the trials that it has. ``data`` is where the data have moved to.
 
     Raises:
         UserError: The study does not exist, is running elsewhere or already has such a stage, or its data or
@@ -98,9 +116,8 @@ def continue_study(
         state = StudyState.replay(stored_events(journal.folder))
         plan = reopen(journal, state, data, environment, progress)
         stages = prepare_more(plan, requests, state, environment, progress)
-        _record(
-            journal, state, [*_resume_events(journal), *(event for stage in stages for event in stage.events)]
-        )
+        asked = (event for stage in stages for event in stage.events)
+        _record(journal, state, [*_resume_events(journal), *asked, *next_budget(state, budget)])
         return _run_stages(plan, journal, state, environment, listener)
 
 
@@ -112,10 +129,11 @@ def extend_study(
     listener: Listener,
     *,
     data: str | None = None,
+    budget: BudgetSet | None = None,
 ) -> SessionEnd:
     """Add trials to a search of a study, whether it has ended or not, and run what is left.
 
-    ``data`` is where its data have moved to.
+    It runs for as long as ``budget`` allows. ``data`` is where its data have moved to.
 
     Raises:
         UserError: The study does not exist or is running elsewhere, an option cannot change, no trial is
@@ -126,12 +144,18 @@ def extend_study(
         plan = reopen(journal, state, data, environment, progress)
         stage = prepare_extension(plan, request, state, environment, progress)
         added = _extension(stage) if request.name in state.stages else stage.asked
-        _record(journal, state, [*_resume_events(journal), added])
+        _record(journal, state, [*_resume_events(journal), added, *next_budget(state, budget)])
         return _run_stages(plan, journal, state, environment, listener)
 
 
 def preview_extension(
-    name: str, request: StageRequest, environment: Environment, progress: Progress, *, data: str | None = None
+    name: str,
+    request: StageRequest,
+    environment: Environment,
+    progress: Progress,
+    *,
+    data: str | None = None,
+    budget: BudgetSet | None = None,
 ) -> PreparedStage:
     """Prepare more trials of a search, with all checks of ``extend_study``, and start nothing.
 
@@ -141,7 +165,7 @@ def preview_extension(
     with Journal.open(study_folder(environment, name)) as journal:
         state = StudyState.replay(stored_events(journal.folder))
         plan = reopened(journal.folder, state, data, environment, progress)
-        return prepare_extension(plan, request, state, environment, progress)
+        return with_limits([prepare_extension(plan, request, state, environment, progress)], state, budget)[0]
 
 
 def _extension(stage: PreparedStage) -> StageExtended:
@@ -161,6 +185,7 @@ def preview_continuation(
     progress: Progress,
     *,
     data: str | None = None,
+    budget: BudgetSet | None = None,
 ) -> list[PreparedStage]:
     """Prepare more stages of a study, with all checks of ``continue_study``, and start nothing.
 
@@ -170,7 +195,7 @@ def preview_continuation(
     with Journal.open(study_folder(environment, name)) as journal:
         state = StudyState.replay(stored_events(journal.folder))
         plan = reopened(journal.folder, state, data, environment, progress)
-        return prepare_more(plan, requests, state, environment, progress)
+        return with_limits(prepare_more(plan, requests, state, environment, progress), state, budget)
 
 
 def resume_study(
@@ -180,24 +205,27 @@ def resume_study(
     listener: Listener,
     *,
     data: str | None = None,
+    budget: BudgetSet | None = None,
 ) -> SessionEnd:
     """Resume a study; unfinished trials come first and continue from their checkpoints.
 
     For a complete study, only the records that MLflow lacks are sent. ``data`` is where its data have moved
-    to.
+    to. ``budget`` replaces the study's budget.
 
     Raises:
-        UserError: The study does not exist or is running elsewhere, or its data or the code have changed.
+        UserError: The study does not exist or is running elsewhere, its budget is used up, or its data or
+            the code have changed.
     """
     check_store(environment)
     with Journal.open(study_folder(environment, name)) as journal:
         state = StudyState.replay(stored_events(journal.folder))
+        require_time(state, budget)
         plan = plan_of(journal.folder, state.created)
         if state.pending or data is not None:
             plan = reopen(journal, state, data, environment, progress)
         if state.pending:
             refuse_changes(plan, state)
-            _record(journal, state, _resume_events(journal))
+            _record(journal, state, [*_resume_events(journal), *begun(budget)])
         return _run_stages(plan, journal, state, environment, listener)
 
 
@@ -267,7 +295,8 @@ def _run_stages(
     plan: StudyPlan, journal: Journal, state: StudyState, environment: Environment, listener: Listener
 ) -> SessionEnd:
     """Run the stages that have not ended, and record them in MLflow meanwhile."""
-    pending, drain_s = state.pending, DRAIN_S
+    pending, drain_s, requests = state.pending, DRAIN_S, StopRequests(journal.folder)
+    requests.remove(WHOLE_STUDY)  # of an earlier session
     follower = Follower(journal.folder, _tracker(plan, journal.folder, environment))
     with signals_as_ctrl_c():
         try:
@@ -281,10 +310,17 @@ def _run_stages(
         finally:
             complete = not state.pending
             if pending and not complete:
-                journal.append(StudyInterrupted(reason="stopped before the end"))
+                _record(journal, state, [StudyInterrupted(reason=_why_stopped(state, requests))])
                 drain_s = min(drain_s, INTERRUPTED_DRAIN_S)
             tracking = follower.close(drain_s)
     return SessionEnd(state, complete, tracking)
+
+
+def _why_stopped(state: StudyState, requests: StopRequests) -> str:
+    if requests.has(WHOLE_STUDY):
+        requests.remove(WHOLE_STUDY)
+        return BY_USER
+    return f"the budget of {state.budget_over} is over" if state.budget_over else "stopped before the end"
 
 
 def _finish_stages(
@@ -295,11 +331,14 @@ def _finish_stages(
     with ExitStack() as stack:
         for name in state.pending:
             run = StageRun(plan, name, journal, state, environment, listener)
-            if run.needs_training and not has_ray:
-                stack.enter_context(_ray(plan, journal.folder, state, environment))
-                has_ray = True
-            run.finish()
-            if not run.complete:
+            if not run.is_cut_short:
+                if run.needs_training and run.has_time and not has_ray:
+                    stack.enter_context(_ray(plan, journal.folder, state, environment))
+                    has_ray = True
+                run.finish()
+            if run.is_cut_short:
+                run.cut_short()
+            if not run.complete or StopRequests(journal.folder).has(WHOLE_STUDY):
                 break
 
 

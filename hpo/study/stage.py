@@ -7,13 +7,16 @@ import torch
 
 from hpo.config.environment import Environment
 from hpo.config.stages import FinalStage, SearchStage
-from hpo.journal.events import Noticed, StageAsked, StageFinished, StageStarted, TrialTested
+from hpo.journal.budget import Limit
+from hpo.journal.events import BudgetEnded, Noticed, StageAsked, StageFinished, StageStarted, TrialTested
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState
 from hpo.programs.program import Program
+from hpo.report.gain_lines import ended_as_unlikely
 from hpo.schedule.tuner import run_trials
 from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Parameters
+from hpo.study.budget import StageBudget, measured_trial_s
 from hpo.study.finalists import chosen_finalists
 from hpo.study.first_point import why_not_first
 from hpo.study.plan import StudyPlan, chunk_seed
@@ -49,7 +52,12 @@ class StageRun:
         self._settings = self._plan.study.stages.named(name)
         self._begin()
         self._program = program_of(self._plan, name, state)
-        self._runner = StageRunner(self._plan, name, self._program, journal, state, listener)
+        epochs, measured_s = (
+            self._plan.study.training.epochs,
+            measured_trial_s(self._plan, name, state, environment),
+        )
+        self._budget = StageBudget(state, name, epochs, measured_s)
+        self._runner = StageRunner(self._plan, name, self._program, journal, state, listener, self._budget)
 
     @property
     def complete(self) -> bool:
@@ -61,16 +69,33 @@ class StageRun:
         """Whether the stage has trials left to train."""
         return not self._runner.complete
 
+    @property
+    def has_time(self) -> bool:
+        """Whether the budget of the study leaves time to train."""
+        return not self._budget.is_over
+
     def finish(self) -> None:
-        """Train the remaining trials and record the result."""
-        if self.needs_training:
+        """Train the remaining trials, as many as the budget allows, and record the result."""
+        if self.needs_training and self.has_time:
             self._train()
         if not self._runner.complete:
+            if limit := self._runner.budget_over:
+                self._end_budget(limit)
             return
         if isinstance(self._settings, FinalStage):
             _score_on_test_split(
                 self._plan, self._name, self._journal, self._state, self._environment, self._listener
             )
+        self._end()
+
+    @property
+    def is_cut_short(self) -> bool:
+        """Whether this is a search that ends with the trials that its budget allowed."""
+        return bool(self._state.stages[self._name].cut_short)
+
+    def cut_short(self) -> None:
+        """End a search with the trials that its budget allowed, for the stages after it."""
+        self._runner.close(f"the budget of {self._state.stages[self._name].cut_short} is over")
         self._end()
 
     def _begin(self) -> None:
@@ -95,6 +120,14 @@ class StageRun:
         if note := why_not_first(self._plan, self._state.asked[self._name]):
             self._write(Noticed(message=note))
 
+    def _end_budget(self, limit: Limit) -> None:
+        """Record that the budget is over. A comparison has no result without all its trials."""
+        has_validation = any(trial.reports for trial in self._state.trials_of(self._name))
+        suffices = has_validation and isinstance(self._settings, SearchStage)
+        self._write(
+            BudgetEnded(stage=self._name, budget=limit.words, of_stage=limit.of_stage, suffices=suffices)
+        )
+
     def _train(self) -> None:
         run_trials(
             self._runner,
@@ -105,6 +138,8 @@ class StageRun:
 
     def _end(self) -> None:
         trials = self._state.trials_of(self._name)
+        if self._runner.ended_as_unlikely:
+            self._write(Noticed(message=ended_as_unlikely(self._state, self._name)))
         choice = self._program.choice(trials)
         if choice is None:
             self._write(StageFinished(stage=self._name, best_trial=""))
@@ -114,7 +149,7 @@ class StageRun:
             StageFinished(stage=self._name, best_trial=choice.best_trial, chosen=chosen, role=choice.role)
         )
 
-    def _write(self, event: StageStarted | StageFinished | Noticed) -> None:
+    def _write(self, event: StageStarted | StageFinished | BudgetEnded | Noticed) -> None:
         self._journal.append(event)
         self._state.apply(event)
         self._listener(self._state)

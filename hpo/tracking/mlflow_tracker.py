@@ -174,6 +174,8 @@ class MlflowTracker:
         run = event.trial
         metrics = {"score": event.score, "duration_s": event.duration_s}
         tags = {"hpo.status": str(state.trials[run].status), **_note(run, state)}
+        if reason := state.trials[run].reason:
+            tags["hpo.reason"] = reason
         self._experiment.log(run, at=event.at, step=event.epoch, metrics=metrics, tags=tags)
         for path in self._files_of(run):
             if path.is_file():

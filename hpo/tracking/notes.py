@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from hpo.journal.events import Value
 from hpo.journal.ranking import Configuration
-from hpo.journal.results import StageState, StudyState, TrialState, TrialStatus
+from hpo.journal.results import StudyState, TrialState, TrialStatus
+from hpo.journal.stage_state import StageState
 from hpo.search.importance import sample_note
 from hpo.tasks.base.found import best_of_stage, whole_configurations
 from hpo.tasks.base.registry import classes_of, description_of, score_of
@@ -141,7 +142,8 @@ def _outcome(trial: TrialState, state: StudyState) -> list[str]:
 
 
 def _stopped(trial: TrialState) -> str:
-    return f"**Stopped early** after {trial.epochs_trained} epochs: other trials were better at this epoch."
+    why = trial.reason or "other trials were better at this epoch"
+    return f"**Stopped early** after {trial.epochs_trained} epochs: {why}."
 
 
 def parameter_table(parameters: Mapping[str, Value]) -> str:

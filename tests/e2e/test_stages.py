@@ -152,7 +152,7 @@ def test_search_learns_from_the_scores_of_an_earlier_study(hpo: CommandLine) -> 
         (["final", "--study", "nothing"], "there is no study 'nothing'"),
         (
             ["ablation", "--from", "nowhere"],
-            "expected --from paper, a study, a file or an MLflow run, got 'nowhere'",
+            "expected --from paper, a study, STUDY/TRIAL, a file or an MLflow run, got 'nowhere'",
         ),
         (["ablation", "--from", "wrong.json"], "unknown hyperparameter: 'gamma'"),
         (["ablation", "--from", "unordered.json"], "K1 < K2 < 0 < K3 < K4"),

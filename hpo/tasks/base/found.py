@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from hpo.journal.events import Value
 from hpo.journal.ranking import Configuration
-from hpo.journal.results import StageState, StudyState, TrialState
+from hpo.journal.results import StudyState, TrialState
+from hpo.journal.stage_state import StageState
 from hpo.tasks.base.registry import description_of
 
 

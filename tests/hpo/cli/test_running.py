@@ -3,15 +3,26 @@
 from pathlib import Path
 
 import pytest
+import typer
 from calf_plan import calf_plan
 
-from hpo.cli.running import next_steps, show_stages
-from hpo.journal.events import StageAsked, StageStarted, StudyCreated, TrialAsked, TrialFinished
+from hpo.cli.running import finish, next_steps, show_stages
+from hpo.journal.events import (
+    BudgetEnded,
+    Event,
+    StageAsked,
+    StageStarted,
+    StudyCreated,
+    TrialAsked,
+    TrialFinished,
+)
 from hpo.journal.results import StudyState
 from hpo.study.plan import StudyPlan
 from hpo.study.preparing import creation
+from hpo.study.session import SessionEnd
 from hpo.tasks.base.splits import SplitRef
 from hpo.tasks.calf.task import CalfTask
+from hpo.tracking.follower import FollowerReport
 
 
 def after(*stages: str) -> StudyState:
@@ -78,3 +89,41 @@ def test_results_end_with_the_command_beyond_the_edge_of_the_space(
         "edge of the space: the best f, 9, is within 5 % of the upper bound 9",
         "to search beyond it: hpo run bayes --study mine --space f=2..10",
     ]
+
+
+INT = {"type": "int", "low": 2, "high": 99, "log": False}
+
+
+def ended(plan: StudyPlan, *events: Event) -> SessionEnd:
+    state = StudyState.replay(
+        [
+            creation(plan, Path("mine")),
+            StageAsked(stage="bayes", settings={}),
+            StageStarted(stage="bayes", space={"f": INT}, trials=2, epochs=2),
+            TrialAsked(trial="bayes-0001", stage="bayes", parameters={"f": 9}, seed=4),
+            *events,
+        ]
+    )
+    sent = FollowerReport(events_left=0, failure=None, refused=())
+    return SessionEnd(state, complete=False, tracking=sent)
+
+
+OVER = BudgetEnded(stage="bayes", budget="2 h")
+
+
+def test_study_whose_budget_is_over_shows_its_results_and_ends_well(
+    small_plan: StudyPlan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    score = TrialFinished(trial="bayes-0001", score=0.5, epoch=2, duration_s=1.0)
+    finish(ended(small_plan, score, OVER), small_plan, tmp_path)
+    output = capsys.readouterr()
+    assert "bayes-0001" in output.out and "hpo run grid-slicing" in output.err
+
+
+@pytest.mark.parametrize(("events", "code"), [((OVER,), 1), ((), 130)])
+def test_exit_codes_of_a_budget_without_a_result_and_of_an_interruption(
+    events: tuple[Event, ...], code: int, small_plan: StudyPlan, tmp_path: Path
+) -> None:
+    with pytest.raises(typer.Exit) as end:
+        finish(ended(small_plan, *events), small_plan, tmp_path)
+    assert end.value.exit_code == code

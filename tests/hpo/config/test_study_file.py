@@ -66,6 +66,11 @@ def test_a_scheduler_takes_one_seed_a_point() -> None:
     assert 'scheduler "median" needs replicates = 1, got 2' in error.details["stages.bayes"]
 
 
+def test_gain_is_estimated_by_a_searcher_with_a_model_of_the_scores() -> None:
+    error = refusal(SMALLEST.replace("trials = 3", 'trials = 3\nstop_when = "unlikely"\nsearcher = "random"'))
+    assert 'expected searcher "bayes-opt", got "random"' in error.details["stages.bayes"]
+
+
 def test_unknown_task_names_the_known_ones() -> None:
     assert (
         refusal(SMALLEST.replace("calf", "cafl"))
@@ -159,7 +164,7 @@ def test_all_mistakes_come_in_one_error_each_with_key_expectation_and_value() ->
     assert error.message == "invalid study file mine.toml: 15 settings to correct"
     assert error.details == {
         "message": "unknown key; known keys: "
-        "task, training, hyperparameters, stages, preset, data, network, losses, scoring, zones_s",
+        "task, hours, training, hyperparameters, stages, preset, data, network, losses, scoring, zones_s",
         "training.epochs": "expected a whole number, got 2.5",
         "training.sampler": "expected 'paper' or 'balanced', got \"papper\"",
         "training.learning_rate": "expected a finite number, got NaN",

@@ -10,8 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpo.journal.events import (
+    BudgetEnded,
+    BudgetSet,
     DataMoved,
     Event,
+    GainEstimated,
     StageFinished,
     StageStarted,
     StudyCreated,
@@ -55,6 +58,10 @@ events: st.SearchStrategy[Event] = st.one_of(
         identity=names,
     ),
     st.builds(StudyResumed, at=moments, versions=texts),
+    st.builds(BudgetSet, at=moments, hours=st.none() | numbers, until=st.none() | moments),
+    st.builds(
+        BudgetEnded, at=moments, stage=names, budget=names, of_stage=st.booleans(), suffices=st.booleans()
+    ),
     st.builds(DataMoved, at=moments, data=st.text()),
     st.builds(StageStarted, at=moments, stage=names, space=objects, trials=counts),
     st.builds(
@@ -64,6 +71,15 @@ events: st.SearchStrategy[Event] = st.one_of(
         stage=names,
         parameters=st.dictionaries(names, values, max_size=4),
         seed=counts,
+    ),
+    st.builds(
+        GainEstimated,
+        at=moments,
+        stage=names,
+        proposed=counts,
+        trials=counts,
+        gain=numbers,
+        noise=numbers,
     ),
     st.builds(TrialStarted, at=moments, trial=names, host=names, device=names),
     st.builds(
@@ -75,7 +91,15 @@ events: st.SearchStrategy[Event] = st.one_of(
         train_s=numbers,
     ),
     st.builds(TrialFinished, at=moments, trial=names, score=numbers, epoch=counts, duration_s=numbers),
-    st.builds(TrialStopped, at=moments, trial=names, score=numbers, epoch=counts, duration_s=numbers),
+    st.builds(
+        TrialStopped,
+        at=moments,
+        trial=names,
+        score=numbers,
+        epoch=counts,
+        duration_s=numbers,
+        reason=st.text(),
+    ),
     st.builds(TrialFailed, at=moments, trial=names, reason=st.text()),
     st.builds(StageFinished, at=moments, stage=names, best_trial=st.text(max_size=8)),
     st.builds(StudyInterrupted, at=moments, reason=st.text()),
@@ -197,7 +221,7 @@ RESTS = {
     "trial-reported": '"trial": "t", "epoch": 1, "metrics": {"a": "NaN", "b": "-Infinity", "c": 1.0}, '
     '"train_s": "Infinity"',
     "trial-finished": '"trial": "t", "score": 0.1, "epoch": 1, "duration_s": 1e-07',
-    "trial-stopped": '"trial": "t", "score": 0.1, "epoch": 1, "duration_s": 1e+300',
+    "trial-stopped": '"trial": "t", "score": 0.1, "epoch": 1, "duration_s": 1e+300, "reason": ""',
     "trial-failed": '"trial": "t", "reason": "a file named \\udc80"',
     "noticed": '"message": "\\"\\n"',
     "trial-tested": '"trial": "t", "metrics": {}',

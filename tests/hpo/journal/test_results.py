@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 from hpo.journal.events import (
     DataMoved,
     Event,
+    StageAsked,
+    StageExtended,
     StageFinished,
     StageStarted,
     StudyCreated,
@@ -182,3 +185,30 @@ def test_replaying_a_journal_equals_following_it(steps: list[tuple[str, str]]) -
         followed.apply(event)
     assert followed == state_after(*events)
     assert sum(followed.counts().values()) == 3
+
+
+def stage_finished(stage: str, best: str, f: int) -> StageFinished:
+    return StageFinished(at=NOON, stage=stage, best_trial=best, chosen={"f": f})
+
+
+def later_stage(name: str, *, start: dict[str, Any]) -> list[Event]:
+    return [
+        StageAsked(at=NOON, stage=name, settings={}, start=start),
+        StageStarted(at=NOON, stage=name, space={}, trials=2),
+    ]
+
+
+def test_stages_after_a_search_that_is_extended_keep_what_it_had_chosen() -> None:
+    state = state_after(
+        StageAsked(at=NOON, stage="bayes", settings={}),
+        stage_finished("bayes", "bayes-0001", 16),
+        *later_stage("grid-slicing", start={}),
+        *later_stage("ablation", start={"f": 9}),
+    )
+    extension = StageExtended(at=NOON, stage="bayes", settings={}, trials=9)
+    for event in (extension, stage_finished("bayes", "bayes-0007", 8), extension):
+        state.apply(event)
+    former = state.stages["grid-slicing"].stood_on
+    assert former is not None and (former.best_trial, former.chosen) == ("bayes-0001", {"f": 16})
+    assert state.stages["ablation"].stood_on is None
+    assert state.stages["bayes"].stood_on is None

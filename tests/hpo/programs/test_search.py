@@ -100,3 +100,17 @@ def test_nothing_finished_is_no_choice() -> None:
 
     trials: list[TrialState] = play(build, failing)
     assert build().choice(trials) is None
+
+
+def test_gain_is_estimated_before_a_new_point_and_not_between_its_seeds() -> None:
+    def program() -> SearchProgram:
+        return SearchProgram(build_searcher("bayes-opt", SPACE, seed=1), points=8, replicates=2)
+
+    trials = play(program, scores)
+    estimated = [program().expected_gain(trials[:count]) is not None for count in range(len(trials) + 1)]
+    assert [count for count, has in enumerate(estimated) if has] == [10, 12, 14]
+
+
+def test_search_without_a_model_estimates_no_gain() -> None:
+    trials = play(build, scores)
+    assert build().expected_gain(trials[:9]) is None

@@ -5,7 +5,11 @@ from rich.console import Console
 from rich.table import Table
 
 from hpo.journal.events import (
+    BudgetEnded,
+    BudgetSet,
+    GainEstimated,
     Noticed,
+    StageAsked,
     StageStarted,
     StudyCreated,
     TrialAsked,
@@ -17,8 +21,11 @@ from hpo.journal.events import (
     Value,
 )
 from hpo.journal.results import StudyState
+from hpo.journal.stage_state import UNLIKELY
+from hpo.report.budget_lines import over_lines
 from hpo.report.console import print_table, standard_error
 from hpo.report.formats import score_label
+from hpo.report.gain_lines import ended_as_unlikely
 from hpo.report.live import Display
 from hpo.report.trial_tables import SHOWN_FAILURES, best_table, scores_line, status_lines
 from hpo.tasks.base.score import Score
@@ -217,3 +224,62 @@ def test_status_lists_the_latest_failures_and_counts_the_others() -> None:
     assert len(lines) == SHOWN_FAILURES + 1
     assert lines[0] == "failed: bayes-0004: nan"
     assert lines[-1].startswith("failed: 3 earlier trials; write all to a table: hpo export ")
+
+
+def test_progress_and_status_say_what_the_budget_leaves() -> None:
+    state = state_after(BudgetSet(hours=2), *FINISHED)
+    last = plain(state_after(), state).splitlines()[-1]
+    assert last.endswith("(best so far); budget of 2 h: 2 h 00 min left, enough for all trials")
+    state.apply(BudgetSet(hours=2 / 3600))
+    line = "budget of 0.000555556 h: 2 s left, enough for about 1 more trial"
+    assert line in status_lines("s", state, writer="process 1")
+
+
+def test_study_whose_budget_is_over_says_so_and_how_to_continue() -> None:
+    state = state_after(
+        StageAsked(stage="bayes", settings={}),
+        BudgetSet(hours=2),
+        *FINISHED,
+        asked("bayes-0002"),
+        BudgetEnded(stage="bayes", budget="2 h"),
+    )
+    assert over_lines(state) == [
+        "the budget of 2 h is over: 1 of 3 trials of stage bayes have ended, 1 kept at the last validation",
+        "continue with: hpo resume s --hours 2",
+    ]
+    first, *_ = status_lines("s", state, writer=None)
+    assert first == "study s: the budget of 2 h is over; continue with: hpo resume s --hours 2"
+
+
+def gains(*values: float) -> list[GainEstimated]:
+    return [
+        GainEstimated(stage="bayes", proposed=place, trials=10, gain=gain, noise=0.03)
+        for place, gain in enumerate(values)
+    ]
+
+
+def test_status_says_what_further_trials_are_expected_to_gain() -> None:
+    state = state_after(*FINISHED, *gains(0.05123))
+    expected = "10 further trials are expected to gain 0.051 (noise between seeds about 0.03)"
+    assert expected in status_lines("s", state, writer="process 1")
+
+
+def test_stop_is_offered_once_when_gains_stay_below_the_noise() -> None:
+    little = gains(*[0.002] * (UNLIKELY + 2))
+    states = [state_after(*FINISHED, *little[:count]) for count in range(len(little) + 1)]
+    offers = [line for line in plain(*states).splitlines() if "would stop here" in line]
+    assert offers == [
+        "10 further trials are expected to gain 0.002 (noise between seeds about 0.03): stop_when = "
+        '"unlikely" would stop here; to do so: hpo stop s, then hpo run bayes --study s --stop-when unlikely'
+    ]
+
+
+def test_search_with_that_rule_gets_no_offer_and_says_why_it_ends() -> None:
+    ask = StageAsked(stage="bayes", settings={"stop_when": "unlikely"})
+    state = state_after(ask, *FINISHED, *gains(*[0.002] * UNLIKELY))
+    assert "would stop here" not in plain(state_after(), state)
+    assert ended_as_unlikely(state, "bayes") == (
+        "stage bayes ends after 1 of 3 trials: 10 further trials are expected to gain 0.002 (noise between "
+        f"seeds about 0.03), in {UNLIKELY} estimates in a row less than the noise; to continue: "
+        "hpo run bayes --study s --stop-when never"
+    )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ray.tune.utils import flatten_dict
 
-from hpo.schedule.adapter import StudyCallback, StudyScheduler
+from hpo.schedule.adapter import StudyCallback, StudyScheduler, StudyStopper
 from hpo.schedule.hang_detector import HangDetector
 from hpo.schedule.trial_source import Pause
 from hpo.trial.report import Report
@@ -32,6 +32,9 @@ class Source:
 
     def next_spec(self) -> TrialSpec | Pause | None:
         return None
+
+    def should_end(self) -> bool:
+        return not self._goes_on
 
     def started(self, trial: str) -> None:
         self.heard.append(("started", trial))
@@ -85,6 +88,13 @@ def test_scheduler_passes_a_validation_on_and_answers_as_the_feed_does(goes_on: 
     assert source.heard == [("noted", "array of 2"), ("reported", "bayes-0001", REPORT)]
     # Tune keeps the process of a stopped trial for later: its array must not wait for it.
     assert pool.released == ([] if goes_on else ["bayes-0001"])
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_all_training_ends_when_the_study_says_so(goes_on: bool) -> None:
+    stopper = StudyStopper(Source(goes_on=goes_on))
+    assert stopper.stop_all() is not goes_on
+    assert not stopper("trial", {})
 
 
 def test_trial_that_was_stopped_is_not_told_as_finished() -> None:

@@ -55,6 +55,9 @@ class Source:
         self._answers, self._calls = answers, calls
         self.told_before: list[Call] = []
 
+    def should_end(self) -> bool:
+        return False
+
     def next_spec(self) -> Any:
         self.told_before.append(self._calls[-1])
         return self._answers.pop(0)

@@ -8,6 +8,7 @@ import pytest
 from hpo.config.environment import Environment
 from hpo.config.study_file import first_points, space_of
 from hpo.journal.events import (
+    BudgetSet,
     StageAsked,
     StageExtended,
     StageFinished,
@@ -18,12 +19,15 @@ from hpo.journal.events import (
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState
 from hpo.programs.program import Proposal
+from hpo.study.estimate import Estimate
 from hpo.study.first_point import first_points_of, why_not_first
 from hpo.study.folders import study_folder
+from hpo.study.outline import StageOutline, plan_text
 from hpo.study.plan import StageRequest, StudyPlan
 from hpo.study.point_file import TypedPoints
 from hpo.study.preparing import PreparedStage, creation, prepare_extension, prepare_more, prepare_new
 from hpo.study.stage import program_of
+from hpo.tasks.base.task import TrialTime
 from model.errors import ConfigError, DataError, UserError
 
 
@@ -291,3 +295,24 @@ def test_bounds_that_cannot_be_trained_are_refused(small_plan: StudyPlan, enviro
     with pytest.raises(ConfigError) as refusal:
         prepared(small_plan, environment, request)
     assert "stages.bayes.space.f" in refusal.value.details
+
+
+def test_dry_run_shows_the_budget_and_how_many_trials_fit(
+    small_plan: StudyPlan, environment: Environment
+) -> None:
+    requests = [
+        StageRequest(name="bayes", options={"trials": 8, "hours": 0.01}),
+        StageRequest(name="final", options={"seeds": 2}),
+    ]
+    stages = prepare_new(small_plan, "new", requests, environment, silent)
+    time = Estimate(TrialTime(trial_s=9.5, speed="fast", work="a lot"), 5000.0)
+    lines = plan_text(small_plan, "new", [StageOutline(stage=s, estimate=time) for s in stages]).splitlines()
+    assert [line for line in lines if "budget" in line] == [
+        "  budget    0.01 h for stage bayes: 36 s for this stage, about 2 of its 8 trials fit"
+    ]
+    stages = prepare_new(small_plan, "new", requests, environment, silent, budget=BudgetSet(hours=1.4))
+    lines = plan_text(small_plan, "new", [StageOutline(stage=s, estimate=time) for s in stages]).splitlines()
+    assert [line for line in lines if "budget" in line] == [
+        "  budget    1.4 h: 1 h 24 min for this stage, about 8 of its 8 trials fit",
+        "  budget    1.4 h: 40 s for this stage, about 2 of its 6 trials fit",
+    ]

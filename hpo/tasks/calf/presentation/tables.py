@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from rich.console import RenderableType
 from rich.table import Table
 
-from hpo.journal.results import StageState, TrialState
+from hpo.journal.results import TrialState
+from hpo.journal.stage_state import StageState
 from hpo.report.formats import value
 from hpo.report.paired import paired_difference
 from hpo.report.stage_tables import format_difference

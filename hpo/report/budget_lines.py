@@ -1,0 +1,64 @@
+"""Sentences about the budget of a study."""
+
+import math
+from datetime import datetime
+
+from hpo.journal.budget import time_left, trial_s
+from hpo.journal.results import StudyState
+from hpo.report.formats import duration
+from model.shell import shell_line
+
+
+def left_line(state: StudyState, stage: str, now: datetime, *, is_running: bool) -> str:
+    """Say what a budget leaves, such as ``budget of 2 h: 40 min left``; empty without one.
+
+    Args:
+        state: The study.
+        stage: A stage that has started and not ended.
+        now: The present time.
+        is_running: Whether the study runs now.
+    """
+    limit = time_left(state, stage, now, is_running=is_running)
+    if limit is None:
+        return ""
+    left_s = max(0.0, limit.left_s)
+    expected_s = trial_s(state, stage, state.stages[stage].epochs)
+    most = fitting(left_s, expected_s, _concurrent(state, stage)) if expected_s else 0
+    return f"budget of {limit.words}: {duration(left_s)} left{_enough_for(most, state, stage)}"
+
+
+def fitting(left_s: float, trial_s: float, concurrent: int) -> int:
+    """Return how many trials can start and end within ``left_s`` seconds."""
+    return math.floor(left_s / trial_s) * concurrent
+
+
+def more_time(state: StudyState) -> str:
+    """Return the command that gives a study whose budget is over the same number of hours again."""
+    hours = state.budget.hours if state.budget else None
+    return shell_line("hpo", "resume", state.created.study, "--hours", f"{hours or 1:g}")
+
+
+def over_lines(state: StudyState) -> list[str]:
+    """Say that the budget of a study is over, what has ended, what waits, and how to continue."""
+    stage = state.pending[0]
+    tally, planned = state.tally(stage), state.stages[stage].trials
+    kept = f", {len(tally.unfinished)} kept at the last validation" if tally.unfinished else ""
+    return [
+        f"the budget of {state.budget_over} is over: {len(tally.ended)} of {planned} trials of stage {stage} "
+        f"have ended{kept}",
+        f"continue with: {more_time(state)}",
+    ]
+
+
+def _enough_for(trials: int, state: StudyState, stage: str) -> str:
+    if not trials:
+        return ""
+    if trials >= state.stages[stage].trials - len(state.trials_of(stage)):
+        return ", enough for all trials"
+    return f", enough for about {trials} more {'trial' if trials == 1 else 'trials'}"
+
+
+def _concurrent(state: StudyState, stage: str) -> int:
+    asked = state.asked.get(stage)
+    concurrent = asked.settings.get("concurrent") if asked else None
+    return concurrent if isinstance(concurrent, int) else 1

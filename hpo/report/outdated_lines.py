@@ -1,0 +1,48 @@
+"""Sentences about stages that started from a search which got more trials later."""
+
+from hpo.journal.results import StudyState
+from hpo.journal.stage_state import StageState
+from model.shell import shell_line
+
+
+def outdated(state: StudyState) -> list[StageState]:
+    """Return the stages that started from another configuration than their search chooses now.
+
+    While the search still gets its new trials, all stages that started from its former choice count.
+    """
+    return [
+        stage for stage in state.stages.values() if stage.stood_on and _has_changed(stage.stood_on, state)
+    ]
+
+
+def outdated_lines(state: StudyState) -> list[str]:
+    """Name the stages that started from a former best of their search, and the commands to run them anew."""
+    stages = outdated(state)
+    if not stages:
+        return []
+    lines = [outdated_line(stage, state) for stage in stages]
+    first, *others = stages
+    assert first.stood_on is not None
+    best = state.stages[first.stood_on.stage].best_trial
+    if best is None:
+        return lines
+    source = f"{state.created.study}/{best}"
+    commands = [shell_line("hpo", "run", first.stage, "--from", source, "--study", "NEW")]
+    commands += [shell_line("hpo", "run", stage.stage, "--study", "NEW") for stage in others]
+    return [*lines, f"to run {'them' if others else 'it'} anew: {', then '.join(commands)}"]
+
+
+def outdated_line(stage: StageState, state: StudyState) -> str:
+    """Say which former best a stage stood on, and what replaces it; ``stage`` is one of ``outdated``."""
+    assert stage.stood_on is not None
+    search = state.stages[stage.stood_on.stage]
+    now = f"now it is {search.best_trial}" if search.best_trial else "this search gets more trials now"
+    return (
+        f"stage {stage.stage} stood on {stage.stood_on.best_trial}, the best of stage {search.stage} at that "
+        f"time; {now}"
+    )
+
+
+def _has_changed(former: StageState, state: StudyState) -> bool:
+    search = state.stages[former.stage]
+    return search.finished_at is None or search.chosen != former.chosen

@@ -1,0 +1,51 @@
+"""Budgets of a study, killed in the middle."""
+
+from collections import Counter
+
+import pytest
+from e2e.command_line import CommandLine, kill_group, wait_until
+
+from hpo.journal.events import StageFinished, TrialFinished, TrialStarted
+
+pytestmark = pytest.mark.slow
+
+NO_TIME = ("--hours", "1e-7")
+
+
+def finished(hpo: CommandLine, study: str) -> Counter[str]:
+    return Counter(event.trial for event in hpo.events(study) if isinstance(event, TrialFinished))
+
+
+def killed_in_its_second_trial(hpo: CommandLine, study: str) -> None:
+    process = hpo.start(*hpo.study(study, "--trials", "3", "--hours", "1"))
+    wait_until(lambda: sum(isinstance(event, TrialStarted) for event in hpo.events(study)) == 2)
+    kill_group(process)
+    assert len(finished(hpo, study)) == 1
+
+
+def test_study_whose_budget_is_over_goes_on_with_another_one(hpo: CommandLine) -> None:
+    killed_in_its_second_trial(hpo, "b")
+    assert "budget of 1 h: 59 min" in hpo.run("status", "b").stdout
+    over = hpo.run("resume", "b", *NO_TIME)
+    assert over.returncode == 0, over.stderr
+    assert "the budget of 1e-07 h is over: 1 of 3 trials of stage bayes have ended" in over.stderr
+    assert "1 kept at the last validation" in over.stderr
+    assert "Best configurations" in over.stdout and "hpo run grid-slicing" in over.stderr
+    assert "hpo resume b --hours" in hpo.run("status", "b").stdout
+    assert hpo.run("report", "b").returncode == 0
+    again = hpo.run("resume", "b")
+    assert again.returncode == 2 and "the budget of study 'b' is used up" in again.stderr
+    done = hpo.run("resume", "b", "--hours", "inf")
+    assert done.returncode == 0 and "budget" not in done.stderr, done.stderr
+    assert len(finished(hpo, "b")) == 3 and set(finished(hpo, "b").values()) == {1}
+
+
+def test_next_stage_ends_a_search_whose_budget_is_over(hpo: CommandLine) -> None:
+    killed_in_its_second_trial(hpo, "n")
+    assert hpo.run("resume", "n", *NO_TIME).returncode == 0
+    done = hpo.run("run", "final", "--study", "n", "--seeds", "2", "--epochs", "1")
+    assert done.returncode == 0, done.stderr
+    ends = [event.stage for event in hpo.events("n") if isinstance(event, StageFinished)]
+    assert ends == ["bayes", "final"]
+    bayes = [name for name in finished(hpo, "n") if name.startswith("bayes")]
+    assert bayes == ["bayes-0001"]

@@ -1,0 +1,82 @@
+import io
+from datetime import UTC, datetime
+
+import pytest
+from rich.console import Console
+
+from hpo.journal.events import (
+    StageAsked,
+    StageExtended,
+    StageFinished,
+    StageStarted,
+    StudyCreated,
+    TrialAsked,
+)
+from hpo.journal.results import StudyState
+from hpo.report.catalogue_tables import trial_lines
+from hpo.report.live import Display
+from hpo.report.outdated_lines import outdated_lines
+from hpo.report.trial_tables import status_lines
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+FORMER = "stood on bayes-0001, the best of stage bayes at that time"
+
+
+def chosen(best: str, f: int) -> StageFinished:
+    return StageFinished(at=NOON, stage="bayes", best_trial=best, chosen={"f": f})
+
+
+def extended_study(*later: str) -> StudyState:
+    """A search with a choice, the stages after it, and then more trials of the search."""
+    created = StudyCreated(
+        study="s", plan={"study": {"task": "calf"}}, seed=0, data_digest="d", code_digest="c", versions={}
+    )
+    state = StudyState.replay([created])
+    for name in ("bayes", *later):
+        state.apply(StageAsked(stage=name, settings={}))
+        state.apply(StageStarted(stage=name, space={}, trials=2, epochs=4))
+        state.apply(TrialAsked(trial=f"{name}-0001", stage=name, parameters={"f": 16}, seed=0))
+        state.apply(
+            chosen("bayes-0001", 16)
+            if name == "bayes"
+            else StageFinished(stage=name, best_trial=f"{name}-0001")
+        )
+    state.apply(StageExtended(stage="bayes", settings={}, trials=9))
+    return state
+
+
+def test_stages_are_named_while_their_search_gets_more_trials() -> None:
+    state = extended_study("grid-slicing")
+    assert outdated_lines(state) == [f"stage grid-slicing {FORMER}; this search gets more trials now"]
+
+
+def test_stages_are_named_with_the_commands_that_run_them_anew() -> None:
+    state = extended_study("grid-slicing", "final")
+    state.apply(chosen("bayes-0007", 8))
+    expected = [
+        f"stage grid-slicing {FORMER}; now it is bayes-0007",
+        f"stage final {FORMER}; now it is bayes-0007",
+        "to run them anew: hpo run grid-slicing --from s/bayes-0007 --study NEW, then "
+        "hpo run final --study NEW",
+    ]
+    assert outdated_lines(state) == expected
+    assert status_lines("s", state, writer=None)[-3:] == expected
+    shown = trial_lines(state.trials["final-0001"], state, {})
+    assert f"note        {expected[1]}" in shown
+    assert not any("stood on" in line for line in trial_lines(state.trials["bayes-0001"], state, {}))
+
+
+@pytest.mark.parametrize("later", [(), ("final",)])
+def test_stages_whose_search_chose_the_same_again_are_not_outdated(later: tuple[str, ...]) -> None:
+    state = extended_study(*later)
+    state.apply(chosen("bayes-0001", 16))
+    assert outdated_lines(state) == []
+
+
+def test_progress_shows_the_search_that_gets_more_trials_and_not_the_stage_after_it() -> None:
+    output = io.StringIO()
+    Display(Console(file=output, width=200)).update(extended_study("final"))
+    assert output.getvalue().splitlines() == [
+        "stage bayes: 9 trials at most, 4 epochs each",
+        f"note: stage final {FORMER}; this search gets more trials now",
+    ]
