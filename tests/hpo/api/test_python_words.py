@@ -11,7 +11,9 @@ from hpo.api.python_words import argument_of, in_python, python_words
 from hpo.cli.main import app
 from model.errors import ConfigError
 
-SETTINGS = {"array", "concurrent", "final_epochs", "replicates", "scheduler", "searcher", "seeds", "stop_when"}
+SETTINGS = {
+    *("array", "concurrent", "final_epochs", "replicates", "scheduler", "searcher", "seeds", "stop_when"),
+}
 """Keys of stages, which ``hpo.run`` takes as they come."""
 IN_ANOTHER_FUNCTION = {"dry_run"}
 """``hpo.plan``."""
