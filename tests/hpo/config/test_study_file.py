@@ -163,8 +163,8 @@ def test_all_mistakes_come_in_one_error_each_with_key_expectation_and_value() ->
     """)
     assert error.message == "invalid study file mine.toml: 15 settings to correct"
     assert error.details == {
-        "message": "unknown key; known keys: "
-        "task, hours, training, hyperparameters, stages, notify, preset, data, network, losses, scoring, zones_s",
+        "message": "unknown key; known keys: task, hours, training, hyperparameters, stages, notify, "
+        "preset, data, network, losses, scoring, zones_s",
         "training.epochs": "expected a whole number, got 2.5",
         "training.sampler": "expected 'paper' or 'balanced', got \"papper\"",
         "training.learning_rate": "expected a finite number, got NaN",
