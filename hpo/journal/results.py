@@ -244,7 +244,7 @@ class StudyState:
     def _end_budget(self, event: BudgetEnded) -> None:
         stage = self._stage(event.stage)
         stage.over = event
-        if event.of_stage and event.suffices and self.pending[-1] != event.stage:
+        if event.of_stage and event.suffices and event.stage in self.pending[:-1]:
             stage.cut_short = event.budget
 
     def _request(self, event: StageAsked) -> bool:
@@ -264,7 +264,9 @@ class StudyState:
         """Remember what the stages after a finished search started from, before it changes."""
         later = list(self.stages)[list(self.stages).index(search.stage) + 1 :]
         for stage in map(self.stages.__getitem__, later):
-            if search.best_trial and stage.stood_on is None and not self.asked[stage.stage].start:
+            asked = self.asked.get(stage.stage)
+            has_own_start = asked is not None and bool(asked.start)
+            if search.best_trial and stage.stood_on is None and not has_own_start:
                 stage.stood_on = replace(search)
 
     def _start_stage(self, event: StageStarted) -> bool:

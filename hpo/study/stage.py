@@ -95,7 +95,11 @@ class StageRun:
 
     def cut_short(self) -> None:
         """End a search with the trials that its budget allowed, for the stages after it."""
-        self._runner.close(f"the budget of {self._state.stages[self._name].cut_short} is over")
+        stage = self._state.stages[self._name]
+        reason = f"the budget of {stage.cut_short} is over"
+        self._runner.close(reason)
+        ended = f"{len(self._state.trials_of(self._name))} of {stage.trials} trials"
+        self._write(Noticed(message=f"stage {self._name} ends after {ended}: {reason}"))
         self._end()
 
     def _begin(self) -> None:

@@ -49,3 +49,4 @@ def test_next_stage_ends_a_search_whose_budget_is_over(hpo: CommandLine) -> None
     assert ends == ["bayes", "final"]
     bayes = [name for name in finished(hpo, "n") if name.startswith("bayes")]
     assert bayes == ["bayes-0001"]
+    assert "note: stage bayes ends after 2 of 3 trials: the budget of 1e-07 h is over" in done.stderr
