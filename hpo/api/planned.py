@@ -27,7 +27,7 @@ class PlannedStage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What ``hpo.run`` would do with the same arguments; ``print`` shows all of it."""
+    """Plan of what ``hpo.run`` would do with the same arguments; ``print`` shows all of it."""
 
     study: str
     """Name that the study has or would have."""

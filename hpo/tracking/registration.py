@@ -55,7 +55,7 @@ class Winner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
-    """What the registry says about a network."""
+    """Tags and description of a network in the registry."""
 
     study: str
     identity: str

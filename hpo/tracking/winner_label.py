@@ -1,4 +1,4 @@
-"""What MLflow's registry says about the network of a final."""
+"""Tags and description of a final's network in MLflow's registry."""
 
 from collections.abc import Sequence
 from statistics import fmean

@@ -62,6 +62,7 @@ def test_the_task_of_the_readme_runs_resumes_and_is_shown(line: CommandLine) -> 
     final = line.run("run", "final", "--study", "whole", "--seeds", "2")
     assert final.returncode == 0, final.stderr
     assert "test split" in final.stdout
+    assert "network registered in MLflow as models:/whole/1" in final.stderr
     tested = [event.metrics for event in line.events("whole") if isinstance(event, TrialTested)]
     assert len(tested) == 2 * 3 and all(set(metrics) == {"r2"} for metrics in tested)
     assert max(metrics["r2"] for metrics in tested) > 0.9

@@ -38,7 +38,7 @@ class RegisteredNetwork:
 
         self._task = task_named(json.loads((folder / ORIGIN).read_text())["task"])
         self.network = self._task.load_network(folder / NETWORK)
-        """What the ``load_network`` of its task returned."""
+        """The network, as the ``load_network`` of its task returned it."""
 
     def predict(self, features: Any, params: Mapping[str, Any] | None = None) -> Any:
         """Return the predictions for the features of one item; there are no ``params``."""
