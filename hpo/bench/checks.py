@@ -80,12 +80,15 @@ def _has_failed(device: torch.device) -> bool:
 
 
 def _lines(check: Check, setting: Setting) -> Iterator[Line]:
+    if setting.left_s <= 0:
+        yield not_checked(check.name, "the time limit of all checks was reached before")
+        return
     lines = check.run(setting)
     try:
         while (line := _next(lines, setting.left_s)) is not None:
             yield line
     except _TimeIsOverError:
-        yield judged(check.name, False, "the time limit of all checks was reached")
+        yield judged(check.name, False, "it was interrupted at the time limit of all checks")
     except Exception as error:  # whatever a device or a driver raises is what is looked for
         last = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{Path(last.filename).name}, line {last.lineno}"
@@ -99,15 +102,13 @@ def _next(lines: Iterator[Line], seconds: float) -> Line | None:
 
 @contextmanager
 def _interrupted_after(seconds: float) -> Iterator[None]:
-    """Raise ``_TimeIsOverError`` in the context after ``seconds``."""
-    if seconds <= 0:
-        raise _TimeIsOverError
+    """Raise ``_TimeIsOverError`` in the context after ``seconds``, or at once if there are none."""
 
     def interrupt(number: int, frame: object) -> None:
         raise _TimeIsOverError
 
     before = signal.signal(signal.SIGALRM, interrupt)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3))
     try:
         yield
     finally:

@@ -15,6 +15,8 @@ SIZES = (4, 16, 64)
 """Numbers of trials of the arrays, besides one."""
 SIZES_ON_PROCESSOR = (4,)
 """A processor computes the trials of an array in turn: larger ones tell nothing new."""
+TIME_SHARE = 1.5
+"""Time that must be left for a number format, relative to what the one before took."""
 SECONDS = 0.3
 """Duration of a measurement in seconds."""
 FAR_SLOWER = 3.0
@@ -25,18 +27,22 @@ LEAST_RATIO = {"cuda": 1.0, "cpu": 0.5}
 
 def check_arrays(setting: Setting) -> Iterator[Line]:
     """Measure training in every number format of the device."""
-    sizes = SIZES if setting.has_gpu else SIZES_ON_PROCESSOR
+    sizes, taken_s = SIZES if setting.has_gpu else SIZES_ON_PROCESSOR, 0.0
     for precision in get_args(Precision):
         if precision not in precisions_of(setting.device):
             yield not_checked(f"arrays, {precision}", NEEDS_GPU)
+        elif setting.left_s < TIME_SHARE * taken_s:
+            yield not_checked(f"arrays, {precision}", "the time limit of all checks comes first here")
         elif slower := _times_slower(precision, setting):
             yield not_checked(
                 f"arrays, {precision}", f"a step takes {slower:.0f} times as long as in float32 here"
             )
         else:
+            before_s = setting.left_s
             (bench,) = run_bench(
                 sizes, [precision], setting.device, seconds=SECONDS, progress=lambda *step: None
             )
+            taken_s = before_s - setting.left_s
             yield from speed_lines(bench, setting.device.type)
     for size in sorted(set(SIZES) - set(sizes)):
         yield not_checked(f"array of {size}", NEEDS_GPU)

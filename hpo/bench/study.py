@@ -98,7 +98,7 @@ def check_killed_study(setting: Setting, command: Sequence[str] = HPO) -> Iterat
     finally:
         _kill(process)
     if code:
-        yield judged(NAME, False, f"resume ended with exit code {code}: {study.last_words}")
+        yield judged(NAME, False, f"the resumed study ended with exit code {code}: {study.last_words}")
         return
     yield resumed_line(before, study.events, time.monotonic() - started)
 

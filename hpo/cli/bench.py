@@ -101,7 +101,7 @@ def _check(device: str) -> int:
 
     counts = Counter[str]()
     started = monotonic()
-    with TemporaryDirectory(prefix="hpo-check-", ignore_cleanup_errors=True) as folder:
+    with TemporaryDirectory(prefix="hpo-bench-check-", ignore_cleanup_errors=True) as folder:
         for line in run_checks(Setting(torch.device(device), Path(folder), limit_s=LIMIT_S)):
             typer.echo(line.text)
             counts[line.verdict] += 1

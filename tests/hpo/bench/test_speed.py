@@ -72,6 +72,18 @@ def test_format_that_a_processor_lacks_is_not_measured(
     assert measured == [((4,), ["float32"])]
 
 
+def test_format_for_which_the_time_does_not_suffice_is_not_measured(
+    setting: Setting,
+    measured: list[tuple[Sequence[int], Sequence[Precision]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    setting.device = torch.device("cuda")
+    # Seconds that are left when each format is asked about, and around the measurement of the first two.
+    left_s = iter([500.0, 500.0, 300.0, 300.0, 300.0, 100.0, 100.0])
+    monkeypatch.setattr(Setting, "left_s", property(lambda asked: next(left_s)))
+    assert [line.verdict for line in check_arrays(setting)] == ["PASS", "PASS", "not checked"]
+
+
 def test_gpu_is_measured_with_all_arrays_in_every_format(
     setting: Setting, measured: list[tuple[Sequence[int], Sequence[Precision]]]
 ) -> None:
