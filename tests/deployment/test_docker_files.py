@@ -239,6 +239,7 @@ def test_locked_packages_are_what_the_project_asks_for() -> None:
         *project["project"]["dependencies"],
         *project["project"]["optional-dependencies"]["cluster"],
         *project["project"]["optional-dependencies"]["gpu"],
+        *project["project"]["optional-dependencies"]["notify"],
         *project["project"]["optional-dependencies"]["s3"],
         *project["build-system"]["requires"],
     ]
