@@ -40,7 +40,8 @@ def test_example_runs_from_search_to_test_split(hpo: CommandLine) -> None:
     assert final.returncode == 0, final.stderr
     events = ridge.events("ridge")
     assert not [event for event in events if isinstance(event, TrialFailed)]
-    assert all(0.2 < event.metrics["score"] < 0.8 for event in events if isinstance(event, TrialTested))
+    tested = [event.metrics["score"] for event in events if isinstance(event, TrialTested)]
+    assert len(tested) >= 4 and 0.2 < max(tested) < 0.8
     with_data = ridge.run(*words, "--data", str(hpo.data))
     assert with_data.returncode == 2
     assert "the task ridge opens its data itself, got --data" in with_data.stderr
