@@ -1,8 +1,8 @@
 """Hyperparameter optimisation for temporal action spotting, from Python as from the command line.
 
 ``hpo.run`` runs a study and returns it, ``hpo.plan`` says what it would do, ``hpo.open_study`` opens one,
-``hpo.list_studies`` lists all, and ``hpo.spot`` applies a trained network to a game. Errors that a user can
-fix are ``hpo.UserError``.
+``hpo.list_studies`` lists all, and ``hpo.spot`` applies a trained network to a game. ``hpo.function_task``
+makes a task of a function of your own. Errors that a user can fix are ``hpo.UserError``.
 """
 
 from importlib import import_module
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hpo.api.planned import Plan, PlannedStage
     from hpo.api.study import Best, Study
     from hpo.journal import events
+    from hpo.tasks.base.function_task import function_task
     from model.errors import ConfigError, DataError, StorageError, UserError
 
 __version__ = "0.1.0"
@@ -23,6 +24,7 @@ _HOMES = {
     "hpo.api.functions": ("Spot", "list_studies", "open_study", "plan", "run", "spot"),
     "hpo.api.planned": ("Plan", "PlannedStage"),
     "hpo.api.study": ("Best", "Study"),
+    "hpo.tasks.base.function_task": ("function_task",),
     "model.errors": ("ConfigError", "DataError", "StorageError", "UserError"),
 }
 """Module -> names that are imported from it when they are first used: torch, Ray and MLflow take seconds."""
@@ -39,6 +41,7 @@ __all__ = [
     "Study",
     "UserError",
     "events",
+    "function_task",
     "list_studies",
     "open_study",
     "plan",

@@ -15,6 +15,7 @@ from hpo.study.budget import typed_budget
 from hpo.study.plan import StudyRequest
 from hpo.tasks.base.places import chosen_place, is_uri
 from hpo.tasks.base.presentation.stage_command import TaskCommands
+from hpo.tasks.base.registry import description_named, external_task_code, known_tasks
 from model.errors import ConfigError
 from model.shell import shell_line
 
@@ -70,16 +71,18 @@ def launch_of(
     Channel(typed.notify)  # a wrong address is an error before data are read
     environment = read_environment().on_cluster(typed.ray_address)
     makes_demo = typed.features is None and typed.data is None and typed.data_uri is None
-    if makes_demo and typed.study_file:
+    own_folder = _folder_without_data(typed)
+    if makes_demo and typed.study_file and own_folder is None:
         task = read_study_file(typed.study_file)[0].get("task")
         if task != commands.task:
             raise ConfigError(f"this command has no demo data for the task {task}", fix="add --data FOLDER")
     if typed.data is None and typed.data_uri is None and not makes_demo and not environment.data.is_dir():
         raise _no_data(typed, environment)
     demo = environment.runs / "data" / f"{commands.demo.folder}-{typed.seed}"
+    usual = own_folder or (demo if makes_demo else environment.data)
     request = StudyRequest(
         study_file=typed.study_file or (commands.demo.study_file if makes_demo else commands.study_file),
-        data=chosen_place(typed.data, typed.data_uri, default=demo if makes_demo else environment.data),
+        data=chosen_place(typed.data, typed.data_uri, default=usual),
         features=typed.features,
         counts=typed.counts,
         epochs=typed.epochs,
@@ -107,6 +110,22 @@ def launch_of(
         notify=typed.notify,
         budget=budget,
     )
+
+
+def _folder_without_data(typed: Options) -> Path | None:
+    """Return the folder of the code of a task whose trials open their data themselves; None for others.
+
+    Raises:
+        ConfigError: The task does not exist, or data were given to such a task.
+    """
+    task = read_study_file(typed.study_file)[0].get("task") if typed.study_file else None
+    if not isinstance(task, str) or task in known_tasks() or description_named(task).reads_data:
+        return None
+    if typed.data is not None or typed.data_uri is not None:
+        raise ConfigError(f"the task {task} opens its data itself, got --data", fix="leave --data out")
+    code = external_task_code(task)
+    assert code is not None, "no task of this package does without data"
+    return code.parent
 
 
 def _no_data(typed: Options, environment: Environment) -> ConfigError:

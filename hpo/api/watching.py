@@ -82,12 +82,8 @@ def watch(
 
     why_not_now = require_usable_store(environment)
     console = standard_error()
-    left_out = plan.train.left_out + plan.valid.left_out
-    missing = f", {left_out:,} left out: no feature file" if left_out else ""
     console.print(
-        f"study {name} on {plan.dataset} ({plan.train.items} training and {plan.valid.items} validation "
-        f"{plan.task.unit}{missing}), {plan.device}, {plan.precision}",
-        soft_wrap=True,
+        f"study {name} on {plan.dataset}{_size_of(plan)}, {plan.device}, {plan.precision}", soft_wrap=True
     )
     for notice in plan.notices:
         console.print(f"note: {notice}", soft_wrap=True)
@@ -137,3 +133,12 @@ def tell_end(end: "SessionEnd", plan: "StudyPlan", name: str, environment: "Envi
             console.print(line, soft_wrap=True)
     elif not end.complete:
         console.print(f"stopped; resume with: {shell_line('hpo', 'resume', name)}", soft_wrap=True)
+
+
+def _size_of(plan: "StudyPlan") -> str:
+    """Return the numbers of items in brackets; empty for a task that opens its data itself."""
+    if not plan.description.reads_data:
+        return ""
+    left_out = plan.train.left_out + plan.valid.left_out
+    missing = f", {left_out:,} left out: no feature file" if left_out else ""
+    return f" ({plan.train.items} training and {plan.valid.items} validation {plan.task.unit}{missing})"

@@ -17,6 +17,7 @@ from hpo.cli import (
     catalogue,
     comparing,
     data,
+    doctor,
     highlights,
     networks,
     run,
@@ -60,6 +61,7 @@ app.command()(analysing.analyse)
 app.command()(highlights.highlights)
 app.command()(highlights.precision)
 app.command()(bench.bench)
+app.command()(doctor.doctor)
 
 _OF_THE_MACHINE = {
     errno.EACCES,

@@ -55,6 +55,8 @@ def settings_facts(plan: StudyPlan, state: StudyState) -> dict[str, str]:
 
 def data_facts(plan: StudyPlan) -> dict[str, str]:
     """Describe the data set and, if they are still in the cache, both splits."""
+    if not plan.description.reads_data:
+        return {"Data set": f"opened by the task {plan.study.task}", "Digest of its files": plan.data_digest}
     facts = {"Data set": plan.dataset, "Folder": plan.data, "Digest": plan.data_digest}
     for name, split in (("Training", plan.train), ("Validation", plan.valid)):
         items = split.size(plan.task.unit)

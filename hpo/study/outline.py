@@ -52,6 +52,8 @@ def plan_text(plan: StudyPlan, name: str, stages: Sequence[StageOutline]) -> str
 
 
 def _data_lines(plan: StudyPlan) -> list[str]:
+    if not plan.description.reads_data:
+        return [f"data        opened by the task {plan.study.task}"]
     lines = [f"data        {plan.dataset} in {plan.data}"]
     for name, split in (("train", plan.train), ("valid", plan.valid)):
         content = plan.task.describe_split(plan.task.open_split(split))

@@ -23,7 +23,7 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
     Raises:
         FailedError: ``content`` has a value of another type, which ``load_checkpoint`` could not read.
     """
-    _require_plain(content, "")
+    require_plain(content, "")
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, **content}, buffer)
@@ -53,14 +53,19 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
-def _require_plain(value: Any, place: str) -> None:
+def require_plain(value: Any, place: str) -> None:
+    """Check that a checkpoint can hold ``value``; ``place`` is its name in errors.
+
+    Raises:
+        FailedError: It has a value of a type that ``load_checkpoint`` could not read.
+    """
     if isinstance(value, dict):
         for key, entry in value.items():
-            _require_plain(key, f"{place}, a key")
-            _require_plain(entry, f"{place}.{key}" if place else str(key))
+            require_plain(key, f"{place}, a key")
+            require_plain(entry, f"{place}.{key}" if place else str(key))
     elif type(value) in (list, tuple):
         for number, entry in enumerate(value):
-            _require_plain(entry, f"{place}[{number}]")
+            require_plain(entry, f"{place}[{number}]")
     elif type(value) not in _PLAIN:
         kind = f"{type(value).__module__}.{type(value).__qualname__}"
         raise FailedError(

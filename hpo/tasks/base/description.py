@@ -32,6 +32,8 @@ class TaskDescription(Generic[StudyT, ShapeT]):
     """Class of ``shape``."""
     takes_uri: ClassVar[bool] = False
     """True if the data may be at a URI (``--data-uri``)."""
+    reads_data: ClassVar[bool] = True
+    """False if the trials open their data themselves, so that no data folder is given."""
     analyses: ClassVar[bool] = False
     """True if ``hpo analyse`` supports trained networks of the task."""
     configuration_note: ClassVar[str] = ""

@@ -13,7 +13,7 @@ from hpo.journal.events import StudyCreated
 from hpo.tasks.base.description import TaskDescription
 from hpo.tasks.base.score import Score
 from hpo.tasks.base.task import Task
-from model.errors import ConfigError
+from model.errors import ConfigError, UserError
 
 AnyTask = Task[Any, Any, Any, Any]
 """A task of any kind."""
@@ -30,6 +30,8 @@ def task_named(name: str) -> AnyTask:
     module = f"hpo.tasks.{name}.task" if name in known_tasks() else name
     try:
         task = getattr(importlib.import_module(module), "TASK", None)
+    except UserError as error:  # what the module declares is invalid, such as the space of a function
+        raise ConfigError(f"task {name}: {error.message}", **error.details) from error
     except Exception as error:  # the import of a module outside this package can raise anything
         raise _unknown(name, f"{type(error).__name__}: {error}") from error
     if not isinstance(task, Task):

@@ -1,0 +1,233 @@
+"""Trial of a task that is a function: runs it up to its next report, in a thread of its own."""
+
+import math
+import numbers
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from hpo.space.space import Parameters
+from hpo.tasks.base.learner import TrainingSchedule
+from model.training.outcomes import DivergedError, FailedError, Outcome, Validation
+
+ObjectiveFunction = Callable[[dict[str, Any], int, "Reporter"], float | None]
+"""Function ``(parameters, seed, report) -> score``; without a result, its last report is its score."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionConfig:
+    """Settings of a trial."""
+
+    parameters: Parameters
+    """All hyperparameters."""
+    seed: int
+    schedule: TrainingSchedule
+    """Number of epochs, and the interval of the validations."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reported:
+    """Score after an epoch, with what the function needs to continue."""
+
+    epoch: int
+    score: float
+    state: Any
+
+
+class _Abandoned(BaseException):
+    """Ends the function of a trial that nobody trains any more."""
+
+
+class Reporter:
+    """Third argument of the function of a trial.
+
+    A function with several epochs calls it after each of them, as ``report(score, state)``. The trial can
+    then be stopped early, and continues from ``state`` after an interruption:
+
+        for epoch in range(report.epoch, report.epochs):
+            ...
+            report(score, state)
+    """
+
+    epochs: int
+    """Number of epochs of a whole trial."""
+    epoch: int
+    """Number of finished epochs from which the function continues; 0 if no ``state`` was reported."""
+    state: Any
+    """Last ``state`` that was stored; None at the start."""
+
+    def __init__(self, schedule: TrainingSchedule, finished: int, state: Any) -> None:
+        self.epochs, self.state = schedule.epochs, state
+        self.epoch = 0 if state is None else finished
+        self._schedule, self._known, self._done = schedule, finished, self.epoch
+        self._last: _Reported | None = None
+        self._go: SimpleQueue[bool] = SimpleQueue()
+        self._said: SimpleQueue[_Reported | BaseException] = SimpleQueue()
+
+    def __call__(self, score: float, state: Any = None) -> None:
+        """Report the validation score after an epoch.
+
+        Args:
+            score: Number in [0, 1]; higher is better.
+            state: What the function needs to continue after this epoch: tensors, numbers, strings, and lists
+                or dictionaries of these. None: an interrupted trial runs from its start.
+
+        Raises:
+            FailedError: The score or the state cannot be used, or there are more reports than epochs.
+        """
+        from model.training.checkpoint import require_plain  # torch takes a second to import
+
+        if self._done >= self.epochs:
+            raise FailedError(
+                f"expected {self.epochs} reports at most, one for each epoch: set epochs of function_task, "
+                "or loop over range(report.epoch, report.epochs)"
+            )
+        require_plain(state, "state")
+        self._done += 1
+        self._last = _Reported(self._done, checked_score(score), state)
+        is_validated = self._schedule.next_validation(self._done - 1) == self._done
+        if is_validated and self._known < self._done < self.epochs:
+            self._said.put(self._last)
+            if not self._go.get():
+                raise _Abandoned
+
+    def run(self, function: ObjectiveFunction, config: FunctionConfig) -> None:
+        """Call the function to its end; the score of its last epoch is what it returns."""
+        try:
+            returned = function(dict(config.parameters), config.seed, self)
+            if returned is None and self._last is not None:
+                score = self._last.score
+            else:
+                score = checked_score(returned, function=function)
+            self._said.put(_Reported(self.epochs, score, self._last.state if self._last else None))
+        except _Abandoned:
+            pass
+        except BaseException as error:  # also SystemExit: the trial waits for an answer
+            self._said.put(error)
+
+    def wait(self) -> _Reported:
+        """Return the next report.
+
+        Raises:
+            Exception: The function raised it.
+        """
+        said = self._said.get()
+        if isinstance(said, _Reported):
+            return said
+        if isinstance(said, Exception):
+            raise said
+        raise FailedError(f"{type(said).__name__}: {said}") from said
+
+    def go_on(self) -> None:
+        """Let the function continue after its report."""
+        self._go.put(True)
+
+    def abandon(self) -> None:
+        """End the function at its report."""
+        self._go.put(False)
+
+
+class FunctionRun:
+    """A trial of a function."""
+
+    def __init__(self, function: ObjectiveFunction, config: FunctionConfig) -> None:
+        """Create a trial that has not started."""
+        self.config = config
+        self.epoch = 0
+        """Number of finished epochs."""
+        self.kept: Any = None
+        """What the function needs to continue."""
+        self._function = function
+        self._reporter: Reporter | None = None
+
+    def advance(self) -> float:
+        """Run the function to its next report and return the score.
+
+        Raises:
+            Exception: The function raised it.
+        """
+        if self._reporter is None:
+            self._reporter = self._started()
+        else:
+            self._reporter.go_on()
+        reported = self._reporter.wait()
+        self.epoch, self.kept = reported.epoch, reported.state
+        return reported.score
+
+    def state(self) -> dict[str, Any]:
+        """Return everything to resume from."""
+        return {"epoch": self.epoch, "kept": self.kept}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Restore what ``state`` returned."""
+        self.epoch, self.kept = state["epoch"], state["kept"]
+
+    def _started(self) -> Reporter:
+        reporter = Reporter(self.config.schedule, self.epoch, self.kept)
+        # The thread does not hold this trial: when nobody trains it any more, its function ends.
+        weakref.finalize(self, reporter.abandon)
+        threading.Thread(target=reporter.run, args=(self._function, self.config), daemon=True).start()
+        return reporter
+
+
+class FunctionArray:
+    """Array that runs its trials one after the other."""
+
+    def __init__(self, metric: str) -> None:
+        """Create an array without slots, whose validations have the score under the name ``metric``."""
+        self.slots: list[FunctionRun] = []
+        self._metric = metric
+
+    def advance(self) -> list[Outcome[FunctionRun]]:
+        """Run every trial to its next report; remove those that fail."""
+        outcomes = [Outcome(slot, self._result(slot)) for slot in self.slots]
+        self.slots = [outcome.slot for outcome in outcomes if isinstance(outcome.result, Validation)]
+        return outcomes
+
+    def _result(self, slot: FunctionRun) -> Validation | FailedError:
+        started = time.perf_counter()
+        try:
+            score = slot.advance()
+        except FailedError as error:
+            return error
+        except Exception as error:  # an error in one trial must not stop the others
+            failure = FailedError(f"{type(error).__name__}: {error}")
+            failure.__cause__ = error
+            return failure
+        return Validation(slot.epoch, {self._metric: score}, time.perf_counter() - started)
+
+
+def checked_score(score: object, *, function: Callable[..., Any] | None = None) -> float:
+    """Return a score of the user as a number in [0, 1].
+
+    Args:
+        score: The score.
+        function: Function that returned it. None: it was reported, and the traceback shows where.
+
+    Raises:
+        FailedError: It is no number, or lies outside [0, 1].
+    """
+    source = "" if function is None else f" from {_place(function)}"
+    if not isinstance(score, numbers.Real) or isinstance(score, bool):
+        raise FailedError(f"expected a score{source}, a number in [0, 1], got {type(score).__name__}")
+    value = float(score)
+    if not math.isfinite(value):
+        raise DivergedError(f"expected a score{source}, a number in [0, 1], got {value}")
+    if not 0.0 <= value <= 1.0:
+        raise FailedError(
+            f"expected a score{source} in [0, 1], where higher is better, got {value:g}; cut off what lies "
+            "outside, such as max(0.0, r2), or turn an error into 1 / (1 + error)"
+        )
+    return value
+
+
+def _place(function: Callable[..., Any]) -> str:
+    """Return where a function is defined, such as ``fit (ridge.py, line 12)``."""
+    code = getattr(function, "__code__", None)
+    name = getattr(function, "__name__", "the function")
+    return f"{name} ({Path(code.co_filename).name}, line {code.co_firstlineno})" if code else name

@@ -1,0 +1,48 @@
+"""The example of a task that is one function: scikit-learn's ridge regression."""
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from e2e.command_line import CommandLine
+
+from hpo.journal.events import TrialFailed, TrialTested
+from hpo.tasks.base.registry import load_study, task_named
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def test_example_is_short_and_its_function_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len((EXAMPLES / "ridge.py").read_text().splitlines()) <= 60
+    monkeypatch.syspath_prepend(EXAMPLES)
+    study = load_study(EXAMPLES / "ridge.toml")
+    task = task_named("ridge")
+    shape = task.shape(None)
+    array = task.array(task.shared(study, shape, "float32"))  # type: ignore[call-arg]
+    array.slots = [task.slot(study, {"alpha": alpha}, shape, seed=1, data_seed=1) for alpha in (1.0, 50.0)]
+    scores = [outcome.result.metrics["score"] for outcome in array.advance()]  # type: ignore[union-attr]
+    assert all(0.2 < score < 0.8 for score in scores) and scores[0] != scores[1]
+    sys.modules.pop("ridge")
+
+
+@pytest.mark.slow
+def test_example_runs_from_search_to_test_split(hpo: CommandLine) -> None:
+    # Processes that Ray has started already would not find the task.
+    ridge = replace(hpo.apart, variables={"PYTHONPATH": f"{EXAMPLES}{os.pathsep}{EXAMPLES.parent}"})
+    words = ("run", "bayes", "--study-file", str(EXAMPLES / "ridge.toml"), "--trials", "4")
+    found = ridge.run(*words)
+    assert found.returncode == 0, found.stderr
+    assert "study ridge on ridge, cpu" in found.stderr
+    assert {"alpha", "degree"} == set(ridge.best("ridge")[0]["parameters"])
+    final = ridge.run("run", "final", "--seeds", "2")
+    assert final.returncode == 0, final.stderr
+    events = ridge.events("ridge")
+    assert not [event for event in events if isinstance(event, TrialFailed)]
+    tested = [event.metrics["score"] for event in events if isinstance(event, TrialTested)]
+    assert len(tested) >= 4 and 0.2 < max(tested) < 0.8
+    with_data = ridge.run(*words, "--data", str(hpo.data))
+    assert with_data.returncode == 2
+    assert "the task ridge opens its data itself, got --data" in with_data.stderr
+    assert ridge.run("report", "ridge").returncode == 0

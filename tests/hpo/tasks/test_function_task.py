@@ -1,0 +1,224 @@
+"""Tasks made of one function: what it gets, what it may return, and how its trials continue."""
+
+import gc
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from hpo.config.stages import SEARCH
+from hpo.tasks.base.function_run import FunctionConfig, FunctionRun
+from hpo.tasks.base.function_task import function_task
+from hpo.tasks.base.learner import TrainingSchedule
+from hpo.tasks.base.own_code import place_in_task
+from hpo.tasks.base.registry import parse_study, task_named
+from hpo.tasks.base.splits import DataRequest
+from model.errors import ConfigError, DataError
+from model.training.outcomes import DivergedError, FailedError, Validation
+
+SPACE = {"rate": (0.001, 1.0, "log"), "depth": (1, 8), "kind": ["plain", "wide"]}
+OWN = {"rate": 0.1, "depth": 2, "kind": "plain"}
+
+
+def whole(parameters: dict[str, Any], seed: int, report: Any) -> float:
+    return float(parameters["rate"])
+
+
+def stepwise(parameters: dict[str, Any], seed: int, report: Any) -> None:
+    total = report.state or 0
+    for epoch in range(report.epoch, report.epochs):
+        total += epoch
+        report(total / 100, state=total)
+
+
+def forgetful(parameters: dict[str, Any], seed: int, report: Any) -> None:
+    for epoch in range(report.epochs):
+        report(epoch / 10)
+
+
+def run_of(function: Callable[..., Any], *, epochs: int = 1, validate_every: int = 1) -> FunctionRun:
+    schedule = TrainingSchedule(epochs=epochs, validate_every=validate_every)
+    return FunctionRun(function, FunctionConfig(parameters={"rate": 0.25}, seed=3, schedule=schedule))
+
+
+def ended(run: FunctionRun) -> list[tuple[int, float]]:
+    """Epochs and scores up to the end."""
+    found = []
+    while run.epoch < run.config.schedule.epochs:
+        score = run.advance()
+        found.append((run.epoch, score))
+    return found
+
+
+def test_study_file_needs_nothing_but_the_name_of_the_task() -> None:
+    task = function_task(whole, space=SPACE, own=OWN, score="R2", trials=7)
+    study = task.study_file.model_validate({"task": task.name})
+    stage = study.stages.named(SEARCH)
+    assert stage.trials == 7 and list(stage.space) == list(SPACE)
+    assert [stage.space[name].type for name in SPACE] == ["float", "int", "choice"]
+    assert stage.space["rate"].log and not stage.space["depth"].log
+    assert study.hyperparameters.model_dump() == OWN
+    assert task.score.label == "R2" and task.procedure == (SEARCH,)
+    assert "final" not in study.stages.names()
+
+
+def test_study_file_may_change_every_default() -> None:
+    task = function_task(whole, space=SPACE, own=OWN, test=lambda parameters, seed, state: 0.5)
+    space = {"rate": {"type": "float", "low": 0.1, "high": 0.2}}
+    study = task.study_file.model_validate(
+        {
+            "task": task.name,
+            "training": {"epochs": 4},
+            "hyperparameters": {"depth": 5},
+            "stages": {"bayes": {"space": space}, "final": {"seeds": 2}},
+        }
+    )
+    assert list(study.stages.named(SEARCH).space) == ["rate"] and study.stages.named(SEARCH).trials == 20
+    assert study.stages.named("final").seeds == 2
+    assert study.hyperparameters.model_dump() == {**OWN, "depth": 5}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"space": {"rate": 0.5}, "own": {"rate": 0.5}}, "space, rate: expected .low, high., .low, high, "),
+        ({"space": {"rate": (0.1, 1, "ln")}, "own": {"rate": 1}}, "space, rate: expected"),
+        ({"space": {"a b": (0, 1)}, "own": {"a b": 1}}, "space: expected a name such as learning_rate"),
+        ({"own": {"rate": 0.1}}, "own: expected a value of rate, depth, kind, got rate"),
+        ({"own": {**OWN, "depth": "two"}}, "invalid study file function_task of .*: 1 setting"),
+        ({"space": {**SPACE, "depth": (8, 1)}}, "invalid study file function_task of .*: 1 setting"),
+        ({"function": lambda parameters: 0.5}, "expected a function .parameters, seed, report. -> score"),
+    ],
+)
+def test_wrong_declarations_are_named(changes: dict[str, Any], message: str) -> None:
+    given = {"function": whole, "space": SPACE, "own": OWN, **changes}
+    with pytest.raises(ConfigError, match=message):
+        function_task(given.pop("function"), **given)
+
+
+def test_function_without_reports_runs_whole() -> None:
+    assert ended(run_of(whole)) == [(1, 0.25)]
+    assert ended(run_of(whole, epochs=5)) == [(5, 0.25)]
+
+
+def test_reports_are_validations_and_the_last_one_is_the_result() -> None:
+    assert ended(run_of(stepwise, epochs=4)) == [(1, 0.0), (2, 0.01), (3, 0.03), (4, 0.06)]
+    assert ended(run_of(stepwise, epochs=5, validate_every=2)) == [(2, 0.01), (4, 0.06), (5, 0.1)]
+
+
+@pytest.mark.parametrize("function", [stepwise, forgetful])
+def test_interrupted_trial_continues_with_the_same_scores(function: Callable[..., Any]) -> None:
+    uninterrupted = ended(run_of(function, epochs=5))
+    first = run_of(function, epochs=5)
+    begun = [(first.advance() and 0) or first.epoch for _ in range(2)]
+    second = run_of(function, epochs=5)
+    second.load_state(first.state())
+    assert begun == [1, 2] and ended(second) == uninterrupted[2:]
+
+
+def test_function_of_an_abandoned_trial_ends() -> None:
+    running = threading.active_count()
+    run = run_of(stepwise, epochs=5)
+    run.advance()
+    thread = next(each for each in threading.enumerate() if each.name.endswith("(run)"))
+    assert threading.active_count() == running + 1
+    del run
+    gc.collect()
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+
+
+SOURCE = """
+import hpo
+
+def fit(parameters, seed, report):
+    if parameters["way"] == "range":
+        report(-0.25)
+    if parameters["way"] == "state":
+        report(0.5, state={"model": object()})
+    if parameters["way"] == "often":
+        report(0.5)
+        report(0.5)
+    if parameters["way"] == "raise":
+        raise KeyError("rows")
+    return {"loss": 7.5, "text": "high", "nothing": None, "nan": float("nan")}[parameters["way"]]
+
+WAYS = ["range", "state", "often", "raise", "loss", "text", "nothing", "nan"]
+TASK = hpo.function_task(fit, space={"way": WAYS}, own={"way": "range"}, files=["rows.csv"])
+"""
+
+
+@pytest.fixture
+def wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    (tmp_path / "wrong_function.py").write_text(SOURCE)
+    monkeypatch.syspath_prepend(tmp_path)
+    task_named("wrong_function")
+    yield sys.modules["wrong_function"]
+    sys.modules.pop("wrong_function")
+
+
+@pytest.mark.parametrize(
+    ("way", "message", "place"),
+    [
+        ("range", "expected a score in .0, 1., where higher is better, got -0.25; cut off", "line 6, in fit"),
+        ("state", "cannot store state.model in a checkpoint", "line 8, in fit"),
+        ("often", "expected 1 reports at most, one for each epoch", "line 11, in fit"),
+        ("raise", "KeyError: 'rows'", "line 13, in fit"),
+        ("loss", "expected a score from fit .wrong_function.py, line 4. in .0, 1..* got 7.5", ""),
+        ("text", "expected a score from fit .* a number in .0, 1., got str", ""),
+        ("nothing", "expected a score from fit .* got NoneType", ""),
+        ("nan", "expected a score from fit .* got nan", ""),
+    ],
+)
+def test_what_a_function_returns_is_checked_at_its_own_line(
+    wrong: ModuleType, way: str, message: str, place: str
+) -> None:
+    study = parse_study({"task": "wrong_function"}, file="wrong.toml")
+    task = wrong.TASK
+    run = task.slot(study, {"way": way}, task.shape(None), seed=1, data_seed=1)
+    array = task.array(task.shared(study, task.shape(None), "float32"))
+    array.slots = [run]
+    (outcome,) = array.advance()
+    assert isinstance(outcome.result, FailedError) and array.slots == []
+    assert isinstance(outcome.result, DivergedError) == (way == "nan")
+    with pytest.raises(FailedError, match=message):
+        raise outcome.result
+    shown = place_in_task(outcome.result.__cause__ or outcome.result, "wrong_function")
+    assert place in shown
+
+
+def test_changed_file_of_the_function_is_another_data_set(wrong: ModuleType, tmp_path: Path) -> None:
+    study = parse_study({"task": "wrong_function"}, file="wrong.toml")
+    request = DataRequest(place=str(tmp_path), features=None, counts=None, cache=tmp_path)
+    with pytest.raises(DataError, match="cannot read a file of the task"):
+        wrong.TASK.open_data(request, study, lambda *_: None)
+    digests = []
+    for content in ("a", "b", "a"):
+        (tmp_path / "rows.csv").write_text(content)
+        digests.append(wrong.TASK.open_data(request, study, lambda *_: None).digest)
+    assert digests[0] == digests[2] != digests[1]
+
+
+def test_best_state_reaches_the_function_for_the_test_split(tmp_path: Path) -> None:
+    seen = []
+
+    def test(parameters: dict[str, Any], seed: int, state: Any) -> float:
+        seen.append((parameters["rate"], seed, state))
+        return 0.75
+
+    task = function_task(stepwise, space=SPACE, own=OWN, epochs=3, test=test)
+    study = task.study_file.model_validate({"task": task.name})
+    shape = task.shape(None)
+    slot = task.slot(study, {"rate": 0.5}, shape, seed=4, data_seed=4)
+    array = task.array(None)
+    array.slots = [slot]
+    validations = [array.advance()[0].result for _ in range(3)]
+    assert all(isinstance(each, Validation) for each in validations)
+    task.save_network(slot, shape, tmp_path / "best.pt", {})
+    untrained = task.slot(study, {"rate": 0.5}, shape, seed=4, data_seed=4)
+    tested = task.test(tmp_path / "best.pt", untrained, None, None, None)  # type: ignore[arg-type]
+    assert tested == {"score": 0.75} and seen == [(0.5, 4, 3)]
