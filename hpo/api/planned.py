@@ -32,6 +32,7 @@ class Plan:
     study: str
     """Name that the study has or would have."""
     stages: tuple[PlannedStage, ...]
+    """Stages that would run, in their order."""
     text: str = field(repr=False)
     """The whole plan, as ``--dry-run`` prints it."""
 

@@ -69,6 +69,7 @@ class Training(Section):
     """Training settings that every task has: number of epochs, validation interval, time limit."""
 
     epochs: int = Field(ge=1)
+    """Epochs of a trial: passes over the training data."""
     validate_every: int | None = Field(default=None, ge=1)
     """Epochs between two validations (and checkpoints). Default: 1/20 of the epochs."""
     hangs_after_s: float | None = Field(default=None, gt=0)

@@ -84,9 +84,13 @@ class FloatRange(DeclaredParameter):
     """A real number between two bounds, both included."""
 
     type: Literal["float"]
+    """Kind of the declaration."""
     low: float
+    """Lower bound."""
     high: float
+    """Upper bound."""
     log: bool = False
+    """True for a logarithmic scale, on which equal ratios are equally far apart; it needs ``low`` above 0."""
 
     def to_parameter(self, name: str) -> FloatParameter:
         """Convert the declaration into the parameter ``name`` of a search space."""
@@ -101,9 +105,13 @@ class IntRange(DeclaredParameter):
     """A whole number between two bounds, both included."""
 
     type: Literal["int"]
+    """Kind of the declaration."""
     low: int
+    """Lower bound."""
     high: int
+    """Upper bound."""
     log: bool = False
+    """True for a logarithmic scale, on which equal ratios are equally far apart; it needs ``low`` above 0."""
 
     def to_parameter(self, name: str) -> IntParameter:
         """Convert the declaration into the parameter ``name`` of a search space."""
@@ -118,7 +126,9 @@ class Choice(DeclaredParameter):
     """One value of a list. Numbers are ordered as in the list, texts are not."""
 
     type: Literal["choice"]
+    """Kind of the declaration."""
     choices: Annotated[tuple[NumberOrText, ...], Field(strict=False)]
+    """Different values, one or more."""
 
     def to_parameter(self, name: str) -> ChoiceParameter:
         """Convert the declaration into the parameter ``name`` of a search space."""

@@ -85,11 +85,15 @@ class StudyCreated(Event):
 
     event: Literal["study-created"] = "study-created"
     study: str
+    """Name of the study."""
     plan: dict[str, Any]
     """Resolved study file and everything else that is needed to resume, as plain JSON."""
     seed: Whole
+    """Seed of the study."""
     data_digest: str
+    """Hash of all data that scores depend on."""
     code_digest: str
+    """Hash of the code that decides numbers."""
     versions: dict[str, str]
     """Versions of Python, of the packages that results depend on, and of the user's own code (``COMMIT``)."""
     identity: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -102,6 +106,7 @@ class StudyRenamed(Event):
 
     event: Literal["study-renamed"] = "study-renamed"
     study: str
+    """New name of the study."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +115,7 @@ class StudyResumed(Event):
 
     event: Literal["study-resumed"] = "study-resumed"
     versions: dict[str, str]
+    """Versions as in ``StudyCreated``, of the process that resumed the study."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +135,7 @@ class BudgetEnded(Event):
 
     event: Literal["budget-ended"] = "budget-ended"
     stage: str
+    """Stage that the budget has ended."""
     budget: str
     """Description such as ``2 h``."""
     of_stage: bool = False
@@ -152,6 +159,7 @@ class StageAsked(Event):
 
     event: Literal["stage-asked"] = "stage-asked"
     stage: str
+    """Name of the stage."""
     settings: dict[str, Any]
     """Table of the stage in the study file, including the options that were typed."""
     start: Point = field(default_factory=dict)
@@ -166,7 +174,9 @@ class StageStarted(Event):
 
     event: Literal["stage-started"] = "stage-started"
     stage: str
+    """Name of the stage."""
     space: dict[str, Any]
+    """Hyperparameters that the stage varies, each with a description of how."""
     trials: Whole
     """Largest number of trials of the stage."""
     epochs: Whole = 0
@@ -181,6 +191,7 @@ class StageExtended(Event):
 
     event: Literal["stage-extended"] = "stage-extended"
     stage: str
+    """Name of the stage."""
     settings: dict[str, Any]
     """Table of the stage in the study file, including the options that were typed."""
     trials: Whole
@@ -195,6 +206,7 @@ class GainEstimated(Event):
 
     event: Literal["gain-estimated"] = "gain-estimated"
     stage: str
+    """Name of the stage."""
     proposed: Whole
     """Number of trials that the stage had proposed."""
     trials: Whole
@@ -211,9 +223,13 @@ class TrialAsked(Event):
 
     event: Literal["trial-asked"] = "trial-asked"
     trial: str
+    """Name of the trial, such as ``bayes-0001``."""
     stage: str
+    """Stage of the trial."""
     parameters: Point
+    """Hyperparameters of the trial; the plan has the others."""
     seed: Whole
+    """Seed of the trial."""
     replicate: Whole = 0
     """Distance of the trial's seed from the study's seed."""
     role: str = ""
@@ -226,8 +242,11 @@ class TrialStarted(Event):
 
     event: Literal["trial-started"] = "trial-started"
     trial: str
+    """Name of the trial, such as ``bayes-0001``."""
     host: str
+    """Machine that trains the trial."""
     device: str
+    """Device that trains the trial, such as ``cpu``."""
     threads: Whole = 0
     """Number of processor threads, which affect the last bits of the numbers; 0: unknown."""
 
@@ -238,9 +257,11 @@ class TrialReported(Event):
 
     event: Literal["trial-reported"] = "trial-reported"
     trial: str
+    """Name of the trial, such as ``bayes-0001``."""
     epoch: Whole
     """Number of epochs trained so far."""
     metrics: dict[str, Number]
+    """Metrics on the validation split, by name."""
     train_s: Number
     """Seconds of training so far, without validation."""
 
@@ -251,11 +272,13 @@ class TrialFinished(Event):
 
     event: Literal["trial-finished"] = "trial-finished"
     trial: str
+    """Name of the trial, such as ``bayes-0001``."""
     score: Number
     """Score of the best validation, on the validation split, in [0, 1]."""
     epoch: Whole
     """Epoch of that validation."""
     duration_s: Number
+    """Seconds of training, without validation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,11 +290,13 @@ class TrialStopped(Event):
 
     event: Literal["trial-stopped"] = "trial-stopped"
     trial: str
+    """Name of the trial, such as ``bayes-0001``."""
     score: Number
     """Score of the best validation before the stop, on the validation split, in [0, 1]."""
     epoch: Whole
     """Epoch of that validation."""
     duration_s: Number
+    """Seconds of training, without validation."""
     reason: str = ""
     """Reason of the stop. Empty: the scheduler stopped it."""
 
@@ -282,6 +307,7 @@ class Noticed(Event):
 
     event: Literal["noticed"] = "noticed"
     message: str
+    """Text of the message."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,7 +316,9 @@ class TrialFailed(Event):
 
     event: Literal["trial-failed"] = "trial-failed"
     trial: str
+    """Name of the trial, such as ``bayes-0001``."""
     reason: str
+    """Cause of the failure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,6 +327,7 @@ class TrialTested(Event):
 
     event: Literal["trial-tested"] = "trial-tested"
     trial: str
+    """Name of the trial, such as ``bayes-0001``."""
     metrics: dict[str, Number]
     """Metrics on the test split, with the names of a validation."""
 
@@ -309,6 +338,7 @@ class StageFinished(Event):
 
     event: Literal["stage-finished"] = "stage-finished"
     stage: str
+    """Name of the stage."""
     best_trial: str
     """Name of the best trial; empty if no trial of the stage finished."""
     chosen: Point = field(default_factory=dict)
@@ -323,9 +353,10 @@ class StudyInterrupted(Event):
 
     event: Literal["study-interrupted"] = "study-interrupted"
     reason: str
+    """Cause of the stop, such as a signal."""
 
 
-_Kinds = (
+AnyEvent = (
     StudyCreated
     | StudyRenamed
     | StudyResumed
@@ -347,13 +378,14 @@ _Kinds = (
     | StageFinished
     | StudyInterrupted
 )
+"""Type of all events that a journal can have."""
 # A new event makes these up; one that is read must have them, or they would differ at each reading.
 _MADE_UP = ("at", "identity")
 
 
 @cache
 def _codec() -> TypeAdapter[Event]:
-    return TypeAdapter(Annotated[_Kinds, Field(discriminator="event")])
+    return TypeAdapter(Annotated[AnyEvent, Field(discriminator="event")])
 
 
 def to_json(event: Event) -> str:
@@ -388,7 +420,7 @@ def from_json(line: str | bytes) -> Event:
 def _complaint(record: dict[str, Any], problems: list[ErrorDetails]) -> str:
     kind = record.get("event")
     if not problems[0]["loc"]:
-        known = ", ".join(str(fields(kind)[0].default) for kind in get_args(_Kinds))
+        known = ", ".join(str(fields(kind)[0].default) for kind in get_args(AnyEvent))
         return f"expected an event out of {known}, got {kind!r:.60}"
     # A place is the kind, the field, and whatever lies within the field.
     named = [(problem["type"], str(problem["loc"][1]), problem) for problem in problems]

@@ -8,7 +8,7 @@ from typing import Any
 from model.errors import DataError, Problem
 from model.files import path_fault
 
-_KEYS = (
+KEYS = (
     "name",
     "labels",
     "frame_rate",
@@ -19,8 +19,8 @@ _KEYS = (
     "features",
     "splits",
 )
-_MOST_PARTS = 9
-_HIGHEST_RATE = 1000.0
+MOST_PARTS = 9
+HIGHEST_RATE = 1000.0
 _CLASS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]*")
 
 
@@ -32,8 +32,8 @@ class DescriptionTable:
         self._content = content
         self._problems: list[Problem] = []
         for key in content:
-            if key not in _KEYS:
-                nearest = difflib.get_close_matches(key, _KEYS, n=1, cutoff=0)[0]
+            if key not in KEYS:
+                nearest = difflib.get_close_matches(key, KEYS, n=1, cutoff=0)[0]
                 self._add(key, f'unknown key; did you mean "{nearest}"?')
 
     def raise_problems(self) -> None:
@@ -49,10 +49,10 @@ class DescriptionTable:
     def parts(self) -> int | None:
         """Return the number of parts (halves) of every game; None if the file does not say."""
         value = self._content.get("parts")
-        if value is None or (type(value) is int and 1 <= value <= _MOST_PARTS):
+        if value is None or (type(value) is int and 1 <= value <= MOST_PARTS):
             return value
         self._add(
-            "parts", f"expected a whole number of parts of a game, 1 to {_MOST_PARTS}, got {value!r:.60}"
+            "parts", f"expected a whole number of parts of a game, 1 to {MOST_PARTS}, got {value!r:.60}"
         )
         return None
 
@@ -137,10 +137,10 @@ class DescriptionTable:
         return {name: self._inside(f"splits.{name}", path) for name, path in table.items()}
 
     def _rate(self, place: str, value: object) -> float:
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= _HIGHEST_RATE:
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= HIGHEST_RATE:
             return float(value)
         self._add(
-            place, f"expected frames per second above 0 and at most {_HIGHEST_RATE:g}, got {value!r:.60}"
+            place, f"expected frames per second above 0 and at most {HIGHEST_RATE:g}, got {value!r:.60}"
         )
         return 1.0
 

@@ -17,7 +17,7 @@ DOCUMENT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = DOCUMENT["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 # Where Python finds modules in the tests and benchmarks, beside what is installed.
-OURS = (ROOT, ROOT / "tests", ROOT / "tests" / "model", ROOT / "benchmarks", ROOT / "docker")
+OURS = (ROOT, *(ROOT / name for name in ("tests", "tests/model", "benchmarks", "docker", "docs")))
 
 
 def names(requirements: list[str]) -> set[str]:
