@@ -11,7 +11,19 @@ import typer
 
 from hpo import __version__
 from hpo.api.process import prepare_process
-from hpo.cli import analysing, bench, catalogue, comparing, data, highlights, networks, run, studies, submit
+from hpo.cli import (
+    analysing,
+    bench,
+    catalogue,
+    comparing,
+    data,
+    highlights,
+    networks,
+    run,
+    studies,
+    submit,
+    videos,
+)
 from model.errors import UserError
 
 app = typer.Typer(
@@ -25,6 +37,7 @@ app = typer.Typer(
 )
 app.add_typer(run.app, name="run")
 app.add_typer(data.app, name="data")
+data.app.command()(videos.extract)
 app.command()(studies.resume)
 app.command()(studies.sync)
 app.command()(studies.status)

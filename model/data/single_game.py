@@ -21,6 +21,7 @@ from model.data.soccernet import feature_parts, stems_in
 from model.data.store import Half, Store
 from model.documents import MAX_TOML_BYTES, read_limited
 from model.errors import DataError, Problem
+from model.recipe import Recipe
 from model.timeline import NO_FUTURE, NO_PAST, FrameRate
 
 _SEASON = re.compile(r"\d{4}(-\d{4})?")
@@ -75,7 +76,7 @@ def open_game(folder: Path, wanted: Wanted) -> Store:
     if problems:
         count = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
         raise DataError(f"the features of this game have {count}", problems)
-    return _store(folder, stem, halves, wanted)
+    return _store(folder, stem, halves, wanted, description.recipes.get(stem) if description else None)
 
 
 def description_above(folder: Path) -> DatasetDescription | None:
@@ -110,7 +111,9 @@ def _described_root(folder: Path) -> Path | None:
     return next(above, None)
 
 
-def _store(folder: Path, stem: str, halves: dict[int, FeatureFile], wanted: Wanted) -> Store:
+def _store(
+    folder: Path, stem: str, halves: dict[int, FeatureFile], wanted: Wanted, recipe: Recipe | None
+) -> Store:
     dtype = common_dtype(list(halves.values()))
     features = np.concatenate([read_features(half, dtype) for half in halves.values()])
     frames, classes, entries = len(features), len(wanted.classes), list[Half]()
@@ -130,6 +133,7 @@ def _store(folder: Path, stem: str, halves: dict[int, FeatureFile], wanted: Want
         future=np.full((frames, classes), NO_FUTURE, dtype=np.int16),
         actions=np.empty((0, 4), dtype=np.int64),
         stem=stem,
+        recipe=recipe,
     )
 
 

@@ -1,5 +1,6 @@
 """Generated videos whose frames carry their number as a bar code."""
 
+import warnings
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 
 av = pytest.importorskip("av", reason="the extra features is not installed")
 
@@ -55,6 +57,22 @@ def write_video(
             frame.pts, frame.time_base = round(time / time_base), time_base
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
+    return file
+
+
+class MeanColours(torch.nn.Module):
+    """A network of one's own: the mean colours of four by four fields."""
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.adaptive_avg_pool2d(pictures, 4).flatten(1)
+
+
+def own_network(file: Path) -> Path:
+    """Write a small network as a TorchScript file."""
+    with warnings.catch_warnings():
+        # torch.export takes its place, but makes its files in seconds instead of milliseconds.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.save(torch.jit.trace(MeanColours(), torch.zeros(1, 3, 224, 224)), str(file))
     return file
 
 

@@ -99,6 +99,7 @@ class CalfTask(CalfDescription, Task[CalfStudy, GamesShape, Store, Slot]):
             labels=split.labels,
             label_texts=split.label_texts,
             digest=split.digest,
+            recipe=split.recipe,
         )
 
     def describe_split(self, split: Store) -> str:
@@ -169,6 +170,7 @@ class CalfTask(CalfDescription, Task[CalfStudy, GamesShape, Store, Slot]):
             labels=shape.labels,
             label_texts=shape.label_texts,
             train_digest=shape.digest,
+            recipe=shape.recipe,
         )
         trained.save(file, **notes)
 
