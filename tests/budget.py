@@ -55,6 +55,7 @@ SHARES_S: dict[str, float] = {
     "tests/model/data/test_download.py": 15.0,
     "tests/model/data/test_folders_as_found.py": 6.0,
     # Videos are written and decoded.
+    "tests/hpo/spotting/test_videos.py": 8.0,
     "tests/model/features/test_decoding.py": 6.0,
     "tests/model/features/test_extraction.py": 5.0,
     "tests/model/features/test_networks.py": 8.0,

@@ -50,6 +50,11 @@ def games_of_files(videos: Sequence[Path]) -> list[GameVideo]:
     return games
 
 
+def halves_of_game(videos: Sequence[Path]) -> list[GameVideo]:
+    """Return the parts of one game, named like the video of its first part."""
+    return [GameVideo(game=videos[0].stem, part=part, video=video) for part, video in enumerate(videos, 1)]
+
+
 def read_games(file: Path) -> list[GameVideo]:
     """Read a table with the columns game, part, video and, if wanted, split.
 

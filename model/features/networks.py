@@ -71,11 +71,16 @@ def load_network(model: str, weights: Path | None, device: torch.device) -> Feat
     Raises:
         UserError: There is no such network, or its weights are missing or do not fit.
     """
-    if Path(model).suffix in _OWN_FILES or Path(model).is_file():
+    if is_own_file(model):
         if weights is not None:
             raise ConfigError(f"{model} contains its weights, expected no --weights")
         return _own(Path(model), device)
     return _from_timm(model, weights, device)
+
+
+def is_own_file(model: str) -> bool:
+    """Whether ``model`` is a file of one's own and not a name in timm."""
+    return Path(model).suffix in _OWN_FILES
 
 
 def _own(file: Path, device: torch.device) -> FeatureNetwork:

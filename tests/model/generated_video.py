@@ -63,16 +63,20 @@ def write_video(
 class MeanColours(torch.nn.Module):
     """A network of one's own: the mean colours of four by four fields."""
 
+    def __init__(self, scale: float = 1.0) -> None:
+        super().__init__()
+        self.scale = scale
+
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        return torch.nn.functional.adaptive_avg_pool2d(pictures, 4).flatten(1)
+        return self.scale * torch.nn.functional.adaptive_avg_pool2d(pictures, 4).flatten(1)
 
 
-def own_network(file: Path) -> Path:
+def own_network(file: Path, scale: float = 1.0) -> Path:
     """Write a small network as a TorchScript file."""
     with warnings.catch_warnings():
         # torch.export takes its place, but makes its files in seconds instead of milliseconds.
         warnings.simplefilter("ignore", DeprecationWarning)
-        torch.jit.save(torch.jit.trace(MeanColours(), torch.zeros(1, 3, 224, 224)), str(file))
+        torch.jit.save(torch.jit.trace(MeanColours(scale), torch.zeros(1, 3, 224, 224)), str(file))
     return file
 
 
