@@ -38,6 +38,7 @@ app = typer.Typer(
 app.add_typer(run.app, name="run")
 app.add_typer(data.app, name="data")
 data.app.command()(videos.extract)
+data.app.command()(videos.labels)
 app.command()(studies.resume)
 app.command()(studies.sync)
 app.command()(studies.status)

@@ -8,7 +8,7 @@ import typer
 
 from hpo.api.watching import ReadingProgress
 from hpo.cli.networks import Device
-from model.errors import ConfigError
+from model.errors import ConfigError, DataError
 from model.shell import shell_line
 
 if TYPE_CHECKING:
@@ -116,3 +116,50 @@ def extract(
     )
     if (to / "train.txt").is_file():
         typer.echo(f"next: {shell_line('hpo', 'run', 'bayes', '--features', stem, '--data', to)}")
+
+
+def labels(
+    source: Annotated[
+        list[Path],
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Annotations: a table (.csv) with the columns game, part, time (seconds, or 1:15.5) and "
+            "label, an ELAN file (.eaf) or subtitles (.srt, .vtt). Repeatable.",
+        ),
+    ],
+    to: Annotated[Path, typer.Option(metavar="FOLDER", help="Data folder to write.")],
+    game: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Game of an ELAN file or of subtitles. Default: the name of the file without its ending.",
+        ),
+    ] = None,
+    part: Annotated[
+        int, typer.Option(metavar="NUMBER", min=1, max=9, help="Part (half) of the game of such a file.")
+    ] = 1,
+) -> None:
+    """Write label files from annotations.
+
+    Every line that cannot be used is listed, and then nothing is written. Labels of other parts stay.
+    """
+    from model.data.annotation_files import read_annotations
+    from model.data.label_writing import declare_classes, write_labels
+
+    if game is not None and len(source) > 1:
+        raise ConfigError(f"expected one --from FILE with --game, got {len(source)}")
+    found, problems = [], []
+    for file in source:
+        annotations, faults = read_annotations(file, game=game or file.stem, part=part)
+        found += [(file, annotation) for annotation in annotations]
+        problems += faults
+    if problems:
+        raise DataError(f"{len(problems)} annotations cannot be used", problems)
+    to.mkdir(parents=True, exist_ok=True)
+    if declare_classes(to, [annotation.label for _, annotation in found]):
+        typer.echo(
+            f"every label is a class now: edit [classes] in {to / 'dataset.toml'} to join or name them"
+        )
+    counts = write_labels(to, found)
+    typer.echo(f"{sum(counts.values())} actions of {len(counts)} games in {to}")

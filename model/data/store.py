@@ -67,7 +67,7 @@ class Store:
     label_texts: tuple[str, ...] = ()
     """The label of every class in label files; empty in stores of older versions."""
     recipe: Recipe | None = None
-    """How the features were extracted from videos; None if the data set does not say."""
+    """Recipe by which the features were extracted from videos; None if the data set does not say."""
     notices: tuple[str, ...] = ()
     """Notices for a user who trains on these data; empty if the store was opened by its path."""
 

@@ -3,15 +3,13 @@
 import csv
 import io
 import re
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import tomli_w
-
 from model.data.description import DESCRIPTION_FILE, SPLITS
-from model.documents import MAX_TOML_BYTES, decode_text, parse_toml, read_limited
+from model.data.description_text import add_table, description_document
+from model.documents import decode_text, read_limited
 from model.errors import ConfigError, DataError, Problem
 from model.files import path_fault, write_whole
 from model.recipe import Recipe
@@ -111,33 +109,16 @@ def stem_of(model: str) -> str:
 def declare_features(root: Path, stem: str, recipe: Recipe) -> None:
     """Declare features with rate and recipe in the ``dataset.toml`` of ``root``; create it if it is missing.
 
-    The lines are added at the end, so that everything that a person wrote stays.
-
     Raises:
         DataError: The file has these features with another recipe, or cannot be read.
     """
-    file = root / DESCRIPTION_FILE
-    try:
-        text = decode_text(read_limited(file, MAX_TOML_BYTES)) if file.is_file() else _new_description(root)
-        document = parse_toml(text)
-    except (OSError, ValueError) as error:
-        raise DataError("this data set description cannot be read", file=file, reason=error) from error
-    features = document.get("features")
+    features = description_document(root).get("features")
     for name, value in (features if isinstance(features, dict) else {}).items():
         if isinstance(value, dict) and value.get("stem") == stem and "recipe" in value:
-            _check_declared(file, name, value["recipe"], recipe)
+            _check_declared(root / DESCRIPTION_FILE, name, value["recipe"], recipe)
             return
     entry = {"stem": stem, "frame_rate": recipe.frame_rate, "recipe": recipe.table()}
-    added = f"{text.rstrip()}\n\n{tomli_w.dumps({'features': {stem: entry}})}"
-    try:
-        tomllib.loads(added)
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(
-            f"the features {stem} cannot be added to this file: {error}",
-            file=file,
-            fix=f"remove what it says about {stem}, or choose another --name",
-        ) from error
-    write_whole(file, added.encode())
+    add_table(root, {"features": {stem: entry}})
 
 
 def list_games(root: Path, games: Sequence[GameVideo]) -> None:
@@ -163,16 +144,6 @@ def list_games(root: Path, games: Sequence[GameVideo]) -> None:
 
 def _listed(file: Path) -> list[str]:
     return file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-
-
-def _new_description(root: Path) -> str:
-    return tomli_w.dumps(
-        {
-            "name": root.resolve().name,
-            "labels_file": "Labels.json",
-            "splits": {split: f"{split}.txt" for split in SPLITS},
-        }
-    )
 
 
 def _check_declared(file: Path, name: str, declared: object, recipe: Recipe) -> None:

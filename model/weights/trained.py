@@ -43,7 +43,7 @@ class TrainedNetwork:
     label_texts: tuple[str, ...] = ()
     """The label of every class in label files; empty if its file does not say."""
     recipe: Recipe | None = None
-    """How its features were extracted from videos; None if its file does not say."""
+    """Recipe by which its features were extracted from videos; None if its file does not say."""
     train_digest: str = ""
     """Digest of the training data; empty if its file does not say."""
 

@@ -22,4 +22,4 @@ class GamesShape(DataShape):
     digest: str = ""
     """Digest of the split."""
     recipe: Recipe | None = None
-    """How the features were extracted from videos; None if the data set does not say."""
+    """Recipe by which the features were extracted from videos; None if the data set does not say."""
