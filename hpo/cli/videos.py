@@ -80,6 +80,7 @@ def extract(
 
     from hpo.report.console import standard_error
     from hpo.study.plan import choose_device
+    from model.data.description_text import description_document
     from model.features.extraction import Extraction, extract_games
     from model.features.games import games_of_files, read_games
     from model.features.networks import load_network
@@ -114,7 +115,9 @@ def extract(
         f"features {stem} of {len(listed)} videos in {to}: {computed:,} frames computed in {seconds:.0f} s "
         f"({computed / seconds:.1f} a second)"
     )
-    if (to / "train.txt").is_file():
+    if "classes" not in description_document(to):
+        typer.echo(f"next: {shell_line('hpo', 'data', 'labels', '--from', 'FILE', '--to', to)}")
+    elif (to / "train.txt").is_file():
         typer.echo(f"next: {shell_line('hpo', 'run', 'bayes', '--features', stem, '--data', to)}")
 
 

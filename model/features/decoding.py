@@ -15,6 +15,8 @@ _TRUNCATED_S = 2
 """Seconds by which the pictures may end before the length that the file states."""
 _LONGEST_GAP_S = Fraction(5)
 """Distance of two frames, in seconds, above which pictures are missing; stills last less."""
+_BACKWARDS_S = 1
+"""Seconds by which a frame may be out of order; it is not used."""
 _SEEK_BACK_S = 2
 _LONGEST_S = 86_400
 _MOST_READ_ERRORS = 1000
@@ -146,10 +148,11 @@ class Video:
         before: Fraction | None = None if from_s else -self._usual
         reason = ""
         for time, frame, fault in self._decoded(from_s):
-            if fault or (before is not None and time < before):
-                reason = fault or "its timestamps run backwards"
+            if fault:
+                reason = fault
                 continue
-            if time == before:
+            if before is not None and time <= before:
+                self._check_backwards(before, time)
                 continue
             if before is not None:
                 apart = time - before
@@ -200,6 +203,16 @@ class Video:
                 return
             except self._errors:
                 yield None
+
+    def _check_backwards(self, before: Fraction, time: Fraction) -> None:
+        """Accept a frame that is out of order, but not a second recording in the same file."""
+        if before - time > _BACKWARDS_S:
+            raise DataError(
+                f"the timestamps jump back from {clock(float(before))} to {clock(float(time))}, as where one "
+                "recording follows another",
+                file=self.file,
+                fix="give each recording as a part of its own, or join them anew: ffmpeg -i FILE OTHER",
+            )
 
     def _check_end(self, end: Fraction) -> None:
         stated = self.stated_s

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from generated_video import BARS, av, number_in, steady, write_video
+from generated_video import BARS, HEIGHT, WIDTH, av, number_in, picture_of, steady, write_video
 
 from model.errors import DataError
 from model.features.decoding import Gap, Video, frames_from
@@ -117,6 +117,47 @@ def test_long_pause_is_told(tmp_path: Path) -> None:
     ]
     assert found[2:30] == [49] * 28 and found[31] == 75
     assert [round(gap.stop_s) for gap in gaps] == [30]
+
+
+def test_two_recordings_in_one_file_are_one_error(tmp_path: Path) -> None:
+    one = write_video(tmp_path / "one.ts", steady(250)).read_bytes()
+    (tmp_path / "both.ts").write_bytes(one + one)
+    with pytest.raises(DataError, match=r"timestamps jump back from 0:10\.0 to 0:00\.0"):
+        numbers(tmp_path / "both.ts", 2.0)
+
+
+def test_timestamps_are_needed(tmp_path: Path) -> None:
+    video, raw = write_video(tmp_path / "a.mp4", steady(50)), tmp_path / "a.h264"
+    with av.open(str(video)) as source, av.open(str(raw), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    with pytest.raises(DataError, match="have no timestamps"):
+        numbers(raw, 2.0)
+
+
+def test_pictures_that_begin_after_the_sound_are_in_place(tmp_path: Path) -> None:
+    file = tmp_path / "a.mkv"
+    with av.open(str(file), "w") as container:
+        video = container.add_stream("mpeg4", rate=25)
+        video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        sound = container.add_stream("pcm_s16le", rate=8000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 8000), dtype=np.int16), format="s16", layout="mono")
+        frame.sample_rate = 8000
+        for second in range(12):
+            frame.pts = 8000 * second
+            container.mux(sound.encode(frame))
+        for number in range(250):
+            picture = av.VideoFrame.from_ndarray(picture_of(number), format="rgb24")
+            picture.pts = 50 + number
+            container.mux(video.encode(picture))
+        container.mux(video.encode())
+    gaps: list[Gap] = []
+    found = [number_in(each) for each in frames_from(file, 2.0, note=gaps.append)]
+    assert found[:6] in ([0, 0, 0, 0, 0, 12], [0, 0, 0, 0, 0, 13])
+    assert not gaps  # two seconds are no gap
 
 
 def test_half_a_file_is_one_error(tmp_path: Path) -> None:
