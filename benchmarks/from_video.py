@@ -13,6 +13,7 @@ import argparse
 import csv
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -155,11 +156,11 @@ def chain(folder: Path, minutes: float) -> None:
         "--trials",
         4,
         "--epochs",
-        40,
+        100,
         folder=folder,
     )
     best = json.loads(hpo("best", "videos", "--json", folder=folder))
-    name = (best["trials"] if isinstance(best, dict) else best)[0]["trial"]
+    name = best["best"][0]["trial"]
     weights = folder / "runs" / "studies" / "videos" / "trials" / name / "best.pt"
     hpo("evaluate", "--weights", weights, "--data", "data", "--split", "test", folder=folder)
     random = np.random.default_rng(9)
@@ -243,12 +244,12 @@ def speed(folder: Path) -> None:
             "data", "extract", "--video", video, "--to", "speed", "--model", model, *options, folder=folder
         )
         per_second = 1500 / decoding, len(pictures) / alone
-        print(
-            f"{network.name}: decoding alone {decoding:.1f} s, {per_second[0]:.0f} frames of the video a second"
-        )
+        print(f"{network.name}: decoding alone {decoding:.1f} s, {per_second[0]:.0f} frames a second")
         print(f"network alone {alone:.1f} s, {per_second[1]:.1f} features a second")
         print(f"bfloat16 takes {rounded / exact:.2f} of the time of float32")
-        print(said.splitlines()[0], flush=True)
+        print(said.splitlines()[0])
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+        print(f"most memory of a command so far: {peak:.2f} GiB", flush=True)
 
 
 def load_timm(folder: Path) -> tuple[str, Path]:
