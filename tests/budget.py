@@ -59,6 +59,11 @@ SHARES_S: dict[str, float] = {
     "tests/hpo/tracking/test_registration.py": 6.0,
     "tests/model/data/test_download.py": 15.0,
     "tests/model/data/test_folders_as_found.py": 6.0,
+    # Videos are written and decoded.
+    "tests/hpo/spotting/test_videos.py": 8.0,
+    "tests/model/features/test_decoding.py": 6.0,
+    "tests/model/features/test_extraction.py": 5.0,
+    "tests/model/features/test_networks.py": 8.0,
     # Figures; whole files broken at many places; a package of somebody else.
     "tests/fuzz/test_wyscout.py": 10.0,
     "tests/hpo/spotting/test_analysis_files.py": 25.0,

@@ -6,7 +6,17 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from model.shell import shell_line
 
@@ -22,12 +32,18 @@ if TYPE_CHECKING:
 class ReadingProgress:
     """Progress bar on standard error for work that reads or writes item by item."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, speed: bool = False) -> None:
+        """Create the bar.
+
+        Args:
+            speed: Whether to show the items per second.
+        """
         console = Console(stderr=True)
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
+            *([_Speed()] if speed else []),
             TimeRemainingColumn(),
             console=console,
             transient=True,
@@ -56,6 +72,13 @@ def say(line: str) -> None:
     from hpo.report.console import standard_error
 
     standard_error().print(line, soft_wrap=True)
+
+
+class _Speed(ProgressColumn):
+    """Items per second, of those that were done since the bar began."""
+
+    def render(self, task: Task) -> Text:
+        return Text("" if task.speed is None else f"{task.speed:.1f}/s")
 
 
 @contextmanager

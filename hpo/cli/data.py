@@ -41,16 +41,27 @@ def check(
         ),
     ] = None,
     labels: Labels = None,
+    video: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Compare features with their video: a video named like its game, or a table of videos as "
+            "for hpo data extract --games. Repeatable.",
+        ),
+    ] = None,
 ) -> None:
     """Check a whole data set.
 
     Reports every problem with its file and its place in the file. The folder has SoccerNet's layout, or that
-    of ActivityNet for BMN.
+    of ActivityNet for BMN. With --video, only lengths and rates of features and videos are compared.
     """
     from model.data.activitynet.check import is_activitynet
     from model.data.check import check_dataset
     from model.data.description import SPLITS
 
+    if video:
+        _compare_with_videos(folder, video, features, labels)
+        return
     if is_activitynet(folder):
         _check_activitynet(folder, features)
         return
@@ -71,6 +82,22 @@ def check(
     for notice in report.notices:
         typer.echo(f"note: {notice}")
     _show_problems(report.problems, folder)
+
+
+def _compare_with_videos(folder: Path, files: list[Path], features: str | None, labels: str | None) -> None:
+    from model.data.description import read_description
+    from model.features.agreement import compare_with_videos
+    from model.features.games import games_of_files, read_games
+
+    description = read_description(folder, labels)
+    tables = [file for file in files if file.suffix == ".csv"]
+    games = games_of_files([file for file in files if file not in tables])
+    games += [game for table in tables for game in read_games(table)]
+    stem = None if features is None else description.feature_stem(features)
+    lines, problems = compare_with_videos(folder, description, games, stem=stem)
+    for line in lines:
+        typer.echo(line)
+    _show_problems(problems, folder)
 
 
 def _check_activitynet(folder: Path, features: str | None) -> None:

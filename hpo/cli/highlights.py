@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hpo.cli.networks import Device, Features, ForceFeatures, WeightsOrRun
+from hpo.cli.networks import (
+    Device,
+    Features,
+    ForceFeatures,
+    ModelWeights,
+    PcaFile,
+    WeightsOrRun,
+    features_of_videos,
+)
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -15,14 +23,15 @@ _LOWEST_REVIEWED = 0.3
 
 
 def highlights(
+    to: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder to write the results to.")],
     game: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Option(
             metavar="FOLDER",
-            help="Folder of a game, <league>/<season>/<game>. Repeatable with --opportunities.",
+            help="Folder of a game, <league>/<season>/<game>. Repeatable with --opportunities. Without it, "
+            "the features are extracted from the videos as those of the training were.",
         ),
-    ],
-    to: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder to write the results to.")],
+    ] = None,
     weights: WeightsOrRun = None,
     run: Annotated[
         str | None,
@@ -35,8 +44,8 @@ def highlights(
         typer.Option(
             "--video-1",
             metavar="FILE",
-            help="Video of the first half. With --video-2, the command also writes the highlights as an "
-            "mp4 file.",
+            help="Video of the first half. With the video of every half, the command also writes the "
+            "highlights as an mp4 file.",
         ),
     ] = None,
     video_2: Annotated[
@@ -101,6 +110,8 @@ def highlights(
     ] = 25,
     features: Features = None,
     force_features: ForceFeatures = False,
+    model_weights: ModelWeights = None,
+    pca: PcaFile = None,
     device: Device = "auto",
 ) -> None:
     """Cut the highlights of a game.
@@ -118,21 +129,25 @@ def highlights(
     from hpo.spotting.spotted_game import FeatureChoice
     from hpo.spotting.video import check_videos, find_ffmpeg, open_video, write_video
     from hpo.study.plan import choose_device
+    from model.features.games import halves_of_game
     from model.inference.clips import LEAST_SCORE
 
     videos = [video for video in (video_1, video_2) if video is not None]
-    _check_options(game, videos, copy=copy, opportunities=opportunities)
+    _check_options(game or [], videos, copy=copy, opportunities=opportunities)
     folder = results_folder(to)
     ffmpeg = find_ffmpeg() if videos else ""
     opened = [open_video(ffmpeg, video) for video in videos]
     trained, confidences = _network(weights, run, confidence, device, opportunities=opportunities)
+    chosen_device = torch.device(choose_device(device))
+    folders = game or features_of_videos(
+        trained, halves_of_game(videos), folder, model_weights=model_weights, pca=pca, device=chosen_device
+    )
     looked_at = chosen_classes(sequences, ("goal",), trained.classes, "--sequences")
     choice = FeatureChoice(name=features, forced=force_features)
-    chosen_device = torch.device(choose_device(device))
     if opportunities:
         rows = opportunities_of(
             trained,
-            game,
+            folders,
             choice,
             device=chosen_device,
             classes=looked_at,
@@ -141,11 +156,13 @@ def highlights(
             after_s=after,
         )
         write_review(folder / REVIEW_FILE, rows)
-        typer.echo(f"{len(rows)} sequences of {len(game)} games for two reviewers in {folder / REVIEW_FILE}")
+        typer.echo(
+            f"{len(rows)} sequences of {len(folders)} games for two reviewers in {folder / REVIEW_FILE}"
+        )
         return
     shown = chosen_classes(classes, ("goal", "card"), trained.classes, "--classes")
     found = highlights_of(
-        predict_game(trained, game[0], choice, device=chosen_device),
+        predict_game(trained, folders[0], choice, device=chosen_device),
         confidences={index: confidences[index] for index in shown},
         sequence_classes=looked_at,
         threshold=LEAST_SCORE if threshold is None else threshold,
@@ -191,7 +208,9 @@ def precision(
 def _check_options(games: list[Path], videos: list[Path], *, copy: bool, opportunities: bool) -> None:
     if opportunities and (videos or copy):
         raise ConfigError("--opportunities writes a table for reviewers and takes no videos")
-    if len(videos) == 1 or (copy and not videos):
+    if not games and not videos:
+        raise ConfigError("expected --game FOLDER, or --video-1 FILE of a game without extracted features")
+    if (games and len(videos) == 1) or (copy and not videos):
         raise ConfigError("expected both --video-1 and --video-2, the videos of both halves")
     if len(games) > 1 and not opportunities:
         raise ConfigError(f"expected one --game, got {len(games)}; several only with --opportunities")

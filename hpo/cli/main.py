@@ -24,6 +24,7 @@ from hpo.cli import (
     stopping,
     studies,
     submit,
+    videos,
 )
 from model.errors import UserError
 
@@ -38,6 +39,8 @@ app = typer.Typer(
 )
 app.add_typer(run.app, name="run")
 app.add_typer(data.app, name="data")
+data.app.command()(videos.extract)
+data.app.command()(videos.labels)
 app.command()(studies.resume)
 app.command()(stopping.stop)
 app.command()(studies.sync)

@@ -2,12 +2,18 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hpo.api.watching import ReadingProgress
 from model.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+    from model.features.games import GameVideo
+    from model.weights.trained import TrainedNetwork
 
 _NETWORK = (
     "Trained network: best.pt of a trial, a file that import-weights wrote, or a registered model "
@@ -24,6 +30,22 @@ Features = Annotated[
         metavar="NAME",
         help="Features: resnet, c3d, i3d, or the stem of feature files. Default: those that the network was "
         "trained on, else the only ones that fit.",
+    ),
+]
+ModelWeights = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="With a video: weights of the network that extracts features, or its own file. Default: timm's "
+        "own weights.",
+    ),
+]
+PcaFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--pca",
+        metavar="FILE",
+        help="With a video: PCA of the training's features, the .npz file in its data folder.",
     ),
 ]
 ForceFeatures = Annotated[
@@ -147,9 +169,19 @@ def evaluate(
 def spot(
     weights: Weights,
     game: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Option(metavar="FOLDER", help="Folder of a game with its features. Repeatable."),
-    ],
+    ] = None,
+    video: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="Video of a game of one part. Its features are extracted as those of the training were, and "
+            "kept beside the spots. Repeatable.",
+        ),
+    ] = None,
+    model_weights: ModelWeights = None,
+    pca: PcaFile = None,
     to: Annotated[
         Path,
         typer.Option(
@@ -171,7 +203,7 @@ def spot(
     ] = "20",
     device: Device = "auto",
 ) -> None:
-    """Predict the actions of games.
+    """Predict the actions of games, from their features or from their videos.
 
     The spots are written in the format of SoccerNet's evaluator.
     """
@@ -181,14 +213,20 @@ def spot(
     from hpo.spotting.spotted_game import FeatureChoice, spot_game
     from hpo.spotting.weights import named_network
     from hpo.study.plan import choose_device
+    from model.features.games import games_of_files
     from model.inference.spots_file import label_texts, write_spots
 
     window_s = _seconds(nms_window)
-    _refuse_equal_names(game)
+    if bool(game) == bool(video):
+        raise ConfigError("expected either --game FOLDER or --video FILE")
     trained = named_network(weights, read_environment())
     chosen_device = torch.device(choose_device(device))
     choice = FeatureChoice(name=features, forced=force_features)
-    for folder in game:
+    folders = game or features_of_videos(
+        trained, games_of_files(video or []), to, model_weights=model_weights, pca=pca, device=chosen_device
+    )
+    _refuse_equal_names(folders)
+    for folder in folders:
         spotted = spot_game(trained, folder, choice, nms_window_s=window_s, device=chosen_device)
         file = write_spots(
             to,
@@ -200,6 +238,40 @@ def spot(
         halves = [half.number for half in spotted.store.halves]
         only = "" if halves == [1, 2] else f" (the game has half {', '.join(map(str, halves))})"
         typer.echo(f"{len(spotted.spots)} spots in {file}{only}")
+
+
+def features_of_videos(
+    trained: "TrainedNetwork",
+    games: "list[GameVideo]",
+    to: Path,
+    *,
+    model_weights: Path | None,
+    pca: Path | None,
+    device: "torch.device",
+) -> list[Path]:
+    """Extract the features of videos as those of the training were; return the folders of the games.
+
+    Raises:
+        UserError: A video cannot be used, or the recipe of the training is unknown or another.
+    """
+    from hpo.report.console import standard_error
+    from hpo.spotting.videos import RecipeFiles, extract_for
+
+    console = standard_error()
+    try:
+        with ReadingProgress(speed=True) as progress:
+            return extract_for(
+                trained,
+                games,
+                to,
+                RecipeFiles(model=model_weights, pca=pca),
+                device=device,
+                note=lambda file, gap: console.print(f"note: {file}, {gap}", soft_wrap=True),
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        typer.echo("stopped; run the same command again to continue", err=True)
+        raise typer.Exit(130) from None
 
 
 def _refuse_equal_names(folders: list[Path]) -> None:

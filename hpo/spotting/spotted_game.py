@@ -98,6 +98,8 @@ def spot_game(
         stem=features.stem(trained, folder),
     )
     store = open_game(folder, wanted)
+    if not features.forced:
+        trained.check_recipe(store.recipe)
     found = find_spots(network, store, precision="float32", device=device)
     spots = suppress(found, trained.frame_rate.to_frames(nms_window_s))
     if not len(spots):

@@ -135,6 +135,9 @@ class _StoreWriter:
             "labels": description.labels_version,
             "label_texts": description.label_texts,
         }
+        # Only features of videos have one; the digest of other data stays as it was.
+        if recipe := description.recipes.get(survey.stem):
+            self._meta["recipe"] = recipe.table()
         self._digest = hashlib.sha256(json.dumps(self._meta).encode())
         self._halves: list[tuple[str, int, int, int]] = []
         self._actions: list[npt.NDArray[np.int64]] = []

@@ -17,6 +17,7 @@ from model.data.rates import known_rate
 from model.documents import MAX_TOML_BYTES, parse_toml, read_limited
 from model.errors import DataError
 from model.files import write_whole
+from model.recipe import Recipe
 from model.timeline import FrameRate
 
 DESCRIPTION_FILE = "dataset.toml"
@@ -49,6 +50,8 @@ class DatasetDescription:
     """Feature vectors per second of all features. None: not declared; see ``rate_of``."""
     rates: Mapping[str, FrameRate] = dataclasses.field(default_factory=dict)
     """Stem of feature files -> its feature vectors per second, where it is declared."""
+    recipes: Mapping[str, Recipe] = dataclasses.field(default_factory=dict)
+    """Stem of feature files -> how they were extracted from videos, where it is known."""
     parts: int | None = None
     """Number of parts (halves) of every game. None: those that its files name."""
     labels_file: str
@@ -224,12 +227,13 @@ def parse_description(content: bytes | str, *, source: str) -> DatasetDescriptio
     patterns = table.classes()
     name, labels_file = table.text("name"), table.path("labels_file")
     ignored = table.patterns("ignored_labels")
-    (features, rates), splits = table.features(), table.splits(SPLITS)
+    (features, rates, recipes), splits = table.features(), table.splits(SPLITS)
     table.raise_problems()
     return DatasetDescription(
         name=name,
         frame_rate=_rate_or_none(frame_rate),
         rates={stem: FrameRate(rate) for stem, rate in rates.items()},
+        recipes=recipes,
         parts=parts,
         labels_file=labels_file,
         classes=tuple(patterns),
@@ -244,7 +248,7 @@ def _extended(base: DatasetDescription, table: DescriptionTable) -> DatasetDescr
     """Return SoccerNet's description ``base`` with the keys that a ``dataset.toml`` adds."""
     table.refuse_all(("labels_file", "classes", "ignored_labels"), "labels already decides it")
     frame_rate, parts = table.frame_rate(), table.parts()
-    (features, rates), splits = table.features(), table.splits(SPLITS)
+    (features, rates, recipes), splits = table.features(), table.splits(SPLITS)
     name = table.text("name") if table.has("name") else base.name
     table.raise_problems()
     return dataclasses.replace(
@@ -252,6 +256,7 @@ def _extended(base: DatasetDescription, table: DescriptionTable) -> DatasetDescr
         name=name,
         frame_rate=_rate_or_none(frame_rate),
         rates={stem: FrameRate(rate) for stem, rate in rates.items()},
+        recipes=recipes,
         parts=parts,
         features={**base.features, **features},
         splits={**base.splits, **splits},
@@ -274,14 +279,18 @@ def write_description(root: Path, description: DatasetDescription) -> None:
     if description.parts is not None:
         document["parts"] = description.parts
     document["classes"] = description.patterns
-    document["features"] = {
-        name: {"stem": stem, "frame_rate": description.rates[stem].per_second}
-        if stem in description.rates
-        else stem
-        for name, stem in description.features.items()
-    }
+    document["features"] = {name: _feature(description, stem) for name, stem in description.features.items()}
     document["splits"] = description.splits
     write_whole(root / DESCRIPTION_FILE, tomli_w.dumps(document).encode())
+
+
+def _feature(description: DatasetDescription, stem: str) -> object:
+    table: dict[str, object] = {"stem": stem}
+    if stem in description.rates:
+        table["frame_rate"] = description.rates[stem].per_second
+    if stem in description.recipes:
+        table["recipe"] = description.recipes[stem].table()
+    return table if len(table) > 1 else stem
 
 
 def _label_text(name: str, patterns: tuple[str, ...]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from model.errors import DataError, Problem
 from model.files import path_fault
+from model.recipe import Recipe
 
 KEYS = (
     "name",
@@ -107,15 +108,16 @@ class DescriptionTable:
             self._add(f"classes.{name}", "expected at least one label pattern")
         return classes
 
-    def features(self) -> tuple[dict[str, str], dict[str, float]]:
-        """Return tables of feature name -> stem of the files, and of stem -> frames per second."""
+    def features(self) -> tuple[dict[str, str], dict[str, float], dict[str, Recipe]]:
+        """Return tables of feature name -> stem of the files, stem -> frames per second, stem -> recipe."""
         stems: dict[str, str] = {}
         rates: dict[str, float] = {}
+        recipes: dict[str, Recipe] = {}
         for name, value in self._table("features").items():
             place = f"features.{name}"
             table = value if isinstance(value, dict) else {"stem": value}
             stem, per_second = table.get("stem"), table.get("frame_rate")
-            if not isinstance(stem, str) or not stem or table.keys() - {"stem", "frame_rate"}:
+            if not isinstance(stem, str) or not stem or table.keys() - {"stem", "frame_rate", "recipe"}:
                 self._add(
                     place, f'got {value!r:.60} (expected "STEM" or {{ stem = "STEM", frame_rate = 5 }})'
                 )
@@ -127,7 +129,12 @@ class DescriptionTable:
             stems[name] = stem
             if per_second is not None:
                 rates[stem] = self._rate(place, per_second)
-        return stems, rates
+            if "recipe" in table:
+                try:
+                    recipes[stem] = Recipe.read(table["recipe"])
+                except (ValueError, TypeError) as error:
+                    self._add(f"{place}.recipe", str(error))
+        return stems, rates, recipes
 
     def splits(self, known: Collection[str]) -> dict[str, str]:
         """Return a table of split -> path of its list of games; splits other than ``known`` are mistakes."""

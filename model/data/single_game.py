@@ -23,6 +23,7 @@ from model.data.soccernet import feature_parts, stems_in
 from model.data.store import Half, Store
 from model.documents import MAX_TOML_BYTES, read_limited
 from model.errors import DataError, Problem
+from model.recipe import Recipe
 from model.timeline import NO_FUTURE, NO_PAST, FrameRate
 
 _SEASON = re.compile(r"\d{4}(-\d{4})?")
@@ -77,7 +78,7 @@ def open_game(folder: Path, wanted: Wanted) -> Store:
     if problems:
         count = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
         raise DataError(f"the features of this game have {count}", problems)
-    return _store(folder, stem, halves, wanted)
+    return _store(folder, stem, halves, wanted, description.recipes.get(stem) if description else None)
 
 
 def description_above(folder: Path) -> DatasetDescription | None:
@@ -128,10 +129,13 @@ def half_in_memory(features: npt.NDArray[np.floating[Any]], wanted: Wanted) -> S
     return _game(Path("game"), wanted.stem or "", features, {1: len(features)}, wanted)
 
 
-def _store(folder: Path, stem: str, halves: dict[int, FeatureFile], wanted: Wanted) -> Store:
+def _store(
+    folder: Path, stem: str, halves: dict[int, FeatureFile], wanted: Wanted, recipe: Recipe | None
+) -> Store:
     dtype = common_dtype(list(halves.values()))
     features = np.concatenate([read_features(half, dtype) for half in halves.values()])
-    return _game(folder, stem, features, {number: half.frames for number, half in halves.items()}, wanted)
+    frames_of = {number: half.frames for number, half in halves.items()}
+    return _game(folder, stem, features, frames_of, wanted, recipe)
 
 
 def _game(
@@ -140,6 +144,7 @@ def _game(
     features: npt.NDArray[np.floating[Any]],
     frames_of: Mapping[int, int],
     wanted: Wanted,
+    recipe: Recipe | None = None,
 ) -> Store:
     """Return the halves of one game, whose features follow each other."""
     frames, classes, entries = len(features), len(wanted.classes), list[Half]()
@@ -159,6 +164,7 @@ def _game(
         future=np.full((frames, classes), NO_FUTURE, dtype=np.int16),
         actions=np.empty((0, 4), dtype=np.int64),
         stem=stem,
+        recipe=recipe,
     )
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from model.data.building import STORE_FORMAT, find_or_build
 from model.documents import parse_json
 from model.errors import DataError
+from model.recipe import Recipe
 from model.timeline import FrameRate
 
 # Format 1 has no stem and no labels; reports of older studies still open it.
@@ -65,6 +66,8 @@ class Store:
     """Version of SoccerNet's labels, ``v1`` or ``v2``; None for other labels."""
     label_texts: tuple[str, ...] = ()
     """The label of every class in label files; empty in stores of older versions."""
+    recipe: Recipe | None = None
+    """Recipe by which the features were extracted from videos; None if the data set does not say."""
     notices: tuple[str, ...] = ()
     """Notices for a user who trains on these data; empty if the store was opened by its path."""
 
@@ -206,6 +209,7 @@ def open_store(path: Path) -> Store:
         stem=meta.get("stem"),
         labels=meta.get("labels"),
         label_texts=tuple(meta.get("label_texts", ())),
+        recipe=Recipe.read(meta["recipe"]) if "recipe" in meta else None,
     )
 
 

@@ -13,6 +13,7 @@ from model.encoding import Zones
 from model.errors import ConfigError, DataError
 from model.networks.calf import CalfNetwork
 from model.networks.calf_config import NetworkConfig
+from model.recipe import Recipe
 from model.timeline import FrameRate
 from model.training.checkpoint import load_checkpoint, save_checkpoint
 
@@ -41,6 +42,8 @@ class TrainedNetwork:
     """Version of SoccerNet's labels that it was trained on; None for other labels."""
     label_texts: tuple[str, ...] = ()
     """The label of every class in label files; empty if its file does not say."""
+    recipe: Recipe | None = None
+    """Recipe by which its features were extracted from videos; None if its file does not say."""
     train_digest: str = ""
     """Digest of the training data; empty if its file does not say."""
 
@@ -57,6 +60,7 @@ class TrainedNetwork:
         Raises:
             ConfigError: The store has other features, classes or frame rate than the training data.
         """
+        self.check_recipe(store.recipe)
         expected = (self.network.config.input_size, self.classes, self.frame_rate.per_second)
         found = (store.dims, store.classes, store.frame_rate.per_second)
         names = ("dimensions per frame", "classes", "frames per second")
@@ -84,6 +88,17 @@ class TrainedNetwork:
                 fix=f"use --features {self.stem}; --force-features reads {stem} all the same",
             )
 
+    def check_recipe(self, found: Recipe | None) -> None:
+        """Check that features were extracted from videos as those of the training, if both are known.
+
+        Raises:
+            ConfigError: Something of the recipe differs; every difference is named.
+        """
+        if self.recipe is not None and found is not None:
+            self.recipe.check_equal(
+                found, what="the features were extracted by another recipe than those of the training"
+            )
+
     def upright(
         self, segmentation: tuple[npt.NDArray[np.float32], ...]
     ) -> tuple[npt.NDArray[np.float32], ...]:
@@ -106,6 +121,7 @@ class TrainedNetwork:
             "labels": self.labels,
             "label_texts": list(self.label_texts),
             "train_digest": self.train_digest,
+            "recipe": None if self.recipe is None else self.recipe.table(),
         }
         save_checkpoint(path, {**content, **notes})
 
@@ -157,6 +173,7 @@ class TrainedNetwork:
             labels=labels,
             label_texts=tuple(texts or ()),
             train_digest=str(content.get("train_digest", "")),
+            recipe=None if content.get("recipe") is None else Recipe.read(content["recipe"]),
         )
 
 

@@ -9,6 +9,7 @@ from hpo.tasks.base.presentation.stage_presentation import StagePresentation
 from hpo.tasks.base.score import Score
 from hpo.tasks.calf.shape import GamesShape
 from hpo.tasks.calf.study_file import CalfStudy
+from model.recipe import Recipe
 from model.timeline import FrameRate
 
 _ALL = Score("average_map", "Average-mAP", mean="over all classes")
@@ -48,6 +49,7 @@ class CalfDescription(TaskDescription[CalfStudy, GamesShape]):
             labels=record.get("labels"),
             label_texts=tuple(record.get("label_texts", ())),
             digest=record.get("digest", ""),
+            recipe=None if record.get("recipe") is None else Recipe.read(record["recipe"]),
         )
 
     def shape_to_json(self, shape: GamesShape) -> dict[str, Any]:
@@ -60,6 +62,7 @@ class CalfDescription(TaskDescription[CalfStudy, GamesShape]):
             "labels": shape.labels,
             "label_texts": list(shape.label_texts),
             "digest": shape.digest,
+            "recipe": None if shape.recipe is None else shape.recipe.table(),
         }
 
     def presentation(self, stage: str) -> StagePresentation:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from hpo.tasks.base.splits import DataShape
+from model.recipe import Recipe
 from model.timeline import FrameRate
 
 
@@ -20,3 +21,5 @@ class GamesShape(DataShape):
     """The label of every class in label files."""
     digest: str = ""
     """Digest of the split."""
+    recipe: Recipe | None = None
+    """Recipe by which the features were extracted from videos; None if the data set does not say."""

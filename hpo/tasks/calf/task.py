@@ -104,6 +104,7 @@ class CalfTask(CalfDescription, Task[CalfStudy, GamesShape, Store, Slot]):
             labels=split.labels,
             label_texts=split.label_texts,
             digest=split.digest,
+            recipe=split.recipe,
         )
 
     def describe_split(self, split: Store) -> str:
@@ -174,6 +175,7 @@ class CalfTask(CalfDescription, Task[CalfStudy, GamesShape, Store, Slot]):
             labels=shape.labels,
             label_texts=shape.label_texts,
             train_digest=shape.digest,
+            recipe=shape.recipe,
         )
         trained.save(file, **notes)
 

@@ -1,0 +1,168 @@
+"""Commands ``hpo data extract`` and ``hpo data labels``: from videos and annotations to a data set."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hpo.api.watching import ReadingProgress
+from hpo.cli.networks import Device
+from model.errors import ConfigError, DataError
+from model.shell import shell_line
+
+if TYPE_CHECKING:
+    from model.features.decoding import Gap
+
+_DEFAULT_MODEL = "resnet152.tv_in1k"
+
+
+def extract(
+    to: Annotated[Path, typer.Option(metavar="FOLDER", help="Data folder to write.")],
+    video: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Video of a game of one part, which gets its name. Repeatable."),
+    ] = None,
+    games: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            help="Table of videos with the columns game, part, video and, if wanted, split (train, valid, "
+            "test).",
+        ),
+    ] = None,
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Network of timm, such as vit_small_patch14_dinov2.lvd142m or "
+            "vit_base_patch16_siglip_224.webli, or a file of torch.jit.save or torch.export.save.",
+        ),
+    ] = _DEFAULT_MODEL,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Weights of the network. Default: timm's own, from its cache or downloaded.",
+        ),
+    ] = None,
+    fps: Annotated[
+        float, typer.Option("--fps", metavar="NUMBER", min=0.001, max=1000, help="Features per second.")
+    ] = 2.0,
+    dims: Annotated[
+        int | None,
+        typer.Option(
+            metavar="NUMBER",
+            min=1,
+            help="Shorten the features to so many values by a PCA of the training split, which is kept in "
+            "the folder.",
+        ),
+    ] = None,
+    pca: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Use the PCA of another data folder, a file NAME_PCA<dims>.npz in it."
+        ),
+    ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Stem of the feature files. Default: from the name of the network."
+        ),
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Extract features from videos.
+
+    Writes a data folder that hpo run reads. After a stop, run the command again to continue.
+    """
+    import torch
+
+    from hpo.report.console import standard_error
+    from hpo.study.plan import choose_device
+    from model.data.description_text import description_document
+    from model.features.extraction import Extraction, extract_games
+    from model.features.games import games_of_files, read_games
+    from model.features.networks import load_network
+    from model.features.pca import Pca
+
+    if (video is None or not video) == (games is None):
+        raise ConfigError("expected either --video FILE or --games CSV")
+    listed = read_games(games) if games is not None else games_of_files(video or [])
+    given = None if pca is None else Pca.load(pca)
+    chosen = torch.device(choose_device(device))
+    wanted = Extraction(
+        root=to,
+        network=load_network(model, weights, chosen),
+        per_second=fps,
+        name=name,
+        dims=dims if given is None else len(given.components),
+        pca=given,
+    )
+    console, started = standard_error(), time.monotonic()
+
+    def note(file: Path, gap: "Gap") -> None:
+        console.print(f"note: {file}, {gap}", soft_wrap=True)
+
+    try:
+        with ReadingProgress(speed=True) as progress:
+            stem, computed = extract_games(wanted, listed, device=chosen, note=note, progress=progress)
+    except KeyboardInterrupt:
+        typer.echo("stopped; run the same command again to continue", err=True)
+        raise typer.Exit(130) from None
+    seconds = time.monotonic() - started
+    typer.echo(
+        f"features {stem} of {len(listed)} videos in {to}: {computed:,} frames computed in {seconds:.0f} s "
+        f"({computed / seconds:.1f} a second)"
+    )
+    if "classes" not in description_document(to):
+        typer.echo(f"next: {shell_line('hpo', 'data', 'labels', '--from', 'FILE', '--to', to)}")
+    elif (to / "train.txt").is_file():
+        typer.echo(f"next: {shell_line('hpo', 'run', 'bayes', '--features', stem, '--data', to)}")
+
+
+def labels(
+    source: Annotated[
+        list[Path],
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Annotations: a table (.csv) with the columns game, part, time (seconds, or 1:15.5) and "
+            "label, an ELAN file (.eaf) or subtitles (.srt, .vtt). Repeatable.",
+        ),
+    ],
+    to: Annotated[Path, typer.Option(metavar="FOLDER", help="Data folder to write.")],
+    game: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Game of an ELAN file or of subtitles. Default: the name of the file without its ending.",
+        ),
+    ] = None,
+    part: Annotated[
+        int, typer.Option(metavar="NUMBER", min=1, max=9, help="Part (half) of the game of such a file.")
+    ] = 1,
+) -> None:
+    """Write label files from annotations.
+
+    Every line that cannot be used is listed, and then nothing is written. Labels of other parts stay.
+    """
+    from model.data.annotation_files import read_annotations
+    from model.data.label_writing import declare_classes, write_labels
+
+    if game is not None and len(source) > 1:
+        raise ConfigError(f"expected one --from FILE with --game, got {len(source)}")
+    found, problems = [], []
+    for file in source:
+        annotations, faults = read_annotations(file, game=game or file.stem, part=part)
+        found += [(file, annotation) for annotation in annotations]
+        problems += faults
+    if problems:
+        raise DataError(f"{len(problems)} annotations cannot be used", problems)
+    to.mkdir(parents=True, exist_ok=True)
+    if declare_classes(to, [annotation.label for _, annotation in found]):
+        typer.echo(
+            f"every label is a class now: edit [classes] in {to / 'dataset.toml'} to join or name them"
+        )
+    counts = write_labels(to, found)
+    typer.echo(f"{sum(counts.values())} actions of {len(counts)} games in {to}")

@@ -1,0 +1,1 @@
+"""Features of videos: decoding, networks, and the files that training reads."""

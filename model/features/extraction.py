@@ -1,0 +1,170 @@
+"""Features of all videos of a data folder."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from model.errors import DataError
+from model.features.decoding import Gap
+from model.features.games import GameVideo, declare_features, list_games, stem_of
+from model.features.networks import FeatureNetwork
+from model.features.part import PartFile, extract_part, shorten_part
+from model.features.pca import Pca, fit_pca
+from model.recipe import Recipe
+
+Progress = Callable[[str, int, int], None]
+Note = Callable[[Path, Gap], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extraction:
+    """Features to extract into a data folder."""
+
+    root: Path
+    """The data folder."""
+    network: FeatureNetwork
+    per_second: float
+    """Features per second of video."""
+    name: str | None = None
+    """Stem of the files. None: from the name of the network."""
+    dims: int | None = None
+    """Length of the feature vectors after PCA. None: as the network gives them."""
+    pca: Pca | None = None
+    """Principal components to use. None: those in the folder, else fitted on its training split."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """Recipe of the features before PCA."""
+        return recipe_of(self.network, self.per_second)
+
+    @property
+    def stem(self) -> str:
+        """Stem of the features before PCA."""
+        return self.name or stem_of(self.network.name)
+
+    @property
+    def short_stem(self) -> str:
+        """Stem of the features after PCA."""
+        return f"{self.stem}_PCA{self.dims}"
+
+    @property
+    def pca_file(self) -> Path:
+        """File of the principal components in the data folder."""
+        return self.root / f"{self.short_stem}.npz"
+
+
+def recipe_of(network: FeatureNetwork, per_second: float, pca: Pca | None = None) -> Recipe:
+    """Return the recipe of features of ``network``."""
+    return Recipe(
+        model=network.name,
+        weights=network.weights,
+        preprocessing=network.preprocessing,
+        frame_rate=per_second,
+        pca="" if pca is None else pca.digest,
+    )
+
+
+def extract_games(
+    wanted: Extraction, games: Sequence[GameVideo], *, device: torch.device, note: Note, progress: Progress
+) -> tuple[str, int]:
+    """Extract the features of ``games``; return the stem of the features and how many frames were computed.
+
+    Files that are complete are kept, so that the same command continues after a stop.
+
+    Raises:
+        DataError: A video cannot be used, or the folder has other features of this name.
+    """
+    wanted.root.mkdir(parents=True, exist_ok=True)
+    list_games(wanted.root, games)
+    pca = _known_pca(wanted)
+    if wanted.dims is None or pca is None:
+        declare_features(wanted.root, wanted.stem, wanted.recipe)
+        computed = sum(
+            _extract(wanted, game, wanted.stem, wanted.recipe, None, device, note, progress) for game in games
+        )
+        if wanted.dims is None:
+            return wanted.stem, computed
+        pca = fit_pca(_training_files(wanted), wanted.dims)
+        pca.save(wanted.pca_file)
+    else:
+        computed = 0
+    recipe = replace(wanted.recipe, pca=pca.digest)
+    declare_features(wanted.root, wanted.short_stem, recipe)
+    if not wanted.pca_file.is_file():
+        pca.save(wanted.pca_file)
+    for game in games:
+        whole, target = (_part(wanted, game, stem) for stem in (wanted.stem, wanted.short_stem))
+        if whole.path.is_file():
+            shorten_part(whole, target, recipe, pca)
+        else:
+            computed += _extract(wanted, game, wanted.short_stem, recipe, pca, device, note, progress)
+    return wanted.short_stem, computed
+
+
+def _known_pca(wanted: Extraction) -> Pca | None:
+    """Return the principal components that are given or in the folder.
+
+    Raises:
+        DataError: Both exist and differ, or they have another length than wanted.
+    """
+    kept = Pca.load(wanted.pca_file) if wanted.dims is not None and wanted.pca_file.is_file() else None
+    given = wanted.pca
+    if given is not None and kept is not None and given.digest != kept.digest:
+        raise DataError(
+            f"the folder has other principal components ({kept.digest[:12]}...) than the given ones "
+            f"({given.digest[:12]}...)",
+            file=wanted.pca_file,
+            fix="leave --pca out, or choose another --to FOLDER",
+        )
+    return given or kept
+
+
+def _extract(
+    wanted: Extraction,
+    game: GameVideo,
+    stem: str,
+    recipe: Recipe,
+    pca: Pca | None,
+    device: torch.device,
+    note: Note,
+    progress: Progress,
+) -> int:
+    return extract_part(
+        game.video,
+        _part(wanted, game, stem),
+        wanted.network,
+        recipe,
+        pca=pca,
+        device=device,
+        note=lambda gap: note(game.video, gap),
+        progress=lambda done, total: progress(f"{game.game} {game.part}", done, total),
+    )
+
+
+def _part(wanted: Extraction, game: GameVideo, stem: str) -> PartFile:
+    return PartFile(folder=wanted.root / game.game, number=game.part, stem=stem)
+
+
+def _training_files(wanted: Extraction) -> list[Path]:
+    """Return the feature files of the games in the list of the training split.
+
+    Raises:
+        DataError: There is no such list, or no game in it has these features.
+    """
+    file = wanted.root / "train.txt"
+    games = file.read_text(encoding="utf-8").split("\n") if file.is_file() else []
+    found = [
+        path
+        for game in filter(None, map(str.strip, games))
+        for path in sorted((wanted.root / game).glob(f"[1-9]_{wanted.stem}.npy"))
+    ]
+    if not found:
+        raise DataError(
+            "principal components are fitted on the training split, but no game in it has features "
+            f"{wanted.stem}",
+            file=file,
+            fix="name the split of each game in the table of --games, or give --pca FILE",
+        )
+    return found

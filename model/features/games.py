@@ -1,0 +1,159 @@
+"""Videos of games: a table of them, and the data folder that their features belong to."""
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from model.data.description import DESCRIPTION_FILE, SPLITS
+from model.data.description_text import add_table, description_document
+from model.documents import decode_text, read_limited
+from model.errors import ConfigError, DataError, Problem
+from model.files import path_fault, write_whole
+from model.recipe import Recipe
+
+_COLUMNS = ("game", "part", "video")
+_MAX_BYTES = 16 << 20
+_MOST_PARTS = 9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GameVideo:
+    """Video of one part of a game."""
+
+    game: str
+    """Path of the game below the data folder."""
+    part: int
+    """Number of the part (half), from 1."""
+    video: Path
+    split: str = ""
+    """Split of the game; empty if nothing says."""
+
+
+def games_of_files(videos: Sequence[Path]) -> list[GameVideo]:
+    """Return a game of one part for every video, named like its file.
+
+    Raises:
+        ConfigError: Two files have the same name.
+    """
+    games = [GameVideo(game=video.stem, part=1, video=video) for video in videos]
+    names = [game.game for game in games]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError(
+            f"two videos have the name {twice[0]}, so that one would replace the other",
+            fix="rename one, or name the games in a table: --games CSV",
+        )
+    return games
+
+
+def halves_of_game(videos: Sequence[Path]) -> list[GameVideo]:
+    """Return the parts of one game, named like the video of its first part."""
+    return [GameVideo(game=videos[0].stem, part=part, video=video) for part, video in enumerate(videos, 1)]
+
+
+def read_games(file: Path) -> list[GameVideo]:
+    """Read a table with the columns game, part, video and, if wanted, split.
+
+    Paths of videos count from the folder of the table.
+
+    Raises:
+        DataError: The table cannot be read, or lines of it are wrong; all are listed.
+    """
+    try:
+        rows = list(csv.DictReader(io.StringIO(decode_text(read_limited(file, _MAX_BYTES)))))
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataError("this table of videos cannot be read", file=file, reason=error) from error
+    missing = [name for name in _COLUMNS if not rows or name not in rows[0]]
+    if missing:
+        raise DataError(
+            f"expected a table with the columns {', '.join(_COLUMNS)} and a line per video, "
+            f"missing: {', '.join(missing)}",
+            file=file,
+        )
+    games: list[GameVideo] = []
+    problems: list[Problem] = []
+    for line, row in enumerate(rows, start=2):
+        try:
+            games.append(_game_of(row, file.parent, games))
+        except ValueError as error:
+            problems.append(Problem(str(file), f"line {line}", str(error)))
+    if problems:
+        raise DataError("this table of videos has wrong lines", problems)
+    return games
+
+
+def _game_of(row: dict[str, str | None], folder: Path, before: Sequence[GameVideo]) -> GameVideo:
+    values = {name: (row.get(name) or "").strip() for name in (*_COLUMNS, "split")}
+    game, part, split = PurePosixPath(values["game"]).as_posix(), values["part"], values["split"]
+    if not values["game"] or (fault := path_fault(game)):
+        raise ValueError(f"game {game!r:.80} cannot be used: {fault if values['game'] else 'it is empty'}")
+    if not re.fullmatch(f"[1-{_MOST_PARTS}]", part):
+        raise ValueError(f"part is {part!r:.60} (expected a number from 1 to {_MOST_PARTS})")
+    if split and split not in SPLITS:
+        raise ValueError(f"split is {split!r:.60} (expected {', '.join(SPLITS)}, or nothing)")
+    if not values["video"] or not (folder / values["video"]).is_file():
+        raise ValueError(f"the video {values['video']!r:.200} does not exist")
+    for other in before:
+        if other.game == game and (other.part == int(part) or other.split != split):
+            raise ValueError(f"part {part} of {game} contradicts an earlier line of this game")
+    return GameVideo(game=game, part=int(part), video=folder / values["video"], split=split)
+
+
+def stem_of(model: str) -> str:
+    """Return the stem of feature files for a network, such as ``RESNET152`` for ``resnet152.tv_in1k``."""
+    return re.sub(r"[^A-Z0-9]+", "_", Path(model).name.partition(".")[0].upper()).strip("_") or "FEATURES"
+
+
+def declare_features(root: Path, stem: str, recipe: Recipe) -> None:
+    """Declare features with rate and recipe in the ``dataset.toml`` of ``root``; create it if it is missing.
+
+    Raises:
+        DataError: The file has these features with another recipe, or cannot be read.
+    """
+    features = description_document(root).get("features")
+    for name, value in (features if isinstance(features, dict) else {}).items():
+        if isinstance(value, dict) and value.get("stem") == stem and "recipe" in value:
+            _check_declared(root / DESCRIPTION_FILE, name, value["recipe"], recipe)
+            return
+    entry = {"stem": stem, "frame_rate": recipe.frame_rate, "recipe": recipe.table()}
+    add_table(root, {"features": {stem: entry}})
+
+
+def list_games(root: Path, games: Sequence[GameVideo]) -> None:
+    """Add games to the lists of their splits, ``train.txt`` and so on.
+
+    Raises:
+        DataError: A game is in the list of another split.
+    """
+    listed = {split: _listed(root / f"{split}.txt") for split in SPLITS}
+    for game in games:
+        others = [split for split in SPLITS if split != game.split and game.game in listed[split]]
+        if game.split and others:
+            raise DataError(
+                f"the game {game.game} is in the split {others[0]}, expected {game.split}",
+                file=root / f"{others[0]}.txt",
+            )
+    for split in SPLITS:
+        new = dict.fromkeys(game.game for game in games if game.split == split)
+        if added := [name for name in new if name not in listed[split]]:
+            lines = "".join(f"{name}\n" for name in (*listed[split], *added))
+            write_whole(root / f"{split}.txt", lines.encode())
+
+
+def _listed(file: Path) -> list[str]:
+    return file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+
+
+def _check_declared(file: Path, name: str, declared: object, recipe: Recipe) -> None:
+    try:
+        known = Recipe.read(declared if isinstance(declared, dict) else {})
+    except ValueError as error:
+        raise DataError(f"the recipe of the features {name} is invalid: {error}", file=file) from error
+    try:
+        known.check_equal(recipe, what=f"the folder has features {name} by another recipe")
+    except ConfigError as error:
+        raise DataError(
+            error.message, file=file, fix="give the new features another --name, or another --to FOLDER"
+        ) from None

@@ -1,0 +1,123 @@
+"""A trained network at work on a new video: features by the recipe of its training, and no others."""
+
+import json
+import sys
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+import torch
+from generated_video import own_network, steady, write_video
+from typer.testing import CliRunner, Result
+
+from hpo.cli.main import app
+from model.encoding import Zones
+from model.errors import ConfigError, UserError
+from model.features.extraction import recipe_of
+from model.features.networks import load_network
+from model.networks.calf import CalfNetwork
+from model.networks.calf_config import NetworkConfig
+from model.timeline import FrameRate
+from model.weights.trained import TrainedNetwork
+
+RATE = Fraction(5)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A video of two and a half minutes, a network for its features, and one for its actions."""
+    folder = tmp_path_factory.mktemp("work")
+    write_video(folder / "match.mp4", steady(750, RATE), rate=RATE)
+    network = load_network(str(own_network(folder / "own.pt")), None, torch.device("cpu"))
+    config = NetworkConfig(input_size=48, classes=1, class_features=4, receptive_field_frames=20)
+    TrainedNetwork(
+        network=CalfNetwork(config, torch.Generator().manual_seed(1)),
+        classes=("goal",),
+        frame_rate=FrameRate(2.0),
+        zones=Zones(((-20.0, -10.0, 10.0, 20.0),)),
+        stem="OWN",
+        recipe=recipe_of(network, 2.0),
+    ).save(folder / "best.pt")
+    return folder
+
+
+def hpo(*words: object) -> Result:
+    return CliRunner().invoke(app, [*map(str, words), "--device", "cpu"])
+
+
+def spot(folder: Path, *words: object, weights: str = "best.pt") -> Result:
+    video = ("--video", folder / "match.mp4", "--to", folder / "spots")
+    return hpo("spot", "--weights", folder / weights, *video, *words)
+
+
+def test_video_is_spotted_by_the_recipe_of_the_training(folder: Path) -> None:
+    answer = spot(folder, "--model-weights", folder / "own.pt")
+    assert answer.exit_code == 0, answer.output
+    spots = json.loads((folder / "spots/match/results_spotting.json").read_text())["predictions"]
+    assert spots and {spot["half"] for spot in spots} == {"1"}
+    # The same features as those of a data folder give the same spots.
+    data = folder / "data"
+    extracted = hpo(
+        "data", "extract", "--video", folder / "match.mp4", "--to", data, "--model", folder / "own.pt"
+    )
+    assert extracted.exit_code == 0 and "features OWN of 1 videos" in extracted.output
+    assert f"next: hpo data labels --from FILE --to {data}" in extracted.output
+    features = [each / "match/1_OWN.npy" for each in (folder / "spots", data)]
+    assert features[0].read_bytes() == features[1].read_bytes()
+
+
+def test_highlights_come_from_the_video_alone(folder: Path) -> None:
+    answer = hpo(
+        *(
+            "highlights",
+            "--weights",
+            folder / "best.pt",
+            "--video-1",
+            folder / "match.mp4",
+            "--confidence",
+            0,
+        ),
+        *("--model-weights", folder / "own.pt", "--to", folder / "film", "--before", 2, "--after", 2),
+    )
+    assert answer.exit_code == 0, answer.output
+    assert (folder / "film" / "highlights.mp4").stat().st_size > 1000
+
+
+def refused(answer: Result) -> str:
+    assert isinstance(answer.exception, UserError), answer.output
+    return str(answer.exception)
+
+
+def test_another_network_or_no_network_is_refused(folder: Path) -> None:
+    assert "--model-weights FILE" in refused(spot(folder))
+    message = refused(spot(folder, "--model-weights", own_network(folder / "other.pt", scale=2.0)))
+    assert "another recipe than those of the training; weights: expected" in message
+
+
+def test_recipe_with_a_pca_asks_for_its_file(folder: Path) -> None:
+    trained = TrainedNetwork.load(folder / "best.pt")
+    assert trained.recipe is not None
+    replace(trained, recipe=replace(trained.recipe, pca="0" * 64)).save(folder / "short.pt")
+    assert "--pca FILE: OWN.npz" in refused(spot(folder, weights="short.pt"))
+    replace(trained, recipe=None).save(folder / "unknown.pt")
+    assert "does not say how its features" in refused(spot(folder, weights="unknown.pt"))
+
+
+def test_either_game_or_video_is_expected(folder: Path) -> None:
+    answer = hpo("spot", "--weights", folder / "best.pt")
+    assert isinstance(answer.exception, ConfigError) and "--video FILE" in str(answer.exception)
+
+
+def test_features_of_another_recipe_are_not_spotted(folder: Path) -> None:
+    trained = TrainedNetwork.load(folder / "best.pt")
+    assert trained.recipe is not None
+    with pytest.raises(ConfigError, match=r"another recipe .*; weights: expected 1{12}\.\.\., got "):
+        replace(trained, recipe=replace(trained.recipe, weights="1" * 64)).check_recipe(trained.recipe)
+    trained.check_recipe(None)
+
+
+def test_missing_extra_is_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    message = refused(spot(folder, "--model-weights", folder / "own.pt", "--to", folder / "new"))
+    assert message.endswith("pip install 'hpo[features]'") and "\n" not in message

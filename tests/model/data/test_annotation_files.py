@@ -1,0 +1,133 @@
+"""Annotations as people have them become label files; every bad line is told at once."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from hpo.cli.main import app
+from model.data.annotation_files import read_annotations
+from model.data.description import read_description
+from model.data.label_file import read_actions
+from model.errors import DataError
+
+CSV = """game,part,time,label
+cup/final,1,75.5,Goal
+cup/final,1,1:05,Time-out
+cup/final,2,0:01:15.5,Goal
+cup/semi,1,12,Goal
+"""
+EAF = """<?xml version="1.0" encoding="UTF-8"?>
+<ANNOTATION_DOCUMENT><TIME_ORDER>
+<TIME_SLOT TIME_SLOT_ID="ts1" TIME_VALUE="75500"/><TIME_SLOT TIME_SLOT_ID="ts2" TIME_VALUE="76000"/>
+<TIME_SLOT TIME_SLOT_ID="ts3" TIME_VALUE="80000"/><TIME_SLOT TIME_SLOT_ID="ts4" TIME_VALUE="81000"/>
+</TIME_ORDER><TIER TIER_ID="Time-out"><ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a1"
+TIME_SLOT_REF1="ts3" TIME_SLOT_REF2="ts4"><ANNOTATION_VALUE></ANNOTATION_VALUE></ALIGNABLE_ANNOTATION>
+</ANNOTATION></TIER><TIER TIER_ID="actions"><ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a2"
+TIME_SLOT_REF1="ts1" TIME_SLOT_REF2="ts2"><ANNOTATION_VALUE>Goal</ANNOTATION_VALUE></ALIGNABLE_ANNOTATION>
+</ANNOTATION></TIER></ANNOTATION_DOCUMENT>
+"""
+SRT = """1
+00:01:15,500 --> 00:01:17,000
+Goal
+
+2
+00:01:20,000 --> 00:01:21,000
+<i>Time-out</i>
+"""
+VTT = """WEBVTT
+
+01:15.500 --> 01:17.000 align:start
+Goal
+
+00:01:20.000 --> 00:01:21.000
+Time-out
+"""
+
+
+def labels(*words: object) -> Result:
+    return CliRunner().invoke(app, ["data", "labels", *map(str, words)])
+
+
+def written(file: Path, text: str) -> Path:
+    file.write_text(text)
+    return file
+
+
+@pytest.mark.parametrize(("ending", "text"), [("eaf", EAF), ("srt", SRT), ("vtt", VTT)])
+def test_files_of_one_part_give_the_same_actions(tmp_path: Path, ending: str, text: str) -> None:
+    file = written(tmp_path / f"match.{ending}", text)
+    annotations, problems = read_annotations(file, game="match", part=2)
+    assert not problems
+    assert {(each.game, each.part, each.time_s, each.label) for each in annotations} == {
+        ("match", 2, 75.5, "Goal"),
+        ("match", 2, 80.0, "Time-out"),
+    }
+
+
+def test_table_becomes_label_files_and_classes(tmp_path: Path) -> None:
+    answer = labels("--from", written(tmp_path / "a.csv", CSV), "--to", tmp_path / "data")
+    assert answer.exit_code == 0, answer.output
+    assert "4 actions of 2 games" in answer.output and "edit [classes]" in answer.output
+    description = read_description(tmp_path / "data")
+    assert description.classes == ("goal", "time-out")
+    actions = read_actions(tmp_path / "data/cup/final/Labels.json", description)
+    assert [(each.half, each.time_s, each.class_index) for each in actions] == [
+        (1, 65.0, 1),
+        (1, 75.5, 0),
+        (2, 75.5, 0),
+    ]
+
+
+def test_part_that_comes_later_leaves_the_other_in_place(tmp_path: Path) -> None:
+    to = ("--to", tmp_path / "data", "--game", "cup/final")
+    for part, text in (("1", SRT), ("2", VTT), ("1", SRT.replace("Goal", "Time-out"))):
+        file = written(tmp_path / ("a.srt" if "," in text else "a.vtt"), text)
+        assert labels("--from", file, *to, "--part", part).exit_code == 0
+    content = json.loads((tmp_path / "data/cup/final/Labels.json").read_text())
+    assert [(entry["gameTime"], entry["label"]) for entry in content["annotations"]] == [
+        ("1 - 01:15", "Time-out"),
+        ("1 - 01:20", "Time-out"),
+        ("2 - 01:15", "Goal"),
+        ("2 - 01:20", "Time-out"),
+    ]
+
+
+def test_every_bad_line_is_told_at_once_and_nothing_is_written(tmp_path: Path) -> None:
+    bad = CSV + "../x,1,5,Goal\ncup/semi,0,5,Goal\ncup/semi,1,soon,Goal\ncup/semi,1,5,\n"
+    later = written(tmp_path / "b.srt", "1\nnever --> 00:01:17,000\nGoal\n")
+    answer = labels("--from", written(tmp_path / "a.csv", bad), "--from", later, "--to", tmp_path / "data")
+    assert isinstance(answer.exception, DataError)
+    places = [problem.place for problem in answer.exception.problems]
+    assert places == ["line 6", "line 7", "line 8", "line 9", "line 2"]
+    assert not (tmp_path / "data").exists()
+
+
+def test_labels_without_a_class_are_told_with_their_line(tmp_path: Path) -> None:
+    assert labels("--from", written(tmp_path / "a.csv", CSV), "--to", tmp_path).exit_code == 0
+    more = written(tmp_path / "b.csv", CSV.replace("Time-out", "Timeout"))
+    answer = labels("--from", more, "--to", tmp_path)
+    assert isinstance(answer.exception, DataError)
+    (problem,) = answer.exception.problems
+    assert problem.place == "line 3" and "unknown label 'Timeout'" in problem.message
+    assert "nearest known label is 'Time-out'" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.txt", "", "ends in .csv, .eaf, .srt, .vtt"),
+        ("a.csv", "game,label\n", "part, time are missing"),
+        ("a.eaf", "<ANNOTATION_DOCUMENT>", "cannot be read"),
+        ("a.eaf", '<!DOCTYPE x [<!ENTITY a "b">]><x/>', "without a document type"),
+    ],
+)
+def test_file_of_another_kind_is_one_error(tmp_path: Path, name: str, text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read_annotations(written(tmp_path / name, text), game="a", part=1)
+
+
+def test_file_without_annotations_is_a_problem(tmp_path: Path) -> None:
+    _, problems = read_annotations(written(tmp_path / "a.srt", ""), game="a", part=1)
+    assert [problem.message for problem in problems] == ["no annotation (expected at least one)"]

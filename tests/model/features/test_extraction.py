@@ -1,0 +1,211 @@
+"""From videos to a data folder: killed and continued, kept, shortened, and told apart by recipe."""
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from generated_video import own_network, picture_of, steady, write_video
+
+from model.data.description import read_description
+from model.data.store import Store, open_split
+from model.errors import ConfigError, DataError
+from model.features.decoding import Gap
+from model.features.extraction import Extraction, extract_games
+from model.features.games import GameVideo, games_of_files, read_games, stem_of
+from model.features.networks import FeatureNetwork, load_network
+from model.features.pca import Pca, fit_pca
+
+CPU = torch.device("cpu")
+LABELS = '{"annotations": [{"gameTime": "1 - 00:10", "label": "goal"}]}'
+
+
+class StoppedError(Exception):
+    """Stands for the end of a killed process."""
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> FeatureNetwork:
+    return load_network(str(own_network(tmp_path_factory.mktemp("network") / "own.pt")), None, CPU)
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory: pytest.TempPathFactory) -> list[GameVideo]:
+    """Two games for training, one for validation; the second begins with other numbers."""
+    folder = tmp_path_factory.mktemp("videos")
+    files = [
+        write_video(
+            folder / f"{name}.mp4",
+            steady(frames, Fraction(5)),
+            rate=Fraction(5),
+            picture=lambda number, first=first: picture_of(first + number),
+        )
+        for name, frames, first in (("one", 80, 0), ("two", 62, 1000), ("three", 70, 2000))
+    ]
+    return [
+        replace(game, split=split)
+        for game, split in zip(games_of_files(files), ("train", "train", "valid"), strict=True)
+    ]
+
+
+def extract(wanted: Extraction, games: list[GameVideo]) -> tuple[str, int]:
+    def ignore(file: Path, gap: Gap) -> None:
+        raise AssertionError(f"unexpected gap in {file}: {gap}")
+
+    return extract_games(wanted, games, device=CPU, note=ignore, progress=lambda what, done, total: None)
+
+
+def opened(root: Path, stem: str, cache: Path) -> Store:
+    for game in root.iterdir():
+        if game.is_dir():
+            (game / "Labels.json").write_text(LABELS)
+    file = root / "dataset.toml"
+    if "[classes]" not in file.read_text():
+        file.write_text(file.read_text() + '\n[classes]\ngoal = ["goal"]\n')
+    return open_split(root, features=stem, split="train", cache=cache)
+
+
+def test_extracted_features_are_a_data_set(
+    network: FeatureNetwork, videos: list[GameVideo], tmp_path: Path
+) -> None:
+    wanted = Extraction(root=tmp_path / "data", network=network, per_second=2.0)
+    assert extract(wanted, videos) == ("OWN", 32 + 25 + 28)
+    store = opened(wanted.root, "OWN", tmp_path / "cache")
+    assert (store.games, store.dims, store.features.dtype) == (("one", "two"), 48, np.float16)
+    assert store.recipe == wanted.recipe and store.frame_rate.per_second == 2.0
+    # Pictures change with every frame; those of both games differ in the middle bars.
+    assert len(np.unique(np.asarray(store.features), axis=0)) > 20
+    assert extract(wanted, videos) == ("OWN", 0)
+
+
+def test_recipe_is_part_of_the_digest(
+    network: FeatureNetwork, videos: list[GameVideo], tmp_path: Path
+) -> None:
+    root = tmp_path / "data"
+    extract(Extraction(root=root, network=network, per_second=2.0), videos[:1])
+    before = opened(root, "OWN", tmp_path / "cache").digest
+    file = root / "dataset.toml"
+    file.write_text(file.read_text().replace(network.weights, "0" * 64))
+    assert opened(root, "OWN", tmp_path / "cache").digest != before
+
+
+def test_killed_extraction_continues_from_its_last_block(
+    network: FeatureNetwork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = write_video(tmp_path / "long.mp4", steady(1000), options={"preset": "ultrafast", "g": "25"})
+    games = games_of_files([video])
+    whole = Extraction(root=tmp_path / "whole", network=network, per_second=4.0)
+    assert extract(whole, games) == ("OWN", 160)
+    seen: list[int] = []
+
+    def stops(self: FeatureNetwork, pictures: np.ndarray, device: torch.device) -> np.ndarray:
+        seen.append(len(pictures))
+        if len(seen) == 4:
+            raise StoppedError
+        return real(self, pictures, device)
+
+    real = FeatureNetwork.features
+    broken = replace(whole, root=tmp_path / "broken")
+    with monkeypatch.context() as patch, pytest.raises(StoppedError):
+        patch.setattr(FeatureNetwork, "features", stops)
+        extract(broken, games)
+    rows = broken.root / "long" / ".1_OWN.rows"
+    with rows.open("ab") as stream:
+        stream.write(b"half")  # a row that the killed process did not end
+    assert extract(broken, games) == ("OWN", 160 - 3 * 32)
+    assert not rows.exists()
+    files = [each.root / "long" / "1_OWN.npy" for each in (whole, broken)]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_another_video_or_recipe_under_the_same_name_is_refused(
+    network: FeatureNetwork, videos: list[GameVideo], tmp_path: Path
+) -> None:
+    wanted = Extraction(root=tmp_path, network=network, per_second=2.0)
+    extract(wanted, videos[:1])
+    with pytest.raises(DataError, match="another video"):
+        extract(wanted, [replace(videos[1], game="one")])
+    with pytest.raises(DataError, match=r"by another recipe; frame_rate: expected 2\.0, got 5\.0"):
+        extract(replace(wanted, per_second=5.0), videos[:1])
+    assert extract(replace(wanted, per_second=5.0, name="OWN_5"), videos[:1]) == ("OWN_5", 80)
+    assert set(read_description(described(tmp_path)).recipes) == {"OWN", "OWN_5"}
+
+
+def described(root: Path) -> Path:
+    file = root / "dataset.toml"
+    file.write_text(file.read_text() + '\n[classes]\ngoal = ["goal"]\n')
+    return root
+
+
+def test_pca_is_fitted_on_the_training_split_and_kept(
+    network: FeatureNetwork, videos: list[GameVideo], tmp_path: Path
+) -> None:
+    wanted = Extraction(root=tmp_path / "data", network=network, per_second=2.0, dims=8)
+    assert extract(wanted, videos)[0] == "OWN_PCA8"
+    pca = Pca.load(wanted.pca_file)
+    train = [wanted.root / name / "1_OWN.npy" for name in ("one", "two")]
+    assert fit_pca(train, 8).digest == pca.digest
+    assert fit_pca([*train, wanted.root / "three" / "1_OWN.npy"], 8).digest != pca.digest
+    store = opened(wanted.root, "OWN_PCA8", tmp_path / "cache")
+    assert store.dims == 8 and store.recipe is not None and store.recipe.pca == pca.digest
+
+    # A later video gets the same one, straight from the network, here and in another folder.
+    later = replace(videos[2], game="later", split="")
+    assert extract(wanted, [later]) == ("OWN_PCA8", 28)
+    elsewhere = replace(wanted, root=tmp_path / "other", pca=pca)
+    assert extract(elsewhere, [later]) == ("OWN_PCA8", 28)
+    files = [wanted.root / "later", elsewhere.root / "later", wanted.root / "three"]
+    first, *others = ((folder / "1_OWN_PCA8.npy").read_bytes() for folder in files)
+    assert others == [first, first] and not (wanted.root / "later" / "1_OWN.npy").exists()
+
+
+def test_other_principal_components_are_refused(
+    network: FeatureNetwork, videos: list[GameVideo], tmp_path: Path
+) -> None:
+    wanted = Extraction(root=tmp_path, network=network, per_second=2.0, dims=4)
+    extract(wanted, videos[:1])
+    kept = Pca.load(wanted.pca_file)
+    with pytest.raises(DataError, match="other principal components"):
+        extract(replace(wanted, pca=Pca(kept.mean, -kept.components)), videos[:1])
+    wanted.pca_file.unlink()
+    with pytest.raises(DataError, match="pca: expected"):
+        extract(replace(wanted, pca=Pca(kept.mean, -kept.components)), videos[1:2])
+
+
+def test_pca_without_a_training_split_is_one_error(
+    network: FeatureNetwork, videos: list[GameVideo], tmp_path: Path
+) -> None:
+    wanted = Extraction(root=tmp_path, network=network, per_second=2.0, dims=4)
+    with pytest.raises(DataError, match="fitted on the training split"):
+        extract(wanted, [replace(videos[0], split="")])
+    with pytest.raises(DataError, match="100 principal components need"):
+        extract(replace(wanted, dims=100), videos[:1])
+
+
+def test_every_wrong_line_of_a_table_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    lines = ["game,part,video,split", "ok,1,a.mp4,train", "../x,1,a.mp4,train", "ok,0,a.mp4,train"]
+    lines += ["ok,2,b.mp4,train", "ok,2,a.mp4,valid", "ok,1,a.mp4,train", "new,1,a.mp4,no"]
+    (tmp_path / "games.csv").write_text("\n".join(lines))
+    with pytest.raises(DataError) as caught:
+        read_games(tmp_path / "games.csv")
+    assert [problem.place for problem in caught.value.problems] == [f"line {line}" for line in range(3, 9)]
+    (tmp_path / "games.csv").write_text("\n".join(lines[:2]))
+    assert read_games(tmp_path / "games.csv") == [
+        GameVideo(game="ok", part=1, video=tmp_path / "a.mp4", split="train")
+    ]
+
+
+def test_table_without_its_columns_is_one_error(tmp_path: Path) -> None:
+    (tmp_path / "games.csv").write_text("game,video\na,a.mp4\n")
+    with pytest.raises(DataError, match="missing: part"):
+        read_games(tmp_path / "games.csv")
+
+
+def test_names_of_networks_become_stems(tmp_path: Path) -> None:
+    assert stem_of("resnet152.tv_in1k") == "RESNET152"
+    assert stem_of("folder/my net.pt") == "MY_NET"
+    with pytest.raises(ConfigError, match="two videos have the name a"):
+        games_of_files([tmp_path / "a.mp4", tmp_path / "b" / "a.mp4"])
