@@ -73,8 +73,9 @@ _KEYS: dict[str, tuple[str, str, str, str]] = {
     "splits": (
         "table: `train`, `valid`, `test` = path",
         "none",
-        "`train.txt`, `valid.txt` and `test.txt` where they exist",
-        "Text files with the path of one game per line. Paths are relative to the data folder.",
+        "`train.txt`, `valid.txt` and `test.txt`",
+        "Text files with the path of one game per line. Paths are relative to the data folder. "
+        "Without any list, those of the SoccerNet package are used if it is installed.",
     ),
 }
 

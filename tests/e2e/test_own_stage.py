@@ -75,7 +75,7 @@ TASK = DecayTask()
 
 @pytest.fixture
 def line(hpo: CommandLine) -> CommandLine:
-    """A folder with the README's task, to which a stage is added."""
+    """A folder with the tutorial's task, to which a stage is added."""
     (hpo.folder / "line.py").write_text(block("python", "line.py") + ADDED)
     (hpo.folder / "line.toml").write_text(block("toml", "line.toml"))
     points = hpo.folder / "points"

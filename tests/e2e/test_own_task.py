@@ -1,4 +1,4 @@
-"""The task of the README, typed as it stands there."""
+"""The task of the tutorial, typed as it stands there."""
 
 import re
 import sys
@@ -12,13 +12,15 @@ from e2e.command_line import CommandLine, kill_group, wait_until
 
 from hpo.journal.events import TrialAsked, TrialFailed, TrialFinished, TrialReported, TrialTested
 
-README = Path(__file__).parents[2] / "README.md"
+TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorials" / "own-task.md"
 
 
 def block(language: str, name: str) -> str:
     """The block of code that begins with the comment ``# name``."""
-    found = re.findall(rf"```{language}\n(# {re.escape(name)}\n.*?)```", README.read_text(), flags=re.DOTALL)
-    assert len(found) == 1, f"README has {len(found)} blocks {name}"
+    found = re.findall(
+        rf"```{language}\n(# {re.escape(name)}\n.*?)```", TUTORIAL.read_text(), flags=re.DOTALL
+    )
+    assert len(found) == 1, f"the tutorial has {len(found)} blocks {name}"
     return str(found[0])
 
 
@@ -42,7 +44,7 @@ WORDS = ("run", "bayes", "--study-file", "./line.toml", "--data", "points")
 
 
 @pytest.mark.slow
-def test_the_task_of_the_readme_runs_resumes_and_is_shown(line: CommandLine) -> None:
+def test_the_task_of_the_tutorial_runs_resumes_and_is_shown(line: CommandLine) -> None:
     whole = line.run(*WORDS, "--study", "whole")
     assert whole.returncode == 0, whole.stderr
     assert "80 training and 40 validation rows" in whole.stderr

@@ -5,12 +5,10 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 import pytest
-import typer.main
-
-from hpo.cli.main import app
+from typed_commands import fault_of
 
 ROOT = Path(__file__).parents[3]
 COMMAND = re.compile(r"\bhpo(?: [^\s,;:|()`\"]+)+")
@@ -65,17 +63,6 @@ def printed_commands() -> list[tuple[str, str]]:
     ]
 
 
-def parse(words: list[str]) -> None:
-    """Parse a command line as ``hpo`` does, without running it."""
-    command: Any = typer.main.get_command(app)
-    context = command.make_context("hpo", ["status"])
-    while hasattr(command, "get_command") and not words[0].startswith("-"):
-        name, *words = words
-        command = command.get_command(context, name)
-        assert command is not None, f"there is no command {name}"
-    command.make_context("hpo", words, parent=context)
-
-
 COMMANDS = printed_commands()
 
 
@@ -86,9 +73,5 @@ def test_the_program_prints_commands() -> None:
 @pytest.mark.parametrize(("place", "command"), COMMANDS, ids=[f"{p} {c}" for p, c in COMMANDS])
 def test_printed_command_can_be_typed(place: str, command: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = shlex.split(command.removesuffix("."))[1:]
-    try:
-        parse(["3" if word == "VALUE" else word for word in words])
-    except SystemExit as end:
-        assert not end.code, f"{place}: {command}: {capsys.readouterr().err}"
-    except Exception as error:
-        assert type(error).__name__ == "Exit", f"{place}: {command}: {error}"  # --help has been printed
+    fault = fault_of(["3" if word == "VALUE" else word for word in words], capsys)
+    assert not fault, f"{place}: {command}: {fault}"
