@@ -20,6 +20,7 @@ from hpo.cli import (
     doctor,
     highlights,
     networks,
+    new_data,
     run,
     stopping,
     studies,
@@ -37,6 +38,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(run.app, name="run")
+data.app.command("new")(new_data.new)
 app.add_typer(data.app, name="data")
 app.command()(studies.resume)
 app.command()(stopping.stop)
