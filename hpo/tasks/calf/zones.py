@@ -60,7 +60,7 @@ def inherited_zones(study: CalfStudy, classes: Sequence[str]) -> tuple[str, ...]
     )
     return (
         f"the study file has no zones_s, so the classes get the zones of the paper for soccer ({shown}); "
-        "hpo data new writes a study file with zones that suit the data",
+        "for a study file with zones that suit the data: hpo data new FOLDER",
     )
 
 

