@@ -185,7 +185,8 @@ class MlflowTracker:
 
     def _finish(self, event: TrialFinished | TrialStopped, state: StudyState) -> None:
         run = event.trial
-        metrics = {"score": event.score, "duration_s": event.duration_s}
+        # The validations have the duration, train_s.
+        metrics = {"score": event.score}
         tags = {"hpo.status": str(state.trials[run].status), **_note(run, state)}
         if reason := state.trials[run].reason:
             tags["hpo.reason"] = reason
