@@ -25,12 +25,12 @@ class Finding:
     """Result of one check."""
 
     check: str
-    """What was checked, such as ``HPO_RUNS``."""
+    """Name of the check, such as ``HPO_RUNS``."""
     ok: bool
     found: str
-    """What was found, or what is wrong."""
+    """Value that was found, or the problem."""
     fix: str = ""
-    """What to do about a problem."""
+    """Remedy of a problem; empty if there is none."""
 
     @property
     def line(self) -> str:

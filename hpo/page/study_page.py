@@ -55,7 +55,7 @@ class StudyPage:
     summary: str
     """State of the study in one line."""
     verdict: str
-    """What the study found, in one sentence; empty while no trial has a score."""
+    """Result of the study in one sentence; empty while no trial has a score."""
     settings: Facts
     data: Facts
     stages: Sequence[StageSection]

@@ -1,4 +1,4 @@
-"""What a study found, in one sentence: configuration, score with its interval, gain over the start."""
+"""Verdict about a study in one sentence: configuration, score with its interval, gain over the start."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -41,7 +41,7 @@ class MeasuredScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What a study found."""
+    """Result of a study."""
 
     found: Found
     score: MeasuredScore
