@@ -12,6 +12,7 @@ from tempfile import TemporaryFile
 from hpo import __version__
 from hpo.config.environment import Environment, read_environment, without_passwords
 from model.errors import UserError
+from model.shell import shell_line
 
 _PACKAGES = ("torch", "numpy", "ray", "mlflow", "bayesian-optimization", "optuna", "pydantic")
 _LEAST_FREE_BYTES = 1 << 30
@@ -24,12 +25,12 @@ class Finding:
     """Result of one check."""
 
     check: str
-    """What was checked, such as ``HPO_RUNS``."""
+    """Name of the check, such as ``HPO_RUNS``."""
     ok: bool
     found: str
-    """What was found, or what is wrong."""
+    """Value that was found, or the problem."""
     fix: str = ""
-    """What to do about a problem."""
+    """Remedy of a problem; empty if there is none."""
 
     @property
     def line(self) -> str:
@@ -132,8 +133,8 @@ def _store(environment: Environment) -> str:
     if why_not_now:
         raise UserError(
             why_not_now,
-            fix="start the server or correct MLFLOW_TRACKING_URI; studies run meanwhile, and hpo sync "
-            "records them later",
+            fix="start the server or correct MLFLOW_TRACKING_URI; studies run meanwhile; record them "
+            "later with: hpo sync",
         )
     return environment.tracking_uri
 
@@ -155,7 +156,7 @@ def _data(folder: Path) -> str:
     from model.data.description import read_description
 
     if folder.is_dir() and is_activitynet(folder):
-        return f"{folder}, ActivityNet; hpo data check looks at all files"
+        return f"{folder}, ActivityNet; {_all_files(folder)}"
     description = read_description(folder)
     lists = [name for name, file in description.splits.items() if (folder / file).is_file()]
     if not lists:
@@ -165,5 +166,9 @@ def _data(folder: Path) -> str:
         )
     return (
         f"{folder}, {description.name}, {len(description.classes)} classes, lists of {', '.join(lists)}; "
-        "hpo data check looks at all files"
+        + _all_files(folder)
     )
+
+
+def _all_files(folder: Path) -> str:
+    return f"check all files with: {shell_line('hpo', 'data', 'check', folder)}"

@@ -121,8 +121,14 @@ def _folder_without_data(typed: Options) -> Path | None:
     task = read_study_file(typed.study_file)[0].get("task") if typed.study_file else None
     if not isinstance(task, str) or task in known_tasks() or description_named(task).reads_data:
         return None
-    if typed.data is not None or typed.data_uri is not None:
-        raise ConfigError(f"the task {task} opens its data itself, got --data", fix="leave --data out")
+    given = {
+        "--data": typed.data,
+        "--data-uri": typed.data_uri,
+        "--features": typed.features,
+        "--games": typed.counts,
+    }
+    for option in (name for name, value in given.items() if value is not None):
+        raise ConfigError(f"the task {task} opens its data itself, got {option}", fix=f"leave {option} out")
     code = external_task_code(task)
     assert code is not None, "no task of this package does without data"
     return code.parent

@@ -3,8 +3,12 @@
 from pathlib import Path
 
 from hpo.config.environment import Environment
+from hpo.journal.journal import stored_events
+from hpo.journal.results import StudyState
 from hpo.page.assembly import study_page
+from hpo.page.paper import write_paper
 from hpo.report.console import standard_error
+from hpo.study.plan import plan_of
 from hpo.tracking.runs import attach_page
 from model.errors import UserError
 from model.shell import shell_line
@@ -13,10 +17,14 @@ from model.shell import shell_line
 def write_report(environment: Environment, folder: Path, file: Path) -> Path:
     """Write the page of the study in ``folder`` to ``file``, store a copy in MLflow, and return ``file``.
 
+    The texts for a paper, paper.md and paper.tex, are written beside it.
+
     A remark on standard error says why MLflow does not get the copy.
     """
     page = study_page(environment, folder.name)
     page.write(file)
+    state = StudyState.replay(stored_events(folder))
+    write_paper(plan_of(folder, state.created), state, file.parent)
     try:
         if attach_page(environment, page.identity, file) is None:
             standard_error().print(

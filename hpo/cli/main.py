@@ -20,6 +20,7 @@ from hpo.cli import (
     doctor,
     highlights,
     networks,
+    new_data,
     run,
     stopping,
     studies,
@@ -38,6 +39,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(run.app, name="run")
+data.app.command("new")(new_data.new)
 app.add_typer(data.app, name="data")
 data.app.command()(videos.extract)
 data.app.command()(videos.labels)

@@ -19,7 +19,9 @@ SHOWN = 5
 
 def finish(end: "SessionEnd", plan: "StudyPlan", folder: Path) -> None:
     """Print the results and the next commands of the study in ``folder``."""
+    from hpo.page.paper import write_paper
     from hpo.report.console import standard_error
+    from hpo.study.results import is_final
 
     console = standard_error()
     over = end.state.budget_over
@@ -32,6 +34,10 @@ def finish(end: "SessionEnd", plan: "StudyPlan", folder: Path) -> None:
         console.print(f"every trial failed; the first reason: {reasons[0] if reasons else 'unknown'}")
         raise typer.Exit(1)
     show_stages(end.state, plan, folder)
+    if finals := [name for name in end.state.stages if is_final(plan, name)]:
+        files = write_paper(plan, end.state, folder) if end.state.stages[finals[-1]].finished_at else []
+        for file in files:
+            typer.echo(f"for a paper: {file}")
     steps = [*next_steps(end.state, plan, folder), shell_line("hpo", "status", folder.name), "hpo ui"]
     console.print(f"\nnext: {' | '.join(steps)}", soft_wrap=True)
 
@@ -46,6 +52,7 @@ def show_stages(state: "StudyState", plan: "StudyPlan", folder: Path, *, top: in
     from hpo.report.trial_tables import importance_line
     from hpo.study.edges import edge_lines
     from hpo.study.results import stage_importance, stage_results
+    from hpo.study.verdict import verdict
     from hpo.tasks.base.found import whole_configurations
 
     for name in state.stages:
@@ -56,6 +63,8 @@ def show_stages(state: "StudyState", plan: "StudyPlan", folder: Path, *, top: in
             print_table(table)
         if shares := stage_importance(state, name, folder):
             typer.echo(importance_line(shares, scores=len(whole_configurations(state, name))))
+    if found := verdict(state):
+        typer.echo(f"\nverdict: {found.sentence}")
     for line in edge_lines(plan, state):
         typer.echo(line)
 

@@ -112,6 +112,7 @@ def best(
     from hpo.study.plan import plan_of
     from hpo.study.records import failures
     from hpo.study.results import stage_importance
+    from hpo.study.verdict import verdict
     from hpo.tasks.base.registry import score_of
     from hpo.tracking.symbols import by_symbol
 
@@ -123,6 +124,7 @@ def best(
         record = {
             "study": folder.name,
             **found_record(state, score=metric),
+            "verdict": found.sentence if (found := verdict(state)) else None,
             "best": [configuration_record(configuration, score=metric) for configuration in best],
             "failed": failures(state, folder),
             "importance": by_symbol(stage_importance(state, SEARCH, folder)),
@@ -156,11 +158,16 @@ def report(
 
     The page shows settings, data, stages with tables and figures, failures, cost, and commands that run the
     study again. It needs no network connection. A copy is stored in MLflow with the study's newest stage.
+    Texts for a paper are written beside it: paper.md and paper.tex, with a verdict, a table and methods.
     """
     from hpo.api.reporting import write_report
     from hpo.config.environment import read_environment
+    from hpo.journal.journal import stored_events
+    from hpo.journal.results import StudyState
+    from hpo.page.paper import LATEX, MARKDOWN
     from hpo.study.folders import chosen_study
     from hpo.study.session import move_data
+    from hpo.study.verdict import verdict
 
     environment = read_environment()
     folder = chosen_study(environment, study)
@@ -169,7 +176,11 @@ def report(
             move_data(folder.name, str(data.absolute()), environment, progress)
     if analyse:
         _analyse_best(folder)
-    typer.echo(write_report(environment, folder, to or folder / "report.html"))
+    file = write_report(environment, folder, to or folder / "report.html")
+    typer.echo(file)
+    if found := verdict(StudyState.replay(stored_events(folder))):
+        typer.echo(f"for a paper: {file.parent / MARKDOWN} and {file.parent / LATEX}")
+        typer.echo(f"verdict: {found.sentence}")
 
 
 def _analyse_best(folder: Path) -> None:

@@ -27,6 +27,7 @@ from hpo.study.edges import edge_lines
 from hpo.study.folders import study_folder
 from hpo.study.plan import StudyPlan, plan_of
 from hpo.study.results import drawn_stage, stage_results
+from hpo.study.verdict import verdict
 from hpo.tracking.runs import attached_pictures
 from model.errors import UserError
 from model.shell import shell_line
@@ -50,6 +51,7 @@ def study_page(environment: Environment, name: str) -> StudyPage:
         study=name,
         identity=state.created.identity,
         summary=summary(state, writer_of(folder)),
+        verdict=found.sentence if (found := verdict(state)) else "",
         settings=settings_facts(plan, state),
         data=data_facts(plan),
         stages=[_section(stage, state, plan, folder) for stage in state.stages.values()],

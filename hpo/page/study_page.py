@@ -54,6 +54,8 @@ class StudyPage:
     """Identifier that distinguishes the study from others of the same name."""
     summary: str
     """State of the study in one line."""
+    verdict: str
+    """Result of the study in one sentence; empty while no trial has a score."""
     settings: Facts
     data: Facts
     stages: Sequence[StageSection]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hpo.config.environment import Environment
 from hpo.config.stages import SearchStage
@@ -78,7 +79,7 @@ def _stage_lines(outlined: StageOutline) -> list[str]:
         f"  training  {plan.task.describe_training(plan.study, plan.shape)}",
     ]
     if isinstance(settings, SearchStage):
-        lines += _search_lines(plan, settings, stage)
+        lines += _search_lines(plan, settings, stage) + _fixed_lines(plan, settings)
     return [*lines, *_time_lines(outlined.estimate)]
 
 
@@ -93,6 +94,15 @@ def _search_lines(plan: StudyPlan, settings: SearchStage, stage: PreparedStage) 
         lines.append(f"  {symbol(name):<11} {values_tried(fields)}")
     lines += ["  first", *map(_point_line, stage.first)] if stage.first else []
     return lines
+
+
+def _fixed_lines(plan: StudyPlan, settings: SearchStage) -> list[str]:
+    """Show what the search does not vary: other hyperparameters, and what depends on the data."""
+    own: dict[str, Any] = plan.study.hyperparameters.model_dump()
+    fixed = {name: entry for name, entry in own.items() if name not in settings.space}
+    values = "  ".join(f"{symbol(name)} {value(entry)}" for name, entry in fixed.items())
+    lines = [f"  fixed     {values} (study file)"] if fixed else []
+    return lines + [f"  {line}" for line in plan.task.describe_fixed(plan.study, plan.shape)]
 
 
 def _point_line(point: FirstPoint) -> str:

@@ -46,6 +46,7 @@ class Experiment:
         self._runs = self._known_runs()
         self._changes: dict[str, RunChanges] = {}
         """Changes by the name of the run, the run of a stage before those of its trials."""
+        self._described: dict[str, str] = {}
 
     @classmethod
     def find_or_make(cls, environment: Environment, *, name: str, identity: str) -> Self:
@@ -90,6 +91,10 @@ class Experiment:
         self._on_each(changes, RunChanges.upload, refusals)
         if refusals:
             raise refusals[0]
+        # Only the latest description of many events is written.
+        for tag, value in self._described.items():
+            self._client.set_experiment_tag(self._id, tag, value)
+        self._described = {}
         self._client.set_experiment_tag(self._id, _RECORDED, str(recorded))
 
     def _on_each(
@@ -142,9 +147,9 @@ class Experiment:
             self._id, f"{VIEW}{stage}", table_view(stage, parameters, metric=metric)
         )
 
-    def set_description(self, note: str) -> None:
-        """Set the Markdown text that MLflow shows above the table of runs."""
-        self._client.set_experiment_tag(self._id, NOTE, note[:LONGEST_TAG])
+    def describe(self, note: str, tags: Mapping[str, str]) -> None:
+        """Set the Markdown text and the tags that MLflow shows in its list of experiments."""
+        self._described = {NOTE: note[:LONGEST_TAG], **tags}
 
     def start_run(self, *, stage: str, trial: str | None, at: datetime, tags: Mapping[str, str]) -> None:
         """Create the run of a trial below the run of its stage, or that of a stage (``trial`` None).

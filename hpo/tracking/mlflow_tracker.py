@@ -7,6 +7,7 @@ from pathlib import Path
 from hpo.config.environment import Environment
 from hpo.journal.events import (
     COMMIT,
+    BudgetEnded,
     DataMoved,
     Event,
     Noticed,
@@ -30,13 +31,27 @@ from hpo.journal.results import StudyState
 from hpo.tasks.base.registry import score_of
 from hpo.tracking.experiment import Experiment
 from hpo.tracking.figures import FigureFiles
-from hpo.tracking.notes import NOTE, stage_note, study_note, trial_note
+from hpo.tracking.notes import NOTE, stage_note, study_note, study_tags, trial_note
 from hpo.tracking.registration import Winner
 from hpo.tracking.symbols import by_symbol
 from hpo.tracking.winner_label import winner_label
 
 _PLAN = "study.json"
 """Artifact of a stage with the plan of the study."""
+_TOLD = (
+    StageStarted,
+    StageExtended,
+    StageFinished,
+    TrialFinished,
+    TrialStopped,
+    TrialFailed,
+    StudyRenamed,
+    StudyInterrupted,
+    StudyResumed,
+    BudgetEnded,
+    Noticed,
+)
+"""Events that change what the list of experiments shows of a study."""
 
 
 def _no_importance(state: StudyState, stage: str) -> Mapping[str, float]:
@@ -99,6 +114,8 @@ class MlflowTracker:
 
     def record(self, event: Event, state: StudyState) -> None:
         """Record an event; ``state`` already includes it."""
+        if isinstance(event, _TOLD):
+            self._experiment.describe(study_note(state, self._dataset), study_tags(state))
         match event:
             case StageStarted():
                 self._start_stage(event, state)
@@ -122,12 +139,9 @@ class MlflowTracker:
                 self._finish_stage(event, state)
             case StudyRenamed():
                 self._experiment.rename(event.study)
-                self._experiment.set_description(study_note(state, self._dataset))
             case DataMoved():
                 for stage in state.stages:
                     self._experiment.log_record(stage, state.created.plan, _PLAN)
-            case Noticed():
-                self._experiment.set_description(study_note(state, self._dataset))
             case StudyInterrupted():
                 self._interrupt(event, state)
             case StudyResumed():
@@ -137,7 +151,6 @@ class MlflowTracker:
         run = event.stage
         tags = {**_origin(state), **_note(run, state), "hpo.status": "running"}
         self._experiment.start_run(stage=run, trial=None, at=event.at, tags=tags)
-        self._experiment.set_description(study_note(state, self._dataset))
         metric = score_of(state.created).metric
         self._experiment.add_table(run, list(by_symbol(event.space)), metric=metric)
         self._experiment.log_data(run, dataset=self._dataset, digest=state.created.data_digest)
@@ -172,7 +185,8 @@ class MlflowTracker:
 
     def _finish(self, event: TrialFinished | TrialStopped, state: StudyState) -> None:
         run = event.trial
-        metrics = {"score": event.score, "duration_s": event.duration_s}
+        # The validations have the duration, train_s.
+        metrics = {"score": event.score}
         tags = {"hpo.status": str(state.trials[run].status), **_note(run, state)}
         if reason := state.trials[run].reason:
             tags["hpo.reason"] = reason
@@ -181,7 +195,7 @@ class MlflowTracker:
             if path.is_file():
                 self._experiment.log_file(run, path)
         self._mark_best(event, state)
-        self._experiment.end_run(run, "FINISHED", event.at)
+        self._experiment.end_run(run, "KILLED" if isinstance(event, TrialStopped) else "FINISHED", event.at)
 
     def _fail(self, event: TrialFailed, state: StudyState) -> None:
         tags = {"hpo.status": "failed", "hpo.reason": event.reason, **_note(event.trial, state)}
@@ -199,7 +213,6 @@ class MlflowTracker:
         metrics = {f"importance/{name}": share for name, share in shares.items()}
         self._experiment.log(event.stage, at=event.at, metrics=metrics, tags=tags)
         self._experiment.end_run(event.stage, "FINISHED", event.at)
-        self._experiment.set_description(study_note(state, self._dataset))
         if winner := self._winner_of(state, event.stage):
             self._experiment.register(winner, winner_label(state, winner.trial, self._dataset))
 

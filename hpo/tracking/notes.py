@@ -7,7 +7,7 @@ from hpo.journal.ranking import Configuration
 from hpo.journal.results import StudyState, TrialState, TrialStatus
 from hpo.journal.stage_state import StageState
 from hpo.search.importance import sample_note
-from hpo.tasks.base.found import best_of_stage, whole_configurations
+from hpo.tasks.base.found import best_of_stage, found_configuration, whole_configurations
 from hpo.tasks.base.registry import classes_of, description_of, score_of
 from hpo.tracking.figures import FigureFiles
 from hpo.tracking.symbols import symbol
@@ -39,8 +39,10 @@ def study_note(state: StudyState, dataset: str) -> str:
         for stage in state.stages.values()
     ]
     notes = [f"- {note}" for note in dict.fromkeys(state.notes)]
+    tags = study_tags(state)
     return "\n\n".join(
         [
+            f"**{tags['hpo.status']}**, {tags['hpo.trials']}, best {tags['hpo.best']}",
             f"Study `{state.created.study}` optimises the hyperparameters of task `{task.name}` on "
             f"**{dataset}**. Each run is a stage, each run below it a trial. The metric `score` is {score} "
             "on the validation split, between 0 and 1; higher is better.",
@@ -50,6 +52,24 @@ def study_note(state: StudyState, dataset: str) -> str:
             *(["\n".join(["Messages:", "", *notes])] if notes else []),
         ]
     )
+
+
+def study_tags(state: StudyState) -> dict[str, str]:
+    """Return the tags that the list of experiments shows of a study: status, trials and best score."""
+    counts, found = state.counts(), found_configuration(state)
+    ended = (TrialStatus.FINISHED, TrialStatus.STOPPED, TrialStatus.FAILED)
+    if state.stages and all(stage.finished_at for stage in state.stages.values()):
+        status = "complete"
+    elif state.budget_over:
+        status = "budget over"
+    else:
+        status = "interrupted" if state.interrupted else "running"
+    return {
+        "hpo.status": status,
+        "hpo.trials": ", ".join(f"{counts[each]} {each}" for each in ended if counts[each])
+        or "no trial ended",
+        "hpo.best": f"{_mean(found.configuration, state)}: {found.configuration.name}" if found else "-",
+    }
 
 
 def stage_note(

@@ -36,7 +36,8 @@ def table_view(stage: str, parameters: Sequence[str], *, metric: str) -> str:
         "tags.`hpo.best`",
     ]
     view = {
-        "searchFilter": f"tags.`hpo.stage` = '{stage}'",
+        # The run of the stage itself has no such tag.
+        "searchFilter": f"tags.`hpo.stage` = '{stage}' AND tags.`hpo.trial` LIKE '%'",
         "orderByKey": "metrics.`score`",
         "orderByAsc": False,
         "selectedColumns": columns,

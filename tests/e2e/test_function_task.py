@@ -27,6 +27,19 @@ def test_example_is_short_and_its_function_scores(monkeypatch: pytest.MonkeyPatc
     sys.modules.pop("ridge")
 
 
+@pytest.mark.parametrize(
+    ("option", "typed"), [("--data", "folder"), ("--features", "resnet"), ("--games", "2,1")]
+)
+def test_data_options_are_refused_for_a_function(
+    hpo: CommandLine, monkeypatch: pytest.MonkeyPatch, option: str, typed: str
+) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES)
+    done = hpo.run("run", "bayes", "--study-file", str(EXAMPLES / "ridge.toml"), option, typed)
+    assert done.returncode == 2
+    assert f"the task ridge opens its data itself, got {option}" in done.stderr
+    sys.modules.pop("ridge")
+
+
 @pytest.mark.slow
 def test_example_runs_from_search_to_test_split(hpo: CommandLine) -> None:
     # Processes that Ray has started already would not find the task.
@@ -42,7 +55,4 @@ def test_example_runs_from_search_to_test_split(hpo: CommandLine) -> None:
     assert not [event for event in events if isinstance(event, TrialFailed)]
     tested = [event.metrics["score"] for event in events if isinstance(event, TrialTested)]
     assert len(tested) >= 4 and 0.2 < max(tested) < 0.8
-    with_data = ridge.run(*words, "--data", str(hpo.data))
-    assert with_data.returncode == 2
-    assert "the task ridge opens its data itself, got --data" in with_data.stderr
     assert ridge.run("report", "ridge").returncode == 0

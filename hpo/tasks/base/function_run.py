@@ -141,7 +141,7 @@ class FunctionRun:
         self.epoch = 0
         """Number of finished epochs."""
         self.kept: Any = None
-        """What the function needs to continue."""
+        """State with which the function continues."""
         self._function = function
         self._reporter: Reporter | None = None
 

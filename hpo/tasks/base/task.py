@@ -159,6 +159,10 @@ class Task(TaskDescription[StudyT, ShapeT], ABC, Generic[StudyT, ShapeT, SplitT,
         """Describe the training of a trial in one line."""
         return f"{study.training.epochs} epochs, validated every {study.training.validated_every}"
 
+    def describe_fixed(self, study: StudyT, shape: ShapeT) -> list[str]:
+        """Describe values that no search varies and that depend on the data, a line each."""
+        return []
+
     def own_configuration(self, study: StudyT, shape: ShapeT) -> Parameters:
         """Return all hyperparameters with their values in the study file."""
         configuration: Parameters = study.hyperparameters.model_dump()

@@ -33,7 +33,8 @@ from hpo.tasks.calf.shape import GamesShape
 from hpo.tasks.calf.speed import measure_trial_time
 from hpo.tasks.calf.stages import GridStage
 from hpo.tasks.calf.study_file import CalfStudy
-from hpo.tasks.calf.zones import zone_notices, zone_parameters
+from hpo.tasks.calf.zones import fixed_lines, inherited_zones, zone_notices, zone_parameters
+from model.data.description import BUILTIN_NAMES
 from model.data.store import Store
 from model.data.survey import absent_class_notices
 from model.errors import ConfigError
@@ -64,6 +65,8 @@ class CalfTask(CalfDescription, Task[CalfStudy, GamesShape, Store, Slot]):
         shape = self.shape(train)
         check_space(study, shape)
         notices = (*train.notices, *valid.notices, *zone_notices(study, shape.classes))
+        if description.labels_version is None and description.name not in (*BUILTIN_NAMES, "synthetic"):
+            notices += inherited_zones(study, shape.classes)
         absent = absent_class_notices({split.split: split.action_counts for split in (train, valid)})
         return OpenedData(
             dataset=f"{description.name}/{chosen.features}",
@@ -125,6 +128,10 @@ class CalfTask(CalfDescription, Task[CalfStudy, GamesShape, Store, Slot]):
             f"{training.validated_every} epochs, learning rate {training.learning_rate:g} to "
             f"{training.final_learning_rate:g}"
         )
+
+    def describe_fixed(self, study: CalfStudy, shape: GamesShape) -> list[str]:
+        """Describe chunk, margin and zones in seconds, and where the zones come from."""
+        return fixed_lines(study, shape.classes, shape.frame_rate)
 
     def own_configuration(self, study: CalfStudy, shape: GamesShape) -> Parameters:
         """Return the hyperparameters and zones of the study file; in ``calf.toml`` they are the paper's."""

@@ -22,6 +22,7 @@ def page(**changed: object) -> StudyPage:
         "study": "s",
         "identity": "i",
         "summary": "Complete.",
+        "verdict": "",
         "settings": {},
         "data": {},
         "stages": [],

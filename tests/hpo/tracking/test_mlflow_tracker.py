@@ -35,15 +35,13 @@ def test_runs_end_as_their_stages_and_trials_did(study: Any, environment: Enviro
     assert first.end_time - first.start_time == 4 * minute
 
 
-def test_stopped_trial_is_a_finished_run_that_says_so_and_keeps_its_files(
-    study: Any, environment: Environment
-) -> None:
+def test_stopped_trial_looks_stopped_and_keeps_its_files(study: Any, environment: Environment) -> None:
     study.create()
     study.first_trial()
     study.stopped_trial()
     record(study, environment)
     run = runs_of(study, environment)["bayes-0003"]
-    assert (run.info.status, run.data.tags["hpo.status"]) == ("FINISHED", "stopped")
+    assert (run.info.status, run.data.tags["hpo.status"]) == ("KILLED", "stopped")
     assert (run.data.metrics["score"], run.data.tags["hpo.best"]) == (0.3, "true")
     assert "**Stopped early** after 20 epochs" in run.data.tags["mlflow.note.content"]
     files = client_of(environment).list_artifacts(run.info.run_id)
@@ -136,15 +134,39 @@ def test_a_run_is_described_in_words(study: Any, environment: Environment) -> No
 
 def test_the_pages_are_told_which_columns_to_show(study: Any, environment: Environment) -> None:
     study.create()
+    study.first_trial()
     record(study, environment)
     view = json.loads(experiment_of(study, environment).tags["mlflow.sharedViewState.bayes"])
     assert {"metrics.`score`", "params.`f`", "params.`r`", "tags.`hpo.status`"} <= set(
         view["selectedColumns"]
     )
     assert (view["orderByKey"], view["orderByAsc"]) == ("metrics.`score`", False)
-    assert len(runs_of(study, environment)) == 1
-    client = client_of(environment)
-    assert client.search_runs([experiment_of(study, environment).experiment_id], view["searchFilter"])
+    found = client_of(environment).search_runs(
+        [experiment_of(study, environment).experiment_id], view["searchFilter"]
+    )
+    # The run of the stage does not stand among its trials.
+    assert [run.info.run_name for run in found] == ["bayes-0000"]
+
+
+def test_list_of_experiments_shows_status_trials_and_best(study: Any, environment: Environment) -> None:
+    def shown() -> list[str]:
+        tags = experiment_of(study, environment).tags
+        assert tags["mlflow.note.content"].startswith(
+            f"**{tags['hpo.status']}**, {tags['hpo.trials']}, best "
+        )
+        return [tags[f"hpo.{name}"] for name in ("status", "trials", "best")]
+
+    study.create()
+    record(study, environment)
+    assert shown() == ["running", "no trial ended", "-"]
+    study.first_trial()
+    study.stopped_trial()
+    study.interrupted_trial()
+    record(study, environment)
+    assert shown() == ["interrupted", "1 finished, 1 stopped", "0.3000 with one seed: bayes-0003"]
+    study.resumed_trial()
+    record(study, environment)
+    assert shown()[0] == "running"
 
 
 def test_an_interrupted_study_leaves_no_run_running(study: Any, environment: Environment) -> None:

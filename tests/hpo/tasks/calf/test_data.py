@@ -13,6 +13,7 @@ from hpo.tasks.base.splits import DataRequest, OpenedData
 from hpo.tasks.calf.data import open_games, request_for
 from hpo.tasks.calf.study_file import CalfStudy
 from hpo.tasks.calf.task import TASK
+from hpo.tasks.calf.zones import fixed_lines, inherited_zones
 from model.errors import ConfigError, DataError
 from model.networks.calf import CalfNetwork
 from model.networks.calf_config import NetworkConfig
@@ -155,3 +156,22 @@ def test_file_of_a_network_keeps_features_and_labels(tmp_path: Path) -> None:
     again = TrainedNetwork.load(tmp_path / "best.pt")
     kept = ("stem", "labels", "label_texts", "train_digest", "frame_rate")
     assert all(getattr(again, name) == getattr(network, name) for name in kept)
+
+
+def test_data_of_another_sport_do_not_get_the_zones_of_soccer_silently() -> None:
+    paper = CalfStudy.model_validate({"task": "calf"})
+    (notice,) = inherited_zones(paper, ("goal", "timeout"))
+    assert "goal -20 -10 60 90 s, timeout -20 -10 10 20 s" in notice and "hpo data new FOLDER" in notice
+    own = CalfStudy.model_validate({"task": "calf", "zones_s": {"default": [-4, -2, 2, 4]}})
+    assert inherited_zones(own, ("goal",)) == ()
+
+
+def test_plan_says_where_zones_come_from() -> None:
+    zones = {"default": [-20, -10, 10, 20], "pass": [-4, -2, 2, 4]}
+    chosen = CalfStudy.model_validate({"task": "calf", "zones_s": zones})
+    fixed, *rows = fixed_lines(chosen, ("pass", "shot"), FrameRate(5.0))
+    assert "chunk 120 s (600 frames at 5 frames per second), margin 20 s" in fixed
+    assert rows[0] == "zones     pass -4 -2 2 4 s (zones_s.pass of the study file)"
+    assert rows[1].startswith(
+        "zones     shot -20 -10 10 20 s (zones_s.default of the study file, the value of"
+    )

@@ -1,0 +1,172 @@
+"""Command ``hpo data new``: the first description and study file of a data set of one's own."""
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from model.errors import ConfigError, DataError
+from model.shell import shell_line
+
+if TYPE_CHECKING:
+    from model.data.description import DatasetDescription
+
+STUDY_FILE = "study.toml"
+
+
+def new(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Data folder, which must exist.")],
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            metavar="NUMBER", help="Feature vectors per second. Default: the command asks on a terminal."
+        ),
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(metavar="LABEL,...", help="Labels to spot. Default: all labels in the label files."),
+    ] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="Stems of the feature files (VIDEO for 1_VIDEO.npy). Default: those in the folder.",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the data set. Default: that of the folder.")
+    ] = None,
+    labels_file: Annotated[
+        str, typer.Option(metavar="FILE", help="Name of the label file in every game folder.")
+    ] = "Labels.json",
+) -> None:
+    """Describe a data set of your own.
+
+    Writes dataset.toml (classes, frame rate, features, splits) and study.toml, a study file with zones and
+    ranges in seconds. They follow from the spacing of the actions in the label files; without label files
+    they are the narrowest ones of the paper. Existing files are never replaced.
+    """
+    from hpo.tasks.calf.first_study import first_study
+    from model.data.description import DESCRIPTION_FILE, SPLITS, write_description
+    from model.data.spacing import label_files, labels_in, most_within, spacing
+    from model.files import write_whole
+    from model.timeline import FrameRate
+
+    if not folder.is_dir():
+        raise DataError(f"no such folder: {folder}", fix="create it, with one folder for each game")
+    for file in (folder / DESCRIPTION_FILE, folder / STUDY_FILE):
+        if file.exists():
+            raise DataError("the file exists already and is not replaced", file=file, fix="move it away")
+    files = label_files(folder, labels_file)
+    found = labels_in(files)
+    texts = _texts(classes, list(found), labels_file)
+    per_second = rate if rate is not None else _asked_rate()
+    try:
+        frame_rate = FrameRate(per_second)
+    except ConfigError as error:
+        raise ConfigError(f"--rate: {error.message}") from None
+    description = _description(
+        name or folder.resolve().name,
+        texts,
+        ignored=[text for text in found if text not in texts],
+        stems=features.split(",") if features else _stems(folder),
+        labels_file=labels_file,
+        rate=per_second,
+    )
+    between = spacing(files, description)
+    study = first_study(between, frame_rate)
+    most = most_within(files, description, study.chunk_s)
+    write_description(folder, description)
+    text = study.toml(dataset=description.name, most_actions=most)
+    write_whole(folder / STUDY_FILE, text.encode())
+    typer.echo(f"{folder / DESCRIPTION_FILE}: {len(files)} label files, {per_second:g} frames per second")
+    for label, own in between.items():
+        unit = study.units_s[label]
+        zones = " ".join(f"{factor * unit:g}" for factor in (-2, -1, 1, 2))
+        typer.echo(f"  {label}: {own.actions} actions, zones {zones} s ({study.origins[label]})")
+    typer.echo(f"{folder / STUDY_FILE}: zones and ranges in seconds")
+    missing = [f"{split}.txt" for split in SPLITS if not (folder / f"{split}.txt").is_file()]
+    if missing:
+        typer.echo(f"missing: {', '.join(missing)}, which list the games of a split, one folder a line")
+    typer.echo(f"next: {shell_line('hpo', 'data', 'check', folder)}")
+    run = ("hpo", "run", "bayes", "--data", folder, "--study-file", folder / STUDY_FILE, "--dry-run")
+    typer.echo(f"then: {shell_line(*run)}")
+
+
+def _texts(typed: str | None, found: Sequence[str], labels_file: str) -> list[str]:
+    """Return the labels to spot.
+
+    Raises:
+        ConfigError: None are known, or a typed one is in no label file.
+    """
+    if typed is None and not found:
+        raise ConfigError(
+            f"the classes are unknown: no folder has a {labels_file} with annotations",
+            fix="give them with --classes LABEL,..., or another file name with --labels-file",
+        )
+    texts = found if typed is None else [text.strip() for text in typed.split(",") if text.strip()]
+    absent = [text for text in texts if found and text not in found]
+    if absent or not texts:
+        raise ConfigError(
+            f"expected --classes with labels of the label files, got {', '.join(absent) or 'none'}",
+            known=", ".join(found),
+        )
+    return list(texts)
+
+
+def _asked_rate() -> float:
+    if not sys.stdin.isatty():
+        raise ConfigError(
+            "the frame rate is unknown", fix="give the feature vectors per second with --rate NUMBER"
+        )
+    return float(typer.prompt("Feature vectors per second", type=float))
+
+
+def _stems(folder: Path) -> list[str]:
+    """Return the stems of the feature files in all game folders.
+
+    Raises:
+        ConfigError: There are none.
+    """
+    stems = sorted(
+        {match[1] for file in folder.rglob("*.npy") if (match := re.fullmatch(r"[1-9]_(.+)", file.stem))}
+    )
+    if not stems:
+        raise ConfigError(
+            "the features are unknown: no game folder has feature files such as 1_VIDEO.npy",
+            fix="give their stems with --features NAME,...",
+        )
+    return stems
+
+
+def _description(
+    name: str,
+    texts: Sequence[str],
+    *,
+    ignored: Sequence[str],
+    stems: Sequence[str],
+    labels_file: str,
+    rate: float,
+) -> "DatasetDescription":
+    from model.data.description import SPLITS, DatasetDescription
+    from model.timeline import FrameRate
+
+    names = [re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._").lower() for text in texts]
+    if doubled := [name for name in names if names.count(name) > 1 or not name]:
+        raise ConfigError(
+            f"labels have no distinct class names: {', '.join(sorted({repr(name) for name in doubled}))}",
+            fix="choose labels with --classes, and add the others to a class in dataset.toml",
+        )
+    return DatasetDescription(
+        name=name,
+        frame_rate=FrameRate(rate),
+        labels_file=labels_file,
+        classes=tuple(names),
+        patterns={key: (text,) for key, text in zip(names, texts, strict=True)},
+        ignored=tuple(ignored),
+        features={stem.lower(): stem for stem in stems},
+        splits={split: f"{split}.txt" for split in SPLITS},
+    )

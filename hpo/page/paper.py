@@ -1,0 +1,173 @@
+"""Texts for a paper about a study: verdict, table and methods paragraph, in Markdown and LaTeX."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hpo.config.stages import FinalStage, SearchStage
+from hpo.journal.ranking import half_width
+from hpo.journal.results import StudyState, TrialStatus
+from hpo.report.formats import duration, value
+from hpo.study.plan import StudyPlan
+from hpo.study.verdict import Verdict, verdict
+from hpo.tracking.symbols import by_symbol, symbol
+from model.errors import UserError
+from model.files import write_whole
+
+MARKDOWN, LATEX = "paper.md", "paper.tex"
+_TOP = 5
+"""Number of configurations in the table."""
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+}
+
+
+def write_paper(plan: StudyPlan, state: StudyState, folder: Path) -> list[Path]:
+    """Write the texts into ``folder`` and return the files; none while no trial has a score.
+
+    Raises:
+        UserError: A file cannot be written.
+    """
+    found = verdict(state)
+    if found is None:
+        return []
+    header, rows = _table(plan, state, found)
+    methods = methods_paragraph(plan, state)
+    name = state.created.study
+    contents = {
+        MARKDOWN: f"# Study {name}\n\n{_sentence(found)}\n\n{_markdown(header, rows)}\n\n"
+        f"## Methods\n\n{methods}\n",
+        LATEX: f"% Study {name}\n{_escaped(_sentence(found))}\n\n{_latex(header, rows)}\n\n"
+        f"\\paragraph{{Hyperparameters.}}\n{_escaped(methods)}\n",
+    }
+    for file, text in contents.items():
+        try:
+            write_whole(folder / file, text.encode())
+        except OSError as error:
+            raise UserError(f"cannot write the file: {error.strerror}", file=folder / file) from None
+    return [folder / file for file in contents]
+
+
+def methods_paragraph(plan: StudyPlan, state: StudyState) -> str:
+    """Describe how the study was made, with its numbers."""
+    sentences = [_data_sentence(plan), *(_stage_sentence(plan, state, name) for name in state.stages)]
+    versions = ", ".join(f"{name} {version}" for name, version in state.versions.items())
+    spent = sum(trial.duration_s or 0.0 for trial in state.trials.values())
+    sentences += [
+        "A configuration is judged by its mean score over seeds on the validation split; intervals are 95 % "
+        "intervals of the mean by Student's t, and differences are paired by seed.",
+        f"All trials took {duration(spent)} of training on {plan.device} in {plan.precision}, from seed "
+        f"{plan.seed} (software: {versions}).",
+    ]
+    return " ".join(sentences)
+
+
+def _stage_sentence(plan: StudyPlan, state: StudyState, name: str) -> str:
+    stage, asked = state.stages[name], state.asked.get(name)
+    settings = (plan.with_stage(name, asked.settings) if asked else plan).study.stages.named(name)
+    counts, epochs = state.counts(stage=name), _counted(stage.epochs, "epoch")
+    ended = (
+        f"{counts[TrialStatus.FINISHED]} trials finished, {counts[TrialStatus.STOPPED]} stopped early, "
+        f"{counts[TrialStatus.FAILED]} failed"
+    )
+    if isinstance(settings, SearchStage):
+        ranges = ", ".join(f"{symbol(parameter)} {_range(axis)}" for parameter, axis in stage.space.items())
+        seeds = _counted(settings.replicates, "seed")
+        what = f"searched {ranges} with {settings.searcher}, {seeds} per configuration and {epochs} per trial"
+    elif isinstance(settings, FinalStage):
+        what = (
+            f"trained its configurations with {settings.seeds} new seeds each for {epochs} and evaluated "
+            "every network once on the test split"
+        )
+    else:
+        what = f"trained each of its trials for {epochs}"
+    return f"The stage {name} {what} ({ended})."
+
+
+def _data_sentence(plan: StudyPlan) -> str:
+    size = (
+        f", {plan.train.items} training and {plan.valid.items} validation {plan.task.unit}"
+        if plan.description.reads_data
+        else ""
+    )
+    return (
+        f"We tuned the hyperparameters of the task {plan.study.task} on {plan.dataset}{size}, to maximise "
+        f"{plan.score.full_label} on the validation split."
+    )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _range(axis: Mapping[str, Any]) -> str:
+    if "choices" in axis:
+        return f"in {{{', '.join(value(choice) for choice in axis['choices'])}}}"
+    scale = " (logarithmic)" if axis.get("log") else ""
+    return f"from {value(axis['low'])} to {value(axis['high'])}{scale}"
+
+
+def _sentence(found: Verdict) -> str:
+    return found.sentence[0].upper() + found.sentence[1:]
+
+
+def _table(plan: StudyPlan, state: StudyState, found: Verdict) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows: the best configurations of the deciding stage and what differs."""
+    ranked = state.ranked(found.found.stage.stage, _TOP)
+    names = _differing([by_symbol(each.parameters) for each in ranked])
+    has_test = any(trial.tested for each in ranked for trial in each.trials)
+    label, metric = plan.score.label, plan.score.metric
+    header = [
+        "configuration",
+        *names,
+        "seeds",
+        f"{label}, validation",
+        *([f"{label}, test"] if has_test else []),
+    ]
+    rows = []
+    for each in ranked:
+        parameters = by_symbol(each.parameters)
+        tested = [trial.tested[metric] for trial in each.trials if trial.tested]
+        rows.append(
+            [
+                each.name,
+                *(value(parameters[name]) if name in parameters else "-" for name in names),
+                str(len(each.scores)),
+                _with_interval(each.scores),
+                *([_with_interval(tested)] if has_test else []),
+            ]
+        )
+    return header, rows
+
+
+def _differing(points: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the hyperparameters that are not the same in all configurations; of a single one, all."""
+    names = list(dict.fromkeys(name for point in points for name in point))
+    different = [name for name in names if len({str(point.get(name)) for point in points}) > 1]
+    return different if len(points) > 1 else names
+
+
+def _with_interval(scores: Sequence[float]) -> str:
+    if not scores:
+        return "-"
+    width, mean = half_width(scores), sum(scores) / len(scores)
+    return f"{mean:.4f}" if width is None else f"{mean:.4f} ± {width:.4f}"
+
+
+def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def _latex(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [" & ".join(map(_escaped, line)) + r" \\" for line in (header, *rows)]
+    body = "\n".join([lines[0], r"\hline", *lines[1:]])
+    return f"\\begin{{tabular}}{{l{'r' * (len(header) - 1)}}}\n{body}\n\\end{{tabular}}"
+
+
+def _escaped(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in text)

@@ -1,0 +1,120 @@
+"""Verdict about a study in one sentence: configuration, score with its interval, gain over the start."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+from hpo.journal.events import Value
+from hpo.journal.ranking import half_width
+from hpo.journal.results import StudyState
+from hpo.journal.roles import scores_by_role, test_scores_by_role
+from hpo.report.paired import PairedDifference, paired_difference
+from hpo.report.trial_tables import describe_settings
+from hpo.study.finalists import OWN
+from hpo.tasks.base.found import Found, found_configuration
+from hpo.tasks.base.registry import description_of, score_of
+from model.shell import shell_line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredScore:
+    """Scores of one configuration on one split, with different seeds."""
+
+    split: str
+    """``test`` or ``validation``."""
+    by_replicate: Mapping[int, float]
+    """Number of the seed -> score."""
+
+    @property
+    def mean(self) -> float:
+        """Mean over the seeds."""
+        return fmean(self.by_replicate.values())
+
+    @property
+    def text(self) -> str:
+        """Mean with interval, such as ``0.4010 ± 0.0300 on the test split (95 %, 4 seeds)``."""
+        width, seeds = half_width(list(self.by_replicate.values())), len(self.by_replicate)
+        if width is None:
+            return f"{self.mean:.4f} on the {self.split} split (one seed, no interval)"
+        return f"{self.mean:.4f} ± {width:.4f} on the {self.split} split (95 %, {seeds} seeds)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Result of a study."""
+
+    found: Found
+    score: MeasuredScore
+    """Score of the configuration on the test split, if it was measured, else on the validation split."""
+    gain: PairedDifference | None
+    """Score minus that of the study file's own configuration with the same seeds; None if not measured."""
+    own: Mapping[str, Value]
+    """Study file's own configuration, if the same stage trained it; the sentence shows what differs."""
+    label: str
+    """Name of the score."""
+    study: str
+    has_final: bool
+    """Whether the task has a stage that compares it with the study file's own configuration."""
+
+    @property
+    def configuration(self) -> str:
+        """Name of the configuration: its role, or its trial in a search."""
+        return self.found.configuration.name
+
+    @property
+    def parameters(self) -> Mapping[str, Value]:
+        """Hyperparameters that were chosen."""
+        return self.found.parameters
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in one sentence."""
+        trial = replace(self.found.configuration.trials[0], role="")
+        values = describe_settings(trial, self.own).replace("  ", ", ")
+        return f"{self.configuration} ({values}) reaches {self.label} {self.score.text}; {self._gain_text}."
+
+    @property
+    def _gain_text(self) -> str:
+        own = "the study file's own configuration"
+        if self.configuration == OWN:
+            return f"the search brought nothing: this is {own}"
+        if self.gain is None:
+            final = shell_line("hpo", "run", "final", "--study", self.study)
+            compare = f" (compare with: {final})" if self.has_final else ""
+            return f"not compared with {own} over seeds, so chance may explain its lead{compare}"
+        difference = f"{self.gain.mean:+.4f}"
+        if self.gain.pairs < 2:
+            return f"{difference} against {own} with a single common seed, which says nothing about chance"
+        difference += f" ± {self.gain.half_width:.4f} (95 %, {self.gain.pairs} paired seeds)"
+        if not self.gain.is_clear:
+            return f"{difference} against {own}, which the seeds alone can explain"
+        if self.gain.mean < 0:
+            return f"{difference} against {own}: the search found a worse one, beyond what seeds can explain"
+        return f"{difference} against {own}: the search brought more than seeds can explain"
+
+
+def verdict(state: StudyState) -> Verdict | None:
+    """Return what a study found; None while no trial has a score."""
+    found = found_configuration(state)
+    if found is None:
+        return None
+    trials = state.trials_of(found.stage.stage)
+    metric, label = score_of(state.created).metric, score_of(state.created).label
+    tested = test_scores_by_role(trials, metric)
+    name = found.configuration.name
+    by_role, split = (tested, "test") if tested.get(name) else (scores_by_role(trials), "validation")
+    replicates = {
+        trial.replicate: trial.score for trial in found.configuration.scored if trial.score is not None
+    }
+    scores = by_role[name] if split == "test" else replicates
+    own = by_role.get(OWN)
+    parameters = next((trial.parameters for trial in trials if trial.role == OWN and name != OWN), {})
+    return Verdict(
+        found=found,
+        score=MeasuredScore(split=split, by_replicate=scores),
+        gain=paired_difference(scores, own) if own and name != OWN else None,
+        own=parameters,
+        label=label,
+        study=state.created.study,
+        has_final="final" in description_of(state.created).procedure,
+    )

@@ -1,0 +1,118 @@
+"""First study file for a data set of one's own: zones and ranges in seconds that suit its actions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import median
+
+from model.data.spacing import Spacing
+from model.timeline import FrameRate
+
+_WIDEST_S = 10.0
+"""Unit of the paper: its zones of cards are -2, -1, 1 and 2 units, its r is 4, its chunk 12."""
+_LEAST_PREDICTIONS = 5
+_CHUNK_UNITS = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstStudy:
+    """Durations of a first study. All follow from one unit per class, a quarter of its spacing."""
+
+    units_s: Mapping[str, float]
+    """Class -> unit in seconds."""
+    origins: Mapping[str, str]
+    """Class -> where its unit comes from."""
+    frame_rate: FrameRate
+
+    @property
+    def unit_s(self) -> float:
+        """Unit of what all classes share: the median, and at least two frames."""
+        return max(median(self.units_s.values()), self.frame_rate.to_seconds(2))
+
+    @property
+    def chunk_s(self) -> float:
+        """Duration of a chunk in seconds."""
+        return _CHUNK_UNITS * self.unit_s
+
+    def toml(self, *, dataset: str, most_actions: int) -> str:
+        """Return the study file.
+
+        Args:
+            dataset: Name of the data set.
+            most_actions: Largest number of actions within a chunk.
+        """
+        unit = self.unit_s
+        zones = "\n".join(
+            f"{_key(name)} = {_times(own, (-2, -1, 1, 2))}  # {self.origins[name]}"
+            for name, own in self.units_s.items()
+        )
+        return f"""# First study file for {dataset}. All durations are in seconds and follow from the
+# spacing of the actions; they are starting points, not results. All else is as in calf.toml.
+
+task = "calf"
+
+[network]
+chunk_s = {_s(_CHUNK_UNITS * unit)}
+predictions = {max(_LEAST_PREDICTIONS, most_actions)}  # no chunk has more than {most_actions} actions
+
+[training]
+epochs = 100
+action_margin_s = {_s(2 * unit)}
+
+[hyperparameters]
+r_s = {_s(4 * unit)}
+
+[zones_s]  # K1 < K2 < 0 < K3 < K4 of each class
+default = {_times(unit, (-2, -1, 1, 2))}
+{zones}
+
+[stages.bayes]
+trials = 40
+
+[stages.bayes.space]
+f = {{ type = "int", low = 4, high = 64, log = true }}
+r_s = {{ type = "float", low = {_s(unit)}, high = {_s(8 * unit)}, log = true }}
+alpha2 = {{ type = "float", low = 0.5, high = 50.0, log = true }}
+beta = {{ type = "float", low = 0.05, high = 5.0, log = true }}
+lambda_seg = {{ type = "float", low = 0.05, high = 15.0, log = true }}
+
+[stages.grid-slicing]
+symmetric_s = {_times(unit, (0.25, 0.5, 1, 2, 4))}
+
+[stages.grid-slicing.grid.default]
+K1_s = {_times(unit, (-4, -2, -1))}
+K2_s = {_times(unit, (-2, -1, -0.5))}
+K3_s = {_times(unit, (0.5, 1, 3, 6))}
+K4_s = {_times(unit, (1, 2, 6, 9))}
+"""
+
+
+def first_study(spacing: Mapping[str, Spacing], frame_rate: FrameRate) -> FirstStudy:
+    """Choose the unit of every class: a quarter of its spacing, from one frame to 10 s."""
+    least = frame_rate.to_seconds(1)
+    units, origins = {}, {}
+    for name, own in spacing.items():
+        if own.gap_s is None:
+            units[name] = max(_WIDEST_S, least)
+            origins[name] = "no part has two of them: the paper's narrowest zones"
+        else:
+            units[name] = min(max(_rounded(own.gap_s / 4), least), max(_WIDEST_S, least))
+            origins[name] = (
+                f"three quarters of {own.actions} actions follow each other after {own.gap_s:.3g} s"
+            )
+    return FirstStudy(units_s=units, origins=origins, frame_rate=frame_rate)
+
+
+def _rounded(seconds: float) -> float:
+    return float(f"{seconds:.2g}")
+
+
+def _s(seconds: float) -> str:
+    return str(float(f"{seconds:.6g}"))
+
+
+def _times(unit: float, factors: tuple[float, ...]) -> str:
+    return f"[{', '.join(_s(unit * factor) for factor in factors)}]"
+
+
+def _key(name: str) -> str:
+    return name if name.replace("-", "").replace("_", "").isalnum() else f'"{name}"'

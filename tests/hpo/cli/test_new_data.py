@@ -1,0 +1,151 @@
+"""First description and study file of a data set of one's own, from its label files or from a CSV file."""
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from hpo.cli.main import app
+from hpo.tasks.base.registry import load_study
+from hpo.tasks.calf.study_file import CalfStudy
+from model.data.check import check_dataset
+from model.data.description import read_description
+from model.errors import ConfigError, DataError, UserError
+
+SCRIPT = Path(__file__).parents[3] / "examples" / "own_data.py"
+
+
+def game(root: Path, name: str, times: dict[str, list[float]]) -> None:
+    folder = root / "games" / name
+    folder.mkdir(parents=True)
+    annotations = [
+        {"gameTime": "1 - 00:00", "position": str(round(1000 * time)), "label": label}
+        for label, own in times.items()
+        for time in own
+    ]
+    (folder / "Labels.json").write_text(json.dumps({"annotations": annotations}))
+    np.save(folder / "1_VIDEO.npy", np.zeros((4000, 4), dtype=np.float32))
+
+
+@pytest.fixture
+def handball(tmp_path: Path) -> Path:
+    """Goals every 16 s, turnovers every 400 s, one timeout."""
+    times = {"Goal!": [16.0 * n for n in range(1, 40)], "turnover": [10.0, 410.0], "timeout": [300.0]}
+    for name in ("a", "b", "c"):
+        game(tmp_path, name, times)
+    return tmp_path
+
+
+def new(folder: Path, *words: str) -> Result:
+    return CliRunner().invoke(app, ["data", "new", str(folder), *words])
+
+
+def test_zones_and_ranges_follow_the_spacing_of_the_classes(handball: Path) -> None:
+    done = new(handball, "--rate", "5", "--name", "handball")
+    assert done.exit_code == 0, done.output
+    description = read_description(handball)
+    assert description.name == "handball" and description.classes == ("goal", "turnover", "timeout")
+    assert description.features == {"video": "VIDEO"} and description.rate_of("VIDEO").per_second == 5
+    study = load_study(handball / "study.toml")
+    assert isinstance(study, CalfStudy)
+    assert study.zones_of("goal") == (-8.0, -4.0, 4.0, 8.0)  # a quarter of 16 s, and half
+    assert study.zones_of("turnover") == (-20.0, -10.0, 10.0, 20.0)  # never wider than the paper's
+    assert study.zones_of("timeout") == (-20.0, -10.0, 10.0, 20.0)
+    assert study.network.predictions == 10  # eight goals within 120 s, turnover and timeout
+    assert "missing: train.txt, valid.txt, test.txt" in done.output
+    text = (handball / "study.toml").read_text()
+    assert "no part has two of them" in text and "117 actions follow each other after 16 s" in text
+
+
+def test_ranges_never_fall_below_two_frames(tmp_path: Path) -> None:
+    game(tmp_path, "a", {"pass": [0.5 * n for n in range(200)]})
+    assert new(tmp_path, "--rate", "1").exit_code == 0
+    study = load_study(tmp_path / "study.toml")
+    assert isinstance(study, CalfStudy)
+    assert study.zones_of("pass") == (-2.0, -1.0, 1.0, 2.0)
+    assert study.searched["r_s"].extremes() == (2.0, 16.0) and study.network.chunk_s == 24.0
+
+
+def test_without_labels_classes_and_features_are_typed(tmp_path: Path) -> None:
+    done = new(tmp_path, "--rate", "2", "--classes", "goal,time out", "--features", "VIDEO")
+    assert done.exit_code == 0, done.output
+    assert read_description(tmp_path).patterns == {"goal": ("goal",), "time-out": ("time out",)}
+    study = load_study(tmp_path / "study.toml")
+    assert isinstance(study, CalfStudy) and study.zones_of("goal") == (-20.0, -10.0, 10.0, 20.0)
+
+
+def test_labels_left_out_are_ignored_and_not_unknown(handball: Path) -> None:
+    assert new(handball, "--rate", "5", "--classes", "Goal!").exit_code == 0
+    description = read_description(handball)
+    assert description.classes == ("goal",) and set(description.ignored) == {"turnover", "timeout"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "the frame rate is unknown"),
+        (("--rate", "0"), "--rate: frame rate must be a positive number"),
+        (("--rate", "nan"), "--rate: frame rate must be a positive number"),
+        (("--rate", "5", "--classes", "goal"), "expected --classes with labels of the label files, got goal"),
+        (("--rate", "5", "--labels-file", "None.json"), "the classes are unknown"),
+    ],
+)
+def test_what_cannot_be_guessed_is_asked_for(handball: Path, words: tuple[str, ...], message: str) -> None:
+    done = new(handball, *words)
+    assert isinstance(done.exception, UserError) and message in str(done.exception)
+    assert not (handball / "dataset.toml").exists() and not (handball / "study.toml").exists()
+
+
+def test_existing_files_and_wrong_labels_are_errors(handball: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such folder"):
+        raise new(handball / "none", "--rate", "5").exception or AssertionError
+    labels = handball / "games" / "b" / "Labels.json"
+    labels.write_text("[]")
+    with pytest.raises(DataError, match=r"expected .*annotations"):
+        raise new(handball, "--rate", "5").exception or AssertionError
+    (handball / "dataset.toml").write_text("")
+    with pytest.raises(DataError, match="is not replaced"):
+        raise new(handball, "--rate", "5").exception or AssertionError
+
+
+def test_labels_that_give_the_same_class_name_are_refused(tmp_path: Path) -> None:
+    game(tmp_path, "a", {"Goal": [1.0], "goal?": [9.0]})
+    done = new(tmp_path, "--rate", "5")
+    assert isinstance(done.exception, ConfigError) and "no distinct class names: 'goal'" in str(
+        done.exception
+    )
+
+
+def script(*words: str | Path) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, SCRIPT, *words], capture_output=True, text=True, check=False, cwd=SCRIPT.parents[1]
+    )
+
+
+def test_example_makes_a_data_folder_from_a_csv_file(tmp_path: Path) -> None:
+    rows = [
+        f"match{n},1,{t // 60}:{t % 60:02d},{'goal' if t % 40 else 'foul'}"
+        for n in range(5)
+        for t in range(20, 500, 20)
+    ]
+    (tmp_path / "actions.csv").write_text("game,part,time,label\n" + "\n".join(rows) + "\n")
+    made = tmp_path / "made"
+    done = script(tmp_path / "actions.csv", made, "--rate", "5", "--features", "VIDEO")
+    assert done.returncode == 0, done.stderr
+    for folder in (made / "games").iterdir():
+        np.save(folder / "1_VIDEO.npy", np.zeros((2600, 4), dtype=np.float32))
+    report = check_dataset(made, features=None)
+    assert report.problems == () and report.games == {"train": 3, "valid": 1, "test": 1}
+    assert report.actions["train"] == {"goal": 36, "foul": 36}
+    assert tomllib.loads((made / "study.toml").read_text())["zones_s"]["foul"] == [-20.0, -10.0, 10.0, 20.0]
+
+
+def test_example_names_the_line_that_it_cannot_read(tmp_path: Path) -> None:
+    (tmp_path / "actions.csv").write_text("game,part,time,label\na,1,10,goal\na,one,10,goal\n")
+    done = script(tmp_path / "actions.csv", tmp_path / "made", "--rate", "5", "--features", "VIDEO")
+    assert done.returncode == 1 and "line 3: expected game, part, time, label" in done.stderr

@@ -1,0 +1,35 @@
+"""Texts for a paper: what stands in them, and that both files can be read by their programs."""
+
+from pathlib import Path
+
+import pytest
+from calf_plan import calf_plan
+from judged_studies import final_study
+
+from hpo.page.paper import LATEX, MARKDOWN, methods_paragraph, write_paper
+from hpo.study.verdict import verdict
+from model.errors import UserError
+
+
+def test_files_hold_verdict_table_and_methods(tmp_path: Path) -> None:
+    state = final_study()
+    assert write_paper(calf_plan(), state, tmp_path) == [tmp_path / MARKDOWN, tmp_path / LATEX]
+    text, latex = (tmp_path / MARKDOWN).read_text(), (tmp_path / LATEX).read_text()
+    found = verdict(state)
+    assert found is not None and found.sentence[1:] in text
+    assert "| found | 5 | 3 | 0.4100 ± 0.0248 | 0.5100 ± 0.0248 |" in text
+    assert r"found & 5 & 3 & 0.4100 $\pm$ 0.0248 & 0.5100 $\pm$ 0.0248 \\" in latex
+    assert r"(95 \%, 3 seeds)" in latex and "{lrrrr}" in latex
+    assert latex.count("{") == latex.count("}")
+
+
+def test_methods_have_the_numbers_of_the_study() -> None:
+    text = methods_paragraph(calf_plan(), final_study())
+    assert "task calf on test/TEST, 2 training and 1 validation games, to maximise Average-mAP" in text
+    assert "with 5 new seeds each for" in text and "(6 trials finished, 0 stopped early, 0 failed)" in text
+    assert "on cpu in float32, from seed 7" in text
+
+
+def test_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="cannot write the file"):
+        write_paper(calf_plan(), final_study(), tmp_path / "none" / "there")

@@ -1,0 +1,63 @@
+"""The verdict about a study: which configuration, its score with interval, and what the search brought."""
+
+from collections.abc import Sequence
+
+import pytest
+from judged_studies import SCORES, final, played
+from shown_stages import trial
+
+from hpo.journal.results import StudyState
+from hpo.report.trial_tables import found_record
+from hpo.study.finalists import OWN
+from hpo.study.verdict import Verdict, verdict
+
+
+def of(state: StudyState) -> Verdict:
+    found = verdict(state)
+    assert found is not None
+    return found
+
+
+def test_single_seeds_of_a_search_say_nothing_about_chance() -> None:
+    found = of(played("bayes", [trial(1, 0.25), trial(2, 0.75)]))
+    assert found.configuration == "t2" and found.gain is None
+    assert found.sentence.startswith("t2 (f 6, lambda_seg 2.1) reaches Average-mAP 0.7500 on the validation ")
+    assert "(one seed, no interval); not compared with the study file's own configuration" in found.sentence
+    assert "hpo run final --study s" in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("tested", "words"),
+    [
+        ((0.50, 0.52, 0.51), "the search brought more than seeds can explain"),
+        ((0.40, 0.20, 0.51), "which the seeds alone can explain"),
+        ((0.10, 0.12, 0.11), "the search found a worse one, beyond what seeds can explain"),
+    ],
+)
+def test_gain_is_judged_on_the_test_split_over_paired_seeds(tested: Sequence[float], words: str) -> None:
+    trials = final(SCORES, {OWN: (0.30, 0.31, 0.30), "found": tested})
+    found = of(played("final", trials, role="found"))
+    assert found.score.split == "test" and found.score.mean == pytest.approx(sum(tested) / 3)
+    assert "on the test split (95 %, 3 seeds)" in found.sentence and "3 paired seeds" in found.sentence
+    assert words in found.sentence
+
+
+def test_without_a_test_split_the_validation_counts() -> None:
+    found = of(played("final", final(SCORES, {}), role="found"))
+    assert "0.4100 ± 0.0248 on the validation split (95 %, 3 seeds)" in found.sentence
+
+
+def test_own_configuration_as_the_best_means_that_the_search_brought_nothing() -> None:
+    found = of(played("final", final({OWN: (0.5, 0.6), "found": (0.1, 0.2)}, {}), role=OWN))
+    assert found.configuration == OWN and "the search brought nothing" in found.sentence
+
+
+def test_verdict_names_the_configuration_that_best_and_json_name() -> None:
+    state = played("final", final(SCORES, {}), role="found")
+    record = found_record(state, score="average_map")
+    assert record["found_by"]["configuration"] == of(state).configuration == "found"
+    assert record["found_by"]["average_map"] == pytest.approx(of(state).score.mean)
+
+
+def test_study_without_a_score_has_no_verdict() -> None:
+    assert verdict(played("bayes", [trial(1, None)])) is None
