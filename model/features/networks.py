@@ -158,8 +158,8 @@ def _without_weights(name: str, weights: Path | None, error: Exception) -> UserE
     reason = " ".join(str(error).split())
     if weights is None:
         return UserError(
-            f"the weights of {name} are neither in the cache of huggingface_hub nor can they be downloaded: "
-            f"{reason:.160}",
+            f"the weights of {name} are neither in the cache of huggingface_hub nor can they be downloaded",
+            reason=f"{reason.partition('. ')[0]:.300}",
             fix=f"run the command once on a machine with a network, or give --weights FILE (the file "
             f"model.safetensors of timm/{name})",
         )
