@@ -218,8 +218,8 @@ def speed(folder: Path) -> None:
     """Time decoding alone, networks alone and the chain on a minute of 720p at 25 frames per second."""
     video, cpu = folder / "large.mp4", torch.device("cpu")
     write_match(video, 60, seed=1, scale=10, rate=Fraction(25))
-    imported = load_timm(folder)
-    for model, weights in ((write_network(folder / "random.pt"), None), imported):
+    default = load_timm(folder, "resnet152.tv_in1k")
+    for model, weights in ((write_network(folder / "random.pt"), None), default):
         network = load_network(str(model), weights, cpu)
         crop = Cropper(network.size)
         started = time.monotonic()
@@ -252,31 +252,31 @@ def speed(folder: Path) -> None:
         print(f"most memory of a command so far: {peak:.2f} GiB", flush=True)
 
 
-def load_timm(folder: Path) -> tuple[str, Path]:
-    """Draw weights for the default network from a seed, as no published ones are at hand."""
+def load_timm(folder: Path, name: str) -> tuple[str, Path]:
+    """Draw weights for a network of timm from a seed, as no published ones are at hand."""
     from model.features.extra import imported_timm
 
     torch.manual_seed(1)
-    file = folder / "resnet152.pth"
-    torch.save(imported_timm().create_model("resnet152.tv_in1k", pretrained=False).state_dict(), file)
-    return "resnet152.tv_in1k", file
+    file = folder / f"{name}.pth"
+    torch.save(imported_timm().create_model(name, pretrained=False).state_dict(), file)
+    return name, file
 
 
 def kill(folder: Path) -> None:
     """End an extraction with SIGKILL after some blocks, and run it again."""
-    video, (model, weights) = folder / "match.mp4", load_timm(folder)
+    video, (model, weights) = folder / "match.mp4", load_timm(folder, "resnet18.tv_in1k")
     write_match(video, 120, seed=3)
     words = ["data", "extract", "--video", video, "--model", model, "--weights", weights, "--to"]
     hpo(*words, "whole", folder=folder)
-    rows = folder / "killed/match/.1_RESNET152.rows"
+    rows = folder / "killed/match/.1_RESNET18.rows"
     process = subprocess.Popen([sys.executable, "-m", "hpo", *map(str, words), "killed"], cwd=folder)
-    while not rows.is_file() or rows.stat().st_size < 2 * BATCH * 2048 * 2:
+    while not rows.is_file() or rows.stat().st_size < 2 * BATCH * 512 * 2:
         time.sleep(0.2)
     process.kill()
     process.wait()
-    print(f"killed with {rows.stat().st_size // 4096} rows on disk")
+    print(f"killed with {rows.stat().st_size // 1024} rows on disk")
     hpo(*words, "killed", folder=folder)
-    whole, again = (np.load(folder / name / "match/1_RESNET152.npy") for name in ("whole", "killed"))
+    whole, again = (np.load(folder / name / "match/1_RESNET18.npy") for name in ("whole", "killed"))
     print(f"rows {len(whole)} and {len(again)}, equal to the last bit: {np.array_equal(whole, again)}")
 
 

@@ -90,6 +90,8 @@ def extract(
         raise ConfigError("expected either --video FILE or --games CSV")
     listed = read_games(games) if games is not None else games_of_files(video or [])
     given = None if pca is None else Pca.load(pca)
+    if given is not None and dims not in (None, len(given.components)):
+        raise ConfigError(f"--pca gives {len(given.components)} values, expected no other --dims, got {dims}")
     chosen = torch.device(choose_device(device))
     wanted = Extraction(
         root=to,

@@ -44,7 +44,8 @@ class FeatureNetwork:
     def features(self, pictures: npt.NDArray[np.uint8], device: torch.device) -> npt.NDArray[np.float16]:
         """Return the features of pictures (pictures, size, size, 3): (pictures, dims).
 
-        A GPU computes in bfloat16. A processor computes in float32, which most are faster with.
+        A GPU computes in bfloat16. A processor computes in float32: there bfloat16 is faster with some
+        networks and slower with others, and features would depend on the machine.
         """
         mean, std = (torch.tensor(each, device=device).view(3, 1, 1) for each in (self.mean, self.std))
         batch = torch.from_numpy(pictures).to(device).permute(0, 3, 1, 2).float() / 255
@@ -158,8 +159,8 @@ def _without_weights(name: str, weights: Path | None, error: Exception) -> UserE
     reason = " ".join(str(error).split())
     if weights is None:
         return UserError(
-            f"the weights of {name} are neither in the cache of huggingface_hub nor can they be downloaded: "
-            f"{reason:.160}",
+            f"the weights of {name} are neither in the cache of huggingface_hub nor can they be downloaded",
+            reason=f"{reason.partition('. ')[0]:.300}",
             fix=f"run the command once on a machine with a network, or give --weights FILE (the file "
             f"model.safetensors of timm/{name})",
         )

@@ -1,5 +1,6 @@
 """Features of one part of a game: from its video to a ``.npy`` file, which a killed process continues."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -8,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -87,8 +88,9 @@ def extract_part(
     """
     source = {"video": video_digest(video), "recipe": recipe.table()}
     known = _known_source(target)
+    is_same = known is not None and all(known[name] == value for name, value in source.items())
     if target.path.is_file():
-        if known is None or {name: known.get(name) for name in source} != source:
+        if not is_same:
             raise DataError(
                 "this file has features of another video or recipe, or of an unknown one",
                 file=target.path,
@@ -96,17 +98,16 @@ def extract_part(
             )
         return 0
     target.folder.mkdir(parents=True, exist_ok=True)
-    done = 0
-    if known is not None and {name: known.get(name) for name in source} == source:
-        done = _whole_rows(target.begun, known["dims"])
     with Video(video) as opened:
         stated, aspect = opened.stated_s, opened.pixel_aspect
     total = int(stated * int(recipe.frame_rate * 1000) / 1000) if stated is not None else 0
-    progress(done, max(total, done))
     crop, computed = Cropper(network.size), 0
-    pictures = (crop(frame, aspect) for frame in frames_from(video, recipe.frame_rate, first=done, note=note))
-    with target.begun.open("ab" if done else "wb") as stream:
-        for batch in _ahead(_batches(pictures)):
+    with target.begun.open("ab") as stream:
+        _lock(stream, target)
+        done = _keep_whole_rows(stream, known["dims"] if known is not None and is_same else None)
+        progress(done, max(total, done))
+        frames = frames_from(video, recipe.frame_rate, first=done, note=note)
+        for batch in _ahead(_batches(crop(frame, aspect) for frame in frames)):
             rows = network.features(batch, device)
             if pca is not None:
                 rows = pca.apply(rows)
@@ -168,13 +169,25 @@ def _known_source(target: PartFile) -> dict[str, Any] | None:
         return None
 
 
-def _whole_rows(file: Path, dims: int) -> int:
-    """Cut off a row that was not written to its end, and return the number of rows."""
-    if not file.is_file():
-        return 0
-    row = dims * _DTYPE.itemsize
-    rows = file.stat().st_size // row
-    os.truncate(file, rows * row)
+def _lock(stream: IO[bytes], target: PartFile) -> None:
+    """Lock the rows until they are closed, so that two processes do not mix theirs.
+
+    Raises:
+        DataError: Another process has locked them.
+    """
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise DataError(
+            "another process is extracting these features", file=target.path, fix="wait until it has ended"
+        ) from None
+
+
+def _keep_whole_rows(stream: IO[bytes], dims: int | None) -> int:
+    """Cut off a row that was not written to its end, or all rows if ``dims`` is None; return their number."""
+    row = _DTYPE.itemsize * (dims or 0)
+    rows = stream.seek(0, os.SEEK_END) // row if row else 0
+    stream.truncate(rows * row)
     return rows
 
 

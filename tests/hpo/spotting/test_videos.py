@@ -6,6 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from generated_video import own_network, steady, write_video
@@ -16,6 +17,7 @@ from model.encoding import Zones
 from model.errors import ConfigError, UserError
 from model.features.extraction import recipe_of
 from model.features.networks import load_network
+from model.features.pca import Pca
 from model.networks.calf import CalfNetwork
 from model.networks.calf_config import NetworkConfig
 from model.timeline import FrameRate
@@ -102,6 +104,12 @@ def test_recipe_with_a_pca_asks_for_its_file(folder: Path) -> None:
     assert "--pca FILE: OWN.npz" in refused(spot(folder, weights="short.pt"))
     replace(trained, recipe=None).save(folder / "unknown.pt")
     assert "does not say how its features" in refused(spot(folder, weights="unknown.pt"))
+
+
+def test_length_of_the_pca_is_not_contradicted(folder: Path) -> None:
+    Pca(np.zeros(48, dtype=np.float32), np.eye(3, 48, dtype=np.float32)).save(folder / "three.npz")
+    words = ("data", "extract", "--video", folder / "match.mp4", "--to", folder / "no", "--dims", 4)
+    assert "--pca gives 3 values" in refused(hpo(*words, "--pca", folder / "three.npz"))
 
 
 def test_either_game_or_video_is_expected(folder: Path) -> None:

@@ -1,5 +1,6 @@
 """From videos to a data folder: killed and continued, kept, shortened, and told apart by recipe."""
 
+import fcntl
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -118,6 +119,18 @@ def test_killed_extraction_continues_from_its_last_block(
     assert not rows.exists()
     files = [each.root / "long" / "1_OWN.npy" for each in (whole, broken)]
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_two_processes_do_not_mix_their_rows(
+    network: FeatureNetwork, videos: list[GameVideo], tmp_path: Path
+) -> None:
+    wanted = Extraction(root=tmp_path, network=network, per_second=2.0)
+    (tmp_path / "one").mkdir()
+    with (tmp_path / "one" / ".1_OWN.rows").open("ab") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(DataError, match="another process"):
+            extract(wanted, videos[:1])
+    assert extract(wanted, videos[:1]) == ("OWN", 32)
 
 
 def test_another_video_or_recipe_under_the_same_name_is_refused(
