@@ -100,8 +100,9 @@ def frame_statistics(
         counted: 1 for numbers that count and 0 for padding; None: all numbers count.
     """
     if counted is None:
-        variance, mean = torch.var_mean(signal, dim=(2, 3), correction=0)
-        return mean, variance
+        mean = signal.mean(dim=(2, 3), keepdim=True)
+        # ``torch.var_mean`` takes 15 times as long on a processor.
+        return mean[..., 0, 0], (signal - mean).square().mean(dim=(2, 3))
     weight = counted / counted.expand(len(signal), 1, *signal.shape[2:]).sum(dim=(2, 3), keepdim=True)
     mean = (signal * weight).sum(dim=(2, 3), keepdim=True)
     variance = ((signal - mean).square() * weight).sum(dim=(2, 3))

@@ -48,13 +48,13 @@ def in_float64() -> Iterator[None]:
     single = torch.Tensor.float
     torch.Tensor.float = torch.Tensor.double  # type: ignore[method-assign]
     torch.set_default_dtype(torch.float64)
-    spectral._transforms.cache_clear()
+    spectral._transform.cache_clear()
     try:
         yield
     finally:
         torch.Tensor.float = single  # type: ignore[method-assign]
         torch.set_default_dtype(torch.float32)
-        spectral._transforms.cache_clear()
+        spectral._transform.cache_clear()
 
 
 def steps(*, groups: bool) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def steps(*, groups: bool) -> dict[str, Any]:
     notes: list[str] = []
     with in_float64():
         separate = train(SeparateSteps, CPU)
-        spectral._transforms.cache_clear()
+        spectral._transform.cache_clear()
         Device.reset()
         with SimulatedGpu():
             recorded = train(RecordedSteps, GPU, Recorder(notes.append))

@@ -75,9 +75,9 @@ def test_every_slot_has_its_own_kernel() -> None:
 
 
 def test_long_chunks_need_no_matrices(transform: str) -> None:
-    spectral._transforms.cache_clear()
+    spectral._transform.cache_clear()
     convolved(draw_numbers(1, 21, 2, 3), [draw_numbers(7, 7, 3, 2)], draw_numbers(3, 2)).sum()
-    assert spectral._transforms.cache_info().currsize == (1 if "product" in transform else 0)
+    assert spectral._transform.cache_info().currsize == (1 if "product" in transform else 0)
 
 
 def test_number_format_of_the_signal_is_kept() -> None:

@@ -205,11 +205,11 @@ def doubled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     A prediction is matched to one action or to another; the last bit may decide it.
     """
     monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
-    spectral._transforms.cache_clear()
+    spectral._transform.cache_clear()
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)
-    spectral._transforms.cache_clear()
+    spectral._transform.cache_clear()
 
 
 @pytest.mark.parametrize("company", [[], pytest.param(NEIGHBOURS[:2], marks=pytest.mark.slow), NEIGHBOURS])
