@@ -53,10 +53,12 @@ TAGS = {
     "hpo.recorded_events": "Number of journal events that MLflow has (experiment).",
     "hpo.stage": "Name of the stage.",
     "hpo.trial": "Name of the trial.",
-    "hpo.status": "State of a stage or trial, such as `running`, `finished`, `stopped`, `failed`, "
-    "`interrupted`.",
+    "hpo.status": "State of a study (experiment), stage or trial, such as `running`, `complete`, `finished`, "
+    "`stopped`, `failed`, `interrupted`.",
+    "hpo.trials": "Numbers of trials that finished, were stopped and failed (experiment).",
     "hpo.reason": "Reason why the trial failed or was stopped.",
-    "hpo.best": "`true` for the trials of the best configuration of the stage.",
+    "hpo.best": "`true` for the trials of the best configuration of the stage; of an experiment, score and name "
+    "of the best configuration of the study.",
     "hpo.best_trial": "Best trial of the stage.",
     "hpo.replicate": "Distance of the trial's seed from the study's seed.",
     "hpo.role": "Role of the trial in its stage, such as the name of a row of a table.",

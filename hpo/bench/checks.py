@@ -31,7 +31,7 @@ class Check:
     """One check, which reports one or more lines."""
 
     name: str
-    """What is checked; the name of the line if the check cannot report its own."""
+    """Subject of the check; the name of the line if the check cannot report its own."""
     run: Callable[[Setting], Iterator[Line]]
     needs_gpu: bool = False
     """True if a processor has nothing that could be checked."""
@@ -53,7 +53,7 @@ CHECKS = (
     Check("memory limit", check_memory_limit, needs_gpu=True),
     Check("arrays", check_arrays),
 )
-"""Those that train in other processes come first: a GPU in exclusive mode would refuse them later."""
+"""All checks in order. A GPU in exclusive mode would refuse other processes later, so theirs come first."""
 
 
 class _TimeIsOverError(Exception):

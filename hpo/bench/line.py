@@ -13,10 +13,10 @@ class Line:
     """Result of one check."""
 
     name: str
-    """What was checked."""
+    """Subject of the check."""
     verdict: Verdict
     figures: str
-    """What was measured and what was expected; for ``not checked``, the reason."""
+    """Measured and expected values; for ``not checked``, the reason."""
 
     @property
     def text(self) -> str:

@@ -1,4 +1,4 @@
-"""Where the checks run: the device, a folder for their files, small games, and the time that is left."""
+"""Setting of the checks: the device, a folder for their files, small games, and the time that is left."""
 
 import time
 from functools import cached_property
