@@ -57,8 +57,8 @@ TAGS = {
     "`stopped`, `failed`, `interrupted`.",
     "hpo.trials": "Numbers of trials that finished, were stopped and failed (experiment).",
     "hpo.reason": "Reason why the trial failed or was stopped.",
-    "hpo.best": "`true` for the trials of the best configuration of the stage; of an experiment, score and name "
-    "of the best configuration of the study.",
+    "hpo.best": "`true` for the trials of the best configuration of the stage; of an experiment, score "
+    "and name of the best configuration of the study.",
     "hpo.best_trial": "Best trial of the stage.",
     "hpo.replicate": "Distance of the trial's seed from the study's seed.",
     "hpo.role": "Role of the trial in its stage, such as the name of a row of a table.",

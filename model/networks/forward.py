@@ -83,7 +83,7 @@ class StackForward:
         slots, frames, _, channels = hidden.shape
         first = torch.arange(0, slots * frames, frames, device=rows.device)[:, None, None]
         places = first + torch.cat(
-            [own.expand(count, -1, -1) for own, count in zip(rows.split(1), self._cohorts, strict=True)]
+            [own.expand(count, -1, -1) for own, count in zip(rows.unbind(), self._cohorts, strict=True)]
         )
         return hidden.view(-1, channels).index_select(0, places.flatten()).view(*places.shape, channels)
 
