@@ -21,7 +21,8 @@ RESIDENT_SHARE = 0.5
 class Chunks:
     """Features and distances to actions of batches of chunks, one batch per cohort, time first."""
 
-    features: Float[Tensor, "cohorts frames batch dims"]
+    features: Float[Tensor, "cohorts read_frames read_batch dims"]
+    """Features of every chunk; with ``rows`` those of a stretch of frames, as a batch of one."""
     past: Int[Tensor, "cohorts frames batch classes"]
     """Frames since the closest action at or before the frame; see ``model.encoding.time_shift``."""
     future: Int[Tensor, "cohorts frames batch classes"]
@@ -29,6 +30,8 @@ class Chunks:
     """False on frames past the end of a half shorter than a chunk; these repeat the half's last frame."""
     present: Bool[Tensor, "cohorts batch"] | None = None
     """False on padding chunks, which fill up smaller batches; None if there is no padding."""
+    rows: Int[Tensor, "cohorts frames batch"] | None = None
+    """Place of every frame of the chunks in the stretch that ``features`` holds; None if there is none."""
 
     def of(self, cohorts: Int[Tensor, " chosen"]) -> "Chunks":
         """Return the batches of some cohorts."""
@@ -64,20 +67,61 @@ class ChunkSource:
         places = chunk_places(batches, size)
         return self.cut(places.to(self._device), padded=not bool(places[2].all()))
 
+    def load_stretches(self, batches: Sequence[ChunkBatch]) -> Chunks:
+        """Load one batch per cohort, of neighbouring chunks: features of frames in several chunks once."""
+        places = chunk_places(batches)
+        spans = [self._span(batch) for batch in batches]
+        frames = max(stop - first for first, stop in spans)
+        firsts = [min(first, len(self._features) - frames) for first, _ in spans]
+        stretches = torch.stack([self._features[first : first + frames] for first in firsts])
+        padded = not bool(places[2].all())
+        rows, inside = self._rows(places.to(self._device))
+        # Padding chunks may lie outside of the stretch; what they read does not count.
+        within = (rows - torch.tensor(firsts, device=self._device)[:, None, None]).clamp(0, frames - 1)
+        features = stretches[:, :, None].to(self._device)
+        return self._chunks(features, rows, inside, places[2] if padded else None, within)
+
     def cut(self, place: Int[Tensor, "3 cohorts batch"], *, padded: bool) -> Chunks:
         """Cut the chunks at ``place``, a result of ``chunk_places``; never waits for the device."""
-        half, start, present = place
+        rows, inside = self._rows(place)
+        return self._chunks(self._taken(self._features, rows), rows, inside, place[2] if padded else None)
+
+    def _rows(self, place: Int[Tensor, "3 cohorts batch"]) -> tuple[Tensor, Tensor]:
+        """Return the row in the split of every frame of the chunks, and whether it lies inside the half."""
+        half, start, _ = place
         within = start[:, None] + self._within
         last = self._frames[half][:, None]
-        rows = self._first[half][:, None] + torch.minimum(within, last - 1)
+        return self._first[half][:, None] + torch.minimum(within, last - 1), within < last
+
+    def _chunks(
+        self,
+        features: Tensor,
+        rows: Tensor,
+        inside: Tensor,
+        present: Tensor | None,
+        within: Tensor | None = None,
+    ) -> Chunks:
         return Chunks(
             # By way of float32: float16 to bfloat16 directly takes twice as long.
-            self._taken(self._features, rows).float().to(self._dtype),
+            features.float().to(self._dtype),
             self._taken(self._past, rows),
             self._taken(self._future, rows),
-            within < last,
-            present.bool() if padded else None,
+            inside,
+            None if present is None else present.bool().to(self._device),
+            within,
         )
+
+    def _span(self, batch: ChunkBatch) -> tuple[int, int]:
+        """Return the first row in the split of a batch's chunks, and one past the last."""
+        if not len(batch):
+            return 0, 0
+        halves = [self.store.halves[half] for half in batch.half]
+        firsts = [half.first_frame + int(start) for half, start in zip(halves, batch.start, strict=True)]
+        stops = [
+            min(first + len(self._within), half.first_frame + half.frames)
+            for first, half in zip(firsts, halves, strict=True)
+        ]
+        return min(firsts), max(stops)
 
     def release(self) -> None:
         """Release mapped memory pages to the operating system."""

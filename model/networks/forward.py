@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
@@ -61,14 +61,31 @@ class StackForward:
             self._used = used.float()[:, None, None, :, None]
 
     def temporal_cnn(
-        self, features: Float[Tensor, "cohorts frames batch dims"]
+        self,
+        features: Float[Tensor, "cohorts read_frames read_batch dims"],
+        rows: Int[Tensor, "cohorts frames batch"] | None = None,
     ) -> Float[Tensor, "slots frames batch columns"]:
-        """Compute MLP, pyramid and last convolution; columns are f features of C classes, class last."""
-        hidden = self.mlp(features)
-        weights = self._weights
+        """Compute MLP, pyramid and last convolution; columns are f features of C classes, class last.
+
+        ``rows``: see ``Chunks``. The MLP works on single frames, and so on those of several chunks once.
+        """
+        hidden, weights = self.mlp(features), self._weights
+        if rows is not None:
+            hidden = self._chunks_of(hidden, rows)
         pyramid = functional.relu(convolve(hidden, weights["pyramid"], weights["pyramid_bias"]))
         signal = torch.cat([hidden, pyramid], dim=-1)
         return convolve_three_taps(signal, weights["class_features.kernel"], weights["class_features.bias"])
+
+    def _chunks_of(
+        self, hidden: Float[Tensor, "slots read_frames 1 32"], rows: Int[Tensor, "cohorts frames batch"]
+    ) -> Float[Tensor, "slots frames batch 32"]:
+        """Put together the chunks of every network from the frames of its cohort."""
+        slots, frames, _, channels = hidden.shape
+        first = torch.arange(0, slots * frames, frames, device=rows.device)[:, None, None]
+        places = first + torch.cat(
+            [own.expand(count, -1, -1) for own, count in zip(rows.unbind(), self._cohorts, strict=True)]
+        )
+        return hidden.view(-1, channels).index_select(0, places.flatten()).view(*places.shape, channels)
 
     def mlp(
         self, features: Float[Tensor, "cohorts frames batch dims"]
@@ -146,10 +163,13 @@ class StackForward:
         return torch.cat([torch.sigmoid(place), torch.softmax(classes, dim=-1)], dim=-1)
 
     def __call__(
-        self, features: Float[Tensor, "cohorts frames batch dims"], statistics: Statistics
+        self,
+        features: Float[Tensor, "cohorts read_frames read_batch dims"],
+        statistics: Statistics,
+        rows: Int[Tensor, "cohorts frames batch"] | None = None,
     ) -> Predictions:
-        """Predict for chunks of N_F frames, normalised with ``statistics``."""
-        columns = self.temporal_cnn(features)
+        """Predict for chunks of N_F frames, normalised with ``statistics``; for ``rows`` see ``Chunks``."""
+        columns = self.temporal_cnn(features, rows)
         segmentation = self.segment(columns, statistics)
         return Predictions(segmentation, self.spot(columns, segmentation))
 

@@ -56,3 +56,21 @@ def test_batches_of_different_sizes_are_padded_and_say_where() -> None:
         assert alone.present is None
         assert torch.equal(chunks.features[cohort, :, : len(batch)], alone.features[0])
         assert torch.equal(chunks.past[cohort, :, : len(batch)], alone.past[0])
+
+
+def test_stretch_holds_the_frames_of_overlapping_chunks_once() -> None:
+    source = ChunkSource(STORE, 15, device=CPU, dtype=torch.float32)
+    batches = [
+        ChunkBatch(np.array([0, 0, 0, 1]), np.array([0, 8, 15, 0])),
+        ChunkBatch(np.array([1, 2]), np.array([0, 6])),
+        ChunkBatch(np.array([], dtype=np.int64), np.array([], dtype=np.int64)),
+    ]
+    chunks, apart = source.load_stretches(batches), source.load(batches)
+    assert chunks.features.shape[:3] == (3, 30 + 12, 1), "from the first frame to the last of the longest"
+    assert chunks.rows is not None and chunks.present is not None and apart.present is not None
+    assert torch.equal(chunks.present, apart.present)
+    for cohort, batch in enumerate(batches):
+        read = chunks.features[cohort, :, 0][chunks.rows[cohort]]
+        assert torch.equal(read[:, : len(batch)], apart.features[cohort, :, : len(batch)])
+    for name in ("past", "future", "inside"):
+        assert torch.equal(getattr(chunks, name), getattr(apart, name))
