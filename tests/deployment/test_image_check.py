@@ -5,6 +5,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,12 @@ def test_buildah_runs_what_compose_yaml_says(
     ]
 
     def runs(container: str) -> list[list[str]]:
-        own = [words for words in noted() if "run" in words and container in words]
+        """What ran in a container: a service, which may note it late, and the question about its health."""
+        own: list[list[str]] = []
+        deadline = time.monotonic() + 60
+        while len(own) < 2 and time.monotonic() < deadline:
+            own = [words for words in noted() if "run" in words and container in words]
+            time.sleep(0.02)
         return [words[words.index("--") + 1 :] for words in own]
 
     assert sorted(runs("mlflow")) == [["ask"], ["enter", "serve"]]
