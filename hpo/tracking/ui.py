@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ from model.errors import ConfigError, UserError
 
 _START_S = 120.0
 _STOP_S = 5.0
+_LOOK_S = 0.5
 _LOG = "mlflow-server.log"
 
 
@@ -55,11 +57,14 @@ def serve_ui(environment: Environment, host: str, port: int, *, ready: Callable[
     reach_directly(host)
     address = f"http://{host}:{port}"
     log = environment.runs / _LOG
-    with _stoppable(), _server(environment, host, port, log) as server:
+    with _stoppable() as stopped, _server(environment, host, port, log) as server:
         _wait_until_healthy(address, server, log)
         ready(address)
-        server.wait()
-        raise UserError("the MLflow server exited unexpectedly", log=log, last_line=_last_error(log))
+        while server.poll() is None and not stopped.is_set():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                server.wait(_LOOK_S)
+        if not stopped.is_set():
+            raise UserError("the MLflow server exited unexpectedly", log=log, last_line=_last_error(log))
 
 
 def study_tables(address: str) -> dict[str, str]:
@@ -102,15 +107,21 @@ def _require_free_port(host: str, port: int) -> None:
 
 
 @contextlib.contextmanager
-def _stoppable() -> Iterator[None]:
-    """End the block without an error on SIGINT and SIGTERM."""
+def _stoppable() -> Iterator[threading.Event]:
+    """End the block without an error on SIGINT and SIGTERM.
+
+    Yields:
+        Set by a signal, for one that comes while Python ignores errors, as it does when it deletes an object.
+    """
+    stopped = threading.Event()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
+        stopped.set()
         raise KeyboardInterrupt
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield stopped
     except KeyboardInterrupt:
         pass
     finally:

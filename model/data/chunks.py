@@ -75,21 +75,7 @@ class ChunkSource:
         firsts = [min(first, len(self._features) - frames) for first, _ in spans]
         stretches = torch.stack([self._features[first : first + frames] for first in firsts])
         padded = not bool(places[2].all())
-        rows, inside = self._rows(places.to(self._device))
-        # Padding chunks may lie outside of the stretch; what they read does not count.
-        within = (rows - torch.tensor(firsts, device=self._device)[:, None, None]).clamp(0, frames - 1)
-        features = stretches[:, :, None].to(self._device)
-        return self._chunks(features, rows, inside, places[2] if padded else None, within)
-
-    def load_stretches(self, batches: Sequence[ChunkBatch]) -> Chunks:
-        """Load one batch per cohort, of neighbouring chunks: features of frames in several chunks once."""
-        places = chunk_places(batches)
-        spans = [self._span(batch) for batch in batches]
-        frames = max(stop - first for first, stop in spans)
-        firsts = [min(first, len(self._features) - frames) for first, _ in spans]
-        stretches = torch.stack([self._features[first : first + frames] for first in firsts])
-        padded = not bool(places[2].all())
-        rows, inside = self._rows(places.to(self._device))
+        rows, inside = self._rows(sent_to(self._device, places))
         # Padding chunks may lie outside of the stretch; what they read does not count.
         within = (rows - torch.tensor(firsts, device=self._device)[:, None, None]).clamp(0, frames - 1)
         features = stretches[:, :, None].to(self._device)
