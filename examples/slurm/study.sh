@@ -33,7 +33,8 @@ if [ "$SLURM_JOB_NUM_NODES" -gt 1 ]; then
     # This script runs on the first node, which becomes Ray's head. The ports are the job's own: other jobs may run here.
     read -r head < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
     read -r host _ < <(hostname --ip-address)
-    port=$((20000 + SLURM_JOB_ID % 10000 * 2))
+    # They lie below those that Linux gives to connections, 32768 and up.
+    port=$((20000 + SLURM_JOB_ID % 6000 * 2))
     others=$((SLURM_JOB_NUM_NODES - 1))
     token=$(od --address-radix=n --read-bytes=32 --format=x1 /dev/urandom | tr --delete ' \n')
     export RAY_AUTH_MODE=token RAY_AUTH_TOKEN=$token RAY_USAGE_STATS_ENABLED=0

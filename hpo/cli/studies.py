@@ -179,8 +179,9 @@ def report(
     file = write_report(environment, folder, to or folder / "report.html")
     typer.echo(file)
     if found := verdict(StudyState.replay(stored_events(folder))):
-        typer.echo(f"for a paper: {file.parent / MARKDOWN} and {file.parent / LATEX}")
-        typer.echo(f"verdict: {found.sentence}")
+        # Standard output is the path of the page alone, for scripts.
+        typer.echo(f"for a paper: {file.parent / MARKDOWN} and {file.parent / LATEX}", err=True)
+        typer.echo(f"verdict: {found.sentence}", err=True)
 
 
 def _analyse_best(folder: Path) -> None:

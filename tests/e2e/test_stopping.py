@@ -68,7 +68,7 @@ def test_trials_that_asha_stopped_are_shown_as_such_and_keep_what_they_reached(a
     assert scores == sorted(scores, reverse=True)
     assert best[0]["trial"] == stage.best_trial
     assert recorded_in_mlflow(asha, "asha") == {
-        trial: ("FINISHED", "stopped" if trial in stopped else "finished") for trial in ended
+        trial: ("KILLED", "stopped") if trial in stopped else ("FINISHED", "finished") for trial in ended
     }
 
 

@@ -1,11 +1,13 @@
 """The Slurm script of ``examples/``, with Slurm's commands replaced by plain processes on this machine."""
 
 import os
+import random
 import signal
+import socket
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +16,7 @@ import pytest
 from e2e.command_line import STUDY_FILE, wait_until
 from e2e.processes import descendants, ray_processes
 from faults.study import TRIAL
-from service.processes import Process, free_port, passes
+from service.processes import Process, passes
 
 from hpo.journal.events import Event, StudyInterrupted, TrialFinished, TrialReported
 from hpo.journal.journal import read_journal
@@ -71,6 +73,16 @@ class Job:
         return log.read_text().splitlines() if log.exists() else []
 
 
+def free_job() -> int:
+    """Number of a job whose ports, as the script makes them, are free."""
+    while True:
+        number = random.randrange(6000)
+        with ExitStack() as stack, suppress(OSError):
+            for port in (20000 + 2 * number, 20001 + 2 * number):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return number
+
+
 @pytest.fixture
 def job(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Job]:
     from model.data.synthetic import write_synthetic
@@ -84,7 +96,7 @@ def job(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Job]:
         (programs / name).write_text(f"#!/bin/bash\n{body}\n")
         (programs / name).chmod(0o755)
     # The script makes its ports of the job's number.
-    number = (free_port() - 20000) // 2 % 10000
+    number = free_job()
     with ExitStack() as stack:
         temporary = stack.enter_context(TemporaryDirectory(prefix="hpo-", ignore_cleanup_errors=True))
         variables = {
@@ -132,7 +144,7 @@ def finish(job: Job, running: Process) -> None:
 @pytest.mark.parametrize("job", [2], indirect=True)
 def test_study_on_two_nodes_stops_early_is_requeued_and_goes_on(job: Job) -> None:
     running = job.start(*words(available_cpus()))
-    address = f"127.0.0.1:{20000 + job.number % 10000 * 2}"
+    address = f"127.0.0.1:{20000 + job.number % 6000 * 2}"
     wait_until(lambda: job.training() == 2 or not running.running, timeout_s=240)
     # A node has one core: both trials train at the same time on two nodes, which need the job's token.
     assert len(trainers(running)) == 2, running.log()
