@@ -14,7 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from hpo.journal.events import Event, TrialAsked, TrialReported, Value, to_json
+from hpo.journal.codec import to_json
+from hpo.journal.events import Event, TrialAsked, TrialReported, Value
 from hpo.journal.journal import read_journal
 
 Result = TypeVar("Result")

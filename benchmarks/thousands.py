@@ -32,6 +32,7 @@ from instant import expected_score
 
 from hpo.config.environment import read_environment
 from hpo.config.stages import SEARCH
+from hpo.journal.codec import to_json
 from hpo.journal.events import (
     Event,
     StageAsked,
@@ -44,7 +45,6 @@ from hpo.journal.events import (
     TrialReported,
     TrialStarted,
     TrialStopped,
-    to_json,
 )
 from hpo.journal.journal import read_journal
 from hpo.space.space import Space

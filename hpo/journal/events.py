@@ -1,26 +1,19 @@
-"""Events of a study: one frozen record per kind, one line of JSON per event."""
+"""Events of a study: one frozen record per kind. ``hpo.journal.codec`` writes and reads them as JSON."""
 
 import json
 import math
 import uuid
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
     ConfigDict,
-    Field,
     PlainSerializer,
     PlainValidator,
     Strict,
-    TypeAdapter,
-    ValidationError,
 )
-from pydantic_core import ErrorDetails
-
-from model.documents import parse_json
 
 COMMIT = "commit"
 """Name among the versions of the git commit of the user's folder."""
@@ -379,56 +372,3 @@ AnyEvent = (
     | StudyInterrupted
 )
 """Type of all events that a journal can have."""
-# A new event makes these up; one that is read must have them, or they would differ at each reading.
-_MADE_UP = ("at", "identity")
-
-
-@cache
-def _codec() -> TypeAdapter[Event]:
-    return TypeAdapter(Annotated[AnyEvent, Field(discriminator="event")])
-
-
-def to_json(event: Event) -> str:
-    """Return the event as one line of standard JSON without a line end; ``from_json`` reads it.
-
-    Raises:
-        ValueError: ``plan``, ``space`` or ``parameters`` contain a number that is not finite.
-    """
-    return json.dumps(_codec().dump_python(event, warnings=False), allow_nan=False)
-
-
-def from_json(line: str | bytes) -> Event:
-    """Read an event.
-
-    Raises:
-        ValueError: The line is no JSON object, its kind is unknown, or a field is missing, unknown
-            or of another type than expected.
-    """
-    record = parse_json(line)
-    if not isinstance(record, dict):
-        raise ValueError(f"expected a JSON object, got {type(record).__name__}")
-    try:
-        event = _codec().validate_python(record)
-    except ValidationError as error:
-        raise ValueError(_complaint(record, error.errors(include_url=False))) from None
-    for name in _MADE_UP:
-        if name not in record and hasattr(event, name):
-            raise ValueError(f"{event.event} lacks {name}")
-    return event
-
-
-def _complaint(record: dict[str, Any], problems: list[ErrorDetails]) -> str:
-    kind = record.get("event")
-    if not problems[0]["loc"]:
-        known = ", ".join(str(fields(kind)[0].default) for kind in get_args(AnyEvent))
-        return f"expected an event out of {known}, got {kind!r:.60}"
-    # A place is the kind, the field, and whatever lies within the field.
-    named = [(problem["type"], str(problem["loc"][1]), problem) for problem in problems]
-    if missing := sorted(field for problem, field, _ in named if problem == "missing"):
-        return f"{kind} lacks {', '.join(missing)}"
-    if unknown := sorted(field for problem, field, _ in named if problem == "unexpected_keyword_argument"):
-        return f"{kind} has no field {unknown[0]!r:.60}"
-    problem, field, details = named[0]
-    if problem == "value_error":
-        return str(details["ctx"]["error"])
-    return f"{kind}.{field} is of another type than expected: {record[field]!r:.60}"

@@ -12,7 +12,8 @@ from typing import Self
 
 from filelock import FileLock, Timeout
 
-from hpo.journal.events import Event, from_json, to_json
+from hpo.journal.codec import from_json, to_json
+from hpo.journal.events import Event
 from model.documents import parse_json, read_limited
 from model.errors import StorageError, UserError
 from model.shell import shell_line

@@ -12,7 +12,7 @@ from fuzz.cases import FUZZ, outcome
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpo.journal.events import from_json, to_json
+from hpo.journal.codec import from_json, to_json
 from hpo.journal.journal import Journal, read_journal
 from hpo.journal.results import StudyState
 from model.errors import UserError

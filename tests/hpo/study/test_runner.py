@@ -1,92 +1,22 @@
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from calf_plan import calf_plan
+from stage_runner import SPACE, begin, next_spec, plan_of, report, runner_on, train
 
 from hpo.config.environment import read_environment
 from hpo.journal.events import (
-    BudgetSet,
-    GainEstimated,
-    StageAsked,
-    StageExtended,
-    StageStarted,
-    StudyCreated,
-    TrialFailed,
     TrialFinished,
     TrialReported,
     TrialStopped,
 )
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState, TrialStatus
-from hpo.journal.stage_state import UNLIKELY
-from hpo.programs.search import SearchProgram
-from hpo.search.searcher import Gain
-from hpo.study.budget import StageBudget
 from hpo.study.plan import StageRequest, StudyPlan, stage_settings
 from hpo.study.runner import StageRunner
-from hpo.study.stage import build_stage
-from hpo.study.stop_requests import WHOLE_STUDY, StopRequests
 from hpo.trial.report import Report
 from hpo.trial.specification import TrialSpec
 from model.errors import ConfigError
-
-SPACE = {
-    "f": {"type": "int", "low": 2, "high": 64, "log": True},
-    "beta": {"type": "float", "low": 0.05, "high": 5.0, "log": True},
-}
-
-
-def plan_of(
-    trials: int = 6, space: dict[str, dict[str, object]] = SPACE, *, epochs: int = 2, **settings: object
-) -> StudyPlan:
-    stages = {"bayes": {"trials": trials, "space": space, **settings}}
-    return calf_plan({"training": {"epochs": epochs}, "stages": stages})
-
-
-def begin(folder: Path, plan: StudyPlan) -> Journal:
-    journal = Journal.create(folder)
-    journal.append(
-        StudyCreated(
-            study=folder.name,
-            plan=plan.to_json(),
-            seed=plan.seed,
-            data_digest=plan.data_digest,
-            code_digest="c",
-            versions={},
-        )
-    )
-    journal.append(StageStarted(stage="bayes", space={}, trials=plan.study.stages.bayes.trials))
-    return journal
-
-
-def runner_on(
-    journal: Journal, plan: StudyPlan, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-) -> StageRunner:
-    program = build_stage(plan, "bayes", {}, finalists={})
-    state = StudyState.replay(journal.events())
-    budget = StageBudget(state, "bayes", plan.study.training.epochs, 5.0, clock)
-    return StageRunner(plan, "bayes", program, journal, state, lambda state: None, budget)
-
-
-def next_spec(runner: StageRunner) -> TrialSpec:
-    task = runner.next_spec()
-    assert isinstance(task, TrialSpec)
-    return task
-
-
-def report(epoch: int, score: float) -> Report:
-    return Report(epoch, {"average_map": score}, float(epoch), score)
-
-
-def train(runner: StageRunner, score: float) -> str:
-    task = next_spec(runner)
-    runner.started(task.trial)
-    runner.reported(task.trial, report(1, score / 2))
-    runner.reported(task.trial, report(2, score))
-    runner.finished(task.trial)
-    return task.trial
 
 
 def test_first_trial_is_the_study_files_own_point_and_the_stage_ends_after_its_trials(tmp_path: Path) -> None:
@@ -276,154 +206,3 @@ def test_best_validation_is_that_of_the_mean_that_the_study_file_names(tmp_path:
         runner.finished(task.trial)
         best = runner.state.ranked("bayes", 1)[0].best_trial
         assert (best.score, best.best_epoch) == (0.9, 2)
-
-
-class Clock:
-    """The present time, which a test sets."""
-
-    def __init__(self) -> None:
-        self.now = datetime.now(UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def wait(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
-
-
-def with_budget(folder: Path, plan: StudyPlan, seconds: float) -> Journal:
-    journal = begin(folder, plan)
-    journal.append(BudgetSet(hours=seconds / 3600))
-    return journal
-
-
-def test_no_trial_starts_that_could_not_end_in_time(tmp_path: Path) -> None:
-    plan = plan_of()
-    with with_budget(tmp_path / "study", plan, 10) as journal:
-        clock = Clock()
-        runner = runner_on(journal, plan, clock)
-        train(runner, 0.1)  # 2 s of training
-        clock.wait(6.5)
-        train(runner, 0.2)
-        assert runner.budget_over is None
-        clock.wait(2)
-        assert runner.next_spec() is None
-        assert runner.budget_over is not None and runner.budget_over.words == f"{10 / 3600:g} h"
-        assert not runner.should_end() and not runner.complete
-
-
-def test_before_the_first_validation_the_measured_time_counts(tmp_path: Path) -> None:
-    plan = plan_of()
-    with with_budget(tmp_path / "study", plan, 4.5) as journal:
-        assert runner_on(journal, plan, Clock()).next_spec() is None
-
-
-def test_trials_that_run_when_the_time_is_up_can_go_on_later(tmp_path: Path) -> None:
-    plan = plan_of()
-    with with_budget(tmp_path / "study", plan, 10) as journal:
-        clock = Clock()
-        runner = runner_on(journal, plan, clock)
-        task = next_spec(runner)
-        runner.started(task.trial)
-        runner.reported(task.trial, report(1, 0.2))
-        assert not runner.should_end() and runner.budget_over is None
-        clock.wait(11)
-        assert runner.should_end() and runner.budget_over is not None
-        journal.append(BudgetSet(hours=1))
-        again = next_spec(runner_on(journal, plan))
-        assert (again.trial, again.reported_epoch) == (task.trial, 1)
-
-
-def test_search_that_is_cut_short_ends_its_trials_with_what_they_reached(tmp_path: Path) -> None:
-    plan = plan_of()
-    with begin(tmp_path / "study", plan) as journal:
-        runner = runner_on(journal, plan)
-        first, second = next_spec(runner).trial, next_spec(runner).trial
-        runner.reported(first, report(1, 0.2))
-        runner.close("the budget of 1 h is over")
-        ends = [event for event in journal.events() if isinstance(event, TrialStopped | TrialFailed)]
-        assert [(end.trial, end.reason) for end in ends] == [
-            (first, "the budget of 1 h is over"),
-            (second, "ended before its first validation: the budget of 1 h is over"),
-        ]
-        assert runner.state.trials[first].score == 0.2
-
-
-def test_trial_that_the_user_stops_ends_at_its_next_validation_and_the_next_one_starts(
-    tmp_path: Path,
-) -> None:
-    plan = plan_of(epochs=EPOCHS)
-    with begin(tmp_path / "study", plan) as journal:
-        runner = runner_on(journal, plan)
-        task, other = next_spec(runner).trial, next_spec(runner).trial
-        assert runner.reported(task, report(1, 0.4))
-        StopRequests(journal.folder).add(task)
-        again = runner_on(journal, plan)  # the request stands over a restart
-        assert again.reported(other, report(1, 0.5))
-        assert not again.reported(task, report(2, 0.3))
-        trial = again.state.trials[task]
-        assert (trial.status, trial.reason, trial.score) == (TrialStatus.STOPPED, "stopped by the user", 0.4)
-        assert not StopRequests(journal.folder).has(task)
-
-
-def test_trial_at_its_last_validation_has_finished_although_the_user_stops_it(tmp_path: Path) -> None:
-    plan = plan_of()
-    with begin(tmp_path / "study", plan) as journal:
-        runner = runner_on(journal, plan)
-        task = next_spec(runner).trial
-        StopRequests(journal.folder).add(task)
-        assert runner.reported(task, report(2, 0.4))
-        runner.finished(task)
-        assert runner.state.trials[task].status is TrialStatus.FINISHED
-
-
-def test_study_that_the_user_stops_ends_its_training(tmp_path: Path) -> None:
-    plan = plan_of()
-    with begin(tmp_path / "study", plan) as journal:
-        StopRequests(journal.folder).add(WHOLE_STUDY)
-        runner = runner_on(journal, plan)
-        assert runner.should_end() and runner.budget_over is None
-
-
-@pytest.fixture
-def gains(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Numbers of trials for which a gain was estimated; it is below the noise from the third trial on."""
-    asked: list[int] = []
-
-    def expected_gain(program: SearchProgram, trials: Sequence[object]) -> Gain:
-        asked.append(len(trials))
-        return Gain(expected=0.05 if len(trials) < 3 else 0.01, trials=10, noise=0.03)
-
-    monkeypatch.setattr(SearchProgram, "expected_gain", expected_gain)
-    return asked
-
-
-def test_search_ends_when_further_trials_are_unlikely_to_gain_and_that_stands_in_the_journal(
-    tmp_path: Path, gains: list[int]
-) -> None:
-    plan = plan_of(30, stop_when="unlikely")
-    with begin(tmp_path / "study", plan) as journal:
-        while runner_on(journal, plan).next_spec() is not None:
-            train(runner_on(journal, plan), 0.1)
-        ended = runner_on(journal, plan)
-        assert ended.complete and ended.ended_as_unlikely
-        assert len(ended.state.trials) == 3 + UNLIKELY - 1
-        assert gains == list(range(3 + UNLIKELY)), "no estimate is made again after a restart"
-        estimates = [event for event in journal.events() if isinstance(event, GainEstimated)]
-        assert [estimate.proposed for estimate in estimates] == gains
-
-        journal.append(StageAsked(stage="bayes", settings={}))
-        journal.append(StageExtended(stage="bayes", settings={}, trials=30))
-        assert runner_on(journal, plan_of(30)).next_spec() is not None
-
-
-def test_search_without_that_rule_only_records_the_estimates(tmp_path: Path, gains: list[int]) -> None:
-    plan = plan_of(3 + UNLIKELY)
-    with begin(tmp_path / "study", plan) as journal:
-        runner = runner_on(journal, plan)
-        while (task := runner.next_spec()) is not None:
-            assert isinstance(task, TrialSpec)
-            runner.reported(task.trial, report(2, 0.1))
-            runner.finished(task.trial)
-        assert len(runner.state.trials) == 3 + UNLIKELY and not runner.ended_as_unlikely
-        assert runner.state.stages["bayes"].unlikely >= UNLIKELY

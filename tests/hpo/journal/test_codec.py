@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hpo.journal.codec import from_json, to_json
 from hpo.journal.events import (
     BudgetEnded,
     BudgetSet,
@@ -26,8 +27,6 @@ from hpo.journal.events import (
     TrialReported,
     TrialStarted,
     TrialStopped,
-    from_json,
-    to_json,
 )
 
 names = st.text(min_size=1, max_size=12)
