@@ -13,6 +13,15 @@ class FailedError(Exception):
     """Error for a trial that cannot continue, while the other trials of its array can."""
 
 
+def failure_of(error: Exception) -> FailedError:
+    """Return the failure of the trial in which ``error`` was raised, of any kind."""
+    if isinstance(error, FailedError):
+        return error
+    failure = FailedError(f"{type(error).__name__}: {error}")
+    failure.__cause__ = error
+    return failure
+
+
 class DivergedError(FailedError):
     """Error for a trial whose loss or metrics are NaN or infinite."""
 

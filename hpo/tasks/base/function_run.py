@@ -13,7 +13,7 @@ from typing import Any
 
 from hpo.space.space import Parameters
 from hpo.tasks.base.learner import TrainingSchedule
-from model.training.outcomes import DivergedError, FailedError, Outcome, Validation
+from model.training.outcomes import DivergedError, FailedError, Outcome, Validation, failure_of
 
 ObjectiveFunction = Callable[[dict[str, Any], int, "Reporter"], float | None]
 """Function ``(parameters, seed, report) -> score``; without a result, its last report is its score."""
@@ -193,12 +193,8 @@ class FunctionArray:
         started = time.perf_counter()
         try:
             score = slot.advance()
-        except FailedError as error:
-            return error
         except Exception as error:  # an error in one trial must not stop the others
-            failure = FailedError(f"{type(error).__name__}: {error}")
-            failure.__cause__ = error
-            return failure
+            return failure_of(error)
         return Validation(slot.epoch, {self._metric: score}, time.perf_counter() - started)
 
 

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from model.training.outcomes import DivergedError, FailedError, Outcome, Validation
+from model.training.outcomes import DivergedError, FailedError, Outcome, Validation, failure_of
 
 if TYPE_CHECKING:
     import torch
@@ -96,12 +96,8 @@ class SequentialArray(Generic[SplitT]):
                 slot.epoch += 1
             metrics = slot.validate(self._valid, self._device)
             finite = all(map(math.isfinite, metrics.values()))
-        except FailedError as error:
-            return error
         except Exception as error:  # an error in one trial must not stop the others
-            failure = FailedError(f"{type(error).__name__}: {error}")
-            failure.__cause__ = error
-            return failure
+            return failure_of(error)
         if not finite:
             return DivergedError(f"the validation after epoch {slot.epoch} gave metrics that are not finite")
         return Validation(slot.epoch, metrics, time.perf_counter() - started)
