@@ -14,11 +14,9 @@ from hpo.config.differences import differing_settings
 from hpo.config.environment import Environment
 from hpo.config.stages import SEARCH
 from hpo.journal.events import BudgetSet
-from hpo.journal.journal import stored_events
-from hpo.journal.results import StudyState
 from hpo.report.console import standard_error
 from hpo.study.folders import chosen_study, free_name, known_studies, study_folder
-from hpo.study.plan import StageRequest, StudyPlan, StudyRequest, make_plan, plan_of
+from hpo.study.plan import StageRequest, StudyPlan, StudyRequest, make_plan, stored_plan
 from hpo.study.point_file import TypedPoints
 from hpo.study.preparing import PreparedStage, prepare_new
 from hpo.study.runner import Listener
@@ -283,7 +281,7 @@ class Launch:
     def _known_plan(self, name: str | None) -> tuple[Path, StudyPlan]:
         """Return the folder and the plan of a study, by default of the one that changed last."""
         folder = chosen_study(self.environment, name)
-        return folder, plan_of(folder, StudyState.replay(stored_events(folder)).created)
+        return folder, stored_plan(folder)
 
     def _nothing_to_continue(self, stage: str) -> ConfigError:
         """Return the error for a later stage on data of which there is no study yet."""

@@ -9,10 +9,8 @@ from hpo.api.notifying import channel_of
 from hpo.api.watching import ReadingProgress, say, tell_end, watch
 from hpo.config.environment import Environment
 from hpo.journal.events import BudgetSet
-from hpo.journal.journal import stored_events
-from hpo.journal.results import StudyState
 from hpo.study.folders import study_folder
-from hpo.study.plan import plan_of
+from hpo.study.plan import stored_plan
 from hpo.study.session import fork_study, resume_study
 
 
@@ -41,13 +39,13 @@ def resume(
         UserError: The study is running elsewhere, or its data or the code have changed.
     """
     place = str(data.absolute()) if data else None
-    plan = plan_of(folder, StudyState.replay(stored_events(folder)).created)
+    plan = stored_plan(folder)
     channel = channel_of(notify, plan.study.notify.urls, say)
     with ReadingProgress() as progress:
         if fork is not None:
             fork_study(folder.name, fork, environment, progress, data=place)
             folder = study_folder(environment, fork)
-            plan = plan_of(folder, StudyState.replay(stored_events(folder)).created)
+            plan = stored_plan(folder)
         with watch(plan, folder.name, environment, callbacks, channel) as listener:
             end = resume_study(folder.name, environment, progress, listener, data=place, budget=budget)
     tell_end(end, plan, folder.name, environment)

@@ -4,8 +4,8 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,7 +13,7 @@ from typing import Self
 from filelock import FileLock, Timeout
 
 from hpo.journal.codec import from_json, to_json
-from hpo.journal.events import Event
+from hpo.journal.events import DataMoved, Event, StudyCreated, StudyRenamed
 from model.documents import parse_json, read_limited
 from model.errors import StorageError, UserError
 from model.shell import shell_line
@@ -168,6 +168,19 @@ def stored_events(folder: Path) -> Iterator[Event]:
         yield event
 
 
+def stored_creation(folder: Path) -> Iterator[Event]:
+    """Yield the creation of a study, its renames and the moves of its data, without reading other lines.
+
+    Raises:
+        UserError: There is no such study, or one of these lines, which is named, is damaged.
+    """
+    kinds = (StudyCreated, StudyRenamed, DataMoved)
+    marks = tuple(json.dumps(fields(kind)[0].default).encode() for kind in kinds)
+    for event, _ in _lines(folder, 0, marks):
+        if isinstance(event, kinds):
+            yield event
+
+
 def count_events(folder: Path) -> int:
     """Return the number of events in a journal; an unfinished last line is ignored.
 
@@ -178,8 +191,8 @@ def count_events(folder: Path) -> int:
     return (folder / _JOURNAL).read_bytes().count(b"\n")
 
 
-def _lines(folder: Path, start: int) -> Iterator[tuple[Event, int]]:
-    """Yield each event with the byte at which the next line starts."""
+def _lines(folder: Path, start: int, marks: Sequence[bytes] = (b"",)) -> Iterator[tuple[Event, int]]:
+    """Yield each event whose line has one of the marks, with the byte at which the next line starts."""
     _require_journal(folder)
     with (folder / _JOURNAL).open("rb") as file:
         file.seek(start)
@@ -188,6 +201,8 @@ def _lines(folder: Path, start: int) -> Iterator[tuple[Event, int]]:
             if not line.endswith(b"\n"):
                 return
             end += len(line)
+            if not any(mark in line for mark in marks):
+                continue
             try:
                 event = from_json(line[:-1])
             except ValueError as error:

@@ -11,6 +11,8 @@ from hpo.config.environment import Environment
 from hpo.config.stages import SearchStage
 from hpo.config.study_file import StudyFile
 from hpo.journal.events import StudyCreated
+from hpo.journal.journal import stored_creation
+from hpo.journal.results import StudyState
 from hpo.schedule.gpus import TrainingGpus
 from hpo.schedule.tuner import Parallelism
 from hpo.space.space import Parameters
@@ -197,6 +199,15 @@ def plan_of(folder: Path, created: StudyCreated) -> StudyPlan:
     """Return the plan with which a study was created."""
     plan = StudyPlan.from_json(created.plan, file=str(folder / "journal.jsonl"))
     return replace(plan, data=found_place(plan.data, folder))
+
+
+def stored_plan(folder: Path) -> StudyPlan:
+    """Return the plan of the study in ``folder`` with the present place of its data; reads no trials.
+
+    Raises:
+        UserError: There is no such study, or its journal is damaged.
+    """
+    return plan_of(folder, StudyState.replay(stored_creation(folder)).created)
 
 
 def chunk_seed(seed: int) -> int:

@@ -26,7 +26,7 @@ from hpo.study.budget import begun, next_budget, require_time
 from hpo.study.estimate import least_memory_bytes
 from hpo.study.folders import study_folder
 from hpo.study.interruption import signals_as_ctrl_c
-from hpo.study.plan import StageRequest, StudyPlan, available_cpus, plan_of, reopen_data
+from hpo.study.plan import StageRequest, StudyPlan, available_cpus, plan_of, reopen_data, stored_plan
 from hpo.study.preparing import PreparedStage, creation, prepare_extension, prepare_more, with_limits
 from hpo.study.reopening import placed, refuse_changes, reopen, reopened
 from hpo.study.results import figure_files, stage_importance, winner
@@ -248,7 +248,7 @@ def sync_study(name: str, environment: Environment) -> FollowerReport:
     """
     check_store(environment)
     with Journal.open(study_folder(environment, name)) as journal:
-        plan = plan_of(journal.folder, StudyState.replay(stored_events(journal.folder)).created)
+        plan = stored_plan(journal.folder)
         follower = Follower(journal.folder, _tracker(plan, journal.folder, environment))
         return follower.close(DRAIN_S)
 

@@ -13,8 +13,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hpo.journal.events import Event, StudyCreated, StudyInterrupted, TrialFailed
-from hpo.journal.journal import Journal, read_journal, writer_of
+from hpo.journal.events import (
+    DataMoved,
+    Event,
+    Noticed,
+    StudyCreated,
+    StudyInterrupted,
+    StudyRenamed,
+    TrialFailed,
+)
+from hpo.journal.journal import Journal, read_journal, stored_creation, writer_of
+from hpo.journal.results import StudyState
 from model.errors import UserError
 
 CREATED = StudyCreated(study="demo", plan={}, seed=0, data_digest="d", code_digest="c", versions={})
@@ -213,3 +222,17 @@ def test_a_file_that_is_far_too_large_for_a_journal_is_not_read(tmp_path: Path) 
     for read in (read_journal, Journal.open):
         with pytest.raises(UserError, match="larger than 1 GiB"):
             read(tmp_path / "demo")
+
+
+def test_creation_is_read_with_renames_and_moves_and_without_other_lines(tmp_path: Path) -> None:
+    with Journal.create(tmp_path / "study") as journal:
+        journal.append(CREATED)
+        journal.append(Noticed(message='"data-moved" is only told of'))
+        journal.append(DataMoved(data="there"))
+        journal.append(StudyRenamed(study="new"))
+    file = tmp_path / "study" / "journal.jsonl"
+    file.write_bytes(file.read_bytes() + b"no event\n")
+    found = list(stored_creation(tmp_path / "study"))
+    assert [type(event) for event in found] == [StudyCreated, DataMoved, StudyRenamed]
+    created = StudyState.replay(found).created
+    assert (created.study, created.plan["data"]) == ("new", "there")
