@@ -7,6 +7,8 @@ CHECKPOINT = "checkpoint.pt"
 """File with everything that a trial resumes from; it is deleted when the trial has ended."""
 PREVIOUS = "checkpoint.previous.pt"
 """The previous checkpoint, used if the newest one is damaged."""
+NEXT = "checkpoint.next.pt"
+"""The checkpoint while it is written; nothing reads it."""
 BEST = "best.pt"
 """File with the network of the best validation."""
 CONFIG = "config.json"
@@ -21,15 +23,17 @@ def trial_folder(study_folder: Path, trial: str) -> Path:
 
 
 def remove_checkpoints(folder: Path) -> int:
-    """Delete the checkpoints of a trial that has ended; its best network stays.
+    """Delete the checkpoints of a trial that has ended, unfinished ones included; its best network stays.
 
     Returns:
         Number of bytes freed.
     """
     freed = 0
-    for name in (CHECKPOINT, PREVIOUS):
+    names = (CHECKPOINT, PREVIOUS, NEXT)
+    unfinished = folder.glob(f".{NEXT}.*")  # what a process wrote when it was killed
+    for file in (*(folder / name for name in names), *unfinished):
         with contextlib.suppress(OSError):  # missing, or on a disk that is read-only by now
-            size = (folder / name).stat().st_size
-            (folder / name).unlink()
+            size = file.stat().st_size
+            file.unlink()
             freed += size
     return freed

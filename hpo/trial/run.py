@@ -11,7 +11,7 @@ import torch
 
 from hpo.tasks.base.registry import parse_study, task_named
 from hpo.tasks.base.splits import DataShape
-from hpo.trial.files import BEST, CHECKPOINT, CONFIG, PREVIOUS
+from hpo.trial.files import BEST, CHECKPOINT, CONFIG, NEXT, PREVIOUS
 from hpo.trial.report import Report, best_report, checked_metrics
 from hpo.trial.specification import TrialSpec
 from model.errors import DataError, StorageError
@@ -96,10 +96,12 @@ class TrialRun:
             "slot": self.slot.state(),
             "history": [asdict(report) for report in self._history],
         }
+        # Writing takes long, renaming does not: a kill must not find the trial without a newest checkpoint.
+        save_checkpoint(self.folder / NEXT, content)
         # Missing after a kill between these two statements, or while a lost process still writes here.
         with contextlib.suppress(FileNotFoundError):
             (self.folder / CHECKPOINT).replace(self.folder / PREVIOUS)
-        save_checkpoint(self.folder / CHECKPOINT, content)
+        (self.folder / NEXT).replace(self.folder / CHECKPOINT)
 
     def _restore(self) -> None:
         """Load the newest readable checkpoint; delete damaged ones and add a note about each."""

@@ -81,9 +81,11 @@ def test_full_disk_is_told_apart_from_a_failure_of_the_trial(
 
     array = TrialArray()
     array.step(spec.to_json(), 0)
+    newest = (Path(spec.folder) / CHECKPOINT).read_bytes()
     with monkeypatch.context() as patch:
         patch.setattr("hpo.trial.run.save_checkpoint", full)
         result = array.step(spec.to_json(), 1)
+    assert (Path(spec.folder) / CHECKPOINT).read_bytes() == newest
     assert result["unwritable"] == f"cannot write to {spec.folder}: No space left on device"
     assert "failed" not in result
     assert [result["epoch"] for result in steps(spec, 2, seen=1)] == [2, 3]
