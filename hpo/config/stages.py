@@ -31,7 +31,7 @@ SEARCH = "bayes"
 """Name of the search stage in every task."""
 ROUNDS = 4
 """Least number of rounds, one after the other, of a search that learns from results."""
-SearcherName = Literal["bayes-opt", "optuna-gp", "optuna-tpe", "random"]
+SearcherName = Literal["bayes-opt", "botorch", "optuna-gp", "optuna-tpe", "random"]
 SchedulerName = Literal["none", "asha", "median"]
 SEARCHERS_WITH_GAIN = ("bayes-opt",)
 """Searchers whose model estimates what further trials bring."""
@@ -172,11 +172,13 @@ class SearchStage(Stage):
     """A search over a space: ``trials`` configurations, each trained with ``replicates`` seeds."""
 
     searcher: SearcherName = "bayes-opt"
-    """Algorithm that proposes configurations."""
+    """Algorithm that proposes configurations. ``bayes-opt`` is that of the paper; ``botorch`` also learns
+    from trials that are running or were stopped."""
     trials: int = Field(ge=1)
     """Number of configurations to try."""
     replicates: int = Field(default=1, ge=1)
-    """Seeds per configuration; its score is the average."""
+    """Seeds per configuration; its score is the average. With a scheduler, the largest number of seeds: of
+    the configurations that were not stopped, the best in ``reduction_factor`` get another one."""
     scheduler: SchedulerName = "none"
     """Rule that stops poor trials early. ``asha`` stops a trial outside the best share of the trials that
     reached the same epoch; ``median`` stops a trial whose best validation lies below the median of the other
@@ -244,15 +246,6 @@ class SearchStage(Stage):
     def _refuse(cls, faults: list[InitErrorDetails]) -> None:
         if faults:
             raise ValidationError.from_exception_data(cls.__name__, faults)
-
-    @model_validator(mode="after")
-    def _has_one_seed_where_trials_are_stopped(self) -> Self:
-        if self.scheduler != "none" and self.replicates > 1:
-            raise broken_rule(
-                f'scheduler "{self.scheduler}" needs replicates = 1, got {self.replicates}: the score of a '
-                f"configuration is the average over its seeds, which must train for the same number of epochs"
-            )
-        return self
 
     @model_validator(mode="after")
     def _has_a_model_where_gains_are_estimated(self) -> Self:

@@ -338,6 +338,9 @@ class StageFinished(Event):
     """Complete configuration that the stage passes on."""
     role: str = ""
     """Role of the trials with this configuration."""
+    expected: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Configuration -> its score as a model of all trials expects it, with the standard deviation; highest
+    first. Empty if the mean over seeds decided."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ import math
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
@@ -23,11 +23,28 @@ _Rank = tuple[bool, bool, int, float, int]
 
 
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """Expected score of a configuration, averaged over seeds, by a model of all trials."""
+
+    mean: float
+    """Expected value."""
+    deviation: float
+    """Standard deviation of the expectation."""
+
+    @property
+    def half_width(self) -> float:
+        """Half width of the 95 % interval."""
+        return 1.96 * self.deviation
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
     """Trials of a stage that have the same role and hyperparameters and differ in their seeds."""
 
     trials: "tuple[TrialState, ...]"
     """All trials in the order of proposal, including those that are running or have failed."""
+    expected: Expected | None = None
+    """Score that the model of a search that has ended expects; None without a model."""
 
     @property
     def name(self) -> str:
@@ -89,6 +106,9 @@ class Ranking:
     and a named configuration with a failed seed. Named configurations come before the points of a grid, whose
     comparison they are. The score of a trial that was stopped early counts like any other: it is the score of
     its best network so far.
+
+    A search that has ended may have a model of all its trials. The score that it expects then comes before
+    the mean, because the highest mean of many is partly luck.
     """
 
     def __init__(self) -> None:
@@ -96,6 +116,8 @@ class Ranking:
         self._ranks: dict[tuple[str, ConfigurationKey], _Rank] = {}
         self._order: list[tuple[_Rank, tuple[str, ConfigurationKey]]] = []
         self._places: dict[tuple[str, ConfigurationKey], int] = {}
+        self._expected: dict[tuple[str, ConfigurationKey], Expected] = {}
+        """Highest first."""
 
     def add(self, trial: "TrialState") -> None:
         """Add a trial in any state."""
@@ -121,11 +143,19 @@ class Ranking:
 
     def best(self, count: int | None = None) -> list[Configuration]:
         """Return the ``count`` best configurations that have a score; None: all."""
-        return [Configuration(tuple(self._trials[key])) for _, key in islice(self._order, count)]
+        others = (key for _, key in self._order if key not in self._expected)
+        return [self._configuration(key) for key in islice(chain(self._expected, others), count)]
 
     def of(self, trial: "TrialState") -> Configuration:
         """Return the configuration of a trial."""
-        return Configuration(tuple(self._trials[_key(trial)]))
+        return self._configuration(_key(trial))
+
+    def expect(self, scores: "Sequence[tuple[TrialState, Expected]]") -> None:
+        """Rank the configurations of these trials first, by expected scores, highest first."""
+        self._expected = {_key(trial): expected for trial, expected in scores}
+
+    def _configuration(self, key: tuple[str, ConfigurationKey]) -> Configuration:
+        return Configuration(tuple(self._trials[key]), self._expected.get(key))
 
 
 def ranked(trials: "Iterable[TrialState]") -> list[Configuration]:

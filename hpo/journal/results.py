@@ -30,7 +30,7 @@ from hpo.journal.events import (
     TrialTested,
     Value,
 )
-from hpo.journal.ranking import Configuration
+from hpo.journal.ranking import Configuration, Expected
 from hpo.journal.running_time import RunningTime
 from hpo.journal.stage_state import StageState
 from hpo.journal.tally import Tally
@@ -191,7 +191,7 @@ class StudyState:
             case StageExtended():
                 self._extend_stage(event)
             case StageFinished():
-                self._stage(event.stage).finish(event, self.running.seconds(event.at))
+                self._finish_stage(event)
             case TrialAsked():
                 return self._ask(event)
             case TrialTested():
@@ -257,6 +257,7 @@ class StudyState:
     def _extend_stage(self, event: StageExtended) -> None:
         stage = self._stage(event.stage)
         self._keep_former(stage)
+        self.tally(event.stage).ranking.expect([])
         stage.extend(event, self.running.seconds(event.at))
         self.asked[event.stage] = replace(self.asked[event.stage], settings=event.settings)
 
@@ -282,6 +283,12 @@ class StudyState:
             began_s=self.running.seconds(event.at),
         )
         return True
+
+    def _finish_stage(self, event: StageFinished) -> None:
+        self._stage(event.stage).finish(event, self.running.seconds(event.at))
+        self.tally(event.stage).ranking.expect(
+            [(self._trial(name), Expected(*values)) for name, values in event.expected.items()]
+        )
 
     def _ask(self, event: TrialAsked) -> bool:
         if event.trial in self.trials:

@@ -1,11 +1,11 @@
 """Interface of programs, which decide what a stage trains."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 
-from hpo.journal.ranking import ranked
+from hpo.journal.ranking import Expected, ranked
 from hpo.journal.results import TrialState
 from hpo.search.searcher import Gain
 from hpo.space.space import Parameters
@@ -43,6 +43,8 @@ class Choice:
     """Average score over its seeds on the validation split."""
     best_trial: str
     """The trial with the highest score, whose network represents the configuration."""
+    expected: Mapping[str, Expected] = field(default_factory=dict)
+    """Configuration -> score that a model expects, highest first; empty if the mean over seeds decides."""
 
 
 class Program(ABC):

@@ -1,12 +1,18 @@
 """Search stages: a searcher proposes points, each trained with one or more seeds."""
 
 from collections.abc import Sequence
+from itertools import islice
 from statistics import fmean
 
-from hpo.journal.results import TrialState
+from hpo.journal.ranking import ConfigurationKey, Expected, configuration_key, ranked
+from hpo.journal.results import TrialState, TrialStatus
 from hpo.programs.program import Answer, Choice, Program, Proposal, best_choice
-from hpo.search.searcher import Gain, Searcher
-from hpo.space.space import Parameters
+from hpo.search.curves import Curve, CurveModel, Look
+from hpo.search.expected import expected_scores
+from hpo.search.searcher import NOISE, Gain, Searcher
+
+EXPECTED = 20
+"""Number of configurations whose expected score is kept."""
 
 
 class SearchProgram(Program):
@@ -15,15 +21,34 @@ class SearchProgram(Program):
     Args:
         searcher: Proposes the points.
         points: Maximum number of points.
-        replicates: Seeds per point.
+        replicates: Maximum number of seeds per point.
+        metric: Name of the metric that is the score.
+        race: Share of the points that get another seed, as 1 in ``race``: the best of those that were trained
+            to the end with as many seeds. None: every point gets all its seeds at once.
     """
 
-    def __init__(self, searcher: Searcher, *, points: int, replicates: int = 1) -> None:
+    def __init__(
+        self,
+        searcher: Searcher,
+        *,
+        points: int,
+        replicates: int = 1,
+        metric: str,
+        race: float | None = None,
+    ) -> None:
         size = searcher.space.size()
         self._points = points if size is None else min(points, size)
-        self._replicates = replicates
-        self._searcher = searcher
-        self._told = 0  # points at the beginning whose results the searcher has; they change no more
+        self._replicates, self._race = replicates, race
+        self._searcher, self._metric = searcher, metric
+        self._places: dict[ConfigurationKey, int] = {}
+        self._groups: list[list[int]] = []
+        """Indices of the trials of each point."""
+        self._grouped = 0
+        self._open: dict[int, None] = {}
+        """Points whose results the searcher does not have yet, in the order of proposal."""
+        self._curves = CurveModel()
+        self._learnt: set[int] = set()
+        """Indices of the trials whose curves the model has."""
 
     @property
     def planned(self) -> int:
@@ -31,21 +56,22 @@ class SearchProgram(Program):
         return self._points * self._replicates
 
     def next(self, trials: Sequence[TrialState]) -> Proposal | Answer:
-        """Return another seed of the last point, or a new point."""
-        place, replicate = divmod(len(trials), self._replicates)
-        if replicate:
-            parameters: Parameters | None = dict(trials[place * self._replicates].parameters)
-        elif place >= self._points:
-            return Answer.DONE
-        else:
-            self._tell(trials)
-            parameters = self._searcher.ask(_name(place))
-        return Answer.DONE if parameters is None else Proposal(parameters=parameters, replicate=replicate)
+        """Return another seed of a point, or a new point."""
+        self._group(trials)
+        again = self._another_seed(trials)
+        if again is not None:
+            group = self._groups[again]
+            return Proposal(parameters=dict(trials[group[0]].parameters), replicate=len(group))
+        if len(self._groups) >= self._points:
+            return self._end(trials)
+        self._tell(trials)
+        parameters = self._searcher.ask(_name(len(self._groups)))
+        return self._end(trials) if parameters is None else Proposal(parameters=parameters)
 
     def expected_gain(self, trials: Sequence[TrialState]) -> Gain | None:
         """Estimate what further points bring, before a new point, by the searcher's model."""
-        place, replicate = divmod(len(trials), self._replicates)
-        if replicate or place >= self._points:
+        self._group(trials)
+        if self._another_seed(trials) is not None or len(self._groups) >= self._points:
             return None
         self._tell(trials)
         return self._searcher.expected_gain()
@@ -55,39 +81,124 @@ class SearchProgram(Program):
 
         This does not call ``next``, which would change the searcher.
         """
-        return len(trials) >= self.planned and all(trial.has_ended for trial in trials)
+        self._group(trials)
+        all_asked = len(self._groups) >= self._points
+        return all_asked and all(trial.has_ended for trial in trials) and self._another_seed(trials) is None
 
     def choice(self, trials: Sequence[TrialState]) -> Choice | None:
-        """Choose the point with the highest score, the earlier of equal ones."""
-        return best_choice(trials)
+        """Choose the point with the highest expected score, by a model of all trials.
+
+        A score of a single seed is partly luck, and the best of many scores mostly is. Only points that were
+        trained to the end can be chosen. With few points, the highest mean over seeds decides.
+        """
+        self._group(trials)
+        self._tell(trials)
+        self._show_curves(trials)
+        expected = self._expected(trials)
+        if not expected:
+            return best_choice(trials)
+        place = next(iter(expected))
+        scored = ranked(trials[index] for index in self._groups[place])[0]
+        first = {trials[self._groups[each][0]].trial: value for each, value in expected.items()}
+        return Choice(
+            parameters=dict(scored.parameters),
+            role=scored.name,
+            score=scored.mean,
+            best_trial=scored.best_trial.trial,
+            expected=dict(islice(first.items(), EXPECTED)),
+        )
+
+    def _expected(self, trials: Sequence[TrialState]) -> dict[int, Expected]:
+        """Return the expected score of each point that was trained to the end, highest first."""
+        whole = [
+            place
+            for place, group in enumerate(self._groups)
+            if any(_is_whole(trials[index]) and trials[index].score is not None for index in group)
+        ]
+        asked = [self._searcher.trials[_name(place)] for place in whole]
+        found = expected_scores(self._searcher.observed, asked, noise=NOISE) if asked else []
+        pairs = sorted(zip(whole, found, strict=False), key=lambda pair: -pair[1].mean)
+        return dict(pairs)
+
+    def _end(self, trials: Sequence[TrialState]) -> Answer:
+        """Return what follows when there are no new points: in a race, results may call for more seeds."""
+        waits = self._race is not None and not all(trial.has_ended for trial in trials)
+        return Answer.WAIT if waits else Answer.DONE
+
+    def _group(self, trials: Sequence[TrialState]) -> None:
+        for index in range(self._grouped, len(trials)):
+            key = configuration_key(trials[index].parameters)
+            if key not in self._places:
+                self._places[key] = len(self._groups)
+                self._groups.append([])
+            self._groups[self._places[key]].append(index)
+            self._open[self._places[key]] = None
+        self._grouped = len(trials)
+
+    def _another_seed(self, trials: Sequence[TrialState]) -> int | None:
+        """Return the place of the point that is to be trained with another seed; None if there is none."""
+        if self._race is None:
+            unfinished = self._groups and len(self._groups[-1]) < self._replicates
+            return len(self._groups) - 1 if unfinished else None
+        for seeds in range(self._replicates - 1, 0, -1):
+            reached = {
+                place: fmean(trials[index].score or 0.0 for index in group[:seeds])
+                for place, group in enumerate(self._groups)
+                if len(group) >= seeds and all(_is_whole(trials[index]) for index in group[:seeds])
+            }
+            best = sorted(reached, key=lambda place: (-reached[place], place))
+            for place in best[: int(len(best) / self._race)]:
+                if len(self._groups[place]) == seeds:
+                    return place
+        return None
 
     def _tell(self, trials: Sequence[TrialState]) -> None:
-        """Report all new results to the searcher.
+        """Report new results to the searcher.
 
         A point that was stopped early keeps the score it reached: a lower bound of its final score, but good
         enough to show that the region is poor. Without it, the searcher would try that region again.
         """
-        all_before = True
-        for place in range(self._told, -(-len(trials) // self._replicates)):
-            group, name = trials[place * self._replicates : (place + 1) * self._replicates], _name(place)
+        for place in list(self._open):
+            name, seeds = _name(place), [trials[index] for index in self._groups[place]]
             if name not in self._searcher.trials:
-                self._searcher.replay(name, dict(group[0].parameters))
-            if len(group) < self._replicates or not all(trial.has_ended for trial in group):
-                all_before = False
+                self._searcher.replay(name, dict(seeds[0].parameters))
+            lacks_seeds = self._race is None and len(seeds) < self._replicates
+            if lacks_seeds or not all(trial.has_ended for trial in seeds):
                 continue
-            score = _score(group)
-            if score is None:
-                self._searcher.fail(name)
+            scores = [trial.score for trial in seeds if trial.score is not None]
+            if scores:
+                self._searcher.tell(name, fmean(scores))
             else:
-                self._searcher.tell(name, score)
-            if all_before:
-                self._told = place + 1
+                self._searcher.fail(name)
+            del self._open[place]
+        if self._searcher.learns_from_curves:
+            self._show_curves(trials)
+
+    def _show_curves(self, trials: Sequence[TrialState]) -> None:
+        """Show the searcher what each seed tells, also of the trials that are running or were stopped."""
+        for index in range(len(trials)):
+            trial = trials[index]
+            if index not in self._learnt and _is_whole(trial):
+                self._learnt.add(index)
+                self._curves.add(self._curve(trial))
+        for place, group in enumerate(self._groups):
+            looks = [self._look(trials[index]) for index in group]
+            self._searcher.look(_name(place), [look for look in looks if look is not None])
+
+    def _look(self, trial: TrialState) -> Look | None:
+        if _is_whole(trial) and trial.score is not None:
+            return Look(trial.score)
+        if trial.status is TrialStatus.FAILED or not trial.reports:
+            return None
+        return self._curves.look(self._curve(trial))
+
+    def _curve(self, trial: TrialState) -> Curve:
+        return {epoch: report.metrics[self._metric] for epoch, report in trial.reports.items()}
+
+
+def _is_whole(trial: TrialState) -> bool:
+    return trial.status is TrialStatus.FINISHED
 
 
 def _name(place: int) -> str:
     return f"point-{place + 1}"
-
-
-def _score(group: Sequence[TrialState]) -> float | None:
-    scores = [trial.score for trial in group if trial.score is not None]
-    return fmean(scores) if scores else None

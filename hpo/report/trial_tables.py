@@ -21,6 +21,10 @@ from hpo.tasks.base.score import Score
 from hpo.tracking.symbols import by_symbol, symbol
 from model.shell import shell_line
 
+_EXPECTED = (
+    f" The order is that of the expected scores: means over seeds by a model of all trials, ± their "
+    f"{100 * CONFIDENCE:.0f} % interval, because the highest of many scores is partly luck."
+)
 SHOWN_FAILURES = 20
 """Number of failed trials that ``hpo status`` lists, the latest ones."""
 
@@ -28,7 +32,8 @@ SHOWN_FAILURES = 20
 def best_table(configurations: Sequence[Configuration], classes: Sequence[str], *, score: Score) -> Table:
     """Return a table of configurations: score, hyperparameters, AP per class, all on the validation split.
 
-    The score of a configuration with several seeds is their mean with its 95 % interval. A hyperparameter
+    The score of a configuration with several seeds is their mean with its 95 % interval. The score that the
+    model of a finished search expects comes before it, because it decides the order. A hyperparameter
     whose condition does not hold is ``-``. If a class has no actions in the validation split, its AP is
     ``-``, and the score is shown as mean over all classes and as mean over the classes present.
     """
@@ -36,11 +41,13 @@ def best_table(configurations: Sequence[Configuration], classes: Sequence[str], 
     other = next(filter(None, (score.other_mean(found, classes) for found in metrics)), None)
     several = any(len(configuration.trials) > 1 for configuration in configurations)
     stopped = any(configuration.is_stopped for configuration in configurations)
+    expected = any(configuration.expected for configuration in configurations)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("trial", no_wrap=True)
     parameters = list(dict.fromkeys(name for each in configurations for name in each.parameters))
     names = [
         *(["seeds"] if several else []),
+        *(["expected"] if expected else []),
         *((score.full_label, other.full_label) if other else (score.label,)),
         *map(symbol, parameters),
         *(f"AP {name}" for name in classes),
@@ -54,6 +61,7 @@ def best_table(configurations: Sequence[Configuration], classes: Sequence[str], 
     for configuration in configurations:
         cells = _row(configuration, parameters, classes, other)
         seeds = [_seeds(configuration)] if several else []
+        seeds += [_expected(configuration)] if expected else []
         early = [_early_stop(configuration)] if stopped else []
         table.add_row(configuration.name, *seeds, *cells, *early)
     return table
@@ -62,11 +70,12 @@ def best_table(configurations: Sequence[Configuration], classes: Sequence[str], 
 def scores_line(configurations: Sequence[Configuration]) -> str:
     """Explain the scores of ``best_table``: split, number of seeds, interval."""
     most = max((len(configuration.scores) for configuration in configurations), default=0)
+    note = _EXPECTED if any(configuration.expected for configuration in configurations) else ""
     if most < 2:
-        return "Scores: validation split, one seed per configuration."
+        return f"Scores: validation split, one seed per configuration.{note}"
     return (
         f"Scores: validation split, means over the seeds; ± is the {100 * CONFIDENCE:.0f} % interval of the "
-        "mean over as many seeds as the column seeds says."
+        f"mean over as many seeds as the column seeds says.{note}"
     )
 
 
@@ -96,6 +105,11 @@ def _row(
     ]
 
 
+def _expected(configuration: Configuration) -> str:
+    expected = configuration.expected
+    return f"{expected.mean:.4f} ± {expected.half_width:.4f}" if expected else "-"
+
+
 def _seeds(configuration: Configuration) -> str:
     scored, trained = len(configuration.scores), len(configuration.trials)
     return str(scored) if scored == trained else f"{scored} of {trained}"
@@ -110,7 +124,8 @@ def configuration_record(configuration: Configuration, *, score: str) -> dict[st
     """Return a configuration as JSON, with the paper's symbols; ``score`` names the metric that is maximised.
 
     Scores and metrics are means over the seeds; ``half_width`` belongs to the 95 % interval of the score and
-    is null for a single seed.
+    is null for a single seed. ``expected`` is the score that the model of a finished search expects, null
+    where the mean over seeds decides.
     """
     best = configuration.best_trial
     return {
@@ -119,6 +134,8 @@ def configuration_record(configuration: Configuration, *, score: str) -> dict[st
         "status": str(best.status),
         score: configuration.mean,
         "half_width": configuration.half_width,
+        "expected": configuration.expected.mean if configuration.expected else None,
+        "expected_half_width": configuration.expected.half_width if configuration.expected else None,
         "seeds": len(configuration.scores),
         "epoch": best.best_epoch,
         "parameters": by_symbol(configuration.parameters),

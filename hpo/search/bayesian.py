@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # h
 from hpo.search.gain import TRIALS, expected_gain
 from hpo.search.model_based import POINTS_SEEN, ModelSearcher
 from hpo.search.observations import Point, running_points, scores_by_point
-from hpo.search.searcher import Gain, ScoredPoint
+from hpo.search.searcher import NOISE, Gain, ScoredPoint
 from hpo.search.surrogate import LEAST_ALPHA, Surrogate, fit_surrogate
 from hpo.space.space import Parameters, Space, UnitPoint
 
@@ -52,7 +52,7 @@ class BayesOptSearcher(ModelSearcher):
         seed: int,
         first: Iterable[Parameters] = (),
         known: Iterable[ScoredPoint] = (),
-        noise: float = 0.03,
+        noise: float = NOISE,
     ) -> None:
         super().__init__(space, seed=seed, first=first, known=known)
         self._noise = noise

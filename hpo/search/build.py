@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import get_args
 
 from hpo.config.stages import SearcherName
-from hpo.search.searcher import ScoredPoint, Searcher
+from hpo.search.searcher import NOISE, ScoredPoint, Searcher
 from hpo.space.space import Parameters, Space
 from model.errors import ConfigError
 
@@ -15,7 +15,7 @@ def build_searcher(
     *,
     seed: int,
     first: Iterable[Parameters] = (),
-    noise: float = 0.03,
+    noise: float = NOISE,
     known: Iterable[ScoredPoint] = (),
 ) -> Searcher:
     """Build the searcher that a study file calls ``name``.
@@ -29,8 +29,7 @@ def build_searcher(
         space: What to search.
         seed: Seed of every random draw, 0 or above.
         first: Points to propose before any other, each inside ``space``.
-        noise: Standard deviation of the score over seeds, in units of the score. For Average-mAP it is 0.03
-            to 0.04 after 10,000 chunks.
+        noise: Standard deviation of the score over seeds, in units of the score.
         known: Scores of trials of another study; a score that is not finite counts as a failure. The caller
             must make sure that their space is this one (equal ``Space.digest``) and that their budget, data
             and metric are the same. To rebuild a searcher, pass the same points in the same order, otherwise
@@ -48,6 +47,10 @@ def build_searcher(
             from hpo.search.bayesian import BayesOptSearcher
 
             return BayesOptSearcher(space, seed=seed, first=first, known=known, noise=noise)
+        case "botorch":
+            from hpo.search.botorch_searcher import BoTorchSearcher
+
+            return BoTorchSearcher(space, seed=seed, first=first, known=known, noise=noise)
         case "optuna-gp" | "optuna-tpe":
             from hpo.search.optuna_samplers import OptunaSearcher, gp_sampler, tpe_sampler
 

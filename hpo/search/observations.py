@@ -1,13 +1,29 @@
 """Selection of the observations that a model is fitted to."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
+from hpo.search.curves import Look
 from hpo.search.searcher import AskedTrial
 
 Point = tuple[float, ...]
 """A point on the unit cube."""
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observations:
+    """Scores at points; a point may appear several times, once for each seed."""
+
+    points: Array
+    """Points on the unit cube, (count, dimensions)."""
+    scores: Array
+    """Scores, (count,)."""
+    variances: Array
+    """What is unknown about each score besides the noise between seeds, as a variance, (count,)."""
 
 
 def scores_by_point(trials: Sequence[AskedTrial], *, limit: int) -> dict[Point, float]:
@@ -30,6 +46,34 @@ def scores_by_point(trials: Sequence[AskedTrial], *, limit: int) -> dict[Point, 
         point, score = ended[index]
         used.setdefault(point, []).append(score)
     return {point: float(np.mean(scores)) for point, scores in used.items()}
+
+
+def observations(trials: Sequence[AskedTrial], *, limit: int) -> Observations:
+    """Return what is known about the trials, one row for each seed of a point; at least one has a score.
+
+    A failed trial gets the worst score. A running one has rows if its validations tell what to expect.
+
+    Args:
+        trials: Trials in the order in which they were proposed.
+        limit: Maximum number of trials to use: half of them the best, half the latest of the others.
+    """
+    worst = min(trial.score for trial in trials if trial.score is not None)
+    rows = [(trial, looks) for trial in trials if (looks := _looks(trial, worst))]
+    used = _best_and_latest([max(look.score for look in looks) for _, looks in rows], limit)
+    chosen = [(trial.point, look) for trial, looks in map(rows.__getitem__, used) for look in looks]
+    return Observations(
+        points=np.array([point for point, _ in chosen]),
+        scores=np.array([look.score for _, look in chosen]),
+        variances=np.array([look.variance for _, look in chosen]),
+    )
+
+
+def _looks(trial: AskedTrial, worst: float) -> Sequence[Look]:
+    if trial.failed:
+        return (Look(worst),)
+    if trial.looks or trial.score is None:
+        return trial.looks
+    return (Look(trial.score),)
 
 
 def running_points(trials: Sequence[AskedTrial]) -> list[Point]:

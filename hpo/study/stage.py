@@ -150,7 +150,13 @@ class StageRun:
             return
         chosen = {**self._plan.own_configuration(), **choice.parameters}
         self._write(
-            StageFinished(stage=self._name, best_trial=choice.best_trial, chosen=chosen, role=choice.role)
+            StageFinished(
+                stage=self._name,
+                best_trial=choice.best_trial,
+                chosen=chosen,
+                role=choice.role,
+                expected={name: (each.mean, each.deviation) for name, each in choice.expected.items()},
+            )
         )
 
     def _write(self, event: StageStarted | StageFinished | BudgetEnded | Noticed) -> None:

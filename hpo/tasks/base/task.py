@@ -353,7 +353,7 @@ class Task(TaskDescription[StudyT, ShapeT], ABC, Generic[StudyT, ShapeT, SplitT,
         """
         settings = context.study.stages.named(context.stage)
         if isinstance(settings, SearchStage):
-            return search_program(settings, context)
+            return search_program(settings, context, self.score_in(context.study.model_dump(mode="json")))
         if isinstance(settings, FinalStage):
             return ListedProgram(
                 context.finalists, seeds=settings.seeds, first_replicate=FIRST_COMPARISON_REPLICATE
@@ -361,8 +361,8 @@ class Task(TaskDescription[StudyT, ShapeT], ABC, Generic[StudyT, ShapeT, SplitT,
         raise TypeError(f"stage {context.stage} has no program")
 
 
-def search_program(settings: SearchStage, context: StageContext[Any, Any]) -> Program:
-    """Build the program of a search stage."""
+def search_program(settings: SearchStage, context: StageContext[Any, Any], score: Score) -> Program:
+    """Build the program of a search stage; ``score`` is what its trials are compared by."""
     from hpo.programs.search import SearchProgram  # not needed in processes that train
     from hpo.search.build import build_searcher
 
@@ -373,4 +373,10 @@ def search_program(settings: SearchStage, context: StageContext[Any, Any]) -> Pr
         first=first_points(context.study, settings),
         known=context.known,
     )
-    return SearchProgram(searcher, points=settings.trials, replicates=settings.replicates)
+    return SearchProgram(
+        searcher,
+        points=settings.trials,
+        replicates=settings.replicates,
+        metric=score.metric,
+        race=settings.reduction_factor if settings.scheduler != "none" else None,
+    )

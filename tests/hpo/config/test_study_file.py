@@ -61,11 +61,6 @@ def test_demo_is_small_and_has_the_zones_of_the_synthetic_games() -> None:
     assert {name: demo.zones_of(name) for name in planted_zones_s()} == planted_zones_s()
 
 
-def test_a_scheduler_takes_one_seed_a_point() -> None:
-    error = refusal(SMALLEST.replace("trials = 3", 'trials = 3\nscheduler = "median"\nreplicates = 2'))
-    assert 'scheduler "median" needs replicates = 1, got 2' in error.details["stages.bayes"]
-
-
 def test_gain_is_estimated_by_a_searcher_with_a_model_of_the_scores() -> None:
     error = refusal(SMALLEST.replace("trials = 3", 'trials = 3\nstop_when = "unlikely"\nsearcher = "random"'))
     assert 'expected searcher "bayes-opt", got "random"' in error.details["stages.bayes"]
@@ -173,7 +168,7 @@ def test_all_mistakes_come_in_one_error_each_with_key_expectation_and_value() ->
         "hyperparameters.f": 'expected a whole number, got "16"',
         "zones_s.default": "expected four numbers of seconds, at most 86400 (one day), "
         "with K1 < K2 < 0 < K3 < K4, got [-10, -20, 10, 20]",
-        "stages.bayes.searcher": "expected 'bayes-opt', 'optuna-gp', 'optuna-tpe' or 'random', "
+        "stages.bayes.searcher": "expected 'bayes-opt', 'botorch', 'optuna-gp', 'optuna-tpe' or 'random', "
         'got "annealing"',
         "stages.bayes.trials": "missing (needs a value)",
         "stages.bayes.space.f.low": "expected a whole number, got 4.5",

@@ -224,7 +224,8 @@ RESTS = {
     "trial-failed": '"trial": "t", "reason": "a file named \\udc80"',
     "noticed": '"message": "\\"\\n"',
     "trial-tested": '"trial": "t", "metrics": {}',
-    "stage-finished": '"stage": "s", "best_trial": "", "chosen": {}, "role": ""',
+    "stage-finished": '"stage": "s", "best_trial": "", "chosen": {}, "role": "", '
+    '"expected": {"t": [0.5, 0.1]}',
     "study-interrupted": '"reason": ""',
 }
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hpo.journal.ranking import GRID, Ranking, ranked
+from hpo.journal.ranking import GRID, Expected, Ranking, ranked
 from hpo.journal.results import TrialState, TrialStatus
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -87,3 +87,19 @@ def test_ranking_that_is_kept_in_order_equals_one_made_at_the_end(
         kept.update(each)
     assert kept.best() == ranked(trials)
     assert kept.best(2) == ranked(trials)[:2]
+
+
+def test_expected_scores_come_before_means() -> None:
+    trials = [trial("a", 1, 0.9), trial("b", 2, 0.5), trial("c", 3, 0.7)]
+    ranking = Ranking()
+    for each in trials:
+        ranking.add(each)
+    ranking.expect([(trials[1], Expected(0.55, 0.02)), (trials[2], Expected(0.5, 0.02))])
+    assert [(each.name, each.expected) for each in ranking.best()] == [
+        ("b", Expected(0.55, 0.02)),
+        ("c", Expected(0.5, 0.02)),
+        ("a", None),
+    ]
+    assert [each.name for each in ranking.best(2)] == ["b", "c"]
+    ranking.expect([])
+    assert [each.name for each in ranking.best()] == ["a", "c", "b"]

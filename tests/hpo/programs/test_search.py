@@ -1,11 +1,15 @@
+import math
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from stage_play import play
 
 from hpo.journal.events import Value
 from hpo.journal.results import TrialState, TrialStatus
-from hpo.programs.search import SearchProgram
+from hpo.programs.program import Answer
+from hpo.programs.search import EXPECTED, SearchProgram
 from hpo.search.build import build_searcher
 from hpo.space.parameters import ChoiceParameter, FloatParameter
 from hpo.space.space import Space
@@ -20,7 +24,9 @@ def scores(parameters: Mapping[str, Value], replicate: int) -> dict[str, float]:
 
 
 def build(points: int = 4, replicates: int = 3, space: Space = SPACE) -> SearchProgram:
-    return SearchProgram(build_searcher("random", space, seed=1), points=points, replicates=replicates)
+    return SearchProgram(
+        build_searcher("random", space, seed=1), points=points, replicates=replicates, metric="average_map"
+    )
 
 
 def test_every_point_is_trained_with_all_its_seeds_before_the_next() -> None:
@@ -75,7 +81,7 @@ def test_point_that_was_stopped_early_is_chosen_if_its_score_is_the_highest() ->
 def test_results_that_came_in_another_order_are_told_once_they_are_there() -> None:
     trials = play(lambda: build(replicates=1), scores)[:3]
     searcher = build_searcher("random", SPACE, seed=1)
-    program = SearchProgram(searcher, points=9)
+    program = SearchProgram(searcher, points=9, metric="average_map")
     trials[0].status, score, trials[0].score = TrialStatus.RUNNING, trials[0].score, None
     program.next(trials)
     assert [trial.score for trial in searcher.trials.values()][:3] == [None, trials[1].score, trials[2].score]
@@ -89,7 +95,7 @@ def test_searcher_is_told_what_a_stopped_point_reached() -> None:
     trials = play(lambda: build(replicates=1), scores)[:3]
     trials[1].status = TrialStatus.STOPPED
     searcher = build_searcher("random", SPACE, seed=1)
-    SearchProgram(searcher, points=4).next(trials)
+    SearchProgram(searcher, points=4, metric="average_map").next(trials)
     told = [trial.score for trial in searcher.trials.values()]
     assert told == [trial.score for trial in trials] + [None]
 
@@ -104,7 +110,9 @@ def test_nothing_finished_is_no_choice() -> None:
 
 def test_gain_is_estimated_before_a_new_point_and_not_between_its_seeds() -> None:
     def program() -> SearchProgram:
-        return SearchProgram(build_searcher("bayes-opt", SPACE, seed=1), points=8, replicates=2)
+        return SearchProgram(
+            build_searcher("bayes-opt", SPACE, seed=1), points=8, replicates=2, metric="average_map"
+        )
 
     trials = play(program, scores)
     estimated = [program().expected_gain(trials[:count]) is not None for count in range(len(trials) + 1)]
@@ -114,3 +122,85 @@ def test_gain_is_estimated_before_a_new_point_and_not_between_its_seeds() -> Non
 def test_search_without_a_model_estimates_no_gain() -> None:
     trials = play(build, scores)
     assert build().expected_gain(trials[:9]) is None
+
+
+def racing(points: int = 12) -> SearchProgram:
+    searcher = build_searcher("random", SPACE, seed=1)
+    return SearchProgram(searcher, points=points, replicates=3, metric="average_map", race=3)
+
+
+def test_in_a_race_the_best_of_three_points_get_another_seed() -> None:
+    trials = play(racing, scores)
+    seeds = Counter(trial.parameters["beta"] for trial in trials)
+    near = sorted(seeds, key=lambda beta: abs(float(beta) - 0.7))
+    again = [beta for beta in near if seeds[beta] > 1]
+    assert len(seeds) == 12 and 4 <= len(again) <= 6, (
+        "a third, and those that were among the best for a while"
+    )
+    assert again[:4] == near[:4] and seeds[near[0]] == 3
+    assert [trial.replicate for trial in trials if trial.parameters["beta"] == near[0]] == [0, 1, 2]
+
+
+def test_in_a_race_running_trials_decide_about_more_seeds() -> None:
+    trials = play(racing, scores, at_once=4)
+    assert len({trial.parameters["beta"] for trial in trials}) == 12
+    running = trials[-1]
+    running.status, running.score = TrialStatus.RUNNING, None
+    assert racing().next(trials) is Answer.WAIT and not racing().is_done(trials)
+    running.status, running.score = TrialStatus.FINISHED, 0.0
+    assert racing().next(trials) is Answer.DONE and racing().is_done(trials)
+
+
+def test_in_a_race_a_stopped_point_gets_no_other_seed() -> None:
+    trials = play(lambda: racing(3), scores)[:3]
+    best = max(trials, key=lambda trial: float(trial.score or 0))
+    best.status = TrialStatus.STOPPED
+    proposal = racing(3).next(trials)
+    assert proposal is Answer.DONE
+
+
+def lucky(parameters: Mapping[str, Value], replicate: int) -> dict[str, float]:
+    """Highest around beta = 0.7, with noise; a point near 0.2 has luck."""
+    beta = float(parameters["beta"])
+    noise = 0.03 * math.sin(1000 * beta) + 0.12 * (abs(beta - 0.2) < 0.03)
+    return {"goal": 0.3 - 0.3 * (beta - 0.7) ** 2 + noise}
+
+
+def test_the_highest_expected_score_is_chosen_and_not_a_lucky_one() -> None:
+    def program() -> SearchProgram:
+        return SearchProgram(build_searcher("random", SPACE, seed=1), points=24, metric="average_map")
+
+    trials = play(program, lucky)
+    highest = max(trials, key=lambda trial: float(trial.score or 0))
+    assert abs(float(highest.parameters["beta"]) - 0.2) < 0.03, "no point had luck"
+    choice = program().choice(trials)
+    assert choice is not None and abs(float(choice.parameters["beta"]) - 0.7) < 0.2
+    assert next(iter(choice.expected)) == choice.role == choice.best_trial
+    means = [expected.mean for expected in choice.expected.values()]
+    assert means == sorted(means, reverse=True) and len(means) == EXPECTED
+
+
+def test_a_point_that_was_stopped_is_not_chosen_by_the_model() -> None:
+    trials = play(lambda: build(points=8, replicates=1), scores)
+    best = max(trials, key=lambda trial: float(trial.score or 0))
+    best.status = TrialStatus.STOPPED
+    choice = build(points=8, replicates=1).choice(trials)
+    assert choice is not None and choice.best_trial != best.trial and best.trial not in choice.expected
+
+
+def test_searcher_that_learns_from_curves_sees_stopped_and_running_trials() -> None:
+    trials = play(lambda: build(points=6, replicates=1), scores)
+    for trial in trials:
+        trial.reports[2] = replace(trial.reports[1], epoch=2, metrics={"average_map": trial.score or 0.0})
+        trial.reports[1] = replace(trial.reports[1], metrics={"average_map": (trial.score or 0.0) / 2})
+    for trial, status in ((trials[4], TrialStatus.STOPPED), (trials[5], TrialStatus.RUNNING)):
+        del trial.reports[2]
+        trial.status, trial.score = status, None if status is TrialStatus.RUNNING else 0.1
+    searcher = build_searcher("botorch", SPACE, seed=1)
+    SearchProgram(searcher, points=9, metric="average_map").next(trials)
+    looks = [trial.looks for trial in searcher.trials.values()][:6]
+    assert [look.variance for (look,) in looks[:4]] == [0.0] * 4
+    for (look,), trial in zip(looks[4:], trials[4:], strict=True):
+        assert look.variance > 0 and look.score == pytest.approx(
+            2 * trial.reports[1].metrics["average_map"], rel=0.1
+        )

@@ -19,4 +19,4 @@ def test_every_name_that_a_study_file_may_say_has_a_searcher(name: str) -> None:
 def test_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(ConfigError) as caught:
         build_searcher("annealing", space, seed=0)
-    assert caught.value.details["known"] == "bayes-opt, optuna-gp, optuna-tpe, random"
+    assert caught.value.details["known"] == "bayes-opt, botorch, optuna-gp, optuna-tpe, random"

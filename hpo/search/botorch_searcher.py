@@ -1,0 +1,85 @@
+"""Bayesian optimisation with a model that learns the noise, from whole and from stopped trials."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has neither types nor stubs
+
+from hpo.search.design import quasi_random_points
+from hpo.search.model_based import POINTS_SEEN, ModelSearcher
+from hpo.search.noisy_process import fit_process, noisy_improvement, predicted
+from hpo.search.observations import observations, running_points
+from hpo.search.searcher import NOISE, ScoredPoint
+from hpo.space.space import Parameters, Space
+
+INITIAL_POINTS = 5
+SPREAD_POINTS = 512
+"""Candidates all over the space."""
+TOP, NEAR_POINTS, NEAR = 3, 64, 0.1
+"""Best points, candidates around each, and the standard deviation of their distance per axis."""
+ROUNDS, KEPT, CHILDREN, SHRINKING = 6, 4, 32, 0.6
+"""Rounds in which the best candidates are improved by candidates ever closer to them."""
+
+Array = npt.NDArray[np.float64]
+
+
+class BoTorchSearcher(ModelSearcher):
+    """Searcher by the noisy expected improvement of a Gaussian process of BoTorch.
+
+    Each seed of a point is an observation of its own. Stopped and running trials are observations too, with
+    the score that they are expected to reach and its uncertainty. Candidates are compared where their trials
+    would be, so that whole numbers, texts and conditions need no special treatment.
+
+    Args:
+        space: What to search.
+        seed: Seed of every random draw, 0 or above.
+        first: Points to propose before any other.
+        known: Scores of earlier trials of the same space.
+        noise: Standard deviation of the score over seeds that is assumed before the scores show another.
+    """
+
+    initial_points = INITIAL_POINTS
+    learns_from_curves = True
+
+    def __init__(
+        self,
+        space: Space,
+        *,
+        seed: int,
+        first: Iterable[Parameters] = (),
+        known: Iterable[ScoredPoint] = (),
+        noise: float = NOISE,
+    ) -> None:
+        super().__init__(space, seed=seed, first=first, known=known)
+        self._noise = noise
+
+    def suggest(self, number: int) -> Parameters:
+        """Return the candidate with the highest expected improvement."""
+        observed = observations(self.observed, limit=POINTS_SEEN)
+        random = np.random.default_rng([self.seed, number])
+        # One thread: the same bits whatever the number of cores, and the cores belong to the trials.
+        with threadpool_limits(limits=1):
+            model = fit_process(observed, noise=self._noise)
+            means, _ = predicted(model, observed.points)
+            improvement = noisy_improvement(
+                model, observed, running=np.array(running_points(self.observed)), seed=self.seed_of(number)
+            )
+            candidates = self._around(observed.points[np.argsort(-means)[:TOP]], NEAR, NEAR_POINTS, random)
+            spread = quasi_random_points(
+                self.space.dimensions, seed=self.seed_of(number), count=SPREAD_POINTS
+            )
+            candidates = self.space.as_tried(np.vstack([spread, candidates]))
+            gains = improvement(candidates)
+            distance = NEAR
+            for _ in range(ROUNDS):
+                best = np.argsort(-gains, kind="stable")[:KEPT]
+                closer = self.space.as_tried(self._around(candidates[best], distance, CHILDREN, random))
+                candidates = np.vstack([candidates[best], closer])
+                gains = np.concatenate([gains[best], improvement(closer)])
+                distance *= SHRINKING
+        return self.space.from_unit(candidates[np.argmax(gains)])
+
+    def _around(self, points: Array, distance: float, count: int, random: np.random.Generator) -> Array:
+        steps = random.normal(scale=distance, size=(len(points), count, self.space.dimensions))
+        return (points[:, np.newaxis] + steps).clip(0.0, 1.0).reshape(-1, self.space.dimensions)

@@ -1,0 +1,34 @@
+"""Expected scores of configurations by a model of all trials, in place of single lucky ones."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has neither types nor stubs
+
+from hpo.journal.ranking import Expected
+from hpo.search.model_based import POINTS_SEEN
+from hpo.search.observations import observations
+from hpo.search.searcher import AskedTrial
+
+LEAST_POINTS = 5
+"""Number of points with a score, below which a model says nothing."""
+
+
+def expected_scores(
+    observed: Sequence[AskedTrial], asked: Sequence[AskedTrial], *, noise: float
+) -> list[Expected]:
+    """Return the expected score of each of ``asked``, averaged over seeds; empty if too little is known.
+
+    Args:
+        observed: All trials of the search and what they reached.
+        asked: Trials whose points are of interest.
+        noise: Standard deviation of the score over seeds that is assumed before the scores show another.
+    """
+    if sum(trial.score is not None for trial in observed) < LEAST_POINTS:
+        return []
+    from hpo.search.noisy_process import fit_process, predicted  # torch and BoTorch take seconds to import
+
+    with threadpool_limits(limits=1):  # the same bits whatever the number of cores
+        model = fit_process(observations(observed, limit=POINTS_SEEN), noise=noise)
+        means, deviations = predicted(model, np.array([trial.point for trial in asked]))
+    return [Expected(*pair) for pair in zip(means.tolist(), deviations.tolist(), strict=True)]

@@ -1,0 +1,118 @@
+"""Gaussian process for noisy scores, by BoTorch."""
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from botorch.acquisition.logei import qLogNoisyExpectedImprovement
+from botorch.exceptions.warnings import InputDataWarning
+from botorch.fit import fit_gpytorch_mll
+from botorch.models import SingleTaskGP
+from botorch.models.transforms import Standardize
+from botorch.sampling.normal import SobolQMCNormalSampler
+from gpytorch.constraints import GreaterThan
+from gpytorch.likelihoods import FixedNoiseGaussianLikelihood
+from gpytorch.mlls import ExactMarginalLogLikelihood
+from gpytorch.priors import LogNormalPrior
+from linear_operator.utils.warnings import NumericalWarning
+
+from hpo.search.observations import Observations
+
+Array = npt.NDArray[np.float64]
+
+LEAST_NOISE = 1e-5
+"""Minimum variance of the noise, as a share of the variance of the scores."""
+MOST_NOISE = 1.0
+"""Maximum of the assumed variance of the noise, as a share of the variance of the scores."""
+NOISE_SPREAD = 1.0
+"""Standard deviation of the logarithm of the noise variance around the assumed one, before any score."""
+_DRAWS = 64
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence what BoTorch warns of where scores are equal or points close together; it handles both."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InputDataWarning)
+        warnings.simplefilter("ignore", NumericalWarning)
+        yield
+
+
+@_quiet()
+def fit_process(observed: Observations, *, noise: float) -> SingleTaskGP:
+    """Fit a process with BoTorch's priors of the length scales.
+
+    Args:
+        observed: At least two scores.
+        noise: Assumed standard deviation of the score between seeds. The scores may teach another one: a
+            factor of e in the variance costs as much as one standard deviation of a normal distribution.
+    """
+    spread = max(float(np.std(observed.scores, ddof=1)), 1e-9)
+    expected = float(np.clip((noise / spread) ** 2, 2 * LEAST_NOISE, MOST_NOISE))
+    likelihood = FixedNoiseGaussianLikelihood(
+        noise=_tensor(observed.variances[:, np.newaxis] / spread**2 + LEAST_NOISE).squeeze(-1),
+        learn_additional_noise=True,
+        noise_prior=LogNormalPrior(loc=math.log(expected), scale=NOISE_SPREAD),
+        noise_constraint=GreaterThan(LEAST_NOISE),
+    )
+    likelihood.second_noise_covar.initialize(noise=expected)
+    model = SingleTaskGP(
+        _tensor(observed.points),
+        _tensor(observed.scores[:, np.newaxis]),
+        likelihood=likelihood,
+        outcome_transform=Standardize(m=1),
+    )
+    fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+    return model
+
+
+@_quiet()
+def predicted(model: SingleTaskGP, points: Array) -> tuple[Array, Array]:
+    """Return mean and standard deviation of the score without noise at points, (count,) each."""
+    with torch.no_grad():
+        posterior = model.posterior(_tensor(points))
+        return posterior.mean.squeeze(-1).numpy(), posterior.variance.sqrt().squeeze(-1).numpy()
+
+
+@_quiet()
+def noisy_improvement(
+    model: SingleTaskGP, observed: Observations, *, running: Array, seed: int
+) -> Callable[[Array], Array]:
+    """Return a function from candidates (count, dimensions) to the logarithms of their expected improvement.
+
+    The improvement is that of the score without noise over the best observed one, which is not known either:
+    both are drawn together. Ament et al., Unexpected Improvements to Expected Improvement for Bayesian
+    Optimization, 2023.
+
+    Args:
+        model: A fitted process.
+        observed: Observations that it was fitted to.
+        running: Points of running trials, (count, dimensions), whose results are drawn too.
+        seed: Seed of the draws.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(
+            seed
+        )  # observed points that are surely not the best are left out by draws of its own
+        acquisition = qLogNoisyExpectedImprovement(
+            model,
+            _tensor(np.unique(observed.points, axis=0)),
+            sampler=SobolQMCNormalSampler(torch.Size([_DRAWS]), seed=seed),
+            X_pending=_tensor(running) if len(running) else None,
+        )
+
+    @_quiet()
+    def improvement(candidates: Array) -> Array:
+        with torch.no_grad():
+            values: Array = acquisition(_tensor(candidates).unsqueeze(1)).numpy()
+        return values
+
+    return improvement
+
+
+def _tensor(values: Array) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values)).double()

@@ -1,0 +1,60 @@
+"""Trials that were stopped are expected to end as others did that were as good at the same epoch."""
+
+import pytest
+
+from hpo.search.curves import CurveModel, Look
+
+
+def curve(end: float, *, until: int = 4) -> dict[int, float]:
+    """A quarter of the end at each epoch."""
+    return {epoch: end * epoch / 4 for epoch in range(1, until + 1)}
+
+
+def model(*ends: float) -> CurveModel:
+    learnt = CurveModel()
+    for end in ends:
+        learnt.add(curve(end))
+    return learnt
+
+
+def test_curves_of_one_shape_tell_the_end() -> None:
+    look = model(*(number / 20 for number in range(1, 20))).look(curve(0.6, until=1))
+    assert look is not None and look.score == pytest.approx(0.6)
+    assert 0 < look.variance < 0.02
+
+
+def test_a_trial_is_never_expected_to_end_below_its_best_validation() -> None:
+    look = model(0.1, 0.2, 0.3).look({1: 0.9})
+    assert look is not None and look.score >= 0.9
+
+
+def test_ranks_are_kept_where_few_trials_ended() -> None:
+    learnt = model(0.4, 0.5)
+    better, worse = learnt.look({1: 0.125}), learnt.look({1: 0.1})
+    assert better is not None and worse is not None and better.score > worse.score
+
+
+def test_the_later_the_surer() -> None:
+    learnt = CurveModel()
+    for number in range(12):
+        end = number / 20
+        learnt.add({1: 0.1 + 0.01 * (number % 3), 2: end * 0.9, 3: end})
+    early, late = learnt.look({1: 0.1}), learnt.look({1: 0.1, 2: 0.3})
+    assert early is not None and late is not None and early.variance > 2 * late.variance
+
+
+def test_a_validation_below_the_best_one_changes_nothing() -> None:
+    learnt = model(0.2, 0.4, 0.6)
+    assert learnt.look({1: 0.1, 2: 0.05}) == learnt.look({2: 0.1})
+
+
+def test_equal_early_scores_say_as_little_as_they_can() -> None:
+    learnt = CurveModel()
+    for end in (0.2, 0.4, 0.6):
+        learnt.add({1: 0.0, 2: end})
+    assert learnt.look({1: 0.0}) == Look(pytest.approx(0.4), pytest.approx(0.08 / 3))
+
+
+@pytest.mark.parametrize("ends", [[], [0.5]])
+def test_one_whole_trial_is_no_expectation(ends: list[float]) -> None:
+    assert model(*ends).look({1: 0.1}) is None
