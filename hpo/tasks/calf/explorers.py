@@ -2,13 +2,17 @@
 
 import itertools
 from collections.abc import Hashable, Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
 from hpo.journal.ranking import configuration_key
 from hpo.journal.results import TrialState
 from hpo.programs.grid import Explorer, ListedExplorer, grid_proposal, highest_mean
 from hpo.programs.program import Answer, Proposal
+from hpo.search.expected import expected_scores
+from hpo.search.searcher import NOISE, AskedTrial
 from hpo.space.space import Parameters
 from hpo.tasks.calf.zones import ZoneFrames, zone_parameters, zones_of
 
@@ -42,7 +46,7 @@ class ClassParallel(ListedExplorer):
         )
 
     def result(self, trials: Sequence[TrialState]) -> Parameters:
-        """Combine the zones of each class with which its AP was highest."""
+        """Combine the zones of each class with which its AP is expected to be highest."""
         result = dict(self._start)
         for name in self._classes:
             result |= zone_parameters(name, _best_zones(trials, name, default=zones_of(self._start, name)))
@@ -134,9 +138,36 @@ def _moved(start: Parameters, zones: Mapping[str, ZoneFrames]) -> Parameters:
 
 
 def _best_zones(trials: Sequence[TrialState], name: str, *, default: ZoneFrames) -> ZoneFrames:
-    """Return the zones of class ``name`` with the highest average AP; ``default`` without any AP."""
-    best = highest_mean((zones_of(trial.parameters, name), _class_score(trial, name)) for trial in trials)
-    return default if best is None else best
+    """Return the zones of class ``name`` with the highest expected AP; ``default`` without any AP.
+
+    The AP of a class changes smoothly with its zones, but a single AP is partly luck: a model of all trials
+    decides. With few trials, the highest average AP does.
+    """
+    scored = tuple(
+        (zones_of(trial.parameters, name), score)
+        for trial in trials
+        if (score := _class_score(trial, name)) is not None
+    )
+    return _highest_expected(scored) if scored else default
+
+
+@lru_cache(maxsize=256)  # decisions are made again at every proposal
+def _highest_expected(scored: tuple[tuple[ZoneFrames, float], ...]) -> ZoneFrames:
+    tried = list(dict.fromkeys(zones for zones, _ in scored))
+    points = dict(zip(tried, _on_cube(tried), strict=True))
+    observed = [AskedTrial(points[zones], score) for zones, score in scored]
+    expected = expected_scores(observed, [AskedTrial(points[zones]) for zones in tried], noise=NOISE)
+    if not expected:
+        return highest_mean(scored) or tried[0]
+    return tried[max(range(len(tried)), key=lambda place: expected[place].mean)]
+
+
+def _on_cube(zones: Sequence[ZoneFrames]) -> npt.NDArray[np.float64]:
+    """Return the zones on the unit cube, (count, 4); equal ratios of distances are equally far apart."""
+    logarithms: npt.NDArray[np.float64] = np.log(np.abs(np.array(zones)))
+    lowest, highest = logarithms.min(axis=0), logarithms.max(axis=0)
+    widths = np.where(highest > lowest, highest - lowest, 1.0)
+    return np.asarray((logarithms - lowest) / widths)
 
 
 def _class_score(trial: TrialState, name: str) -> float | None:
