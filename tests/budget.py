@@ -94,7 +94,7 @@ LONG_S = {
     "tests/hpo/bench/test_on_simulated_gpu.py": 70.0,
     "tests/hpo/bench/test_study.py": 60.0,
 }
-"""Rough seconds of the longest files whose tests the default run leaves out; it says only which begin first."""
+"""Rough seconds of the longest files that the default run leaves out. It only says which begin first."""
 LEFT_OUT = ("slow", "faults", "service", "gpu", "network")
 """Marks of tests that the default run leaves out."""
 SHOWN = 10

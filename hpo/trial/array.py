@@ -83,7 +83,7 @@ class TrialArray:
         self._changed = threading.Condition()
         self._changed_at = 0.0
         self._expected: dict[str, float] = {}
-        # Ray runs the calls of one process in any order, so that the end of a wait can arrive before its start.
+        # Ray runs the calls of one process in any order: the end of a wait can arrive before its start.
         self._settled: set[str] = set()
         self._is_training = False
         self._array: Array[Any] | None = None

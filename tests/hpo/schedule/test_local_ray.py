@@ -53,7 +53,10 @@ from hpo.schedule.local_ray import death_of_ray, ray_session
 with ray_session(cpus=1, gpus=0):
     from ray._private.worker import _global_node as node
     started = [process for _, process in node.live_processes()]
-    assert started and death_of_ray() is None
+    assert len(started) >= 2
+    assert death_of_ray() is None
+    assert {name for name, _ in node.live_processes()} <= {"gcs_server", "raylet", "reaper"}
+    assert node.dashboard_agent_listen_port != 52365, "another Ray on this machine may have Ray's usual port"
     assert all(os.getsid(process.pid) != os.getsid(0) for process in started)
     folder = node.get_temp_dir_path()
     assert os.stat(folder).st_mode & 0o77 == 0
