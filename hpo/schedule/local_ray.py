@@ -162,8 +162,10 @@ def _watched(study: str) -> Iterator[None]:
 
     def watch() -> None:
         while not over.wait(_LOOK_S):
-            death = death_of_ray()
-            if death is not None and not over.wait(_PATIENCE_S):
+            if death_of_ray() is None or over.wait(_PATIENCE_S):
+                continue
+            # Ray may just have been stopped when its processes seemed to be dead.
+            if death := death_of_ray():
                 cursor = _SHOW_CURSOR if sys.stderr.isatty() else ""
                 print(f"{cursor}error: {death.error(study)}", file=sys.stderr, flush=True)
                 os._exit(2)
