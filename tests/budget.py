@@ -81,6 +81,20 @@ SHARES_S: dict[str, float] = {
 """Share of a file that needs more, and why."""
 SLACK = 2.8
 """A file fails above so many times its share: processors differ, and busy ones are slower."""
+LONG_S = {
+    "tests/faults/test_resumed_studies.py": 500.0,
+    "tests/service/test_service.py": 450.0,
+    "tests/faults/test_running_studies.py": 400.0,
+    "tests/documentation/test_tutorials.py": 300.0,
+    "tests/service/test_slurm.py": 250.0,
+    "tests/e2e/test_stages.py": 150.0,
+    "tests/e2e/test_secrets.py": 120.0,
+    "tests/e2e/test_arrays.py": 120.0,
+    "tests/model/features/test_decoding.py": 90.0,
+    "tests/hpo/bench/test_on_simulated_gpu.py": 70.0,
+    "tests/hpo/bench/test_study.py": 60.0,
+}
+"""Rough seconds of the longest files that the default run leaves out. It only says which begin first."""
 LEFT_OUT = ("slow", "faults", "service", "gpu", "network")
 """Marks of tests that the default run leaves out."""
 SHOWN = 10
@@ -137,13 +151,14 @@ _FIXTURES = pytest.StashKey[float]()
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first: with one of them at the end, one worker would wait for the other.
 
-    First of all those of the end-to-end tests, which share a Ray.
+    Of those that the default run does not leave out, the end-to-end tests come first: they share a Ray.
     """
 
-    def rank(item: pytest.Item) -> tuple[bool, bool, float]:
+    def rank(item: pytest.Item) -> tuple[float, bool, float]:
         file = item.nodeid.partition("::")[0]
-        servers = any(map(item.get_closest_marker, ("faults", "service")))
-        return not servers, not file.startswith("tests/e2e/"), -share_s(file)
+        is_left_out = any(map(item.get_closest_marker, LEFT_OUT))
+        long_s = LONG_S.get(file, 0.0) if is_left_out else 0.0
+        return -long_s, not file.startswith("tests/e2e/"), -share_s(file)
 
     items.sort(key=rank)
 

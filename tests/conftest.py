@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -39,12 +40,21 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(scope="session")
-def ray() -> Iterator[None]:
+def module_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder whose modules the trials of the shared Ray can import."""
+    return tmp_path_factory.mktemp("modules")
+
+
+@pytest.fixture(scope="session")
+def ray(module_folder: Path) -> Iterator[None]:
     """One Ray for all studies that run in this process: starting it takes longer than a small study."""
     from hpo.schedule.local_ray import ray_session
     from hpo.study.plan import available_cpus
 
-    with ray_session(cpus=max(3, available_cpus()), gpus=0):
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as changed:
+            changed.setenv("PYTHONPATH", str(module_folder), prepend=os.pathsep)
+            stack.enter_context(ray_session(cpus=max(3, available_cpus()), gpus=0))
         yield
 
 

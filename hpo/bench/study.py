@@ -19,7 +19,7 @@ TRIALS = 8
 NAME = "study killed and resumed"
 HPO = (sys.executable, "-m", "hpo")
 _STUDY = "check"
-_STUDY_FILE = f"""\
+_STUDY_FILE = """\
 task = "calf"
 [training]
 epochs = 6
@@ -30,9 +30,9 @@ chunks_per_epoch = 16
 precision = "float32"
 [stages.bayes]
 searcher = "random"
-trials = {TRIALS}
-concurrent = {TRIALS}
-array = {TRIALS}
+trials = {trials}
+concurrent = {trials}
+array = {trials}
 [stages.bayes.space]
 f = {{ type = "int", low = 4, high = 16 }}
 lambda_seg = {{ type = "float", low = 0.1, high = 10.0, log = true }}
@@ -79,7 +79,7 @@ def check_killed_study(setting: Setting, command: Sequence[str] = HPO) -> Iterat
     """Run a study, kill -9 its process as soon as every trial was validated, resume it, read its journal."""
     folder = setting.folder / "study"
     folder.mkdir()
-    (folder / "check.toml").write_text(_STUDY_FILE)
+    (folder / "check.toml").write_text(_STUDY_FILE.format(trials=TRIALS))
     study = KilledStudy(folder, command)
     data = ["--data", str(setting.games), "--features", FEATURES, "--study-file", "check.toml"]
     process = study.start("run", "bayes", "--study", _STUDY, "--device", setting.device.type, *data)

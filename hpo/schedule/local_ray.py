@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hpo.schedule.ray_folder import RayFolder
+from hpo.schedule.ray_processes import only_needed_processes
 from hpo.schedule.tuner import before_importing_ray, start_ray, stop_ray
 from model.errors import UserError
 
@@ -17,6 +18,8 @@ _SETTINGS = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     # Ray's processes outlive a killed driver for as long as they look for its GCS; 60 s by default.
     "RAY_gcs_rpc_server_reconnect_timeout_s": "30",
+    # Nobody reads Ray's measurements of its processes, which it takes every few seconds.
+    "RAY_enable_metrics_collection": "0",
 }
 """Variables that Ray reads when it is imported and started."""
 _TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE")
@@ -112,7 +115,7 @@ def death_of_ray() -> RayDeath | None:
 def _start(folder: Path, cpus: int, gpus: int) -> None:
     options = {"num_cpus": cpus, "num_gpus": gpus, "include_dashboard": False, "_temp_dir": str(folder)}
     try:
-        with _in_sessions_of_their_own():
+        with _in_sessions_of_their_own(), only_needed_processes():
             start_ray(address="local", **options)
         folder.chmod(0o700)  # Ray opens it to everybody
     except Exception as error:  # Ray raises errors of many kinds when it cannot start
@@ -159,8 +162,10 @@ def _watched(study: str) -> Iterator[None]:
 
     def watch() -> None:
         while not over.wait(_LOOK_S):
-            death = death_of_ray()
-            if death is not None and not over.wait(_PATIENCE_S):
+            if death_of_ray() is None or over.wait(_PATIENCE_S):
+                continue
+            # Ray may just have been stopped when its processes seemed to be dead.
+            if death := death_of_ray():
                 cursor = _SHOW_CURSOR if sys.stderr.isatty() else ""
                 print(f"{cursor}error: {death.error(study)}", file=sys.stderr, flush=True)
                 os._exit(2)

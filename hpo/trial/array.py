@@ -83,6 +83,8 @@ class TrialArray:
         self._changed = threading.Condition()
         self._changed_at = 0.0
         self._expected: dict[str, float] = {}
+        # Ray runs the calls of one process in any order: the end of a wait can arrive before its start.
+        self._settled: set[str] = set()
         self._is_training = False
         self._array: Array[Any] | None = None
         self._device = torch.device("cpu")
@@ -130,27 +132,32 @@ class TrialArray:
     def leave(self, trial: str) -> None:
         """Remove a trial, if the array has it, and continue with the others."""
         with self._changed:
-            self._expected.pop(trial, None)
+            self._settle(trial)
             if self._members.pop(trial, None) is not None:
                 self._note_change()
 
     def expect(self, trial: str, instead_of: str = "") -> None:
-        """Wait for a trial before the next training, if there is a free slot.
+        """Wait for a trial before the next training, if there is a free slot and it has not come already.
 
         Args:
             trial: Name of the trial, or of a proposal that is being made.
             instead_of: Name that was expected before, such as that of the proposal.
         """
         with self._changed:
-            self._expected.pop(instead_of, None)
-            if trial not in self._members:
+            self._settle(instead_of)
+            if trial not in self._settled:
                 self._expected[trial] = time.monotonic() + EXPECTED_S
 
     def expect_no_longer(self, trial: str) -> None:
         """Continue without a trial that was expected."""
         with self._changed:
-            if self._expected.pop(trial, None) is not None:
-                self._changed.notify_all()
+            self._settle(trial)
+
+    def _settle(self, name: str) -> None:
+        """Expect a name no longer, now and later."""
+        self._settled.add(name)
+        if self._expected.pop(name, None) is not None:
+            self._changed.notify_all()
 
     def _join(self, spec: TrialSpec) -> _Member:
         fault = DeviceFault.read(Path(spec.folder))
@@ -171,7 +178,7 @@ class TrialArray:
                 "a new process continues the trials from their checkpoints"
             )
         self._members[spec.trial] = member
-        self._expected.pop(spec.trial, None)
+        self._settle(spec.trial)
         self._note_change()
         return member
 

@@ -1,5 +1,10 @@
 """A small synthetic data set, and the command line on it."""
 
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,6 +39,24 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def hpo(tmp_path: Path, small_data: Path, shared_cache: Path, empty_store: Path, ray: None) -> CommandLine:
     """Commands in this process. What must be a process of its own is ``hpo.start``, or ``hpo.apart``."""
     return CommandLine(tmp_path, small_data, shared_cache, here=True).with_store(empty_store)
+
+
+@pytest.fixture
+def own_code(module_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Folder for modules of a test, which this process and the trials of the shared Ray can import."""
+    monkeypatch.syspath_prepend(module_folder)
+    yield module_folder
+    for module in module_folder.glob("*.py"):
+        sys.modules.pop(module.stem, None)
+        module.unlink()
+    shutil.rmtree(module_folder / "__pycache__", ignore_errors=True)
+
+
+@pytest.fixture
+def hpo_with_own_code(hpo: CommandLine, own_code: Path) -> CommandLine:
+    """Commands that can import the modules in ``own_code``, also in a process of their own."""
+    places = [str(own_code), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return replace(hpo, variables={"PYTHONPATH": os.pathsep.join(places)})
 
 
 @pytest.fixture

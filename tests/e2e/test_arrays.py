@@ -44,9 +44,9 @@ def test_trials_survive_the_death_of_their_array_and_of_the_study(hpo: CommandLi
 
 @pytest.mark.slow
 def test_scheduler_stops_single_trials_of_an_array_and_others_take_their_place(hpo: CommandLine) -> None:
-    words = ("--concurrent", "3", "--array", "3", "--searcher", "random", "--trials", "7")
+    words = ("--concurrent", "2", "--array", "2", "--searcher", "random", "--trials", "6")
     done = hpo.run(*hpo.study("asha", *words, "--scheduler", "asha"))
     assert done.returncode == 0, done.stderr
     ended = Counter(type(event) for event in hpo.events("asha"))
     assert ended[TrialStopped] >= 1 and ended[TrialFinished] >= 1
-    assert ended[TrialStopped] + ended[TrialFinished] == 7
+    assert ended[TrialStopped] + ended[TrialFinished] == 6

@@ -1,6 +1,8 @@
 """Budgets of a study, killed in the middle."""
 
+import shutil
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from e2e.command_line import CommandLine, kill_group, wait_until
@@ -16,15 +18,29 @@ def finished(hpo: CommandLine, study: str) -> Counter[str]:
     return Counter(event.trial for event in hpo.events(study) if isinstance(event, TrialFinished))
 
 
-def killed_in_its_second_trial(hpo: CommandLine, study: str) -> None:
-    process = hpo.start(*hpo.study(study, "--trials", "3", "--hours", "1"))
-    wait_until(lambda: sum(isinstance(event, TrialStarted) for event in hpo.events(study)) == 2)
+@pytest.fixture(scope="module")
+def killed(
+    tmp_path_factory: pytest.TempPathFactory, small_data: Path, shared_cache: Path, empty_store: Path
+) -> Path:
+    """Folder in which a study called ``b`` was killed in its second trial."""
+    folder = tmp_path_factory.mktemp("killed")
+    hpo = CommandLine(folder, small_data, shared_cache).with_store(empty_store)
+    process = hpo.start(*hpo.study("b", "--trials", "3", "--hours", "1"))
+    wait_until(lambda: sum(isinstance(event, TrialStarted) for event in hpo.events("b")) == 2)
     kill_group(process)
-    assert len(finished(hpo, study)) == 1
+    assert len(finished(hpo, "b")) == 1
+    return folder
 
 
-def test_study_whose_budget_is_over_goes_on_with_another_one(hpo: CommandLine) -> None:
-    killed_in_its_second_trial(hpo, "b")
+@pytest.fixture
+def with_killed(hpo: CommandLine, killed: Path) -> CommandLine:
+    """Commands beside a copy of the killed study."""
+    shutil.copytree(killed, hpo.folder, dirs_exist_ok=True)
+    return hpo
+
+
+def test_study_whose_budget_is_over_goes_on_with_another_one(with_killed: CommandLine) -> None:
+    hpo = with_killed
     assert "budget of 1 h: 59 min" in hpo.run("status", "b").stdout
     over = hpo.run("resume", "b", *NO_TIME)
     assert over.returncode == 0, over.stderr
@@ -40,13 +56,13 @@ def test_study_whose_budget_is_over_goes_on_with_another_one(hpo: CommandLine) -
     assert len(finished(hpo, "b")) == 3 and set(finished(hpo, "b").values()) == {1}
 
 
-def test_next_stage_ends_a_search_whose_budget_is_over(hpo: CommandLine) -> None:
-    killed_in_its_second_trial(hpo, "n")
-    assert hpo.run("resume", "n", *NO_TIME).returncode == 0
-    done = hpo.run("run", "final", "--study", "n", "--seeds", "2", "--epochs", "1")
+def test_next_stage_ends_a_search_whose_budget_is_over(with_killed: CommandLine) -> None:
+    hpo = with_killed
+    assert hpo.run("resume", "b", *NO_TIME).returncode == 0
+    done = hpo.run("run", "final", "--study", "b", "--seeds", "2", "--epochs", "1")
     assert done.returncode == 0, done.stderr
-    ends = [event.stage for event in hpo.events("n") if isinstance(event, StageFinished)]
+    ends = [event.stage for event in hpo.events("b") if isinstance(event, StageFinished)]
     assert ends == ["bayes", "final"]
-    bayes = [name for name in finished(hpo, "n") if name.startswith("bayes")]
+    bayes = [name for name in finished(hpo, "b") if name.startswith("bayes")]
     assert bayes == ["bayes-0001"]
     assert "note: stage bayes ends after 2 of 3 trials: the budget of 1e-07 h is over" in done.stderr

@@ -1,8 +1,7 @@
 """The example of a task that is one function: scikit-learn's ridge regression."""
 
-import os
+import shutil
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,9 +40,9 @@ def test_data_options_are_refused_for_a_function(
 
 
 @pytest.mark.slow
-def test_example_runs_from_search_to_test_split(hpo: CommandLine) -> None:
-    # Processes that Ray has started already would not find the task.
-    ridge = replace(hpo.apart, variables={"PYTHONPATH": f"{EXAMPLES}{os.pathsep}{EXAMPLES.parent}"})
+def test_example_runs_from_search_to_test_split(hpo_with_own_code: CommandLine, own_code: Path) -> None:
+    ridge = hpo_with_own_code
+    shutil.copy(EXAMPLES / "ridge.py", own_code)
     words = ("run", "bayes", "--study-file", str(EXAMPLES / "ridge.toml"), "--trials", "4")
     found = ridge.run(*words)
     assert found.returncode == 0, found.stderr

@@ -1,6 +1,6 @@
 """A task from elsewhere with a stage, a table, a figure and a note of its own."""
 
-from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,17 +74,17 @@ TASK = DecayTask()
 
 
 @pytest.fixture
-def line(hpo: CommandLine) -> CommandLine:
-    """A folder with the tutorial's task, to which a stage is added."""
-    (hpo.folder / "line.py").write_text(block("python", "line.py") + ADDED)
+def line(hpo_with_own_code: CommandLine, own_code: Path) -> CommandLine:
+    """A folder with data for the tutorial's task, to which a stage is added."""
+    hpo = hpo_with_own_code
+    (own_code / "line.py").write_text(block("python", "line.py") + ADDED)
     (hpo.folder / "line.toml").write_text(block("toml", "line.toml"))
     points = hpo.folder / "points"
     points.mkdir()
     for split in ("train", "valid"):
         rows = np.random.default_rng(0).normal(size=(40, 3))
         np.save(points / f"{split}.npy", np.column_stack([rows, rows @ np.array([1.0, -2.0, 0.5])]))
-    # Processes that Ray has started already would not find the task.
-    return replace(hpo.apart, variables={"PYTHONPATH": str(hpo.folder)})
+    return hpo
 
 
 @pytest.mark.slow

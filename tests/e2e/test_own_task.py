@@ -1,9 +1,7 @@
 """The task of the tutorial, typed as it stands there."""
 
 import re
-import sys
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +23,10 @@ def block(language: str, name: str) -> str:
 
 
 @pytest.fixture
-def line(hpo: CommandLine) -> CommandLine:
-    """A folder with the task, its study file and points to fit."""
-    (hpo.folder / "line.py").write_text(block("python", "line.py"))
+def line(hpo_with_own_code: CommandLine, own_code: Path) -> CommandLine:
+    """A folder with the study file and points to fit; the task is where Python finds it."""
+    hpo = hpo_with_own_code
+    (own_code / "line.py").write_text(block("python", "line.py"))
     (hpo.folder / "line.toml").write_text(block("toml", "line.toml"))
     points = hpo.folder / "points"
     points.mkdir()
@@ -36,8 +35,7 @@ def line(hpo: CommandLine) -> CommandLine:
         inputs = random.normal(size=(rows, 3))
         answers = inputs @ np.array([1.0, -2.0, 0.5]) + random.normal(scale=0.1, size=rows)
         np.save(points / f"{split}.npy", np.column_stack([inputs, answers]))
-    # Processes that Ray has started already would not find the task.
-    return replace(hpo.apart, variables={"PYTHONPATH": str(hpo.folder)})
+    return hpo
 
 
 WORDS = ("run", "bayes", "--study-file", "./line.toml", "--data", "points")
@@ -72,10 +70,7 @@ def test_the_task_of_the_tutorial_runs_resumes_and_is_shown(line: CommandLine) -
     assert page.returncode == 0, page.stderr
 
 
-def test_mistakes_in_a_task_of_ones_own_are_named(line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
-    line = replace(line, here=True)
-    monkeypatch.syspath_prepend(line.folder)
-    monkeypatch.delitem(sys.modules, "line", raising=False)
+def test_mistakes_in_a_task_of_ones_own_are_named(line: CommandLine) -> None:
     (line.folder / "points" / "valid.npy").unlink()
     gone = line.run(*WORDS)
     assert gone.returncode == 2
@@ -114,7 +109,6 @@ def test_mistakes_in_a_task_of_ones_own_are_named(line: CommandLine, monkeypatch
     without = line.run(*WORDS[:4])
     assert without.returncode == 2
     assert "this command has no demo data for the task line" in without.stderr
-    sys.modules.pop("line", None)
 
 
 def test_the_readmes_study_file_is_toml() -> None:

@@ -59,8 +59,8 @@ def test_own_points_and_a_wider_space_survive_kills(hpo: CommandLine) -> None:
     narrow = hpo.run("run", "bayes", "--study", "mine", "--space", "alpha2=0.5..5.5")
     assert narrow.returncode == 2 and "bayes-0001 has alpha2 = 6" in narrow.stderr
 
-    process = hpo.start("run", "bayes", "--study", "mine", "--space", "alpha2=6..200", "--trials", "6")
-    assert process.wait() == 2
+    above = hpo.run("run", "bayes", "--study", "mine", "--space", "alpha2=6..200", "--trials", "6")
+    assert above.returncode == 2
     wider = ["run", "bayes", "--study", "mine", "--space", "alpha2=0.5..200", "--trials", "8"]
     process = hpo.start(*wider)
     wait_until(lambda: len(finished(hpo)) >= 5)

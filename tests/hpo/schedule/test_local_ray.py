@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,10 @@ from hpo.schedule.local_ray import death_of_ray, ray_session
 with ray_session(cpus=1, gpus=0):
     from ray._private.worker import _global_node as node
     started = [process for _, process in node.live_processes()]
-    assert started and death_of_ray() is None
+    assert len(started) >= 2
+    assert death_of_ray() is None
+    assert {name for name, _ in node.live_processes()} <= {"gcs_server", "raylet", "reaper"}
+    assert node.dashboard_agent_listen_port != 52365, "another Ray on this machine may have Ray's usual port"
     assert all(os.getsid(process.pid) != os.getsid(0) for process in started)
     folder = node.get_temp_dir_path()
     assert os.stat(folder).st_mode & 0o77 == 0
@@ -97,6 +101,25 @@ def test_the_error_of_a_dead_ray_says_what_died_where_its_log_is_and_what_to_typ
     assert isinstance(error, RayDiedError)
     assert "raylet" in error.message
     assert error.details["log"] == "/logs/raylet.out" and "hpo resume night" in error.details["fix"]
+
+
+def test_a_ray_that_was_stopped_is_not_taken_for_a_dead_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[RayDeath | None] = [None, None, None, RayDeath("raylet", Path("/logs/raylet.out"))]
+    looked = threading.Event()
+    exits: list[int] = []
+
+    def look() -> RayDeath | None:
+        if not seen:
+            looked.set()
+        return seen.pop() if seen else None
+
+    monkeypatch.setattr(local_ray, "death_of_ray", look)
+    monkeypatch.setattr(local_ray, "_LOOK_S", 0.001)
+    monkeypatch.setattr(local_ray, "_PATIENCE_S", 0.01)
+    monkeypatch.setattr(os, "_exit", exits.append)
+    with local_ray._watched("night"):
+        assert looked.wait(30)
+    assert exits == []
 
 
 def test_a_start_that_fails_keeps_its_reason_and_leaves_no_folder(

@@ -126,6 +126,32 @@ def test_array_continues_without_a_proposal_that_comes_to_nothing(spec: TrialSpe
         assert result.result()["epoch"] == 1
 
 
+def test_array_that_hears_of_a_trial_after_it_came_continues_at_once(
+    spec: TrialSpec, tmp_path: Path, noted: list[int]
+) -> None:
+    """Ray runs the calls of one process in any order."""
+    first, second = company(spec, tmp_path, 2)
+    array = TrialArray(slots=3, start_grace_s=0.0)
+    array.expect("proposal 1")
+    with ThreadPoolExecutor(2) as callers:
+        results = [callers.submit(array.step, each.to_json(), 0) for each in (first, second)]
+        wait_until_waiting(array, 2)
+        assert noted == []
+        array.expect(second.trial, instead_of="proposal 1")
+        assert [result.result(timeout=30)["epoch"] for result in results] == [1, 1]
+
+
+def test_array_does_not_wait_for_a_proposal_whose_end_it_heard_of_first(spec: TrialSpec) -> None:
+    array = TrialArray(slots=2, start_grace_s=0.0)
+    array.expect_no_longer("proposal 1")
+    array.expect("proposal 1")
+    array.expect("bayes-0009", instead_of="proposal 2")
+    array.leave("bayes-0009")
+    array.expect("proposal 2")
+    with ThreadPoolExecutor(1) as callers:
+        assert callers.submit(array.step, spec.to_json(), 0).result(timeout=30)["epoch"] == 1
+
+
 def test_array_does_not_wait_forever_for_a_trial_whose_caller_died(
     spec: TrialSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
