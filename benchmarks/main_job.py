@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from plain_network import PlainNetwork
 
-from hpo.report.paired import paired_difference
+from hpo.journal.paired import paired_difference
 from hpo.report.stage_tables import format_difference
 from model.data.chunks import ChunkSource, load_chunks
 from model.data.sampler import ChunkBatch, ChunkSampler, SamplerConfig

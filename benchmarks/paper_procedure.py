@@ -18,9 +18,9 @@ import tomli_w
 from main_job import Places
 
 from hpo.journal.journal import stored_events
+from hpo.journal.paired import paired_difference
 from hpo.journal.results import StudyState, TrialState
 from hpo.programs.grid import COMBINED, GRID, START
-from hpo.report.paired import paired_difference
 from hpo.report.stage_tables import format_difference
 from hpo.study.finalists import OWN
 from hpo.tasks.calf.zones import zones_of

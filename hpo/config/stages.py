@@ -43,6 +43,13 @@ def _auto_or_count(value: object) -> object:
     raise expected('"auto" or a whole number above 0')
 
 
+def _until_decided_or_count(value: object) -> object:
+    if value == "until decided" or (isinstance(value, int) and not isinstance(value, bool) and value >= 2):
+        return value
+    raise expected('"until decided" or a whole number above 1')
+
+
+SeedCount = Annotated[Literal["until decided"] | int, BeforeValidator(_until_decided_or_count)]
 AutoCount = Annotated[Literal["auto"] | int, BeforeValidator(_auto_or_count)]
 
 
@@ -282,8 +289,11 @@ class FinalStage(Stage):
 
     candidates: int = Field(default=2, ge=1)
     """Number of found configurations to compare with the study file's own."""
-    seeds: int = Field(default=5, ge=2)
-    """Seeds per configuration."""
+    seeds: SeedCount = 5
+    """Seeds per configuration. ``until decided``: configurations that are surely worse than the best one get
+    no further seeds, and the stage ends when one is left or after ``most_seeds``."""
+    most_seeds: int = Field(default=20, ge=3)
+    """Maximum number of seeds per configuration with ``until decided``."""
 
 
 def _repeated(fault: ErrorDetails) -> InitErrorDetails:

@@ -80,12 +80,18 @@ def _stage_sentence(plan: StudyPlan, state: StudyState, name: str) -> str:
         what = f"searched {ranges} with {settings.searcher}, {seeds} per configuration and {epochs} per trial"
     elif isinstance(settings, FinalStage):
         what = (
-            f"trained its configurations with {settings.seeds} new seeds each for {epochs} and evaluated "
+            f"trained its configurations with {_new_seeds(settings)} for {epochs} and evaluated "
             "every network once on the test split"
         )
     else:
         what = f"trained each of its trials for {epochs}"
     return f"The stage {name} {what} ({ended})."
+
+
+def _new_seeds(settings: FinalStage) -> str:
+    if settings.seeds == "until decided":
+        return f"new seeds each until the best one was decided (at most {settings.most_seeds})"
+    return f"{settings.seeds} new seeds each"
 
 
 def _data_sentence(plan: StudyPlan) -> str:

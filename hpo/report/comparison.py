@@ -8,9 +8,9 @@ from typing import Any
 import typer
 from rich.table import Table
 
+from hpo.journal.paired import PairedDifference
 from hpo.report.console import print_table
 from hpo.report.formats import value
-from hpo.report.paired import PairedDifference
 from hpo.report.stage_tables import format_difference
 from hpo.tasks.base.networks import NetworkDifference
 

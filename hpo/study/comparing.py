@@ -12,10 +12,10 @@ import torch
 from hpo.config.environment import Environment
 from hpo.config.stages import SEARCH
 from hpo.journal.journal import stored_events
+from hpo.journal.paired import paired_difference
 from hpo.journal.ranking import GRID, mean_metrics
 from hpo.journal.results import StudyState, TrialState
 from hpo.report.comparison import Cell, Comparison, Pair, PairedRow
-from hpo.report.paired import paired_difference
 from hpo.space.space import Parameters
 from hpo.study.folders import chosen_study
 from hpo.study.plan import StudyPlan, choose_device, plan_of, reopen_data

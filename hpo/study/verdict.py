@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from hpo.journal.events import Value
+from hpo.journal.paired import PairedDifference, paired_difference
 from hpo.journal.ranking import half_width
 from hpo.journal.results import StudyState
 from hpo.journal.roles import scores_by_role, test_scores_by_role
-from hpo.report.paired import PairedDifference, paired_difference
 from hpo.report.trial_tables import describe_settings
 from hpo.study.finalists import OWN
 from hpo.tasks.base.found import Found, found_configuration

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from hpo.config.stages import FinalStage, SearchStage
 from hpo.config.study_file import first_points, space_of
+from hpo.programs.deciding import DecidingProgram
 from hpo.programs.listed import FIRST_COMPARISON_REPLICATE, ListedProgram
 from hpo.programs.program import Program
 from hpo.search.searcher import ScoredPoint
@@ -355,10 +356,16 @@ class Task(TaskDescription[StudyT, ShapeT], ABC, Generic[StudyT, ShapeT, SplitT,
         if isinstance(settings, SearchStage):
             return search_program(settings, context, self.score_in(context.study.model_dump(mode="json")))
         if isinstance(settings, FinalStage):
-            return ListedProgram(
-                context.finalists, seeds=settings.seeds, first_replicate=FIRST_COMPARISON_REPLICATE
-            )
+            return final_program(settings, context.finalists)
         raise TypeError(f"stage {context.stage} has no program")
+
+
+def final_program(settings: FinalStage, finalists: Mapping[str, Parameters]) -> Program:
+    """Build the program of a final, which compares ``finalists``."""
+    first = FIRST_COMPARISON_REPLICATE
+    if settings.seeds == "until decided":
+        return DecidingProgram(finalists, most_seeds=settings.most_seeds, first_replicate=first)
+    return ListedProgram(finalists, seeds=settings.seeds, first_replicate=first)
 
 
 def search_program(settings: SearchStage, context: StageContext[Any, Any], score: Score) -> Program:

@@ -227,7 +227,7 @@ def test_margins_may_not_cross_anywhere_in_a_space() -> None:
         ),
         ({"training": 3}, "training", "expected a table, got 3"),
         ({"stages": {"fin": {}}}, "stages.fin", "known keys: bayes, grid-slicing, final"),
-        ({"stages": STAGES | {"final": {"seeds": 1}}}, "stages.final.seeds", "a number of 2 or more"),
+        ({"stages": STAGES | {"final": {"seeds": 1}}}, "stages.final.seeds", "a whole number above 1"),
         (
             {"stages": STAGES | {"grid-slicing": {"grid": {"goal": {"K2_s": [5]}}}}},
             "stages.grid-slicing.grid.goal",

@@ -3,8 +3,8 @@ import math
 
 import pytest
 
+from hpo.journal.paired import PairedDifference
 from hpo.report.comparison import Comparison, PairedRow, comparison_record, show_comparison
-from hpo.report.paired import PairedDifference
 from hpo.tasks.base.networks import NetworkDifference
 
 GAMES = NetworkDifference(items=9, draws=1000, scores=(0.5, 0.4), low=0.02, high=0.2)

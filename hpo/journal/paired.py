@@ -14,7 +14,7 @@ _ROUNDING = 1e-12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairedDifference:
-    """Mean difference over common seeds, with its 95 % interval by Student's t."""
+    """Mean difference over common seeds, with its interval by Student's t, of 95 % unless asked otherwise."""
 
     mean: float
     half_width: float
@@ -27,10 +27,17 @@ class PairedDifference:
         return abs(self.mean) > self.half_width
 
 
-def paired_difference(ours: Mapping[int, float], theirs: Mapping[int, float]) -> PairedDifference | None:
+def paired_difference(
+    ours: Mapping[int, float], theirs: Mapping[int, float], *, confidence: float = CONFIDENCE
+) -> PairedDifference | None:
     """Compare scores by seed; return None if there is no common seed.
 
     Trials with the same seed share initial weights and chunks, so the variation that these cause cancels.
+
+    Args:
+        ours: Replicate -> score.
+        theirs: Replicate -> score of the configuration to compare with.
+        confidence: Level of the interval.
     """
     shared = sorted(ours.keys() & theirs.keys())
     if not shared:
@@ -43,6 +50,6 @@ def paired_difference(ours: Mapping[int, float], theirs: Mapping[int, float]) ->
     elif max(differences) - min(differences) <= _ROUNDING * abs(mean):
         half_width = 0.0
     else:
-        interval = stats.ttest_rel(first, second).confidence_interval(CONFIDENCE)
+        interval = stats.ttest_rel(first, second).confidence_interval(confidence)
         half_width = float(interval.high - interval.low) / 2
     return PairedDifference(mean=mean, half_width=half_width, pairs=pairs)

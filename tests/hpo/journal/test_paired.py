@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from hpo.report.paired import paired_difference
+from hpo.journal.paired import paired_difference
 
 
 def test_interval_is_student_s_around_the_mean_of_the_differences() -> None:

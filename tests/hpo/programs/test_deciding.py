@@ -1,0 +1,86 @@
+"""A comparison trains more seeds only where they decide something."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from stage_play import ClassScores, asked, end, play
+
+from hpo.journal.events import Value
+from hpo.journal.results import TrialState
+from hpo.programs.deciding import LEAST_SEEDS, DecidingProgram
+from hpo.programs.program import Answer
+from hpo.space.space import Parameters
+
+ENTRIES = {"own": {"f": 1}, "found": {"f": 2}, "next": {"f": 3}}
+MOST = 12
+
+
+def build() -> DecidingProgram:
+    return DecidingProgram(ENTRIES, most_seeds=MOST, first_replicate=101)
+
+
+def means(*values: float, noise: float = 0.02) -> Callable[[Mapping[str, Value], int], dict[str, float]]:
+    """Scores around a mean for each entry; what a seed adds is partly the same for all."""
+
+    def scores(parameters: Mapping[str, Value], replicate: int) -> dict[str, float]:
+        number = int(parameters["f"])
+        common = np.random.default_rng([replicate, 7]).normal()
+        own = np.random.default_rng([replicate, number]).normal()
+        return {"goal": values[number - 1] + noise * float(common + own)}
+
+    return scores
+
+
+def seeds(scores: ClassScores, *, at_once: int = 1) -> Counter[str]:
+    return Counter(trial.role for trial in play(build, scores, at_once=at_once))
+
+
+def test_clear_differences_take_few_seeds() -> None:
+    found = seeds(means(0.2, 0.6, 0.2, noise=0.002))
+    assert found == {"own": LEAST_SEEDS, "found": LEAST_SEEDS, "next": LEAST_SEEDS}
+
+
+def test_a_poor_entry_is_dropped_while_the_others_go_on() -> None:
+    found = seeds(means(0.1, 0.5, 0.5))
+    assert found["own"] < found["found"] == found["next"] == MOST
+
+
+def test_equal_entries_end_undecided_after_the_last_seed() -> None:
+    assert seeds(means(0.5, 0.5, 0.5)) == dict.fromkeys(ENTRIES, MOST)
+
+
+def test_four_at_a_time_decide_as_one_at_a_time() -> None:
+    scores = means(0.1, 0.5, 0.45)
+    assert seeds(scores, at_once=4) == seeds(scores)
+
+
+def test_running_trials_are_waited_for_before_a_decision() -> None:
+    trials: list[TrialState] = []
+    for _ in range(LEAST_SEEDS * len(ENTRIES)):
+        asked(build(), trials)
+    assert asked(build(), trials) is Answer.WAIT
+    for trial in trials:
+        end(trial, means(0.1, 0.5, 0.5))
+    assert isinstance(asked(build(), trials), TrialState)
+
+
+def test_an_entry_that_always_fails_is_dropped() -> None:
+    def failing(parameters: Mapping[str, Value], replicate: int) -> dict[str, float]:
+        if parameters["f"] == 1:
+            raise ValueError("diverged")
+        return means(0.0, 0.5, 0.5)(parameters, replicate)
+
+    assert seeds(failing)["own"] == LEAST_SEEDS
+
+
+def test_a_true_difference_is_rarely_decided_the_wrong_way() -> None:
+    wrong = 0
+    for start in range(40):
+        entries: dict[str, Parameters] = {"a": {"f": 1}, "b": {"f": 2}}
+        program = DecidingProgram(entries, most_seeds=MOST, first_replicate=1000 * start)
+        trials = play(lambda program=program: program, means(0.5, 0.51))
+        counts = Counter(trial.role for trial in trials)
+        best = program.choice(trials)
+        wrong += counts["a"] < MOST and best is not None and best.role == "a"
+    assert wrong <= 2, "5 % of 40"
