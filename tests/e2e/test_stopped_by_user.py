@@ -1,9 +1,11 @@
 """``hpo stop`` from another process: at once, also where nothing is ever validated, and over a kill."""
 
+import os
 import signal
 from collections import Counter
 from dataclasses import replace
 from os import killpg
+from pathlib import Path
 
 import pytest
 from e2e.command_line import CommandLine, kill_group, wait_until
@@ -12,6 +14,7 @@ from e2e.processes import is_running
 from hpo.journal.events import StudyInterrupted, TrialFailed, TrialFinished, TrialReported, TrialStopped
 from hpo.study.stop_requests import StopRequests
 
+ROOT = Path(__file__).parents[2]
 ENDLESS_TASK = '''
 import os
 import time
@@ -74,7 +77,7 @@ def test_user_stops_a_function_that_never_reports(hpo: CommandLine) -> None:
     (hpo.folder / "endless.py").write_text(ENDLESS_TASK)
     (hpo.folder / "endless.toml").write_text('task = "endless"\n')
     # Processes that Ray has started already would not find the task.
-    own = replace(hpo.apart, variables={"PYTHONPATH": str(hpo.folder)})
+    own = replace(hpo.apart, variables={"PYTHONPATH": f"{hpo.folder}{os.pathsep}{ROOT}"})
     process = own.start("run", "bayes", "--study-file", "./endless.toml", "--study", "s")
     first = hpo.folder / "process-1"
     wait_until(lambda: first.exists() and bool(first.read_text()))
