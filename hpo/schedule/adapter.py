@@ -130,6 +130,7 @@ class StudyCallback(_DriverOnly, Callback):
     ) -> None:
         self._source, self._arrays = source, arrays
         self._detector, self._interrupter = detector, interrupter
+        self._resources: dict[Any, Any] = {}
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Kill trials that hang or should end, and leave Tune if Ray has died.
@@ -144,6 +145,9 @@ class StudyCallback(_DriverOnly, Callback):
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Report that a process has started to train the trial."""
+        # Tune unpickles them anew for every trial, and keeps all of them; they are equal.
+        needed = trial.placement_group_factory
+        trial.placement_group_factory = self._resources.setdefault(needed, needed)
         self._detector.record_activity(_name(trial), trial)
         self._interrupter.record_start(_name(trial), trial)
         self._source.started(_name(trial))

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray.tune import PlacementGroupFactory
 from ray.tune.utils import flatten_dict
 
 from hpo.schedule.adapter import StudyCallback, StudyScheduler, StudyStopper
@@ -21,6 +22,7 @@ TRIAL: Any = SimpleNamespace(
     num_failures=3,
     max_failures=2,
     temporary_state=SimpleNamespace(ray_actor="actor"),
+    placement_group_factory=PlacementGroupFactory([{"CPU": 1}]),
 )
 
 
@@ -163,6 +165,20 @@ def test_tune_keeps_only_the_name_of_a_trial_that_has_ended() -> None:
     assert ended.config["spec"] == {"trial": "bayes-0001"}
     assert not (ended.evaluated_params or metadata.metric_analysis or metadata.metric_n_steps)
     assert not metadata.last_result
+
+
+def test_trials_that_need_the_same_share_one_description_of_it() -> None:
+    tune = callback(Source(), Pool())
+    started = [
+        SimpleNamespace(
+            config={"spec": {"trial": f"bayes-{number}"}},
+            placement_group_factory=PlacementGroupFactory([{"CPU": 1}]),
+        )
+        for number in range(2)
+    ]
+    for trial in started:
+        tune.on_trial_start(1, [], trial)  # type: ignore[arg-type]
+    assert started[0].placement_group_factory is started[1].placement_group_factory
 
 
 def test_full_disk_ends_the_study_and_not_the_trial() -> None:
