@@ -1,5 +1,6 @@
 """Adapter between a study and Ray Tune: a Tune searcher, scheduler and callback around a trial source."""
 
+from sys import intern
 from typing import Any
 
 from ray.tune import Callback, Stopper
@@ -200,7 +201,9 @@ def _forget_content(trial: Trial) -> None:
 
 
 def _report(result: dict[str, Any]) -> Report:
-    return Report(result["epoch"], dict(result["metrics"]), result["train_s"], result["score"])
+    # Every result brings names of its own, and the study keeps all validations.
+    metrics = {intern(name): value for name, value in result["metrics"]}
+    return Report(result["epoch"], metrics, result["train_s"], result["score"])
 
 
 def _name(trial: Trial) -> str:
