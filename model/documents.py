@@ -41,7 +41,8 @@ def decode_text(content: bytes) -> str:
     """
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return content.decode("utf-16")
-    return content.decode("utf-8-sig")
+    # The codec "utf-8-sig" is written in Python: a journal has a line for every validation.
+    return content.decode().removeprefix("\ufeff")
 
 
 def parse_json(content: bytes | str) -> Any:

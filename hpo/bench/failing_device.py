@@ -23,9 +23,9 @@ def main() -> int:
     array, seen = TrialArray(), 0
     while True:
         result = array.step(spec.to_json(), seen)
-        if is_first and not result["done"]:
+        if is_first and not result["ended"]:
             break_device()
-        if result["done"]:
+        if result["ended"]:
             print(result.get("failed") or result.get("unwritable", ""))
             return 0 if result.get("finished") else 3
         seen = result["epoch"]

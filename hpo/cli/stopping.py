@@ -17,9 +17,10 @@ def stop(
 ) -> None:
     """Stop a running trial or study, also from another machine.
 
-    A trial ends at its next validation with the score and the network of its best one, and the study
-    continues with other trials. A study stops as after Ctrl-C; hpo resume continues it. The command waits
-    until that has happened; after Ctrl-C here, the request still stands.
+    A trial ends at once, also between two validations, with the score and the network of its best validation;
+    without one, it ends without a score. The study continues with other trials. A study stops as after
+    Ctrl-C; hpo resume continues it. The command waits until that has happened; after Ctrl-C here, the
+    request still stands.
     """
     from hpo.config.environment import read_environment
     from hpo.study.folders import chosen_study
@@ -41,17 +42,19 @@ def _stop_trial(folder: Path, name: str) -> None:
     from hpo.study.stop_requests import request_stop_of_trial, wait_for_end_of_trial
 
     request_stop_of_trial(folder, name)
-    typer.echo(f"{folder.name}/{name} ends at its next validation", err=True)
+    typer.echo(f"{folder.name}/{name} is stopping", err=True)
     trial = wait_for_end_of_trial(folder, name)
     if not trial.has_ended:
         raise UserError(
-            f"study {folder.name!r} stopped before the next validation of {name}, which ends the trial",
-            fix=f"continue it with {shell_line('hpo', 'resume', folder.name)}",
+            f"study {folder.name!r} stopped before it ended {name}",
+            fix=f"continue it with {shell_line('hpo', 'resume', folder.name)}, which ends the trial",
         )
     if trial.status is not TrialStatus.STOPPED:
         typer.echo(f"{folder.name}/{name} ended by itself before it was stopped: {trial.status}")
         return
-    typer.echo(
-        f"{folder.name}/{name} stopped at epoch {trial.epochs_trained} with score {trial.score:.4f} of epoch "
-        f"{trial.best_epoch}; show it with: {shell_line('hpo', 'show', f'{folder.name}/{name}')}"
-    )
+    outcome = "before its first validation, without a score"
+    if trial.score is not None:
+        best = f"score {trial.score:.4f} of epoch {trial.best_epoch}"
+        outcome = f"at epoch {trial.epochs_trained} with {best}"
+    shown = shell_line("hpo", "show", f"{folder.name}/{name}")
+    typer.echo(f"{folder.name}/{name} stopped {outcome}; show it with: {shown}")

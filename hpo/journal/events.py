@@ -278,18 +278,20 @@ class TrialFinished(Event):
 class TrialStopped(Event):
     """A trial was stopped early, by default because others were better at the same epoch.
 
+    A trial that is stopped before its first validation has no score.
+
     This is a kind of its own, so that ``TrialFinished`` always means that all epochs were trained.
     """
 
     event: Literal["trial-stopped"] = "trial-stopped"
     trial: str
     """Name of the trial, such as ``bayes-0001``."""
-    score: Number
-    """Score of the best validation before the stop, on the validation split, in [0, 1]."""
-    epoch: Whole
-    """Epoch of that validation."""
-    duration_s: Number
-    """Seconds of training, without validation."""
+    score: Number | None = None
+    """Score of the best validation before the stop, on the validation split, in [0, 1]; None without one."""
+    epoch: Whole = 0
+    """Epoch of that validation; 0 without one."""
+    duration_s: Number = 0.0
+    """Seconds of training up to the last validation, without validation."""
     reason: str = ""
     """Reason of the stop. Empty: the scheduler stopped it."""
 

@@ -191,8 +191,8 @@ def count_events(folder: Path) -> int:
     return (folder / _JOURNAL).read_bytes().count(b"\n")
 
 
-def _lines(folder: Path, start: int, marks: Sequence[bytes] = (b"",)) -> Iterator[tuple[Event, int]]:
-    """Yield each event whose line has one of the marks, with the byte at which the next line starts."""
+def _lines(folder: Path, start: int, marks: Sequence[bytes] = ()) -> Iterator[tuple[Event, int]]:
+    """Yield each event, with marks each whose line has one, with the byte at which the next line starts."""
     _require_journal(folder)
     with (folder / _JOURNAL).open("rb") as file:
         file.seek(start)
@@ -201,7 +201,7 @@ def _lines(folder: Path, start: int, marks: Sequence[bytes] = (b"",)) -> Iterato
             if not line.endswith(b"\n"):
                 return
             end += len(line)
-            if not any(mark in line for mark in marks):
+            if marks and not any(mark in line for mark in marks):
                 continue
             try:
                 event = from_json(line[:-1])

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
-from scipy import stats
+from hpo.journal.ranking import CONFIDENCE, half_width
 
-CONFIDENCE = 0.95
-# Differences that differ by less of their mean are equal: SciPy cannot tell how they spread, and warns.
+# Differences that differ by less of their mean are equal: what is left of their spread is rounding.
 _ROUNDING = 1e-12
 
 
@@ -39,17 +38,12 @@ def paired_difference(
         theirs: Replicate -> score of the configuration to compare with.
         confidence: Level of the interval.
     """
-    shared = sorted(ours.keys() & theirs.keys())
-    if not shared:
+    differences = [ours[replicate] - theirs[replicate] for replicate in sorted(ours.keys() & theirs.keys())]
+    if not differences:
         return None
-    first, second = ([scores[replicate] for replicate in shared] for scores in (ours, theirs))
-    differences = [one - other for one, other in zip(first, second, strict=True)]
-    mean, pairs = fmean(differences), len(shared)
-    if pairs == 1:
-        half_width = math.inf
+    mean, width = fmean(differences), half_width(differences, confidence=confidence)
+    if width is None:
+        width = math.inf
     elif max(differences) - min(differences) <= _ROUNDING * abs(mean):
-        half_width = 0.0
-    else:
-        interval = stats.ttest_rel(first, second).confidence_interval(confidence)
-        half_width = float(interval.high - interval.low) / 2
-    return PairedDifference(mean=mean, half_width=half_width, pairs=pairs)
+        width = 0.0
+    return PairedDifference(mean=mean, half_width=width, pairs=len(differences))

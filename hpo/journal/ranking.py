@@ -172,13 +172,13 @@ def mean_metrics(found: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return {name: fmean(metrics[name] for metrics in found if name in metrics) for name in names}
 
 
-def half_width(scores: Sequence[float]) -> float | None:
-    """Return the half width of the 95 % interval of a mean by Student's t; None for a single score."""
+def half_width(scores: Sequence[float], *, confidence: float = CONFIDENCE) -> float | None:
+    """Return the half width of the interval of a mean by Student's t; None for a single score."""
     if len(scores) < 2:
         return None
     from scipy.special import stdtrit  # only for several seeds: the import takes a moment
 
-    quantile = float(stdtrit(len(scores) - 1, (1 + CONFIDENCE) / 2))
+    quantile = float(stdtrit(len(scores) - 1, (1 + confidence) / 2))
     return quantile * stdev(scores) / math.sqrt(len(scores))
 
 

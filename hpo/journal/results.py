@@ -77,7 +77,7 @@ class TrialState:
     ended_at: datetime | None = None
     """Time at which it finished, was stopped or failed."""
     score: float | None = None
-    """Score of its best validation, in [0, 1]; None before the end and after a failure."""
+    """Score of its best validation, in [0, 1]; None before the end, after a failure, and without any."""
     best_epoch: int | None = None
     """Epoch of its best validation."""
     duration_s: float | None = None

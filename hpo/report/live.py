@@ -188,6 +188,8 @@ def _ended_line(trial: TrialState, ended: int, state: StudyState, stage: str) ->
     place = f"[{ended}/{state.stages[stage].trials}]"
     if trial.status is TrialStatus.FAILED:
         return f"{place} {trial.trial} failed: {trial.reason}"
+    if trial.score is None:
+        return f"{place} {trial.trial} stopped before its first validation ({trial.reason})"
     configuration = state.tally(stage).ranking.of(trial)
     seeds, start = len(configuration.scores), state.stages[stage].start
     parts = [f"{best_line(Configuration((trial,)), state, start)} in {duration(trial.duration_s or 0.0)}"]

@@ -127,7 +127,7 @@ def format_difference(difference: PairedDifference | None) -> str:
 
 def _cells(scores: Mapping[int, float], reference: Mapping[int, float], *, same: bool) -> list[str]:
     if not scores:
-        return ["failed", "", ""]
+        return ["no score", "", ""]
     values = list(scores.values())
     spread = f"{stdev(values):.4f}" if len(values) > 1 else ""
     return [

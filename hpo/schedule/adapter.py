@@ -1,5 +1,6 @@
 """Adapter between a study and Ray Tune: a Tune searcher, scheduler and callback around a trial source."""
 
+from sys import intern
 from typing import Any
 
 from ray.tune import Callback, Stopper
@@ -10,6 +11,7 @@ from ray.tune.search import Searcher
 
 from hpo.schedule.array_pool import ArrayPool
 from hpo.schedule.hang_detector import HangDetector
+from hpo.schedule.interruption import Interrupter
 from hpo.schedule.local_ray import death_of_ray
 from hpo.schedule.trial_source import Pause, TrialSource
 from hpo.trial.report import Report
@@ -65,24 +67,38 @@ class StudySearcher(_DriverOnly, Searcher):
 
 
 class StudyScheduler(_DriverOnly, FIFOScheduler):
-    """Tune scheduler that reports validations to a study and stops trials as the study decides.
+    """Tune scheduler that reports validations and failures to a study and stops trials as the study decides.
 
     Tune calls its scheduler with a result before all callbacks and acts on the answer afterwards. The study
-    has then written both result and decision to its journal. Tune does not call the scheduler with results
-    that end a trial by themselves.
+    has then written both result and decision to its journal.
     """
 
-    def __init__(self, source: TrialSource, arrays: ArrayPool | None) -> None:
+    def __init__(self, source: TrialSource, arrays: ArrayPool | None, interrupter: Interrupter) -> None:
         super().__init__()
-        self._source, self._arrays = source, arrays
+        self._source, self._arrays, self._interrupter = source, arrays, interrupter
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
-        """Report a validation to the study and return Tune's decision: STOP or CONTINUE."""
-        _pass_notes(self._source, result)
-        continues = self._source.reported(_name(trial), _report(result))
+        """Report a result to the study and return Tune's decision: STOP or CONTINUE."""
+        name = _name(trial)
+        continues = self._continues(name, result)
         if not continues and self._arrays:
-            self._arrays.release(_name(trial))
+            self._arrays.release(name)
+        # Tune would give the process of a stopped trial to the next one, but a killed process has ended.
+        continues = continues or self._interrupter.has_killed(name)
         return str(FIFOScheduler.CONTINUE if continues else FIFOScheduler.STOP)
+
+    def _continues(self, name: str, result: dict[str, Any]) -> bool:
+        if "unwritable" in result:
+            raise StorageError(result["unwritable"])
+        if "failed" in result:
+            self._source.failed(name, result["failed"])
+            return False
+        for note in result["notes"]:
+            self._source.add_note(note)
+        continues = self._source.reported(name, _report(result))
+        if result["finished"]:
+            self._source.finished(name)
+        return continues and not result["finished"]
 
 
 class StudyStopper(_DriverOnly, Stopper):
@@ -101,65 +117,75 @@ class StudyStopper(_DriverOnly, Stopper):
 
 
 class StudyCallback(_DriverOnly, Callback):
-    """Tune callback that reports starts, ends and failures of trials to a study.
+    """Tune callback that reports to a study which processes of trials start and die, and watches over them.
 
-    ``StudyScheduler`` reports the validations in between.
+    ``StudyScheduler`` reports their results.
     """
 
-    def __init__(self, source: TrialSource, arrays: ArrayPool | None, detector: HangDetector) -> None:
-        self._source, self._arrays, self._detector = source, arrays, detector
+    def __init__(
+        self,
+        source: TrialSource,
+        arrays: ArrayPool | None,
+        detector: HangDetector,
+        interrupter: Interrupter,
+    ) -> None:
+        self._source, self._arrays = source, arrays
+        self._detector, self._interrupter = detector, interrupter
+        self._resources: dict[Any, Any] = {}
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Kill trials that hang, and leave Tune if Ray has died; Tune calls this about ten times a second."""
+        """Kill trials that hang or should end, and leave Tune if Ray has died.
+
+        Tune calls this about ten times a second.
+        """
         if death := death_of_ray():
             raise death
+        for name in self._interrupter.kill_requested():
+            self._detector.forget(name)
         self._detector.kill_hanging()
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Report that a process has started to train the trial."""
+        # Tune unpickles them anew for every trial, and keeps all of them; they are equal.
+        needed = trial.placement_group_factory
+        trial.placement_group_factory = self._resources.setdefault(needed, needed)
         self._detector.record_activity(_name(trial), trial)
+        self._interrupter.record_start(_name(trial), trial)
         self._source.started(_name(trial))
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """Report the last validation of a trial, or its failure."""
-        if "unwritable" in result:
-            raise StorageError(result["unwritable"])
-        # Not "done": Tune also sets it in the result of a trial that is stopped.
-        if "failed" in result:
-            self._source.failed(_name(trial), result["failed"])
-        elif result["finished"]:
-            _pass_notes(self._source, result)
-            self._source.reported(_name(trial), _report(result))
-            self._source.finished(_name(trial))
-        elif result["done"]:
-            self._detector.forget(_name(trial))
-            return
-        else:
+        """Record that a trial is active, or that it has ended; Tune sets ``done`` in its last result."""
+        if result["done"]:
+            self._forget(trial)
+        elif not self._interrupter.has_killed(_name(trial)):
             self._detector.record_activity(_name(trial), trial)
-            return
-        self._release(trial)
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Stop watching a trial whose process died, until the next process starts."""
-        self._detector.forget(_name(trial))
+        self._forget(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Report a trial whose process died more often than Tune restarts it."""
-        died = f"the process of the trial died {trial.num_failures} times"
-        self._source.failed(_name(trial), self._detector.failure_reason(_name(trial)) or died)
-        self._release(trial)
+        """Report a trial whose process was killed to end it, or died more often than Tune restarts it."""
+        name = _name(trial)
+        if self._interrupter.has_killed(name):
+            self._source.stopped(name)
+        else:
+            died = f"the process of the trial died {trial.num_failures} times"
+            self._source.failed(name, self._detector.failure_reason(name) or died)
+        self._forget(trial)
+        if self._arrays:
+            self._arrays.release(name)
         _forget_content(trial)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Free the memory of a trial that has ended; ``on_trial_result`` reported it."""
+        """Free the memory of a trial that has ended; ``StudyScheduler`` reported it."""
         _forget_content(trial)
 
-    def _release(self, trial: Trial) -> None:
+    def _forget(self, trial: Trial) -> None:
         self._detector.forget(_name(trial))
-        if self._arrays:
-            self._arrays.release(_name(trial))
+        self._interrupter.forget(_name(trial))
 
 
 def _forget_content(trial: Trial) -> None:
@@ -174,13 +200,10 @@ def _forget_content(trial: Trial) -> None:
     trial.run_metadata.last_result = {}
 
 
-def _pass_notes(source: TrialSource, result: dict[str, Any]) -> None:
-    for note in result["notes"]:
-        source.add_note(note)
-
-
 def _report(result: dict[str, Any]) -> Report:
-    return Report(result["epoch"], dict(result["metrics"]), result["train_s"], result["score"])
+    # Every result brings names of its own, and the study keeps all validations.
+    metrics = {intern(name): value for name, value in result["metrics"]}
+    return Report(result["epoch"], metrics, result["train_s"], result["score"])
 
 
 def _name(trial: Trial) -> str:

@@ -1,5 +1,6 @@
 """Interface through which the scheduler gets trials from a study and reports their results."""
 
+from collections.abc import Collection
 from enum import Enum
 from typing import Protocol
 
@@ -23,6 +24,9 @@ class TrialSource(Protocol):
     def should_end(self) -> bool:
         """Return whether all training should end now; called about ten times a second."""
 
+    def to_stop(self) -> Collection[str]:
+        """Return the trials whose training should be interrupted now; called about ten times a second."""
+
     def started(self, trial: str) -> None:
         """Record that a process has started to train the trial, or has restarted after a crash."""
 
@@ -35,6 +39,9 @@ class TrialSource(Protocol):
 
     def finished(self, trial: str) -> None:
         """Record that the trial has trained all its epochs."""
+
+    def stopped(self, trial: str) -> None:
+        """Record the end of a trial of ``to_stop`` after the end of its process."""
 
     def failed(self, trial: str, reason: str) -> None:
         """Record that the trial diverged or crashed, and why."""

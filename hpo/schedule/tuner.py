@@ -163,6 +163,7 @@ def run_trials(
         StudyStopper,
     )
     from hpo.schedule.hang_detector import HangDetector
+    from hpo.schedule.interruption import Interrupter
     from hpo.schedule.local_ray import RayDeath, death_of_ray
     from hpo.trial.trainable import TrialTrainable
 
@@ -178,13 +179,13 @@ def run_trials(
             threads=parallelism.threads,
             gpus=gpu_share,
         )
-    detector = HangDetector(source, arrays, limit_s=hangs_after_s)
+    detector, interrupter = HangDetector(source, arrays, limit_s=hangs_after_s), Interrupter(source)
     with quiet_ray(), _storage_errors(storage):
         tuner = tune.Tuner(
             tune.with_resources(TrialTrainable, resources),
             tune_config=tune.TuneConfig(
                 search_alg=StudySearcher(source, parallelism.threads, arrays),
-                scheduler=StudyScheduler(source, arrays),
+                scheduler=StudyScheduler(source, arrays, interrupter),
                 max_concurrent_trials=parallelism.concurrent,
                 num_samples=-1,
                 reuse_actors=True,
@@ -194,7 +195,7 @@ def run_trials(
                 name=TUNE_FOLDER,
                 storage_path=str(plain_path(storage)),
                 stop=StudyStopper(source),
-                callbacks=[StudyCallback(source, arrays, detector)],
+                callbacks=[StudyCallback(source, arrays, detector, interrupter)],
                 failure_config=tune.FailureConfig(max_failures=RESTARTS),
                 # Trials write their own; with one more at the end Tune would keep the last result in memory.
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import astuple
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,7 +79,8 @@ def stage_importance(state: StudyState, stage: str, folder: Path) -> Mapping[str
         return {}
     scored = [ScoredPoint(dict(each.parameters), each.mean) for each in whole_configurations(state, stage)]
     description, seed = state.stages[stage].space, state.created.seed
-    basis = _digest([__version__, version("scikit-learn"), description, seed, *map(astuple, scored)])
+    points = [(point.parameters, point.score) for point in scored]
+    basis = _digest([__version__, version("scikit-learn"), description, seed, *points])
     file = folder / _IMPORTANCE
     stored = _stored_importance(file, basis)
     if stored is not None:

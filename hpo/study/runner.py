@@ -25,7 +25,7 @@ from hpo.schedule.stopping import build_stopping_rule
 from hpo.schedule.trial_source import Pause
 from hpo.study.budget import StageBudget
 from hpo.study.plan import StudyPlan, chunk_seed
-from hpo.study.stop_requests import BY_USER, StopRequests
+from hpo.study.stop_requests import BY_USER, WHOLE_STUDY, StopRequests
 from hpo.trial.files import remove_checkpoints, trial_folder
 from hpo.trial.report import Report, best_report
 from hpo.trial.specification import TrialSpec
@@ -63,6 +63,8 @@ class StageRunner:
         self._stops_when_unlikely = getattr(plan.study.stages.named(stage), "stop_when", "") == "unlikely"
         self._rule = build_stopping_rule(plan.study.stages.named(stage), epochs=self._epochs)
         self._replay_validations()
+        for name in self.to_stop():  # requested of an earlier process; nothing trains these trials now
+            self.stopped(name)
         self._waiting = deque(trial for trial in state.trials_of(stage) if not trial.has_ended)
 
     def next_spec(self) -> TrialSpec | Pause | None:
@@ -96,7 +98,12 @@ class StageRunner:
 
     def should_end(self) -> bool:
         """Return whether the time is up or the user stops the study; trials keep their last validation."""
-        return self._budget.is_over or self._requests.stops_study
+        return self._budget.is_over or WHOLE_STUDY in self._requests.standing
+
+    def to_stop(self) -> list[str]:
+        """Return the trials that the user wants to end at once."""
+        requested = self._requests.standing
+        return [name for name in self.state.tally(self._stage).unfinished if name in requested]
 
     def started(self, trial: str) -> None:
         """Record that a process has started to train the trial."""
@@ -120,13 +127,15 @@ class StageRunner:
             )
             if self._rule.should_stop(trial, report.epoch, report.score):
                 self._end(trial, TrialStopped)
-            elif report.epoch < self._epochs and self._requests.has(trial):
-                self._end(trial, partial(TrialStopped, reason=BY_USER))
         return not state.has_ended
 
     def finished(self, trial: str) -> None:
         """Record the end of a trial, scored by its best validation."""
         self._end(trial, TrialFinished)
+
+    def stopped(self, trial: str) -> None:
+        """Record that a trial has ended at the user's request, with its best validation if it has one."""
+        self._end(trial, partial(TrialStopped, reason=BY_USER))
 
     def failed(self, trial: str, reason: str) -> None:
         """Record the failure of a trial; the stage continues."""
@@ -179,12 +188,9 @@ class StageRunner:
         return limit
 
     def close(self, reason: str) -> None:
-        """End the trials that have not ended, each with its best validation."""
-        for trial in list(self.state.tally(self._stage).unfinished.values()):
-            if trial.reports:
-                self._end(trial.trial, partial(TrialStopped, reason=reason))
-            else:
-                self.failed(trial.trial, f"ended before its first validation: {reason}")
+        """End the trials that have not ended, each with its best validation if it has one."""
+        for trial in list(self.state.tally(self._stage).unfinished):
+            self._end(trial, partial(TrialStopped, reason=reason))
 
     def _replay_validations(self) -> None:
         """Report earlier validations to the stopping rule; end trials whose stop is not recorded yet."""
@@ -202,10 +208,12 @@ class StageRunner:
         state = self.state.trials[trial]
         if state.has_ended:
             return
-        reports = [self._report(event) for event in state.reports.values()]
-        best = best_report(reports)
-        duration_s = max(report.train_s for report in reports)
-        self._write(kind(trial=trial, score=best.score, epoch=best.epoch, duration_s=duration_s))
+        if reports := [self._report(event) for event in state.reports.values()]:
+            best = best_report(reports)
+            duration_s = max(report.train_s for report in reports)
+            self._write(kind(trial=trial, score=best.score, epoch=best.epoch, duration_s=duration_s))
+        else:
+            self._write(kind(trial=trial))
         self._clean_up(trial)
 
     def _clean_up(self, trial: str) -> None:

@@ -15,7 +15,7 @@ BY_USER = "stopped by the user"
 """Reason that the journal gives."""
 _FOLDER = "stop"
 _LOOK_EVERY_S = 1.0
-"""Shortest time between two looks for a request to stop the study, whose folder may be on a file server."""
+"""Shortest time between two looks for requests, whose folder may be on a file server."""
 _POLL_S = 0.5
 
 
@@ -29,7 +29,7 @@ class StopRequests:
     def __init__(self, folder: Path) -> None:
         """Refer to the requests for the study in ``folder``."""
         self._folder = folder / _FOLDER
-        self._looked_at, self._stops_study = -_LOOK_EVERY_S, False
+        self._looked_at, self._standing = -_LOOK_EVERY_S, frozenset[str]()
 
     def add(self, name: str) -> None:
         """Request that a trial, or ``WHOLE_STUDY``, stops.
@@ -47,20 +47,26 @@ class StopRequests:
         """Return whether a request for a trial, or for ``WHOLE_STUDY``, stands."""
         return (self._folder / name).exists()
 
+    @property
+    def standing(self) -> frozenset[str]:
+        """All requests that stand; looks into the folder at most once a second."""
+        if time.monotonic() - self._looked_at >= _LOOK_EVERY_S:
+            self._looked_at, self._standing = time.monotonic(), frozenset(self._names())
+        return self._standing
+
     def remove(self, name: str) -> None:
         """Remove a request, if there is one."""
         (self._folder / name).unlink(missing_ok=True)
 
-    @property
-    def stops_study(self) -> bool:
-        """Whether the study should stop; looks at the file at most once a second."""
-        if time.monotonic() - self._looked_at >= _LOOK_EVERY_S:
-            self._looked_at, self._stops_study = time.monotonic(), self.has(WHOLE_STUDY)
-        return self._stops_study
+    def _names(self) -> list[str]:
+        try:
+            return [file.name for file in self._folder.iterdir()]
+        except OSError:  # missing without any request, or a file server that is away for a moment
+            return []
 
 
 def request_stop_of_trial(folder: Path, name: str) -> None:
-    """Request that a running trial ends at its next validation.
+    """Request that a running trial ends at once, with the best validation that it has.
 
     Raises:
         UserError: There is no such trial, it has ended, or the study is not running.

@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import zip_longest
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import DatasetInput, Metric
+    from mlflow.entities import DatasetInput, Metric, Run
+    from mlflow.store.artifact.artifact_repo import ArtifactRepository
 
 Entry = TypeVar("Entry")
 
@@ -17,6 +18,30 @@ _METRICS_A_BATCH = 1000
 _PARAMS_A_BATCH = 100
 """The limit for tags too."""
 LONGEST_TAG = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRun:
+    """A run that MLflow has."""
+
+    id: str
+    """Id of the run."""
+    artifacts: str
+    """Address of its artifacts."""
+
+    @classmethod
+    def of(cls, run: "Run") -> Self:
+        """Return what identifies a run of MLflow."""
+        return cls(run.info.run_id, run.info.artifact_uri)
+
+    def repository(self, client: "MlflowClient") -> "ArtifactRepository":
+        """Open the artifacts of the run.
+
+        MLflow's client asks the store for their address, and keeps 1,024 open repositories of 8 KB each.
+        """
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        return get_artifact_repository(self.artifacts, tracking_uri=client.tracking_uri)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,15 +65,15 @@ class RunChanges:
     parameters: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     data: "DatasetInput | None" = None
-    uploads: "list[Callable[[MlflowClient, str], object]]" = field(default_factory=list)
-    """Functions that upload artifacts of the run with the given id."""
+    uploads: "list[Callable[[MlflowClient, KnownRun], object]]" = field(default_factory=list)
+    """Functions that upload artifacts of the run."""
     status: str = ""
     """MLflow's status; empty if it does not change."""
     ended_at: datetime | None = None
     """End of the run; None while it is not ended."""
 
-    def create(self, client: "MlflowClient", experiment: str, tags: Mapping[str, str]) -> str:
-        """Create the run with all its tags, and ``tags`` besides, and return its id."""
+    def create(self, client: "MlflowClient", experiment: str, tags: Mapping[str, str]) -> KnownRun:
+        """Create the run with all its tags, and ``tags`` besides, and return it."""
         if self.start is None:
             raise TypeError("a run that was created before is not created again")
         run = client.create_run(
@@ -60,10 +85,9 @@ class RunChanges:
         self.tags = {}
         if self.status == _RUNNING:  # as MLflow creates it
             self.status = ""
-        run_id: str = run.info.run_id
-        return run_id
+        return KnownRun.of(run)
 
-    def write(self, client: "MlflowClient", run: str) -> None:
+    def write(self, client: "MlflowClient", run: KnownRun) -> None:
         """Write everything except the creation and the uploads. Repeating it changes nothing."""
         from mlflow.entities import Param, RunTag
 
@@ -74,15 +98,15 @@ class RunChanges:
             fillvalue=(),
         )
         for metrics, parameters, tags in batches:
-            client.log_batch(run, metrics=metrics, params=parameters, tags=tags)
+            client.log_batch(run.id, metrics=metrics, params=parameters, tags=tags)
         if self.data is not None:
-            client.log_inputs(run, [self.data])
+            client.log_inputs(run.id, [self.data])
         if self.ended_at is not None:
-            client.set_terminated(run, self.status, milliseconds(self.ended_at))
+            client.set_terminated(run.id, self.status, milliseconds(self.ended_at))
         elif self.status:
-            client.update_run(run, status=self.status)
+            client.update_run(run.id, status=self.status)
 
-    def upload(self, client: "MlflowClient", run: str) -> None:
+    def upload(self, client: "MlflowClient", run: KnownRun) -> None:
         """Upload the artifacts; those of the same names are replaced."""
         for upload in self.uploads:
             upload(client, run)

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Self
 
 from hpo.config.environment import Environment
-from hpo.tracking.changes import LONGEST_TAG, RunChanges, RunStart, milliseconds
+from hpo.tracking.changes import LONGEST_TAG, KnownRun, RunChanges, RunStart, milliseconds
 from hpo.tracking.names import accepted_name, tags_of_long_names
 from hpo.tracking.notes import NOTE
 from hpo.tracking.registration import Label, Winner, register, rename_registered
@@ -92,15 +92,15 @@ class Experiment:
         if refusals:
             raise refusals[0]
         # Only the latest description of many events is written.
-        for tag, value in self._described.items():
-            self._client.set_experiment_tag(self._id, tag, value)
+        with one_transaction(self._client):
+            for tag, value in {**self._described, _RECORDED: str(recorded)}.items():
+                self._client.set_experiment_tag(self._id, tag, value)
         self._described = {}
-        self._client.set_experiment_tag(self._id, _RECORDED, str(recorded))
 
     def _on_each(
         self,
         changes: Mapping[str, RunChanges],
-        call: "Callable[[RunChanges, MlflowClient, str], None]",
+        call: "Callable[[RunChanges, MlflowClient, KnownRun], None]",
         refusals: list[RecordRefusedError],
     ) -> None:
         """Call a method of the changes of each run, and collect what MLflow refuses permanently."""
@@ -115,11 +115,12 @@ class Experiment:
             except RecordRefusedError as refusal:
                 refusals.append(refusal)
 
-    def _create(self, name: str, changed: RunChanges) -> str:
+    def _create(self, name: str, changed: RunChanges) -> KnownRun:
         start = changed.start
         if start is None:
             raise RecordRefusedError(f"MLflow has no run {name}")
-        parent = {_PARENT: self._runs.get(start.parent) or ""} if start.parent else {}
+        stage = self._runs.get(start.parent) if start.parent else None
+        parent = {_PARENT: stage.id if stage else ""} if start.parent else {}
         return changed.create(self._client, self._id, parent)
 
     def _changed(self, name: str) -> RunChanges:
@@ -206,26 +207,27 @@ class Experiment:
 
     def log_file(self, name: str, path: Path) -> None:
         """Upload a file as an artifact of a run, replacing one of the same name."""
-        self._changed(name).uploads.append(lambda client, run: client.log_artifact(run, path))
+        self._changed(name).uploads.append(lambda client, run: run.repository(client).log_artifact(str(path)))
 
-    def log_contents(self, name: str, files: Mapping[str, bytes], place: str) -> None:
+    def log_contents(self, name: str, files: Mapping[str, bytes], place: str | None = None) -> None:
         """Upload contents by file name to the artifact folder ``place`` of a run, replacing equal names."""
         if files:
             self._changed(name).uploads.append(partial(_upload, files=files, place=place))
 
     def register(self, winner: Winner, label: Label) -> None:
         """Register the network of a trial in MLflow's model registry."""
-        self._changed(winner.trial).uploads.append(partial(register, winner=winner, label=label))
+        self._changed(winner.trial).uploads.append(
+            lambda client, run: register(client, run.id, winner, label)
+        )
 
     def log_record(self, name: str, record: Mapping[str, Any], file: str) -> None:
         """Upload a record as a JSON artifact of a run."""
         # MLflow's own log_dict fails at paths that are not text.
-        text = json.dumps(record, indent=2)
-        self._changed(name).uploads.append(lambda client, run: client.log_text(run, text, file))
+        self.log_contents(name, {file: json.dumps(record, indent=2).encode()})
 
-    def _known_runs(self) -> dict[str, str | None]:
-        """Return run ids by name; None for a run that was deleted in MLflow, which stays deleted."""
-        runs: dict[str, str | None] = {}
+    def _known_runs(self) -> dict[str, KnownRun | None]:
+        """Return runs by name; None for a run that was deleted in MLflow, which stays deleted."""
+        runs: dict[str, KnownRun | None] = {}
         page = None
         while page is None or page.token:
             page = self._client.search_runs(
@@ -234,15 +236,15 @@ class Experiment:
             for run in page:
                 name = run.data.tags.get(_TRIAL) or run.data.tags.get(_STAGE)
                 if name:
-                    runs[name] = None if run.info.lifecycle_stage == "deleted" else run.info.run_id
+                    runs[name] = None if run.info.lifecycle_stage == "deleted" else KnownRun.of(run)
         return runs
 
 
-def _upload(client: "MlflowClient", run: str, *, files: Mapping[str, bytes], place: str) -> None:
+def _upload(client: "MlflowClient", run: KnownRun, *, files: Mapping[str, bytes], place: str | None) -> None:
     with TemporaryDirectory() as folder:
         for file, content in files.items():
             (Path(folder) / file).write_bytes(content)
-        client.log_artifacts(run, folder, place)
+        run.repository(client).log_artifacts(folder, place)
 
 
 @contextmanager

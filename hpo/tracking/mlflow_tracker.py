@@ -186,7 +186,7 @@ class MlflowTracker:
     def _finish(self, event: TrialFinished | TrialStopped, state: StudyState) -> None:
         run = event.trial
         # The validations have the duration, train_s.
-        metrics = {"score": event.score}
+        metrics = {} if event.score is None else {"score": event.score}
         tags = {"hpo.status": str(state.trials[run].status), **_note(run, state)}
         if reason := state.trials[run].reason:
             tags["hpo.reason"] = reason

@@ -150,14 +150,15 @@ def _mean(configuration: Configuration, state: StudyState) -> str:
 def _outcome(trial: TrialState, state: StudyState) -> list[str]:
     if trial.status is TrialStatus.FAILED:
         return [f"**Failed**: {trial.reason}"]
+    stopped = [_stopped(trial)] if trial.status is TrialStatus.STOPPED else []
     if trial.score is None or trial.duration_s is None:
-        return []
+        return stopped
     score, classes = score_of(state.created), classes_of(state.created)
     named = score.describe_named(trial.score, trial.metrics, classes)
     return [
         f"**{named}** on the validation split at epoch {trial.best_epoch}, "
         f"after {trial.duration_s / 60:.1f} minutes on {trial.device} of {trial.host}.",
-        *([_stopped(trial)] if trial.status is TrialStatus.STOPPED else []),
+        *stopped,
     ]
 
 

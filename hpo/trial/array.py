@@ -54,6 +54,10 @@ class _Member:
             DeviceFault.clear(self.run.folder)
 
 
+class _RemovedError(Exception):
+    """The trial was removed from its array while it waited for its next validation."""
+
+
 class TrialArray:
     """Trains its trials together to the next validation, as soon as all their callers wait for it.
 
@@ -85,7 +89,7 @@ class TrialArray:
         self._expected: dict[str, float] = {}
         # Ray runs the calls of one process in any order: the end of a wait can arrive before its start.
         self._settled: set[str] = set()
-        self._is_training = False
+        self._in_training: list[_Member] = []
         self._array: Array[Any] | None = None
         self._device = torch.device("cpu")
         self._source: object = None
@@ -101,7 +105,8 @@ class TrialArray:
 
         Returns:
             The validation as plain values. If the trial failed, the reason under ``failed``. If its folder
-            cannot be written, so that no trial can continue, the reason under ``unwritable``.
+            cannot be written, so that no trial can continue, the reason under ``unwritable``. ``ended`` says
+            whether this is the last result.
         """
         spec = TrialSpec.from_json(record)
         try:
@@ -109,9 +114,11 @@ class TrialArray:
                 member = self._members.get(spec.trial) or self._join(spec)
                 report = self._next_report(member, seen)
                 notes, self._notes = self._notes, []
+        except _RemovedError as error:  # by the study, which has its result
+            return {"failed": str(error), "score": math.nan, "ended": True}
         except StorageError as error:
             self.leave(spec.trial)
-            return {"unwritable": error.message, "score": math.nan, "done": True}
+            return {"unwritable": error.message, "score": math.nan, "ended": True}
         except Exception as error:
             self.leave(spec.trial)
             return _failure(spec, error)
@@ -126,15 +133,22 @@ class TrialArray:
             "score": report.score,
             "notes": notes,
             "finished": finished,
-            "done": finished,
+            "ended": finished,
         }
 
     def leave(self, trial: str) -> None:
-        """Remove a trial, if the array has it, and continue with the others."""
+        """Remove a trial, if the array has it, and continue with the others.
+
+        A trial that leaves during the training is trained along up to the next validation of the others, and
+        nothing of it is recorded. If all trials in training have left, the process ends and others start in a
+        new one.
+        """
         with self._changed:
             self._settle(trial)
             if self._members.pop(trial, None) is not None:
                 self._note_change()
+                if self._in_training and not any(map(self._is_member, self._in_training)):
+                    _end_process()
 
     def expect(self, trial: str, instead_of: str = "") -> None:
         """Wait for a trial before the next training, if there is a free slot and it has not come already.
@@ -209,10 +223,10 @@ class TrialArray:
             report = member.run.report_after(seen)
             if report is not None:
                 return report
-            if member is not self._members.get(member.run.trial):
-                raise FailedError("the trial was removed from its array")
+            if not self._is_member(member):
+                raise _RemovedError("the trial was removed from its array")
             member.waiting = True
-            if self._is_training or not all(other.waiting for other in self._members.values()):
+            if self._in_training or not all(other.waiting for other in self._members.values()):
                 self._changed.wait()
             elif (grace_s := self._grace_left_s()) > 0:
                 self._changed.wait(grace_s)
@@ -226,15 +240,15 @@ class TrialArray:
 
     def _advance(self) -> None:
         """Train members to the next validation; release the lock during the training."""
-        group = self._next_group()
-        self._is_training, self._grace_s = True, GRACE_S
+        self._in_training = group = self._next_group()
+        self._grace_s = GRACE_S
         self._changed.release()
         reached: dict[_Member, Exception | None] = {}
         try:
             reached = self._train(group)
         finally:
             self._changed.acquire()
-            self._is_training = False
+            self._in_training = []
             for member, failure in reached.items():
                 member.waiting, member.failure = False, failure
                 if failure is None:
@@ -252,6 +266,8 @@ class TrialArray:
                 outcomes = self._trained(self._array)
             for outcome in outcomes:
                 member, result = members[outcome.slot], outcome.result
+                if not self._is_member(member):
+                    continue
                 if isinstance(result, Validation):
                     result = replace(result, metrics={**result.metrics, **meter.load})
                 reached[member] = (
@@ -262,6 +278,10 @@ class TrialArray:
         for failure in filter(None, reached.values()):
             self._end_if_device_failed(failure, [member.run.folder for member in group])
         return reached
+
+    def _is_member(self, member: _Member) -> bool:
+        """Return whether a trial has not left the array."""
+        return self._members.get(member.run.trial) is member
 
     def _next_group(self) -> list[_Member]:
         """Return the members to train: all, or one of those that the device may have failed on."""
@@ -324,4 +344,4 @@ def _failure(spec: TrialSpec, error: Exception) -> dict[str, Any]:
     cause = error.__cause__ if type(error) is FailedError and error.__cause__ else error
     place = place_in_task(cause, spec.study["task"])
     reason = f"{described(cause)} ({place})" if place else described(cause)
-    return {"failed": reason, "score": math.nan, "done": True}
+    return {"failed": reason, "score": math.nan, "ended": True}

@@ -79,7 +79,7 @@ class TrialTrainable(tune.Trainable):
                 self._deaths += self._fault is None or self._fault == before
                 if self._deaths >= DEATHS or not _answers(array):
                     reason = f"the process of the trial's array died {self._deaths} times"
-                    return {"failed": reason, "score": math.nan, "done": True}
+                    return {"failed": reason, "score": math.nan, "ended": True}
 
 
 def _answers(array: Any) -> bool:

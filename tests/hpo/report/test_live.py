@@ -113,6 +113,15 @@ def test_trials_that_were_stopped_early_are_told_and_counted_as_such() -> None:
     assert lines[2].startswith("best so far: 0.2500 by bayes-0001")
 
 
+def test_trial_that_was_stopped_before_its_first_validation_is_told_as_such() -> None:
+    stopped = TrialStopped(trial="bayes-0003", reason="stopped by the user")
+    state = state_after(*FINISHED, asked("bayes-0003"), stopped)
+    assert plain(state_after(*FINISHED), state).splitlines()[1:] == [
+        "[2/3] bayes-0003 stopped before its first validation (stopped by the user)"
+    ]
+    assert status_lines("s", state, writer=None)[1] == "stage bayes: 1 of 3 trials finished, 1 stopped early"
+
+
 def test_table_says_which_trials_were_stopped_early_if_any_were() -> None:
     console, score = Console(file=io.StringIO(), width=140), Score("average_map", "Average-mAP")
     console.print(best_table(state_after(*FINISHED, *STOPPED).ranked("bayes"), (), score=score))

@@ -66,12 +66,12 @@ def test_scores_on_the_test_split_have_columns_of_their_own() -> None:
     assert own[-1] == "0.4000" and found[-2:] == ["0.4500", "+0.0500"]
 
 
-def test_row_whose_trials_all_failed_says_so() -> None:
+def test_row_whose_trials_have_no_score_says_so() -> None:
     trials = [trial("full", 1, 0.5), trial("none", 1, None)]
     assert text_of(comparison_table(trials, score=SCORE, reference="full", published={}))[2] == [
         "none",
         "0",
-        "failed",
+        "no score",
     ]
 
 

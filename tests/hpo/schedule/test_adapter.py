@@ -5,10 +5,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray.tune import PlacementGroupFactory
 from ray.tune.utils import flatten_dict
 
 from hpo.schedule.adapter import StudyCallback, StudyScheduler, StudyStopper
 from hpo.schedule.hang_detector import HangDetector
+from hpo.schedule.interruption import Interrupter
 from hpo.schedule.trial_source import Pause
 from hpo.trial.report import Report
 from hpo.trial.specification import TrialSpec
@@ -20,6 +22,7 @@ TRIAL: Any = SimpleNamespace(
     num_failures=3,
     max_failures=2,
     temporary_state=SimpleNamespace(ray_actor="actor"),
+    placement_group_factory=PlacementGroupFactory([{"CPU": 1}]),
 )
 
 
@@ -28,6 +31,7 @@ class Source:
 
     def __init__(self, *, goes_on: bool = True) -> None:
         self.heard: list[tuple[Any, ...]] = []
+        self.requested: list[str] = []
         self._goes_on = goes_on
 
     def next_spec(self) -> TrialSpec | Pause | None:
@@ -35,6 +39,9 @@ class Source:
 
     def should_end(self) -> bool:
         return not self._goes_on
+
+    def to_stop(self) -> list[str]:
+        return self.requested
 
     def started(self, trial: str) -> None:
         self.heard.append(("started", trial))
@@ -45,6 +52,9 @@ class Source:
 
     def finished(self, trial: str) -> None:
         self.heard.append(("finished", trial))
+
+    def stopped(self, trial: str) -> None:
+        self.heard.append(("stopped", trial))
 
     def failed(self, trial: str, reason: str) -> None:
         self.heard.append(("failed", trial, reason))
@@ -70,11 +80,16 @@ class Pool:
 def result(*, finished: bool) -> dict[str, Any]:
     metrics = [("average_map", 0.5), ("ap/goal", 0.25)]
     common = {"epoch": 4, "metrics": metrics, "train_s": 2.0, "score": 0.5, "notes": ["array of 2"]}
-    return {**common, "finished": finished, "done": finished}
+    return {**common, "finished": finished, "ended": finished, "done": finished}
 
 
 def callback(source: Source, pool: Pool, *, hangs_after_s: float | None = None) -> StudyCallback:
-    return StudyCallback(source, pool, HangDetector(source, pool, limit_s=hangs_after_s))
+    detector = HangDetector(source, pool, limit_s=hangs_after_s)
+    return StudyCallback(source, pool, detector, Interrupter(source))
+
+
+def scheduler(source: Source, pool: Pool) -> StudyScheduler:
+    return StudyScheduler(source, pool, Interrupter(source))
 
 
 REPORT = Report(4, {"average_map": 0.5, "ap/goal": 0.25}, 2.0, 0.5)
@@ -84,7 +99,7 @@ REPORT = Report(4, {"average_map": 0.5, "ap/goal": 0.25}, 2.0, 0.5)
 def test_scheduler_passes_a_validation_on_and_answers_as_the_feed_does(goes_on: bool, answer: str) -> None:
     source, pool = Source(goes_on=goes_on), Pool()
     flat = flatten_dict(result(finished=False))  # as Tune hands it to schedulers
-    assert StudyScheduler(source, pool).on_trial_result(None, TRIAL, flat) == answer
+    assert scheduler(source, pool).on_trial_result(None, TRIAL, flat) == answer
     assert source.heard == [("noted", "array of 2"), ("reported", "bayes-0001", REPORT)]
     # Tune keeps the process of a stopped trial for later: its array must not wait for it.
     assert pool.released == ([] if goes_on else ["bayes-0001"])
@@ -97,26 +112,47 @@ def test_all_training_ends_when_the_study_says_so(goes_on: bool) -> None:
     assert not stopper("trial", {})
 
 
-def test_trial_that_was_stopped_is_not_told_as_finished() -> None:
+def test_last_validation_and_failures_end_a_trial() -> None:
     source, pool = Source(), Pool()
-    stopped = result(finished=False)
-    stopped["done"] = True  # Tune writes it on a stop
-    callback(source, pool).on_trial_result(1, [], TRIAL, stopped)
-    assert source.heard == [] and pool.released == []
-
-
-def test_last_validation_and_failures_come_by_the_callback() -> None:
-    source, pool = Source(), Pool()
-    tune = callback(source, pool)
-    tune.on_trial_result(1, [], TRIAL, result(finished=True))
+    tune = scheduler(source, pool)
+    assert tune.on_trial_result(None, TRIAL, result(finished=True)) == "STOP"
     assert source.heard[1:] == [("reported", "bayes-0001", REPORT), ("finished", "bayes-0001")]
-    tune.on_trial_result(1, [], TRIAL, {"failed": "NaN", "done": True})
-    tune.on_trial_error(1, [], TRIAL)
+    assert tune.on_trial_result(None, TRIAL, {"failed": "NaN", "ended": True}) == "STOP"
+    callback(source, pool).on_trial_error(1, [], TRIAL)
     assert pool.released == 3 * ["bayes-0001"]
     assert source.heard[3:] == [
         ("failed", "bayes-0001", "NaN"),
         ("failed", "bayes-0001", "the process of the trial died 3 times"),
     ]
+
+
+def test_trial_that_should_end_now_loses_its_process_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, source, pool = Clock(monkeypatch), Source(), Pool()
+    monkeypatch.setattr(TRIAL, "max_failures", 2)
+    interrupter = Interrupter(source)
+    detector = HangDetector(source, pool, limit_s=10)
+    tune, tasks = (
+        StudyCallback(source, pool, detector, interrupter),
+        StudyScheduler(source, pool, interrupter),
+    )
+    source.requested = ["bayes-0001", "bayes-0002"]
+    tune.on_step_end(1, [])
+    assert clock.killed == 0  # its process has not started
+    tune.on_trial_start(1, [], TRIAL)
+    tune.on_step_end(1, [])
+    tune.on_step_end(1, [])
+    assert clock.killed == 1 and TRIAL.max_failures == 0
+    # Results that were on their way count, but Tune must not give the process to another trial.
+    for finished in (False, True):
+        assert tasks.on_trial_result(None, TRIAL, result(finished=finished)) == "CONTINUE"
+        tune.on_trial_result(1, [], TRIAL, {**result(finished=finished), "done": False})
+    clock.now += 11
+    tune.on_step_end(1, [])
+    assert clock.killed == 1  # it does not hang
+    tune.on_trial_error(1, [], TRIAL)
+    kinds = [words[0] for words in source.heard if words[0] != "noted"]
+    assert kinds == ["started", "reported", "reported", "finished", "stopped"]
+    assert pool.released[-1] == "bayes-0001"
 
 
 def test_tune_keeps_only_the_name_of_a_trial_that_has_ended() -> None:
@@ -131,10 +167,34 @@ def test_tune_keeps_only_the_name_of_a_trial_that_has_ended() -> None:
     assert not metadata.last_result
 
 
+def test_trials_that_need_the_same_share_one_description_of_it() -> None:
+    tune = callback(Source(), Pool())
+    started = [
+        SimpleNamespace(
+            config={"spec": {"trial": f"bayes-{number}"}},
+            placement_group_factory=PlacementGroupFactory([{"CPU": 1}]),
+        )
+        for number in range(2)
+    ]
+    for trial in started:
+        tune.on_trial_start(1, [], trial)  # type: ignore[arg-type]
+    assert started[0].placement_group_factory is started[1].placement_group_factory
+
+
+def test_validations_share_the_names_of_their_metrics() -> None:
+    source = Source()
+    for epoch in (1, 2):
+        name = "".join(["average", "_map"])
+        reported = {**result(finished=False), "epoch": epoch, "metrics": [(name, 0.5)]}
+        scheduler(source, Pool()).on_trial_result(None, TRIAL, reported)
+    first, second = (words[2].metrics for words in source.heard if words[0] == "reported")
+    assert next(iter(first)) is next(iter(second))
+
+
 def test_full_disk_ends_the_study_and_not_the_trial() -> None:
     source = Source()
     with pytest.raises(StorageError, match="no room"):
-        callback(source, Pool()).on_trial_result(1, [], TRIAL, {"unwritable": "no room", "done": True})
+        scheduler(source, Pool()).on_trial_result(None, TRIAL, {"unwritable": "no room", "ended": True})
     assert source.heard == []
 
 
@@ -144,7 +204,7 @@ class Clock:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.now, self.killed = 0.0, 0
         patch.setattr("hpo.schedule.hang_detector.time.monotonic", lambda: self.now)
-        patch.setattr("hpo.schedule.hang_detector.ray.kill", self._kill)
+        patch.setattr("ray.kill", self._kill)
 
     def _kill(self, actor: object) -> None:
         self.killed += actor == "actor"

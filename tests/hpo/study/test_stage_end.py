@@ -12,11 +12,10 @@ from hpo.journal.events import (
     GainEstimated,
     StageAsked,
     StageExtended,
-    TrialFailed,
     TrialStopped,
 )
 from hpo.journal.journal import Journal
-from hpo.journal.results import TrialStatus
+from hpo.journal.results import StudyState, TrialStatus
 from hpo.journal.stage_state import UNLIKELY
 from hpo.programs.search import SearchProgram
 from hpo.search.searcher import Gain
@@ -88,29 +87,58 @@ def test_search_that_is_cut_short_ends_its_trials_with_what_they_reached(tmp_pat
         first, second = next_spec(runner).trial, next_spec(runner).trial
         runner.reported(first, report(1, 0.2))
         runner.close("the budget of 1 h is over")
-        ends = [event for event in journal.events() if isinstance(event, TrialStopped | TrialFailed)]
-        assert [(end.trial, end.reason) for end in ends] == [
-            (first, "the budget of 1 h is over"),
-            (second, "ended before its first validation: the budget of 1 h is over"),
+        ends = [event for event in journal.events() if isinstance(event, TrialStopped)]
+        assert [(end.trial, end.score, end.reason) for end in ends] == [
+            (first, 0.2, "the budget of 1 h is over"),
+            (second, None, "the budget of 1 h is over"),
         ]
-        assert runner.state.trials[first].score == 0.2
 
 
-def test_trial_that_the_user_stops_ends_at_its_next_validation_and_the_next_one_starts(
-    tmp_path: Path,
+def test_trial_that_the_user_stops_ends_with_its_best_validation_once_its_process_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("hpo.study.stop_requests._LOOK_EVERY_S", 0.0)
     plan = plan_of(epochs=6)
     with begin(tmp_path / "study", plan) as journal:
         runner = runner_on(journal, plan)
         task, other = next_spec(runner).trial, next_spec(runner).trial
-        assert runner.reported(task, report(1, 0.4))
         StopRequests(journal.folder).add(task)
-        again = runner_on(journal, plan)  # the request stands over a restart
-        assert again.reported(other, report(1, 0.5))
-        assert not again.reported(task, report(2, 0.3))
-        trial = again.state.trials[task]
+        assert runner.to_stop() == [task]
+        # Validations that were on their way still count.
+        assert runner.reported(task, report(1, 0.4)) and runner.reported(task, report(2, 0.3))
+        runner.stopped(task)
+        trial = runner.state.trials[task]
         assert (trial.status, trial.reason, trial.score) == (TrialStatus.STOPPED, "stopped by the user", 0.4)
-        assert not StopRequests(journal.folder).has(task)
+        assert runner.to_stop() == [] and not StopRequests(journal.folder).has(task)
+        assert not runner.state.trials[other].has_ended
+
+
+def test_trial_that_the_user_stops_before_its_first_validation_has_no_score(tmp_path: Path) -> None:
+    plan = plan_of(trials=2)
+    with begin(tmp_path / "study", plan) as journal:
+        runner = runner_on(journal, plan)
+        task = next_spec(runner)
+        StopRequests(journal.folder).add(task.trial)
+        runner.stopped(task.trial)
+        trial = StudyState.replay(journal.events()).trials[task.trial]
+        assert (trial.status, trial.score, trial.reason) == (TrialStatus.STOPPED, None, "stopped by the user")
+        train(runner, 0.3)
+        assert runner.complete
+        assert [best.name for best in runner.state.ranked("bayes")] == ["bayes-0002"]
+
+
+def test_request_that_a_killed_process_left_ends_the_trial_before_anything_is_trained(tmp_path: Path) -> None:
+    plan = plan_of(epochs=6)
+    with begin(tmp_path / "study", plan) as journal:
+        before = runner_on(journal, plan)
+        scored, unscored, other = (next_spec(before).trial for _ in range(3))
+        before.reported(scored, report(1, 0.4))
+        for task in (scored, unscored):
+            StopRequests(journal.folder).add(task)
+        resumed = runner_on(journal, plan)
+        assert next_spec(resumed).trial == other
+        ends = {name: resumed.state.trials[name].score for name in (scored, unscored)}
+        assert ends == {scored: 0.4, unscored: None}
 
 
 def test_trial_at_its_last_validation_has_finished_although_the_user_stops_it(tmp_path: Path) -> None:

@@ -39,12 +39,16 @@ def test_request_reaches_the_process_that_runs_the_study_until_it_is_removed(run
     with running:
         request_stop_of_trial(running.folder, "bayes-0001")
         theirs = StopRequests(running.folder)
-        assert theirs.has("bayes-0001") and not theirs.stops_study
+        assert theirs.has("bayes-0001") and theirs.standing == {"bayes-0001"}
         theirs.remove("bayes-0001")
         theirs.remove("bayes-0001")
         assert not theirs.has("bayes-0001")
         request_stop_of_study(running.folder)
-        assert StopRequests(running.folder).stops_study
+        assert StopRequests(running.folder).standing == {WHOLE_STUDY}
+
+
+def test_study_whose_folder_cannot_be_read_for_a_moment_goes_on(tmp_path: Path) -> None:
+    assert StopRequests(tmp_path / "away").standing == frozenset()
 
 
 @pytest.mark.parametrize(

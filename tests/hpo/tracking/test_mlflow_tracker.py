@@ -6,7 +6,7 @@ from typing import Any
 from mlflow_record import client_of, everything_in, experiment_of, record, runs_of
 
 from hpo.config.environment import Environment
-from hpo.journal.events import TrialTested
+from hpo.journal.events import TrialStopped, TrialTested
 
 
 def test_a_stage_is_a_run_and_its_trials_are_runs_below_it(study: Any, environment: Environment) -> None:
@@ -48,6 +48,20 @@ def test_stopped_trial_looks_stopped_and_keeps_its_files(study: Any, environment
     assert sorted(file.path for file in files) == ["best.pt", "config.json"]
     stage = runs_of(study, environment)["bayes"]
     assert stage.data.tags["hpo.best_trial"] == "bayes-0003"
+
+
+def test_trial_that_was_stopped_before_its_first_validation_has_no_score(
+    study: Any, environment: Environment
+) -> None:
+    study.create()
+    study.first_trial()
+    study.ask("bayes-0003", f=4, r_frames=30, alpha2=2.0)
+    study.append(TrialStopped, trial="bayes-0003", reason="stopped by the user")
+    record(study, environment)
+    run = runs_of(study, environment)["bayes-0003"]
+    assert (run.info.status, run.data.tags["hpo.status"]) == ("KILLED", "stopped")
+    assert run.data.metrics == {} and run.data.tags["hpo.best"] == "false"
+    assert "**Stopped early** after 0 epochs: stopped by the user." in run.data.tags["mlflow.note.content"]
 
 
 def test_hyperparameters_stand_under_the_symbols_of_the_paper(study: Any, environment: Environment) -> None:

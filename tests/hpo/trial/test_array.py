@@ -1,6 +1,7 @@
 """Callers of one array, each in a thread of its own."""
 
 import math
+import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -177,6 +178,58 @@ def test_caller_that_takes_the_place_of_one_that_died_hears_what_the_other_would
         other = callers.submit(ask_all, array, tasks[1])
     assert len(again.result()) == len(other.result()) == EPOCHS
     assert lost.result()["score"] == again.result()[0]["score"]
+
+
+class Gate:
+    """Holds the training of every interval until it is opened."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.reached, self.opened, self.ended = threading.Event(), threading.Event(), threading.Event()
+        advance = TrainingArray.advance
+
+        def hold(array: TrainingArray) -> object:
+            self.reached.set()
+            assert self.opened.wait(60)
+            return advance(array)
+
+        patch.setattr(TrainingArray, "advance", hold)
+        patch.setattr("hpo.trial.array._end_process", self.ended.set)
+
+
+def test_trial_that_leaves_during_the_training_records_nothing_and_its_neighbours_continue(
+    spec: TrialSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, (leaving, staying) = Gate(monkeypatch), company(spec, tmp_path, 2)
+    array = TrialArray(slots=2)
+    with ThreadPoolExecutor(2) as callers:
+        lost = callers.submit(array.step, leaving.to_json(), 0)
+        kept = callers.submit(ask_all, array, staying)
+        assert gate.reached.wait(60)
+        array.leave(leaving.trial)
+        gate.opened.set()
+        assert "removed" in lost.result()["failed"]
+    alone = replace(staying, folder=str(tmp_path / "alone"))
+    assert scores(kept.result()) == scores(ask_all(TrialArray(), alone))
+    assert sorted(file.name for file in Path(leaving.folder).iterdir()) == ["config.json"]
+    assert not gate.ended.is_set()
+
+
+def test_process_ends_with_the_last_trial_that_it_trains(
+    spec: TrialSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The training might go on for hours, and the next trial waits for it."""
+    gate, (first, second) = Gate(monkeypatch), company(spec, tmp_path, 2)
+    array = TrialArray(slots=3, start_grace_s=0.0)
+    array.expect(second.trial)
+    with ThreadPoolExecutor(2) as callers:
+        for each in (first, second):
+            callers.submit(array.step, each.to_json(), 0)
+        assert gate.reached.wait(60)
+        array.leave(first.trial)
+        assert not gate.ended.is_set()
+        array.leave(second.trial)
+        assert gate.ended.is_set()
+        gate.opened.set()
 
 
 def test_trial_that_diverges_fails_alone(spec: TrialSpec, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ class Machine:
     def ask_all(self, spec: TrialSpec) -> list[dict[str, Any]]:
         """What the caller of a trial hears until its end."""
         results: list[dict[str, Any]] = []
-        while not results or not results[-1]["done"]:
+        while not results or not results[-1]["ended"]:
             seen = results[-1]["epoch"] if results else 0
             try:
                 results.append(self.array.step(spec.to_json(), seen))
@@ -224,7 +224,7 @@ def ask_all(number):
 
     caller = TrialTrainable.__new__(TrialTrainable)
     caller.setup({"spec": specs[number], "array": names[number], "threads": 1})
-    while not (result := caller.step())["done"]:
+    while not (result := caller.step())["ended"]:
         pass
     return result.get("failed") or result["epoch"]
 

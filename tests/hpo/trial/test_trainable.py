@@ -41,7 +41,7 @@ def test_trial_in_the_process_of_a_stopped_one_is_as_in_a_fresh_process(
     fresh = process()
     fresh.setup(config(replace(spec, folder=str(tmp_path / "fresh"))))
     assert given == [numbers(fresh.step()) for _ in range(3)]
-    assert [result["done"] for result in given] == [False, False, True]
+    assert [result["ended"] for result in given] == [False, False, True]
 
 
 class DyingArray:
