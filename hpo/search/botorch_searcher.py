@@ -14,7 +14,7 @@ from hpo.search.searcher import NOISE, ScoredPoint
 from hpo.space.space import Parameters, Space
 
 INITIAL_POINTS = 5
-SPREAD_POINTS = 512
+SPREAD_POINTS = 256
 """Candidates all over the space."""
 TOP, NEAR_POINTS, NEAR = 3, 64, 0.1
 """Best points, candidates around each, and the standard deviation of their distance per axis."""

@@ -31,6 +31,9 @@ MOST_NOISE = 1.0
 NOISE_SPREAD = 1.0
 """Standard deviation of the logarithm of the noise variance around the assumed one, before any score."""
 _DRAWS = 64
+_RIVALS = 20
+"""Number of observed points, those of the highest expected scores, that may be the best one. Drawing all of
+them together takes time cubic in their number."""
 
 
 @contextmanager
@@ -94,16 +97,15 @@ def noisy_improvement(
         running: Points of running trials, (count, dimensions), whose results are drawn too.
         seed: Seed of the draws.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(
-            seed
-        )  # observed points that are surely not the best are left out by draws of its own
-        acquisition = qLogNoisyExpectedImprovement(
-            model,
-            _tensor(np.unique(observed.points, axis=0)),
-            sampler=SobolQMCNormalSampler(torch.Size([_DRAWS]), seed=seed),
-            X_pending=_tensor(running) if len(running) else None,
-        )
+    points = np.unique(observed.points, axis=0)
+    means, _ = predicted(model, points)
+    acquisition = qLogNoisyExpectedImprovement(
+        model,
+        _tensor(points[np.argsort(-means, kind="stable")[:_RIVALS]]),
+        sampler=SobolQMCNormalSampler(torch.Size([_DRAWS]), seed=seed),
+        X_pending=_tensor(running) if len(running) else None,
+        prune_baseline=False,
+    )
 
     @_quiet()
     def improvement(candidates: Array) -> Array:

@@ -1,0 +1,330 @@
+"""Searches on a model of real trainings, without training.
+
+    python benchmarks/search_replay.py [--table FILE] [--seeds 20] [--at-a-time 1 4 16] [--only NAME ...]
+
+Every searcher and scheduler plays on ``benchmarks/landscape.py``, a model of benchmarks/trainings.csv.gz,
+with chunks for 50 whole trainings. What it would name as its winner after 10, 25 and 50 of them is judged by
+its true score, the mean over seeds. The peers are used as their documentation shows.
+"""
+
+import argparse
+import logging
+import sys
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import optuna
+import torch
+from landscape import Array, Landscape, Trainings, held_out
+from optuna.pruners import HyperbandPruner
+from optuna.samplers import BaseSampler, GPSampler, TPESampler
+from scipy.stats import spearmanr
+from trainings import SPACE, TABLE
+
+from hpo.journal.events import TrialReported
+from hpo.journal.results import TrialState, TrialStatus
+from hpo.programs.program import Answer, best_choice
+from hpo.programs.search import SearchProgram
+from hpo.schedule.asha import AshaRule
+from hpo.schedule.rule import StoppingRule
+from hpo.schedule.stopping import NeverStop
+from hpo.search.build import build_searcher
+from hpo.search.optuna_study import distribution
+from hpo.space.space import Parameters
+
+BUDGETS = (10, 25, 50)
+"""Chunks after which the winner is asked for, in whole trainings."""
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+class Search(Protocol):
+    """A search that trains trials epoch by epoch."""
+
+    def start(self) -> "Running | None":
+        """Return a trial to train, or None if running ones must end first."""
+
+    def report(self, running: "Running", epoch: int, score: float) -> bool:
+        """Take note of a validation, and return whether the trial goes on."""
+
+    def end(self, running: "Running", score: float) -> None:
+        """Take note of the end of a trial that trained all its epochs."""
+
+    def winner(self) -> Parameters | None:
+        """Return the configuration that the search would name now."""
+
+
+@dataclass(eq=False)
+class Running:
+    """A trial in training."""
+
+    parameters: Parameters
+    replicate: int
+    handle: object
+    epoch: int = 0
+    curve: Array = field(default_factory=lambda: np.zeros(0))
+
+
+def play(search: Search, landscape: Landscape, *, at_a_time: int) -> list[float]:
+    """Return the true score of the winner after each of ``BUDGETS``."""
+    running: list[Running] = []
+    limits = [budget * landscape.epochs for budget in BUDGETS]
+    truths: list[float] = []
+    for trained in range(1, limits[-1] + 1):
+        while len(running) < at_a_time and (trial := search.start()):
+            trial.curve = landscape.curve(trial.parameters, trial.replicate)
+            running.append(trial)
+        trial = min(running, key=lambda each: each.epoch)
+        trial.epoch += 1
+        goes_on = search.report(trial, trial.epoch, float(trial.curve[trial.epoch - 1]))
+        if goes_on and trial.epoch == landscape.epochs:
+            search.end(trial, float(trial.curve.max()))
+        if not goes_on or trial.epoch == landscape.epochs:
+            running.remove(trial)
+        if trained in limits:
+            winner = search.winner()
+            truths.append(landscape.truth(winner) if winner else 0.0)
+    return truths
+
+
+class Product:
+    """A search of this project: its program, searcher and stopping rule."""
+
+    def __init__(
+        self,
+        searcher: str,
+        rule: StoppingRule,
+        *,
+        seed: int,
+        replicates: int = 1,
+        race: float | None = None,
+        by_score: bool = False,
+    ) -> None:
+        """Begin; ``by_score``: the highest score wins, not the highest expected one."""
+        built = build_searcher(searcher, SPACE, seed=seed)
+        self._program = SearchProgram(
+            built, points=10_000, replicates=replicates, metric="average_map", race=race
+        )
+        self._rule, self._by_score = rule, by_score
+        self._trials: list[TrialState] = []
+
+    def start(self) -> Running | None:
+        """Return the program's next trial."""
+        proposal = self._program.next(self._trials)
+        if isinstance(proposal, Answer):
+            return None
+        trial = TrialState(
+            trial=f"t{len(self._trials)}",
+            stage="bayes",
+            parameters=proposal.parameters,
+            seed=proposal.replicate,
+            replicate=proposal.replicate,
+            role="",
+            asked_at=NOON,
+            status=TrialStatus.RUNNING,
+        )
+        self._trials.append(trial)
+        return Running(proposal.parameters, proposal.replicate, trial)
+
+    def report(self, running: Running, epoch: int, score: float) -> bool:
+        """Ask the stopping rule."""
+        trial = running.handle
+        assert isinstance(trial, TrialState)
+        trial.reports[epoch] = TrialReported(
+            trial=trial.trial, epoch=epoch, metrics={"average_map": score}, train_s=1.0
+        )
+        trial.score = max(trial.score or 0.0, score)
+        if self._rule.should_stop(trial.trial, epoch, score):
+            trial.status = TrialStatus.STOPPED
+        return trial.status is TrialStatus.RUNNING
+
+    def end(self, running: Running, score: float) -> None:
+        """Finish the trial."""
+        trial = running.handle
+        assert isinstance(trial, TrialState)
+        trial.status = TrialStatus.FINISHED
+
+    def winner(self) -> Parameters | None:
+        """Return what the stage would choose."""
+        ended = [trial for trial in self._trials if trial.has_ended]
+        choice = best_choice(ended) if self._by_score else self._program.choice(ended)
+        return choice.parameters if choice else None
+
+
+class PlainOptuna:
+    """Optuna as in its documentation: suggest, report, should_prune, tell."""
+
+    def __init__(self, sampler: BaseSampler, *, epochs: int, prunes: bool) -> None:
+        pruner = (
+            HyperbandPruner(min_resource=1, max_resource=epochs) if prunes else optuna.pruners.NopPruner()
+        )
+        self._study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
+        self._axes = {parameter.name: distribution(parameter) for parameter in SPACE.searched}
+        self._best: dict[int, float] = {}
+
+    def start(self) -> Running:
+        """Ask for a trial."""
+        trial = self._study.ask(self._axes)
+        return Running(dict(trial.params), 0, trial)
+
+    def report(self, running: Running, epoch: int, score: float) -> bool:
+        """Report the best score so far, which is what the search maximises."""
+        trial = running.handle
+        assert isinstance(trial, optuna.Trial)
+        best = self._best[trial.number] = max(score, self._best.get(trial.number, 0.0))
+        trial.report(best, epoch)
+        if not trial.should_prune():
+            return True
+        self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        return False
+
+    def end(self, running: Running, score: float) -> None:
+        """Tell the score."""
+        trial = running.handle
+        assert isinstance(trial, optuna.Trial)
+        self._study.tell(trial, score)
+
+    def winner(self) -> Parameters | None:
+        """Return the best trial's parameters."""
+        complete = [trial for trial in self._study.trials if trial.value is not None]
+        return max(complete, key=lambda trial: trial.value or 0.0).params if complete else None
+
+
+Make = Callable[[int, int], Search]
+"""(seed, epochs) -> search."""
+
+
+def asha(epochs: int, *, grace: int = 2, factor: float = 4.0) -> StoppingRule:
+    """Make the rule with this project's defaults."""
+    return AshaRule(epochs=epochs, grace=grace, reduction_factor=factor)
+
+
+CONTESTANTS: dict[str, Make] = {
+    "bayes-opt, highest score": lambda seed, epochs: Product(
+        "bayes-opt", NeverStop(), seed=seed, by_score=True
+    ),
+    "random": lambda seed, epochs: Product("random", NeverStop(), seed=seed),
+    "random, asha": lambda seed, epochs: Product("random", asha(epochs), seed=seed),
+    "bayes-opt": lambda seed, epochs: Product("bayes-opt", NeverStop(), seed=seed),
+    "bayes-opt, asha": lambda seed, epochs: Product("bayes-opt", asha(epochs), seed=seed),
+    "botorch": lambda seed, epochs: Product("botorch", NeverStop(), seed=seed),
+    "botorch, asha": lambda seed, epochs: Product("botorch", asha(epochs), seed=seed),
+    "botorch, asha, race 3": lambda seed, epochs: Product(
+        "botorch", asha(epochs), seed=seed, replicates=3, race=4
+    ),
+    "Optuna TPE": lambda seed, epochs: PlainOptuna(TPESampler(seed=seed), epochs=epochs, prunes=False),
+    "Optuna GP": lambda seed, epochs: PlainOptuna(GPSampler(seed=seed), epochs=epochs, prunes=False),
+    "Optuna TPE, Hyperband": lambda seed, epochs: PlainOptuna(
+        TPESampler(seed=seed), epochs=epochs, prunes=True
+    ),
+    "Optuna GP, Hyperband": lambda seed, epochs: PlainOptuna(
+        GPSampler(seed=seed), epochs=epochs, prunes=True
+    ),
+}
+
+
+@cache
+def landscape_of(table: Path) -> Landscape:
+    """Return the landscape of a table, made once a process."""
+    return Landscape(Trainings.read(table))
+
+
+def one_run(name: str, seed: int, at_a_time: int, table: Path) -> tuple[list[float], float]:
+    """Play one search; returns the true scores of its winners and the seconds that it took."""
+    quiet()
+    landscape, started = landscape_of(table), time.perf_counter()
+    truths = play(CONTESTANTS[name](seed, landscape.epochs), landscape, at_a_time=at_a_time)
+    return truths, time.perf_counter() - started
+
+
+def quiet() -> None:
+    """Use one thread, and log errors only."""
+    torch.set_num_threads(1)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    warnings.simplefilter("ignore")
+
+
+def measure(names: Sequence[str], at_a_time: int, seeds: int, table: Path, pool: ProcessPoolExecutor) -> None:
+    """Print a table with one row per search."""
+    columns = [f"after {budget}" for budget in BUDGETS]
+    print(f"\n{at_a_time} at a time, {seeds} seeds: true score of the winner, mean with 95 % interval\n")
+    print("| search | " + " | ".join(columns) + " | seconds a search |")
+    print("|---" * (len(columns) + 2) + "|", flush=True)
+    for name in names:
+        jobs = [pool.submit(one_run, name, seed, at_a_time, table) for seed in range(seeds)]
+        runs = [job.result() for job in jobs]
+        truths = np.array([truths for truths, _ in runs])
+        width = 1.96 * truths.std(axis=0, ddof=1) / np.sqrt(seeds) if seeds > 1 else truths.mean(axis=0) * 0
+        cells = [f"{mean:.4f} ± {half:.4f}" for mean, half in zip(truths.mean(axis=0), width, strict=True)]
+        print(f"| {name} | " + " | ".join(cells) + f" | {np.mean([s for _, s in runs]):.0f} |", flush=True)
+
+
+def describe(table: Path) -> None:
+    """Print how true the model is, and what can be reached on it."""
+    trainings = Trainings.read(table)
+    left_out = held_out(trainings)
+    error = float(np.sqrt(np.mean((left_out["predicted"] - left_out["recorded"]) ** 2)))
+    points, seeds, epochs = trainings.curves.shape
+    print(f"{points} points, {seeds} seeds, {epochs} validations")
+    print(
+        f"scores of the points: {left_out['recorded'].mean():.4f}, deviation {left_out['recorded'].std():.4f}"
+    )
+    print(f"deviation between the seeds of a point: {np.sqrt(np.mean(left_out['deviation'] ** 2)):.4f}")
+    correlation = left_out["predicted"].corr(left_out["recorded"])
+    print(f"points left out: error {error:.4f}, correlation {correlation:.2f}")
+    print(f"part of the noise that the seeds of all points share: {shared_noise(trainings):.0%}")
+    for epoch in (1, 2, 4, 8, 12, epochs):
+        print(f"rank correlation of a seed after epoch {epoch} with other seeds at the end: ", end="")
+        print(f"{early_ranks(trainings, epoch):.2f}")
+    landscape = landscape_of(table)
+    random = np.random.default_rng(0).random((2000, SPACE.dimensions))
+    truths = sorted(landscape.truth(SPACE.from_unit(point)) for point in random)
+    print(f"2000 random points: median {truths[1000]:.4f}, 99 % {truths[1980]:.4f}, best {truths[-1]:.4f}")
+
+
+def shared_noise(trainings: Trainings) -> float:
+    """Return the share of the variance between seeds that is common to all points."""
+    scores = trainings.curves.max(axis=2)
+    within = scores - scores.mean(axis=1, keepdims=True)
+    points, seeds = scores.shape
+    variance = float((within**2).sum()) / (points * (seeds - 1))
+    common = float((within.mean(axis=0) ** 2).sum()) / (seeds - 1)
+    return max(0.0, (common - variance / points) / variance)
+
+
+def early_ranks(trainings: Trainings, epoch: int) -> float:
+    """Return Spearman's correlation of best scores up to ``epoch`` with the mean end of the other seeds."""
+    early, ends = trainings.curves[:, :, :epoch].max(axis=2), trainings.curves.max(axis=2)
+    seeds = ends.shape[1]
+    others = [np.delete(ends, seed, axis=1).mean(axis=1) for seed in range(seeds)]
+    return float(np.mean([spearmanr(early[:, seed], others[seed])[0] for seed in range(seeds)]))
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--table", type=Path, default=TABLE)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--at-a-time", type=int, nargs="+", default=[1, 4, 16])
+    parser.add_argument("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
+    parser.add_argument("--processes", type=int, default=2)
+    arguments = parser.parse_args()
+    quiet()
+    describe(arguments.table)
+    with ProcessPoolExecutor(arguments.processes) as pool:
+        for at_a_time in arguments.at_a_time:
+            measure(arguments.only, at_a_time, arguments.seeds, arguments.table, pool)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
