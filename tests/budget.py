@@ -51,10 +51,11 @@ SHARES_S: dict[str, float] = {
     "tests/model/training/test_neighbours.py": 58.0,
     # Searchers against random search, each over seeds; grids to their end.
     "tests/hpo/search/test_bayesian.py": 3.0,
+    "tests/hpo/search/test_expected.py": 3.0,
     "tests/conformance/test_searchers.py": 50.0,
     "tests/hpo/tasks/calf/test_grids.py": 15.0,
     # Networks with kernels of up to 2000 frames.
-    "tests/hpo/tasks/calf/test_frame_rates.py": 20.0,
+    "tests/hpo/tasks/calf/test_frame_rates.py": 14.0,
     # Processes that are killed while they write, or see only what was sent to them.
     "tests/hpo/schedule/test_code_package.py": 15.0,
     "tests/hpo/tracking/test_mlflow_kept.py": 20.0,

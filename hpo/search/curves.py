@@ -15,7 +15,7 @@ Curve = Mapping[int, float]
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one trial tells about the score of its configuration."""
+    """Estimate, by one trial, of the score of its configuration."""
 
     score: float
     """Score of the trial, or the one that it is expected to reach with all its epochs."""

@@ -23,7 +23,7 @@ class Observations:
     scores: Array
     """Scores, (count,)."""
     variances: Array
-    """What is unknown about each score besides the noise between seeds, as a variance, (count,)."""
+    """Variance of each score in addition to the noise between seeds, (count,)."""
 
 
 def scores_by_point(trials: Sequence[AskedTrial], *, limit: int) -> dict[Point, float]:

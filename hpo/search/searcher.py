@@ -28,7 +28,7 @@ class AskedTrial:
     failed: bool = False
     """True if the trial ended without a score."""
     looks: Sequence[Look] = ()
-    """What each of its seeds tells so far; empty if only the score is known."""
+    """Estimate of the score by each of its seeds so far; empty if only the score is known."""
 
 
 @dataclass(frozen=True, slots=True)
