@@ -50,13 +50,6 @@ def test_unknown_searcher_names_the_known_ones(hpo: CommandLine) -> None:
     assert "magic" in answer.stderr
 
 
-def test_several_seeds_of_a_point_that_is_stopped_early_are_refused(hpo: CommandLine) -> None:
-    answer = hpo.run(*hpo.study("x", "--scheduler", "median", "--replicates", "2"))
-    assert answer.returncode == 2
-    assert 'scheduler "median" needs replicates = 1, got 2' in answer.stderr
-    assert not (hpo.folder / "hpo-runs" / "studies").exists()
-
-
 def test_more_games_than_the_split_has_is_refused_before_any_trial(hpo: CommandLine) -> None:
     answer = hpo.run(*hpo.study("x", "--games", "99,1"))
     assert answer.returncode == 2
