@@ -22,8 +22,8 @@ from hpo.tracking.symbols import by_symbol, symbol
 from model.shell import shell_line
 
 _EXPECTED = (
-    f" The order is that of the expected scores: means over seeds by a model of all trials, ± their "
-    f"{100 * CONFIDENCE:.0f} % interval, because the highest of many scores is partly luck."
+    f" The column expected orders them: the mean over seeds that a model of all trials expects, ± its "
+    f"{100 * CONFIDENCE:.0f} % interval."
 )
 SHOWN_FAILURES = 20
 """Number of failed trials that ``hpo status`` lists, the latest ones."""
