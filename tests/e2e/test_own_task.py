@@ -47,7 +47,7 @@ def test_the_task_of_the_tutorial_runs_resumes_and_is_shown(line: CommandLine) -
     assert whole.returncode == 0, whole.stderr
     assert "80 training and 40 validation rows" in whole.stderr
     heading = next(row for row in whole.stdout.splitlines() if row.startswith("trial"))
-    assert heading.split()[:4] == ["trial", "R2", "learning_rate", "decay"]
+    assert heading.split()[:5] == ["trial", "expected", "R2", "learning_rate", "decay"]
 
     process = line.start(*WORDS, "--study", "killed")
     wait_until(lambda: sum(isinstance(event, TrialFinished) for event in line.events("killed")) >= 2)

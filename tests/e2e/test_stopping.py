@@ -64,8 +64,11 @@ def test_trials_that_asha_stopped_are_shown_as_such_and_keep_what_they_reached(a
     assert f"{6 - len(stopped)} of 6 trials finished, {len(stopped)} stopped early" in status
     best = asha.best("asha")
     assert {trial["trial"] for trial in best if trial["status"] == "stopped"} == set(stopped)
-    scores = [trial["average_map"] for trial in best]
+    expected = [trial["expected"] for trial in best if trial["status"] == "finished"]
+    assert None not in expected and expected == sorted(expected, reverse=True)
+    scores = [trial["average_map"] for trial in best if trial["status"] == "stopped"]
     assert scores == sorted(scores, reverse=True)
+    assert [trial["status"] for trial in best] == ["finished"] * len(expected) + ["stopped"] * len(scores)
     assert best[0]["trial"] == stage.best_trial
     assert recorded_in_mlflow(asha, "asha") == {
         trial: ("KILLED", "stopped") if trial in stopped else ("FINISHED", "finished") for trial in ended
