@@ -133,7 +133,7 @@ def _store(environment: Environment) -> str:
     if why_not_now:
         raise UserError(
             why_not_now,
-            fix="start the server or correct MLFLOW_TRACKING_URI; studies run meanwhile; record them "
+            fix="start the server, free its disk, or correct MLFLOW_TRACKING_URI; studies run meanwhile; record them "
             "later with: hpo sync",
         )
     return environment.tracking_uri

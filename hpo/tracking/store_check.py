@@ -31,7 +31,7 @@ def require_usable_store(environment: Environment) -> str | None:
     """Check that MLflow can record in the store.
 
     Returns:
-        Why MLflow does not answer now, if that may pass: the study runs and is recorded later. Else None.
+        Why MLflow cannot record now, if that may pass: the study runs and is recorded later. Else None.
 
     Raises:
         UserError: The store cannot be used until somebody changes something: it is read-only, damaged or of
@@ -44,8 +44,11 @@ def require_usable_store(environment: Environment) -> str | None:
     if file is not None and not file.exists():
         _require_writable(file)
         return None
-    if file is not None and not _is_free(file):
-        return None  # another program writes into it just now; the follower waits for it
+    try:
+        if file is not None and not _is_free(file):
+            return None  # another program writes into it just now; the follower waits for it
+    except _FullError:
+        return f"the disk of MLflow's store {file} is full"
     import_mlflow()  # which may take longer than an answer
     return _within_limit(lambda: _open(environment), environment)
 
@@ -65,8 +68,17 @@ def _require_writable(file: Path) -> None:
         ) from error
 
 
+class _FullError(Exception):
+    """The disk of the store is full, which may pass."""
+
+
 def _is_free(file: Path) -> bool:
-    """Write nothing into an SQLite store, look for damage, and return whether it was not locked."""
+    """Write nothing into an SQLite store, look for damage, and return whether it was not locked.
+
+    Raises:
+        UserError: The store is damaged or read-only.
+        _FullError: The disk is full.
+    """
     try:
         with closing(
             sqlite3.connect(f"file:{quote(os.fsencode(file))}?mode=rw", uri=True, timeout=_LOCK_S)
@@ -79,6 +91,8 @@ def _is_free(file: Path) -> bool:
     except sqlite3.Error as error:
         if "locked" in str(error):
             return False
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            raise _FullError from error
         raise UserError(
             f"MLflow cannot record in its store: {error}",
             file=file,

@@ -119,6 +119,19 @@ def test_a_store_that_is_locked_for_a_while_is_no_error(
         assert require_usable_store(copied) is None
 
 
+def test_a_full_disk_is_a_reason_to_record_later(
+    copied: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(store: sqlite3.Connection) -> None:
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+    monkeypatch.setattr(store_check, "_look_for_damage", full)
+    why_not_now = require_usable_store(copied)
+    assert why_not_now == f"the disk of MLflow's store {copied.runs / 'mlflow.db'} is full"
+
+
 @pytest.mark.parametrize(
     ("status", "fix"),
     [(401, "MLFLOW_TRACKING_USERNAME"), (403, "right to record"), (404, "address of an MLflow server")],
