@@ -133,8 +133,8 @@ def _store(environment: Environment) -> str:
     if why_not_now:
         raise UserError(
             why_not_now,
-            fix="start the server, free its disk, or correct MLFLOW_TRACKING_URI; studies run meanwhile; record them "
-            "later with: hpo sync",
+            fix="start the server, free its disk, or correct MLFLOW_TRACKING_URI; studies run meanwhile; "
+            "record them later with: hpo sync",
         )
     return environment.tracking_uri
 
