@@ -154,7 +154,7 @@ class Product:
     def winner(self) -> Parameters | None:
         """Return what the stage would choose."""
         ended = [trial for trial in self._trials if trial.has_ended]
-        choice = best_choice(ended) if self._by_score else self._program.choice(ended)
+        choice = best_choice(ended) if self._by_score else self._program.choice(self._trials)
         return choice.parameters if choice else None
 
 
