@@ -98,8 +98,8 @@ def best(
 ) -> None:
     """Show the best configurations and results of a study.
 
-    The best configurations of the search come first, highest mean score over their seeds first; then the
-    results of the other stages.
+    The best configurations of the search come first, in the order of their expected scores once it has ended
+    and of their mean scores over seeds before; then the results of the other stages.
     """
     from hpo.cli.running import show_stages
     from hpo.config.environment import read_environment

@@ -12,7 +12,7 @@ from hpo.tasks.base.registry import description_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The best configuration of a study, chosen by the mean over seeds on the validation split."""
+    """The best configuration of a study on the validation split, as its stage chose it or ranks it so far."""
 
     stage: StageState
     """The stage that decides on it."""
