@@ -64,7 +64,7 @@ class SearchProgram(Program):
             return Proposal(parameters=dict(trials[group[0]].parameters), replicate=len(group))
         if len(self._groups) >= self._points:
             return self._end(trials)
-        self._tell(trials)
+        self._inform(trials)
         parameters = self._searcher.ask(_name(len(self._groups)))
         return self._end(trials) if parameters is None else Proposal(parameters=parameters)
 
@@ -73,7 +73,7 @@ class SearchProgram(Program):
         self._group(trials)
         if self._another_seed(trials) is not None or len(self._groups) >= self._points:
             return None
-        self._tell(trials)
+        self._inform(trials)
         return self._searcher.expected_gain()
 
     def is_done(self, trials: Sequence[TrialState]) -> bool:
@@ -152,6 +152,12 @@ class SearchProgram(Program):
                     return place
         return None
 
+    def _inform(self, trials: Sequence[TrialState]) -> None:
+        """Give the searcher what it learns from."""
+        self._tell(trials)
+        if self._searcher.learns_from_curves:
+            self._show_curves(trials)
+
     def _tell(self, trials: Sequence[TrialState]) -> None:
         """Report new results to the searcher.
 
@@ -171,8 +177,6 @@ class SearchProgram(Program):
             else:
                 self._searcher.fail(name)
             del self._open[place]
-        if self._searcher.learns_from_curves:
-            self._show_curves(trials)
 
     def _show_curves(self, trials: Sequence[TrialState]) -> None:
         """Show the searcher what each seed tells, also of the trials that are running or were stopped."""
