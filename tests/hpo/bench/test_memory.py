@@ -1,6 +1,7 @@
 """Memory: flat passes and growing fails; an array that must shrink has to say so and lose no trial."""
 
 import pytest
+import torch
 
 from hpo.bench import memory
 from hpo.bench.memory import check_growth, growth_line, shrinking_line
@@ -46,17 +47,26 @@ def test_growth_is_looked_for_in_an_array_that_validates(
 ) -> None:
     monkeypatch.setattr(memory, "INTERVALS", 3)
     monkeypatch.setattr(memory, "SETTLED", 1)
-    kept: list[bytearray] = []
+    taken_mb = [500.0]
     advance = TrainingArray.advance
 
     def leaking(array: TrainingArray) -> object:
-        kept.append(bytearray(b"x" * 60_000_000))
+        taken_mb.append(taken_mb[-1] + 60.0)
         assert len(array.slots) == 4
         return advance(array)
 
+    # The memory of this process tells nothing here: what earlier tests took is given back meanwhile.
+    monkeypatch.setattr(memory, "memory_mb", lambda device: taken_mb[-1])
     monkeypatch.setattr(TrainingArray, "advance", leaking)
     (line,) = check_growth(setting)
-    assert line.verdict == "FAIL", line
+    assert line.verdict == "FAIL" and "grows by 120 MB" in line.figures
+
+
+def test_memory_of_the_process_is_what_it_holds() -> None:
+    before = memory.memory_mb(torch.device("cpu"))
+    held = bytearray(b"x") * 200_000_000
+    grown = memory.memory_mb(torch.device("cpu")) - before
+    assert grown >= 190 and len(held) == 200_000_000
 
 
 def test_an_array_that_shrinks_and_finishes_passes_and_others_fail() -> None:
@@ -67,8 +77,6 @@ def test_an_array_that_shrinks_and_finishes_passes_and_others_fail() -> None:
 
 
 def test_trials_that_fail_are_counted(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
-    import torch
-
     def refuse(*arguments: object) -> object:
         raise torch.OutOfMemoryError("none left")
 
