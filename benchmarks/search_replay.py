@@ -12,6 +12,7 @@ import logging
 import sys
 import time
 import warnings
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -73,21 +74,21 @@ class Running:
 
 
 def play(search: Search, landscape: Landscape, *, at_a_time: int) -> list[float]:
-    """Return the true score of the winner after each of ``BUDGETS``."""
-    running: list[Running] = []
+    """Return the true score of the winner after each of ``BUDGETS``; all trials train equally fast."""
+    running: deque[Running] = deque()
     limits = [budget * landscape.epochs for budget in BUDGETS]
     truths: list[float] = []
     for trained in range(1, limits[-1] + 1):
         while len(running) < at_a_time and (trial := search.start()):
             trial.curve = landscape.curve(trial.parameters, trial.replicate)
             running.append(trial)
-        trial = min(running, key=lambda each: each.epoch)
+        trial = running.popleft()
         trial.epoch += 1
         goes_on = search.report(trial, trial.epoch, float(trial.curve[trial.epoch - 1]))
         if goes_on and trial.epoch == landscape.epochs:
             search.end(trial, float(trial.curve.max()))
-        if not goes_on or trial.epoch == landscape.epochs:
-            running.remove(trial)
+        if goes_on and trial.epoch < landscape.epochs:
+            running.append(trial)
         if trained in limits:
             winner = search.winner()
             truths.append(landscape.truth(winner) if winner else 0.0)

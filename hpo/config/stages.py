@@ -33,7 +33,7 @@ ROUNDS = 4
 """Least number of rounds, one after the other, of a search that learns from results."""
 SearcherName = Literal["bayes-opt", "botorch", "optuna-gp", "optuna-tpe", "random"]
 SchedulerName = Literal["none", "asha", "median"]
-SEARCHERS_WITH_GAIN = ("bayes-opt",)
+SEARCHERS_WITH_GAIN = ("bayes-opt", "botorch")
 """Searchers whose model estimates what further trials bring."""
 
 
@@ -198,7 +198,7 @@ class SearchStage(Stage):
     Ray's."""
     stop_when: Literal["never", "unlikely"] = "never"
     """``unlikely``: the search ends before its last trial when further trials are expected to gain less than
-    the noise between seeds, by the model of ``bayes-opt``, in several estimates in a row."""
+    the noise between seeds, by the model of the searcher, in several estimates in a row."""
     space: dict[str, Declared] = Field(min_length=1)
     """Hyperparameters to search over, by name; one that has a single value is fixed."""
     own_first: bool = True
@@ -259,7 +259,7 @@ class SearchStage(Stage):
         if self.stop_when == "unlikely" and self.searcher not in SEARCHERS_WITH_GAIN:
             raise broken_rule(
                 f'stop_when "unlikely" needs a searcher that estimates the gain of further trials: expected '
-                f'searcher "{", ".join(SEARCHERS_WITH_GAIN)}", got "{self.searcher}"'
+                f'searcher {" or ".join(SEARCHERS_WITH_GAIN)}, got "{self.searcher}"'
             )
         return self
 

@@ -7,10 +7,11 @@ import numpy.typing as npt
 from bayes_opt import BayesianOptimization
 from bayes_opt.acquisition import UpperConfidenceBound
 from bayes_opt.parameter import wrap_kernel
-from sklearn.gaussian_process.kernels import Matern  # type: ignore[import-untyped]  # has no types
+from sklearn.gaussian_process import GaussianProcessRegressor  # type: ignore[import-untyped]  # has no types
+from sklearn.gaussian_process.kernels import Matern  # type: ignore[import-untyped]
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has neither types nor stubs
 
-from hpo.search.gain import TRIALS, expected_gain
+from hpo.search.gain import SAMPLES, TRIALS, expected_gain
 from hpo.search.model_based import POINTS_SEEN, ModelSearcher
 from hpo.search.observations import Point, running_points, scores_by_point
 from hpo.search.searcher import NOISE, Gain, ScoredPoint
@@ -83,13 +84,16 @@ class BayesOptSearcher(ModelSearcher):
         scores = scores_by_point(self.observed, limit=POINTS_SEEN)
         with threadpool_limits(limits=1, user_api="blas"):
             model = self._model_of(scores)
+            process = GaussianProcessRegressor(
+                self._kernel(model), alpha=model.alpha, optimizer=None, normalize_y=True
+            )
+            points, seed = np.array(list(scores)), self.seed_of(len(self.trials))
+            process.fit(points, np.array(list(scores.values())))
             expected = expected_gain(
-                self._kernel(model),
-                model.alpha,
-                np.array(list(scores)),
-                np.array(list(scores.values())),
+                lambda candidates: process.sample_y(candidates, n_samples=SAMPLES, random_state=seed),
+                points[np.argmax(process.predict(points))],
                 space=self.space,
-                seed=self.seed_of(len(self.trials)),
+                seed=seed,
             )
         return Gain(expected=expected, trials=TRIALS, noise=self._noise)
 

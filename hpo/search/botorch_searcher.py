@@ -4,13 +4,15 @@ from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
+from botorch.models import SingleTaskGP
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has neither types nor stubs
 
 from hpo.search.design import quasi_random_points
+from hpo.search.gain import SAMPLES, TRIALS, expected_gain
 from hpo.search.model_based import POINTS_SEEN, ModelSearcher
-from hpo.search.noisy_process import fit_process, noisy_improvement, predicted
-from hpo.search.observations import observations, running_points
-from hpo.search.searcher import NOISE, ScoredPoint
+from hpo.search.noisy_process import fit_process, noisy_improvement, possible_scores, predicted
+from hpo.search.observations import Observations, observations, running_points
+from hpo.search.searcher import NOISE, Gain, ScoredPoint
 from hpo.space.space import Parameters, Space
 
 INITIAL_POINTS = 5
@@ -53,6 +55,24 @@ class BoTorchSearcher(ModelSearcher):
     ) -> None:
         super().__init__(space, seed=seed, first=first, known=known)
         self._noise = noise
+        self._fitted: tuple[Observations, SingleTaskGP] | None = None
+
+    def expected_gain(self) -> Gain | None:
+        """Estimate what further trials bring, with the model that proposes the next one."""
+        if not self.has_model:
+            return None
+        observed = observations(self.observed, limit=POINTS_SEEN)
+        seed = self.seed_of(len(self.trials))
+        with threadpool_limits(limits=1):
+            model = self._model_of(observed)
+            means, _ = predicted(model, observed.points)
+            expected = expected_gain(
+                lambda candidates: possible_scores(model, candidates, samples=SAMPLES, seed=seed),
+                observed.points[np.argmax(means)],
+                space=self.space,
+                seed=seed,
+            )
+        return Gain(expected=expected, trials=TRIALS, noise=self._noise)
 
     def suggest(self, number: int) -> Parameters:
         """Return the candidate with the highest expected improvement."""
@@ -60,7 +80,7 @@ class BoTorchSearcher(ModelSearcher):
         random = np.random.default_rng([self.seed, number])
         # One thread: the same bits whatever the number of cores, and the cores belong to the trials.
         with threadpool_limits(limits=1):
-            model = fit_process(observed, noise=self._noise)
+            model = self._model_of(observed)
             means, _ = predicted(model, observed.points)
             improvement = noisy_improvement(
                 model, observed, running=np.array(running_points(self.observed)), seed=self.seed_of(number)
@@ -79,6 +99,12 @@ class BoTorchSearcher(ModelSearcher):
                 gains = np.concatenate([gains[best], improvement(closer)])
                 distance *= SHRINKING
         return self.space.from_unit(candidates[np.argmax(gains)])
+
+    def _model_of(self, observed: Observations) -> SingleTaskGP:
+        """Fit the model; a proposal uses the one that has just estimated the gain."""
+        if self._fitted is None or not self._fitted[0].equal(observed):
+            self._fitted = observed, fit_process(observed, noise=self._noise)
+        return self._fitted[1]
 
     def _around(self, points: Array, distance: float, count: int, random: np.random.Generator) -> Array:
         steps = random.normal(scale=distance, size=(len(points), count, self.space.dimensions))

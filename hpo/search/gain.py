@@ -1,12 +1,14 @@
-"""Expected gain of further trials, by a Gaussian process of the scores."""
+"""Expected gain of further trials, by the scores that a model considers possible."""
+
+from collections.abc import Callable
 
 import numpy as np
-from sklearn.gaussian_process import GaussianProcessRegressor  # type: ignore[import-untyped]  # has no types
-from sklearn.gaussian_process.kernels import Kernel  # type: ignore[import-untyped]
+import numpy.typing as npt
 
 from hpo.search.design import quasi_random_points
-from hpo.search.surrogate import Array
 from hpo.space.space import Space
+
+Array = npt.NDArray[np.float64]
 
 TRIALS = 10
 """Number of further trials whose gain is estimated."""
@@ -16,32 +18,25 @@ _NEAR_POINTS = 64
 """Candidates near the best point."""
 _NEAR = 0.1
 """Standard deviation of their distance from it, per axis of the unit cube."""
-_SAMPLES = 256
+SAMPLES = 256
+"""Number of possible scores of every candidate."""
 
 
-def expected_gain(
-    kernel: Kernel, alpha: float, points: Array, scores: Array, *, space: Space, seed: int
-) -> float:
+def expected_gain(possible: Callable[[Array], Array], best: Array, *, space: Space, seed: int) -> float:
     """Return by how much ``TRIALS`` further trials are expected to exceed the best configuration so far.
 
-    The functions that the process considers possible are sampled together at candidates, out of which the
-    trials with the largest joint gain are chosen one by one. The score without noise counts: a configuration
-    is only better if it is so on average over seeds.
+    The trials with the largest joint gain are chosen one by one out of candidates. The score without noise
+    counts: a configuration is only better if it is so on average over seeds.
 
     Args:
-        kernel: Fitted kernel of the process.
-        alpha: Variance of its noise, as a share of the variance of the scores.
-        points: Points on the unit cube that were tried, (count, dimensions).
-        scores: Their scores, (count,).
+        possible: Draws scores without noise that a model considers possible at points (count, dimensions),
+            together for all points: (count, samples).
+        best: Point of the highest expected score so far, (dimensions,).
         space: Space of the search.
-        seed: Seed of the candidates and samples.
+        seed: Seed of the candidates.
     """
-    process = GaussianProcessRegressor(kernel, alpha=alpha, optimizer=None, normalize_y=True)
-    process.fit(points, scores)
-    best = points[np.argmax(process.predict(points))]
     candidates = np.vstack([best, space.as_tried(_candidates(best, seed))])
-    possible = process.sample_y(candidates, n_samples=_SAMPLES, random_state=seed)
-    return _joint_gain(possible)
+    return _joint_gain(possible(candidates))
 
 
 def _candidates(best: Array, seed: int) -> Array:

@@ -13,7 +13,7 @@ from botorch.exceptions.warnings import InputDataWarning
 from botorch.fit import fit_gpytorch_mll
 from botorch.models import SingleTaskGP
 from botorch.models.transforms import Standardize
-from botorch.sampling.normal import SobolQMCNormalSampler
+from botorch.sampling.normal import IIDNormalSampler, SobolQMCNormalSampler
 from gpytorch.constraints import GreaterThan
 from gpytorch.likelihoods import FixedNoiseGaussianLikelihood
 from gpytorch.mlls import ExactMarginalLogLikelihood
@@ -79,6 +79,15 @@ def predicted(model: SingleTaskGP, points: Array) -> tuple[Array, Array]:
     with torch.no_grad():
         posterior = model.posterior(_tensor(points))
         return posterior.mean.squeeze(-1).numpy(), posterior.variance.sqrt().squeeze(-1).numpy()
+
+
+@_quiet()
+def possible_scores(model: SingleTaskGP, points: Array, *, samples: int, seed: int) -> Array:
+    """Draw the scores without noise of all points together, (points, samples)."""
+    with torch.no_grad():
+        sampler = IIDNormalSampler(torch.Size([samples]), seed=seed)
+        draws: Array = sampler(model.posterior(_tensor(points))).squeeze(-1).T.numpy()
+    return draws
 
 
 @_quiet()

@@ -1,7 +1,7 @@
 """Selection of the observations that a model is fitted to."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,11 @@ class Observations:
     """Scores, (count,)."""
     variances: Array
     """Variance of each score in addition to the noise between seeds, (count,)."""
+
+    def equal(self, other: "Observations") -> bool:
+        """Return whether both say the same."""
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return all(np.array_equal(ours, theirs) for ours, theirs in pairs)
 
 
 def scores_by_point(trials: Sequence[AskedTrial], *, limit: int) -> dict[Point, float]:

@@ -3,7 +3,7 @@ import pytest
 
 from hpo.search import bayesian
 from hpo.search.bayesian import INITIAL_POINTS, BayesOptSearcher
-from hpo.space.parameters import ChoiceParameter, FloatParameter, IntParameter
+from hpo.space.parameters import FloatParameter, IntParameter
 from hpo.space.space import Space
 
 square = Space([FloatParameter("x", 0.0, 1.0), FloatParameter("y", 0.0, 1.0)])
@@ -54,34 +54,3 @@ def test_far_more_trials_than_the_model_sees(monkeypatch: pytest.MonkeyPatch) ->
         searcher.replay(f"t{number}", {"n": 1 + number})
         searcher.tell(f"t{number}", number % 7 / 10)
     assert searcher.ask("next") is not None
-
-
-def test_gain_of_further_trials_is_estimated_once_there_is_a_model_and_falls() -> None:
-    searcher = BayesOptSearcher(square, seed=0, noise=0.02)
-    hill(searcher, INITIAL_POINTS - 1)
-    assert searcher.expected_gain() is None
-    hill(searcher, 1)
-    first = searcher.expected_gain()
-    hill(searcher, 15)
-    last = searcher.expected_gain()
-    assert first is not None and last is not None
-    assert first.expected > last.expected and last.expected < last.noise == 0.02
-
-
-def test_estimate_of_the_gain_changes_no_proposal() -> None:
-    plain, estimating = (BayesOptSearcher(square, seed=0) for _ in range(2))
-    for searcher in (plain, estimating):
-        hill(searcher, INITIAL_POINTS + 1)
-    estimating.expected_gain()
-    assert plain.ask("next") == estimating.ask("next")
-
-
-def test_gain_is_estimated_in_a_space_with_texts_and_conditions_too() -> None:
-    texts = ChoiceParameter("kind", ("a", "b", "c"))
-    searcher = BayesOptSearcher(Space([texts, FloatParameter("x", 0.0, 1.0, when=(("kind", "a"),))]), seed=0)
-    for number in range(INITIAL_POINTS + 2):
-        point = searcher.ask(f"t{number}")
-        assert point is not None
-        searcher.tell(f"t{number}", 0.3 * (point["kind"] == "a") + 0.1 * float(point.get("x", 0)))
-    gain = searcher.expected_gain()
-    assert gain is not None and 0 <= gain.expected < 0.3

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
+from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Matern
 
 from hpo.search.design import quasi_random_points
-from hpo.search.gain import expected_gain
-from hpo.search.surrogate import Array
+from hpo.search.gain import SAMPLES, Array, expected_gain
 from hpo.space.parameters import FloatParameter
 from hpo.space.space import Space
 
@@ -17,8 +17,15 @@ def hill(points: Array) -> Array:
 
 def gain(points: Array, scores: Array | None = None, alpha: float = 1e-4) -> float:
     scores = hill(points) if scores is None else scores
-    kernel = Matern(nu=2.5, length_scale=0.5)
-    return expected_gain(kernel, alpha, points, scores, space=SQUARE, seed=3)
+    process = GaussianProcessRegressor(
+        Matern(nu=2.5, length_scale=0.5), alpha=alpha, optimizer=None, normalize_y=True
+    ).fit(points, scores)
+
+    def possible(candidates: Array) -> Array:
+        return np.asarray(process.sample_y(candidates, n_samples=SAMPLES, random_state=3))
+
+    best = points[np.argmax(process.predict(points))]
+    return expected_gain(possible, best, space=SQUARE, seed=3)
 
 
 def design(count: int) -> Array:
