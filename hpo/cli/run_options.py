@@ -154,7 +154,8 @@ Searcher = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Search algorithm: bayes-opt, optuna-gp, optuna-tpe or random. Default: from the study file.",
+        help="Search algorithm: botorch, bayes-opt, optuna-gp, optuna-tpe or random. Default: from the study "
+        "file.",
     ),
 ]
 Scheduler = Annotated[

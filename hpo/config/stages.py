@@ -178,15 +178,15 @@ class Stage(Section):
 class SearchStage(Stage):
     """A search over a space: ``trials`` configurations, each trained with ``replicates`` seeds."""
 
-    searcher: SearcherName = "bayes-opt"
-    """Algorithm that proposes configurations. ``bayes-opt`` is that of the paper; ``botorch`` also learns
-    from trials that are running or were stopped."""
+    searcher: SearcherName = "botorch"
+    """Algorithm that proposes configurations. ``botorch`` also learns from trials that are running or were
+    stopped; ``bayes-opt`` is the procedure of the paper, with ``scheduler = "none"``."""
     trials: int = Field(ge=1)
     """Number of configurations to try."""
     replicates: int = Field(default=1, ge=1)
     """Seeds per configuration; its score is the average. With a scheduler, the largest number of seeds: of
     the configurations that were not stopped, the best in ``reduction_factor`` get another one."""
-    scheduler: SchedulerName = "none"
+    scheduler: SchedulerName = "asha"
     """Rule that stops poor trials early. ``asha`` stops a trial outside the best share of the trials that
     reached the same epoch; ``median`` stops a trial whose best validation lies below the median of the other
     trials' running averages."""

@@ -182,7 +182,7 @@ class SearchProgram(Program):
         """Show the searcher what each seed tells, also of the trials that are running or were stopped."""
         for index in range(len(trials)):
             trial = trials[index]
-            if index not in self._learnt and _is_whole(trial):
+            if index not in self._learnt and _is_whole(trial) and trial.reports:
                 self._learnt.add(index)
                 self._curves.add(self._curve(trial))
         for place, group in enumerate(self._groups):

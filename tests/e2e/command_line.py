@@ -29,6 +29,7 @@ batch_size = 8
 chunks_per_epoch = 48
 precision = "float32"
 [stages.bayes]
+scheduler = "none"
 trials = 4
 [stages.bayes.space]
 f = { type = "int", low = 2, high = 8 }

@@ -385,5 +385,5 @@ def search_program(settings: SearchStage, context: StageContext[Any, Any], score
         points=settings.trials,
         replicates=settings.replicates,
         metric=score.metric,
-        race=settings.reduction_factor if settings.scheduler != "none" else None,
+        race=settings.reduction_factor if settings.scheduler != "none" and settings.replicates > 1 else None,
     )
