@@ -39,6 +39,7 @@ from hpo.schedule.rule import StoppingRule
 from hpo.schedule.stopping import NeverStop
 from hpo.search.build import build_searcher
 from hpo.search.optuna_study import distribution
+from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Parameters
 
 BUDGETS = (10, 25, 50)
@@ -73,10 +74,12 @@ class Running:
     curve: Array = field(default_factory=lambda: np.zeros(0))
 
 
-def play(search: Search, landscape: Landscape, *, at_a_time: int) -> list[float]:
-    """Return the true score of the winner after each of ``BUDGETS``; all trials train equally fast."""
+def play(
+    search: Search, landscape: Landscape, *, at_a_time: int, budgets: Sequence[int] = BUDGETS
+) -> list[float]:
+    """Return the true score of the winner after each of ``budgets``; all trials train equally fast."""
     running: deque[Running] = deque()
-    limits = [budget * landscape.epochs for budget in BUDGETS]
+    limits = [budget * landscape.epochs for budget in budgets]
     truths: list[float] = []
     for trained in range(1, limits[-1] + 1):
         while len(running) < at_a_time and (trial := search.start()):
@@ -107,22 +110,24 @@ class Product:
         replicates: int = 1,
         race: float | None = None,
         by_score: bool = False,
+        known: Sequence[ScoredPoint] = (),
     ) -> None:
         """Begin; ``by_score``: the highest score wins, not the highest expected one."""
-        built = build_searcher(searcher, SPACE, seed=seed)
+        built = build_searcher(searcher, SPACE, seed=seed, known=known)
         self._program = SearchProgram(
             built, points=10_000, replicates=replicates, metric="average_map", race=race
         )
         self._rule, self._by_score = rule, by_score
-        self._trials: list[TrialState] = []
+        self.trials: list[TrialState] = []
+        """All trials so far."""
 
     def start(self) -> Running | None:
         """Return the program's next trial."""
-        proposal = self._program.next(self._trials)
+        proposal = self._program.next(self.trials)
         if isinstance(proposal, Answer):
             return None
         trial = TrialState(
-            trial=f"t{len(self._trials)}",
+            trial=f"t{len(self.trials)}",
             stage="bayes",
             parameters=proposal.parameters,
             seed=proposal.replicate,
@@ -131,7 +136,7 @@ class Product:
             asked_at=NOON,
             status=TrialStatus.RUNNING,
         )
-        self._trials.append(trial)
+        self.trials.append(trial)
         return Running(proposal.parameters, proposal.replicate, trial)
 
     def report(self, running: Running, epoch: int, score: float) -> bool:
@@ -154,8 +159,8 @@ class Product:
 
     def winner(self) -> Parameters | None:
         """Return what the stage would choose."""
-        ended = [trial for trial in self._trials if trial.has_ended]
-        choice = best_choice(ended) if self._by_score else self._program.choice(self._trials)
+        ended = [trial for trial in self.trials if trial.has_ended]
+        choice = best_choice(ended) if self._by_score else self._program.choice(self.trials)
         return choice.parameters if choice else None
 
 

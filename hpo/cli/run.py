@@ -97,7 +97,8 @@ def bayes(
         str | None,
         typer.Option(
             metavar="STUDY",
-            help="Study whose scores the search learns from; it must have the same space, data and epochs.",
+            help="Study with the same space whose scores the search learns from. If its data, features or "
+            "epochs differ, they are a first idea, which is dropped if the new scores disagree.",
         ),
     ] = None,
     try_file: Try = None,

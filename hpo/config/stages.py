@@ -35,6 +35,8 @@ SearcherName = Literal["bayes-opt", "botorch", "optuna-gp", "optuna-tpe", "rando
 SchedulerName = Literal["none", "asha", "median"]
 SEARCHERS_WITH_GAIN = ("bayes-opt", "botorch")
 """Searchers whose model estimates what further trials bring."""
+SEARCHERS_WITH_PRIOR = ("botorch",)
+"""Searchers whose model can start from scores of other data or epochs."""
 
 
 def _auto_or_count(value: object) -> object:

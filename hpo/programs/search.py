@@ -5,9 +5,9 @@ from itertools import islice
 from statistics import fmean
 
 from hpo.journal.ranking import ConfigurationKey, Expected, configuration_key, ranked
-from hpo.journal.results import TrialState, TrialStatus
+from hpo.journal.results import TrialState
+from hpo.programs.estimates import ScoreEstimates, is_whole
 from hpo.programs.program import Answer, Choice, Program, Proposal, best_choice
-from hpo.search.curves import Curve, CurveModel, Look
 from hpo.search.expected import expected_scores
 from hpo.search.searcher import NOISE, Gain, Searcher
 
@@ -39,16 +39,14 @@ class SearchProgram(Program):
         size = searcher.space.size()
         self._points = points if size is None else min(points, size)
         self._replicates, self._race = replicates, race
-        self._searcher, self._metric = searcher, metric
+        self._searcher = searcher
         self._places: dict[ConfigurationKey, int] = {}
         self._groups: list[list[int]] = []
         """Indices of the trials of each point."""
         self._grouped = 0
         self._open: dict[int, None] = {}
         """Points whose results the searcher does not have yet, in the order of proposal."""
-        self._curves = CurveModel()
-        self._learnt: set[int] = set()
-        """Indices of the trials whose curves the model has."""
+        self._estimates = ScoreEstimates(metric)
 
     @property
     def planned(self) -> int:
@@ -113,10 +111,11 @@ class SearchProgram(Program):
         whole = [
             place
             for place, group in enumerate(self._groups)
-            if any(_is_whole(trials[index]) and trials[index].score is not None for index in group)
+            if any(is_whole(trials[index]) and trials[index].score is not None for index in group)
         ]
         asked = [self._searcher.trials[_name(place)] for place in whole]
-        found = expected_scores(self._searcher.observed, asked, noise=NOISE) if asked else []
+        observed, related = self._searcher.observed, self._searcher.related
+        found = expected_scores(observed, asked, noise=NOISE, related=related) if asked else []
         pairs = sorted(zip(whole, found, strict=False), key=lambda pair: -pair[1].mean)
         return dict(pairs)
 
@@ -144,7 +143,7 @@ class SearchProgram(Program):
             reached = {
                 place: fmean(trials[index].score or 0.0 for index in group[:seeds])
                 for place, group in enumerate(self._groups)
-                if len(group) >= seeds and all(_is_whole(trials[index]) for index in group[:seeds])
+                if len(group) >= seeds and all(is_whole(trials[index]) for index in group[:seeds])
             }
             best = sorted(reached, key=lambda place: (-reached[place], place))
             for place in best[: int(len(best) / self._race)]:
@@ -180,28 +179,10 @@ class SearchProgram(Program):
 
     def _show_curves(self, trials: Sequence[TrialState]) -> None:
         """Show the searcher what each seed tells, also of the trials that are running or were stopped."""
-        for index in range(len(trials)):
-            trial = trials[index]
-            if index not in self._learnt and _is_whole(trial) and trial.reports:
-                self._learnt.add(index)
-                self._curves.add(self._curve(trial))
+        self._estimates.learn(trials)
         for place, group in enumerate(self._groups):
-            looks = [self._look(trials[index]) for index in group]
+            looks = [self._estimates.look(trials[index]) for index in group]
             self._searcher.look(_name(place), [look for look in looks if look is not None])
-
-    def _look(self, trial: TrialState) -> Look | None:
-        if _is_whole(trial) and trial.score is not None:
-            return Look(trial.score)
-        if trial.status is TrialStatus.FAILED or not trial.reports:
-            return None
-        return self._curves.look(self._curve(trial))
-
-    def _curve(self, trial: TrialState) -> Curve:
-        return {epoch: report.metrics[self._metric] for epoch, report in trial.reports.items()}
-
-
-def _is_whole(trial: TrialState) -> bool:
-    return trial.status is TrialStatus.FINISHED
 
 
 def _name(place: int) -> str:

@@ -1,6 +1,7 @@
 """Bayesian optimisation with a model that learns the noise, from whole and from stopped trials."""
 
 from collections.abc import Iterable
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -10,12 +11,13 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # h
 from hpo.search.design import quasi_random_points
 from hpo.search.gain import SAMPLES, TRIALS, expected_gain
 from hpo.search.model_based import POINTS_SEEN, ModelSearcher
-from hpo.search.noisy_process import fit_process, noisy_improvement, possible_scores, predicted
-from hpo.search.observations import Observations, observations, running_points
+from hpo.search.noisy_process import best_observed, fit_process, noisy_improvement, possible_scores, predicted
+from hpo.search.observations import Observations, observations, related_observations, running_points
 from hpo.search.searcher import NOISE, Gain, ScoredPoint
 from hpo.space.space import Parameters, Space
 
-INITIAL_POINTS = 5
+INITIAL_POINTS, INITIAL_WITH_RELATED = 5, 3
+"""Points before the model proposes; with related scores fewer, and the best of those comes first."""
 SPREAD_POINTS = 256
 """Candidates all over the space."""
 TOP, NEAR_POINTS, NEAR = 3, 64, 0.1
@@ -37,7 +39,8 @@ class BoTorchSearcher(ModelSearcher):
         space: What to search.
         seed: Seed of every random draw, 0 or above.
         first: Points to propose before any other.
-        known: Scores of earlier trials of the same space.
+        known: Scores of earlier trials of the same space. Those of other data, features or epochs give a
+            first idea of the scores, which is dropped where the scores disagree.
         noise: Standard deviation of the score over seeds that is assumed before the scores show another.
     """
 
@@ -55,7 +58,17 @@ class BoTorchSearcher(ModelSearcher):
     ) -> None:
         super().__init__(space, seed=seed, first=first, known=known)
         self._noise = noise
+        self._related = related_observations(self.related)
+        if self._related is not None:
+            self.initial_points = INITIAL_WITH_RELATED
         self._fitted: tuple[Observations, SingleTaskGP] | None = None
+
+    def propose(self, number: int) -> Parameters:
+        """Return the point of the highest related score first, then those of the design and of the model."""
+        with threadpool_limits(limits=1):
+            if self._prior is not None and number <= self.first_count:
+                return self.space.from_unit(best_observed(self._prior))
+        return super().propose(number)
 
     def expected_gain(self) -> Gain | None:
         """Estimate what further trials bring, with the model that proposes the next one."""
@@ -65,10 +78,9 @@ class BoTorchSearcher(ModelSearcher):
         seed = self.seed_of(len(self.trials))
         with threadpool_limits(limits=1):
             model = self._model_of(observed)
-            means, _ = predicted(model, observed.points)
             expected = expected_gain(
                 lambda candidates: possible_scores(model, candidates, samples=SAMPLES, seed=seed),
-                observed.points[np.argmax(means)],
+                best_observed(model),
                 space=self.space,
                 seed=seed,
             )
@@ -103,8 +115,12 @@ class BoTorchSearcher(ModelSearcher):
     def _model_of(self, observed: Observations) -> SingleTaskGP:
         """Fit the model; a proposal uses the one that has just estimated the gain."""
         if self._fitted is None or not self._fitted[0].equal(observed):
-            self._fitted = observed, fit_process(observed, noise=self._noise)
+            self._fitted = observed, fit_process(observed, noise=self._noise, prior=self._prior)
         return self._fitted[1]
+
+    @cached_property
+    def _prior(self) -> SingleTaskGP | None:
+        return fit_process(self._related, noise=self._noise) if self._related else None
 
     def _around(self, points: Array, distance: float, count: int, random: np.random.Generator) -> Array:
         steps = random.normal(scale=distance, size=(len(points), count, self.space.dimensions))

@@ -22,7 +22,8 @@ def build_searcher(
 
     ``known`` gives a warm start: every searcher except ``random`` learns from these points as if it had
     proposed them, and they count towards the points before its model decides. No searcher proposes them
-    again. They are not trials of the searcher: they do not change the number of a proposal.
+    again. They are not trials of the searcher: they do not change the number of a proposal. Related points
+    give only a first idea of the scores, to ``botorch``; the others ignore them.
 
     Args:
         name: One of ``SearcherName``.
@@ -31,9 +32,9 @@ def build_searcher(
         first: Points to propose before any other, each inside ``space``.
         noise: Standard deviation of the score over seeds, in units of the score.
         known: Scores of trials of another study; a score that is not finite counts as a failure. The caller
-            must make sure that their space is this one (equal ``Space.digest``) and that their budget, data
-            and metric are the same. To rebuild a searcher, pass the same points in the same order, otherwise
-            it proposes other points.
+            must make sure that their space is this one (equal ``Space.digest``) and that their metric and,
+            unless a point is related, their epochs and data are the same. To rebuild a searcher, pass the
+            same points in the same order, otherwise it proposes other points.
 
     Raises:
         ConfigError: ``name`` is unknown, or a first or known point lies outside the space.

@@ -7,7 +7,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # h
 
 from hpo.journal.ranking import Expected
 from hpo.search.model_based import POINTS_SEEN
-from hpo.search.observations import observations
+from hpo.search.observations import observations, related_observations
 from hpo.search.searcher import AskedTrial
 
 LEAST_POINTS = 5
@@ -15,7 +15,11 @@ LEAST_POINTS = 5
 
 
 def expected_scores(
-    observed: Sequence[AskedTrial], asked: Sequence[AskedTrial], *, noise: float
+    observed: Sequence[AskedTrial],
+    asked: Sequence[AskedTrial],
+    *,
+    noise: float,
+    related: Sequence[AskedTrial] = (),
 ) -> list[Expected]:
     """Return the expected score of each of ``asked``, averaged over seeds; empty if too little is known.
 
@@ -23,12 +27,15 @@ def expected_scores(
         observed: All trials of the search and what they reached.
         asked: Trials whose points are of interest.
         noise: Standard deviation of the score over seeds that is assumed before the scores show another.
+        related: Trials with other data, features or epochs, for a first idea of the scores.
     """
     if sum(trial.score is not None for trial in observed) < LEAST_POINTS:
         return []
     from hpo.search.noisy_process import fit_process, predicted  # torch and BoTorch take seconds to import
 
     with threadpool_limits(limits=1):  # the same bits whatever the number of cores
-        model = fit_process(observations(observed, limit=POINTS_SEEN), noise=noise)
+        known = related_observations(related)
+        prior = fit_process(known, noise=noise) if known else None
+        model = fit_process(observations(observed, limit=POINTS_SEEN), noise=noise, prior=prior)
         means, deviations = predicted(model, np.array([trial.point for trial in asked]))
     return [Expected(*pair) for pair in zip(means.tolist(), deviations.tolist(), strict=True)]

@@ -21,6 +21,7 @@ from gpytorch.priors import LogNormalPrior
 from linear_operator.utils.warnings import NumericalWarning
 
 from hpo.search.observations import Observations
+from hpo.search.related import RelatedMean
 
 Array = npt.NDArray[np.float64]
 
@@ -46,11 +47,12 @@ def _quiet() -> Iterator[None]:
 
 
 @_quiet()
-def fit_process(observed: Observations, *, noise: float) -> SingleTaskGP:
+def fit_process(observed: Observations, *, noise: float, prior: SingleTaskGP | None = None) -> SingleTaskGP:
     """Fit a process with BoTorch's priors of the length scales.
 
     Args:
         observed: At least two scores.
+        prior: Process of scores with other data, features or epochs, whose shape these are expected to have.
         noise: Assumed standard deviation of the score between seeds. The scores may teach another one: a
             factor of e in the variance costs as much as one standard deviation of a normal distribution.
     """
@@ -68,6 +70,7 @@ def fit_process(observed: Observations, *, noise: float) -> SingleTaskGP:
         _tensor(observed.scores[:, np.newaxis]),
         likelihood=likelihood,
         outcome_transform=Standardize(m=1),
+        mean_module=None if prior is None else RelatedMean(prior),
     )
     fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
     return model
@@ -79,6 +82,14 @@ def predicted(model: SingleTaskGP, points: Array) -> tuple[Array, Array]:
     with torch.no_grad():
         posterior = model.posterior(_tensor(points))
         return posterior.mean.squeeze(-1).numpy(), posterior.variance.sqrt().squeeze(-1).numpy()
+
+
+def best_observed(model: SingleTaskGP) -> Array:
+    """Return the observed point with the highest expected score, (dimensions,)."""
+    points: Array = model.train_inputs[0].numpy()
+    means, _ = predicted(model, points)
+    best: Array = points[np.argmax(means)]
+    return best
 
 
 @_quiet()

@@ -13,6 +13,9 @@ Point = tuple[float, ...]
 """A point on the unit cube."""
 Array = npt.NDArray[np.float64]
 
+LEAST_RELATED, RELATED_SEEN = 5, 100
+"""Minimum and maximum number of related trials to use."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observations:
@@ -71,6 +74,13 @@ def observations(trials: Sequence[AskedTrial], *, limit: int) -> Observations:
         scores=np.array([look.score for _, look in chosen]),
         variances=np.array([look.variance for _, look in chosen]),
     )
+
+
+def related_observations(related: Sequence[AskedTrial]) -> Observations | None:
+    """Return what related trials tell; None if these are too few to show the shape of the scores."""
+    if sum(trial.score is not None for trial in related) < LEAST_RELATED:
+        return None
+    return observations(related, limit=RELATED_SEEN)
 
 
 def _looks(trial: AskedTrial, worst: float) -> Sequence[Look]:

@@ -37,6 +37,10 @@ class ScoredPoint:
 
     parameters: Parameters
     score: float
+    variance: float = 0.0
+    """Variance of the score if the trial was stopped and the score is expected; 0 for a whole trial."""
+    is_related: bool = False
+    """Whether the trial had other data, features or epochs, so that only the shape of the scores counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,9 @@ class Searcher(ABC):
         first: Points to propose before any other, such as known good ones; duplicates are ignored.
         known: Scores of earlier trials of the same space (warm start); see ``build_searcher``.
 
+    Attributes:
+        related: Known trials with other data, features or epochs.
+
     Raises:
         ConfigError: A first or known point lies outside the space.
     """
@@ -85,8 +92,9 @@ class Searcher(ABC):
         self.seed = seed
         self.trials: dict[str, AskedTrial] = {}
         scored = tuple(known)
-        self._known = [self._ended(point) for point in scored]
-        self._taken = {self._key(point.parameters) for point in scored}
+        self._known = [self._ended(point) for point in scored if not point.is_related]
+        self.related = [self._ended(point) for point in scored if point.is_related]
+        self._taken = {self._key(point.parameters) for point in scored if not point.is_related}
         self._first = [point for point in self._distinct(first) if self._is_free(point)]
 
     learns_from_curves: ClassVar[bool] = False
@@ -158,14 +166,15 @@ class Searcher(ABC):
 
     @property
     def observed(self) -> list[AskedTrial]:
-        """All observations: the known trials, then its own trials in the order of proposal."""
+        """Known trials with the same data, then its own trials in the order of proposal."""
         return [*self._known, *self.trials.values()]
 
     def _ended(self, known: ScoredPoint) -> AskedTrial:
         self._require_inside(known.parameters)
         point = self.space.to_unit(known.parameters)
-        finite = math.isfinite(known.score)
-        return AskedTrial(point, known.score if finite else None, failed=not finite)
+        if not math.isfinite(known.score):
+            return AskedTrial(point, failed=True)
+        return AskedTrial(point, known.score, looks=(Look(known.score, known.variance),))
 
     def _next_free(self, number: int) -> Parameters | None:
         design = quasi_random_points(self.space.dimensions, seed=self.seed, count=number + _FALLBACK_POINTS)

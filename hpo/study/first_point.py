@@ -76,4 +76,4 @@ def _wanted(plan: StudyPlan, stage: SearchStage) -> Iterator[tuple[str, Paramete
 
 
 def _known(asked: StageAsked) -> list[ScoredPoint]:
-    return scored_points(asked.known)
+    return [point for point in scored_points(asked.known) if not point.is_related]

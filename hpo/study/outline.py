@@ -14,6 +14,7 @@ from hpo.study.estimate import SESSION_START_S, Estimate, estimate
 from hpo.study.first_point import FirstPoint
 from hpo.study.plan import StudyPlan
 from hpo.study.preparing import PreparedStage
+from hpo.study.warm_start import describe_known
 from hpo.tracking.symbols import symbol
 
 
@@ -92,6 +93,8 @@ def _search_lines(plan: StudyPlan, settings: SearchStage, stage: PreparedStage) 
         )
     for name, fields in space_of(settings).describe().items():
         lines.append(f"  {symbol(name):<11} {values_tried(fields)}")
+    if known := describe_known(stage.asked.known):
+        lines.append(f"  warm      {known}")
     lines += ["  first", *map(_point_line, stage.first)] if stage.first else []
     return lines
 

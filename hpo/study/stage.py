@@ -21,7 +21,7 @@ from hpo.study.finalists import chosen_finalists
 from hpo.study.first_point import why_not_first
 from hpo.study.plan import StudyPlan, chunk_seed
 from hpo.study.runner import Listener, StageRunner
-from hpo.study.warm_start import scored_points
+from hpo.study.warm_start import describe_known, scored_points
 from hpo.tasks.base.found import deciding_stage
 from hpo.tasks.base.own_code import own_errors
 from hpo.tasks.base.splits import Progress
@@ -108,9 +108,10 @@ class StageRun:
         if isinstance(self._settings, FinalStage):
             # It must not turn out to be missing after the training.
             open_test_split(self._plan, self._environment, _silent)
-        start = start_of(self._plan, self._state.asked[self._name], self._state)
+        asked = self._state.asked[self._name]
+        start = start_of(self._plan, asked, self._state)
         finalists = chosen_finalists(self._plan, self._name, start, self._state)
-        known = scored_points(self._state.asked[self._name].known)
+        known = scored_points(asked.known)
         program = build_stage(self._plan, self._name, start, finalists=finalists, known=known)
         self._write(
             StageStarted(
@@ -121,8 +122,9 @@ class StageRun:
                 start=start,
             )
         )
-        if note := why_not_first(self._plan, self._state.asked[self._name]):
-            self._write(Noticed(message=note))
+        for note in (describe_known(asked.known), why_not_first(self._plan, asked)):
+            if note:
+                self._write(Noticed(message=note))
 
     def _end_budget(self, limit: Limit) -> None:
         """Record that the budget is over. A comparison has no result without all its trials."""

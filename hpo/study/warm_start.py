@@ -1,13 +1,14 @@
 """Warm start of a search from the scores of an earlier study."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hpo.config.environment import Environment
-from hpo.config.stages import SEARCH, SearchStage
+from hpo.config.stages import SEARCH, SEARCHERS_WITH_PRIOR, SearchStage
 from hpo.config.study_file import space_of
 from hpo.journal.journal import stored_events
-from hpo.journal.results import StudyState, TrialStatus
+from hpo.journal.results import StudyState, TrialState
+from hpo.programs.estimates import ScoreEstimates
 from hpo.report.formats import values_tried
 from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Space
@@ -21,14 +22,17 @@ from model.shell import shell_line
 def known_scores(study: str, plan: StudyPlan, environment: Environment) -> dict[str, Any]:
     """Return the scores of another study's search, as the journal of the new study stores them.
 
+    Trials that were stopped early count with the score that they are expected to reach. Scores on other data
+    or features, or after another number of epochs, are related: they tell where to look first.
+
     Args:
         study: Name of the other study.
         plan: The new study, with the settings of its search.
         environment: Where studies are stored.
 
     Raises:
-        UserError: The study or its search does not exist, or has another space, other data, another score or
-            another number of epochs (the error names all differences), or it leaves no point to try.
+        UserError: The study or its search does not exist, or has another space or score (the error names all
+            differences), it is related and the searcher cannot use that, or it leaves no point to try.
     """
     state = StudyState.replay(stored_events(chosen_study(environment, study)))
     stage = state.stages.get(SEARCH)
@@ -36,41 +40,83 @@ def known_scores(study: str, plan: StudyPlan, environment: Environment) -> dict[
         raise UserError(f"study {study!r} has no search whose scores could be used")
     search = plan.study.stages.named(SEARCH)
     assert isinstance(search, SearchStage)
-    theirs_space, our_space = Space.from_description(stage.space), space_of(search)
-    spaces = (theirs_space.digest(), our_space.digest())
-    pairs = {
-        "space": spaces,
-        "data": (state.created.data_digest, plan.data_digest),
-        "names of the scores": (score_of(state.created).metric, plan.score.metric),
-        "epochs": (stage.epochs, plan.study.training.epochs),
+    space, metric = space_of(search), plan.score.metric
+    _refuse_other_scores(
+        study,
+        spaces=(Space.from_description(stage.space), space),
+        metrics=(score_of(state.created).metric, metric),
+    )
+    related = {
+        "data": state.created.data_digest != plan.data_digest,
+        "epochs": stage.epochs != plan.study.training.epochs,
     }
-    differing = [name for name, (theirs, ours) in pairs.items() if theirs != ours]
-    if differing:
-        error = UserError(f"cannot use the scores of study {study!r}: {' and '.join(differing)} differ")
-        if "space" in differing:
-            error.details["expected"] = _described(our_space)
-            error.details["got"] = _described(theirs_space)
-        raise error
-    finished = [trial for trial in state.trials_of(SEARCH) if trial.status is TrialStatus.FINISHED]
-    own = [{"parameters": dict(trial.parameters), "score": trial.score} for trial in finished]
+    differing = [name for name, differs in related.items() if differs]
+    if differing and search.searcher not in SEARCHERS_WITH_PRIOR:
+        raise UserError(
+            f"searcher {search.searcher} cannot use the scores of study {study!r}: {' and '.join(differing)} "
+            "differ",
+            fix=f"use --searcher {' or '.join(SEARCHERS_WITH_PRIOR)}, which takes them as a first idea",
+        )
     # What the other study knew from a warm start of its own is known here too.
     asked = state.asked.get(SEARCH)
-    inherited = asked.known.get("points", []) if asked else []
-    points = [*inherited, *own]
-    known = {tuple(point["parameters"].get(name) for name in our_space.names) for point in points}
-    if our_space.size() is not None and len(known) >= (our_space.size() or 0):
+    points = [*(asked.known.get("points", []) if asked else []), *_own(state.trials_of(SEARCH), metric)]
+    if differing:
+        points = [{**point, "is_related": True} for point in points]
+    known = {
+        tuple(point["parameters"].get(name) for name in space.names)
+        for point in points
+        if not point.get("is_related")
+    }
+    if space.size() is not None and len(known) >= (space.size() or 0):
         raise UserError(
             f"study {study!r} knows the scores of all {len(known)} points of the space: none is left to try",
             fix="start a later stage from it, such as "
             f"{shell_line('hpo', 'run', 'final', '--study', study)}, or widen the space",
         )
-    return {"study": study, "points": points}
+    return {"study": study, "points": points, "differing": differing}
 
 
-def _described(space: Space) -> str:
-    return "; ".join(f"{name} {values_tried(fields)}" for name, fields in space.describe().items())
+def describe_known(known: Mapping[str, Any]) -> str:
+    """Say what a search knows before its first trial; empty for nothing."""
+    if not known:
+        return ""
+    text = f"the search starts from {len(known['points'])} scores of study {known['study']}"
+    differing = known.get("differing")
+    if not differing:
+        return text
+    return f"{text}, with other {' and '.join(differing)}: a first idea, dropped if the new scores disagree"
 
 
 def scored_points(known: Mapping[str, Any]) -> list[ScoredPoint]:
     """Read the scores that ``known_scores`` returned."""
-    return [ScoredPoint(point["parameters"], point["score"]) for point in known.get("points", [])]
+    return [ScoredPoint(**point) for point in known.get("points", [])]
+
+
+def _own(trials: Sequence[TrialState], metric: str) -> list[dict[str, Any]]:
+    """Return what the trials of a search tell about their points."""
+    estimates = ScoreEstimates(metric)
+    estimates.learn(trials)
+    looks = [(trial, estimates.look(trial)) for trial in trials if trial.has_ended]
+    return [
+        {"parameters": dict(trial.parameters), "score": look.score, "variance": look.variance}
+        for trial, look in looks
+        if look is not None
+    ]
+
+
+def _refuse_other_scores(study: str, *, spaces: tuple[Space, Space], metrics: tuple[str, str]) -> None:
+    """Check that the other study (first of each pair) searched the same space for the same score."""
+    (their_space, our_space), (theirs, ours) = spaces, metrics
+    differing = ["space"] if their_space.digest() != our_space.digest() else []
+    differing += ["names of the scores"] if theirs != ours else []
+    if not differing:
+        return
+    error = UserError(f"cannot use the scores of study {study!r}: {' and '.join(differing)} differ")
+    if "space" in differing:
+        error.details["expected"] = _described(our_space)
+        error.details["got"] = _described(their_space)
+    raise error
+
+
+def _described(space: Space) -> str:
+    return "; ".join(f"{name} {values_tried(fields)}" for name, fields in space.describe().items())

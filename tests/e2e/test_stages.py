@@ -140,7 +140,8 @@ def test_search_learns_from_the_scores_of_an_earlier_study(hpo: CommandLine) -> 
     assert [point["score"] for point in asked.known["points"]] == [
         e.score for e in hpo.events("early") if isinstance(e, TrialFinished)
     ]
-    other = hpo.run(*hpo.study("later", "--epochs", "2", "--warm-start", "early"))
+    words = ("--trials", "2", "--epochs", "2", "--searcher", "optuna-tpe")
+    other = hpo.run(*hpo.study("later", *words, "--warm-start", "early"))
     assert other.returncode == 2
     assert "epochs differ" in other.stderr
 

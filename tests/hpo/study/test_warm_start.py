@@ -1,5 +1,6 @@
 """Scores that a search takes over from another study."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +10,28 @@ from calf_plan import calf_plan
 from hpo.config.environment import Environment
 from hpo.config.stages import SearchStage
 from hpo.config.study_file import space_of
-from hpo.journal.events import StageAsked, StageStarted, StudyCreated, TrialAsked, TrialFinished
+from hpo.journal.events import (
+    StageAsked,
+    StageStarted,
+    StudyCreated,
+    TrialAsked,
+    TrialFinished,
+    TrialReported,
+    TrialStopped,
+)
 from hpo.journal.journal import Journal
 from hpo.study.folders import study_folder
 from hpo.study.plan import StudyPlan
-from hpo.study.warm_start import known_scores
+from hpo.study.warm_start import describe_known, known_scores, scored_points
 from model.errors import UserError
 
 GRANDPARENT = {"study": "a", "points": [{"parameters": {"f": 4}, "score": 0.1}]}
 
 
-def plan_over(high: int) -> StudyPlan:
+def plan_over(high: int, *, epochs: int = 3, **search: object) -> StudyPlan:
     space = {"f": {"type": "int", "low": 4, "high": high}}
-    return calf_plan({"stages": {"bayes": {"trials": 3, "space": space}}})
+    stages = {"bayes": {"trials": 3, "space": space, **search}}
+    return calf_plan({"training": {"epochs": epochs}, "stages": stages})
 
 
 def write_study(environment: Environment, plan: StudyPlan) -> None:
@@ -61,7 +71,10 @@ def points(known: dict[str, Any]) -> list[tuple[int, float]]:
 def test_what_the_other_study_knew_already_is_known_too(environment: Environment) -> None:
     plan = plan_over(high=9)
     write_study(environment, plan)
-    assert points(known_scores("b", plan, environment)) == [(4, 0.1), (5, 0.2)]
+    known = known_scores("b", plan, environment)
+    assert points(known) == [(4, 0.1), (5, 0.2)]
+    assert not any(point.is_related for point in scored_points(known))
+    assert describe_known(known) == "the search starts from 2 scores of study b"
 
 
 def test_space_without_an_unknown_point_is_refused(environment: Environment) -> None:
@@ -69,3 +82,46 @@ def test_space_without_an_unknown_point_is_refused(environment: Environment) -> 
     write_study(environment, plan)
     with pytest.raises(UserError, match="scores of all 2 points of the space"):
         known_scores("b", plan, environment)
+
+
+def test_stopped_trials_count_with_the_score_that_they_would_reach(
+    environment: Environment,
+) -> None:
+    plan = plan_over(high=9)
+    write_study(environment, plan)
+    epochs = plan.study.training.epochs
+    curves = {"bayes-0002": (0.2, 0.5), "bayes-0003": (0.1, 0.3), "bayes-0004": (0.15, None)}
+    with Journal.open(study_folder(environment, "b")) as journal:
+        for number, (trial, (early, end)) in enumerate(curves.items()):
+            journal.append(TrialAsked(trial=trial, stage="bayes", parameters={"f": 6 + number}, seed=0))
+            journal.append(report(trial, 1, early))
+            if end is None:
+                journal.append(TrialStopped(trial=trial, score=early, epoch=1, duration_s=1.0))
+            else:
+                journal.append(report(trial, epochs, end))
+                journal.append(TrialFinished(trial=trial, score=end, epoch=epochs, duration_s=1.0))
+    known = scored_points(known_scores("b", plan, environment))
+    by_f = {point.parameters["f"]: point for point in known}
+    assert by_f[6].score == 0.5 and by_f[6].variance == 0.0
+    assert 0.3 < by_f[8].score < 0.5 and by_f[8].variance > 0.0
+
+
+def test_scores_of_other_data_and_epochs_are_related_and_no_point_is_taken(environment: Environment) -> None:
+    write_study(environment, plan_over(high=5))
+    other = replace(plan_over(high=5, epochs=7), data_digest="another")
+    known = known_scores("b", other, environment)
+    assert all(point.is_related for point in scored_points(known))
+    assert describe_known(known).startswith(
+        "the search starts from 2 scores of study b, with other data and epochs: a first idea"
+    )
+
+
+def test_searcher_without_a_prior_refuses_other_epochs(environment: Environment) -> None:
+    write_study(environment, plan_over(high=9))
+    with pytest.raises(UserError, match=r"searcher random cannot use .*: epochs differ") as caught:
+        known_scores("b", plan_over(high=9, epochs=7, searcher="random"), environment)
+    assert caught.value.details["fix"] == "use --searcher botorch, which takes them as a first idea"
+
+
+def report(trial: str, epoch: int, score: float) -> TrialReported:
+    return TrialReported(trial=trial, epoch=epoch, metrics={"average_map": score}, train_s=1.0)

@@ -1,0 +1,97 @@
+"""Warm starts from related scores, without training.
+
+    python benchmarks/warm_start.py [--table FILE] [--seeds 20]
+
+A first search plays on ``benchmarks/landscape.py`` with the first part of every training only,
+as a study with fewer epochs. A second search, of whole trainings, starts from its scores, from scores that
+say the opposite, or from nothing.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from landscape import Landscape, Trainings
+from search_replay import Product, asha, landscape_of, play, quiet
+from trainings import TABLE
+
+from hpo.programs.estimates import ScoreEstimates
+from hpo.search.searcher import ScoredPoint
+
+FIRST_BUDGET = 10
+"""Chunks of the first search, in its own whole trainings."""
+SHARE = 0.3
+"""Epochs of the first search, as a share of a whole training: that of 12 out of 40 epochs."""
+BUDGETS = (2, 4, 8, 16)
+"""Chunks of the second search after which the winner is asked for, in whole trainings."""
+STARTS = ("nothing", "scores of fewer epochs", "scores that say the opposite")
+
+
+@cache
+def short_landscape(table: Path) -> Landscape:
+    """Return a landscape of trainings that end early."""
+    trainings = Trainings.read(table)
+    epochs = round(SHARE * trainings.curves.shape[2])
+    return Landscape(replace(trainings, curves=trainings.curves[:, :, :epochs]))
+
+
+def related_points(table: Path, seed: int, *, opposite: bool) -> list[ScoredPoint]:
+    """Play the first search and return its scores, as ``--warm-start`` takes them over."""
+    landscape = short_landscape(table)
+    search = Product("botorch", asha(landscape.epochs, grace=1), seed=1000 + seed)
+    play(search, landscape, at_a_time=1, budgets=(FIRST_BUDGET,))
+    estimates = ScoreEstimates("average_map")
+    estimates.learn(search.trials)
+    pairs = [(trial.parameters, estimates.look(trial)) for trial in search.trials]
+    looks = [(parameters, look) for parameters, look in pairs if look is not None]
+    top = max(look.score for _, look in looks)
+    return [
+        ScoredPoint(dict(at), top - look.score if opposite else look.score, look.variance, is_related=True)
+        for at, look in looks
+    ]
+
+
+def one_run(start: str, seed: int, at_a_time: int, table: Path) -> list[float]:
+    """Play the second search; returns the true scores of its winners."""
+    quiet()
+    known = [] if start == STARTS[0] else related_points(table, seed, opposite=start == STARTS[2])
+    landscape = landscape_of(table)
+    search = Product("botorch", asha(landscape.epochs), seed=seed, known=known)
+    return play(search, landscape, at_a_time=at_a_time, budgets=BUDGETS)
+
+
+def measure(at_a_time: int, seeds: Sequence[int], table: Path, pool: ProcessPoolExecutor) -> None:
+    """Print a table with one row per start."""
+    print(f"\n{at_a_time} at a time, {len(seeds)} seeds: true score of the winner, mean with 95 % interval\n")
+    print("| start from | " + " | ".join(f"after {budget}" for budget in BUDGETS) + " |")
+    print("|---" * (len(BUDGETS) + 1) + "|", flush=True)
+    for start in STARTS:
+        jobs = [pool.submit(one_run, start, seed, at_a_time, table) for seed in seeds]
+        truths = np.array([job.result() for job in jobs])
+        half = 1.96 * truths.std(axis=0, ddof=1) / np.sqrt(len(seeds))
+        cells = [f"{mean:.4f} ± {width:.4f}" for mean, width in zip(truths.mean(axis=0), half, strict=True)]
+        print(f"| {start} | " + " | ".join(cells) + " |", flush=True)
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--table", type=Path, default=TABLE)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--at-a-time", type=int, nargs="+", default=[1, 4])
+    parser.add_argument("--processes", type=int, default=2)
+    arguments = parser.parse_args()
+    with ProcessPoolExecutor(arguments.processes) as pool:
+        for at_a_time in arguments.at_a_time:
+            measure(at_a_time, range(arguments.seeds), arguments.table, pool)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""Estimates of scores by trials, also by those that have not trained all their epochs."""
+
+from collections.abc import Sequence
+
+from hpo.journal.results import TrialState, TrialStatus
+from hpo.search.curves import Curve, CurveModel, Look
+
+
+class ScoreEstimates:
+    """Estimates of scores that learn from the curves of whole trials.
+
+    Args:
+        metric: Name of the metric that is the score.
+    """
+
+    def __init__(self, metric: str) -> None:
+        self._metric = metric
+        self._curves = CurveModel()
+        self._learnt: set[int] = set()
+        """Indices of the trials whose curves the model has."""
+
+    def learn(self, trials: Sequence[TrialState]) -> None:
+        """Learn from the whole ones of all trials of a search; those learnt before are not learnt again."""
+        for index in range(len(trials)):
+            trial = trials[index]
+            if index not in self._learnt and is_whole(trial) and trial.reports:
+                self._learnt.add(index)
+                self._curves.add(self._curve(trial))
+
+    def look(self, trial: TrialState) -> Look | None:
+        """Return the estimate by a trial; None if it failed, or if nothing shows what to expect of it."""
+        if is_whole(trial) and trial.score is not None:
+            return Look(trial.score)
+        if trial.status is TrialStatus.FAILED or not trial.reports:
+            return None
+        return self._curves.look(self._curve(trial))
+
+    def _curve(self, trial: TrialState) -> Curve:
+        return {epoch: report.metrics[self._metric] for epoch, report in trial.reports.items()}
+
+
+def is_whole(trial: TrialState) -> bool:
+    """Return whether a trial has trained all its epochs."""
+    return trial.status is TrialStatus.FINISHED
