@@ -34,4 +34,7 @@ def prose(docstring: str | None) -> str:
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    """Return one line in which a bar ends no cell; in code a bar is one, and a backslash would be shown."""
+    parts = " ".join(text.split()).split("`")
+    parts[::2] = [part.replace("|", "\\|") for part in parts[::2]]
+    return "`".join(parts)

@@ -42,7 +42,9 @@ def section(text: str, heading: str) -> str:
 
 def rows(text: str) -> dict[str, list[str]]:
     """First cell of every row of the tables, without quotes -> its other cells."""
-    cells = [re.split(r"(?<!\\)\|", line)[1:-1] for line in text.splitlines() if line.startswith("| `")]
+    # A bar in code belongs to the code.
+    bar = r"(?<!\\)\|(?=(?:[^`]*`[^`]*`)*[^`]*$)"
+    cells = [re.split(bar, line)[1:-1] for line in text.splitlines() if line.startswith("| `")]
     plain = [[cell.replace("\\|", "|").strip() for cell in row] for row in cells]
     return {first.strip("`"): rest for first, *rest in plain}
 
