@@ -53,7 +53,6 @@ def show_stages(state: "StudyState", plan: "StudyPlan", folder: Path, *, top: in
     from hpo.study.edges import edge_lines
     from hpo.study.results import stage_importance, stage_results
     from hpo.study.verdict import verdict
-    from hpo.tasks.base.found import whole_configurations
 
     for name in state.stages:
         tables = stage_results(plan, state, name, top=top)
@@ -62,7 +61,7 @@ def show_stages(state: "StudyState", plan: "StudyPlan", folder: Path, *, top: in
         for table in tables:
             print_table(table)
         if shares := stage_importance(state, name, folder):
-            typer.echo(importance_line(shares, scores=len(whole_configurations(state, name))))
+            typer.echo(importance_line(shares, scores=len(state.ranked(name))))
     if found := verdict(state):
         typer.echo(f"\nverdict: {found.sentence}")
     for line in edge_lines(plan, state):

@@ -221,10 +221,11 @@ def ui(
     Prints their address. Ctrl-C stops them.
     """
     from hpo.config.environment import read_environment, without_passwords
+    from hpo.tracking.table import list_address
     from hpo.tracking.ui import serve_ui, study_tables
 
     def show(address: str) -> None:
-        typer.echo(f"MLflow UI: {without_passwords(address)}")
+        typer.echo(f"MLflow UI: {list_address(without_passwords(address))}")
         for stage, link in study_tables(address).items():
             typer.echo(f"  {stage}: {link}")
 

@@ -88,7 +88,13 @@ def stage_facts(stage: StageState, state: StudyState, plan: StudyPlan) -> dict[s
     if stage in outdated(state):
         facts["Basis"] = outdated_line(stage, state)
     if stage.role:
-        facts["Chosen"] = f"{stage.role}, which has the best mean over its seeds"
+        has_model = any(found.expected for found in state.ranked(stage.stage, 1))
+        why = (
+            "the highest expected score, by a model of all trials"
+            if has_model
+            else "the best mean over its seeds"
+        )
+        facts["Chosen"] = f"{stage.role}, which has {why}"
     return facts
 
 

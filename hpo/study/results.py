@@ -2,21 +2,24 @@
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from hpo import __version__
 from hpo.config.environment import Environment
 from hpo.config.stages import SEARCH, FinalStage
-from hpo.journal.results import StudyState
+from hpo.journal.ranking import ConfigurationKey, configuration_key
+from hpo.journal.results import StudyState, TrialState
 from hpo.search.importance import importance
 from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Space
 from hpo.study.plan import StudyPlan
-from hpo.tasks.base.found import whole_configurations
+from hpo.tasks.base.found import estimated_scores
 from hpo.tasks.base.presentation.stage_presentation import StageView
 from hpo.tracking.figures import FigureFiles
 from hpo.tracking.registration import Winner
@@ -77,7 +80,14 @@ def stage_importance(state: StudyState, stage: str, folder: Path) -> Mapping[str
     """
     if stage != SEARCH or stage not in state.stages:
         return {}
-    scored = [ScoredPoint(dict(each.parameters), each.mean) for each in whole_configurations(state, stage)]
+    estimated = estimated_scores(state, stage)
+    groups: dict[ConfigurationKey, list[TrialState]] = defaultdict(list)
+    for name in estimated:
+        groups[configuration_key(state.trials[name].parameters)].append(state.trials[name])
+    scored = [
+        ScoredPoint(dict(group[0].parameters), fmean(estimated[trial.trial] for trial in group))
+        for group in groups.values()
+    ]
     description, seed = state.stages[stage].space, state.created.seed
     points = [(point.parameters, point.score) for point in scored]
     basis = _digest([__version__, version("scikit-learn"), description, seed, *points])

@@ -13,7 +13,7 @@ import model
 from hpo.journal.events import COMMIT
 from hpo.tasks.base.registry import external_task_code
 
-_PACKAGES = ("torch", "numpy", "ray", "mlflow", "bayesian-optimization", "optuna")
+_PACKAGES = ("torch", "numpy", "ray", "mlflow", "botorch", "bayesian-optimization", "optuna")
 # Code that decides numbers: after a change elsewhere (a table, a display) a study can still be resumed.
 _DECISIVE = (
     (model, "**/*.py"),

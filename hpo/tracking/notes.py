@@ -7,7 +7,7 @@ from hpo.journal.ranking import Configuration
 from hpo.journal.results import StudyState, TrialState, TrialStatus
 from hpo.journal.stage_state import StageState
 from hpo.search.importance import sample_note
-from hpo.tasks.base.found import best_of_stage, found_configuration, whole_configurations
+from hpo.tasks.base.found import best_of_stage, found_configuration
 from hpo.tasks.base.registry import classes_of, description_of, score_of
 from hpo.tracking.figures import FigureFiles
 from hpo.tracking.symbols import symbol
@@ -42,7 +42,8 @@ def study_note(state: StudyState, dataset: str) -> str:
     tags = study_tags(state)
     return "\n\n".join(
         [
-            f"**{tags['hpo.status']}**, {tags['hpo.trials']}, best {tags['hpo.best']}",
+            # The list of experiments shows the beginning, without formatting.
+            f"{tags['hpo.status'].capitalize()}, {tags['hpo.trials']}, best {tags['hpo.best']}",
             f"Study `{state.created.study}` optimises the hyperparameters of task `{task.name}` on "
             f"**{dataset}**. Each run is a stage, each run below it a trial. The metric `score` is {score} "
             "on the validation split, between 0 and 1; higher is better.",
@@ -102,7 +103,7 @@ def stage_note(
         paragraphs += [*_outcome(found.trial, state), parameter_table(found.parameters)]
     if importance:
         shares = ", ".join(f"{name} {share:.2f}" for name, share in importance.items())
-        note = sample_note(len(whole_configurations(state, stage.stage)))
+        note = sample_note(len(state.ranked(stage.stage)))
         basis = f", {note}" if note else ""
         paragraphs.append(f"Importance (share of the variance of {_score(state)}, fANOVA{basis}): {shares}.")
     if drawn is not None and drawn.files:
@@ -113,9 +114,9 @@ def stage_note(
 
 
 def with_page_link(note: str, address: str) -> str:
-    """Add a link to the study's page at the top of a description, replacing an older link."""
-    rest = note.partition("\n\n")[2] if note.startswith(_PAGE) else note
-    return f"{_PAGE}({address})\n\n{rest}"
+    """Add a link to the study's page after the first paragraph of a description, replacing an older link."""
+    first, *others = [paragraph for paragraph in note.split("\n\n") if not paragraph.startswith(_PAGE)]
+    return "\n\n".join([first, f"{_PAGE}({address})", *others])
 
 
 def _score(state: StudyState) -> str:

@@ -11,6 +11,7 @@ from hpo.tracking.experiment import connect
 from hpo.tracking.names import original_name
 from hpo.tracking.notes import NOTE, with_page_link
 from hpo.tracking.store import IDENTITY, check_store, make_store, store_errors, unreachable_server
+from hpo.tracking.table import SIDE
 from model.documents import parse_json, read_limited
 from model.errors import UserError
 
@@ -22,8 +23,6 @@ Number = int | float | str
 _MAX_BYTES = 16 << 20
 _VALIDATED = "train_s"
 """Metric that every validation has, in every task."""
-_SIDE = "workflowType=machine_learning"
-"""Query that selects the pages of MLflow about training runs, not those about language models."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +154,7 @@ def attach_page(environment: Environment, identity: str, page: Path) -> str | No
             return None
         newest = max(stages, key=lambda run: run.info.start_time).info
         client.log_artifact(newest.run_id, str(page))
-        address = f"#/experiments/{newest.experiment_id}/runs/{newest.run_id}/artifacts/{page.name}?{_SIDE}"
+        address = f"#/experiments/{newest.experiment_id}/runs/{newest.run_id}/artifacts/{page.name}?{SIDE}"
         for run in stages:
             note = with_page_link(run.data.tags.get(NOTE, ""), address)
             client.set_tag(run.info.run_id, NOTE, note)

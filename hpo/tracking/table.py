@@ -13,6 +13,8 @@ from hpo.tracking.names import accepted_name
 
 VIEW = "mlflow.sharedViewState."
 """Beginning of the tag that stores the view of a stage; the name of the stage follows."""
+SIDE = "workflowType=machine_learning"
+"""Query that selects the pages of MLflow about training runs, not those about language models."""
 _MOST_PARAMETERS = 24
 
 
@@ -45,7 +47,15 @@ def table_view(stage: str, parameters: Sequence[str], *, metric: str) -> str:
     return json.dumps(view)
 
 
+def list_address(address: str) -> str:
+    """Return the address of the list of studies on the MLflow pages at ``address``.
+
+    It is on the side of model training; the first page of MLflow is about language models.
+    """
+    return f"{address}/#/experiments?{SIDE}"
+
+
 def table_address(address: str, experiment_id: str, stage: str) -> str:
     """Return the address of a stage's table on the MLflow pages at ``address``."""
-    query = urlencode({"viewStateShareKey": stage, "workflowType": "machine_learning"})
-    return f"{address}/#/experiments/{experiment_id}/runs?{query}"
+    query = urlencode({"viewStateShareKey": stage})
+    return f"{address}/#/experiments/{experiment_id}/runs?{query}&{SIDE}"

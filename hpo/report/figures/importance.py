@@ -3,7 +3,6 @@
 from hpo.report.figures.interactive import interactive
 from hpo.report.figures.style import colour, panels
 from hpo.search.importance import sample_note
-from hpo.tasks.base.found import whole_configurations
 from hpo.tasks.base.presentation.stage_presentation import StageFigure, StageView
 from hpo.tracking.symbols import symbol
 
@@ -30,7 +29,7 @@ def importance_figure(view: StageView) -> StageFigure | None:
         cliponaxis=False,
     )
     moving.update_layout(xaxis_title=axis)
-    note = sample_note(len(whole_configurations(view.state, view.stage)))
+    note = sample_note(len(view.state.ranked(view.stage)))
     return StageFigure(
         name="importance",
         title="Importance of the hyperparameters",

@@ -10,6 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from hpo.journal.results import TrialState, TrialStatus
 from hpo.report.figures.interactive import styled
 from hpo.report.figures.sample import drawn_note, drawn_trials
 from hpo.report.figures.style import panels
@@ -18,6 +19,7 @@ from hpo.search.searcher import ScoredPoint
 from hpo.search.views import search_views
 from hpo.space.parameters import ChoiceParameter, Parameter, Value
 from hpo.space.space import Space
+from hpo.tasks.base.found import estimated_scores
 from hpo.tasks.base.presentation.stage_presentation import StageFigure, StageView
 from hpo.tracking.symbols import symbol
 
@@ -48,9 +50,10 @@ Places = npt.NDArray[np.float64]
 
 def search_space_figures(view: StageView) -> list[StageFigure]:
     """Draw parallel coordinates, slices and contours of pairs; return none until two trials have a score."""
-    finished = view.finished
-    drawn = drawn_trials(finished, _MOST_DRAWN)
-    points = [ScoredPoint(dict(trial.parameters), trial.score or 0.0) for trial in drawn]
+    estimated = estimated_scores(view.state, view.stage)
+    trials = [view.state.trials[name] for name in estimated]
+    drawn = drawn_trials(trials, _MOST_DRAWN)
+    points = [ScoredPoint(dict(trial.parameters), estimated[trial.trial]) for trial in drawn]
     if len(points) < 2:
         return []
     space = Space.from_description(view.state.stages[view.stage].space)
@@ -73,12 +76,19 @@ def search_space_figures(view: StageView) -> list[StageFigure]:
         StageFigure(
             name=name,
             title=_TEXTS[name][0],
-            caption=_TEXTS[name][1] + drawn_note(len(drawn), len(finished)),
+            caption=_TEXTS[name][1] + _stopped_note(trials) + drawn_note(len(drawn), len(trials)),
             picture=picture,
             interactive=styled(explored[name], height=heights[name]),
         )
         for name, picture in pictures.items()
     ]
+
+
+def _stopped_note(trials: Sequence[TrialState]) -> str:
+    """Say in a caption how stopped trials are drawn; empty if there are none."""
+    if not any(trial.status is TrialStatus.STOPPED for trial in trials):
+        return ""
+    return " Trials that were stopped early have the score that they are expected to reach."
 
 
 def _place(parameter: Parameter, parameters: Mapping[str, Value]) -> float:

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hpo.journal.events import Value
-from hpo.journal.ranking import Configuration
-from hpo.journal.results import StudyState, TrialState
+from hpo.journal.ranking import Configuration, has_score
+from hpo.journal.results import StudyState, TrialState, TrialStatus
 from hpo.journal.stage_state import StageState
-from hpo.tasks.base.registry import description_of
+from hpo.programs.estimates import ScoreEstimates
+from hpo.tasks.base.registry import description_of, score_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,15 @@ def deciding_stage(state: StudyState) -> StageState | None:
     return next((stage for stage in deciding if stage.chosen), None)
 
 
-def whole_configurations(state: StudyState, stage: str) -> list[Configuration]:
-    """Return the configurations with a score of which no trial was stopped early, best first."""
-    return [each for each in state.ranked(stage) if not each.is_stopped]
+def estimated_scores(state: StudyState, stage: str) -> dict[str, float]:
+    """Return trial -> score for the trials of a search that have one, in the order of proposal.
+
+    A trial that was stopped early has the score that it is expected to reach: after fewer epochs scores are
+    lower, whatever the hyperparameters.
+    """
+    trials = [trial for trial in state.trials_of(stage) if trial.has_ended and has_score(trial)]
+    estimates = ScoreEstimates(score_of(state.created).metric)
+    if any(trial.status is TrialStatus.STOPPED for trial in trials):
+        estimates.learn(trials)
+    looks = {trial.trial: estimates.look(trial) for trial in trials}
+    return {name: look.score for name, look in looks.items() if look is not None}

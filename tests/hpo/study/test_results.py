@@ -3,12 +3,21 @@ from pathlib import Path
 
 import pytest
 
-from hpo.journal.events import StageStarted, StudyCreated, TrialAsked, TrialFailed, TrialFinished
+from hpo.journal.events import (
+    StageStarted,
+    StudyCreated,
+    TrialAsked,
+    TrialFailed,
+    TrialFinished,
+    TrialReported,
+    TrialStopped,
+)
 from hpo.journal.results import StudyState
 from hpo.search.searcher import ScoredPoint
 from hpo.space.parameters import FloatParameter
 from hpo.space.space import Space
 from hpo.study.results import stage_importance
+from hpo.tasks.base.found import estimated_scores
 
 SPACE = Space([FloatParameter("alpha2", 0.0, 1.0), FloatParameter("beta", 0.0, 1.0)])
 
@@ -40,6 +49,22 @@ def test_parameter_that_the_scores_follow_has_most_of_the_importance(tmp_path: P
 def test_point_with_several_seeds_counts_once_by_their_mean(tmp_path: Path) -> None:
     several = stage_importance(state_after(32, replicates=2), "bayes", tmp_path / "none")
     assert several == stage_importance(state_after(32), "bayes", tmp_path)
+
+
+def test_trials_that_were_stopped_early_count_with_the_score_that_they_are_expected_to_reach() -> None:
+    state = state_after(0)
+    for name, early, end in (("a", 0.2, 0.5), ("b", 0.1, 0.3), ("c", 0.15, None), ("d", 0.02, None)):
+        state.apply(TrialAsked(trial=name, stage="bayes", parameters={"alpha2": early, "beta": 0.0}, seed=0))
+        state.apply(TrialReported(trial=name, epoch=1, metrics={"average_map": early}, train_s=1.0))
+        if end is None:
+            state.apply(TrialStopped(trial=name, score=early, epoch=1, duration_s=1.0))
+        else:
+            state.apply(TrialReported(trial=name, epoch=2, metrics={"average_map": end}, train_s=1.0))
+            state.apply(TrialFinished(trial=name, score=end, epoch=2, duration_s=1.0))
+    scores = estimated_scores(state, "bayes")
+    assert list(scores) == ["a", "b", "c", "d"]
+    assert scores["a"] == 0.5 and scores["b"] == 0.3
+    assert 0.02 < scores["d"] < 0.3 < scores["c"] < 0.5
 
 
 def test_failed_trials_other_stages_and_few_trials_have_none(tmp_path: Path) -> None:

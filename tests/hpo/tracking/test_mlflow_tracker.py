@@ -166,7 +166,7 @@ def test_list_of_experiments_shows_status_trials_and_best(study: Any, environmen
     def shown() -> list[str]:
         tags = experiment_of(study, environment).tags
         assert tags["mlflow.note.content"].startswith(
-            f"**{tags['hpo.status']}**, {tags['hpo.trials']}, best "
+            f"{tags['hpo.status'].capitalize()}, {tags['hpo.trials']}, best "
         )
         return [tags[f"hpo.{name}"] for name in ("status", "trials", "best")]
 

@@ -205,7 +205,8 @@ def test_pages_are_served_to_this_machine_alone_unless_told_otherwise(tmp_path: 
     pages = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True)
     try:
         assert pages.stdout is not None
-        assert pages.stdout.readline() == f"MLflow UI: http://127.0.0.1:{port}\n"
+        pages_of_training = f"http://127.0.0.1:{port}/#/experiments?workflowType=machine_learning"
+        assert pages.stdout.readline() == f"MLflow UI: {pages_of_training}\n"
         assert listening_addresses(port) == {"127.0.0.1"}
     finally:
         pages.send_signal(signal.SIGTERM)
