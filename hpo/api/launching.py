@@ -64,6 +64,8 @@ PROCEDURE: Mapping[str, Mapping[str, str]] = {
     "final": {"seeds": "seeds", "epochs": "final_epochs", **_PARALLEL},
 }
 """Stage of the paper's procedure -> key of its table -> option of the procedure that sets it."""
+_PAPERS_SEARCH = {"searcher": "bayes-opt", "scheduler": "none"}
+"""Search of the paper; other searches use what the bench found best."""
 
 
 class _Given(TypedDict):
@@ -167,7 +169,8 @@ class Launch:
         """Run the paper's whole procedure, the stages bayes, grid-slicing and final, as a new study.
 
         Args:
-            options: Typed options by name: those of ``PROCEDURE``, each of which goes to its stages.
+            options: Typed options by name: those of ``PROCEDURE``, each of which goes to its stages. Without
+                them, the search is that of the paper.
             name: Name of the study. None: one made of the data and the features.
 
         Raises:
@@ -178,9 +181,15 @@ class Launch:
             raise ConfigError(
                 f"the paper's procedure has no setting {unknown[0]!r}", known=", ".join(sorted(known))
             )
+        typed_or_paper = {
+            **_PAPERS_SEARCH,
+            **{key: value for key, value in options.items() if value is not None},
+        }
         return self._start(
             [
-                StageRequest(name=stage, options={key: options.get(typed) for key, typed in keys.items()})
+                StageRequest(
+                    name=stage, options={key: typed_or_paper.get(typed) for key, typed in keys.items()}
+                )
                 for stage, keys in PROCEDURE.items()
             ],
             name,

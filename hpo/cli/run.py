@@ -194,7 +194,8 @@ def paper(
 ) -> None:
     """Run the paper's whole procedure.
 
-    One study runs the stages bayes, grid-slicing and final.
+    One study runs the stages bayes, grid-slicing and final. The search is that of the paper, by bayes-opt and
+    without a scheduler, unless --searcher or --scheduler say otherwise.
     """
     launch = launch_of(
         CALF,

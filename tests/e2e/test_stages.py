@@ -63,6 +63,8 @@ def test_study_killed_in_every_stage_ends_as_an_uninterrupted_one(hpo: CommandLi
     tested = Counter(event.trial for event in events if isinstance(event, TrialTested))
     assert set(asked.values()) == set(reported.values()) == set(tested.values()) == {1}
     assert len(tested) == 4
+    search = next(event for event in events if isinstance(event, StageAsked)).settings
+    assert (search["searcher"], search["scheduler"]) == ("bayes-opt", "none")
 
 
 def test_stages_follow_one_after_the_other_and_start_from_what_was_found(hpo: CommandLine) -> None:
