@@ -56,6 +56,8 @@ TAGS = {
     "hpo.status": "State of a study (experiment), stage or trial, such as `running`, `complete`, `finished`, "
     "`stopped`, `failed`, `interrupted`.",
     "hpo.trials": "Numbers of trials that finished, were stopped and failed (experiment).",
+    "hpo.recipe": "Network, digest of its weights, preprocessing, rate and PCA of features that "
+    "`hpo data extract` made (experiment).",
     "hpo.reason": "Reason why the trial failed or was stopped.",
     "hpo.best": "`true` for the trials of the best configuration of the stage; of an experiment, score "
     "and name of the best configuration of the study.",

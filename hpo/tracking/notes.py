@@ -56,7 +56,7 @@ def study_note(state: StudyState, dataset: str) -> str:
 
 
 def study_tags(state: StudyState) -> dict[str, str]:
-    """Return the tags that the list of experiments shows of a study: status, trials and best score."""
+    """Return the tags that the list of experiments shows of a study: status, trials, best score, its data."""
     counts, found = state.counts(), found_configuration(state)
     ended = (TrialStatus.FINISHED, TrialStatus.STOPPED, TrialStatus.FAILED)
     if state.stages and all(stage.finished_at for stage in state.stages.values()):
@@ -70,7 +70,13 @@ def study_tags(state: StudyState) -> dict[str, str]:
         "hpo.trials": ", ".join(f"{counts[each]} {each}" for each in ended if counts[each])
         or "no trial ended",
         "hpo.best": f"{_mean(found.configuration, state)}: {found.configuration.name}" if found else "-",
+        **_data_tags(state),
     }
+
+
+def _data_tags(state: StudyState) -> Mapping[str, str]:
+    task, record = description_of(state.created), state.created.plan.get("shape")
+    return {} if record is None else task.data_tags(task.shape_from_json(record))
 
 
 def stage_note(

@@ -64,6 +64,10 @@ class TaskDescription(Generic[StudyT, ShapeT]):
         """Convert a shape to plain JSON."""
         return {**asdict(shape), "classes": list(shape.classes)}
 
+    def data_tags(self, shape: ShapeT) -> Mapping[str, str]:
+        """Return tags that say in MLflow what the data are, beside their name and digest."""
+        return {}
+
     def presentation(self, stage: str) -> StagePresentation:
         """Return the tables and figures that the task adds to ``stage``."""
         return StagePresentation()

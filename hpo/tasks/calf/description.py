@@ -65,6 +65,12 @@ class CalfDescription(TaskDescription[CalfStudy, GamesShape]):
             "recipe": None if shape.recipe is None else shape.recipe.table(),
         }
 
+    def data_tags(self, shape: GamesShape) -> Mapping[str, str]:
+        """Return the recipe of features that ``hpo data extract`` made."""
+        if shape.recipe is None:
+            return {}
+        return {"hpo.recipe": "; ".join(f"{name} {value}" for name, value in shape.recipe.table().items())}
+
     def presentation(self, stage: str) -> StagePresentation:
         """Return tables and figures of grids and sweeps, and the paper's results."""
         from hpo.tasks.calf.presentation.by_stage import PRESENTATIONS  # a trial draws nothing

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -6,12 +7,16 @@ from mlflow import MlflowClient
 from mlflow_record import experiment_of, record
 
 from hpo.config.environment import Environment
-from hpo.journal.events import Noticed
+from hpo.journal.events import Noticed, StudyCreated
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState
 from hpo.tracking.figures import FigureFiles
 from hpo.tracking.follower import Projection
 from hpo.tracking.mlflow_tracker import MlflowTracker
+from hpo.tracking.notes import study_tags
+
+RECIPE = {"model": "resnet152", "weights": "ab" * 32, "preprocessing": "224 px", "frame_rate": 2.0}
+SHAPE = {"dims": 512, "classes": ["goal"], "frame_rate": 2.0}
 
 
 def recorded_stage(
@@ -89,3 +94,26 @@ def test_messages_of_a_study_stand_in_its_description(study: Any, environment: E
     record(study, environment)
     description = experiment_of(study, environment).tags["mlflow.note.content"]
     assert description.endswith("Messages:\n\n- the GPU cannot record training steps")
+
+
+def tags_of(shape: dict[str, Any]) -> dict[str, str]:
+    created = StudyCreated(
+        study="s",
+        plan={"study": {"task": "calf"}, "shape": shape},
+        seed=0,
+        data_digest="",
+        code_digest="",
+        versions={},
+    )
+    return study_tags(StudyState(created=created, versions={}, updated_at=datetime.now(UTC)))
+
+
+def test_recipe_of_features_of_ones_own_is_a_tag() -> None:
+    tags = tags_of({**SHAPE, "recipe": RECIPE})
+    assert tags["hpo.recipe"] == (
+        f"model resnet152; weights {'ab' * 32}; preprocessing 224 px; frame_rate 2.0"
+    )
+
+
+def test_features_from_elsewhere_have_none() -> None:
+    assert "hpo.recipe" not in tags_of(SHAPE)
