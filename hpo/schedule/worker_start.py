@@ -22,7 +22,8 @@ def start_worker(words: list[str]) -> None:
     """Run Ray's program for workers in this process.
 
     Args:
-        words: Path and arguments of that program, and the two arguments that ``setup_worker.py`` reads.
+        words: Options of Python, path and arguments of that program, and the two arguments that
+            ``setup_worker.py`` reads.
 
     Raises:
         ValueError: The worker needs another program or interpreter, which no local study asks for.
@@ -31,6 +32,8 @@ def start_worker(words: list[str]) -> None:
         if word.startswith(_CONTEXT):
             _set_variables(json.loads(word.removeprefix(_CONTEXT) or "{}"))
     program, *rest = [word for word in words if not word.startswith((_CONTEXT, _LANGUAGE))]
+    if program.startswith("-"):  # Ray passes on with which options, such as -s, Python was started
+        os.execv(sys.executable, [sys.executable, program, *rest])
     # As if the program had been started by its path: no module of this folder may hide one of the same name.
     sys.argv, sys.path[0] = [program, *rest], str(Path(program).parent)
     gc.set_threshold(*RARELY)

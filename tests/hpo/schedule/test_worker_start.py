@@ -35,6 +35,22 @@ def test_worker_is_rays_program_with_its_own_arguments_and_variables(
     assert json.loads(done.stdout) == expected
 
 
+def test_worker_has_the_options_of_python_that_its_study_was_started_with(tmp_path: Path) -> None:
+    program = tmp_path / "worker.py"
+    program.write_text("import sys; print(sys.flags.no_user_site, sys.flags.no_site, *sys.argv)")
+    command = [
+        sys.executable,
+        worker_start.__file__,
+        "-S",
+        "-s",
+        str(program),
+        "--language=PYTHON",
+        "--port=1",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["1", "1", str(program), "--port=1"], done.stderr
+
+
 def test_worker_in_another_environment_than_variables_does_not_start(tmp_path: Path) -> None:
     done = start(tmp_path / "worker.py", command_prefix=["conda activate other &&"])
     assert done.returncode != 0
