@@ -39,7 +39,8 @@ if [ "$SLURM_JOB_NUM_NODES" -gt 1 ]; then
     token=$(od --address-radix=n --read-bytes=32 --format=x1 /dev/urandom | tr --delete ' \n')
     export RAY_AUTH_MODE=token RAY_AUTH_TOKEN=$token RAY_USAGE_STATS_ENABLED=0
     export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK
-    start=("${inside[@]}" ray start --block "--num-cpus=$SLURM_CPUS_PER_TASK")
+    # Ray's log monitor would copy the workers' logs to the study, which shows none of them.
+    start=("${inside[@]}" ray start --block --include-log-monitor=false "--num-cpus=$SLURM_CPUS_PER_TASK")
     srun --nodes=1 --ntasks=1 --nodelist="$head" "${start[@]}" --head --node-ip-address="$host" --port="$port" \
         --ray-client-server-port=$((port + 1)) --include-dashboard=false &
     until "${inside[@]}" ray health-check --address "$host:$port" >/dev/null 2>&1; do

@@ -27,6 +27,7 @@ from hpo.cli import (
     submit,
     videos,
 )
+from hpo.schedule.worker_start import RARELY
 from model.errors import UserError
 
 app = typer.Typer(
@@ -114,9 +115,6 @@ def main() -> None:
 
 
 def _collect_seldom() -> None:
-    """Search for garbage less often, and not at the end of the process, which frees everything.
-
-    While torch, Ray and MLflow are imported, each search looks at a million objects that stay.
-    """
-    gc.set_threshold(100_000, 20, 100)
+    """Search for garbage less often, and not at the end of the process, which frees everything."""
+    gc.set_threshold(*RARELY)
     atexit.register(gc.freeze)

@@ -16,7 +16,6 @@ from typing import Any
 
 import torch
 from jaxtyping import Float, Int
-from scipy.fft import next_fast_len
 from torch import Tensor
 from torch.nn import functional
 
@@ -261,6 +260,8 @@ class _FastConvolution(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, signal: Tensor, kernel: Tensor) -> Tensor:
+        from scipy.fft import next_fast_len  # only for long chunks: the import takes a moment
+
         frames, taps = signal.shape[1], kernel.shape[1]
         ctx.sizes = frames, taps, next_fast_len(frames + taps // 2, real=True)
         # Later by the taps before the middle one; what wraps around then falls on zeros.

@@ -30,6 +30,40 @@ class Speed:
     evaluation: float
 
 
+class _Array:
+    """New networks that form one array, and batches of chunks for them."""
+
+    def __init__(
+        self, trials: Sequence[TrialConfig], training: TrainingConfig, train: Store, device: torch.device
+    ) -> None:
+        self._training, self._device = training, device
+        self._batches = ChunkSampler(train, training.sampler, trials[0].data_seed).epoch(0)[:BATCHES]
+        slots = [Slot(trial) for trial in trials]
+        self._source = ChunkSource(
+            train, training.sampler.chunk_frames, device=device, dtype=compute_dtype(training.precision)
+        )
+        self._steps = make_steps([slots], self._source, device, Recorder())
+        self._rates = [[trial.learning_rate for trial in trials]]
+        groups = group_for_device([slot.network for slot in slots], device)
+        self._stacks = [Stack(group, device) for group in groups]
+
+    def learn(self, batch: ChunkBatch) -> None:
+        """Train all networks on a batch."""
+        self._steps.epoch([[batch]], self._rates).sum().item()
+
+    @torch.no_grad()
+    def predict(self, batch: ChunkBatch) -> None:
+        """Evaluate all networks on a batch."""
+        features = self._source.load([batch]).features
+        for stack in self._stacks:
+            stack.forward(features, stack.statistics).spotting.sum().item()
+
+    def speed(self, work: Callable[[ChunkBatch], None], seconds: float) -> float:
+        """Return the chunks per second of ``work``, summed over the trials."""
+        with computing(self._training.precision, self._device):
+            return len(self._rates[0]) * _chunks_per_s(work, self._batches, seconds)
+
+
 def measure_speed(
     trials: Sequence[TrialConfig],
     training: TrainingConfig,
@@ -39,28 +73,21 @@ def measure_speed(
     seconds: float = 1.0,
 ) -> Speed:
     """Measure the training and the evaluation of new networks as one array, for ``seconds`` each."""
-    batches = ChunkSampler(train, training.sampler, trials[0].data_seed).epoch(0)[:BATCHES]
-    slots = [Slot(trial) for trial in trials]
-    source = ChunkSource(
-        train, training.sampler.chunk_frames, device=device, dtype=compute_dtype(training.precision)
-    )
-    steps = make_steps([slots], source, device, Recorder())
-    rates = [[trial.learning_rate for trial in trials]]
-    groups = group_for_device([slot.network for slot in slots], device)
-    stacks = [Stack(group, device) for group in groups]
+    array = _Array(trials, training, train, device)
+    return Speed(array.speed(array.learn, seconds), array.speed(array.predict, seconds))
 
-    def learn(batch: ChunkBatch) -> None:
-        steps.epoch([[batch]], rates).sum().item()
 
-    @torch.no_grad()
-    def predict(batch: ChunkBatch) -> None:
-        features = source.load([batch]).features
-        for stack in stacks:
-            stack.forward(features, stack.statistics).spotting.sum().item()
-
-    with computing(training.precision, device):
-        alone = Speed(_chunks_per_s(learn, batches, seconds), _chunks_per_s(predict, batches, seconds))
-    return Speed(len(trials) * alone.training, len(trials) * alone.evaluation)
+def measure_training(
+    trials: Sequence[TrialConfig],
+    training: TrainingConfig,
+    train: Store,
+    device: torch.device,
+    *,
+    seconds: float,
+) -> float:
+    """Measure the training of new networks as one array, in chunks per second summed over the trials."""
+    array = _Array(trials, training, train, device)
+    return array.speed(array.learn, seconds)
 
 
 def faster_precision(
@@ -77,7 +104,7 @@ def faster_precision(
     speeds: dict[Precision, float] = dict.fromkeys(precisions, 0.0)
     for precision in ROUNDS * precisions:
         config = replace(training, precision=precision)
-        speed = measure_speed(trials, config, train, device, seconds=0.2).training
+        speed = measure_training(trials, config, train, device, seconds=0.2)
         speeds[precision] = max(speeds[precision], speed)
     return max(speeds, key=lambda precision: speeds[precision])
 
@@ -93,7 +120,7 @@ def fastest_array(
     for size in _doubling(most):
         try:
             trials = [replace(trial, seed=seed) for seed in range(size)]
-            speeds[size] = measure_speed(trials, training, train, device, seconds=0.5).training
+            speeds[size] = measure_training(trials, training, train, device, seconds=0.5)
         except torch.OutOfMemoryError:
             break
     enough = NEAR_BEST * max(speeds.values(), default=0.0)

@@ -166,6 +166,11 @@ def test_games_are_read_only_and_studies_outlive_containers(services: dict[str, 
     assert image["HPO_DATA"] == "/data"
 
 
+def test_nodes_copy_no_logs_that_nobody_sees(services: dict[str, Any]) -> None:
+    for name in ("ray-head", "ray-worker"):
+        assert "--include-log-monitor=false" in services[name]["command"]
+
+
 def test_trials_never_run_beside_the_drivers(services: dict[str, Any], job: dict[str, Any]) -> None:
     assert {"--num-cpus=0", "--num-gpus=0"} <= set(services["ray-head"]["command"])
     head = job["spec"]["rayClusterSpec"]["headGroupSpec"]

@@ -10,8 +10,12 @@ from documentation.pages import NOT_RUN, PAGES, ROOT, blocks
 
 TUTORIALS = [page for page in PAGES if page.parent.name == "tutorials"]
 LIMIT_S = 900
-SHORTER = {"hpo run bayes\n": "hpo run bayes --epochs 4\n"}
-"""Commands of the pages that are typed with an option: the demo then trains to its first validation only."""
+SHORTER = {
+    "hpo run bayes\n": "hpo run bayes --epochs 4 --trials 2 --games 2,1\n",
+    "hpo run bayes --study synthetic --trials 10\n": "hpo run bayes --study synthetic --trials 3\n",
+}
+"""Commands of the pages that are typed with other sizes: the demo then trains few trials on few games, each
+to its first validation only."""
 
 
 def script(page: Path, folder: Path) -> str:

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from e2e.command_line import STUDY_FILE, wait_until
-from e2e.processes import descendants, ray_processes
+from e2e.processes import command_of, descendants, ray_processes
 from faults.study import TRIAL
 from service.processes import Process, passes
 
@@ -148,6 +148,7 @@ def test_study_on_two_nodes_stops_early_is_requeued_and_goes_on(job: Job) -> Non
     wait_until(lambda: job.training() == 2 or not running.running, timeout_s=240)
     # A node has one core: both trials train at the same time on two nodes, which need the job's token.
     assert len(trainers(running)) == 2, running.log()
+    assert not any("log_monitor" in command_of(number) for number in descendants(running.pid))
     assert not passes(["ray", "health-check", "--address", address], {"PATH": job.variables["PATH"]})
     stop_when_both_train(job, running)
     assert "stopped; resume with: hpo resume tuned" in running.log()

@@ -12,7 +12,7 @@ from model.losses.complete import LossConfig
 from model.networks.calf_config import NetworkConfig
 from model.training import throughput
 from model.training.config import TrainingConfig, TrialConfig
-from model.training.throughput import Speed, faster_precision, fastest_array, measure_speed
+from model.training.throughput import faster_precision, fastest_array, measure_speed, measure_training
 
 CPU = torch.device("cpu")
 TRAIN = small_store([130, 120], [(0, 20, 0), (0, 60, 1), (1, 50, 1)])
@@ -37,6 +37,11 @@ def test_speed_is_chunks_over_the_time_they_take(monkeypatch: pytest.MonkeyPatch
     assert three.training in {3 * 2 * size for size in sizes}
 
 
+def test_training_is_measured_without_an_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(throughput._Array, "predict", None)
+    assert measure_training([TRIAL], TRAINING, TRAIN, CPU, seconds=0.01) > 0
+
+
 def test_measuring_ends_after_about_the_time_given() -> None:
     started = time.perf_counter()
     speed = measure_speed([TRIAL], TRAINING, TRAIN, CPU, seconds=0.05)
@@ -46,10 +51,10 @@ def test_measuring_ends_after_about_the_time_given() -> None:
 
 @pytest.mark.parametrize("faster", ["float32", "bfloat16"])
 def test_precision_in_which_training_goes_faster_is_chosen(monkeypatch: pytest.MonkeyPatch, faster) -> None:
-    def measure(trials: object, training: TrainingConfig, *args: object, **kwargs: object) -> Speed:
-        return Speed(training=2.0 if training.precision == faster else 1.0, evaluation=1.0)
+    def measure(trials: object, training: TrainingConfig, *args: object, **kwargs: object) -> float:
+        return 2.0 if training.precision == faster else 1.0
 
-    monkeypatch.setattr(throughput, "measure_speed", measure)
+    monkeypatch.setattr(throughput, "measure_training", measure)
     assert faster_precision(TRIAL, TRAINING, TRAIN, CPU, array=1) == faster
 
 
@@ -59,13 +64,11 @@ def test_precision_is_measured_at_the_size_of_the_array(monkeypatch: pytest.Monk
 
     def measure(
         trials: list[TrialConfig], training: TrainingConfig, *args: object, **kwargs: object
-    ) -> Speed:
+    ) -> float:
         sizes.add(len(trials))
-        return Speed(
-            training={"float32": 1.0, "tf32": 3.0, "bfloat16": 2.0}[training.precision], evaluation=1.0
-        )
+        return {"float32": 1.0, "tf32": 3.0, "bfloat16": 2.0}[training.precision]
 
-    monkeypatch.setattr(throughput, "measure_speed", measure)
+    monkeypatch.setattr(throughput, "measure_training", measure)
     assert faster_precision(TRIAL, TRAINING, TRAIN, torch.device("cuda"), array=16) == "tf32"
     assert sizes == {16}
 
@@ -82,10 +85,10 @@ def test_precision_is_measured_at_the_size_of_the_array(monkeypatch: pytest.Monk
 def test_array_is_as_large_as_it_pays(
     monkeypatch: pytest.MonkeyPatch, speeds: dict[int, float], most: int, fastest: int
 ) -> None:
-    def measure(trials: list[TrialConfig], *args: object, **kwargs: object) -> Speed:
+    def measure(trials: list[TrialConfig], *args: object, **kwargs: object) -> float:
         if len(trials) not in speeds:
             raise torch.OutOfMemoryError
-        return Speed(training=speeds[len(trials)], evaluation=1.0)
+        return speeds[len(trials)]
 
-    monkeypatch.setattr(throughput, "measure_speed", measure)
+    monkeypatch.setattr(throughput, "measure_training", measure)
     assert fastest_array(TRIAL, TRAINING, TRAIN, CPU, most=most) == fastest
