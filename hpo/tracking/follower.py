@@ -128,7 +128,7 @@ class Follower:
     """Records a journal in a background thread. Its failures never stop the study."""
 
     def __init__(
-        self, folder: Path, tracker: Tracker, *, poll_s: float = 0.5, longest_wait_s: float = 30.0
+        self, folder: Path, tracker: Tracker, *, poll_s: float = 0.2, longest_wait_s: float = 30.0
     ) -> None:
         """Start following the journal in ``folder``.
 

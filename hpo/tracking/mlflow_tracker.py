@@ -98,11 +98,14 @@ class MlflowTracker:
         self._importance_of = importance_of
         self._figures_of = figures_of
         self._winner_of = winner_of
+        self._told: StudyState | None = None
+        """State of the study whose description is to be written; None if it has not changed."""
 
     def connect(self, created: StudyCreated) -> int:
         """Find or create the study's experiment and return its number of recorded events."""
         # It would print pages about a full disk into the study's progress; the follower tells the failure.
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+        self._told = None
         self._experiment = Experiment.find_or_make(
             self._environment, name=created.study, identity=created.identity
         )
@@ -110,12 +113,15 @@ class MlflowTracker:
 
     def save(self, recorded: int) -> None:
         """Write the collected records, then store that the experiment has the first ``recorded`` events."""
+        if self._told is not None:
+            self._experiment.describe(study_note(self._told, self._dataset), study_tags(self._told))
+            self._told = None
         self._experiment.save(recorded)
 
     def record(self, event: Event, state: StudyState) -> None:
         """Record an event; ``state`` already includes it."""
         if isinstance(event, _TOLD):
-            self._experiment.describe(study_note(state, self._dataset), study_tags(state))
+            self._told = state
         match event:
             case StageStarted():
                 self._start_stage(event, state)
