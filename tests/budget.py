@@ -28,7 +28,7 @@ SHARES_S: dict[str, float] = {
     "tests/e2e/test_reproduce.py": 20.0,
     "tests/e2e/test_secrets.py": 8.0,
     "tests/e2e/test_stages.py": 35.0,
-    "tests/e2e/test_study.py": 62.0,
+    "tests/e2e/test_study.py": 56.0,
     "tests/hpo/study/test_session.py": 6.0,
     # Networks are trained, some until a difference in the last bit would have grown.
     "tests/conformance/test_tasks.py": 6.0,
@@ -51,7 +51,9 @@ SHARES_S: dict[str, float] = {
     "tests/model/training/test_neighbours.py": 58.0,
     # Searchers against random search, each over seeds; grids to their end.
     "tests/hpo/search/test_bayesian.py": 3.0,
+    "tests/hpo/search/test_estimated_gain.py": 3.0,
     "tests/hpo/search/test_expected.py": 3.0,
+    "tests/hpo/search/test_related.py": 4.0,
     "tests/conformance/test_searchers.py": 50.0,
     "tests/hpo/tasks/calf/test_grids.py": 15.0,
     # Networks with kernels of up to 2000 frames.
@@ -70,7 +72,7 @@ SHARES_S: dict[str, float] = {
     "tests/model/features/test_networks.py": 8.0,
     # Figures; whole files broken at many places; a package of somebody else.
     "tests/fuzz/test_wyscout.py": 10.0,
-    "tests/hpo/spotting/test_analysis_files.py": 25.0,
+    "tests/hpo/spotting/test_analysis_files.py": 23.0,
     "tests/parity/test_soccernet_package.py": 6.0,
     # All events of a real competition.
     "tests/model/data/wyscout/test_real_matches.py": 6.0,
