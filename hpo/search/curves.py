@@ -26,14 +26,22 @@ class Look:
 class CurveModel:
     """Predicts from a trial's best score so far what it reaches with all its epochs.
 
-    Of two trials, the one that is better early is mostly better at the end: a line is fitted from the best
-    scores that whole trials had at the same epoch to those that they ended with. Few whole trials hardly
-    say how steep the line is, so it begins as one that keeps ranks: as many deviations above the mean early
-    as at the end.
+    Of two trials, the one that is better early is mostly better at the end: for each epoch, a line is fitted
+    from the best scores that whole trials had then to those that they ended with. Where trials are stopped
+    early, whole ones are few and all of them good, so that they hardly say what a poor one would reach.
+    The line therefore begins as the one through 0, on which all scores grow by the same factor, and its slope
+    moves away from that only as far as the whole trials show it. How sure the slope is becomes part of the
+    variance: the further a trial lies from the whole ones, the less is known about it.
     """
 
+    _SPREAD = 0.5
+    """Standard deviation of the slope before any trial, as a share of the slope of the line through 0."""
+    _RESIDUAL = 0.03
+    """Standard deviation of ends around the line before any trial: that of the score between seeds."""
     _PRIOR_TRIALS = 3
-    """Weight of that line, in trials."""
+    """Weight of that deviation, in trials."""
+    _ROUNDS = 3
+    """Rounds of a fit: slope and variance depend on each other."""
 
     def __init__(self) -> None:
         self._early: dict[int, list[float]] = defaultdict(list)
@@ -55,36 +63,38 @@ class CurveModel:
         if len(self._early.get(epoch, ())) < 2:
             return None
         if epoch not in self._lines:
-            self._lines[epoch] = _Line.fit(
-                np.array(self._early[epoch]), np.array(self._ends[epoch]), prior=self._PRIOR_TRIALS
-            )
+            self._lines[epoch] = self._line(np.array(self._early[epoch]), np.array(self._ends[epoch]))
         best = max(curve.values())
         line = self._lines[epoch]
-        return Look(max(line(best), best), line.variance)
+        return Look(max(line.end(best), best), line.variance(best))
+
+    def _line(self, early: Array, ends: Array) -> "_Line":
+        """Fit a line by Bayesian regression, with a normal prior of the slope."""
+        at, level = float(early.mean()), float(ends.mean())
+        x, y = early - at, ends - level
+        expected = level / at if at > 0 else 1.0
+        freedom = (self._SPREAD * expected) ** 2
+        variance = self._RESIDUAL**2
+        for _ in range(self._ROUNDS):
+            certainty = 1 / freedom + float(x @ x) / variance
+            slope = (expected / freedom + float(x @ y) / variance) / certainty
+            beside = float(np.sum((y - slope * x) ** 2)) + self._PRIOR_TRIALS * self._RESIDUAL**2
+            variance = beside / (len(x) + self._PRIOR_TRIALS)
+        return _Line(at, level, slope, 1 / certainty, variance)
 
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A line with the variance of what lies beside it."""
+    """A line, how sure its slope is, and what lies beside it."""
 
     at: float
     level: float
     slope: float
-    variance: float
+    slope_variance: float
+    residual: float
 
-    def __call__(self, early: float) -> float:
+    def end(self, early: float) -> float:
         return self.level + self.slope * (early - self.at)
 
-    @classmethod
-    def fit(cls, early: Array, ends: Array, *, prior: int) -> "_Line":
-        at, level = float(early.mean()), float(ends.mean())
-        spread, end_spread = float(early.std()), float(ends.std())
-        if spread == 0.0:
-            return cls(at, level, 1.0, end_spread**2)
-        steep = end_spread / spread
-        x, y = early - at, ends - level
-        weight = prior * spread**2
-        slope = float((x @ y + weight * steep) / (x @ x + weight))
-        # The prior counts as so many trials that lie as far beside the line as the ends lie apart.
-        left = float(np.sum((y - slope * x) ** 2)) + prior * end_spread**2
-        return cls(at, level, slope, left / (len(x) + prior))
+    def variance(self, early: float) -> float:
+        return self.residual + self.slope_variance * (early - self.at) ** 2

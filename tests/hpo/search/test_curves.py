@@ -52,7 +52,19 @@ def test_equal_early_scores_say_as_little_as_they_can() -> None:
     learnt = CurveModel()
     for end in (0.2, 0.4, 0.6):
         learnt.add({1: 0.0, 2: end})
-    assert learnt.look({1: 0.0}) == Look(pytest.approx(0.4), pytest.approx(0.08 / 3))
+    # As if three more trials lay beside the mean by the noise between seeds.
+    assert learnt.look({1: 0.0}) == Look(pytest.approx(0.4), pytest.approx((0.08 + 3 * 0.03**2) / 6))
+
+
+def test_good_trials_alone_do_not_say_that_poor_ones_end_as_well() -> None:
+    learnt = CurveModel()
+    # Early stopping left trials that were equally good at epoch 1, and whose ends are equal but for noise.
+    for early, end in ((0.100, 0.152), (0.101, 0.148), (0.103, 0.149), (0.104, 0.151)):
+        learnt.add({1: early, 2: end})
+    near, poor = learnt.look({1: 0.1}), learnt.look({1: 0.02})
+    assert near is not None and poor is not None
+    assert near.score == pytest.approx(0.15, abs=0.005)
+    assert poor.score < 0.08 and poor.variance > 1.5 * near.variance
 
 
 @pytest.mark.parametrize("ends", [[], [0.5]])
