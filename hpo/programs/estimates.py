@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from hpo.journal.results import TrialState, TrialStatus
 from hpo.search.curves import Curve, CurveModel, Look
+from hpo.search.searcher import NOISE
 
 
 class ScoreEstimates:
@@ -15,7 +16,7 @@ class ScoreEstimates:
 
     def __init__(self, metric: str) -> None:
         self._metric = metric
-        self._curves = CurveModel()
+        self._curves = CurveModel(NOISE)
         self._learnt: set[int] = set()
         """Indices of the trials whose curves the model has."""
 

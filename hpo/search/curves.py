@@ -32,18 +32,21 @@ class CurveModel:
     The line therefore begins as the one through 0, on which all scores grow by the same factor, and its slope
     moves away from that only as far as the whole trials show it. How sure the slope is becomes part of the
     variance: the further a trial lies from the whole ones, the less is known about it.
+
+    Args:
+        noise: Standard deviation of the score between seeds, with which ends are assumed to lie beside the
+            line before any trial.
     """
 
     _SPREAD = 0.5
     """Standard deviation of the slope before any trial, as a share of the slope of the line through 0."""
-    _RESIDUAL = 0.03
-    """Standard deviation of ends around the line before any trial: that of the score between seeds."""
     _PRIOR_TRIALS = 3
-    """Weight of that deviation, in trials."""
+    """Weight of the assumed noise, in trials."""
     _ROUNDS = 3
     """Rounds of a fit: slope and variance depend on each other."""
 
-    def __init__(self) -> None:
+    def __init__(self, noise: float) -> None:
+        self._noise = noise
         self._early: dict[int, list[float]] = defaultdict(list)
         self._ends: dict[int, list[float]] = defaultdict(list)
         self._lines: dict[int, _Line] = {}
@@ -74,11 +77,11 @@ class CurveModel:
         x, y = early - at, ends - level
         expected = level / at if at > 0 else 1.0
         freedom = (self._SPREAD * expected) ** 2
-        variance = self._RESIDUAL**2
+        variance = self._noise**2
         for _ in range(self._ROUNDS):
             certainty = 1 / freedom + float(x @ x) / variance
             slope = (expected / freedom + float(x @ y) / variance) / certainty
-            beside = float(np.sum((y - slope * x) ** 2)) + self._PRIOR_TRIALS * self._RESIDUAL**2
+            beside = float(np.sum((y - slope * x) ** 2)) + self._PRIOR_TRIALS * self._noise**2
             variance = beside / (len(x) + self._PRIOR_TRIALS)
         return _Line(at, level, slope, 1 / certainty, variance)
 

@@ -3,6 +3,7 @@
 import pytest
 
 from hpo.search.curves import CurveModel, Look
+from hpo.search.searcher import NOISE
 
 
 def curve(end: float, *, until: int = 4) -> dict[int, float]:
@@ -11,7 +12,7 @@ def curve(end: float, *, until: int = 4) -> dict[int, float]:
 
 
 def model(*ends: float) -> CurveModel:
-    learnt = CurveModel()
+    learnt = CurveModel(NOISE)
     for end in ends:
         learnt.add(curve(end))
     return learnt
@@ -35,7 +36,7 @@ def test_ranks_are_kept_where_few_trials_ended() -> None:
 
 
 def test_the_later_the_surer() -> None:
-    learnt = CurveModel()
+    learnt = CurveModel(NOISE)
     for number in range(12):
         end = number / 20
         learnt.add({1: 0.1 + 0.01 * (number % 3), 2: end * 0.9, 3: end})
@@ -49,15 +50,15 @@ def test_a_validation_below_the_best_one_changes_nothing() -> None:
 
 
 def test_equal_early_scores_say_as_little_as_they_can() -> None:
-    learnt = CurveModel()
+    learnt = CurveModel(NOISE)
     for end in (0.2, 0.4, 0.6):
         learnt.add({1: 0.0, 2: end})
     # As if three more trials lay beside the mean by the noise between seeds.
-    assert learnt.look({1: 0.0}) == Look(pytest.approx(0.4), pytest.approx((0.08 + 3 * 0.03**2) / 6))
+    assert learnt.look({1: 0.0}) == Look(pytest.approx(0.4), pytest.approx((0.08 + 3 * NOISE**2) / 6))
 
 
 def test_good_trials_alone_do_not_say_that_poor_ones_end_as_well() -> None:
-    learnt = CurveModel()
+    learnt = CurveModel(NOISE)
     # Early stopping left trials that were equally good at epoch 1, and whose ends are equal but for noise.
     for early, end in ((0.100, 0.152), (0.101, 0.148), (0.103, 0.149), (0.104, 0.151)):
         learnt.add({1: early, 2: end})

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from hill import SQUARE, climb
 
 from hpo.search.bayesian import BayesOptSearcher
 from hpo.search.botorch_searcher import BoTorchSearcher
@@ -10,7 +11,6 @@ from hpo.search.model_based import ModelSearcher
 from hpo.space.parameters import ChoiceParameter, FloatParameter
 from hpo.space.space import Space
 
-SQUARE = Space([FloatParameter("x", 0.0, 1.0), FloatParameter("y", 0.0, 1.0)])
 Make = Callable[..., ModelSearcher]
 
 
@@ -21,22 +21,13 @@ def make(request: pytest.FixtureRequest) -> Make:
     return found
 
 
-def hill(searcher: ModelSearcher, trials: int) -> None:
-    """Ask and tell ``trials`` points of a hill whose top is at (0.3, 0.6)."""
-    for _ in range(trials):
-        name = f"t{len(searcher.trials)}"
-        point = searcher.ask(name)
-        assert point is not None
-        searcher.tell(name, 1 - (float(point["x"]) - 0.3) ** 2 - (float(point["y"]) - 0.6) ** 2)
-
-
 def test_gain_is_estimated_once_there_is_a_model_and_falls(make: Make) -> None:
     searcher = make(SQUARE, seed=0, noise=0.02)
-    hill(searcher, searcher.initial_points - 1)
+    climb(searcher, searcher.initial_points - 1)
     assert searcher.expected_gain() is None
-    hill(searcher, 1)
+    climb(searcher, 1)
     first = searcher.expected_gain()
-    hill(searcher, 15)
+    climb(searcher, 15)
     last = searcher.expected_gain()
     assert first is not None and last is not None
     assert first.expected > last.expected and last.expected < last.noise == 0.02
@@ -45,7 +36,7 @@ def test_gain_is_estimated_once_there_is_a_model_and_falls(make: Make) -> None:
 def test_estimate_of_the_gain_changes_no_proposal(make: Make) -> None:
     plain, estimating = (make(SQUARE, seed=0) for _ in range(2))
     for searcher in (plain, estimating):
-        hill(searcher, searcher.initial_points + 1)
+        climb(searcher, searcher.initial_points + 1)
     estimating.expected_gain()
     assert plain.ask("next") == estimating.ask("next")
 
