@@ -32,6 +32,7 @@ precision = "float32"
 [stages.bayes]
 trials = 1
 searcher = "random"
+scheduler = "none"
 [stages.bayes.space]
 f = { type = "int", low = 2, high = 8 }
 lambda_seg = { type = "float", low = 0.1, high = 10.0, log = true }

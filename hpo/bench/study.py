@@ -30,6 +30,7 @@ chunks_per_epoch = 16
 precision = "float32"
 [stages.bayes]
 searcher = "random"
+scheduler = "none"
 trials = {trials}
 concurrent = {trials}
 array = {trials}
