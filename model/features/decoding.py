@@ -20,6 +20,8 @@ _BACKWARDS_S = 1
 _SEEK_BACK_S = 2
 _LONGEST_S = 86_400
 _MOST_READ_ERRORS = 1000
+_MOST_BOXES = 1_000_000
+_BOXES_OF_PICTURES = (b"moof", b"mdat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Video:
                 file=file,
                 fix="give a complete video file; a recording that was cut off may lack its index",
             ) from error
+        self._check_boxes()
         # Cover pictures of sound files are streams of one picture.
         streams = [each for each in self._container.streams.video if not _is_cover(each)]
         if not streams:
@@ -214,6 +217,17 @@ class Video:
                 fix="give each recording as a part of its own, or join them anew: ffmpeg -i FILE OTHER",
             )
 
+    def _check_boxes(self) -> None:
+        """Refuse an MP4 that is cut off, which FFmpeg plays to the cut without a word if it is fragmented."""
+        missing = _missing_bytes(self.file) if "mp4" in self._container.format.name else 0
+        if missing:
+            self._container.close()
+            raise DataError(
+                f"this video is cut off: {missing:,} bytes are missing at its end",
+                file=self.file,
+                fix="give the whole file; to use what is there: ffmpeg -i FILE -c copy OTHER.mp4",
+            )
+
     def _check_end(self, end: Fraction) -> None:
         stated = self.stated_s
         if stated is not None and end < stated - _TRUNCATED_S:
@@ -247,6 +261,25 @@ def frames_from(
 
 def _duration(frame: Any, usual: Fraction) -> Fraction:
     return Fraction(frame.duration * frame.time_base) if frame.duration else usual
+
+
+def _missing_bytes(file: Path) -> int:
+    """Return how many bytes of the last box of an MP4 (ISO 14496-12, 4.2) the file lacks."""
+    length, start = file.stat().st_size, 0
+    with file.open("rb") as opened:
+        for _ in range(_MOST_BOXES):
+            opened.seek(start)
+            head = opened.read(16)
+            size, kind = int.from_bytes(head[:4]), head[4:8]
+            if size == 1:
+                size = int.from_bytes(head[8:])
+            if size < 8:  # 0 means to the end of the file
+                break
+            if start + size > length:
+                # Other bytes may follow a whole video.
+                return start + size - length if kind in _BOXES_OF_PICTURES else 0
+            start += size
+    return 0
 
 
 def _is_cover(stream: Any) -> bool:

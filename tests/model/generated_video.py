@@ -44,10 +44,12 @@ def write_video(
     picture: Callable[[int], npt.NDArray[np.uint8]] = picture_of,
     options: dict[str, str] | None = None,
     prepare: Callable[[Any], None] = lambda stream: None,
+    fragmented: bool = False,
 ) -> Path:
     """Write one frame for every time; its number is its place, modulo what the bars hold."""
     time_base = Fraction(1, 90_000)
-    with av.open(str(file), "w") as container:
+    layout = {"movflags": "frag_keyframe+empty_moov"} if fragmented else {}
+    with av.open(str(file), "w", options=layout) as container:
         # More threads would only wait for each other: the pictures are tiny.
         fast = {"preset": "ultrafast", "g": "50", "threads": "1"} if codec == "libx264" else {}
         stream = container.add_stream(codec, rate=rate, options=options or fast)

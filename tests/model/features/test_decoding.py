@@ -168,6 +168,23 @@ def test_half_a_file_is_one_error(tmp_path: Path) -> None:
             numbers(file, 2.0)
 
 
+@pytest.mark.parametrize("missing", [200, 1])
+def test_fragmented_file_that_is_cut_off_is_one_error(tmp_path: Path, missing: int) -> None:
+    file = write_video(tmp_path / "a.mp4", steady(250), fragmented=True)
+    whole = file.read_bytes()
+    index = whole.rindex(b"mfra") - 4  # after the last fragment
+    file.write_bytes(whole[: index - missing])
+    with pytest.raises(DataError, match=f"cut off: {missing} bytes are missing"):
+        numbers(file, 2.0)
+
+
+@pytest.mark.parametrize("after", [b"", b"\0" * 20, b"notes of a recorder", b"\0\0\0"])
+def test_bytes_after_a_whole_file_are_no_cut(tmp_path: Path, after: bytes) -> None:
+    file = write_video(tmp_path / "a.mp4", steady(50), fragmented=True)
+    file.write_bytes(file.read_bytes() + after)
+    assert len(numbers(file, 2.0)) == 4
+
+
 def test_sound_alone_is_one_error(tmp_path: Path) -> None:
     file = tmp_path / "a.wav"
     with av.open(str(file), "w") as container:
