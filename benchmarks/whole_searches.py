@@ -25,6 +25,7 @@ from main_job import Places
 from scipy.stats import ttest_rel
 from trainings import SPACE, TRAINING
 
+from hpo.journal.events import TrialReported
 from hpo.journal.journal import stored_events
 from hpo.journal.results import StudyState, TrialState
 from hpo.programs.program import best_choice
@@ -86,12 +87,18 @@ def has_ended(places: Places, name: str) -> bool:
     return sum(len(trial.reports) for trial in trials_of(places, name)) >= BUDGET * TRAINING["epochs"]
 
 
-def trials_of(places: Places, name: str) -> list[TrialState]:
-    """Read the trials of a search; none before it has begun."""
+def trials_of(places: Places, name: str, budget: int = BUDGET) -> list[TrialState]:
+    """Read the trials of a search until its budget is used; none before it has begun."""
     folder = folder_of(places, name)
     if not (folder / "journal.jsonl").exists():
         return []
-    return StudyState.replay(stored_events(folder)).trials_of(STAGE)
+    events, left = [], budget * TRAINING["epochs"]
+    for event in stored_events(folder):
+        events.append(event)
+        left -= isinstance(event, TrialReported)
+        if not left:
+            break
+    return StudyState.replay(events).trials_of(STAGE) if events else []
 
 
 def folder_of(places: Places, name: str) -> Path:
@@ -168,7 +175,7 @@ def retrained(places: Places, found: pd.DataFrame) -> list[list[float]]:
     command = [sys.executable, "-m", "hpo", "run", STAGE, *data(places), "--study", "fresh", *words, *plain]
     variables = {"HPO_RUNS": str(places.work / "runs"), "HPO_CACHE": str(places.work / "cache")}
     subprocess.run(command, env={**os.environ, **variables}, check=True)
-    trials = trials_of(places, "fresh")
+    trials = trials_of(places, "fresh", len(different) * SEEDS)
     return [
         [trial.score or 0.0 for trial in trials if close(trial.parameters, row)]
         for row in found[NAMES].to_dict("records")

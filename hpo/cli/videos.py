@@ -1,6 +1,7 @@
 """Commands ``hpo data extract`` and ``hpo data labels``: from videos and annotations to a data set."""
 
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,11 @@ from model.errors import ConfigError, DataError
 from model.shell import shell_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from model.features.decoding import Gap
+    from model.features.extraction import Extract, Note, Progress
+    from model.features.networks import FeatureNetwork
 
 _DEFAULT_MODEL = "resnet152.tv_in1k"
 
@@ -71,19 +76,24 @@ def extract(
         ),
     ] = None,
     device: Device = "auto",
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|HOST:PORT",
+            help="Address of a Ray cluster whose nodes extract several videos at once; they see all files at "
+            "the same paths. Default: $RAY_ADDRESS, else this machine alone.",
+        ),
+    ] = None,
 ) -> None:
     """Extract features from videos.
 
     Writes a data folder that hpo run reads. After a stop, run the command again to continue.
     """
-    import torch
-
+    from hpo.config.environment import read_environment
     from hpo.report.console import standard_error
-    from hpo.study.plan import choose_device
     from model.data.description_text import description_document
     from model.features.extraction import Extraction, extract_games
     from model.features.games import games_of_files, read_games
-    from model.features.networks import load_network
     from model.features.pca import Pca
 
     if (video is None or not video) == (games is None):
@@ -92,23 +102,26 @@ def extract(
     given = None if pca is None else Pca.load(pca)
     if given is not None and dims not in (None, len(given.components)):
         raise ConfigError(f"--pca gives {len(given.components)} values, expected no other --dims, got {dims}")
-    chosen = torch.device(choose_device(device))
-    wanted = Extraction(
-        root=to,
-        network=load_network(model, weights, chosen),
-        per_second=fps,
-        name=name,
-        dims=dims if given is None else len(given.components),
-        pca=given,
-    )
+    cluster = read_environment().on_cluster(ray_address).ray_address
     console, started = standard_error(), time.monotonic()
 
     def note(file: Path, gap: "Gap") -> None:
         console.print(f"note: {file}, {gap}", soft_wrap=True)
 
     try:
-        with ReadingProgress(speed=True) as progress:
-            stem, computed = extract_games(wanted, listed, device=chosen, note=note, progress=progress)
+        with (
+            ReadingProgress(speed=True) as progress,
+            _place(cluster, model, weights, device, to, note, progress) as (network, extract_parts),
+        ):
+            wanted = Extraction(
+                root=to,
+                network=network,
+                per_second=fps,
+                name=name,
+                dims=dims if given is None else len(given.components),
+                pca=given,
+            )
+            stem, computed = extract_games(wanted, listed, extract_parts)
     except KeyboardInterrupt:
         typer.echo("stopped; run the same command again to continue", err=True)
         raise typer.Exit(130) from None
@@ -121,6 +134,39 @@ def extract(
         typer.echo(f"next: {shell_line('hpo', 'data', 'labels', '--from', 'FILE', '--to', to)}")
     elif (to / "train.txt").is_file():
         typer.echo(f"next: {shell_line('hpo', 'run', 'bayes', '--features', stem, '--data', to)}")
+
+
+@contextmanager
+def _place(
+    cluster: str | None,
+    model: str,
+    weights: Path | None,
+    wanted: str,
+    root: Path,
+    note: "Note",
+    progress: "Progress",
+) -> "Iterator[tuple[FeatureNetwork, Extract]]":
+    """Yield the network and what extracts with it: this machine, or the nodes of a cluster."""
+    import torch
+
+    from hpo.study.plan import choose_device
+    from model.features.extraction import ExtractionHere
+    from model.features.networks import load_network
+
+    if cluster is None:
+        device = torch.device(choose_device(wanted))
+        network = load_network(model, weights, device)
+        yield network, ExtractionHere(network, device, note, progress)
+        return
+    from hpo.schedule.cluster import connected
+    from hpo.schedule.extraction import ExtractionOnCluster, NetworkSource, device_of_nodes
+    from model.features.networks import is_own_file
+
+    network = load_network(model, weights, torch.device("cpu"))
+    model = str(Path(model).resolve()) if is_own_file(model) else model
+    with connected(cluster):
+        source = NetworkSource(model, weights and weights.resolve(), device_of_nodes(wanted))
+        yield network, ExtractionOnCluster(root.resolve(), source, note, progress)
 
 
 def labels(

@@ -60,8 +60,12 @@ def cluster_session(address: str, requirements: NodeRequirements) -> Iterator[No
 
 
 @contextmanager
-def connected(address: str, task: str) -> Iterator[None]:
+def connected(address: str, task: str | None = None) -> Iterator[None]:
     """Connect to the Ray cluster at ``address`` inside the context, without a check of its nodes.
+
+    Args:
+        address: The address.
+        task: Name of a task whose code the nodes need.
 
     Raises:
         UserError: The cluster does not answer.
@@ -79,7 +83,23 @@ def gpus_of_nodes() -> list[int]:
     return [int(node.gpus) for node in _nodes()]
 
 
-def _connect(address: str, task: str) -> None:
+def share_of_a_node(device: str) -> dict[str, float]:
+    """Return the resources of one of as many equal jobs as the nodes of the connected cluster hold.
+
+    Each job has a whole GPU with its share of the cores, or on processors all cores of the smallest node.
+
+    Raises:
+        UserError: No node has the device.
+    """
+    able = [node for node in _nodes() if node.cpus >= 1 and (device == "cpu" or node.gpus >= 1)]
+    if not able:
+        raise UserError(f"no node of the cluster has a {'GPU' if device == 'cuda' else 'free core'}")
+    if device == "cpu":
+        return {"num_cpus": min(node.cpus for node in able)}
+    return {"num_gpus": 1, "num_cpus": max(1, min(node.cpus // node.gpus for node in able))}
+
+
+def _connect(address: str, task: str | None) -> None:
     from ray.exceptions import RayError
 
     _require_answer(address)
@@ -109,7 +129,7 @@ def _unusable(address: str, why: str) -> UserError:
     return UserError(
         f"cannot use a Ray cluster at {address}: {why.strip().splitlines()[0]}",
         fix="on a machine of the cluster, use --ray-address auto and set RAY_AUTH_TOKEN; "
-        "elsewhere, use hpo submit",
+        "elsewhere, send a study with hpo submit",
     )
 
 

@@ -19,12 +19,30 @@ Note = Callable[[Path, Gap], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PartJob:
+    """Extraction of the features of one video."""
+
+    name: str
+    """Game and number of the part."""
+    video: Path
+    target: PartFile
+    recipe: Recipe
+    pca: Pca | None
+    """Principal components of the recipe."""
+
+
+Extract = Callable[[Sequence[PartJob]], int]
+"""Extracts the features of videos and returns how many frames were computed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Extraction:
     """Features to extract into a data folder."""
 
     root: Path
     """The data folder."""
     network: FeatureNetwork
+    """The network, on any device."""
     per_second: float
     """Features per second of video."""
     name: str | None = None
@@ -66,12 +84,15 @@ def recipe_of(network: FeatureNetwork, per_second: float, pca: Pca | None = None
     )
 
 
-def extract_games(
-    wanted: Extraction, games: Sequence[GameVideo], *, device: torch.device, note: Note, progress: Progress
-) -> tuple[str, int]:
+def extract_games(wanted: Extraction, games: Sequence[GameVideo], extract: Extract) -> tuple[str, int]:
     """Extract the features of ``games``; return the stem of the features and how many frames were computed.
 
     Files that are complete are kept, so that the same command continues after a stop.
+
+    Args:
+        wanted: The features.
+        games: Videos of the games.
+        extract: Extracts the features of videos, such as ``ExtractionHere``.
 
     Raises:
         DataError: A video cannot be used, or the folder has other features of this name.
@@ -81,9 +102,7 @@ def extract_games(
     pca = _known_pca(wanted)
     if wanted.dims is None or pca is None:
         declare_features(wanted.root, wanted.stem, wanted.recipe)
-        computed = sum(
-            _extract(wanted, game, wanted.stem, wanted.recipe, None, device, note, progress) for game in games
-        )
+        computed = extract([_job(wanted, game, wanted.stem, wanted.recipe) for game in games])
         if wanted.dims is None:
             return wanted.stem, computed
         pca = fit_pca(_training_files(wanted), wanted.dims)
@@ -94,13 +113,46 @@ def extract_games(
     declare_features(wanted.root, wanted.short_stem, recipe)
     if not wanted.pca_file.is_file():
         pca.save(wanted.pca_file)
+    missing = []
     for game in games:
         whole, target = (_part(wanted, game, stem) for stem in (wanted.stem, wanted.short_stem))
         if whole.path.is_file():
             shorten_part(whole, target, recipe, pca)
         else:
-            computed += _extract(wanted, game, wanted.short_stem, recipe, pca, device, note, progress)
-    return wanted.short_stem, computed
+            missing.append(_job(wanted, game, wanted.short_stem, recipe, pca))
+    return wanted.short_stem, computed + extract(missing)
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractionHere:
+    """Extracts the features of videos one after the other, on a device of this machine."""
+
+    network: FeatureNetwork
+    device: torch.device
+    note: Note
+    """Called with every gap of a video."""
+    progress: Progress
+    """Called with the name of a part, its frames done and its frames expected (0: unknown)."""
+
+    def __call__(self, jobs: Sequence[PartJob]) -> int:
+        """Extract the features of ``jobs``; return how many frames were computed.
+
+        Raises:
+            DataError: A video cannot be read, or a file has features of another video or recipe.
+        """
+        return sum(map(self._extract, jobs))
+
+    def _extract(self, job: PartJob) -> int:
+        return extract_part(
+            job.video,
+            job.target,
+            self.network,
+            job.recipe,
+            pca=job.pca,
+            device=self.device,
+            note=lambda gap: self.note(job.video, gap),
+            progress=lambda done, total: self.progress(job.name, done, total),
+        )
 
 
 def _known_pca(wanted: Extraction) -> Pca | None:
@@ -121,25 +173,13 @@ def _known_pca(wanted: Extraction) -> Pca | None:
     return given or kept
 
 
-def _extract(
-    wanted: Extraction,
-    game: GameVideo,
-    stem: str,
-    recipe: Recipe,
-    pca: Pca | None,
-    device: torch.device,
-    note: Note,
-    progress: Progress,
-) -> int:
-    return extract_part(
-        game.video,
-        _part(wanted, game, stem),
-        wanted.network,
-        recipe,
+def _job(wanted: Extraction, game: GameVideo, stem: str, recipe: Recipe, pca: Pca | None = None) -> PartJob:
+    return PartJob(
+        name=f"{game.game} {game.part}",
+        video=game.video,
+        target=_part(wanted, game, stem),
+        recipe=recipe,
         pca=pca,
-        device=device,
-        note=lambda gap: note(game.video, gap),
-        progress=lambda done, total: progress(f"{game.game} {game.part}", done, total),
     )
 
 

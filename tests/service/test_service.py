@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 import pytest
 from e2e.command_line import kill_group, wait_until
 from e2e.processes import ray_processes
@@ -162,6 +163,47 @@ def test_the_driver_stays_here_and_its_trials_go_to_the_cluster(service: Service
     done = service.hpo.run(*words, "--concurrent", str(available_cpus()))
     assert done.returncode == 0, done.stderr
     assert len(service.hpo.best("there")) == 2
+
+
+def test_videos_are_extracted_on_the_nodes(service: Service, tmp_path: Path) -> None:
+    pytest.importorskip("av", reason="the extra features is not installed")
+    from generated_video import own_network, picture_of, steady, write_video
+
+    network, lines = own_network(tmp_path / "own.pt"), ["game,part,video,split"]
+    for name, first, split in (("one", 0, "train"), ("two", 1000, "train"), ("three", 2000, "valid")):
+        # A number changes in every picture, so that no feature has another one's value.
+        write_video(
+            tmp_path / f"{name}.mp4",
+            steady(60),
+            picture=lambda number, first=first: picture_of(first + number),
+        )
+        lines.append(f"{name},1,{name}.mp4,{split}")
+    (tmp_path / "games.csv").write_text("\n".join(lines))
+    extract = [
+        "data",
+        "extract",
+        "--games",
+        str(tmp_path / "games.csv"),
+        "--model",
+        str(network),
+        "--dims",
+        "2",
+    ]
+    cluster = ["--ray-address", f"127.0.0.1:{service.cluster.port}"]
+    here, there = tmp_path / "here", tmp_path / "there"
+    assert service.hpo.run(*extract, "--to", str(here)).returncode == 0
+    done = service.hpo.run(*extract, "--to", str(there), *cluster)
+    assert done.returncode == 0, done.stderr
+    assert "15 frames computed" in done.stdout
+    features = sorted(path.relative_to(here) for path in here.rglob("*.npy"))
+    assert len(features) == 6
+    for path in features:
+        assert np.allclose(np.load(there / path), np.load(here / path), atol=1e-2)
+    (tmp_path / "two.mp4").write_bytes(b"no video")
+    refused = service.hpo.run(*extract, "--to", str(tmp_path / "again"), *cluster)
+    assert refused.returncode == 2 and "Traceback" not in refused.stderr
+    assert "two.mp4" in refused.stderr and "cannot be opened as a video" in refused.stderr
+    assert re.search(r"node: +\S", refused.stderr)
 
 
 @pytest.mark.parametrize(

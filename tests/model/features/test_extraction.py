@@ -14,7 +14,7 @@ from model.data.description import read_description
 from model.data.store import Store, open_split
 from model.errors import ConfigError, DataError
 from model.features.decoding import Gap
-from model.features.extraction import Extraction, extract_games
+from model.features.extraction import Extraction, ExtractionHere, extract_games
 from model.features.games import GameVideo, games_of_files, read_games, stem_of
 from model.features.networks import FeatureNetwork, load_network
 from model.features.pca import Pca, fit_pca
@@ -55,7 +55,8 @@ def extract(wanted: Extraction, games: list[GameVideo]) -> tuple[str, int]:
     def ignore(file: Path, gap: Gap) -> None:
         raise AssertionError(f"unexpected gap in {file}: {gap}")
 
-    return extract_games(wanted, games, device=CPU, note=ignore, progress=lambda what, done, total: None)
+    here = ExtractionHere(wanted.network, CPU, ignore, lambda what, done, total: None)
+    return extract_games(wanted, games, here)
 
 
 def opened(root: Path, stem: str, cache: Path) -> Store:
