@@ -1,6 +1,6 @@
 """The paper's whole procedure on a reduced budget, its ablation, and the grid on data with known zones.
 
-    python benchmarks/paper_procedure.py --wyscout DIR --work DIR [--only paper,ablation,grid]
+    python benchmarks/paper_procedure.py --wyscout DIR --work DIR [--only paper,ablation,grid,zones]
 
 The folder of ``--wyscout`` contains events.zip, matches.zip and splits/. All files are written into the
 folder of ``--work``. Prints one line per result.
@@ -22,6 +22,7 @@ from hpo.journal.paired import paired_difference
 from hpo.journal.results import StudyState, TrialState
 from hpo.programs.grid import COMBINED, GRID, START
 from hpo.report.stage_tables import format_difference
+from hpo.space.space import Parameters
 from hpo.study.finalists import OWN
 from hpo.tasks.calf.zones import zones_of
 from model.data.synthetic import planted_zones_s, write_synthetic
@@ -129,29 +130,69 @@ trials = 1
 f = {{ type = "int", low = 4, high = 32 }}
 [stages.grid-slicing]
 replicates = 4
-seeds = 5
+seeds = {seeds}
 concurrent = 2
 """
 SHARES = (0.25, 0.5, 1.0, 2.0)
 """Values of the grid as shares of the planted K3 and K4; the first one is the start."""
+RUNS = 5
+"""Grids on different games, of which most must find the planted zones."""
 
 
 def grid(places: Places) -> None:
     """Run class-parallel and per-class grids on games with known zones, from a quarter of K3 and K4."""
-    root = places.work / "synthetic-grid"
+    data, study_file = synthetic_grid(places, seed=5, seeds=5)
+    for mode in ("class-parallel", "per-class"):
+        words = ("--from", "paper", "--data", str(data), "--study-file", str(study_file), "--study", mode)
+        seconds = hpo(places, "run", "grid-slicing", "--mode", mode, *words)
+        report_grid(mode, state_of(places, mode), seconds)
+
+
+def synthetic_grid(places: Places, *, seed: int, seeds: int) -> tuple[Path, Path]:
+    """Write games with known zones and the study file of a grid; returns both.
+
+    Args:
+        places: Where to write.
+        seed: Seed of the games.
+        seeds: Seeds of the start and of what the grid finds.
+    """
+    root, study_file = places.work / f"synthetic-grid-{seed}", places.work / f"grid-{seeds}.toml"
     if not (root / "dataset.toml").exists():
-        write_synthetic(root, games={"train": 16, "valid": 16, "test": 1}, minutes=20, seed=5)
-    study_file = places.work / "grid.toml"
+        write_synthetic(root, games={"train": 16, "valid": 16, "test": 1}, minutes=20, seed=seed)
     names = ("default", *planted_zones_s())
-    zones = {
+    tables = {
         "stages": {"grid-slicing": {"grid": {name: _axes(name) for name in names}}},
         "zones_s": {name: _start(name) for name in names},
     }
-    study_file.write_text(GRID_STUDY.format(epochs=12, lambda_seg=10.0) + tomli_w.dumps(zones))
-    for mode in ("class-parallel", "per-class"):
-        words = ("--from", "paper", "--data", str(root), "--study-file", str(study_file), "--study", mode)
-        seconds = hpo(places, "run", "grid-slicing", "--mode", mode, *words)
-        report_grid(mode, state_of(places, mode), seconds)
+    study_file.write_text(GRID_STUDY.format(epochs=12, lambda_seg=10.0, seeds=seeds) + tomli_w.dumps(tables))
+    return root, study_file
+
+
+def zones(places: Places) -> None:
+    """Run class-parallel grids on five sets of games with known zones, each with a seed of its own."""
+    near = 0
+    for run in range(RUNS):
+        data, study_file = synthetic_grid(places, seed=10 + run, seeds=1)
+        name = f"zones-{run}"
+        words = ("--data", str(data), "--study-file", str(study_file), "--study", name, "--seed", str(run))
+        hpo(places, "run", "grid-slicing", "--mode", "class-parallel", "--from", "paper", *words)
+        trials = state_of(places, name).trials_of("grid-slicing")
+        shares = found_shares(next(trial.parameters for trial in trials if trial.role == COMBINED))
+        steps = [abs(SHARES.index(share) - SHARES.index(1.0)) for pair in shares.values() for share in pair]
+        near += max(steps) <= 1
+        told = ", ".join(f"{name} {k3:g} {k4:g}" for name, (k3, k4) in shares.items())
+        tried = sum(trial.role == GRID for trial in trials)
+        print(f"zones, run {run}: {tried} grid trials; K3 and K4 in units of the planted: {told}", flush=True)
+    print(f"zones: all within one step in {near} of {RUNS} runs", flush=True)
+
+
+def found_shares(found: Parameters) -> dict[str, tuple[float, float]]:
+    """Return K3 and K4 of each class in units of the planted ones."""
+    pairs = {}
+    for name, planted_s in planted_zones_s().items():
+        _, _, *shares = [value / 2 / own for value, own in zip(zones_of(found, name), planted_s, strict=True)]
+        pairs[name] = (round(shares[0], 3), round(shares[1], 3))
+    return pairs
 
 
 def report_grid(mode: str, state: StudyState, seconds: float) -> None:
@@ -163,9 +204,8 @@ def report_grid(mode: str, state: StudyState, seconds: float) -> None:
     difference = format_difference(paired_difference(combined, start))
     print(f"grid, {mode}: start {spread(start)}, found {spread(combined)}, {difference}", flush=True)
     found = next(trial.parameters for trial in trials if trial.role == COMBINED)
-    for name, planted_s in planted_zones_s().items():
-        shares = [value / 2 / own for value, own in zip(zones_of(found, name), planted_s, strict=True)]
-        print(f"grid, {mode}, {name}: K3, K4 {shares[2]:g}, {shares[3]:g} of the planted", flush=True)
+    for name, (k3, k4) in found_shares(found).items():
+        print(f"grid, {mode}, {name}: K3, K4 {k3:g}, {k4:g} of the planted", flush=True)
 
 
 def _axes(name: str) -> dict[str, list[float]]:
@@ -186,7 +226,7 @@ def _start(name: str) -> list[float]:
 
 def main() -> None:
     """Run the selected measurements."""
-    figures = {"paper": paper, "ablation": ablation, "grid": grid}
+    figures = {"paper": paper, "ablation": ablation, "grid": grid, "zones": zones}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--wyscout", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
