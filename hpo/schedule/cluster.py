@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from hpo.schedule.code_package import packaged_code
 from hpo.schedule.tuner import before_importing_ray, start_ray, stop_ray
@@ -103,13 +104,33 @@ def _connect(address: str, task: str | None) -> None:
     from ray.exceptions import RayError
 
     _require_answer(address)
-    with packaged_code(task=task) as package:
+    with packaged_code(task=task) as package, TemporaryFile() as output:
         # A job already has its code.
         runtime_env = None if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ else package.runtime_env
         try:
-            start_ray(address=address, runtime_env=runtime_env)
+            with _standard_error_to(output):
+                start_ray(address=address, runtime_env=runtime_env)
         except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+            output.seek(0)
+            # Ray says so in its log alone, once a second for 20 seconds.
+            if b"InvalidAuthToken" in output.read():
+                raise UserError(
+                    f"the Ray cluster at {address} needs a token, which is missing or wrong",
+                    fix="set RAY_AUTH_TOKEN to the token of the cluster",
+                ) from error
             raise _unusable(address, str(error)) from error
+
+
+@contextmanager
+def _standard_error_to(file: IO[bytes]) -> Iterator[None]:
+    """Write what this process and its libraries write to standard error to a file, inside the context."""
+    before = os.dup(2)
+    try:
+        os.dup2(file.fileno(), 2)
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
 
 
 def _require_answer(address: str) -> None:

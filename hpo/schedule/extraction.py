@@ -107,19 +107,22 @@ def _result(reference: Any) -> int:
 def _extract(root: Path, source: NetworkSource, job: PartJob, messages: Any) -> int:
     """Extract the features of one video on this node."""
 
+    # Ray lends the cores of a job that waits for an answer to the next job, so that none waits here.
     def note(video: Path, gap: Gap) -> None:
-        messages.put(("note", (video, gap)))
+        messages.actor.put_nowait.remote(("note", (video, gap)))
 
     def progress(name: str, done: int, total: int) -> None:
-        messages.put(("progress", (name, done, total)))
+        messages.actor.put_nowait.remote(("progress", (name, done, total)))
 
     try:
         _check_node(root, source, job)
         here = ExtractionHere(_loaded(source), torch.device(source.device), note, progress)
-        return here([job])
+        computed = here([job])
     except UserError as error:
         error.details["node"] = socket.gethostname()
         raise
+    messages.qsize()  # answered once all that was sent before has come
+    return computed
 
 
 @cache

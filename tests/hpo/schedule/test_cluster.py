@@ -1,12 +1,21 @@
 """What is checked of a cluster before the first trial; ``tests/service`` does it on one."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hpo.schedule import cluster
-from hpo.schedule.cluster import NodeRequirements, _able, _Node, cluster_session, problems_on_this_node
+from hpo.schedule.cluster import (
+    NodeRequirements,
+    _able,
+    _Node,
+    cluster_session,
+    connected,
+    problems_on_this_node,
+    share_of_a_node,
+)
 from hpo.tasks.base.splits import RemoteSplit, SplitRef
 from hpo.tasks.calf.data import open_reference
 from model.data.store import open_split
@@ -115,3 +124,32 @@ def test_an_address_without_a_cluster_is_refused_within_seconds(
         cluster_session(address, needs),
     ):
         pytest.fail("there is no cluster")
+
+
+@pytest.mark.parametrize(
+    ("logged", "said"),
+    [
+        (b"RPC error: InvalidAuthToken: Authentication token is missing", "needs a token, which is missing"),
+        (b"something else", "cannot use a Ray cluster at auto: no answer"),
+    ],
+)
+def test_token_that_only_the_log_of_ray_mentions_is_named(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], logged: bytes, said: str
+) -> None:
+    def refuse(**options: object) -> None:
+        os.write(2, logged)
+        raise ConnectionError("no answer")
+
+    monkeypatch.setattr(cluster, "start_ray", refuse)
+    with pytest.raises(UserError, match=said), connected("auto"):
+        pytest.fail("there is no cluster")
+    assert capfd.readouterr().err == ""
+
+
+def test_jobs_share_the_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "_nodes", lambda: [HEAD, SMALL, LARGE])
+    assert share_of_a_node("cpu") == {"num_cpus": 2}
+    assert share_of_a_node("cuda") == {"num_gpus": 1, "num_cpus": 4}
+    monkeypatch.setattr(cluster, "_nodes", lambda: [HEAD, SMALL])
+    with pytest.raises(UserError, match="no node of the cluster has a GPU"):
+        share_of_a_node("cuda")
