@@ -1,22 +1,24 @@
-"""Whole searches on real matches: the paper's procedure and the default one, with the same number of chunks.
+"""Whole searches on real matches: the paper's procedure and others, with the same number of chunks.
 
-    python benchmarks/whole_searches.py --wyscout DIR --work DIR [--runs 3]
+    python benchmarks/whole_searches.py --wyscout DIR --work DIR [--runs 3] [--only NAME ...]
 
 Each search trains on 64 training and 30 validation matches of the open Wyscout data until all its trials
 together have trained as many chunks as 12 whole trials. The winners are then trained again, with five seeds
-that no search has used. Both procedures run at the same time, each on a core of its own. Searches that have
-ended are not repeated when the script starts again.
+that no search has used. Two searches run at the same time, each on a core of its own. Those that have ended
+are not repeated when the script starts again.
 """
 
 import argparse
+import math
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Queue
 
 import numpy as np
 import pandas as pd
@@ -25,7 +27,7 @@ from main_job import Places
 from scipy.stats import ttest_rel
 from trainings import SPACE, TRAINING
 
-from hpo.journal.events import TrialReported
+from hpo.journal.events import TrialAsked, TrialReported
 from hpo.journal.journal import stored_events
 from hpo.journal.results import StudyState, TrialState
 from hpo.programs.program import best_choice
@@ -42,6 +44,8 @@ FRESH = 1000
 STAGE = "bayes"
 NAMES = [parameter.name for parameter in SPACE.searched]
 POLL_S = 0.2
+CORES = 2
+"""Cores of this machine, each for one search."""
 
 
 @dataclass(frozen=True)
@@ -53,51 +57,52 @@ class Procedure:
     scheduler: str
     trials: int
     """Most trials: more than the budget lets end, where trials stop early."""
-    core: int
-    """Core of this machine that the searches run on."""
 
 
-PAPER = Procedure("paper", "bayes-opt", "none", trials=BUDGET, core=0)
-DEFAULT = Procedure("default", "botorch", "asha", trials=20 * BUDGET, core=1)
-PAIRS = (
-    ("the default, expected score", "the paper's, highest score"),
-    ("the paper's, expected score", "the paper's, highest score"),
+PROCEDURES = (
+    Procedure("paper", "bayes-opt", "none", trials=BUDGET),
+    Procedure("whole", "botorch", "none", trials=BUDGET),
+    Procedure("default", "botorch", "asha", trials=20 * BUDGET),
 )
-"""Winners that are compared."""
+TODAY = "paper, highest score"
+"""What the others are compared with."""
 
 
-def search(places: Places, procedure: Procedure, seed: int) -> list[TrialState]:
-    """Search until the budget is used, and return the trials."""
+def search(places: Places, procedure: Procedure, seed: int, core: int) -> list[TrialState]:
+    """Search on one core until the budget is used, and return the trials."""
     name = f"{procedure.name}-{seed}"
     if not has_ended(places, name):
         way = ("--searcher", procedure.searcher, "--scheduler", procedure.scheduler)
         words = (*way, "--trials", str(procedure.trials), "--seed", str(seed))
         known = folder_of(places, name).is_dir()
         command = ("resume", name) if known else ("run", STAGE, *data(places), "--study", name, *words)
-        with start(places, procedure.core, *command, output=places.work / f"{name}.txt") as process:
+        with start(places, core, *command, output=places.work / f"{name}.txt") as process:
             while process.poll() is None and not has_ended(places, name):
                 time.sleep(POLL_S)
             if process.poll() is None:
-                start(places, procedure.core, "stop", name, output=places.work / "stop.txt").wait()
+                start(places, core, "stop", name, output=places.work / "stop.txt").wait()
     return trials_of(places, name)
 
 
 def has_ended(places: Places, name: str) -> bool:
-    """Return whether a search has used its budget."""
-    return sum(len(trial.reports) for trial in trials_of(places, name)) >= BUDGET * TRAINING["epochs"]
+    """Return whether a search has used its budget, and its last whole trial has its score."""
+    trials = trials_of(places, name)
+    at_the_end = [trial for trial in trials if len(trial.reports) == TRAINING["epochs"]]
+    used = sum(len(trial.reports) for trial in trials)
+    return used >= BUDGET * TRAINING["epochs"] and all(trial.has_ended for trial in at_the_end)
 
 
-def trials_of(places: Places, name: str, budget: int = BUDGET) -> list[TrialState]:
+def trials_of(places: Places, name: str, budget: float = BUDGET) -> list[TrialState]:
     """Read the trials of a search until its budget is used; none before it has begun."""
     folder = folder_of(places, name)
     if not (folder / "journal.jsonl").exists():
         return []
     events, left = [], budget * TRAINING["epochs"]
     for event in stored_events(folder):
+        if left <= 0 and isinstance(event, TrialAsked | TrialReported):
+            break
         events.append(event)
         left -= isinstance(event, TrialReported)
-        if not left:
-            break
     return StudyState.replay(events).trials_of(STAGE) if events else []
 
 
@@ -106,19 +111,10 @@ def folder_of(places: Places, name: str) -> Path:
     return places.work / "runs" / "studies" / name
 
 
-def data(places: Places) -> tuple[str, ...]:
+def data(places: Places, study_file: str = "whole.toml") -> tuple[str, ...]:
     """Return the options that say on what to train."""
-    file = places.work / "whole.toml"
-    return (
-        "--data",
-        str(places.data()),
-        "--features",
-        "EVENTS",
-        "--games",
-        "64,30",
-        "--study-file",
-        str(file),
-    )
+    words = ("--data", str(places.data()), "--features", "EVENTS", "--games", "64,30")
+    return (*words, "--study-file", str(places.work / study_file))
 
 
 def start(places: Places, core: int, *words: str, output: Path) -> "subprocess.Popen[bytes]":
@@ -149,37 +145,67 @@ def by_score(trials: Sequence[TrialState]) -> Parameters:
     return choice.parameters
 
 
-def winners(places: Places, runs: int) -> pd.DataFrame:
-    """Search with both procedures; returns the winners, one row each, in the order of runs."""
+def winners(places: Places, procedures: Sequence[Procedure], runs: int) -> pd.DataFrame:
+    """Search with each procedure, two at the same time; returns the winners, one row each."""
+    jobs = [(procedure, seed) for seed in range(runs) for procedure in procedures]
+    cores: Queue[int] = Queue()
+    for core in range(CORES):
+        cores.put(core)
+
+    def one(job: tuple[Procedure, int]) -> list[TrialState]:
+        core = cores.get()
+        try:
+            return search(places, *job, core)
+        finally:
+            cores.put(core)
+
     rows = []
-    for seed in range(runs):
-        with ThreadPoolExecutor(2) as pool:
-            paper, new = pool.map(lambda way, seed=seed: search(places, way, seed), (PAPER, DEFAULT))
-        named = {
-            "the paper's, highest score": by_score(paper),
-            "the paper's, expected score": by_expectation(paper),
-            "the default, expected score": by_expectation(new),
-        }
-        rows += [{"way": way, "run": seed, **parameters} for way, parameters in named.items()]
-        print(f"run {seed}: {len(paper)} and {len(new)} trials", flush=True)
+    with ThreadPoolExecutor(CORES) as pool:
+        for (procedure, seed), trials in zip(jobs, pool.map(one, jobs), strict=True):
+            print(f"{procedure.name}, run {seed}: {len(trials)} trials", flush=True)
+            for way, winner in (("highest", by_score(trials)), ("expected", by_expectation(trials))):
+                rows.append({"way": f"{procedure.name}, {way} score", "run": seed, **winner})
     return pd.DataFrame(rows)
 
 
 def retrained(places: Places, found: pd.DataFrame) -> list[list[float]]:
-    """Train configurations with fresh seeds; returns the scores of each, in the order of seeds."""
-    different = found[NAMES].drop_duplicates()
-    points = places.work / "winners.csv"
-    different.to_csv(points, index=False)
-    words = ("--try", str(points), "--trials", str(len(different)), "--replicates", str(SEEDS))
-    plain = ("--searcher", "random", "--scheduler", "none", "--seed", str(FRESH), "--concurrent", "2")
-    command = [sys.executable, "-m", "hpo", "run", STAGE, *data(places), "--study", "fresh", *words, *plain]
-    variables = {"HPO_RUNS": str(places.work / "runs"), "HPO_CACHE": str(places.work / "cache")}
-    subprocess.run(command, env={**os.environ, **variables}, check=True)
-    trials = trials_of(places, "fresh", len(different) * SEEDS)
+    """Train configurations with fresh seeds; returns the scores of each, in the order of seeds.
+
+    Those that an earlier call has trained are not trained again.
+    """
+    known = fresh_trials(places)
+    different = found[NAMES].drop_duplicates().to_dict("records")
+    new = pd.DataFrame([row for row in different if not any(close(trial.parameters, row) for trial in known)])
+    if len(new):
+        new.to_csv(places.work / "winners.csv", index=False)
+        words = (
+            "--try",
+            str(places.work / "winners.csv"),
+            "--trials",
+            str(len(new)),
+            "--replicates",
+            str(SEEDS),
+        )
+        plain = ("--searcher", "random", "--scheduler", "none", "--seed", str(FRESH), "--concurrent", "2")
+        study = ("--study", f"fresh-{len(list(fresh_folders(places)))}")
+        command = ("run", STAGE, *data(places, "fresh.toml"), *study, *words, *plain)
+        variables = {"HPO_RUNS": str(places.work / "runs"), "HPO_CACHE": str(places.work / "cache")}
+        subprocess.run([sys.executable, "-m", "hpo", *command], env={**os.environ, **variables}, check=True)
+    trials = fresh_trials(places)
     return [
         [trial.score or 0.0 for trial in trials if close(trial.parameters, row)]
         for row in found[NAMES].to_dict("records")
     ]
+
+
+def fresh_folders(places: Places) -> Iterable[Path]:
+    """Yield the folders of the studies that trained winners again."""
+    return (places.work / "runs" / "studies").glob("fresh*")
+
+
+def fresh_trials(places: Places) -> list[TrialState]:
+    """Return the trials of winners with fresh seeds."""
+    return [trial for folder in fresh_folders(places) for trial in trials_of(places, folder.name, math.inf)]
 
 
 def close(parameters: Parameters, row: dict[str, float]) -> bool:
@@ -193,14 +219,12 @@ def report(found: pd.DataFrame) -> None:
     for row in found.sort_values(["way", "run"]).to_dict("records"):
         values = " | ".join(f"{row[name]:.3g}" for name in NAMES)
         print(f"| {row['way']} | {row['run']} | {values} | {np.mean(row['scores']):.4f} |")
-    for one, other in PAIRS:
-        ours, theirs = (
-            np.array([np.mean(s) for s in found[found.way == way].scores]) for way in (one, other)
-        )
-        test = ttest_rel(ours, theirs)
+    means = found.assign(mean=found.scores.map(np.mean)).pivot(index="run", columns="way", values="mean")
+    for way in means:
+        test = ttest_rel(means[way], means[TODAY])
         low, high = test.confidence_interval()
-        print(f"{one}: {ours.mean():.4f}; {other}: {theirs.mean():.4f}")
-        print(f"difference {(ours - theirs).mean():+.4f} ({low:+.4f} to {high:+.4f}, {len(ours)} runs)")
+        told = "" if way == TODAY else f", minus {TODAY}: {low:+.4f} to {high:+.4f}"
+        print(f"{way}: {means[way].mean():.4f} over {len(means)} runs{told}")
 
 
 def main() -> None:
@@ -211,14 +235,16 @@ def main() -> None:
     parser.add_argument("--wyscout", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--only", nargs="+", choices=[each.name for each in PROCEDURES])
     words = parser.parse_args()
     places = Places(words.wyscout, words.work)
     words.work.mkdir(parents=True, exist_ok=True)
-    searched = {"trials": BUDGET, "space": SPACE.describe()}
-    (words.work / "whole.toml").write_text(
-        tomli_w.dumps({"task": "calf", "training": TRAINING, "stages": {STAGE: searched}})
-    )
-    found = winners(places, words.runs)
+    for name, own_first in (("whole.toml", True), ("fresh.toml", False)):
+        stage = {"trials": BUDGET, "space": SPACE.describe(), "own_first": own_first}
+        study = {"task": "calf", "training": TRAINING, "stages": {STAGE: stage}}
+        (words.work / name).write_text(tomli_w.dumps(study))
+    procedures = [each for each in PROCEDURES if not words.only or each.name in words.only]
+    found = winners(places, procedures, words.runs)
     found["scores"] = retrained(places, found)
     report(found)
 
