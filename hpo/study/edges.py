@@ -117,7 +117,9 @@ def _candidates(parameter: Range, side: str) -> Iterator[float]:
         for digits in (1, 2):
             rounded = float(f"{exact:.{digits}g}")
             rounded = round(rounded) if isinstance(parameter, IntParameter) else rounded
-            if rounded < parameter.low or rounded > parameter.high:
+            # What is above 0, such as a number of layers or a rate, mostly cannot be 0.
+            crosses = rounded <= 0 < parameter.low or rounded >= 0 > parameter.high
+            if not crosses and (rounded < parameter.low or rounded > parameter.high):
                 yield rounded
 
 

@@ -64,6 +64,11 @@ def test_bound_moves_only_as_far_as_trials_can_be_trained() -> None:
     assert edges(*found({"tau_max": 1.0}, tau_max=numbers("float", 0.5, 1.0))) == []
 
 
+def test_what_is_above_zero_is_not_searched_at_zero() -> None:
+    assert edges(*found({"f": 1}, f=numbers("int", 1, 6))) == []
+    assert edges(*found({"beta": 0.1}, beta=numbers("float", 0.1, 5.0))) == []
+
+
 def test_bound_that_stays_is_typed_exactly() -> None:
     (edge,) = edges(*found({"beta": 5.0}, beta=numbers("float", 0.123456789, 5.0, log=True)))
     assert edge.typed.startswith("beta=0.123456789..")
