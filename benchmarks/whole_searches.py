@@ -5,7 +5,7 @@
 Each search trains on 64 training and 30 validation matches of the open Wyscout data until all its trials
 together have trained as many chunks as 12 whole trials. The winners are then trained again, with five seeds
 that no search has used. Two searches run at the same time, each on a core of its own. Those that have ended
-are not repeated when the script starts again.
+are not repeated when the script starts again. ``--only`` names what the paper's procedure is compared with.
 """
 
 import argparse
@@ -119,14 +119,19 @@ def data(places: Places, study_file: str = "whole.toml") -> tuple[str, ...]:
 
 def start(places: Places, core: int, *words: str, output: Path) -> "subprocess.Popen[bytes]":
     """Start a command of the project on one core."""
-    variables = {"HPO_RUNS": str(places.work / "runs"), "HPO_CACHE": str(places.work / "cache")}
     with output.open("ab") as file:
         return subprocess.Popen(
             ["taskset", "-c", str(core), sys.executable, "-m", "hpo", *words],
-            env={**os.environ, **variables},
+            env=environment(places),
             stdout=file,
             stderr=file,
         )
+
+
+def environment(places: Places) -> dict[str, str]:
+    """Return the environment of the project's commands."""
+    folders = {"HPO_RUNS": places.work / "runs", "HPO_CACHE": places.work / "cache"}
+    return {**os.environ, **{name: str(folder) for name, folder in folders.items()}}
 
 
 def by_expectation(trials: Sequence[TrialState]) -> Parameters:
@@ -178,19 +183,12 @@ def retrained(places: Places, found: pd.DataFrame) -> list[list[float]]:
     new = pd.DataFrame([row for row in different if not any(close(trial.parameters, row) for trial in known)])
     if len(new):
         new.to_csv(places.work / "winners.csv", index=False)
-        words = (
-            "--try",
-            str(places.work / "winners.csv"),
-            "--trials",
-            str(len(new)),
-            "--replicates",
-            str(SEEDS),
-        )
-        plain = ("--searcher", "random", "--scheduler", "none", "--seed", str(FRESH), "--concurrent", "2")
+        seeds = ("--replicates", str(SEEDS), "--seed", str(FRESH))
+        words = ("--try", str(places.work / "winners.csv"), "--trials", str(len(new)), *seeds)
+        plain = ("--searcher", "random", "--scheduler", "none", "--concurrent", "2")
         study = ("--study", f"fresh-{len(list(fresh_folders(places)))}")
         command = ("run", STAGE, *data(places, "fresh.toml"), *study, *words, *plain)
-        variables = {"HPO_RUNS": str(places.work / "runs"), "HPO_CACHE": str(places.work / "cache")}
-        subprocess.run([sys.executable, "-m", "hpo", *command], env={**os.environ, **variables}, check=True)
+        subprocess.run([sys.executable, "-m", "hpo", *command], env=environment(places), check=True)
     trials = fresh_trials(places)
     return [
         [trial.score or 0.0 for trial in trials if close(trial.parameters, row)]
@@ -235,7 +233,7 @@ def main() -> None:
     parser.add_argument("--wyscout", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--only", nargs="+", choices=[each.name for each in PROCEDURES])
+    parser.add_argument("--only", nargs="+", choices=[each.name for each in PROCEDURES[1:]])
     words = parser.parse_args()
     places = Places(words.wyscout, words.work)
     words.work.mkdir(parents=True, exist_ok=True)
@@ -243,8 +241,8 @@ def main() -> None:
         stage = {"trials": BUDGET, "space": SPACE.describe(), "own_first": own_first}
         study = {"task": "calf", "training": TRAINING, "stages": {STAGE: stage}}
         (words.work / name).write_text(tomli_w.dumps(study))
-    procedures = [each for each in PROCEDURES if not words.only or each.name in words.only]
-    found = winners(places, procedures, words.runs)
+    others = [each for each in PROCEDURES[1:] if not words.only or each.name in words.only]
+    found = winners(places, [PROCEDURES[0], *others], words.runs)
     found["scores"] = retrained(places, found)
     report(found)
 

@@ -149,7 +149,7 @@ def _place(
     """Yield the network and what extracts with it: this machine, or the nodes of a cluster."""
     import torch
 
-    from hpo.study.plan import choose_device
+    from hpo.study.plan import choose_device, resolved_device
     from model.features.extraction import ExtractionHere
     from model.features.networks import load_network
 
@@ -158,14 +158,15 @@ def _place(
         network = load_network(model, weights, device)
         yield network, ExtractionHere(network, device, note, progress)
         return
-    from hpo.schedule.cluster import connected
-    from hpo.schedule.extraction import ExtractionOnCluster, NetworkSource, device_of_nodes
+    from hpo.schedule.cluster import connected, gpus_of_nodes
+    from hpo.schedule.extraction import ExtractionOnCluster, NetworkSource
     from model.features.networks import is_own_file
 
     network = load_network(model, weights, torch.device("cpu"))
     model = str(Path(model).resolve()) if is_own_file(model) else model
     with connected(cluster):
-        source = NetworkSource(model, weights and weights.resolve(), device_of_nodes(wanted))
+        used = resolved_device(wanted, has_gpu=any(gpus_of_nodes()), where="the Ray cluster")
+        source = NetworkSource(model, weights and weights.resolve(), used)
         yield network, ExtractionOnCluster(root.resolve(), source, note, progress)
 
 

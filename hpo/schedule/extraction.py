@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from hpo.schedule.cluster import gpus_of_nodes, share_of_a_node
-from model.errors import ConfigError, UserError
+from hpo.schedule.cluster import share_of_a_node
+from model.errors import UserError
 from model.features.decoding import Gap
 from model.features.extraction import ExtractionHere, Note, PartJob, Progress
 from model.features.networks import FeatureNetwork, load_network
@@ -28,17 +28,6 @@ class NetworkSource:
     """File of the weights. None: the node's own copy of timm's."""
     device: str
     """``cpu`` or ``cuda``."""
-
-
-def device_of_nodes(wanted: str) -> str:
-    """Resolve ``auto`` to ``cuda`` if a node of the connected cluster has a GPU, else to ``cpu``.
-
-    Raises:
-        ConfigError: The device is unknown.
-    """
-    if wanted not in ("auto", "cpu", "cuda"):
-        raise ConfigError(f"expected --device auto, cpu or cuda, got {wanted!r}")
-    return ("cuda" if any(gpus_of_nodes()) else "cpu") if wanted == "auto" else wanted
 
 
 @dataclass(frozen=True, slots=True)

@@ -327,7 +327,7 @@ def training_device(wanted: str, study: StudyFile, environment: Environment) -> 
     has_gpu = wanted != "cpu" and TrainingGpus(environment.ray_address, study.task).count > 0
     import torch  # commands that only read a study do without
 
-    device = _resolved_device(wanted, has_gpu=has_gpu, where=where)
+    device = resolved_device(wanted, has_gpu=has_gpu, where=where)
     precision = getattr(study.training, "precision", "auto")
     if precision != "auto" and precision not in precisions_of(torch.device(device)):
         raise ConfigError(
@@ -345,10 +345,20 @@ def choose_device(wanted: str) -> str:
     """
     import torch  # commands that only read a study do without
 
-    return _resolved_device(wanted, has_gpu=torch.cuda.is_available(), where="this machine")
+    return resolved_device(wanted, has_gpu=torch.cuda.is_available(), where="this machine")
 
 
-def _resolved_device(wanted: str, *, has_gpu: bool, where: str) -> str:
+def resolved_device(wanted: str, *, has_gpu: bool, where: str) -> str:
+    """Resolve ``auto`` to ``cuda`` if there is a GPU, else to ``cpu``.
+
+    Args:
+        wanted: The device that was typed.
+        has_gpu: Whether there is a GPU.
+        where: Name of the machines, for the error.
+
+    Raises:
+        ConfigError: The device is unknown, or ``cuda`` is not available.
+    """
     if wanted not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"expected --device auto, cpu or cuda, got {wanted!r}")
     if wanted == "cuda" and not has_gpu:
