@@ -20,6 +20,7 @@ def resume(
     *,
     fork: str | None = None,
     data: Path | None = None,
+    retry_failed: bool = False,
     budget: BudgetSet | None = None,
     notify: Sequence[str] = (),
     callbacks: Sequence[Callback] = (),
@@ -31,12 +32,14 @@ def resume(
         environment: Names the folder of studies, MLflow's store and the Ray cluster.
         fork: Name of the copy to resume instead, with the present code and data.
         data: Folder to which the data of the study have moved.
+        retry_failed: Whether failed trials are trained again from their beginning.
         budget: Budget that replaces the earlier one; None: that still holds.
         notify: Addresses for notifications. Empty: those of the study.
         callbacks: Called after every event.
 
     Raises:
-        UserError: The study is running elsewhere, or its data or the code have changed.
+        UserError: The study is running elsewhere, its data or the code have changed, or no trial has failed
+            that could be trained again.
     """
     place = str(data.absolute()) if data else None
     plan = stored_plan(folder)
@@ -47,6 +50,14 @@ def resume(
             folder = study_folder(environment, fork)
             plan = stored_plan(folder)
         with watch(plan, folder.name, environment, callbacks, channel) as listener:
-            end = resume_study(folder.name, environment, progress, listener, data=place, budget=budget)
+            end = resume_study(
+                folder.name,
+                environment,
+                progress,
+                listener,
+                data=place,
+                budget=budget,
+                retry_failed=retry_failed,
+            )
     tell_end(end, plan, folder.name, environment)
     return Ran(plan=plan, folder=folder, end=end)

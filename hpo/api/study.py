@@ -148,6 +148,7 @@ class Study:
         *,
         fork: str | None = None,
         data: str | Path | None = None,
+        retry_failed: bool = False,
         ray_address: str | None = None,
         hours: float | None = None,
         until: str | None = None,
@@ -162,6 +163,7 @@ class Study:
         Args:
             fork: Name of a copy to continue instead, with the present code and data.
             data: Folder to which the data of the study have moved.
+            retry_failed: Whether failed trials are trained again from their beginning.
             ray_address: Address of the Ray cluster that trains. Default: this machine.
             hours: Hours for which the study may run, as for ``hpo.run``. Default: that of before holds.
             until: Time at which the study stops, as for ``hpo.run``.
@@ -172,7 +174,8 @@ class Study:
             The study, or its copy.
 
         Raises:
-            UserError: The study is running elsewhere, or its data or the code have changed.
+            UserError: The study is running elsewhere, its data or the code have changed, or no trial has
+                failed that could be trained again.
             KeyboardInterrupt: The study was interrupted again.
         """
         from hpo.api.resuming import resume
@@ -184,6 +187,7 @@ class Study:
                 self._environment.on_cluster(ray_address),
                 fork=fork,
                 data=None if data is None else Path(data),
+                retry_failed=retry_failed,
                 budget=typed_budget(hours, until),
                 notify=(notify,) if isinstance(notify, str) else notify,
                 callbacks=callbacks,

@@ -30,8 +30,7 @@ def finish(end: "SessionEnd", plan: "StudyPlan", folder: Path) -> None:
     if not end.state.has_score:
         if over:
             raise typer.Exit(1)
-        reasons = [trial.reason for trial in end.state.trials.values() if trial.reason]
-        console.print(f"every trial failed; the first reason: {reasons[0] if reasons else 'unknown'}")
+        _print_failures(end.state, folder)
         raise typer.Exit(1)
     show_stages(end.state, plan, folder)
     if finals := [name for name in end.state.stages if is_final(plan, name)]:
@@ -40,6 +39,22 @@ def finish(end: "SessionEnd", plan: "StudyPlan", folder: Path) -> None:
             typer.echo(f"for a paper: {file}")
     steps = [*next_steps(end.state, plan, folder), shell_line("hpo", "status", folder.name), "hpo ui"]
     console.print(f"\nnext: {' | '.join(steps)}", soft_wrap=True)
+
+
+def _print_failures(state: "StudyState", folder: Path) -> None:
+    """Print why every trial failed, and how to continue."""
+    from hpo.report.console import standard_error
+    from hpo.report.trial_tables import retry_line
+    from hpo.study.records import failures
+
+    console = standard_error()
+    found = failures(state, folder)
+    reason = found[0]["reason"] if found else "unknown"
+    console.print(f"every trial failed; the first reason: {reason}", soft_wrap=True)
+    if traceback := next((failure["traceback"] for failure in found if failure["traceback"]), None):
+        console.print(f"traceback: {traceback}", soft_wrap=True)
+    if found:
+        console.print(retry_line(folder.name, state), soft_wrap=True)
 
 
 def show_stages(state: "StudyState", plan: "StudyPlan", folder: Path, *, top: int = SHOWN) -> None:

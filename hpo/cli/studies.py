@@ -22,6 +22,13 @@ def resume(
             help="Copy the study to the name NEW and resume the copy, with the present code and data.",
         ),
     ] = None,
+    retry_failed: Annotated[
+        bool,
+        typer.Option(
+            "--retry-failed",
+            help="Train failed trials again from their beginning, after their cause has been mended.",
+        ),
+    ] = False,
     data: MovedData = None,
     hours: Hours = None,
     until: Until = None,
@@ -42,7 +49,15 @@ def resume(
     budget = typed_budget(hours, until)
     environment = read_environment().on_cluster(ray_address)
     folder = chosen_study(environment, study)
-    ran = resume_study(folder, environment, fork=fork, data=data, budget=budget, notify=notify or ())
+    ran = resume_study(
+        folder,
+        environment,
+        fork=fork,
+        data=data,
+        retry_failed=retry_failed,
+        budget=budget,
+        notify=notify or (),
+    )
     finish(ran.end, ran.plan, ran.folder)
 
 

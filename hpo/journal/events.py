@@ -194,6 +194,15 @@ class StageExtended(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StageRetried(Event):
+    """The user requested that the failed trials of a stage are trained again, from their beginning."""
+
+    event: Literal["stage-retried"] = "stage-retried"
+    stage: str
+    """Name of the stage."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GainEstimated(Event):
     """The model of a search estimated what further trials bring, before the next one was proposed."""
 
@@ -364,6 +373,7 @@ AnyEvent = (
     | StageAsked
     | StageStarted
     | StageExtended
+    | StageRetried
     | GainEstimated
     | TrialAsked
     | TrialStarted

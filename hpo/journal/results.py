@@ -16,6 +16,7 @@ from hpo.journal.events import (
     StageAsked,
     StageExtended,
     StageFinished,
+    StageRetried,
     StageStarted,
     StudyCreated,
     StudyInterrupted,
@@ -190,6 +191,8 @@ class StudyState:
                 return self._start_stage(event)
             case StageExtended():
                 self._extend_stage(event)
+            case StageRetried():
+                self._retry_stage(event)
             case StageFinished():
                 self._finish_stage(event)
             case TrialAsked():
@@ -235,6 +238,10 @@ class StudyState:
         """Return the trials of one stage, in the order in which they were proposed."""
         return list(self.tally(stage).trials)
 
+    def failed_trials(self, stage: str) -> list[TrialState]:
+        """Return the failed trials of one stage, in the order in which they were proposed."""
+        return [trial for trial in self.trials_of(stage) if trial.status is TrialStatus.FAILED]
+
     def _set_budget(self, event: BudgetSet) -> None:
         self.budget = event if event.hours is not None or event.until is not None else None
         self.budget_since_s = self.running.seconds(event.at)
@@ -260,6 +267,16 @@ class StudyState:
         self.tally(event.stage).ranking.expect([])
         stage.extend(event, self.running.seconds(event.at))
         self.asked[event.stage] = replace(self.asked[event.stage], settings=event.settings)
+
+    def _retry_stage(self, event: StageRetried) -> None:
+        stage = self._stage(event.stage)
+        self._keep_former(stage)
+        failed = {trial.trial for trial in self.failed_trials(event.stage)}
+        for name in failed:
+            self.trials[name] = _unstarted(self.trials[name])
+        self.validations = [report for report in self.validations if report.trial not in failed]
+        del self._tallies[event.stage]  # its lists have the former states
+        stage.reopen(self.running.seconds(event.at))
 
     def _keep_former(self, search: StageState) -> None:
         """Remember what the stages after a finished search started from, before it changes."""
@@ -327,6 +344,19 @@ class StudyState:
         if name not in self.trials:
             raise UserError(f"the journal contains an event of trial {name!r}, but not its proposal")
         return self.trials[name]
+
+
+def _unstarted(trial: TrialState) -> TrialState:
+    """Return a trial as it was proposed."""
+    return TrialState(
+        trial=trial.trial,
+        stage=trial.stage,
+        parameters=trial.parameters,
+        seed=trial.seed,
+        replicate=trial.replicate,
+        role=trial.role,
+        asked_at=trial.asked_at,
+    )
 
 
 def _advance(

@@ -59,12 +59,17 @@ class StageState:
 
     def extend(self, event: StageExtended, ran_s: float) -> None:
         """Record that the stage gets more trials; ``ran_s`` is the running time of the study in seconds."""
-        self.began_s = ran_s - self.used_s
+        self.reopen(ran_s)
+        self.trials, self.space = event.trials, event.space or self.space
+
+    def reopen(self, ran_s: float) -> None:
+        """Forget the end of the stage; ``ran_s`` is the running time of the study in seconds."""
+        if self.finished_at is not None:
+            self.began_s = ran_s - self.used_s
         self.over, self.cut_short = None, ""
         self.gain, self.unlikely = None, 0
-        self.trials, self.finished_at = event.trials, None
+        self.finished_at = None
         self.best_trial, self.chosen, self.role = None, {}, ""
-        self.space = event.space or self.space
 
     def estimate_gain(self, event: GainEstimated) -> bool:
         """Record an estimate of what further trials bring, and return whether it is new."""

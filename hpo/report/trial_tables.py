@@ -16,7 +16,7 @@ from hpo.report.gain_lines import gain_line
 from hpo.report.outdated_lines import outdated_lines
 from hpo.search.importance import sample_note
 from hpo.tasks.base.found import best_of_stage, deciding_stage
-from hpo.tasks.base.registry import classes_of, score_of
+from hpo.tasks.base.registry import classes_of, external_task_code, score_of
 from hpo.tasks.base.score import Score
 from hpo.tracking.symbols import by_symbol, symbol
 from model.shell import shell_line
@@ -187,8 +187,18 @@ def status_lines(name: str, state: StudyState, *, writer: str | None) -> list[st
     if len(failed) > SHOWN_FAILURES:
         export = shell_line("hpo", "export", name, "--to", "FILE.csv")
         lines.append(f"failed: {len(failed) - SHOWN_FAILURES} earlier trials; write all to a table: {export}")
+    if failed and not writer:
+        lines.append(retry_line(name, state))
     lines.extend(f"note: {note}" for note in state.notes)
     return [*lines, *outdated_lines(state)]
+
+
+def retry_line(name: str, state: StudyState) -> str:
+    """Describe how the failed trials of a study that is not running are trained again."""
+    # A task of the user's own is mended in its code, with which only a copy can continue.
+    copy = ("--fork", "NEW") if external_task_code(state.created.plan["study"]["task"]) else ()
+    command = shell_line("hpo", "resume", name, *copy, "--retry-failed")
+    return f"to train failed trials again when the cause is mended: {command}"
 
 
 def _time_lines(state: StudyState, stage: StageState, *, is_running: bool) -> list[str]:

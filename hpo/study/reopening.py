@@ -11,6 +11,7 @@ from hpo.study.folders import stored_place
 from hpo.study.plan import StudyPlan, plan_of, reopen_data
 from hpo.study.versions import code_digest
 from hpo.tasks.base.places import is_uri
+from hpo.tasks.base.registry import external_task_code
 from hpo.tasks.base.splits import Progress
 from model.errors import UserError
 from model.shell import shell_line
@@ -75,11 +76,14 @@ def refuse_changes(plan: StudyPlan, state: StudyState) -> None:
     if plan.data_digest != created.data_digest:
         changed.append(f"the data in {plan.data}")
     if code_digest(plan.study.task) != created.code_digest:
-        changed.append("the code of this project")
+        own = external_task_code(plan.study.task)
+        changed.append(f"{own.name} or the code of hpo" if own else "the code of hpo")
     if changed:
+        has_failed = any(state.failed_trials(stage) for stage in state.stages)
+        again = ("--retry-failed",) if has_failed else ()
         raise UserError(
             f"{' and '.join(changed)} changed since study {created.study!r} started, so new scores would not "
             "be comparable",
             fix="restore the earlier state, or resume a copy of the study with the present one: "
-            f"{shell_line('hpo', 'resume', created.study, '--fork', 'NEW')}",
+            f"{shell_line('hpo', 'resume', created.study, '--fork', 'NEW', *again)}",
         )

@@ -13,6 +13,7 @@ from hpo.journal.events import (
     Event,
     Noticed,
     StageExtended,
+    StageRetried,
     StudyInterrupted,
     StudyResumed,
     Value,
@@ -41,6 +42,7 @@ from hpo.tracking.mlflow_tracker import MlflowTracker
 from hpo.tracking.store import check_store
 from hpo.trial.files import BEST, CONFIG, trial_folder
 from model.errors import StorageError, UserError
+from model.shell import shell_line
 
 DRAIN_S = 60.0
 """Seconds to wait for MLflow at the end of a session; the next resume sends the remaining records."""
@@ -206,27 +208,46 @@ def resume_study(
     *,
     data: str | None = None,
     budget: BudgetSet | None = None,
+    retry_failed: bool = False,
 ) -> SessionEnd:
     """Resume a study; unfinished trials come first and continue from their checkpoints.
 
     For a complete study, only the records that MLflow lacks are sent. ``data`` is where its data have moved
-    to. ``budget`` replaces the study's budget.
+    to. ``budget`` replaces the study's budget. With ``retry_failed``, failed trials are trained again from
+    their beginning.
 
     Raises:
-        UserError: The study does not exist or is running elsewhere, its budget is used up, or its data or
-            the code have changed.
+        UserError: The study does not exist or is running elsewhere, its budget is used up, its data or
+            the code have changed, or there are no failed trials to train again.
     """
     check_store(environment)
     with Journal.open(study_folder(environment, name)) as journal:
         state = StudyState.replay(stored_events(journal.folder))
         require_time(state, budget)
         plan = plan_of(journal.folder, state.created)
-        if state.pending or data is not None:
+        retried = _retried(state) if retry_failed else []
+        is_resumed = bool(state.pending or retried)
+        if is_resumed or data is not None:
             plan = reopen(journal, state, data, environment, progress)
-        if state.pending:
+        if is_resumed:
             refuse_changes(plan, state)
-            _record(journal, state, [*_resume_events(journal), *begun(budget)])
+            failed = [trial.trial for event in retried for trial in state.failed_trials(event.stage)]
+            _record(journal, state, [*_resume_events(journal), *retried, *begun(budget)])
+            for trial in failed:  # what the failed attempt left is not of the next one
+                shutil.rmtree(trial_folder(journal.folder, trial), ignore_errors=True)
         return _run_stages(plan, journal, state, environment, listener)
+
+
+def _retried(state: StudyState) -> list[StageRetried]:
+    """Return the events with which the failed trials of all stages are trained again."""
+    stages = [stage for stage in state.stages if state.failed_trials(stage)]
+    if not stages:
+        name = state.created.study
+        raise UserError(
+            f"study {name!r} has no failed trial to train again",
+            fix=f"see its trials with {shell_line('hpo', 'status', name)}",
+        )
+    return [StageRetried(stage=stage) for stage in stages]
 
 
 def move_data(name: str, data: str, environment: Environment, progress: Progress) -> None:

@@ -13,6 +13,7 @@ from hpo.journal.events import (
     Noticed,
     StageExtended,
     StageFinished,
+    StageRetried,
     StageStarted,
     StudyCreated,
     StudyInterrupted,
@@ -41,6 +42,7 @@ _PLAN = "study.json"
 _TOLD = (
     StageStarted,
     StageExtended,
+    StageRetried,
     StageFinished,
     TrialFinished,
     TrialStopped,
@@ -127,6 +129,8 @@ class MlflowTracker:
                 self._start_stage(event, state)
             case StageExtended():
                 self._extend_stage(event, state)
+            case StageRetried():
+                self._retry_stage(event, state)
             case TrialAsked():
                 self._ask(event, state)
             case TrialStarted():
@@ -171,6 +175,15 @@ class MlflowTracker:
         self._experiment.log(event.stage, at=event.at, tags=tags)
         self._experiment.log_record(event.stage, event.settings, "settings.json")
         self._experiment.log_record(event.stage, state.stages[event.stage].space, "space.json")
+
+    def _retry_stage(self, event: StageRetried, state: StudyState) -> None:
+        self._experiment.set_status(event.stage, "RUNNING")
+        tags = {"hpo.status": "running", **_note(event.stage, state)}
+        self._experiment.log(event.stage, at=event.at, tags=tags)
+        for trial in state.tally(event.stage).unfinished.values():
+            self._experiment.set_status(trial.trial, "SCHEDULED")
+            tags = {"hpo.status": str(trial.status), "hpo.reason": "", **_note(trial.trial, state)}
+            self._experiment.log(trial.trial, at=event.at, tags=tags)
 
     def _ask(self, event: TrialAsked, state: StudyState) -> None:
         run = event.trial

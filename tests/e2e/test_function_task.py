@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from e2e.command_line import CommandLine
 
-from hpo.journal.events import TrialFailed, TrialTested
+from hpo.journal.events import TrialFailed, TrialFinished, TrialTested
 from hpo.tasks.base.registry import load_study, task_named
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -55,3 +55,27 @@ def test_example_runs_from_search_to_test_split(hpo_with_own_code: CommandLine, 
     tested = [event.metrics["score"] for event in events if isinstance(event, TrialTested)]
     assert len(tested) >= 4 and 0.2 < max(tested) < 0.8
     assert ridge.run("report", "ridge").returncode == 0
+
+
+@pytest.mark.slow
+def test_trials_that_failed_by_a_mistake_are_trained_again_when_it_is_mended(
+    hpo_with_own_code: CommandLine, own_code: Path
+) -> None:
+    ridge, example = hpo_with_own_code, (EXAMPLES / "ridge.py").read_text()
+    mistaken = example.replace("alpha=parameters", "alpha=parametres")
+    assert mistaken != example
+    (own_code / "ridge.py").write_text(mistaken)
+    words = ("run", "bayes", "--study-file", str(EXAMPLES / "ridge.toml"), "--trials", "2")
+    failed = ridge.run(*words)
+    assert failed.returncode == 1
+    assert "error.txt" in failed.stderr
+    advice = "hpo resume ridge --fork NEW --retry-failed"
+    assert advice in failed.stderr and advice in ridge.run("status", "ridge").stdout
+    (own_code / "ridge.py").write_text(example)
+    same = ridge.run("resume", "ridge", "--retry-failed")
+    assert same.returncode == 2 and "ridge.py or the code of hpo changed" in same.stderr
+    mended = ridge.run("resume", "ridge", "--fork", "mended", "--retry-failed")
+    assert mended.returncode == 0, mended.stderr
+    events = ridge.events("mended")
+    assert sum(isinstance(event, TrialFinished) for event in events) == 2
+    assert 0.2 < ridge.best("mended")[0]["score"] < 0.8

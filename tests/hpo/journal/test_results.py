@@ -15,6 +15,7 @@ from hpo.journal.events import (
     StageAsked,
     StageExtended,
     StageFinished,
+    StageRetried,
     StageStarted,
     StudyCreated,
     StudyInterrupted,
@@ -196,6 +197,25 @@ def later_stage(name: str, *, start: dict[str, Any]) -> list[Event]:
         StageAsked(at=NOON, stage=name, settings={}, start=start),
         StageStarted(at=NOON, stage=name, space={}, trials=2),
     ]
+
+
+def test_failed_trials_that_are_retried_begin_anew_and_reopen_their_stage() -> None:
+    state = state_after(
+        TrialAsked(at=NOON, trial="bayes-0001", stage="bayes", parameters={"f": 2}, seed=0),
+        TrialReported(at=NOON, trial="bayes-0001", epoch=2, metrics={"average_map": 0.2}, train_s=1.0),
+        TrialFailed(at=NOON, trial="bayes-0001", reason="out of memory"),
+        StageFinished(at=NOON, stage="bayes", best_trial="", chosen={}),
+        StageRetried(at=NOON, stage="bayes"),
+    )
+    trial = state.trials["bayes-0001"]
+    assert (trial.status, trial.reason, trial.reports) == (TrialStatus.ASKED, None, {})
+    assert state.validations == []
+    assert state.counts()[TrialStatus.FAILED] == 0
+    assert state.stages["bayes"].finished_at is None
+    again = TrialReported(at=NOON, trial="bayes-0001", epoch=2, metrics={"average_map": 0.4}, train_s=1.0)
+    assert state.apply(again) and state.validations == [again]
+    state.apply(TrialFinished(at=NOON, trial="bayes-0001", score=0.4, epoch=2, duration_s=1.0))
+    assert [found.mean for found in state.ranked("bayes")] == [0.4]
 
 
 def test_stages_after_a_search_that_is_extended_keep_what_it_had_chosen() -> None:

@@ -13,6 +13,7 @@ from hpo.journal.events import (
     StageStarted,
     StudyCreated,
     TrialAsked,
+    TrialFailed,
     TrialFinished,
 )
 from hpo.journal.journal import Journal, read_journal
@@ -91,7 +92,7 @@ def test_changed_code_is_named_and_refused(
     begun: str, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reopening, "code_digest", lambda task: "other")
-    with pytest.raises(UserError, match="the code of this project changed") as refusal:
+    with pytest.raises(UserError, match="the code of hpo changed") as refusal:
         session.resume_study(begun, environment, silent, silent)
     assert "--fork" in refusal.value.details["fix"]
 
@@ -187,6 +188,32 @@ def test_fork_takes_trials_over_and_accepts_the_code_of_today(
     monkeypatch.setattr(session, "_run_stages", lambda plan, journal, *rest: plan)
     resumed = session.resume_study("forked", environment, silent, silent)
     assert resumed == plan_of(study_folder(environment, begun), old.created)
+
+
+def test_failed_trials_of_a_complete_study_are_trained_again_from_their_beginning(
+    begun: str, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = study_folder(environment, begun)
+    with Journal.open(folder) as journal:
+        journal.append(TrialAsked(trial="bayes-0002", stage="bayes", parameters={"f": 4}, seed=0))
+        journal.append(TrialFailed(trial="bayes-0002", reason="no space left"))
+        journal.append(StageFinished(stage="bayes", best_trial="bayes-0001", chosen={"f": 3}))
+    (folder / "trials" / "bayes-0002").mkdir()
+    (folder / "trials" / "bayes-0002" / "error.txt").write_text("OSError: no space left")
+    states: list[StudyState] = []
+    monkeypatch.setattr(session, "_run_stages", lambda plan, journal, state, *rest: states.append(state))
+    session.resume_study(begun, environment, silent, silent, retry_failed=True)
+    replayed = StudyState.replay(read_journal(folder).events)
+    for state in (states[0], replayed):
+        assert state.pending == ["bayes"]
+        assert [trial.trial for trial in state.tally("bayes").unfinished.values()] == ["bayes-0002"]
+        assert state.trials["bayes-0001"].score == 0.5
+    assert sorted(path.name for path in (folder / "trials").iterdir()) == ["bayes-0001"]
+
+
+def test_study_without_failed_trials_has_nothing_to_train_again(begun: str, environment: Environment) -> None:
+    with pytest.raises(UserError, match="has no failed trial to train again"):
+        session.resume_study(begun, environment, silent, silent, retry_failed=True)
 
 
 def test_resume_of_a_complete_study_only_brings_mlflow_up_to_date(

@@ -6,7 +6,7 @@ from typing import Any
 from mlflow_record import client_of, everything_in, experiment_of, record, runs_of
 
 from hpo.config.environment import Environment
-from hpo.journal.events import TrialStopped, TrialTested
+from hpo.journal.events import StageRetried, TrialStopped, TrialTested
 
 
 def test_a_stage_is_a_run_and_its_trials_are_runs_below_it(study: Any, environment: Environment) -> None:
@@ -202,6 +202,17 @@ def test_a_trial_that_waits_is_scheduled(study: Any, environment: Environment) -
     study.ask("bayes-0000", f=16)
     record(study, environment)
     assert runs_of(study, environment)["bayes-0000"].info.status == "SCHEDULED"
+
+
+def test_failed_trial_that_is_retried_waits_again(study: Any, environment: Environment) -> None:
+    study.whole()
+    study.append(StageRetried, stage="bayes")
+    record(study, environment)
+    runs = runs_of(study, environment)
+    assert runs["bayes"].info.status == "RUNNING"
+    retried = runs["bayes-0001"]
+    assert (retried.info.status, retried.info.end_time) == ("SCHEDULED", None)
+    assert (retried.data.tags["hpo.status"], retried.data.tags["hpo.reason"]) == ("asked", "")
 
 
 def test_hundreds_of_hyperparameters_fit(study: Any, environment: Environment) -> None:
