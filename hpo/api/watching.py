@@ -134,7 +134,7 @@ def tell_end(end: "SessionEnd", plan: "StudyPlan", name: str, environment: "Envi
     """
     from hpo.report.budget_lines import over_lines
     from hpo.report.console import standard_error
-    from hpo.report.outdated_lines import outdated_lines
+    from hpo.report.stage_order import outdated_lines
     from hpo.study.results import registered_final
 
     console = standard_error()

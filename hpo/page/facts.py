@@ -7,7 +7,7 @@ from hpo.journal.results import StudyState, TrialState, TrialStatus
 from hpo.journal.stage_state import StageState
 from hpo.page.study_page import ShownTable
 from hpo.report.formats import duration, score_label, value, values_tried
-from hpo.report.outdated_lines import outdated, outdated_line
+from hpo.report.stage_order import outdated, outdated_line
 from hpo.report.trial_tables import best_line, condition
 from hpo.study.plan import StudyPlan
 from hpo.tasks.base.found import best_of_stage, deciding_stage, found_configuration, stages_by_priority

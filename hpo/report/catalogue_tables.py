@@ -9,7 +9,7 @@ from rich.table import Table
 
 from hpo.journal.results import StudyState, TrialState
 from hpo.report.formats import duration, value
-from hpo.report.outdated_lines import outdated, outdated_line
+from hpo.report.stage_order import outdated, outdated_line
 from hpo.tasks.base.registry import classes_of, score_of
 from hpo.tracking.symbols import symbol
 

@@ -19,7 +19,7 @@ from hpo.journal.tally import Tally
 from hpo.report.budget_lines import left_line
 from hpo.report.formats import duration, mean_with_interval
 from hpo.report.gain_lines import gain_line, would_stop
-from hpo.report.outdated_lines import outdated, outdated_line
+from hpo.report.stage_order import outdated, outdated_line
 from hpo.report.trial_tables import best_line
 from hpo.tasks.base.registry import classes_of, score_of
 

@@ -13,7 +13,7 @@ from hpo.journal.stage_state import StageState
 from hpo.report.budget_lines import left_line, more_time
 from hpo.report.formats import class_score, duration, mean_with_interval, value
 from hpo.report.gain_lines import gain_line
-from hpo.report.outdated_lines import outdated_lines
+from hpo.report.stage_order import outdated_lines
 from hpo.search.importance import sample_note
 from hpo.tasks.base.found import best_of_stage, deciding_stage
 from hpo.tasks.base.registry import classes_of, external_task_code, score_of

@@ -7,6 +7,8 @@ from typing import Any
 from hpo.tracking.symbols import symbol
 from model.errors import ConfigError
 
+MORE = 10
+"""Configurations that a search that has ended gets in a wider space, unless their number is typed."""
 _RANGE = re.compile(r"(?P<low>.+?)\.\.(?P<high>.+)")
 
 

@@ -1,17 +1,18 @@
 """Best values of a search at the edge of its space, with the wider bounds to type."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from hpo.config.stages import SEARCH
 from hpo.journal.events import Value
+from hpo.journal.ranking import Configuration
 from hpo.journal.results import StudyState
 from hpo.report.formats import value
 from hpo.space.parameters import FloatParameter, IntParameter
 from hpo.space.space import Space
-from hpo.study.bounds import with_bounds
+from hpo.study.bounds import MORE, with_bounds
 from hpo.study.configuration import configuration_from_symbols
 from hpo.study.plan import StudyPlan
 from hpo.tasks.base.found import best_of_stage
@@ -21,6 +22,8 @@ from model.shell import shell_line
 
 NEAR = 0.05
 """Largest distance from a bound that counts as the edge, as a share of the range on the parameter's scale."""
+ENOUGH = 5
+"""Smallest number of configurations whose best is looked at."""
 _WIDER = (0.3, 0.15, 0.07)
 """Shares of the range, on the parameter's scale, by which a bound is moved; the first that can be trained."""
 
@@ -51,10 +54,13 @@ class Edge:
 
 
 def edges(plan: StudyPlan, state: StudyState) -> list[Edge]:
-    """Return the best values of the study's search that lie within 5 % of a bound that could be wider."""
+    """Return the best values of the study's search that lie within 5 % of a bound that could be wider.
+
+    A few points or equal scores do not show where the best values are, so that there are none then.
+    """
     stage = state.stages.get(SEARCH)
     best = best_of_stage(state, SEARCH) if stage else None
-    if stage is None or best is None:
+    if stage is None or best is None or not _tell_apart(state.ranked(SEARCH)):
         return []
     chosen = best.configuration.parameters
     found = (
@@ -77,7 +83,8 @@ def edge_lines(plan: StudyPlan, state: StudyState) -> list[str]:
     ]
     options = [word for edge in found for word in ("--space", edge.typed)]
     command = shell_line("hpo", "run", SEARCH, "--study", state.created.study, *options)
-    return [*lines, f"to search beyond it: {command}"]
+    more = "" if SEARCH in state.pending else f" with {MORE} more configurations"
+    return [*lines, f"to search beyond it{more}: {command}"]
 
 
 def edge_record(edge: Edge) -> dict[str, Value]:
@@ -89,6 +96,11 @@ def edge_record(edge: Edge) -> dict[str, Value]:
         "bound": edge.bound,
         "wider": edge.wider,
     }
+
+
+def _tell_apart(ranked: Sequence[Configuration]) -> bool:
+    means = {configuration.mean for configuration in ranked}
+    return len(ranked) >= ENOUGH and len(means) > 1
 
 
 def _edge(parameter: Range, best: Value, plan: StudyPlan, state: StudyState) -> Edge | None:

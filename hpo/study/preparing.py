@@ -15,7 +15,7 @@ from hpo.journal.results import StudyState
 from hpo.report.formats import value as format_value
 from hpo.report.formats import values_tried
 from hpo.space.space import Parameters
-from hpo.study.bounds import with_bounds
+from hpo.study.bounds import MORE, with_bounds
 from hpo.study.budget import expected_limit
 from hpo.study.configuration import configuration_from_symbols
 from hpo.study.finalists import chosen_finalists, expected_finalists
@@ -47,8 +47,6 @@ _EXTENDABLE = (
     "stop_when",
 )
 """Settings of a search that may change when trials are added."""
-_MORE = 10
-"""Configurations that a search that has ended gets in a wider space, unless their number is typed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +155,7 @@ def prepare_extension(
         raise ConfigError(
             f"study {name!r} has {present} trials of stage {stage} already, and none would be added",
             fix="ask for more configurations: "
-            f"{shell_line('hpo', 'run', 'bayes', '--study', name, '--trials', settings['trials'] + _MORE)}",
+            f"{shell_line('hpo', 'run', 'bayes', '--study', name, '--trials', settings['trials'] + MORE)}",
         )
     return PreparedStage(asked=asked, plan=staged, trials=trials, first=_first(staged, asked, state))
 
@@ -192,7 +190,7 @@ def _extended_settings(plan: StudyPlan, request: StageRequest, state: StudyState
         *(point for point in _tried(plan, request, settings) if point not in kept["try"]),
     ]
     if "trials" not in typed and stage not in state.pending:
-        new = len(settings["try"]) - len(kept["try"]) or (_MORE if settings["space"] != kept["space"] else 0)
+        new = len(settings["try"]) - len(kept["try"]) or (MORE if settings["space"] != kept["space"] else 0)
         settings["trials"] = kept["trials"] + new
     return settings
 

@@ -50,6 +50,8 @@ class Verdict:
     """Score minus that of the study file's own configuration with the same seeds; None if not measured."""
     own: Mapping[str, Value]
     """Study file's own configuration, if the same stage trained it; the sentence shows what differs."""
+    is_own: bool
+    """Whether the best is the study file's own configuration."""
     label: str
     """Name of the score."""
     study: str
@@ -76,7 +78,7 @@ class Verdict:
     @property
     def _gain_text(self) -> str:
         own = "the study file's own configuration"
-        if self.configuration == OWN:
+        if self.is_own:
             return f"the search brought nothing: this is {own}"
         if self.gain is None:
             final = shell_line("hpo", "run", "final", "--study", self.study)
@@ -107,14 +109,21 @@ def verdict(state: StudyState) -> Verdict | None:
         trial.replicate: trial.score for trial in found.configuration.scored if trial.score is not None
     }
     scores = by_role[name] if split == "test" else replicates
-    own = by_role.get(OWN)
-    parameters = next((trial.parameters for trial in trials if trial.role == OWN and name != OWN), {})
+    of_own = by_role.get(OWN)
+    shown = next((trial.parameters for trial in trials if trial.role == OWN and name != OWN), {})
     return Verdict(
         found=found,
         score=MeasuredScore(split=split, by_replicate=scores),
-        gain=paired_difference(scores, own) if own and name != OWN else None,
-        own=parameters,
+        gain=paired_difference(scores, of_own) if of_own and name != OWN else None,
+        own=shown,
+        is_own=name == OWN or _is_in_study_file(found.configuration.parameters, state),
         label=label,
         study=state.created.study,
         has_final="final" in description_of(state.created).procedure,
     )
+
+
+def _is_in_study_file(parameters: Mapping[str, Value], state: StudyState) -> bool:
+    """Return whether a search varied ``parameters`` and came back to the values of the study file."""
+    own = state.created.plan["study"].get("hyperparameters", {})
+    return bool(parameters) and parameters.items() <= own.items()

@@ -80,8 +80,14 @@ def test_results_end_with_the_command_beyond_the_edge_of_the_space(
             creation(small_plan, Path("mine")),
             StageAsked(stage="bayes", settings=settings),
             StageStarted(stage="bayes", space=space, trials=2, epochs=2),
-            TrialAsked(trial="bayes-0001", stage="bayes", parameters={"f": 9}, seed=4),
-            TrialFinished(trial="bayes-0001", score=0.5, epoch=2, duration_s=1.0),
+            *(
+                event
+                for number in range(5, 10)
+                for event in (
+                    TrialAsked(trial=f"bayes-{number:04}", stage="bayes", parameters={"f": number}, seed=4),
+                    TrialFinished(trial=f"bayes-{number:04}", score=number / 20, epoch=2, duration_s=1.0),
+                )
+            ),
         ]
     )
     show_stages(state, small_plan, tmp_path)

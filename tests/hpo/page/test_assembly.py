@@ -95,7 +95,8 @@ def test_page_tells_score_failure_and_cost(environment: Environment, small_plan:
 def test_page_names_the_command_beyond_the_edge_of_the_space(
     environment: Environment, small_plan: StudyPlan
 ) -> None:
-    write(environment, "s", [*begun(small_plan, "s"), *trained(1, 0.25), *trained(7, 0.5)])
+    lower = (event for number in range(1, 5) for event in trained(number, 0.25))
+    write(environment, "s", [*begun(small_plan, "s"), *lower, *trained(7, 0.5)])
     (section, *_) = study_page(environment, "s").stages
     assert section.remarks[-1] == "to search beyond it: hpo run bayes --study s --space f=2..10"
 

@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 from calf_plan import calf_plan
 
-from hpo.journal.events import StageAsked, StageStarted, TrialAsked, TrialFinished
+from hpo.journal.events import StageAsked, StageFinished, StageStarted, TrialAsked, TrialFinished
 from hpo.journal.results import StudyState
-from hpo.study.edges import edge_lines, edge_record, edges
+from hpo.study.edges import ENOUGH, edge_lines, edge_record, edges
 from hpo.study.plan import StudyPlan
 from hpo.study.preparing import creation
 
 
 def found(best: dict[str, Any], **space: Any) -> tuple[StudyPlan, StudyState]:
-    """A search with one trial, at ``best``."""
+    """A search whose best is ``best``, with as many worse trials as it takes to look at it."""
     plan = calf_plan({"stages": {"bayes": {"trials": 9, "space": space}}})
     settings = plan.study.stages.named("bayes").model_dump(mode="json")
     varied = plan.task.varied(plan.study, "bayes", plan.shape)
@@ -23,11 +23,22 @@ def found(best: dict[str, Any], **space: Any) -> tuple[StudyPlan, StudyState]:
             creation(plan, Path("mine")),
             StageAsked(stage="bayes", settings=settings),
             StageStarted(stage="bayes", space=varied, trials=9),
-            TrialAsked(trial="bayes-0001", stage="bayes", parameters=best, seed=0),
-            TrialFinished(trial="bayes-0001", score=0.5, epoch=1, duration_s=1.0),
+            *trial("bayes-0000", best, 0.5),
+            *(
+                event
+                for number in range(1, ENOUGH)
+                for event in trial(f"bayes-{number:04}", {"n": number}, 0.4)
+            ),
         ]
     )
     return plan, state
+
+
+def trial(name: str, parameters: dict[str, Any], score: float) -> tuple[TrialAsked, TrialFinished]:
+    return (
+        TrialAsked(trial=name, stage="bayes", parameters=parameters, seed=0),
+        TrialFinished(trial=name, score=score, epoch=1, duration_s=1.0),
+    )
 
 
 def numbers(kind: str, low: float, high: float, *, log: bool = False) -> dict[str, Any]:
@@ -85,3 +96,24 @@ def test_lines_name_the_command_that_searches_beyond_all_edges() -> None:
         "edge of the space: the best alpha2, 49, is within 5 % of the upper bound 50",
         "to search beyond it: hpo run bayes --study mine --space f=1..6 --space alpha2=0.5..200",
     ]
+
+
+def test_search_that_has_ended_says_how_many_configurations_are_added() -> None:
+    plan, state = found({"f": 2}, f=numbers("int", 2, 6))
+    state.apply(StageFinished(stage="bayes", best_trial="bayes-0000", chosen={"f": 2}))
+    assert edge_lines(plan, state)[-1] == (
+        "to search beyond it with 10 more configurations: hpo run bayes --study mine --space f=1..6"
+    )
+
+
+def test_few_configurations_and_equal_scores_have_no_edge() -> None:
+    plan, state = found({"f": 2}, f=numbers("int", 2, 6))
+    assert edges(plan, state)
+    few = StudyState.replay([creation(plan, Path("mine"))])
+    few.apply(StageAsked(stage="bayes", settings=dict(state.asked["bayes"].settings)))
+    few.apply(StageStarted(stage="bayes", space=dict(state.stages["bayes"].space), trials=9))
+    for number in range(ENOUGH):
+        assert edges(plan, few) == []
+        for event in trial(f"bayes-{number:04}", {"f": 2, "n": number}, 0.0):
+            few.apply(event)
+    assert edges(plan, few) == []

@@ -26,6 +26,14 @@ def test_single_seeds_of_a_search_say_nothing_about_chance() -> None:
     assert "hpo run final --study s" in found.sentence
 
 
+def test_own_configuration_is_not_compared_with_itself_in_a_search() -> None:
+    searched = played("bayes", [trial(1, 0.25), trial(2, 0.75)])
+    assert "not compared" in of(searched).sentence
+    searched.created.plan["study"]["hyperparameters"] = {"f": 6, "lambda_seg": 2.1, "beta": 0.1}
+    sentence = of(searched).sentence
+    assert sentence.endswith("the search brought nothing: this is the study file's own configuration.")
+
+
 @pytest.mark.parametrize(
     ("tested", "words"),
     [

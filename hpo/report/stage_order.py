@@ -1,8 +1,24 @@
-"""Sentences about stages that started from a search which got more trials later."""
+"""Sentences about the order of stages: those that continue first, and those to run anew."""
 
 from hpo.journal.results import StudyState
 from hpo.journal.stage_state import StageState
 from model.shell import shell_line
+
+
+def unfinished_lines(state: StudyState) -> list[str]:
+    """Name the stages that have not ended, which run before any that is requested now."""
+    started = {name: state.stages.get(name) for name in state.pending}
+    return [
+        f"stage {name} is not finished and continues first{_progress(stage, state)}"
+        for name, stage in started.items()
+        if not (stage and stage.over and stage.over.suffices)  # such a search ends with the trials it has
+    ]
+
+
+def _progress(stage: StageState | None, state: StudyState) -> str:
+    if stage is None:
+        return ""
+    return f": {len(state.tally(stage.stage).ended)} of at most {stage.trials} trials have ended"
 
 
 def outdated(state: StudyState) -> list[StageState]:

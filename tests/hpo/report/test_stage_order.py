@@ -5,6 +5,7 @@ import pytest
 from rich.console import Console
 
 from hpo.journal.events import (
+    BudgetEnded,
     StageAsked,
     StageExtended,
     StageFinished,
@@ -15,7 +16,7 @@ from hpo.journal.events import (
 from hpo.journal.results import StudyState
 from hpo.report.catalogue_tables import trial_lines
 from hpo.report.live import Display
-from hpo.report.outdated_lines import outdated_lines
+from hpo.report.stage_order import outdated_lines, unfinished_lines
 from hpo.report.trial_tables import status_lines
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -80,3 +81,14 @@ def test_progress_shows_the_search_that_gets_more_trials_and_not_the_stage_after
         "stage bayes: 9 trials at most, 4 epochs each",
         f"note: stage final {FORMER}; this search gets more trials now",
     ]
+
+
+def test_unfinished_stages_are_named_before_a_later_one_starts() -> None:
+    state = extended_study("grid-slicing")
+    state.apply(StageAsked(stage="ablation", settings={}))
+    assert unfinished_lines(state) == [
+        "stage bayes is not finished and continues first: 0 of at most 9 trials have ended",
+        "stage ablation is not finished and continues first",
+    ]
+    state.apply(BudgetEnded(stage="bayes", budget="2 h", suffices=True))
+    assert unfinished_lines(state) == ["stage ablation is not finished and continues first"]
