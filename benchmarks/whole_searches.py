@@ -1,11 +1,12 @@
 """Whole searches on real matches: the paper's procedure and others, with the same number of chunks.
 
-    python benchmarks/whole_searches.py --wyscout DIR --work DIR [--runs 3] [--only NAME ...]
+    python benchmarks/whole_searches.py --wyscout DIR --work DIR [--runs 3] [--budget 12] [--only NAME ...]
 
 Each search trains on 64 training and 30 validation matches of the open Wyscout data until all its trials
-together have trained as many chunks as 12 whole trials. The winners are then trained again, with five seeds
-that no search has used. Two searches run at the same time, each on a core of its own. Those that have ended
-are not repeated when the script starts again. ``--only`` names what the paper's procedure is compared with.
+together have trained as many chunks as ``--budget`` whole trials. The winners are then trained again, with
+five seeds that no search has used. Two searches run at the same time, each on a core of its own. Those that
+have ended are not repeated when the script starts again. ``--only`` names what the paper's procedure is
+compared with.
 """
 
 import argparse
@@ -35,8 +36,6 @@ from hpo.programs.search import SearchProgram
 from hpo.search.build import build_searcher
 from hpo.space.space import Parameters
 
-BUDGET = 12
-"""Chunks of a search, in whole trainings."""
 SEEDS = 5
 """Seeds with which a winner is trained again."""
 FRESH = 1000
@@ -55,44 +54,44 @@ class Procedure:
     name: str
     searcher: str
     scheduler: str
-    trials: int
-    """Most trials: more than the budget lets end, where trials stop early."""
+    factor: int = 1
+    """Most trials, as a multiple of the budget: more than it lets end, where trials stop early."""
 
 
 PROCEDURES = (
-    Procedure("paper", "bayes-opt", "none", trials=BUDGET),
-    Procedure("whole", "botorch", "none", trials=BUDGET),
-    Procedure("default", "botorch", "asha", trials=20 * BUDGET),
+    Procedure("paper", "bayes-opt", "none"),
+    Procedure("whole", "botorch", "none"),
+    Procedure("default", "botorch", "asha", factor=20),
 )
 TODAY = "paper, highest score"
 """What the others are compared with."""
 
 
-def search(places: Places, procedure: Procedure, seed: int, core: int) -> list[TrialState]:
+def search(places: Places, procedure: Procedure, budget: int, seed: int, core: int) -> list[TrialState]:
     """Search on one core until the budget is used, and return the trials."""
-    name = f"{procedure.name}-{seed}"
-    if not has_ended(places, name):
+    name = f"{procedure.name}-{budget}-{seed}"
+    if not has_ended(places, name, budget):
         way = ("--searcher", procedure.searcher, "--scheduler", procedure.scheduler)
-        words = (*way, "--trials", str(procedure.trials), "--seed", str(seed))
+        words = (*way, "--trials", str(procedure.factor * budget), "--seed", str(seed))
         known = folder_of(places, name).is_dir()
         command = ("resume", name) if known else ("run", STAGE, *data(places), "--study", name, *words)
         with start(places, core, *command, output=places.work / f"{name}.txt") as process:
-            while process.poll() is None and not has_ended(places, name):
+            while process.poll() is None and not has_ended(places, name, budget):
                 time.sleep(POLL_S)
             if process.poll() is None:
                 start(places, core, "stop", name, output=places.work / "stop.txt").wait()
-    return trials_of(places, name)
+    return trials_of(places, name, budget)
 
 
-def has_ended(places: Places, name: str) -> bool:
+def has_ended(places: Places, name: str, budget: int) -> bool:
     """Return whether a search has used its budget, and its last whole trial has its score."""
-    trials = trials_of(places, name)
+    trials = trials_of(places, name, budget)
     at_the_end = [trial for trial in trials if len(trial.reports) == TRAINING["epochs"]]
     used = sum(len(trial.reports) for trial in trials)
-    return used >= BUDGET * TRAINING["epochs"] and all(trial.has_ended for trial in at_the_end)
+    return used >= budget * TRAINING["epochs"] and all(trial.has_ended for trial in at_the_end)
 
 
-def trials_of(places: Places, name: str, budget: float = BUDGET) -> list[TrialState]:
+def trials_of(places: Places, name: str, budget: float = math.inf) -> list[TrialState]:
     """Read the trials of a search until its budget is used; none before it has begun."""
     folder = folder_of(places, name)
     if not (folder / "journal.jsonl").exists():
@@ -150,7 +149,7 @@ def by_score(trials: Sequence[TrialState]) -> Parameters:
     return choice.parameters
 
 
-def winners(places: Places, procedures: Sequence[Procedure], runs: int) -> pd.DataFrame:
+def winners(places: Places, procedures: Sequence[Procedure], budget: int, runs: int) -> pd.DataFrame:
     """Search with each procedure, two at the same time; returns the winners, one row each."""
     jobs = [(procedure, seed) for seed in range(runs) for procedure in procedures]
     cores: Queue[int] = Queue()
@@ -160,7 +159,8 @@ def winners(places: Places, procedures: Sequence[Procedure], runs: int) -> pd.Da
     def one(job: tuple[Procedure, int]) -> list[TrialState]:
         core = cores.get()
         try:
-            return search(places, *job, core)
+            procedure, seed = job
+            return search(places, procedure, budget, seed, core)
         finally:
             cores.put(core)
 
@@ -203,7 +203,7 @@ def fresh_folders(places: Places) -> Iterable[Path]:
 
 def fresh_trials(places: Places) -> list[TrialState]:
     """Return the trials of winners with fresh seeds."""
-    return [trial for folder in fresh_folders(places) for trial in trials_of(places, folder.name, math.inf)]
+    return [trial for folder in fresh_folders(places) for trial in trials_of(places, folder.name)]
 
 
 def close(parameters: Parameters, row: dict[str, float]) -> bool:
@@ -233,16 +233,18 @@ def main() -> None:
     parser.add_argument("--wyscout", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--budget", type=int, default=12, help="chunks of a search, in whole trainings")
     parser.add_argument("--only", nargs="+", choices=[each.name for each in PROCEDURES[1:]])
     words = parser.parse_args()
     places = Places(words.wyscout, words.work)
     words.work.mkdir(parents=True, exist_ok=True)
     for name, own_first in (("whole.toml", True), ("fresh.toml", False)):
-        stage = {"trials": BUDGET, "space": SPACE.describe(), "own_first": own_first}
+        stage = {"trials": words.budget, "space": SPACE.describe(), "own_first": own_first}
         study = {"task": "calf", "training": TRAINING, "stages": {STAGE: stage}}
         (words.work / name).write_text(tomli_w.dumps(study))
     others = [each for each in PROCEDURES[1:] if not words.only or each.name in words.only]
-    found = winners(places, [PROCEDURES[0], *others], words.runs)
+    places.data()  # made once, before two searches want it
+    found = winners(places, [PROCEDURES[0], *others], words.budget, words.runs)
     found["scores"] = retrained(places, found)
     report(found)
 
