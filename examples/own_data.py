@@ -32,7 +32,9 @@ def read_games(file):
     """Return game -> annotations as label files hold them."""
     games = defaultdict(list)
     with file.open(newline="") as rows:
-        for number, row in enumerate(csv.DictReader(rows), start=2):
+        separator = max(",;\t", key=rows.readline().count)
+        rows.seek(0)
+        for number, row in enumerate(csv.DictReader(rows, delimiter=separator), start=2):
             try:
                 part, time = int(row["part"]), seconds(row["time"])
                 clock = f"{part} - {int(time) // 60:02d}:{int(time) % 60:02d}"
@@ -69,6 +71,8 @@ def main():
     parser.add_argument("--rate", required=True, help="feature vectors per second")
     parser.add_argument("--features", required=True, help="stem of the feature files, such as VIDEO")
     typed = parser.parse_args()
+    if (typed.folder / "dataset.toml").exists():
+        sys.exit(f"error: {typed.folder} is a data folder already: move it away, or name another folder")
     games = read_games(typed.csv)
     if len(games) < 3:
         sys.exit(f"error: {typed.csv}: expected 3 games or more, one for each split, got {len(games)}")

@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Sequence
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -91,9 +92,22 @@ def new(
     missing = [f"{split}.txt" for split in SPLITS if not (folder / f"{split}.txt").is_file()]
     if missing:
         typer.echo(f"missing: {', '.join(missing)}, which list the games of a split, one folder a line")
+    for file in _missing_features(files, list(description.features.values())):
+        typer.echo(f"missing: features; of part 1 of this game: {file}, an array (frames, dimensions)")
     typer.echo(f"next: {shell_line('hpo', 'data', 'check', folder)}")
     run = ("hpo", "run", "bayes", "--data", folder, "--study-file", folder / STUDY_FILE, "--dry-run")
     typer.echo(f"then: {shell_line(*run)}")
+
+
+def _missing_features(label_files: Sequence[Path], stems: Sequence[str]) -> list[Path]:
+    """Return the first feature file of each stem that the first game lacks."""
+    folders = [file.parent for file in label_files[:1]]
+    return [
+        folder / f"1_{stem}.npy"
+        for folder in folders
+        for stem in stems
+        if not any(folder.glob(f"[1-9]_{escape(stem)}.npy"))
+    ]
 
 
 def _texts(typed: str | None, found: Sequence[str], labels_file: str) -> list[str]:

@@ -79,7 +79,7 @@ def inspect_game(root: Path, name: str, description: DatasetDescription, *, stem
             problems.append(Problem(str(path), "shape", "expected at least one frame, got none"))
     if not here:
         path = features_file(root, name, half=1, stem=stem)
-        absent.append(Absent(f"have no features {stem}", _missing_features(path, len(labels.actions))))
+        absent.append(Absent(no_features(stem), _missing_features(path, len(labels.actions))))
     inside = [action for action in labels.actions if action.half in wanted]
     placed = _Placed(inside, halves, description, labels.path, description.rate_of(stem))
     return Game(
@@ -94,6 +94,11 @@ def inspect_game(root: Path, name: str, description: DatasetDescription, *, stem
         absent=tuple(absent),
         problems=tuple(problems),
     )
+
+
+def no_features(stem: str) -> str:
+    """Return the kind of ``Absent`` of games without any feature file."""
+    return f"have no features {stem}"
 
 
 def _missing_game(name: str, folder: Path) -> Game:

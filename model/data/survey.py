@@ -9,8 +9,9 @@ from pathlib import Path
 from model.data.clocks import clock_faults, disagrees
 from model.data.description import DESCRIPTION_FILE, DatasetDescription
 from model.data.feature_file import width_mismatches
-from model.data.inspection import Absent, Game
+from model.data.inspection import Absent, Game, no_features
 from model.data.rates import HalfLength, RateDoubt, rate_doubt
+from model.data.soccernet import features_file
 from model.errors import Problem
 
 _LISTED_ONE_BY_ONE = 3
@@ -87,6 +88,9 @@ class Survey:
         return Problem(str(file), f"frame rate of {self.stem}", f"{doubt.text}{source}; {how}")
 
     def _absent(self) -> list[Problem]:
+        every = [game for games in self.games.values() for game in games]
+        if len(every) > 1 and all(self._lacks_features(game) for game in every):
+            return [self._no_features_yet(every)]
         problems: list[Problem] = []
         for split, games in self.games.items():
             kinds: dict[str, list[tuple[Game, Absent]]] = defaultdict(list)
@@ -100,6 +104,20 @@ class Survey:
                     problems.append(self._counted(split, len(games), what, [game.name for game, _ in cases]))
         return problems
 
+    def _lacks_features(self, game: Game) -> bool:
+        return [absent.what for absent in game.absent] == [no_features(self.stem)]
+
+    def _no_features_yet(self, games: Sequence[Game]) -> Problem:
+        """Return one problem for a folder into which nobody has put features so far."""
+        first = features_file(self.root, games[0].name, half=1, stem=self.stem)
+        source = self._source() if self._is_published else "an array (frames, dimensions)"
+        return Problem(
+            str(self.root),
+            "",
+            f"none of the {len(games)} games has features {self.stem} yet; the first part of the first game "
+            f"needs {first}: {source}",
+        )
+
     def _counted(self, split: str, total: int, what: str, games: Sequence[str]) -> Problem:
         shown = "; ".join(games[:_LISTED_ONE_BY_ONE])
         list_file = self.root / self.description.splits.get(split, f"{split}.txt")
@@ -110,9 +128,13 @@ class Survey:
             f"{list_file.name}, use the first games only (--games TRAIN,VALID), or {self._source()}",
         )
 
+    @property
+    def _is_published(self) -> bool:
+        return self.description.name.startswith("soccernet")
+
     def _source(self) -> str:
         """Say where missing games can be had."""
-        if not self.description.name.startswith("soccernet"):
+        if not self._is_published:
             return "add their files"
         folder = shlex.quote(str(self.root))
         return f"download them: hpo data download --features {self.stem} --to {folder}"

@@ -137,12 +137,29 @@ def test_example_makes_a_data_folder_from_a_csv_file(tmp_path: Path) -> None:
     made = tmp_path / "made"
     done = script(tmp_path / "actions.csv", made, "--rate", "5", "--features", "VIDEO")
     assert done.returncode == 0, done.stderr
+    first = made / "games" / "match0" / "1_VIDEO.npy"
+    assert f"missing: features; of part 1 of this game: {first}" in done.stdout
+    (problem,) = check_dataset(made, features=None).problems
+    assert "none of the 5 games has features VIDEO yet" in str(problem) and "1_VIDEO.npy" in str(problem)
     for folder in (made / "games").iterdir():
         np.save(folder / "1_VIDEO.npy", np.zeros((2600, 4), dtype=np.float32))
     report = check_dataset(made, features=None)
     assert report.problems == () and report.games == {"train": 3, "valid": 1, "test": 1}
     assert report.actions["train"] == {"goal": 36, "foul": 36}
     assert tomllib.loads((made / "study.toml").read_text())["zones_s"]["foul"] == [-20.0, -10.0, 10.0, 20.0]
+
+
+def test_example_reads_semicolons_and_keeps_a_folder_that_is_there(tmp_path: Path) -> None:
+    rows = [f"match{n};1;{t}.5;goal" for n in range(3) for t in (20, 60)]
+    (tmp_path / "actions.csv").write_text("game;part;time;label\n" + "\n".join(rows) + "\n")
+    words = (tmp_path / "actions.csv", tmp_path / "made", "--rate", "5", "--features", "VIDEO")
+    assert script(*words).returncode == 0
+    labels = tmp_path / "made" / "games" / "match0" / "Labels.json"
+    assert json.loads(labels.read_text())["annotations"][1]["position"] == "60500"
+    labels.write_text("mended by hand")
+    again = script(*words)
+    assert again.returncode == 1 and "is a data folder already" in again.stderr
+    assert labels.read_text() == "mended by hand"
 
 
 def test_example_names_the_line_that_it_cannot_read(tmp_path: Path) -> None:
