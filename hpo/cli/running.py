@@ -38,7 +38,9 @@ def finish(end: "SessionEnd", plan: "StudyPlan", folder: Path) -> None:
         for file in files:
             typer.echo(f"for a paper: {file}")
     steps = [*next_steps(end.state, plan, folder), shell_line("hpo", "status", folder.name), "hpo ui"]
-    console.print(f"\nnext: {' | '.join(steps)}", soft_wrap=True)
+    console.print("\nnext:")
+    for step in steps:
+        console.print(f"  {step}", soft_wrap=True)
 
 
 def _print_failures(state: "StudyState", folder: Path) -> None:

@@ -29,19 +29,18 @@ def value(number: float | int | str) -> str:
 
 
 def values_tried(axis: Mapping[str, Any]) -> str:
-    """Describe the values that a search tries, as ``int: low 4, high 32, log True`` or ``fixed: 16``."""
+    """Describe the values that a search tries, as ``whole numbers 4 to 32, logarithmic`` or ``fixed: 16``."""
     if axis.get("type") == "choice" and len(axis["choices"]) == 1:
         return f"fixed: {axis['choices'][0]}"
     if "low" in axis and axis["low"] == axis["high"]:
         return f"fixed: {axis['low']}"
-    bounds = ", ".join(f"{key} {_entry(entry)}" for key, entry in axis.items() if key != "type")
-    return f"{axis.get('type', '')}: {bounds}"
-
-
-def _entry(entry: object) -> str:
-    if isinstance(entry, Mapping):
-        return " and ".join(f"{key} = {inner}" for key, inner in entry.items())
-    return ", ".join(map(str, entry)) if isinstance(entry, list | tuple) else str(entry)
+    condition = " and ".join(f"{key} = {inner}" for key, inner in axis.get("when", {}).items())
+    when = f", when {condition}" if condition else ""
+    if "low" in axis:
+        kind = "whole numbers " if axis.get("type") == "int" else ""
+        scale = ", logarithmic" if axis.get("log") else ""
+        return f"{kind}{axis['low']:g} to {axis['high']:g}{scale}{when}"
+    return f"one of {', '.join(map(str, axis['choices']))}{when}"
 
 
 def score_label(state: StudyState) -> str:

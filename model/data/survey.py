@@ -11,7 +11,7 @@ from model.data.description import DESCRIPTION_FILE, DatasetDescription
 from model.data.feature_file import width_mismatches
 from model.data.inspection import Absent, Game, no_features
 from model.data.rates import HalfLength, RateDoubt, rate_doubt
-from model.data.soccernet import features_file
+from model.data.soccernet import features_file, stems_in
 from model.errors import Problem
 
 _LISTED_ONE_BY_ONE = 3
@@ -105,7 +105,8 @@ class Survey:
         return problems
 
     def _lacks_features(self, game: Game) -> bool:
-        return [absent.what for absent in game.absent] == [no_features(self.stem)]
+        only_these = [absent.what for absent in game.absent] == [no_features(self.stem)]
+        return only_these and not stems_in(self.root / game.name)
 
     def _no_features_yet(self, games: Sequence[Game]) -> Problem:
         """Return one problem for a folder into which nobody has put features so far."""

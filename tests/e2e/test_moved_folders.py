@@ -40,7 +40,7 @@ def moved(hpo: CommandLine) -> CommandLine:
 
 def test_study_in_folders_of_any_name_goes_on_where_they_have_moved_to(odd: CommandLine) -> None:
     said = succeeds(odd, *odd.study(STUDY, "--trials", "1", "--epochs", "1"))
-    assert f"next: hpo run grid-slicing --study '{STUDY}' | hpo status '{STUDY}' | hpo ui" in said
+    assert f"next:\n  hpo run grid-slicing --study '{STUDY}'\n  hpo status '{STUDY}'\n  hpo ui" in said
     trial = f"{STUDY}/bayes-0001"
     assert "equal: all metrics" in succeeds(odd, "reproduce", trial)
 

@@ -25,12 +25,13 @@ def test_whole_numbers_stay_whole_and_others_have_four_digits() -> None:
 @pytest.mark.parametrize(
     ("axis", "text"),
     [
-        ({"type": "int", "low": 4, "high": 32, "log": True}, "int: low 4, high 32, log True"),
+        ({"type": "int", "low": 4, "high": 32, "log": True}, "whole numbers 4 to 32, logarithmic"),
         ({"type": "int", "low": 4, "high": 4, "log": True}, "fixed: 4"),
+        ({"type": "float", "low": 0.0, "high": 2.5, "log": False}, "0 to 2.5"),
         ({"type": "choice", "choices": ["none"]}, "fixed: none"),
         (
             {"type": "choice", "choices": [8, 16], "when": {"loss": "bmn"}},
-            "choice: choices 8, 16, when loss = bmn",
+            "one of 8, 16, when loss = bmn",
         ),
     ],
 )

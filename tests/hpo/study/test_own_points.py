@@ -53,8 +53,8 @@ def test_values_that_are_not_searched_may_be_repeated() -> None:
 @pytest.mark.parametrize(
     ("row", "complaint", "expected"),
     [
-        ({"f": 99}, "f = 99 lies outside the space", "int: low 4, high 64, log True"),
-        ({"r": 10}, "r_s = 5 lies outside the space", "float: low 10.0, high 80.0, log False"),
+        ({"f": 99}, "f = 99 lies outside the space", "whole numbers 4 to 64, logarithmic"),
+        ({"r": 10}, "r_s = 5 lies outside the space", "10 to 80"),
         ({"beta": 0.7}, "does not vary beta: expected 0.5, as in the study file, got 0.7", None),
         ({"gamma": 1}, "unknown hyperparameter: 'gamma'", None),
         ({"matching": "all"}, "cannot use this configuration: matching", None),

@@ -277,7 +277,7 @@ def test_space_without_a_known_point_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match="study 'old' knows: bayes-2 has f = 2") as refusal:
         widened(small_plan, searched, environment, "f=3..40")
-    assert refusal.value.details["got"].startswith("f int: low 3, high 40")
+    assert refusal.value.details["got"].startswith("f whole numbers 3 to 40")
 
 
 def test_space_of_other_hyperparameters_is_refused(
