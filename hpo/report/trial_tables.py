@@ -234,13 +234,16 @@ def describe_settings(trial: TrialState, start: Mapping[str, Value]) -> str:
 
 
 def _class_values(label: str, parameters: Mapping[str, Value]) -> str:
-    """Format the values of one class, such as ``K -40 -20 10 60`` for ``K1`` to ``K4``."""
+    """Format the values of one class, such as ``K -40 -20 10 60 frames`` for ``K1`` to ``K4``."""
     values: dict[str, list[str]] = {}
+    units = {}
     for name, number in parameters.items():
         stem, _, its_label = name.partition(".")
         if its_label == label:
-            values.setdefault(symbol(stem).rstrip("0123456789"), []).append(value(number))
-    return "  ".join(f"{stem} {' '.join(numbers)}" for stem, numbers in values.items())
+            group = symbol(stem).rstrip("0123456789")
+            values.setdefault(group, []).append(value(number))
+            units[group] = " frames" if stem.endswith("_frames") else ""
+    return "  ".join(f"{group} {' '.join(numbers)}{units[group]}" for group, numbers in values.items())
 
 
 def condition(state: StudyState, writer: str | None) -> str:

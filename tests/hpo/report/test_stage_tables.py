@@ -92,7 +92,7 @@ def test_trial_of_a_grid_is_told_by_what_it_has_of_its_own() -> None:
     start = {"f": 16, **{f"K{n}_frames.goal": float(k) for n, k in enumerate((-4, -2, 2, 4), start=1)}}
     moved = trial("grid", 0, 0.5)
     moved.parameters = {**start, "K4_frames.goal": 9.0}
-    assert describe_settings(moved, start) == "goal K -4 -2 2 9"
+    assert describe_settings(moved, start) == "goal K -4 -2 2 9 frames"
     moved.parameters = start
     assert describe_settings(moved, start) == "start"
 
