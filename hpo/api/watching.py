@@ -136,6 +136,7 @@ def tell_end(end: "SessionEnd", plan: "StudyPlan", name: str, environment: "Envi
     from hpo.report.console import standard_error
     from hpo.report.stage_order import outdated_lines
     from hpo.study.results import registered_final
+    from hpo.study.session import ALL_FAIL
 
     console = standard_error()
     if not end.tracking.events_left and (address := registered_final(plan, end.state, environment)):
@@ -154,7 +155,7 @@ def tell_end(end: "SessionEnd", plan: "StudyPlan", name: str, environment: "Envi
     if end.state.budget_over:
         for line in over_lines(end.state):
             console.print(line, soft_wrap=True)
-    elif not end.complete:
+    elif not end.complete and end.state.interrupted != ALL_FAIL:
         console.print(f"stopped; resume with: {shell_line('hpo', 'resume', name)}", soft_wrap=True)
 
 

@@ -22,9 +22,13 @@ def finish(end: "SessionEnd", plan: "StudyPlan", folder: Path) -> None:
     from hpo.page.paper import write_paper
     from hpo.report.console import standard_error
     from hpo.study.results import is_final
+    from hpo.study.session import ALL_FAIL
 
     console = standard_error()
     over = end.state.budget_over
+    if end.state.interrupted == ALL_FAIL:
+        _print_failures(end.state, folder)
+        raise typer.Exit(1)
     if not end.complete and not over:
         raise typer.Exit(130)
     if not end.state.has_score:
@@ -48,11 +52,17 @@ def _print_failures(state: "StudyState", folder: Path) -> None:
     from hpo.report.console import standard_error
     from hpo.report.trial_tables import retry_line
     from hpo.study.records import failures
+    from hpo.study.session import ALL_FAIL
 
     console = standard_error()
     found = failures(state, folder)
     reason = found[0]["reason"] if found else "unknown"
-    console.print(f"every trial failed; the first reason: {reason}", soft_wrap=True)
+    if state.interrupted == ALL_FAIL:
+        console.print(
+            f"stopped: {len(found)} trials failed, all for the same reason: {reason}", soft_wrap=True
+        )
+    else:
+        console.print(f"every trial failed; the first reason: {reason}", soft_wrap=True)
     if traceback := next((failure["traceback"] for failure in found if failure["traceback"]), None):
         console.print(f"traceback: {traceback}", soft_wrap=True)
     if found:

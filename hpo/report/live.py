@@ -78,8 +78,9 @@ class Display:
         self._stage, self._epochs = stage.stage, max(stage.epochs, 1)
         self._printed, self._clock, self._offers_stop = None, _Clock(), True
         if stage.finished_at is None:
+            epochs = f"{self._epochs} epochs" if self._epochs > 1 else "1 epoch"
             self._console.print(
-                f"stage {stage.stage}: {stage.trials} trials at most, {self._epochs} epochs each",
+                f"stage {stage.stage}: {stage.trials} trials at most, {epochs} each",
                 soft_wrap=True,
             )
             for each in outdated(state):

@@ -32,6 +32,10 @@ from hpo.trial.specification import TrialSpec
 
 Listener = Callable[[StudyState], None]
 
+FAILURES_ALIKE = 5
+"""Number of trials of a session that fail for the same reason, after which a stage without a score stops: the
+others would fail as well."""
+
 
 class StageRunner:
     """Source of the trials of one stage for the scheduler (a ``hpo.schedule.trial_source.TrialSource``).
@@ -55,6 +59,8 @@ class StageRunner:
         self.state = state
         self._budget, self._has_room = budget, True
         self._requests = StopRequests(journal.folder)
+        self._reasons: list[str] = []
+        """Reasons of the failures in this session."""
         self._plan, self._stage, self._program = plan, stage, program
         self._score = plan.score
         self._journal, self._listener = journal, listener
@@ -72,6 +78,8 @@ class StageRunner:
 
         With a budget, no new trial starts that could not end in time.
         """
+        if self.fails_alike:
+            return None
         if self._waiting:
             return self._spec(self._waiting.popleft())
         self._has_room = self._has_room and self._budget.has_room
@@ -141,7 +149,14 @@ class StageRunner:
         """Record the failure of a trial; the stage continues."""
         if not self.state.trials[trial].has_ended:
             self._write(TrialFailed(trial=trial, reason=reason))
+            self._reasons.append(reason)
             self._clean_up(trial)
+
+    @property
+    def fails_alike(self) -> bool:
+        """Whether no trial of the stage has a score, and those of this session failed for the same reason."""
+        is_alike = len(self._reasons) >= FAILURES_ALIKE and len(set(self._reasons)) == 1
+        return is_alike and not self.state.ranked(self._stage, 1)
 
     def add_note(self, message: str) -> None:
         """Record a message for the user."""

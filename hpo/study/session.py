@@ -44,6 +44,8 @@ from hpo.trial.files import BEST, CONFIG, trial_folder
 from model.errors import StorageError, UserError
 from model.shell import shell_line
 
+ALL_FAIL = "all trials fail for the same reason"
+"""Reason for which a study is interrupted."""
 DRAIN_S = 60.0
 """Seconds to wait for MLflow at the end of a session; the next resume sends the remaining records."""
 INTERRUPTED_DRAIN_S = 5.0
@@ -316,13 +318,13 @@ def _run_stages(
     plan: StudyPlan, journal: Journal, state: StudyState, environment: Environment, listener: Listener
 ) -> SessionEnd:
     """Run the stages that have not ended, and record them in MLflow meanwhile."""
-    pending, drain_s, requests = state.pending, DRAIN_S, StopRequests(journal.folder)
+    pending, drain_s, requests, reason = state.pending, DRAIN_S, StopRequests(journal.folder), ""
     requests.remove(WHOLE_STUDY)  # of an earlier session
     follower = Follower(journal.folder, _tracker(plan, journal.folder, environment))
     with signals_as_ctrl_c():
         try:
             listener(state)
-            _finish_stages(plan, journal, state, environment, listener)
+            reason = _finish_stages(plan, journal, state, environment, listener)
         except KeyboardInterrupt:
             pass  # before or after the training, which ends in good order by itself
         except StorageError:
@@ -331,7 +333,7 @@ def _run_stages(
         finally:
             complete = not state.pending
             if pending and not complete:
-                _record(journal, state, [StudyInterrupted(reason=_why_stopped(state, requests))])
+                _record(journal, state, [StudyInterrupted(reason=reason or _why_stopped(state, requests))])
                 drain_s = min(drain_s, INTERRUPTED_DRAIN_S)
             tracking = follower.close(drain_s)
     return SessionEnd(state, complete, tracking)
@@ -346,8 +348,8 @@ def _why_stopped(state: StudyState, requests: StopRequests) -> str:
 
 def _finish_stages(
     plan: StudyPlan, journal: Journal, state: StudyState, environment: Environment, listener: Listener
-) -> None:
-    """Run stages until one of them is interrupted."""
+) -> str:
+    """Run stages until one of them is interrupted; returns why, if its trials are the cause."""
     has_ray = False
     with ExitStack() as stack:
         for name in state.pending:
@@ -359,8 +361,11 @@ def _finish_stages(
                 run.finish()
             if run.is_cut_short:
                 run.cut_short()
+            if run.fails_alike:
+                return ALL_FAIL
             if not run.complete or StopRequests(journal.folder).has(WHOLE_STUDY):
                 break
+    return ""
 
 
 def _ray(

@@ -74,6 +74,11 @@ class StageRun:
         """Whether the budget of the study leaves time to train."""
         return not self._budget.is_over
 
+    @property
+    def fails_alike(self) -> bool:
+        """Whether the stage has stopped because its trials fail for the same reason."""
+        return self._runner.fails_alike and not self.complete
+
     def finish(self) -> None:
         """Train the remaining trials, as many as the budget allows, and record the result."""
         if self.needs_training and self.has_time:

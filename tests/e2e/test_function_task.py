@@ -65,9 +65,10 @@ def test_trials_that_failed_by_a_mistake_are_trained_again_when_it_is_mended(
     mistaken = example.replace("alpha=parameters", "alpha=parametres")
     assert mistaken != example
     (own_code / "ridge.py").write_text(mistaken)
-    words = ("run", "bayes", "--study-file", str(EXAMPLES / "ridge.toml"), "--trials", "2")
+    words = ("run", "bayes", "--study-file", str(EXAMPLES / "ridge.toml"), "--trials", "7")
     failed = ridge.run(*words)
     assert failed.returncode == 1
+    assert "stopped: 5 trials failed, all for the same reason: NameError" in failed.stderr
     assert "error.txt" in failed.stderr
     advice = "hpo resume ridge --fork NEW --retry-failed"
     assert advice in failed.stderr and advice in ridge.run("status", "ridge").stdout
@@ -77,5 +78,5 @@ def test_trials_that_failed_by_a_mistake_are_trained_again_when_it_is_mended(
     mended = ridge.run("resume", "ridge", "--fork", "mended", "--retry-failed")
     assert mended.returncode == 0, mended.stderr
     events = ridge.events("mended")
-    assert sum(isinstance(event, TrialFinished) for event in events) == 2
+    assert sum(isinstance(event, TrialFinished) for event in events) == 7
     assert 0.2 < ridge.best("mended")[0]["score"] < 0.8

@@ -211,7 +211,21 @@ def _study_file(
     validate_study(
         study_file, {"task": module, "hyperparameters": dict(own)}, file=f"function_task of {module}"
     )
+    for name, table in space.items():
+        if not _is_within(own[name], table):
+            values = table.get("choices") or f"{table['low']} to {table['high']}"
+            raise ConfigError(
+                f"own, {name}: expected a value of the space, whose first point it is, got {own[name]!r:.60}",
+                space=values,
+            )
     return study_file
+
+
+def _is_within(value: Any, table: Mapping[str, Any]) -> bool:
+    """Return whether a value of the right type lies in the table of its hyperparameter."""
+    if table["type"] == "choice":
+        return value in table["choices"]
+    return bool(table["low"] <= value <= table["high"])
 
 
 def _declared(space: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -13,7 +13,7 @@ from hpo.journal.events import (
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState, TrialStatus
 from hpo.study.plan import StageRequest, StudyPlan, stage_settings
-from hpo.study.runner import StageRunner
+from hpo.study.runner import FAILURES_ALIKE, StageRunner
 from hpo.trial.report import Report
 from hpo.trial.specification import TrialSpec
 from model.errors import ConfigError
@@ -206,3 +206,34 @@ def test_best_validation_is_that_of_the_mean_that_the_study_file_names(tmp_path:
         runner.finished(task.trial)
         best = runner.state.ranked("bayes", 1)[0].best_trial
         assert (best.score, best.best_epoch) == (0.9, 2)
+
+
+def test_stage_whose_trials_all_fail_for_the_same_reason_stops(tmp_path: Path) -> None:
+    plan = plan_of(trials=9)
+    with begin(tmp_path / "study", plan) as journal:
+        runner = runner_on(journal, plan)
+        for _ in range(FAILURES_ALIKE):
+            runner.failed(next_spec(runner).trial, "NameError: name 'seeed' is not defined")
+        assert runner.fails_alike and runner.next_spec() is None and not runner.complete
+        # Whoever resumes it wants more trials.
+        assert runner_on(journal, plan).next_spec() is not None
+
+
+@pytest.mark.parametrize("reasons", [("out of memory",) * 4 + ("diverged",), ("diverged",) * 4])
+def test_stage_goes_on_after_different_or_few_failures(tmp_path: Path, reasons: tuple[str, ...]) -> None:
+    plan = plan_of(trials=9)
+    with begin(tmp_path / "study", plan) as journal:
+        runner = runner_on(journal, plan)
+        for reason in reasons:
+            runner.failed(next_spec(runner).trial, reason)
+        assert runner.next_spec() is not None
+
+
+def test_stage_with_a_score_goes_on_whatever_fails(tmp_path: Path) -> None:
+    plan = plan_of(trials=9)
+    with begin(tmp_path / "study", plan) as journal:
+        runner = runner_on(journal, plan)
+        train(runner, 0.5)
+        for _ in range(FAILURES_ALIKE):
+            runner.failed(next_spec(runner).trial, "diverged")
+        assert runner.next_spec() is not None

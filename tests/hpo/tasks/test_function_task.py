@@ -89,6 +89,7 @@ def test_study_file_may_change_every_default() -> None:
         ({"space": {"rate": (0.1, 1, "ln")}, "own": {"rate": 1}}, "space, rate: expected"),
         ({"space": {"a b": (0, 1)}, "own": {"a b": 1}}, "space: expected a name such as learning_rate"),
         ({"own": {"rate": 0.1}}, "own: expected a value of rate, depth, kind, got rate"),
+        ({"own": {**OWN, "depth": 99}}, "own, depth: expected a value of the space, whose first point"),
         ({"own": {**OWN, "depth": "two"}}, "invalid study file function_task of .*: 1 setting"),
         ({"space": {**SPACE, "depth": (8, 1)}}, "invalid study file function_task of .*: 1 setting"),
         ({"function": lambda parameters: 0.5}, "expected a function .parameters, seed, report. -> score"),
