@@ -227,7 +227,7 @@ def resume_study(
         state = StudyState.replay(stored_events(journal.folder))
         require_time(state, budget)
         plan = plan_of(journal.folder, state.created)
-        retried = _retried(state) if retry_failed else []
+        retried = retried_stages(state) if retry_failed else []
         is_resumed = bool(state.pending or retried)
         if is_resumed or data is not None:
             plan = reopen(journal, state, data, environment, progress)
@@ -240,8 +240,12 @@ def resume_study(
         return _run_stages(plan, journal, state, environment, listener)
 
 
-def _retried(state: StudyState) -> list[StageRetried]:
-    """Return the events with which the failed trials of all stages are trained again."""
+def retried_stages(state: StudyState) -> list[StageRetried]:
+    """Return the events with which the failed trials of all stages are trained again.
+
+    Raises:
+        UserError: No trial has failed.
+    """
     stages = [stage for stage in state.stages if state.failed_trials(stage)]
     if not stages:
         name = state.created.study

@@ -77,6 +77,9 @@ def test_trials_that_failed_by_a_mistake_are_trained_again_when_it_is_mended(
     assert same.returncode == 2 and "ridge.py or the code of hpo changed" in same.stderr
     mended = ridge.run("resume", "ridge", "--fork", "mended", "--retry-failed")
     assert mended.returncode == 0, mended.stderr
+    none = ridge.run("resume", "mended", "--fork", "again", "--retry-failed")
+    assert none.returncode == 2 and "has no failed trial" in none.stderr
+    assert "again" not in ridge.run("list").stdout
     events = ridge.events("mended")
     assert sum(isinstance(event, TrialFinished) for event in events) == 7
     assert 0.2 < ridge.best("mended")[0]["score"] < 0.8
