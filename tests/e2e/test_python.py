@@ -102,7 +102,7 @@ def test_plan_says_what_a_run_would_do_and_starts_nothing(hpo: CommandLine, smal
     assert (plan.study, stage.stage, stage.trials, stage.epochs) == ("mine", "bayes", 3, 1)
     assert stage.estimated_s is not None and stage.estimated_s > 0
     assert [point["f"] for point in stage.first][-1] == 4
-    assert "low 0.5, high 5.0" in str(plan) and "bayes: 3 trials at most" in str(plan)
+    assert "0.5 to 5, logarithmic" in str(plan) and "bayes: 3 trials at most" in str(plan)
     printed = hpo.run(*hpo.study("mine", "--trials", "3"), "--dry-run")
     kinds = [line.split()[0] for line in printed.stdout.splitlines()]
     assert kinds[:5] == [line.split()[0] for line in str(plan).splitlines()][:5]
