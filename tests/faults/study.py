@@ -76,8 +76,15 @@ class StruckStudy:
         assert not self._ended(), self.output()
 
     def workers(self, kind: str = TRIAL) -> list[int]:
-        """Processes of this study that Ray named after ``kind``."""
-        return ray_processes(self.process.pid, kind)
+        """Processes of this study that Ray named after ``kind``; their name changes between two calls."""
+        found: list[int] = []
+
+        def have_their_name() -> bool:
+            found[:] = ray_processes(self.process.pid, kind)
+            return bool(found)
+
+        wait_until(have_their_name)
+        return found
 
     def process_of_ray(self, kind: str) -> int:
         """Ray's own process ``kind``, such as the raylet."""
