@@ -1,7 +1,6 @@
 """Settings and fixtures of all tests."""
 
 import os
-import secrets
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -28,8 +27,6 @@ settings.load_profile("repeatable")
 def pytest_configure() -> None:
     """As ``hpo`` does it: threads that wait for work must not spin, here and in what Ray starts from here."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # Ray keeps the first token of a process, and tests restore the environment between two starts.
-    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     import torch
 
     torch.set_num_threads(1)
