@@ -13,7 +13,8 @@ from hpo.journal.journal import stored_events
 from hpo.journal.results import StudyState
 from hpo.study.folders import study_folder
 from hpo.study.plan import stored_plan
-from hpo.study.session import fork_study, resume_study, retried_stages
+from hpo.study.reopening import retried_stages
+from hpo.study.session import fork_study, resume_study
 
 
 def resume(

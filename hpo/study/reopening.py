@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hpo.config.environment import Environment
-from hpo.journal.events import DataMoved
+from hpo.journal.events import DataMoved, StageRetried
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState
 from hpo.study.folders import stored_place
@@ -87,3 +87,19 @@ def refuse_changes(plan: StudyPlan, state: StudyState) -> None:
             fix="restore the earlier state, or resume a copy of the study with the present one: "
             f"{shell_line('hpo', 'resume', created.study, '--fork', 'NEW', *again)}",
         )
+
+
+def retried_stages(state: StudyState) -> list[StageRetried]:
+    """Return the events with which the failed trials of all stages are trained again.
+
+    Raises:
+        UserError: No trial has failed.
+    """
+    stages = [stage for stage in state.stages if state.failed_trials(stage)]
+    if not stages:
+        name = state.created.study
+        raise UserError(
+            f"study {name!r} has no failed trial to train again",
+            fix=f"see its trials with {shell_line('hpo', 'status', name)}",
+        )
+    return [StageRetried(stage=stage) for stage in stages]

@@ -13,7 +13,6 @@ from hpo.journal.events import (
     Event,
     Noticed,
     StageExtended,
-    StageRetried,
     StudyInterrupted,
     StudyResumed,
     Value,
@@ -29,7 +28,7 @@ from hpo.study.folders import study_folder
 from hpo.study.interruption import signals_as_ctrl_c
 from hpo.study.plan import StageRequest, StudyPlan, available_cpus, plan_of, reopen_data, stored_plan
 from hpo.study.preparing import PreparedStage, creation, prepare_extension, prepare_more, with_limits
-from hpo.study.reopening import placed, refuse_changes, reopen, reopened
+from hpo.study.reopening import placed, refuse_changes, reopen, reopened, retried_stages
 from hpo.study.results import figure_files, stage_importance, winner
 from hpo.study.runner import Listener
 from hpo.study.stage import StageRun
@@ -42,7 +41,6 @@ from hpo.tracking.mlflow_tracker import MlflowTracker
 from hpo.tracking.store import check_store
 from hpo.trial.files import BEST, CONFIG, trial_folder
 from model.errors import StorageError, UserError
-from model.shell import shell_line
 
 ALL_FAIL = "all trials fail for the same reason"
 """Reason for which a study is interrupted."""
@@ -238,22 +236,6 @@ def resume_study(
             for trial in failed:  # what the failed attempt left is not of the next one
                 shutil.rmtree(trial_folder(journal.folder, trial), ignore_errors=True)
         return _run_stages(plan, journal, state, environment, listener)
-
-
-def retried_stages(state: StudyState) -> list[StageRetried]:
-    """Return the events with which the failed trials of all stages are trained again.
-
-    Raises:
-        UserError: No trial has failed.
-    """
-    stages = [stage for stage in state.stages if state.failed_trials(stage)]
-    if not stages:
-        name = state.created.study
-        raise UserError(
-            f"study {name!r} has no failed trial to train again",
-            fix=f"see its trials with {shell_line('hpo', 'status', name)}",
-        )
-    return [StageRetried(stage=stage) for stage in stages]
 
 
 def move_data(name: str, data: str, environment: Environment, progress: Progress) -> None:
