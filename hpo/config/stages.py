@@ -329,6 +329,9 @@ def _illegal_values(
 class Stages(Section):
     """Base class of the tables ``[stages.NAME]``; each field is one stage."""
 
+    how_to_have: ClassVar[Mapping[str, str]] = {}
+    """Stages that the task lacks -> what to do in order to have them."""
+
     @classmethod
     def names(cls) -> tuple[str, ...]:
         """Return the names of all stages, as used in study files and on the command line."""
@@ -353,7 +356,8 @@ class Stages(Section):
         """
         for name in names:
             if name not in self.names():
-                raise ConfigError(f"this task has no stage {name!r}", known=", ".join(self.names()))
+                fix = {"fix": self.how_to_have[name]} if name in self.how_to_have else {}
+                raise ConfigError(f"this task has no stage {name!r}", known=", ".join(self.names()), **fix)
         missing = [name for name in names if getattr(self, name.replace("-", "_")) is None]
         if missing:
             tables = " and ".join(f"[stages.{name}]" for name in missing)

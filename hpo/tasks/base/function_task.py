@@ -156,6 +156,14 @@ def function_task(
     return task
 
 
+class _FunctionStages(Stages):
+    """Stages of a function; the final stage is one if there is a function for the test split."""
+
+    how_to_have: ClassVar = {
+        "final": "give hpo.function_task a function test=(parameters, seed, state) -> score"
+    }
+
+
 class _FunctionStudy(StudyFile):
     """Study file of a function, in which all keys but ``task`` have defaults."""
 
@@ -204,7 +212,7 @@ def _study_file(
         "FunctionStudy",
         __base__=_FunctionStudy,
         hyperparameters=(hyperparameters, hyperparameters()),
-        stages=(create_model("FunctionStages", __base__=Stages, **stages), ...),
+        stages=(create_model("FunctionStages", __base__=_FunctionStages, **stages), ...),
     )
     study_file.defaults = defaults
     # Defaults are not validated until they are given.

@@ -66,6 +66,13 @@ def test_study_file_needs_nothing_but_the_name_of_the_task() -> None:
     assert "final" not in study.stages.names()
 
 
+def test_final_stage_needs_a_function_for_the_test_split() -> None:
+    study = function_task(whole, space=SPACE, own=OWN).study_file.model_validate({"task": "whole"})
+
+    with pytest.raises(ConfigError, match=r"no stage 'final'(?s:.*)function test="):
+        study.stages.require(["final"])
+
+
 def test_study_file_may_change_every_default() -> None:
     task = function_task(whole, space=SPACE, own=OWN, test=lambda parameters, seed, state: 0.5)
     space = {"rate": {"type": "float", "low": 0.1, "high": 0.2}}
