@@ -79,7 +79,7 @@ def _section(stage: StageState, state: StudyState, plan: StudyPlan, folder: Path
     return StageSection(
         name=name,
         facts=stage_facts(stage, state, plan),
-        tables=_tables(results, plan.description.presentation(name).note),
+        tables=_tables(results, plan.presentation(name).note),
         remarks=[
             *(result for result in results if isinstance(result, str)),
             *(edge_lines(plan, state) if name == SEARCH else []),

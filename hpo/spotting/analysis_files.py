@@ -31,13 +31,18 @@ def summary_lines(analysis: Analysis) -> list[str]:
         present = len(analysis.classes) - len(absent)
         mean += f" over all {len(analysis.classes)} classes, "
         mean += f"{scores.average_map_present:.4f} over the {present} present,"
-    return [
+    lines = [
         f"Average-mAP {mean} on {analysis.games} games of the {analysis.split} split, "
         f"{scores.actions:,} actions",
-        f"without the {scores.break_actions} actions of the half-time break: "
-        f"{scores.average_map_without_break:.4f}{' over all classes' if absent else ''}",
-        *([f"no actions in this split: {', '.join(absent)}"] if absent else []),
     ]
+    if scores.break_actions:  # soccer's substitutions at half-time; other sports have none there
+        lines.append(
+            f"without the {scores.break_actions} actions of the half-time break: "
+            f"{scores.average_map_without_break:.4f}{' over all classes' if absent else ''}"
+        )
+    if absent:
+        lines.append(f"no actions in this split: {', '.join(absent)}")
+    return lines
 
 
 def results_folder(folder: Path) -> Path:

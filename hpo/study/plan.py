@@ -22,6 +22,7 @@ from hpo.study.measuring import measured_precision, parallel_settings
 from hpo.study.point_file import TypedPoints
 from hpo.tasks.base.own_code import own_errors
 from hpo.tasks.base.places import is_uri
+from hpo.tasks.base.presentation.stage_presentation import StagePresentation
 from hpo.tasks.base.registry import (
     AnyDescription,
     AnyTask,
@@ -140,6 +141,10 @@ class StudyPlan:
     def score(self) -> Score:
         """The score that the study maximises."""
         return self.description.score_in(self.study.model_dump(mode="json"))
+
+    def presentation(self, stage: str) -> StagePresentation:
+        """Return the tables, figures and notes of ``stage`` that suit the data."""
+        return self.description.presentation(stage).on(self.dataset)
 
     @property
     def data_seed(self) -> int:

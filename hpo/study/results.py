@@ -45,14 +45,14 @@ def drawn_stage(plan: StudyPlan, state: StudyState, stage: str, folder: Path) ->
     from hpo.report.figures.draw import draw_stage  # plotly and matplotlib take a second to import
 
     view = _view(plan, state, stage, stage_importance(state, stage, folder))
-    return draw_stage(view, plan.description.presentation(stage))
+    return draw_stage(view, plan.presentation(stage))
 
 
 def stage_results(plan: StudyPlan, state: StudyState, stage: str, *, top: int) -> "list[RenderableType]":
     """Return the tables of ``stage``; of a search, its ``top`` best trials."""
     from hpo.report.stage_tables import stage_tables
 
-    return stage_tables(_view(plan, state, stage), plan.description.presentation(stage), top=top)
+    return stage_tables(_view(plan, state, stage), plan.presentation(stage), top=top)
 
 
 def _view(

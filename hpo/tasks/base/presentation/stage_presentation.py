@@ -1,8 +1,8 @@
 """Presentation of a stage's results: tables and figures that a task adds."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Self
 
 from hpo.journal.ranking import GRID
 from hpo.journal.results import StudyState, TrialState, TrialStatus
@@ -96,7 +96,13 @@ class StagePresentation:
     """Role -> score that a paper reports, in [0, 1]; shown in a separate column."""
     note: str = ""
     """Caption of the first table on the page of a study."""
+    published_on: str = ""
+    """Beginning of the names of the data sets to which ``published`` and ``note`` refer. Default: all."""
     tables: "Callable[[StageView], Sequence[RenderableType]]" = no_tables
     """Function that makes the tables and lines after the comparison of configurations."""
     figures: Mapping[str, DrawFigures] | None = None
     """Name -> drawing function. None: the history of the scores and their spread over seeds."""
+
+    def on(self, dataset: str) -> Self:
+        """Return the presentation of results on ``dataset``, without published ones of other data sets."""
+        return self if dataset.startswith(self.published_on) else replace(self, published={}, note="")

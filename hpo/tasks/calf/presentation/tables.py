@@ -14,6 +14,8 @@ from hpo.tasks.base.presentation.stage_presentation import StageView
 from hpo.tasks.calf.shape import GamesShape
 from hpo.tasks.calf.stages import GridStage
 
+PAPERS_DATASET = "soccernet"
+"""Beginning of the names of the data sets that the paper reports on."""
 TABLE_1 = {"i3d": 0.536, "c3d": 0.577, "resnet": 0.625}
 """Average-mAP by features from Table 1 of the paper, on SoccerNet's test split."""
 TABLE_2 = {
@@ -40,7 +42,7 @@ def grid_tables(view: StageView) -> Sequence[RenderableType]:
 def final_tables(view: StageView) -> Sequence[RenderableType]:
     """Return the paper's score for the same features if the study ran on SoccerNet."""
     features = view.dataset.rpartition("/")[2]
-    if view.dataset.startswith("soccernet") and features in TABLE_1:
+    if view.dataset.startswith(PAPERS_DATASET) and features in TABLE_1:
         return [f"paper, test split, {features}: {TABLE_1[features]:.3f}"]
     return []
 
