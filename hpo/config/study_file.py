@@ -128,9 +128,17 @@ def first_points(study: StudyFile, stage: SearchStage) -> list[Parameters]:
     These are the study file's own hyperparameters, unless they lie outside the stage's space or the stage
     leaves them out, then the stage's points to try, which are complete.
     """
+    own = first_guess(study, stage)
+    return [*([] if own is None else [own]), *map(dict, stage.tried)]
+
+
+def first_guess(study: StudyFile, stage: SearchStage) -> Parameters | None:
+    """Return the study file's own hyperparameters, near which a search expects good ones.
+
+    None if they lie outside the stage's space, or if the stage leaves them out.
+    """
     own = own_point(study, stage)
-    is_first = stage.own_first and space_of(stage).contains(own)
-    return [*([own] if is_first else []), *map(dict, stage.tried)]
+    return own if stage.own_first and space_of(stage).contains(own) else None
 
 
 def _read_installed(name: str) -> tuple[dict[str, Any], str]:

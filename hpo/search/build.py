@@ -15,6 +15,7 @@ def build_searcher(
     *,
     seed: int,
     first: Iterable[Parameters] = (),
+    guess: Parameters | None = None,
     noise: float = NOISE,
     known: Iterable[ScoredPoint] = (),
 ) -> Searcher:
@@ -30,6 +31,7 @@ def build_searcher(
         space: What to search.
         seed: Seed of every random draw, 0 or above.
         first: Points to propose before any other, each inside ``space``.
+        guess: Point near which ``botorch`` expects the best one; the others ignore it.
         noise: Standard deviation of the score over seeds, in units of the score.
         known: Scores of trials of another study; a score that is not finite counts as a failure. The caller
             must make sure that their space is this one (equal ``Space.digest``) and that their metric and,
@@ -51,7 +53,7 @@ def build_searcher(
         case "botorch":
             from hpo.search.botorch_searcher import BoTorchSearcher
 
-            return BoTorchSearcher(space, seed=seed, first=first, known=known, noise=noise)
+            return BoTorchSearcher(space, seed=seed, first=first, known=known, guess=guess, noise=noise)
         case "optuna-gp" | "optuna-tpe":
             from hpo.search.optuna_samplers import OptunaSearcher, gp_sampler, tpe_sampler
 

@@ -153,10 +153,10 @@ class Searcher(ABC):
             ConfigError: ``parameters`` lie outside the space.
             ValueError: ``trial`` already has parameters.
         """
-        self._require_inside(parameters)
+        point = self.place(parameters)
         if trial in self.trials:
             raise ValueError(f"trial {trial} already has parameters")
-        self.trials[trial] = AskedTrial(self.space.to_unit(parameters))
+        self.trials[trial] = AskedTrial(point)
         self._taken.add(self._key(parameters))
 
     @property
@@ -169,9 +169,17 @@ class Searcher(ABC):
         """Known trials with the same data, then its own trials in the order of proposal."""
         return [*self._known, *self.trials.values()]
 
+    def place(self, parameters: Parameters) -> UnitPoint:
+        """Return the place of parameters on the unit cube.
+
+        Raises:
+            ConfigError: They lie outside the space.
+        """
+        self._require_inside(parameters)
+        return self.space.to_unit(parameters)
+
     def _ended(self, known: ScoredPoint) -> AskedTrial:
-        self._require_inside(known.parameters)
-        point = self.space.to_unit(known.parameters)
+        point = self.place(known.parameters)
         if not math.isfinite(known.score):
             return AskedTrial(point, failed=True)
         return AskedTrial(point, known.score, looks=(Look(known.score, known.variance),))

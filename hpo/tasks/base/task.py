@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 from hpo.config.stages import FinalStage, SearchStage
-from hpo.config.study_file import first_points, space_of
+from hpo.config.study_file import first_guess, first_points, space_of
 from hpo.programs.deciding import DecidingProgram
 from hpo.programs.listed import FIRST_COMPARISON_REPLICATE, ListedProgram
 from hpo.programs.program import Program
@@ -378,6 +378,7 @@ def search_program(settings: SearchStage, context: StageContext[Any, Any], score
         space_of(settings),
         seed=context.seed,
         first=first_points(context.study, settings),
+        guess=first_guess(context.study, settings),
         known=context.known,
     )
     return SearchProgram(
