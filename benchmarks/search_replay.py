@@ -1,10 +1,12 @@
 """Searches on a model of real trainings, without training.
 
     python benchmarks/search_replay.py [--table FILE] [--seeds 20] [--at-a-time 1 4 16] [--only NAME ...]
+        [--start own|random|nothing]
 
 Every searcher and scheduler plays on ``benchmarks/landscape.py``, a model of benchmarks/trainings.csv.gz,
 with chunks for 50 whole trainings. What it would name as its winner after 10, 25 and 50 of them is judged by
-its true score, the mean over seeds. The peers are used as their documentation shows.
+its true score, the mean over seeds. The peers are used as their documentation shows. All of them try the same
+configuration first: that of calf's study file, a random one, or none.
 """
 
 import argparse
@@ -41,6 +43,7 @@ from hpo.search.build import build_searcher
 from hpo.search.optuna_study import distribution
 from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Parameters
+from hpo.tasks.calf.sections import Hyperparameters
 
 BUDGETS = (10, 25, 50)
 """Chunks after which the winner is asked for, in whole trainings."""
@@ -110,10 +113,25 @@ class Product:
         replicates: int = 1,
         race: float | None = None,
         by_score: bool = False,
+        start: Parameters | None = None,
+        guesses: bool = True,
         known: Sequence[ScoredPoint] = (),
     ) -> None:
-        """Begin; ``by_score``: the highest score wins, not the highest expected one."""
-        built = build_searcher(searcher, SPACE, seed=seed, known=known)
+        """Begin.
+
+        Args:
+            searcher: Name of the searcher.
+            rule: Rule that stops trials.
+            seed: Seed of the search.
+            replicates: Maximum number of seeds per point.
+            race: See ``SearchProgram``.
+            by_score: The highest score wins, not the highest expected one.
+            start: Point to try first.
+            guesses: Whether the best point is expected near ``start``.
+            known: See ``build_searcher``.
+        """
+        first, guess = [start] if start else [], start if guesses else None
+        built = build_searcher(searcher, SPACE, seed=seed, first=first, guess=guess, known=known)
         self._program = SearchProgram(
             built, points=10_000, replicates=replicates, metric="average_map", race=race
         )
@@ -167,13 +185,17 @@ class Product:
 class PlainOptuna:
     """Optuna as in its documentation: suggest, report, should_prune, tell."""
 
-    def __init__(self, sampler: BaseSampler, *, epochs: int, prunes: bool) -> None:
+    def __init__(
+        self, sampler: BaseSampler, *, epochs: int, prunes: bool, start: Parameters | None = None
+    ) -> None:
         pruner = (
             HyperbandPruner(min_resource=1, max_resource=epochs) if prunes else optuna.pruners.NopPruner()
         )
         self._study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
         self._axes = {parameter.name: distribution(parameter) for parameter in SPACE.searched}
         self._best: dict[int, float] = {}
+        if start:
+            self._study.enqueue_trial(start)
 
     def start(self) -> Running:
         """Ask for a trial."""
@@ -203,8 +225,8 @@ class PlainOptuna:
         return max(complete, key=lambda trial: trial.value or 0.0).params if complete else None
 
 
-Make = Callable[[int, int], Search]
-"""(seed, epochs) -> search."""
+Make = Callable[[int, int, Parameters | None], Search]
+"""(seed, epochs, point to try first) -> search."""
 
 
 def asha(epochs: int, *, grace: int = 2, factor: float = 4.0) -> StoppingRule:
@@ -213,25 +235,32 @@ def asha(epochs: int, *, grace: int = 2, factor: float = 4.0) -> StoppingRule:
 
 
 CONTESTANTS: dict[str, Make] = {
-    "bayes-opt, highest score": lambda seed, epochs: Product(
-        "bayes-opt", NeverStop(), seed=seed, by_score=True
+    "bayes-opt, highest score": lambda seed, epochs, start: Product(
+        "bayes-opt", NeverStop(), seed=seed, start=start, by_score=True
     ),
-    "random": lambda seed, epochs: Product("random", NeverStop(), seed=seed),
-    "random, asha": lambda seed, epochs: Product("random", asha(epochs), seed=seed),
-    "bayes-opt": lambda seed, epochs: Product("bayes-opt", NeverStop(), seed=seed),
-    "bayes-opt, asha": lambda seed, epochs: Product("bayes-opt", asha(epochs), seed=seed),
-    "botorch": lambda seed, epochs: Product("botorch", NeverStop(), seed=seed),
-    "botorch, asha": lambda seed, epochs: Product("botorch", asha(epochs), seed=seed),
-    "botorch, asha, race 3": lambda seed, epochs: Product(
-        "botorch", asha(epochs), seed=seed, replicates=3, race=4
+    "random": lambda seed, epochs, start: Product("random", NeverStop(), seed=seed, start=start),
+    "random, asha": lambda seed, epochs, start: Product("random", asha(epochs), seed=seed, start=start),
+    "bayes-opt": lambda seed, epochs, start: Product("bayes-opt", NeverStop(), seed=seed, start=start),
+    "bayes-opt, asha": lambda seed, epochs, start: Product("bayes-opt", asha(epochs), seed=seed, start=start),
+    "botorch": lambda seed, epochs, start: Product("botorch", NeverStop(), seed=seed, start=start),
+    "botorch, asha": lambda seed, epochs, start: Product("botorch", asha(epochs), seed=seed, start=start),
+    "botorch, asha, without a guess": lambda seed, epochs, start: Product(
+        "botorch", asha(epochs), seed=seed, start=start, guesses=False
     ),
-    "Optuna TPE": lambda seed, epochs: PlainOptuna(TPESampler(seed=seed), epochs=epochs, prunes=False),
-    "Optuna GP": lambda seed, epochs: PlainOptuna(GPSampler(seed=seed), epochs=epochs, prunes=False),
-    "Optuna TPE, Hyperband": lambda seed, epochs: PlainOptuna(
-        TPESampler(seed=seed), epochs=epochs, prunes=True
+    "botorch, asha, race 3": lambda seed, epochs, start: Product(
+        "botorch", asha(epochs), seed=seed, start=start, replicates=3, race=4
     ),
-    "Optuna GP, Hyperband": lambda seed, epochs: PlainOptuna(
-        GPSampler(seed=seed), epochs=epochs, prunes=True
+    "Optuna TPE": lambda seed, epochs, start: PlainOptuna(
+        TPESampler(seed=seed), epochs=epochs, prunes=False, start=start
+    ),
+    "Optuna GP": lambda seed, epochs, start: PlainOptuna(
+        GPSampler(seed=seed), epochs=epochs, prunes=False, start=start
+    ),
+    "Optuna TPE, Hyperband": lambda seed, epochs, start: PlainOptuna(
+        TPESampler(seed=seed), epochs=epochs, prunes=True, start=start
+    ),
+    "Optuna GP, Hyperband": lambda seed, epochs, start: PlainOptuna(
+        GPSampler(seed=seed), epochs=epochs, prunes=True, start=start
     ),
 }
 
@@ -242,11 +271,22 @@ def landscape_of(table: Path) -> Landscape:
     return Landscape(Trainings.read(table))
 
 
-def one_run(name: str, seed: int, at_a_time: int, table: Path) -> tuple[list[float], float]:
+def start_of(kind: str, seed: int) -> Parameters | None:
+    """Return the point that a search tries first."""
+    own = Hyperparameters().model_dump()
+    points = {
+        "own": {name: own[name] for name in SPACE.names},
+        "random": SPACE.from_unit(np.random.default_rng([seed, 1]).random(SPACE.dimensions)),
+    }
+    return points.get(kind)
+
+
+def one_run(name: str, seed: int, at_a_time: int, kind: str, table: Path) -> tuple[list[float], float]:
     """Play one search; returns the true scores of its winners and the seconds that it took."""
     quiet()
     landscape, started = landscape_of(table), time.perf_counter()
-    truths = play(CONTESTANTS[name](seed, landscape.epochs), landscape, at_a_time=at_a_time)
+    search = CONTESTANTS[name](seed, landscape.epochs, start_of(kind, seed))
+    truths = play(search, landscape, at_a_time=at_a_time)
     return truths, time.perf_counter() - started
 
 
@@ -258,14 +298,18 @@ def quiet() -> None:
     warnings.simplefilter("ignore")
 
 
-def measure(names: Sequence[str], at_a_time: int, seeds: int, table: Path, pool: ProcessPoolExecutor) -> None:
+def measure(
+    names: Sequence[str], at_a_time: int, seeds: int, kind: str, table: Path, pool: ProcessPoolExecutor
+) -> None:
     """Print a table with one row per search."""
     columns = [f"after {budget}" for budget in BUDGETS]
-    print(f"\n{at_a_time} at a time, {seeds} seeds: true score of the winner, mean with 95 % interval\n")
+    print(
+        f"\n{at_a_time} at a time, {seeds} seeds, from {kind}: true score of the winner, with 95 % interval\n"
+    )
     print("| search | " + " | ".join(columns) + " | seconds a search |")
     print("|---" * (len(columns) + 2) + "|", flush=True)
     for name in names:
-        jobs = [pool.submit(one_run, name, seed, at_a_time, table) for seed in range(seeds)]
+        jobs = [pool.submit(one_run, name, seed, at_a_time, kind, table) for seed in range(seeds)]
         runs = [job.result() for job in jobs]
         truths = np.array([truths for truths, _ in runs])
         width = 1.96 * truths.std(axis=0, ddof=1) / np.sqrt(seeds) if seeds > 1 else truths.mean(axis=0) * 0
@@ -292,6 +336,9 @@ def describe(table: Path) -> None:
         print(f"{early_ranks(trainings, epoch):.2f}")
     landscape = landscape_of(table)
     random = np.random.default_rng(0).random((2000, SPACE.dimensions))
+    own = start_of("own", 0)
+    assert own
+    print(f"the study file's own point: {landscape.truth(own):.4f}")
     truths = sorted(landscape.truth(SPACE.from_unit(point)) for point in random)
     print(f"2000 random points: median {truths[1000]:.4f}, 99 % {truths[1980]:.4f}, best {truths[-1]:.4f}")
 
@@ -323,13 +370,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--at-a-time", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--only", nargs="+", choices=CONTESTANTS, default=list(CONTESTANTS))
+    parser.add_argument("--start", choices=["own", "random", "nothing"], default="own")
     parser.add_argument("--processes", type=int, default=2)
     arguments = parser.parse_args()
     quiet()
     describe(arguments.table)
     with ProcessPoolExecutor(arguments.processes) as pool:
         for at_a_time in arguments.at_a_time:
-            measure(arguments.only, at_a_time, arguments.seeds, arguments.table, pool)
+            measure(arguments.only, at_a_time, arguments.seeds, arguments.start, arguments.table, pool)
 
 
 if __name__ == "__main__":
