@@ -36,7 +36,7 @@ def final(validation: Mapping[str, Sequence[float]], test: Mapping[str, Sequence
             number = 10 * place + seed
             made = trial(number, score, role=role, replicate=seed, parameters={"f": 4 + place})
             tested = {"average_map": test[role][seed]} if role in test else None
-            trials.append(replace(made, tested=tested))
+            trials.append(replace(made, tested=tested, test_items=4 if tested else None))
     return trials
 
 

@@ -204,7 +204,8 @@ class SearchStage(Stage):
     space: dict[str, Declared] = Field(min_length=1)
     """Hyperparameters to search over, by name; one that has a single value is fixed."""
     own_first: bool = True
-    """Whether the study file's own configuration is tried before all other points."""
+    """Whether the study file's own configuration is tried before all other points. ``botorch`` then also
+    proposes points near it rather than far from it, ever less so as scores come in."""
     tried: tuple[dict[str, NumberOrText], ...] = Field(default=(), strict=False, alias="try")
     """Points to try before those of the searcher, under names or symbols, as in ``--try FILE``. Missing
     values come from the study file's own configuration."""

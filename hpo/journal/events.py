@@ -334,6 +334,8 @@ class TrialTested(Event):
     """Name of the trial, such as ``bayes-0001``."""
     metrics: dict[str, Number]
     """Metrics on the test split, with the names of a validation."""
+    items: int | None = None
+    """Number of items of the test split, such as games. None: the task does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

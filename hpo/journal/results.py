@@ -87,6 +87,8 @@ class TrialState:
     """Reason of a failure, or of a stop that the scheduler did not decide."""
     tested: Mapping[str, float] | None = None
     """Metrics on the test split; None for a trial that was not evaluated on it."""
+    test_items: int | None = None
+    """Number of items of the test split, such as games; None if it is not known."""
 
     @property
     def has_ended(self) -> bool:
@@ -198,7 +200,8 @@ class StudyState:
             case TrialAsked():
                 return self._ask(event)
             case TrialTested():
-                self._trial(event.trial).tested = event.metrics
+                trial = self._trial(event.trial)
+                trial.tested, trial.test_items = event.metrics, event.items
             case TrialStarted() | TrialReported() | TrialFinished() | TrialStopped() | TrialFailed():
                 return self._advance(self._trial(event.trial), event)
         return True

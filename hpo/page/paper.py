@@ -81,11 +81,16 @@ def _stage_sentence(plan: StudyPlan, state: StudyState, name: str) -> str:
     elif isinstance(settings, FinalStage):
         what = (
             f"trained its configurations with {_new_seeds(settings)} for {epochs} and evaluated "
-            "every network once on the test split"
+            f"every network once on the test split{_test_items(plan, state, name)}"
         )
     else:
         what = f"trained each of its trials for {epochs}"
     return f"The stage {name} {what} ({ended})."
+
+
+def _test_items(plan: StudyPlan, state: StudyState, stage: str) -> str:
+    items = [trial.test_items for trial in state.trials_of(stage) if trial.test_items is not None]
+    return f" ({items[-1]} {plan.task.unit})" if items else ""
 
 
 def _new_seeds(settings: FinalStage) -> str:

@@ -252,7 +252,7 @@ def _score_on_test_split(
         network = trial_folder(journal.folder, trial.trial) / BEST
         with own_errors(plan.study.task):
             metrics = task.test(network, slot, split, shared, device)
-        event = TrialTested(trial=trial.trial, metrics=metrics)
+        event = TrialTested(trial=trial.trial, metrics=metrics, items=task.test_items(split))
         journal.append(event)
         state.apply(event)
         listener(state)

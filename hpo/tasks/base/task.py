@@ -256,6 +256,10 @@ class Task(TaskDescription[StudyT, ShapeT], ABC, Generic[StudyT, ShapeT, SplitT,
         """
         raise ConfigError(f"task {self.name} has no test split, which a final stage needs")
 
+    def test_items(self, test: SplitT) -> int | None:
+        """Return the number of items of the test split, such as games. Default: None, not known."""
+        return None
+
     def test(
         self, network: Path, untrained: SlotT, test: SplitT, shared: Any, device: "torch.device"
     ) -> dict[str, float]:

@@ -196,6 +196,10 @@ class CalfTask(CalfDescription, Task[CalfStudy, GamesShape, Store, Slot]):
         require_actions(test)
         return test
 
+    def test_items(self, test: Store) -> int:
+        """Return the number of games."""
+        return len(test.games)
+
     def test(
         self, network: Path, untrained: Slot, test: Store, shared: Any, device: torch.device
     ) -> dict[str, float]:

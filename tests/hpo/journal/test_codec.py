@@ -27,6 +27,7 @@ from hpo.journal.events import (
     TrialReported,
     TrialStarted,
     TrialStopped,
+    TrialTested,
 )
 
 names = st.text(min_size=1, max_size=12)
@@ -223,7 +224,7 @@ RESTS = {
     "trial-stopped": '"trial": "t", "score": 0.1, "epoch": 1, "duration_s": 1e+300, "reason": ""',
     "trial-failed": '"trial": "t", "reason": "a file named \\udc80"',
     "noticed": '"message": "\\"\\n"',
-    "trial-tested": '"trial": "t", "metrics": {}',
+    "trial-tested": '"trial": "t", "metrics": {}, "items": 4',
     "stage-finished": '"stage": "s", "best_trial": "", "chosen": {}, "role": "", '
     '"expected": {"t": [0.5, 0.1]}',
     "study-interrupted": '"reason": ""',
@@ -234,6 +235,11 @@ RESTS = {
 def test_a_line_of_an_older_study_is_read_and_written_as_it_was(kind: str) -> None:
     line = f'{{"event": "{kind}", "at": "2026-01-02T03:04:05.000006+00:00", {RESTS[kind]}}}'
     assert to_json(from_json(line)) == line
+
+
+def test_older_studies_do_not_say_how_many_items_the_test_split_had() -> None:
+    tested = from_json(f'{{"event": "trial-tested", {AT}, "trial": "t", "metrics": {{}}}}')
+    assert isinstance(tested, TrialTested) and tested.items is None
 
 
 def test_a_whole_number_is_read_as_a_float_where_a_float_is_due() -> None:

@@ -26,6 +26,7 @@ def test_files_hold_verdict_table_and_methods(tmp_path: Path) -> None:
 def test_methods_have_the_numbers_of_the_study() -> None:
     text = methods_paragraph(calf_plan(), final_study())
     assert "task calf on test/TEST, 2 training and 1 validation games, to maximise Average-mAP" in text
+    assert "evaluated every network once on the test split (4 games)" in text
     assert "with 5 new seeds each for" in text and "(6 trials finished, 0 stopped early, 0 failed)" in text
     assert "on cpu in float32, from seed 7" in text
 
