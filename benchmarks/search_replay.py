@@ -14,21 +14,19 @@ import logging
 import sys
 import time
 import warnings
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import optuna
 import torch
-from landscape import Array, Landscape, Trainings, held_out
-from optuna.pruners import HyperbandPruner
-from optuna.samplers import BaseSampler, GPSampler, TPESampler
+from landscape import Landscape, Trainings, held_out
+from optuna.samplers import GPSampler, TPESampler
+from replay import Running, Search, play
+from replay_peers import PlainOptuna, SyneTune
 from scipy.stats import spearmanr
 from trainings import SPACE, TABLE
 
@@ -40,7 +38,6 @@ from hpo.schedule.asha import AshaRule
 from hpo.schedule.rule import StoppingRule
 from hpo.schedule.stopping import NeverStop
 from hpo.search.build import build_searcher
-from hpo.search.optuna_study import distribution
 from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Parameters
 from hpo.tasks.calf.sections import Hyperparameters
@@ -48,57 +45,6 @@ from hpo.tasks.calf.sections import Hyperparameters
 BUDGETS = (10, 25, 50)
 """Chunks after which the winner is asked for, in whole trainings."""
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-
-
-class Search(Protocol):
-    """A search that trains trials epoch by epoch."""
-
-    def start(self) -> "Running | None":
-        """Return a trial to train, or None if running ones must end first."""
-
-    def report(self, running: "Running", epoch: int, score: float) -> bool:
-        """Take note of a validation, and return whether the trial goes on."""
-
-    def end(self, running: "Running", score: float) -> None:
-        """Take note of the end of a trial that trained all its epochs."""
-
-    def winner(self) -> Parameters | None:
-        """Return the configuration that the search would name now."""
-
-
-@dataclass(eq=False)
-class Running:
-    """A trial in training."""
-
-    parameters: Parameters
-    replicate: int
-    handle: object
-    epoch: int = 0
-    curve: Array = field(default_factory=lambda: np.zeros(0))
-
-
-def play(
-    search: Search, landscape: Landscape, *, at_a_time: int, budgets: Sequence[int] = BUDGETS
-) -> list[float]:
-    """Return the true score of the winner after each of ``budgets``; all trials train equally fast."""
-    running: deque[Running] = deque()
-    limits = [budget * landscape.epochs for budget in budgets]
-    truths: list[float] = []
-    for trained in range(1, limits[-1] + 1):
-        while len(running) < at_a_time and (trial := search.start()):
-            trial.curve = landscape.curve(trial.parameters, trial.replicate)
-            running.append(trial)
-        trial = running.popleft()
-        trial.epoch += 1
-        goes_on = search.report(trial, trial.epoch, float(trial.curve[trial.epoch - 1]))
-        if goes_on and trial.epoch == landscape.epochs:
-            search.end(trial, float(trial.curve.max()))
-        if goes_on and trial.epoch < landscape.epochs:
-            running.append(trial)
-        if trained in limits:
-            winner = search.winner()
-            truths.append(landscape.truth(winner) if winner else 0.0)
-    return truths
 
 
 class Product:
@@ -182,49 +128,6 @@ class Product:
         return choice.parameters if choice else None
 
 
-class PlainOptuna:
-    """Optuna as in its documentation: suggest, report, should_prune, tell."""
-
-    def __init__(
-        self, sampler: BaseSampler, *, epochs: int, prunes: bool, start: Parameters | None = None
-    ) -> None:
-        pruner = (
-            HyperbandPruner(min_resource=1, max_resource=epochs) if prunes else optuna.pruners.NopPruner()
-        )
-        self._study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
-        self._axes = {parameter.name: distribution(parameter) for parameter in SPACE.searched}
-        self._best: dict[int, float] = {}
-        if start:
-            self._study.enqueue_trial(start)
-
-    def start(self) -> Running:
-        """Ask for a trial."""
-        trial = self._study.ask(self._axes)
-        return Running(dict(trial.params), 0, trial)
-
-    def report(self, running: Running, epoch: int, score: float) -> bool:
-        """Report the best score so far, which is what the search maximises."""
-        trial = running.handle
-        assert isinstance(trial, optuna.Trial)
-        best = self._best[trial.number] = max(score, self._best.get(trial.number, 0.0))
-        trial.report(best, epoch)
-        if not trial.should_prune():
-            return True
-        self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
-        return False
-
-    def end(self, running: Running, score: float) -> None:
-        """Tell the score."""
-        trial = running.handle
-        assert isinstance(trial, optuna.Trial)
-        self._study.tell(trial, score)
-
-    def winner(self) -> Parameters | None:
-        """Return the best trial's parameters."""
-        complete = [trial for trial in self._study.trials if trial.value is not None]
-        return max(complete, key=lambda trial: trial.value or 0.0).params if complete else None
-
-
 Make = Callable[[int, int, Parameters | None], Search]
 """(seed, epochs, point to try first) -> search."""
 
@@ -232,6 +135,18 @@ Make = Callable[[int, int, Parameters | None], Search]
 def asha(epochs: int, *, grace: int = 2, factor: float = 4.0) -> StoppingRule:
     """Make the rule with this project's defaults."""
     return AshaRule(epochs=epochs, grace=grace, reduction_factor=factor)
+
+
+def syne_tune(name: str) -> Make:
+    """Make a search by a class of ``syne_tune.optimizer.baselines``."""
+
+    def make(seed: int, epochs: int, start: Parameters | None) -> Search:
+        from syne_tune.optimizer import baselines
+
+        rungs = {"time_attr": "epoch", "max_t": epochs} if name == "BOHB" else {}
+        return SyneTune(getattr(baselines, name), seed=seed, start=start, **rungs)
+
+    return make
 
 
 CONTESTANTS: dict[str, Make] = {
@@ -262,6 +177,8 @@ CONTESTANTS: dict[str, Make] = {
     "Optuna GP, Hyperband": lambda seed, epochs, start: PlainOptuna(
         GPSampler(seed=seed), epochs=epochs, prunes=True, start=start
     ),
+    "Syne Tune BOHB": syne_tune("BOHB"),
+    "Syne Tune BoTorch": syne_tune("BOTorch"),
 }
 
 
@@ -286,7 +203,7 @@ def one_run(name: str, seed: int, at_a_time: int, kind: str, table: Path) -> tup
     quiet()
     landscape, started = landscape_of(table), time.perf_counter()
     search = CONTESTANTS[name](seed, landscape.epochs, start_of(kind, seed))
-    truths = play(search, landscape, at_a_time=at_a_time)
+    truths = play(search, landscape, at_a_time=at_a_time, budgets=BUDGETS, luck=seed)
     return truths, time.perf_counter() - started
 
 

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 from landscape import Landscape, Trainings
-from search_replay import Product, asha, landscape_of, play, quiet
+from replay import play
+from search_replay import Product, asha, landscape_of, quiet
 from trainings import TABLE
 
 from hpo.programs.estimates import ScoreEstimates
@@ -44,7 +45,7 @@ def related_points(table: Path, seed: int, *, opposite: bool) -> list[ScoredPoin
     """Play the first search and return its scores, as ``--warm-start`` takes them over."""
     landscape = short_landscape(table)
     search = Product("botorch", asha(landscape.epochs, grace=1), seed=1000 + seed)
-    play(search, landscape, at_a_time=1, budgets=(FIRST_BUDGET,))
+    play(search, landscape, at_a_time=1, budgets=(FIRST_BUDGET,), luck=1000 + seed)
     estimates = ScoreEstimates("average_map")
     estimates.learn(search.trials)
     pairs = [(trial.parameters, estimates.look(trial)) for trial in search.trials]
@@ -62,7 +63,7 @@ def one_run(start: str, seed: int, at_a_time: int, table: Path) -> list[float]:
     known = [] if start == STARTS[0] else related_points(table, seed, opposite=start == STARTS[2])
     landscape = landscape_of(table)
     search = Product("botorch", asha(landscape.epochs), seed=seed, known=known)
-    return play(search, landscape, at_a_time=at_a_time, budgets=BUDGETS)
+    return play(search, landscape, at_a_time=at_a_time, budgets=BUDGETS, luck=seed)
 
 
 def measure(at_a_time: int, seeds: Sequence[int], table: Path, pool: ProcessPoolExecutor) -> None:
