@@ -46,15 +46,18 @@ def study_page(environment: Environment, name: str) -> StudyPage:
     folder = study_folder(environment, name)
     state = StudyState.replay(stored_events(folder))
     plan = plan_of(folder, state.created)
-    file = f"{name}.toml"
+    file, writer = f"{name}.toml", writer_of(folder)
     return StudyPage(
         study=name,
         identity=state.created.identity,
-        summary=summary(state, writer_of(folder)),
+        summary=summary(state, writer),
         verdict=found.sentence if (found := verdict(state)) else "",
         settings=settings_facts(plan, state),
         data=data_facts(plan),
-        stages=[_section(stage, state, plan, folder) for stage in state.stages.values()],
+        stages=[
+            _section(stage, state, plan, folder, is_running=writer is not None)
+            for stage in state.stages.values()
+        ],
         best=best_table(state),
         analyses=_analyses(state, plan, environment),
         failures=failures_table(state),
@@ -72,13 +75,15 @@ def _heading(path: str) -> str:
     return f"{place.stem.replace('-', ' ').capitalize()}, {split} split"
 
 
-def _section(stage: StageState, state: StudyState, plan: StudyPlan, folder: Path) -> StageSection:
+def _section(
+    stage: StageState, state: StudyState, plan: StudyPlan, folder: Path, *, is_running: bool
+) -> StageSection:
     name = stage.stage
     results = stage_results(plan, state, name, top=_TOP)
     drawn = drawn_stage(plan, state, name, folder)
     return StageSection(
         name=name,
-        facts=stage_facts(stage, state, plan),
+        facts=stage_facts(stage, state, is_running=is_running),
         tables=_tables(results, plan.presentation(name).note),
         remarks=[
             *(result for result in results if isinstance(result, str)),

@@ -8,7 +8,7 @@ from hpo.journal.stage_state import StageState
 from hpo.page.study_page import ShownTable
 from hpo.report.formats import duration, score_label, value, values_tried
 from hpo.report.stage_order import outdated, outdated_line
-from hpo.report.trial_tables import best_line, condition
+from hpo.report.trial_tables import best_line, condition, trials_in_words
 from hpo.study.plan import StudyPlan
 from hpo.tasks.base.found import best_of_stage, deciding_stage, found_configuration, stages_by_priority
 from hpo.tasks.base.registry import description_of
@@ -71,18 +71,19 @@ def data_facts(plan: StudyPlan) -> dict[str, str]:
     return facts
 
 
-def stage_facts(stage: StageState, state: StudyState, plan: StudyPlan) -> dict[str, str]:
-    """Describe the task, the progress and the result of a stage."""
-    counts = state.counts(stage=stage.stage)
+def stage_facts(stage: StageState, state: StudyState, *, is_running: bool) -> dict[str, str]:
+    """Describe the settings, the progress and the result of a stage."""
     asked = state.asked.get(stage.stage)
     facts = {
-        "Trials": f"{stage.trials} at most, {stage.epochs} epochs each: "
-        + ", ".join(f"{count} {status}" for status, count in counts.items() if count),
+        "Trials": trials_in_words(stage, state, is_running=is_running),
+        "Epochs of a trial": str(stage.epochs),
         "Started": moment(stage.started_at),
         "Ended": moment(stage.finished_at) if stage.finished_at else "not yet",
     }
     if stage.stage == "bayes":
-        facts["Searched by"] = str(asked.settings.get("searcher")) if asked else "unknown"
+        settings = asked.settings if asked else {}
+        facts["Searched by"] = str(settings.get("searcher", "unknown"))
+        facts["Stopped early by"] = str(settings.get("scheduler", "unknown"))
         for name, fields in stage.space.items():
             facts[f"Space of {symbol(name)}"] = values_tried(fields)
     if stage in outdated(state):

@@ -168,16 +168,7 @@ def status_lines(name: str, state: StudyState, *, writer: str | None) -> list[st
     """Describe the state of a study in a few lines."""
     lines = [f"study {name}: {condition(state, writer)}"]
     for stage in state.stages.values():
-        counts = state.counts(stage=stage.stage)
-        parts = [f"{counts[TrialStatus.FINISHED]} of {stage.trials} trials finished"]
-        running = counts[TrialStatus.RUNNING] + counts[TrialStatus.ASKED]
-        if running:
-            parts.append(f"{running} {'running' if writer else 'waiting to be resumed'}")
-        if counts[TrialStatus.STOPPED]:
-            parts.append(f"{counts[TrialStatus.STOPPED]} stopped early")
-        if counts[TrialStatus.FAILED]:
-            parts.append(f"{counts[TrialStatus.FAILED]} failed")
-        lines.append(f"stage {stage.stage}: {', '.join(parts)}")
+        lines.append(f"stage {stage.stage}: {trials_in_words(stage, state, is_running=writer is not None)}")
         lines += _time_lines(state, stage, is_running=writer is not None)
         if found := best_of_stage(state, stage.stage):
             word = "chosen" if found.is_chosen else "best so far"
@@ -191,6 +182,20 @@ def status_lines(name: str, state: StudyState, *, writer: str | None) -> list[st
         lines.append(retry_line(name, state))
     lines.extend(f"note: {note}" for note in state.notes)
     return [*lines, *outdated_lines(state)]
+
+
+def trials_in_words(stage: StageState, state: StudyState, *, is_running: bool) -> str:
+    """Count the trials of a stage, such as ``3 of 20 trials finished, 1 waiting to be resumed``."""
+    counts = state.counts(stage=stage.stage)
+    parts = [f"{counts[TrialStatus.FINISHED]} of {stage.trials} trials finished"]
+    unfinished = counts[TrialStatus.RUNNING] + counts[TrialStatus.ASKED]
+    if unfinished:
+        parts.append(f"{unfinished} {'running' if is_running else 'waiting to be resumed'}")
+    if counts[TrialStatus.STOPPED]:
+        parts.append(f"{counts[TrialStatus.STOPPED]} stopped early")
+    if counts[TrialStatus.FAILED]:
+        parts.append(f"{counts[TrialStatus.FAILED]} failed")
+    return ", ".join(parts)
 
 
 def retry_line(name: str, state: StudyState) -> str:

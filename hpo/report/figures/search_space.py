@@ -15,6 +15,7 @@ from hpo.report.figures.interactive import styled
 from hpo.report.figures.sample import drawn_note, drawn_trials
 from hpo.report.figures.style import panels
 from hpo.report.formats import value
+from hpo.search.importance import LEAST_TRIALS
 from hpo.search.searcher import ScoredPoint
 from hpo.search.views import search_views
 from hpo.space.parameters import ChoiceParameter, Parameter, Value
@@ -49,7 +50,10 @@ Places = npt.NDArray[np.float64]
 
 
 def search_space_figures(view: StageView) -> list[StageFigure]:
-    """Draw parallel coordinates, slices and contours of pairs; return none until two trials have a score."""
+    """Draw parallel coordinates, slices and contours of pairs; return none until two trials have a score.
+
+    Contours take as many trials as the importance; of fewer they would show the interpolation only.
+    """
     estimated = estimated_scores(view.state, view.stage)
     trials = [view.state.trials[name] for name in estimated]
     drawn = drawn_trials(trials, _MOST_DRAWN)
@@ -67,7 +71,7 @@ def search_space_figures(view: StageView) -> list[StageFigure]:
         "parallel": _parallel(shown, places, scores, view.score_axis),
         "slices": _slices(shown, places, scores, view.score_label),
     }
-    if len(paired) > 1:
+    if len(paired) > 1 and len(points) >= LEAST_TRIALS:
         pictures["contours"] = _contours(shown, paired, places, scores, view.score_axis)
     names = [shown[index].name for index in paired]
     explored = search_views(space, points, label=_axis, pairs_of=names, target=view.score_label)
