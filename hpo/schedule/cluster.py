@@ -11,7 +11,7 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 
 from hpo.schedule.code_package import packaged_code
-from hpo.schedule.tuner import before_importing_ray, start_ray, stop_ray
+from hpo.schedule.ray_start import before_importing_ray, start_ray, stop_ray
 from hpo.tasks.base.registry import task_named
 from hpo.tasks.base.splits import SplitRef
 from model.errors import UserError

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from hpo.schedule.code_package import packaged_code
-from hpo.schedule.tuner import before_importing_ray
+from hpo.schedule.ray_start import before_importing_ray
 from model.errors import ConfigError, UserError
 
 if TYPE_CHECKING:

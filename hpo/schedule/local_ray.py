@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hpo.schedule.ray_folder import RayFolder
 from hpo.schedule.ray_processes import only_needed_processes
-from hpo.schedule.tuner import before_importing_ray, start_ray, stop_ray
+from hpo.schedule.ray_start import before_importing_ray, start_ray, stop_ray
 from model.errors import UserError
 
 _SETTINGS = {

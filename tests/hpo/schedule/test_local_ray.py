@@ -10,12 +10,12 @@ import pytest
 
 from hpo.schedule import local_ray, ray_folder
 from hpo.schedule.local_ray import RayDeath, RayDiedError
-from hpo.schedule.tuner import before_importing_ray
+from hpo.schedule.ray_start import before_importing_ray
 
 # Another thread searches for garbage while Ray shuts down, and finds references to Ray's objects.
 SEARCHED = """
 import gc, threading
-from hpo.schedule.tuner import before_importing_ray, start_ray, stop_ray
+from hpo.schedule.ray_start import before_importing_ray, start_ray, stop_ray
 before_importing_ray()
 import ray
 start_ray(address="local", num_cpus=1, include_dashboard=False)
