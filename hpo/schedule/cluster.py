@@ -12,11 +12,16 @@ from typing import IO, Any
 
 from hpo.schedule.code_package import packaged_code
 from hpo.schedule.ray_start import before_importing_ray, start_ray, stop_ray
+from hpo.schedule.ray_watch import ended_when_lost
 from hpo.tasks.base.registry import task_named
 from hpo.tasks.base.splits import SplitRef
 from model.errors import UserError
+from model.shell import shell_line
 
 _ANSWER_S = 10.0
+_LOOK_S, _LOST_S = 5.0, 45.0
+"""Seconds between two looks at the head of the cluster, and for which it must be lost. After 60 s without it
+Ray itself ends the process, with a line of its log."""
 _PROBE_S = 120.0
 """Time limit for the check of all nodes. The first call on a node unpacks the code and starts Python."""
 
@@ -55,26 +60,32 @@ def cluster_session(address: str, requirements: NodeRequirements) -> Iterator[No
     Raises:
         UserError: The cluster does not answer, or none of its nodes can run the trials.
     """
-    with connected(address, requirements.task):
+    with connected(address, requirements.task) as found:
         _check(requirements)
-        yield
+        study = requirements.study.name
+        with ended_when_lost(lambda: _lost(found, study), every_s=_LOOK_S, after_s=_LOST_S):
+            yield
 
 
 @contextmanager
-def connected(address: str, task: str | None = None) -> Iterator[None]:
+def connected(address: str, task: str | None = None) -> Iterator[str]:
     """Connect to the Ray cluster at ``address`` inside the context, without a check of its nodes.
 
     Args:
-        address: The address.
+        address: The address, or ``auto`` for the cluster of this machine.
         task: Name of a task whose code the nodes need.
+
+    Yields:
+        The address as host:port.
 
     Raises:
         UserError: The cluster does not answer.
     """
     before_importing_ray()
-    _connect(address, task)
+    found = _found(address)
+    _connect(found, task)
     try:
-        yield
+        yield found
     finally:
         stop_ray()
 
@@ -135,22 +146,49 @@ def _standard_error_to(file: IO[bytes]) -> Iterator[None]:
 
 def _require_answer(address: str) -> None:
     """Raise a clear error at once where Ray would raise an unclear one, or only after minutes."""
-    if address == "auto":
-        return
     if address.startswith("ray://"):
         raise _unusable(address, "Ray Tune does not support the Ray client (ray://)")
-    host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host, int(port)), timeout=_ANSWER_S).close()
+        _knock(address)
     except (OSError, ValueError, OverflowError) as error:
         raise _unusable(address, str(error)) from error
+
+
+def _knock(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host, int(port)), timeout=_ANSWER_S).close()
+
+
+def _found(address: str) -> str:
+    """Return the address that Ray finds for ``auto``: that of a cluster which may have ended since."""
+    if address != "auto":
+        return address
+    from ray._private.services import canonicalize_bootstrap_address_or_die
+
+    try:
+        return str(canonicalize_bootstrap_address_or_die("auto"))
+    except (ConnectionError, ValueError) as error:
+        raise _unusable(address, str(error)) from error
+
+
+def _lost(address: str, study: str) -> UserError | None:
+    """Return the error if the head of the cluster does not answer."""
+    try:
+        _knock(address)
+    except OSError as error:
+        resume = shell_line("hpo", "resume", study, "--ray-address", address)
+        return UserError(
+            f"the Ray cluster at {address} is lost: {error}",
+            fix=f"nothing is lost of the study; when the cluster is back, continue with {resume}",
+        )
+    return None
 
 
 def _unusable(address: str, why: str) -> UserError:
     return UserError(
         f"cannot use a Ray cluster at {address}: {why.strip().splitlines()[0]}",
-        fix="on a machine of the cluster, use --ray-address auto and set RAY_AUTH_TOKEN; "
-        "elsewhere, send a study with hpo submit",
+        fix="on a machine of the cluster, give --ray-address HOST:PORT of its head (ray health-check "
+        "--address HOST:PORT asks whether it runs) and set RAY_AUTH_TOKEN; elsewhere, use hpo submit",
     )
 
 

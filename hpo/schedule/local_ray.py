@@ -11,6 +11,7 @@ from pathlib import Path
 from hpo.schedule.ray_folder import RayFolder
 from hpo.schedule.ray_processes import only_needed_processes
 from hpo.schedule.ray_start import before_importing_ray, start_ray, stop_ray
+from hpo.schedule.ray_watch import ended_when_lost
 from model.errors import UserError
 
 _SETTINGS = {
@@ -29,8 +30,6 @@ _VITAL = {"raylet": "raylet", "gcs_server": "gcs_server"}
 _PATIENCE_S = 10.0
 """Seconds that the main thread gets to notice that Ray has died."""
 _LOOK_S = 1.0
-_SHOW_CURSOR = "\x1b[?25h\n"
-"""What ends a live display on a terminal, which hides the cursor."""
 
 
 class RayStartError(UserError):
@@ -88,7 +87,7 @@ def ray_session(*, cpus: int, gpus: int, study: str = "") -> Iterator[None]:
     folder, has_logs_to_read = RayFolder(), False
     try:
         _start(folder.path, cpus, gpus)
-        with _watched(study):
+        with ended_when_lost(lambda: _lost(study), every_s=_LOOK_S, after_s=_PATIENCE_S):
             yield
     except RayStartError as error:
         has_logs_to_read = "logs" in error.details
@@ -110,6 +109,11 @@ def death_of_ray() -> RayDeath | None:
         if process in _VITAL:
             return RayDeath(process, Path(node.get_logs_dir_path()) / f"{_VITAL[process]}.out")
     return None
+
+
+def _lost(study: str) -> UserError | None:
+    death = death_of_ray()
+    return None if death is None else death.error(study)
 
 
 def _start(folder: Path, cpus: int, gpus: int) -> None:
@@ -150,28 +154,3 @@ def _in_sessions_of_their_own() -> Iterator[None]:
         yield
     finally:
         _leave_session.clear()
-
-
-@contextmanager
-def _watched(study: str) -> Iterator[None]:
-    """End this process if Ray has died and the main thread does not notice, because it waits for Ray.
-
-    The journal needs no last word: a study whose process ended can be resumed.
-    """
-    over = threading.Event()
-
-    def watch() -> None:
-        while not over.wait(_LOOK_S):
-            if death_of_ray() is None or over.wait(_PATIENCE_S):
-                continue
-            # Ray may just have been stopped when its processes seemed to be dead.
-            if death := death_of_ray():
-                cursor = _SHOW_CURSOR if sys.stderr.isatty() else ""
-                print(f"{cursor}error: {death.error(study)}", file=sys.stderr, flush=True)
-                os._exit(2)
-
-    threading.Thread(target=watch, name="watch-ray", daemon=True).start()
-    try:
-        yield
-    finally:
-        over.set()

@@ -130,7 +130,7 @@ def test_an_address_without_a_cluster_is_refused_within_seconds(
     ("logged", "said"),
     [
         (b"RPC error: InvalidAuthToken: Authentication token is missing", "needs a token, which is missing"),
-        (b"something else", "cannot use a Ray cluster at auto: no answer"),
+        (b"something else", "cannot use a Ray cluster at head:6379: no answer"),
     ],
 )
 def test_token_that_only_the_log_of_ray_mentions_is_named(
@@ -141,9 +141,25 @@ def test_token_that_only_the_log_of_ray_mentions_is_named(
         raise ConnectionError("no answer")
 
     monkeypatch.setattr(cluster, "start_ray", refuse)
-    with pytest.raises(UserError, match=said), connected("auto"):
+    monkeypatch.setattr(cluster, "_knock", lambda address: None)
+    with pytest.raises(UserError, match=said), connected("head:6379"):
         pytest.fail("there is no cluster")
     assert capfd.readouterr().err == ""
+
+
+def test_cluster_of_this_machine_that_has_ended_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")  # where Ray's own file of the last cluster may lead too
+    with (
+        pytest.raises(UserError, match=r"cannot use a Ray cluster at [\d.]+:9: .*refused"),
+        connected("auto"),
+    ):
+        pytest.fail("there is no cluster")
+
+
+def test_lost_cluster_is_named_with_the_command_that_continues() -> None:
+    lost = cluster._lost("127.0.0.1:9", "night")
+    assert lost is not None and "the Ray cluster at 127.0.0.1:9 is lost" in lost.message
+    assert "hpo resume night --ray-address 127.0.0.1:9" in lost.details["fix"]
 
 
 def test_jobs_share_the_nodes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -101,25 +100,6 @@ def test_the_error_of_a_dead_ray_says_what_died_where_its_log_is_and_what_to_typ
     assert isinstance(error, RayDiedError)
     assert "raylet" in error.message
     assert error.details["log"] == "/logs/raylet.out" and "hpo resume night" in error.details["fix"]
-
-
-def test_a_ray_that_was_stopped_is_not_taken_for_a_dead_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[RayDeath | None] = [None, None, None, RayDeath("raylet", Path("/logs/raylet.out"))]
-    looked = threading.Event()
-    exits: list[int] = []
-
-    def look() -> RayDeath | None:
-        if not seen:
-            looked.set()
-        return seen.pop() if seen else None
-
-    monkeypatch.setattr(local_ray, "death_of_ray", look)
-    monkeypatch.setattr(local_ray, "_LOOK_S", 0.001)
-    monkeypatch.setattr(local_ray, "_PATIENCE_S", 0.01)
-    monkeypatch.setattr(os, "_exit", exits.append)
-    with local_ray._watched("night"):
-        assert looked.wait(30)
-    assert exits == []
 
 
 def test_a_start_that_fails_keeps_its_reason_and_leaves_no_folder(
