@@ -12,7 +12,7 @@
 #SBATCH --open-mode=append
 set -euo pipefail
 
-study=$1
+study=${1:?usage: sbatch study.sh NAME [options of hpo run bayes]}
 shift
 # Every node must see these folders.
 export HPO_RUNS=${HPO_RUNS:-$PWD/hpo-runs}
@@ -54,6 +54,9 @@ fi
 
 # A job that starts again continues its study.
 if [ -e "$HPO_RUNS/studies/$study/journal.jsonl" ]; then
+    if [ "${SLURM_RESTART_COUNT:-0}" -eq 0 ] && [ $# -gt 0 ]; then
+        echo "study $study exists and is resumed with its own settings; not used: $*" >&2
+    fi
     "${inside[@]}" hpo resume "$study" "${cluster[@]}" &
 else
     "${inside[@]}" hpo run bayes --study "$study" "$@" "${cluster[@]}" &

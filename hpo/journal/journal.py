@@ -1,6 +1,7 @@
 """Journal of a study: an append-only file, with every line on disk before the study continues."""
 
 import contextlib
+import fcntl
 import json
 import os
 import socket
@@ -219,8 +220,20 @@ def writer_of(folder: Path) -> str | None:
         lock.acquire(timeout=0)
     except Timeout:
         return _last_writer(folder)
+    except PermissionError:  # a study of another user, which this one may read only
+        return _last_writer(folder) if _is_locked(folder / _LOCK) else None
     lock.release()
     return None
+
+
+def _is_locked(file: Path) -> bool:
+    """Return whether another process holds a lock, whose file this user may read only."""
+    with file.open("rb") as opened:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def _last_writer(folder: Path) -> str:

@@ -132,9 +132,17 @@ def _open(environment: Environment) -> str | None:
         if status in _REFUSED:
             raise _unusable(uri, reason, _REFUSED[status]) from error
         return without_passwords(f"MLflow at {uri} does not work: {reason}")
+    except ModuleNotFoundError as error:
+        raise _unusable(uri, f"Python has no driver for this database ({error})", _driver_fix(uri)) from error
     except Exception as error:  # a database may fail in ways that no list holds
         raise _unusable(uri, _line(error), f"mend the database, {_OTHER_STORE}") from error
     return None
+
+
+def _driver_fix(uri: str) -> str:
+    if uri.startswith("postgresql"):
+        return "pip install psycopg2-binary, and write the address as postgresql+psycopg2://USER:PASSWORD@HOST/NAME"
+    return "install the driver that the error names"
 
 
 def _has_tables(uri: str) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -183,6 +184,18 @@ def test_a_second_process_may_not_write_but_may_read(folder: Path) -> None:
         with pytest.raises(UserError, match=f"study 'demo' is being run by process {writer.pid}"):
             Journal.open(folder)
         assert len(read_journal(folder).events) > 4
+
+
+def test_a_study_of_another_user_is_read_without_its_lock(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(lock: FileLock, timeout: float) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with appending(folder) as writer:
+        monkeypatch.setattr(FileLock, "acquire", refuse)
+        assert writer_of(folder) == f"process {writer.pid} on {os.uname().nodename}"
+    assert writer_of(folder) is None
 
 
 def test_nothing_appended_is_lost_by_a_kill(folder: Path) -> None:

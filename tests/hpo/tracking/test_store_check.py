@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -170,3 +171,11 @@ def test_a_server_that_is_away_is_told(tmp_path: Path) -> None:
 def test_an_address_that_means_nothing_is_refused(uri: str, tmp_path: Path) -> None:
     with pytest.raises((UserError, ConfigError)):
         require_usable_store(at(uri, tmp_path))
+
+
+def test_database_without_its_driver_is_named_with_what_to_install(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as database:
+        store = at(f"mysql://user@127.0.0.1:{database.getsockname()[1]}/mlflow", tmp_path)
+        with pytest.raises(UserError, match="Python has no driver for this database") as refused:
+            require_usable_store(store)
+    assert "install the driver" in refused.value.details["fix"]
