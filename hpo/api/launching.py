@@ -46,6 +46,8 @@ class Ran:
     plan: StudyPlan
     folder: Path
     end: SessionEnd
+    cluster: str | None
+    """Address of the Ray cluster that trained; None for this machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,7 +263,7 @@ class Launch:
 
     def _ran(self, plan: StudyPlan, folder: Path, end: SessionEnd) -> Ran:
         tell_end(end, plan, folder.name, self.environment)
-        return Ran(plan=plan, folder=folder, end=end)
+        return Ran(plan=plan, folder=folder, end=end, cluster=self.environment.ray_address)
 
     def _channel(self, plan: StudyPlan) -> Channel | None:
         """Return where notifications go: as typed, else as in the typed study file or in that of the study.

@@ -65,4 +65,4 @@ def resume(
                 retry_failed=retry_failed,
             )
     tell_end(end, plan, folder.name, environment)
-    return Ran(plan=plan, folder=folder, end=end)
+    return Ran(plan=plan, folder=folder, end=end, cluster=environment.ray_address)

@@ -156,7 +156,8 @@ def tell_end(end: "SessionEnd", plan: "StudyPlan", name: str, environment: "Envi
         for line in over_lines(end.state):
             console.print(line, soft_wrap=True)
     elif not end.complete and end.state.interrupted != ALL_FAIL:
-        console.print(f"stopped; resume with: {shell_line('hpo', 'resume', name)}", soft_wrap=True)
+        where = ("--ray-address", environment.ray_address) if environment.ray_address else ()
+        console.print(f"stopped; resume with: {shell_line('hpo', 'resume', name, *where)}", soft_wrap=True)
 
 
 def _size_of(plan: "StudyPlan") -> str:

@@ -68,7 +68,7 @@ def show(outcome: "Outcome") -> None:
     from hpo.api.planned import planned
 
     if isinstance(outcome, Ran):
-        finish(outcome.end, outcome.plan, outcome.folder)
+        finish(outcome.end, outcome.plan, outcome.folder, outcome.cluster)
         return
     typer.echo(str(planned(outcome)))
 

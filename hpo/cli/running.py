@@ -17,8 +17,11 @@ SHOWN = 5
 """Number of configurations in the table of a search."""
 
 
-def finish(end: "SessionEnd", plan: "StudyPlan", folder: Path) -> None:
-    """Print the results and the next commands of the study in ``folder``."""
+def finish(end: "SessionEnd", plan: "StudyPlan", folder: Path, cluster: str | None = None) -> None:
+    """Print the results and the next commands of the study in ``folder``.
+
+    ``cluster`` is the address of the Ray cluster that has trained it, if one has.
+    """
     from hpo.page.paper import write_paper
     from hpo.report.console import standard_error
     from hpo.study.results import is_final
@@ -41,7 +44,11 @@ def finish(end: "SessionEnd", plan: "StudyPlan", folder: Path) -> None:
         files = write_paper(plan, end.state, folder) if end.state.stages[finals[-1]].finished_at else []
         for file in files:
             typer.echo(f"for a paper: {file}")
-    steps = [*next_steps(end.state, plan, folder), shell_line("hpo", "status", folder.name), "hpo ui"]
+    steps = [
+        *next_steps(end.state, plan, folder, cluster),
+        shell_line("hpo", "status", folder.name),
+        "hpo ui",
+    ]
     console.print("\nnext:")
     for step in steps:
         console.print(f"  {step}", soft_wrap=True)
@@ -95,7 +102,7 @@ def show_stages(state: "StudyState", plan: "StudyPlan", folder: Path, *, top: in
         typer.echo(line)
 
 
-def next_steps(state: "StudyState", plan: "StudyPlan", folder: Path) -> list[str]:
+def next_steps(state: "StudyState", plan: "StudyPlan", folder: Path, cluster: str | None = None) -> list[str]:
     """Return the commands that make sense next: the task's next stage, or report and use of the result."""
     from hpo.tasks.base.found import found_configuration
     from hpo.trial.files import BEST, trial_folder
@@ -105,7 +112,9 @@ def next_steps(state: "StudyState", plan: "StudyPlan", folder: Path) -> list[str
     done = [index for index, stage in enumerate(plan.task.procedure) if stage in state.stages]
     remaining = plan.task.procedure[max(done, default=-1) + 1 :]
     if remaining:
-        return [shell_line("hpo", "run", remaining[0], "--study", folder.name)]
+        # A study remembers no cluster.
+        where = ("--ray-address", cluster) if cluster else ()
+        return [shell_line("hpo", "run", remaining[0], "--study", folder.name, *where)]
     commands = [shell_line("hpo", "report", folder.name)]
     if found := found_configuration(state):
         network = trial_folder(folder, found.trial.trial) / BEST

@@ -58,7 +58,7 @@ def resume(
         budget=budget,
         notify=notify or (),
     )
-    finish(ran.end, ran.plan, ran.folder)
+    finish(ran.end, ran.plan, ran.folder, ran.cluster)
 
 
 def sync(study: Annotated[str | None, _STUDY] = None) -> None:

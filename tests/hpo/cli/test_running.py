@@ -51,6 +51,11 @@ def test_next_stage_of_the_procedure_is_offered(stages: tuple[str, ...], expecte
     assert steps == [f"hpo run {expected} --study 'my study'"]
 
 
+def test_next_stage_of_a_study_on_a_cluster_trains_there_too() -> None:
+    steps = next_steps(after("bayes"), calf_plan(), Path("/runs/studies/s"), "head:6379")
+    assert steps == ["hpo run grid-slicing --study s --ray-address head:6379"]
+
+
 @pytest.mark.parametrize("stages", [("bayes", "final"), ("bayes", "grid-slicing", "final"), ("final",)])
 def test_after_a_final_report_and_use_are_offered_and_no_search(
     stages: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
