@@ -48,7 +48,8 @@ class BoTorchSearcher(ModelSearcher):
         first: Points to propose before any other.
         known: Scores of earlier trials of the same space. Those of other data, features or epochs give a
             first idea of the scores, which is dropped where the scores disagree.
-        guess: Point near which the best one is expected, such as the values in use today.
+        guess: Point near which the best one is expected, such as the values in use today. Related scores say
+            better where to expect it, and take its place.
         noise: Standard deviation of the score over seeds that is assumed before the scores show another.
     """
 
@@ -70,7 +71,7 @@ class BoTorchSearcher(ModelSearcher):
         self._guess = None if guess is None else self.place(guess)
         self._related = related_observations(self.related)
         if self._related is not None:
-            self.initial_points = INITIAL_WITH_RELATED
+            self.initial_points, self._guess = INITIAL_WITH_RELATED, None
         self._fitted: tuple[Observations, SingleTaskGP] | None = None
 
     def propose(self, number: int) -> Parameters:

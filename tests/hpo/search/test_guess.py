@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from hill import SQUARE, climb
 
-from hpo.search.botorch_searcher import INITIAL_POINTS, BoTorchSearcher
+from hpo.search.botorch_searcher import INITIAL_POINTS, INITIAL_WITH_RELATED, BoTorchSearcher
 from hpo.search.build import build_searcher
+from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Parameters
 from model.errors import ConfigError
 
@@ -35,6 +36,15 @@ def test_searcher_without_a_guess_is_not_drawn_anywhere() -> None:
     searcher = BoTorchSearcher(SQUARE, seed=2)
     climb(searcher, INITIAL_POINTS + 1)
     np.testing.assert_array_equal(list(searcher.trials.values())[-1].point, proposals(None, 1)[0])
+
+
+def test_related_scores_take_the_place_of_the_guess() -> None:
+    related = [ScoredPoint({"x": x / 5, "y": 0.6}, 1 - (x / 5 - 0.3) ** 2, is_related=True) for x in range(6)]
+    searchers = [BoTorchSearcher(SQUARE, seed=2, known=related, guess=guess) for guess in (FAR, None)]
+    for searcher in searchers:
+        climb(searcher, INITIAL_WITH_RELATED + 2)
+    believed, plain = ([trial.point.tolist() for trial in each.trials.values()] for each in searchers)
+    assert believed == plain
 
 
 def test_guess_must_lie_in_the_space() -> None:
