@@ -72,7 +72,8 @@ def test_stages_follow_one_after_the_other_and_start_from_what_was_found(hpo: Co
     ablation = hpo.run("run", "ablation", "--study", "one", "--seeds", "2", "--epochs", "1")
     assert ablation.returncode == 0, ablation.stderr
     rows = [line for line in ablation.stdout.splitlines() if line.startswith(("full model", "(i"))]
-    assert len(rows) == 5 and rows[0].split()[-1] == "0.625"
+    # The paper's scores are those of SoccerNet; beside others they would mislead.
+    assert len(rows) == 5 and "0.625" not in ablation.stdout
     best = hpo.best("one")[0]
     first = next(e for e in hpo.events("one") if isinstance(e, TrialAsked) and e.stage == "ablation")
     found = next(e for e in hpo.events("one") if isinstance(e, StageFinished) and e.stage == "bayes")

@@ -191,3 +191,10 @@ def test_class_that_the_grid_cannot_judge_is_named_and_not_said_to_get_worse() -
         "no actions in the validation split: card",
         "zones of the start kept, since a class without actions cannot be judged: card",
     ]
+
+
+def test_scores_of_the_paper_stand_beside_those_of_its_data_only() -> None:
+    ablation = TASK.presentation("ablation")
+    assert ablation.on("soccernet-v1/resnet").published["full model"] == 0.625
+    other = ablation.on("wyscout/events")
+    assert not other.published and not other.note and other.figures == ablation.figures
