@@ -49,7 +49,7 @@ def module_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ray(module_folder: Path) -> Iterator[None]:
     """One Ray for all studies that run in this process: starting it takes longer than a small study."""
     from hpo.schedule.local_ray import ray_session
-    from hpo.study.plan import available_cpus
+    from hpo.study.devices import available_cpus
 
     with ExitStack() as stack:
         with pytest.MonkeyPatch.context() as changed:

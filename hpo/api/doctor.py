@@ -98,7 +98,7 @@ def _version(package: str) -> str:
 def _devices() -> str:
     import torch
 
-    from hpo.study.plan import available_cpus
+    from hpo.study.devices import available_cpus
 
     cores = f"{available_cpus()} processor cores"
     if not torch.cuda.is_available():

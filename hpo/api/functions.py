@@ -247,7 +247,7 @@ def spot(
     from hpo.config.environment import read_environment
     from hpo.spotting.spotted_game import FeatureChoice, spot_game
     from hpo.spotting.weights import named_network
-    from hpo.study.plan import choose_device
+    from hpo.study.devices import choose_device
     from model.errors import ConfigError
     from model.weights.trained import TrainedNetwork
 

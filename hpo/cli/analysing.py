@@ -66,7 +66,7 @@ def analyse(
     from hpo.config.environment import read_environment
     from hpo.spotting.analysis_files import results_folder
     from hpo.spotting.trials import find_trial, trials_of_stage
-    from hpo.study.plan import choose_device
+    from hpo.study.devices import choose_device
     from model.data.description import SPLITS
 
     if (weights is None) == (not run):

@@ -55,7 +55,7 @@ def bench(
 
     from hpo.api.watching import ReadingProgress
     from hpo.report.console import print_table
-    from hpo.study.plan import choose_device
+    from hpo.study.devices import choose_device
     from model.training.benchmark import run_bench
 
     if check:

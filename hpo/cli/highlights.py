@@ -128,7 +128,7 @@ def highlights(
     from hpo.spotting.review import REVIEW_FILE, write_review
     from hpo.spotting.spotted_game import FeatureChoice
     from hpo.spotting.video import check_videos, find_ffmpeg, open_video, write_video
-    from hpo.study.plan import choose_device
+    from hpo.study.devices import choose_device
     from model.features.games import halves_of_game
     from model.inference.clips import LEAST_SCORE
 
@@ -226,7 +226,7 @@ def _network(
     from hpo.spotting.footage import best_confidences
     from hpo.spotting.trials import find_trial
     from hpo.spotting.weights import named_network
-    from hpo.study.plan import choose_device
+    from hpo.study.devices import choose_device
     from hpo.tasks.calf.data import open_games, request_for
     from model.weights.trained import TrainedNetwork
 

@@ -120,7 +120,7 @@ def evaluate(
     from hpo.report.console import print_table
     from hpo.spotting.scores import absent_line, class_table, score_record, tolerance_table
     from hpo.spotting.weights import named_network
-    from hpo.study.plan import choose_device
+    from hpo.study.devices import choose_device
     from hpo.tasks.calf.data import open_games, request_for, require_actions
     from model.data.description import SPLITS
     from model.inference.evaluation import find_spots
@@ -212,7 +212,7 @@ def spot(
     from hpo.config.environment import read_environment
     from hpo.spotting.spotted_game import FeatureChoice, spot_game
     from hpo.spotting.weights import named_network
-    from hpo.study.plan import choose_device
+    from hpo.study.devices import choose_device
     from model.features.games import games_of_files
     from model.inference.spots_file import label_texts, write_spots
 

@@ -149,7 +149,7 @@ def _place(
     """Yield the network and what extracts with it: this machine, or the nodes of a cluster."""
     import torch
 
-    from hpo.study.plan import choose_device, resolved_device
+    from hpo.study.devices import choose_device, resolved_device
     from model.features.extraction import ExtractionHere
     from model.features.networks import load_network
 

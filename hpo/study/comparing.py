@@ -17,8 +17,9 @@ from hpo.journal.ranking import GRID, mean_metrics
 from hpo.journal.results import StudyState, TrialState
 from hpo.report.comparison import Cell, Comparison, Pair, PairedRow
 from hpo.space.space import Parameters
+from hpo.study.devices import choose_device
 from hpo.study.folders import chosen_study
-from hpo.study.plan import StudyPlan, choose_device, plan_of, reopen_data
+from hpo.study.plan import StudyPlan, plan_of, reopen_data
 from hpo.tasks.base.found import best_of_stage, found_configuration
 from hpo.tasks.base.networks import NetworkDifference
 from hpo.tasks.base.score import Score

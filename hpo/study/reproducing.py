@@ -13,8 +13,9 @@ from hpo.config.environment import Environment
 from hpo.report.reproduction import Change, Reproduction, ValidationPair
 from hpo.space.space import Parameters
 from hpo.study.configuration import configuration_of_run
+from hpo.study.devices import available_cpus, choose_device
 from hpo.study.folders import found_place, study_folder
-from hpo.study.plan import StudyPlan, available_cpus, choose_device, chunk_seed, reopen_data
+from hpo.study.plan import StudyPlan, chunk_seed, reopen_data
 from hpo.study.versions import code_digest
 from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.splits import Progress

@@ -23,10 +23,11 @@ from hpo.schedule.cluster import NodeRequirements, cluster_session
 from hpo.schedule.gpus import local_gpus
 from hpo.schedule.local_ray import ray_session
 from hpo.study.budget import begun, next_budget, require_time
+from hpo.study.devices import available_cpus
 from hpo.study.estimate import least_memory_bytes
 from hpo.study.folders import study_folder
 from hpo.study.interruption import signals_as_ctrl_c
-from hpo.study.plan import StageRequest, StudyPlan, available_cpus, plan_of, reopen_data, stored_plan
+from hpo.study.plan import StageRequest, StudyPlan, plan_of, reopen_data, stored_plan
 from hpo.study.preparing import PreparedStage, creation, prepare_extension, prepare_more, with_limits
 from hpo.study.reopening import placed, refuse_changes, reopen, reopened, retried_stages
 from hpo.study.results import figure_files, stage_importance, winner

@@ -21,7 +21,7 @@ def hpo(tmp_path: Path, small_data: Path, shared_cache: Path, empty_store: Path)
 def ray() -> Iterator[None]:
     """One Ray for what is resumed in this process; a study that something happens to has its own."""
     from hpo.schedule.local_ray import ray_session
-    from hpo.study.plan import available_cpus
+    from hpo.study.devices import available_cpus
 
     with ray_session(cpus=max(3, available_cpus()), gpus=0):
         yield

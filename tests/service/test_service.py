@@ -19,7 +19,7 @@ from service.processes import Process, answers, free_port, wait_for
 
 from hpo.journal.events import Event, StudyInterrupted, TrialFinished, TrialReported, TrialStarted
 from hpo.journal.journal import read_journal
-from hpo.study.plan import available_cpus
+from hpo.study.devices import available_cpus
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 

@@ -10,7 +10,8 @@ from calf_plan import calf_plan
 from hpo.config.environment import read_environment
 from hpo.schedule.gpus import TrainingGpus
 from hpo.study import measuring
-from hpo.study.plan import StageRequest, StudyPlan, choose_device, stage_settings, training_device
+from hpo.study.devices import choose_device, training_device
+from hpo.study.plan import StageRequest, StudyPlan, stage_settings
 from model.errors import ConfigError
 
 HERE = read_environment({})

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hpo.schedule.tuner import Parallelism
-from hpo.study.plan import available_cpus
+from hpo.study.devices import available_cpus
 
 QUOTA = "/sys/fs/cgroup/cpu.max"
 
