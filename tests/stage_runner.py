@@ -49,12 +49,15 @@ def begin(folder: Path, plan: StudyPlan) -> Journal:
 
 
 def runner_on(
-    journal: Journal, plan: StudyPlan, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    journal: Journal,
+    plan: StudyPlan,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    host: str = "laptop",
 ) -> StageRunner:
     program = build_stage(plan, "bayes", {}, finalists={})
     state = StudyState.replay(journal.events())
     budget = StageBudget(state, "bayes", plan.study.training.epochs, 5.0, clock)
-    return StageRunner(plan, "bayes", program, journal, state, lambda state: None, budget)
+    return StageRunner(plan, "bayes", program, journal, state, lambda state: None, budget, host=host)
 
 
 def next_spec(runner: StageRunner) -> TrialSpec:

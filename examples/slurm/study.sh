@@ -25,8 +25,14 @@ if [ -n "${HPO_IMAGE:-}" ]; then
     inside=(apptainer exec ${gpus:+"$gpus"} --bind "$folders" "$HPO_IMAGE")
 fi
 
-# When this script ends, so do the nodes of Ray that it has started.
-trap 'jobs -p | xargs --no-run-if-empty kill 2>/dev/null || true; wait' EXIT
+# When this script ends, so do the nodes of Ray that it has started, and their files are removed.
+session=${RAY_TMPDIR:-/tmp}/hpo-ray-$SLURM_JOB_ID
+end() {
+    jobs -p | xargs --no-run-if-empty kill 2>/dev/null || true
+    wait
+    [ "$SLURM_JOB_NUM_NODES" -eq 1 ] || srun --ntasks="$SLURM_JOB_NUM_NODES" rm -rf "$session" || true
+}
+trap end EXIT
 
 cluster=()
 if [ "$SLURM_JOB_NUM_NODES" -gt 1 ]; then
@@ -42,7 +48,7 @@ if [ "$SLURM_JOB_NUM_NODES" -gt 1 ]; then
     # Ray's log monitor would copy the workers' logs to the study, which shows none of them.
     start=("${inside[@]}" ray start --block --include-log-monitor=false "--num-cpus=$SLURM_CPUS_PER_TASK")
     srun --nodes=1 --ntasks=1 --nodelist="$head" "${start[@]}" --head --node-ip-address="$host" --port="$port" \
-        --ray-client-server-port=$((port + 1)) --include-dashboard=false &
+        --temp-dir="$session" --ray-client-server-port=$((port + 1)) --include-dashboard=false &
     until "${inside[@]}" ray health-check --address "$host:$port" >/dev/null 2>&1; do
         kill -0 $! || { echo "the head of the Ray cluster did not start" >&2; exit 1; }
         sleep 1

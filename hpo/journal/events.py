@@ -246,7 +246,7 @@ class TrialStarted(Event):
     trial: str
     """Name of the trial, such as ``bayes-0001``."""
     host: str
-    """Machine that trains the trial."""
+    """Machine that trains the trial; empty until a cluster's node has told it, with its first validation."""
     device: str
     """Device that trains the trial, such as ``cpu``."""
     threads: Whole = 0

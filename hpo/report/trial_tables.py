@@ -188,9 +188,13 @@ def trials_in_words(stage: StageState, state: StudyState, *, is_running: bool) -
     """Count the trials of a stage, such as ``3 of 20 trials finished, 1 waiting to be resumed``."""
     counts = state.counts(stage=stage.stage)
     parts = [f"{counts[TrialStatus.FINISHED]} of {stage.trials} trials finished"]
-    unfinished = counts[TrialStatus.RUNNING] + counts[TrialStatus.ASKED]
-    if unfinished:
-        parts.append(f"{unfinished} {'running' if is_running else 'waiting to be resumed'}")
+    started, waiting = counts[TrialStatus.RUNNING], counts[TrialStatus.ASKED]
+    if not is_running and started + waiting:
+        parts.append(f"{started + waiting} waiting to be resumed")
+    if is_running and started:
+        parts.append(f"{started} running")
+    if is_running and waiting:
+        parts.append(f"{waiting} starting or waiting for a free core")
     if counts[TrialStatus.STOPPED]:
         parts.append(f"{counts[TrialStatus.STOPPED]} stopped early")
     if counts[TrialStatus.FAILED]:

@@ -95,6 +95,7 @@ class StudyScheduler(_DriverOnly, FIFOScheduler):
             return False
         for note in result["notes"]:
             self._source.add_note(note)
+        self._source.trained_on(name, result["host"])
         continues = self._source.reported(name, _report(result))
         if result["finished"]:
             self._source.finished(name)
@@ -163,7 +164,10 @@ class StudyCallback(_DriverOnly, Callback):
             self._detector.record_activity(_name(trial), trial)
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Stop watching a trial whose process died, until the next process starts."""
+        """Tell the user of a process that died, and stop watching its trial until the next process starts."""
+        name = _name(trial)
+        if self._detector.watches(name):
+            self._source.add_note(f"the process of {name} died; the trial resumes from its checkpoint")
         self._forget(trial)
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:

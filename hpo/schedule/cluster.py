@@ -47,6 +47,7 @@ class NodeRequirements:
 @dataclass(frozen=True, slots=True)
 class _Node:
     host: str
+    address: str
     cpus: float
     gpus: float
     memory_bytes: float
@@ -201,7 +202,7 @@ def _check(requirements: NodeRequirements) -> None:
 
 
 def _at(node: _Node, lines: Sequence[str]) -> list[str]:
-    return [f"{node.host}: {line}" for line in lines]
+    return [f"{node.host} ({node.address}): {line}" for line in lines]
 
 
 def _nodes() -> list[_Node]:
@@ -210,6 +211,7 @@ def _nodes() -> list[_Node]:
     return [
         _Node(
             host=node["NodeManagerHostname"],
+            address=node["NodeManagerAddress"],
             cpus=node["Resources"].get("CPU", 0.0),
             gpus=node["Resources"].get("GPU", 0.0),
             memory_bytes=node["Resources"].get("memory", math.inf),

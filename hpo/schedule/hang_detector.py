@@ -40,6 +40,10 @@ class HangDetector:
         """Stop watching a trial."""
         self._active.pop(name, None)
 
+    def watches(self, name: str) -> bool:
+        """Return whether the trial is watched: it is no longer when its process was killed."""
+        return name in self._active
+
     def failure_reason(self, name: str) -> str | None:
         """Return why a trial that hung too often failed; None for other trials."""
         if self._hangs[name] < TRIES:

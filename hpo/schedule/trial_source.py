@@ -30,6 +30,9 @@ class TrialSource(Protocol):
     def started(self, trial: str) -> None:
         """Record that a process has started to train the trial, or has restarted after a crash."""
 
+    def trained_on(self, trial: str, host: str) -> None:
+        """Record the machine that trains the trial."""
+
     def reported(self, trial: str, report: Report) -> bool:
         """Record a validation; a restarted process may repeat validations that were reported before.
 

@@ -1,6 +1,5 @@
 """The runner of a stage, which proposes trials and writes the journal."""
 
-import socket
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -54,9 +53,14 @@ class StageRunner:
         state: StudyState,
         listener: Listener,
         budget: StageBudget,
+        *,
+        host: str,
     ) -> None:
-        """Continue the stage from ``state``; ``plan`` contains the settings of the stage."""
-        self.state = state
+        """Continue the stage from ``state``; ``plan`` contains the settings of the stage.
+
+        ``host`` is the machine that trains the trials; it is empty if the nodes of a cluster do.
+        """
+        self.state, self._host = state, host
         self._budget, self._has_room = budget, True
         self._requests = StopRequests(journal.folder)
         self._reasons: list[str] = []
@@ -115,16 +119,18 @@ class StageRunner:
 
     def started(self, trial: str) -> None:
         """Record that a process has started to train the trial."""
+        self._start(trial, self._host)
+
+    def trained_on(self, trial: str, host: str) -> None:
+        """Record the machine that trains the trial, which a cluster tells with the first validation."""
+        if host != self.state.trials[trial].host:
+            self._start(trial, host)
+
+    def _start(self, trial: str, host: str) -> None:
         if self.state.trials[trial].has_ended:
             return
-        self._write(
-            TrialStarted(
-                trial=trial,
-                host=socket.gethostname(),
-                device=self._plan.device,
-                threads=self._plan.parallelism(self._stage).threads,
-            )
-        )
+        threads = self._plan.parallelism(self._stage).threads
+        self._write(TrialStarted(trial=trial, host=host, device=self._plan.device, threads=threads))
 
     def reported(self, trial: str, report: Report) -> bool:
         """Record a new validation, apply the stopping rule, and return whether the trial continues."""

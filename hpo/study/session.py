@@ -247,7 +247,7 @@ def move_data(name: str, data: str, environment: Environment, progress: Progress
     """
     with Journal.open(study_folder(environment, name)) as journal:
         plan = reopen(journal, StudyState.replay(stored_events(journal.folder)), data, environment, progress)
-        Follower(journal.folder, _tracker(plan, journal.folder, environment)).close(DRAIN_S)
+        Follower(journal.folder, _tracker(plan, journal.folder, environment)).start().close(DRAIN_S)
 
 
 def sync_study(name: str, environment: Environment) -> FollowerReport:
@@ -260,7 +260,7 @@ def sync_study(name: str, environment: Environment) -> FollowerReport:
     with Journal.open(study_folder(environment, name)) as journal:
         plan = stored_plan(journal.folder)
         follower = Follower(journal.folder, _tracker(plan, journal.folder, environment))
-        return follower.close(DRAIN_S)
+        return follower.start().close(DRAIN_S)
 
 
 def fork_study(
@@ -311,7 +311,10 @@ def _run_stages(
     with signals_as_ctrl_c():
         try:
             listener(state)
-            reason = _finish_stages(plan, journal, state, environment, listener)
+            if environment.ray_address is None:  # a study that its cluster refuses leaves nothing in MLflow
+                follower.start()
+            reason = _finish_stages(plan, journal, state, environment, listener, follower)
+            follower.start()
         except KeyboardInterrupt:
             pass  # before or after the training, which ends in good order by itself
         except StorageError:
@@ -334,7 +337,12 @@ def _why_stopped(state: StudyState, requests: StopRequests) -> str:
 
 
 def _finish_stages(
-    plan: StudyPlan, journal: Journal, state: StudyState, environment: Environment, listener: Listener
+    plan: StudyPlan,
+    journal: Journal,
+    state: StudyState,
+    environment: Environment,
+    listener: Listener,
+    follower: Follower,
 ) -> str:
     """Run stages until one of them is interrupted; returns why, if its trials are the cause."""
     has_ray = False
@@ -345,6 +353,7 @@ def _finish_stages(
                 if run.needs_training and run.has_time and not has_ray:
                     stack.enter_context(_ray(plan, journal.folder, state, environment))
                     has_ray = True
+                follower.start()
                 run.finish()
             if run.is_cut_short:
                 run.cut_short()

@@ -1,5 +1,6 @@
 """Run of one stage: its program, the training, the choice, and for a final the test split."""
 
+import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -57,7 +58,10 @@ class StageRun:
             measured_trial_s(self._plan, name, state, environment),
         )
         self._budget = StageBudget(state, name, epochs, measured_s)
-        self._runner = StageRunner(self._plan, name, self._program, journal, state, listener, self._budget)
+        host = socket.gethostname() if environment.ray_address is None else ""
+        self._runner = StageRunner(
+            self._plan, name, self._program, journal, state, listener, self._budget, host=host
+        )
 
     @property
     def complete(self) -> bool:

@@ -130,7 +130,7 @@ class Follower:
     def __init__(
         self, folder: Path, tracker: Tracker, *, poll_s: float = 0.2, longest_wait_s: float = 30.0
     ) -> None:
-        """Start following the journal in ``folder``.
+        """Prepare to follow the journal in ``folder``.
 
         Args:
             folder: Folder of the study.
@@ -148,17 +148,24 @@ class Follower:
         self._abandoned = threading.Event()
         # A daemon thread, so that a hanging store does not prevent a finished study from exiting.
         self._thread = threading.Thread(target=self._follow, name="tracking", daemon=True)
-        self._thread.start()
+
+    def start(self) -> Self:
+        """Start to record the journal, unless that has begun already, and return the follower."""
+        if self._thread.ident is None:
+            self._thread.start()
+        return self
 
     def close(self, timeout_s: float) -> FollowerReport:
         """Record all events that the journal has now, for at most ``timeout_s`` seconds.
 
+        A follower that has not been started records nothing.
         A tracker that has failed from the beginning is given ``NEVER_ANSWERED_S`` seconds at most.
         """
         if self.failure is not None and not self._has_answered:
             timeout_s = min(timeout_s, NEVER_ANSWERED_S)
         self._closing.set()
-        self._thread.join(timeout_s)
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
         self._abandoned.set()
         failure = self.failure
         if self._thread.is_alive() and failure is None:
@@ -170,7 +177,7 @@ class Follower:
         )
 
     def __enter__(self) -> Self:
-        return self
+        return self.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

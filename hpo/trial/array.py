@@ -95,6 +95,10 @@ class TrialArray:
         self._source: object = None
         self._notes: list[str] = []
         self._noted: set[str] = set()
+        if _is_restarted():
+            self._add_note(
+                "the process of an array ended; a new one resumes its trials from their checkpoints"
+            )
 
     def step(self, record: dict[str, Any], seen: int) -> dict[str, Any]:
         """Train to the trial's first validation after epoch ``seen``.
@@ -131,6 +135,7 @@ class TrialArray:
             "metrics": list(report.metrics.items()),
             "train_s": report.train_s,
             "score": report.score,
+            "host": socket.gethostname(),
             "notes": notes,
             "finished": finished,
             "ended": finished,
@@ -319,6 +324,16 @@ class TrialArray:
         if message not in self._noted:
             self._noted.add(message)
             self._notes.append(message)
+
+
+def _is_restarted() -> bool:
+    """Return whether this is the process of an actor that Ray started again."""
+    import ray
+
+    if not ray.is_initialized():
+        return False
+    context = ray.get_runtime_context()
+    return context.get_actor_id() is not None and bool(context.was_current_actor_reconstructed)
 
 
 def _end_process() -> None:

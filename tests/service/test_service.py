@@ -4,6 +4,7 @@ import base64
 import os
 import re
 import signal
+import socket
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -231,8 +232,18 @@ def test_a_wrong_token_is_one_clear_error(service: Service, monkeypatch: pytest.
     assert "Traceback" not in answer.stderr
 
 
+def experiments(service: Service, patch: pytest.MonkeyPatch) -> set[str]:
+    """Return the names of all experiments in MLflow, deleted ones included."""
+    from mlflow import MlflowClient
+    from mlflow.entities import ViewType
+
+    for name, value in service.mlflow.client_variables().items():
+        patch.setenv(name, value)
+    return {str(found.name) for found in MlflowClient().search_experiments(view_type=ViewType.ALL)}
+
+
 def test_a_node_that_does_not_see_the_data_is_named_before_any_trial_or_fetches_a_copy(
-    service: Service,
+    service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if os.getuid() != 0:
         pytest.skip("only root can hide a folder from one process")
@@ -249,6 +260,7 @@ def test_a_node_that_does_not_see_the_data_is_named_before_any_trial_or_fetches_
         assert "set HPO_CACHE to a folder that all nodes share" in refused.stdout
         assert "Traceback" not in refused.stdout
         assert not any(isinstance(event, TrialReported) for event in events(service, "unseen"))
+        assert "unseen" not in experiments(service, monkeypatch)
 
         # From a URI it fetches its own copy, and trains.
         words = service.hpo.study("fetched", "--concurrent", "3", "--trials", "3", "--epochs", "1")
@@ -288,12 +300,15 @@ def test_what_a_data_base_and_a_node_take_with_them_is_not_lost(
     os.kill(stopped[0], signal.SIGCONT)
     assert terminal.wait(timeout=240) == 0
     assert "missing in MLflow" not in output.read_text()
+    assert "died; the trial resumes from its checkpoint" in output.read_text()
 
     whole = events(service, "rough")
     reported = Counter((event.trial, event.epoch) for event in whole if isinstance(event, TrialReported))
     assert reported == Counter((trial, epoch) for trial in trials for epoch in range(1, ROUGH_EPOCHS + 1))
     assert Counter(event.trial for event in whole if isinstance(event, TrialFinished)) == Counter(trials)
-    starts = Counter(event.trial for event in whole if isinstance(event, TrialStarted))
+    # A second event of each start names the node, which the driver does not know at first.
+    starts = Counter(event.trial for event in whole if isinstance(event, TrialStarted) and not event.host)
+    assert {event.host for event in whole if isinstance(event, TrialStarted)} == {"", socket.gethostname()}
     [moved] = [trial for trial, count in starts.items() if count == 2]
     assert starts.total() == 3
     # Trained again in one piece, from what the data base holds: no validation is missing or another.

@@ -155,6 +155,7 @@ def test_study_on_two_nodes_stops_early_is_requeued_and_goes_on(job: Job) -> Non
     assert "stopped; resume with: hpo resume tuned" in running.log()
     assert isinstance(job.events()[-1], StudyInterrupted)
     assert job.requeued() == [f"requeue {job.number}"]
+    assert not list(Path(job.variables["RAY_TMPDIR"]).iterdir()), "no file of Ray is left"
     again = job.start(*words(available_cpus()))
     finish(job, again)
     assert len(job.requeued()) == 1

@@ -157,6 +157,13 @@ def test_status_says_how_to_go_on_and_why_trials_failed() -> None:
     assert "failed: bayes-0002: DivergedError: nan" in lines
 
 
+def test_status_tells_trials_that_train_from_those_that_wait_for_a_core() -> None:
+    running = TrialStarted(trial="bayes-0003", host="h", device="cpu")
+    state = state_after(*FINISHED, asked("bayes-0003"), running, asked("bayes-0004"))
+    [line] = [line for line in status_lines("s", state, writer="pid 1") if line.startswith("stage")]
+    assert line.endswith("1 of 3 trials finished, 1 running, 1 starting or waiting for a free core")
+
+
 def on_data_without_cards(*events: object) -> StudyState:
     created = StudyCreated(
         study="s",

@@ -46,6 +46,9 @@ class Source:
     def started(self, trial: str) -> None:
         self.heard.append(("started", trial))
 
+    def trained_on(self, trial: str, host: str) -> None:
+        self.heard.append(("trained on", trial, host))
+
     def reported(self, trial: str, report: Report) -> bool:
         self.heard.append(("reported", trial, report))
         return self._goes_on
@@ -79,7 +82,8 @@ class Pool:
 
 def result(*, finished: bool) -> dict[str, Any]:
     metrics = [("average_map", 0.5), ("ap/goal", 0.25)]
-    common = {"epoch": 4, "metrics": metrics, "train_s": 2.0, "score": 0.5, "notes": ["array of 2"]}
+    common = {"epoch": 4, "metrics": metrics, "train_s": 2.0, "score": 0.5}
+    common |= {"host": "node7", "notes": ["array of 2"]}
     return {**common, "finished": finished, "ended": finished, "done": finished}
 
 
@@ -100,7 +104,8 @@ def test_scheduler_passes_a_validation_on_and_answers_as_the_feed_does(goes_on: 
     source, pool = Source(goes_on=goes_on), Pool()
     flat = flatten_dict(result(finished=False))  # as Tune hands it to schedulers
     assert scheduler(source, pool).on_trial_result(None, TRIAL, flat) == answer
-    assert source.heard == [("noted", "array of 2"), ("reported", "bayes-0001", REPORT)]
+    placed = ("trained on", "bayes-0001", "node7")
+    assert source.heard == [("noted", "array of 2"), placed, ("reported", "bayes-0001", REPORT)]
     # Tune keeps the process of a stopped trial for later: its array must not wait for it.
     assert pool.released == ([] if goes_on else ["bayes-0001"])
 
@@ -116,11 +121,11 @@ def test_last_validation_and_failures_end_a_trial() -> None:
     source, pool = Source(), Pool()
     tune = scheduler(source, pool)
     assert tune.on_trial_result(None, TRIAL, result(finished=True)) == "STOP"
-    assert source.heard[1:] == [("reported", "bayes-0001", REPORT), ("finished", "bayes-0001")]
+    assert source.heard[2:] == [("reported", "bayes-0001", REPORT), ("finished", "bayes-0001")]
     assert tune.on_trial_result(None, TRIAL, {"failed": "NaN", "ended": True}) == "STOP"
     callback(source, pool).on_trial_error(1, [], TRIAL)
     assert pool.released == 3 * ["bayes-0001"]
-    assert source.heard[3:] == [
+    assert source.heard[4:] == [
         ("failed", "bayes-0001", "NaN"),
         ("failed", "bayes-0001", "the process of the trial died 3 times"),
     ]
@@ -150,7 +155,7 @@ def test_trial_that_should_end_now_loses_its_process_for_good(monkeypatch: pytes
     tune.on_step_end(1, [])
     assert clock.killed == 1  # it does not hang
     tune.on_trial_error(1, [], TRIAL)
-    kinds = [words[0] for words in source.heard if words[0] != "noted"]
+    kinds = [words[0] for words in source.heard if words[0] not in ("noted", "trained on")]
     assert kinds == ["started", "reported", "reported", "finished", "stopped"]
     assert pool.released[-1] == "bayes-0001"
 
@@ -224,6 +229,7 @@ def test_trial_that_hangs_is_killed_tried_once_more_and_then_failed(monkeypatch:
         assert clock.killed == tries - 1
         clock.now += 2
         tune.on_step_end(1, [])
+        tune.on_trial_recover(1, [], TRIAL)
         clock.now += 99  # until its new process starts nothing is expected of it
         tune.on_step_end(1, [])
         assert clock.killed == tries and pool.restarted == tries * ["bayes-0001"]
@@ -247,8 +253,16 @@ def test_trial_without_a_process_does_not_hang(monkeypatch: pytest.MonkeyPatch) 
     tune.on_trial_result(1, [], TRIAL, result(finished=True))
     clock.now += 11
     tune.on_step_end(1, [])
+    assert clock.killed == 0
+
+
+def test_process_that_dies_is_told_and_its_trial_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, source = Clock(monkeypatch), Source()
+    tune = callback(source, Pool(), hangs_after_s=10)
     tune.on_trial_start(1, [], TRIAL)
-    tune.on_trial_recover(1, [], TRIAL)  # its process died
+    tune.on_trial_recover(1, [], TRIAL)
     clock.now += 11
     tune.on_step_end(1, [])
     assert clock.killed == 0
+    told = "the process of bayes-0001 died; the trial resumes from its checkpoint"
+    assert source.heard == [("started", "bayes-0001"), ("noted", told)]

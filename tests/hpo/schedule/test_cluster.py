@@ -22,9 +22,9 @@ from model.data.store import open_split
 from model.data.synthetic import write_synthetic
 from model.errors import UserError
 
-HEAD = _Node(host="head", cpus=0.0, gpus=0.0, memory_bytes=4e9, node_id="a")
-SMALL = _Node(host="small", cpus=2.0, gpus=0.0, memory_bytes=1e9, node_id="b")
-LARGE = _Node(host="large", cpus=8.0, gpus=2.0, memory_bytes=4e9, node_id="c")
+HEAD = _Node(host="head", address="10.0.0.1", cpus=0.0, gpus=0.0, memory_bytes=4e9, node_id="a")
+SMALL = _Node(host="small", address="10.0.0.2", cpus=2.0, gpus=0.0, memory_bytes=1e9, node_id="b")
+LARGE = _Node(host="large", address="10.0.0.3", cpus=8.0, gpus=2.0, memory_bytes=4e9, node_id="c")
 
 
 @pytest.fixture(scope="module")
@@ -109,9 +109,9 @@ def test_every_node_with_a_problem_is_named(needs: NodeRequirements, monkeypatch
     with pytest.raises(UserError) as refused:
         cluster._check(needs)
     assert str(refused.value).splitlines()[1:] == [
-        "  small: no data",
-        "  large: no data",
-        "  large: no study",
+        "  small (10.0.0.2): no data",
+        "  large (10.0.0.3): no data",
+        "  large (10.0.0.3): no study",
     ]
 
 

@@ -8,6 +8,7 @@ from hpo.config.environment import read_environment
 from hpo.journal.events import (
     TrialFinished,
     TrialReported,
+    TrialStarted,
     TrialStopped,
 )
 from hpo.journal.journal import Journal
@@ -55,6 +56,19 @@ def test_trials_that_were_running_come_first_and_know_what_they_reported(tmp_pat
         before.reported(running.trial, report(1, 0.2))
         again = next_spec(runner_on(journal, plan))
         assert (again.trial, again.parameters, again.reported_epoch) == (running.trial, running.parameters, 1)
+
+
+@pytest.mark.parametrize(("host", "told"), [("laptop", ["laptop"]), ("", ["", "node7"])])
+def test_machine_of_a_trial_is_recorded_when_it_is_known(tmp_path: Path, host: str, told: list[str]) -> None:
+    plan = plan_of()
+    with begin(tmp_path / "study", plan) as journal:
+        runner = runner_on(journal, plan, host=host)
+        task = next_spec(runner)
+        runner.started(task.trial)
+        for _ in range(2):
+            runner.trained_on(task.trial, host or "node7")
+        assert [event.host for event in journal.events() if isinstance(event, TrialStarted)] == told
+        assert runner.state.trials[task.trial].host == told[-1]
 
 
 def test_repeated_report_is_written_once(tmp_path: Path) -> None:

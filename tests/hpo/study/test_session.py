@@ -225,6 +225,9 @@ def test_resume_of_a_complete_study_only_brings_mlflow_up_to_date(
         def __init__(self, folder: Path, tracker: object) -> None:
             followed.append(folder)
 
+        def start(self) -> None:
+            pass
+
         def close(self, timeout_s: float) -> FollowerReport:
             return FollowerReport(events_left=0, failure=None, refused=())
 

@@ -91,7 +91,7 @@ def wait_until(condition: Callable[[], object]) -> None:
 
 def test_events_are_recorded_in_order_and_once(study: Any, store: Store, tracker: StoreTracker) -> None:
     study.whole()
-    follower = Follower(study.folder, tracker, poll_s=0.01)
+    follower = Follower(study.folder, tracker, poll_s=0.01).start()
     report = follower.close(5)
     assert (report.events_left, report.failure, report.refused) == (0, None, ())
     assert store.events == expected(study.folder)
@@ -126,7 +126,7 @@ def test_events_are_recorded_while_the_study_goes_on(study: Any, store: Store, t
 
 
 def test_a_follower_waits_for_a_study_that_is_not_created_yet(tmp_path: Path, tracker: StoreTracker) -> None:
-    follower = Follower(tmp_path / "later", tracker, poll_s=0.01)
+    follower = Follower(tmp_path / "later", tracker, poll_s=0.01).start()
     wait_until(lambda: follower.failure)
     with Journal.create(tmp_path / "later") as journal:
         journal.append(
@@ -160,11 +160,11 @@ def test_what_a_store_missed_is_told_and_recorded_by_the_next_follower(
     Projection(study.folder, tracker).advance()
     study.first_trial()
     store.down = True
-    report = Follower(study.folder, tracker, poll_s=0.01).close(0.2)
+    report = Follower(study.folder, tracker, poll_s=0.01).start().close(0.2)
     assert report.failure == "ConnectionError: nobody answers"
     assert report.events_left > 0
     store.down = False
-    assert Follower(study.folder, StoreTracker(store), poll_s=0.01).close(5).events_left == 0
+    assert Follower(study.folder, StoreTracker(store), poll_s=0.01).start().close(5).events_left == 0
     assert store.events == expected(study.folder)
 
 
@@ -175,7 +175,7 @@ def test_a_store_that_never_answered_does_not_hold_the_end_up(
     study.create()
     study.first_trial()
     store.down = True
-    follower = Follower(study.folder, tracker, poll_s=0.01)
+    follower = Follower(study.folder, tracker, poll_s=0.01).start()
     wait_until(lambda: follower.failure)
     start = time.monotonic()
     report = follower.close(60)
@@ -188,7 +188,7 @@ def test_a_store_that_hangs_does_not_hold_the_study_up(
 ) -> None:
     study.create()
     monkeypatch.setattr(tracker, "connect", lambda created: time.sleep(3))
-    follower = Follower(study.folder, tracker, poll_s=0.01)
+    follower = Follower(study.folder, tracker, poll_s=0.01).start()
     start = time.monotonic()
     report = follower.close(0.1)
     assert time.monotonic() - start < 1
@@ -208,7 +208,7 @@ def test_a_record_refused_out_of_date_knowledge_is_tried_again(
 ) -> None:
     study.whole()
     tracker.refuse = lambda event: isinstance(event, TrialReported) and tracker.connections == 1
-    report = Follower(study.folder, tracker, poll_s=0.01).close(5)
+    report = Follower(study.folder, tracker, poll_s=0.01).start().close(5)
     assert (report.events_left, report.refused, tracker.connections) == (0, (), 2)
     assert store.events == expected(study.folder)
 
@@ -219,7 +219,7 @@ def test_several_refused_records_do_not_take_turns_for_ever(
     study.whole()
     tracker.refuse = lambda event: isinstance(event, TrialReported)
     # A wait after each of them would add up to hours.
-    report = Follower(study.folder, tracker, poll_s=30.0).close(10)
+    report = Follower(study.folder, tracker, poll_s=30.0).start().close(10)
     assert (report.events_left, report.failure) == (0, None)
     assert len(report.refused) == sum(map(tracker.refuse, expected(study.folder))) > 1
     assert store.events == [event for event in expected(study.folder) if not tracker.refuse(event)]
@@ -231,7 +231,7 @@ def test_a_record_refused_for_good_is_told_and_does_not_hold_up_the_others(
     study.create()
     study.first_trial()
     tracker.refuse = lambda event: isinstance(event, TrialReported) and event.epoch == 20
-    report = Follower(study.folder, tracker, poll_s=0.01).close(5)
+    report = Follower(study.folder, tracker, poll_s=0.01).start().close(5)
     assert report.events_left == 0
     assert report.refused == ("TrialReported (journal line 5): no",)
     assert store.events == [event for event in expected(study.folder) if not tracker.refuse(event)]

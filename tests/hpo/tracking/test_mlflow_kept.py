@@ -43,7 +43,7 @@ tracker = Telling(
     fixed={"tau_max": 0.9, "f": 1, "K4_frames.goal": 90.0},
     files_of=lambda trial: [folder / "config.json", folder / "best.pt", folder / "missing.txt"],
 )
-print(Follower(folder, tracker).close(60))
+print(Follower(folder, tracker).start().close(60))
 """
 
 
@@ -79,7 +79,7 @@ def test_a_run_deleted_while_its_trial_trains_does_not_hold_up_the_others(
 ) -> None:
     study.create()
     study.ask("bayes-0000", f=4)
-    follower = Follower(study.folder, tracker_of(study, environment), poll_s=0.02)
+    follower = Follower(study.folder, tracker_of(study, environment), poll_s=0.02).start()
     deadline = time.monotonic() + 20
     while follower._projection.events_left() and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -121,7 +121,7 @@ def test_a_store_that_could_not_be_reached_gets_everything_once_it_can(
     runs = tmp_path / "other-runs"
     runs.write_text("a file stands where the folder should be")
     there = dataclasses.replace(environment, runs=runs, tracking_uri=f"sqlite:///{runs / 'mlflow.db'}")
-    follower = Follower(study.folder, tracker_of(study, there), poll_s=0.02, longest_wait_s=0.1)
+    follower = Follower(study.folder, tracker_of(study, there), poll_s=0.02, longest_wait_s=0.1).start()
     deadline = time.monotonic() + 20
     while follower.failure is None and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -170,7 +170,7 @@ def test_the_pages_show_a_study_that_was_recorded_through_them(
     address = f"http://127.0.0.1:{port}"
     there = read_environment({"HPO_RUNS": str(tmp_path), "MLFLOW_TRACKING_URI": address})
     tracker = MlflowTracker(there, dataset="d", fixed={}, files_of=lambda trial: study.files)
-    follower = Follower(study.whole().folder, tracker, poll_s=0.1, longest_wait_s=0.5)
+    follower = Follower(study.whole().folder, tracker, poll_s=0.1, longest_wait_s=0.5).start()
     server = subprocess.Popen(
         [sys.executable, "-c", SERVE, str(environment.runs), str(port)],
         stdout=subprocess.PIPE,
