@@ -34,7 +34,9 @@ from hpo.journal.results import StudyState, TrialState
 from hpo.programs.program import best_choice
 from hpo.programs.search import SearchProgram
 from hpo.search.build import build_searcher
+from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Parameters
+from hpo.study.warm_start import scored_points
 
 SEEDS = 5
 """Seeds with which a winner is trained again."""
@@ -56,6 +58,8 @@ class Procedure:
     scheduler: str
     factor: int = 1
     """Most trials, as a multiple of the budget: more than it lets end, where trials stop early."""
+    options: tuple[str, ...] = ()
+    """Other options of the search."""
 
 
 PROCEDURES = (
@@ -69,10 +73,11 @@ TODAY = "paper, highest score"
 
 def search(places: Places, procedure: Procedure, budget: int, seed: int, core: int) -> list[TrialState]:
     """Search on one core until the budget is used, and return the trials."""
-    name = f"{procedure.name}-{budget}-{seed}"
+    name = study_of(procedure, budget, seed)
     if not has_ended(places, name, budget):
         way = ("--searcher", procedure.searcher, "--scheduler", procedure.scheduler)
         words = (*way, "--trials", str(procedure.factor * budget), "--seed", str(seed))
+        words += procedure.options
         known = folder_of(places, name).is_dir()
         command = ("resume", name) if known else ("run", STAGE, *data(places), "--study", name, *words)
         with start(places, core, *command, output=places.work / f"{name}.txt") as process:
@@ -81,6 +86,11 @@ def search(places: Places, procedure: Procedure, budget: int, seed: int, core: i
             if process.poll() is None:
                 start(places, core, "stop", name, output=places.work / "stop.txt").wait()
     return trials_of(places, name, budget)
+
+
+def study_of(procedure: Procedure, budget: int, seed: int) -> str:
+    """Return the name of the study of a search."""
+    return f"{procedure.name}-{budget}-{seed}"
 
 
 def has_ended(places: Places, name: str, budget: int) -> bool:
@@ -133,9 +143,9 @@ def environment(places: Places) -> dict[str, str]:
     return {**os.environ, **{name: str(folder) for name, folder in folders.items()}}
 
 
-def by_expectation(trials: Sequence[TrialState]) -> Parameters:
-    """Return the configuration that the product would name."""
-    searcher = build_searcher("botorch", SPACE, seed=0, known=())
+def by_expectation(trials: Sequence[TrialState], known: Sequence[ScoredPoint]) -> Parameters:
+    """Return the configuration that the product would name; ``known`` are the scores of its warm start."""
+    searcher = build_searcher("botorch", SPACE, seed=0, known=known)
     program = SearchProgram(searcher, points=len(trials), replicates=1, metric="average_map")
     choice = program.choice(trials)
     assert choice
@@ -168,7 +178,9 @@ def winners(places: Places, procedures: Sequence[Procedure], budget: int, runs: 
     with ThreadPoolExecutor(CORES) as pool:
         for (procedure, seed), trials in zip(jobs, pool.map(one, jobs), strict=True):
             print(f"{procedure.name}, run {seed}: {len(trials)} trials", flush=True)
-            for way, winner in (("highest", by_score(trials)), ("expected", by_expectation(trials))):
+            state = StudyState.replay(stored_events(folder_of(places, study_of(procedure, budget, seed))))
+            known = scored_points(state.asked[STAGE].known)
+            for way, winner in (("highest", by_score(trials)), ("expected", by_expectation(trials, known))):
                 rows.append({"way": f"{procedure.name}, {way} score", "run": seed, **winner})
     return pd.DataFrame(rows)
 
@@ -211,17 +223,17 @@ def close(parameters: Parameters, row: dict[str, float]) -> bool:
     return all(np.isclose(float(parameters[name]), value) for name, value in row.items())
 
 
-def report(found: pd.DataFrame) -> None:
-    """Print the scores of the winners and the differences between the procedures."""
+def report(found: pd.DataFrame, reference: str) -> None:
+    """Print the scores of the winners, and how the ways to choose them differ from ``reference``."""
     print("\n| winner of | run | " + " | ".join(NAMES) + " | mean of the fresh seeds |")
     for row in found.sort_values(["way", "run"]).to_dict("records"):
         values = " | ".join(f"{row[name]:.3g}" for name in NAMES)
         print(f"| {row['way']} | {row['run']} | {values} | {np.mean(row['scores']):.4f} |")
     means = found.assign(mean=found.scores.map(np.mean)).pivot(index="run", columns="way", values="mean")
     for way in means:
-        test = ttest_rel(means[way], means[TODAY])
+        test = ttest_rel(means[way], means[reference])
         low, high = test.confidence_interval()
-        told = "" if way == TODAY else f", minus {TODAY}: {low:+.4f} to {high:+.4f}"
+        told = "" if way == reference else f", minus {reference}: {low:+.4f} to {high:+.4f}"
         print(f"{way}: {means[way].mean():.4f} over {len(means)} runs{told}")
 
 
@@ -246,7 +258,7 @@ def main() -> None:
     places.data()  # made once, before two searches want it
     found = winners(places, [PROCEDURES[0], *others], words.budget, words.runs)
     found["scores"] = retrained(places, found)
-    report(found)
+    report(found, TODAY)
 
 
 if __name__ == "__main__":
