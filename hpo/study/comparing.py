@@ -139,7 +139,7 @@ def _reasons_against_comparing(first: Side, second: Side) -> list[str]:
     reasons = {
         "different data": (first.plan.data_digest, second.plan.data_digest),
         "different tasks": (first.plan.study.task, second.plan.study.task),
-        "different suppression of spots": (_scoring(first), _scoring(second)),
+        "different scoring": (first.plan.scoring, second.plan.scoring),
         "different means over the classes": (first.plan.score.metric, second.plan.score.metric),
     }
     return [
@@ -147,12 +147,6 @@ def _reasons_against_comparing(first: Side, second: Side) -> list[str]:
         for reason, (ours, theirs) in reasons.items()
         if ours != theirs
     ]
-
-
-def _scoring(side: Side) -> object:
-    """Return what the study file says on how predictions are scored; the mean over classes is apart."""
-    scoring = side.plan.study.model_dump().get("scoring") or {}
-    return {name: value for name, value in scoring.items() if name != "mean"}
 
 
 def _settings(side: Side) -> dict[str, Cell]:

@@ -140,9 +140,15 @@ class StudyPlan:
         """The score that the study maximises."""
         return self.description.score_in(self.study.model_dump(mode="json"))
 
+    @property
+    def scoring(self) -> Mapping[str, Any]:
+        """Settings of the score, such as its tolerances, apart from the classes in the mean."""
+        scoring = self.study.model_dump(mode="json").get("scoring") or {}
+        return {name: value for name, value in scoring.items() if name != "mean"}
+
     def presentation(self, stage: str) -> StagePresentation:
-        """Return the tables, figures and notes of ``stage`` that suit the data."""
-        return self.description.presentation(stage).on(self.dataset)
+        """Return the tables, figures and notes of ``stage`` that suit data and score."""
+        return self.description.presentation(stage).on(self.dataset, self.score)
 
     @property
     def data_seed(self) -> int:

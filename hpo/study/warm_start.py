@@ -13,7 +13,7 @@ from hpo.report.formats import values_tried
 from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Space
 from hpo.study.folders import chosen_study
-from hpo.study.plan import StudyPlan
+from hpo.study.plan import StudyPlan, plan_of
 from hpo.tasks.base.registry import score_of
 from model.errors import UserError
 from model.shell import shell_line
@@ -23,7 +23,8 @@ def known_scores(study: str, plan: StudyPlan, environment: Environment) -> dict[
     """Return the scores of another study's search, as the journal of the new study stores them.
 
     Trials that were stopped early count with the score that they are expected to reach. Scores on other data
-    or features, or after another number of epochs, are related: they tell where to look first.
+    or features, after another number of epochs, or with other tolerances or suppression are related: they
+    tell where to look first.
 
     Args:
         study: Name of the other study.
@@ -34,7 +35,8 @@ def known_scores(study: str, plan: StudyPlan, environment: Environment) -> dict[
         UserError: The study or its search does not exist, or has another space or score (the error names all
             differences), it is related and the searcher cannot use that, or it leaves no point to try.
     """
-    state = StudyState.replay(stored_events(chosen_study(environment, study)))
+    folder = chosen_study(environment, study)
+    state = StudyState.replay(stored_events(folder))
     stage = state.stages.get(SEARCH)
     if stage is None:
         raise UserError(f"study {study!r} has no search whose scores could be used")
@@ -49,6 +51,7 @@ def known_scores(study: str, plan: StudyPlan, environment: Environment) -> dict[
     related = {
         "data": state.created.data_digest != plan.data_digest,
         "epochs": stage.epochs != plan.study.training.epochs,
+        "scoring": plan_of(folder, state.created).scoring != plan.scoring,
     }
     differing = [name for name, differs in related.items() if differs]
     if differing and search.searcher not in SEARCHERS_WITH_PRIOR:

@@ -13,7 +13,7 @@ from model.data.store import Store
 from model.inference.stitching import Tiling, stitch, stitch_segmentation, tile
 from model.losses.complete import LossConfig, StackLoss
 from model.memory import keep_freed_memory
-from model.metrics.average_map import AverageMap, average_map
+from model.metrics.average_map import LOOSE_TOLERANCES_S, AverageMap, average_map
 from model.networks.calf import CalfNetwork
 from model.networks.calf_config import Predictions
 from model.networks.stack import Stack, group_for_device
@@ -76,6 +76,7 @@ def evaluate(
     *,
     device: torch.device,
     nms_window_s: float | None = None,
+    tolerances_s: Sequence[float] = LOOSE_TOLERANCES_S,
 ) -> list[Evaluation]:
     """Spot the actions of every half of a split with each network, and score them.
 
@@ -85,6 +86,7 @@ def evaluate(
         losses: Loss settings, one per network. Losses are means over the chunks.
         device: Device to compute on.
         nms_window_s: Width of the suppression in seconds, as in ``average_map``.
+        tolerances_s: Tolerances in seconds, as full widths.
     """
     evaluations: dict[int, Evaluation] = {}
     for group in _groups(networks, source.store, device):
@@ -97,6 +99,7 @@ def evaluate(
                 classes=len(source.store.classes),
                 frame_rate=source.store.frame_rate,
                 nms_window_s=nms_window_s,
+                tolerances_s=tolerances_s,
             )
             evaluations[index] = Evaluation(score, segmentation, spotting, spots)
     return [evaluations[index] for index in range(len(networks))]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from model.data.sampler import SamplerConfig
 from model.errors import ConfigError
 from model.losses.complete import LossConfig
+from model.metrics.average_map import LOOSE_TOLERANCES_S
 from model.networks.calf_config import NetworkConfig
 from model.precision import Precision
 
@@ -50,6 +51,8 @@ class TrainingConfig:
     precision: Precision = "float32"
     nms_window_s: float | None = None
     """Width of the suppression when scoring, in seconds; None: each tolerance (2020 code; 2021 code: 20)."""
+    tolerances_s: tuple[float, ...] = LOOSE_TOLERANCES_S
+    """Tolerances of Average-mAP in seconds, as full widths."""
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.validate_every < 1:

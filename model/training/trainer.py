@@ -199,6 +199,7 @@ class TrainingArray:
             [slot.config.loss for slot in slots],
             device=self._device,
             nms_window_s=self.training.nms_window_s,
+            tolerances_s=self.training.tolerances_s,
         )
         return dict(zip(slots, evaluations, strict=True))
 

@@ -7,17 +7,21 @@ from typing import Any
 from hpo.tasks.base.description import TaskDescription
 from hpo.tasks.base.presentation.stage_presentation import StagePresentation
 from hpo.tasks.base.score import Score
+from hpo.tasks.calf.sections import SCORE_LABELS, Tolerances
 from hpo.tasks.calf.shape import GamesShape
 from hpo.tasks.calf.study_file import CalfStudy
 from model.recipe import Recipe
 from model.timeline import FrameRate
 
-_ALL = Score("average_map", "Average-mAP", mean="over all classes")
-_PRESENT = Score(
-    "average_map_present", "Average-mAP over classes present", mean="over classes present", beside=_ALL
-)
-SCORES = {"all": replace(_ALL, beside=_PRESENT), "present": _PRESENT}
-"""Value of ``scoring.mean`` in a study file -> score."""
+PRESENT = "average_map_present"
+"""Name of the metric that is the mean over the classes with actions."""
+
+
+def _score(tolerances: Tolerances, mean: str) -> Score:
+    label = SCORE_LABELS[tolerances]
+    every = Score("average_map", label, mean="over all classes")
+    present = Score(PRESENT, f"{label} over classes present", mean="over classes present", beside=every)
+    return present if mean == "present" else replace(every, beside=present)
 
 
 class CalfDescription(TaskDescription[CalfStudy, GamesShape]):
@@ -25,7 +29,7 @@ class CalfDescription(TaskDescription[CalfStudy, GamesShape]):
 
     name = "calf"
     unit = "games"
-    score = SCORES["all"]
+    score = _score("loose", "all")
     study_file = CalfStudy
     data_shape = GamesShape
     takes_uri = True
@@ -35,8 +39,9 @@ class CalfDescription(TaskDescription[CalfStudy, GamesShape]):
     procedure = ("bayes", "grid-slicing", "final")
 
     def score_in(self, study: Mapping[str, Any]) -> Score:
-        """Return Average-mAP, the mean over the classes that ``scoring.mean`` names."""
-        return SCORES[study.get("scoring", {}).get("mean", "all")]
+        """Return Average-mAP with the tolerances and over the classes that ``scoring`` names."""
+        scoring = study.get("scoring", {})
+        return _score(scoring.get("tolerances", "loose"), scoring.get("mean", "all"))
 
     def shape_from_json(self, record: dict[str, Any]) -> GamesShape:
         """Build a shape from the output of ``shape_to_json``."""

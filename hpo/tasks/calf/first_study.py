@@ -58,6 +58,9 @@ predictions = {max(_LEAST_PREDICTIONS, most_actions)}  # no chunk has more than 
 epochs = 100
 action_margin_s = {_s(2 * unit)}
 
+[scoring]
+tolerances = "loose"  # Average-mAP with tolerances of 5 to 60 s, as for soccer; "tight": 1 to 5 s
+
 [hyperparameters]
 r_s = {_s(4 * unit)}
 

@@ -86,4 +86,5 @@ def _drawn_scores(
         classes=len(store.classes),
         frame_rate=store.frame_rate,
         nms_window_s=training.nms_window_s,
+        tolerances_s=training.tolerances_s,
     )

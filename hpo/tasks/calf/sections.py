@@ -33,6 +33,9 @@ def _ordered_zones(value: object) -> object:
 
 Zones = Annotated[tuple[float, float, float, float], BeforeValidator(_ordered_zones)]
 """Slicing parameters K1 < K2 < 0 < K3 < K4 in seconds from an action."""
+Tolerances = Literal["loose", "tight"]
+SCORE_LABELS: Mapping[Tolerances, str] = {"loose": "Average-mAP", "tight": "tight Average-mAP"}
+"""Names of the score by its tolerances."""
 NmsWindow = Annotated[Literal["tolerance"] | float, BeforeValidator(_tolerance_or_seconds)]
 NormMomentum = Annotated[Literal["re-estimated"] | float, BeforeValidator(_reestimated_or_share)]
 
@@ -102,6 +105,9 @@ class Losses(Section):
 class Scoring(Section):
     """Settings of the evaluation."""
 
+    tolerances: Tolerances = "loose"
+    """Tolerances of Average-mAP, as full widths. ``loose``: 5 to 60 s, as in the paper. ``tight``: 1 to 5 s,
+    as in the later SoccerNet challenges."""
     nms_window_s: NmsWindow = "tolerance"
     """Window of non-maximum suppression. ``tolerance``: as wide as each tolerance of the metric, as in the
     original code. A number: width in seconds for all tolerances."""

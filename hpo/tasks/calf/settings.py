@@ -15,10 +15,14 @@ from model.data.sampler import SamplerConfig
 from model.encoding import Zones
 from model.errors import ConfigError
 from model.losses.complete import LossConfig
+from model.metrics.average_map import LOOSE_TOLERANCES_S, TIGHT_TOLERANCES_S
 from model.networks.calf_config import NetworkConfig
 from model.precision import Precision
 from model.timeline import FrameRate
 from model.training.config import TrainingConfig, TrialConfig
+
+TOLERANCES_S = {"loose": LOOSE_TOLERANCES_S, "tight": TIGHT_TOLERANCES_S}
+"""Value of ``scoring.tolerances`` in a study file -> tolerances in seconds."""
 
 _ZONE = re.compile(r"K[1-4]_frames\..+")
 
@@ -162,6 +166,7 @@ def training_config(study: CalfStudy, shape: GamesShape, *, precision: Precision
         ),
         precision=precision,
         nms_window_s=None if window == "tolerance" else float(window),
+        tolerances_s=TOLERANCES_S[study.scoring.tolerances],
     )
 
 

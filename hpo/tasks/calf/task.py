@@ -25,7 +25,8 @@ from hpo.tasks.calf.data import (
     reference,
     require_actions,
 )
-from hpo.tasks.calf.description import SCORES, CalfDescription
+from hpo.tasks.calf.description import PRESENT, CalfDescription
+from hpo.tasks.calf.fixed_lines import fixed_lines
 from hpo.tasks.calf.prediction import spots_of_half
 from hpo.tasks.calf.resampling import compare_on_games
 from hpo.tasks.calf.settings import check_space, in_own_unit, training_config, trial_config
@@ -33,7 +34,7 @@ from hpo.tasks.calf.shape import GamesShape
 from hpo.tasks.calf.speed import measure_trial_time
 from hpo.tasks.calf.stages import GridStage
 from hpo.tasks.calf.study_file import CalfStudy
-from hpo.tasks.calf.zones import fixed_lines, inherited_zones, zone_notices, zone_parameters
+from hpo.tasks.calf.zones import inherited_zones, zone_notices, zone_parameters
 from model.data.description import BUILTIN_NAMES
 from model.data.store import Store
 from model.data.survey import absent_class_notices
@@ -212,6 +213,7 @@ class CalfTask(CalfDescription, Task[CalfStudy, GamesShape, Store, Slot]):
             classes=len(test.classes),
             frame_rate=test.frame_rate,
             nms_window_s=shared.nms_window_s,
+            tolerances_s=shared.tolerances_s,
         )
         return score.by_name(test.classes)
 
@@ -225,7 +227,7 @@ class CalfTask(CalfDescription, Task[CalfStudy, GamesShape, Store, Slot]):
         progress: Progress,
     ) -> NetworkDifference:
         """Compare two networks by bootstrap over the games of a split."""
-        only_present = score.metric == SCORES["present"].metric
+        only_present = score.metric == PRESENT
         return compare_on_games(networks, split, shared, device, progress, only_present=only_present)
 
     def precision(self, study: CalfStudy, shape: GamesShape, train: Store, device: torch.device) -> Precision:

@@ -64,22 +64,6 @@ def inherited_zones(study: CalfStudy, classes: Sequence[str]) -> tuple[str, ...]
     )
 
 
-def fixed_lines(study: CalfStudy, classes: Sequence[str], frame_rate: FrameRate) -> list[str]:
-    """Describe chunk, margin and the zones of every class in seconds, each with its origin."""
-    network, training, default = study.network, study.training, CalfStudy.model_fields["zones_s"].default
-    rate = f"{frame_rate.per_second:g} frames per second"
-    chunk = f"chunk {network.chunk_s:g} s ({frame_rate.to_frames(network.chunk_s)} frames at {rate})"
-    margin = f"margin {training.action_margin_s:g} s, {network.predictions} spots per chunk (study file)"
-    lines = [f"fixed     {chunk}, {margin}"]
-    for name in classes:
-        zones = study.zones_of(name)
-        key = name if name in study.zones_s else "default"
-        is_paper = zones == default.get(key)
-        origin = f"zones_s.{key} of the study file{', the value of the paper for soccer' if is_paper else ''}"
-        lines.append(f"zones     {name} {' '.join(f'{time:g}' for time in zones)} s ({origin})")
-    return lines
-
-
 def grid_points(grid: ClassGrid, frame_rate: FrameRate) -> list[ZoneFrames]:
     """Return the points of ``grid`` in frames that satisfy K1 < K2 < 0 < K3 < K4, without duplicates.
 

@@ -28,10 +28,12 @@ from model.errors import UserError
 GRANDPARENT = {"study": "a", "points": [{"parameters": {"f": 4}, "score": 0.1}]}
 
 
-def plan_over(high: int, *, epochs: int = 3, **search: object) -> StudyPlan:
+def plan_over(
+    high: int, *, epochs: int = 3, scoring: dict[str, object] | None = None, **search: object
+) -> StudyPlan:
     space = {"f": {"type": "int", "low": 4, "high": high}}
     stages = {"bayes": {"trials": 3, "space": space, **search}}
-    return calf_plan({"training": {"epochs": epochs}, "stages": stages})
+    return calf_plan({"training": {"epochs": epochs}, "stages": stages, "scoring": scoring or {}})
 
 
 def write_study(environment: Environment, plan: StudyPlan) -> None:
@@ -114,6 +116,15 @@ def test_scores_of_other_data_and_epochs_are_related_and_no_point_is_taken(envir
     assert describe_known(known).startswith(
         "the search starts from 2 scores of study b, with other data and epochs: a first idea"
     )
+
+
+@pytest.mark.parametrize("scoring", [{"tolerances": "tight"}, {"nms_window_s": 20.0}])
+def test_scores_with_other_tolerances_or_suppression_are_related(
+    environment: Environment, scoring: dict[str, object]
+) -> None:
+    write_study(environment, plan_over(high=9))
+    known = known_scores("b", plan_over(high=9, scoring=scoring), environment)
+    assert all(point.is_related for point in scored_points(known)) and known["differing"] == ["scoring"]
 
 
 def test_searcher_without_a_prior_refuses_other_epochs(environment: Environment) -> None:

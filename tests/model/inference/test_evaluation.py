@@ -14,6 +14,7 @@ from model.inference import evaluation
 from model.inference.evaluation import Evaluation, evaluate, find_segmentation
 from model.inference.stitching import tile
 from model.losses.complete import LossConfig, StackLoss
+from model.metrics.average_map import average_map
 from model.networks.calf import CalfNetwork
 from model.networks.calf_config import NetworkConfig, Predictions
 from model.networks.forward import Statistics
@@ -77,6 +78,16 @@ def test_network_that_knows_the_actions_scores_one_wherever_they_lie(
     loud = result.spots[result.spots.score > 0]
     found = zip(loud.half, loud.frame, loud.class_index, strict=True)
     assert sorted((int(h), int(f), int(c)) for h, f, c in found) == sorted(ACTIONS)
+
+
+def test_evaluation_counts_spots_within_its_tolerances() -> None:
+    store = written_store()
+    source = ChunkSource(store, CONFIG.chunk_frames, device=CPU, dtype=torch.float32)
+    network, tight = CalfNetwork(CONFIG, generator()), (1.0, 2.0)
+    (result,) = evaluate([network], source, [LOSS], device=CPU, tolerances_s=tight)
+    options = {"classes": 2, "frame_rate": store.frame_rate, "tolerances_s": tight}
+    assert result.score.tolerances_s == tight
+    assert result.score.per_class == average_map(result.spots, store.actions, **options).per_class
 
 
 def test_segmentation_of_a_half_is_what_the_network_says_of_the_chunk_around_each_frame() -> None:

@@ -98,11 +98,14 @@ class StagePresentation:
     """Caption of the first table on the page of a study."""
     published_on: str = ""
     """Beginning of the names of the data sets to which ``published`` and ``note`` refer. Default: all."""
+    published_score: str = ""
+    """Beginning of the names of the scores to which they refer. Default: all."""
     tables: "Callable[[StageView], Sequence[RenderableType]]" = no_tables
     """Function that makes the tables and lines after the comparison of configurations."""
     figures: Mapping[str, DrawFigures] | None = None
     """Name -> drawing function. None: the history of the scores and their spread over seeds."""
 
-    def on(self, dataset: str) -> Self:
-        """Return the presentation of results on ``dataset``, without published ones of other data sets."""
-        return self if dataset.startswith(self.published_on) else replace(self, published={}, note="")
+    def on(self, dataset: str, score: "Score") -> Self:
+        """Return the presentation of ``dataset``, without published results of other data or scores."""
+        is_comparable = dataset.startswith(self.published_on) and score.label.startswith(self.published_score)
+        return self if is_comparable else replace(self, published={}, note="")

@@ -11,9 +11,10 @@ from hpo.config.environment import read_environment
 from hpo.study.plan import StudyPlan, StudyRequest, make_plan
 from hpo.tasks.base.splits import DataRequest, OpenedData
 from hpo.tasks.calf.data import open_games, request_for
+from hpo.tasks.calf.fixed_lines import fixed_lines
 from hpo.tasks.calf.study_file import CalfStudy
 from hpo.tasks.calf.task import TASK
-from hpo.tasks.calf.zones import fixed_lines, inherited_zones
+from hpo.tasks.calf.zones import inherited_zones
 from model.errors import ConfigError, DataError
 from model.networks.calf import CalfNetwork
 from model.networks.calf_config import NetworkConfig
@@ -169,8 +170,9 @@ def test_data_of_another_sport_do_not_get_the_zones_of_soccer_silently() -> None
 def test_plan_says_where_zones_come_from() -> None:
     zones = {"default": [-20, -10, 10, 20], "pass": [-4, -2, 2, 4]}
     chosen = CalfStudy.model_validate({"task": "calf", "zones_s": zones})
-    fixed, *rows = fixed_lines(chosen, ("pass", "shot"), FrameRate(5.0))
+    fixed, scored, *rows = fixed_lines(chosen, ("pass", "shot"), FrameRate(5.0))
     assert "chunk 120 s (600 frames at 5 frames per second), margin 20 s" in fixed
+    assert "Average-mAP: tolerances of 5 to 60 s, suppression as wide as each of them" in scored
     assert rows[0] == "zones     pass -4 -2 2 4 s (zones_s.pass of the study file)"
     assert rows[1].startswith(
         "zones     shot -20 -10 10 20 s (zones_s.default of the study file, the value of"

@@ -4,6 +4,7 @@ import pytest
 
 from hpo.config.study_file import first_points
 from hpo.tasks.base.registry import parse_study
+from hpo.tasks.calf.description import DESCRIPTION
 from hpo.tasks.calf.settings import check_space, training_config, trial_config
 from hpo.tasks.calf.shape import GamesShape
 from model.errors import ConfigError
@@ -64,6 +65,16 @@ def test_suppression_window_is_each_tolerance_or_a_number_of_seconds() -> None:
     assert training_config(study_file(), SOCCER, precision="float32").nms_window_s is None
     fixed = study_file(scoring={"nms_window_s": 20.0})
     assert training_config(fixed, SOCCER, precision="float32").nms_window_s == 20.0
+
+
+def test_tolerances_are_those_of_the_paper_or_of_the_later_challenges() -> None:
+    for name, last in (("loose", 60.0), ("tight", 5.0)):
+        study = study_file(scoring={"tolerances": name})
+        assert training_config(study, SOCCER, precision="float32").tolerances_s[-1] == last
+    tight = [{"tolerances": "tight", "mean": mean} for mean in ("all", "present")]
+    labels = [DESCRIPTION.score_in({"scoring": scoring}).label for scoring in tight]
+    assert labels == ["tight Average-mAP", "tight Average-mAP over classes present"]
+    assert DESCRIPTION.score_in({}).label == "Average-mAP", "studies of older versions"
 
 
 def test_what_a_published_code_does_differently_reaches_the_model() -> None:

@@ -1,0 +1,32 @@
+"""Lines of a plan that show in seconds what a search does not vary."""
+
+from collections.abc import Sequence
+
+from hpo.tasks.calf.sections import SCORE_LABELS, Scoring
+from hpo.tasks.calf.settings import TOLERANCES_S
+from hpo.tasks.calf.study_file import CalfStudy
+from model.timeline import FrameRate
+
+
+def fixed_lines(study: CalfStudy, classes: Sequence[str], frame_rate: FrameRate) -> list[str]:
+    """Describe chunk, margin, score and the zones of every class in seconds, each with its origin."""
+    network, training, default = study.network, study.training, CalfStudy.model_fields["zones_s"].default
+    rate = f"{frame_rate.per_second:g} frames per second"
+    chunk = f"chunk {network.chunk_s:g} s ({frame_rate.to_frames(network.chunk_s)} frames at {rate})"
+    margin = f"margin {training.action_margin_s:g} s, {network.predictions} spots per chunk (study file)"
+    lines = [f"fixed     {chunk}, {margin}", f"scored    {_scoring(study.scoring)} (study file)"]
+    for name in classes:
+        zones = study.zones_of(name)
+        key = name if name in study.zones_s else "default"
+        is_paper = zones == default.get(key)
+        origin = f"zones_s.{key} of the study file{', the value of the paper for soccer' if is_paper else ''}"
+        lines.append(f"zones     {name} {' '.join(f'{time:g}' for time in zones)} s ({origin})")
+    return lines
+
+
+def _scoring(scoring: Scoring) -> str:
+    """Describe the score with its tolerances and suppression in seconds."""
+    widths, window = TOLERANCES_S[scoring.tolerances], scoring.nms_window_s
+    suppressed = "as wide as each of them" if window == "tolerance" else f"{float(window):g} s wide"
+    label = SCORE_LABELS[scoring.tolerances]
+    return f"{label}: tolerances of {widths[0]:g} to {widths[-1]:g} s, suppression {suppressed}"
