@@ -1,20 +1,24 @@
-"""Opening the data of a study again, also where they have moved to."""
+"""Reopening of a study: its data, also where they have moved to, and what is not as it was."""
 
+import socket
 from dataclasses import replace
 from pathlib import Path
 
 from hpo.config.environment import Environment
-from hpo.journal.events import DataMoved, StageRetried
+from hpo.journal.events import DataMoved, Event, Noticed, StageRetried, StudyResumed
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState
 from hpo.study.folders import stored_place
 from hpo.study.plan import StudyPlan, plan_of, reopen_data
-from hpo.study.versions import code_digest
+from hpo.study.versions import code_digest, versions
 from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.registry import external_task_code
 from hpo.tasks.base.splits import Progress
 from model.errors import UserError
 from model.shell import shell_line
+
+SHOWN_HOSTS = 3
+"""Number of machines that a note names."""
 
 
 def reopen(
@@ -103,3 +107,18 @@ def retried_stages(state: StudyState) -> list[StageRetried]:
             fix=f"see its trials with {shell_line('hpo', 'status', name)}",
         )
     return [StageRetried(stage=stage) for stage in stages]
+
+
+def resumption(journal: Journal, state: StudyState, environment: Environment) -> list[Event]:
+    """Return the events of a new session of a study, with notes on what is not as it was."""
+    notes = []
+    if journal.dropped_bytes:
+        notes.append("the last line of the journal was incomplete and is ignored")
+    hosts = sorted({trial.host for trial in state.trials.values()} - {"", socket.gethostname()})
+    if hosts and environment.ray_address is None:
+        shown = f"{', '.join(hosts[:SHOWN_HOSTS])}{' and others' if len(hosts) > SHOWN_HOSTS else ''}"
+        notes.append(
+            f"trials of this study ran on {shown}; now they run on this machine (on a Ray cluster: with "
+            "--ray-address HOST:PORT)"
+        )
+    return [StudyResumed(versions=versions()), *(Noticed(message=note) for note in notes)]

@@ -11,10 +11,8 @@ from hpo.config.environment import Environment
 from hpo.journal.events import (
     BudgetSet,
     Event,
-    Noticed,
     StageExtended,
     StudyInterrupted,
-    StudyResumed,
     Value,
 )
 from hpo.journal.journal import Journal, read_journal, stored_events
@@ -29,12 +27,11 @@ from hpo.study.folders import study_folder
 from hpo.study.interruption import signals_as_ctrl_c
 from hpo.study.plan import StageRequest, StudyPlan, plan_of, reopen_data, stored_plan
 from hpo.study.preparing import PreparedStage, creation, prepare_extension, prepare_more, with_limits
-from hpo.study.reopening import placed, refuse_changes, reopen, reopened, retried_stages
+from hpo.study.reopening import placed, refuse_changes, reopen, reopened, resumption, retried_stages
 from hpo.study.results import figure_files, stage_importance, winner
 from hpo.study.runner import Listener
 from hpo.study.stage import StageRun
 from hpo.study.stop_requests import BY_USER, WHOLE_STUDY, StopRequests
-from hpo.study.versions import versions
 from hpo.tasks.base.splits import Progress
 from hpo.tracking.deletion import delete_experiment
 from hpo.tracking.follower import Follower, FollowerReport
@@ -120,7 +117,9 @@ def continue_study(
         plan = reopen(journal, state, data, environment, progress)
         stages = prepare_more(plan, requests, state, environment, progress)
         asked = (event for stage in stages for event in stage.events)
-        _record(journal, state, [*_resume_events(journal), *asked, *next_budget(state, budget)])
+        _record(
+            journal, state, [*resumption(journal, state, environment), *asked, *next_budget(state, budget)]
+        )
         return _run_stages(plan, journal, state, environment, listener)
 
 
@@ -147,7 +146,9 @@ def extend_study(
         plan = reopen(journal, state, data, environment, progress)
         stage = prepare_extension(plan, request, state, environment, progress)
         added = _extension(stage) if request.name in state.stages else stage.asked
-        _record(journal, state, [*_resume_events(journal), added, *next_budget(state, budget)])
+        _record(
+            journal, state, [*resumption(journal, state, environment), added, *next_budget(state, budget)]
+        )
         return _run_stages(plan, journal, state, environment, listener)
 
 
@@ -233,7 +234,7 @@ def resume_study(
         if is_resumed:
             refuse_changes(plan, state)
             failed = [trial.trial for event in retried for trial in state.failed_trials(event.stage)]
-            _record(journal, state, [*_resume_events(journal), *retried, *begun(budget)])
+            _record(journal, state, [*resumption(journal, state, environment), *retried, *begun(budget)])
             for trial in failed:  # what the failed attempt left is not of the next one
                 shutil.rmtree(trial_folder(journal.folder, trial), ignore_errors=True)
         return _run_stages(plan, journal, state, environment, listener)
@@ -285,13 +286,6 @@ def fork_study(
         journal.append(creation(plan, target))
         for event in events[1:]:
             journal.append(event)
-
-
-def _resume_events(journal: Journal) -> list[Event]:
-    events: list[Event] = [StudyResumed(versions=versions())]
-    if journal.dropped_bytes:
-        events.append(Noticed(message="the last line of the journal was incomplete and is ignored"))
-    return events
 
 
 def _record(journal: Journal, state: StudyState, events: Sequence[Event]) -> None:

@@ -1,5 +1,6 @@
 """Resume and fork, without training: what a changed world is allowed to do to a study."""
 
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,15 +9,18 @@ import pytest
 from hpo.config.environment import Environment
 from hpo.journal.events import (
     DataMoved,
+    Noticed,
     StageAsked,
     StageFinished,
     StageStarted,
     StudyCreated,
+    StudyResumed,
     TrialAsked,
     TrialFailed,
     TrialFinished,
+    TrialStarted,
 )
-from hpo.journal.journal import Journal, read_journal
+from hpo.journal.journal import Journal, read_journal, stored_events
 from hpo.journal.results import StudyState
 from hpo.study import preparing, reopening, session
 from hpo.study.folders import (
@@ -95,6 +99,30 @@ def test_changed_code_is_named_and_refused(
     with pytest.raises(UserError, match="the code of hpo changed") as refusal:
         session.resume_study(begun, environment, silent, silent)
     assert "--fork" in refusal.value.details["fix"]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "address", "told"),
+    [
+        (["node7", "node8"], None, "node7, node8; now they run on this machine"),
+        (["a", "b", "c", "d"], None, "a, b, c and others; now"),
+        (["node7"], "head:6379", None),
+        ([socket.gethostname(), ""], None, None),
+    ],
+)
+def test_resume_on_another_machine_is_told(
+    begun: str, environment: Environment, hosts: list[str], address: str | None, told: str | None
+) -> None:
+    with Journal.open(study_folder(environment, begun)) as journal:
+        for number, host in enumerate(hosts, start=2):
+            name = f"bayes-{number:04d}"
+            journal.append(TrialAsked(trial=name, stage="bayes", parameters={"f": 4}, seed=0))
+            journal.append(TrialStarted(trial=name, host=host, device="cpu"))
+        state = StudyState.replay(stored_events(journal.folder))
+        resumed, *notes = reopening.resumption(journal, state, replace(environment, ray_address=address))
+    assert isinstance(resumed, StudyResumed)
+    assert len(notes) == (told is not None)
+    assert all(isinstance(note, Noticed) and told and told in note.message for note in notes)
 
 
 def test_changed_data_is_named_and_refused(begun: str, data: Path, environment: Environment) -> None:
