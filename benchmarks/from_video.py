@@ -1,6 +1,6 @@
 """From generated videos to spots: every step a command, as a person would type it.
 
-    python benchmarks/from_video.py chain --work DIR [--minutes 30]
+    python benchmarks/from_video.py chain --work DIR [--minutes 30] [--fps 2]
     python benchmarks/from_video.py speed --work DIR
     python benchmarks/from_video.py kill --work DIR
 
@@ -34,6 +34,28 @@ RATE, HEIGHT, WIDTH = Fraction(5), 72, 128
 SHOWN_S = 8.0
 """Seconds after an action in which the picture shows it."""
 CLASSES = ("goal", "card")
+STUDY = """
+task = "calf"
+[network]
+chunk_s = 30.0
+[training]
+epochs = 400
+action_margin_s = 5.0
+[scoring]
+tolerances = "tight"
+[hyperparameters]
+r_s = 8.0
+[zones_s]
+default = [-8.0, -4.0, 4.0, 8.0]
+[stages.bayes]
+trials = 4
+[stages.bayes.space]
+f = { type = "int", low = 4, high = 32, log = true }
+r_s = { type = "float", low = 4.0, high = 12.0, log = true }
+lambda_seg = { type = "float", low = 0.1, high = 15.0, log = true }
+"""
+"""Study file for spots that are right to the second: short chunks, zones as long as an action is shown, and
+the tight score."""
 
 
 class RandomNetwork(torch.nn.Module):
@@ -124,7 +146,7 @@ def write_table(file: Path, rows: list[tuple[object, ...]]) -> Path:
     return file
 
 
-def chain(folder: Path, minutes: float) -> None:
+def chain(folder: Path, minutes: float, fps: float) -> None:
     """Run all commands, from videos to spots."""
     seconds, splits = 60 * minutes, ("train", "train", "valid", "test")
     actions = {f"match{n}": write_match(folder / f"match{n}.mp4", seconds, seed=n) for n in range(1, 6)}
@@ -139,26 +161,13 @@ def chain(folder: Path, minutes: float) -> None:
     )
     annotated = [(name, 1, at, label) for name in names for at, label in actions[name]]
     labels = write_table(folder / "labels.csv", [("game", "part", "time", "label"), *annotated])
-    hpo(
-        "data", "extract", "--games", table, "--to", "data", "--model", network, "--dims", "32", folder=folder
-    )
+    extract = ("data", "extract", "--games", table, "--to", "data", "--model", network, "--dims", 32)
+    hpo(*extract, "--fps", fps, folder=folder)
     hpo("data", "labels", "--from", labels, "--to", "data", folder=folder)
     hpo("data", "check", "data", "--features", "RANDOM_PCA32", folder=folder)
-    hpo(
-        "run",
-        "bayes",
-        "--data",
-        "data",
-        "--features",
-        "RANDOM_PCA32",
-        "--study",
-        "videos",
-        "--trials",
-        4,
-        "--epochs",
-        100,
-        folder=folder,
-    )
+    (folder / "study.toml").write_text(STUDY)
+    words = ("--data", "data", "--features", "RANDOM_PCA32", "--study-file", "./study.toml")
+    hpo("run", "bayes", *words, "--study", "videos", folder=folder)
     best = json.loads(hpo("best", "videos", "--json", folder=folder))
     name = best["best"][0]["trial"]
     weights = folder / "runs" / "studies" / "videos" / "trials" / name / "best.pt"
@@ -212,6 +221,7 @@ def compare(actions: list[tuple[float, str]], spots: list[tuple[float, str, floa
     print(f"{len(actions)} actions in the fifth video, {len(sure)} spots of a confidence of 0.5 or more")
     for limit in (0.5, 1.0, 2.0, 5.0):
         print(f"actions with a spot within {limit:g} s: {sum(each <= limit for each in off)}")
+    print(f"median distance {np.median(off):.2f} s")
 
 
 def speed(folder: Path) -> None:
@@ -288,10 +298,11 @@ def main() -> None:
     parser.add_argument("what", choices=("chain", "speed", "kill"))
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--fps", type=float, default=2, help="features per second")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     if options.what == "chain":
-        chain(options.work.resolve(), options.minutes)
+        chain(options.work.resolve(), options.minutes, options.fps)
     else:
         {"speed": speed, "kill": kill}[options.what](options.work.resolve())
 
