@@ -54,11 +54,11 @@ def show(
     from hpo.study.records import trial_files, trial_rows, validation_rows
 
     study, _, name = trial.partition("/")
+    if not name:
+        raise UserError(f"expected a study and one of its trials, such as handball/bayes-0003, got {trial!r}")
     folder, state = _opened(study)
     if name not in state.trials:
-        raise UserError(
-            f"study {study!r} has no trial {name!r}", fix=f"list its trials: hpo best {shlex.quote(study)}"
-        )
+        raise UserError(f"study {study!r} has no trial {name!r}", known=state.names_of_trials())
     files = trial_files(folder, name)
     if as_json:
         (row,) = (row for row in trial_rows(state, folder) if row["trial"] == name)

@@ -241,6 +241,14 @@ class StudyState:
         """Return the trials of one stage, in the order in which they were proposed."""
         return list(self.tally(stage).trials)
 
+    def names_of_trials(self) -> str:
+        """Return the names of all trials, such as ``bayes-0001 to bayes-0010, final-0001``."""
+        ranges = []
+        for stage in self.stages:
+            names = [trial.trial for trial in self.tally(stage).trials]
+            ranges += [f"{names[0]} to {names[-1]}" if len(names) > 1 else names[0]] if names else []
+        return ", ".join(ranges) or "none yet"
+
     def failed_trials(self, stage: str) -> list[TrialState]:
         """Return the failed trials of one stage, in the order in which they were proposed."""
         return [trial for trial in self.trials_of(stage) if trial.status is TrialStatus.FAILED]

@@ -13,8 +13,10 @@ from model.shell import shell_line
 
 
 def study_file_toml(plan: StudyPlan, state: StudyState) -> str:
-    """Return the study file as it was run, including the options that were typed."""
+    """Return the study file as it was run, including the options that were typed and the number format."""
     document = plan.study.model_dump(mode="json", by_alias=True)
+    if "precision" in document["training"]:
+        document["training"]["precision"] = plan.precision
     for name, asked in state.asked.items():
         document["stages"][name] = dict(asked.settings)
     return tomli_w.dumps(_without_none(document))

@@ -1,4 +1,4 @@
-"""Progress of a running study: a live display on a terminal, one line per trial elsewhere."""
+"""Progress of a running study: a line per trial, and below them a live display on a terminal."""
 
 import time
 from collections.abc import Iterator
@@ -70,9 +70,8 @@ class Display:
         self._show(state, tally)
 
     def _show(self, state: StudyState, tally: Tally) -> None:
-        """Show what is new; the live display of a terminal draws itself."""
-        if self._live is None:
-            self._print_ended(state, tally)
+        """Print what is new, above the live display of a terminal, which draws itself."""
+        self._print_ended(state, tally)
 
     def _begin(self, stage: StageState, state: StudyState) -> None:
         self._stage, self._epochs = stage.stage, max(stage.epochs, 1)

@@ -226,7 +226,11 @@ def best_line(
     described = score.describe(configuration.mean, configuration.metrics, classes)
     if several:
         described += f" ± {configuration.half_width:.4f} (95 %, {len(configuration.scores)} seeds)"
-    return f"{described} by {configuration.name} ({describe_settings(trial, start or {})})"
+    settings = describe_settings(trial, start or {}).removeprefix(configuration.name).strip()
+    if not settings:  # a configuration with a name, in which nothing differs from the start
+        shared = {name: number for name, number in trial.parameters.items() if "." not in name}
+        settings = "  ".join(f"{symbol(name)} {value(number)}" for name, number in shared.items())
+    return f"{described} by {configuration.name}{f' ({settings})' if settings else ''}"
 
 
 def describe_settings(trial: TrialState, start: Mapping[str, Value]) -> str:

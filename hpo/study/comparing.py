@@ -126,7 +126,7 @@ def _open(name: str, environment: Environment) -> Side:
 
 def _named_trial(state: StudyState, study: str, name: str) -> TrialState:
     if name not in state.trials:
-        raise UserError(f"study {study!r} has no trial {name!r}", known=", ".join(state.trials) or "none yet")
+        raise UserError(f"study {study!r} has no trial {name!r}", known=state.names_of_trials())
     trial = state.trials[name]
     if trial.score is None:
         reason = f": {trial.reason}" if trial.reason else ""

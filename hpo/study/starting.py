@@ -55,10 +55,7 @@ def _of_trial(name: str, trial: str, plan: StudyPlan, environment: Environment) 
     folder = study_folder(environment, name)
     state = StudyState.replay(stored_events(folder))
     if trial not in state.trials:
-        raise UserError(
-            f"study {name!r} has no trial {trial!r}",
-            fix=f"list its trials: {shell_line('hpo', 'best', name)}",
-        )
+        raise UserError(f"study {name!r} has no trial {trial!r}", known=state.names_of_trials())
     own = plan_of(folder, state.created).own_configuration()
     whole = {**own, **state.trials[trial].parameters}
     return configuration_from_symbols(by_symbol(whole), plan, source=f"{name}/{trial}")

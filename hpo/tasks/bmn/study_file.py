@@ -64,7 +64,8 @@ class BmnTraining(Training):
     weight_decay: float = Field(default=1e-4, ge=0)
     """Weight decay of the optimiser."""
     precision: Literal["auto", "float32", "tf32", "bfloat16"] = "auto"
-    """Number format of matrix products. ``auto``: measure which one is faster."""
+    """Number format of matrix products. ``auto``: bfloat16 on a processor that has it in hardware,
+    else float32; on a GPU, the one that a measurement finds fastest."""
 
 
 class Losses(Section):

@@ -22,7 +22,7 @@ from model.errors import ConfigError
 from model.losses.boundary import BoundaryLossConfig
 from model.metrics.soft_nms import SoftNmsConfig
 from model.networks.bmn import BmnConfig, BoundaryMatchingNetwork
-from model.precision import Precision
+from model.precision import Precision, processor_precision
 from model.training.boundary.config import BoundaryTrainingConfig, BoundaryTrialConfig
 from model.training.boundary.slot import BoundarySlot
 from model.training.boundary.throughput import faster_precision, measure_speed
@@ -151,9 +151,11 @@ class BmnTask(BmnDescription, Task[BmnStudy, DataShape, VideoSplit, BoundarySlot
     def precision(
         self, study: BmnStudy, shape: DataShape, train: VideoSplit, device: torch.device
     ) -> Precision:
-        """Return the precision of the study file; measure the faster one for ``auto``."""
+        """Return the precision of the study file; for ``auto``, a GPU measures which one is fastest."""
         if study.training.precision != "auto":
             return study.training.precision
+        if device.type == "cpu":
+            return processor_precision()
         return faster_precision(self._trial(study, {}, shape), train, device)
 
     def trial_time(

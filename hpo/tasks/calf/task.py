@@ -42,7 +42,7 @@ from model.errors import ConfigError
 from model.inference.evaluation import find_spots
 from model.metrics.average_map import average_map
 from model.networks.calf import CalfNetwork
-from model.precision import Precision
+from model.precision import Precision, processor_precision
 from model.training.config import TrainingConfig, TrialConfig
 from model.training.slot import Slot
 from model.training.throughput import faster_precision, fastest_array
@@ -231,13 +231,14 @@ class CalfTask(CalfDescription, Task[CalfStudy, GamesShape, Store, Slot]):
         return compare_on_games(networks, split, shared, device, progress, only_present=only_present)
 
     def precision(self, study: CalfStudy, shape: GamesShape, train: Store, device: torch.device) -> Precision:
-        """Return the precision of the study file; measure the faster one for ``auto``."""
+        """Return the precision of the study file; for ``auto``, a GPU measures which one is fastest."""
         if study.training.precision != "auto":
             return study.training.precision
+        if device.type == "cpu":
+            return processor_precision()
         training = training_config(study, shape, precision="float32")
-        trial, array = self._own_trial(study, shape), 1
-        if device.type == "cuda":
-            array = fastest_array(trial, training, train, device, most=LARGEST_ARRAY)
+        trial = self._own_trial(study, shape)
+        array = fastest_array(trial, training, train, device, most=LARGEST_ARRAY)
         return faster_precision(trial, training, train, device, array=array)
 
     def array_size(

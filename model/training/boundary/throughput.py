@@ -14,8 +14,6 @@ from model.training.boundary.slot import BoundarySlot
 
 VIDEOS = 2
 """Number of videos in a measured batch; at the published sizes one video takes seconds on a CPU."""
-FAR_SLOWER = 2.0
-"""Ratio of step times at which a number format is rejected after its first step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +45,14 @@ def measure_speed(
 
 
 def faster_precision(trial: BoundaryTrialConfig, train: VideoSplit, device: torch.device) -> Precision:
-    """Return the number format in which a training step is fastest on this device.
-
-    bfloat16 is faster on a GPU and on CPUs that multiply it in hardware; on other CPUs it takes ten times as
-    long as float32.
-    """
-    fastest_s: dict[Precision, float] = {}
+    """Return the number format in which a training step is fastest on this device."""
+    seconds: dict[Precision, float] = {}
     for precision in precisions_of(device):
         _, step = _step(trial, train, precision, device)
         with computing(precision, device):
-            first_s = _seconds(step)
-            if fastest_s and first_s > FAR_SLOWER * min(fastest_s.values()):
-                continue
-            fastest_s[precision] = _seconds(step)
-    return min(fastest_s, key=lambda precision: fastest_s[precision])
+            step()
+            seconds[precision] = _seconds(step)
+    return min(seconds, key=lambda precision: seconds[precision])
 
 
 def _step(

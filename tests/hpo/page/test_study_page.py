@@ -52,7 +52,7 @@ def test_nothing_that_comes_from_outside_becomes_part_of_the_page() -> None:
         files={NASTY: NASTY},
     ).html()
     assert "<script" not in html
-    assert html.count("&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt;") == 20
+    assert html.count("&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt;") == 21
 
 
 def test_words_in_a_figure_cannot_end_its_script() -> None:

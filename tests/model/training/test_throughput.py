@@ -49,15 +49,6 @@ def test_measuring_ends_after_about_the_time_given() -> None:
     assert speed.training > 0 and speed.evaluation > 0
 
 
-@pytest.mark.parametrize("faster", ["float32", "bfloat16"])
-def test_precision_in_which_training_goes_faster_is_chosen(monkeypatch: pytest.MonkeyPatch, faster) -> None:
-    def measure(trials: object, training: TrainingConfig, *args: object, **kwargs: object) -> float:
-        return 2.0 if training.precision == faster else 1.0
-
-    monkeypatch.setattr(throughput, "measure_training", measure)
-    assert faster_precision(TRIAL, TRAINING, TRAIN, CPU, array=1) == faster
-
-
 def test_precision_is_measured_at_the_size_of_the_array(monkeypatch: pytest.MonkeyPatch) -> None:
     """A trial alone waits for launches on a GPU, where all formats tie."""
     sizes: set[int] = set()
