@@ -190,9 +190,10 @@ def precision(
         Path, typer.Option(metavar="FOLDER", help="Folder to write the table and the figure to.")
     ] = Path("precision"),
 ) -> None:
-    """Compute the precision of opportunities.
+    """Score highlights that are not goals, as two reviewers judged them.
 
-    It is computed from two reviewers' answers, as a function of the segmentation score (figure 8).
+    The precision of opportunities follows from two reviewers' answers, as a function of the segmentation
+    score (figure 8).
     """
     from hpo.report.console import print_table
     from hpo.spotting.analysis_files import results_folder

@@ -27,11 +27,13 @@ from hpo.cli import (
     submit,
     videos,
 )
+from hpo.cli.help_sections import SectionedGroup
 from hpo.schedule.worker_start import RARELY
 from model.errors import UserError
 
 app = typer.Typer(
     name="hpo",
+    cls=SectionedGroup,
     help="Tune the hyperparameters of temporal action spotting, or of a task of your own, by Bayesian "
     "optimisation. Ray Tune runs the trials, MLflow records them.",
     no_args_is_help=True,

@@ -7,6 +7,7 @@ import typer
 import typer.core
 
 from hpo.api.tasks import TASKS
+from hpo.cli.help_sections import SectionedCommand
 from hpo.cli.launching import Typed, launch_of, show
 from hpo.cli.run_options import (
     Array,
@@ -66,7 +67,7 @@ def _commands() -> None:
     """Start a study, or continue one with its next stage."""
 
 
-@app.command()
+@app.command(cls=SectionedCommand)
 def bayes(
     features: Features = None,
     data: Data = None,
@@ -97,8 +98,8 @@ def bayes(
         str | None,
         typer.Option(
             metavar="STUDY",
-            help="Study with the same space whose scores the search learns from. If its data, features or "
-            "epochs differ, they are a first idea, which is dropped if the new scores disagree.",
+            help="Study with the same space whose scores the search learns from. If its data, features, "
+            "epochs or scoring differ, they are a first idea, which is dropped if the new scores disagree.",
         ),
     ] = None,
     try_file: Try = None,
@@ -112,7 +113,7 @@ def bayes(
     """Search all hyperparameters together.
 
     Bayesian optimisation searches the space of the study file. In the study file calf the
-    hyperparameters are f, r, alpha2, beta and lambda_seg. Without --features and --data, the
+    hyperparameters are f, r_s, alpha2, beta and lambda_seg. Without --features and --data, the
     command generates a small synthetic data set and searches on it.
     """
     from hpo.study.point_file import read_points  # keeps torch and ray out of --help
@@ -158,7 +159,7 @@ def bayes(
     )
 
 
-@app.command()
+@app.command(cls=SectionedCommand)
 def paper(
     features: Features = None,
     data: Data = None,
@@ -233,7 +234,9 @@ def paper(
 def _add_stages(commands: TaskCommands) -> None:
     """Add a command for every stage of a task."""
     for command in commands.stages:
-        app.command(name=command.stage, help=command.help)(_stage_function(commands, command))
+        app.command(name=command.stage, help=command.help, cls=SectionedCommand)(
+            _stage_function(commands, command)
+        )
 
 
 def _stage_function(commands: TaskCommands, command: StageCommand) -> Any:

@@ -91,7 +91,7 @@ def show_stages(state: "StudyState", plan: "StudyPlan", folder: Path, *, top: in
     for name in state.stages:
         tables = stage_results(plan, state, name, top=top)
         if tables:
-            typer.echo("Best configurations" if name == SEARCH else f"\nStage {name}")
+            typer.echo(_best_heading(state, folder.name, top) if name == SEARCH else f"\nStage {name}")
         for table in tables:
             print_table(table)
         if shares := stage_importance(state, name, folder):
@@ -102,8 +102,19 @@ def show_stages(state: "StudyState", plan: "StudyPlan", folder: Path, *, top: in
         typer.echo(line)
 
 
+def _best_heading(state: "StudyState", study: str, top: int) -> str:
+    """Return the heading of a search's table, with the command that shows all if it does not."""
+    from hpo.config.stages import SEARCH
+
+    count = len(state.ranked(SEARCH))
+    if count <= top:
+        return "Best configurations"
+    every = shell_line("hpo", "best", study, "--top", str(count))
+    return f"Best configurations, {top} of {count} (all: {every})"
+
+
 def next_steps(state: "StudyState", plan: "StudyPlan", folder: Path, cluster: str | None = None) -> list[str]:
-    """Return the commands that make sense next: the task's next stage, or report and use of the result."""
+    """Return the commands that make sense next: the task's next stages, or report and use of the result."""
     from hpo.tasks.base.found import found_configuration
     from hpo.trial.files import BEST, trial_folder
     from model.errors import UserError
@@ -114,7 +125,7 @@ def next_steps(state: "StudyState", plan: "StudyPlan", folder: Path, cluster: st
     if remaining:
         # A study remembers no cluster.
         where = ("--ray-address", cluster) if cluster else ()
-        return [shell_line("hpo", "run", remaining[0], "--study", folder.name, *where)]
+        return [shell_line("hpo", "run", stage, "--study", folder.name, *where) for stage in remaining]
     commands = [shell_line("hpo", "report", folder.name)]
     if found := found_configuration(state):
         network = trial_folder(folder, found.trial.trial) / BEST

@@ -23,8 +23,9 @@ from model.shell import shell_line
 
 _EXPECTED = (
     f" The column expected orders them: the mean over seeds that a model of all trials expects, ± its "
-    f"{100 * CONFIDENCE:.0f} % interval."
+    f"{100 * CONFIDENCE:.0f} % interval{{}}."
 )
+_ASSUMED = " if seeds differ as little as the search assumes until replicates show it"
 SHOWN_FAILURES = 20
 """Number of failed trials that ``hpo status`` lists, the latest ones."""
 
@@ -70,7 +71,8 @@ def best_table(configurations: Sequence[Configuration], classes: Sequence[str], 
 def scores_line(configurations: Sequence[Configuration]) -> str:
     """Explain the scores of ``best_table``: split, number of seeds, interval."""
     most = max((len(configuration.scores) for configuration in configurations), default=0)
-    note = _EXPECTED if any(configuration.expected for configuration in configurations) else ""
+    has_expected = any(configuration.expected for configuration in configurations)
+    note = _EXPECTED.format("" if most > 1 else _ASSUMED) if has_expected else ""
     if most < 2:
         return f"Scores: validation split, one seed per configuration.{note}"
     return (

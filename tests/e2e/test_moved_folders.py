@@ -40,7 +40,8 @@ def moved(hpo: CommandLine) -> CommandLine:
 
 def test_study_in_folders_of_any_name_goes_on_where_they_have_moved_to(odd: CommandLine) -> None:
     said = succeeds(odd, *odd.study(STUDY, "--trials", "1", "--epochs", "1"))
-    assert f"next:\n  hpo run grid-slicing --study '{STUDY}'\n  hpo status '{STUDY}'\n  hpo ui" in said
+    offered = [f"hpo run {stage} --study '{STUDY}'" for stage in ("grid-slicing", "final")]
+    assert "\n  ".join(["next:", *offered, f"hpo status '{STUDY}'", "hpo ui"]) in said
     trial = f"{STUDY}/bayes-0001"
     assert "equal: all metrics" in succeeds(odd, "reproduce", trial)
 

@@ -1,11 +1,15 @@
 """Errors of the machine are one line, like those of the user."""
 
 import errno
+import re
 import sys
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from hpo.cli import main as command
+from hpo.cli.help_sections import COMMANDS
 
 
 def run(monkeypatch: pytest.MonkeyPatch, error: Exception) -> int:
@@ -48,3 +52,28 @@ def test_a_proxy_never_stands_before_this_machine(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("http_proxy", "http://proxy:3128")
     command.main()
     assert all(proxy_bypass(host) for host in ("localhost", "127.0.0.1", "::1"))
+
+
+def help_of(*words: str) -> str:
+    return CliRunner().invoke(command.app, [*words, "--help"]).output
+
+
+def test_help_lists_every_command_in_one_section() -> None:
+    listed = re.findall(r"^  ([a-z-]+) ", help_of().partition("Options:")[2], flags=re.MULTILINE)
+    known = [name for names in COMMANDS.values() for name in names]
+    assert sorted(name for name in listed if not name.startswith("--")) == sorted(known)
+    assert sorted(known) == sorted(typer.main.get_group(command.app).commands)
+
+
+@pytest.mark.parametrize("stage", ["bayes", "paper", "final"])
+def test_help_of_a_stage_lists_every_option_in_one_section(stage: str) -> None:
+    text = help_of("run", stage).partition("\nStudy:\n")[2]
+    listed = re.findall(r"^  (--[a-z-]+)", text, flags=re.MULTILINE)
+    group = typer.main.get_group(command.app).commands["run"]
+    options = group.commands[stage].get_params(typer.Context(group.commands[stage]))  # type: ignore[attr-defined]
+    assert sorted(listed) == sorted(option.opts[0] for option in options)
+    assert [line for line in text.splitlines() if line in ("Data:", "Time:", "Machine:")] == [
+        "Data:",
+        "Time:",
+        "Machine:",
+    ]
