@@ -47,7 +47,7 @@ def settings_facts(plan: StudyPlan, state: StudyState) -> dict[str, str]:
         "Seed": str(plan.seed),
         "Device": f"{plan.device}, {plan.precision}",
         "Started": moment(created.at),
-        "Resumed": f"{state.resumed} times",
+        "Sessions": str(state.resumed + 1),
         "Code": created.code_digest,
         "Versions": ", ".join(f"{name} {version}" for name, version in state.versions.items()),
     }
