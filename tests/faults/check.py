@@ -9,6 +9,7 @@ from faults.faults import CannotMountError
 from faults.study import TRIALS, Account
 
 SAID = {
+    "kill -9 of a trial's process": "the process of bayes-0002 died; the trial resumes",
     "a trial hangs": "bayes-0002 hung: no validation for",
     "an array of two trials hangs": "bayes-0002 hung: no validation for",
     "a line of the journal cut": "the last line of the journal was incomplete",
