@@ -9,7 +9,7 @@ from hpo.journal.events import StageFinished
 
 
 @pytest.mark.slow
-def test_network_of_a_final_is_used_by_its_name(hpo: CommandLine) -> None:
+def test_network_of_a_final_is_used_by_its_name(hpo: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     assert hpo.run(*hpo.study("named", "--trials", "1", "--epochs", "1")).returncode == 0
     done = hpo.run("run", "final", "--study", "named", "--seeds", "2", "--epochs", "1")
     assert done.returncode == 0, done.stderr
@@ -31,12 +31,10 @@ def test_network_of_a_final_is_used_by_its_name(hpo: CommandLine) -> None:
     import mlflow
     from mlflow.exceptions import MlflowException
 
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(f"sqlite:///{hpo.folder}/hpo-runs/mlflow.db")
-    try:
+    # mlflow.set_tracking_uri would leave its own variable to the tests after this one.
+    with monkeypatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{hpo.folder}/hpo-runs/mlflow.db")
         model = mlflow.pyfunc.load_model("models:/named/1")
-    finally:
-        mlflow.set_tracking_uri(before)
     features = np.load(next(game.glob("1_*.npy"))).astype(np.float32)
     table = model.predict(features)
     assert list(table.columns) == ["time_s", "label", "confidence"] and len(table)
