@@ -14,10 +14,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-import tomli_w
 from main_job import Places
-from trainings import SPACE, TRAINING
-from whole_searches import STAGE, Procedure, report, retrained, search, winners
+from whole_searches import Procedure, report, retrained, search, winners, write_study_files
 
 from model.data.description import SPLITS
 
@@ -73,15 +71,11 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--budget", type=int, default=6, help="chunks of a search, in whole trainings")
     words = parser.parse_args()
-    words.work.mkdir(parents=True, exist_ok=True)
+    write_study_files(words.work, words.budget)
     england, cups = (
         Matches(only(words.wyscout, words.work / f"{name}-matches", competitions), words.work, name)
         for name, competitions in COMPETITIONS.items()
     )
-    for name, own_first in (("whole.toml", True), ("fresh.toml", False)):
-        stage = {"trials": words.budget, "space": SPACE.describe(), "own_first": own_first}
-        study = {"task": "calf", "training": TRAINING, "stages": {STAGE: stage}}
-        (words.work / name).write_text(tomli_w.dumps(study))
     print(f"{SOURCE}: {len(search(england, FIRST, SOURCE_BUDGET, 0, core=0))} trials", flush=True)
     cups.data()
     found = winners(cups, [FROM_NOTHING, WARM], words.budget, words.runs)

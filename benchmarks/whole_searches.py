@@ -237,6 +237,15 @@ def report(found: pd.DataFrame, reference: str) -> None:
         print(f"{way}: {means[way].mean():.4f} over {len(means)} runs{told}")
 
 
+def write_study_files(work: Path, budget: int) -> None:
+    """Write the study files of searches and of winners that are trained again into the folder ``work``."""
+    work.mkdir(parents=True, exist_ok=True)
+    for name, own_first in (("whole.toml", True), ("fresh.toml", False)):
+        stage = {"trials": budget, "space": SPACE.describe(), "own_first": own_first}
+        study = {"task": "calf", "training": TRAINING, "stages": {STAGE: stage}}
+        (work / name).write_text(tomli_w.dumps(study))
+
+
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(
@@ -249,11 +258,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=[each.name for each in PROCEDURES[1:]])
     words = parser.parse_args()
     places = Places(words.wyscout, words.work)
-    words.work.mkdir(parents=True, exist_ok=True)
-    for name, own_first in (("whole.toml", True), ("fresh.toml", False)):
-        stage = {"trials": words.budget, "space": SPACE.describe(), "own_first": own_first}
-        study = {"task": "calf", "training": TRAINING, "stages": {STAGE: stage}}
-        (words.work / name).write_text(tomli_w.dumps(study))
+    write_study_files(words.work, words.budget)
     others = [each for each in PROCEDURES[1:] if not words.only or each.name in words.only]
     places.data()  # made once, before two searches want it
     found = winners(places, [PROCEDURES[0], *others], words.budget, words.runs)

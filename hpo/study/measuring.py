@@ -1,4 +1,4 @@
-"""Measurements that choose a study's number format and how many trials a process trains together."""
+"""Number format of a study, and number of trials that a process trains together; some of it is measured."""
 
 from hpo.config.environment import Environment
 from hpo.config.stages import Stage
@@ -11,10 +11,10 @@ from model.errors import ConfigError
 from model.precision import Precision
 
 
-def measured_precision(
+def chosen_precision(
     study: StudyFile, shape: DataShape, train: SplitRef, device: str, environment: Environment
 ) -> Precision:
-    """Return the number format of the study file; for ``auto``, the fastest where trials train."""
+    """Return the number format of the study file; for ``auto``, what suits the device that trains."""
     if device == "cpu":
         return _precision(study, shape, train, device)
     return TrainingGpus(environment.ray_address, study.task).measure(_precision, study, shape, train, device)

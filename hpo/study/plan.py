@@ -16,7 +16,7 @@ from hpo.space.space import Parameters
 from hpo.study.bounds import with_bounds
 from hpo.study.devices import available_cpus, training_device
 from hpo.study.folders import found_place
-from hpo.study.measuring import measured_precision, parallel_settings
+from hpo.study.measuring import chosen_precision, parallel_settings
 from hpo.study.point_file import TypedPoints
 from hpo.tasks.base.own_code import own_errors
 from hpo.tasks.base.places import is_uri
@@ -275,7 +275,7 @@ def make_plan(
     with own_errors(study.task):
         data = task.open_data(wanted, study, progress)
         _refuse_ignored_options(wanted, data, task)
-        precision = measured_precision(study, data.shape, data.train, device, environment)
+        precision = chosen_precision(study, data.shape, data.train, device, environment)
     return StudyPlan(
         study=study,
         data=request.data,
