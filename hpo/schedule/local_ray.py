@@ -105,8 +105,9 @@ def death_of_ray() -> RayDeath | None:
     node = worker._global_node
     if node is None:
         return None
-    for process, _ in node.dead_processes():
-        if process in _VITAL:
+    # A copy, because another thread may start or stop processes; ``Node.dead_processes`` fails then.
+    for process, started in list(node.all_processes.items()):
+        if process in _VITAL and any(each.process.poll() is not None for each in started):
             return RayDeath(process, Path(node.get_logs_dir_path()) / f"{_VITAL[process]}.out")
     return None
 

@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -100,6 +102,25 @@ def test_the_error_of_a_dead_ray_says_what_died_where_its_log_is_and_what_to_typ
     assert isinstance(error, RayDiedError)
     assert "raylet" in error.message
     assert error.details["log"] == "/logs/raylet.out" and "hpo resume night" in error.details["fix"]
+
+
+def test_a_dead_raylet_is_found_while_another_thread_stops_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ray._private import worker
+
+    processes: dict[str, list[object]] = {}
+
+    def ends_meanwhile() -> None:
+        processes.pop("reaper", None)
+
+    def started(poll: Callable[[], int | None]) -> list[object]:
+        return [SimpleNamespace(process=SimpleNamespace(poll=poll))]
+
+    processes |= {"gcs_server": started(ends_meanwhile), "reaper": started(lambda: 0)}
+    processes["raylet"] = started(lambda: -9)
+    node = SimpleNamespace(all_processes=processes, get_logs_dir_path=lambda: "/logs")
+    monkeypatch.setattr(worker, "_global_node", node)
+    found = local_ray.death_of_ray()
+    assert found is not None and (found.process, found.log) == ("raylet", Path("/logs/raylet.out"))
 
 
 def test_a_start_that_fails_keeps_its_reason_and_leaves_no_folder(
