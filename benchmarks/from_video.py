@@ -5,8 +5,9 @@
     python benchmarks/from_video.py kill --work DIR
 
 ``chain`` plants actions as colours and shapes in five videos, extracts four of them, trains, and spots the
-fifth; the same network is scored on shuffled labels too. ``speed`` times decoding, network and both. ``kill``
-ends an extraction with SIGKILL, runs it again and compares the files.
+fifth; the same network is scored on shuffled labels too. ``speed`` times decoding, a network and both
+together, without the start of Python. ``kill`` ends an extraction with SIGKILL, runs it again and compares
+the files.
 """
 
 import argparse
@@ -14,21 +15,27 @@ import csv
 import json
 import os
 import resource
+import shutil
+import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
 import numpy as np
 import numpy.typing as npt
 import torch
+from imageio_ffmpeg import get_ffmpeg_exe
 
 from model.features.decoding import frames_from
-from model.features.networks import load_network
-from model.features.part import BATCH
+from model.features.networks import FeatureNetwork, load_network
+from model.features.part import BATCH, PartFile, extract_part
 from model.features.pictures import Cropper
+from model.recipe import Recipe
 
 RATE, HEIGHT, WIDTH = Fraction(5), 72, 128
 SHOWN_S = 8.0
@@ -224,42 +231,92 @@ def compare(actions: list[tuple[float, str]], spots: list[tuple[float, str, floa
     print(f"median distance {np.median(off):.2f} s")
 
 
-def speed(folder: Path) -> None:
-    """Time decoding alone, networks alone and the chain on a minute of 720p at 25 frames per second."""
-    video, cpu = folder / "large.mp4", torch.device("cpu")
-    write_match(video, 60, seed=1, scale=10, rate=Fraction(25))
-    default = load_timm(folder, "resnet152.tv_in1k")
-    for model, weights in ((write_network(folder / "random.pt"), None), default):
-        network = load_network(str(model), weights, cpu)
-        crop = Cropper(network.size)
-        started = time.monotonic()
-        pictures = np.stack([crop(frame) for frame in frames_from(video, 2.0)])
-        decoding = time.monotonic() - started
-        started = time.monotonic()
-        for start in range(0, len(pictures), BATCH):
-            network.features(pictures[start : start + BATCH], cpu)
-        alone = time.monotonic() - started
-        small = pictures[:16]
-        started = time.monotonic()
-        with torch.autocast("cpu", torch.bfloat16):
-            network.features(small, cpu)
-        rounded = time.monotonic() - started
-        started = time.monotonic()
-        network.features(small, cpu)
-        exact = time.monotonic() - started
-        started = time.monotonic()
-        subprocess.run(["rm", "-rf", folder / "speed"], check=True)
-        options = [] if weights is None else ["--weights", weights]
-        said = hpo(
-            "data", "extract", "--video", video, "--to", "speed", "--model", model, *options, folder=folder
+class Waiting(torch.nn.Module):
+    """Stand-in for a network on a GPU: it takes its time without the processor."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+        """Seconds for one picture."""
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Return one value a picture."""
+        time.sleep(self.seconds * len(pictures))
+        return pictures.mean(dim=(1, 2, 3))[:, None]
+
+
+def speed(folder: Path, rounds: int = 3) -> None:
+    """Time decoding alone, networks alone and both together, in turns, on 720p at 25 pictures a second.
+
+    A minute of it for ResNet-152, and the same four times over for networks that take less.
+    """
+    minute, cpu = folder / "large.mp4", torch.device("cpu")
+    if not minute.is_file():
+        write_match(minute, 60, seed=1, scale=10, rate=Fraction(25))
+    longer = repeated(minute, folder / "longer.mp4", times=4)
+    small = load_network(str(write_network(folder / "random.pt")), None, cpu)
+    pictures, decoding_s = decoded(longer, Cropper(small.size))
+    waiting = FeatureNetwork("waits as long as decoding takes", Waiting(decoding_s / len(pictures)), "none")
+    large = load_network(*load_timm(folder, "resnet152.tv_in1k"), cpu)
+    for network, video in ((small, longer), (waiting, longer), (large, minute)):
+        recipe = Recipe(
+            model=network.name, weights=network.weights, preprocessing=network.preprocessing, frame_rate=2
         )
-        per_second = 1500 / decoding, len(pictures) / alone
-        print(f"{network.name}: decoding alone {decoding:.1f} s, {per_second[0]:.0f} frames a second")
-        print(f"network alone {alone:.1f} s, {per_second[1]:.1f} features a second")
-        print(f"bfloat16 takes {rounded / exact:.2f} of the time of float32")
-        print(said.splitlines()[0])
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
-        print(f"most memory of a command so far: {peak:.2f} GiB", flush=True)
+        times = []
+        for _ in range(rounds):
+            pictures, decoding_s = decoded(video, Cropper(network.size))
+            alone_s = seconds(partial(in_batches, network, pictures, cpu))
+            target = PartFile(folder=folder / "speed", number=1, stem="features")
+            shutil.rmtree(target.folder, ignore_errors=True)
+            extract = partial(extract_part, video, target, network, recipe, device=cpu)
+            both_s = seconds(partial(extract, note=print, progress=lambda *_: None))
+            times.append((decoding_s, alone_s, both_s, both_s / max(decoding_s, alone_s)))
+        decoding_s, alone_s, both_s, ratio = (
+            statistics.median(column) for column in zip(*times, strict=True)
+        )
+        print(
+            f"{network.name}: decoding alone {decoding_s:.1f} s, network alone {alone_s:.1f} s, both "
+            f"{both_s:.1f} s, {ratio:.2f} of the slower one (medians of {rounds})",
+            flush=True,
+        )
+    compare_formats(large, pictures[:16])
+    print(f"most memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
+
+
+def repeated(video: Path, target: Path, times: int) -> Path:
+    """Write a video that shows ``video`` several times."""
+    command = [get_ffmpeg_exe(), "-y", "-v", "error", "-stream_loop", str(times - 1), "-i", str(video)]
+    subprocess.run([*command, "-c", "copy", str(target)], check=True)
+    return target
+
+
+def decoded(video: Path, crop: Cropper) -> tuple[npt.NDArray[np.uint8], float]:
+    """Decode and crop a video; return its pictures and the seconds that it took."""
+    started = time.monotonic()
+    pictures = np.stack([crop(frame) for frame in frames_from(video, 2.0)])
+    return pictures, time.monotonic() - started
+
+
+def in_batches(network: FeatureNetwork, pictures: npt.NDArray[np.uint8], device: torch.device) -> None:
+    """Compute features as an extraction does."""
+    for start in range(0, len(pictures), BATCH):
+        network.features(pictures[start : start + BATCH], device)
+
+
+def compare_formats(network: FeatureNetwork, pictures: npt.NDArray[np.uint8]) -> None:
+    """Print how long bfloat16 takes beside float32."""
+    device = torch.device("cpu")
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded_s = seconds(lambda: network.features(pictures, device))
+    exact_s = seconds(lambda: network.features(pictures, device))
+    print(f"{network.name}: bfloat16 takes {rounded_s / exact_s:.2f} of the time of float32")
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Return the seconds that ``work`` takes."""
+    started = time.monotonic()
+    work()
+    return time.monotonic() - started
 
 
 def load_timm(folder: Path, name: str) -> tuple[str, Path]:
