@@ -29,7 +29,12 @@ def pytest_configure() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
 
+    from hpo.schedule.ray_start import before_importing_ray
+
     torch.set_num_threads(1)
+    before_importing_ray()
+    # The first study of a process that has not imported Ray draws a token, which the next test would lack.
+    import ray  # noqa: F401
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

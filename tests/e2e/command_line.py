@@ -26,7 +26,7 @@ epochs = 4
 validate_every = 1
 sampler = "balanced"
 batch_size = 8
-chunks_per_epoch = 48
+chunks_per_epoch = 24
 precision = "float32"
 [stages.bayes]
 scheduler = "none"

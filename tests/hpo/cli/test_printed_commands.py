@@ -18,9 +18,11 @@ def printed_texts(file: Path) -> Iterator[tuple[int, str]]:
     """Strings of a module, VALUE in place of what is filled in; without help texts and docstrings."""
     tree = ast.parse(file.read_text())
     left_out = {id(node) for node in docstrings_and_help(tree)}
-    parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    left_out |= {
+        id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values
+    }
     for node in ast.walk(tree):
-        if id(node) in left_out | parts:
+        if id(node) in left_out:
             continue
         if is_shell_line(node):
             yield node.lineno, filled(node)
