@@ -18,9 +18,8 @@ import numpy as np
 import tomli_w
 from main_job import Places
 
-from hpo.journal.journal import stored_events
 from hpo.journal.paired import paired_difference
-from hpo.journal.results import StudyState, TrialState
+from hpo.journal.results import StudyState, TrialState, stored_state
 from hpo.programs.grid import COMBINED, GRID, START
 from hpo.report.stage_tables import format_difference
 from hpo.space.space import Parameters
@@ -71,7 +70,7 @@ def runs(places: Places) -> Path:
 
 def state_of(places: Places, study: str) -> StudyState:
     """Read the state of a study."""
-    return StudyState.replay(stored_events(runs(places) / "studies" / study))
+    return stored_state(runs(places) / "studies" / study)
 
 
 def paper(places: Places) -> None:

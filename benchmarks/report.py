@@ -14,8 +14,7 @@ import time
 from pathlib import Path
 
 from hpo.config.environment import read_environment
-from hpo.journal.journal import stored_events
-from hpo.journal.results import StudyState
+from hpo.journal.results import stored_state
 from hpo.study.folders import chosen_study
 
 RUNS = 3
@@ -26,7 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study")
     study = parser.parse_args().study
-    state = StudyState.replay(stored_events(chosen_study(read_environment(), study)))
+    state = stored_state(chosen_study(read_environment(), study))
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "report.html"
         for _ in range(RUNS):

@@ -22,8 +22,7 @@ import pandas as pd
 import tomli_w
 from main_job import Places
 
-from hpo.journal.journal import stored_events
-from hpo.journal.results import StudyState, TrialStatus
+from hpo.journal.results import TrialStatus, stored_state
 from hpo.search.design import quasi_random_points
 from hpo.space.parameters import FloatParameter, IntParameter
 from hpo.space.space import Space
@@ -100,7 +99,7 @@ def table(places: Places) -> pd.DataFrame:
 
 def validations(folder: Path) -> pd.DataFrame:
     """Return the validations of a study with the hyperparameters of their trainings."""
-    state = StudyState.replay(stored_events(folder))
+    state = stored_state(folder)
     ended = [trial for trial in state.trials.values() if trial.status is TrialStatus.FINISHED]
     return pd.DataFrame(
         [

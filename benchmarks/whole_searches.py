@@ -30,7 +30,7 @@ from trainings import SPACE, TRAINING
 
 from hpo.journal.events import TrialAsked, TrialReported
 from hpo.journal.journal import stored_events
-from hpo.journal.results import StudyState, TrialState
+from hpo.journal.results import StudyState, TrialState, stored_state
 from hpo.programs.program import best_choice
 from hpo.programs.search import SearchProgram
 from hpo.search.build import build_searcher
@@ -178,7 +178,7 @@ def winners(places: Places, procedures: Sequence[Procedure], budget: int, runs: 
     with ThreadPoolExecutor(CORES) as pool:
         for (procedure, seed), trials in zip(jobs, pool.map(one, jobs), strict=True):
             print(f"{procedure.name}, run {seed}: {len(trials)} trials", flush=True)
-            state = StudyState.replay(stored_events(folder_of(places, study_of(procedure, budget, seed))))
+            state = stored_state(folder_of(places, study_of(procedure, budget, seed)))
             known = scored_points(state.asked[STAGE].known)
             for way, winner in (("highest", by_score(trials)), ("expected", by_expectation(trials, known))):
                 rows.append({"way": f"{procedure.name}, {way} score", "run": seed, **winner})

@@ -14,8 +14,7 @@ from hpo.config.differences import differing_settings
 from hpo.config.environment import Environment
 from hpo.config.stages import SEARCH
 from hpo.journal.events import BudgetSet
-from hpo.journal.journal import stored_events
-from hpo.journal.results import StudyState
+from hpo.journal.results import stored_state
 from hpo.report.console import standard_error
 from hpo.report.stage_order import unfinished_lines
 from hpo.study.folders import chosen_study, free_name, known_studies, study_folder
@@ -220,7 +219,7 @@ class Launch:
         if name is None and not known_studies(self.environment) and self.names_data:
             raise self._nothing_to_continue(stage)
         folder, plan, request = self._next_stage(stage, options, name)
-        unfinished = unfinished_lines(StudyState.replay(stored_events(folder)))
+        unfinished = unfinished_lines(stored_state(folder))
         plan = replace(plan, notices=(*plan.notices, *unfinished))
         if source:
             request = replace(request, start=starting_configuration(source, plan, self.environment))

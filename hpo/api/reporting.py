@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from hpo.config.environment import Environment
-from hpo.journal.journal import stored_events
-from hpo.journal.results import StudyState
+from hpo.journal.results import stored_state
 from hpo.page.assembly import study_page
 from hpo.page.paper import write_paper
 from hpo.report.console import standard_error
@@ -23,7 +22,7 @@ def write_report(environment: Environment, folder: Path, file: Path) -> Path:
     """
     page = study_page(environment, folder.name)
     page.write(file)
-    state = StudyState.replay(stored_events(folder))
+    state = stored_state(folder)
     write_paper(plan_of(folder, state.created), state, file.parent)
     try:
         if attach_page(environment, page.identity, file) is None:

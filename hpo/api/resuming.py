@@ -9,8 +9,7 @@ from hpo.api.notifying import channel_of
 from hpo.api.watching import ReadingProgress, say, tell_end, watch
 from hpo.config.environment import Environment
 from hpo.journal.events import BudgetSet
-from hpo.journal.journal import stored_events
-from hpo.journal.results import StudyState
+from hpo.journal.results import stored_state
 from hpo.study.folders import study_folder
 from hpo.study.plan import stored_plan
 from hpo.study.reopening import retried_stages
@@ -49,7 +48,7 @@ def resume(
     channel = channel_of(notify, plan.study.notify.urls, say)
     with ReadingProgress() as progress:
         if retry_failed:  # checked before there is a copy
-            retried_stages(StudyState.replay(stored_events(folder)))
+            retried_stages(stored_state(folder))
         if fork is not None:
             fork_study(folder.name, fork, environment, progress, data=place)
             folder = study_folder(environment, fork)

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hpo.api.python_words import python_words
 from hpo.config.environment import Environment
 from hpo.journal.events import Value
-from hpo.journal.journal import stored_events
-from hpo.journal.results import StudyState
+from hpo.journal.results import StudyState, stored_state
 from hpo.study.records import failures, trial_files, trial_rows, validation_rows
 from hpo.tasks.base.found import found_configuration
 from hpo.tracking.symbols import by_symbol
@@ -197,4 +196,4 @@ class Study:
         return Study(ran.folder, self._environment)
 
     def _state(self) -> StudyState:
-        return StudyState.replay(stored_events(self.folder))
+        return stored_state(self.folder)

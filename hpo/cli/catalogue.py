@@ -164,12 +164,11 @@ def clean(
 
 def _opened(study: str, environment: "Environment | None" = None) -> "tuple[Path, StudyState]":
     from hpo.config.environment import read_environment
-    from hpo.journal.journal import stored_events
-    from hpo.journal.results import StudyState
+    from hpo.journal.results import stored_state
     from hpo.study.folders import chosen_study
 
     folder = chosen_study(environment or read_environment(), study)
-    return folder, StudyState.replay(stored_events(folder))
+    return folder, stored_state(folder)
 
 
 def _ask_whether_to_delete(content: str) -> None:

@@ -92,14 +92,14 @@ def status(study: Annotated[str | None, _STUDY] = None) -> None:
     Prints its state, the trials of every stage, the best trials, failures and notes.
     """
     from hpo.config.environment import read_environment
-    from hpo.journal.journal import stored_events, writer_of
-    from hpo.journal.results import StudyState
+    from hpo.journal.journal import writer_of
+    from hpo.journal.results import stored_state
     from hpo.report.trial_tables import status_lines
     from hpo.study.folders import chosen_study
     from hpo.study.records import failures
 
     folder = chosen_study(read_environment(), study)
-    state = StudyState.replay(stored_events(folder))
+    state = stored_state(folder)
     tracebacks = [failure["traceback"] for failure in failures(state, folder) if failure["traceback"]]
     typer.echo("\n".join(status_lines(folder.name, state, writer=writer_of(folder))))
     if tracebacks:
@@ -119,8 +119,7 @@ def best(
     from hpo.cli.running import show_stages
     from hpo.config.environment import read_environment
     from hpo.config.stages import SEARCH
-    from hpo.journal.journal import stored_events
-    from hpo.journal.results import StudyState
+    from hpo.journal.results import stored_state
     from hpo.report.trial_tables import configuration_record, found_record
     from hpo.study.edges import edge_record, edges
     from hpo.study.folders import chosen_study
@@ -132,7 +131,7 @@ def best(
     from hpo.tracking.symbols import by_symbol
 
     folder = chosen_study(read_environment(), study)
-    state = StudyState.replay(stored_events(folder))
+    state = stored_state(folder)
     if as_json:
         metric = score_of(state.created).metric
         best = [each for stage in list(state.stages)[:1] for each in state.ranked(stage, top)]
@@ -177,8 +176,7 @@ def report(
     """
     from hpo.api.reporting import write_report
     from hpo.config.environment import read_environment
-    from hpo.journal.journal import stored_events
-    from hpo.journal.results import StudyState
+    from hpo.journal.results import stored_state
     from hpo.page.paper import LATEX, MARKDOWN
     from hpo.study.folders import chosen_study
     from hpo.study.session import move_data
@@ -193,7 +191,7 @@ def report(
         _analyse_best(folder)
     file = write_report(environment, folder, to or folder / "report.html")
     typer.echo(file)
-    if found := verdict(StudyState.replay(stored_events(folder))):
+    if found := verdict(stored_state(folder)):
         # Standard output is the path of the page alone, for scripts.
         typer.echo(f"for a paper: {file.parent / MARKDOWN} and {file.parent / LATEX}", err=True)
         typer.echo(f"verdict: {found.sentence}", err=True)
@@ -202,14 +200,13 @@ def report(
 def _analyse_best(folder: Path) -> None:
     """Analyse the trial that represents the study; the results are also in the study's folder."""
     from hpo.cli.analysing import analyse
-    from hpo.journal.journal import stored_events
-    from hpo.journal.results import StudyState
+    from hpo.journal.results import stored_state
     from hpo.page.facts import representative_trials
     from hpo.study.plan import plan_of
     from hpo.study.reopening import placed
     from model.errors import UserError
 
-    state = StudyState.replay(stored_events(folder))
+    state = stored_state(folder)
     plan = plan_of(folder, state.created)
     placed(plan, plan.data, folder.name)
     trials = representative_trials(state)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Self
 
 from hpo.journal.events import (
@@ -31,6 +32,7 @@ from hpo.journal.events import (
     TrialTested,
     Value,
 )
+from hpo.journal.journal import stored_events
 from hpo.journal.ranking import Configuration, Expected
 from hpo.journal.running_time import RunningTime
 from hpo.journal.stage_state import StageState
@@ -355,6 +357,15 @@ class StudyState:
         if name not in self.trials:
             raise UserError(f"the journal contains an event of trial {name!r}, but not its proposal")
         return self.trials[name]
+
+
+def stored_state(folder: Path) -> StudyState:
+    """Read the journal in ``folder``, that of a study, and return the study's state.
+
+    Raises:
+        UserError: There is no such study, or its journal is damaged.
+    """
+    return StudyState.replay(stored_events(folder))
 
 
 def _unstarted(trial: TrialState) -> TrialState:

@@ -7,8 +7,8 @@ from rich.table import Table
 
 from hpo.config.environment import Environment
 from hpo.config.stages import SEARCH
-from hpo.journal.journal import stored_events, writer_of
-from hpo.journal.results import StudyState
+from hpo.journal.journal import writer_of
+from hpo.journal.results import StudyState, stored_state
 from hpo.journal.stage_state import StageState
 from hpo.page.facts import (
     best_table,
@@ -44,7 +44,7 @@ def study_page(environment: Environment, name: str) -> StudyPage:
         UserError: The study does not exist, or its journal is damaged.
     """
     folder = study_folder(environment, name)
-    state = StudyState.replay(stored_events(folder))
+    state = stored_state(folder)
     plan = plan_of(folder, state.created)
     file, writer = f"{name}.toml", writer_of(folder)
     return StudyPage(

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpo.config.environment import Environment
-from hpo.journal.journal import stored_events
-from hpo.journal.results import StudyState
+from hpo.journal.results import StudyState, stored_state
 from hpo.study.folders import chosen_study, known_studies
 from hpo.study.plan import plan_of
 from hpo.tracking.runs import recorded_trial
@@ -38,7 +37,7 @@ def find_trial(name: str, split: str, environment: Environment) -> NamedTrial:
         name = f"{tags['hpo.study']}/{tags['hpo.trial']}"
     study, _, trial_name = name.partition("/")
     folder = chosen_study(environment, study)
-    state = StudyState.replay(stored_events(folder))
+    state = stored_state(folder)
     if trial_name not in state.trials:
         raise UserError(
             f"study {study!r} has no trial {trial_name!r}", known=", ".join(state.trials) or "none yet"
@@ -76,7 +75,7 @@ def trials_of_stage(name: str, environment: Environment) -> list[str]:
     study, _, stage = name.partition("/")
     if not stage or study not in known_studies(environment):
         return [name]
-    state = StudyState.replay(stored_events(chosen_study(environment, study)))
+    state = stored_state(chosen_study(environment, study))
     if stage not in state.stages:
         return [name]
     first: dict[str, str] = {}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from hpo.config.environment import Environment
 from hpo.journal.events import StudyRenamed
-from hpo.journal.journal import Journal, stored_events, writer_of
-from hpo.journal.results import StudyState
+from hpo.journal.journal import Journal, writer_of
+from hpo.journal.results import StudyState, stored_state
 from hpo.report.catalogue_tables import Entry
 from hpo.study.folders import has_study, known_studies, study_folder
 from hpo.tasks.base.found import found_configuration
@@ -31,7 +31,7 @@ def rename_study(name: str, new_name: str, environment: Environment) -> None:
     if has_study(environment, new_name) or target.exists():
         raise UserError(f"study {new_name!r} exists already", folder=target, fix="choose another name")
     with Journal.open(source) as journal:
-        StudyState.replay(stored_events(source))
+        stored_state(source)  # a damaged journal is found before anything moves
         source.rename(target)
         journal.folder = target
         journal.append(StudyRenamed(study=new_name))
@@ -64,7 +64,7 @@ def clean_studies(names: Sequence[str], environment: Environment) -> int:
     freed = 0
     for name in names:
         folder = study_folder(environment, name)
-        state = StudyState.replay(stored_events(folder))
+        state = stored_state(folder)
         ended = [trial.trial for trial in state.trials.values() if trial.has_ended]
         freed += sum(remove_checkpoints(trial_folder(folder, trial)) for trial in ended)
     return freed
@@ -76,7 +76,7 @@ def size_bytes(folder: Path) -> int:
 
 
 def _entry(folder: Path) -> Entry:
-    state = StudyState.replay(stored_events(folder))
+    state = stored_state(folder)
     found = found_configuration(state)
     return Entry(
         name=folder.name,

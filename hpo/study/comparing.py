@@ -11,10 +11,9 @@ import torch
 
 from hpo.config.environment import Environment
 from hpo.config.stages import SEARCH
-from hpo.journal.journal import stored_events
 from hpo.journal.paired import paired_difference
 from hpo.journal.ranking import GRID, mean_metrics
-from hpo.journal.results import StudyState, TrialState
+from hpo.journal.results import StudyState, TrialState, stored_state
 from hpo.report.comparison import Cell, Comparison, Pair, PairedRow
 from hpo.space.space import Parameters
 from hpo.study.devices import choose_device
@@ -102,7 +101,7 @@ def compare_named(a: str, b: str, split: str, environment: Environment, progress
 def _open(name: str, environment: Environment) -> Side:
     study, separator, trial_name = name.partition("/")
     folder = chosen_study(environment, study)
-    state = StudyState.replay(stored_events(folder))
+    state = stored_state(folder)
     plan = plan_of(folder, state.created)
     if separator:
         trial = _named_trial(state, study, trial_name)

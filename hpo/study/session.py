@@ -15,8 +15,8 @@ from hpo.journal.events import (
     StudyInterrupted,
     Value,
 )
-from hpo.journal.journal import Journal, read_journal, stored_events
-from hpo.journal.results import StudyState
+from hpo.journal.journal import Journal, read_journal
+from hpo.journal.results import StudyState, stored_state
 from hpo.schedule.cluster import NodeRequirements, cluster_session
 from hpo.schedule.gpus import local_gpus
 from hpo.schedule.local_ray import ray_session
@@ -76,7 +76,7 @@ def start_study(
         journal.append(creation(plan, journal.folder))
         for event in [*(event for stage in stages for event in stage.events), *begun(budget)]:
             journal.append(event)
-        state = StudyState.replay(stored_events(journal.folder))
+        state = stored_state(journal.folder)
         try:
             return _run_stages(plan, journal, state, environment, listener)
         except Exception:
@@ -86,7 +86,7 @@ def start_study(
 
 def _discard_if_empty(journal: Journal, environment: Environment) -> None:
     """Remove a study that could not start, before it becomes the one that commands take by default."""
-    state = StudyState.replay(stored_events(journal.folder))
+    state = stored_state(journal.folder)
     if state.trials:
         return
     shutil.rmtree(journal.folder, ignore_errors=True)
@@ -113,7 +113,7 @@ def continue_study(
             the code have changed.
     """
     with Journal.open(study_folder(environment, name)) as journal:
-        state = StudyState.replay(stored_events(journal.folder))
+        state = stored_state(journal.folder)
         plan = reopen(journal, state, data, environment, progress)
         stages = prepare_more(plan, requests, state, environment, progress)
         asked = (event for stage in stages for event in stage.events)
@@ -142,7 +142,7 @@ def extend_study(
             added, or data or code have changed.
     """
     with Journal.open(study_folder(environment, name)) as journal:
-        state = StudyState.replay(stored_events(journal.folder))
+        state = stored_state(journal.folder)
         plan = reopen(journal, state, data, environment, progress)
         stage = prepare_extension(plan, request, state, environment, progress)
         added = _extension(stage) if request.name in state.stages else stage.asked
@@ -167,7 +167,7 @@ def preview_extension(
         UserError: As ``extend_study``.
     """
     with Journal.open(study_folder(environment, name)) as journal:
-        state = StudyState.replay(stored_events(journal.folder))
+        state = stored_state(journal.folder)
         plan = reopened(journal.folder, state, data, environment, progress)
         return with_limits([prepare_extension(plan, request, state, environment, progress)], state, budget)[0]
 
@@ -197,7 +197,7 @@ def preview_continuation(
         UserError: As ``continue_study``.
     """
     with Journal.open(study_folder(environment, name)) as journal:
-        state = StudyState.replay(stored_events(journal.folder))
+        state = stored_state(journal.folder)
         plan = reopened(journal.folder, state, data, environment, progress)
         return with_limits(prepare_more(plan, requests, state, environment, progress), state, budget)
 
@@ -224,7 +224,7 @@ def resume_study(
     """
     check_store(environment)
     with Journal.open(study_folder(environment, name)) as journal:
-        state = StudyState.replay(stored_events(journal.folder))
+        state = stored_state(journal.folder)
         require_time(state, budget)
         plan = plan_of(journal.folder, state.created)
         retried = retried_stages(state) if retry_failed else []
@@ -247,7 +247,7 @@ def move_data(name: str, data: str, environment: Environment, progress: Progress
         UserError: The study does not exist or is running, or these are not its data.
     """
     with Journal.open(study_folder(environment, name)) as journal:
-        plan = reopen(journal, StudyState.replay(stored_events(journal.folder)), data, environment, progress)
+        plan = reopen(journal, stored_state(journal.folder), data, environment, progress)
         Follower(journal.folder, _tracker(plan, journal.folder, environment)).start().close(DRAIN_S)
 
 

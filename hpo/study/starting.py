@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from hpo.config.environment import Environment
-from hpo.journal.journal import stored_events
-from hpo.journal.results import StudyState
+from hpo.journal.results import stored_state
 from hpo.space.space import Parameters
 from hpo.study.configuration import configuration_from_symbols, configuration_of_run, read_configuration
 from hpo.study.folders import known_studies, study_folder
@@ -53,7 +52,7 @@ def study_in(source: str) -> str:
 def _of_trial(name: str, trial: str, plan: StudyPlan, environment: Environment) -> Parameters:
     """Return the configuration of a trial; what it does not vary has its study's values."""
     folder = study_folder(environment, name)
-    state = StudyState.replay(stored_events(folder))
+    state = stored_state(folder)
     if trial not in state.trials:
         raise UserError(f"study {name!r} has no trial {trial!r}", known=state.names_of_trials())
     own = plan_of(folder, state.created).own_configuration()
@@ -63,7 +62,7 @@ def _of_trial(name: str, trial: str, plan: StudyPlan, environment: Environment) 
 
 def _of_study(name: str, plan: StudyPlan, environment: Environment) -> Parameters:
     """Return the configuration that a study found."""
-    state = StudyState.replay(stored_events(study_folder(environment, name)))
+    state = stored_state(study_folder(environment, name))
     if stage := deciding_stage(state):
         return configuration_from_symbols(by_symbol(stage.chosen), plan, source=f"study {name}")
     if state.pending:

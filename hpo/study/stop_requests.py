@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hpo.journal.journal import read_journal, writer_of
-from hpo.journal.results import StudyState, TrialState
+from hpo.journal.results import StudyState, TrialState, stored_state
 from hpo.report.trial_tables import condition
 from model.errors import UserError
 
@@ -71,7 +71,7 @@ def request_stop_of_trial(folder: Path, name: str) -> None:
     Raises:
         UserError: There is no such trial, it has ended, or the study is not running.
     """
-    state = StudyState.replay(read_journal(folder).events)
+    state = stored_state(folder)
     trial = state.trials.get(name)
     if trial is None:
         raise UserError(
@@ -92,7 +92,7 @@ def request_stop_of_study(folder: Path) -> None:
     Raises:
         UserError: The study is not running.
     """
-    _require_running(folder, StudyState.replay(read_journal(folder).events))
+    _require_running(folder, stored_state(folder))
     StopRequests(folder).add(WHOLE_STUDY)
 
 

@@ -6,8 +6,7 @@ from typing import Any
 from hpo.config.environment import Environment
 from hpo.config.stages import SEARCH, SEARCHERS_WITH_PRIOR, SearchStage
 from hpo.config.study_file import space_of
-from hpo.journal.journal import stored_events
-from hpo.journal.results import StudyState, TrialState
+from hpo.journal.results import TrialState, stored_state
 from hpo.programs.estimates import ScoreEstimates
 from hpo.report.formats import values_tried
 from hpo.search.searcher import ScoredPoint
@@ -36,7 +35,7 @@ def known_scores(study: str, plan: StudyPlan, environment: Environment) -> dict[
             differences), it is related and the searcher cannot use that, or it leaves no point to try.
     """
     folder = chosen_study(environment, study)
-    state = StudyState.replay(stored_events(folder))
+    state = stored_state(folder)
     stage = state.stages.get(SEARCH)
     if stage is None:
         raise UserError(f"study {study!r} has no search whose scores could be used")

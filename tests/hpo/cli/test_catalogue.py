@@ -23,8 +23,8 @@ from hpo.journal.events import (
     TrialReported,
     TrialStarted,
 )
-from hpo.journal.journal import Journal, read_journal
-from hpo.journal.results import StudyState
+from hpo.journal.journal import Journal
+from hpo.journal.results import stored_state
 from hpo.study.folders import study_folder
 from hpo.study.plan import StudyPlan
 from hpo.study.preparing import creation
@@ -143,7 +143,7 @@ def test_export_to_another_kind_of_file_is_refused(one: Path, environment: Envir
 def test_renamed_study_keeps_its_trials_and_its_record_in_mlflow(one: Path, environment: Environment) -> None:
     answer(environment, "sync", "one")
     answer(environment, "rename", "one", "two")
-    state = StudyState.replay(read_journal(study_folder(environment, "two")).events)
+    state = stored_state(study_folder(environment, "two"))
     assert state.created.study == "two" and len(state.trials) == 2 and not one.exists()
     client = connect(environment.tracking_uri)
     names = [found.name for found in client.search_experiments() if "hpo.identity" in found.tags]

@@ -20,8 +20,8 @@ from hpo.journal.events import (
     TrialFinished,
     TrialStarted,
 )
-from hpo.journal.journal import Journal, read_journal, stored_events
-from hpo.journal.results import StudyState
+from hpo.journal.journal import Journal, read_journal
+from hpo.journal.results import StudyState, stored_state
 from hpo.study import preparing, reopening, session
 from hpo.study.folders import (
     chosen_study,
@@ -118,7 +118,7 @@ def test_resume_on_another_machine_is_told(
             name = f"bayes-{number:04d}"
             journal.append(TrialAsked(trial=name, stage="bayes", parameters={"f": 4}, seed=0))
             journal.append(TrialStarted(trial=name, host=host, device="cpu"))
-        state = StudyState.replay(stored_events(journal.folder))
+        state = stored_state(journal.folder)
         resumed, *notes = reopening.resumption(journal, state, replace(environment, ray_address=address))
     assert isinstance(resumed, StudyResumed)
     assert len(notes) == (told is not None)
@@ -203,9 +203,7 @@ def test_fork_takes_trials_over_and_accepts_the_code_of_today(
     for room in (preparing, reopening):
         monkeypatch.setattr(room, "code_digest", lambda task: "other")
     session.fork_study(begun, "forked", environment, silent)
-    old, new = (
-        StudyState.replay(read_journal(study_folder(environment, name)).events) for name in (begun, "forked")
-    )
+    old, new = (stored_state(study_folder(environment, name)) for name in (begun, "forked"))
     assert new.created.study == "forked"
     assert new.created.code_digest == "other"
     assert new.created.identity != old.created.identity
@@ -231,7 +229,7 @@ def test_failed_trials_of_a_complete_study_are_trained_again_from_their_beginnin
     states: list[StudyState] = []
     monkeypatch.setattr(session, "_run_stages", lambda plan, journal, state, *rest: states.append(state))
     session.resume_study(begun, environment, silent, silent, retry_failed=True)
-    replayed = StudyState.replay(read_journal(folder).events)
+    replayed = stored_state(folder)
     for state in (states[0], replayed):
         assert state.pending == ["bayes"]
         assert [trial.trial for trial in state.tally("bayes").unfinished.values()] == ["bayes-0002"]
