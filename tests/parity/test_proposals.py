@@ -50,6 +50,10 @@ def test_suppression_keeps_what_the_published_code_keeps(case: Case) -> None:
     )
 
 
+@pytest.mark.skipif(
+    np.lib.NumpyVersion(np.__version__) < "2.4.0",
+    reason="the expected scores come from the order in which NumPy 2.4 and later leave equal scores",
+)
 @pytest.mark.parametrize("case", TIES)
 def test_equal_scores_are_suppressed_to_the_same_scores(case: Case) -> None:
     rows = case["in_xmin_xmax_score"]
