@@ -100,7 +100,8 @@ class Video:
     @property
     def pixel_aspect(self) -> Fraction | None:
         """Width of a pixel divided by its height; None if the file does not say."""
-        return self._stream.sample_aspect_ratio or None
+        aspect = self._stream.sample_aspect_ratio
+        return Fraction(aspect) if aspect else None
 
     @property
     def stated_s(self) -> Fraction | None:
@@ -198,7 +199,7 @@ class Video:
     def _packets(self, from_s: Fraction) -> Iterator[Any]:
         """Yield the packets from shortly before ``from_s`` on; None for one that cannot be read."""
         if from_s > _SEEK_BACK_S:
-            target = (from_s - _SEEK_BACK_S + self._start) / self._stream.time_base
+            target = (from_s - _SEEK_BACK_S + self._start) / Fraction(self._stream.time_base)
             self._container.seek(int(target), stream=self._stream)
         for _ in range(_MOST_READ_ERRORS):
             try:

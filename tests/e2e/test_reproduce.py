@@ -3,6 +3,7 @@
 import json
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def test_trial_trained_again_from_mlflow_alone_is_equal(copied: CommandLine) -> 
 
 def test_changed_seed_is_different_and_named(copied: CommandLine) -> None:
     run = run_id(copied, "one", "bayes-0001")
-    with sqlite3.connect(copied.folder / "hpo-runs" / "mlflow.db") as store:
+    with closing(sqlite3.connect(copied.folder / "hpo-runs" / "mlflow.db")) as store, store:
         store.execute("UPDATE params SET value = '99' WHERE key = 'seed' AND run_uuid = ?", (run,))
         # Far from any other seed's score, so that it cannot be close by luck.
         store.execute("UPDATE metrics SET value = 0.9 WHERE key = 'average_map' AND run_uuid = ?", (run,))

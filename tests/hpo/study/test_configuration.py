@@ -75,7 +75,7 @@ def test_configuration_has_r_once_in_the_unit_of_the_study_file(
         ('{"K1.goal": -9, "K1_frames.goal": -8}', "appears twice, by its name and by its symbol"),
         ("[1, 2]", "expected a table of hyperparameters"),
         ("{", "cannot read a configuration"),
-        ("[" * 5000, "nested deeper"),
+        ("[" * 5000 + "]" * 5000, "nested deeper"),
         ('{"r": 40, "r": 50}', "'r' appears twice"),
         ('{"K1": {"goal": -99}, "K1.goal": -98}', "appears twice, as a key"),
         ('{"f": {}}', "cannot use this configuration: f"),

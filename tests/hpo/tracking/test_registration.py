@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -233,7 +234,7 @@ def test_model_moves_with_the_folder_of_studies(
     )
     with registered_network(after, f"models:/{final.name}/1") as (_, file):
         assert file.read_text() == "best.pt"
-    with sqlite3.connect(tmp_path / "after" / "mlflow.db") as store:
+    with closing(sqlite3.connect(tmp_path / "after" / "mlflow.db")) as store, store:
         query = "SELECT source FROM model_versions WHERE name = ?"
         [(source,)] = store.execute(query, (final.name,)).fetchall()
     assert source.startswith((tmp_path / "after").as_uri())
