@@ -12,8 +12,8 @@ SOURCE = Path(__file__).with_name("guard.cpp")
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-class CannotCompileError(Exception):
-    """There is no compiler, or it cannot compile the library."""
+class CannotSimulateError(Exception):
+    """PyTorch is built for CUDA, there is no compiler, or it cannot compile the library."""
 
 
 @cache
@@ -21,14 +21,16 @@ def library() -> Path:
     """Compile the library once for this version of PyTorch and this source.
 
     Raises:
-        CannotCompileError: g++ is missing or fails.
+        CannotSimulateError: PyTorch has a GPU's functions of its own, or g++ is missing or fails.
     """
     import hashlib
 
     import torch
 
+    if torch.version.cuda is not None:
+        raise CannotSimulateError(f"PyTorch {torch.__version__} is built for CUDA, expected a CPU build")
     if shutil.which("g++") is None:
-        raise CannotCompileError("g++ is not installed")
+        raise CannotSimulateError("g++ is not installed")
     key = hashlib.sha256(SOURCE.read_bytes() + torch.__version__.encode()).hexdigest()[:16]
     target = Path(gettempdir()) / f"hpo-simulated-gpu-{os.getuid()}" / f"{key}.so"
     if target.is_file():
@@ -42,7 +44,7 @@ def library() -> Path:
     words += [f"-L{root / 'lib'}", "-lc10", "-ltorch_cpu"]
     done = subprocess.run(["g++", *words], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise CannotCompileError(f"g++ cannot compile {SOURCE.name}: {done.stderr.strip()[-300:]}")
+        raise CannotSimulateError(f"g++ cannot compile {SOURCE.name}: {done.stderr.strip()[-300:]}")
     partial.replace(target)
     partial.parent.rmdir()
     return target

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from simulated_gpu.shim import CannotCompileError, library, with_simulated_gpu
+from simulated_gpu.shim import CannotSimulateError, library, with_simulated_gpu
 
 pytestmark = pytest.mark.slow
 
@@ -15,7 +15,7 @@ FORMATS = ("float32", "tf32", "bfloat16")
 def lines() -> Any:
     try:
         library()
-    except CannotCompileError as reason:
+    except CannotSimulateError as reason:
         pytest.skip(f"no simulated GPU: {reason}")
     done = with_simulated_gpu("-m", "simulated_gpu.bench")
     assert done.returncode == 0, done.stderr

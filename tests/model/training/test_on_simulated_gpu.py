@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from simulated_gpu.shim import CannotCompileError, library, with_simulated_gpu
+from simulated_gpu.shim import CannotSimulateError, library, with_simulated_gpu
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +24,7 @@ STEPS = {
 def _compiled() -> None:
     try:
         library()
-    except CannotCompileError as reason:
+    except CannotSimulateError as reason:
         pytest.skip(f"no simulated GPU: {reason}")
 
 
