@@ -19,7 +19,8 @@ import tomli_w
 from main_job import Places
 
 from hpo.journal.paired import paired_difference
-from hpo.journal.results import StudyState, TrialState, stored_state
+from hpo.journal.results import StudyState, stored_state
+from hpo.journal.trial_state import TrialState
 from hpo.programs.grid import COMBINED, GRID, START
 from hpo.report.stage_tables import format_difference
 from hpo.space.space import Parameters

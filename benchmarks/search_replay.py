@@ -31,7 +31,7 @@ from scipy.stats import spearmanr
 from trainings import SPACE, TABLE
 
 from hpo.journal.events import TrialReported
-from hpo.journal.results import TrialState, TrialStatus
+from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.programs.program import Answer, best_choice
 from hpo.programs.search import SearchProgram
 from hpo.schedule.asha import AshaRule

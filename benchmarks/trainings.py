@@ -22,7 +22,8 @@ import pandas as pd
 import tomli_w
 from main_job import Places
 
-from hpo.journal.results import TrialStatus, stored_state
+from hpo.journal.results import stored_state
+from hpo.journal.trial_state import TrialStatus
 from hpo.search.design import quasi_random_points
 from hpo.space.parameters import FloatParameter, IntParameter
 from hpo.space.space import Space

@@ -30,7 +30,8 @@ from trainings import SPACE, TRAINING
 
 from hpo.journal.events import TrialAsked, TrialReported
 from hpo.journal.journal import stored_events
-from hpo.journal.results import StudyState, TrialState, stored_state
+from hpo.journal.results import StudyState, stored_state
+from hpo.journal.trial_state import TrialState
 from hpo.programs.program import best_choice
 from hpo.programs.search import SearchProgram
 from hpo.search.build import build_searcher

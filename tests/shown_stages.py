@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from hpo.journal.events import StageStarted, StudyCreated, TrialReported
-from hpo.journal.results import StudyState, TrialState, TrialStatus
+from hpo.journal.results import StudyState
+from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.space.parameters import FloatParameter, IntParameter
 from hpo.space.space import Space
 from hpo.tasks.base.presentation.stage_presentation import StageView

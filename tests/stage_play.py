@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from hpo.journal.events import TrialReported, Value
-from hpo.journal.results import TrialState, TrialStatus
+from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.programs.program import Answer, Program
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

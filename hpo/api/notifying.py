@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from hpo.config.notify import masked, resolved_urls
 from hpo.journal.events import HUNG, Event, Noticed, StageFinished, StudyInterrupted, TrialFailed
 from hpo.journal.journal import read_journal
-from hpo.journal.results import StudyState, TrialStatus
+from hpo.journal.results import StudyState
+from hpo.journal.trial_state import TrialStatus
 from hpo.report.formats import mean_with_interval
 from hpo.tasks.base.found import best_of_stage
 from hpo.tasks.base.registry import score_of

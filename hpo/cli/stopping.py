@@ -38,7 +38,7 @@ def stop(
 
 
 def _stop_trial(folder: Path, name: str) -> None:
-    from hpo.journal.results import TrialStatus
+    from hpo.journal.trial_state import TrialStatus
     from hpo.study.stop_requests import request_stop_of_trial, wait_for_end_of_trial
 
     request_stop_of_trial(folder, name)

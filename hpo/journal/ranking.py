@@ -6,12 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from statistics import fmean, stdev
-from typing import TYPE_CHECKING
 
 from hpo.journal.events import Value
-
-if TYPE_CHECKING:
-    from hpo.journal.results import TrialState
+from hpo.journal.trial_state import TrialState
 
 GRID = "grid"
 """Role of the trials that explore a grid; named configurations, trained with new seeds, rank before them."""
@@ -78,7 +75,7 @@ class Configuration:
         return half_width(self.scores)
 
     @property
-    def best_trial(self) -> "TrialState":
+    def best_trial(self) -> TrialState:
         """The trial with the highest score, the earlier of equal ones; its network represents the others."""
         return max(self.scored, key=lambda trial: trial.score or 0.0)
 
@@ -119,14 +116,14 @@ class Ranking:
         self._expected: dict[tuple[str, ConfigurationKey], Expected] = {}
         """Highest first."""
 
-    def add(self, trial: "TrialState") -> None:
+    def add(self, trial: TrialState) -> None:
         """Add a trial in any state."""
         key = _key(trial)
         self._trials.setdefault(key, []).append(trial)
         self._places.setdefault(key, len(self._places))
         self.update(trial)
 
-    def update(self, trial: "TrialState") -> None:
+    def update(self, trial: TrialState) -> None:
         """Rank the configuration of a trial anew, after a change of the trial."""
         key = _key(trial)
         if key in self._ranks:
@@ -146,7 +143,7 @@ class Ranking:
         others = (key for _, key in self._order if key not in self._expected)
         return [self._configuration(key) for key in islice(chain(self._expected, others), count)]
 
-    def of(self, trial: "TrialState") -> Configuration:
+    def of(self, trial: TrialState) -> Configuration:
         """Return the configuration of a trial."""
         return self._configuration(_key(trial))
 
@@ -182,7 +179,7 @@ def half_width(scores: Sequence[float], *, confidence: float = CONFIDENCE) -> fl
     return quantile * stdev(scores) / math.sqrt(len(scores))
 
 
-def has_score(trial: "TrialState") -> bool:
+def has_score(trial: TrialState) -> bool:
     """Return whether a trial has a finite score."""
     return trial.score is not None and math.isfinite(trial.score)
 
@@ -192,7 +189,7 @@ def configuration_key(parameters: Mapping[str, object]) -> ConfigurationKey:
     return tuple(sorted(parameters.items()))
 
 
-def _key(trial: "TrialState") -> tuple[str, ConfigurationKey]:
+def _key(trial: TrialState) -> tuple[str, ConfigurationKey]:
     return trial.role, configuration_key(trial.parameters)
 
 

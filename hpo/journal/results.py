@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Self
 
@@ -30,83 +29,14 @@ from hpo.journal.events import (
     TrialStarted,
     TrialStopped,
     TrialTested,
-    Value,
 )
 from hpo.journal.journal import stored_events
 from hpo.journal.ranking import Configuration, Expected
 from hpo.journal.running_time import RunningTime
 from hpo.journal.stage_state import StageState
 from hpo.journal.tally import Tally
+from hpo.journal.trial_state import TrialEvent, TrialState, TrialStatus
 from model.errors import UserError
-
-
-class TrialStatus(StrEnum):
-    """Status of a trial; the last three are final."""
-
-    ASKED = "asked"
-    RUNNING = "running"
-    FINISHED = "finished"
-    STOPPED = "stopped"
-    """Stopped early, because other trials were better at the same epoch or for the reason that it has."""
-    FAILED = "failed"
-
-
-@dataclass(slots=True, kw_only=True)
-class TrialState:
-    """State of a trial."""
-
-    trial: str
-    """Name of the trial."""
-    stage: str
-    """Name of its stage."""
-    parameters: Mapping[str, Value]
-    """Hyperparameters that the stage varies."""
-    seed: int
-    """Seed of the trial."""
-    replicate: int
-    """Distance of its seed from the study's seed."""
-    role: str
-    """Name of its configuration within the stage; empty in a search."""
-    asked_at: datetime
-    """Time at which the stage proposed it."""
-    status: TrialStatus = TrialStatus.ASKED
-    host: str = ""
-    device: str = ""
-    reports: dict[int, TrialReported] = field(default_factory=dict)
-    """Epoch -> validation. A trial that resumes from an older checkpoint reports epochs again; the first
-    report is kept, because decisions may depend on it."""
-    started_at: datetime | None = None
-    """Time of the first start, also for a resumed trial."""
-    ended_at: datetime | None = None
-    """Time at which it finished, was stopped or failed."""
-    score: float | None = None
-    """Score of its best validation, in [0, 1]; None before the end, after a failure, and without any."""
-    best_epoch: int | None = None
-    """Epoch of its best validation."""
-    duration_s: float | None = None
-    """Seconds spent on the trial, over all its runs."""
-    reason: str | None = None
-    """Reason of a failure, or of a stop that the scheduler did not decide."""
-    tested: Mapping[str, float] | None = None
-    """Metrics on the test split; None for a trial that was not evaluated on it."""
-    test_items: int | None = None
-    """Number of items of the test split, such as games; None if it is not known."""
-
-    @property
-    def has_ended(self) -> bool:
-        """True if the trial has finished, was stopped, or has failed."""
-        return self.status in (TrialStatus.FINISHED, TrialStatus.STOPPED, TrialStatus.FAILED)
-
-    @property
-    def metrics(self) -> Mapping[str, float]:
-        """Metrics of its best validation; empty before the end and after a failure."""
-        report = self.reports.get(self.best_epoch or 0)
-        return report.metrics if report else {}
-
-    @property
-    def epochs_trained(self) -> int:
-        """Number of epochs at its latest validation."""
-        return max(self.reports, default=0)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -286,7 +216,7 @@ class StudyState:
         self._keep_former(stage)
         failed = {trial.trial for trial in self.failed_trials(event.stage)}
         for name in failed:
-            self.trials[name] = _unstarted(self.trials[name])
+            self.trials[name] = self.trials[name].unstarted()
         self.validations = [report for report in self.validations if report.trial not in failed]
         del self._tallies[event.stage]  # its lists have the former states
         stage.reopen(self.running.seconds(event.at))
@@ -339,10 +269,10 @@ class StudyState:
     def _advance(
         self,
         trial: TrialState,
-        event: TrialStarted | TrialReported | TrialFinished | TrialStopped | TrialFailed,
+        event: TrialEvent,
     ) -> bool:
         tally, status, epochs = self.tally(trial.stage), trial.status, trial.epochs_trained
-        is_new = _advance(trial, event)
+        is_new = trial.advance(event)
         if is_new and isinstance(event, TrialReported):
             self.validations.append(event)
         tally.update(trial, status=status, epochs=epochs)
@@ -366,37 +296,3 @@ def stored_state(folder: Path) -> StudyState:
         UserError: There is no such study, or its journal is damaged.
     """
     return StudyState.replay(stored_events(folder))
-
-
-def _unstarted(trial: TrialState) -> TrialState:
-    """Return a trial as it was proposed."""
-    return TrialState(
-        trial=trial.trial,
-        stage=trial.stage,
-        parameters=trial.parameters,
-        seed=trial.seed,
-        replicate=trial.replicate,
-        role=trial.role,
-        asked_at=trial.asked_at,
-    )
-
-
-def _advance(
-    trial: TrialState, event: TrialStarted | TrialReported | TrialFinished | TrialStopped | TrialFailed
-) -> bool:
-    if trial.has_ended:
-        return False
-    match event:
-        case TrialStarted():
-            trial.status, trial.host, trial.device = TrialStatus.RUNNING, event.host, event.device
-            trial.started_at = trial.started_at or event.at
-        case TrialReported():
-            return trial.reports.setdefault(event.epoch, event) is event
-        case TrialFinished() | TrialStopped():
-            trial.status, trial.ended_at = TrialStatus.FINISHED, event.at
-            trial.score, trial.best_epoch, trial.duration_s = event.score, event.epoch, event.duration_s
-            if isinstance(event, TrialStopped):
-                trial.status, trial.reason = TrialStatus.STOPPED, event.reason or None
-        case TrialFailed():
-            trial.status, trial.ended_at, trial.reason = TrialStatus.FAILED, event.at, event.reason
-    return True

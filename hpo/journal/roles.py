@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from hpo.journal.results import TrialState
+from hpo.journal.trial_state import TrialState
 
 
 def scores_by_role(trials: Sequence[TrialState]) -> dict[str, dict[int, float]]:

@@ -2,12 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from hpo.journal.ranking import Ranking
-
-if TYPE_CHECKING:
-    from hpo.journal.results import TrialState, TrialStatus
+from hpo.journal.trial_state import TrialState, TrialStatus
 
 
 class Tally:
@@ -35,7 +33,7 @@ class Tally:
             tally.add(trial)
         return tally
 
-    def add(self, trial: "TrialState") -> None:
+    def add(self, trial: TrialState) -> None:
         """Add a trial in any state."""
         self.trials.append(trial)
         self.statuses[trial.status] += 1
@@ -46,7 +44,7 @@ class Tally:
         else:
             self.unfinished[trial.trial] = trial
 
-    def update(self, trial: "TrialState", *, status: "TrialStatus", epochs: int) -> None:
+    def update(self, trial: TrialState, *, status: TrialStatus, epochs: int) -> None:
         """Record a change of a trial that had this ``status`` and had trained ``epochs`` epochs before."""
         self.epochs += trial.epochs_trained - epochs
         self.statuses[status] -= 1

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from hpo.journal.results import StudyState, TrialState, TrialStatus
+from hpo.journal.results import StudyState
 from hpo.journal.stage_state import StageState
+from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.page.study_page import ShownTable
 from hpo.report.formats import duration, score_label, value, values_tried
 from hpo.report.stage_order import outdated, outdated_line

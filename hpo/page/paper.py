@@ -6,7 +6,8 @@ from typing import Any
 
 from hpo.config.stages import FinalStage, SearchStage
 from hpo.journal.ranking import half_width
-from hpo.journal.results import StudyState, TrialStatus
+from hpo.journal.results import StudyState
+from hpo.journal.trial_state import TrialStatus
 from hpo.report.formats import duration, value
 from hpo.study.plan import StudyPlan
 from hpo.study.verdict import Verdict, verdict

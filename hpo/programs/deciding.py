@@ -5,7 +5,7 @@ from statistics import fmean
 
 from hpo.journal.paired import paired_difference
 from hpo.journal.ranking import CONFIDENCE
-from hpo.journal.results import TrialState
+from hpo.journal.trial_state import TrialState
 from hpo.programs.program import Answer, Choice, Program, Proposal, best_choice
 from hpo.space.space import Parameters
 

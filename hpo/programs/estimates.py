@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from hpo.journal.results import TrialState, TrialStatus
+from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.search.curves import Curve, CurveModel, Look
 from hpo.search.searcher import NOISE
 

@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import TypeVar
 
 from hpo.journal.ranking import GRID, configuration_key
-from hpo.journal.results import TrialState
+from hpo.journal.trial_state import TrialState
 from hpo.programs.listed import ListedProgram
 from hpo.programs.program import Answer, Choice, Program, Proposal
 from hpo.space.space import Parameters

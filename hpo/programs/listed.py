@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from hpo.journal.results import TrialState
+from hpo.journal.trial_state import TrialState
 from hpo.programs.program import Answer, Choice, Program, Proposal, best_choice
 from hpo.space.space import Parameters
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from hpo.journal.ranking import Expected, ranked
-from hpo.journal.results import TrialState
+from hpo.journal.trial_state import TrialState
 from hpo.search.searcher import Gain
 from hpo.space.space import Parameters
 

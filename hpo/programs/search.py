@@ -5,7 +5,7 @@ from itertools import islice
 from statistics import fmean
 
 from hpo.journal.ranking import ConfigurationKey, Expected, configuration_key, ranked
-from hpo.journal.results import TrialState
+from hpo.journal.trial_state import TrialState
 from hpo.programs.estimates import ScoreEstimates, is_whole
 from hpo.programs.program import Answer, Choice, Program, Proposal, best_choice
 from hpo.search.expected import expected_scores

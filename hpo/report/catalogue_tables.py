@@ -7,7 +7,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from hpo.journal.results import StudyState, TrialState
+from hpo.journal.results import StudyState
+from hpo.journal.trial_state import TrialState
 from hpo.report.formats import duration, value
 from hpo.report.stage_order import outdated, outdated_line
 from hpo.tasks.base.registry import classes_of, score_of

@@ -13,9 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from hpo.journal.ranking import Configuration
-from hpo.journal.results import StudyState, TrialState, TrialStatus
+from hpo.journal.results import StudyState
 from hpo.journal.stage_state import StageState
 from hpo.journal.tally import Tally
+from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.report.budget_lines import left_line
 from hpo.report.formats import duration, mean_with_interval
 from hpo.report.gain_lines import gain_line, would_stop

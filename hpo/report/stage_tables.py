@@ -8,8 +8,8 @@ from rich.table import Table
 
 from hpo.config.stages import SEARCH
 from hpo.journal.paired import PairedDifference, paired_difference
-from hpo.journal.results import TrialState
 from hpo.journal.roles import scores_by_role, test_scores_by_role
+from hpo.journal.trial_state import TrialState
 from hpo.report.trial_tables import best_table, scores_line
 from hpo.tasks.base.presentation.stage_presentation import StagePresentation, StageView
 from hpo.tasks.base.score import Score

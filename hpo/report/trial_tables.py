@@ -8,8 +8,9 @@ from rich.table import Table
 
 from hpo.journal.events import Value
 from hpo.journal.ranking import CONFIDENCE, GRID, Configuration
-from hpo.journal.results import StudyState, TrialState, TrialStatus
+from hpo.journal.results import StudyState
 from hpo.journal.stage_state import StageState
+from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.report.budget_lines import left_line, more_time
 from hpo.report.formats import class_score, duration, mean_with_interval, value
 from hpo.report.gain_lines import gain_line

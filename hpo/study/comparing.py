@@ -13,7 +13,8 @@ from hpo.config.environment import Environment
 from hpo.config.stages import SEARCH
 from hpo.journal.paired import paired_difference
 from hpo.journal.ranking import GRID, mean_metrics
-from hpo.journal.results import StudyState, TrialState, stored_state
+from hpo.journal.results import StudyState, stored_state
+from hpo.journal.trial_state import TrialState
 from hpo.report.comparison import Cell, Comparison, Pair, PairedRow
 from hpo.space.space import Parameters
 from hpo.study.devices import choose_device

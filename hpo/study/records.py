@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from hpo.journal.results import StudyState, TrialState, TrialStatus
+from hpo.journal.results import StudyState
+from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.tasks.base.registry import score_of
 from hpo.tracking.symbols import by_symbol
 from hpo.trial.files import BEST, CHECKPOINT, CONFIG, ERROR, trial_folder

@@ -14,7 +14,8 @@ from hpo import __version__
 from hpo.config.environment import Environment
 from hpo.config.stages import SEARCH, FinalStage
 from hpo.journal.ranking import ConfigurationKey, configuration_key
-from hpo.journal.results import StudyState, TrialState
+from hpo.journal.results import StudyState
+from hpo.journal.trial_state import TrialState
 from hpo.search.importance import importance
 from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Space

@@ -17,8 +17,9 @@ from hpo.journal.events import (
     TrialStopped,
 )
 from hpo.journal.journal import Journal
-from hpo.journal.results import StudyState, TrialState
+from hpo.journal.results import StudyState
 from hpo.journal.stage_state import UNLIKELY
+from hpo.journal.trial_state import TrialState
 from hpo.programs.program import Answer, Program
 from hpo.schedule.stopping import build_stopping_rule
 from hpo.schedule.trial_source import Pause

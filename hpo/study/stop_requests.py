@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hpo.journal.journal import read_journal, writer_of
-from hpo.journal.results import StudyState, TrialState, stored_state
+from hpo.journal.results import StudyState, stored_state
+from hpo.journal.trial_state import TrialState
 from hpo.report.trial_tables import condition
 from model.errors import UserError
 

@@ -6,7 +6,8 @@ from typing import Any
 from hpo.config.environment import Environment
 from hpo.config.stages import SEARCH, SEARCHERS_WITH_PRIOR, SearchStage
 from hpo.config.study_file import space_of
-from hpo.journal.results import TrialState, stored_state
+from hpo.journal.results import stored_state
+from hpo.journal.trial_state import TrialState
 from hpo.programs.estimates import ScoreEstimates
 from hpo.report.formats import values_tried
 from hpo.search.searcher import ScoredPoint

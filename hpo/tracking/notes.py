@@ -4,8 +4,9 @@ from collections.abc import Mapping
 
 from hpo.journal.events import Value
 from hpo.journal.ranking import Configuration
-from hpo.journal.results import StudyState, TrialState, TrialStatus
+from hpo.journal.results import StudyState
 from hpo.journal.stage_state import StageState
+from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.search.importance import sample_note
 from hpo.tasks.base.found import best_of_stage, found_configuration
 from hpo.tasks.base.registry import classes_of, description_of, score_of

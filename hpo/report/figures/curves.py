@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
-from hpo.journal.results import TrialState
+from hpo.journal.trial_state import TrialState
 from hpo.report.figures.interactive import interactive
 from hpo.report.figures.style import colour, panels
 from hpo.tasks.base.presentation.stage_presentation import StageView

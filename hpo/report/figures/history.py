@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from hpo.journal.ranking import has_score
-from hpo.journal.results import TrialState, TrialStatus
+from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.report.figures.interactive import interactive
 from hpo.report.figures.sample import drawn_note, drawn_trials
 from hpo.report.figures.style import colour, panels

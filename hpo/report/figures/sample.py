@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from hpo.journal.ranking import has_score
-from hpo.journal.results import TrialState
+from hpo.journal.trial_state import TrialState
 
 _BEST_SHARE = 3
 """One trial in so many is one of the best."""

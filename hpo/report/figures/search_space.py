@@ -10,7 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from hpo.journal.results import TrialState, TrialStatus
+from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.report.figures.interactive import styled
 from hpo.report.figures.sample import drawn_note, drawn_trials
 from hpo.report.figures.style import panels

@@ -5,8 +5,8 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 from hpo.journal.ranking import GRID
-from hpo.journal.results import TrialState
 from hpo.journal.roles import scores_by_role, test_scores_by_role
+from hpo.journal.trial_state import TrialState
 from hpo.report.figures.interactive import interactive
 from hpo.report.figures.style import colour, panels
 from hpo.tasks.base.presentation.stage_presentation import StageFigure, StageView

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from hpo.journal.events import Value
 from hpo.journal.ranking import Configuration, has_score
-from hpo.journal.results import StudyState, TrialState, TrialStatus
+from hpo.journal.results import StudyState
 from hpo.journal.stage_state import StageState
+from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.programs.estimates import ScoreEstimates
 from hpo.tasks.base.registry import description_of, score_of
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hpo.journal.ranking import configuration_key
-from hpo.journal.results import TrialState
+from hpo.journal.trial_state import TrialState
 from hpo.programs.grid import Explorer, ListedExplorer, grid_proposal, highest_mean
 from hpo.programs.program import Answer, Proposal
 from hpo.search.expected import expected_scores

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpo.journal.ranking import GRID, Expected, Ranking, ranked
-from hpo.journal.results import TrialState, TrialStatus
+from hpo.journal.trial_state import TrialState, TrialStatus
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

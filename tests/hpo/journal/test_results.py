@@ -27,7 +27,8 @@ from hpo.journal.events import (
     TrialStarted,
     TrialStopped,
 )
-from hpo.journal.results import StudyState, TrialStatus
+from hpo.journal.results import StudyState
+from hpo.journal.trial_state import TrialStatus
 from model.errors import UserError
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)

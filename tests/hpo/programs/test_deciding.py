@@ -7,7 +7,7 @@ import numpy as np
 from stage_play import ClassScores, asked, end, play
 
 from hpo.journal.events import Value
-from hpo.journal.results import TrialState
+from hpo.journal.trial_state import TrialState
 from hpo.programs.deciding import LEAST_SEEDS, DecidingProgram
 from hpo.programs.program import Answer
 from hpo.space.space import Parameters

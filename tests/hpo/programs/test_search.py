@@ -7,7 +7,7 @@ import pytest
 from stage_play import play
 
 from hpo.journal.events import Value
-from hpo.journal.results import TrialState, TrialStatus
+from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.programs.program import Answer
 from hpo.programs.search import EXPECTED, SearchProgram
 from hpo.search.build import build_searcher

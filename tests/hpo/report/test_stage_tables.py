@@ -7,7 +7,8 @@ from shown_stages import view
 
 from hpo.journal.events import StageFinished, StageStarted, StudyCreated, TrialReported
 from hpo.journal.ranking import ranked
-from hpo.journal.results import StudyState, TrialState, TrialStatus
+from hpo.journal.results import StudyState
+from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.report.stage_tables import comparison_table, stage_tables
 from hpo.report.trial_tables import best_table, describe_settings, found_record
 from hpo.tasks.base.score import Score

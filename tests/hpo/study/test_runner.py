@@ -12,7 +12,8 @@ from hpo.journal.events import (
     TrialStopped,
 )
 from hpo.journal.journal import Journal
-from hpo.journal.results import StudyState, TrialStatus
+from hpo.journal.results import StudyState
+from hpo.journal.trial_state import TrialStatus
 from hpo.study.plan import StageRequest, StudyPlan, stage_settings
 from hpo.study.runner import FAILURES_ALIKE, StageRunner
 from hpo.trial.report import Report

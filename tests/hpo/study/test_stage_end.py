@@ -15,8 +15,9 @@ from hpo.journal.events import (
     TrialStopped,
 )
 from hpo.journal.journal import Journal
-from hpo.journal.results import StudyState, TrialStatus
+from hpo.journal.results import StudyState
 from hpo.journal.stage_state import UNLIKELY
+from hpo.journal.trial_state import TrialStatus
 from hpo.programs.search import SearchProgram
 from hpo.search.searcher import Gain
 from hpo.study.plan import StudyPlan

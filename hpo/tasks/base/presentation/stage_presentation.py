@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 from hpo.journal.ranking import GRID
-from hpo.journal.results import StudyState, TrialState, TrialStatus
+from hpo.journal.results import StudyState
+from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.tasks.base.splits import DataShape
 
 if TYPE_CHECKING:

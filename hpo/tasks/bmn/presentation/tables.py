@@ -7,7 +7,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from hpo.journal.ranking import GRID
-from hpo.journal.results import TrialState
+from hpo.journal.trial_state import TrialState
 from hpo.report.formats import value
 from hpo.report.samples import samples_table
 from hpo.tasks.base.presentation.stage_presentation import StageView

@@ -5,7 +5,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from hpo.journal.ranking import GRID
-from hpo.journal.results import TrialState
+from hpo.journal.trial_state import TrialState
 from hpo.report.figures.interactive import styled
 from hpo.report.figures.style import panels
 from hpo.tasks.base.presentation.stage_presentation import StageFigure, StageView

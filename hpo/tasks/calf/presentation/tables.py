@@ -6,8 +6,8 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from hpo.journal.paired import paired_difference
-from hpo.journal.results import TrialState
 from hpo.journal.stage_state import StageState
+from hpo.journal.trial_state import TrialState
 from hpo.report.formats import value
 from hpo.report.stage_tables import format_difference
 from hpo.tasks.base.presentation.stage_presentation import StageView

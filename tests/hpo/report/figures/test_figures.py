@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from shown_stages import trial, view
 
-from hpo.journal.results import TrialState, TrialStatus
+from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.report.figures import draw
 from hpo.report.figures.draw import draw_stage
 from hpo.report.figures.history import history_figure

@@ -11,7 +11,7 @@ from shown_stages import view
 from stage_play import play
 
 from hpo.config.environment import Environment
-from hpo.journal.results import TrialState
+from hpo.journal.trial_state import TrialState
 from hpo.page.study_page import shown_table
 from hpo.programs.program import Program
 from hpo.study.plan import StudyPlan, StudyRequest, make_plan, reopen_data
