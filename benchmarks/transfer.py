@@ -1,36 +1,42 @@
-"""Searches that start from the scores of other matches, beside searches that start from nothing.
+"""Searches that start from the scores of another search, beside searches that start from nothing.
 
-    python benchmarks/transfer.py --wyscout DIR --work DIR [--runs 3] [--budget 6]
+    python benchmarks/transfer.py --wyscout DIR --work DIR [--across matches|epochs] [--runs 3] [--budget 6]
 
-A first search trains on 64 matches of England's league. The others train on 64 matches of the World Cup 2018
-and the Euro 2016, half of them with ``--warm-start`` from the first. Their winners are trained again with
-fresh seeds, as in ``whole_searches.py``, from which the procedure comes.
+Across matches: a first search trains on 64 matches of England's league, the others on 64 matches of the World
+Cup 2018 and the Euro 2016. Across epochs: a first search trains for 12 epochs, the others for 40, all on 64
+matches of all competitions. Half of the others have ``--warm-start`` from the first. Their winners are
+trained again with fresh seeds, as in ``whole_searches.py``, from which the procedure comes.
 """
 
 import argparse
 import json
 import zipfile
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from main_job import Places
-from whole_searches import Procedure, report, retrained, search, winners, write_study_files
+from whole_searches import (
+    EPOCHS,
+    Procedure,
+    report,
+    retrained,
+    search,
+    study_of,
+    winners,
+    write_study_files,
+)
 
 from model.data.description import SPLITS
 
-SOURCE = "england"
 SOURCE_BUDGET = 12
-"""Chunks of the first search, in whole trainings."""
+"""Chunks of the first search, in its whole trainings."""
 VALID = 30
 """Validation matches of both data."""
-COMPETITIONS = {SOURCE: ("England",), "cups": ("World_Cup", "European_Championship")}
+COMPETITIONS = {"england": ("England",), "cups": ("World_Cup", "European_Championship")}
 """Data -> competitions, as the files of matches.zip are called."""
-FIRST = Procedure(SOURCE, "botorch", "asha", factor=20)
-FROM_NOTHING = Procedure("nothing", "botorch", "asha", factor=20)
-WARM = Procedure(
-    "warm", "botorch", "asha", factor=20, options=("--warm-start", f"{SOURCE}-{SOURCE_BUDGET}-0")
-)
+FEW_EPOCHS, MANY_EPOCHS = 12, 40
+CHUNKS_PER_EPOCH = {"matches": 320, "epochs": 160}
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,24 @@ def only(source: Path, target: Path, competitions: Collection[str]) -> Path:
     return target
 
 
+def across_matches(wyscout: Path, work: Path) -> tuple[Places, Places]:
+    """Return the data of the first search and of the others: two different sets of matches."""
+    england, cups = (
+        Matches(only(wyscout, work / f"{name}-matches", competitions), work, name)
+        for name, competitions in COMPETITIONS.items()
+    )
+    return england, cups
+
+
+def procedures(across: str) -> tuple[Procedure, Procedure, Procedure]:
+    """Return the first search, a search from nothing and a search that starts from the first one's scores."""
+    few, many = (FEW_EPOCHS, MANY_EPOCHS) if across == "epochs" else (EPOCHS, EPOCHS)
+    first = Procedure("first", "botorch", "asha", factor=20, epochs=few)
+    nothing = Procedure("nothing", "botorch", "asha", factor=20, epochs=many)
+    options = ("--warm-start", study_of(first, SOURCE_BUDGET, 0))
+    return first, nothing, replace(nothing, name="warm", options=options)
+
+
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(
@@ -68,18 +92,20 @@ def main() -> None:
     )
     parser.add_argument("--wyscout", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--across", choices=list(CHUNKS_PER_EPOCH), default="matches")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--budget", type=int, default=6, help="chunks of a search, in whole trainings")
     words = parser.parse_args()
-    write_study_files(words.work, words.budget)
-    england, cups = (
-        Matches(only(words.wyscout, words.work / f"{name}-matches", competitions), words.work, name)
-        for name, competitions in COMPETITIONS.items()
+    write_study_files(words.work, words.budget, CHUNKS_PER_EPOCH[words.across])
+    places = Places(words.wyscout, words.work)
+    source, target = (
+        across_matches(words.wyscout, words.work) if words.across == "matches" else (places, places)
     )
-    print(f"{SOURCE}: {len(search(england, FIRST, SOURCE_BUDGET, 0, core=0))} trials", flush=True)
-    cups.data()
-    found = winners(cups, [FROM_NOTHING, WARM], words.budget, words.runs)
-    found["scores"] = retrained(cups, found)
+    first, nothing, warm = procedures(words.across)
+    print(f"first search: {len(search(source, first, SOURCE_BUDGET, 0, core=0))} trials", flush=True)
+    target.data()  # made once, before two searches want it
+    found = winners(target, [nothing, warm], words.budget, words.runs)
+    found["scores"] = retrained(target, found, nothing.epochs)
     report(found, "nothing, expected score")
 
 

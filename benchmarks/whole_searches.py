@@ -44,6 +44,7 @@ SEEDS = 5
 FRESH = 1000
 """Seed of the study that trains the winners again."""
 STAGE = "bayes"
+EPOCHS = TRAINING["epochs"]
 NAMES = [parameter.name for parameter in SPACE.searched]
 POLL_S = 0.2
 CORES = 2
@@ -61,6 +62,8 @@ class Procedure:
     """Most trials, as a multiple of the budget: more than it lets end, where trials stop early."""
     options: tuple[str, ...] = ()
     """Other options of the search."""
+    epochs: int = EPOCHS
+    """Epochs of a whole training."""
 
 
 PROCEDURES = (
@@ -74,19 +77,27 @@ TODAY = "paper, highest score"
 
 def search(places: Places, procedure: Procedure, budget: int, seed: int, core: int) -> list[TrialState]:
     """Search on one core until the budget is used, and return the trials."""
-    name = study_of(procedure, budget, seed)
-    if not has_ended(places, name, budget):
+    name, epochs = study_of(procedure, budget, seed), procedure.epochs
+    if not has_ended(places, name, budget, epochs):
         way = ("--searcher", procedure.searcher, "--scheduler", procedure.scheduler)
-        words = (*way, "--trials", str(procedure.factor * budget), "--seed", str(seed))
+        words = (
+            *way,
+            "--trials",
+            str(procedure.factor * budget),
+            "--seed",
+            str(seed),
+            "--epochs",
+            str(epochs),
+        )
         words += procedure.options
         known = folder_of(places, name).is_dir()
         command = ("resume", name) if known else ("run", STAGE, *data(places), "--study", name, *words)
         with start(places, core, *command, output=places.work / f"{name}.txt") as process:
-            while process.poll() is None and not has_ended(places, name, budget):
+            while process.poll() is None and not has_ended(places, name, budget, epochs):
                 time.sleep(POLL_S)
             if process.poll() is None:
                 start(places, core, "stop", name, output=places.work / "stop.txt").wait()
-    return trials_of(places, name, budget)
+    return trials_of(places, name, budget * epochs)
 
 
 def study_of(procedure: Procedure, budget: int, seed: int) -> str:
@@ -94,20 +105,20 @@ def study_of(procedure: Procedure, budget: int, seed: int) -> str:
     return f"{procedure.name}-{budget}-{seed}"
 
 
-def has_ended(places: Places, name: str, budget: int) -> bool:
+def has_ended(places: Places, name: str, budget: int, epochs: int) -> bool:
     """Return whether a search has used its budget, and its last whole trial has its score."""
-    trials = trials_of(places, name, budget)
-    at_the_end = [trial for trial in trials if len(trial.reports) == TRAINING["epochs"]]
+    trials = trials_of(places, name, budget * epochs)
+    at_the_end = [trial for trial in trials if len(trial.reports) == epochs]
     used = sum(len(trial.reports) for trial in trials)
-    return used >= budget * TRAINING["epochs"] and all(trial.has_ended for trial in at_the_end)
+    return used >= budget * epochs and all(trial.has_ended for trial in at_the_end)
 
 
-def trials_of(places: Places, name: str, budget: float = math.inf) -> list[TrialState]:
-    """Read the trials of a search until its budget is used; none before it has begun."""
+def trials_of(places: Places, name: str, epochs: float = math.inf) -> list[TrialState]:
+    """Read the trials of a search until they have trained so many epochs; none before it has begun."""
     folder = folder_of(places, name)
     if not (folder / "journal.jsonl").exists():
         return []
-    events, left = [], budget * TRAINING["epochs"]
+    events, left = [], epochs
     for event in stored_events(folder):
         if left <= 0 and isinstance(event, TrialAsked | TrialReported):
             break
@@ -186,7 +197,7 @@ def winners(places: Places, procedures: Sequence[Procedure], budget: int, runs: 
     return pd.DataFrame(rows)
 
 
-def retrained(places: Places, found: pd.DataFrame) -> list[list[float]]:
+def retrained(places: Places, found: pd.DataFrame, epochs: int = EPOCHS) -> list[list[float]]:
     """Train configurations with fresh seeds; returns the scores of each, in the order of seeds.
 
     Those that an earlier call has trained are not trained again.
@@ -198,7 +209,7 @@ def retrained(places: Places, found: pd.DataFrame) -> list[list[float]]:
         new.to_csv(places.work / "winners.csv", index=False)
         seeds = ("--replicates", str(SEEDS), "--seed", str(FRESH))
         words = ("--try", str(places.work / "winners.csv"), "--trials", str(len(new)), *seeds)
-        plain = ("--searcher", "random", "--scheduler", "none", "--concurrent", "2")
+        plain = ("--searcher", "random", "--scheduler", "none", "--concurrent", "2", "--epochs", str(epochs))
         study = ("--study", f"fresh-{len(list(fresh_folders(places)))}")
         command = ("run", STAGE, *data(places, "fresh.toml"), *study, *words, *plain)
         subprocess.run([sys.executable, "-m", "hpo", *command], env=environment(places), check=True)
@@ -238,12 +249,13 @@ def report(found: pd.DataFrame, reference: str) -> None:
         print(f"{way}: {means[way].mean():.4f} over {len(means)} runs{told}")
 
 
-def write_study_files(work: Path, budget: int) -> None:
+def write_study_files(work: Path, budget: int, chunks_per_epoch: int = TRAINING["chunks_per_epoch"]) -> None:
     """Write the study files of searches and of winners that are trained again into the folder ``work``."""
     work.mkdir(parents=True, exist_ok=True)
     for name, own_first in (("whole.toml", True), ("fresh.toml", False)):
         stage = {"trials": budget, "space": SPACE.describe(), "own_first": own_first}
-        study = {"task": "calf", "training": TRAINING, "stages": {STAGE: stage}}
+        training = {**TRAINING, "chunks_per_epoch": chunks_per_epoch}
+        study = {"task": "calf", "training": training, "stages": {STAGE: stage}}
         (work / name).write_text(tomli_w.dumps(study))
 
 
