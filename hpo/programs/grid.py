@@ -23,6 +23,11 @@ class Explorer(ABC):
     def planned(self) -> int:
         """Maximum number of trials."""
 
+    @property
+    @abstractmethod
+    def replicates(self) -> int:
+        """Number of seeds that the exploration may use: replicates 0 to ``replicates`` - 1."""
+
     @abstractmethod
     def step(self, trials: Sequence[TrialState]) -> Proposal | Answer:
         """Return the next trial, with role ``GRID``; WAIT if running trials decide it, or DONE."""
@@ -32,29 +37,7 @@ class Explorer(ABC):
         """Return the configuration that combines the winners; all trials have ended."""
 
 
-class ListedExplorer(Explorer):
-    """Explores a list of points that is fixed before the first trial.
-
-    Args:
-        proposals: Trials in the order in which they start.
-    """
-
-    def __init__(self, proposals: Sequence[Proposal]) -> None:
-        self._proposals = proposals
-
-    @property
-    def planned(self) -> int:
-        """Length of the list."""
-        return len(self._proposals)
-
-    def step(self, trials: Sequence[TrialState]) -> Proposal | Answer:
-        """Return the next trial of the list; at its end WAIT for running trials, then DONE."""
-        if len(trials) < len(self._proposals):
-            return self._proposals[len(trials)]
-        return Answer.DONE if all(trial.has_ended for trial in trials) else Answer.WAIT
-
-
-class ConfigurationExplorer(ListedExplorer):
+class ConfigurationExplorer(Explorer):
     """Tries a list of whole configurations and takes the one with the highest average score.
 
     Args:
@@ -66,20 +49,30 @@ class ConfigurationExplorer(ListedExplorer):
     def __init__(
         self, configurations: Sequence[Parameters], start: Parameters, *, replicates: int = 1
     ) -> None:
-        self._start = start
+        self._start, self._replicates = start, replicates
         self._configurations = {configuration_key(entry): entry for entry in (start, *configurations)}
-        super().__init__(
-            [
-                grid_proposal(entry, replicate)
-                for entry in self._configurations.values()
-                for replicate in range(replicates)
-            ]
-        )
+
+    @property
+    def planned(self) -> int:
+        """Number of configurations, with the start, times seeds."""
+        return len(self._configurations) * self._replicates
+
+    @property
+    def replicates(self) -> int:
+        """Seeds per configuration."""
+        return self._replicates
+
+    def step(self, trials: Sequence[TrialState]) -> Proposal | Answer:
+        """Return the next trial of the list; at its end WAIT for running trials, then DONE."""
+        if len(trials) < self.planned:
+            place, replicate = divmod(len(trials), self._replicates)
+            return grid_proposal(list(self._configurations.values())[place], replicate)
+        return Answer.DONE if all(trial.has_ended for trial in trials) else Answer.WAIT
 
     def result(self, trials: Sequence[TrialState]) -> Parameters:
         """Return the configuration with the highest average score; the start if all trials failed."""
-        best = highest_mean((configuration_key(trial.parameters), trial.score) for trial in trials)
-        return self._start if best is None else dict(self._configurations[best])
+        ranked = by_mean((configuration_key(trial.parameters), trial.score) for trial in trials)
+        return dict(self._configurations[ranked[0]]) if ranked else self._start
 
 
 class GridProgram(Program):
@@ -88,15 +81,11 @@ class GridProgram(Program):
     Args:
         explorer: Strategy that explores the grid.
         start: Configuration that the grid starts from.
-        seeds: Number of seeds with which start and result are retrained.
-        first_replicate: Replicate of the first of these seeds; the exploration must not use it.
+        seeds: Number of seeds with which start and result are retrained; the exploration uses none of them.
     """
 
-    def __init__(
-        self, explorer: Explorer, start: Parameters, *, seeds: int, first_replicate: int = 1
-    ) -> None:
-        self._explorer, self._start = explorer, start
-        self._seeds, self._first_replicate = seeds, first_replicate
+    def __init__(self, explorer: Explorer, start: Parameters, *, seeds: int) -> None:
+        self._explorer, self._start, self._seeds = explorer, start, seeds
 
     @property
     def planned(self) -> int:
@@ -119,7 +108,7 @@ class GridProgram(Program):
     def _confirmation(self, tried: Sequence[TrialState]) -> ListedProgram:
         result = self._explorer.result(tried)
         entries = {START: self._start} | ({COMBINED: result} if result != self._start else {})
-        return ListedProgram(entries, seeds=self._seeds, first_replicate=self._first_replicate)
+        return ListedProgram(entries, seeds=self._seeds, first_replicate=self._explorer.replicates)
 
 
 def _confirming(trials: Sequence[TrialState]) -> list[TrialState]:
@@ -131,11 +120,11 @@ def grid_proposal(parameters: Parameters, replicate: int) -> Proposal:
     return Proposal(parameters=parameters, replicate=replicate, role=GRID)
 
 
-def highest_mean(scores: Iterable[tuple[K, float | None]]) -> K | None:
-    """Return the key with the highest average score, the first of equal ones; None without any score."""
+def by_mean(scores: Iterable[tuple[K, float | None]]) -> list[K]:
+    """Return the keys with a score, the highest average first, equal ones in their order."""
     known: dict[K, list[float]] = {}
     for key, score in scores:
         if score is not None:
             known.setdefault(key, []).append(score)
     means = {key: fmean(values) for key, values in known.items()}
-    return max(means, key=lambda key: means[key]) if means else None
+    return sorted(means, key=lambda key: -means[key])

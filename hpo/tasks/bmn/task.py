@@ -202,7 +202,7 @@ class BmnTask(BmnDescription, Task[BmnStudy, DataShape, VideoSplit, BoundarySlot
                 start = {**context.start, "tem_loss": "context-aware"}
                 moves = [{**start, "K1_positions": float(k1)} for k1 in settings.K1_positions]
                 explorer = ConfigurationExplorer(moves, start, replicates=settings.replicates)
-                return GridProgram(explorer, start, seeds=settings.seeds, first_replicate=settings.replicates)
+                return GridProgram(explorer, start, seeds=settings.seeds)
             case CompareStage() as settings:
                 entries: dict[str, Parameters] = {
                     loss: {**context.start, "tem_loss": loss} for loss in settings.tem_losses

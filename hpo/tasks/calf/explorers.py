@@ -2,14 +2,16 @@
 
 import itertools
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from math import ceil
 
 import numpy as np
 import numpy.typing as npt
 
 from hpo.journal.ranking import configuration_key
 from hpo.journal.trial_state import TrialState
-from hpo.programs.grid import Explorer, ListedExplorer, grid_proposal, highest_mean
+from hpo.programs.grid import Explorer, by_mean, grid_proposal
 from hpo.programs.program import Answer, Proposal
 from hpo.search.expected import expected_scores
 from hpo.search.searcher import NOISE, AskedTrial
@@ -18,39 +20,100 @@ from hpo.tasks.calf.zones import ZoneFrames, zone_parameters, zones_of
 
 Points = Mapping[str, Sequence[ZoneFrames]]
 """Class -> points of its grid, in frames."""
+LEAST_KEPT = 2
+"""Number of points of a class below which halving stops."""
 
 
-class ClassParallel(ListedExplorer):
+class ClassParallel(Explorer):
     """Explores all classes at once: a trial changes every class, and each class is judged by its own AP.
 
-    The first trial is the start. Each class then goes through its grid in its own random order, so that the
-    points of different classes are combined at random. A class with fewer points stays at its start at the
-    end. Each replicate has other orders, so that the average of a point is also one over combinations.
+    A sweep goes through the points of every class, each class in its own random order, so that the points of
+    different classes are combined at random; a class with fewer points repeats some. The first trial is the
+    start. After a sweep through all points, successive halving (Karnin et al., ICML 2013) spends the other
+    replicates where the decision is open: each round costs as many trials as the first one, but keeps only
+    the better half of each class's points, by expected AP, and trains them with twice as many seeds.
 
     Args:
         points: Points of each class.
         start: Configuration that the grid starts from.
         seed: Seed of the random orders.
-        replicates: Seeds per point.
+        replicates: Seeds per point, on average; the number of rounds.
     """
 
     def __init__(self, points: Points, start: Parameters, *, seed: int, replicates: int = 1) -> None:
-        self._start = start
-        self._classes = tuple(points)
-        super().__init__(
-            [
-                grid_proposal(move, replicate)
-                for replicate in range(replicates)
-                for move in (start, *_side_by_side(points, start, (seed, replicate)))
-            ]
-        )
+        self._start, self._seed = start, seed
+        self._points = {
+            name: tuple(dict.fromkeys((zones_of(start, name), *zones))) for name, zones in points.items()
+        }
+        counts = [len(zones) for zones in self._points.values()]
+        self._sweeps = _halving_sweeps(max(counts, default=1), rounds=replicates)
+
+    @property
+    def planned(self) -> int:
+        """Length of all sweeps together."""
+        return sum(sweep.trials for sweep in self._sweeps)
+
+    @property
+    def replicates(self) -> int:
+        """Number of sweeps: each has a seed of its own."""
+        return len(self._sweeps)
+
+    def step(self, trials: Sequence[TrialState]) -> Proposal | Answer:
+        """Return the next trial of the sweep; WAIT for running trials at the end of a round, or DONE."""
+        place, decided = len(trials), 0
+        for replicate, sweep in enumerate(self._sweeps):
+            if sweep.is_first:
+                decided = len(trials) - place
+            if place < sweep.trials:
+                earlier = trials[:decided]
+                if not all(trial.has_ended for trial in earlier):
+                    return Answer.WAIT
+                zones = {name: self._order(name, replicate, sweep, earlier) for name in self._points}
+                move = {name: order[place % len(order)] for name, order in zones.items()}
+                return grid_proposal(_moved(self._start, move), replicate)
+            place -= sweep.trials
+        return Answer.DONE if all(trial.has_ended for trial in trials) else Answer.WAIT
 
     def result(self, trials: Sequence[TrialState]) -> Parameters:
         """Combine the zones of each class with which its AP is expected to be highest."""
-        result = dict(self._start)
-        for name in self._classes:
-            result |= zone_parameters(name, _best_zones(trials, name, default=zones_of(self._start, name)))
-        return result
+        return _moved(self._start, {name: self._ranked(name, trials)[0] for name in self._points})
+
+    def _order(
+        self, name: str, replicate: int, sweep: "_Sweep", earlier: Sequence[TrialState]
+    ) -> list[ZoneFrames]:
+        """Return the points of one class in the order of a sweep."""
+        points = self._ranked(name, earlier)[: sweep.kept(len(self._points[name]))]
+        rng = np.random.default_rng([self._seed, replicate, list(self._points).index(name)])
+        first = 1 if replicate == 0 else 0  # the first trial of all is the start
+        return points[:first] + [points[first + place] for place in rng.permutation(len(points) - first)]
+
+    def _ranked(self, name: str, trials: Sequence[TrialState]) -> list[ZoneFrames]:
+        return _ranked(trials, name, self._points[name])
+
+
+@dataclass(frozen=True)
+class _Sweep:
+    """One training of each point that is left in a round of successive halving."""
+
+    halvings: int
+    """Number of times the points were halved before."""
+    trials: int
+    """Length: the number of points left of the class with most points."""
+    is_first: bool
+    """Whether this is the first sweep of its round."""
+
+    def kept(self, points: int) -> int:
+        """Return how many points of a class are left; a comparison needs two."""
+        return max(min(points, LEAST_KEPT), ceil(points * 0.5**self.halvings))
+
+
+def _halving_sweeps(points: int, *, rounds: int) -> list[_Sweep]:
+    """Return the sweeps of rounds that cost at most ``points`` trials each."""
+    sweeps = []
+    for halvings in range(rounds):
+        trials = _Sweep(halvings, points, is_first=True).kept(points)
+        sweeps += [_Sweep(halvings, trials, is_first=number == 0) for number in range(points // trials)]
+    return sweeps
 
 
 class PerClass(Explorer):
@@ -70,6 +133,11 @@ class PerClass(Explorer):
     def planned(self) -> int:
         """Maximum number of trials: the start and all points of all classes in every round, times seeds."""
         return self._replicates * (1 + self._rounds * sum(map(len, self._points.values())))
+
+    @property
+    def replicates(self) -> int:
+        """Seeds per point."""
+        return self._replicates
 
     def step(self, trials: Sequence[TrialState]) -> Proposal | Answer:
         """Return the next point to train; WAIT if running trials decide the winner of a class, or DONE."""
@@ -98,7 +166,7 @@ class PerClass(Explorer):
                 tried = [trial for option in options for trial in known[configuration_key(option)]]
                 if not all(trial.has_ended for trial in tried):
                     return Answer.WAIT, current
-                zones = _best_zones(tried, name, default=zones_of(current, name))
+                zones = _ranked(tried, name, [zones_of(current, name), *points])[0]
                 current = {**current, **zone_parameters(name, zones)}
             if current == before:
                 break
@@ -117,19 +185,6 @@ def shared_configurations(points: Points, start: Parameters) -> list[Parameters]
     return [_moved(start, dict.fromkeys(points, zones)) for zones in first]
 
 
-def _side_by_side(points: Points, start: Parameters, seed: tuple[int, ...]) -> list[Parameters]:
-    shuffled = {}
-    for index, (name, zones) in enumerate(points.items()):
-        order = np.random.default_rng([*seed, index]).permutation(len(zones))
-        # A point equal to the start needs no trial.
-        shuffled[name] = [zones[place] for place in order if zones[place] != zones_of(start, name)]
-    longest = max(map(len, shuffled.values()), default=0)
-    return [
-        _moved(start, {name: zones[move] for name, zones in shuffled.items() if move < len(zones)})
-        for move in range(longest)
-    ]
-
-
 def _moved(start: Parameters, zones: Mapping[str, ZoneFrames]) -> Parameters:
     moved = dict(start)
     for name, point in zones.items():
@@ -137,29 +192,31 @@ def _moved(start: Parameters, zones: Mapping[str, ZoneFrames]) -> Parameters:
     return moved
 
 
-def _best_zones(trials: Sequence[TrialState], name: str, *, default: ZoneFrames) -> ZoneFrames:
-    """Return the zones of class ``name`` with the highest expected AP; ``default`` without any AP.
+def _ranked(trials: Sequence[TrialState], name: str, points: Sequence[ZoneFrames]) -> list[ZoneFrames]:
+    """Return the points of class ``name``, the highest expected AP first, then those without any AP.
 
     The AP of a class changes smoothly with its zones, but a single AP is partly luck: a model of all trials
-    decides. With few trials, the highest average AP does.
+    decides. With few trials, the average AP does.
     """
     scored = tuple(
         (zones_of(trial.parameters, name), score)
         for trial in trials
         if (score := _class_score(trial, name)) is not None
     )
-    return _highest_expected(scored) if scored else default
+    return list(dict.fromkeys((*_by_expected_ap(scored), *points)))
 
 
 @lru_cache(maxsize=256)  # decisions are made again at every proposal
-def _highest_expected(scored: tuple[tuple[ZoneFrames, float], ...]) -> ZoneFrames:
-    tried = list(dict.fromkeys(zones for zones, _ in scored))
+def _by_expected_ap(scored: tuple[tuple[ZoneFrames, float], ...]) -> tuple[ZoneFrames, ...]:
+    tried = by_mean(scored)
+    if not tried:
+        return ()
     points = dict(zip(tried, _on_cube(tried), strict=True))
     observed = [AskedTrial(points[zones], score) for zones, score in scored]
     expected = expected_scores(observed, [AskedTrial(points[zones]) for zones in tried], noise=NOISE)
     if not expected:
-        return highest_mean(scored) or tried[0]
-    return tried[max(range(len(tried)), key=lambda place: expected[place].mean)]
+        return tuple(tried)
+    return tuple(tried[place] for place in np.argsort([-each.mean for each in expected], kind="stable"))
 
 
 def _on_cube(zones: Sequence[ZoneFrames]) -> npt.NDArray[np.float64]:

@@ -36,7 +36,7 @@ def program_of(settings: Stage, context: StageContext[CalfStudy, GamesShape]) ->
                 classes = _with_actions(context.valid, shape, classes)
             points = _points(stage, classes, shape)
             explorer = _explorer(stage, points, start, context.seed)
-            return GridProgram(explorer, start, seeds=stage.seeds, first_replicate=stage.replicates)
+            return GridProgram(explorer, start, seeds=stage.seeds)
         case AblationStage() as stage:
             return ListedProgram(
                 ablation_entries(start, shape.classes),

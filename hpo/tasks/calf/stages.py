@@ -58,7 +58,8 @@ class GridStage(Stage):
     shared: bool = False
     """True to use the same value for all classes in the symmetric grid, judged by Average-mAP."""
     replicates: int = Field(default=1, ge=1)
-    """Seeds per point; its score is the average."""
+    """Seeds per point; its score is the average. ``class-parallel`` spends those after the first one on the
+    better half of each class's points, then on the better quarter, and so on."""
     seeds: int = Field(default=3, ge=1)
     """Seeds for the final comparison of the combined winners with the start."""
 

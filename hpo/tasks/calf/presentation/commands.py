@@ -46,8 +46,7 @@ COMMANDS = TaskCommands(
                     key="mode",
                     kind="text",
                     help="How the grid combines the classes: class-parallel, per-class, symmetric or "
-                    "joint. Default: from "
-                    "the study file.",
+                    "joint. Default: from the study file.",
                 ),
                 REPLICATES,
                 SEEDS,
@@ -56,8 +55,7 @@ COMMANDS = TaskCommands(
         StageCommand(
             stage="final",
             help="Compare the best configurations. Trains them with several seeds and scores them once on "
-            "the "
-            "test split.",
+            "the test split.",
         ),
         StageCommand(
             stage="ablation",

@@ -106,7 +106,6 @@ def _disturbances(trials: Sequence[TrialState], classes: Sequence[str]) -> list[
         if difference is not None and difference.mean < 0 and difference.is_clear:
             lines.append(
                 f"interaction: {label} has {format_difference(difference)} AP with the winners of all "
-                "classes "
-                f"combined, so the classes influence each other; try --mode per-class"
+                "classes combined, so the classes influence each other; try --mode per-class"
             )
     return lines

@@ -1,3 +1,4 @@
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -102,7 +103,7 @@ def test_no_point_is_explored_twice_and_confirmation_uses_other_seeds(mode: str)
     assert confirmed == [("start", 1), ("combined", 1), ("start", 2), ("combined", 2)]
 
 
-@pytest.mark.parametrize("mode", REPLICATED)
+@pytest.mark.parametrize("mode", ["per-class", "joint"])
 def test_points_are_judged_by_their_mean_over_replicates(mode: str) -> None:
     def lucky(parameters: Mapping[str, Value], replicate: int) -> dict[str, float]:
         """The first seed gives points beside the best ones a score they do not deserve."""
@@ -112,10 +113,7 @@ def test_points_are_judged_by_their_mean_over_replicates(mode: str) -> None:
                 found[name] += 1.0
         return found
 
-    alone, build = (
-        program(EXPLORERS[mode]),
-        lambda: GridProgram(REPLICATED[mode](), START, seeds=2, first_replicate=3),
-    )
+    alone, build = program(EXPLORERS[mode]), program(REPLICATED[mode])
     misled = alone().choice(play(alone, lucky))
     assert misled is None or any(zones_of(misled.parameters, name) != BEST[name] for name in BEST)
     trials = play(build, lucky, at_once=2)
@@ -126,18 +124,32 @@ def test_points_are_judged_by_their_mean_over_replicates(mode: str) -> None:
     assert {trial.replicate for trial in trials if trial.role != "grid"} == {3, 4}
 
 
-def test_class_parallel_gives_every_replicate_other_neighbours() -> None:
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_class_parallel_spends_its_replicates_on_the_better_half_of_each_class(at_once: int) -> None:
     build = program(REPLICATED["class-parallel"])
+    trials = play(build, scores, at_once=at_once)
+    explored = [trial for trial in trials if trial.role == "grid"]
+    for name in BEST:
+        seeds = Counter(zones_of(trial.parameters, name) for trial in explored)
+        assert seeds[BEST[name]] == max(seeds.values()) >= 1 + 2 + 3
+        assert min(seeds.values()) == 1
+    asked = {(*sorted(trial.parameters.items()), trial.replicate) for trial in explored}
+    assert len(asked) == len(explored) <= 3 * len(POINTS["goal"])
+    confirming = {trial.replicate for trial in trials if trial.role != "grid"}
+    assert min(confirming) > max(trial.replicate for trial in explored)
+
+
+def test_class_parallel_gives_every_sweep_other_neighbours() -> None:
     pairs: dict[int, set[object]] = {}
-    for trial in play(build, scores):
+    for trial in play(program(REPLICATED["class-parallel"]), scores):
         if trial.role == "grid":
             pair = tuple(zones_of(trial.parameters, name) for name in BEST)
             pairs.setdefault(trial.replicate, set()).add(pair)
-    assert len(pairs) == 3
+    assert pairs[1] != pairs[2]
     for name_index in range(len(BEST)):
-        visited = [sorted(pair[name_index] for pair in replicate) for replicate in pairs.values()]  # type: ignore[index]
-        assert visited[0] == visited[1] == visited[2]
-    assert pairs[0] != pairs[1] != pairs[2]
+        # The sweeps of one round go through the same points.
+        first, second = (sorted(pair[name_index] for pair in pairs[sweep]) for sweep in (1, 2))  # type: ignore[index]
+        assert first == second
 
 
 def test_class_parallel_visits_every_point_of_every_class_exactly_once() -> None:
@@ -150,11 +162,12 @@ def test_class_parallel_visits_every_point_of_every_class_exactly_once() -> None
         assert visited[0] == own
 
 
-def test_class_with_fewer_points_rests_at_its_start() -> None:
+def test_class_with_fewer_points_repeats_them() -> None:
     few = {"goal": POINTS["goal"], "card": POINTS["card"][:2]}
     trials = play(program(lambda: ClassParallel(few, START, seed=3)), scores)
-    rests = [zones_of(trial.parameters, "card") for trial in trials[3:] if trial.role == "grid"]
-    assert set(rests) == {zones_of(START, "card")}
+    visited = Counter(zones_of(trial.parameters, "card") for trial in trials if trial.role == "grid")
+    assert visited.keys() == {zones_of(START, "card"), *POINTS["card"][:2]}
+    assert max(visited.values()) - min(visited.values()) <= 1
 
 
 def test_class_parallel_needs_a_fraction_of_the_trials_of_per_class() -> None:
