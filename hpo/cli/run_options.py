@@ -40,8 +40,7 @@ StudyFileOption = Annotated[
     typer.Option(
         metavar="NAME|FILE",
         help="Study file: the name of an installed one (calf, calf-v2, demo, bmn), or a path. Default: the "
-        "one "
-        "that fits the command and the data.",
+        "one that fits the command and the data.",
     ),
 ]
 Games = Annotated[
@@ -206,8 +205,7 @@ RayAddress = Annotated[
     typer.Option(
         metavar="auto|HOST:PORT",
         help="Address of the Ray cluster that runs the trials; this machine must be one of its nodes. "
-        "Default: "
-        "$RAY_ADDRESS, else this machine alone.",
+        "Default: $RAY_ADDRESS, else this machine alone.",
     ),
 ]
 Notify = Annotated[

@@ -162,8 +162,7 @@ def report(
         typer.Option(
             "--analyse",
             help="First analyse the best trial, as hpo analyse does: on the test split if the stage final "
-            "has "
-            "opened it, else on the validation split.",
+            "has opened it, else on the validation split.",
         ),
     ] = False,
     data: MovedData = None,

@@ -144,8 +144,7 @@ def cost_table(state: StudyState) -> ShownTable:
         header=["stage", "trials", "training time of all trials", "elapsed time", "devices"],
         rows=rows,
         caption="Training time is the sum over all trials and includes validations. Elapsed time includes "
-        "the "
-        "time in which the study was stopped.",
+        "the time in which the study was stopped.",
     )
 
 

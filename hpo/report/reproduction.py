@@ -126,8 +126,7 @@ def verdict_lines(result: Reproduction) -> list[str]:
     if not result.changes and result.verdict is not Verdict.EQUAL:
         lines.append(
             "  nothing that the record contains has changed; possible reasons are another model of "
-            "processor, "
-            "or a GPU, which does not add numbers in a fixed order"
+            "processor, or a GPU, which does not add numbers in a fixed order"
         )
     return lines
 

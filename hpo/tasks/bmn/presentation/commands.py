@@ -47,8 +47,7 @@ COMMANDS = TaskCommands(
         StageCommand(
             stage="bmn-compare",
             help="ActivityNet: compare two losses over many runs. They are BMN's own and the context-aware "
-            "loss "
-            "(Table 3).",
+            "loss (Table 3).",
             options=(
                 StageOption(
                     key="runs",
