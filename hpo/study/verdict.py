@@ -9,6 +9,7 @@ from hpo.journal.paired import PairedDifference, paired_difference
 from hpo.journal.ranking import half_width
 from hpo.journal.results import StudyState
 from hpo.journal.roles import scores_by_role, test_scores_by_role
+from hpo.programs.grid import START
 from hpo.report.trial_tables import describe_settings
 from hpo.study.finalists import OWN
 from hpo.tasks.base.found import Found, found_configuration
@@ -39,6 +40,20 @@ class MeasuredScore:
         return f"{self.mean:.4f} ± {width:.4f} on the {self.split} split (95 %, {seeds} seeds)"
 
 
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Configuration that a stage trains beside what it found, with the same seeds."""
+
+    role: str
+    name: str
+    found_by: str
+    """What found the other configuration."""
+
+
+STUDY_FILE = Reference(OWN, "the study file's own configuration", "the search")
+GRID_START = Reference(START, "the configuration that the grid started from", "the grid")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """Result of a study."""
@@ -46,12 +61,14 @@ class Verdict:
     found: Found
     score: MeasuredScore
     """Score of the configuration on the test split, if it was measured, else on the validation split."""
+    reference: Reference
+    """What the configuration is compared with."""
     gain: PairedDifference | None
-    """Score minus that of the study file's own configuration with the same seeds; None if not measured."""
-    own: Mapping[str, Value]
-    """Study file's own configuration, if the same stage trained it; the sentence shows what differs."""
-    is_own: bool
-    """Whether the best is the study file's own configuration."""
+    """Score minus that of the reference with the same seeds; None if not measured."""
+    compared: Mapping[str, Value]
+    """Reference's hyperparameters, if the stage trained it; the sentence shows what differs."""
+    is_reference: bool
+    """Whether the best is the reference itself."""
     label: str
     """Name of the score."""
     study: str
@@ -72,27 +89,27 @@ class Verdict:
     def sentence(self) -> str:
         """The verdict in one sentence."""
         trial = replace(self.found.configuration.trials[0], role="")
-        values = describe_settings(trial, self.own).replace("  ", ", ")
+        values = describe_settings(trial, self.compared).replace("  ", ", ")
         return f"{self.configuration} ({values}) reaches {self.label} {self.score.text}; {self._gain_text}."
 
     @property
     def _gain_text(self) -> str:
-        own = "the study file's own configuration"
-        if self.is_own:
-            return f"the search brought nothing: this is {own}"
+        reference, by = self.reference.name, self.reference.found_by
+        if self.is_reference:
+            return f"{by} brought nothing: this is {reference}"
         if self.gain is None:
             final = shell_line("hpo", "run", "final", "--study", self.study)
             compare = f" (compare with: {final})" if self.has_final else ""
-            return f"not compared with {own} over seeds, so chance may explain its lead{compare}"
-        difference = f"{self.gain.mean:+.4f}"
+            return f"not compared with {reference} over seeds, so chance may explain its lead{compare}"
+        difference, against = f"{self.gain.mean:+.4f}", f"against {reference}"
         if self.gain.pairs < 2:
-            return f"{difference} against {own} with a single common seed, which says nothing about chance"
-        difference += f" ± {self.gain.half_width:.4f} (95 %, {self.gain.pairs} paired seeds)"
+            return f"{difference} {against} with a single common seed, which says nothing about chance"
+        difference += f" ± {self.gain.half_width:.4f} (95 %, {self.gain.pairs} paired seeds) {against}"
         if not self.gain.is_clear:
-            return f"{difference} against {own}, which the seeds alone can explain"
+            return f"{difference}, which the seeds alone can explain"
         if self.gain.mean < 0:
-            return f"{difference} against {own}: the search found a worse one, beyond what seeds can explain"
-        return f"{difference} against {own}: the search brought more than seeds can explain"
+            return f"{difference}: {by} found a worse one, beyond what seeds can explain"
+        return f"{difference}: {by} brought more than seeds can explain"
 
 
 def verdict(state: StudyState) -> Verdict | None:
@@ -109,14 +126,16 @@ def verdict(state: StudyState) -> Verdict | None:
         trial.replicate: trial.score for trial in found.configuration.scored if trial.score is not None
     }
     scores = by_role[name] if split == "test" else replicates
-    of_own = by_role.get(OWN)
-    shown = next((trial.parameters for trial in trials if trial.role == OWN and name != OWN), {})
+    reference = GRID_START if START in by_role and OWN not in by_role else STUDY_FILE
+    role = reference.role
+    compared = next((trial.parameters for trial in trials if trial.role == role and name != role), {})
     return Verdict(
         found=found,
         score=MeasuredScore(split=split, by_replicate=scores),
-        gain=paired_difference(scores, of_own) if of_own and name != OWN else None,
-        own=shown,
-        is_own=name == OWN or _is_in_study_file(found.configuration.parameters, state),
+        reference=reference,
+        gain=paired_difference(scores, by_role[role]) if role in by_role and name != role else None,
+        compared=compared,
+        is_reference=name == role or _is_in_study_file(found.configuration.parameters, state),
         label=label,
         study=state.created.study,
         has_final="final" in description_of(state.created).procedure,

@@ -60,6 +60,16 @@ def test_own_configuration_as_the_best_means_that_the_search_brought_nothing() -
     assert found.configuration == OWN and "the search brought nothing" in found.sentence
 
 
+def test_grid_is_judged_against_the_configuration_that_it_started_from() -> None:
+    better = final({"start": (0.30, 0.31, 0.30), "combined": (0.50, 0.52, 0.51)}, {})
+    found = of(played("grid-slicing", better, role="combined"))
+    assert "3 paired seeds) against the configuration that the grid started from: the grid " in found.sentence
+    kept = of(played("grid-slicing", final({"start": (0.5, 0.6), "combined": (0.1, 0.2)}, {}), role="start"))
+    assert kept.sentence.endswith(
+        "the grid brought nothing: this is the configuration that the grid started from."
+    )
+
+
 def test_verdict_names_the_configuration_that_best_and_json_name() -> None:
     state = played("final", final(SCORES, {}), role="found")
     record = found_record(state, score="average_map")
