@@ -18,21 +18,31 @@ from model.training.steps import RecordedSteps
 
 STEPS = 20
 TOLERANCE = 1e-5
-"""Largest relative difference of the weights after ``STEPS`` steps."""
+"""Largest relative difference of the weights after ``STEPS`` steps on a GPU that repeats itself exactly."""
+NOISE_SHARE = 4.0
+"""The same, relative to the difference of two runs without recordings: some sums on a GPU have no fixed
+order, and the optimiser turns the sign of a gradient near zero into a whole step."""
 
 
 def check_replay(setting: Setting) -> Iterator[Line]:
-    """Train with recorded steps and with the same steps launched one by one, and compare the weights."""
+    """Train with recorded steps and with the same steps launched one by one, and compare the weights.
+
+    The launched steps are repeated, to see how exactly the device repeats itself.
+    """
     for precision in precisions_of(setting.device):
         notes: list[str] = []
         recorder = Recorder(notes.append)
-        recorded, launched = trained(setting, precision, recorder), trained(setting, precision, _refusing())
+        recorded = trained(setting, precision, recorder)
+        launched, repeated = (trained(setting, precision, _refusing()) for _ in range(2))
         difference = max(map(relative_error, recorded, launched))
+        noise = max(map(relative_error, repeated, launched))
+        limit = max(TOLERANCE, NOISE_SHARE * noise)
         yield judged(
             f"replay of recorded steps, {precision}",
-            recorder.works and difference <= TOLERANCE,
+            recorder.works and difference <= limit,
             "; ".join(notes)
-            or f"{STEPS} steps, relative difference of weights {difference:.1e}, at most {TOLERANCE:.0e}",
+            or f"{STEPS} steps, relative difference of weights {difference:.1e}, at most {limit:.1e}; "
+            f"two runs without recordings differ by {noise:.1e}",
         )
 
 
