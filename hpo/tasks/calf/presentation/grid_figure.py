@@ -1,8 +1,12 @@
 """Figure of the grid over the slicing parameters: AP of each class at the points of its grid."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
 
 from hpo.journal.ranking import GRID
 from hpo.journal.trial_state import TrialState
@@ -17,7 +21,8 @@ if TYPE_CHECKING:
 
 _CAPTION = (
     "AP of one class on the validation split at each point of its grid of slicing parameters, averaged over "
-    "the trials at this point (which differ in the other classes). Empty cells: not tried yet, or failed. "
+    "the trials at this point (which differ in the other classes), and the number n of these trials. Empty "
+    "cells: not tried yet, or failed. "
     "Classes without actions in this split are left out."
 )
 _ROWS, _COLUMNS = "K1, K2 (s)", "K3, K4 (s)"
@@ -25,8 +30,8 @@ Before = tuple[float, float]
 """K1 and K2 in seconds."""
 After = tuple[float, float]
 """K3 and K4 in seconds."""
-Cells = dict[tuple[Before, After], float]
-"""Point of a grid -> mean AP."""
+Cells = dict[tuple[Before, After], list[float]]
+"""Point of a grid -> AP of each trial at it."""
 
 
 def grid_figure(view: StageView) -> StageFigure | None:
@@ -45,21 +50,35 @@ def grid_figure(view: StageView) -> StageFigure | None:
 
 
 def _cells(trials: Sequence[TrialState], name: str, view: StageView) -> Cells:
-    found: dict[tuple[Before, After], list[float]] = {}
+    found: Cells = {}
     for trial in trials:
         k1, k2, k3, k4 = (
             to_seconds(float(trial.parameters[f"K{number}_frames.{name}"]), view) for number in (1, 2, 3, 4)
         )
         if f"ap/{name}" in trial.metrics:
             found.setdefault(((k1, k2), (k3, k4)), []).append(trial.metrics[f"ap/{name}"])
-    return {place: fmean(scores) for place, scores in found.items()}
+    return found
 
 
-def _table(cells: Cells) -> tuple[list[str], list[str], list[list[float]]]:
-    """Return labels of rows and columns, and the average APs, NaN for empty cells."""
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Labels of rows and columns, and the cells: average AP, NaN without trials, and number of trials."""
+
+    rows: list[str]
+    columns: list[str]
+    means: npt.NDArray[np.float64]
+    counts: npt.NDArray[np.int64]
+
+
+def _table(cells: Cells) -> _Table:
     rows, columns = (sorted({place[axis] for place in cells}) for axis in (0, 1))
-    means = [[cells.get((row, column), float("nan")) for column in columns] for row in rows]
-    return [_label(row) for row in rows], [_label(column) for column in columns], means
+    scores = [[cells.get((row, column), []) for column in columns] for row in rows]
+    return _Table(
+        [_label(row) for row in rows],
+        [_label(column) for column in columns],
+        np.array([[fmean(each) if each else float("nan") for each in row] for row in scores]),
+        np.array([[len(each) for each in row] for row in scores]),
+    )
 
 
 def _label(pair: tuple[float, float]) -> str:
@@ -68,19 +87,18 @@ def _label(pair: tuple[float, float]) -> str:
 
 def _picture(cells: dict[str, Cells]) -> "Figure":
     tables = {name: _table(found) for name, found in cells.items()}
-    inches = [1.5 + 0.45 * len(rows) for rows, _, _ in tables.values()]
-    columns = max(len(columns) for _, columns, _ in tables.values())
+    inches = [1.5 + 0.45 * len(table.rows) for table in tables.values()]
+    columns = max(len(table.columns) for table in tables.values())
     figure, grid = panels(len(tables), 1, width=3.5 + 0.65 * columns, height=sum(inches) + 0.3)
-    for (name, (row_labels, column_labels, means)), (axes,) in zip(tables.items(), grid, strict=True):
-        image = axes.imshow(means, cmap="cividis", aspect="auto")
-        middle = (max(cells[name].values()) + min(cells[name].values())) / 2
-        for row, values in enumerate(means):
-            for column, mean in enumerate(values):
-                if mean == mean:
-                    tone = "black" if mean > middle else "white"
-                    axes.text(column, row, f"{mean:.2f}", ha="center", va="center", fontsize=8, color=tone)
-        axes.set_xticks(range(len(column_labels)), column_labels, fontsize=8, rotation=45)
-        axes.set_yticks(range(len(row_labels)), row_labels, fontsize=8)
+    for (name, table), (axes,) in zip(tables.items(), grid, strict=True):
+        image = axes.imshow(table.means, cmap="cividis", aspect="auto")
+        middle = (np.nanmax(table.means) + np.nanmin(table.means)) / 2
+        for row, column in np.argwhere(table.counts).tolist():
+            mean = table.means[row, column]
+            text, tone = f"{mean:.2f}\nn={table.counts[row, column]}", "black" if mean > middle else "white"
+            axes.text(column, row, text, ha="center", va="center", fontsize=7, color=tone)
+        axes.set_xticks(range(len(table.columns)), table.columns, fontsize=8, rotation=45)
+        axes.set_yticks(range(len(table.rows)), table.rows, fontsize=8)
         axes.set(title=name, xlabel=_COLUMNS, ylabel=_ROWS)
         figure.colorbar(image, ax=axes, label=f"AP {name}")
     return figure
@@ -93,18 +111,19 @@ def _interactive(cells: dict[str, Cells]) -> "Interactive":
         rows=len(cells), cols=1, subplot_titles=list(cells), vertical_spacing=0.28 / len(cells)
     )
     for number, (name, found) in enumerate(cells.items(), start=1):
-        rows, columns, means = _table(found)
+        table = _table(found)
         place = {"row": number, "col": 1}
         length = 1 / len(cells)
         moving.add_heatmap(
-            z=means,
-            x=columns,
-            y=rows,
+            z=table.means,
+            x=table.columns,
+            y=table.rows,
+            customdata=table.counts,
             colorscale="Cividis",
             texttemplate="%{z:.2f}",
             hoverongaps=False,
             colorbar={"title": "AP", "len": 0.9 * length, "y": 1 - (number - 0.5) * length},
-            hovertemplate=f"{_ROWS}: %{{y}}<br>{_COLUMNS}: %{{x}}<br>AP %{{z:.4f}}",
+            hovertemplate=f"{_ROWS}: %{{y}}<br>{_COLUMNS}: %{{x}}<br>AP %{{z:.4f}}, %{{customdata}} trials",
             name=name,
             **place,
         )

@@ -101,7 +101,7 @@ def test_cell_of_the_grid_is_the_mean_ap_of_its_class_in_seconds() -> None:
     ]
     goal, card = grid_figure(view("grid-slicing", trials)).interactive.data  # type: ignore[union-attr]
     assert list(goal.x) == ["5, 20", "10, 20"] and list(goal.y) == ["-20, -10"]
-    assert goal.z[0] == pytest.approx([0.8, 0.3])
+    assert goal.z[0] == pytest.approx([0.8, 0.3]) and list(goal.customdata[0]) == [1, 2]
     assert card.z[0] == pytest.approx([0.4, 0.15])
 
 
