@@ -1,6 +1,5 @@
 """Scores on other data, features or epochs as the prior mean of a process."""
 
-import gpytorch
 import torch
 from botorch.models import SingleTaskGP
 from gpytorch.means import Mean
@@ -22,9 +21,14 @@ class RelatedMean(Mean):  # type: ignore[misc]  # GPyTorch has no types
 
     def __init__(self, related: SingleTaskGP) -> None:
         super().__init__()
+        points = related.train_inputs[0]
         # In a list, so that fitting this mean does not fit the related process again.
-        self._related = [related.eval()]
-        shape = self._predicted(related.train_inputs[0])
+        self._related, self._points = [related.eval()], points
+        with torch.no_grad():
+            prior = related.forward(points)
+            noisy = related.likelihood(prior).covariance_matrix
+            self._of_points = torch.linalg.solve(noisy, related.train_targets - prior.mean)
+        shape = self._predicted(points)
         self._level, self._scale = shape.mean(), shape.std().clamp_min(1e-9)
         self._latest: tuple[torch.Tensor, torch.Tensor] | None = None
         self.register_parameter("constant", torch.nn.Parameter(torch.zeros(1, dtype=torch.double)))
@@ -41,9 +45,10 @@ class RelatedMean(Mean):  # type: ignore[misc]  # GPyTorch has no types
 
     def _predicted(self, x: torch.Tensor) -> torch.Tensor:
         """Return the related process's mean at points (..., dimensions), in its own standard deviations."""
-        settings = gpytorch.settings
-        # debug: GPyTorch warns if the points are those of the process, as they may be here.
-        with torch.no_grad(), settings.skip_posterior_variances(), settings.debug(False):
-            posterior = self._related[0](x.reshape(-1, x.shape[-1]))
-        mean: torch.Tensor = posterior.mean.reshape(x.shape[:-1])
-        return mean
+        # Its posterior would also compute the covariances of all points with each other, which take seconds.
+        (related,) = self._related
+        flat = x.reshape(-1, x.shape[-1])
+        with torch.no_grad():
+            covariances = related.covar_module(flat, self._points).to_dense()
+            mean: torch.Tensor = related.mean_module(flat) + covariances @ self._of_points
+        return mean.reshape(x.shape[:-1])

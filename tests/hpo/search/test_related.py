@@ -1,12 +1,14 @@
 """Searches that start from scores on other data."""
 
 import numpy as np
+import torch
 
 from hpo.search.botorch_searcher import INITIAL_WITH_RELATED, BoTorchSearcher
 from hpo.search.design import quasi_random_points
 from hpo.search.expected import expected_scores
 from hpo.search.noisy_process import fit_process, predicted
 from hpo.search.observations import Observations, related_observations
+from hpo.search.related import RelatedMean
 from hpo.search.searcher import ScoredPoint
 from hpo.space.parameters import FloatParameter
 from hpo.space.space import Space
@@ -83,3 +85,17 @@ def test_expected_scores_use_related_ones_and_fewer_than_five_of_those_say_nothi
     alone = expected_scores(asked, asked, noise=0.03)
     assert expected_scores(asked, asked, noise=0.03, related=searcher.related[:4]) == alone
     assert expected_scores(asked, asked, noise=0.03, related=searcher.related) != alone
+
+
+def test_shape_is_the_posterior_mean_of_the_related_process() -> None:
+    random = np.random.default_rng(0)
+    scores = hill(DESIGN) + random.normal(scale=0.02, size=len(DESIGN))
+    seen = Observations(points=DESIGN, scores=scores, variances=np.full(len(DESIGN), 4e-4))
+    process, asked = fit_process(seen, noise=0.03), random.random((3, 7, 2))
+    of_design, expected = (predicted(process, points)[0] for points in (DESIGN, asked.reshape(-1, 2)))
+    mean = RelatedMean(process)
+    mean.weight.data.fill_(1.0)
+    with torch.no_grad():
+        shape = mean(torch.from_numpy(asked)).numpy()
+    standard = (expected - of_design.mean()) / of_design.std(ddof=1)
+    assert np.allclose(shape, standard.reshape(3, 7), atol=1e-9)
