@@ -37,6 +37,9 @@ def list_studies(as_json: AsJson = False) -> None:
         typer.echo(json.dumps([asdict(entry) for entry in entries], indent=2, default=str))
     elif entries:
         print_table(studies_table(entries))
+        for entry in entries:
+            if entry.fault:
+                typer.echo(f"{entry.name}: {entry.fault}", err=True)
     else:
         typer.echo(f"there is no study in {studies_folder(environment)}")
 

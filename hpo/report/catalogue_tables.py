@@ -28,7 +28,7 @@ class Entry:
     stage: str
     """Stage that started last; empty before the first."""
     condition: str
-    """``running``, ``complete`` or ``stopped``."""
+    """``running``, ``complete``, ``stopped`` or ``unreadable``."""
     score: str
     """Name of the score."""
     best: float | None
@@ -39,6 +39,8 @@ class Entry:
     """Time of the last event, in UTC."""
     size_bytes: int
     """Size of the study's folder."""
+    fault: str = ""
+    """Why its score, or all of it, cannot be read; empty if it can."""
 
 
 def studies_table(entries: Sequence[Entry]) -> Table:

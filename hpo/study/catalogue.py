@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from hpo.config.environment import Environment
@@ -10,6 +11,7 @@ from hpo.journal.journal import Journal, writer_of
 from hpo.journal.results import StudyState, stored_state
 from hpo.report.catalogue_tables import Entry
 from hpo.study.folders import has_study, known_studies, study_folder
+from hpo.study.plan import plan_of
 from hpo.tasks.base.found import found_configuration
 from hpo.tasks.base.registry import score_of
 from hpo.trial.files import remove_checkpoints, trial_folder
@@ -17,7 +19,7 @@ from model.errors import UserError
 
 
 def listed(environment: Environment) -> list[Entry]:
-    """Return all studies, starting with the one that changed last."""
+    """Return all studies, starting with the one that changed last; each with the fault that it may have."""
     return [_entry(study_folder(environment, name)) for name in known_studies(environment)]
 
 
@@ -25,13 +27,15 @@ def rename_study(name: str, new_name: str, environment: Environment) -> None:
     """Give a study another name; MLflow gets it with the next record.
 
     Raises:
-        UserError: The study does not exist or is running, its journal is damaged, or the new name is taken.
+        UserError: The study does not exist or is running, its journal is damaged, its task is missing, or
+            the new name is taken.
     """
     source, target = study_folder(environment, name), study_folder(environment, new_name)
     if has_study(environment, new_name) or target.exists():
         raise UserError(f"study {new_name!r} exists already", folder=target, fix="choose another name")
     with Journal.open(source) as journal:
-        stored_state(source)  # a damaged journal is found before anything moves
+        # A damaged journal and a missing task are found before anything moves.
+        plan_of(source, stored_state(source).created)
         source.rename(target)
         journal.folder = target
         journal.append(StudyRenamed(study=new_name))
@@ -76,19 +80,42 @@ def size_bytes(folder: Path) -> int:
 
 
 def _entry(folder: Path) -> Entry:
-    state = stored_state(folder)
-    found = found_configuration(state)
+    try:
+        state = stored_state(folder)
+    except UserError as error:
+        return _unreadable(folder, error)
+    try:
+        score, found, fault = score_of(state.created).label, found_configuration(state), ""
+    except UserError as error:  # its task is missing
+        score, found, fault = "", None, error.message
     return Entry(
         name=folder.name,
         task=state.created.plan["study"]["task"],
         dataset=state.created.plan["dataset"],
         stage=next(reversed(state.stages), ""),
         condition=_condition(state, running=writer_of(folder) is not None),
-        score=score_of(state.created).label,
+        score=score,
         best=found.configuration.mean if found else None,
         trials=len(state.trials),
         changed_at=state.updated_at,
         size_bytes=size_bytes(folder),
+        fault=fault,
+    )
+
+
+def _unreadable(folder: Path, error: UserError) -> Entry:
+    return Entry(
+        name=folder.name,
+        task="",
+        dataset="",
+        stage="",
+        condition="unreadable",
+        score="",
+        best=None,
+        trials=0,
+        changed_at=datetime.fromtimestamp(folder.stat().st_mtime, UTC),
+        size_bytes=size_bytes(folder),
+        fault=error.message,
     )
 
 

@@ -25,6 +25,7 @@ from hpo.tasks.base.registry import (
     AnyDescription,
     AnyTask,
     description_named,
+    description_of,
     load_study,
     parse_study,
     task_named,
@@ -205,7 +206,12 @@ class StudyPlan:
 
 
 def plan_of(folder: Path, created: StudyCreated) -> StudyPlan:
-    """Return the plan with which a study was created."""
+    """Return the plan with which a study was created.
+
+    Raises:
+        UserError: The task of the study is missing.
+    """
+    description_of(created)  # the fault of a missing task is not one of a study file
     plan = StudyPlan.from_json(created.plan, file=str(folder / "journal.jsonl"))
     return replace(plan, data=found_place(plan.data, folder))
 

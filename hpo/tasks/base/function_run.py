@@ -84,8 +84,9 @@ class Reporter:
 
         if self._done >= self.epochs:
             raise FailedError(
-                f"expected {self.epochs} reports at most, one for each epoch: set epochs of function_task, "
-                "or loop over range(report.epoch, report.epochs)"
+                f"expected {self.epochs} reports at most, one for each epoch of this study: loop over "
+                "range(report.epoch, report.epochs), and start a new study for other epochs "
+                "(--epochs, or epochs of function_task)"
             )
         require_plain(state, "state")
         self._done += 1

@@ -21,11 +21,24 @@ AnyDescription = TaskDescription[Any, Any]
 """The description of a task of any kind."""
 
 
+class UnknownTaskError(ConfigError):
+    """Error for a task that is neither one of this package nor in an importable module."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        """Say what was expected; ``reason`` is why ``name`` is no task."""
+        known = ", ".join(known_tasks())
+        super().__init__(
+            f"expected one of {known}, or a module on PYTHONPATH with a TASK, got {name!r:.60}: {reason:.200}"
+        )
+        self.reason = reason
+
+
 def task_named(name: str) -> AnyTask:
     """Return the task ``name`` of this package, or the ``TASK`` of the importable module ``name``.
 
     Raises:
-        ConfigError: No such task or module exists, or the module has no ``TASK``.
+        UnknownTaskError: No such task or module exists, or the module has no ``TASK``.
+        ConfigError: What the module declares is invalid.
     """
     module = f"hpo.tasks.{name}.task" if name in known_tasks() else name
     try:
@@ -33,9 +46,9 @@ def task_named(name: str) -> AnyTask:
     except UserError as error:  # what the module declares is invalid, such as the space of a function
         raise ConfigError(f"task {name}: {error.message}", **error.details) from error
     except Exception as error:  # the import of a module outside this package can raise anything
-        raise _unknown(name, f"{type(error).__name__}: {error}") from error
+        raise UnknownTaskError(name, f"{type(error).__name__}: {error}") from error
     if not isinstance(task, Task):
-        raise _unknown(name, f"module {module!r} has no TASK")
+        raise UnknownTaskError(name, f"module {module!r} has no TASK")
     return task
 
 
@@ -72,8 +85,19 @@ def external_task_code(name: str) -> Path | None:
 
 
 def description_of(created: StudyCreated) -> AnyDescription:
-    """Return the description of a study's task, from the first event of its journal."""
-    return description_named(created.plan["study"]["task"])
+    """Return the description of a study's task, from the first event of its journal.
+
+    Raises:
+        UserError: The module of the task cannot be imported here, or what it declares is invalid.
+    """
+    name = created.plan["study"]["task"]
+    try:
+        return description_named(name)
+    except UnknownTaskError as error:
+        raise UserError(
+            f"study {created.study!r} needs its task, the module {name!r}: {error.reason:.200}",
+            fix="mend the module, or name the folder that contains it: export PYTHONPATH=FOLDER",
+        ) from error
 
 
 def score_of(created: StudyCreated) -> Score:
@@ -112,10 +136,3 @@ def parse_study(document: Mapping[str, Any], *, file: str) -> StudyFile:
     except ConfigError as error:
         raise invalid_study({"task": error.message}, file=file) from None
     return validate_study(study_file, document, file=file)
-
-
-def _unknown(name: str, reason: str) -> ConfigError:
-    known = ", ".join(known_tasks())
-    return ConfigError(
-        f"expected one of {known}, or a module on PYTHONPATH with a TASK, got {name!r:.60}: {reason:.200}"
-    )

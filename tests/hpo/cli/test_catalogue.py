@@ -101,6 +101,29 @@ def test_list_shows_every_study_with_its_best_score(one: Path, environment: Envi
     assert "one" in table and "Average-mAP 0.5000" in table
 
 
+def test_study_that_cannot_be_read_hides_no_other_and_is_not_renamed(
+    one: Path, environment: Environment
+) -> None:
+    for name in ("lost", "torn"):
+        shutil.copytree(one, one.parent / name)
+    journal = one.parent / "lost" / "journal.jsonl"
+    journal.write_text(journal.read_text().replace('"task": "calf"', '"task": "no_such_module"', 1))
+    (one.parent / "torn" / "journal.jsonl").write_text('{"x\n')
+    rows = {row["name"]: row for row in json.loads(answer(environment, "list", "--json"))}
+    assert (rows["one"]["best"], rows["one"]["fault"]) == (0.5, "")
+    assert (rows["lost"]["best"], rows["lost"]["trials"], rows["torn"]["condition"]) == (
+        None,
+        2,
+        "unreadable",
+    )
+    listed = hpo(environment, "list")
+    assert "Average-mAP 0.5000" in listed.stdout and "torn: line 1 of the journal" in listed.stderr
+    for words in (("status", "lost"), ("rename", "lost", "found")):
+        refused = hpo(environment, *words)
+        assert refused.returncode == 2 and "fix:" in refused.stderr and journal.exists()
+        assert "study 'one' needs its task, the module 'no_such_module': ModuleNotFound" in refused.stderr
+
+
 def test_list_without_studies_says_where_it_looked(environment: Environment) -> None:
     assert f"there is no study in {environment.runs}" in answer(environment, "list")
 
