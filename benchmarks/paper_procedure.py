@@ -137,7 +137,7 @@ concurrent = 2
 SHARES = (0.25, 0.5, 1.0, 2.0)
 """Values of the grid as shares of the planted K3 and K4; the first one is the start, each is twice the one
 before."""
-RUNS = 5
+RUNS = 10
 """Grids on different games, of which most must find the planted zones."""
 
 
@@ -171,7 +171,7 @@ def synthetic_grid(places: Places, *, seed: int, seeds: int) -> tuple[Path, Path
 
 
 def zones(places: Places) -> None:
-    """Run class-parallel grids on five sets of games with known zones, each with a seed of its own.
+    """Run class-parallel grids on ten sets of games with known zones, each with a seed of its own.
 
     Grids that an earlier call has run are not repeated.
     """

@@ -39,10 +39,23 @@ def decode_text(content: bytes) -> str:
     Raises:
         ValueError: The content is not such text.
     """
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return content.decode("utf-16")
-    # The codec "utf-8-sig" is written in Python: a journal has a line for every validation.
-    return content.decode().removeprefix("\ufeff")
+    try:
+        if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return content.decode("utf-16")
+        # The codec "utf-8-sig" is written in Python: a journal has a line for every validation.
+        return content.decode().removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"expected text in UTF-8, got another encoding (byte {error.start + 1:,}): save the file as UTF-8"
+        ) from error
+
+
+def column_separator(text: str) -> str:
+    """Return what separates the columns of a table: a comma, or what its first line has more of, ; or tab.
+
+    Where a comma is the decimal sign, spreadsheets write semicolons.
+    """
+    return max(",;\t", key=text.partition("\n")[0].count)
 
 
 def parse_json(content: bytes | str) -> Any:

@@ -19,6 +19,7 @@ from hpo.tasks.base.found import best_of_stage
 from hpo.tasks.base.registry import score_of
 from model.errors import ConfigError, UserError
 from model.shell import shell_line
+from model.wording import counted
 
 if TYPE_CHECKING:
     import apprise
@@ -135,7 +136,8 @@ class Announcements:
 
     def _stage_end(self, stage: str, state: StudyState) -> Message:
         counts, found = state.counts(stage=stage), best_of_stage(state, stage)
-        lines = [f"{counts[TrialStatus.FINISHED]} trials finished, {counts[TrialStatus.FAILED]} failed."]
+        finished = counted(counts[TrialStatus.FINISHED], "trial")
+        lines = [f"{finished} finished, {counts[TrialStatus.FAILED]} failed."]
         if found is None:
             lines.append("No trial has a score.")
         else:

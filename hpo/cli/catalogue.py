@@ -162,7 +162,8 @@ def clean(
 
     environment = read_environment()
     names = known_studies(environment) if study is None else [chosen_study(environment, study).name]
-    typer.echo(f"{size(clean_studies(names, environment))} freed in {len(names)} studies")
+    of = "1 study" if len(names) == 1 else f"{len(names)} studies"
+    typer.echo(f"{size(clean_studies(names, environment))} freed in {of}")
 
 
 def _opened(study: str, environment: "Environment | None" = None) -> "tuple[Path, StudyState]":

@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +11,7 @@ import typer
 
 from model.errors import ConfigError, DataError
 from model.shell import shell_line
+from model.wording import counted
 
 if TYPE_CHECKING:
     from model.data.description import DatasetDescription
@@ -48,46 +49,42 @@ def new(
 
     Writes dataset.toml (classes, frame rate, features, splits) and study.toml, a study file with zones and
     ranges in seconds. They follow from the spacing of the actions in the label files; without label files
-    they are the narrowest ones of the paper. Existing files are never replaced.
+    they are the narrowest ones of the paper. Existing files are never replaced; a dataset.toml without
+    features, as hpo data labels writes it, gets them.
     """
     from hpo.tasks.calf.first_study import first_study
-    from model.data.description import DESCRIPTION_FILE, SPLITS, write_description
-    from model.data.spacing import label_files, labels_in, most_within, spacing
+    from model.data.description import DESCRIPTION_FILE, SPLITS
+    from model.data.spacing import label_files, most_within, spacing
     from model.files import write_whole
-    from model.timeline import FrameRate
 
     if not folder.is_dir():
         raise DataError(f"no such folder: {folder}", fix="create it, with one folder for each game")
-    for file in (folder / DESCRIPTION_FILE, folder / STUDY_FILE):
-        if file.exists():
-            raise DataError("the file exists already and is not replaced", file=file, fix="move it away")
-    files = label_files(folder, labels_file)
-    found = labels_in(files)
-    texts = _texts(classes, list(found), labels_file)
-    per_second = rate if rate is not None else _asked_rate()
-    try:
-        frame_rate = FrameRate(per_second)
-    except ConfigError as error:
-        raise ConfigError(f"--rate: {error.message}") from None
-    description = _description(
-        name or folder.resolve().name,
-        texts,
-        ignored=[text for text in found if text not in texts],
-        stems=features.split(",") if features else _stems(folder),
-        labels_file=labels_file,
-        rate=per_second,
-    )
+    if (folder / STUDY_FILE).exists():
+        raise _existing(folder / STUDY_FILE, "move it away")
+    stems = features.split(",") if features else None
+    if (folder / DESCRIPTION_FILE).exists():
+        for option, given in (("--classes", classes), ("--name", name)):
+            if given is not None:
+                raise _existing(folder / DESCRIPTION_FILE, f"edit it and leave {option} out, or move it away")
+        description, write = _completed(folder, rate, stems)
+    else:
+        description, write = _described(folder, rate, stems, classes, name, labels_file)
+    files = label_files(folder, description.labels_file)
     between = spacing(files, description)
+    frame_rate = description.rate_of(next(iter(description.features.values())))
     study = first_study(between, frame_rate)
     most = most_within(files, description, study.chunk_s)
-    write_description(folder, description)
+    write()
     text = study.toml(dataset=description.name, most_actions=most)
     write_whole(folder / STUDY_FILE, text.encode())
-    typer.echo(f"{folder / DESCRIPTION_FILE}: {len(files)} label files, {per_second:g} frames per second")
+    typer.echo(
+        f"{folder / DESCRIPTION_FILE}: {counted(len(files), 'label file')}, "
+        f"{frame_rate.per_second:g} frames per second"
+    )
     for label, own in between.items():
         unit = study.units_s[label]
         zones = " ".join(f"{factor * unit:g}" for factor in (-2, -1, 1, 2))
-        typer.echo(f"  {label}: {own.actions} actions, zones {zones} s ({study.origins[label]})")
+        typer.echo(f"  {label}: {counted(own.actions, 'action')}, zones {zones} s ({study.origins[label]})")
     typer.echo(f"{folder / STUDY_FILE}: zones and ranges in seconds")
     missing = [f"{split}.txt" for split in SPLITS if not (folder / f"{split}.txt").is_file()]
     if missing:
@@ -97,6 +94,62 @@ def new(
     typer.echo(f"next: {shell_line('hpo', 'data', 'check', folder)}")
     run = ("hpo", "run", "bayes", "--data", folder, "--study-file", folder / STUDY_FILE, "--dry-run")
     typer.echo(f"then: {shell_line(*run)}")
+
+
+Described = tuple["DatasetDescription", Callable[[], None]]
+"""A description, and what writes it."""
+
+
+def _described(
+    folder: Path,
+    rate: float | None,
+    stems: Sequence[str] | None,
+    classes: str | None,
+    name: str | None,
+    labels_file: str,
+) -> Described:
+    """Describe a folder from what was typed, and from its label and feature files."""
+    from model.data.description import write_description
+    from model.data.spacing import label_files, labels_in
+
+    found = labels_in(label_files(folder, labels_file))
+    texts = _texts(classes, list(found), labels_file)
+    per_second = _checked_rate(rate)
+    description = _description(
+        name or folder.resolve().name,
+        texts,
+        ignored=[text for text in found if text not in texts],
+        stems=stems or _stems(folder),
+        labels_file=labels_file,
+        rate=per_second,
+    )
+    return description, lambda: write_description(folder, description)
+
+
+def _completed(folder: Path, rate: float | None, stems: Sequence[str] | None) -> Described:
+    """Add features and their rate to the description in a folder, if it has none.
+
+    Raises:
+        DataError: The description has features, and others or a rate are given.
+    """
+    from model.data.description import DESCRIPTION_FILE, parse_description, read_description
+    from model.data.description_text import description_document, text_with
+    from model.files import write_whole
+
+    file = folder / DESCRIPTION_FILE
+    if "features" in description_document(folder):
+        for option, given in (("--features", stems), ("--rate", rate)):
+            if given is not None:
+                raise _existing(file, f"edit it and leave {option} out, or move it away")
+        return read_description(folder), lambda: None
+    per_second = _checked_rate(rate)
+    table = {stem.lower(): {"stem": stem, "frame_rate": per_second} for stem in stems or _stems(folder)}
+    text = text_with(folder, {"features": table})
+    return parse_description(text, source=str(file)), lambda: write_whole(file, text.encode())
+
+
+def _existing(file: Path, fix: str) -> DataError:
+    return DataError("the file exists already and is not replaced", file=file, fix=fix)
 
 
 def _missing_features(label_files: Sequence[Path], stems: Sequence[str]) -> list[Path]:
@@ -131,12 +184,24 @@ def _texts(typed: str | None, found: Sequence[str], labels_file: str) -> list[st
     return list(texts)
 
 
-def _asked_rate() -> float:
-    if not sys.stdin.isatty():
+def _checked_rate(typed: float | None) -> float:
+    """Return the rate that was typed; on a terminal, ask for one.
+
+    Raises:
+        ConfigError: There is none, or it is not one of features.
+    """
+    from model.timeline import FrameRate
+
+    if typed is None and not sys.stdin.isatty():
         raise ConfigError(
             "the frame rate is unknown", fix="give the feature vectors per second with --rate NUMBER"
         )
-    return float(typer.prompt("Feature vectors per second", type=float))
+    rate = float(typer.prompt("Feature vectors per second", type=float)) if typed is None else typed
+    try:
+        FrameRate(rate)
+    except ConfigError as error:
+        raise ConfigError(f"--rate: {error.message}") from None
+    return rate
 
 
 def _stems(folder: Path) -> list[str]:
@@ -166,9 +231,10 @@ def _description(
     rate: float,
 ) -> "DatasetDescription":
     from model.data.description import SPLITS, DatasetDescription
+    from model.data.description_text import class_name
     from model.timeline import FrameRate
 
-    names = [re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._").lower() for text in texts]
+    names = [class_name(text) for text in texts]
     if doubled := [name for name in names if names.count(name) > 1 or not name]:
         raise ConfigError(
             f"labels have no distinct class names: {', '.join(sorted({repr(name) for name in doubled}))}",

@@ -11,6 +11,7 @@ from hpo.api.watching import ReadingProgress
 from hpo.cli.networks import Device
 from model.errors import ConfigError, DataError
 from model.shell import shell_line
+from model.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -197,6 +198,7 @@ def labels(
     Every line that cannot be used is listed, and then nothing is written. Labels of other parts stay.
     """
     from model.data.annotation_files import read_annotations
+    from model.data.description_text import description_document
     from model.data.label_writing import declare_classes, write_labels
 
     if game is not None and len(source) > 1:
@@ -207,11 +209,15 @@ def labels(
         found += [(file, annotation) for annotation in annotations]
         problems += faults
     if problems:
-        raise DataError(f"{len(problems)} annotations cannot be used", problems)
+        raise DataError(f"{counted(len(problems), 'annotation')} cannot be used", problems)
     to.mkdir(parents=True, exist_ok=True)
     if declare_classes(to, [annotation.label for _, annotation in found]):
         typer.echo(
             f"every label is a class now: edit [classes] in {to / 'dataset.toml'} to join or name them"
         )
     counts = write_labels(to, found)
-    typer.echo(f"{sum(counts.values())} actions of {len(counts)} games in {to}")
+    actions, games = sum(counts.values()), len(counts)
+    typer.echo(f"{counted(actions, 'action')} of {counted(games, 'game')} in {to}")
+    is_described = "features" in description_document(to)
+    words = ("check", to) if is_described else ("new", to, "--rate", "NUMBER")
+    typer.echo(f"next: {shell_line('hpo', 'data', *words)}")

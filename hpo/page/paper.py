@@ -14,6 +14,7 @@ from hpo.study.verdict import Verdict, verdict
 from hpo.tracking.symbols import by_symbol, symbol
 from model.errors import UserError
 from model.files import write_whole
+from model.wording import counted
 
 MARKDOWN, LATEX = "paper.md", "paper.tex"
 _TOP = 5
@@ -70,14 +71,14 @@ def methods_paragraph(plan: StudyPlan, state: StudyState) -> str:
 def _stage_sentence(plan: StudyPlan, state: StudyState, name: str) -> str:
     stage, asked = state.stages[name], state.asked.get(name)
     settings = (plan.with_stage(name, asked.settings) if asked else plan).study.stages.named(name)
-    counts, epochs = state.counts(stage=name), _counted(stage.epochs, "epoch")
+    counts, epochs = state.counts(stage=name), counted(stage.epochs, "epoch")
     ended = (
-        f"{counts[TrialStatus.FINISHED]} trials finished, {counts[TrialStatus.STOPPED]} stopped early, "
-        f"{counts[TrialStatus.FAILED]} failed"
+        f"{counted(counts[TrialStatus.FINISHED], 'trial')} finished, "
+        f"{counts[TrialStatus.STOPPED]} stopped early, {counts[TrialStatus.FAILED]} failed"
     )
     if isinstance(settings, SearchStage):
         ranges = ", ".join(f"{symbol(parameter)} {_range(axis)}" for parameter, axis in stage.space.items())
-        seeds = _counted(settings.replicates, "seed")
+        seeds = counted(settings.replicates, "seed")
         what = f"searched {ranges} with {settings.searcher}, {seeds} per configuration and {epochs} per trial"
     elif isinstance(settings, FinalStage):
         what = (
@@ -110,10 +111,6 @@ def _data_sentence(plan: StudyPlan) -> str:
         f"We tuned the hyperparameters of the task {plan.study.task} on {plan.dataset}{size}, to maximise "
         f"{plan.score.full_label} on the validation split."
     )
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def _range(axis: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from hpo.report.figures.style import save_figure
 from hpo.spotting.figures.precision import precision_figure
-from model.documents import decode_text, read_limited
+from model.documents import column_separator, decode_text, read_limited
 from model.errors import DataError, Problem, UserError
 from model.files import write_whole
 from model.inference.clips import Clip
@@ -69,7 +69,7 @@ def read_review(file: Path) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.boo
         seen.setdefault(place, line)
         problems += [Problem(str(file), f"line {line}", fault) for fault in faults]
         if not faults:
-            peaks.append(float(row["peak_score"] or ""))
+            peaks.append(_peak(row))
             answers.append([_ANSWERS[_answer(row, name)] for name in REVIEWERS])
     if problems:
         raise DataError(f"{len(problems)} mistakes in the review table", problems)
@@ -110,7 +110,8 @@ def _read_rows(file: Path) -> list[tuple[int, dict[str, str | None]]]:
     """Return the rows, each with the number of its last line."""
     try:
         text = decode_text(read_limited(file, _MAX_BYTES))
-        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        rows_of = io.StringIO(text, newline="")
+        reader = csv.DictReader(rows_of, delimiter=column_separator(text), strict=True)
         missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
         rows = [] if missing else [(reader.line_num, row) for row in reader]
     except (OSError, ValueError, csv.Error) as error:
@@ -123,10 +124,15 @@ def _read_rows(file: Path) -> list[tuple[int, dict[str, str | None]]]:
     return rows
 
 
+def _peak(row: dict[str, str | None]) -> float:
+    """Return the score of a sequence; some spreadsheets write its decimal sign as a comma."""
+    return float((row["peak_score"] or "").replace(",", "."))
+
+
 def _row_faults(row: dict[str, str | None]) -> list[str]:
     faults = []
     try:
-        known = 0.0 <= float(row["peak_score"] or "") <= 1.0
+        known = 0.0 <= _peak(row) <= 1.0
     except ValueError:
         known = False
     if not known:

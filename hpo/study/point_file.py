@@ -2,13 +2,22 @@
 
 import csv
 import io
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hpo.study.symbol_tables import symbols_in_table
-from model.documents import MAX_TOML_BYTES, decode_text, parse_json, parse_toml, read_limited
+from model.documents import (
+    MAX_TOML_BYTES,
+    column_separator,
+    decode_text,
+    parse_json,
+    parse_toml,
+    read_limited,
+)
 from model.errors import ConfigError
 
 _MAX_BYTES = 16 << 20
@@ -50,7 +59,9 @@ def read_points(file: Path) -> TypedPoints:
 
 
 def _csv_rows(content: bytes, file: Path) -> Iterator[Mapping[str, Any]]:
-    lines = csv.reader(io.StringIO(decode_text(content), newline=""), strict=True)
+    text = decode_text(content)
+    separator = column_separator(text)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     header = [name.strip() for name in next(lines, [])]
     if len(set(header)) < len(header) or "" in header:
         raise ConfigError("expected different symbols in the first line, got " + ",".join(header), file=file)
@@ -59,15 +70,17 @@ def _csv_rows(content: bytes, file: Path) -> Iterator[Mapping[str, Any]]:
             raise ConfigError(
                 f"expected {len(header)} cells as in the first line, got {len(cells)}", file=file, row=number
             )
-        yield {name: _value(cell.strip()) for name, cell in zip(header, cells, strict=True) if cell.strip()}
+        filled = [(name, cell.strip()) for name, cell in zip(header, cells, strict=True) if cell.strip()]
+        yield {name: _value(cell, decimal_comma=separator == ";") for name, cell in filled}
 
 
-def _value(cell: str) -> int | float | str:
+def _value(cell: str, *, decimal_comma: bool) -> int | float | str:
+    """Return a number, or the text if it is no finite number: a choice may be called ``nan``."""
+    written = cell.replace(",", ".") if decimal_comma else cell
     for kind in (int, float):
-        try:
-            return kind(cell)
-        except ValueError:
-            continue
+        with suppress(ValueError, OverflowError):
+            if math.isfinite(number := kind(written)):
+                return number
     return cell
 
 

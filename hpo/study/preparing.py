@@ -163,13 +163,18 @@ def prepare_extension(
 def _extended_settings(plan: StudyPlan, request: StageRequest, state: StudyState) -> dict[str, Any]:
     """Return the table of a search with the options that may change.
 
+    Of a study file that was typed, only what differs from the study's own file counts: a space, a number of
+    trials and so on that were typed before stay.
+
     Raises:
         ConfigError: Another option differs, or the space lacks points that are known.
     """
     stage, name = request.name, state.created.study
     before = plan.with_stage(stage, state.asked[stage].settings).study.stages.named(stage)
     kept = before.model_dump(mode="json")
-    asked_for = {**(request.table or {}), **request.options}
+    own = plan.study.stages.named(stage).model_dump(mode="json")
+    of_file = {key: value for key, value in (request.table or {}).items() if value != own.get(key)}
+    asked_for = {**of_file, **request.options}
     typed = {key: value for key, value in asked_for.items() if value not in (None, "auto")}
     for key, value in typed.items():
         # The epochs of a stage may stand under [training].

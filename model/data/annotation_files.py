@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from model.documents import decode_text, read_limited
+from model.documents import column_separator, decode_text, read_limited
 from model.errors import DataError, Problem
 from model.files import path_fault
 
@@ -94,10 +94,14 @@ def _seconds(text: str) -> float:
 
 
 def _table(text: str, game: str, part: str) -> Iterator[Line]:
-    rows = csv.DictReader(io.StringIO(text))
-    missing = [name for name in _COLUMNS if name not in (rows.fieldnames or ())]
-    if missing:
-        raise ValueError(f"the columns {', '.join(missing)} are missing (expected {', '.join(_COLUMNS)})")
+    rows = csv.DictReader(io.StringIO(text), delimiter=column_separator(text))
+    found = [name.strip() for name in rows.fieldnames or ()]
+    rows.fieldnames = found
+    if missing := [name for name in _COLUMNS if name not in found]:
+        raise ValueError(
+            f"expected the columns {', '.join(_COLUMNS)}, got {', '.join(found) or 'none'}: "
+            f"{', '.join(missing)} missing"
+        )
     for row in rows:
         values = [row[name] or "" for name in _COLUMNS]
         yield (f"line {rows.line_num}", values[0], values[1], values[2], values[3])

@@ -106,6 +106,13 @@ class DescriptionTable:
         classes = {name: self._patterns(f"classes.{name}", value) for name, value in table.items()}
         for name in (name for name, patterns in classes.items() if not patterns):
             self._add(f"classes.{name}", "expected at least one label pattern")
+        owners: dict[str, str] = {}
+        for name, pattern in ((name, each) for name, patterns in classes.items() for each in patterns):
+            owner = owners.setdefault(pattern.casefold(), name)
+            if owner != name:
+                self._add(
+                    f"classes.{name}", f"the label {pattern!r:.60} is one of the class {owner!r:.60} already"
+                )
         return classes
 
     def features(self) -> tuple[dict[str, str], dict[str, float], dict[str, Recipe]]:

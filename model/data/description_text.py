@@ -1,5 +1,6 @@
 """Text of a ``dataset.toml`` to which commands add tables; everything that a person wrote stays."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from model.documents import MAX_TOML_BYTES, decode_text, parse_toml, read_limite
 from model.errors import DataError
 from model.files import write_whole
 
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
+
 
 def description_document(root: Path) -> dict[str, Any]:
     """Return the content of the ``dataset.toml`` in ``root``, or that of a new one.
@@ -21,15 +24,29 @@ def description_document(root: Path) -> dict[str, Any]:
     return _parsed(root, _text(root))
 
 
+def class_name(label: str) -> str:
+    """Return the name of the class of a label: lower case, with a hyphen for what names do not have."""
+    return _NOT_IN_NAMES.sub("-", label).strip("-._").lower()
+
+
 def add_table(root: Path, table: Mapping[str, Any]) -> None:
     """Add a table at the end of the ``dataset.toml`` in ``root``; the file is created if it is missing.
 
     Raises:
         DataError: The file cannot be read, or contradicts the table.
     """
+    write_whole(root / DESCRIPTION_FILE, text_with(root, table).encode())
+
+
+def text_with(root: Path, table: Mapping[str, Any]) -> str:
+    """Return the text of the ``dataset.toml`` in ``root``, or of a new one, with a table at its end.
+
+    Raises:
+        DataError: The file cannot be read, or contradicts the table.
+    """
     text = f"{_text(root).rstrip()}\n\n{tomli_w.dumps(table)}"
     _parsed(root, text)
-    write_whole(root / DESCRIPTION_FILE, text.encode())
+    return text
 
 
 def _text(root: Path) -> str:

@@ -1,21 +1,19 @@
 """Label files of a data folder, written from annotations."""
 
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from model.data.annotation_files import Annotation
 from model.data.description import DESCRIPTION_FILE, DatasetDescription, UnknownLabelError, read_description
-from model.data.description_text import add_table, description_document
+from model.data.description_text import add_table, class_name, description_document
 from model.documents import parse_json, read_limited
 from model.errors import DataError, Problem
 from model.files import write_whole
 from model.timeline import annotated
 
 _MAX_BYTES = 16 << 20
-_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9 ._-]+")
 
 
 def declare_classes(root: Path, labels: Sequence[str]) -> bool:
@@ -29,7 +27,7 @@ def declare_classes(root: Path, labels: Sequence[str]) -> bool:
         return False
     classes: dict[str, list[str]] = {}
     for label in sorted(set(labels)):
-        name = _NOT_IN_NAMES.sub("-", label).strip(" ._-").lower()
+        name = class_name(label)
         if not name:
             raise DataError(
                 f"the label {label!r:.60} gives no name of a class",

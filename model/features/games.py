@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from model.data.description import DESCRIPTION_FILE, SPLITS
 from model.data.description_text import add_table, description_document
-from model.documents import decode_text, read_limited
+from model.documents import column_separator, decode_text, read_limited
 from model.errors import ConfigError, DataError, Problem
 from model.files import path_fault, write_whole
 from model.recipe import Recipe
@@ -62,7 +62,8 @@ def read_games(file: Path) -> list[GameVideo]:
         DataError: The table cannot be read, or lines of it are wrong; all are listed.
     """
     try:
-        rows = list(csv.DictReader(io.StringIO(decode_text(read_limited(file, _MAX_BYTES)))))
+        text = decode_text(read_limited(file, _MAX_BYTES))
+        rows = list(csv.DictReader(io.StringIO(text), delimiter=column_separator(text)))
     except (OSError, ValueError, csv.Error) as error:
         raise DataError("this table of videos cannot be read", file=file, reason=error) from error
     missing = [name for name in _COLUMNS if not rows or name not in rows[0]]

@@ -28,6 +28,7 @@ from model.training.boundary.slot import BoundarySlot
 from model.training.boundary.throughput import faster_precision, measure_speed
 from model.training.boundary.trainer import BoundaryArray
 from model.training.checkpoint import load_checkpoint, save_checkpoint
+from model.wording import counted
 
 SUBSETS = ("training", "validation")
 
@@ -97,9 +98,9 @@ class BmnTask(BmnDescription, Task[BmnStudy, DataShape, VideoSplit, BoundarySlot
         """Describe epochs, batches and learning rates."""
         training, rate = study.training, study.hyperparameters.learning_rate
         return (
-            f"{training.epochs} epochs, {training.batch_videos} videos per batch, validation every "
-            f"{training.validated_every} epochs, learning rate {rate:g}, "
-            f"times {training.rate_drop:g} every {training.rate_drop_epochs} epochs"
+            f"{counted(training.epochs, 'epoch')}, {training.batch_videos} videos per batch, "
+            f"validation every {counted(training.validated_every, 'epoch')}, learning rate {rate:g}, "
+            f"times {training.rate_drop:g} every {counted(training.rate_drop_epochs, 'epoch')}"
         )
 
     def check_parameters(self, study: BmnStudy, parameters: Parameters, shape: DataShape) -> None:

@@ -48,6 +48,7 @@ from model.training.slot import Slot
 from model.training.throughput import faster_precision, fastest_array
 from model.training.trainer import TrainingArray
 from model.weights.trained import TrainedNetwork
+from model.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,8 +126,8 @@ class CalfTask(CalfDescription, Task[CalfStudy, GamesShape, Store, Slot]):
         """Describe epochs, sampler and learning rates."""
         training = study.training
         return (
-            f"{training.epochs} epochs, {training.sampler} sampler, validation every "
-            f"{training.validated_every} epochs, learning rate {training.learning_rate:g} to "
+            f"{counted(training.epochs, 'epoch')}, {training.sampler} sampler, validation every "
+            f"{counted(training.validated_every, 'epoch')}, learning rate {training.learning_rate:g} to "
             f"{training.final_learning_rate:g}"
         )
 

@@ -201,7 +201,7 @@ def test_running_study_is_not_deleted(one: Path, environment: Environment) -> No
 
 
 def test_clean_removes_checkpoints_and_keeps_networks(one: Path, environment: Environment) -> None:
-    assert "3.0 kB freed in 1 studies" in answer(environment, "clean")
+    assert "3.0 kB freed in 1 study\n" in answer(environment, "clean")
     left = {path.name for path in trial_folder(one, "bayes-0001").iterdir()}
     assert left == {BEST}
 

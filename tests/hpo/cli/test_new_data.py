@@ -15,6 +15,7 @@ from hpo.tasks.base.registry import load_study
 from hpo.tasks.calf.study_file import CalfStudy
 from model.data.check import check_dataset
 from model.data.description import read_description
+from model.data.description_text import add_table
 from model.errors import ConfigError, DataError, UserError
 
 SCRIPT = Path(__file__).parents[3] / "examples" / "own_data.py"
@@ -108,9 +109,26 @@ def test_existing_files_and_wrong_labels_are_errors(handball: Path, tmp_path: Pa
     labels.write_text("[]")
     with pytest.raises(DataError, match=r"expected .*annotations"):
         raise new(handball, "--rate", "5").exception or AssertionError
-    (handball / "dataset.toml").write_text("")
+    labels.unlink()
+    (handball / "study.toml").write_text("")
     with pytest.raises(DataError, match="is not replaced"):
         raise new(handball, "--rate", "5").exception or AssertionError
+
+
+def test_description_with_classes_gets_features_and_a_study_file(handball: Path) -> None:
+    add_table(handball, {"classes": {"goal": ["Goal!"], "other": ["turnover", "timeout"]}})
+    before = (handball / "dataset.toml").read_text()
+    refused = new(handball, "--rate", "5", "--classes", "Goal!")
+    assert isinstance(refused.exception, DataError) and "leave --classes out" in str(refused.exception)
+    assert new(handball, "--rate", "5").exit_code == 0
+    assert (handball / "dataset.toml").read_text().startswith(before.rstrip())
+    description = read_description(handball)
+    assert description.classes == ("goal", "other") and description.rate_of("VIDEO").per_second == 5
+    (handball / "study.toml").unlink()
+    assert new(handball).exit_code == 0 and (handball / "study.toml").exists()
+    (handball / "study.toml").unlink()
+    refused = new(handball, "--rate", "2")
+    assert isinstance(refused.exception, DataError) and "leave --rate out" in str(refused.exception)
 
 
 def test_labels_that_give_the_same_class_name_are_refused(tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ def test_file_that_is_no_review_is_told(tmp_path: Path) -> None:
     file = tmp_path / "other.csv"
     file.write_text("game;half;start\n")
     assert mistakes(file) == [
-        "line 1: missing column game, half, start, end, peak_score, reviewer_1, reviewer_2; "
+        "line 1: missing column end, peak_score, reviewer_1, reviewer_2; "
         "expected game,half,start,end,peak_score,reviewer_1,reviewer_2"
     ]
     with pytest.raises(DataError, match="has no rows"):
@@ -98,6 +98,13 @@ def test_file_that_is_no_review_is_told(tmp_path: Path) -> None:
         read_review(file)
     with pytest.raises(DataError, match="cannot read the review table as CSV"):
         read_review(tmp_path / "nowhere.csv")
+
+
+def test_review_may_come_from_a_spreadsheet_with_decimal_commas(tmp_path: Path) -> None:
+    file = tmp_path / "review.csv"
+    file.write_text(";".join(COLUMNS) + "\ng;1;0;5;0,75;yes;no\n")
+    peaks, answers = read_review(file)
+    assert peaks.tolist() == [0.75] and answers.tolist() == [[True, False]]
 
 
 def test_curve_is_written_as_table_and_figure(tmp_path: Path) -> None:

@@ -28,6 +28,16 @@ def test_points_are_read_from_each_kind_of_file(tmp_path: Path, name: str, text:
     assert (points.source, list(points.rows)) == (str(tmp_path / name), ROWS)
 
 
+def test_spreadsheets_may_write_semicolons_and_decimal_commas(tmp_path: Path) -> None:
+    (tmp_path / "points.csv").write_text("f;r_s;matching\n8;30,5;\n;;none\n")
+    assert list(read_points(tmp_path / "points.csv").rows) == ROWS
+
+
+def test_choice_that_reads_like_a_number_that_is_none_stays_a_text(tmp_path: Path) -> None:
+    (tmp_path / "points.csv").write_text("a,b,c\nnan,inf,1e3\n")
+    assert list(read_points(tmp_path / "points.csv").rows) == [{"a": "nan", "b": "inf", "c": 1000.0}]
+
+
 def test_one_table_is_one_point(tmp_path: Path) -> None:
     (tmp_path / "one.toml").write_text("f = 8\nK1.goal = -40\n")
     assert list(read_points(tmp_path / "one.toml").rows) == [{"f": 8, "K1.goal": -40}]

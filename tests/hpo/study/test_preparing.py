@@ -265,6 +265,19 @@ def test_search_continues_in_a_wider_space_with_all_that_it_knows(
     assert proposal.parameters not in ({"f": 2}, {"f": 3})
 
 
+def test_study_file_that_says_nothing_new_keeps_a_space_that_was_typed(
+    small_plan: StudyPlan, searched: StudyState, environment: Environment
+) -> None:
+    wider = widened(small_plan, searched, environment, "f=2..40", trials=5)
+    space = space_of(wider.plan.study.stages.named("bayes")).describe()
+    settings = dict(wider.asked.settings)
+    searched.apply(StageExtended(stage="bayes", settings=settings, trials=5, space=space))
+    table = small_plan.study.stages.named("bayes").model_dump(mode="json")
+    request = StageRequest(name="bayes", table=table, options={"trials": 6})
+    more = prepare_extension(small_plan, request, searched, environment, silent)
+    assert space_of(more.plan.study.stages.named("bayes")).describe() == space
+
+
 def test_ended_search_gets_more_configurations_in_a_wider_space_without_a_number(
     small_plan: StudyPlan, searched: StudyState, environment: Environment
 ) -> None:

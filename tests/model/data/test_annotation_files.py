@@ -80,6 +80,21 @@ def test_table_becomes_label_files_and_classes(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_table_of_another_spreadsheet_has_the_same_actions(tmp_path: Path, separator: str) -> None:
+    text = CSV.replace(",", separator)
+    assert labels("--from", written(tmp_path / "a.csv", text), "--to", tmp_path / "a").exit_code == 0
+    assert labels("--from", written(tmp_path / "b.csv", CSV), "--to", tmp_path / "b").exit_code == 0
+    files = [sorted((tmp_path / name).rglob("Labels.json")) for name in "ab"]
+    assert files[0] and [file.read_text() for file in files[0]] == [file.read_text() for file in files[1]]
+
+
+def test_table_in_another_encoding_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes("game,part,time,label\ng,1,2,Schuß\n".encode("latin-1"))
+    answer = labels("--from", tmp_path / "a.csv", "--to", tmp_path)
+    assert isinstance(answer.exception, DataError) and "save the file as UTF-8" in str(answer.exception)
+
+
 def test_part_that_comes_later_leaves_the_other_in_place(tmp_path: Path) -> None:
     to = ("--to", tmp_path / "data", "--game", "cup/final")
     for part, text in (("1", SRT), ("2", VTT), ("1", SRT.replace("Goal", "Time-out"))):
@@ -118,7 +133,7 @@ def test_labels_without_a_class_are_told_with_their_line(tmp_path: Path) -> None
     ("name", "text", "message"),
     [
         ("a.txt", "", "ends in .csv, .eaf, .srt, .vtt"),
-        ("a.csv", "game,label\n", "part, time are missing"),
+        ("a.csv", "game,label\n", "got game, label: part, time missing"),
         ("a.eaf", "<ANNOTATION_DOCUMENT>", "cannot be read"),
         ("a.eaf", '<!DOCTYPE x [<!ENTITY a "b">]><x/>', "without a document type"),
     ],

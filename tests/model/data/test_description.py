@@ -154,6 +154,7 @@ def test_paths_of_a_description_cannot_leave_the_folder(line: str) -> None:
         ("frame_rate = 1e300", "frame_rate"),
         ("frame_rate = nan", "frame_rate"),
         ('splits.validation = "valid.txt"', "splits.validation"),
+        ('classes.other = ["Goal"]', "classes.other"),
     ],
 )
 def test_settings_that_nothing_could_use_are_reported(line: str, place: str) -> None:
