@@ -117,12 +117,12 @@ def validations_table(trial: TrialState) -> Table:
 
 
 def _times(trial: TrialState) -> str:
-    parts = [f"since {trial.started_at:%Y-%m-%d %H:%M:%S} UTC" if trial.started_at else ""]
-    parts.append(f"until {trial.ended_at:%Y-%m-%d %H:%M:%S} UTC" if trial.ended_at else "")
+    parts = [f"started {trial.started_at:%Y-%m-%d %H:%M:%S} UTC" if trial.started_at else ""]
+    parts.append(f"ended {trial.ended_at:%Y-%m-%d %H:%M:%S} UTC" if trial.ended_at else "")
     parts.append(f"{duration(trial.duration_s)} of training" if trial.duration_s is not None else "")
     parts.append(f"on {trial.host} ({trial.device})" if trial.host else "")
     told = ", ".join(filter(None, parts))
-    return f" {told}" if told else ""
+    return f": {told}" if told else ""
 
 
 def _table(*headings: str) -> Table:

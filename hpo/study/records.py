@@ -7,7 +7,7 @@ from hpo.journal.results import StudyState
 from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.tasks.base.registry import score_of
 from hpo.tracking.symbols import by_symbol
-from hpo.trial.files import BEST, CHECKPOINT, CONFIG, ERROR, trial_folder
+from hpo.trial.files import BEST, CHECKPOINT, CONFIG, ERROR, OUTPUT, trial_folder
 
 Row = dict[str, Any]
 """Column -> value."""
@@ -60,7 +60,13 @@ def failures(state: StudyState, folder: Path) -> list[Row]:
 
 def trial_files(folder: Path, trial: str) -> dict[str, Path]:
     """Return the files that a trial has, by what they hold."""
-    kinds = {"weights": BEST, "checkpoint": CHECKPOINT, "settings": CONFIG, "traceback": ERROR}
+    kinds = {
+        "weights": BEST,
+        "checkpoint": CHECKPOINT,
+        "settings": CONFIG,
+        "traceback": ERROR,
+        "printed": OUTPUT,
+    }
     return {
         what: file for what, name in kinds.items() if (file := trial_folder(folder, trial) / name).is_file()
     }

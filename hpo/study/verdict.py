@@ -47,7 +47,7 @@ class Reference:
     role: str
     name: str
     found_by: str
-    """What found the other configuration."""
+    """Kind of stage that found the other configuration."""
 
 
 STUDY_FILE = Reference(OWN, "the study file's own configuration", "the search")
@@ -62,7 +62,7 @@ class Verdict:
     score: MeasuredScore
     """Score of the configuration on the test split, if it was measured, else on the validation split."""
     reference: Reference
-    """What the configuration is compared with."""
+    """Configuration of the comparison."""
     gain: PairedDifference | None
     """Score minus that of the reference with the same seeds; None if not measured."""
     compared: Mapping[str, Value]

@@ -16,6 +16,9 @@ CONFIG = "config.json"
 ERROR = "error.txt"
 """File with the traceback of the error that ended a failed trial."""
 
+OUTPUT = "output.txt"
+"""File with what the user's code printed."""
+
 
 def trial_folder(study_folder: Path, trial: str) -> Path:
     """Return the folder of a trial's checkpoints and settings."""

@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 
+from hpo.tasks.base.printed import Printing
 from hpo.tasks.base.registry import parse_study, task_named
 from hpo.tasks.base.splits import DataShape
-from hpo.trial.files import BEST, CHECKPOINT, CONFIG, NEXT, PREVIOUS
+from hpo.trial.files import BEST, CHECKPOINT, CONFIG, NEXT, OUTPUT, PREVIOUS
 from hpo.trial.report import Report, best_report, checked_metrics
 from hpo.trial.specification import TrialSpec
 from model.errors import DataError, StorageError
@@ -46,6 +47,8 @@ class TrialRun:
         with self._written():
             self._write_config()
             self._restore()
+        if isinstance(self.slot, Printing):
+            self.slot.output = self.folder / OUTPUT
 
     def report_after(self, epoch: int) -> Report | None:
         """Return the first validation after ``epoch``, or None if there is none so far."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from hpo.space.space import Parameters
 from hpo.tasks.base.learner import TrainingSchedule
+from hpo.tasks.base.printed import printed_to
 from model.training.outcomes import DivergedError, FailedError, Outcome, Validation, failure_of
 
 ObjectiveFunction = Callable[[dict[str, Any], int, "Reporter"], float | None]
@@ -143,6 +144,8 @@ class FunctionRun:
         """Number of finished epochs."""
         self.kept: Any = None
         """State with which the function continues."""
+        self.output: Path | None = None
+        """File for what the function prints."""
         self._function = function
         self._reporter: Reporter | None = None
 
@@ -193,7 +196,8 @@ class FunctionArray:
     def _result(self, slot: FunctionRun) -> Validation | FailedError:
         started = time.perf_counter()
         try:
-            score = slot.advance()
+            with printed_to(slot.output):
+                score = slot.advance()
         except Exception as error:  # an error in one trial must not stop the others
             return failure_of(error)
         return Validation(slot.epoch, {self._metric: score}, time.perf_counter() - started)

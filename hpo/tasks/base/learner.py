@@ -4,8 +4,10 @@ import math
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from hpo.tasks.base.printed import printed_to
 from model.training.outcomes import DivergedError, FailedError, Outcome, Validation, failure_of
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ class Learner(ABC, Generic[SplitT]):
         self.config = config
         self.epoch = 0
         """Number of finished epochs."""
+        self.output: Path | None = None
+        """File for what training and validation print."""
 
     @abstractmethod
     def train_epoch(self, train: SplitT, device: "torch.device") -> None:
@@ -91,10 +95,11 @@ class SequentialArray(Generic[SplitT]):
     def _result(self, slot: Learner[SplitT]) -> Validation | FailedError:
         started = time.perf_counter()
         try:
-            for _ in range(slot.epoch, self._schedule.next_validation(slot.epoch)):
-                slot.train_epoch(self._train, self._device)
-                slot.epoch += 1
-            metrics = slot.validate(self._valid, self._device)
+            with printed_to(slot.output):
+                for _ in range(slot.epoch, self._schedule.next_validation(slot.epoch)):
+                    slot.train_epoch(self._train, self._device)
+                    slot.epoch += 1
+                metrics = slot.validate(self._valid, self._device)
             finite = all(map(math.isfinite, metrics.values()))
         except Exception as error:  # an error in one trial must not stop the others
             return failure_of(error)

@@ -1,6 +1,7 @@
 """Tasks made of one function: what it gets, what it may return, and how its trials continue."""
 
 import gc
+import logging
 import sys
 import threading
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from hpo.config.stages import SEARCH
-from hpo.tasks.base.function_run import FunctionConfig, FunctionRun
+from hpo.tasks.base.function_run import FunctionArray, FunctionConfig, FunctionRun
 from hpo.tasks.base.function_task import function_task
 from hpo.tasks.base.learner import TrainingSchedule
 from hpo.tasks.base.own_code import place_in_task
@@ -126,6 +127,38 @@ def test_interrupted_trial_continues_with_the_same_scores(function: Callable[...
     second = run_of(function, epochs=5)
     second.load_state(first.state())
     assert begun == [1, 2] and ended(second) == uninterrupted[2:]
+
+
+def test_what_each_function_prints_and_logs_is_in_a_file_of_its_trial(tmp_path: Path) -> None:
+    logger, handlers = logging.getLogger("mine"), []
+
+    def talking(parameters: dict[str, Any], seed: int, report: Any) -> None:
+        print("start of", seed)
+        if not handlers:  # as logging.basicConfig does in the first trial of a process
+            handlers.append(logging.StreamHandler())
+            logger.addHandler(handlers[0])
+        for epoch in range(report.epochs):
+            logger.warning("%d: epoch %d", seed, epoch)
+            report(0.5)
+        print("end of", seed, file=sys.stderr)
+
+    def silent(parameters: dict[str, Any], seed: int, report: Any) -> float:
+        return 0.5
+
+    schedule, usual = TrainingSchedule(epochs=2, validate_every=1), sys.stdout
+    array = FunctionArray("score")
+    for seed, function in ((1, talking), (2, talking), (3, silent)):
+        run = FunctionRun(function, FunctionConfig(parameters={}, seed=seed, schedule=schedule))
+        run.output = tmp_path / f"{seed}.txt"
+        array.slots.append(run)
+    while array.slots:
+        array.advance()
+        array.slots = [slot for slot in array.slots if slot.epoch < 2]
+    for seed in (1, 2):
+        text = (tmp_path / f"{seed}.txt").read_text()
+        assert text == f"start of {seed}\n{seed}: epoch 0\n{seed}: epoch 1\nend of {seed}\n"
+    assert not (tmp_path / "3.txt").exists() and sys.stdout is usual
+    logger.removeHandler(handlers[0])
 
 
 def test_function_of_an_abandoned_trial_ends() -> None:
