@@ -12,7 +12,7 @@ from hpo.report.stage_order import outdated, outdated_line
 from hpo.report.trial_tables import best_line, condition, trials_in_words
 from hpo.study.plan import StudyPlan
 from hpo.tasks.base.found import best_of_stage, deciding_stage, found_configuration, stages_by_priority
-from hpo.tasks.base.registry import description_of
+from hpo.tasks.base.registry import units_note_of
 from hpo.tracking.symbols import by_symbol, symbol
 from model.errors import UserError
 
@@ -108,7 +108,7 @@ def representative_trials(state: StudyState) -> list[TrialState]:
 
 def best_table(state: StudyState) -> ShownTable:
     """Return a table of the configuration that the study has found."""
-    stage, note = deciding_stage(state), description_of(state.created).configuration_note
+    stage, note = deciding_stage(state), units_note_of(state.created)
     chosen = by_symbol(stage.chosen) if stage else {}
     return ShownTable(
         header=["hyperparameter", "value"],

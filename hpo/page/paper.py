@@ -17,6 +17,8 @@ from model.files import write_whole
 from model.wording import counted
 
 MARKDOWN, LATEX = "paper.md", "paper.tex"
+_METHODS = ("mode", "replicates", "seeds")
+"""Settings that describe a stage which is neither a search nor a final."""
 _TOP = 5
 """Number of configurations in the table."""
 _LATEX = {
@@ -38,12 +40,12 @@ def write_paper(plan: StudyPlan, state: StudyState, folder: Path) -> list[Path]:
     if found is None:
         return []
     header, rows = _table(plan, state, found)
-    methods = methods_paragraph(plan, state)
-    name = state.created.study
+    methods, note = methods_paragraph(plan, state), plan.description.units_note(plan.shape)
+    name, sentence = state.created.study, _sentence(found)
     contents = {
-        MARKDOWN: f"# Study {name}\n\n{_sentence(found)}\n\n{_markdown(header, rows)}\n\n"
+        MARKDOWN: f"# Study {name}\n\n{sentence}\n\n{_markdown(header, rows)}\n\n{note}\n\n"
         f"## Methods\n\n{methods}\n",
-        LATEX: f"% Study {name}\n{_escaped(_sentence(found))}\n\n{_latex(header, rows)}\n\n"
+        LATEX: f"% Study {name}\n{_escaped(sentence)}\n\n{_latex(header, rows)}\n\n{_escaped(note)}\n\n"
         f"\\paragraph{{Hyperparameters.}}\n{_escaped(methods)}\n",
     }
     for file, text in contents.items():
@@ -86,7 +88,10 @@ def _stage_sentence(plan: StudyPlan, state: StudyState, name: str) -> str:
             f"every network once on the test split{_test_items(plan, state, name)}"
         )
     else:
-        what = f"trained each of its trials for {epochs}"
+        described = ", ".join(
+            f"{key} = {getattr(settings, key)}" for key in _METHODS if hasattr(settings, key)
+        )
+        what = f"trained each of its trials for {epochs}{', with ' if described else ''}{described}"
     return f"The stage {name} {what} ({ended})."
 
 
@@ -121,7 +126,7 @@ def _range(axis: Mapping[str, Any]) -> str:
 
 
 def _sentence(found: Verdict) -> str:
-    return found.sentence[0].upper() + found.sentence[1:]
+    return f"The configuration {found.sentence}"
 
 
 def _table(plan: StudyPlan, state: StudyState, found: Verdict) -> tuple[list[str], list[list[str]]]:

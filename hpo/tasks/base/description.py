@@ -36,8 +36,6 @@ class TaskDescription(Generic[StudyT, ShapeT]):
     """False if the trials open their data themselves, so that no data folder is given."""
     analyses: ClassVar[bool] = False
     """True if ``hpo analyse`` supports trained networks of the task."""
-    configuration_note: ClassVar[str] = ""
-    """Sentence about the hyperparameters for readers, such as their units."""
     finders: ClassVar[tuple[str, ...]] = ("bayes",)
     """Stages that search for a configuration, each starting from the result of the previous one."""
     procedure: ClassVar[tuple[str, ...]] = ("bayes",)
@@ -55,6 +53,10 @@ class TaskDescription(Generic[StudyT, ShapeT]):
             study: Tables of the study file; older studies may lack settings.
         """
         return self.score
+
+    def units_note(self, shape: ShapeT) -> str:
+        """Return a sentence about the units of the hyperparameters; empty if their names say enough."""
+        return ""
 
     def shape_from_json(self, record: dict[str, Any]) -> ShapeT:
         """Build a shape from the output of ``shape_to_json``."""

@@ -105,6 +105,12 @@ def score_of(created: StudyCreated) -> Score:
     return description_of(created).score_in(created.plan["study"])
 
 
+def units_note_of(created: StudyCreated) -> str:
+    """Return a sentence about the units of a study's hyperparameters, from the first event of its journal."""
+    description = description_of(created)
+    return description.units_note(description.shape_from_json(created.plan["shape"]))
+
+
 def classes_of(created: StudyCreated) -> tuple[str, ...]:
     """Return the classes of a study's data, from the first event of its journal."""
     return tuple(created.plan.get("shape", {}).get("classes", ()))

@@ -14,9 +14,12 @@ class BmnDescription(TaskDescription[BmnStudy, DataShape]):
     unit = "videos"
     score = Score("auc", "AUC")
     study_file = BmnStudy
-    configuration_note = "K1 is in temporal positions."
     finders = ("bayes", "bmn-slicing")
     procedure = ("bmn-slicing", "bmn-compare")
+
+    def units_note(self, shape: DataShape) -> str:
+        """Return the unit of the slicing parameter."""
+        return "K1 is in temporal positions."
 
     def presentation(self, stage: str) -> StagePresentation:
         """Return tables and figures of the grid over K1 and of the comparison of losses."""

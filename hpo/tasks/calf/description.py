@@ -34,7 +34,6 @@ class CalfDescription(TaskDescription[CalfStudy, GamesShape]):
     data_shape = GamesShape
     takes_uri = True
     analyses = True
-    configuration_note = "K is in frames; r_s is in seconds, r in frames."
     finders = ("bayes", "grid-slicing")
     procedure = ("bayes", "grid-slicing", "final")
 
@@ -42,6 +41,11 @@ class CalfDescription(TaskDescription[CalfStudy, GamesShape]):
         """Return Average-mAP with the tolerances and over the classes that ``scoring`` names."""
         scoring = study.get("scoring", {})
         return _score(scoring.get("tolerances", "loose"), scoring.get("mean", "all"))
+
+    def units_note(self, shape: GamesShape) -> str:
+        """Return the units of the slicing parameters and of the receptive field."""
+        per_second = f"{shape.frame_rate.per_second:g}"
+        return f"K1 to K4 and r are in frames, of which {per_second} are one second; r_s is in seconds."
 
     def shape_from_json(self, record: dict[str, Any]) -> GamesShape:
         """Build a shape from the output of ``shape_to_json``."""

@@ -16,7 +16,9 @@ def test_files_hold_verdict_table_and_methods(tmp_path: Path) -> None:
     assert write_paper(calf_plan(), state, tmp_path) == [tmp_path / MARKDOWN, tmp_path / LATEX]
     text, latex = (tmp_path / MARKDOWN).read_text(), (tmp_path / LATEX).read_text()
     found = verdict(state)
-    assert found is not None and found.sentence[1:] in text
+    assert found is not None and f"The configuration {found.sentence}" in text
+    for written in (text, latex.replace("\\", "")):
+        assert "K1 to K4 and r are in frames, of which 2 are one second; r_s is in seconds." in written
     assert "| found | 5 | 3 | 0.4100 ± 0.0248 | 0.5100 ± 0.0248 |" in text
     assert r"found & 5 & 3 & 0.4100 $\pm$ 0.0248 & 0.5100 $\pm$ 0.0248 \\" in latex
     assert r"(95 \%, 3 seeds)" in latex and "{lrrrr}" in latex
