@@ -9,6 +9,7 @@ from hpo.api.python_words import python_words
 from hpo.config.environment import Environment
 from hpo.journal.events import Value
 from hpo.journal.results import StudyState, stored_state
+from hpo.study.folders import REPORT
 from hpo.study.records import failures, trial_files, trial_rows, validation_rows
 from hpo.tasks.base.found import found_configuration
 from hpo.tracking.symbols import by_symbol
@@ -111,7 +112,7 @@ class Study:
         """Write the HTML page about the study, as ``hpo report`` does, and return its path."""
         from hpo.api.reporting import write_report
 
-        return write_report(self._environment, self.folder, self.folder / "report.html")
+        return write_report(self._environment, self.folder, self.folder / REPORT)
 
     def network(self, trial: str | None = None) -> Any:
         """Return the trained network of a trial.

@@ -1,7 +1,6 @@
 """Commands for many studies and for one trial: list, show, export, rename, delete, clean."""
 
 import json
-import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from model.errors import ConfigError, UserError
+from model.shell import shell_line
 
 if TYPE_CHECKING:
     from hpo.config.environment import Environment
@@ -109,17 +109,20 @@ def rename(
     """Give a study another name, also in MLflow."""
     from hpo.config.environment import read_environment
     from hpo.study.catalogue import rename_study
-    from hpo.study.folders import chosen_study
+    from hpo.study.folders import REPORT, chosen_study, study_folder
     from hpo.study.session import sync_study
 
     environment = read_environment()
     rename_study(chosen_study(environment, study).name, new_name, environment)
     report = sync_study(new_name, environment)
     typer.echo(f"study {study} is now {new_name}")
+    if (study_folder(environment, new_name) / REPORT).is_file():
+        again = shell_line("hpo", "report", new_name)
+        typer.echo(f"its page still has the commands of {study}; write it again with: {again}")
     if report.events_left:
         typer.echo(
             f"MLflow does not have the new name yet ({report.failure}); send it with: "
-            f"hpo sync {shlex.quote(new_name)}",
+            f"{shell_line('hpo', 'sync', new_name)}",
             err=True,
         )
 

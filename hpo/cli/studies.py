@@ -177,7 +177,7 @@ def report(
     from hpo.config.environment import read_environment
     from hpo.journal.results import stored_state
     from hpo.page.paper import LATEX, MARKDOWN
-    from hpo.study.folders import chosen_study
+    from hpo.study.folders import REPORT, chosen_study
     from hpo.study.session import move_data
     from hpo.study.verdict import verdict
 
@@ -188,7 +188,7 @@ def report(
             move_data(folder.name, str(data.absolute()), environment, progress)
     if analyse:
         _analyse_best(folder)
-    file = write_report(environment, folder, to or folder / "report.html")
+    file = write_report(environment, folder, to or folder / REPORT)
     typer.echo(file)
     if found := verdict(stored_state(folder)):
         # Standard output is the path of the page alone, for scripts.

@@ -29,6 +29,10 @@ def has_study(environment: Environment, name: str) -> bool:
     return (study_folder(environment, name) / "journal.jsonl").is_file()
 
 
+REPORT = "report.html"
+"""File of a study's page."""
+
+
 def known_studies(environment: Environment) -> list[str]:
     """Return the names of all studies, starting with the one that changed last."""
     journals = studies_folder(environment).glob("*/journal.jsonl")

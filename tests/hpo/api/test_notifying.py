@@ -64,7 +64,7 @@ def test_end_of_a_stage_names_the_best_configuration(received: Received) -> None
     end = StageFinished(stage="bayes", best_trial="bayes-0", chosen={"f": 0})
     assert sent(received, [*beginning(2), finished, failed, end]) == ["mine: stage bayes has ended"]
     body = received.messages[0]["message"]
-    assert "1 trials finished, 1 failed" in body and "Average-mAP 0.5000 by bayes-0" in body
+    assert "1 trial finished, 1 failed" in body and "Average-mAP 0.5000 by bayes-0" in body
 
 
 def test_end_of_the_last_stage_is_that_of_the_study(received: Received) -> None:
