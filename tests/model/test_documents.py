@@ -67,9 +67,9 @@ def test_json_that_is_not_standard_is_refused(text: str, said: str) -> None:
 
 
 def test_bytes_that_are_not_utf_8_are_refused() -> None:
-    with pytest.raises(ValueError, match="utf-8"):
+    with pytest.raises(ValueError, match="UTF-8"):
         parse_json('{"a": "ü"}'.encode("latin-1"))
-    with pytest.raises(ValueError, match="utf-8"):
+    with pytest.raises(ValueError, match="UTF-8"):
         parse_toml(b'a = "\xff"')
 
 
