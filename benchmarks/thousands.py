@@ -15,6 +15,7 @@ records the memory of the driver and the number of events that MLflow lacks, and
 
 import argparse
 import os
+import re
 import resource
 import signal
 import sqlite3
@@ -52,6 +53,7 @@ from hpo.study.folders import study_folder
 from hpo.study.versions import code_digest
 
 VALIDATIONS = 5
+_ENDED = re.compile(rb'"event": "trial-(?:finished|stopped|failed)"')
 COMMANDS = (("status",), ("best",), ("best", "--json"), ("report",))
 NOWHERE = "http://127.0.0.1:9"
 """Address of an MLflow server that does not answer."""
@@ -252,7 +254,7 @@ def sample(work: Path, name: str, driver: int) -> tuple[int, float, int] | None:
     except (OSError, ValueError, sqlite3.Error):
         return None
     memory_mb = pages * resource.getpagesize() / 2**20
-    return journal.count(b'"trial-finished"'), memory_mb, journal.count(b"\n") - int(row[0])
+    return len(_ENDED.findall(journal)), memory_mb, journal.count(b"\n") - int(row[0])
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from model.data.chunks import ChunkSource, chunk_places
 from model.data.sampler import ChunkBatch
+from model.memory import keep_freed_memory
 from model.training.recorder import Recorder
 from model.training.slot import Slot
 from model.training.stack_groups import group_by_width
@@ -84,6 +85,7 @@ class SeparateSteps(Steps):
     def __init__(self, cohorts: Sequence[Sequence[Slot]], source: ChunkSource, device: torch.device) -> None:
         """Copy the weights of the slots; see ``Steps``."""
         super().__init__(cohorts, source, device)
+        keep_freed_memory()
         self._cohorts = [[TrainingStack([[slot]], device) for slot in cohort] for cohort in cohorts]
         self._stacks = [stack for stacks in self._cohorts for stack in stacks]
 
