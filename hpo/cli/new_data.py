@@ -137,7 +137,7 @@ def _completed(folder: Path, rate: float | None, stems: Sequence[str] | None) ->
     from model.files import write_whole
 
     file = folder / DESCRIPTION_FILE
-    if "features" in description_document(folder):
+    if description_document(folder).get("features"):
         for option, given in (("--features", stems), ("--rate", rate)):
             if given is not None:
                 raise _existing(file, f"edit it and leave {option} out, or move it away")

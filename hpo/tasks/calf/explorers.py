@@ -82,7 +82,7 @@ class ClassParallel(Explorer):
         self, name: str, replicate: int, sweep: "_Sweep", earlier: Sequence[TrialState]
     ) -> list[ZoneFrames]:
         """Return the points of one class in the order of a sweep."""
-        points = self._ranked(name, earlier)[: sweep.kept(len(self._points[name]))]
+        points = self._ranked(name, earlier)[: _kept(len(self._points[name]), sweep.halvings)]
         rng = np.random.default_rng([self._seed, replicate, list(self._points).index(name)])
         first = 1 if replicate == 0 else 0  # the first trial of all is the start
         return points[:first] + [points[first + place] for place in rng.permutation(len(points) - first)]
@@ -102,16 +102,17 @@ class _Sweep:
     is_first: bool
     """Whether this is the first sweep of its round."""
 
-    def kept(self, points: int) -> int:
-        """Return how many points of a class are left; a comparison needs two."""
-        return max(min(points, LEAST_KEPT), ceil(points * 0.5**self.halvings))
+
+def _kept(points: int, halvings: int) -> int:
+    """Return how many points of a class are left; a comparison needs two."""
+    return max(min(points, LEAST_KEPT), ceil(points * 0.5**halvings))
 
 
 def _halving_sweeps(points: int, *, rounds: int) -> list[_Sweep]:
     """Return the sweeps of rounds that cost at most ``points`` trials each."""
     sweeps = []
     for halvings in range(rounds):
-        trials = _Sweep(halvings, points, is_first=True).kept(points)
+        trials = _kept(points, halvings)
         sweeps += [_Sweep(halvings, trials, is_first=number == 0) for number in range(points // trials)]
     return sweeps
 

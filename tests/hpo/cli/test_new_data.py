@@ -131,6 +131,12 @@ def test_description_with_classes_gets_features_and_a_study_file(handball: Path)
     assert isinstance(refused.exception, DataError) and "leave --rate out" in str(refused.exception)
 
 
+def test_empty_table_of_features_is_filled(handball: Path) -> None:
+    add_table(handball, {"classes": {"any": ["*"]}, "features": {}})
+    assert new(handball, "--rate", "5").exit_code == 0
+    assert read_description(handball).features == {"video": "VIDEO"}
+
+
 def test_labels_that_give_the_same_class_name_are_refused(tmp_path: Path) -> None:
     game(tmp_path, "a", {"Goal": [1.0], "goal?": [9.0]})
     done = new(tmp_path, "--rate", "5")
