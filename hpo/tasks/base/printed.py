@@ -5,7 +5,7 @@ import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol, TextIO, runtime_checkable
+from typing import BinaryIO, Protocol, TextIO, runtime_checkable
 
 
 @runtime_checkable
@@ -37,11 +37,19 @@ class _Running(io.TextIOBase):
         """Write to the file of the running trial; between trials to the process's own output."""
         # A full disk is found by the checkpoint; what is printed is worth no trial.
         with contextlib.suppress(OSError):
-            stream = self._opened() or sys.__stderr__
-            if stream is not None:
-                stream.write(text)
-                stream.flush()
+            stream = self._stream()
+            stream.write(text)
+            stream.flush()
         return len(text)
+
+    def fileno(self) -> int:
+        """Return the number of the file, for processes that the trial starts."""
+        return self._stream().fileno()
+
+    @property
+    def buffer(self) -> BinaryIO:
+        """The file as bytes."""
+        return self._stream().buffer
 
     def close_file(self) -> None:
         """Close the file of the running trial."""
@@ -51,10 +59,12 @@ class _Running(io.TextIOBase):
                 self._file.close()
             self._file = None
 
-    def _opened(self) -> TextIO | None:
+    def _stream(self) -> TextIO:
         if self._file is None and self.output is not None:
             self._file = self.output.open("a", encoding="utf-8", errors="backslashreplace")
-        return self._file
+        stream = self._file or sys.__stderr__
+        assert stream is not None, "a process that trains has an output"
+        return stream
 
 
 _running = _Running()

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -141,6 +142,8 @@ def test_what_each_function_prints_and_logs_is_in_a_file_of_its_trial(tmp_path: 
             logger.warning("%d: epoch %d", seed, epoch)
             report(0.5)
         print("end of", seed, file=sys.stderr)
+        subprocess.run(["echo", "a program"], stdout=sys.stdout, check=True)
+        sys.stdout.buffer.write(b"bytes\n")
 
     def silent(parameters: dict[str, Any], seed: int, report: Any) -> float:
         return 0.5
@@ -156,7 +159,7 @@ def test_what_each_function_prints_and_logs_is_in_a_file_of_its_trial(tmp_path: 
         array.slots = [slot for slot in array.slots if slot.epoch < 2]
     for seed in (1, 2):
         text = (tmp_path / f"{seed}.txt").read_text()
-        assert text == f"start of {seed}\n{seed}: epoch 0\n{seed}: epoch 1\nend of {seed}\n"
+        assert text == f"start of {seed}\n{seed}: epoch 0\n{seed}: epoch 1\nend of {seed}\na program\nbytes\n"
     assert not (tmp_path / "3.txt").exists() and sys.stdout is usual
     logger.removeHandler(handlers[0])
 
