@@ -25,7 +25,7 @@ from hpo.study.devices import available_cpus
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
-EPOCHS = 60
+EPOCHS = 120
 """So many that the trials are still training when the job is stopped, also on a machine with other work."""
 STAND_INS = {
     # The script gives every option in one word.
