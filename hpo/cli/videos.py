@@ -218,6 +218,6 @@ def labels(
     counts = write_labels(to, found)
     actions, games = sum(counts.values()), len(counts)
     typer.echo(f"{counted(actions, 'action')} of {counted(games, 'game')} in {to}")
-    is_described = "features" in description_document(to)
+    is_described = bool(description_document(to).get("features"))
     words = ("check", to) if is_described else ("new", to, "--rate", "NUMBER")
     typer.echo(f"next: {shell_line('hpo', 'data', *words)}")

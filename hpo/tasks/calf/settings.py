@@ -20,6 +20,7 @@ from model.networks.calf_config import NetworkConfig
 from model.precision import Precision
 from model.timeline import FrameRate
 from model.training.config import TrainingConfig, TrialConfig
+from model.wording import counted
 
 TOLERANCES_S = {"loose": LOOSE_TOLERANCES_S, "tight": TIGHT_TOLERANCES_S}
 """Value of ``scoring.tolerances`` in a study file -> tolerances in seconds."""
@@ -134,7 +135,7 @@ def _chunk(study: CalfStudy, shape: GamesShape) -> str:
 
 
 def _frames(frames: int, frame_rate: FrameRate) -> str:
-    return f"{frames} {'frame' if frames == 1 else 'frames'} at {frame_rate.per_second:g} per second"
+    return f"{counted(frames, 'frame')} at {frame_rate.per_second:g} per second"
 
 
 def _zones(study: CalfStudy, own: Mapping[str, Value], shape: GamesShape) -> Zones:
