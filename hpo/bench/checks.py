@@ -14,7 +14,7 @@ from hpo.bench.line import NEEDS_GPU, Line, judged, not_checked
 from hpo.bench.machine import check_driver, check_load, check_products, check_torch
 from hpo.bench.memory import check_growth, check_memory_limit
 from hpo.bench.numbers import check_step
-from hpo.bench.recording import check_replay, check_waits
+from hpo.bench.recording import check_other_trials, check_replay, check_waits
 from hpo.bench.recovery import check_device_fault
 from hpo.bench.setting import Setting
 from hpo.bench.speed import check_arrays
@@ -46,6 +46,7 @@ CHECKS = (
     Check("number formats", check_products),
     Check("losses and gradients of a step", check_step),
     Check("replay of recorded steps", check_replay, needs_gpu=True),
+    Check("recording after trials change", check_other_trials, needs_gpu=True),
     Check("no waiting inside steps", check_waits, needs_gpu=True),
     Check("BMN step", check_boundary_step),
     Check("no waiting inside BMN steps", check_boundary_waits, needs_gpu=True),

@@ -113,11 +113,12 @@ def _limited_to(size: int, device: torch.device) -> Iterator[None]:
     """Limit the memory that this process may take on a GPU to ``size`` bytes."""
     _free(device)
     whole = torch.cuda.get_device_properties(device).total_memory
-    torch.cuda.set_per_process_memory_fraction(size / whole, device)
+    # Without a device this limits the current one; with one it wants its number, which "cuda" does not have.
+    torch.cuda.set_per_process_memory_fraction(size / whole)
     try:
         yield
     finally:
-        torch.cuda.set_per_process_memory_fraction(1.0, device)
+        torch.cuda.set_per_process_memory_fraction(1.0)
         _free(device)
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from hpo.bench.line import Line, judged
+from hpo.bench.memory import training_array
 from hpo.bench.numbers import relative_error
 from hpo.bench.setting import Setting
 from hpo.bench.trials import SAMPLER, batches, mixed_cohorts, rates
@@ -44,6 +45,21 @@ def check_replay(setting: Setting) -> Iterator[Line]:
             or f"{STEPS} steps, relative difference of weights {difference:.1e}, at most {limit:.1e}; "
             f"two runs without recordings differ by {noise:.1e}",
         )
+
+
+def check_other_trials(setting: Setting) -> Iterator[Line]:
+    """Train an array whose trials change: the steps of the next trials must be recorded as well."""
+    notes: list[str] = []
+    cohorts = mixed_cohorts(setting.train)
+    array = training_array(setting, cohorts[0], epochs=1, on_note=notes.append)
+    array.advance()
+    array.slots = [Slot(trial) for trial in cohorts[1]]
+    array.advance()
+    yield judged(
+        "recording after trials change",
+        not notes,
+        "; ".join(notes) or f"{len(cohorts)} sets of trials in turn, the steps of each recorded",
+    )
 
 
 def check_waits(setting: Setting) -> Iterator[Line]:

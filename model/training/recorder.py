@@ -1,7 +1,9 @@
 """Recordings of work on a GPU as CUDA graphs."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from torch import Tensor
@@ -10,6 +12,15 @@ from model.training.device_state import ran_out_of_memory
 
 WARM_UPS = 2
 """Number of runs before a recording, in which libraries initialise themselves."""
+
+
+@cache
+def recording_stream() -> torch.cuda.Stream:
+    """Return the stream on which this process makes all recordings.
+
+    cuBLAS keeps a workspace of 32 MB and more for every stream that it was used on, until the process ends.
+    """
+    return torch.cuda.Stream()  # type: ignore[no-untyped-call]
 
 
 def ignore_note(message: str) -> None:
@@ -28,6 +39,8 @@ class Recorder:
         """False after a refused recording; nothing is recorded from then on."""
         self._on_note = on_note
         self._pool: Any = None
+        self._alive: WeakSet[torch.cuda.CUDAGraph] = WeakSet()
+        """Recordings in the pool. PyTorch gives up a pool with the last of them and refuses others in it."""
 
     def record(self, work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor] | None:
         """Record ``work``, after two runs that are not recorded.
@@ -44,7 +57,7 @@ class Recorder:
             return self._capture(work)
         except RuntimeError as error:
             # The pool of a broken recording may be in any state.
-            self._pool = None
+            self._alive.clear()
             if ran_out_of_memory(error):
                 raise torch.OutOfMemoryError("the device's memory ran out during a recording") from error
             self.works = False
@@ -55,7 +68,7 @@ class Recorder:
             return None
 
     def _warm_up(self, work: Callable[[], Tensor]) -> None:
-        aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        aside = recording_stream()
         aside.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(aside):
             for _ in range(WARM_UPS):
@@ -63,12 +76,14 @@ class Recorder:
         torch.cuda.current_stream().wait_stream(aside)
 
     def _capture(self, work: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
-        if self._pool is None:
+        if not self._alive:
             self._pool = torch.cuda.graph_pool_handle()
         graph = torch.cuda.CUDAGraph()
+        capture = torch.cuda.graph(graph, pool=self._pool, stream=recording_stream())
         # A recording that fails leaves its own stream as the current one.
-        with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph, pool=self._pool):
+        with torch.cuda.stream(torch.cuda.current_stream()), capture:
             result = work()
+        self._alive.add(graph)
         return graph.replay, result
 
 

@@ -19,7 +19,7 @@ from hpo.bench.boundary import check_boundary_step, check_boundary_waits
 from hpo.bench.line import Line
 from hpo.bench.memory import check_memory_limit
 from hpo.bench.numbers import check_step
-from hpo.bench.recording import check_replay, check_waits
+from hpo.bench.recording import check_other_trials, check_replay, check_waits
 from hpo.bench.setting import Setting
 from model.inference import proposals
 from model.training.steps import RecordedSteps, _Recording
@@ -42,7 +42,7 @@ class Memory:
         self.share = 1.0
         self._make = RecordedSteps.__init__
 
-    def limit(self, share: float, device: object) -> None:
+    def limit(self, share: float) -> None:
         self.share = share
 
     def make(self, steps: RecordedSteps, cohorts: Any, *rest: Any) -> None:
@@ -99,6 +99,7 @@ def main() -> None:
         setting = Setting(GPU, Path(folder), limit_s=600.0)
         found["step"] = lines(check_step, setting)
         found["replay"] = lines(check_replay, setting)
+        found["other trials"] = lines(check_other_trials, setting)
         found["waits"] = lines(check_waits, setting)
         found["BMN step"] = lines(check_boundary_step, setting)
         found["BMN waits"] = lines(check_boundary_waits, setting)

@@ -9,6 +9,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
+from weakref import WeakSet
 
 import torch
 from torch import Tensor
@@ -191,10 +192,26 @@ class Graph:
                             old.copy_(new)
 
 
+class Pool:
+    """Memory of graphs, which ends with the last of them."""
+
+    def __init__(self) -> None:
+        self.graphs: WeakSet[Graph] = WeakSet()
+        self.was_used = False
+
+    def add(self, graph: Graph) -> None:
+        """Give a graph memory of the pool."""
+        if self.was_used and not self.graphs:
+            raise RuntimeError("it->second->use_count > 0 INTERNAL ASSERT FAILED")
+        self.was_used = True
+        self.graphs.add(graph)
+
+
 @contextlib.contextmanager
-def _capture(graph: Graph, pool: Any = None) -> Iterator[None]:
+def _capture(graph: Graph, pool: Pool, stream: object) -> Iterator[None]:
+    pool.add(graph)
     Device.captures += 1
-    Device.pools.add(pool)
+    Device.pools.add(id(pool))
     Device.tape = graph.tape
     try:
         yield
@@ -223,7 +240,7 @@ def install() -> None:
         "stream": lambda stream: contextlib.nullcontext(),
         "CUDAGraph": Graph,
         "graph": _capture,
-        "graph_pool_handle": lambda: id(object()),
+        "graph_pool_handle": Pool,
         "empty_cache": lambda: None,
         "synchronize": lambda *_: None,
         "set_sync_debug_mode": _set_sync_debug_mode,

@@ -50,6 +50,7 @@ def test_what_needs_a_gpu_never_passes_on_a_processor(setting: Setting) -> None:
         "GPU and driver",
         "GPU in MLflow",
         "replay of recorded steps",
+        "recording after trials change",
         "no waiting inside steps",
         "no waiting inside BMN steps",
         "memory limit",

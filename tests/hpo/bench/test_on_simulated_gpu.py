@@ -42,6 +42,10 @@ def test_recording_that_does_less_than_the_step_fails(lines: Any) -> None:
     assert {line["verdict"] for line in lines["forgetful replay"]} == {"FAIL"}
 
 
+def test_steps_are_recorded_again_for_other_trials(lines: Any) -> None:
+    assert [line["verdict"] for line in lines["other trials"]] == ["PASS"], lines["other trials"]
+
+
 def test_step_that_reads_a_number_fails(lines: Any) -> None:
     for line in lines["reading steps"]:
         assert line["verdict"] == "FAIL" and "called a synchronizing CUDA operation: read" in line["figures"]

@@ -8,6 +8,7 @@ import pytest
 import torch
 from training.trials import CPU, OTHER, TRAIN, TRAINING, TRIAL, VALID, numbers
 
+from model.training import recorder as recorder_module
 from model.training import steps as steps_module
 from model.training import trainer
 from model.training.outcomes import Validation
@@ -25,7 +26,10 @@ class Stream:
 
 
 class Graph:
-    """Cannot replay: here no recording is ever finished."""
+    """Has nothing to repeat."""
+
+    def replay(self) -> None:
+        pass
 
 
 class FakeCuda:
@@ -44,14 +48,15 @@ class FakeCuda:
             "stream": lambda stream: contextlib.nullcontext(),
             "CUDAGraph": Graph,
             "graph": self.capture,
-            "graph_pool_handle": lambda: (0, 1),
+            "graph_pool_handle": object,
             "empty_cache": lambda: None,
         }
         for name, value in stands_in.items():
             monkeypatch.setattr(torch.cuda, name, value)
+        monkeypatch.setattr(recorder_module, "recording_stream", Stream)
 
     @contextlib.contextmanager
-    def capture(self, graph: Graph, pool: object) -> Iterator[None]:
+    def capture(self, graph: Graph, pool: object, stream: Stream) -> Iterator[None]:
         self.captures += 1
         self.capturing = True
         try:
@@ -131,3 +136,27 @@ def test_recorder_names_the_lack_of_memory_although_another_error_replaced_it(cu
     with pytest.raises(torch.OutOfMemoryError):
         recorder.record(work)
     assert recorder.works
+
+
+def test_new_pool_is_taken_when_no_recording_of_the_old_one_is_left(
+    cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyTorch gives up a pool with the last of its recordings, and then refuses new ones in it."""
+    pools: list[object] = []
+    capture = cuda.capture
+
+    def note(graph: Graph, pool: object, stream: Stream) -> contextlib.AbstractContextManager[None]:
+        pools.append(pool)
+        return capture(graph, pool, stream)
+
+    monkeypatch.setattr(torch.cuda, "graph", note)
+    recorder = Recorder()
+    first = recorder.record(lambda: torch.zeros(1))
+    second = recorder.record(lambda: torch.zeros(1))
+    assert first and second and pools[0] is pools[1]
+    del first
+    third = recorder.record(lambda: torch.zeros(1))
+    assert third and pools[2] is pools[0]
+    del second, third
+    assert recorder.record(lambda: torch.zeros(1))
+    assert pools[3] is not pools[0]
