@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from hpo.bench.line import NEEDS_GPU, Line, judged, not_checked
-from hpo.bench.numbers import BATCHES, CPU, Step, compared
+from hpo.bench.numbers import CPU, Step, compared
 from hpo.bench.recording import refused_wait
 from hpo.bench.setting import Setting
 from model.data.activitynet.split import VideoSplit
@@ -19,7 +19,7 @@ from model.precision import Precision, computing, precisions_of
 from model.training.boundary.config import BoundaryTrialConfig
 from model.training.boundary.slot import BoundarySlot
 
-VIDEOS = 12
+VIDEOS, BATCHES = 12, 3
 STEPS = 4
 POSITIONS, DIMS = 50, 64
 SIZES = BmnConfig(input_size=DIMS, positions=POSITIONS, bins=16, hidden_1d=64, hidden_2d=32, hidden_3d=64)
