@@ -128,7 +128,8 @@ def _storage_errors(storage: Path) -> Iterator[None]:
         reason = next(filter(None, map(_unwritable, _chain(error))), None)
         if reason is None:
             raise
-        fix = f"free disk space, then continue with {shell_line('hpo', 'resume', storage.name)}"
+        resume = shell_line("hpo", "resume", storage.name)
+        fix = f"make it writable (space, quota, permissions), then continue with {resume}"
         raise StorageError(reason, folder=storage, fix=fix) from error
 
 

@@ -225,7 +225,8 @@ class TrialArray:
         while True:
             if member.failure is not None:
                 raise member.failure
-            report = member.run.report_after(seen)
+            # During the training the last one may not be on the disk yet, or its neighbours' may be missing.
+            report = None if member in self._in_training else member.run.report_after(seen)
             if report is not None:
                 return report
             if not self._is_member(member):

@@ -99,12 +99,14 @@ class TrialRun:
             "slot": self.slot.state(),
             "history": [asdict(report) for report in self._history],
         }
-        # Writing takes long, renaming does not: a kill must not find the trial without a newest checkpoint.
-        save_checkpoint(self.folder / NEXT, content)
-        # Missing after a kill between these two statements, or while a lost process still writes here.
+        # Missing when the study has just ended the trial at the user's request: it removes the checkpoints.
         with contextlib.suppress(FileNotFoundError):
-            (self.folder / CHECKPOINT).replace(self.folder / PREVIOUS)
-        (self.folder / NEXT).replace(self.folder / CHECKPOINT)
+            # Writing takes long, renaming does not: a kill must not find the trial without a new checkpoint.
+            save_checkpoint(self.folder / NEXT, content)
+            # Missing after a kill between these two statements, or while a lost process still writes here.
+            with contextlib.suppress(FileNotFoundError):
+                (self.folder / CHECKPOINT).replace(self.folder / PREVIOUS)
+            (self.folder / NEXT).replace(self.folder / CHECKPOINT)
 
     def _restore(self) -> None:
         """Load the newest readable checkpoint; delete damaged ones and add a note about each."""

@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from hpo.trial.array import TrialArray
+from hpo.trial.run import TrialRun
 from hpo.trial.specification import TrialSpec
 from model.training.device_state import UTILISATION, LoadMeter
 from model.training.trainer import TrainingArray
@@ -230,6 +231,32 @@ def test_process_ends_with_the_last_trial_that_it_trains(
         array.leave(second.trial)
         assert gate.ended.is_set()
         gate.opened.set()
+
+
+def test_caller_hears_of_a_validation_when_those_of_all_are_on_the_disk(
+    spec: TrialSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The study removes the checkpoints of a trial that has ended, and other callers wake this one."""
+    first, second = company(spec, tmp_path, 2)
+    reached, opened = threading.Event(), threading.Event()
+    save = TrialRun._save
+
+    def hold(run: TrialRun) -> None:
+        if len(run._history) == 1:
+            reached.set()
+            assert opened.wait(60)
+        save(run)
+
+    monkeypatch.setattr(TrialRun, "_save", hold)
+    array = TrialArray(slots=2)
+    with ThreadPoolExecutor(2) as callers:
+        heard = [callers.submit(array.step, each.to_json(), 0) for each in (first, second)]
+        assert reached.wait(60)
+        with array._changed:
+            array._note_change()
+        assert not wait(heard, timeout=0.2).done
+        opened.set()
+        assert [each.result()["epoch"] for each in heard] == [1, 1]
 
 
 def test_trial_that_diverges_fails_alone(spec: TrialSpec, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from hpo.trial.array import TrialArray
-from hpo.trial.files import BEST, CHECKPOINT, CONFIG, PREVIOUS
+from hpo.trial.files import BEST, CHECKPOINT, CONFIG, PREVIOUS, remove_checkpoints
 from hpo.trial.report import Report, best_report
 from hpo.trial.specification import TrialSpec
 from model.training.checkpoint import load_checkpoint, save_checkpoint
@@ -89,6 +89,20 @@ def test_full_disk_is_told_apart_from_a_failure_of_the_trial(
     assert result["unwritable"] == f"cannot write to {spec.folder}: No space left on device"
     assert "failed" not in result
     assert [result["epoch"] for result in steps(spec, 2, seen=1)] == [2, 3]
+
+
+def test_checkpoint_that_the_study_removes_while_it_is_written_is_no_fault(
+    spec: TrialSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The user has ended the trial: the study needs no checkpoint of it, and its process is about to end."""
+
+    def remove(file: Path, content: dict[str, Any]) -> None:
+        save_checkpoint(file, content)
+        remove_checkpoints(file.parent)
+
+    monkeypatch.setattr("hpo.trial.run.save_checkpoint", remove)
+    assert steps(spec, 1)[0]["epoch"] == 1
+    assert sorted(file.name for file in Path(spec.folder).iterdir()) == [BEST, CONFIG]
 
 
 def test_best_network_is_kept_with_all_that_is_needed_to_use_it(spec: TrialSpec) -> None:
