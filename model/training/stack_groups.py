@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-LAUNCH_COLUMNS = 1000
+LAUNCH_COLUMNS = 2000
 """Cost of one more stack in a training step, as a number of padded columns (f times classes) of one trial.
 
-A stack adds about 550 kernels, which take at least 2 microseconds each. A padded column of 32 chunks moves
-2.7 MB (benchmarks/launches.py), so that 1000 columns take as long on a GPU that moves 2.5 TB/s.
+Measured on an NVIDIA H200 with 64 trials of random f and r: with 2000 and 4000 they train fastest, with 1000
+and with a single stack 5 and 7 % slower in float32, 0 and 10 % in bfloat16.
 """
 
 
