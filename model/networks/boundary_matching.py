@@ -85,14 +85,16 @@ def _sampling_matrices(
     # One matrix and its transpose a process and device, however many networks there are.
     pairs = valid_pairs(positions, longest)
     row, column, weight = bin_weights(pairs, positions, sampling)
-    matrix = torch.sparse_coo_tensor(
-        torch.from_numpy(np.stack([row, column])),
-        torch.from_numpy(weight).to(dtype),
-        (len(pairs), positions * sampling.bins),
-        check_invariants=True,
-    ).coalesce()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta state")
+        # PyTorch 2.11 says so although they are enabled here.
+        warnings.filterwarnings("ignore", message="Sparse invariant checks are implicitly disabled")
+        matrix = torch.sparse_coo_tensor(
+            torch.from_numpy(np.stack([row, column])),
+            torch.from_numpy(weight).to(dtype),
+            (len(pairs), positions * sampling.bins),
+            check_invariants=True,
+        ).coalesce()
         rows, columns = matrix.to_sparse_csr(), matrix.t().coalesce().to_sparse_csr()
     return rows.to(device), columns.to(device)
 
