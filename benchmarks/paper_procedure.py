@@ -239,6 +239,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--only", default=",".join(figures))
     arguments = parser.parse_args()
+    arguments.work.mkdir(parents=True, exist_ok=True)
     places = Places(arguments.wyscout, arguments.work)
     for name in arguments.only.split(","):
         figures[name](places)
