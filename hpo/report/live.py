@@ -23,6 +23,7 @@ from hpo.report.gain_lines import gain_line, would_stop
 from hpo.report.stage_order import outdated, outdated_line
 from hpo.report.trial_tables import best_line
 from hpo.tasks.base.registry import classes_of, score_of
+from model.wording import counted
 
 _PER_S = "_per_s"
 """Suffix of the metrics that are speeds."""
@@ -78,11 +79,8 @@ class Display:
         self._stage, self._epochs = stage.stage, max(stage.epochs, 1)
         self._printed, self._clock, self._offers_stop = None, _Clock(), True
         if stage.finished_at is None:
-            epochs = f"{self._epochs} epochs" if self._epochs > 1 else "1 epoch"
-            self._console.print(
-                f"stage {stage.stage}: {stage.trials} trials at most, {epochs} each",
-                soft_wrap=True,
-            )
+            length = f"{counted(stage.trials, 'trial')} at most, {counted(self._epochs, 'epoch')} each"
+            self._console.print(f"stage {stage.stage}: {length}", soft_wrap=True)
             for each in outdated(state):
                 self._console.print(f"note: {outdated_line(each, state)}", soft_wrap=True)
 

@@ -16,6 +16,7 @@ from hpo.study.plan import StudyPlan
 from hpo.study.preparing import PreparedStage
 from hpo.study.warm_start import describe_known
 from hpo.tracking.symbols import symbol
+from model.wording import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +76,9 @@ def _stage_lines(outlined: StageOutline) -> list[str]:
     name = stage.asked.stage
     settings, parallelism = plan.study.stages.named(name), plan.parallelism(name)
     together = f", {parallelism.array} in one process" if parallelism.array > 1 else ""
+    trials = f"{counted(stage.trials, 'trial')} at most, {parallelism.concurrent} at a time{together}"
     lines = [
-        f"stage       {name}: {stage.trials} trials at most, {parallelism.concurrent} at a time{together}",
+        f"stage       {name}: {trials}",
         f"  training  {plan.task.describe_training(plan.study, plan.shape)}",
     ]
     if isinstance(settings, SearchStage):

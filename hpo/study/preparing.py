@@ -34,6 +34,7 @@ from hpo.tracking.store import check_store
 from hpo.tracking.symbols import symbol
 from model.errors import ConfigError, UserError
 from model.shell import shell_line
+from model.wording import counted
 
 _EXTENDABLE = (
     "trials",
@@ -306,7 +307,7 @@ def _together(plan: StudyPlan, request: StageRequest, settings: Mapping[str, Any
     given = {**(request.table or plan.study.stages.named(request.name).model_dump()), **request.options}
     if plan.device == "cpu" or (given["concurrent"] or "auto") != "auto":
         return ""
-    together = f"{settings['concurrent']} trials at a time, {settings['array']} in one process"
+    together = f"{counted(settings['concurrent'], 'trial')} at a time, {settings['array']} in one process"
     return f"stage {request.name}: {together}; --concurrent N overrides it"
 
 
