@@ -22,7 +22,7 @@ class ArrayPool:
         """
         import ray
 
-        from hpo.trial.array import TrialArray
+        from hpo.trial.array_actor import TrialArrayActor
 
         # Each trial has one running call; a call from a process that died may still run beside it.
         options = {
@@ -32,7 +32,7 @@ class ArrayPool:
             "num_cpus": threads - slots * CALLER_CPUS,
             "num_gpus": gpus,
         }
-        run, actor = uuid.uuid4().hex[:8], ray.remote(TrialArray)
+        run, actor = uuid.uuid4().hex[:8], ray.remote(TrialArrayActor)
         self._actors: dict[str, Any] = {}
         for index in range(arrays):
             name = f"array-{run}-{index}"

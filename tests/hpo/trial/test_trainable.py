@@ -1,5 +1,7 @@
 """A process that Tune reuses: a trial must not feel the one before."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -72,3 +74,9 @@ def test_death_of_the_array_counts_unless_its_device_has_just_failed(
     caller.setup({**config(spec), "array": "array-0"})
     assert caller.step()["failed"] == f"the process of the trial's array died {DEATHS} times"
     assert array.calls == DEATHS + device_faults
+
+
+def test_process_that_only_calls_an_array_loads_no_pytorch() -> None:
+    """There is one for each of 64 trials, and PyTorch takes 0.2 GB and some seconds in each."""
+    loaded = "import sys, hpo.trial.trainable, hpo.trial.array_actor; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", loaded], check=False).returncode == 0
