@@ -24,7 +24,8 @@ def expected_scores(
     """Return the expected score of each of ``asked``, averaged over seeds; empty if too little is known.
 
     Args:
-        observed: All trials of the search and what they reached.
+        observed: All trials of the search and what they reached. Failed ones say nothing here, nor do those
+            that the user ended before they had a score.
         asked: Trials whose points are of interest.
         noise: Standard deviation of the score over seeds that is assumed before the scores show another.
         related: Trials with other data, features or epochs, for a first idea of the scores.
@@ -36,6 +37,7 @@ def expected_scores(
     with threadpool_limits(limits=1):  # the same bits whatever the number of cores
         known = related_observations(related)
         prior = fit_process(known, noise=noise) if known else None
-        model = fit_process(observations(observed, limit=POINTS_SEEN), noise=noise, prior=prior)
+        scored = [trial for trial in observed if not trial.failed]
+        model = fit_process(observations(scored, limit=POINTS_SEEN), noise=noise, prior=prior)
         means, deviations = predicted(model, np.array([trial.point for trial in asked]))
     return [Expected(*pair) for pair in zip(means.tolist(), deviations.tolist(), strict=True)]
