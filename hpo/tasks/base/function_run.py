@@ -15,6 +15,7 @@ from hpo.space.space import Parameters
 from hpo.tasks.base.learner import TrainingSchedule
 from hpo.tasks.base.printed import printed_to
 from model.training.outcomes import DivergedError, FailedError, Outcome, Validation, failure_of
+from model.wording import counted
 
 ObjectiveFunction = Callable[[dict[str, Any], int, "Reporter"], float | None]
 """Function ``(parameters, seed, report) -> score``; without a result, its last report is its score."""
@@ -85,7 +86,7 @@ class Reporter:
 
         if self._done >= self.epochs:
             raise FailedError(
-                f"expected {self.epochs} reports at most, one for each epoch of this study: loop over "
+                f"expected {counted(self.epochs, 'report')} at most, one for each epoch of this study: loop over "
                 "range(report.epoch, report.epochs), and start a new study for other epochs "
                 "(--epochs, or epochs of function_task)"
             )

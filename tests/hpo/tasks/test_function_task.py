@@ -210,7 +210,7 @@ def wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     [
         ("range", "expected a score in .0, 1., where higher is better, got -0.25; cut off", "line 6, in fit"),
         ("state", "cannot store state.model in a checkpoint", "line 8, in fit"),
-        ("often", "expected 1 reports at most, one for each epoch", "line 11, in fit"),
+        ("often", "expected 1 report at most, one for each epoch", "line 11, in fit"),
         ("raise", "KeyError: 'rows'", "line 13, in fit"),
         ("loss", "expected a score from fit .wrong_function.py, line 4. in .0, 1..* got 7.5", ""),
         ("text", "expected a score from fit .* a number in .0, 1., got str", ""),
