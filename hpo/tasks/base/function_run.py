@@ -86,8 +86,8 @@ class Reporter:
 
         if self._done >= self.epochs:
             raise FailedError(
-                f"expected {counted(self.epochs, 'report')} at most, one for each epoch of this study: loop over "
-                "range(report.epoch, report.epochs), and start a new study for other epochs "
+                f"expected {counted(self.epochs, 'report')} at most, one for each epoch of this study: loop "
+                "over range(report.epoch, report.epochs), and start a new study for other epochs "
                 "(--epochs, or epochs of function_task)"
             )
         require_plain(state, "state")
