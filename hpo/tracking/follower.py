@@ -14,10 +14,10 @@ from hpo.journal.journal import count_events, read_journal, stored_events
 from hpo.journal.results import StudyState
 from hpo.tracking.tracker import RecordRefusedError, Tracker
 
-FAILING_S = 10.0
-"""Seconds to wait at most at the end of a study for a tracker that fails."""
+NEVER_ANSWERED_S = 10.0
+"""Seconds to wait at most at the end of a study for a tracker that has failed from its beginning."""
 LOOK_S = 0.2
-"""Seconds between two looks at whether it fails."""
+"""Seconds between two looks at whether it has answered."""
 EVENTS_A_SAVE = 100
 """Largest number of events that are saved together."""
 
@@ -143,6 +143,7 @@ class Follower:
         """
         self.failure: str | None = None
         """Reason of the last failure; None if the last try succeeded."""
+        self._has_answered = False
         self._projection = Projection(folder, tracker)
         self._poll_s = poll_s
         self._longest_wait_s = longest_wait_s
@@ -160,13 +161,14 @@ class Follower:
     def close(self, timeout_s: float) -> FollowerReport:
         """Record all events that the journal has now, for at most ``timeout_s`` seconds.
 
-        A follower that has not been started records nothing. A tracker that fails is given ``FAILING_S``
-        seconds at most: nobody sees the results of the study before.
+        A follower that has not been started records nothing. A tracker that has failed from the beginning is
+        given ``NEVER_ANSWERED_S`` seconds at most; one that has answered may come back.
         """
         self._closing.set()
         started = time.monotonic()
         while self._thread.is_alive():
-            limit_s = timeout_s if self.failure is None else min(timeout_s, FAILING_S)
+            is_down = self.failure is not None and not self._has_answered
+            limit_s = min(timeout_s, NEVER_ANSWERED_S) if is_down else timeout_s
             if (left_s := started + limit_s - time.monotonic()) <= 0:
                 break
             self._thread.join(min(left_s, LOOK_S))
@@ -199,7 +201,7 @@ class Follower:
                 self.failure = without_passwords(f"{type(error).__name__}: {error}")
                 wait_s = min(2 * wait_s, self._longest_wait_s)
             else:
-                self.failure, wait_s = None, self._poll_s
+                self.failure, wait_s, self._has_answered = None, self._poll_s, True
                 if closing:
                     return
             (self._abandoned if closing else self._closing).wait(wait_s)
