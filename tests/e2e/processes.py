@@ -28,15 +28,16 @@ def descendants(ancestor: int) -> list[int]:
     return found
 
 
-def ray_processes(ancestor: int, kind: str = "") -> list[int]:
-    """Those among the descendants that Ray has named, after ``kind``."""
-    return [number for number in descendants(ancestor) if is_ray(number, kind)]
+def ray_processes(ancestor: int, *kinds: str) -> list[int]:
+    """Those among the descendants that Ray has named, after one of ``kinds``."""
+    return [number for number in descendants(ancestor) if is_ray(number, *kinds)]
 
 
-def is_ray(process: int, kind: str = "") -> bool:
-    """Whether a process runs that Ray has named after ``kind``."""
+def is_ray(process: int, *kinds: str) -> bool:
+    """Whether a process runs that Ray has named after one of ``kinds``; Ray changes the name meanwhile."""
+    names = tuple(f"ray::{kind}".encode() for kind in kinds or ("",))
     try:
-        return Path(f"/proc/{process}/cmdline").read_bytes().startswith(f"ray::{kind}".encode())
+        return Path(f"/proc/{process}/cmdline").read_bytes().startswith(names)
     except OSError:
         return False
 

@@ -45,7 +45,7 @@ def epochs(service: Service, study: str, trial: str) -> int:
 
 def trainers(worker: Process) -> list[int]:
     """Processes of a node that train; Ray calls them by one name or the other."""
-    return [number for kind in (TRIAL, "TrialTrainable") for number in ray_processes(worker.pid, kind)]
+    return ray_processes(worker.pid, TRIAL, "TrialTrainable")
 
 
 def files(*folders: Path) -> Iterator[Path]:

@@ -117,8 +117,8 @@ def words(concurrent: int) -> list[str]:
 
 
 def trainers(job: Process) -> set[int]:
-    """Processes that train; Ray calls them by one name or the other, and changes it meanwhile."""
-    return {number for kind in (TRIAL, "TrialTrainable") for number in ray_processes(job.pid, kind)}
+    """Processes that train; Ray calls them by one name or the other."""
+    return set(ray_processes(job.pid, TRIAL, "TrialTrainable"))
 
 
 def stop_when_both_train(job: Job, running: Process) -> None:
