@@ -9,12 +9,10 @@ import torch
 
 from hpo.bench.line import Line, judged
 from hpo.bench.setting import Setting
-from hpo.bench.trials import SAMPLER, mixed_cohorts
+from hpo.bench.trials import mixed_cohorts, training_array
 from model.training.benchmark import bench_trials
-from model.training.config import TrainingConfig, TrialConfig
 from model.training.device_state import MEGABYTE
 from model.training.outcomes import FailedError
-from model.training.slot import Slot
 from model.training.trainer import TrainingArray
 
 INTERVALS = 20
@@ -75,18 +73,6 @@ def shrinking_line(limit_mb: float, failures: Sequence[str], notes: Sequence[str
     else:
         figures += f"all finished; {said[0]}" if said else "all finished, but the array did not shrink"
     return judged("memory limit", bool(said) and not failures, figures)
-
-
-def training_array(
-    setting: Setting, trials: Sequence[TrialConfig], *, epochs: int, on_note: Callable[[str], None]
-) -> TrainingArray:
-    """Return an array that validates its trials after every epoch."""
-    training = TrainingConfig(epochs=epochs, validate_every=1, sampler=SAMPLER)
-    array = TrainingArray(
-        training, train=setting.train, valid=setting.valid, device=setting.device, on_note=on_note
-    )
-    array.slots = [Slot(trial) for trial in trials]
-    return array
 
 
 def finish(array: TrainingArray) -> list[str]:

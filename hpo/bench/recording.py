@@ -7,10 +7,9 @@ import torch
 from torch import Tensor
 
 from hpo.bench.line import Line, judged
-from hpo.bench.memory import training_array
 from hpo.bench.numbers import relative_error
 from hpo.bench.setting import Setting
-from hpo.bench.trials import SAMPLER, batches, mixed_cohorts, rates
+from hpo.bench.trials import SAMPLER, batches, mixed_cohorts, rates, training_array
 from model.data.chunks import ChunkSource
 from model.precision import Precision, compute_dtype, computing, precisions_of
 from model.training.recorder import Recorder

@@ -1,12 +1,15 @@
 """Trials that the checks train: different f and r, in two cohorts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from hpo.bench.setting import Setting
 from model.data.sampler import ChunkBatch, ChunkSampler, SamplerConfig
 from model.data.store import Store
 from model.training.benchmark import MIXED, bench_trials
-from model.training.config import TrialConfig
+from model.training.config import TrainingConfig, TrialConfig
+from model.training.slot import Slot
+from model.training.trainer import TrainingArray
 
 SAMPLER = SamplerConfig()
 RATE = 1e-3
@@ -37,3 +40,15 @@ def _first_batches(sampler: ChunkSampler, count: int) -> list[ChunkBatch]:
 def rates(trials: Sequence[object], steps: int) -> list[list[float]]:
     """Return the learning rates of ``steps`` steps, one number per trial."""
     return [[RATE] * len(trials)] * steps
+
+
+def training_array(
+    setting: Setting, trials: Sequence[TrialConfig], *, epochs: int, on_note: Callable[[str], None]
+) -> TrainingArray:
+    """Return an array that validates its trials after every epoch."""
+    training = TrainingConfig(epochs=epochs, validate_every=1, sampler=SAMPLER)
+    array = TrainingArray(
+        training, train=setting.train, valid=setting.valid, device=setting.device, on_note=on_note
+    )
+    array.slots = [Slot(trial) for trial in trials]
+    return array

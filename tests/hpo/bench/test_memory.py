@@ -8,6 +8,7 @@ import torch
 from hpo.bench import memory
 from hpo.bench.memory import check_growth, growth_line, shrinking_line
 from hpo.bench.setting import Setting
+from hpo.bench.trials import mixed_cohorts, training_array
 from model.training.device_state import MEGABYTE
 from model.training.recorder import ignore_note
 from model.training.trainer import TrainingArray
@@ -84,8 +85,6 @@ def test_trials_that_fail_are_counted(setting: Setting, monkeypatch: pytest.Monk
         raise torch.OutOfMemoryError("none left")
 
     monkeypatch.setattr(TrainingArray, "_train_part", refuse)
-    from hpo.bench.trials import mixed_cohorts
-
     trials = [trial for cohort in mixed_cohorts(setting.train) for trial in cohort]
-    array = memory.training_array(setting, trials, epochs=1, on_note=ignore_note)
+    array = training_array(setting, trials, epochs=1, on_note=ignore_note)
     assert len(memory.finish(array)) == len(trials)
