@@ -39,6 +39,7 @@ from hpo.tracking.mlflow_tracker import MlflowTracker
 from hpo.tracking.store import check_store
 from hpo.trial.files import BEST, CONFIG, trial_folder
 from model.errors import StorageError, UserError
+from model.shell import shell_line
 
 ALL_FAIL = "all trials fail for the same reason"
 """Reason for which a study is interrupted."""
@@ -368,7 +369,7 @@ def _ray(
     gpu = plan.device == "cuda"
     if environment.ray_address is None:
         cpus = max(available_cpus(), *(stage.concurrent for stage in each_stage))
-        return ray_session(cpus=cpus, gpus=local_gpus() if gpu else 0, study=folder.name)
+        return ray_session(cpus=cpus, gpus=_gpus_here(folder.name) if gpu else 0, study=folder.name)
     needs = NodeRequirements(
         task=plan.study.task,
         threads=max(stage.threads for stage in each_stage),
@@ -378,6 +379,22 @@ def _ray(
         study=folder,
     )
     return cluster_session(environment.ray_address, needs)
+
+
+def _gpus_here(study: str) -> int:
+    """Return the number of GPUs of this machine: without one, Ray would wait for one for ever.
+
+    Raises:
+        UserError: There is none.
+    """
+    gpus = local_gpus()
+    if not gpus:
+        raise UserError(
+            f"study {study!r} trains on cuda, but this machine has no GPU",
+            fix="resume it on a machine that has one, or start another study with --device cpu, which learns "
+            f"from its scores with {shell_line('--warm-start', study)}",
+        )
+    return gpus
 
 
 def _tracker(plan: StudyPlan, folder: Path, environment: Environment) -> MlflowTracker:

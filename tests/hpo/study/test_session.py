@@ -125,6 +125,17 @@ def test_resume_on_another_machine_is_told(
     assert all(isinstance(note, Noticed) and told and told in note.message for note in notes)
 
 
+def test_study_begun_on_a_gpu_does_not_wait_for_one_where_there_is_none(
+    begun: str, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = study_folder(environment, begun) / "journal.jsonl"
+    journal.write_text(journal.read_text().replace('"device": "cpu"', '"device": "cuda"', 1))
+    monkeypatch.setattr(session, "local_gpus", lambda: 0)
+    with pytest.raises(UserError, match="'begun' trains on cuda, but this machine has no GPU") as refusal:
+        session.resume_study(begun, environment, silent, silent)
+    assert refusal.value.details["fix"].endswith("--warm-start begun")
+
+
 def test_changed_data_is_named_and_refused(begun: str, data: Path, environment: Environment) -> None:
     write_synthetic(data, games={"train": 1, "valid": 1, "test": 1}, dims=8, minutes=15, seed=4)
     with pytest.raises(UserError, match=r"the data in .* changed"):
