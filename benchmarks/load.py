@@ -2,8 +2,9 @@
 
     python benchmarks/load.py --work DIR [--trials 500] [-- --concurrent 8 --array 8]
 
-Arguments after ``--`` are passed to ``hpo run bayes``. All files are written into DIR. Prints the resident
-memory by kind of process after every 50th trial, and at the end the number of records in journal and MLflow.
+Arguments after ``--`` are passed to ``hpo run bayes``. All files are written into DIR. After every 50th trial
+it prints the resident memory by kind of process and the largest number of events that MLflow has lacked since
+the line before; at the end the number of records in journal and MLflow.
 """
 
 import argparse
@@ -15,6 +16,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import mkdtemp
+
+from thousands import events_lacking
 
 from hpo.journal.events import StudyCreated, TrialAsked, TrialFinished, TrialReported
 from hpo.journal.journal import read_journal
@@ -37,6 +40,7 @@ scheduler = "none"
 f = { type = "int", low = 2, high = 8 }
 lambda_seg = { type = "float", low = 0.1, high = 10.0, log = true }
 """
+STUDY_NAME = "load"
 EVERY = 50
 """Number of trials between two printed lines."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -52,7 +56,7 @@ def main() -> None:
     runs = Path(mkdtemp(prefix="runs-", dir=options.work))
     started = time.perf_counter()
     process = start(options.work, runs, options.trials, options.words)
-    watch(process, runs / "studies" / "load")
+    watch(process, runs)
     assert process.wait() == 0, (runs / "output.txt").read_text()[-2000:]
     show_end(runs, options.trials, time.perf_counter() - started)
 
@@ -63,7 +67,7 @@ def start(work: Path, runs: Path, trials: int, words: Sequence[str]) -> "subproc
     if not (data / "dataset.toml").exists():
         write_synthetic(data, games={"train": 1, "valid": 1, "test": 1}, dims=16, minutes=15, seed=1)
     study_file.write_text(STUDY)
-    options = ["--data", str(data), "--study", "load", "--study-file", str(study_file), "--device", "cpu"]
+    options = ["--data", str(data), "--study", STUDY_NAME, "--study-file", str(study_file), "--device", "cpu"]
     with (runs / "output.txt").open("wb") as output:
         return subprocess.Popen(
             [sys.executable, "-m", "hpo", "run", "bayes", *options, "--trials", str(trials), *words],
@@ -74,18 +78,19 @@ def start(work: Path, runs: Path, trials: int, words: Sequence[str]) -> "subproc
         )
 
 
-def watch(process: "subprocess.Popen[bytes]", study: Path) -> None:
-    """Print the memory by kind of process after every 50th finished trial."""
-    print("finished  at s   MB by kind of process")
-    begun, following = time.monotonic(), 0
+def watch(process: "subprocess.Popen[bytes]", runs: Path) -> None:
+    """Print memory by kind of process and the lag of MLflow after every 50th finished trial."""
+    print("finished  at s  MLflow lacks up to  MB by kind of process")
+    begun, following, lag = time.monotonic(), 0, 0
     while process.poll() is None:
         time.sleep(1)
-        done = finished(study)
+        lag = max(lag, events_lacking(runs, STUDY_NAME) or 0)
+        done = finished(runs / "studies" / STUDY_NAME)
         if done >= following and done:
             memory = memory_by_kind(process.pid)
             kinds = "  ".join(f"{kind} {mb:.0f}" for kind, mb in sorted(memory.items()))
-            print(f"{done:8}  {time.monotonic() - begun:5.0f}  {kinds}", flush=True)
-            following = done - done % EVERY + EVERY
+            print(f"{done:8}  {time.monotonic() - begun:4.0f}  {lag:18}  {kinds}", flush=True)
+            following, lag = done - done % EVERY + EVERY, 0
 
 
 def finished(study: Path) -> int:
@@ -123,7 +128,7 @@ def show_end(runs: Path, trials: int, seconds: float) -> None:
     """Print the number of records and the overhead per trial."""
     from mlflow import MlflowClient
 
-    events = read_journal(runs / "studies" / "load").events
+    events = read_journal(runs / "studies" / STUDY_NAME).events
     ends = [event for event in events if isinstance(event, TrialFinished)]
     trained_s = sum(event.train_s for event in events if isinstance(event, TrialReported))
     first = next(event for event in events if isinstance(event, TrialAsked)).at

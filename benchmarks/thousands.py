@@ -245,6 +245,17 @@ def sample(work: Path, name: str, driver: int) -> tuple[int, float, int] | None:
     try:
         journal = (runs / "studies" / name / "journal.jsonl").read_bytes()
         pages = int(Path(f"/proc/{driver}/statm").read_text().split()[1])
+    except (OSError, ValueError):
+        return None
+    lacking = events_lacking(runs, name)
+    memory_mb = pages * resource.getpagesize() / 2**20
+    return None if lacking is None else (len(_ENDED.findall(journal)), memory_mb, lacking)
+
+
+def events_lacking(runs: Path, name: str) -> int | None:
+    """Return the number of events of a study that MLflow lacks; None before it has the study."""
+    try:
+        written = (runs / "studies" / name / "journal.jsonl").read_bytes().count(b"\n")
         with closing(sqlite3.connect(f"file:{runs / 'mlflow.db'}?mode=ro", uri=True)) as store:
             (row,) = store.execute(
                 "select tag.value from experiment_tags tag join experiments e using (experiment_id) "
@@ -253,8 +264,7 @@ def sample(work: Path, name: str, driver: int) -> tuple[int, float, int] | None:
             ).fetchall()
     except (OSError, ValueError, sqlite3.Error):
         return None
-    memory_mb = pages * resource.getpagesize() / 2**20
-    return len(_ENDED.findall(journal)), memory_mb, journal.count(b"\n") - int(row[0])
+    return written - int(row[0])
 
 
 if __name__ == "__main__":
