@@ -12,6 +12,7 @@ from botorch.exceptions.warnings import InputDataWarning
 from botorch.fit import fit_gpytorch_mll
 from botorch.models import SingleTaskGP
 from botorch.models.transforms import Standardize
+from botorch.posteriors.gpytorch import GPyTorchPosterior
 from botorch.sampling.normal import IIDNormalSampler
 from botorch.utils.sampling import draw_sobol_normal_samples
 from gpytorch.constraints import GreaterThan
@@ -32,6 +33,9 @@ MOST_NOISE = 1.0
 """Maximum of the assumed variance of the noise, as a share of the variance of the scores."""
 NOISE_SPREAD = 1.0
 """Standard deviation of the logarithm of the noise variance around the assumed one, before any score."""
+FIT_TOLERANCE = 1e-5
+"""Relative change of the likelihood at which a fit ends. SciPy's 2e-9 takes twice as long, for length scales
+that differ by a few percent where the scores say nothing about them."""
 _DRAWS = 64
 _ROOT_2PI = math.sqrt(2 * math.pi)
 _LEAST_VARIANCE = 1e-12
@@ -78,7 +82,10 @@ def fit_process(observed: Observations, *, noise: float, prior: SingleTaskGP | N
         outcome_transform=Standardize(m=1),
         mean_module=None if prior is None else RelatedMean(prior),
     )
-    fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+    options = {"ftol": FIT_TOLERANCE}
+    fit_gpytorch_mll(
+        ExactMarginalLogLikelihood(model.likelihood, model), optimizer_kwargs={"options": options}
+    )
     return model
 
 
@@ -152,8 +159,9 @@ def noisy_improvement(
 
 def _joint(model: SingleTaskGP, points: Array) -> tuple[torch.Tensor, torch.Tensor]:
     """Return means (count,) and covariances (count, count) of the scores without noise at points."""
-    posterior = model.posterior(_tensor(points)).distribution
-    return posterior.mean, posterior.covariance_matrix
+    posterior = model.posterior(_tensor(points))
+    assert isinstance(posterior, GPyTorchPosterior)  # standardising the scores keeps it a normal distribution
+    return posterior.distribution.mean, posterior.distribution.covariance_matrix
 
 
 def _log_gain(steps: torch.Tensor) -> torch.Tensor:
