@@ -120,7 +120,7 @@ def next_steps(state: "StudyState", plan: "StudyPlan", folder: Path, cluster: st
     from model.errors import UserError
 
     # A stage that the user passed over is not offered again after a later one.
-    done = [index for index, stage in enumerate(plan.task.procedure) if stage in state.stages]
+    done = [index for index, stage in enumerate(plan.task.procedure) if stage in state.asked]
     remaining = plan.task.procedure[max(done, default=-1) + 1 :]
     if remaining:
         # A study remembers no cluster.

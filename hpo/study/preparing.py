@@ -120,6 +120,11 @@ def prepare_more(
     refuse_changes(plan, state)
     name = state.created.study
     for request in requests:
+        if request.name in state.pending:
+            raise UserError(
+                f"stage {request.name} of study {name!r} is not finished",
+                fix=f"continue it with {shell_line('hpo', 'resume', name)}",
+            )
         if request.name in state.asked:
             raise UserError(
                 f"study {name!r} already has a stage {request.name}",

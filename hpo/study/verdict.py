@@ -6,7 +6,7 @@ from statistics import fmean
 
 from hpo.journal.events import Value
 from hpo.journal.paired import PairedDifference, paired_difference
-from hpo.journal.ranking import half_width
+from hpo.journal.ranking import GRID, configuration_key, half_width
 from hpo.journal.results import StudyState
 from hpo.journal.roles import scores_by_role, test_scores_by_role
 from hpo.programs.grid import START
@@ -71,9 +71,8 @@ class Verdict:
     """Whether the best is the reference itself."""
     label: str
     """Name of the score."""
-    study: str
-    has_final: bool
-    """Whether the task has a stage that compares it with the study file's own configuration."""
+    comparing: str
+    """Command that compares it with the study file's own configuration; empty if the task has none."""
 
     @property
     def configuration(self) -> str:
@@ -96,10 +95,9 @@ class Verdict:
     def _gain_text(self) -> str:
         reference, by = self.reference.name, self.reference.found_by
         if self.is_reference:
-            return f"{by} brought nothing: this is {reference}"
+            return f"{'' if self.found.is_chosen else 'so far '}{by} brought nothing: this is {reference}"
         if self.gain is None:
-            final = shell_line("hpo", "run", "final", "--study", self.study)
-            compare = f" (compare with: {final})" if self.has_final else ""
+            compare = f" (compare with: {self.comparing})" if self.comparing else ""
             return f"not compared with {reference} over seeds, so chance may explain its lead{compare}"
         difference, against = f"{self.gain.mean:+.4f}", f"against {reference}"
         if self.gain.pairs < 2:
@@ -126,7 +124,8 @@ def verdict(state: StudyState) -> Verdict | None:
         trial.replicate: trial.score for trial in found.configuration.scored if trial.score is not None
     }
     scores = by_role[name] if split == "test" else replicates
-    reference = GRID_START if START in by_role and OWN not in by_role else STUDY_FILE
+    is_start = _is_start_of_grid(found)
+    reference = GRID_START if is_start or (START in by_role and OWN not in by_role) else STUDY_FILE
     role = reference.role
     compared = next((trial.parameters for trial in trials if trial.role == role and name != role), {})
     return Verdict(
@@ -135,11 +134,25 @@ def verdict(state: StudyState) -> Verdict | None:
         reference=reference,
         gain=paired_difference(scores, by_role[role]) if role in by_role and name != role else None,
         compared=compared,
-        is_reference=name == role or _is_in_study_file(found.configuration.parameters, state),
+        is_reference=is_start or name == role or _is_in_study_file(found.configuration.parameters, state),
         label=label,
-        study=state.created.study,
-        has_final="final" in description_of(state.created).procedure,
+        comparing=_comparing_command(state),
     )
+
+
+def _is_start_of_grid(found: Found) -> bool:
+    """Return whether the best point of a grid that has not ended is the one it started from."""
+    best = found.configuration
+    is_grid = all(trial.role == GRID for trial in best.trials)
+    return is_grid and configuration_key(best.parameters) == configuration_key(found.stage.start)
+
+
+def _comparing_command(state: StudyState) -> str:
+    if "final" not in description_of(state.created).procedure:
+        return ""
+    if "final" in state.pending:
+        return shell_line("hpo", "resume", state.created.study)
+    return shell_line("hpo", "run", "final", "--study", state.created.study)
 
 
 def _is_in_study_file(parameters: Mapping[str, Value], state: StudyState) -> bool:

@@ -83,7 +83,12 @@ def test_final_without_a_test_split_is_refused_before_the_search_runs(
 def test_stage_that_has_run_is_refused_with_the_command_of_another_study(
     small_plan: StudyPlan, environment: Environment
 ) -> None:
-    state = StudyState.replay([creation(small_plan, Path("old")), StageAsked(stage="final", settings={})])
+    asked = [creation(small_plan, Path("old")), StageAsked(stage="final", settings={})]
+    with pytest.raises(UserError, match="stage final of study 'old' is not finished") as refusal:
+        prepare_more(small_plan, [StageRequest(name="final")], StudyState.replay(asked), environment, silent)
+    assert refusal.value.details["fix"] == "continue it with hpo resume old"
+    ended = [StageStarted(stage="final", space={}, trials=0), StageFinished(stage="final", best_trial="")]
+    state = StudyState.replay([*asked, *ended])
     with pytest.raises(UserError, match="'old' already has a stage final") as refusal:
         prepare_more(small_plan, [StageRequest(name="final")], state, environment, silent)
     assert "hpo run final --from old --study NEW" in refusal.value.details["fix"]

@@ -131,6 +131,7 @@ def test_study_begun_on_a_gpu_does_not_wait_for_one_where_there_is_none(
     journal = study_folder(environment, begun) / "journal.jsonl"
     journal.write_text(journal.read_text().replace('"device": "cpu"', '"device": "cuda"', 1))
     monkeypatch.setattr(session, "local_gpus", lambda: 0)
+    monkeypatch.setattr(session.Follower, "start", lambda follower: follower)
     with pytest.raises(UserError, match="'begun' trains on cuda, but this machine has no GPU") as refusal:
         session.resume_study(begun, environment, silent, silent)
     assert refusal.value.details["fix"].endswith("--warm-start begun")

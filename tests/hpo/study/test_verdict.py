@@ -1,11 +1,14 @@
 """The verdict about a study: which configuration, its score with interval, and what the search brought."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from judged_studies import SCORES, final, played
 from shown_stages import trial
 
+from hpo.journal.events import StageAsked
+from hpo.journal.ranking import GRID
 from hpo.journal.results import StudyState
 from hpo.report.trial_tables import found_record
 from hpo.study.finalists import OWN
@@ -31,7 +34,7 @@ def test_own_configuration_is_not_compared_with_itself_in_a_search() -> None:
     assert "not compared" in of(searched).sentence
     searched.created.plan["study"]["hyperparameters"] = {"f": 6, "lambda_seg": 2.1, "beta": 0.1}
     sentence = of(searched).sentence
-    assert sentence.endswith("the search brought nothing: this is the study file's own configuration.")
+    assert sentence.endswith("so far the search brought nothing: this is the study file's own configuration.")
 
 
 @pytest.mark.parametrize(
@@ -68,6 +71,22 @@ def test_grid_is_judged_against_the_configuration_that_it_started_from() -> None
     assert kept.sentence.endswith(
         "the grid brought nothing: this is the configuration that the grid started from."
     )
+
+
+def test_grid_that_has_not_ended_is_not_ahead_of_itself() -> None:
+    begun = played("grid-slicing", [trial(1, 0.5, role=GRID), trial(2, 0.4, role=GRID)])
+    assert "not compared with the study file's own configuration" in of(begun).sentence
+    stage = begun.stages["grid-slicing"]
+    begun.stages["grid-slicing"] = replace(stage, start=begun.trials["t1"].parameters)
+    assert of(begun).sentence.endswith(
+        "so far the grid brought nothing: this is the configuration that the grid started from."
+    )
+
+
+def test_comparison_that_has_begun_is_resumed_not_asked_for_again() -> None:
+    searched = played("bayes", [trial(1, 0.25), trial(2, 0.75)])
+    searched.apply(StageAsked(stage="final", settings={}))
+    assert "(compare with: hpo resume s)" in of(searched).sentence
 
 
 def test_verdict_names_the_configuration_that_best_and_json_name() -> None:
