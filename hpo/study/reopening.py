@@ -10,9 +10,8 @@ from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState
 from hpo.study.folders import stored_place
 from hpo.study.plan import StudyPlan, plan_of, reopen_data
-from hpo.study.versions import code_digest, versions
+from hpo.study.versions import code_digest, own_code_names, versions
 from hpo.tasks.base.places import is_uri
-from hpo.tasks.base.registry import external_task_code
 from hpo.tasks.base.splits import Progress
 from model.errors import UserError
 from model.shell import shell_line
@@ -80,8 +79,7 @@ def refuse_changes(plan: StudyPlan, state: StudyState) -> None:
     if plan.data_digest != created.data_digest:
         changed.append(f"the data in {plan.data}")
     if code_digest(plan.study.task) != created.code_digest:
-        own = external_task_code(plan.study.task)
-        changed.append(f"{own.name} or the code of hpo" if own else "the code of hpo")
+        changed.append(" or ".join([*own_code_names(plan.study.task), "the code of hpo"]))
     if changed:
         has_failed = any(state.failed_trials(stage) for stage in state.stages)
         again = ("--retry-failed",) if has_failed else ()

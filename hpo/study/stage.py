@@ -28,6 +28,9 @@ from hpo.tasks.base.own_code import own_errors
 from hpo.tasks.base.splits import Progress
 from hpo.tasks.base.task import StageContext
 from hpo.trial.files import BEST, trial_folder
+from model.errors import ConfigError
+from model.shell import shell_line
+from model.training.outcomes import FailedError
 
 
 class StageRun:
@@ -255,7 +258,14 @@ def _score_on_test_split(
         slot = task.slot(plan.study, parameters, plan.shape, seed=trial.seed, data_seed=data_seed)
         network = trial_folder(journal.folder, trial.trial) / BEST
         with own_errors(plan.study.task):
-            metrics = task.test(network, slot, split, shared, device)
+            try:
+                metrics = task.test(network, slot, split, shared, device)
+            except FailedError as error:
+                copy = shell_line("hpo", "resume", state.created.study, "--fork", "NEW")
+                raise ConfigError(
+                    f"{trial.trial} has no score on the test split: {error}",
+                    fix=f"mend it, then continue a copy: {copy}",
+                ) from error
         event = TrialTested(trial=trial.trial, metrics=metrics, items=task.test_items(split))
         journal.append(event)
         state.apply(event)

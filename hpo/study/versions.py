@@ -11,7 +11,7 @@ from pathlib import Path
 import hpo
 import model
 from hpo.journal.events import COMMIT
-from hpo.tasks.base.registry import external_task_code
+from hpo.tasks.base.registry import external_task_code, task_named
 
 _PACKAGES = ("torch", "numpy", "ray", "mlflow", "botorch", "bayesian-optimization", "optuna")
 # Code that decides numbers: after a change elsewhere (a table, a display) a study can still be resumed.
@@ -83,3 +83,15 @@ def _task_files(task: str) -> Iterator[tuple[str, Path]]:
         place = path.relative_to(code.parent)
         if external or _PRESENTATION not in place.parts:
             yield place.as_posix(), path
+    if external:
+        yield from ((path.name, path) for path in _files_elsewhere(task, external))
+
+
+def own_code_names(task: str) -> list[str]:
+    """Return the names of the file or folder, and of the files elsewhere, that make a user's own task."""
+    own = external_task_code(task)
+    return [own.name, *(path.name for path in _files_elsewhere(task, own))] if own else []
+
+
+def _files_elsewhere(task: str, own: Path) -> list[Path]:
+    return sorted(path for path in task_named(task).code_files if not path.is_relative_to(own.resolve()))

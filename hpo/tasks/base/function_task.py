@@ -151,6 +151,7 @@ def function_task(
         "study_file": _study_file(module, own, defaults, with_final=test is not None),
         "procedure": (SEARCH, "final") if test else (SEARCH,),
     }
+    members["code_files"] = tuple({_file_of(each) for each in (function, test) if each is not None})
     named = type("NamedTask", (FunctionTask,), members)
     task: FunctionTask = named(function, [folder / file for file in files], test)
     return task
@@ -254,31 +255,36 @@ def _declared_values(name: str, values: Any) -> dict[str, Any]:
     if not is_range or values[2:] not in ((), ("log",)):
         raise ConfigError(
             f'space, {name}: expected (low, high), (low, high, "log") or a list of choices, '
-            f"got {values!r:.60}"
+            f"with plain Python numbers, got {values!r:.60}"
         )
     kind = "int" if all(isinstance(value, int) for value in values[:2]) else "float"
     return {"type": kind, "low": values[0], "high": values[1], "log": bool(values[2:])}
 
 
 def _check_call(function: Callable[..., Any], names: Sequence[str]) -> None:
-    """Check that a function takes as many arguments as it is called with.
+    """Check that this is a function of a module that takes as many arguments as it is called with.
 
     Raises:
         ConfigError: It is no function, or it takes others.
     """
+    expected = f"expected a function ({', '.join(names)}) -> score, defined with def in a module"
+    if not inspect.isroutine(function):
+        raise ConfigError(f"{expected}, got {function!r:.80}")
     try:
         inspect.signature(function).bind(*names)
     except (TypeError, ValueError):
-        raise ConfigError(
-            f"expected a function ({', '.join(names)}) -> score, got {function!r:.80}"
-        ) from None
+        found = f"{function.__name__}({', '.join(inspect.signature(function).parameters)})"
+        raise ConfigError(f"{expected}, got {found:.80}") from None
 
 
 def _module_of(function: Callable[..., Any]) -> tuple[str, Path]:
     """Return the name of the module of a function, under which processes import it, and its folder."""
-    file = Path(inspect.getfile(function)).resolve()
-    module = function.__module__
+    file, module = _file_of(function), function.__module__
     return (file.stem if module == "__main__" else module), file.parent
+
+
+def _file_of(function: Callable[..., Any]) -> Path:
+    return Path(inspect.getfile(function)).resolve()
 
 
 def _digest(files: Sequence[Path]) -> str:

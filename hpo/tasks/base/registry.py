@@ -48,7 +48,8 @@ def task_named(name: str) -> AnyTask:
     except Exception as error:  # the import of a module outside this package can raise anything
         raise UnknownTaskError(name, f"{type(error).__name__}: {error}") from error
     if not isinstance(task, Task):
-        raise UnknownTaskError(name, f"module {module!r} has no TASK")
+        found = "no TASK" if task is None else f"TASK = {task!r:.60}, which is no task"
+        raise UnknownTaskError(name, f"module {module!r} has {found}")
     return task
 
 

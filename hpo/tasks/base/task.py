@@ -112,6 +112,9 @@ class Task(TaskDescription[StudyT, ShapeT], ABC, Generic[StudyT, ShapeT, SplitT,
     methods have defaults; override them for faster training, additional stages or better output.
     """
 
+    code_files: ClassVar[tuple[Path, ...]] = ()
+    """Files outside the module or package of the task whose code decides its scores."""
+
     def use_of_network(self, network: Path, place: str, valid: SplitRef) -> list[str]:
         """Return commands that use the file ``network`` on the data at ``place``, offered after a study."""
         return []

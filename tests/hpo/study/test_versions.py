@@ -44,6 +44,23 @@ def test_digest_of_an_external_task_covers_all_its_files(
     sys.modules.pop(package.name)
 
 
+def test_digest_of_a_function_covers_the_file_that_it_is_written_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    function = tmp_path / "function_of_a_test.py"
+    function.write_text("def validate(parameters, seed, report):\n    return parameters['x']\n")
+    declared = "TASK = hpo.function_task(validate, space={'x': (0.0, 1.0)}, own={'x': 0.5})\n"
+    (tmp_path / "task_of_a_test.py").write_text(
+        f"import hpo\nfrom function_of_a_test import validate\n{declared}"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = code_digest("task_of_a_test")
+    function.write_text(function.read_text().replace("parameters['x']", "1 - parameters['x']"))
+    assert code_digest("task_of_a_test") != before
+    for module in ("task_of_a_test", "function_of_a_test"):
+        sys.modules.pop(module)
+
+
 def test_commit_of_the_users_folder_is_among_the_versions_and_says_whether_files_differ(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

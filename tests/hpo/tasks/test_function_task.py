@@ -6,10 +6,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from hpo.config.stages import SEARCH
@@ -91,6 +93,10 @@ def test_study_file_may_change_every_default() -> None:
     assert study.hyperparameters.model_dump() == {**OWN, "depth": 5}
 
 
+def with_two_arguments(parameters: dict[str, Any], seed: int) -> float:
+    return 0.5
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -102,6 +108,9 @@ def test_study_file_may_change_every_default() -> None:
         ({"own": {**OWN, "depth": "two"}}, "invalid study file function_task of .*: 1 setting"),
         ({"space": {**SPACE, "depth": (8, 1)}}, "invalid study file function_task of .*: 1 setting"),
         ({"function": lambda parameters: 0.5}, "expected a function .parameters, seed, report. -> score"),
+        ({"function": with_two_arguments}, r"in a module, got with_two_arguments\(parameters, seed\)"),
+        ({"function": partial(whole)}, "defined with def in a module, got functools.partial"),
+        ({"space": {**SPACE, "rate": (np.float32(0.1), 1.0)}}, "with plain Python numbers"),
     ],
 )
 def test_wrong_declarations_are_named(changes: dict[str, Any], message: str) -> None:
