@@ -33,21 +33,31 @@ def fitting(left_s: float, trial_s: float, concurrent: int) -> int:
 
 
 def more_time(state: StudyState) -> str:
-    """Return the command that gives a study whose budget is over the same number of hours again."""
+    """Return the command that gives a study whose budget is over the same number of hours again.
+
+    If they did not suffice for a single validation, they would not do so again: the command sets no limit.
+    """
     hours = state.budget.hours if state.budget else None
-    return shell_line("hpo", "resume", state.created.study, "--hours", f"{hours or 1:g}")
+    again = "inf" if state.pending and _has_gained_nothing(state, state.pending[0]) else f"{hours or 1:g}"
+    return shell_line("hpo", "resume", state.created.study, "--hours", again)
 
 
 def over_lines(state: StudyState) -> list[str]:
     """Say that the budget of a study is over, what has ended, what waits, and how to continue."""
     stage = state.pending[0]
     tally, planned = state.tally(stage), state.stages[stage].trials
-    kept = f", {len(tally.unfinished)} kept at the last validation" if tally.unfinished else ""
+    validated = sum(bool(trial.reports) for trial in tally.unfinished.values())
+    kept = f", {validated} kept at the last validation" if validated else ""
     return [
         f"the budget of {state.budget_over} is over: {len(tally.ended)} of {planned} trials of stage {stage} "
         f"have ended{kept}",
         f"continue with: {more_time(state)}",
     ]
+
+
+def _has_gained_nothing(state: StudyState, stage: str) -> bool:
+    tally = state.tally(stage)
+    return not tally.ended and not any(trial.reports for trial in tally.unfinished.values())
 
 
 def _enough_for(trials: int, state: StudyState, stage: str) -> str:

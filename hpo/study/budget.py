@@ -73,10 +73,11 @@ def require_time(state: StudyState, budget: BudgetSet | None) -> None:
     stage, study = waiting[0], state.created.study
     limit = time_left(state, stage, datetime.now(UTC), is_running=False)
     if limit and (state.budget_over or limit.left_s <= 0):
+        commands = {more_time(state): "give it a new one"}
+        commands.setdefault(shell_line("hpo", "resume", study, "--hours", "inf"), "without a limit")
         raise UserError(
             f"the budget of study {study!r} is used up: {limit.words}",
-            fix=f"give it a new one: {more_time(state)}; without a limit: "
-            f"{shell_line('hpo', 'resume', study, '--hours', 'inf')}",
+            fix="; ".join(f"{what}: {command}" for command, what in commands.items()),
         )
 
 

@@ -257,6 +257,8 @@ def test_study_whose_budget_is_over_says_so_and_how_to_continue() -> None:
         BudgetSet(hours=2),
         *FINISHED,
         asked("bayes-0002"),
+        asked("bayes-0004"),
+        TrialReported(trial="bayes-0004", epoch=2, metrics={"average_map": 0.1}, train_s=1.0),
         BudgetEnded(stage="bayes", budget="2 h"),
     )
     assert over_lines(state) == [
@@ -265,6 +267,16 @@ def test_study_whose_budget_is_over_says_so_and_how_to_continue() -> None:
     ]
     first, *_ = status_lines("s", state, writer=None)
     assert first == "study s: the budget of 2 h is over; continue with: hpo resume s --hours 2"
+
+
+def test_budget_that_did_not_suffice_for_a_validation_is_not_offered_again() -> None:
+    asked_for = StageAsked(stage="bayes", settings={})
+    state = state_after(asked_for, BudgetSet(hours=2), asked("bayes-0001"))
+    state.apply(BudgetEnded(stage="bayes", budget="2 h"))
+    assert over_lines(state) == [
+        "the budget of 2 h is over: 0 of 3 trials of stage bayes have ended",
+        "continue with: hpo resume s --hours inf",
+    ]
 
 
 def gains(*values: float) -> list[GainEstimated]:

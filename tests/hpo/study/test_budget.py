@@ -2,7 +2,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hpo.journal.events import BudgetEnded, BudgetSet, StageAsked, StageStarted, StudyCreated
+from hpo.journal.events import (
+    BudgetEnded,
+    BudgetSet,
+    StageAsked,
+    StageStarted,
+    StudyCreated,
+    TrialAsked,
+    TrialFinished,
+)
 from hpo.journal.results import StudyState
 from hpo.study.budget import next_budget, require_time, typed_budget
 from model.errors import ConfigError, UserError
@@ -55,8 +63,15 @@ def test_resume_needs_time_or_a_new_budget() -> None:
     state.apply(BudgetEnded(stage="bayes", budget="1 h"))
     with pytest.raises(UserError, match="the budget of study 's' is used up: 1 h") as refusal:
         require_time(state, None)
-    assert refusal.value.details["fix"].startswith("give it a new one: hpo resume s --hours 1; without")
+    assert refusal.value.details["fix"] == "give it a new one: hpo resume s --hours inf"
     require_time(state, BudgetSet(hours=1))
+    state.apply(TrialAsked(trial="t", stage="bayes", parameters={}, seed=0))
+    state.apply(TrialFinished(trial="t", score=0.5, epoch=1, duration_s=1.0))
+    with pytest.raises(UserError) as refusal:
+        require_time(state, None)
+    assert refusal.value.details["fix"] == (
+        "give it a new one: hpo resume s --hours 1; without a limit: hpo resume s --hours inf"
+    )
 
 
 def test_budget_of_one_command_is_not_that_of_the_next() -> None:
