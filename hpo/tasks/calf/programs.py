@@ -20,7 +20,7 @@ from hpo.tasks.calf.explorers import (
     shared_configurations,
 )
 from hpo.tasks.calf.shape import GamesShape
-from hpo.tasks.calf.stages import AblationStage, GridStage, LambdaSweepStage, SensitivityStage
+from hpo.tasks.calf.stages import AblationStage, ClassGrid, GridStage, LambdaSweepStage, SensitivityStage
 from hpo.tasks.calf.study_file import CalfStudy
 from hpo.tasks.calf.zones import grid_points, symmetric_points
 from model.errors import ConfigError
@@ -73,7 +73,8 @@ def _points(stage: GridStage, classes: Sequence[str], shape: GamesShape) -> Poin
         found = {}
         for name in classes:
             key = f"grid.{name}" if name in stage.grid else "grid.default"
-            found[name] = grid_points(stage.grid.get(name) or stage.grid["default"], shape.frame_rate)
+            grid = stage.grid.get(name) or stage.grid.get("default", ClassGrid())
+            found[name] = grid_points(grid, shape.frame_rate)
         return found
     except ConfigError as error:
         error.details["key"] = f"stages.grid-slicing.{key}"

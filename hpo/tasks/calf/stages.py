@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from hpo.config.sections import Number, Seconds, Section, broken_rule
 from hpo.config.stages import FinalStage, SearchStage, Stage, Stages
@@ -52,7 +52,8 @@ class GridStage(Stage):
     """Strategy. ``class-parallel``: a trial changes all classes, each judged by its own AP; ``per-class``:
     one class at a time; ``symmetric``: K1 = 2 K2 = -2 K3 = -K4; ``joint``: every combination of classes."""
     grid: dict[str, ClassGrid] = Field(default={"default": ClassGrid()}, min_length=1)
-    """Class -> values; ``default`` applies to classes that are not named."""
+    """Class -> values; ``default`` applies to classes that are not named. Without it, those have the usual
+    values."""
     symmetric_s: GridValues = (2.5, 5.0, 10.0, 20.0, 40.0)
     """Values of K3 in the symmetric grid, in seconds."""
     shared: bool = False
@@ -62,6 +63,13 @@ class GridStage(Stage):
     better half of each class's points, then on the better quarter, and so on."""
     seeds: int = Field(default=3, ge=1)
     """Seeds for the final comparison of the combined winners with the start."""
+
+    @field_validator("symmetric_s")
+    @classmethod
+    def _lies_after_the_action(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        if min(values) <= 0:
+            raise broken_rule(f"K3 lies after the action: expected numbers above 0, got {min(values):g}")
+        return values
 
     @property
     def judges_classes(self) -> bool:

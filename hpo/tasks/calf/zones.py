@@ -99,7 +99,7 @@ def _distinct(
     if not points:
         raise ConfigError(
             f"expected a point of the grid that satisfies {rule} at {rate}, got none",
-            fix=f"use values that differ by {frame_rate.to_seconds(1):g} s or more",
+            fix=f"use values of {frame_rate.to_seconds(1):g} s or more that differ by as much",
         )
     farthest = max(max(-k1, k4) for k1, _, _, k4 in points)
     if farthest > FARTHEST:

@@ -355,6 +355,13 @@ def test_times_too_long_for_frames_are_refused(table: str, key: str) -> None:
     assert any(name.startswith(key) for name in caught.value.details)
 
 
+def test_values_of_a_symmetric_grid_lie_after_the_action() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_study(tomllib.loads("stages.grid-slicing.symmetric_s = [5, 0]" + SMALLEST), file="mine.toml")
+    told = caught.value.details["stages.grid-slicing.symmetric_s"]
+    assert "K3 lies after the action: expected numbers above 0, got 0" in told
+
+
 def test_keys_of_any_length_and_number_make_an_error_that_can_be_read() -> None:
     document = tomllib.loads(SMALLEST) | {"x" * 5000: 1, "two\nlines": 2} | {f"k{n}": n for n in range(5000)}
     with pytest.raises(ConfigError) as caught:

@@ -58,6 +58,7 @@ EXPLORERS: dict[str, Callable[[], Explorer]] = {
     "per-class": lambda: PerClass(POINTS, START),
     "joint": lambda: ConfigurationExplorer(joint_configurations(POINTS, START), START),
 }
+GRID = {"K1_s": [-40, -20], "K2_s": [-10], "K3_s": [5], "K4_s": [20]}
 REPLICATED: dict[str, Callable[[], Explorer]] = {
     "class-parallel": lambda: ClassParallel(POINTS, START, seed=3, replicates=3),
     "per-class": lambda: PerClass(POINTS, START, replicates=3),
@@ -240,6 +241,7 @@ def test_class_without_an_ap_keeps_its_start(mode: str) -> None:
         ({"mode": "symmetric"}, {"goal"}),
         ({"mode": "symmetric", "shared": True}, {"goal", "card"}),
         ({"mode": "joint"}, {"goal", "card"}),
+        ({"grid": {"goal": GRID}, "mode": "joint"}, {"goal", "card"}),  # the others have the usual values
     ],
 )
 def test_grid_moves_no_class_that_it_would_judge_by_an_ap_that_does_not_exist(
@@ -248,10 +250,8 @@ def test_grid_moves_no_class_that_it_would_judge_by_an_ap_that_does_not_exist(
     goals, both = ([(0, 10, 0), (0, 60, 0)], [(0, 10, 0), (0, 60, 1)])
     stores = {"train": small_store([100, 100], both), "valid": small_store([100, 100], goals)}
     monkeypatch.setattr("hpo.tasks.calf.programs.open_reference", lambda split: stores[split.path])
-    grid = {"default": {"K1_s": [-40, -20], "K2_s": [-10], "K3_s": [5], "K4_s": [20]}}
-    study = parse_study(
-        {"task": "calf", "stages": {**SEARCH, "grid-slicing": {"grid": grid, **settings}}}, file="test"
-    )
+    table = {"grid": {"default": GRID}, **settings}
+    study = parse_study({"task": "calf", "stages": {**SEARCH, "grid-slicing": table}}, file="test")
     context = StageContext(
         study=study,
         stage="grid-slicing",
