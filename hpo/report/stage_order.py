@@ -24,10 +24,13 @@ def _progress(stage: StageState | None, state: StudyState) -> str:
 def outdated(state: StudyState) -> list[StageState]:
     """Return the stages that started from another configuration than their search chooses now.
 
-    While the search still gets its new trials, all stages that started from its former choice count.
+    While the search still gets its new trials, all stages that started from its former choice count. A stage
+    that has trained the new choice as well is up to date.
     """
     return [
-        stage for stage in state.stages.values() if stage.stood_on and _has_changed(stage.stood_on, state)
+        stage
+        for stage in state.stages.values()
+        if stage.stood_on and _has_changed(stage.stood_on, state) and not _has_trained_choice(stage, state)
     ]
 
 
@@ -62,3 +65,9 @@ def outdated_line(stage: StageState, state: StudyState) -> str:
 def _has_changed(former: StageState, state: StudyState) -> bool:
     search = state.stages[former.stage]
     return search.finished_at is None or search.chosen != former.chosen
+
+
+def _has_trained_choice(stage: StageState, state: StudyState) -> bool:
+    assert stage.stood_on is not None
+    chosen = dict(state.stages[stage.stood_on.stage].chosen)
+    return bool(chosen) and any(dict(trial.parameters) == chosen for trial in state.trials_of(stage.stage))

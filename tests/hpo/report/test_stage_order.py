@@ -74,6 +74,13 @@ def test_stages_whose_search_chose_the_same_again_are_not_outdated(later: tuple[
     assert outdated_lines(state) == []
 
 
+def test_stage_that_has_trained_the_new_choice_too_is_not_outdated() -> None:
+    state = extended_study("final")
+    state.apply(TrialAsked(trial="final-0002", stage="final", parameters={"f": 8}, seed=0))
+    state.apply(chosen("bayes-0007", 8))
+    assert outdated_lines(state) == []
+
+
 def test_progress_shows_the_search_that_gets_more_trials_and_not_the_stage_after_it() -> None:
     output = io.StringIO()
     Display(Console(file=output, width=200)).update(extended_study("final"))
