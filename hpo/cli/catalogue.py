@@ -10,6 +10,7 @@ import typer
 
 from model.errors import ConfigError, UserError
 from model.shell import shell_line
+from model.wording import counted
 
 if TYPE_CHECKING:
     from hpo.config.environment import Environment
@@ -99,7 +100,7 @@ def export(
         frame.to_csv(to, index=False) if to.suffix == ".csv" else frame.to_parquet(to, index=False)
     except OSError as error:
         raise UserError(f"cannot write {to}: {error.strerror}") from None
-    typer.echo(f"{len(frame)} {'validations' if validations else 'trials'} written to {to}")
+    typer.echo(f"{counted(len(frame), 'validation' if validations else 'trial')} written to {to}")
 
 
 def rename(

@@ -8,6 +8,7 @@ import typer
 
 from hpo.api.watching import ReadingProgress
 from model.errors import ConfigError
+from model.wording import counted
 
 if TYPE_CHECKING:
     import torch
@@ -112,7 +113,8 @@ def evaluate(
 ) -> None:
     """Score a trained network on a split.
 
-    Prints Average-mAP by class, loose (tolerances of 5 to 60 s) and tight (1 to 5 s).
+    Prints Average-mAP by class, loose (tolerances of 5 to 60 s) and tight (1 to 5 s). The network runs in
+    float32, so that a study that trained in bfloat16 has slightly other scores.
     """
     import torch
 
@@ -158,7 +160,7 @@ def evaluate(
     if as_json:
         typer.echo(json.dumps(score_record(loose, tight, store, nms_window_s=window_s), indent=2))
         return
-    typer.echo(f"Average-mAP on {len(store.games)} games of the {split} split")
+    typer.echo(f"Average-mAP on {counted(len(store.games), 'game')} of the {split} split, in float32")
     if remark := absent_line(loose, store):
         typer.echo(remark)
     print_table(class_table(loose, tight, store))

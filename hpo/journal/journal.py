@@ -1,6 +1,7 @@
 """Journal of a study: an append-only file, with every line on disk before the study continues."""
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -246,10 +247,14 @@ def _last_writer(folder: Path) -> str:
 
 
 def _unwritable(folder: Path, error: OSError) -> StorageError:
+    is_refused = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+    resume = shell_line("hpo", "resume", folder.name)
     return StorageError(
         f"the journal cannot be written: {error.strerror}",
         file=folder / _JOURNAL,
-        fix=f"make room, then {shell_line('hpo', 'resume', folder.name)}",
+        fix="make its folder writable, then repeat the command"
+        if is_refused
+        else f"make room, then {resume}",
     )
 
 

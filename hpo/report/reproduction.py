@@ -7,6 +7,8 @@ from typing import Any
 
 from rich.table import Table
 
+from model.wording import counted
+
 CLOSE = 0.03
 """Largest difference of the score at any validation that counts as close; another seed changes it as much."""
 _NOT_COMPARED = {"train_s", "duration_s", "score"}
@@ -158,7 +160,8 @@ def _explanation(result: Reproduction) -> str:
     largest = f"{result.score} differs by at most {result.largest_difference:.2g}"
     match result.verdict:
         case Verdict.EQUAL:
-            return f"all metrics of {len(result.validations)} validations are the same to the last bit"
+            validations = counted(len(result.validations), "validation")
+            return f"all metrics of {validations} are the same to the last bit"
         case Verdict.OTHER_DATA:
             return f"this is not a reproduction; {largest}"
         case Verdict.CLOSE:

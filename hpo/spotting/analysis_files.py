@@ -18,6 +18,7 @@ from model.errors import UserError
 from model.files import write_whole
 from model.metrics.breakdowns import GAME_TIME_EDGES_S, HALF_S, VICINITY_EDGES_S, GroupScore
 from model.metrics.calibration import CONFIDENCE_EDGES
+from model.wording import counted
 
 Rows = list[list[object]]
 
@@ -32,8 +33,8 @@ def summary_lines(analysis: Analysis) -> list[str]:
         mean += f" over all {len(analysis.classes)} classes, "
         mean += f"{scores.average_map_present:.4f} over the {present} present,"
     lines = [
-        f"Average-mAP {mean} on {analysis.games} games of the {analysis.split} split, "
-        f"{scores.actions:,} actions",
+        f"Average-mAP {mean} on {counted(analysis.games, 'game')} of the {analysis.split} split, "
+        f"{counted(scores.actions, 'action')}, in float32",
     ]
     if scores.break_actions:  # soccer's substitutions at half-time; other sports have none there
         lines.append(

@@ -178,8 +178,8 @@ class BmnTask(BmnDescription, Task[BmnStudy, DataShape, VideoSplit, BoundarySlot
             trial_s=array * (trained / speed.training + scored / speed.evaluation),
             speed=f"{speed.training:,.1f} videos/s in training, {speed.evaluation:,.1f} in validation "
             "(measured now)",
-            work=f"{shared.epochs} epochs of {len(train.videos):,} videos, {validations} validations of "
-            f"{len(valid.videos):,}",
+            work=f"{counted(shared.epochs, 'epoch')} of {len(train.videos):,} videos, "
+            f"{counted(validations, 'validation')} of {len(valid.videos):,}",
         )
 
     def weight_count(self, study: BmnStudy, shape: DataShape) -> int:

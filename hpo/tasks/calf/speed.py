@@ -9,6 +9,7 @@ from model.inference.stitching import tile
 from model.training.config import TrainingConfig, TrialConfig
 from model.training.throughput import measure_speed
 from model.training.trainer import CALIBRATION_CHUNKS
+from model.wording import counted
 
 
 def measure_trial_time(
@@ -30,6 +31,6 @@ def measure_trial_time(
     return TrialTime(
         trial_s=training.epochs * per_epoch / trained + validations * validation / evaluated,
         speed=f"{trained:,.0f} chunks/s in training, {evaluated:,.0f} in validation (measured now)",
-        work=f"{training.epochs} epochs of {per_epoch:,} chunks, {validations} validations of "
-        f"{len(tiling.chunks):,}",
+        work=f"{counted(training.epochs, 'epoch')} of {per_epoch:,} chunks, "
+        f"{counted(validations, 'validation')} of {len(tiling.chunks):,}",
     )
