@@ -17,10 +17,11 @@ from hpo.report.gain_lines import gain_line
 from hpo.report.stage_order import outdated_lines
 from hpo.search.importance import sample_note
 from hpo.tasks.base.found import best_of_stage, deciding_stage
-from hpo.tasks.base.registry import classes_of, external_task_code, score_of
+from hpo.tasks.base.registry import classes_of, description_of, external_task_code, score_of
 from hpo.tasks.base.score import Score
 from hpo.tracking.symbols import by_symbol, symbol
 from model.shell import shell_line
+from model.wording import counted
 
 _EXPECTED = (
     f" The column expected orders them: the mean over seeds that a model of all trials expects, ± its "
@@ -174,7 +175,9 @@ def status_lines(name: str, state: StudyState, *, writer: str | None) -> list[st
         lines.append(f"stage {stage.stage}: {trials_in_words(stage, state, is_running=writer is not None)}")
         lines += _time_lines(state, stage, is_running=writer is not None)
         if found := best_of_stage(state, stage.stage):
-            word = "chosen" if found.is_chosen else "best so far"
+            word = "best so far"
+            if found.is_chosen:  # an ablation has a best, but chooses nothing
+                word = "chosen" if stage.stage in description_of(state.created).deciding else "best"
             lines.append(f"{word}: {best_line(found.configuration, state, stage.start)}")
     failed = [trial for trial in state.trials.values() if trial.status is TrialStatus.FAILED]
     lines.extend(f"failed: {trial.trial}: {trial.reason}" for trial in failed[-SHOWN_FAILURES:])
@@ -190,7 +193,9 @@ def status_lines(name: str, state: StudyState, *, writer: str | None) -> list[st
 def trials_in_words(stage: StageState, state: StudyState, *, is_running: bool) -> str:
     """Count the trials of a stage, such as ``3 of 20 trials finished, 1 waiting to be resumed``."""
     counts = state.counts(stage=stage.stage)
-    parts = [f"{counts[TrialStatus.FINISHED]} of {stage.trials} trials finished"]
+    # A stage that compares until the comparison is decided may end with fewer than it was allowed.
+    most = sum(counts.values()) if stage.finished_at else stage.trials
+    parts = [f"{counts[TrialStatus.FINISHED]} of {counted(most, 'trial')} finished"]
     started, waiting = counts[TrialStatus.RUNNING], counts[TrialStatus.ASKED]
     if not is_running and started + waiting:
         parts.append(f"{started + waiting} waiting to be resumed")

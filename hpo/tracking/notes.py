@@ -13,6 +13,7 @@ from hpo.tasks.base.registry import classes_of, description_of, score_of
 from hpo.tracking.figures import FigureFiles
 from hpo.tracking.symbols import symbol
 from model.shell import shell_line
+from model.wording import counted
 
 NOTE = "mlflow.note.content"
 """Tag that MLflow shows as the description of a run, in Markdown."""
@@ -133,7 +134,8 @@ def _score(state: StudyState) -> str:
 
 def _progress(stage: StageState, state: StudyState) -> str:
     counts = state.counts(stage=stage.stage)
-    ended = f"{counts[TrialStatus.FINISHED]} of {stage.trials} trials finished"
+    most = sum(counts.values()) if stage.finished_at else stage.trials
+    ended = f"{counts[TrialStatus.FINISHED]} of {counted(most, 'trial')} finished"
     if stopped := counts[TrialStatus.STOPPED]:
         ended += f", {stopped} stopped early"
     if failed := counts[TrialStatus.FAILED]:

@@ -31,6 +31,7 @@ def after(*stages: str) -> StudyState:
     )
     state = StudyState.replay([created])
     for stage in stages:
+        state.apply(StageAsked(stage=stage, settings={}))
         state.apply(StageStarted(stage=stage, space={}, trials=1))
         state.apply(TrialAsked(trial=f"{stage}-0001", stage=stage, parameters={"f": 8}, seed=0, role="found"))
         state.apply(TrialFinished(trial=f"{stage}-0001", score=0.5, epoch=1, duration_s=1.0))
@@ -49,6 +50,13 @@ def after(*stages: str) -> StudyState:
 def test_next_stages_of_the_procedure_are_offered(stages: tuple[str, ...], expected: list[str]) -> None:
     steps = next_steps(after(*stages), calf_plan(), Path("/runs/studies/my study"))
     assert steps == [f"hpo run {stage} --study 'my study'" for stage in expected]
+
+
+def test_stage_that_waits_for_its_turn_is_not_offered() -> None:
+    state = after("bayes")
+    state.apply(StageAsked(stage="grid-slicing", settings={}))
+    steps = next_steps(state, calf_plan(), Path("/runs/studies/s"))
+    assert steps == ["hpo run final --study s"]
 
 
 def test_next_stage_of_a_study_on_a_cluster_trains_there_too() -> None:
