@@ -14,6 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -100,19 +101,23 @@ def finished(study: Path) -> int:
 
 
 def memory_by_kind(driver: int) -> Counter[str]:
-    """Return the resident memory in MB of the driver and its child processes, by Ray's process names."""
-    memory: Counter[str] = Counter()
+    """Return the resident memory in MB of the driver and the processes it started, by Ray's process names."""
+    parents, memory_mb, commands = dict[int, int](), dict[int, float](), dict[int, str]()
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit():
             continue
-        try:
-            session = int((folder / "stat").read_text().rpartition(")")[2].split()[3])
-            pages = int((folder / "statm").read_text().split()[1])
-            command = (folder / "cmdline").read_bytes().decode(errors="replace").strip("\0")
-        except OSError:  # it ended just now
-            continue
-        if session == driver:
-            memory[_kind(command, is_driver=int(folder.name) == driver)] += pages * _PAGE / 1e6
+        process = int(folder.name)
+        with suppress(OSError):  # it ended just now
+            parents[process] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            memory_mb[process] = int((folder / "statm").read_text().split()[1]) * _PAGE / 1e6
+            commands[process] = (folder / "cmdline").read_bytes().decode(errors="replace").strip("\0")
+    memory: Counter[str] = Counter()
+    for process, command in commands.items():
+        above = process
+        while above not in (driver, 0):
+            above = parents.get(above, 0)
+        if above == driver:
+            memory[_kind(command, is_driver=process == driver)] += memory_mb[process]
     return memory
 
 
