@@ -53,6 +53,7 @@ def show(
 
     Prints parameters, score, all validations, and the places of its weights, settings and traceback.
     """
+    from hpo.journal.journal import writer_of
     from hpo.report.catalogue_tables import trial_lines, validations_table
     from hpo.report.console import print_table
     from hpo.study.records import trial_files, trial_rows, validation_rows
@@ -70,7 +71,8 @@ def show(
         record = {**row, "files": files, "validations": validations}
         typer.echo(json.dumps(record, indent=2, default=str))
         return
-    typer.echo("\n".join(trial_lines(state.trials[name], state, files)))
+    is_running = writer_of(folder) is not None
+    typer.echo("\n".join(trial_lines(state.trials[name], state, files, is_running=is_running)))
     if state.trials[name].reports:
         typer.echo("\nvalidations")
         print_table(validations_table(state.trials[name]))

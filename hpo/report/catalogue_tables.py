@@ -77,13 +77,19 @@ def ago(at: datetime) -> str:
     return f"{duration((datetime.now(UTC) - at).total_seconds())} ago"
 
 
-def trial_lines(trial: TrialState, state: StudyState, files: Mapping[str, Path]) -> list[str]:
-    """Describe a trial in lines: what it is, what came of it, and its files."""
+def trial_lines(
+    trial: TrialState, state: StudyState, files: Mapping[str, Path], *, is_running: bool
+) -> list[str]:
+    """Describe a trial in lines: what it is, what came of it, and its files.
+
+    ``is_running`` says whether the study runs; without it nothing trains a trial that has not ended.
+    """
+    status = str(trial.status) if trial.has_ended or is_running else "waiting to be resumed"
     role = f", {trial.role}" if trial.role else ""
     lines = [
         f"trial       {state.created.study}/{trial.trial} of stage {trial.stage}{role}",
         f"seed        {trial.seed} (replicate {trial.replicate})",
-        f"status      {trial.status}{_times(trial)}",
+        f"status      {status}{_times(trial)}",
     ]
     if trial.reason:
         lines.append(f"reason      {trial.reason}")

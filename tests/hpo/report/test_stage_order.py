@@ -62,9 +62,13 @@ def test_stages_are_named_with_the_commands_that_run_them_anew() -> None:
     ]
     assert outdated_lines(state) == expected
     assert status_lines("s", state, writer=None)[-3:] == expected
-    shown = trial_lines(state.trials["final-0001"], state, {})
+    shown = trial_lines(state.trials["final-0001"], state, {}, is_running=False)
+    assert "status      waiting to be resumed" in shown
+    now = trial_lines(state.trials["final-0001"], state, {}, is_running=True)
+    assert "status      asked" in now
     assert f"note        {expected[1]}" in shown
-    assert not any("stood on" in line for line in trial_lines(state.trials["bayes-0001"], state, {}))
+    searched = trial_lines(state.trials["bayes-0001"], state, {}, is_running=False)
+    assert not any("stood on" in line for line in searched)
 
 
 @pytest.mark.parametrize("later", [(), ("final",)])
