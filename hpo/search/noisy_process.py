@@ -39,7 +39,7 @@ that differ by a few percent where the scores say nothing about them."""
 _DRAWS = 64
 _ROOT_2PI = math.sqrt(2 * math.pi)
 _LEAST_VARIANCE = 1e-12
-"""Minimum variance of a candidate, as a share of the largest variance."""
+"""Minimum variance of a candidate, whose score may be known, as a share of the largest variance."""
 _LOWEST = -1e5
 """Standard deviations below the best at which an improvement is as good as none; beyond, numbers cancel."""
 _RIVALS = 20
@@ -142,26 +142,31 @@ def noisy_improvement(
     @_quiet()
     def improvement(candidates: Array) -> Array:
         with torch.no_grad():
-            means, covariance = _joint(model, np.vstack([rivals, candidates]))
+            means, covariance, unit = _joint(model, np.vstack([rivals, candidates]))
             count = len(rivals)
             root = psd_safe_cholesky(covariance[:count, :count])
             best = (means[:count] + normal @ root.T).amax(dim=1)
             # What the draws say about the candidates, (rivals, candidates).
             known = torch.linalg.solve_triangular(root, covariance[:count, count:], upper=False)
             variances = covariance.diagonal()[count:] - known.square().sum(dim=0)
-            deviations = variances.clamp_min(_LEAST_VARIANCE * covariance.diagonal().amax()).sqrt()
+            deviations = variances.clamp_min(_LEAST_VARIANCE).sqrt()
             steps = (means[count:] + normal @ known - best[:, None]) / deviations
             gains: Array = (_log_gain(steps) + deviations.log()).logsumexp(dim=0).numpy()
-        return gains - math.log(_DRAWS)
+        return gains + math.log(unit / _DRAWS)
 
     return improvement
 
 
-def _joint(model: SingleTaskGP, points: Array) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return means (count,) and covariances (count, count) of the scores without noise at points."""
+def _joint(model: SingleTaskGP, points: Array) -> tuple[torch.Tensor, torch.Tensor, float]:
+    """Return means (count,), covariances (count, count) of scores at points, without noise, and their unit.
+
+    The unit is the largest standard deviation, so that the largest variance is 1.
+    """
     posterior = model.posterior(_tensor(points))
     assert isinstance(posterior, GPyTorchPosterior)  # standardising the scores keeps it a normal distribution
-    return posterior.distribution.mean, posterior.distribution.covariance_matrix
+    means, covariance = posterior.distribution.mean, posterior.distribution.covariance_matrix
+    unit = covariance.diagonal().amax().sqrt()
+    return means / unit, covariance / unit.square(), float(unit)
 
 
 def _log_gain(steps: torch.Tensor) -> torch.Tensor:

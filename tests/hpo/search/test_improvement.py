@@ -67,3 +67,14 @@ def test_point_that_is_running_is_worth_less_and_a_hopeless_one_is_still_compare
     before, now = improvement(np.empty((0, 2))), improvement(RUNNING)
     assert before[1] > before[0] and now[1] < now[0]
     assert np.isfinite(now).all() and now[2] < now[1] - 100
+
+
+@pytest.mark.parametrize("scores", [np.full(12, 0.3), np.eye(12)[0]], ids=["equal", "all but one 0"])
+def test_equal_scores_and_a_point_that_runs_many_times_can_be_compared(
+    observed: Observations, scores: Array
+) -> None:
+    known = Observations(points=observed.points, scores=scores, variances=observed.variances)
+    running = np.tile(observed.points[:1], (60, 1))
+    fitted = fit_process(known, noise=0.03)
+    improvement = noisy_process.noisy_improvement(fitted, known, running=running, seed=1)(CANDIDATES)
+    assert not np.isnan(improvement).any() and np.ptp(improvement) > 0
