@@ -123,7 +123,8 @@ def test_same_seed_gives_the_same_points_and_another_seed_others(build: Build) -
     points = ask_and_tell(build(), ENOUGH)
     assert ask_and_tell(build(), ENOUGH) == points
     others = ask_and_tell(build(seed=8), ENOUGH)
-    assert all(one != other for one, other in zip(points[1:], others[1:], strict=True))
+    common = [one for one, other in zip(points[1:], others[1:], strict=True) if one == other]
+    assert len(common) <= 1, "both may look into the same corner of the space"
 
 
 @pytest.mark.parametrize("known", [0, 8])

@@ -16,7 +16,7 @@ def test_trained_network_scores_and_spots_a_split(hpo: CommandLine, weights: Pat
     words = ("evaluate", "--weights", str(weights), "--data", str(hpo.data))
     shown = hpo.run(*words)
     assert shown.returncode == 0, shown.stderr
-    assert "Average-mAP on 1 games of the test split" in shown.stdout
+    assert "Average-mAP on 1 game of the test split, in float32" in shown.stdout
     record = json.loads(hpo.run(*words, "--split", "valid", "--nms-window", "20", "--json").stdout)
     assert (record["split"], record["nms_window_s"]) == ("valid", 20.0)
     assert list(record["loose"]["all"]["per_class"]) == list(CLASSES)
