@@ -284,7 +284,8 @@ def _module_of(function: Callable[..., Any]) -> tuple[str, Path]:
 
 
 def _file_of(function: Callable[..., Any]) -> Path:
-    return Path(inspect.getfile(function)).resolve()
+    # A decorator, such as torch.no_grad(), is written in a file of its own.
+    return Path(inspect.getfile(inspect.unwrap(function))).resolve()
 
 
 def _digest(files: Sequence[Path]) -> str:

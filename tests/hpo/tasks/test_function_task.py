@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from hpo.config.stages import SEARCH
 from hpo.tasks.base.function_run import FunctionArray, FunctionConfig, FunctionRun
@@ -117,6 +118,11 @@ def test_wrong_declarations_are_named(changes: dict[str, Any], message: str) -> 
     given = {"function": whole, "space": SPACE, "own": OWN, **changes}
     with pytest.raises(ConfigError, match=message):
         function_task(given.pop("function"), **given)
+
+
+def test_code_of_a_decorated_function_is_its_own_file_not_that_of_the_decorator() -> None:
+    task = function_task(torch.no_grad()(whole), space=SPACE, own=OWN)
+    assert task.code_files == (Path(__file__).resolve(),)
 
 
 def test_function_without_reports_runs_whole() -> None:
