@@ -18,12 +18,12 @@ from hpo.journal.results import stored_state
 from hpo.report.console import standard_error
 from hpo.report.stage_order import unfinished_lines
 from hpo.study.folders import chosen_study, free_name, known_studies, study_folder
+from hpo.study.pending_stages import SessionEnd
 from hpo.study.plan import StageRequest, StudyPlan, StudyRequest, make_plan, stored_plan
 from hpo.study.point_file import TypedPoints
 from hpo.study.preparing import PreparedStage, prepare_new
 from hpo.study.runner import Listener
 from hpo.study.session import (
-    SessionEnd,
     continue_study,
     extend_study,
     preview_continuation,

@@ -9,8 +9,8 @@ from model.shell import shell_line
 
 if TYPE_CHECKING:
     from hpo.journal.results import StudyState
+    from hpo.study.pending_stages import SessionEnd
     from hpo.study.plan import StudyPlan
-    from hpo.study.session import SessionEnd
 
 
 SHOWN = 5
@@ -24,8 +24,8 @@ def finish(end: "SessionEnd", plan: "StudyPlan", folder: Path, cluster: str | No
     """
     from hpo.page.paper import write_paper
     from hpo.report.console import standard_error
+    from hpo.study.pending_stages import ALL_FAIL
     from hpo.study.results import is_final
-    from hpo.study.session import ALL_FAIL
 
     console = standard_error()
     over = end.state.budget_over
@@ -58,8 +58,8 @@ def _print_failures(state: "StudyState", folder: Path) -> None:
     """Print why every trial failed, and how to continue."""
     from hpo.report.console import standard_error
     from hpo.report.trial_tables import retry_line
+    from hpo.study.pending_stages import ALL_FAIL
     from hpo.study.records import failures
-    from hpo.study.session import ALL_FAIL
 
     console = standard_error()
     found = failures(state, folder)

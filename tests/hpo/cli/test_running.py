@@ -17,9 +17,9 @@ from hpo.journal.events import (
     TrialFinished,
 )
 from hpo.journal.results import StudyState
+from hpo.study.pending_stages import SessionEnd
 from hpo.study.plan import StudyPlan
 from hpo.study.preparing import creation
-from hpo.study.session import SessionEnd
 from hpo.tasks.base.splits import SplitRef
 from hpo.tasks.calf.task import CalfTask
 from hpo.tracking.follower import FollowerReport

@@ -22,7 +22,7 @@ from hpo.journal.events import (
 )
 from hpo.journal.journal import Journal, read_journal
 from hpo.journal.results import StudyState, stored_state
-from hpo.study import preparing, reopening, session
+from hpo.study import pending_stages, preparing, reopening, session
 from hpo.study.folders import (
     chosen_study,
     found_place,
@@ -130,8 +130,8 @@ def test_study_begun_on_a_gpu_does_not_wait_for_one_where_there_is_none(
 ) -> None:
     journal = study_folder(environment, begun) / "journal.jsonl"
     journal.write_text(journal.read_text().replace('"device": "cpu"', '"device": "cuda"', 1))
-    monkeypatch.setattr(session, "local_gpus", lambda: 0)
-    monkeypatch.setattr(session.Follower, "start", lambda follower: follower)
+    monkeypatch.setattr(pending_stages, "local_gpus", lambda: 0)
+    monkeypatch.setattr(pending_stages.Follower, "start", lambda follower: follower)
     with pytest.raises(UserError, match="'begun' trains on cuda, but this machine has no GPU") as refusal:
         session.resume_study(begun, environment, silent, silent)
     assert refusal.value.details["fix"].endswith("--warm-start begun")
@@ -146,7 +146,7 @@ def test_changed_data_is_named_and_refused(begun: str, data: Path, environment: 
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[StudyPlan]:
     """Plans with which studies got as far as training."""
     plans: list[StudyPlan] = []
-    monkeypatch.setattr(session, "_run_stages", lambda plan, *rest: plans.append(plan))
+    monkeypatch.setattr(session, "run_pending_stages", lambda plan, *rest: plans.append(plan))
     return plans
 
 
@@ -223,7 +223,7 @@ def test_fork_takes_trials_over_and_accepts_the_code_of_today(
     copied = study_folder(environment, "forked") / "trials" / "bayes-0001" / "best.pt"
     assert copied.read_bytes() == b"weights"
     # Nothing is refused any more: it gets as far as training.
-    monkeypatch.setattr(session, "_run_stages", lambda plan, journal, *rest: plan)
+    monkeypatch.setattr(session, "run_pending_stages", lambda plan, journal, *rest: plan)
     resumed = session.resume_study("forked", environment, silent, silent)
     assert resumed == plan_of(study_folder(environment, begun), old.created)
 
@@ -239,7 +239,9 @@ def test_failed_trials_of_a_complete_study_are_trained_again_from_their_beginnin
     (folder / "trials" / "bayes-0002").mkdir()
     (folder / "trials" / "bayes-0002" / "error.txt").write_text("OSError: no space left")
     states: list[StudyState] = []
-    monkeypatch.setattr(session, "_run_stages", lambda plan, journal, state, *rest: states.append(state))
+    monkeypatch.setattr(
+        session, "run_pending_stages", lambda plan, journal, state, *rest: states.append(state)
+    )
     session.resume_study(begun, environment, silent, silent, retry_failed=True)
     replayed = stored_state(folder)
     for state in (states[0], replayed):
@@ -275,7 +277,7 @@ def test_resume_of_a_complete_study_only_brings_mlflow_up_to_date(
         journal.append(TrialFinished(trial="bayes-0002", score=0.6, epoch=1, duration_s=1.0))
         journal.append(StageFinished(stage="bayes", best_trial="bayes-0002"))
     before = read_journal(folder).events
-    monkeypatch.setattr(session, "Follower", Recorder)
+    monkeypatch.setattr(pending_stages, "Follower", Recorder)
     monkeypatch.setattr(reopening, "code_digest", lambda task: "other")
     end = session.resume_study(begun, environment, silent, silent)
     assert end.complete
@@ -317,7 +319,7 @@ def test_study_that_cannot_start_leaves_nothing(
     def fails(*_: object) -> None:
         raise UserError("Ray cannot start")
 
-    monkeypatch.setattr(session, "_finish_stages", fails)
+    monkeypatch.setattr(pending_stages, "_finish_stages", fails)
     stages = preparing.prepare_new(plan, "new", [StageRequest(name="bayes")], environment, silent)
     with pytest.raises(UserError, match="Ray cannot start"):
         session.start_study(plan, "new", stages, environment, silent)

@@ -1,0 +1,172 @@
+"""The stages of a study that have not ended: trained with Ray and recorded in MLflow, one after the other."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpo.config.environment import Environment
+from hpo.journal.events import Event, StudyInterrupted, Value
+from hpo.journal.journal import Journal
+from hpo.journal.results import StudyState
+from hpo.schedule.cluster import NodeRequirements, cluster_session
+from hpo.schedule.gpus import local_gpus
+from hpo.schedule.local_ray import ray_session
+from hpo.study.devices import available_cpus
+from hpo.study.estimate import least_memory_bytes
+from hpo.study.interruption import signals_as_ctrl_c
+from hpo.study.plan import StudyPlan
+from hpo.study.results import figure_files, stage_importance, winner
+from hpo.study.runner import Listener
+from hpo.study.stage import StageRun
+from hpo.study.stop_requests import BY_USER, WHOLE_STUDY, StopRequests
+from hpo.tracking.follower import Follower, FollowerReport
+from hpo.tracking.mlflow_tracker import MlflowTracker
+from hpo.trial.files import BEST, CONFIG, trial_folder
+from model.errors import StorageError, UserError
+from model.shell import shell_line
+
+ALL_FAIL = "all trials fail for the same reason"
+"""Reason for which a study is interrupted."""
+DRAIN_S = 60.0
+"""Seconds to wait for MLflow at the end of a session; the next resume sends the remaining records."""
+INTERRUPTED_DRAIN_S = 5.0
+"""The same for a session that is interrupted or fails: whoever stopped it waits for its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnd:
+    """State of a study at the end of a session."""
+
+    state: StudyState
+    complete: bool
+    """False if the session was interrupted."""
+    tracking: FollowerReport
+
+
+def run_pending_stages(
+    plan: StudyPlan, journal: Journal, state: StudyState, environment: Environment, listener: Listener
+) -> SessionEnd:
+    """Run the stages that have not ended, and record them in MLflow meanwhile."""
+    pending, drain_s, requests, reason = state.pending, DRAIN_S, StopRequests(journal.folder), ""
+    requests.remove(WHOLE_STUDY)  # of an earlier session
+    follower = Follower(journal.folder, tracker_of(plan, journal.folder, environment))
+    with signals_as_ctrl_c():
+        try:
+            listener(state)
+            if environment.ray_address is None:  # a study that its cluster refuses leaves nothing in MLflow
+                follower.start()
+            reason = _finish_stages(plan, journal, state, environment, listener, follower)
+            follower.start()
+        except KeyboardInterrupt:
+            pass  # before or after the training, which ends in good order by itself
+        except StorageError:
+            drain_s = 0.0  # on a full disk MLflow has no room either
+            raise
+        finally:
+            complete = not state.pending
+            if pending and not complete:
+                record(journal, state, [StudyInterrupted(reason=reason or _why_stopped(state, requests))])
+                drain_s = min(drain_s, INTERRUPTED_DRAIN_S)
+            tracking = follower.close(drain_s)
+    return SessionEnd(state, complete, tracking)
+
+
+def _why_stopped(state: StudyState, requests: StopRequests) -> str:
+    if requests.has(WHOLE_STUDY):
+        requests.remove(WHOLE_STUDY)
+        return BY_USER
+    return f"the budget of {state.budget_over} is over" if state.budget_over else "stopped before the end"
+
+
+def _finish_stages(
+    plan: StudyPlan,
+    journal: Journal,
+    state: StudyState,
+    environment: Environment,
+    listener: Listener,
+    follower: Follower,
+) -> str:
+    """Run stages until one of them is interrupted; returns why, if its trials are the cause."""
+    has_ray = False
+    with ExitStack() as stack:
+        for name in state.pending:
+            run = StageRun(plan, name, journal, state, environment, listener)
+            if not run.is_cut_short:
+                if run.needs_training and run.has_time and not has_ray:
+                    stack.enter_context(_ray(plan, journal.folder, state, environment))
+                    has_ray = True
+                follower.start()
+                run.finish()
+            if run.is_cut_short:
+                run.cut_short()
+            if run.fails_alike:
+                return ALL_FAIL
+            if not run.complete or StopRequests(journal.folder).has(WHOLE_STUDY):
+                break
+    return ""
+
+
+def _ray(
+    plan: StudyPlan, folder: Path, state: StudyState, environment: Environment
+) -> AbstractContextManager[None]:
+    """Start Ray once for all stages, because starting it takes longer than a short trial."""
+    each_stage = [
+        plan.with_stage(name, state.asked[name].settings).parallelism(name) for name in state.pending
+    ]
+    gpu = plan.device == "cuda"
+    if environment.ray_address is None:
+        cpus = max(available_cpus(), *(stage.concurrent for stage in each_stage))
+        return ray_session(cpus=cpus, gpus=_gpus_here(folder.name) if gpu else 0, study=folder.name)
+    needs = NodeRequirements(
+        task=plan.study.task,
+        threads=max(stage.threads for stage in each_stage),
+        gpu=gpu,
+        memory_bytes=max(least_memory_bytes(plan, stage) for stage in each_stage),
+        splits=(plan.train, plan.valid),
+        study=folder,
+    )
+    return cluster_session(environment.ray_address, needs)
+
+
+def _gpus_here(study: str) -> int:
+    """Return the number of GPUs of this machine: without one, Ray would wait for one for ever.
+
+    Raises:
+        UserError: There is none.
+    """
+    gpus = local_gpus()
+    if not gpus:
+        raise UserError(
+            f"study {study!r} trains on cuda, but this machine has no GPU",
+            fix="resume it on a machine that has one, or start another study with --device cpu, which learns "
+            f"from its scores with {shell_line('--warm-start', study)}",
+        )
+    return gpus
+
+
+def tracker_of(plan: StudyPlan, folder: Path, environment: Environment) -> MlflowTracker:
+    """Return what records the study in ``folder`` in MLflow."""
+    return MlflowTracker(
+        environment,
+        dataset=plan.dataset,
+        fixed={
+            name: _whole(value) if "." in name else value for name, value in plan.own_configuration().items()
+        },
+        files_of=lambda trial: [trial_folder(folder, trial) / name for name in (BEST, CONFIG)],
+        importance_of=lambda state, stage: stage_importance(state, stage, folder),
+        figures_of=lambda state, stage: figure_files(plan, state, stage, folder),
+        winner_of=lambda state, stage: winner(plan, state, stage, folder),
+    )
+
+
+def _whole(value: Value) -> Value:
+    """Convert whole floats to integers, as the paper writes frames."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def record(journal: Journal, state: StudyState, events: Sequence[Event]) -> None:
+    """Write events to the journal and apply them to the state, as a replay of the journal would."""
+    for event in events:
+        journal.append(event)
+        state.apply(event)
