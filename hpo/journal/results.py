@@ -158,6 +158,11 @@ class StudyState:
         tallies = [self.tally(name) for name in self.stages if stage in (None, name)]
         return {status: sum(tally.statuses[status] for tally in tallies) for status in TrialStatus}
 
+    def trials_at_most(self, stage: str) -> int:
+        """Return how many trials a stage may have; of one that has ended, how many it needed."""
+        known = self.stages[stage]
+        return len(self.tally(stage).trials) if known.finished_at else known.trials
+
     @property
     def pending(self) -> list[str]:
         """Requested stages that have not ended, in the order of the requests."""

@@ -193,9 +193,9 @@ def status_lines(name: str, state: StudyState, *, writer: str | None) -> list[st
 def trials_in_words(stage: StageState, state: StudyState, *, is_running: bool) -> str:
     """Count the trials of a stage, such as ``3 of 20 trials finished, 1 waiting to be resumed``."""
     counts = state.counts(stage=stage.stage)
-    # A stage that compares until the comparison is decided may end with fewer than it was allowed.
-    most = sum(counts.values()) if stage.finished_at else stage.trials
-    parts = [f"{counts[TrialStatus.FINISHED]} of {counted(most, 'trial')} finished"]
+    parts = [
+        f"{counts[TrialStatus.FINISHED]} of {counted(state.trials_at_most(stage.stage), 'trial')} finished"
+    ]
     started, waiting = counts[TrialStatus.RUNNING], counts[TrialStatus.ASKED]
     if not is_running and started + waiting:
         parts.append(f"{started + waiting} waiting to be resumed")

@@ -134,7 +134,7 @@ def _score(state: StudyState) -> str:
 
 def _progress(stage: StageState, state: StudyState) -> str:
     counts = state.counts(stage=stage.stage)
-    most = sum(counts.values()) if stage.finished_at else stage.trials
+    most = state.trials_at_most(stage.stage)
     ended = f"{counts[TrialStatus.FINISHED]} of {counted(most, 'trial')} finished"
     if stopped := counts[TrialStatus.STOPPED]:
         ended += f", {stopped} stopped early"

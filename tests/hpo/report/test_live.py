@@ -10,6 +10,7 @@ from hpo.journal.events import (
     GainEstimated,
     Noticed,
     StageAsked,
+    StageFinished,
     StageStarted,
     StudyCreated,
     TrialAsked,
@@ -225,6 +226,14 @@ def test_table_of_configurations_groups_seeds_and_explains_the_interval() -> Non
     assert list(table.columns[2].cells) == ["0.6000 ± 0.0000", "0.5000 ± 5.0825"]
     assert "± is the 95 % interval of the mean" in scores_line(configurations)
     assert scores_line(configurations[:0]) == "Scores: validation split, one seed per configuration."
+
+
+def test_stage_that_needed_fewer_trials_than_it_was_allowed_is_whole() -> None:
+    state = state_after(*FINISHED)
+    begun = sum(trial.stage == "bayes" for trial in state.trials.values())
+    state.apply(StageFinished(stage="bayes", best_trial="bayes-0001"))
+    assert begun < state.stages["bayes"].trials
+    assert f" of {begun} trial" in status_lines("s", state, writer=None)[1]
 
 
 def test_status_lists_the_latest_failures_and_counts_the_others() -> None:
