@@ -76,6 +76,10 @@ class TrialState:
         """True if the trial has finished, was stopped, or has failed."""
         return self.status in (TrialStatus.FINISHED, TrialStatus.STOPPED, TrialStatus.FAILED)
 
+    def status_in_words(self, *, is_running: bool) -> str:
+        """Return its status; ``is_running`` says whether the study runs, without which nothing trains it."""
+        return str(self.status) if self.has_ended or is_running else "waiting to be resumed"
+
     @property
     def metrics(self) -> Mapping[str, float]:
         """Metrics of its best validation; empty before the end and after a failure."""

@@ -108,12 +108,13 @@ def representative_trials(state: StudyState) -> list[TrialState]:
 
 def best_table(state: StudyState) -> ShownTable:
     """Return a table of the configuration that the study has found."""
-    stage, note = deciding_stage(state), units_note_of(state.created)
+    stage = deciding_stage(state)
     chosen = by_symbol(stage.chosen) if stage else {}
+    caption = f"Found by stage {stage.stage}. {units_note_of(state.created, chosen)}" if stage else ""
     return ShownTable(
         header=["hyperparameter", "value"],
         rows=[[name, value(number)] for name, number in chosen.items()],
-        caption=f"Found by stage {stage.stage}. {note}" if stage else "",
+        caption=caption.rstrip(),
     )
 
 

@@ -40,17 +40,21 @@ def write_paper(plan: StudyPlan, state: StudyState, folder: Path) -> list[Path]:
     if found is None:
         return []
     header, rows = _table(plan, state, found)
-    methods, note = methods_paragraph(plan, state), plan.description.units_note(plan.shape)
-    name, sentence = state.created.study, _sentence(found)
+    searched = (symbol(name) for stage in state.stages.values() for name in stage.space)
+    note = plan.description.units_note(plan.shape, {*header, *searched})
+    name, sentence, methods = state.created.study, _sentence(found), methods_paragraph(plan, state)
     contents = {
-        MARKDOWN: f"# Study {name}\n\n{sentence}\n\n{_markdown(header, rows)}\n\n{note}\n\n"
-        f"## Methods\n\n{methods}\n",
-        LATEX: f"% Study {name}\n{_escaped(sentence)}\n\n{_latex(header, rows)}\n\n{_escaped(note)}\n\n"
-        f"\\paragraph{{Hyperparameters.}}\n{_escaped(methods)}\n",
+        MARKDOWN: [f"# Study {name}", sentence, _markdown(header, rows), note, "## Methods", methods],
+        LATEX: [
+            f"% Study {name}\n{_escaped(sentence)}",
+            _latex(header, rows),
+            _escaped(note),
+            f"\\paragraph{{Hyperparameters.}}\n{_escaped(methods)}",
+        ],
     }
-    for file, text in contents.items():
+    for file, paragraphs in contents.items():
         try:
-            write_whole(folder / file, text.encode())
+            write_whole(folder / file, ("\n\n".join(filter(None, paragraphs)) + "\n").encode())
         except OSError as error:
             raise UserError(f"cannot write the file: {error.strerror}", file=folder / file) from None
     return [folder / file for file in contents]

@@ -84,12 +84,11 @@ def trial_lines(
 
     ``is_running`` says whether the study runs; without it nothing trains a trial that has not ended.
     """
-    status = str(trial.status) if trial.has_ended or is_running else "waiting to be resumed"
     role = f", {trial.role}" if trial.role else ""
     lines = [
         f"trial       {state.created.study}/{trial.trial} of stage {trial.stage}{role}",
         f"seed        {trial.seed} (replicate {trial.replicate})",
-        f"status      {status}{_times(trial)}",
+        f"status      {trial.status_in_words(is_running=is_running)}{_times(trial)}",
     ]
     if trial.reason:
         lines.append(f"reason      {trial.reason}")

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from hpo.journal.journal import writer_of
 from hpo.journal.results import StudyState
 from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.tasks.base.registry import score_of
@@ -14,7 +15,7 @@ Row = dict[str, Any]
 
 
 def trial_rows(state: StudyState, folder: Path) -> list[Row]:
-    """Return one row per trial in the order of proposal; failed, stopped and running trials are included.
+    """Return one row per trial in the order of proposal, also of trials without a score.
 
     Columns: what identifies the trial; its status and score; ``param/SYMBOL`` for each hyperparameter;
     ``metric/NAME`` for each metric of its best validation, ``test/NAME`` on the test split; times and
@@ -24,8 +25,8 @@ def trial_rows(state: StudyState, folder: Path) -> list[Row]:
         state: The study.
         folder: Folder of the study.
     """
-    score = score_of(state.created).metric
-    return [_trial_row(trial, score, folder) for trial in state.trials.values()]
+    score, is_running = score_of(state.created).metric, writer_of(folder) is not None
+    return [_trial_row(trial, score, folder, is_running=is_running) for trial in state.trials.values()]
 
 
 def validation_rows(state: StudyState) -> list[Row]:
@@ -72,14 +73,14 @@ def trial_files(folder: Path, trial: str) -> dict[str, Path]:
     }
 
 
-def _trial_row(trial: TrialState, score: str, folder: Path) -> Row:
+def _trial_row(trial: TrialState, score: str, folder: Path, *, is_running: bool) -> Row:
     return {
         "trial": trial.trial,
         "stage": trial.stage,
         "role": trial.role,
         "replicate": trial.replicate,
         "seed": trial.seed,
-        "status": str(trial.status),
+        "status": trial.status_in_words(is_running=is_running),
         "reason": trial.reason,
         score: trial.score,
         "best_epoch": trial.best_epoch,

@@ -1,6 +1,6 @@
 """Description of a task: what commands need that read a study and do not train."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -54,8 +54,11 @@ class TaskDescription(Generic[StudyT, ShapeT]):
         """
         return self.score
 
-    def units_note(self, shape: ShapeT) -> str:
-        """Return a sentence about the units of the hyperparameters; empty if their names say enough."""
+    def units_note(self, shape: ShapeT, symbols: Collection[str]) -> str:
+        """Return a sentence about the units of the hyperparameters with these symbols.
+
+        It is empty if their names say enough.
+        """
         return ""
 
     def shape_from_json(self, record: dict[str, Any]) -> ShapeT:

@@ -3,7 +3,7 @@
 import importlib
 import pkgutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -106,10 +106,13 @@ def score_of(created: StudyCreated) -> Score:
     return description_of(created).score_in(created.plan["study"])
 
 
-def units_note_of(created: StudyCreated) -> str:
-    """Return a sentence about the units of a study's hyperparameters, from the first event of its journal."""
+def units_note_of(created: StudyCreated, symbols: Collection[str]) -> str:
+    """Return a sentence about the units of a study's hyperparameters with these symbols.
+
+    Reads the first event of the study's journal.
+    """
     description = description_of(created)
-    return description.units_note(description.shape_from_json(created.plan["shape"]))
+    return description.units_note(description.shape_from_json(created.plan["shape"]), symbols)
 
 
 def classes_of(created: StudyCreated) -> tuple[str, ...]:

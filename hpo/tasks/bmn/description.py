@@ -1,5 +1,7 @@
 """Description of the task ``bmn``: what commands need that read a study and do not train."""
 
+from collections.abc import Collection
+
 from hpo.tasks.base.description import TaskDescription
 from hpo.tasks.base.presentation.stage_presentation import StagePresentation
 from hpo.tasks.base.score import Score
@@ -17,9 +19,9 @@ class BmnDescription(TaskDescription[BmnStudy, DataShape]):
     finders = ("bayes", "bmn-slicing")
     procedure = ("bmn-slicing", "bmn-compare")
 
-    def units_note(self, shape: DataShape) -> str:
-        """Return the unit of the slicing parameter."""
-        return "K1 is in temporal positions."
+    def units_note(self, shape: DataShape, symbols: Collection[str]) -> str:
+        """Return the unit of the slicing parameter, if it is among the symbols."""
+        return "K1 is in temporal positions." if "K1" in symbols else ""
 
     def presentation(self, stage: str) -> StagePresentation:
         """Return tables and figures of the grid over K1 and of the comparison of losses."""

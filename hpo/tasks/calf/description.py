@@ -1,6 +1,6 @@
 """Description of the task ``calf``: what commands need that read a study and do not train."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -42,10 +42,17 @@ class CalfDescription(TaskDescription[CalfStudy, GamesShape]):
         scoring = study.get("scoring", {})
         return _score(scoring.get("tolerances", "loose"), scoring.get("mean", "all"))
 
-    def units_note(self, shape: GamesShape) -> str:
-        """Return the units of the slicing parameters and of the receptive field."""
-        per_second = f"{shape.frame_rate.per_second:g}"
-        return f"K1 to K4 and r are in frames, of which {per_second} are one second; r_s is in seconds."
+    def units_note(self, shape: GamesShape, symbols: Collection[str]) -> str:
+        """Return the units of the slicing parameters and of the receptive field, if the symbols hold them."""
+        has_zones = any(symbol.startswith("K") for symbol in symbols)
+        in_frames = ["K1 to K4"] * has_zones + ["r"] * ("r" in symbols)
+        notes = []
+        if in_frames:
+            names, verb = " and ".join(in_frames), "are" if has_zones else "is"
+            notes.append(f"{names} {verb} in frames, of which {shape.frame_rate.per_second:g} are one second")
+        if "r_s" in symbols:
+            notes.append("r_s is in seconds")
+        return f"{'; '.join(notes)}." if notes else ""
 
     def shape_from_json(self, record: dict[str, Any]) -> GamesShape:
         """Build a shape from the output of ``shape_to_json``."""

@@ -158,6 +158,17 @@ def test_export_has_failed_trials_too(one: Path, environment: Environment, endin
     assert frame["metric/average_map"].tolist() == [0.25, 0.5]
 
 
+def test_export_of_a_stopped_study_calls_no_trial_running(one: Path, environment: Environment) -> None:
+    file = environment.runs / "trials.csv"
+    with Journal.open(one) as journal:
+        journal.append(TrialAsked(trial="bayes-0003", stage="bayes", parameters={"f": 5}, seed=4))
+        journal.append(TrialStarted(trial="bayes-0003", host="node7", device="cpu"))
+        answer(environment, "export", "one", "--to", str(file))
+        assert pd.read_csv(file)["status"].tolist() == ["finished", "failed", "running"]
+    answer(environment, "export", "one", "--to", str(file))
+    assert pd.read_csv(file)["status"].tolist() == ["finished", "failed", "waiting to be resumed"]
+
+
 def test_export_to_another_kind_of_file_is_refused(one: Path, environment: Environment) -> None:
     refused = hpo(environment, "export", "one", "--to", "trials.xlsx")
     assert refused.returncode == 2 and "ending in .csv or .parquet" in refused.stderr

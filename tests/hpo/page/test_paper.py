@@ -17,12 +17,32 @@ def test_files_hold_verdict_table_and_methods(tmp_path: Path) -> None:
     text, latex = (tmp_path / MARKDOWN).read_text(), (tmp_path / LATEX).read_text()
     found = verdict(state)
     assert found is not None and f"The configuration {found.sentence}" in text
-    for written in (text, latex.replace("\\", "")):
-        assert "K1 to K4 and r are in frames, of which 2 are one second; r_s is in seconds." in written
+    assert "in frames" not in text + latex  # neither zones nor receptive field were varied
     assert "| found | 5 | 3 | 0.4100 ± 0.0248 | 0.5100 ± 0.0248 |" in text
     assert r"found & 5 & 3 & 0.4100 $\pm$ 0.0248 & 0.5100 $\pm$ 0.0248 \\" in latex
     assert r"(95 \%, 3 seeds)" in latex and "{lrrrr}" in latex
     assert latex.count("{") == latex.count("}")
+
+
+@pytest.mark.parametrize(
+    ("symbols", "note"),
+    [
+        (["f", "beta"], ""),
+        (["f", "r_s"], "r_s is in seconds."),
+        (["r", "K1.goal"], "K1 to K4 and r are in frames, of which 2 are one second."),
+        (["r", "r_s"], "r is in frames, of which 2 are one second; r_s is in seconds."),
+    ],
+)
+def test_note_explains_only_the_units_of_what_the_text_names(symbols: list[str], note: str) -> None:
+    plan = calf_plan()
+    assert plan.description.units_note(plan.shape, symbols) == note
+
+
+def test_unit_of_a_searched_hyperparameter_stands_in_both_files(tmp_path: Path) -> None:
+    state = final_study()
+    state.stages["final"].space = {"r_frames": {"low": 10, "high": 90}}
+    for file in write_paper(calf_plan(), state, tmp_path):
+        assert "r is in frames, of which 2 are one second." in file.read_text()
 
 
 def test_methods_have_the_numbers_of_the_study() -> None:
