@@ -18,6 +18,7 @@ from pathlib import Path
 from main_job import Places
 from whole_searches import (
     EPOCHS,
+    FRESH_SEEDS,
     Procedure,
     report,
     retrained,
@@ -105,7 +106,7 @@ def main() -> None:
     print(f"first search: {len(search(source, first, SOURCE_BUDGET, 0, core=0))} trials", flush=True)
     target.data()  # made once, before two searches want it
     found = winners(target, [nothing, warm], words.budget, words.runs)
-    found["scores"] = retrained(target, found, nothing.epochs)
+    found["scores"] = retrained(target, found, FRESH_SEEDS, nothing.epochs)
     report(found, "nothing, expected score")
 
 

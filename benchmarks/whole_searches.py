@@ -1,12 +1,13 @@
 """Whole searches on real matches: the paper's procedure and others, with the same number of chunks.
 
     python benchmarks/whole_searches.py --wyscout DIR --work DIR [--runs 3] [--budget 12] [--only NAME ...]
+        [--fresh-seeds 5]
 
 Each search trains on 64 training and 30 validation matches of the open Wyscout data until all its trials
 together have trained as many chunks as ``--budget`` whole trials. The winners are then trained again, with
-five seeds that no search has used. Two searches run at the same time, each on a core of its own. Those that
-have ended are not repeated when the script starts again. ``--only`` names what the paper's procedure is
-compared with.
+seeds that no search has used. Two searches run at the same time, each on a core of its own. Neither searches
+that have ended nor seeds of a winner are repeated when the script starts again. ``--only`` names what the
+paper's procedure is compared with.
 """
 
 import argparse
@@ -18,6 +19,7 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from queue import Queue
 
@@ -39,10 +41,10 @@ from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Parameters
 from hpo.study.warm_start import scored_points
 
-SEEDS = 5
-"""Seeds with which a winner is trained again."""
 FRESH = 1000
-"""Seed of the study that trains the winners again."""
+"""First of the seeds with which the winners are trained again."""
+FRESH_SEEDS = 5
+"""Number of these seeds, unless another is asked for."""
 STAGE = "bayes"
 EPOCHS = TRAINING["epochs"]
 NAMES = [parameter.name for parameter in SPACE.searched]
@@ -197,27 +199,40 @@ def winners(places: Places, procedures: Sequence[Procedure], budget: int, runs: 
     return pd.DataFrame(rows)
 
 
-def retrained(places: Places, found: pd.DataFrame, epochs: int = EPOCHS) -> list[list[float]]:
+def retrained(places: Places, found: pd.DataFrame, seeds: int, epochs: int = EPOCHS) -> list[list[float]]:
     """Train configurations with fresh seeds; returns the scores of each, in the order of seeds.
 
-    Those that an earlier call has trained are not trained again.
+    Seeds with which an earlier call has trained a configuration are not repeated.
     """
-    known = fresh_trials(places)
-    different = found[NAMES].drop_duplicates().to_dict("records")
-    new = pd.DataFrame([row for row in different if not any(close(trial.parameters, row) for trial in known)])
-    if len(new):
-        new.to_csv(places.work / "winners.csv", index=False)
-        seeds = ("--replicates", str(SEEDS), "--seed", str(FRESH))
-        words = ("--try", str(places.work / "winners.csv"), "--trials", str(len(new)), *seeds)
-        plain = ("--searcher", "random", "--scheduler", "none", "--concurrent", "2", "--epochs", str(epochs))
-        study = ("--study", f"fresh-{len(list(fresh_folders(places)))}")
-        command = ("run", STAGE, *data(places, "fresh.toml"), *study, *words, *plain)
-        subprocess.run([sys.executable, "-m", "hpo", *command], env=environment(places), check=True)
-    trials = fresh_trials(places)
-    return [
-        [trial.score or 0.0 for trial in trials if close(trial.parameters, row)]
-        for row in found[NAMES].to_dict("records")
-    ]
+    rows = pd.DataFrame(found[NAMES].drop_duplicates())
+    first = rows.apply(lambda row: first_missing(fresh_scores(places, row.to_dict())), axis="columns")
+    for seed, group in rows.groupby(first):
+        if seed < FRESH + seeds:
+            train_again(places, group, seed, FRESH + seeds - seed, epochs)
+    known = [fresh_scores(places, row) for row in found[NAMES].to_dict("records")]
+    return [[scores[seed] for seed in range(FRESH, FRESH + seeds)] for scores in known]
+
+
+def first_missing(scores: dict[int, float]) -> int:
+    """Return the first fresh seed without a score."""
+    return next(seed for seed in count(FRESH) if seed not in scores)
+
+
+def train_again(places: Places, winners: pd.DataFrame, seed: int, seeds: int, epochs: int) -> None:
+    """Train configurations with so many seeds, from ``seed`` on."""
+    winners.to_csv(places.work / "winners.csv", index=False)
+    points = ("--try", str(places.work / "winners.csv"), "--trials", str(len(winners)))
+    plain = ("--searcher", "random", "--scheduler", "none", "--concurrent", "2", "--epochs", str(epochs))
+    study = ("--study", f"fresh-{len(list(fresh_folders(places)))}")
+    fresh = ("--replicates", str(seeds), "--seed", str(seed))
+    command = ("run", STAGE, *data(places, "fresh.toml"), *study, *points, *fresh, *plain)
+    subprocess.run([sys.executable, "-m", "hpo", *command], env=environment(places), check=True)
+
+
+def fresh_scores(places: Places, row: dict[str, float]) -> dict[int, float]:
+    """Return the scores of a configuration by fresh seed."""
+    ended = (trial for trial in fresh_trials(places) if trial.has_ended and close(trial.parameters, row))
+    return {trial.seed: trial.score or 0.0 for trial in ended}
 
 
 def fresh_folders(places: Places) -> Iterable[Path]:
@@ -269,13 +284,16 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--budget", type=int, default=12, help="chunks of a search, in whole trainings")
     parser.add_argument("--only", nargs="+", choices=[each.name for each in PROCEDURES[1:]])
+    parser.add_argument(
+        "--fresh-seeds", type=int, default=FRESH_SEEDS, help="seeds to train each winner again with"
+    )
     words = parser.parse_args()
     places = Places(words.wyscout, words.work)
     write_study_files(words.work, words.budget)
     others = [each for each in PROCEDURES[1:] if not words.only or each.name in words.only]
     places.data()  # made once, before two searches want it
     found = winners(places, [PROCEDURES[0], *others], words.budget, words.runs)
-    found["scores"] = retrained(places, found)
+    found["scores"] = retrained(places, found, words.fresh_seeds)
     report(found, TODAY)
 
 
