@@ -29,7 +29,7 @@ class ConfigError(UserError):
 
 
 class StorageError(UserError):
-    """Error for a folder that cannot be written, for example on a full disk."""
+    """Error for a folder or file that cannot be read or written, for example on a full disk."""
 
 
 @dataclass(frozen=True, slots=True)

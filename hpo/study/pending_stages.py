@@ -48,8 +48,7 @@ def run_pending_stages(
     plan: StudyPlan, journal: Journal, state: StudyState, environment: Environment, listener: Listener
 ) -> SessionEnd:
     """Run the stages that have not ended, and record them in MLflow meanwhile."""
-    pending, drain_s, requests, reason = state.pending, DRAIN_S, StopRequests(journal.folder), ""
-    requests.remove(WHOLE_STUDY)  # of an earlier session
+    pending, drain_s, reason = state.pending, DRAIN_S, ""
     follower = Follower(journal.folder, tracker_of(plan, journal.folder, environment))
     with signals_as_ctrl_c():
         try:
@@ -66,13 +65,16 @@ def run_pending_stages(
         finally:
             complete = not state.pending
             if pending and not complete:
-                record(journal, state, [StudyInterrupted(reason=reason or _why_stopped(state, requests))])
+                record(
+                    journal, state, [StudyInterrupted(reason=reason or _why_stopped(journal.folder, state))]
+                )
                 drain_s = min(drain_s, INTERRUPTED_DRAIN_S)
             tracking = follower.close(drain_s)
     return SessionEnd(state, complete, tracking)
 
 
-def _why_stopped(state: StudyState, requests: StopRequests) -> str:
+def _why_stopped(folder: Path, state: StudyState) -> str:
+    requests = StopRequests(folder)
     if requests.has(WHOLE_STUDY):
         requests.remove(WHOLE_STUDY)
         return BY_USER
@@ -91,6 +93,8 @@ def _finish_stages(
     has_ray = False
     with ExitStack() as stack:
         for name in state.pending:
+            if StopRequests(journal.folder).has(WHOLE_STUDY):
+                break
             run = StageRun(plan, name, journal, state, environment, listener)
             if not run.is_cut_short:
                 if run.needs_training and run.has_time and not has_ray:
@@ -102,7 +106,7 @@ def _finish_stages(
                 run.cut_short()
             if run.fails_alike:
                 return ALL_FAIL
-            if not run.complete or StopRequests(journal.folder).has(WHOLE_STUDY):
+            if not run.complete:
                 break
     return ""
 

@@ -2,7 +2,7 @@
 
 import contextlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from hpo.config.environment import Environment
 from hpo.journal.events import (
@@ -18,6 +18,7 @@ from hpo.study.plan import StageRequest, StudyPlan, plan_of, reopen_data, stored
 from hpo.study.preparing import PreparedStage, creation, prepare_extension, prepare_more, with_limits
 from hpo.study.reopening import placed, refuse_changes, reopen, reopened, resumption, retried_stages
 from hpo.study.runner import Listener
+from hpo.study.stop_requests import WHOLE_STUDY, StopRequests
 from hpo.tasks.base.splits import Progress
 from hpo.tracking.deletion import delete_experiment
 from hpo.tracking.follower import Follower, FollowerReport
@@ -62,6 +63,15 @@ def _discard_if_empty(journal: Journal, environment: Environment) -> None:
         delete_experiment(environment, state.created.identity)
 
 
+@contextlib.contextmanager
+def _session(name: str, environment: Environment) -> Iterator[Journal]:
+    """Open the journal of a study that is about to run, without a request to stop an earlier session."""
+    with Journal.open(study_folder(environment, name)) as journal:
+        # At once, because preparing takes minutes, in which the user may ask this session to stop.
+        StopRequests(journal.folder).remove(WHOLE_STUDY)
+        yield journal
+
+
 def continue_study(
     name: str,
     requests: Sequence[StageRequest],
@@ -80,7 +90,7 @@ def continue_study(
         UserError: The study does not exist, is running elsewhere or already has such a stage, or its data or
             the code have changed.
     """
-    with Journal.open(study_folder(environment, name)) as journal:
+    with _session(name, environment) as journal:
         state = stored_state(journal.folder)
         plan = reopen(journal, state, data, environment, progress)
         stages = prepare_more(plan, requests, state, environment, progress)
@@ -109,7 +119,7 @@ def extend_study(
         UserError: The study does not exist or is running elsewhere, an option cannot change, no trial is
             added, or data or code have changed.
     """
-    with Journal.open(study_folder(environment, name)) as journal:
+    with _session(name, environment) as journal:
         state = stored_state(journal.folder)
         plan = reopen(journal, state, data, environment, progress)
         stage = prepare_extension(plan, request, state, environment, progress)
@@ -189,7 +199,7 @@ def resume_study(
             the code have changed, or there are no failed trials to train again.
     """
     check_store(environment)
-    with Journal.open(study_folder(environment, name)) as journal:
+    with _session(name, environment) as journal:
         state = stored_state(journal.folder)
         require_time(state, budget)
         plan = plan_of(journal.folder, state.created)

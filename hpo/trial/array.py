@@ -109,8 +109,8 @@ class TrialArray:
 
         Returns:
             The validation as plain values. If the trial failed, the reason under ``failed``. If its folder
-            cannot be written, so that no trial can continue, the reason under ``unwritable``. ``ended`` says
-            whether this is the last result.
+            cannot be read or written, so that no trial can continue, the reason under ``unwritable``.
+            ``ended`` says whether this is the last result.
         """
         spec = TrialSpec.from_json(record)
         try:

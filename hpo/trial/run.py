@@ -29,7 +29,7 @@ class TrialRun:
 
         Raises:
             UserError: The settings are invalid.
-            StorageError: The trial's folder cannot be written.
+            StorageError: The trial's folder cannot be written, or its checkpoint not read.
         """
         self.trial = spec.trial
         self.notes: list[str] = []

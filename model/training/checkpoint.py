@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from model.errors import DataError
+from model.errors import DataError, StorageError
 from model.files import write_whole
 from model.training.outcomes import FailedError
 
@@ -35,6 +35,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
     Raises:
         DataError: The file is missing, damaged or not a checkpoint of this version.
+        StorageError: The file cannot be read, which says nothing about what it holds.
     """
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
@@ -43,6 +44,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             broken = archive.testzip()
     except FileNotFoundError:
         raise DataError(f"no such file: {path}") from None
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error.strerror}") from error
+    except MemoryError:
+        raise
     except Exception as error:  # torch.load raises many types for a damaged file
         raise _damaged(path) from error
     if broken:

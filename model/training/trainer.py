@@ -77,6 +77,8 @@ class TrainingArray:
         self._most: dict[str, int] = {}
         self._kept: tuple[list[list[Slot]], Steps] | None = None
         self._recorder = Recorder(on_note)
+        self._spent_s: dict[Slot, float] = {}
+        """Seconds of each slot since its last validation."""
 
     def advance(self) -> list[Outcome[Slot]]:
         """Train all slots to the earliest next validation, and validate the slots that are due.
@@ -94,7 +96,8 @@ class TrainingArray:
         speed = chunks / (time.perf_counter() - started)
         due = [slot for slot in self.slots if isinstance(trained[slot], _Losses) and self._is_due(slot)]
         scored = self._in_parts(due, self._validate_part, _VALIDATION)
-        duration_s = (time.perf_counter() - started) / len(self.slots)
+        share_s = (time.perf_counter() - started) / len(self.slots)
+        self._spent_s = {slot: self._spent_s.get(slot, 0.0) + share_s for slot in self.slots}
         outcomes: list[Outcome[Slot]] = []
         for slot in self.slots:
             losses, evaluation = trained[slot], scored.get(slot)
@@ -104,7 +107,7 @@ class TrainingArray:
                 outcomes.append(Outcome(slot, evaluation))
             elif evaluation is not None:
                 metrics = self._metrics(slot, losses, evaluation, speed)
-                outcomes.append(Outcome(slot, _validation(slot, metrics, duration_s)))
+                outcomes.append(Outcome(slot, _validation(slot, metrics, self._spent_s.pop(slot))))
         failed = {outcome.slot for outcome in outcomes if isinstance(outcome.result, FailedError)}
         self.slots = [slot for slot in self.slots if slot not in failed]
         return outcomes

@@ -3,6 +3,7 @@
 import socket
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,13 +15,14 @@ from hpo.journal.events import (
     StageFinished,
     StageStarted,
     StudyCreated,
+    StudyInterrupted,
     StudyResumed,
     TrialAsked,
     TrialFailed,
     TrialFinished,
     TrialStarted,
 )
-from hpo.journal.journal import Journal, read_journal
+from hpo.journal.journal import Journal, read_journal, stored_events
 from hpo.journal.results import StudyState, stored_state
 from hpo.study import pending_stages, preparing, reopening, session
 from hpo.study.folders import (
@@ -32,6 +34,7 @@ from hpo.study.folders import (
     study_folder,
 )
 from hpo.study.plan import StageRequest, StudyPlan, StudyRequest, make_plan, plan_of, stage_settings
+from hpo.study.stop_requests import WHOLE_STUDY, StopRequests
 from hpo.study.versions import code_digest
 from hpo.tracking.follower import FollowerReport
 from model.data.synthetic import write_synthetic
@@ -135,6 +138,31 @@ def test_study_begun_on_a_gpu_does_not_wait_for_one_where_there_is_none(
     with pytest.raises(UserError, match="'begun' trains on cuda, but this machine has no GPU") as refusal:
         session.resume_study(begun, environment, silent, silent)
     assert refusal.value.details["fix"].endswith("--warm-start begun")
+
+
+def test_study_that_the_user_stops_while_it_prepares_stops_before_ray_starts(
+    begun: str, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, reopen = study_folder(environment, begun), session.reopen
+
+    def stopped_meanwhile(*words: Any) -> StudyPlan:
+        assert not StopRequests(folder).standing, "a request to an earlier session does not stand"
+        StopRequests(folder).add(WHOLE_STUDY)
+        return reopen(*words)
+
+    def refuse(*_: object) -> None:
+        pytest.fail("Ray was started")
+
+    StopRequests(folder).add(WHOLE_STUDY)
+    monkeypatch.setattr(session, "reopen", stopped_meanwhile)
+    monkeypatch.setattr(pending_stages, "ray_session", refuse)
+    monkeypatch.setattr(pending_stages.Follower, "start", lambda follower: follower)
+    end = session.resume_study(begun, environment, silent, silent)
+    assert not end.complete and end.state.pending == ["bayes"]
+    assert not StopRequests(folder).has(WHOLE_STUDY)
+    assert [event.reason for event in stored_events(folder) if isinstance(event, StudyInterrupted)] == [
+        "stopped by the user"
+    ]
 
 
 def test_changed_data_is_named_and_refused(begun: str, data: Path, environment: Environment) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from hpo.trial.array import TrialArray
 from hpo.trial.files import BEST, CHECKPOINT, CONFIG, PREVIOUS, remove_checkpoints
@@ -89,6 +90,20 @@ def test_full_disk_is_told_apart_from_a_failure_of_the_trial(
     assert result["unwritable"] == f"cannot write to {spec.folder}: No space left on device"
     assert "failed" not in result
     assert [result["epoch"] for result in steps(spec, 2, seen=1)] == [2, 3]
+
+
+def test_checkpoint_of_a_file_server_that_is_away_for_a_moment_is_kept(
+    spec: TrialSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stale(*_: object, **__: object) -> None:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+    steps(spec, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "load", stale)
+        result = TrialArray().step(spec.to_json(), 2)
+    assert result["unwritable"] == f"cannot read {Path(spec.folder) / CHECKPOINT}: Stale file handle"
+    assert [result["epoch"] for result in steps(spec, 1, seen=2)] == [3]
 
 
 def test_checkpoint_that_the_study_removes_while_it_is_written_is_no_fault(

@@ -1,3 +1,5 @@
+import errno
+import os
 import pickle
 import re
 from io import BytesIO
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from model.errors import DataError
+from model.errors import DataError, StorageError
 from model.training.checkpoint import load_checkpoint, save_checkpoint
 from model.training.outcomes import FailedError
 
@@ -83,6 +85,21 @@ def test_a_single_changed_bit_is_damage(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(DataError, match="damaged"):
         load_checkpoint(path)
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, os.strerror(errno.EIO)), MemoryError()])
+def test_file_that_cannot_be_read_just_now_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    save_checkpoint(tmp_path / "last.pt", CONTENT)
+    monkeypatch.setattr(torch, "load", fail)
+    with pytest.raises((StorageError, MemoryError)) as raised:
+        load_checkpoint(tmp_path / "last.pt")
+    if isinstance(error, OSError):
+        assert str(raised.value) == f"cannot read {tmp_path / 'last.pt'}: Input/output error"
 
 
 def test_missing_file_is_a_data_error(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
+from itertools import count
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -25,6 +27,7 @@ from model.data.chunks import ChunkSource, chunk_places
 from model.data.sampler import ChunkBatch, ChunkSampler, SamplerConfig
 from model.encoding import Zones
 from model.networks import spectral
+from model.training import trainer
 from model.training.config import TrainingConfig, TrialConfig
 from model.training.outcomes import DivergedError, FailedError, Validation
 from model.training.recorder import Recorder
@@ -136,6 +139,22 @@ def test_interval_of_one_trial_may_end_while_another_is_between_two_validations(
     assert [entry.epoch for entry in found] == [10, 20, 30, 35]
     assert numbers(found) == numbers(validations)
     assert same_weights(late, expected)
+
+
+def test_time_between_two_validations_is_counted_although_a_neighbour_is_scored_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = count(step=10.0)  # each look at the clock is 10 s later, and each call looks three times
+    monkeypatch.setattr(trainer, "time", SimpleNamespace(perf_counter=lambda: next(now)))
+    training = replace(LONG, epochs=35)
+    array, late = array_of([OTHER], training), Slot(TRIAL)
+    array.slots[0].epoch = 30  # its last validation comes after five epochs
+    array.slots.append(late)
+    (first,) = array.advance()
+    array.slots = [late]
+    (second,) = array.advance()
+    assert isinstance(first.result, Validation) and isinstance(second.result, Validation)
+    assert (first.result.duration_s, second.result.duration_s) == (10.0, 30.0)
 
 
 def test_trial_that_diverges_leaves_its_neighbours_as_they_are() -> None:
