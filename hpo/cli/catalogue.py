@@ -140,15 +140,18 @@ def delete(
     """
     from hpo.config.environment import read_environment
     from hpo.report.catalogue_tables import size
-    from hpo.study.catalogue import delete_study, size_bytes
+    from hpo.study.catalogue import UNREADABLE, delete_study, entry_of, identity_of
+    from hpo.study.folders import chosen_study
     from hpo.tracking.deletion import delete_experiment
 
     environment = read_environment()
-    folder, state = _opened(study, environment)
-    content = f"study {study}: {len(state.trials)} trials, {size(size_bytes(folder))} in {folder}"
+    folder = chosen_study(environment, study)
+    identity, entry = identity_of(folder), entry_of(folder)
+    trials = "an unreadable journal" if entry.condition == UNREADABLE else counted(entry.trials, "trial")
+    content = f"study {study}: {trials}, {size(entry.size_bytes)} in {folder}"
     if not yes:
         _ask_whether_to_delete(content)
-    delete_study(study, environment, before=lambda: delete_experiment(environment, state.created.identity))
+    delete_study(study, environment, before=lambda: identity and delete_experiment(environment, identity))
     typer.echo(f"deleted {content}")
 
 

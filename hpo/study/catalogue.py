@@ -1,13 +1,14 @@
 """All studies of a runs folder: list, rename, delete, and clean."""
 
+import contextlib
 import shutil
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from hpo.config.environment import Environment
-from hpo.journal.events import StudyRenamed
-from hpo.journal.journal import Journal, writer_of
+from hpo.journal.events import StudyCreated, StudyRenamed
+from hpo.journal.journal import Journal, stored_creation, writer_of
 from hpo.journal.results import StudyState, stored_state
 from hpo.report.catalogue_tables import Entry
 from hpo.study.folders import has_study, known_studies, study_folder
@@ -17,10 +18,13 @@ from hpo.tasks.base.registry import score_of
 from hpo.trial.files import remove_checkpoints, trial_folder
 from model.errors import UserError
 
+UNREADABLE = "unreadable"
+"""Condition of a study whose journal cannot be read."""
+
 
 def listed(environment: Environment) -> list[Entry]:
     """Return all studies, starting with the one that changed last; each with the fault that it may have."""
-    return [_entry(study_folder(environment, name)) for name in known_studies(environment)]
+    return [entry_of(study_folder(environment, name)) for name in known_studies(environment)]
 
 
 def rename_study(name: str, new_name: str, environment: Environment) -> None:
@@ -76,10 +80,24 @@ def clean_studies(names: Sequence[str], environment: Environment) -> int:
 
 def size_bytes(folder: Path) -> int:
     """Return the size of all files in a folder."""
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    total = 0
+    for file in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # a running trial replaces its checkpoints
+            total += file.stat().st_size if file.is_file() else 0
+    return total
 
 
-def _entry(folder: Path) -> Entry:
+def identity_of(folder: Path) -> str | None:
+    """Return the identity under which MLflow has a study; None if its journal does not say."""
+    try:
+        created = next(stored_creation(folder), None)
+    except UserError:
+        return None
+    return created.identity if isinstance(created, StudyCreated) else None
+
+
+def entry_of(folder: Path) -> Entry:
+    """Return what the list of studies says about one of them, with the fault that it may have."""
     try:
         state = stored_state(folder)
     except UserError as error:
@@ -109,7 +127,7 @@ def _unreadable(folder: Path, error: UserError) -> Entry:
         task="",
         dataset="",
         stage="",
-        condition="unreadable",
+        condition=UNREADABLE,
         score="",
         best=None,
         trials=0,

@@ -35,9 +35,9 @@ REPORT = "report.html"
 
 def known_studies(environment: Environment) -> list[str]:
     """Return the names of all studies, starting with the one that changed last."""
-    journals = studies_folder(environment).glob("*/journal.jsonl")
-    by_change = sorted(journals, key=lambda path: path.stat().st_mtime, reverse=True)
-    return [path.parent.name for path in by_change]
+    journals = studies_folder(environment).glob("[!.]*/journal.jsonl")
+    changed_at = {path.parent.name: found.st_mtime for path in journals if (found := path.stat()).st_size}
+    return sorted(changed_at, key=changed_at.__getitem__, reverse=True)
 
 
 def chosen_study(environment: Environment, name: str | None) -> Path:

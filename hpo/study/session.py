@@ -3,13 +3,14 @@
 import contextlib
 import shutil
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from hpo.config.environment import Environment
 from hpo.journal.events import (
     BudgetSet,
     StageExtended,
 )
-from hpo.journal.journal import Journal, read_journal
+from hpo.journal.journal import Journal, read_journal, writer_of
 from hpo.journal.results import StudyState, stored_state
 from hpo.study.budget import begun, next_budget, require_time
 from hpo.study.folders import study_folder
@@ -24,7 +25,8 @@ from hpo.tracking.deletion import delete_experiment
 from hpo.tracking.follower import Follower, FollowerReport
 from hpo.tracking.store import check_store
 from hpo.trial.files import trial_folder
-from model.errors import UserError
+from model.errors import StorageError, UserError
+from model.shell import shell_line
 
 
 def start_study(
@@ -248,17 +250,39 @@ def fork_study(
     Its trials keep their results; ``resume_study`` continues from there.
 
     Raises:
-        UserError: The study does not exist, or the new name is taken.
+        UserError: The study does not exist or is running, the new name is taken, or the trials cannot be
+            copied.
     """
     source, target = study_folder(environment, name), study_folder(environment, new_name)
+    if target.exists():
+        raise UserError(f"study {new_name!r} exists already", folder=target, fix="choose another name")
+    if writer := writer_of(source):
+        raise UserError(f"study {name!r} is being run by {writer}", fix=shell_line("hpo", "stop", name))
     events = read_journal(source).events
     created = StudyState.replay(events).created
     plan = plan_of(source, created)
     plan = placed(plan, data or plan.data, name)
     plan = reopen_data(plan, environment, progress)
-    with Journal.create(target) as journal:
+    # Under a hidden name, so that an interrupted copy is not taken for a study.
+    unfinished = target.with_name(f".{new_name}.unfinished")
+    with _removed_unless_renamed(unfinished), Journal.create(unfinished) as journal:
         if (source / "trials").is_dir():
-            shutil.copytree(source / "trials", target / "trials")
-        journal.append(creation(plan, target))
-        for event in events[1:]:
+            shutil.copytree(source / "trials", unfinished / "trials")
+        for event in (creation(plan, target), *events[1:]):
             journal.append(event)
+        unfinished.rename(target)
+
+
+@contextlib.contextmanager
+def _removed_unless_renamed(folder: Path) -> Iterator[None]:
+    """Remove what an interrupted copy left in a folder before the context, and after an error in it."""
+    if writer_of(folder) is None:
+        shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or "the trials of the study changed meanwhile"
+        raise StorageError(f"cannot copy the trials to {folder.parent}: {reason}") from error
+    finally:
+        if writer_of(folder) is None:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -206,6 +206,27 @@ def test_deleted_study_is_gone_also_in_mlflow(one: Path, environment: Environmen
     assert not [experiment for experiment in found if "hpo.identity" in experiment.tags]
 
 
+@pytest.mark.parametrize("damage", [b"trial-", b""])
+def test_study_with_an_unreadable_journal_can_be_deleted(
+    one: Path, environment: Environment, damage: bytes
+) -> None:
+    answer(environment, "sync", "one")
+    journal = one / "journal.jsonl"
+    journal.write_bytes(journal.read_bytes().replace(b'"trial-started"', damage, 1))
+    said = answer(environment, "delete", "one", "--yes")
+    assert said.startswith("deleted study one: an unreadable journal, ") and not one.exists()
+    found = connect(environment.tracking_uri).search_experiments()
+    assert not [experiment for experiment in found if "hpo.identity" in experiment.tags]
+
+
+def test_journal_without_a_line_is_no_study(one: Path, environment: Environment) -> None:
+    """As a kill leaves it that comes before the first event."""
+    empty = one.with_name("empty")
+    Journal.create(empty).close()
+    assert [entry["name"] for entry in json.loads(answer(environment, "list", "--json"))] == ["one"]
+    assert "one" in answer(environment, "status")
+
+
 def test_running_study_is_not_deleted(one: Path, environment: Environment) -> None:
     with Journal.open(one):
         refused = hpo(environment, "delete", "one", "--yes")

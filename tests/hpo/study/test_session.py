@@ -1,5 +1,6 @@
 """Resume and fork, without training: what a changed world is allowed to do to a study."""
 
+import shutil
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -38,7 +39,7 @@ from hpo.study.stop_requests import WHOLE_STUDY, StopRequests
 from hpo.study.versions import code_digest
 from hpo.tracking.follower import FollowerReport
 from model.data.synthetic import write_synthetic
-from model.errors import UserError
+from model.errors import StorageError, UserError
 
 
 def silent(*_: object) -> None:
@@ -254,6 +255,33 @@ def test_fork_takes_trials_over_and_accepts_the_code_of_today(
     monkeypatch.setattr(session, "run_pending_stages", lambda plan, journal, *rest: plan)
     resumed = session.resume_study("forked", environment, silent, silent)
     assert resumed == plan_of(study_folder(environment, begun), old.created)
+
+
+def test_fork_that_breaks_off_leaves_nothing_and_can_be_repeated(
+    begun: str, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(source: Path, target: Path) -> None:
+        target.mkdir()
+        raise shutil.Error([(str(source), str(target), "No space left on device")])
+
+    killed = study_folder(environment, begun).with_name(".forked.unfinished")
+    Journal.create(killed).close()
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copytree", full)
+        with pytest.raises(StorageError, match="cannot copy the trials to"):
+            session.fork_study(begun, "forked", environment, silent)
+    assert [folder.name for folder in killed.parent.iterdir()] == [begun]
+    session.fork_study(begun, "forked", environment, silent)
+    assert known_studies(environment) == ["forked", begun]
+
+
+def test_study_that_runs_is_not_forked(begun: str, environment: Environment) -> None:
+    with (
+        Journal.open(study_folder(environment, begun)),
+        pytest.raises(UserError, match="is being run by process") as refusal,
+    ):
+        session.fork_study(begun, "forked", environment, silent)
+    assert refusal.value.details["fix"] == "hpo stop begun"
 
 
 def test_failed_trials_of_a_complete_study_are_trained_again_from_their_beginning(
