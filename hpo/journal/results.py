@@ -169,6 +169,12 @@ class StudyState:
         return [name for name in self.asked if name not in self.stages or not self.stages[name].finished_at]
 
     @property
+    def is_complete(self) -> bool:
+        """Whether all stages that were requested have ended, and there is one."""
+        has_ended = all(stage.finished_at for stage in self.stages.values())
+        return bool(self.stages) and has_ended and not self.pending
+
+    @property
     def budget_over(self) -> str:
         """Budget, in words, that ended before the stage that is to run next; empty otherwise."""
         stages = (self.stages[name] for name in self.pending[:1] if name in self.stages)

@@ -271,7 +271,7 @@ def condition(state: StudyState, writer: str | None) -> str:
     """Describe whether a study is running, complete or stopped; ``writer`` names the running process."""
     if writer is not None:
         return f"running ({writer})"
-    if state.stages and all(stage.finished_at for stage in state.stages.values()):
+    if state.is_complete:
         return "complete"
     if state.budget_over:
         return f"the budget of {state.budget_over} is over; continue with: {more_time(state)}"

@@ -30,25 +30,30 @@ def typed_budget(hours: float | None, until: str | None) -> BudgetSet | None:
         return None
     if hours is not None and not hours > 0:
         raise ConfigError(f"expected --hours above 0, or inf for no limit, got {hours:g}")
-    return BudgetSet(
-        hours=hours, until=None if until is None else _moment(until, datetime.now().astimezone())
-    )
+    return BudgetSet(hours=hours, until=None if until is None else moment(until, datetime.now().astimezone()))
 
 
-def _moment(text: str, now: datetime) -> datetime:
-    """Return the time that ``text`` names in the time zone of this machine."""
+def moment(text: str, now: datetime) -> datetime:
+    """Return the time after ``now`` that ``text`` names in the time zone of this machine.
+
+    Raises:
+        ConfigError: It names no time, or one that has passed.
+    """
     with suppress(ValueError):
-        today = datetime.combine(now.date(), datetime.strptime(text, "%H:%M").time()).astimezone()
-        return (today if today > now else today + timedelta(days=1)).astimezone(UTC)
+        clock = datetime.strptime(text, "%H:%M").time()
+        days = (now.date() + timedelta(days=number) for number in (0, 1))
+        # Each day has its own distance from UTC, which changes with daylight saving time.
+        today, tomorrow = (datetime.combine(day, clock).astimezone() for day in days)
+        return (today if today > now else tomorrow).astimezone(UTC)
     try:
-        moment = datetime.fromisoformat(text).astimezone(UTC)
+        named = datetime.fromisoformat(text).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ConfigError(
             f'expected --until TIME such as 18:00 or "2026-01-31 18:00", got {text!r}'
         ) from None
-    if moment <= now:
+    if named <= now:
         raise ConfigError(f"--until {text} has passed: it is {now:%Y-%m-%d %H:%M} here")
-    return moment
+    return named
 
 
 def begun(budget: BudgetSet | None) -> list[BudgetSet]:

@@ -140,4 +140,4 @@ def _unreadable(folder: Path, error: UserError) -> Entry:
 def _condition(state: StudyState, *, running: bool) -> str:
     if running:
         return "running"
-    return "stopped" if state.pending else "complete"
+    return "complete" if state.is_complete else "stopped"

@@ -61,7 +61,7 @@ def study_tags(state: StudyState) -> dict[str, str]:
     """Return the tags that the list of experiments shows of a study: status, trials, best score, its data."""
     counts, found = state.counts(), found_configuration(state)
     ended = (TrialStatus.FINISHED, TrialStatus.STOPPED, TrialStatus.FAILED)
-    if state.stages and all(stage.finished_at for stage in state.stages.values()):
+    if state.is_complete:
         status = "complete"
     elif state.budget_over:
         status = "budget over"

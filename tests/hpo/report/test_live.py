@@ -30,6 +30,7 @@ from hpo.report.gain_lines import ended_as_unlikely
 from hpo.report.live import Display
 from hpo.report.trial_tables import SHOWN_FAILURES, best_table, scores_line, status_lines
 from hpo.tasks.base.score import Score
+from hpo.tracking.notes import study_tags
 
 
 def state_after(*events: object) -> StudyState:
@@ -156,6 +157,17 @@ def test_status_says_how_to_go_on_and_why_trials_failed() -> None:
     assert lines[0] == "study s: stopped; resume with: hpo resume s"
     assert "1 of 3 trials finished, 1 waiting to be resumed, 1 failed" in lines[1]
     assert "failed: bayes-0002: DivergedError: nan" in lines
+
+
+def test_study_whose_next_stage_has_not_begun_is_not_complete() -> None:
+    state = state_after(*FINISHED)
+    for name in ("bayes", "final"):
+        state.apply(StageAsked(stage=name, settings={}))
+    assert not state.is_complete
+    state.apply(StageFinished(stage="bayes", best_trial="bayes-0001", chosen={}))
+    assert state.pending == ["final"] and not state.is_complete
+    assert status_lines("s", state, writer=None)[0].startswith("study s: stopped; resume with")
+    assert study_tags(state)["hpo.status"] != "complete"
 
 
 def test_status_tells_trials_that_train_from_those_that_wait_for_a_core() -> None:

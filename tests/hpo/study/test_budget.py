@@ -1,3 +1,4 @@
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,7 +13,7 @@ from hpo.journal.events import (
     TrialFinished,
 )
 from hpo.journal.results import StudyState
-from hpo.study.budget import next_budget, require_time, typed_budget
+from hpo.study.budget import moment, next_budget, require_time, typed_budget
 from model.errors import ConfigError, UserError
 
 
@@ -24,6 +25,15 @@ def test_a_time_of_the_day_is_the_next_one_to_come() -> None:
         assert budget is not None and budget.until is not None
         if typed.date() == now.date():  # not around midnight
             assert budget.until == typed + timedelta(days=days)
+
+
+def test_the_next_day_may_have_another_distance_from_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")  # clocks go forward on 29 March 2026
+        time.tzset()
+        found = moment("18:00", datetime(2026, 3, 28, 19).astimezone())
+    time.tzset()
+    assert found == datetime(2026, 3, 29, 16, tzinfo=UTC)
 
 
 def test_a_date_and_time_is_taken_in_the_local_time_zone() -> None:
