@@ -171,18 +171,17 @@ def _open(
     progress: "Progress",
 ) -> "Store":
     """Open a split of the data folder that was named, else of the trials' data."""
-    from hpo.tasks.calf.data import open_games, request_for, require_actions
+    from hpo.tasks.calf.data import open_for
 
     default, features = str(environment.data), options["features"]
     for trial in trials[:1]:
         default, features = trial.data, features or trial.features
-    request = request_for(
+    return open_for(
         trained,
         str(options["data"] or default),
         environment.cache,
+        split,
         features=features,
         force_features=options["force_features"],
+        progress=progress,
     )
-    store = open_games(request, split, progress=progress)
-    require_actions(store)
-    return store

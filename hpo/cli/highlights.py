@@ -132,6 +132,8 @@ def highlights(
     from model.features.games import halves_of_game
     from model.inference.clips import LEAST_SCORE
 
+    if video_2 is not None and video_1 is None:
+        raise ConfigError("expected --video-1 FILE, the video of the first half, beside --video-2")
     videos = [video for video in (video_1, video_2) if video is not None]
     _check_options(game or [], videos, copy=copy, opportunities=opportunities)
     folder = results_folder(to)
@@ -211,8 +213,8 @@ def _check_options(games: list[Path], videos: list[Path], *, copy: bool, opportu
         raise ConfigError("--opportunities writes a table for reviewers and takes no videos")
     if not games and not videos:
         raise ConfigError("expected --game FOLDER, or --video-1 FILE of a game without extracted features")
-    if (games and len(videos) == 1) or (copy and not videos):
-        raise ConfigError("expected both --video-1 and --video-2, the videos of both halves")
+    if copy and not videos:
+        raise ConfigError("--copy is for the streams of videos, expected --video-1 FILE")
     if len(games) > 1 and not opportunities:
         raise ConfigError(f"expected one --game, got {len(games)}; several only with --opportunities")
 
@@ -228,7 +230,7 @@ def _network(
     from hpo.spotting.trials import find_trial
     from hpo.spotting.weights import named_network
     from hpo.study.devices import choose_device
-    from hpo.tasks.calf.data import open_games, request_for
+    from hpo.tasks.calf.data import open_for
     from model.weights.trained import TrainedNetwork
 
     if (weights is None) == (run is None):
@@ -241,7 +243,6 @@ def _network(
         trial = find_trial(run or "", "valid", environment)
         trained = TrainedNetwork.load(trial.weights)
         if confidence is None and not opportunities:
-            request = request_for(trained, trial.data, environment.cache, features=trial.features)
-            valid = open_games(request, "valid")
+            valid = open_for(trained, trial.data, environment.cache, "valid", features=trial.features)
             return trained, best_confidences(trained, valid, torch.device(choose_device(device)))
     return trained, [0.5 if confidence is None else confidence] * len(trained.classes)

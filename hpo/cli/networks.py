@@ -85,9 +85,11 @@ def import_weights(
     from hpo.spotting.scores import network_lines
     from model.weights.importing import import_published
 
+    target = to or Path(f"{file.stem}.pt")
+    if target.exists() and file.exists() and target.samefile(file):
+        raise ConfigError(f"{target} would be replaced by its own conversion", fix="add --to FILE")
     names = None if classes is None else [name.strip() for name in classes.split(",")]
     trained = import_published(file, names)
-    target = to or Path(f"{file.name.partition('.')[0]}.pt")
     target.parent.mkdir(parents=True, exist_ok=True)
     trained.save(target)
     typer.echo("\n".join([*network_lines(trained), f"written to {target}"]))
@@ -123,7 +125,7 @@ def evaluate(
     from hpo.spotting.scores import absent_line, class_table, score_record, tolerance_table
     from hpo.spotting.weights import named_network
     from hpo.study.devices import choose_device
-    from hpo.tasks.calf.data import open_games, request_for, require_actions
+    from hpo.tasks.calf.data import open_for
     from model.data.description import SPLITS
     from model.inference.evaluation import find_spots
     from model.metrics.average_map import LOOSE_TOLERANCES_S, TIGHT_TOLERANCES_S, score_spots
@@ -134,17 +136,16 @@ def evaluate(
     environment = read_environment()
     trained = named_network(weights, environment)
     chosen_device = torch.device(choose_device(device))
-    request = request_for(
-        trained,
-        str(data or environment.data),
-        environment.cache,
-        features=features,
-        force_features=force_features,
-    )
     with ReadingProgress() as progress:
-        store = open_games(request, split, progress=progress)
-    require_actions(store)
-    trained.check_fits(store)
+        store = open_for(
+            trained,
+            str(data or environment.data),
+            environment.cache,
+            split,
+            features=features,
+            force_features=force_features,
+            progress=progress,
+        )
     spots = find_spots(trained.network.to(chosen_device), store, precision="float32", device=chosen_device)
     loose, tight = (
         score_spots(

@@ -131,7 +131,7 @@ def extract(
         f"features {stem} of {len(listed)} videos in {to}: {computed:,} frames computed in {seconds:.0f} s "
         f"({computed / seconds:.1f} a second)"
     )
-    if "classes" not in description_document(to):
+    if not description_document(to).keys() & {"classes", "labels"}:
         typer.echo(f"next: {shell_line('hpo', 'data', 'labels', '--from', 'FILE', '--to', to)}")
     elif (to / "train.txt").is_file():
         typer.echo(f"next: {shell_line('hpo', 'run', 'bayes', '--features', stem, '--data', to)}")

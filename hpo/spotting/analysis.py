@@ -101,7 +101,6 @@ def analyse(
         device: Device to compute on.
         progress: Reports which network is at work.
     """
-    trained.check_fits(store)
     shown = store.one_game(game or busiest_game(store))
     spots, valid_spots = _spotted(trained, (store, valid), device, progress)
     options: dict[str, Any] = {

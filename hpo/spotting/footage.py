@@ -118,7 +118,6 @@ def best_confidences(trained: TrainedNetwork, valid: Store, device: torch.device
     Spots are paired at the widest tolerance, as in ``hpo analyse``. The threshold is 1 for a class without a
     correct spot, so that none of its spots is shown.
     """
-    trained.check_fits(valid)
     counts = threshold_counts(
         find_spots(trained.network.to(device), valid, precision="float32", device=device),
         valid.actions,

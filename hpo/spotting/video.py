@@ -12,6 +12,8 @@ from model.errors import UserError
 from model.inference.clips import Clip
 
 PARTS_FOLDER = ".highlights-parts"
+MOST_VIDEOS = 2
+"""Number of halves whose videos can be given."""
 OVERHANG_S = 2.0
 """Seconds by which a video may be shorter than its features; the last clip then ends early."""
 _DURATION = re.compile(r"Duration: (\d+):(\d+):(\d+(?:\.\d+)?)")
@@ -71,13 +73,16 @@ def check_videos(videos: Sequence[Video], clips: Sequence[Clip], *, copy: bool) 
     """Check that the clips lie within the videos, and that both halves can be copied into one file.
 
     Raises:
-        UserError: A clip lies outside its video, or the videos differ too much to be copied.
+        UserError: A clip lies outside its video or in a half without one, or the videos differ too much to be
+            copied.
     """
     for clip in clips:
         if clip.half >= len(videos):
             raise UserError(
-                f"a clip lies in half {clip.half + 1}, but only the videos of halves 1 and 2 can be given",
-                fix="leave the videos out, and cut with the lists that are written",
+                f"a clip lies in half {clip.half + 1}, whose video was not given",
+                fix=f"add --video-{clip.half + 1} FILE"
+                if clip.half < MOST_VIDEOS
+                else "leave the videos out, and cut with the lists that are written",
             )
         video = videos[clip.half]
         if clip.stop_s > video.duration_s + OVERHANG_S or clip.start_s >= video.duration_s:

@@ -175,10 +175,7 @@ def read_description(root: Path, labels: str | None = None) -> DatasetDescriptio
 
 def _soccernet(root: Path, labels: str | None) -> DatasetDescription:
     """Return SoccerNet's description for the label files in ``root``."""
-    games = {
-        version: sum(1 for _ in root.glob(f"*/*/*/{builtin_description(name).labels_file}"))
-        for version, name in LABELS.items()
-    }
+    games = soccernet_games(root)
     chosen = labels or max(games, key=games.__getitem__)
     if not games[chosen]:
         raise DataError(
@@ -194,6 +191,14 @@ def _soccernet(root: Path, labels: str | None) -> DatasetDescription:
     other = next((version for version in LABELS if version != chosen and games[version]), None)
     unused = other if labels is None else None
     return dataclasses.replace(builtin_description(LABELS[chosen]), unused_labels=unused)
+
+
+def soccernet_games(root: Path) -> dict[str, int]:
+    """Return the number of games in ``root`` that have SoccerNet's labels, by their version."""
+    return {
+        version: sum(1 for _ in root.glob(f"*/*/*/{builtin_description(name).labels_file}"))
+        for version, name in LABELS.items()
+    }
 
 
 def builtin_description(name: str) -> DatasetDescription:

@@ -8,7 +8,7 @@ import torch
 
 from model.errors import DataError
 from model.features.decoding import Gap
-from model.features.games import GameVideo, declare_features, list_games, stem_of
+from model.features.games import GameVideo, declare_features, list_games, split_file, stem_of
 from model.features.networks import FeatureNetwork
 from model.features.part import PartFile, extract_part, shorten_part
 from model.features.pca import Pca, fit_pca
@@ -193,7 +193,7 @@ def _training_files(wanted: Extraction) -> list[Path]:
     Raises:
         DataError: There is no such list, or no game in it has these features.
     """
-    file = wanted.root / "train.txt"
+    file = split_file(wanted.root, "train")
     games = file.read_text(encoding="utf-8").split("\n") if file.is_file() else []
     found = [
         path

@@ -63,10 +63,11 @@ def read_games(file: Path) -> list[GameVideo]:
     """
     try:
         text = decode_text(read_limited(file, _MAX_BYTES))
-        rows = list(csv.DictReader(io.StringIO(text), delimiter=column_separator(text)))
+        reader = csv.DictReader(io.StringIO(text), delimiter=column_separator(text), skipinitialspace=True)
+        rows = [(reader.line_num, row) for row in reader]
     except (OSError, ValueError, csv.Error) as error:
         raise DataError("this table of videos cannot be read", file=file, reason=error) from error
-    missing = [name for name in _COLUMNS if not rows or name not in rows[0]]
+    missing = [name for name in _COLUMNS if not rows or name not in (reader.fieldnames or ())]
     if missing:
         raise DataError(
             f"expected a table with the columns {', '.join(_COLUMNS)} and a line per video, "
@@ -75,7 +76,7 @@ def read_games(file: Path) -> list[GameVideo]:
         )
     games: list[GameVideo] = []
     problems: list[Problem] = []
-    for line, row in enumerate(rows, start=2):
+    for line, row in rows:
         try:
             games.append(_game_of(row, file.parent, games))
         except ValueError as error:
@@ -123,24 +124,32 @@ def declare_features(root: Path, stem: str, recipe: Recipe) -> None:
 
 
 def list_games(root: Path, games: Sequence[GameVideo]) -> None:
-    """Add games to the lists of their splits, ``train.txt`` and so on.
+    """Add games to the lists of their splits.
 
     Raises:
         DataError: A game is in the list of another split.
     """
-    listed = {split: _listed(root / f"{split}.txt") for split in SPLITS}
+    files = {split: split_file(root, split) for split in SPLITS}
+    listed = {split: _listed(file) for split, file in files.items()}
     for game in games:
         others = [split for split in SPLITS if split != game.split and game.game in listed[split]]
         if game.split and others:
             raise DataError(
                 f"the game {game.game} is in the split {others[0]}, expected {game.split}",
-                file=root / f"{others[0]}.txt",
+                file=files[others[0]],
             )
     for split in SPLITS:
         new = dict.fromkeys(game.game for game in games if game.split == split)
         if added := [name for name in new if name not in listed[split]]:
             lines = "".join(f"{name}\n" for name in (*listed[split], *added))
-            write_whole(root / f"{split}.txt", lines.encode())
+            write_whole(files[split], lines.encode())
+
+
+def split_file(root: Path, split: str) -> Path:
+    """Return the file that lists a split: as ``dataset.toml`` says, else ``train.txt`` and so on."""
+    named = description_document(root).get("splits")
+    name = named.get(split) if isinstance(named, dict) else None
+    return root / (name if isinstance(name, str) else f"{split}.txt")
 
 
 def _listed(file: Path) -> list[str]:

@@ -60,7 +60,6 @@ class TrainedNetwork:
         Raises:
             ConfigError: The store has other features, classes or frame rate than the training data.
         """
-        self.check_recipe(store.recipe)
         expected = (self.network.config.input_size, self.classes, self.frame_rate.per_second)
         found = (store.dims, store.classes, store.frame_rate.per_second)
         names = ("dimensions per frame", "classes", "frames per second")

@@ -88,6 +88,8 @@ def test_published_weights_are_imported_and_say_what_they_are(hpo: CommandLine, 
     assert "332,129 trainable and 480 non-trainable values" in answer.stdout
     trained = TrainedNetwork.load(hpo.folder / "published.pt")
     assert trained.classes == CLASSES and trained.origin == "published-2020"
+    refused = hpo.run("import-weights", "published.pt")
+    assert refused.returncode == 2 and "published.pt would be replaced" in refused.stderr
     refused = hpo.run("evaluate", "--weights", "published.pt", "--data", str(hpo.data))
     assert refused.returncode == 2
     assert "dimensions per frame: expected 512, got 16" in refused.stderr

@@ -29,7 +29,14 @@ from e2e.command_line import CommandLine
         (["analyse", "--to", "a", "--run", "unknown/trial"], "there is no study 'unknown'"),
         (["spot", "--weights", "nowhere.pt", "--game", "x"], "no such file: nowhere.pt"),
         (["highlights", "--game", "x", "--to", "a"], "expected either --weights or --run STUDY/TRIAL"),
-        (["highlights", "--game", "x", "--to", "a", "--copy"], "expected both --video-1 and --video-2"),
+        (
+            ["highlights", "--game", "x", "--to", "a", "--copy"],
+            "--copy is for the streams of videos, expected --video-1",
+        ),
+        (
+            ["highlights", "--game", "x", "--to", "a", "--video-2", "x"],
+            "expected --video-1 FILE, the video of the",
+        ),
         (["highlights", "--game", "x", "--game", "y", "--to", "a"], "expected one --game, got 2"),
         (["highlights", "--game", "x", "--to", "a", "--run", "unknown/trial"], "there is no study 'unknown'"),
         (["precision", "nowhere.csv"], "cannot read the review table as CSV"),

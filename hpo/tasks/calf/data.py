@@ -166,3 +166,27 @@ def request_for(
     chosen = chosen_features(description, wanted)
     trained.check_stem(description.feature_stem(chosen), forced=force_features)
     return DataRequest(place=place, features=chosen, counts=None, cache=cache, labels=labels)
+
+
+def open_for(
+    trained: TrainedNetwork,
+    place: str,
+    cache: Path,
+    split: str,
+    *,
+    features: str | None,
+    force_features: bool = False,
+    progress: Progress | None = None,
+) -> Store:
+    """Open a split for a trained network to score; the other arguments are those of ``request_for``.
+
+    Raises:
+        UserError: As ``request_for``; or the split has no actions, or does not fit the network.
+    """
+    request = request_for(trained, place, cache, features=features, force_features=force_features)
+    store = open_games(request, split, progress=progress)
+    require_actions(store)
+    if not force_features:
+        trained.check_recipe(store.recipe)
+    trained.check_fits(store)
+    return store

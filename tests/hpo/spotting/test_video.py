@@ -121,6 +121,15 @@ def test_video_that_is_too_short_for_its_half_is_told(videos: list[Video]) -> No
         check_videos(videos, [clip(1, 55.0, 90.0)], copy=False)
 
 
+@pytest.mark.parametrize(
+    ("given", "half", "fix"), [(1, 1, "add --video-2 FILE"), (2, 2, "leave the videos out")]
+)
+def test_clip_in_a_half_without_video_is_told(videos: list[Video], given: int, half: int, fix: str) -> None:
+    with pytest.raises(UserError, match=f"a clip lies in half {half + 1}, whose video was not") as caught:
+        check_videos(videos[:given], [clip(half, 10.0, 21.0)], copy=False)
+    assert caught.value.details["fix"].startswith(fix)
+
+
 def test_failure_of_ffmpeg_is_told_in_its_words_and_leaves_what_was_there(
     ffmpeg: str, videos: list[Video], tmp_path: Path
 ) -> None:

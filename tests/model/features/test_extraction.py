@@ -15,7 +15,7 @@ from model.data.store import Store, open_split
 from model.errors import ConfigError, DataError
 from model.features.decoding import Gap
 from model.features.extraction import Extraction, ExtractionHere, extract_games
-from model.features.games import GameVideo, games_of_files, read_games, stem_of
+from model.features.games import GameVideo, games_of_files, list_games, read_games, stem_of
 from model.features.networks import FeatureNetwork, load_network
 from model.features.pca import Pca, fit_pca
 
@@ -206,7 +206,11 @@ def test_every_wrong_line_of_a_table_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         read_games(tmp_path / "games.csv")
     assert [problem.place for problem in caught.value.problems] == [f"line {line}" for line in range(3, 9)]
-    (tmp_path / "games.csv").write_text("\n".join(lines[:2]))
+    (tmp_path / "games.csv").write_text("\n".join([lines[0], "", "", *lines[2:3]]))
+    with pytest.raises(DataError) as caught:
+        read_games(tmp_path / "games.csv")
+    assert [problem.place for problem in caught.value.problems] == ["line 4"]
+    (tmp_path / "games.csv").write_text("\n".join(line.replace(",", ", ") for line in lines[:2]))
     assert read_games(tmp_path / "games.csv") == [
         GameVideo(game="ok", part=1, video=tmp_path / "a.mp4", split="train")
     ]
@@ -216,6 +220,18 @@ def test_table_without_its_columns_is_one_error(tmp_path: Path) -> None:
     (tmp_path / "games.csv").write_text("game,video\na,a.mp4\n")
     with pytest.raises(DataError, match="missing: part"):
         read_games(tmp_path / "games.csv")
+
+
+def test_games_are_added_to_the_lists_that_the_data_folder_names(tmp_path: Path) -> None:
+    (tmp_path / "dataset.toml").write_text('[splits]\ntrain = "lists/training.txt"\n')
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "training.txt").write_text("old\n")
+    games = [GameVideo(game="new", part=1, video=tmp_path / "a.mp4", split=name) for name in ("train",)]
+    list_games(tmp_path, games)
+    assert (tmp_path / "lists" / "training.txt").read_text() == "old\nnew\n"
+    assert not (tmp_path / "train.txt").exists()
+    with pytest.raises(DataError, match="the game old is in the split train, expected valid"):
+        list_games(tmp_path, [replace(games[0], game="old", split="valid")])
 
 
 def test_names_of_networks_become_stems(tmp_path: Path) -> None:

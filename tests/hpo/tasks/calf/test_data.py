@@ -1,5 +1,6 @@
 """Data of a study and of a trained network: labels, features, and what is told about them."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,16 @@ from soccernet_folder import halves, v1_notes, v2_notes, write_game, write_split
 from hpo.config.environment import read_environment
 from hpo.study.plan import StudyPlan, StudyRequest, make_plan
 from hpo.tasks.base.splits import DataRequest, OpenedData
-from hpo.tasks.calf.data import open_games, request_for
+from hpo.tasks.calf.data import open_for, open_games, request_for
 from hpo.tasks.calf.fixed_lines import fixed_lines
 from hpo.tasks.calf.study_file import CalfStudy
 from hpo.tasks.calf.task import TASK
 from hpo.tasks.calf.zones import inherited_zones
+from model.data.description_text import add_table
 from model.errors import ConfigError, DataError
 from model.networks.calf import CalfNetwork
 from model.networks.calf_config import NetworkConfig
+from model.recipe import Recipe
 from model.timeline import FrameRate
 from model.weights.trained import TrainedNetwork
 
@@ -129,6 +132,17 @@ def test_network_reads_the_features_and_labels_of_its_training(root: Path, tmp_p
     store = open_games(request, "test")
     trained("X").check_fits(store)
     assert store.stem == "X"
+
+
+def test_features_of_another_recipe_are_refused_unless_forced(root: Path, tmp_path: Path) -> None:
+    recipe = Recipe(model="net", weights="1" * 64, preprocessing="224 px", frame_rate=2.0)
+    add_table(root, {"features": {"X": {"stem": "X", "frame_rate": 2.0, "recipe": recipe.table()}}})
+    network = replace(trained("X"), recipe=replace(recipe, weights="2" * 64))
+    place, cache = str(root), tmp_path / "cache"
+    with pytest.raises(ConfigError, match="another recipe than those of the training; weights: expected 2"):
+        open_for(network, place, cache, "test", features=None)
+    forced = open_for(network, place, cache, "test", features=None, force_features=True)
+    assert forced.recipe == recipe and forced.classes == CLASSES and forced.frame_rate.per_second == 2
 
 
 def test_other_features_than_those_of_the_training_are_refused_unless_forced(
