@@ -12,7 +12,18 @@ def write_whole(file: Path, content: bytes | memoryview) -> None:
     """Write ``content`` to ``file`` atomically, replacing an existing file; the folder must exist.
 
     The bytes reach the disk before the name does, so that not even a power cut leaves a partial file.
+
+    Raises:
+        OSError: The file cannot be written; it is named, not the temporary one.
     """
+    try:
+        _write_and_rename(file, content)
+    except OSError as error:
+        error.filename, error.filename2 = str(file), None
+        raise
+
+
+def _write_and_rename(file: Path, content: bytes | memoryview) -> None:
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     temporary = Path(name)
     try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from model.errors import ConfigError, UserError
+from model.files import write_whole
 from model.shell import shell_line
 from model.wording import counted
 
@@ -97,11 +98,9 @@ def export(
         raise ConfigError(f"expected --to FILE ending in .csv or .parquet, got {str(to)!r}")
     folder, state = _opened(study)
     frame = pd.DataFrame(validation_rows(state) if validations else trial_rows(state, folder))
+    content = frame.to_csv(index=False).encode() if to.suffix == ".csv" else frame.to_parquet(index=False)
     to.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        frame.to_csv(to, index=False) if to.suffix == ".csv" else frame.to_parquet(to, index=False)
-    except OSError as error:
-        raise UserError(f"cannot write {to}: {error.strerror}") from None
+    write_whole(to, content)
     typer.echo(f"{counted(len(frame), 'validation' if validations else 'trial')} written to {to}")
 
 

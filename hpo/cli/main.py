@@ -78,8 +78,20 @@ _OF_THE_MACHINE = {
     errno.ENOSPC,
     errno.EDQUOT,
     errno.ENAMETOOLONG,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
 }
 """Reasons why a file cannot be used that lie in the machine or in what was typed, never in this program."""
+
+
+_OF_A_DISK = {errno.ENOSPC, errno.EDQUOT}
+_REASONS = {
+    errno.ENOTDIR: "expected a folder, found a file",
+    errno.EEXIST: "expected a folder, found a file",
+    errno.EISDIR: "expected a file, found a folder",
+}
+"""What these errors mean for a path that was typed."""
 
 
 def _print_version(wanted: bool) -> None:
@@ -110,9 +122,12 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
-        if error.errno not in _OF_THE_MACHINE or not isinstance(error.filename, str):
+        # What fills a disk while it is written has no name.
+        file = error.filename if isinstance(error.filename, str) else ""
+        if error.errno not in (_OF_THE_MACHINE if file else _OF_A_DISK):
             raise
-        print(f"error: {error.strerror}: {error.filename}", file=sys.stderr)
+        reason = _REASONS.get(error.errno, error.strerror)
+        print(": ".join(filter(None, ["error", reason, file])), file=sys.stderr)
         sys.exit(2)
 
 

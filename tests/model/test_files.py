@@ -1,3 +1,4 @@
+import errno
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,11 @@ def test_failure_leaves_the_old_file_and_no_scraps(tmp_path: Path, monkeypatch: 
     file.write_text("old")
 
     def fail(descriptor: int) -> None:
-        raise OSError("disk full")
+        raise OSError(errno.ENOSPC, "disk full")
 
     monkeypatch.setattr("os.fsync", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(OSError, match="disk full") as raised:
         write_whole(file, b"new")
+    assert raised.value.filename == str(file)
     assert file.read_text() == "old"
     assert list(tmp_path.iterdir()) == [file]

@@ -1,5 +1,6 @@
 """Listing, showing, exporting, renaming, deleting and cleaning of studies, as typed."""
 
+import errno
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 from e2e.command_line import run_here
 
+from hpo.cli.catalogue import export
 from hpo.config.environment import Environment, read_environment
 from hpo.journal.events import (
     StageAsked,
@@ -156,6 +158,24 @@ def test_export_has_failed_trials_too(one: Path, environment: Environment, endin
     answer(environment, "export", "one", "--to", str(file), "--validations")
     frame = pd.read_csv(file) if ending == "csv" else pd.read_parquet(file)
     assert frame["metric/average_map"].tolist() == [0.25, 0.5]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_export_to_a_full_disk_keeps_the_table_that_is_there(
+    one: Path, environment: Environment, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "disk full")
+
+    file = environment.runs / f"trials.{ending}"
+    answer(environment, "export", "one", "--to", str(file))
+    before = file.read_bytes()
+    monkeypatch.setenv("HPO_RUNS", str(environment.runs))
+    with monkeypatch.context() as patch:
+        patch.setattr("os.fsync", fail)
+        with pytest.raises(OSError, match="disk full"):
+            export("one", file, validations=True)
+    assert file.read_bytes() == before
 
 
 def test_export_of_a_stopped_study_calls_no_trial_running(one: Path, environment: Environment) -> None:

@@ -27,17 +27,26 @@ def run(monkeypatch: pytest.MonkeyPatch, error: Exception) -> int:
     return end.value.code
 
 
-def test_a_folder_that_cannot_be_written_is_one_line(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(errno.EROFS, "Read-only file system", "/runs"), "Read-only file system: /runs"),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (OSError(errno.EEXIST, "File exists", "a"), "expected a folder, found a file: a"),
+        (OSError(errno.EISDIR, "Is a directory", "a"), "expected a file, found a folder: a"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: OSError, line: str
 ) -> None:
-    error = OSError(errno.EROFS, "Read-only file system", "/runs/studies")
     assert run(monkeypatch, error) == 2
-    assert capsys.readouterr().err == "error: Read-only file system: /runs/studies\n"
+    assert capsys.readouterr().err == f"error: {line}\n"
 
 
 def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(FileNotFoundError):
-        run(monkeypatch, FileNotFoundError(errno.ENOENT, "No such file", "/runs/studies"))
+    for error in (OSError(errno.ENOENT, "No such file", "/runs"), OSError(errno.EISDIR, "Is a directory")):
+        with pytest.raises(type(error)):
+            run(monkeypatch, error)
 
 
 def test_a_proxy_never_stands_before_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
