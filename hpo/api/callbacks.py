@@ -1,6 +1,5 @@
 """Calls of a user's own functions after every event of a running study."""
 
-import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from hpo.journal.events import Event
 from hpo.journal.journal import read_journal
 from hpo.journal.results import StudyState
+from hpo.study.interruption import press_ctrl_c
 from model.errors import UserError
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class _Announcer:
             self.announce()
         except BaseException as error:
             self.failure = error
-            signal.raise_signal(signal.SIGINT)  # Ray Tune would hide the error in its own
+            press_ctrl_c()  # Ray Tune would hide the error in its own
 
     def announce(self) -> None:
         """Call the callbacks with every event that is new in the journal."""

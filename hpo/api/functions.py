@@ -71,7 +71,7 @@ def run(
     warm_start: str | None = None,
     points: "Sequence[Mapping[str, Any]] | str | Path" = (),
     space: "Mapping[str, Any] | None" = None,
-    seed: int = 0,
+    seed: int | None = None,
     device: str = "auto",
     ray_address: str | None = None,
     notify: str | Sequence[str] = (),
@@ -105,7 +105,7 @@ def run(
             points. Default: from the study file.
         space: Other bounds ``(low, high)``, choices ``[...]`` or fixed values of hyperparameters, by symbol.
             Default: from the study file.
-        seed: Seed of the study.
+        seed: Seed of the study. Default: 0; a study that exists keeps its own.
         device: ``auto``, ``cpu`` or ``cuda``.
         ray_address: Address of the Ray cluster that trains. Default: this machine.
         hours: Hours for which the study may run. Default: from the study file.
@@ -160,18 +160,20 @@ def _outcome(given: Mapping[str, Any], *, dry_run: bool) -> "tuple[Outcome, Envi
     """Run a stage or prepare it, with the arguments of ``run`` by name."""
     prepare_process()
     from hpo.api.options import launch_of, options_of
-    from hpo.api.search_options import bounds_of, check_arguments, points_of
+    from hpo.api.search_options import bounds_of, check_arguments, points_of, require_main_thread
     from hpo.api.tasks import commands_with
     from hpo.config.stages import SEARCH
 
     check_arguments(given)
+    if not dry_run:
+        require_main_thread()
     stage, study, notify = given["stage"], given["study"], given["notify"]
     study_file, start = given["study_file"], given["start"]
     is_single = stage not in (SEARCH, PROCEDURE)
     options = options_of(
         data=given["data"],
         study_file=None if study_file is None else str(study_file),
-        counts=given["games"],
+        counts=None if given["games"] is None else tuple(given["games"]),
         epochs=None if is_single else given["epochs"],  # of a stage they belong to it, not to the study
         notify=(notify,) if isinstance(notify, str) else tuple(notify),
         **{

@@ -353,7 +353,7 @@ class Launch:
             ("features {}", typed.features or plan.features, plan.features),
             (f"{{0[0]}},{{0[1]}} {unit}", typed.counts or counts, counts),
             ("labels {}", typed.labels or plan.study.labels, plan.study.labels),
-            ("seed {}", typed.seed or plan.seed, plan.seed),
+            ("seed {}", plan.seed if typed.seed is None else typed.seed, plan.seed),
             ("device {}", plan.device if typed.device == "auto" else typed.device, plan.device),
         )
         for text, typed_value, kept in pairs:

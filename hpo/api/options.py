@@ -31,7 +31,7 @@ class Options:
     counts: tuple[int, int] | None = None
     """Numbers of training and validation items to use."""
     epochs: int | None = None
-    seed: int = 0
+    seed: int | None = None
     device: str = "auto"
     ray_address: str | None = None
     labels: str | None = None
@@ -78,7 +78,7 @@ def launch_of(
             raise ConfigError(f"this command has no demo data for the task {task}", fix="add --data FOLDER")
     if typed.data is None and typed.data_uri is None and not makes_demo and not environment.data.is_dir():
         raise _no_data(typed, environment)
-    demo = environment.runs / "data" / f"{commands.demo.folder}-{typed.seed}"
+    demo = environment.runs / "data" / f"{commands.demo.folder}-{typed.seed or 0}"
     usual = own_folder or (demo if makes_demo else environment.data)
     request = StudyRequest(
         study_file=typed.study_file or (commands.demo.study_file if makes_demo else commands.study_file),
@@ -95,7 +95,7 @@ def launch_of(
     def make_data() -> None:
         if request.data == str(demo.absolute()):
             with ReadingProgress() as progress:
-                commands.demo.make(demo, typed.seed, progress)
+                commands.demo.make(demo, typed.seed or 0, progress)
 
     return Launch(
         commands=commands,

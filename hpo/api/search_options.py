@@ -1,9 +1,11 @@
 """Arguments of ``hpo.run`` that have another form in Python than on the command line."""
 
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hpo.config.limits import LARGEST_SEED
 from hpo.config.stages import SEARCH
 from hpo.study.point_file import TypedPoints, read_points
 from model.errors import ConfigError
@@ -12,12 +14,12 @@ _OF_A_SEARCH = ("warm_start", "points", "space")
 
 
 def check_arguments(given: Mapping[str, Any]) -> None:
-    """Check arguments of ``hpo.run`` that depend on each other.
+    """Check arguments of ``hpo.run`` that nothing else checks before a study is created.
 
     Raises:
-        ConfigError: They contradict each other.
+        ConfigError: One cannot be used, or they contradict each other.
     """
-    stage, games = given["stage"], given["games"]
+    stage, games, seed, callbacks = (given[name] for name in ("stage", "games", "seed", "callbacks"))
     wrong = [name for name in _OF_A_SEARCH if given[name] and stage != SEARCH]
     if wrong:
         raise ConfigError(f"expected {wrong[0]} with the search only ({SEARCH}), got stage {stage!r}")
@@ -25,6 +27,25 @@ def check_arguments(given: Mapping[str, Any]) -> None:
         raise ConfigError(f"expected start with a stage after the search, got stage {stage!r}")
     if games is not None and (len(games) != 2 or min(games) < 1):
         raise ConfigError(f"expected games as two numbers above 0, such as (60, 30), got {games!r}")
+
+    if seed is not None and (type(seed) is not int or not 0 <= seed <= LARGEST_SEED):
+        raise ConfigError(f"expected seed as a whole number from 0 to {LARGEST_SEED}, got {seed!r:.60}")
+    if not isinstance(callbacks, Sequence) or not all(map(callable, callbacks)):
+        raise ConfigError(f"expected callbacks as a list of functions, got {callbacks!r:.60}")
+
+
+def require_main_thread() -> None:
+    """Check that a study can be interrupted here: Python delivers signals to the main thread only.
+
+    Raises:
+        ConfigError: This is another thread.
+    """
+    thread = threading.current_thread()
+    if thread is not threading.main_thread():
+        raise ConfigError(
+            f"hpo.run needs the main thread of its process, got the thread {thread.name}",
+            fix="call it in the main thread, or in a process of its own",
+        )
 
 
 def points_of(given: Sequence[Mapping[str, Any]] | str | Path) -> TypedPoints | None:

@@ -24,7 +24,7 @@ class Typed:
     study_file: str | None
     games: str | None
     epochs: int | None
-    seed: int
+    seed: int | None
     device: str
     ray_address: str | None
     dry_run: bool

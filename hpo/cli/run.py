@@ -104,7 +104,7 @@ def bayes(
     ] = None,
     try_file: Try = None,
     space: SpaceOption = None,
-    seed: Seed = 0,
+    seed: Seed = None,
     device: Device = "auto",
     ray_address: RayAddress = None,
     notify: Notify = None,
@@ -187,7 +187,7 @@ def paper(
             "the other stages.",
         ),
     ] = None,
-    seed: Seed = 0,
+    seed: Seed = None,
     device: Device = "auto",
     ray_address: RayAddress = None,
     notify: Notify = None,
@@ -271,7 +271,7 @@ def _stage_function(commands: TaskCommands, command: StageCommand) -> Any:
         "notify": Notify,
         "dry_run": DryRun,
     }
-    defaults = {"seed": 0, "device": "auto", "dry_run": False, "skip_missing": False}
+    defaults = {"device": "auto", "dry_run": False, "skip_missing": False}
     # Typer reads the options of a command from its signature.
     run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from hpo.config.limits import LARGEST_SEED
+
 Features = Annotated[
     str | None,
     typer.Option(
@@ -86,9 +88,12 @@ Array = Annotated[
     ),
 ]
 Seed = Annotated[
-    int,
+    int | None,
     typer.Option(
-        metavar="NUMBER", min=0, max=2**53, help="Seed of the chunks, the initial weights and the search."
+        metavar="NUMBER",
+        min=0,
+        max=LARGEST_SEED,
+        help="Seed of the chunks, the initial weights and the search. Default: 0.",
     ),
 ]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Device to compute on.")]

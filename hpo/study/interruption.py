@@ -25,9 +25,7 @@ def signals_as_ctrl_c() -> Iterator[None]:
         arrived = True
         if number != signal.SIGTERM:
             _leave(terminal)
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a script
-            raise KeyboardInterrupt
-        signal.raise_signal(signal.SIGINT)
+        press_ctrl_c()
 
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     for number, handler in before.items():
@@ -38,6 +36,17 @@ def signals_as_ctrl_c() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def press_ctrl_c() -> None:
+    """Interrupt this process as Ctrl-C does, also where SIGINT is ignored.
+
+    Raises:
+        KeyboardInterrupt: SIGINT is ignored, as in the background of a script, or has no other handler.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        raise KeyboardInterrupt
+    signal.raise_signal(signal.SIGINT)
 
 
 def _leave(terminal: list[int]) -> None:

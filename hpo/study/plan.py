@@ -56,7 +56,8 @@ class StudyRequest:
     """Version of the labels to read; None: the study file or the data decide."""
     skip_missing: bool = False
     """Whether to leave out items without features; False: the study file decides."""
-    seed: int = 0
+    seed: int | None = None
+    """Seed of the study. None: 0."""
     device: str = "auto"
 
 
@@ -287,7 +288,7 @@ def make_plan(
         data=request.data,
         precision=precision,
         device=device,
-        seed=request.seed,
+        seed=request.seed or 0,
         **_fields_of(data),
     )
 

@@ -89,7 +89,7 @@ def test_stages_follow_one_after_the_other_and_start_from_what_was_found(hpo: Co
     assert same.returncode == 0, same.stderr
     elsewhere = hpo.run(*goes_on, "--data", ".")
     assert (elsewhere.returncode, elsewhere.stderr.count("error: ")) == (2, 1), elsewhere.stderr
-    for option, value in (("--seed", "6"), ("--games", "1,1"), ("--study-file", "calf")):
+    for option, value in (("--seed", "6"), ("--seed", "0"), ("--games", "1,1"), ("--study-file", "calf")):
         other = hpo.run(*goes_on, option, value)
         assert other.returncode == 2
         assert (

@@ -72,3 +72,20 @@ def test_an_error_stops_the_study_as_ctrl_c_does_and_reaches_the_caller(
             listener(STATE)
     assert sent == [signal.SIGINT]
     assert called == [CREATED]
+
+
+def test_an_error_stops_the_study_also_where_ctrl_c_is_ignored(journal: Journal) -> None:
+    """As in a script's background."""
+
+    def fail(event: Event) -> None:
+        raise ValueError("mine")
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(ValueError, match="mine"):
+            with announced([fail], journal.folder, lambda state: None) as listener:
+                journal.append(CREATED)
+                with pytest.raises(KeyboardInterrupt):
+                    listener(STATE)
+    finally:
+        signal.signal(signal.SIGINT, before)
