@@ -26,7 +26,7 @@ def resume(
         bool,
         typer.Option(
             "--retry-failed",
-            help="Train failed trials again from their beginning, after their cause has been mended.",
+            help="Train failed trials again from their beginning, after you have fixed the cause.",
         ),
     ] = False,
     data: MovedData = None,

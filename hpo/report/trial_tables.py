@@ -16,6 +16,7 @@ from hpo.report.formats import class_score, duration, mean_with_interval, value
 from hpo.report.gain_lines import gain_line
 from hpo.report.stage_order import outdated_lines
 from hpo.search.importance import sample_note
+from hpo.search.searcher import NOISE
 from hpo.tasks.base.found import best_of_stage, deciding_stage
 from hpo.tasks.base.registry import classes_of, description_of, external_task_code, score_of
 from hpo.tasks.base.score import Score
@@ -24,10 +25,12 @@ from model.shell import shell_line
 from model.wording import counted
 
 _EXPECTED = (
-    f" The column expected orders them: the mean over seeds that a model of all trials expects, ± its "
-    f"{100 * CONFIDENCE:.0f} % interval{{}}."
+    " Ordered by expected: the mean score over seeds that a model of all trials predicts, with its "
+    f"{100 * CONFIDENCE:.0f} % interval."
 )
-_ASSUMED = " if seeds differ as little as the search assumes until replicates show it"
+_ASSUMED = (
+    f" With one seed per configuration, the interval relies on an assumed seed-to-seed noise of {NOISE:g}."
+)
 SHOWN_FAILURES = 20
 """Number of failed trials that ``hpo status`` lists, the latest ones."""
 
@@ -74,9 +77,10 @@ def scores_line(configurations: Sequence[Configuration]) -> str:
     """Explain the scores of ``best_table``: split, number of seeds, interval."""
     most = max((len(configuration.scores) for configuration in configurations), default=0)
     has_expected = any(configuration.expected for configuration in configurations)
-    note = _EXPECTED.format("" if most > 1 else _ASSUMED) if has_expected else ""
+    note = _EXPECTED if has_expected else ""
     if most < 2:
-        return f"Scores: validation split, one seed per configuration.{note}"
+        assumed = _ASSUMED if has_expected else ""
+        return f"Scores: validation split, one seed per configuration.{note}{assumed}"
     return (
         f"Scores: validation split, means over the seeds; ± is the {100 * CONFIDENCE:.0f} % interval of the "
         f"mean over as many seeds as the column seeds says.{note}"
@@ -212,10 +216,10 @@ def trials_in_words(stage: StageState, state: StudyState, *, is_running: bool) -
 
 def retry_line(name: str, state: StudyState) -> str:
     """Describe how the failed trials of a study that is not running are trained again."""
-    # A task of the user's own is mended in its code, with which only a copy can continue.
+    # A task of the user's own is fixed in its code, with which only a copy can continue.
     copy = ("--fork", "NEW") if external_task_code(state.created.plan["study"]["task"]) else ()
     command = shell_line("hpo", "resume", name, *copy, "--retry-failed")
-    return f"to train failed trials again when the cause is mended: {command}"
+    return f"to train failed trials again after you have fixed the cause: {command}"
 
 
 def _time_lines(state: StudyState, stage: StageState, *, is_running: bool) -> list[str]:

@@ -264,7 +264,7 @@ def _score_on_test_split(
                 copy = shell_line("hpo", "resume", state.created.study, "--fork", "NEW")
                 raise ConfigError(
                     f"{trial.trial} has no score on the test split: {error}",
-                    fix=f"mend it, then continue a copy: {copy}",
+                    fix=f"remove the cause, then continue a copy: {copy}",
                 ) from error
         event = TrialTested(trial=trial.trial, metrics=metrics, items=task.test_items(split))
         journal.append(event)

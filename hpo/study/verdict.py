@@ -95,19 +95,22 @@ class Verdict:
     def _gain_text(self) -> str:
         reference, by = self.reference.name, self.reference.found_by
         if self.is_reference:
-            return f"{'' if self.found.is_chosen else 'so far '}{by} brought nothing: this is {reference}"
+            found = "found" if self.found.is_chosen else "has so far found"
+            return f"{by} {found} nothing better than {reference}"
         if self.gain is None:
             compare = f" (compare with: {self.comparing})" if self.comparing else ""
             return f"not compared with {reference} over seeds, so chance may explain its lead{compare}"
         difference, against = f"{self.gain.mean:+.4f}", f"against {reference}"
         if self.gain.pairs < 2:
-            return f"{difference} {against} with a single common seed, which says nothing about chance"
+            return (
+                f"{difference} {against} with a single common seed, too few to judge the noise between seeds"
+            )
         difference += f" ± {self.gain.half_width:.4f} (95 %, {self.gain.pairs} paired seeds) {against}"
         if not self.gain.is_clear:
-            return f"{difference}, which the seeds alone can explain"
+            return f"{difference}, which seed noise alone can explain"
         if self.gain.mean < 0:
-            return f"{difference}: {by} found a worse one, beyond what seeds can explain"
-        return f"{difference}: {by} brought more than seeds can explain"
+            return f"{difference}: the loss is larger than seed noise explains"
+        return f"{difference}: the improvement is larger than seed noise explains"
 
 
 def verdict(state: StudyState) -> Verdict | None:

@@ -1,4 +1,4 @@
-"""Check of the MLflow store before a study trains, when its user can still mend it."""
+"""Check of the MLflow store before a study trains, while its user can still fix it."""
 
 import os
 import sqlite3
@@ -128,14 +128,14 @@ def _open(environment: Environment) -> str | None:
         if "database schema" in reason:
             raise _schema_error(reason, uri) from error
         if not is_server(environment):
-            raise _unusable(uri, reason, f"mend the database, {_OTHER_STORE}") from error
+            raise _unusable(uri, reason, f"repair the database, {_OTHER_STORE}") from error
         if status in _REFUSED:
             raise _unusable(uri, reason, _REFUSED[status]) from error
         return without_passwords(f"MLflow at {uri} does not work: {reason}")
     except ModuleNotFoundError as error:
         raise _unusable(uri, f"Python has no driver for this database ({error})", _driver_fix(uri)) from error
     except Exception as error:  # a database may fail in ways that no list holds
-        raise _unusable(uri, _line(error), f"mend the database, {_OTHER_STORE}") from error
+        raise _unusable(uri, _line(error), f"repair the database, {_OTHER_STORE}") from error
     return None
 
 

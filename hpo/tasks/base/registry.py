@@ -97,7 +97,7 @@ def description_of(created: StudyCreated) -> AnyDescription:
     except UnknownTaskError as error:
         raise UserError(
             f"study {created.study!r} needs its task, the module {name!r}: {error.reason:.200}",
-            fix="mend the module, or name the folder that contains it: export PYTHONPATH=FOLDER",
+            fix="correct the module, or name the folder that contains it: export PYTHONPATH=FOLDER",
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""The verdict about a study: which configuration, its score with interval, and what the search brought."""
+"""The verdict about a study: which configuration, its score with interval, and what the search gained."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -34,15 +34,17 @@ def test_own_configuration_is_not_compared_with_itself_in_a_search() -> None:
     assert "not compared" in of(searched).sentence
     searched.created.plan["study"]["hyperparameters"] = {"f": 6, "lambda_seg": 2.1, "beta": 0.1}
     sentence = of(searched).sentence
-    assert sentence.endswith("so far the search brought nothing: this is the study file's own configuration.")
+    assert sentence.endswith(
+        "the search has so far found nothing better than the study file's own configuration."
+    )
 
 
 @pytest.mark.parametrize(
     ("tested", "words"),
     [
-        ((0.50, 0.52, 0.51), "the search brought more than seeds can explain"),
-        ((0.40, 0.20, 0.51), "which the seeds alone can explain"),
-        ((0.10, 0.12, 0.11), "the search found a worse one, beyond what seeds can explain"),
+        ((0.50, 0.52, 0.51), "the improvement is larger than seed noise explains"),
+        ((0.40, 0.20, 0.51), "which seed noise alone can explain"),
+        ((0.10, 0.12, 0.11), "the loss is larger than seed noise explains"),
     ],
 )
 def test_gain_is_judged_on_the_test_split_over_paired_seeds(tested: Sequence[float], words: str) -> None:
@@ -58,18 +60,24 @@ def test_without_a_test_split_the_validation_counts() -> None:
     assert "0.4100 ± 0.0248 on the validation split (95 %, 3 seeds)" in found.sentence
 
 
-def test_own_configuration_as_the_best_means_that_the_search_brought_nothing() -> None:
+def test_own_configuration_as_the_best_means_that_the_search_found_nothing_better() -> None:
     found = of(played("final", final({OWN: (0.5, 0.6), "found": (0.1, 0.2)}, {}), role=OWN))
-    assert found.configuration == OWN and "the search brought nothing" in found.sentence
+    assert (
+        found.configuration == OWN
+        and "the search found nothing better than the study file's own" in found.sentence
+    )
 
 
 def test_grid_is_judged_against_the_configuration_that_it_started_from() -> None:
     better = final({"start": (0.30, 0.31, 0.30), "combined": (0.50, 0.52, 0.51)}, {})
     found = of(played("grid-slicing", better, role="combined"))
-    assert "3 paired seeds) against the configuration that the grid started from: the grid " in found.sentence
+    assert (
+        "3 paired seeds) against the configuration that the grid started from: the improvement "
+        in found.sentence
+    )
     kept = of(played("grid-slicing", final({"start": (0.5, 0.6), "combined": (0.1, 0.2)}, {}), role="start"))
     assert kept.sentence.endswith(
-        "the grid brought nothing: this is the configuration that the grid started from."
+        "the grid found nothing better than the configuration that the grid started from."
     )
 
 
@@ -79,7 +87,7 @@ def test_grid_that_has_not_ended_is_not_ahead_of_itself() -> None:
     stage = begun.stages["grid-slicing"]
     begun.stages["grid-slicing"] = replace(stage, start=begun.trials["t1"].parameters)
     assert of(begun).sentence.endswith(
-        "so far the grid brought nothing: this is the configuration that the grid started from."
+        "the grid has so far found nothing better than the configuration that the grid started from."
     )
 
 
