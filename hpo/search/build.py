@@ -24,7 +24,7 @@ def build_searcher(
     ``known`` gives a warm start: every searcher except ``random`` learns from these points as if it had
     proposed them, and they count towards the points before its model decides. No searcher proposes them
     again. They are not trials of the searcher: they do not change the number of a proposal. Related points
-    give only a first idea of the scores, to ``botorch``; the others ignore them.
+    are only a prior of the scores, for ``botorch``; the others ignore them.
 
     Args:
         name: One of ``SearcherName``.

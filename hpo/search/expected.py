@@ -28,7 +28,7 @@ def expected_scores(
             that the user ended before they had a score.
         asked: Trials whose points are of interest.
         noise: Standard deviation of the score over seeds that is assumed before the scores show another.
-        related: Trials with other data, features or epochs, for a first idea of the scores.
+        related: Trials with other data, features or epochs, as a prior of the scores.
     """
     if sum(trial.score is not None for trial in observed) < LEAST_POINTS:
         return []

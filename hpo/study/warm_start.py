@@ -58,7 +58,7 @@ def known_scores(study: str, plan: StudyPlan, environment: Environment) -> dict[
         raise UserError(
             f"searcher {search.searcher} cannot use the scores of study {study!r}: {' and '.join(differing)} "
             "differ",
-            fix=f"use --searcher {' or '.join(SEARCHERS_WITH_PRIOR)}, which takes them as a first idea",
+            fix=f"use --searcher {' or '.join(SEARCHERS_WITH_PRIOR)}, which uses them as a prior",
         )
     # What the other study knew from a warm start of its own is known here too.
     asked = state.asked.get(SEARCH)
@@ -87,7 +87,8 @@ def describe_known(known: Mapping[str, Any]) -> str:
     differing = known.get("differing")
     if not differing:
         return text
-    return f"{text}, with other {' and '.join(differing)}: a first idea, dropped if the new scores disagree"
+    prior = "used as a prior, which loses weight if the new scores disagree"
+    return f"{text}, with other {' and '.join(differing)}: {prior}"
 
 
 def scored_points(known: Mapping[str, Any]) -> list[ScoredPoint]:

@@ -114,7 +114,7 @@ def test_scores_of_other_data_and_epochs_are_related_and_no_point_is_taken(envir
     known = known_scores("b", other, environment)
     assert all(point.is_related for point in scored_points(known))
     assert describe_known(known).startswith(
-        "the search starts from 2 scores of study b, with other data and epochs: a first idea"
+        "the search starts from 2 scores of study b, with other data and epochs: used as a prior"
     )
 
 
@@ -131,7 +131,7 @@ def test_searcher_without_a_prior_refuses_other_epochs(environment: Environment)
     write_study(environment, plan_over(high=9))
     with pytest.raises(UserError, match=r"searcher random cannot use .*: epochs differ") as caught:
         known_scores("b", plan_over(high=9, epochs=7, searcher="random"), environment)
-    assert caught.value.details["fix"] == "use --searcher botorch, which takes them as a first idea"
+    assert caught.value.details["fix"] == "use --searcher botorch, which uses them as a prior"
 
 
 def report(trial: str, epoch: int, score: float) -> TrialReported:
