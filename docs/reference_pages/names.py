@@ -80,8 +80,8 @@ TAGS = {
 _METRICS = {
     "score": "Score of a trial's best validation; in a stage, the mean of its best configuration after "
     "each trial.",
-    "duration_s": "Seconds of training of a trial, without validation.",
-    "train_s": "Seconds of training at a validation.",
+    "duration_s": "Seconds of training and validation of a trial, divided among the trials of an array.",
+    "train_s": "Seconds of training and validation so far, at a validation.",
     "average_map": "Average-mAP over all classes, on the validation split.",
     "average_map_present": "Average-mAP over the classes that have actions in the split.",
     "ap/CLASS": "AP of a class that has actions in the split.",

@@ -66,13 +66,16 @@ class Study:
         return pd.DataFrame(trial_rows(self._state(), self.folder))
 
     def validations(self) -> "pd.DataFrame":
-        """Return one row per validation: trial, epoch, seconds of training, and metrics."""
+        """Return one row per validation: trial, epoch, seconds spent so far, and metrics."""
         import pandas as pd
 
         return pd.DataFrame(validation_rows(self._state()))
 
     def best(self) -> Best:
-        """Return the best configuration, by the mean score over its seeds on the validation split.
+        """Return the configuration that the study chose, or the best so far.
+
+        As in ``hpo best``, it has the highest mean score over seeds on the validation split. After a search
+        has ended, that is the mean that a model of all its trials predicts, where there is such a model.
 
         Raises:
             UserError: No trial has a score.
@@ -165,7 +168,7 @@ class Study:
             data: Folder to which the data of the study have moved.
             retry_failed: Whether failed trials are trained again from their beginning.
             ray_address: Address of the Ray cluster that trains. Default: this machine.
-            hours: Hours for which the study may run, as for ``hpo.run``. Default: that of before holds.
+            hours: Time limit in hours, as for ``hpo.run``. Default: the previous limit.
             until: Time at which the study stops, as for ``hpo.run``.
             notify: Addresses for notifications, as for ``hpo.run``. Default: those of the study.
             callbacks: Functions that are called after every event; see ``hpo.Callback``.

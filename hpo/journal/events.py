@@ -265,7 +265,7 @@ class TrialReported(Event):
     metrics: dict[str, Number]
     """Metrics on the validation split, by name."""
     train_s: Number
-    """Seconds of training so far, without validation."""
+    """Seconds of training and validation so far, divided among the trials of an array."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,7 +280,7 @@ class TrialFinished(Event):
     epoch: Whole
     """Epoch of that validation."""
     duration_s: Number
-    """Seconds of training, without validation."""
+    """Seconds of training and validation, divided among the trials of an array."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,7 +300,7 @@ class TrialStopped(Event):
     epoch: Whole = 0
     """Epoch of that validation; 0 without one."""
     duration_s: Number = 0.0
-    """Seconds of training up to the last validation, without validation."""
+    """Seconds of training and validation up to the last validation, divided among the trials of an array."""
     reason: str = ""
     """Reason of the stop. Empty: the scheduler stopped it."""
 

@@ -30,7 +30,7 @@ def trial_rows(state: StudyState, folder: Path) -> list[Row]:
 
 
 def validation_rows(state: StudyState) -> list[Row]:
-    """Return one row per validation: trial, epoch, seconds of training, and ``metric/NAME``."""
+    """Return one row per validation: trial, epoch, seconds spent so far, and ``metric/NAME``."""
     return [
         {
             "trial": trial.trial,
