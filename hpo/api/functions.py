@@ -108,10 +108,10 @@ def run(
         seed: Seed of the study. Default: 0; a study that exists keeps its own.
         device: ``auto``, ``cpu`` or ``cuda``.
         ray_address: Address of the Ray cluster that trains. Default: this machine.
-        hours: Hours for which the study may run. Default: from the study file.
+        hours: Time limit in hours, counted over all sessions. Default: from the study file.
         until: Time at which the study stops, such as ``18:00`` or ``2026-01-31 18:00``, local time.
-        notify: Addresses that get a message at the end, at many failures and at a hang, as Apprise writes
-            them, or ``$NAME`` for the environment variable that holds one. Default: from the study file.
+        notify: Apprise URLs to notify when a stage ends, the study stops, many trials fail or a trial hangs,
+            or ``$NAME`` for the environment variable that holds one. Default: from the study file.
         callbacks: Functions that are called after every event; see ``hpo.Callback``.
         settings: Other keys of the stage's table in the study file, such as ``concurrent``, ``searcher``,
             ``scheduler``, ``stop_when``, ``replicates`` or ``seeds``; for ``paper`` also ``final_epochs``.

@@ -39,7 +39,7 @@ class Options:
     notify: tuple[str, ...] = ()
     """Addresses for notifications, instead of those of the study file."""
     hours: float | None = None
-    """Hours for which the study may run."""
+    """Time limit in hours, counted over all sessions."""
     until: str | None = None
     """Time at which the study stops, such as ``18:00``."""
 

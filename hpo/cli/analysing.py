@@ -47,7 +47,7 @@ def analyse(
         str | None,
         typer.Option(
             metavar="LEAGUE/SEASON/GAME",
-            help="Game whose timeline is drawn. Default: the game with most actions.",
+            help="Game whose timeline is drawn. Default: the game with the most actions.",
         ),
     ] = None,
     nms_window: Annotated[

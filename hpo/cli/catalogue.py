@@ -185,5 +185,8 @@ def _opened(study: str, environment: "Environment | None" = None) -> "tuple[Path
 
 def _ask_whether_to_delete(content: str) -> None:
     if not sys.stdin.isatty():
-        raise ConfigError(f"nobody can be asked whether to delete {content}", fix="add --yes to delete it")
+        raise ConfigError(
+            f"cannot ask for confirmation to delete {content}: standard input is not a terminal",
+            fix="add --yes to delete it",
+        )
     typer.confirm(f"delete {content}?", abort=True)

@@ -104,15 +104,15 @@ Hours = Annotated[
     float | None,
     typer.Option(
         metavar="HOURS",
-        help="Hours for which the study may run, also over interruptions: no trial starts that could not end "
-        "in time, and hpo resume continues. inf: no limit. Default: from the study file.",
+        help="Time limit in hours, counted over all sessions. No trial starts that would not finish in time; "
+        "hpo resume continues. inf: no limit. Default: from the study file.",
     ),
 ]
 Until = Annotated[
     str | None,
     typer.Option(
         metavar="TIME",
-        help='Time at which the study stops like after --hours: 18:00 or "2026-01-31 18:00", local time.',
+        help='Time at which the study stops, as after --hours: 18:00 or "2026-01-31 18:00", local time.',
     ),
 ]
 NewStudy = Annotated[
@@ -217,8 +217,8 @@ Notify = Annotated[
     list[str] | None,
     typer.Option(
         metavar="URL|$NAME",
-        help="Address that gets a message at the end of a stage, at many failures and at a hang, as Apprise "
-        "writes it, or $NAME (in single quotes) for the environment variable that holds it; can be repeated. "
-        "Needs the package apprise. Default: [notify] in the study file.",
+        help="Apprise URL to notify when a stage ends, the study stops, many trials fail or a trial hangs; "
+        "or $NAME (in single quotes) for the environment variable that holds it; can be repeated. Needs the "
+        "package apprise. Default: [notify] in the study file.",
     ),
 ]

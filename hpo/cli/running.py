@@ -123,7 +123,7 @@ def next_steps(state: "StudyState", plan: "StudyPlan", folder: Path, cluster: st
     done = [index for index, stage in enumerate(plan.task.procedure) if stage in state.asked]
     remaining = plan.task.procedure[max(done, default=-1) + 1 :]
     if remaining:
-        # A study remembers no cluster.
+        # The cluster address is not stored in the study.
         where = ("--ray-address", cluster) if cluster else ()
         return [shell_line("hpo", "run", stage, "--study", folder.name, *where) for stage in remaining]
     commands = [shell_line("hpo", "report", folder.name)]

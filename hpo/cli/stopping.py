@@ -15,12 +15,12 @@ def stop(
         typer.Argument(metavar="STUDY[/TRIAL]", help="Running study, or trial such as handball/bayes-0003."),
     ],
 ) -> None:
-    """Stop a running trial or study, also from another machine.
+    """Stop a running trial or study. Works from any machine that shares the studies folder.
 
-    A trial ends at once, also between two validations, with the score and the network of its best validation;
-    without one, it ends without a score. The study continues with other trials. A study stops as after
-    Ctrl-C; hpo resume continues it. The command waits until that has happened; after Ctrl-C here, the
-    request still stands.
+    A trial stops immediately, even between validations. It keeps the score and the network of its best
+    validation; without one, it has no score. The study continues with other trials. A study stops as after
+    Ctrl-C; hpo resume continues it. The command waits for the stop. If you interrupt it with Ctrl-C, the
+    request remains in effect.
     """
     from hpo.config.environment import read_environment
     from hpo.study.folders import chosen_study

@@ -169,7 +169,7 @@ class Stage(Section):
     epochs: int | None = Field(default=None, ge=1)
     """Epochs of each trial of the stage. Default: ``training.epochs``."""
     hours: float | None = Field(default=None, gt=0)
-    """Hours for which the stage may run, over all its sessions. No trial starts that could not end in time.
+    """Time limit in hours, counted over all its sessions. No trial starts that would not finish in time.
     A search then ends with the trials that it has if other stages follow. Default: no limit."""
 
     def useful_at_once(self) -> int | None:
@@ -205,7 +205,7 @@ class SearchStage(Stage):
     """Hyperparameters to search over, by name; one that has a single value is fixed."""
     own_first: bool = True
     """Whether the study file's own configuration is tried before all other points. ``botorch`` then also
-    proposes points near it rather than far from it, ever less so as scores come in."""
+    prefers points near it, with less weight as scores arrive."""
     tried: tuple[dict[str, NumberOrText], ...] = Field(default=(), strict=False, alias="try")
     """Points to try before those of the searcher, under names or symbols, as in ``--try FILE``. Missing
     values come from the study file's own configuration."""

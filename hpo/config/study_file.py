@@ -28,7 +28,7 @@ class StudyFile(Section):
     task: str
     """Name of the task, such as ``calf``."""
     hours: float | None = Field(default=None, gt=0)
-    """Hours for which the study may run, over all its sessions. Default: no limit."""
+    """Time limit in hours, counted over all sessions. Default: no limit."""
     training: Training
     hyperparameters: Section
     """Hyperparameters that a stage may search over, and their values when it does not."""

@@ -52,13 +52,13 @@ def outdated_lines(state: StudyState) -> list[str]:
 
 
 def outdated_line(stage: StageState, state: StudyState) -> str:
-    """Say which former best a stage stood on, and what replaces it; ``stage`` is one of ``outdated``."""
+    """Say which former best a stage started from, and what replaces it; ``stage`` is one of ``outdated``."""
     assert stage.stood_on is not None
     search = state.stages[stage.stood_on.stage]
     now = f"now it is {search.best_trial}" if search.best_trial else "this search gets more trials now"
     return (
-        f"stage {stage.stage} stood on {stage.stood_on.best_trial}, the best of stage {search.stage} at that "
-        f"time; {now}"
+        f"stage {stage.stage} started from {stage.stood_on.best_trial}, which was the best of stage "
+        f"{search.stage} then; {now}"
     )
 
 

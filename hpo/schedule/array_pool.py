@@ -52,7 +52,7 @@ class ArrayPool:
         return ticket
 
     def withdraw(self, ticket: str) -> None:
-        """Tell the actor that the announced proposal comes to nothing."""
+        """Tell the actor that the announced proposal was not made."""
         self._actors[self._emptiest()].expect_no_longer.remote(ticket)
 
     def assign(self, trial: str, ticket: str) -> str:

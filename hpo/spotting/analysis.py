@@ -96,7 +96,7 @@ def analyse(
         trained: The network.
         store: The split.
         valid: The validation split, on which thresholds are chosen.
-        game: Game of the timeline. None: the game with most actions.
+        game: Game of the timeline. None: the game with the most actions.
         nms_window_s: Width of the suppression window in seconds. None: the tolerance, as in ``average_map``.
         device: Device to compute on.
         progress: Reports which network is at work.
@@ -170,7 +170,7 @@ def _pairs(kept: Spots, sure: Spots, store: Store) -> Pairs:
 
 
 def busiest_game(store: Store) -> str:
-    """Return the game with most actions, or the first of several such games."""
+    """Return the game with the most actions, or the first of several such games."""
     games = [store.halves[half].game for half in store.actions[:, 0]]
     return max(store.games, key=games.count)
 

@@ -35,7 +35,7 @@ def game_timelines(
     Args:
         trials: Trials on the same data.
         store: The split with the game.
-        game: Name of the game. None: the game with most actions.
+        game: Name of the game. None: the game with the most actions.
         nms_window_s: Width of the suppression in seconds. None: ``TOLERANCE_S``.
         device: Device to compute on.
         progress: Reports which network is at work.

@@ -135,5 +135,5 @@ def _time_lines(time: Estimate | None) -> list[str]:
     return [
         f"  speed     {time.trial.speed}",
         f"  a trial   {duration(time.trial.trial_s)}: {time.trial.work}",
-        f"  the stage about {duration(time.study_s)}",
+        f"  total     about {duration(time.study_s)}",
     ]

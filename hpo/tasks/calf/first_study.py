@@ -100,7 +100,7 @@ def first_study(spacing: Mapping[str, Spacing], frame_rate: FrameRate) -> FirstS
         else:
             units[name] = min(max(_rounded(own.gap_s / 4), least), max(_WIDEST_S, least))
             origins[name] = (
-                f"three quarters of {own.actions} actions follow each other after {own.gap_s:.3g} s"
+                f"75 % of the gaps between its {own.actions} actions are at least {own.gap_s:.3g} s long"
             )
     return FirstStudy(units_s=units, origins=origins, frame_rate=frame_rate)
 

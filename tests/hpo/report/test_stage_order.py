@@ -20,7 +20,7 @@ from hpo.report.stage_order import outdated_lines, unfinished_lines
 from hpo.report.trial_tables import status_lines
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-FORMER = "stood on bayes-0001, the best of stage bayes at that time"
+FORMER = "started from bayes-0001, which was the best of stage bayes then"
 
 
 def chosen(best: str, f: int) -> StageFinished:
@@ -68,7 +68,7 @@ def test_stages_are_named_with_the_commands_that_run_them_anew() -> None:
     assert "status      asked" in now
     assert f"note        {expected[1]}" in shown
     searched = trial_lines(state.trials["bayes-0001"], state, {}, is_running=False)
-    assert not any("stood on" in line for line in searched)
+    assert not any("started from" in line for line in searched)
 
 
 @pytest.mark.parametrize("later", [(), ("final",)])

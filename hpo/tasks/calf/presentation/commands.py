@@ -68,7 +68,7 @@ COMMANDS = TaskCommands(
         ),
         StageCommand(
             stage="lambda-sweep",
-            help="Vary lambda_seg. Values are several powers of ten (section 7.5 of the paper).",
+            help="Vary lambda_seg. The default values lie between 0.01 and 100 (section 7.5 of the paper).",
         ),
     ),
 )
