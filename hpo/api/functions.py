@@ -89,7 +89,7 @@ def run(
         stage: Stage to run: ``bayes``, ``grid-slicing``, ``final``, ... or one of your own task; ``paper``
             for the paper's whole procedure in a new study.
         data: Folder or URI of the data. Default with ``features``: ``$HPO_DATA``, else ``./data``.
-        features: Features to train on. Default: the only ones of the data.
+        features: Features to train on. Default: the features of the data, if there is one set.
         study: Name of the study. Default: for a search, a new name; for other stages, the study that changed
             last.
         study_file: Name or path of the study file. Default: the one that fits the stage and the data.
@@ -103,7 +103,7 @@ def run(
         warm_start: Study whose scores a new search learns from.
         points: Points that a search tries first, each a table of hyperparameters by symbol, or a file of
             points. Default: from the study file.
-        space: Other bounds ``(low, high)``, choices ``[...]`` or fixed values of hyperparameters, by symbol.
+        space: New bounds ``(low, high)``, choices ``[...]`` or fixed values of hyperparameters, by symbol.
             Default: from the study file.
         seed: Seed of the study. Default: 0; a study that exists keeps its own.
         device: ``auto``, ``cpu`` or ``cuda``.

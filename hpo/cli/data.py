@@ -36,7 +36,7 @@ def check(
         str | None,
         typer.Option(
             metavar="TRAIN,VALID",
-            help="Check only so many games from the start of the training and validation splits, as "
+            help="Check only this many games from the start of the training and validation splits, as "
             "hpo run --games uses them. Default: all games of all splits.",
         ),
     ] = None,

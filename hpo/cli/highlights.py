@@ -28,8 +28,8 @@ def highlights(
         list[Path] | None,
         typer.Option(
             metavar="FOLDER",
-            help="Folder of a game, <league>/<season>/<game>. Repeatable with --opportunities. Without it, "
-            "the features are extracted from the videos as those of the training were.",
+            help="Folder of a game, <league>/<season>/<game>. Repeatable with --opportunities. Default: "
+            "extract the features from the videos, like the training features.",
         ),
     ] = None,
     weights: WeightsOrRun = None,
@@ -116,7 +116,7 @@ def highlights(
 ) -> None:
     """Cut the highlights of a game.
 
-    They are the spotted goals and cards, and sequences that look like goals.
+    Highlights are spotted goals and cards, and sequences that look like goals.
     """
     import torch
 

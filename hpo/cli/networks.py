@@ -179,8 +179,8 @@ def spot(
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="Video of a game of one part. Its features are extracted as those of the training were, and "
-            "kept beside the spots. Repeatable.",
+            help="Video of a game that has one part. Its features are extracted like the training features "
+            "and kept next to the spots. Repeatable.",
         ),
     ] = None,
     model_weights: ModelWeights = None,

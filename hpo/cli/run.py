@@ -197,7 +197,7 @@ def paper(
     """Run the paper's whole procedure.
 
     One study runs the stages bayes, grid-slicing and final. The search is that of the paper, by bayes-opt and
-    without a scheduler, unless --searcher or --scheduler say otherwise.
+    without a scheduler, unless --searcher or --scheduler select others.
     """
     launch = launch_of(
         CALF,

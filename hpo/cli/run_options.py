@@ -12,7 +12,7 @@ Features = Annotated[
     typer.Option(
         metavar="NAME",
         help="Features to train on: resnet, c3d, i3d, or the stem of feature files (EVENTS for "
-        "1_EVENTS.npy). Default: the only ones of the data.",
+        "1_EVENTS.npy). Default: the features of the data, if there is one set.",
     ),
 ]
 Data = Annotated[
@@ -59,7 +59,7 @@ Labels = Annotated[
     typer.Option(
         metavar="v1|v2",
         help="Version of SoccerNet's labels: v1 has 3 classes, v2 has 17. Default: from the study file, else "
-        "the one that the data folder has.",
+        "the version that the data folder has.",
     ),
 ]
 SkipMissing = Annotated[
@@ -141,7 +141,7 @@ SpaceOption = Annotated[
     typer.Option(
         "--space",
         metavar="NAME=LOW..HIGH",
-        help="Other bounds of a hyperparameter (alpha2=0.5..200), other choices (f=8,16) or a fixed value "
+        help="New bounds for a hyperparameter (alpha2=0.5..200), new choices (f=8,16) or a fixed value "
         "(f=16); can be repeated. Default: from the study file. A study whose search has ended continues in "
         "the wider space.",
     ),

@@ -33,7 +33,7 @@ def extract(
         Path | None,
         typer.Option(
             metavar="CSV",
-            help="Table of videos with the columns game, part, video and, if wanted, split (train, valid, "
+            help="Table of videos with the columns game, part, video and, optionally split (train, valid, "
             "test).",
         ),
     ] = None,
@@ -60,8 +60,8 @@ def extract(
         typer.Option(
             metavar="NUMBER",
             min=1,
-            help="Shorten the features to so many values by a PCA of the training split, which is kept in "
-            "the folder.",
+            help="Reduce the features to this many values by a PCA that is fitted to the training split and "
+            "kept in the folder.",
         ),
     ] = None,
     pca: Annotated[
@@ -195,7 +195,7 @@ def labels(
 ) -> None:
     """Write label files from annotations.
 
-    Every line that cannot be used is listed, and then nothing is written. Labels of other parts stay.
+    If lines cannot be used, the command lists them all and writes nothing. Labels of other parts are kept.
     """
     from model.data.annotation_files import read_annotations
     from model.data.description_text import description_document

@@ -40,7 +40,7 @@ COMMANDS = TaskCommands(
     stages=(
         StageCommand(
             stage="grid-slicing",
-            help="Search the slicing parameters on a grid. They are K1 < K2 < 0 < K3 < K4 of every class.",
+            help="Search the slicing parameters on a grid. Every class has K1 < K2 < 0 < K3 < K4.",
             options=(
                 StageOption(
                     key="mode",
