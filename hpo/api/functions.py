@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
 from hpo.api.process import prepare_process
 from hpo.api.python_words import python_words
+from model.inference.durations import NMS_WINDOW_S
 
 if TYPE_CHECKING:
     from hpo.api.callbacks import Callback
@@ -226,7 +227,7 @@ def spot(
     *,
     features: str | None = None,
     force_features: bool = False,
-    nms_window_s: float = 20.0,
+    nms_window_s: float = NMS_WINDOW_S,
     device: str = "auto",
 ) -> list[Spot]:
     """Predict the actions of a game, as ``hpo spot`` does; the most confident ones come first.

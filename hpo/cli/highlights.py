@@ -15,6 +15,7 @@ from hpo.cli.networks import (
     features_of_videos,
 )
 from model.errors import ConfigError
+from model.inference.durations import AFTER_S, BEFORE_S
 
 if TYPE_CHECKING:
     from model.weights.trained import TrainedNetwork
@@ -100,10 +101,10 @@ def highlights(
     ] = None,
     before: Annotated[
         float, typer.Option(metavar="SECONDS", min=0, help="Seconds that a clip shows before the action.")
-    ] = 15.0,
+    ] = BEFORE_S,
     after: Annotated[
         float, typer.Option(metavar="SECONDS", min=0, help="Seconds that a clip shows after the action.")
-    ] = 20.0,
+    ] = AFTER_S,
     timecode_rate: Annotated[
         int,
         typer.Option(metavar="NUMBER", min=1, max=99, help="Frames per second of the video, for the EDL."),

@@ -8,6 +8,7 @@ import typer
 
 from hpo.api.watching import ReadingProgress
 from model.errors import ConfigError
+from model.inference.durations import NMS_WINDOW_S
 from model.wording import counted
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ def spot(
             help="Width of the suppression window in seconds; only the most confident spot in a window is "
             "kept.",
         ),
-    ] = "20",
+    ] = f"{NMS_WINDOW_S:g}",
     device: Device = "auto",
 ) -> None:
     """Predict the actions of games, from their features or from their videos.

@@ -23,15 +23,13 @@ from model.inference.clips import (
     spotted_moments,
     without_actions,
 )
+from model.inference.durations import NMS_WINDOW_S
 from model.inference.evaluation import find_segmentation, find_spots
 from model.metrics.average_map import LOOSE_TOLERANCES_S
 from model.metrics.thresholded import threshold_counts
 from model.spots import Spots
 from model.timeline import FrameRate
 from model.weights.trained import TrainedNetwork
-
-NMS_WINDOW_S = 20.0
-"""Width of the suppression window in seconds, as in ``hpo spot`` and the re-release."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,10 +10,6 @@ import numpy.typing as npt
 from model.spots import Spots
 from model.timeline import FrameRate
 
-BEFORE_S = 15.0
-"""Duration of a clip before its first moment, in seconds (section 5)."""
-AFTER_S = 20.0
-"""Duration of a clip after its last moment, in seconds (section 5)."""
 LEAST_SCORE = 0.5
 """Least segmentation score of a sequence: eta of section 5."""
 

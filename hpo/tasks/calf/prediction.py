@@ -6,15 +6,13 @@ import numpy as np
 import torch
 
 from model.data.single_game import Wanted, half_in_memory
+from model.inference.durations import NMS_WINDOW_S
 from model.inference.evaluation import find_spots
 from model.spots import suppress
 from model.weights.trained import TrainedNetwork
 
 if TYPE_CHECKING:
     import pandas as pd
-
-NMS_WINDOW_S = 20.0
-"""Width of the suppression window in seconds, as in ``hpo spot``."""
 
 
 def spots_of_half(trained: TrainedNetwork, features: Any) -> "pd.DataFrame":
