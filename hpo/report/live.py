@@ -36,7 +36,6 @@ class Display:
         """Create a display on ``console``, which writes to standard error."""
         self._stage, self._epochs, self._notes = "", 1, 0
         self._console = console
-        self._live: Live | None = None
         self._state: StudyState | None = None
         self._printed: int | None = None
         self._offers_stop = True
@@ -51,10 +50,8 @@ class Display:
         with Live(
             console=self._console, get_renderable=self._render, refresh_per_second=4, transient=False
         ) as live:
-            self._live = live
             yield
             live.refresh()
-            self._live = None
 
     def update(self, state: StudyState) -> None:
         """Show the state after an event."""

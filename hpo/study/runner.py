@@ -94,7 +94,7 @@ class StageRunner:
         proposal = self._program.next(trials)
         if proposal is Answer.WAIT:
             return Pause.WAIT
-        if proposal is Answer.DONE or isinstance(proposal, Answer):
+        if isinstance(proposal, Answer):
             return None
         name = f"{self._stage}-{len(trials) + 1:04d}"
         self._write(

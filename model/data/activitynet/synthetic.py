@@ -164,7 +164,7 @@ def make_dataset(
     seed: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Write a data folder for ``video_store.build_split`` with synthetic features and class scores.
+    """Write a data folder for ``video_store.build_splits`` with synthetic features and class scores.
 
     After a stop at any time, the same call resumes; the folder is not a valid data set before the last file
     is written. Class scores exist for the validation videos and for all classes in ``videos``.

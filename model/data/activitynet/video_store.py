@@ -85,24 +85,6 @@ def build_splits(
     return {subset: builder.split(subset, cache) for subset in counts}
 
 
-def build_split(
-    folder: Path,
-    subset: str,
-    cache: Path,
-    *,
-    positions: int,
-    count: int | None,
-    progress: Callable[[int, int], None] | None = None,
-) -> Path:
-    """Return the folder in ``cache`` of one split, as ``build_splits`` does for several."""
-
-    def done(_subset: str, videos: int, total: int) -> None:
-        if progress is not None:
-            progress(videos, total)
-
-    return build_splits(folder, {subset: count}, cache, positions=positions, progress=done)[subset].path
-
-
 def open_video_split(path: Path) -> VideoSplit:
     """Map the split in folder ``path``, read-only; the time does not depend on the number of features.
 

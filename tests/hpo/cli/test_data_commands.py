@@ -10,7 +10,7 @@ from hpo.cli.data import app
 from model.data.activitynet.annotations import read_videos
 from model.data.activitynet.features import feature_file
 from model.data.activitynet.synthetic import make_videos, write_annotations
-from model.data.activitynet.video_store import build_split, open_video_split
+from model.data.activitynet.video_store import build_splits, open_video_split
 from model.errors import ConfigError, DataError
 
 SMALL = ["--videos", "3,2", "--positions", "20", "--dims", "8"]
@@ -76,7 +76,7 @@ def test_activitynet_makes_what_a_study_reads_and_says_how_to_go_on(annotations:
     assert following == f"next: hpo run bmn-slicing --data '{to}' --study-file FILE"
     source = {video.name: video for video in read_videos(annotations)}
     for subset, count in (("training", 3), ("validation", 2)):
-        split = open_video_split(build_split(to, subset, cache, positions=20, count=None))
+        split = open_video_split(build_splits(to, {subset: None}, cache, positions=20)[subset].path)
         assert [video.name for video in split.videos] == [
             name for name, video in source.items() if video.subset == subset
         ][:count]
@@ -105,9 +105,9 @@ def test_activitynet_killed_in_the_middle_is_no_data_set_and_goes_on(annotations
     process.kill()
     process.wait(timeout=60)
     with pytest.raises(DataError, match="expected video_info_new"):
-        build_split(to, "training", annotations.parent / "cache", positions=100, count=None)
+        build_splits(to, {"training": None}, annotations.parent / "cache", positions=100)
     assert activitynet(annotations, to, *more).exit_code == 0
-    build_split(to, "training", annotations.parent / "cache", positions=100, count=30)
+    build_splits(to, {"training": 30}, annotations.parent / "cache", positions=100)
 
 
 @pytest.mark.parametrize("option", [["--seed", "1"], ["--dims", "9"], ["--videos", "4,2"]])

@@ -23,7 +23,7 @@ from model.data.activitynet.synthetic import (
     write_annotations,
     write_synthetic_features,
 )
-from model.data.activitynet.video_store import build_split, open_video_split
+from model.data.activitynet.video_store import build_splits, open_video_split
 from model.errors import DataError
 
 POSITIONS, DIMS = 20, 8
@@ -32,14 +32,15 @@ CLASSES = ("class 000", "class 001", "class 002")
 BUILDER = """
 import sys, time
 from pathlib import Path
-from model.data.activitynet.video_store import build_split
+from model.data.activitynet.video_store import build_splits
 
-def pause(done, videos):
+def pause(what, done, videos):
     print("read", done, flush=True)
     time.sleep(float(sys.argv[3]))
 
 folder, cache = map(Path, sys.argv[1:3])
-print(build_split(folder, "training", cache, positions=20, count=None, progress=pause).name, flush=True)
+splits = build_splits(folder, {"training": None}, cache, positions=20, progress=pause)
+print(splits["training"].path.name, flush=True)
 """
 
 
@@ -63,14 +64,15 @@ def written(folder: Path, videos: list[Video]) -> Path:
 
 
 def built(folder: Path, subset: str = "training", count: int | None = None, **more) -> Path:
-    return build_split(folder, subset, folder.parent / "cache", positions=POSITIONS, count=count, **more)
+    cache = folder.parent / "cache"
+    return build_splits(folder, {subset: count}, cache, positions=POSITIONS, **more)[subset].path
 
 
 def opened(folder: Path, subset: str = "training", count: int | None = None) -> VideoSplit:
     return open_video_split(built(folder, subset, count))
 
 
-def must_not_build(done: int, videos: int) -> None:
+def must_not_build(what: str, done: int, videos: int) -> None:
     raise AssertionError("the split was built again")
 
 
@@ -152,7 +154,7 @@ def test_the_digest_depends_on_the_content_and_not_on_place_or_time(folder: Path
     other = shutil.copytree(folder, folder.parent / "elsewhere")
     read: list[tuple[int, int]] = []
     first = built(folder)
-    assert built(other, progress=lambda *counts: read.append(counts)) == first
+    assert built(other, progress=lambda _what, *counts: read.append(counts)) == first
     assert read == [(1, 4), (2, 4), (3, 4), (4, 4)]
     assert len(in_cache(folder)) == 1
 
