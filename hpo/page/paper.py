@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from hpo.config.stages import FinalStage, SearchStage
@@ -14,7 +15,7 @@ from hpo.study.verdict import Verdict, verdict
 from hpo.tracking.symbols import by_symbol, symbol
 from model.errors import UserError
 from model.files import write_whole
-from model.wording import counted
+from model.wording import counted, with_interval
 
 MARKDOWN, LATEX = "paper.md", "paper.tex"
 _METHODS = ("mode", "replicates", "seeds")
@@ -155,8 +156,8 @@ def _table(plan: StudyPlan, state: StudyState, found: Verdict) -> tuple[list[str
                 each.name,
                 *(value(parameters[name]) if name in parameters else "-" for name in names),
                 str(len(each.scores)),
-                _with_interval(each.scores),
-                *([_with_interval(tested)] if has_test else []),
+                _mean(each.scores),
+                *([_mean(tested)] if has_test else []),
             ]
         )
     return header, rows
@@ -169,11 +170,10 @@ def _differing(points: Sequence[Mapping[str, Any]]) -> list[str]:
     return different if len(points) > 1 else names
 
 
-def _with_interval(scores: Sequence[float]) -> str:
+def _mean(scores: Sequence[float]) -> str:
     if not scores:
         return "-"
-    width, mean = half_width(scores), sum(scores) / len(scores)
-    return f"{mean:.4f}" if width is None else f"{mean:.4f} ± {width:.4f}"
+    return with_interval(fmean(scores), half_width(scores))
 
 
 def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

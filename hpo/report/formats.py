@@ -6,6 +6,7 @@ from typing import Any
 from hpo.journal.ranking import Configuration
 from hpo.journal.results import StudyState
 from hpo.tasks.base.registry import classes_of, score_of
+from model.wording import with_interval
 
 
 def duration(seconds: float) -> str:
@@ -56,8 +57,7 @@ def score_label(state: StudyState) -> str:
 
 def mean_with_interval(configuration: Configuration) -> str:
     """Format the mean of a configuration, such as ``0.4012 ± 0.0300``; a single seed has no interval."""
-    mean, half_width = configuration.mean, configuration.half_width
-    return f"{mean:.4f}" if half_width is None else f"{mean:.4f} ± {half_width:.4f}"
+    return with_interval(configuration.mean, configuration.half_width)
 
 
 def class_score(metrics: Mapping[str, float], name: str, digits: int = 4) -> str:

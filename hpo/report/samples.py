@@ -9,6 +9,8 @@ import numpy as np
 from rich.table import Table
 from scipy import stats
 
+from model.wording import with_interval
+
 CONFIDENCE = 0.95
 REJECTED = 0.05
 """Largest p of Bartlett's test with which variances count as different."""
@@ -171,7 +173,7 @@ def _published_cells(paper: PublishedComparison | None) -> list[str]:
 def _spread(value: float | None, spread: float | None, *, sign: str = "") -> str:
     if value is None:
         return "-"
-    return f"{value:{sign}.4f}" + ("" if spread is None else f" ± {spread:.4f}")
+    return with_interval(value, spread, sign=sign)
 
 
 def _p(value: float | None) -> str:

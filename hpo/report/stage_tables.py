@@ -13,6 +13,7 @@ from hpo.journal.trial_state import TrialState
 from hpo.report.trial_tables import best_table, scores_line
 from hpo.tasks.base.presentation.stage_presentation import StagePresentation, StageView
 from hpo.tasks.base.score import Score
+from model.wording import with_interval
 
 _COMPARED = (
     "Scores: means over the seeds, on the validation split where no split is named; sd is the standard "
@@ -120,9 +121,8 @@ def format_difference(difference: PairedDifference | None) -> str:
     """Format a difference, such as ``+0.0210 ± 0.0080``; a single pair has no interval."""
     if difference is None:
         return ""
-    if difference.pairs < 2:
-        return f"{difference.mean:+.4f}"
-    return f"{difference.mean:+.4f} ± {difference.half_width:.4f}"
+    half_width = difference.half_width if difference.pairs > 1 else None
+    return with_interval(difference.mean, half_width, sign="+")
 
 
 def _cells(scores: Mapping[int, float], reference: Mapping[int, float], *, same: bool) -> list[str]:

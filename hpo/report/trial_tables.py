@@ -22,7 +22,7 @@ from hpo.tasks.base.registry import classes_of, description_of, external_task_co
 from hpo.tasks.base.score import Score
 from hpo.tracking.symbols import by_symbol, symbol
 from model.shell import shell_line
-from model.wording import counted
+from model.wording import counted, with_interval
 
 _EXPECTED = (
     " Ordered by expected: the mean score over seeds that a model of all trials predicts, with its "
@@ -115,7 +115,7 @@ def _row(
 
 def _expected(configuration: Configuration) -> str:
     expected = configuration.expected
-    return f"{expected.mean:.4f} ± {expected.half_width:.4f}" if expected else "-"
+    return with_interval(expected.mean, expected.half_width) if expected else "-"
 
 
 def _seeds(configuration: Configuration) -> str:

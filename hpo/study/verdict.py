@@ -15,6 +15,7 @@ from hpo.study.finalists import OWN
 from hpo.tasks.base.found import Found, found_configuration
 from hpo.tasks.base.registry import description_of, score_of
 from model.shell import shell_line
+from model.wording import with_interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +36,8 @@ class MeasuredScore:
     def text(self) -> str:
         """Mean with interval, such as ``0.4010 ± 0.0300 on the test split (95 %, 4 seeds)``."""
         width, seeds = half_width(list(self.by_replicate.values())), len(self.by_replicate)
-        if width is None:
-            return f"{self.mean:.4f} on the {self.split} split (one seed, no interval)"
-        return f"{self.mean:.4f} ± {width:.4f} on the {self.split} split (95 %, {seeds} seeds)"
+        counted = "one seed, no interval" if width is None else f"95 %, {seeds} seeds"
+        return f"{with_interval(self.mean, width)} on the {self.split} split ({counted})"
 
 
 @dataclass(frozen=True, slots=True)

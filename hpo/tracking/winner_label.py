@@ -11,6 +11,7 @@ from hpo.tasks.base.registry import score_of
 from hpo.tracking.notes import parameter_table
 from hpo.tracking.registration import Label
 from hpo.tracking.symbols import by_symbol
+from model.wording import with_interval
 
 
 def winner_label(state: StudyState, trial: str, dataset: str) -> Label:
@@ -21,8 +22,8 @@ def winner_label(state: StudyState, trial: str, dataset: str) -> Label:
         raise ValueError(f"stage {stage} has no score")
     score, configuration = score_of(created), found.configuration
     tested = [each.tested[score.metric] for each in configuration.scored if each.tested]
-    valid = _with_interval(configuration.scores, "validation split")
-    test = _with_interval(tested, "test split")
+    valid = _mean(configuration.scores, "validation split")
+    test = _mean(tested, "test split")
     origin = {"commit": state.versions.get(COMMIT, ""), "data_digest": created.data_digest}
     tags = {
         **{f"hpo.{name}": value for name, value in origin.items() if value},
@@ -42,11 +43,10 @@ def winner_label(state: StudyState, trial: str, dataset: str) -> Label:
     return Label(study=created.study, identity=created.identity, tags=tags, description="\n\n".join(lines))
 
 
-def _with_interval(scores: Sequence[float], split: str) -> str:
+def _mean(scores: Sequence[float], split: str) -> str:
     """Format the mean over seeds, such as ``0.4012 ± 0.0300 (95 %, 4 seeds, test split)``; empty for none."""
     if not scores:
         return ""
     width = half_width(scores)
-    if width is None:
-        return f"{fmean(scores):.4f} (one seed, {split})"
-    return f"{fmean(scores):.4f} ± {width:.4f} (95 %, {len(scores)} seeds, {split})"
+    seeds = "one seed" if width is None else f"95 %, {len(scores)} seeds"
+    return f"{with_interval(fmean(scores), width)} ({seeds}, {split})"

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -21,6 +22,7 @@ from hpo.journal.events import (
     TrialStopped,
     Value,
 )
+from hpo.journal.ranking import Expected
 from hpo.journal.results import StudyState
 from hpo.journal.stage_state import UNLIKELY
 from hpo.report.budget_lines import over_lines
@@ -29,6 +31,7 @@ from hpo.report.formats import score_label
 from hpo.report.gain_lines import ended_as_unlikely
 from hpo.report.live import Display
 from hpo.report.trial_tables import SHOWN_FAILURES, best_table, scores_line, status_lines
+from hpo.search.searcher import NOISE
 from hpo.tasks.base.score import Score
 from hpo.tracking.notes import study_tags
 
@@ -238,6 +241,10 @@ def test_table_of_configurations_groups_seeds_and_explains_the_interval() -> Non
     assert list(table.columns[2].cells) == ["0.6000 ± 0.0000", "0.5000 ± 5.0825"]
     assert "± is the 95 % interval of the mean" in scores_line(configurations)
     assert scores_line(configurations[:0]) == "Scores: validation split, one seed per configuration."
+    predicted = replace(configurations[0], expected=Expected(0.6, 0.01))
+    assert scores_line([predicted]).endswith("model of all trials predicts, with its 95 % interval.")
+    single = replace(predicted, trials=predicted.trials[:1])
+    assert scores_line([single]).endswith(f"relies on an assumed seed-to-seed noise of {NOISE}.")
 
 
 def test_stage_that_needed_fewer_trials_than_it_was_allowed_is_whole() -> None:
