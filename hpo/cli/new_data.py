@@ -52,7 +52,7 @@ def new(
     they are the narrowest ones of the paper. Existing files are never replaced; a dataset.toml without
     features, as hpo data labels writes it, gets them.
     """
-    from hpo.tasks.calf.first_study import first_study
+    from hpo.tasks.calf.first_study import ZONE_UNITS, first_study
     from model.data.description import DESCRIPTION_FILE, SPLITS
     from model.data.spacing import label_files, most_within, spacing
     from model.files import write_whole
@@ -83,7 +83,7 @@ def new(
     )
     for label, own in between.items():
         unit = study.units_s[label]
-        zones = " ".join(f"{factor * unit:g}" for factor in (-2, -1, 1, 2))
+        zones = " ".join(f"{factor * unit:g}" for factor in ZONE_UNITS)
         typer.echo(f"  {label}: {counted(own.actions, 'action')}, zones {zones} s ({study.origins[label]})")
     typer.echo(f"{folder / STUDY_FILE}: zones and ranges in seconds")
     missing = [f"{split}.txt" for split in SPLITS if not (folder / f"{split}.txt").is_file()]

@@ -19,7 +19,7 @@ def differing_settings(typed: StudyFile, kept: StudyFile) -> dict[str, tuple[Any
     Returns:
         Dotted key -> its values in ``typed`` and in ``kept``.
     """
-    theirs, ours = (dict(_settings("", _compared(study))) for study in (typed, kept))
+    theirs, ours = (dict(leaves(_compared(study))) for study in (typed, kept))
     return {
         key: (theirs.get(key), ours.get(key))
         for key in ours | theirs
@@ -34,9 +34,10 @@ def _compared(study: StudyFile) -> dict[str, Any]:
     return {name: table for name, table in tables.items() if name not in ("stages", "notify")}
 
 
-def _settings(prefix: str, table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for key, entry in table.items():
-        if isinstance(entry, Mapping):
-            yield from _settings(f"{prefix}{key}.", entry)
-        else:
-            yield f"{prefix}{key}", entry
+def leaves(record: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the dotted path and the value of every entry of nested tables that is not itself a table."""
+    if isinstance(record, Mapping):
+        for name, entry in record.items():
+            yield from leaves(entry, f"{path}.{name}" if path else name)
+    else:
+        yield path, record

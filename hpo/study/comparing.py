@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from hpo.config.differences import leaves
 from hpo.config.environment import Environment
 from hpo.config.stages import SEARCH
 from hpo.journal.paired import paired_difference
@@ -20,6 +21,7 @@ from hpo.space.space import Parameters
 from hpo.study.devices import choose_device
 from hpo.study.folders import chosen_study
 from hpo.study.plan import StudyPlan, plan_of, reopen_data
+from hpo.study.versions import SHOWN_DIGITS
 from hpo.tasks.base.found import best_of_stage, found_configuration
 from hpo.tasks.base.networks import NetworkDifference
 from hpo.tasks.base.score import Score
@@ -30,8 +32,6 @@ from model.errors import ConfigError, UserError
 
 _PLACES = ("data", "train.path", "valid.path")
 """Entries of a plan that are locations, which change no result."""
-_SHORT = 12
-"""Number of digits of a digest that are shown."""
 
 Scored = Callable[[TrialState], float | None]
 """Function that returns the score of a trial on the compared split, or None."""
@@ -155,7 +155,7 @@ def _settings(side: Side) -> dict[str, Cell]:
     plan = {**created.plan, "study": {**created.plan["study"]}}
     stages = {name: event.settings for name, event in asked.items()}
     plan["study"]["stages"] = stages if side.is_study else {"": stages.get(side.trial.stage, {})}
-    settings = {name: cell for name, cell in _leaves(plan) if name not in _PLACES}
+    settings = {name: _cell(entry) for name, entry in leaves(plan) if name not in _PLACES}
     settings["data_digest"] = _short(created.data_digest)
     settings["code_digest"] = _short(created.code_digest)
     settings |= {f"version of {name}": version for name, version in created.versions.items()}
@@ -173,16 +173,10 @@ def _differing(ours: Mapping[str, Cell], theirs: Mapping[str, Cell]) -> dict[str
     }
 
 
-def _leaves(record: Any, path: str = "") -> Iterator[tuple[str, Cell]]:
-    if isinstance(record, Mapping):
-        for name, entry in record.items():
-            yield from _leaves(entry, f"{path}.{name}" if path else name)
-    elif isinstance(record, list):
-        yield path, ", ".join(map(str, record))
-    elif record is None or isinstance(record, bool):
-        yield path, str(record)
-    else:
-        yield path, record
+def _cell(entry: Any) -> Cell:
+    if isinstance(entry, list):
+        return ", ".join(map(str, entry))
+    return str(entry) if entry is None or isinstance(entry, bool) else entry
 
 
 def _scores(first: Side, second: Side) -> dict[str, Pair]:
@@ -324,4 +318,4 @@ def _compare_networks(
 
 
 def _short(digest: str) -> str:
-    return "+".join(part[:_SHORT] for part in digest.split("+"))
+    return "+".join(part[:SHOWN_DIGITS] for part in digest.split("+"))

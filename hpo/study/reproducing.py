@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from hpo.config.differences import leaves
 from hpo.config.environment import Environment
 from hpo.report.reproduction import Change, Reproduction, ValidationPair
 from hpo.space.space import Parameters
@@ -16,7 +17,7 @@ from hpo.study.configuration import configuration_of_run
 from hpo.study.devices import available_cpus, choose_device
 from hpo.study.folders import found_place, study_folder
 from hpo.study.plan import StudyPlan, chunk_seed, reopen_data
-from hpo.study.versions import code_digest
+from hpo.study.versions import SHOWN_DIGITS, code_digest
 from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.splits import Progress
 from hpo.tracking.names import name_in_older_records
@@ -27,8 +28,6 @@ from hpo.trial.specification import TrialSpec
 from model.errors import UserError
 from model.training.outcomes import FailedError
 
-_SHORT = 12
-"""Number of digits of a digest that are shown."""
 _DECISIVE_PACKAGES = ("torch", "numpy")
 
 
@@ -205,23 +204,15 @@ def _known_threads(recorded: RecordedTrial) -> str:
 
 def _short(fact: str) -> str:
     """Shorten digests, of which two splits have two, joined by a plus."""
-    parts = [part if len(part) < 3 * _SHORT else part[:_SHORT] for part in fact.split("+")]
+    parts = [part if len(part) < 3 * SHOWN_DIGITS else part[:SHOWN_DIGITS] for part in fact.split("+")]
     return "+".join(parts) or "not recorded"
 
 
 def _config_changes(recorded: Mapping[str, Any], repeated: Mapping[str, Any]) -> list[Change]:
     """Return the settings of the model that differ from the recorded ones, by path in ``config.json``."""
-    then, now = dict(_leaves(recorded)), dict(_leaves(repeated))
+    then, now = ({name: json.dumps(entry) for name, entry in leaves(each)} for each in (recorded, repeated))
     return [
         Change(what=f"setting {name}", recorded=then.get(name, "none"), now=now.get(name, "none"))
         for name in dict.fromkeys([*then, *now])
         if recorded and then.get(name) != now.get(name)
     ]
-
-
-def _leaves(record: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(record, Mapping):
-        for name, value in record.items():
-            yield from _leaves(value, f"{path}.{name}" if path else name)
-    else:
-        yield path, json.dumps(record)

@@ -24,6 +24,8 @@ _DECISIVE = (
     (hpo, "tasks/base/*.py"),
 )
 
+SHOWN_DIGITS = 12
+"""Number of digits of a digest that are shown."""
 _GIT_S = 10.0
 """Longest wait for git, which reads all files of a large repository."""
 _PRESENTATION = "presentation"

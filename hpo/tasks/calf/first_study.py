@@ -7,8 +7,10 @@ from statistics import median
 from model.data.spacing import Spacing
 from model.timeline import FrameRate
 
+ZONE_UNITS = (-2, -1, 1, 2)
+"""Zones of a class, K1 to K4, in units."""
 _WIDEST_S = 10.0
-"""Unit of the paper: its zones of cards are -2, -1, 1 and 2 units, its r is 4, its chunk 12."""
+"""Unit of the paper: its zones of cards are those of ``ZONE_UNITS``, its r is 4 units, its chunk 12."""
 _LEAST_PREDICTIONS = 5
 _CHUNK_UNITS = 12
 
@@ -42,7 +44,7 @@ class FirstStudy:
         """
         unit = self.unit_s
         zones = "\n".join(
-            f"{_key(name)} = {_times(own, (-2, -1, 1, 2))}  # {self.origins[name]}"
+            f"{_key(name)} = {_times(own, ZONE_UNITS)}  # {self.origins[name]}"
             for name, own in self.units_s.items()
         )
         return f"""# First study file for {dataset}. All durations are in seconds and follow from the
@@ -65,7 +67,7 @@ tolerances = "loose"  # Average-mAP with tolerances of 5 to 60 s, as for soccer;
 r_s = {_s(4 * unit)}
 
 [zones_s]  # K1 < K2 < 0 < K3 < K4 of each class
-default = {_times(unit, (-2, -1, 1, 2))}
+default = {_times(unit, ZONE_UNITS)}
 {zones}
 
 [stages.bayes]
