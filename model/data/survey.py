@@ -1,6 +1,5 @@
 """Findings on the games of a data set, each fault once: problems that stop, and notices that are told."""
 
-import shlex
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from model.data.inspection import Absent, Game, no_features
 from model.data.rates import HalfLength, RateDoubt, rate_doubt
 from model.data.soccernet import features_file, stems_in
 from model.errors import Problem
+from model.shell import shell_line
 
 _LISTED_ONE_BY_ONE = 3
 """Games that lack the same file are counted if there are more."""
@@ -137,8 +137,8 @@ class Survey:
         """Say where missing games can be had."""
         if not self._is_published:
             return "add their files"
-        folder = shlex.quote(str(self.root))
-        return f"download them: hpo data download --features {self.stem} --to {folder}"
+        command = shell_line("hpo", "data", "download", "--features", self.stem, "--to", self.root)
+        return f"download them: {command}"
 
     def _notices(self, games: Sequence[Game]) -> list[str]:
         notices = []

@@ -1,6 +1,5 @@
 """Task ``calf``: action spotting in broadcasts with the network and the losses of the paper."""
 
-import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +42,7 @@ from model.inference.evaluation import find_spots
 from model.metrics.average_map import average_map
 from model.networks.calf import CalfNetwork
 from model.precision import Precision, processor_precision
+from model.shell import shell_line
 from model.training.config import TrainingConfig, TrialConfig
 from model.training.slot import Slot
 from model.training.throughput import faster_precision, fastest_array
@@ -93,7 +93,7 @@ class CalfTask(CalfDescription, Task[CalfStudy, GamesShape, Store, Slot]):
         if is_uri(place):
             return []
         game = Path(place) / self.open_split(valid).games[0]
-        return [shlex.join(["hpo", "spot", "--weights", str(network), "--game", str(game)])]
+        return [shell_line("hpo", "spot", "--weights", network, "--game", game)]
 
     def open_split(self, split: SplitRef) -> Store:
         """Open the store of a split; a machine without access to it fetches a copy."""
