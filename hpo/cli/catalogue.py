@@ -170,8 +170,8 @@ def clean(
 
     environment = read_environment()
     names = known_studies(environment) if study is None else [chosen_study(environment, study).name]
-    of = "1 study" if len(names) == 1 else f"{len(names)} studies"
-    typer.echo(f"{size(clean_studies(names, environment))} freed in {of}")
+    freed = size(clean_studies(names, environment))
+    typer.echo(f"{freed} freed in {counted(len(names), 'study', 'studies')}")
 
 
 def _opened(study: str, environment: "Environment | None" = None) -> "tuple[Path, StudyState]":

@@ -10,6 +10,7 @@ from hpo.cli.launching import two_counts
 from hpo.cli.run_options import Labels
 from model.errors import ConfigError, DataError
 from model.shell import shell_line
+from model.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -132,8 +133,7 @@ def _show_problems(problems: "Sequence[Problem]", folder: Path) -> None:
         typer.echo("")
         for problem in problems:
             typer.echo(str(problem))
-        count = f"{len(problems)} problems" if len(problems) > 1 else "1 problem"
-        raise DataError(f"{count} in {folder}, listed above")
+        raise DataError(f"{counted(len(problems), 'problem')} in {folder}, listed above")
     typer.echo("no problems")
 
 

@@ -16,6 +16,7 @@ from hpo.cli.networks import (
 )
 from model.errors import ConfigError
 from model.inference.durations import AFTER_S, BEFORE_S
+from model.wording import counted
 
 if TYPE_CHECKING:
     from model.weights.trained import TrainedNetwork
@@ -160,7 +161,8 @@ def highlights(
         )
         write_review(folder / REVIEW_FILE, rows)
         typer.echo(
-            f"{len(rows)} sequences of {len(folders)} games for two reviewers in {folder / REVIEW_FILE}"
+            f"{counted(len(rows), 'sequence')} of {counted(len(folders), 'game')} for two reviewers in "
+            f"{folder / REVIEW_FILE}"
         )
         return
     shown = chosen_classes(classes, ("goal", "card"), trained.classes, "--classes")

@@ -128,7 +128,8 @@ def extract(
         raise typer.Exit(130) from None
     seconds = time.monotonic() - started
     typer.echo(
-        f"features {stem} of {len(listed)} videos in {to}: {computed:,} frames computed in {seconds:.0f} s "
+        f"features {stem} of {counted(len(listed), 'video')} in {to}: {computed:,} frames computed in "
+        f"{seconds:.0f} s "
         f"({computed / seconds:.1f} a second)"
     )
     if not description_document(to).keys() & {"classes", "labels"}:

@@ -16,6 +16,7 @@ from hpo.config.stages import SearchStage, Stages
 from hpo.space.space import Parameters, Space
 from model.documents import MAX_TOML_BYTES, parse_toml, read_limited
 from model.errors import ConfigError
+from model.wording import counted
 
 _FAULTS_SHOWN = 20
 
@@ -94,8 +95,7 @@ def invalid_study(faults: Mapping[str, str], *, file: str) -> ConfigError:
         faults: Key -> description of what is wrong with its value.
         file: Name of the study file.
     """
-    count = "1 setting" if len(faults) == 1 else f"{len(faults)} settings"
-    error = ConfigError(f"invalid study file {file}: {count} to correct")
+    error = ConfigError(f"invalid study file {file}: {counted(len(faults), 'setting')} to correct")
     # Not as keywords: a key of the file may have any name.
     error.details.update(itertools.islice(faults.items(), _FAULTS_SHOWN))
     return error

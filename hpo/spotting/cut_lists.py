@@ -9,6 +9,7 @@ from typing import Any
 from model.files import write_whole
 from model.inference.clips import Clip, Moment
 from model.timeline import format_game_time
+from model.wording import counted
 
 JSON_FILE, EDL_FILE, VIDEO_FILE = "highlights.json", "highlights.edl", "highlights.mp4"
 
@@ -35,8 +36,8 @@ def highlights_line(highlights: Highlights) -> str:
     moments = [moment for clip in highlights.clips for moment in clip.moments]
     spots = sum(moment.kind == "spot" for moment in moments)
     return (
-        f"{len(highlights.clips)} clips of {minutes} min {seconds:02d} s in all, "
-        f"for {spots} spots and {len(moments) - spots} sequences"
+        f"{counted(len(highlights.clips), 'clip')} of {minutes} min {seconds:02d} s in all, "
+        f"for {counted(spots, 'spot')} and {counted(len(moments) - spots, 'sequence')}"
     )
 
 

@@ -17,6 +17,7 @@ from hpo.study.plan import StudyPlan, plan_of
 from hpo.tasks.base.registry import score_of
 from model.errors import UserError
 from model.shell import shell_line
+from model.wording import counted
 
 
 def known_scores(study: str, plan: StudyPlan, environment: Environment) -> dict[str, Any]:
@@ -83,7 +84,7 @@ def describe_known(known: Mapping[str, Any]) -> str:
     """Say what a search knows before its first trial; empty for nothing."""
     if not known:
         return ""
-    text = f"the search starts from {len(known['points'])} scores of study {known['study']}"
+    text = f"the search starts from {counted(len(known['points']), 'score')} of study {known['study']}"
     differing = known.get("differing")
     if not differing:
         return text

@@ -174,7 +174,7 @@ def _outcome(trial: TrialState, state: StudyState) -> list[str]:
 
 def _stopped(trial: TrialState) -> str:
     why = trial.reason or "other trials were better at this epoch"
-    return f"**Stopped early** after {trial.epochs_trained} epochs: {why}."
+    return f"**Stopped early** after {counted(trial.epochs_trained, 'epoch')}: {why}."
 
 
 def parameter_table(parameters: Mapping[str, Value]) -> str:

@@ -28,6 +28,7 @@ from model.documents import parse_json
 from model.errors import DataError, Problem
 from model.files import write_whole
 from model.shell import shell_line
+from model.wording import counted
 
 STORE_FORMAT = 2
 """Version of the store's files; digests and fingerprints include it, so a new version builds a new store."""
@@ -107,9 +108,8 @@ class _StoreWriter:
         """
         findings, description = survey.findings(), survey.description
         if findings.problems:
-            count = len(findings.problems)
             raise DataError(
-                f"the data in {survey.root} has {f'{count} problems' if count > 1 else '1 problem'}",
+                f"the data in {survey.root} has {counted(len(findings.problems), 'problem')}",
                 findings.problems,
                 fix="correct the files; list all problems with: "
                 f"{shell_line('hpo', 'data', 'check', survey.root)}",

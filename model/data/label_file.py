@@ -10,6 +10,7 @@ from model.data.description import DatasetDescription, UnknownLabelError
 from model.documents import decode_text, parse_json_with_faults, read_limited
 from model.errors import DataError, Problem
 from model.timeline import parse_game_time
+from model.wording import counted
 
 _MAX_BYTES = 16 << 20
 _LONGEST_HALF_S = 86_400.0
@@ -86,7 +87,9 @@ def read_actions(path: Path, description: DatasetDescription) -> tuple[Action, .
     """
     labels = read_labels(path, description)
     if labels.problems:
-        raise DataError(f"the label file has {len(labels.problems)} problems", labels.problems, file=path)
+        raise DataError(
+            f"the label file has {counted(len(labels.problems), 'problem')}", labels.problems, file=path
+        )
     return labels.actions
 
 

@@ -25,6 +25,7 @@ from model.documents import MAX_TOML_BYTES, read_limited
 from model.errors import DataError, Problem
 from model.recipe import Recipe
 from model.timeline import NO_FUTURE, NO_PAST, FrameRate
+from model.wording import counted
 
 _SEASON = re.compile(r"\d{4}(-\d{4})?")
 
@@ -76,8 +77,7 @@ def open_game(folder: Path, wanted: Wanted) -> Store:
         *filter(None, map(unusable_values, halves.values())),
     ]
     if problems:
-        count = f"{len(problems)} problems" if len(problems) > 1 else "a problem"
-        raise DataError(f"the features of this game have {count}", problems)
+        raise DataError(f"the features of this game have {counted(len(problems), 'problem')}", problems)
     return _store(folder, stem, halves, wanted, description.recipes.get(stem) if description else None)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Generic, Self, TypeVar
 
 from hpo.config.environment import cache_folder
+from model.wording import counted
 
 Progress = Callable[[str, int, int], None]
 """Progress callback (what is being read, number of items or files done, total number)."""
@@ -59,7 +60,7 @@ class SplitRef:
     def size(self, unit: str) -> str:
         """Say how many items are used and left out, such as ``8 videos (1 left out: no feature file)``."""
         left_out = f" ({self.left_out:,} left out: no feature file)" if self.left_out else ""
-        return f"{self.items} {unit}{left_out}"
+        return f"{counted(self.items, unit.removesuffix('s'), unit)}{left_out}"
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Self:

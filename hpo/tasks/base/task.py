@@ -21,6 +21,7 @@ from hpo.tasks.base.serving import Signature
 from hpo.tasks.base.splits import DataRequest, OpenedData, Progress, SplitRef
 from model.errors import ConfigError
 from model.training.outcomes import Outcome
+from model.wording import counted
 
 if TYPE_CHECKING:
     import torch
@@ -161,7 +162,9 @@ class Task(TaskDescription[StudyT, ShapeT], ABC, Generic[StudyT, ShapeT, SplitT,
 
     def describe_training(self, study: StudyT, shape: ShapeT) -> str:
         """Describe the training of a trial in one line."""
-        return f"{study.training.epochs} epochs, validated every {study.training.validated_every}"
+        training = study.training
+        epochs = counted(training.epochs, "epoch")
+        return f"{epochs}, validated every {counted(training.validated_every, 'epoch')}"
 
     def describe_fixed(self, study: StudyT, shape: ShapeT) -> list[str]:
         """Describe values that no search varies and that depend on the data, a line each."""

@@ -19,6 +19,7 @@ from model.data.download.verification import GameFiles, verify_game
 from model.data.feature_file import FeatureFile, width_mismatches
 from model.data.soccernet import games_of_split, write_split
 from model.errors import ConfigError, DataError, Problem
+from model.wording import counted
 
 INCOMING = ".incoming"
 """Name of the folder, inside the data folder, of incomplete files."""
@@ -136,7 +137,7 @@ class _Download:
             problems += [*itertools.chain.from_iterable(state.wrong.values()), *state.contradictions]
         if problems:
             raise DataError(
-                f"{len(problems)} problems in SoccerNet's files after {_TRIES} downloads",
+                f"{counted(len(problems), 'problem')} in SoccerNet's files after {_TRIES} downloads",
                 problems,
                 fix="remove these games from the lists (train.txt, ...), or try again another day",
             )

@@ -367,7 +367,7 @@ def test_keys_of_any_length_and_number_make_an_error_that_can_be_read() -> None:
     with pytest.raises(ConfigError) as caught:
         parse_study(document, file="mine.toml")
     lines = str(caught.value).splitlines()
-    assert "5002 settings" in lines[0]
+    assert "5,002 settings" in lines[0]
     assert len(lines) == 21
     assert max(map(len, lines)) < 300
 

@@ -81,7 +81,7 @@ def test_game_without_highlights_has_empty_lists(tmp_path: Path) -> None:
 
 
 def test_line_counts_clips_spots_and_sequences() -> None:
-    assert highlights_line(FOUND) == "2 clips of 1 min 30 s in all, for 2 spots and 1 sequences"
+    assert highlights_line(FOUND) == "2 clips of 1 min 30 s in all, for 2 spots and 1 sequence"
 
 
 def test_film_of_other_cuts_does_not_stay_beside_the_lists(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_video_is_spotted_by_the_recipe_of_the_training(folder: Path) -> None:
     extracted = hpo(
         "data", "extract", "--video", folder / "match.mp4", "--to", data, "--model", folder / "own.pt"
     )
-    assert extracted.exit_code == 0 and "features OWN of 1 videos" in extracted.output
+    assert extracted.exit_code == 0 and "features OWN of 1 video in" in extracted.output
     assert f"next: hpo data labels --from FILE --to {data}" in extracted.output
     features = [each / "match/1_OWN.npy" for each in (folder / "spots", data)]
     assert features[0].read_bytes() == features[1].read_bytes()
