@@ -11,6 +11,7 @@ import torch
 from model.data.chunks import Chunks, ChunkSource, sent_to
 from model.data.sampler import ChunkBatch
 from model.data.store import Store
+from model.errors import DataError
 from model.inference.stitching import Tiling, stitch, stitch_segmentation, tile
 from model.losses.complete import LossConfig, StackLoss
 from model.memory import keep_freed_memory
@@ -46,14 +47,35 @@ class Evaluation:
 
 @torch.no_grad()
 def find_spots(network: CalfNetwork, store: Store, *, precision: Precision, device: torch.device) -> Spots:
-    """Spot the actions of every half of ``store``, without suppression."""
+    """Spot the actions of every half of ``store``, without suppression.
+
+    Raises:
+        DataError: Outputs of the network are NaN or infinite, so that spots would be missing.
+    """
     config = network.config
     source = ChunkSource(store, config.chunk_frames, device=device, dtype=compute_dtype(precision))
     tiling = _tiling(network, store)
     passes = _predictions([network], [1], [tiling], source, device)
     with computing(precision, device):
         spotting = torch.cat([predictions.spotting[0] for _, _, (predictions,) in passes])
-    return stitch(spotting.cpu().numpy(), tiling, config.chunk_frames)
+    rows = spotting.cpu().numpy()
+    _require_finite(rows, tiling.chunks, store)
+    return stitch(rows, tiling, config.chunk_frames)
+
+
+def _require_finite(rows: npt.NDArray[np.float32], chunks: ChunkBatch, store: Store) -> None:
+    """Check the outputs of all chunks, the first axis of ``rows``."""
+    wrong = np.flatnonzero(~np.isfinite(rows).reshape(len(rows), -1).all(axis=1))
+    if not len(wrong):
+        return
+    half, first = store.halves[chunks.half[wrong[0]]], int(chunks.start[wrong[0]])
+    features = store.features[half.first_frame : half.first_frame + half.frames]
+    raise DataError(
+        f"the outputs of the network are not finite from frame {first} of half {half.number} of {half.game} "
+        f"on (its features reach {np.abs(features).max():.3g})",
+        fix="check that these features are scaled as those of the training, and that the network's training "
+        "did not diverge",
+    )
 
 
 @torch.no_grad()

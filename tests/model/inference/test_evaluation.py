@@ -10,8 +10,9 @@ from torch import Tensor
 from model.data.chunks import ChunkSource, load_chunks
 from model.data.store import Store
 from model.encoding import Zones
+from model.errors import DataError
 from model.inference import evaluation
-from model.inference.evaluation import Evaluation, evaluate, find_segmentation
+from model.inference.evaluation import Evaluation, evaluate, find_segmentation, find_spots
 from model.inference.stitching import tile
 from model.losses.complete import LossConfig, StackLoss
 from model.metrics.average_map import average_map
@@ -78,6 +79,17 @@ def test_network_that_knows_the_actions_scores_one_wherever_they_lie(
     loud = result.spots[result.spots.score > 0]
     found = zip(loud.half, loud.frame, loud.class_index, strict=True)
     assert sorted((int(h), int(f), int(c)) for h, f, c in found) == sorted(ACTIONS)
+
+
+def test_outputs_that_are_no_numbers_are_an_error_that_names_the_half() -> None:
+    store = small_store(HALVES, ACTIONS, dims=2)
+    half = store.halves[1]
+    features = np.array(store.features, dtype=np.float32)
+    features[half.first_frame + 50 : half.first_frame + half.frames] = 3e38
+    network = CalfNetwork(CONFIG, generator()).eval()
+    with pytest.raises(DataError, match=rf"frame \d+ of half {half.number} of {half.game} .* reach 3e\+38"):
+        find_spots(network, replace(store, features=features), precision="float32", device=CPU)
+    assert len(find_spots(network, store, precision="float32", device=CPU))
 
 
 def test_evaluation_counts_spots_within_its_tolerances() -> None:
