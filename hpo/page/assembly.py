@@ -7,6 +7,7 @@ from rich.table import Table
 
 from hpo.config.environment import Environment
 from hpo.config.stages import SEARCH
+from hpo.journal.early_end import early_end_lines
 from hpo.journal.journal import writer_of
 from hpo.journal.results import StudyState, stored_state
 from hpo.journal.stage_state import StageState
@@ -61,7 +62,7 @@ def study_page(environment: Environment, name: str) -> StudyPage:
         best=best_table(state),
         analyses=_analyses(state, plan, environment),
         failures=failures_table(state),
-        notes=state.notes,
+        notes=[*state.notes, *early_end_lines(state)],
         cost=cost_table(state),
         commands=commands(plan, state, file=file),
         files={file: study_file_toml(plan, state), **start_files(state)},

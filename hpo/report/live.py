@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from hpo.journal.early_end import early_end_lines
 from hpo.journal.ranking import Configuration
 from hpo.journal.results import StudyState
 from hpo.journal.stage_state import StageState
@@ -38,7 +39,7 @@ class Display:
         self._console = console
         self._state: StudyState | None = None
         self._printed: int | None = None
-        self._offers_stop = True
+        self._offers_stop, self._has_told_end = True, False
         self._clock = _Clock()
 
     @contextmanager
@@ -67,6 +68,10 @@ class Display:
         tally = state.tally(stage.stage)
         self._clock.update(tally)
         self._show(state, tally)
+        if stage.finished_at and not self._has_told_end:
+            self._has_told_end = True
+            for line in early_end_lines(state):
+                self._console.print(f"note: {line}", soft_wrap=True)
 
     def _show(self, state: StudyState, tally: Tally) -> None:
         """Print what is new, above the live display of a terminal, which draws itself."""
@@ -75,6 +80,7 @@ class Display:
     def _begin(self, stage: StageState, state: StudyState) -> None:
         self._stage, self._epochs = stage.stage, max(stage.epochs, 1)
         self._printed, self._clock, self._offers_stop = None, _Clock(), True
+        self._has_told_end = stage.finished_at is not None
         if stage.finished_at is None:
             length = f"{counted(stage.trials, 'trial')} at most, {counted(self._epochs, 'epoch')} each"
             self._console.print(f"stage {stage.stage}: {length}", soft_wrap=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
+from hpo.journal.early_end import early_end_lines
 from hpo.journal.events import Value
 from hpo.journal.ranking import CONFIDENCE, GRID, Configuration
 from hpo.journal.results import StudyState
@@ -190,7 +191,7 @@ def status_lines(name: str, state: StudyState, *, writer: str | None) -> list[st
         lines.append(f"failed: {len(failed) - SHOWN_FAILURES} earlier trials; write all to a table: {export}")
     if failed and not writer:
         lines.append(retry_line(name, state))
-    lines.extend(f"note: {note}" for note in state.notes)
+    lines.extend(f"note: {note}" for note in (*state.notes, *early_end_lines(state)))
     return [*lines, *outdated_lines(state)]
 
 

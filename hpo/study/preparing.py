@@ -10,6 +10,7 @@ from hpo.config.environment import Environment
 from hpo.config.stages import FinalStage, SearchStage
 from hpo.config.study_file import space_of
 from hpo.journal.budget import Limit
+from hpo.journal.early_end import continue_beyond, ended_as_unlikely
 from hpo.journal.events import BudgetSet, Event, Noticed, StageAsked, StudyCreated
 from hpo.journal.results import StudyState
 from hpo.report.formats import value as format_value
@@ -202,7 +203,14 @@ def _extended_settings(plan: StudyPlan, request: StageRequest, state: StudyState
     ]
     if "trials" not in typed and stage not in state.pending:
         new = len(settings["try"]) - len(kept["try"]) or (MORE if settings["space"] != kept["space"] else 0)
-        settings["trials"] = kept["trials"] + new
+        # A search that ended early has fewer configurations than were planned.
+        tried = sum(trial.replicate == 0 for trial in state.trials_of(stage))
+        settings["trials"] = min(kept["trials"], tried) + new if new else kept["trials"]
+    if settings == kept and ended_as_unlikely(state, stage):
+        raise ConfigError(
+            f"study {name!r} has ended its search: further trials are unlikely to gain anything",
+            fix=f"to continue all the same: {continue_beyond(name)}",
+        )
     return settings
 
 

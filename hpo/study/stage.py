@@ -13,7 +13,6 @@ from hpo.journal.events import BudgetEnded, Noticed, StageAsked, StageFinished, 
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState
 from hpo.programs.program import Program
-from hpo.report.gain_lines import ended_as_unlikely
 from hpo.schedule.tuner import run_trials
 from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Parameters
@@ -156,8 +155,6 @@ class StageRun:
 
     def _end(self) -> None:
         trials = self._state.trials_of(self._name)
-        if self._runner.ended_as_unlikely:
-            self._write(Noticed(message=ended_as_unlikely(self._state, self._name)))
         choice = self._program.choice(trials)
         if choice is None:
             self._write(StageFinished(stage=self._name, best_trial=""))

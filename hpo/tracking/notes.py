@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from hpo.journal.early_end import early_end_lines
 from hpo.journal.events import Value
 from hpo.journal.ranking import Configuration
 from hpo.journal.results import StudyState
@@ -40,7 +41,7 @@ def study_note(state: StudyState, dataset: str) -> str:
         f"| `{stage.stage}` | {_progress(stage, state)} | {_best_score(stage, state)} | {stage.role or '-'} |"
         for stage in state.stages.values()
     ]
-    notes = [f"- {note}" for note in dict.fromkeys(state.notes)]
+    notes = [f"- {note}" for note in dict.fromkeys([*state.notes, *early_end_lines(state)])]
     tags = study_tags(state)
     return "\n\n".join(
         [

@@ -5,12 +5,14 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
+from hpo.journal.early_end import early_end_lines
 from hpo.journal.events import (
     BudgetEnded,
     BudgetSet,
     GainEstimated,
     Noticed,
     StageAsked,
+    StageExtended,
     StageFinished,
     StageStarted,
     StudyCreated,
@@ -28,7 +30,6 @@ from hpo.journal.stage_state import UNLIKELY
 from hpo.report.budget_lines import over_lines
 from hpo.report.console import print_table, standard_error
 from hpo.report.formats import score_label
-from hpo.report.gain_lines import ended_as_unlikely
 from hpo.report.live import Display
 from hpo.report.trial_tables import SHOWN_FAILURES, best_table, scores_line, status_lines
 from hpo.search.searcher import NOISE
@@ -334,8 +335,17 @@ def test_search_with_that_rule_gets_no_offer_and_says_why_it_ends() -> None:
     ask = StageAsked(stage="bayes", settings={"stop_when": "unlikely"})
     state = state_after(ask, *FINISHED, *gains(*[0.002] * UNLIKELY))
     assert "would stop here" not in plain(state_after(), state)
-    assert ended_as_unlikely(state, "bayes") == (
-        "stage bayes ends after 1 of 3 trials: 10 further trials are expected to gain 0.002 (noise between "
+    assert early_end_lines(state) == []
+    state.apply(StageFinished(stage="bayes", best_trial="bayes-0001", chosen={}))
+    (line,) = early_end_lines(state)
+    assert line == (
+        "stage bayes ended after 1 of 3 trials: 10 further trials are expected to gain 0.002 (noise between "
         f"seeds about 0.03), in {UNLIKELY} estimates in a row less than the noise; to continue: "
         "hpo run bayes --study s --stop-when never"
     )
+    assert f"note: {line}" in status_lines("s", state, writer=None)
+    ended = plain(state_after(ask, *FINISHED, *gains(*[0.002] * UNLIKELY)), state)
+    assert ended.count(f"note: {line}\n") == 1
+    state.apply(StageExtended(stage="bayes", settings={"stop_when": "never"}, trials=3))
+    assert early_end_lines(state) == []
+    assert "ended after" not in plain(state)

@@ -9,6 +9,7 @@ from hpo.config.environment import Environment
 from hpo.config.study_file import first_points, space_of
 from hpo.journal.events import (
     BudgetSet,
+    GainEstimated,
     StageAsked,
     StageExtended,
     StageFinished,
@@ -18,6 +19,7 @@ from hpo.journal.events import (
 )
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState
+from hpo.journal.stage_state import UNLIKELY
 from hpo.programs.program import Proposal
 from hpo.study.estimate import Estimate
 from hpo.study.first_point import first_points_of, why_not_first
@@ -286,8 +288,25 @@ def test_study_file_that_says_nothing_new_keeps_a_space_that_was_typed(
 def test_ended_search_gets_more_configurations_in_a_wider_space_without_a_number(
     small_plan: StudyPlan, searched: StudyState, environment: Environment
 ) -> None:
-    before = searched.asked["bayes"].settings["trials"]
-    assert widened(small_plan, searched, environment, "f=2..40").trials == before + 10
+    ran = len(searched.trials_of("bayes"))
+    planned = {**searched.asked["bayes"].settings, "trials": 30}  # of which the rule spared most
+    searched.apply(StageExtended(stage="bayes", settings=planned, trials=30))
+    searched.apply(StageFinished(stage="bayes", best_trial="bayes-3", chosen={"f": 3}))
+    assert widened(small_plan, searched, environment, "f=2..40").trials == ran + 10
+
+
+def test_search_that_ended_as_unlikely_goes_on_only_without_that_rule(
+    small_plan: StudyPlan, searched: StudyState, environment: Environment
+) -> None:
+    settings = {**searched.asked["bayes"].settings, "stop_when": "unlikely"}
+    searched.apply(StageExtended(stage="bayes", settings={**settings, "trials": 30}, trials=30))
+    for proposed in range(2, 2 + UNLIKELY):
+        searched.apply(GainEstimated(stage="bayes", proposed=proposed, trials=10, gain=0.01, noise=0.03))
+    searched.apply(StageFinished(stage="bayes", best_trial="bayes-3", chosen={"f": 3}))
+    with pytest.raises(ConfigError, match="has ended its search: further trials are unlikely") as refusal:
+        extension(small_plan, searched, environment, stop_when="unlikely")
+    assert refusal.value.details["fix"].endswith("hpo run bayes --study old --stop-when never")
+    assert extension(small_plan, searched, environment, stop_when="never").trials > 2
 
 
 def test_space_without_a_known_point_is_refused(
