@@ -14,6 +14,7 @@ from hpo.report.formats import value
 from hpo.report.stage_tables import format_difference
 from hpo.tasks.base.networks import NetworkDifference
 
+_SPLITS = {"valid": "validation", "test": "test"}
 Cell = float | int | str | None
 Pair = tuple[Cell, Cell]
 
@@ -61,7 +62,7 @@ def show_comparison(comparison: Comparison) -> None:
         print_table(_side_by_side(comparison.names, comparison.settings))
     else:
         typer.echo("All settings are the same")
-    typer.echo("\nScores and hyperparameters")
+    typer.echo(f"\nScores on the {_SPLITS[comparison.split]} split, and hyperparameters")
     scores = {
         name: tuple(None if cell is None else f"{cell:.4f}" for cell in pair)
         for name, pair in comparison.scores.items()

@@ -12,6 +12,7 @@ import torch
 from hpo.config.differences import leaves
 from hpo.config.environment import Environment
 from hpo.config.stages import SEARCH
+from hpo.journal.journal import writer_of
 from hpo.journal.paired import paired_difference
 from hpo.journal.ranking import GRID, mean_metrics
 from hpo.journal.results import StudyState, stored_state
@@ -90,7 +91,7 @@ def compare_named(a: str, b: str, split: str, environment: Environment, progress
         names=(a, b),
         split=split,
         settings=_differing(_settings(first), _settings(second)),
-        scores=_scores(first, second),
+        scores=_scores(first, second, split),
         parameters=_parameters(first, second),
         paired=rows,
         networks=networks,
@@ -105,7 +106,7 @@ def _open(name: str, environment: Environment) -> Side:
     state = stored_state(folder)
     plan = plan_of(folder, state.created)
     if separator:
-        trial = _named_trial(state, study, trial_name)
+        trial = _named_trial(state, study, trial_name, is_running=writer_of(folder) is not None)
         seeds: tuple[TrialState, ...] = (trial,)
         parameters = trial.parameters
     elif found := found_configuration(state):
@@ -124,13 +125,14 @@ def _open(name: str, environment: Environment) -> Side:
     )
 
 
-def _named_trial(state: StudyState, study: str, name: str) -> TrialState:
+def _named_trial(state: StudyState, study: str, name: str, *, is_running: bool) -> TrialState:
     if name not in state.trials:
         raise UserError(f"study {study!r} has no trial {name!r}", known=state.names_of_trials())
     trial = state.trials[name]
     if trial.score is None:
         reason = f": {trial.reason}" if trial.reason else ""
-        raise UserError(f"trial {study}/{name} has no score: it is {trial.status}{reason}")
+        status = trial.status_in_words(is_running=is_running)
+        raise UserError(f"trial {study}/{name} has no score: it is {status}{reason}")
     return trial
 
 
@@ -179,16 +181,16 @@ def _cell(entry: Any) -> Cell:
     return str(entry) if entry is None or isinstance(entry, bool) else entry
 
 
-def _scores(first: Side, second: Side) -> dict[str, Pair]:
-    """Return score and AP per class on the validation split, and on the test split if it has been opened."""
+def _scores(first: Side, second: Side, split: str) -> dict[str, Pair]:
+    """Return score and AP per class on the compared split, and below validation on an opened test split."""
     sides, rows = (first, second), dict[str, Pair]()
-    for prefix, found in (
-        ("", (first.metrics, second.metrics)),
-        ("test ", (first.tested, second.tested)),
-    ):
-        if any(found):
-            each = _rows(sides, found)
-            rows |= {f"{prefix}{name}": (found[0].get(key), found[1].get(key)) for name, key in each.items()}
+    validated, tested = (first.metrics, second.metrics), (first.tested, second.tested)
+    shown = [("test ", tested)] if split == "test" or any(tested) else []
+    if split == "valid":
+        shown.insert(0, ("", validated))
+    for prefix, found in shown:
+        each = _rows(sides, found)
+        rows |= {f"{prefix}{name}": (found[0].get(key), found[1].get(key)) for name, key in each.items()}
     return rows
 
 

@@ -173,6 +173,8 @@ def test_test_split_is_not_opened_for_trials_that_were_not_tested(
     assert (
         found.networks is None and "only trials of a final are scored on the test split" in found.remarks[0]
     )
+    assert found.scores and set(found.scores.values()) == {(None, None)}
+    assert all(name.startswith("test ") for name in found.scores)
     one.network("final-0001", small_plan, 1)
     one.network("final-0002", small_plan, 2)
     tested = compare_named("one/final-0001", "one/final-0002", "test", environment, silent)
@@ -190,6 +192,7 @@ def test_what_cannot_be_compared_is_one_error(
 ) -> None:
     one.append(TrialAsked(trial="bayes-0003", stage="bayes", parameters={"f": 2}, seed=4))
     one.append(TrialFailed(trial="bayes-0003", reason="loss is NaN"))
+    one.append(TrialAsked(trial="bayes-0004", stage="bayes", parameters={"f": 2}, seed=4))
     Writer(environment, "empty", small_plan)
     for a, b, split, said in (
         ("one", "three", "valid", "there is no study 'three'"),
@@ -197,6 +200,7 @@ def test_what_cannot_be_compared_is_one_error(
         ("one", "one/bayes-0001", "valid", "are a study and a trial"),
         ("one/bayes-0001", "one/nothing", "valid", "has no trial 'nothing'"),
         ("one/bayes-0001", "one/bayes-0003", "valid", "has no score: it is failed: loss is NaN"),
+        ("one/bayes-0001", "one/bayes-0004", "valid", "has no score: it is waiting to be resumed"),
         ("one", "one", "train", "expected --split valid or test"),
     ):
         with pytest.raises(UserError, match=said):
