@@ -70,7 +70,8 @@ def analyse(
     from model.data.description import SPLITS
 
     if (weights is None) == (not run):
-        raise ConfigError("expected either --weights or --run STUDY/TRIAL")
+        got = "neither" if weights is None else "both"
+        raise ConfigError(f"expected either --weights or --run STUDY/TRIAL, got {got}")
     if split not in SPLITS:
         raise ConfigError(f"expected --split {', '.join(SPLITS)}, got {split!r}")
     environment = read_environment()

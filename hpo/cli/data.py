@@ -64,6 +64,12 @@ def check(
         _compare_with_videos(folder, video, features, labels)
         return
     if is_activitynet(folder):
+        for option, value in (("--games", games), ("--labels", labels)):
+            if value is not None:
+                raise ConfigError(
+                    f"{option} is for data in SoccerNet's layout, {folder} has that of ActivityNet",
+                    fix=f"leave {option} out",
+                )
         _check_activitynet(folder, features)
         return
     counts = two_counts(games, "--games")
@@ -121,7 +127,8 @@ def _check_activitynet(folder: Path, features: str | None) -> None:
     for name, dims in report.dims.items():
         typer.echo(f"features {name}: {dims} dimensions")
     if report.past_end:
-        typer.echo(f"{report.past_end:,} activities end shortly after their video and are cut at its end")
+        activities = counted(report.past_end, "activity", "activities")
+        typer.echo(f"cut at the end of the video, which is earlier: {activities}")
     if report.unlisted:
         typer.echo(f"{report.unlisted:,} annotated videos are not in the list of videos and are not used")
     _show_problems(report.problems, folder)

@@ -15,7 +15,7 @@ from hpo.cli.networks import (
     features_of_videos,
 )
 from model.errors import ConfigError
-from model.inference.durations import AFTER_S, BEFORE_S
+from model.inference.durations import AFTER_S, BEFORE_S, LONGEST_S
 from model.wording import counted
 
 if TYPE_CHECKING:
@@ -101,10 +101,16 @@ def highlights(
         ),
     ] = None,
     before: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0, help="Seconds that a clip shows before the action.")
+        float,
+        typer.Option(
+            metavar="SECONDS", min=0, max=LONGEST_S, help="Seconds that a clip shows before the action."
+        ),
     ] = BEFORE_S,
     after: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0, help="Seconds that a clip shows after the action.")
+        float,
+        typer.Option(
+            metavar="SECONDS", min=0, max=LONGEST_S, help="Seconds that a clip shows after the action."
+        ),
     ] = AFTER_S,
     timecode_rate: Annotated[
         int,
@@ -237,7 +243,8 @@ def _network(
     from model.weights.trained import TrainedNetwork
 
     if (weights is None) == (run is None):
-        raise ConfigError("expected either --weights or --run STUDY/TRIAL")
+        got = "neither" if weights is None else "both"
+        raise ConfigError(f"expected either --weights or --run STUDY/TRIAL, got {got}")
     environment = read_environment()
     if weights is not None:
         trained = named_network(weights, environment)

@@ -48,7 +48,7 @@ def launch_of(commands: TaskCommands, typed: Typed) -> "Launch":
         data=typed.data,
         data_uri=typed.data_uri,
         study_file=typed.study_file,
-        counts=two_counts(typed.games, "--games"),
+        counts=two_counts(typed.games, "--games or --videos"),
         epochs=typed.epochs,
         labels=typed.labels,
         skip_missing=typed.skip_missing,

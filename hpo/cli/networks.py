@@ -222,7 +222,9 @@ def spot(
 
     window_s = _seconds(nms_window)
     if bool(game) == bool(video):
-        raise ConfigError("expected either --game FOLDER or --video FILE")
+        raise ConfigError(
+            f"expected either --game FOLDER or --video FILE, got {'both' if game else 'neither'}"
+        )
     trained = named_network(weights, read_environment())
     chosen_device = torch.device(choose_device(device))
     choice = FeatureChoice(name=features, forced=force_features)
@@ -281,6 +283,8 @@ def features_of_videos(
 def _refuse_equal_names(folders: list[Path]) -> None:
     from model.data.single_game import game_name
 
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise ConfigError("a folder is given twice with --game", fix="name each game once")
     named: dict[str, Path] = {}
     for folder in folders:
         other = named.setdefault(game_name(folder), folder)
@@ -298,14 +302,14 @@ def nms_window_s(text: str) -> float | None:
     Raises:
         ConfigError: The text is neither.
     """
-    return None if text == "tolerance" else _seconds(text)
+    return None if text == "tolerance" else _seconds(text, ', or "tolerance"')
 
 
-def _seconds(text: str) -> float:
+def _seconds(text: str, other: str = "") -> float:
     try:
         seconds = float(text)
     except ValueError:
         seconds = -1.0
     if not 0.0 < seconds < float("inf"):
-        raise ConfigError(f"expected --nms-window in seconds, a number above 0, got {text!r}")
+        raise ConfigError(f"expected --nms-window in seconds, a number above 0{other}, got {text!r}")
     return seconds

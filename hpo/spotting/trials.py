@@ -56,8 +56,10 @@ def find_trial(name: str, split: str, environment: Environment) -> NamedTrial:
     if not weights.is_file():
         raise UserError(f"trial {name} has no network yet ({BEST} is missing)", file=weights)
     trial = state.trials[trial_name]
-    role = f"{trial.role} " if trial.role else ""
-    label = f"{role}({folder.name}/{trial_name}, {trial.score or 0.0:.3f} on validation)"
+    score = "no score" if trial.score is None else f"{trial.score:.3f} on validation"
+    label = f"{folder.name}/{trial_name}, {score}"
+    if trial.role:
+        label = f"{trial.role} ({label})"
     return NamedTrial(
         name=f"{folder.name}/{trial_name}",
         label=label,

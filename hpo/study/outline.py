@@ -93,6 +93,8 @@ def _search_lines(plan: StudyPlan, settings: SearchStage, stage: PreparedStage) 
         lines.append(
             f"  stopping  by {settings.scheduler} from epoch {grace} on; the times below are upper limits"
         )
+    if settings.stop_when == "unlikely":
+        lines.append("  end       when further trials are unlikely to gain anything")
     for name, fields in space_of(settings).describe().items():
         lines.append(f"  {symbol(name):<11} {values_tried(fields)}")
     if known := describe_known(stage.asked.known):

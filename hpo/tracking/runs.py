@@ -198,7 +198,7 @@ def _find(client: "MlflowClient", name: str, environment: Environment) -> "Run":
 
     study, separator, trial = name.partition("/")
     if separator:
-        return _find_by_names(client, study, trial)
+        return _find_by_names(client, study, trial, environment)
     try:
         return client.get_run(name)
     except MlflowException as error:
@@ -211,7 +211,7 @@ def _find(client: "MlflowClient", name: str, environment: Environment) -> "Run":
         ) from None
 
 
-def _find_by_names(client: "MlflowClient", study: str, trial: str) -> "Run":
+def _find_by_names(client: "MlflowClient", study: str, trial: str, environment: Environment) -> "Run":
     experiments = [
         experiment.experiment_id
         for experiment in client.search_experiments()
@@ -225,7 +225,11 @@ def _find_by_names(client: "MlflowClient", study: str, trial: str) -> "Run":
             f"MLflow has {len(runs)} trials {trial!r} of studies named {study!r}",
             fix=f"use the id of the run: {', '.join(run.info.run_id for run in runs)}",
         )
-    raise UserError(f"MLflow has no trial {trial!r} of a study {study!r}")
+    raise UserError(
+        f"MLflow has no trial {trial!r} of a study {study!r}",
+        looked_in=without_passwords(environment.tracking_uri),
+        fix="use the id on the trial's page (see hpo ui), or a name that exists: hpo list",
+    )
 
 
 def _check(run: "Run") -> None:

@@ -53,6 +53,9 @@ class TrainedNetwork:
                 f"expected {self.network.config.classes} class names, one per class of the network, "
                 f"got {len(self.classes)}: {', '.join(self.classes)}"
             )
+        if "" in self.classes or len(set(self.classes)) < len(self.classes):
+            names = ", ".join(map(repr, self.classes))
+            raise ConfigError(f"expected different class names, none of them empty, got {names}")
 
     def check_fits(self, store: Store) -> None:
         """Check that the network can score ``store``.
@@ -131,9 +134,15 @@ class TrainedNetwork:
         Raises:
             DataError: The file is missing or does not contain a network of this project.
         """
-        fix = "give the best.pt file of a trial, or import a published network: hpo import-weights FILE"
+        fix = (
+            "give the best.pt file of a trial of the task calf, or import a published network: "
+            "hpo import-weights FILE"
+        )
         try:
-            return cls._from_content(load_checkpoint(path))
+            content = load_checkpoint(path)
+            if "network" in content and "network_config" not in content:
+                raise DataError("expected a network for action spotting, got one of another task", file=path)
+            return cls._from_content(content)
         except DataError as error:
             error.details["fix"] = fix
             raise

@@ -99,7 +99,7 @@ def test_videos_without_features_are_refused_with_a_way_out_and_left_out_with_th
         refused = videos.run(*words)
         assert refused.returncode == 2 and "Traceback" not in refused.stderr
         told = refused.stderr + refused.stdout
-        assert f"1 of 8 training videos ({missing.stem}) have no feature file" in told
+        assert f"no feature file for 1 of 8 training videos ({missing.stem})" in told
         assert "--skip-missing" in told
     for command in (("bmn-slicing", *NEW), ("bayes", *NEW[:2], "--study-file", "./searched.toml")):
         (videos.folder / "searched.toml").write_text(f"{STUDY_FILE}[stages.bayes]\n{SPACE}")

@@ -157,7 +157,7 @@ def missing_features(folder: Path, chosen: Mapping[str, Chosen], positions: int)
         if each.missing
     ]
     fix = f"download the files, leave these videos out with {SKIP}, or take their lines out of {VIDEOS}"
-    return [Problem(str(place), "", f"{' and '.join(parts)} have no feature file; {fix}")] if parts else []
+    return [Problem(str(place), "", f"no feature file for {' and '.join(parts)}; {fix}")] if parts else []
 
 
 def _no_file_fits(folder: Path, place: Path, subsets: Sequence[str]) -> Problem:

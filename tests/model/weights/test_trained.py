@@ -74,6 +74,18 @@ def test_setting_that_no_number_of_torch_can_hold_is_refused_at_once(tmp_path: P
         TrainedNetwork.load(tmp_path / "best.pt")
 
 
+@pytest.mark.parametrize("classes", [("goal", "card", "card"), ("goal", "", "card")])
+def test_classes_need_different_names(classes: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError, match="expected different class names, none of them empty, got 'goal'"):
+        replace(trained(), classes=classes)
+
+
+def test_network_of_another_task_is_named_as_such(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "best.pt", {"config": {}, "network": {}})
+    with pytest.raises(DataError, match="expected a network for action spotting, got one of another task"):
+        TrainedNetwork.load(tmp_path / "best.pt")
+
+
 def test_file_that_is_no_checkpoint_says_how_to_import_weights(tmp_path: Path) -> None:
     (tmp_path / "weights.h5").write_bytes(b"\x89HDF")
     with pytest.raises(DataError) as caught:

@@ -65,8 +65,8 @@ def test_missing_features_of_both_subsets_are_one_problem_with_counts_and_remedy
     for name in (TRAINING[3], VALIDATION[1]):
         feature_file(folder, name, POSITIONS).unlink()
     assert problems_of(folder) == [
-        f"{FEATURES}: 1 of 8 training videos ({TRAINING[3]}) and 1 of 4 validation videos ({VALIDATION[1]}) "
-        f"have no feature file; {SKIP}"
+        f"{FEATURES}: no feature file for 1 of 8 training videos ({TRAINING[3]}) and 1 of 4 validation "
+        f"videos ({VALIDATION[1]}); {SKIP}"
     ]
 
 
@@ -172,7 +172,7 @@ def test_no_fault_hides_another(folder: Path) -> None:
         f"{CLASS_SCORES}: class: class 'Surfing' is missing",
         f"{CLASS_SCORES}: results: 1 of 2 videos have no scores: {VALIDATION[3]}; take the file for these "
         "videos, or move it away to train without class scores",
-        f"{FEATURES}: 1 of 8 training videos ({TRAINING[3]}) have no feature file; {SKIP}",
+        f"{FEATURES}: no feature file for 1 of 8 training videos ({TRAINING[3]}); {SKIP}",
         f"{FEATURES}/{TRAINING[4]}.csv: line 5: expected {DIMS} numbers, got 2",
     ]
 
@@ -264,7 +264,7 @@ def test_missing_annotations_do_not_hide_missing_features(folder: Path) -> None:
     feature_file(folder, TRAINING[3], POSITIONS).unlink()
     first, second = problems_of(folder)
     assert first == f"{ANNOTATIONS}: expected {ANNOTATIONS} in the folder, found none"
-    assert second.startswith(f"{FEATURES}: 1 of 8 training videos")
+    assert second.startswith(f"{FEATURES}: no feature file for 1 of 8 training videos")
 
 
 def test_annotations_of_other_videos_are_one_problem(folder: Path) -> None:
@@ -299,7 +299,7 @@ def test_every_folder_of_features_is_checked_unless_one_is_chosen(folder: Path) 
     report = check_videos(folder)
     assert report.features["csv_mean_5"] == {"training": 1, "validation": 0}
     (problem,) = told(report.problems, folder)
-    assert problem.startswith("csv_mean_5: 7 of 8 training videos")
+    assert problem.startswith("csv_mean_5: no feature file for 7 of 8 training videos")
     assert check_videos(folder, features=FEATURES).problems == ()
     with pytest.raises(ConfigError, match="expected --features csv_mean_T"):
         check_videos(folder, features="resnet")
