@@ -216,7 +216,7 @@ class GainEstimated(Event):
     gain: Number
     """Expected increase of the best score."""
     noise: Number
-    """Standard deviation of the score between seeds."""
+    """Standard deviation of the score between seeds, as the model has learnt it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Bayesian optimisation with a Gaussian process over the unit cube."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -95,7 +96,8 @@ class BayesOptSearcher(ModelSearcher):
                 space=self.space,
                 seed=seed,
             )
-        return Gain(expected=expected, trials=TRIALS, noise=self._noise)
+        noise = math.sqrt(model.alpha) * self._spread(np.array(list(scores.values())))
+        return Gain(expected=expected, trials=TRIALS, noise=noise)
 
     def _model_of(self, scores: Mapping[Point, float]) -> Surrogate:
         """Fit the model; a proposal uses the one that has just estimated the gain."""
@@ -132,8 +134,11 @@ class BayesOptSearcher(ModelSearcher):
 
     def _alpha(self, scores: npt.NDArray[np.float64]) -> float:
         # The model scales scores to a standard deviation of 1, and the noise has to follow.
-        spread = max(float(np.std(scores)), 1e-9)
-        return float(np.clip((self._noise / spread) ** 2, *ALPHA_RANGE))
+        return float(np.clip((self._noise / self._spread(scores)) ** 2, *ALPHA_RANGE))
+
+    @staticmethod
+    def _spread(scores: npt.NDArray[np.float64]) -> float:
+        return max(float(np.std(scores)), 1e-9)
 
     def _register(self, optimizer: BayesianOptimization, scores: Mapping[Point, float]) -> None:
         for point, score in scores.items():

@@ -11,7 +11,14 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # h
 from hpo.search.design import quasi_random_points
 from hpo.search.gain import SAMPLES, TRIALS, expected_gain
 from hpo.search.model_based import POINTS_SEEN, ModelSearcher
-from hpo.search.noisy_process import best_observed, fit_process, noisy_improvement, possible_scores, predicted
+from hpo.search.noisy_process import (
+    best_observed,
+    fit_process,
+    noise_between_seeds,
+    noisy_improvement,
+    possible_scores,
+    predicted,
+)
 from hpo.search.observations import Observations, observations, related_observations, running_points
 from hpo.search.searcher import NOISE, Gain, ScoredPoint
 from hpo.space.space import Parameters, Space
@@ -95,7 +102,7 @@ class BoTorchSearcher(ModelSearcher):
                 space=self.space,
                 seed=seed,
             )
-        return Gain(expected=expected, trials=TRIALS, noise=self._noise)
+        return Gain(expected=expected, trials=TRIALS, noise=noise_between_seeds(model))
 
     def suggest(self, number: int) -> Parameters:
         """Return the candidate with the highest expected improvement."""

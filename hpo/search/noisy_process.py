@@ -4,6 +4,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -95,6 +96,13 @@ def predicted(model: SingleTaskGP, points: Array) -> tuple[Array, Array]:
     with torch.no_grad():
         posterior = model.posterior(_tensor(points))
         return posterior.mean.squeeze(-1).numpy(), posterior.variance.sqrt().squeeze(-1).numpy()
+
+
+def noise_between_seeds(model: SingleTaskGP) -> float:
+    """Return the standard deviation of the score between seeds that the process has learnt."""
+    likelihood: Any = model.likelihood
+    scale: Any = model.outcome_transform
+    return float(likelihood.second_noise_covar.noise.sqrt().item() * scale.stdvs.item())
 
 
 def best_observed(model: SingleTaskGP) -> Array:

@@ -52,7 +52,7 @@ class Gain:
     trials: int
     """Number of further trials."""
     noise: float
-    """Standard deviation of the score between seeds."""
+    """Standard deviation of the score between seeds, as the scores show it."""
 
 
 NOISE = 0.03

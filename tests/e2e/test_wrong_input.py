@@ -30,7 +30,7 @@ from e2e.command_line import CommandLine
         (["spot", "--weights", "x.pt"], "expected either --game FOLDER or --video FILE, got neither"),
         (
             ["run", "bmn-slicing", "--videos", "3"],
-            "expected --games or --videos TRAIN,VALID such as 60,30, got '3'",
+            "expected --games or --videos TRAIN,VALID such as 60,30",
         ),
         (["highlights", "--game", "x", "--to", "a", "--before", "inf"], "--before"),
         (["analyse", "--to", "a", "--weights", "nowhere.pt"], "no such file: nowhere.pt"),

@@ -1,7 +1,9 @@
 """The gain of further trials, as the searchers with a model estimate it."""
 
+import math
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from hill import SQUARE, climb
 
@@ -30,7 +32,20 @@ def test_gain_is_estimated_once_there_is_a_model_and_falls(make: Make) -> None:
     climb(searcher, 15)
     last = searcher.expected_gain()
     assert first is not None and last is not None
-    assert first.expected > last.expected and last.expected < last.noise == 0.02
+    assert first.expected > last.expected and last.expected < last.noise
+
+
+@pytest.mark.parametrize("noise", [0.002, 0.05])
+def test_noise_between_seeds_is_that_of_the_scores_not_the_assumed_one(noise: float) -> None:
+    """With the assumed 0.03, a search whose scores differ by less would end at once."""
+    random, searcher = np.random.default_rng(1), BoTorchSearcher(SQUARE, seed=0)
+    for number in range(30):
+        point = searcher.ask(f"t{number}")
+        assert point is not None
+        height = math.exp(-4 * ((float(point["x"]) - 0.6) ** 2 + (float(point["y"]) - 0.6) ** 2))
+        searcher.tell(f"t{number}", 20 * noise * height + random.normal(scale=noise))
+    gain = searcher.expected_gain()
+    assert gain is not None and 0.6 * noise < gain.noise < 1.5 * noise
 
 
 def test_estimate_of_the_gain_changes_no_proposal(make: Make) -> None:
