@@ -14,6 +14,7 @@ from hpo.journal.events import HUNG, Event, Noticed, StageFinished, StudyInterru
 from hpo.journal.journal import read_journal
 from hpo.journal.results import StudyState
 from hpo.journal.trial_state import TrialStatus
+from hpo.report.budget_lines import more_time
 from hpo.report.formats import mean_with_interval
 from hpo.tasks.base.found import best_of_stage
 from hpo.tasks.base.registry import score_of
@@ -126,8 +127,10 @@ class Announcements:
             case StageFinished():
                 return self._stage_end(event.stage, self._state)
             case StudyInterrupted():
-                fix = shell_line("hpo", "resume", self._name)
-                return Message(f"{self._name}: stopped", f"The study stopped before its end; resume: {fix}")
+                over = self._state.budget_over
+                fix = more_time(self._state) if over else shell_line("hpo", "resume", self._name)
+                why = event.reason or "stopped before the end"
+                return Message(f"{self._name}: stopped", f"The study has not ended: {why}. Continue: {fix}")
             case TrialFailed():
                 return self._failures(event, self._state)
             case Noticed() if HUNG in event.message:

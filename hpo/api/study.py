@@ -32,6 +32,10 @@ class Best:
     """Mean score over the seeds, on the validation split."""
     half_width: float | None
     """Half width of the 95 % interval of the mean; None for a single seed."""
+    expected: float | None
+    """Mean over seeds that the model of a search that has ended predicts; None where there is no model."""
+    expected_half_width: float | None
+    """Half width of its 95 % interval."""
     seeds: int
     """Number of seeds."""
     stage: str
@@ -88,10 +92,13 @@ class Study:
                 f"study {self.name!r} has no trial with a score yet",
                 **({"first_failure": reasons[0]} if reasons else {}),
             )
+        expected = found.configuration.expected
         return Best(
             parameters=by_symbol(found.parameters),
             score=found.configuration.mean,
             half_width=found.configuration.half_width,
+            expected=expected.mean if expected else None,
+            expected_half_width=expected.half_width if expected else None,
             seeds=len(found.configuration.scores),
             stage=found.stage.stage,
             trial=found.trial.trial,

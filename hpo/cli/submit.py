@@ -1,6 +1,7 @@
 """``hpo submit``: run a command on a Ray cluster, follow it and stop it."""
 
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -52,11 +53,7 @@ def submit(
         raise ConfigError("expected exactly one of: a command after --, --attach ID, --stop ID, --list")
     if command and command[0] not in _SUBMITTED:
         raise ConfigError(f"only run and resume can be submitted, got {command[0]!r}")
-    if command and any(word == "--try" or word.startswith("--try=") for word in command):
-        raise ConfigError(
-            "the file of --try is not sent to the cluster",
-            fix="write its points as [[stages.bayes.try]] into the file of --study-file, which is sent",
-        )
+    _refuse_files(command or [])
     _refuse_open_secrets(command or [])
     jobs = Jobs(address)
     if list_jobs:
@@ -69,13 +66,33 @@ def submit(
         _follow(jobs, jobs.submit(command, task=task))
 
 
+def _refuse_files(command: list[str]) -> None:
+    """Refuse options with a file on this machine, which the cluster would not get."""
+    for option, file in _values(command, "--try"):
+        raise ConfigError(
+            f"the file of {option} is not sent to the cluster: {file}",
+            fix="write its points as [[stages.bayes.try]] into the file of --study-file, which is sent",
+        )
+    for option, source in _values(command, "--from"):
+        if Path(source).is_file():
+            raise ConfigError(
+                f"the file of {option} is not sent to the cluster: {source}",
+                fix=f"give {option} paper, a study or an MLflow run, which the cluster can read",
+            )
+
+
+def _values(command: list[str], option: str) -> list[tuple[str, str]]:
+    """Return an option with each value that a command gives it."""
+    given = [after for word, after in pairwise(command) if word == option]
+    given += [word.removeprefix(f"{option}=") for word in command if word.startswith(f"{option}=")]
+    return [(option, value) for value in given]
+
+
 def _refuse_open_secrets(command: list[str]) -> None:
     """Refuse an address for notifications in the command of a job, which all users of a cluster can read."""
     from hpo.config.notify import is_reference  # keeps pydantic out of --help
 
-    given = [after for word, after in pairwise(command) if word == "--notify"]
-    given += [word.removeprefix("--notify=") for word in command if word.startswith("--notify=")]
-    if not all(map(is_reference, given)):
+    if not all(is_reference(address) for _, address in _values(command, "--notify")):
         raise ConfigError(
             "the command of a job can be read by everybody on the cluster, the address of --notify too",
             fix="set a variable to the address on the nodes, and give its name: --notify '$NAME'",

@@ -26,6 +26,8 @@ _WRITER = "writer.json"
 # Some three million events.
 _MAX_BYTES = 1 << 30
 _MAX_WRITER_BYTES = 4096
+_READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
+"""Errors where this user may read only: a study of another user, or a read-only file system."""
 # ``writer_of`` takes the lock for an instant; a writer that starts just then must not give up.
 _PATIENCE_S = 1.0
 
@@ -221,7 +223,9 @@ def writer_of(folder: Path) -> str | None:
         lock.acquire(timeout=0)
     except Timeout:
         return _last_writer(folder)
-    except PermissionError:  # a study of another user, which this one may read only
+    except OSError as error:
+        if error.errno not in _READ_ONLY:
+            raise
         return _last_writer(folder) if _is_locked(folder / _LOCK) else None
     lock.release()
     return None
@@ -229,6 +233,8 @@ def writer_of(folder: Path) -> str | None:
 
 def _is_locked(file: Path) -> bool:
     """Return whether another process holds a lock, whose file this user may read only."""
+    if not file.is_file():
+        return False
     with file.open("rb") as opened:
         try:
             fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -247,7 +253,7 @@ def _last_writer(folder: Path) -> str:
 
 
 def _unwritable(folder: Path, error: OSError) -> StorageError:
-    is_refused = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+    is_refused = error.errno in _READ_ONLY
     resume = shell_line("hpo", "resume", folder.name)
     return StorageError(
         f"the journal cannot be written: {error.strerror}",

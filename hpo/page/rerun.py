@@ -8,6 +8,7 @@ import tomli_w
 from hpo.journal.results import StudyState
 from hpo.study.plan import StudyPlan
 from hpo.tasks.base.found import found_configuration
+from hpo.tasks.base.places import is_uri
 from hpo.tracking.symbols import by_symbol
 from model.shell import shell_line
 
@@ -35,12 +36,16 @@ def commands(plan: StudyPlan, state: StudyState, *, file: str) -> list[str]:
     """Return the commands that run the study again from ``file``, and that compare both studies."""
     study, starts = state.created.study, start_files(state)
     new_study = f"{study}-again"
-    new = ["--study-file", f"./{file}", "--data", plan.data]
+    new = ["--study-file", f"./{file}"]
+    if plan.description.reads_data:
+        new += ["--data-uri" if is_uri(plan.data) else "--data", plan.data]
     new += plan.task.data_options(plan.features, (plan.train.items, plan.valid.items))
     new += ["--seed", str(plan.seed), "--device", plan.device]
     lines: list[str] = []
-    for name in state.asked:
+    for name, asked in state.asked.items():
         parts = ["hpo", "run", name, "--study", new_study, *(new if not lines else [])]
+        if asked.known:
+            parts += ["--warm-start", asked.known["study"]]
         if f"start-{name}.json" in starts:
             parts += ["--from", f"./start-{name}.json"]
         lines.append(shell_line(*parts))

@@ -166,7 +166,7 @@ def found_record(state: StudyState, *, score: str) -> dict[str, Any]:
     found, by = best_of_stage(state, stage.stage), {}
     if found:
         by = configuration_record(found.configuration, score=score)
-    kept = ("configuration", score, "half_width", "seeds", "trials")
+    kept = ("configuration", score, "half_width", "expected", "expected_half_width", "seeds", "trials")
     return {
         "found": by_symbol(stage.chosen),
         "found_by": {"stage": stage.stage, **{key: by[key] for key in kept if key in by}},

@@ -241,5 +241,6 @@ def _exit_code(details: Any, job: str) -> int:
 
 def _reason(error: object) -> str:
     """Return the last line of an error message, which says most."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    lines = [line.strip() for line in str(error or "").splitlines() if line.strip()]
+    unsaid = type(error).__name__ if isinstance(error, Exception) else "no reason given"
+    return lines[-1] if lines else unsaid

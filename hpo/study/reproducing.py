@@ -25,7 +25,7 @@ from hpo.tracking.runs import RecordedTrial
 from hpo.trial.array import TrialArray
 from hpo.trial.files import CONFIG
 from hpo.trial.specification import TrialSpec
-from model.errors import UserError
+from model.errors import StorageError, UserError
 from model.training.outcomes import FailedError
 
 _DECISIVE_PACKAGES = ("torch", "numpy")
@@ -94,7 +94,7 @@ def train_again(rerun: Rerun, environment: Environment, progress: Progress) -> R
     """Train in this process up to the last recorded validation, and compare all metrics with the record.
 
     Raises:
-        UserError: The recorded parameters cannot be used.
+        UserError: The recorded parameters cannot be used, or the disk is full.
     """
     recorded, failure = rerun.recorded, None
     environment.runs.mkdir(parents=True, exist_ok=True)
@@ -105,7 +105,9 @@ def train_again(rerun: Rerun, environment: Environment, progress: Progress) -> R
                 repeated[epoch] = metrics
         except FailedError as error:
             failure = f"the repeated training failed: {error}"
-        config = json.loads((Path(folder) / CONFIG).read_text())
+        file = Path(folder) / CONFIG
+        # A training that fails at its very beginning writes none.
+        config = json.loads(file.read_text()) if file.is_file() else recorded.config
     metric, beside = rerun.plan.score.metric, rerun.plan.score.beside
     # Older records lack the mean over other classes, which follows from the AP of each class.
     derived = beside.metric if beside else None
@@ -144,6 +146,8 @@ def _validations(rerun: Rerun, folder: str, progress: Progress) -> Iterator[tupl
     progress(f"training {rerun.name}", epoch, last)
     while epoch < last:
         result = array.step(spec, epoch)
+        if "unwritable" in result:
+            raise StorageError(result["unwritable"])
         if "failed" in result:
             raise FailedError(result["failed"])
         epoch = result["epoch"]

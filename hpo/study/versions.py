@@ -21,8 +21,13 @@ _DECISIVE = (
     (hpo, "search/*.py"),
     (hpo, "trial/*.py"),
     (hpo, "programs/*.py"),
+    (hpo, "schedule/asha.py"),
+    (hpo, "schedule/median.py"),
+    (hpo, "journal/ranking.py"),
     (hpo, "tasks/base/*.py"),
 )
+_NEVER_DECISIVE = ("model/wording.py", "model/shell.py", "model/data/download/")
+"""Files and folders of these packages that decide no number."""
 
 SHOWN_DIGITS = 12
 """Number of digits of a digest that are shown."""
@@ -69,8 +74,10 @@ def code_digest(task: str) -> str:
     for package, pattern in _DECISIVE:
         root = Path(str(package.__file__)).parent
         for path in sorted(root.glob(pattern)):
-            digest.update(f"{root.name}/{path.relative_to(root).as_posix()}\0".encode())
-            digest.update(path.read_bytes())
+            name = f"{root.name}/{path.relative_to(root).as_posix()}"
+            if not name.startswith(_NEVER_DECISIVE):
+                digest.update(f"{name}\0".encode())
+                digest.update(path.read_bytes())
     for name, path in _task_files(task):
         digest.update(f"{name}\0".encode())
         digest.update(path.read_bytes())

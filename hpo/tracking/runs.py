@@ -45,15 +45,26 @@ class RecordedTrial:
     """Settings of the model; empty for a trial that did not finish."""
 
 
+_NO_SUCH_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+"""MLflow's answers for the id of a run that does not exist, or that cannot be an id."""
+
+
 def run_parameters(environment: Environment, run_id: str) -> dict[str, Number] | None:
-    """Return the parameters of a run by name, converted to numbers; None if the store has no such run."""
+    """Return the parameters of a run by name, converted to numbers; None if the store has no such run.
+
+    Raises:
+        UserError: The store does not answer.
+    """
     from mlflow.exceptions import MlflowException
 
     make_store(environment)
-    try:
-        run = connect(environment.tracking_uri).get_run(run_id)
-    except MlflowException:
-        return None
+    with store_errors(environment.tracking_uri):
+        try:
+            run = connect(environment.tracking_uri).get_run(run_id)
+        except MlflowException as error:
+            if error.error_code not in _NO_SUCH_RUN:
+                raise
+            return None
     return _parameters(run)
 
 
@@ -202,7 +213,7 @@ def _find(client: "MlflowClient", name: str, environment: Environment) -> "Run":
     try:
         return client.get_run(name)
     except MlflowException as error:
-        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+        if error.error_code not in _NO_SUCH_RUN:
             raise
         raise UserError(
             f"MLflow has no run {name!r}",

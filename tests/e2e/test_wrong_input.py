@@ -47,6 +47,7 @@ from e2e.command_line import CommandLine
         ),
         (["highlights", "--game", "x", "--game", "y", "--to", "a"], "expected one --game, got 2"),
         (["highlights", "--game", "x", "--to", "a", "--run", "unknown/trial"], "there is no study 'unknown'"),
+        (["submit", "--", "run", "final", "--from", "/etc/hostname"], "is not sent to the cluster"),
         (["precision", "nowhere.csv"], "cannot read the review table as CSV"),
         (["data", "download", "--to", "x", "--features", "rsnet"], "unknown SoccerNet features 'rsnet'"),
     ],

@@ -97,7 +97,7 @@ class FunctionTask(Task[StudyFile, DataShape, None, FunctionRun]):
         self, network: Path, untrained: FunctionRun, test: None, shared: Any, device: "torch.device"
     ) -> dict[str, float]:
         """Call the function for the test split with what the best report of a trial kept."""
-        assert self._test is not None, "open_test checks it"
+        assert self._test is not None, "without a test function there is no final"
         config, state = untrained.config, self.load_network(network)["kept"]
         score = self._test(dict(config.parameters), config.seed, state)
         return {self.score.metric: checked_score(score, function=self._test)}

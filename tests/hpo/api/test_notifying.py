@@ -12,6 +12,8 @@ from notification_server import Received, notification_server
 from hpo.api.notifying import Channel, Message, Sender, channel_of, notifying
 from hpo.journal.events import (
     HUNG,
+    BudgetEnded,
+    BudgetSet,
     Event,
     Noticed,
     StageAsked,
@@ -95,7 +97,17 @@ def test_hang_and_interruption_are_told_other_notices_are_not(received: Received
     notices: list[Event] = [Noticed(message=f"bayes-1 {HUNG} 60 s."), Noticed(message="something else")]
     stop = StudyInterrupted(reason="stopped")
     assert sent(received, [*beginning(), *notices, stop]) == ["mine: a trial hung", "mine: stopped"]
-    assert "hpo resume mine" in received.messages[1]["message"]
+    assert received.messages[1]["message"] == "The study has not ended: stopped. Continue: hpo resume mine"
+
+
+def test_budget_that_is_over_is_told_with_a_command_that_works(received: Received) -> None:
+    budget, over = BudgetSet(hours=2.0, until=None), "2 h"
+    ended = BudgetEnded(stage="bayes", budget=over, of_stage=False, suffices=True)
+    stop = StudyInterrupted(reason=f"the budget of {over} is over")
+    assert sent(received, [*beginning(), budget, ended, stop]) == ["mine: stopped"]
+    assert received.messages[0]["message"].endswith(
+        "the budget of 2 h is over. Continue: hpo resume mine --hours inf"
+    )
 
 
 @pytest.mark.parametrize(

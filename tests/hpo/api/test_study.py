@@ -78,6 +78,7 @@ def test_best_is_what_the_stage_chose(study: Study) -> None:
     best = study.best()
     assert (best.trial, best.stage, best.score, best.seeds) == ("bayes-0002", "bayes", 0.5, 1)
     assert best.half_width is None and best.is_chosen
+    assert best.expected is None, "a stage of two trials has no model"
     assert best.parameters == {"f": 3, "lambda_seg": 2.0}
 
 

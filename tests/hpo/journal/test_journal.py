@@ -1,6 +1,7 @@
 """What is appended is on disk; what a kill cuts short is not taken for an event."""
 
 import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -186,11 +187,12 @@ def test_a_second_process_may_not_write_but_may_read(folder: Path) -> None:
         assert len(read_journal(folder).events) > 4
 
 
-def test_a_study_of_another_user_is_read_without_its_lock(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS])
+def test_a_study_of_another_user_or_a_read_only_disk_is_read_without_its_lock(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     def refuse(lock: FileLock, timeout: float) -> None:
-        raise PermissionError(13, "Permission denied")
+        raise OSError(code, os.strerror(code))
 
     with appending(folder) as writer:
         monkeypatch.setattr(FileLock, "acquire", refuse)

@@ -1,5 +1,6 @@
 import shlex
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -133,4 +134,11 @@ def test_commands_begin_a_study_with_the_same_data_and_go_on_with_it(small_plan:
         ["hpo", "compare", "my study", "my study-again"],
         ["hpo", "reproduce", "my study/bayes-0001"],
     ]
+    remote = replace(small_plan, data="s3://bucket/games")
+    known = {"study": "older", "points": []}
+    warm = StudyState.replay(begun(small_plan, "s"))
+    warm.asked["bayes"] = replace(warm.asked["bayes"], known=known)
+    words = shlex.split(commands(remote, warm, file="s.toml")[0])
+    assert words[words.index("--data-uri") + 1] == "s3://bucket/games" and "--data" not in words
+    assert words[words.index("--warm-start") + 1] == "older"
     assert start_files(state) == {"start-final.json": '{\n  "f": 4,\n  "r": 40\n}'}

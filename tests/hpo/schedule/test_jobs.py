@@ -118,6 +118,8 @@ def test_exit_code_is_that_of_the_command_on_the_cluster(cluster: Cluster, end: 
 def test_a_job_that_could_not_start_says_why(cluster: Cluster) -> None:
     with pytest.raises(UserError, match="failed before its command ended: the disk is full"):
         follow(cluster, moment("FAILED", "", None, "Failed to set up:\n  the disk is full\n"))
+    with pytest.raises(UserError, match="failed before its command ended: no reason given"):
+        follow(cluster, moment("FAILED", "", None, ""))
 
 
 def test_an_unknown_job_is_told_from_a_lost_connection(cluster: Cluster) -> None:

@@ -16,7 +16,7 @@ from hpo.study.reproducing import prepare_rerun, train_again
 from hpo.study.versions import code_digest
 from hpo.tracking.runs import RecordedTrial
 from model.data.synthetic import write_synthetic
-from model.errors import UserError
+from model.errors import StorageError, UserError
 
 
 def silent(*_: object) -> None:
@@ -74,6 +74,25 @@ def test_same_trial_gives_the_same_numbers_and_leaves_nothing_behind(
     assert [pair.epoch for pair in again.validations] == [1, 2]
     assert changed(again) == {}
     assert not list(small_environment.runs.glob("reproduction-*"))
+
+
+@pytest.mark.parametrize(
+    ("result", "told"),
+    [({"unwritable": "No space left"}, "No space left"), ({"failed": "no such split"}, "no such split")],
+)
+def test_training_that_cannot_begin_is_told_by_its_reason(
+    recorded: RecordedTrial,
+    reproduce: Callable[..., Reproduction],
+    monkeypatch: pytest.MonkeyPatch,
+    result: dict[str, str],
+    told: str,
+) -> None:
+    monkeypatch.setattr("hpo.study.reproducing.TrialArray.step", lambda *_: result)
+    if "unwritable" in result:
+        with pytest.raises(StorageError, match=told):
+            reproduce(recorded)
+    else:
+        assert told in (reproduce(recorded).failure or "")
 
 
 def test_only_recorded_validations_are_trained_for(

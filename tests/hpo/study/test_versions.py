@@ -14,6 +14,10 @@ from hpo.study.versions import code_digest, git_commit, versions
     [
         ("tasks/calf/task.py", True),
         ("search/searcher.py", True),
+        ("schedule/asha.py", True),
+        ("journal/ranking.py", True),
+        ("schedule/cluster.py", False),
+        ("model/wording.py", False),
         ("tasks/calf/presentation/tables.py", False),
     ],
 )
