@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # h
 from trainings import SPACE
 
 from hpo.search.botorch_searcher import BoTorchSearcher
-from hpo.search.curves import Look
+from hpo.search.curves import ScoreEstimate
 from hpo.search.design import quasi_random_points
 from hpo.search.noisy_process import fit_process
 from hpo.search.observations import observations
@@ -51,7 +51,7 @@ def searcher_with(observed: int) -> BoTorchSearcher:
         searcher.replay(f"ended-{number}", parameters)
         score = hill(parameters) + float(random.normal(scale=NOISE))
         searcher.tell(f"ended-{number}", score)
-        searcher.look(f"ended-{number}", (Look(score, 0.0),))
+        searcher.record_estimates(f"ended-{number}", (ScoreEstimate(score, 0.0),))
     return searcher
 
 

@@ -46,14 +46,16 @@ def related_points(table: Path, seed: int, *, opposite: bool) -> list[ScoredPoin
     landscape = short_landscape(table)
     search = Product("botorch", asha(landscape.epochs, grace=1), seed=1000 + seed)
     play(search, landscape, at_a_time=1, budgets=(FIRST_BUDGET,), luck=1000 + seed)
-    estimates = ScoreEstimates("average_map")
-    estimates.learn(search.trials)
-    pairs = [(trial.parameters, estimates.look(trial)) for trial in search.trials]
-    looks = [(parameters, look) for parameters, look in pairs if look is not None]
-    top = max(look.score for _, look in looks)
+    model = ScoreEstimates("average_map")
+    model.learn(search.trials)
+    pairs = [(trial.parameters, model.estimate(trial)) for trial in search.trials]
+    estimates = [(parameters, estimate) for parameters, estimate in pairs if estimate is not None]
+    top = max(estimate.score for _, estimate in estimates)
     return [
-        ScoredPoint(dict(at), top - look.score if opposite else look.score, look.variance, is_related=True)
-        for at, look in looks
+        ScoredPoint(
+            dict(at), top - estimate.score if opposite else estimate.score, estimate.variance, is_related=True
+        )
+        for at, estimate in estimates
     ]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from hpo.journal.events import Event
 from hpo.journal.journal import read_journal
 from hpo.journal.results import StudyState
-from hpo.study.interruption import press_ctrl_c
+from hpo.study.signals import press_ctrl_c
 from model.errors import UserError
 
 if TYPE_CHECKING:

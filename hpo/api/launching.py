@@ -30,7 +30,7 @@ from hpo.study.session import (
     preview_extension,
     start_study,
 )
-from hpo.study.starting import starting_configuration, study_in
+from hpo.study.start_configuration import starting_configuration, study_in
 from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.presentation.stage_command import TaskCommands
 from hpo.tasks.base.registry import load_study

@@ -47,9 +47,9 @@ def planned(prepared: "Prepared") -> Plan:
     Raises:
         UserError: A measurement on a GPU fails, or MLflow's store cannot be used.
     """
+    from hpo.space.symbols import by_symbol
     from hpo.study.outline import outline, plan_text
     from hpo.tracking.store_check import require_usable_store
-    from hpo.tracking.symbols import by_symbol
 
     require_usable_store(prepared.environment)
     outlines = [outline(stage, prepared.environment) for stage in prepared.stages]

@@ -9,10 +9,10 @@ from hpo.api.python_words import python_words
 from hpo.config.environment import Environment
 from hpo.journal.events import Value
 from hpo.journal.results import StudyState, stored_state
+from hpo.space.symbols import by_symbol
 from hpo.study.folders import REPORT
 from hpo.study.records import failures, trial_files, trial_rows, validation_rows
 from hpo.tasks.base.found import found_configuration
-from hpo.tracking.symbols import by_symbol
 from model.errors import UserError
 from model.shell import shell_line
 

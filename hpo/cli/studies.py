@@ -121,6 +121,7 @@ def best(
     from hpo.config.stages import SEARCH
     from hpo.journal.results import stored_state
     from hpo.report.trial_tables import configuration_record, found_record
+    from hpo.space.symbols import by_symbol
     from hpo.study.edges import edge_record, edges
     from hpo.study.folders import chosen_study
     from hpo.study.plan import plan_of
@@ -128,7 +129,6 @@ def best(
     from hpo.study.results import stage_importance
     from hpo.study.verdict import verdict
     from hpo.tasks.base.registry import score_of
-    from hpo.tracking.symbols import by_symbol
 
     folder = chosen_study(read_environment(), study)
     state = stored_state(folder)

@@ -10,10 +10,10 @@ from hpo.page.study_page import ShownTable
 from hpo.report.formats import duration, score_label, value, values_tried
 from hpo.report.stage_order import outdated, outdated_line
 from hpo.report.trial_tables import best_line, condition, trials_in_words
+from hpo.space.symbols import by_symbol, symbol
 from hpo.study.plan import StudyPlan
 from hpo.tasks.base.found import best_of_stage, deciding_stage, found_configuration, stages_by_priority
 from hpo.tasks.base.registry import units_note_of
-from hpo.tracking.symbols import by_symbol, symbol
 from model.errors import UserError
 
 _MOST_FAILURES = 100

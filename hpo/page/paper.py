@@ -10,9 +10,9 @@ from hpo.journal.ranking import half_width
 from hpo.journal.results import StudyState
 from hpo.journal.trial_state import TrialStatus
 from hpo.report.formats import duration, value
+from hpo.space.symbols import by_symbol, symbol
 from hpo.study.plan import StudyPlan
 from hpo.study.verdict import Verdict, verdict
-from hpo.tracking.symbols import by_symbol, symbol
 from model.errors import UserError
 from model.files import write_whole
 from model.wording import counted, with_interval

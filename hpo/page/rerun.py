@@ -6,10 +6,10 @@ from typing import Any
 import tomli_w
 
 from hpo.journal.results import StudyState
+from hpo.space.symbols import by_symbol
 from hpo.study.plan import StudyPlan
 from hpo.tasks.base.found import found_configuration
 from hpo.tasks.base.places import is_uri
-from hpo.tracking.symbols import by_symbol
 from model.shell import shell_line
 
 

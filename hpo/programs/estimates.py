@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from hpo.journal.trial_state import TrialState, TrialStatus
-from hpo.search.curves import Curve, CurveModel, Look
+from hpo.search.curves import Curve, CurveModel, ScoreEstimate
 from hpo.search.searcher import NOISE
 
 
@@ -28,13 +28,13 @@ class ScoreEstimates:
                 self._learnt.add(index)
                 self._curves.add(self._curve(trial))
 
-    def look(self, trial: TrialState) -> Look | None:
+    def estimate(self, trial: TrialState) -> ScoreEstimate | None:
         """Return the estimate by a trial; None if it failed, or if nothing shows what to expect of it."""
         if is_whole(trial) and trial.score is not None:
-            return Look(trial.score)
+            return ScoreEstimate(trial.score)
         if trial.status is TrialStatus.FAILED or not trial.reports:
             return None
-        return self._curves.look(self._curve(trial))
+        return self._curves.estimate(self._curve(trial))
 
     def _curve(self, trial: TrialState) -> Curve:
         return {epoch: report.metrics[self._metric] for epoch, report in trial.reports.items()}

@@ -181,8 +181,10 @@ class SearchProgram(Program):
         """Show the searcher what each seed tells, also of the trials that are running or were stopped."""
         self._estimates.learn(trials)
         for place, group in enumerate(self._groups):
-            looks = [self._estimates.look(trials[index]) for index in group]
-            self._searcher.look(_name(place), [look for look in looks if look is not None])
+            estimates = [self._estimates.estimate(trials[index]) for index in group]
+            self._searcher.record_estimates(
+                _name(place), [estimate for estimate in estimates if estimate is not None]
+            )
 
 
 def _name(place: int) -> str:

@@ -11,8 +11,8 @@ from hpo.journal.results import StudyState
 from hpo.journal.trial_state import TrialState
 from hpo.report.formats import duration, value
 from hpo.report.stage_order import outdated, outdated_line
+from hpo.space.symbols import symbol
 from hpo.tasks.base.registry import classes_of, score_of
-from hpo.tracking.symbols import symbol
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 

@@ -18,10 +18,10 @@ from hpo.report.gain_lines import gain_line
 from hpo.report.stage_order import outdated_lines
 from hpo.search.importance import sample_note
 from hpo.search.searcher import NOISE
+from hpo.space.symbols import by_symbol, symbol
 from hpo.tasks.base.found import best_of_stage, deciding_stage
 from hpo.tasks.base.registry import classes_of, description_of, external_task_code, score_of
 from hpo.tasks.base.score import Score
-from hpo.tracking.symbols import by_symbol, symbol
 from model.shell import shell_line
 from model.wording import counted, with_interval
 

@@ -14,7 +14,7 @@ Curve = Mapping[int, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ScoreEstimate:
     """Estimate, by one trial, of the score of its configuration."""
 
     score: float
@@ -62,7 +62,7 @@ class CurveModel:
             self._ends[epoch].append(end)
         self._lines.clear()
 
-    def look(self, curve: Curve) -> Look | None:
+    def estimate(self, curve: Curve) -> ScoreEstimate | None:
         """Return the expected end of a curve; None while too few whole trials show what to expect."""
         epoch = max(curve)
         if len(self._early.get(epoch, ())) < 2:
@@ -71,7 +71,7 @@ class CurveModel:
             self._lines[epoch] = self._line(np.array(self._early[epoch]), np.array(self._ends[epoch]))
         best = max(curve.values())
         line = self._lines[epoch]
-        return Look(max(line.end(best), best), line.variance(best))
+        return ScoreEstimate(max(line.end(best), best), line.variance(best))
 
     def _line(self, early: Array, ends: Array) -> "_Line":
         """Fit a line by Bayesian regression, with a normal prior of the slope."""

@@ -6,7 +6,7 @@ from dataclasses import astuple, dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hpo.search.curves import Look
+from hpo.search.curves import ScoreEstimate
 from hpo.search.searcher import AskedTrial
 
 Point = tuple[float, ...]
@@ -66,13 +66,15 @@ def observations(trials: Sequence[AskedTrial], *, limit: int) -> Observations:
         limit: Maximum number of trials to use: half of them the best, half the latest of the others.
     """
     worst = min(trial.score for trial in trials if trial.score is not None)
-    rows = [(trial, looks) for trial in trials if (looks := _looks(trial, worst))]
-    used = _best_and_latest([max(look.score for look in looks) for _, looks in rows], limit)
-    chosen = [(trial.point, look) for trial, looks in map(rows.__getitem__, used) for look in looks]
+    rows = [(trial, estimates) for trial in trials if (estimates := _estimates_of(trial, worst))]
+    used = _best_and_latest([max(estimate.score for estimate in estimates) for _, estimates in rows], limit)
+    chosen = [
+        (trial.point, estimate) for trial, estimates in map(rows.__getitem__, used) for estimate in estimates
+    ]
     return Observations(
         points=np.array([point for point, _ in chosen]),
-        scores=np.array([look.score for _, look in chosen]),
-        variances=np.array([look.variance for _, look in chosen]),
+        scores=np.array([estimate.score for _, estimate in chosen]),
+        variances=np.array([estimate.variance for _, estimate in chosen]),
     )
 
 
@@ -83,12 +85,12 @@ def related_observations(related: Sequence[AskedTrial]) -> Observations | None:
     return observations(related, limit=RELATED_SEEN)
 
 
-def _looks(trial: AskedTrial, worst: float) -> Sequence[Look]:
+def _estimates_of(trial: AskedTrial, worst: float) -> Sequence[ScoreEstimate]:
     if trial.failed:
-        return (Look(worst),)
-    if trial.looks or trial.score is None:
-        return trial.looks
-    return (Look(trial.score),)
+        return (ScoreEstimate(worst),)
+    if trial.estimates or trial.score is None:
+        return trial.estimates
+    return (ScoreEstimate(trial.score),)
 
 
 def running_points(trials: Sequence[AskedTrial]) -> list[Point]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from hpo.search.curves import Look
+from hpo.search.curves import ScoreEstimate
 from hpo.search.design import quasi_random_points
 from hpo.space.parameters import Value
 from hpo.space.space import Parameters, Space, UnitPoint
@@ -27,7 +27,7 @@ class AskedTrial:
     """Score of a finished trial; None while it runs and after a failure."""
     failed: bool = False
     """True if the trial ended without a score."""
-    looks: Sequence[Look] = ()
+    estimates: Sequence[ScoreEstimate] = ()
     """Estimate of the score by each of its seeds so far; empty if only the score is known."""
 
 
@@ -98,7 +98,7 @@ class Searcher(ABC):
         self._first = [point for point in self._distinct(first) if self._is_free(point)]
 
     learns_from_curves: ClassVar[bool] = False
-    """Whether proposals depend on what trials reached before they ended; see ``look``."""
+    """Whether proposals depend on what trials reached before they ended; see ``record_estimates``."""
 
     @abstractmethod
     def propose(self, number: int) -> Parameters:
@@ -129,13 +129,13 @@ class Searcher(ABC):
         self.trials[trial].score = score
         self.trials[trial].failed = False
 
-    def look(self, trial: str, looks: Sequence[Look]) -> None:
+    def record_estimates(self, trial: str, estimates: Sequence[ScoreEstimate]) -> None:
         """Record what each seed of ``trial`` tells so far, also before it ends.
 
         Raises:
             KeyError: No parameters were proposed for ``trial``.
         """
-        self.trials[trial].looks = looks
+        self.trials[trial].estimates = estimates
 
     def fail(self, trial: str) -> None:
         """Record that ``trial`` ended without a score.
@@ -182,7 +182,7 @@ class Searcher(ABC):
         point = self.place(known.parameters)
         if not math.isfinite(known.score):
             return AskedTrial(point, failed=True)
-        return AskedTrial(point, known.score, looks=(Look(known.score, known.variance),))
+        return AskedTrial(point, known.score, estimates=(ScoreEstimate(known.score, known.variance),))
 
     def _next_free(self, number: int) -> Parameters | None:
         design = quasi_random_points(self.space.dimensions, seed=self.seed, count=number + _FALLBACK_POINTS)

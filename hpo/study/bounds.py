@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hpo.tracking.symbols import symbol
+from hpo.space.symbols import symbol
 from model.errors import ConfigError
 
 MORE = 10

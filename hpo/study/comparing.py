@@ -19,6 +19,7 @@ from hpo.journal.results import StudyState, stored_state
 from hpo.journal.trial_state import TrialState
 from hpo.report.comparison import Cell, Comparison, Pair, PairedRow
 from hpo.space.space import Parameters
+from hpo.space.symbols import symbol
 from hpo.study.devices import choose_device
 from hpo.study.folders import chosen_study
 from hpo.study.plan import StudyPlan, plan_of, reopen_data
@@ -27,7 +28,6 @@ from hpo.tasks.base.found import best_of_stage, found_configuration
 from hpo.tasks.base.networks import NetworkDifference
 from hpo.tasks.base.score import Score
 from hpo.tasks.base.splits import Progress
-from hpo.tracking.symbols import symbol
 from hpo.trial.files import BEST, trial_folder
 from model.errors import ConfigError, UserError
 

@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from hpo.space.space import Parameters
+from hpo.space.symbols import symbol
 from hpo.study.plan import StudyPlan
 from hpo.study.symbol_tables import symbols_in_table
 from hpo.tracking.names import name_in_older_records
-from hpo.tracking.symbols import symbol
 from model.documents import MAX_TOML_BYTES, parse_json, parse_toml, read_limited
 from model.errors import ConfigError
 

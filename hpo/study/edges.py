@@ -12,11 +12,11 @@ from hpo.journal.results import StudyState
 from hpo.report.formats import value
 from hpo.space.parameters import FloatParameter, IntParameter
 from hpo.space.space import Space
+from hpo.space.symbols import symbol
 from hpo.study.bounds import MORE, with_bounds
 from hpo.study.configuration import configuration_from_symbols
 from hpo.study.plan import StudyPlan
 from hpo.tasks.base.found import best_of_stage
-from hpo.tracking.symbols import symbol
 from model.errors import ConfigError
 from model.shell import shell_line
 

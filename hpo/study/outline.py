@@ -10,12 +10,12 @@ from hpo.config.study_file import space_of
 from hpo.journal.budget import TRIAL_START_S
 from hpo.report.budget_lines import fitting
 from hpo.report.formats import duration, value, values_tried
+from hpo.space.symbols import symbol
 from hpo.study.estimate import SESSION_START_S, Estimate, estimate
-from hpo.study.first_point import FirstPoint
+from hpo.study.first_points import FirstPoint
 from hpo.study.plan import StudyPlan
 from hpo.study.preparing import PreparedStage
 from hpo.study.warm_start import describe_known
-from hpo.tracking.symbols import symbol
 from model.wording import counted
 
 

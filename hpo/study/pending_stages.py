@@ -14,10 +14,10 @@ from hpo.schedule.gpus import local_gpus
 from hpo.schedule.local_ray import ray_session
 from hpo.study.devices import available_cpus
 from hpo.study.estimate import least_memory_bytes
-from hpo.study.interruption import signals_as_ctrl_c
 from hpo.study.plan import StudyPlan
 from hpo.study.results import figure_files, stage_importance, winner
 from hpo.study.runner import Listener
+from hpo.study.signals import signals_as_ctrl_c
 from hpo.study.stage import StageRun
 from hpo.study.stop_requests import BY_USER, WHOLE_STUDY, StopRequests
 from hpo.tracking.follower import Follower, FollowerReport

@@ -16,23 +16,23 @@ from hpo.journal.results import StudyState
 from hpo.report.formats import value as format_value
 from hpo.report.formats import values_tried
 from hpo.space.space import Parameters
+from hpo.space.symbols import symbol
 from hpo.study.bounds import MORE, with_bounds
 from hpo.study.budget import expected_limit
 from hpo.study.configuration import configuration_from_symbols
 from hpo.study.finalists import chosen_finalists, expected_finalists
-from hpo.study.first_point import FirstPoint, first_points_of
+from hpo.study.first_points import FirstPoint, first_points_of
 from hpo.study.folders import has_study, stored_place, study_folder
-from hpo.study.own_points import points_in_space
 from hpo.study.plan import StageRequest, StudyPlan, stage_settings
 from hpo.study.point_file import TypedPoints
 from hpo.study.reopening import refuse_changes
 from hpo.study.stage import build_stage, open_test_split, start_of
+from hpo.study.tried_points import points_in_space
 from hpo.study.versions import code_digest, versions
 from hpo.study.warm_start import known_scores, scored_points
 from hpo.tasks.base.own_code import own_errors
 from hpo.tasks.base.splits import Progress
 from hpo.tracking.store import check_store
-from hpo.tracking.symbols import symbol
 from model.errors import ConfigError, UserError
 from model.shell import shell_line
 from model.wording import counted

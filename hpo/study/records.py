@@ -6,8 +6,8 @@ from typing import Any
 from hpo.journal.journal import writer_of
 from hpo.journal.results import StudyState
 from hpo.journal.trial_state import TrialState, TrialStatus
+from hpo.space.symbols import by_symbol
 from hpo.tasks.base.registry import score_of
-from hpo.tracking.symbols import by_symbol
 from hpo.trial.files import BEST, CHECKPOINT, CONFIG, ERROR, OUTPUT, trial_folder
 
 Row = dict[str, Any]

@@ -18,7 +18,7 @@ from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Parameters
 from hpo.study.budget import StageBudget, measured_trial_s
 from hpo.study.finalists import chosen_finalists
-from hpo.study.first_point import why_not_first
+from hpo.study.first_points import why_not_first
 from hpo.study.plan import StudyPlan, chunk_seed
 from hpo.study.runner import Listener, StageRunner
 from hpo.study.warm_start import describe_known, scored_points

@@ -99,13 +99,13 @@ def scored_points(known: Mapping[str, Any]) -> list[ScoredPoint]:
 
 def _own(trials: Sequence[TrialState], metric: str) -> list[dict[str, Any]]:
     """Return what the trials of a search tell about their points."""
-    estimates = ScoreEstimates(metric)
-    estimates.learn(trials)
-    looks = [(trial, estimates.look(trial)) for trial in trials if trial.has_ended]
+    model = ScoreEstimates(metric)
+    model.learn(trials)
+    estimates = [(trial, model.estimate(trial)) for trial in trials if trial.has_ended]
     return [
-        {"parameters": dict(trial.parameters), "score": look.score, "variance": look.variance}
-        for trial, look in looks
-        if look is not None
+        {"parameters": dict(trial.parameters), "score": estimate.score, "variance": estimate.variance}
+        for trial, estimate in estimates
+        if estimate is not None
     ]
 
 

@@ -29,12 +29,12 @@ from hpo.journal.events import (
     Value,
 )
 from hpo.journal.results import StudyState
+from hpo.space.symbols import by_symbol
 from hpo.tasks.base.registry import score_of
 from hpo.tracking.experiment import Experiment
 from hpo.tracking.figures import FigureFiles
 from hpo.tracking.notes import NOTE, stage_note, study_note, study_tags, trial_note
 from hpo.tracking.registration import Winner
-from hpo.tracking.symbols import by_symbol
 from hpo.tracking.winner_label import winner_label
 
 _PLAN = "study.json"

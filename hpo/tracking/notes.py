@@ -9,10 +9,10 @@ from hpo.journal.results import StudyState
 from hpo.journal.stage_state import StageState
 from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.search.importance import sample_note
+from hpo.space.symbols import symbol
 from hpo.tasks.base.found import best_of_stage, found_configuration
 from hpo.tasks.base.registry import classes_of, description_of, score_of
 from hpo.tracking.figures import FigureFiles
-from hpo.tracking.symbols import symbol
 from model.shell import shell_line
 from model.wording import counted
 

@@ -6,11 +6,11 @@ from statistics import fmean
 from hpo.journal.events import COMMIT
 from hpo.journal.ranking import half_width
 from hpo.journal.results import StudyState
+from hpo.space.symbols import by_symbol
 from hpo.tasks.base.found import best_of_stage
 from hpo.tasks.base.registry import score_of
 from hpo.tracking.notes import parameter_table
 from hpo.tracking.registration import Label
-from hpo.tracking.symbols import by_symbol
 from model.wording import with_interval
 
 

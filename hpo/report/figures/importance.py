@@ -3,8 +3,8 @@
 from hpo.report.figures.interactive import interactive
 from hpo.report.figures.style import colour, panels
 from hpo.search.importance import sample_note
+from hpo.space.symbols import symbol
 from hpo.tasks.base.presentation.stage_presentation import StageFigure, StageView
-from hpo.tracking.symbols import symbol
 
 
 def importance_figure(view: StageView) -> StageFigure | None:

@@ -20,9 +20,9 @@ from hpo.search.searcher import ScoredPoint
 from hpo.search.views import search_views
 from hpo.space.parameters import ChoiceParameter, Parameter, Value
 from hpo.space.space import Space
+from hpo.space.symbols import symbol
 from hpo.tasks.base.found import estimated_scores
 from hpo.tasks.base.presentation.stage_presentation import StageFigure, StageView
-from hpo.tracking.symbols import symbol
 
 _MOST_PAIRED = 5
 _MOST_DRAWN = 300

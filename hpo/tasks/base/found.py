@@ -77,8 +77,8 @@ def estimated_scores(state: StudyState, stage: str) -> dict[str, float]:
     lower, whatever the hyperparameters.
     """
     trials = [trial for trial in state.trials_of(stage) if trial.has_ended and has_score(trial)]
-    estimates = ScoreEstimates(score_of(state.created).metric)
+    model = ScoreEstimates(score_of(state.created).metric)
     if any(trial.status is TrialStatus.STOPPED for trial in trials):
-        estimates.learn(trials)
-    looks = {trial.trial: estimates.look(trial) for trial in trials}
-    return {name: look.score for name, look in looks.items() if look is not None}
+        model.learn(trials)
+    estimates = {trial.trial: model.estimate(trial) for trial in trials}
+    return {name: estimate.score for name, estimate in estimates.items() if estimate is not None}

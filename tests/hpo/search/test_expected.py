@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from hpo.search.curves import Look
+from hpo.search.curves import ScoreEstimate
 from hpo.search.expected import LEAST_POINTS, expected_scores
 from hpo.search.noisy_process import fit_process, predicted
 from hpo.search.observations import Observations
@@ -46,7 +46,7 @@ def test_trials_without_a_score_say_nothing_about_their_neighbours() -> None:
 def test_more_seeds_make_the_expectation_surer() -> None:
     asked = trials({x: truth(x) for x in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)})
     single = expected_scores(asked, asked, noise=0.1)[2]
-    asked[2].looks = [Look(truth(0.4))] * 9
+    asked[2].estimates = [ScoreEstimate(truth(0.4))] * 9
     assert expected_scores(asked, asked, noise=0.1)[2].deviation < 0.8 * single.deviation
 
 

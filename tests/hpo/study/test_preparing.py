@@ -22,7 +22,7 @@ from hpo.journal.results import StudyState
 from hpo.journal.stage_state import UNLIKELY
 from hpo.programs.program import Proposal
 from hpo.study.estimate import Estimate
-from hpo.study.first_point import first_points_of, why_not_first
+from hpo.study.first_points import first_points_of, why_not_first
 from hpo.study.folders import study_folder
 from hpo.study.outline import StageOutline, plan_text
 from hpo.study.plan import StageRequest, StudyPlan

@@ -9,8 +9,8 @@ from rich.table import Table
 from hpo.journal.ranking import GRID
 from hpo.journal.trial_state import TrialState
 from hpo.report.formats import value
-from hpo.report.samples import samples_table
 from hpo.tasks.base.presentation.stage_presentation import StageView
+from hpo.tasks.bmn.presentation.samples import samples_table
 
 METRICS = {"ar@100": "AR@100", "auc": "AUC", "average_map": "Average-mAP"}
 """Metric of a validation -> its name in Table 3 of the paper."""

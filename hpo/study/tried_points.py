@@ -7,10 +7,10 @@ from hpo.config.stages import SearchStage
 from hpo.config.study_file import space_of
 from hpo.report.formats import value, values_tried
 from hpo.space.space import Parameters, Space
+from hpo.space.symbols import symbol
 from hpo.study.configuration import configuration_from_symbols
 from hpo.study.plan import StudyPlan
 from hpo.study.point_file import TypedPoints
-from hpo.tracking.symbols import symbol
 from model.errors import ConfigError
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from hpo.report.samples import TABLE_3, SampleComparison, compare_samples, samples_table
+from hpo.tasks.bmn.presentation.samples import TABLE_3, SampleComparison, compare_samples, samples_table
 
 # R's data set of sleep: what two drugs added, in hours.
 SLEEP_A = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]

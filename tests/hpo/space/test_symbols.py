@@ -2,7 +2,7 @@
 
 import pytest
 
-from hpo.tracking.symbols import symbol
+from hpo.space.symbols import symbol
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from hpo.journal.events import StageAsked, Value
 from hpo.report.formats import value
 from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Parameters
+from hpo.space.symbols import symbol
 from hpo.study.finalists import OWN
 from hpo.study.plan import StudyPlan
 from hpo.study.warm_start import scored_points
-from hpo.tracking.symbols import symbol
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

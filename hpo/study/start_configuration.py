@@ -5,12 +5,12 @@ from pathlib import Path
 from hpo.config.environment import Environment
 from hpo.journal.results import stored_state
 from hpo.space.space import Parameters
+from hpo.space.symbols import by_symbol
 from hpo.study.configuration import configuration_from_symbols, configuration_of_run, read_configuration
 from hpo.study.folders import known_studies, study_folder
 from hpo.study.plan import StudyPlan, plan_of
 from hpo.tasks.base.found import deciding_stage
 from hpo.tracking.runs import run_parameters
-from hpo.tracking.symbols import by_symbol
 from model.errors import UserError
 from model.shell import shell_line
 

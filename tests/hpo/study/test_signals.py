@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hpo.study.interruption import signals_as_ctrl_c
+from hpo.study.signals import signals_as_ctrl_c
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +55,7 @@ def test_a_signal_that_nohup_ignores_stays_ignored() -> None:
 
 CLOSED = """
 import os, signal
-from hpo.study.interruption import signals_as_ctrl_c
+from hpo.study.signals import signals_as_ctrl_c
 with signals_as_ctrl_c():
     try:
         print("ready", flush=True)

@@ -6,9 +6,9 @@ import pytest
 from calf_plan import calf_plan
 
 from hpo.space.space import Parameters
-from hpo.study.own_points import points_in_space
 from hpo.study.plan import StudyPlan
 from hpo.study.point_file import TypedPoints
+from hpo.study.tried_points import points_in_space
 from model.errors import ConfigError
 
 SPACE = {

@@ -9,7 +9,7 @@ from hpo.journal.journal import Journal
 from hpo.study.folders import study_folder
 from hpo.study.plan import StudyPlan
 from hpo.study.preparing import creation
-from hpo.study.starting import starting_configuration
+from hpo.study.start_configuration import starting_configuration
 from model.errors import UserError
 
 
