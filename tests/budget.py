@@ -21,10 +21,8 @@ SHARE_S = 1.5
 SHARES_S: dict[str, float] = {
     # Commands and studies from what is typed to the answer: processes, Ray and MLflow.
     "tests/e2e/test_command_line.py": 15.0,
-    "tests/hpo/api/test_search_options.py": 1.0,
-    "tests/model/test_wording.py": 1.0,
     "tests/e2e/test_highlights.py": 8.0,
-    "tests/e2e/test_moved_folders.py": 20.0,
+    "tests/e2e/test_moved_folders.py": 18.0,
     "tests/e2e/test_networks.py": 20.0,
     "tests/e2e/test_python.py": 20.0,
     "tests/e2e/test_reproduce.py": 20.0,
