@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
@@ -37,7 +36,7 @@ from model.inference.stitching import tile
 from model.losses.complete import LossConfig, StackLoss
 from model.networks.calf import CalfNetwork
 from model.networks.calf_config import NetworkConfig, Predictions
-from model.precision import Precision, compute_dtype
+from model.precision import Precision, compute_dtype, precisions_of
 from model.training.config import TrainingConfig, TrialConfig
 from model.training.outcomes import Validation
 from model.training.recorder import Recorder
@@ -254,8 +253,8 @@ def report_rates(name: str, rates: dict[str, list[float]]) -> None:
 def time_validation(config: TrialConfig, valid: Store) -> None:
     """Time whole validations of this project and forward passes of the plain network."""
     plain = PlainNetwork(config.network).eval()
-    network, precisions = Slot(config).network, get_args(Precision)
-    seconds: dict[str, list[float]] = {"plain forward alone": [], "float32": [], "bfloat16": []}
+    network, precisions = Slot(config).network, precisions_of(torch.device("cpu"))
+    seconds: dict[str, list[float]] = {name: [] for name in ("plain forward alone", *precisions)}
     for _ in range(5):
         started = time.perf_counter()
         plain_forward(plain, valid)

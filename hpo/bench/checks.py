@@ -57,8 +57,8 @@ CHECKS = (
 """All checks in order. A GPU in exclusive mode would refuse other processes later, so theirs come first."""
 
 
-class _TimeIsOverError(Exception):
-    """Error of a check that was interrupted at the time limit."""
+class _TimeIsOver(BaseException):
+    """Interruption of a check at the time limit."""
 
 
 def run_checks(setting: Setting, checks: Sequence[Check] = CHECKS) -> Iterator[Line]:
@@ -70,7 +70,7 @@ def run_checks(setting: Setting, checks: Sequence[Check] = CHECKS) -> Iterator[L
         if check.needs_gpu and not setting.has_gpu:
             yield not_checked(check.name, NEEDS_GPU)
         elif _has_failed(setting.device):
-            yield judged(check.name, False, "the GPU does not work any more since an earlier check")
+            yield judged(check.name, False, "the GPU failed in an earlier check")
         else:
             yield from _lines(check, setting)
 
@@ -82,13 +82,13 @@ def _has_failed(device: torch.device) -> bool:
 
 def _lines(check: Check, setting: Setting) -> Iterator[Line]:
     if setting.left_s <= 0:
-        yield not_checked(check.name, "the time limit of all checks was reached before")
+        yield not_checked(check.name, "no time left within the limit for all checks")
         return
     lines = check.run(setting)
     try:
         while (line := _next(lines, setting.left_s)) is not None:
             yield line
-    except _TimeIsOverError:
+    except _TimeIsOver:
         yield judged(check.name, False, "it was interrupted at the time limit of all checks")
     except Exception as error:  # whatever a device or a driver raises is what is looked for
         last = traceback.extract_tb(error.__traceback__)[-1]
@@ -103,10 +103,10 @@ def _next(lines: Iterator[Line], seconds: float) -> Line | None:
 
 @contextmanager
 def _interrupted_after(seconds: float) -> Iterator[None]:
-    """Raise ``_TimeIsOverError`` in the context after ``seconds``, or at once if there are none."""
+    """Raise ``_TimeIsOver`` in the context after ``seconds``, or at once if there are none."""
 
     def interrupt(number: int, frame: object) -> None:
-        raise _TimeIsOverError
+        raise _TimeIsOver
 
     before = signal.signal(signal.SIGALRM, interrupt)
     signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3))

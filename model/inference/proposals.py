@@ -150,23 +150,22 @@ def evaluate_proposals(
         network: Network on the device to compute on.
         videos: Videos with the positions and dimensions of the network, on the same device.
         loss: Settings of the losses.
-        nms: Suppression for the pairs of the split's positions.
+        nms: Suppression for the pairs of the split's positions, up to the network's longest one.
         batch_videos: Videos per batch.
         precision: Number format of the matrix products.
         draws: CPU generator that chooses the pairs of the regression loss.
     """
-    split, losses, scores = videos.split, MeanLosses(), []
+    split, losses, scores, longest = videos.split, MeanLosses(), [], network.config.longest
     for indices in _batches(len(split.videos), batch_videos):
         batch = videos.load(indices)
         predicted = predict(network, batch.features, precision)
-        losses.add(
-            boundary_losses(predicted, batch.target, loss, draw_uniform(batch.target.overlap, draws)),
-            len(indices),
-        )
-        maps = (predicted.start, predicted.end, predicted.confidence, predicted.overlap)
-        scores.append(pair_scores(*(values.cpu().numpy() for values in maps)))
+        drawn = draw_uniform(batch.target.overlap, draws)
+        losses.add(boundary_losses(predicted, batch.target, loss, drawn, longest), len(indices))
+        edges = predicted.start.cpu().numpy(), predicted.end.cpu().numpy()
+        maps = predicted.confidence.cpu().numpy(), predicted.overlap.cpu().numpy()
+        scores.append(pair_scores(*edges, *maps, longest))
     covered_s = np.array([video.covered_s for video in split.videos])
-    proposals = proposals_of(np.concatenate(scores), covered_s, nms, split.positions)
+    proposals = proposals_of(np.concatenate(scores), covered_s, nms)
     score = score_proposals([video.segments_s for video in split.videos], proposals)
     return ProposalEvaluation(proposals, score, _average_map(split, proposals), losses.by_name())
 

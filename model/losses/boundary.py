@@ -105,6 +105,7 @@ def boundary_losses(
     target: BoundaryTargets,
     config: BoundaryLossConfig,
     draws: Float[Tensor, "2 batch starts ends"],
+    longest: int | None = None,
 ) -> BoundaryLosses:
     """Compute all losses of a batch of videos.
 
@@ -113,8 +114,11 @@ def boundary_losses(
         target: Labels of the same videos.
         config: Settings of the losses.
         draws: Numbers of ``draw_uniform``; they choose the pairs of a middle and of a low IoU to regress.
+        longest: Length of the longest proposal in positions (D), beyond which no pair counts. None: any.
     """
-    counted = torch.ones_like(target.overlap).triu().bool()
+    counted = torch.ones_like(target.overlap, dtype=torch.bool).triu()
+    if longest is not None:
+        counted = counted.tril(longest - 1)
     tem = _tem_loss(predicted, target, config)
     regression = regression_loss(
         predicted.overlap, target.overlap, counted, draws, published=config.published_draw

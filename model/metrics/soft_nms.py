@@ -31,10 +31,14 @@ class SoftNmsConfig:
             )
 
 
-def all_pairs(positions: int) -> npt.NDArray[np.int64]:
-    """List the proposals of a map as rows (start, end); they cover [start, end + 1], below ``positions``."""
+def all_pairs(positions: int, longest: int | None = None) -> npt.NDArray[np.int64]:
+    """List the proposals of a map as rows (start, end); they cover [start, end + 1], below ``positions``.
+
+    With ``longest``, only those of at most so many positions are listed.
+    """
     start, end = np.triu_indices(positions - 1)
-    return np.stack([start, end], axis=1)
+    pairs = np.stack([start, end], axis=1)
+    return pairs if longest is None else pairs[end - start < longest]
 
 
 def pair_scores(
@@ -42,6 +46,7 @@ def pair_scores(
     end: npt.NDArray[np.float32],
     confidence: npt.NDArray[np.float32],
     overlap: npt.NDArray[np.float32],
+    longest: int | None = None,
 ) -> npt.NDArray[np.float64]:
     """Compute the scores of ``all_pairs``: product of start score, end score, confidence and IoU.
 
@@ -50,11 +55,12 @@ def pair_scores(
         end: End scores (videos, positions).
         confidence: Classification scores (videos, starts, ends).
         overlap: Predicted IoU (videos, starts, ends).
+        longest: Length of the longest proposal in positions (D). None: any.
 
     Returns:
         (videos, pairs).
     """
-    first, last = all_pairs(start.shape[1]).T
+    first, last = all_pairs(start.shape[1], longest).T
     product = start[:, first] * end[:, last + 1] * confidence[:, first, last] * overlap[:, first, last]
     return product.astype(np.float64)
 
@@ -71,6 +77,7 @@ class SoftNms:
     """
 
     def __init__(self, segments: npt.NDArray[np.float64], config: SoftNmsConfig) -> None:
+        self.segments = segments
         self._keep = min(config.proposals + 1, max(len(segments) - 1, 1))
         self._proposals = config.proposals
         self._first = np.zeros(len(segments) + 1, dtype=np.int64)
@@ -105,10 +112,10 @@ class SoftNms:
             best = int(left.argmax())
             kept.append(best)
             values.append(left[best])
-            left[best] = -1.0
             overlapping = slice(self._first[best], self._first[best + 1])
-            # What is already taken stays below 0 whatever it is multiplied by.
             left[self._weakened[overlapping]] *= self._factors[overlapping]
+            # Again for all that is taken: many multiplications would bring it back to 0, like the rest.
+            left[kept] = -1.0
         order = np.argsort(-np.array(values), kind="stable")
         return np.array(kept)[order], np.array(values)[order]
 
@@ -119,31 +126,29 @@ class SoftNms:
 
 
 def proposals_of(
-    scores: npt.NDArray[np.float64], covered_s: npt.NDArray[np.float64], nms: SoftNms, positions: int
+    scores: npt.NDArray[np.float64], covered_s: npt.NDArray[np.float64], nms: SoftNms
 ) -> list[npt.NDArray[np.float64]]:
     """Select the proposals of many videos.
 
     Args:
         scores: (videos, pairs), see ``pair_scores``.
         covered_s: (videos,): seconds of a video that its features cover, see ``published_cover_s``.
-        nms: Suppression for ``pair_segments(positions)``.
-        positions: Number of temporal positions (T).
+        nms: Suppression for the ``pair_segments`` of these pairs.
 
     Returns:
         Proposals of each video (n, 3): start and end in seconds, score; highest score first.
     """
-    segments = pair_segments(positions)
     found = []
     for row, seconds in zip(scores, covered_s, strict=True):
         kept, values = nms(row)
         chosen = kept[: nms.proposals]
-        found.append(np.column_stack([segments[chosen] * seconds, values[: nms.proposals]]))
+        found.append(np.column_stack([nms.segments[chosen] * seconds, values[: nms.proposals]]))
     return found
 
 
-def pair_segments(positions: int) -> npt.NDArray[np.float64]:
+def pair_segments(positions: int, longest: int | None = None) -> npt.NDArray[np.float64]:
     """Return start and end of ``all_pairs`` as fractions of the video, (pairs, 2)."""
-    return np.asarray((all_pairs(positions) + np.array([0, 1])) / positions)
+    return np.asarray((all_pairs(positions, longest) + np.array([0, 1])) / positions)
 
 
 def published_cover_s(duration_s: npt.ArrayLike, frames: npt.ArrayLike) -> npt.NDArray[np.float64]:

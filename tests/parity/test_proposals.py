@@ -69,7 +69,7 @@ def test_results_are_in_the_seconds_of_the_published_code(case: Case) -> None:
     positions = len(case["in_start"])
     covered_s = published_cover_s([case["in_duration_second"]], [case["in_duration_frame"]])
     nms = SoftNms(pair_segments(positions), suppression_of(case))
-    (computed,) = proposals_of(scores_of(case), covered_s, nms, positions)
+    (computed,) = proposals_of(scores_of(case), covered_s, nms)
     np.testing.assert_allclose(computed, case["result_start_end_score"], rtol=1e-9, atol=1e-7)
 
 

@@ -159,7 +159,9 @@ class PerClass(Explorer):
         for _ in range(self._rounds):
             before = current
             for name, points in self._points.items():
-                options = [current, *({**current, **zone_parameters(name, zones)} for zones in points)]
+                moved = ({**current, **zone_parameters(name, zones)} for zones in points)
+                # The present one may be among the points; its trials count once.
+                options = list({configuration_key(each): each for each in (current, *moved)}.values())
                 for option in options:
                     replicate = len(known.get(configuration_key(option), ()))
                     if replicate < self._replicates:

@@ -9,6 +9,7 @@ import numpy as np
 from model.data.description import SPLITS
 from model.documents import decode_text, read_limited
 from model.errors import DataError, Problem
+from model.wording import counted
 
 _MAX_BYTES = 16 << 20
 _TRAIN_SHARE, _VALID_SHARE = 0.6, 0.2
@@ -34,8 +35,12 @@ def choose_splits(source: Path, known: Collection[int], *, seed: int) -> Splits:
         DataError: A list contains an unknown match or a match twice; all such lines are listed.
     """
     files = {split: source / "splits" / f"{split}.txt" for split in SPLITS}
-    if not all(file.is_file() for file in files.values()):
-        return _draw(known, seed=seed, reason="there are no lists")
+    absent = [file.name for file in files.values() if not file.is_file()]
+    if absent:
+        reason = (
+            "there are no lists" if len(absent) == len(files) else f"there is no {' and no '.join(absent)}"
+        )
+        return _draw(known, seed=seed, reason=reason)
     listed: dict[int, str] = {}
     problems: list[Problem] = []
     splits: dict[str, tuple[int, ...]] = {}
@@ -45,7 +50,7 @@ def choose_splits(source: Path, known: Collection[int], *, seed: int) -> Splits:
         raise DataError("the lists of the splits do not match the data", problems)
     missing = len(set(known) - set(listed))
     if missing:
-        return _draw(known, seed=seed, reason=f"the lists lack {missing} matches")
+        return _draw(known, seed=seed, reason=f"the lists lack {counted(missing, 'match', 'matches')}")
     return Splits(matches=splits, origin="the lists of the data set")
 
 
@@ -76,6 +81,8 @@ def _draw(known: Collection[int], *, seed: int, reason: str) -> Splits:
     drawn = [int(match_id) for match_id in np.random.default_rng(seed).permutation(sorted(known))]
     train_end = round(_TRAIN_SHARE * len(drawn))
     valid_end = round((_TRAIN_SHARE + _VALID_SHARE) * len(drawn))
+    if len(drawn) == len(SPLITS):  # where rounding would leave a split empty
+        train_end, valid_end = 1, 2
     parts = (drawn[:train_end], drawn[train_end:valid_end], drawn[valid_end:])
     return Splits(
         matches={split: tuple(part) for split, part in zip(SPLITS, parts, strict=True)},

@@ -45,7 +45,8 @@ class BoundarySlot:
             group["lr"] = self.config.learning_rate_of(self.epoch)
         predicted = predict(self.network, batch.features, precision)
         drawn = draw_uniform(batch.target.overlap, draws)
-        losses = boundary_losses(predicted, batch.target, self.config.loss, drawn)
+        longest = self.config.network.longest
+        losses = boundary_losses(predicted, batch.target, self.config.loss, drawn, longest)
         self._optimizer.zero_grad()
         torch.autograd.backward(losses.total)
         self._optimizer.step()

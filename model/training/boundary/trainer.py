@@ -12,7 +12,14 @@ from model.metrics.soft_nms import SoftNms, pair_segments
 from model.precision import computing
 from model.training.boundary.config import BoundaryTrainingConfig
 from model.training.boundary.slot import BoundarySlot
-from model.training.outcomes import OUT_OF_MEMORY, DivergedError, FailedError, Outcome, Validation
+from model.training.outcomes import (
+    OUT_OF_MEMORY,
+    DivergedError,
+    FailedError,
+    Outcome,
+    Validation,
+    failure_of,
+)
 from model.training.seeding import torch_stream
 
 AVERAGE_NUMBERS = (1, 5, 10, 100)
@@ -44,7 +51,8 @@ class BoundaryArray:
             VideoSource(valid, device),
             device,
         )
-        self._nms = SoftNms(pair_segments(valid.positions), training.nms)
+        self._nms: dict[int | None, SoftNms] = {}
+        """Length of the longest proposal -> suppression."""
 
     def advance(self) -> list[Outcome[BoundarySlot]]:
         """Train every slot to its next validation and validate it; slots that fail leave the array."""
@@ -56,10 +64,10 @@ class BoundaryArray:
     def _result(self, slot: BoundarySlot) -> Validation | FailedError:
         try:
             return self._to_validation(slot)
-        except FailedError as error:
-            return error
         except torch.OutOfMemoryError:
             return FailedError(OUT_OF_MEMORY)
+        except Exception as error:  # of this trial: the others train on
+            return failure_of(error)
 
     def _to_validation(self, slot: BoundarySlot) -> Validation:
         self._check_sizes(slot)
@@ -104,18 +112,22 @@ class BoundaryArray:
         return means
 
     def _batches(self, slot: BoundarySlot) -> Iterator[list[int]]:
-        """Which videos the steps of the slot's present epoch see: data seed and epoch alone decide."""
+        """Yield the videos of each step. They depend only on data seed and epoch."""
         generator = torch_stream(slot.config.data_seed, f"videos of epoch {slot.epoch}")
         order = torch.randperm(len(self._train.split.videos), generator=generator).tolist()
         for first in range(0, len(order), self.training.batch_videos):
             yield order[first : first + self.training.batch_videos]
 
     def _evaluate(self, slot: BoundarySlot) -> ProposalEvaluation:
+        longest = slot.config.network.longest
+        if longest not in self._nms:
+            segments = pair_segments(self._valid.split.positions, longest)
+            self._nms[longest] = SoftNms(segments, self.training.nms)
         return evaluate_proposals(
             slot.network,
             self._valid,
             slot.config.loss,
-            nms=self._nms,
+            nms=self._nms[longest],
             batch_videos=self.training.batch_videos,
             precision=self.training.precision,
             draws=torch_stream(slot.config.data_seed, "pairs of validation"),

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 import torch
@@ -43,6 +45,18 @@ def test_check_that_raises_an_error_fails_and_the_next_runs(setting: Setting) ->
     assert lines[1].figures.startswith("RuntimeError: CUDA error: no kernel image (test_checks.py, line ")
 
 
+def test_time_limit_ends_a_check_that_handles_every_error(tmp_path: Path) -> None:
+    def stubborn(_: Setting) -> Iterator[Line]:
+        with suppress(Exception):
+            while True:
+                time.sleep(0.01)
+        yield judged("stubborn", True, "")
+
+    soon = Setting(torch.device("cpu"), tmp_path, limit_s=0.2)
+    (line,) = run_checks(soon, [Check("stubborn", stubborn)])
+    assert line.verdict == "FAIL" and "interrupted at the time limit" in line.figures
+
+
 def test_what_needs_a_gpu_never_passes_on_a_processor(setting: Setting) -> None:
     (line,) = run_checks(setting, [Check("recordings", passing, needs_gpu=True)])
     assert line.text.split("  ")[-1] == "not checked: needs a GPU" and "PASS" not in line.text
@@ -70,4 +84,4 @@ def test_nothing_is_blamed_that_runs_after_the_gpu_has_failed(
     monkeypatch.setattr(checks, "still_works", lambda device: False)
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     (line,) = run_checks(setting, [Check("fine", passing)])
-    assert line.verdict == "FAIL" and "since an earlier check" in line.figures
+    assert line.verdict == "FAIL" and "in an earlier check" in line.figures

@@ -1,5 +1,7 @@
 """Losses of the boundary-matching network where the published code says NaN or takes too much."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -100,6 +102,22 @@ def test_context_aware_loss_is_that_of_starts_and_ends_as_two_classes() -> None:
     torch.testing.assert_close(
         losses.total, 0.5 * losses.tem + 10.0 * losses.regression + losses.classification
     )
+
+
+def test_pairs_beyond_the_longest_one_change_no_loss() -> None:
+    target, predicted = targets([[0.2, 0.5]], [[0.1, 0.9]]), predictions(2)
+    draws = torch.rand((2, *target.overlap.shape), generator=torch.Generator().manual_seed(0))
+    far = torch.ones_like(target.overlap).triu(5).bool()
+    other = replace(
+        predicted,
+        overlap=predicted.overlap.masked_fill(far, 0.9),
+        confidence=predicted.confidence.masked_fill(far, 0.9),
+    )
+    config = BoundaryLossConfig()
+    limited = [boundary_losses(each, target, config, draws, 5).total for each in (predicted, other)]
+    assert torch.equal(limited[0], limited[1])
+    whole = [boundary_losses(each, target, config, draws).total for each in (predicted, other)]
+    assert not torch.equal(whole[0], whole[1])
 
 
 def test_boundaries_lie_on_the_nearest_position() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from model.metrics.detection import LabelledSegments, detections_of, score_detections
 from model.metrics.proposals import TIOU_THRESHOLDS, score_proposals, tiou
-from model.metrics.soft_nms import SoftNms, SoftNmsConfig, pair_segments
+from model.metrics.soft_nms import SoftNms, SoftNmsConfig, pair_scores, pair_segments
 
 
 def random_segments(rng: np.random.Generator, number: int) -> np.ndarray:
@@ -93,6 +93,24 @@ def test_suppression_is_that_of_loops(seed: int) -> None:
     np.testing.assert_allclose(values, naive_soft_nms(segments, scores, config), rtol=1e-12)
     assert len(set(kept.tolist())) == len(kept) == 31
     np.testing.assert_array_equal(scores, before)
+
+
+def test_no_segment_is_taken_twice_however_often_it_is_weakened() -> None:
+    segments = pair_segments(32)
+    config = SoftNmsConfig(alpha=0.003, low=0.0, high=0.0, proposals=300)
+    kept, values = SoftNms(segments, config)(np.random.default_rng(0).uniform(size=len(segments)))
+    assert len(set(kept.tolist())) == len(kept) == 301 and values.min() >= 0
+
+
+def test_longest_pair_limits_proposals_and_their_scores() -> None:
+    segments = pair_segments(20, 5)
+    assert np.rint((segments[:, 1] - segments[:, 0]) * 20).max() == 5 and len(segments) == 19 * 5 - 10
+    maps = np.random.default_rng(0).uniform(size=(2, 20, 20)).astype(np.float32)
+    edges = np.ones((2, 20), dtype=np.float32)
+    every, short = (pair_scores(edges, edges, maps, maps, longest=longest) for longest in (None, 5))
+    all_segments = pair_segments(20)
+    is_short = np.rint((all_segments[:, 1] - all_segments[:, 0]) * 20) <= 5
+    np.testing.assert_array_equal(short, every[:, is_short])
 
 
 def test_pairs_end_before_the_last_position_as_published() -> None:

@@ -53,8 +53,13 @@ def sensitivity_figure(view: StageView) -> StageFigure | None:
 
 def _zone_curve(view: StageView, name: str, number: int) -> Curve:
     """Collect the scores of the full model and of the trials that vary this parameter."""
-    key = f"K{number}_frames.{name}"
-    mine = [trial for trial in view.finished if trial.role.startswith((f"K{number}.{name} ", "full model"))]
+    key, own = f"K{number}_frames.{name}", f"K{number}.{name}"
+    mine = [
+        trial
+        for trial in view.finished
+        # A role ends with the value; names of classes may begin alike.
+        if trial.role == "full model" or trial.role.rpartition(" ")[0] == own
+    ]
     curve = curve_of(mine, key)
     return {to_seconds(value, view): scores for value, scores in curve.items()}
 

@@ -132,6 +132,7 @@ def test_curve_of_sensitivity_has_the_full_model_and_its_own_moves_in_seconds() 
         zoned(1, 0.5, 20.0, role="full model"),
         zoned(2, 0.3, 10.0, role="K3.goal 10"),
         zoned(3, 0.1, 30.0, role="K3.card 30"),
+        zoned(4, 0.2, 60.0, role="K3.goal kick 60"),  # of a class whose name begins like another's
     ]
     figure = sensitivity_figure(view("sensitivity", trials))
     assert figure is not None

@@ -1,5 +1,5 @@
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -7,6 +7,7 @@ from stage_play import play
 from stores import small_store
 
 from hpo.journal.events import Value
+from hpo.journal.trial_state import TrialState
 from hpo.programs.grid import ConfigurationExplorer, Explorer, GridProgram
 from hpo.space.space import Parameters
 from hpo.tasks.base.registry import parse_study
@@ -192,6 +193,18 @@ def test_per_class_starts_over_while_a_class_moves_because_another_did() -> None
     choice = build().choice(play(build, entangled))
     assert choice is not None
     assert zones_of(choice.parameters, "goal")[2] == zones_of(choice.parameters, "card")[2] == 120.0
+
+
+def test_per_class_counts_the_trials_of_a_start_on_the_grid_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, seen = {**START, **zone_parameters("goal", POINTS["goal"][0])}, []
+
+    def ranked(trials: Sequence[TrialState], name: str, points: Sequence[Any]) -> list[Any]:
+        seen.append([trial.trial for trial in trials])
+        return list(points)
+
+    monkeypatch.setattr("hpo.tasks.calf.explorers._ranked", ranked)
+    play(lambda: GridProgram(PerClass(POINTS, start), start, seeds=1), lambda *_: dict.fromkeys(BEST, 0.1))
+    assert seen and all(len(set(trials)) == len(trials) for trials in seen)
 
 
 def test_start_stays_when_nothing_on_the_grid_is_better() -> None:

@@ -29,7 +29,9 @@ def test_lists_that_lack_matches_give_way_to_a_draw_that_says_so(
 ) -> None:
     splits = choose_splits(lists(tmp_path, source, given_lists), {1, 2, 3}, seed=4)
     assert "seed 4" in splits.origin
+    assert ("there is no valid.txt and no test.txt" in splits.origin) == (list(given_lists) == ["train"])
     assert sorted(match for ids in splits.matches.values() for match in ids) == [1, 2, 3]
+    assert all(splits.matches.values()), "no split is empty"
 
 
 def test_all_wrong_lines_of_the_lists_are_named(tmp_path: Path, source: Source) -> None:

@@ -24,7 +24,7 @@ from training.boundary.videos import (
 
 from model.data.activitynet.split import VideoSplit
 from model.errors import ConfigError, DataError
-from model.inference.proposals import VideoBatch, VideoSource, evaluate_proposals
+from model.inference.proposals import ProposalEvaluation, VideoBatch, VideoSource, evaluate_proposals
 from model.losses.boundary import BoundaryLossConfig
 from model.losses.forms import TemLoss
 from model.metrics.soft_nms import SoftNms, pair_segments
@@ -35,17 +35,42 @@ from model.training.outcomes import DivergedError, FailedError, Validation
 from model.training.seeding import torch_stream
 
 
-def auc_of(slot: BoundarySlot, valid: VideoSplit = VALID) -> float:
-    evaluation = evaluate_proposals(
+def evaluated(slot: BoundarySlot, valid: VideoSplit = VALID) -> ProposalEvaluation:
+    return evaluate_proposals(
         slot.network,
         VideoSource(valid, torch.device("cpu")),
         slot.config.loss,
-        nms=SoftNms(pair_segments(valid.positions), TRAINING.nms),
+        nms=SoftNms(pair_segments(valid.positions, slot.config.network.longest), TRAINING.nms),
         batch_videos=4,
         precision="float32",
         draws=torch_stream(0, "test"),
     )
-    return evaluation.score.auc / 100
+
+
+def auc_of(slot: BoundarySlot, valid: VideoSplit = VALID) -> float:
+    return evaluated(slot, valid).score.auc / 100
+
+
+def test_error_of_one_trial_leaves_the_others_their_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    array = array_of([TRIAL, replace(TRIAL, seed=9), replace(TRIAL, seed=10)])
+    first, second, third = array.slots
+
+    def fail(*_: object) -> None:
+        raise ValueError("insufficient resources")
+
+    monkeypatch.setattr(second, "step", fail)
+    results = {outcome.slot: outcome.result for outcome in array.advance()}
+    assert isinstance(results[first], Validation) and isinstance(results[third], Validation)
+    assert str(results[second]) == "ValueError: insufficient resources"
+    assert array.slots == [first, third]
+
+
+def test_networks_longest_pair_limits_its_proposals() -> None:
+    array = array_of([replace(TRIAL, network=replace(TRIAL.network, longest=3))])
+    (slot,) = array.slots
+    assert isinstance(array.advance()[0].result, Validation)
+    for rows, video in zip(evaluated(slot).proposals, VALID.videos, strict=True):
+        assert np.diff(rows[:, :2]).max() <= 3 / VALID.positions * video.covered_s + 1e-6
 
 
 def test_training_resumes_from_a_checkpoint_as_if_never_stopped(tmp_path: Path) -> None:
