@@ -1,5 +1,6 @@
 """Analysis of a trained network on a split of its data."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -171,8 +172,8 @@ def _pairs(kept: Spots, sure: Spots, store: Store) -> Pairs:
 
 def busiest_game(store: Store) -> str:
     """Return the game with the most actions, or the first of several such games."""
-    games = [store.halves[half].game for half in store.actions[:, 0]]
-    return max(store.games, key=games.count)
+    actions = Counter(store.halves[half].game for half in store.actions[:, 0])
+    return max(store.games, key=actions.__getitem__)
 
 
 def timeline(trained: TrainedNetwork, shown: Store, spots: Spots, device: torch.device) -> GameTimeline:

@@ -124,8 +124,7 @@ def best_confidences(trained: TrainedNetwork, valid: Store, device: torch.device
         nms_window_s=NMS_WINDOW_S,
         tolerances_s=LOOSE_TOLERANCES_S[-1:],
     )
-    best = counts.at(counts.best_f1())
-    confidences: list[float] = np.where(best.f1 > 0, best.threshold, 1.0)[0].tolist()
+    confidences: list[float] = counts.at(counts.best_f1()).threshold[0].tolist()
     return confidences
 
 

@@ -119,7 +119,7 @@ def by_game_time(half_numbers: npt.NDArray[np.int64], frame_rate: FrameRate) -> 
     """Group by bins of ``GAME_TIME_EDGES_S``, those of the second half after those of the first (figure 4).
 
     Args:
-        half_numbers: Number, 1 or 2, of every half of the split.
+        half_numbers: Number of every half, from 1, of every half of the split.
         frame_rate: Converts frames to seconds.
     """
 

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from model.metrics.average_map import LOOSE_TOLERANCES_S, mean_over_tolerances
-from model.metrics.matching import Matching
+from model.metrics.breakdowns import matchings
 from model.metrics.precision_recall import THRESHOLDS, at_least, curve_of, thresholds_reached
-from model.spots import Spots, suppress
+from model.spots import Spots
 from model.timeline import FrameRate
 
 _DRAWS_AT_ONCE = 50
@@ -54,14 +54,13 @@ def resampled_average_map(
     shape = (draws.shape[1], classes, len(THRESHOLDS) + 1)
     owner = np.ravel_multi_index((game_of_half[actions[:, 0]], actions[:, 2]), shape[:2])
     number = np.bincount(owner, minlength=shape[0] * classes).reshape(shape[:2])
-    for column, tolerance_s in enumerate(tolerances_s):
-        window_s = tolerance_s if nms_window_s is None else nms_window_s
-        matching = Matching(suppress(spots, frame_rate.to_frames(window_s)), actions)
+    each = matchings(spots, actions, frame_rate, nms_window_s, tolerances_s)
+    for column, (tolerance_frames, matching) in enumerate(each):
         kept = matching.spots
         cell = np.ravel_multi_index(
             (game_of_half[kept.half], kept.class_index, thresholds_reached(kept)), shape
         )
-        right = matching.true_positives(tolerance_s * frame_rate.per_second)
+        right = matching.true_positives(tolerance_frames)
         counts = at_least(cell, shape), at_least(cell[right], shape), number
         for first in range(0, len(draws), _DRAWS_AT_ONCE):
             block = slice(first, first + _DRAWS_AT_ONCE)

@@ -55,9 +55,12 @@ class ThresholdCounts:
     """(classes,): number of actions."""
 
     def best_f1(self) -> npt.NDArray[np.int64]:
-        """Find the threshold of the highest F1, as index (tolerances, classes); of equal F1 the lowest."""
+        """Find the threshold of the highest F1, as index (tolerances, classes); of equal F1 the lowest.
+
+        For a class without a right spot it is the highest threshold, which shows the fewest of its spots.
+        """
         f1 = _share(2 * self.right, self.found + self.actions[:, None])
-        best: npt.NDArray[np.int64] = f1.argmax(axis=2)
+        best: npt.NDArray[np.int64] = np.where(f1.any(axis=2), f1.argmax(axis=2), f1.shape[2] - 1)
         return best
 
     def at(self, threshold: npt.NDArray[np.int64]) -> ClassResults:

@@ -45,6 +45,13 @@ def test_no_threshold_gives_a_higher_f1_than_the_chosen_one(detections, actions)
         assert (counts.at(np.full((1, 2), cut)).f1 <= chosen).all()
 
 
+def test_class_without_a_right_spot_shows_as_few_as_possible() -> None:
+    detections = [(0, 10, 0, 0.9), (0, 30, 1, 0.8)]
+    counts = threshold_counts(spots_of(detections), rows_of([(0, 10, 0)]), tolerances_s=(5.0,), **OPTIONS)
+    ours = counts.at(counts.best_f1())
+    assert ours.threshold[0, 1] == 1.0 and ours.false_positives[0].tolist() == [0, 0]
+
+
 def test_f1_is_the_harmonic_mean_of_precision_and_recall() -> None:
     detections = [(0, 10, 0, 0.9), (0, 30, 0, 0.8), (0, 50, 0, 0.7)]
     actions = [(0, 10, 0), (0, 30, 0), (1, 5, 0), (1, 30, 0)]
