@@ -12,13 +12,17 @@ from hpo.config.plain_paths import plain_path
 from hpo.schedule.array_pool import CALLER_CPUS, ArrayPool
 from hpo.schedule.ray_start import quiet_ray
 from hpo.schedule.trial_source import TrialSource
-from model.errors import StorageError
+from model.errors import StorageError, UserError
 from model.shell import shell_line
 
 TUNE_FOLDER = "tune"
 """Name of the folder in a study's folder that Ray Tune writes to."""
 RESTARTS = 2
 """Number of times that a trial whose process died resumes from its checkpoint before it fails."""
+
+
+class WorkersLostError(UserError):
+    """Ray ended processes of trials in a way that Ray Tune does not handle; a new call goes on from there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +63,10 @@ def run_trials(
     Raises:
         StorageError: The study's folder cannot be written.
         RayDiedError: A process of Ray ended.
+        WorkersLostError: Ray ended processes of trials because a machine was nearly out of memory.
     """
     from ray import tune
+    from ray.exceptions import RayError
 
     from hpo.schedule.adapter import (
         NoReporter,
@@ -114,6 +120,11 @@ def run_trials(
             tuner.fit()
         except RayDeath as death:
             raise death.error(storage.name) from None
+        except RuntimeError as error:
+            # Tune knows two of Ray's errors and ends all training at any other.
+            if isinstance(error.__cause__, RayError):
+                raise _lost_workers(error.__cause__) from error
+            raise
         finally:
             if arrays and death_of_ray() is None:
                 arrays.close()
@@ -131,6 +142,15 @@ def _storage_errors(storage: Path) -> Iterator[None]:
         resume = shell_line("hpo", "resume", storage.name)
         fix = f"make it writable (space, quota, permissions), then continue with {resume}"
         raise StorageError(reason, folder=storage, fix=fix) from error
+
+
+def _lost_workers(error: Exception) -> WorkersLostError:
+    from ray.exceptions import OutOfMemoryError
+
+    why = "a machine was nearly out of memory"
+    if not isinstance(error, OutOfMemoryError):
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+    return WorkersLostError(f"Ray ended processes of trials: {why}")
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

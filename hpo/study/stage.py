@@ -1,6 +1,7 @@
 """Run of one stage: its program, the training, the choice, and for a final the test split."""
 
 import socket
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ from hpo.journal.events import BudgetEnded, Noticed, StageAsked, StageFinished, 
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState
 from hpo.programs.program import Program
-from hpo.schedule.tuner import run_trials
+from hpo.schedule.tuner import WorkersLostError, run_trials
 from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Parameters
 from hpo.study.budget import StageBudget, measured_trial_s
@@ -30,6 +31,11 @@ from hpo.trial.files import BEST, trial_folder
 from model.errors import ConfigError
 from model.shell import shell_line
 from model.training.outcomes import FailedError
+
+MOST_LOSSES = 3
+"""Number of times in a row that Ray may end processes of trials before the study stops."""
+RECOVERY_S = 5.0
+"""Seconds for a machine to recover, in which Ray ends other processes too."""
 
 
 class StageRun:
@@ -60,9 +66,19 @@ class StageRun:
             measured_trial_s(self._plan, name, state, environment),
         )
         self._budget = StageBudget(state, name, epochs, measured_s)
-        host = socket.gethostname() if environment.ray_address is None else ""
-        self._runner = StageRunner(
-            self._plan, name, self._program, journal, state, listener, self._budget, host=host
+        self._runner = self._new_runner()
+
+    def _new_runner(self) -> StageRunner:
+        """Return what provides the trials that are left according to the journal."""
+        return StageRunner(
+            self._plan,
+            self._name,
+            self._program,
+            self._journal,
+            self._state,
+            self._listener,
+            self._budget,
+            host=socket.gethostname() if self._environment.ray_address is None else "",
         )
 
     @property
@@ -146,12 +162,36 @@ class StageRun:
         )
 
     def _train(self) -> None:
-        run_trials(
-            self._runner,
-            self._plan.parallelism(self._name),
-            storage=self._journal.folder,
-            hangs_after_s=self._plan.study.training.hangs_after_s,
-        )
+        """Train until the end, also after Ray has ended processes because a machine ran out of memory.
+
+        Raises:
+            WorkersLostError: That has happened ``MOST_LOSSES`` times without a validation in between.
+        """
+        losses = 0
+        while True:
+            validated = self._validations
+            try:
+                run_trials(
+                    self._runner,
+                    self._plan.parallelism(self._name),
+                    storage=self._journal.folder,
+                    hangs_after_s=self._plan.study.training.hangs_after_s,
+                )
+                return
+            except WorkersLostError as error:
+                losses = 1 if self._validations > validated else losses + 1
+                if losses == MOST_LOSSES:
+                    resume = shell_line("hpo", "resume", self._state.created.study)
+                    error.details["fix"] = f"free memory or lower --concurrent; nothing is lost: {resume}"
+                    raise
+                self._write(Noticed(message=f"{error.message}; its trials continue from their checkpoints"))
+                time.sleep(RECOVERY_S)
+                self._program = program_of(self._plan, self._name, self._state)
+                self._runner = self._new_runner()
+
+    @property
+    def _validations(self) -> int:
+        return sum(len(trial.reports) for trial in self._state.trials_of(self._name))
 
     def _end(self) -> None:
         trials = self._state.trials_of(self._name)

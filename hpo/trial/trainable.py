@@ -66,14 +66,14 @@ class TrialTrainable(tune.Trainable):
     def _ask_actor(self) -> dict[str, Any]:
         """Call the array's actor; Ray restarts a dead one, and the trial resumes from its checkpoint."""
         import ray
-        from ray.exceptions import RayActorError
+        from ray.exceptions import OutOfMemoryError, RayActorError
 
         array = ray.get_actor(self._actor)
         while True:
             try:
                 result: dict[str, Any] = ray.get(array.step.remote(self._spec, self._seen))
                 return result
-            except RayActorError:
+            except (RayActorError, OutOfMemoryError):
                 # For a failure of the device, the array itself decides which trial fails.
                 before, self._fault = self._fault, DeviceFault.read(Path(self._spec["folder"]))
                 self._deaths += self._fault is None or self._fault == before
@@ -85,13 +85,13 @@ class TrialTrainable(tune.Trainable):
 def _answers(array: Any) -> bool:
     """Wait until the actor answers from a new process; return False after ``RESTART_S`` seconds."""
     import ray
-    from ray.exceptions import RayActorError
+    from ray.exceptions import OutOfMemoryError, RayActorError
 
     stop = time.monotonic() + RESTART_S
     while time.monotonic() < stop:
         try:
             ray.get(array.leave.remote(""))
             return True
-        except RayActorError:
+        except (RayActorError, OutOfMemoryError):
             time.sleep(0.5)
     return False

@@ -2,6 +2,7 @@
 
 import shutil
 import socket
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,8 @@ from hpo.journal.events import (
 )
 from hpo.journal.journal import Journal, read_journal, stored_events
 from hpo.journal.results import StudyState, stored_state
-from hpo.study import pending_stages, preparing, reopening, session
+from hpo.schedule.tuner import WorkersLostError
+from hpo.study import pending_stages, preparing, reopening, session, stage
 from hpo.study.folders import (
     chosen_study,
     found_place,
@@ -35,9 +37,13 @@ from hpo.study.folders import (
     study_folder,
 )
 from hpo.study.plan import StageRequest, StudyPlan, StudyRequest, make_plan, plan_of, stage_settings
+from hpo.study.runner import StageRunner
+from hpo.study.stage import MOST_LOSSES
 from hpo.study.stop_requests import WHOLE_STUDY, StopRequests
 from hpo.study.versions import code_digest
 from hpo.tracking.follower import FollowerReport
+from hpo.trial.report import Report
+from hpo.trial.specification import TrialSpec
 from model.data.synthetic import write_synthetic
 from model.errors import StorageError, UserError
 
@@ -164,6 +170,38 @@ def test_study_that_the_user_stops_while_it_prepares_stops_before_ray_starts(
     assert [event.reason for event in stored_events(folder) if isinstance(event, StudyInterrupted)] == [
         "stopped by the user"
     ]
+
+
+@pytest.mark.parametrize("losses", [1, MOST_LOSSES])
+def test_study_goes_on_when_ray_has_ended_processes_for_lack_of_memory(
+    begun: str, environment: Environment, monkeypatch: pytest.MonkeyPatch, losses: int
+) -> None:
+    """Ray Tune ends all training then; the machine may be full because of somebody else."""
+    left = [True] * losses
+
+    def train(source: StageRunner, *_: object, **__: object) -> None:
+        spec = source.next_spec()
+        assert isinstance(spec, TrialSpec) and spec.trial == "bayes-0002"
+        source.started(spec.trial)
+        if left:
+            left.pop()
+            raise WorkersLostError("Ray ended processes of trials: a machine was nearly out of memory")
+        source.reported(spec.trial, Report(epoch=1, metrics={"average_map": 0.25}, train_s=1.0, score=0.25))
+        source.finished(spec.trial)
+
+    monkeypatch.setattr(stage, "run_trials", train)
+    monkeypatch.setattr(stage, "RECOVERY_S", 0.0)
+    monkeypatch.setattr(pending_stages, "ray_session", lambda **_: nullcontext())
+    monkeypatch.setattr(pending_stages.Follower, "start", lambda follower: follower)
+    if losses == 1:
+        end = session.resume_study(begun, environment, silent, silent)
+        assert end.complete and end.state.trials["bayes-0002"].score == 0.25
+        assert "nearly out of memory; its trials continue from their checkpoints" in end.state.notes[-1]
+    else:
+        with pytest.raises(WorkersLostError) as error:
+            session.resume_study(begun, environment, silent, silent)
+        assert error.value.details["fix"].endswith("nothing is lost: hpo resume begun")
+        assert stored_state(study_folder(environment, begun)).pending == ["bayes"]
 
 
 def test_changed_data_is_named_and_refused(begun: str, data: Path, environment: Environment) -> None:
