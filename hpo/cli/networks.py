@@ -243,7 +243,7 @@ def spot(
         )
         halves = [half.number for half in spotted.store.halves]
         only = "" if halves == [1, 2] else f" (the game has half {', '.join(map(str, halves))})"
-        typer.echo(f"{len(spotted.spots)} spots in {file}{only}")
+        typer.echo(f"{counted(len(spotted.spots), 'spot')} in {file}{only}")
 
 
 def features_of_videos(

@@ -92,8 +92,9 @@ def new(
     for file in _missing_features(files, list(description.features.values())):
         typer.echo(f"missing: features; of part 1 of this game: {file}, an array (frames, dimensions)")
     typer.echo(f"next: {shell_line('hpo', 'data', 'check', folder)}")
-    run = ("hpo", "run", "bayes", "--data", folder, "--study-file", folder / STUDY_FILE, "--dry-run")
-    typer.echo(f"then: {shell_line(*run)}")
+    several = ("--features", list(description.features)[-1]) if len(description.features) > 1 else ()
+    run = ("hpo", "run", "bayes", "--data", folder, *several, "--study-file", folder / STUDY_FILE)
+    typer.echo(f"then: {shell_line(*run, '--dry-run')}")
 
 
 Described = tuple["DatasetDescription", Callable[[], None]]

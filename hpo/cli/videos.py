@@ -99,6 +99,8 @@ def extract(
 
     if (video is None or not video) == (games is None):
         raise ConfigError("expected either --video FILE or --games CSV")
+    if name is not None and (not name or name.startswith(".") or Path(name).name != name):
+        raise ConfigError(f"expected --name as the stem of files, such as RESNET152, got {name!r}")
     listed = read_games(games) if games is not None else games_of_files(video or [])
     given = None if pca is None else Pca.load(pca)
     if given is not None and dims not in (None, len(given.components)):
@@ -196,7 +198,8 @@ def labels(
 ) -> None:
     """Write label files from annotations.
 
-    If lines cannot be used, the command lists them all and writes nothing. Labels of other parts are kept.
+    If lines cannot be used, the command lists them all and writes nothing. Labels of other
+    parts are kept; those of the same parts are replaced, and a copy of their file is kept.
     """
     from model.data.annotation_files import read_annotations
     from model.data.description_text import description_document
@@ -216,9 +219,11 @@ def labels(
         typer.echo(
             f"every label is a class now: edit [classes] in {to / 'dataset.toml'} to join or name them"
         )
-    counts = write_labels(to, found)
+    counts, copies = write_labels(to, found)
     actions, games = sum(counts.values()), len(counts)
     typer.echo(f"{counted(actions, 'action')} of {counted(games, 'game')} in {to}")
+    for copy in copies:
+        typer.echo(f"note: it had other annotations of these parts; the file before is kept as {copy}")
     is_described = bool(description_document(to).get("features"))
     words = ("check", to) if is_described else ("new", to, "--rate", "NUMBER")
     typer.echo(f"next: {shell_line('hpo', 'data', *words)}")

@@ -13,6 +13,7 @@ from hpo.spotting.cut_lists import Highlights
 from hpo.spotting.spotted_game import FeatureChoice, spot_game
 from model.data.description import read_description
 from model.data.label_file import read_actions
+from model.data.single_game import description_above
 from model.data.store import Store
 from model.errors import ConfigError
 from model.inference.clips import (
@@ -197,14 +198,17 @@ def opportunities(
 
 def _annotated(folder: Path, trained: TrainedNetwork, classes: Sequence[int]) -> npt.NDArray[np.int64]:
     """Return half (from 0) and frame of the annotated actions of ``classes``, of shape (actions, 2)."""
-    *_, root = folder.resolve().parents[:3]
-    description = read_description(root)
-    if description.unused_labels is not None:
-        description = read_description(root, trained.labels)
+    description = description_above(folder)
+    if description is None:  # SoccerNet's own layout, <league>/<season>/<game>
+        *_, root = folder.resolve().parents[:3]
+        description = read_description(root)
+        if description.unused_labels is not None:
+            description = read_description(root, trained.labels)
     if description.classes != trained.classes:
         raise ConfigError(
-            f"the labels do not fit the network: classes {', '.join(description.classes)} "
-            f"instead of {', '.join(trained.classes)}"
+            f"the labels do not fit the network: expected the classes {', '.join(trained.classes)}, got "
+            f"{', '.join(description.classes)}",
+            game=folder,
         )
     actions = [
         (action.half - 1, trained.frame_rate.frame_at(action.time_s))

@@ -19,6 +19,7 @@ from model.files import write_whole
 from model.inference.clips import Clip
 from model.metrics.review import ReviewedPrecision
 from model.timeline import format_game_time
+from model.wording import counted
 
 REVIEW_FILE = "opportunities.csv"
 REVIEWERS = ("reviewer_1", "reviewer_2")
@@ -72,7 +73,7 @@ def read_review(file: Path) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.boo
             peaks.append(_peak(row))
             answers.append([_ANSWERS[_answer(row, name)] for name in REVIEWERS])
     if problems:
-        raise DataError(f"{len(problems)} mistakes in the review table", problems)
+        raise DataError(f"{counted(len(problems), 'mistake')} in the review table", problems)
     return np.array(peaks), np.array(answers, dtype=bool).reshape(-1, 2)
 
 

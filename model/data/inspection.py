@@ -15,6 +15,7 @@ from model.data.rates import LATE_S
 from model.data.soccernet import feature_parts, features_file, stems_in
 from model.errors import Problem
 from model.timeline import FrameRate
+from model.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ def _missing_game(name: str, folder: Path) -> Game:
 
 def _missing_features(path: Path, actions: int) -> Problem:
     here = ", ".join(stems_in(path.parent)) or "none"
-    labelled = f"; {actions} labelled actions need it" if actions else ""
+    labelled = f"; needed for {counted(actions, 'labelled action')}" if actions else ""
     return Problem(str(path), "", f"missing; features in this folder: {here}{labelled}")
 
 

@@ -39,15 +39,23 @@ def declare_classes(root: Path, labels: Sequence[str]) -> bool:
     return True
 
 
-def write_labels(root: Path, annotations: Sequence[tuple[Path, Annotation]]) -> dict[str, int]:
+KEPT = ".old"
+"""Ending of the copy of a label file from which annotations were taken out."""
+
+
+def write_labels(
+    root: Path, annotations: Sequence[tuple[Path, Annotation]]
+) -> tuple[dict[str, int], list[Path]]:
     """Write the label files of the games; annotations of other parts of a game stay.
+
+    A file that has annotations of the same parts which are not among the new ones is kept as a copy.
 
     Args:
         root: The data folder.
         annotations: Annotations, each with the file that it comes from.
 
     Returns:
-        Game -> number of actions in its label file.
+        Game -> number of actions in its label file, and the copies of earlier files.
 
     Raises:
         DataError: Labels belong to no class of the data set; all are listed. Then nothing is written.
@@ -63,15 +71,19 @@ def write_labels(root: Path, annotations: Sequence[tuple[Path, Annotation]]) -> 
     by_game: dict[str, list[Annotation]] = {}
     for _, annotation in annotations:
         by_game.setdefault(annotation.game, []).append(annotation)
-    counts = {}
+    counts, copies = {}, []
     for game, new in by_game.items():
-        entries = _with_others(root / game / description.labels_file, new)
-        (root / game).mkdir(parents=True, exist_ok=True)
+        file = root / game / description.labels_file
+        before = _annotations_in(file)
+        entries = _with_others(before, new)
+        if any(entry not in entries for entry in before):
+            copies.append(file.with_name(file.name + KEPT))
+            write_whole(copies[-1], file.read_bytes())
+        file.parent.mkdir(parents=True, exist_ok=True)
         content = {"UrlLocal": f"{game}/", "annotations": entries}
-        text = json.dumps(content, indent=1, ensure_ascii=False)
-        write_whole(root / game / description.labels_file, text.encode())
+        write_whole(file, json.dumps(content, indent=1, ensure_ascii=False).encode())
         counts[game] = len(entries)
-    return counts
+    return counts, copies
 
 
 def _label_fault(description: DatasetDescription, label: str) -> str:
@@ -82,10 +94,10 @@ def _label_fault(description: DatasetDescription, label: str) -> str:
     return ""
 
 
-def _with_others(file: Path, new: Sequence[Annotation]) -> list[dict[str, Any]]:
-    """Return ``new`` and what the file has of other parts, in the order of time."""
+def _with_others(before: Sequence[dict[str, Any]], new: Sequence[Annotation]) -> list[dict[str, Any]]:
+    """Return ``new`` and what there was before of other parts, in the order of time."""
     parts = {annotation.part for annotation in new}
-    kept = [entry for entry in _annotations_in(file) if _part_of(entry) not in parts]
+    kept = [entry for entry in before if _part_of(entry) not in parts]
     entries = [
         annotated(each.part, round(1000 * each.time_s), each.label)
         for each in sorted(new, key=lambda each: (each.part, each.time_s))

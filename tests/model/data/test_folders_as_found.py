@@ -238,7 +238,7 @@ def test_labels_of_a_half_without_features_are_told_with_their_number(tmp_path: 
     root = tmp_path / "data"
     write_splits(root, lambda game: write_game(root, game, v2_notes(last_s=200), halves("X", 600, (1,))))
     found = problems(check_dataset(root, features="X"))
-    assert len(found) == 3 and "2_X.npy: missing" in found[0] and "17 labelled actions need it" in found[0]
+    assert len(found) == 3 and "2_X.npy: missing" in found[0] and "needed for 17 labelled actions" in found[0]
     (root / "dataset.toml").write_text('labels = "v2"\nparts = 1\n')
     report = check_dataset(root, features="X")
     assert report.problems == ()
