@@ -46,17 +46,24 @@ class FeatureNetwork:
 
         A GPU computes in bfloat16. A processor computes in float32: there bfloat16 is faster with some
         networks and slower with others, and features would depend on the machine.
+
+        Raises:
+            ConfigError: The network returns something else, or NaN.
         """
         mean, std = (torch.tensor(each, device=device).view(3, 1, 1) for each in (self.mean, self.std))
         batch = torch.from_numpy(pictures).to(device).permute(0, 3, 1, 2).float() / 255
         with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
             found = self.module((batch - mean) / std)
-        if not isinstance(found, torch.Tensor) or len(found) != len(pictures):
+        is_tensor = isinstance(found, torch.Tensor) and found.dim() > 1 and len(found) == len(pictures)
+        # Dimensions of one after it are what pooling leaves; larger ones are a map of places.
+        if not is_tensor or found.numel() != len(found) * found.shape[1]:
             raise ConfigError(
-                f"the network {self.name} must return one tensor with a row per picture, "
+                f"the network {self.name} must return one tensor of shape (pictures, values), "
                 f"got {tuple(found.shape) if isinstance(found, torch.Tensor) else type(found).__name__}"
             )
         rows: npt.NDArray[np.float32] = found.float().flatten(1).cpu().numpy()
+        if np.isnan(rows).any():
+            raise ConfigError(f"the network {self.name} returns NaN for some pictures")
         # The largest number of float16 is 65504.
         return np.clip(rows, -65504, 65504).astype(np.float16)
 

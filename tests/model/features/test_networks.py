@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from generated_video import MeanColours, own_network
 
 from model.errors import ConfigError, UserError
 from model.features.extra import imported, imported_timm
-from model.features.networks import load_network
+from model.features.networks import FeatureNetwork, load_network
 
 # timm and torchvision still decorate with TorchScript when they are imported.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -72,6 +73,23 @@ def test_own_network_sees_what_imagenet_networks_see(tmp_path: Path) -> None:
     np.testing.assert_allclose(
         network.features(grey, CPU)[0], np.repeat(expected, 16).astype(np.float16), rtol=1e-3
     )
+
+
+@pytest.mark.parametrize(
+    ("module", "told"),
+    [
+        (lambda pictures: pictures, r"of shape \(pictures, values\), got \(2, 3, 224, 224\)"),
+        (lambda pictures: pictures[:, 0, 0, 0], r"of shape \(pictures, values\), got \(2,\)"),
+        (lambda pictures: (pictures,), "got tuple"),
+        (lambda pictures: pictures.flatten(1)[:, :4] * float("nan"), "returns NaN for some pictures"),
+    ],
+)
+def test_output_that_is_no_features_is_one_error(module: object, told: str) -> None:
+    network = FeatureNetwork(name="mine", module=module, weights="0" * 64)
+    with pytest.raises(ConfigError, match=told):
+        network.features(np.zeros((2, 224, 224, 3), dtype=np.uint8), CPU)
+    pooled = replace(network, module=lambda pictures: pictures[:, :, :1, :1])
+    assert pooled.features(np.zeros((2, 224, 224, 3), dtype=np.uint8), CPU).shape == (2, 3)
 
 
 @pytest.mark.slow
