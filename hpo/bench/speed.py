@@ -32,7 +32,7 @@ def check_arrays(setting: Setting) -> Iterator[Line]:
         if precision not in precisions_of(setting.device):
             yield not_checked(f"arrays, {precision}", NEEDS_GPU)
         elif setting.left_s < TIME_SHARE * taken_s:
-            yield not_checked(f"arrays, {precision}", "the time limit of all checks comes first here")
+            yield not_checked(f"arrays, {precision}", "too little time left for this format")
         elif slower := _times_slower(precision, setting):
             yield not_checked(
                 f"arrays, {precision}", f"a step takes {slower:.0f} times as long as in float32 here"

@@ -130,7 +130,7 @@ def _check_node(root: Path, source: NetworkSource, job: PartJob) -> None:
         raise UserError(
             "a node of the cluster does not see the data folder",
             folder=root,
-            fix="give --to FOLDER that all nodes have at the same path",
+            fix="pass --to a folder that all nodes reach under the same path",
         )
     found = _loaded(source).weights
     if found != job.recipe.weights:

@@ -208,9 +208,9 @@ class TrainingArray:
 
     @torch.no_grad()
     def _calibrate(self, cohort: list[Slot]) -> None:
-        """Set the running statistics of the normalisation from training chunks, unless they follow.
+        """Estimate the running statistics of the normalisation from the first chunks of the next epoch.
 
-        Those of the epoch that comes next: enough for stable statistics.
+        Nothing happens for trials that use running averages.
         """
         if cohort[0].config.network.norm_momentum is not None:
             return

@@ -98,7 +98,7 @@ def first_study(spacing: Mapping[str, Spacing], frame_rate: FrameRate) -> FirstS
     for name, own in spacing.items():
         if own.gap_s is None:
             units[name] = max(_WIDEST_S, least)
-            origins[name] = "no part has two of them: the paper's narrowest zones"
+            origins[name] = "no part has two of these actions; the paper's narrowest zones"
         else:
             units[name] = min(max(_rounded(own.gap_s / 4), least), max(_WIDEST_S, least))
             origins[name] = (

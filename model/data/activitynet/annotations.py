@@ -222,7 +222,7 @@ def read_entries(folder: Path) -> tuple[dict[str, Any] | None, list[Problem]]:
         return None, [Problem(str(file), "", f"expected an object of videos, got {content!r:.40}")]
     if isinstance(content.get("database"), dict):
         other = "this is ActivityNet's own file with the key 'database'"
-        fix = "take the file of this name from the published code of BMN or BSN"
+        fix = "use the file of this name from the published code of BMN or BSN"
         return None, [Problem(str(file), "", f"{other}, expected an object of videos; {fix}")]
     return content, [Problem(str(file), "", shortened(faults))] if faults else []
 
@@ -255,10 +255,10 @@ def _without_entry(
     message = f"video {names} has no entry in {ANNOTATIONS}"
     if len(rows) > 1:
         message = f"{len(rows):,} videos have no entry in {ANNOTATIONS}: {names}"
-    fix = "take such lines out, or add the entries"
+    fix = "remove these lines, or add the entries"
     if none_has:
         others = f"that file has {len(entries):,} other videos ({shortened([*entries])})"
-        fix = f"{others}; take two files that belong together"
+        fix = f"{others}; use two files of the same release"
     return Problem(str(folder / VIDEOS), lines_text([row.line for row in rows]), f"{message}; {fix}")
 
 

@@ -19,7 +19,7 @@ CLASS_SCORES = "cuhk_val_simp_share.json"
 """Name of the published file of class scores."""
 
 
-WITHOUT_SCORES = "take the file for these videos, or move it away to train without class scores"
+WITHOUT_SCORES = "use the file that covers these videos, or remove it to train without class scores"
 """Advice if the file does not fit; without it, everything but Average-mAP is computed."""
 
 

@@ -156,7 +156,7 @@ def missing_features(folder: Path, chosen: Mapping[str, Chosen], positions: int)
         for subset, each in chosen.items()
         if each.missing
     ]
-    fix = f"download the files, leave these videos out with {SKIP}, or take their lines out of {VIDEOS}"
+    fix = f"download the files, leave these videos out with {SKIP}, or remove their lines from {VIDEOS}"
     return [Problem(str(place), "", f"no feature file for {' and '.join(parts)}; {fix}")] if parts else []
 
 

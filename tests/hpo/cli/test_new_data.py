@@ -60,7 +60,7 @@ def test_zones_and_ranges_follow_the_spacing_of_the_classes(handball: Path) -> N
     assert study.network.predictions == 10  # eight goals within 120 s, turnover and timeout
     assert "missing: train.txt, valid.txt, test.txt" in done.output
     text = (handball / "study.toml").read_text()
-    assert "no part has two of them" in text and "its 117 actions are at least 16 s long" in text
+    assert "no part has two of these actions" in text and "its 117 actions are at least 16 s long" in text
 
 
 def test_ranges_never_fall_below_two_frames(tmp_path: Path) -> None:

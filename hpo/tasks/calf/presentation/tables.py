@@ -87,7 +87,7 @@ def _not_judged(view: StageView) -> list[str]:
     ]
     if not absent:
         return []
-    return [f"zones of the start kept, since a class without actions cannot be judged: {', '.join(absent)}"]
+    return [f"{', '.join(absent)}: no actions in the validation split, so that the start's zones are kept"]
 
 
 def _disturbances(trials: Sequence[TrialState], classes: Sequence[str]) -> list[str]:

@@ -25,7 +25,7 @@ from model.errors import ConfigError
 
 SKIP = (
     "download the files, leave these videos out with --skip-missing (skip_missing = true under [data] of the "
-    "study file), or take their lines out of video_info_new.csv"
+    "study file), or remove their lines from video_info_new.csv"
 )
 FEATURES = f"csv_mean_{POSITIONS}"
 
@@ -159,7 +159,7 @@ def test_no_fault_hides_another(folder: Path) -> None:
         f"{VIDEOS}: line 17: expected a name without a folder, got '../v'",
         f"{VIDEOS}: line 15: unknown subset 'train' (expected training, validation, testing)",
         f"{VIDEOS}: line 14: listed before: {TRAINING[2]} (line 4, training); delete one line of each",
-        f"{VIDEOS}: line 11: video '{VALIDATION[1]}' has no entry in {ANNOTATIONS}; take such lines out, or "
+        f"{VIDEOS}: line 11: video '{VALIDATION[1]}' has no entry in {ANNOTATIONS}; remove these lines, or "
         "add the entries",
         f"{ANNOTATIONS}: {TRAINING[0]}, annotation 2: expected a segment inside the video of 60 s, got "
         "[40.0, 90.0], which ends after it; correct the segment or duration_second",
@@ -170,8 +170,8 @@ def test_no_fault_hides_another(folder: Path) -> None:
         f"{ANNOTATIONS}: {VALIDATION[0]}: expected an object with duration_second, duration_frame, "
         "feature_frame and annotations, got []",
         f"{CLASS_SCORES}: class: class 'Surfing' is missing",
-        f"{CLASS_SCORES}: results: 1 of 2 videos have no scores: {VALIDATION[3]}; take the file for these "
-        "videos, or move it away to train without class scores",
+        f"{CLASS_SCORES}: results: 1 of 2 videos have no scores: {VALIDATION[3]}; use the file that "
+        "covers these videos, or remove it to train without class scores",
         f"{FEATURES}: no feature file for 1 of 8 training videos ({TRAINING[3]}); {SKIP}",
         f"{FEATURES}/{TRAINING[4]}.csv: line 5: expected {DIMS} numbers, got 2",
     ]
@@ -200,7 +200,7 @@ def test_nan_and_doubled_keys_do_not_hide_the_other_entries(folder: Path) -> Non
     file.write_text(text.replace(f'"{VALIDATION[0]}"', f'"{VALIDATION[1]}"'))
     assert problems_of(folder) == [
         f"{ANNOTATIONS}: key '{VALIDATION[1]}' appears twice in one object",
-        f"{VIDEOS}: line 10: video '{VALIDATION[0]}' has no entry in {ANNOTATIONS}; take such lines out, or "
+        f"{VIDEOS}: line 10: video '{VALIDATION[0]}' has no entry in {ANNOTATIONS}; remove these lines, or "
         "add the entries",
         f"{ANNOTATIONS}: {TRAINING[0]}: expected duration_second of at least 0.01, got inf",
         f"{ANNOTATIONS}: {TRAINING[0]}, annotation 1: expected a segment [start, end] in seconds, got "
@@ -271,7 +271,7 @@ def test_annotations_of_other_videos_are_one_problem(folder: Path) -> None:
     (folder / ANNOTATIONS).write_text('{"v_other": {}}')
     (problem,) = problems_of(folder)
     assert "12 videos have no entry" in problem
-    assert problem.endswith("that file has 1 other videos (v_other); take two files that belong together")
+    assert problem.endswith("that file has 1 other videos (v_other); use two files of the same release")
 
 
 def test_activitynets_own_file_is_told_apart(folder: Path) -> None:
