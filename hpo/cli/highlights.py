@@ -143,6 +143,12 @@ def highlights(
     if video_2 is not None and video_1 is None:
         raise ConfigError("expected --video-1 FILE, the video of the first half, beside --video-2")
     videos = [video for video in (video_1, video_2) if video is not None]
+    spot_options = {"--confidence": confidence is not None, "--classes": bool(classes)}
+    if opportunities and (typed := [option for option, is_typed in spot_options.items() if is_typed]):
+        raise ConfigError(
+            f"--opportunities looks at sequences, which {typed[0]} does not select",
+            fix=f"leave {typed[0]} out",
+        )
     _check_options(game or [], videos, copy=copy, opportunities=opportunities)
     folder = results_folder(to)
     ffmpeg = find_ffmpeg() if videos else ""

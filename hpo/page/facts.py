@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from hpo.journal.ranking import Configuration
 from hpo.journal.results import StudyState
 from hpo.journal.stage_state import StageState
 from hpo.journal.trial_state import TrialState, TrialStatus
@@ -90,14 +91,16 @@ def stage_facts(stage: StageState, state: StudyState, *, is_running: bool) -> di
     if stage in outdated(state):
         facts["Basis"] = outdated_line(stage, state)
     if stage.role:
-        has_model = any(found.expected for found in state.ranked(stage.stage, 1))
-        why = (
-            "the highest expected score, by a model of all trials"
-            if has_model
-            else "the best mean over its seeds"
-        )
-        facts["Chosen"] = f"{stage.role}, which has {why}"
+        facts["Chosen"] = f"{stage.role}, which has {_reason(state.ranked(stage.stage, 1))}"
     return facts
+
+
+def _reason(best: Sequence[Configuration]) -> str:
+    """Say why the best configuration of a stage was chosen."""
+    if any(found.expected for found in best):
+        return "the highest expected score, by a model of all trials"
+    has_seeds = any(len(found.scores) > 1 for found in best)
+    return "the best mean over its seeds" if has_seeds else "the best score"
 
 
 def representative_trials(state: StudyState) -> list[TrialState]:

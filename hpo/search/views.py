@@ -1,8 +1,10 @@
 """Interactive figures of a search, drawn by Optuna."""
 
+import html
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from optuna.distributions import BaseDistribution, CategoricalChoiceType, CategoricalDistribution
 from optuna.trial import create_trial
 
 from hpo.search.optuna_study import distribution, quiet_study
@@ -32,11 +34,11 @@ def search_views(
     """
     from optuna.visualization import plot_contour, plot_parallel_coordinate, plot_slice
 
-    axes = {label(parameter.name): distribution(parameter) for parameter in space.searched}
+    axes = {label(parameter.name): _escaped(distribution(parameter)) for parameter in space.searched}
     with quiet_study() as study:
         for point in points:
             values = {
-                label(entry.name): point.parameters[entry.name]
+                label(entry.name): _plain(point.parameters[entry.name])
                 for entry in space.searched
                 if entry.name in point.parameters
             }
@@ -47,3 +49,14 @@ def search_views(
             "slices": plot_slice(study, target_name=target),
             "contours": plot_contour(study, params=[label(name) for name in pairs_of], target_name=target),
         }
+
+
+def _escaped(axis: BaseDistribution) -> BaseDistribution:
+    """Return an axis whose texts plotly shows as they are, though they hold ``<`` or ``&``."""
+    if not isinstance(axis, CategoricalDistribution):
+        return axis
+    return CategoricalDistribution([_plain(choice) for choice in axis.choices])
+
+
+def _plain(value: CategoricalChoiceType) -> CategoricalChoiceType:
+    return html.escape(value, quote=False) if isinstance(value, str) else value

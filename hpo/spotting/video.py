@@ -17,7 +17,9 @@ MOST_VIDEOS = 2
 OVERHANG_S = 2.0
 """Seconds by which a video may be shorter than its features; the last clip then ends early."""
 _DURATION = re.compile(r"Duration: (\d+):(\d+):(\d+(?:\.\d+)?)")
-_PICTURE = re.compile(r"Stream #0:\d+.*?: Video: (?P<codec>\w+).*? (?P<size>\d{2,5}x\d{2,5})")
+_PICTURE = re.compile(r"Stream #0:\d+.*?: Video: (?P<codec>\w+).*? (?P<width>\d{2,5})x(?P<height>\d{2,5})")
+_SOUND = re.compile(r"Stream #0:\d+.*?: Audio:")
+_TURNED = re.compile(r"rotation of -?(?:90|270)\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,8 @@ class Video:
     duration_s: float
     codec: str
     size: str
-    """Size of the picture in pixels, WIDTHxHEIGHT."""
+    """Size of the picture in pixels as it is shown, WIDTHxHEIGHT."""
+    has_sound: bool
 
 
 def find_ffmpeg() -> str:
@@ -66,7 +69,8 @@ def open_video(ffmpeg: str, file: Path) -> Video:
         raise UserError(f"ffmpeg cannot read this file as a video: {_last_line(output)}", file=file)
     hours, minutes, seconds = duration.groups()
     duration_s = 3600.0 * int(hours) + 60.0 * int(minutes) + float(seconds)
-    return Video(file, duration_s, picture["codec"], picture["size"])
+    shown = (picture["width"], picture["height"])[:: -1 if _TURNED.search(output) else 1]
+    return Video(file, duration_s, picture["codec"], "x".join(shown), bool(_SOUND.search(output)))
 
 
 def check_videos(videos: Sequence[Video], clips: Sequence[Clip], *, copy: bool) -> None:
@@ -92,11 +96,10 @@ def check_videos(videos: Sequence[Video], clips: Sequence[Clip], *, copy: bool) 
                 file=video.file,
                 fix=f"pass the video of half {clip.half + 1} of this game as --video-{clip.half + 1}",
             )
-    kinds = {(video.codec, video.size) for video in videos}
-    if copy and len(kinds) > 1:
+    kinds = [f"{video.codec} {video.size}{'' if video.has_sound else ' without sound'}" for video in videos]
+    if copy and len(set(kinds)) > 1:
         raise UserError(
-            "the videos differ and cannot be copied into one: "
-            + " and ".join(f"{video.codec} {video.size}" for video in videos),
+            f"the videos differ and cannot be copied into one: {' and '.join(kinds)}",
             fix="leave out --copy",
         )
 
@@ -125,7 +128,9 @@ def write_video(
         for number, clip in enumerate(clips):
             names.append(f"{number:04d}.{'mkv' if copy else 'mov'}")
             cut = _copied if copy else _encoded
-            _run([ffmpeg, *cut(videos, clip), str((parts / names[-1]).absolute())], videos[clip.half].file)
+            part = parts / names[-1]
+            _run([ffmpeg, *cut(videos, clip), str(part.absolute())], videos[clip.half].file)
+            _require_whole(ffmpeg, part, clip, videos[clip.half].file)
         listing = parts / "parts.txt"
         listing.write_text("".join(f"file '{name}'\n" for name in names))
         sound = "copy" if copy else "aac"
@@ -149,9 +154,34 @@ def write_video(
         shutil.rmtree(parts, ignore_errors=True)
 
 
+def _require_whole(ffmpeg: str, part: Path, clip: Clip, source: Path) -> None:
+    """Check that a clip was cut out whole: of a video that is cut off, ffmpeg writes what is there.
+
+    Raises:
+        UserError: It is shorter than it should be.
+    """
+    wanted_s = clip.stop_s - clip.start_s
+    try:
+        found_s = open_video(ffmpeg, part).duration_s
+    except UserError:  # without a single picture
+        found_s = 0.0
+    if found_s < wanted_s - OVERHANG_S:
+        raise UserError(
+            f"the video ends early: expected {wanted_s:g} s from {clip.start_s:g} s on, got {found_s:g} s",
+            file=source,
+            fix="give the complete file, or leave the videos out",
+        )
+
+
 def _span(videos: Sequence[Video], clip: Clip) -> list[str]:
-    span = ["-ss", f"{clip.start_s:.3f}", "-i", _path(videos[clip.half].file)]
-    return [*span, "-t", f"{clip.stop_s - clip.start_s:.3f}", "-map", "0:v:0", "-map", "0:a:0?"]
+    video = videos[clip.half]
+    span = ["-ss", f"{clip.start_s:.3f}", "-i", _path(video.file)]
+    sound = ["-map", "0:a:0?"]
+    if not video.has_sound and any(other.has_sound for other in videos):
+        # All parts of a film have the streams of its first one.
+        span += ["-f", "lavfi", "-i", "anullsrc=r=48000:cl=stereo"]
+        sound = ["-map", "1:a:0", "-shortest"]
+    return [*span, "-t", f"{clip.stop_s - clip.start_s:.3f}", "-map", "0:v:0", *sound]
 
 
 def _copied(videos: Sequence[Video], clip: Clip) -> list[str]:
@@ -164,7 +194,8 @@ def _encoded(videos: Sequence[Video], clip: Clip) -> list[str]:
     AAC starts with silence, which would be heard at every cut.
     """
     size = videos[0].size.replace("x", ":")
-    picture = ["-vf", f"scale={size},setsar=1", "-c:v", "libx264", "-preset", "veryfast", "-crf", "20"]
+    fitted = f"scale={size}:force_original_aspect_ratio=decrease,pad={size}:(ow-iw)/2:(oh-ih)/2,setsar=1"
+    picture = ["-vf", fitted, "-c:v", "libx264", "-preset", "veryfast", "-crf", "20"]
     sound = ["-c:a", "pcm_s16le", "-ar", "48000", "-ac", "2"]
     return [*_span(videos, clip), *picture, "-pix_fmt", "yuv420p", "-video_track_timescale", "90000", *sound]
 

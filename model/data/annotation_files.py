@@ -87,6 +87,8 @@ def _seconds(text: str) -> float:
     if match is None:
         raise ValueError(f"time is {text!r:.60} (expected such as 75.5, 1:15.5 or 0:01:15.5)")
     hours, minutes, seconds = match.groups()
+    if (minutes and float(seconds.replace(",", ".")) >= 60) or (hours and int(minutes) >= 60):
+        raise ValueError(f"time is {text!r:.60} (expected minutes and seconds below 60 after a colon)")
     total = 3600 * int(hours or 0) + 60 * int(minutes or 0) + float(seconds.replace(",", "."))
     if total > _LONGEST_S:
         raise ValueError(f"time is {text!r:.60} (expected at most a day)")

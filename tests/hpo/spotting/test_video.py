@@ -2,10 +2,12 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import barcode_video
+import numpy as np
 import pytest
 from barcode_video import FRAME_RATE
 
@@ -115,6 +117,57 @@ def test_halves_of_different_size_become_one_film_unless_copied(
     assert_to_the_frame(barcode_video.shown(ffmpeg, tmp_path / "film.mp4"), parts)
 
 
+def made(ffmpeg: str, file: Path, *options: str, size: str = "96x64", seconds: int = 6) -> Video:
+    """A video of one colour with the given options, by default without sound."""
+    source = ["-f", "lavfi", "-i", f"color=red:size={size}:rate=25:duration={seconds}"]
+    command = [ffmpeg, "-loglevel", "error", *source, *options, "-pix_fmt", "yuv420p", str(file)]
+    subprocess.run(command, check=True)
+    return open_video(ffmpeg, file)
+
+
+def test_film_of_a_video_that_is_cut_off_is_refused(ffmpeg: str, tmp_path: Path) -> None:
+    whole = made(ffmpeg, tmp_path / "whole.mkv", "-g", "10", seconds=20)
+    content = whole.file.read_bytes()
+    whole.file.write_bytes(content[: len(content) // 3])  # its header still says 20 s
+    cut_off = open_video(ffmpeg, whole.file)
+    assert cut_off.duration_s == 20
+    for copy in (False, True):
+        with pytest.raises(UserError, match="the video ends early: expected 5 s from 14 s on, got 0"):
+            write_video(ffmpeg, [cut_off], [clip(0, 14.0, 19.0)], tmp_path / "film.mp4", copy=copy)
+    assert not (tmp_path / "film.mp4").exists()
+
+
+def test_half_without_sound_does_not_take_that_of_the_other(ffmpeg: str, tmp_path: Path) -> None:
+    silent = made(ffmpeg, tmp_path / "silent.mkv")
+    tone = ("-f", "lavfi", "-i", "sine=frequency=440:duration=6", "-c:a", "aac")
+    loud = made(ffmpeg, tmp_path / "loud.mkv", *tone)
+    assert (silent.has_sound, loud.has_sound) == (False, True)
+    parts = [clip(0, 1.0, 3.0), clip(1, 1.0, 3.0)]
+    write_video(ffmpeg, [silent, loud], parts, tmp_path / "film.mp4", copy=False)
+    film = open_video(ffmpeg, tmp_path / "film.mp4")
+    assert film.has_sound and abs(film.duration_s - 4) < 0.2
+    with pytest.raises(UserError, match=r"96x64 without sound and .* 96x64"):
+        check_videos([silent, loud], parts, copy=True)
+
+
+def test_picture_of_another_shape_is_not_squeezed(ffmpeg: str, tmp_path: Path) -> None:
+    wide, tall = (made(ffmpeg, tmp_path / f"{size}.mkv", size=size) for size in ("96x64", "64x96"))
+    write_video(ffmpeg, [wide, tall], [clip(1, 1.0, 2.0)], tmp_path / "film.mp4", copy=False)
+    command = [ffmpeg, "-loglevel", "error", "-i", str(tmp_path / "film.mp4"), "-frames:v", "1"]
+    raw = subprocess.run(
+        [*command, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"], stdout=subprocess.PIPE, check=True
+    )
+    red = np.frombuffer(raw.stdout, dtype=np.uint8).reshape(64, 96, 3)[32, :, 0] > 128
+    assert abs(int(red.sum()) - 64 * 64 // 96) <= 4, "black beside it"
+
+
+def test_video_that_is_shown_turned_has_the_size_that_is_shown(ffmpeg: str, tmp_path: Path) -> None:
+    made(ffmpeg, tmp_path / "flat.mp4")
+    turned = [ffmpeg, "-loglevel", "error", "-display_rotation", "90", "-i", str(tmp_path / "flat.mp4")]
+    subprocess.run([*turned, "-c", "copy", str(tmp_path / "turned.mp4")], check=True)
+    assert open_video(ffmpeg, tmp_path / "turned.mp4").size == "64x96"
+
+
 def test_video_that_is_too_short_for_its_half_is_told(videos: list[Video]) -> None:
     check_videos(videos, [clip(1, 10.0, 21.0)], copy=False)
     with pytest.raises(UserError, match="ends 90 s after the start of the half, its video lasts 20"):
@@ -138,7 +191,7 @@ def test_failure_of_ffmpeg_is_told_in_its_words_and_leaves_what_was_there(
     broken = tmp_path / "broken.mkv"
     broken.write_bytes(b"no video")
     with pytest.raises(UserError, match=r"ffmpeg failed: .*Invalid data"):
-        write_video(ffmpeg, [Video(broken, 20.0, "h264", "256x32")] * 2, CLIPS, file, copy=False)
+        write_video(ffmpeg, [Video(broken, 20.0, "h264", "256x32", True)] * 2, CLIPS, file, copy=False)
     assert file.read_bytes() == b"an earlier film" and not (tmp_path / PARTS_FOLDER).exists()
     with pytest.raises(UserError, match="ffmpeg cannot read this file as a video"):
         open_video(ffmpeg, broken)

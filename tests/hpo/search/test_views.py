@@ -1,0 +1,19 @@
+"""Interactive figures of a search: texts are shown as they are."""
+
+from hpo.search.searcher import ScoredPoint
+from hpo.search.views import search_views
+from hpo.space.parameters import ChoiceParameter, FloatParameter
+from hpo.space.space import Space
+
+
+def test_texts_with_markup_are_shown_as_they_are() -> None:
+    space = Space([ChoiceParameter("kind", ("<b>bold&", "plain")), FloatParameter("x", 0.0, 1.0)])
+    points = [
+        ScoredPoint({"kind": kind, "x": at}, score)
+        for kind, at, score in (("<b>bold&", 0.1, 0.2), ("plain", 0.5, 0.4), ("plain", 0.9, 0.3))
+    ]
+    views = search_views(space, points, label=str, pairs_of=["kind", "x"], target="score")
+    for name in ("parallel", "slices", "contours"):
+        shown = views[name].to_json()
+        assert "&lt;b&gt;bold&amp;" in shown.replace("\\u003c", "<").replace("\\u0026", "&"), name
+        assert "<b>bold" not in shown and "\\u003cb\\u003ebold" not in shown
