@@ -55,7 +55,8 @@ def bin_weights(
 
     A pair covers [start, end + 1], extended at both ends by ``boundary_ratio`` times its length plus one. On
     this interval lie ``points_per_bin * bins`` evenly spaced points, the first and last at its ends. A point
-    interpolates between the two positions beside it; positions outside the video contribute nothing.
+    interpolates between the two positions beside it; positions outside the video contribute nothing. As in
+    the published code, a point less than one position before the first counts as the first.
 
     Returns:
         row: index of the pair; column: position times ``bins`` plus bin; weight. An entry may occur twice.

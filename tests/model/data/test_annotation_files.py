@@ -110,7 +110,8 @@ def test_part_that_comes_later_leaves_the_other_in_place(tmp_path: Path) -> None
 
 
 def test_every_bad_line_is_told_at_once_and_nothing_is_written(tmp_path: Path) -> None:
-    bad = CSV + "../x,1,5,Goal\ncup/semi,0,5,Goal\ncup/semi,1,soon,Goal\ncup/semi,1,5,\ncup/semi,1,1:75,Goal\n"
+    bad = CSV + "../x,1,5,Goal\ncup/semi,0,5,Goal\ncup/semi,1,soon,Goal\ncup/semi,1,5,\n"
+    bad += "cup/semi,1,1:75,Goal\n"
     later = written(tmp_path / "b.srt", "1\nnever --> 00:01:17,000\nGoal\n")
     answer = labels("--from", written(tmp_path / "a.csv", bad), "--from", later, "--to", tmp_path / "data")
     assert isinstance(answer.exception, DataError)
