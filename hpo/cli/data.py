@@ -123,7 +123,8 @@ def _check_activitynet(folder: Path, features: str | None) -> None:
     for name, counts in rows.items():
         table.add_row(name, *(f"{counts[subset]:,}" if subset in counts else "" for subset in report.videos))
     print_table(table)
-    typer.echo(f"{report.classes} classes, {'with' if report.scores else 'without'} class scores")
+    scores = "with" if report.scores else "without"
+    typer.echo(f"{counted(report.classes, 'class', 'classes')}, {scores} class scores")
     for name, dims in report.dims.items():
         typer.echo(f"features {name}: {dims} dimensions")
     if report.past_end:

@@ -43,7 +43,7 @@ def games_of_files(videos: Sequence[Path]) -> list[GameVideo]:
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError(
             f"two videos have the name {twice[0]}, so that one would replace the other",
-            fix="rename one, or name the games in a table: --games CSV",
+            fix="rename one of them",
         )
     return games
 
@@ -96,7 +96,7 @@ def _game_of(row: dict[str, str | None], folder: Path, before: Sequence[GameVide
     if split and split not in SPLITS:
         raise ValueError(f"split is {split!r:.60} (expected {', '.join(SPLITS)}, or nothing)")
     if not values["video"] or not (folder / values["video"]).is_file():
-        raise ValueError(f"the video {values['video']!r:.200} does not exist")
+        raise ValueError(f"video is {values['video']!r:.200} (expected a file)")
     for other in before:
         if other.game == game and (other.part == int(part) or other.split != split):
             raise ValueError(f"part {part} of {game} contradicts an earlier line of this game")

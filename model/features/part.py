@@ -94,7 +94,7 @@ def extract_part(
             raise DataError(
                 "this file has features of another video or recipe, or of an unknown one",
                 file=target.path,
-                fix="delete it to extract it again, or give the new features another --name",
+                fix="delete it to extract it again, or choose another --to FOLDER",
             )
         return 0
     target.folder.mkdir(parents=True, exist_ok=True)
