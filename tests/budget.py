@@ -27,7 +27,7 @@ SHARES_S: dict[str, float] = {
     "tests/e2e/test_python.py": 20.0,
     "tests/e2e/test_reproduce.py": 20.0,
     "tests/e2e/test_secrets.py": 8.0,
-    "tests/e2e/test_stages.py": 22.0,
+    "tests/e2e/test_stages.py": 20.0,
     "tests/e2e/test_study.py": 50.0,
     "tests/hpo/study/test_session.py": 9.0,
     # Networks are trained, some until a difference in the last bit would have grown.

@@ -29,6 +29,17 @@ def has_study(environment: Environment, name: str) -> bool:
     return (study_folder(environment, name) / "journal.jsonl").is_file()
 
 
+def require_free(environment: Environment, name: str) -> None:
+    """Check that no study or other folder has the name of a study to be made.
+
+    Raises:
+        UserError: The name is taken, or cannot be the name of a folder.
+    """
+    folder = study_folder(environment, name)
+    if folder.exists():
+        raise UserError(f"study {name!r} exists already", folder=folder, fix="choose another name")
+
+
 REPORT = "report.html"
 """File of a study's page."""
 

@@ -29,11 +29,7 @@ from hpo.journal.results import StudyState, stored_state
 from hpo.schedule.tuner import WorkersLostError
 from hpo.study import pending_stages, preparing, reopening, session, stage
 from hpo.study.folders import (
-    chosen_study,
-    found_place,
-    free_name,
     known_studies,
-    stored_place,
     study_folder,
 )
 from hpo.study.plan import StageRequest, StudyPlan, StudyRequest, make_plan, plan_of, stage_settings
@@ -270,12 +266,6 @@ def test_data_among_the_studies_move_with_them(
     assert plans[-1].data == str(tmp_path / "moved" / "data" / "demo-0")
 
 
-@pytest.mark.parametrize("place", ["s3://bucket/games", "/data/games"])
-def test_other_places_are_stored_whole(environment: Environment, place: str) -> None:
-    folder = study_folder(environment, "s")
-    assert found_place(stored_place(place, folder), folder) == stored_place(place, folder) == place
-
-
 def test_fork_takes_trials_over_and_accepts_the_code_of_today(
     begun: str, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -377,19 +367,6 @@ def test_resume_of_a_complete_study_only_brings_mlflow_up_to_date(
     assert end.complete
     assert followed == [folder]
     assert read_journal(folder).events == before
-
-
-def test_last_study_is_chosen_by_default_and_names_are_made_free(
-    begun: str, environment: Environment
-) -> None:
-    assert chosen_study(environment, None).name == begun
-    assert known_studies(environment) == [begun]
-    assert free_name(environment, "begun") == "begun-2"
-    assert free_name(environment, "new") == "new"
-    with pytest.raises(UserError, match="there is no study 'other'"):
-        chosen_study(environment, "other")
-    with pytest.raises(UserError, match="plain file name"):
-        study_folder(environment, "../other")
 
 
 def test_sync_records_what_mlflow_lacks_and_trains_nothing(begun: str, environment: Environment) -> None:

@@ -1,0 +1,53 @@
+"""Folders of studies: their names, the default one, and places of data beside them."""
+
+from pathlib import Path
+
+import pytest
+
+from hpo.config.environment import Environment
+from hpo.journal.events import Noticed
+from hpo.journal.journal import Journal
+from hpo.study.folders import (
+    chosen_study,
+    found_place,
+    free_name,
+    known_studies,
+    require_free,
+    stored_place,
+    study_folder,
+)
+from model.errors import UserError
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    runs = tmp_path / "runs"
+    return Environment(
+        runs=runs, cache=tmp_path / "cache", data=tmp_path / "none", tracking_uri=f"sqlite:///{runs}/m.db"
+    )
+
+
+@pytest.mark.parametrize("place", ["s3://bucket/games", "/data/games"])
+def test_other_places_are_stored_whole(environment: Environment, place: str) -> None:
+    folder = study_folder(environment, "s")
+    assert found_place(stored_place(place, folder), folder) == stored_place(place, folder) == place
+
+
+def test_last_study_is_chosen_by_default_and_names_are_made_free(environment: Environment) -> None:
+    with Journal.create(study_folder(environment, "begun")) as journal:
+        journal.append(Noticed(message="a study with an event"))
+    assert chosen_study(environment, None).name == "begun"
+    assert known_studies(environment) == ["begun"]
+    assert free_name(environment, "begun") == "begun-2"
+    assert free_name(environment, "new") == "new"
+    with pytest.raises(UserError, match="there is no study 'other'"):
+        chosen_study(environment, "other")
+    with pytest.raises(UserError, match="plain file name"):
+        study_folder(environment, "../other")
+
+
+def test_name_that_is_taken_is_refused(environment: Environment) -> None:
+    require_free(environment, "new")
+    Journal.create(study_folder(environment, "new")).close()
+    with pytest.raises(UserError, match="study 'new' exists already"):
+        require_free(environment, "new")
