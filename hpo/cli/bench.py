@@ -9,6 +9,7 @@ import typer
 from model.errors import ConfigError
 
 if TYPE_CHECKING:
+    import torch
     from rich.table import Table
 
     from model.precision import Precision
@@ -64,6 +65,7 @@ def bench(
     sizes = [_size(part) for part in arrays.split(",")]
     precisions = [_precision(part) for part in precision.split(",")]
     chosen = torch.device(choose_device(device))
+    _require_precisions(precisions, chosen)
     with ReadingProgress() as progress:
         benches = run_bench(sizes, precisions, chosen, seconds=seconds, progress=progress)
     name = (
@@ -127,6 +129,17 @@ def _precision(text: str) -> "Precision":
     raise ConfigError(
         f"expected --precision with float32, tf32 or bfloat16, separated by commas, got {text.strip()!r}"
     )
+
+
+def _require_precisions(precisions: "list[Precision]", device: "torch.device") -> None:
+    from model.precision import precisions_of
+
+    for each in precisions:
+        if each not in precisions_of(device):
+            raise ConfigError(
+                f"expected a GPU for --precision {each}, got device {device.type}",
+                fix=f"leave out {each}",
+            )
 
 
 def _speed_table(bench: "Bench") -> "Table":

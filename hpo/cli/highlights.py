@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from model.weights.trained import TrainedNetwork
 
 _LOWEST_REVIEWED = 0.3
+_TIMECODE_RATE = 25
 
 
 def highlights(
@@ -69,18 +70,18 @@ def highlights(
         ),
     ] = False,
     classes: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="NAME,...", help="Classes whose spots are shown. Default: classes named goal or card."
         ),
-    ] = "",
+    ] = None,
     sequences: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="NAME,...",
             help="Classes whose segmentation scores are used. Default: classes named goal.",
         ),
-    ] = "",
+    ] = None,
     confidence: Annotated[
         float | None,
         typer.Option(
@@ -113,9 +114,11 @@ def highlights(
         ),
     ] = AFTER_S,
     timecode_rate: Annotated[
-        int,
-        typer.Option(metavar="NUMBER", min=1, max=99, help="Frames per second of the video, for the EDL."),
-    ] = 25,
+        int | None,
+        typer.Option(
+            metavar="NUMBER", min=1, max=99, help="Frames per second of the video, for the EDL. Default: 25."
+        ),
+    ] = None,
     features: Features = None,
     force_features: ForceFeatures = False,
     model_weights: ModelWeights = None,
@@ -143,10 +146,10 @@ def highlights(
     if video_2 is not None and video_1 is None:
         raise ConfigError("expected --video-1 FILE, the video of the first half, beside --video-2")
     videos = [video for video in (video_1, video_2) if video is not None]
-    spot_options = {"--confidence": confidence is not None, "--classes": bool(classes)}
-    if opportunities and (typed := [option for option, is_typed in spot_options.items() if is_typed]):
+    of_spots = {"--confidence": confidence, "--classes": classes, "--timecode-rate": timecode_rate}
+    if opportunities and (typed := [option for option, given in of_spots.items() if given is not None]):
         raise ConfigError(
-            f"--opportunities looks at sequences, which {typed[0]} does not select",
+            f"--opportunities writes a table of sequences, for which {typed[0]} has no meaning",
             fix=f"leave {typed[0]} out",
         )
     _check_options(game or [], videos, copy=copy, opportunities=opportunities)
@@ -188,7 +191,7 @@ def highlights(
     )
     if opened:
         check_videos(opened, found.clips, copy=copy)
-    files = write_cut_lists(found, folder, timecode_rate=timecode_rate)
+    files = write_cut_lists(found, folder, timecode_rate=timecode_rate or _TIMECODE_RATE)
     if opened and found.clips:
         write_video(ffmpeg, opened, found.clips, folder / VIDEO_FILE, copy=copy)
         files.append(folder / VIDEO_FILE)

@@ -52,11 +52,11 @@ class GamePredictions:
     game lacks."""
 
 
-def chosen_classes(names: str, words: Sequence[str], classes: Sequence[str], option: str) -> list[int]:
+def chosen_classes(names: str | None, words: Sequence[str], classes: Sequence[str], option: str) -> list[int]:
     """Return the indices of the classes that ``names`` (NAME,...) lists, or of those that ``words`` match.
 
     Args:
-        names: Names that were typed. Empty: every class whose last word is one of ``words``, such as
+        names: Names that were typed. None: every class whose last word is one of ``words``, such as
             ``yellow-card`` but not ``goal-kick`` for ``card`` and ``goal``.
         words: Last words to look for in the names of classes.
         classes: Classes of the network.
@@ -66,7 +66,7 @@ def chosen_classes(names: str, words: Sequence[str], classes: Sequence[str], opt
         ConfigError: The network lacks one of the classes, or no class matches.
     """
     known = ", ".join(classes)
-    if names:
+    if names is not None:
         given = [name.strip() for name in names.split(",")]
         if unknown := [name for name in given if name not in classes]:
             raise ConfigError(

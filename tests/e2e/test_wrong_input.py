@@ -46,6 +46,10 @@ from e2e.command_line import CommandLine
             "expected --video-1 FILE, the video of the",
         ),
         (["highlights", "--game", "x", "--game", "y", "--to", "a"], "expected one --game, got 2"),
+        (
+            ["highlights", "--game", "x", "--to", "a", "--opportunities", "--timecode-rate", "30"],
+            "for which --timecode-rate has no meaning",
+        ),
         (["highlights", "--game", "x", "--to", "a", "--run", "unknown/trial"], "there is no study 'unknown'"),
         (["submit", "--", "run", "final", "--from", "/etc/hostname"], "is not sent to the cluster"),
         (["precision", "nowhere.csv"], "cannot read the review table as CSV"),

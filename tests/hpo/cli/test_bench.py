@@ -12,6 +12,7 @@ from model.errors import ConfigError
         (["--arrays", "0"], "'0'"),
         (["--precision", "float16"], "'float16'"),
         (["--device", "tpu"], "'tpu'"),
+        (["--device", "cpu", "--precision", "float32,tf32"], "--precision tf32"),
     ],
 )
 def test_what_cannot_be_measured_is_refused_before_anything_is(words: list[str], named: str) -> None:

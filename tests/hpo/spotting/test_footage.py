@@ -9,7 +9,7 @@ GOALS_AND_CARDS = ("goal", "card")
 
 def test_soccernet_v1_shows_goals_and_cards_and_dismisses_substitutions() -> None:
     classes = builtin_description("soccernet-v1").classes
-    assert [classes[index] for index in chosen_classes("", GOALS_AND_CARDS, classes, "--classes")] == [
+    assert [classes[index] for index in chosen_classes(None, GOALS_AND_CARDS, classes, "--classes")] == [
         "goal",
         "card",
     ]
@@ -17,7 +17,7 @@ def test_soccernet_v1_shows_goals_and_cards_and_dismisses_substitutions() -> Non
 
 def test_cards_of_every_colour_are_cards() -> None:
     classes = builtin_description("soccernet-v2").classes
-    assert [classes[index] for index in chosen_classes("", GOALS_AND_CARDS, classes, "--classes")] == [
+    assert [classes[index] for index in chosen_classes(None, GOALS_AND_CARDS, classes, "--classes")] == [
         "goal",
         "yellow-card",
         "red-card",
@@ -27,7 +27,7 @@ def test_cards_of_every_colour_are_cards() -> None:
 
 def test_last_word_counts() -> None:
     classes = ("Own goal", "goal-kick", "scorecard", "GOAL", "red_card")
-    assert chosen_classes("", GOALS_AND_CARDS, classes, "--classes") == [0, 3, 4]
+    assert chosen_classes(None, GOALS_AND_CARDS, classes, "--classes") == [0, 3, 4]
 
 
 def test_named_classes_are_taken_as_they_are() -> None:
@@ -38,11 +38,16 @@ def test_other_vocabulary_must_say_what_makes_a_highlight() -> None:
     with pytest.raises(
         ConfigError, match="no class of the network has a name that ends in goal or card"
     ) as caught:
-        chosen_classes("", GOALS_AND_CARDS, ("basket", "foul"), "--classes")
+        chosen_classes(None, GOALS_AND_CARDS, ("basket", "foul"), "--classes")
     assert caught.value.details == {
         "classes": "basket, foul",
         "fix": "add --classes NAME,... with the classes of a highlight",
     }
+
+
+def test_typed_list_of_nothing_is_no_default() -> None:
+    with pytest.raises(ConfigError, match="--sequences: the network has no class ''"):
+        chosen_classes("", ("goal",), ("goal", "foul"), "--sequences")
 
 
 def test_unknown_class_is_told_beside_the_known_ones() -> None:
