@@ -92,7 +92,7 @@ def run(
         data: Folder or URI of the data. Default with ``features``: ``$HPO_DATA``, else ``./data``.
         features: Features to train on. Default: the features of the data, if there is one set.
         study: Name of the study. Default: for a search, a new name; for other stages, the study that changed
-            last.
+            last, or a new name with ``start`` and ``data`` or ``features``.
         study_file: Name or path of the study file. Default: the one that fits the stage and the data.
         trials: Number of configurations that the search tries. Default: from the study file.
         epochs: Epochs per trial. Default: from the study file.

@@ -149,7 +149,8 @@ class Launch:
         Args:
             stage: The stage.
             options: Typed options by key of the stage's table.
-            name: Name of the study. None: the study that changed last, or a new one if the task says so.
+            name: Name of the study. None: the study that changed last; a new one if data are named beside
+                ``source``, if there is no study yet, or if the task says so.
             source: The configuration: ``paper``, a study, a file or an MLflow run. None: that of the study,
                 else the study file's.
 
@@ -165,7 +166,8 @@ class Launch:
             raise ConfigError(
                 f"there is no study {name!r}", fix="to start one of that name, add --data or --from"
             )
-        if not self.is_known(name) and (source is not None or begins):
+        goes_on = name is None and not self.names_data and bool(known_studies(self.environment))
+        if not self.is_known(name) and (begins or (source is not None and not goes_on)):
             return self._start_from(source, stage, options, name)
         return self._continue_with(source, stage, options, name)
 

@@ -202,7 +202,8 @@ Study = Annotated[
     str | None,
     typer.Option(
         metavar="STUDY",
-        help="Study to continue. Default: the one that changed last; with --from and --data, a new one.",
+        help="Study to continue, or with --from the name of a new one. Default: the study that changed last; "
+        "with --from and --data or --features, a new one.",
     ),
 ]
 RayAddress = Annotated[

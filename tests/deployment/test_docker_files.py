@@ -26,7 +26,7 @@ from packaging.requirements import Requirement
 DOCKERFILES = ["hpo.Dockerfile", "mlflow.Dockerfile"]
 FILLED = {name: f"/filled-{name.lower()}" for name in example_variables()}
 SECRET_WORDS = ("PASSWORD", "SECRET", "TOKEN", "KEY")
-# Of ray.io/v1 RayJob and RayCluster in KubeRay 1.4.
+# Of ray.io/v1 RayJob and RayCluster in KubeRay 1.5.1.
 RAYJOB_FIELDS = {
     "activeDeadlineSeconds",
     "backoffLimit",
@@ -49,6 +49,7 @@ RAYJOB_FIELDS = {
     "suspend",
 }
 CLUSTER_FIELDS = {
+    "authOptions",
     "headGroupSpec",
     "workerGroupSpecs",
     "rayVersion",
@@ -116,9 +117,15 @@ def test_no_file_holds_a_password(services: dict[str, Any], job: dict[str, Any])
     for dockerfile in DOCKERFILES:
         assert not [name for name in variables_of(dockerfile) if any(word in name for word in SECRET_WORDS)]
     for container in containers(job):
-        for variable in container["env"]:
+        for variable in container.get("env", []):
             if any(word in variable["name"] for word in SECRET_WORDS):
                 assert set(variable["valueFrom"]["secretKeyRef"]) == {"name", "key"}
+
+
+def test_kuberay_gives_the_token_to_every_pod_and_to_itself(job: dict[str, Any]) -> None:
+    assert job["spec"]["rayClusterSpec"]["authOptions"] == {"mode": "token"}
+    # A token of our own would be unknown to the operator, which then could not ask how the job is doing.
+    assert "RAY_AUTH" not in str(job)
 
 
 def test_a_secret_goes_only_where_it_is_needed(services: dict[str, Any], job: dict[str, Any]) -> None:

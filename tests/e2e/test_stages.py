@@ -97,6 +97,11 @@ def test_stages_follow_one_after_the_other_and_start_from_what_was_found(hpo: Co
             and "hpo run sensitivity --from one --study NEW" in other.stderr
         )
 
+    # Without data, another configuration belongs to the study too, not to a new one on generated data.
+    stays = hpo.run("run", "sensitivity", "--from", "paper", "--dry-run")
+    assert stays.returncode == 0, stays.stderr
+    assert stays.stdout.splitlines()[0] == same.stdout.splitlines()[0]
+
     # A stage that has not run takes its table from another file.
     (hpo.folder / "factors.toml").write_text(
         (hpo.folder / "small.toml").read_text() + "\n[stages.sensitivity]\nfactors = [0.5]\nseeds = 1\n"
