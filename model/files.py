@@ -19,8 +19,7 @@ def write_whole(file: Path, content: bytes | memoryview) -> None:
     try:
         _write_and_rename(file, content)
     except OSError as error:
-        error.filename, error.filename2 = str(file), None
-        raise
+        raise OSError(error.errno, error.strerror, str(file)) from error
 
 
 def _write_and_rename(file: Path, content: bytes | memoryview) -> None:

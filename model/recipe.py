@@ -11,7 +11,7 @@ from model.errors import ConfigError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """Settings that features of a video depend on; equal recipes give equal features."""
+    """Settings that features of a video depend on; equal ones give equal features up to rounding."""
 
     model: str
     """Name of the network in timm, or the name of a file of one's own."""

@@ -48,9 +48,9 @@ class Spots:
 def suppress(spots: Spots, window_frames: int) -> Spots:
     """Apply non-maximum suppression: keep the most confident spot, drop its neighbours of the same class.
 
-    This repeats until every spot is kept or dropped. A spot at frame m clears the frames from
-    m - window/2 to m + window/2 - 1, as in both published codes. If confidences are equal, the earlier
-    frame wins. A window of 0 clears nothing.
+    This repeats until every spot is kept or dropped. A spot at frame m clears its own frame and those from
+    m - ceil(window/2) to m + floor(window/2) - 1, as in both published codes. If confidences are equal, the
+    earlier frame wins. A window of 0 clears nothing.
 
     Each round keeps all spots that no stronger spot can clear. The result is the same as keeping one spot
     at a time, after only a few rounds.

@@ -4,14 +4,14 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 import numpy.typing as npt
 
-from model.data.cache import cached_folder, check_space, sync
+from model.data.cache import cached_folder, check_space, fingerprint_of, sync
 from model.data.description import DatasetDescription, read_description
 from model.data.distances import action_distances
 from model.data.feature_file import (
@@ -50,7 +50,10 @@ def find_or_build(
     description = read_description(root, labels)
     stem = description.feature_stem(features)
     names = _first_games(games_of_split(root, description, split), split, count)
-    fingerprint = _fingerprint(root, names, description, stem=stem, split=split)
+    files = [file for name in names for file in _files_of(root, name, description, stem)]
+    fingerprint = fingerprint_of(
+        root, files, STORE_FORMAT, dataclasses.asdict(description), names, stem, split
+    )
     notices_file = cache / "notices" / f"{fingerprint}.json"
 
     def write(folder: Path) -> str:
@@ -78,23 +81,10 @@ def _first_games(names: tuple[str, ...], split: str, count: int | None) -> tuple
     return names[:count]
 
 
-def _fingerprint(
-    root: Path, games: Sequence[str], description: DatasetDescription, *, stem: str, split: str
-) -> str:
-    """Hash of names, sizes and times of all files: equal means unchanged, without reading any of them."""
-    content = hashlib.sha256(
-        json.dumps([STORE_FORMAT, dataclasses.asdict(description), stem, split]).encode()
-    )
-    for game in games:
-        parts = feature_parts(root / game, stem)
-        files = [features_file(root, game, half=half, stem=stem) for half in parts]
-        for file in (*files, root / game / description.labels_file):
-            try:
-                status = file.stat()
-                content.update(f"{game}\0{file.name}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
-            except OSError:
-                content.update(f"{game}\0{file.name}\0missing\0".encode())
-    return content.hexdigest()[:32]
+def _files_of(root: Path, game: str, description: DatasetDescription, stem: str) -> list[Path]:
+    parts = feature_parts(root / game, stem)
+    features = [features_file(root, game, half=half, stem=stem) for half in parts]
+    return [*features, root / game / description.labels_file]
 
 
 class _StoreWriter:
@@ -104,7 +94,7 @@ class _StoreWriter:
         """Prepare to write the games of ``split``.
 
         Raises:
-            DataError: The games have problems; all are listed.
+            DataError: The games have problems, all of which are listed, or no frame at all.
         """
         findings, description = survey.findings(), survey.description
         if findings.problems:
@@ -118,6 +108,12 @@ class _StoreWriter:
         self._games = survey.games[split]
         self._classes = len(description.classes)
         halves = [half for game in self._games for half in game.halves.values()]
+        if not halves:
+            raise DataError(
+                f"no game of split {split!r} has a frame",
+                folder=survey.root,
+                fix="extract the features again, or give other games",
+            )
         self._frames = sum(half.frames for half in halves)
         self._dtype = common_dtype(halves)
         self._shapes = {

@@ -2,20 +2,37 @@
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
 import filelock
 
 from model.documents import parse_json
-from model.errors import UserError
+from model.errors import DataError, UserError
 
 _NAME_LENGTH = 16
 _OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT)
+
+
+def fingerprint_of(root: Path, files: Iterable[Path], *settings: object) -> str:
+    """Return a hash of ``files`` and ``settings``; an equal one means unchanged, without reading any file.
+
+    It takes names, sizes and times of the files. The folder counts too, because files of equal size in two
+    folders have equal times where an archive or a mount has set them.
+
+    Args:
+        root: Folder of the data.
+        files: Files below ``root``; one that is missing counts as missing.
+        settings: What else the content depends on; JSON must be able to hold it.
+    """
+    stamps = [(file.relative_to(root).as_posix(), *_stamp(file)) for file in files]
+    content = json.dumps([str(root.resolve()), stamps, settings])
+    return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
 def cached_folder(cache: Path, fingerprint: str, write: Callable[[Path], str], *, prefix: str = "") -> Path:
@@ -26,8 +43,7 @@ def cached_folder(cache: Path, fingerprint: str, write: Callable[[Path], str], *
 
     Args:
         cache: Parent of all cache folders; created if it is missing.
-        fingerprint: Hash of everything that the content depends on, as far as file names, sizes and times
-            show it.
+        fingerprint: Hash of everything that the content depends on, by ``fingerprint_of``.
         write: Fills an empty folder, including ``meta.json``, and returns the digest of its content.
         prefix: Start of the folder's name, before the digest.
 
@@ -68,10 +84,33 @@ def check_space(folder: Path, needed: int) -> None:
         )
 
 
+def unusable(what: str, folder: Path, error: Exception) -> DataError:
+    """Return the error for the cache folder ``folder`` whose content, ``what``, cannot be opened."""
+    if not (folder / "meta.json").exists():
+        return DataError(f"{what} is not there", folder=folder, fix="start again; it will be built again")
+    if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+        return DataError(
+            f"{what} cannot be read: {error.strerror}",
+            folder=folder,
+            fix="make it readable, or choose another cache folder (HPO_CACHE)",
+        )
+    return DataError(
+        f"{what} is damaged: {error}", folder=folder, fix="delete this folder; it will be built again"
+    )
+
+
 def sync(stream: IO[bytes]) -> None:
     """Flush ``stream`` to the disk; call it for every file before its folder is renamed."""
     stream.flush()
     os.fsync(stream.fileno())
+
+
+def _stamp(file: Path) -> Sequence[int]:
+    try:
+        status = file.stat()
+    except OSError:
+        return ()
+    return status.st_size, status.st_mtime_ns
 
 
 def _target(cache: Path, prefix: str, digest: str) -> Path:
@@ -109,7 +148,8 @@ def _remove_abandoned(building: Path, *, but: str) -> None:
     for folder in building.iterdir():
         if not folder.is_dir() or folder.name == but:
             continue
-        with contextlib.suppress(filelock.Timeout), filelock.FileLock(f"{folder}.lock", timeout=0):
+        # In a cache that people share, OSError means that another user's process left it.
+        with contextlib.suppress(filelock.Timeout, OSError), filelock.FileLock(f"{folder}.lock", timeout=0):
             shutil.rmtree(folder, ignore_errors=True)
 
 

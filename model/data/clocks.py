@@ -34,17 +34,17 @@ def disagrees(action: Action) -> bool:
 
 
 def clock_faults(files: Iterable[LabelFile]) -> list[ClockFault]:
-    """Return one fault for each half that is shifted as a whole, and one for all other annotations."""
-    shifted: dict[int, list[tuple[LabelFile, Sequence[Action]]]] = defaultdict(list)
+    """Return a fault for each half and direction of a whole shift, and one for all other annotations."""
+    shifted: dict[tuple[int, bool], list[tuple[LabelFile, Sequence[Action]]]] = defaultdict(list)
     single: list[tuple[LabelFile, Action]] = []
     for labels in files:
         for half, actions in _by_half(labels).items():
             apart = [action for action in actions if disagrees(action)]
             if len(actions) > 1 and len(apart) == len(actions) and _is_one_shift(apart):
-                shifted[half].append((labels, apart))
+                shifted[half, shift_s(apart[0]) > 0].append((labels, apart))
             else:
                 single += [(labels, action) for action in apart]
-    faults = [_shift_fault(half, cases) for half, cases in sorted(shifted.items())]
+    faults = [_shift_fault(half, cases) for (half, _), cases in sorted(shifted.items())]
     return faults + ([_single_fault(single)] if single else [])
 
 
@@ -63,22 +63,23 @@ def _is_one_shift(actions: Sequence[Action]) -> bool:
 
 def _shift_fault(half: int, cases: Sequence[tuple[LabelFile, Sequence[Action]]]) -> ClockFault:
     labels, actions = cases[0]
-    shifts = [round(shift_s(actions[0])) for _, actions in cases]
-    least, most = min(shifts), max(shifts)
-    by = f"{least} s" if least == most else f"{least} to {most} s"
+    first_s, is_later = round(shift_s(actions[0])), shift_s(actions[0]) > 0
+    shifts = sorted({abs(round(shift_s(actions[0]))) for _, actions in cases})
+    by = f"{shifts[0]} s" if len(shifts) == 1 else f"{shifts[0]} to {shifts[-1]} s"
     count = sum(len(actions) for _, actions in cases)
     files = f"{len(cases)} label files" if len(cases) > 1 else "1 label file"
+    order = "later" if is_later else "earlier"
     message = (
-        f'"position" is {by} later than "gameTime" in all {count} actions of half {half} '
+        f'"position" is {by} {order} than "gameTime" in all {count} actions of half {half} '
         f"({files}, the first: {_both_clocks(actions[0])}); "
     )
-    if least > 0:
+    if is_later:
         message += (
-            f"it seems to count from the start of the match: subtract {1000 * shifts[0]} ms here, "
+            f"it seems to count from the start of the match: subtract {1000 * first_s} ms here, "
             'or delete "position" so that "gameTime" counts'
         )
     else:
-        message += f'add {-1000 * shifts[0]} ms here, or delete "position" so that "gameTime" counts'
+        message += f'add {-1000 * first_s} ms here, or delete "position" so that "gameTime" counts'
     return ClockFault(labels.path, f"annotation {actions[0].annotation}", message)
 
 

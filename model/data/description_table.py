@@ -135,13 +135,18 @@ class DescriptionTable:
                 self._inside(place, stem)
             stems[name] = stem
             if per_second is not None:
-                rates[stem] = self._rate(place, per_second)
+                self._once(place, "frame_rate", rates, stem, self._rate(place, per_second))
             if "recipe" in table:
                 try:
-                    recipes[stem] = Recipe.read(table["recipe"])
-                except (ValueError, TypeError) as error:
+                    self._once(place, "recipe", recipes, stem, _recipe(table["recipe"]))
+                except ValueError as error:
                     self._add(f"{place}.recipe", str(error))
         return stems, rates, recipes
+
+    def _once(self, place: str, key: str, table: dict[str, Any], stem: str, value: object) -> None:
+        """Set the value of the files ``stem``, which may have several names but only one value."""
+        if table.setdefault(stem, value) != value:
+            self._add(f"{place}.{key}", f"another name of the files {stem!r:.60} says something else")
 
     def splits(self, known: Collection[str]) -> dict[str, str]:
         """Return a table of split -> path of its list of games; splits other than ``known`` are mistakes."""
@@ -187,3 +192,9 @@ class DescriptionTable:
     def _add(self, place: str, message: str) -> None:
         shown = place if place.isprintable() else repr(place)
         self._problems.append(Problem(self._source, shown[:80], message))
+
+
+def _recipe(value: object) -> Recipe:
+    if not isinstance(value, dict):
+        raise ValueError(f"expected a table, got {value!r:.60}")
+    return Recipe.read(value)

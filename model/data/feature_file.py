@@ -1,4 +1,4 @@
-"""Feature files: one array of numbers per half, read in blocks and converted where nothing is lost."""
+"""Feature files: one array of numbers per half, read in blocks and converted to float16 or float32."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -116,7 +116,7 @@ def non_finite_problem(path: Path, block: npt.NDArray[np.floating[Any]], first_f
     rows = np.flatnonzero(~finite.all(axis=1))
     column = int(np.flatnonzero(~finite[rows[0]])[0])
     value = float(block[rows[0], column])
-    message = f"expected finite numbers, got {value} in column {column}"
+    message = f"expected finite numbers of {block.dtype}, got {value} in column {column}"
     return Problem(str(path), f"frame {first_frame + int(rows[0])}", message)
 
 
@@ -146,10 +146,10 @@ def _as_matrix(array: npt.NDArray[Any]) -> npt.NDArray[Any] | None:
     Feature extractors leave such axes: (1, frames, dims) for a batch of one video, (frames, dims, 1, 1) after
     pooling.
     """
-    if array.ndim > 2 and array.shape[0] == 1:
-        array = array[0]
     while array.ndim > 2 and array.shape[-1] == 1:
         array = array[..., 0]
+    if array.ndim > 2 and array.shape[0] == 1:
+        array = array[0]
     if array.ndim == 3 and array.shape[1] == 1:
         array = array[:, 0]
     return array if array.ndim == 2 else None

@@ -54,11 +54,21 @@ def inspect_game(root: Path, name: str, description: DatasetDescription, *, stem
     """Read the labels of a game and the headers of its feature files, and collect all problems."""
     folder = root / name
     if not folder.is_dir():
-        return _missing_game(name, folder)
+        absent = Absent("have no folder", Problem(str(folder), "", "no such game folder"))
+        return _without_content(name, folder, absent=(absent,))
+    try:
+        return _readable_game(root, name, description, stem)
+    except OSError as error:
+        problem = Problem(str(error.filename or folder), "", error.strerror or str(error))
+        return _without_content(name, folder, problems=(problem,))
+
+
+def _readable_game(root: Path, name: str, description: DatasetDescription, stem: str) -> Game:
+    folder = root / name
     labels = read_labels(folder / description.labels_file, description)
     absent: list[Absent] = []
     problems = list(labels.problems)
-    if not labels.path.is_file():
+    if labels.is_missing:
         absent.append(Absent(f"have no {description.labels_file}", problems.pop()))
     halves: dict[int, FeatureFile] = {}
     labelled = {action.half for action in labels.actions}
@@ -102,8 +112,9 @@ def no_features(stem: str) -> str:
     return f"have no features {stem}"
 
 
-def _missing_game(name: str, folder: Path) -> Game:
-    problem = Problem(str(folder), "", "no such game folder")
+def _without_content(
+    name: str, folder: Path, *, absent: tuple[Absent, ...] = (), problems: tuple[Problem, ...] = ()
+) -> Game:
     return Game(
         name=name,
         halves={},
@@ -113,8 +124,8 @@ def _missing_game(name: str, folder: Path) -> Game:
         outside_parts=0,
         late=(),
         late_by_clock=0,
-        absent=(Absent("have no folder", problem),),
-        problems=(),
+        absent=absent,
+        problems=problems,
     )
 
 

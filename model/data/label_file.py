@@ -48,6 +48,8 @@ class LabelFile:
     """Classes of annotations that cannot be read."""
     hides_classes: bool = False
     """Whether the class of an annotation, or the whole file, cannot be read."""
+    is_missing: bool = False
+    """Whether there is no such file."""
 
 
 def read_labels(path: Path, description: DatasetDescription) -> LabelFile:
@@ -59,8 +61,9 @@ def read_labels(path: Path, description: DatasetDescription) -> LabelFile:
     try:
         annotations, faults = _annotations(path)
     except (OSError, ValueError) as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else str(error)
-        return LabelFile(path, (), (Problem(str(path), "", reason),), hides_classes=True)
+        is_missing = isinstance(error, FileNotFoundError)
+        problem = Problem(str(path), "", "no such file" if is_missing else str(error))
+        return LabelFile(path, (), (problem,), hides_classes=True, is_missing=is_missing)
     actions: list[Action] = []
     problems = [Problem(str(path), "", fault) for fault in faults]
     unread: set[int] = set()

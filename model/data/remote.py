@@ -2,18 +2,21 @@
 
 import contextlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from model.data.copying import FolderCopy
 from model.data.description import (
     BUILTIN_NAMES,
     DESCRIPTION_FILE,
+    LABELS,
     DatasetDescription,
     builtin_description,
     read_description,
 )
 from model.data.soccernet import HALVES, games_of_split
 from model.data.store import Store, open_split
+from model.data.survey import labels_notice
 from model.errors import DataError
 
 Progress = Callable[[int, int], None]
@@ -51,15 +54,16 @@ def open_remote_split(
         copy.fetch([_list_of(description, split)])
         games = games_of_split(copy.folder, description, split)[:count]
         copy.fetch(_files_of(games, description, description.feature_stem(features)), fetching)
-        return open_split(
+        store = open_split(
             copy.folder,
             features=features,
             split=split,
             cache=cache,
-            labels=labels,
+            labels=description.labels_version,
             count=count,
             progress=reading,
         )
+    return replace(store, notices=(*labels_notice(description), *store.notices))
 
 
 def remote_description(uri: str, cache: Path, labels: str | None = None) -> DatasetDescription:
@@ -75,16 +79,18 @@ def remote_description(uri: str, cache: Path, labels: str | None = None) -> Data
 
 def _describe(copy: FolderCopy, labels: str | None) -> DatasetDescription:
     """Download the files that identify the data set: its description, or labels of its first game."""
-    if not copy.fetch([DESCRIPTION_FILE]):
-        # All of them: a folder with labels of both versions is ambiguous.
-        known = [builtin_description(name) for name in BUILTIN_NAMES]
-        if not any([_has_labels(copy, description) for description in known]):
-            raise DataError(
-                f"no data set at {copy.uri}",
-                expected=f"{DESCRIPTION_FILE}, or train.txt and a game with SoccerNet labels",
-                fix="give the folder that contains <league>/<season>/<game>",
-            )
-    return read_description(copy.folder, labels)
+    if copy.fetch([DESCRIPTION_FILE]):
+        return read_description(copy.folder, labels)
+    found = [version for version in LABELS if _has_labels(copy, builtin_description(LABELS[version]))]
+    if not found:
+        raise DataError(
+            f"no data set at {copy.uri}",
+            expected=f"{DESCRIPTION_FILE}, or train.txt and a game with SoccerNet labels",
+            fix="give the folder that contains <league>/<season>/<game>",
+        )
+    # The first game decides, not the files of the copy: those depend on what was asked for before.
+    description = read_description(copy.folder, labels or found[0])
+    return description if labels else replace(description, unused_labels=next(iter(found[1:]), None))
 
 
 def _has_labels(copy: FolderCopy, description: DatasetDescription) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.data.building import STORE_FORMAT, find_or_build
+from model.data.cache import unusable
 from model.documents import parse_json
 from model.errors import DataError
 from model.recipe import Recipe
@@ -190,9 +191,7 @@ def open_store(path: Path) -> Store:
         halves = tuple(Half(*half) for half in meta["halves"])
         _check_rows(halves, arrays)
     except Exception as error:  # numpy raises many types for a damaged header
-        raise DataError(
-            f"no usable store: {error}", folder=path, fix="delete this folder; it will be built again"
-        ) from error
+        raise unusable("the cached split", path, error) from error
     actions.flags.writeable = False
     return Store(
         path=path,

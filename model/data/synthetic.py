@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import signal
 
-from model.data.description import DatasetDescription, write_description
+from model.data.description import DatasetDescription
+from model.data.new_folder import begin, finish
 from model.data.soccernet import HALVES, write_game, write_split
 from model.errors import ConfigError
 from model.timeline import FrameRate, annotated
@@ -97,12 +98,13 @@ def write_synthetic(
 
     Raises:
         ConfigError: ``dims`` is too small to separate the traces, or a half is too short for one action.
+        DataError: The folder contains another data set.
     """
     description = synthetic_description()
     traces = _Traces(dims, np.random.default_rng(seed))
     if minutes * 60 < 2 * _ACTION_EVERY_S:
         raise ConfigError(f"synthetic halves must last at least 14 minutes, got {minutes}")
-    root.mkdir(parents=True, exist_ok=True)
+    begin(root, description.name)
     done = 0
     for index, (split, count) in enumerate(games.items()):
         names = [f"synthetic/{split}/game-{number:03d}" for number in range(1, count + 1)]
@@ -121,7 +123,7 @@ def write_synthetic(
             if progress is not None:
                 progress(done, sum(games.values()))
         write_split(root, description, split, names)
-    write_description(root, description)
+    finish(root, description)
 
 
 class _Traces:

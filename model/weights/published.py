@@ -34,7 +34,9 @@ def from_keras(arrays: Mapping[str, npt.NDArray[Any]], *, source: str) -> CalfNe
     Raises:
         DataError: Weights are missing or do not fit together; all of them are listed.
     """
-    read = _Reader({name: torch.tensor(np.asarray(array)) for name, array in arrays.items()}, source)
+    # Files of other machines may have another byte order.
+    tensors = {name: torch.tensor(np.asarray(array, np.float32)) for name, array in arrays.items()}
+    read = _Reader(tensors, source)
     pyramid = {f"pyramid.{level - 1}": read(f"conv3_{level}/kernel", 4)[:, 0] for level in LEVELS}
     state = {
         "mlp_1.weight": read("conv1/kernel", 4)[0, :, 0].T,

@@ -10,7 +10,7 @@ import torch
 
 from model.data.store import Store
 from model.encoding import Zones
-from model.errors import ConfigError, DataError
+from model.errors import ConfigError, DataError, StorageError
 from model.networks.calf import CalfNetwork
 from model.networks.calf_config import NetworkConfig
 from model.recipe import Recipe
@@ -145,6 +145,8 @@ class TrainedNetwork:
             return cls._from_content(content)
         except DataError as error:
             error.details["fix"] = fix
+            raise
+        except (StorageError, MemoryError):
             raise
         except Exception as error:  # torch raises many types for sizes and names that do not fit
             reason = " ".join(f"{type(error).__name__}: {error}".split())

@@ -11,6 +11,7 @@ from model.data.remote import open_remote_split, remote_description
 from model.data.store import Store, open_split, open_store
 from model.errors import ConfigError, DataError
 from model.weights.trained import TrainedNetwork
+from model.wording import counted
 
 
 def describe(place: str, cache: Path, labels: str | None = None) -> DatasetDescription:
@@ -85,12 +86,27 @@ def require_actions(store: Store) -> None:
         )
 
 
+def require_distinct(train: Store, valid: Store) -> None:
+    """Check that no game is both trained on and scored.
+
+    Raises:
+        DataError: Both splits have a game.
+    """
+    if both := [game for game in valid.games if game in set(train.games)]:
+        raise DataError(
+            f"{counted(len(both), 'game')} of split {valid.split!r} {'is' if len(both) == 1 else 'are'} also "
+            f"in split {train.split!r}: scores would show what was learnt by heart",
+            first=both[0],
+            fix="take them out of one of the two lists",
+        )
+
+
 def reference(store: Store, request: DataRequest) -> SplitRef:
     """Return the reference to a split that was opened for ``request``."""
     remote = None
     if is_uri(request.place) and request.features is not None:
         remote = RemoteSplit(
-            uri=request.place, features=request.features, split=store.split, labels=request.labels
+            uri=request.place, features=request.features, split=store.split, labels=store.labels
         )
     return SplitRef(path=str(store.path), items=len(store.games), remote=remote)
 

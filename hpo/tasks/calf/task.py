@@ -23,6 +23,7 @@ from hpo.tasks.calf.data import (
     open_reference,
     reference,
     require_actions,
+    require_distinct,
 )
 from hpo.tasks.calf.description import PRESENT, CalfDescription
 from hpo.tasks.calf.fixed_lines import fixed_lines
@@ -86,6 +87,7 @@ class CalfTask(CalfDescription, Task[CalfStudy, GamesShape, Store, Slot]):
             stores.append(open_games(request, split, count=count, progress=progress))
             require_actions(stores[-1])
         train, valid = stores
+        require_distinct(train, valid)
         return train, valid
 
     def use_of_network(self, network: Path, place: str, valid: SplitRef) -> list[str]:

@@ -25,6 +25,8 @@ SUBSETS = ("training", "validation", "testing")
 PAST_END_S = 2.0
 """Seconds that an activity may end after its video, where it is cut; published ones do so by up to 0.9 s."""
 _SHORTEST_S = 0.01
+_MOST_BEYOND = 2
+"""Largest ratio of the frames that features cover to the frames of the video."""
 _NUMBERS = {"duration_second": _SHORTEST_S, "duration_frame": 1, "feature_frame": 1}
 """Key of an entry -> smallest value."""
 _LARGEST = 1e9
@@ -279,6 +281,8 @@ class _EntryReader:
         for key in _NUMBERS:
             if not self._is_sound(entry.get(key), least=_NUMBERS[key]):
                 self._report("", f"expected {key} of at least {_NUMBERS[key]:g}, got {entry.get(key)!r:.40}")
+        if not self.problems:
+            self._check_frames(entry["feature_frame"], entry["duration_frame"])
         duration: Any = entry.get("duration_second")
         end_s = float(duration) if self._is_sound(duration, least=_SHORTEST_S) else math.inf
         segments, labels = self._activities(entry.get("annotations"), end_s)
@@ -286,6 +290,15 @@ class _EntryReader:
             return None
         sizes = (float(entry["duration_second"]), int(entry["duration_frame"]), int(entry["feature_frame"]))
         return Video(self._row.name, self._row.subset, *sizes, segments, labels)
+
+    def _check_frames(self, with_features: float, frames: float) -> None:
+        # The official features of short videos go up to 12 % beyond the end.
+        if with_features > _MOST_BEYOND * frames:
+            self._report(
+                "",
+                f"expected feature_frame of at most {_MOST_BEYOND} times duration_frame, "
+                f"got {with_features:g} and {frames:g}",
+            )
 
     @staticmethod
     def _is_sound(number: Any, *, least: float) -> bool:

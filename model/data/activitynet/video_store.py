@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,7 +24,7 @@ from model.data.activitynet.features import (
 )
 from model.data.activitynet.selection import Selection, choose_listed, select_videos
 from model.data.activitynet.split import VideoSplit
-from model.data.cache import cached_folder, check_space, sync
+from model.data.cache import cached_folder, check_space, fingerprint_of, sync, unusable
 from model.documents import parse_json
 from model.errors import DataError, Problem
 from model.shell import shell_line
@@ -106,11 +105,7 @@ def open_video_split(path: Path) -> VideoSplit:
             digest=str(meta["digest"]),
         )
     except Exception as error:  # numpy raises many types for a damaged header
-        raise DataError(
-            f"no usable split of ActivityNet: {error}",
-            folder=path,
-            fix="delete this folder; it will be built again",
-        ) from error
+        raise unusable("the cached split of ActivityNet", path, error) from error
 
 
 def _mapped(file: Path, dtype: str) -> npt.NDArray[Any]:
@@ -120,23 +115,10 @@ def _mapped(file: Path, dtype: str) -> npt.NDArray[Any]:
     return array
 
 
-def _fingerprint(folder: Path, subset: str, positions: int, count: int | None, skip_missing: bool) -> str:
-    """Hash of names, sizes and times of all files: equal means unchanged, without reading any of them."""
+def _files_of(folder: Path, positions: int) -> list[Path]:
     features = feature_folder(folder, positions)
-    files = [folder / name for name in (ANNOTATIONS, VIDEOS, CLASS_SCORES)]
-    stamps = [_stamp(file) for file in files]
-    if features.is_dir():
-        stamps += sorted(_stamp(entry) for entry in os.scandir(features))
-    content = [STORE_FORMAT, READER, str(folder.resolve()), subset, positions, count, skip_missing, stamps]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
-
-
-def _stamp(file: "Path | os.DirEntry[str]") -> tuple[str, int, int]:
-    try:
-        status = file.stat()
-    except OSError:
-        return file.name, -1, -1
-    return file.name, status.st_size, status.st_mtime_ns
+    each = sorted(features.iterdir()) if features.is_dir() else []
+    return [*(folder / name for name in (ANNOTATIONS, VIDEOS, CLASS_SCORES)), *each]
 
 
 class _Builder:
@@ -158,7 +140,9 @@ class _Builder:
     def split(self, subset: str, cache: Path) -> BuiltSplit:
         """Return a split, and build it if it is missing."""
         count = self._counts[subset]
-        fingerprint = _fingerprint(self._folder, subset, self._positions, count, self._skip_missing)
+        files = _files_of(self._folder, self._positions)
+        settings = (STORE_FORMAT, READER, subset, self._positions, count, self._skip_missing)
+        fingerprint = fingerprint_of(self._folder, files, *settings)
         path = cached_folder(
             cache, fingerprint, lambda target: self._write(subset, target), prefix=f"activitynet-{subset}-"
         )

@@ -7,13 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from model.data.description import (
-    DESCRIPTION_FILE,
-    SPLITS,
-    builtin_description,
-    read_description,
-    write_description,
-)
+from model.data.description import SPLITS, builtin_description
+from model.data.new_folder import begin, finish
 from model.data.soccernet import write_game, write_split
 from model.data.wyscout.events import EventReader, MatchEvents
 from model.data.wyscout.features import FRAME_RATE, match_features
@@ -69,7 +64,7 @@ def convert_wyscout(
     matches = _read_all_matches(event_files, competition_files(source, "matches"))
     splits = choose_splits(source, matches, seed=seed)
     try:
-        _start_over(target)
+        begin(target, _DESCRIPTION)
         conversion = _Conversion(target, matches, splits)
         for file in event_files.values():
             reader = EventReader(file)
@@ -149,7 +144,7 @@ class _Conversion:
         for split, ids in self._splits.matches.items():
             games = [self._folders[match_id] for match_id in ids]
             write_split(self._target, self._description, split, games)
-        write_description(self._target, self._description)
+        finish(self._target, self._description)
 
     def _fault(self, match: Match | None, events: MatchEvents) -> str | None:
         if match is None:
@@ -187,14 +182,3 @@ def _read_all_matches(
     if problems:
         raise DataError("these Wyscout matches cannot be read", problems)
     return matches
-
-
-def _start_over(target: Path) -> None:
-    """Make the folder; an old description goes, so that a stopped conversion is not taken for a whole one."""
-    description = target / DESCRIPTION_FILE
-    if description.is_file() and read_description(target).name != _DESCRIPTION:
-        raise DataError(
-            "the target folder contains another data set", folder=target, fix="choose a new folder"
-        )
-    target.mkdir(parents=True, exist_ok=True)
-    description.unlink(missing_ok=True)

@@ -193,3 +193,20 @@ def test_a_folder_without_a_data_set_says_what_was_looked_for(tmp_path: Path) ->
         read_description(tmp_path)
     with pytest.raises(DataError, match="no such data folder"):
         read_description(tmp_path / "missing")
+
+
+@pytest.mark.parametrize("key", ["frame_rate", "recipe"])
+def test_two_names_of_the_same_files_must_agree(tmp_path: Path, key: str) -> None:
+    recipe = 'recipe = {{ model = "m", weights = "w", preprocessing = "{}", frame_rate = 2 }}'
+    values = ["frame_rate = 2", "frame_rate = 5"] if key == "frame_rate" else [recipe.format(x) for x in "ab"]
+    lines = [f'{name} = {{ stem = "X", {value} }}' for name, value in zip("ab", values, strict=True)]
+    (tmp_path / "dataset.toml").write_text("\n".join(["[features]", *lines]))
+    with pytest.raises(DataError, match=rf"features\.b\.{key}: another name of the files 'X'"):
+        read_description(tmp_path)
+
+
+def test_recipe_that_is_no_table_is_a_problem(tmp_path: Path) -> None:
+    keys = '["model", "weights", "preprocessing", "frame_rate"]'
+    (tmp_path / "dataset.toml").write_text(f'[features]\na = {{ stem = "X", recipe = {keys} }}')
+    with pytest.raises(DataError, match=r"features\.a\.recipe: expected a table"):
+        read_description(tmp_path)

@@ -235,7 +235,7 @@ def test_files_that_stay_unsound_are_fetched_twice_and_reported_together(
     assert f"{broken}: not a readable .npy file of numbers" in str(reported)
     assert f"{narrow}: shape: expected 512 dimensions per frame, got 511" in reported
     nowhere = f"{narrow.replace('/1_', '/2_')}: frame 7"
-    assert f"{nowhere}: expected finite numbers, got nan in column 3" in reported
+    assert f"{nowhere}: expected finite numbers of float16, got nan in column 3" in reported
     assert (
         f"{GAMES[2]}/Labels.json: annotation 2: substitution at 600 s of half 2 is "
         "480 s past the end of the features (expected at most 60 s)" in reported

@@ -1,5 +1,6 @@
 """Data folders as people have them: ambiguous, partial, at other rates, of other number types, faulty."""
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,39 @@ def test_half_whose_position_counts_from_the_start_of_the_match_is_recognised(tm
     assert '2400 s later than "gameTime" in all 51 actions of half 2 (3 label files' in problem
     assert "subtract 2400000 ms" in problem
     assert any("in all 17 actions of half 2" in notice for notice in opened(root).notices)
+
+
+def test_halves_shifted_both_ways_are_two_faults(tmp_path: Path) -> None:
+    shifts_ms = {"l/s/train": 30_000, "l/s/valid": -30_000, "l/s/test": 0}
+
+    def write(game: str) -> None:
+        notes = v2_notes(halves=(1,), last_s=600)
+        for moved in notes:
+            moved["position"] = str(int(moved["position"]) + shifts_ms[game])
+        write_game(root, game, notes, halves("ResNET_PCA512", 6000, (1,)))
+
+    root = tmp_path / "data"
+    write_splits(root, write)
+    earlier, later = problems(check_dataset(root, features="resnet"))
+    assert '30 s earlier than "gameTime"' in earlier and "add 30000 ms here" in earlier
+    assert '30 s later than "gameTime"' in later and "subtract 30000 ms here" in later
+
+
+def test_game_that_cannot_be_opened_hides_no_problem_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = clocked(tmp_path / "data", 5.0, 3)
+    is_file = Path.is_file
+
+    def refuse(self: Path) -> bool:
+        if "valid" in self.parts and self.suffix == ".npy":
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return is_file(self)
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    refused, clocks = sorted(problems(check_dataset(root, features="resnet")), key=len)
+    assert "Permission denied" in refused
+    assert "more than 2 s apart in 6 annotations" in clocks
 
 
 def test_annotations_whose_clocks_disagree_are_counted_with_the_first(tmp_path: Path) -> None:
@@ -288,7 +322,7 @@ def test_features_of_other_types_and_shapes_hold_the_same_numbers(
 @pytest.mark.parametrize(
     ("array", "reason"),
     [
-        (np.full((600, 3), 1e39), "expected finite numbers, got inf"),
+        (np.full((600, 3), 1e39), "expected finite numbers of float32, got inf"),
         (np.full((600, 3), 2**24 + 1), "expected integers up to 16777216"),
         (np.zeros((600, 3), dtype=complex), "expected numbers, got complex128"),
         (np.zeros((600, 3, 2), dtype=np.float32), "features.reshape(frames, -1)"),

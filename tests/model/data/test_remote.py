@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from soccernet_folder import halves, v1_notes, v2_notes, write_game, write_splits
 
 from model.data.copying import COPIES
 from model.data.remote import open_remote_split, remote_description
@@ -198,6 +199,22 @@ def test_soccernet_needs_no_description(server: Server, tmp_path: Path) -> None:
                 shutil.move(file, file.with_name(f"{file.name[0]}_ResNET_PCA512.npy"))
     (root / "dataset.toml").unlink()
     assert remote_description(server.uri, tmp_path).name == "soccernet-v1"
+
+
+def test_labels_do_not_depend_on_what_was_fetched_before(server: Server, tmp_path: Path) -> None:
+    root = server.folder / "soccernet"
+    write_splits(root, lambda game: write_both(root, game))
+    uri = f"{server.uri.rsplit('/', 1)[0]}/soccernet"
+    fresh = open_remote_split(uri, features="X", split="train", cache=tmp_path / "fresh")
+    open_remote_split(uri, features="X", split="valid", cache=tmp_path / "used", labels="v2")
+    used = open_remote_split(uri, features="X", split="train", cache=tmp_path / "used")
+    assert fresh.labels == used.labels == "v1"
+    assert fresh.digest == used.digest and "--labels v2" in used.notices[0]
+
+
+def write_both(root: Path, game: str) -> None:
+    write_game(root, game, v1_notes(), {}, "Labels.json")
+    write_game(root, game, v2_notes(last_s=200), halves("X", 600))
 
 
 @pytest.mark.parametrize("status", [401, 403, 500, 503])

@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -95,8 +96,33 @@ def test_a_trial_opens_a_store_by_its_path(write_dataset: Write, tmp_path: Path)
     store = opened(write_dataset(tmp_path / "data", {"train": 1}), tmp_path / "cache")
     again = open_store(store.path)
     assert (again.digest, again.halves, again.split) == (store.digest, store.halves, "train")
-    with pytest.raises(DataError, match="no usable store"):
+    with pytest.raises(DataError, match="is not there"):
         open_store(tmp_path / "elsewhere")
+
+
+def test_files_of_equal_size_and_time_in_another_folder_are_other_files(
+    write_dataset: Write, tmp_path: Path
+) -> None:
+    one, two = (write_dataset(tmp_path / name, {"train": 1}) for name in ("one", "two"))
+    features = np.load(two / "league/train/game-0/1_EVENTS.npy")
+    np.save(two / "league/train/game-0/1_EVENTS.npy", features + 1)
+    for file in (*one.rglob("*.*"), *two.rglob("*.*")):
+        os.utime(file, ns=(10**9, 10**9))
+    assert opened(one, tmp_path / "cache").digest != opened(two, tmp_path / "cache").digest
+
+
+def test_a_store_that_may_not_be_read_is_not_called_damaged(
+    write_dataset: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = opened(write_dataset(tmp_path / "data", {"train": 1}), tmp_path / "cache")
+
+    def refuse(*words: object, **options: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "features.npy")
+
+    monkeypatch.setattr(np, "load", refuse)
+    with pytest.raises(DataError, match="cannot be read: Permission denied") as caught:
+        open_store(store.path)
+    assert "delete" not in caught.value.details["fix"]
 
 
 def test_progress_counts_the_games(write_dataset: Write, tmp_path: Path) -> None:

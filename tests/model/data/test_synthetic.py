@@ -5,9 +5,10 @@ import numpy.typing as npt
 import pytest
 
 from model.data.check import check_dataset
+from model.data.description import builtin_description, write_description
 from model.data.store import Store, open_split
 from model.data.synthetic import PLANTED_ZONES_S, planted_zones_s, write_synthetic
-from model.errors import ConfigError
+from model.errors import ConfigError, DataError
 
 GAMES = {"train": 4, "valid": 1, "test": 1}
 
@@ -77,6 +78,22 @@ def test_the_same_seed_gives_the_same_games_whatever_their_number(root: Path, tm
     file = "synthetic/train/game-001/1_SYNTHETIC.npy"
     assert (tmp_path / file).read_bytes() == (root / file).read_bytes()
     assert (tmp_path / "other" / file).read_bytes() != (root / file).read_bytes()
+
+
+def test_another_data_set_is_left_alone_and_the_same_is_written_again(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        write_synthetic(tmp_path / "own", games={"train": 1, "valid": 1}, minutes=20, progress=stop_after_one)
+    write_synthetic(tmp_path / "own", games={"train": 1, "valid": 1}, minutes=20)
+    write_synthetic(tmp_path / "own", games={"train": 2}, minutes=20)
+    assert (tmp_path / "own" / "train.txt").read_text().count("game-") == 2
+    write_description(tmp_path, builtin_description("wyscout"))
+    with pytest.raises(DataError, match="another data set"):
+        write_synthetic(tmp_path, games={"train": 1}, minutes=20)
+    assert builtin_description("wyscout").name in (tmp_path / "dataset.toml").read_text()
+
+
+def stop_after_one(done: int, total: int) -> None:
+    raise KeyboardInterrupt
 
 
 def test_too_few_dimensions_or_minutes_are_refused(tmp_path: Path) -> None:

@@ -191,3 +191,9 @@ def test_plan_says_where_zones_come_from() -> None:
     assert rows[1].startswith(
         "zones     shot -20 -10 10 20 s (zones_s.default of the study file, the value of"
     )
+
+
+def test_game_in_both_splits_is_refused(root: Path) -> None:
+    (root / "valid.txt").write_text("l/s/valid\nl/s/train\n")
+    with pytest.raises(DataError, match="1 game of split 'valid' is also in split 'train'"):
+        opened(root, study())

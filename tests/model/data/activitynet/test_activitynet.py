@@ -78,16 +78,18 @@ def test_spoilt_features_name_the_line(folder: Path, videos: list[Video], spoil,
 
 def test_every_fault_of_the_annotations_is_named_with_its_place(folder: Path, videos: list[Video]) -> None:
     content = json.loads((folder / ANNOTATIONS).read_text())
-    first, second, third = (video.name for video in videos[:3])
+    first, second, third, fourth = (video.name for video in videos[:4])
     content[first]["annotations"][0]["segment"] = [9.0, 3.0]
     content[second]["duration_frame"] = 0
     del content[third]
+    content[fourth]["feature_frame"] = 3 * content[fourth]["duration_frame"]
     (folder / ANNOTATIONS).write_text(json.dumps(content))
     with pytest.raises(DataError) as error:
         read_videos(folder)
     text = problems_of(error)
-    assert len(error.value.problems) == 3
+    assert len(error.value.problems) == 4
     assert f"{first}, annotation 1" in text
+    assert f"{fourth}: expected feature_frame of at most 2 times duration_frame, got " in text
     assert f"{second}: expected duration_frame of at least 1, got 0" in text
     assert f"{VIDEOS}: line 4: video {third!r} has no entry" in text
 

@@ -230,7 +230,7 @@ def test_a_damaged_split_is_an_error_that_names_the_folder(
 ) -> None:
     path = built(folder, "validation")
     damage(path / name)
-    with pytest.raises(DataError, match="no usable split of ActivityNet") as error:
+    with pytest.raises(DataError, match="the cached split of ActivityNet") as error:
         open_video_split(path)
     assert error.value.details["folder"] == str(path)
 

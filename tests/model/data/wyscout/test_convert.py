@@ -113,6 +113,18 @@ def test_another_data_set_in_the_target_is_left_alone(cup: Path, tmp_path: Path)
     assert content(target) == before
 
 
+def test_lists_of_games_of_which_nothing_says_whose_they_are_are_left_alone(
+    cup: Path, tmp_path: Path
+) -> None:
+    target = tmp_path / "soccernet"
+    target.mkdir()
+    (target / "train.txt").write_text("england_epl/2016-2017/a game\n")
+    with pytest.raises(DataError, match="another data set"):
+        convert_wyscout(cup, target)
+    assert (target / "train.txt").read_text() == "england_epl/2016-2017/a game\n"
+    assert list(target.iterdir()) == [target / "train.txt"]
+
+
 def test_a_target_that_cannot_be_written_is_an_error(cup: Path, tmp_path: Path) -> None:
     (tmp_path / "target").write_text("a file")
     with pytest.raises(DataError, match="cannot be written"):
