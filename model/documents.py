@@ -31,22 +31,27 @@ def read_limited(file: Path, max_bytes: int) -> bytes:
     return content
 
 
-def decode_text(content: bytes) -> str:
+def decode_text(content: bytes, *, errors: str = "strict") -> str:
     """Decode UTF-8 text, or UTF-16 with a byte-order mark; the mark itself is dropped.
 
     Windows' editors and PowerShell write such marks.
+
+    Args:
+        content: The bytes of a file.
+        errors: ``strict``, or ``replace`` to mark bytes of another encoding by U+FFFD.
 
     Raises:
         ValueError: The content is not such text.
     """
     try:
         if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            return content.decode("utf-16")
+            return content.decode("utf-16", errors)
         # The codec "utf-8-sig" is written in Python: a journal has a line for every validation.
-        return content.decode().removeprefix("\ufeff")
+        return content.decode(errors=errors).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
+        line, byte = content.count(b"\n", 0, error.start) + 1, content[error.start]
         raise ValueError(
-            f"expected text in UTF-8, got another encoding (byte {error.start + 1:,}): save the file as UTF-8"
+            f"line {line}: expected text in UTF-8, got byte {byte:#04x}; save the file as UTF-8"
         ) from error
 
 

@@ -136,6 +136,7 @@ class _StoreWriter:
             self._meta["recipe"] = recipe.table()
         self._digest = hashlib.sha256(json.dumps(self._meta).encode())
         self._halves: list[tuple[str, int, int, int]] = []
+        self._next_frame = 0
         self._actions: list[npt.NDArray[np.int64]] = []
         self._problems: list[Problem] = []
 
@@ -179,8 +180,8 @@ class _StoreWriter:
         streams["future"].write(future.data)
         index = np.full((len(actions), 1), len(self._halves))
         self._actions.append(np.hstack([index, actions]))
-        first_frame = sum(self._halves[-1][2:]) if self._halves else 0
-        self._halves.append((game.name, number, first_frame, half.frames))
+        self._halves.append((game.name, number, self._next_frame, half.frames))
+        self._next_frame += half.frames
 
     def _append_features(self, stream: IO[bytes], half: FeatureFile) -> None:
         problem = unusable_values(half) if half.converted else None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from model.data.description import DESCRIPTION_FILE, DatasetDescription, parse_description
+from model.data.description import DESCRIPTION_FILE, DatasetDescription, read_description
 from model.data.feature_file import (
     FeatureFile,
     common_dtype,
@@ -21,7 +21,6 @@ from model.data.feature_file import (
 from model.data.rates import known_rate
 from model.data.soccernet import feature_parts, stems_in
 from model.data.store import Half, Store
-from model.documents import MAX_TOML_BYTES, read_limited
 from model.errors import DataError, Problem
 from model.recipe import Recipe
 from model.timeline import NO_FUTURE, NO_PAST, FrameRate
@@ -88,10 +87,7 @@ def description_above(folder: Path) -> DatasetDescription | None:
         DataError: The description is invalid.
     """
     root = _described_root(folder)
-    if root is None:
-        return None
-    file = root / DESCRIPTION_FILE
-    return parse_description(read_limited(file, MAX_TOML_BYTES), source=str(file))
+    return None if root is None else read_description(root)
 
 
 def game_name(folder: Path) -> str:

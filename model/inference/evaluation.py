@@ -114,8 +114,7 @@ def evaluate(
     store = source.store
 
     def scored(index: int, predicted: _Predicted) -> Evaluation:
-        tiling, segmentation, spotting, rows = predicted
-        spots = stitch(rows, tiling, networks[index].config.chunk_frames)
+        spots = stitch(predicted.rows, predicted.tiling, networks[index].config.chunk_frames)
         score = average_map(
             spots,
             store.actions,
@@ -124,7 +123,7 @@ def evaluate(
             nms_window_s=nms_window_s,
             tolerances_s=tolerances_s,
         )
-        return Evaluation(score, segmentation, spotting, spots)
+        return Evaluation(score, predicted.segmentation, predicted.spotting, spots)
 
     # Scoring 100 games takes 0.4 s a network, during which a GPU would wait: NumPy lets threads share it.
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
@@ -166,8 +165,15 @@ def _groups(networks: Sequence[CalfNetwork], store: Store, device: torch.device)
     return groups
 
 
-_Predicted = tuple[Tiling, float, float, npt.NDArray[np.float32]]
-"""Tiling, segmentation loss, spotting loss, and the predictions of all chunks of a network."""
+@dataclass(frozen=True, slots=True)
+class _Predicted:
+    """Predictions of a network for all chunks of a split, and its mean losses."""
+
+    tiling: Tiling
+    segmentation: float
+    spotting: float
+    rows: npt.NDArray[np.float32]
+    """Spotting outputs of every chunk, in the order of the tiling."""
 
 
 def _predict(
@@ -208,7 +214,7 @@ def _predict(
     totals = torch.stack(sums).double().sum(dim=0).cpu().tolist()
     found = torch.cat(spotting, dim=1).cpu().numpy()
     return {
-        index: (
+        index: _Predicted(
             tiling,
             segmentation / len(tiling.chunks),
             spot / len(tiling.chunks),

@@ -38,14 +38,16 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         StorageError: The file cannot be read, which says nothing about what it holds.
     """
     try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        # torch.load does not look at the checksums that torch.save wrote.
-        with zipfile.ZipFile(path) as archive:
-            broken = archive.testzip()
+        file = io.BytesIO(path.read_bytes())
     except FileNotFoundError:
         raise DataError(f"no such file: {path}") from None
     except OSError as error:
         raise StorageError(f"cannot read {path}: {error.strerror}") from error
+    try:
+        content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        # torch.load does not look at the checksums that torch.save wrote.
+        with zipfile.ZipFile(file) as archive:
+            broken = archive.testzip()
     except MemoryError:
         raise
     except Exception as error:  # torch.load raises many types for a damaged file

@@ -1,11 +1,10 @@
 """Text files of ActivityNet as they lie on a disk, and many names in few words."""
 
-import codecs
 import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from model.documents import read_limited
+from model.documents import decode_text, read_limited
 
 MAX_BYTES = 256 << 20
 """Largest file that is read, in bytes."""
@@ -13,25 +12,17 @@ _SHOWN = 5
 
 
 def read_text(file: Path, *, errors: str = "strict") -> str:
-    """Read a text in UTF-8, with or without a byte-order mark, and with a line feed at every line end.
+    """Read a text as ``decode_text`` does, with a line feed at every line end.
 
     Args:
         file: Path of the file.
-        errors: ``strict``, or ``replace`` to mark bytes that are not UTF-8 by U+FFFD.
+        errors: ``strict``, or ``replace`` to mark bytes of another encoding by U+FFFD.
 
     Raises:
-        ValueError: The file is too large or not in UTF-8.
+        ValueError: The file is too large or in another encoding.
         OSError: The file cannot be read.
     """
-    content = read_limited(file, MAX_BYTES)
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise ValueError("expected text in UTF-8, got UTF-16; save the file as UTF-8")
-    try:
-        text = content.decode("utf-8-sig", errors)
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        found = f"got byte {content[error.start]:#04x}"
-        raise ValueError(f"line {line}: expected text in UTF-8, {found}; save the file as UTF-8") from None
+    text = decode_text(read_limited(file, MAX_BYTES), errors=errors)
     return io.StringIO(text, newline=None).read()
 
 

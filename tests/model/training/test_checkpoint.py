@@ -12,6 +12,7 @@ import torch
 from model.errors import DataError, StorageError
 from model.training.checkpoint import load_checkpoint, save_checkpoint
 from model.training.outcomes import FailedError
+from model.weights.trained import TrainedNetwork
 
 CONTENT = {"epoch": 3, "name": "trial", "slots": [{"weights": torch.arange(6.0).view(2, 3)}]}
 
@@ -95,11 +96,12 @@ def test_file_that_cannot_be_read_just_now_is_not_called_damaged(
         raise error
 
     save_checkpoint(tmp_path / "last.pt", CONTENT)
-    monkeypatch.setattr(torch, "load", fail)
-    with pytest.raises((StorageError, MemoryError)) as raised:
-        load_checkpoint(tmp_path / "last.pt")
-    if isinstance(error, OSError):
-        assert str(raised.value) == f"cannot read {tmp_path / 'last.pt'}: Input/output error"
+    monkeypatch.setattr(Path, "read_bytes", fail)
+    for load in (load_checkpoint, TrainedNetwork.load):
+        with pytest.raises((StorageError, MemoryError)) as raised:
+            load(tmp_path / "last.pt")
+        if isinstance(error, OSError):
+            assert str(raised.value) == f"cannot read {tmp_path / 'last.pt'}: Input/output error"
 
 
 def test_missing_file_is_a_data_error(tmp_path: Path) -> None:

@@ -226,10 +226,11 @@ def test_files_as_windows_writes_them_are_read(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [ANNOTATIONS, VIDEOS, CLASS_SCORES])
-def test_a_file_in_utf_16_is_told_as_such(folder: Path, name: str) -> None:
-    (folder / name).write_bytes("{}".encode("utf-16"))
-    problems = [problem for problem in problems_of(folder) if problem.startswith(name)]
-    assert problems == [f"{name}: expected text in UTF-8, got UTF-16; save the file as UTF-8"]
+def test_file_in_utf_16_is_read(folder: Path, name: str) -> None:
+    write_class_scores(folder / CLASS_SCORES, VALIDATION, ["Surfing"], np.full((4, 1), 0.5))
+    before = check_videos(folder)
+    (folder / name).write_bytes((folder / name).read_text().encode("utf-16"))
+    assert check_videos(folder) == before and before.problems == ()
 
 
 @pytest.mark.parametrize(
