@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from hpo.trial.array import TrialArray
 from hpo.trial.files import BEST, CHECKPOINT, CONFIG, PREVIOUS, remove_checkpoints
@@ -95,12 +94,16 @@ def test_full_disk_is_told_apart_from_a_failure_of_the_trial(
 def test_checkpoint_of_a_file_server_that_is_away_for_a_moment_is_kept(
     spec: TrialSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stale(*_: object, **__: object) -> None:
-        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+    read_bytes = Path.read_bytes
+
+    def stale(file: Path) -> bytes:
+        if file.name == CHECKPOINT:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return read_bytes(file)
 
     steps(spec, 2)
     with monkeypatch.context() as patch:
-        patch.setattr(torch, "load", stale)
+        patch.setattr(Path, "read_bytes", stale)
         result = TrialArray().step(spec.to_json(), 2)
     assert result["unwritable"] == f"cannot read {Path(spec.folder) / CHECKPOINT}: Stale file handle"
     assert [result["epoch"] for result in steps(spec, 1, seen=2)] == [3]
