@@ -12,7 +12,10 @@ from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Space
 
 if TYPE_CHECKING:
-    from plotly.graph_objects import Figure
+    from plotly.graph_objects import Figure, Scatter
+
+_COLOURS = "Cividis"
+"""Colour scale of the pictures too, which colour-blind people can read."""
 
 
 def search_views(
@@ -44,11 +47,28 @@ def search_views(
             }
             own = {name: axes[name] for name in values}
             study.add_trial(create_trial(params=values, distributions=own, value=point.score))
-        return {
-            "parallel": plot_parallel_coordinate(study, target_name=target),
-            "slices": plot_slice(study, target_name=target),
-            "contours": plot_contour(study, params=[label(name) for name in pairs_of], target_name=target),
-        }
+        parallel = plot_parallel_coordinate(study, target_name=target)
+        slices = plot_slice(study, target_name=target)
+        contours = plot_contour(study, params=[label(name) for name in pairs_of], target_name=target)
+    # Optuna's palest blue is white, and it counts trials from 0.
+    parallel.for_each_trace(_colour_by_score, selector={"mode": "lines"})
+    parallel.update_traces(marker_colorscale=_COLOURS, selector={"mode": "markers"})
+    slices.for_each_trace(_count_from_one)
+    contours.update_traces(colorscale=_COLOURS, reversescale=False, selector={"type": "contour"})
+    return {"parallel": parallel, "slices": slices, "contours": contours}
+
+
+def _colour_by_score(line: "Scatter") -> None:
+    """Colour the line of a trial by its place on the first axis, which is that of the score, from 0 to 1."""
+    from plotly.colors import sample_colorscale
+
+    line.update(line_color=sample_colorscale(_COLOURS, [line.y[0]])[0], opacity=0.8)
+
+
+def _count_from_one(trace: "Scatter") -> None:
+    numbers = [int(number) + 1 for number in trace.marker.color]
+    trace.marker.update(color=numbers, colorscale=_COLOURS)
+    trace.marker.colorbar.title = "order of the trials"
 
 
 def _escaped(axis: BaseDistribution) -> BaseDistribution:

@@ -69,6 +69,14 @@ class _Table:
     means: npt.NDArray[np.float64]
     counts: npt.NDArray[np.int64]
 
+    @property
+    def texts(self) -> list[list[str]]:
+        """Texts of the cells, for plotly; empty without trials."""
+        return [
+            [f"{mean:.2f}<br>n={count}" if count else "" for mean, count in zip(*row, strict=True)]
+            for row in zip(self.means.tolist(), self.counts.tolist(), strict=True)
+        ]
+
 
 def _table(cells: Cells) -> _Table:
     rows, columns = (sorted({place[axis] for place in cells}) for axis in (0, 1))
@@ -120,7 +128,8 @@ def _interactive(cells: dict[str, Cells]) -> "Interactive":
             y=table.rows,
             customdata=table.counts,
             colorscale="Cividis",
-            texttemplate="%{z:.2f}",
+            text=table.texts,
+            texttemplate="%{text}",
             hoverongaps=False,
             colorbar={"title": "AP", "len": 0.9 * length, "y": 1 - (number - 0.5) * length},
             hovertemplate=f"{_ROWS}: %{{y}}<br>{_COLUMNS}: %{{x}}<br>AP %{{z:.4f}}, %{{customdata}} trials",
