@@ -1,6 +1,6 @@
-import re
+"""Interactive figures of a search: texts are shown as they are, every trial is seen."""
 
-"""Interactive figures of a search: texts are shown as they are."""
+import re
 
 from hpo.search.searcher import ScoredPoint
 from hpo.search.views import search_views
