@@ -100,27 +100,54 @@ def extract_games(wanted: Extraction, games: Sequence[GameVideo], extract: Extra
     wanted.root.mkdir(parents=True, exist_ok=True)
     list_games(wanted.root, games)
     pca = _known_pca(wanted)
-    if wanted.dims is None or pca is None:
-        declare_features(wanted.root, wanted.stem, wanted.recipe)
-        computed = extract([_job(wanted, game, wanted.stem, wanted.recipe) for game in games])
-        if wanted.dims is None:
-            return wanted.stem, computed
-        pca = fit_pca(_training_files(wanted), wanted.dims)
-        pca.save(wanted.pca_file)
-    else:
-        computed = 0
-    recipe = replace(wanted.recipe, pca=pca.digest)
-    declare_features(wanted.root, wanted.short_stem, recipe)
+    if wanted.dims is None:
+        return wanted.stem, _extract_whole(wanted, games, extract)
+    computed = 0
+    if pca is None:
+        computed = _extract_whole(wanted, games, extract)
+        pca = _fitted_pca(wanted, wanted.dims)
+    _declare_shortened(wanted, pca)
+    with_whole = [game for game in games if _part(wanted, game, wanted.stem).path.is_file()]
+    _shorten(wanted, with_whole, pca)
+    others = [game for game in games if game not in with_whole]
+    return wanted.short_stem, computed + _extract_shortened(wanted, others, pca, extract)
+
+
+def _extract_whole(wanted: Extraction, games: Sequence[GameVideo], extract: Extract) -> int:
+    """Extract the features before PCA; return how many frames were computed."""
+    declare_features(wanted.root, wanted.stem, wanted.recipe)
+    return extract([_job(wanted, game, wanted.stem, wanted.recipe) for game in games])
+
+
+def _fitted_pca(wanted: Extraction, dims: int) -> Pca:
+    """Fit principal components to the training split, and keep them in the data folder."""
+    pca = fit_pca(_training_files(wanted), dims)
+    pca.save(wanted.pca_file)
+    return pca
+
+
+def _declare_shortened(wanted: Extraction, pca: Pca) -> None:
+    """Declare the features after PCA, and keep principal components that were given."""
+    declare_features(wanted.root, wanted.short_stem, _short_recipe(wanted, pca))
     if not wanted.pca_file.is_file():
         pca.save(wanted.pca_file)
-    missing = []
+
+
+def _shorten(wanted: Extraction, games: Sequence[GameVideo], pca: Pca) -> None:
+    """Shorten the features of games that have those before PCA."""
     for game in games:
         whole, target = (_part(wanted, game, stem) for stem in (wanted.stem, wanted.short_stem))
-        if whole.path.is_file():
-            shorten_part(whole, target, recipe, pca)
-        else:
-            missing.append(_job(wanted, game, wanted.short_stem, recipe, pca))
-    return wanted.short_stem, computed + extract(missing)
+        shorten_part(game.video, whole, target, wanted.recipe, pca)
+
+
+def _extract_shortened(wanted: Extraction, games: Sequence[GameVideo], pca: Pca, extract: Extract) -> int:
+    """Extract the features after PCA straight from the videos; return how many frames were computed."""
+    recipe = _short_recipe(wanted, pca)
+    return extract([_job(wanted, game, wanted.short_stem, recipe, pca) for game in games])
+
+
+def _short_recipe(wanted: Extraction, pca: Pca) -> Recipe:
+    return replace(wanted.recipe, pca=pca.digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +197,15 @@ def _known_pca(wanted: Extraction) -> Pca | None:
             file=wanted.pca_file,
             fix="leave --pca out, or choose another --to FOLDER",
         )
-    return given or kept
+    known = given or kept
+    if known is not None and len(known.components) != wanted.dims:
+        raise DataError(
+            f"expected dims = {len(known.components)}, which the principal components give, got "
+            f"dims = {wanted.dims}",
+            file=wanted.pca_file,
+            fix=f"choose dims = {len(known.components)}, or other components",
+        )
+    return known
 
 
 def _job(wanted: Extraction, game: GameVideo, stem: str, recipe: Recipe, pca: Pca | None = None) -> PartJob:

@@ -7,9 +7,9 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,21 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Origin of the features in a file."""
+
+    video: str
+    """Digest of the video; see ``video_digest``."""
+    recipe: Recipe
+    dims: int
+    """Length of the feature vectors."""
+
+    def is_of(self, video: str, recipe: Recipe) -> bool:
+        """Whether the features are those of a video, given by its digest, with this recipe."""
+        return self.video == video and self.recipe == recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PartFile:
     """Feature file of one part of a game, with the files beside it."""
 
@@ -48,7 +63,7 @@ class PartFile:
         return self.folder / f"{self.number}_{self.stem}.npy"
 
     @property
-    def source(self) -> Path:
+    def source_file(self) -> Path:
         """Recipe and video of the features."""
         return self.folder / f"{self.number}_{self.stem}.json"
 
@@ -56,6 +71,41 @@ class PartFile:
     def begun(self) -> Path:
         """Rows of features that are not finished."""
         return self.folder / f".{self.number}_{self.stem}.rows"
+
+    def source(self) -> Source | None:
+        """Return the origin of the features; None if it is unknown."""
+        try:
+            known = parse_json(self.source_file.read_bytes())
+            recipe = Recipe.read(known["recipe"])
+            return Source(video=str(known["video"]), recipe=recipe, dims=int(known["dims"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def write_source(self, source: Source) -> None:
+        """Write the origin of the features."""
+        content = {"video": source.video, "recipe": source.recipe.table(), "dims": source.dims}
+        write_whole(self.source_file, json.dumps(content, indent=1).encode())
+
+    def is_finished(self, video: str, recipe: Recipe) -> bool:
+        """Whether the file of features is there.
+
+        Args:
+            video: Digest of the video.
+            recipe: Recipe of the features.
+
+        Raises:
+            DataError: It has features of another video or recipe, or of an unknown one.
+        """
+        if not self.path.is_file():
+            return False
+        known = self.source()
+        if known is None or not known.is_of(video, recipe):
+            raise DataError(
+                "this file has features of another video or recipe, or of an unknown one",
+                file=self.path,
+                fix="delete it to extract it again, or choose another --to FOLDER",
+            )
+        return True
 
 
 def extract_part(
@@ -86,40 +136,55 @@ def extract_part(
     Raises:
         DataError: The video cannot be read, or the file has features of another video or recipe.
     """
-    source = {"video": video_digest(video), "recipe": recipe.table()}
-    known = _known_source(target)
-    is_same = known is not None and all(known[name] == value for name, value in source.items())
-    if target.path.is_file():
-        if not is_same:
-            raise DataError(
-                "this file has features of another video or recipe, or of an unknown one",
-                file=target.path,
-                fix="delete it to extract it again, or choose another --to FOLDER",
-            )
-        return 0
-    target.folder.mkdir(parents=True, exist_ok=True)
-    with Video(video) as opened:
-        stated, aspect = opened.stated_s, opened.pixel_aspect
-    total = int(stated * int(recipe.frame_rate * 1000) / 1000) if stated is not None else 0
-    crop, computed = Cropper(network.size), 0
-    with target.begun.open("ab") as stream:
-        _lock(stream, target)
-        done = _keep_whole_rows(stream, known["dims"] if known is not None and is_same else None)
+    digest = video_digest(video)
+
+    def write_rows(stream: IO[bytes]) -> int:
+        known = target.source()
+        is_same = known is not None and known.is_of(digest, recipe)
+        done = first = _keep_whole_rows(stream, known.dims if known is not None and is_same else None)
+        total = _stated_frames(video, recipe)
         progress(done, max(total, done))
-        frames = frames_from(video, recipe.frame_rate, first=done, note=note)
-        for batch in _ahead(_batches(crop(frame, aspect) for frame in frames)):
-            rows = network.features(batch, device)
-            if pca is not None:
-                rows = pca.apply(rows)
-            if not done + computed:
-                write_whole(target.source, json.dumps({**source, "dims": rows.shape[1]}, indent=1).encode())
-            stream.write(rows.astype(_DTYPE).tobytes())
+        for rows in _rows_from(video, network, recipe, pca, device, first=first, note=note):
+            if not done:
+                target.write_source(Source(video=digest, recipe=recipe, dims=rows.shape[1]))
+            stream.write(rows.tobytes())
             stream.flush()
             os.fsync(stream.fileno())
-            computed += len(rows)
-            progress(done + computed, max(total, done + computed))
-    _finish(target)
-    return computed
+            done += len(rows)
+            progress(done, max(total, done))
+        return done - first
+
+    return _finished_once(target, digest, recipe, write_rows)
+
+
+def shorten_part(video: Path, whole: PartFile, target: PartFile, recipe: Recipe, pca: Pca) -> None:
+    """Write the features of ``whole`` shortened by ``pca`` to ``target``, unless they are there.
+
+    Args:
+        video: The video.
+        whole: Features that ``extract_part`` wrote.
+        target: File to write.
+        recipe: Recipe of ``whole``.
+        pca: Principal components of the shortened features.
+
+    Raises:
+        DataError: The video does not exist, or one of the files has features of another video or recipe.
+    """
+    digest, shorter = video_digest(video), replace(recipe, pca=pca.digest)
+
+    def write_rows(stream: IO[bytes]) -> int:
+        if not whole.is_finished(digest, recipe):
+            raise DataError("the features to shorten do not exist", file=whole.path)
+        stream.truncate(0)  # rows that another process took from the video
+        target.write_source(Source(video=digest, recipe=shorter, dims=len(pca.components)))
+        features = np.load(whole.path, mmap_mode="r", allow_pickle=False)
+        for start in range(0, len(features), _SHORTENED_FRAMES):
+            rows = pca.apply(features[start : start + _SHORTENED_FRAMES])
+            stream.write(rows.astype(_DTYPE).tobytes())
+        stream.flush()
+        return len(features)
+
+    _finished_once(target, digest, shorter, write_rows)
 
 
 def video_digest(video: Path) -> str:
@@ -138,35 +203,25 @@ def video_digest(video: Path) -> str:
     return digest.hexdigest()
 
 
-def shorten_part(whole: PartFile, target: PartFile, recipe: Recipe, pca: Pca) -> None:
-    """Write the features of ``whole`` shortened by ``pca`` to ``target``, unless they are there.
+def _finished_once(
+    target: PartFile, video: str, recipe: Recipe, write_rows: Callable[[IO[bytes]], int]
+) -> int:
+    """Finish ``target`` with the rows that ``write_rows`` adds, unless it is; return what that returns.
 
-    Args:
-        whole: Features that ``extract_part`` wrote.
-        target: File to write.
-        recipe: Recipe of the shortened features.
-        pca: Their principal components.
+    Raises:
+        DataError: The file has features of another video or recipe, or another process writes them.
     """
-    known = _known_source(whole)
-    if target.path.is_file() or known is None:
-        return
-    source = {"video": known["video"], "recipe": recipe.table(), "dims": len(pca.components)}
-    write_whole(target.source, json.dumps(source, indent=1).encode())
-    features = np.load(whole.path, mmap_mode="r", allow_pickle=False)
-    with target.begun.open("wb") as stream:
-        for start in range(0, len(features), _SHORTENED_FRAMES):
-            rows = pca.apply(features[start : start + _SHORTENED_FRAMES])
-            stream.write(rows.astype(_DTYPE).tobytes())
-    _finish(target)
-
-
-def _known_source(target: PartFile) -> dict[str, Any] | None:
-    try:
-        known = parse_json(target.source.read_bytes())
-        Recipe.read(known["recipe"])
-        return {"video": str(known["video"]), "recipe": known["recipe"], "dims": int(known["dims"])}
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    if target.is_finished(video, recipe):
+        return 0
+    target.folder.mkdir(parents=True, exist_ok=True)
+    with target.begun.open("ab") as stream:
+        _lock(stream, target)
+        if target.is_finished(video, recipe):  # by a process that held the lock until now
+            target.begun.unlink(missing_ok=True)
+            return 0
+        written = write_rows(stream)
+        _finish(target)
+    return written
 
 
 def _lock(stream: IO[bytes], target: PartFile) -> None:
@@ -181,6 +236,33 @@ def _lock(stream: IO[bytes], target: PartFile) -> None:
         raise DataError(
             "another process is extracting these features", file=target.path, fix="wait until it has ended"
         ) from None
+
+
+def _stated_frames(video: Path, recipe: Recipe) -> int:
+    """Return how many frames the video has by its own account; 0 if it gives none."""
+    with Video(video) as opened:
+        stated = opened.stated_s
+    return int(stated * int(recipe.frame_rate * 1000) / 1000) if stated is not None else 0
+
+
+def _rows_from(
+    video: Path,
+    network: FeatureNetwork,
+    recipe: Recipe,
+    pca: Pca | None,
+    device: torch.device,
+    *,
+    first: int,
+    note: Callable[[Gap], None],
+) -> Iterator[npt.NDArray[np.float16]]:
+    """Yield the features of batches of frames, from the frame ``first`` on."""
+    with Video(video) as opened:
+        aspect = opened.pixel_aspect
+    crop = Cropper(network.size)
+    frames = frames_from(video, recipe.frame_rate, first=first, note=note)
+    for batch in _ahead(_batches(crop(frame, aspect) for frame in frames)):
+        rows = network.features(batch, device)
+        yield (rows if pca is None else pca.apply(rows)).astype(_DTYPE)
 
 
 def _keep_whole_rows(stream: IO[bytes], dims: int | None) -> int:
@@ -213,9 +295,9 @@ def _ahead(batches: Iterator[npt.NDArray[np.uint8]]) -> Iterator[npt.NDArray[np.
 
 def _finish(target: PartFile) -> None:
     """Turn the rows into a ``.npy`` file, which appears complete."""
-    known = _known_source(target)
+    known = target.source()
     assert known is not None, "it is written before the first row"
-    dims = known["dims"]
+    dims = known.dims
     temporary = target.begun.with_suffix(".npy")
     rows = target.begun.stat().st_size // (dims * _DTYPE.itemsize)
     with temporary.open("wb") as stream, target.begun.open("rb") as content:

@@ -4,6 +4,7 @@ import fcntl
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -13,10 +14,12 @@ from generated_video import own_network, picture_of, steady, write_video
 from model.data.description import read_description
 from model.data.store import Store, open_split
 from model.errors import ConfigError, DataError
+from model.features import part
 from model.features.decoding import Gap
 from model.features.extraction import Extraction, ExtractionHere, extract_games
 from model.features.games import GameVideo, games_of_files, list_games, read_games, stem_of
 from model.features.networks import FeatureNetwork, load_network
+from model.features.part import PartFile
 from model.features.pca import Pca, fit_pca
 
 CPU = torch.device("cpu")
@@ -147,6 +150,78 @@ def test_another_video_or_recipe_under_the_same_name_is_refused(
     assert set(read_description(described(tmp_path)).recipes) == {"OWN", "OWN_5"}
 
 
+def shortened(wanted: Extraction, pca: Pca) -> Extraction:
+    return replace(wanted, dims=len(pca.components), pca=pca)
+
+
+@pytest.fixture(scope="module")
+def four(network: FeatureNetwork, videos: list[GameVideo], tmp_path_factory: pytest.TempPathFactory) -> Pca:
+    """Four principal components of another folder."""
+    wanted = Extraction(root=tmp_path_factory.mktemp("four"), network=network, per_second=2.0, dims=4)
+    extract(wanted, videos[:1])
+    return Pca.load(wanted.pca_file)
+
+
+def test_features_of_another_video_or_recipe_are_not_shortened(
+    network: FeatureNetwork, videos: list[GameVideo], four: Pca, tmp_path: Path
+) -> None:
+    wanted = Extraction(root=tmp_path, network=network, per_second=2.0)
+    extract(wanted, videos[:1])
+    short = tmp_path / "one" / "1_OWN_PCA4.npy"
+    with pytest.raises(DataError, match="another video or recipe"):
+        extract(shortened(replace(wanted, per_second=5.0), four), videos[:1])
+    (tmp_path / "dataset.toml").unlink()
+    with pytest.raises(DataError, match="another video or recipe"):
+        extract(shortened(wanted, four), [replace(videos[1], game="one")])
+    assert not short.exists()
+    assert extract(shortened(wanted, four), videos[:1]) == ("OWN_PCA4", 0)
+    with pytest.raises(DataError, match="another video or recipe"):
+        extract(shortened(wanted, four), [replace(videos[1], game="one")])
+    short.unlink()
+    (tmp_path / "one" / "1_OWN.json").unlink()
+    with pytest.raises(DataError, match="of an unknown one"):
+        extract(shortened(wanted, four), videos[:1])
+    assert not short.exists()
+
+
+def test_rows_stay_locked_until_the_features_are_whole(
+    network: FeatureNetwork,
+    videos: list[GameVideo],
+    four: Pca,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    finished: list[str] = []
+
+    def finish(target: PartFile) -> None:
+        with target.begun.open("ab") as other, pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        finished.append(target.stem)
+        real(target)
+
+    real = part._finish
+    monkeypatch.setattr(part, "_finish", finish)
+    wanted = Extraction(root=tmp_path, network=network, per_second=2.0)
+    extract(wanted, videos[:1])
+    extract(shortened(wanted, four), videos[:1])
+    assert finished == ["OWN", "OWN_PCA4"]
+
+
+def test_process_that_was_too_late_for_the_lock_leaves_what_is_there(
+    network: FeatureNetwork, videos: list[GameVideo], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = Extraction(root=tmp_path, network=network, per_second=2.0)
+
+    def waits(stream: IO[bytes], target: PartFile) -> None:
+        monkeypatch.setattr(part, "_lock", real)
+        extract(wanted, videos[:1])  # another process, from its beginning to its end
+
+    real = part._lock
+    monkeypatch.setattr(part, "_lock", waits)
+    assert extract(wanted, videos[:1]) == ("OWN", 0)
+    assert sorted(file.name for file in (tmp_path / "one").iterdir()) == ["1_OWN.json", "1_OWN.npy"]
+
+
 def described(root: Path) -> Path:
     file = root / "dataset.toml"
     file.write_text(file.read_text() + '\n[classes]\ngoal = ["goal"]\n')
@@ -186,6 +261,19 @@ def test_other_principal_components_are_refused(
     wanted.pca_file.unlink()
     with pytest.raises(DataError, match="pca: expected"):
         extract(replace(wanted, pca=Pca(kept.mean, -kept.components)), videos[1:2])
+
+
+def test_principal_components_of_another_length_are_refused(
+    network: FeatureNetwork, videos: list[GameVideo], four: Pca, tmp_path: Path
+) -> None:
+    wanted = Extraction(root=tmp_path, network=network, per_second=2.0, dims=8, pca=four)
+    with pytest.raises(DataError, match=r"expected dims = 4, .* got dims = 8"):
+        extract(wanted, videos[:1])
+    with pytest.raises(DataError, match=r"expected dims = 4, .* got dims = None"):
+        extract(replace(wanted, dims=None), videos[:1])
+    four.save(wanted.pca_file)
+    with pytest.raises(DataError, match=r"expected dims = 4, .* got dims = 8"):
+        extract(replace(wanted, pca=None), videos[:1])
 
 
 def test_pca_without_a_training_split_is_one_error(
