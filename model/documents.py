@@ -1,8 +1,13 @@
-"""Read JSON and TOML from outside with limits: a hostile file raises an error, never a crash or a hang."""
+"""Read JSON, TOML and tables from outside: a hostile file raises an error, never a crash or a hang."""
 
 import codecs
+import csv
+import io
 import json
 import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from sys import intern
 from typing import Any
@@ -11,6 +16,7 @@ MAX_TOML_BYTES = 256 << 10
 """Largest TOML file that is read, in bytes; a settings file has a page or two."""
 DEEPEST = 50
 """Maximum nesting of lists and tables; files of this project stay far below it."""
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _LARGEST = 1 << 63
 _DIGITS_OF_64_BITS = 19
 # The parser's time grows with the square of the parts of a dotted key: 30,000 take a quarter of a minute.
@@ -60,7 +66,64 @@ def column_separator(text: str) -> str:
 
     Where a comma is the decimal sign, spreadsheets write semicolons.
     """
-    return max(",;\t", key=text.partition("\n")[0].count)
+    return max(_SEPARATORS, key=text.partition("\n")[0].count)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableRow:
+    """Row of a table."""
+
+    line: int
+    """Number of its last line in the file, from 1."""
+    cells: Mapping[str, str]
+    """Name of a column -> text without blanks around it; empty if the row is shorter than the header."""
+    fault: str = ""
+    """Reason why the cells may stand in wrong columns; empty if there is none."""
+
+
+def parse_table(text: str, columns: Sequence[str]) -> list[TableRow]:
+    """Parse a table with a header, as spreadsheets write it; blank lines are left out.
+
+    Args:
+        text: The table, separated as ``column_separator`` says.
+        columns: Columns that it must have; it may have others.
+
+    Raises:
+        ValueError: The text is not such a table, or lacks columns or has them twice.
+    """
+    separator = column_separator(text)
+    reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
+    try:
+        rows = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if cells]
+    except csv.Error as error:
+        raise ValueError(str(error)) from error
+    header = rows[0][1] if rows else []
+    faults = [
+        f"{name} {'appears twice' if name in header else 'is missing'}"
+        for name in columns
+        if header.count(name) != 1
+    ]
+    if faults:
+        raise ValueError(
+            f"expected the columns {', '.join(columns)}, got {', '.join(header) or 'none'}: "
+            f"{', '.join(faults)}"
+        )
+    return [
+        TableRow(
+            line=line,
+            cells=dict(zip_longest(header, cells[: len(header)], fillvalue="")),
+            fault=_row_fault(len(cells), len(header), separator),
+        )
+        for line, cells in rows[1:]
+    ]
+
+
+def _row_fault(cells: int, columns: int, separator: str) -> str:
+    if cells <= columns:
+        return ""
+    return (
+        f"{cells} cells, expected {columns}; put quotation marks around texts with {_SEPARATORS[separator]}"
+    )
 
 
 def parse_json(content: bytes | str) -> Any:

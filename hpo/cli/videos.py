@@ -213,7 +213,7 @@ def labels(
         found += [(file, annotation) for annotation in annotations]
         problems += faults
     if problems:
-        raise DataError(f"{counted(len(problems), 'annotation')} cannot be used", problems)
+        raise DataError(f"the annotations have {counted(len(problems), 'problem')}", problems)
     to.mkdir(parents=True, exist_ok=True)
     if declare_classes(to, [annotation.label for _, annotation in found]):
         typer.echo(

@@ -1,16 +1,16 @@
 """Annotations as tools export them: CSV, ELAN, and the subtitles .srt and .vtt; all bad lines are found."""
 
-import csv
-import io
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from itertools import pairwise, takewhile
+from pathlib import Path
 
-from model.documents import column_separator, decode_text, read_limited
+from model.data.game_lists import game_path
+from model.documents import decode_text, parse_table, read_limited
 from model.errors import DataError, Problem
-from model.files import path_fault
+from model.wording import counted
 
 TABLE, ELAN, SUBTITLES = ".csv", ".eaf", (".srt", ".vtt")
 _COLUMNS = ("game", "part", "time", "label")
@@ -20,8 +20,19 @@ _TIME = re.compile(r"(?:(?:(\d{1,2}):)?(\d{1,4}):)?(\d{1,5}(?:[.,]\d{1,9})?)")
 _CUE = re.compile(r"\s*(\S+)\s+-->\s+\S+.*")
 _TAG = re.compile(r"<[^<>]*>")
 
-Line = tuple[str, str, str, str, str]
-"""Place in the file, game, part, time and label, as they are written."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Line:
+    """One annotation as it is written."""
+
+    place: str
+    """Place in the file, such as a line."""
+    game: str
+    part: str
+    time: str
+    label: str
+    fault: str = ""
+    """Reason why it cannot be used, beside those that its texts give."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +67,7 @@ def read_annotations(file: Path, *, game: str, part: int) -> tuple[list[Annotati
         raise DataError(f"expected a file that ends in {', '.join(kinds)}, got {file.name}", file=file)
     try:
         lines = list(read(decode_text(read_limited(file, _MAX_BYTES)), game, str(part)))
-    except (OSError, ValueError, csv.Error, ElementTree.ParseError) as error:
+    except (OSError, ValueError, ElementTree.ParseError) as error:
         raise DataError(f"this file of annotations cannot be read: {error}", file=file) from error
     annotations: list[Annotation] = []
     problems: list[Problem] = []
@@ -64,22 +75,22 @@ def read_annotations(file: Path, *, game: str, part: int) -> tuple[list[Annotati
         try:
             annotations.append(_annotation(line))
         except ValueError as error:
-            problems.append(Problem(str(file), line[0], str(error)))
+            problems.append(Problem(str(file), line.place, str(error)))
     if not lines:
         problems.append(Problem(str(file), "", "no annotation (expected at least one)"))
     return annotations, problems
 
 
-def _annotation(line: Line) -> Annotation:
-    place, game, part, time, label = (value.strip() for value in line)
-    name = PurePosixPath(game).as_posix()
-    if not game or (fault := path_fault(name)):
-        raise ValueError(f"game {game!r:.80} cannot be used: {fault if game else 'it is empty'}")
+def _annotation(line: _Line) -> Annotation:
+    if line.fault:
+        raise ValueError(line.fault)
+    game, part, label = game_path(line.game), line.part.strip(), line.label.strip()
     if not re.fullmatch("[1-9]", part):
         raise ValueError(f"part is {part!r:.60} (expected a number from 1 to 9)")
     if not label:
         raise ValueError("the label is empty")
-    return Annotation(game=name, part=int(part), time_s=_seconds(time), label=label, place=place)
+    time_s = _seconds(line.time.strip())
+    return Annotation(game=game, part=int(part), time_s=time_s, label=label, place=line.place)
 
 
 def _seconds(text: str) -> float:
@@ -95,39 +106,55 @@ def _seconds(text: str) -> float:
     return total
 
 
-def _table(text: str, game: str, part: str) -> Iterator[Line]:
-    rows = csv.DictReader(io.StringIO(text), delimiter=column_separator(text))
-    found = [name.strip() for name in rows.fieldnames or ()]
-    rows.fieldnames = found
-    if missing := [name for name in _COLUMNS if name not in found]:
-        raise ValueError(
-            f"expected the columns {', '.join(_COLUMNS)}, got {', '.join(found) or 'none'}: "
-            f"{', '.join(missing)} missing"
-        )
-    for row in rows:
-        values = [row[name] or "" for name in _COLUMNS]
-        yield (f"line {rows.line_num}", values[0], values[1], values[2], values[3])
+def _table(text: str, game: str, part: str) -> Iterator[_Line]:
+    for row in parse_table(text, _COLUMNS):
+        named = {name: row.cells[name] for name in _COLUMNS}
+        yield _Line(place=f"line {row.line}", fault=row.fault, **named)
 
 
-def _elan(text: str, game: str, part: str) -> Iterator[Line]:
+def _elan(text: str, game: str, part: str) -> Iterator[_Line]:
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise ValueError("expected an ELAN file without a document type")
     root = ElementTree.fromstring(text)
     slots = {slot.get("TIME_SLOT_ID"): slot.get("TIME_VALUE") for slot in root.iter("TIME_SLOT")}
     for tier in root.iter("TIER"):
+        name = tier.get("TIER_ID") or ""
         for entry in tier.iter("ALIGNABLE_ANNOTATION"):
             milliseconds = slots.get(entry.get("TIME_SLOT_REF1")) or ""
-            time = f"{int(milliseconds) / 1000:.3f}" if milliseconds.isdigit() else milliseconds
+            time = f"{int(milliseconds) / 1000:.3f}" if milliseconds.isdecimal() else milliseconds
             # In a tier without values, its name is the label.
-            label = (entry.findtext("ANNOTATION_VALUE") or "").strip() or tier.get("TIER_ID") or ""
-            yield (f"annotation {entry.get('ANNOTATION_ID')}", game, part, time, label)
+            label = (entry.findtext("ANNOTATION_VALUE") or "").strip() or name
+            place = f"annotation {entry.get('ANNOTATION_ID')}"
+            yield _Line(place=place, game=game, part=part, time=time, label=label)
+        if count := sum(1 for _ in tier.iter("REF_ANNOTATION")):
+            place, fault = f"tier {name!r:.60}", _dependent_fault(count, tier.get("PARENT_REF") or "")
+            yield _Line(place=place, game=game, part=part, time="", label="", fault=fault)
 
 
-def _subtitles(text: str, game: str, part: str) -> Iterator[Line]:
+def _dependent_fault(count: int, parent: str) -> str:
+    return (
+        f"{counted(count, 'annotation')} without a time of their own, which refer to annotations of the tier "
+        f"{parent!r:.60} (expected an independent tier: copy this one to such a tier, or delete it)"
+    )
+
+
+def _subtitles(text: str, game: str, part: str) -> Iterator[_Line]:
     lines = text.splitlines()
-    for index, line in enumerate(lines):
-        if "-->" not in line:
-            continue
-        cue = _CUE.fullmatch(line)
-        label = lines[index + 1] if index + 1 < len(lines) else ""
-        yield (f"line {index + 1}", game, part, cue[1] if cue else line, _TAG.sub("", label))
+    times = [index for index, line in enumerate(lines) if "-->" in line]
+    for index, end in pairwise([*times, len(lines)]):
+        cue = _CUE.fullmatch(lines[index])
+        words = [_TAG.sub("", line) for line in takewhile(str.strip, lines[index + 1 : end])]
+        fault = (
+            f"the text has {len(words)} lines, of which the second is {words[1]!r:.60} (expected one line, "
+            "the label, and then a blank line)"
+            if len(words) > 1
+            else ""
+        )
+        yield _Line(
+            place=f"line {index + 1}",
+            game=game,
+            part=part,
+            time=cue[1] if cue else lines[index],
+            label="".join(words),
+            fault=fault,
+        )

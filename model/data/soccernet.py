@@ -5,20 +5,19 @@ import importlib.util
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from model.data.description import DatasetDescription
-from model.documents import decode_text, read_limited
+from model.data.game_lists import read_game_list
 from model.errors import DataError, Problem
-from model.files import path_fault, write_whole
+from model.files import write_whole
 
 HALVES = (1, 2)
 """Halves of a game of SoccerNet; games of other data sets can have other parts."""
-_MAX_BYTES = 16 << 20
 
 
 def features_file(root: Path, game: str, *, half: int, stem: str) -> Path:
@@ -63,22 +62,10 @@ def read_split(
     file = root / description.splits.get(split, f"{split}.txt")
     if not file.is_file():
         return _published_games(description, split, expected=file), []
-    games: dict[str, int] = {}
-    problems: list[Problem] = []
-    for number, line in enumerate(_read_lines(file), start=1):
-        text, place = line.strip(), f"line {number}"
-        if not text or text.startswith("#"):
-            continue
-        game = PurePosixPath(text.replace("\\", "/")).as_posix()  # a//b, a/./b and a/b/ are a/b
-        if fault := path_fault(game):
-            problems.append(Problem(str(file), place, f"game {game!r:.80} cannot be used: {fault}"))
-            continue
-        if game in games:
-            problems.append(Problem(str(file), place, f"game {game!r} is already on line {games[game]}"))
-        games.setdefault(game, number)
-    if not games and not problems:
-        problems.append(Problem(str(file), "", f"split {split!r} is empty (expected one game path per line)"))
-    return tuple(games), problems
+    listed = read_game_list(file)
+    if listed.games or listed.problems:
+        return tuple(listed.games), list(listed.problems)
+    return (), [Problem(str(file), "", f"split {split!r} is empty (expected one game path per line)")]
 
 
 def write_game(
@@ -133,10 +120,3 @@ def _published_games(description: DatasetDescription, split: str, *, expected: P
     from SoccerNet.utils import getListGames
 
     return tuple(str(game) for game in getListGames(split))
-
-
-def _read_lines(file: Path) -> list[str]:
-    try:
-        return decode_text(read_limited(file, _MAX_BYTES)).splitlines()
-    except (OSError, ValueError) as error:
-        raise DataError("this list of games cannot be read as text", file=file, reason=error) from error

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import torch
 
+from model.data.soccernet import feature_parts, features_file
 from model.errors import DataError
 from model.features.decoding import Gap
-from model.features.games import GameVideo, declare_features, list_games, split_file, stem_of
+from model.features.games import GameVideo, declare_features, list_games, list_of_split, stem_of
 from model.features.networks import FeatureNetwork
 from model.features.part import PartFile, extract_part, shorten_part
 from model.features.pca import Pca, fit_pca
@@ -228,18 +229,17 @@ def _training_files(wanted: Extraction) -> list[Path]:
     Raises:
         DataError: There is no such list, or no game in it has these features.
     """
-    file = split_file(wanted.root, "train")
-    games = file.read_text(encoding="utf-8").split("\n") if file.is_file() else []
+    listed = list_of_split(wanted.root, "train")
     found = [
-        path
-        for game in filter(None, map(str.strip, games))
-        for path in sorted((wanted.root / game).glob(f"[1-9]_{wanted.stem}.npy"))
+        features_file(wanted.root, game, half=part, stem=wanted.stem)
+        for game in listed.games
+        for part in feature_parts(wanted.root / game, wanted.stem)
     ]
     if not found:
         raise DataError(
             "principal components are fitted on the training split, but no game in it has features "
             f"{wanted.stem}",
-            file=file,
+            file=listed.file,
             fix="name the split of each game in the table of --games, or give --pca FILE",
         )
     return found

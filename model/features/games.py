@@ -1,17 +1,15 @@
 """Videos of games: a table of them, and the data folder that their features belong to."""
 
-import csv
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from model.data.description import DESCRIPTION_FILE, SPLITS
 from model.data.description_text import add_table, description_document
-from model.documents import column_separator, decode_text, read_limited
+from model.data.game_lists import GameList, game_path, read_game_list
+from model.documents import TableRow, decode_text, parse_table, read_limited
 from model.errors import ConfigError, DataError, Problem
-from model.files import path_fault, write_whole
 from model.recipe import Recipe
 
 _COLUMNS = ("game", "part", "video")
@@ -36,9 +34,9 @@ def games_of_files(videos: Sequence[Path]) -> list[GameVideo]:
     """Return a game of one part for every video, named like its file.
 
     Raises:
-        ConfigError: Two files have the same name.
+        ConfigError: Two files have the same name, or a game cannot have one of the names.
     """
-    games = [GameVideo(game=video.stem, part=1, video=video) for video in videos]
+    games = [GameVideo(game=_game_named_like(video), part=1, video=video) for video in videos]
     names = [game.game for game in games]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ConfigError(
@@ -46,6 +44,15 @@ def games_of_files(videos: Sequence[Path]) -> list[GameVideo]:
             fix="rename one of them",
         )
     return games
+
+
+def _game_named_like(video: Path) -> str:
+    try:
+        return game_path(video.stem)
+    except ValueError as error:
+        raise ConfigError(
+            f"{video}: {error}", fix="rename the video, or name the game in a table of --games"
+        ) from None
 
 
 def halves_of_game(videos: Sequence[Path]) -> list[GameVideo]:
@@ -62,45 +69,38 @@ def read_games(file: Path) -> list[GameVideo]:
         DataError: The table cannot be read, or lines of it are wrong; all are listed.
     """
     try:
-        text = decode_text(read_limited(file, _MAX_BYTES))
-        reader = csv.DictReader(io.StringIO(text), delimiter=column_separator(text), skipinitialspace=True)
-        rows = [(reader.line_num, row) for row in reader]
-    except (OSError, ValueError, csv.Error) as error:
-        raise DataError("this table of videos cannot be read", file=file, reason=error) from error
-    missing = [name for name in _COLUMNS if not rows or name not in (reader.fieldnames or ())]
-    if missing:
-        raise DataError(
-            f"expected a table with the columns {', '.join(_COLUMNS)} and a line per video, "
-            f"missing: {', '.join(missing)}",
-            file=file,
-        )
+        rows = parse_table(decode_text(read_limited(file, _MAX_BYTES)), _COLUMNS)
+    except (OSError, ValueError) as error:
+        raise DataError(f"this table of videos cannot be read: {error}", file=file) from error
+    if not rows:
+        raise DataError("expected a line per video below the header of this table, got none", file=file)
     games: list[GameVideo] = []
     problems: list[Problem] = []
-    for line, row in rows:
+    for row in rows:
         try:
             games.append(_game_of(row, file.parent, games))
         except ValueError as error:
-            problems.append(Problem(str(file), f"line {line}", str(error)))
+            problems.append(Problem(str(file), f"line {row.line}", str(error)))
     if problems:
         raise DataError("this table of videos has wrong lines", problems)
     return games
 
 
-def _game_of(row: dict[str, str | None], folder: Path, before: Sequence[GameVideo]) -> GameVideo:
-    values = {name: (row.get(name) or "").strip() for name in (*_COLUMNS, "split")}
-    game, part, split = PurePosixPath(values["game"]).as_posix(), values["part"], values["split"]
-    if not values["game"] or (fault := path_fault(game)):
-        raise ValueError(f"game {game!r:.80} cannot be used: {fault if values['game'] else 'it is empty'}")
+def _game_of(row: TableRow, folder: Path, before: Sequence[GameVideo]) -> GameVideo:
+    if row.fault:
+        raise ValueError(row.fault)
+    game, part, video = (row.cells[name] for name in _COLUMNS)
+    game, split = game_path(game), row.cells.get("split", "")
     if not re.fullmatch(f"[1-{_MOST_PARTS}]", part):
         raise ValueError(f"part is {part!r:.60} (expected a number from 1 to {_MOST_PARTS})")
     if split and split not in SPLITS:
         raise ValueError(f"split is {split!r:.60} (expected {', '.join(SPLITS)}, or nothing)")
-    if not values["video"] or not (folder / values["video"]).is_file():
-        raise ValueError(f"video is {values['video']!r:.200} (expected a file)")
+    if not video or not (folder / video).is_file():
+        raise ValueError(f"video is {video!r:.200} (expected a file)")
     for other in before:
         if other.game == game and (other.part == int(part) or other.split != split):
             raise ValueError(f"part {part} of {game} contradicts an earlier line of this game")
-    return GameVideo(game=game, part=int(part), video=folder / values["video"], split=split)
+    return GameVideo(game=game, part=int(part), video=folder / video, split=split)
 
 
 def stem_of(model: str) -> str:
@@ -124,36 +124,41 @@ def declare_features(root: Path, stem: str, recipe: Recipe) -> None:
 
 
 def list_games(root: Path, games: Sequence[GameVideo]) -> None:
-    """Add games to the lists of their splits.
+    """Add games to the lists of their splits; what is in the lists stays.
 
     Raises:
-        DataError: A game is in the list of another split.
+        DataError: A game is in the list of another split, or lines of the lists cannot be used.
     """
-    files = {split: split_file(root, split) for split in SPLITS}
-    listed = {split: _listed(file) for split, file in files.items()}
+    lists = {split: list_of_split(root, split) for split in SPLITS}
+    if problems := [problem for listed in lists.values() for problem in listed.problems]:
+        raise DataError("the lists of games are invalid", problems)
     for game in games:
-        others = [split for split in SPLITS if split != game.split and game.game in listed[split]]
+        others = [split for split in SPLITS if split != game.split and game.game in lists[split].games]
         if game.split and others:
             raise DataError(
                 f"the game {game.game} is in the split {others[0]}, expected {game.split}",
-                file=files[others[0]],
+                file=lists[others[0]].file,
             )
-    for split in SPLITS:
+    for split, listed in lists.items():
         new = dict.fromkeys(game.game for game in games if game.split == split)
-        if added := [name for name in new if name not in listed[split]]:
-            lines = "".join(f"{name}\n" for name in (*listed[split], *added))
-            write_whole(files[split], lines.encode())
+        if added := [name for name in new if name not in listed.games]:
+            listed.write_with(added)
 
 
-def split_file(root: Path, split: str) -> Path:
-    """Return the file that lists a split: as ``dataset.toml`` says, else ``train.txt`` and so on."""
+def list_of_split(root: Path, split: str) -> GameList:
+    """Return the list of the games of a split; it is empty if the file does not exist.
+
+    The file is the one that ``dataset.toml`` names, else ``train.txt`` and so on.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
     named = description_document(root).get("splits")
     name = named.get(split) if isinstance(named, dict) else None
-    return root / (name if isinstance(name, str) else f"{split}.txt")
-
-
-def _listed(file: Path) -> list[str]:
-    return file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    file = root / (name if isinstance(name, str) else f"{split}.txt")
+    if file.is_file():
+        return read_game_list(file)
+    return GameList(file=file, lines=(), games={}, problems=())
 
 
 def _check_declared(file: Path, name: str, declared: object, recipe: Recipe) -> None:

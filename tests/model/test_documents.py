@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from model.documents import DEEPEST, MAX_TOML_BYTES, parse_json, parse_toml, read_limited
+from model.documents import DEEPEST, MAX_TOML_BYTES, parse_json, parse_table, parse_toml, read_limited
 
 
 def test_file_of_the_largest_size_is_read_and_one_byte_more_is_refused(tmp_path: Path) -> None:
@@ -87,3 +87,31 @@ def test_largest_integers_are_read() -> None:
 def test_byte_order_marks_of_windows_are_read_over(encoding: str) -> None:
     assert parse_json('{"a": "Größe"}\r\n'.encode(encoding)) == {"a": "Größe"}
     assert parse_toml('a = "Größe"\r\nb = 1\r\n'.encode(encoding)) == {"a": "Größe", "b": 1}
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_table_has_the_texts_of_its_columns(separator: str) -> None:
+    lines = [" game , time ,more", "a, 5 ", "", '"b", "1,5; 2\t", c']
+    rows = parse_table("\r\n".join(lines).replace(",", separator), ["time", "game"])
+    assert [(row.line, row.fault) for row in rows] == [(2, ""), (4, "")]
+    assert rows[0].cells == {"game": "a", "time": "5", "more": ""}
+    assert rows[1].cells == {"game": "b", "time": "1,5; 2".replace(",", separator), "more": "c"}
+
+
+@pytest.mark.parametrize(("separator", "name"), [(",", "commas"), (";", "semicolons"), ("\t", "tabs")])
+def test_row_of_a_table_with_more_cells_than_columns_has_a_fault(separator: str, name: str) -> None:
+    (row,) = parse_table("a,b\n1,2,".replace(",", separator), ["a"])
+    assert row.fault == f"3 cells, expected 2; put quotation marks around texts with {name}"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "expected the columns a, b, got none: a is missing, b is missing"),
+        ("b,c,b\n", "got b, c, b: a is missing, b appears twice"),
+        ('a,b\n"' + "x" * 200_000, "field larger than field limit"),
+    ],
+)
+def test_table_that_is_none_is_refused(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        parse_table(text, ["a", "b"])

@@ -120,6 +120,41 @@ def test_every_bad_line_is_told_at_once_and_nothing_is_written(tmp_path: Path) -
     assert not (tmp_path / "data").exists()
 
 
+def test_row_with_more_cells_than_columns_is_a_problem(tmp_path: Path) -> None:
+    file = written(tmp_path / "a.csv", 'game,part,time,label\ng1,1,75,5,goal\ng1,1,"75,5","goal, own"\n')
+    annotations, problems = read_annotations(file, game="a", part=1)
+    assert [(each.time_s, each.label) for each in annotations] == [(75.5, "goal, own")]
+    assert [(problem.place, problem.message) for problem in problems] == [
+        ("line 2", "5 cells, expected 4; put quotation marks around texts with commas")
+    ]
+
+
+def test_game_has_the_path_that_lists_give_it(tmp_path: Path) -> None:
+    file = written(
+        tmp_path / "a.csv", "game,part,time,label\nleague\\2015\\g/,1,5,goal\n#12 Final,1,5,goal\n"
+    )
+    annotations, problems = read_annotations(file, game="a", part=1)
+    assert [each.game for each in annotations] == ["league/2015/g"]
+    assert [problem.place for problem in problems] == ["line 3"]
+    assert "a line that begins with # is a comment" in problems[0].message
+
+
+def test_tier_that_depends_on_another_is_a_problem(tmp_path: Path) -> None:
+    child = """<TIER TIER_ID="goal" PARENT_REF="actions"><ANNOTATION><REF_ANNOTATION ANNOTATION_ID="a3"
+ANNOTATION_REF="a2"><ANNOTATION_VALUE></ANNOTATION_VALUE></REF_ANNOTATION></ANNOTATION></TIER>"""
+    file = written(tmp_path / "a.eaf", EAF.replace("</ANNOTATION_DOC", f"{child}</ANNOTATION_DOC"))
+    _, (problem,) = read_annotations(file, game="a", part=1)
+    assert problem.place == "tier 'goal'" and "annotations of the tier 'actions'" in problem.message
+
+
+def test_second_line_of_a_subtitle_is_a_problem(tmp_path: Path) -> None:
+    text = SRT.replace("Goal\n", "Goal\nby header\n")
+    annotations, problems = read_annotations(written(tmp_path / "a.srt", text), game="a", part=1)
+    assert [each.label for each in annotations] == ["Time-out"]
+    assert [problem.place for problem in problems] == ["line 2"]
+    assert "2 lines, of which the second is 'by header'" in problems[0].message
+
+
 def test_labels_without_a_class_are_told_with_their_line(tmp_path: Path) -> None:
     assert labels("--from", written(tmp_path / "a.csv", CSV), "--to", tmp_path).exit_code == 0
     more = written(tmp_path / "b.csv", CSV.replace("Time-out", "Timeout"))
@@ -134,7 +169,7 @@ def test_labels_without_a_class_are_told_with_their_line(tmp_path: Path) -> None
     ("name", "text", "message"),
     [
         ("a.txt", "", "ends in .csv, .eaf, .srt, .vtt"),
-        ("a.csv", "game,label\n", "got game, label: part, time missing"),
+        ("a.csv", "game,label\n", "got game, label: part is missing, time is missing"),
         ("a.eaf", "<ANNOTATION_DOCUMENT>", "cannot be read"),
         ("a.eaf", '<!DOCTYPE x [<!ENTITY a "b">]><x/>', "without a document type"),
     ],

@@ -304,22 +304,57 @@ def test_every_wrong_line_of_a_table_is_told_at_once(tmp_path: Path) -> None:
     ]
 
 
-def test_table_without_its_columns_is_one_error(tmp_path: Path) -> None:
-    (tmp_path / "games.csv").write_text("game,video\na,a.mp4\n")
-    with pytest.raises(DataError, match="missing: part"):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("game,video\na,a.mp4\n", "got game, video: part is missing"),
+        ("game,part,video\n", "expected a line per video below the header of this table, got none"),
+    ],
+)
+def test_table_without_columns_or_lines_is_one_error(text: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "games.csv").write_text(text)
+    with pytest.raises(DataError, match=message):
         read_games(tmp_path / "games.csv")
 
 
-def test_games_are_added_to_the_lists_that_the_data_folder_names(tmp_path: Path) -> None:
+def test_table_has_the_games_that_lists_have(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    lines = ["game , part, video", "league\\2015\\g/,1,a.mp4", "#12 Final,1,a.mp4", "a,1,a.mp4,b.mp4"]
+    (tmp_path / "games.csv").write_text("\n".join(lines[:2]))
+    assert [each.game for each in read_games(tmp_path / "games.csv")] == ["league/2015/g"]
+    (tmp_path / "games.csv").write_text("\n".join(lines))
+    with pytest.raises(DataError, match=r"'#12 Final' cannot be used: .* is a comment") as caught:
+        read_games(tmp_path / "games.csv")
+    assert [problem.place for problem in caught.value.problems] == ["line 3", "line 4"]
+    with pytest.raises(ConfigError, match="rename the video"):
+        games_of_files([tmp_path / "#12 Final.mp4"])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_games_are_added_to_the_lists_that_the_data_folder_names(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "dataset.toml").write_text('[splits]\ntrain = "lists/training.txt"\n')
     (tmp_path / "lists").mkdir()
-    (tmp_path / "lists" / "training.txt").write_text("old\n")
-    games = [GameVideo(game="new", part=1, video=tmp_path / "a.mp4", split=name) for name in ("train",)]
+    file = tmp_path / "lists" / "training.txt"
+    file.write_bytes("old/\r\n\r\n# cups\r\ncup\\1\r\n".encode(encoding))
+    games = [GameVideo(game=name, part=1, video=tmp_path / "a.mp4", split="train") for name in ("old", "new")]
     list_games(tmp_path, games)
-    assert (tmp_path / "lists" / "training.txt").read_text() == "old\nnew\n"
+    assert file.read_text(encoding="utf-8") == "old/\n\n# cups\ncup\\1\nnew\n"
     assert not (tmp_path / "train.txt").exists()
-    with pytest.raises(DataError, match="the game old is in the split train, expected valid"):
-        list_games(tmp_path, [replace(games[0], game="old", split="valid")])
+    for game, split in (("old", "valid"), ("cup/1", "test")):
+        with pytest.raises(DataError, match=f"the game {game} is in the split train, expected {split}"):
+            list_games(tmp_path, [replace(games[0], game=game, split=split)])
+    file.write_text("old\nold/\n")
+    with pytest.raises(DataError, match="'old' is already on line 1"):
+        list_games(tmp_path, games)
+
+
+def test_principal_components_are_fitted_to_the_games_of_any_list(
+    network: FeatureNetwork, videos: list[GameVideo], four: Pca, tmp_path: Path
+) -> None:
+    (tmp_path / "train.txt").write_bytes("# mine\r\none/\r\n".encode("utf-16"))
+    wanted = Extraction(root=tmp_path, network=network, per_second=2.0, dims=4)
+    extract(wanted, [replace(videos[0], split="")])
+    assert Pca.load(wanted.pca_file).digest == four.digest
 
 
 def test_names_of_networks_become_stems(tmp_path: Path) -> None:
