@@ -56,7 +56,8 @@ _KEYS: dict[str, tuple[str, str, str, str]] = {
         "required without `labels`",
         "Classes in the order of their numbers, each with the label texts that belong to it. `*` matches "
         "any text, `?` "
-        "one character; case is ignored and the first match wins. A class name has letters, digits, `.`, "
+        "one character; case is ignored. A text that equals the label, also among `ignored_labels`, goes "
+        "before `*` and `?`, and of several matches the first wins. A class name has letters, digits, `.`, "
         "`_`, `-` and "
         "spaces.",
     ),

@@ -232,21 +232,18 @@ def _description(
     rate: float,
 ) -> "DatasetDescription":
     from model.data.description import SPLITS, DatasetDescription
-    from model.data.description_text import class_name
+    from model.data.description_text import classes_of_labels
     from model.timeline import FrameRate
 
-    names = [class_name(text) for text in texts]
-    if doubled := [name for name in names if names.count(name) > 1 or not name]:
-        raise ConfigError(
-            f"labels have no distinct class names: {', '.join(sorted({repr(name) for name in doubled}))}",
-            fix="choose labels with --classes, and add the others to a class in dataset.toml",
-        )
+    patterns = classes_of_labels(
+        texts, fix="choose labels with --classes, and add the others to a class in dataset.toml"
+    )
     return DatasetDescription(
         name=name,
         frame_rate=FrameRate(rate),
         labels_file=labels_file,
-        classes=tuple(names),
-        patterns={key: (text,) for key, text in zip(names, texts, strict=True)},
+        classes=tuple(patterns),
+        patterns=patterns,
         ignored=tuple(ignored),
         features={stem.lower(): stem for stem in stems},
         splits={split: f"{split}.txt" for split in SPLITS},

@@ -59,7 +59,8 @@ class DatasetDescription:
     classes: tuple[str, ...]
     """Names of the classes, in the order of their indices."""
     patterns: Mapping[str, tuple[str, ...]]
-    """Class -> label patterns with wildcards ``*`` and ``?``; case is ignored and the first match wins."""
+    """Class -> label patterns with wildcards ``*`` and ``?``; case is ignored. A pattern that equals the
+    label goes before wildcards, and of several matches the first wins."""
     ignored: tuple[str, ...]
     """Patterns of labels to ignore, which belong to no class."""
     features: Mapping[str, str]
@@ -119,11 +120,13 @@ class DatasetDescription:
         Raises:
             UnknownLabelError: No pattern matches; the message names the nearest known label.
         """
-        for index, name in enumerate(self.classes):
-            if any(_fits(pattern, label) for pattern in self.patterns[name]):
-                return index
-        if any(_fits(pattern, label) for pattern in self.ignored):
-            return None
+        # Labels can have * and ? themselves: "Foul?" must not take "Fouls" from its own class.
+        for matches in (_equals, _fits):
+            for index, name in enumerate(self.classes):
+                if any(matches(pattern, label) for pattern in self.patterns[name]):
+                    return index
+            if any(matches(pattern, label) for pattern in self.ignored):
+                return None
         raise UnknownLabelError(label, len(self.classes), self._nearest(label))
 
     def _all_patterns(self) -> tuple[str, ...]:
@@ -316,6 +319,10 @@ def _read(file: Path) -> bytes:
 def _compiled(pattern: str) -> re.Pattern[str]:
     # Brackets are part of labels, not sets of characters as in file names.
     return re.compile(fnmatch.translate(pattern.casefold().replace("[", "[[]")))
+
+
+def _equals(pattern: str, label: str) -> bool:
+    return pattern.casefold() == label.casefold()
 
 
 def _fits(pattern: str, label: str) -> bool:

@@ -1,7 +1,7 @@
 """Text of a ``dataset.toml`` to which commands add tables; everything that a person wrote stays."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,29 @@ def description_document(root: Path) -> dict[str, Any]:
 def class_name(label: str) -> str:
     """Return the name of the class of a label: lower case, with a hyphen for what names do not have."""
     return _NOT_IN_NAMES.sub("-", label).strip("-._").lower()
+
+
+def classes_of_labels(labels: Iterable[str], *, fix: str) -> dict[str, tuple[str, ...]]:
+    """Return class name -> its labels; those that differ only in case and blanks around them share a class.
+
+    Args:
+        labels: Texts of labels.
+        fix: Advice for labels without distinct names.
+
+    Raises:
+        DataError: A label gives no class name, or different labels give the same; all are listed.
+    """
+    classes: dict[str, list[str]] = {}
+    for label in dict.fromkeys(labels):
+        classes.setdefault(class_name(label), []).append(label)
+    wrong = [
+        f"{repr(name) if name else 'no name'} from {', '.join(map(repr, own))}"
+        for name, own in classes.items()
+        if not name or len({label.strip().casefold() for label in own}) > 1
+    ]
+    if wrong:
+        raise DataError(f"labels have no distinct class names: {'; '.join(wrong)}", fix=fix)
+    return {name: tuple(own) for name, own in classes.items()}
 
 
 def add_table(root: Path, table: Mapping[str, Any]) -> None:

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 from model.data.annotation_files import Annotation
 from model.data.description import DESCRIPTION_FILE, DatasetDescription, UnknownLabelError, read_description
-from model.data.description_text import add_table, class_name, description_document
+from model.data.description_text import add_table, classes_of_labels, description_document
 from model.documents import parse_json, read_limited
 from model.errors import DataError, Problem
 from model.files import write_whole
@@ -20,33 +21,24 @@ def declare_classes(root: Path, labels: Sequence[str]) -> bool:
     """Add a class for every label to the ``dataset.toml`` of ``root``, unless it has classes.
 
     Raises:
-        DataError: The file cannot be read, or a label gives no name of a class.
+        DataError: The file cannot be read, or labels give no distinct names of classes.
     """
     document = description_document(root)
     if "classes" in document or "labels" in document:
         return False
-    classes: dict[str, list[str]] = {}
-    for label in sorted(set(labels)):
-        name = class_name(label)
-        if not name:
-            raise DataError(
-                f"the label {label!r:.60} gives no name of a class",
-                file=root / DESCRIPTION_FILE,
-                fix='name the classes there: [classes] goal = ["label"]',
-            )
-        classes.setdefault(name, []).append(label)
-    add_table(root, {"classes": classes})
+    fix = f'name the classes in {root / DESCRIPTION_FILE}: [classes] goal = ["label", "label"]'
+    add_table(root, {"classes": classes_of_labels(sorted(set(labels)), fix=fix)})
     return True
 
 
 KEPT = ".old"
-"""Ending of the copy of a label file from which annotations were taken out."""
+"""Ending of the copy of a label file from which annotations were taken out; later ones have a number too."""
 
 
 def write_labels(
     root: Path, annotations: Sequence[tuple[Path, Annotation]]
 ) -> tuple[dict[str, int], list[Path]]:
-    """Write the label files of the games; annotations of other parts of a game stay.
+    """Write the label files of the games; annotations of other parts and other keys of a file stay.
 
     A file that has annotations of the same parts which are not among the new ones is kept as a copy.
 
@@ -58,9 +50,29 @@ def write_labels(
         Game -> number of actions in its label file, and the copies of earlier files.
 
     Raises:
-        DataError: Labels belong to no class of the data set; all are listed. Then nothing is written.
+        DataError: Labels belong to no class of the data set, all of which are listed, or a label file that is
+            there cannot be read. Then nothing is written.
     """
     description = read_description(root)
+    _check_labels(description, annotations)
+    by_game: dict[str, list[Annotation]] = {}
+    for _, annotation in annotations:
+        by_game.setdefault(annotation.game, []).append(annotation)
+    files = {game: root / game / description.labels_file for game in by_game}
+    before = {game: _label_document(file, game) for game, file in files.items()}
+    counts, copies = {}, []
+    for game, new in by_game.items():
+        entries = _with_others(before[game]["annotations"], new)
+        if any(entry not in entries for entry in before[game]["annotations"]):
+            copies.append(_copied(files[game]))
+        files[game].parent.mkdir(parents=True, exist_ok=True)
+        content = {**before[game], "annotations": entries}
+        write_whole(files[game], json.dumps(content, indent=1, ensure_ascii=False).encode())
+        counts[game] = len(entries)
+    return counts, copies
+
+
+def _check_labels(description: DatasetDescription, annotations: Sequence[tuple[Path, Annotation]]) -> None:
     problems = [
         Problem(str(file), annotation.place, fault)
         for file, annotation in annotations
@@ -68,22 +80,6 @@ def write_labels(
     ]
     if problems:
         raise DataError(f"some labels belong to no class of {DESCRIPTION_FILE}", problems)
-    by_game: dict[str, list[Annotation]] = {}
-    for _, annotation in annotations:
-        by_game.setdefault(annotation.game, []).append(annotation)
-    counts, copies = {}, []
-    for game, new in by_game.items():
-        file = root / game / description.labels_file
-        before = _annotations_in(file)
-        entries = _with_others(before, new)
-        if any(entry not in entries for entry in before):
-            copies.append(file.with_name(file.name + KEPT))
-            write_whole(copies[-1], file.read_bytes())
-        file.parent.mkdir(parents=True, exist_ok=True)
-        content = {"UrlLocal": f"{game}/", "annotations": entries}
-        write_whole(file, json.dumps(content, indent=1, ensure_ascii=False).encode())
-        counts[game] = len(entries)
-    return counts, copies
 
 
 def _label_fault(description: DatasetDescription, label: str) -> str:
@@ -105,18 +101,29 @@ def _with_others(before: Sequence[dict[str, Any]], new: Sequence[Annotation]) ->
     return sorted([*kept, *entries], key=_part_of)
 
 
-def _annotations_in(file: Path) -> list[dict[str, Any]]:
+def _label_document(file: Path, game: str) -> dict[str, Any]:
+    """Return the content of a label file, or that of a new one."""
     if not file.is_file():
-        return []
+        return {"UrlLocal": f"{game}/", "annotations": []}
     try:
-        content = parse_json(read_limited(file, _MAX_BYTES))
-        return [entry for entry in content["annotations"] if isinstance(entry, dict)]
+        document: dict[str, Any] = parse_json(read_limited(file, _MAX_BYTES))
+        if not all(isinstance(entry, dict) for entry in document["annotations"]):
+            raise ValueError("expected an object for each annotation")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"the label file that is there cannot be read: {error}", file=file, fix="correct or delete it"
         ) from error
+    return document
+
+
+def _copied(file: Path) -> Path:
+    """Copy a file beside itself, under the first name that is free."""
+    names = (file.with_name(f"{file.name}{KEPT}{number}") for number in chain([""], count(2)))
+    copy = next(name for name in names if not name.exists())
+    write_whole(copy, file.read_bytes())
+    return copy
 
 
 def _part_of(entry: dict[str, Any]) -> int:
     first = str(entry.get("gameTime", "")).strip()[:1]
-    return int(first) if first.isdigit() else 0
+    return int(first) if first.isascii() and first.isdecimal() else 0

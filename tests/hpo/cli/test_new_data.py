@@ -16,7 +16,7 @@ from hpo.tasks.calf.study_file import CalfStudy
 from model.data.check import check_dataset
 from model.data.description import read_description
 from model.data.description_text import add_table
-from model.errors import ConfigError, DataError, UserError
+from model.errors import DataError, UserError
 
 SCRIPT = Path(__file__).parents[3] / "examples" / "own_data.py"
 
@@ -138,11 +138,13 @@ def test_empty_table_of_features_is_filled(handball: Path) -> None:
 
 
 def test_labels_that_give_the_same_class_name_are_refused(tmp_path: Path) -> None:
-    game(tmp_path, "a", {"Goal": [1.0], "goal?": [9.0]})
+    game(tmp_path, "a", {"Goal": [1.0], "goal": [5.0], "goal?": [9.0]})
     done = new(tmp_path, "--rate", "5")
-    assert isinstance(done.exception, ConfigError) and "no distinct class names: 'goal'" in str(
-        done.exception
-    )
+    assert isinstance(done.exception, DataError)
+    assert "no distinct class names: 'goal' from 'Goal', 'goal', 'goal?'" in str(done.exception)
+    assert new(tmp_path, "--rate", "5", "--classes", "Goal,goal").exit_code == 0
+    description = read_description(tmp_path)
+    assert description.patterns == {"goal": ("Goal", "goal")} and description.class_of("goal?") is None
 
 
 def script(*words: str | Path) -> "subprocess.CompletedProcess[str]":

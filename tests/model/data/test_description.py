@@ -96,6 +96,15 @@ def test_brackets_in_a_label_are_letters() -> None:
         description.class_of("steal b")
 
 
+def test_pattern_that_equals_a_label_goes_before_wildcards() -> None:
+    text = HANDBALL.replace('["timeout*"]', '["timeout*", "7m saved"]').replace(
+        "steal = ", 'seven-metre-goal = ["7m goal"]\nsteal = '
+    )
+    description = parse_description(text, source="x")
+    found = {label: description.class_of(label) for label in ("7m throw", "7M goal", "7m saved")}
+    assert found == {"7m throw": 1, "7M goal": 5, "7m saved": None}
+
+
 def test_all_mistakes_of_a_description_are_reported_at_once() -> None:
     wrong = """
 nam = "x"

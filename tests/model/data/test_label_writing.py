@@ -1,12 +1,16 @@
 """Label files written from annotations: what was there before is not lost."""
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from model.data.annotation_files import Annotation
-from model.data.label_writing import write_labels
+from model.data.description import read_description
+from model.data.label_writing import declare_classes, write_labels
+from model.errors import DataError
 
 GAME = "league/season/game"
 
@@ -50,3 +54,66 @@ def test_more_annotations_leave_no_copy(labels: Path, tmp_path: Path) -> None:
     write_labels(tmp_path, [annotation(1, 30)])
     _, copies = write_labels(tmp_path, [annotation(1, 30), annotation(1, 40)])
     assert copies == []
+
+
+def test_other_keys_of_a_label_file_stay(labels: Path, tmp_path: Path) -> None:
+    more = {"UrlLocal": "mine/", "gameDate": "2015-02-21", "gameHomeTeam": "Ω United"}
+    labels.write_text(json.dumps({**more, **json.loads(labels.read_text())}))
+    write_labels(tmp_path, [annotation(1, 30)])
+    written = json.loads(labels.read_text())
+    assert {**written, **more} == written and len(written["annotations"]) == 2
+
+
+def test_every_copy_has_a_name_of_its_own(labels: Path, tmp_path: Path) -> None:
+    contents, copies = [], []
+    for second in (30, 40, 50):
+        contents.append(labels.read_bytes())
+        copies += write_labels(tmp_path, [annotation(1, second)])[1]
+    names = [f"Labels-v2.json.{ending}" for ending in ("old", "old2", "old3")]
+    assert copies == [labels.with_name(name) for name in names]
+    assert [copy.read_bytes() for copy in copies] == contents
+
+
+def test_file_that_cannot_be_read_leaves_all_files_as_they_are(labels: Path, tmp_path: Path) -> None:
+    other = tmp_path / "league" / "season" / "other" / labels.name
+    other.parent.mkdir()
+    other.write_text('{"annotations": ["goal"]}')
+    before = labels.read_bytes()
+    file, first = annotation(1, 30)
+    with pytest.raises(DataError, match="expected an object for each annotation"):
+        write_labels(tmp_path, [(file, first), (file, replace(first, game="league/season/other"))])
+    assert labels.read_bytes() == before and other.read_text() == '{"annotations": ["goal"]}'
+
+
+def test_annotation_of_no_known_part_stays(labels: Path, tmp_path: Path) -> None:
+    odd = {"gameTime": "² - 00:10", "label": "Goal"}
+    labels.write_text(json.dumps({"annotations": [odd]}))
+    assert write_labels(tmp_path, [annotation(2, 30)]) == ({GAME: 2}, [])
+    assert json.loads(labels.read_text())["annotations"] == [odd, noted(2, "Goal", 30)]
+
+
+def test_labels_with_wildcards_stay_apart_from_others(tmp_path: Path) -> None:
+    assert declare_classes(tmp_path, ["Foul?", "Fouls", "Own *", "own goal", "OWN GOAL"])
+    description = read_description(tmp_path)
+    assert [description.classes[description.class_of(label) or 0] for label in ("fouls", "Foul?")] == [
+        "fouls",
+        "foul",
+    ]
+    assert description.patterns["own-goal"] == ("OWN GOAL", "own goal")
+    assert description.classes[description.class_of("Own Goal") or 0] == "own-goal"
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (["Goal", "Goal!", "goal"], "'goal' from 'Goal', 'Goal!', 'goal'"),
+        (["进球1", "角球1"], "'1' from '角球1', '进球1'"),
+        (["!", "Goal"], "no name from '!'"),
+    ],
+)
+def test_labels_without_distinct_class_names_are_refused(
+    labels: list[str], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=re.escape(said)):
+        declare_classes(tmp_path, labels)
+    assert not list(tmp_path.iterdir())
