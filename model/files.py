@@ -1,7 +1,8 @@
-"""Write files atomically, and check that paths stay inside their folder."""
+"""Write files atomically, find them, and check that paths stay inside their folder."""
 
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 _LONGEST_NAME = 255
@@ -36,6 +37,22 @@ def _write_and_rename(file: Path, content: bytes | memoryview) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def files_below(root: Path) -> Iterator[Path]:
+    """Yield the files in all folders below ``root``, in folders behind symbolic links too.
+
+    A folder that several links lead to, or that contains a link to itself, is entered once.
+    """
+    entered: set[tuple[int, int]] = set()
+    for folder, inner, names in os.walk(root, followlinks=True):
+        status = Path(folder).stat()
+        if (status.st_dev, status.st_ino) in entered:
+            inner.clear()
+            continue
+        entered.add((status.st_dev, status.st_ino))
+        inner.sort()
+        yield from (Path(folder, name) for name in sorted(names))
 
 
 def path_fault(path: str) -> str | None:

@@ -211,9 +211,10 @@ def _stems(folder: Path) -> list[str]:
     Raises:
         ConfigError: There are none.
     """
-    stems = sorted(
-        {match[1] for file in folder.rglob("*.npy") if (match := re.fullmatch(r"[1-9]_(.+)", file.stem))}
-    )
+    from model.files import files_below
+
+    names = (file.name for file in files_below(folder))
+    stems = sorted({match[1] for name in names if (match := re.fullmatch(r"[1-9]_(.+)\.npy", name))})
     if not stems:
         raise ConfigError(
             "the features are unknown: no game folder has feature files such as 1_VIDEO.npy",

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from model.data.description import DatasetDescription
 from model.data.label_file import read_actions
 from model.documents import decode_text, parse_json, read_limited
 from model.errors import DataError
+from model.files import files_below
 
 _MAX_BYTES = 16 << 20
 _CLOSE = 25
@@ -29,8 +30,14 @@ class Spacing:
 
 
 def label_files(root: Path, name: str) -> list[Path]:
-    """Return the label files in all folders below ``root``, sorted."""
-    return sorted(root.rglob(name))
+    """Return the label files in all folders below ``root``, sorted.
+
+    Args:
+        root: The data folder.
+        name: Path of the label file in the folder of a game.
+    """
+    parts = PurePath(name).parts
+    return sorted(file for file in files_below(root) if file.parts[-len(parts) :] == parts)
 
 
 def labels_in(files: Sequence[Path]) -> Counter[str]:

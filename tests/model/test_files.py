@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from model.files import write_whole
+from model.files import files_below, write_whole
 
 
 def test_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -28,3 +28,16 @@ def test_failure_leaves_the_old_file_and_no_scraps(tmp_path: Path, monkeypatch: 
     assert raised.value.filename == str(file)
     assert file.read_text() == "old"
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_files_behind_links_are_found_once_and_loops_end(tmp_path: Path) -> None:
+    league, root = tmp_path / "disk" / "league", tmp_path / "root"
+    (league / "game").mkdir(parents=True)
+    root.mkdir()
+    for file in (league / "game" / "a", league / "b", root / "c"):
+        file.touch()
+    (root / "league").symlink_to(league)
+    (root / "other").symlink_to(league)
+    (league / "game" / "all").symlink_to(root)
+    found = [file.relative_to(root).as_posix() for file in files_below(root)]
+    assert found == ["c", "league/b", "league/game/a"]

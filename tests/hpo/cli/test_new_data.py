@@ -63,6 +63,16 @@ def test_zones_and_ranges_follow_the_spacing_of_the_classes(handball: Path) -> N
     assert "no part has two of these actions" in text and "its 117 actions are at least 16 s long" in text
 
 
+def test_league_behind_a_link_is_described_too(
+    handball: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    root = tmp_path_factory.mktemp("root")
+    (root / "league").symlink_to(handball / "games")
+    done = new(root, "--rate", "5")
+    assert done.exit_code == 0, done.output
+    assert "3 label files" in done.output and read_description(root).features == {"video": "VIDEO"}
+
+
 def test_ranges_never_fall_below_two_frames(tmp_path: Path) -> None:
     game(tmp_path, "a", {"pass": [0.5 * n for n in range(200)]})
     assert new(tmp_path, "--rate", "1").exit_code == 0
