@@ -62,7 +62,7 @@ def game_path(text: str) -> str:
     """
     path = PurePosixPath(text.strip().replace("\\", "/")).as_posix()
     if fault := path_fault(path) or _line_fault(path):
-        raise ValueError(f"game {path!r:.80} cannot be used: {fault}")
+        raise ValueError(f"game {text.strip()!r:.80} cannot be used: {fault}")
     return path
 
 
