@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, fields
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from rich.table import Table
 
 from hpo.report.figures.style import save_figure
 from hpo.spotting.figures.precision import precision_figure
-from model.documents import column_separator, decode_text, read_limited
+from model.documents import TableRow, decode_text, parse_table, read_limited
 from model.errors import DataError, Problem, UserError
 from model.files import write_whole
 from model.inference.clips import Clip
@@ -61,17 +61,17 @@ def read_review(file: Path) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.boo
     """
     rows = _read_rows(file)
     problems: list[Problem] = []
-    peaks, answers, seen = [], [], dict[tuple[str | None, ...], int]()
-    for line, row in rows:
-        place = tuple(row[name] for name in COLUMNS[:5])
-        faults = _row_faults(row)
+    peaks, answers, seen = [], [], dict[tuple[str, ...], int]()
+    for row in rows:
+        place = tuple(row.cells[name] for name in COLUMNS[:5])
+        faults = [row.fault] if row.fault else _row_faults(row.cells)
         if place in seen:
             faults.append(f"repeats the sequence of line {seen[place]}")
-        seen.setdefault(place, line)
-        problems += [Problem(str(file), f"line {line}", fault) for fault in faults]
+        seen.setdefault(place, row.line)
+        problems += [Problem(str(file), f"line {row.line}", fault) for fault in faults]
         if not faults:
-            peaks.append(_peak(row))
-            answers.append([_ANSWERS[_answer(row, name)] for name in REVIEWERS])
+            peaks.append(_peak(row.cells))
+            answers.append([_ANSWERS[_answer(row.cells, name)] for name in REVIEWERS])
     if problems:
         raise DataError(f"{counted(len(problems), 'mistake')} in the review table", problems)
     return np.array(peaks), np.array(answers, dtype=bool).reshape(-1, 2)
@@ -107,30 +107,22 @@ def precision_table(found: Sequence[ReviewedPrecision]) -> Table:
     return table
 
 
-def _read_rows(file: Path) -> list[tuple[int, dict[str, str | None]]]:
-    """Return the rows, each with the number of its last line."""
+def _read_rows(file: Path) -> list[TableRow]:
     try:
-        text = decode_text(read_limited(file, _MAX_BYTES))
-        rows_of = io.StringIO(text, newline="")
-        reader = csv.DictReader(rows_of, delimiter=column_separator(text), strict=True)
-        missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-        rows = [] if missing else [(reader.line_num, row) for row in reader]
-    except (OSError, ValueError, csv.Error) as error:
+        rows = parse_table(decode_text(read_limited(file, _MAX_BYTES)), COLUMNS)
+    except (OSError, ValueError) as error:
         raise DataError("cannot read the review table as CSV", file=file, reason=error) from error
-    if missing:
-        fault = f"missing column {', '.join(missing)}; expected {','.join(COLUMNS)}"
-        raise DataError("the file is not a review table", [Problem(str(file), "line 1", fault)])
     if not rows:
         raise DataError("the review table has no rows", file=file)
     return rows
 
 
-def _peak(row: dict[str, str | None]) -> float:
+def _peak(row: Mapping[str, str]) -> float:
     """Return the score of a sequence; some spreadsheets write its decimal sign as a comma."""
-    return float((row["peak_score"] or "").replace(",", "."))
+    return float(row["peak_score"].replace(",", "."))
 
 
-def _row_faults(row: dict[str, str | None]) -> list[str]:
+def _row_faults(row: Mapping[str, str]) -> list[str]:
     faults = []
     try:
         known = 0.0 <= _peak(row) <= 1.0
@@ -146,5 +138,5 @@ def _row_faults(row: dict[str, str | None]) -> list[str]:
     return faults
 
 
-def _answer(row: dict[str, str | None], name: str) -> str:
-    return (row[name] or "").strip().casefold()
+def _answer(row: Mapping[str, str], name: str) -> str:
+    return row[name].casefold()

@@ -128,7 +128,7 @@ def _split_lists(
     problems: list[Problem] = []
     seen: dict[str, str] = {}
     for split in splits:
-        file = str(root / description.splits.get(split, f"{split}.txt"))
+        file = str(root / description.list_of(split))
         try:
             games[split], faults = read_split(root, description, split)
             problems += faults
@@ -156,7 +156,7 @@ def _missing_actions(
     problems = []
     for split, counted in actions.items():
         games = survey.games[split]
-        file = str(root / description.splits.get(split, f"{split}.txt"))
+        file = str(root / description.list_of(split))
         if not games or any(game.labels.hides_classes for game in games):
             continue
         unread = {index for game in games for index in game.labels.unread_classes}

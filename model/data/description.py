@@ -114,6 +114,10 @@ class DatasetDescription:
         """Return the stem of the feature files that ``name`` stands for: an alias, or the stem itself."""
         return self.features.get(name, name)
 
+    def list_of(self, split: str) -> str:
+        """Return the path of the list of a split's games below the data folder."""
+        return self.splits.get(split, f"{split}.txt")
+
     def class_of(self, label: str) -> int | None:
         """Return the index of the class of ``label``, or None for an ignored label.
 

@@ -51,7 +51,7 @@ def open_remote_split(
     copy = FolderCopy(uri, cache)
     with copy.locked():
         description = _describe(copy, labels)
-        copy.fetch([_list_of(description, split)])
+        copy.fetch([description.list_of(split)])
         games = games_of_split(copy.folder, description, split)[:count]
         copy.fetch(_files_of(games, description, description.feature_stem(features)), fetching)
         store = open_split(
@@ -94,15 +94,11 @@ def _describe(copy: FolderCopy, labels: str | None) -> DatasetDescription:
 
 
 def _has_labels(copy: FolderCopy, description: DatasetDescription) -> bool:
-    copy.fetch([_list_of(description, "train")])
+    copy.fetch([description.list_of("train")])
     with contextlib.suppress(DataError):  # no such list
         first = games_of_split(copy.folder, description, "train")[0]
         return copy.fetch([f"{first}/{description.labels_file}"]) == 1
     return False
-
-
-def _list_of(description: DatasetDescription, split: str) -> str:
-    return description.splits.get(split, f"{split}.txt")
 
 
 def _files_of(games: Sequence[str], description: DatasetDescription, stem: str) -> list[str]:

@@ -59,7 +59,7 @@ def read_split(
     Raises:
         DataError: There is no list, or it cannot be read.
     """
-    file = root / description.splits.get(split, f"{split}.txt")
+    file = root / description.list_of(split)
     if not file.is_file():
         return _published_games(description, split, expected=file), []
     listed = read_game_list(file)
@@ -99,7 +99,7 @@ def write_game(
 
 def write_split(root: Path, description: DatasetDescription, split: str, games: Iterable[str]) -> None:
     """Write the list of games of one split to the file that the description names."""
-    file = root / description.splits.get(split, f"{split}.txt")
+    file = root / description.list_of(split)
     file.parent.mkdir(parents=True, exist_ok=True)
     write_whole(file, "".join(f"{game}\n" for game in games).encode())
 

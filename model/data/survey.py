@@ -121,7 +121,7 @@ class Survey:
 
     def _counted(self, split: str, total: int, what: str, games: Sequence[str]) -> Problem:
         shown = "; ".join(games[:_LISTED_ONE_BY_ONE])
-        list_file = self.root / self.description.splits.get(split, f"{split}.txt")
+        list_file = self.root / self.description.list_of(split)
         return Problem(
             str(list_file),
             "",

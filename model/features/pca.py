@@ -34,7 +34,17 @@ class Pca:
         return digest.hexdigest()
 
     def apply(self, features: npt.NDArray[np.floating]) -> npt.NDArray[np.float16]:
-        """Return shorter vectors, (frames, shorter dims)."""
+        """Return shorter vectors, (frames, shorter dims).
+
+        Raises:
+            DataError: The vectors have another length than those that the components were fitted to.
+        """
+        if features.shape[1] != len(self.mean):
+            raise DataError(
+                f"the principal components are for vectors of {len(self.mean)} values, got "
+                f"{features.shape[1]}",
+                fix="give the components that were fitted to features of this network",
+            )
         shorter = (features.astype(np.float32) - self.mean) @ self.components.T
         return np.clip(shorter, -65504, 65504).astype(np.float16)
 

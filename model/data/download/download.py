@@ -261,7 +261,7 @@ def _incoming(root: Path) -> Iterator[Path]:
 
 def _write_lists(request: DownloadRequest, games: Mapping[str, Sequence[str]]) -> None:
     for split, names in games.items():
-        if not (request.root / request.description.splits.get(split, f"{split}.txt")).is_file():
+        if not (request.root / request.description.list_of(split)).is_file():
             write_split(request.root, request.description, split, names)
     # Without it, a folder that holds both versions of the labels is read as v1.
     if not (request.root / DESCRIPTION_FILE).is_file():

@@ -362,3 +362,9 @@ def test_names_of_networks_become_stems(tmp_path: Path) -> None:
     assert stem_of("folder/my net.pt") == "MY_NET"
     with pytest.raises(ConfigError, match="two videos have the name a"):
         games_of_files([tmp_path / "a.mp4", tmp_path / "b" / "a.mp4"])
+
+
+def test_components_of_other_features_are_refused() -> None:
+    pca = Pca(np.zeros(6, np.float32), np.zeros((2, 6), np.float32))
+    with pytest.raises(DataError, match="for vectors of 6 values, got 4"):
+        pca.apply(np.zeros((3, 4), np.float16))
