@@ -21,7 +21,7 @@ mkdir -p "$HPO_RUNS" "$HPO_CACHE"
 inside=()
 if [ -n "${HPO_IMAGE:-}" ]; then
     gpus=${SLURM_GPUS_ON_NODE:+--nv}
-    folders=$PWD,$HPO_RUNS,$HPO_CACHE${HPO_DATA:+,$HPO_DATA}
+    folders=$PWD,$HPO_RUNS,$HPO_CACHE${HPO_DATA:+,$HPO_DATA}${RAY_TMPDIR:+,$RAY_TMPDIR}
     inside=(apptainer exec ${gpus:+"$gpus"} --bind "$folders" "$HPO_IMAGE")
 fi
 
@@ -77,9 +77,9 @@ if [ -n "$stopped" ]; then
     code=0
     wait "$driver" || code=$?
 fi
-# 130: stopped in good order. A job that was cancelled or preempted is not running any more: the first must not come back,
-# and Slurm brings back the second.
-if [ "$code" -eq 130 ] && [ "$(squeue --noheader --job "$SLURM_JOB_ID" --format=%T)" = RUNNING ]; then
+# 130: stopped in good order. A job that is not RUNNING was cancelled or preempted: a cancelled job must not be requeued;
+# Slurm itself requeues a preempted one.
+if [ "$code" -eq 130 ] && [ "$(squeue --noheader --jobs="$SLURM_JOB_ID" --format=%T)" = RUNNING ]; then
     scontrol requeue "$SLURM_JOB_ID"
 fi
 exit "$code"

@@ -31,7 +31,7 @@ STAND_INS = {
     # The script gives every option in one word.
     "srun": 'while [ "${1#--}" != "$1" ]; do shift; done; exec "$@"',
     "scontrol": 'if [ "$1" = show ]; then printf "node1\\nnode2\\n"; else echo "$*" >> slurm-log; fi',
-    "squeue": "cat job-state",
+    "squeue": '[ "$*" = "--noheader --jobs=$SLURM_JOB_ID --format=%T" ] && cat job-state',
     "hostname": "echo 127.0.0.1 192.0.2.1",
     "hpo": 'exec python -m hpo "$@"',
     "apptainer": 'echo "$*" >> apptainer-log; while [ "$1" != hpo.sif ]; do shift; done; shift; exec "$@"',
@@ -170,5 +170,6 @@ def test_study_on_one_node_runs_in_the_image_and_a_cancelled_job_stays_away(job:
     assert job.requeued() == []
     (call, *_) = (job.folder / "apptainer-log").read_text().splitlines()
     runs = job.folder / "hpo-runs"
-    assert call.startswith(f"exec --nv --bind {job.folder},{runs},{runs}/cache hpo.sif hpo run bayes")
+    folders = f"{job.folder},{runs},{runs}/cache,{job.variables['RAY_TMPDIR']}"
+    assert call.startswith(f"exec --nv --bind {folders} hpo.sif hpo run bayes")
     finish(job, job.start(*words(2)))
