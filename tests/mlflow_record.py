@@ -10,17 +10,18 @@ from hpo.tracking.follower import Projection
 from hpo.tracking.mlflow_tracker import MlflowTracker
 
 
-def tracker_of(study: Any, environment: Environment) -> MlflowTracker:
+def tracker_of(study: Any, environment: Environment, **what_is_drawn: Any) -> MlflowTracker:
     return MlflowTracker(
         environment,
         dataset="wyscout/EVENTS",
         fixed={"tau_max": 0.9, "f": 1, "K4_frames.goal": 90.0},
         files_of=lambda trial: study.files,
+        **what_is_drawn,
     )
 
 
-def record(study: Any, environment: Environment) -> None:
-    projection = Projection(study.folder, tracker_of(study, environment))
+def record(study: Any, environment: Environment, **what_is_drawn: Any) -> None:
+    projection = Projection(study.folder, tracker_of(study, environment, **what_is_drawn))
     projection.advance()
     assert not projection.refused
     assert projection.events_left() == 0

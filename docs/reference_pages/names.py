@@ -11,7 +11,11 @@ VARIABLES = {
         "`~/.cache/hpo`, or `cache` in `HPO_RUNS` without a home that can be written",
         "Folder of memory-mapped data sets, and of copies of data at a URI.",
     ),
-    "HPO_DATA": ("`./data`", "Data folder when `--data` is not given."),
+    "HPO_DATA": (
+        "`./data`; `hpo doctor`: none",
+        "Data folder when `--data` is not given: of a new study with `--features`, of `hpo evaluate`, of "
+        "`hpo analyse` with a file of weights, and of `hpo doctor`.",
+    ),
     "MLFLOW_TRACKING_URI": ("an SQLite file in `HPO_RUNS`", "Address of the MLflow store."),
     "RAY_ADDRESS": (
         "this machine",
@@ -36,15 +40,15 @@ VARIABLES = {
 """Variable -> its default and its meaning."""
 EXIT_CODES = {
     0: "The command did what it says. `hpo reproduce`: equal or close.",
-    1: "There is no result: all trials failed, a check of `hpo bench --check` failed, or `hpo reproduce` "
-    "found a "
-    "difference. An error of the program itself also ends with 1 and prints a traceback.",
-    2: "An error that can be corrected: wrong options, data, settings, a full disk, a process of Ray that "
-    "died. One "
-    "message, which begins with `error:`, says what to do.",
+    1: "There is no result: all trials failed, a budget ended before a trial had a score, `hpo doctor` found "
+    "a problem, a check of `hpo bench --check` failed, or `hpo reproduce` found a difference. An error of "
+    "the program itself also ends with 1 and prints a traceback.",
+    2: "An error that can be corrected. For data, settings, a full disk or a process of Ray that died, one "
+    "message that begins with `error:` says what to do. For a command or an option that does not exist or "
+    "has no valid value, `Usage: ...` and `Error: ...` say what was expected.",
     130: "The study or download was stopped by Ctrl-C, SIGTERM or a closed terminal, or a job by `--stop`. "
-    "`hpo resume` "
-    "continues a study.",
+    "`hpo resume` continues a study. Ctrl-C while `hpo submit` follows a job also gives 130, but the job "
+    "continues.",
 }
 """Exit code -> its meaning."""
 TAGS = {
@@ -62,7 +66,7 @@ TAGS = {
     "hpo.best": "`true` for the trials of the best configuration of the stage; of an experiment, score "
     "and name of the best configuration of the study.",
     "hpo.best_trial": "Best trial of the stage.",
-    "hpo.replicate": "Distance of the trial's seed from the study's seed.",
+    "hpo.replicate": "Number of the replicate, from 0.",
     "hpo.role": "Role of the trial in its stage, such as the name of a row of a table.",
     "hpo.host": "Machine that trained the trial.",
     "hpo.device": "Device that trained the trial.",
@@ -77,18 +81,22 @@ TAGS = {
     "hpo.name.": "Beginning of the tag that keeps a name which is too long for MLflow.",
 }
 """Tag of experiments, runs and registered models -> its meaning."""
-_METRICS = {
+METRICS = {
     "score": "Score of a trial's best validation; in a stage, the mean of its best configuration after "
     "each trial.",
-    "duration_s": "Seconds of training and validation of a trial, divided among the trials of an array.",
-    "train_s": "Seconds of training and validation so far, at a validation.",
+    "train_s": "Seconds of training and validation so far, at a validation, divided among the trials of an "
+    "array.",
     "average_map": "Average-mAP over all classes, on the validation split.",
     "average_map_present": "Average-mAP over the classes that have actions in the split.",
     "ap/CLASS": "AP of a class that has actions in the split.",
     "test/NAME": "Metric NAME on the test split (`hpo run final`).",
     "importance/NAME": "Importance of a hyperparameter in a search, 0 to 1.",
+    "system/gpu_0_memory_usage_megabytes": "Largest memory that the process of the trial has reserved on its "
+    "GPU.",
+    "system/gpu_0_utilization_percentage": "Mean utilisation of the GPU (with `pip install '.[gpu]'`).",
 }
-_ARTIFACTS = {
+"""Metric of stages and trials -> its meaning; words in capitals stand for a name."""
+ARTIFACTS = {
     "study.json": "Plan of the study (stage).",
     "settings.json": "Table of the stage in the study file, with the options that were typed (stage).",
     "space.json": "Space of the stage (stage).",
@@ -96,7 +104,11 @@ _ARTIFACTS = {
     "best.pt": "Network of the best validation (trial).",
     "figures/": "Figures as PNG files and as one interactive page (stage).",
     "report.html": "Page of `hpo report` (newest stage).",
+    "analysis-SPLIT/": "Tables and figures of `hpo analyse` or `hpo report --analyse` on a split (trial).",
+    "networks-SPLIT/": "Timelines of one game by several networks, from `hpo analyse` (trial).",
+    "model/": "Network in MLflow's format for models, which `models:/STUDY/VERSION` names (trial).",
 }
+"""Artifact of stages and trials -> its meaning; words in capitals stand for a name."""
 
 
 def environment_page() -> str:
@@ -137,9 +149,9 @@ def mlflow_page() -> str:
             "## Tags\n",
             table(("tag", "meaning"), [(code(name), meaning) for name, meaning in TAGS.items()]),
             "## Metrics\n",
-            table(("metric", "meaning"), [(code(name), meaning) for name, meaning in _METRICS.items()]),
+            table(("metric", "meaning"), [(code(name), meaning) for name, meaning in METRICS.items()]),
             "Every other metric of a validation has the name that its task gives.\n",
             "## Artifacts\n",
-            table(("artifact", "meaning"), [(code(name), meaning) for name, meaning in _ARTIFACTS.items()]),
+            table(("artifact", "meaning"), [(code(name), meaning) for name, meaning in ARTIFACTS.items()]),
         ]
     )

@@ -108,7 +108,7 @@ def run(
             Default: from the study file.
         seed: Seed of the study. Default: 0; a study that exists keeps its own.
         device: ``auto``, ``cpu`` or ``cuda``.
-        ray_address: Address of the Ray cluster that trains. Default: this machine.
+        ray_address: Address of the Ray cluster that trains. Default: ``$RAY_ADDRESS``, else this machine.
         hours: Time limit in hours, counted over all sessions. Default: from the study file.
         until: Time at which the study stops, such as ``18:00`` or ``2026-01-31 18:00``, local time.
         notify: Apprise URLs to notify when a stage ends, the study stops, many trials fail or a trial hangs,

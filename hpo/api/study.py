@@ -174,7 +174,8 @@ class Study:
             fork: Name of a copy to continue instead, with the present code and data.
             data: Folder to which the data of the study have moved.
             retry_failed: Whether failed trials are trained again from their beginning.
-            ray_address: Address of the Ray cluster that trains. Default: this machine.
+            ray_address: Address of the Ray cluster that trains. Default: that of the call of ``hpo.run``
+                which returned this object, else ``$RAY_ADDRESS``, else this machine.
             hours: Time limit in hours, as for ``hpo.run``. Default: the previous limit.
             until: Time at which the study stops, as for ``hpo.run``.
             notify: Addresses for notifications, as for ``hpo.run``. Default: those of the study.

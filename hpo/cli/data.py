@@ -7,7 +7,6 @@ import typer
 
 from hpo.api.watching import ReadingProgress
 from hpo.cli.launching import two_counts
-from hpo.cli.run_options import Labels
 from model.errors import ConfigError, DataError
 from model.shell import shell_line
 from model.wording import counted
@@ -41,7 +40,14 @@ def check(
             "hpo run --games uses them. Default: all games of all splits.",
         ),
     ] = None,
-    labels: Labels = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="v1|v2",
+            help="Version of SoccerNet's labels to check: v1 has 3 classes, v2 has 17. Default: the version "
+            "that the folder has.",
+        ),
+    ] = None,
     video: Annotated[
         list[Path] | None,
         typer.Option(

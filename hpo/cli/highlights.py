@@ -210,10 +210,9 @@ def precision(
         Path, typer.Option(metavar="FOLDER", help="Folder to write the table and the figure to.")
     ] = Path("precision"),
 ) -> None:
-    """Score highlights that are not goals, as two reviewers judged them.
+    """Compute the precision of opportunities from the answers of two reviewers (figure 8).
 
-    The precision of opportunities follows from two reviewers' answers, as a function of the segmentation
-    score (figure 8).
+    The table and the figure show it as a function of the segmentation score.
     """
     from hpo.report.console import print_table
     from hpo.spotting.analysis_files import results_folder

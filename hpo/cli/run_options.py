@@ -12,15 +12,16 @@ Features = Annotated[
     typer.Option(
         metavar="NAME",
         help="Features to train on: resnet, c3d, i3d, or the stem of feature files (EVENTS for "
-        "1_EVENTS.npy). Default: the features of the data, if there is one set.",
+        "1_EVENTS.npy). Default: the features of the data, if there is one set. An existing study keeps its "
+        "own.",
     ),
 ]
 Data = Annotated[
     Path | None,
     typer.Option(
         metavar="FOLDER",
-        help="Data folder. Default with --features: $HPO_DATA, else ./data; without both, a small generated "
-        "data set.",
+        help="Data folder of a new study. Default with --features: $HPO_DATA, else ./data; without both, a "
+        "small generated data set. Of an existing study: the folder to which its data have moved.",
     ),
 ]
 MovedData = Annotated[
@@ -41,8 +42,9 @@ StudyFileOption = Annotated[
     str | None,
     typer.Option(
         metavar="NAME|FILE",
-        help="Study file: the name of an installed one (calf, calf-v2, demo, bmn), or a path. Default: the "
-        "one that fits the command and the data.",
+        help="Study file: the name of an installed one (calf, calf-v2, demo, bmn, bmn-demo), or a path. "
+        "Default: the one that fits the command and the data. An existing study keeps its own settings and "
+        "takes only those of a stage that has not run.",
     ),
 ]
 Games = Annotated[
@@ -51,7 +53,8 @@ Games = Annotated[
         "--games",
         "--videos",
         metavar="TRAIN,VALID",
-        help="Number of items to use from the start of the training and validation splits. Default: all.",
+        help="Number of items to use from the start of the training and validation splits. Default: all. An "
+        "existing study keeps its own.",
     ),
 ]
 Labels = Annotated[
@@ -59,7 +62,7 @@ Labels = Annotated[
     typer.Option(
         metavar="v1|v2",
         help="Version of SoccerNet's labels: v1 has 3 classes, v2 has 17. Default: from the study file, else "
-        "the version that the data folder has.",
+        "the version that the data folder has. An existing study keeps its own.",
     ),
 ]
 SkipMissing = Annotated[
@@ -93,7 +96,8 @@ Seed = Annotated[
         metavar="NUMBER",
         min=0,
         max=LARGEST_SEED,
-        help="Seed of the chunks, the initial weights and the search. Default: 0.",
+        help="Seed of the chunks, the initial weights and the search. Default: 0. An existing study keeps "
+        "its own.",
     ),
 ]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Device to compute on.")]
@@ -132,8 +136,9 @@ Try = Annotated[
     typer.Option(
         "--try",
         metavar="FILE",
-        help="Points to try first, after the study file's own: a CSV, JSON or TOML file with symbols as in "
-        "--from FILE. Missing values come from the study file. Default: [[stages.bayes.try]].",
+        help="Points to try first, after the study file's own: a CSV, JSON or TOML file with the symbols of "
+        "hyperparameters, such as f and alpha2, as its columns or keys. Missing values come from the study "
+        "file. Default: [[stages.bayes.try]].",
     ),
 ]
 SpaceOption = Annotated[
@@ -151,7 +156,8 @@ Replicates = Annotated[
     typer.Option(
         metavar="NUMBER",
         min=1,
-        help="Seeds per configuration; its score is the average. Default: from the study file.",
+        help="Seeds per configuration; its score is the average. With a scheduler, the largest number: only "
+        "good configurations get more than one. Default: from the study file.",
     ),
 ]
 Searcher = Annotated[

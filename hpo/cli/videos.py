@@ -33,7 +33,7 @@ def extract(
         Path | None,
         typer.Option(
             metavar="CSV",
-            help="Table of videos with the columns game, part, video and, optionally split (train, valid, "
+            help="Table of videos with the columns game, part, video and, optionally, split (train, valid, "
             "test).",
         ),
     ] = None,

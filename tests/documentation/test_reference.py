@@ -157,7 +157,21 @@ def test_every_tag_in_mlflow_is_in_the_reference() -> None:
     modules = {f"hpo.{path.stem}" for path in (ROOT / "hpo").iterdir()}
     found = {text for text in texts_of_code("hpo/tracking") if re.fullmatch(r"hpo\.[a-z_]+\.?", text)}
     assert found - modules <= set(names.TAGS)
+    assert set(names.TAGS) <= texts_of_code("hpo"), "no code sets the others"
     assert set(names.TAGS) <= set(rows(page("mlflow")))
+
+
+def test_metrics_and_artifacts_of_the_reference_are_names_in_the_code() -> None:
+    # test_mlflow_tracker.py checks the other way that what a study records is in the reference.
+    texts = {
+        "metric": texts_of_code("hpo/tracking") | texts_of_code("model"),
+        "artifact": texts_of_code("hpo"),
+    }
+    for kind, meanings in {"metric": names.METRICS, "artifact": names.ARTIFACTS}.items():
+        fixed = {re.split("[A-Z]{2,}", name)[0] for name in meanings}
+        absent = fixed - texts[kind] - {f"{text}/" for text in texts[kind]}
+        assert not absent, f"no code writes the {kind} {absent}"
+        assert set(meanings) <= set(rows(page("mlflow")))
 
 
 def exit_codes() -> Iterator[int]:

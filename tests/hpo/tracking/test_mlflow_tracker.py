@@ -1,12 +1,15 @@
 """What a person finds in MLflow."""
 
 import json
+import re
 from typing import Any
 
 from mlflow_record import client_of, everything_in, experiment_of, record, runs_of
+from reference_pages import names
 
 from hpo.config.environment import Environment
 from hpo.journal.events import StageRetried, TrialStopped, TrialTested
+from hpo.tracking.figures import FigureFiles
 
 
 def test_a_stage_is_a_run_and_its_trials_are_runs_below_it(study: Any, environment: Environment) -> None:
@@ -109,6 +112,23 @@ def test_scores_on_the_test_split_stand_beside_those_of_the_validation(
     record(study, environment)
     metrics = runs_of(study, environment)["bayes-0002"].data.metrics
     assert (metrics["test/average_map"], metrics["test/ap/goal"], metrics["score"]) == (0.35, 0.5, 0.4)
+
+
+def test_names_of_all_that_is_recorded_are_in_the_reference(study: Any, environment: Environment) -> None:
+    study.whole()
+    study.append(TrialTested, trial="bayes-0002", metrics={"average_map": 0.35})
+    record(
+        study,
+        environment,
+        importance_of=lambda state, stage: {"f": 1.0},
+        figures_of=lambda state, stage: FigureFiles(files={"history.png": b"figure"}),
+    )
+    runs = everything_in(study, environment).values()
+    for kind, meanings in {"metrics": names.METRICS, "files": names.ARTIFACTS}.items():
+        described = "|".join(re.sub("[A-Z]{2,}", ".+", name).rstrip("/") for name in meanings)
+        recorded = {name for run in runs for name in run[kind]}
+        assert len(recorded) >= 6
+        assert not [name for name in recorded if not re.fullmatch(described, name)]
 
 
 def test_a_run_says_where_it_comes_from(study: Any, environment: Environment) -> None:

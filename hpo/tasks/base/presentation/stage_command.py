@@ -26,7 +26,13 @@ class StageOption:
 SEEDS = StageOption(
     key="seeds",
     kind="count",
-    help="Seeds per configuration in the comparison that ends the stage. Default: from the study file.",
+    help="Seeds per configuration. Default: from the study file.",
+)
+COMPARISON_SEEDS = StageOption(
+    key="seeds",
+    kind="count",
+    help="Seeds with which the result of the grid is compared with the start, at the end of the stage. "
+    "Default: from the study file.",
 )
 REPLICATES = StageOption(
     key="replicates",

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from hpo.tasks.base.presentation.stage_command import (
+    COMPARISON_SEEDS,
     REPLICATES,
-    SEEDS,
     DemoData,
     StageCommand,
     StageOption,
@@ -42,7 +42,7 @@ COMMANDS = TaskCommands(
             stage="bmn-slicing",
             help="ActivityNet: search K1 of the context-aware loss. K1 = 2 K2 = -2 K3 = -K4; the score is "
             "AUC.",
-            options=(REPLICATES, SEEDS),
+            options=(REPLICATES, COMPARISON_SEEDS),
         ),
         StageCommand(
             stage="bmn-compare",
@@ -53,7 +53,8 @@ COMMANDS = TaskCommands(
                     key="runs",
                     kind="count",
                     least=2,
-                    help="Number of training runs with each loss. Default: 20, as in the paper.",
+                    help="Number of training runs with each loss. Default: from the study file (20 in bmn, as "
+                    "in the paper).",
                 ),
                 StageOption(
                     key="tem_losses",

@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from hpo.tasks.base.presentation.stage_command import (
-    REPLICATES,
-    SEEDS,
+    COMPARISON_SEEDS,
     DemoData,
     StageCommand,
     StageOption,
@@ -48,8 +47,14 @@ COMMANDS = TaskCommands(
                     help="How the grid combines the classes: class-parallel, per-class, symmetric or "
                     "joint. Default: from the study file.",
                 ),
-                REPLICATES,
-                SEEDS,
+                StageOption(
+                    key="replicates",
+                    kind="count",
+                    help="Seeds per point of the grid, whose score is the average. class-parallel takes the "
+                    "first seed for all points, and spends the others on the better half of each class's "
+                    "points, then on the better quarter, and so on. Default: from the study file.",
+                ),
+                COMPARISON_SEEDS,
             ),
         ),
         StageCommand(
