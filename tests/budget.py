@@ -98,7 +98,7 @@ LONG_S = {
     "tests/hpo/bench/test_study.py": 60.0,
 }
 """Rough seconds of the longest files that the default run leaves out. It only says which begin first."""
-LEFT_OUT = ("slow", "faults", "service", "gpu", "network")
+LEFT_OUT = ("slow", "faults", "service", "gpu")
 """Marks of tests that the default run leaves out."""
 SHOWN = 10
 """How many files are listed after a run."""

@@ -7,16 +7,16 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import traceback
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
-from hpo.journal.events import Event
+from hpo.journal.events import Event, TrialFinished
 from hpo.journal.journal import read_journal
 
 STUDY_FILE = """
@@ -98,6 +98,10 @@ class CommandLine:
         folder = self.folder / "hpo-runs" / "studies" / name
         return list(read_journal(folder).events) if (folder / "journal.jsonl").exists() else []
 
+    def finished(self, name: str) -> Counter[str]:
+        """How often each trial of a study has finished."""
+        return Counter(event.trial for event in self.events(name) if isinstance(event, TrialFinished))
+
     def best(self, name: str) -> list[dict[str, Any]]:
         """All finished trials of a study."""
         answer = self.run("best", name, "--json", "--top", "99")
@@ -174,14 +178,6 @@ def _set_variables(variables: Mapping[str, str]) -> None:
     for name in set(os.environ) - set(variables):
         del os.environ[name]
     os.environ.update(variables)
-
-
-def wait_until(condition: Callable[[], bool], *, timeout_s: float = 120.0) -> None:
-    """Poll until ``condition`` holds."""
-    stop = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < stop, "waited in vain"
-        time.sleep(0.05)
 
 
 def kill_group(process: "subprocess.Popen[bytes]", sign: int = signal.SIGKILL) -> None:

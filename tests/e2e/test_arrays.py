@@ -5,8 +5,9 @@ import signal
 from collections import Counter
 
 import pytest
-from e2e.command_line import CommandLine, kill_group, wait_until
+from e2e.command_line import CommandLine, kill_group
 from e2e.processes import ray_processes
+from waiting import wait_until
 
 from hpo.journal.events import TrialFailed, TrialFinished, TrialReported, TrialStopped
 

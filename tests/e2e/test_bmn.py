@@ -4,7 +4,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from e2e.command_line import CommandLine, kill_group, wait_until
+from e2e.command_line import CommandLine, kill_group
+from waiting import wait_until
 
 from hpo.journal.events import Event, StageFinished, StageStarted, TrialAsked, TrialFinished, TrialReported
 from model.data.activitynet.features import feature_file

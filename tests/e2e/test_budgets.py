@@ -1,21 +1,17 @@
 """Budgets of a study, killed in the middle."""
 
 import shutil
-from collections import Counter
 from pathlib import Path
 
 import pytest
-from e2e.command_line import CommandLine, kill_group, wait_until
+from e2e.command_line import CommandLine, kill_group
+from waiting import wait_until
 
-from hpo.journal.events import StageFinished, TrialFinished, TrialStarted
+from hpo.journal.events import StageFinished, TrialStarted
 
 pytestmark = pytest.mark.slow
 
 NO_TIME = ("--hours", "1e-7")
-
-
-def finished(hpo: CommandLine, study: str) -> Counter[str]:
-    return Counter(event.trial for event in hpo.events(study) if isinstance(event, TrialFinished))
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +24,7 @@ def killed(
     process = hpo.start(*hpo.study("b", "--trials", "3", "--hours", "1"))
     wait_until(lambda: sum(isinstance(event, TrialStarted) for event in hpo.events("b")) == 2)
     kill_group(process)
-    assert len(finished(hpo, "b")) == 1
+    assert len(hpo.finished("b")) == 1
     return folder
 
 
@@ -52,7 +48,7 @@ def test_study_whose_budget_is_over_goes_on_with_another_one(with_killed: Comman
     assert again.returncode == 2 and "the budget of study 'b' is used up" in again.stderr
     done = hpo.run("resume", "b", "--hours", "inf")
     assert done.returncode == 0 and "budget" not in done.stderr, done.stderr
-    assert len(finished(hpo, "b")) == 3 and set(finished(hpo, "b").values()) == {1}
+    assert len(hpo.finished("b")) == 3 and set(hpo.finished("b").values()) == {1}
 
 
 def test_next_stage_ends_a_search_whose_budget_is_over(with_killed: CommandLine) -> None:
@@ -62,6 +58,6 @@ def test_next_stage_ends_a_search_whose_budget_is_over(with_killed: CommandLine)
     assert done.returncode == 0, done.stderr
     ends = [event.stage for event in hpo.events("b") if isinstance(event, StageFinished)]
     assert ends == ["bayes", "final"]
-    bayes = [name for name in finished(hpo, "b") if name.startswith("bayes")]
+    bayes = [name for name in hpo.finished("b") if name.startswith("bayes")]
     assert bayes == ["bayes-0001"]
     assert "note: stage bayes ends after 2 of 3 trials: the budget of 1e-07 h is over" in done.stderr

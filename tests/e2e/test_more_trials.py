@@ -1,19 +1,14 @@
 """More trials for a search that has ended, killed in the middle."""
 
-from collections import Counter
-
 import pytest
-from e2e.command_line import CommandLine, kill_group, wait_until
+from e2e.command_line import CommandLine, kill_group
+from waiting import wait_until
 
-from hpo.journal.events import TrialAsked, TrialFinished
+from hpo.journal.events import TrialAsked
 
 
 def proposals(hpo: CommandLine, study: str) -> list[dict[str, object]]:
     return [dict(event.parameters) for event in hpo.events(study) if isinstance(event, TrialAsked)]
-
-
-def finished(hpo: CommandLine, study: str) -> Counter[str]:
-    return Counter(event.trial for event in hpo.events(study) if isinstance(event, TrialFinished))
 
 
 @pytest.mark.slow
@@ -30,12 +25,12 @@ def test_extended_search_goes_on_as_a_longer_one_would_have(hpo: CommandLine) ->
     assert longer.returncode == 2 and "epochs = 1, got 3" in longer.stderr
 
     process = hpo.start("run", "bayes", "--study", "short", "--trials", "5")
-    wait_until(lambda: len(finished(hpo, "short")) >= 3)
+    wait_until(lambda: len(hpo.finished("short")) >= 3)
     kill_group(process)
     resumed = hpo.run("resume", "short")
     assert resumed.returncode == 0, resumed.stderr
     assert proposals(hpo, "short") == proposals(hpo, "whole")
-    assert set(finished(hpo, "short").values()) == {1}
+    assert set(hpo.finished("short").values()) == {1}
     after = {trial["trial"]: trial["average_map"] for trial in hpo.best("short")}
     assert after.items() >= before.items() and len(after) == 5
     assert after == {trial["trial"]: trial["average_map"] for trial in hpo.best("whole")}

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from e2e.command_line import CommandLine, kill_group, wait_until
+from e2e.command_line import CommandLine, kill_group
+from waiting import wait_until
 
 from hpo.journal.events import TrialAsked, TrialFailed, TrialFinished, TrialReported, TrialTested
 
@@ -111,7 +112,7 @@ def test_mistakes_in_a_task_of_ones_own_are_named(line: CommandLine) -> None:
     assert "this command has no demo data for the task line" in without.stderr
 
 
-def test_the_readmes_study_file_is_toml() -> None:
+def test_study_file_of_the_tutorial_is_toml() -> None:
     assert tomllib.loads(block("toml", "line.toml"))["task"] == "line"
 
 

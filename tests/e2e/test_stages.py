@@ -4,7 +4,8 @@ import json
 from collections import Counter
 
 import pytest
-from e2e.command_line import CommandLine, kill_group, wait_until
+from e2e.command_line import CommandLine, kill_group
+from waiting import wait_until
 
 from hpo.journal.events import (
     StageAsked,

@@ -1,11 +1,10 @@
 """A search with the user's own points and a conditional space, which becomes wider; killed in the middle."""
 
-from collections import Counter
-
 import pytest
-from e2e.command_line import CommandLine, kill_group, wait_until
+from e2e.command_line import CommandLine, kill_group
+from waiting import wait_until
 
-from hpo.journal.events import TrialAsked, TrialFinished
+from hpo.journal.events import TrialAsked
 
 STUDY_FILE = """
 task = "calf"
@@ -29,10 +28,6 @@ def proposals(hpo: CommandLine) -> list[dict[str, object]]:
     return [dict(event.parameters) for event in hpo.events("mine") if isinstance(event, TrialAsked)]
 
 
-def finished(hpo: CommandLine) -> Counter[str]:
-    return Counter(event.trial for event in hpo.events("mine") if isinstance(event, TrialFinished))
-
-
 @pytest.mark.slow
 def test_own_points_and_a_wider_space_survive_kills(hpo: CommandLine) -> None:
     (hpo.folder / "mine.toml").write_text(STUDY_FILE)
@@ -50,7 +45,7 @@ def test_own_points_and_a_wider_space_survive_kills(hpo: CommandLine) -> None:
     assert "try 2" in plan.stdout and "fixed: 4" in plan.stdout
 
     process = hpo.start(*start)
-    wait_until(lambda: len(finished(hpo)) >= 1)
+    wait_until(lambda: len(hpo.finished("mine")) >= 1)
     kill_group(process)
     assert hpo.run("resume", "mine").returncode == 0
     before = proposals(hpo)
@@ -63,11 +58,11 @@ def test_own_points_and_a_wider_space_survive_kills(hpo: CommandLine) -> None:
     assert above.returncode == 2
     wider = ["run", "bayes", "--study", "mine", "--space", "alpha2=0.5..200", "--trials", "8"]
     process = hpo.start(*wider)
-    wait_until(lambda: len(finished(hpo)) >= 5)
+    wait_until(lambda: len(hpo.finished("mine")) >= 5)
     kill_group(process)
     assert hpo.run("resume", "mine").returncode == 0
     after = proposals(hpo)
     assert after[:4] == before and len(after) == 8
     assert max(float(str(point["alpha2"])) for point in after[4:]) > 6
-    assert set(finished(hpo).values()) == {1} and len(finished(hpo)) == 8
+    assert set(hpo.finished("mine").values()) == {1} and len(hpo.finished("mine")) == 8
     assert all(("beta" in point) == (point["matching"] == "one-to-one") for point in after)

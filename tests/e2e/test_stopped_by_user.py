@@ -8,8 +8,9 @@ from os import killpg
 from pathlib import Path
 
 import pytest
-from e2e.command_line import CommandLine, kill_group, wait_until
+from e2e.command_line import CommandLine, kill_group
 from e2e.processes import is_running
+from waiting import wait_until
 
 from hpo.journal.events import StudyInterrupted, TrialFailed, TrialFinished, TrialReported, TrialStopped
 from hpo.study.stop_requests import StopRequests

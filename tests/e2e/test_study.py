@@ -4,8 +4,9 @@ import signal
 from collections import Counter
 
 import pytest
-from e2e.command_line import CommandLine, kill_group, wait_until
+from e2e.command_line import CommandLine, kill_group
 from e2e.processes import descendants, listening_addresses
+from waiting import wait_until
 
 from hpo.journal.events import TrialAsked, TrialFinished, TrialReported, TrialStarted
 

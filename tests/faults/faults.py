@@ -11,10 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
-from e2e.command_line import CommandLine, wait_until
+from e2e.command_line import CommandLine
 from e2e.processes import descendants, is_running
 from faults.study import ARRAY, TRIAL, Account, StruckStudy, killed, struck
 from service.processes import Process, answers, free_port, wait_for
+from waiting import wait_until
 
 HANGS_AFTER_S = 20
 ENDS_WITHIN_S = 30

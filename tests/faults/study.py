@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from e2e.command_line import CommandLine, kill_group, wait_until
+from e2e.command_line import CommandLine, kill_group
 from e2e.processes import command_of, descendants, is_ray, ray_processes
+from waiting import wait_until
 
 from hpo.journal.events import Event, Noticed, TrialFailed, TrialFinished, TrialReported, TrialStarted
 

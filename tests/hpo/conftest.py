@@ -1,5 +1,6 @@
-"""A plan on one small synthetic game a split."""
+"""A plan on one small synthetic game a split, and an environment for its studies."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,3 +48,9 @@ def small_plan(small_games: Path, small_environment: Environment) -> StudyPlan:
     file.write_text(STUDY_FILE)
     request = StudyRequest(study_file=str(file), data=str(small_games), seed=4)
     return make_plan(request, small_environment, lambda *_: None)
+
+
+@pytest.fixture
+def environment(small_environment: Environment, tmp_path: Path) -> Environment:
+    """The environment of the plan, with a folder of studies and a store of the test's own."""
+    return replace(small_environment, runs=tmp_path, tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")

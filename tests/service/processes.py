@@ -26,8 +26,8 @@ from deployment.docker_files import (
     interpolated,
     variables_of,
 )
-from e2e.command_line import wait_until
 from e2e.processes import descendants
+from waiting import wait_until
 
 _BESIDE_PYTHON = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 

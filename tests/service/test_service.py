@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from e2e.command_line import kill_group, wait_until
+from e2e.command_line import kill_group
 from e2e.processes import ray_processes
 from faults.study import TRIAL
 from service.conftest import Service
 from service.processes import Process, answers, free_port, wait_for
+from waiting import wait_until
 
 from hpo.journal.events import Event, StudyInterrupted, TrialFinished, TrialReported, TrialStarted
 from hpo.journal.journal import read_journal
@@ -92,12 +93,15 @@ def test_a_submitted_study_is_recorded_on_the_server_and_shows_no_secret(
         assert [path for path in files(*folders) if secret.encode() in path.read_bytes()] == []
 
 
-def test_health_checks_of_the_containers_tell_life_from_death(service: Service) -> None:
+def test_health_check_of_mlflow_tells_life_from_death(service: Service) -> None:
     assert service.mlflow.is_healthy(service.mlflow.port)
     assert not service.mlflow.is_healthy(free_port())
+
+
+@pytest.mark.parametrize("node", ["ray-head", "ray-worker"])
+def test_health_checks_of_rays_nodes_pass_while_the_head_answers(service: Service, node: str) -> None:
     # Of a head that is away Ray's own check tells after half a minute; the container's is ended before.
-    for name in ("ray-head", "ray-worker"):
-        assert service.cluster.is_healthy(name, service.cluster.port)
+    assert service.cluster.is_healthy(node, service.cluster.port)
 
 
 def test_mlflow_answers_who_has_the_password_and_calls_it_by_its_name(service: Service) -> None:

@@ -13,10 +13,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from e2e.command_line import STUDY_FILE, wait_until
+from e2e.command_line import STUDY_FILE
 from e2e.processes import command_of, descendants, ray_processes
 from faults.study import TRIAL
 from service.processes import Process, passes
+from waiting import wait_until
 
 from hpo.journal.events import Event, StudyInterrupted, TrialFinished, TrialReported
 from hpo.journal.journal import read_journal

@@ -1,8 +1,5 @@
 """A study as an object: what it returns of a journal, and what it refuses."""
 
-from dataclasses import replace
-from pathlib import Path
-
 import pytest
 
 from hpo.api.study import Study
@@ -22,11 +19,6 @@ from hpo.study.folders import study_folder
 from hpo.study.plan import StudyPlan
 from hpo.study.preparing import creation
 from model.errors import UserError
-
-
-@pytest.fixture
-def environment(small_environment: Environment, tmp_path: Path) -> Environment:
-    return replace(small_environment, runs=tmp_path, tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
 
 
 def started(plan: StudyPlan, environment: Environment) -> Journal:

@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -46,9 +45,10 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def environment(small_environment: Environment, tmp_path: Path, empty_store: Path) -> Environment:
-    shutil.copyfile(empty_store, tmp_path / "mlflow.db")
-    return replace(small_environment, runs=tmp_path, tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
+def environment(environment: Environment, empty_store: Path) -> Environment:
+    """An environment whose store has its tables."""
+    shutil.copyfile(empty_store, environment.runs / "mlflow.db")
+    return environment
 
 
 @pytest.fixture

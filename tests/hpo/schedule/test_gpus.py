@@ -49,6 +49,9 @@ def rest() -> None:
 
 @pytest.mark.slow
 def test_measurement_has_a_gpu_and_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A process of Ray that imports this module does not find it.
+    from waiting import wait_until
+
     from hpo.schedule.local_ray import ray_session
 
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
@@ -56,8 +59,7 @@ def test_measurement_has_a_gpu_and_leaves_no_process(monkeypatch: pytest.MonkeyP
     with ray_session(cpus=1, gpus=1):
         process, visible = gpus.measure(process_and_gpu)
         assert process != os.getpid() and visible == "0"
-        while Path(f"/proc/{process}").exists():
-            pass
+        wait_until(lambda: not Path(f"/proc/{process}").exists(), timeout_s=60)
         with pytest.raises(ConfigError, match="the data cannot be measured"):
             gpus.measure(refuse)
         with pytest.raises(UserError, match="a measurement on the GPU failed"):

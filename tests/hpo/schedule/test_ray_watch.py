@@ -2,9 +2,11 @@
 
 import os
 import threading
+from types import SimpleNamespace
 
 import pytest
 
+from hpo.schedule import ray_watch
 from hpo.schedule.ray_watch import ended_when_lost
 from model.errors import UserError
 
@@ -12,14 +14,19 @@ LOST = UserError("the cluster is lost", fix="hpo resume night")
 
 
 def test_a_ray_that_answers_again_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[UserError | None] = [None, None, LOST, None, LOST]
-    looked, exits = threading.Event(), list[int]()
+    # Second -> what a look finds: Ray was lost 40 s ago for the first time, but not for 30 s on end.
+    found: dict[float, UserError | None] = {1.0: LOST, 21.0: None, 41.0: LOST, 61.0: None}
+    looks, looked, exits = iter(found), threading.Event(), list[int]()
+    now_s = 0.0
 
     def look() -> UserError | None:
-        if not seen:
+        nonlocal now_s
+        now_s = next(looks, 0.0)
+        if now_s == 0.0:
             looked.set()
-        return seen.pop() if seen else None
+        return found.get(now_s)
 
+    monkeypatch.setattr(ray_watch, "time", SimpleNamespace(monotonic=lambda: now_s))
     monkeypatch.setattr(os, "_exit", exits.append)
     with ended_when_lost(look, every_s=0.001, after_s=30):
         assert looked.wait(30)

@@ -1,7 +1,5 @@
 """Folders of studies: their names, the default one, and places of data beside them."""
 
-from pathlib import Path
-
 import pytest
 
 from hpo.config.environment import Environment
@@ -17,14 +15,6 @@ from hpo.study.folders import (
     study_folder,
 )
 from model.errors import UserError
-
-
-@pytest.fixture
-def environment(tmp_path: Path) -> Environment:
-    runs = tmp_path / "runs"
-    return Environment(
-        runs=runs, cache=tmp_path / "cache", data=tmp_path / "none", tracking_uri=f"sqlite:///{runs}/m.db"
-    )
 
 
 @pytest.mark.parametrize("place", ["s3://bucket/games", "/data/games"])

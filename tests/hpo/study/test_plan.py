@@ -1,13 +1,17 @@
-"""How many processor cores a trial gets."""
+"""How many processor cores a trial gets, and where a plan finds its data."""
 
 import io
 import os
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hpo.config.environment import Environment
 from hpo.schedule.tuner import Parallelism
 from hpo.study.devices import available_cpus
+from hpo.study.plan import StudyPlan, StudyRequest, make_plan, reopen_data
 
 QUOTA = "/sys/fs/cgroup/cpu.max"
 
@@ -65,3 +69,21 @@ def test_trials_of_one_array_share_a_process_and_processes_share_the_cores(
 ) -> None:
     parallelism = Parallelism(concurrent=concurrent, array=array, cpus=4, gpu=False)
     assert (parallelism.processes, parallelism.threads) == (processes, threads)
+
+
+def test_a_plan_on_a_uri_is_the_plan_on_the_folder_and_finds_its_data_again(
+    small_plan: StudyPlan, small_games: Path, small_environment: Environment, tmp_path: Path
+) -> None:
+    environment = replace(small_environment, cache=tmp_path / "cache")
+    seen: list[str] = []
+    request = StudyRequest(
+        study_file=str(small_environment.cache.parent / "study.toml"), data=small_games.as_uri(), seed=4
+    )
+    plan = make_plan(request, environment, lambda what, done, total: seen.append(what))
+    assert plan.data_digest == small_plan.data_digest
+    assert {"fetching train split", "reading train split", "fetching valid split"} <= set(seen)
+    assert plan.train.remote is not None and plan.train.remote.uri == small_games.as_uri()
+    again = StudyPlan.from_json(plan.to_json(), file="journal")
+    assert again == plan
+    elsewhere = replace(environment, cache=tmp_path / "another")
+    assert reopen_data(again, elsewhere, lambda *_: None).data_digest == plan.data_digest

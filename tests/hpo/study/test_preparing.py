@@ -37,11 +37,6 @@ def silent(*_: object) -> None:
     """Progress that nobody watches."""
 
 
-@pytest.fixture
-def environment(small_environment: Environment, tmp_path: Path) -> Environment:
-    return replace(small_environment, runs=tmp_path, tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
-
-
 def prepared(plan: StudyPlan, environment: Environment, *requests: StageRequest) -> list[PreparedStage]:
     return prepare_new(plan, "new", requests, environment, silent)
 

@@ -1,6 +1,3 @@
-from dataclasses import replace
-from pathlib import Path
-
 import pytest
 
 from hpo.config.environment import Environment
@@ -14,15 +11,14 @@ from model.errors import UserError
 
 
 @pytest.fixture
-def environment(small_plan: StudyPlan, small_environment: Environment, tmp_path: Path) -> Environment:
+def environment(small_plan: StudyPlan, environment: Environment) -> Environment:
     """Environment with a study ``s`` that has proposed a trial."""
-    made = replace(small_environment, runs=tmp_path, tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
-    folder = study_folder(made, "s")
+    folder = study_folder(environment, "s")
     with Journal.create(folder) as journal:
         journal.append(creation(small_plan, folder))
         journal.append(StageStarted(stage="bayes", space={}, trials=2))
         journal.append(TrialAsked(trial="bayes-0001", stage="bayes", parameters={"f": 5}, seed=4))
-    return made
+    return environment
 
 
 def test_stage_starts_from_the_configuration_of_a_trial(

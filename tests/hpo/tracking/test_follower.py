@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from waiting import wait_until
 
 from hpo.journal.events import Event, StudyCreated, TrialReported
 from hpo.journal.journal import Journal, read_journal
@@ -80,13 +81,6 @@ def expected(folder: Path) -> list[Event]:
     created, *events = read_journal(folder).events
     state = StudyState.replay([created])
     return [event for event in events if state.apply(event)]
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < deadline, "waited 5 seconds"
-        time.sleep(0.005)
 
 
 def test_events_are_recorded_in_order_and_once(study: Any, store: Store, tracker: StoreTracker) -> None:

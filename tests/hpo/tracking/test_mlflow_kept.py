@@ -3,7 +3,6 @@
 import dataclasses
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow_record import client_of, everything_in, experiment_of, record, runs_of, tracker_of
+from waiting import wait_until
 
 from hpo.config.environment import Environment
 from hpo.journal.events import TrialReported
@@ -80,9 +80,7 @@ def test_a_run_deleted_while_its_trial_trains_does_not_hold_up_the_others(
     study.create()
     study.ask("bayes-0000", f=4)
     follower = Follower(study.folder, tracker_of(study, environment), poll_s=0.02).start()
-    deadline = time.monotonic() + 20
-    while follower._projection.events_left() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_until(lambda: not follower._projection.events_left(), timeout_s=20)
     client_of(environment).delete_run(runs_of(study, environment)["bayes-0000"].info.run_id)
     study.start("bayes-0000")
     study.report("bayes-0000", 20, 0.1)
@@ -122,9 +120,7 @@ def test_a_store_that_could_not_be_reached_gets_everything_once_it_can(
     runs.write_text("a file stands where the folder should be")
     there = dataclasses.replace(environment, runs=runs, tracking_uri=f"sqlite:///{runs / 'mlflow.db'}")
     follower = Follower(study.folder, tracker_of(study, there), poll_s=0.02, longest_wait_s=0.1).start()
-    deadline = time.monotonic() + 20
-    while follower.failure is None and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_until(lambda: follower.failure, timeout_s=20)
     assert "FileExistsError" in str(follower.failure)
     runs.unlink()
     copy_of_store(runs)

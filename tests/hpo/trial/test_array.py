@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import wait_until
 
 from hpo.trial.array import TrialArray
 from hpo.trial.run import TrialRun
@@ -164,8 +165,7 @@ def test_array_does_not_wait_forever_for_a_trial_whose_caller_died(
 
 
 def wait_until_waiting(array: TrialArray, count: int) -> None:
-    while sum(member.waiting for member in array._members.values()) < count:
-        time.sleep(0.01)
+    wait_until(lambda: sum(member.waiting for member in array._members.values()) >= count, timeout_s=60)
 
 
 def test_caller_that_takes_the_place_of_one_that_died_hears_what_the_other_would_have(

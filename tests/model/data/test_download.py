@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import filelock
 import numpy as np
 import pytest
 from data.soccernet_server import SoccerNetServer, npy, running_server, v1_labels
+from waiting import wait_until
 
 from model.data.check import check_dataset
 from model.data.description import builtin_description, write_description
@@ -77,13 +77,6 @@ def start_command(root: Path, server: SoccerNetServer) -> "subprocess.Popen[str]
     return subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-
-
-def wait_until(condition: Callable[[], bool], *, timeout_s: float = 30.0) -> None:
-    stop = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < stop, "waited in vain"
-        time.sleep(0.01)
 
 
 def test_published_lists_features_and_labels_arrive_and_the_check_finds_no_problem(

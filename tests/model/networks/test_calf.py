@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tensors import draw_numbers
 from torch import nn
 
 from model.errors import ConfigError
@@ -30,10 +31,6 @@ def small_network(seed: int = 0) -> CalfNetwork:
 def segmented(network: CalfNetwork, columns: torch.Tensor) -> torch.Tensor:
     """Scores in evaluation."""
     return network.computation().segment(columns[None], network.running_statistics())[0].detach()
-
-
-def draw_numbers(seed: int, *shape: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from tensors import draw_numbers
 from torch.nn import functional
 
 from model.networks.layers import (
@@ -9,10 +10,6 @@ from model.networks.layers import (
     max_pool,
     normalise_frames,
 )
-
-
-def draw_numbers(seed: int, *shape: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("slots", [1, 3])

@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tensors import draw_numbers
 from torch.nn import functional
 
 from model.networks import spectral
@@ -30,10 +31,6 @@ def convolved(signal: torch.Tensor, kernels: list[torch.Tensor], bias: torch.Ten
     """Of a stack of one, with all kernels padded to the longest."""
     longest = max(len(kernel) for kernel in kernels)
     return convolve(signal[None], pad_taps(kernels, longest)[None], bias[None])[0]
-
-
-def draw_numbers(seed: int, *shape: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 @given(

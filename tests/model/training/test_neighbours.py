@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from tensors import same_weights
 from torch.utils._python_dispatch import TorchDispatchMode
 from training.trials import (
     CPU,
@@ -20,7 +21,6 @@ from training.trials import (
     array_of,
     numbers,
     run,
-    same_weights,
 )
 
 from model.data.chunks import ChunkSource, chunk_places

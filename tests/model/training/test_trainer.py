@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from stores import small_store
+from tensors import same_weights
 from training.trials import (
     CPU,
     OTHER,
@@ -17,7 +18,6 @@ from training.trials import (
     numbers,
     only,
     run,
-    same_weights,
 )
 
 from model.data.chunks import Chunks, ChunkSource, load_chunks

@@ -68,8 +68,3 @@ def numbers(validations: list[Validation]) -> list[tuple[int, dict[str, float]]]
         (entry.epoch, {name: value for name, value in entry.metrics.items() if name != "chunks_per_s"})
         for entry in validations
     ]
-
-
-def same_weights(first: Slot, second: Slot) -> bool:
-    ours, theirs = first.network.state_dict(), second.network.state_dict()
-    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)

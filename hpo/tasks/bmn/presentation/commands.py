@@ -53,8 +53,8 @@ COMMANDS = TaskCommands(
                     key="runs",
                     kind="count",
                     least=2,
-                    help="Number of training runs with each loss. Default: from the study file (20 in bmn, as "
-                    "in the paper).",
+                    help="Number of training runs with each loss. Default: from the study file (20 in bmn, "
+                    "as in the paper).",
                 ),
                 StageOption(
                     key="tem_losses",

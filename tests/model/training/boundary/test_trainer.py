@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tensors import same_weights
 from training.boundary.videos import (
     CLASSES,
     OTHER,
@@ -19,7 +20,6 @@ from training.boundary.videos import (
     made_split,
     numbers,
     run,
-    same_weights,
 )
 
 from model.data.activitynet.split import VideoSplit
