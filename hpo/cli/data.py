@@ -231,11 +231,17 @@ def synthetic(
 @app.command()
 def wyscout(
     source: Annotated[
-        Path, typer.Option("--from", metavar="FOLDER", help="Folder with events.zip and matches.zip.")
+        Path,
+        typer.Option(
+            "--from",
+            metavar="FOLDER",
+            help="Folder with events.zip and matches.zip, or with the JSON files in them. It may also have "
+            "lists of match ids: splits/train.txt, splits/valid.txt and splits/test.txt.",
+        ),
     ],
     to: Target,
     seed: Annotated[
-        int, typer.Option(metavar="NUMBER", help="Seed that draws the splits, if the source defines none.")
+        int, typer.Option(metavar="NUMBER", help="Seed that draws the splits, if no lists give them.")
     ] = 0,
 ) -> None:
     """Convert the open Wyscout event data.
