@@ -14,6 +14,8 @@ from model.shell import shell_line
 from model.wording import counted
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from hpo.config.environment import Environment
     from hpo.journal.results import StudyState
 
@@ -88,7 +90,8 @@ def export(
 ) -> None:
     """Write all trials of a study to a table, one row per trial.
 
-    Failed, stopped and running trials are included.
+    Failed, stopped and running trials are included. In a Parquet file, a column of texts and numbers has
+    texts only.
     """
     import pandas as pd
 
@@ -98,10 +101,20 @@ def export(
         raise ConfigError(f"expected --to FILE ending in .csv or .parquet, got {str(to)!r}")
     folder, state = _opened(study)
     frame = pd.DataFrame(validation_rows(state) if validations else trial_rows(state, folder))
-    content = frame.to_csv(index=False).encode() if to.suffix == ".csv" else frame.to_parquet(index=False)
+    content = frame.to_csv(index=False).encode() if to.suffix == ".csv" else _parquet(frame)
     to.parent.mkdir(parents=True, exist_ok=True)
     write_whole(to, content)
     typer.echo(f"{counted(len(frame), 'validation' if validations else 'trial')} written to {to}")
+
+
+def _parquet(frame: "pd.DataFrame") -> bytes:
+    """Return a Parquet file; its columns have one type each, so numbers among texts become texts."""
+    for name in frame.columns:
+        kinds = {isinstance(cell, str) for cell in frame[name].dropna()}
+        if kinds == {True, False}:
+            frame[name] = frame[name].map(str, na_action="ignore")
+    content: bytes = frame.to_parquet(index=False)
+    return content
 
 
 def rename(

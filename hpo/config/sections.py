@@ -36,6 +36,9 @@ def _number(value: object) -> object:
 def _number_or_text(value: object) -> object:
     if not is_number(value) and not isinstance(value, str):
         raise expected("a number or text")
+    # Half of a character, as Python makes it of file names that are not UTF-8: nothing could write it.
+    if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+        raise expected("text that UTF-8 can hold")
     return value
 
 

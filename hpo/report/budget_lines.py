@@ -56,8 +56,10 @@ def over_lines(state: StudyState) -> list[str]:
 
 
 def _has_gained_nothing(state: StudyState, stage: str) -> bool:
-    tally = state.tally(stage)
-    return not tally.ended and not any(trial.reports for trial in tally.unfinished.values())
+    """Whether no trial has been validated since the study got its budget."""
+    since = state.budget.at if state.budget else state.created.at
+    reports = (report for trial in state.trials_of(stage) for report in trial.reports.values())
+    return not any(report.at >= since for report in reports)
 
 
 def _enough_for(trials: int, state: StudyState, stage: str) -> str:

@@ -59,15 +59,15 @@ def show_comparison(comparison: Comparison) -> None:
     """Print the comparison as text."""
     if comparison.settings:
         typer.echo("Settings that differ")
-        print_table(_side_by_side(comparison.names, comparison.settings))
+        print_table(_side_by_side(comparison.names, _texts(comparison.settings)))
     else:
         typer.echo("All settings are the same")
     typer.echo(f"\nScores on the {_SPLITS[comparison.split]} split, and hyperparameters")
     scores = {
-        name: tuple(None if cell is None else f"{cell:.4f}" for cell in pair)
+        name: ["-" if cell is None else f"{cell:.4f}" for cell in pair]
         for name, pair in comparison.scores.items()
     }
-    print_table(_side_by_side(comparison.names, {**scores, **comparison.parameters}))
+    print_table(_side_by_side(comparison.names, {**scores, **_texts(comparison.parameters)}))
     if comparison.paired:
         typer.echo(f"\nPaired differences, {' minus '.join(comparison.names)}, {comparison.split} split")
         print_table(_paired_table(comparison))
@@ -99,13 +99,17 @@ def comparison_record(comparison: Comparison) -> dict[str, Any]:
     return record
 
 
-def _side_by_side(names: tuple[str, str], rows: Mapping[str, Any]) -> Table:
+def _texts(rows: Mapping[str, Sequence[Any]]) -> dict[str, list[str]]:
+    return {name: ["-" if cell is None else value(cell) for cell in pair] for name, pair in rows.items()}
+
+
+def _side_by_side(names: tuple[str, str], rows: Mapping[str, Sequence[str]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")
     for name in names:
         table.add_column(name, justify="right", overflow="fold")
     for name, pair in rows.items():
-        table.add_row(name, *("-" if cell is None else value(cell) for cell in pair))
+        table.add_row(name, *pair)
     return table
 
 

@@ -25,8 +25,23 @@ def duration(seconds: float) -> str:
 
 
 def value(number: float | int | str) -> str:
-    """Format the value of a hyperparameter: floats with four significant digits."""
+    """Format the value of a hyperparameter: floats with four significant digits, texts as they are.
+
+    Texts that would look like nothing or like a number have quotation marks.
+    """
+    if isinstance(number, str):
+        return repr(number) if _is_ambiguous(number) else number
     return f"{number:.4g}" if isinstance(number, float) else str(number)
+
+
+def _is_ambiguous(text: str) -> bool:
+    if not text or text != text.strip():
+        return True
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def values_tried(axis: Mapping[str, Any]) -> str:
@@ -41,7 +56,7 @@ def values_tried(axis: Mapping[str, Any]) -> str:
         kind = "whole numbers " if axis.get("type") == "int" else ""
         scale = ", logarithmic" if axis.get("log") else ""
         return f"{kind}{axis['low']:g} to {axis['high']:g}{scale}{when}"
-    return f"one of {', '.join(map(str, axis['choices']))}{when}"
+    return f"one of {', '.join(map(value, axis['choices']))}{when}"
 
 
 def score_label(state: StudyState) -> str:

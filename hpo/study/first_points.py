@@ -50,11 +50,11 @@ def first_points_of(
 
 
 def why_not_first(plan: StudyPlan, asked: StageAsked) -> str:
-    """Say why a search does not try the study file's own configuration; empty if it does, or is no search."""
+    """Say why a search begins without the study file's own configuration; empty if it tries it."""
     own = next((point for point in first_points_of(plan, asked) if point.source == OWN), None)
     if own is None or not own.why_not:
         return ""
-    return f"the study file's own configuration is not tried: {own.why_not}"
+    return f"stage {asked.stage} begins without the study file's own configuration: {own.why_not}"
 
 
 def _outside(point: Parameters, stage: SearchStage) -> str:

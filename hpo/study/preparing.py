@@ -159,12 +159,25 @@ def prepare_extension(
         _refuse_untrainable(staged, stage)
     trials, present = _trials(staged, asked, state), len(state.trials_of(stage))
     if trials <= present and stage not in state.pending:
-        raise ConfigError(
-            f"study {name!r} has {present} trials of stage {stage} already, and none would be added",
-            fix="ask for more configurations: "
-            f"{shell_line('hpo', 'run', 'bayes', '--study', name, '--trials', settings['trials'] + MORE)}",
-        )
+        raise _nothing_to_add(staged, name, stage, trials, present)
     return PreparedStage(asked=asked, plan=staged, trials=trials, first=_first(staged, asked, state))
+
+
+def _nothing_to_add(plan: StudyPlan, name: str, stage: str, trials: int, present: int) -> ConfigError:
+    """Return the error for an extension by no trial: ``trials`` are planned, and there are ``present``."""
+    settings = plan.study.stages.named(stage)
+    assert isinstance(settings, SearchStage)
+    if trials < settings.trials * settings.replicates:
+        return ConfigError(
+            f"study {name!r} has tried all {trials // settings.replicates} points of its space",
+            fix="widen the space with --space, or go on with "
+            f"{shell_line('hpo', 'run', 'final', '--study', name)}",
+        )
+    return ConfigError(
+        f"study {name!r} has {present} trials of stage {stage} already, and none would be added",
+        fix="ask for more configurations: "
+        f"{shell_line('hpo', 'run', 'bayes', '--study', name, '--trials', settings.trials + MORE)}",
+    )
 
 
 def _extended_settings(plan: StudyPlan, request: StageRequest, state: StudyState) -> dict[str, Any]:

@@ -120,6 +120,7 @@ def _refuse_other_scores(study: str, *, spaces: tuple[Space, Space], metrics: tu
     if "space" in differing:
         error.details["expected"] = _described(our_space)
         error.details["got"] = _described(their_space)
+        error.details["fix"] = "give this search the other's space with --space, or leave --warm-start out"
     raise error
 
 

@@ -28,6 +28,8 @@ _MOST_PAIRED = 5
 _MOST_DRAWN = 300
 """Largest number of trials that are drawn; the contours take memory that grows with its square."""
 _TICKS = (0.0, 0.5, 1.0)
+_LONGEST_LABEL = 24
+"""Characters of a text on an axis; longer ones would leave no room for the figure."""
 _MAP = "cividis"
 _TEXTS = {
     "parallel": (
@@ -186,8 +188,12 @@ def _mark(axes: Axes, parameter: Parameter, side: str, *, named: bool = True) ->
 def _labels(parameter: Parameter) -> dict[float, str]:
     """Positions on the axis of a parameter that have a label: of texts, all."""
     if isinstance(parameter, ChoiceParameter) and parameter.is_text:
-        return {parameter.to_unit(choice): str(choice) for choice in parameter.choices}
+        return {parameter.to_unit(choice): _short(value(choice)) for choice in parameter.choices}
     return {tick: value(parameter.from_unit(tick)) for tick in _TICKS}
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= _LONGEST_LABEL else f"{label[: _LONGEST_LABEL - 1]}…"
 
 
 def _axis(name: str) -> str:

@@ -161,6 +161,23 @@ def test_export_has_failed_trials_too(one: Path, environment: Environment, endin
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_export_of_choices_that_are_texts_and_numbers(
+    one: Path, environment: Environment, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [
+        {"trial": "a", "param/k": "none"},
+        {"trial": "b", "param/k": 0.5},
+        {"trial": "c", "param/k": None},
+    ]
+    monkeypatch.setattr("hpo.study.records.trial_rows", lambda *_: rows)
+    monkeypatch.setenv("HPO_RUNS", str(environment.runs))
+    file = environment.runs / f"trials.{ending}"
+    export("one", file)
+    frame = pd.read_csv(file, keep_default_na=False) if ending == "csv" else pd.read_parquet(file).fillna("")
+    assert frame["param/k"].tolist() == ["none", "0.5", ""]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_export_to_a_full_disk_keeps_the_table_that_is_there(
     one: Path, environment: Environment, ending: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,3 +78,10 @@ def test_condition_that_names_no_choice_is_refused(when: str) -> None:
     with pytest.raises(ConfigError) as refused:
         parse_study(tomllib.loads(text), file="mine.toml")
     assert refused.value.details["stages.bayes.space.K1_positions"].startswith("expected under when a choice")
+
+
+def test_half_of_a_character_is_no_choice() -> None:
+    text = {"task": "calf", "stages": {"bayes": {"trials": 3, "space": {"matching": "\ud800"}}}}
+    with pytest.raises(ConfigError) as refused:
+        parse_study(text, file="mine.toml")
+    assert any("text that UTF-8 can hold" in str(fault) for fault in refused.value.details.values())

@@ -22,6 +22,12 @@ def test_whole_numbers_stay_whole_and_others_have_four_digits() -> None:
     assert [value(number) for number in (16, 0.123456, 2.0)] == ["16", "0.1235", "2"]
 
 
+def test_texts_that_look_like_nothing_or_a_number_have_quotation_marks() -> None:
+    texts = ["dice", "a b", "", " ", "1", "nan"]
+    assert [value(text) for text in texts] == ["dice", "a b", "''", "' '", "'1'", "'nan'"]
+    assert values_tried({"type": "choice", "choices": [1, "1"]}) == "one of 1, '1'"
+
+
 @pytest.mark.parametrize(
     ("axis", "text"),
     [

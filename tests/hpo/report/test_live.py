@@ -1,5 +1,6 @@
 import io
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from rich.console import Console
@@ -306,6 +307,15 @@ def test_budget_that_did_not_suffice_for_a_validation_is_not_offered_again() -> 
         "the budget of 2 h is over: 0 of 3 trials of stage bayes have ended",
         "continue with: hpo resume s --hours inf",
     ]
+
+
+def test_budget_that_added_nothing_to_an_extended_search_is_not_offered_again() -> None:
+    finished = StageFinished(stage="bayes", best_trial="bayes-0002", chosen={})
+    state = state_after(StageAsked(stage="bayes", settings={}), *FINISHED, finished)
+    state.apply(StageExtended(stage="bayes", settings={}, trials=4))
+    state.apply(BudgetSet(hours=1e-06, at=state.updated_at + timedelta(hours=1)))
+    state.apply(BudgetEnded(stage="bayes", budget="1e-06 h"))
+    assert over_lines(state)[-1] == "continue with: hpo resume s --hours inf"
 
 
 def gains(*values: float) -> list[GainEstimated]:

@@ -188,6 +188,14 @@ def test_extension_without_more_trials_is_refused(
     assert "hpo run bayes --study old --trials" in refusal.value.details["fix"]
 
 
+def test_space_that_is_used_up_needs_no_more_trials_but_more_room(
+    small_plan: StudyPlan, searched: StudyState, environment: Environment
+) -> None:
+    with pytest.raises(ConfigError, match="has tried all 2 points of its space") as refusal:
+        widened(small_plan, searched, environment, "f=2..3", trials=5)
+    assert "--space" in refusal.value.details["fix"] and "--trials" not in refusal.value.details["fix"]
+
+
 def tried(*rows: dict[str, object]) -> TypedPoints:
     return TypedPoints(source="mine.csv", rows=rows)
 
