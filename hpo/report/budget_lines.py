@@ -56,10 +56,12 @@ def over_lines(state: StudyState) -> list[str]:
 
 
 def _has_gained_nothing(state: StudyState, stage: str) -> bool:
-    """Whether no trial has been validated since the study got its budget."""
+    """Whether no trial has ended or been validated since the study got its budget."""
     since = state.budget.at if state.budget else state.created.at
-    reports = (report for trial in state.trials_of(stage) for report in trial.reports.values())
-    return not any(report.at >= since for report in reports)
+    trials = state.trials_of(stage)
+    times = [report.at for trial in trials for report in trial.reports.values()]
+    times += [trial.ended_at for trial in trials if trial.ended_at is not None]
+    return not any(time >= since for time in times)
 
 
 def _enough_for(trials: int, state: StudyState, stage: str) -> str:
