@@ -9,7 +9,7 @@ from model.data.clocks import clock_faults, disagrees
 from model.data.description import DESCRIPTION_FILE, DatasetDescription
 from model.data.feature_file import width_mismatches
 from model.data.inspection import Absent, Game, no_features
-from model.data.rates import HalfLength, RateDoubt, rate_doubt
+from model.data.rates import HalfLength, RateDoubt, far_longer, rate_doubt
 from model.data.soccernet import features_file, stems_in
 from model.errors import Problem
 from model.shell import shell_line
@@ -52,7 +52,7 @@ class Survey:
     def findings(self) -> Findings:
         """Return everything that is wrong or worth knowing, without faults that follow from others."""
         games = [game for listed in self.games.values() for game in listed]
-        doubt = self._rate_doubt(games)
+        doubt, longer = self._rate_findings(games)
         late = [problem for game in games for problem in game.late]
         problems = [
             *self._absent(),
@@ -62,22 +62,28 @@ class Survey:
         ]
         doubts: list[Problem] = []
         if doubt is not None:
-            (problems if doubt.ends_early or self._assumes_rate else doubts).append(self._rate_problem(doubt))
+            is_sure = doubt.ends_early or (self._assumes_rate and not doubt.is_weak)
+            (problems if is_sure else doubts).append(self._rate_problem(doubt))
         clocks = [
             Problem(str(fault.path), fault.place, fault.message)
             for fault in clock_faults(game.labels for game in games)
         ]
         (problems if any(game.late_by_clock for game in games) else doubts).extend(clocks)
-        return Findings(tuple(problems), tuple(doubts), tuple(self._notices(games)))
+        notices = [*([longer] if longer else []), *self._notices(games)]
+        return Findings(tuple(problems), tuple(doubts), tuple(notices))
 
     @property
     def _assumes_rate(self) -> bool:
         return self.description.assumes_rate(self.stem)
 
-    def _rate_doubt(self, games: Sequence[Game]) -> RateDoubt | None:
-        return rate_doubt(
-            [length for game in games for length in _lengths(game)], self.description.rate_of(self.stem)
-        )
+    def _rate_findings(self, games: Sequence[Game]) -> tuple[RateDoubt | None, str | None]:
+        """Return the doubt of the rate of all halves, else what is odd about single ones."""
+        lengths = [length for game in games for length in _lengths(game)]
+        rate = self.description.rate_of(self.stem)
+        doubt = rate_doubt(lengths, rate)
+        if doubt is not None and doubt.is_weak and not self._assumes_rate:
+            doubt = None  # whoever declares a rate knows more than the ends of the halves say
+        return doubt, far_longer(lengths, rate) if doubt is None else None
 
     def _rate_problem(self, doubt: RateDoubt) -> Problem:
         file, feature = self.root / DESCRIPTION_FILE, f'NAME = {{ stem = "{self.stem}", frame_rate = ... }}'
@@ -192,12 +198,19 @@ def absent_class_notices(actions: Mapping[str, Mapping[str, int]]) -> list[str]:
 
 
 def _lengths(game: Game) -> list[HalfLength]:
-    last: dict[int, float] = {}
+    times_s: dict[int, list[float]] = defaultdict(list)
     for action in game.labels.actions:
         if not disagrees(action):
-            last[action.half] = max(action.time_s, last.get(action.half, 0.0))
+            times_s[action.half].append(action.time_s)
     return [
-        HalfLength(frames=half.frames, last_action_s=last.get(number), is_whole_game=len(game.halves) == 1)
+        HalfLength(
+            name=f"{game.name}, half {number}",
+            number=number,
+            frames=half.frames,
+            actions=len(times_s[number]),
+            last_action_s=max(times_s[number], default=None),
+            is_whole_game=len(game.halves) == 1,
+        )
         for number, half in game.halves.items()
     ]
 

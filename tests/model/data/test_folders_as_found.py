@@ -127,6 +127,55 @@ def test_whole_match_in_one_file_is_no_long_half(tmp_path: Path) -> None:
     assert check_dataset(root, features="MINE").problems == ()
 
 
+@pytest.mark.parametrize(("rate", "half_s"), [(3.0, 2700), (5.0, 620)], ids=["3 per second", "short halves"])
+def test_assumed_rate_at_which_all_halves_go_on_after_their_last_action_is_doubted(
+    rate: float, half_s: int, tmp_path: Path
+) -> None:
+    root = tmp_path / "data"
+    notes, frames = v2_notes(last_s=half_s - 60), int(half_s * rate)
+    write_splits(root, lambda game: write_game(root, game, notes, halves("MINE", frames)))
+    (problem,) = problems(check_dataset(root, features="MINE"))
+    assert "6 of 6 halves go on for 10 min or more after their last action" in problem
+    assert f"up to {frames / (half_s - 60):.2g} per second would fit" in problem
+    (told,) = opened(root, features="MINE").notices
+    assert "2 of 2 halves go on" in told
+    (root / "dataset.toml").write_text('labels = "v2"\nframe_rate = 2.0\n')
+    assert check_dataset(root, features="MINE").problems == ()
+
+
+def test_few_actions_that_happen_to_come_early_raise_no_doubt_of_the_rate(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    notes = [note(1, 60, "Goal"), note(1, 1800, "Goal"), note(2, 1200, "Foul")]
+    write_splits(root, lambda game: write_game(root, game, notes, halves("MINE", 5400)))
+    found = [*problems(check_dataset(root, features="MINE")), *opened(root, features="MINE").notices]
+    assert not [line for line in found if "per second" in line]
+
+
+def test_rate_below_all_usual_ones_is_one_problem_with_the_highest_that_fits(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    write_splits(root, lambda game: write_game(root, game, v2_notes(last_s=3600), halves("MINE", 1000)))
+    (problem,) = problems(check_dataset(root, features="MINE"))
+    assert "end more than 60 s before their last action" in problem
+    assert "up to 0.28 per second would fit (median 60.0 min)" in problem
+
+
+@pytest.mark.parametrize(("last_s", "is_told"), [(2640.0, True), (6600.0, False)], ids=["off", "long match"])
+def test_single_halves_far_longer_than_others_are_told_unless_they_have_actions_to_their_end(
+    last_s: float, is_told: bool, tmp_path: Path
+) -> None:
+    root = tmp_path / "data"
+    write_splits(root, lambda game: write_game(root, game, v2_notes(), halves("MINE", 5400)))
+    write_game(root, "l/s/valid", v2_notes(last_s=last_s), halves("MINE", 13_500))
+    report = check_dataset(root, features="MINE")
+    assert report.problems == ()
+    assert [notice for notice in report.notices if "2 of 6 halves are far longer" in notice] == (
+        list(report.notices) if is_told else []
+    )
+    if is_told:
+        (notice,) = report.notices
+        assert "l/s/valid, half 1, 112.5 min at 2 frames per second (median 45.0 min; its last" in notice
+
+
 # Two clocks.
 
 
