@@ -55,6 +55,15 @@ def files_below(root: Path) -> Iterator[Path]:
         yield from (Path(folder, name) for name in sorted(names))
 
 
+def broken_link(path: Path) -> str | None:
+    """Describe a symbolic link that leads to nothing, or to itself, with what to do; None for all else."""
+    if path.is_symlink() and not path.exists():
+        return (
+            f"a link to {path.readlink()}, where there is nothing; correct the link, or copy its target here"
+        )
+    return None
+
+
 def path_fault(path: str) -> str | None:
     """Return the reason why ``path`` cannot name a file inside a folder, or None if it can."""
     parts = PurePosixPath(path).parts

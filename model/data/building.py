@@ -22,7 +22,7 @@ from model.data.feature_file import (
     unusable_values,
 )
 from model.data.inspection import Game, inspect_game
-from model.data.soccernet import feature_parts, features_file, games_of_split
+from model.data.soccernet import feature_parts, features_file, first_games, games_of_split
 from model.data.survey import Survey, labels_notice
 from model.documents import parse_json
 from model.errors import DataError, Problem
@@ -49,7 +49,7 @@ def find_or_build(
     """Return the folder of the store of one split and the notices about it; see ``store.open_split``."""
     description = read_description(root, labels)
     stem = description.feature_stem(features)
-    names = _first_games(games_of_split(root, description, split), split, count)
+    names = first_games(games_of_split(root, description, split), split, count)
     files = [file for name in names for file in _files_of(root, name, description, stem)]
     fingerprint = fingerprint_of(
         root, files, STORE_FORMAT, dataclasses.asdict(description), names, stem, split
@@ -67,18 +67,7 @@ def find_or_build(
 
     path = cached_folder(cache, fingerprint, write)
     found = parse_json(notices_file.read_bytes()) if notices_file.is_file() else []
-    return path, (*labels_notice(description), *found)
-
-
-def _first_games(names: tuple[str, ...], split: str, count: int | None) -> tuple[str, ...]:
-    if count is None:
-        return names
-    if not 0 < count <= len(names):
-        raise DataError(
-            f"split {split!r} has {len(names)} games, {count} were requested",
-            fix=f"request 1 to {len(names)} games",
-        )
-    return names[:count]
+    return path, (*labels_notice(description, root), *found)
 
 
 def _files_of(root: Path, game: str, description: DatasetDescription, stem: str) -> list[Path]:

@@ -1,14 +1,14 @@
 """Check a complete data set before training starts."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from model.data.description import SPLITS, DatasetDescription, read_description
 from model.data.feature_file import unusable_values
 from model.data.inspection import Game, inspect_game
-from model.data.soccernet import feature_parts, read_split
+from model.data.soccernet import feature_parts, first_games, read_split
 from model.data.survey import Findings, Survey, absent_class_notices, labels_notice
 from model.errors import DataError, Problem
 
@@ -58,9 +58,8 @@ def check_dataset(
         DataError: There is no data set in ``root``, or its description is invalid.
     """
     description = read_description(root, labels)
-    games, problems = _split_lists(root, description, splits)
-    if counts is not None:
-        games = {split: names[:count] for (split, names), count in zip(games.items(), counts, strict=True)}
+    of_split = dict.fromkeys(splits) if counts is None else dict(zip(splits, counts, strict=True))
+    games, problems = _split_lists(root, description, of_split)
     stems = (
         _stems_found(root, description, games) if features is None else [description.feature_stem(features)]
     )
@@ -92,7 +91,7 @@ def check_dataset(
             *_missing_actions(root, description, first, actions),
         ),
         notices=(
-            *labels_notice(description),
+            *labels_notice(description, root),
             *dict.fromkeys(notice for each in findings for notice in each.notices),
             *absent_class_notices({split: named[split] for split in named if split != "train"}),
         ),
@@ -122,12 +121,12 @@ def _dims(survey: Survey) -> int | None:
 
 
 def _split_lists(
-    root: Path, description: DatasetDescription, splits: Sequence[str]
+    root: Path, description: DatasetDescription, counts: Mapping[str, int | None]
 ) -> tuple[dict[str, tuple[str, ...]], list[Problem]]:
     games: dict[str, tuple[str, ...]] = {}
     problems: list[Problem] = []
     seen: dict[str, str] = {}
-    for split in splits:
+    for split, count in counts.items():
         file = str(root / description.list_of(split))
         try:
             games[split], faults = read_split(root, description, split)
@@ -135,11 +134,24 @@ def _split_lists(
         except DataError as error:
             games[split] = ()
             problems.append(Problem(file, "", str(error.message)))
+        if games[split]:
+            games[split], too_few = _first(games[split], split, count, file)
+            problems += too_few
         for game in games[split]:
             if game in seen:
                 problems.append(Problem(file, game, f"this game is also in split {seen[game]!r}"))
             seen.setdefault(game, split)
     return games, problems
+
+
+def _first(
+    names: tuple[str, ...], split: str, count: int | None, file: str
+) -> tuple[tuple[str, ...], list[Problem]]:
+    """Return the first games, or all with a problem if there are fewer."""
+    try:
+        return first_games(names, split, count), []
+    except DataError as error:
+        return names, [Problem(file, "", f"{error.message}; {error.details['fix']}")]
 
 
 def _stems_found(root: Path, description: DatasetDescription, games: dict[str, tuple[str, ...]]) -> list[str]:

@@ -183,7 +183,7 @@ def read_description(root: Path, labels: str | None = None) -> DatasetDescriptio
 def _soccernet(root: Path, labels: str | None) -> DatasetDescription:
     """Return SoccerNet's description for the label files in ``root``."""
     games = soccernet_games(root)
-    chosen = labels or max(games, key=games.__getitem__)
+    chosen = labels or max(games, key=lambda version: len(games[version]))
     if not games[chosen]:
         raise DataError(
             "this folder contains no known data set" if labels is None else f"no game has labels {labels}",
@@ -200,10 +200,12 @@ def _soccernet(root: Path, labels: str | None) -> DatasetDescription:
     return dataclasses.replace(builtin_description(LABELS[chosen]), unused_labels=unused)
 
 
-def soccernet_games(root: Path) -> dict[str, int]:
-    """Return the number of games in ``root`` that have SoccerNet's labels, by their version."""
+def soccernet_games(root: Path) -> dict[str, frozenset[Path]]:
+    """Return the folders of the games in ``root`` that have SoccerNet's labels, by their version."""
     return {
-        version: sum(1 for _ in root.glob(f"*/*/*/{builtin_description(name).labels_file}"))
+        version: frozenset(
+            file.parent for file in root.glob(f"*/*/*/{builtin_description(name).labels_file}")
+        )
         for version, name in LABELS.items()
     }
 

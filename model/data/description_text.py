@@ -81,7 +81,7 @@ def _text(root: Path) -> str:
             raise DataError("this data set description cannot be read", file=file, reason=error) from error
     games = soccernet_games(root)
     if any(games.values()):  # SoccerNet's folder, which has needed no description so far
-        return tomli_w.dumps({"labels": max(games, key=games.__getitem__)})
+        return tomli_w.dumps({"labels": max(games, key=lambda version: len(games[version]))})
     splits = {split: f"{split}.txt" for split in SPLITS}
     return tomli_w.dumps({"name": root.resolve().name, "labels_file": "Labels.json", "splits": splits})
 

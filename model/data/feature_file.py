@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.errors import Problem
+from model.files import broken_link
 
 _NPY = b"\x93NUMPY"
 _BLOCK_BYTES = 4 << 20
@@ -30,13 +31,27 @@ class FeatureFile:
     """Whether the numbers in the file have another type."""
 
 
+def find_header(path: Path) -> FeatureFile | Problem | None:
+    """Return ``read_header`` of a file of features, or None if nothing has this name."""
+    if path.is_file():
+        return read_header(path)
+    if fault := broken_link(path):
+        return Problem(str(path), "", fault)
+    if path.exists():
+        return Problem(
+            str(path), "", "expected a .npy file, got a folder; move it away and put the file here"
+        )
+    return None
+
+
 def read_header(path: Path) -> FeatureFile | Problem:
     """Read shape and type of the features in ``path``, or return the problem with the file."""
     try:
         array = _mapped(path)
     except Exception as error:  # numpy raises many types for a damaged header
         reason = " ".join(str(error).split())
-        return Problem(str(path), "", f"not a readable .npy file of numbers: {reason:.200}")
+        message = f"not a readable .npy file of numbers: {reason:.200}; copy it again, or extract it again"
+        return Problem(str(path), "", message)
     if array.dtype.kind not in "fiub":
         message = f"expected numbers, got {array.dtype.name}; save them with features.astype('float32')"
         return Problem(str(path), "dtype", message)
@@ -160,5 +175,10 @@ def _mapped(path: Path) -> npt.NDArray[Any]:
     with path.open("rb") as stream:
         if stream.read(len(_NPY)) != _NPY:
             raise ValueError("the file does not begin with the .npy signature")
-    array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    try:
+        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        if "mmap length" in str(error):
+            raise ValueError("the file is cut off: it is shorter than its header says") from error
+        raise
     return array

@@ -9,11 +9,12 @@ import numpy.typing as npt
 
 from model.data.clocks import disagrees
 from model.data.description import DatasetDescription
-from model.data.feature_file import FeatureFile, read_header
+from model.data.feature_file import FeatureFile, find_header
 from model.data.label_file import Action, LabelFile, read_labels
 from model.data.rates import LATE_S
 from model.data.soccernet import feature_parts, features_file, stems_in
 from model.errors import Problem
+from model.files import broken_link
 from model.timeline import FrameRate
 from model.wording import counted
 
@@ -34,6 +35,8 @@ class Game:
     name: str
     halves: Mapping[int, FeatureFile]
     """Number of the half -> its features, in order, where they are present and readable."""
+    parts: tuple[int, ...]
+    """Numbers of the halves that the game should have: all but empty ones without actions."""
     labels: LabelFile
     actions: npt.NDArray[np.int64]
     """(n, 4): half (from 1), frame within the half, class, visible; in the order of the label file."""
@@ -53,6 +56,8 @@ class Game:
 def inspect_game(root: Path, name: str, description: DatasetDescription, *, stem: str) -> Game:
     """Read the labels of a game and the headers of its feature files, and collect all problems."""
     folder = root / name
+    if fault := broken_link(folder):
+        return _without_content(name, folder, problems=(Problem(str(folder), "", fault),))
     if not folder.is_dir():
         absent = Absent("have no folder", Problem(str(folder), "", "no such game folder"))
         return _without_content(name, folder, absent=(absent,))
@@ -69,8 +74,9 @@ def _readable_game(root: Path, name: str, description: DatasetDescription, stem:
     absent: list[Absent] = []
     problems = list(labels.problems)
     if labels.is_missing:
-        absent.append(Absent(f"have no {description.labels_file}", problems.pop()))
+        absent.append(Absent(no_labels(description.labels_file), problems.pop()))
     halves: dict[int, FeatureFile] = {}
+    empty: set[int] = set()
     labelled = {action.half for action in labels.actions}
     here = feature_parts(folder, stem)
     wanted = (
@@ -78,7 +84,7 @@ def _readable_game(root: Path, name: str, description: DatasetDescription, stem:
     )
     for number in wanted if here else ():
         path = features_file(root, name, half=number, stem=stem)
-        header = read_header(path) if path.is_file() else None
+        header = find_header(path)
         if header is None:
             count = sum(action.half == number for action in labels.actions)
             absent.append(Absent(f"have no {path.name}", _missing_features(path, count)))
@@ -88,6 +94,8 @@ def _readable_game(root: Path, name: str, description: DatasetDescription, stem:
             halves[number] = header
         elif number in labelled or description.parts:  # an empty file without actions is no half
             problems.append(Problem(str(path), "shape", "expected at least one frame, got none"))
+        else:
+            empty.add(number)
     if not here:
         path = features_file(root, name, half=1, stem=stem)
         absent.append(Absent(no_features(stem), _missing_features(path, len(labels.actions))))
@@ -96,6 +104,7 @@ def _readable_game(root: Path, name: str, description: DatasetDescription, stem:
     return Game(
         name=name,
         halves=halves,
+        parts=tuple(number for number in wanted if number not in empty) if here else (),
         labels=labels,
         actions=placed.rows,
         clipped=placed.clipped,
@@ -112,12 +121,18 @@ def no_features(stem: str) -> str:
     return f"have no features {stem}"
 
 
+def no_labels(labels_file: str) -> str:
+    """Return the kind of ``Absent`` of games without a label file."""
+    return f"have no {labels_file}"
+
+
 def _without_content(
     name: str, folder: Path, *, absent: tuple[Absent, ...] = (), problems: tuple[Problem, ...] = ()
 ) -> Game:
     return Game(
         name=name,
         halves={},
+        parts=(),
         labels=LabelFile(folder, (), hides_classes=True),
         actions=np.empty((0, 4), dtype=np.int64),
         clipped=0,

@@ -9,6 +9,7 @@ from typing import Any
 from model.data.description import DatasetDescription, UnknownLabelError
 from model.documents import decode_text, parse_json_with_faults, read_limited
 from model.errors import DataError, Problem
+from model.files import broken_link
 from model.timeline import parse_game_time
 from model.wording import counted
 
@@ -61,8 +62,9 @@ def read_labels(path: Path, description: DatasetDescription) -> LabelFile:
     try:
         annotations, faults = _annotations(path)
     except (OSError, ValueError) as error:
-        is_missing = isinstance(error, FileNotFoundError)
-        problem = Problem(str(path), "", "no such file" if is_missing else str(error))
+        broken = broken_link(path)
+        is_missing = broken is None and isinstance(error, FileNotFoundError)
+        problem = Problem(str(path), "", "no such file" if is_missing else broken or str(error))
         return LabelFile(path, (), (problem,), hides_classes=True, is_missing=is_missing)
     actions: list[Action] = []
     problems = [Problem(str(path), "", fault) for fault in faults]

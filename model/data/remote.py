@@ -14,7 +14,7 @@ from model.data.description import (
     builtin_description,
     read_description,
 )
-from model.data.soccernet import HALVES, games_of_split
+from model.data.soccernet import HALVES, first_games, games_of_split
 from model.data.store import Store, open_split
 from model.data.survey import labels_notice
 from model.errors import DataError
@@ -52,7 +52,7 @@ def open_remote_split(
     with copy.locked():
         description = _describe(copy, labels)
         copy.fetch([description.list_of(split)])
-        games = games_of_split(copy.folder, description, split)[:count]
+        games = first_games(games_of_split(copy.folder, description, split), split, count)
         copy.fetch(_files_of(games, description, description.feature_stem(features)), fetching)
         store = open_split(
             copy.folder,

@@ -13,8 +13,8 @@ from model.data.description import DESCRIPTION_FILE, DatasetDescription, read_de
 from model.data.feature_file import (
     FeatureFile,
     common_dtype,
+    find_header,
     read_features,
-    read_header,
     unusable_values,
     width_mismatches,
 )
@@ -173,7 +173,7 @@ def _headers(
     headers: dict[int, FeatureFile | Problem] = {}
     for number in parts:
         file = folder / f"{number}_{stem}.npy"
-        header = read_header(file) if file.is_file() else Problem(str(file), "", "missing")
+        header = find_header(file) or Problem(str(file), "", "missing")
         if isinstance(header, Problem) or header.frames:
             headers[number] = header
     return headers

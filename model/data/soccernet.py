@@ -15,6 +15,7 @@ from model.data.description import DatasetDescription
 from model.data.game_lists import read_game_list
 from model.errors import DataError, Problem
 from model.files import write_whole
+from model.wording import counted
 
 HALVES = (1, 2)
 """Halves of a game of SoccerNet; games of other data sets can have other parts."""
@@ -46,6 +47,22 @@ def games_of_split(root: Path, description: DatasetDescription, split: str) -> t
     if problems:
         raise DataError(f"the list of split {split!r} is invalid", problems)
     return games
+
+
+def first_games(names: tuple[str, ...], split: str, count: int | None) -> tuple[str, ...]:
+    """Return the first ``count`` games of ``split``; None: all.
+
+    Raises:
+        DataError: The split has fewer games.
+    """
+    if count is None:
+        return names
+    if not 0 < count <= len(names):
+        raise DataError(
+            f"split {split!r} has {counted(len(names), 'game')}, {count} were requested",
+            fix=f"request at most {len(names)}",
+        )
+    return names[:count]
 
 
 def read_split(

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from model.data.building import STORE_FORMAT, find_or_build
 from model.data.cache import unusable
+from model.data.soccernet import first_games
 from model.documents import parse_json
 from model.errors import DataError
 from model.recipe import Recipe
@@ -89,15 +90,9 @@ class Store:
         Raises:
             DataError: The split has fewer than ``count`` games, or ``count`` is not positive.
         """
-        games = self.games
-        if not 0 < count <= len(games):
-            raise DataError(
-                f"split {self.split!r} has {len(games)} games, {count} were requested",
-                fix=f"request 1 to {len(games)} games",
-            )
-        if count == len(games):
+        kept = first_games(self.games, self.split, count)
+        if kept == self.games:
             return self
-        kept = set(games[:count])
         halves = tuple(half for half in self.halves if half.game in kept)
         frames = sum(half.frames for half in halves)
         return replace(

@@ -5,17 +5,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from model.data.absence import absence_problems
 from model.data.clocks import clock_faults, disagrees
-from model.data.description import DESCRIPTION_FILE, DatasetDescription
+from model.data.description import (
+    DESCRIPTION_FILE,
+    LABELS,
+    DatasetDescription,
+    builtin_description,
+    soccernet_games,
+)
 from model.data.feature_file import width_mismatches
-from model.data.inspection import Absent, Game, no_features
+from model.data.inspection import Game
 from model.data.rates import HalfLength, RateDoubt, far_longer, rate_doubt
-from model.data.soccernet import features_file, stems_in
 from model.errors import Problem
-from model.shell import shell_line
-
-_LISTED_ONE_BY_ONE = 3
-"""Games that lack the same file are counted if there are more."""
+from model.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class Survey:
         doubt, longer = self._rate_findings(games)
         late = [problem for game in games for problem in game.late]
         problems = [
-            *self._absent(),
+            *absence_problems(self.root, self.description, self.stem, self.games),
             *(problem for game in games for problem in game.problems),
             *width_mismatches([half for game in games for half in game.halves.values()]),
             *(() if doubt is not None and doubt.ends_early else late),
@@ -93,59 +96,6 @@ class Survey:
         source = " (assumed, nothing declares it)" if self._assumes_rate else ""
         return Problem(str(file), f"frame rate of {self.stem}", f"{doubt.text}{source}; {how}")
 
-    def _absent(self) -> list[Problem]:
-        every = [game for games in self.games.values() for game in games]
-        if len(every) > 1 and all(self._lacks_features(game) for game in every):
-            return [self._no_features_yet(every)]
-        problems: list[Problem] = []
-        for split, games in self.games.items():
-            kinds: dict[str, list[tuple[Game, Absent]]] = defaultdict(list)
-            for game in games:
-                for absent in game.absent:
-                    kinds[absent.what].append((game, absent))
-            for what, cases in kinds.items():
-                if len(cases) <= _LISTED_ONE_BY_ONE:
-                    problems += [absent.problem for _, absent in cases]
-                else:
-                    problems.append(self._counted(split, len(games), what, [game.name for game, _ in cases]))
-        return problems
-
-    def _lacks_features(self, game: Game) -> bool:
-        only_these = [absent.what for absent in game.absent] == [no_features(self.stem)]
-        return only_these and not stems_in(self.root / game.name)
-
-    def _no_features_yet(self, games: Sequence[Game]) -> Problem:
-        """Return one problem for a folder into which nobody has put features so far."""
-        first = features_file(self.root, games[0].name, half=1, stem=self.stem)
-        source = self._source() if self._is_published else "an array (frames, dimensions)"
-        return Problem(
-            str(self.root),
-            "",
-            f"none of the {len(games)} games has features {self.stem} yet; the first part of the first game "
-            f"needs {first}: {source}",
-        )
-
-    def _counted(self, split: str, total: int, what: str, games: Sequence[str]) -> Problem:
-        shown = "; ".join(games[:_LISTED_ONE_BY_ONE])
-        list_file = self.root / self.description.list_of(split)
-        return Problem(
-            str(list_file),
-            "",
-            f"{len(games)} of {total} games of split {split} {what}, the first: {shown}; take them out of "
-            f"{list_file.name}, use the first games only (--games TRAIN,VALID), or {self._source()}",
-        )
-
-    @property
-    def _is_published(self) -> bool:
-        return self.description.name.startswith("soccernet")
-
-    def _source(self) -> str:
-        """Say where missing games can be had."""
-        if not self._is_published:
-            return "add their files"
-        command = shell_line("hpo", "data", "download", "--features", self.stem, "--to", self.root)
-        return f"download them: {command}"
-
     def _notices(self, games: Sequence[Game]) -> list[str]:
         notices = []
         if clipped := sum(game.clipped for game in games):
@@ -155,27 +105,41 @@ class Survey:
                 f"{outside} actions are in halves beyond the {self.description.parts} that "
                 f"{DESCRIPTION_FILE} declares, and are left out"
             )
-        parts = Counter(tuple(game.halves) for game in games if game.halves)
+        parts = Counter(game.parts for game in games if game.halves)
         if len(parts) > 1:
             (usual, _), *others = parts.most_common()
             odd = sum(count for _, count in others)
-            first = next(game for game in games if game.halves and tuple(game.halves) != usual)
+            first = next(game for game in games if game.halves and game.parts != usual)
             notices.append(
                 f"{odd} of {len(games)} games have other halves than {_numbers(usual)}, the first: "
-                f"{first.name} ({_numbers(tuple(first.halves))})"
+                f"{first.name} ({_numbers(first.parts)})"
             )
         return notices
 
 
-def labels_notice(description: DatasetDescription) -> tuple[str, ...]:
-    """Return the notice that a folder has both versions of SoccerNet's labels and nobody chose one."""
+def labels_notice(description: DatasetDescription, root: Path | None = None) -> tuple[str, ...]:
+    """Return the notice that games have both versions of SoccerNet's labels and nobody chose one.
+
+    Args:
+        description: Description of the data.
+        root: The data folder. None: its games are not here, and the other version counts as complete.
+    """
     other = description.unused_labels
     if other is None:
         return ()
-    return (
+    read = (
         f"games have labels of both versions: {description.labels_file} ({description.labels_version}, "
-        f"{len(description.classes)} classes) is read; for the other choose --labels {other}, or write "
-        f'labels = "{other}" into {DESCRIPTION_FILE}',
+        f"{len(description.classes)} classes) is read; "
+    )
+    games = soccernet_games(root) if root is not None else {}
+    chosen = description.labels_version or ""
+    if lacking := games.get(chosen, frozenset()) - games.get(other, frozenset()):
+        file = builtin_description(LABELS[other]).labels_file
+        return (
+            f"{read}{len(lacking)} of {counted(len(games[chosen]), 'game')} with it have no {file} ({other})",
+        )
+    return (
+        f'{read}for the other choose --labels {other}, or write labels = "{other}" into {DESCRIPTION_FILE}',
     )
 
 

@@ -37,6 +37,8 @@ class Chosen:
     """Videos to use, in the order of the list."""
     missing: tuple[ListedVideo, ...]
     """Videos in ``used`` without a feature file."""
+    with_features: int
+    """Number of videos with a feature file, used or not."""
     left_out: int
     """Number of videos that were left out because they have no feature file."""
 
@@ -84,6 +86,7 @@ def choose_listed(
         found[subset] = Chosen(
             used=tuple(used),
             missing=tuple(row for row in used if f"{row.name}.csv" not in files),
+            with_features=len(there),
             left_out=_left_out(rows, there, used) if skip_missing else 0,
         )
     return found
@@ -147,17 +150,19 @@ def missing_features(folder: Path, chosen: Mapping[str, Chosen], positions: int)
         return [Problem(str(place), "", message)]
     if not any(each.missing or each.left_out for each in chosen.values()):
         return []
-    nothing_left = [subset for subset, each in chosen.items() if each.left_out and not each.used]
-    if nothing_left or not any(each.present for each in chosen.values()):
-        return [_no_file_fits(folder, place, nothing_left or list(chosen))]
+    # A study needs videos of each subset: one without any file is not mended by leaving videos out.
+    empty = [name for name, each in chosen.items() if (each.used or each.left_out) and not each.with_features]
+    problems = [_no_file_fits(folder, place, empty)] if empty else []
     parts = [
         f"{len(each.missing):,} of {len(each.used):,} {subset} videos"
         f" ({shortened([row.name for row in each.missing])})"
         for subset, each in chosen.items()
-        if each.missing
+        if each.missing and subset not in empty
     ]
     fix = f"download the files, leave these videos out with {SKIP}, or remove their lines from {VIDEOS}"
-    return [Problem(str(place), "", f"no feature file for {' and '.join(parts)}; {fix}")] if parts else []
+    if parts:
+        problems.append(Problem(str(place), "", f"no feature file for {' and '.join(parts)}; {fix}"))
+    return problems
 
 
 def _no_file_fits(folder: Path, place: Path, subsets: Sequence[str]) -> Problem:
@@ -165,10 +170,11 @@ def _no_file_fits(folder: Path, place: Path, subsets: Sequence[str]) -> Problem:
     parts = [f"none of the {' and '.join(subsets)} videos of {VIDEOS} has a feature file VIDEO.csv"]
     if found:
         parts.append(f"the folder has {len(found):,} .csv files ({shortened(found)})")
+        parts.append("add the files of these videos, or rename files that have other names")
     elif (place / place.name).is_dir():
         parts.append(f"the files are in another folder {place.name} inside this one: move them up")
     else:
-        parts.append("the folder has no .csv files")
+        parts.append("the folder has no .csv files: add those of these videos")
     if any(feature_folder(folder, positions) != place for positions in positions_found(folder)):
         parts.append(_other_folder(folder, place.name))
     return Problem(str(place), "", "; ".join(parts))

@@ -114,7 +114,11 @@ def break_late(root: Path) -> None:
         (break_dims, "valid/game-0/1_EVENTS.npy", "expected 4 dimensions per frame"),
         (break_dtype, "game-0/1_EVENTS.npy", "expected numbers, got complex128"),
         (break_file, "game-0/1_EVENTS.npy", "not a readable .npy file"),
-        (break_end, "game-0/1_EVENTS.npy", "not a readable .npy file"),
+        (
+            break_end,
+            "game-0/1_EVENTS.npy",
+            "the file is cut off: it is shorter than its header says; copy it",
+        ),
         (break_pickle, "game-0/1_EVENTS.npy", "not a readable .npy file"),
         (break_value, "test/game-0/2_EVENTS.npy: frame 250", "got inf in column 3"),
         (break_empty, "valid.txt", "is empty"),

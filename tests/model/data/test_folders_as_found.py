@@ -66,6 +66,47 @@ def test_labels_that_no_game_has_cannot_be_chosen(both: Path) -> None:
         read_description(both, "v1")
 
 
+def label_files(root: Path, **versions: str) -> Path:
+    """One game a split with the versions of labels in its name, such as ``train="12"``."""
+    (root / "l").mkdir(parents=True)
+    for split, found in versions.items():
+        write_game(root, f"l/s/{split}", v1_notes(), halves("X", 600), "Labels.json")
+        write_game(root, f"l/s/{split}", v2_notes(last_s=200), {})
+        for version, file in (("1", "Labels.json"), ("2", "Labels-v2.json")):
+            if version not in found:
+                (root / "l/s" / split / file).unlink()
+        (root / f"{split}.txt").write_text(f"l/s/{split}\n")
+    return root
+
+
+@pytest.mark.parametrize("labels", [None, "v1", "v2"])
+def test_labels_of_which_no_version_covers_all_games_are_told_with_the_games_of_each(
+    labels: str | None, tmp_path: Path
+) -> None:
+    root = label_files(tmp_path / "data", train="1", valid="2", test="2")
+    report = check_dataset(root, features="X", labels=labels)
+    found = [line for line in problems(report) if "no action" not in line]
+    only, without = (
+        ("Labels-v2.json (v2)", "l/s/train") if labels == "v1" else ("Labels.json (v1)", "l/s/valid")
+    )
+    assert len(found) == 1 and "no version of the labels covers all games" in found[0]
+    assert f"of 3 games have only {only}" in found[0] and f"the first: {without}; add the missing" in found[0]
+    assert not [notice for notice in report.notices if "--labels" in notice]
+    with pytest.raises(DataError, match="no version of the labels covers all games"):
+        opened(root, "valid" if labels == "v1" else "train", features="X", labels=labels)
+
+
+def test_version_of_labels_that_some_games_lack_is_not_offered_but_the_one_of_all_is(tmp_path: Path) -> None:
+    root = label_files(tmp_path / "data", train="12", valid="2", test="2")
+    (notice,) = opened(root, features="X").notices
+    assert "Labels-v2.json (v2, 17 classes) is read; 2 of 3 games with it have no Labels.json (v1)" in notice
+    with pytest.raises(DataError, match="read the labels v2, which all games have: --labels v2"):
+        opened(root, "valid", features="X", labels="v1")
+    (root / "dataset.toml").write_text('labels = "v1"\n')
+    with pytest.raises(DataError, match=r'which all games have: labels = "v2" in dataset\.toml'):
+        opened(root, "valid", features="X")
+
+
 # Frame rates.
 
 
@@ -426,6 +467,75 @@ def test_features_that_most_games_lack_are_one_problem(partial: Path) -> None:
         write_game(partial, f"l/s/missing-{number}", v2_notes(last_s=250), {})
     (problem,) = problems(check_dataset(partial, features="X"))
     assert "298 of 299 games of split train have no features X" in problem
+
+
+def test_first_games_are_advised_only_where_they_are_there(partial: Path) -> None:
+    (problem,) = problems(check_dataset(partial, features="X"))
+    assert "use at most the first 1 (--games TRAIN,VALID)" in problem
+    lines = (partial / "train.txt").read_text().splitlines()
+    (partial / "train.txt").write_text("\n".join(reversed(lines)))
+    (problem,) = problems(check_dataset(partial, features="X"))
+    assert "take the games out of train.txt" in problem and "--games" not in problem
+    report = check_dataset(partial, features="X", splits=("train", "valid"), counts=(2, 1))
+    assert [line.partition(": ")[2] for line in problems(report)] == [
+        "no such game folder; take the games out of train.txt, or download them: "
+        f"hpo data download --features X --labels v2 --to {partial}"
+    ] * 2
+
+
+def test_more_games_than_a_split_has_are_a_problem(partial: Path) -> None:
+    (partial / "train.txt").write_text("l/s/train\n")
+    report = check_dataset(partial, features="X", splits=("train", "valid"), counts=(4, 1))
+    assert problems(report) == [
+        f"{partial / 'train.txt'}: split 'train' has 1 game, 4 were requested; request at most 1"
+    ]
+
+
+def test_missing_list_for_which_that_of_the_package_is_used_is_told(partial: Path) -> None:
+    pytest.importorskip("SoccerNet")
+    (partial / "train.txt").write_text("l/s/train\n")
+    (partial / "valid.txt").unlink()
+    (problem,) = problems(check_dataset(partial, features="X"))
+    assert problem.startswith(f"{partial}: 100 of 100 games of split valid have no folder")
+    assert "there is no valid.txt, so the list of the SoccerNet package is used: write valid.txt" in problem
+    assert "out of valid.txt" not in problem and "--games" not in problem
+
+
+# Links and folders in the place of files.
+
+
+def test_broken_links_and_folders_are_told_as_such(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    write_splits(root, lambda game: write_game(root, game, v2_notes(last_s=250), halves("X", 600)))
+    dangling, loop, folder = (root / f"l/s/{split}/2_X.npy" for split in SPLITS)
+    for file in (dangling, loop, folder):
+        file.unlink()
+    dangling.symlink_to("/nowhere/2_X.npy")
+    loop.symlink_to("2_X.npy")
+    folder.mkdir()
+    report = check_dataset(root, features="X")
+    fix = "where there is nothing; correct the link, or copy its target here"
+    assert problems(report) == [
+        f"{dangling}: a link to /nowhere/2_X.npy, {fix}",
+        f"{loop}: a link to 2_X.npy, {fix}",
+        f"{folder}: expected a .npy file, got a folder; move it away and put the file here",
+    ]
+    assert report.notices == ()  # no game has other halves than the rest
+
+
+def test_broken_links_to_labels_and_games_are_told_as_such(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    write_splits(root, lambda game: write_game(root, game, v2_notes(last_s=250), halves("X", 600)))
+    labels, game = root / "l/s/valid/Labels-v2.json", root / "l/s/test"
+    labels.unlink()
+    labels.symlink_to("gone.json")
+    game.rename(root / "moved")
+    game.symlink_to("gone")
+    found = problems(check_dataset(root, features="X"))
+    assert len(found) == 2
+    assert (
+        f"{labels}: a link to gone.json, where" in found[0] and f"{game}: a link to gone, where" in found[1]
+    )
 
 
 # Text files as Windows writes them.

@@ -299,8 +299,9 @@ def test_every_folder_of_features_is_checked_unless_one_is_chosen(folder: Path) 
     write_numbers(folder, TRAINING[0], np.ones((5, DIMS)), positions=5)
     report = check_videos(folder)
     assert report.features["csv_mean_5"] == {"training": 1, "validation": 0}
-    (problem,) = told(report.problems, folder)
-    assert problem.startswith("csv_mean_5: no feature file for 7 of 8 training videos")
+    none, some = told(report.problems, folder)
+    assert none.startswith("csv_mean_5: none of the validation videos")
+    assert some.startswith("csv_mean_5: no feature file for 7 of 8 training videos")
     assert check_videos(folder, features=FEATURES).problems == ()
     with pytest.raises(ConfigError, match="expected --features csv_mean_T"):
         check_videos(folder, features="resnet")

@@ -97,10 +97,28 @@ def test_too_few_videos_with_features_are_told(folder: Path) -> None:
     ]
 
 
-def test_a_subset_without_any_feature_file_is_refused_with_the_option_too(folder: Path) -> None:
+@pytest.mark.parametrize("skip", [False, True])
+def test_a_subset_without_any_feature_file_is_refused_and_advised_to_add_files(
+    skip: bool, folder: Path
+) -> None:
     remove(folder, *VALIDATION)
-    (problem,) = refusal(folder, skip=True)
+    (problem,) = refusal(folder, skip=skip)
     assert problem.startswith(f"{FEATURES}: none of the validation videos of {VIDEOS} has a feature file")
+    assert "add the files of these videos" in problem and "skip" not in problem and "remove" not in problem
+
+
+def test_missing_files_of_one_subset_do_not_hide_those_of_a_subset_without_any(folder: Path) -> None:
+    remove(folder, TRAINING[2], *VALIDATION)
+    none, some = refusal(folder)
+    assert "none of the validation videos" in none
+    assert f"1 of 8 training videos ({TRAINING[2]})" in some and "--skip-missing" in some
+
+
+def test_first_videos_without_files_can_be_left_out_if_later_ones_have_them(folder: Path) -> None:
+    remove(folder, *VALIDATION[:2])
+    (problem,) = refusal(folder, 2, 2)
+    assert "2 of 2 validation videos" in problem and "--skip-missing" in problem
+    assert names(built(folder, 2, 2, skip=True)["validation"]) == VALIDATION[2:]
 
 
 def test_a_missing_folder_of_features_names_the_ones_that_are_there(folder: Path) -> None:
