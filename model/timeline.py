@@ -12,7 +12,14 @@ NO_FUTURE = -32768
 FARTHEST = 32766
 """Largest stored distance in frames; larger ones are clipped and stay below ``NO_PAST``."""
 
-_GAME_TIME = re.compile(r"\s*(?P<half>[0-9])\s*-\s*(?P<minutes>[0-9]{1,4}):(?P<seconds>[0-5]?[0-9])\s*")
+MOST_PARTS = 99
+"""Largest number of a part (half) of a game."""
+PART = "[1-9][0-9]?"
+"""Regular expression of the number of a part, from 1 to ``MOST_PARTS``, as files and their names have it."""
+
+_GAME_TIME = re.compile(
+    rf"\s*(?P<half>0|{PART})\s*-\s*" + r"(?P<minutes>[0-9]{1,4}):(?P<seconds>[0-5]?[0-9])\s*"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,17 @@ class FrameRate:
         return int(time_s * self.per_second + 1e-9)
 
 
+def part_number(text: str) -> int:
+    """Return the number of a part (half) of a game that a table or a file has as ``text``.
+
+    Raises:
+        ValueError: It is none from 1 to ``MOST_PARTS``.
+    """
+    if not re.fullmatch(PART, text):
+        raise ValueError(f"part is {text!r:.60} (expected a number from 1 to {MOST_PARTS})")
+    return int(text)
+
+
 def parse_game_time(text: str) -> tuple[int, float]:
     """Parse a game time: ``"1 - 07:32"`` gives (1, 452.0), the half and seconds after its start.
 
@@ -46,7 +64,9 @@ def parse_game_time(text: str) -> tuple[int, float]:
     """
     match = _GAME_TIME.fullmatch(text)
     if match is None:
-        raise ValueError(f'expected a game time such as "1 - 07:32", got {text!r:.60}')
+        raise ValueError(
+            f'expected a game time such as "1 - 07:32", of a half from 1 to {MOST_PARTS}, got {text!r:.60}'
+        )
     return int(match["half"]), 60.0 * int(match["minutes"]) + int(match["seconds"])
 
 

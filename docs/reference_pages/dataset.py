@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from model.data.description_table import HIGHEST_RATE, KEYS, MOST_PARTS
+from model.data.description_table import HIGHEST_RATE, KEYS
+from model.timeline import MOST_PARTS
 from reference_pages.markdown import code, table
 
 _INTRODUCTION = """# Keys of dataset.toml

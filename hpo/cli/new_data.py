@@ -1,9 +1,7 @@
 """Command ``hpo data new``: the first description and study file of a data set of one's own."""
 
-import re
 import sys
 from collections.abc import Callable, Sequence
-from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -155,12 +153,11 @@ def _existing(file: Path, fix: str) -> DataError:
 
 def _missing_features(label_files: Sequence[Path], stems: Sequence[str]) -> list[Path]:
     """Return the first feature file of each stem that the first game lacks."""
+    from model.data.soccernet import feature_parts
+
     folders = [file.parent for file in label_files[:1]]
     return [
-        folder / f"1_{stem}.npy"
-        for folder in folders
-        for stem in stems
-        if not any(folder.glob(f"[1-9]_{escape(stem)}.npy"))
+        folder / f"1_{stem}.npy" for folder in folders for stem in stems if not feature_parts(folder, stem)
     ]
 
 
@@ -211,10 +208,11 @@ def _stems(folder: Path) -> list[str]:
     Raises:
         ConfigError: There are none.
     """
+    from model.data.soccernet import part_and_stem
     from model.files import files_below
 
-    names = (file.name for file in files_below(folder))
-    stems = sorted({match[1] for name in names if (match := re.fullmatch(r"[1-9]_(.+)\.npy", name))})
+    named = (part_and_stem(file.name) for file in files_below(folder))
+    stems = sorted({stem for _, stem in filter(None, named)})
     if not stems:
         raise ConfigError(
             "the features are unknown: no game folder has feature files such as 1_VIDEO.npy",

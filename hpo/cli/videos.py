@@ -11,6 +11,7 @@ from hpo.api.watching import ReadingProgress
 from hpo.cli.networks import Device
 from model.errors import ConfigError, DataError
 from model.shell import shell_line
+from model.timeline import MOST_PARTS
 from model.wording import counted
 
 if TYPE_CHECKING:
@@ -193,7 +194,8 @@ def labels(
         ),
     ] = None,
     part: Annotated[
-        int, typer.Option(metavar="NUMBER", min=1, max=9, help="Part (half) of the game of such a file.")
+        int,
+        typer.Option(metavar="NUMBER", min=1, max=MOST_PARTS, help="Part (half) of the game of such a file."),
     ] = 1,
 ) -> None:
     """Write label files from annotations.

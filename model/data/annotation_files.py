@@ -10,6 +10,7 @@ from pathlib import Path
 from model.data.game_lists import game_path
 from model.documents import decode_text, parse_table, read_limited
 from model.errors import DataError, Problem
+from model.timeline import part_number
 from model.wording import counted
 
 TABLE, ELAN, SUBTITLES = ".csv", ".eaf", (".srt", ".vtt")
@@ -84,13 +85,11 @@ def read_annotations(file: Path, *, game: str, part: int) -> tuple[list[Annotati
 def _annotation(line: _Line) -> Annotation:
     if line.fault:
         raise ValueError(line.fault)
-    game, part, label = game_path(line.game), line.part.strip(), line.label.strip()
-    if not re.fullmatch("[1-9]", part):
-        raise ValueError(f"part is {part!r:.60} (expected a number from 1 to 9)")
+    game, part, label = game_path(line.game), part_number(line.part.strip()), line.label.strip()
     if not label:
         raise ValueError("the label is empty")
     time_s = _seconds(line.time.strip())
-    return Annotation(game=game, part=int(part), time_s=time_s, label=label, place=line.place)
+    return Annotation(game=game, part=part, time_s=time_s, label=label, place=line.place)
 
 
 def _seconds(text: str) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 from model.errors import DataError, Problem
 from model.files import path_fault
 from model.recipe import Recipe
+from model.timeline import MOST_PARTS
 
 KEYS = (
     "name",
@@ -20,7 +21,6 @@ KEYS = (
     "features",
     "splits",
 )
-MOST_PARTS = 9
 HIGHEST_RATE = 1000.0
 _CLASS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]*")
 

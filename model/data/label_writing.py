@@ -1,6 +1,7 @@
 """Label files of a data folder, written from annotations."""
 
 import json
+import re
 from collections.abc import Sequence
 from itertools import chain, count
 from pathlib import Path
@@ -12,9 +13,10 @@ from model.data.description_text import add_table, classes_of_labels, descriptio
 from model.documents import parse_json, read_limited
 from model.errors import DataError, Problem
 from model.files import write_whole
-from model.timeline import annotated
+from model.timeline import PART, annotated
 
 _MAX_BYTES = 16 << 20
+_PART = re.compile(rf"\s*({PART})(?![0-9])")
 
 
 def declare_classes(root: Path, labels: Sequence[str]) -> bool:
@@ -125,5 +127,5 @@ def _copied(file: Path) -> Path:
 
 
 def _part_of(entry: dict[str, Any]) -> int:
-    first = str(entry.get("gameTime", "")).strip()[:1]
-    return int(first) if first.isascii() and first.isdecimal() else 0
+    match = _PART.match(str(entry.get("gameTime", "")))
+    return int(match[1]) if match else 0

@@ -14,12 +14,16 @@ from model.data.description import (
     builtin_description,
     read_description,
 )
-from model.data.soccernet import HALVES, first_games, games_of_split
+from model.data.soccernet import HALVES, features_file, first_games, games_of_split
 from model.data.store import Store, open_split
 from model.data.survey import labels_notice
 from model.errors import DataError
+from model.timeline import MOST_PARTS
 
 Progress = Callable[[int, int], None]
+
+_FIRST_PARTS = 9
+"""Parts that are asked for in every game; more are only in games that have all of these."""
 
 
 def open_remote_split(
@@ -53,7 +57,9 @@ def open_remote_split(
         description = _describe(copy, labels)
         copy.fetch([description.list_of(split)])
         games = first_games(games_of_split(copy.folder, description, split), split, count)
-        copy.fetch(_files_of(games, description, description.feature_stem(features)), fetching)
+        stem = description.feature_stem(features)
+        copy.fetch(_files_of(games, description, stem), fetching)
+        copy.fetch(_more_parts(copy.folder, games, description, stem), fetching)
         store = open_split(
             copy.folder,
             features=features,
@@ -103,6 +109,15 @@ def _has_labels(copy: FolderCopy, description: DatasetDescription) -> bool:
 
 def _files_of(games: Sequence[str], description: DatasetDescription, stem: str) -> list[str]:
     # Games of SoccerNet have two halves; of other data, files of more parts are asked for and may be absent.
-    parts = HALVES if description.name in BUILTIN_NAMES else range(1, 1 + (description.parts or 9))
+    parts = HALVES if description.name in BUILTIN_NAMES else range(1, 1 + (description.parts or _FIRST_PARTS))
     names = [*(f"{half}_{stem}.npy" for half in parts), description.labels_file]
     return [f"{game}/{name}" for game in games for name in names]
+
+
+def _more_parts(root: Path, games: Sequence[str], description: DatasetDescription, stem: str) -> list[str]:
+    """Return the files of further parts of games that have the last of the first ones."""
+    if description.parts is not None:
+        return []
+    long = [game for game in games if features_file(root, game, half=_FIRST_PARTS, stem=stem).is_file()]
+    further = range(_FIRST_PARTS + 1, MOST_PARTS + 1)
+    return [f"{game}/{half}_{stem}.npy" for game in long for half in further]

@@ -1,9 +1,9 @@
 """SoccerNet layout: ``<root>/<league>/<season>/<game>/{1,2}_<STEM>.npy``, label files and lists of games."""
 
-import glob
 import importlib.util
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,12 @@ from model.data.description import DatasetDescription
 from model.data.game_lists import read_game_list
 from model.errors import DataError, Problem
 from model.files import write_whole
+from model.timeline import PART
 from model.wording import counted
 
 HALVES = (1, 2)
 """Halves of a game of SoccerNet; games of other data sets can have other parts."""
+_FEATURE_FILE = re.compile(rf"({PART})_(.+)\.npy", re.DOTALL)
 
 
 def features_file(root: Path, game: str, *, half: int, stem: str) -> Path:
@@ -28,13 +30,23 @@ def features_file(root: Path, game: str, *, half: int, stem: str) -> Path:
 
 def feature_parts(folder: Path, stem: str) -> tuple[int, ...]:
     """Return the numbers of the parts (halves) of the game in ``folder`` that have a feature file."""
-    numbers = (name.name[0] for name in folder.glob(f"[1-9]_{glob.escape(stem)}.npy"))
-    return tuple(sorted(map(int, numbers)))
+    return tuple(sorted(number for number, found in _feature_files(folder) if found == stem))
 
 
 def stems_in(folder: Path) -> list[str]:
     """Return the stems of all feature files of the game in ``folder``."""
-    return sorted({file.stem[2:] for file in folder.glob("[1-9]_*.npy")})
+    return sorted({stem for _, stem in _feature_files(folder)})
+
+
+def part_and_stem(name: str) -> tuple[int, str] | None:
+    """Return part and stem of a feature file, such as 1 and ``X`` of ``1_X.npy``; None for other names."""
+    match = _FEATURE_FILE.fullmatch(name)
+    return (int(match[1]), match[2]) if match else None
+
+
+def _feature_files(folder: Path) -> list[tuple[int, str]]:
+    named = (part_and_stem(file.name) for file in folder.glob("[1-9]*_*.npy"))
+    return [found for found in named if found is not None]
 
 
 def games_of_split(root: Path, description: DatasetDescription, split: str) -> tuple[str, ...]:

@@ -11,10 +11,10 @@ from model.data.game_lists import GameList, game_path, read_game_list
 from model.documents import TableRow, decode_text, parse_table, read_limited
 from model.errors import ConfigError, DataError, Problem
 from model.recipe import Recipe
+from model.timeline import part_number
 
 _COLUMNS = ("game", "part", "video")
 _MAX_BYTES = 16 << 20
-_MOST_PARTS = 9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,16 +91,15 @@ def _game_of(row: TableRow, folder: Path, before: Sequence[GameVideo]) -> GameVi
         raise ValueError(row.fault)
     game, part, video = (row.cells[name] for name in _COLUMNS)
     game, split = game_path(game), row.cells.get("split", "")
-    if not re.fullmatch(f"[1-{_MOST_PARTS}]", part):
-        raise ValueError(f"part is {part!r:.60} (expected a number from 1 to {_MOST_PARTS})")
+    number = part_number(part)
     if split and split not in SPLITS:
         raise ValueError(f"split is {split!r:.60} (expected {', '.join(SPLITS)}, or nothing)")
     if not video or not (folder / video).is_file():
         raise ValueError(f"video is {video!r:.200} (expected a file)")
     for other in before:
-        if other.game == game and (other.part == int(part) or other.split != split):
+        if other.game == game and (other.part == number or other.split != split):
             raise ValueError(f"part {part} of {game} contradicts an earlier line of this game")
-    return GameVideo(game=game, part=int(part), video=folder / video, split=split)
+    return GameVideo(game=game, part=number, video=folder / video, split=split)
 
 
 def stem_of(model: str) -> str:

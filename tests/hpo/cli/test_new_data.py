@@ -73,6 +73,14 @@ def test_league_behind_a_link_is_described_too(
     assert "3 label files" in done.output and read_description(root).features == {"video": "VIDEO"}
 
 
+def test_features_of_a_tenth_part_have_the_stem_of_the_others(handball: Path) -> None:
+    file = handball / "games/a/1_VIDEO.npy"
+    for part in (10, 12):
+        (file.parent / f"{part}_VIDEO.npy").write_bytes(file.read_bytes())
+    assert new(handball, "--rate", "5").exit_code == 0
+    assert read_description(handball).features == {"video": "VIDEO"}
+
+
 def test_ranges_never_fall_below_two_frames(tmp_path: Path) -> None:
     game(tmp_path, "a", {"pass": [0.5 * n for n in range(200)]})
     assert new(tmp_path, "--rate", "1").exit_code == 0

@@ -97,7 +97,7 @@ def test_table_in_another_encoding_says_what_to_do(tmp_path: Path) -> None:
 
 def test_part_that_comes_later_leaves_the_other_in_place(tmp_path: Path) -> None:
     to = ("--to", tmp_path / "data", "--game", "cup/final")
-    for part, text in (("1", SRT), ("2", VTT), ("1", SRT.replace("Goal", "Time-out"))):
+    for part, text in (("12", VTT), ("1", SRT), ("2", VTT), ("1", SRT.replace("Goal", "Time-out"))):
         file = written(tmp_path / ("a.srt" if "," in text else "a.vtt"), text)
         assert labels("--from", file, *to, "--part", part).exit_code == 0
     content = json.loads((tmp_path / "data/cup/final/Labels.json").read_text())
@@ -106,6 +106,8 @@ def test_part_that_comes_later_leaves_the_other_in_place(tmp_path: Path) -> None
         ("1 - 01:20", "Time-out"),
         ("2 - 01:15", "Goal"),
         ("2 - 01:20", "Time-out"),
+        ("12 - 01:15", "Goal"),
+        ("12 - 01:20", "Time-out"),
     ]
 
 

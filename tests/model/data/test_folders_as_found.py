@@ -340,13 +340,16 @@ def test_split_without_actions_is_a_problem_and_a_class_without_is_a_notice(tmp_
 # Parts of a game.
 
 
-def test_parts_are_what_the_files_say(tmp_path: Path) -> None:
-    root = tmp_path / "data"
-    notes = v2_notes(halves=(1, 2, 3, 4), last_s=200)
-    write_splits(root, lambda game: write_game(root, game, notes, halves("X", 600, (1, 2, 3, 4))))
+@pytest.mark.parametrize("last", [4, 12])
+def test_parts_are_what_the_files_say(last: int, tmp_path: Path) -> None:
+    root, parts = tmp_path / "data", range(1, last + 1)
+    notes = v2_notes(halves=parts, last_s=200)
+    write_splits(root, lambda game: write_game(root, game, notes, halves("X", 600, parts)))
     assert check_dataset(root, features="X").problems == ()
     store = opened(root, features="X")
-    assert [half.number for half in store.halves] == [1, 2, 3, 4] and len(store.actions) == 68
+    assert [half.number for half in store.halves] == list(parts) and len(store.actions) == 17 * last
+    (root / "dataset.toml").write_text(f'labels = "v2"\nparts = {last}\n')
+    assert opened(root, features="X").halves == store.halves
 
 
 def test_half_that_no_label_names_may_be_absent_or_empty(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from soccernet_folder import halves, v1_notes, v2_notes, write_game, write_splits
+from soccernet_folder import V2, halves, v1_notes, v2_notes, write_game, write_splits
 
 from model.data.copying import COPIES
 from model.data.remote import open_remote_split, remote_description
@@ -210,6 +210,22 @@ def test_labels_do_not_depend_on_what_was_fetched_before(server: Server, tmp_pat
     used = open_remote_split(uri, features="X", split="train", cache=tmp_path / "used")
     assert fresh.labels == used.labels == "v1"
     assert fresh.digest == used.digest and "--labels v2" in used.notices[0]
+
+
+def test_games_of_more_than_nine_parts_are_fetched_whole(server: Server, tmp_path: Path) -> None:
+    root, parts = server.folder / "innings", range(1, 13)
+    notes = v2_notes(halves=parts, last_s=200)
+    write_splits(root, lambda game: write_game(root, game, notes, halves("X", 600, parts), "Labels.json"))
+    classes = "".join(
+        f'{name} = ["{label}"]\n' for name, label in zip(V2.classes, V2.label_texts, strict=True)
+    )
+    text = f'name = "baseball"\nframe_rate = 2.0\nlabels_file = "Labels.json"\n[classes]\n{classes}'
+    (root / "dataset.toml").write_text(text)
+    uri = f"{server.uri.rsplit('/', 1)[0]}/innings"
+    there = open_remote_split(uri, features="X", split="train", cache=tmp_path / "two")
+    assert [half.number for half in there.halves] == list(parts) and len(there.actions) == 12 * 17
+    here = open_split(root, features="X", split="train", cache=tmp_path / "one")
+    assert there.digest == here.digest
 
 
 def write_both(root: Path, game: str) -> None:

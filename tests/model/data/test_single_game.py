@@ -73,6 +73,16 @@ def test_the_halves_that_are_there_are_opened_under_their_numbers(tmp_path: Path
     assert [(half.number, half.first_frame) for half in opened(tmp_path).halves] == [(2, 0), (3, 20)]
 
 
+def test_parts_from_ten_on_come_after_those_before(tmp_path: Path) -> None:
+    folder, parts = tmp_path / "game", (1, 2, 9, 10, 12)
+    folder.mkdir()
+    for part in parts:
+        np.save(folder / f"{part}_X.npy", np.full((part, 3), part, dtype=np.float32))
+    store = open_game(folder, Wanted(dims=3, frame_rate=FrameRate(2.0), classes=("goal",), stem=None))
+    assert [(half.number, half.frames) for half in store.halves] == [(part, part) for part in parts]
+    assert store.features[:, 0].tolist() == [part for part in parts for _ in range(part)]
+
+
 def test_half_that_the_data_set_declares_must_be_there(tmp_path: Path) -> None:
     game = tmp_path / "league" / "season" / "game"
     write_halves(game, "EVENTS", (30, 4))

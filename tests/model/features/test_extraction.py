@@ -317,6 +317,17 @@ def test_table_without_columns_or_lines_is_one_error(text: str, message: str, tm
         read_games(tmp_path / "games.csv")
 
 
+def test_table_has_parts_up_to_99(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    lines = ["game,part,video", "a,10,a.mp4", "a,99,a.mp4", "a,100,a.mp4", "a,01,a.mp4"]
+    (tmp_path / "games.csv").write_text("\n".join(lines[:3]))
+    assert [each.part for each in read_games(tmp_path / "games.csv")] == [10, 99]
+    (tmp_path / "games.csv").write_text("\n".join(lines))
+    with pytest.raises(DataError, match=r"part is '100' \(expected a number from 1 to 99\)") as caught:
+        read_games(tmp_path / "games.csv")
+    assert [problem.place for problem in caught.value.problems] == ["line 4", "line 5"]
+
+
 def test_table_has_the_games_that_lists_have(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").touch()
     lines = ["game , part, video", "league\\2015\\g/,1,a.mp4", "#12 Final,1,a.mp4", "a,1,a.mp4,b.mp4"]
