@@ -83,7 +83,11 @@ class DatasetDescription:
 
     @property
     def label_texts(self) -> tuple[str, ...]:
-        """The label of every class in label files: its first pattern, or the class name for a wildcard."""
+        """The label of every class for files of spots, which its patterns match where that is possible.
+
+        It is the first pattern without wildcards, else the first one without the ``*`` at its ends
+        (``timeout`` for ``timeout*``), else the class name.
+        """
         return tuple(_label_text(name, self.patterns[name]) for name in self.classes)
 
     def rate_of(self, stem: str) -> FrameRate:
@@ -234,9 +238,10 @@ def parse_description(content: bytes | str, *, source: str) -> DatasetDescriptio
     except ValueError as error:
         raise DataError("this file is not valid TOML", file=source, reason=error) from error
     table = DescriptionTable(source, document)
-    version = table.labels(LABELS)
-    if version is not None and version in LABELS:
-        return _extended(builtin_description(LABELS[version]), table)
+    if table.has("labels"):
+        version = table.labels(LABELS)
+        # With an unknown version the file is invalid; its other keys are those of either version.
+        return _extended(builtin_description(LABELS[version or "v2"]), table)
     frame_rate, parts = table.frame_rate(), table.parts()
     patterns = table.classes()
     name, labels_file = table.text("name"), table.path("labels_file")

@@ -62,7 +62,10 @@ class DescriptionTable:
         value = self._content.get("labels")
         if value is None or value in tuple(known):
             return value
-        self._add("labels", f"expected {' or '.join(known)}, got {value!r:.60}")
+        self._add(
+            "labels",
+            f"expected {' or '.join(known)} of SoccerNet, got {value!r:.60}; leave it out for other labels",
+        )
         return None
 
     def has(self, key: str) -> bool:
@@ -101,7 +104,8 @@ class DescriptionTable:
             if not _CLASS_NAME.fullmatch(name):
                 self._add(
                     f"classes.{name}",
-                    "expected a class name with only letters, digits, '.', '_', '-' and spaces",
+                    "expected a class name that begins with a letter or digit and has only letters, digits, "
+                    "'.', '_', '-' and spaces",
                 )
         classes = {name: self._patterns(f"classes.{name}", value) for name, value in table.items()}
         for name in (name for name, patterns in classes.items() if not patterns):

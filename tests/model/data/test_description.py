@@ -132,6 +132,27 @@ train = 1
     }
 
 
+def test_wrong_version_of_labels_is_one_mistake_beside_those_of_other_keys() -> None:
+    with pytest.raises(DataError) as caught:
+        parse_description('labels = "v3"\nframe_rate = -1', source="dataset.toml")
+    labels, rate = map(str, caught.value.problems)
+    assert "labels: expected v1 or v2 of SoccerNet, got 'v3'; leave it out for other labels" in labels
+    assert "frame_rate: " in rate
+
+
+@pytest.mark.parametrize("name", ["-x", "", "  ", "ä"])
+def test_name_of_a_class_that_cannot_be_used_is_told_the_whole_rule(name: str) -> None:
+    text = f'name = "x"\nlabels_file = "Labels.json"\nclasses."{name}" = ["x"]\n'
+    with pytest.raises(DataError, match="begins with a letter or digit and has only letters, digits"):
+        parse_description(text, source="dataset.toml")
+
+
+def test_label_of_a_class_with_wildcards_only_belongs_to_this_class() -> None:
+    description = parse_description(HANDBALL, source="dataset.toml")
+    assert description.label_texts[:3] == ("goal", "7m", "suspension")
+    assert [description.class_of(label) for label in description.label_texts] == list(range(7))
+
+
 def test_a_description_that_is_not_toml_names_the_place() -> None:
     with pytest.raises(DataError, match="line 1"):
         parse_description("name = \nx = 1", source="dataset.toml")
