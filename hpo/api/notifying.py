@@ -157,7 +157,7 @@ class Announcements:
             return None
         self._warned[stage] += 1
         title = f"{self._name}: {failed} of {len(ended)} trials of stage {stage} have failed"
-        return Message(title, f"The latest reason: {event.reason}")
+        return Message(title, f"The latest reason: {state.trials[event.trial].reason}")
 
 
 class Sender:

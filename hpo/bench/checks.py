@@ -19,8 +19,8 @@ from hpo.bench.recovery import check_device_fault
 from hpo.bench.setting import Setting
 from hpo.bench.speed import check_arrays
 from hpo.bench.study import check_killed_study
-from hpo.tasks.base.own_code import described
 from model.training.device_state import still_works
+from model.wording import described
 
 LIMIT_S = 570.0
 """Longest duration of all checks in seconds; with the start of the process it is less than ten minutes."""

@@ -37,6 +37,7 @@ from hpo.journal.stage_state import StageState
 from hpo.journal.tally import Tally
 from hpo.journal.trial_state import TrialEvent, TrialState, TrialStatus
 from model.errors import UserError
+from model.wording import printable
 
 
 @dataclass(slots=True, kw_only=True)
@@ -118,7 +119,7 @@ class StudyState:
             case StudyInterrupted():
                 self.interrupted = event.reason
             case Noticed():
-                self.notes.append(event.message)
+                self.notes.append(printable(event.message))
             case StageAsked():
                 return self._request(event)
             case StageStarted():

@@ -14,6 +14,7 @@ from hpo.journal.events import (
     TrialStopped,
     Value,
 )
+from model.wording import printable
 
 TrialEvent = TrialStarted | TrialReported | TrialFinished | TrialStopped | TrialFailed
 """Event of a trial that has been proposed."""
@@ -110,7 +111,8 @@ class TrialState:
                 if isinstance(event, TrialStopped):
                     self.status, self.reason = TrialStatus.STOPPED, event.reason or None
             case TrialFailed():
-                self.status, self.ended_at, self.reason = TrialStatus.FAILED, event.at, event.reason
+                self.status, self.ended_at = TrialStatus.FAILED, event.at
+                self.reason = printable(event.reason)
         return True
 
     def unstarted(self) -> Self:

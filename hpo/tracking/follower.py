@@ -13,6 +13,7 @@ from hpo.journal.events import Event, StudyCreated
 from hpo.journal.journal import count_events, read_journal, stored_events
 from hpo.journal.results import StudyState
 from hpo.tracking.tracker import RecordRefusedError, Tracker
+from model.wording import described
 
 NEVER_ANSWERED_S = 10.0
 """Seconds to wait at most at the end of a study for a tracker that has failed from its beginning."""
@@ -198,7 +199,7 @@ class Follower:
             try:
                 self._projection.advance()
             except Exception as error:  # a store may fail in ways that no list holds
-                self.failure = without_passwords(f"{type(error).__name__}: {error}")
+                self.failure = without_passwords(described(error))
                 wait_s = min(2 * wait_s, self._longest_wait_s)
             else:
                 self.failure, wait_s, self._has_answered = None, self._poll_s, True

@@ -36,6 +36,7 @@ from hpo.tracking.figures import FigureFiles
 from hpo.tracking.notes import NOTE, stage_note, study_note, study_tags, trial_note
 from hpo.tracking.registration import Winner
 from hpo.tracking.winner_label import winner_label
+from model.wording import described
 
 _PLAN = "study.json"
 """Artifact of a stage with the plan of the study."""
@@ -217,7 +218,8 @@ class MlflowTracker:
         self._experiment.end_run(run, "KILLED" if isinstance(event, TrialStopped) else "FINISHED", event.at)
 
     def _fail(self, event: TrialFailed, state: StudyState) -> None:
-        tags = {"hpo.status": "failed", "hpo.reason": event.reason, **_note(event.trial, state)}
+        reason = state.trials[event.trial].reason or ""
+        tags = {"hpo.status": "failed", "hpo.reason": reason, **_note(event.trial, state)}
         self._experiment.log(event.trial, at=event.at, tags=tags)
         self._mark_best(event, state)
         self._experiment.end_run(event.trial, "FAILED", event.at)
@@ -240,7 +242,7 @@ class MlflowTracker:
         try:
             drawn = self._figures_of(state, stage)
         except Exception as error:  # a failure here would hold up every record after it
-            return FigureFiles(files={}, failures=(f"{type(error).__name__}: {error}",))
+            return FigureFiles(files={}, failures=(described(error),))
         self._experiment.log_contents(stage, drawn.files, "figures")
         return drawn
 

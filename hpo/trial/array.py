@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from hpo.tasks.base.own_code import described, place_in_task
+from hpo.tasks.base.own_code import place_in_task
 from hpo.tasks.base.registry import AnyTask, task_named
 from hpo.tasks.base.task import Array
 from hpo.trial.device_fault import DeviceFault
@@ -25,6 +25,7 @@ from hpo.trial.specification import TrialSpec
 from model.errors import StorageError
 from model.training.device_state import LoadMeter, describe_device, still_works
 from model.training.outcomes import FailedError, Outcome, Validation
+from model.wording import described
 
 START_GRACE_S = 10.0
 """Seconds that an array waits for its first trials: the processes that call it start within seconds."""
@@ -356,7 +357,9 @@ def _failure(spec: TrialSpec, error: Exception) -> dict[str, Any]:
     folder = Path(spec.folder)
     with contextlib.suppress(OSError):  # the result below contains the reason
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / ERROR).write_text("".join(traceback.format_exception(error)))
+        # Names of files in the message need not be text.
+        trace = "".join(traceback.format_exception(error)).encode(errors="backslashreplace")
+        (folder / ERROR).write_bytes(trace)
     cause = error.__cause__ if type(error) is FailedError and error.__cause__ else error
     place = place_in_task(cause, spec.study["task"])
     reason = f"{described(cause)} ({place})" if place else described(cause)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from model.wording import described
+
 SlotT = TypeVar("SlotT")
 
 OUT_OF_MEMORY = "the device has too little memory for this trial alone"
@@ -17,7 +19,7 @@ def failure_of(error: Exception) -> FailedError:
     """Return the failure of the trial in which ``error`` was raised, of any kind."""
     if isinstance(error, FailedError):
         return error
-    failure = FailedError(f"{type(error).__name__}: {error}")
+    failure = FailedError(described(error))
     failure.__cause__ = error
     return failure
 

@@ -14,6 +14,7 @@ from hpo.tasks.base.presentation.stage_presentation import (
     StagePresentation,
     StageView,
 )
+from model.wording import described
 
 _SEARCH_FIGURES: dict[str, DrawFigures] = {
     "history": history_figure,
@@ -40,8 +41,7 @@ def draw_stage(view: StageView, presentation: StagePresentation) -> Drawn:
         try:
             figures += _listed(drawer(view))
         except Exception as error:  # drawing libraries fail in ways that no list holds
-            reason = (str(error).splitlines() or [""])[0]
-            failures.append(f"{name}: {type(error).__name__}: {reason}")
+            failures.append(f"{name}: {described(error)}")
     return Drawn(figures=tuple(figures), failures=tuple(failures))
 
 

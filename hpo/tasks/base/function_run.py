@@ -15,7 +15,7 @@ from hpo.space.space import Parameters
 from hpo.tasks.base.learner import TrainingSchedule
 from hpo.tasks.base.printed import printed_to
 from model.training.outcomes import DivergedError, FailedError, Outcome, Validation, failure_of
-from model.wording import counted
+from model.wording import counted, described
 
 ObjectiveFunction = Callable[[dict[str, Any], int, "Reporter"], float | None]
 """Function ``(parameters, seed, report) -> score``; without a result, its last report is its score."""
@@ -124,7 +124,7 @@ class Reporter:
             return said
         if isinstance(said, Exception):
             raise said
-        raise FailedError(f"{type(said).__name__}: {said}") from said
+        raise FailedError(described(said)) from said
 
     def go_on(self) -> None:
         """Let the function continue after its report."""

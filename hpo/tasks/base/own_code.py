@@ -8,6 +8,7 @@ from pathlib import Path
 from hpo.tasks.base.registry import external_task_code
 from model.errors import ConfigError, UserError
 from model.training.outcomes import FailedError
+from model.wording import described
 
 
 @contextmanager
@@ -25,12 +26,6 @@ def own_errors(task: str) -> Iterator[None]:
         if not place:
             raise
         raise ConfigError(f"the task {task} raised {described(error)}", at=place) from error
-
-
-def described(error: BaseException) -> str:
-    """Return type and first line of an error, such as ``ValueError: no rows``."""
-    message = str(error).splitlines()[0] if str(error) else "no message"
-    return f"{type(error).__name__}: {message}"
 
 
 def place_in_task(error: BaseException, task: str) -> str:

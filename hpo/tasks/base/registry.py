@@ -14,6 +14,7 @@ from hpo.tasks.base.description import TaskDescription
 from hpo.tasks.base.score import Score
 from hpo.tasks.base.task import Task
 from model.errors import ConfigError, UserError
+from model.wording import described
 
 AnyTask = Task[Any, Any, Any, Any]
 """A task of any kind."""
@@ -46,7 +47,7 @@ def task_named(name: str) -> AnyTask:
     except UserError as error:  # what the module declares is invalid, such as the space of a function
         raise ConfigError(f"task {name}: {error.message}", **error.details) from error
     except Exception as error:  # the import of a module outside this package can raise anything
-        raise UnknownTaskError(name, f"{type(error).__name__}: {error}") from error
+        raise UnknownTaskError(name, described(error)) from error
     if not isinstance(task, Task):
         found = "no TASK" if task is None else f"TASK = {task!r:.60}, which is no task"
         raise UnknownTaskError(name, f"module {module!r} has {found}")

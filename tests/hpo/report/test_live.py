@@ -97,6 +97,19 @@ def test_brackets_in_a_message_are_printed_as_they_are(capsys: pytest.CaptureFix
     assert f"bayes-0002 failed: {BRACKETS}" in capsys.readouterr().err.replace("\n", " ")
 
 
+def test_codes_in_a_message_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    obeyed = "\x1b[2J\0\r\udcfc"
+    failed = (asked("bayes-0002"), TrialFailed(trial="bayes-0002", reason=f"E\n: {obeyed}"))
+    state = state_after(*failed, Noticed(message=f"seen {obeyed}"))
+    display = Display(standard_error())
+    with display.shown():
+        for each in (state_after(), state):
+            display.update(each)
+    shown = capsys.readouterr().err
+    assert r"bayes-0002 failed: E\n: \x1b[2J\x00\r\udcfc" in shown and r"seen \x1b[2J\x00\r\udcfc" in shown
+    assert any(r"E\n: \x1b[2J" in line for line in status_lines("s", state, writer=None))
+
+
 def test_cells_of_a_table_are_printed_whole_and_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     table = Table(*(f"column {index}" for index in range(40)))
     table.add_row(*(f"0.{index:04d} [/x]" for index in range(40)))

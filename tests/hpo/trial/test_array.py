@@ -301,6 +301,19 @@ def test_fault_in_training_fails_all_that_were_trained(
     assert [result[0]["failed"] for result in results] == 2 * ["RuntimeError: no such thing"]
 
 
+def test_trial_fails_with_its_reason_also_when_its_message_is_no_text(
+    spec: TrialSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fault(self: TrainingArray) -> None:
+        raise ValueError("cannot read Spiel_M\udcfcnchen.npy\x1b[2J")
+
+    monkeypatch.setattr(TrainingArray, "advance", fault)
+    reason = r"ValueError: cannot read Spiel_M\udcfcnchen.npy"
+    (failure,) = ask_all(TrialArray(slots=1), spec)
+    assert failure["failed"] == rf"{reason}\x1b[2J"
+    assert reason in (Path(spec.folder) / "error.txt").read_text()
+
+
 def test_shrinking_of_an_array_is_told_once(
     spec: TrialSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
