@@ -18,6 +18,8 @@ _PREFIX = "hpo-ray-"
 _LOCK = "in-use"
 _SOCKET = "session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store"
 """Longest path of a socket in the folder. Linux refuses paths of sockets with more than 107 bytes."""
+_MISREAD = "'\\"
+"""Characters that Ray loses when it starts a process, because it splits the command line as a shell would."""
 _ROOM_BYTES = 8 << 20
 """Room for the logs of a study."""
 
@@ -25,8 +27,8 @@ _ROOM_BYTES = 8 << 20
 class RayFolder:
     """New folder in the first place where Ray can work; only this user can open it.
 
-    Ray's default is ``$TMPDIR/ray``, which may be too long for sockets, full, or another user's. A process
-    that was killed leaves its folder behind; the next one deletes it.
+    Ray's default is ``$TMPDIR/ray``, which may be too long for sockets, full, another user's, or have a name
+    that Ray cannot read. A process that was killed leaves its folder behind; the next one deletes it.
 
     Raises:
         UserError: Ray can work in none of the places.
@@ -78,7 +80,7 @@ def _make_folder() -> Path:
             reasons.append(f"{place}: {error.strerror or error}")
     raise UserError(
         "\n  ".join(["Ray needs a folder for sockets and logs, and none of these can be used:", *reasons]),
-        fix=f"set {RAY_TMPDIR} to a folder with a short path on a local disk with 8 MB free",
+        fix=f"set {RAY_TMPDIR} to a folder with a short path of plain letters on a local disk with 8 MB free",
     )
 
 
@@ -94,6 +96,8 @@ def _places() -> Iterator[Path]:
 
 def _made_in(place: Path) -> Path:
     """Create a folder in ``place`` after trying what Ray does there: listen on a socket and write logs."""
+    if not str(place).isascii() or set(_MISREAD).intersection(str(place)):
+        raise OSError("Ray cannot read a path with a letter outside ASCII, a single quote or a backslash")
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
     try:
         listened, written = folder / _SOCKET, folder / "written"

@@ -71,7 +71,7 @@ def test_the_users_folder_for_temporary_files_comes_first(
     assert RayFolder().path.parent == chosen
 
 
-@pytest.mark.parametrize("name", ["missing", "long" * 40])
+@pytest.mark.parametrize("name", ["missing", "long" * 40, "ü", "quo'te", "back\\slash", "no text \udcfc"])
 def test_a_place_where_ray_cannot_work_is_passed_over_and_left_clean(
     name: str, short: Path, chosen: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,7 +105,16 @@ def test_the_place_that_was_set_is_the_only_one(
 ) -> None:
     monkeypatch.setenv("RAY_TMPDIR", str(chosen))
     assert RayFolder().path.parent == chosen
-    monkeypatch.setenv("RAY_TMPDIR", str(chosen / "missing"))
-    with pytest.raises(UserError, match="missing: No such file or directory") as refused:
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("missing", "No such file or directory"), ("ü", "Ray cannot read a path with a letter outside ASCII")],
+)
+def test_the_place_that_was_set_is_refused_where_ray_cannot_work(
+    name: str, reason: str, short: Path, chosen: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", str(chosen / name))
+    with pytest.raises(UserError, match=f"{name}: {reason}") as refused:
         RayFolder()
     assert "set RAY_TMPDIR" in refused.value.details["fix"]
