@@ -1,6 +1,7 @@
 """MLflow's web pages for the local store."""
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -31,6 +32,8 @@ _START_S = 120.0
 _STOP_S = 5.0
 _LOOK_S = 0.5
 _LOG = "mlflow-server.log"
+_OF_THE_PORT = (errno.EADDRINUSE, errno.EACCES)
+"""Errors after which another port of the same address may work."""
 
 
 def serve_ui(environment: Environment, host: str, port: int, *, ready: Callable[[str], None]) -> None:
@@ -44,7 +47,8 @@ def serve_ui(environment: Environment, host: str, port: int, *, ready: Callable[
         ready: Called with the address of the pages when they answer.
 
     Raises:
-        UserError: The store does not exist yet, the port is in use, or the server does not start.
+        UserError: The store does not exist yet, the address is not one of this machine, the port is in use,
+            or the server does not start.
     """
     check_store(environment)
     if is_server(environment):
@@ -54,8 +58,10 @@ def serve_ui(environment: Environment, host: str, port: int, *, ready: Callable[
     with store_errors(environment.tracking_uri):
         make_store(environment)
     _require_free_port(host, port)
-    reach_directly(host)
-    address = f"http://{host}:{port}"
+    shown = _in_address(host)
+    # Programs look for either spelling among the addresses that need no proxy.
+    reach_directly(*{shown, shown.strip("[]")})
+    address = f"http://{shown}:{port}"
     log = environment.runs / _LOG
     with _stoppable() as stopped, _server(environment, host, port, log) as server:
         _wait_until_healthy(address, server, log)
@@ -94,15 +100,26 @@ def _require_store(environment: Environment) -> None:
         )
 
 
+def _in_address(host: str) -> str:
+    """Return how a web address spells ``host``: one of IPv6 stands in brackets."""
+    if host == "::":  # all networks; MLflow refuses requests for this address itself
+        return "[::1]"
+    return f"[{host}]" if ":" in host else host
+
+
 def _require_free_port(host: str, port: int) -> None:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((address[0], port))
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:  # the last for what no name can be, such as a..b
+        is_port = isinstance(error, OverflowError) or getattr(error, "errno", None) in _OF_THE_PORT
         raise ConfigError(
-            f"cannot listen on {host}:{port}: {error}", fix="use another port: --port"
+            f"cannot listen on {_in_address(host)}:{port}: {error}",
+            fix="use another port: --port"
+            if is_port
+            else "give an address of this machine: --host 127.0.0.1, or for all its networks --host 0.0.0.0",
         ) from error
 
 

@@ -71,14 +71,24 @@ def test_a_port_in_use_is_told(environment: Environment) -> None:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         port = listener.getsockname()[1]
-        with pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1:{port}: .*in use"):
+        with pytest.raises(ConfigError, match=f"cannot listen on 127.0.0.1:{port}: .*in use") as refused:
             serve_ui(environment, "127.0.0.1", port, ready=never)
+    assert refused.value.details["fix"] == "use another port: --port"
 
 
-@pytest.mark.parametrize(("host", "port"), [("no.such.host.invalid", 5000), ("127.0.0.1", 70_000)])
-def test_an_address_that_is_none_is_told(environment: Environment, host: str, port: int) -> None:
-    with pytest.raises(ConfigError, match="cannot listen on"):
+@pytest.mark.parametrize(
+    ("host", "port", "remedy"),
+    [
+        ("no.such.host.invalid", 5000, "--host"),
+        ("a..b", 5000, "--host"),
+        ("192.0.2.1", 5000, "--host"),
+        ("127.0.0.1", 70_000, "--port"),
+    ],
+)
+def test_an_address_that_is_none_is_told(environment: Environment, host: str, port: int, remedy: str) -> None:
+    with pytest.raises(ConfigError, match=f"cannot listen on {host}:{port}") as refused:
         serve_ui(environment, host, port, ready=never)
+    assert remedy in refused.value.details["fix"]
 
 
 def test_of_a_server_that_runs_already_the_address_is_told(port: int) -> None:
@@ -94,7 +104,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str],
 
     def put(body: str) -> None:
         script = tmp_path / "server.py"
-        script.write_text(f"#!{sys.executable}\nimport signal, sys\n{body}\n")
+        script.write_text(f"#!{sys.executable}\nimport signal, socket, sys\n{body}\n")
         script.chmod(0o755)
         monkeypatch.setattr("hpo.tracking.ui.sys.executable", str(script))
 
@@ -107,7 +117,9 @@ class Answer(BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200 if self.path == "/health" else 404)
         self.end_headers()
-HTTPServer(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])), Answer).serve_forever()
+host = sys.argv[sys.argv.index("--host") + 1]
+HTTPServer.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+HTTPServer((host, int(sys.argv[sys.argv.index("--port") + 1])), Answer).serve_forever()
 """
 
 
@@ -134,6 +146,30 @@ def test_a_signal_stops_the_pages_and_their_server(
     assert told == [f"http://127.0.0.1:{port}"]
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
     assert is_free(port)
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.parametrize("host", ["::1", "::"])
+def test_an_address_of_ipv6_stands_in_brackets(
+    environment: Environment, port: int, stand_in: Callable[[str], None], host: str
+) -> None:
+    stand_in(HEALTHY)
+    told: list[str] = []
+
+    def stop(address: str) -> None:
+        told.append(address)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    serve_ui(environment, host, port, ready=stop)
+    assert told == [f"http://[::1]:{port}"]
 
 
 @pytest.mark.parametrize(
