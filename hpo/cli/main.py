@@ -92,6 +92,10 @@ _REASONS = {
     errno.EISDIR: "expected a file, found a folder",
 }
 """What these errors mean for a path that was typed."""
+_FIXES = {
+    errno.EROFS: "make it writable, or name other folders: HPO_RUNS for studies, HPO_CACHE for caches, "
+    "HPO_DATA for data"
+}
 
 
 def _print_version(wanted: bool) -> None:
@@ -128,6 +132,8 @@ def main() -> None:
             raise
         reason = _REASONS.get(error.errno, error.strerror)
         print(": ".join(filter(None, ["error", reason, file])), file=sys.stderr)
+        if fix := _FIXES.get(error.errno):
+            print(f"  fix: {fix}", file=sys.stderr)
         sys.exit(2)
 
 

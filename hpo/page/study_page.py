@@ -9,6 +9,7 @@ from rich.table import Table
 from hpo.report.html import ShownFigure, render
 from model.errors import UserError
 from model.files import write_whole
+from model.shell import shell_line
 
 Facts = Mapping[str, str]
 
@@ -82,7 +83,12 @@ class StudyPage:
         try:
             write_whole(file, self.html().encode(errors="backslashreplace"))
         except OSError as error:
-            raise UserError(f"cannot write the page: {error.strerror}", file=file) from None
+            elsewhere = shell_line("hpo", "report", self.study, "--to", "FILE")
+            raise UserError(
+                f"cannot write the page: {error.strerror}",
+                file=file,
+                fix=f"write it and the texts for a paper elsewhere: {elsewhere}",
+            ) from None
 
 
 def shown_table(table: Table, *, caption: str = "") -> ShownTable:

@@ -17,6 +17,10 @@ from model.errors import ConfigError, UserError
 
 IDENTITY = "hpo.identity"
 """Tag of an experiment that identifies its study."""
+OTHER_STORE = "or set MLFLOW_TRACKING_URI to another store"
+"""Last remedy of every error about a store."""
+_READ_ONLY = ("readonly database", "read-only file system")
+_COPY = f"make its folder writable, or copy it and set HPO_RUNS to the copy, {OTHER_STORE}"
 _SQLITE = "sqlite:///"
 ARTIFACTS = "artifacts"
 """Name of the folder of artifacts in the folder of studies."""
@@ -96,18 +100,30 @@ def check_store(environment: Environment) -> None:
 def make_store(environment: Environment) -> None:
     """Create an SQLite store if it does not exist, and let artifacts follow a folder that has moved.
 
-    Several processes may call this at the same time.
+    Several processes may call this at the same time. A store that exists may be read-only.
 
     Raises:
-        UserError: The store does not answer.
+        UserError: The store cannot be created, or does not answer.
     """
     file = sqlite_file(environment)
-    if file is not None:
-        _create(file, artifact_root(environment))
+    if file is not None and not file.exists():
+        try:
+            _create(file, artifact_root(environment))
+        except OSError as error:
+            raise not_created(file, error) from error
     if not is_server(environment):
         owned = file is not None and file.parent.resolve() == environment.runs.resolve()
         with store_errors(environment.tracking_uri):
             _follow_artifacts(environment, owned=owned)
+
+
+def not_created(file: Path, error: OSError) -> UserError:
+    """Return the error for a store that cannot be created at ``file``."""
+    return UserError(
+        f"cannot create the MLflow store: {error.strerror or error}",
+        file=file,
+        fix=f"set HPO_RUNS to a folder that can be written, {OTHER_STORE}",
+    )
 
 
 def _create(file: Path, artifacts: str) -> None:
@@ -158,7 +174,8 @@ def store_errors(uri: str) -> Iterator[None]:
         raise
     except Exception as error:  # a store may fail in ways that no list holds
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(without_passwords(f"MLflow at {uri} does not answer: {reason}")) from None
+        fix = {"fix": _COPY} if any(words in reason.lower() for words in _READ_ONLY) else {}
+        raise UserError(without_passwords(f"MLflow at {uri} does not answer: {reason}"), **fix) from None
 
 
 def artifact_folder(environment: Environment, experiment: str) -> str | None:
@@ -196,4 +213,4 @@ def _make_tables(file: Path, artifacts: str) -> None:
         start_new_session=True,
     )
     if made.returncode != 0:
-        raise OSError(f"cannot create the MLflow store {file.name}: {made.stderr.strip()[-500:]}")
+        raise OSError(made.stderr.strip()[-500:])

@@ -11,7 +11,14 @@ from urllib.parse import quote
 
 from hpo.config.environment import Environment, without_passwords
 from hpo.tracking.experiment import connect, import_mlflow
-from hpo.tracking.store import check_store, is_server, sqlite_file, unreachable_server
+from hpo.tracking.store import (
+    OTHER_STORE,
+    check_store,
+    is_server,
+    not_created,
+    sqlite_file,
+    unreachable_server,
+)
 from model.errors import UserError
 
 _ANSWER_S = 20.0
@@ -24,7 +31,6 @@ _REFUSED = {
     404: "set MLFLOW_TRACKING_URI to the address of an MLflow server",
 }
 """HTTP status that a server keeps answering -> what to do."""
-_OTHER_STORE = "or set MLFLOW_TRACKING_URI to another store"
 
 
 def require_usable_store(environment: Environment) -> str | None:
@@ -61,11 +67,7 @@ def _require_writable(file: Path) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise UserError(
-            f"cannot create the MLflow store: {error.strerror}",
-            file=file,
-            fix=f"set HPO_RUNS to a folder that can be written, {_OTHER_STORE}",
-        ) from error
+        raise not_created(file, error) from error
 
 
 class _FullError(Exception):
@@ -96,7 +98,7 @@ def _is_free(file: Path) -> bool:
         raise UserError(
             f"MLflow cannot record in its store: {error}",
             file=file,
-            fix=f"make the file and its folder writable, or move a damaged file away, {_OTHER_STORE}",
+            fix=f"make the file and its folder writable, or move a damaged file away, {OTHER_STORE}",
         ) from error
     return True
 
@@ -128,14 +130,14 @@ def _open(environment: Environment) -> str | None:
         if "database schema" in reason:
             raise _schema_error(reason, uri) from error
         if not is_server(environment):
-            raise _unusable(uri, reason, f"repair the database, {_OTHER_STORE}") from error
+            raise _unusable(uri, reason, f"repair the database, {OTHER_STORE}") from error
         if status in _REFUSED:
             raise _unusable(uri, reason, _REFUSED[status]) from error
         return without_passwords(f"MLflow at {uri} does not work: {reason}")
     except ModuleNotFoundError as error:
         raise _unusable(uri, f"Python has no driver for this database ({error})", _driver_fix(uri)) from error
     except Exception as error:  # a database may fail in ways that no list holds
-        raise _unusable(uri, _line(error), f"repair the database, {_OTHER_STORE}") from error
+        raise _unusable(uri, _line(error), f"repair the database, {OTHER_STORE}") from error
     return None
 
 
@@ -162,7 +164,7 @@ def _schema_error(reason: str, uri: str) -> UserError:
     return UserError(
         f"the MLflow store was written by another version of MLflow: {shown}",
         store=without_passwords(uri),
-        fix=f"use that version, or take a backup and run mlflow db upgrade, {_OTHER_STORE}",
+        fix=f"use that version, or take a backup and run mlflow db upgrade, {OTHER_STORE}",
     )
 
 

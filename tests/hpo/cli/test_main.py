@@ -30,7 +30,7 @@ def run(monkeypatch: pytest.MonkeyPatch, error: Exception) -> int:
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (OSError(errno.EROFS, "Read-only file system", "/runs"), "Read-only file system: /runs"),
+        (OSError(errno.EACCES, "Permission denied", "/runs"), "Permission denied: /runs"),
         (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
         (OSError(errno.EEXIST, "File exists", "a"), "expected a folder, found a file: a"),
         (OSError(errno.EISDIR, "Is a directory", "a"), "expected a file, found a folder: a"),
@@ -41,6 +41,15 @@ def test_a_place_that_cannot_be_written_is_one_line(
 ) -> None:
     assert run(monkeypatch, error) == 2
     assert capsys.readouterr().err == f"error: {line}\n"
+
+
+def test_error_of_a_read_only_folder_says_which_variables_name_another(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, OSError(errno.EROFS, "Read-only file system", "/runs/data")) == 2
+    error, fix = capsys.readouterr().err.splitlines()
+    assert error == "error: Read-only file system: /runs/data"
+    assert all(variable in fix for variable in ("HPO_RUNS", "HPO_CACHE", "HPO_DATA"))
 
 
 def test_a_fault_of_the_program_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

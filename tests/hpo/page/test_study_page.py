@@ -91,5 +91,6 @@ def test_table_of_the_terminal_keeps_its_cells() -> None:
 
 
 def test_page_that_cannot_be_written_is_one_error(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot write the page: No such file"):
+    with pytest.raises(UserError, match="cannot write the page: No such file") as refused:
         page().write(tmp_path / "nowhere" / "page.html")
+    assert refused.value.details["fix"].endswith("hpo report s --to FILE")

@@ -1,5 +1,6 @@
 """Which store is used, and that it is made once and whole."""
 
+import errno
 import os
 import shutil
 import socket
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from mlflow_record import client_of, record, runs_of
 
 from hpo.config.environment import Environment, read_environment
@@ -17,9 +19,10 @@ from hpo.tracking.store import (
     make_store,
     quiet_variables,
     sqlite_file,
+    store_errors,
     unreachable_server,
 )
-from model.errors import ConfigError
+from model.errors import ConfigError, UserError
 
 
 def environment_in(runs: Path) -> Environment:
@@ -49,9 +52,22 @@ def test_a_store_that_is_there_is_left_alone(environment: Environment) -> None:
 
 def test_a_store_that_cannot_be_made_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hpo.tracking.store._MAKE_TABLES", "raise SystemExit('no room')")
-    with pytest.raises(OSError, match=r"cannot create the MLflow store mlflow\.db\.unfinished: no room"):
+    with pytest.raises(UserError, match="cannot create the MLflow store: no room"):
         make_store(at(f"sqlite:///{tmp_path}/mlflow.db"))
     assert not (tmp_path / "mlflow.db").exists()
+
+
+def test_a_store_in_a_read_only_folder_is_used_as_it_is_but_not_made_there(
+    environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(lock: FileLock) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", lock.lock_file)
+
+    monkeypatch.setattr("hpo.tracking.store.FileLock.acquire", refuse)
+    make_store(environment)
+    with pytest.raises(UserError, match="cannot create the MLflow store: Read-only file system") as refused:
+        make_store(environment_in(tmp_path / "new"))
+    assert "HPO_RUNS" in refused.value.details["fix"]
 
 
 def test_a_server_is_not_made(tmp_path: Path) -> None:
@@ -163,6 +179,18 @@ def test_a_server_that_is_away_is_named_without_its_password() -> None:
         listener.listen()
         assert unreachable_server(at(uri)) is None
     assert unreachable_server(at("http://host:port")) == "host:port"
+
+
+def test_a_store_that_may_only_be_read_is_told_with_what_to_do() -> None:
+    with pytest.raises(UserError, match="attempt to write a readonly database") as refused:
+        with store_errors("sqlite:////runs/mlflow.db"):
+            raise RuntimeError(
+                "(sqlite3.OperationalError) attempt to write a readonly database\n[SQL: UPDATE]"
+            )
+    assert "HPO_RUNS" in refused.value.details["fix"]
+    with pytest.raises(UserError) as other, store_errors("sqlite:////runs/mlflow.db"):
+        raise RuntimeError("no such table")
+    assert not other.value.details
 
 
 @pytest.mark.parametrize("uri", ["sqlite:////runs/mlflow.db", "databricks", "other://host/d"])
