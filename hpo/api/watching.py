@@ -101,6 +101,7 @@ def watch(
     from hpo.report.console import standard_error
     from hpo.report.notebook import display_for
     from hpo.study.folders import study_folder
+    from hpo.tracking.follower import remarks_to
     from hpo.tracking.store_check import require_usable_store
 
     why_not_now = require_usable_store(environment)
@@ -120,6 +121,7 @@ def watch(
     display = display_for(console)
     folder = study_folder(environment, name)
     with (
+        remarks_to(say),
         notifying(channel, folder, say) as notices,
         display.shown(),
         announced([*callbacks, *notices], folder, display.update) as listener,

@@ -122,14 +122,17 @@ def rename(
     new_name: Annotated[str, typer.Argument(metavar="NEW", help="New name of the study.")],
 ) -> None:
     """Give a study another name, also in MLflow."""
+    from hpo.api.watching import say
     from hpo.config.environment import read_environment
     from hpo.study.catalogue import rename_study
     from hpo.study.folders import REPORT, chosen_study, study_folder
     from hpo.study.session import sync_study
+    from hpo.tracking.follower import remarks_to
 
     environment = read_environment()
     rename_study(chosen_study(environment, study).name, new_name, environment)
-    report = sync_study(new_name, environment)
+    with remarks_to(say):
+        report = sync_study(new_name, environment)
     typer.echo(f"study {study} is now {new_name}")
     if (study_folder(environment, new_name) / REPORT).is_file():
         again = shell_line("hpo", "report", new_name)

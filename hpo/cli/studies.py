@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from hpo.api.watching import ReadingProgress
+from hpo.api.watching import ReadingProgress, say
 from hpo.cli.run_options import Hours, MovedData, Notify, RayAddress, Until
 from model.shell import shell_line
 
@@ -69,11 +69,13 @@ def sync(study: Annotated[str | None, _STUDY] = None) -> None:
     from hpo.config.environment import read_environment, without_passwords
     from hpo.study.folders import chosen_study
     from hpo.study.session import sync_study
+    from hpo.tracking.follower import remarks_to
     from model.errors import UserError
 
     environment = read_environment()
     name = chosen_study(environment, study).name
-    report = sync_study(name, environment)
+    with remarks_to(say):
+        report = sync_study(name, environment)
     if report.events_left:
         raise UserError(
             f"{report.events_left} events of study {name!r} are still missing in MLflow: {report.failure}",
@@ -180,11 +182,12 @@ def report(
     from hpo.study.folders import REPORT, chosen_study
     from hpo.study.session import move_data
     from hpo.study.verdict import verdict
+    from hpo.tracking.follower import remarks_to
 
     environment = read_environment()
     folder = chosen_study(environment, study)
     if data:
-        with ReadingProgress() as progress:
+        with ReadingProgress() as progress, remarks_to(say):
             move_data(folder.name, str(data.absolute()), environment, progress)
     if analyse:
         _analyse_best(folder)

@@ -1,8 +1,12 @@
 """Background thread that follows a journal and records every event once, possibly late."""
 
+import math
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -13,14 +17,27 @@ from hpo.journal.events import Event, StudyCreated
 from hpo.journal.journal import count_events, read_journal, stored_events
 from hpo.journal.results import StudyState
 from hpo.tracking.tracker import RecordRefusedError, Tracker
-from model.wording import described
+from model.wording import counted, described
 
 NEVER_ANSWERED_S = 10.0
 """Seconds to wait at most at the end of a study for a tracker that has failed from its beginning."""
 LOOK_S = 0.2
 """Seconds between two looks at whether it has answered."""
+REMARK_S = 2.0
+"""Seconds of waiting at the end of a study after which the user hears why."""
 EVENTS_A_SAVE = 100
 """Largest number of events that are saved together."""
+_say: ContextVar[Callable[[str], None] | None] = ContextVar("say", default=None)
+
+
+@contextmanager
+def remarks_to(say: Callable[[str], None]) -> Iterator[None]:
+    """Let followers that close inside the context call ``say`` with a line for the user if they wait long."""
+    before = _say.set(say)
+    try:
+        yield
+    finally:
+        _say.reset(before)
 
 
 class Projection:
@@ -163,16 +180,21 @@ class Follower:
         """Record all events that the journal has now, for at most ``timeout_s`` seconds.
 
         A follower that has not been started records nothing. A tracker that has failed from the beginning is
-        given ``NEVER_ANSWERED_S`` seconds at most; one that has answered may come back.
+        given ``NEVER_ANSWERED_S`` seconds at most; one that has answered may come back. What ``remarks_to``
+        names is called once if this takes long.
         """
         self._closing.set()
-        started = time.monotonic()
+        started, say = time.monotonic(), _say.get()
         while self._thread.is_alive():
             is_down = self.failure is not None and not self._has_answered
             limit_s = min(timeout_s, NEVER_ANSWERED_S) if is_down else timeout_s
-            if (left_s := started + limit_s - time.monotonic()) <= 0:
+            waited_s = time.monotonic() - started
+            if waited_s >= limit_s:
                 break
-            self._thread.join(min(left_s, LOOK_S))
+            if say and waited_s >= REMARK_S:
+                say(self._waiting_line(limit_s - waited_s))
+                say = None
+            self._thread.join(min(limit_s - waited_s, LOOK_S))
         self._abandoned.set()
         failure = self.failure
         if self._thread.is_alive() and failure is None:
@@ -182,6 +204,10 @@ class Follower:
             failure=failure,
             refused=self._projection.refused,
         )
+
+    def _waiting_line(self, left_s: float) -> str:
+        events = counted(self._projection.events_left(), "event")
+        return f"sending {events} to MLflow, for {counted(math.ceil(left_s), 'second')} at most"
 
     def __enter__(self) -> Self:
         return self.start()

@@ -1,5 +1,6 @@
 """A journal is recorded in the background: everything, in order, once, whatever the store does."""
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from waiting import wait_until
 from hpo.journal.events import Event, StudyCreated, TrialReported
 from hpo.journal.journal import Journal, read_journal
 from hpo.journal.results import StudyState
-from hpo.tracking.follower import Follower, Projection
+from hpo.tracking.follower import Follower, Projection, remarks_to
 from hpo.tracking.tracker import RecordRefusedError
 
 
@@ -189,6 +190,30 @@ def test_a_store_that_hangs_does_not_hold_the_study_up(
     report = follower.close(0.1)
     assert time.monotonic() - start < 1
     assert (report.events_left, report.failure) == (2, "not finished within 0.1 s")
+
+
+def test_a_long_wait_for_the_store_is_told_once_with_its_limit(
+    study: Any, tracker: StoreTracker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpo.tracking.follower.REMARK_S", 0.1)
+    monkeypatch.setattr("hpo.tracking.follower.LOOK_S", 0.05)
+    study.create()
+    released, told = threading.Event(), list[str]()
+
+    def hang(created: StudyCreated) -> int:
+        released.wait()
+        return 0
+
+    def hear(line: str) -> None:
+        told.append(line)
+        released.set()
+
+    monkeypatch.setattr(tracker, "connect", hang)
+    with remarks_to(hear):
+        assert Follower(study.folder, tracker, poll_s=0.01).start().close(60).events_left == 0
+        assert told == ["sending 2 events to MLflow, for 60 seconds at most"]
+        Follower(study.folder, tracker, poll_s=0.01).start().close(60)
+    assert len(told) == 1, "a store that answers is waited for in silence"
 
 
 def test_a_store_that_lost_its_records_gets_them_all_again(study: Any, store: Store) -> None:
