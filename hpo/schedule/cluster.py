@@ -113,6 +113,7 @@ def share_of_a_node(device: str) -> dict[str, float]:
 
 
 def _connect(address: str, task: str | None) -> None:
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]  # its types leave it out
     from ray.exceptions import RayError
 
     _require_answer(address)
@@ -121,6 +122,7 @@ def _connect(address: str, task: str | None) -> None:
         runtime_env = None if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ else package.runtime_env
         try:
             with _standard_error_to(output):
+                GcsClient(address=address)  # is refused a wrong token at once, where Ray tries for 20 seconds
                 start_ray(address=address, runtime_env=runtime_env)
         except (ConnectionError, RuntimeError, ValueError, RayError) as error:
             output.seek(0)

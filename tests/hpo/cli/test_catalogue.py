@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -222,6 +223,16 @@ def test_renamed_study_keeps_its_trials_and_its_record_in_mlflow(one: Path, envi
     assert names == ["two"]
     refused = hpo(environment, "rename", "two", "two")
     assert refused.returncode == 2 and "exists already" in refused.stderr
+
+
+def test_wait_for_mlflow_is_told_on_standard_error(
+    one: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpo.tracking.follower.REMARK_S", 0.0)
+    for words in (("sync", "one"), ("rename", "one", "two")):
+        found = hpo(environment, *words)
+        assert found.returncode == 0 and "event" not in found.stdout
+        assert re.fullmatch("sending [0-9]+ events? to MLflow, for 60 seconds at most", found.stderr.strip())
 
 
 def test_study_with_a_damaged_journal_keeps_its_name(one: Path, environment: Environment) -> None:

@@ -136,11 +136,12 @@ def test_an_address_without_a_cluster_is_refused_within_seconds(
 def test_token_that_only_the_log_of_ray_mentions_is_named(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], logged: bytes, said: str
 ) -> None:
-    def refuse(**options: object) -> None:
+    def refuse(address: str) -> None:
         os.write(2, logged)
         raise ConnectionError("no answer")
 
-    monkeypatch.setattr(cluster, "start_ray", refuse)
+    monkeypatch.setattr("ray._raylet.GcsClient", refuse)
+    monkeypatch.setattr(cluster, "start_ray", lambda **options: pytest.fail("Ray tries for 20 seconds"))
     monkeypatch.setattr(cluster, "_knock", lambda address: None)
     with pytest.raises(UserError, match=said), connected("head:6379"):
         pytest.fail("there is no cluster")
