@@ -121,7 +121,7 @@ def test_a_store_that_could_not_be_reached_gets_everything_once_it_can(
     there = dataclasses.replace(environment, runs=runs, tracking_uri=f"sqlite:///{runs / 'mlflow.db'}")
     follower = Follower(study.folder, tracker_of(study, there), poll_s=0.02, longest_wait_s=0.1).start()
     wait_until(lambda: follower.failure, timeout_s=20)
-    assert "FileExistsError" in str(follower.failure)
+    assert "cannot create the MLflow store: File exists" in str(follower.failure)
     runs.unlink()
     copy_of_store(runs)
     report = follower.close(30)
