@@ -56,6 +56,7 @@ def study_file(points: int) -> dict[str, object]:
     """Return the content of the study file for a design of ``points`` points."""
     search = {
         "searcher": "random",
+        "scheduler": "none",  # every training counts, also those that a search would stop
         "trials": points,
         "replicates": SEEDS,
         "own_first": False,
