@@ -82,7 +82,7 @@ class TableRow:
 
 
 def parse_table(text: str, columns: Sequence[str]) -> list[TableRow]:
-    """Parse a table with a header, as spreadsheets write it; blank lines are left out.
+    """Parse a table with a header, as spreadsheets write it; rows without any text are left out.
 
     Args:
         text: The table, separated as ``column_separator`` says.
@@ -94,9 +94,10 @@ def parse_table(text: str, columns: Sequence[str]) -> list[TableRow]:
     separator = column_separator(text)
     reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
     try:
-        rows = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader if cells]
+        lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
     except csv.Error as error:
         raise ValueError(str(error)) from error
+    rows = [(number, cells) for number, cells in lines if any(cells)]
     header = rows[0][1] if rows else []
     faults = [
         f"{name} {'appears twice' if name in header else 'is missing'}"
@@ -112,18 +113,17 @@ def parse_table(text: str, columns: Sequence[str]) -> list[TableRow]:
         TableRow(
             line=line,
             cells=dict(zip_longest(header, cells[: len(header)], fillvalue="")),
-            fault=_row_fault(len(cells), len(header), separator),
+            fault=_row_fault(cells, len(header), separator),
         )
         for line, cells in rows[1:]
     ]
 
 
-def _row_fault(cells: int, columns: int, separator: str) -> str:
-    if cells <= columns:
+def _row_fault(cells: Sequence[str], columns: int, separator: str) -> str:
+    if not any(cells[columns:]):  # separators at the end of a line are no cells
         return ""
-    return (
-        f"{cells} cells, expected {columns}; put quotation marks around texts with {_SEPARATORS[separator]}"
-    )
+    quoted = f"put quotation marks around texts with {_SEPARATORS[separator]}"
+    return f"{len(cells)} cells, expected {columns}; {quoted}"
 
 
 def parse_json(content: bytes | str) -> Any:

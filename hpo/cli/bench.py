@@ -115,7 +115,7 @@ def _check(device: str) -> int:
 
 
 def _size(text: str) -> int:
-    if not text.strip().isdigit() or int(text) < 1:
+    if not text.strip().isdecimal() or int(text) < 1:
         raise ConfigError(
             f"expected --arrays with whole numbers above 0 such as 1,4,16, got {text.strip()!r}"
         )

@@ -199,7 +199,7 @@ def synthetic(
         str, typer.Option(metavar="TRAIN,VALID,TEST", help="Numbers of games in the three splits.")
     ] = "60,20,20",
     minutes: Annotated[
-        int, typer.Option(metavar="NUMBER", min=1, help="Duration of a half in minutes.")
+        int, typer.Option(metavar="NUMBER", min=14, help="Duration of a half in minutes.")
     ] = 45,
     seed: Annotated[int, typer.Option(metavar="NUMBER", help="Seed of all random numbers.")] = 0,
 ) -> None:
@@ -211,7 +211,7 @@ def synthetic(
     from model.data.synthetic import planted_zones_s, write_synthetic
 
     counts = games.split(",")
-    if len(counts) != len(SPLITS) or not all(count.strip().isdigit() for count in counts):
+    if len(counts) != len(SPLITS) or not all(count.strip().isdecimal() for count in counts):
         raise ConfigError(f"expected --games TRAIN,VALID,TEST such as 60,20,20, got {games!r}")
     with ReadingProgress() as progress:
         write_synthetic(
@@ -287,7 +287,7 @@ def activitynet(
     from model.data.activitynet.synthetic import make_dataset
 
     counts = videos.split(",")
-    if len(counts) != 2 or not all(count.strip().isdigit() and int(count) for count in counts):
+    if len(counts) != 2 or not all(count.strip().isdecimal() and int(count) for count in counts):
         raise ConfigError(f"expected --videos TRAINING,VALIDATION such as 300,100, got {videos!r}")
     annotated = [video for video in read_videos(annotations) if len(video.segments_s)]
     train, valid = (

@@ -78,6 +78,6 @@ def two_counts(text: str | None, option: str) -> tuple[int, int] | None:
     if text is None:
         return None
     parts = text.split(",")
-    if len(parts) != 2 or not all(part.strip().isdigit() and int(part) > 0 for part in parts):
+    if len(parts) != 2 or not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
         raise ConfigError(f"expected {option} TRAIN,VALID such as 60,30, got {text!r}")
     return int(parts[0]), int(parts[1])

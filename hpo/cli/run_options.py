@@ -188,7 +188,7 @@ Seeds = Annotated[
     int | None,
     typer.Option(
         metavar="NUMBER",
-        min=1,
+        min=2,
         help="Seeds per configuration in the final. Default: from the study file.",
     ),
 ]

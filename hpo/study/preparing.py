@@ -148,7 +148,7 @@ def prepare_extension(
             known, or data or code have changed.
     """
     refuse_changes(plan, state)
-    stage, name = request.name, state.created.study
+    stage = request.name
     if stage not in state.stages:
         return prepare_more(plan, [request], state, environment, progress)[0]
     before = state.asked[stage]
@@ -159,24 +159,25 @@ def prepare_extension(
         _refuse_untrainable(staged, stage)
     trials, present = _trials(staged, asked, state), len(state.trials_of(stage))
     if trials <= present and stage not in state.pending:
-        raise _nothing_to_add(staged, name, stage, trials, present)
+        raise _nothing_to_add(staged, state, stage)
     return PreparedStage(asked=asked, plan=staged, trials=trials, first=_first(staged, asked, state))
 
 
-def _nothing_to_add(plan: StudyPlan, name: str, stage: str, trials: int, present: int) -> ConfigError:
-    """Return the error for an extension by no trial: ``trials`` are planned, and there are ``present``."""
-    settings = plan.study.stages.named(stage)
+def _nothing_to_add(plan: StudyPlan, state: StudyState, stage: str) -> ConfigError:
+    """Return the error for an extension of a search by no trial."""
+    settings, name = plan.study.stages.named(stage), state.created.study
     assert isinstance(settings, SearchStage)
-    if trials < settings.trials * settings.replicates:
+    present, size = state.trials_of(stage), space_of(settings).size()
+    tried = sum(trial.replicate == 0 for trial in present)
+    if size is not None and tried >= size:
         return ConfigError(
-            f"study {name!r} has tried all {trials // settings.replicates} points of its space",
-            fix="widen the space with --space, or go on with "
-            f"{shell_line('hpo', 'run', 'final', '--study', name)}",
+            f"study {name!r} has tried all {size} points of its space",
+            fix=f"widen the space with --space, or see what it found: {shell_line('hpo', 'best', name)}",
         )
     return ConfigError(
-        f"study {name!r} has {present} trials of stage {stage} already, and none would be added",
-        fix="ask for more configurations: "
-        f"{shell_line('hpo', 'run', 'bayes', '--study', name, '--trials', settings.trials + MORE)}",
+        f"study {name!r} has {len(present)} trials of stage {stage} already, and none would be added",
+        fix="--trials is the number of all configurations; ask for more: "
+        f"{shell_line('hpo', 'run', 'bayes', '--study', name, '--trials', tried + MORE)}",
     )
 
 

@@ -21,6 +21,8 @@ from model.recipe import Recipe
 from model.timeline import FrameRate
 
 DESCRIPTION_FILE = "dataset.toml"
+UNFINISHED = ".unfinished"
+"""File with the name of a data set that is being generated or converted; it has no description yet."""
 BUILTIN_NAMES = ("soccernet-v1", "soccernet-v2", "wyscout")
 SPLITS = ("train", "valid", "test")
 LABELS = {"v1": "soccernet-v1", "v2": "soccernet-v2"}
@@ -181,6 +183,12 @@ def read_description(root: Path, labels: str | None = None) -> DatasetDescriptio
                 fix=f'leave --labels out, or write labels = "{labels}" into {DESCRIPTION_FILE}',
             )
         return description
+    if (root / UNFINISHED).is_file():
+        raise DataError(
+            "the data set in this folder is not finished",
+            folder=root,
+            fix="run the command that writes it again",
+        )
     return _soccernet(root, labels)
 
 

@@ -23,13 +23,19 @@ def declare_classes(root: Path, labels: Sequence[str]) -> bool:
     """Add a class for every label to the ``dataset.toml`` of ``root``, unless it has classes.
 
     Raises:
-        DataError: The file cannot be read, or labels give no distinct names of classes.
+        DataError: The file cannot be read, or labels give no distinct names of classes. Then the file is
+            there without classes, for the user to add them.
     """
     document = description_document(root)
     if "classes" in document or "labels" in document:
         return False
-    fix = f'name the classes in {root / DESCRIPTION_FILE}: [classes] goal = ["label", "label"]'
-    add_table(root, {"classes": classes_of_labels(sorted(set(labels)), fix=fix)})
+    fix = f'name the classes at the end of {root / DESCRIPTION_FILE}: [classes] goal = ["label", "label"]'
+    try:
+        classes = classes_of_labels(sorted(set(labels)), fix=fix)
+    except DataError:
+        add_table(root, {})
+        raise
+    add_table(root, {"classes": classes})
     return True
 
 

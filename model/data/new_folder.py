@@ -5,15 +5,13 @@ from pathlib import Path
 from model.data.description import (
     DESCRIPTION_FILE,
     SPLITS,
+    UNFINISHED,
     DatasetDescription,
     read_description,
     write_description,
 )
 from model.errors import DataError
 from model.files import write_whole
-
-_CLAIM = ".unfinished"
-"""File with the name of the data set that is being written."""
 
 
 def begin(root: Path, name: str) -> None:
@@ -28,19 +26,19 @@ def begin(root: Path, name: str) -> None:
     if not _is_free(root, name):
         raise DataError("the target folder contains another data set", folder=root, fix="choose a new folder")
     root.mkdir(parents=True, exist_ok=True)
-    write_whole(root / _CLAIM, name.encode())
+    write_whole(root / UNFINISHED, name.encode())
     (root / DESCRIPTION_FILE).unlink(missing_ok=True)
 
 
 def finish(root: Path, description: DatasetDescription) -> None:
     """Describe the data set in ``root``, whose games and lists are written."""
     write_description(root, description)
-    (root / _CLAIM).unlink()
+    (root / UNFINISHED).unlink()
 
 
 def _is_free(root: Path, name: str) -> bool:
-    if (root / _CLAIM).is_file():
-        return (root / _CLAIM).read_bytes() == name.encode()
     if (root / DESCRIPTION_FILE).is_file():
         return read_description(root).name == name
+    if (root / UNFINISHED).is_file():
+        return (root / UNFINISHED).read_bytes() == name.encode()
     return not any((root / f"{split}.txt").exists() for split in SPLITS)

@@ -21,6 +21,8 @@ _CHANCE = 1e-3
 """Largest probability, with actions at random times, of tails in all halves that are no chance."""
 _FAR_LONGER = 1.4
 """Length of a half, in those of the same part of other games, that is conspicuous."""
+_ALIKE = 1.2
+"""Largest ratio, either way, of the length of most halves to their median where lengths tell anything."""
 _USUAL_RATES = (0.5, 1.0, 2.0, 5.0, 10.0, 12.5, 15.0, 25.0, 30.0, 50.0)
 _IN_NAME = re.compile(r"(?<![0-9.])([0-9]{1,3}(?:\.[0-9]{1,3})?)fps", re.IGNORECASE)
 # PYPI.md of the SoccerNet package: features without a rate in their name are at 2 frames per second,
@@ -117,16 +119,18 @@ def rate_doubt(halves: Sequence[HalfLength], rate: FrameRate) -> RateDoubt | Non
 def far_longer(halves: Sequence[HalfLength], rate: FrameRate) -> str | None:
     """Describe single halves that are far longer at ``rate`` than the same part of other games, or None.
 
-    A half with actions to its end has the rate of the others, however long it is.
+    A half with actions to its end has the rate of the others, however long it is. Where lengths vary, as of
+    videos of any kind, they say nothing.
     """
     peers: dict[tuple[int, bool], list[int]] = {}
     for half in halves:
         peers.setdefault((half.number, half.is_whole_game), []).append(half.frames)
-    usual = {part: statistics.median_low(frames) for part, frames in peers.items()}
+    usual = {part: statistics.median_low(frames) for part, frames in peers.items() if _are_alike(frames)}
     longer = [
         half
         for half in halves
-        if half.frames >= _FAR_LONGER * usual[half.number, half.is_whole_game] and half.goes_on_at(rate)
+        if half.frames >= _FAR_LONGER * usual.get((half.number, half.is_whole_game), math.inf)
+        and half.goes_on_at(rate)
     ]
     if not longer:
         return None
@@ -140,6 +144,13 @@ def far_longer(halves: Sequence[HalfLength], rate: FrameRate) -> str | None:
         f"second (median {usual_s / 60:.1f} min; {end}); if these features have another rate, extract them "
         f"again at {rate.per_second:g} per second"
     )
+
+
+def _are_alike(frames: Sequence[int]) -> bool:
+    """Whether at least two thirds of the lengths are near their median."""
+    usual = statistics.median_low(frames)
+    near = sum(usual / _ALIKE <= each <= usual * _ALIKE for each in frames)
+    return 3 * near >= 2 * len(frames)
 
 
 def _text(

@@ -99,7 +99,8 @@ class Survey:
     def _notices(self, games: Sequence[Game]) -> list[str]:
         notices = []
         if clipped := sum(game.clipped for game in games):
-            notices.append(f"{clipped} actions lie after the last frame and count as on the last frame")
+            lie, count = ("action lies", "counts") if clipped == 1 else ("actions lie", "count")
+            notices.append(f"{clipped} {lie} after the last frame and {count} as on the last frame")
         if outside := sum(game.outside_parts for game in games):
             notices.append(
                 f"{outside} actions are in halves beyond the {self.description.parts} that "

@@ -100,7 +100,7 @@ def test_table_has_the_texts_of_its_columns(separator: str) -> None:
 
 @pytest.mark.parametrize(("separator", "name"), [(",", "commas"), (";", "semicolons"), ("\t", "tabs")])
 def test_row_of_a_table_with_more_cells_than_columns_has_a_fault(separator: str, name: str) -> None:
-    (row,) = parse_table("a,b\n1,2,".replace(",", separator), ["a"])
+    (row,) = parse_table("a,b\n1,2,3".replace(",", separator), ["a"])
     assert row.fault == f"3 cells, expected 2; put quotation marks around texts with {name}"
 
 
@@ -115,3 +115,8 @@ def test_row_of_a_table_with_more_cells_than_columns_has_a_fault(separator: str,
 def test_table_that_is_none_is_refused(text: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         parse_table(text, ["a", "b"])
+
+
+def test_separators_at_the_end_and_empty_rows_of_a_spreadsheet_are_no_fault() -> None:
+    (row,) = parse_table("a;b\n1;2;;\n;\n  ;;;\n", ["a", "b"])
+    assert (row.cells, row.fault) == ({"a": "1", "b": "2"}, "")

@@ -184,3 +184,12 @@ def test_file_of_another_kind_is_one_error(tmp_path: Path, name: str, text: str,
 def test_file_without_annotations_is_a_problem(tmp_path: Path) -> None:
     _, problems = read_annotations(written(tmp_path / "a.srt", ""), game="a", part=1)
     assert [problem.message for problem in problems] == ["no annotation (expected at least one)"]
+
+
+def test_labels_without_distinct_names_leave_a_description_to_complete(tmp_path: Path) -> None:
+    table = written(tmp_path / "a.csv", "game,part,time,label\ng,1,1,Goal\ng,1,2,Goal!\n")
+    refused = labels("--from", table, "--to", tmp_path / "data")
+    assert isinstance(refused.exception, DataError) and "distinct class names" in str(refused.exception)
+    with (tmp_path / "data" / "dataset.toml").open("a") as file:
+        file.write('[classes]\ngoal = ["Goal", "Goal!"]\n')
+    assert labels("--from", table, "--to", tmp_path / "data").exit_code == 0

@@ -162,7 +162,7 @@ def test_actions_a_little_past_the_end_are_counted(write_dataset: Write, tmp_pat
     annotate(root, gameTime="1 - 03:29")
     report = check_dataset(root, features=None)
     assert report.problems == ()
-    assert report.notices == ("1 actions lie after the last frame and count as on the last frame",)
+    assert report.notices == ("1 action lies after the last frame and counts as on the last frame",)
 
 
 def test_a_folder_without_a_description_cannot_be_checked(tmp_path: Path) -> None:

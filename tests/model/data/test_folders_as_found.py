@@ -200,6 +200,17 @@ def test_rate_below_all_usual_ones_is_one_problem_with_the_highest_that_fits(tmp
     assert "up to 0.28 per second would fit (median 60.0 min)" in problem
 
 
+def test_lengths_that_vary_say_nothing_about_the_rate(tmp_path: Path) -> None:
+    root, frames = tmp_path / "data", {"l/s/train": 2400, "l/s/valid": 5400, "l/s/test": 9000}
+    notes = v2_notes(halves=(1,), last_s=600)[:3]
+    write_splits(root, lambda game: write_game(root, game, notes, halves("MINE", frames[game], (1,))))
+    (root / "dataset.toml").write_text(
+        'labels = "v2"\n[features]\nmine = { stem = "MINE", frame_rate = 2 }\n'
+    )
+    report = check_dataset(root, features="MINE")
+    assert [notice for notice in report.notices if "far longer" in notice] == []
+
+
 @pytest.mark.parametrize(("last_s", "is_told"), [(2640.0, True), (6600.0, False)], ids=["off", "long match"])
 def test_single_halves_far_longer_than_others_are_told_unless_they_have_actions_to_their_end(
     last_s: float, is_told: bool, tmp_path: Path

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,4 +117,5 @@ def test_labels_without_distinct_class_names_are_refused(
 ) -> None:
     with pytest.raises(DataError, match=re.escape(said)):
         declare_classes(tmp_path, labels)
-    assert not list(tmp_path.iterdir())
+    # What the user is told to add the classes to.
+    assert set(tomllib.loads((tmp_path / "dataset.toml").read_text())) == {"name", "labels_file", "splits"}

@@ -83,6 +83,8 @@ def test_the_same_seed_gives_the_same_games_whatever_their_number(root: Path, tm
 def test_another_data_set_is_left_alone_and_the_same_is_written_again(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         write_synthetic(tmp_path / "own", games={"train": 1, "valid": 1}, minutes=20, progress=stop_after_one)
+    with pytest.raises(DataError, match="not finished"):
+        check_dataset(tmp_path / "own", features="synthetic")
     write_synthetic(tmp_path / "own", games={"train": 1, "valid": 1}, minutes=20)
     write_synthetic(tmp_path / "own", games={"train": 2}, minutes=20)
     assert (tmp_path / "own" / "train.txt").read_text().count("game-") == 2
