@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from model.data.check import CheckReport
 from model.data.description import builtin_description
+from model.data.store import Store, open_split
 
 V2 = builtin_description("soccernet-v2")
 V1_LABELS = ("soccer-ball", "y-card", "subs")
@@ -57,3 +59,11 @@ def write_splits(root: Path, write: Callable[[str], object]) -> Path:
 
 def halves(stem: str, frames: int, numbers: Sequence[int] = (1, 2)) -> dict[str, np.ndarray]:
     return {f"{number}_{stem}": np.zeros((frames, 3), dtype=np.float32) for number in numbers}
+
+
+def problems(report: CheckReport) -> list[str]:
+    return [str(problem) for problem in report.problems]
+
+
+def opened(root: Path, split: str = "train", **options: Any) -> Store:
+    return open_split(root, split=split, cache=root.parent / "cache", **{"features": "resnet", **options})

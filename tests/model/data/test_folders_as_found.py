@@ -1,27 +1,27 @@
-"""Data folders as people have them: ambiguous, partial, at other rates, of other number types, faulty."""
+"""Data folders as people have them: ambiguous, of other clocks, parts and number types, faulty."""
 
 import errno
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from soccernet_folder import SPLITS, V2, halves, note, v1_notes, v2_notes, write_game, write_splits
+from soccernet_folder import (
+    SPLITS,
+    V2,
+    halves,
+    note,
+    opened,
+    problems,
+    v1_notes,
+    v2_notes,
+    write_game,
+    write_splits,
+)
 
-from model.data.check import CheckReport, check_dataset
+from model.data.check import check_dataset
 from model.data.description import read_description
-from model.data.store import Store, open_split
 from model.errors import DataError
-
-
-def problems(report: CheckReport) -> list[str]:
-    return [str(problem) for problem in report.problems]
-
-
-def opened(root: Path, split: str = "train", **options: Any) -> Store:
-    return open_split(root, split=split, cache=root.parent / "cache", **{"features": "resnet", **options})
-
 
 # Two versions of the labels.
 
@@ -105,127 +105,6 @@ def test_version_of_labels_that_some_games_lack_is_not_offered_but_the_one_of_al
     (root / "dataset.toml").write_text('labels = "v1"\n')
     with pytest.raises(DataError, match=r'which all games have: labels = "v2" in dataset\.toml'):
         opened(root, "valid", features="X")
-
-
-# Frame rates.
-
-
-def at_rate(root: Path, stem: str, rate: float) -> Path:
-    return write_splits(root, lambda game: write_game(root, game, v2_notes(), halves(stem, int(2700 * rate))))
-
-
-@pytest.mark.parametrize(
-    ("stem", "rate"),
-    [
-        ("baidu_soccer_embeddings", 1.0),
-        ("ResNET_TF2", 2.0),
-        ("ResNET_5fps_TF2_PCA512", 5.0),
-        ("ResNET_25fps_TF2", 25.0),
-        ("mine_12.5fps", 12.5),
-    ],
-)
-def test_known_stems_bring_their_rate(stem: str, rate: float, tmp_path: Path) -> None:
-    root = at_rate(tmp_path / "data", stem, rate)
-    report = check_dataset(root, features=stem)
-    assert report.problems == () and report.notices == () and report.rates == {stem: rate}
-    assert opened(root, features=stem).frame_rate.per_second == rate
-
-
-@pytest.mark.parametrize("rate", [1.0, 5.0, 25.0])
-def test_assumed_rate_that_cannot_be_right_is_a_problem_with_the_one_that_fits(
-    rate: float, tmp_path: Path
-) -> None:
-    root = at_rate(tmp_path / "data", "MINE", rate)
-    (problem,) = problems(check_dataset(root, features="MINE"))
-    assert f"{rate:g} per second would fit" in problem and "dataset.toml" in problem
-    with pytest.raises(DataError, match="would fit"):
-        opened(root, features="MINE")
-    (root / "dataset.toml").write_text(
-        f'labels = "v2"\n[features]\nmine = {{ stem = "MINE", frame_rate = {rate} }}\n'
-    )
-    assert check_dataset(root, features="mine").problems == ()
-    assert opened(root, features="mine").frame_rate.per_second == rate
-
-
-def test_published_stem_with_frames_of_another_rate_is_told_but_read(tmp_path: Path) -> None:
-    root = at_rate(tmp_path / "data", "ResNET_PCA512", 5.0)
-    (problem,) = problems(check_dataset(root, features="resnet"))
-    assert "longer than 70 minutes" in problem and "5 per second would fit (median 45.0 min)" in problem
-    assert any("5 per second would fit" in notice for notice in opened(root).notices)
-
-
-def test_rate_of_a_data_set_that_contradicts_a_published_stem_is_refused(tmp_path: Path) -> None:
-    root = at_rate(tmp_path / "data", "ResNET_5fps_TF2", 5.0)
-    (root / "dataset.toml").write_text('labels = "v2"\nframe_rate = 2.0\n')
-    with pytest.raises(DataError, match=r"ResNET_5fps_TF2 have 5 .* frame_rate = 2"):
-        opened(root, features="ResNET_5fps_TF2")
-
-
-def test_whole_match_in_one_file_is_no_long_half(tmp_path: Path) -> None:
-    root = tmp_path / "data"
-    notes = v2_notes(halves=(1,), last_s=5700)
-    write_splits(root, lambda game: write_game(root, game, notes, halves("MINE", 11_640, (1,))))
-    assert check_dataset(root, features="MINE").problems == ()
-
-
-@pytest.mark.parametrize(("rate", "half_s"), [(3.0, 2700), (5.0, 620)], ids=["3 per second", "short halves"])
-def test_assumed_rate_at_which_all_halves_go_on_after_their_last_action_is_doubted(
-    rate: float, half_s: int, tmp_path: Path
-) -> None:
-    root = tmp_path / "data"
-    notes, frames = v2_notes(last_s=half_s - 60), int(half_s * rate)
-    write_splits(root, lambda game: write_game(root, game, notes, halves("MINE", frames)))
-    (problem,) = problems(check_dataset(root, features="MINE"))
-    assert "6 of 6 halves go on for 10 min or more after their last action" in problem
-    assert f"up to {frames / (half_s - 60):.2g} per second would fit" in problem
-    (told,) = opened(root, features="MINE").notices
-    assert "2 of 2 halves go on" in told
-    (root / "dataset.toml").write_text('labels = "v2"\nframe_rate = 2.0\n')
-    assert check_dataset(root, features="MINE").problems == ()
-
-
-def test_few_actions_that_happen_to_come_early_raise_no_doubt_of_the_rate(tmp_path: Path) -> None:
-    root = tmp_path / "data"
-    notes = [note(1, 60, "Goal"), note(1, 1800, "Goal"), note(2, 1200, "Foul")]
-    write_splits(root, lambda game: write_game(root, game, notes, halves("MINE", 5400)))
-    found = [*problems(check_dataset(root, features="MINE")), *opened(root, features="MINE").notices]
-    assert not [line for line in found if "per second" in line]
-
-
-def test_rate_below_all_usual_ones_is_one_problem_with_the_highest_that_fits(tmp_path: Path) -> None:
-    root = tmp_path / "data"
-    write_splits(root, lambda game: write_game(root, game, v2_notes(last_s=3600), halves("MINE", 1000)))
-    (problem,) = problems(check_dataset(root, features="MINE"))
-    assert "end more than 60 s before their last action" in problem
-    assert "up to 0.28 per second would fit (median 60.0 min)" in problem
-
-
-def test_lengths_that_vary_say_nothing_about_the_rate(tmp_path: Path) -> None:
-    root, frames = tmp_path / "data", {"l/s/train": 2400, "l/s/valid": 5400, "l/s/test": 9000}
-    notes = v2_notes(halves=(1,), last_s=600)[:3]
-    write_splits(root, lambda game: write_game(root, game, notes, halves("MINE", frames[game], (1,))))
-    (root / "dataset.toml").write_text(
-        'labels = "v2"\n[features]\nmine = { stem = "MINE", frame_rate = 2 }\n'
-    )
-    report = check_dataset(root, features="MINE")
-    assert [notice for notice in report.notices if "far longer" in notice] == []
-
-
-@pytest.mark.parametrize(("last_s", "is_told"), [(2640.0, True), (6600.0, False)], ids=["off", "long match"])
-def test_single_halves_far_longer_than_others_are_told_unless_they_have_actions_to_their_end(
-    last_s: float, is_told: bool, tmp_path: Path
-) -> None:
-    root = tmp_path / "data"
-    write_splits(root, lambda game: write_game(root, game, v2_notes(), halves("MINE", 5400)))
-    write_game(root, "l/s/valid", v2_notes(last_s=last_s), halves("MINE", 13_500))
-    report = check_dataset(root, features="MINE")
-    assert report.problems == ()
-    assert [notice for notice in report.notices if "2 of 6 halves are far longer" in notice] == (
-        list(report.notices) if is_told else []
-    )
-    if is_told:
-        (notice,) = report.notices
-        assert "l/s/valid, half 1, 112.5 min at 2 frames per second (median 45.0 min; its last" in notice
 
 
 # Two clocks.
@@ -444,112 +323,6 @@ def test_what_cannot_be_converted_is_refused_with_the_same_reason_everywhere(
     with pytest.raises(DataError) as caught:
         opened(root, features="X")
     assert reason in str(caught.value)
-
-
-# Partial downloads.
-
-
-@pytest.fixture
-def partial(tmp_path: Path) -> Path:
-    root = tmp_path / "data"
-    write_splits(root, lambda game: write_game(root, game, v2_notes(last_s=250), halves("X", 600)))
-    with (root / "train.txt").open("a") as stream:
-        stream.writelines(f"l/s/missing-{number}\n" for number in range(298))
-    return root
-
-
-def test_missing_games_are_one_problem_with_count_first_names_and_remedy(partial: Path) -> None:
-    (problem,) = problems(check_dataset(partial, features="X"))
-    assert (
-        "298 of 299 games of split train have no folder, the first: l/s/missing-0; l/s/missing-1" in problem
-    )
-    assert "--games" in problem and "hpo data download" in problem
-    with pytest.raises(DataError, match="1 problem"):
-        opened(partial, features="X")
-
-
-def test_only_games_that_are_used_must_be_there(partial: Path) -> None:
-    assert opened(partial, features="X", count=1).games == ("l/s/train",)
-    report = check_dataset(partial, features="X", splits=("train", "valid"), counts=(1, 1))
-    assert report.problems == () and report.games == {"train": 1, "valid": 1}
-    with pytest.raises(DataError, match="299 games, 300 were requested"):
-        opened(partial, features="X", count=300)
-
-
-def test_features_that_most_games_lack_are_one_problem(partial: Path) -> None:
-    for number in range(298):
-        write_game(partial, f"l/s/missing-{number}", v2_notes(last_s=250), {})
-    (problem,) = problems(check_dataset(partial, features="X"))
-    assert "298 of 299 games of split train have no features X" in problem
-
-
-def test_first_games_are_advised_only_where_they_are_there(partial: Path) -> None:
-    (problem,) = problems(check_dataset(partial, features="X"))
-    assert "use at most the first 1 (--games TRAIN,VALID)" in problem
-    lines = (partial / "train.txt").read_text().splitlines()
-    (partial / "train.txt").write_text("\n".join(reversed(lines)))
-    (problem,) = problems(check_dataset(partial, features="X"))
-    assert "take the games out of train.txt" in problem and "--games" not in problem
-    report = check_dataset(partial, features="X", splits=("train", "valid"), counts=(2, 1))
-    assert [line.partition(": ")[2] for line in problems(report)] == [
-        "no such game folder; take the games out of train.txt, or download them: "
-        f"hpo data download --features X --labels v2 --to {partial}"
-    ] * 2
-
-
-def test_more_games_than_a_split_has_are_a_problem(partial: Path) -> None:
-    (partial / "train.txt").write_text("l/s/train\n")
-    report = check_dataset(partial, features="X", splits=("train", "valid"), counts=(4, 1))
-    assert problems(report) == [
-        f"{partial / 'train.txt'}: split 'train' has 1 game, 4 were requested; request at most 1"
-    ]
-
-
-def test_missing_list_for_which_that_of_the_package_is_used_is_told(partial: Path) -> None:
-    pytest.importorskip("SoccerNet")
-    (partial / "train.txt").write_text("l/s/train\n")
-    (partial / "valid.txt").unlink()
-    (problem,) = problems(check_dataset(partial, features="X"))
-    assert problem.startswith(f"{partial}: 100 of 100 games of split valid have no folder")
-    assert "there is no valid.txt, so the list of the SoccerNet package is used: write valid.txt" in problem
-    assert "out of valid.txt" not in problem and "--games" not in problem
-
-
-# Links and folders in the place of files.
-
-
-def test_broken_links_and_folders_are_told_as_such(tmp_path: Path) -> None:
-    root = tmp_path / "data"
-    write_splits(root, lambda game: write_game(root, game, v2_notes(last_s=250), halves("X", 600)))
-    dangling, loop, folder = (root / f"l/s/{split}/2_X.npy" for split in SPLITS)
-    for file in (dangling, loop, folder):
-        file.unlink()
-    dangling.symlink_to("/nowhere/2_X.npy")
-    loop.symlink_to("2_X.npy")
-    folder.mkdir()
-    report = check_dataset(root, features="X")
-    fix = "where there is nothing; correct the link, or copy its target here"
-    assert problems(report) == [
-        f"{dangling}: a link to /nowhere/2_X.npy, {fix}",
-        f"{loop}: a link to 2_X.npy, {fix}",
-        f"{folder}: expected a .npy file, got a folder; move it away and put the file here",
-    ]
-    assert report.notices == ()  # no game has other halves than the rest
-
-
-def test_broken_links_to_labels_and_games_are_told_as_such(tmp_path: Path) -> None:
-    root = tmp_path / "data"
-    write_splits(root, lambda game: write_game(root, game, v2_notes(last_s=250), halves("X", 600)))
-    labels, game = root / "l/s/valid/Labels-v2.json", root / "l/s/test"
-    labels.unlink()
-    labels.symlink_to("gone.json")
-    game.rename(root / "moved")
-    game.symlink_to("gone")
-    found = problems(check_dataset(root, features="X"))
-    assert len(found) == 2
-    assert (
-        f"{labels}: a link to gone.json, where" in found[0] and f"{game}: a link to gone, where" in found[1]
-    )
 
 
 # Text files as Windows writes them.
