@@ -6,7 +6,7 @@ import fnmatch
 import functools
 import importlib.resources
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -195,7 +195,7 @@ def read_description(root: Path, labels: str | None = None) -> DatasetDescriptio
 def _soccernet(root: Path, labels: str | None) -> DatasetDescription:
     """Return SoccerNet's description for the label files in ``root``."""
     games = soccernet_games(root)
-    chosen = labels or max(games, key=lambda version: len(games[version]))
+    chosen = labels or usual_labels(games)
     if not games[chosen]:
         raise DataError(
             "this folder contains no known data set" if labels is None else f"no game has labels {labels}",
@@ -210,6 +210,11 @@ def _soccernet(root: Path, labels: str | None) -> DatasetDescription:
     other = next((version for version in LABELS if version != chosen and games[version]), None)
     unused = other if labels is None else None
     return dataclasses.replace(builtin_description(LABELS[chosen]), unused_labels=unused)
+
+
+def usual_labels(games: Mapping[str, Collection[Path]]) -> str:
+    """Return the version of SoccerNet's labels that most games have; v1 if as many have either."""
+    return max(games, key=lambda version: len(games[version]))
 
 
 def soccernet_games(root: Path) -> dict[str, frozenset[Path]]:

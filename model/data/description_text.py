@@ -7,7 +7,7 @@ from typing import Any
 
 import tomli_w
 
-from model.data.description import DESCRIPTION_FILE, SPLITS, soccernet_games
+from model.data.description import DESCRIPTION_FILE, SPLITS, soccernet_games, usual_labels
 from model.documents import MAX_TOML_BYTES, decode_text, parse_toml, read_limited
 from model.errors import DataError
 from model.files import write_whole
@@ -81,7 +81,7 @@ def _text(root: Path) -> str:
             raise DataError("this data set description cannot be read", file=file, reason=error) from error
     games = soccernet_games(root)
     if any(games.values()):  # SoccerNet's folder, which has needed no description so far
-        return tomli_w.dumps({"labels": max(games, key=lambda version: len(games[version]))})
+        return tomli_w.dumps({"labels": usual_labels(games)})
     splits = {split: f"{split}.txt" for split in SPLITS}
     return tomli_w.dumps({"name": root.resolve().name, "labels_file": "Labels.json", "splits": splits})
 
