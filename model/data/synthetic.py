@@ -5,7 +5,7 @@ sharply at a known time. The first part of the trace after it is a signature, wh
 distractors share; only the rest of the trace shows whether it is an action and of which class. Zones that
 are too short label this rest as "no action", so that only the signature is left to learn from. This lowers
 the score after a short training with a large weight of the segmentation loss; otherwise the spotting module,
-which sees the whole chunk, compensates (figures in benchmarks/RESULTS.md, section 5).
+which sees the whole chunk, compensates (figures in benchmarks/RESULTS.md).
 """
 
 from collections.abc import Callable, Iterator, Mapping
