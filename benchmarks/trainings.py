@@ -3,9 +3,10 @@
     python benchmarks/trainings.py --wyscout DIR --work DIR [--points 300] [--table FILE] [--only-table]
 
 Trains a Sobol design over the five hyperparameters of the search and the grid of the zones, three seeds each,
-on 40 training and 20 validation matches with 16 validations a training, as two studies of ``hpo``.
-Stop it with Ctrl-C and start it again: it goes on where it was. Writes one row per validation of each
-training that has ended.
+on 40 training and 20 validation matches with 16 validations a training, as a study of ``hpo`` for the design
+and one for each seed of the zones. There each training changes the zones of all classes at once. Stop it with
+Ctrl-C and start it again: it goes on where it was. Writes one row per validation of each training that has
+ended.
 
 The folder of ``--wyscout`` contains events.zip, matches.zip and splits/. All other files are written into the
 folder of ``--work``.
@@ -22,6 +23,7 @@ import pandas as pd
 import tomli_w
 from main_job import Places
 
+from hpo.journal.ranking import GRID
 from hpo.journal.results import stored_state
 from hpo.journal.trial_state import TrialStatus
 from hpo.search.design import quasi_random_points
@@ -29,8 +31,9 @@ from hpo.space.parameters import FloatParameter, IntParameter
 from hpo.space.space import Space
 
 FILE = "trainings.toml"
-STAGES = ("bayes", "grid-slicing")
 SEEDS = 3
+DESIGN, ZONES = "bayes", [f"zones-{seed}" for seed in range(SEEDS)]
+"""Names of the studies."""
 TABLE = Path(__file__).parent / "trainings.csv.gz"
 SPACE = Space(
     [
@@ -49,7 +52,8 @@ TRAINING = {
     "chunks_per_epoch": 320,
     "precision": "bfloat16",
 }
-ZONES_S = {"K1_s": [-40, -20], "K2_s": [-10], "K3_s": [5, 10, 30], "K4_s": [20, 60]}
+ZONES_S = {"K1_s": [-40, -20], "K2_s": [-10, -5], "K3_s": [5, 10, 20, 40, 60], "K4_s": [70, 90, 120]}
+"""Grid of the zones: 60 points of each class."""
 
 
 def study_file(points: int) -> dict[str, object]:
@@ -62,7 +66,7 @@ def study_file(points: int) -> dict[str, object]:
         "own_first": False,
         "space": SPACE.describe(),
     }
-    grid = {"replicates": SEEDS, "seeds": SEEDS, "grid": {"default": ZONES_S}}
+    grid = {"replicates": 1, "seeds": 1, "grid": {"default": ZONES_S}}
     return {"task": "calf", "training": TRAINING, "stages": {"bayes": search, "grid-slicing": grid}}
 
 
@@ -85,24 +89,26 @@ def runs(places: Places) -> Path:
     return places.work / "trainings"
 
 
-def train(places: Places, stage: str, *words: str) -> None:
+def train(places: Places, study: str, stage: str, *words: str) -> None:
     """Run a stage as a study of its own, or go on with it."""
-    if (runs(places) / "studies" / stage).is_dir():
-        return hpo(places, "resume", stage)
+    if (runs(places) / "studies" / study).is_dir():
+        return hpo(places, "resume", study)
     data = ("--data", str(places.data()), "--features", "EVENTS", "--games", "40,20")
-    hpo(places, "run", stage, *data, "--study", stage, "--study-file", str(places.work / FILE), *words)
+    hpo(places, "run", stage, *data, "--study", study, "--study-file", str(places.work / FILE), *words)
 
 
 def table(places: Places) -> pd.DataFrame:
     """Return one row per validation of all trainings that have ended."""
-    folders = [runs(places) / "studies" / stage for stage in STAGES]
-    return pd.concat([validations(folder) for folder in folders if folder.is_dir()], ignore_index=True)
+    parts = [validations(runs(places) / "studies" / DESIGN)]
+    for seed, study in enumerate(ZONES):
+        parts.append(validations(runs(places) / "studies" / study).assign(seed=seed))
+    return pd.concat(parts, ignore_index=True)
 
 
 def validations(folder: Path) -> pd.DataFrame:
-    """Return the validations of a study with the hyperparameters of their trainings."""
-    state = stored_state(folder)
-    ended = [trial for trial in state.trials.values() if trial.status is TrialStatus.FINISHED]
+    """Return the validations of a study with the hyperparameters of their trainings; none without a study."""
+    trials = stored_state(folder).trials.values() if folder.is_dir() else ()
+    ended = [trial for trial in trials if trial.status is TrialStatus.FINISHED and trial.role in ("", GRID)]
     return pd.DataFrame(
         [
             {
@@ -138,8 +144,9 @@ def main() -> None:
         (words.work / FILE).write_text(tomli_w.dumps(study_file(words.points)))
         tried = words.work / "design.csv"
         design(words.points).to_csv(tried, index=False)
-        train(places, "bayes", "--try", str(tried))
-        train(places, "grid-slicing")
+        train(places, DESIGN, "bayes", "--try", str(tried))
+        for seed, study in enumerate(ZONES):
+            train(places, study, "grid-slicing", "--from", "paper", "--seed", str(seed))
     written = table(places)
     written.to_csv(words.table, index=False, float_format="%.5g")
     print(f"{words.table}: {written['training'].nunique()} trainings, {len(written)} validations")
