@@ -9,7 +9,7 @@ which indicates the chosen one without an order, and any other parameter has one
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from model.errors import ConfigError
@@ -36,6 +36,7 @@ class FloatParameter:
     when: Condition = ()
 
     def __post_init__(self) -> None:
+        _require_64_bits(self.name, (self.low, self.high))
         _require_bounds(self.name, self.low, self.high)
         if self.log and self.low <= 0:
             raise ConfigError(
@@ -87,7 +88,7 @@ class IntParameter:
     """A whole number between ``low`` and ``high``, both included.
 
     Raises:
-        ConfigError: The bounds are not in order, or a logarithmic scale reaches 0.
+        ConfigError: The bounds are not in order, beyond 64 bits, or a logarithmic scale reaches 0.
     """
 
     name: str
@@ -98,6 +99,7 @@ class IntParameter:
     when: Condition = ()
 
     def __post_init__(self) -> None:
+        _require_64_bits(self.name, (self.low, self.high))
         _require_bounds(self.name, self.low, self.high)
         if self.log and self.low < 1:
             raise ConfigError(
@@ -153,7 +155,7 @@ class ChoiceParameter:
     """One value of a list. Neighbours in a list of numbers are assumed to have similar scores, texts are not.
 
     Raises:
-        ConfigError: There is no choice, or a choice appears twice.
+        ConfigError: There is no choice, a choice appears twice, or is a whole number beyond 64 bits.
     """
 
     name: str
@@ -165,6 +167,7 @@ class ChoiceParameter:
             raise ConfigError(
                 f"expected one or more different choices, got {list(self.choices)}", parameter=self.name
             )
+        _require_64_bits(self.name, self.choices)
 
     def from_unit(self, u: float) -> Value:
         """Return the choice whose cell contains ``u``. Positions outside [0, 1] are clipped."""
@@ -223,6 +226,13 @@ def _require_bounds(name: str, low: float, high: float) -> None:
         raise ConfigError(
             f"expected finite bounds with low not above high, got {low} and {high}", parameter=name
         )
+
+
+def _require_64_bits(name: str, values: Iterable[Value]) -> None:
+    """Refuse whole numbers that a study's journal cannot have."""
+    for value in values:
+        if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+            raise ConfigError(f"expected whole numbers of at most 64 bits, got {value}", parameter=name)
 
 
 def _scaled(value: float, log: bool) -> float:

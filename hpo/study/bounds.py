@@ -38,7 +38,11 @@ def _changed(table: Mapping[str, Any], values: str, text: str) -> dict[str, Any]
     condition = {"when": table["when"]} if table.get("when") else {}
     bounds = _RANGE.fullmatch(values)
     if bounds is None:
-        return {"type": "choice", "choices": [_value(entry) for entry in values.split(",")], **condition}
+        return {
+            "type": "choice",
+            "choices": [_value(entry.strip()) for entry in values.split(",")],
+            **condition,
+        }
     if "low" not in table:
         raise ConfigError(f"expected values with commas for a choice, such as f=8,16, got {text!r}")
     low, high = _value(bounds["low"]), _value(bounds["high"])

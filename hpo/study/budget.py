@@ -1,5 +1,6 @@
 """Budgets as typed, and the decision whether another trial fits into the time that is left."""
 
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -30,6 +31,8 @@ def typed_budget(hours: float | None, until: str | None) -> BudgetSet | None:
         return None
     if hours is not None and not hours > 0:
         raise ConfigError(f"expected --hours above 0, or inf for no limit, got {hours:g}")
+    if hours is not None and math.isinf(hours * 3600):
+        hours = math.inf
     return BudgetSet(hours=hours, until=None if until is None else moment(until, datetime.now().astimezone()))
 
 

@@ -1,6 +1,7 @@
 """Best values of a search at the edge of its space, with the wider bounds to type."""
 
 import math
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -26,6 +27,7 @@ ENOUGH = 5
 """Smallest number of configurations whose best is looked at."""
 _WIDER = (0.3, 0.15, 0.07)
 """Shares of the range, on the parameter's scale, by which a bound is moved; the first that can be trained."""
+_LARGEST_EXPONENT = math.log(sys.float_info.max)
 
 Range = FloatParameter | IntParameter
 
@@ -125,6 +127,8 @@ def _candidates(parameter: Range, side: str) -> Iterator[float]:
     low, high = _scaled(parameter, parameter.low), _scaled(parameter, parameter.high)
     for share in _WIDER:
         moved = low - share * (high - low) if side == "lower" else high + share * (high - low)
+        if parameter.log and moved > _LARGEST_EXPONENT:
+            continue
         exact = math.exp(moved) if parameter.log else moved
         for digits in (1, 2):
             rounded = float(f"{exact:.{digits}g}")

@@ -26,7 +26,8 @@ def study_folder(environment: Environment, name: str) -> Path:
 
 def has_study(environment: Environment, name: str) -> bool:
     """Return whether the study ``name`` exists."""
-    return (study_folder(environment, name) / "journal.jsonl").is_file()
+    journal = study_folder(environment, name) / "journal.jsonl"
+    return journal.is_file() and journal.stat().st_size > 0
 
 
 def require_free(environment: Environment, name: str) -> None:
@@ -36,8 +37,14 @@ def require_free(environment: Environment, name: str) -> None:
         UserError: The name is taken, or cannot be the name of a folder.
     """
     folder = study_folder(environment, name)
-    if folder.exists():
+    if _is_taken(folder):
         raise UserError(f"study {name!r} exists already", folder=folder, fix="choose another name")
+
+
+def _is_taken(folder: Path) -> bool:
+    """Return whether a folder has more than what a process killed before a study's first event leaves."""
+    journal = folder / "journal.jsonl"
+    return folder.exists() and not (journal.is_file() and journal.stat().st_size == 0)
 
 
 REPORT = "report.html"
@@ -72,7 +79,7 @@ def chosen_study(environment: Environment, name: str | None) -> Path:
 def free_name(environment: Environment, wanted: str) -> str:
     """Return ``wanted``, with a number appended if a study already has this name."""
     number, name = 1, wanted
-    while study_folder(environment, name).exists():
+    while _is_taken(study_folder(environment, name)):
         number += 1
         name = f"{wanted}-{number}"
     return name

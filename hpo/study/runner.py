@@ -74,6 +74,7 @@ class StageRunner:
         self._stops_when_unlikely = getattr(plan.study.stages.named(stage), "stop_when", "") == "unlikely"
         self._rule = build_stopping_rule(plan.study.stages.named(stage), epochs=self._epochs)
         self._replay_validations()
+        self._finish_trained()
         for name in self.to_stop():  # requested of an earlier process; nothing trains these trials now
             self.stopped(name)
         self._waiting = deque(trial for trial in state.trials_of(stage) if not trial.has_ended)
@@ -225,6 +226,12 @@ class StageRunner:
         for trial, stops in decided.items():
             if stops:
                 self._end(trial, TrialStopped)
+
+    def _finish_trained(self) -> None:
+        """Finish the trials that trained all epochs before an earlier process could record their end."""
+        for name in list(self.state.tally(self._stage).unfinished):
+            if self.state.trials[name].epochs_trained >= self._epochs:
+                self.finished(name)
 
     def _end(self, trial: str, kind: Callable[..., TrialFinished | TrialStopped]) -> None:
         state = self.state.trials[trial]

@@ -3,12 +3,17 @@
 import contextlib
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hpo.config.environment import Environment
 from hpo.journal.events import (
     BudgetSet,
+    DataMoved,
+    Event,
     StageExtended,
+    StudyCreated,
+    StudyRenamed,
 )
 from hpo.journal.journal import Journal, read_journal, writer_of
 from hpo.journal.results import StudyState, stored_state
@@ -43,26 +48,29 @@ def start_study(
     Raises:
         UserError: The name is taken, or a stage cannot run.
     """
+    created = creation(plan, study_folder(environment, name))
+    asked = [event for stage in stages for event in stage.events]
     with Journal.create(study_folder(environment, name)) as journal:
-        journal.append(creation(plan, journal.folder))
-        for event in [*(event for stage in stages for event in stage.events), *begun(budget)]:
-            journal.append(event)
-        state = stored_state(journal.folder)
         try:
-            return run_pending_stages(plan, journal, state, environment, listener)
-        except Exception:
-            _discard_if_empty(journal, environment)
+            for event in [created, *asked, *begun(budget)]:
+                journal.append(event)
+            return run_pending_stages(plan, journal, stored_state(journal.folder), environment, listener)
+        except Exception as error:
+            _discard_if_empty(journal, created.identity, environment, error)
             raise
 
 
-def _discard_if_empty(journal: Journal, environment: Environment) -> None:
+def _discard_if_empty(journal: Journal, identity: str, environment: Environment, error: Exception) -> None:
     """Remove a study that could not start, before it becomes the one that commands take by default."""
-    state = stored_state(journal.folder)
-    if state.trials:
+    events = journal.events()
+    if events and StudyState.replay(events).trials:
         return
     shutil.rmtree(journal.folder, ignore_errors=True)
     with contextlib.suppress(UserError):
-        delete_experiment(environment, state.created.identity)
+        delete_experiment(environment, identity)
+    if isinstance(error, UserError) and "fix" in error.details:
+        resume = shell_line("hpo", "resume", journal.folder.name)
+        error.details["fix"] = str(error.details["fix"]).replace(resume, "repeat the command")
 
 
 @contextlib.contextmanager
@@ -267,9 +275,15 @@ def fork_study(
     with _removed_unless_renamed(unfinished), Journal.create(unfinished) as journal:
         if (source / "trials").is_dir():
             shutil.copytree(source / "trials", unfinished / "trials")
-        for event in (creation(plan, target), *events[1:]):
+        for event in _copied(events, creation(plan, target)):
             journal.append(event)
         unfinished.rename(target)
+
+
+def _copied(events: Sequence[Event], created: StudyCreated) -> Iterator[Event]:
+    """Yield the events of a copy: ``created`` has its name and place, and its time is that of the source."""
+    yield replace(created, at=events[0].at)
+    yield from (event for event in events[1:] if not isinstance(event, StudyRenamed | DataMoved))
 
 
 @contextlib.contextmanager

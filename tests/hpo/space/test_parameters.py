@@ -26,7 +26,7 @@ def ints(draw: st.DrawFn) -> IntParameter:
     return IntParameter("n", low, low + draw(st.integers(1, 1000)), log)
 
 
-choices = st.lists(st.integers(), min_size=2, max_size=8, unique=True).map(
+choices = st.lists(st.integers(-(1 << 63), (1 << 63) - 1), min_size=2, max_size=8, unique=True).map(
     lambda values: ChoiceParameter("c", tuple(values))
 )
 
@@ -97,6 +97,13 @@ def test_float_does_not_contain(value: float | str) -> None:
 def test_bounds_in_the_wrong_order_or_around_everything_are_refused(low: float, high: float) -> None:
     with pytest.raises(ConfigError, match="finite bounds with low not above high"):
         FloatParameter("x", low, high)
+
+
+def test_whole_numbers_that_a_journal_cannot_have_are_refused() -> None:
+    for make in (lambda: IntParameter("n", 1, 1 << 63), lambda: ChoiceParameter("n", (1, 10**400))):
+        with pytest.raises(ConfigError, match="expected whole numbers of at most 64 bits, got"):
+            make()
+    IntParameter("n", -(1 << 63), (1 << 63) - 1)
 
 
 def test_logarithmic_scale_of_zero_is_refused() -> None:

@@ -21,6 +21,7 @@ SPACE = {
         ("r=10..160", "r_frames", {"type": "int", "low": 10, "high": 160, "log": True}),
         ("alpha2=5", "alpha2", {"type": "choice", "choices": [5]}),
         ("alpha2=5,.5", "alpha2", {"type": "choice", "choices": [5, 0.5]}),
+        ("alpha2=relu, tanh", "alpha2", {"type": "choice", "choices": ["relu", "tanh"]}),
         (
             "K1_positions=-60..-2",
             "K1_positions",

@@ -1,3 +1,4 @@
+import math
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -40,6 +41,11 @@ def test_a_date_and_time_is_taken_in_the_local_time_zone() -> None:
     budget = typed_budget(2.5, "2999-01-31 18:00")
     assert budget is not None and budget.hours == 2.5
     assert budget.until == datetime(2999, 1, 31, 18).astimezone(UTC)
+
+
+def test_hours_that_no_clock_can_count_are_no_limit() -> None:
+    budget = typed_budget(1e308, None)
+    assert budget is not None and budget.hours == math.inf
 
 
 @pytest.mark.parametrize(

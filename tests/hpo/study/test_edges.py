@@ -63,6 +63,10 @@ def test_edge_is_five_percent_of_the_range_on_the_scale_of_the_parameter(
     assert [edge.typed for edge in found_edges] == ([typed] if typed else [])
 
 
+def test_bound_beyond_which_there_are_no_numbers_stays() -> None:
+    assert edges(*found({"alpha2": 1e300}, alpha2=numbers("float", 1e-300, 1e300, log=True))) == []
+
+
 def test_lowest_of_a_few_whole_numbers_is_at_the_edge() -> None:
     (edge,) = edges(*found({"f": 2}, f=numbers("int", 2, 6)))
     assert (edge.side, edge.typed) == ("lower", "f=1..6")

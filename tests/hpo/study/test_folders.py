@@ -9,6 +9,7 @@ from hpo.study.folders import (
     chosen_study,
     found_place,
     free_name,
+    has_study,
     known_studies,
     require_free,
     stored_place,
@@ -38,6 +39,14 @@ def test_last_study_is_chosen_by_default_and_names_are_made_free(environment: En
 
 def test_name_that_is_taken_is_refused(environment: Environment) -> None:
     require_free(environment, "new")
-    Journal.create(study_folder(environment, "new")).close()
+    with Journal.create(study_folder(environment, "new")) as journal:
+        journal.append(Noticed(message="a study with an event"))
     with pytest.raises(UserError, match="study 'new' exists already"):
         require_free(environment, "new")
+
+
+def test_what_a_start_that_was_killed_leaves_is_no_study_and_takes_no_name(environment: Environment) -> None:
+    Journal.create(study_folder(environment, "new")).close()
+    assert not has_study(environment, "new")
+    require_free(environment, "new")
+    assert free_name(environment, "new") == "new"

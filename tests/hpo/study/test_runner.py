@@ -59,6 +59,19 @@ def test_trials_that_were_running_come_first_and_know_what_they_reported(tmp_pat
         assert (again.trial, again.parameters, again.reported_epoch) == (running.trial, running.parameters, 1)
 
 
+def test_trial_killed_between_its_last_validation_and_its_end_is_finished(tmp_path: Path) -> None:
+    plan = plan_of()
+    with begin(tmp_path / "study", plan) as journal:
+        before = runner_on(journal, plan)
+        trained = next_spec(before)
+        before.started(trained.trial)
+        before.reported(trained.trial, report(plan.study.training.epochs, 0.2))
+        resumed = runner_on(journal, plan)
+        assert resumed.state.trials[trained.trial].status is TrialStatus.FINISHED
+        assert resumed.state.trials[trained.trial].score == 0.2
+        assert next_spec(resumed).trial != trained.trial
+
+
 @pytest.mark.parametrize(("host", "told"), [("laptop", ["laptop"]), ("", ["", "node7"])])
 def test_machine_of_a_trial_is_recorded_when_it_is_known(tmp_path: Path, host: str, told: list[str]) -> None:
     plan = plan_of()

@@ -1,5 +1,7 @@
 """Resume and fork, without training: what a changed world is allowed to do to a study."""
 
+import errno
+import os
 import shutil
 import socket
 from contextlib import nullcontext
@@ -18,6 +20,7 @@ from hpo.journal.events import (
     StageStarted,
     StudyCreated,
     StudyInterrupted,
+    StudyRenamed,
     StudyResumed,
     TrialAsked,
     TrialFailed,
@@ -285,6 +288,20 @@ def test_fork_takes_trials_over_and_accepts_the_code_of_today(
     assert resumed == plan_of(study_folder(environment, begun), old.created)
 
 
+def test_fork_of_a_renamed_study_has_its_own_name_and_the_running_time_of_both(
+    begun: str, environment: Environment
+) -> None:
+    old = stored_state(study_folder(environment, begun))
+    with Journal.open(study_folder(environment, begun)) as journal:
+        journal.append(StudyRenamed(study="second"))
+        journal.append(DataMoved(data="/elsewhere"))
+    session.fork_study(begun, "forked", environment, silent, data=old.created.plan["data"])
+    new = stored_state(study_folder(environment, "forked"))
+    assert new.created.study == "forked"
+    assert new.created.plan["data"] == old.created.plan["data"]
+    assert new.created.at == old.created.at
+
+
 def test_fork_that_breaks_off_leaves_nothing_and_can_be_repeated(
     begun: str, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -395,4 +412,19 @@ def test_study_that_cannot_start_leaves_nothing(
     with pytest.raises(UserError, match="Ray cannot start"):
         session.start_study(plan, "new", stages, environment, silent)
     assert known_studies(environment) == []
+    assert not study_folder(environment, "new").exists()
+
+
+def test_study_without_room_for_its_first_events_leaves_nothing_and_advises_to_repeat_the_command(
+    plan: StudyPlan, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int, line: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    stages = preparing.prepare_new(plan, "new", [StageRequest(name="bayes")], environment, silent)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(StorageError, match="No space left on device") as caught:
+            session.start_study(plan, "new", stages, environment, silent)
+    assert caught.value.details["fix"] == "make room, then repeat the command"
     assert not study_folder(environment, "new").exists()
