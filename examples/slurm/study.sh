@@ -77,9 +77,9 @@ if [ -n "$stopped" ]; then
     code=0
     wait "$driver" || code=$?
 fi
-# 130: stopped in good order. A job that is not RUNNING was cancelled or preempted: a cancelled job must not be requeued;
-# Slurm itself requeues a preempted one.
-if [ "$code" -eq 130 ] && [ "$(squeue --noheader --jobs="$SLURM_JOB_ID" --format=%T)" = RUNNING ]; then
+# 130: stopped in good order, here by Slurm's early signal and not by the user's hpo stop. A job that is not RUNNING was
+# cancelled or preempted: a cancelled job must not be requeued; Slurm itself requeues a preempted one.
+if [ -n "$stopped" ] && [ "$code" -eq 130 ] && [ "$(squeue --noheader --jobs="$SLURM_JOB_ID" --format=%T)" = RUNNING ]; then
     scontrol requeue "$SLURM_JOB_ID"
 fi
 exit "$code"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from hpo.journal.results import StudyState
+from hpo.journal.trial_state import TrialState
 
 TRIAL_START_S = 0.5
 """Seconds that a running process needs to open the data and draw the weights."""
@@ -39,16 +40,24 @@ def time_left(state: StudyState, stage: str, now: datetime, *, is_running: bool)
 
 
 def trial_s(state: StudyState, stage: str, epochs: int) -> float | None:
-    """Return the expected seconds of a trial, measured in the stage so far, else in the whole study.
+    """Return the expected seconds of a trial on the clock, measured in the stage, else in the whole study.
 
     None before the first validation.
     """
     for trials in (state.trials_of(stage), list(state.trials.values())):
-        latest = [trial.reports[trial.epochs_trained] for trial in trials[-_LATEST:] if trial.reports]
+        latest = [trial for trial in trials[-_LATEST:] if trial.reports]
         if latest:
-            trained = sum(report.epoch for report in latest)
-            return TRIAL_START_S + epochs * sum(report.train_s for report in latest) / trained
+            trained = sum(trial.epochs_trained for trial in latest)
+            return TRIAL_START_S + epochs * sum(_on_the_clock_s(state, trial) for trial in latest) / trained
     return None
+
+
+def _on_the_clock_s(state: StudyState, trial: TrialState) -> float:
+    """Return the seconds that a trial has trained; of those of an array it has recorded its share only."""
+    asked = state.asked.get(trial.stage)
+    array, concurrent = (asked.settings.get(key) if asked else None for key in ("array", "concurrent"))
+    together = min(array, concurrent) if isinstance(array, int) and isinstance(concurrent, int) else 1
+    return trial.reports[trial.epochs_trained].train_s * together
 
 
 def _limits(state: StudyState, stage: str, ran_s: float, now: datetime) -> Iterator[Limit]:

@@ -1,7 +1,7 @@
 """GPUs of the machines that train: their number, and short measurements on one of them."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TypeVar
 
@@ -10,7 +10,7 @@ from hpo.schedule.local_ray import ray_session
 from model.errors import UserError
 
 WAIT_S = 600.0
-"""Time limit of a measurement, with the wait for a GPU that another study uses."""
+"""Time limit of the wait for a GPU that another study uses."""
 
 T = TypeVar("T")
 
@@ -52,9 +52,11 @@ class TrainingGpus:
             import ray
             from ray.exceptions import GetTimeoutError, RayError
 
-            task = ray.remote(num_gpus=1, num_cpus=1, max_calls=1, max_retries=0)(function)
+            process = ray.remote(num_gpus=1, num_cpus=1)(_Process).remote()
             try:
-                result: T = ray.get(task.remote(*args), timeout=WAIT_S)
+                ray.get(process.wait.remote(), timeout=WAIT_S)
+                # Without a limit: it may have to download its data first.
+                result: T = ray.get(process.call.remote(function, *args))
             except UserError:
                 raise
             except GetTimeoutError:
@@ -65,6 +67,9 @@ class TrainingGpus:
             except RayError as error:
                 reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
                 raise UserError(f"a measurement on the GPU failed: {reason}") from error
+            finally:
+                with suppress(RayError):
+                    ray.kill(process)
         return result
 
     @contextmanager
@@ -75,6 +80,17 @@ class TrainingGpus:
         else:
             with ray_session(cpus=1, gpus=self.count):
                 yield
+
+
+class _Process:
+    """A process that has a GPU."""
+
+    def wait(self) -> None:
+        """Return once the process has its GPU."""
+
+    def call(self, function: Callable[..., T], *args: object) -> T:
+        """Call a function."""
+        return function(*args)
 
 
 def local_gpus() -> int:

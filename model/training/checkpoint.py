@@ -44,10 +44,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise StorageError(f"cannot read {path}: {error.strerror}") from error
     try:
-        content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
         # torch.load does not look at the checksums that torch.save wrote.
         with zipfile.ZipFile(file) as archive:
             broken = archive.testzip()
+        content: dict[str, Any] = {} if broken else _content(file)
     except MemoryError:
         raise
     except Exception as error:  # torch.load raises many types for a damaged file
@@ -57,6 +57,17 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else None
         raise DataError(f"expected a checkpoint of format {FORMAT}, got format {found!r:.60}", file=path)
+    return content
+
+
+def _content(file: io.BytesIO) -> dict[str, Any]:
+    file.seek(0)
+    try:
+        content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    except RuntimeError as error:
+        if "allocate memory" in str(error):  # PyTorch's own kind of MemoryError
+            raise MemoryError(str(error)) from error
+        raise
     return content
 
 

@@ -174,3 +174,13 @@ def test_study_on_one_node_runs_in_the_image_and_a_cancelled_job_stays_away(job:
     folders = f"{job.folder},{runs},{runs}/cache,{job.variables['RAY_TMPDIR']}"
     assert call.startswith(f"exec --nv --bind {folders} hpo.sif hpo run bayes")
     finish(job, job.start(*words(2)))
+
+
+@pytest.mark.parametrize("job", [1], indirect=True)
+def test_job_that_the_user_stops_is_not_requeued(job: Job) -> None:
+    stopped_by_user = job.folder / "bin" / "hpo"
+    stopped_by_user.write_text("#!/bin/bash\nexit 130\n")
+    stopped_by_user.chmod(0o755)
+    running = job.start(*words(1))
+    wait_until(lambda: not running.running)
+    assert job.requeued() == []

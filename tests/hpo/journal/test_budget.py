@@ -108,6 +108,16 @@ def test_time_of_a_trial_is_measured_on_those_so_far_first_of_the_stage() -> Non
     assert trial_s(state, "final", 8) == TRIAL_START_S + 8
 
 
+def test_trial_of_an_array_takes_as_long_as_all_trials_of_the_array_together() -> None:
+    state = state_after(
+        StageAsked(stage="final", settings={"array": 16, "concurrent": 8}),
+        StageStarted(stage="final", space={}, trials=8, epochs=4),
+    )
+    for event in reported("a", 4, 10.0, stage="final"):
+        state.apply(event)
+    assert trial_s(state, "final", 4) == TRIAL_START_S + 8 * 10
+
+
 @pytest.mark.parametrize(
     ("over", "cut_short"),
     [

@@ -50,6 +50,7 @@ def rest() -> None:
 @pytest.mark.slow
 def test_measurement_has_a_gpu_and_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     # A process of Ray that imports this module does not find it.
+    import ray
     from waiting import wait_until
 
     from hpo.schedule.local_ray import ray_session
@@ -65,5 +66,6 @@ def test_measurement_has_a_gpu_and_leaves_no_process(monkeypatch: pytest.MonkeyP
         with pytest.raises(UserError, match="a measurement on the GPU failed"):
             gpus.measure(die)
         monkeypatch.setattr(gpus_module, "WAIT_S", 0.5)
+        ray.remote(num_gpus=1, num_cpus=1)(rest).remote()
         with pytest.raises(UserError, match="no GPU was free"):
-            gpus.measure(rest)
+            gpus.measure(process_and_gpu)

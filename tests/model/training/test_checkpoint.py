@@ -104,6 +104,18 @@ def test_file_that_cannot_be_read_just_now_is_not_called_damaged(
             assert str(raised.value) == f"cannot read {tmp_path / 'last.pt'}: Input/output error"
 
 
+def test_whole_file_that_does_not_fit_into_memory_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory")
+
+    save_checkpoint(tmp_path / "last.pt", CONTENT)
+    monkeypatch.setattr(torch, "load", fail)
+    with pytest.raises(MemoryError, match="can't allocate memory"):
+        load_checkpoint(tmp_path / "last.pt")
+
+
 def test_missing_file_is_a_data_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         load_checkpoint(tmp_path / "last.pt")
