@@ -8,6 +8,9 @@ from hpo.journal.results import StudyState
 from hpo.tasks.base.registry import classes_of, score_of
 from model.wording import with_interval
 
+_EXACT = 1e15
+"""Size up to which a float that is a whole number is shown with all its digits."""
+
 
 def duration(seconds: float) -> str:
     """Format seconds with the two largest units: ``"1 h 05 min"``, ``"3 min 20 s"``, ``"12 s"``."""
@@ -25,13 +28,17 @@ def duration(seconds: float) -> str:
 
 
 def value(number: float | int | str) -> str:
-    """Format the value of a hyperparameter: floats with four significant digits, texts as they are.
+    """Format the value of a hyperparameter: whole numbers with all their digits, texts as they are.
 
-    Texts that would look like nothing or like a number have quotation marks.
+    Other numbers have four significant digits. Texts that would look like nothing or like a number have
+    quotation marks.
     """
     if isinstance(number, str):
         return repr(number) if _is_ambiguous(number) else number
-    return f"{number:.4g}" if isinstance(number, float) else str(number)
+    if isinstance(number, float):
+        is_whole = number.is_integer() and abs(number) < _EXACT
+        return str(int(number)) if is_whole else f"{number:.4g}"
+    return str(number)
 
 
 def _is_ambiguous(text: str) -> bool:
@@ -55,8 +62,12 @@ def values_tried(axis: Mapping[str, Any]) -> str:
     if "low" in axis:
         kind = "whole numbers " if axis.get("type") == "int" else ""
         scale = ", logarithmic" if axis.get("log") else ""
-        return f"{kind}{axis['low']:g} to {axis['high']:g}{scale}{when}"
+        return f"{kind}{_bound(axis['low'])} to {_bound(axis['high'])}{scale}{when}"
     return f"one of {', '.join(map(value, axis['choices']))}{when}"
+
+
+def _bound(number: float) -> str:
+    return value(number) if number == round(number) else f"{number:g}"
 
 
 def score_label(state: StudyState) -> str:

@@ -22,6 +22,12 @@ def test_whole_numbers_stay_whole_and_others_have_four_digits() -> None:
     assert [value(number) for number in (16, 0.123456, 2.0)] == ["16", "0.1235", "2"]
 
 
+def test_whole_numbers_held_as_floats_can_be_typed_again() -> None:
+    assert [value(number) for number in (12345.0, -10000.0, 2e14)] == ["12345", "-10000", "200000000000000"]
+    assert [value(number) for number in (1e20, 12345.6, float("inf"))] == ["1e+20", "1.235e+04", "inf"]
+    assert values_tried({"type": "int", "low": 1, "high": 1234567}) == "whole numbers 1 to 1234567"
+
+
 def test_texts_that_look_like_nothing_or_a_number_have_quotation_marks() -> None:
     texts = ["dice", "a b", "", " ", "1", "nan"]
     assert [value(text) for text in texts] == ["dice", "a b", "''", "' '", "'1'", "'nan'"]
