@@ -8,9 +8,6 @@ import sys
 from rich.console import Console, RenderableType
 from rich.measure import Measurement
 
-_WIDEST = 1000
-"""Largest width of a table, in characters."""
-
 
 def standard_error() -> Console:
     """Return the console for progress and remarks; results go to standard output."""
@@ -32,7 +29,5 @@ def print_table(table: RenderableType) -> None:
     A narrow terminal breaks its lines; a number that is cut would be worse.
     """
     console = standard_output()
-    needed = Measurement.get(console, console.options.update(max_width=_WIDEST), table).maximum
-    if needed > console.width or not console.is_terminal:
-        console = standard_output(min(max(needed, console.width), _WIDEST))
-    console.print(table)
+    needed = Measurement.get(console, console.options.update(max_width=sys.maxsize), table).maximum
+    standard_output(max(needed, console.width)).print(table)
