@@ -64,7 +64,7 @@ class TrialState:
     best_epoch: int | None = None
     """Epoch of its best validation."""
     duration_s: float | None = None
-    """Seconds spent on the trial, over all its runs."""
+    """Seconds spent on the trial, over all its runs; None before the end and after a failure."""
     reason: str | None = None
     """Reason of a failure, or of a stop that the scheduler did not decide."""
     tested: Mapping[str, float] | None = None
@@ -80,6 +80,11 @@ class TrialState:
     def status_in_words(self, *, is_running: bool) -> str:
         """Return its status; ``is_running`` says whether the study runs, without which nothing trains it."""
         return str(self.status) if self.has_ended or is_running else "waiting to be resumed"
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds spent on the trial; without an end or after a failure, until its latest validation."""
+        return self.duration_s or max((report.train_s for report in self.reports.values()), default=0.0)
 
     @property
     def metrics(self) -> Mapping[str, float]:

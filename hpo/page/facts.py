@@ -153,10 +153,7 @@ def cost_table(state: StudyState) -> ShownTable:
 
 
 def _cost_row(name: str, trials: Sequence[TrialState], clock: timedelta) -> list[str]:
-    spent_s = sum(
-        trial.duration_s or max((report.train_s for report in trial.reports.values()), default=0.0)
-        for trial in trials
-    )
+    spent_s = sum(trial.spent_s for trial in trials)
     devices = sorted({f"{trial.device} of {trial.host}" for trial in trials if trial.device})
     return [name, str(len(trials)), duration(spent_s), duration(clock.total_seconds()), ", ".join(devices)]
 

@@ -65,11 +65,11 @@ def methods_paragraph(plan: StudyPlan, state: StudyState) -> str:
     """Describe how the study was made, with its numbers."""
     sentences = [_data_sentence(plan), *(_stage_sentence(plan, state, name) for name in state.stages)]
     versions = ", ".join(f"{name} {version}" for name, version in state.versions.items())
-    spent = sum(trial.duration_s or 0.0 for trial in state.trials.values())
+    spent_s = sum(trial.spent_s for trial in state.trials.values())
     sentences += [
         "A configuration is judged by its mean score over seeds on the validation split; intervals are 95 % "
         "intervals of the mean by Student's t, and differences are paired by seed.",
-        f"All trials took {duration(spent)} of training on {plan.device} in {plan.precision}, from seed "
+        f"All trials took {duration(spent_s)} of training on {plan.device} in {plan.precision}, from seed "
         f"{plan.seed} (software: {versions}).",
     ]
     return " ".join(sentences)

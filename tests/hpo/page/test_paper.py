@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 from calf_plan import calf_plan
-from judged_studies import final_study
+from judged_studies import final_study, played
+from shown_stages import trial
 
+from hpo.page.facts import cost_table
 from hpo.page.paper import LATEX, MARKDOWN, methods_paragraph, write_paper
 from hpo.study.verdict import verdict
 from model.errors import UserError
@@ -51,6 +53,12 @@ def test_methods_have_the_numbers_of_the_study() -> None:
     assert "evaluated every network once on the test split (4 games)" in text
     assert "with 5 new seeds each for" in text and "(6 trials finished, 0 stopped early, 0 failed)" in text
     assert "on cpu in float32, from seed 7" in text
+
+
+def test_paper_and_page_count_the_time_of_failed_trials_alike() -> None:
+    state = played("bayes", [trial(1, 0.25, duration_s=5.0), trial(2, None)])
+    assert "All trials took 6 s of training" in methods_paragraph(calf_plan(), state)
+    assert [row[2] for row in cost_table(state).rows] == ["6 s", "6 s"]
 
 
 def test_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
