@@ -10,7 +10,6 @@ from hpo.config.environment import Environment
 from hpo.journal.events import Value
 from hpo.journal.results import StudyState, stored_state
 from hpo.space.symbols import by_symbol
-from hpo.study.folders import REPORT
 from hpo.study.records import failures, trial_files, trial_rows, validation_rows
 from hpo.tasks.base.found import found_configuration
 from model.errors import UserError
@@ -122,7 +121,7 @@ class Study:
         """Write the HTML page about the study, as ``hpo report`` does, and return its path."""
         from hpo.api.reporting import write_report
 
-        return write_report(self._environment, self.folder, self.folder / REPORT)
+        return write_report(self._environment, self.folder).page
 
     def network(self, trial: str | None = None) -> Any:
         """Return the trained network of a trial.

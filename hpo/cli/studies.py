@@ -173,13 +173,13 @@ def report(
 
     The page shows settings, data, stages with tables and figures, failures, cost, and commands that run the
     study again. It needs no network connection. A copy is stored in MLflow with the study's newest stage.
-    Texts for a paper are written beside it: paper.md and paper.tex, with a verdict, a table and methods.
+    Texts for a paper (verdict, table, methods) are written beside it: paper.md and paper.tex in the study's
+    folder, a.paper.md and a.paper.tex beside --to a.html.
     """
     from hpo.api.reporting import write_report
     from hpo.config.environment import read_environment
     from hpo.journal.results import stored_state
-    from hpo.page.paper import LATEX, MARKDOWN
-    from hpo.study.folders import REPORT, chosen_study
+    from hpo.study.folders import chosen_study
     from hpo.study.session import move_data
     from hpo.study.verdict import verdict
     from hpo.tracking.follower import remarks_to
@@ -191,11 +191,11 @@ def report(
             move_data(folder.name, str(data.absolute()), environment, progress)
     if analyse:
         _analyse_best(folder)
-    file = write_report(environment, folder, to or folder / REPORT)
-    typer.echo(file)
-    if found := verdict(stored_state(folder)):
+    written, state = write_report(environment, folder, to), stored_state(folder)
+    typer.echo(written.page)
+    if found := verdict(state):
         # Standard output is the path of the page alone, for scripts.
-        typer.echo(f"for a paper: {file.parent / MARKDOWN} and {file.parent / LATEX}", err=True)
+        typer.echo(f"for a paper: {' and '.join(map(str, written.texts))}", err=True)
         typer.echo(f"verdict: {found.sentence}", err=True)
 
 

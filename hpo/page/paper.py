@@ -31,8 +31,14 @@ _LATEX = {
 }
 
 
-def write_paper(plan: StudyPlan, state: StudyState, folder: Path) -> list[Path]:
+def write_paper(plan: StudyPlan, state: StudyState, folder: Path, *, prefix: str = "") -> list[Path]:
     """Write the texts into ``folder`` and return the files; none while no trial has a score.
+
+    Args:
+        plan: Plan of the study.
+        state: The study.
+        folder: Folder of the files, which are replaced if they exist.
+        prefix: Beginning of the files' names, such as ``page.`` for ``page.paper.md``.
 
     Raises:
         UserError: A file cannot be written.
@@ -45,8 +51,15 @@ def write_paper(plan: StudyPlan, state: StudyState, folder: Path) -> list[Path]:
     note = plan.description.units_note(plan.shape, {*header, *searched})
     name, sentence, methods = state.created.study, _sentence(found), methods_paragraph(plan, state)
     contents = {
-        MARKDOWN: [f"# Study {name}", sentence, _markdown(header, rows), note, "## Methods", methods],
-        LATEX: [
+        folder / f"{prefix}{MARKDOWN}": [
+            f"# Study {name}",
+            sentence,
+            _markdown(header, rows),
+            note,
+            "## Methods",
+            methods,
+        ],
+        folder / f"{prefix}{LATEX}": [
             f"% Study {name}\n{_escaped(sentence)}",
             _latex(header, rows),
             _escaped(note),
@@ -55,10 +68,10 @@ def write_paper(plan: StudyPlan, state: StudyState, folder: Path) -> list[Path]:
     }
     for file, paragraphs in contents.items():
         try:
-            write_whole(folder / file, ("\n\n".join(filter(None, paragraphs)) + "\n").encode())
+            write_whole(file, ("\n\n".join(filter(None, paragraphs)) + "\n").encode())
         except OSError as error:
-            raise UserError(f"cannot write the file: {error.strerror}", file=folder / file) from None
-    return [folder / file for file in contents]
+            raise UserError(f"cannot write the file: {error.strerror}", file=file) from None
+    return list(contents)
 
 
 def methods_paragraph(plan: StudyPlan, state: StudyState) -> str:

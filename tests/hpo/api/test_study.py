@@ -1,7 +1,10 @@
 """A study as an object: what it returns of a journal, and what it refuses."""
 
+from pathlib import Path
+
 import pytest
 
+from hpo.api import reporting
 from hpo.api.study import Study
 from hpo.config.environment import Environment
 from hpo.journal.events import (
@@ -78,6 +81,30 @@ def test_figures_are_those_of_plotly_by_stage_and_name(study: Study) -> None:
     figures = study.figures()
     assert "bayes/history" in figures
     assert figures["bayes/history"].to_dict()["data"]
+
+
+class BlankPage:
+    """A page without figures, whose content does not matter."""
+
+    identity = "id"
+
+    def write(self, file: Path) -> None:
+        file.write_text("")
+
+
+def test_texts_beside_a_typed_page_have_its_name_and_replace_no_other_paper(
+    study: Study, environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporting, "study_page", lambda *study: BlankPage())
+    monkeypatch.setattr(reporting, "attach_page", lambda *page: "stored")
+    mine = tmp_path / "paper.tex"
+    mine.write_text("my own paper")
+    report = reporting.write_report(environment, study.folder, tmp_path / "a.html")
+    assert [file.name for file in report.texts] == ["a.paper.md", "a.paper.tex"]
+    assert mine.read_text() == "my own paper" and not (study.folder / "paper.tex").exists()
+    assert {*tmp_path.glob("a.*")} == {report.page, *report.texts}
+    reporting.write_report(environment, study.folder)
+    assert (study.folder / "paper.tex").is_file()
 
 
 def test_network_of_no_trial_and_of_a_trial_without_one_is_refused(study: Study) -> None:
