@@ -38,11 +38,12 @@ class Best:
     seeds: int
     """Number of seeds."""
     stage: str
-    """Stage that decides on the configuration."""
+    """Stage that ranks the configuration first."""
     trial: str
     """Trial whose network represents it."""
     is_chosen: bool
-    """Whether the stage has ended; otherwise the configuration is the best so far."""
+    """Whether the stage has ended and chooses the study's configuration. False for the best so far, and for
+    the best of a stage that only compares, such as an ablation."""
 
 
 class Study:

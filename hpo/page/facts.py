@@ -28,11 +28,10 @@ def summary(state: StudyState, writer: str | None) -> str:
     found = found_configuration(state)
     if found is None:
         return f"{sentence}; no trial has a score yet."
-    word = "chosen" if found.is_chosen else "best so far"
     line = best_line(found.configuration, state, found.stage.start)
     return (
-        f"{sentence}; {word} in stage {found.stage.stage}, by {score_label(state)} on the validation split: "
-        f"{line}."
+        f"{sentence}; {found.word} in stage {found.stage.stage}, by {score_label(state)} on the validation "
+        f"split: {line}."
     )
 
 
@@ -90,17 +89,18 @@ def stage_facts(stage: StageState, state: StudyState, *, is_running: bool) -> di
             facts[f"Space of {symbol(name)}"] = values_tried(fields)
     if stage in outdated(state):
         facts["Basis"] = outdated_line(stage, state)
-    if stage.role:
-        facts["Chosen"] = f"{stage.role}, which has {_reason(state.ranked(stage.stage, 1))}"
+    found = best_of_stage(state, stage.stage)
+    if found and found.has_ended:
+        reason = _reason(found.configuration)
+        facts[found.word.capitalize()] = f"{found.configuration.name}, which has {reason}"
     return facts
 
 
-def _reason(best: Sequence[Configuration]) -> str:
-    """Say why the best configuration of a stage was chosen."""
-    if any(found.expected for found in best):
+def _reason(best: Configuration) -> str:
+    """Say why a configuration is the best one of its stage."""
+    if best.expected:
         return "the highest expected score, by a model of all trials"
-    has_seeds = any(len(found.scores) > 1 for found in best)
-    return "the best mean over its seeds" if has_seeds else "the best score"
+    return "the best mean over its seeds" if len(best.scores) > 1 else "the best score"
 
 
 def representative_trials(state: StudyState) -> list[TrialState]:

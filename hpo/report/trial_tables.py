@@ -20,7 +20,7 @@ from hpo.search.importance import sample_note
 from hpo.search.searcher import NOISE
 from hpo.space.symbols import by_symbol, symbol
 from hpo.tasks.base.found import best_of_stage, deciding_stage
-from hpo.tasks.base.registry import classes_of, description_of, external_task_code, score_of
+from hpo.tasks.base.registry import classes_of, external_task_code, score_of
 from hpo.tasks.base.score import Score
 from model.shell import shell_line
 from model.wording import counted, with_interval
@@ -180,10 +180,7 @@ def status_lines(name: str, state: StudyState, *, writer: str | None) -> list[st
         lines.append(f"stage {stage.stage}: {trials_in_words(stage, state, is_running=writer is not None)}")
         lines += _time_lines(state, stage, is_running=writer is not None)
         if found := best_of_stage(state, stage.stage):
-            word = "best so far"
-            if found.is_chosen:  # an ablation has a best, but chooses nothing
-                word = "chosen" if stage.stage in description_of(state.created).deciding else "best"
-            lines.append(f"{word}: {best_line(found.configuration, state, stage.start)}")
+            lines.append(f"{found.word}: {best_line(found.configuration, state, stage.start)}")
     failed = [trial for trial in state.trials.values() if trial.status is TrialStatus.FAILED]
     lines.extend(f"failed: {trial.trial}: {trial.reason}" for trial in failed[-SHOWN_FAILURES:])
     if len(failed) > SHOWN_FAILURES:

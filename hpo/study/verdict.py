@@ -95,7 +95,7 @@ class Verdict:
     def _gain_text(self) -> str:
         reference, by = self.reference.name, self.reference.found_by
         if self.is_reference:
-            found = "found" if self.found.is_chosen else "has so far found"
+            found = "found" if self.found.has_ended else "has so far found"
             return f"{by} {found} nothing better than {reference}"
         if self.gain is None:
             compare = f" (compare with: {self.comparing})" if self.comparing else ""

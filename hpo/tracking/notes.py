@@ -38,7 +38,8 @@ def study_note(state: StudyState, dataset: str) -> str:
     """Describe a study: its task, the results of its stages, and how to read its runs."""
     task, score = description_of(state.created), _score(state)
     stages = [
-        f"| `{stage.stage}` | {_progress(stage, state)} | {_best_score(stage, state)} | {stage.role or '-'} |"
+        f"| `{stage.stage}` | {_progress(stage, state)} | {_best_score(stage, state)} | "
+        f"{_chosen(stage, state)} |"
         for stage in state.stages.values()
     ]
     notes = [f"- {note}" for note in dict.fromkeys([*state.notes, *early_end_lines(state)])]
@@ -105,8 +106,8 @@ def stage_note(
         f"{_progress(stage, state)}."
     ]
     if found := best_of_stage(state, stage.stage):
-        word, configuration = "Chosen" if found.is_chosen else "Best so far", found.configuration
-        paragraphs += [f"{word}: **{configuration.name}**, {_mean(configuration, state)}."]
+        configuration = found.configuration
+        paragraphs += [f"{found.word.capitalize()}: **{configuration.name}**, {_mean(configuration, state)}."]
         if len(configuration.scores) > 1:
             paragraphs += [f"Its best trial: `{found.trial.trial}`"]
         paragraphs += [*_outcome(found.trial, state), parameter_table(found.parameters)]
@@ -147,6 +148,11 @@ def _progress(stage: StageState, state: StudyState) -> str:
 def _best_score(stage: StageState, state: StudyState) -> str:
     found = best_of_stage(state, stage.stage)
     return _mean(found.configuration, state) if found else "-"
+
+
+def _chosen(stage: StageState, state: StudyState) -> str:
+    found = best_of_stage(state, stage.stage)
+    return found.configuration.name if found and found.is_chosen else "-"
 
 
 def _mean(configuration: Configuration, state: StudyState) -> str:

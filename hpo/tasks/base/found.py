@@ -17,35 +17,49 @@ class Found:
     """The best configuration of a study on the validation split, as its stage chose it or ranks it so far."""
 
     stage: StageState
-    """The stage that decides on it."""
+    """The stage that ranks it first."""
+    decides: bool
+    """Whether the stage chooses the study's configuration, as no stage does that only compares."""
     configuration: Configuration
     """Trials of the configuration in that stage."""
     trial: TrialState
     """The trial whose network represents it."""
 
     @property
-    def is_chosen(self) -> bool:
+    def has_ended(self) -> bool:
         """Whether the stage has ended; otherwise the configuration is the best so far."""
         return bool(self.stage.chosen)
 
     @property
+    def is_chosen(self) -> bool:
+        """Whether the stage has ended and chooses the study's configuration."""
+        return self.has_ended and self.decides
+
+    @property
+    def word(self) -> str:
+        """``best so far``; at the end of its stage ``chosen``, or ``best`` if the stage only compares."""
+        if not self.has_ended:
+            return "best so far"
+        return "chosen" if self.decides else "best"
+
+    @property
     def parameters(self) -> Mapping[str, Value]:
-        """All hyperparameters that the stage chose; before its end, those that its trials vary."""
+        """All hyperparameters of the configuration; before its stage ends, those that its trials vary."""
         return self.stage.chosen or self.configuration.parameters
 
 
 def best_of_stage(state: StudyState, stage: str) -> Found | None:
-    """Return the configuration that a stage chose, or its best so far; None while it has no score."""
+    """Return the best configuration of a stage, at its end or so far; None while it has no score."""
     ended = state.stages[stage]
     ranked = state.ranked(stage, 1)
     if not ranked:
         return None
-    best = ranked[0]
+    best, decides = ranked[0], stage in description_of(state.created).deciding
     if ended.best_trial is None:
-        return Found(stage=ended, configuration=best, trial=best.best_trial)
+        return Found(stage=ended, decides=decides, configuration=best, trial=best.best_trial)
     if ended.role != best.name:  # an earlier version may have chosen otherwise
         best = next((each for each in state.ranked(stage) if each.name == ended.role), best)
-    return Found(stage=ended, configuration=best, trial=state.trials[ended.best_trial])
+    return Found(stage=ended, decides=decides, configuration=best, trial=state.trials[ended.best_trial])
 
 
 def stages_by_priority(state: StudyState) -> list[str]:
