@@ -5,11 +5,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from hpo.config.stages import FinalStage, SearchStage
+from hpo.config.stages import SEARCH, FinalStage, SearchStage
 from hpo.journal.ranking import half_width
 from hpo.journal.results import StudyState
 from hpo.journal.trial_state import TrialStatus
-from hpo.report.formats import duration, value
+from hpo.report.formats import duration, expected_score, value
+from hpo.search.searcher import NOISE
 from hpo.space.symbols import by_symbol, symbol
 from hpo.study.plan import StudyPlan
 from hpo.study.verdict import Verdict, verdict
@@ -80,8 +81,8 @@ def methods_paragraph(plan: StudyPlan, state: StudyState) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in state.versions.items())
     spent_s = sum(trial.spent_s for trial in state.trials.values())
     sentences += [
-        "A configuration is judged by its mean score over seeds on the validation split; intervals are 95 % "
-        "intervals of the mean by Student's t, and differences are paired by seed.",
+        _judging_sentence(state),
+        "Intervals of means are 95 % intervals by Student's t, and differences are paired by seed.",
         f"All trials took {duration(spent_s)} of training on {plan.device} in {plan.precision}, from seed "
         f"{plan.seed} (software: {versions}).",
     ]
@@ -98,8 +99,7 @@ def _stage_sentence(plan: StudyPlan, state: StudyState, name: str) -> str:
     )
     if isinstance(settings, SearchStage):
         ranges = ", ".join(f"{symbol(parameter)} {_range(axis)}" for parameter, axis in stage.space.items())
-        seeds = counted(settings.replicates, "seed")
-        what = f"searched {ranges} with {settings.searcher}, {seeds} per configuration and {epochs} per trial"
+        what = f"searched {ranges} with {_search_in_words(settings)} and {epochs} per trial"
     elif isinstance(settings, FinalStage):
         what = (
             f"trained its configurations with {_new_seeds(settings)} for {epochs} and evaluated "
@@ -111,6 +111,32 @@ def _stage_sentence(plan: StudyPlan, state: StudyState, name: str) -> str:
         )
         what = f"trained each of its trials for {epochs}{', with ' if described else ''}{described}"
     return f"The stage {name} {what} ({ended})."
+
+
+def _search_in_words(settings: SearchStage) -> str:
+    """Name searcher and scheduler; with a scheduler, only the best configurations get all their seeds."""
+    stops = settings.scheduler != "none"
+    scheduler = (
+        f"the scheduler {settings.scheduler}, which stops poor trials early" if stops else "no scheduler"
+    )
+    most = "at most " if stops and settings.replicates > 1 else ""
+    seeds = f"{most}{counted(settings.replicates, 'seed')}"
+    return f"the searcher {settings.searcher}, {scheduler}, {seeds} per configuration"
+
+
+def _judging_sentence(state: StudyState) -> str:
+    """Say by which score the configurations are judged."""
+    searched = state.ranked(SEARCH)
+    if not any(each.expected for each in searched):
+        return "A configuration is judged by its mean score over seeds on the validation split."
+    has_seeds = any(len(each.scores) > 1 for each in searched)
+    assumed = "" if has_seeds else f", which assumes a noise of {NOISE:g} between seeds"
+    sentence = (
+        f"The stage {SEARCH} judges a configuration by its expected score: the mean over seeds on the "
+        f"validation split that a model of all its trials predicts, with its 95 % interval{assumed}."
+    )
+    others = " Other stages judge by the mean score over seeds on that split."
+    return sentence + (others if len(state.stages) > 1 else "")
 
 
 def _test_items(plan: StudyPlan, state: StudyState, stage: str) -> str:
@@ -152,10 +178,12 @@ def _table(plan: StudyPlan, state: StudyState, found: Verdict) -> tuple[list[str
     ranked = state.ranked(found.found.stage.stage, _TOP)
     names = _differing([by_symbol(each.parameters) for each in ranked])
     has_test = any(trial.tested for each in ranked for trial in each.trials)
+    has_expected = any(each.expected for each in ranked)
     label, metric = plan.score.label, plan.score.metric
     header = [
         "configuration",
         *names,
+        *(["expected"] if has_expected else []),
         "seeds",
         f"{label}, validation",
         *([f"{label}, test"] if has_test else []),
@@ -168,6 +196,7 @@ def _table(plan: StudyPlan, state: StudyState, found: Verdict) -> tuple[list[str
             [
                 each.name,
                 *(value(parameters[name]) if name in parameters else "-" for name in names),
+                *([expected_score(each)] if has_expected else []),
                 str(len(each.scores)),
                 _mean(each.scores),
                 *([_mean(tested)] if has_test else []),

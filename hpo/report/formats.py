@@ -86,6 +86,12 @@ def mean_with_interval(configuration: Configuration) -> str:
     return with_interval(configuration.mean, configuration.half_width)
 
 
+def expected_score(configuration: Configuration) -> str:
+    """Format the score that the model of a search expects, such as ``0.4012 ± 0.0300``; ``-`` without one."""
+    expected = configuration.expected
+    return with_interval(expected.mean, expected.half_width) if expected else "-"
+
+
 def class_score(metrics: Mapping[str, float], name: str, digits: int = 4) -> str:
     """Format the AP of a class; ``-`` for a class without actions, which has none."""
     found = metrics.get(f"ap/{name}")

@@ -13,7 +13,7 @@ from hpo.journal.results import StudyState
 from hpo.journal.stage_state import StageState
 from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.report.budget_lines import left_line, more_time
-from hpo.report.formats import class_score, duration, mean_with_interval, value
+from hpo.report.formats import class_score, duration, expected_score, mean_with_interval, value
 from hpo.report.gain_lines import gain_line
 from hpo.report.stage_order import outdated_lines
 from hpo.search.importance import sample_note
@@ -23,7 +23,7 @@ from hpo.tasks.base.found import best_of_stage, deciding_stage
 from hpo.tasks.base.registry import classes_of, external_task_code, score_of
 from hpo.tasks.base.score import Score
 from model.shell import shell_line
-from model.wording import counted, with_interval
+from model.wording import counted
 
 _EXPECTED = (
     " Ordered by expected: the mean score over seeds that a model of all trials predicts, with its "
@@ -68,7 +68,7 @@ def best_table(configurations: Sequence[Configuration], classes: Sequence[str], 
     for configuration in configurations:
         cells = _row(configuration, parameters, classes, other)
         seeds = [_seeds(configuration)] if several else []
-        seeds += [_expected(configuration)] if expected else []
+        seeds += [expected_score(configuration)] if expected else []
         early = [_early_stop(configuration)] if stopped else []
         table.add_row(configuration.name, *seeds, *cells, *early)
     return table
@@ -112,11 +112,6 @@ def _row(
         ", ".join(str(trial.best_epoch) for trial in configuration.scored),
         duration(configuration.duration_s),
     ]
-
-
-def _expected(configuration: Configuration) -> str:
-    expected = configuration.expected
-    return with_interval(expected.mean, expected.half_width) if expected else "-"
 
 
 def _seeds(configuration: Configuration) -> str:

@@ -1,12 +1,14 @@
 """Texts for a paper: what stands in them, and that both files can be read by their programs."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from calf_plan import calf_plan
 from judged_studies import final_study, played
 from shown_stages import trial
 
+from hpo.journal.events import StageAsked, StageFinished
 from hpo.page.facts import cost_table
 from hpo.page.paper import LATEX, MARKDOWN, methods_paragraph, write_paper
 from hpo.study.verdict import verdict
@@ -53,6 +55,42 @@ def test_methods_have_the_numbers_of_the_study() -> None:
     assert "evaluated every network once on the test split (4 games)" in text
     assert "with 5 new seeds each for" in text and "(6 trials finished, 0 stopped early, 0 failed)" in text
     assert "on cpu in float32, from seed 7" in text
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"replicates": 2}, "the scheduler asha, which stops poor trials early, at most 2 seeds per"),
+        (
+            {"replicates": 1},
+            "the scheduler asha, which stops poor trials early, 1 seed per configuration and",
+        ),
+        ({"replicates": 2, "scheduler": "none"}, "the searcher botorch, no scheduler, 2 seeds per configur"),
+    ],
+)
+def test_methods_of_a_search_name_its_scheduler_and_promise_no_seeds(
+    settings: dict[str, Any], words: str
+) -> None:
+    plan, state = calf_plan(), played("bayes", [trial(1, 0.25), trial(2, 0.5)])
+    state.apply(
+        StageAsked(
+            stage="bayes", settings={**plan.study.stages.named("bayes").model_dump(mode="json"), **settings}
+        )
+    )
+    text = methods_paragraph(plan, state)
+    assert words in text and "is judged by its mean score over seeds on the validation split." in text
+
+
+def test_search_that_judges_by_a_model_says_so_and_shows_the_expected_scores(tmp_path: Path) -> None:
+    state = played("bayes", [trial(1, 0.25), trial(2, 0.5)])
+    expected = {"t1": (0.4, 0.01), "t2": (0.3, 0.01)}
+    state.apply(StageFinished(stage="bayes", best_trial="t1", chosen={"f": 5}, role="t1", expected=expected))
+    text = write_paper(calf_plan(), state, tmp_path)[0].read_text()
+    assert "| configuration | f | lambda_seg | expected | seeds | Average-mAP, validation |" in text
+    assert "| t1 | 5 | 1.1 | 0.4000 ± 0.0196 | 1 | 0.2500 |" in text
+    assert "judges a configuration by its expected score: the mean over seeds" in text
+    assert "which assumes a noise of 0.03 between seeds." in text
+    assert "is judged by its mean" not in text
 
 
 def test_paper_and_page_count_the_time_of_failed_trials_alike() -> None:
