@@ -96,7 +96,7 @@ def show_stages(state: "StudyState", plan: "StudyPlan", folder: Path, *, top: in
             print_table(table)
         if shares := stage_importance(state, name, folder):
             typer.echo(importance_line(shares, scores=len(state.ranked(name))))
-    if found := verdict(state):
+    if found := verdict(plan, state):
         typer.echo(f"\nverdict: {found.sentence}")
     for line in edge_lines(plan, state):
         typer.echo(line)

@@ -134,21 +134,22 @@ def best(
 
     folder = chosen_study(read_environment(), study)
     state = stored_state(folder)
+    plan = plan_of(folder, state.created)
     if as_json:
         metric = score_of(state.created).metric
         best = [each for stage in list(state.stages)[:1] for each in state.ranked(stage, top)]
         record = {
             "study": folder.name,
             **found_record(state, score=metric),
-            "verdict": found.sentence if (found := verdict(state)) else None,
+            "verdict": found.sentence if (found := verdict(plan, state)) else None,
             "best": [configuration_record(configuration, score=metric) for configuration in best],
             "failed": failures(state, folder),
             "importance": by_symbol(stage_importance(state, SEARCH, folder)),
-            "edges": [edge_record(edge) for edge in edges(plan_of(folder, state.created), state)],
+            "edges": [edge_record(edge) for edge in edges(plan, state)],
         }
         typer.echo(json.dumps(record, indent=2, default=str))
     elif state.has_score:
-        show_stages(state, plan_of(folder, state.created), folder, top=top)
+        show_stages(state, plan, folder, top=top)
     else:
         typer.echo(f"study {folder.name} has no finished trial yet")
 
@@ -180,6 +181,7 @@ def report(
     from hpo.config.environment import read_environment
     from hpo.journal.results import stored_state
     from hpo.study.folders import chosen_study
+    from hpo.study.plan import plan_of
     from hpo.study.session import move_data
     from hpo.study.verdict import verdict
     from hpo.tracking.follower import remarks_to
@@ -193,7 +195,7 @@ def report(
         _analyse_best(folder)
     written, state = write_report(environment, folder, to), stored_state(folder)
     typer.echo(written.page)
-    if found := verdict(state):
+    if found := verdict(plan_of(folder, state.created), state):
         # Standard output is the path of the page alone, for scripts.
         typer.echo(f"for a paper: {' and '.join(map(str, written.texts))}", err=True)
         typer.echo(f"verdict: {found.sentence}", err=True)

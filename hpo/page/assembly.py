@@ -52,7 +52,7 @@ def study_page(environment: Environment, name: str) -> StudyPage:
         study=name,
         identity=state.created.identity,
         summary=summary(state, writer),
-        verdict=found.sentence if (found := verdict(state)) else "",
+        verdict=found.sentence if (found := verdict(plan, state)) else "",
         settings=settings_facts(plan, state),
         data=data_facts(plan),
         stages=[

@@ -44,7 +44,7 @@ def write_paper(plan: StudyPlan, state: StudyState, folder: Path, *, prefix: str
     Raises:
         UserError: A file cannot be written.
     """
-    found = verdict(state)
+    found = verdict(plan, state)
     if found is None:
         return []
     header, rows = _table(plan, state, found)

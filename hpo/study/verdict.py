@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from statistics import fmean
 
+from hpo.config.stages import SEARCH
 from hpo.journal.events import Value
 from hpo.journal.paired import PairedDifference, paired_difference
 from hpo.journal.ranking import GRID, configuration_key, half_width
@@ -12,6 +13,7 @@ from hpo.journal.roles import scores_by_role, test_scores_by_role
 from hpo.programs.grid import START
 from hpo.report.trial_tables import describe_settings
 from hpo.study.finalists import OWN
+from hpo.study.plan import StudyPlan
 from hpo.tasks.base.found import Found, found_configuration
 from hpo.tasks.base.registry import description_of, score_of
 from model.shell import shell_line
@@ -47,10 +49,9 @@ class Reference:
     role: str
     name: str
     found_by: str
-    """Kind of stage that found the other configuration."""
+    """Stage that looked for a better one, in words."""
 
 
-STUDY_FILE = Reference(OWN, "the study file's own configuration", "the search")
 GRID_START = Reference(START, "the configuration that the grid started from", "the grid")
 
 
@@ -72,7 +73,7 @@ class Verdict:
     label: str
     """Name of the score."""
     comparing: str
-    """Command that compares it with the study file's own configuration; empty if the task has none."""
+    """Command that compares it with the study file's own configuration; empty if there is none."""
 
     @property
     def configuration(self) -> str:
@@ -113,8 +114,8 @@ class Verdict:
         return f"{difference}: the improvement is larger than seed noise explains"
 
 
-def verdict(state: StudyState) -> Verdict | None:
-    """Return what a study found; None while no trial has a score."""
+def verdict(plan: StudyPlan, state: StudyState) -> Verdict | None:
+    """Return what a study with this plan found; None while no trial has a score."""
     found = found_configuration(state)
     if found is None:
         return None
@@ -128,7 +129,8 @@ def verdict(state: StudyState) -> Verdict | None:
     }
     scores = by_role[name] if split == "test" else replicates
     is_start = _is_start_of_grid(found)
-    reference = GRID_START if is_start or (START in by_role and OWN not in by_role) else STUDY_FILE
+    has_grid_start = is_start or (START in by_role and OWN not in by_role)
+    reference = GRID_START if has_grid_start else _study_file(plan, state, found)
     role = reference.role
     compared = next((trial.parameters for trial in trials if trial.role == role and name != role), {})
     return Verdict(
@@ -139,8 +141,21 @@ def verdict(state: StudyState) -> Verdict | None:
         compared=compared,
         is_reference=is_start or name == role or _is_in_study_file(found.configuration.parameters, state),
         label=label,
-        comparing=_comparing_command(state),
+        comparing=_comparing_command(state) if found.decides else "",
     )
+
+
+def _study_file(plan: StudyPlan, state: StudyState, found: Found) -> Reference:
+    """Return the study file's own configuration, under the role with which the stage trains it."""
+    stage = found.stage.stage
+    by = "the search" if found.decides and SEARCH in state.stages else f"the stage {stage}"
+    named = {trial.role: trial for trial in state.trials_of(stage) if trial.role not in ("", GRID)}
+    role = OWN
+    if named and OWN not in named:  # the import of the task, which knows it, takes a moment
+        own = configuration_key(plan.own_configuration())
+        same = (role for role, trial in named.items() if configuration_key(trial.parameters) == own)
+        role = next(same, OWN)
+    return Reference(role, "the study file's own configuration", by)
 
 
 def _is_start_of_grid(found: Found) -> bool:
@@ -151,6 +166,7 @@ def _is_start_of_grid(found: Found) -> bool:
 
 
 def _comparing_command(state: StudyState) -> str:
+    """Return the command of the final, which trains what the deciding stages have found."""
     if "final" not in description_of(state.created).procedure:
         return ""
     if "final" in state.pending:

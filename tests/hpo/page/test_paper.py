@@ -19,7 +19,7 @@ def test_files_hold_verdict_table_and_methods(tmp_path: Path) -> None:
     state = final_study()
     assert write_paper(calf_plan(), state, tmp_path) == [tmp_path / MARKDOWN, tmp_path / LATEX]
     text, latex = (tmp_path / MARKDOWN).read_text(), (tmp_path / LATEX).read_text()
-    found = verdict(state)
+    found = verdict(calf_plan(), state)
     assert found is not None and f"The configuration {found.sentence}" in text
     assert "in frames" not in text + latex  # neither zones nor receptive field were varied
     assert "| found | 5 | 3 | 0.4100 ± 0.0248 | 0.5100 ± 0.0248 |" in text

@@ -1,22 +1,25 @@
 """The verdict about a study: which configuration, its score with interval, and what the search gained."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
+from calf_plan import calf_plan
 from judged_studies import SCORES, final, played
 from shown_stages import trial
 
-from hpo.journal.events import StageAsked
+from hpo.journal.events import StageAsked, StageStarted, Value
 from hpo.journal.ranking import GRID
 from hpo.journal.results import StudyState
 from hpo.report.trial_tables import found_record
 from hpo.study.finalists import OWN
 from hpo.study.verdict import Verdict, verdict
 
+PLAN = calf_plan()
+
 
 def of(state: StudyState) -> Verdict:
-    found = verdict(state)
+    found = verdict(PLAN, state)
     assert found is not None
     return found
 
@@ -60,12 +63,35 @@ def test_without_a_test_split_the_validation_counts() -> None:
     assert "0.4100 ± 0.0248 on the validation split (95 %, 3 seeds)" in found.sentence
 
 
-def test_own_configuration_as_the_best_means_that_the_search_found_nothing_better() -> None:
-    found = of(played("final", final({OWN: (0.5, 0.6), "found": (0.1, 0.2)}, {}), role=OWN))
-    assert (
-        found.configuration == OWN
-        and "the search found nothing better than the study file's own" in found.sentence
+def test_own_configuration_as_the_best_means_that_nothing_better_was_found() -> None:
+    state = played("final", final({OWN: (0.5, 0.6), "found": (0.1, 0.2)}, {}), role=OWN)
+    assert of(state).configuration == OWN
+    assert "; the stage final found nothing better than the study file's own" in of(state).sentence
+    state.apply(StageStarted(stage="bayes", space={}, trials=1))
+    assert "; the search found nothing better than the study file's own" in of(state).sentence
+
+
+def compared(own: float, other: float, *, trained: Mapping[str, Value]) -> Verdict:
+    """The verdict about an ablation that trained these hyperparameters under the name of the full model."""
+    trials = final({"full model": (own, own + 0.01), "no margins": (other, other + 0.01)}, {})
+    trials = [replace(each, parameters=trained) if each.role == "full model" else each for each in trials]
+    return of(played("ablation", trials, role="full model" if own > other else "no margins"))
+
+
+def test_stage_that_trains_the_own_configuration_under_another_name_is_compared_with_it() -> None:
+    own = PLAN.own_configuration()
+    assert "2 paired seeds) against the study file's own configuration: the improvement" in (
+        compared(0.3, 0.5, trained=own).sentence
     )
+    assert "; the stage ablation found nothing better than the study file's own configuration." in (
+        compared(0.5, 0.3, trained=own).sentence
+    )
+
+
+def test_final_that_would_not_train_the_best_configuration_is_not_offered() -> None:
+    sentence = compared(0.3, 0.5, trained={**PLAN.own_configuration(), "f": 3}).sentence
+    assert "not compared with the study file's own configuration" in sentence
+    assert "hpo run final" not in sentence
 
 
 def test_grid_is_judged_against_the_configuration_that_it_started_from() -> None:
@@ -105,4 +131,4 @@ def test_verdict_names_the_configuration_that_best_and_json_name() -> None:
 
 
 def test_study_without_a_score_has_no_verdict() -> None:
-    assert verdict(played("bayes", [trial(1, None)])) is None
+    assert verdict(PLAN, played("bayes", [trial(1, None)])) is None
