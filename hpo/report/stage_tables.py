@@ -67,7 +67,7 @@ def comparison_table(
     names = ["seeds", *_headings(score, beside, "", reference)]
     if tested:
         names += _headings(score, test_beside, "test split", reference)
-    for name in [*names, *(["paper"] if published else [])]:
+    for name in [*names, *([f"paper: {score.label}"] if published else [])]:
         table.add_column(name, justify="right")
     valid, test = scores_by_role(trials), test_scores_by_role(trials, score.metric)
     for role, scores in valid.items():

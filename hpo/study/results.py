@@ -66,6 +66,7 @@ def _view(
         shape=plan.shape,
         dataset=plan.dataset,
         score=plan.score,
+        valid_items=plan.valid.items,
         importance=shares or {},
     )
 

@@ -86,7 +86,7 @@ def test_table_of_the_terminal_keeps_its_cells() -> None:
             published={"full model": 0.625},
         )
     )
-    assert shown.header[0] == "configuration" and shown.header[-1] == "paper"
+    assert shown.header[0] == "configuration" and shown.header[-1] == "paper: Average-mAP"
     assert [list(row)[-1] for row in shown.rows] == ["0.625", ""]
 
 

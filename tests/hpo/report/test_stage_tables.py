@@ -2,6 +2,7 @@ import io
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
 from rich.console import Console
 from shown_stages import view
 
@@ -55,7 +56,7 @@ def test_rows_show_mean_spread_and_paired_difference_to_the_reference() -> None:
     head, full, none = text_of(
         comparison_table(trials, score=SCORE, reference="full", published={"none": 0.468})
     )
-    assert head == ["configuration", "seeds", "Average-mAP", "sd", "minus 'full'", "paper"]
+    assert head == ["configuration", "seeds", "Average-mAP", "sd", "minus 'full'", "paper: Average-mAP"]
     assert full == ["full", "2", "0.6000", "0.1414"]
     assert none == ["none", "2", "0.4000", "0.1414", "-0.2000 ± 0.0000", "0.468"]
 
@@ -198,6 +199,24 @@ def test_scores_of_the_paper_stand_beside_those_of_its_data_only() -> None:
     ablation = TASK.presentation("ablation")
     loose, tight = (TASK.score_in({"scoring": {"tolerances": name}}) for name in ("loose", "tight"))
     assert ablation.on("soccernet-v1/resnet", loose).published["full model"] == 0.625
-    for dataset, score in (("wyscout/events", loose), ("soccernet-v1/resnet", tight)):
+    for dataset, score in (
+        ("wyscout/events", loose),
+        ("soccernet-v1/resnet", tight),
+        ("soccernet-v1/c3d", loose),
+        ("soccernet-v2/resnet", loose),
+    ):
         other = ablation.on(dataset, score)
         assert not other.published and not other.note and other.figures == ablation.figures
+
+
+@pytest.mark.parametrize(
+    ("dataset", "shown"),
+    [("soccernet-v1/c3d", ["0.577 with c3d"]), ("soccernet-v1/own", []), ("soccernet-v2/resnet", [])],
+)
+def test_final_shows_the_paper_s_score_with_the_same_classes_and_features(
+    dataset: str, shown: list[str]
+) -> None:
+    final = TASK.presentation("final").on(dataset, TASK.score)
+    ran = replace(view("final", [trial("found", 1, 0.5)]), dataset=dataset)
+    lines = [line for line in stage_tables(ran, final, top=5) if str(line).startswith("paper: Average-mAP")]
+    assert [str(line)[19:33] for line in lines] == shown and not final.note

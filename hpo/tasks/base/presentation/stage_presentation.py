@@ -1,6 +1,6 @@
 """Presentation of a stage's results: tables and figures that a task adds."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
@@ -31,6 +31,8 @@ class StageView:
     """Name of data and features, such as ``soccernet-v1/resnet``."""
     score: "Score"
     """The score that the task maximises."""
+    valid_items: int = 0
+    """Number of items of the validation split, such as videos."""
     importance: Mapping[str, float] = field(default_factory=dict)
     """Importance of each hyperparameter; empty for a stage that is not a search."""
 
@@ -97,8 +99,8 @@ class StagePresentation:
     """Role -> score that a paper reports, in [0, 1]; shown in a separate column."""
     note: str = ""
     """Caption of the first table on the page of a study."""
-    published_on: str = ""
-    """Beginning of the names of the data sets to which ``published`` and ``note`` refer. Default: all."""
+    published_on: Collection[str] = ()
+    """Names of the data sets to which ``published`` and ``note`` refer. Default: all."""
     published_score: str = ""
     """Beginning of the names of the scores to which they refer. Default: all."""
     tables: "Callable[[StageView], Sequence[RenderableType]]" = no_tables
@@ -108,5 +110,6 @@ class StagePresentation:
 
     def on(self, dataset: str, score: "Score") -> Self:
         """Return the presentation of ``dataset``, without published results of other data or scores."""
-        is_comparable = dataset.startswith(self.published_on) and score.label.startswith(self.published_score)
+        is_same = not self.published_on or dataset in self.published_on
+        is_comparable = is_same and score.label.startswith(self.published_score)
         return self if is_comparable else replace(self, published={}, note="")

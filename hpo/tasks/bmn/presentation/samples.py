@@ -102,26 +102,30 @@ def compare_samples(a: Sequence[float], b: Sequence[float]) -> SampleComparison:
 
 
 def samples_table(
-    a: Mapping[str, Sequence[float]], b: Mapping[str, Sequence[float]], *, names: tuple[str, str]
+    a: Mapping[str, Sequence[float]],
+    b: Mapping[str, Sequence[float]],
+    *,
+    names: tuple[str, str],
+    published: Mapping[str, PublishedComparison],
 ) -> Table:
     """Return one row per metric: means ± deviations, b minus a ± interval, p-values, the paper's numbers.
 
     Args:
-        a: Scores of the runs in [0, 1] by metric; the paper's numbers are shown for metrics of ``TABLE_3``.
+        a: Scores of the runs in [0, 1] by metric.
         b: Scores that are compared with ``a``.
         names: Names of ``a`` and ``b``, such as ``bmn`` and ``context-aware``.
+        published: Numbers of the paper by metric; empty for data that are not the paper's.
     """
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("metric")
-    published = any(metric in TABLE_3 for metric in a)
-    paper = ["paper: BMN", "with Lseg", "difference", "p of means"] if published else []
+    theirs = ["BMN", "with Lseg", "difference", "p of means"] if published else []
     ours = ["runs", *names, "difference", "p of normality", "p of variances", "p of means"]
-    for column in [*ours, *paper]:
+    for column in [*ours, *(f"paper: {name}" for name in theirs)]:
         table.add_column(column, justify="right")
     for metric in a:
         if metric in b:
             compared = compare_samples(a[metric], b[metric])
-            table.add_row(metric, *_cells(compared), *_published_cells(TABLE_3.get(metric)))
+            table.add_row(metric, *_cells(compared), *_published_cells(published.get(metric)))
     return table
 
 

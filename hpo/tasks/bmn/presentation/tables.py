@@ -10,12 +10,15 @@ from hpo.journal.ranking import GRID
 from hpo.journal.trial_state import TrialState
 from hpo.report.formats import value
 from hpo.tasks.base.presentation.stage_presentation import StageView
-from hpo.tasks.bmn.presentation.samples import samples_table
+from hpo.tasks.bmn.presentation.samples import TABLE_3, samples_table
 
 METRICS = {"ar@100": "AR@100", "auc": "AUC", "average_map": "Average-mAP"}
 """Metric of a validation -> its name in Table 3 of the paper."""
 LOSSES = ("bmn", "context-aware")
 """Names of the losses to compare."""
+PAPERS_DATA = ("csv_mean_100", 400, 4728)
+"""Features, their dimensions, and number of ActivityNet's validation videos in Table 3 of the paper. They
+identify the data, for a folder can have any name."""
 
 
 def grid_tables(view: StageView) -> Sequence[RenderableType]:
@@ -35,10 +38,16 @@ def losses_tables(view: StageView) -> Sequence[RenderableType]:
     if not all(samples):
         return []
     return [
-        samples_table(*samples, names=LOSSES),
+        samples_table(*samples, names=LOSSES, published=TABLE_3 if _is_papers(view) else {}),
         "Runs on the validation split: ± after a mean is the standard deviation over the runs, ± after a "
         "difference its 95 % interval; the column runs says over how many.",
     ]
+
+
+def _is_papers(view: StageView) -> bool:
+    """Return whether the study ran on the data of Table 3."""
+    features = view.dataset.rpartition("/")[2]
+    return (features, view.shape.dims, view.valid_items) == PAPERS_DATA
 
 
 def _by_k1(trials: Sequence[TrialState]) -> dict[float, list[float]]:

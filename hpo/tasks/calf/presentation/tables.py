@@ -15,8 +15,8 @@ from hpo.tasks.calf.sections import SCORE_LABELS
 from hpo.tasks.calf.shape import GamesShape
 from hpo.tasks.calf.stages import GridStage
 
-PAPERS_DATASET = "soccernet"
-"""Beginning of the names of the data sets that the paper reports on."""
+PAPERS_DATASET = "soccernet-v1"
+"""Name of the data set that the paper reports on, without the features."""
 PAPERS_SCORE = SCORE_LABELS["loose"]
 """Name of the score that the paper reports."""
 TABLE_1 = {"i3d": 0.536, "c3d": 0.577, "resnet": 0.625}
@@ -29,6 +29,8 @@ TABLE_2 = {
     "(iv) no matching": 0.468,
 }
 """Average-mAP from Table 2 of the paper, its ablation on ResNet features."""
+TABLE_2_DATASET = f"{PAPERS_DATASET}/resnet"
+"""Name of data and features of Table 2."""
 
 
 def grid_tables(view: StageView) -> Sequence[RenderableType]:
@@ -44,10 +46,13 @@ def grid_tables(view: StageView) -> Sequence[RenderableType]:
 
 def final_tables(view: StageView) -> Sequence[RenderableType]:
     """Return the paper's score for the same features if the study ran on SoccerNet with its tolerances."""
-    features = view.dataset.rpartition("/")[2]
-    is_paper = view.dataset.startswith(PAPERS_DATASET) and view.score.label.startswith(PAPERS_SCORE)
+    dataset, _, features = view.dataset.rpartition("/")
+    is_paper = dataset == PAPERS_DATASET and view.score.label.startswith(PAPERS_SCORE)
     if is_paper and features in TABLE_1:
-        return [f"paper, test split, {features}: {TABLE_1[features]:.3f}"]
+        return [
+            f"paper: {PAPERS_SCORE} {TABLE_1[features]:.3f} with {features} (Table 1, SoccerNet's test "
+            "split); comparable only on the same games."
+        ]
     return []
 
 

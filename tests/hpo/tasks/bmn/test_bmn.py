@@ -89,11 +89,16 @@ def test_tables_tell_the_grid_and_the_losses_with_the_paper_beside() -> None:
     assert float(rows[1][2]) == pytest.approx(0.5005, abs=1e-4)
 
     runs = play(lambda: program("bmn-compare", {"runs": 9}), near_minus_ten)
-    table, explained = losses_tables(view("bmn-compare", with_metrics(runs), task=BMN))
+    compared = view("bmn-compare", with_metrics(runs), task=BMN)
+    papers = replace(compared, dataset="a/csv_mean_100", shape=DataShape(dims=400), valid_items=4728)
+    table, explained = losses_tables(papers)
     shown = shown_table(table)  # type: ignore[arg-type]
     assert [row[0] for row in shown.rows] == ["AR@100", "AUC"]
     assert "validation split" in str(explained)
     assert shown.rows[1][-1] == "0.098"
+    for other in (compared, replace(papers, dataset="a/csv_mean_32"), replace(papers, valid_items=32)):
+        table, _ = losses_tables(other)
+        assert not any("paper" in name for name in shown_table(table).header)  # type: ignore[arg-type]
     assert (
         losses_tables(view("bmn-compare", [trial for trial in runs if trial.role == "bmn"], task=BMN)) == []
     )

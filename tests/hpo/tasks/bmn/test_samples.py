@@ -108,23 +108,26 @@ def test_nothing_is_ever_nan_and_no_warning_is_given(a: list[float], b: list[flo
 def test_the_table_has_both_samples_and_the_paper_s_numbers() -> None:
     a = {"AR@100": normal(0.7511, 0.001, 20, 1), "Average-mAP": normal(0.3067, 0.0008, 20, 2)}
     b = {"AR@100": normal(0.7526, 0.001, 20, 3), "Average-mAP": normal(0.3105, 0.0007, 20, 4)}
-    head, recall, detection = text_of(samples_table(a, b, names=("bmn", "context-aware")))
+    head, recall, detection = text_of(samples_table(a, b, names=("bmn", "context-aware"), published=TABLE_3))
     assert head[:5] == ["metric", "runs", "bmn", "context-aware", "difference"]
     assert recall[:4] == ["AR@100", "20, 20", "0.7511 ± 0.0010", "0.7526 ± 0.0010"]
     assert recall[4] == "+0.0015 ± 0.0006" and recall[-4:] == ["0.7511", "0.7526", "+0.0015", "0.0074"]
     assert detection[-5].endswith("(Student)")
     assert detection[-4:] == ["0.3067 ± 0.0008", "0.3105 ± 0.0007", "+0.0038", "2.3e-18"]
+    assert head[8:] == ["paper: BMN", "paper: with Lseg", "paper: difference", "paper: p of means"]
     assert len(head) == len(recall) == len(detection) == 12
 
 
 def test_the_table_fits_into_a_file() -> None:
     scores = {metric: normal(0.5, 0.01, 20, 1) for metric in TABLE_3}
     output = io.StringIO()
-    Console(file=output, width=200).print(samples_table(scores, scores, names=("bmn", "context-aware")))
+    Console(file=output, width=220).print(
+        samples_table(scores, scores, names=("bmn", "context-aware"), published=TABLE_3)
+    )
     assert len(output.getvalue().splitlines()) == 4
 
 
-def test_a_metric_that_is_not_the_paper_s_has_no_cells_of_it_and_one_run_has_no_p_values() -> None:
-    head, row = text_of(samples_table({"f1": [0.5]}, {"f1": [0.6]}, names=("a", "b")))
+def test_without_numbers_of_the_paper_there_are_no_columns_of_it_and_one_run_has_no_p_values() -> None:
+    head, row = text_of(samples_table({"f1": [0.5]}, {"f1": [0.6]}, names=("a", "b"), published={}))
     assert len(head) == 8 and "paper: BMN" not in head
     assert row == ["f1", "1, 1", "0.5000", "0.6000", "+0.1000", "-, -", "-", "-"]
