@@ -116,7 +116,7 @@ def _analyse_one(
     from hpo.spotting.analysis import analyse as analysis_of
     from hpo.spotting.analysis_files import summary_lines, write_analysis
     from hpo.spotting.weights import named_network
-    from hpo.tracking.runs import attach_folder
+    from hpo.tracking.runs import attach_files
 
     trained = named_network(weights or str(trials[0].weights), environment)
     with ReadingProgress() as progress:
@@ -136,7 +136,7 @@ def _analyse_one(
     files = write_analysis(analysis, folder)
     typer.echo("\n".join([*summary_lines(analysis), f"{len(files)} tables and figures in {folder}"]))
     for trial in trials:
-        attach_folder(environment, trial.name, folder, f"analysis-{options['split']}")
+        attach_files(environment, trial.name, files, f"analysis-{options['split']}")
 
 
 def _draw_networks(
@@ -144,7 +144,7 @@ def _draw_networks(
 ) -> None:
     """Draw the timeline of one game by every trial's network, and record it with each trial."""
     from hpo.spotting.timelines import game_timelines, write_timelines
-    from hpo.tracking.runs import attach_folder
+    from hpo.tracking.runs import attach_files
     from model.weights.trained import TrainedNetwork
 
     first = TrainedNetwork.load(trials[0].weights)
@@ -160,7 +160,7 @@ def _draw_networks(
     files = write_timelines(timelines, folder)
     typer.echo(f"{len(files)} figures of {len(timelines)} networks in {folder}")
     for trial in trials:
-        attach_folder(environment, trial.name, folder, f"networks-{options['split']}")
+        attach_files(environment, trial.name, files, f"networks-{options['split']}")
 
 
 def _open(

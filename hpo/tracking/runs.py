@@ -1,6 +1,6 @@
 """Access to single runs in MLflow: reading a trial, attaching files and pages."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -93,13 +93,13 @@ def recorded_trial(environment: Environment, name: str) -> RecordedTrial:
         )
 
 
-def attach_folder(environment: Environment, name: str, folder: Path, place: str) -> None:
-    """Upload the files of ``folder`` to the artifact folder ``place`` of a trial's run.
+def attach_files(environment: Environment, name: str, files: Iterable[Path], place: str) -> None:
+    """Upload files to the artifact folder ``place`` of a trial's run.
 
     Args:
         environment: Gives the address of the store.
         name: Id of the run, or ``STUDY/TRIAL``.
-        folder: Folder with the files.
+        files: Files to upload.
         place: Artifact folder of the run.
 
     Raises:
@@ -109,7 +109,9 @@ def attach_folder(environment: Environment, name: str, folder: Path, place: str)
     make_store(environment)
     with store_errors(environment.tracking_uri):
         client = connect(environment.tracking_uri)
-        client.log_artifacts(_find(client, name, environment).info.run_id, str(folder), place)
+        run = _find(client, name, environment).info.run_id
+        for file in files:
+            client.log_artifact(run, str(file), place)
 
 
 def attached_pictures(environment: Environment, identity: str, trial: str, prefix: str) -> dict[str, bytes]:

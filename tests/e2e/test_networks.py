@@ -69,11 +69,15 @@ def test_analysis_of_a_run_lies_with_it_in_mlflow_and_leaves_the_test_split_clos
     name = f"small/{trial['trial']}"
     refused = hpo.run("analyse", "--run", name, "--to", "analysis")
     assert refused.returncode == 2 and "the test split is closed" in refused.stderr
+    folder = hpo.folder / "hpo-runs" / "studies" / "small" / "analysis-valid"
+    folder.mkdir()
+    (folder / "networks-of-others.png").write_bytes(b"a file that was in the folder before")
     written = hpo.run("report", "small", "--analyse", "--to", "small.html")
     assert written.returncode == 0, written.stderr
     assert f"Average-mAP {trial['average_map']:.4f}" in written.stdout
     artifacts = hpo.folder / "hpo-runs" / "artifacts"
     assert len(list(artifacts.glob("**/analysis-valid/timeline.png"))) == 1
+    assert not list(artifacts.glob("**/networks-of-others.png"))
     page = (hpo.folder / "small.html").read_text()
     assert "Timeline, valid split" in page and f"{trial['average_map']:.4f}" in page
     assert len(list(artifacts.glob("**/small.html"))) == 1

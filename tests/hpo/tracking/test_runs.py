@@ -8,9 +8,10 @@ import pytest
 from mlflow import MlflowClient
 
 from hpo.config.environment import Environment
+from hpo.journal.results import stored_state
 from hpo.tracking.follower import Projection
 from hpo.tracking.mlflow_tracker import MlflowTracker
-from hpo.tracking.runs import recorded_trial
+from hpo.tracking.runs import attach_files, attached_pictures, recorded_trial
 from model.errors import UserError
 
 
@@ -46,6 +47,18 @@ def test_trial_comes_back_with_all_that_training_it_again_takes(study: Any, envi
     assert (trial.tags["hpo.threads"], trial.tags["hpo.stage"]) == ("2", "bayes")
     assert trial.plan == {"study": {"task": "calf", "network": {"chunk_s": 120.0}}}
     assert trial.settings == {} and trial.config == {"trial": {"seed": 7}}
+
+
+def test_only_files_that_are_named_lie_with_a_trial(
+    study: Any, environment: Environment, tmp_path: Path
+) -> None:
+    record(study.whole(), environment)
+    for name in ("timeline.png", "of-another-network.png"):
+        (tmp_path / name).write_bytes(name.encode())
+    attach_files(environment, f"{study.name}/bayes-0002", [tmp_path / "timeline.png"], "analysis-valid")
+    identity = stored_state(study.folder).created.identity
+    pictures = attached_pictures(environment, identity, "bayes-0002", "analysis-")
+    assert pictures == {"analysis-valid/timeline.png": b"timeline.png"}
 
 
 def test_what_cannot_be_trained_again_says_why(study: Any, environment: Environment) -> None:
