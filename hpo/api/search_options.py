@@ -1,4 +1,4 @@
-"""Arguments of ``hpo.run`` that have another form in Python than on the command line."""
+"""Arguments of Python's functions that have another form there than on the command line."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ def check_arguments(given: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: One cannot be used, or they contradict each other.
     """
-    stage, games, seed, callbacks = (given[name] for name in ("stage", "games", "seed", "callbacks"))
+    stage, games, seed = (given[name] for name in ("stage", "games", "seed"))
     wrong = [name for name in _OF_A_SEARCH if given[name] and stage != SEARCH]
     if wrong:
         raise ConfigError(f"expected {wrong[0]} with the search only ({SEARCH}), got stage {stage!r}")
@@ -30,6 +30,15 @@ def check_arguments(given: Mapping[str, Any]) -> None:
 
     if seed is not None and (type(seed) is not int or not 0 <= seed <= LARGEST_SEED):
         raise ConfigError(f"expected seed as a whole number from 0 to {LARGEST_SEED}, got {seed!r:.60}")
+    check_callbacks(given["callbacks"])
+
+
+def check_callbacks(callbacks: object) -> None:
+    """Check functions that are to be called after every event.
+
+    Raises:
+        ConfigError: They are no list of functions.
+    """
     if not isinstance(callbacks, Sequence) or not all(map(callable, callbacks)):
         raise ConfigError(f"expected callbacks as a list of functions, got {callbacks!r:.60}")
 
@@ -43,7 +52,7 @@ def require_main_thread() -> None:
     thread = threading.current_thread()
     if thread is not threading.main_thread():
         raise ConfigError(
-            f"hpo.run needs the main thread of its process, got the thread {thread.name}",
+            f"a study needs the main thread of its process, got the thread {thread.name}",
             fix="call it in the main thread, or in a process of its own",
         )
 

@@ -185,13 +185,16 @@ class Study:
             The study, or its copy.
 
         Raises:
-            UserError: The study is running elsewhere, its data or the code have changed, or no trial has
-                failed that could be trained again.
+            UserError: The study is running elsewhere, its data or the code have changed, no trial has failed
+                that could be trained again, or this is not the main thread.
             KeyboardInterrupt: The study was interrupted again.
         """
         from hpo.api.resuming import resume
+        from hpo.api.search_options import check_callbacks, require_main_thread
         from hpo.study.budget import typed_budget
 
+        check_callbacks(callbacks)
+        require_main_thread()
         with python_words():
             ran = resume(
                 self.folder,

@@ -1,6 +1,8 @@
 """Arguments of hpo.run: what cannot be used is one error, before a study is made."""
 
 import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +10,8 @@ import pytest
 import hpo
 from hpo.api.functions import plan, run
 from hpo.api.search_options import require_main_thread
+from hpo.api.study import Study
+from hpo.config.environment import read_environment
 
 
 @pytest.mark.parametrize(
@@ -30,17 +34,31 @@ def test_argument_that_cannot_be_used_is_one_error(
     assert not (tmp_path / "runs").exists()
 
 
-def test_study_runs_in_the_main_thread_only() -> None:
+def study_in(tmp_path: Path) -> Study:
+    """A study whose folder is empty, so that reading its journal would be another error."""
+    return Study(tmp_path / "none", read_environment({"HPO_RUNS": str(tmp_path)}))
+
+
+def test_study_runs_and_resumes_in_the_main_thread_only(tmp_path: Path) -> None:
     require_main_thread()
     raised: list[Exception] = []
 
-    def call() -> None:
+    def call(function: Callable[[], object]) -> None:
         try:
-            run("bayes")
-        except hpo.ConfigError as error:
+            function()
+        except hpo.UserError as error:
             raised.append(error)
 
-    thread = threading.Thread(target=call, name="worker")
-    thread.start()
-    thread.join()
-    assert "hpo.run needs the main thread of its process, got the thread worker" in str(raised[0])
+    for function in (run, study_in(tmp_path).resume):
+        thread = threading.Thread(target=call, args=[function], name="worker")
+        thread.start()
+        thread.join()
+    for error in raised:
+        assert "a study needs the main thread of its process, got the thread worker" in str(error)
+    assert len(raised) == 2
+
+
+def test_callbacks_of_a_resumed_study_are_checked_before_it_is_opened(tmp_path: Path) -> None:
+    wrong: Any = [5]
+    with pytest.raises(hpo.ConfigError, match=r"expected callbacks as a list of functions, got \[5\]"):
+        study_in(tmp_path).resume(callbacks=wrong)
