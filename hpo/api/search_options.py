@@ -11,6 +11,13 @@ from hpo.study.point_file import TypedPoints, read_points
 from model.errors import ConfigError
 
 _OF_A_SEARCH = ("warm_start", "points", "space")
+_TYPES: tuple[tuple[tuple[type, ...], str, tuple[str, ...]], ...] = (
+    ((str,), "a text", ("stage", "features", "study", "labels", "device", "ray_address", "warm_start")),
+    ((str, Path), "a text or a path", ("data", "study_file", "start")),
+    ((Sequence, Path), "a list of points, or a file of points", ("points",)),
+    ((Mapping,), 'a table such as {"f": (2, 8)}', ("space",)),
+)
+"""Types, what to call them, and arguments that have one of them, or are None."""
 
 
 def check_arguments(given: Mapping[str, Any]) -> None:
@@ -19,28 +26,48 @@ def check_arguments(given: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: One cannot be used, or they contradict each other.
     """
+    _check_types(given)
     stage, games, seed = (given[name] for name in ("stage", "games", "seed"))
     wrong = [name for name in _OF_A_SEARCH if given[name] and stage != SEARCH]
     if wrong:
         raise ConfigError(f"expected {wrong[0]} with the search only ({SEARCH}), got stage {stage!r}")
     if given["start"] is not None and stage in (SEARCH, "paper"):
         raise ConfigError(f"expected start with a stage after the search, got stage {stage!r}")
-    if games is not None and (len(games) != 2 or min(games) < 1):
-        raise ConfigError(f"expected games as two numbers above 0, such as (60, 30), got {games!r}")
-
+    if games is not None and not _are_counts(games):
+        raise ConfigError(f"expected games as two whole numbers above 0, such as (60, 30), got {games!r:.60}")
     if seed is not None and (type(seed) is not int or not 0 <= seed <= LARGEST_SEED):
         raise ConfigError(f"expected seed as a whole number from 0 to {LARGEST_SEED}, got {seed!r:.60}")
-    check_callbacks(given["callbacks"])
+    check_session(given)
 
 
-def check_callbacks(callbacks: object) -> None:
-    """Check functions that are to be called after every event.
+def check_session(given: Mapping[str, Any]) -> None:
+    """Check the arguments that ``hpo.run`` and ``Study.resume`` share: limits of time, addresses, callbacks.
 
     Raises:
-        ConfigError: They are no list of functions.
+        ConfigError: One cannot be used.
     """
+    hours, until, notify, callbacks = (given[name] for name in ("hours", "until", "notify", "callbacks"))
+    if hours is not None and (isinstance(hours, bool) or not isinstance(hours, int | float)):
+        raise ConfigError(f"expected hours as a number, got {hours!r:.60}")
+    if until is not None and not isinstance(until, str):
+        raise ConfigError(f'expected until as a text such as "18:00", got {until!r:.60}')
+    if not isinstance(notify, Sequence) or not all(isinstance(address, str) for address in notify):
+        raise ConfigError(f"expected notify as an address or a list of addresses, got {notify!r:.60}")
     if not isinstance(callbacks, Sequence) or not all(map(callable, callbacks)):
         raise ConfigError(f"expected callbacks as a list of functions, got {callbacks!r:.60}")
+
+
+def _check_types(given: Mapping[str, Any]) -> None:
+    for types, words, names in _TYPES:
+        for name in names:
+            if given[name] is not None and not isinstance(given[name], types):
+                raise ConfigError(f"expected {name} as {words}, got {given[name]!r:.60}")
+
+
+def _are_counts(games: object) -> bool:
+    if not isinstance(games, Sequence) or len(games) != 2:
+        return False
+    return all(type(count) is int and count > 0 for count in games)
 
 
 def require_main_thread() -> None:

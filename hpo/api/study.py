@@ -190,10 +190,10 @@ class Study:
             KeyboardInterrupt: The study was interrupted again.
         """
         from hpo.api.resuming import resume
-        from hpo.api.search_options import check_callbacks, require_main_thread
+        from hpo.api.search_options import check_session, require_main_thread
         from hpo.study.budget import typed_budget
 
-        check_callbacks(callbacks)
+        check_session({"hours": hours, "until": until, "notify": notify, "callbacks": callbacks})
         require_main_thread()
         with python_words():
             ran = resume(

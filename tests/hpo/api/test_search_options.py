@@ -21,7 +21,16 @@ from hpo.config.environment import read_environment
         ({"seed": "x"}, "expected seed as a whole number from 0 to .*, got 'x'"),
         ({"callbacks": [5]}, r"expected callbacks as a list of functions, got \[5\]"),
         ({"callbacks": print}, "expected callbacks as a list of functions, got <built-in"),
-        ({"games": (4, 0)}, "expected games as two numbers above 0"),
+        ({"games": (4, 0)}, "expected games as two whole numbers above 0"),
+        ({"games": 5}, r"expected games as two whole numbers above 0, such as \(60, 30\), got 5"),
+        ({"games": ("4", "2")}, "expected games as two whole numbers above 0"),
+        ({"hours": "2"}, "expected hours as a number, got '2'"),
+        ({"until": 5}, 'expected until as a text such as "18:00", got 5'),
+        ({"notify": 5}, "expected notify as an address or a list of addresses, got 5"),
+        ({"space": [("lr", 1)]}, r"expected space as a table such as .*, got \[\('lr', 1\)\]"),
+        ({"points": 5}, "expected points as a list of points, or a file of points, got 5"),
+        ({"study": 5}, "expected study as a text, got 5"),
+        ({"data": 5}, "expected data as a text or a path, got 5"),
     ],
 )
 def test_argument_that_cannot_be_used_is_one_error(
@@ -58,7 +67,9 @@ def test_study_runs_and_resumes_in_the_main_thread_only(tmp_path: Path) -> None:
     assert len(raised) == 2
 
 
-def test_callbacks_of_a_resumed_study_are_checked_before_it_is_opened(tmp_path: Path) -> None:
-    wrong: Any = [5]
-    with pytest.raises(hpo.ConfigError, match=r"expected callbacks as a list of functions, got \[5\]"):
-        study_in(tmp_path).resume(callbacks=wrong)
+@pytest.mark.parametrize(("name", "wrong"), [("callbacks", [5]), ("hours", "2"), ("notify", 5)])
+def test_arguments_of_resume_are_checked_before_the_study_is_opened(
+    name: str, wrong: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(hpo.ConfigError, match=f"expected {name} as "):
+        study_in(tmp_path).resume(**{name: wrong})
