@@ -22,6 +22,8 @@ KEYS = (
     "splits",
 )
 HIGHEST_RATE = 1000.0
+ALL_CLASSES = "default"
+"""Name that stands in study files for all classes that are not named there, so that no class can have it."""
 _CLASS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]*")
 
 
@@ -107,6 +109,11 @@ class DescriptionTable:
                     "expected a class name that begins with a letter or digit and has only letters, digits, "
                     "'.', '_', '-' and spaces",
                 )
+        if ALL_CLASSES in table:
+            self._add(
+                f"classes.{ALL_CLASSES}",
+                "this name stands in study files for all classes that are not named; choose another one",
+            )
         classes = {name: self._patterns(f"classes.{name}", value) for name, value in table.items()}
         for name in (name for name, patterns in classes.items() if not patterns):
             self._add(f"classes.{name}", "expected at least one label pattern")

@@ -8,6 +8,7 @@ from typing import Any
 import tomli_w
 
 from model.data.description import DESCRIPTION_FILE, SPLITS, soccernet_games, usual_labels
+from model.data.description_table import ALL_CLASSES
 from model.documents import MAX_TOML_BYTES, decode_text, parse_toml, read_limited
 from model.errors import DataError
 from model.files import write_whole
@@ -37,7 +38,8 @@ def classes_of_labels(labels: Iterable[str], *, fix: str) -> dict[str, tuple[str
         fix: Advice for labels without distinct names.
 
     Raises:
-        DataError: A label gives no class name, or different labels give the same; all are listed.
+        DataError: A label gives no class name, different labels give the same (all are listed), or a label
+            gives the name that stands for all classes.
     """
     classes: dict[str, list[str]] = {}
     for label in dict.fromkeys(labels):
@@ -47,6 +49,13 @@ def classes_of_labels(labels: Iterable[str], *, fix: str) -> dict[str, tuple[str
         for name, own in classes.items()
         if not name or len({label.strip().casefold() for label in own}) > 1
     ]
+    if ALL_CLASSES in classes:
+        own = ", ".join(map(repr, classes[ALL_CLASSES]))
+        raise DataError(
+            f"{ALL_CLASSES!r} from {own} cannot be a class name: in study files it stands for all "
+            "classes that are not named",
+            fix=fix,
+        )
     if wrong:
         raise DataError(f"labels have no distinct class names: {'; '.join(wrong)}", fix=fix)
     return {name: tuple(own) for name, own in classes.items()}

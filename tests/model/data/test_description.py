@@ -147,6 +147,12 @@ def test_name_of_a_class_that_cannot_be_used_is_told_the_whole_rule(name: str) -
         parse_description(text, source="dataset.toml")
 
 
+def test_name_that_stands_for_all_classes_in_study_files_is_no_class() -> None:
+    text = 'name = "x"\nlabels_file = "Labels.json"\nclasses.default = ["x"]\n'
+    with pytest.raises(DataError, match=r"classes\.default: this name stands in study files for all classes"):
+        parse_description(text, source="dataset.toml")
+
+
 def test_label_of_a_class_with_wildcards_only_belongs_to_this_class() -> None:
     description = parse_description(HANDBALL, source="dataset.toml")
     assert description.label_texts[:3] == ("goal", "7m", "suspension")

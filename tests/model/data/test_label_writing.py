@@ -110,6 +110,7 @@ def test_labels_with_wildcards_stay_apart_from_others(tmp_path: Path) -> None:
         (["Goal", "Goal!", "goal"], "'goal' from 'Goal', 'Goal!', 'goal'"),
         (["进球1", "角球1"], "'1' from '角球1', '进球1'"),
         (["!", "Goal"], "no name from '!'"),
+        (["Default", "Goal"], "'default' from 'Default' cannot be a class name: in study files it stands"),
     ],
 )
 def test_labels_without_distinct_class_names_are_refused(
