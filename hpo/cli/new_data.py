@@ -59,7 +59,7 @@ def new(
         raise DataError(f"no such folder: {folder}", fix="create it, with one folder for each game")
     if (folder / STUDY_FILE).exists():
         raise _existing(folder / STUDY_FILE, "move it away")
-    stems = features.split(",") if features else None
+    stems = None if features is None else _typed_stems(features)
     if (folder / DESCRIPTION_FILE).exists():
         for option, given in (("--classes", classes), ("--name", name)):
             if given is not None:
@@ -142,7 +142,8 @@ def _completed(folder: Path, rate: float | None, stems: Sequence[str] | None) ->
                 raise _existing(file, f"edit it and leave {option} out, or move it away")
         return read_description(folder), lambda: None
     per_second = _checked_rate(rate)
-    table = {stem.lower(): {"stem": stem, "frame_rate": per_second} for stem in stems or _stems(folder)}
+    named = _by_name(stems or _stems(folder))
+    table = {name: {"stem": stem, "frame_rate": per_second} for name, stem in named.items()}
     text = text_with(folder, {"features": table})
     return parse_description(text, source=str(file)), lambda: write_whole(file, text.encode())
 
@@ -202,6 +203,35 @@ def _checked_rate(typed: float | None) -> float:
     return rate
 
 
+def _typed_stems(typed: str) -> list[str]:
+    """Return the stems that were typed, each once.
+
+    Raises:
+        ConfigError: There are none.
+    """
+    stems = [stem.strip() for stem in typed.split(",") if stem.strip()]
+    if not stems:
+        raise ConfigError(f"expected --features with stems of feature files such as VIDEO, got {typed!r}")
+    return list(dict.fromkeys(stems))
+
+
+def _by_name(stems: Sequence[str]) -> dict[str, str]:
+    """Return the name of features on the command line -> their stem.
+
+    Raises:
+        ConfigError: Two stems give the same name.
+    """
+    names: dict[str, str] = {}
+    for stem in stems:
+        other = names.setdefault(stem.lower(), stem)
+        if other != stem:
+            raise ConfigError(
+                f"the feature files {other} and {stem} would both be named {stem.lower()}",
+                fix="name one with --features, and add the other to [features] in dataset.toml",
+            )
+    return names
+
+
 def _stems(folder: Path) -> list[str]:
     """Return the stems of the feature files in all game folders.
 
@@ -244,6 +274,6 @@ def _description(
         classes=tuple(patterns),
         patterns=patterns,
         ignored=tuple(ignored),
-        features={stem.lower(): stem for stem in stems},
+        features=_by_name(stems),
         splits={split: f"{split}.txt" for split in SPLITS},
     )

@@ -98,6 +98,11 @@ def test_without_labels_classes_and_features_are_typed(tmp_path: Path) -> None:
     assert isinstance(study, CalfStudy) and study.zones_of("goal") == (-20.0, -10.0, 10.0, 20.0)
 
 
+def test_blanks_around_typed_features_are_no_part_of_their_stems(handball: Path) -> None:
+    assert new(handball, "--rate", "5", "--features", "VIDEO, AUDIO,,VIDEO").exit_code == 0
+    assert read_description(handball).features == {"video": "VIDEO", "audio": "AUDIO"}
+
+
 def test_labels_left_out_are_ignored_and_not_unknown(handball: Path) -> None:
     assert new(handball, "--rate", "5", "--classes", "Goal!").exit_code == 0
     description = read_description(handball)
@@ -112,6 +117,8 @@ def test_labels_left_out_are_ignored_and_not_unknown(handball: Path) -> None:
         (("--rate", "nan"), "--rate: frame rate must be a positive number"),
         (("--rate", "5", "--classes", "goal"), "expected --classes with labels of the label files, got goal"),
         (("--rate", "5", "--labels-file", "None.json"), "the classes are unknown"),
+        (("--rate", "5", "--features", " , "), "expected --features with stems of feature files"),
+        (("--rate", "5", "--features", "Video,VIDEO"), "Video and VIDEO would both be named video"),
     ],
 )
 def test_what_cannot_be_guessed_is_asked_for(handball: Path, words: tuple[str, ...], message: str) -> None:
