@@ -201,7 +201,7 @@ def synthetic(
     minutes: Annotated[
         int, typer.Option(metavar="NUMBER", min=14, help="Duration of a half in minutes.")
     ] = 45,
-    seed: Annotated[int, typer.Option(metavar="NUMBER", help="Seed of all random numbers.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="NUMBER", min=0, help="Seed of all random numbers.")] = 0,
 ) -> None:
     """Generate synthetic games.
 
@@ -213,10 +213,13 @@ def synthetic(
     counts = games.split(",")
     if len(counts) != len(SPLITS) or not all(count.strip().isdecimal() for count in counts):
         raise ConfigError(f"expected --games TRAIN,VALID,TEST such as 60,20,20, got {games!r}")
+    numbers = dict(zip(SPLITS, map(int, counts), strict=True))
+    if not (numbers["train"] and numbers["valid"]):
+        raise ConfigError(f"expected at least one training and one validation game, got --games {games}")
     with ReadingProgress() as progress:
         write_synthetic(
             to,
-            games={split: int(count) for split, count in zip(SPLITS, counts, strict=True)},
+            games=numbers,
             minutes=minutes,
             seed=seed,
             progress=lambda done, total: progress("generating games", done, total),
@@ -241,7 +244,8 @@ def wyscout(
     ],
     to: Target,
     seed: Annotated[
-        int, typer.Option(metavar="NUMBER", help="Seed that draws the splits, if no lists give them.")
+        int,
+        typer.Option(metavar="NUMBER", min=0, help="Seed that draws the splits, if no lists give them."),
     ] = 0,
 ) -> None:
     """Convert the open Wyscout event data.

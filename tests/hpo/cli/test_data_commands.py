@@ -48,6 +48,20 @@ def test_synthetic_wants_three_numbers_of_games(games: str, tmp_path: Path) -> N
     assert isinstance(result.exception, ConfigError)
 
 
+@pytest.mark.parametrize("games", ["0,0,0", "0,4,2", "8,00,4"])
+def test_synthetic_wants_games_to_train_and_to_validate_on(games: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["synthetic", "--to", str(tmp_path / "to"), "--games", games])
+    assert isinstance(result.exception, ConfigError)
+    assert "expected at least one training and one validation game" in str(result.exception)
+    assert not (tmp_path / "to").exists()
+
+
+@pytest.mark.parametrize("words", [["synthetic"], ["wyscout", "--from", "."]])
+def test_generated_data_take_no_seed_below_zero(words: list[str], tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, [*words, "--to", str(tmp_path / "to"), "--seed", "-1"])
+    assert result.exit_code == 2 and not (tmp_path / "to").exists()
+
+
 def test_wyscout_without_its_files_is_an_error_for_the_user(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["wyscout", "--from", str(tmp_path), "--to", str(tmp_path / "to")])
     assert isinstance(result.exception, DataError)
