@@ -10,7 +10,7 @@ from hpo.config.environment import Environment
 from hpo.journal.events import Value
 from hpo.journal.results import StudyState, stored_state
 from hpo.space.symbols import by_symbol
-from hpo.study.records import failures, trial_files, trial_rows, validation_rows
+from hpo.study.records import failures, trial_files, trial_table, validation_table
 from hpo.tasks.base.found import found_configuration
 from model.errors import UserError
 from model.shell import shell_line
@@ -65,15 +65,11 @@ class Study:
 
     def trials(self) -> "pd.DataFrame":
         """Return one row per trial, with failed, stopped and running ones; as ``hpo export`` writes it."""
-        import pandas as pd
-
-        return pd.DataFrame(trial_rows(self._state(), self.folder))
+        return trial_table(self._state(), self.folder)
 
     def validations(self) -> "pd.DataFrame":
         """Return one row per validation: trial, epoch, seconds spent so far, and metrics."""
-        import pandas as pd
-
-        return pd.DataFrame(validation_rows(self._state()))
+        return validation_table(self._state())
 
     def best(self) -> Best:
         """Return the configuration that the study chose, or the best so far.

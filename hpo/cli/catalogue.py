@@ -93,14 +93,12 @@ def export(
     Failed, stopped and running trials are included. In a Parquet file, a column of texts and numbers has
     texts only.
     """
-    import pandas as pd
-
-    from hpo.study.records import trial_rows, validation_rows
+    from hpo.study.records import trial_table, validation_table
 
     if to.suffix not in (".csv", ".parquet"):
         raise ConfigError(f"expected --to FILE ending in .csv or .parquet, got {str(to)!r}")
     folder, state = _opened(study)
-    frame = pd.DataFrame(validation_rows(state) if validations else trial_rows(state, folder))
+    frame = validation_table(state) if validations else trial_table(state, folder)
     content = frame.to_csv(index=False).encode() if to.suffix == ".csv" else _parquet(frame)
     to.parent.mkdir(parents=True, exist_ok=True)
     write_whole(to, content)

@@ -1,7 +1,7 @@
 """Records of trials and validations: one flat row each, for tables in files and in notebooks."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hpo.journal.journal import writer_of
 from hpo.journal.results import StudyState
@@ -10,8 +10,36 @@ from hpo.space.symbols import by_symbol
 from hpo.tasks.base.registry import score_of
 from hpo.trial.files import BEST, CHECKPOINT, CONFIG, ERROR, OUTPUT, trial_folder
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Row = dict[str, Any]
 """Column -> value."""
+_BEFORE_SCORE = ("trial", "stage", "role", "replicate", "seed", "status", "reason")
+_AFTER_SCORE = (
+    *("best_epoch", "epochs_trained", "asked_at", "started_at", "ended_at", "duration_s", "host", "device"),
+    "folder",
+)
+"""Columns that every trial has, before and after its score."""
+_OF_A_VALIDATION = ("trial", "stage", "epoch", "train_s", "at")
+"""Columns that every validation has."""
+
+
+def trial_table(state: StudyState, folder: Path) -> "pd.DataFrame":
+    """Return the rows of ``trial_rows`` as a table; without trials, it has the columns of every trial."""
+    import pandas as pd
+
+    rows = trial_rows(state, folder)
+    fixed = [*_BEFORE_SCORE, score_of(state.created).metric, *_AFTER_SCORE]
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=fixed)
+
+
+def validation_table(state: StudyState) -> "pd.DataFrame":
+    """Return the rows of ``validation_rows`` as a table; without any, it has the columns that each has."""
+    import pandas as pd
+
+    rows = validation_rows(state)
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=_OF_A_VALIDATION)
 
 
 def trial_rows(state: StudyState, folder: Path) -> list[Row]:

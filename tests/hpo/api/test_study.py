@@ -69,6 +69,21 @@ def test_tables_have_a_row_per_trial_and_per_validation(study: Study) -> None:
     assert validations["metric/average_map"].tolist() == [0.25, 0.5]
 
 
+def test_tables_without_rows_have_the_columns_that_all_rows_have(
+    study: Study, small_plan: StudyPlan, environment: Environment
+) -> None:
+    folder = study_folder(environment, "empty")
+    with Journal.create(folder) as journal:
+        journal.append(creation(small_plan, folder))
+    empty = Study(folder, environment)
+    for of_none, of_some in (
+        (empty.trials(), study.trials()),
+        (empty.validations(), study.validations()),
+    ):
+        fixed = [name for name in of_some.columns if not name.startswith(("param/", "metric/", "test/"))]
+        assert list(of_none.columns) == fixed and len(of_none) == 0
+
+
 def test_best_is_what_the_stage_chose(study: Study) -> None:
     best = study.best()
     assert (best.trial, best.stage, best.score, best.seeds) == ("bayes-0002", "bayes", 0.5, 1)

@@ -179,6 +179,21 @@ def test_export_of_choices_that_are_texts_and_numbers(
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_export_of_a_study_without_trials_can_be_read(
+    small_plan: StudyPlan, environment: Environment, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = study_folder(environment, "empty")
+    with Journal.create(folder) as journal:
+        journal.append(creation(small_plan, folder))
+    monkeypatch.setenv("HPO_RUNS", str(environment.runs))
+    file = environment.runs / f"trials.{ending}"
+    for validations, last in ((False, "folder"), (True, "at")):
+        export("empty", file, validations=validations)
+        frame = pd.read_csv(file) if ending == "csv" else pd.read_parquet(file)
+        assert len(frame) == 0 and list(frame.columns)[-1] == last
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_export_to_a_full_disk_keeps_the_table_that_is_there(
     one: Path, environment: Environment, ending: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
