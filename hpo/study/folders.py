@@ -30,12 +30,29 @@ def has_study(environment: Environment, name: str) -> bool:
     return journal.is_file() and journal.stat().st_size > 0
 
 
-def require_free(environment: Environment, name: str) -> None:
-    """Check that no study or other folder has the name of a study to be made.
+def require_typeable(name: str) -> None:
+    """Check that commands can be typed with the name of a study to be made.
+
+    Studies that have other names, from before this rule, stay usable.
 
     Raises:
-        UserError: The name is taken, or cannot be the name of a folder.
+        UserError: It begins like an option, or has characters that cannot be seen.
     """
+    if name.startswith("-") or not name.isprintable():
+        raise UserError(
+            "expected a name of a study without a hyphen at its start and with printable characters only, "
+            f"got {name!r}",
+            fix="choose another name",
+        )
+
+
+def require_free(environment: Environment, name: str) -> None:
+    """Check that a study to be made can have a name, and that no study or other folder has it.
+
+    Raises:
+        UserError: The name is taken, or commands cannot be typed with it.
+    """
+    require_typeable(name)
     folder = study_folder(environment, name)
     if _is_taken(folder):
         raise UserError(f"study {name!r} exists already", folder=folder, fix="choose another name")

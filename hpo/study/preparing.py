@@ -22,7 +22,7 @@ from hpo.study.budget import expected_limit
 from hpo.study.configuration import configuration_from_symbols
 from hpo.study.finalists import chosen_finalists, expected_finalists
 from hpo.study.first_points import FirstPoint, first_points_of
-from hpo.study.folders import has_study, stored_place, study_folder
+from hpo.study.folders import has_study, require_typeable, stored_place, study_folder
 from hpo.study.plan import StageRequest, StudyPlan, stage_settings
 from hpo.study.point_file import TypedPoints
 from hpo.study.reopening import refuse_changes
@@ -85,8 +85,10 @@ def prepare_new(
     """Prepare the stages of the new study ``name``, which is to get ``budget``.
 
     Raises:
-        UserError: The name is taken, a stage cannot run, or the MLflow store cannot be used.
+        UserError: The name is taken or cannot be typed, a stage cannot run, or the MLflow store cannot be
+            used.
     """
+    require_typeable(name)
     check_store(environment)
     if has_study(environment, name):
         raise UserError(

@@ -45,6 +45,17 @@ def test_name_that_is_taken_is_refused(environment: Environment) -> None:
         require_free(environment, "new")
 
 
+@pytest.mark.parametrize("name", ["-x", "--study", "a\nb", "a\tb", "a\x1b[31m", "\u200b"])
+def test_name_that_no_command_can_be_typed_with_is_for_no_new_study(
+    name: str, environment: Environment
+) -> None:
+    with pytest.raises(UserError, match="without a hyphen at its start and with printable characters only"):
+        require_free(environment, name)
+    with Journal.create(study_folder(environment, name)) as journal:
+        journal.append(Noticed(message="a study from before the rule"))
+    assert chosen_study(environment, name).name == name
+
+
 def test_what_a_start_that_was_killed_leaves_is_no_study_and_takes_no_name(environment: Environment) -> None:
     Journal.create(study_folder(environment, "new")).close()
     assert not has_study(environment, "new")

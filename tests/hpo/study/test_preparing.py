@@ -51,6 +51,13 @@ def test_name_of_another_study_is_refused_before_anything_is_written(
     assert "--study NEW" in refusal.value.details["fix"]
 
 
+def test_new_study_has_a_name_that_commands_can_be_typed_with(
+    small_plan: StudyPlan, environment: Environment
+) -> None:
+    with pytest.raises(UserError, match=r"without a hyphen at its start .* got '-x'"):
+        prepare_new(small_plan, "-x", [StageRequest(name="bayes")], environment, silent)
+
+
 def test_stages_of_a_whole_procedure_are_planned_at_their_largest(
     small_plan: StudyPlan, environment: Environment
 ) -> None:
