@@ -17,6 +17,7 @@ from hpo.journal.events import BudgetSet
 from hpo.journal.results import stored_state
 from hpo.report.console import standard_error
 from hpo.report.stage_order import unfinished_lines
+from hpo.study.bounds import Bounds
 from hpo.study.folders import chosen_study, free_name, known_studies, study_folder
 from hpo.study.pending_stages import SessionEnd
 from hpo.study.plan import StageRequest, StudyPlan, StudyRequest, make_plan, stored_plan
@@ -110,7 +111,7 @@ class Launch:
         *,
         warm_start: str | None = None,
         tried: TypedPoints | None = None,
-        bounds: Sequence[str] = (),
+        bounds: Bounds = (),
     ) -> Outcome:
         """Run the search as a new study, or add trials to that of study ``name`` if it exists.
 
@@ -125,7 +126,7 @@ class Launch:
             UserError: An option cannot be used.
         """
         request = StageRequest(
-            name=SEARCH, options=options, warm_start=warm_start, tried=tried, bounds=tuple(bounds)
+            name=SEARCH, options=options, warm_start=warm_start, tried=tried, bounds=bounds
         )
         if not self.is_known(name):
             return self._start([request], name)

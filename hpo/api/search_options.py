@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from hpo.config.limits import LARGEST_SEED
 from hpo.config.stages import SEARCH
 from hpo.study.point_file import TypedPoints, read_points
@@ -98,18 +100,12 @@ def points_of(given: Sequence[Mapping[str, Any]] | str | Path) -> TypedPoints | 
     return TypedPoints(source="points", rows=list(given)) if given else None
 
 
-def bounds_of(space: Mapping[str, Any] | None) -> list[str]:
-    """Return a space as ``--space`` takes it, such as ``f=2..8`` for ``{"f": (2, 8)}``.
-
-    Raises:
-        ConfigError: Bounds are not two numbers.
-    """
-    return [f"{name}={_values(name, entry)}" for name, entry in (space or {}).items()]
+def bounds_of(space: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the bounds, choices and fixed values of a space, with Python's numbers for those of NumPy."""
+    return {name: _plain(entry) for name, entry in (space or {}).items()}
 
 
-def _values(name: str, entry: Any) -> str:
-    if isinstance(entry, tuple):
-        if len(entry) != 2:
-            raise ConfigError(f"expected bounds (low, high) in space for {name}, got {entry!r:.60}")
-        return f"{entry[0]}..{entry[1]}"
-    return ",".join(map(str, entry)) if isinstance(entry, list) else str(entry)
+def _plain(entry: Any) -> Any:
+    if isinstance(entry, tuple | list):
+        return type(entry)(map(_plain, entry))
+    return entry.item() if isinstance(entry, np.generic) else entry

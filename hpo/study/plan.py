@@ -13,7 +13,7 @@ from hpo.journal.journal import stored_creation
 from hpo.journal.results import StudyState
 from hpo.schedule.tuner import Parallelism
 from hpo.space.space import Parameters
-from hpo.study.bounds import with_bounds
+from hpo.study.bounds import Bounds, with_bounds
 from hpo.study.devices import available_cpus, training_device
 from hpo.study.folders import found_place
 from hpo.study.measuring import chosen_precision, parallel_settings
@@ -76,7 +76,7 @@ class StageRequest:
     """Name of the study whose scores a search learns from."""
     tried: TypedPoints | None = None
     """Points that a search tries first, in place of those of the stage's table."""
-    bounds: Sequence[str] = ()
+    bounds: Bounds = ()
     """Other bounds of the space of a search, such as ``alpha2=0.5..200``."""
 
 

@@ -33,6 +33,8 @@ class TypedPoints:
     source: str
     """File, or key of the study file, for errors."""
     rows: Sequence[Mapping[str, Any]]
+    cells: Sequence[Mapping[str, str]] = ()
+    """Rows as they are written in a CSV file, where nothing tells the text ``1`` from the number."""
 
 
 def read_points(file: Path) -> TypedPoints:
@@ -45,22 +47,31 @@ def read_points(file: Path) -> TypedPoints:
     Raises:
         ConfigError: The file cannot be read, or has no point.
     """
-    readers = {".csv": _csv_rows, ".json": _json_rows, ".toml": _toml_rows}
+    readers = {".csv": _csv_points, ".json": _json_points, ".toml": _toml_points}
     if file.suffix not in readers:
         raise ConfigError(f"expected --try FILE ending in .csv, .json or .toml, got {str(file)!r}")
     try:
         content = read_limited(file, MAX_TOML_BYTES if file.suffix == ".toml" else _MAX_BYTES)
-        rows = list(readers[file.suffix](content, file))
+        points = readers[file.suffix](content, file)
     except (OSError, ValueError, csv.Error) as error:
         raise ConfigError(f"cannot read the points to try: {error}", file=file) from None
-    if not rows:
+    if not points.rows:
         raise ConfigError("expected one or more points to try, got none", file=file)
-    return TypedPoints(source=str(file), rows=rows)
+    return points
 
 
-def _csv_rows(content: bytes, file: Path) -> Iterator[Mapping[str, Any]]:
+def _csv_points(content: bytes, file: Path) -> TypedPoints:
     text = decode_text(content)
     separator = column_separator(text)
+    cells = list(_csv_cells(text, separator, file))
+    rows = [
+        {name: _value(cell, decimal_comma=separator == ";") for name, cell in row.items()} for row in cells
+    ]
+    return TypedPoints(source=str(file), rows=rows, cells=cells)
+
+
+def _csv_cells(text: str, separator: str, file: Path) -> Iterator[Mapping[str, str]]:
+    """Yield the filled cells of every row by the symbol in the first line."""
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     header = [name.strip() for name in next(lines, [])]
     if len(set(header)) < len(header) or "" in header:
@@ -70,8 +81,7 @@ def _csv_rows(content: bytes, file: Path) -> Iterator[Mapping[str, Any]]:
             raise ConfigError(
                 f"expected {len(header)} cells as in the first line, got {len(cells)}", file=file, row=number
             )
-        filled = [(name, cell.strip()) for name, cell in zip(header, cells, strict=True) if cell.strip()]
-        yield {name: _value(cell, decimal_comma=separator == ";") for name, cell in filled}
+        yield {name: cell.strip() for name, cell in zip(header, cells, strict=True) if cell.strip()}
 
 
 def _value(cell: str, *, decimal_comma: bool) -> int | float | str:
@@ -84,18 +94,18 @@ def _value(cell: str, *, decimal_comma: bool) -> int | float | str:
     return cell
 
 
-def _json_rows(content: bytes, file: Path) -> Iterator[Mapping[str, Any]]:
-    return _rows(parse_json(content), file)
+def _json_points(content: bytes, file: Path) -> TypedPoints:
+    return _points(parse_json(content), file)
 
 
-def _toml_rows(content: bytes, file: Path) -> Iterator[Mapping[str, Any]]:
-    return _rows(parse_toml(content), file)
+def _toml_points(content: bytes, file: Path) -> TypedPoints:
+    return _points(parse_toml(content), file)
 
 
-def _rows(document: Any, file: Path) -> Iterator[Mapping[str, Any]]:
+def _points(document: Any, file: Path) -> TypedPoints:
     if isinstance(document, dict):
         lists = [document[key] for key in _LISTS if isinstance(document.get(key), list)]
         document = lists[0] if lists else [document]
     if not isinstance(document, list):
         raise ConfigError(f"expected a list of points, got {document!r:.60}", file=file)
-    return (symbols_in_table(row, file) for row in document)
+    return TypedPoints(source=str(file), rows=[symbols_in_table(row, file) for row in document])

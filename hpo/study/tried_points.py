@@ -6,6 +6,7 @@ from typing import Any
 from hpo.config.stages import SearchStage
 from hpo.config.study_file import space_of
 from hpo.report.formats import value, values_tried
+from hpo.space.parameters import ChoiceParameter, Value
 from hpo.space.space import Parameters, Space
 from hpo.space.symbols import symbol
 from hpo.study.configuration import configuration_from_symbols
@@ -26,10 +27,29 @@ def points_in_space(typed: TypedPoints, plan: StudyPlan, stage: SearchStage) -> 
         ConfigError: A point is no configuration, or lies outside the space; the error names file and row.
     """
     space = space_of(stage)
+    texts = _known_texts(space, plan.own_configuration())
+    cells = typed.cells or [{} for _ in typed.rows]
     return [
-        _point(row, plan, space, source=f"{typed.source}, row {number}")
-        for number, row in enumerate(typed.rows, start=1)
+        _point(_with_texts(row, own, texts), plan, space, source=f"{typed.source}, row {number}")
+        for number, (row, own) in enumerate(zip(typed.rows, cells, strict=True), start=1)
     ]
+
+
+def _known_texts(space: Space, own: Parameters) -> dict[str, set[Value]]:
+    """Return name or symbol of a hyperparameter -> its choices, and its value in the study file, if texts."""
+    choices = {entry.name: entry.choices for entry in space.parameters if isinstance(entry, ChoiceParameter)}
+    return {
+        given: {known for known in (own[name], *choices.get(name, ())) if isinstance(known, str)}
+        for name in own
+        for given in (name, symbol(name))
+    }
+
+
+def _with_texts(
+    row: Mapping[str, Any], cells: Mapping[str, str], texts: Mapping[str, Set[Value]]
+) -> dict[str, Any]:
+    """Return a row in which cells that are known texts, such as ``1``, are no numbers."""
+    return {**row, **{given: cell for given, cell in cells.items() if cell in texts.get(given, ())}}
 
 
 def _point(row: Mapping[str, Any], plan: StudyPlan, space: Space, *, source: str) -> Parameters:

@@ -77,7 +77,7 @@ def test_study_is_that_of_the_command_line_and_goes_on_after_an_error_in_a_callb
         ("paper", {"start": "paper"}, "expected start with a stage after the search, got stage 'paper'"),
         ("paper", {"searcher": "random", "values": [1]}, "the paper's procedure has no setting 'values'"),
         ("bayes", {"points": [4]}, "expected points as tables such as {'f': 8}, got 4"),
-        ("bayes", {"space": {"f": (1, 2, 3)}}, "expected bounds (low, high) in space for f, got (1, 2, 3)"),
+        ("bayes", {"space": {"f": (1, 2, 3)}}, "expected two numbers as bounds, low and high, got"),
         ("bayes", {"space": {"g": 3}}, "the space has no 'g'"),
         ("bayes", {"trails": 3}, "stage bayes has no setting 'trails'"),
         ("bayes", {"labels": "v3"}, "expected labels= v1 or v2, got 'v3'"),

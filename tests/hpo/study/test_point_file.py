@@ -35,7 +35,9 @@ def test_spreadsheets_may_write_semicolons_and_decimal_commas(tmp_path: Path) ->
 
 def test_choice_that_reads_like_a_number_that_is_none_stays_a_text(tmp_path: Path) -> None:
     (tmp_path / "points.csv").write_text("a,b,c\nnan,inf,1e3\n")
-    assert list(read_points(tmp_path / "points.csv").rows) == [{"a": "nan", "b": "inf", "c": 1000.0}]
+    points = read_points(tmp_path / "points.csv")
+    assert list(points.rows) == [{"a": "nan", "b": "inf", "c": 1000.0}]
+    assert list(points.cells) == [{"a": "nan", "b": "inf", "c": "1e3"}]
 
 
 def test_one_table_is_one_point(tmp_path: Path) -> None:

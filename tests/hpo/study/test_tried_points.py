@@ -42,6 +42,15 @@ def test_missing_value_of_a_fixed_parameter_is_the_fixed_one() -> None:
         points({"r": 60}, plan=plan)
 
 
+def test_cell_that_is_a_choice_is_this_text_whatever_number_it_reads_like() -> None:
+    # As the choices "1" and "a,b" of a task of one's own.
+    typed = TypedPoints(
+        source="mine.csv", rows=[{"matching": 1, "f": 8}], cells=[{"matching": "none", "f": "8"}]
+    )
+    (point,) = points_in_space(typed, PLAN, PLAN.study.stages.named("bayes"))
+    assert (point["matching"], point["f"]) == ("none", 8)
+
+
 def test_r_may_be_in_frames() -> None:
     assert points({"r": 41})[0]["r_s"] == 20.5
 
