@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypedDict
 
+from hpo.api.another_study import another_search, another_study, data_place
 from hpo.api.callbacks import Callback
 from hpo.api.notifying import Channel, channel_of
 from hpo.api.watching import ReadingProgress, say, tell_end, watch
@@ -32,7 +33,6 @@ from hpo.study.session import (
     start_study,
 )
 from hpo.study.start_configuration import starting_configuration, study_in
-from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.presentation.stage_command import TaskCommands
 from hpo.tasks.base.registry import load_study
 from model.errors import ConfigError
@@ -303,8 +303,7 @@ class Launch:
 
     def _nothing_to_continue(self, stage: str) -> ConfigError:
         """Return the error for a later stage on data of which there is no study yet."""
-        place = "--data-uri" if is_uri(self.request.data) else "--data"
-        words = [place, self.request.data]
+        words = data_place(self.request.data)
         words += ["--features", self.request.features] if self.request.features else []
         options = shell_line(*words)
         return ConfigError(
@@ -343,9 +342,8 @@ class Launch:
         if differing := differing_settings(study, plan.study):
             key, (typed, kept) = next(iter(differing.items()))
             more = f" (and {len(differing) - 1} more)" if len(differing) > 1 else ""
-            raise _differs(
-                name, stage, f"{key} = {json.dumps(kept)}{more}", f"{json.dumps(typed)} from --study-file"
-            )
+            shown = f"{key} = {json.dumps(kept)}{more}", f"{json.dumps(typed)} from --study-file"
+            raise self._differs(plan, name, stage, *shown)
         return study.stages.named(stage).model_dump(mode="json")
 
     def _refuse_other_options(self, plan: StudyPlan, name: str, stage: str) -> None:
@@ -361,9 +359,18 @@ class Launch:
         )
         for text, typed_value, kept in pairs:
             if typed_value != kept:
-                raise _differs(name, stage, text.format(kept), text.format(typed_value))
+                raise self._differs(plan, name, stage, text.format(kept), text.format(typed_value))
         if typed.skip_missing and not plan.study.skips_missing:
-            raise _differs(name, stage, f"no {unit} left out", "--skip-missing")
+            raise self._differs(plan, name, stage, f"no {unit} left out", "--skip-missing")
+
+    def _differs(self, plan: StudyPlan, name: str, stage: str, kept: str, typed: str) -> ConfigError:
+        other = another_study(name, stage)
+        if stage == SEARCH:
+            file = self.request.study_file if self.has_study_file else ""
+            request = replace(self.request, data=self._given["data"] or plan.data, study_file=file)
+            other = another_search(plan, request, self.environment, usual=self.commands.task)
+        fix = f"leave this option out, or {other}"
+        return ConfigError(f"study {name!r} was started with {kept}, got {typed}", fix=fix)
 
     def _refuse_unknown_stage(self, stage: str, name: str | None) -> None:
         """Check that the typed study file, else the study to continue, has the stage ``stage``.
@@ -382,14 +389,6 @@ class Launch:
         else:
             _, plan = self._known_plan(name)
             plan.study.stages.named(stage)
-
-
-def _differs(name: str, stage: str, kept: str, typed: str) -> ConfigError:
-    return ConfigError(
-        f"study {name!r} was started with {kept}, got {typed}",
-        fix="leave this option out, or add it to the command that starts another study from what this one "
-        f"found: {shell_line('hpo', 'run', stage, '--from', name, '--study', 'NEW')}",
-    )
 
 
 def _refuse_unknown_settings(plan: StudyPlan, stage: str, options: Mapping[str, Any]) -> None:

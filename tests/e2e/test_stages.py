@@ -98,6 +98,10 @@ def test_stages_follow_one_after_the_other_and_start_from_what_was_found(hpo: Co
             and "hpo run sensitivity --from one --study NEW" in other.stderr
         )
 
+    search = hpo.run("run", "bayes", "--study", "one", "--seed", "6")
+    assert search.returncode == 2 and f"hpo run bayes --study NEW --data {hpo.data} " in search.stderr
+    assert "--seed 6" in search.stderr and "--from" not in search.stderr
+
     # Without data, another configuration belongs to the study too, not to a new one on generated data.
     stays = hpo.run("run", "sensitivity", "--from", "paper", "--dry-run")
     assert stays.returncode == 0, stays.stderr
