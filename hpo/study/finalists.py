@@ -1,8 +1,12 @@
 """Configurations that a final compares."""
 
 from collections.abc import Mapping
+from itertools import takewhile
+from pathlib import Path
 
 from hpo.config.stages import FinalStage
+from hpo.journal.events import Event, StageStarted
+from hpo.journal.journal import stored_events
 from hpo.journal.results import StudyState
 from hpo.space.space import Parameters
 from hpo.study.plan import StudyPlan
@@ -36,6 +40,29 @@ def chosen_finalists(
         if len(chosen) <= settings.candidates and parameters not in chosen.values():
             chosen[role] = parameters
     return chosen
+
+
+def finalists_at_start(
+    plan: StudyPlan, stage: str, start: Parameters, folder: Path
+) -> Mapping[str, Parameters]:
+    """Return the finalists of a stage that has started, as ``chosen_finalists`` chose them at its start.
+
+    They stay the same if the search gets more trials afterwards, or trains failed ones again.
+
+    Args:
+        plan: Plan of the study.
+        stage: Name of the stage.
+        start: Configuration that was found.
+        folder: Folder of the study, whose journal has the start of the stage.
+    """
+    if not isinstance(plan.study.stages.named(stage), FinalStage):
+        return {}
+
+    def is_before(event: Event) -> bool:
+        return not (isinstance(event, StageStarted) and event.stage == stage)
+
+    before = StudyState.replay(takewhile(is_before, stored_events(folder)))
+    return chosen_finalists(plan, stage, start, before)
 
 
 def expected_finalists(plan: StudyPlan, stage: str) -> Mapping[str, Parameters]:

@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from hpo.schedule.tuner import WorkersLostError, run_trials
 from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Parameters
 from hpo.study.budget import StageBudget, measured_trial_s
-from hpo.study.finalists import chosen_finalists
+from hpo.study.finalists import chosen_finalists, finalists_at_start
 from hpo.study.first_points import why_not_first
 from hpo.study.plan import StudyPlan, chunk_seed
 from hpo.study.runner import Listener, StageRunner
@@ -60,7 +61,7 @@ class StageRun:
         self._plan = plan.with_stage(name, state.asked[name].settings)
         self._settings = self._plan.study.stages.named(name)
         self._begin()
-        self._program = program_of(self._plan, name, state)
+        self._program = program_of(self._plan, name, state, journal.folder)
         epochs, measured_s = (
             self._plan.study.training.epochs,
             measured_trial_s(self._plan, name, state, environment),
@@ -186,7 +187,7 @@ class StageRun:
                     raise
                 self._write(Noticed(message=f"{error.message}; its trials continue from their checkpoints"))
                 time.sleep(RECOVERY_S)
-                self._program = program_of(self._plan, self._name, self._state)
+                self._program = program_of(self._plan, self._name, self._state, self._journal.folder)
                 self._runner = self._new_runner()
 
     @property
@@ -216,11 +217,18 @@ class StageRun:
         self._listener(self._state)
 
 
-def program_of(plan: StudyPlan, name: str, state: StudyState) -> Program:
-    """Return the program of a stage that has started; ``plan`` contains its settings."""
+def program_of(plan: StudyPlan, name: str, state: StudyState, folder: Path) -> Program:
+    """Return the program of a stage that has started.
+
+    Args:
+        plan: Plan of the study with the settings of the stage.
+        name: Name of the stage.
+        state: The study so far.
+        folder: Folder of the study.
+    """
     start = dict(state.stages[name].start)
-    known = scored_points(state.asked[name].known)
-    return build_stage(plan, name, start, finalists=chosen_finalists(plan, name, start, state), known=known)
+    finalists = finalists_at_start(plan, name, start, folder)
+    return build_stage(plan, name, start, finalists=finalists, known=scored_points(state.asked[name].known))
 
 
 def start_of(plan: StudyPlan, asked: StageAsked, state: StudyState) -> Parameters:

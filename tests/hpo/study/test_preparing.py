@@ -276,7 +276,7 @@ def test_search_continues_in_a_wider_space_with_all_that_it_knows(
     settings = dict(stage.asked.settings)
     searched.apply(StageExtended(stage="bayes", settings=settings, trials=5, space=space.describe()))
     assert searched.stages["bayes"].space == space.describe()
-    program = program_of(stage.plan, "bayes", searched)
+    program = program_of(stage.plan, "bayes", searched, Path("old"))
     proposal = program.next(searched.trials_of("bayes"))
     assert isinstance(proposal, Proposal) and space.contains(proposal.parameters)
     assert proposal.parameters not in ({"f": 2}, {"f": 3})

@@ -1,13 +1,25 @@
+"""Configurations that stages start from and compare: they stay while the search before them goes on."""
+
+from contextlib import nullcontext
+
 import pytest
 
 from hpo.config.environment import Environment
-from hpo.journal.events import StageStarted, TrialAsked
+from hpo.journal.events import StageAsked, StageFinished, StageStarted, TrialAsked, TrialFinished
 from hpo.journal.journal import Journal
+from hpo.study import pending_stages, session, stage
 from hpo.study.folders import study_folder
-from hpo.study.plan import StudyPlan
+from hpo.study.plan import StageRequest, StudyPlan
 from hpo.study.preparing import creation
+from hpo.study.runner import StageRunner
 from hpo.study.start_configuration import starting_configuration
+from hpo.trial.report import Report
+from hpo.trial.specification import TrialSpec
 from model.errors import UserError
+
+
+def silent(*_: object) -> None:
+    """Progress that nobody watches."""
 
 
 @pytest.fixture
@@ -36,3 +48,52 @@ def test_trial_that_does_not_exist_is_named(small_plan: StudyPlan, environment: 
 def test_study_that_has_found_nothing_is_refused(small_plan: StudyPlan, environment: Environment) -> None:
     with pytest.raises(UserError, match="study 's' has found no configuration"):
         starting_configuration("s", small_plan, environment)
+
+
+def trains(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """Let sessions end ``most`` trials with scores that rise with f, and then stop."""
+
+    def train(source: StageRunner, *_: object, **__: object) -> None:
+        for _trial in range(most):
+            spec = source.next_spec()
+            if not isinstance(spec, TrialSpec):
+                return
+            score = float(source.state.trials[spec.trial].parameters["f"]) / 100
+            source.started(spec.trial)
+            source.reported(spec.trial, Report(1, {"average_map": score}, 1.0, score))
+            source.finished(spec.trial)
+
+    monkeypatch.setattr(stage, "run_trials", train)
+    monkeypatch.setattr(stage, "_score_on_test_split", silent)
+    monkeypatch.setattr(pending_stages, "ray_session", lambda **_: nullcontext())
+    monkeypatch.setattr(pending_stages.Follower, "start", lambda follower: follower)
+
+
+@pytest.mark.parametrize(("seeds", "before"), [(3, 1), ("until decided", 4)])
+def test_final_keeps_its_configurations_when_the_search_gets_more_trials(
+    small_plan: StudyPlan,
+    environment: Environment,
+    monkeypatch: pytest.MonkeyPatch,
+    seeds: object,
+    before: int,
+) -> None:
+    settings = small_plan.study.stages.named("bayes").model_dump(mode="json")
+    chosen = {**small_plan.own_configuration(), "f": 5}
+    with Journal.open(study_folder(environment, "s")) as journal:
+        for event in (
+            StageAsked(stage="bayes", settings=settings),
+            TrialFinished(trial="bayes-0001", score=0.5, epoch=1, duration_s=1.0),
+            TrialAsked(trial="bayes-0002", stage="bayes", parameters={"f": 4}, seed=4),
+            TrialFinished(trial="bayes-0002", score=0.04, epoch=1, duration_s=1.0),
+            StageFinished(stage="bayes", best_trial="bayes-0001", chosen=chosen),
+        ):
+            journal.append(event)
+    trains(monkeypatch, before)
+    final = StageRequest(name="final", options={"seeds": seeds, "most_seeds": 3})
+    assert not session.continue_study("s", [final], environment, silent, silent).complete
+    trains(monkeypatch, 99)
+    better = StageRequest(name="bayes", options={"try": [{"f": 9}], "trials": 3})
+    end = session.extend_study("s", better, environment, silent, silent)
+    assert end.complete and end.state.trials["bayes-0003"].parameters == {"f": 9}
+    trained = [(trial.role, trial.parameters["f"]) for trial in end.state.trials_of("final")]
+    assert trained == [("study file", 16), ("found", 5), ("bayes-0002", 4)] * 3
