@@ -2,9 +2,9 @@
 
 import math
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 from statistics import fmean, stdev
 
 from hpo.journal.events import Value
@@ -16,6 +16,7 @@ CONFIDENCE = 0.95
 """Level of the interval around the mean of a configuration."""
 
 ConfigurationKey = tuple[tuple[str, object], ...]
+_Key = tuple[str, ConfigurationKey]
 _Rank = tuple[bool, bool, int, float, int]
 
 
@@ -100,21 +101,24 @@ class Ranking:
 
     The mean over seeds decides, earlier configurations come first among equal ones. Means over fewer seeds
     come later, because a single lucky seed would win: a point of a search or grid that lacks seeds of others,
-    and a named configuration with a failed seed. Named configurations come before the points of a grid, whose
-    comparison they are. The score of a trial that was stopped early counts like any other: it is the score of
-    its best network so far.
+    and a named configuration with a failed seed. A named configuration with fewer trials than others was
+    dropped as worse, and comes after them whatever its mean; until the stage ends, one trial less may mean
+    that it is about to be proposed. Named configurations come before the points of a grid, whose comparison
+    they are. The score of a trial that was stopped early counts like any other: it is the score of its best
+    network so far.
 
     A search that has ended may have a model of all its trials. The score that it expects then comes before
     the mean, because the highest mean of many is partly luck.
     """
 
     def __init__(self) -> None:
-        self._trials: dict[tuple[str, ConfigurationKey], list[TrialState]] = {}
-        self._ranks: dict[tuple[str, ConfigurationKey], _Rank] = {}
-        self._order: list[tuple[_Rank, tuple[str, ConfigurationKey]]] = []
-        self._places: dict[tuple[str, ConfigurationKey], int] = {}
-        self._expected: dict[tuple[str, ConfigurationKey], Expected] = {}
+        self._trials: dict[_Key, list[TrialState]] = {}
+        self._ranks: dict[_Key, _Rank] = {}
+        self._order: list[tuple[_Rank, _Key]] = []
+        self._places: dict[_Key, int] = {}
+        self._expected: dict[_Key, Expected] = {}
         """Highest first."""
+        self._has_ended = False
 
     def add(self, trial: TrialState) -> None:
         """Add a trial in any state."""
@@ -132,7 +136,7 @@ class Ranking:
         scores = [each.score for each in trials if each.score is not None and has_score(each)]
         if not scores:
             return
-        named = trial.role not in ("", GRID)
+        named = _is_named(key)
         failed = named and len(scores) < sum(each.has_ended for each in trials)
         rank = (trial.role == GRID, failed, 0 if named else -len(scores), -fmean(scores), self._places[key])
         self._ranks[key] = rank
@@ -140,26 +144,43 @@ class Ranking:
 
     def best(self, count: int | None = None) -> list[Configuration]:
         """Return the ``count`` best configurations that have a score; None: all."""
-        others = (key for _, key in self._order if key not in self._expected)
+        others = (key for key in self._by_rank() if key not in self._expected)
         return [self._configuration(key) for key in islice(chain(self._expected, others), count)]
 
     def of(self, trial: TrialState) -> Configuration:
         """Return the configuration of a trial."""
         return self._configuration(_key(trial))
 
-    def expect(self, scores: "Sequence[tuple[TrialState, Expected]]") -> None:
-        """Rank the configurations of these trials first, by expected scores, highest first."""
-        self._expected = {_key(trial): expected for trial, expected in scores}
+    def end(self, expected: "Sequence[tuple[TrialState, Expected]]" = ()) -> None:
+        """Record that the stage has ended, and rank the configurations of these trials first.
 
-    def _configuration(self, key: tuple[str, ConfigurationKey]) -> Configuration:
+        Args:
+            expected: Trials with the scores that a model expects, highest first; empty without a model.
+        """
+        self._has_ended = True
+        self._expected = {_key(trial): score for trial, score in expected}
+
+    def reopen(self) -> None:
+        """Record that the stage gets more trials; the mean decides again."""
+        self._has_ended, self._expected = False, {}
+
+    def _by_rank(self) -> Iterator[_Key]:
+        named = [key for _, key in takewhile(lambda entry: _is_named(entry[1]), self._order)]
+        most = max((len(self._trials[key]) for key in named), default=0)
+        enough = most if self._has_ended else most - 1
+        named.sort(key=lambda key: -min(len(self._trials[key]), enough))
+        return chain(named, (key for _, key in islice(self._order, len(named), None)))
+
+    def _configuration(self, key: _Key) -> Configuration:
         return Configuration(tuple(self._trials[key]), self._expected.get(key))
 
 
 def ranked(trials: "Iterable[TrialState]") -> list[Configuration]:
-    """Return the configurations of the trials of one stage, best first; see ``Ranking``."""
+    """Return the configurations of the trials of a stage that has ended, best first; see ``Ranking``."""
     ranking = Ranking()
     for trial in trials:
         ranking.add(trial)
+    ranking.end()
     return ranking.best()
 
 
@@ -189,9 +210,13 @@ def configuration_key(parameters: Mapping[str, object]) -> ConfigurationKey:
     return tuple(sorted(parameters.items()))
 
 
-def _key(trial: TrialState) -> tuple[str, ConfigurationKey]:
+def _key(trial: TrialState) -> _Key:
     return trial.role, configuration_key(trial.parameters)
 
 
-def _rank_of(entry: tuple[_Rank, tuple[str, ConfigurationKey]]) -> _Rank:
+def _is_named(key: _Key) -> bool:
+    return key[0] not in ("", GRID)
+
+
+def _rank_of(entry: tuple[_Rank, _Key]) -> _Rank:
     return entry[0]

@@ -219,7 +219,7 @@ class StudyState:
     def _extend_stage(self, event: StageExtended) -> None:
         stage = self._stage(event.stage)
         self._keep_former(stage)
-        self.tally(event.stage).ranking.expect([])
+        self.tally(event.stage).ranking.reopen()
         stage.extend(event, self.running.seconds(event.at))
         self.asked[event.stage] = replace(self.asked[event.stage], settings=event.settings)
 
@@ -258,7 +258,7 @@ class StudyState:
 
     def _finish_stage(self, event: StageFinished) -> None:
         self._stage(event.stage).finish(event, self.running.seconds(event.at))
-        self.tally(event.stage).ranking.expect(
+        self.tally(event.stage).ranking.end(
             [(self._trial(name), Expected(*values)) for name, values in event.expected.items()]
         )
 

@@ -1,10 +1,9 @@
 """Comparison of configurations that trains more seeds only where they decide something."""
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 
 from hpo.journal.paired import paired_difference
-from hpo.journal.ranking import CONFIDENCE
+from hpo.journal.ranking import CONFIDENCE, ranked
 from hpo.journal.trial_state import TrialState
 from hpo.programs.program import Answer, Choice, Program, Proposal, best_choice
 from hpo.space.space import Parameters
@@ -16,10 +15,11 @@ LEAST_SEEDS = 3
 class DecidingProgram(Program):
     """Trains all entries seed by seed, and drops those that are surely worse than the best one.
 
-    After every seed, each entry is compared with the one of the highest mean over their common seeds. It is
-    dropped when the interval of the difference excludes 0. Looking again and again finds a difference by
-    chance some time, so the level of the intervals is divided by the number of looks (Bonferroni): at the end
-    all of them hold together with a probability of 95 % or more.
+    After every seed, each entry is compared with the one that ranks first, over their common seeds. It is
+    dropped when the interval of the difference excludes 0. It stays where an earlier decision has given it a
+    further seed, also if failed trials that were trained again would now decide otherwise. Looking again and
+    again finds a difference by chance some time, so the level of the intervals is divided by the number of
+    looks (Bonferroni): at the end all of them hold together with a probability of 95 % or more.
 
     Args:
         entries: Role -> parameters, in the order of training.
@@ -54,24 +54,22 @@ class DecidingProgram(Program):
                 seeds = {role: [by_role[role][each] for each in range(seed + 1)] for role in candidates}
                 if not all(trial.has_ended for tried in seeds.values() for trial in tried):
                     return Answer.WAIT
-                candidates = self._undecided(seeds)
+                undecided = self._undecided(seeds)
+                candidates = [role for role in candidates if role in undecided or seed + 1 in by_role[role]]
         return Answer.DONE
 
     def choice(self, trials: Sequence[TrialState]) -> Choice | None:
-        """Choose the entry with the highest average over seeds."""
+        """Choose the entry with the highest average over seeds among those that were not dropped."""
         return best_choice(trials)
 
     def _undecided(self, seeds: Mapping[str, Sequence[TrialState]]) -> list[str]:
         """Return the entries that may still be the best one, that one included."""
+        configurations = ranked(trial for trials in seeds.values() for trial in trials)
         scores = {
-            role: {trial.replicate: trial.score for trial in trials if trial.score is not None}
-            for role, trials in seeds.items()
+            each.name: {trial.replicate: trial.score for trial in each.scored if trial.score is not None}
+            for each in configurations
         }
-        means = {role: fmean(found.values()) for role, found in scores.items() if found}
-        if not means:
-            return []
-        best = max(means, key=lambda role: means[role])
-        return [role for role in means if role == best or not self._is_worse(scores[role], scores[best])]
+        return [role for role in scores if not self._is_worse(scores[role], scores[configurations[0].name])]
 
     def _is_worse(self, ours: Mapping[int, float], best: Mapping[int, float]) -> bool:
         difference = paired_difference(ours, best, confidence=self._confidence)

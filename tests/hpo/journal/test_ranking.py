@@ -32,6 +32,14 @@ def names(trials: list[TrialState]) -> list[str]:
     return [configuration.name for configuration in ranked(trials)]
 
 
+def names_so_far(trials: list[TrialState]) -> list[str]:
+    """The order while the stage runs."""
+    ranking = Ranking()
+    for each in trials:
+        ranking.add(each)
+    return [configuration.name for configuration in ranking.best()]
+
+
 def test_mean_over_seeds_decides_and_not_the_best_seed() -> None:
     trials = [trial("a1", 1, 0.9), trial("a2", 1, 0.1), trial("b1", 2, 0.6), trial("b2", 2, 0.6)]
     first, second = ranked(trials)
@@ -53,7 +61,18 @@ def test_named_configuration_with_a_failed_seed_comes_after_the_others() -> None
 
 def test_named_configurations_are_compared_while_one_is_a_seed_ahead() -> None:
     ahead = [trial("t1", 1, 0.4, role="own"), trial("t3", 1, 0.4, role="own")]
-    assert names([*ahead, trial("t2", 2, 0.9, role="found")]) == ["found", "own"]
+    assert names_so_far([*ahead, trial("t2", 2, 0.9, role="found")]) == ["found", "own"]
+
+
+def test_named_configuration_that_was_dropped_comes_after_the_others_whatever_its_mean() -> None:
+    own = [trial(f"t{seed}", 1, 0.4, role="own") for seed in range(4)]
+    failed = [
+        *(trial(f"f{seed}", 3, 0.3, role="next") for seed in range(3)),
+        trial("f3", 3, None, role="next"),
+    ]
+    dropped = [trial(f"d{seed}", 2, 0.9, role="found") for seed in range(3)]
+    assert names([*dropped, *failed, *own]) == ["own", "next", "found"]
+    assert names_so_far([*dropped[:2], *own]) == ["own", "found"]
 
 
 def test_points_of_a_grid_come_after_the_comparison_with_new_seeds() -> None:
@@ -85,6 +104,7 @@ def test_ranking_that_is_kept_in_order_equals_one_made_at_the_end(
         each.status = TrialStatus.FAILED if score is None else TrialStatus.FINISHED
         each.score = score
         kept.update(each)
+    kept.end()
     assert kept.best() == ranked(trials)
     assert kept.best(2) == ranked(trials)[:2]
 
@@ -94,12 +114,12 @@ def test_expected_scores_come_before_means() -> None:
     ranking = Ranking()
     for each in trials:
         ranking.add(each)
-    ranking.expect([(trials[1], Expected(0.55, 0.02)), (trials[2], Expected(0.5, 0.02))])
+    ranking.end([(trials[1], Expected(0.55, 0.02)), (trials[2], Expected(0.5, 0.02))])
     assert [(each.name, each.expected) for each in ranking.best()] == [
         ("b", Expected(0.55, 0.02)),
         ("c", Expected(0.5, 0.02)),
         ("a", None),
     ]
     assert [each.name for each in ranking.best(2)] == ["b", "c"]
-    ranking.expect([])
+    ranking.reopen()
     assert [each.name for each in ranking.best()] == ["a", "c", "b"]

@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from statistics import fmean
 
 import numpy as np
 from stage_play import ClassScores, asked, end, play
 
 from hpo.journal.events import Value
+from hpo.journal.roles import scores_by_role
 from hpo.journal.trial_state import TrialState
 from hpo.programs.deciding import LEAST_SEEDS, DecidingProgram
 from hpo.programs.program import Answer
@@ -44,6 +46,42 @@ def test_clear_differences_take_few_seeds() -> None:
 def test_a_poor_entry_is_dropped_while_the_others_go_on() -> None:
     found = seeds(means(0.1, 0.5, 0.5))
     assert found["own"] < found["found"] == found["next"] == MOST
+
+
+def later_seeds_are_harder(parameters: Mapping[str, Value], replicate: int) -> dict[str, float]:
+    """Two equal entries and one that is surely worse, with seeds that take more from all than it lacks."""
+    jitter = 0.01 * float(np.random.default_rng([replicate, int(parameters["f"])]).normal())
+    found = 0.5 - 0.2 * (replicate >= 101 + LEAST_SEEDS)
+    return {"goal": found - 0.03 if parameters["f"] == 1 else found + (replicate > 103) * jitter}
+
+
+def test_a_dropped_entry_is_not_chosen_because_its_few_seeds_were_easy() -> None:
+    trials = play(build, later_seeds_are_harder)
+    count, means = Counter(trial.role for trial in trials), scores_by_role(trials)
+    choice = build().choice(trials)
+    assert choice is not None and choice.role != "own"
+    assert count["own"] == LEAST_SEEDS and count[choice.role] > LEAST_SEEDS
+    assert fmean(means["own"].values()) > fmean(means[choice.role].values())
+
+
+def test_entry_whose_failed_seeds_are_trained_again_wins_with_as_many_seeds_as_the_others() -> None:
+    better = means(0.5, 0.5, 0.8)
+
+    def full_disk(parameters: Mapping[str, Value], replicate: int) -> dict[str, float]:
+        if parameters["f"] == 3:
+            raise ValueError("no space left")
+        return better(parameters, replicate)
+
+    trials = play(build, full_disk)
+    assert Counter(trial.role for trial in trials) == {"own": MOST, "found": MOST, "next": LEAST_SEEDS}
+    for trial in trials:
+        if trial.score is None:
+            end(trial, better)
+    while isinstance(asked(build(), trials), TrialState):
+        end(trials[-1], better)
+    choice = build().choice(trials)
+    assert choice is not None and choice.role == "next"
+    assert Counter(trial.role for trial in trials) == dict.fromkeys(ENTRIES, MOST)
 
 
 def test_equal_entries_end_undecided_after_the_last_seed() -> None:
