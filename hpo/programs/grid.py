@@ -8,7 +8,7 @@ from typing import TypeVar
 from hpo.journal.ranking import GRID, configuration_key
 from hpo.journal.trial_state import TrialState
 from hpo.programs.listed import ListedProgram
-from hpo.programs.program import Answer, Choice, Program, Proposal
+from hpo.programs.program import Answer, Choice, Program, Proposal, best_choice
 from hpo.space.space import Parameters
 
 K = TypeVar("K", bound=Hashable)
@@ -98,15 +98,17 @@ class GridProgram(Program):
         step = self._explorer.step(tried)
         if step is not Answer.DONE:
             return step
-        return self._confirmation(tried).next(_confirming(trials))
+        confirming = _confirming(trials)
+        return self._confirmation(tried, confirming).next(confirming)
 
     def choice(self, trials: Sequence[TrialState]) -> Choice | None:
         """Choose start or result by the average over seeds; the start if they are equal."""
-        tried = [trial for trial in trials if trial.role == GRID]
-        return self._confirmation(tried).choice(_confirming(trials))
+        return best_choice(_confirming(trials))
 
-    def _confirmation(self, tried: Sequence[TrialState]) -> ListedProgram:
-        result = self._explorer.result(tried)
+    def _confirmation(self, tried: Sequence[TrialState], confirming: Sequence[TrialState]) -> ListedProgram:
+        """Return the comparison; a result that has trials stays, whatever later trials of the grid say."""
+        begun = (dict(trial.parameters) for trial in confirming if trial.role == COMBINED)
+        result = next(begun, None) or self._explorer.result(tried)
         entries = {START: self._start} | ({COMBINED: result} if result != self._start else {})
         return ListedProgram(entries, seeds=self._seeds, first_replicate=self._explorer.replicates)
 

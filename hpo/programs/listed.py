@@ -21,21 +21,22 @@ class ListedProgram(Program):
     """
 
     def __init__(self, entries: Mapping[str, Parameters], *, seeds: int, first_replicate: int) -> None:
-        self._entries = list(entries.items())
-        self._seeds, self._first_replicate = seeds, first_replicate
+        self._entries = dict(entries)
+        self._replicates = range(first_replicate, first_replicate + seeds)
 
     @property
     def planned(self) -> int:
         """Number of trials: entries times seeds."""
-        return len(self._entries) * self._seeds
+        return len(self._entries) * len(self._replicates)
 
     def next(self, trials: Sequence[TrialState]) -> Proposal | Answer:
         """Return the next trial of the list, or DONE."""
-        replicate, index = divmod(len(trials), len(self._entries))
-        if replicate >= self._seeds:
-            return Answer.DONE
-        role, parameters = self._entries[index]
-        return Proposal(parameters=parameters, replicate=self._first_replicate + replicate, role=role)
+        present = {(trial.role, trial.replicate) for trial in trials}
+        for replicate in self._replicates:
+            for role, parameters in self._entries.items():
+                if (role, replicate) not in present:
+                    return Proposal(parameters=parameters, replicate=replicate, role=role)
+        return Answer.DONE
 
     def choice(self, trials: Sequence[TrialState]) -> Choice | None:
         """Choose the entry with the highest average over seeds.

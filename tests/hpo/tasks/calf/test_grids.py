@@ -3,7 +3,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
-from stage_play import play
+from stage_play import asked, end, play
 from stores import small_store
 
 from hpo.journal.events import Value
@@ -226,6 +226,41 @@ def test_failed_points_are_passed_over() -> None:
     build = program(EXPLORERS["class-parallel"])
     choice = build().choice(play(build, often_failing))
     assert choice is not None and zones_of(choice.parameters, "goal") != BEST["goal"]
+
+
+@pytest.mark.parametrize(
+    ("worth", "begun", "combined"),
+    [
+        ({1: 0.5, 2: 0.6, 3: 0.7}, [("start", 1), ("combined", 1)], 2),
+        ({1: 0.5, 2: 0.4, 3: 0.7}, [("start", 1), ("start", 2), ("start", 3)], 3),
+    ],
+)
+def test_failed_point_that_is_trained_again_mixes_no_seeds_of_the_confirmation(
+    worth: dict[int, float], begun: list[tuple[str, int]], combined: int
+) -> None:
+    """A result that has trials stays; a result that the point brings gets the seeds that the start has."""
+
+    def scores(parameters: Mapping[str, Value], replicate: int) -> dict[str, float]:
+        return {"goal": worth[int(parameters["f"])] + replicate / 100}
+
+    def full_disk(parameters: Mapping[str, Value], replicate: int) -> dict[str, float]:
+        if parameters["f"] == 3:
+            raise ValueError("no space left")
+        return scores(parameters, replicate)
+
+    def build() -> GridProgram:
+        return GridProgram(ConfigurationExplorer([{"f": 2}, {"f": 3}], {"f": 1}), {"f": 1}, seeds=3)
+
+    trials = play(build, full_disk)[: 3 + len(begun)]
+    assert [(trial.role, trial.replicate) for trial in trials[3:]] == begun
+    end(trials[2], scores)
+    while isinstance(asked(build(), trials), TrialState):
+        end(trials[-1], scores)
+    confirmed = sorted((trial.role, trial.replicate, trial.parameters["f"]) for trial in trials[3:])
+    wanted = {("start", 1), ("combined", combined)}
+    assert confirmed == sorted((role, seed, f) for role, f in wanted for seed in (1, 2, 3))
+    choice = build().choice(trials)
+    assert choice is not None and choice.parameters == {"f": combined}
 
 
 def test_shared_symmetric_grid_moves_all_classes_alike() -> None:
