@@ -11,19 +11,19 @@ from pathlib import Path
 
 import torch
 
+from hpo.trial import in_training
 from hpo.trial.array import TrialArray
-from hpo.trial.device_fault import DeviceFault
 from hpo.trial.specification import TrialSpec
 
 
 def main() -> int:
     """Train the trial; return the exit code."""
     spec = TrialSpec.from_json(json.load(sys.stdin))
-    is_first = DeviceFault.read(Path(spec.folder)) is None
+    death = in_training.take(Path(spec.folder))
     array, seen = TrialArray(), 0
     while True:
-        result = array.step(spec.to_json(), seen)
-        if is_first and not result["ended"]:
+        result = array.step(spec.to_json(), seen, death)
+        if death is None and not result["ended"]:
             break_device()
         if result["ended"]:
             print(result.get("failed") or result.get("unwritable", ""))

@@ -10,7 +10,7 @@ from typing import Any
 from hpo.bench.line import Line, judged
 from hpo.bench.setting import Setting
 from hpo.tasks.base.splits import SplitRef
-from hpo.trial.device_fault import DeviceFault
+from hpo.trial import in_training
 from hpo.trial.specification import TrialSpec
 from model.data.store import Store
 
@@ -27,15 +27,15 @@ def check_device_fault(setting: Setting, command: Sequence[str] = FAILING) -> It
     """Train a trial whose device fails in the first process, and continue it in a second one."""
     spec = _trial(setting)
     first, _ = _train(spec, command, setting.left_s)
-    fault = DeviceFault.read(Path(spec.folder))
-    if first != 1 or fault is None:
+    death = in_training.read(Path(spec.folder))
+    if first != 1 or death is None:
         yield judged(NAME, False, f"the process did not end with its device, but with exit code {first}")
         return
     second, said = _train(spec, command, setting.left_s)
     if second:
         yield judged(NAME, False, f"the next process ended with exit code {second} {said}".rstrip())
         return
-    yield judged(NAME, True, f"the process ended ({fault.reason}); a new one finished the trial")
+    yield judged(NAME, True, f"the process ended ({death}); a new one finished the trial")
 
 
 def _train(spec: TrialSpec, command: Sequence[str], timeout_s: float) -> tuple[int, str]:

@@ -1,5 +1,6 @@
 """Adapter between a study and Ray Tune: a Tune searcher, scheduler and callback around a trial source."""
 
+from pathlib import Path
 from sys import intern
 from typing import Any
 
@@ -14,6 +15,7 @@ from hpo.schedule.hang_detector import HangDetector
 from hpo.schedule.interruption import Interrupter
 from hpo.schedule.local_ray import death_of_ray
 from hpo.schedule.trial_source import Pause, TrialSource
+from hpo.trial import in_training
 from hpo.trial.report import Report
 from hpo.trial.specification import TrialSpec
 from model.errors import StorageError
@@ -176,8 +178,7 @@ class StudyCallback(_DriverOnly, Callback):
         if self._interrupter.has_killed(name):
             self._source.stopped(name)
         else:
-            died = f"the process of the trial died {trial.num_failures} times"
-            self._source.failed(name, self._detector.failure_reason(name) or died)
+            self._source.failed(name, self._detector.failure_reason(name) or _why_lost(trial))
         self._forget(trial)
         if self._arrays:
             self._arrays.release(name)
@@ -202,6 +203,12 @@ def _forget_content(trial: Trial) -> None:
     trial.evaluated_params = {}
     trial.run_metadata.metric_analysis, trial.run_metadata.metric_n_steps = {}, {}
     trial.run_metadata.last_result = {}
+
+
+def _why_lost(trial: Trial) -> str:
+    died = f"the process of the trial died {trial.num_failures} times"
+    death = in_training.take(Path(trial.config["spec"]["folder"]))
+    return f"{died}: {death}" if death else died
 
 
 def _report(result: dict[str, Any]) -> Report:

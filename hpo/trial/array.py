@@ -17,7 +17,7 @@ import torch
 from hpo.tasks.base.own_code import place_in_task
 from hpo.tasks.base.registry import AnyTask, task_named
 from hpo.tasks.base.task import Array
-from hpo.trial.device_fault import DeviceFault
+from hpo.trial import in_training
 from hpo.trial.files import ERROR
 from hpo.trial.report import Report
 from hpo.trial.run import TrialRun
@@ -46,13 +46,7 @@ class _Member:
     failure: Exception | None = None
     """Error that ended the training of the trial."""
     suspected: bool = False
-    """Whether the device failed in an earlier process while it trained the trial."""
-
-    def clear_suspicion(self) -> None:
-        """Record that the device has trained the trial without failing."""
-        if self.suspected:
-            self.suspected = False
-            DeviceFault.clear(self.run.folder)
+    """Whether an earlier process died while it trained the trial."""
 
 
 class _RemovedError(Exception):
@@ -67,9 +61,9 @@ class TrialArray:
     called. One of the callers trains while the others wait. A restarted caller gets validations that it
     missed from the history of the trial.
 
-    When the device fails, the process ends, since only a new one can use the device again. The new process
-    trains the trials that were in training one by one, up to their next validation: a trial that makes the
-    device fail again fails, and the others continue together.
+    When the device fails, the process ends, since only a new one can use the device again. A new process
+    trains the trials that an earlier one was training when it died one by one, up to their next validation,
+    so that their callers see which trial kills it; the others continue together.
     """
 
     def __init__(self, *, slots: int = 1, threads: int = 1, start_grace_s: float = START_GRACE_S) -> None:
@@ -96,17 +90,15 @@ class TrialArray:
         self._source: object = None
         self._notes: list[str] = []
         self._noted: set[str] = set()
-        if _is_restarted():
-            self._add_note(
-                "the process of an array ended; a new one resumes its trials from their checkpoints"
-            )
 
-    def step(self, record: dict[str, Any], seen: int) -> dict[str, Any]:
+    def step(self, record: dict[str, Any], seen: int, death: str | None = None) -> dict[str, Any]:
         """Train to the trial's first validation after epoch ``seen``.
 
         Args:
             record: Specification of the trial, as ``TrialSpec.to_json`` writes it.
             seen: Finished epochs at the latest validation that the caller knows.
+            death: Why an earlier process died while it trained the trial, empty if that is unknown; None
+                if none did.
 
         Returns:
             The validation as plain values. If the trial failed, the reason under ``failed``. If its folder
@@ -116,7 +108,8 @@ class TrialArray:
         spec = TrialSpec.from_json(record)
         try:
             with self._changed:
-                member = self._members.get(spec.trial) or self._join(spec)
+                self._wait_to_join(spec.trial, suspected=death is not None)
+                member = self._members.get(spec.trial) or self._join(spec, death)
                 report = self._next_report(member, seen)
                 notes, self._notes = self._notes, []
         except _RemovedError as error:  # by the study, which has its result
@@ -179,25 +172,28 @@ class TrialArray:
         if self._expected.pop(name, None) is not None:
             self._changed.notify_all()
 
-    def _join(self, spec: TrialSpec) -> _Member:
-        fault = DeviceFault.read(Path(spec.folder))
-        if fault and fault.is_final:
-            raise FailedError(
-                f"the device failed {fault.count} times while it trained this trial: {fault.reason}"
-            )
+    def _wait_to_join(self, trial: str, *, suspected: bool) -> None:
+        """Wait until opening the trial cannot be confused with a training, if one of them is suspected."""
+        was_settled = trial in self._settled
+        while self._in_training and (suspected or any(other.suspected for other in self._in_training)):
+            self._changed.wait()
+        if trial in self._settled and not (was_settled or trial in self._members):
+            raise _RemovedError("the trial left its array before it joined it")
+
+    def _join(self, spec: TrialSpec, death: str | None) -> _Member:
         task = task_named(spec.study["task"])
-        train, valid = task.open_split(spec.train), task.open_split(spec.valid)
-        run = TrialRun(spec, task.shape(train))
-        self._set_up(spec, run, task, (train, valid))
+        with in_training.marked([Path(spec.folder)]):
+            train, valid = task.open_split(spec.train), task.open_split(spec.valid)
+            run = TrialRun(spec, task.shape(train))
+            self._set_up(spec, run, task, (train, valid))
         for note in run.notes:
             self._add_note(note)
-        member = _Member(run, suspected=fault is not None)
-        if fault:
+        if death is not None:
             self._add_note(
-                f"the device failed ({fault.reason}): "
-                "a new process continues the trials from their checkpoints"
+                f"{death or 'the process of an array died'}: a new process continues its trials from their "
+                "checkpoints, one by one up to their next validation"
             )
-        self._members[spec.trial] = member
+        self._members[spec.trial] = member = _Member(run, suspected=death is not None)
         self._settle(spec.trial)
         self._note_change()
         return member
@@ -218,7 +214,7 @@ class TrialArray:
                 run.shared, train=train, valid=valid, device=self._device, on_note=self._add_note
             )
         except Exception as error:
-            self._end_if_device_failed(error, [run.folder])
+            self._end_if_device_failed(error, run.folder)
             raise
         self._source = source
 
@@ -252,14 +248,13 @@ class TrialArray:
         self._changed.release()
         reached: dict[_Member, Exception | None] = {}
         try:
-            reached = self._train(group)
+            with in_training.marked([member.run.folder for member in group]):
+                reached = self._train(group)
         finally:
             self._changed.acquire()
             self._in_training = []
             for member, failure in reached.items():
-                member.waiting, member.failure = False, failure
-                if failure is None:
-                    member.clear_suspicion()
+                member.waiting, member.failure, member.suspected = False, failure, False
             self._changed.notify_all()
 
     def _train(self, group: list[_Member]) -> dict[_Member, Exception | None]:
@@ -283,7 +278,7 @@ class TrialArray:
         except Exception as error:
             reached = dict.fromkeys(group, error)
         for failure in filter(None, reached.values()):
-            self._end_if_device_failed(failure, [member.run.folder for member in group])
+            self._end_if_device_failed(failure, *(member.run.folder for member in group))
         return reached
 
     def _is_member(self, member: _Member) -> bool:
@@ -291,25 +286,23 @@ class TrialArray:
         return self._members.get(member.run.trial) is member
 
     def _next_group(self) -> list[_Member]:
-        """Return the members to train: all, or one of those that the device may have failed on."""
+        """Return the members to train: all, or one of those that may have killed a process."""
         suspects = [member for member in self._members.values() if member.suspected]
         return suspects[:1] or list(self._members.values())
 
-    def _end_if_device_failed(self, error: Exception, in_training: list[Path]) -> None:
-        """End the process if the device no longer works, and record this in the folders of its trials.
+    def _end_if_device_failed(self, error: Exception, *folders: Path) -> None:
+        """End the process if the device no longer works, and record why in the folders of trials.
 
         Call it only while nothing is trained: the question would break a recording.
 
         Args:
             error: Error that the device may have caused.
-            in_training: Folders of the trials that caused it.
+            folders: Folders of the trials that caused it.
         """
         if still_works(self._device):
             return
-        with self._changed:
-            held = [member.run.folder for member in self._members.values()]
-        for folder in {*held, *in_training}:
-            DeviceFault.add(folder, described(error), in_training=folder in in_training)
+        for folder in folders:
+            in_training.add_reason(folder, f"the device failed ({described(error)})")
         _end_process()
 
     def _trained(self, array: Array[Any]) -> list[Outcome[Any]]:
@@ -326,16 +319,6 @@ class TrialArray:
         if message not in self._noted:
             self._noted.add(message)
             self._notes.append(message)
-
-
-def _is_restarted() -> bool:
-    """Return whether this is the process of an actor that Ray started again."""
-    import ray
-
-    if not ray.is_initialized():
-        return False
-    context = ray.get_runtime_context()
-    return context.get_actor_id() is not None and bool(context.was_current_actor_reconstructed)
 
 
 def _end_process() -> None:

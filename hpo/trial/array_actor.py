@@ -16,9 +16,9 @@ class TrialArrayActor:
 
         self._array = TrialArray(slots=slots, threads=threads)
 
-    def step(self, record: dict[str, Any], seen: int) -> dict[str, Any]:
+    def step(self, record: dict[str, Any], seen: int, death: str | None) -> dict[str, Any]:
         """Train to the trial's first validation after epoch ``seen``; see ``TrialArray.step``."""
-        return self._array.step(record, seen)
+        return self._array.step(record, seen, death)
 
     def leave(self, trial: str) -> None:
         """Remove a trial; see ``TrialArray.leave``."""

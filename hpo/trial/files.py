@@ -18,6 +18,8 @@ ERROR = "error.txt"
 
 OUTPUT = "output.txt"
 """File with what the user's code printed."""
+IN_TRAINING = "in-training.txt"
+"""File that exists while a process trains the trial; a process that dies leaves it behind."""
 
 
 def trial_folder(study_folder: Path, trial: str) -> Path:
@@ -26,13 +28,13 @@ def trial_folder(study_folder: Path, trial: str) -> Path:
 
 
 def remove_checkpoints(folder: Path) -> int:
-    """Delete the checkpoints of a trial that has ended, unfinished ones included; its best network stays.
+    """Delete what only a running trial needs, such as checkpoints, unfinished ones included.
 
     Returns:
         Number of bytes freed.
     """
     freed = 0
-    names = (CHECKPOINT, PREVIOUS, NEXT)
+    names = (CHECKPOINT, PREVIOUS, NEXT, IN_TRAINING)
     unfinished = folder.glob(f".{NEXT}.*")  # what a process wrote when it was killed
     for file in (*(folder / name for name in names), *unfinished):
         with contextlib.suppress(OSError):  # missing, or on a disk that is read-only by now

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
-from hpo.trial.device_fault import DeviceFault
+from hpo.trial import in_training
 
 if TYPE_CHECKING:
     from hpo.trial.array import TrialArray
 
-DEATHS = 3
-"""Number of deaths of its array's process after which a trial fails."""
+DEATHS = 2
+"""Number of deaths of the array's process in the training of a suspected trial alone, after which it fails.
+
+A first death, which others may have caused, makes all trials suspected that were in training."""
 RESTART_S = 120.0
 """Time limit for the start of a new process of an array."""
 
@@ -35,11 +37,14 @@ class TrialTrainable(tune.Trainable):
         self._seen = int(self._spec["reported_epoch"])
         self._actor, self._threads = config["array"], int(config["threads"])
         self._deaths = 0
-        self._fault: DeviceFault | None = None
+        # Why a process died while it trained the trial; None if none did, or the session ended with it. Tune
+        # itself tells of a process that trains one trial, but not why its device failed.
+        self._death = None if self._actor else in_training.take(Path(self._spec["folder"])) or None
 
     def step(self) -> dict[str, Any]:
         """Train to the next validation."""
-        result = self._ask_actor() if self._actor else self._own_array().step(self._spec, self._seen)
+        result = self._ask_actor() if self._actor else self._train_here()
+        self._death = None
         self._seen = result.get("epoch", self._seen)
         return result
 
@@ -56,6 +61,9 @@ class TrialTrainable(tune.Trainable):
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Do nothing: the trial resumes from its own checkpoint."""
 
+    def _train_here(self) -> dict[str, Any]:
+        return self._own_array().step(self._spec, self._seen, self._death)
+
     def _own_array(self) -> "TrialArray":
         from hpo.trial.array import TrialArray
 
@@ -69,17 +77,27 @@ class TrialTrainable(tune.Trainable):
         from ray.exceptions import OutOfMemoryError, RayActorError
 
         array = ray.get_actor(self._actor)
-        while True:
+        while self._deaths < DEATHS:
             try:
-                result: dict[str, Any] = ray.get(array.step.remote(self._spec, self._seen))
+                result: dict[str, Any] = ray.get(array.step.remote(self._spec, self._seen, self._death))
                 return result
             except (RayActorError, OutOfMemoryError):
-                # For a failure of the device, the array itself decides which trial fails.
-                before, self._fault = self._fault, DeviceFault.read(Path(self._spec["folder"]))
-                self._deaths += self._fault is None or self._fault == before
-                if self._deaths >= DEATHS or not _answers(array):
-                    reason = f"the process of the trial's array died {self._deaths} times"
-                    return {"failed": reason, "score": math.nan, "ended": True}
+                self._record_death()
+            if not _answers(array):
+                return _failure(f"the process of the trial's array did not start again in {RESTART_S:g} s")
+        reason = f"the process of its array died {DEATHS} times while it trained the trial alone"
+        return _failure(f"{reason}: {self._death}" if self._death else reason)
+
+    def _record_death(self) -> None:
+        """Suspect the trial if the process trained it; count the death if it trained the trial alone."""
+        death = in_training.take(Path(self._spec["folder"]))
+        if death is not None:
+            self._deaths += self._death is not None
+            self._death = death
+
+
+def _failure(reason: str) -> dict[str, Any]:
+    return {"failed": reason, "score": math.nan, "ended": True}
 
 
 def _answers(array: Any) -> bool:

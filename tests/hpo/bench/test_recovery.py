@@ -23,9 +23,9 @@ def test_process_that_goes_on_with_a_failed_device_fails(setting: Setting) -> No
 def test_second_process_that_does_not_finish_fails(setting: Setting) -> None:
     """The first leaves the record of a failed device, as does every one after it."""
     script = (
-        "import json, sys; from pathlib import Path; from hpo.trial.device_fault import DeviceFault; "
+        "import json, sys; from pathlib import Path; from hpo.trial.files import IN_TRAINING; "
         "folder = Path(json.load(sys.stdin)['folder']); folder.mkdir(exist_ok=True); "
-        "DeviceFault.add(folder, 'broken', in_training=True); sys.exit(1)"
+        "(folder / IN_TRAINING).write_text('broken'); sys.exit(1)"
     )
     (line,) = check_device_fault(setting, (sys.executable, "-c", script))
     assert line.verdict == "FAIL" and "the next process ended with exit code 1" in line.figures, line

@@ -1,6 +1,7 @@
 """The adapter to Ray Tune, without Tune: what the study is told and what Tune is answered."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,12 +13,13 @@ from hpo.schedule.adapter import StudyCallback, StudyScheduler, StudyStopper
 from hpo.schedule.hang_detector import HangDetector
 from hpo.schedule.interruption import Interrupter
 from hpo.schedule.trial_source import Pause
+from hpo.trial.files import IN_TRAINING
 from hpo.trial.report import Report
 from hpo.trial.specification import TrialSpec
 from model.errors import StorageError
 
 TRIAL: Any = SimpleNamespace(
-    config={"spec": {"trial": "bayes-0001"}},
+    config={"spec": {"trial": "bayes-0001", "folder": "/no/folder"}},
     run_metadata=SimpleNamespace(),
     num_failures=3,
     max_failures=2,
@@ -129,6 +131,17 @@ def test_last_validation_and_failures_end_a_trial() -> None:
         ("failed", "bayes-0001", "NaN"),
         ("failed", "bayes-0001", "the process of the trial died 3 times"),
     ]
+
+
+def test_process_that_died_with_its_device_is_told_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / IN_TRAINING).write_text("the device failed (CUDA error)")
+    monkeypatch.setattr(TRIAL, "config", {"spec": {"trial": "bayes-0001", "folder": str(tmp_path)}})
+    source = Source()
+    callback(source, Pool()).on_trial_error(1, [], TRIAL)
+    reason = "the process of the trial died 3 times: the device failed (CUDA error)"
+    assert source.heard == [("failed", "bayes-0001", reason)]
 
 
 def test_trial_that_should_end_now_loses_its_process_for_good(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,22 +1,29 @@
-"""A GPU that fails in the middle of training: the process ends, and the next one finds the trial at fault."""
+"""A GPU that fails, or a process that dies in training: the processes after it find the trial at fault."""
 
 import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import ray
 import torch
+from ray.exceptions import RayActorError
+from waiting import wait_until
 
 from hpo.trial import array as array_module
 from hpo.trial.array import TrialArray
-from hpo.trial.device_fault import DeviceFault
+from hpo.trial.files import IN_TRAINING
+from hpo.trial.run import TrialRun
 from hpo.trial.specification import TrialSpec
+from hpo.trial.trainable import DEATHS, TrialTrainable
 from model.training.outcomes import Outcome
 from model.training.slot import Slot
 from model.training.trainer import TrainingArray
@@ -28,15 +35,29 @@ BAD = 1
 
 
 class ProcessEnded(BaseException):
-    """What a caller sees of an array whose process has ended."""
+    """The end of an array's process for its threads."""
+
+
+def answer(call: Callable[[], Any]) -> Any:
+    """What Ray gives a caller: a result, or word that the process has ended."""
+    try:
+        return call()
+    except ProcessEnded:
+        raise RayActorError from None
 
 
 class Machine:
     """Ray's part: starts the array's process again when it has ended, for callers that try again."""
 
     def __init__(
-        self, monkeypatch: pytest.MonkeyPatch, *, slots: int, bad: Callable[[list[Slot]], bool]
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        slots: int,
+        bad: Callable[[list[Slot]], bool],
+        kills: bool = False,
     ) -> None:
+        """``bad`` says which trials make the device fail; with ``kills`` they kill the process."""
         self._slots, self._dead = slots, False
         self.array = TrialArray(slots=slots, start_grace_s=0.3)
         self.processes = 1
@@ -47,15 +68,19 @@ class Machine:
         def train(array: TrainingArray) -> list[Outcome[Slot]]:
             self.trained.append(sorted(slot.config.seed for slot in array.slots))
             if bad(array.slots):
+                if kills:
+                    self.end()
                 self._dead = True
                 raise RuntimeError(f"{ILLEGAL}\nCompile with TORCH_USE_CUDA_DSA")
             return advance(array)
 
         monkeypatch.setattr(TrainingArray, "advance", train)
         monkeypatch.setattr(array_module, "still_works", lambda device: not self._dead)
-        monkeypatch.setattr(array_module, "_end_process", self._end)
+        monkeypatch.setattr(array_module, "_end_process", self.end)
+        monkeypatch.setattr(ray, "get_actor", lambda name: self)
+        monkeypatch.setattr(ray, "get", answer)
 
-    def _end(self) -> None:
+    def end(self) -> None:
         ended, self.array = self.array, TrialArray(slots=self._slots, start_grace_s=0.3)
         self._dead = False
         self.processes += 1
@@ -65,15 +90,23 @@ class Machine:
             ended._changed.notify_all()
         raise ProcessEnded
 
+    @property
+    def step(self) -> Any:
+        """A call of the actor."""
+        return SimpleNamespace(remote=lambda *args: lambda: self.array.step(*args))
+
+    @property
+    def leave(self) -> Any:
+        """A call that only asks whether the actor answers."""
+        return SimpleNamespace(remote=lambda trial: lambda: None)
+
     def ask_all(self, spec: TrialSpec) -> list[dict[str, Any]]:
         """What the caller of a trial hears until its end."""
+        caller = TrialTrainable.__new__(TrialTrainable)
+        caller.setup({"spec": spec.to_json(), "array": "array-0", "threads": 1})
         results: list[dict[str, Any]] = []
         while not results or not results[-1]["ended"]:
-            seen = results[-1]["epoch"] if results else 0
-            try:
-                results.append(self.array.step(spec.to_json(), seen))
-            except ProcessEnded:
-                continue
+            results.append(caller.step())
         return results
 
     def ask_together(self, specs: list[TrialSpec]) -> list[list[dict[str, Any]]]:
@@ -88,39 +121,108 @@ def company(spec: TrialSpec, tmp_path: Path, count: int) -> list[TrialSpec]:
     ]
 
 
-def test_trial_that_makes_the_device_fail_twice_fails_and_the_others_finish(
-    spec: TrialSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def is_bad(slots: list[Slot]) -> bool:
+    return any(slot.config.seed == BAD and slot.epoch == 1 for slot in slots)
+
+
+DIED = f"the process of its array died {DEATHS} times while it trained the trial alone"
+
+
+@pytest.mark.parametrize(
+    ("kills", "why", "note"),
+    [
+        (False, f"{DIED}: the device failed (RuntimeError: {ILLEGAL})", ILLEGAL),
+        (True, DIED, "the process of an array died"),
+    ],
+)
+def test_trial_that_ends_its_process_fails_and_the_others_finish(
+    spec: TrialSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kills: bool, why: str, note: str
 ) -> None:
-    machine = Machine(
-        monkeypatch,
-        slots=3,
-        bad=lambda slots: any(slot.config.seed == BAD and slot.epoch == 1 for slot in slots),
-    )
+    machine = Machine(monkeypatch, slots=3, bad=is_bad, kills=kills)
     results = machine.ask_together(company(spec, tmp_path, 3))
     for seed, heard in enumerate(results):
         if seed == BAD:
-            failed = "FailedError: the device failed 2 times while it trained this trial: RuntimeError: "
-            assert heard[-1]["failed"] == failed + ILLEGAL
+            assert heard[-1]["failed"] == why
         else:
             assert heard[-1]["finished"] and heard[-1]["epoch"] == EPOCHS
-    assert machine.processes == 3
-    with_bad = [interval for interval in machine.trained if BAD in interval]
-    assert with_bad[-1] == [BAD], "found by training alone"
-    assert all(BAD not in interval for interval in machine.trained[machine.trained.index([BAD]) + 1 :])
+    assert machine.processes == 1 + 1 + DEATHS
+    first = next(number for number, interval in enumerate(machine.trained) if interval == [BAD])
+    alone = [interval for interval in machine.trained[first:] if BAD in interval]
+    assert alone == DEATHS * [[BAD]], "found by training alone"
     notes = [note for heard in results for result in heard for note in result.get("notes", [])]
-    assert len(notes) >= 1 and all(ILLEGAL in note and "checkpoints" in note for note in notes)
+    assert len(notes) >= 1 and all(note in each and "checkpoints" in each for each in notes)
+    assert not list(tmp_path.glob(f"*/{IN_TRAINING}"))
 
 
-def test_device_that_fails_once_costs_no_trial(
-    spec: TrialSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kills", [False, True])
+def test_process_that_ends_once_costs_no_trial(
+    spec: TrialSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kills: bool
 ) -> None:
     failed: list[bool] = []
     machine = Machine(
-        monkeypatch, slots=2, bad=lambda slots: len(slots) == 2 and not failed and not failed.append(True)
+        monkeypatch,
+        slots=2,
+        bad=lambda slots: len(slots) == 2 and not failed and not failed.append(True),
+        kills=kills,
     )
     results = machine.ask_together(company(spec, tmp_path, 2))
     assert all(heard[-1]["finished"] for heard in results) and machine.processes == 2
-    assert not list(tmp_path.glob("*/device-fault.json"))
+    assert machine.trained[1:3] in ([[0], [1]], [[1], [0]]) and machine.trained[3] == [0, 1]
+    assert not list(tmp_path.glob(f"*/{IN_TRAINING}"))
+
+
+def test_trial_whose_opening_kills_the_process_fails_and_the_others_finish(
+    spec: TrialSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its network may need more memory than the machine has."""
+    machine = Machine(monkeypatch, slots=2, bad=lambda slots: False)
+    start = TrialRun.__init__
+
+    def open_trial(run: TrialRun, spec: TrialSpec, *shape: Any) -> None:
+        if spec.seed == BAD:
+            machine.end()
+        start(run, spec, *shape)
+
+    monkeypatch.setattr(TrialRun, "__init__", open_trial)
+    good, bad = machine.ask_together(company(spec, tmp_path, 2))
+    assert bad[-1]["failed"] == DIED and good[-1]["finished"]
+
+
+def test_what_a_killed_session_was_training_is_trained_together_in_the_next(
+    spec: TrialSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trials = company(spec, tmp_path, 2)
+    for trial in trials:
+        Path(trial.folder).mkdir()
+        (Path(trial.folder) / IN_TRAINING).touch()
+    machine = Machine(monkeypatch, slots=2, bad=lambda slots: False)
+    assert all(heard[-1]["finished"] for heard in machine.ask_together(trials))
+    assert machine.trained == EPOCHS * [[0, 1]]
+
+
+def test_no_trial_is_opened_while_a_suspected_one_trains(
+    spec: TrialSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suspected, late, removed = company(spec, tmp_path, 3)
+    reached, opened = threading.Event(), threading.Event()
+
+    def hold(slots: list[Slot]) -> bool:
+        reached.set()
+        assert opened.wait(60)
+        return False
+
+    array = Machine(monkeypatch, slots=3, bad=hold).array
+    with ThreadPoolExecutor(3) as callers:
+        first = callers.submit(array.step, suspected.to_json(), 0, "")
+        assert reached.wait(60)
+        others = [callers.submit(array.step, each.to_json(), 0) for each in (late, removed)]
+        wait_until(lambda: len(array._changed._waiters) == 2)  # type: ignore[attr-defined]
+        assert not Path(late.folder).exists()
+        array.leave(removed.trial)
+        opened.set()
+        assert first.result()["epoch"] == 1
+        array.leave(suspected.trial)
+        assert others[0].result()["epoch"] == 1 and "left" in others[1].result()["failed"]
 
 
 def test_error_on_a_device_that_works_ends_no_process(
@@ -155,24 +257,8 @@ def test_device_that_fails_when_it_gets_the_data_ends_the_process(
     monkeypatch.setattr(TrainingArray, "__init__", broken)
     monkeypatch.setattr(array_module, "still_works", lambda device: False)
     (failure,) = machine.ask_all(spec)
-    assert "the device failed 2 times" in failure["failed"] and machine.processes == 3
-
-
-def test_trial_that_only_shared_the_process_is_not_counted(tmp_path: Path) -> None:
-    DeviceFault.add(tmp_path / "beside", ILLEGAL, in_training=False)
-    DeviceFault.add(tmp_path / "trained", ILLEGAL, in_training=True)
-    beside, trained = DeviceFault.read(tmp_path / "beside"), DeviceFault.read(tmp_path / "trained")
-    assert beside and trained and (beside.count, trained.count) == (0, 1)
-    assert not beside.is_final and not trained.is_final
-    DeviceFault.add(tmp_path / "trained", ILLEGAL, in_training=True)
-    again = DeviceFault.read(tmp_path / "trained")
-    assert again and again.is_final
-
-
-@pytest.mark.parametrize("content", ["", "[]", '{"count": 1}', "{"])
-def test_damaged_record_counts_as_none(tmp_path: Path, content: str) -> None:
-    (tmp_path / "device-fault.json").write_text(content)
-    assert DeviceFault.read(tmp_path) is None
+    assert failure["failed"] == f"{DIED}: the device failed (RuntimeError: {ILLEGAL})"
+    assert machine.processes == 1 + 1 + DEATHS
 
 
 FRAGILE = '''
@@ -256,4 +342,4 @@ def test_ray_starts_a_new_process_for_an_array_whose_device_failed(spec: TrialSp
     assert done.returncode == 0, done.stderr
     first, bad, last = json.loads(done.stdout.splitlines()[-1])
     assert (first, last) == (EPOCHS, EPOCHS)
-    assert "failed 2 times" in bad and ILLEGAL in bad
+    assert f"died {DEATHS} times" in bad and ILLEGAL in bad

@@ -11,7 +11,7 @@ import pytest
 import ray
 from ray.exceptions import RayActorError
 
-from hpo.trial.device_fault import DeviceFault
+from hpo.trial.files import IN_TRAINING
 from hpo.trial.specification import TrialSpec
 from hpo.trial.trainable import DEATHS, TrialTrainable
 
@@ -47,33 +47,53 @@ def test_trial_in_the_process_of_a_stopped_one_is_as_in_a_fresh_process(
 
 
 class DyingArray:
-    """An actor whose process dies in every call; before some of them, its device has failed."""
+    """An actor whose process dies in every call, in some of them while it trains the trial."""
 
-    def __init__(self, folder: Path, device_faults: int, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.calls = 0
+    def __init__(self, folder: Path, trains: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.deaths: list[str | None] = []
+        """What the caller said of earlier deaths in every call."""
         self.leave = self.step = SimpleNamespace(remote=lambda *args: args)
+        folder.mkdir()
         monkeypatch.setattr(ray, "get_actor", lambda name: self)
 
         def get(call: tuple[Any, ...]) -> None:
             if len(call) == 1:  # whether it answers from a new process
                 return
-            self.calls += 1
-            if self.calls <= device_faults:
-                DeviceFault.add(folder, "CUDA error", in_training=False)
+            self.deaths.append(call[2])
+            if trains.pop(0):
+                (folder / IN_TRAINING).write_text("no memory")
             raise RayActorError
 
         monkeypatch.setattr(ray, "get", get)
 
 
-@pytest.mark.parametrize("device_faults", [0, 1, 5])
-def test_death_of_the_array_counts_unless_its_device_has_just_failed(
-    spec: TrialSpec, monkeypatch: pytest.MonkeyPatch, device_faults: int
+def test_death_of_the_array_counts_when_it_trained_the_trial_alone(
+    spec: TrialSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    array = DyingArray(Path(spec.folder), device_faults, monkeypatch)
+    trains = [False, False, False, True, False, *DEATHS * [True]]
+    array = DyingArray(Path(spec.folder), trains, monkeypatch)
     caller = process()
     caller.setup({**config(spec), "array": "array-0"})
-    assert caller.step()["failed"] == f"the process of the trial's array died {DEATHS} times"
-    assert array.calls == DEATHS + device_faults
+    died = f"the process of its array died {DEATHS} times while it trained the trial alone: no memory"
+    assert caller.step()["failed"] == died
+    assert array.deaths == [None, None, None, None, *(1 + DEATHS) * ["no memory"]]
+
+
+def test_array_that_does_not_start_again_is_named(spec: TrialSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    DyingArray(Path(spec.folder), [False], monkeypatch)
+    monkeypatch.setattr("hpo.trial.trainable.RESTART_S", 0.0)
+    caller = process()
+    caller.setup({**config(spec), "array": "array-0"})
+    assert "did not start again in 0 s" in caller.step()["failed"]
+
+
+def test_process_of_its_own_says_why_the_one_before_died(spec: TrialSpec) -> None:
+    Path(spec.folder).mkdir()
+    (Path(spec.folder) / IN_TRAINING).write_text("the device failed")
+    caller = process()
+    caller.setup(config(spec))
+    (note,) = caller.step()["notes"]
+    assert note.startswith("the device failed: a new process continues")
 
 
 def test_process_that_only_calls_an_array_loads_no_pytorch() -> None:
