@@ -77,7 +77,8 @@ class Training(Section):
     """Epochs between two validations (and checkpoints). Default: 1/20 of the epochs."""
     hangs_after_s: float | None = Field(default=None, gt=0)
     """A trial that reports no validation for this many seconds is killed. It resumes from its checkpoint
-    once and fails the second time. Include the start of a process, about 20 s. Default: no limit."""
+    once and fails the second time. Trials that share a process are killed together, continue one by one, and
+    fail if they then hang twice more. Include the start of a process, about 20 s. Default: no limit."""
 
     @property
     def validated_every(self) -> int:

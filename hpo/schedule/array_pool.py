@@ -66,6 +66,10 @@ class ArrayPool:
         taken = list(self._home.values())
         return min(self._actors, key=taken.count)
 
+    def home(self, trial: str) -> str | None:
+        """Return the name of the actor that trains a trial; None if none does."""
+        return self._home.get(trial)
+
     def release(self, trial: str) -> None:
         """Remove a trial from its actor, which continues to train the others."""
         name = self._home.pop(trial, None)

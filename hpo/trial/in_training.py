@@ -1,6 +1,7 @@
 """Mark in a trial's folder while a process trains the trial: a process that dies leaves it behind."""
 
 import contextlib
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -35,6 +36,13 @@ def add_reason(folder: Path, reason: str) -> bool:
         file.write(reason)
         return True
     return False
+
+
+def age_s(folder: Path) -> float | None:
+    """Return for how long a process has trained the trial, in seconds; None if none trains it."""
+    with contextlib.suppress(OSError):
+        return time.time() - (folder / IN_TRAINING).stat().st_mtime
+    return None
 
 
 def read(folder: Path) -> str | None:

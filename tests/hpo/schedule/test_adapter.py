@@ -1,5 +1,6 @@
 """The adapter to Ray Tune, without Tune: what the study is told and what Tune is answered."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from hpo.schedule.trial_source import Pause
 from hpo.trial.files import IN_TRAINING
 from hpo.trial.report import Report
 from hpo.trial.specification import TrialSpec
+from hpo.trial.trainable import RESTART_S
 from model.errors import StorageError
 
 TRIAL: Any = SimpleNamespace(
@@ -74,9 +76,13 @@ class Pool:
     def __init__(self) -> None:
         self.released: list[str] = []
         self.restarted: list[str] = []
+        self.homes: dict[str, str] = {}
 
     def release(self, trial: str) -> None:
         self.released.append(trial)
+
+    def home(self, trial: str) -> str:
+        return self.homes.get(trial, "array-0")
 
     def restart(self, trials: Iterable[str]) -> None:
         self.restarted += list(trials)
@@ -89,7 +95,7 @@ def result(*, finished: bool) -> dict[str, Any]:
     return {**common, "finished": finished, "ended": finished, "done": finished}
 
 
-def callback(source: Source, pool: Pool, *, hangs_after_s: float | None = None) -> StudyCallback:
+def callback(source: Source, pool: Pool | None, *, hangs_after_s: float | None = None) -> StudyCallback:
     detector = HangDetector(source, pool, limit_s=hangs_after_s)
     return StudyCallback(source, pool, detector, Interrupter(source))
 
@@ -229,9 +235,9 @@ class Clock:
 
 
 def test_trial_that_hangs_is_killed_tried_once_more_and_then_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, source, pool = Clock(monkeypatch), Source(), Pool()
+    clock, source = Clock(monkeypatch), Source()
     monkeypatch.setattr(TRIAL, "max_failures", 2)
-    tune = callback(source, pool, hangs_after_s=10)
+    tune = callback(source, None, hangs_after_s=10)
     for tries in (1, 2):
         tune.on_trial_start(1, [], TRIAL)
         clock.now += 9
@@ -245,7 +251,7 @@ def test_trial_that_hangs_is_killed_tried_once_more_and_then_failed(monkeypatch:
         tune.on_trial_recover(1, [], TRIAL)
         clock.now += 99  # until its new process starts nothing is expected of it
         tune.on_step_end(1, [])
-        assert clock.killed == tries and pool.restarted == tries * ["bayes-0001"]
+        assert clock.killed == tries
         assert TRIAL.max_failures == (2 if tries == 1 else 0)
     tune.on_trial_error(1, [], TRIAL)
     told = [words for words in source.heard if words[0] != "started"]
@@ -257,6 +263,78 @@ def test_trial_that_hangs_is_killed_tried_once_more_and_then_failed(monkeypatch:
         ),
         ("failed", "bayes-0001", "the trial hung 2 times: no validation for 10 s"),
     ]
+
+
+class Company:
+    """Trials in arrays; notes their hangs."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, homes: dict[str, str]) -> None:
+        self.clock, self.source, self.pool = Clock(monkeypatch), Source(), Pool()
+        self.folder = folder
+        self.pool.homes = homes
+        self.tune = callback(self.source, self.pool, hangs_after_s=10)
+        self.trials: dict[str, Any] = {}
+        for name in homes:
+            (folder / name).mkdir()
+            spec = {"trial": name, "folder": str(folder / name)}
+            self.trials[name] = SimpleNamespace(
+                config={"spec": spec}, placement_group_factory=PlacementGroupFactory([{"CPU": 1}])
+            )
+            self.tune.on_trial_start(1, [], self.trials[name])
+
+    def validates(self, name: str) -> None:
+        self.tune.on_trial_result(1, [], self.trials[name], result(finished=False))
+
+    def pass_s(self, seconds: float) -> None:
+        self.clock.now += seconds
+        for mark in self.folder.glob(f"*/{IN_TRAINING}"):
+            os.utime(mark, times=2 * (mark.stat().st_mtime - seconds,))
+        self.tune.on_step_end(1, [])
+
+    @property
+    def notes(self) -> list[str]:
+        return [words[1] for words in self.source.heard if words[0] == "noted"]
+
+
+def test_hanging_array_is_restarted_and_the_trials_in_training_get_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company = Company(tmp_path, monkeypatch, {"a": "array-0", "b": "array-0", "c": "array-1"})
+    for tries in (1, 2, 3):  # the callers of the trials count the deaths of their process
+        (tmp_path / "b" / IN_TRAINING).write_text("")
+        company.pass_s(6)
+        company.validates("c")
+        company.pass_s(5)
+        company.validates("c")
+        assert company.pool.restarted == tries * ["a", "b"]
+        assert company.notes == tries * ["b hung: no validation for 10 s. Its process was killed"]
+        assert (tmp_path / "b" / IN_TRAINING).read_text() == "no validation for 10 s"
+    assert company.clock.killed == 0 and not (tmp_path / "a" / IN_TRAINING).exists()
+
+
+def test_array_that_was_restarted_has_more_time_to_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each restart would begin the start again."""
+    company = Company(tmp_path, monkeypatch, {"a": "array-0", "b": "array-0"})
+    company.pass_s(11)
+    assert company.pool.restarted == ["a", "b"] and len(company.notes) == 2
+    company.pass_s(RESTART_S + 9)
+    (tmp_path / "a" / IN_TRAINING).write_text("")
+    company.pass_s(9)
+    assert company.pool.restarted == ["a", "b"]
+    company.pass_s(2)
+    assert company.pool.restarted == 2 * ["a", "b"] and len(company.notes) == 3
+
+
+def test_trial_that_waits_while_others_of_its_array_train_alone_does_not_hang(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company = Company(tmp_path, monkeypatch, {"a": "array-0", "b": "array-0"})
+    for _ in range(3):
+        company.pass_s(6)
+        company.validates("a")
+    assert company.pool.restarted == []
 
 
 def test_trial_without_a_process_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
