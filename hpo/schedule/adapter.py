@@ -43,13 +43,16 @@ class StudySearcher(_DriverOnly, Searcher):
             return str(Searcher.FINISHED)
         if spec is Pause.WAIT:
             return None
-        return {"spec": spec.to_json(), "threads": self._threads, "array": array}
+        others = [name for name in self._arrays.names if name != array] if self._arrays else []
+        return {"spec": spec.to_json(), "threads": self._threads, "array": array, "other_arrays": others}
 
     def _next_spec(self) -> tuple[TrialSpec | Pause | None, str | None]:
         """Return the next trial and the array that trains it, which waits while the proposal is made."""
         if self._arrays is None:
             return self._source.next_spec(), None
         ticket = self._arrays.announce()
+        if ticket is None:
+            return Pause.WAIT, None
         spec = self._source.next_spec()
         if isinstance(spec, TrialSpec):
             return spec, self._arrays.assign(spec.trial, ticket)
@@ -97,6 +100,10 @@ class StudyScheduler(_DriverOnly, FIFOScheduler):
             return False
         for note in result["notes"]:
             self._source.add_note(note)
+        if self._arrays and self._arrays.record_move(name, result["array"]):
+            self._source.add_note(
+                f"{name} moved to another array: the process of its own did not start again"
+            )
         self._source.trained_on(name, result["host"])
         continues = self._source.reported(name, _report(result))
         if result["finished"]:

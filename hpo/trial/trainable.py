@@ -18,15 +18,17 @@ DEATHS = 2
 A first death, which others may have caused, makes all trials suspected that were in training."""
 RESTART_S = 120.0
 """Time limit for the start of a new process of an array."""
+ANSWER_S = 10.0
+"""Time limit for the answer of another array, which may never have started."""
 
 
 class TrialTrainable(tune.Trainable):
     """Trains the trial in its Tune config, one validation per step.
 
     An array does the training: in this process if an array holds one trial, otherwise in an actor that
-    several trials share; this process then opens no data. A trial writes its own checkpoints (``TrialRun``)
-    before it reports a validation, and resumes without Tune's checkpoints. A failure is a result with a
-    reason, so that the process can train the next trial.
+    several trials share; this process then opens no data, and calls another actor if its own is lost. A trial
+    writes its own checkpoints (``TrialRun``) before it reports a validation, and resumes without Tune's
+    checkpoints. A failure is a result with a reason, so that the process can train the next trial.
     """
 
     _own: "TrialArray | None" = None
@@ -36,6 +38,7 @@ class TrialTrainable(tune.Trainable):
         self._spec: dict[str, Any] = config["spec"]
         self._seen = int(self._spec["reported_epoch"])
         self._actor, self._threads = config["array"], int(config["threads"])
+        self._other_actors: list[str] = config["other_arrays"]
         self._deaths = 0
         # Why a process died while it trained the trial; None if none did, or the session ended with it. Tune
         # itself tells of a process that trains one trial, but not why its device failed.
@@ -80,13 +83,27 @@ class TrialTrainable(tune.Trainable):
         while self._deaths < DEATHS:
             try:
                 result: dict[str, Any] = ray.get(array.step.remote(self._spec, self._seen, self._death))
-                return result
+                return {**result, "array": self._actor}
             except (RayActorError, OutOfMemoryError):
                 self._record_death()
-            if not _answers(array):
+            if not _starts_again(array):
+                array = self._other_array()
+            if array is None:
                 return _failure(f"the process of the trial's array did not start again in {RESTART_S:g} s")
         reason = f"the process of its array died {DEATHS} times while it trained the trial alone"
         return _failure(f"{reason}: {self._death}" if self._death else reason)
+
+    def _other_array(self) -> Any:
+        """Return another array that answers, which then is the trial's own; None if there is none."""
+        import ray
+
+        for name in self._other_actors:
+            array = ray.get_actor(name)
+            if _answers(array, within_s=ANSWER_S):
+                self._other_actors = [*(other for other in self._other_actors if other != name), self._actor]
+                self._actor = name
+                return array
+        return None
 
     def _record_death(self) -> None:
         """Suspect the trial if the process trained it; count the death if it trained the trial alone."""
@@ -100,16 +117,22 @@ def _failure(reason: str) -> dict[str, Any]:
     return {"failed": reason, "score": math.nan, "ended": True}
 
 
-def _answers(array: Any) -> bool:
+def _starts_again(array: Any) -> bool:
     """Wait until the actor answers from a new process; return False after ``RESTART_S`` seconds."""
-    import ray
-    from ray.exceptions import OutOfMemoryError, RayActorError
-
     stop = time.monotonic() + RESTART_S
     while time.monotonic() < stop:
-        try:
-            ray.get(array.leave.remote(""))
+        if _answers(array):
             return True
-        except (RayActorError, OutOfMemoryError):
-            time.sleep(0.5)
+        time.sleep(0.5)
     return False
+
+
+def _answers(array: Any, *, within_s: float | None = None) -> bool:
+    import ray
+    from ray.exceptions import GetTimeoutError, OutOfMemoryError, RayActorError
+
+    try:
+        ray.get(array.leave.remote(""), timeout=within_s)
+    except (RayActorError, OutOfMemoryError, GetTimeoutError):
+        return False
+    return True

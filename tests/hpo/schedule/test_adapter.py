@@ -84,6 +84,11 @@ class Pool:
     def home(self, trial: str) -> str:
         return self.homes.get(trial, "array-0")
 
+    def record_move(self, trial: str, name: str) -> bool:
+        before = self.homes.get(trial, name)
+        self.homes[trial] = name
+        return before != name
+
     def restart(self, trials: Iterable[str]) -> None:
         self.restarted += list(trials)
 
@@ -91,7 +96,7 @@ class Pool:
 def result(*, finished: bool) -> dict[str, Any]:
     metrics = [("average_map", 0.5), ("ap/goal", 0.25)]
     common = {"epoch": 4, "metrics": metrics, "train_s": 2.0, "score": 0.5}
-    common |= {"host": "node7", "notes": ["array of 2"]}
+    common |= {"host": "node7", "notes": ["array of 2"], "array": "array-0"}
     return {**common, "finished": finished, "ended": finished, "done": finished}
 
 
@@ -116,6 +121,15 @@ def test_scheduler_passes_a_validation_on_and_answers_as_the_feed_does(goes_on: 
     assert source.heard == [("noted", "array of 2"), placed, ("reported", "bayes-0001", REPORT)]
     # Tune keeps the process of a stopped trial for later: its array must not wait for it.
     assert pool.released == ([] if goes_on else ["bayes-0001"])
+
+
+def test_trial_that_moves_to_another_array_is_told_once() -> None:
+    source, pool = Source(), Pool()
+    pool.homes = {"bayes-0001": "array-1"}
+    for _ in range(2):
+        scheduler(source, pool).on_trial_result(None, TRIAL, result(finished=False))
+    notes = [words[1] for words in source.heard if words[0] == "noted" and "moved" in words[1]]
+    assert len(notes) == 1 and notes[0].startswith("bayes-0001 moved to another array")
 
 
 @pytest.mark.parametrize("goes_on", [True, False])

@@ -1,9 +1,11 @@
 """Which array gets a trial, and which is told to wait for it; the actors are stand-ins."""
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray.exceptions import RayActorError
 
 from hpo.schedule.adapter import StudySearcher
 from hpo.schedule.array_pool import ArrayPool
@@ -26,26 +28,63 @@ SPEC = TrialSpec(
 )
 
 
-@pytest.fixture
-def calls() -> list[Call]:
-    """Calls of the actors, in order."""
-    return []
+class Actors:
+    """Ray with stand-ins of two actors."""
 
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        """Calls of the actors, in order."""
+        self.silent: set[str] = set()
+        """Actors that have not started."""
+        self.dead: set[str] = set()
+        """Actors that have no place to start again."""
 
-@pytest.fixture
-def pool(calls: list[Call]) -> ArrayPool:
-    def actor(name: str) -> Any:
-        def method(called: str) -> Any:
-            return SimpleNamespace(remote=lambda *args, **kwargs: calls.append((name, called, *args, kwargs)))
+    def named(self, name: str) -> Any:
+        def call(method: str, *args: Any, **words: Any) -> str:
+            if args != ("",):  # a question whether it answers
+                self.calls.append((name, method, *args, words))
+            return name
 
+        methods = ("expect", "expect_no_longer", "leave")
         return SimpleNamespace(
-            **{called: method(called) for called in ("expect", "expect_no_longer", "leave")}
+            **{method: SimpleNamespace(remote=partial(call, method)) for method in methods}
         )
 
-    made: Any = object.__new__(ArrayPool)
-    made._actors = {name: actor(name) for name in ("first", "second")}
-    made._home, made._announced = {}, 0
-    return made  # type: ignore[no-any-return]
+    def wait(self, questions: list[str], timeout: float) -> tuple[list[str], list[str]]:
+        return [name for name in questions if name not in self.silent], []
+
+    def get(self, question: str) -> None:
+        if question in self.dead:
+            raise RayActorError
+
+
+@pytest.fixture
+def actors(monkeypatch: pytest.MonkeyPatch) -> Actors:
+    made = Actors()
+    monkeypatch.setattr("ray.wait", made.wait)
+    monkeypatch.setattr("ray.get", made.get)
+    remote = iter(("first", "second"))
+    options = SimpleNamespace(remote=lambda **words: made.named(next(remote)))
+    monkeypatch.setattr("ray.remote", lambda kind: SimpleNamespace(options=lambda **words: options))
+    return made
+
+
+@pytest.fixture
+def pool(actors: Actors) -> ArrayPool:
+    made = ArrayPool(arrays=2, slots=2, threads=1, gpus=0)
+    made._actors = dict(zip(("first", "second"), made._actors.values(), strict=True))
+    made._questions = {name: name for name in made._actors}
+    return made
+
+
+@pytest.fixture
+def calls(actors: Actors) -> list[Call]:
+    return actors.calls
+
+
+def assigned(pool: ArrayPool, trial: str) -> str | None:
+    ticket = pool.announce()
+    return ticket and pool.assign(trial, ticket)
 
 
 class Source:
@@ -83,6 +122,40 @@ def test_array_that_gets_the_next_trial_is_told_before_the_proposal_is_made(
         assert calls == [("second", "expect", ticket, {}), ("second", "expect_no_longer", ticket, {})]
 
 
-def test_trials_are_spread_over_the_arrays(pool: ArrayPool) -> None:
-    names = [pool.assign(f"bayes-{number}", pool.announce()) for number in range(4)]
-    assert names == ["first", "second", "first", "second"]
+def test_trials_are_spread_over_the_arrays_until_all_are_full(pool: ArrayPool, calls: list[Call]) -> None:
+    names = [assigned(pool, f"bayes-{number}") for number in range(5)]
+    assert names == ["first", "second", "first", "second", None]
+    assert searcher(Source([], calls), pool).suggest("e") is None
+    pool.release("bayes-1")
+    assert assigned(pool, "bayes-5") == "second"
+
+
+def test_array_that_never_starts_or_is_lost_gets_no_trial(pool: ArrayPool, actors: Actors) -> None:
+    actors.silent = {"first", "second"}
+    assert assigned(pool, "bayes-0") is None
+    actors.silent = {"first"}
+    assert [assigned(pool, f"bayes-{number}") for number in range(3)] == ["second", "second", None]
+    actors.silent = set()
+    assert assigned(pool, "bayes-3") == "first"
+    actors.dead = {"first"}
+    assert assigned(pool, "bayes-4") is None
+    pool.release("bayes-0")
+    assert assigned(pool, "bayes-5") == "second"
+
+
+def test_when_all_arrays_are_lost_a_trial_finds_out_why(pool: ArrayPool, actors: Actors) -> None:
+    assert assigned(pool, "bayes-0") == "first"
+    actors.dead = {"first", "second"}
+    assert assigned(pool, "bayes-1") is None
+    pool.release("bayes-0")
+    assert assigned(pool, "bayes-2") is not None
+
+
+def test_trial_that_has_moved_leaves_the_array_that_trains_it(pool: ArrayPool, calls: list[Call]) -> None:
+    assert assigned(pool, "bayes-0") == "first"
+    assert not pool.record_move("bayes-0", "first")
+    assert pool.record_move("bayes-0", "second") and not pool.record_move("bayes-0", "second")
+    assert pool.home("bayes-0") == "second"
+    calls.clear()
+    pool.release("bayes-0")
+    assert calls == [(name, "leave", "bayes-0", {}) for name in ("first", "second")]

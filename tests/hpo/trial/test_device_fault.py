@@ -38,7 +38,7 @@ class ProcessEnded(BaseException):
     """The end of an array's process for its threads."""
 
 
-def answer(call: Callable[[], Any]) -> Any:
+def answer(call: Callable[[], Any], timeout: float | None = None) -> Any:
     """What Ray gives a caller: a result, or word that the process has ended."""
     try:
         return call()
@@ -103,7 +103,7 @@ class Machine:
     def ask_all(self, spec: TrialSpec) -> list[dict[str, Any]]:
         """What the caller of a trial hears until its end."""
         caller = TrialTrainable.__new__(TrialTrainable)
-        caller.setup({"spec": spec.to_json(), "array": "array-0", "threads": 1})
+        caller.setup({"spec": spec.to_json(), "array": "array-0", "other_arrays": [], "threads": 1})
         results: list[dict[str, Any]] = []
         while not results or not results[-1]["ended"]:
             results.append(caller.step())
@@ -298,7 +298,7 @@ class FragileTask(CalfTask):
 TASK = FragileTask()
 '''
 CALLERS = """
-import json, sys
+import json, sys, time
 from concurrent.futures import ThreadPoolExecutor
 
 from hpo.schedule.array_pool import ArrayPool
@@ -309,16 +309,22 @@ def ask_all(number):
     from hpo.trial.trainable import TrialTrainable
 
     caller = TrialTrainable.__new__(TrialTrainable)
-    caller.setup({"spec": specs[number], "array": names[number], "threads": 1})
+    caller.setup({"spec": specs[number], "array": names[number], "other_arrays": [], "threads": 1})
     while not (result := caller.step())["ended"]:
         pass
     return result.get("failed") or result["epoch"]
 
 
+def announced():
+    while (ticket := pool.announce()) is None:
+        time.sleep(0.1)
+    return ticket
+
+
 specs = json.loads(sys.argv[1])
 with ray_session(cpus=1, gpus=0):
     pool = ArrayPool(arrays=1, slots=len(specs), threads=1, gpus=0)
-    names = [pool.assign(spec["trial"], pool.announce()) for spec in specs]
+    names = [pool.assign(spec["trial"], announced()) for spec in specs]
     with ThreadPoolExecutor(len(specs)) as callers:
         print(json.dumps(list(callers.map(ask_all, range(len(specs))))))
     pool.close()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import ray
-from ray.exceptions import RayActorError
+from ray.exceptions import GetTimeoutError, RayActorError
 
 from hpo.trial.files import IN_TRAINING
 from hpo.trial.specification import TrialSpec
@@ -22,7 +22,7 @@ def process() -> TrialTrainable:
 
 
 def config(spec: TrialSpec) -> dict[str, Any]:
-    return {"spec": spec.to_json(), "threads": 1, "array": None}
+    return {"spec": spec.to_json(), "threads": 1, "array": None, "other_arrays": []}
 
 
 def numbers(result: dict[str, Any]) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class DyingArray:
         folder.mkdir()
         monkeypatch.setattr(ray, "get_actor", lambda name: self)
 
-        def get(call: tuple[Any, ...]) -> None:
+        def get(call: tuple[Any, ...], timeout: float | None = None) -> None:
             if len(call) == 1:  # whether it answers from a new process
                 return
             self.deaths.append(call[2])
@@ -85,6 +85,35 @@ def test_array_that_does_not_start_again_is_named(spec: TrialSpec, monkeypatch: 
     caller = process()
     caller.setup({**config(spec), "array": "array-0"})
     assert "did not start again in 0 s" in caller.step()["failed"]
+
+
+class LostArray:
+    """One of two actors: the first has no place to start again, the second trains."""
+
+    def __init__(self, name: str) -> None:
+        self.step = SimpleNamespace(remote=lambda *args: (name, {"epoch": 1, "ended": False}))
+        self.leave = SimpleNamespace(remote=lambda trial: (name, None))
+
+
+def test_trial_moves_from_an_array_that_is_lost_to_one_that_answers(
+    spec: TrialSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def get(call: tuple[str, Any], timeout: float | None = None) -> Any:
+        if call[0] in lost:
+            raise RayActorError
+        if call[0] == "never started":
+            raise GetTimeoutError
+        return call[1]
+
+    lost = {"first"}
+    monkeypatch.setattr(ray, "get_actor", LostArray)
+    monkeypatch.setattr(ray, "get", get)
+    monkeypatch.setattr("hpo.trial.trainable.RESTART_S", 0.0)
+    caller = process()
+    caller.setup({**config(spec), "array": "first", "other_arrays": ["never started", "second"]})
+    assert caller.step() == {"epoch": 1, "ended": False, "array": "second"}
+    lost = {"second"}  # its own has a place again
+    assert caller.step()["array"] == "first"
 
 
 def test_process_of_its_own_says_why_the_one_before_died(spec: TrialSpec) -> None:
