@@ -82,8 +82,8 @@ TAGS = {
 }
 """Tag of experiments, runs and registered models -> its meaning."""
 METRICS = {
-    "score": "Score of a trial's best validation; in a stage, the mean of its best configuration after "
-    "each trial.",
+    "score": "Score of a trial's best validation, at the step after its last one; in a stage, the mean of "
+    "its best configuration after each trial.",
     "train_s": "Seconds of training and validation so far, at a validation, divided among the trials of an "
     "array.",
     "average_map": "Average-mAP over all classes, on the validation split.",

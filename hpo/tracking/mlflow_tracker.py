@@ -207,10 +207,12 @@ class MlflowTracker:
         run = event.trial
         # The validations have the duration, train_s.
         metrics = {} if event.score is None else {"score": event.score}
+        # MLflow shows the value of the highest step, and a task's own metric may be called "score".
+        step = state.trials[run].epochs_trained + 1
         tags = {"hpo.status": str(state.trials[run].status), **_note(run, state)}
         if reason := state.trials[run].reason:
             tags["hpo.reason"] = reason
-        self._experiment.log(run, at=event.at, step=event.epoch, metrics=metrics, tags=tags)
+        self._experiment.log(run, at=event.at, step=step, metrics=metrics, tags=tags)
         for path in self._files_of(run):
             if path.is_file():
                 self._experiment.log_file(run, path)

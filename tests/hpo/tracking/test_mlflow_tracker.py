@@ -8,8 +8,9 @@ from mlflow_record import client_of, everything_in, experiment_of, record, runs_
 from reference_pages import names
 
 from hpo.config.environment import Environment
-from hpo.journal.events import StageRetried, TrialStopped, TrialTested
+from hpo.journal.events import StageRetried, TrialReported, TrialStopped, TrialTested
 from hpo.tracking.figures import FigureFiles
+from hpo.tracking.runs import recorded_trial
 
 
 def test_a_stage_is_a_run_and_its_trials_are_runs_below_it(study: Any, environment: Environment) -> None:
@@ -88,10 +89,24 @@ def test_every_validation_is_one_point_of_each_curve(study: Any, environment: En
         (60, "0.35"),
     ]
     assert [step for step, _, _ in metrics["ap/yellow-_x3E_red-card"]] == [20, 40, 60]
-    assert [(step, value) for step, _, value in metrics["score"]] == [(40, "0.4")]
+    assert [(step, value) for step, _, value in metrics["score"]] == [(61, "0.4")]
     assert [value for _, _, value in metrics["train_s"]] == ["60.0", "120.0", "180.0"]
     failed = everything_in(study, environment)["bayes-0001"]["metrics"]
     assert [value for _, _, value in failed["average_map"]] == ["nan"]
+
+
+def test_score_of_a_trial_is_that_of_its_best_validation_whatever_the_task_calls_its_metrics(
+    study: Any, environment: Environment
+) -> None:
+    study.create()
+    study.ask("bayes-0000", f=16)
+    for epoch, score in ((1, 0.4), (2, 0.9), (3, 0.1)):
+        study.append(TrialReported, trial="bayes-0000", epoch=epoch, metrics={"score": score}, train_s=1.0)
+    study.finish("bayes-0000", 2, 0.9)
+    record(study, environment)
+    assert runs_of(study, environment)["bayes-0000"].data.metrics["score"] == 0.9
+    validations = recorded_trial(environment, f"{study.name}/bayes-0000").validations
+    assert {epoch: metrics["score"] for epoch, metrics in validations.items()} == {1: 0.4, 2: 0.9, 3: 0.1}
 
 
 def test_the_best_trial_is_marked_and_its_score_is_the_stages(study: Any, environment: Environment) -> None:
