@@ -63,8 +63,8 @@ TAGS = {
     "hpo.recipe": "Network, digest of its weights, preprocessing, rate and PCA of features that "
     "`hpo data extract` made (experiment).",
     "hpo.reason": "Reason why the trial failed or was stopped.",
-    "hpo.best": "`true` for the trials of the best configuration of the stage; of an experiment, score "
-    "and name of the best configuration of the study.",
+    "hpo.best": "`true` for the trials of the configuration that the stage chose, or of its best so far; of "
+    "an experiment, score and name of the best configuration of the study.",
     "hpo.best_trial": "Best trial of the stage.",
     "hpo.replicate": "Number of the replicate, from 0.",
     "hpo.role": "Role of the trial in its stage, such as the name of a row of a table.",
@@ -83,7 +83,7 @@ TAGS = {
 """Tag of experiments, runs and registered models -> its meaning."""
 METRICS = {
     "score": "Score of a trial's best validation, at the step after its last one; in a stage, the mean of "
-    "its best configuration after each trial.",
+    "its best configuration after each trial, and at its end that of the chosen one.",
     "train_s": "Seconds of training and validation so far, at a validation, divided among the trials of an "
     "array.",
     "average_map": "Average-mAP over all classes, on the validation split.",

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -23,6 +24,8 @@ from hpo.tracking.transaction import one_transaction
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+BEST = "hpo.best"
+"""Tag of trials: ``true`` for those of the best configuration of their stage, ``false`` for others."""
 _RECORDED = "hpo.recorded_events"
 _STAGE = "hpo.stage"
 _TRIAL = "hpo.trial"
@@ -43,6 +46,8 @@ class Experiment:
         """Number of recorded events, as last passed to ``save``; 0 for a new experiment."""
         self._client = client
         self._id = experiment_id
+        self._marked: defaultdict[str, set[str]] = defaultdict(set)
+        """Trials that are marked as best, by stage."""
         self._runs = self._known_runs()
         self._changes: dict[str, RunChanges] = {}
         """Changes by the name of the run, the run of a stage before those of its trials."""
@@ -162,6 +167,12 @@ class Experiment:
             name=trial or stage, at=at, tags={**tags, **named}, parent=stage if trial else None
         )
 
+    def mark_best(self, stage: str, trials: set[str]) -> None:
+        """Mark the trials of the best configuration of a stage, and no others of the stage."""
+        for trial in sorted(trials ^ self._marked[stage]):
+            self._changed(trial).tags[BEST] = "true" if trial in trials else "false"
+        self._marked[stage] = trials
+
     def set_status(self, name: str, status: str) -> None:
         """Set MLflow's status of a run to SCHEDULED or RUNNING."""
         changed = self._changed(name)
@@ -235,6 +246,8 @@ class Experiment:
             )
             for run in page:
                 name = run.data.tags.get(_TRIAL) or run.data.tags.get(_STAGE)
+                if name and run.data.tags.get(BEST) == "true":
+                    self._marked[run.data.tags[_STAGE]].add(name)
                 if name:
                     runs[name] = None if run.info.lifecycle_stage == "deleted" else KnownRun.of(run)
         return runs

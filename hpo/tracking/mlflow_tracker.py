@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 
 from hpo.config.environment import Environment
@@ -29,9 +30,11 @@ from hpo.journal.events import (
     Value,
 )
 from hpo.journal.results import StudyState
+from hpo.journal.trial_state import TrialState
 from hpo.space.symbols import by_symbol
+from hpo.tasks.base.found import best_of_stage
 from hpo.tasks.base.registry import score_of
-from hpo.tracking.experiment import Experiment
+from hpo.tracking.experiment import BEST, Experiment
 from hpo.tracking.figures import FigureFiles
 from hpo.tracking.notes import NOTE, stage_note, study_note, study_tags, trial_note
 from hpo.tracking.registration import Winner
@@ -172,6 +175,7 @@ class MlflowTracker:
 
     def _extend_stage(self, event: StageExtended, state: StudyState) -> None:
         self._experiment.set_status(event.stage, "RUNNING")
+        self._show_best(event.stage, event.at, state)
         tags = {"hpo.status": "running", **_note(event.stage, state)}
         self._experiment.log(event.stage, at=event.at, tags=tags)
         self._experiment.log_record(event.stage, event.settings, "settings.json")
@@ -179,6 +183,7 @@ class MlflowTracker:
 
     def _retry_stage(self, event: StageRetried, state: StudyState) -> None:
         self._experiment.set_status(event.stage, "RUNNING")
+        self._show_best(event.stage, event.at, state)
         tags = {"hpo.status": "running", **_note(event.stage, state)}
         self._experiment.log(event.stage, at=event.at, tags=tags)
         for trial in state.tally(event.stage).unfinished.values():
@@ -188,7 +193,7 @@ class MlflowTracker:
 
     def _ask(self, event: TrialAsked, state: StudyState) -> None:
         run = event.trial
-        tags = {**_origin(state), **_note(run, state), "hpo.status": "asked", "hpo.best": "false"}
+        tags = {**_origin(state), **_note(run, state), "hpo.status": "asked", BEST: "false"}
         tags |= {"hpo.replicate": str(event.replicate), **({"hpo.role": event.role} if event.role else {})}
         self._experiment.start_run(stage=event.stage, trial=run, at=event.at, tags=tags)
         self._experiment.set_status(run, "SCHEDULED")
@@ -216,19 +221,20 @@ class MlflowTracker:
         for path in self._files_of(run):
             if path.is_file():
                 self._experiment.log_file(run, path)
-        self._mark_best(event, state)
+        self._update_best(state.trials[event.trial], event.at, state)
         self._experiment.end_run(run, "KILLED" if isinstance(event, TrialStopped) else "FINISHED", event.at)
 
     def _fail(self, event: TrialFailed, state: StudyState) -> None:
         reason = state.trials[event.trial].reason or ""
         tags = {"hpo.status": "failed", "hpo.reason": reason, **_note(event.trial, state)}
         self._experiment.log(event.trial, at=event.at, tags=tags)
-        self._mark_best(event, state)
+        self._update_best(state.trials[event.trial], event.at, state)
         self._experiment.end_run(event.trial, "FAILED", event.at)
 
     def _finish_stage(self, event: StageFinished, state: StudyState) -> None:
         shares = by_symbol(self._importance_of(state, event.stage))
         drawn = self._log_figures(event.stage, state)
+        self._show_best(event.stage, event.at, state)
         note = stage_note(
             state.created.study, state.stages[event.stage], state, importance=shares, drawn=drawn
         )
@@ -259,25 +265,25 @@ class MlflowTracker:
             self._experiment.set_status(run, "RUNNING")
             self._experiment.log(run, at=event.at, tags=tags)
 
-    def _mark_best(self, event: TrialFinished | TrialStopped | TrialFailed, state: StudyState) -> None:
-        """Mark the trials of the stage's best configuration, and record its mean as the stage's score.
+    def _update_best(self, trial: TrialState, at: datetime, state: StudyState) -> None:
+        """Show the best configuration of a trial's stage anew, if the end of the trial can have changed it.
 
-        An ended trial changes the place of its own configuration only, so marks of others are moved only if
-        that one becomes, stays or ceases to be the best.
+        An ended trial changes the place of its own configuration only.
         """
-        stage = state.trials[event.trial].stage
-        mine = state.tally(stage).ranking.of(state.trials[event.trial])
-        best = state.ranked(stage, 2)
-        if not best or (best[0].name != mine.name and len(mine.trials) < 2):
+        mine, best = state.tally(trial.stage).ranking.of(trial), state.ranked(trial.stage, 1)
+        if best and (best[0].name == mine.name or len(mine.trials) > 1):
+            self._show_best(trial.stage, at, state)
+            self._experiment.log(trial.stage, at=at, tags=_note(trial.stage, state))
+
+    def _show_best(self, stage: str, at: datetime, state: StudyState) -> None:
+        """Mark the trials of the best configuration of a stage, and record its mean as the stage's score."""
+        found = best_of_stage(state, stage)
+        if found is None:
             return
-        others = [mine, *best[1:]] if best[0].name != mine.name else best[1:]
-        marks = {trial.trial: "false" for other in others for trial in other.trials}
-        marks |= {trial.trial: "true" for trial in best[0].trials}
-        for trial, mark in marks.items():
-            self._experiment.log(trial, at=event.at, tags={"hpo.best": mark})
-        step = len(state.tally(stage).ended)
-        tags = {"hpo.best_trial": best[0].best_trial.trial, **_note(stage, state)}
-        self._experiment.log(stage, at=event.at, step=step, metrics={"score": best[0].mean}, tags=tags)
+        best, step = found.configuration, len(state.tally(stage).ended)
+        self._experiment.mark_best(stage, {trial.trial for trial in best.trials})
+        tags = {"hpo.best_trial": found.trial.trial}
+        self._experiment.log(stage, at=at, step=step, metrics={"score": best.mean}, tags=tags)
 
 
 def _note(run: str, state: StudyState) -> dict[str, str]:

@@ -8,7 +8,15 @@ from mlflow_record import client_of, everything_in, experiment_of, record, runs_
 from reference_pages import names
 
 from hpo.config.environment import Environment
-from hpo.journal.events import StageRetried, TrialReported, TrialStopped, TrialTested
+from hpo.journal.events import (
+    StageAsked,
+    StageExtended,
+    StageFinished,
+    StageRetried,
+    TrialReported,
+    TrialStopped,
+    TrialTested,
+)
 from hpo.tracking.figures import FigureFiles
 from hpo.tracking.runs import recorded_trial
 
@@ -116,7 +124,32 @@ def test_the_best_trial_is_marked_and_its_score_is_the_stages(study: Any, enviro
     assert marks == {"bayes": None, "bayes-0000": "false", "bayes-0001": "false", "bayes-0002": "true"}
     assert everything["bayes"]["tags"]["hpo.best_trial"] == "bayes-0002"
     scores = [(step, value) for step, _, value in everything["bayes"]["metrics"]["score"]]
-    assert scores == [(1, "0.2"), (3, "0.4")]
+    assert scores == [(1, "0.2"), (3, "0.4"), (3, "0.4")], "the last one at the end of the stage"
+
+
+def test_what_a_stage_chose_is_marked_and_is_its_score_until_the_search_continues(
+    study: Any, environment: Environment
+) -> None:
+    def shown() -> tuple[list[str], str, float]:
+        runs = runs_of(study, environment)
+        best = [name for name, run in runs.items() if run.data.tags.get("hpo.best") == "true"]
+        stage = runs["bayes"].data
+        return best, stage.tags["hpo.best_trial"], stage.metrics["score"]
+
+    study.create()
+    study.append(StageAsked, stage="bayes", settings={})
+    for trial, f, score in (("bayes-0000", 16, 0.6), ("bayes-0001", 8, 0.9)):
+        study.ask(trial, f=f)
+        study.report(trial, 40, score)
+        study.finish(trial, 40, score)
+    chosen = {"best_trial": "bayes-0000", "role": "bayes-0000", "chosen": {"f": 16}}
+    expected = {"bayes-0000": (0.55, 0.1), "bayes-0001": (0.5, 0.1)}
+    study.append(StageFinished, stage="bayes", expected=expected, **chosen)
+    record(study, environment)
+    assert shown() == (["bayes-0000"], "bayes-0000", 0.6)
+    study.append(StageExtended, stage="bayes", settings={}, trials=3)
+    record(study, environment)
+    assert shown() == (["bayes-0001"], "bayes-0001", 0.9)
 
 
 def test_scores_on_the_test_split_stand_beside_those_of_the_validation(
