@@ -56,7 +56,8 @@ TAGS = {
     "hpo.identity": "Identity of the study (experiment); two studies of one name in one store differ in it.",
     "hpo.recorded_events": "Number of journal events that MLflow has (experiment).",
     "hpo.stage": "Name of the stage.",
-    "hpo.trial": "Name of the trial.",
+    "hpo.trial": "Name of the trial; of a failed attempt after which it was trained again, with its "
+    "number: `bayes-0001 (attempt 1)`.",
     "hpo.status": "State of a study (experiment), stage or trial, such as `running`, `complete`, `finished`, "
     "`stopped`, `failed`, `interrupted`.",
     "hpo.trials": "Numbers of trials that finished, were stopped and failed (experiment).",

@@ -18,6 +18,8 @@ class Tally:
         """Trials that have not ended, by name."""
         self.ended: list[TrialState] = []
         """Trials that have ended, in the order of their ends."""
+        self.retried = 0
+        """Number of failed attempts whose trials are trained again."""
         self.statuses: Counter[TrialStatus] = Counter()
         """Number of trials by status."""
         self.epochs = 0
@@ -36,6 +38,7 @@ class Tally:
     def add(self, trial: TrialState) -> None:
         """Add a trial in any state."""
         self.trials.append(trial)
+        self.retried += trial.attempt - 1
         self.statuses[trial.status] += 1
         self.epochs += trial.epochs_trained
         self.ranking.add(trial)

@@ -49,6 +49,8 @@ class TrialState:
     """Name of its configuration within the stage; empty in a search."""
     asked_at: datetime
     """Time at which the stage proposed it."""
+    attempt: int = 1
+    """Number of the attempt to train it, from 1; a failed trial may be trained again."""
     status: TrialStatus = TrialStatus.ASKED
     host: str = ""
     device: str = ""
@@ -121,7 +123,7 @@ class TrialState:
         return True
 
     def unstarted(self) -> Self:
-        """Return the trial as it was proposed."""
+        """Return the trial as it was proposed, for the next attempt to train it."""
         return type(self)(
             trial=self.trial,
             stage=self.stage,
@@ -130,4 +132,5 @@ class TrialState:
             replicate=self.replicate,
             role=self.role,
             asked_at=self.asked_at,
+            attempt=self.attempt + 1,
         )

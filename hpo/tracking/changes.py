@@ -61,6 +61,8 @@ class RunChanges:
 
     start: RunStart | None = None
     """Properties of a run to create; None if the run was created before."""
+    name: str = ""
+    """New name of the run; empty if it does not change."""
     metrics: "list[Metric]" = field(default_factory=list)
     parameters: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
@@ -99,6 +101,8 @@ class RunChanges:
         )
         for metrics, parameters, tags in batches:
             client.log_batch(run.id, metrics=metrics, params=parameters, tags=tags)
+        if self.name:
+            client.update_run(run.id, name=self.name)
         if self.data is not None:
             client.log_inputs(run.id, [self.data])
         if self.ended_at is not None:

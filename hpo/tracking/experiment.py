@@ -167,6 +167,35 @@ class Experiment:
             name=trial or stage, at=at, tags={**tags, **named}, parent=stage if trial else None
         )
 
+    def run_of(self, trial: str, attempt: int) -> str:
+        """Return the name of the run of an attempt to train a trial; that of the last is the trial's."""
+        retired = _retired(trial, attempt)
+        return retired if retired in self._runs or retired in self._changes else trial
+
+    def retire(self, trial: str, attempt: int) -> None:
+        """Rename the run of a failed attempt, so that the next attempt gets a run with the trial's name.
+
+        A trial whose run was deleted in MLflow stays deleted.
+        """
+        retired = _retired(trial, attempt)
+        if self.run_of(trial, attempt) != retired and not self._move(trial, retired):
+            return
+        changed = self._changed(retired)
+        changed.name = retired
+        changed.tags |= {_TRIAL: retired, BEST: "false"}
+
+    def _move(self, trial: str, retired: str) -> bool:
+        """Take the run of a trial, if it has one, for that of a retired attempt; return whether it has."""
+        is_deleted = trial in self._runs and self._runs[trial] is None
+        if is_deleted or (trial not in self._runs and trial not in self._changes):
+            return False
+        if trial in self._runs:
+            self._runs[retired] = self._runs.pop(trial)
+        self._changes[retired] = self._changes.pop(trial, RunChanges())
+        for marked in self._marked.values():
+            marked.discard(trial)
+        return True
+
     def mark_best(self, stage: str, trials: set[str]) -> None:
         """Mark the trials of the best configuration of a stage, and no others of the stage."""
         for trial in sorted(trials ^ self._marked[stage]):
@@ -251,6 +280,11 @@ class Experiment:
                 if name:
                     runs[name] = None if run.info.lifecycle_stage == "deleted" else KnownRun.of(run)
         return runs
+
+
+def _retired(trial: str, attempt: int) -> str:
+    """Return the name of the run of a failed attempt after which the trial is trained again."""
+    return f"{trial} (attempt {attempt})"
 
 
 def _upload(client: "MlflowClient", run: KnownRun, *, files: Mapping[str, bytes], place: str | None) -> None:

@@ -30,7 +30,7 @@ from hpo.journal.events import (
     Value,
 )
 from hpo.journal.results import StudyState
-from hpo.journal.trial_state import TrialState
+from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.space.symbols import by_symbol
 from hpo.tasks.base.found import best_of_stage
 from hpo.tasks.base.registry import score_of
@@ -136,19 +136,20 @@ class MlflowTracker:
             case StageRetried():
                 self._retry_stage(event, state)
             case TrialAsked():
-                self._ask(event, state)
+                self._schedule(state.trials[event.trial], event.at, state)
             case TrialStarted():
                 self._start(event, state)
             case TrialReported():
                 metrics = {**event.metrics, "train_s": event.train_s}
-                self._experiment.log(event.trial, at=event.at, step=event.epoch, metrics=metrics)
+                run = self._run(state.trials[event.trial])
+                self._experiment.log(run, at=event.at, step=event.epoch, metrics=metrics)
             case TrialFinished() | TrialStopped():
                 self._finish(event, state)
             case TrialFailed():
                 self._fail(event, state)
             case TrialTested():
                 metrics = {f"test/{name}": value for name, value in event.metrics.items()}
-                self._experiment.log(event.trial, at=event.at, metrics=metrics)
+                self._experiment.log(self._run(state.trials[event.trial]), at=event.at, metrics=metrics)
             case StageFinished():
                 self._finish_stage(event, state)
             case StudyRenamed():
@@ -183,53 +184,60 @@ class MlflowTracker:
 
     def _retry_stage(self, event: StageRetried, state: StudyState) -> None:
         self._experiment.set_status(event.stage, "RUNNING")
-        self._show_best(event.stage, event.at, state)
         tags = {"hpo.status": "running", **_note(event.stage, state)}
         self._experiment.log(event.stage, at=event.at, tags=tags)
         for trial in state.tally(event.stage).unfinished.values():
-            self._experiment.set_status(trial.trial, "SCHEDULED")
-            tags = {"hpo.status": str(trial.status), "hpo.reason": "", **_note(trial.trial, state)}
-            self._experiment.log(trial.trial, at=event.at, tags=tags)
+            if trial.attempt > 1 and trial.status is TrialStatus.ASKED:
+                self._experiment.retire(trial.trial, trial.attempt - 1)
+                self._schedule(trial, event.at, state)
+        self._show_best(event.stage, event.at, state)
 
-    def _ask(self, event: TrialAsked, state: StudyState) -> None:
-        run = event.trial
-        tags = {**_origin(state), **_note(run, state), "hpo.status": "asked", BEST: "false"}
-        tags |= {"hpo.replicate": str(event.replicate), **({"hpo.role": event.role} if event.role else {})}
-        self._experiment.start_run(stage=event.stage, trial=run, at=event.at, tags=tags)
+    def _run(self, trial: TrialState) -> str:
+        """Return the name of the run of a trial's present attempt."""
+        return self._experiment.run_of(trial.trial, trial.attempt)
+
+    def _schedule(self, trial: TrialState, at: datetime, state: StudyState) -> None:
+        run = self._run(trial)
+        tags = {**_origin(state), **_note(trial.trial, state), "hpo.status": "asked", BEST: "false"}
+        tags |= {"hpo.replicate": str(trial.replicate), **({"hpo.role": trial.role} if trial.role else {})}
+        self._experiment.start_run(stage=trial.stage, trial=run, at=at, tags=tags)
         self._experiment.set_status(run, "SCHEDULED")
-        parameters = by_symbol({**self._fixed, **event.parameters})
-        self._experiment.log_parameters(run, {**parameters, "seed": event.seed})
+        parameters = by_symbol({**self._fixed, **trial.parameters})
+        self._experiment.log_parameters(run, {**parameters, "seed": trial.seed})
         self._experiment.log_data(run, dataset=self._dataset, digest=state.created.data_digest)
 
     def _start(self, event: TrialStarted, state: StudyState) -> None:
-        self._experiment.set_status(event.trial, "RUNNING")
+        run = self._run(state.trials[event.trial])
+        self._experiment.set_status(run, "RUNNING")
         tags = {"hpo.status": "running", "hpo.host": event.host, "hpo.device": event.device}
         tags["hpo.threads"] = str(event.threads)
         tags["hpo.precision"] = str(state.created.plan.get("precision", ""))
-        self._experiment.log(event.trial, at=event.at, tags=tags)
+        self._experiment.log(run, at=event.at, tags=tags)
 
     def _finish(self, event: TrialFinished | TrialStopped, state: StudyState) -> None:
-        run = event.trial
+        trial = state.trials[event.trial]
+        run = self._run(trial)
         # The validations have the duration, train_s.
         metrics = {} if event.score is None else {"score": event.score}
         # MLflow shows the value of the highest step, and a task's own metric may be called "score".
-        step = state.trials[run].epochs_trained + 1
-        tags = {"hpo.status": str(state.trials[run].status), **_note(run, state)}
-        if reason := state.trials[run].reason:
-            tags["hpo.reason"] = reason
+        step = trial.epochs_trained + 1
+        tags = {"hpo.status": str(trial.status), **_note(trial.trial, state)}
+        if trial.reason:
+            tags["hpo.reason"] = trial.reason
         self._experiment.log(run, at=event.at, step=step, metrics=metrics, tags=tags)
-        for path in self._files_of(run):
+        for path in self._files_of(trial.trial):
             if path.is_file():
                 self._experiment.log_file(run, path)
-        self._update_best(state.trials[event.trial], event.at, state)
+        self._update_best(trial, event.at, state)
         self._experiment.end_run(run, "KILLED" if isinstance(event, TrialStopped) else "FINISHED", event.at)
 
     def _fail(self, event: TrialFailed, state: StudyState) -> None:
-        reason = state.trials[event.trial].reason or ""
-        tags = {"hpo.status": "failed", "hpo.reason": reason, **_note(event.trial, state)}
-        self._experiment.log(event.trial, at=event.at, tags=tags)
-        self._update_best(state.trials[event.trial], event.at, state)
-        self._experiment.end_run(event.trial, "FAILED", event.at)
+        trial = state.trials[event.trial]
+        run = self._run(trial)
+        tags = {"hpo.status": "failed", "hpo.reason": trial.reason or "", **_note(trial.trial, state)}
+        self._experiment.log(run, at=event.at, tags=tags)
+        self._update_best(trial, event.at, state)
+        self._experiment.end_run(run, "FAILED", event.at)
 
     def _finish_stage(self, event: StageFinished, state: StudyState) -> None:
         shares = by_symbol(self._importance_of(state, event.stage))
@@ -255,7 +263,7 @@ class MlflowTracker:
         return drawn
 
     def _interrupt(self, event: StudyInterrupted, state: StudyState) -> None:
-        for run in (*_open_stages(state), *_open_trials(state)):
+        for run in (*_open_stages(state), *map(self._run, _open_trials(state))):
             self._experiment.log(run, at=event.at, tags={"hpo.status": "interrupted"})
             self._experiment.end_run(run, "KILLED", event.at)
 
@@ -280,8 +288,9 @@ class MlflowTracker:
         found = best_of_stage(state, stage)
         if found is None:
             return
-        best, step = found.configuration, len(state.tally(stage).ended)
-        self._experiment.mark_best(stage, {trial.trial for trial in best.trials})
+        best, tally = found.configuration, state.tally(stage)
+        self._experiment.mark_best(stage, {self._run(trial) for trial in best.trials})
+        step = len(tally.ended) + tally.retried
         tags = {"hpo.best_trial": found.trial.trial}
         self._experiment.log(stage, at=at, step=step, metrics={"score": best.mean}, tags=tags)
 
@@ -313,5 +322,5 @@ def _open_stages(state: StudyState) -> list[str]:
     return [stage.stage for stage in state.stages.values() if stage.finished_at is None]
 
 
-def _open_trials(state: StudyState) -> list[str]:
-    return [trial.trial for trial in state.trials.values() if not trial.has_ended]
+def _open_trials(state: StudyState) -> list[TrialState]:
+    return [trial for trial in state.trials.values() if not trial.has_ended]

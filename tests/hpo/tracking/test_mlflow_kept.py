@@ -16,7 +16,7 @@ from mlflow_record import client_of, everything_in, experiment_of, record, runs_
 from waiting import wait_until
 
 from hpo.config.environment import Environment
-from hpo.journal.events import TrialReported
+from hpo.journal.events import StageRetried, TrialReported
 from hpo.journal.journal import read_journal
 from hpo.tracking import experiment
 from hpo.tracking.follower import Follower, Projection
@@ -152,8 +152,11 @@ def test_a_follower_killed_before_any_change_leaves_no_trace_of_it(
     def short_study(name: str) -> Any:
         short = type(study)(tmp_path / name)
         short.create()
-        short.first_trial()
-        short.end("bayes-0000")
+        short.failing_trial()
+        short.append(StageRetried, stage="bayes")
+        short.report("bayes-0001", 10, 0.25)
+        short.finish("bayes-0001", 10, 0.25)
+        short.end("bayes-0001")
         return short
 
     client = client_of(environment)
@@ -230,6 +233,28 @@ def test_refused_record_among_many_is_told_by_its_event_and_all_others_are_kept(
         metric.step for metric in picky.get_metric_history(runs["bayes-0002"].info.run_id, "average_map")
     ]
     assert sorted(steps) == [20, 40]
+
+
+def test_attempts_at_a_trial_do_not_mix_when_refused_records_are_sent_again_one_by_one(
+    study: Any, environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def retried(study: Any) -> Any:
+        study.whole()
+        study.append(StageRetried, stage="bayes")
+        study.report("bayes-0001", 10, 0.25)
+        study.finish("bayes-0001", 10, 0.25)
+        return study
+
+    accepted = retried(type(study)(tmp_path / "accepted"))
+    record(accepted, environment)
+    picky = CountingClient(client_of(environment), refused_epoch=60)
+    monkeypatch.setattr(experiment, "connect", lambda uri: picky)
+    projection = Projection(retried(study).folder, tracker_of(study, environment))
+    projection.advance()
+    assert len(projection.refused) == 1 and not projection.events_left()
+    expected, found = everything_in(accepted, environment), everything_in(study, environment)
+    for run in ("bayes-0001", "bayes-0001 (attempt 1)"):
+        assert found[run] == expected[run]
 
 
 def test_a_killed_process_is_caught_up_with_and_says_nothing_of_its_own(

@@ -4,6 +4,7 @@ import json
 import re
 from typing import Any
 
+import pytest
 from mlflow_record import client_of, everything_in, experiment_of, record, runs_of
 from reference_pages import names
 
@@ -272,15 +273,33 @@ def test_a_trial_that_waits_is_scheduled(study: Any, environment: Environment) -
     assert runs_of(study, environment)["bayes-0000"].info.status == "SCHEDULED"
 
 
-def test_failed_trial_that_is_retried_waits_again(study: Any, environment: Environment) -> None:
+@pytest.mark.parametrize("at_once", [True, False])
+def test_every_attempt_at_a_trial_has_a_run_of_its_own_and_the_last_is_the_trials(
+    study: Any, environment: Environment, at_once: bool
+) -> None:
     study.whole()
+    if not at_once:
+        record(study, environment)
     study.append(StageRetried, stage="bayes")
+    if not at_once:
+        record(study, environment)
+        runs = runs_of(study, environment)
+        assert runs["bayes"].info.status == "RUNNING"
+        waiting = runs["bayes-0001"]
+        assert (waiting.info.status, waiting.data.tags["hpo.status"]) == ("SCHEDULED", "asked")
+        assert (waiting.data.metrics, waiting.data.params["f"]) == ({}, "64")
+    study.start("bayes-0001")
+    study.report("bayes-0001", 10, 0.25)
+    study.finish("bayes-0001", 10, 0.25)
     record(study, environment)
     runs = runs_of(study, environment)
-    assert runs["bayes"].info.status == "RUNNING"
-    retried = runs["bayes-0001"]
-    assert (retried.info.status, retried.info.end_time) == ("SCHEDULED", None)
-    assert (retried.data.tags["hpo.status"], retried.data.tags["hpo.reason"]) == ("asked", "")
+    failed, again = runs["bayes-0001 (attempt 1)"], runs["bayes-0001"]
+    assert (failed.info.status, failed.data.tags["hpo.reason"]) == ("FAILED", "loss is NaN at epoch 21")
+    assert (failed.data.tags["hpo.trial"], "score" in failed.data.metrics) == (failed.info.run_name, False)
+    assert (again.info.status, again.data.metrics["average_map"]) == ("FINISHED", 0.25)
+    assert "hpo.reason" not in again.data.tags
+    assert list(recorded_trial(environment, f"{study.name}/bayes-0001").validations) == [10]
+    assert runs["bayes"].data.metrics["score"] == 0.4
 
 
 def test_hundreds_of_hyperparameters_fit(study: Any, environment: Environment) -> None:
