@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -27,6 +27,8 @@ REMARK_S = 2.0
 """Seconds of waiting at the end of a study after which the user hears why."""
 EVENTS_A_SAVE = 100
 """Largest number of events that are saved together."""
+_turns: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
+"""Folder of a study -> lock of the one thread of this process that records it."""
 _say: ContextVar[Callable[[str], None] | None] = ContextVar("say", default=None)
 
 
@@ -45,9 +47,15 @@ class Projection:
 
     The tracker stores the number of recorded events next to its records, so that another store, or an older
     copy of a store, gets exactly the events that it lacks.
+
+    Args:
+        folder: Folder of the study.
+        tracker: Records the events.
+        abandoned: Set to record nothing after the events that are being saved.
     """
 
-    def __init__(self, folder: Path, tracker: Tracker) -> None:
+    def __init__(self, folder: Path, tracker: Tracker, abandoned: threading.Event | None = None) -> None:
+        self._abandoned = abandoned or threading.Event()
         self._refusals: dict[int, str] = {}
         self._folder = folder
         self._tracker = tracker
@@ -71,7 +79,7 @@ class Projection:
             Exception: The tracker raised it; the next call continues after the last saved event.
         """
         done = False
-        while not done:
+        while not (done or self._abandoned.is_set()):
             try:
                 if self._state is None:
                     self._state = self._connect()
@@ -107,7 +115,7 @@ class Projection:
         reading = read_journal(self._folder, self._end)
         self._pending.extend(reading.events)
         self._end = reading.end
-        while self._pending:
+        while self._pending and not self._abandoned.is_set():
             singly = self._recorded < self._singly_until
             self._record_next(state, 1 if singly else min(EVENTS_A_SAVE, len(self._pending)))
 
@@ -162,11 +170,12 @@ class Follower:
         self.failure: str | None = None
         """Reason of the last failure; None if the last try succeeded."""
         self._has_answered = False
-        self._projection = Projection(folder, tracker)
         self._poll_s = poll_s
         self._longest_wait_s = longest_wait_s
         self._closing = threading.Event()
         self._abandoned = threading.Event()
+        self._projection = Projection(folder, tracker, self._abandoned)
+        self._turn = _turns[folder.resolve()]
         # A daemon thread, so that a hanging store does not prevent a finished study from exiting.
         self._thread = threading.Thread(target=self._follow, name="tracking", daemon=True)
 
@@ -181,7 +190,7 @@ class Follower:
 
         A follower that has not been started records nothing. A tracker that has failed from the beginning is
         given ``NEVER_ANSWERED_S`` seconds at most; one that has answered may come back. What ``remarks_to``
-        names is called once if this takes long.
+        names is called once if this takes long. After the time, the thread ends with its present save.
         """
         self._closing.set()
         started, say = time.monotonic(), _say.get()
@@ -195,10 +204,10 @@ class Follower:
                 say(self._waiting_line(limit_s - waited_s))
                 say = None
             self._thread.join(min(limit_s - waited_s, LOOK_S))
-        self._abandoned.set()
         failure = self.failure
         if self._thread.is_alive() and failure is None:
             failure = f"not finished within {timeout_s:g} s"
+        self._abandoned.set()
         return FollowerReport(
             events_left=self._projection.events_left(),
             failure=failure,
@@ -218,6 +227,16 @@ class Follower:
         self.close(self._longest_wait_s)
 
     def _follow(self) -> None:
+        """Record the journal, after an earlier follower of it has ended the save with which it was left."""
+        while not self._turn.acquire(timeout=self._poll_s):
+            if self._abandoned.is_set():
+                return
+        try:
+            self._record()
+        finally:
+            self._turn.release()
+
+    def _record(self) -> None:
         wait_s = self._poll_s
         while not self._abandoned.is_set():
             # Read before the journal, so that everything appended before closing is recorded.

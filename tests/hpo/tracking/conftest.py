@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from hpo.journal.events import (
     TrialStopped,
 )
 from hpo.journal.journal import Journal
+from hpo.tracking.follower import Follower
+from hpo.tracking.tracker import Tracker
 
 MAKE_STORE = """
 import sys
@@ -74,6 +76,20 @@ def copy_of_store(environment: Environment) -> Callable[[Path], Environment]:
         return environment_in(runs)
 
     return copy
+
+
+@pytest.fixture
+def follow() -> Iterator[Callable[..., Follower]]:
+    """Starts followers whose threads end with the test, also where it fails."""
+    started: list[Follower] = []
+
+    def start(folder: Path, tracker: Tracker, **waits_s: float) -> Follower:
+        started.append(Follower(folder, tracker, **waits_s).start())
+        return started[-1]
+
+    yield start
+    for follower in started:
+        follower.close(0)
 
 
 class Study:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from hpo.journal.journal import Journal, read_journal
 from hpo.journal.results import StudyState
 from hpo.tracking.follower import Follower, Projection, remarks_to
 from hpo.tracking.tracker import RecordRefusedError
+
+Follow = Callable[..., Follower]
 
 
 class Store:
@@ -73,6 +75,14 @@ def store() -> Store:
 
 
 @pytest.fixture
+def released() -> Iterator[threading.Event]:
+    """Ends what hangs, at the end of the test at the latest."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+@pytest.fixture
 def tracker(store: Store) -> StoreTracker:
     return StoreTracker(store)
 
@@ -84,9 +94,11 @@ def expected(folder: Path) -> list[Event]:
     return [event for event in events if state.apply(event)]
 
 
-def test_events_are_recorded_in_order_and_once(study: Any, store: Store, tracker: StoreTracker) -> None:
+def test_events_are_recorded_in_order_and_once(
+    follow: Follow, study: Any, store: Store, tracker: StoreTracker
+) -> None:
     study.whole()
-    follower = Follower(study.folder, tracker, poll_s=0.01).start()
+    follower = follow(study.folder, tracker, poll_s=0.01)
     report = follower.close(5)
     assert (report.events_left, report.failure, report.refused) == (0, None, ())
     assert store.events == expected(study.folder)
@@ -120,8 +132,10 @@ def test_events_are_recorded_while_the_study_goes_on(study: Any, store: Store, t
     assert tracker.connections == 1
 
 
-def test_a_follower_waits_for_a_study_that_is_not_created_yet(tmp_path: Path, tracker: StoreTracker) -> None:
-    follower = Follower(tmp_path / "later", tracker, poll_s=0.01).start()
+def test_a_follower_waits_for_a_study_that_is_not_created_yet(
+    follow: Follow, tmp_path: Path, tracker: StoreTracker
+) -> None:
+    follower = follow(tmp_path / "later", tracker, poll_s=0.01)
     wait_until(lambda: follower.failure)
     with Journal.create(tmp_path / "later") as journal:
         journal.append(
@@ -149,29 +163,34 @@ def test_a_store_that_was_down_gets_everything_once_it_is_back(
 
 
 def test_what_a_store_missed_is_told_and_recorded_by_the_next_follower(
-    study: Any, store: Store, tracker: StoreTracker
+    follow: Follow, study: Any, store: Store, tracker: StoreTracker
 ) -> None:
     study.create()
     Projection(study.folder, tracker).advance()
     study.first_trial()
     store.down = True
-    report = Follower(study.folder, tracker, poll_s=0.01).start().close(0.2)
+    report = follow(study.folder, tracker, poll_s=0.01).close(0.2)
     assert report.failure == "ConnectionError: nobody answers"
     assert report.events_left > 0
     store.down = False
-    assert Follower(study.folder, StoreTracker(store), poll_s=0.01).start().close(5).events_left == 0
+    assert follow(study.folder, StoreTracker(store), poll_s=0.01).close(5).events_left == 0
     assert store.events == expected(study.folder)
 
 
 @pytest.mark.parametrize("fails_before", [True, False])
 def test_a_store_that_never_answered_does_not_hold_the_end_up(
-    study: Any, store: Store, tracker: StoreTracker, monkeypatch: pytest.MonkeyPatch, fails_before: bool
+    follow: Follow,
+    study: Any,
+    store: Store,
+    tracker: StoreTracker,
+    monkeypatch: pytest.MonkeyPatch,
+    fails_before: bool,
 ) -> None:
     monkeypatch.setattr("hpo.tracking.follower.NEVER_ANSWERED_S", 0.1)
     study.create()
     study.first_trial()
     store.down = True
-    follower = Follower(study.folder, tracker, poll_s=0.01).start()
+    follower = follow(study.folder, tracker, poll_s=0.01)
     if fails_before:
         wait_until(lambda: follower.failure)
     start = time.monotonic()
@@ -181,24 +200,55 @@ def test_a_store_that_never_answered_does_not_hold_the_end_up(
 
 
 def test_a_store_that_hangs_does_not_hold_the_study_up(
-    study: Any, tracker: StoreTracker, monkeypatch: pytest.MonkeyPatch
+    follow: Follow,
+    study: Any,
+    tracker: StoreTracker,
+    monkeypatch: pytest.MonkeyPatch,
+    released: threading.Event,
 ) -> None:
     study.create()
-    monkeypatch.setattr(tracker, "connect", lambda created: time.sleep(3))
-    follower = Follower(study.folder, tracker, poll_s=0.01).start()
+    monkeypatch.setattr(tracker, "connect", lambda created: released.wait())
+    follower = follow(study.folder, tracker, poll_s=0.01)
     start = time.monotonic()
     report = follower.close(0.1)
     assert time.monotonic() - start < 1
     assert (report.events_left, report.failure) == (2, "not finished within 0.1 s")
 
 
+def test_a_follower_that_was_left_ends_with_its_save_and_the_next_one_waits_for_it(
+    follow: Follow, study: Any, store: Store, monkeypatch: pytest.MonkeyPatch, released: threading.Event
+) -> None:
+    class SlowTracker(StoreTracker):
+        def save(self, recorded: int) -> None:
+            released.wait()
+            super().save(recorded)
+
+    monkeypatch.setattr("hpo.tracking.follower.EVENTS_A_SAVE", 3)
+    study.whole()
+    left, following = SlowTracker(store), StoreTracker(store)
+    first = follow(study.folder, left, poll_s=0.01)
+    wait_until(lambda: left.held)
+    assert first.close(0.05).failure == "not finished within 0.05 s"
+    second = follow(study.folder, following, poll_s=0.01)
+    assert second.close(0.2).events_left and not following.connections
+    third = follow(study.folder, following, poll_s=0.01)
+    released.set()
+    assert third.close(20).events_left == 0
+    assert (left.saves, following.connections) == (1, 1)
+    assert store.events == expected(study.folder)
+
+
 def test_a_long_wait_for_the_store_is_told_once_with_its_limit(
-    study: Any, tracker: StoreTracker, monkeypatch: pytest.MonkeyPatch
+    follow: Follow,
+    study: Any,
+    tracker: StoreTracker,
+    monkeypatch: pytest.MonkeyPatch,
+    released: threading.Event,
 ) -> None:
     monkeypatch.setattr("hpo.tracking.follower.REMARK_S", 0.1)
     monkeypatch.setattr("hpo.tracking.follower.LOOK_S", 0.05)
     study.create()
-    released, told = threading.Event(), list[str]()
+    told = list[str]()
 
     def hang(created: StudyCreated) -> int:
         released.wait()
@@ -210,9 +260,9 @@ def test_a_long_wait_for_the_store_is_told_once_with_its_limit(
 
     monkeypatch.setattr(tracker, "connect", hang)
     with remarks_to(hear):
-        assert Follower(study.folder, tracker, poll_s=0.01).start().close(60).events_left == 0
+        assert follow(study.folder, tracker, poll_s=0.01).close(60).events_left == 0
         assert told == ["sending 2 events to MLflow, for 60 seconds at most"]
-        Follower(study.folder, tracker, poll_s=0.01).start().close(60)
+        follow(study.folder, tracker, poll_s=0.01).close(60)
     assert len(told) == 1, "a store that answers is waited for in silence"
 
 
@@ -225,34 +275,34 @@ def test_a_store_that_lost_its_records_gets_them_all_again(study: Any, store: St
 
 
 def test_a_record_refused_out_of_date_knowledge_is_tried_again(
-    study: Any, store: Store, tracker: StoreTracker
+    follow: Follow, study: Any, store: Store, tracker: StoreTracker
 ) -> None:
     study.whole()
     tracker.refuse = lambda event: isinstance(event, TrialReported) and tracker.connections == 1
-    report = Follower(study.folder, tracker, poll_s=0.01).start().close(5)
+    report = follow(study.folder, tracker, poll_s=0.01).close(5)
     assert (report.events_left, report.refused, tracker.connections) == (0, (), 2)
     assert store.events == expected(study.folder)
 
 
 def test_several_refused_records_do_not_take_turns_for_ever(
-    study: Any, store: Store, tracker: StoreTracker
+    follow: Follow, study: Any, store: Store, tracker: StoreTracker
 ) -> None:
     study.whole()
     tracker.refuse = lambda event: isinstance(event, TrialReported)
     # A wait after each of them would add up to hours.
-    report = Follower(study.folder, tracker, poll_s=30.0).start().close(10)
+    report = follow(study.folder, tracker, poll_s=30.0).close(10)
     assert (report.events_left, report.failure) == (0, None)
     assert len(report.refused) == sum(map(tracker.refuse, expected(study.folder))) > 1
     assert store.events == [event for event in expected(study.folder) if not tracker.refuse(event)]
 
 
 def test_a_record_refused_for_good_is_told_and_does_not_hold_up_the_others(
-    study: Any, store: Store, tracker: StoreTracker
+    follow: Follow, study: Any, store: Store, tracker: StoreTracker
 ) -> None:
     study.create()
     study.first_trial()
     tracker.refuse = lambda event: isinstance(event, TrialReported) and event.epoch == 20
-    report = Follower(study.folder, tracker, poll_s=0.01).start().close(5)
+    report = follow(study.folder, tracker, poll_s=0.01).close(5)
     assert report.events_left == 0
     assert report.refused == ("TrialReported (journal line 5): no",)
     assert store.events == [event for event in expected(study.folder) if not tracker.refuse(event)]

@@ -75,11 +75,11 @@ def test_a_run_that_a_person_deleted_stays_deleted(study: Any, environment: Envi
 
 
 def test_a_run_deleted_while_its_trial_trains_does_not_hold_up_the_others(
-    study: Any, environment: Environment
+    follow: Callable[..., Follower], study: Any, environment: Environment
 ) -> None:
     study.create()
     study.ask("bayes-0000", f=4)
-    follower = Follower(study.folder, tracker_of(study, environment), poll_s=0.02).start()
+    follower = follow(study.folder, tracker_of(study, environment), poll_s=0.02)
     wait_until(lambda: not follower._projection.events_left(), timeout_s=20)
     client_of(environment).delete_run(runs_of(study, environment)["bayes-0000"].info.run_id)
     study.start("bayes-0000")
@@ -113,13 +113,17 @@ def test_another_store_gets_the_whole_study(
 
 
 def test_a_store_that_could_not_be_reached_gets_everything_once_it_can(
-    study: Any, environment: Environment, copy_of_store: Callable[[Path], Environment], tmp_path: Path
+    follow: Callable[..., Follower],
+    study: Any,
+    environment: Environment,
+    copy_of_store: Callable[[Path], Environment],
+    tmp_path: Path,
 ) -> None:
     record(study.whole(), environment)
     runs = tmp_path / "other-runs"
     runs.write_text("a file stands where the folder should be")
     there = dataclasses.replace(environment, runs=runs, tracking_uri=f"sqlite:///{runs / 'mlflow.db'}")
-    follower = Follower(study.folder, tracker_of(study, there), poll_s=0.02, longest_wait_s=0.1).start()
+    follower = follow(study.folder, tracker_of(study, there), poll_s=0.02, longest_wait_s=0.1)
     wait_until(lambda: follower.failure, timeout_s=20)
     assert "cannot create the MLflow store: File exists" in str(follower.failure)
     runs.unlink()

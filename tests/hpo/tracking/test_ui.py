@@ -200,13 +200,13 @@ def test_a_server_that_ends_by_itself_is_told(
 @pytest.mark.service
 @pytest.mark.slow
 def test_the_pages_show_a_study_that_was_recorded_through_them(
-    study: Any, environment: Environment, port: int, tmp_path: Path
+    follow: Callable[..., Follower], study: Any, environment: Environment, port: int, tmp_path: Path
 ) -> None:
     # The follower is there before the server is, as when a server is restarted.
     address = f"http://127.0.0.1:{port}"
     there = read_environment({"HPO_RUNS": str(tmp_path), "MLFLOW_TRACKING_URI": address})
     tracker = MlflowTracker(there, dataset="d", fixed={}, files_of=lambda trial: study.files)
-    follower = Follower(study.whole().folder, tracker, poll_s=0.1, longest_wait_s=0.5).start()
+    follower = follow(study.whole().folder, tracker, poll_s=0.1, longest_wait_s=0.5)
     server = subprocess.Popen(
         [sys.executable, "-c", SERVE, str(environment.runs), str(port)],
         stdout=subprocess.PIPE,
