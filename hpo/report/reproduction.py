@@ -12,7 +12,7 @@ from model.wording import counted
 CLOSE = 0.03
 """Largest difference of the score at any validation that counts as close; another seed changes it as much."""
 _NOT_COMPARED = {"train_s", "duration_s", "score"}
-"""Metrics that are not compared: times, and ``score``, which repeats another metric."""
+"""Metrics that are not compared: times, and ``score``, which repeats the one that is maximised."""
 _PER_S = "_per_s"
 _SYSTEM = "system/"
 """Prefix of MLflow's system metrics, such as the memory of a GPU; they are not compared."""
@@ -57,7 +57,7 @@ class ValidationPair:
     @property
     def differing(self) -> list[str]:
         """Names of the metrics, except times, that are not equal to the last bit."""
-        names = (self.recorded.keys() | self.repeated.keys()) - _NOT_COMPARED
+        names = (self.recorded.keys() | self.repeated.keys()) - (_NOT_COMPARED - {self.metric})
         return sorted(
             name
             for name in names

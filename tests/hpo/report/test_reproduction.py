@@ -56,6 +56,11 @@ def test_metric_that_only_one_training_has_differs() -> None:
     assert lacking.differing == ["ap/goal"]
 
 
+def test_metric_of_a_task_that_is_called_score_is_compared() -> None:
+    scores = ValidationPair(epoch=1, recorded={"score": 0.4}, repeated={"score": 0.9}, metric="score")
+    assert result(scores).verdict is Verdict.DIFFERENT
+
+
 def test_equal_numbers_on_other_data_are_no_reproduction() -> None:
     other = result(pair(0.4, 0.4), other_data=True)
     assert other.verdict is Verdict.OTHER_DATA and not other.succeeded
