@@ -5,7 +5,7 @@ from itertools import islice
 from statistics import fmean
 
 from hpo.journal.ranking import ConfigurationKey, Expected, configuration_key, ranked
-from hpo.journal.trial_state import TrialState
+from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.programs.estimates import ScoreEstimates, is_whole
 from hpo.programs.program import Answer, Choice, Program, Proposal, best_choice
 from hpo.search.expected import expected_scores
@@ -161,7 +161,8 @@ class SearchProgram(Program):
         """Report new results to the searcher.
 
         A point that was stopped early keeps the score it reached: a lower bound of its final score, but good
-        enough to show that the region is poor. Without it, the searcher would try that region again.
+        enough to show that the region is poor. Without it, the searcher would try that region again. A point
+        that was stopped before its first validation shows nothing.
         """
         for place in list(self._open):
             name, seeds = _name(place), [trials[index] for index in self._groups[place]]
@@ -173,8 +174,10 @@ class SearchProgram(Program):
             scores = [trial.score for trial in seeds if trial.score is not None]
             if scores:
                 self._searcher.tell(name, fmean(scores))
-            else:
+            elif any(trial.status is TrialStatus.FAILED for trial in seeds):
                 self._searcher.fail(name)
+            else:
+                self._searcher.abandon(name)
             del self._open[place]
 
     def _show_curves(self, trials: Sequence[TrialState]) -> None:

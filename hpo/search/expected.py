@@ -24,8 +24,7 @@ def expected_scores(
     """Return the expected score of each of ``asked``, averaged over seeds; empty if too little is known.
 
     Args:
-        observed: All trials of the search and what they reached. Failed ones say nothing here, nor do those
-            that the user ended before they had a score.
+        observed: All trials of the search and what they reached. Failed ones say nothing here.
         asked: Trials whose points are of interest.
         noise: Standard deviation of the score over seeds that is assumed before the scores show another.
         related: Trials with other data, features or epochs, as a prior of the scores.

@@ -95,7 +95,7 @@ def _estimates_of(trial: AskedTrial, worst: float) -> Sequence[ScoreEstimate]:
 
 def running_points(trials: Sequence[AskedTrial]) -> list[Point]:
     """Return the points whose trials are all still running, in the order of proposal, without duplicates."""
-    ended = {_point(trial) for trial in trials if trial.failed or trial.score is not None}
+    ended = {_point(trial) for trial in trials if trial.failed or trial.abandoned or trial.score is not None}
     return list(dict.fromkeys(point for point in map(_point, trials) if point not in ended))
 
 

@@ -19,14 +19,17 @@ _FALLBACK_POINTS = 256
 
 @dataclass(slots=True)
 class AskedTrial:
-    """A proposed trial. It is running until it has a score or has failed."""
+    """A proposed trial. It is running until it has a score, has failed, or was abandoned."""
 
     point: UnitPoint
     """Position of its parameters on the unit cube."""
     score: float | None = None
-    """Score of a finished trial; None while it runs and after a failure."""
+    """Score of a finished trial; None while it runs, after a failure, and if it was abandoned."""
     failed: bool = False
-    """True if the trial ended without a score."""
+    """True if the trial could not be trained, which makes its point a poor one."""
+    abandoned: bool = False
+    """True if the trial ended before anything was known about its point, for example because the user stopped
+    it."""
     estimates: Sequence[ScoreEstimate] = ()
     """Estimate of the score by each of its seeds so far; empty if only the score is known."""
 
@@ -126,8 +129,7 @@ class Searcher(ABC):
         """
         if not math.isfinite(score):
             return self.fail(trial)
-        self.trials[trial].score = score
-        self.trials[trial].failed = False
+        self._end(trial, score=score)
 
     def record_estimates(self, trial: str, estimates: Sequence[ScoreEstimate]) -> None:
         """Record what each seed of ``trial`` tells so far, also before it ends.
@@ -138,13 +140,22 @@ class Searcher(ABC):
         self.trials[trial].estimates = estimates
 
     def fail(self, trial: str) -> None:
-        """Record that ``trial`` ended without a score.
+        """Record that ``trial`` could not be trained, which counts as the worst score.
 
         Raises:
             KeyError: No parameters were proposed for ``trial``.
         """
-        self.trials[trial].score = None
-        self.trials[trial].failed = True
+        self._end(trial, failed=True)
+
+    def abandon(self, trial: str) -> None:
+        """Record that ``trial`` ended before it had a score: its point is neither good nor poor.
+
+        No searcher proposes the point again.
+
+        Raises:
+            KeyError: No parameters were proposed for ``trial``.
+        """
+        self._end(trial, abandoned=True)
 
     def replay(self, trial: str, parameters: Parameters) -> None:
         """Record that ``parameters`` were proposed for ``trial``, here or before a restart.
@@ -177,6 +188,12 @@ class Searcher(ABC):
         """
         self._require_inside(parameters)
         return self.space.to_unit(parameters)
+
+    def _end(
+        self, trial: str, *, score: float | None = None, failed: bool = False, abandoned: bool = False
+    ) -> None:
+        asked = self.trials[trial]
+        asked.score, asked.failed, asked.abandoned = score, failed, abandoned
 
     def _ended(self, known: ScoredPoint) -> AskedTrial:
         point = self.place(known.parameters)

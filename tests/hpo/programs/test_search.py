@@ -8,7 +8,7 @@ from stage_play import play
 
 from hpo.journal.events import Value
 from hpo.journal.trial_state import TrialState, TrialStatus
-from hpo.programs.program import Answer
+from hpo.programs.program import Answer, Proposal
 from hpo.programs.search import EXPECTED, SearchProgram
 from hpo.search.build import build_searcher
 from hpo.space.parameters import ChoiceParameter, FloatParameter
@@ -98,6 +98,20 @@ def test_searcher_is_told_what_a_stopped_point_reached() -> None:
     SearchProgram(searcher, points=4, metric="average_map").next(trials)
     told = [trial.score for trial in searcher.trials.values()]
     assert told == [trial.score for trial in trials] + [None]
+
+
+def test_point_that_was_stopped_before_its_first_validation_is_neither_poor_nor_tried_again() -> None:
+    trials = play(lambda: build(replicates=2), scores)[:6]
+    for trial, status in ((trials[2], TrialStatus.STOPPED), (trials[4], TrialStatus.FAILED)):
+        trial.status, trial.score = status, None
+    trials[3].status, trials[3].score = TrialStatus.STOPPED, None
+    trials[5].status, trials[5].score = TrialStatus.STOPPED, None
+    searcher = build_searcher("random", SPACE, seed=1)
+    proposal = SearchProgram(searcher, points=9, replicates=2, metric="average_map").next(trials)
+    endings = [(trial.failed, trial.abandoned) for trial in searcher.trials.values()]
+    assert endings[1:3] == [(False, True), (True, False)], "a failure of any seed counts"
+    assert isinstance(proposal, Proposal)
+    assert proposal.parameters not in [trial.parameters for trial in trials]
 
 
 def test_nothing_finished_is_no_choice() -> None:

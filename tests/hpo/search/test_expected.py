@@ -35,12 +35,12 @@ def test_few_points_have_no_model() -> None:
     assert expected_scores(few, few, noise=0.03) == []
 
 
-def test_trials_without_a_score_say_nothing_about_their_neighbours() -> None:
-    """The user stopped them; for the search they count as poor, which keeps it from trying them again."""
+@pytest.mark.parametrize("ending", [{"failed": True}, {"abandoned": True}])
+def test_trials_without_a_score_say_nothing_about_their_neighbours(ending: dict[str, bool]) -> None:
     scored = trials({x: truth(x) for x in np.linspace(0, 1, 11)})
-    stopped = [AskedTrial(trial.point + 0.02, failed=True) for trial in scored]
+    ended = [AskedTrial(trial.point + 0.02, **ending) for trial in scored]
     alone = expected_scores(scored, scored, noise=0.03)
-    assert expected_scores([*scored, *stopped], scored, noise=0.03) == alone
+    assert expected_scores([*scored, *ended], scored, noise=0.03) == alone
 
 
 def test_more_seeds_make_the_expectation_surer() -> None:

@@ -1,6 +1,6 @@
 import numpy as np
 
-from hpo.search.observations import running_points, scores_by_point
+from hpo.search.observations import observations, running_points, scores_by_point
 from hpo.search.searcher import AskedTrial
 
 
@@ -12,6 +12,13 @@ def test_failed_trial_counts_as_the_worst_and_running_trial_not_at_all() -> None
     trials = [trial(0.1, 0.2), trial(0.2, failed=True), trial(0.3, 0.4), trial(0.4)]
     assert scores_by_point(trials, limit=10) == {(0.1,): 0.2, (0.2,): 0.2, (0.3,): 0.4}
     assert running_points(trials) == [(0.4,)]
+
+
+def test_abandoned_trial_is_neither_observed_nor_running() -> None:
+    trials = [trial(0.1, 0.2), trial(0.3, 0.4), AskedTrial(np.array([0.9]), abandoned=True)]
+    assert scores_by_point(trials, limit=10) == {(0.1,): 0.2, (0.3,): 0.4}
+    assert observations(trials, limit=10).points.tolist() == [[0.1], [0.3]]
+    assert running_points(trials) == []
 
 
 def test_point_that_was_tried_twice_counts_once_with_its_mean() -> None:

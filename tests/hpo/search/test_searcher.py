@@ -105,3 +105,5 @@ def test_the_last_word_on_a_trial_counts() -> None:
     assert (searcher.trials["t0"].score, searcher.trials["t0"].failed) == (0.5, False)
     searcher.fail("t0")
     assert (searcher.trials["t0"].score, searcher.trials["t0"].failed) == (None, True)
+    searcher.abandon("t0")
+    assert (searcher.trials["t0"].failed, searcher.trials["t0"].abandoned) == (False, True)
