@@ -137,8 +137,8 @@ class SearchProgram(Program):
     def _another_seed(self, trials: Sequence[TrialState]) -> int | None:
         """Return the place of the point that is to be trained with another seed; None if there is none."""
         if self._race is None:
-            unfinished = self._groups and len(self._groups[-1]) < self._replicates
-            return len(self._groups) - 1 if unfinished else None
+            latest = len(self._groups) - 1
+            return latest if self._lacks_seeds(latest) else None
         for seeds in range(self._replicates - 1, 0, -1):
             reached = {
                 place: fmean(trials[index].score or 0.0 for index in group[:seeds])
@@ -150,6 +150,14 @@ class SearchProgram(Program):
                 if len(self._groups[place]) == seeds:
                     return place
         return None
+
+    def _lacks_seeds(self, place: int) -> bool:
+        """Return whether a point gets further seeds whatever its score is.
+
+        This is the latest point of a search without a race. Earlier ones may have few seeds from a race.
+        """
+        is_latest = 0 <= place == len(self._groups) - 1
+        return self._race is None and is_latest and len(self._groups[place]) < self._replicates
 
     def _inform(self, trials: Sequence[TrialState]) -> None:
         """Give the searcher what it learns from."""
@@ -168,8 +176,7 @@ class SearchProgram(Program):
             name, seeds = _name(place), [trials[index] for index in self._groups[place]]
             if name not in self._searcher.trials:
                 self._searcher.replay(name, dict(seeds[0].parameters))
-            lacks_seeds = self._race is None and len(seeds) < self._replicates
-            if lacks_seeds or not all(trial.has_ended for trial in seeds):
+            if self._lacks_seeds(place) or not all(trial.has_ended for trial in seeds):
                 continue
             scores = [trial.score for trial in seeds if trial.score is not None]
             if scores:

@@ -173,6 +173,17 @@ def test_in_a_race_a_stopped_point_gets_no_other_seed() -> None:
     assert proposal is Answer.DONE
 
 
+def test_search_that_goes_on_without_a_race_keeps_what_the_race_has_shown() -> None:
+    trials = play(racing, scores)
+    first = {trial.parameters["beta"]: trial.score for trial in trials if trial.replicate == 0}
+    searcher = build_searcher("random", SPACE, seed=1)
+    program = SearchProgram(searcher, points=14, replicates=3, metric="average_map")
+    while isinstance(proposal := program.next(trials), Proposal) and proposal.replicate:
+        trials.append(replace(trials[-1], parameters=proposal.parameters, replicate=proposal.replicate))
+    assert isinstance(proposal, Proposal) and proposal.parameters["beta"] not in first
+    assert [trial.score is not None for trial in searcher.trials.values()] == [True] * 12 + [False]
+
+
 def lucky(parameters: Mapping[str, Value], replicate: int) -> dict[str, float]:
     """Highest around beta = 0.7, with noise; a point near 0.2 has luck."""
     beta = float(parameters["beta"])
