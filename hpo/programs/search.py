@@ -19,7 +19,7 @@ class SearchProgram(Program):
     """Trains points that a searcher proposes; the score of a point is the average over its seeds.
 
     Args:
-        searcher: Proposes the points.
+        searcher: Proposes the points; it has proposed none yet.
         points: Maximum number of points.
         replicates: Maximum number of seeds per point.
         metric: Name of the metric that is the score.
@@ -36,8 +36,8 @@ class SearchProgram(Program):
         metric: str,
         race: float | None = None,
     ) -> None:
-        size = searcher.space.size()
-        self._points = points if size is None else min(points, size)
+        free = searcher.free_count
+        self._points = points if free is None else min(points, free)
         self._replicates, self._race = replicates, race
         self._searcher = searcher
         self._places: dict[ConfigurationKey, int] = {}
@@ -64,7 +64,10 @@ class SearchProgram(Program):
             return self._end(trials)
         self._inform(trials)
         parameters = self._searcher.ask(_name(len(self._groups)))
-        return self._end(trials) if parameters is None else Proposal(parameters=parameters)
+        if parameters is None:
+            self._points = len(self._groups)
+            return self._end(trials)
+        return Proposal(parameters=parameters)
 
     def expected_gain(self, trials: Sequence[TrialState]) -> Gain | None:
         """Estimate what further points bring, before a new point, by the searcher's model."""

@@ -171,6 +171,12 @@ class Searcher(ABC):
         self._taken.add(self._key(parameters))
 
     @property
+    def free_count(self) -> int | None:
+        """Number of points that were neither proposed nor are known; None if the space is continuous."""
+        size = self.space.size()
+        return None if size is None else size - len(self._taken)
+
+    @property
     def first_count(self) -> int:
         """Number of points to propose before any other."""
         return len(self._first)

@@ -13,6 +13,7 @@ from hpo.journal.budget import Limit
 from hpo.journal.early_end import continue_beyond, ended_as_unlikely
 from hpo.journal.events import BudgetSet, Event, Noticed, StageAsked, StudyCreated
 from hpo.journal.results import StudyState
+from hpo.programs.program import Program
 from hpo.report.formats import value as format_value
 from hpo.report.formats import values_tried
 from hpo.space.space import Parameters
@@ -29,7 +30,7 @@ from hpo.study.reopening import refuse_changes
 from hpo.study.stage import build_stage, open_test_split, start_of
 from hpo.study.tried_points import points_in_space
 from hpo.study.versions import code_digest, versions
-from hpo.study.warm_start import known_scores, scored_points
+from hpo.study.warm_start import count_known, known_scores, scored_points
 from hpo.tasks.base.own_code import own_errors
 from hpo.tasks.base.splits import Progress
 from hpo.tracking.store import check_store
@@ -159,7 +160,7 @@ def prepare_extension(
     asked = StageAsked(stage=stage, settings=settings, start=before.start, known=before.known)
     if request.bounds or request.table:
         _refuse_untrainable(staged, stage)
-    trials, present = _trials(staged, asked, state), len(state.trials_of(stage))
+    trials, present = _program(staged, asked, state).planned, len(state.trials_of(stage))
     if trials <= present and stage not in state.pending:
         raise _nothing_to_add(staged, state, stage)
     return PreparedStage(asked=asked, plan=staged, trials=trials, first=_first(staged, asked, state))
@@ -169,11 +170,15 @@ def _nothing_to_add(plan: StudyPlan, state: StudyState, stage: str) -> ConfigErr
     """Return the error for an extension of a search by no trial."""
     settings, name = plan.study.stages.named(stage), state.created.study
     assert isinstance(settings, SearchStage)
-    present, size = state.trials_of(stage), space_of(settings).size()
-    tried = sum(trial.replicate == 0 for trial in present)
-    if size is not None and tried >= size:
+    present, space = state.trials_of(stage), space_of(settings)
+    tried, known = (
+        sum(trial.replicate == 0 for trial in present),
+        count_known(state.asked[stage].known, space),
+    )
+    if tried + known == space.size():
+        unknown = " that it did not know" if known else ""
         return ConfigError(
-            f"study {name!r} has tried all {size} points of its space",
+            f"study {name!r} has tried all {tried} points of its space{unknown}",
             fix=f"widen the space with --space, or see what it found: {shell_line('hpo', 'best', name)}",
         )
     return ConfigError(
@@ -325,7 +330,7 @@ def _prepared(
     return PreparedStage(
         asked=asked,
         plan=staged,
-        trials=_trials(staged, asked, state),
+        trials=_program(staged, asked, state).planned,
         first=_first(staged, asked, state),
         note=_together(plan, request, settings),
     )
@@ -340,8 +345,8 @@ def _together(plan: StudyPlan, request: StageRequest, settings: Mapping[str, Any
     return f"stage {request.name}: {together}; --concurrent N overrides it"
 
 
-def _trials(plan: StudyPlan, asked: StageAsked, state: StudyState) -> int:
-    """Return the largest number of trials of a stage; earlier stages may still have to run."""
+def _program(plan: StudyPlan, asked: StageAsked, state: StudyState) -> Program:
+    """Return the program of a stage; earlier stages may still have to run."""
     start = start_of(plan, asked, state)
     finalists = (
         chosen_finalists(plan, asked.stage, start, state)
@@ -349,4 +354,4 @@ def _trials(plan: StudyPlan, asked: StageAsked, state: StudyState) -> int:
         else expected_finalists(plan, asked.stage)
     )
     with own_errors(plan.study.task):
-        return build_stage(plan, asked.stage, start, finalists=finalists).planned
+        return build_stage(plan, asked.stage, start, finalists=finalists, known=scored_points(asked.known))

@@ -66,18 +66,21 @@ def known_scores(study: str, plan: StudyPlan, environment: Environment) -> dict[
     points = [*(asked.known.get("points", []) if asked else []), *_own(state.trials_of(SEARCH), metric)]
     if differing:
         points = [{**point, "is_related": True} for point in points]
-    known = {
-        tuple(point["parameters"].get(name) for name in space.names)
-        for point in points
-        if not point.get("is_related")
-    }
-    if space.size() is not None and len(known) >= (space.size() or 0):
+    known = {"study": study, "points": points, "differing": differing}
+    count = count_known(known, space)
+    if count == space.size():
         raise UserError(
-            f"study {study!r} knows the scores of all {len(known)} points of the space: none is left to try",
+            f"study {study!r} knows the scores of all {count} points of the space: none is left to try",
             fix="start a later stage from it, such as "
             f"{shell_line('hpo', 'run', 'final', '--study', study)}, or widen the space",
         )
-    return {"study": study, "points": points, "differing": differing}
+    return known
+
+
+def count_known(known: Mapping[str, Any], space: Space) -> int:
+    """Return the number of points of the space that a search does not try, because it knows their scores."""
+    points = [point.parameters for point in scored_points(known) if not point.is_related]
+    return len({tuple(point.get(name) for name in space.names) for point in points})
 
 
 def describe_known(known: Mapping[str, Any]) -> str:

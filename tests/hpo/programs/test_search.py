@@ -11,6 +11,7 @@ from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.programs.program import Answer, Proposal
 from hpo.programs.search import EXPECTED, SearchProgram
 from hpo.search.build import build_searcher
+from hpo.search.searcher import ScoredPoint
 from hpo.space.parameters import ChoiceParameter, FloatParameter
 from hpo.space.space import Space
 
@@ -56,6 +57,27 @@ def test_small_space_ends_when_every_point_was_tried() -> None:
     space = Space([ChoiceParameter("beta", (0.1, 0.9))])
     trials = play(lambda: build(points=9, replicates=2, space=space), scores)
     assert [t.parameters["beta"] for t in trials].count(0.1) == 2 and len(trials) == 4
+
+
+def test_points_that_are_known_leave_fewer_to_try_and_the_search_ends() -> None:
+    space = Space([ChoiceParameter("beta", (0.1, 0.3, 0.5, 0.9))])
+    known = [ScoredPoint({"beta": 0.3}, 0.4), ScoredPoint({"beta": 0.5}, 0.4, is_related=True)]
+
+    def program() -> SearchProgram:
+        searcher = build_searcher("random", space, seed=1, known=known)
+        return SearchProgram(searcher, points=4, metric="average_map")
+
+    trials = play(program, scores)
+    assert sorted(float(trial.parameters["beta"]) for trial in trials) == [0.1, 0.5, 0.9]
+    assert program().planned == 3 and program().is_done(trials)
+
+
+def test_search_without_another_point_has_ended_though_its_space_is_continuous() -> None:
+    space = Space([FloatParameter("beta", 0.5, math.nextafter(0.5, 1.0))])
+    trials = play(lambda: build(points=3, replicates=1, space=space), scores)
+    program = build(points=3, replicates=1, space=space)
+    assert len(trials) == 2 and not program.is_done(trials)
+    assert program.next(trials) is Answer.DONE and program.is_done(trials)
 
 
 def test_point_whose_seeds_all_fail_counts_as_failed_and_the_search_goes_on() -> None:

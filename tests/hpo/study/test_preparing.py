@@ -203,6 +203,16 @@ def test_space_that_is_used_up_needs_no_more_trials_but_more_room(
     assert "--space" in refusal.value.details["fix"] and "--trials" not in refusal.value.details["fix"]
 
 
+def test_points_of_a_warm_start_are_not_planned_and_use_the_space_up_too(
+    small_plan: StudyPlan, searched: StudyState, environment: Environment
+) -> None:
+    points = [{"parameters": {"f": f}, "score": 0.5} for f in (4, 5)]
+    searched.asked["bayes"] = replace(searched.asked["bayes"], known={"study": "older", "points": points})
+    assert widened(small_plan, searched, environment, "f=2..6", trials=5).trials == 3
+    with pytest.raises(ConfigError, match="tried all 2 points of its space that it did not know"):
+        widened(small_plan, searched, environment, "f=2..5", trials=5)
+
+
 def tried(*rows: dict[str, object]) -> TypedPoints:
     return TypedPoints(source="mine.csv", rows=rows)
 
