@@ -1,6 +1,5 @@
 """Preparation of stages: every check that can be made before a stage starts. ``--dry-run`` makes them too."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -170,11 +169,9 @@ def _nothing_to_add(plan: StudyPlan, state: StudyState, stage: str) -> ConfigErr
     """Return the error for an extension of a search by no trial."""
     settings, name = plan.study.stages.named(stage), state.created.study
     assert isinstance(settings, SearchStage)
-    present, space = state.trials_of(stage), space_of(settings)
-    tried, known = (
-        sum(trial.replicate == 0 for trial in present),
-        count_known(state.asked[stage].known, space),
-    )
+    tried, space = _tried_count(state, stage), space_of(settings)
+    known = count_known(state.asked[stage].known, space)
+    trials = counted(len(state.trials_of(stage)), "trial")
     if tried + known == space.size():
         unknown = " that it did not know" if known else ""
         return ConfigError(
@@ -182,7 +179,7 @@ def _nothing_to_add(plan: StudyPlan, state: StudyState, stage: str) -> ConfigErr
             fix=f"widen the space with --space, or see what it found: {shell_line('hpo', 'best', name)}",
         )
     return ConfigError(
-        f"study {name!r} has {len(present)} trials of stage {stage} already, and none would be added",
+        f"study {name!r} has {trials} of stage {stage} already, and none would be added",
         fix="--trials is the number of all configurations; ask for more: "
         f"{shell_line('hpo', 'run', 'bayes', '--study', name, '--trials', tried + MORE)}",
     )
@@ -225,14 +222,18 @@ def _extended_settings(plan: StudyPlan, request: StageRequest, state: StudyState
     if "trials" not in typed and stage not in state.pending:
         new = len(settings["try"]) - len(kept["try"]) or (MORE if settings["space"] != kept["space"] else 0)
         # A search that ended early has fewer configurations than were planned.
-        tried = sum(trial.replicate == 0 for trial in state.trials_of(stage))
-        settings["trials"] = min(kept["trials"], tried) + new if new else kept["trials"]
+        settings["trials"] = min(kept["trials"], _tried_count(state, stage)) + new if new else kept["trials"]
     if settings == kept and ended_as_unlikely(state, stage):
         raise ConfigError(
             f"study {name!r} has ended its search: further trials are unlikely to gain anything",
             fix=f"to continue all the same: {continue_beyond(name)}",
         )
     return settings
+
+
+def _tried_count(state: StudyState, stage: str) -> int:
+    """Return the number of configurations that a search has tried, each with one seed or more."""
+    return sum(trial.replicate == 0 for trial in state.trials_of(stage))
 
 
 def _tried(plan: StudyPlan, request: StageRequest, settings: Mapping[str, Any]) -> list[Parameters]:
@@ -259,12 +260,13 @@ def _first(plan: StudyPlan, asked: StageAsked, state: StudyState) -> list[FirstP
     present = [trial.parameters for trial in state.trials_of(asked.stage)]
     first = first_points_of(plan, asked, present)
     ahead = sum(not point.why_not for point in first)
-    most = stage.trials - math.ceil(len(present) / stage.replicates)
-    if stage.tried and ahead > most:
+    count = _tried_count(state, asked.stage)
+    left = max(0, stage.trials - count)
+    if stage.tried and ahead > left:
         raise ConfigError(
-            f"{ahead} points are to be tried first, the study file's own included, but the search has {most} "
-            "configurations left",
-            fix=f"add --trials {stage.trials + ahead - most}, or leave points out",
+            f"{ahead} points are to be tried first, the study file's own included, but the search has "
+            f"{counted(left, 'configuration')} left",
+            fix=f"add --trials {count + ahead}, or leave points out",
         )
     return first
 

@@ -213,6 +213,27 @@ def test_points_of_a_warm_start_are_not_planned_and_use_the_space_up_too(
         widened(small_plan, searched, environment, "f=2..5", trials=5)
 
 
+def raced(plan: StudyPlan, searched: StudyState) -> None:
+    """Make ``searched`` a race for three seeds, in which one of its two configurations got two."""
+    settings = {**searched.asked["bayes"].settings, "trials": 2, "replicates": 3, "scheduler": "asha"}
+    again = TrialAsked(trial="bayes-4", stage="bayes", parameters={"f": 2}, seed=5, replicate=1)
+    searched.apply(StageExtended(stage="bayes", settings=settings, trials=6))
+    searched.apply(again)
+    searched.apply(TrialFinished(trial="bayes-4", score=0.5, epoch=2, duration_s=1.0))
+    searched.apply(StageFinished(stage="bayes", best_trial="bayes-2", chosen={"f": 2}))
+
+
+def test_seeds_count_for_no_configuration_where_own_points_need_room(
+    small_plan: StudyPlan, searched: StudyState, environment: Environment
+) -> None:
+    raced(small_plan, searched)
+    request = StageRequest(name="bayes", tried=tried({"f": 4}, {"f": 5}), options={"trials": 4})
+    assert prepare_extension(small_plan, request, searched, environment, silent).trials == 12
+    request = replace(request, options={"trials": 3})
+    with pytest.raises(ConfigError, match="the search has 1 configuration left"):
+        prepare_extension(small_plan, request, searched, environment, silent)
+
+
 def tried(*rows: dict[str, object]) -> TypedPoints:
     return TypedPoints(source="mine.csv", rows=rows)
 
