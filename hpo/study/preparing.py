@@ -159,10 +159,10 @@ def prepare_extension(
     asked = StageAsked(stage=stage, settings=settings, start=before.start, known=before.known)
     if request.bounds or request.table:
         _refuse_untrainable(staged, stage)
-    trials, present = _program(staged, asked, state).planned, len(state.trials_of(stage))
-    if trials <= present and stage not in state.pending:
+    program, present = _program(staged, asked, state), state.trials_of(stage)
+    if stage not in state.pending and (program.planned <= len(present) or program.is_done(present)):
         raise _nothing_to_add(staged, state, stage)
-    return PreparedStage(asked=asked, plan=staged, trials=trials, first=_first(staged, asked, state))
+    return PreparedStage(asked=asked, plan=staged, trials=program.planned, first=_first(staged, asked, state))
 
 
 def _nothing_to_add(plan: StudyPlan, state: StudyState, stage: str) -> ConfigError:
@@ -171,13 +171,13 @@ def _nothing_to_add(plan: StudyPlan, state: StudyState, stage: str) -> ConfigErr
     assert isinstance(settings, SearchStage)
     tried, space = _tried_count(state, stage), space_of(settings)
     known = count_known(state.asked[stage].known, space)
-    trials = counted(len(state.trials_of(stage)), "trial")
     if tried + known == space.size():
         unknown = " that it did not know" if known else ""
         return ConfigError(
             f"study {name!r} has tried all {tried} points of its space{unknown}",
             fix=f"widen the space with --space, or see what it found: {shell_line('hpo', 'best', name)}",
         )
+    trials = counted(len(state.trials_of(stage)), "trial")
     return ConfigError(
         f"study {name!r} has {trials} of stage {stage} already, and none would be added",
         fix="--trials is the number of all configurations; ask for more: "

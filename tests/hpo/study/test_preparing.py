@@ -223,6 +223,17 @@ def raced(plan: StudyPlan, searched: StudyState) -> None:
     searched.apply(StageFinished(stage="bayes", best_trial="bayes-2", chosen={"f": 2}))
 
 
+def test_race_that_has_ended_is_not_extended_by_seeds_that_it_does_not_give(
+    small_plan: StudyPlan, searched: StudyState, environment: Environment
+) -> None:
+    raced(small_plan, searched)
+    with pytest.raises(ConfigError, match="has 3 trials of stage bayes already, and none would be added"):
+        extension(small_plan, searched, environment, trials=2)
+    assert extension(small_plan, searched, environment, trials=3).trials == 9
+    with pytest.raises(ConfigError, match="has tried all 2 points of its space"):
+        widened(small_plan, searched, environment, "f=2..3", trials=9)
+
+
 def test_seeds_count_for_no_configuration_where_own_points_need_room(
     small_plan: StudyPlan, searched: StudyState, environment: Environment
 ) -> None:
