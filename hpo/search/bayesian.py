@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # h
 
 from hpo.search.gain import SAMPLES, TRIALS, expected_gain
 from hpo.search.model_based import POINTS_SEEN, ModelSearcher
-from hpo.search.observations import Point, running_points, scores_by_point
+from hpo.search.observations import LEAST_SPREAD, Point, running_points, scores_by_point, unit_of
 from hpo.search.searcher import NOISE, Gain, ScoredPoint
 from hpo.search.surrogate import LEAST_ALPHA, Surrogate, fit_surrogate
 from hpo.space.space import Parameters, Space, UnitPoint
@@ -63,7 +63,7 @@ class BayesOptSearcher(ModelSearcher):
 
     def suggest(self, number: int) -> Parameters:
         """Return the point with the highest upper confidence bound."""
-        scores = scores_by_point(self.observed, limit=POINTS_SEEN)
+        scores = self._scores()
         # One thread: the same bits whatever the number of cores, and the cores belong to the trials.
         with threadpool_limits(limits=1, user_api="blas"):
             model = self._model_of(scores)
@@ -82,22 +82,30 @@ class BayesOptSearcher(ModelSearcher):
         """Estimate what further trials bring, with the model that proposes the next one."""
         if not self.has_model:
             return None
-        scores = scores_by_point(self.observed, limit=POINTS_SEEN)
+        scores = self._scores()
+        values = np.array(list(scores.values()))
+        unit = self._unit(values)
         with threadpool_limits(limits=1, user_api="blas"):
             model = self._model_of(scores)
             process = GaussianProcessRegressor(
                 self._kernel(model), alpha=model.alpha, optimizer=None, normalize_y=True
             )
             points, seed = np.array(list(scores)), self.seed_of(len(self.trials))
-            process.fit(points, np.array(list(scores.values())))
+            process.fit(points, values)
+            scale = 1.0 if values.any() else unit  # the process standardises all but equal scores
             expected = expected_gain(
-                lambda candidates: process.sample_y(candidates, n_samples=SAMPLES, random_state=seed),
+                lambda candidates: scale * process.sample_y(candidates, n_samples=SAMPLES, random_state=seed),
                 points[np.argmax(process.predict(points))],
                 space=self.space,
                 seed=seed,
             )
-        noise = math.sqrt(model.alpha) * self._spread(np.array(list(scores.values())))
-        return Gain(expected=expected, trials=TRIALS, noise=noise)
+        return Gain(expected=expected, trials=TRIALS, noise=math.sqrt(model.alpha) * unit)
+
+    def _scores(self) -> dict[Point, float]:
+        """Return the score of each point; zeros if they are equal, as their rounding is no shape to fit."""
+        scores = scores_by_point(self.observed, limit=POINTS_SEEN)
+        are_equal = np.std(list(scores.values())) < LEAST_SPREAD
+        return dict.fromkeys(scores, 0.0) if are_equal else scores
 
     def _model_of(self, scores: Mapping[Point, float]) -> Surrogate:
         """Fit the model; a proposal uses the one that has just estimated the gain."""
@@ -134,11 +142,10 @@ class BayesOptSearcher(ModelSearcher):
 
     def _alpha(self, scores: npt.NDArray[np.float64]) -> float:
         # The model scales scores to a standard deviation of 1, and the noise has to follow.
-        return float(np.clip((self._noise / self._spread(scores)) ** 2, *ALPHA_RANGE))
+        return float(np.clip((self._noise / self._unit(scores)) ** 2, *ALPHA_RANGE))
 
-    @staticmethod
-    def _spread(scores: npt.NDArray[np.float64]) -> float:
-        return max(float(np.std(scores)), 1e-9)
+    def _unit(self, scores: npt.NDArray[np.float64]) -> float:
+        return unit_of(float(np.std(scores)), noise=self._noise)
 
     def _register(self, optimizer: BayesianOptimization, scores: Mapping[Point, float]) -> None:
         for point, score in scores.items():

@@ -4,7 +4,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from gpytorch.priors import LogNormalPrior
 from linear_operator.utils.cholesky import psd_safe_cholesky
 from linear_operator.utils.warnings import NumericalWarning
 
-from hpo.search.observations import Observations
+from hpo.search.observations import LEAST_SPREAD, Observations, unit_of
 from hpo.search.related import RelatedMean
 
 Array = npt.NDArray[np.float64]
@@ -67,10 +67,10 @@ def fit_process(observed: Observations, *, noise: float, prior: SingleTaskGP | N
         noise: Assumed standard deviation of the score between seeds. The scores may teach another one: a
             factor of e in the variance costs as much as one standard deviation of a normal distribution.
     """
-    spread = max(float(np.std(observed.scores, ddof=1)), 1e-9)
-    expected = float(np.clip((noise / spread) ** 2, 2 * LEAST_NOISE, MOST_NOISE))
+    unit = unit_of(float(np.std(observed.scores, ddof=1)), noise=noise)
+    expected = float(np.clip((noise / unit) ** 2, 2 * LEAST_NOISE, MOST_NOISE))
     likelihood = FixedNoiseGaussianLikelihood(
-        noise=_tensor(observed.variances[:, np.newaxis] / spread**2 + LEAST_NOISE).squeeze(-1),
+        noise=_tensor(observed.variances[:, np.newaxis] / unit**2 + LEAST_NOISE).squeeze(-1),
         learn_additional_noise=True,
         noise_prior=LogNormalPrior(loc=math.log(expected), scale=NOISE_SPREAD),
         noise_constraint=GreaterThan(LEAST_NOISE),
@@ -80,7 +80,7 @@ def fit_process(observed: Observations, *, noise: float, prior: SingleTaskGP | N
         _tensor(observed.points),
         _tensor(observed.scores[:, np.newaxis]),
         likelihood=likelihood,
-        outcome_transform=Standardize(m=1),
+        outcome_transform=_standardize(observed.scores, unit),
         mean_module=None if prior is None else RelatedMean(prior),
     )
     options = {"ftol": FIT_TOLERANCE}
@@ -88,6 +88,24 @@ def fit_process(observed: Observations, *, noise: float, prior: SingleTaskGP | N
         ExactMarginalLogLikelihood(model.likelihood, model), optimizer_kwargs={"options": options}
     )
     return model
+
+
+def _standardize(scores: Array, unit: float) -> Standardize:
+    """Return BoTorch's transform into ``unit``, which by itself would leave equal scores in units of 1."""
+    if np.std(scores, ddof=1) >= LEAST_SPREAD:
+        return Standardize(m=1)
+    transform = _FixedUnit(m=1)
+    # Two scores that have the same mean, and the unit as standard deviation.
+    transform(_tensor(np.mean(scores) + unit * np.array([[-1.0], [1.0]]) / math.sqrt(2)))
+    return transform.eval()
+
+
+class _FixedUnit(Standardize):
+    """Standardisation that keeps what it has learnt when it is used to train a process."""
+
+    def train(self, mode: bool = True) -> Self:
+        """Stay as it is."""
+        return super().train(False)
 
 
 @_quiet()

@@ -13,6 +13,8 @@ Point = tuple[float, ...]
 """A point on the unit cube."""
 Array = npt.NDArray[np.float64]
 
+LEAST_SPREAD = 1e-8
+"""Standard deviation below which scores count as equal: they differ by rounding only."""
 LEAST_RELATED, RELATED_SEEN = 5, 100
 """Minimum and maximum number of related trials to use."""
 
@@ -32,6 +34,15 @@ class Observations:
         """Return whether both say the same."""
         pairs = zip(astuple(self), astuple(other), strict=True)
         return all(np.array_equal(ours, theirs) for ours, theirs in pairs)
+
+
+def unit_of(spread: float, *, noise: float) -> float:
+    """Return the unit in which a model sees scores: their standard deviation, ``spread``.
+
+    Equal scores have none. The assumed noise between seeds takes its place, because other seeds of the same
+    points would lie that far apart.
+    """
+    return spread if spread >= LEAST_SPREAD else max(noise, LEAST_SPREAD)
 
 
 def scores_by_point(trials: Sequence[AskedTrial], *, limit: int) -> dict[Point, float]:

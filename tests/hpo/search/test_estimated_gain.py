@@ -48,6 +48,16 @@ def test_noise_between_seeds_is_that_of_the_scores_not_the_assumed_one(noise: fl
     assert gain is not None and 0.6 * noise < gain.noise < 1.5 * noise
 
 
+def test_equal_scores_show_no_more_than_the_assumed_noise(make: Make) -> None:
+    """The mean of scores of 0.1 differs from them in its last bit."""
+    searcher = make(SQUARE, seed=0, noise=0.01)
+    for number in range(searcher.initial_points + 1):
+        searcher.replay(f"t{number}", {"x": number / 10, "y": number / 10})
+        searcher.tell(f"t{number}", 0.1)
+    gain = searcher.expected_gain()
+    assert gain is not None and 0 < gain.expected < 0.01 and 1e-4 < gain.noise < 0.01
+
+
 def test_estimate_of_the_gain_changes_no_proposal(make: Make) -> None:
     plain, estimating = (make(SQUARE, seed=0) for _ in range(2))
     for searcher in (plain, estimating):

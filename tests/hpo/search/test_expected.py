@@ -43,6 +43,12 @@ def test_trials_without_a_score_say_nothing_about_their_neighbours(ending: dict[
     assert expected_scores([*scored, *ended], scored, noise=0.03) == alone
 
 
+def test_equal_scores_are_expected_within_the_assumed_noise() -> None:
+    asked = trials(dict.fromkeys((0.0, 0.2, 0.4, 0.6, 0.8, 1.0), 0.1))
+    for each in expected_scores(asked, asked, noise=0.01):
+        assert each.mean == pytest.approx(0.1) and 0 < each.deviation < 0.01
+
+
 def test_more_seeds_make_the_expectation_surer() -> None:
     asked = trials({x: truth(x) for x in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)})
     single = expected_scores(asked, asked, noise=0.1)[2]
