@@ -99,8 +99,8 @@ def bayes(
         typer.Option(
             metavar="STUDY",
             help="Study with the same space whose scores the search learns from. If its data, features, "
-            "epochs or scoring differ, the scores are used as a prior, which loses weight if the new "
-            "scores disagree.",
+            "epochs, scoring, fixed settings or code differ, the scores are used as a prior, which loses "
+            "weight if the new scores disagree.",
         ),
     ] = None,
     try_file: Try = None,

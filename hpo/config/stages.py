@@ -36,7 +36,7 @@ SchedulerName = Literal["none", "asha", "median"]
 SEARCHERS_WITH_GAIN = ("bayes-opt", "botorch")
 """Searchers whose model estimates what further trials bring."""
 SEARCHERS_WITH_PRIOR = ("botorch",)
-"""Searchers whose model can start from scores of other data or epochs."""
+"""Searchers whose model can start from scores with other data, settings or code."""
 
 
 def _auto_or_count(value: object) -> object:

@@ -53,7 +53,7 @@ class BoTorchSearcher(ModelSearcher):
         space: What to search.
         seed: Seed of every random draw, 0 or above.
         first: Points to propose before any other.
-        known: Scores of earlier trials of the same space. Those of other data, features or epochs are a
+        known: Scores of earlier trials of the same space. Those with other data, settings or code are a
             prior of the scores, which loses weight where the new scores disagree.
         guess: Point near which the best one is expected, such as the values in use today. Related scores say
             better where to expect it, and take its place.

@@ -35,8 +35,8 @@ def build_searcher(
         noise: Standard deviation of the score over seeds, in units of the score.
         known: Scores of trials of another study; a score that is not finite counts as a failure. The caller
             must make sure that their space is this one (equal ``Space.digest``) and that their metric and,
-            unless a point is related, their epochs and data are the same. To rebuild a searcher, pass the
-            same points in the same order, otherwise it proposes other points.
+            unless a point is related, their data, settings and code are the same. To rebuild a searcher,
+            pass the same points in the same order, otherwise it proposes other points.
 
     Raises:
         ConfigError: ``name`` is unknown, or a first or known point lies outside the space.

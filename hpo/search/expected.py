@@ -27,7 +27,7 @@ def expected_scores(
         observed: All trials of the search and what they reached. Failed ones say nothing here.
         asked: Trials whose points are of interest.
         noise: Standard deviation of the score over seeds that is assumed before the scores show another.
-        related: Trials with other data, features or epochs, as a prior of the scores.
+        related: Trials with other data, settings or code, as a prior of the scores.
     """
     if sum(trial.score is not None for trial in observed) < LEAST_POINTS:
         return []

@@ -63,7 +63,7 @@ def fit_process(observed: Observations, *, noise: float, prior: SingleTaskGP | N
 
     Args:
         observed: At least two scores.
-        prior: Process of scores with other data, features or epochs, whose shape these are expected to have.
+        prior: Process of scores with other data, settings or code, whose shape these are expected to have.
         noise: Assumed standard deviation of the score between seeds. The scores may teach another one: a
             factor of e in the variance costs as much as one standard deviation of a normal distribution.
     """

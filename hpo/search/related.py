@@ -1,4 +1,4 @@
-"""Scores on other data, features or epochs as the prior mean of a process."""
+"""Scores with other data, settings or code as the prior mean of a process."""
 
 import torch
 from botorch.models import SingleTaskGP

@@ -43,7 +43,7 @@ class ScoredPoint:
     variance: float = 0.0
     """Variance of the score if the trial was stopped and the score is expected; 0 for a whole trial."""
     is_related: bool = False
-    """Whether the trial had other data, features or epochs, so that only the shape of the scores counts."""
+    """Whether the trial had other data, settings or code, so that only the shape of the scores counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ class Searcher(ABC):
         known: Scores of earlier trials of the same space (warm start); see ``build_searcher``.
 
     Attributes:
-        related: Known trials with other data, features or epochs.
+        related: Known trials with other data, settings or code.
 
     Raises:
         ConfigError: A first or known point lies outside the space.

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hpo.config.differences import differing_settings
 from hpo.config.environment import Environment
 from hpo.config.stages import SEARCH, SEARCHERS_WITH_PRIOR, SearchStage
 from hpo.config.study_file import space_of
@@ -14,18 +15,22 @@ from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Space
 from hpo.study.folders import chosen_study
 from hpo.study.plan import StudyPlan, plan_of
+from hpo.study.versions import code_digest
 from hpo.tasks.base.registry import score_of
 from model.errors import UserError
 from model.shell import shell_line
 from model.wording import counted
+
+_WITHOUT_EFFECT = ("hours", "preset", "training.hangs_after_s")
+"""Settings of a study file that change no score by themselves."""
 
 
 def known_scores(study: str, plan: StudyPlan, environment: Environment) -> dict[str, Any]:
     """Return the scores of another study's search, as the journal of the new study stores them.
 
     Trials that were stopped early count with the score that they are expected to reach. Scores on other data
-    or features, after another number of epochs, or with other tolerances or suppression are related: they
-    tell where to look first.
+    or features, after another number of epochs, with other tolerances or suppression, with other settings
+    that the search does not vary, or of other code are related: they tell where to look first.
 
     Args:
         study: Name of the other study.
@@ -49,16 +54,19 @@ def known_scores(study: str, plan: StudyPlan, environment: Environment) -> dict[
         spaces=(Space.from_description(stage.space), space),
         metrics=(score_of(state.created).metric, metric),
     )
+    theirs = plan_of(folder, state.created)
     related = {
         "data": state.created.data_digest != plan.data_digest,
         "epochs": stage.epochs != plan.study.training.epochs,
-        "scoring": plan_of(folder, state.created).scoring != plan.scoring,
+        "scoring": theirs.scoring != plan.scoring,
+        "settings": _has_other_settings(theirs, plan, space),
+        "code": state.created.code_digest != code_digest(plan.study.task),
     }
     differing = [name for name, differs in related.items() if differs]
     if differing and search.searcher not in SEARCHERS_WITH_PRIOR:
         raise UserError(
-            f"searcher {search.searcher} cannot use the scores of study {study!r}: {' and '.join(differing)} "
-            "differ",
+            f"searcher {search.searcher} cannot use the scores of study {study!r}, which has other "
+            f"{' and '.join(differing)}",
             fix=f"use --searcher {' or '.join(SEARCHERS_WITH_PRIOR)}, which uses them as a prior",
         )
     # What the other study knew from a warm start of its own is known here too.
@@ -98,6 +106,19 @@ def describe_known(known: Mapping[str, Any]) -> str:
 def scored_points(known: Mapping[str, Any]) -> list[ScoredPoint]:
     """Read the scores that ``known_scores`` returned."""
     return [ScoredPoint(**point) for point in known.get("points", [])]
+
+
+def _has_other_settings(theirs: StudyPlan, ours: StudyPlan, space: Space) -> bool:
+    """Return whether two studies train the same point of ``space`` with other settings.
+
+    Data, scoring and epochs are compared by themselves. Where the condition of a hyperparameter does not
+    hold, it has the value of the study file.
+    """
+    searched = {f"hyperparameters.{entry.name}" for entry in space.parameters if not entry.when}
+    return any(
+        key not in searched and key not in _WITHOUT_EFFECT and not key.startswith(("data.", "scoring."))
+        for key in differing_settings(theirs.study, ours.study)
+    )
 
 
 def _own(trials: Sequence[TrialState], metric: str) -> list[dict[str, Any]]:

@@ -20,8 +20,10 @@ from hpo.journal.events import (
     TrialStopped,
 )
 from hpo.journal.journal import Journal
+from hpo.study.first_points import why_not_first
 from hpo.study.folders import study_folder
 from hpo.study.plan import StudyPlan
+from hpo.study.versions import code_digest
 from hpo.study.warm_start import describe_known, known_scores, scored_points
 from model.errors import UserError
 
@@ -29,14 +31,14 @@ GRANDPARENT = {"study": "a", "points": [{"parameters": {"f": 4}, "score": 0.1}]}
 
 
 def plan_over(
-    high: int, *, epochs: int = 3, scoring: dict[str, object] | None = None, **search: object
+    high: int, *, epochs: int = 3, tables: dict[str, dict[str, object]] | None = None, **search: object
 ) -> StudyPlan:
     space = {"f": {"type": "int", "low": 4, "high": high}}
-    stages = {"bayes": {"trials": 3, "space": space, **search}}
-    return calf_plan({"training": {"epochs": epochs}, "stages": stages, "scoring": scoring or {}})
+    given = {"stages": {"bayes": {"trials": 3, "space": space, **search}}, **(tables or {})}
+    return calf_plan({**given, "training": {"epochs": epochs, **given.get("training", {})}})
 
 
-def write_study(environment: Environment, plan: StudyPlan) -> None:
+def write_study(environment: Environment, plan: StudyPlan, *, code: str | None = None) -> None:
     """Study "b": it knew f = 4 from "a" and tried f = 5."""
     search = plan.study.stages.named("bayes")
     assert isinstance(search, SearchStage)
@@ -48,7 +50,7 @@ def write_study(environment: Environment, plan: StudyPlan) -> None:
                 plan=plan.to_json(),
                 seed=0,
                 data_digest=plan.data_digest,
-                code_digest="c",
+                code_digest=code or code_digest("calf"),
                 versions={},
             ),
             StageAsked(stage="bayes", settings=search.model_dump(mode="json"), known=GRANDPARENT),
@@ -123,13 +125,65 @@ def test_scores_with_other_tolerances_or_suppression_are_related(
     environment: Environment, scoring: dict[str, object]
 ) -> None:
     write_study(environment, plan_over(high=9))
-    known = known_scores("b", plan_over(high=9, scoring=scoring), environment)
+    known = known_scores("b", plan_over(high=9, tables={"scoring": scoring}), environment)
     assert all(point.is_related for point in scored_points(known)) and known["differing"] == ["scoring"]
+
+
+@pytest.mark.parametrize(
+    "tables",
+    [
+        {"hyperparameters": {"beta": 2.0}},
+        {"training": {"learning_rate": 1e-2}},
+        {"network": {"predictions": 9}},
+        {"zones_s": {"default": (-9.0, -3.0, 3.0, 9.0)}},
+    ],
+)
+def test_scores_with_other_settings_that_no_trial_varies_are_related(
+    environment: Environment, tables: dict[str, dict[str, object]]
+) -> None:
+    write_study(environment, plan_over(high=9))
+    plan = plan_over(high=9, tables=tables)
+    known = known_scores("b", plan, environment)
+    assert all(point.is_related for point in scored_points(known)) and known["differing"] == ["settings"]
+
+
+def test_own_configuration_is_trained_if_its_score_had_other_settings(environment: Environment) -> None:
+    write_study(environment, plan_over(high=9, tables={"hyperparameters": {"f": 5}}))
+    for beta, reason in ((0.5, "study b has its score"), (2.0, "")):
+        plan = plan_over(high=9, tables={"hyperparameters": {"f": 5, "beta": beta}})
+        search = plan.study.stages.named("bayes").model_dump(mode="json")
+        asked = StageAsked(stage="bayes", settings=search, known=known_scores("b", plan, environment))
+        assert why_not_first(plan, asked).endswith(reason) and bool(why_not_first(plan, asked)) == bool(
+            reason
+        )
+
+
+def test_values_that_are_searched_and_limits_of_time_are_no_other_settings(environment: Environment) -> None:
+    write_study(environment, plan_over(high=9))
+    other = {"hyperparameters": {"f": 7}, "training": {"hangs_after_s": 60.0}}
+    assert known_scores("b", plan_over(high=9, tables=other), environment)["differing"] == []
+
+
+def test_value_where_a_condition_does_not_hold_is_a_setting(environment: Environment) -> None:
+    matching = {"type": "choice", "choices": ["one-to-one", "none"]}
+    beta = {"type": "float", "low": 0.1, "high": 5.0, "when": {"matching": "one-to-one"}}
+    space = {"f": {"type": "int", "low": 4, "high": 9}, "matching": matching, "beta": beta}
+    plans = [plan_over(9, tables={"hyperparameters": {"beta": value}}, space=space) for value in (0.5, 2.0)]
+    write_study(environment, plans[0])
+    assert known_scores("b", plans[0], environment)["differing"] == []
+    assert known_scores("b", plans[1], environment)["differing"] == ["settings"]
+
+
+def test_scores_of_other_code_are_related(environment: Environment) -> None:
+    write_study(environment, plan_over(high=9), code="of an earlier version")
+    known = known_scores("b", plan_over(high=9), environment)
+    assert all(point.is_related for point in scored_points(known))
+    assert "with other code: used as a prior" in describe_known(known)
 
 
 def test_searcher_without_a_prior_refuses_other_epochs(environment: Environment) -> None:
     write_study(environment, plan_over(high=9))
-    with pytest.raises(UserError, match=r"searcher random cannot use .*: epochs differ") as caught:
+    with pytest.raises(UserError, match=r"searcher random cannot use .*, which has other epochs") as caught:
         known_scores("b", plan_over(high=9, epochs=7, searcher="random"), environment)
     assert caught.value.details["fix"] == "use --searcher botorch, which uses them as a prior"
 
