@@ -29,7 +29,8 @@ SHARES_S: dict[str, float] = {
     "tests/e2e/test_secrets.py": 8.0,
     "tests/e2e/test_stages.py": 20.0,
     "tests/e2e/test_study.py": 50.0,
-    "tests/hpo/study/test_session.py": 9.0,
+    "tests/hpo/study/test_session.py": 6.0,
+    "tests/hpo/study/test_starting.py": 3.0,
     # Networks are trained, some until a difference in the last bit would have grown.
     "tests/conformance/test_tasks.py": 6.0,
     "tests/fuzz/test_activitynet.py": 4.0,

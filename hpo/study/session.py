@@ -66,8 +66,9 @@ def _discard_if_empty(journal: Journal, identity: str, environment: Environment,
     if events and StudyState.replay(events).trials:
         return
     shutil.rmtree(journal.folder, ignore_errors=True)
-    with contextlib.suppress(UserError):
-        delete_experiment(environment, identity)
+    if events:  # MLflow may have it
+        with contextlib.suppress(UserError):
+            delete_experiment(environment, identity)
     if isinstance(error, UserError) and "fix" in error.details:
         resume = shell_line("hpo", "resume", journal.folder.name)
         error.details["fix"] = str(error.details["fix"]).replace(resume, "repeat the command")

@@ -17,13 +17,11 @@ from hpo.journal.events import (
     TrialAsked,
     TrialFinished,
 )
-from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState
 from hpo.journal.stage_state import UNLIKELY
 from hpo.programs.program import Proposal
 from hpo.study.estimate import Estimate
 from hpo.study.first_points import first_points_of, why_not_first
-from hpo.study.folders import study_folder
 from hpo.study.outline import StageOutline, plan_text
 from hpo.study.plan import StageRequest, StudyPlan
 from hpo.study.point_file import TypedPoints
@@ -39,23 +37,6 @@ def silent(*_: object) -> None:
 
 def prepared(plan: StudyPlan, environment: Environment, *requests: StageRequest) -> list[PreparedStage]:
     return prepare_new(plan, "new", requests, environment, silent)
-
-
-def test_name_of_another_study_is_refused_before_anything_is_written(
-    small_plan: StudyPlan, environment: Environment
-) -> None:
-    with Journal.create(study_folder(environment, "new")) as journal:
-        journal.append(creation(small_plan, study_folder(environment, "new")))
-    with pytest.raises(UserError, match="study 'new' exists already") as refusal:
-        prepared(small_plan, environment, StageRequest(name="bayes"))
-    assert "--study NEW" in refusal.value.details["fix"]
-
-
-def test_new_study_has_a_name_that_commands_can_be_typed_with(
-    small_plan: StudyPlan, environment: Environment
-) -> None:
-    with pytest.raises(UserError, match=r"without a hyphen at its start .* got '-x'"):
-        prepare_new(small_plan, "-x", [StageRequest(name="bayes")], environment, silent)
 
 
 def test_stages_of_a_whole_procedure_are_planned_at_their_largest(

@@ -1,7 +1,5 @@
 """Resume and fork, without training: what a changed world is allowed to do to a study."""
 
-import errno
-import os
 import shutil
 import socket
 from contextlib import nullcontext
@@ -399,32 +397,3 @@ def test_sync_records_what_mlflow_lacks_and_trains_nothing(begun: str, environme
     names = sorted(str(run.info.run_name) for run in client.search_runs([experiment.experiment_id]))
     assert names == ["bayes", "bayes-0001"]
     assert (study_folder(environment, begun) / "journal.jsonl").read_bytes() == before
-
-
-def test_study_that_cannot_start_leaves_nothing(
-    plan: StudyPlan, environment: Environment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fails(*_: object) -> None:
-        raise UserError("Ray cannot start")
-
-    monkeypatch.setattr(pending_stages, "_finish_stages", fails)
-    stages = preparing.prepare_new(plan, "new", [StageRequest(name="bayes")], environment, silent)
-    with pytest.raises(UserError, match="Ray cannot start"):
-        session.start_study(plan, "new", stages, environment, silent)
-    assert known_studies(environment) == []
-    assert not study_folder(environment, "new").exists()
-
-
-def test_study_without_room_for_its_first_events_leaves_nothing_and_advises_to_repeat_the_command(
-    plan: StudyPlan, environment: Environment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(descriptor: int, line: bytes) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    stages = preparing.prepare_new(plan, "new", [StageRequest(name="bayes")], environment, silent)
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "write", full)
-        with pytest.raises(StorageError, match="No space left on device") as caught:
-            session.start_study(plan, "new", stages, environment, silent)
-    assert caught.value.details["fix"] == "make room, then repeat the command"
-    assert not study_folder(environment, "new").exists()

@@ -1,0 +1,63 @@
+"""Start of a study: names that are refused, and starts that fail."""
+
+import errno
+import os
+
+import pytest
+
+from hpo.config.environment import Environment
+from hpo.journal.journal import Journal
+from hpo.study import pending_stages, preparing, session
+from hpo.study.folders import known_studies, study_folder
+from hpo.study.plan import StageRequest, StudyPlan
+from model.errors import StorageError, UserError
+
+
+def silent(*_: object) -> None:
+    """Progress that nobody watches."""
+
+
+def test_name_of_another_study_is_refused_before_anything_is_written(
+    small_plan: StudyPlan, environment: Environment
+) -> None:
+    with Journal.create(study_folder(environment, "new")) as journal:
+        journal.append(preparing.creation(small_plan, study_folder(environment, "new")))
+    with pytest.raises(UserError, match="study 'new' exists already") as refusal:
+        preparing.prepare_new(small_plan, "new", [StageRequest(name="bayes")], environment, silent)
+    assert "--study NEW" in refusal.value.details["fix"]
+
+
+def test_new_study_has_a_name_that_commands_can_be_typed_with(
+    small_plan: StudyPlan, environment: Environment
+) -> None:
+    with pytest.raises(UserError, match=r"without a hyphen at its start .* got '-x'"):
+        preparing.prepare_new(small_plan, "-x", [StageRequest(name="bayes")], environment, silent)
+
+
+def test_study_that_cannot_start_leaves_nothing(
+    small_plan: StudyPlan, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise UserError("Ray cannot start")
+
+    monkeypatch.setattr(pending_stages, "_finish_stages", fails)
+    stages = preparing.prepare_new(small_plan, "new", [StageRequest(name="bayes")], environment, silent)
+    with pytest.raises(UserError, match="Ray cannot start"):
+        session.start_study(small_plan, "new", stages, environment, silent)
+    assert known_studies(environment) == []
+    assert not study_folder(environment, "new").exists()
+
+
+def test_study_without_room_for_its_first_events_leaves_nothing_and_advises_to_repeat_the_command(
+    small_plan: StudyPlan, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int, line: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    stages = preparing.prepare_new(small_plan, "new", [StageRequest(name="bayes")], environment, silent)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(StorageError, match="No space left on device") as caught:
+            session.start_study(small_plan, "new", stages, environment, silent)
+    assert caught.value.details["fix"] == "make room, then repeat the command"
+    assert not study_folder(environment, "new").exists()
