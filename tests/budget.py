@@ -44,7 +44,7 @@ SHARES_S: dict[str, float] = {
     "tests/hpo/study/test_comparing.py": 5.0,
     "tests/hpo/study/test_reproducing.py": 9.0,
     "tests/hpo/trial/test_array.py": 10.0,
-    "tests/hpo/trial/test_device_fault.py": 6.0,
+    "tests/hpo/trial/test_in_training.py": 6.0,
     "tests/hpo/trial/test_run.py": 7.0,
     "tests/model/training/boundary/test_trainer.py": 18.0,
     "tests/model/training/test_trainer.py": 7.0,

@@ -48,13 +48,19 @@ def test_resumed_search_goes_on_as_it_would_have(tmp_path: Path) -> None:
     assert [task.parameters for task in given] == [task.parameters for task in expected]
 
 
+def interrupted(journal: Journal, plan: StudyPlan, *, epoch: int) -> TrialSpec:
+    """A trial of a session that was killed after its validation at ``epoch``."""
+    runner = runner_on(journal, plan)
+    spec = next_spec(runner)
+    runner.started(spec.trial)
+    runner.reported(spec.trial, report(epoch, 0.2))
+    return spec
+
+
 def test_trials_that_were_running_come_first_and_know_what_they_reported(tmp_path: Path) -> None:
     plan = plan_of()
     with begin(tmp_path / "study", plan) as journal:
-        before = runner_on(journal, plan)
-        running = next_spec(before)
-        before.started(running.trial)
-        before.reported(running.trial, report(1, 0.2))
+        running = interrupted(journal, plan, epoch=1)
         again = next_spec(runner_on(journal, plan))
         assert (again.trial, again.parameters, again.reported_epoch) == (running.trial, running.parameters, 1)
 
@@ -62,10 +68,7 @@ def test_trials_that_were_running_come_first_and_know_what_they_reported(tmp_pat
 def test_trial_killed_between_its_last_validation_and_its_end_is_finished(tmp_path: Path) -> None:
     plan = plan_of()
     with begin(tmp_path / "study", plan) as journal:
-        before = runner_on(journal, plan)
-        trained = next_spec(before)
-        before.started(trained.trial)
-        before.reported(trained.trial, report(plan.study.training.epochs, 0.2))
+        trained = interrupted(journal, plan, epoch=plan.study.training.epochs)
         resumed = runner_on(journal, plan)
         assert resumed.state.trials[trained.trial].status is TrialStatus.FINISHED
         assert resumed.state.trials[trained.trial].score == 0.2
