@@ -1,5 +1,6 @@
 """What must hold after every fault."""
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 
@@ -11,12 +12,13 @@ from faults.study import TRIALS, Account
 SAID = {
     "kill -9 of a trial's process": "the process of bayes-0002 died; the trial resumes",
     "a trial hangs": "bayes-0002 hung: no validation for",
-    "an array of two trials hangs": "bayes-0002 hung: no validation for",
+    # On slow processors the first trial is ahead, and the array may stand still as it opens the third.
+    "an array of two trials hangs": r"bayes-000\d hung: no validation for",
     "a line of the journal cut": "the last line of the journal was incomplete",
     "the newest checkpoint cut": "bayes-0002: checkpoint.pt is damaged",
     "all checkpoints of a trial damaged": "bayes-0002: no checkpoint is left",
 }
-"""Beginning of the note that a fault leaves; the others leave none."""
+"""Pattern of the beginning of the note that a fault leaves; the others leave none."""
 
 
 def ends_as_if_nothing_had_been(
@@ -35,4 +37,5 @@ def ends_as_if_nothing_had_been(
     assert account.recorded == Counter((trial, "finished") for trial in undisturbed)
     assert len(undisturbed) == TRIALS
     assert not account.failed
-    assert any(note.startswith(SAID[fault]) for note in account.notes) if fault in SAID else not account.notes
+    said = [note for note in account.notes if re.match(SAID.get(fault, ""), note)]
+    assert bool(said) == (fault in SAID), account.notes
