@@ -43,8 +43,9 @@ StudyFileOption = Annotated[
     typer.Option(
         metavar="NAME|FILE",
         help="Study file: the name of an installed one (calf, calf-v2, demo, bmn, bmn-demo), or a path. "
-        "Default: the one that fits the command and the data. An existing study keeps its own settings and "
-        "takes only those of a stage that has not run.",
+        "Default: the one that fits the command and the data. An existing study takes from it the settings "
+        "of a stage that has not run; for more trials of its search, those that can change, such as trials "
+        "and space.",
     ),
 ]
 Games = Annotated[

@@ -199,8 +199,8 @@ def _extended_settings(plan: StudyPlan, request: StageRequest, state: StudyState
     kept = before.model_dump(mode="json")
     own = plan.study.stages.named(stage).model_dump(mode="json")
     of_file = {key: value for key, value in (request.table or {}).items() if value != own.get(key)}
-    asked_for = {**of_file, **request.options}
-    typed = {key: value for key, value in asked_for.items() if value not in (None, "auto")}
+    options = {key: value for key, value in request.options.items() if value is not None}
+    typed = {key: value for key, value in {**of_file, **options}.items() if value not in (None, "auto")}
     for key, value in typed.items():
         # The epochs of a stage may stand under [training].
         present = state.stages[stage].epochs if key == "epochs" else kept[key]

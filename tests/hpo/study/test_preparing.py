@@ -318,6 +318,18 @@ def test_study_file_that_says_nothing_new_keeps_a_space_that_was_typed(
     assert space_of(more.plan.study.stages.named("bayes")).describe() == space
 
 
+def test_study_file_decides_on_options_that_were_not_typed(
+    small_plan: StudyPlan, searched: StudyState, environment: Environment
+) -> None:
+    table = small_plan.study.stages.named("bayes").model_dump(mode="json")
+    options = {"trials": None, "searcher": None}
+    request = StageRequest(name="bayes", table={**table, "trials": 7}, options=options)
+    assert prepare_extension(small_plan, request, searched, environment, silent).trials == 7
+    request = replace(request, table={**table, "trials": 7, "searcher": "random"})
+    with pytest.raises(ConfigError, match="have searcher = .*, got random"):
+        prepare_extension(small_plan, request, searched, environment, silent)
+
+
 def test_ended_search_gets_more_configurations_in_a_wider_space_without_a_number(
     small_plan: StudyPlan, searched: StudyState, environment: Environment
 ) -> None:
