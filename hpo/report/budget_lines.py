@@ -32,14 +32,15 @@ def fitting(left_s: float, trial_s: float, concurrent: int) -> int:
     return math.floor(left_s / trial_s) * concurrent
 
 
-def more_time(state: StudyState) -> str:
+def more_time(state: StudyState, *options: str) -> str:
     """Return the command that gives a study whose budget is over the same number of hours again.
 
     If they did not suffice for a single validation, they would not do so again: the command sets no limit.
+    ``options`` are further options of the command.
     """
     hours = state.budget.hours if state.budget else None
     again = "inf" if state.pending and _has_gained_nothing(state, state.pending[0]) else f"{hours or 1:g}"
-    return shell_line("hpo", "resume", state.created.study, "--hours", again)
+    return shell_line("hpo", "resume", state.created.study, *options, "--hours", again)
 
 
 def over_lines(state: StudyState) -> list[str]:

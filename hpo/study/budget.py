@@ -1,7 +1,7 @@
 """Budgets as typed, and the decision whether another trial fits into the time that is left."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -69,8 +69,13 @@ def next_budget(state: StudyState, budget: BudgetSet | None) -> list[BudgetSet]:
     return begun(BudgetSet() if budget is None and state.budget else budget)
 
 
-def require_time(state: StudyState, budget: BudgetSet | None) -> None:
-    """Check that the budget of a study that is to go on is not used up; ``budget`` is a new one.
+def require_time(state: StudyState, budget: BudgetSet | None, *, options: Sequence[str] = ()) -> None:
+    """Check that the budget of a study that is to go on is not used up.
+
+    Args:
+        state: The study.
+        budget: A new budget, if one was typed.
+        options: Other options with which ``hpo resume`` was typed.
 
     Raises:
         UserError: It is used up, and no new one was typed.
@@ -81,8 +86,9 @@ def require_time(state: StudyState, budget: BudgetSet | None) -> None:
     stage, study = waiting[0], state.created.study
     limit = time_left(state, stage, datetime.now(UTC), is_running=False)
     if limit and (state.budget_over or limit.left_s <= 0):
-        commands = {more_time(state): "give it a new one"}
-        commands.setdefault(shell_line("hpo", "resume", study, "--hours", "inf"), "without a limit")
+        commands = {more_time(state, *options): "give it a new one"}
+        without = shell_line("hpo", "resume", study, *options, "--hours", "inf")
+        commands.setdefault(without, "without a limit")
         raise UserError(
             f"the budget of study {study!r} is used up: {limit.words}",
             fix="; ".join(f"{what}: {command}" for command, what in commands.items()),

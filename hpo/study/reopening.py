@@ -1,6 +1,7 @@
 """Reopening of a study: its data, also where they have moved to, and what is not as it was."""
 
 import socket
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,3 +121,13 @@ def resumption(journal: Journal, state: StudyState, environment: Environment) ->
             "--ray-address HOST:PORT)"
         )
     return [StudyResumed(versions=versions()), *(Noticed(message=note) for note in notes)]
+
+
+def foreseen(state: StudyState, events: Iterable[Event]) -> StudyState:
+    """Return ``state``, changed as if a session continued its study now, with these events.
+
+    Nothing is recorded. Without the first event, the time since the last session would count as running time.
+    """
+    for event in (StudyResumed(versions=dict(state.versions)), *events):
+        state.apply(event)
+    return state

@@ -22,7 +22,15 @@ from hpo.study.folders import require_free, study_folder
 from hpo.study.pending_stages import DRAIN_S, SessionEnd, record, run_pending_stages, tracker_of
 from hpo.study.plan import StageRequest, StudyPlan, plan_of, reopen_data, stored_plan
 from hpo.study.preparing import PreparedStage, creation, prepare_extension, prepare_more, with_limits
-from hpo.study.reopening import placed, refuse_changes, reopen, reopened, resumption, retried_stages
+from hpo.study.reopening import (
+    foreseen,
+    placed,
+    refuse_changes,
+    reopen,
+    reopened,
+    resumption,
+    retried_stages,
+)
 from hpo.study.runner import Listener
 from hpo.study.stop_requests import WHOLE_STUDY, StopRequests
 from hpo.tasks.base.splits import Progress
@@ -134,8 +142,10 @@ def extend_study(
         state = stored_state(journal.folder)
         plan = reopen(journal, state, data, environment, progress)
         stage = prepare_extension(plan, request, state, environment, progress)
-        added = _extension(stage) if request.name in state.stages else stage.asked
-        record(journal, state, [*resumption(journal, state, environment), added, *next_budget(state, budget)])
+        added = _added(stage, state)
+        record(
+            journal, state, [*resumption(journal, state, environment), *added, *next_budget(state, budget)]
+        )
         return run_pending_stages(plan, journal, state, environment, listener)
 
 
@@ -156,17 +166,22 @@ def preview_extension(
     with Journal.open(study_folder(environment, name)) as journal:
         state = stored_state(journal.folder)
         plan = reopened(journal.folder, state, data, environment, progress)
-        return with_limits([prepare_extension(plan, request, state, environment, progress)], state, budget)[0]
+        stage = prepare_extension(plan, request, state, environment, progress)
+        return with_limits([stage], foreseen(state, _added(stage, state)), budget)[0]
 
 
-def _extension(stage: PreparedStage) -> StageExtended:
+def _added(stage: PreparedStage, state: StudyState) -> list[Event]:
+    """Return the events with which a search gets more trials, or enters the journal if it never started."""
     plan, name = stage.plan, stage.asked.stage
-    return StageExtended(
+    if name not in state.stages:
+        return stage.events
+    extended = StageExtended(
         stage=name,
         settings=dict(stage.asked.settings),
         trials=stage.trials,
         space=plan.task.varied(plan.study, name, plan.shape),
     )
+    return [extended]
 
 
 def preview_continuation(
@@ -186,7 +201,8 @@ def preview_continuation(
     with Journal.open(study_folder(environment, name)) as journal:
         state = stored_state(journal.folder)
         plan = reopened(journal.folder, state, data, environment, progress)
-        return with_limits(prepare_more(plan, requests, state, environment, progress), state, budget)
+        stages = prepare_more(plan, requests, state, environment, progress)
+        return with_limits(stages, foreseen(state, []), budget)
 
 
 def resume_study(
@@ -212,9 +228,13 @@ def resume_study(
     check_store(environment)
     with _session(name, environment) as journal:
         state = stored_state(journal.folder)
-        require_time(state, budget)
-        plan = plan_of(journal.folder, state.created)
         retried = retried_stages(state) if retry_failed else []
+        if retried:
+            again = foreseen(stored_state(journal.folder), retried)
+            require_time(again, budget, options=["--retry-failed"])
+        else:
+            require_time(state, budget)
+        plan = plan_of(journal.folder, state.created)
         is_resumed = bool(state.pending or retried)
         if is_resumed or data is not None:
             plan = reopen(journal, state, data, environment, progress)

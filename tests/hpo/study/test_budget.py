@@ -1,20 +1,33 @@
 import math
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from hpo.config.environment import Environment
+from hpo.journal.budget import Limit
 from hpo.journal.events import (
     BudgetEnded,
     BudgetSet,
+    Event,
+    Noticed,
     StageAsked,
+    StageFinished,
     StageStarted,
     StudyCreated,
     TrialAsked,
+    TrialFailed,
     TrialFinished,
 )
+from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState
+from hpo.study import session
 from hpo.study.budget import moment, next_budget, require_time, typed_budget
+from hpo.study.folders import study_folder
+from hpo.study.plan import StageRequest, StudyPlan
+from hpo.study.preparing import creation
 from model.errors import ConfigError, UserError
 
 
@@ -96,3 +109,73 @@ def test_budget_of_one_command_is_not_that_of_the_next() -> None:
     state.apply(BudgetSet(hours=1))
     (lifted,) = next_budget(state, None)
     assert (lifted.hours, lifted.until) == (None, None)
+
+
+def silent(*_: object) -> None:
+    """Progress that nobody watches."""
+
+
+def searched(plan: StudyPlan, environment: Environment, *, hours: float, ran_min: Sequence[int]) -> None:
+    """Study "old", begun two days ago: a search with a budget, whose last trial ended after ``ran_min``."""
+    began = datetime.now(UTC) - timedelta(days=2)
+    settings = plan.study.stages.named("bayes").model_dump(mode="json")
+    settings |= {"hours": hours, "concurrent": 1, "array": 1}
+    space = plan.task.varied(plan.study, "bayes", plan.shape)
+    events: list[Event] = [
+        replace(creation(plan, study_folder(environment, "old")), at=began),
+        StageAsked(stage="bayes", settings=settings, at=began),
+        StageStarted(stage="bayes", space=space, trials=2, epochs=2, at=began),
+    ]
+    ends = [
+        TrialFinished(trial="bayes-0001", score=0.5, epoch=2, duration_s=1.0),
+        TrialFailed(trial="bayes-0002", reason="x"),
+    ]
+    for f, (end, minutes) in enumerate(zip(ends, ran_min, strict=False), start=2):
+        at = began + timedelta(minutes=minutes)
+        events += [TrialAsked(trial=end.trial, stage="bayes", parameters={"f": f}, seed=0, at=at)]
+        events += [replace(end, at=at)]
+    if len(ran_min) == len(ends):
+        events += [StageFinished(stage="bayes", best_trial="bayes-0001", chosen={"f": 2}, at=events[-1].at)]
+    with Journal.create(study_folder(environment, "old")) as journal:
+        for event in events:
+            journal.append(event)
+
+
+def previewed(environment: Environment, *, trials: int = 9, budget: BudgetSet | None = None) -> Limit:
+    request = StageRequest(name="bayes", options={"trials": trials})
+    stage = session.preview_extension("old", request, environment, silent, budget=budget)
+    assert stage.limit is not None
+    return stage.limit
+
+
+@pytest.mark.parametrize("ran_min", [[30], [10, 30]], ids=["killed", "ended"])
+def test_dry_run_counts_no_day_on_which_the_study_did_not_run(
+    small_plan: StudyPlan, environment: Environment, ran_min: list[int]
+) -> None:
+    searched(small_plan, environment, hours=1, ran_min=ran_min)
+    assert previewed(environment).left_s == pytest.approx(1800, abs=1)
+    assert previewed(environment, budget=BudgetSet(hours=2)).left_s == pytest.approx(7200, abs=1)
+
+
+def test_dry_run_of_more_trials_counts_no_time_of_later_stages(
+    small_plan: StudyPlan, environment: Environment
+) -> None:
+    searched(small_plan, environment, hours=1, ran_min=[10, 30])
+    with Journal.open(study_folder(environment, "old")) as journal:
+        ended_at = journal.events()[-1].at
+        journal.append(Noticed(message="a final ran for a day", at=ended_at + timedelta(days=1)))
+    assert previewed(environment).left_s == pytest.approx(1800, abs=1)
+
+
+def test_failed_trials_are_not_trained_again_without_time(
+    small_plan: StudyPlan, environment: Environment
+) -> None:
+    searched(small_plan, environment, hours=0.5, ran_min=[10, 30])
+    folder = study_folder(environment, "old")
+    before = (folder / "journal.jsonl").read_bytes()
+    with pytest.raises(UserError, match=r"is used up: 0\.5 h for stage bayes") as refusal:
+        session.resume_study("old", environment, silent, silent, retry_failed=True)
+    assert refusal.value.details["fix"].startswith(
+        "give it a new one: hpo resume old --retry-failed --hours 1;"
+    )
+    assert (folder / "journal.jsonl").read_bytes() == before

@@ -326,7 +326,7 @@ def test_study_file_decides_on_options_that_were_not_typed(
     request = StageRequest(name="bayes", table={**table, "trials": 7}, options=options)
     assert prepare_extension(small_plan, request, searched, environment, silent).trials == 7
     request = replace(request, table={**table, "trials": 7, "searcher": "random"})
-    with pytest.raises(ConfigError, match="have searcher = .*, got random"):
+    with pytest.raises(ConfigError, match=r"have searcher = .*, got random"):
         prepare_extension(small_plan, request, searched, environment, silent)
 
 
