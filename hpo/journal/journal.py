@@ -214,6 +214,18 @@ def _lines(folder: Path, start: int, marks: Sequence[bytes] = ()) -> Iterator[tu
             yield event, end
 
 
+def has_events(folder: Path) -> bool:
+    """Return whether a folder has a study: a journal with an event."""
+    journal = folder / _JOURNAL
+    return journal.is_file() and journal.stat().st_size > 0
+
+
+def is_unbegun(folder: Path) -> bool:
+    """Return whether a folder has nothing but what a process killed before a study's first event leaves."""
+    names = {file.name for file in folder.iterdir()}
+    return names <= {_JOURNAL, _LOCK, _WRITER} and not has_events(folder)
+
+
 def writer_of(folder: Path) -> str | None:
     """Describe the process that is running the study; None if there is none."""
     lock = FileLock(folder / _LOCK)

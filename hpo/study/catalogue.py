@@ -11,7 +11,7 @@ from hpo.journal.events import StudyCreated, StudyRenamed
 from hpo.journal.journal import Journal, stored_creation, writer_of
 from hpo.journal.results import StudyState, stored_state
 from hpo.report.catalogue_tables import Entry
-from hpo.study.folders import known_studies, require_free, study_folder
+from hpo.study.folders import known_studies, make_free, study_folder
 from hpo.study.plan import plan_of
 from hpo.tasks.base.found import found_configuration
 from hpo.tasks.base.registry import score_of
@@ -35,7 +35,7 @@ def rename_study(name: str, new_name: str, environment: Environment) -> None:
             the new name is taken.
     """
     source, target = study_folder(environment, name), study_folder(environment, new_name)
-    require_free(environment, new_name)
+    make_free(environment, new_name)
     with Journal.open(source) as journal:
         # A damaged journal and a missing task are found before anything moves.
         plan_of(source, stored_state(source).created)

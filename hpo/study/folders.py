@@ -1,11 +1,16 @@
 """Folders of studies."""
 
 import os
+import shutil
 from pathlib import Path
 
 from hpo.config.environment import Environment
+from hpo.journal.journal import has_events, is_unbegun, writer_of
 from hpo.tasks.base.places import is_uri
 from model.errors import UserError
+
+REPORT = "report.html"
+"""File of a study's page."""
 
 
 def studies_folder(environment: Environment) -> Path:
@@ -24,12 +29,6 @@ def study_folder(environment: Environment, name: str) -> Path:
     return studies_folder(environment) / name
 
 
-def has_study(environment: Environment, name: str) -> bool:
-    """Return whether the study ``name`` exists."""
-    journal = study_folder(environment, name) / "journal.jsonl"
-    return journal.is_file() and journal.stat().st_size > 0
-
-
 def require_typeable(name: str) -> None:
     """Check that commands can be typed with the name of a study to be made.
 
@@ -46,7 +45,7 @@ def require_typeable(name: str) -> None:
         )
 
 
-def require_free(environment: Environment, name: str) -> None:
+def require_free(environment: Environment, name: str, *, fix: str = "choose another name") -> None:
     """Check that a study to be made can have a name, and that no study or other folder has it.
 
     Raises:
@@ -54,24 +53,33 @@ def require_free(environment: Environment, name: str) -> None:
     """
     require_typeable(name)
     folder = study_folder(environment, name)
+    if has_events(folder):
+        raise UserError(f"study {name!r} exists already", folder=folder, fix=fix)
     if _is_taken(folder):
-        raise UserError(f"study {name!r} exists already", folder=folder, fix="choose another name")
+        raise UserError(f"there is a folder {name!r} already, without a study", folder=folder, fix=fix)
+
+
+def make_free(environment: Environment, name: str) -> None:
+    """Make way for a study that gets a name: remove what a start that was killed left under it.
+
+    Raises:
+        UserError: The name is taken, or commands cannot be typed with it.
+    """
+    require_free(environment, name)
+    folder = study_folder(environment, name)
+    if writer := writer_of(folder):
+        raise UserError(f"study {name!r} is being made by {writer}", folder=folder, fix="choose another name")
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_taken(folder: Path) -> bool:
-    """Return whether a folder has more than what a process killed before a study's first event leaves."""
-    journal = folder / "journal.jsonl"
-    return folder.exists() and not (journal.is_file() and journal.stat().st_size == 0)
-
-
-REPORT = "report.html"
-"""File of a study's page."""
+    return folder.exists() and not (folder.is_dir() and is_unbegun(folder))
 
 
 def known_studies(environment: Environment) -> list[str]:
     """Return the names of all studies, starting with the one that changed last."""
     journals = studies_folder(environment).glob("[!.]*/journal.jsonl")
-    changed_at = {path.parent.name: found.st_mtime for path in journals if (found := path.stat()).st_size}
+    changed_at = {path.parent.name: path.stat().st_mtime for path in journals if has_events(path.parent)}
     return sorted(changed_at, key=changed_at.__getitem__, reverse=True)
 
 

@@ -22,7 +22,7 @@ from hpo.study.budget import expected_limit
 from hpo.study.configuration import configuration_from_symbols
 from hpo.study.finalists import chosen_finalists, expected_finalists
 from hpo.study.first_points import FirstPoint, first_points_of
-from hpo.study.folders import has_study, require_typeable, stored_place, study_folder
+from hpo.study.folders import require_free, stored_place, study_folder
 from hpo.study.plan import StageRequest, StudyPlan, stage_settings
 from hpo.study.point_file import TypedPoints
 from hpo.study.reopening import refuse_changes
@@ -88,14 +88,8 @@ def prepare_new(
         UserError: The name is taken or cannot be typed, a stage cannot run, or the MLflow store cannot be
             used.
     """
-    require_typeable(name)
+    require_free(environment, name, fix="choose another name with --study NEW, or leave --study out")
     check_store(environment)
-    if has_study(environment, name):
-        raise UserError(
-            f"study {name!r} exists already",
-            folder=study_folder(environment, name),
-            fix="choose another name with --study NEW, or leave --study out",
-        )
     state = StudyState.replay([creation(plan, study_folder(environment, name))])
     stages = [_prepared(plan, request, state, environment, progress) for request in requests]
     return with_limits(stages, state, budget)

@@ -18,7 +18,7 @@ from hpo.journal.events import (
 from hpo.journal.journal import Journal, read_journal, writer_of
 from hpo.journal.results import StudyState, stored_state
 from hpo.study.budget import begun, next_budget, require_time
-from hpo.study.folders import require_free, study_folder
+from hpo.study.folders import make_free, study_folder
 from hpo.study.pending_stages import DRAIN_S, SessionEnd, record, run_pending_stages, tracker_of
 from hpo.study.plan import StageRequest, StudyPlan, plan_of, reopen_data, stored_plan
 from hpo.study.preparing import PreparedStage, creation, prepare_extension, prepare_more, with_limits
@@ -283,7 +283,7 @@ def fork_study(
             copied.
     """
     source, target = study_folder(environment, name), study_folder(environment, new_name)
-    require_free(environment, new_name)
+    make_free(environment, new_name)
     if writer := writer_of(source):
         raise UserError(f"study {name!r} is being run by {writer}", fix=shell_line("hpo", "stop", name))
     events = read_journal(source).events

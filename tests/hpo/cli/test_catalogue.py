@@ -230,6 +230,7 @@ def test_export_to_another_kind_of_file_is_refused(one: Path, environment: Envir
 def test_renamed_study_keeps_its_trials_and_its_record_in_mlflow(one: Path, environment: Environment) -> None:
     answer(environment, "sync", "one")
     (one / "report.html").write_text("hpo resume one")
+    Journal.create(study_folder(environment, "two")).close()  # as a start that was killed leaves it
     assert "hpo report two" in answer(environment, "rename", "one", "two")
     state = stored_state(study_folder(environment, "two"))
     assert state.created.study == "two" and len(state.trials) == 2 and not one.exists()

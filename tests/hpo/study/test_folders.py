@@ -9,8 +9,8 @@ from hpo.study.folders import (
     chosen_study,
     found_place,
     free_name,
-    has_study,
     known_studies,
+    make_free,
     require_free,
     stored_place,
     study_folder,
@@ -57,7 +57,21 @@ def test_name_that_no_command_can_be_typed_with_is_for_no_new_study(
 
 
 def test_what_a_start_that_was_killed_leaves_is_no_study_and_takes_no_name(environment: Environment) -> None:
-    Journal.create(study_folder(environment, "new")).close()
-    assert not has_study(environment, "new")
+    folder = study_folder(environment, "new")
+    with Journal.create(folder), pytest.raises(UserError, match="study 'new' is being made by process"):
+        make_free(environment, "new")
+    assert known_studies(environment) == []
     require_free(environment, "new")
     assert free_name(environment, "new") == "new"
+    make_free(environment, "new")
+    assert not folder.exists()
+
+
+def test_folder_with_files_of_somebody_else_is_taken(environment: Environment) -> None:
+    Journal.create(study_folder(environment, "new")).close()
+    notes = study_folder(environment, "new") / "notes.txt"
+    notes.touch()
+    assert free_name(environment, "new") == "new-2"
+    with pytest.raises(UserError, match="there is a folder 'new' already, without a study"):
+        make_free(environment, "new")
+    assert notes.exists()

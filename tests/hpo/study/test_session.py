@@ -29,10 +29,7 @@ from hpo.journal.journal import Journal, read_journal, stored_events
 from hpo.journal.results import StudyState, stored_state
 from hpo.schedule.tuner import WorkersLostError
 from hpo.study import pending_stages, preparing, reopening, session, stage
-from hpo.study.folders import (
-    known_studies,
-    study_folder,
-)
+from hpo.study.folders import known_studies, study_folder
 from hpo.study.plan import StageRequest, StudyPlan, StudyRequest, make_plan, plan_of, stage_settings
 from hpo.study.runner import StageRunner
 from hpo.study.stage import MOST_LOSSES
@@ -308,7 +305,8 @@ def test_fork_that_breaks_off_leaves_nothing_and_can_be_repeated(
         raise shutil.Error([(str(source), str(target), "No space left on device")])
 
     killed = study_folder(environment, begun).with_name(".forked.unfinished")
-    Journal.create(killed).close()
+    for left in (killed, study_folder(environment, "forked")):
+        Journal.create(left).close()
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "copytree", full)
         with pytest.raises(StorageError, match="cannot copy the trials to"):
