@@ -220,8 +220,9 @@ class StudyState:
         stage = self._stage(event.stage)
         self._keep_former(stage)
         self.tally(event.stage).ranking.reopen()
-        stage.extend(event, self.running.seconds(event.at))
-        self.asked[event.stage] = replace(self.asked[event.stage], settings=event.settings)
+        asked = self.asked[event.stage]
+        stage.extend(event, self.running.seconds(event.at), before=asked.settings)
+        self.asked[event.stage] = replace(asked, settings=event.settings)
 
     def _retry_stage(self, event: StageRetried) -> None:
         stage = self._stage(event.stage)

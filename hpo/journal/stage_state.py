@@ -1,5 +1,6 @@
 """State of a stage."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,6 +10,18 @@ from hpo.journal.events import BudgetEnded, GainEstimated, StageExtended, StageF
 
 UNLIKELY = 5
 """Number of estimates in a row, all below the noise, after which further trials are not expected to gain."""
+_WITHOUT_EFFECT = ("stop_when", "hours", "concurrent", "array")
+"""Settings of a search that only decide how long it goes on, and how many trials run at a time."""
+
+
+def is_same_search(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Return whether a search proposes the same trials with other settings, as far as it goes on."""
+    first, second = (
+        {name: value for name, value in settings.items() if name not in _WITHOUT_EFFECT}
+        for settings in (before, after)
+    )
+    # What was read from a journal has lists where new settings have tuples.
+    return json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,17 +70,29 @@ class StageState:
         self.finished_at, self.best_trial = event.at, event.best_trial or None
         self.chosen, self.role = event.chosen, event.role
 
-    def extend(self, event: StageExtended, ran_s: float) -> None:
-        """Record that the stage gets more trials; ``ran_s`` is the running time of the study in seconds."""
+    def extend(self, event: StageExtended, ran_s: float, *, before: Mapping[str, Any]) -> None:
+        """Record that the stage gets more trials or other settings.
+
+        Args:
+            event: The request.
+            ran_s: Running time of the study in seconds.
+            before: Settings that the stage had.
+        """
+        space = event.space or self.space
+        is_same = is_same_search({**before, "space": self.space}, {**event.settings, "space": space})
         self.reopen(ran_s)
-        self.trials, self.space = event.trials, event.space or self.space
+        self.trials, self.space = event.trials, space
+        if not is_same:
+            self.gain, self.unlikely = None, 0
 
     def reopen(self, ran_s: float) -> None:
-        """Forget the end of the stage; ``ran_s`` is the running time of the study in seconds."""
+        """Forget the end of the stage; ``ran_s`` is the running time of the study in seconds.
+
+        What further trials bring stays known, so that a search which the rule has ended trains no new ones.
+        """
         if self.finished_at is not None:
             self.began_s = ran_s - self.used_s
         self.over, self.cut_short = None, ""
-        self.gain, self.unlikely = None, 0
         self.finished_at = None
         self.best_trial, self.chosen, self.role = None, {}, ""
 

@@ -12,6 +12,7 @@ from hpo.journal.budget import Limit
 from hpo.journal.early_end import continue_beyond, ended_as_unlikely
 from hpo.journal.events import BudgetSet, Event, Noticed, StageAsked, StudyCreated
 from hpo.journal.results import StudyState
+from hpo.journal.stage_state import is_same_search
 from hpo.programs.program import Program
 from hpo.report.formats import value as format_value
 from hpo.report.formats import values_tried
@@ -217,7 +218,8 @@ def _extended_settings(plan: StudyPlan, request: StageRequest, state: StudyState
         new = len(settings["try"]) - len(kept["try"]) or (MORE if settings["space"] != kept["space"] else 0)
         # A search that ended early has fewer configurations than were planned.
         settings["trials"] = min(kept["trials"], _tried_count(state, stage)) + new if new else kept["trials"]
-    if settings == kept and ended_as_unlikely(state, stage):
+    ends_at_once = settings["stop_when"] == "unlikely" and is_same_search(kept, settings)
+    if ends_at_once and ended_as_unlikely(state, stage):
         raise ConfigError(
             f"study {name!r} has ended its search: further trials are unlikely to gain anything",
             fix=f"to continue all the same: {continue_beyond(name)}",

@@ -349,7 +349,7 @@ def test_search_that_ended_as_unlikely_goes_on_only_without_that_rule(
         searched.apply(GainEstimated(stage="bayes", proposed=proposed, trials=10, gain=0.01, noise=0.03))
     searched.apply(StageFinished(stage="bayes", best_trial="bayes-3", chosen={"f": 3}))
     with pytest.raises(ConfigError, match="has ended its search: further trials are unlikely") as refusal:
-        extension(small_plan, searched, environment, stop_when="unlikely")
+        extension(small_plan, searched, environment, stop_when="unlikely", concurrent=3)
     assert refusal.value.details["fix"].endswith("hpo run bayes --study old --stop-when never")
     assert extension(small_plan, searched, environment, stop_when="never").trials > 2
 

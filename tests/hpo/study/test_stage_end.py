@@ -12,6 +12,8 @@ from hpo.journal.events import (
     GainEstimated,
     StageAsked,
     StageExtended,
+    StageFinished,
+    StageRetried,
     TrialStopped,
 )
 from hpo.journal.journal import Journal
@@ -203,3 +205,34 @@ def test_search_without_that_rule_only_records_the_estimates(tmp_path: Path, gai
             runner.finished(task.trial)
         assert len(runner.state.trials) == 3 + UNLIKELY and not runner.ended_as_unlikely
         assert runner.state.stages["bayes"].unlikely >= UNLIKELY
+
+
+@pytest.mark.parametrize(("trials", "ends"), [(30, True), (40, False)])
+def test_search_that_gets_that_rule_ends_where_it_would_have_unless_it_gets_trials_too(
+    tmp_path: Path, gains: list[int], trials: int, ends: bool
+) -> None:
+    with begin(tmp_path / "study", plan_of(30)) as journal:
+        journal.append(StageAsked(stage="bayes", settings={"trials": 30, "stop_when": "never"}))
+        without_rule = runner_on(journal, plan_of(30))
+        for _ in range(3 + UNLIKELY):
+            train(without_rule, 0.1)
+        settings = {"trials": trials, "stop_when": "unlikely"}
+        journal.append(StageExtended(stage="bayes", settings=settings, trials=trials))
+        runner = runner_on(journal, plan_of(trials, stop_when="unlikely"))
+        assert (runner.next_spec() is None) == runner.complete == ends
+
+
+def test_retry_of_a_search_that_the_rule_has_ended_trains_the_failed_trials_only(
+    tmp_path: Path, gains: list[int]
+) -> None:
+    plan = plan_of(30, stop_when="unlikely")
+    with begin(tmp_path / "study", plan) as journal:
+        runner = runner_on(journal, plan)
+        runner.failed(next_spec(runner).trial, "no memory")
+        for _ in range(1 + UNLIKELY):
+            train(runner, 0.1)
+        assert runner.next_spec() is None and runner.ended_as_unlikely
+        journal.append(StageFinished(stage="bayes", best_trial="bayes-0002"))
+        journal.append(StageRetried(stage="bayes"))
+        assert train(runner_on(journal, plan), 0.1) == "bayes-0001"
+        assert runner_on(journal, plan).complete
