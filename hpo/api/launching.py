@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypedDict
 
-from hpo.api.another_study import another_search, another_study, data_place
+from hpo.api.another_study import another_search, another_study, nothing_to_continue
 from hpo.api.callbacks import Callback
 from hpo.api.notifying import Channel, channel_of
 from hpo.api.watching import ReadingProgress, say, tell_end, watch
@@ -21,7 +21,14 @@ from hpo.report.stage_order import unfinished_lines
 from hpo.study.bounds import Bounds
 from hpo.study.folders import chosen_study, free_name, known_studies, study_folder
 from hpo.study.pending_stages import SessionEnd
-from hpo.study.plan import StageRequest, StudyPlan, StudyRequest, make_plan, stored_plan
+from hpo.study.plan import (
+    StageRequest,
+    StudyPlan,
+    StudyRequest,
+    make_plan,
+    refuse_options_of_other_tasks,
+    stored_plan,
+)
 from hpo.study.point_file import TypedPoints
 from hpo.study.preparing import PreparedStage, prepare_new
 from hpo.study.runner import Listener
@@ -36,7 +43,6 @@ from hpo.study.start_configuration import starting_configuration, study_in
 from hpo.tasks.base.presentation.stage_command import TaskCommands
 from hpo.tasks.base.registry import load_study
 from model.errors import ConfigError
-from model.shell import shell_line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,8 +138,7 @@ class Launch:
             return self._start([request], name)
         if warm_start is not None:
             raise ConfigError(f"--warm-start is for a new study, and {name!r} exists", fix="leave it out")
-        folder, plan, stage_request = self._next_stage(SEARCH, options, name)
-        request = replace(request, table=stage_request.table)
+        folder, plan, request = self._next_stage(request, name)
         if self.dry_run:
             with ReadingProgress() as progress:
                 stage = preview_extension(folder.name, request, self.environment, progress, **self._given)
@@ -220,8 +225,8 @@ class Launch:
         self, source: str | None, stage: str, options: Mapping[str, Any], name: str | None
     ) -> Outcome:
         if name is None and not known_studies(self.environment) and self.names_data:
-            raise self._nothing_to_continue(stage)
-        folder, plan, request = self._next_stage(stage, options, name)
+            raise nothing_to_continue(stage, self.request)
+        folder, plan, request = self._next_stage(StageRequest(name=stage, options=options), name)
         unfinished = unfinished_lines(stored_state(folder))
         plan = replace(plan, notices=(*plan.notices, *unfinished))
         if source:
@@ -281,15 +286,12 @@ class Launch:
         with ReadingProgress() as progress:
             return make_plan(request, self.environment, progress, stages=stages)
 
-    def _next_stage(
-        self, stage: str, options: Mapping[str, Any], name: str | None
-    ) -> tuple[Path, StudyPlan, StageRequest]:
+    def _next_stage(self, request: StageRequest, name: str | None) -> tuple[Path, StudyPlan, StageRequest]:
         """Return a known study and the request for a stage of it, with the options checked."""
         folder, plan = self._known_plan(name)
-        self._refuse_other_options(plan, folder.name, stage)
-        _refuse_unknown_settings(plan, stage, options)
-        table = self._table_for(plan, folder.name, stage)
-        return folder, plan, StageRequest(name=stage, options=options, table=table)
+        self._refuse_other_options(plan, folder.name, request)
+        _refuse_unknown_settings(plan, request.name, request.options)
+        return folder, plan, replace(request, table=self._table_for(plan, folder.name, request))
 
     @property
     def _given(self) -> "_Given":
@@ -300,19 +302,6 @@ class Launch:
         """Return the folder and the plan of a study, by default of the one that changed last."""
         folder = chosen_study(self.environment, name)
         return folder, stored_plan(folder)
-
-    def _nothing_to_continue(self, stage: str) -> ConfigError:
-        """Return the error for a later stage on data of which there is no study yet."""
-        words = data_place(self.request.data)
-        words += ["--features", self.request.features] if self.request.features else []
-        options = shell_line(*words)
-        return ConfigError(
-            "there is no study yet that this stage could continue",
-            **{
-                "fix": f"search first: hpo run bayes {options}",
-                "or, without a search": f"hpo run {stage} --from paper {options}",
-            },
-        )
 
     def _request_from(self, source: str | None) -> StudyRequest:
         """Return the request for a new study; without data of its own it takes those of the study ``source``.
@@ -330,8 +319,8 @@ class Launch:
             counts=self.request.counts or (plan.train.items, plan.valid.items),
         )
 
-    def _table_for(self, plan: StudyPlan, name: str, stage: str) -> Mapping[str, Any] | None:
-        """Return the table of ``stage`` in the typed study file, which may differ from the study's own.
+    def _table_for(self, plan: StudyPlan, name: str, request: StageRequest) -> Mapping[str, Any] | None:
+        """Return the table of a stage in the typed study file, which may differ from the study's own.
 
         Raises:
             ConfigError: The file differs in settings that all stages share, or cannot be used.
@@ -343,11 +332,12 @@ class Launch:
             key, (typed, kept) = next(iter(differing.items()))
             more = f" (and {len(differing) - 1} more)" if len(differing) > 1 else ""
             shown = f"{key} = {json.dumps(kept)}{more}", f"{json.dumps(typed)} from --study-file"
-            raise self._differs(plan, name, stage, *shown)
-        return study.stages.named(stage).model_dump(mode="json")
+            raise self._differs(plan, name, request, *shown)
+        return study.stages.named(request.name).model_dump(mode="json")
 
-    def _refuse_other_options(self, plan: StudyPlan, name: str, stage: str) -> None:
+    def _refuse_other_options(self, plan: StudyPlan, name: str, request: StageRequest) -> None:
         """Refuse options that differ from those with which the study was started."""
+        refuse_options_of_other_tasks(plan.study, self.request)
         typed, unit = self.request, plan.task.unit
         counts = (plan.train.items, plan.valid.items)
         pairs = (
@@ -359,16 +349,19 @@ class Launch:
         )
         for text, typed_value, kept in pairs:
             if typed_value != kept:
-                raise self._differs(plan, name, stage, text.format(kept), text.format(typed_value))
+                raise self._differs(plan, name, request, text.format(kept), text.format(typed_value))
         if typed.skip_missing and not plan.study.skips_missing:
-            raise self._differs(plan, name, stage, f"no {unit} left out", "--skip-missing")
+            raise self._differs(plan, name, request, f"no {unit} left out", "--skip-missing")
 
-    def _differs(self, plan: StudyPlan, name: str, stage: str, kept: str, typed: str) -> ConfigError:
-        other = another_study(name, stage)
-        if stage == SEARCH:
+    def _differs(
+        self, plan: StudyPlan, name: str, request: StageRequest, kept: str, typed: str
+    ) -> ConfigError:
+        if request.name == SEARCH:
             file = self.request.study_file if self.has_study_file else ""
-            request = replace(self.request, data=self._given["data"] or plan.data, study_file=file)
-            other = another_search(plan, request, self.environment, usual=self.commands.task)
+            study = replace(self.request, data=self._given["data"] or plan.data, study_file=file)
+            other = another_search(plan, study, request, self.environment, self.commands)
+        else:
+            other = another_study(name, request.name)
         fix = f"leave this option out, or {other}"
         return ConfigError(f"study {name!r} was started with {kept}, got {typed}", fix=fix)
 

@@ -40,6 +40,19 @@ def with_bounds(space: Mapping[str, Any], bounds: Bounds) -> dict[str, Any]:
     return changed
 
 
+def bounds_in_words(bounds: Bounds) -> list[str]:
+    """Return bounds as they are typed after ``--space``."""
+    if not isinstance(bounds, Mapping):
+        return list(bounds)
+    return [f"{name}={_in_words(wanted)}" for name, wanted in bounds.items()]
+
+
+def _in_words(wanted: Any) -> str:
+    if isinstance(wanted, tuple):
+        return "..".join(map(str, wanted))
+    return ",".join(map(str, wanted if isinstance(wanted, list) else [wanted]))
+
+
 def _name_and_values(text: str) -> tuple[str, str]:
     given, is_one, values = text.partition("=")
     if not is_one or not values:

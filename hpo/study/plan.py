@@ -332,22 +332,32 @@ def _fields_of(data: OpenedData[Any]) -> dict[str, Any]:
     }
 
 
+def refuse_options_of_other_tasks(study: StudyFile, request: StudyRequest) -> None:
+    """Check that the task has those of the typed options that not all tasks have.
+
+    Raises:
+        ConfigError: It lacks one.
+    """
+    known = study.model_dump(mode="json").get("data", {})
+    for setting, typed in (("labels", request.labels), ("skip_missing", request.skip_missing)):
+        if typed and setting not in known:
+            option = f"--{setting.replace('_', '-')}"
+            raise ConfigError(f"the task {study.task} has no option {option}; leave it out")
+
+
 def _with_request(study: StudyFile, request: StudyRequest) -> StudyFile:
+    refuse_options_of_other_tasks(study, request)
     document = study.model_dump(mode="json")
     if request.epochs is not None:
         document["training"]["epochs"] = request.epochs
     if request.labels is not None:
         _set_labels(document, request)
     if request.skip_missing:
-        if "skip_missing" not in document.get("data", {}):
-            raise ConfigError(f"the task {study.task} has no option --skip-missing; leave it out")
         document["data"]["skip_missing"] = True
     return parse_study(document, file=f"{request.study_file} with the options given")
 
 
 def _set_labels(document: dict[str, Any], request: StudyRequest) -> None:
-    if "labels" not in document.get("data", {}):
-        raise ConfigError(f"the task {document['task']} has no option --labels; leave it out")
     decided = document["data"]["labels"]
     if decided not in (None, request.labels):
         raise ConfigError(

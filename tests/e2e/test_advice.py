@@ -9,7 +9,7 @@ import pytest
 from e2e.command_line import CommandLine
 
 PRINTED = re.compile(r"\bhpo((?: (?:'[^']*'|[^\s,;:|()`']|,(?=\S))+)+)")
-FILLED_IN = {"NEW": "new", "FOLDER": "{data}"}
+FILLED_IN = {"NEW": "new", "FOLDER": "{data}", "FILE": "small.toml"}
 ELSEWHERE = (["data", "download"],)
 """Commands that need the network."""
 SERVES = (["ui"],)
@@ -58,7 +58,11 @@ def test_advice_of_a_study_can_be_followed(hpo: CommandLine) -> None:
         assert refused.returncode == 2, refused.stderr
         assert_good_advice(hpo, refused.stderr, commands=1)
 
-    for option in (("--seed", "9"), ("--games", "1,1")):
+    for option in (
+        ("--seed", "9"),
+        ("--games", "1,1"),
+        ("--seed", "9", "--trials", "3", "--space", "f=2..4"),
+    ):
         refused = hpo.run("run", "bayes", "--study", "first study", *option)
         assert refused.returncode == 2 and "--from" not in refused.stderr
         new = f"hpo run bayes --study NEW --data {hpo.data} --features"
