@@ -166,12 +166,19 @@ def _is_start_of_grid(found: Found) -> bool:
 
 
 def _comparing_command(state: StudyState) -> str:
-    """Return the command of the final, which trains what the deciding stages have found."""
+    """Return the command of the final, which trains what the deciding stages have found.
+
+    A final that has ended lacks a comparison only where trials failed, which can be trained again.
+    """
+    study = state.created.study
     if "final" not in description_of(state.created).procedure:
         return ""
     if "final" in state.pending:
-        return shell_line("hpo", "resume", state.created.study)
-    return shell_line("hpo", "run", "final", "--study", state.created.study)
+        return shell_line("hpo", "resume", study)
+    if "final" in state.stages:
+        has_failed = bool(state.failed_trials("final"))
+        return shell_line("hpo", "resume", study, "--retry-failed") if has_failed else ""
+    return shell_line("hpo", "run", "final", "--study", study)
 
 
 def _is_in_study_file(parameters: Mapping[str, Value], state: StudyState) -> bool:

@@ -123,6 +123,14 @@ def test_comparison_that_has_begun_is_resumed_not_asked_for_again() -> None:
     assert "(compare with: hpo resume s)" in of(searched).sentence
 
 
+def test_final_whose_own_configuration_failed_is_not_asked_for_again() -> None:
+    failed = [trial(90 + seed, None, role=OWN, replicate=seed) for seed in range(3)]
+    ended = played("final", [*final({"found": SCORES["found"]}, {}), *failed], role="found")
+    assert "(compare with: hpo resume s --retry-failed)" in of(ended).sentence
+    without = played("final", final({"found": SCORES["found"]}, {}), role="found")
+    assert of(without).sentence.endswith("so chance may explain its lead.")
+
+
 def test_verdict_names_the_configuration_that_best_and_json_name() -> None:
     state = played("final", final(SCORES, {}), role="found")
     record = found_record(state, score="average_map")
