@@ -21,7 +21,7 @@ from hpo.space.symbols import symbol
 from hpo.study.bounds import MORE, with_bounds
 from hpo.study.budget import expected_limit
 from hpo.study.configuration import configuration_from_symbols
-from hpo.study.finalists import chosen_finalists, expected_finalists
+from hpo.study.finalists import OWN, chosen_finalists, expected_finalists
 from hpo.study.first_points import FirstPoint, first_points_of
 from hpo.study.folders import require_free, stored_place, study_folder
 from hpo.study.plan import StageRequest, StudyPlan, stage_settings
@@ -183,29 +183,13 @@ def _nothing_to_add(plan: StudyPlan, state: StudyState, stage: str) -> ConfigErr
 def _extended_settings(plan: StudyPlan, request: StageRequest, state: StudyState) -> dict[str, Any]:
     """Return the table of a search with the options that may change.
 
-    Of a study file that was typed, only what differs from the study's own file counts: a space, a number of
-    trials and so on that were typed before stay.
-
     Raises:
         ConfigError: Another option differs, or the space lacks points that are known.
     """
     stage, name = request.name, state.created.study
     before = plan.with_stage(stage, state.asked[stage].settings).study.stages.named(stage)
     kept = before.model_dump(mode="json")
-    own = plan.study.stages.named(stage).model_dump(mode="json")
-    of_file = {key: value for key, value in (request.table or {}).items() if value != own.get(key)}
-    options = {key: value for key, value in request.options.items() if value is not None}
-    typed = {key: value for key, value in {**of_file, **options}.items() if value not in (None, "auto")}
-    for key, value in typed.items():
-        # The epochs of a stage may stand under [training].
-        present = state.stages[stage].epochs if key == "epochs" else kept[key]
-        if value != present and key not in _EXTENDABLE:
-            raise ConfigError(
-                f"the trials of study {name!r} have {key} = {present}, got {value}: their scores could not "
-                "be compared",
-                can_change="--trials, --scheduler, --concurrent, --array, --space, --try, --stop-when",
-                fix="leave this option out, or start another study",
-            )
+    typed = _changed_settings(plan, request, kept, state)
     settings = {**kept, **typed, "epochs": kept["epochs"]}
     if request.bounds:
         settings["space"] = with_bounds(settings["space"], request.bounds)
@@ -214,17 +198,53 @@ def _extended_settings(plan: StudyPlan, request: StageRequest, state: StudyState
         *kept["try"],
         *(point for point in _tried(plan, request, settings) if point not in kept["try"]),
     ]
+    first = _new_first_count(plan.with_stage(stage, settings), state.asked[stage], state)
     if "trials" not in typed and stage not in state.pending:
-        new = len(settings["try"]) - len(kept["try"]) or (MORE if settings["space"] != kept["space"] else 0)
+        new = first or (MORE if settings["space"] != kept["space"] else 0)
         # A search that ended early has fewer configurations than were planned.
         settings["trials"] = min(kept["trials"], _tried_count(state, stage)) + new if new else kept["trials"]
-    ends_at_once = settings["stop_when"] == "unlikely" and is_same_search(kept, settings)
-    if ends_at_once and ended_as_unlikely(state, stage):
+    is_same = not first and is_same_search(kept, {**settings, "try": kept["try"]})
+    if is_same and settings["stop_when"] == "unlikely" and ended_as_unlikely(state, stage):
         raise ConfigError(
             f"study {name!r} has ended its search: further trials are unlikely to gain anything",
             fix=f"to continue all the same: {continue_beyond(name)}",
         )
     return settings
+
+
+def _changed_settings(
+    plan: StudyPlan, request: StageRequest, kept: Mapping[str, Any], state: StudyState
+) -> dict[str, Any]:
+    """Return the options of a search that were typed; ``kept`` is its table so far.
+
+    Of a study file that was typed, only what differs from the study's own file counts: a space, a number of
+    trials and so on that were typed before stay.
+
+    Raises:
+        ConfigError: One of them cannot change.
+    """
+    own = plan.study.stages.named(request.name).model_dump(mode="json")
+    of_file = {key: value for key, value in (request.table or {}).items() if value != own.get(key)}
+    options = {key: value for key, value in request.options.items() if value is not None}
+    typed = {key: value for key, value in {**of_file, **options}.items() if value not in (None, "auto")}
+    for key, value in typed.items():
+        # The epochs of a stage may stand under [training].
+        present = state.stages[request.name].epochs if key == "epochs" else kept[key]
+        if value != present and key not in _EXTENDABLE:
+            raise ConfigError(
+                f"the trials of study {state.created.study!r} have {key} = {present}, got {value}: their "
+                "scores could not be compared",
+                can_change="--trials, --scheduler, --concurrent, --array, --space, --try, --stop-when",
+                fix="leave this option out, or start another study",
+            )
+    return typed
+
+
+def _new_first_count(plan: StudyPlan, asked: StageAsked, state: StudyState) -> int:
+    """Return how many points a search would try first, if one of the user's own is among them; else 0."""
+    present = [trial.parameters for trial in state.trials_of(asked.stage)]
+    ahead = [point for point in first_points_of(plan, asked, present) if not point.why_not]
+    return len(ahead) if any(point.source != OWN for point in ahead) else 0
 
 
 def _tried_count(state: StudyState, stage: str) -> int:

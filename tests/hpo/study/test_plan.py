@@ -1,4 +1,4 @@
-"""How many processor cores a trial gets, and where a plan finds its data."""
+"""How many processor cores a trial gets, where a plan finds its data, and which tables it needs."""
 
 import io
 import os
@@ -12,6 +12,7 @@ from hpo.config.environment import Environment
 from hpo.schedule.tuner import Parallelism
 from hpo.study.devices import available_cpus
 from hpo.study.plan import StudyPlan, StudyRequest, make_plan, reopen_data
+from model.errors import ConfigError
 
 QUOTA = "/sys/fs/cgroup/cpu.max"
 
@@ -87,3 +88,10 @@ def test_a_plan_on_a_uri_is_the_plan_on_the_folder_and_finds_its_data_again(
     assert again == plan
     elsewhere = replace(environment, cache=tmp_path / "another")
     assert reopen_data(again, elsewhere, lambda *_: None).data_digest == plan.data_digest
+
+
+def test_all_missing_tables_are_told_at_once_with_their_keys(small_plan: StudyPlan) -> None:
+    stages = small_plan.study.stages.model_copy(update={"bayes": None, "final": None})
+    with pytest.raises(ConfigError, match=r"needs \[stages.bayes\] and \[stages.final\]") as refusal:
+        stages.require(["bayes", "final", "ablation"])
+    assert refusal.value.details["[stages.bayes]"] == "missing (needs trials, space)"
