@@ -1,5 +1,6 @@
 """Warm start of a search from the scores of an earlier study."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,7 +8,7 @@ from hpo.config.differences import differing_settings
 from hpo.config.environment import Environment
 from hpo.config.stages import SEARCH, SEARCHERS_WITH_PRIOR, SearchStage
 from hpo.config.study_file import space_of
-from hpo.journal.results import stored_state
+from hpo.journal.results import StudyState, stored_state
 from hpo.journal.trial_state import TrialState
 from hpo.programs.estimates import ScoreEstimates
 from hpo.report.formats import values_tried
@@ -54,34 +55,16 @@ def known_scores(study: str, plan: StudyPlan, environment: Environment) -> dict[
         spaces=(Space.from_description(stage.space), space),
         metrics=(score_of(state.created).metric, metric),
     )
-    theirs = plan_of(folder, state.created)
-    related = {
-        "data": state.created.data_digest != plan.data_digest,
-        "epochs": stage.epochs != plan.study.training.epochs,
-        "scoring": theirs.scoring != plan.scoring,
-        "settings": _has_other_settings(theirs, plan, space),
-        "code": state.created.code_digest != code_digest(plan.study.task),
-    }
-    differing = [name for name, differs in related.items() if differs]
-    if differing and search.searcher not in SEARCHERS_WITH_PRIOR:
-        raise UserError(
-            f"searcher {search.searcher} cannot use the scores of study {study!r}, which has other "
-            f"{' and '.join(differing)}",
-            fix=f"use --searcher {' or '.join(SEARCHERS_WITH_PRIOR)}, which uses them as a prior",
-        )
+    differing = _differing(plan_of(folder, state.created), state, plan, space)
     # What the other study knew from a warm start of its own is known here too.
     asked = state.asked.get(SEARCH)
     points = [*(asked.known.get("points", []) if asked else []), *_own(state.trials_of(SEARCH), metric)]
+    if search.searcher not in SEARCHERS_WITH_PRIOR:
+        _refuse_related(study, search.searcher, differing, points)
     if differing:
         points = [{**point, "is_related": True} for point in points]
-    known = {"study": study, "points": points, "differing": differing}
-    count = count_known(known, space)
-    if count == space.size():
-        raise UserError(
-            f"study {study!r} knows the scores of all {count} points of the space: none is left to try",
-            fix="start a later stage from it, such as "
-            f"{shell_line('hpo', 'run', 'final', '--study', study)}, or widen the space",
-        )
+    known = {"study": study, "points": points, "differing": list(differing)}
+    _refuse_complete(known, space)
     return known
 
 
@@ -95,12 +78,18 @@ def describe_known(known: Mapping[str, Any]) -> str:
     """Say what a search knows before its first trial; empty for nothing."""
     if not known:
         return ""
-    text = f"the search starts from {counted(len(known['points']), 'score')} of study {known['study']}"
-    differing = known.get("differing")
-    if not differing:
-        return text
     prior = "used as a prior, which loses weight if the new scores disagree"
-    return f"{text}, with other {' and '.join(differing)}: {prior}"
+    points, differing = scored_points(known), known.get("differing")
+    if differing:
+        text = _starts_from(len(points), known["study"])
+        return f"{text}, with other {' and '.join(differing)}: {prior}"
+    related = sum(point.is_related for point in points)
+    text = _starts_from(len(points) - related, known["study"])
+    return f"{text}, and from {counted(related, 'score')} of its warm start: {prior}" if related else text
+
+
+def _starts_from(scores: int, study: str) -> str:
+    return f"the search starts from {counted(scores, 'score')} of study {study}"
 
 
 def scored_points(known: Mapping[str, Any]) -> list[ScoredPoint]:
@@ -108,17 +97,60 @@ def scored_points(known: Mapping[str, Any]) -> list[ScoredPoint]:
     return [ScoredPoint(**point) for point in known.get("points", [])]
 
 
-def _has_other_settings(theirs: StudyPlan, ours: StudyPlan, space: Space) -> bool:
-    """Return whether two studies train the same point of ``space`` with other settings.
+def _differing(theirs: StudyPlan, state: StudyState, ours: StudyPlan, space: Space) -> dict[str, str]:
+    """Return in what another study differs, so that its scores are related only -> details in words."""
+    settings = _other_settings(theirs, ours, space)
+    related = {
+        "data": state.created.data_digest != ours.data_digest,
+        "epochs": state.stages[SEARCH].epochs != ours.study.training.epochs,
+        "scoring": theirs.scoring != ours.scoring,
+        "settings": bool(settings),
+        "code": state.created.code_digest != code_digest(ours.study.task),
+    }
+    return {name: settings if name == "settings" else "" for name, differs in related.items() if differs}
+
+
+def _other_settings(theirs: StudyPlan, ours: StudyPlan, space: Space) -> str:
+    """Say with which other settings two studies train the same point of ``space``; empty for none.
 
     Data, scoring and epochs are compared by themselves. Where the condition of a hyperparameter does not
     hold, it has the value of the study file.
     """
     searched = {f"hyperparameters.{entry.name}" for entry in space.parameters if not entry.when}
-    return any(
-        key not in searched and key not in _WITHOUT_EFFECT and not key.startswith(("data.", "scoring."))
-        for key in differing_settings(theirs.study, ours.study)
-    )
+    found = [
+        f"{key} = {json.dumps(there)}, here {json.dumps(here)}"
+        for key, (there, here) in differing_settings(theirs.study, ours.study).items()
+        if key not in searched and key not in _WITHOUT_EFFECT and not key.startswith(("data.", "scoring."))
+    ]
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return f"{found[0]}{more}" if found else ""
+
+
+def _refuse_related(
+    study: str, searcher: str, differing: Mapping[str, str], points: Sequence[Mapping[str, Any]]
+) -> None:
+    """Check that no score is related only, for a searcher that cannot use such scores."""
+    fix = f"use --searcher {' or '.join(SEARCHERS_WITH_PRIOR)}, which uses them as a prior"
+    cannot = f"searcher {searcher} cannot use the scores of study {study!r}"
+    if differing:
+        details = {name: words for name, words in differing.items() if words}
+        raise UserError(f"{cannot}, which has other {' and '.join(differing)}", **details, fix=fix)
+    related = sum(bool(point.get("is_related")) for point in points)
+    if related:
+        raise UserError(
+            f"{cannot}, of which {related} come from a warm start with other data or settings", fix=fix
+        )
+
+
+def _refuse_complete(known: Mapping[str, Any], space: Space) -> None:
+    """Check that a space has a point whose score is not known."""
+    count, study = count_known(known, space), known["study"]
+    if count == space.size():
+        raise UserError(
+            f"study {study!r} knows the scores of all {count} points of the space: none is left to try",
+            fix="start a later stage from it, such as "
+            f"{shell_line('hpo', 'run', 'final', '--study', study)}, or widen the space",
+        )
 
 
 def _own(trials: Sequence[TrialState], metric: str) -> list[dict[str, Any]]:

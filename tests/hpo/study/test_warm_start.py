@@ -27,7 +27,7 @@ from hpo.study.versions import code_digest
 from hpo.study.warm_start import describe_known, known_scores, scored_points
 from model.errors import UserError
 
-GRANDPARENT = {"study": "a", "points": [{"parameters": {"f": 4}, "score": 0.1}]}
+GRANDPARENT: dict[str, Any] = {"study": "a", "points": [{"parameters": {"f": 4}, "score": 0.1}]}
 
 
 def plan_over(
@@ -38,7 +38,13 @@ def plan_over(
     return calf_plan({**given, "training": {"epochs": epochs, **given.get("training", {})}})
 
 
-def write_study(environment: Environment, plan: StudyPlan, *, code: str | None = None) -> None:
+def write_study(
+    environment: Environment,
+    plan: StudyPlan,
+    *,
+    code: str | None = None,
+    known: dict[str, Any] = GRANDPARENT,
+) -> None:
     """Study "b": it knew f = 4 from "a" and tried f = 5."""
     search = plan.study.stages.named("bayes")
     assert isinstance(search, SearchStage)
@@ -53,7 +59,7 @@ def write_study(environment: Environment, plan: StudyPlan, *, code: str | None =
                 code_digest=code or code_digest("calf"),
                 versions={},
             ),
-            StageAsked(stage="bayes", settings=search.model_dump(mode="json"), known=GRANDPARENT),
+            StageAsked(stage="bayes", settings=search.model_dump(mode="json"), known=known),
             StageStarted(stage="bayes", space=space_of(search).describe(), trials=3, epochs=epochs),
             TrialAsked(trial="bayes-0001", stage="bayes", parameters={"f": 5}, seed=0),
             TrialFinished(trial="bayes-0001", score=0.2, epoch=epochs, duration_s=1.0),
@@ -186,6 +192,26 @@ def test_searcher_without_a_prior_refuses_other_epochs(environment: Environment)
     with pytest.raises(UserError, match=r"searcher random cannot use .*, which has other epochs") as caught:
         known_scores("b", plan_over(high=9, epochs=7, searcher="random"), environment)
     assert caught.value.details["fix"] == "use --searcher botorch, which uses them as a prior"
+
+
+def test_refusal_names_the_settings_that_differ(environment: Environment) -> None:
+    write_study(environment, plan_over(high=9))
+    tables = {"hyperparameters": {"beta": 2.0}, "network": {"predictions": 9}}
+    with pytest.raises(UserError, match="which has other settings") as caught:
+        known_scores("b", plan_over(high=9, tables=tables, searcher="random"), environment)
+    assert caught.value.details["settings"] == "hyperparameters.beta = 0.5, here 2.0 (and 1 more)"
+
+
+def test_related_scores_of_a_study_stay_related_and_are_counted_apart(environment: Environment) -> None:
+    related = {**GRANDPARENT, "points": [{**GRANDPARENT["points"][0], "is_related": True}]}
+    write_study(environment, plan_over(high=9), known=related)
+    known = known_scores("b", plan_over(high=9), environment)
+    assert [point.is_related for point in scored_points(known)] == [True, False]
+    assert describe_known(known).startswith(
+        "the search starts from 1 score of study b, and from 1 score of its warm start: used as a prior"
+    )
+    with pytest.raises(UserError, match="of which 1 come from a warm start with other data or settings"):
+        known_scores("b", plan_over(high=9, searcher="random"), environment)
 
 
 def report(trial: str, epoch: int, score: float) -> TrialReported:
