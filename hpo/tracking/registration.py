@@ -66,7 +66,9 @@ class Label:
 
 
 def register(client: "MlflowClient", run: str, winner: Winner, label: Label) -> None:
-    """Upload a network to its run as MLflow's kind of model, and register it; repeating it changes nothing.
+    """Upload a network to its run as MLflow's kind of model, and register it.
+
+    Repeating it brings the tags and the description of its version up to date.
 
     Raises:
         RecordRefusedError: The store has no model registry, or does not let this user write to it.
@@ -83,6 +85,10 @@ def register(client: "MlflowClient", run: str, winner: Winner, label: Label) -> 
             client.create_model_version(
                 name, source, run, tags=dict(label.tags), description=label.description
             )
+            return
+        client.update_model_version(name, mine.version, label.description)
+        for tag, value in label.tags.items():
+            client.set_model_version_tag(name, mine.version, tag, value)
 
 
 def registered_models(client: "MlflowClient", identity: str) -> "list[RegisteredModel]":

@@ -16,7 +16,14 @@ from mlflow.protos.databricks_pb2 import FEATURE_DISABLED
 from mlflow_record import client_of, experiment_of, runs_of, tracker_of
 
 from hpo.config.environment import Environment
-from hpo.journal.events import StageFinished, StageStarted, StudyRenamed, TrialAsked, TrialTested
+from hpo.journal.events import (
+    StageFinished,
+    StageRetried,
+    StageStarted,
+    StudyRenamed,
+    TrialAsked,
+    TrialTested,
+)
 from hpo.journal.results import StudyState
 from hpo.tasks.base.serving import Signature
 from hpo.tracking import registration
@@ -106,6 +113,23 @@ def test_network_of_a_final_is_a_model_with_interval_data_and_signature(
     info = Model.load(str(folder_of(found)))
     assert info.signature.inputs.to_dict()[0]["tensor-spec"] == {"dtype": "float32", "shape": (-1, 16)}
     assert info.signature.outputs.input_names() == ["time_s", "label"]
+
+
+def test_version_of_a_network_that_got_another_seed_has_the_new_numbers(
+    final: Any, environment: Environment
+) -> None:
+    record(final, environment)
+    final.append(StageRetried, stage="final")
+    final.append(TrialAsked, trial="final-0003", stage="final", parameters={"f": 16}, seed=6, role="winner")
+    final.start("final-0003")
+    final.report("final-0003", 20, 0.45)
+    final.finish("final-0003", 20, 0.45)
+    final.append(TrialTested, trial="final-0003", metrics={"average_map": 0.3})
+    final.append(StageFinished, stage="final", best_trial="final-0002", chosen={"f": 16}, role="winner")
+    record(final, environment)
+    [found] = versions_of(final, environment)
+    assert found.tags["hpo.score"] == "0.4500 ± 0.1242 (95 %, 3 seeds, validation split)"
+    assert "the best of 3 seeds" in found.description and found.tags["hpo.score"] in found.description
 
 
 def test_only_a_final_is_registered(study: Any, environment: Environment) -> None:
