@@ -29,7 +29,10 @@ def declare_classes(root: Path, labels: Sequence[str]) -> bool:
     document = description_document(root)
     if "classes" in document or "labels" in document:
         return False
-    fix = f'name the classes at the end of {root / DESCRIPTION_FILE}: [classes] goal = ["label", "label"]'
+    fix = (
+        f"add a line [classes] at the end of {root / DESCRIPTION_FILE}, and below it a line for each class "
+        'such as goal = ["label", "label"]'
+    )
     try:
         classes = classes_of_labels(sorted(set(labels)), fix=fix)
     except DataError:

@@ -116,7 +116,11 @@ def test_labels_with_wildcards_stay_apart_from_others(tmp_path: Path) -> None:
 def test_labels_without_distinct_class_names_are_refused(
     labels: list[str], said: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(DataError, match=re.escape(said)):
+    with pytest.raises(DataError, match=re.escape(said)) as refusal:
         declare_classes(tmp_path, labels)
-    # What the user is told to add the classes to.
-    assert set(tomllib.loads((tmp_path / "dataset.toml").read_text())) == {"name", "labels_file", "splits"}
+    # What the user is told to add the classes to, and with which lines.
+    text = (tmp_path / "dataset.toml").read_text()
+    assert set(tomllib.loads(text)) == {"name", "labels_file", "splits"}
+    lines = ("[classes]", 'goal = ["label", "label"]')
+    assert all(line in str(refusal.value.details["fix"]) for line in lines)
+    assert tomllib.loads("\n".join([text, *lines]))["classes"] == {"goal": ["label", "label"]}
