@@ -80,7 +80,7 @@ def edge_lines(plan: StudyPlan, state: StudyState) -> list[str]:
         return []
     lines = [
         f"edge of the space: the best {symbol(edge.parameter.name)}, {value(edge.best)}, is within 5 % of "
-        f"the {edge.side} bound {edge.bound:g}"
+        f"the {edge.side} bound {value(edge.bound)}"
         for edge in found
     ]
     options = [word for edge in found for word in ("--space", edge.typed)]
@@ -151,7 +151,12 @@ def _can_be_trained(edge: Edge, plan: StudyPlan, state: StudyState) -> bool:
 
 
 def _exact(number: float) -> str:
-    """Write a number in its shortest form; a rounded bound could leave out a trial that lies on it."""
+    """Write a number in its shortest form; a rounded bound could leave out a trial that lies on it.
+
+    A whole number has all its digits: bounds of whole numbers are not read from ``1e+06``.
+    """
+    if isinstance(number, int):
+        return str(number)
     short = f"{number:g}"
     return short if float(short) == number else repr(number)
 

@@ -73,6 +73,11 @@ def test_lowest_of_a_few_whole_numbers_is_at_the_edge() -> None:
     assert edge_record(edge) == {"parameter": "f", "best": 2, "side": "lower", "bound": 2, "wider": 1}
 
 
+def test_large_whole_numbers_are_typed_with_all_their_digits() -> None:
+    (edge,) = edges(*found({"f": 2}, f=numbers("int", 2, 2_000_000, log=True)))
+    assert edge.typed == "f=1..2000000"
+
+
 def test_bound_moves_only_as_far_as_trials_can_be_trained() -> None:
     (edge,) = edges(*found({"r_s": 80.0}, r_s=numbers("float", 10.0, 80.0, log=True)))
     assert 80 < edge.wider < 120, "a chunk has 120 s"
