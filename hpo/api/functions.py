@@ -160,8 +160,8 @@ def plan(*arguments: Any, **options: Any) -> "Plan":
 def _outcome(given: Mapping[str, Any], *, dry_run: bool) -> "tuple[Outcome, Environment]":
     """Run a stage or prepare it, with the arguments of ``run`` by name."""
     prepare_process()
+    from hpo.api.arguments import bounds_of, check_arguments, points_of, require_main_thread
     from hpo.api.options import launch_of, options_of
-    from hpo.api.search_options import bounds_of, check_arguments, points_of, require_main_thread
     from hpo.api.tasks import commands_with
     from hpo.config.stages import SEARCH
 

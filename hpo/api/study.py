@@ -185,8 +185,8 @@ class Study:
                 that could be trained again, or this is not the main thread.
             KeyboardInterrupt: The study was interrupted again.
         """
+        from hpo.api.arguments import check_session, require_main_thread
         from hpo.api.resuming import resume
-        from hpo.api.search_options import check_session, require_main_thread
         from hpo.study.budget import typed_budget
 
         check_session({"hours": hours, "until": until, "notify": notify, "callbacks": callbacks})

@@ -5,11 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import hpo
+from hpo.api.arguments import points_of, require_main_thread
 from hpo.api.functions import plan, run
-from hpo.api.search_options import require_main_thread
 from hpo.api.study import Study
 from hpo.config.environment import read_environment
 
@@ -41,6 +42,13 @@ def test_argument_that_cannot_be_used_is_one_error(
         with pytest.raises(hpo.ConfigError, match=complaint):
             function("bayes", **wrong)
     assert not (tmp_path / "runs").exists()
+
+
+def test_points_may_have_numbers_of_numpy() -> None:
+    points = points_of([{"f": np.int64(8), "beta": np.float32(0.5), "k": "a"}])
+    assert points is not None
+    (row,) = points.rows
+    assert row == {"f": 8, "beta": 0.5, "k": "a"} and [type(v) for v in row.values()] == [int, float, str]
 
 
 def study_in(tmp_path: Path) -> Study:

@@ -1,4 +1,4 @@
-"""Arguments of Python's functions that have another form there than on the command line."""
+"""Arguments of ``hpo.run`` and ``Study.resume``: their checks, and what they mean on the command line."""
 
 import threading
 from collections.abc import Mapping, Sequence
@@ -87,7 +87,7 @@ def require_main_thread() -> None:
 
 
 def points_of(given: Sequence[Mapping[str, Any]] | str | Path) -> TypedPoints | None:
-    """Return the points that a search tries first; None for an empty list.
+    """Return the points that a search tries first, with Python's numbers for NumPy's; None for an empty list.
 
     Raises:
         ConfigError: The file cannot be read, or a point is no table.
@@ -97,7 +97,8 @@ def points_of(given: Sequence[Mapping[str, Any]] | str | Path) -> TypedPoints | 
     for point in given:
         if not isinstance(point, Mapping):
             raise ConfigError(f"expected points as tables such as {{'f': 8}}, got {point!r:.60}")
-    return TypedPoints(source="points", rows=list(given)) if given else None
+    rows = [{name: _plain(entry) for name, entry in point.items()} for point in given]
+    return TypedPoints(source="points", rows=rows) if rows else None
 
 
 def bounds_of(space: Mapping[str, Any] | None) -> dict[str, Any]:
