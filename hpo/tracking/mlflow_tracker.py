@@ -1,6 +1,7 @@
 """Recording of a study's events in MLflow: experiment = study, parent run = stage, child run = trial."""
 
 import logging
+import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -235,7 +236,10 @@ class MlflowTracker:
         trial = state.trials[event.trial]
         run = self._run(trial)
         tags = {"hpo.status": "failed", "hpo.reason": trial.reason or "", **_note(trial.trial, state)}
-        self._experiment.log(run, at=event.at, tags=tags)
+        is_in_table = any("score" in report.metrics for report in trial.reports.values())
+        # A task's own metric of that name would decide its place in the table; NaN comes after all scores.
+        metrics = {"score": math.nan} if is_in_table else {}
+        self._experiment.log(run, at=event.at, step=trial.epochs_trained + 1, metrics=metrics, tags=tags)
         self._update_best(trial, event.at, state)
         self._experiment.end_run(run, "FAILED", event.at)
 

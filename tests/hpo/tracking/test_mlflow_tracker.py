@@ -14,6 +14,7 @@ from hpo.journal.events import (
     StageExtended,
     StageFinished,
     StageRetried,
+    TrialFailed,
     TrialReported,
     TrialStopped,
     TrialTested,
@@ -116,6 +117,22 @@ def test_score_of_a_trial_is_that_of_its_best_validation_whatever_the_task_calls
     assert runs_of(study, environment)["bayes-0000"].data.metrics["score"] == 0.9
     validations = recorded_trial(environment, f"{study.name}/bayes-0000").validations
     assert {epoch: metrics["score"] for epoch, metrics in validations.items()} == {1: 0.4, 2: 0.9, 3: 0.1}
+
+
+def test_failed_trial_is_last_in_the_table_whatever_the_task_calls_its_metrics(
+    study: Any, environment: Environment
+) -> None:
+    study.create()
+    for trial, score in (("bayes-0000", 0.9), ("bayes-0001", 0.4)):
+        study.ask(trial, f=16)
+        study.append(TrialReported, trial=trial, epoch=1, metrics={"score": score}, train_s=1.0)
+    study.append(TrialFailed, trial="bayes-0000", reason="no memory")
+    study.finish("bayes-0001", 1, 0.4)
+    record(study, environment)
+    experiment = experiment_of(study, environment).experiment_id
+    trials = "tags.`hpo.trial` LIKE '%'"
+    table = client_of(environment).search_runs([experiment], trials, order_by=["metrics.`score` DESC"])
+    assert [run.info.run_name for run in table] == ["bayes-0001", "bayes-0000"]
 
 
 def test_the_best_trial_is_marked_and_its_score_is_the_stages(study: Any, environment: Environment) -> None:
