@@ -7,6 +7,7 @@ import pytest
 
 from hpo.config.environment import Environment
 from hpo.journal.journal import Journal
+from hpo.journal.results import stored_state
 from hpo.study import pending_stages, preparing, session
 from hpo.study.folders import known_studies, study_folder
 from hpo.study.plan import StageRequest, StudyPlan
@@ -61,3 +62,15 @@ def test_study_without_room_for_its_first_events_leaves_nothing_and_advises_to_r
             session.start_study(small_plan, "new", stages, environment, silent)
     assert caught.value.details["fix"] == "make room, then repeat the command"
     assert not study_folder(environment, "new").exists()
+
+
+def test_search_that_a_study_did_not_have_starts_with_its_note(
+    small_plan: StudyPlan, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Journal.create(study_folder(environment, "new")) as journal:
+        journal.append(preparing.creation(small_plan, study_folder(environment, "new")))
+    monkeypatch.setattr(preparing, "_together", lambda *_: "3 trials at a time")
+    monkeypatch.setattr(session, "run_pending_stages", lambda *_: None)
+    session.extend_study("new", StageRequest(name="bayes"), environment, silent, silent)
+    state = stored_state(study_folder(environment, "new"))
+    assert state.pending == ["bayes"] and state.notes == ["3 trials at a time"]
