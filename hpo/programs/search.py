@@ -173,22 +173,26 @@ class SearchProgram(Program):
 
         A point that was stopped early keeps the score it reached: a lower bound of its final score, but good
         enough to show that the region is poor. Without it, the searcher would try that region again. A point
-        that was stopped before its first validation shows nothing.
+        that was stopped before its first validation shows nothing. In a race, a point that is trained with a
+        further seed keeps the score of those that have ended: its best points are trained so, and a search
+        that resumes must see them too.
         """
         for place in list(self._open):
             name, seeds = _name(place), [trials[index] for index in self._groups[place]]
             if name not in self._searcher.trials:
                 self._searcher.replay(name, dict(seeds[0].parameters))
-            if self._lacks_seeds(place) or not all(trial.has_ended for trial in seeds):
-                continue
             scores = [trial.score for trial in seeds if trial.score is not None]
+            have_ended = all(trial.has_ended for trial in seeds) and not self._lacks_seeds(place)
+            if not have_ended and (self._race is None or not scores):
+                continue
             if scores:
                 self._searcher.tell(name, fmean(scores))
             elif any(trial.status is TrialStatus.FAILED for trial in seeds):
                 self._searcher.fail(name)
             else:
                 self._searcher.abandon(name)
-            del self._open[place]
+            if have_ended:
+                del self._open[place]
 
     def _show_curves(self, trials: Sequence[TrialState]) -> None:
         """Show the searcher what each seed tells, also of the trials that are running or were stopped."""
