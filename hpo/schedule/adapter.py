@@ -13,7 +13,7 @@ from ray.tune.search import Searcher
 from hpo.schedule.array_pool import ArrayPool
 from hpo.schedule.hang_detector import HangDetector
 from hpo.schedule.interruption import Interrupter
-from hpo.schedule.local_ray import death_of_ray
+from hpo.schedule.local_ray import WorkersLostError, death_of_ray
 from hpo.schedule.trial_source import Pause, TrialSource
 from hpo.trial import in_training
 from hpo.trial.report import Report
@@ -95,6 +95,8 @@ class StudyScheduler(_DriverOnly, FIFOScheduler):
     def _continues(self, name: str, result: dict[str, Any]) -> bool:
         if "unwritable" in result:
             raise StorageError(result["unwritable"])
+        if "lost" in result:
+            raise WorkersLostError(result["lost"])
         if "failed" in result:
             self._source.failed(name, result["failed"])
             return False

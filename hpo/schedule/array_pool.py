@@ -1,12 +1,18 @@
 """Pool of Ray actors that each train several trials together."""
 
+import time
 import uuid
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from hpo.schedule.local_ray import WorkersLostError
+
 CALLER_CPUS = 0.001
 """Processor cores that Ray reserves for the trial process that only calls an array."""
+FRESH_S = 5.0
+"""Seconds after a question in which its answer shows that an actor runs. A process that gave an older answer
+may have died since."""
 
 
 class ArrayPool:
@@ -48,13 +54,30 @@ class ArrayPool:
         self._proposals: dict[str, str] = {}
         self._answering: set[str] = set()
         self._started: set[str] = set()
+        self._failures: dict[str, str] = {}
+        """Errors of the actors that answered the last question with one."""
         self._announced = 0
-        self._questions = {name: self._question(name) for name in self._actors}
+        self._questions: dict[str, tuple[float, Any]] = {}
+        """The last question to each actor whether it answers, and when it was asked."""
+        for name in self._actors:
+            self._ask(name)
 
     @property
     def names(self) -> list[str]:
         """Names of the actors."""
         return list(self._actors)
+
+    def answers(self) -> bool:
+        """Return whether an actor answers.
+
+        Raises:
+            WorkersLostError: No actor starts, because each fails as it does.
+        """
+        self._hear_answers()
+        if len(self._failures) == len(self._actors):
+            reason = next(iter(self._failures.values()))
+            raise WorkersLostError(f"the processes that train the trials cannot start: {reason}")
+        return bool(self._answering)
 
     def announce(self) -> str | None:
         """Tell an actor that its next trial is being proposed, and return its ticket; None if none has room.
@@ -85,34 +108,49 @@ class ArrayPool:
     def _with_room(self) -> str | None:
         """Return the actor with the fewest trials among those that answer and have room.
 
-        If all actors that started are lost and all their trials have ended, return one of them: its trial
-        fails with the reason, instead of a study that waits without a word.
+        If all actors that started are lost and all their trials have ended, return one of them: its next
+        trial waits until an actor answers. Without a trial, Tune would wait and hear no signal.
         """
-        self._hear_answers()
+        are_fresh = self._hear_answers()
         taken = Counter(self._home.values())
         free = [name for name in self._actors if name in self._answering and taken[name] < self._slots]
-        if not free and not self._home:
+        if not free and not self._home and are_fresh:
             free = sorted(self._started)
         return min(free, key=taken.__getitem__, default=None)
 
-    def _hear_answers(self) -> None:
-        """Record which actors answered the last question, and ask them again."""
-        import ray
-        from ray.exceptions import OutOfMemoryError, RayActorError
+    def _hear_answers(self) -> bool:
+        """Record which actors answered the last question, and ask them again.
 
-        for name, question in self._questions.items():
+        Returns:
+            Whether no answer was too old to count.
+        """
+        import ray
+
+        from hpo.trial.array_actor import DIED
+
+        are_fresh = True
+        for name, (asked_at, question) in list(self._questions.items()):
+            is_old = time.monotonic() - asked_at >= FRESH_S
+            if is_old:
+                self._answering.discard(name)
             if not ray.wait([question], timeout=0)[0]:
                 continue
+            self._failures.pop(name, None)
             try:
                 ray.get(question)
-                self._answering.add(name)
                 self._started.add(name)
-            except (RayActorError, OutOfMemoryError):
+                are_fresh = are_fresh and not is_old
+                if not is_old:
+                    self._answering.add(name)
+            except DIED as error:
                 self._answering.discard(name)
-            self._questions[name] = self._question(name)
+                self._failures[name] = str(error).strip().splitlines()[-1]
+            self._ask(name)
+        return are_fresh
 
-    def _question(self, name: str) -> Any:
-        return self._actors[name].leave.remote("")
+    def _ask(self, name: str) -> None:
+        """Ask an actor whether it answers."""
+        self._questions[name] = (time.monotonic(), self._actors[name].answers.remote())
 
     def record_move(self, trial: str, name: str) -> bool:
         """Record which actor has trained a trial; return whether the trial has moved to it."""

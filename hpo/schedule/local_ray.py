@@ -40,6 +40,10 @@ class RayDiedError(UserError):
     """A process of Ray ended while a study used it."""
 
 
+class WorkersLostError(UserError):
+    """Ray ended processes of trials in a way that Ray Tune does not handle; a new call goes on from there."""
+
+
 class RayDeath(BaseException):
     """Leaves Ray Tune when Ray has died, past its cleanup, which would wait for Ray.
 

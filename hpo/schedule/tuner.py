@@ -3,6 +3,7 @@
 import errno
 import math
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,19 +11,19 @@ from pathlib import Path
 
 from hpo.config.plain_paths import plain_path
 from hpo.schedule.array_pool import CALLER_CPUS, ArrayPool
+from hpo.schedule.local_ray import RayDeath, WorkersLostError, death_of_ray
 from hpo.schedule.ray_start import quiet_ray
 from hpo.schedule.trial_source import TrialSource
-from model.errors import StorageError, UserError
+from model.errors import StorageError
 from model.shell import shell_line
 
 TUNE_FOLDER = "tune"
 """Name of the folder in a study's folder that Ray Tune writes to."""
 RESTARTS = 2
 """Number of times that a trial whose process died resumes from its checkpoint before it fails."""
-
-
-class WorkersLostError(UserError):
-    """Ray ended processes of trials in a way that Ray Tune does not handle; a new call goes on from there."""
+NO_ARRAY_S = 60.0
+"""Seconds without an array after which the user is told that the study waits for one."""
+_LOOK_S = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,8 @@ def run_trials(
     Raises:
         StorageError: The study's folder cannot be written.
         RayDiedError: A process of Ray ended.
-        WorkersLostError: Ray ended processes of trials because a machine was nearly out of memory.
+        WorkersLostError: Ray ended processes of trials because a machine was nearly out of memory, or no
+            array answers.
     """
     from ray import tune
     from ray.exceptions import RayError
@@ -77,7 +79,6 @@ def run_trials(
     )
     from hpo.schedule.hang_detector import HangDetector
     from hpo.schedule.interruption import Interrupter
-    from hpo.schedule.local_ray import RayDeath, death_of_ray
     from hpo.trial.trainable import TrialTrainable
 
     shutil.rmtree(storage / TUNE_FOLDER, ignore_errors=True)
@@ -117,7 +118,8 @@ def run_trials(
             ),
         )
         try:
-            tuner.fit()
+            if arrays is None or _has_started(arrays, source):
+                tuner.fit()
         except RayDeath as death:
             raise death.error(storage.name) from None
         except RuntimeError as error:
@@ -125,9 +127,31 @@ def run_trials(
             if isinstance(error.__cause__, RayError):
                 raise _lost_workers(error.__cause__) from error
             raise
+        except tune.TuneError as error:
+            # Tune replaces what its scheduler raises.
+            lost = next((cause for cause in _chain(error) if isinstance(cause, WorkersLostError)), error)
+            raise lost from None
         finally:
             if arrays and death_of_ray() is None:
                 arrays.close()
+
+
+def _has_started(arrays: ArrayPool, source: TrialSource) -> bool:
+    """Wait until an array answers; return False if all training should end before.
+
+    No trial can start earlier. Without one, Tune waits for up to 10 minutes, deaf to signals and budgets.
+    """
+    note_at = time.monotonic() + NO_ARRAY_S
+    while not arrays.answers():
+        if death := death_of_ray():
+            raise death
+        if source.should_end():
+            return False
+        if time.monotonic() >= note_at:
+            source.add_note("no process that trains trials has started yet: the study waits for a free place")
+            note_at = math.inf
+        time.sleep(_LOOK_S)
+    return True
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from hpo.journal.events import BudgetEnded, Noticed, StageAsked, StageFinished, 
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState
 from hpo.programs.program import Program
-from hpo.schedule.tuner import WorkersLostError, run_trials
+from hpo.schedule.local_ray import WorkersLostError
+from hpo.schedule.tuner import run_trials
 from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Parameters
 from hpo.study.budget import StageBudget, measured_trial_s

@@ -2,6 +2,11 @@
 
 from typing import Any
 
+from ray.exceptions import OutOfMemoryError, RayActorError
+
+DIED = (RayActorError, OutOfMemoryError)
+"""Errors of Ray for a call of an array whose process has died."""
+
 
 class TrialArrayActor:
     """A ``TrialArray`` in a process of its own, with its methods.
@@ -19,6 +24,9 @@ class TrialArrayActor:
     def step(self, record: dict[str, Any], seen: int, death: str | None) -> dict[str, Any]:
         """Train to the trial's first validation after epoch ``seen``; see ``TrialArray.step``."""
         return self._array.step(record, seen, death)
+
+    def answers(self) -> None:
+        """Do nothing: a process that answers this runs, however busy it is."""
 
     def leave(self, trial: str) -> None:
         """Remove a trial; see ``TrialArray.leave``."""

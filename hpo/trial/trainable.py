@@ -5,9 +5,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import ray
 from ray import tune
+from ray.exceptions import GetTimeoutError
 
 from hpo.trial import in_training
+from hpo.trial.array_actor import DIED
 
 if TYPE_CHECKING:
     from hpo.trial.array import TrialArray
@@ -19,7 +22,7 @@ A first death, which others may have caused, makes all trials suspected that wer
 RESTART_S = 120.0
 """Time limit for the start of a new process of an array."""
 ANSWER_S = 10.0
-"""Time limit for the answer of another array, which may never have started."""
+"""Time limit for the answer of an array, which may never have started."""
 
 
 class TrialTrainable(tune.Trainable):
@@ -75,34 +78,41 @@ class TrialTrainable(tune.Trainable):
         return self._own
 
     def _ask_actor(self) -> dict[str, Any]:
-        """Call the array's actor; Ray restarts a dead one, and the trial resumes from its checkpoint."""
-        import ray
-        from ray.exceptions import OutOfMemoryError, RayActorError
+        """Call the array's actor; Ray restarts a dead one, and the trial resumes from its checkpoint.
 
+        If no array answers, as when the only node is lost, no trial can continue: the result has ``lost``.
+        """
         array = ray.get_actor(self._actor)
         while self._deaths < DEATHS:
             try:
                 result: dict[str, Any] = ray.get(array.step.remote(self._spec, self._seen, self._death))
                 return {**result, "array": self._actor}
-            except (RayActorError, OutOfMemoryError):
+            except DIED:
                 self._record_death()
             if not _starts_again(array):
                 array = self._other_array()
             if array is None:
-                return _failure(f"the process of the trial's array did not start again in {RESTART_S:g} s")
+                never = f"the process of an array did not start again in {RESTART_S:g} s"
+                return _end("lost", f"{never}, and no other array answers")
         reason = f"the process of its array died {DEATHS} times while it trained the trial alone"
-        return _failure(f"{reason}: {self._death}" if self._death else reason)
+        return _end("failed", f"{reason}: {self._death}" if self._death else reason)
 
     def _other_array(self) -> Any:
-        """Return another array that answers, which then is the trial's own; None if there is none."""
-        import ray
+        """Return another array that answers, which then is the trial's own; None after ``RESTART_S`` seconds.
 
-        for name in self._other_actors:
-            array = ray.get_actor(name)
-            if _answers(array, within_s=ANSWER_S):
-                self._other_actors = [*(other for other in self._other_actors if other != name), self._actor]
-                self._actor = name
-                return array
+        They may have died with this one, and start again.
+        """
+        stop = time.monotonic() + RESTART_S
+        while self._other_actors:
+            for name in self._other_actors:
+                array = ray.get_actor(name)
+                if _answers(array):
+                    others = [other for other in self._other_actors if other != name]
+                    self._actor, self._other_actors = name, [*others, self._actor]
+                    return array
+            if time.monotonic() >= stop:
+                break
+            time.sleep(0.5)
         return None
 
     def _record_death(self) -> None:
@@ -113,8 +123,8 @@ class TrialTrainable(tune.Trainable):
             self._death = death
 
 
-def _failure(reason: str) -> dict[str, Any]:
-    return {"failed": reason, "score": math.nan, "ended": True}
+def _end(kind: str, reason: str) -> dict[str, Any]:
+    return {kind: reason, "score": math.nan, "ended": True}
 
 
 def _starts_again(array: Any) -> bool:
@@ -127,12 +137,9 @@ def _starts_again(array: Any) -> bool:
     return False
 
 
-def _answers(array: Any, *, within_s: float | None = None) -> bool:
-    import ray
-    from ray.exceptions import GetTimeoutError, OutOfMemoryError, RayActorError
-
+def _answers(array: Any) -> bool:
     try:
-        ray.get(array.leave.remote(""), timeout=within_s)
-    except (RayActorError, OutOfMemoryError, GetTimeoutError):
+        ray.get(array.answers.remote(), timeout=ANSWER_S)
+    except (*DIED, GetTimeoutError):
         return False
     return True

@@ -13,6 +13,7 @@ from ray.tune.utils import flatten_dict
 from hpo.schedule.adapter import StudyCallback, StudyScheduler, StudyStopper
 from hpo.schedule.hang_detector import HangDetector
 from hpo.schedule.interruption import Interrupter
+from hpo.schedule.local_ray import WorkersLostError
 from hpo.schedule.trial_source import Pause
 from hpo.trial.files import IN_TRAINING
 from hpo.trial.report import Report
@@ -233,6 +234,13 @@ def test_full_disk_ends_the_study_and_not_the_trial() -> None:
     source = Source()
     with pytest.raises(StorageError, match="no room"):
         scheduler(source, Pool()).on_trial_result(None, TRIAL, {"unwritable": "no room", "ended": True})
+    assert source.heard == []
+
+
+def test_loss_of_all_arrays_ends_training_and_fails_no_trial() -> None:
+    source = Source()
+    with pytest.raises(WorkersLostError, match="no array answers"):
+        scheduler(source, Pool()).on_trial_result(None, TRIAL, {"lost": "no array answers", "ended": True})
     assert source.heard == []
 
 

@@ -8,8 +8,10 @@ import pytest
 from ray.exceptions import RayActorError
 
 from hpo.schedule.adapter import StudySearcher
-from hpo.schedule.array_pool import ArrayPool
+from hpo.schedule.array_pool import FRESH_S, ArrayPool
+from hpo.schedule.local_ray import WorkersLostError
 from hpo.schedule.trial_source import Pause
+from hpo.schedule.tuner import NO_ARRAY_S, _has_started
 from hpo.tasks.base.splits import SplitRef
 from hpo.trial.specification import TrialSpec
 
@@ -38,14 +40,15 @@ class Actors:
         """Actors that have not started."""
         self.dead: set[str] = set()
         """Actors that have no place to start again."""
+        self.now = 0.0
 
     def named(self, name: str) -> Any:
         def call(method: str, *args: Any, **words: Any) -> str:
-            if args != ("",):  # a question whether it answers
+            if method != "answers":
                 self.calls.append((name, method, *args, words))
             return name
 
-        methods = ("expect", "expect_no_longer", "leave")
+        methods = ("answers", "expect", "expect_no_longer", "leave")
         return SimpleNamespace(
             **{method: SimpleNamespace(remote=partial(call, method)) for method in methods}
         )
@@ -55,7 +58,7 @@ class Actors:
 
     def get(self, question: str) -> None:
         if question in self.dead:
-            raise RayActorError
+            raise RayActorError(error_msg="ImportError: no such module")
 
 
 @pytest.fixture
@@ -63,6 +66,7 @@ def actors(monkeypatch: pytest.MonkeyPatch) -> Actors:
     made = Actors()
     monkeypatch.setattr("ray.wait", made.wait)
     monkeypatch.setattr("ray.get", made.get)
+    monkeypatch.setattr("hpo.schedule.array_pool.time.monotonic", lambda: made.now)
     remote = iter(("first", "second"))
     options = SimpleNamespace(remote=lambda **words: made.named(next(remote)))
     monkeypatch.setattr("ray.remote", lambda kind: SimpleNamespace(options=lambda **words: options))
@@ -73,7 +77,7 @@ def actors(monkeypatch: pytest.MonkeyPatch) -> Actors:
 def pool(actors: Actors) -> ArrayPool:
     made = ArrayPool(arrays=2, slots=2, threads=1, gpus=0)
     made._actors = dict(zip(("first", "second"), made._actors.values(), strict=True))
-    made._questions = {name: name for name in made._actors}
+    made._questions = {name: (0.0, name) for name in made._actors}
     return made
 
 
@@ -141,6 +145,54 @@ def test_array_that_never_starts_or_is_lost_gets_no_trial(pool: ArrayPool, actor
     assert assigned(pool, "bayes-4") is None
     pool.release("bayes-0")
     assert assigned(pool, "bayes-5") == "second"
+
+
+def test_array_that_answered_long_ago_is_asked_anew(pool: ArrayPool, actors: Actors) -> None:
+    assert pool.answers()
+    actors.now = FRESH_S
+    assert assigned(pool, "bayes-0") is None
+    assert assigned(pool, "bayes-0") == "first"
+
+
+def test_arrays_that_fail_as_they_start_are_an_error_and_those_without_a_place_are_not(
+    pool: ArrayPool, actors: Actors
+) -> None:
+    actors.dead, actors.silent = {"first"}, {"second"}
+    assert not pool.answers()
+    actors.dead, actors.silent = {"first", "second"}, set()
+    with pytest.raises(WorkersLostError, match="cannot start: ImportError: no such module"):
+        pool.answers()
+    actors.dead = {"second"}
+    assert pool.answers()
+
+
+class WaitingSource:
+    """A study that ends, for a limit or at the user's request, while no array has started."""
+
+    def __init__(self, actors: Actors) -> None:
+        self._actors = actors
+        self.notes: list[str] = []
+
+    def should_end(self) -> bool:
+        self._actors.now += NO_ARRAY_S / 2
+        return self._actors.now > 3 * NO_ARRAY_S
+
+    def add_note(self, message: str) -> None:
+        self.notes.append(message)
+
+
+def test_study_without_an_array_says_so_once_and_can_be_ended(
+    pool: ArrayPool, actors: Actors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source: Any = WaitingSource(actors)
+    monkeypatch.setattr("hpo.schedule.tuner.time.sleep", lambda seconds: None)
+    actors.silent = {"first", "second"}
+    assert not _has_started(pool, source)
+    assert len(source.notes) == 1 and "waits for a free place" in source.notes[0]
+    actors.silent = {"first"}
+    actors.now = 0.0
+    pool._questions = {name: (0.0, name) for name in ("first", "second")}
+    assert _has_started(pool, source)
 
 
 def test_when_all_arrays_are_lost_a_trial_finds_out_why(pool: ArrayPool, actors: Actors) -> None:

@@ -27,7 +27,7 @@ from hpo.journal.events import (
 )
 from hpo.journal.journal import Journal, read_journal, stored_events
 from hpo.journal.results import StudyState, stored_state
-from hpo.schedule.tuner import WorkersLostError
+from hpo.schedule.local_ray import WorkersLostError
 from hpo.study import pending_stages, preparing, reopening, session, stage
 from hpo.study.folders import known_studies, study_folder
 from hpo.study.plan import StageRequest, StudyPlan, StudyRequest, make_plan, plan_of, stage_settings

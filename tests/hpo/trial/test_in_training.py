@@ -96,9 +96,9 @@ class Machine:
         return SimpleNamespace(remote=lambda *args: lambda: self.array.step(*args))
 
     @property
-    def leave(self) -> Any:
+    def answers(self) -> Any:
         """A call that only asks whether the actor answers."""
-        return SimpleNamespace(remote=lambda trial: lambda: None)
+        return SimpleNamespace(remote=lambda: lambda: None)
 
     def ask_all(self, spec: TrialSpec) -> list[dict[str, Any]]:
         """What the caller of a trial hears until its end."""

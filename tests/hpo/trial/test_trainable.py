@@ -52,12 +52,12 @@ class DyingArray:
     def __init__(self, folder: Path, trains: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
         self.deaths: list[str | None] = []
         """What the caller said of earlier deaths in every call."""
-        self.leave = self.step = SimpleNamespace(remote=lambda *args: args)
+        self.answers = self.step = SimpleNamespace(remote=lambda *args: args)
         folder.mkdir()
         monkeypatch.setattr(ray, "get_actor", lambda name: self)
 
         def get(call: tuple[Any, ...], timeout: float | None = None) -> None:
-            if len(call) == 1:  # whether it answers from a new process
+            if not call:  # whether it answers from a new process
                 return
             self.deaths.append(call[2])
             if trains.pop(0):
@@ -79,12 +79,15 @@ def test_death_of_the_array_counts_when_it_trained_the_trial_alone(
     assert array.deaths == [None, None, None, None, *(1 + DEATHS) * ["no memory"]]
 
 
-def test_array_that_does_not_start_again_is_named(spec: TrialSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trial_of_an_array_that_does_not_start_again_is_lost_and_not_failed(
+    spec: TrialSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
     DyingArray(Path(spec.folder), [False], monkeypatch)
     monkeypatch.setattr("hpo.trial.trainable.RESTART_S", 0.0)
     caller = process()
     caller.setup({**config(spec), "array": "array-0"})
-    assert "did not start again in 0 s" in caller.step()["failed"]
+    result = caller.step()
+    assert "did not start again in 0 s" in result["lost"] and "failed" not in result
 
 
 class LostArray:
@@ -92,7 +95,7 @@ class LostArray:
 
     def __init__(self, name: str) -> None:
         self.step = SimpleNamespace(remote=lambda *args: (name, {"epoch": 1, "ended": False}))
-        self.leave = SimpleNamespace(remote=lambda trial: (name, None))
+        self.answers = SimpleNamespace(remote=lambda: (name, None))
 
 
 def test_trial_moves_from_an_array_that_is_lost_to_one_that_answers(
