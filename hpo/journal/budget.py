@@ -48,16 +48,13 @@ def trial_s(state: StudyState, stage: str, epochs: int) -> float | None:
         latest = [trial for trial in trials[-_LATEST:] if trial.reports]
         if latest:
             trained = sum(trial.epochs_trained for trial in latest)
-            return TRIAL_START_S + epochs * sum(_on_the_clock_s(state, trial) for trial in latest) / trained
+            return TRIAL_START_S + epochs * sum(map(_on_the_clock_s, latest)) / trained
     return None
 
 
-def _on_the_clock_s(state: StudyState, trial: TrialState) -> float:
+def _on_the_clock_s(trial: TrialState) -> float:
     """Return the seconds that a trial has trained; of those of an array it has recorded its share only."""
-    asked = state.asked.get(trial.stage)
-    array, concurrent = (asked.settings.get(key) if asked else None for key in ("array", "concurrent"))
-    together = min(array, concurrent) if isinstance(array, int) and isinstance(concurrent, int) else 1
-    return trial.reports[trial.epochs_trained].train_s * together
+    return trial.reports[trial.epochs_trained].train_s * trial.together
 
 
 def _limits(state: StudyState, stage: str, ran_s: float, now: datetime) -> Iterator[Limit]:

@@ -1,5 +1,6 @@
 """State of a study, computed from the events of its journal."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -274,10 +275,19 @@ class StudyState:
             replicate=event.replicate,
             role=event.role,
             asked_at=event.at,
+            together=self._together(event.stage),
         )
         self.tally(trial.stage).add(trial)
         self.trials[event.trial] = trial
         return True
+
+    def _together(self, stage: str) -> int:
+        """Return how many trials an array of the stage trains; the concurrent ones spread over the arrays."""
+        asked = self.asked.get(stage)
+        array, concurrent = (asked.settings.get(key) if asked else None for key in ("array", "concurrent"))
+        if not isinstance(array, int) or not isinstance(concurrent, int):
+            return 1
+        return math.ceil(concurrent / math.ceil(concurrent / array))
 
     def _advance(
         self,

@@ -49,6 +49,8 @@ class TrialState:
     """Name of its configuration within the stage; empty in a search."""
     asked_at: datetime
     """Time at which the stage proposed it."""
+    together: int = 1
+    """Number of trials that its array trains together."""
     attempt: int = 1
     """Number of the attempt to train it, from 1; a failed trial may be trained again."""
     status: TrialStatus = TrialStatus.ASKED
@@ -132,5 +134,6 @@ class TrialState:
             replicate=self.replicate,
             role=self.role,
             asked_at=self.asked_at,
+            together=self.together,
             attempt=self.attempt + 1,
         )

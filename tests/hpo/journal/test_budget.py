@@ -108,14 +108,21 @@ def test_time_of_a_trial_is_measured_on_those_so_far_first_of_the_stage() -> Non
     assert trial_s(state, "final", 8) == TRIAL_START_S + 8
 
 
-def test_trial_of_an_array_takes_as_long_as_all_trials_of_the_array_together() -> None:
+@pytest.mark.parametrize(("array", "concurrent", "together"), [(16, 8, 8), (8, 10, 5), (4, 8, 4), (1, 8, 1)])
+def test_trial_of_an_array_takes_as_long_as_all_trials_of_the_array_together(
+    array: int, concurrent: int, together: int
+) -> None:
     state = state_after(
-        StageAsked(stage="final", settings={"array": 16, "concurrent": 8}),
+        StageAsked(stage="final", settings={"array": array, "concurrent": concurrent}),
         StageStarted(stage="final", space={}, trials=8, epochs=4),
     )
     for event in reported("a", 4, 10.0, stage="final"):
         state.apply(event)
-    assert trial_s(state, "final", 4) == TRIAL_START_S + 8 * 10
+    assert trial_s(state, "final", 4) == TRIAL_START_S + together * 10
+    # Trials that the stage gets later may share other arrays; this one has trained in its own.
+    settings = {"array": 2 * together, "concurrent": 2 * together}
+    state.apply(StageExtended(stage="final", settings=settings, trials=9))
+    assert trial_s(state, "final", 4) == TRIAL_START_S + together * 10
 
 
 @pytest.mark.parametrize(
