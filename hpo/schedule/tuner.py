@@ -164,7 +164,7 @@ def _storage_errors(storage: Path) -> Iterator[None]:
         if reason is None:
             raise
         resume = shell_line("hpo", "resume", storage.name)
-        fix = f"make it writable (space, quota, permissions), then continue with {resume}"
+        fix = f"remove the cause (space, quota, permissions or memory), then continue with {resume}"
         raise StorageError(reason, folder=storage, fix=fix) from error
 
 

@@ -43,13 +43,15 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise DataError(f"no such file: {path}") from None
     except OSError as error:
         raise StorageError(f"cannot read {path}: {error.strerror}") from error
+    except MemoryError as error:
+        raise _too_large(path) from error
     try:
         # torch.load does not look at the checksums that torch.save wrote.
         with zipfile.ZipFile(file) as archive:
             broken = archive.testzip()
         content: dict[str, Any] = {} if broken else _content(file)
-    except MemoryError:
-        raise
+    except MemoryError as error:
+        raise _too_large(path) from error
     except Exception as error:  # torch.load raises many types for a damaged file
         raise _damaged(path) from error
     if broken:
@@ -90,6 +92,10 @@ def require_plain(value: Any, place: str) -> None:
             f"cannot store {place} in a checkpoint: expected tensors, numbers, strings, and lists or "
             f"dictionaries of these, got {kind}"
         )
+
+
+def _too_large(path: Path) -> StorageError:
+    return StorageError(f"cannot read {path}: not enough memory")
 
 
 def _damaged(path: Path) -> DataError:
