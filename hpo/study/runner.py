@@ -26,6 +26,7 @@ from hpo.schedule.trial_source import Pause
 from hpo.study.budget import StageBudget
 from hpo.study.plan import StudyPlan, chunk_seed
 from hpo.study.stop_requests import BY_USER, WHOLE_STUDY, StopRequests
+from hpo.trial import in_training
 from hpo.trial.files import remove_checkpoints, trial_folder
 from hpo.trial.report import Report, best_report
 from hpo.trial.specification import TrialSpec
@@ -78,6 +79,8 @@ class StageRunner:
         for name in self.to_stop():  # requested of an earlier process; nothing trains these trials now
             self.stopped(name)
         self._waiting = deque(trial for trial in state.trials_of(stage) if not trial.has_ended)
+        for trial in self._waiting:  # what died while it trained them died with an earlier session
+            in_training.take(trial_folder(journal.folder, trial.trial))
 
     def next_spec(self) -> TrialSpec | Pause | None:
         """Return the next trial to train, WAIT if it depends on running ones, or None if there is none.

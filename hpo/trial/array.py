@@ -181,22 +181,27 @@ class TrialArray:
             raise _RemovedError("the trial left its array before it joined it")
 
     def _join(self, spec: TrialSpec, death: str | None) -> _Member:
-        task = task_named(spec.study["task"])
         with in_training.marked([Path(spec.folder)]):
+            task = task_named(spec.study["task"])  # imports the user's code, which can end the process
             train, valid = task.open_split(spec.train), task.open_split(spec.valid)
             run = TrialRun(spec, task.shape(train))
             self._set_up(spec, run, task, (train, valid))
         for note in run.notes:
             self._add_note(note)
-        if death is not None:
-            self._add_note(
-                f"{death or 'the process of an array died'}: a new process continues its trials from their "
-                "checkpoints, one by one up to their next validation"
-            )
+        self._note_death(death)
         self._members[spec.trial] = member = _Member(run, suspected=death is not None)
         self._settle(spec.trial)
         self._note_change()
         return member
+
+    def _note_death(self, death: str | None) -> None:
+        if self._slots > 1 and death is not None:
+            self._add_note(
+                f"{death or 'the process of an array died'}: its trials continue from their checkpoints, "
+                "one by one up to their next validation"
+            )
+        elif death:  # of a process of one trial, of which the scheduler has told without the reason
+            self._add_note(f"{death}: the trial continues from its checkpoint")
 
     def _set_up(self, spec: TrialSpec, run: TrialRun, task: AnyTask, splits: tuple[Any, Any]) -> None:
         """Create the trainer for the first trial; later trials must have the same data and settings."""

@@ -43,9 +43,8 @@ class TrialTrainable(tune.Trainable):
         self._actor, self._threads = config["array"], int(config["threads"])
         self._other_actors: list[str] = config["other_arrays"]
         self._deaths = 0
-        # Why a process died while it trained the trial; None if none did, or the session ended with it. Tune
-        # itself tells of a process that trains one trial, but not why its device failed.
-        self._death = None if self._actor else in_training.take(Path(self._spec["folder"])) or None
+        # Why a process died while it trained the trial, empty if that is unknown; None if none did.
+        self._death = None if self._actor else in_training.take(Path(self._spec["folder"]))
 
     def step(self) -> dict[str, Any]:
         """Train to the next validation."""

@@ -16,6 +16,8 @@ from hpo.journal.results import StudyState
 from hpo.journal.trial_state import TrialStatus
 from hpo.study.plan import StageRequest, StudyPlan, stage_settings
 from hpo.study.runner import FAILURES_ALIKE, StageRunner
+from hpo.trial import in_training
+from hpo.trial.files import IN_TRAINING
 from hpo.trial.report import Report
 from hpo.trial.specification import TrialSpec
 from model.errors import ConfigError
@@ -63,6 +65,16 @@ def test_trials_that_were_running_come_first_and_know_what_they_reported(tmp_pat
         running = interrupted(journal, plan, epoch=1)
         again = next_spec(runner_on(journal, plan))
         assert (again.trial, again.parameters, again.reported_epoch) == (running.trial, running.parameters, 1)
+
+
+def test_death_with_an_earlier_session_accuses_no_trial_of_this_one(tmp_path: Path) -> None:
+    plan = plan_of()
+    with begin(tmp_path / "study", plan) as journal:
+        folder = Path(interrupted(journal, plan, epoch=1).folder)
+        folder.mkdir(parents=True)
+        (folder / IN_TRAINING).touch()
+        runner_on(journal, plan)
+        assert in_training.read(folder) is None
 
 
 def test_trial_killed_between_its_last_validation_and_its_end_is_finished(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import torch
 from ray.exceptions import RayActorError
 from waiting import wait_until
 
+from hpo.tasks.base.registry import AnyTask, task_named
 from hpo.trial import array as array_module
 from hpo.trial.array import TrialArray
 from hpo.trial.files import IN_TRAINING
@@ -186,6 +187,24 @@ def test_trial_whose_opening_kills_the_process_fails_and_the_others_finish(
     monkeypatch.setattr(TrialRun, "__init__", open_trial)
     good, bad = machine.ask_together(company(spec, tmp_path, 2))
     assert bad[-1]["failed"] == DIED and good[-1]["finished"]
+
+
+def test_trial_whose_task_kills_the_process_when_it_is_imported_fails(
+    spec: TrialSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = Machine(monkeypatch, slots=2, bad=lambda slots: False)
+    found = task_named
+
+    def import_task(name: str) -> AnyTask:
+        if name == "deadly":
+            machine.end()
+        return found(name)
+
+    monkeypatch.setattr(array_module, "task_named", import_task)
+    good, bad = company(spec, tmp_path, 2)
+    bad = replace(bad, study={**bad.study, "task": "deadly"})
+    heard = machine.ask_together([good, bad])
+    assert heard[0][-1]["finished"] and heard[1][-1]["failed"] == DIED
 
 
 def test_what_a_killed_session_was_training_is_trained_together_in_the_next(

@@ -124,8 +124,17 @@ def test_process_of_its_own_says_why_the_one_before_died(spec: TrialSpec) -> Non
     (Path(spec.folder) / IN_TRAINING).write_text("the device failed")
     caller = process()
     caller.setup(config(spec))
-    (note,) = caller.step()["notes"]
-    assert note.startswith("the device failed: a new process continues")
+    assert caller.step()["notes"] == ["the device failed: the trial continues from its checkpoint"]
+
+
+def test_process_of_its_own_leaves_it_to_the_scheduler_to_tell_of_a_death_without_a_reason(
+    spec: TrialSpec,
+) -> None:
+    Path(spec.folder).mkdir()
+    (Path(spec.folder) / IN_TRAINING).touch()
+    caller = process()
+    caller.setup(config(spec))
+    assert caller.step()["notes"] == []
 
 
 def test_process_that_only_calls_an_array_loads_no_pytorch() -> None:
