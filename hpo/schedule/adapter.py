@@ -35,34 +35,41 @@ class StudySearcher(_DriverOnly, Searcher):
         # Tune sets metric and mode of a searcher only if there is a param_space, and there is none.
         super().__init__(metric="score", mode="max")
         self._source, self._threads, self._arrays = source, threads, arrays
+        self._waits = False
+        """Whether the study waits for a result: no array is told of a proposal before."""
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         """Return the next trial's specification as its Tune config; None makes Tune ask again later."""
-        spec, array = self._next_spec()
+        spec, home = self._next_spec()
         if spec is None:
             return str(Searcher.FINISHED)
         if spec is Pause.WAIT:
             return None
-        others = [name for name in self._arrays.names if name != array] if self._arrays else []
-        return {"spec": spec.to_json(), "threads": self._threads, "array": array, "other_arrays": others}
+        return {"spec": spec.to_json(), "threads": self._threads, **home}
 
-    def _next_spec(self) -> tuple[TrialSpec | Pause | None, str | None]:
+    def _next_spec(self) -> tuple[TrialSpec | Pause | None, dict[str, Any]]:
         """Return the next trial and the array that trains it, which waits while the proposal is made."""
         if self._arrays is None:
-            return self._source.next_spec(), None
-        ticket = self._arrays.announce()
+            return self._source.next_spec(), {"array": None, "other_arrays": []}
+        ticket = None if self._waits else self._arrays.announce()
         if ticket is None:
-            return Pause.WAIT, None
+            return Pause.WAIT, {}
         spec = self._source.next_spec()
         if isinstance(spec, TrialSpec):
-            return spec, self._arrays.assign(spec.trial, ticket)
+            return spec, self._arrays.home_of(self._arrays.assign(spec.trial, ticket))
         self._arrays.withdraw(ticket)
-        return spec, None
+        self._waits = spec is Pause.WAIT
+        return spec, {}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Wait no longer; ``StudyScheduler`` has reported the result."""
+        self._waits = False
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Do nothing: ``StudyCallback`` reports the result."""
+        """Wait no longer: the end of the trial has been reported."""
+        self._waits = False
 
     def save(self, checkpoint_path: str) -> None:
         """Do nothing: a resumed study starts a new Tuner and reads the journal."""
@@ -85,14 +92,15 @@ class StudyScheduler(_DriverOnly, FIFOScheduler):
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Report a result to the study and return Tune's decision: STOP or CONTINUE."""
         name = _name(trial)
-        continues = self._continues(name, result)
+        continues = self._continues(trial, result)
         if not continues and self._arrays:
             self._arrays.release(name)
         # Tune would give the process of a stopped trial to the next one, but a killed process has ended.
         continues = continues or self._interrupter.has_killed(name)
         return str(FIFOScheduler.CONTINUE if continues else FIFOScheduler.STOP)
 
-    def _continues(self, name: str, result: dict[str, Any]) -> bool:
+    def _continues(self, trial: Trial, result: dict[str, Any]) -> bool:
+        name = _name(trial)
         if "unwritable" in result:
             raise StorageError(result["unwritable"])
         if "lost" in result:
@@ -103,6 +111,7 @@ class StudyScheduler(_DriverOnly, FIFOScheduler):
         for note in result["notes"]:
             self._source.add_note(note)
         if self._arrays and self._arrays.record_move(name, result["array"]):
+            trial.config |= self._arrays.home_of(result["array"])  # for its next process
             self._source.add_note(
                 f"{name} moved to another array: the process of its own did not start again"
             )
@@ -216,7 +225,7 @@ def _forget_content(trial: Trial) -> None:
 
 def _why_lost(trial: Trial) -> str:
     died = f"the process of the trial died {trial.num_failures} times"
-    death = in_training.take(Path(trial.config["spec"]["folder"]))
+    death = in_training.read(Path(trial.config["spec"]["folder"]))
     return f"{died}: {death}" if death else died
 
 

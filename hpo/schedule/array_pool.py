@@ -62,10 +62,9 @@ class ArrayPool:
         for name in self._actors:
             self._ask(name)
 
-    @property
-    def names(self) -> list[str]:
-        """Names of the actors."""
-        return list(self._actors)
+    def home_of(self, name: str) -> dict[str, Any]:
+        """Return the part of a trial's Tune config that names its actor and the others."""
+        return {"array": name, "other_arrays": [other for other in self._actors if other != name]}
 
     def answers(self) -> bool:
         """Return whether an actor answers.

@@ -90,6 +90,9 @@ class Pool:
         self.homes[trial] = name
         return before != name
 
+    def home_of(self, name: str) -> dict[str, Any]:
+        return {"array": name, "other_arrays": ["another"]}
+
     def restart(self, trials: Iterable[str]) -> None:
         self.restarted += list(trials)
 
@@ -127,8 +130,11 @@ def test_scheduler_passes_a_validation_on_and_answers_as_the_feed_does(goes_on: 
 def test_trial_that_moves_to_another_array_is_told_once() -> None:
     source, pool = Source(), Pool()
     pool.homes = {"bayes-0001": "array-1"}
+    moved: Any = SimpleNamespace(config={**TRIAL.config, "array": "array-1", "other_arrays": ["array-0"]})
     for _ in range(2):
-        scheduler(source, pool).on_trial_result(None, TRIAL, result(finished=False))
+        scheduler(source, pool).on_trial_result(None, moved, result(finished=False))
+    # The next process of the trial must not call the old one.
+    assert (moved.config["array"], moved.config["other_arrays"]) == ("array-0", ["another"])
     notes = [words[1] for words in source.heard if words[0] == "noted" and "moved" in words[1]]
     assert len(notes) == 1 and notes[0].startswith("bayes-0001 moved to another array")
 

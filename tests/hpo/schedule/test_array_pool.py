@@ -126,6 +126,21 @@ def test_array_that_gets_the_next_trial_is_told_before_the_proposal_is_made(
         assert calls == [("second", "expect", ticket, {}), ("second", "expect_no_longer", ticket, {})]
 
 
+def test_no_array_is_told_of_a_proposal_until_the_result_that_the_study_waits_for(
+    pool: ArrayPool, calls: list[Call]
+) -> None:
+    tune = searcher(Source([Pause.WAIT, Pause.WAIT, SPEC], calls), pool)
+    for tell in (
+        lambda: tune.on_trial_result("a", {}),
+        lambda: tune.on_trial_complete("a", error=True),
+    ):
+        assert tune.suggest("b") is None
+        calls.clear()
+        assert tune.suggest("b") is None and calls == []
+        tell()
+    assert isinstance(tune.suggest("b"), dict)
+
+
 def test_trials_are_spread_over_the_arrays_until_all_are_full(pool: ArrayPool, calls: list[Call]) -> None:
     names = [assigned(pool, f"bayes-{number}") for number in range(5)]
     assert names == ["first", "second", "first", "second", None]
