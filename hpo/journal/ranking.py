@@ -103,9 +103,9 @@ class Ranking:
     come later, because a single lucky seed would win: a point of a search or grid that lacks seeds of others,
     and a named configuration with a failed seed. A named configuration with fewer trials than others was
     dropped as worse, and comes after them whatever its mean; until the stage ends, one trial less may mean
-    that it is about to be proposed. Named configurations come before the points of a grid, whose comparison
-    they are. The score of a trial that was stopped early counts like any other: it is the score of its best
-    network so far.
+    that it is about to be proposed, and means over the seeds that all of them have decide. Named
+    configurations come before the points of a grid, whose comparison they are. The score of a trial that was
+    stopped early counts like any other: it is the score of its best network so far.
 
     A search that has ended may have a model of all its trials. The score that it expects then comes before
     the mean, because the highest mean of many is partly luck.
@@ -166,10 +166,31 @@ class Ranking:
 
     def _by_rank(self) -> Iterator[_Key]:
         named = [key for _, key in takewhile(lambda entry: _is_named(entry[1]), self._order)]
-        most = max((len(self._trials[key]) for key in named), default=0)
-        enough = most if self._has_ended else most - 1
+        enough = max((len(self._trials[key]) for key in named), default=0)
+        if not self._has_ended:
+            enough -= 1
+            self._sort_by_common_seeds(named, enough)
         named.sort(key=lambda key: -min(len(self._trials[key]), enough))
         return chain(named, (key for _, key in islice(self._order, len(named), None)))
+
+    def _sort_by_common_seeds(self, named: list[_Key], enough: int) -> None:
+        """Sort configurations by their means over the seeds of all those that have ``enough`` trials.
+
+        A further seed that only some of them have may be harder or easier than the others.
+        """
+        scores = {
+            key: {each.replicate: each.score or 0.0 for each in self._trials[key] if has_score(each)}
+            for key in named
+        }
+        failed = {key: self._ranks[key][1] for key in named}
+        compared = [set(scores[key]) for key in named if len(self._trials[key]) >= enough and not failed[key]]
+        common = set.intersection(*compared) if compared else set()
+
+        def rank(key: _Key) -> tuple[bool, float]:
+            shared = [score for seed, score in scores[key].items() if seed in common]
+            return failed[key], -fmean(shared or scores[key].values())
+
+        named.sort(key=rank)
 
     def _configuration(self, key: _Key) -> Configuration:
         return Configuration(tuple(self._trials[key]), self._expected.get(key))

@@ -13,14 +13,16 @@ from hpo.journal.trial_state import TrialState, TrialStatus
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
-def trial(name: str, f: int, score: float | None, *, role: str = "", running: bool = False) -> TrialState:
+def trial(
+    name: str, f: int, score: float | None, *, role: str = "", running: bool = False, replicate: int = 0
+) -> TrialState:
     status = TrialStatus.FAILED if score is None else TrialStatus.FINISHED
     return TrialState(
         trial=name,
         stage="s",
         parameters={"f": f},
         seed=0,
-        replicate=0,
+        replicate=replicate,
         role=role,
         asked_at=NOON,
         score=score,
@@ -73,6 +75,20 @@ def test_named_configuration_that_was_dropped_comes_after_the_others_whatever_it
     dropped = [trial(f"d{seed}", 2, 0.9, role="found") for seed in range(3)]
     assert names([*dropped, *failed, *own]) == ["own", "next", "found"]
     assert names_so_far([*dropped[:2], *own]) == ["own", "found"]
+
+
+def test_until_the_end_named_configurations_are_compared_over_the_seeds_that_all_have() -> None:
+    def trained(f: int, role: str, *scores: float) -> list[TrialState]:
+        return [
+            trial(f"{role}{seed}", f, score, role=role, replicate=seed) for seed, score in enumerate(scores)
+        ]
+
+    dropped = trained(3, "dropped", 0.45, 0.45, 0.45)
+    others = [*trained(1, "own", 0.5, 0.5, 0.5, 0.1), *trained(2, "found", 0.4, 0.6, 0.8, 0.1)]
+    assert names_so_far([*dropped, *others]) == ["found", "own", "dropped"]
+    running = trial("found4", 2, None, role="found", replicate=4, running=True)
+    late = [*others, trial("own4", 1, 0.9, role="own", replicate=4), running]
+    assert names_so_far([*dropped, *late]) == ["found", "own", "dropped"]
 
 
 def test_points_of_a_grid_come_after_the_comparison_with_new_seeds() -> None:
