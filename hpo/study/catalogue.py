@@ -15,7 +15,7 @@ from hpo.study.folders import known_studies, make_free, study_folder
 from hpo.study.plan import plan_of
 from hpo.tasks.base.found import found_configuration
 from hpo.tasks.base.registry import score_of
-from hpo.trial.files import remove_checkpoints, trial_folder
+from hpo.trial.files import remove_training_files, trial_folder
 from model.errors import UserError
 
 UNREADABLE = "unreadable"
@@ -73,7 +73,7 @@ def clean_studies(names: Sequence[str], environment: Environment) -> int:
         folder = study_folder(environment, name)
         state = stored_state(folder)
         ended = [trial.trial for trial in state.trials.values() if trial.has_ended]
-        freed += sum(remove_checkpoints(trial_folder(folder, trial)) for trial in ended)
+        freed += sum(remove_training_files(trial_folder(folder, trial)) for trial in ended)
     return freed
 
 

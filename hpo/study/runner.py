@@ -27,7 +27,7 @@ from hpo.study.budget import StageBudget
 from hpo.study.plan import StudyPlan, chunk_seed
 from hpo.study.stop_requests import BY_USER, WHOLE_STUDY, StopRequests
 from hpo.trial import in_training
-from hpo.trial.files import remove_checkpoints, trial_folder
+from hpo.trial.files import remove_training_files, trial_folder
 from hpo.trial.report import Report, best_report
 from hpo.trial.specification import TrialSpec
 
@@ -250,7 +250,7 @@ class StageRunner:
 
     def _clean_up(self, trial: str) -> None:
         """Remove what only a running trial needs."""
-        remove_checkpoints(trial_folder(self._journal.folder, trial))
+        remove_training_files(trial_folder(self._journal.folder, trial))
         self._requests.remove(trial)
 
     def _write(self, event: Event) -> None:

@@ -27,7 +27,7 @@ def trial_folder(study_folder: Path, trial: str) -> Path:
     return study_folder / "trials" / trial
 
 
-def remove_checkpoints(folder: Path) -> int:
+def remove_training_files(folder: Path) -> int:
     """Delete what only a running trial needs, such as checkpoints, unfinished ones included.
 
     Returns:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from hpo.trial.array import TrialArray
-from hpo.trial.files import BEST, CHECKPOINT, CONFIG, PREVIOUS, remove_checkpoints
+from hpo.trial.files import BEST, CHECKPOINT, CONFIG, PREVIOUS, remove_training_files
 from hpo.trial.report import Report, best_report
 from hpo.trial.specification import TrialSpec
 from model.training.checkpoint import load_checkpoint, save_checkpoint
@@ -116,7 +116,7 @@ def test_checkpoint_that_the_study_removes_while_it_is_written_is_no_fault(
 
     def remove(file: Path, content: dict[str, Any]) -> None:
         save_checkpoint(file, content)
-        remove_checkpoints(file.parent)
+        remove_training_files(file.parent)
 
     monkeypatch.setattr("hpo.trial.run.save_checkpoint", remove)
     assert steps(spec, 1)[0]["epoch"] == 1
