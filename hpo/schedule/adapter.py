@@ -193,13 +193,13 @@ class StudyCallback(_DriverOnly, Callback):
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Report a trial whose process was killed to end it, or died more often than Tune restarts it."""
         name = _name(trial)
+        if self._arrays:  # first: the study removes files of the trial, which its array may be writing
+            self._arrays.release(name)
         if self._interrupter.has_killed(name):
             self._source.stopped(name)
         else:
             self._source.failed(name, self._detector.failure_reason(name) or _why_lost(trial))
         self._forget(trial)
-        if self._arrays:
-            self._arrays.release(name)
         _forget_content(trial)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:

@@ -14,6 +14,9 @@ FRESH_S = 5.0
 """Seconds after a question in which its answer shows that an actor runs. A process that gave an older answer
 may have died since."""
 
+LEAVE_S = 2.0
+"""Longest time in seconds to wait until an actor has removed a trial; it may be lost, or hang."""
+
 
 class ArrayPool:
     """Starts array actors for one run of a stage and assigns trials to those that answer.
@@ -163,10 +166,14 @@ class ArrayPool:
         return self._home.get(trial)
 
     def release(self, trial: str) -> None:
-        """Remove a trial from its actor, which continues to train the others."""
-        if self._home.pop(trial, None) is not None:
-            for actor in self._actors.values():  # it may have moved
-                actor.leave.remote(trial)
+        """Remove a trial from its actor, which then writes none of its files and trains the others."""
+        import ray
+
+        home = self._home.pop(trial, None)
+        if home is not None:
+            # Of all actors, because it may have moved.
+            left = {name: actor.leave.remote(trial) for name, actor in self._actors.items()}
+            ray.wait([left[home]], timeout=LEAVE_S)
 
     def restart(self, trials: Iterable[str]) -> None:
         """Kill the processes that train the trials; Ray starts new ones."""

@@ -81,6 +81,8 @@ class TrialArray:
         self._members: dict[str, _Member] = {}
         self._changed = threading.Condition()
         self._changed_at = 0.0
+        # Held while the files of a trial are written; one that leaves waits for it.
+        self._recording = threading.Lock()
         self._expected: dict[str, float] = {}
         # Ray runs the calls of one process in any order: the end of a wait can arrive before its start.
         self._settled: set[str] = set()
@@ -139,8 +141,8 @@ class TrialArray:
         """Remove a trial, if the array has it, and continue with the others.
 
         A trial that leaves during the training is trained along up to the next validation of the others, and
-        nothing of it is recorded. If all trials in training have left, the process ends and others start in a
-        new one.
+        nothing of it is recorded after this call. If all trials in training have left, the process ends and
+        others start in a new one.
         """
         with self._changed:
             self._settle(trial)
@@ -148,6 +150,8 @@ class TrialArray:
                 self._note_change()
                 if self._in_training and not any(map(self._is_member, self._in_training)):
                     _end_process()
+        with self._recording:
+            pass
 
     def expect(self, trial: str, instead_of: str = "") -> None:
         """Wait for a trial before the next training, if there is a free slot and it has not come already.
@@ -273,13 +277,13 @@ class TrialArray:
                 outcomes = self._trained(self._array)
             for outcome in outcomes:
                 member, result = members[outcome.slot], outcome.result
-                if not self._is_member(member):
-                    continue
                 if isinstance(result, Validation):
                     result = replace(result, metrics={**result.metrics, **meter.load})
-                reached[member] = (
-                    result if isinstance(result, FailedError) else _unrecorded(member.run, result)
-                )
+                with self._recording:
+                    if self._is_member(member):
+                        reached[member] = (
+                            result if isinstance(result, FailedError) else _unrecorded(member.run, result)
+                        )
         except Exception as error:
             reached = dict.fromkeys(group, error)
         for failure in filter(None, reached.values()):

@@ -200,6 +200,14 @@ def test_trial_that_should_end_now_loses_its_process_for_good(monkeypatch: pytes
     assert pool.released[-1] == "bayes-0001"
 
 
+def test_trial_has_left_its_array_before_the_study_removes_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    source, pool = Source(), Pool()
+    monkeypatch.setattr(pool, "release", lambda trial: source.heard.append(("released", trial)))
+    monkeypatch.setattr(TRIAL, "config", {"spec": {"trial": "bayes-0001", "folder": "/no/folder"}})
+    callback(source, pool).on_trial_error(1, [], TRIAL)
+    assert [words[0] for words in source.heard] == ["released", "failed"]
+
+
 def test_tune_keeps_only_the_name_of_a_trial_that_has_ended() -> None:
     config = {"spec": {"trial": "bayes-0001", "study": {"task": "calf"}}, "threads": 1}
     metadata = SimpleNamespace(

@@ -15,6 +15,7 @@ from hpo.trial.array import TrialArray
 from hpo.trial.run import TrialRun
 from hpo.trial.specification import TrialSpec
 from model.training.device_state import UTILISATION, LoadMeter
+from model.training.outcomes import Validation
 from model.training.trainer import TrainingArray
 
 EPOCHS = 3
@@ -213,6 +214,35 @@ def test_trial_that_leaves_during_the_training_records_nothing_and_its_neighbour
     assert scores(kept.result()) == scores(ask_all(TrialArray(), alone))
     assert sorted(file.name for file in Path(leaving.folder).iterdir()) == ["config.json"]
     assert not gate.ended.is_set()
+
+
+def test_trial_leaves_before_or_after_its_files_are_written_and_not_meanwhile(
+    spec: TrialSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The study removes them when the trial has left."""
+    (leaving, staying), order = company(spec, tmp_path, 2), list[str]()
+    array, writes, asked = TrialArray(slots=2), threading.Event(), threading.Event()
+    record = TrialRun.record
+
+    def record_slowly(run: TrialRun, validation: Validation) -> None:
+        if run.trial == leaving.trial and not writes.is_set():
+            writes.set()
+            assert asked.wait(60)
+            time.sleep(0.2)  # in which the trial would leave
+            record(run, validation)
+            order.append("written")
+        else:
+            record(run, validation)
+
+    monkeypatch.setattr(TrialRun, "record", record_slowly)
+    with ThreadPoolExecutor(2) as callers:
+        for each in (leaving, staying):
+            callers.submit(array.step, each.to_json(), 0)
+        assert writes.wait(60)
+        asked.set()
+        array.leave(leaving.trial)
+        order.append("left")
+    assert order == ["written", "left"]
 
 
 def test_process_ends_with_the_last_trial_that_it_trains(
