@@ -14,6 +14,8 @@ FRESH_S = 5.0
 """Seconds after a question in which its answer shows that an actor runs. A process that gave an older answer
 may have died since."""
 
+ANSWER_S = 1.0
+"""Longest time in seconds to wait until actors that run answer."""
 LEAVE_S = 2.0
 """Longest time in seconds to wait until an actor has removed a trial; it may be lost, or hang."""
 
@@ -60,8 +62,9 @@ class ArrayPool:
         self._failures: dict[str, str] = {}
         """Errors of the actors that answered the last question with one."""
         self._announced = 0
-        self._questions: dict[str, tuple[float, Any]] = {}
-        """The last question to each actor whether it answers, and when it was asked."""
+        self._questions: dict[str, Any] = {}
+        """The last question to each actor whether it answers."""
+        self._asked_at: dict[str, float] = {}
         for name in self._actors:
             self._ask(name)
 
@@ -113,46 +116,54 @@ class ArrayPool:
         If all actors that started are lost and all their trials have ended, return one of them: its next
         trial waits until an actor answers. Without a trial, Tune would wait and hear no signal.
         """
-        are_fresh = self._hear_answers()
+        self._hear_answers()
         taken = Counter(self._home.values())
         free = [name for name in self._actors if name in self._answering and taken[name] < self._slots]
-        if not free and not self._home and are_fresh:
+        if not free and not self._home:
             free = sorted(self._started)
         return min(free, key=taken.__getitem__, default=None)
 
-    def _hear_answers(self) -> bool:
-        """Record which actors answered the last question, and ask them again.
-
-        Returns:
-            Whether no answer was too old to count.
-        """
+    def _hear_answers(self) -> None:
+        """Record which actors answered the last question, and ask them again."""
         import ray
 
         from hpo.trial.array_actor import DIED
 
-        are_fresh = True
-        for name, (asked_at, question) in list(self._questions.items()):
-            is_old = time.monotonic() - asked_at >= FRESH_S
-            if is_old:
-                self._answering.discard(name)
-            if not ray.wait([question], timeout=0)[0]:
-                continue
+        self._renew_answers()
+        for name in filter(self._has_answered, self._actors):
             self._failures.pop(name, None)
             try:
-                ray.get(question)
+                ray.get(self._questions[name])
+                self._answering.add(name)
                 self._started.add(name)
-                are_fresh = are_fresh and not is_old
-                if not is_old:
-                    self._answering.add(name)
             except DIED as error:
                 self._answering.discard(name)
                 self._failures[name] = str(error).strip().splitlines()[-1]
             self._ask(name)
-        return are_fresh
+
+    def _renew_answers(self) -> None:
+        """Ask the actors with an old answer again, and wait a moment for the new one."""
+        import ray
+
+        oldest = time.monotonic() - FRESH_S
+        old = [name for name, asked_at in self._asked_at.items() if asked_at <= oldest]
+        self._answering.difference_update(old)
+        renewed = [name for name in old if self._has_answered(name)]
+        for name in renewed:
+            self._ask(name)
+        if renewed:
+            questions = [self._questions[name] for name in renewed]
+            ray.wait(questions, num_returns=len(questions), timeout=ANSWER_S)
+
+    def _has_answered(self, name: str) -> bool:
+        import ray
+
+        return bool(ray.wait([self._questions[name]], timeout=0)[0])
 
     def _ask(self, name: str) -> None:
         """Ask an actor whether it answers."""
-        self._questions[name] = (time.monotonic(), self._actors[name].answers.remote())
+        self._asked_at[name] = time.monotonic()
+        self._questions[name] = self._actors[name].answers.remote()
 
     def record_move(self, trial: str, name: str) -> bool:
         """Record which actor has trained a trial; return whether the trial has moved to it."""

@@ -53,7 +53,7 @@ class Actors:
             **{method: SimpleNamespace(remote=partial(call, method)) for method in methods}
         )
 
-    def wait(self, questions: list[str], timeout: float) -> tuple[list[str], list[str]]:
+    def wait(self, questions: list[str], timeout: float, num_returns: int = 1) -> tuple[list[str], list[str]]:
         return [name for name in questions if name not in self.silent], []
 
     def get(self, question: str) -> None:
@@ -77,7 +77,8 @@ def actors(monkeypatch: pytest.MonkeyPatch) -> Actors:
 def pool(actors: Actors) -> ArrayPool:
     made = ArrayPool(arrays=2, slots=2, threads=1, gpus=0)
     made._actors = dict(zip(("first", "second"), made._actors.values(), strict=True))
-    made._questions = {name: (0.0, name) for name in made._actors}
+    made._questions = {name: name for name in made._actors}
+    made._asked_at = dict.fromkeys(made._actors, 0.0)
     return made
 
 
@@ -162,11 +163,15 @@ def test_array_that_never_starts_or_is_lost_gets_no_trial(pool: ArrayPool, actor
     assert assigned(pool, "bayes-5") == "second"
 
 
-def test_array_that_answered_long_ago_is_asked_anew(pool: ArrayPool, actors: Actors) -> None:
+def test_answer_of_long_ago_does_not_count(pool: ArrayPool, actors: Actors) -> None:
     assert pool.answers()
+    pool._questions["first"] = "first, before it died"
+    actors.dead = {"first"}
     actors.now = FRESH_S
-    assert assigned(pool, "bayes-0") is None
-    assert assigned(pool, "bayes-0") == "first"
+    assert assigned(pool, "bayes-0") == "second"
+    actors.silent = {"second"}  # it was asked long ago, and has not answered since
+    actors.now += FRESH_S
+    assert assigned(pool, "bayes-1") is None
 
 
 def test_arrays_that_fail_as_they_start_are_an_error_and_those_without_a_place_are_not(
@@ -205,8 +210,6 @@ def test_study_without_an_array_says_so_once_and_can_be_ended(
     assert not _has_started(pool, source)
     assert len(source.notes) == 1 and "waits for a free place" in source.notes[0]
     actors.silent = {"first"}
-    actors.now = 0.0
-    pool._questions = {name: (0.0, name) for name in ("first", "second")}
     assert _has_started(pool, source)
 
 
