@@ -1,17 +1,20 @@
 """Which array gets a trial, and which is told to wait for it; the actors are stand-ins."""
 
+import traceback
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ray.exceptions import RayActorError
+from ray.tune import TuneError
 
 from hpo.schedule.adapter import StudySearcher
 from hpo.schedule.array_pool import FRESH_S, ArrayPool
 from hpo.schedule.local_ray import WorkersLostError
 from hpo.schedule.trial_source import Pause
-from hpo.schedule.tuner import NO_ARRAY_S, _has_started
+from hpo.schedule.tuner import NO_ARRAY_S, Parallelism, _has_started, run_trials
 from hpo.tasks.base.splits import SplitRef
 from hpo.trial.specification import TrialSpec
 
@@ -211,6 +214,21 @@ def test_study_without_an_array_says_so_once_and_can_be_ended(
     assert len(source.notes) == 1 and "waits for a free place" in source.notes[0]
     actors.silent = {"first"}
     assert _has_started(pool, source)
+
+
+def test_loss_of_all_arrays_reaches_the_stage_through_tune(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fit() -> None:
+        try:
+            raise WorkersLostError("no array answers")
+        except WorkersLostError:
+            raise TuneError(traceback.format_exc())  # noqa: B904 - as Tune does it
+
+    monkeypatch.setattr("ray.tune.Tuner", lambda *args, **options: SimpleNamespace(fit=fit))
+    alone = Parallelism(concurrent=1, array=1, cpus=1, gpu=False)
+    with pytest.raises(WorkersLostError, match=r"^no array answers$"):
+        run_trials(Source([], []), alone, storage=tmp_path)  # type: ignore[arg-type]
 
 
 def test_when_all_arrays_are_lost_a_trial_finds_out_why(pool: ArrayPool, actors: Actors) -> None:
