@@ -108,13 +108,15 @@ class StudyScheduler(_DriverOnly, FIFOScheduler):
         if "failed" in result:
             self._source.failed(name, result["failed"])
             return False
-        for note in result["notes"]:
-            self._source.add_note(note)
-        if self._arrays and self._arrays.record_move(name, result["array"]):
-            trial.config |= self._arrays.home_of(result["array"])  # for its next process
+        if self._arrays and "moved" in result:
+            self._arrays.record_move(name, result["moved"])
+            trial.config |= self._arrays.home_of(result["moved"])  # for its next process
             self._source.add_note(
                 f"{name} moved to another array: the process of its own did not start again"
             )
+            return True
+        for note in result["notes"]:
+            self._source.add_note(note)
         self._source.trained_on(name, result["host"])
         continues = self._source.reported(name, _report(result))
         if result["finished"]:

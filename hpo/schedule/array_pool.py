@@ -13,7 +13,6 @@ CALLER_CPUS = 0.001
 FRESH_S = 5.0
 """Seconds after a question in which its answer shows that an actor runs. A process that gave an older answer
 may have died since."""
-
 ANSWER_S = 1.0
 """Longest time in seconds to wait until actors that run answer."""
 LEAVE_S = 2.0
@@ -165,12 +164,10 @@ class ArrayPool:
         self._asked_at[name] = time.monotonic()
         self._questions[name] = self._actors[name].answers.remote()
 
-    def record_move(self, trial: str, name: str) -> bool:
-        """Record which actor has trained a trial; return whether the trial has moved to it."""
-        before = self._home.get(trial, name)
+    def record_move(self, trial: str, name: str) -> None:
+        """Record that another actor trains a trial from now on."""
         if trial in self._home:
             self._home[trial] = name
-        return before != name
 
     def home(self, trial: str) -> str | None:
         """Return the name of the actor that trains a trial; None if none does."""

@@ -47,10 +47,10 @@ class TrialTrainable(tune.Trainable):
         self._death = None if self._actor else in_training.take(Path(self._spec["folder"]))
 
     def step(self) -> dict[str, Any]:
-        """Train to the next validation."""
+        """Train to the next validation, or move to another array, which is a result of its own."""
         result = self._ask_actor() if self._actor else self._train_here()
-        self._death = None
-        self._seen = result.get("epoch", self._seen)
+        if "epoch" in result:
+            self._death, self._seen = None, result["epoch"]
         return result
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -85,34 +85,31 @@ class TrialTrainable(tune.Trainable):
         while self._deaths < DEATHS:
             try:
                 result: dict[str, Any] = ray.get(array.step.remote(self._spec, self._seen, self._death))
-                return {**result, "array": self._actor}
+                return result
             except DIED:
                 self._record_death()
             if not _starts_again(array):
-                array = self._other_array()
-            if array is None:
-                never = f"the process of an array did not start again in {RESTART_S:g} s"
-                return _end("lost", f"{never}, and no other array answers")
+                return self._move()
         reason = f"the process of its array died {DEATHS} times while it trained the trial alone"
         return _end("failed", f"{reason}: {self._death}" if self._death else reason)
 
-    def _other_array(self) -> Any:
-        """Return another array that answers, which then is the trial's own; None after ``RESTART_S`` seconds.
+    def _move(self) -> dict[str, Any]:
+        """Make another array that answers the trial's own, and report that to the driver, which watches it.
 
-        They may have died with this one, and start again.
+        All may have died together, and start again within ``RESTART_S`` seconds.
         """
         stop = time.monotonic() + RESTART_S
         while self._other_actors:
             for name in self._other_actors:
-                array = ray.get_actor(name)
-                if _answers(array):
+                if _answers(ray.get_actor(name)):
                     others = [other for other in self._other_actors if other != name]
                     self._actor, self._other_actors = name, [*others, self._actor]
-                    return array
+                    return {"moved": name, "score": math.nan, "ended": False}
             if time.monotonic() >= stop:
                 break
             time.sleep(0.5)
-        return None
+        never = f"the process of an array did not start again in {RESTART_S:g} s"
+        return _end("lost", f"{never}, and no other array answers")
 
     def _record_death(self) -> None:
         """Suspect the trial if the process trained it; count the death if it trained the trial alone."""

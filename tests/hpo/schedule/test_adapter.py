@@ -1,5 +1,6 @@
 """The adapter to Ray Tune, without Tune: what the study is told and what Tune is answered."""
 
+import math
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -85,10 +86,8 @@ class Pool:
     def home(self, trial: str) -> str:
         return self.homes.get(trial, "array-0")
 
-    def record_move(self, trial: str, name: str) -> bool:
-        before = self.homes.get(trial, name)
+    def record_move(self, trial: str, name: str) -> None:
         self.homes[trial] = name
-        return before != name
 
     def home_of(self, name: str) -> dict[str, Any]:
         return {"array": name, "other_arrays": ["another"]}
@@ -100,7 +99,7 @@ class Pool:
 def result(*, finished: bool) -> dict[str, Any]:
     metrics = [("average_map", 0.5), ("ap/goal", 0.25)]
     common = {"epoch": 4, "metrics": metrics, "train_s": 2.0, "score": 0.5}
-    common |= {"host": "node7", "notes": ["array of 2"], "array": "array-0"}
+    common |= {"host": "node7", "notes": ["array of 2"]}
     return {**common, "finished": finished, "ended": finished, "done": finished}
 
 
@@ -127,16 +126,15 @@ def test_scheduler_passes_a_validation_on_and_answers_as_the_feed_does(goes_on: 
     assert pool.released == ([] if goes_on else ["bayes-0001"])
 
 
-def test_trial_that_moves_to_another_array_is_told_once() -> None:
+MOVED = {"moved": "array-1", "score": math.nan, "ended": False, "done": False}
+
+
+def test_trial_that_moves_to_another_array_is_told_and_stays_there() -> None:
     source, pool = Source(), Pool()
-    pool.homes = {"bayes-0001": "array-1"}
-    moved: Any = SimpleNamespace(config={**TRIAL.config, "array": "array-1", "other_arrays": ["array-0"]})
-    for _ in range(2):
-        scheduler(source, pool).on_trial_result(None, moved, result(finished=False))
-    # The next process of the trial must not call the old one.
-    assert (moved.config["array"], moved.config["other_arrays"]) == ("array-0", ["another"])
-    notes = [words[1] for words in source.heard if words[0] == "noted" and "moved" in words[1]]
-    assert len(notes) == 1 and notes[0].startswith("bayes-0001 moved to another array")
+    trial: Any = SimpleNamespace(config={**TRIAL.config, "array": "array-0", "other_arrays": ["array-1"]})
+    assert scheduler(source, pool).on_trial_result(None, trial, MOVED) == "CONTINUE"
+    assert (trial.config["array"], pool.home("bayes-0001")) == ("array-1", "array-1")
+    assert source.heard[0][1].startswith("bayes-0001 moved to another array") and len(source.heard) == 1
 
 
 @pytest.mark.parametrize("goes_on", [True, False])
@@ -244,17 +242,13 @@ def test_validations_share_the_names_of_their_metrics() -> None:
     assert next(iter(first)) is next(iter(second))
 
 
-def test_full_disk_ends_the_study_and_not_the_trial() -> None:
+@pytest.mark.parametrize(("kind", "error"), [("unwritable", StorageError), ("lost", WorkersLostError)])
+def test_full_disk_or_the_loss_of_all_arrays_ends_all_training_and_fails_no_trial(
+    kind: str, error: type[Exception]
+) -> None:
     source = Source()
-    with pytest.raises(StorageError, match="no room"):
-        scheduler(source, Pool()).on_trial_result(None, TRIAL, {"unwritable": "no room", "ended": True})
-    assert source.heard == []
-
-
-def test_loss_of_all_arrays_ends_training_and_fails_no_trial() -> None:
-    source = Source()
-    with pytest.raises(WorkersLostError, match="no array answers"):
-        scheduler(source, Pool()).on_trial_result(None, TRIAL, {"lost": "no array answers", "ended": True})
+    with pytest.raises(error, match="no room"):
+        scheduler(source, Pool()).on_trial_result(None, TRIAL, {kind: "no room", "ended": True})
     assert source.heard == []
 
 
@@ -371,6 +365,17 @@ def test_trial_that_waits_while_others_of_its_array_train_alone_does_not_hang(
         company.pass_s(6)
         company.validates("a")
     assert company.pool.restarted == []
+
+
+def test_trial_that_moved_and_hangs_before_its_next_validation_is_killed_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    company = Company(tmp_path, monkeypatch, {"a": "array-0", "b": "array-0"})
+    scheduler(company.source, company.pool).on_trial_result(None, company.trials["a"], MOVED)
+    for _ in range(2):
+        company.pass_s(6)
+        company.validates("b")
+    assert company.pool.restarted == ["a"] and company.pool.homes["a"] == "array-1"
 
 
 def test_trial_without_a_process_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:

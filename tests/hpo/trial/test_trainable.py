@@ -114,9 +114,10 @@ def test_trial_moves_from_an_array_that_is_lost_to_one_that_answers(
     monkeypatch.setattr("hpo.trial.trainable.RESTART_S", 0.0)
     caller = process()
     caller.setup({**config(spec), "array": "first", "other_arrays": ["never started", "second"]})
-    assert caller.step() == {"epoch": 1, "ended": False, "array": "second"}
+    assert caller.step()["moved"] == "second"
+    assert caller.step() == {"epoch": 1, "ended": False}
     lost = {"second"}  # its own has a place again
-    assert caller.step()["array"] == "first"
+    assert caller.step()["moved"] == "first"
 
 
 def test_process_of_its_own_says_why_the_one_before_died(spec: TrialSpec) -> None:
