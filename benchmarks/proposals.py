@@ -16,8 +16,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # h
 from trainings import SPACE
 
 from hpo.search.botorch_searcher import BoTorchSearcher
-from hpo.search.curves import ScoreEstimate
 from hpo.search.design import quasi_random_points
+from hpo.search.fidelities import SeedCurve
 from hpo.search.noisy_process import fit_process
 from hpo.search.observations import observations
 from hpo.space.space import Parameters
@@ -51,7 +51,10 @@ def searcher_with(observed: int) -> BoTorchSearcher:
         searcher.replay(f"ended-{number}", parameters)
         score = hill(parameters) + float(random.normal(scale=NOISE))
         searcher.tell(f"ended-{number}", score)
-        searcher.record_estimates(f"ended-{number}", (ScoreEstimate(score, 0.0),))
+        curve = {epoch: score * epoch / 16 + float(random.normal(scale=NOISE)) for epoch in (2, 8, 16)}
+        is_whole = number % 6 == 0
+        shown = curve if is_whole else {2: curve[2]}
+        searcher.record_curves(f"ended-{number}", (SeedCurve(shown, end=score if is_whole else None),))
     return searcher
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from hpo.journal.trial_state import TrialState, TrialStatus
-from hpo.search.curves import Curve, CurveModel, ScoreEstimate
+from hpo.search.curves import CurveModel, ScoreEstimate
+from hpo.search.fidelities import Curve
 from hpo.search.searcher import NOISE
 
 
@@ -26,7 +27,7 @@ class ScoreEstimates:
             trial = trials[index]
             if index not in self._learnt and is_whole(trial) and trial.reports:
                 self._learnt.add(index)
-                self._curves.add(self._curve(trial))
+                self._curves.add(curve_of(trial, self._metric))
 
     def estimate(self, trial: TrialState) -> ScoreEstimate | None:
         """Return the estimate by a trial; None if it failed, or if nothing shows what to expect of it."""
@@ -34,10 +35,12 @@ class ScoreEstimates:
             return ScoreEstimate(trial.score)
         if trial.status is TrialStatus.FAILED or not trial.reports:
             return None
-        return self._curves.estimate(self._curve(trial))
+        return self._curves.estimate(curve_of(trial, self._metric))
 
-    def _curve(self, trial: TrialState) -> Curve:
-        return {epoch: report.metrics[self._metric] for epoch, report in trial.reports.items()}
+
+def curve_of(trial: TrialState, metric: str) -> Curve:
+    """Return what a trial reached at each validation."""
+    return {epoch: report.metrics[metric] for epoch, report in trial.reports.items()}
 
 
 def is_whole(trial: TrialState) -> bool:

@@ -6,9 +6,10 @@ from statistics import fmean
 
 from hpo.journal.ranking import ConfigurationKey, Expected, configuration_key, ranked
 from hpo.journal.trial_state import TrialState, TrialStatus
-from hpo.programs.estimates import ScoreEstimates, is_whole
+from hpo.programs.estimates import curve_of, is_whole
 from hpo.programs.program import Answer, Choice, Program, Proposal, best_choice
 from hpo.search.expected import expected_scores
+from hpo.search.fidelities import SeedCurve
 from hpo.search.searcher import NOISE, Gain, Searcher
 
 EXPECTED = 20
@@ -46,7 +47,7 @@ class SearchProgram(Program):
         self._grouped = 0
         self._open: dict[int, None] = {}
         """Points whose results the searcher does not have yet, in the order of proposal."""
-        self._estimates = ScoreEstimates(metric)
+        self._metric = metric
 
     @property
     def planned(self) -> int:
@@ -196,12 +197,15 @@ class SearchProgram(Program):
 
     def _show_curves(self, trials: Sequence[TrialState]) -> None:
         """Show the searcher what each seed tells, also of the trials that are running or were stopped."""
-        self._estimates.learn(trials)
         for place, group in enumerate(self._groups):
-            estimates = [self._estimates.estimate(trials[index]) for index in group]
-            self._searcher.record_estimates(
-                _name(place), [estimate for estimate in estimates if estimate is not None]
-            )
+            curves = [self._curve(trials[index]) for index in group]
+            self._searcher.record_curves(_name(place), [curve for curve in curves if curve is not None])
+
+    def _curve(self, trial: TrialState) -> SeedCurve | None:
+        """Return what a trial tells; None if it failed or has not been validated."""
+        if trial.status is TrialStatus.FAILED or not (trial.reports or is_whole(trial)):
+            return None
+        return SeedCurve(curve_of(trial, self._metric), end=trial.score if is_whole(trial) else None)
 
 
 def _name(place: int) -> str:

@@ -5,13 +5,13 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from botorch.models import SingleTaskGP
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # has neither types nor stubs
 
 from hpo.search.design import quasi_random_points
 from hpo.search.gain import SAMPLES, TRIALS, expected_gain
 from hpo.search.model_based import POINTS_SEEN, ModelSearcher
 from hpo.search.noisy_process import (
+    NoisyProcess,
     best_observed,
     fit_process,
     noise_between_seeds,
@@ -41,9 +41,9 @@ Array = npt.NDArray[np.float64]
 class BoTorchSearcher(ModelSearcher):
     """Searcher by the noisy expected improvement of a Gaussian process of BoTorch.
 
-    Each seed of a point is an observation of its own. Stopped and running trials are observations too, with
-    the score that they are expected to reach and its uncertainty. Candidates are compared where their trials
-    would be, so that whole numbers, texts and conditions need no special treatment.
+    Each seed of a point is an observation of its own. Stopped and running trials are observations too, at
+    early epochs, where all trials can be compared. Candidates are compared where their trials would be, so
+    that whole numbers, texts and conditions need no special treatment.
 
     The expected improvement is multiplied by a density around the first guess, whose power falls with the
     number of points, so that a wrong guess delays the search but does not mislead it. Hvarfner et al., piBO:
@@ -79,7 +79,7 @@ class BoTorchSearcher(ModelSearcher):
         self._related = related_observations(self.related)
         if self._related is not None:
             self.initial_points, self._guess = INITIAL_WITH_RELATED, None
-        self._fitted: tuple[Observations, SingleTaskGP] | None = None
+        self._fitted: tuple[Observations, NoisyProcess] | None = None
 
     def propose(self, number: int) -> Parameters:
         """Return the point of the highest related score first, then those of the design and of the model."""
@@ -93,6 +93,8 @@ class BoTorchSearcher(ModelSearcher):
         if not self.has_model:
             return None
         observed = observations(self.observed, limit=POINTS_SEEN)
+        if not observed.reach_end:
+            return None
         seed = self.seed_of(len(self.trials))
         with threadpool_limits(limits=1):
             model = self._model_of(observed)
@@ -111,15 +113,15 @@ class BoTorchSearcher(ModelSearcher):
         # One thread: the same bits whatever the number of cores, and the cores belong to the trials.
         with threadpool_limits(limits=1):
             model = self._model_of(observed)
-            means, _ = predicted(model, observed.points)
+            means, _ = predicted(model, model.points)
             improvement = noisy_improvement(
-                model, observed, running=np.array(running_points(self.observed)), seed=self.seed_of(number)
+                model, running=np.array(running_points(self.observed)), seed=self.seed_of(number)
             )
 
             def gain(candidates: Array) -> Array:
-                return improvement(candidates) + self._belief(candidates, observed)
+                return improvement(candidates) + self._belief(candidates, len(model.points))
 
-            candidates = self._around(observed.points[np.argsort(-means)[:TOP]], NEAR, NEAR_POINTS, random)
+            candidates = self._around(model.points[np.argsort(-means)[:TOP]], NEAR, NEAR_POINTS, random)
             spread = quasi_random_points(
                 self.space.dimensions, seed=self.seed_of(number), count=SPREAD_POINTS
             )
@@ -134,23 +136,22 @@ class BoTorchSearcher(ModelSearcher):
                 distance *= SHRINKING
         return self.space.from_unit(candidates[np.argmax(gains)])
 
-    def _belief(self, candidates: Array, observed: Observations) -> Array:
+    def _belief(self, candidates: Array, points: int) -> Array:
         """Return what the first guess adds to the logarithms of the expected improvement, (count,)."""
         if self._guess is None:
             return np.zeros(len(candidates))
         squares = ((candidates - self._guess) ** 2).sum(axis=1) / (2 * GUESS_SPREAD**2)
-        points = len(np.unique(observed.points, axis=0))
         belief: Array = -GUESS_TRIALS / points * squares
         return belief
 
-    def _model_of(self, observed: Observations) -> SingleTaskGP:
+    def _model_of(self, observed: Observations) -> NoisyProcess:
         """Fit the model; a proposal uses the one that has just estimated the gain."""
         if self._fitted is None or not self._fitted[0].equal(observed):
             self._fitted = observed, fit_process(observed, noise=self._noise, prior=self._prior)
         return self._fitted[1]
 
     @cached_property
-    def _prior(self) -> SingleTaskGP | None:
+    def _prior(self) -> NoisyProcess | None:
         return fit_process(self._related, noise=self._noise) if self._related else None
 
     def _around(self, points: Array, distance: float, count: int, random: np.random.Generator) -> Array:

@@ -2,15 +2,14 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from hpo.search.fidelities import Curve
+
 Array = npt.NDArray[np.float64]
-Curve = Mapping[int, float]
-"""Epoch -> score of each validation."""
 
 
 @dataclass(frozen=True, slots=True)

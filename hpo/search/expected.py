@@ -37,6 +37,9 @@ def expected_scores(
         known = related_observations(related)
         prior = fit_process(known, noise=noise) if known else None
         scored = [trial for trial in observed if not trial.failed]
-        model = fit_process(observations(scored, limit=POINTS_SEEN), noise=noise, prior=prior)
+        told = observations(scored, limit=POINTS_SEEN)
+        if not told.reach_end:
+            return []
+        model = fit_process(told, noise=noise, prior=prior)
         means, deviations = predicted(model, np.array([trial.point for trial in asked]))
     return [Expected(*pair) for pair in zip(means.tolist(), deviations.tolist(), strict=True)]

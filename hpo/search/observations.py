@@ -1,17 +1,21 @@
 """Selection of the observations that a model is fitted to."""
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from hpo.search.curves import ScoreEstimate
+from hpo.search.fidelities import early_epochs
 from hpo.search.searcher import AskedTrial
+from hpo.space.space import UnitPoint
 
 Point = tuple[float, ...]
 """A point on the unit cube."""
+Row = tuple[UnitPoint, float]
+"""A point and a score that it reached."""
 Array = npt.NDArray[np.float64]
+Fidelities = npt.NDArray[np.int64]
 
 LEAST_SPREAD = 1e-8
 """Standard deviation below which scores count as equal: they differ by rounding only."""
@@ -21,19 +25,25 @@ LEAST_RELATED, RELATED_SEEN = 5, 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observations:
-    """Scores at points; a point may appear several times, once for each seed."""
+    """Scores at points; a point may appear several times, once for each seed and fidelity."""
 
     points: Array
     """Points on the unit cube, (count, dimensions)."""
     scores: Array
     """Scores, (count,)."""
-    variances: Array
-    """Variance of each score in addition to the noise between seeds, (count,)."""
+    fidelities: Fidelities
+    """Fidelity of each score, from 0 without gaps, (count,). The others tell about the highest one."""
+    reach_end: bool = True
+    """Whether the highest fidelity is the end of the training."""
 
     def equal(self, other: "Observations") -> bool:
         """Return whether both say the same."""
-        pairs = zip(astuple(self), astuple(other), strict=True)
-        return all(np.array_equal(ours, theirs) for ours, theirs in pairs)
+        pairs = (
+            (self.points, other.points),
+            (self.scores, other.scores),
+            (self.fidelities, other.fidelities),
+        )
+        return self.reach_end == other.reach_end and all(np.array_equal(*pair) for pair in pairs)
 
 
 def unit_of(spread: float, *, noise: float) -> float:
@@ -68,24 +78,26 @@ def scores_by_point(trials: Sequence[AskedTrial], *, limit: int) -> dict[Point, 
 
 
 def observations(trials: Sequence[AskedTrial], *, limit: int) -> Observations:
-    """Return what is known about the trials, one row for each seed of a point; at least one has a score.
+    """Return what is known about the trials, one row for each seed of a point and each fidelity it reached.
 
-    A failed trial gets the worst score. A running one has rows if its validations tell what to expect.
+    A trial that was stopped or is running has rows of early fidelities only. A failed one gets the worst
+    score. As long as fewer than two trials have ended, early fidelities take the place of the end.
 
     Args:
-        trials: Trials in the order in which they were proposed.
-        limit: Maximum number of trials to use: half of them the best, half the latest of the others.
+        trials: Trials in the order in which they were proposed; at least two have a score.
+        limit: Maximum number of trials to use.
     """
-    worst = min(trial.score for trial in trials if trial.score is not None)
-    rows = [(trial, estimates) for trial in trials if (estimates := _estimates_of(trial, worst))]
-    used = _best_and_latest([max(estimate.score for estimate in estimates) for _, estimates in rows], limit)
-    chosen = [
-        (trial.point, estimate) for trial, estimates in map(rows.__getitem__, used) for estimate in estimates
-    ]
+    used = _whole_and_latest([trial for trial in trials if _is_known(trial)], limit)
+    early = [_early_rows(used, epoch) for epoch in early_epochs([curve for t in used for curve in t.curves])]
+    telling, ends = [rows for rows in early if _differ(rows)], _end_rows(used)
+    reach_end = len(ends) >= 2
+    fidelities = [*telling, ends] if reach_end else telling or [_all_rows(used)]
+    rows = [(*row, fidelity) for fidelity, rows in enumerate(fidelities) for row in rows]
     return Observations(
-        points=np.array([point for point, _ in chosen]),
-        scores=np.array([estimate.score for _, estimate in chosen]),
-        variances=np.array([estimate.variance for _, estimate in chosen]),
+        points=np.array([point for point, _, _ in rows]),
+        scores=np.array([score for _, score, _ in rows]),
+        fidelities=np.array([fidelity for _, _, fidelity in rows]),
+        reach_end=reach_end,
     )
 
 
@@ -96,12 +108,41 @@ def related_observations(related: Sequence[AskedTrial]) -> Observations | None:
     return observations(related, limit=RELATED_SEEN)
 
 
-def _estimates_of(trial: AskedTrial, worst: float) -> Sequence[ScoreEstimate]:
-    if trial.failed:
-        return (ScoreEstimate(worst),)
-    if trial.estimates or trial.score is None:
-        return trial.estimates
-    return (ScoreEstimate(trial.score),)
+def _is_known(trial: AskedTrial) -> bool:
+    return trial.failed or trial.score is not None or any(curve.scores for curve in trial.curves)
+
+
+def _early_rows(trials: Sequence[AskedTrial], epoch: int) -> list[Row]:
+    """Return the best score up to an epoch of each seed that reached it."""
+    reached = [(trial.point, curve.best_until(epoch)) for trial in trials for curve in trial.curves]
+    return [(point, score) for point, score in reached if score is not None]
+
+
+def _end_rows(trials: Sequence[AskedTrial]) -> list[Row]:
+    """Return the score of each seed at the end of the training; failed trials have the worst."""
+    ends = [(trial.point, score) for trial in trials for score in _ends(trial)]
+    if not ends:
+        return []
+    worst = min(score for _, score in ends)
+    return [*ends, *((trial.point, worst) for trial in trials if trial.failed)]
+
+
+def _ends(trial: AskedTrial) -> list[float]:
+    """Return the score of each seed that trained all its epochs."""
+    if not trial.curves:
+        return [] if trial.score is None else [trial.score]
+    return [curve.end for curve in trial.curves if curve.end is not None]
+
+
+def _all_rows(trials: Sequence[AskedTrial]) -> list[Row]:
+    """Return the score of each trial, whatever epochs it trained, where too few can be compared at any."""
+    return [(trial.point, trial.score) for trial in trials if trial.score is not None]
+
+
+def _differ(rows: Sequence[Row]) -> bool:
+    """Return whether there are several scores, and not all of them equal."""
+    scores = [score for _, score in rows]
+    return len(scores) >= 2 and max(scores) - min(scores) >= LEAST_SPREAD
 
 
 def running_points(trials: Sequence[AskedTrial]) -> list[Point]:
@@ -112,6 +153,16 @@ def running_points(trials: Sequence[AskedTrial]) -> list[Point]:
 
 def _point(trial: AskedTrial) -> Point:
     return tuple(trial.point.tolist())
+
+
+def _whole_and_latest(trials: Sequence[AskedTrial], limit: int) -> list[AskedTrial]:
+    """Return the latest trials, half of them whole ones if there are so many.
+
+    The best ones would mislead a model: much of a high score is luck.
+    """
+    whole = [index for index, trial in enumerate(trials) if _ends(trial)][-(limit // 2) :]
+    others = sorted(set(range(len(trials))) - set(whole))[-(limit - len(whole)) :]
+    return [trials[index] for index in sorted([*whole, *others])]
 
 
 def _best_and_latest(scores: Sequence[float], limit: int) -> list[int]:

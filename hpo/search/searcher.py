@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from hpo.search.curves import ScoreEstimate
 from hpo.search.design import quasi_random_points
+from hpo.search.fidelities import SeedCurve
 from hpo.space.parameters import Value
 from hpo.space.space import Parameters, Space, UnitPoint
 from model.errors import ConfigError
@@ -30,8 +30,8 @@ class AskedTrial:
     abandoned: bool = False
     """True if the trial ended before anything was known about its point, for example because the user stopped
     it."""
-    estimates: Sequence[ScoreEstimate] = ()
-    """Estimate of the score by each of its seeds so far; empty if only the score is known."""
+    curves: Sequence[SeedCurve] = ()
+    """Validations of each of its seeds so far; empty if only the score is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,8 @@ class Gain:
     """Standard deviation of the score between seeds, as the scores show it."""
 
 
+EXPECTED = 0
+"""Epoch of a known score that was only expected: it is compared with others of its kind."""
 NOISE = 0.03
 """Standard deviation of the score between seeds that is assumed. For Average-mAP it is 0.03 to 0.04 after
 10,000 chunks."""
@@ -101,7 +103,7 @@ class Searcher(ABC):
         self._first = [point for point in self._distinct(first) if self._is_free(point)]
 
     learns_from_curves: ClassVar[bool] = False
-    """Whether proposals depend on what trials reached before they ended; see ``record_estimates``."""
+    """Whether proposals depend on what trials reached before they ended; see ``record_curves``."""
 
     @abstractmethod
     def propose(self, number: int) -> Parameters:
@@ -131,13 +133,13 @@ class Searcher(ABC):
             return self.fail(trial)
         self._end(trial, score=score)
 
-    def record_estimates(self, trial: str, estimates: Sequence[ScoreEstimate]) -> None:
+    def record_curves(self, trial: str, curves: Sequence[SeedCurve]) -> None:
         """Record what each seed of ``trial`` tells so far, also before it ends.
 
         Raises:
             KeyError: No parameters were proposed for ``trial``.
         """
-        self.trials[trial].estimates = estimates
+        self.trials[trial].curves = curves
 
     def fail(self, trial: str) -> None:
         """Record that ``trial`` could not be trained, which counts as the worst score.
@@ -205,7 +207,8 @@ class Searcher(ABC):
         point = self.place(known.parameters)
         if not math.isfinite(known.score):
             return AskedTrial(point, failed=True)
-        return AskedTrial(point, known.score, estimates=(ScoreEstimate(known.score, known.variance),))
+        expected = SeedCurve({EXPECTED: known.score})
+        return AskedTrial(point, known.score, curves=(expected,) if known.variance else ())
 
     def _next_free(self, number: int) -> Parameters | None:
         design = quasi_random_points(self.space.dimensions, seed=self.seed, count=number + _FALLBACK_POINTS)

@@ -259,9 +259,6 @@ def test_searcher_that_learns_from_curves_sees_stopped_and_running_trials() -> N
         trial.status, trial.score = status, None if status is TrialStatus.RUNNING else 0.1
     searcher = build_searcher("botorch", SPACE, seed=1)
     SearchProgram(searcher, points=9, metric="average_map").next(trials)
-    estimates = [trial.estimates for trial in searcher.trials.values()][:6]
-    assert [estimate.variance for (estimate,) in estimates[:4]] == [0.0] * 4
-    for (estimate,), trial in zip(estimates[4:], trials[4:], strict=True):
-        assert estimate.variance > 0 and estimate.score == pytest.approx(
-            2 * trial.reports[1].metrics["average_map"], rel=0.1
-        )
+    curves = [curve for trial in list(searcher.trials.values())[:6] for curve in trial.curves]
+    assert [curve.end for curve in curves] == [trial.score for trial in trials[:4]] + [None, None]
+    assert [len(curve.scores) for curve in curves] == [2, 2, 2, 2, 1, 1]

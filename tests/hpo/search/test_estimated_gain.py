@@ -9,6 +9,7 @@ from hill import SQUARE, climb
 
 from hpo.search.bayesian import BayesOptSearcher
 from hpo.search.botorch_searcher import BoTorchSearcher
+from hpo.search.design import quasi_random_points
 from hpo.search.model_based import ModelSearcher
 from hpo.space.parameters import ChoiceParameter, FloatParameter
 from hpo.space.space import Space
@@ -39,10 +40,9 @@ def test_gain_is_estimated_once_there_is_a_model_and_falls(make: Make) -> None:
 def test_noise_between_seeds_is_that_of_the_scores_not_the_assumed_one(noise: float) -> None:
     """With the assumed 0.03, a search whose scores differ by less would end at once."""
     random, searcher = np.random.default_rng(1), BoTorchSearcher(SQUARE, seed=0)
-    for number in range(30):
-        point = searcher.ask(f"t{number}")
-        assert point is not None
-        height = math.exp(-4 * ((float(point["x"]) - 0.6) ** 2 + (float(point["y"]) - 0.6) ** 2))
+    for number, (x, y) in enumerate(quasi_random_points(2, seed=0, count=30)):
+        searcher.replay(f"t{number}", {"x": float(x), "y": float(y)})
+        height = math.exp(-4 * ((x - 0.6) ** 2 + (y - 0.6) ** 2))
         searcher.tell(f"t{number}", 20 * noise * height + random.normal(scale=noise))
     gain = searcher.expected_gain()
     assert gain is not None and 0.6 * noise < gain.noise < 1.5 * noise

@@ -1,13 +1,11 @@
 """A model of all trials tells luck from a good configuration."""
 
-import math
-
 import numpy as np
 import pytest
 
-from hpo.search.curves import ScoreEstimate
 from hpo.search.expected import LEAST_POINTS, expected_scores
-from hpo.search.noisy_process import fit_process, predicted
+from hpo.search.fidelities import SeedCurve
+from hpo.search.noisy_process import fit_process, noise_between_seeds
 from hpo.search.observations import Observations
 from hpo.search.searcher import AskedTrial
 
@@ -52,17 +50,53 @@ def test_equal_scores_are_expected_within_the_assumed_noise() -> None:
 def test_more_seeds_make_the_expectation_surer() -> None:
     asked = trials({x: truth(x) for x in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)})
     single = expected_scores(asked, asked, noise=0.1)[2]
-    asked[2].estimates = [ScoreEstimate(truth(0.4))] * 9
+    asked[2].curves = [SeedCurve({}, end=truth(0.4))] * 9
     assert expected_scores(asked, asked, noise=0.1)[2].deviation < 0.8 * single.deviation
 
 
-def test_what_is_hardly_known_hardly_counts() -> None:
-    points = np.linspace(0, 1, 12)[:, np.newaxis]
-    scores, variances = np.sin(6 * points[:, 0]), np.zeros(12)
-    scores[5], variances[5] = 9.0, 1e4
-    observed = Observations(points=points, scores=scores, variances=variances)
-    mean, _ = predicted(fit_process(observed, noise=0.03), points[5:6])
-    assert mean[0] < 3.0
+def hill(points: np.ndarray) -> np.ndarray:
+    return np.asarray(0.5 - ((points - [0.7, 0.3]) ** 2).sum(axis=-1))
+
+
+def stopped_trials(seed: int, *, early: float) -> list[AskedTrial]:
+    """Return trials of which every fifth ended, all noisy; early scores follow the hill by ``early``."""
+    random, found = np.random.default_rng(seed), []
+    for number, point in enumerate(random.random((40, 2))):
+        scores = {1: 0.2 + early * hill(point) + random.normal(scale=0.02)}
+        end = hill(point) + random.normal(scale=0.2) if number % 5 == 0 else None
+        if end is not None:
+            scores[4] = end
+        found.append(AskedTrial(point, end, curves=[SeedCurve(scores, end=end)]))
+    return found
+
+
+def agreement(seed: int, *, early: float) -> tuple[float, float]:
+    """Return the correlation of expected scores with the hill, and that of those by whole trials alone."""
+    found = stopped_trials(seed, early=early)
+    whole, truth = (
+        [trial for trial in found if trial.score is not None],
+        hill(np.array([t.point for t in found])),
+    )
+    expected = (expected_scores(observed, found, noise=0.2) for observed in (found, whole))
+    together, alone = (np.corrcoef([each.mean for each in means], truth)[0, 1] for means in expected)
+    return together, alone
+
+
+def test_early_scores_of_stopped_trials_tell_where_the_best_is() -> None:
+    together, alone = np.mean([agreement(seed, early=0.3) for seed in range(4)], axis=0)
+    assert together > 0.9 > alone
+
+
+def test_early_scores_that_say_nothing_cost_little() -> None:
+    together, alone = np.mean([agreement(seed, early=0.0) for seed in range(4)], axis=0)
+    assert together > alone - 0.2
+
+
+def test_nothing_is_expected_of_the_end_before_two_trials_reached_it() -> None:
+    found = stopped_trials(0, early=0.3)
+    for trial in found[5:]:
+        trial.curves = [SeedCurve({1: trial.curves[0].scores[1]})]
+    assert expected_scores(found, found, noise=0.1) == []
 
 
 @pytest.mark.parametrize("noise", [0.01, 0.3])
@@ -70,7 +104,5 @@ def test_noise_is_learnt_from_the_scores_whatever_was_assumed(noise: float) -> N
     random = np.random.default_rng(0)
     points = random.random((80, 2))
     scores = np.sin(3 * points[:, 0]) + random.normal(scale=0.1, size=80)
-    observed = Observations(points=points, scores=scores, variances=np.zeros(80))
-    model = fit_process(observed, noise=noise)
-    learnt = math.sqrt(model.likelihood.second_noise.item()) * float(np.std(scores, ddof=1))
-    assert 0.05 < learnt < 0.2
+    observed = Observations(points=points, scores=scores, fidelities=np.zeros(80, dtype=int))
+    assert 0.05 < noise_between_seeds(fit_process(observed, noise=noise)) < 0.2

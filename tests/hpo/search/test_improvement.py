@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 import torch
 from botorch.acquisition.logei import qLogNoisyExpectedImprovement
-from botorch.models import SingleTaskGP
 from botorch.sampling.normal import SobolQMCNormalSampler
 
 from hpo.search import noisy_process
 from hpo.search.design import quasi_random_points
-from hpo.search.noisy_process import Array, fit_process
+from hpo.search.noisy_process import Array, NoisyProcess, fit_process
 from hpo.search.observations import Observations
 
 RUNNING = np.array([[0.35, 0.55], [0.8, 0.2], [0.35, 0.55]])
@@ -23,46 +22,47 @@ def observed() -> Observations:
     points = np.array(quasi_random_points(2, seed=1, count=12))
     noise = np.random.default_rng(0).normal(scale=0.02, size=len(points))
     scores = 0.5 - ((points - [0.3, 0.6]) ** 2).sum(axis=1) + noise
-    return Observations(points=points, scores=scores, variances=np.zeros(len(points)))
+    return Observations(points=points, scores=scores, fidelities=np.zeros(len(points), dtype=int))
 
 
 @pytest.fixture(scope="module")
-def model(observed: Observations) -> SingleTaskGP:
+def model(observed: Observations) -> NoisyProcess:
     return fit_process(observed, noise=0.02)
 
 
-def by_botorch(model: SingleTaskGP, observed: Observations, running: Array) -> Array:
+def by_botorch(model: NoisyProcess, running: Array) -> Array:
     acquisition = qLogNoisyExpectedImprovement(
-        model,
-        torch.from_numpy(observed.points),
+        model.model,
+        model.observed_inputs,
         sampler=SobolQMCNormalSampler(torch.Size([DRAWS]), seed=2),
-        X_pending=torch.from_numpy(running) if len(running) else None,
+        X_pending=model.inputs(running) if len(running) else None,
         prune_baseline=False,
         tau_relu=1e-6,  # otherwise it rounds off where the improvement begins
     )
     with torch.no_grad():
-        values: Array = acquisition(torch.from_numpy(CANDIDATES).unsqueeze(1)).exp().numpy()
-    return values
+        values: Array = acquisition(model.inputs(CANDIDATES).unsqueeze(1)).exp().numpy()
+    return values * model.unit
 
 
+@pytest.mark.filterwarnings("ignore:A not p.d.")  # BoTorch's own, where two seeds of a point run
 @pytest.mark.parametrize("running", [np.empty((0, 2)), RUNNING], ids=["none", "running"])
 def test_improvement_is_that_of_botorch(
-    model: SingleTaskGP, observed: Observations, running: Array, monkeypatch: pytest.MonkeyPatch
+    model: NoisyProcess, running: Array, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(noisy_process, "_DRAWS", DRAWS)
-    ours = np.exp(noisy_process.noisy_improvement(model, observed, running=running, seed=1)(CANDIDATES))
-    theirs = by_botorch(model, observed, running)
+    ours = np.exp(noisy_process.noisy_improvement(model, running=running, seed=1)(CANDIDATES))
+    theirs = by_botorch(model, running)
     assert theirs.max() > 5e-4
     np.testing.assert_allclose(ours, theirs, rtol=0.1, atol=0.02 * theirs.max())
 
 
 def test_point_that_is_running_is_worth_less_and_a_hopeless_one_is_still_compared(
-    model: SingleTaskGP, observed: Observations
+    model: NoisyProcess,
 ) -> None:
     points = np.array([[0.25, 0.65], RUNNING[0], [1.0, 0.0]])
 
     def improvement(running: Array) -> Array:
-        return noisy_process.noisy_improvement(model, observed, running=running, seed=1)(points)
+        return noisy_process.noisy_improvement(model, running=running, seed=1)(points)
 
     before, now = improvement(np.empty((0, 2))), improvement(RUNNING)
     assert before[1] > before[0] and now[1] < now[0]
@@ -73,8 +73,8 @@ def test_point_that_is_running_is_worth_less_and_a_hopeless_one_is_still_compare
 def test_equal_scores_and_a_point_that_runs_many_times_can_be_compared(
     observed: Observations, scores: Array
 ) -> None:
-    known = Observations(points=observed.points, scores=scores, variances=observed.variances)
+    known = Observations(points=observed.points, scores=scores, fidelities=observed.fidelities)
     running = np.tile(observed.points[:1], (60, 1))
     fitted = fit_process(known, noise=0.03)
-    improvement = noisy_process.noisy_improvement(fitted, known, running=running, seed=1)(CANDIDATES)
+    improvement = noisy_process.noisy_improvement(fitted, running=running, seed=1)(CANDIDATES)
     assert not np.isnan(improvement).any() and np.ptp(improvement) > 0

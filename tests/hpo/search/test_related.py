@@ -7,7 +7,7 @@ from hpo.search.botorch_searcher import INITIAL_WITH_RELATED, BoTorchSearcher
 from hpo.search.design import quasi_random_points
 from hpo.search.expected import expected_scores
 from hpo.search.noisy_process import fit_process, predicted
-from hpo.search.observations import Observations, related_observations
+from hpo.search.observations import Observations, observations, related_observations
 from hpo.search.related import RelatedMean
 from hpo.search.searcher import ScoredPoint
 from hpo.space.parameters import FloatParameter
@@ -68,7 +68,7 @@ def test_related_points_can_be_tried_and_are_no_observations() -> None:
 
 def test_few_scores_with_the_shape_of_related_ones_predict_the_rest() -> None:
     few, rest = DESIGN[:4], DESIGN[4:]
-    observed = Observations(points=few, scores=0.1 * hill(few), variances=np.zeros(4))
+    observed = Observations(points=few, scores=0.1 * hill(few), fidelities=np.zeros(4, dtype=int))
     searcher = searcher_with(hill(DESIGN) + 7)
     related = related_observations(searcher.related)
     assert related is not None
@@ -90,12 +90,20 @@ def test_expected_scores_use_related_ones_and_fewer_than_five_of_those_say_nothi
 def test_shape_is_the_posterior_mean_of_the_related_process() -> None:
     random = np.random.default_rng(0)
     scores = hill(DESIGN) + random.normal(scale=0.02, size=len(DESIGN))
-    seen = Observations(points=DESIGN, scores=scores, variances=np.full(len(DESIGN), 4e-4))
+    seen = Observations(points=DESIGN, scores=scores, fidelities=np.zeros(len(DESIGN), dtype=int))
     process, asked = fit_process(seen, noise=0.03), random.random((3, 7, 2))
     of_design, expected = (predicted(process, points)[0] for points in (DESIGN, asked.reshape(-1, 2)))
-    mean = RelatedMean(process)
+    mean = RelatedMean(process, fidelities=1)
     mean.weight.data.fill_(1.0)
     with torch.no_grad():
-        shape = mean(torch.from_numpy(asked)).numpy()
+        shape = mean(torch.nn.functional.pad(torch.from_numpy(asked), (0, 1))).numpy()
     standard = (expected - of_design.mean()) / of_design.std(ddof=1)
     assert np.allclose(shape, standard.reshape(3, 7), atol=1e-9)
+
+
+def test_known_scores_that_were_only_expected_are_compared_among_themselves() -> None:
+    points = [ScoredPoint({"x": place / 9, "y": 0.2}, 0.1 * place, variance=0.01) for place in range(6)]
+    whole = [ScoredPoint({"x": place / 9, "y": 0.4}, 0.5 + 0.1 * place) for place in range(3)]
+    searcher = BoTorchSearcher(SQUARE, seed=0, known=[*points, *whole])
+    told = observations(searcher.observed, limit=100)
+    assert told.fidelities.tolist() == [0] * 6 + [1] * 3 and told.reach_end
