@@ -54,7 +54,9 @@ def searcher_with(observed: int) -> BoTorchSearcher:
         curve = {epoch: score * epoch / 16 + float(random.normal(scale=NOISE)) for epoch in (2, 8, 16)}
         is_whole = number % 6 == 0
         shown = curve if is_whole else {2: curve[2]}
-        searcher.record_curves(f"ended-{number}", (SeedCurve(shown, end=score if is_whole else None),))
+        searcher.record_curves(
+            f"ended-{number}", (SeedCurve(shown, end=score if is_whole else None, is_stopped=not is_whole),)
+        )
     return searcher
 
 

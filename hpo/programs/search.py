@@ -205,7 +205,11 @@ class SearchProgram(Program):
         """Return what a trial tells; None if it failed or has not been validated."""
         if trial.status is TrialStatus.FAILED or not (trial.reports or is_whole(trial)):
             return None
-        return SeedCurve(curve_of(trial, self._metric), end=trial.score if is_whole(trial) else None)
+        return SeedCurve(
+            curve_of(trial, self._metric),
+            end=trial.score if is_whole(trial) else None,
+            is_stopped=trial.status is TrialStatus.STOPPED,
+        )
 
 
 def _name(place: int) -> str:

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +10,8 @@ from hpo.schedule.local_ray import WorkersLostError
 
 CALLER_CPUS = 0.001
 """Processor cores that Ray reserves for the trial process that only calls an array."""
+FAILURES = 2
+"""Number of errors in a row after which an actor is said not to start."""
 FRESH_S = 5.0
 """Seconds after a question in which its answer shows that an actor runs. A process that gave an older answer
 may have died since."""
@@ -58,8 +60,8 @@ class ArrayPool:
         self._proposals: dict[str, str] = {}
         self._answering: set[str] = set()
         self._started: set[str] = set()
-        self._failures: dict[str, str] = {}
-        """Errors of the actors that answered the last question with one."""
+        self._failures: defaultdict[str, list[str]] = defaultdict(list)
+        """Errors with which each actor has answered since it last did well."""
         self._announced = 0
         self._questions: dict[str, Any] = {}
         """The last question to each actor whether it answers."""
@@ -75,11 +77,12 @@ class ArrayPool:
         """Return whether an actor answers.
 
         Raises:
-            WorkersLostError: No actor starts, because each fails as it does.
+            WorkersLostError: No actor starts, because each fails as it does, more than once: Ray starts one
+                again whose process was killed.
         """
         self._hear_answers()
-        if len(self._failures) == len(self._actors):
-            reason = next(iter(self._failures.values()))
+        if all(len(self._failures[name]) >= FAILURES for name in self._actors):
+            reason = next(iter(self._failures.values()))[-1]
             raise WorkersLostError(f"the processes that train the trials cannot start: {reason}")
         return bool(self._answering)
 
@@ -130,14 +133,14 @@ class ArrayPool:
 
         self._renew_answers()
         for name in filter(self._has_answered, self._actors):
-            self._failures.pop(name, None)
             try:
                 ray.get(self._questions[name])
                 self._answering.add(name)
                 self._started.add(name)
+                self._failures[name].clear()
             except DIED as error:
                 self._answering.discard(name)
-                self._failures[name] = str(error).strip().splitlines()[-1]
+                self._failures[name].append(str(error).strip().splitlines()[-1])
             self._ask(name)
 
     def _renew_answers(self) -> None:

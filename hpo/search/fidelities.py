@@ -1,7 +1,7 @@
 """Fidelities at which trials are compared: early epochs, where all have a score, and the end of training."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 Curve = Mapping[int, float]
@@ -9,8 +9,8 @@ Curve = Mapping[int, float]
 
 MOST_EARLY = 2
 """Maximum number of early fidelities. Each has parameters of its own, which few trials cannot tell."""
-SHARES = (2, 8)
-"""Early fidelities where no trial was stopped: after a half and an eighth of the epochs."""
+MISSED = 10
+"""One in so many stopped trials may have been stopped before the first fidelity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,8 @@ class SeedCurve:
     """Scores of its validations; empty if only the end is known."""
     end: float | None = None
     """Score of a training with all its epochs; None if it was stopped or is running."""
+    is_stopped: bool = False
+    """Whether it was stopped early, so that it will never have another score."""
 
     def best_until(self, epoch: int) -> float | None:
         """Return the best score up to an epoch; None if the training did not reach it."""
@@ -30,20 +32,14 @@ class SeedCurve:
 
 
 def early_epochs(curves: Sequence[SeedCurve]) -> list[int]:
-    """Return the epochs of the early fidelities, in ascending order.
+    """Return the epochs of the early fidelities, in ascending order; none if no trial was stopped.
 
-    They are those after which most trials were stopped, since all trials can be compared there. Where fewer
-    than ``MOST_EARLY`` are known, shares of all epochs are added.
+    The first is one that nearly all stopped trials reached, so that all trials can be compared there. Of the
+    later ones, those count after which most trials were stopped.
     """
-    stops = Counter(max(curve.scores) for curve in curves if curve.end is None and curve.scores)
-    usual = sorted(stops, key=lambda epoch: (-stops[epoch], epoch))
-    return sorted(list(dict.fromkeys([*usual, *_shares(curves)]))[:MOST_EARLY])
-
-
-def _shares(curves: Sequence[SeedCurve]) -> Iterator[int]:
-    """Return the validations nearest to shares of the epochs of a whole training."""
-    whole = next((curve.scores for curve in curves if curve.end is not None and curve.scores), {})
-    epochs = max(whole, default=0)
-    early = [epoch for epoch in whole if epoch < epochs]
-    for share in SHARES if early else ():
-        yield min(early, key=lambda epoch: abs(epoch - epochs / share))
+    stops = sorted(max(curve.scores) for curve in curves if curve.is_stopped and curve.scores)
+    if not stops:
+        return []
+    first = stops[len(stops) // MISSED]
+    later = Counter(epoch for epoch in stops if epoch > first).most_common(MOST_EARLY - 1)
+    return sorted([first, *(epoch for epoch, _ in later)])

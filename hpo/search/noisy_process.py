@@ -77,11 +77,6 @@ class NoisyProcess:
     """Unit in which the model sees them."""
 
     @property
-    def fidelity(self) -> int:
-        """The highest fidelity."""
-        return int(self.observed.fidelities.max())
-
-    @property
     def points(self) -> Array:
         """Observed points, without duplicates, (count, dimensions)."""
         return np.unique(self.observed.points, axis=0)
@@ -93,7 +88,7 @@ class NoisyProcess:
 
     def inputs(self, points: Array) -> torch.Tensor:
         """Return the inputs of the model to predict scores at points, (count, dimensions + 1)."""
-        return _inputs(points, np.full(len(points), self.fidelity))
+        return _inputs(points, np.zeros(len(points), dtype=np.int64))
 
     def posterior(self, points: Array) -> GPyTorchPosterior:
         """Return the distribution of the standardised scores without noise at points, together."""
@@ -119,14 +114,14 @@ def fit_process(observed: Observations, *, noise: float, prior: NoisyProcess | N
     of_each = [observed.scores[observed.fidelities == fidelity] for fidelity in range(fidelities)]
     means = np.array([scores.mean() for scores in of_each])
     units = np.array([unit_of(float(scores.std(ddof=1)), noise=noise) for scores in of_each])
-    expected = float(np.clip((noise / units[-1]) ** 2, 2 * LEAST_NOISE, MOST_NOISE))
+    expected = float(np.clip((noise / units[0]) ** 2, 2 * LEAST_NOISE, MOST_NOISE))
     targets = (observed.scores - means[observed.fidelities]) / units[observed.fidelities]
     axis = observed.points.shape[1]
     model = MultiTaskGP(
         _inputs(observed.points, observed.fidelities),
         _tensor(targets[:, np.newaxis]),
         task_feature=axis,
-        output_tasks=[fidelities - 1],
+        output_tasks=[0],
         likelihood=HadamardGaussianLikelihood(
             num_tasks=fidelities,
             noise_prior=_noise_prior(expected),
@@ -138,10 +133,12 @@ def fit_process(observed: Observations, *, noise: float, prior: NoisyProcess | N
     )
     _begin_alike(model, fidelities)
     options = {"ftol": FIT_TOLERANCE}
-    fit_gpytorch_mll(
-        ExactMarginalLogLikelihood(model.likelihood, model), optimizer_kwargs={"options": options}
-    )
-    return NoisyProcess(model, observed, float(means[-1]), float(units[-1]))
+    with torch.random.fork_rng(devices=[]):  # a fit that fails begins again at random
+        torch.manual_seed(0)
+        fit_gpytorch_mll(
+            ExactMarginalLogLikelihood(model.likelihood, model), optimizer_kwargs={"options": options}
+        )
+    return NoisyProcess(model, observed, float(means[0]), float(units[0]))
 
 
 def _noise_prior(expected: float) -> LogNormalPrior:
@@ -168,7 +165,7 @@ def predicted(process: NoisyProcess, points: Array) -> tuple[Array, Array]:
 def noise_between_seeds(process: NoisyProcess) -> float:
     """Return the standard deviation of the score between seeds that the process has learnt."""
     likelihood: Any = process.model.likelihood
-    return float(likelihood.noise.flatten()[-1].sqrt().item()) * process.unit
+    return float(likelihood.noise.flatten()[0].sqrt().item()) * process.unit
 
 
 def best_observed(process: NoisyProcess) -> Array:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hpo.search.fidelities import early_epochs
-from hpo.search.searcher import AskedTrial
+from hpo.search.searcher import EXPECTED, AskedTrial
 from hpo.space.space import UnitPoint
 
 Point = tuple[float, ...]
@@ -32,7 +32,7 @@ class Observations:
     scores: Array
     """Scores, (count,)."""
     fidelities: Fidelities
-    """Fidelity of each score, from 0 without gaps, (count,). The others tell about the highest one."""
+    """Fidelity of each score, without gaps, (count,): 0 is the highest one, which the others tell about."""
     reach_end: bool = True
     """Whether the highest fidelity is the end of the training."""
 
@@ -81,18 +81,22 @@ def observations(trials: Sequence[AskedTrial], *, limit: int) -> Observations:
     """Return what is known about the trials, one row for each seed of a point and each fidelity it reached.
 
     A trial that was stopped or is running has rows of early fidelities only. A failed one gets the worst
-    score. As long as fewer than two trials have ended, early fidelities take the place of the end.
+    score of each. As long as fewer than two trials have ended, early fidelities take the place of the end.
 
     Args:
         trials: Trials in the order in which they were proposed; at least two have a score.
-        limit: Maximum number of trials to use.
+        limit: Maximum number of trials to use: half of them the best whole ones, the others the latest.
     """
-    used = _whole_and_latest([trial for trial in trials if _is_known(trial)], limit)
-    early = [_early_rows(used, epoch) for epoch in early_epochs([curve for t in used for curve in t.curves])]
-    telling, ends = [rows for rows in early if _differ(rows)], _end_rows(used)
+    used = _best_and_latest_trials([trial for trial in trials if _is_known(trial)], limit)
+    epochs = [*reversed(early_epochs([curve for trial in used for curve in trial.curves])), EXPECTED]
+    telling = [rows for rows in (_early_rows(used, epoch) for epoch in epochs) if _differ(rows)]
+    ends = [(trial.point, score) for trial in used for score in _ends(trial)]
     reach_end = len(ends) >= 2
-    fidelities = [*telling, ends] if reach_end else telling or [_all_rows(used)]
-    rows = [(*row, fidelity) for fidelity, rows in enumerate(fidelities) for row in rows]
+    fidelities = [ends, *telling] if reach_end else telling or [_all_rows(used)]
+    failed = [trial.point for trial in used if trial.failed]
+    rows = [
+        (*row, fidelity) for fidelity, rows in enumerate(fidelities) for row in _with_failed(rows, failed)
+    ]
     return Observations(
         points=np.array([point for point, _, _ in rows]),
         scores=np.array([score for _, score, _ in rows]),
@@ -118,15 +122,6 @@ def _early_rows(trials: Sequence[AskedTrial], epoch: int) -> list[Row]:
     return [(point, score) for point, score in reached if score is not None]
 
 
-def _end_rows(trials: Sequence[AskedTrial]) -> list[Row]:
-    """Return the score of each seed at the end of the training; failed trials have the worst."""
-    ends = [(trial.point, score) for trial in trials for score in _ends(trial)]
-    if not ends:
-        return []
-    worst = min(score for _, score in ends)
-    return [*ends, *((trial.point, worst) for trial in trials if trial.failed)]
-
-
 def _ends(trial: AskedTrial) -> list[float]:
     """Return the score of each seed that trained all its epochs."""
     if not trial.curves:
@@ -137,6 +132,12 @@ def _ends(trial: AskedTrial) -> list[float]:
 def _all_rows(trials: Sequence[AskedTrial]) -> list[Row]:
     """Return the score of each trial, whatever epochs it trained, where too few can be compared at any."""
     return [(trial.point, trial.score) for trial in trials if trial.score is not None]
+
+
+def _with_failed(rows: Sequence[Row], failed: Sequence[UnitPoint]) -> list[Row]:
+    """Return the rows of a fidelity with the points of failed trials, which get the worst score."""
+    worst = min(score for _, score in rows)
+    return [*rows, *((point, worst) for point in failed)]
 
 
 def _differ(rows: Sequence[Row]) -> bool:
@@ -155,14 +156,12 @@ def _point(trial: AskedTrial) -> Point:
     return tuple(trial.point.tolist())
 
 
-def _whole_and_latest(trials: Sequence[AskedTrial], limit: int) -> list[AskedTrial]:
-    """Return the latest trials, half of them whole ones if there are so many.
-
-    The best ones would mislead a model: much of a high score is luck.
-    """
-    whole = [index for index, trial in enumerate(trials) if _ends(trial)][-(limit // 2) :]
-    others = sorted(set(range(len(trials))) - set(whole))[-(limit - len(whole)) :]
-    return [trials[index] for index in sorted([*whole, *others])]
+def _best_and_latest_trials(trials: Sequence[AskedTrial], limit: int) -> list[AskedTrial]:
+    """Return the trials to use, in their order: the winner of a search is one of the best whole ones."""
+    ends = {index: max(found) for index, trial in enumerate(trials) if (found := _ends(trial))}
+    best = set(sorted(ends, key=lambda index: -ends[index])[: limit // 2])
+    latest = [index for index in range(len(trials)) if index not in best][-(limit - len(best)) :]
+    return [trials[index] for index in sorted(best.union(latest))]
 
 
 def _best_and_latest(scores: Sequence[float], limit: int) -> list[int]:

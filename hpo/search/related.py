@@ -35,7 +35,7 @@ class RelatedMean(Mean):  # type: ignore[misc]  # GPyTorch has no types
             noisy = model.likelihood(prior, self._observed).covariance_matrix
             self._of_points = torch.linalg.solve(noisy, model.train_targets - prior.mean)
         shape = self._predicted(torch.from_numpy(related.points))
-        self._level, self._scale = shape.mean(), shape.std().clamp_min(1e-9)
+        self._level, self._scale = shape.mean(), shape.std(correction=0).clamp_min(1e-9)
         self._latest: tuple[torch.Tensor, torch.Tensor] | None = None
         self.register_parameter("constants", torch.nn.Parameter(torch.zeros(fidelities, dtype=torch.double)))
         self.register_parameter("weight", torch.nn.Parameter(torch.full((1,), WEIGHT, dtype=torch.double)))

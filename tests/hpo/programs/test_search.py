@@ -262,3 +262,4 @@ def test_searcher_that_learns_from_curves_sees_stopped_and_running_trials() -> N
     curves = [curve for trial in list(searcher.trials.values())[:6] for curve in trial.curves]
     assert [curve.end for curve in curves] == [trial.score for trial in trials[:4]] + [None, None]
     assert [len(curve.scores) for curve in curves] == [2, 2, 2, 2, 1, 1]
+    assert [curve.is_stopped for curve in curves] == [False] * 4 + [True, False]

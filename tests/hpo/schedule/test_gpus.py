@@ -67,5 +67,6 @@ def test_measurement_has_a_gpu_and_leaves_no_process(monkeypatch: pytest.MonkeyP
             gpus.measure(die)
         monkeypatch.setattr(gpus_module, "WAIT_S", 0.5)
         ray.remote(num_gpus=1, num_cpus=1)(rest).remote()
+        wait_until(lambda: ray.available_resources().get("GPU", 0.0) == 0.0)
         with pytest.raises(UserError, match="no GPU was free"):
             gpus.measure(process_and_gpu)

@@ -66,7 +66,7 @@ def stopped_trials(seed: int, *, early: float) -> list[AskedTrial]:
         end = hill(point) + random.normal(scale=0.2) if number % 5 == 0 else None
         if end is not None:
             scores[4] = end
-        found.append(AskedTrial(point, end, curves=[SeedCurve(scores, end=end)]))
+        found.append(AskedTrial(point, end, curves=[SeedCurve(scores, end=end, is_stopped=end is None)]))
     return found
 
 
@@ -84,7 +84,7 @@ def agreement(seed: int, *, early: float) -> tuple[float, float]:
 
 def test_early_scores_of_stopped_trials_tell_where_the_best_is() -> None:
     together, alone = np.mean([agreement(seed, early=0.3) for seed in range(4)], axis=0)
-    assert together > 0.9 > alone
+    assert together > 0.9 > alone + 0.05
 
 
 def test_early_scores_that_say_nothing_cost_little() -> None:
@@ -95,7 +95,7 @@ def test_early_scores_that_say_nothing_cost_little() -> None:
 def test_nothing_is_expected_of_the_end_before_two_trials_reached_it() -> None:
     found = stopped_trials(0, early=0.3)
     for trial in found[5:]:
-        trial.curves = [SeedCurve({1: trial.curves[0].scores[1]})]
+        trial.curves = [SeedCurve({1: trial.curves[0].scores[1]}, is_stopped=True)]
     assert expected_scores(found, found, noise=0.1) == []
 
 

@@ -38,54 +38,61 @@ def test_point_runs_once_and_only_if_nothing_is_known_of_it() -> None:
     assert running_points(trials) == [(0.1,)]
 
 
-def seed_curve(*scores: float, ended: bool = False) -> SeedCurve:
+def seed_curve(*scores: float, ended: bool = False, stopped: bool = False) -> SeedCurve:
     """Validations after 1, 2, 3 ... epochs."""
-    return SeedCurve(dict(enumerate(scores, start=1)), end=max(scores) if ended else None)
+    end = max(scores) if ended else None
+    return SeedCurve(dict(enumerate(scores, start=1)), end=end, is_stopped=stopped)
 
 
-def test_trials_are_compared_where_most_were_stopped_and_at_the_end() -> None:
-    stopped = [seed_curve(0.1, 0.2), seed_curve(0.1, 0.3), seed_curve(0.1, 0.2, 0.1, 0.4)]
-    whole = [seed_curve(*(0.01 * epoch for epoch in range(1, 9)), ended=True)]
-    assert early_epochs([*stopped, *whole]) == [2, 4]
-    assert early_epochs([*stopped[:2], *whole]) == [2, 4]  # the second by its share of all epochs
-    assert early_epochs(whole) == [1, 4]
-    assert early_epochs([SeedCurve({}, end=0.3)]) == []
+def seeds(*curves: SeedCurve, failed: int = 0) -> list[AskedTrial]:
+    """Return trials at 0, 0.1, 0.2 ... with one seed each, and failed ones after them."""
+    trials = [
+        AskedTrial(np.array([0.1 * place]), each.end, curves=[each]) for place, each in enumerate(curves)
+    ]
+    return trials + [AskedTrial(np.array([0.9 + 0.01 * place]), failed=True) for place in range(failed)]
+
+
+def test_trials_are_compared_where_most_were_stopped() -> None:
+    stopped = [seed_curve(*(0.1,) * epochs, stopped=True) for epochs in (2, 2, 2, 4, 4, 5)]
+    running, whole = seed_curve(0.1, 0.2, 0.3), seed_curve(*(0.1,) * 8, ended=True)
+    assert early_epochs([*stopped, running, whole]) == [2, 4]
+    assert early_epochs([running, whole]) == []
+
+
+def test_one_trial_that_was_stopped_sooner_than_the_others_does_not_count() -> None:
+    stopped = [seed_curve(*(0.1,) * epochs, stopped=True) for epochs in (1, *(2,) * 12, *(4,) * 3)]
+    assert early_epochs(stopped) == [2, 4]
+    assert early_epochs(stopped[:3]) == [1, 2]
 
 
 def test_each_seed_has_a_row_for_each_fidelity_that_it_reached() -> None:
-    stopped = [AskedTrial(np.array([0.1 * place]), curves=[seed_curve(0.2, 0.1 * place)]) for place in (1, 2)]
-    ended = [
-        AskedTrial(np.array([0.1 * place]), 0.5, curves=[seed_curve(0.1, 0.1, 0.1 * place, ended=True)])
-        for place in (5, 6)
-    ]
-    told = observations([*stopped, *ended], limit=10)
+    stopped = [seed_curve(0.2, 0.1 * place, stopped=True) for place in (1, 3)]
+    ended = [seed_curve(0.1, 0.1, 0.1 * place, ended=True) for place in (5, 6)]
+    told = observations(seeds(*stopped, *ended, seed_curve(0.4)), limit=10)
     assert told.reach_end and told.points.shape == (len(told.scores), 1)
-    until = [told.scores[told.fidelities == fidelity].tolist() for fidelity in range(3)]
-    assert until == [[0.2, 0.2, 0.1, 0.1], [0.2, 0.2, 0.1, 0.1], pytest.approx([0.5, 0.6])]
+    end, early = (told.scores[told.fidelities == fidelity].tolist() for fidelity in range(2))
+    assert early == pytest.approx([0.2, 0.3, 0.1, 0.1])  # the best until the second epoch
+    assert end == pytest.approx([0.5, 0.6])
+
+
+def test_failed_trials_have_the_worst_score_of_each_fidelity() -> None:
+    stopped = [seed_curve(0.1 * place, stopped=True) for place in (1, 2)]
+    ended = [seed_curve(0.3, 0.1 * place, ended=True) for place in (5, 6)]
+    told = observations(seeds(*stopped, *ended, failed=1), limit=10)
+    assert told.scores[told.points[:, 0] > 0.8].tolist() == pytest.approx([0.5, 0.1])
+    without_end = observations(seeds(*stopped, ended[0], failed=1), limit=10)
+    assert not without_end.reach_end
+    assert without_end.scores.tolist() == pytest.approx([0.1, 0.2, 0.3, 0.1])
 
 
 def test_early_scores_that_are_all_equal_are_left_out() -> None:
-    ended = [
-        AskedTrial(np.array([0.1 * place]), 0.1, curves=[seed_curve(0.0, 0.0, 0.1 * place, ended=True)])
-        for place in (5, 6)
-    ]
-    assert observations(ended, limit=10).fidelities.tolist() == [0, 0]
+    stopped, ended = [seed_curve(0.0, stopped=True)] * 3, [seed_curve(0.0, 0.1, ended=True)] * 2
+    assert observations(seeds(*stopped, *ended), limit=10).fidelities.tolist() == [0, 0]
 
 
-def test_until_two_trials_ended_earlier_epochs_take_the_place_of_the_end() -> None:
-    running = [AskedTrial(np.array([0.1 * place]), curves=[seed_curve(0.1 * place)]) for place in (1, 2, 3)]
-    ended = AskedTrial(np.array([0.9]), 0.7, curves=[seed_curve(0.2, 0.7, ended=True)])
-    told = observations([*running, ended], limit=10)
-    assert not told.reach_end
-    np.testing.assert_allclose(told.scores, [0.1, 0.2, 0.3, 0.2])
-
-
-def test_of_many_trials_the_latest_are_observed_half_of_them_whole() -> None:
-    whole = [AskedTrial(np.array([0.01 * place]), 0.01 * place) for place in range(10)]
-    stopped = [
-        AskedTrial(np.array([0.5 + 0.01 * place]), 0.1, curves=[seed_curve(0.1 + 0.01 * place)])
-        for place in range(10)
-    ]
-    told = observations([*whole, *stopped], limit=8)
-    assert told.scores[told.fidelities == 1].tolist() == [0.06, 0.07, 0.08, 0.09]
-    assert told.points[told.fidelities == 0].ravel().round(2).tolist() == [0.56, 0.57, 0.58, 0.59]
+def test_of_many_trials_the_best_whole_ones_and_the_latest_are_observed() -> None:
+    whole = [seed_curve(0.0, 0.01 * (place % 6), ended=True) for place in range(10)]
+    stopped = [seed_curve(0.1 + 0.01 * place, stopped=True) for place in range(10)]
+    told = observations(seeds(*whole, *stopped), limit=8)
+    assert sorted(told.scores[told.fidelities == 0].tolist()) == pytest.approx([0.03, 0.03, 0.04, 0.05])
+    assert told.scores[told.fidelities == 1].tolist()[-4:] == pytest.approx([0.16, 0.17, 0.18, 0.19])
