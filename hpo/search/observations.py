@@ -87,7 +87,7 @@ def observations(trials: Sequence[AskedTrial], *, limit: int) -> Observations:
         trials: Trials in the order in which they were proposed; at least two have a score.
         limit: Maximum number of trials to use: half of them the best whole ones, the others the latest.
     """
-    used = _best_and_latest_trials([trial for trial in trials if _is_known(trial)], limit)
+    used = _best_whole_and_latest([trial for trial in trials if _is_known(trial)], limit)
     epochs = [*reversed(early_epochs([curve for trial in used for curve in trial.curves])), EXPECTED]
     telling = [rows for rows in (_early_rows(used, epoch) for epoch in epochs) if _differ(rows)]
     ends = [(trial.point, score) for trial in used for score in _ends(trial)]
@@ -156,7 +156,7 @@ def _point(trial: AskedTrial) -> Point:
     return tuple(trial.point.tolist())
 
 
-def _best_and_latest_trials(trials: Sequence[AskedTrial], limit: int) -> list[AskedTrial]:
+def _best_whole_and_latest(trials: Sequence[AskedTrial], limit: int) -> list[AskedTrial]:
     """Return the trials to use, in their order: the winner of a search is one of the best whole ones."""
     ends = {index: max(found) for index, trial in enumerate(trials) if (found := _ends(trial))}
     best = set(sorted(ends, key=lambda index: -ends[index])[: limit // 2])
