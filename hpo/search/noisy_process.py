@@ -24,8 +24,9 @@ from linear_operator.utils.cholesky import psd_safe_cholesky
 from linear_operator.utils.warnings import NumericalWarning
 from torch.sparse import check_sparse_tensor_invariants
 
+from hpo.search.likelihood import negative_likelihood
 from hpo.search.observations import Fidelities, Observations, unit_of
-from hpo.search.related import RelatedMean
+from hpo.search.prior_means import FidelityMean, RelatedMean
 
 Array = npt.NDArray[np.float64]
 
@@ -128,15 +129,16 @@ def fit_process(observed: Observations, *, noise: float, prior: NoisyProcess | N
             noise_constraint=GreaterThan(LEAST_NOISE, transform=None, initial_value=expected),
             task_feature_index=axis,
         ),
-        mean_module=None if prior is None else RelatedMean(prior, fidelities=fidelities),
+        mean_module=RelatedMean(prior, fidelities=fidelities) if prior else FidelityMean(fidelities=fidelities),
         outcome_transform=None,
     )
     _begin_alike(model, fidelities)
+    likelihood = ExactMarginalLogLikelihood(model.likelihood, model)
     options = {"ftol": FIT_TOLERANCE}
     with torch.random.fork_rng(devices=[]):  # a fit that fails begins again at random
         torch.manual_seed(0)
         fit_gpytorch_mll(
-            ExactMarginalLogLikelihood(model.likelihood, model), optimizer_kwargs={"options": options}
+            likelihood, closure=negative_likelihood(likelihood), optimizer_kwargs={"options": options}
         )
     return NoisyProcess(model, observed, float(means[0]), float(units[0]))
 

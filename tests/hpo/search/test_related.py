@@ -8,7 +8,7 @@ from hpo.search.design import quasi_random_points
 from hpo.search.expected import expected_scores
 from hpo.search.noisy_process import fit_process, predicted
 from hpo.search.observations import Observations, observations, related_observations
-from hpo.search.related import RelatedMean
+from hpo.search.prior_means import RelatedMean
 from hpo.search.searcher import ScoredPoint
 from hpo.space.parameters import FloatParameter
 from hpo.space.space import Space

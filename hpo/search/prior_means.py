@@ -1,4 +1,4 @@
-"""Scores with other data, settings or code as the prior mean of a process."""
+"""Prior means of a process: a constant, or the shape of scores with other data, settings or code."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,24 @@ WEIGHT, WEIGHT_SPREAD = 0.7, 0.7
 """Mean and standard deviation of the weight before any score."""
 
 
-class RelatedMean(Mean):  # type: ignore[misc]  # GPyTorch has no types
+class FidelityMean(Mean):  # type: ignore[misc]  # GPyTorch has no types
+    """Mean function that is a constant for each fidelity.
+
+    Args:
+        fidelities: Number of fidelities.
+    """
+
+    def __init__(self, *, fidelities: int) -> None:
+        super().__init__()
+        self.register_parameter("constants", torch.nn.Parameter(torch.zeros(fidelities, dtype=torch.double)))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the mean in standard deviations of the scores; x: (..., points, dimensions + fidelity)."""
+        constants: torch.Tensor = self.constants[x[..., -1].long()]
+        return constants
+
+
+class RelatedMean(FidelityMean):
     """Mean function with the shape of related scores, and a weight and a level that are fitted.
 
     What is good on one data set is mostly good on another, but higher or lower by something that is not
@@ -26,7 +43,7 @@ class RelatedMean(Mean):  # type: ignore[misc]  # GPyTorch has no types
     """
 
     def __init__(self, related: "NoisyProcess", *, fidelities: int) -> None:
-        super().__init__()
+        super().__init__(fidelities=fidelities)
         model = related.model.eval()
         # In a list, so that fitting this mean does not fit the related process again.
         self._related, self._observed = [related], related.observed_inputs
@@ -37,18 +54,16 @@ class RelatedMean(Mean):  # type: ignore[misc]  # GPyTorch has no types
         shape = self._predicted(torch.from_numpy(related.points))
         self._level, self._scale = shape.mean(), shape.std(correction=0).clamp_min(1e-9)
         self._latest: tuple[torch.Tensor, torch.Tensor] | None = None
-        self.register_parameter("constants", torch.nn.Parameter(torch.zeros(fidelities, dtype=torch.double)))
         self.register_parameter("weight", torch.nn.Parameter(torch.full((1,), WEIGHT, dtype=torch.double)))
         self.register_prior("weight_prior", NormalPrior(WEIGHT, WEIGHT_SPREAD), "weight")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the mean in standard deviations of the scores; x: (..., points, dimensions + fidelity)."""
-        points, fidelities = x[..., :-1], x[..., -1].long()
+        points = x[..., :-1]
         # A fit asks hundreds of times for the same points.
         if self._latest is None or not torch.equal(self._latest[0], points):
             self._latest = points, (self._predicted(points) - self._level) / self._scale
-        mean: torch.Tensor = self.constants[fidelities] + self.weight * self._latest[1]
-        return mean
+        return super().forward(x) + self.weight * self._latest[1]
 
     def _predicted(self, points: torch.Tensor) -> torch.Tensor:
         """Return the related process's mean at points (..., dimensions), in its own standard deviations."""
