@@ -45,7 +45,7 @@ def read(file: Path) -> tuple[Array, Array]:
 
 def means(points: Array, scores: Array, at: Array) -> Array:
     """Return the means at points of a process that is fitted to single scores."""
-    observed = Observations(points=points, scores=scores, fidelities=np.zeros(len(scores), dtype=int))
+    observed = Observations.of_whole(points, scores)
     return predicted(fit_process(observed, noise=NOISE), at)[0]
 
 

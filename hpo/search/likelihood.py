@@ -20,8 +20,8 @@ def negative_likelihood(likelihood: ExactMarginalLogLikelihood) -> Loss:
     time. Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, equation 5.9.
 
     Args:
-        likelihood: That of a ``MultiTaskGP`` whose last input is the fidelity, with a squared exponential
-            kernel.
+        likelihood: That of a ``MultiTaskGP`` with ``TrainingNoise`` whose last input is the fidelity, with a
+            squared exponential kernel.
     """
     model: Any = likelihood.model
     (inputs,), targets = model.train_inputs, model.train_targets
@@ -35,8 +35,7 @@ def negative_likelihood(likelihood: ExactMarginalLogLikelihood) -> Loss:
     def loss() -> tuple[torch.Tensor, list[torch.Tensor | None]]:
         similarity = torch.exp(of_points.lengthscale.square().reciprocal() @ squares / -2)
         related = fidelities @ of_fidelities.covar_matrix @ fidelities.T
-        noise = fidelities @ model.likelihood.noise.flatten()
-        covariance = similarity.reshape(count, count) * related + noise.diag()
+        covariance = similarity.reshape(count, count) * related + model.likelihood.covariance()
         value = _log_density(targets - model.mean_module(inputs), covariance)
         for prior, of, module in priors:
             value = value + prior.log_prob(of(module)).sum()
@@ -61,7 +60,8 @@ class _LogDensity(torch.autograd.Function):
         weights = torch.cholesky_solve(residuals[:, None], root)[:, 0]
         ctx.save_for_backward(root, weights)
         determinant = 2 * root.diagonal().log().sum()
-        return -(residuals @ weights + determinant + len(residuals) * math.log(2 * math.pi)) / 2
+        twice: torch.Tensor = residuals @ weights + determinant + len(residuals) * math.log(2 * math.pi)
+        return -twice / 2
 
     @staticmethod
     def backward(ctx: Any, slope: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

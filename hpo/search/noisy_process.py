@@ -17,7 +17,6 @@ from botorch.posteriors.gpytorch import GPyTorchPosterior
 from botorch.sampling.normal import IIDNormalSampler
 from botorch.utils.sampling import draw_sobol_normal_samples
 from gpytorch.constraints import GreaterThan
-from gpytorch.likelihoods.hadamard_gaussian_likelihood import HadamardGaussianLikelihood
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from gpytorch.priors import LogNormalPrior
 from linear_operator.utils.cholesky import psd_safe_cholesky
@@ -25,8 +24,9 @@ from linear_operator.utils.warnings import NumericalWarning
 from torch.sparse import check_sparse_tensor_invariants
 
 from hpo.search.likelihood import negative_likelihood
-from hpo.search.observations import Fidelities, Observations, unit_of
+from hpo.search.observations import Numbers, Observations, unit_of
 from hpo.search.prior_means import FidelityMean, RelatedMean
+from hpo.search.training_noise import TrainingNoise
 
 Array = npt.NDArray[np.float64]
 
@@ -123,13 +123,13 @@ def fit_process(observed: Observations, *, noise: float, prior: NoisyProcess | N
         _tensor(targets[:, np.newaxis]),
         task_feature=axis,
         output_tasks=[0],
-        likelihood=HadamardGaussianLikelihood(
-            num_tasks=fidelities,
-            noise_prior=_noise_prior(expected),
-            noise_constraint=GreaterThan(LEAST_NOISE, transform=None, initial_value=expected),
-            task_feature_index=axis,
+        likelihood=TrainingNoise(
+            observed.fidelities,
+            observed.trainings,
+            prior=_noise_prior(expected),
+            constraint=GreaterThan(LEAST_NOISE, transform=None, initial_value=expected),
         ),
-        mean_module=RelatedMean(prior, fidelities=fidelities) if prior else FidelityMean(fidelities=fidelities),
+        mean_module=RelatedMean(prior, fidelities) if prior else FidelityMean(fidelities),
         outcome_transform=None,
     )
     _begin_alike(model, fidelities)
@@ -247,7 +247,7 @@ def _log_gain(steps: torch.Tensor) -> torch.Tensor:
     return torch.where(steps > 0, above, below)
 
 
-def _inputs(points: Array, fidelities: Fidelities) -> torch.Tensor:
+def _inputs(points: Array, fidelities: Numbers) -> torch.Tensor:
     return _tensor(np.column_stack([points, fidelities]))
 
 

@@ -1,21 +1,20 @@
 """Selection of the observations that a model is fitted to."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from hpo.search.fidelities import early_epochs
+from hpo.search.fidelities import SeedCurve, early_epochs
 from hpo.search.searcher import EXPECTED, AskedTrial
-from hpo.space.space import UnitPoint
 
 Point = tuple[float, ...]
 """A point on the unit cube."""
-Row = tuple[UnitPoint, float]
-"""A point and a score that it reached."""
+Row = tuple[int, float]
+"""Number of a training and a score that it reached."""
 Array = npt.NDArray[np.float64]
-Fidelities = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.int64]
 
 LEAST_SPREAD = 1e-8
 """Standard deviation below which scores count as equal: they differ by rounding only."""
@@ -31,10 +30,23 @@ class Observations:
     """Points on the unit cube, (count, dimensions)."""
     scores: Array
     """Scores, (count,)."""
-    fidelities: Fidelities
+    fidelities: Numbers
     """Fidelity of each score, without gaps, (count,): 0 is the highest one, which the others tell about."""
+    trainings: Numbers
+    """Number of the training that each score comes from, (count,)."""
     reach_end: bool = True
     """Whether the highest fidelity is the end of the training."""
+
+    @classmethod
+    def of_whole(cls, points: Array, scores: Array) -> "Observations":
+        """Return the scores of whole trainings, one of each point."""
+        count = len(scores)
+        return cls(
+            points=points,
+            scores=scores,
+            fidelities=np.zeros(count, dtype=np.int64),
+            trainings=np.arange(count),
+        )
 
     def equal(self, other: "Observations") -> bool:
         """Return whether both say the same."""
@@ -42,6 +54,7 @@ class Observations:
             (self.points, other.points),
             (self.scores, other.scores),
             (self.fidelities, other.fidelities),
+            (self.trainings, other.trainings),
         )
         return self.reach_end == other.reach_end and all(np.array_equal(*pair) for pair in pairs)
 
@@ -88,19 +101,27 @@ def observations(trials: Sequence[AskedTrial], *, limit: int) -> Observations:
         limit: Maximum number of trials to use: half of them the best whole ones, the others the latest.
     """
     used = _best_whole_and_latest([trial for trial in trials if _is_known(trial)], limit)
-    epochs = [*reversed(early_epochs([curve for trial in used for curve in trial.curves])), EXPECTED]
-    telling = [rows for rows in (_early_rows(used, epoch) for epoch in epochs) if _differ(rows)]
-    ends = [(trial.point, score) for trial in used for score in _ends(trial)]
+    trainings = [(trial.point, curve) for trial in used for curve in _curves(trial)]
+    curves = [curve for _, curve in trainings]
+    epochs = [*reversed(early_epochs(curves)), EXPECTED]
+    telling = [rows for rows in (_early_rows(curves, epoch) for epoch in epochs) if _differ(rows)]
+    ends = [(number, curve.end) for number, curve in enumerate(curves) if curve.end is not None]
     reach_end = len(ends) >= 2
-    fidelities = [ends, *telling] if reach_end else telling or [_all_rows(used)]
+    if not (reach_end or telling):
+        return replace(Observations.of_whole(*_whatever_epochs(used)), reach_end=False)
     failed = [trial.point for trial in used if trial.failed]
     rows = [
-        (*row, fidelity) for fidelity, rows in enumerate(fidelities) for row in _with_failed(rows, failed)
+        (*row, fidelity)
+        for fidelity, of_fidelity in enumerate([ends, *telling] if reach_end else telling)
+        for row in _with_failed(of_fidelity, range(len(curves), len(curves) + len(failed)))
     ]
+    points = np.array([*(point for point, _ in trainings), *failed])
+    numbers = np.array([number for number, _, _ in rows])
     return Observations(
-        points=np.array([point for point, _, _ in rows]),
+        points=points[numbers],
         scores=np.array([score for _, score, _ in rows]),
         fidelities=np.array([fidelity for _, _, fidelity in rows]),
+        trainings=numbers,
         reach_end=reach_end,
     )
 
@@ -116,28 +137,32 @@ def _is_known(trial: AskedTrial) -> bool:
     return trial.failed or trial.score is not None or any(curve.scores for curve in trial.curves)
 
 
-def _early_rows(trials: Sequence[AskedTrial], epoch: int) -> list[Row]:
-    """Return the best score up to an epoch of each seed that reached it."""
-    reached = [(trial.point, curve.best_until(epoch)) for trial in trials for curve in trial.curves]
-    return [(point, score) for point, score in reached if score is not None]
+def _curves(trial: AskedTrial) -> Sequence[SeedCurve]:
+    """Return what each of its trainings tells; nothing if it failed."""
+    if trial.curves or trial.score is None:
+        return trial.curves
+    return [SeedCurve({}, end=trial.score)]
 
 
-def _ends(trial: AskedTrial) -> list[float]:
-    """Return the score of each seed that trained all its epochs."""
-    if not trial.curves:
-        return [] if trial.score is None else [trial.score]
-    return [curve.end for curve in trial.curves if curve.end is not None]
+def _early_rows(curves: Sequence[SeedCurve], epoch: int) -> list[Row]:
+    """Return the best score up to an epoch of each training that reached it."""
+    reached = [(number, curve.best_until(epoch)) for number, curve in enumerate(curves)]
+    return [(number, score) for number, score in reached if score is not None]
 
 
-def _all_rows(trials: Sequence[AskedTrial]) -> list[Row]:
-    """Return the score of each trial, whatever epochs it trained, where too few can be compared at any."""
-    return [(trial.point, trial.score) for trial in trials if trial.score is not None]
+def _whatever_epochs(trials: Sequence[AskedTrial]) -> tuple[Array, Array]:
+    """Return points and scores of trials, failed ones with the worst, where none can be compared."""
+    scored = [(trial.point, trial.score) for trial in trials if trial.score is not None]
+    failed = [trial.point for trial in trials if trial.failed]
+    worst = min(score for _, score in scored)
+    points = [*(point for point, _ in scored), *failed]
+    return np.array(points), np.array([*(score for _, score in scored), *(worst for _ in failed)])
 
 
-def _with_failed(rows: Sequence[Row], failed: Sequence[UnitPoint]) -> list[Row]:
-    """Return the rows of a fidelity with the points of failed trials, which get the worst score."""
+def _with_failed(rows: Sequence[Row], failed: Iterable[int]) -> list[Row]:
+    """Return the rows of a fidelity with the trainings that failed, which get the worst score."""
     worst = min(score for _, score in rows)
-    return [*rows, *((point, worst) for point in failed)]
+    return [*rows, *((number, worst) for number in failed)]
 
 
 def _differ(rows: Sequence[Row]) -> bool:
@@ -158,10 +183,14 @@ def _point(trial: AskedTrial) -> Point:
 
 def _best_whole_and_latest(trials: Sequence[AskedTrial], limit: int) -> list[AskedTrial]:
     """Return the trials to use, in their order: the winner of a search is one of the best whole ones."""
-    ends = {index: max(found) for index, trial in enumerate(trials) if (found := _ends(trial))}
+    ends = {index: max(found) for index, trial in enumerate(trials) if (found := _ends(_curves(trial)))}
     best = set(sorted(ends, key=lambda index: -ends[index])[: limit // 2])
     latest = [index for index in range(len(trials)) if index not in best][-(limit - len(best)) :]
     return [trials[index] for index in sorted(best.union(latest))]
+
+
+def _ends(curves: Sequence[SeedCurve]) -> list[float]:
+    return [curve.end for curve in curves if curve.end is not None]
 
 
 def _best_and_latest(scores: Sequence[float], limit: int) -> list[int]:

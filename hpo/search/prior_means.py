@@ -20,7 +20,7 @@ class FidelityMean(Mean):  # type: ignore[misc]  # GPyTorch has no types
         fidelities: Number of fidelities.
     """
 
-    def __init__(self, *, fidelities: int) -> None:
+    def __init__(self, fidelities: int) -> None:
         super().__init__()
         self.register_parameter("constants", torch.nn.Parameter(torch.zeros(fidelities, dtype=torch.double)))
 
@@ -42,8 +42,8 @@ class RelatedMean(FidelityMean):
         fidelities: Number of fidelities of the new scores.
     """
 
-    def __init__(self, related: "NoisyProcess", *, fidelities: int) -> None:
-        super().__init__(fidelities=fidelities)
+    def __init__(self, related: "NoisyProcess", fidelities: int) -> None:
+        super().__init__(fidelities)
         model = related.model.eval()
         # In a list, so that fitting this mean does not fit the related process again.
         self._related, self._observed = [related], related.observed_inputs
@@ -63,7 +63,8 @@ class RelatedMean(FidelityMean):
         # A fit asks hundreds of times for the same points.
         if self._latest is None or not torch.equal(self._latest[0], points):
             self._latest = points, (self._predicted(points) - self._level) / self._scale
-        return super().forward(x) + self.weight * self._latest[1]
+        mean: torch.Tensor = super().forward(x) + self.weight * self._latest[1]
+        return mean
 
     def _predicted(self, points: torch.Tensor) -> torch.Tensor:
         """Return the related process's mean at points (..., dimensions), in its own standard deviations."""

@@ -104,5 +104,5 @@ def test_noise_is_learnt_from_the_scores_whatever_was_assumed(noise: float) -> N
     random = np.random.default_rng(0)
     points = random.random((80, 2))
     scores = np.sin(3 * points[:, 0]) + random.normal(scale=0.1, size=80)
-    observed = Observations(points=points, scores=scores, fidelities=np.zeros(80, dtype=int))
+    observed = Observations.of_whole(points, scores)
     assert 0.05 < noise_between_seeds(fit_process(observed, noise=noise)) < 0.2

@@ -22,7 +22,7 @@ def observed() -> Observations:
     points = np.array(quasi_random_points(2, seed=1, count=12))
     noise = np.random.default_rng(0).normal(scale=0.02, size=len(points))
     scores = 0.5 - ((points - [0.3, 0.6]) ** 2).sum(axis=1) + noise
-    return Observations(points=points, scores=scores, fidelities=np.zeros(len(points), dtype=int))
+    return Observations.of_whole(points, scores)
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_point_that_is_running_is_worth_less_and_a_hopeless_one_is_still_compare
 def test_equal_scores_and_a_point_that_runs_many_times_can_be_compared(
     observed: Observations, scores: Array
 ) -> None:
-    known = Observations(points=observed.points, scores=scores, fidelities=observed.fidelities)
+    known = Observations.of_whole(observed.points, scores)
     running = np.tile(observed.points[:1], (60, 1))
     fitted = fit_process(known, noise=0.03)
     improvement = noisy_process.noisy_improvement(fitted, running=running, seed=1)(CANDIDATES)

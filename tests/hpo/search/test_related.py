@@ -68,7 +68,7 @@ def test_related_points_can_be_tried_and_are_no_observations() -> None:
 
 def test_few_scores_with_the_shape_of_related_ones_predict_the_rest() -> None:
     few, rest = DESIGN[:4], DESIGN[4:]
-    observed = Observations(points=few, scores=0.1 * hill(few), fidelities=np.zeros(4, dtype=int))
+    observed = Observations.of_whole(few, 0.1 * hill(few))
     searcher = searcher_with(hill(DESIGN) + 7)
     related = related_observations(searcher.related)
     assert related is not None
@@ -90,10 +90,10 @@ def test_expected_scores_use_related_ones_and_fewer_than_five_of_those_say_nothi
 def test_shape_is_the_posterior_mean_of_the_related_process() -> None:
     random = np.random.default_rng(0)
     scores = hill(DESIGN) + random.normal(scale=0.02, size=len(DESIGN))
-    seen = Observations(points=DESIGN, scores=scores, fidelities=np.zeros(len(DESIGN), dtype=int))
+    seen = Observations.of_whole(DESIGN, scores)
     process, asked = fit_process(seen, noise=0.03), random.random((3, 7, 2))
     of_design, expected = (predicted(process, points)[0] for points in (DESIGN, asked.reshape(-1, 2)))
-    mean = RelatedMean(process, fidelities=1)
+    mean = RelatedMean(process, 1)
     mean.weight.data.fill_(1.0)
     with torch.no_grad():
         shape = mean(torch.nn.functional.pad(torch.from_numpy(asked), (0, 1))).numpy()
