@@ -9,13 +9,13 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # h
 
 from hpo.search.design import quasi_random_points
 from hpo.search.gain import SAMPLES, TRIALS, expected_gain
+from hpo.search.improvement import noisy_improvement
 from hpo.search.model_based import POINTS_SEEN, ModelSearcher
 from hpo.search.noisy_process import (
     NoisyProcess,
     best_observed,
     fit_process,
     noise_between_seeds,
-    noisy_improvement,
     possible_scores,
     predicted,
 )

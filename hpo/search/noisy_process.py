@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,11 +15,9 @@ from botorch.fit import fit_gpytorch_mll
 from botorch.models.multitask import MultiTaskGP
 from botorch.posteriors.gpytorch import GPyTorchPosterior
 from botorch.sampling.normal import IIDNormalSampler
-from botorch.utils.sampling import draw_sobol_normal_samples
 from gpytorch.constraints import GreaterThan
 from gpytorch.mlls import ExactMarginalLogLikelihood
 from gpytorch.priors import LogNormalPrior
-from linear_operator.utils.cholesky import psd_safe_cholesky
 from linear_operator.utils.warnings import NumericalWarning
 from torch.sparse import check_sparse_tensor_invariants
 
@@ -39,21 +37,15 @@ NOISE_SPREAD = 1.0
 FIT_TOLERANCE = 1e-5
 """Relative change of the likelihood at which a fit ends. SciPy's 2e-9 takes twice as long, for length scales
 that differ by a few percent where the scores say nothing about them."""
+SIGNAL, SIGNAL_SPREAD = 0.5, 0.7
+"""Most likely share of the variance of the scores that is not noise, before any score, and the standard
+deviation of its logarithm."""
 _OWN_VARIANCE = 0.1
-"""Variance that each fidelity has for itself at the beginning of a fit."""
-_DRAWS = 64
-_ROOT_2PI = math.sqrt(2 * math.pi)
-_LEAST_VARIANCE = 1e-12
-"""Minimum variance of a candidate, whose score may be known, as a share of the largest variance."""
-_LOWEST = -1e5
-"""Standard deviations below the best at which an improvement is as good as none; beyond, numbers cancel."""
-_RIVALS = 20
-"""Number of observed points, those of the highest expected scores, that may be the best one. Drawing all of
-them together takes time cubic in their number."""
+"""Part of it that each fidelity has for itself at the beginning of a fit."""
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silence what BoTorch warns of where scores are equal or points close together; it handles both.
 
     PyTorch wants to be told whether to check the sparse matrices of the fidelities.
@@ -98,7 +90,7 @@ class NoisyProcess:
         return posterior
 
 
-@_quiet()
+@quiet()
 def fit_process(observed: Observations, *, noise: float, prior: NoisyProcess | None = None) -> NoisyProcess:
     """Fit a process with BoTorch's priors of the length scales and of what the fidelities have in common.
 
@@ -132,7 +124,7 @@ def fit_process(observed: Observations, *, noise: float, prior: NoisyProcess | N
         mean_module=RelatedMean(prior, fidelities) if prior else FidelityMean(fidelities),
         outcome_transform=None,
     )
-    _begin_alike(model, fidelities)
+    _learn_scale(model, fidelities)
     likelihood = ExactMarginalLogLikelihood(model.likelihood, model)
     options = {"ftol": FIT_TOLERANCE}
     with torch.random.fork_rng(devices=[]):  # a fit that fails begins again at random
@@ -148,14 +140,29 @@ def _noise_prior(expected: float) -> LogNormalPrior:
     return LogNormalPrior(loc=math.log(expected) + NOISE_SPREAD**2, scale=NOISE_SPREAD)
 
 
-def _begin_alike(model: MultiTaskGP, fidelities: int) -> None:
-    """Begin the fit with fidelities that mostly agree: BoTorch's beginning is drawn anew each time."""
+def _learn_scale(model: MultiTaskGP, fidelities: int) -> None:
+    """Learn how much of the scores' variance the points explain.
+
+    BoTorch expects them to explain all of it, and fits what is noise with shapes as narrow as a point. The
+    fit begins with fidelities that mostly agree, where BoTorch draws its beginning anew each time.
+    """
     kernel: Any = model.covar_module.kernels[1]
+    kernel.unit_scale_for_target = False
     kernel.covar_factor = torch.ones(fidelities, fidelities) + torch.eye(fidelities)
     kernel.var = torch.full((fidelities,), _OWN_VARIANCE)
+    _set_scale(kernel, torch.tensor(SIGNAL))
+    prior = LogNormalPrior(loc=math.log(SIGNAL) + SIGNAL_SPREAD**2, scale=SIGNAL_SPREAD)
+    kernel.register_prior("scale_prior", prior, lambda kernel: kernel.covar_matrix[0, 0], _set_scale)
 
 
-@_quiet()
+def _set_scale(kernel: Any, variance: torch.Tensor) -> None:
+    """Set the variance of the highest fidelity and scale that of the others with it."""
+    factor = variance / kernel.covar_matrix[0, 0].detach()
+    kernel.covar_factor = kernel.covar_factor.detach() * factor.sqrt()
+    kernel.var = kernel.var.detach() * factor
+
+
+@quiet()
 def predicted(process: NoisyProcess, points: Array) -> tuple[Array, Array]:
     """Return mean and standard deviation of the score without noise at points, (count,) each."""
     with torch.no_grad():
@@ -178,73 +185,13 @@ def best_observed(process: NoisyProcess) -> Array:
     return best
 
 
-@_quiet()
+@quiet()
 def possible_scores(process: NoisyProcess, points: Array, *, samples: int, seed: int) -> Array:
     """Draw the scores without noise of all points together, (points, samples)."""
     with torch.no_grad():
         sampler = IIDNormalSampler(torch.Size([samples]), seed=seed)
         draws: Array = sampler(process.posterior(points)).squeeze(-1).T.numpy()
     return process.mean + process.unit * draws
-
-
-@_quiet()
-def noisy_improvement(process: NoisyProcess, *, running: Array, seed: int) -> Callable[[Array], Array]:
-    """Return a function from candidates (count, dimensions) to the logarithms of their expected improvement.
-
-    The improvement is that of the score without noise over the best of the observed and running points, whose
-    scores without noise are drawn together. For each draw the expectation is exact. Letham et al.,
-    Constrained Bayesian Optimization with Noisy Experiments, 2019; its logarithm as in Ament et al.,
-    Unexpected Improvements to Expected Improvement for Bayesian Optimization, 2023. This is BoTorch's
-    ``qLogNoisyExpectedImprovement``, which draws all of them anew with every candidate instead, in ever more
-    time the more trials run.
-
-    Args:
-        process: A fitted process.
-        running: Points of running trials, (count, dimensions).
-        seed: Seed of the draws.
-    """
-    points = process.points
-    means, _ = predicted(process, points)
-    likely_best = points[np.argsort(-means, kind="stable")[:_RIVALS]]
-    rivals = np.vstack([likely_best, running]) if len(running) else likely_best
-    normal = draw_sobol_normal_samples(len(rivals), _DRAWS, dtype=torch.double, seed=seed)
-
-    @_quiet()
-    def improvement(candidates: Array) -> Array:
-        with torch.no_grad():
-            means, covariance, unit = _joint(process, np.vstack([rivals, candidates]))
-            count = len(rivals)
-            root = psd_safe_cholesky(covariance[:count, :count])
-            best = (means[:count] + normal @ root.T).amax(dim=1)
-            # What the draws say about the candidates, (rivals, candidates).
-            known = torch.linalg.solve_triangular(root, covariance[:count, count:], upper=False)
-            variances = covariance.diagonal()[count:] - known.square().sum(dim=0)
-            deviations = variances.clamp_min(_LEAST_VARIANCE).sqrt()
-            steps = (means[count:] + normal @ known - best[:, None]) / deviations
-            gains: Array = (_log_gain(steps) + deviations.log()).logsumexp(dim=0).numpy()
-        return gains + math.log(unit * process.unit / _DRAWS)
-
-    return improvement
-
-
-def _joint(process: NoisyProcess, points: Array) -> tuple[torch.Tensor, torch.Tensor, float]:
-    """Return means (count,), covariances (count, count) of scores at points, without noise, and their unit.
-
-    The unit is the largest standard deviation, so that the largest variance is 1.
-    """
-    distribution = process.posterior(points).distribution
-    covariance = distribution.covariance_matrix
-    unit = covariance.diagonal().amax().sqrt()
-    return distribution.mean / unit, covariance / unit.square(), float(unit)
-
-
-def _log_gain(steps: torch.Tensor) -> torch.Tensor:
-    """Return the logarithm of the mean of ``max(0, steps + z)`` over standard normal ``z``."""
-    above = (torch.exp(-steps.square() / 2) / _ROOT_2PI + steps * torch.special.ndtr(steps)).log()
-    low = steps.clamp(_LOWEST, 0.0)
-    ratio = torch.special.erfcx(-low / math.sqrt(2)) * (_ROOT_2PI / 2)  # ndtr over the density
-    below = -low.square() / 2 - math.log(_ROOT_2PI) + torch.log1p(low * ratio)
-    return torch.where(steps > 0, above, below)
 
 
 def _inputs(points: Array, fidelities: Numbers) -> torch.Tensor:

@@ -6,8 +6,9 @@ import torch
 from botorch.acquisition.logei import qLogNoisyExpectedImprovement
 from botorch.sampling.normal import SobolQMCNormalSampler
 
-from hpo.search import noisy_process
+from hpo.search import improvement
 from hpo.search.design import quasi_random_points
+from hpo.search.improvement import noisy_improvement
 from hpo.search.noisy_process import Array, NoisyProcess, fit_process
 from hpo.search.observations import Observations
 
@@ -49,8 +50,8 @@ def by_botorch(model: NoisyProcess, running: Array) -> Array:
 def test_improvement_is_that_of_botorch(
     model: NoisyProcess, running: Array, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(noisy_process, "_DRAWS", DRAWS)
-    ours = np.exp(noisy_process.noisy_improvement(model, running=running, seed=1)(CANDIDATES))
+    monkeypatch.setattr(improvement, "_DRAWS", DRAWS)
+    ours = np.exp(noisy_improvement(model, running=running, seed=1)(CANDIDATES))
     theirs = by_botorch(model, running)
     assert theirs.max() > 5e-4
     np.testing.assert_allclose(ours, theirs, rtol=0.1, atol=0.02 * theirs.max())
@@ -61,10 +62,10 @@ def test_point_that_is_running_is_worth_less_and_a_hopeless_one_is_still_compare
 ) -> None:
     points = np.array([[0.25, 0.65], RUNNING[0], [1.0, 0.0]])
 
-    def improvement(running: Array) -> Array:
-        return noisy_process.noisy_improvement(model, running=running, seed=1)(points)
+    def gains(running: Array) -> Array:
+        return noisy_improvement(model, running=running, seed=1)(points)
 
-    before, now = improvement(np.empty((0, 2))), improvement(RUNNING)
+    before, now = gains(np.empty((0, 2))), gains(RUNNING)
     assert before[1] > before[0] and now[1] < now[0]
     assert np.isfinite(now).all() and now[2] < now[1] - 100
 
@@ -76,5 +77,5 @@ def test_equal_scores_and_a_point_that_runs_many_times_can_be_compared(
     known = Observations.of_whole(observed.points, scores)
     running = np.tile(observed.points[:1], (60, 1))
     fitted = fit_process(known, noise=0.03)
-    improvement = noisy_process.noisy_improvement(fitted, running=running, seed=1)(CANDIDATES)
-    assert not np.isnan(improvement).any() and np.ptp(improvement) > 0
+    gains = noisy_improvement(fitted, running=running, seed=1)(CANDIDATES)
+    assert not np.isnan(gains).any() and np.ptp(gains) > 0

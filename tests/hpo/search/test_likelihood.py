@@ -13,7 +13,7 @@ from gpytorch.priors import LogNormalPrior
 
 from hpo.search.design import quasi_random_points
 from hpo.search.likelihood import negative_likelihood
-from hpo.search.noisy_process import fit_process, noise_between_seeds, predicted
+from hpo.search.noisy_process import fit_process, noise_between_seeds, predicted, quiet
 from hpo.search.observations import Observations
 from hpo.search.prior_means import FidelityMean
 from hpo.search.training_noise import TrainingNoise
@@ -60,7 +60,8 @@ def likelihood() -> ExactMarginalLogLikelihood:
 
 def test_likelihood_and_gradient_are_those_of_gpytorch(likelihood: ExactMarginalLogLikelihood) -> None:
     parameters = {name: value for name, value in likelihood.named_parameters() if value.requires_grad}
-    expected, gradients = get_loss_closure_with_grads(likelihood, parameters)()
+    with quiet():
+        expected, gradients = get_loss_closure_with_grads(likelihood, parameters)()
     found, ours = negative_likelihood(likelihood)()
     torch.testing.assert_close(found, expected.detach())
     for name, gradient, our in zip(parameters, gradients, ours, strict=True):
