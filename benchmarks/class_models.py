@@ -18,13 +18,13 @@ import pandas as pd
 from scipy.stats import spearmanr
 from trainings import SEEDS, SPACE, TABLE
 
+from hpo.journal.ranking import half_width
 from hpo.search.noisy_process import fit_process, predicted
 from hpo.search.observations import Observations
-from hpo.search.searcher import NOISE
 
 Array = npt.NDArray[np.float64]
 
-SIZES = (12, 25, 40)
+SIZES = (12, 25, 50)
 """Numbers of points that the models see."""
 
 
@@ -43,10 +43,15 @@ def read(file: Path) -> tuple[Array, Array]:
     return points, np.array([group[classes].to_numpy() for group in groups])
 
 
-def means(points: Array, scores: Array, at: Array) -> Array:
-    """Return the means at points of a process that is fitted to single scores."""
+def means(points: Array, scores: Array, noise: float, at: Array) -> Array:
+    """Return the means at points of a process that is fitted to single scores with a noise."""
     observed = Observations.of_whole(points, scores)
-    return predicted(fit_process(observed, noise=NOISE), at)[0]
+    return predicted(fit_process(observed, noise=noise), at)[0]
+
+
+def noise_of(scores: Array) -> float:
+    """Return the standard deviation of scores (points, seeds) between the seeds of a point."""
+    return float(np.sqrt(scores.var(axis=1, ddof=1).mean()))
 
 
 def one_draw(points: Array, classes: Array, size: int, seed: int) -> list[list[float]]:
@@ -59,8 +64,12 @@ def one_draw(points: Array, classes: Array, size: int, seed: int) -> list[list[f
     truth = classes.mean(axis=(1, 2))
     others = (classes[seen].sum(axis=1) - shown).mean(axis=1) / (SEEDS - 1)
     rows = []
-    for columns in ([shown.mean(axis=1)], list(shown.T)):
-        everywhere = np.mean([means(points[seen], column, points) for column in columns], axis=0)
+    mean = classes.mean(axis=2, keepdims=True)
+    for parts in (mean, classes):
+        columns = [
+            means(points[seen], part[seen, own], noise_of(part), points) for part in np.moveaxis(parts, 2, 0)
+        ]
+        everywhere = np.mean(columns, axis=0)
         error = float(np.sqrt(np.mean((everywhere[unseen] - truth[unseen]) ** 2)))
         ranks = float(spearmanr(everywhere[unseen], truth[unseen])[0])
         rows.append([error, ranks, float(others[np.argmax(everywhere[seen])])])
@@ -87,8 +96,7 @@ def main() -> None:
             error, ranks, winner = draws[:, row].mean(axis=0)
             print(f"| {size} | {name} | {error:.4f} | {ranks:.2f} | {winner:.4f} |")
         gain = draws[:, 1] - draws[:, 0]
-        half = 1.96 * gain.std(axis=0, ddof=1) / np.sqrt(len(gain))
-        cells = [f"{mean:+.4f} ± {width:.4f}" for mean, width in zip(gain.mean(axis=0), half, strict=True)]
+        cells = [f"{np.mean(each):+.4f} ± {half_width(each.tolist()) or 0.0:.4f}" for each in gain.T]
         print(f"| {size} | difference | " + " | ".join(cells) + " |", flush=True)
 
 

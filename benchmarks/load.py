@@ -135,7 +135,8 @@ def show_end(runs: Path, trials: int, seconds: float) -> None:
 
     events = read_journal(runs / "studies" / STUDY_NAME).events
     ends = [event for event in events if isinstance(event, TrialFinished)]
-    trained_s = sum(event.train_s for event in events if isinstance(event, TrialReported))
+    # Seconds of a trial until each of its reports: the last one has them all.
+    trained_s = sum({e.trial: e.train_s for e in events if isinstance(e, TrialReported)}.values())
     first = next(event for event in events if isinstance(event, TrialAsked)).at
     created = next(event for event in events if isinstance(event, StudyCreated))
     client = MlflowClient(f"sqlite:///{runs / 'mlflow.db'}")

@@ -52,8 +52,8 @@ def searcher_with(observed: int) -> BoTorchSearcher:
         score = hill(parameters) + float(random.normal(scale=NOISE))
         searcher.tell(f"ended-{number}", score)
         curve = {epoch: score * epoch / 16 + float(random.normal(scale=NOISE)) for epoch in (2, 8, 16)}
-        is_whole = number % 6 == 0
-        shown = curve if is_whole else {2: curve[2]}
+        is_whole, last = number % 8 == 0, 8 if number % 4 == 0 else 2  # as ``asha`` stops them
+        shown = curve if is_whole else {epoch: curve[epoch] for epoch in curve if epoch <= last}
         searcher.record_curves(
             f"ended-{number}", (SeedCurve(shown, end=score if is_whole else None, is_stopped=not is_whole),)
         )

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-from landscape import NEIGHBOURS, Array, Landscape
-from trainings import SEEDS
+from landscape import Array, Landscape
 
 from hpo.space.space import Parameters
 
@@ -46,13 +45,12 @@ def play(
 
     Searches with another ``luck`` get other noise in the trainings of the same points.
     """
-    shift = luck % (SEEDS * NEIGHBOURS)
     running: deque[Running] = deque()
     limits = [budget * landscape.epochs for budget in budgets]
     truths: list[float] = []
     for trained in range(1, limits[-1] + 1):
         while len(running) < at_a_time and (trial := search.start()):
-            trial.curve = landscape.curve(trial.parameters, trial.replicate + shift)
+            trial.curve = landscape.curve(trial.parameters, trial.replicate, luck)
             running.append(trial)
         trial = running.popleft()
         trial.epoch += 1
@@ -63,5 +61,5 @@ def play(
             running.append(trial)
         if trained in limits:
             winner = search.winner()
-            truths.append(landscape.truth(winner) if winner else 0.0)
+            truths.append(landscape.truth(winner) if winner else float("nan"))
     return truths

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.pruners import HyperbandPruner
 from optuna.samplers import BaseSampler
+from optuna.trial import TrialState
 from replay import Running
 from trainings import SPACE
 
@@ -18,15 +20,31 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 class PlainOptuna:
-    """Optuna as in its documentation: suggest, report, should_prune, tell."""
+    """Optuna as in its documentation: suggest, report, should_prune, tell.
+
+    Args:
+        sampler: Proposes the points.
+        seed: Seed of the search. Hyperband derives a trial's bracket from the name of the study.
+        epochs: Epochs of a whole training.
+        prunes: Whether Hyperband stops trials.
+        start: Point to try first.
+    """
 
     def __init__(
-        self, sampler: BaseSampler, *, epochs: int, prunes: bool, start: Parameters | None = None
+        self,
+        sampler: BaseSampler,
+        *,
+        seed: int,
+        epochs: int,
+        prunes: bool,
+        start: Parameters | None = None,
     ) -> None:
         pruner = (
             HyperbandPruner(min_resource=1, max_resource=epochs) if prunes else optuna.pruners.NopPruner()
         )
-        self._study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
+        self._study = optuna.create_study(
+            study_name=f"replay-{seed}", direction="maximize", sampler=sampler, pruner=pruner
+        )
         self._axes = {parameter.name: distribution(parameter) for parameter in SPACE.searched}
         self._best: dict[int, float] = {}
         if start:
@@ -45,7 +63,7 @@ class PlainOptuna:
         trial.report(best, epoch)
         if not trial.should_prune():
             return True
-        self._study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+        self._study.tell(trial, state=TrialState.PRUNED)
         return False
 
     def end(self, running: Running, score: float) -> None:
@@ -55,16 +73,18 @@ class PlainOptuna:
         self._study.tell(trial, score)
 
     def winner(self) -> Parameters | None:
-        """Return the best trial's parameters."""
-        complete = [trial for trial in self._study.trials if trial.value is not None]
-        return max(complete, key=lambda trial: trial.value or 0.0).params if complete else None
+        """Return the parameters of its ``best_trial``, or of the best trial so far while none is complete."""
+        trials = self._study.trials
+        complete = [trial.number for trial in trials if trial.state is TrialState.COMPLETE]
+        best = max(complete or self._best, key=self._best.__getitem__, default=None)
+        return None if best is None else trials[best].params
 
 
 class SyneTune:
     """Syne Tune's schedulers: suggest, on_trial_add, on_trial_result, on_trial_complete.
 
-    Its package is not among those of this project: ``pip install syne-tune`` (0.16). MOBSTER and DyHPO are no
-    longer part of it.
+    Its package is not among those of this project: ``pip install syne-tune statsmodels`` (0.16). MOBSTER and
+    DyHPO are no longer part of it. It also draws from NumPy's global generator, which its seed does not set.
 
     Args:
         scheduler: A class of ``syne_tune.optimizer.baselines``, such as ``BOHB``.
@@ -78,6 +98,7 @@ class SyneTune:
     ) -> None:
         from syne_tune.config_space import lograndint, loguniform
 
+        np.random.seed(seed)
         space = {
             parameter.name: (lograndint if isinstance(parameter, IntParameter) else loguniform)(
                 parameter.low, parameter.high

@@ -6,7 +6,8 @@
 Every searcher and scheduler plays on ``benchmarks/landscape.py``, a model of benchmarks/trainings.csv.gz,
 with chunks for 50 whole trainings. What it would name as its winner after 10, 25 and 50 of them is judged by
 its true score, the mean over seeds. The peers are used as their documentation shows. All of them try the same
-configuration first: that of calf's study file, a random one, or none.
+configuration first: that of calf's study file, a random one, or none. As long as no training has ended, the
+winner is that of the highest score so far.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import optuna
 import torch
-from landscape import Landscape, Trainings, held_out
+from landscape import Array, Landscape, Trainings, held_out
 from optuna.samplers import GPSampler, TPESampler
 from replay import Running, Search, play
 from replay_peers import PlainOptuna, SyneTune
@@ -31,6 +32,7 @@ from scipy.stats import spearmanr
 from trainings import SPACE, TABLE
 
 from hpo.journal.events import TrialReported
+from hpo.journal.ranking import half_width
 from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.programs.program import Answer, best_choice
 from hpo.programs.search import SearchProgram
@@ -44,6 +46,8 @@ from hpo.tasks.calf.sections import Hyperparameters
 
 BUDGETS = (10, 25, 50)
 """Chunks after which the winner is asked for, in whole trainings."""
+FIRST = 100
+"""First seed; those below it served to choose between models while the searches were made."""
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
@@ -123,8 +127,7 @@ class Product:
 
     def winner(self) -> Parameters | None:
         """Return what the stage would choose."""
-        ended = [trial for trial in self.trials if trial.has_ended]
-        choice = best_choice(ended) if self._by_score else self._program.choice(self.trials)
+        choice = best_choice(self.trials) if self._by_score else self._program.choice(self.trials)
         return choice.parameters if choice else None
 
 
@@ -150,6 +153,7 @@ def syne_tune(name: str) -> Make:
 
 
 CONTESTANTS: dict[str, Make] = {
+    "botorch, asha": lambda seed, epochs, start: Product("botorch", asha(epochs), seed=seed, start=start),
     "bayes-opt, highest score": lambda seed, epochs, start: Product(
         "bayes-opt", NeverStop(), seed=seed, start=start, by_score=True
     ),
@@ -158,7 +162,6 @@ CONTESTANTS: dict[str, Make] = {
     "bayes-opt": lambda seed, epochs, start: Product("bayes-opt", NeverStop(), seed=seed, start=start),
     "bayes-opt, asha": lambda seed, epochs, start: Product("bayes-opt", asha(epochs), seed=seed, start=start),
     "botorch": lambda seed, epochs, start: Product("botorch", NeverStop(), seed=seed, start=start),
-    "botorch, asha": lambda seed, epochs, start: Product("botorch", asha(epochs), seed=seed, start=start),
     "botorch, asha, without a guess": lambda seed, epochs, start: Product(
         "botorch", asha(epochs), seed=seed, start=start, guesses=False
     ),
@@ -166,16 +169,16 @@ CONTESTANTS: dict[str, Make] = {
         "botorch", asha(epochs), seed=seed, start=start, replicates=3, race=4
     ),
     "Optuna TPE": lambda seed, epochs, start: PlainOptuna(
-        TPESampler(seed=seed), epochs=epochs, prunes=False, start=start
+        TPESampler(seed=seed), seed=seed, epochs=epochs, prunes=False, start=start
     ),
     "Optuna GP": lambda seed, epochs, start: PlainOptuna(
-        GPSampler(seed=seed), epochs=epochs, prunes=False, start=start
+        GPSampler(seed=seed), seed=seed, epochs=epochs, prunes=False, start=start
     ),
     "Optuna TPE, Hyperband": lambda seed, epochs, start: PlainOptuna(
-        TPESampler(seed=seed), epochs=epochs, prunes=True, start=start
+        TPESampler(seed=seed), seed=seed, epochs=epochs, prunes=True, start=start
     ),
     "Optuna GP, Hyperband": lambda seed, epochs, start: PlainOptuna(
-        GPSampler(seed=seed), epochs=epochs, prunes=True, start=start
+        GPSampler(seed=seed), seed=seed, epochs=epochs, prunes=True, start=start
     ),
     "Syne Tune BOHB": syne_tune("BOHB"),
     "Syne Tune BoTorch": syne_tune("BOTorch"),
@@ -218,20 +221,29 @@ def quiet() -> None:
 def measure(
     names: Sequence[str], at_a_time: int, seeds: int, kind: str, table: Path, pool: ProcessPoolExecutor
 ) -> None:
-    """Print a table with one row per search."""
+    """Print a table with one row per search, each also beside the first one, seed by seed."""
     columns = [f"after {budget}" for budget in BUDGETS]
     print(
-        f"\n{at_a_time} at a time, {seeds} seeds, from {kind}: true score of the winner, with 95 % interval\n"
+        f"\n{at_a_time} at a time, {seeds} seeds, from {kind}: true score of the winner, with 95 % interval,"
     )
-    print("| search | " + " | ".join(columns) + " | seconds a search |")
-    print("|---" * (len(columns) + 2) + "|", flush=True)
+    print(f"and the difference from that of {names[0]}\n")
+    print("| search | " + " | ".join(columns) + " | " + " | ".join(columns) + " | seconds a search |")
+    print("|---" * (2 * len(columns) + 2) + "|", flush=True)
+    first: Array | None = None
     for name in names:
-        jobs = [pool.submit(one_run, name, seed, at_a_time, kind, table) for seed in range(seeds)]
+        jobs = [
+            pool.submit(one_run, name, seed, at_a_time, kind, table) for seed in range(FIRST, FIRST + seeds)
+        ]
         runs = [job.result() for job in jobs]
         truths = np.array([truths for truths, _ in runs])
-        width = 1.96 * truths.std(axis=0, ddof=1) / np.sqrt(seeds) if seeds > 1 else truths.mean(axis=0) * 0
-        cells = [f"{mean:.4f} ± {half:.4f}" for mean, half in zip(truths.mean(axis=0), width, strict=True)]
+        first = truths if first is None else first
+        cells = [f"{np.mean(column):.4f} ± {_half(column):.4f}" for column in truths.T]
+        cells += [f"{np.mean(column):+.4f} ± {_half(column):.4f}" for column in (truths - first).T]
         print(f"| {name} | " + " | ".join(cells) + f" | {np.mean([s for _, s in runs]):.0f} |", flush=True)
+
+
+def _half(values: Array) -> float:
+    return half_width(values.tolist()) or 0.0
 
 
 def describe(table: Path) -> None:

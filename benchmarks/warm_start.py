@@ -21,6 +21,7 @@ from replay import play
 from search_replay import Product, asha, landscape_of, quiet
 from trainings import TABLE
 
+from hpo.journal.ranking import half_width
 from hpo.programs.estimates import ScoreEstimates
 from hpo.search.searcher import ScoredPoint
 
@@ -48,7 +49,8 @@ def related_points(table: Path, seed: int, *, opposite: bool) -> list[ScoredPoin
     play(search, landscape, at_a_time=1, budgets=(FIRST_BUDGET,), luck=1000 + seed)
     model = ScoreEstimates("average_map")
     model.learn(search.trials)
-    pairs = [(trial.parameters, model.estimate(trial)) for trial in search.trials]
+    ended = [trial for trial in search.trials if trial.has_ended]
+    pairs = [(trial.parameters, model.estimate(trial)) for trial in ended]
     estimates = [(parameters, estimate) for parameters, estimate in pairs if estimate is not None]
     top = max(estimate.score for _, estimate in estimates)
     return [
@@ -76,8 +78,7 @@ def measure(at_a_time: int, seeds: Sequence[int], table: Path, pool: ProcessPool
     for start in STARTS:
         jobs = [pool.submit(one_run, start, seed, at_a_time, table) for seed in seeds]
         truths = np.array([job.result() for job in jobs])
-        half = 1.96 * truths.std(axis=0, ddof=1) / np.sqrt(len(seeds))
-        cells = [f"{mean:.4f} ± {width:.4f}" for mean, width in zip(truths.mean(axis=0), half, strict=True)]
+        cells = [f"{np.mean(column):.4f} ± {half_width(column.tolist()) or 0.0:.4f}" for column in truths.T]
         print(f"| {start} | " + " | ".join(cells) + " |", flush=True)
 
 

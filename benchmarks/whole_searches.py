@@ -232,7 +232,7 @@ def train_again(places: Places, winners: pd.DataFrame, seed: int, seeds: int, ep
 def fresh_scores(places: Places, row: dict[str, float]) -> dict[int, float]:
     """Return the scores of a configuration by fresh seed."""
     ended = (trial for trial in fresh_trials(places) if trial.has_ended and close(trial.parameters, row))
-    return {trial.seed: trial.score or 0.0 for trial in ended}
+    return {trial.seed: trial.score for trial in ended if trial.score is not None}
 
 
 def fresh_folders(places: Places) -> Iterable[Path]:
