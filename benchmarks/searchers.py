@@ -171,6 +171,7 @@ def distributions(space: Space) -> dict[str, BaseDistribution]:
 
 CONTESTANTS: dict[str, Callable[[Space, int], Contestant]] = {
     "random": lambda space, seed: build_searcher("random", space, seed=seed),
+    "botorch": lambda space, seed: build_searcher("botorch", space, seed=seed),
     "bayes-opt": lambda space, seed: build_searcher("bayes-opt", space, seed=seed),
     "optuna-gp": lambda space, seed: build_searcher("optuna-gp", space, seed=seed),
     "optuna-tpe": lambda space, seed: build_searcher("optuna-tpe", space, seed=seed),
