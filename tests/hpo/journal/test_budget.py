@@ -142,6 +142,17 @@ def test_search_whose_own_budget_is_over_makes_way_for_the_stages_that_wait(
     assert bool(state.stages["bayes"].cut_short) == cut_short
 
 
+def test_search_that_no_stage_waits_for_is_not_cut_short() -> None:
+    over = BudgetEnded(at=at(1), stage="bayes", budget="1 h", of_stage=True, suffices=True)
+    assert not state_after(over).stages["bayes"].cut_short
+
+
+def test_search_without_a_validation_is_not_cut_short_by_a_stage_that_is_typed_then() -> None:
+    state = state_after(BudgetEnded(at=at(1), stage="bayes", budget="1 h", suffices=False))
+    state.apply(StageAsked(at=at(2), stage="final", settings={}))
+    assert not state.stages["bayes"].cut_short
+
+
 def test_search_whose_budget_is_over_makes_way_for_a_stage_that_is_typed_then() -> None:
     state = state_after(BudgetEnded(at=at(1), stage="bayes", budget="1 h", suffices=True))
     assert not state.stages["bayes"].cut_short

@@ -2,8 +2,9 @@
 
 import json
 import math
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from hpo.journal.codec import from_json, to_json
 from hpo.journal.events import (
+    AnyEvent,
     BudgetEnded,
     BudgetSet,
     DataMoved,
@@ -212,9 +214,16 @@ def test_a_line_that_is_no_event_is_refused_with_the_reason(line: str, complaint
 RESTS = {
     "study-created": '"study": "s", "plan": {"a": [1, 2.5, null, true, {"b": "\\u00e9"}]}, "seed": 1, '
     '"data_digest": "d", "code_digest": "c", "versions": {"torch": "2"}, "identity": "i"',
+    "study-renamed": '"study": "s"',
     "study-resumed": '"versions": {}',
+    "budget-set": '"hours": "Infinity", "until": "2026-01-03T04:05:06.000000+00:00"',
+    "budget-ended": '"stage": "s", "budget": "2 h", "of_stage": true, "suffices": false',
+    "data-moved": '"data": "d"',
     "stage-asked": '"stage": "s", "settings": {"x": 1}, "start": {"f": 1}, "known": {}',
     "stage-started": '"stage": "s", "space": {}, "trials": 2, "epochs": 3, "start": {}',
+    "stage-extended": '"stage": "s", "settings": {}, "trials": 3, "space": {}',
+    "stage-retried": '"stage": "s"',
+    "gain-estimated": '"stage": "s", "proposed": 9, "trials": 10, "gain": 0.5, "noise": 0.25',
     "trial-asked": '"trial": "t", "stage": "s", "parameters": {"f": 1, "beta": 1.0, "a": "b"}, "seed": 4, '
     '"replicate": 0, "role": ""',
     "trial-started": '"trial": "t", "host": "h", "device": "cpu", "threads": 0',
@@ -229,6 +238,10 @@ RESTS = {
     '"expected": {"t": [0.5, 0.1]}',
     "study-interrupted": '"reason": ""',
 }
+
+
+def test_every_kind_of_event_has_a_line_that_must_stay_readable() -> None:
+    assert set(RESTS) == {fields(kind)[0].default for kind in get_args(AnyEvent)}
 
 
 @pytest.mark.parametrize("kind", RESTS)

@@ -233,3 +233,15 @@ def test_stages_after_a_search_that_is_extended_keep_what_it_had_chosen() -> Non
     assert former is not None and (former.best_trial, former.chosen) == ("bayes-0001", {"f": 16})
     assert state.stages["ablation"].stood_on is None
     assert state.stages["bayes"].stood_on is None
+
+
+def test_search_that_is_extended_ranks_by_the_mean_again_until_it_ends() -> None:
+    expected = {"b": (0.6, 0.1), "a": (0.4, 0.1)}
+    state = state_after(
+        StageAsked(at=NOON, stage="bayes", settings={}),
+        *(asked("a", f=1), asked("b", f=2), finished("a", 0.9), finished("b", 0.5)),
+        StageFinished(at=NOON, stage="bayes", best_trial="b", expected=expected),
+    )
+    assert ranked(state) == ["b", "a"]
+    state.apply(StageExtended(at=NOON, stage="bayes", settings={}, trials=9))
+    assert ranked(state) == ["a", "b"]

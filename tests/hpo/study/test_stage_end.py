@@ -61,6 +61,18 @@ def test_no_trial_starts_that_could_not_end_in_time(tmp_path: Path) -> None:
         assert not runner.should_end() and not runner.complete
 
 
+def test_budget_is_not_over_while_a_trial_runs_that_may_still_end_in_time(tmp_path: Path) -> None:
+    plan = plan_of()
+    with with_budget(tmp_path / "study", plan, 10) as journal:
+        clock = Clock()
+        runner = runner_on(journal, plan, clock)
+        task = next_spec(runner)
+        clock.wait(8)
+        assert runner.next_spec() is None and runner.budget_over is None
+        runner.failed(task.trial, "no memory")
+        assert runner.budget_over is not None
+
+
 def test_before_the_first_validation_the_measured_time_counts(tmp_path: Path) -> None:
     plan = plan_of()
     with with_budget(tmp_path / "study", plan, 4.5) as journal:
