@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -249,6 +250,17 @@ def test_wait_for_mlflow_is_told_on_standard_error(
         found = hpo(environment, *words)
         assert found.returncode == 0 and "event" not in found.stdout
         assert re.fullmatch("sending [0-9]+ events? to MLflow, for 60 seconds at most", found.stderr.strip())
+
+
+def test_sync_without_mlflow_says_what_is_missing_and_how_to_send_it_later(
+    one: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpo.tracking.follower.NEVER_ANSWERED_S", 0.0)
+    away = replace(environment, tracking_uri="http://user:secret@127.0.0.1:9")
+    found = hpo(away, "sync", "one")
+    assert found.returncode == 2 and "secret" not in found.stderr
+    assert "11 events of study 'one' are still missing in MLflow: " in found.stderr
+    assert "then send them with: hpo sync one" in found.stderr
 
 
 def test_study_with_a_damaged_journal_keeps_its_name(one: Path, environment: Environment) -> None:

@@ -6,8 +6,9 @@ import os
 import pytest
 
 from hpo.config.environment import Environment
+from hpo.journal.events import StageStarted, TrialAsked, TrialFinished
 from hpo.journal.journal import Journal
-from hpo.journal.results import stored_state
+from hpo.journal.results import StudyState, stored_state
 from hpo.study import pending_stages, preparing, session
 from hpo.study.folders import known_studies, study_folder
 from hpo.study.plan import StageRequest, StudyPlan
@@ -47,6 +48,50 @@ def test_study_that_cannot_start_leaves_nothing(
         session.start_study(small_plan, "new", stages, environment, silent)
     assert known_studies(environment) == []
     assert not study_folder(environment, "new").exists()
+
+
+def test_study_that_cannot_start_is_deleted_in_mlflow_too(
+    small_plan: StudyPlan, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[str] = []
+    deleted: list[str] = []
+
+    def fails(plan: StudyPlan, journal: Journal, state: StudyState, *_: object) -> None:
+        begun.append(state.created.identity)
+        raise UserError("Ray cannot start")
+
+    monkeypatch.setattr(pending_stages, "_finish_stages", fails)
+    monkeypatch.setattr("hpo.tracking.follower.Follower.start", lambda follower: follower)
+    monkeypatch.setattr(session, "delete_experiment", lambda environment, identity: deleted.append(identity))
+    stages = preparing.prepare_new(small_plan, "new", [StageRequest(name="bayes")], environment, silent)
+    with pytest.raises(UserError, match="Ray cannot start"):
+        session.start_study(small_plan, "new", stages, environment, silent)
+    assert deleted == begun != []
+
+
+def test_study_whose_first_session_fails_after_a_trial_is_kept_and_can_be_resumed(
+    small_plan: StudyPlan, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = study_folder(environment, "new")
+    trained = [
+        StageStarted(stage="bayes", space={}, trials=2),
+        TrialAsked(trial="bayes-0001", stage="bayes", parameters={"f": 3}, seed=4),
+        TrialFinished(trial="bayes-0001", score=0.5, epoch=2, duration_s=1.0),
+    ]
+
+    def fails(plan: StudyPlan, journal: Journal, state: StudyState, *_: object) -> None:
+        pending_stages.record(journal, state, trained)
+        raise StorageError("the disk is full", fix="make room, then hpo resume new")
+
+    monkeypatch.setattr(pending_stages, "_finish_stages", fails)
+    monkeypatch.setattr("hpo.tracking.follower.Follower.start", lambda follower: follower)
+    monkeypatch.setattr(session, "delete_experiment", lambda *_: pytest.fail("the study has a trial"))
+    stages = preparing.prepare_new(small_plan, "new", [StageRequest(name="bayes")], environment, silent)
+    with pytest.raises(StorageError, match="the disk is full") as caught:
+        session.start_study(small_plan, "new", stages, environment, silent)
+    assert caught.value.details["fix"] == "make room, then hpo resume new"
+    assert known_studies(environment) == ["new"]
+    assert stored_state(folder).trials["bayes-0001"].score == 0.5
 
 
 def test_study_without_room_for_its_first_events_leaves_nothing_and_advises_to_repeat_the_command(
