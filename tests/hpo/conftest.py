@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from hpo.config.environment import Environment
+from hpo.journal.events import StageAsked, StageFinished, StageStarted, TrialAsked, TrialFinished
+from hpo.journal.results import StudyState
 from hpo.study.plan import StudyPlan, StudyRequest, make_plan
+from hpo.study.preparing import creation
 from model.data.synthetic import write_synthetic
 
 STUDY_FILE = """
@@ -54,3 +57,21 @@ def small_plan(small_games: Path, small_environment: Environment) -> StudyPlan:
 def environment(small_environment: Environment, tmp_path: Path) -> Environment:
     """The environment of the plan, with a folder of studies and a store of the test's own."""
     return replace(small_environment, runs=tmp_path, tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
+
+
+@pytest.fixture
+def searched(small_plan: StudyPlan) -> StudyState:
+    """A study whose search of two trials has ended."""
+    settings = small_plan.study.stages.named("bayes").model_dump(mode="json")
+    space = small_plan.task.varied(small_plan.study, "bayes", small_plan.shape)
+    asked = [TrialAsked(trial=f"bayes-{n}", stage="bayes", parameters={"f": n}, seed=4) for n in (2, 3)]
+    return StudyState.replay(
+        [
+            creation(small_plan, Path("old")),
+            StageAsked(stage="bayes", settings=settings),
+            StageStarted(stage="bayes", space=space, trials=2, epochs=2),
+            *asked,
+            *(TrialFinished(trial=trial.trial, score=0.5, epoch=2, duration_s=1.0) for trial in asked),
+            StageFinished(stage="bayes", best_trial="bayes-2", chosen={"f": 2}),
+        ]
+    )

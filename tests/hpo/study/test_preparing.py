@@ -116,24 +116,6 @@ def test_own_configuration_with_a_known_score_is_not_tried_again(small_plan: Stu
     assert why_not_first(plan, asked).endswith("study older has its score")
 
 
-@pytest.fixture
-def searched(small_plan: StudyPlan) -> StudyState:
-    """A study whose search of two trials has ended."""
-    settings = small_plan.study.stages.named("bayes").model_dump(mode="json")
-    space = small_plan.task.varied(small_plan.study, "bayes", small_plan.shape)
-    asked = [TrialAsked(trial=f"bayes-{n}", stage="bayes", parameters={"f": n}, seed=4) for n in (2, 3)]
-    return StudyState.replay(
-        [
-            creation(small_plan, Path("old")),
-            StageAsked(stage="bayes", settings=settings),
-            StageStarted(stage="bayes", space=space, trials=2, epochs=2),
-            *asked,
-            *(TrialFinished(trial=trial.trial, score=0.5, epoch=2, duration_s=1.0) for trial in asked),
-            StageFinished(stage="bayes", best_trial="bayes-2", chosen={"f": 2}),
-        ]
-    )
-
-
 def extension(
     plan: StudyPlan, state: StudyState, environment: Environment, **options: object
 ) -> PreparedStage:

@@ -1,0 +1,80 @@
+"""More trials of a search: what it may be given when it has run."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hpo.config.environment import Environment
+from hpo.journal.events import GainEstimated, StageExtended, StageFinished
+from hpo.journal.results import StudyState
+from hpo.journal.stage_state import UNLIKELY
+from hpo.space.space import Parameters
+from hpo.study import preparing
+from hpo.study.plan import StageRequest, StudyPlan
+from hpo.study.point_file import TypedPoints
+from hpo.study.preparing import PreparedStage, prepare_extension
+from model.errors import ConfigError
+
+
+def extended(plan: StudyPlan, state: StudyState, environment: Environment, **request: Any) -> PreparedStage:
+    return prepare_extension(plan, StageRequest(name="bayes", **request), state, environment, lambda *_: None)
+
+
+def test_space_without_a_point_of_the_warm_start_is_refused(
+    small_plan: StudyPlan, searched: StudyState, environment: Environment
+) -> None:
+    points = [{"parameters": {"f": 9}, "score": 0.5}]
+    searched.asked["bayes"] = replace(searched.asked["bayes"], known={"study": "older", "points": points})
+    with pytest.raises(ConfigError, match="study 'old' knows: its warm start has f = 9"):
+        extended(small_plan, searched, environment, bounds=["f=2..8"], options={"trials": 5})
+
+
+def test_search_that_ended_as_unlikely_tries_a_point_that_is_new(
+    small_plan: StudyPlan, searched: StudyState, environment: Environment
+) -> None:
+    settings = {**searched.asked["bayes"].settings, "stop_when": "unlikely", "trials": 30}
+    searched.apply(StageExtended(stage="bayes", settings=settings, trials=30))
+    for proposed in range(2, 2 + UNLIKELY):
+        searched.apply(GainEstimated(stage="bayes", proposed=proposed, trials=10, gain=0.01, noise=0.03))
+    searched.apply(StageFinished(stage="bayes", best_trial="bayes-3", chosen={"f": 3}))
+    tried = TypedPoints(source="mine.csv", rows=({"f": 5},))
+    first = extended(small_plan, searched, environment, tried=tried, options={"trials": 30}).first
+    assert ("try 1", "") in [(point.source, point.why_not) for point in first]
+
+
+def test_search_without_room_for_the_study_files_own_configuration_takes_other_options(
+    small_plan: StudyPlan, searched: StudyState, environment: Environment
+) -> None:
+    own = small_plan.study.hyperparameters.model_copy(update={"f": 8})
+    plan = replace(small_plan, study=small_plan.study.model_copy(update={"hyperparameters": own}))
+    settings = searched.asked["bayes"].settings
+    searched.apply(StageExtended(stage="bayes", settings=settings, trials=2))  # which has not ended again
+    stage = extended(plan, searched, environment, options={"concurrent": 2})
+    assert (stage.trials, stage.asked.settings["concurrent"]) == (2, 2)
+    tried = TypedPoints(source="mine.csv", rows=({"f": 5},))
+    with pytest.raises(
+        ConfigError, match=r"2 points are to be tried first, .* has 0 configurations left"
+    ) as no:
+        extended(plan, searched, environment, tried=tried)
+    assert no.value.details["fix"] == "add --trials 4, or leave points out"
+
+
+@pytest.mark.parametrize("by_table", [True, False])
+def test_wider_space_that_cannot_be_trained_is_refused(
+    small_plan: StudyPlan,
+    searched: StudyState,
+    environment: Environment,
+    monkeypatch: pytest.MonkeyPatch,
+    by_table: bool,
+) -> None:
+    def check(point: Parameters, plan: StudyPlan, *, source: str) -> None:
+        if point == {"f": 40}:
+            raise ConfigError(f"no data are long enough for {source}")
+
+    monkeypatch.setattr(preparing, "configuration_from_symbols", check)
+    table = small_plan.study.stages.named("bayes").model_dump(mode="json")
+    table["space"]["f"]["high"] = 40
+    space = {"table": table} if by_table else {"bounds": ["f=2..40"]}
+    with pytest.raises(ConfigError, match=r"long enough for stages\.bayes\.space\.f"):
+        extended(small_plan, searched, environment, **space, options={"trials": 5})
