@@ -97,6 +97,16 @@ def test_a_reader_sees_an_event_as_soon_as_it_is_appended(folder: Path) -> None:
         assert len(journal.events()) == 5
 
 
+def test_an_event_is_forced_to_the_disk_before_append_returns(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forced: list[bytes] = []
+    with Journal.open(folder) as journal:
+        monkeypatch.setattr(os, "fsync", lambda file: forced.append((folder / FILE).read_bytes()))
+        journal.append(StudyInterrupted(reason="Ctrl-C"))
+        assert forced == [(folder / FILE).read_bytes()]
+
+
 def test_a_reader_goes_on_where_its_last_reading_ended(folder: Path) -> None:
     first = read_journal(folder)
     assert read_journal(folder, first.end).events == ()

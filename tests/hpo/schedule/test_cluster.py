@@ -13,6 +13,7 @@ from hpo.schedule.cluster import (
     _Node,
     cluster_session,
     connected,
+    gpus_of_nodes,
     problems_on_this_node,
     share_of_a_node,
 )
@@ -161,6 +162,16 @@ def test_lost_cluster_is_named_with_the_command_that_continues() -> None:
     lost = cluster._lost("127.0.0.1:9", "night")
     assert lost is not None and "the Ray cluster at 127.0.0.1:9 is lost" in lost.message
     assert "hpo resume night --ray-address 127.0.0.1:9" in lost.details["fix"]
+
+
+def test_nodes_that_have_left_the_cluster_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    def node(name: str, *, alive: bool) -> dict[str, object]:
+        place = {"NodeManagerHostname": name, "NodeManagerAddress": "10.0.0.1", "NodeID": name}
+        return {**place, "Alive": alive, "Resources": {"CPU": 8.0, "GPU": 2.0}}
+
+    monkeypatch.setattr("ray.nodes", lambda: [node("left", alive=False), node("there", alive=True)])
+    assert [found.host for found in cluster._nodes()] == ["there"]
+    assert gpus_of_nodes() == [2]
 
 
 def test_jobs_share_the_nodes(monkeypatch: pytest.MonkeyPatch) -> None:

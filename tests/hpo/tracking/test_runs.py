@@ -97,6 +97,22 @@ def test_two_studies_of_one_name_are_told_apart_by_run(
         recorded_trial(environment, f"{study.name}/bayes-0002")
 
 
+def test_trial_is_found_also_behind_the_first_page_of_runs(
+    study: Any, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(study.whole(), environment)
+    name, search = run_id(study, environment, "bayes-0002"), MlflowClient.search_runs
+
+    def two_a_page(client: MlflowClient, experiments: list[str], **options: Any) -> Any:
+        # Without the filter, as many runs as a study of more than 1,000 trials has pages.
+        return search(client, experiments, **{**options, "filter_string": "", "max_results": 1})
+
+    monkeypatch.setattr(MlflowClient, "search_runs", two_a_page)
+    for trial in ("bayes-0000", "bayes-0002"):
+        assert recorded_trial(environment, f"{study.name}/{trial}").tags["hpo.trial"] == trial
+    assert recorded_trial(environment, f"{study.name}/bayes-0002").run == name
+
+
 def test_server_that_does_not_answer_is_one_line(environment: Environment) -> None:
     away = replace(environment, tracking_uri="http://127.0.0.1:9")
     with pytest.raises(UserError, match="does not answer") as error:
