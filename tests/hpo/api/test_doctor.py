@@ -13,8 +13,9 @@ from model.errors import UserError
 
 @pytest.fixture(autouse=True)
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine where Ray starts, with folders and store under the temporary folder."""
+    """A machine where Ray starts, with room for folders and store under the temporary folder."""
     monkeypatch.setattr(doctor, "_ray", lambda environment: "starts on this machine")
+    monkeypatch.setattr(doctor, "_LEAST_FREE_BYTES", 0)
     monkeypatch.setattr(doctor, "_store", lambda environment: environment.tracking_uri)
     monkeypatch.setenv("HPO_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("HPO_CACHE", str(tmp_path / "cache"))

@@ -46,6 +46,7 @@ def test_check_lists_every_problem_and_ends_in_an_error(root: Path) -> None:
 def test_synthetic_wants_three_numbers_of_games(games: str, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["synthetic", "--to", str(tmp_path), "--games", games])
     assert isinstance(result.exception, ConfigError)
+    assert f"expected --games TRAIN,VALID,TEST such as 60,20,20, got {games!r}" in str(result.exception)
 
 
 @pytest.mark.parametrize("games", ["0,0,0", "0,4,2", "8,00,4"])
@@ -145,6 +146,8 @@ def test_activitynet_writes_into_no_folder_of_others(annotations: Path) -> None:
 def test_activitynet_wants_two_numbers_of_videos(annotations: Path, videos: str) -> None:
     result = activitynet(annotations, annotations.parent / "to", "--videos", videos)
     assert isinstance(result.exception, ConfigError)
+    said = f"expected --videos TRAINING,VALIDATION such as 300,100, got {videos!r}"
+    assert said in str(result.exception)
 
 
 def test_activitynet_says_how_many_videos_there_are(annotations: Path) -> None:

@@ -22,14 +22,17 @@ from hpo.trial.specification import TrialSpec
 from hpo.trial.trainable import RESTART_S
 from model.errors import StorageError
 
-TRIAL: Any = SimpleNamespace(
-    config={"spec": {"trial": "bayes-0001", "folder": "/no/folder"}},
-    run_metadata=SimpleNamespace(),
-    num_failures=3,
-    max_failures=2,
-    temporary_state=SimpleNamespace(ray_actor="actor"),
-    placement_group_factory=PlacementGroupFactory([{"CPU": 1}]),
-)
+
+@pytest.fixture
+def trial() -> Any:
+    return SimpleNamespace(
+        config={"spec": {"trial": "bayes-0001", "folder": "/no/folder"}},
+        run_metadata=SimpleNamespace(),
+        num_failures=3,
+        max_failures=2,
+        temporary_state=SimpleNamespace(ray_actor="actor"),
+        placement_group_factory=PlacementGroupFactory([{"CPU": 1}]),
+    )
 
 
 class Source:
@@ -112,14 +115,33 @@ def scheduler(source: Source, pool: Pool) -> StudyScheduler:
     return StudyScheduler(source, pool, Interrupter(source))
 
 
+class Clock:
+    """Says what time it is, and which processes were killed."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.now, self.killed = 0.0, 0
+        patch.setattr("hpo.schedule.hang_detector.time.monotonic", lambda: self.now)
+        patch.setattr("ray.kill", self._kill)
+
+    def _kill(self, actor: object) -> None:
+        self.killed += actor == "actor"
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
 REPORT = Report(4, {"average_map": 0.5, "ap/goal": 0.25}, 2.0, 0.5)
 
 
 @pytest.mark.parametrize(("goes_on", "answer"), [(True, "CONTINUE"), (False, "STOP")])
-def test_scheduler_passes_a_validation_on_and_answers_as_the_feed_does(goes_on: bool, answer: str) -> None:
+def test_scheduler_passes_a_validation_on_and_answers_as_the_feed_does(
+    goes_on: bool, answer: str, trial: Any
+) -> None:
     source, pool = Source(goes_on=goes_on), Pool()
     flat = flatten_dict(result(finished=False))  # as Tune hands it to schedulers
-    assert scheduler(source, pool).on_trial_result(None, TRIAL, flat) == answer
+    assert scheduler(source, pool).on_trial_result(None, trial, flat) == answer
     placed = ("trained on", "bayes-0001", "node7")
     assert source.heard == [("noted", "array of 2"), placed, ("reported", "bayes-0001", REPORT)]
     # Tune keeps the process of a stopped trial for later: its array must not wait for it.
@@ -129,9 +151,9 @@ def test_scheduler_passes_a_validation_on_and_answers_as_the_feed_does(goes_on: 
 MOVED = {"moved": "array-1", "score": math.nan, "ended": False, "done": False}
 
 
-def test_trial_that_moves_to_another_array_is_told_and_stays_there() -> None:
+def test_trial_that_moves_to_another_array_is_told_and_stays_there(trial: Any) -> None:
     source, pool = Source(), Pool()
-    trial: Any = SimpleNamespace(config={**TRIAL.config, "array": "array-0", "other_arrays": ["array-1"]})
+    trial.config |= {"array": "array-0", "other_arrays": ["array-1"]}
     assert scheduler(source, pool).on_trial_result(None, trial, MOVED) == "CONTINUE"
     assert (trial.config["array"], pool.home("bayes-0001")) == ("array-1", "array-1")
     assert source.heard[0][1].startswith("bayes-0001 moved to another array") and len(source.heard) == 1
@@ -144,13 +166,13 @@ def test_all_training_ends_when_the_study_says_so(goes_on: bool) -> None:
     assert not stopper("trial", {})
 
 
-def test_last_validation_and_failures_end_a_trial() -> None:
+def test_last_validation_and_failures_end_a_trial(trial: Any) -> None:
     source, pool = Source(), Pool()
     tune = scheduler(source, pool)
-    assert tune.on_trial_result(None, TRIAL, result(finished=True)) == "STOP"
+    assert tune.on_trial_result(None, trial, result(finished=True)) == "STOP"
     assert source.heard[2:] == [("reported", "bayes-0001", REPORT), ("finished", "bayes-0001")]
-    assert tune.on_trial_result(None, TRIAL, {"failed": "NaN", "ended": True}) == "STOP"
-    callback(source, pool).on_trial_error(1, [], TRIAL)
+    assert tune.on_trial_result(None, trial, {"failed": "NaN", "ended": True}) == "STOP"
+    callback(source, pool).on_trial_error(1, [], trial)
     assert pool.released == 3 * ["bayes-0001"]
     assert source.heard[4:] == [
         ("failed", "bayes-0001", "NaN"),
@@ -159,50 +181,48 @@ def test_last_validation_and_failures_end_a_trial() -> None:
 
 
 def test_process_that_died_with_its_device_is_told_with_the_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trial: Any
 ) -> None:
     (tmp_path / IN_TRAINING).write_text("the device failed (CUDA error)")
-    monkeypatch.setattr(TRIAL, "config", {"spec": {"trial": "bayes-0001", "folder": str(tmp_path)}})
+    trial.config = {"spec": {"trial": "bayes-0001", "folder": str(tmp_path)}}
     source = Source()
-    callback(source, Pool()).on_trial_error(1, [], TRIAL)
+    callback(source, Pool()).on_trial_error(1, [], trial)
     reason = "the process of the trial died 3 times: the device failed (CUDA error)"
     assert source.heard == [("failed", "bayes-0001", reason)]
 
 
-def test_trial_that_should_end_now_loses_its_process_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, source, pool = Clock(monkeypatch), Source(), Pool()
-    monkeypatch.setattr(TRIAL, "max_failures", 2)
+def test_trial_that_should_end_now_loses_its_process_for_good(clock: Clock, trial: Any) -> None:
+    source, pool = Source(), Pool()
     interrupter = Interrupter(source)
     detector = HangDetector(source, pool, limit_s=10)
-    tune, tasks = (
-        StudyCallback(source, pool, detector, interrupter),
-        StudyScheduler(source, pool, interrupter),
-    )
+    tune = StudyCallback(source, pool, detector, interrupter)
+    tasks = StudyScheduler(source, pool, interrupter)
     source.requested = ["bayes-0001", "bayes-0002"]
     tune.on_step_end(1, [])
     assert clock.killed == 0  # its process has not started
-    tune.on_trial_start(1, [], TRIAL)
+    tune.on_trial_start(1, [], trial)
     tune.on_step_end(1, [])
     tune.on_step_end(1, [])
-    assert clock.killed == 1 and TRIAL.max_failures == 0
+    assert clock.killed == 1 and trial.max_failures == 0
     # Results that were on their way count, but Tune must not give the process to another trial.
     for finished in (False, True):
-        assert tasks.on_trial_result(None, TRIAL, result(finished=finished)) == "CONTINUE"
-        tune.on_trial_result(1, [], TRIAL, {**result(finished=finished), "done": False})
+        assert tasks.on_trial_result(None, trial, result(finished=finished)) == "CONTINUE"
+        tune.on_trial_result(1, [], trial, {**result(finished=finished), "done": False})
     clock.now += 11
     tune.on_step_end(1, [])
     assert clock.killed == 1  # it does not hang
-    tune.on_trial_error(1, [], TRIAL)
+    tune.on_trial_error(1, [], trial)
     kinds = [words[0] for words in source.heard if words[0] not in ("noted", "trained on")]
     assert kinds == ["started", "reported", "reported", "finished", "stopped"]
     assert pool.released[-1] == "bayes-0001"
 
 
-def test_trial_has_left_its_array_before_the_study_removes_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trial_has_left_its_array_before_the_study_removes_its_files(
+    monkeypatch: pytest.MonkeyPatch, trial: Any
+) -> None:
     source, pool = Source(), Pool()
     monkeypatch.setattr(pool, "release", lambda trial: source.heard.append(("released", trial)))
-    monkeypatch.setattr(TRIAL, "config", {"spec": {"trial": "bayes-0001", "folder": "/no/folder"}})
-    callback(source, pool).on_trial_error(1, [], TRIAL)
+    callback(source, pool).on_trial_error(1, [], trial)
     assert [words[0] for words in source.heard] == ["released", "failed"]
 
 
@@ -232,65 +252,49 @@ def test_trials_that_need_the_same_share_one_description_of_it() -> None:
     assert started[0].placement_group_factory is started[1].placement_group_factory
 
 
-def test_validations_share_the_names_of_their_metrics() -> None:
+def test_validations_share_the_names_of_their_metrics(trial: Any) -> None:
     source = Source()
     for epoch in (1, 2):
         name = "".join(["average", "_map"])
         reported = {**result(finished=False), "epoch": epoch, "metrics": [(name, 0.5)]}
-        scheduler(source, Pool()).on_trial_result(None, TRIAL, reported)
+        scheduler(source, Pool()).on_trial_result(None, trial, reported)
     first, second = (words[2].metrics for words in source.heard if words[0] == "reported")
     assert next(iter(first)) is next(iter(second))
 
 
 @pytest.mark.parametrize(("kind", "error"), [("unwritable", StorageError), ("lost", WorkersLostError)])
 def test_full_disk_or_the_loss_of_all_arrays_ends_all_training_and_fails_no_trial(
-    kind: str, error: type[Exception]
+    kind: str, error: type[Exception], trial: Any
 ) -> None:
     source = Source()
     with pytest.raises(error, match="no room"):
-        scheduler(source, Pool()).on_trial_result(None, TRIAL, {kind: "no room", "ended": True})
+        scheduler(source, Pool()).on_trial_result(None, trial, {kind: "no room", "ended": True})
     assert source.heard == []
 
 
-class Clock:
-    """Says what time it is, and which processes were killed."""
-
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.now, self.killed = 0.0, 0
-        patch.setattr("hpo.schedule.hang_detector.time.monotonic", lambda: self.now)
-        patch.setattr("ray.kill", self._kill)
-
-    def _kill(self, actor: object) -> None:
-        self.killed += actor == "actor"
-
-
-def test_trial_that_hangs_is_killed_tried_once_more_and_then_failed(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, source = Clock(monkeypatch), Source()
-    monkeypatch.setattr(TRIAL, "max_failures", 2)
+def test_trial_that_hangs_is_killed_tried_once_more_and_then_failed(clock: Clock, trial: Any) -> None:
+    source = Source()
     tune = callback(source, None, hangs_after_s=10)
     for tries in (1, 2):
-        tune.on_trial_start(1, [], TRIAL)
+        tune.on_trial_start(1, [], trial)
         clock.now += 9
         tune.on_step_end(1, [])
-        tune.on_trial_result(1, [], TRIAL, result(finished=False))
+        tune.on_trial_result(1, [], trial, result(finished=False))
         clock.now += 9
         tune.on_step_end(1, [])
         assert clock.killed == tries - 1
         clock.now += 2
         tune.on_step_end(1, [])
-        tune.on_trial_recover(1, [], TRIAL)
+        tune.on_trial_recover(1, [], trial)
         clock.now += 99  # until its new process starts nothing is expected of it
         tune.on_step_end(1, [])
         assert clock.killed == tries
-        assert TRIAL.max_failures == (2 if tries == 1 else 0)
-    tune.on_trial_error(1, [], TRIAL)
+        assert trial.max_failures == (2 if tries == 1 else 0)
+    tune.on_trial_error(1, [], trial)
     told = [words for words in source.heard if words[0] != "started"]
+    killed = "Its process was killed, and the trial resumes from its checkpoint"
     assert told == [
-        (
-            "noted",
-            "bayes-0001 hung: no validation for 10 s. Its process was killed, and the trial resumes from its "
-            "checkpoint",
-        ),
+        ("noted", f"bayes-0001 hung: no validation for 10 s. {killed}"),
         ("failed", "bayes-0001", "the trial hung 2 times: no validation for 10 s"),
     ]
 
@@ -298,10 +302,9 @@ def test_trial_that_hangs_is_killed_tried_once_more_and_then_failed(monkeypatch:
 class Company:
     """Trials in arrays; notes their hangs."""
 
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, homes: dict[str, str]) -> None:
-        self.clock, self.source, self.pool = Clock(monkeypatch), Source(), Pool()
-        self.folder = folder
-        self.pool.homes = homes
+    def __init__(self, folder: Path, clock: Clock, homes: dict[str, str]) -> None:
+        self.clock, self.source, self.pool = clock, Source(), Pool()
+        self.folder, self.pool.homes = folder, homes
         self.tune = callback(self.source, self.pool, hangs_after_s=10)
         self.trials: dict[str, Any] = {}
         for name in homes:
@@ -327,9 +330,9 @@ class Company:
 
 
 def test_hanging_array_is_restarted_and_the_trials_in_training_get_the_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, clock: Clock
 ) -> None:
-    company = Company(tmp_path, monkeypatch, {"a": "array-0", "b": "array-0", "c": "array-1"})
+    company = Company(tmp_path, clock, {"a": "array-0", "b": "array-0", "c": "array-1"})
     for tries in (1, 2, 3):  # the callers of the trials count the deaths of their process
         (tmp_path / "b" / IN_TRAINING).write_text("")
         company.pass_s(6)
@@ -342,11 +345,9 @@ def test_hanging_array_is_restarted_and_the_trials_in_training_get_the_reason(
     assert company.clock.killed == 0 and not (tmp_path / "a" / IN_TRAINING).exists()
 
 
-def test_array_that_was_restarted_has_more_time_to_begin(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_array_that_was_restarted_has_more_time_to_begin(tmp_path: Path, clock: Clock) -> None:
     """Each restart would begin the start again."""
-    company = Company(tmp_path, monkeypatch, {"a": "array-0", "b": "array-0"})
+    company = Company(tmp_path, clock, {"a": "array-0", "b": "array-0"})
     company.pass_s(11)
     assert company.pool.restarted == ["a", "b"] and len(company.notes) == 2
     company.pass_s(RESTART_S + 9)
@@ -358,9 +359,9 @@ def test_array_that_was_restarted_has_more_time_to_begin(
 
 
 def test_trial_that_waits_while_others_of_its_array_train_alone_does_not_hang(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, clock: Clock
 ) -> None:
-    company = Company(tmp_path, monkeypatch, {"a": "array-0", "b": "array-0"})
+    company = Company(tmp_path, clock, {"a": "array-0", "b": "array-0"})
     for _ in range(3):
         company.pass_s(6)
         company.validates("a")
@@ -368,9 +369,9 @@ def test_trial_that_waits_while_others_of_its_array_train_alone_does_not_hang(
 
 
 def test_trial_that_moved_and_hangs_before_its_next_validation_is_killed_where_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, clock: Clock
 ) -> None:
-    company = Company(tmp_path, monkeypatch, {"a": "array-0", "b": "array-0"})
+    company = Company(tmp_path, clock, {"a": "array-0", "b": "array-0"})
     scheduler(company.source, company.pool).on_trial_result(None, company.trials["a"], MOVED)
     for _ in range(2):
         company.pass_s(6)
@@ -378,21 +379,20 @@ def test_trial_that_moved_and_hangs_before_its_next_validation_is_killed_where_i
     assert company.pool.restarted == ["a"] and company.pool.homes["a"] == "array-1"
 
 
-def test_trial_without_a_process_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = Clock(monkeypatch)
+def test_trial_without_a_process_does_not_hang(clock: Clock, trial: Any) -> None:
     tune = callback(Source(), Pool(), hangs_after_s=10)
-    tune.on_trial_start(1, [], TRIAL)
-    tune.on_trial_result(1, [], TRIAL, result(finished=True))
+    tune.on_trial_start(1, [], trial)
+    tune.on_trial_result(1, [], trial, result(finished=True))
     clock.now += 11
     tune.on_step_end(1, [])
     assert clock.killed == 0
 
 
-def test_process_that_dies_is_told_and_its_trial_does_not_hang(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock, source = Clock(monkeypatch), Source()
+def test_process_that_dies_is_told_and_its_trial_does_not_hang(clock: Clock, trial: Any) -> None:
+    source = Source()
     tune = callback(source, Pool(), hangs_after_s=10)
-    tune.on_trial_start(1, [], TRIAL)
-    tune.on_trial_recover(1, [], TRIAL)
+    tune.on_trial_start(1, [], trial)
+    tune.on_trial_recover(1, [], trial)
     clock.now += 11
     tune.on_step_end(1, [])
     assert clock.killed == 0

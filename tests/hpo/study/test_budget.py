@@ -1,6 +1,6 @@
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -31,6 +31,17 @@ from hpo.study.preparing import creation
 from model.errors import ConfigError, UserError
 
 
+@pytest.fixture
+def in_utc() -> Iterator[None]:
+    """A time zone without daylight saving time, in which every day has 24 hours."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "UTC")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_utc")
 def test_a_time_of_the_day_is_the_next_one_to_come() -> None:
     now = datetime.now().astimezone()
     for moved, days in ((timedelta(minutes=5), 0), (timedelta(minutes=-5), 1)):

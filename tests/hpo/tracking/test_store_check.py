@@ -15,7 +15,7 @@ import pytest
 from hpo.config.environment import Environment, read_environment
 from hpo.tracking import store_check
 from hpo.tracking.store_check import require_usable_store
-from model.errors import ConfigError, UserError
+from model.errors import UserError
 
 
 def at(uri: str, runs: Path) -> Environment:
@@ -167,9 +167,15 @@ def test_a_server_that_is_away_is_told(tmp_path: Path) -> None:
     assert "does not answer" in (require_usable_store(at(uri, tmp_path)) or "")
 
 
-@pytest.mark.parametrize("uri", ["nonsense://x", "mlruns"])
-def test_an_address_that_means_nothing_is_refused(uri: str, tmp_path: Path) -> None:
-    with pytest.raises((UserError, ConfigError)):
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("nonsense://x", "MLflow cannot record at nonsense://x"),
+        ("mlruns", "names a folder, which MLflow no longer supports: mlruns"),
+    ],
+)
+def test_an_address_that_means_nothing_is_refused(uri: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=said):
         require_usable_store(at(uri, tmp_path))
 
 

@@ -192,7 +192,8 @@ def test_a_server_that_does_not_start_leaves_its_last_words(
 def test_a_server_that_ends_by_itself_is_told(
     environment: Environment, port: int, stand_in: Callable[[str], None]
 ) -> None:
-    stand_in("import os, threading; threading.Timer(0.5, lambda: os._exit(1)).start()" + HEALTHY)
+    end = "self.end_headers()"
+    stand_in("import os" + HEALTHY.replace(end, f"{end}; os._exit(1)"))
     with pytest.raises(UserError, match="the MLflow server exited unexpectedly"):
         serve_ui(environment, "127.0.0.1", port, ready=lambda address: None)
 

@@ -126,7 +126,15 @@ def test_boundaries_lie_on_the_nearest_position() -> None:
     assert target.past[:, 0, 1].eq(0).nonzero().item() == 10
 
 
-@pytest.mark.parametrize("change", [{"tem_weight": -1.0}, {"k1_positions": 3.0}, {"tau_min": 0.95}])
-def test_impossible_settings_are_refused(change: dict[str, object]) -> None:
-    with pytest.raises(ConfigError):
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"tem_weight": -1.0}, "tem_weight must be a finite number of at least 0, got -1"),
+        ({"regression_weight": float("inf")}, "regression_weight must be a finite number of at least 0"),
+        ({"k1_positions": 3.0}, "k1_positions must be a finite number below 0, got 3"),
+        ({"tau_min": 0.95}, r"tau_min < tau_max <= 1, got tau_min 0\.95 and tau_max 0\.9"),
+    ],
+)
+def test_impossible_settings_are_refused(change: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
         BoundaryLossConfig(**change)
