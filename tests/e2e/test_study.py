@@ -8,7 +8,8 @@ from e2e.command_line import CommandLine, kill_group
 from e2e.processes import descendants, listening_addresses
 from waiting import wait_until
 
-from hpo.journal.events import TrialAsked, TrialFinished, TrialReported, TrialStarted
+from hpo.journal.events import StudyCreated, TrialAsked, TrialFinished, TrialReported, TrialStarted
+from hpo.journal.journal import Journal
 
 
 def test_killed_study_resumes_to_the_scores_of_an_uninterrupted_one(hpo: CommandLine) -> None:
@@ -83,6 +84,18 @@ def test_diverging_trials_are_failures_with_a_reason_and_the_study_goes_on_to_it
     status = hpo.run("status", "wild").stdout
     assert "0 of 4 trials finished, 4 failed" in status
     assert status.count("DivergedError: training loss is") == 4
+
+
+def test_new_study_whose_usual_name_is_taken_says_its_name(
+    hpo: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpo.study.estimate.measured_time", lambda *_: None)
+    created = StudyCreated(study="synthetic", plan={}, seed=0, data_digest="d", code_digest="c", versions={})
+    with Journal.create(hpo.folder / "hpo-runs" / "studies" / "synthetic") as journal:
+        journal.append(created)
+    answer = hpo.run("run", "bayes", "--data", str(hpo.data), "--dry-run")
+    assert answer.returncode == 0, answer.stderr
+    assert "a study synthetic exists already; the new one is named synthetic-2" in answer.stderr
 
 
 def reports_of(hpo: CommandLine, study: str, trial: str) -> int:

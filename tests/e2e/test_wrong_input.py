@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 from e2e.command_line import CommandLine
 
+from hpo.journal.events import StudyCreated
+from hpo.journal.journal import Journal
+
 
 @pytest.mark.parametrize(
     ("words", "said"),
@@ -16,6 +19,8 @@ from e2e.command_line import CommandLine
         (["run", "bayes", "--study-file", "nothing"], "unknown study file 'nothing'"),
         (["run", "bayes", "--study-file", "./none.toml"], "cannot read the study file"),
         (["run", "bayes", "--trials", "0"], "--trials"),
+        (["run", "bays"], "'bays' is neither a command of this program nor a stage of a study"),
+        (["run", "bmn-slicing", "--study", "x"], "fix: to start one of that name, add --data or --from"),
         (["resume"], "there is no study yet"),
         (["status", "unknown"], "there is no study 'unknown'"),
         (["best", "unknown"], "there is no study 'unknown'"),
@@ -98,13 +103,34 @@ def test_data_with_a_missing_half_names_the_file(hpo: CommandLine, tmp_path: Pat
     assert missing.name in answer.stderr
 
 
-def test_study_name_that_is_taken_is_refused_with_the_way_to_go_on(hpo: CommandLine) -> None:
-    folder = hpo.folder / "hpo-runs" / "studies" / "taken"
-    folder.mkdir(parents=True)
-    (folder / "journal.jsonl").write_text("")
+def test_study_name_that_is_a_path_is_refused(hpo: CommandLine) -> None:
     answer = hpo.run(*hpo.study("../away"))
     assert answer.returncode == 2
     assert "plain file name" in answer.stderr
+
+
+def take(hpo: CommandLine, name: str) -> None:
+    """Give a study this name that has begun and asked for nothing."""
+    created = StudyCreated(
+        study=name, plan={"study": {"task": "calf"}}, seed=0, data_digest="d", code_digest="c", versions={}
+    )
+    with Journal.create(hpo.folder / "hpo-runs" / "studies" / name) as journal:
+        journal.append(created)
+
+
+def test_study_name_that_is_taken_is_refused_with_the_way_to_go_on(hpo: CommandLine) -> None:
+    take(hpo, "taken")
+    answer = hpo.run("run", "paper", "--data", str(hpo.data), "--study", "taken")
+    assert answer.returncode == 2
+    assert "study 'taken' exists already" in answer.stderr
+    assert "choose another name with --study NEW, or leave --study out" in answer.stderr
+
+
+def test_warm_start_of_a_study_that_exists_is_refused(hpo: CommandLine) -> None:
+    take(hpo, "taken")
+    answer = hpo.run(*hpo.study("taken", "--warm-start", "older"))
+    assert answer.returncode == 2
+    assert "--warm-start is for a new study, and 'taken' exists" in answer.stderr
 
 
 def test_folder_whose_name_is_no_text_is_shown_all_the_same(hpo: CommandLine) -> None:
