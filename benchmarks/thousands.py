@@ -121,7 +121,7 @@ def study_events(name: str, trials: int, begun: Sequence[Event]) -> Iterator[Eve
     )
     reported = next(event for event in begun if isinstance(event, TrialReported))
     yield replace(created, study=name, code_digest=code_digest("calf"), identity=f"{name:0<32.32}")
-    settings = {**asked.settings, "trials": trials + 1, "searcher": "bayes-opt", "scheduler": "asha"}
+    settings = {**asked.settings, "trials": trials + 1, "searcher": "botorch", "scheduler": "asha"}
     yield replace(asked, settings=settings)
     yield replace(started, trials=trials + 1)
     random, space = np.random.default_rng(0), Space.from_description(started.space)

@@ -95,7 +95,8 @@ def fit_process(observed: Observations, *, noise: float, prior: NoisyProcess | N
     """Fit a process with BoTorch's priors of the length scales and of what the fidelities have in common.
 
     Each fidelity has noise, mean and scale of its own. So scores of early epochs, which are lower, count as
-    far as they agree with later ones, and say as much as their noise lets them.
+    far as they agree with later ones, and say as much as their noise lets them. A training's noise is
+    correlated over its fidelities.
 
     Args:
         observed: At least two scores of each fidelity.
