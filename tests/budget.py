@@ -28,7 +28,8 @@ SHARES_S: dict[str, float] = {
     "tests/e2e/test_reproduce.py": 20.0,
     "tests/e2e/test_secrets.py": 8.0,
     "tests/e2e/test_stages.py": 20.0,
-    "tests/e2e/test_study.py": 50.0,
+    "tests/e2e/test_study.py": 45.0,
+    "tests/e2e/test_wrong_input.py": 2.5,
     "tests/hpo/study/test_session.py": 6.0,
     "tests/hpo/study/test_starting.py": 3.0,
     # Networks are trained, some until a difference in the last bit would have grown.
@@ -64,17 +65,18 @@ SHARES_S: dict[str, float] = {
     "tests/hpo/tracking/test_mlflow_kept.py": 20.0,
     # Models in MLflow's format, each written and registered in a store.
     "tests/hpo/tracking/test_registration.py": 6.0,
-    "tests/model/data/test_download.py": 15.0,
+    "tests/model/data/test_download.py": 12.0,
     "tests/model/data/test_folders_as_found.py": 2.5,
     "tests/model/data/test_rates.py": 2.0,
     # Videos are written and decoded.
+    "tests/hpo/spotting/test_video.py": 2.5,
     "tests/hpo/spotting/test_videos.py": 8.0,
     "tests/model/features/test_decoding.py": 6.0,
     "tests/model/features/test_extraction.py": 5.0,
     "tests/model/features/test_networks.py": 8.0,
     # Figures; whole files broken at many places; a package of somebody else.
     "tests/fuzz/test_wyscout.py": 10.0,
-    "tests/hpo/spotting/test_analysis_files.py": 23.0,
+    "tests/hpo/spotting/test_analysis_files.py": 18.0,
     "tests/parity/test_soccernet_package.py": 6.0,
     # All events of a real competition.
     "tests/model/data/wyscout/test_real_matches.py": 6.0,
