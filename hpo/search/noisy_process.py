@@ -110,22 +110,7 @@ def fit_process(observed: Observations, *, noise: float, prior: NoisyProcess | N
     units = np.array([unit_of(float(scores.std(ddof=1)), noise=noise) for scores in of_each])
     expected = float(np.clip((noise / units[0]) ** 2, 2 * LEAST_NOISE, MOST_NOISE))
     targets = (observed.scores - means[observed.fidelities]) / units[observed.fidelities]
-    axis = observed.points.shape[1]
-    model = MultiTaskGP(
-        _inputs(observed.points, observed.fidelities),
-        _tensor(targets[:, np.newaxis]),
-        task_feature=axis,
-        output_tasks=[0],
-        likelihood=TrainingNoise(
-            observed.fidelities,
-            observed.trainings,
-            prior=_noise_prior(expected),
-            constraint=GreaterThan(LEAST_NOISE, transform=None, initial_value=expected),
-        ),
-        mean_module=RelatedMean(prior, fidelities) if prior else FidelityMean(fidelities),
-        outcome_transform=None,
-    )
-    _learn_scale(model, fidelities)
+    model = unfitted_model(observed, targets, noise=expected, prior=prior)
     likelihood = ExactMarginalLogLikelihood(model.likelihood, model)
     options = {"ftol": FIT_TOLERANCE}
     with torch.random.fork_rng(devices=[]):  # a fit that fails begins again at random
@@ -136,9 +121,39 @@ def fit_process(observed: Observations, *, noise: float, prior: NoisyProcess | N
     return NoisyProcess(model, observed, float(means[0]), float(units[0]))
 
 
-def _noise_prior(expected: float) -> LogNormalPrior:
-    """Return the prior of a noise variance whose most likely value is the expected one."""
-    return LogNormalPrior(loc=math.log(expected) + NOISE_SPREAD**2, scale=NOISE_SPREAD)
+def unfitted_model(
+    observed: Observations, targets: Array, *, noise: float, prior: NoisyProcess | None = None
+) -> MultiTaskGP:
+    """Return the model of standardised scores, before a fit.
+
+    Args:
+        observed: What was observed.
+        targets: Its scores, those of each fidelity standardised, (count,).
+        noise: Most likely variance of their noise.
+        prior: See ``fit_process``.
+    """
+    fidelities, axis = int(observed.fidelities.max()) + 1, observed.points.shape[1]
+    model = MultiTaskGP(
+        _inputs(observed.points, observed.fidelities),
+        _tensor(targets[:, np.newaxis]),
+        task_feature=axis,
+        output_tasks=[0],
+        likelihood=TrainingNoise(
+            observed.fidelities,
+            observed.trainings,
+            prior=_log_normal(noise, NOISE_SPREAD),
+            constraint=GreaterThan(LEAST_NOISE, transform=None, initial_value=noise),
+        ),
+        mean_module=RelatedMean(prior, fidelities) if prior else FidelityMean(fidelities),
+        outcome_transform=None,
+    )
+    _learn_scale(model, fidelities)
+    return model
+
+
+def _log_normal(mode: float, spread: float) -> LogNormalPrior:
+    """Return a prior by its most likely value and the standard deviation of the logarithm."""
+    return LogNormalPrior(loc=math.log(mode) + spread**2, scale=spread)
 
 
 def _learn_scale(model: MultiTaskGP, fidelities: int) -> None:
@@ -152,7 +167,7 @@ def _learn_scale(model: MultiTaskGP, fidelities: int) -> None:
     kernel.covar_factor = torch.ones(fidelities, fidelities) + torch.eye(fidelities)
     kernel.var = torch.full((fidelities,), _OWN_VARIANCE)
     _set_scale(kernel, torch.tensor(SIGNAL))
-    prior = LogNormalPrior(loc=math.log(SIGNAL) + SIGNAL_SPREAD**2, scale=SIGNAL_SPREAD)
+    prior = _log_normal(SIGNAL, SIGNAL_SPREAD)
     kernel.register_prior("scale_prior", prior, lambda kernel: kernel.covar_matrix[0, 0], _set_scale)
 
 

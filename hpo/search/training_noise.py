@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from botorch.models.utils.priors import BetaPrior
 from gpytorch.constraints import GreaterThan, Positive
@@ -12,7 +11,7 @@ from gpytorch.priors import Prior
 from linear_operator import to_linear_operator
 from linear_operator.operators import LinearOperator
 
-Numbers = npt.NDArray[np.int64]
+from hpo.search.observations import Numbers
 
 
 class TrainingNoise(HadamardGaussianLikelihood):  # type: ignore[misc]  # GPyTorch has no types

@@ -5,18 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from botorch.models.multitask import MultiTaskGP
 from botorch.optim.closures import get_loss_closure_with_grads
-from gpytorch.constraints import GreaterThan
 from gpytorch.mlls import ExactMarginalLogLikelihood
-from gpytorch.priors import LogNormalPrior
 
 from hpo.search.design import quasi_random_points
 from hpo.search.likelihood import negative_likelihood
-from hpo.search.noisy_process import fit_process, noise_between_seeds, predicted, quiet
+from hpo.search.noisy_process import fit_process, noise_between_seeds, predicted, quiet, unfitted_model
 from hpo.search.observations import Observations
-from hpo.search.prior_means import FidelityMean
-from hpo.search.training_noise import TrainingNoise
 
 COUNT = 24
 """Trainings, of which every second reaches fidelity 1, and every fourth the end."""
@@ -40,21 +35,7 @@ def trainings(*, shared: float, noise: float = 1.0) -> Observations:
 @pytest.fixture
 def likelihood() -> ExactMarginalLogLikelihood:
     observed = trainings(shared=0.5)
-    torch.manual_seed(0)
-    model = MultiTaskGP(
-        torch.from_numpy(np.column_stack([observed.points, observed.fidelities])),
-        torch.from_numpy(observed.scores[:, np.newaxis]) * 30,
-        task_feature=2,
-        output_tasks=[0],
-        likelihood=TrainingNoise(
-            observed.fidelities,
-            observed.trainings,
-            prior=LogNormalPrior(0.0, 1.0),
-            constraint=GreaterThan(1e-5, transform=None, initial_value=0.5),
-        ),
-        mean_module=FidelityMean(3),
-        outcome_transform=None,
-    )
+    model = unfitted_model(observed, observed.scores * 30, noise=0.5)
     return ExactMarginalLogLikelihood(model.likelihood, model).train()
 
 
