@@ -8,8 +8,9 @@ import torch
 from botorch.optim.closures import get_loss_closure_with_grads
 from gpytorch.mlls import ExactMarginalLogLikelihood
 
+from hpo.search import noisy_process
 from hpo.search.design import quasi_random_points
-from hpo.search.likelihood import negative_likelihood
+from hpo.search.likelihood import Loss, negative_likelihood
 from hpo.search.noisy_process import fit_process, noise_between_seeds, predicted, quiet, unfitted_model
 from hpo.search.observations import Observations
 
@@ -68,3 +69,18 @@ def test_luck_that_lasts_for_a_whole_training_is_not_taken_for_the_shape_of_the_
     means, of_unaware = (predicted(process, told.points)[0] for process in (aware, unaware))
     assert means.std() < 0.5 * of_unaware.std()
     assert noise_between_seeds(unaware) < 0.02 < noise_between_seeds(aware) < 0.04
+
+
+def test_a_fit_ends_after_so_many_steps_and_does_not_begin_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    told, seen = trainings(shared=0.5), []
+
+    def noted(likelihood: ExactMarginalLogLikelihood) -> Loss:
+        loss = negative_likelihood(likelihood)
+        return lambda: (seen.append(loss()), seen[-1])[1]
+
+    monkeypatch.setattr(noisy_process, "negative_likelihood", noted)
+    fit_process(told, noise=0.03)
+    to_its_end = len(seen)
+    monkeypatch.setattr(noisy_process, "FIT_STEPS", 4)
+    fit_process(told, noise=0.03)
+    assert len(seen) - to_its_end < to_its_end / 2
