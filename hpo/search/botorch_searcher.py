@@ -1,6 +1,6 @@
 """Bayesian optimisation with a model that learns the noise, from whole and from stopped trials."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 
 import numpy as np
@@ -21,7 +21,7 @@ from hpo.search.noisy_process import (
 )
 from hpo.search.observations import Observations, observations, related_observations, running_points
 from hpo.search.searcher import NOISE, Gain, ScoredPoint
-from hpo.space.space import Parameters, Space
+from hpo.space.space import Parameters, Space, UnitPoint
 
 INITIAL_POINTS, INITIAL_WITH_RELATED = 5, 3
 """Points before the model proposes; with related scores fewer, and the best of those comes first."""
@@ -31,6 +31,8 @@ TOP, NEAR_POINTS, NEAR = 3, 64, 0.1
 """Best points, candidates around each, and the standard deviation of their distance per axis."""
 ROUNDS, KEPT, CHILDREN, SHRINKING = 6, 4, 32, 0.6
 """Rounds in which the best candidates are improved by candidates ever closer to them."""
+LISTED = 1000
+"""Number of free points of a finite space up to which all of them are the candidates."""
 GUESS_TRIALS, GUESS_SPREAD = 10, 0.25
 """Number of points from which on the first guess weighs less than the expected improvement, and the standard
 deviation per axis of the distance of the best point from it."""
@@ -42,8 +44,8 @@ class BoTorchSearcher(ModelSearcher):
     """Searcher by the noisy expected improvement of a Gaussian process of BoTorch.
 
     Each seed of a point is an observation of its own. Stopped and running trials are observations too, at
-    early epochs, where all trials can be compared. Candidates are compared where their trials would be, so
-    that whole numbers, texts and conditions need no special treatment.
+    early epochs, where all trials can be compared. Candidates are compared where their trials would be, but
+    for whole numbers beside continuous ones, which are rounded afterwards.
 
     The expected improvement is multiplied by a density around the first guess, whose power falls with the
     number of points, so that a wrong guess delays the search but does not mislead it. Hvarfner et al., piBO:
@@ -107,13 +109,11 @@ class BoTorchSearcher(ModelSearcher):
         return Gain(expected=expected, trials=TRIALS, noise=noise_between_seeds(model))
 
     def suggest(self, number: int) -> Parameters:
-        """Return the candidate with the highest expected improvement."""
+        """Return the free candidate with the highest expected improvement."""
         observed = observations(self.observed, limit=POINTS_SEEN)
-        random = np.random.default_rng([self.seed, number])
         # One thread: the same bits whatever the number of cores, and the cores belong to the trials.
         with threadpool_limits(limits=1):
             model = self._model_of(observed)
-            means, _ = predicted(model, model.points)
             improvement = noisy_improvement(
                 model, running=np.array(running_points(self.observed)), seed=self.seed_of(number)
             )
@@ -121,20 +121,38 @@ class BoTorchSearcher(ModelSearcher):
             def gain(candidates: Array) -> Array:
                 return improvement(candidates) + self._belief(candidates, len(model.points))
 
-            candidates = self._around(model.points[np.argsort(-means)[:TOP]], NEAR, NEAR_POINTS, random)
-            spread = quasi_random_points(
-                self.space.dimensions, seed=self.seed_of(number), count=SPREAD_POINTS
-            )
-            candidates = self.space.as_tried(np.vstack([spread, candidates]))
-            gains = gain(candidates)
-            distance = NEAR
-            for _ in range(ROUNDS):
-                best = np.argsort(-gains, kind="stable")[:KEPT]
-                closer = self.space.as_tried(self._around(candidates[best], distance, CHILDREN, random))
-                candidates = np.vstack([candidates[best], closer])
-                gains = np.concatenate([gains[best], gain(closer)])
-                distance *= SHRINKING
-        return self.space.from_unit(candidates[np.argmax(gains)])
+            if self.free_count is not None and self.free_count <= LISTED:
+                free = filter(self._is_free, self.space.grid())
+                candidates = np.array([self.space.to_unit(point) for point in free])
+                best = candidates[np.argmax(gain(candidates))]
+            else:
+                best = self._climb(
+                    lambda points: np.where(self._are_free(points), gain(points), -np.inf), model, number
+                )
+        return self.space.from_unit(best)
+
+    def _climb(self, gain: Callable[[Array], Array], model: NoisyProcess, number: int) -> UnitPoint:
+        """Return the candidate with the highest gain after all rounds."""
+        random = np.random.default_rng([self.seed, number])
+        means, _ = predicted(model, model.points)
+        near = self._around(model.points[np.argsort(-means)[:TOP]], NEAR, NEAR_POINTS, random)
+        spread = quasi_random_points(self.space.dimensions, seed=self.seed_of(number), count=SPREAD_POINTS)
+        candidates = self.space.as_tried(np.vstack([spread, near]))
+        gains, distance = gain(candidates), NEAR
+        for _ in range(ROUNDS):
+            best = np.argsort(-gains, kind="stable")[:KEPT]
+            closer = self.space.as_tried(self._around(candidates[best], distance, CHILDREN, random))
+            candidates = np.vstack([candidates[best], closer])
+            gains = np.concatenate([gains[best], gain(closer)])
+            distance *= SHRINKING
+        highest: UnitPoint = candidates[np.argmax(gains)]
+        return highest
+
+    def _are_free(self, candidates: Array) -> npt.NDArray[np.bool_]:
+        """Whether each candidate leads to a point that is not known and was not proposed, (count,)."""
+        if self.free_count is None:  # continuous numbers that are drawn do not meet again
+            return np.ones(len(candidates), dtype=bool)
+        return np.array([self._is_free(self.space.from_unit(each)) for each in candidates])
 
     def _belief(self, candidates: Array, points: int) -> Array:
         """Return what the first guess adds to the logarithms of the expected improvement, (count,)."""

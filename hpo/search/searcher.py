@@ -111,6 +111,8 @@ class Searcher(ABC):
 
     def ask(self, trial: str) -> Parameters | None:
         """Return the parameters for ``trial``; None if every point of the space was proposed or is known."""
+        if self.free_count == 0:
+            return None
         number = len(self.trials)
         first = next(filter(self._is_free, self._first), None)
         parameters = first or self.propose(number)
