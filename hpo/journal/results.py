@@ -114,7 +114,8 @@ class StudyState:
             case BudgetEnded():
                 self._end_budget(event)
             case GainEstimated():
-                return self._stage(event.stage).estimate_gain(event)
+                ended = len(self.tally(event.stage).ended)
+                return self._stage(event.stage).estimate_gain(event, ended=ended)
             case DataMoved():
                 self.created = replace(self.created, plan={**self.created.plan, "data": event.data})
             case StudyInterrupted():

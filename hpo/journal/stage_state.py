@@ -54,6 +54,8 @@ class StageState:
     """Budget, in words, with which the stage is to end because other stages wait for it; empty otherwise."""
     gain: GainEstimated | None = None
     """Latest estimate of what further trials bring; None before the first one."""
+    ended_before_gain: int = 0
+    """Number of trials that had ended when it was made."""
     unlikely: int = 0
     """Number of estimates in a row, up to the latest one, that are below the noise between seeds."""
     stood_on: "StageState | None" = None
@@ -96,10 +98,15 @@ class StageState:
         self.finished_at = None
         self.best_trial, self.chosen, self.role = None, {}, ""
 
-    def estimate_gain(self, event: GainEstimated) -> bool:
-        """Record an estimate of what further trials bring, and return whether it is new."""
+    def estimate_gain(self, event: GainEstimated, *, ended: int) -> bool:
+        """Record an estimate of what further trials bring, and return whether it is new.
+
+        Args:
+            event: The estimate.
+            ended: Number of trials that have ended.
+        """
         if self.gain and self.gain.proposed == event.proposed:
             return False
-        self.gain = event
+        self.gain, self.ended_before_gain = event, ended
         self.unlikely = self.unlikely + 1 if event.gain < event.noise else 0
         return True

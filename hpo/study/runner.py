@@ -187,10 +187,12 @@ class StageRunner:
     def _is_enough(self, trials: Sequence[TrialState]) -> bool:
         """Record the expected gain of further trials, and return whether it is too little to go on.
 
-        The estimate depends on which trials have ended, so a resumed study takes it from the journal.
+        The estimate depends on which trials have ended, so a resumed study takes it from the journal, and
+        several proposals in a row have one estimate: without new scores another one says nothing new.
         """
-        known = self.state.stages[self._stage].gain
-        if not self.ended_as_unlikely and (known is None or known.proposed != len(trials)):
+        known, ended = self.state.stages[self._stage], len(self.state.tally(self._stage).ended)
+        has_news = known.gain is None or known.ended_before_gain != ended
+        if has_news and not self.ended_as_unlikely:
             gain = self._program.expected_gain(trials)
             if gain is not None:
                 self._write(

@@ -20,5 +20,5 @@ def test_a_gain_above_the_noise_begins_the_count_of_unlikely_ones_anew(
     stage = StageState(stage="bayes", space={}, trials=9, epochs=1, start={}, started_at=started_at)
     for proposed, gain in enumerate(gains):
         event = GainEstimated(stage="bayes", proposed=proposed, trials=10, gain=gain, noise=0.03)
-        assert stage.estimate_gain(event)
+        assert stage.estimate_gain(event, ended=proposed)
     assert stage.unlikely == in_a_row

@@ -219,6 +219,22 @@ def test_search_without_that_rule_only_records_the_estimates(tmp_path: Path, gai
         assert runner.state.stages["bayes"].unlikely >= UNLIKELY
 
 
+def test_proposals_without_a_new_score_between_them_have_one_estimate(
+    tmp_path: Path, gains: list[int]
+) -> None:
+    plan = plan_of(30, stop_when="unlikely")
+    with begin(tmp_path / "study", plan) as journal:
+        runner = runner_on(journal, plan)
+        for _ in range(3):
+            train(runner, 0.1)
+        running = [next_spec(runner).trial for _ in range(2 * UNLIKELY)]
+        assert gains == [0, 1, 2, 3]
+        runner.reported(running[0], report(2, 0.1))
+        runner.finished(running[0])
+        next_spec(runner)
+        assert gains == [0, 1, 2, 3, 3 + 2 * UNLIKELY]
+
+
 @pytest.mark.parametrize(("trials", "ends"), [(30, True), (40, False)])
 def test_search_that_gets_that_rule_ends_where_it_would_have_unless_it_gets_trials_too(
     tmp_path: Path, gains: list[int], trials: int, ends: bool
