@@ -8,7 +8,7 @@ from itertools import chain, islice, takewhile
 from statistics import fmean, stdev
 
 from hpo.journal.events import Value
-from hpo.journal.trial_state import TrialState
+from hpo.journal.trial_state import TrialState, TrialStatus
 
 GRID = "grid"
 """Role of the trials that explore a grid; named configurations, trained with new seeds, rank before them."""
@@ -57,8 +57,8 @@ class Configuration:
 
     @property
     def scored(self) -> "tuple[TrialState, ...]":
-        """Trials with a finite score, including those that were stopped early."""
-        return tuple(trial for trial in self.trials if has_score(trial))
+        """Trials whose scores count; see ``counted_trials``."""
+        return tuple(counted_trials(self.trials))
 
     @property
     def scores(self) -> list[float]:
@@ -88,12 +88,12 @@ class Configuration:
     @property
     def duration_s(self) -> float:
         """Seconds spent on all its seeds with a score."""
-        return sum(trial.duration_s or 0.0 for trial in self.scored)
+        return sum(trial.duration_s or 0.0 for trial in self.trials if has_score(trial))
 
     @property
-    def is_stopped(self) -> bool:
-        """Whether a seed was stopped early."""
-        return any(trial.status == "stopped" for trial in self.scored)
+    def stopped(self) -> "tuple[TrialState, ...]":
+        """Trials with a score that were stopped early."""
+        return tuple(trial for trial in self.trials if trial.status is TrialStatus.STOPPED and has_score(trial))
 
 
 class Ranking:
@@ -104,8 +104,8 @@ class Ranking:
     and a named configuration with a failed seed. A named configuration with fewer trials than others was
     dropped as worse, and comes after them whatever its mean; until the stage ends, one trial less may mean
     that it is about to be proposed, and means over the seeds that all of them have decide. Named
-    configurations come before the points of a grid, whose comparison they are. The score of a trial that was
-    stopped early counts like any other: it is the score of its best network so far.
+    configurations come before the points of a grid, whose comparison they are. A configuration whose seeds
+    were all stopped early has their scores, those of their best networks so far.
 
     A search that has ended may have a model of all its trials. The score that it expects then comes before
     the mean, because the highest mean of many is partly luck.
@@ -133,11 +133,11 @@ class Ranking:
         if key in self._ranks:
             del self._order[bisect_left(self._order, self._ranks.pop(key), key=_rank_of)]
         trials = self._trials[key]
-        scores = [each.score for each in trials if each.score is not None and has_score(each)]
+        scores = [each.score for each in counted_trials(trials) if each.score is not None]
         if not scores:
             return
         named = _is_named(key)
-        failed = named and len(scores) < sum(each.has_ended for each in trials)
+        failed = named and any(each.has_ended and not has_score(each) for each in trials)
         rank = (trial.role == GRID, failed, 0 if named else -len(scores), -fmean(scores), self._places[key])
         self._ranks[key] = rank
         insort(self._order, (rank, key), key=_rank_of)
@@ -179,7 +179,7 @@ class Ranking:
         A further seed that only some of them have may be harder or easier than the others.
         """
         scores = {
-            key: {each.replicate: each.score or 0.0 for each in self._trials[key] if has_score(each)}
+            key: {each.replicate: each.score or 0.0 for each in counted_trials(self._trials[key])}
             for key in named
         }
         failed = {key: self._ranks[key][1] for key in named}
@@ -224,6 +224,15 @@ def half_width(scores: Sequence[float], *, confidence: float = CONFIDENCE) -> fl
 def has_score(trial: TrialState) -> bool:
     """Return whether a trial has a finite score."""
     return trial.score is not None and math.isfinite(trial.score)
+
+
+def counted_trials(trials: "Sequence[TrialState]") -> "list[TrialState]":
+    """Return the trials of a configuration whose scores count: the whole ones, or else those stopped early.
+
+    A seed that was stopped early has the score of an earlier epoch, which says nothing against a whole one.
+    """
+    scored = [trial for trial in trials if has_score(trial)]
+    return [trial for trial in scored if trial.status is not TrialStatus.STOPPED] or scored
 
 
 def configuration_key(parameters: Mapping[str, object]) -> ConfigurationKey:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import islice
 from statistics import fmean
 
-from hpo.journal.ranking import ConfigurationKey, Expected, configuration_key, ranked
+from hpo.journal.ranking import ConfigurationKey, Expected, configuration_key, counted_trials, ranked
 from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.programs.estimates import curve_of, is_whole
 from hpo.programs.program import Answer, Choice, Program, Proposal, best_choice
@@ -182,13 +182,13 @@ class SearchProgram(Program):
             name, seeds = _name(place), [trials[index] for index in self._groups[place]]
             if name not in self._searcher.trials:
                 self._searcher.replay(name, dict(seeds[0].parameters))
-            scores = [trial.score for trial in seeds if trial.score is not None]
+            scores = [trial.score for trial in counted_trials(seeds) if trial.score is not None]
             have_ended = all(trial.has_ended for trial in seeds) and not self._lacks_seeds(place)
             if not have_ended and (self._race is None or not scores):
                 continue
             if scores:
                 self._searcher.tell(name, fmean(scores))
-            elif any(trial.status is TrialStatus.FAILED for trial in seeds):
+            elif any(trial.status is TrialStatus.FAILED or trial.score is not None for trial in seeds):
                 self._searcher.fail(name)
             else:
                 self._searcher.abandon(name)

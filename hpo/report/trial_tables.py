@@ -47,7 +47,7 @@ def best_table(configurations: Sequence[Configuration], classes: Sequence[str], 
     metrics = [configuration.metrics for configuration in configurations]
     other = next(filter(None, (score.other_mean(found, classes) for found in metrics)), None)
     several = any(len(configuration.trials) > 1 for configuration in configurations)
-    stopped = any(configuration.is_stopped for configuration in configurations)
+    stopped = any(configuration.stopped for configuration in configurations)
     expected = any(configuration.expected for configuration in configurations)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("trial", no_wrap=True)
@@ -120,7 +120,7 @@ def _seeds(configuration: Configuration) -> str:
 
 
 def _early_stop(configuration: Configuration) -> str:
-    epochs = [trial.epochs_trained for trial in configuration.scored if trial.status is TrialStatus.STOPPED]
+    epochs = [trial.epochs_trained for trial in configuration.stopped]
     return f"at epoch {', '.join(map(str, epochs))}" if epochs else ""
 
 

@@ -1,6 +1,7 @@
 """One ranking of configurations: the mean over seeds, never the luck of one."""
 
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -47,6 +48,15 @@ def test_mean_over_seeds_decides_and_not_the_best_seed() -> None:
     first, second = ranked(trials)
     assert (first.name, first.mean, first.best_trial.trial) == ("b1", 0.6, "b1")
     assert (second.name, second.mean, second.best_trial.trial) == ("a1", 0.5, "a1")
+
+
+def test_a_seed_that_was_stopped_early_says_nothing_against_a_whole_one() -> None:
+    stopped = replace(trial("a2", 1, 0.2), status=TrialStatus.STOPPED)
+    (first, second) = ranked([trial("a1", 1, 0.6), stopped, trial("b1", 2, 0.5)])
+    assert (first.name, first.mean, len(first.scores), first.stopped) == ("a1", 0.6, 1, (stopped,))
+    assert second.name == "b1"
+    (alone,) = ranked([stopped])
+    assert alone.mean == 0.2
 
 
 def test_point_that_lacks_a_seed_comes_after_those_that_have_all() -> None:
