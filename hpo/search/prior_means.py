@@ -51,8 +51,7 @@ class RelatedMean(FidelityMean):
             prior = model.forward(self._observed)
             noisy = model.likelihood(prior, self._observed).covariance_matrix
             self._of_points = torch.linalg.solve(noisy, model.train_targets - prior.mean)
-        shape = self._predicted(torch.from_numpy(related.points))
-        self._level, self._scale = shape.mean(), shape.std(correction=0).clamp_min(1e-9)
+        self._level = self._predicted(torch.from_numpy(related.points)).mean()
         self._latest: tuple[torch.Tensor, torch.Tensor] | None = None
         self.register_parameter("weight", torch.nn.Parameter(torch.full((1,), WEIGHT, dtype=torch.double)))
         self.register_prior("weight_prior", NormalPrior(WEIGHT, WEIGHT_SPREAD), "weight")
@@ -62,7 +61,7 @@ class RelatedMean(FidelityMean):
         points = x[..., :-1]
         # A fit asks hundreds of times for the same points.
         if self._latest is None or not torch.equal(self._latest[0], points):
-            self._latest = points, (self._predicted(points) - self._level) / self._scale
+            self._latest = points, self._predicted(points) - self._level
         mean: torch.Tensor = super().forward(x) + self.weight * self._latest[1]
         return mean
 
