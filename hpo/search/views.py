@@ -32,7 +32,7 @@ def search_views(
         space: The space that was searched.
         points: Points with scores, each inside ``space``.
         label: Function from the name of a parameter to its label on an axis.
-        pairs_of: Names of parameters; a contour is drawn for each pair.
+        pairs_of: Names of parameters that have values; a contour is drawn for each pair, none for no names.
         target: Name of the score.
     """
     from optuna.visualization import plot_contour, plot_parallel_coordinate, plot_slice
@@ -49,13 +49,17 @@ def search_views(
             study.add_trial(create_trial(params=values, distributions=own, value=point.score))
         parallel = plot_parallel_coordinate(study, target_name=target)
         slices = plot_slice(study, target_name=target)
-        contours = plot_contour(study, params=[label(name) for name in pairs_of], target_name=target)
+        views = {"parallel": parallel, "slices": slices}
+        if pairs_of:
+            pairs = [label(name) for name in pairs_of]
+            views["contours"] = plot_contour(study, params=pairs, target_name=target)
     # Optuna's palest blue is white, and it counts trials from 0.
     parallel.for_each_trace(_colour_by_score, selector={"mode": "lines"})
     parallel.update_traces(marker_colorscale=_COLOURS, selector={"mode": "markers"})
     slices.for_each_trace(_count_from_one)
-    contours.update_traces(colorscale=_COLOURS, reversescale=False, selector={"type": "contour"})
-    return {"parallel": parallel, "slices": slices, "contours": contours}
+    for figure in views.values():
+        figure.update_traces(colorscale=_COLOURS, reversescale=False, selector={"type": "contour"})
+    return views
 
 
 def _colour_by_score(line: "Scatter") -> None:

@@ -66,7 +66,7 @@ def search_space_figures(view: StageView) -> list[StageFigure]:
     shown = space.searched
     if not shown:
         return []
-    paired = _paired(shown, view)
+    paired = _paired(shown, points, view)
     places = np.array([[_place(parameter, point.parameters) for parameter in shown] for point in points])
     scores = np.array([point.score for point in points])
     pictures = {
@@ -75,7 +75,7 @@ def search_space_figures(view: StageView) -> list[StageFigure]:
     }
     if len(paired) > 1 and len(points) >= LEAST_TRIALS:
         pictures["contours"] = _contours(shown, paired, places, scores, view.score_axis)
-    names = [shown[index].name for index in paired]
+    names = [shown[index].name for index in paired] if "contours" in pictures else []
     explored = search_views(space, points, label=_axis, pairs_of=names, target=view.score_label)
     heights = {"parallel": 420, "slices": 400, "contours": 260 + 160 * len(paired)}
     return [
@@ -102,10 +102,14 @@ def _place(parameter: Parameter, parameters: Mapping[str, Value]) -> float:
     return parameter.to_unit(parameters[parameter.name]) if parameter.name in parameters else math.nan
 
 
-def _paired(shown: Shown, view: StageView) -> list[int]:
-    """Places of the parameters whose pairs are drawn: the most important ones, in the order of the space."""
+def _paired(shown: Shown, points: Sequence[ScoredPoint], view: StageView) -> list[int]:
+    """Places of the parameters whose pairs are drawn: the most important ones, in the order of the space.
+
+    A parameter whose condition held at no point has no pairs.
+    """
     names = [parameter.name for parameter in shown]
-    ranked = list(view.importance) or names
+    tried = {name for point in points for name in point.parameters}
+    ranked = [name for name in view.importance or names if name in tried]
     return [index for index, name in enumerate(names) if name in ranked[:_MOST_PAIRED]]
 
 

@@ -86,6 +86,18 @@ def test_texts_have_ticks_and_fixed_and_absent_values_no_points() -> None:
     assert drawn.count() == sum("beta" in point for point in points) < len(points)
 
 
+def test_parameter_whose_condition_held_nowhere_has_no_pairs_and_the_others_are_drawn() -> None:
+    matching = ChoiceParameter("matching", ("one-to-one", "none"))
+    beta = FloatParameter("beta", 0.0, 1.0, when=(("matching", "none"),))
+    space = Space([matching, beta, FloatParameter("alpha2", 0.0, 1.0), FloatParameter("r_s", 1.0, 2.0)])
+    points = [{"matching": "one-to-one", "alpha2": n / 9, "r_s": 1.1} for n in range(1, 9)]
+    shown = view("bayes", [trial(n, n / 10, parameters=point) for n, point in enumerate(points, start=1)])
+    shown.state.stages["bayes"].space = space.describe()
+    contours = search_space_figures(shown)[-1]
+    axes = {axis.title.text for axis in contours.interactive.select_xaxes() if axis.title.text}
+    assert contours.name == "contours" and axes == {"matching", "alpha2", "r_s"}
+
+
 def test_search_of_fixed_parameters_has_no_axes_to_draw() -> None:
     shown = view("bayes", [trial(n, n / 10, parameters={"f": 16}) for n in (1, 2)])
     shown.state.stages["bayes"].space = Space([IntParameter("f", 16, 16)]).describe()
