@@ -9,7 +9,7 @@ from hpo.search.searcher import Searcher
 from hpo.space.space import Parameters
 
 POINTS_SEEN = 200
-"""Maximum number of trials that a model is fitted to. A fit takes time cubic in its scores, during which no
+"""Maximum number of trainings that a model is fitted to. A fit takes time cubic in its scores, during which no
 trial can start."""
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -98,7 +99,8 @@ def observations(trials: Sequence[AskedTrial], *, limit: int) -> Observations:
 
     Args:
         trials: Trials in the order in which they were proposed; at least two have a score.
-        limit: Maximum number of trials to use: half of them the best whole ones, the others the latest.
+        limit: Maximum number of trainings to use: half of them of the best whole trials, the others of the
+            latest ones.
     """
     used = _best_whole_and_latest([trial for trial in trials if _is_known(trial)], limit)
     trainings = [(trial.point, curve) for trial in used for curve in _curves(trial)]
@@ -182,11 +184,22 @@ def _point(trial: AskedTrial) -> Point:
 
 
 def _best_whole_and_latest(trials: Sequence[AskedTrial], limit: int) -> list[AskedTrial]:
-    """Return the trials to use, in their order: the winner of a search is one of the best whole ones."""
+    """Return the trials to use, in their order: the winner of a search is one of the best whole ones.
+
+    A trial with several seeds takes the place of as many.
+    """
+    trainings = [max(1, len(_curves(trial))) for trial in trials]
     ends = {index: max(found) for index, trial in enumerate(trials) if (found := _ends(_curves(trial)))}
-    best = set(sorted(ends, key=lambda index: -ends[index])[: limit // 2])
-    latest = [index for index in range(len(trials)) if index not in best][-(limit - len(best)) :]
-    return [trials[index] for index in sorted(best.union(latest))]
+    best = _within(limit // 2, sorted(ends, key=lambda index: -ends[index]), trainings)
+    others = [index for index in reversed(range(len(trials))) if index not in best]
+    latest = _within(limit - sum(trainings[index] for index in best), others, trainings)
+    return [trials[index] for index in sorted([*best, *latest])]
+
+
+def _within(limit: int, order: Sequence[int], trainings: Sequence[int]) -> list[int]:
+    """Return the first trials of an order, until they have ``limit`` trainings together."""
+    before = accumulate((trainings[index] for index in order), initial=0)
+    return [index for index, count in zip(order, before, strict=False) if count < limit]
 
 
 def _ends(curves: Sequence[SeedCurve]) -> list[float]:

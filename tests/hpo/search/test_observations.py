@@ -96,3 +96,12 @@ def test_of_many_trials_the_best_whole_ones_and_the_latest_are_observed() -> Non
     told = observations(seeds(*whole, *stopped), limit=8)
     assert sorted(told.scores[told.fidelities == 0].tolist()) == pytest.approx([0.03, 0.03, 0.04, 0.05])
     assert told.scores[told.fidelities == 1].tolist()[-4:] == pytest.approx([0.16, 0.17, 0.18, 0.19])
+
+
+def test_a_trial_with_several_seeds_takes_the_place_of_as_many() -> None:
+    trials = seeds(*(seed_curve(0.01 * place, ended=True) for place in range(12)))
+    for each in trials:
+        each.curves = [each.curves[0]] * 3
+    told = observations(trials, limit=12)
+    assert sorted(set(told.points[:, 0].tolist())) == pytest.approx([0.8, 0.9, 1.0, 1.1])
+    assert len(told.scores) == 12
