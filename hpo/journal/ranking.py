@@ -93,7 +93,8 @@ class Configuration:
     @property
     def stopped(self) -> "tuple[TrialState, ...]":
         """Trials with a score that were stopped early."""
-        return tuple(trial for trial in self.trials if trial.status is TrialStatus.STOPPED and has_score(trial))
+        scored = (trial for trial in self.trials if has_score(trial))
+        return tuple(trial for trial in scored if trial.status is TrialStatus.STOPPED)
 
 
 class Ranking:
