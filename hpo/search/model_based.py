@@ -9,8 +9,8 @@ from hpo.search.searcher import Searcher
 from hpo.space.space import Parameters
 
 POINTS_SEEN = 200
-"""Maximum number of trainings that a model is fitted to. A fit takes time cubic in its scores, during which no
-trial can start."""
+"""Maximum number of trainings that a model is fitted to. A fit takes time cubic in its scores, during which
+no trial can start."""
 
 
 class ModelSearcher(Searcher):

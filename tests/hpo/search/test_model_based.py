@@ -1,9 +1,12 @@
 import numpy as np
+import pytest
 
+from hpo.search import botorch_searcher
+from hpo.search.botorch_searcher import BoTorchSearcher
 from hpo.search.design import quasi_random_points
 from hpo.search.model_based import ModelSearcher
 from hpo.search.searcher import ScoredPoint
-from hpo.space.parameters import FloatParameter
+from hpo.space.parameters import ChoiceParameter, FloatParameter, IntParameter
 from hpo.space.space import Parameters, Space
 
 INITIAL_POINTS = 4
@@ -48,3 +51,21 @@ def test_known_points_take_the_place_of_the_design() -> None:
     np.testing.assert_allclose(points, [[0.5, 0.5], [0.99, 0.0]])
     points = asked_and_told(Model(square, seed=3, known=KNOWN[:-2]), 3)
     np.testing.assert_allclose(points, [*quasi_random_points(2, seed=3, count=2), [0.98, 0.0]])
+
+
+@pytest.mark.parametrize("listed", [botorch_searcher.LISTED, 0])
+def test_model_of_a_finite_space_wishes_for_points_that_are_free(
+    listed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(botorch_searcher, "LISTED", listed)
+    b, c = ChoiceParameter("b", (1, 2, 4)), ChoiceParameter("c", ("u", "v"))
+    space = Space([IntParameter("a", 0, 4), b, c])
+    searcher = BoTorchSearcher(space, seed=1, noise=0.001)
+    found = []
+    for number in range(14):
+        wished = searcher.propose(number) if searcher.has_model else None
+        point = searcher.ask(f"t{number}")
+        assert point is not None and wished in (point, None)
+        found.append(-abs(float(point["a"]) - 3) - abs(float(point["b"]) - 2) - (point["c"] == "u"))
+        searcher.tell(f"t{number}", 0.1 * found[-1])
+    assert max(found) >= -1
