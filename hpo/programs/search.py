@@ -12,7 +12,7 @@ from hpo.search.expected import expected_scores
 from hpo.search.fidelities import SeedCurve
 from hpo.search.searcher import NOISE, Gain, Searcher
 
-EXPECTED = 20
+EXPECTED_KEPT = 20
 """Number of configurations whose expected score is kept."""
 
 
@@ -107,7 +107,7 @@ class SearchProgram(Program):
             role=scored.name,
             score=scored.mean,
             best_trial=scored.best_trial.trial,
-            expected=dict(islice(first.items(), EXPECTED)),
+            expected=dict(islice(first.items(), EXPECTED_KEPT)),
         )
 
     def _expected(self, trials: Sequence[TrialState]) -> dict[int, Expected]:
