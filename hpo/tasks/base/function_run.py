@@ -107,7 +107,8 @@ class Reporter:
                 score = self._last.score
             else:
                 score = checked_score(returned, function=function)
-            self._said.put(_Reported(self.epochs, score, self._last.state if self._last else None))
+            state = self.state if self._last is None else self._last.state
+            self._said.put(_Reported(self.epochs, score, state))
         except _Abandoned:
             pass
         except BaseException as error:  # also SystemExit: the trial waits for an answer

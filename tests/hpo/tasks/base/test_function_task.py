@@ -45,6 +45,14 @@ def forgetful(parameters: dict[str, Any], seed: int, report: Any) -> None:
         report(epoch / 10)
 
 
+def returning_its_last(parameters: dict[str, Any], seed: int, report: Any) -> float:
+    total = report.state or 0
+    for epoch in range(report.epoch, report.epochs - 1):
+        total += epoch + 1
+        report(total / 100, state=total)
+    return 0.5
+
+
 def run_of(function: Callable[..., Any], *, epochs: int = 1, validate_every: int = 1) -> FunctionRun:
     schedule = TrainingSchedule(epochs=epochs, validate_every=validate_every)
     return FunctionRun(function, FunctionConfig(parameters={"rate": 0.25}, seed=3, schedule=schedule))
@@ -143,6 +151,18 @@ def test_interrupted_trial_continues_with_the_same_scores(function: Callable[...
     second = run_of(function, epochs=5)
     second.load_state(first.state())
     assert begun == [1, 2] and ended(second) == uninterrupted[2:]
+
+
+@pytest.mark.parametrize("interrupted_after", [1, 2])
+def test_trial_that_continues_keeps_its_last_state_if_its_last_score_is_what_it_returns(
+    interrupted_after: int,
+) -> None:
+    first = run_of(returning_its_last, epochs=3)
+    for _ in range(interrupted_after):
+        first.advance()
+    second = run_of(returning_its_last, epochs=3)
+    second.load_state(first.state())
+    assert ended(second)[-1] == (3, 0.5) and second.kept == 3
 
 
 def test_what_each_function_prints_and_logs_is_in_a_file_of_its_trial(tmp_path: Path) -> None:
