@@ -220,7 +220,6 @@ class StudyState:
 
     def _extend_stage(self, event: StageExtended) -> None:
         stage = self._stage(event.stage)
-        self._keep_former(stage)
         self.tally(event.stage).ranking.reopen()
         asked = self.asked[event.stage]
         stage.extend(event, self.running.seconds(event.at), before=asked.settings)
@@ -228,22 +227,12 @@ class StudyState:
 
     def _retry_stage(self, event: StageRetried) -> None:
         stage = self._stage(event.stage)
-        self._keep_former(stage)
         failed = {trial.trial for trial in self.failed_trials(event.stage)}
         for name in failed:
             self.trials[name] = self.trials[name].unstarted()
         self.validations = [report for report in self.validations if report.trial not in failed]
         del self._tallies[event.stage]  # its lists have the former states
         stage.reopen(self.running.seconds(event.at))
-
-    def _keep_former(self, search: StageState) -> None:
-        """Remember what the stages after a finished search started from, before it changes."""
-        later = list(self.stages)[list(self.stages).index(search.stage) + 1 :]
-        for stage in map(self.stages.__getitem__, later):
-            asked = self.asked.get(stage.stage)
-            has_own_start = asked is not None and bool(asked.start)
-            if search.best_trial and stage.stood_on is None and not has_own_start:
-                stage.stood_on = replace(search)
 
     def _start_stage(self, event: StageStarted) -> bool:
         if event.stage in self.stages:
@@ -256,8 +245,16 @@ class StudyState:
             start=event.start,
             started_at=event.at,
             began_s=self.running.seconds(event.at),
+            earlier=self._earlier_choices(event),
         )
         return True
+
+    def _earlier_choices(self, event: StageStarted) -> dict[str, StageState]:
+        """Return copies of the stages that have a choice, if a stage starts from one of them."""
+        asked = self.asked.get(event.stage)
+        if not event.start or (asked and asked.start):
+            return {}
+        return {name: replace(stage) for name, stage in self.stages.items() if stage.chosen}
 
     def _finish_stage(self, event: StageFinished) -> None:
         self._stage(event.stage).finish(event, self.running.seconds(event.at))

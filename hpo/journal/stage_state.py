@@ -58,8 +58,9 @@ class StageState:
     """Number of trials that had ended when it was made."""
     unlikely: int = 0
     """Number of estimates in a row, up to the latest one, that are below the noise between seeds."""
-    stood_on: "StageState | None" = None
-    """Search whose choice the stage started from, as it was then; None unless it got more trials later."""
+    earlier: Mapping[str, "StageState"] = field(default_factory=dict)
+    """Stages that had chosen a configuration when this one started, by name, as they were then; empty if it
+    started from none of their choices, as a search does, or was given another configuration."""
     began_s: float = 0.0
     """Running time of the study, in seconds, at which the stage would have begun without the stages that ran
     between its parts."""

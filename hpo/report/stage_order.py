@@ -2,6 +2,7 @@
 
 from hpo.journal.results import StudyState
 from hpo.journal.stage_state import StageState
+from hpo.tasks.base.found import former_basis
 from model.shell import shell_line
 
 
@@ -30,7 +31,7 @@ def outdated(state: StudyState) -> list[StageState]:
     return [
         stage
         for stage in state.stages.values()
-        if stage.stood_on and _has_changed(stage.stood_on, state) and not _has_trained_choice(stage, state)
+        if (former := former_basis(stage, state)) and not _has_trained_choice(stage, former, state)
     ]
 
 
@@ -41,8 +42,9 @@ def outdated_lines(state: StudyState) -> list[str]:
         return []
     lines = [outdated_line(stage, state) for stage in stages]
     first, *others = stages
-    assert first.stood_on is not None
-    best = state.stages[first.stood_on.stage].best_trial
+    former = former_basis(first, state)
+    assert former is not None
+    best = state.stages[former.stage].best_trial
     if best is None:
         return lines
     source = f"{state.created.study}/{best}"
@@ -53,21 +55,16 @@ def outdated_lines(state: StudyState) -> list[str]:
 
 def outdated_line(stage: StageState, state: StudyState) -> str:
     """Say which former best a stage started from, and what replaces it; ``stage`` is one of ``outdated``."""
-    assert stage.stood_on is not None
-    search = state.stages[stage.stood_on.stage]
+    former = former_basis(stage, state)
+    assert former is not None
+    search = state.stages[former.stage]
     now = f"now it is {search.best_trial}" if search.best_trial else "this search gets more trials now"
     return (
-        f"stage {stage.stage} started from {stage.stood_on.best_trial}, which was the best of stage "
+        f"stage {stage.stage} started from {former.best_trial}, which was the best of stage "
         f"{search.stage} then; {now}"
     )
 
 
-def _has_changed(former: StageState, state: StudyState) -> bool:
-    search = state.stages[former.stage]
-    return search.finished_at is None or search.chosen != former.chosen
-
-
-def _has_trained_choice(stage: StageState, state: StudyState) -> bool:
-    assert stage.stood_on is not None
-    chosen = dict(state.stages[stage.stood_on.stage].chosen)
+def _has_trained_choice(stage: StageState, former: StageState, state: StudyState) -> bool:
+    chosen = dict(state.stages[former.stage].chosen)
     return bool(chosen) and any(dict(trial.parameters) == chosen for trial in state.trials_of(stage.stage))

@@ -80,7 +80,26 @@ def found_configuration(state: StudyState) -> Found | None:
 
 def deciding_stage(state: StudyState) -> StageState | None:
     """Return the stage that chose the study's configuration, the latest of several; None while none has."""
-    deciding = [state.stages[name] for name in description_of(state.created).deciding if name in state.stages]
+    return _deciding_of(state.stages, state)
+
+
+def former_basis(stage: StageState, state: StudyState) -> StageState | None:
+    """Return the stage on whose former choice ``stage`` rests, as it was then; None if its basis still holds.
+
+    A stage starts from the choice of another one, which may have started from that of a third.
+    """
+    basis = _deciding_of(stage.earlier, state)
+    if basis is None:
+        return None
+    deeper = former_basis(basis, state)
+    if deeper and deeper.stage in stage.earlier and stage.earlier[deeper.stage].chosen == deeper.chosen:
+        return deeper
+    now = state.stages[basis.stage]
+    return basis if now.finished_at is None or now.chosen != basis.chosen else None
+
+
+def _deciding_of(stages: Mapping[str, StageState], state: StudyState) -> StageState | None:
+    deciding = [stages[name] for name in description_of(state.created).deciding if name in stages]
     return next((stage for stage in deciding if stage.chosen), None)
 
 

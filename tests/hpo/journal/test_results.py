@@ -193,10 +193,10 @@ def stage_finished(stage: str, best: str, f: int) -> StageFinished:
     return StageFinished(at=NOON, stage=stage, best_trial=best, chosen={"f": f})
 
 
-def later_stage(name: str, *, start: dict[str, Any]) -> list[Event]:
+def later_stage(name: str, *, asked: dict[str, Any], start: dict[str, Any]) -> list[Event]:
     return [
-        StageAsked(at=NOON, stage=name, settings={}, start=start),
-        StageStarted(at=NOON, stage=name, space={}, trials=2),
+        StageAsked(at=NOON, stage=name, settings={}, start=asked),
+        StageStarted(at=NOON, stage=name, space={}, trials=2, start=start),
     ]
 
 
@@ -219,20 +219,20 @@ def test_failed_trials_that_are_retried_begin_anew_and_reopen_their_stage() -> N
     assert [found.mean for found in state.ranked("bayes")] == [0.4]
 
 
-def test_stages_after_a_search_that_is_extended_keep_what_it_had_chosen() -> None:
+def test_stage_keeps_what_the_stages_before_it_had_chosen_when_it_started() -> None:
     state = state_after(
         StageAsked(at=NOON, stage="bayes", settings={}),
         stage_finished("bayes", "bayes-0001", 16),
-        *later_stage("grid-slicing", start={}),
-        *later_stage("ablation", start={"f": 9}),
+        *later_stage("grid-slicing", asked={}, start={"f": 16}),
+        *later_stage("ablation", asked={"f": 9}, start={"f": 9}),
+        *later_stage("bmn-slicing", asked={}, start={}),
     )
     extension = StageExtended(at=NOON, stage="bayes", settings={}, trials=9)
     for event in (extension, stage_finished("bayes", "bayes-0007", 8), extension):
         state.apply(event)
-    former = state.stages["grid-slicing"].stood_on
-    assert former is not None and (former.best_trial, former.chosen) == ("bayes-0001", {"f": 16})
-    assert state.stages["ablation"].stood_on is None
-    assert state.stages["bayes"].stood_on is None
+    former = state.stages["grid-slicing"].earlier["bayes"]
+    assert (former.best_trial, former.chosen) == ("bayes-0001", {"f": 16})
+    assert all(not state.stages[name].earlier for name in ("bayes", "ablation", "bmn-slicing"))
 
 
 def test_search_that_is_extended_ranks_by_the_mean_again_until_it_ends() -> None:

@@ -9,6 +9,7 @@ from hpo.journal.events import (
     StageAsked,
     StageExtended,
     StageFinished,
+    StageRetried,
     StageStarted,
     StudyCreated,
     TrialAsked,
@@ -23,25 +24,29 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 FORMER = "started from bayes-0001, which was the best of stage bayes then"
 
 
-def chosen(best: str, f: int) -> StageFinished:
-    return StageFinished(at=NOON, stage="bayes", best_trial=best, chosen={"f": f})
+def chosen(best: str, f: int, *, stage: str = "bayes") -> StageFinished:
+    return StageFinished(at=NOON, stage=stage, best_trial=best, chosen={"f": f})
 
 
-def extended_study(*later: str) -> StudyState:
-    """A search with a choice, the stages after it, and then more trials of the search."""
+def extended_study(*later: str, own: dict[str, int] | None = None) -> StudyState:
+    """A search with a choice, the stages after it, and then more trials of the search.
+
+    Args:
+        later: Names of the stages after the search.
+        own: Stage -> ``f`` of the configuration that was named with its request (``--from``).
+    """
+    own, f = own or {}, 16
     created = StudyCreated(
         study="s", plan={"study": {"task": "calf"}}, seed=0, data_digest="d", code_digest="c", versions={}
     )
     state = StudyState.replay([created])
     for name in ("bayes", *later):
-        state.apply(StageAsked(stage=name, settings={}))
-        state.apply(StageStarted(stage=name, space={}, trials=2, epochs=4))
-        state.apply(TrialAsked(trial=f"{name}-0001", stage=name, parameters={"f": 16}, seed=0))
-        state.apply(
-            chosen("bayes-0001", 16)
-            if name == "bayes"
-            else StageFinished(stage=name, best_trial=f"{name}-0001")
-        )
+        f = own.get(name, f)
+        state.apply(StageAsked(stage=name, settings={}, start={"f": f} if name in own else {}))
+        start = {} if name == "bayes" else {"f": f}
+        state.apply(StageStarted(stage=name, space={}, trials=2, epochs=4, start=start))
+        state.apply(TrialAsked(trial=f"{name}-0001", stage=name, parameters={"f": f}, seed=0))
+        state.apply(chosen(f"{name}-0001", f, stage=name))
     state.apply(StageExtended(stage="bayes", settings={}, trials=9))
     return state
 
@@ -75,6 +80,34 @@ def test_stages_are_named_with_the_commands_that_run_them_anew() -> None:
 def test_stages_whose_search_chose_the_same_again_are_not_outdated(later: tuple[str, ...]) -> None:
     state = extended_study(*later)
     state.apply(chosen("bayes-0001", 16))
+    assert outdated_lines(state) == []
+
+
+def test_stages_that_rest_on_another_configuration_than_that_of_the_search_are_not_outdated() -> None:
+    state = extended_study("grid-slicing", "ablation", own={"grid-slicing": 9})
+    assert outdated_lines(state) == []
+    state.apply(chosen("bayes-0007", 8))
+    assert outdated_lines(state) == []
+
+
+def test_stage_after_a_new_choice_of_the_search_is_outdated_only_by_the_stage_that_it_rests_on() -> None:
+    state = extended_study("grid-slicing")
+    state.apply(chosen("bayes-0007", 8))
+    state.apply(StageAsked(stage="ablation", settings={}))
+    state.apply(StageStarted(stage="ablation", space={}, trials=2, start={"f": 16}))
+    assert outdated_lines(state)[:-1] == [f"stage grid-slicing {FORMER}; now it is bayes-0007"]
+    state.apply(StageRetried(stage="grid-slicing"))
+    state.apply(chosen("grid-slicing-0002", 4, stage="grid-slicing"))
+    assert outdated_lines(state)[1] == (
+        "stage ablation started from grid-slicing-0001, which was the best of stage grid-slicing then; "
+        "now it is grid-slicing-0002"
+    )
+
+
+def test_retry_of_a_stage_that_only_compares_makes_no_other_stage_outdated() -> None:
+    state = extended_study("ablation", "final")
+    state.apply(chosen("bayes-0001", 16))
+    state.apply(StageRetried(stage="ablation"))
     assert outdated_lines(state) == []
 
 
