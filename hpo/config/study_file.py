@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from hpo.config.notify import Notify
 from hpo.config.sections import Section, Training
 from hpo.config.stages import SearchStage, Stages
 from hpo.space.space import Parameters, Space
+from hpo.space.symbols import symbol
 from model.documents import MAX_TOML_BYTES, parse_toml, read_limited
 from model.errors import ConfigError
 from model.wording import counted
@@ -36,6 +37,16 @@ class StudyFile(Section):
     stages: Stages
     notify: Notify = Notify()
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        """Check the names of the task's hyperparameters.
+
+        Raises:
+            ConfigError: Two of them, or one and the seed of a trial, would have the same name in records.
+        """
+        super().__pydantic_init_subclass__(**options)
+        _require_own_symbols(getattr(cls.model_fields["hyperparameters"].annotation, "model_fields", {}))
+
     @model_serializer(mode="wrap")
     def _without_secrets(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave addresses for notifications out of all records, except for names of variables."""
@@ -52,6 +63,19 @@ class StudyFile(Section):
     def skips_missing(self) -> bool:
         """Whether items without features are left out; only for tasks that have this setting."""
         return False
+
+
+def _require_own_symbols(names: Iterable[str]) -> None:
+    taken = {"seed": "the seed of a trial"}
+    for name in names:
+        shown = symbol(name)
+        if shown in taken:
+            raise ConfigError(
+                f"hyperparameter {name!r}: expected a name of its own, but {taken[shown]} is {shown!r} in "
+                "tables and MLflow",
+                fix="rename this hyperparameter",
+            )
+        taken[shown] = f"the hyperparameter {name!r}"
 
 
 def read_study_file(name_or_path: str | Path) -> tuple[dict[str, Any], str]:

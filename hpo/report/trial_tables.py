@@ -260,7 +260,7 @@ def _class_values(label: str, parameters: Mapping[str, Value]) -> str:
         if its_label == label:
             group = symbol(stem).rstrip("0123456789")
             values.setdefault(group, []).append(value(number))
-            units[group] = " frames" if stem.endswith("_frames") else ""
+            units[group] = " frames" if stem == f"{symbol(stem)}_frames" else ""
     return "  ".join(f"{group} {' '.join(numbers)}{units[group]}" for group, numbers in values.items())
 
 

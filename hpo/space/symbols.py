@@ -7,13 +7,20 @@ from typing import TypeVar
 Entry = TypeVar("Entry")
 
 _UNIT = re.compile(r"_(frames|positions)(?=\.|$)")
+_HAS_SYMBOL = re.compile(r"(r|K[1-4])_(frames|positions)(\.|$)")
 
 
 def symbol(name: str) -> str:
     """Return the paper's symbol for a hyperparameter, such as ``K4.goal`` for ``K4_frames.goal``.
 
-    A name in seconds keeps its unit, such as ``r_s``: without it, it would read as the same in frames.
+    A name in seconds keeps its unit, such as ``r_s``: without it, it would read as the same in frames. All
+    other names, such as those of a task of one's own, are their own symbols.
     """
+    return symbol_in_older_records(name) if _HAS_SYMBOL.match(name) else name
+
+
+def symbol_in_older_records(name: str) -> str:
+    """Return the symbol in records of hpo before 2026-12-01, which left the unit out of every name."""
     return _UNIT.sub("", name, count=1)
 
 

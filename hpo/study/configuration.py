@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from hpo.space.space import Parameters
-from hpo.space.symbols import symbol
+from hpo.space.symbols import symbol, symbol_in_older_records
 from hpo.study.plan import StudyPlan
 from hpo.study.symbol_tables import symbols_in_table
 from hpo.tracking.names import name_in_older_records
@@ -46,7 +46,7 @@ def configuration_from_symbols(symbols: Mapping[str, Any], plan: StudyPlan, *, s
     """
     own = plan.own_configuration()
     known = {symbol(name): name for name in own}
-    older = {name_in_older_records(symbol(name)): name for name in own}
+    older = {name_in_older_records(symbol_in_older_records(name)): name for name in own}
     names = older | known | {name: name for name in own}
     try:
         given = plan.task.in_own_units(plan.study, symbols, plan.shape)
@@ -79,10 +79,10 @@ def configuration_of_run(run: str, recorded: Mapping[str, Any], plan: StudyPlan)
     Raises:
         ConfigError: A value is not allowed.
     """
-    known = {symbol(name) for name in plan.own_configuration()}
     # Older runs may have another unit of a hyperparameter.
-    known |= {symbol(name) for name in type(plan.study.hyperparameters).model_fields}
-    known |= {name_in_older_records(name) for name in known}
+    names = {*plan.own_configuration(), *type(plan.study.hyperparameters).model_fields}
+    known = {symbol(name) for name in names}
+    known |= {name_in_older_records(symbol_in_older_records(name)) for name in names}
     own = {name: value for name, value in recorded.items() if name in known}
     return configuration_from_symbols(own, plan, source=f"MLflow run {run}")
 

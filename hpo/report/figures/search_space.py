@@ -201,4 +201,4 @@ def _short(label: str) -> str:
 
 
 def _axis(name: str) -> str:
-    return f"{symbol(name)} (frames)" if name.endswith("_frames") else symbol(name)
+    return f"{symbol(name)} (frames)" if name == f"{symbol(name)}_frames" else symbol(name)

@@ -135,7 +135,7 @@ def function_task(
             split, for ``hpo run final``; ``state`` is what the trial's best report kept.
 
     Raises:
-        ConfigError: A range is invalid, or ``own`` does not have the same hyperparameters as ``space``.
+        ConfigError: A name or a range is invalid, or ``own`` has other hyperparameters than ``space``.
     """
     _check_call(function, ("parameters", "seed", "report"))
     if test is not None:

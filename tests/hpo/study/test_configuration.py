@@ -1,11 +1,15 @@
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from calf_plan import calf_plan
 
-from hpo.study.configuration import read_configuration
+from hpo.study.configuration import configuration_of_run, read_configuration
+from hpo.tasks.base.registry import parse_study
+from hpo.tasks.base.splits import DataShape
 from model.errors import ConfigError
 
 PLAN = calf_plan(classes=("goal", "card", "substitution"), dims=512)
@@ -60,6 +64,29 @@ def test_configuration_has_r_once_in_the_unit_of_the_study_file(
     found = read_configuration(tmp_path / "mine.json", calf_plan({"stages": stages, **tables}))
     assert {name: value for name, value in found.items() if name.startswith("r")} == expected
     assert None not in found.values()
+
+
+OWN_TASK = """
+import hpo
+
+def fit(parameters, seed, report):
+    return 0.5
+
+NAMES = ("window", "window_frames", "num_positions")
+TASK = hpo.function_task(fit, space=dict.fromkeys(NAMES, (1, 9)), own=dict.fromkeys(NAMES, 2))
+"""
+
+
+def test_names_of_an_own_task_keep_their_units_which_older_records_lack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "windows.py").write_text(OWN_TASK)
+    monkeypatch.syspath_prepend(tmp_path)
+    plan = replace(PLAN, study=parse_study({"task": "windows"}, file="test"), shape=DataShape(dims=0))
+    recorded = {"window": 3, "window_frames": 4, "num_positions": 5, "seed": 1}
+    assert configuration_of_run("r", recorded, plan) == {name: recorded[name] for name in list(recorded)[:3]}
+    assert configuration_of_run("r", {"num": 5}, plan)["num_positions"] == 5
+    sys.modules.pop("windows")
 
 
 @pytest.mark.parametrize(

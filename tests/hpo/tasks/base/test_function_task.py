@@ -112,6 +112,14 @@ def with_two_arguments(parameters: dict[str, Any], seed: int) -> float:
         ({"space": {"rate": 0.5}, "own": {"rate": 0.5}}, "space, rate: expected .low, high., .low, high, "),
         ({"space": {"rate": (0.1, 1, "ln")}, "own": {"rate": 1}}, "space, rate: expected"),
         ({"space": {"a b": (0, 1)}, "own": {"a b": 1}}, "space: expected a name such as learning_rate"),
+        (
+            {"space": {"seed": (1, 9)}, "own": {"seed": 1}},
+            "'seed': expected a name of its own, but the seed of",
+        ),
+        (
+            {"space": {"r": (1, 9), "r_frames": (1, 9)}, "own": {"r": 1, "r_frames": 2}},
+            "'r_frames': expected a name of its own, but the hyperparameter 'r' is 'r' in tables and MLflow",
+        ),
         ({"own": {"rate": 0.1}}, "own: expected a value of rate, depth, kind, got rate"),
         ({"own": {**OWN, "depth": 99}}, "own, depth: expected a value of the space, whose first point"),
         ({"own": {**OWN, "depth": "two"}}, "invalid study file function_task of .*: 1 setting"),
