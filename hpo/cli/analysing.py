@@ -136,7 +136,7 @@ def _analyse_one(
     files = write_analysis(analysis, folder)
     typer.echo("\n".join([*summary_lines(analysis), f"{len(files)} tables and figures in {folder}"]))
     for trial in trials:
-        attach_files(environment, trial.name, files, f"analysis-{options['split']}")
+        attach_files(environment, trial.identity, trial.trial, files, f"analysis-{options['split']}")
 
 
 def _draw_networks(
@@ -160,7 +160,7 @@ def _draw_networks(
     files = write_timelines(timelines, folder)
     typer.echo(f"{len(files)} figures of {len(timelines)} networks in {folder}")
     for trial in trials:
-        attach_files(environment, trial.name, files, f"networks-{options['split']}")
+        attach_files(environment, trial.identity, trial.trial, files, f"networks-{options['split']}")
 
 
 def _open(

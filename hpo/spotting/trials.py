@@ -5,7 +5,8 @@ from pathlib import Path
 
 from hpo.config.environment import Environment
 from hpo.journal.results import StudyState, stored_state
-from hpo.study.folders import chosen_study, known_studies
+from hpo.study.catalogue import identity_of
+from hpo.study.folders import chosen_study, known_studies, studies_folder, study_folder
 from hpo.study.plan import plan_of
 from hpo.tracking.runs import recorded_trial
 from hpo.trial.files import BEST, trial_folder
@@ -17,8 +18,10 @@ from model.shell import shell_line
 class NamedTrial:
     """Trial that was named on the command line, with its network and data."""
 
-    name: str
-    """Name of the trial, ``STUDY/TRIAL``."""
+    identity: str
+    """Identity of its study, as in the journal."""
+    trial: str
+    """Name of the trial in its study."""
     label: str
     """Label in figures: role in the stage, name, and Average-mAP on the validation split."""
     weights: Path
@@ -33,8 +36,7 @@ def find_trial(name: str, split: str, environment: Environment) -> NamedTrial:
         UserError: The trial does not exist or has no network yet, or the test split is still closed for it.
     """
     if "/" not in name:
-        tags = recorded_trial(environment, name).tags
-        name = f"{tags['hpo.study']}/{tags['hpo.trial']}"
+        name = name_of_run(name, environment)
     study, _, trial_name = name.partition("/")
     folder = chosen_study(environment, study)
     state = stored_state(folder)
@@ -61,7 +63,8 @@ def find_trial(name: str, split: str, environment: Environment) -> NamedTrial:
     if trial.role:
         label = f"{trial.role} ({label})"
     return NamedTrial(
-        name=f"{folder.name}/{trial_name}",
+        identity=state.created.identity,
+        trial=trial_name,
         label=label,
         weights=weights,
         data=plan.data,
@@ -85,6 +88,24 @@ def trials_of_stage(name: str, environment: Environment) -> list[str]:
         if trial.score is not None:
             first.setdefault(trial.role or trial.trial, f"{study}/{trial.trial}")
     return list(first.values())
+
+
+def name_of_run(run: str, environment: Environment) -> str:
+    """Return ``STUDY/TRIAL`` for the id of an MLflow run of a study that is here, whatever its name there.
+
+    Raises:
+        UserError: The run does not exist or is no trial with a validation, or its study is not here.
+    """
+    recorded = recorded_trial(environment, run)
+    study, trial = recorded.tags["hpo.study"], recorded.tags["hpo.trial"]
+    for name in known_studies(environment):
+        if identity_of(study_folder(environment, name)) == recorded.identity:
+            return f"{name}/{trial}"
+    raise UserError(
+        f"run {run} is the trial {trial!r} of a study {study!r} that is not among the studies here",
+        folder=studies_folder(environment),
+        fix="set HPO_RUNS to the folder in which that study ran, or give the file of its network: --weights",
+    )
 
 
 def _way_to_test(state: StudyState) -> str:

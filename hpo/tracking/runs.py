@@ -31,6 +31,8 @@ class RecordedTrial:
 
     run: str
     """Id of its run."""
+    identity: str
+    """Identity of its study, as in the journal; names of studies may be the same."""
     tags: Mapping[str, str]
     """Tags that ``MlflowTracker`` wrote: ``hpo.study``, ``hpo.code_digest`` and others."""
     parameters: Mapping[str, Number]
@@ -84,6 +86,7 @@ def recorded_trial(environment: Environment, name: str) -> RecordedTrial:
         stage = run.data.tags["mlflow.parentRunId"]
         return RecordedTrial(
             run=run.info.run_id,
+            identity=client.get_experiment(run.info.experiment_id).tags.get(IDENTITY, ""),
             tags=dict(run.data.tags),
             parameters=_parameters(run),
             validations=_validations(client, run),
@@ -93,25 +96,34 @@ def recorded_trial(environment: Environment, name: str) -> RecordedTrial:
         )
 
 
-def attach_files(environment: Environment, name: str, files: Iterable[Path], place: str) -> None:
+def attach_files(
+    environment: Environment, identity: str, trial: str, files: Iterable[Path], place: str
+) -> None:
     """Upload files to the artifact folder ``place`` of a trial's run.
 
     Args:
         environment: Gives the address of the store.
-        name: Id of the run, or ``STUDY/TRIAL``.
+        identity: Identity of the study, as in its journal.
+        trial: Name of the trial.
         files: Files to upload.
         place: Artifact folder of the run.
 
     Raises:
-        UserError: The run does not exist, or the store does not answer.
+        UserError: The store has no run of the trial, or does not answer.
     """
     check_store(environment)
     make_store(environment)
     with store_errors(environment.tracking_uri):
         client = connect(environment.tracking_uri)
-        run = _find(client, name, environment).info.run_id
+        runs = _named(_runs_of(client, identity, of_trial=trial), trial)
+        if not runs:
+            raise UserError(
+                f"MLflow has no run of trial {trial!r} of this study",
+                looked_in=without_passwords(environment.tracking_uri),
+                fix="send the records of its study first: hpo sync STUDY",
+            )
         for file in files:
-            client.log_artifact(run, str(file), place)
+            client.log_artifact(runs[0].info.run_id, str(file), place)
 
 
 def attached_pictures(environment: Environment, identity: str, trial: str, prefix: str) -> dict[str, bytes]:

@@ -63,7 +63,7 @@ def test_networks_are_drawn_one_figure_a_class(tmp_path: Path) -> None:
 
 def test_trials_of_different_data_are_not_drawn_together() -> None:
     trials = [
-        NamedTrial(name="s/t", label=data, weights=Path("w"), data=Path(data), features="F")
+        NamedTrial(identity="1", trial="t", label=data, weights=Path("w"), data=Path(data), features="F")
         for data in ("a", "b")
     ]
     with pytest.raises(ConfigError, match="trained on different data"):

@@ -36,6 +36,7 @@ def reproduce(small_environment: Environment) -> Callable[..., Reproduction]:
 def recorded(small_plan: StudyPlan, reproduce: Callable[..., Reproduction]) -> RecordedTrial:
     """Trial as a study on this machine records it."""
     trial = RecordedTrial(
+        identity="1",
         run="0123",
         tags={
             "hpo.study": "s",

@@ -9,6 +9,7 @@ from mlflow import MlflowClient
 
 from hpo.config.environment import Environment
 from hpo.journal.results import stored_state
+from hpo.spotting.trials import name_of_run
 from hpo.tracking.follower import Projection
 from hpo.tracking.mlflow_tracker import MlflowTracker
 from hpo.tracking.runs import attach_files, attached_pictures, recorded_trial
@@ -55,8 +56,8 @@ def test_only_files_that_are_named_lie_with_a_trial(
     record(study.whole(), environment)
     for name in ("timeline.png", "of-another-network.png"):
         (tmp_path / name).write_bytes(name.encode())
-    attach_files(environment, f"{study.name}/bayes-0002", [tmp_path / "timeline.png"], "analysis-valid")
     identity = stored_state(study.folder).created.identity
+    attach_files(environment, identity, "bayes-0002", [tmp_path / "timeline.png"], "analysis-valid")
     pictures = attached_pictures(environment, identity, "bayes-0002", "analysis-")
     assert pictures == {"analysis-valid/timeline.png": b"timeline.png"}
 
@@ -95,6 +96,38 @@ def test_two_studies_of_one_name_are_told_apart_by_run(
     record(type(study)(tmp_path / "elsewhere" / study.name).whole(), environment)
     with pytest.raises(UserError, match="MLflow has 2 trials 'bayes-0002' of studies named"):
         recorded_trial(environment, f"{study.name}/bayes-0002")
+
+
+def test_trial_named_by_its_run_is_that_of_the_study_here_and_gets_the_files(
+    study: Any, environment: Environment, tmp_path: Path
+) -> None:
+    record(study.whole(), environment)
+    other = type(study)(tmp_path / "elsewhere" / study.name).whole()
+    record(other, environment)
+    mine, theirs = (stored_state(each.folder).created.identity for each in (study, other))
+    client = MlflowClient(environment.tracking_uri)
+    (there,) = client.search_experiments(filter_string=f"tags.`hpo.identity` = '{theirs}'")
+    (same,) = client.search_runs([there.experiment_id], "tags.`hpo.trial` = 'bayes-0002'")
+    here, run = replace(environment, runs=tmp_path), run_id(study, environment, "bayes-0002")
+    assert name_of_run(run, here) == f"{study.name}/bayes-0002"
+    with pytest.raises(
+        UserError, match=r"trial 'bayes-0002' of a study .* that is not among the studies here"
+    ):
+        name_of_run(same.info.run_id, here)
+    attach_files(here, mine, "bayes-0002", study.files[:1], "analysis-valid")
+    assert [file.path for file in client.list_artifacts(run, "analysis-valid")] == [
+        "analysis-valid/config.json"
+    ]
+    assert not client.list_artifacts(same.info.run_id, "analysis-valid")
+
+
+def test_files_of_a_trial_that_mlflow_lacks_lie_with_no_other_study(
+    study: Any, environment: Environment, tmp_path: Path
+) -> None:
+    record(type(study)(tmp_path / "elsewhere" / study.name).whole(), environment)
+    identity = stored_state(study.whole().folder).created.identity
+    with pytest.raises(UserError, match="no run of trial 'bayes-0002' of this study"):
+        attach_files(environment, identity, "bayes-0002", study.files, "analysis-valid")
 
 
 def test_trial_is_found_also_behind_the_first_page_of_runs(
