@@ -116,7 +116,6 @@ def _analyse_one(
     from hpo.spotting.analysis import analyse as analysis_of
     from hpo.spotting.analysis_files import summary_lines, write_analysis
     from hpo.spotting.weights import named_network
-    from hpo.tracking.runs import attach_files
 
     trained = named_network(weights or str(trials[0].weights), environment)
     with ReadingProgress() as progress:
@@ -135,8 +134,7 @@ def _analyse_one(
         )
     files = write_analysis(analysis, folder)
     typer.echo("\n".join([*summary_lines(analysis), f"{len(files)} tables and figures in {folder}"]))
-    for trial in trials:
-        attach_files(environment, trial.identity, trial.trial, files, f"analysis-{options['split']}")
+    _store(files, "analysis", trained, trials, environment, options)
 
 
 def _draw_networks(
@@ -144,7 +142,6 @@ def _draw_networks(
 ) -> None:
     """Draw the timeline of one game by every trial's network, and record it with each trial."""
     from hpo.spotting.timelines import game_timelines, write_timelines
-    from hpo.tracking.runs import attach_files
     from model.weights.trained import TrainedNetwork
 
     first = TrainedNetwork.load(trials[0].weights)
@@ -159,8 +156,47 @@ def _draw_networks(
         )
     files = write_timelines(timelines, folder)
     typer.echo(f"{len(files)} figures of {len(timelines)} networks in {folder}")
+    _store(files, "networks", first, trials, environment, options)
+
+
+def _store(
+    files: "Sequence[Path]",
+    kind: str,
+    trained: "TrainedNetwork",
+    trials: "Sequence[NamedTrial]",
+    environment: "Environment",
+    options: _Options,
+) -> None:
+    """Record files with the trials to whose data they belong; ``trained`` is a network that fits them."""
+    from hpo.spotting.trials import has_data_of
+    from hpo.tracking.runs import attach_files
+
+    place, features = _place(trials, environment, options)
     for trial in trials:
-        attach_files(environment, trial.identity, trial.trial, files, f"networks-{options['split']}")
+        if has_data_of(
+            trial,
+            trained,
+            place,
+            environment.cache,
+            features=features,
+            force_features=options["force_features"],
+        ):
+            attach_files(environment, trial.identity, trial.trial, files, f"{kind}-{options['split']}")
+        else:
+            typer.echo(
+                f"not stored in MLflow: the data in {place} are not those of {trial.study}/{trial.trial}",
+                err=True,
+            )
+
+
+def _place(
+    trials: "Sequence[NamedTrial]", environment: "Environment", options: _Options
+) -> tuple[str, str | None]:
+    """Return place and features of the data that were named, else of the first trial's data."""
+    default, features = str(environment.data), options["features"]
+    for trial in trials[:1]:
+        default, features = trial.data, features or trial.features
+    return str(options["data"] or default), features
 
 
 def _open(
@@ -174,12 +210,10 @@ def _open(
     """Open a split of the data folder that was named, else of the trials' data."""
     from hpo.tasks.calf.data import open_for
 
-    default, features = str(environment.data), options["features"]
-    for trial in trials[:1]:
-        default, features = trial.data, features or trial.features
+    place, features = _place(trials, environment, options)
     return open_for(
         trained,
-        str(options["data"] or default),
+        place,
         environment.cache,
         split,
         features=features,

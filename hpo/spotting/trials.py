@@ -8,16 +8,20 @@ from hpo.journal.results import StudyState, stored_state
 from hpo.study.catalogue import identity_of
 from hpo.study.folders import chosen_study, known_studies, studies_folder, study_folder
 from hpo.study.plan import plan_of
+from hpo.tasks.calf.data import open_for
 from hpo.tracking.runs import recorded_trial
 from hpo.trial.files import BEST, trial_folder
-from model.errors import UserError
+from model.errors import DataError, UserError
 from model.shell import shell_line
+from model.weights.trained import TrainedNetwork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedTrial:
     """Trial that was named on the command line, with its network and data."""
 
+    study: str
+    """Name of its study."""
     identity: str
     """Identity of its study, as in the journal."""
     trial: str
@@ -27,6 +31,10 @@ class NamedTrial:
     weights: Path
     data: str
     features: str
+    valid_games: int
+    """Number of validation games on which it was scored, from the start of the split."""
+    valid_digest: str
+    """Digest of these games."""
 
 
 def find_trial(name: str, split: str, environment: Environment) -> NamedTrial:
@@ -63,13 +71,53 @@ def find_trial(name: str, split: str, environment: Environment) -> NamedTrial:
     if trial.role:
         label = f"{trial.role} ({label})"
     return NamedTrial(
+        study=folder.name,
         identity=state.created.identity,
         trial=trial_name,
         label=label,
         weights=weights,
         data=plan.data,
         features=plan.features,
+        valid_games=plan.valid.items,
+        valid_digest=plan.data_digest.rpartition("+")[2],
     )
+
+
+def has_data_of(
+    trial: NamedTrial,
+    trained: TrainedNetwork,
+    place: str,
+    cache: Path,
+    *,
+    features: str | None,
+    force_features: bool,
+) -> bool:
+    """Return whether the data in ``place`` are those of a trial: its validation games are the same.
+
+    Args:
+        trial: The trial.
+        trained: A network that fits the data.
+        place: Folder or URI of the data.
+        cache: Folder of memory-mapped data sets.
+        features: Name of the features.
+        force_features: Whether other features than those of the training are allowed.
+
+    Raises:
+        UserError: The data cannot be read.
+    """
+    try:
+        valid = open_for(
+            trained,
+            place,
+            cache,
+            "valid",
+            features=features,
+            force_features=force_features,
+            count=trial.valid_games,
+        )
+    except DataError:  # fewer games, of which the digest would say nothing
+        return False
+    return valid.digest == trial.valid_digest
 
 
 def trials_of_stage(name: str, environment: Environment) -> list[str]:

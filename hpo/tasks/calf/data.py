@@ -192,15 +192,26 @@ def open_for(
     *,
     features: str | None,
     force_features: bool = False,
+    count: int | None = None,
     progress: Progress | None = None,
 ) -> Store:
     """Open a split for a trained network to score; the other arguments are those of ``request_for``.
+
+    Args:
+        trained: The network.
+        place: Folder or URI of the data.
+        cache: Folder of memory-mapped data sets.
+        split: ``train``, ``valid`` or ``test``.
+        features: Name of the features.
+        force_features: Whether other features than those of the training are allowed.
+        count: Number of games to use from the start of the split. None: all.
+        progress: Reports what is being fetched and read.
 
     Raises:
         UserError: As ``request_for``; or the split has no actions, or does not fit the network.
     """
     request = request_for(trained, place, cache, features=features, force_features=force_features)
-    store = open_games(request, split, progress=progress)
+    store = open_games(request, split, count=count, progress=progress)
     require_actions(store)
     if not force_features:
         trained.check_recipe(store.recipe)

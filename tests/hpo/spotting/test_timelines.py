@@ -1,3 +1,5 @@
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +10,28 @@ from hpo.journal.events import StageStarted, StudyCreated, TrialAsked, TrialFail
 from hpo.journal.journal import Journal
 from hpo.spotting.figures.timeline import GameTimeline
 from hpo.spotting.timelines import game_timelines, write_timelines
-from hpo.spotting.trials import NamedTrial, trials_of_stage
+from hpo.spotting.trials import NamedTrial, has_data_of, trials_of_stage
 from hpo.study.folders import study_folder
+from hpo.study.plan import StudyPlan
+from hpo.tasks.base.splits import DataRequest
+from hpo.tasks.calf.data import open_games
+from model.data.synthetic import write_synthetic
 from model.errors import ConfigError
 from model.spots import Spots
 from model.timeline import FrameRate
+from model.weights.trained import TrainedNetwork
+
+TRIAL = NamedTrial(
+    study="s",
+    identity="1",
+    trial="t",
+    label="t",
+    weights=Path("w"),
+    data="d",
+    features="F",
+    valid_games=1,
+    valid_digest="1",
+)
 
 
 @pytest.fixture
@@ -62,11 +81,29 @@ def test_networks_are_drawn_one_figure_a_class(tmp_path: Path) -> None:
 
 
 def test_trials_of_different_data_are_not_drawn_together() -> None:
-    trials = [
-        NamedTrial(identity="1", trial="t", label=data, weights=Path("w"), data=Path(data), features="F")
-        for data in ("a", "b")
-    ]
+    trials = [replace(TRIAL, data=data) for data in ("a", "b")]
     with pytest.raises(ConfigError, match="trained on different data"):
         game_timelines(
             trials, None, game=None, nms_window_s=None, device=None, progress=lambda *_: None  # type: ignore[arg-type]
         )  # fmt: skip
+
+
+def test_data_of_a_trial_are_known_by_the_validation_games_on_which_it_was_scored(
+    small_plan: StudyPlan, small_environment: Environment, small_games: Path, tmp_path: Path
+) -> None:
+    slot = small_plan.task.slot(small_plan.study, {"f": 2}, small_plan.shape, seed=0, data_seed=0)
+    small_plan.task.save_network(slot, small_plan.shape, tmp_path / "best.pt", {})
+    trained, cache = TrainedNetwork.load(tmp_path / "best.pt"), small_environment.cache
+    request = DataRequest(place=str(small_games), features=small_plan.features, counts=None, cache=cache)
+    first_two = open_games(request, "valid", count=2).digest
+    whole = replace(TRIAL, valid_games=5, valid_digest=small_plan.data_digest.rpartition("+")[2])
+    part = replace(TRIAL, valid_games=2, valid_digest=first_two)
+    other = tmp_path / "other"
+    write_synthetic(other, games={"train": 1, "valid": 2, "test": 1}, dims=8, minutes=15, seed=4)
+
+    def is_of(trial: NamedTrial, place: Path) -> bool:
+        return has_data_of(trial, trained, str(place), cache, features=None, force_features=False)
+
+    assert [is_of(trial, small_games) for trial in (whole, part)] == [True, True]
+    assert is_of(part, Path(shutil.copytree(small_games, tmp_path / "copy")))
+    assert [is_of(trial, other) for trial in (whole, part)] == [False, False]
