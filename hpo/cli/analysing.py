@@ -51,9 +51,13 @@ def analyse(
         ),
     ] = None,
     nms_window: Annotated[
-        str,
-        typer.Option(metavar="SECONDS", help='Width of the suppression window in seconds, or "tolerance".'),
-    ] = "tolerance",
+        str | None,
+        typer.Option(
+            metavar="SECONDS",
+            help='Width of the suppression window in seconds, or "tolerance". Default: that of the study of '
+            '--run, else "tolerance".',
+        ),
+    ] = None,
     device: Device = "auto",
 ) -> None:
     """Analyse the results of a network on a split.
@@ -68,6 +72,7 @@ def analyse(
     from hpo.spotting.trials import find_trial, trials_of_stage
     from hpo.study.devices import choose_device
     from model.data.description import SPLITS
+    from model.metrics.average_map import LOOSE_TOLERANCES_S
 
     if (weights is None) == (not run):
         got = "neither" if weights is None else "both"
@@ -85,9 +90,12 @@ def analyse(
         "force_features": force_features,
         "split": split,
         "game": game,
-        "nms_window_s": nms_window_s(nms_window),
+        "nms_window_s": trials[0].nms_window_s if trials else None,
+        "tolerances_s": trials[0].tolerances_s if trials else LOOSE_TOLERANCES_S,
         "device": torch.device(choose_device(device)),
     }
+    if nms_window is not None:
+        options["nms_window_s"] = nms_window_s(nms_window)
     folder = results_folder(to)
     if len(trials) > 1:
         _draw_networks(trials, folder, environment, options)
@@ -102,6 +110,7 @@ class _Options(TypedDict):
     split: str
     game: str | None
     nms_window_s: float | None
+    tolerances_s: "Sequence[float]"
     device: "torch.device"
 
 
@@ -129,6 +138,7 @@ def _analyse_one(
             valid,
             game=options["game"],
             nms_window_s=options["nms_window_s"],
+            tolerances_s=options["tolerances_s"],
             device=options["device"],
             progress=progress,
         )
@@ -207,9 +217,10 @@ def _open(
     options: _Options,
     progress: "Progress",
 ) -> "Store":
-    """Open a split of the data folder that was named, else of the trials' data."""
+    """Open a split of the data folder that was named, else of the games of the first trial's study."""
     from hpo.tasks.calf.data import open_for
 
+    is_own = trials and not options["data"]
     place, features = _place(trials, environment, options)
     return open_for(
         trained,
@@ -218,5 +229,6 @@ def _open(
         split,
         features=features,
         force_features=options["force_features"],
+        count=trials[0].games.get(split) if is_own else None,
         progress=progress,
     )

@@ -31,7 +31,7 @@ from model.spots import Spots, suppress
 from model.weights.trained import TrainedNetwork
 
 TOLERANCE_S = LOOSE_TOLERANCES_S[-1]
-"""Tolerance (full width, in seconds) of confusion, calibration, offsets and timeline."""
+"""Widest tolerance of the paper's score (full width, in seconds)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +79,18 @@ class Analysis:
     timeline: GameTimeline
     loss: LossConfig | None
     """The network's zones with the paper's margins; None if its file contains no zones."""
+    nms_window_s: float | None
+    """Width of the suppression in seconds; None: the width of each tolerance."""
+
+    @property
+    def scoring(self) -> str:
+        """Tolerances and suppression in words where they differ from the paper's; empty if they do not."""
+        tolerances_s, parts = self.results.tolerances_s, []
+        if tolerances_s != LOOSE_TOLERANCES_S:
+            parts.append(f"tolerances of {tolerances_s[0]:g} to {tolerances_s[-1]:g} s")
+        if self.nms_window_s is not None:
+            parts.append(f"suppression {self.nms_window_s:g} s wide")
+        return ", ".join(parts)
 
 
 def analyse(
@@ -88,6 +100,7 @@ def analyse(
     *,
     game: str | None,
     nms_window_s: float | None,
+    tolerances_s: Sequence[float],
     device: torch.device,
     progress: Progress,
 ) -> Analysis:
@@ -99,6 +112,8 @@ def analyse(
         valid: The validation split, on which thresholds are chosen.
         game: Game of the timeline. None: the game with the most actions.
         nms_window_s: Width of the suppression window in seconds. None: the tolerance, as in ``average_map``.
+        tolerances_s: Tolerances in seconds, as full widths. The widest is that of confusion, calibration,
+            offsets and timeline.
         device: Device to compute on.
         progress: Reports which network is at work.
     """
@@ -108,10 +123,11 @@ def analyse(
         "classes": len(store.classes),
         "frame_rate": store.frame_rate,
         "nms_window_s": nms_window_s,
+        "tolerances_s": tolerances_s,
     }
     best = threshold_counts(valid_spots, valid.actions, **options).best_f1()
     results = threshold_counts(spots, store.actions, **options).at(best)
-    window_s = TOLERANCE_S if nms_window_s is None else nms_window_s
+    window_s = tolerances_s[-1] if nms_window_s is None else nms_window_s
     kept = suppress(spots, store.frame_rate.to_frames(window_s))
     sure = kept[kept.score >= results.threshold[-1, kept.class_index]]
     return Analysis(
@@ -120,9 +136,10 @@ def analyse(
         classes=store.classes,
         scores=_scores(spots, store, options),
         results=results,
-        pairs=_pairs(kept, sure, store),
+        pairs=_pairs(kept, sure, store, tolerances_s[-1]),
         timeline=timeline(trained, shown, _of_game(sure, store, shown.games[0]), device),
         loss=None if trained.zones is None else LossConfig(zones=trained.zones),
+        nms_window_s=nms_window_s,
     )
 
 
@@ -157,12 +174,12 @@ def _scores(spots: Spots, store: Store, options: dict[str, Any]) -> Scores:
     )
 
 
-def _pairs(kept: Spots, sure: Spots, store: Store) -> Pairs:
-    width_frames, classes = TOLERANCE_S * store.frame_rate.per_second, len(store.classes)
+def _pairs(kept: Spots, sure: Spots, store: Store, tolerance_s: float) -> Pairs:
+    width_frames, classes = tolerance_s * store.frame_rate.per_second, len(store.classes)
     matching = Matching(kept, store.actions)
     offset_class, offset_frames = offsets_frames(matching, width_frames)
     return Pairs(
-        tolerance_s=TOLERANCE_S,
+        tolerance_s=tolerance_s,
         confusion=confusion(sure, store.actions, classes=classes, tolerance_frames=width_frames),
         calibration=calibration(matching, classes=classes, tolerance_frames=width_frames),
         offset_class=offset_class,

@@ -34,7 +34,7 @@ def summary_lines(analysis: Analysis) -> list[str]:
         mean += f"{scores.average_map_present:.4f} over the {present} present,"
     lines = [
         f"Average-mAP {mean} on {counted(analysis.games, 'game')} of the {analysis.split} split, "
-        f"{counted(scores.actions, 'action')}, in float32",
+        f"{counted(scores.actions, 'action')}, in float32{_scored(analysis)}",
     ]
     if scores.break_actions:  # soccer's substitutions at half-time; other sports have none there
         lines.append(
@@ -87,14 +87,14 @@ def _write_figures(analysis: Analysis, folder: Path) -> list[Path]:
             analysis.scores.game_time,
             _time_labels(analysis),
             whole=analysis.scores.average_map_present,
-            title="Average-mAP by game time",
+            title=f"Average-mAP by game time{_scored(analysis)}",
             axis="game time (minutes)",
         ),
         "vicinity": bins_figure(
             analysis.scores.vicinity,
             vicinity_labels(),
             whole=analysis.scores.average_map_present,
-            title="Average-mAP by distance to the closest other action",
+            title=f"Average-mAP by distance to the closest other action{_scored(analysis)}",
             axis="distance to the closest other action of any class (s)",
         ),
         "confusion": confusion_figure(analysis.pairs.confusion, classes, width_s),
@@ -106,6 +106,11 @@ def _write_figures(analysis: Analysis, folder: Path) -> list[Path]:
         figures["zones"] = zones_figure(analysis.loss.zones, classes, rate)
         figures["loss"] = loss_figure(analysis.loss, classes, rate)
     return [file for name, figure in figures.items() for file in save_figure(figure, folder, name)]
+
+
+def _scored(analysis: Analysis) -> str:
+    """Return tolerances and suppression as the end of a line; empty where they are the paper's."""
+    return f", {analysis.scoring}" if analysis.scoring else ""
 
 
 def _time_labels(analysis: Analysis) -> list[str]:

@@ -1,10 +1,12 @@
 """Trials of action spotting by name, with the paths of their networks and data."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hpo.config.environment import Environment
 from hpo.journal.results import StudyState, stored_state
+from hpo.journal.trial_state import TrialState
 from hpo.study.catalogue import identity_of
 from hpo.study.folders import chosen_study, known_studies, studies_folder, study_folder
 from hpo.study.plan import plan_of
@@ -13,6 +15,7 @@ from hpo.tracking.runs import recorded_trial
 from hpo.trial.files import BEST, trial_folder
 from model.errors import DataError, UserError
 from model.shell import shell_line
+from model.training.config import TrainingConfig
 from model.weights.trained import TrainedNetwork
 
 
@@ -31,10 +34,14 @@ class NamedTrial:
     weights: Path
     data: str
     features: str
-    valid_games: int
-    """Number of validation games on which it was scored, from the start of the split."""
+    games: Mapping[str, int]
+    """Split -> number of games that the study uses, from the start of the split. The test split has all."""
     valid_digest: str
-    """Digest of these games."""
+    """Digest of the validation games, on which it was scored."""
+    nms_window_s: float | None
+    """Width of the suppression in its score, in seconds; None: the width of each tolerance."""
+    tolerances_s: Sequence[float]
+    """Tolerances of its score in seconds, as full widths."""
 
 
 def find_trial(name: str, split: str, environment: Environment) -> NamedTrial:
@@ -65,22 +72,27 @@ def find_trial(name: str, split: str, environment: Environment) -> NamedTrial:
     weights = trial_folder(folder, trial_name) / BEST
     if not weights.is_file():
         raise UserError(f"trial {name} has no network yet ({BEST} is missing)", file=weights)
-    trial = state.trials[trial_name]
-    score = "no score" if trial.score is None else f"{trial.score:.3f} on validation"
-    label = f"{folder.name}/{trial_name}, {score}"
-    if trial.role:
-        label = f"{trial.role} ({label})"
+    training = plan.task.shared(plan.study, plan.shape, plan.precision)
+    assert isinstance(training, TrainingConfig), "action spotting, whose networks are analysed, has no other"
     return NamedTrial(
         study=folder.name,
         identity=state.created.identity,
         trial=trial_name,
-        label=label,
+        label=_label(folder.name, state.trials[trial_name]),
         weights=weights,
         data=plan.data,
         features=plan.features,
-        valid_games=plan.valid.items,
+        games={"train": plan.train.items, "valid": plan.valid.items},
         valid_digest=plan.data_digest.rpartition("+")[2],
+        nms_window_s=training.nms_window_s,
+        tolerances_s=training.tolerances_s,
     )
+
+
+def _label(study: str, trial: TrialState) -> str:
+    score = "no score" if trial.score is None else f"{trial.score:.3f} on validation"
+    label = f"{study}/{trial.trial}, {score}"
+    return f"{trial.role} ({label})" if trial.role else label
 
 
 def has_data_of(
@@ -113,7 +125,7 @@ def has_data_of(
             "valid",
             features=features,
             force_features=force_features,
-            count=trial.valid_games,
+            count=trial.games["valid"],
         )
     except DataError:  # fewer games, of which the digest would say nothing
         return False

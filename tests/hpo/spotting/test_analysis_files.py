@@ -1,11 +1,13 @@
 import csv
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
-from hpo.spotting.analysis import Analysis, Pairs, Scores
+from hpo.spotting.analysis import Analysis, Pairs, Scores, analyse
 from hpo.spotting.analysis_files import (
     game_time_labels,
     per_class_rows,
@@ -16,15 +18,19 @@ from hpo.spotting.analysis_files import (
 )
 from hpo.spotting.figures.class_results import class_results_figure
 from hpo.spotting.figures.timeline import GameTimeline
+from hpo.study.plan import StudyPlan
+from hpo.tasks.calf.data import open_reference
 from model.encoding import Zones
 from model.errors import UserError
+from model.inference.evaluation import find_spots
 from model.losses.complete import LossConfig
-from model.metrics.average_map import AverageMap
+from model.metrics.average_map import LOOSE_TOLERANCES_S, TIGHT_TOLERANCES_S, AverageMap, average_map
 from model.metrics.breakdowns import GroupScore
 from model.metrics.calibration import Calibration
 from model.metrics.thresholded import ClassResults
 from model.spots import Spots
 from model.timeline import FrameRate
+from model.weights.trained import TrainedNetwork
 
 
 def groups(number: int) -> list[GroupScore]:
@@ -70,6 +76,7 @@ def analysis() -> Analysis:
             actions=np.array([[0, 100, 0, 1], [1, 50, 1, 1]]),
             spots=Spots(np.array([0]), np.array([104]), np.array([0]), np.array([0.9], np.float32)),
         ),
+        nms_window_s=None,
         loss=LossConfig(zones=Zones(((-40.0, -20.0, 60.0, 90.0), (-20.0, -10.0, 10.0, 20.0)))),
     )
 
@@ -126,6 +133,29 @@ def test_file_in_the_place_of_the_folder_is_one_clear_error(tmp_path: Path) -> N
     (tmp_path / "taken").write_text("")
     with pytest.raises(UserError, match="cannot create the folder for results"):
         results_folder(tmp_path / "taken")
+
+
+def test_analysis_scores_with_the_tolerances_and_the_suppression_that_it_is_given(
+    small_plan: StudyPlan, tmp_path: Path
+) -> None:
+    slot = small_plan.task.slot(small_plan.study, {"f": 2}, small_plan.shape, seed=0, data_seed=0)
+    small_plan.task.save_network(slot, small_plan.shape, tmp_path / "best.pt", {})
+    trained, valid = TrainedNetwork.load(tmp_path / "best.pt"), open_reference(small_plan.valid)
+    options: dict[str, Any] = {"nms_window_s": 20.0, "tolerances_s": TIGHT_TOLERANCES_S}
+    device = torch.device("cpu")
+    found = analyse(trained, valid, valid, game=None, device=device, progress=lambda *_: None, **options)
+    spots = find_spots(trained.network, valid, precision="float32", device=device)
+    options |= {"classes": len(valid.classes), "frame_rate": valid.frame_rate}
+    assert found.scores.average_map == average_map(spots, valid.actions, **options).average_map > 0
+    assert (found.nms_window_s, found.pairs.tolerance_s) == (20.0, 5.0)
+
+
+def test_summary_names_tolerances_and_suppression_that_are_not_the_paper_s(analysis: Analysis) -> None:
+    results = analysis.results
+    usual = replace(analysis, results=replace(results, tolerances_s=LOOSE_TOLERANCES_S))
+    assert summary_lines(usual)[0].endswith("in float32")
+    other = replace(usual, results=replace(results, tolerances_s=TIGHT_TOLERANCES_S), nms_window_s=20.0)
+    assert summary_lines(other)[0].endswith("float32, tolerances of 1 to 5 s, suppression 20 s wide")
 
 
 def test_class_without_actions_is_named_with_both_means_and_has_neither_recall_nor_f1(

@@ -4,23 +4,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from calf_plan import calf_plan
 
 from hpo.config.environment import Environment
 from hpo.journal.events import StageStarted, StudyCreated, TrialAsked, TrialFailed, TrialFinished
 from hpo.journal.journal import Journal
 from hpo.spotting.figures.timeline import GameTimeline
 from hpo.spotting.timelines import game_timelines, write_timelines
-from hpo.spotting.trials import NamedTrial, has_data_of, trials_of_stage
+from hpo.spotting.trials import NamedTrial, find_trial, has_data_of, trials_of_stage
 from hpo.study.folders import study_folder
 from hpo.study.plan import StudyPlan
 from hpo.tasks.base.splits import DataRequest
 from hpo.tasks.calf.data import open_games
+from hpo.trial.files import BEST, trial_folder
 from model.data.synthetic import write_synthetic
 from model.errors import ConfigError
+from model.metrics.average_map import TIGHT_TOLERANCES_S
 from model.spots import Spots
 from model.timeline import FrameRate
 from model.weights.trained import TrainedNetwork
 
+STAGES = {"bayes": {"trials": 1, "space": {"f": {"type": "int", "low": 4, "high": 8}}}}
+GAMES = {"train": 2, "valid": 1}
 TRIAL = NamedTrial(
     study="s",
     identity="1",
@@ -29,8 +34,10 @@ TRIAL = NamedTrial(
     weights=Path("w"),
     data="d",
     features="F",
-    valid_games=1,
+    games=GAMES,
     valid_digest="1",
+    nms_window_s=None,
+    tolerances_s=(5.0, 10.0),
 )
 
 
@@ -66,6 +73,18 @@ def test_other_names_mean_themselves(sweep: Environment, name: str) -> None:
     assert trials_of_stage(name, sweep) == [name]
 
 
+def test_trial_has_the_tolerances_and_the_suppression_of_its_study(
+    sweep: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = {"preset": "published-2021", "scoring": {"tolerances": "tight"}, "stages": STAGES}
+    monkeypatch.setattr("hpo.spotting.trials.plan_of", lambda *_: calf_plan(tables))
+    (weights := trial_folder(study_folder(sweep, "s"), "t1") / BEST).parent.mkdir(parents=True)
+    weights.write_bytes(b"network")
+    trial = find_trial("s/t1", "valid", sweep)
+    assert (trial.nms_window_s, trial.tolerances_s) == (20.0, TIGHT_TOLERANCES_S)
+    assert (trial.study, trial.trial, trial.games, trial.valid_digest) == ("s", "t1", GAMES, "b")
+
+
 def test_networks_are_drawn_one_figure_a_class(tmp_path: Path) -> None:
     timeline = GameTimeline(
         game="league/season/a - b",
@@ -96,8 +115,8 @@ def test_data_of_a_trial_are_known_by_the_validation_games_on_which_it_was_score
     trained, cache = TrainedNetwork.load(tmp_path / "best.pt"), small_environment.cache
     request = DataRequest(place=str(small_games), features=small_plan.features, counts=None, cache=cache)
     first_two = open_games(request, "valid", count=2).digest
-    whole = replace(TRIAL, valid_games=5, valid_digest=small_plan.data_digest.rpartition("+")[2])
-    part = replace(TRIAL, valid_games=2, valid_digest=first_two)
+    whole = replace(TRIAL, games={"valid": 5}, valid_digest=small_plan.data_digest.rpartition("+")[2])
+    part = replace(TRIAL, games={"valid": 2}, valid_digest=first_two)
     other = tmp_path / "other"
     write_synthetic(other, games={"train": 1, "valid": 2, "test": 1}, dims=8, minutes=15, seed=4)
 
