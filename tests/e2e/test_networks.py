@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from e2e.command_line import CommandLine
 
+from model.data.synthetic import write_synthetic
 from model.weights.trained import TrainedNetwork
 
 CLASSES = ("goal", "card", "substitution")
@@ -78,6 +79,14 @@ def test_analysis_of_a_run_lies_with_it_in_mlflow_and_leaves_the_test_split_clos
     artifacts = hpo.folder / "hpo-runs" / "artifacts"
     assert len(list(artifacts.glob("**/analysis-valid/timeline.png"))) == 1
     assert not list(artifacts.glob("**/networks-of-others.png"))
+    (own,) = artifacts.glob("**/analysis-valid/summary.csv")
+    stored, other = own.read_bytes(), hpo.folder / "other"
+    write_synthetic(other, games={"train": 1, "valid": 1, "test": 1}, dims=16, minutes=20, seed=2)
+    options = ("--split", "valid", "--data", str(other), "--to", "analysis")
+    answer = hpo.run("analyse", "--run", name, *options)
+    assert answer.returncode == 0, answer.stderr
+    assert f"not stored in MLflow: the data in {other} are not those of {name}" in answer.stderr
+    assert own.read_bytes() == stored
     page = (hpo.folder / "small.html").read_text()
     assert "Timeline, valid split" in page and f"{trial['average_map']:.4f}" in page
     assert len(list(artifacts.glob("**/small.html"))) == 1
