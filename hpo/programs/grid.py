@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from hpo.journal.ranking import GRID, configuration_key
 from hpo.journal.trial_state import TrialState
-from hpo.programs.listed import ListedProgram
+from hpo.programs.listed import FIRST_CONFIRMATION_REPLICATE, ListedProgram
 from hpo.programs.program import Answer, Choice, Program, Proposal, best_choice
 from hpo.space.space import Parameters
 
@@ -22,11 +22,6 @@ class Explorer(ABC):
     @abstractmethod
     def planned(self) -> int:
         """Maximum number of trials."""
-
-    @property
-    @abstractmethod
-    def replicates(self) -> int:
-        """Number of seeds that the exploration may use: replicates 0 to ``replicates`` - 1."""
 
     @abstractmethod
     def step(self, trials: Sequence[TrialState]) -> Proposal | Answer:
@@ -57,11 +52,6 @@ class ConfigurationExplorer(Explorer):
         """Number of configurations, with the start, times seeds."""
         return len(self._configurations) * self._replicates
 
-    @property
-    def replicates(self) -> int:
-        """Seeds per configuration."""
-        return self._replicates
-
     def step(self, trials: Sequence[TrialState]) -> Proposal | Answer:
         """Return the next trial of the list; at its end WAIT for running trials, then DONE."""
         if len(trials) < self.planned:
@@ -81,7 +71,8 @@ class GridProgram(Program):
     Args:
         explorer: Strategy that explores the grid.
         start: Configuration that the grid starts from.
-        seeds: Number of seeds with which start and result are retrained; the exploration uses none of them.
+        seeds: Number of seeds with which start and result are retrained; neither the exploration nor the
+            search that chose the start uses them.
     """
 
     def __init__(self, explorer: Explorer, start: Parameters, *, seeds: int) -> None:
@@ -106,11 +97,12 @@ class GridProgram(Program):
         return best_choice(_confirming(trials))
 
     def _confirmation(self, tried: Sequence[TrialState], confirming: Sequence[TrialState]) -> ListedProgram:
-        """Return the comparison; a result that has trials stays, whatever later trials of the grid say."""
+        """Return the comparison; a result and seeds that have trials stay, whatever the grid says later."""
         begun = (dict(trial.parameters) for trial in confirming if trial.role == COMBINED)
         result = next(begun, None) or self._explorer.result(tried)
         entries = {START: self._start} | ({COMBINED: result} if result != self._start else {})
-        return ListedProgram(entries, seeds=self._seeds, first_replicate=self._explorer.replicates)
+        first = min((trial.replicate for trial in confirming), default=FIRST_CONFIRMATION_REPLICATE)
+        return ListedProgram(entries, seeds=self._seeds, first_replicate=first)
 
 
 def _confirming(trials: Sequence[TrialState]) -> list[TrialState]:

@@ -8,6 +8,8 @@ from hpo.space.space import Parameters
 
 FIRST_COMPARISON_REPLICATE = 101
 """First replicate of finals and other comparisons. No search or grid uses it to choose a configuration."""
+FIRST_CONFIRMATION_REPLICATE = 1001
+"""First replicate of a grid's comparison with its start. No search, final or exploration uses it."""
 
 
 class ListedProgram(Program):

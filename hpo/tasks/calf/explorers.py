@@ -53,11 +53,6 @@ class ClassParallel(Explorer):
         """Length of all sweeps together."""
         return sum(sweep.trials for sweep in self._sweeps)
 
-    @property
-    def replicates(self) -> int:
-        """Number of sweeps: each has a seed of its own."""
-        return len(self._sweeps)
-
     def step(self, trials: Sequence[TrialState]) -> Proposal | Answer:
         """Return the next trial of the sweep; WAIT for running trials at the end of a round, or DONE."""
         place, decided = len(trials), 0
@@ -134,11 +129,6 @@ class PerClass(Explorer):
     def planned(self) -> int:
         """Maximum number of trials: the start and all points of all classes in every round, times seeds."""
         return self._replicates * (1 + self._rounds * sum(map(len, self._points.values())))
-
-    @property
-    def replicates(self) -> int:
-        """Seeds per point."""
-        return self._replicates
 
     def step(self, trials: Sequence[TrialState]) -> Proposal | Answer:
         """Return the next point to train; WAIT if running trials decide the winner of a class, or DONE."""

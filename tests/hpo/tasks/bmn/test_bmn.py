@@ -13,6 +13,7 @@ from stage_play import play
 from hpo.config.environment import Environment
 from hpo.journal.trial_state import TrialState
 from hpo.page.study_page import shown_table
+from hpo.programs.listed import FIRST_CONFIRMATION_REPLICATE
 from hpo.programs.program import Program
 from hpo.study.plan import StudyPlan, StudyRequest, make_plan, reopen_data
 from hpo.tasks.base.registry import load_study, parse_study, task_named
@@ -66,7 +67,8 @@ def test_grid_finds_k1_of_the_context_aware_loss_and_confirms_it_with_fresh_seed
     assert [trial.parameters["K1_positions"] for trial in grid] == [-14, -6, -10]
     assert {trial.parameters["tem_loss"] for trial in trials} == {"context-aware"}
     confirming = [(trial.role, trial.replicate) for trial in trials if trial.role != "grid"]
-    assert confirming == [("start", 1), ("combined", 1), ("start", 2), ("combined", 2)]
+    first = FIRST_CONFIRMATION_REPLICATE
+    assert confirming == [(role, first + seed) for seed in range(2) for role in ("start", "combined")]
     choice = program("bmn-slicing", settings).choice(trials)
     assert choice is not None and choice.parameters["K1_positions"] == -10
 

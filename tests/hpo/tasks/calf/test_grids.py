@@ -6,9 +6,12 @@ import pytest
 from stage_play import asked, end, play
 from stores import small_store
 
+from hpo.config.stages import FinalStage
 from hpo.journal.events import Value
 from hpo.journal.trial_state import TrialState
 from hpo.programs.grid import ConfigurationExplorer, Explorer, GridProgram
+from hpo.programs.listed import FIRST_COMPARISON_REPLICATE, FIRST_CONFIRMATION_REPLICATE
+from hpo.programs.program import Proposal
 from hpo.space.space import Parameters
 from hpo.tasks.base.registry import parse_study
 from hpo.tasks.base.splits import SplitRef
@@ -28,6 +31,7 @@ from model.errors import ConfigError
 from model.timeline import FrameRate
 
 RATE = FrameRate(2.0)
+FIRST = FIRST_CONFIRMATION_REPLICATE
 SEARCH = {"bayes": {"trials": 1, "space": {"f": {"type": "int", "low": 1, "high": 2}}}}
 BEST = {"goal": (-40.0, -20.0, 120.0, 180.0), "card": (-40.0, -10.0, 20.0, 40.0)}
 GRID = ClassGrid(K1_s=(-40, -20), K2_s=(-10, -5), K3_s=(5, 10, 60), K4_s=(20, 90))
@@ -102,7 +106,21 @@ def test_no_point_is_explored_twice_and_confirmation_uses_other_seeds(mode: str)
     assert len(explored) == len(set(explored))
     assert {trial.replicate for trial in trials if trial.role == "grid"} == {0}
     confirmed = [(trial.role, trial.replicate) for trial in trials if trial.role != "grid"]
-    assert confirmed == [("start", 1), ("combined", 1), ("start", 2), ("combined", 2)]
+    assert confirmed == [(role, FIRST + seed) for seed in range(2) for role in ("start", "combined")]
+
+
+def test_confirmation_shares_no_seed_with_a_search_or_a_final_that_chose_the_start() -> None:
+    most_of_a_final = FinalStage().most_seeds
+    assert FIRST_CONFIRMATION_REPLICATE >= FIRST_COMPARISON_REPLICATE + most_of_a_final
+
+
+def test_confirmation_that_an_earlier_version_began_continues_with_its_seeds() -> None:
+    build = program(EXPLORERS["joint"], seeds=3)
+    trials = play(build, scores)
+    earlier = [trial for trial in trials if trial.replicate <= FIRST + 1]
+    for trial in earlier:
+        trial.replicate -= (FIRST - 1) * (trial.role != "grid")
+    assert build().next(earlier) == Proposal(parameters=START, replicate=3, role="start")
 
 
 @pytest.mark.parametrize("mode", ["per-class", "joint"])
@@ -123,7 +141,6 @@ def test_points_are_judged_by_their_mean_over_replicates(mode: str) -> None:
     assert choice is not None
     assert {name: zones_of(choice.parameters, name) for name in BEST} == BEST
     assert len(trials) <= build().planned
-    assert {trial.replicate for trial in trials if trial.role != "grid"} == {3, 4}
 
 
 @pytest.mark.parametrize("at_once", [1, 4])
@@ -231,8 +248,8 @@ def test_failed_points_are_passed_over() -> None:
 @pytest.mark.parametrize(
     ("worth", "begun", "combined"),
     [
-        ({1: 0.5, 2: 0.6, 3: 0.7}, [("start", 1), ("combined", 1)], 2),
-        ({1: 0.5, 2: 0.4, 3: 0.7}, [("start", 1), ("start", 2), ("start", 3)], 3),
+        ({1: 0.5, 2: 0.6, 3: 0.7}, [("start", FIRST), ("combined", FIRST)], 2),
+        ({1: 0.5, 2: 0.4, 3: 0.7}, [("start", FIRST + seed) for seed in range(3)], 3),
     ],
 )
 def test_failed_point_that_is_trained_again_mixes_no_seeds_of_the_confirmation(
@@ -258,7 +275,7 @@ def test_failed_point_that_is_trained_again_mixes_no_seeds_of_the_confirmation(
         end(trials[-1], scores)
     confirmed = sorted((trial.role, trial.replicate, trial.parameters["f"]) for trial in trials[3:])
     wanted = {("start", 1), ("combined", combined)}
-    assert confirmed == sorted((role, seed, f) for role, f in wanted for seed in (1, 2, 3))
+    assert confirmed == sorted((role, FIRST + seed, f) for role, f in wanted for seed in range(3))
     choice = build().choice(trials)
     assert choice is not None and choice.parameters == {"f": combined}
 
