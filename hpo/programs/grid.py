@@ -86,10 +86,12 @@ class GridProgram(Program):
     def next(self, trials: Sequence[TrialState]) -> Proposal | Answer:
         """Return the next trial: first points of the grid, then the comparison with the start."""
         tried = [trial for trial in trials if trial.role == GRID]
-        step = self._explorer.step(tried)
+        confirming = _confirming(trials)
+        # A result that has trials stays: further points of the grid would be of no use.
+        has_result = any(trial.role == COMBINED for trial in confirming)
+        step = Answer.DONE if has_result else self._explorer.step(tried)
         if step is not Answer.DONE:
             return step
-        confirming = _confirming(trials)
         return self._confirmation(tried, confirming).next(confirming)
 
     def choice(self, trials: Sequence[TrialState]) -> Choice | None:

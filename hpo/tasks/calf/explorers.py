@@ -30,8 +30,8 @@ class ClassParallel(Explorer):
     A sweep goes through the points of every class, each class in its own random order, so that the points of
     different classes are combined at random; a class with fewer points repeats some. The first trial is the
     start. After a sweep through all points, successive halving (Karnin et al., ICML 2013) spends the other
-    replicates where the decision is open: each round costs as many trials as the first one, but keeps only
-    the better half of each class's points, by expected AP, and trains them with twice as many seeds.
+    replicates where the decision is open: each round costs about as many trials as the first one, but keeps
+    only the better half of each class's points, by expected AP, and trains them with twice as many seeds.
 
     Args:
         points: Points of each class.
@@ -104,11 +104,13 @@ def _kept(points: int, halvings: int) -> int:
 
 
 def _halving_sweeps(points: int, *, rounds: int) -> list[_Sweep]:
-    """Return the sweeps of rounds that cost at most ``points`` trials each."""
+    """Return the sweeps of rounds that cost about ``points`` trials each."""
     sweeps = []
     for halvings in range(rounds):
         trials = _kept(points, halvings)
-        sweeps += [_Sweep(halvings, trials, is_first=number == 0) for number in range(points // trials)]
+        # Half of an odd number is rounded up: two sweeps of that cost one trial more than ``points``.
+        count = round(points / trials)
+        sweeps += [_Sweep(halvings, trials, is_first=number == 0) for number in range(count)]
     return sweeps
 
 

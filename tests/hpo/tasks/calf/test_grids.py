@@ -11,7 +11,7 @@ from hpo.journal.events import Value
 from hpo.journal.trial_state import TrialState
 from hpo.programs.grid import ConfigurationExplorer, Explorer, GridProgram
 from hpo.programs.listed import FIRST_COMPARISON_REPLICATE, FIRST_CONFIRMATION_REPLICATE
-from hpo.programs.program import Proposal
+from hpo.programs.program import Answer, Proposal
 from hpo.space.space import Parameters
 from hpo.tasks.base.registry import parse_study
 from hpo.tasks.base.splits import SplitRef
@@ -156,6 +156,24 @@ def test_class_parallel_spends_its_replicates_on_the_better_half_of_each_class(a
     assert len(asked) == len(explored) <= 3 * len(POINTS["goal"])
     confirming = {trial.replicate for trial in trials if trial.role != "grid"}
     assert min(confirming) > max(trial.replicate for trial in explored)
+
+
+@pytest.mark.parametrize("points", [19, 20])
+def test_class_parallel_doubles_the_seeds_of_half_of_an_odd_number_of_points_too(points: int) -> None:
+    own = zones_of(START, "goal")
+    grid = {"goal": [own, *(zones for zones in POINTS["goal"] if zones != own)][:points]}
+    explorer = lambda: ClassParallel(grid, START, seed=3, replicates=3)  # noqa: E731 (an explorer a question)
+    trials = play(program(explorer), scores)
+    sweeps = Counter(trial.replicate for trial in trials if trial.role == "grid")
+    assert list(sweeps.values()) == [points, 10, 10, 5, 5, 5, 5]
+
+
+def test_grid_whose_result_is_compared_explores_no_further() -> None:
+    """An earlier version explored fewer points before it compared."""
+    build = program(REPLICATED["class-parallel"])
+    trials = play(build, scores)
+    sweep = max(trial.replicate for trial in trials if trial.role == "grid")
+    assert build().next([trial for trial in trials if trial.replicate != sweep]) is Answer.DONE
 
 
 def test_class_parallel_gives_every_sweep_other_neighbours() -> None:
