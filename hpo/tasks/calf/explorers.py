@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import ceil
+from math import ceil, prod
 
 import numpy as np
 import numpy.typing as npt
@@ -17,9 +17,12 @@ from hpo.search.expected import expected_scores
 from hpo.search.searcher import NOISE, AskedTrial
 from hpo.space.space import Parameters
 from hpo.tasks.calf.zones import ZoneFrames, zone_parameters, zones_of
+from model.errors import ConfigError
 
 Points = Mapping[str, Sequence[ZoneFrames]]
 """Class -> points of its grid, in frames."""
+MOST_COMBINATIONS = 10_000
+"""Number of combinations of the points of all classes that a grid may try; all of them are kept in memory."""
 LEAST_KEPT = 2
 """Number of points of a class below which halving stops."""
 
@@ -169,7 +172,19 @@ class PerClass(Explorer):
 
 
 def joint_configurations(points: Points, start: Parameters) -> list[Parameters]:
-    """Return every combination of the points of all classes."""
+    """Return every combination of the points of all classes.
+
+    Raises:
+        ConfigError: There are more than ``MOST_COMBINATIONS``.
+    """
+    count = prod(map(len, points.values()))
+    if count > MOST_COMBINATIONS:
+        raise ConfigError(
+            f"expected at most {MOST_COMBINATIONS:,} combinations of all classes' points, got {count:,}",
+            key="stages.grid-slicing.mode",
+            fix="use --mode class-parallel, which needs as many trials as one class has points, or give the "
+            "grid fewer values",
+        )
     combinations = itertools.product(*points.values())
     return [_moved(start, dict(zip(points, zones, strict=True))) for zones in combinations]
 

@@ -87,6 +87,12 @@ def test_symmetric_points_have_the_paper_s_proportions() -> None:
     assert symmetric_points((2.5, 10, 10.1), RATE) == [(-10.0, -5.0, 5.0, 10.0), (-40.0, -20.0, 20.0, 40.0)]
 
 
+def test_more_combinations_of_all_classes_than_fit_into_memory_are_refused_before_they_are_built() -> None:
+    points = {f"class {number}": grid_points(ClassGrid(), RATE) for number in range(17)}
+    with pytest.raises(ConfigError, match=r"(?s)at most 10,000 combinations .*--mode class-parallel"):
+        joint_configurations(points, START)
+
+
 @pytest.mark.parametrize("mode", EXPLORERS)
 @pytest.mark.parametrize("at_once", [1, 3])
 def test_best_zones_of_every_class_are_found_confirmed_and_kept(mode: str, at_once: int) -> None:
