@@ -164,17 +164,18 @@ def highlights(
     looked_at = chosen_classes(sequences, ("goal",), trained.classes, "--sequences")
     choice = FeatureChoice(name=features, forced=force_features)
     if opportunities:
+        cut_at = _LOWEST_REVIEWED if threshold is None else threshold
         rows = opportunities_of(
             trained,
             folders,
             choice,
             device=chosen_device,
             classes=looked_at,
-            threshold=_LOWEST_REVIEWED if threshold is None else threshold,
+            threshold=cut_at,
             before_s=before,
             after_s=after,
         )
-        write_review(folder / REVIEW_FILE, rows)
+        write_review(folder / REVIEW_FILE, rows, cut_at=cut_at)
         typer.echo(
             f"{counted(len(rows), 'sequence')} of {counted(len(folders), 'game')} for two reviewers in "
             f"{folder / REVIEW_FILE}"
@@ -219,7 +220,8 @@ def precision(
     from hpo.spotting.review import precision_table, read_review, write_precision
     from model.metrics.review import reviewed_precision
 
-    found = reviewed_precision(*read_review(review))
+    answers = read_review(review)
+    found = reviewed_precision(answers.peaks, answers.verdicts, answers.thresholds)
     files = write_precision(found, results_folder(to))
     print_table(precision_table(found))
     typer.echo(f"{', '.join(file.name for file in files)} in {to}")

@@ -4,7 +4,7 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, fields
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -17,32 +17,60 @@ from model.documents import TableRow, decode_text, parse_table, read_limited
 from model.errors import DataError, Problem, UserError
 from model.files import write_whole
 from model.inference.clips import Clip
-from model.metrics.review import ReviewedPrecision
+from model.metrics.review import THRESHOLDS, ReviewedPrecision
 from model.timeline import format_game_time
 from model.wording import counted
 
 REVIEW_FILE = "opportunities.csv"
 REVIEWERS = ("reviewer_1", "reviewer_2")
-COLUMNS = ("game", "half", "start", "end", "peak_score", *REVIEWERS)
+_PLACE = ("game", "half", "start", "end", "peak_score")
+COLUMNS = (*_PLACE, *REVIEWERS)
+"""Columns that every table has."""
+CUT_AT = "threshold"
+"""Column of the score at which the sequences were cut; tables of earlier versions lack it."""
 _ANSWERS = {"yes": True, "y": True, "no": False, "n": False}
 _MAX_BYTES = 16 << 20
 
 
-def write_review(file: Path, clips: Iterable[tuple[str, Clip]]) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """Answers of two reviewers."""
+
+    peaks: npt.NDArray[np.float64]
+    """(sequences,): highest segmentation score of each sequence."""
+    verdicts: npt.NDArray[np.bool_]
+    """(sequences, 2): True if the reviewer accepted the sequence."""
+    cut_at: float | None
+    """Smallest score of the sequences that were reviewed; None if the table does not say it."""
+
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """Thresholds of the precision curve; nobody has reviewed what lies below ``cut_at``."""
+        if self.cut_at is None:
+            return THRESHOLDS
+        return (*(threshold for threshold in THRESHOLDS if threshold > self.cut_at), self.cut_at)
+
+
+def write_review(file: Path, clips: Iterable[tuple[str, Clip]], *, cut_at: float) -> None:
     """Write one row per pair (game, clip), with empty columns for the reviewers.
+
+    Args:
+        file: The table.
+        clips: Games, and their clips to review.
+        cut_at: Smallest score of a sequence.
 
     Raises:
         UserError: The file exists with other content, which may include answers.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow([*_PLACE, CUT_AT, *REVIEWERS])
     for game, clip in clips:
         start, end = (
             format_game_time(clip.half + 1, time_s).partition(" - ")[2]
             for time_s in (clip.start_s, clip.stop_s)
         )
-        writer.writerow([game, clip.half + 1, start, end, f"{clip.score:.6f}", "", ""])
+        writer.writerow([game, clip.half + 1, start, end, f"{clip.score:.6f}", f"{cut_at:g}", "", ""])
     content = text.getvalue().encode(errors="backslashreplace")
     if file.exists() and file.read_bytes() != content:
         raise UserError(
@@ -53,28 +81,30 @@ def write_review(file: Path, clips: Iterable[tuple[str, Clip]]) -> None:
     write_whole(file, content)
 
 
-def read_review(file: Path) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Read peak scores of shape (sequences,) and both reviewers' answers of shape (sequences, 2).
+def read_review(file: Path) -> Review:
+    """Read a table with the answers of both reviewers.
 
     Raises:
         DataError: The file is not a review table, or has invalid rows; the error lists them with their lines.
     """
     rows = _read_rows(file)
     problems: list[Problem] = []
-    peaks, answers, seen = [], [], dict[tuple[str, ...], int]()
+    peaks, answers, cuts, seen = [], [], [], dict[tuple[str, ...], int]()
     for row in rows:
-        place = tuple(row.cells[name] for name in COLUMNS[:5])
+        place = tuple(row.cells[name] for name in _PLACE)
         faults = [row.fault] if row.fault else _row_faults(row.cells)
         if place in seen:
             faults.append(f"repeats the sequence of line {seen[place]}")
         seen.setdefault(place, row.line)
         problems += [Problem(str(file), f"line {row.line}", fault) for fault in faults]
         if not faults:
-            peaks.append(_peak(row.cells))
+            peaks.append(_number(row.cells["peak_score"]))
+            cuts += [_number(row.cells[CUT_AT])] if CUT_AT in row.cells else []
             answers.append([_ANSWERS[_answer(row.cells, name)] for name in REVIEWERS])
     if problems:
         raise DataError(f"{counted(len(problems), 'mistake')} in the review table", problems)
-    return np.array(peaks), np.array(answers, dtype=bool).reshape(-1, 2)
+    verdicts = np.array(answers, dtype=bool).reshape(-1, 2)
+    return Review(peaks=np.array(peaks), verdicts=verdicts, cut_at=max(cuts, default=None))
 
 
 def write_precision(found: Sequence[ReviewedPrecision], folder: Path) -> list[Path]:
@@ -117,25 +147,30 @@ def _read_rows(file: Path) -> list[TableRow]:
     return rows
 
 
-def _peak(row: Mapping[str, str]) -> float:
-    """Return the score of a sequence; some spreadsheets write its decimal sign as a comma."""
-    return float(row["peak_score"].replace(",", "."))
+def _number(cell: str) -> float:
+    """Return the number in a cell; some spreadsheets write its decimal sign as a comma."""
+    return float(cell.replace(",", "."))
 
 
 def _row_faults(row: Mapping[str, str]) -> list[str]:
-    faults = []
-    try:
-        known = 0.0 <= _peak(row) <= 1.0
-    except ValueError:
-        known = False
-    if not known:
-        faults.append(f"expected a peak_score from 0 to 1, got {row['peak_score']!r:.40}")
+    faults = [
+        f"expected a {name} from 0 to 1, got {row[name]!r:.40}"
+        for name in ("peak_score", CUT_AT)
+        if name in row and not _is_share(row[name])
+    ]
     faults += [
         f"expected yes or no under {name}, got {row[name]!r:.40}"
         for name in REVIEWERS
         if _answer(row, name) not in _ANSWERS
     ]
     return faults
+
+
+def _is_share(cell: str) -> bool:
+    try:
+        return 0.0 <= _number(cell) <= 1.0
+    except ValueError:
+        return False
 
 
 def _answer(row: Mapping[str, str], name: str) -> str:

@@ -35,7 +35,7 @@ class ReviewedPrecision:
 def reviewed_precision(
     peaks: npt.NDArray[np.float64],
     verdicts: npt.NDArray[np.bool_],
-    thresholds: Sequence[float] = THRESHOLDS,
+    thresholds: Sequence[float],
 ) -> list[ReviewedPrecision]:
     """Compute precision and agreement of the sequences whose peak exceeds each threshold.
 
@@ -45,7 +45,7 @@ def reviewed_precision(
     Args:
         peaks: (sequences,): highest segmentation score of each sequence.
         verdicts: (sequences, 2): True if the reviewer accepted the sequence.
-        thresholds: Values of eta.
+        thresholds: Values of eta, none below the one at which the sequences were cut.
     """
     return [_at(threshold, verdicts[peaks > threshold]) for threshold in thresholds]
 

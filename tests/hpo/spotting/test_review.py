@@ -7,7 +7,7 @@ import pytest
 from hpo.spotting.review import COLUMNS, precision_table, read_review, write_precision, write_review
 from model.errors import DataError, UserError
 from model.inference.clips import Clip, Moment
-from model.metrics.review import reviewed_precision
+from model.metrics.review import THRESHOLDS, reviewed_precision
 
 GAME = "league/season/Arsenal - Leicester City, 4 - 3"
 
@@ -33,7 +33,7 @@ def mistakes(file: Path) -> list[str]:
 
 def test_written_review_comes_back_once_it_is_answered(tmp_path: Path) -> None:
     file = tmp_path / "opportunities.csv"
-    write_review(file, [(GAME, clip(0, 600.0, 0.75)), (GAME, clip(1, 59.5, 0.5))])
+    write_review(file, [(GAME, clip(0, 600.0, 0.75)), (GAME, clip(1, 59.5, 0.5))], cut_at=0.45)
     with file.open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert rows[1] == {
@@ -42,25 +42,48 @@ def test_written_review_comes_back_once_it_is_answered(tmp_path: Path) -> None:
         "start": "00:59",
         "end": "01:44",
         "peak_score": "0.500000",
+        "threshold": "0.45",
         "reviewer_1": "",
         "reviewer_2": "",
     }
     answered = (
-        file.read_text().replace("0.750000,,", "0.750000,Yes,y").replace("0.500000,,", "0.500000,no, N")
+        file.read_text().replace("0.750000,0.45,,", "0.750000,0.45,Yes,y").replace(",0.45,,", ",0.45,no, N")
     )
     file.write_text("\ufeff" + answered.replace("\n", "\r\n"))  # as a spreadsheet saves it
-    peaks, verdicts = read_review(file)
-    assert peaks.tolist() == [0.75, 0.5]
-    np.testing.assert_array_equal(verdicts, [[True, True], [False, False]])
+    read = read_review(file)
+    assert (read.peaks.tolist(), read.cut_at) == ([0.75, 0.5], 0.45)
+    np.testing.assert_array_equal(read.verdicts, [[True, True], [False, False]])
+
+
+@pytest.mark.parametrize(
+    ("cut_at", "thresholds"), [(0.8, (0.9, 0.85, 0.8)), (0.87, (0.9, 0.87)), (0.95, (0.95,))]
+)
+def test_curve_ends_where_the_sequences_were_cut(
+    cut_at: float, thresholds: tuple[float, ...], tmp_path: Path
+) -> None:
+    file = tmp_path / "opportunities.csv"
+    write_review(file, [(GAME, clip(0, 600.0, 0.96))], cut_at=cut_at)
+    file.write_text(file.read_text().replace(",,", ",yes,no"))
+    read = read_review(file)
+    found = reviewed_precision(read.peaks, read.verdicts, read.thresholds)
+    assert [(row.threshold, row.sequences) for row in found] == [(threshold, 1) for threshold in thresholds]
+    assert len(write_precision(found, tmp_path)) == 3
+
+
+def test_table_that_does_not_say_where_it_was_cut_gives_the_whole_curve(tmp_path: Path) -> None:
+    file = review(tmp_path, "g,1,0,5,0.9,yes,no")
+    assert read_review(file).thresholds == THRESHOLDS
+    file.write_text(f"{','.join(COLUMNS)},threshold\ng,1,0,5,0.9,yes,no,many\n")
+    assert mistakes(file) == ["line 2: expected a threshold from 0 to 1, got 'many'"]
 
 
 def test_answers_are_never_written_over(tmp_path: Path) -> None:
     file = tmp_path / "opportunities.csv"
-    write_review(file, [(GAME, clip(0, 600.0, 0.75))])
-    write_review(file, [(GAME, clip(0, 600.0, 0.75))])
-    file.write_text(file.read_text().replace("0.750000,,", "0.750000,yes,"))
+    write_review(file, [(GAME, clip(0, 600.0, 0.75))], cut_at=0.3)
+    write_review(file, [(GAME, clip(0, 600.0, 0.75))], cut_at=0.3)
+    file.write_text(file.read_text().replace(",0.3,,", ",0.3,yes,"))
     with pytest.raises(UserError, match="may contain answers"):
-        write_review(file, [(GAME, clip(0, 600.0, 0.75))])
+        write_review(file, [(GAME, clip(0, 600.0, 0.75))], cut_at=0.3)
     assert ",yes," in file.read_text()
 
 
@@ -101,12 +124,12 @@ def test_file_that_is_no_review_is_told(tmp_path: Path) -> None:
 def test_review_may_come_from_a_spreadsheet_with_decimal_commas(tmp_path: Path) -> None:
     file = tmp_path / "review.csv"
     file.write_text(";".join(COLUMNS) + "\ng;1;0;5;0,75;yes;no\n")
-    peaks, answers = read_review(file)
-    assert peaks.tolist() == [0.75] and answers.tolist() == [[True, False]]
+    read = read_review(file)
+    assert read.peaks.tolist() == [0.75] and read.verdicts.tolist() == [[True, False]]
 
 
 def test_curve_is_written_as_table_and_figure(tmp_path: Path) -> None:
-    found = reviewed_precision(np.array([0.8, 0.5]), np.array([[True, True], [True, False]]))
+    found = reviewed_precision(np.array([0.8, 0.5]), np.array([[True, True], [True, False]]), THRESHOLDS)
     files = write_precision(found, tmp_path)
     assert [file.name for file in files] == ["precision.csv", "precision.png", "precision.svg"]
     with files[0].open(newline="") as stream:
