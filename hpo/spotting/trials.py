@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hpo.config.environment import Environment
+from hpo.journal.ranking import ConfigurationKey, configuration_key
 from hpo.journal.results import StudyState, stored_state
 from hpo.journal.trial_state import TrialState
 from hpo.study.catalogue import identity_of
@@ -143,10 +144,10 @@ def trials_of_stage(name: str, environment: Environment) -> list[str]:
     state = stored_state(chosen_study(environment, study))
     if stage not in state.stages:
         return [name]
-    first: dict[str, str] = {}
+    first: dict[tuple[str, ConfigurationKey], str] = {}
     for trial in state.trials_of(stage):
         if trial.score is not None:
-            first.setdefault(trial.role or trial.trial, f"{study}/{trial.trial}")
+            first.setdefault((trial.role, configuration_key(trial.parameters)), f"{study}/{trial.trial}")
     return list(first.values())
 
 

@@ -43,19 +43,20 @@ TRIAL = NamedTrial(
 
 @pytest.fixture
 def sweep(tmp_path: Path) -> Environment:
-    """Two values of lambda_seg with two seeds each; the first trial of the second value failed."""
+    """Two values of lambda_seg with two seeds each, of which one trial failed; then a grid of two points."""
     environment = Environment(runs=tmp_path, cache=tmp_path, data=tmp_path, tracking_uri="sqlite://")
-    roles = ["lambda_seg 0.1", "lambda_seg 0.1", "lambda_seg 10", "lambda_seg 10"]
+    sweep = [("lambda-sweep", f"lambda_seg {each:g}", each) for each in (0.1, 0.1, 10.0, 10.0)]
+    grid = [("grid-slicing", role, each) for role, each in (("grid", 1.0), ("grid", 1.0), ("grid", 2.0))]
+    trials = [*sweep, *grid, ("grid-slicing", "start", 1.0)]
     with Journal.create(study_folder(environment, "s")) as journal:
         journal.append(
             StudyCreated(study="s", plan={}, seed=0, data_digest="d", code_digest="c", versions={})
         )
-        journal.append(StageStarted(stage="lambda-sweep", space={}, trials=4))
-        for number, role in enumerate(roles, start=1):
-            name = f"t{number}"
-            journal.append(
-                TrialAsked(trial=name, stage="lambda-sweep", parameters={}, seed=number, role=role)
-            )
+        for stage in ("lambda-sweep", "grid-slicing"):
+            journal.append(StageStarted(stage=stage, space={}, trials=4))
+        for number, (stage, role, setting) in enumerate(trials, start=1):
+            name, parameters = f"t{number}", {"lambda_seg": setting}
+            journal.append(TrialAsked(trial=name, stage=stage, parameters=parameters, seed=number, role=role))
             journal.append(
                 TrialFailed(trial=name, reason="NaN")
                 if number == 3
@@ -66,6 +67,7 @@ def sweep(tmp_path: Path) -> Environment:
 
 def test_stage_means_the_first_trial_with_a_score_of_every_configuration(sweep: Environment) -> None:
     assert trials_of_stage("s/lambda-sweep", sweep) == ["s/t1", "s/t4"]
+    assert trials_of_stage("s/grid-slicing", sweep) == ["s/t5", "s/t7", "s/t8"]
 
 
 @pytest.mark.parametrize("name", ["s/t2", "unknown/lambda-sweep", "0123456789abcdef"])
