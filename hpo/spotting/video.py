@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from model.errors import UserError
@@ -17,7 +18,10 @@ MOST_VIDEOS = 2
 OVERHANG_S = 2.0
 """Seconds by which a video may be shorter than its features; the last clip then ends early."""
 _DURATION = re.compile(r"Duration: (\d+):(\d+):(\d+(?:\.\d+)?)")
-_PICTURE = re.compile(r"Stream #0:\d+.*?: Video: (?P<codec>\w+).*? (?P<width>\d{2,5})x(?P<height>\d{2,5})")
+_PICTURE = re.compile(
+    r"Stream #0:\d+.*?: Video: (?P<codec>\w+).*? (?P<width>\d{2,5})x(?P<height>\d{2,5})"
+    r"(?:.*\bSAR (?P<aspect>[1-9]\d*:[1-9]\d*))?"  # of two, the last one is the file's, which players use
+)
 _SOUND = re.compile(r"Stream #0:\d+.*?: Audio:")
 _TURNED = re.compile(r"rotation of -?(?:90|270)\.")
 
@@ -30,8 +34,22 @@ class Video:
     duration_s: float
     codec: str
     size: str
-    """Size of the picture in pixels as it is shown, WIDTHxHEIGHT."""
+    """Size of the picture in pixels, turned as it is shown, WIDTHxHEIGHT."""
     has_sound: bool
+    pixel_aspect: Fraction = Fraction(1)
+    """Width of a pixel divided by its height, turned as it is shown."""
+
+    @property
+    def kind(self) -> str:
+        """Codec, size and streams, which must be the same in videos that are copied into one."""
+        pixels = "" if self.pixel_aspect == 1 else f" with pixels of {self.pixel_aspect}"
+        return f"{self.codec} {self.size}{pixels}{'' if self.has_sound else ' without sound'}"
+
+    @property
+    def square_size(self) -> str:
+        """Size in square pixels as it is shown, WIDTH:HEIGHT."""
+        width, height = map(int, self.size.split("x"))
+        return f"{round(width * self.pixel_aspect)}:{height}"
 
 
 def find_ffmpeg() -> str:
@@ -69,8 +87,10 @@ def open_video(ffmpeg: str, file: Path) -> Video:
         raise UserError(f"ffmpeg cannot read this file as a video: {_last_line(output)}", file=file)
     hours, minutes, seconds = duration.groups()
     duration_s = 3600.0 * int(hours) + 60.0 * int(minutes) + float(seconds)
-    shown = (picture["width"], picture["height"])[:: -1 if _TURNED.search(output) else 1]
-    return Video(file, duration_s, picture["codec"], "x".join(shown), bool(_SOUND.search(output)))
+    turn = -1 if _TURNED.search(output) else 1
+    size = "x".join((picture["width"], picture["height"])[::turn])
+    aspect = Fraction(*map(int, (picture["aspect"] or "1:1").split(":")[::turn]))
+    return Video(file, duration_s, picture["codec"], size, bool(_SOUND.search(output)), aspect)
 
 
 def check_videos(videos: Sequence[Video], clips: Sequence[Clip], *, copy: bool) -> None:
@@ -96,7 +116,7 @@ def check_videos(videos: Sequence[Video], clips: Sequence[Clip], *, copy: bool) 
                 file=video.file,
                 fix=f"pass the video of half {clip.half + 1} of this game as --video-{clip.half + 1}",
             )
-    kinds = [f"{video.codec} {video.size}{'' if video.has_sound else ' without sound'}" for video in videos]
+    kinds = [video.kind for video in videos]
     if copy and len(set(kinds)) > 1:
         raise UserError(
             f"the videos differ and cannot be copied into one: {' and '.join(kinds)}",
@@ -193,8 +213,11 @@ def _encoded(videos: Sequence[Video], clip: Clip) -> list[str]:
 
     AAC starts with silence, which would be heard at every cut.
     """
-    size = videos[0].size.replace("x", ":")
-    fitted = f"scale={size}:force_original_aspect_ratio=decrease,pad={size}:(ow-iw)/2:(oh-ih)/2,setsar=1"
+    size = videos[0].square_size
+    fitted = (
+        f"scale=round(iw*sar):ih,scale={size}:force_original_aspect_ratio=decrease,"
+        f"pad={size}:(ow-iw)/2:(oh-ih)/2,setsar=1"
+    )
     picture = ["-vf", fitted, "-c:v", "libx264", "-preset", "veryfast", "-crf", "20"]
     sound = ["-c:a", "pcm_s16le", "-ar", "48000", "-ac", "2"]
     return [*_span(videos, clip), *picture, "-pix_fmt", "yuv420p", "-video_track_timescale", "90000", *sound]

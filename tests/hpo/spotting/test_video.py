@@ -150,15 +150,43 @@ def test_half_without_sound_does_not_take_that_of_the_other(ffmpeg: str, tmp_pat
         check_videos([silent, loud], parts, copy=True)
 
 
-def test_picture_of_another_shape_is_not_squeezed(ffmpeg: str, tmp_path: Path) -> None:
-    wide, tall = (made(ffmpeg, tmp_path / f"{size}.mkv", size=size) for size in ("96x64", "64x96"))
-    write_video(ffmpeg, [wide, tall], [clip(1, 1.0, 2.0)], tmp_path / "film.mp4", copy=False)
-    command = [ffmpeg, "-loglevel", "error", "-i", str(tmp_path / "film.mp4"), "-frames:v", "1"]
+def red_size(ffmpeg: str, videos: list[Video], half: int, film: Path) -> tuple[int, int]:
+    """Cut a film from one half, and return the width and height in pixels of what is red in it."""
+    write_video(ffmpeg, videos, [clip(half, 1.0, 2.0)], film, copy=False)
+    command = [ffmpeg, "-loglevel", "error", "-i", str(film), "-frames:v", "1"]
     raw = subprocess.run(
         [*command, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"], stdout=subprocess.PIPE, check=True
     )
-    red = np.frombuffer(raw.stdout, dtype=np.uint8).reshape(64, 96, 3)[32, :, 0] > 128
-    assert abs(int(red.sum()) - 64 * 64 // 96) <= 4, "black beside it"
+    opened = open_video(ffmpeg, film)
+    assert opened.pixel_aspect == 1
+    width, height = map(int, opened.size.split("x"))
+    red = np.frombuffer(raw.stdout, dtype=np.uint8).reshape(height, width, 3)[..., 0] > 128
+    return int(red[height // 2].sum()), int(red[:, width // 2].sum())
+
+
+def test_picture_of_another_shape_is_not_squeezed(ffmpeg: str, tmp_path: Path) -> None:
+    wide, tall = (made(ffmpeg, tmp_path / f"{size}.mkv", size=size) for size in ("96x64", "64x96"))
+    across, down = red_size(ffmpeg, [wide, tall], 1, tmp_path / "film.mp4")
+    assert abs(across - 64 * 64 // 96) <= 4 and down == 64, "black beside it"
+
+
+def test_picture_of_oblong_pixels_is_as_wide_as_it_is_shown(ffmpeg: str, tmp_path: Path) -> None:
+    square = made(ffmpeg, tmp_path / "square.mkv")
+    oblong = made(ffmpeg, tmp_path / "oblong.mkv", "-vf", "setsar=2")
+    assert red_size(ffmpeg, [oblong], 0, tmp_path / "film.mp4") == (192, 64)
+    across, down = red_size(ffmpeg, [square, oblong], 1, tmp_path / "film.mp4")
+    assert across == 96 and abs(down - 32) <= 4, "black above and below"
+    with pytest.raises(UserError, match=r"h264 96x64 .*and h264 96x64 with pixels of 2"):
+        check_videos([square, oblong], [clip(0, 1.0, 2.0)], copy=True)
+
+
+def test_aspect_of_pixels_that_the_file_gives_goes_before_that_of_the_picture(
+    ffmpeg: str, tmp_path: Path
+) -> None:
+    made(ffmpeg, tmp_path / "picture.mkv", "-vf", "setsar=2")
+    again = [ffmpeg, "-loglevel", "error", "-i", str(tmp_path / "picture.mkv"), "-aspect", "96:64"]
+    subprocess.run([*again, "-c", "copy", str(tmp_path / "file.mkv")], check=True)
+    assert red_size(ffmpeg, [open_video(ffmpeg, tmp_path / "file.mkv")], 0, tmp_path / "film.mp4") == (96, 64)
 
 
 def test_video_that_is_shown_turned_has_the_size_that_is_shown(ffmpeg: str, tmp_path: Path) -> None:
