@@ -46,10 +46,10 @@ class Video:
         return f"{self.codec} {self.size}{pixels}{'' if self.has_sound else ' without sound'}"
 
     @property
-    def square_size(self) -> str:
-        """Size in square pixels as it is shown, WIDTH:HEIGHT."""
+    def even_size(self) -> str:
+        """Size in square pixels as it is shown, WIDTH:HEIGHT, in the even numbers that the encoder needs."""
         width, height = map(int, self.size.split("x"))
-        return f"{round(width * self.pixel_aspect)}:{height}"
+        return f"{round(width * self.pixel_aspect) // 2 * 2}:{height // 2 * 2}"
 
 
 def find_ffmpeg() -> str:
@@ -213,7 +213,7 @@ def _encoded(videos: Sequence[Video], clip: Clip) -> list[str]:
 
     AAC starts with silence, which would be heard at every cut.
     """
-    size = videos[0].square_size
+    size = videos[0].even_size
     fitted = (
         f"scale=round(iw*sar):ih,scale={size}:force_original_aspect_ratio=decrease,"
         f"pad={size}:(ow-iw)/2:(oh-ih)/2,setsar=1"

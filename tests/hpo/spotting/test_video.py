@@ -196,6 +196,11 @@ def test_video_that_is_shown_turned_has_the_size_that_is_shown(ffmpeg: str, tmp_
     assert open_video(ffmpeg, tmp_path / "turned.mp4").size == "64x96"
 
 
+def test_video_of_an_odd_size_is_cut_to_an_even_one(ffmpeg: str, tmp_path: Path) -> None:
+    odd = made(ffmpeg, tmp_path / "odd.mkv", "-c:v", "ffv1", size="97x65")
+    assert red_size(ffmpeg, [odd], 0, tmp_path / "film.mp4") == (96, 64)
+
+
 def test_video_that_is_too_short_for_its_half_is_told(videos: list[Video]) -> None:
     check_videos(videos, [clip(1, 10.0, 21.0)], copy=False)
     with pytest.raises(UserError, match="ends 90 s after the start of the half, its video lasts 20"):
