@@ -31,6 +31,7 @@ def resampled_average_map(
     frame_rate: FrameRate,
     nms_window_s: float | None = None,
     tolerances_s: Sequence[float] = LOOSE_TOLERANCES_S,
+    only_present: bool = False,
 ) -> npt.NDArray[np.float64]:
     """Compute the Average-mAP of every draw of games; a draw of every game once gives ``average_map``.
 
@@ -46,6 +47,7 @@ def resampled_average_map(
         frame_rate: Converts tolerances to frames.
         nms_window_s: Width of the suppression in seconds; None: the width of each tolerance.
         tolerances_s: Tolerances in seconds, as full widths.
+        only_present: True for the mean over the classes that have actions in a draw, not over all classes.
 
     Returns:
         Average-mAP of every draw (draws,), in [0, 1].
@@ -65,7 +67,13 @@ def resampled_average_map(
         for first in range(0, len(draws), _DRAWS_AT_ONCE):
             block = slice(first, first + _DRAWS_AT_ONCE)
             table[block, column] = _mean_average_precision(draws[block], *counts)
-    return np.array([mean_over_tolerances(row) for row in table])
+    mean = np.array([mean_over_tolerances(row) for row in table])
+    if not only_present:
+        return mean
+    # A class without actions counts 0 in the mean over all classes.
+    present = (_summed(draws, number) > 0).sum(axis=1)
+    scaled: npt.NDArray[np.float64] = mean * classes / np.maximum(present, 1)
+    return scaled
 
 
 def _mean_average_precision(

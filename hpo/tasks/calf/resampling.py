@@ -39,7 +39,7 @@ def compare_on_games(
         training: Settings of the study, for its precision and non-maximum suppression.
         device: Device to predict on.
         progress: Called with the number of networks that have been scored.
-        only_present: True for the mean over the classes that have actions in the split, not over all classes.
+        only_present: True for the mean over the classes that have actions in a draw, not over all classes.
 
     Raises:
         UserError: A file of weights is missing, or the split has fewer than ``LEAST_GAMES`` games.
@@ -53,12 +53,8 @@ def compare_on_games(
     scores = []
     for index, file in enumerate(networks):
         progress("spotting actions", index, len(networks))
-        scores.append(_drawn_scores(file, store, draws, training, device))
-    # A class without actions counts 0 in the mean over all classes of every draw.
-    present = len(np.unique(store.actions[:, 2]))
-    ours, theirs = (
-        column * len(store.classes) / max(present, 1) if only_present else column for column in scores
-    )
+        scores.append(_drawn_scores(file, store, draws, training, device, only_present=only_present))
+    ours, theirs = scores
     low, high = np.quantile((ours - theirs)[1:], [0.025, 0.975])
     return NetworkDifference(
         items=len(store.games),
@@ -75,6 +71,8 @@ def _drawn_scores(
     draws: npt.NDArray[np.int64],
     training: TrainingConfig,
     device: torch.device,
+    *,
+    only_present: bool,
 ) -> npt.NDArray[np.float64]:
     games = list(store.games)
     network = TrainedNetwork.load(file).network.to(device)
@@ -87,4 +85,5 @@ def _drawn_scores(
         frame_rate=store.frame_rate,
         nms_window_s=training.nms_window_s,
         tolerances_s=training.tolerances_s,
+        only_present=only_present,
     )

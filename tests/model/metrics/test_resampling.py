@@ -26,16 +26,41 @@ def test_a_draw_scores_as_a_split_that_holds_its_games_as_often(
 ) -> None:
     draws = np.array([[1, 1], [2, 0] if twice == 0 else [0, 2]])
     options = {"classes": 2, "frame_rate": RATE, "nms_window_s": nms_window_s}
-    drawn = resampled_average_map(
-        spots_of(detections), rows_of(actions), game_of_half=GAMES, draws=draws, **options
+    drawn, of_present = (
+        resampled_average_map(
+            spots_of(detections),
+            rows_of(actions),
+            game_of_half=GAMES,
+            draws=draws,
+            only_present=only_present,
+            **options,
+        )
+        for only_present in (False, True)
     )
     copies = [
         [(half, *row[1:]) for row in rows if row[0] == twice for half in (0, 1)]
         for rows in (detections, actions)
     ]
-    for score, (found_rows, action_rows) in zip(drawn, [(detections, actions), copies], strict=True):
-        expected = average_map(spots_of(found_rows), rows_of(action_rows), **options).average_map
-        assert score == pytest.approx(expected, abs=1e-12)
+    splits = [(detections, actions), copies]
+    for score, present, (found_rows, action_rows) in zip(drawn, of_present, splits, strict=True):
+        expected = average_map(spots_of(found_rows), rows_of(action_rows), **options)
+        assert score == pytest.approx(expected.average_map, abs=1e-12)
+        assert present == pytest.approx(expected.average_map_present, abs=1e-12)
+
+
+def test_rare_class_leaves_the_mean_of_a_draw_without_its_games() -> None:
+    actions = [(0, 10, 0), (1, 10, 0), (1, 90, 1)]
+    detections = [(*action, 0.9) for action in actions]
+    drawn = resampled_average_map(
+        spots_of(detections),
+        rows_of(actions),
+        game_of_half=GAMES,
+        draws=np.array([[1, 1], [2, 0]]),
+        classes=2,
+        frame_rate=RATE,
+        only_present=True,
+    )
+    assert drawn.tolist() == pytest.approx([1.0, 1.0])
 
 
 def test_every_draw_has_as_many_games_as_there_are_and_follows_the_seed() -> None:
