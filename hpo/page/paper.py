@@ -9,7 +9,7 @@ from hpo.config.stages import SEARCH, FinalStage, SearchStage
 from hpo.journal.ranking import half_width
 from hpo.journal.results import StudyState
 from hpo.journal.trial_state import TrialStatus
-from hpo.report.formats import duration, expected_score, value
+from hpo.report.formats import duration, expected_score, value, values_tried
 from hpo.search.searcher import NOISE
 from hpo.space.symbols import by_symbol, symbol
 from hpo.study.plan import StudyPlan
@@ -98,7 +98,9 @@ def _stage_sentence(plan: StudyPlan, state: StudyState, name: str) -> str:
         f"{counts[TrialStatus.STOPPED]} stopped early, {counts[TrialStatus.FAILED]} failed"
     )
     if isinstance(settings, SearchStage):
-        ranges = ", ".join(f"{symbol(parameter)} {_range(axis)}" for parameter, axis in stage.space.items())
+        ranges = ", ".join(
+            f"{symbol(parameter)} ({values_tried(axis)})" for parameter, axis in stage.space.items()
+        )
         what = f"searched {ranges} with {_search_in_words(settings)} and {epochs} per trial"
     elif isinstance(settings, FinalStage):
         what = (
@@ -160,13 +162,6 @@ def _data_sentence(plan: StudyPlan) -> str:
         f"We tuned the hyperparameters of the task {plan.study.task} on {plan.dataset}{size}, to maximise "
         f"{plan.score.full_label} on the validation split."
     )
-
-
-def _range(axis: Mapping[str, Any]) -> str:
-    if "choices" in axis:
-        return f"in {{{', '.join(value(choice) for choice in axis['choices'])}}}"
-    scale = " (logarithmic)" if axis.get("log") else ""
-    return f"from {value(axis['low'])} to {value(axis['high'])}{scale}"
 
 
 def _sentence(found: Verdict) -> str:

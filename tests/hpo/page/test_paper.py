@@ -81,6 +81,16 @@ def test_methods_of_a_search_name_its_scheduler_and_promise_no_seeds(
     assert words in text and "is judged by its mean score over seeds on the validation split." in text
 
 
+def test_methods_of_a_search_tell_what_was_fixed_as_the_page_does() -> None:
+    state = played("bayes", [trial(1, 0.25)])
+    state.stages["bayes"].space = {
+        "f": {"type": "int", "low": 16, "high": 16, "log": False},
+        "beta": {"type": "float", "low": 0.001, "high": 0.5, "log": True},
+    }
+    text = methods_paragraph(calf_plan(), state)
+    assert "searched f (fixed: 16), beta (0.001 to 0.5, logarithmic) with the searcher" in text
+
+
 def test_search_that_judges_by_a_model_says_so_and_shows_the_expected_scores(tmp_path: Path) -> None:
     state = played("bayes", [trial(1, 0.25), trial(2, 0.5)])
     expected = {"t1": (0.4, 0.01), "t2": (0.3, 0.01)}
