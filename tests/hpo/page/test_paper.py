@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 from calf_plan import calf_plan
-from judged_studies import final_study, played
+from judged_studies import final, final_study, played
 from shown_stages import trial
 
 from hpo.journal.events import StageAsked, StageFinished
 from hpo.page.facts import cost_table
 from hpo.page.paper import LATEX, MARKDOWN, methods_paragraph, write_paper
+from hpo.study.finalists import OWN
 from hpo.study.verdict import verdict
 from model.errors import UserError
 
@@ -26,6 +27,13 @@ def test_files_hold_verdict_table_and_methods(tmp_path: Path) -> None:
     assert r"found & 5 & 3 & 0.4100 $\pm$ 0.0248 & 0.5100 $\pm$ 0.0248 \\" in latex
     assert r"(95 \%, 3 seeds)" in latex and "{lrrrr}" in latex
     assert latex.count("{") == latex.count("}")
+
+
+def test_names_are_shown_in_latex_as_they_are_written(tmp_path: Path) -> None:
+    name = "a<b>|c--d---e_f"
+    state = played("final", final({OWN: (0.3,), name: (0.4,)}, {}), role=name)
+    latex = write_paper(calf_plan(), state, tmp_path)[1].read_text()
+    assert r"a\textless{}b\textgreater{}\textbar{}c-{}-d-{}-{}-e\_f & 5" in latex
 
 
 @pytest.mark.parametrize(
