@@ -35,7 +35,8 @@ def stage_tables(view: StageView, presentation: StagePresentation, *, top: int) 
     compared = view.compared
     if not compared:
         return []
-    reference = presentation.reference or compared[0].role
+    roles = [trial.role for trial in compared]
+    reference = presentation.reference if presentation.reference in roles else roles[0]
     comparison = comparison_table(
         compared,
         score=view.score,
@@ -57,26 +58,28 @@ def comparison_table(
     """Return one row per configuration: mean ``score``, spread, and paired difference to ``reference``.
 
     If some of the ``classes`` have no actions in a split, the mean over all classes and the mean over the
-    classes present have a column each.
+    classes present have a column each. A single configuration has no difference to another one.
     """
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("configuration")
     tested = any(trial.tested for trial in trials)
     beside = _beside(score, [trial.metrics for trial in trials if trial.score is not None], classes)
     test_beside = _beside(score, [trial.tested for trial in trials if trial.tested], classes)
-    names = ["seeds", *_headings(score, beside, "", reference)]
+    valid, test = scores_by_role(trials), test_scores_by_role(trials, score.metric)
+    tail = ["sd", f"minus {reference!r}"] if len(valid) > 1 else ["sd"]
+    names = ["seeds", *_headings(score, beside, "", tail)]
     if tested:
-        names += _headings(score, test_beside, "test split", reference)
+        names += _headings(score, test_beside, "test split", tail)
     for name in [*names, *([f"paper: {score.label}"] if published else [])]:
         table.add_column(name, justify="right")
-    valid, test = scores_by_role(trials), test_scores_by_role(trials, score.metric)
+    shown = 1 + len(tail)
     for role, scores in valid.items():
         mine = [trial for trial in trials if trial.role == role]
-        cells = [str(len(scores)), *_cells(scores, valid.get(reference, {}), same=role == reference)]
+        cells = [str(len(scores)), *_cells(scores, valid.get(reference, {}), same=role == reference)[:shown]]
         if beside is not None:
             cells.append(_mean([trial.metrics for trial in mine if trial.score is not None], beside))
         if tested:
-            cells += _cells(test.get(role, {}), test.get(reference, {}), same=role == reference)
+            cells += _cells(test.get(role, {}), test.get(reference, {}), same=role == reference)[:shown]
         if test_beside is not None:
             cells.append(_mean([trial.tested for trial in mine if trial.tested], test_beside))
         if published:
@@ -103,9 +106,8 @@ def _beside(score: Score, found: Sequence[Mapping[str, float]], classes: Sequenc
     return next(filter(None, (score.other_mean(metrics, classes) for metrics in found)), None)
 
 
-def _headings(score: Score, beside: Score | None, split: str, reference: str) -> list[str]:
+def _headings(score: Score, beside: Score | None, split: str, tail: Sequence[str]) -> list[str]:
     """Return the headings of the columns about one split; an empty name is the validation split."""
-    tail = ["sd", f"minus {reference!r}"]
     if beside is None:
         return [split or score.label, *tail]
     own, other = (f"{split} {mean.mean}" if split else mean.full_label for mean in (score, beside))

@@ -12,6 +12,7 @@ from hpo.journal.results import StudyState
 from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.report.stage_tables import comparison_table, stage_tables
 from hpo.report.trial_tables import best_table, describe_settings, found_record
+from hpo.tasks.base.presentation.stage_presentation import StagePresentation
 from hpo.tasks.base.score import Score
 from hpo.tasks.calf.task import TASK
 
@@ -66,6 +67,20 @@ def test_scores_on_the_test_split_have_columns_of_their_own() -> None:
     head, own, found = text_of(comparison_table(trials, score=SCORE, reference="own", published={}))
     assert head[-3:] == ["test split", "sd", "minus 'own'"]
     assert own[-1] == "0.4000" and found[-2:] == ["0.4500", "+0.0500"]
+
+
+def test_difference_has_no_column_without_another_configuration() -> None:
+    alone = [trial("context-aware", seed, 0.5, test=0.4) for seed in (1, 2)]
+    head, row = text_of(comparison_table(alone, score=SCORE, reference="context-aware", published={}))
+    assert head == ["configuration", "seeds", "Average-mAP", "sd", "test split", "sd"]
+    assert row == ["context-aware", "2", "0.5000", "0.0000", "0.4000", "0.0000"]
+
+
+def test_reference_that_was_not_trained_is_replaced_by_the_first_configuration() -> None:
+    trials = [trial(role, 1, score) for role, score in (("found", 0.5), ("second", 0.3))]
+    table, *_ = stage_tables(view("final", trials), StagePresentation(reference="study file"), top=5)
+    head, _, second = text_of(table)
+    assert head[-1] == "minus 'found'" and second[-1] == "-0.2000"
 
 
 def test_row_whose_trials_have_no_score_says_so() -> None:

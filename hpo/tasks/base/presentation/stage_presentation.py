@@ -94,7 +94,7 @@ class StagePresentation:
     """Tables, figures and notes that a task adds to one of its stages. The defaults suit any stage."""
 
     reference: str = ""
-    """Role of the configuration that the others are compared with. Default: the first one."""
+    """Role of the configuration to compare with. Default, and if it was not trained: the first one."""
     published: Mapping[str, float] = field(default_factory=dict)
     """Role -> score that a paper reports, in [0, 1]; shown in a separate column."""
     note: str = ""
