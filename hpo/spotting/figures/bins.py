@@ -26,7 +26,8 @@ def bins_figure(
     values = [groups[index].score.average_map for index in filled]
     score.plot(filled, values, color=colour(0), marker="o", label="actions of the bin")
     score.axhline(whole, color=colour(1), linestyle="--", label=f"all actions ({whole:.3f})")
-    score.set(ylabel="Average-mAP", title=title, ylim=(0, max([whole, *values]) * 1.35))
+    highest = max([whole, *values]) * 1.35 or 1.0  # without a right spot, all of them are 0
+    score.set(ylabel="Average-mAP", title=title, ylim=(0, highest))
     score.legend(loc="upper left", ncols=2, fontsize=9)
     score.grid(alpha=0.3)
     bars = number.bar(

@@ -16,6 +16,7 @@ from hpo.spotting.analysis_files import (
     vicinity_labels,
     write_analysis,
 )
+from hpo.spotting.figures.bins import bins_figure
 from hpo.spotting.figures.class_results import class_results_figure
 from hpo.spotting.figures.timeline import GameTimeline
 from hpo.study.plan import StudyPlan
@@ -107,6 +108,11 @@ def test_bin_or_class_without_actions_has_no_score(analysis: Analysis, tmp_path:
     empty, filled, *_ = table(tmp_path / "vicinity.csv")
     assert empty == {"bin_s": "0-10", "actions": "0", "average_map": "", "ap_goal": "", "ap_card": ""}
     assert (filled["average_map"], filled["ap_goal"], filled["ap_card"]) == ("0.5", "0.5", "")
+
+
+def test_bins_without_a_right_spot_are_drawn() -> None:
+    figure = bins_figure(groups(1), ["0-10"], whole=0.0, title="none", axis="s")
+    assert figure.axes[0].get_ylim() == (0.0, 1.0)
 
 
 def test_the_same_analysis_gives_the_same_bytes(analysis: Analysis, tmp_path: Path) -> None:
