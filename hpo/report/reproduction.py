@@ -10,7 +10,7 @@ from rich.table import Table
 from model.wording import counted
 
 CLOSE = 0.03
-"""Largest difference of the score at any validation that counts as close; another seed changes it as much."""
+"""Largest difference of the score at any validation that is close; seeds change Average-mAP as much."""
 _NOT_COMPARED = {"train_s", "duration_s", "score"}
 """Metrics that are not compared: times, and ``score``, which repeats the one that is maximised."""
 _PER_S = "_per_s"
@@ -165,6 +165,6 @@ def _explanation(result: Reproduction) -> str:
         case Verdict.OTHER_DATA:
             return f"this is not a reproduction; {largest}"
         case Verdict.CLOSE:
-            return f"{largest}; another seed changes it by up to {CLOSE:g}"
+            return f"{largest}; up to {CLOSE:g} counts as close"
         case _:
-            return result.failure or f"{largest}, more than the {CLOSE:g} by which another seed changes it"
+            return result.failure or f"{largest}, more than the {CLOSE:g} that counts as close"

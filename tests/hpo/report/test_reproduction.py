@@ -77,5 +77,6 @@ def test_what_changed_is_named_and_where_nothing_did_that_is_said() -> None:
     assert "  torch: recorded 2.12, now 2.13" in verdict_lines(result(pair(0.4, 0.41), changes=(change,)))
     assert "nothing that the record contains has changed" in verdict_lines(result(pair(0.4, 0.41)))[-1]
     assert len(verdict_lines(result(pair(0.4, 0.4)))) == 1
+    assert verdict_lines(result(pair(0.4, 0.41)))[0].endswith("by at most 0.01; up to 0.03 counts as close")
     record = reproduction_record(result(pair(0.4, 0.41), changes=(change,)))
     assert record["verdict"] == "close" and record["changes"][0]["what"] == "torch"
