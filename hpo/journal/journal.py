@@ -21,6 +21,8 @@ from model.errors import StorageError, UserError
 from model.shell import shell_line
 
 _JOURNAL = "journal.jsonl"
+_NEW = "journal.jsonl.new"
+"""The journal until its first events are on disk; nothing reads it."""
 _LOCK = "lock"
 _WRITER = "writer.json"
 # Some three million events.
@@ -68,7 +70,6 @@ class Journal:
                 folder=folder,
                 fix="choose another name",
             )
-        _sync_folder(folder)
         return journal
 
     @classmethod
@@ -107,22 +108,41 @@ class Journal:
             raise _unwritable(folder, error) from error
         return journal
 
-    def append(self, event: Event) -> None:
-        """Write one event to disk before returning.
+    def append(self, *events: Event) -> None:
+        """Write events to disk before returning, with one wait for the disk.
+
+        The first events of a study appear together or not at all: its creation alone cannot be continued. Of
+        later events that are written together, a kill may leave the first ones.
 
         Raises:
             StorageError: The disk is full or missing; the journal is unchanged.
         """
-        line = to_json(event).encode() + b"\n"
+        content = b"".join(to_json(event).encode() + b"\n" for event in events)
         end = os.lseek(self._file, 0, os.SEEK_END)
         try:
-            while line:
-                line = line[os.write(self._file, line) :]
-            os.fsync(self._file)
+            if end == 0:
+                self._begin(content)
+            else:
+                _write(self._file, content)
         except OSError as error:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._file, end)
             raise _unwritable(self.folder, error) from error
+
+    def _begin(self, content: bytes) -> None:
+        """Replace the empty journal by a file with the first events, once they are on disk."""
+        new = self.folder / _NEW
+        file = os.open(new, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_TRUNC, 0o666)
+        try:
+            _write(file, content)
+            new.replace(self.folder / _JOURNAL)
+        except OSError:
+            os.close(file)
+            new.unlink(missing_ok=True)
+            raise
+        os.close(self._file)
+        self._file = file
+        _sync_folder(self.folder)
 
     def events(self) -> tuple[Event, ...]:
         """Return all events that were written so far."""
@@ -223,7 +243,7 @@ def has_events(folder: Path) -> bool:
 def is_unbegun(folder: Path) -> bool:
     """Return whether a folder has nothing but what a process killed before a study's first event leaves."""
     names = {file.name for file in folder.iterdir()}
-    return names <= {_JOURNAL, _LOCK, _WRITER} and not has_events(folder)
+    return names <= {_JOURNAL, _NEW, _LOCK, _WRITER} and not has_events(folder)
 
 
 def writer_of(folder: Path) -> str | None:
@@ -294,6 +314,12 @@ def _damaged(folder: Path, start: int, number: int, error: ValueError) -> UserEr
         file=path,
         fix="restore the line from a copy; lines after it depend on it",
     )
+
+
+def _write(file: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(file, content) :]
+    os.fsync(file)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -171,6 +171,6 @@ def _whole(value: Value) -> Value:
 
 def record(journal: Journal, state: StudyState, events: Sequence[Event]) -> None:
     """Write events to the journal and apply them to the state, as a replay of the journal would."""
+    journal.append(*events)
     for event in events:
-        journal.append(event)
         state.apply(event)

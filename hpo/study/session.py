@@ -60,8 +60,7 @@ def start_study(
     asked = [event for stage in stages for event in stage.events]
     with Journal.create(study_folder(environment, name)) as journal:
         try:
-            for event in [created, *asked, *begun(budget)]:
-                journal.append(event)
+            journal.append(created, *asked, *begun(budget))
             return run_pending_stages(plan, journal, stored_state(journal.folder), environment, listener)
         except Exception as error:
             _discard_if_empty(journal, created.identity, environment, error)
@@ -296,8 +295,7 @@ def fork_study(
     with _removed_unless_renamed(unfinished), Journal.create(unfinished) as journal:
         if (source / "trials").is_dir():
             shutil.copytree(source / "trials", unfinished / "trials")
-        for event in _copied(events, creation(plan, target)):
-            journal.append(event)
+        journal.append(*_copied(events, creation(plan, target)))
         unfinished.rename(target)
 
 

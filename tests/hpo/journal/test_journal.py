@@ -23,7 +23,7 @@ from hpo.journal.events import (
     StudyRenamed,
     TrialFailed,
 )
-from hpo.journal.journal import Journal, read_journal, stored_creation, writer_of
+from hpo.journal.journal import Journal, is_unbegun, read_journal, stored_creation, writer_of
 from hpo.journal.results import StudyState
 from model.errors import UserError
 
@@ -107,6 +107,29 @@ def test_an_event_is_forced_to_the_disk_before_append_returns(
         assert forced == [(folder / FILE).read_bytes()]
 
 
+def test_events_that_are_appended_together_wait_for_the_disk_once(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forced: list[int] = []
+    with Journal.open(folder) as journal:
+        monkeypatch.setattr(os, "fsync", lambda file: forced.append(len(read_journal(folder).events)))
+        journal.append(*FAILURES)
+        assert forced == [7]
+        assert journal.events() == (CREATED, *FAILURES, *FAILURES)
+
+
+def test_first_events_of_a_study_appear_together_once_they_are_on_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forced: list[int] = []
+    with Journal.create(tmp_path / "demo") as journal:
+        monkeypatch.setattr(os, "fsync", lambda file: forced.append(len(journal.events())))
+        journal.append(CREATED, *FAILURES)
+        assert forced == [0, 4]
+        journal.append(FAILURES[0])
+        assert journal.events() == (CREATED, *FAILURES, FAILURES[0])
+
+
 def test_a_reader_goes_on_where_its_last_reading_ended(folder: Path) -> None:
     first = read_journal(folder)
     assert read_journal(folder, first.end).events == ()
@@ -170,6 +193,21 @@ def test_a_study_killed_before_its_first_event_can_be_created_again(tmp_path: Pa
     (tmp_path / FILE).write_bytes(b'{"event": "study-crea')
     write(tmp_path, [CREATED])
     assert read_journal(tmp_path).events == (CREATED,)
+
+
+def test_kill_while_the_first_events_are_written_leaves_no_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    folder = tmp_path / "demo"
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt), Journal.create(folder) as journal:
+        patch.setattr(Path, "replace", killed)
+        journal.append(CREATED, *FAILURES)
+    assert is_unbegun(folder)
+    write(folder, [CREATED])
+    assert read_journal(folder).events == (CREATED,)
 
 
 def test_a_study_that_is_not_there_is_an_error(tmp_path: Path) -> None:
