@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import socket
@@ -12,12 +11,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from filelock import FileLock, Timeout
-
 from hpo.journal.codec import from_json, to_json
 from hpo.journal.events import DataMoved, Event, StudyCreated, StudyRenamed
 from model.documents import parse_json, read_limited
 from model.errors import StorageError, UserError
+from model.locks import LockHeldError, is_locked, take_lock
 from model.shell import shell_line
 
 _JOURNAL = "journal.jsonl"
@@ -30,7 +28,8 @@ _MAX_BYTES = 1 << 30
 _MAX_WRITER_BYTES = 4096
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 """Errors where this user may read only: a study of another user, or a read-only file system."""
-# ``writer_of`` takes the lock for an instant; a writer that starts just then must not give up.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# ``writer_of`` looks at the lock for an instant; a writer that starts just then must not give up.
 _PATIENCE_S = 1.0
 
 
@@ -46,8 +45,8 @@ class Reading:
 class Journal:
     """The only writer of a study's journal; it holds the study's lock until it is closed."""
 
-    def __init__(self, folder: Path, lock: FileLock) -> None:
-        """Set up a journal; called by ``create`` and ``open``, which take the lock first."""
+    def __init__(self, folder: Path, lock: int) -> None:
+        """Set up a journal; called by ``create`` and ``open``, which take the lock first, a descriptor."""
         self.folder = folder
         self._lock = lock
         self.dropped_bytes = 0
@@ -86,11 +85,10 @@ class Journal:
 
     @classmethod
     def _locked(cls, folder: Path) -> Self:
-        lock = FileLock(folder / _LOCK)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            lock.acquire(timeout=_PATIENCE_S)
-        except Timeout:
+            lock = take_lock(folder / _LOCK, wait_s=_PATIENCE_S)
+        except LockHeldError:
             raise UserError(
                 f"study {folder.name!r} is being run by {_last_writer(folder)}",
                 folder=folder,
@@ -104,7 +102,7 @@ class Journal:
             journal = cls(folder, lock)
             journal._drop_unfinished_line()
         except OSError as error:
-            lock.release()
+            os.close(lock)
             raise _unwritable(folder, error) from error
         return journal
 
@@ -153,7 +151,7 @@ class Journal:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
-            self._lock.release()
+            os.close(self._lock)
 
     def __enter__(self) -> Self:
         return self
@@ -247,32 +245,12 @@ def is_unbegun(folder: Path) -> bool:
 
 
 def writer_of(folder: Path) -> str | None:
-    """Describe the process that is running the study; None if there is none."""
-    lock = FileLock(folder / _LOCK)
-    if not folder.is_dir():
-        return None
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        return _last_writer(folder)
-    except OSError as error:
-        if error.errno not in _READ_ONLY:
-            raise
-        return _last_writer(folder) if _is_locked(folder / _LOCK) else None
-    lock.release()
-    return None
+    """Describe the process that is running the study; None if there is none.
 
-
-def _is_locked(file: Path) -> bool:
-    """Return whether another process holds a lock, whose file this user may read only."""
-    if not file.is_file():
-        return False
-    with file.open("rb") as opened:
-        try:
-            fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+    Raises:
+        StorageError: The file system has no locks, so that nobody can know.
+    """
+    return _last_writer(folder) if is_locked(folder / _LOCK) else None
 
 
 def _last_writer(folder: Path) -> str:
@@ -285,15 +263,14 @@ def _last_writer(folder: Path) -> str:
 
 
 def _unwritable(folder: Path, error: OSError) -> StorageError:
-    is_refused = error.errno in _READ_ONLY
     resume = shell_line("hpo", "resume", folder.name)
-    return StorageError(
-        f"the journal cannot be written: {error.strerror}",
-        file=folder / _JOURNAL,
-        fix="make its folder writable, then repeat the command"
-        if is_refused
-        else f"make room, then {resume}",
-    )
+    if error.errno in _READ_ONLY:
+        fix = "make its folder writable, then repeat the command"
+    elif error.errno in _FULL:
+        fix = f"make room, then {resume}"
+    else:
+        fix = f"make its disk usable again, then {resume}"
+    return StorageError(f"the journal cannot be written: {error.strerror}", file=folder / _JOURNAL, fix=fix)
 
 
 def _require_journal(folder: Path) -> None:

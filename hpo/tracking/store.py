@@ -9,11 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from filelock import FileLock
-
 from hpo.config.environment import Environment, without_passwords
 from hpo.config.plain_paths import plain_path
 from model.errors import ConfigError, UserError
+from model.locks import locked
 
 IDENTITY = "hpo.identity"
 """Tag of an experiment that identifies its study."""
@@ -128,7 +127,7 @@ def not_created(file: Path, error: OSError) -> UserError:
 
 def _create(file: Path, artifacts: str) -> None:
     file.parent.resolve().mkdir(parents=True, exist_ok=True)  # it may be a link to a folder to make
-    with FileLock(f"{file}.lock"):
+    with locked(Path(f"{file}.lock")):
         if not file.exists():
             unfinished = file.with_name(f"{file.name}.unfinished")
             unfinished.unlink(missing_ok=True)

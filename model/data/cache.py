@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
-import filelock
-
 from model.documents import parse_json
 from model.errors import DataError, UserError
+from model.locks import LockHeldError, locked
 
 _NAME_LENGTH = 16
 _OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT)
@@ -48,14 +47,14 @@ def cached_folder(cache: Path, fingerprint: str, write: Callable[[Path], str], *
         prefix: Start of the folder's name, before the digest.
 
     Raises:
-        UserError: The cache folder cannot be created, or the disk is full.
+        UserError: The cache folder cannot be created, its file system has no locks, or the disk is full.
     """
     found = _indexed(cache, fingerprint, prefix)
     if found is not None:
         return found
     building = cache / "building"
     _make_folders(building, cache / "index")
-    with filelock.FileLock(building / f"{fingerprint}.lock"):
+    with locked(building / f"{fingerprint}.lock"):
         # Another process may have built it while this one waited.
         found = _indexed(cache, fingerprint, prefix)
         if found is not None:
@@ -149,7 +148,7 @@ def _remove_abandoned(building: Path, *, but: str) -> None:
         if not folder.is_dir() or folder.name == but:
             continue
         # In a cache that people share, OSError means that another user's process left it.
-        with contextlib.suppress(filelock.Timeout, OSError), filelock.FileLock(f"{folder}.lock", timeout=0):
+        with contextlib.suppress(LockHeldError, OSError), locked(Path(f"{folder}.lock"), wait_s=0):
             shutil.rmtree(folder, ignore_errors=True)
 
 

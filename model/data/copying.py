@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import filelock
 import fsspec
 from fsspec.core import url_to_fs
 from fsspec.utils import tokenize
 
 from model.errors import DataError, StorageError, UserError
+from model.locks import locked
 
 COPIES = "copies"
 """Name of the folder of copies inside the cache."""
@@ -56,7 +56,7 @@ class FolderCopy:
             raise UserError(
                 f"cannot create the cache folder: {error}", fix="choose another cache folder (HPO_CACHE)"
             ) from error
-        with filelock.FileLock(self.folder.with_suffix(".lock")):
+        with locked(self.folder.with_suffix(".lock")):
             self._known = _read_list(self._list)
             yield
 

@@ -1,6 +1,5 @@
 """Features of one part of a game: from its video to a ``.npy`` file, which a killed process continues."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -22,6 +21,7 @@ from model.features.networks import FeatureNetwork
 from model.features.pca import Pca
 from model.features.pictures import Cropper
 from model.files import write_whole
+from model.locks import try_lock
 from model.recipe import Recipe
 
 BATCH = 32
@@ -229,13 +229,12 @@ def _lock(stream: IO[bytes], target: PartFile) -> None:
 
     Raises:
         DataError: Another process has locked them.
+        StorageError: The file system has no locks.
     """
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not try_lock(stream.fileno(), target.path):
         raise DataError(
             "another process is extracting these features", file=target.path, fix="wait until it has ended"
-        ) from None
+        )
 
 
 def _stated_frames(video: Path, recipe: Recipe) -> int:

@@ -1,9 +1,15 @@
 import errno
+import fcntl
+import os
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from model.errors import StorageError
 from model.files import files_below, write_whole
+from model.locks import LockHeldError, is_locked, locked, take_lock
 
 
 def test_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
@@ -41,3 +47,55 @@ def test_files_behind_links_are_found_once_and_loops_end(tmp_path: Path) -> None
     (league / "game" / "all").symlink_to(root)
     found = [file.relative_to(root).as_posix() for file in files_below(root)]
     assert found == ["c", "league/b", "league/game/a"]
+
+
+def test_lock_is_held_by_one_at_a_time_and_looking_at_it_does_not_take_it(tmp_path: Path) -> None:
+    file = tmp_path / "lock"
+    assert not is_locked(file) and not file.exists()
+    with locked(file):
+        assert is_locked(file)
+        with pytest.raises(LockHeldError):
+            take_lock(file, wait_s=0)
+    assert not is_locked(file)
+    with file.open("rb") as reader:
+        fcntl.flock(reader, fcntl.LOCK_SH)
+        assert not is_locked(file)
+
+
+def test_lock_that_another_process_holds_is_waited_for(tmp_path: Path) -> None:
+    first = take_lock(tmp_path / "lock")
+    threading.Timer(0.1, os.close, [first]).start()
+    os.close(take_lock(tmp_path / "lock"))
+
+
+def test_lock_whose_file_was_deleted_meanwhile_is_a_new_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, opened = tmp_path / "lock", []
+    real = os.open
+
+    def deleted_after_opening(*words: Any) -> int:
+        opened.append(real(*words))
+        if len(opened) == 1:
+            file.unlink()
+        return opened[-1]
+
+    monkeypatch.setattr(os, "open", deleted_after_opening)
+    descriptor = take_lock(file, wait_s=60)
+    assert len(opened) == 2 and os.fstat(descriptor).st_ino == file.stat().st_ino
+    os.close(descriptor)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_file_system_without_locks_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    for use in (take_lock, is_locked):
+        (tmp_path / "lock").touch()
+        with pytest.raises(StorageError, match=f"file system of {tmp_path} has no locks") as refused:
+            use(tmp_path / "lock")
+        assert "HPO_CACHE" in refused.value.details["fix"]

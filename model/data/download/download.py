@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import filelock
-
 from model.data.description import DESCRIPTION_FILE, SPLITS, write_description
 from model.data.download.client import RESUME_HINT, DownloadClient
 from model.data.download.request import DownloadRequest, make_request
@@ -19,6 +17,7 @@ from model.data.download.verification import GameFiles, verify_game
 from model.data.feature_file import FeatureFile, width_mismatches
 from model.data.soccernet import games_of_split, write_split
 from model.errors import ConfigError, DataError, Problem
+from model.locks import LockHeldError, locked
 from model.wording import counted
 
 INCOMING = ".incoming"
@@ -248,12 +247,12 @@ def _incoming(root: Path) -> Iterator[Path]:
     folder = root / INCOMING
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with filelock.FileLock(folder / "lock", blocking=False):
+        with locked(folder / "lock", wait_s=0):
             try:
                 yield folder
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
-    except filelock.Timeout:
+    except LockHeldError:
         raise DataError(
             f"another download into {root} is running", fix="wait until it has finished"
         ) from None

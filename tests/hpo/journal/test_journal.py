@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -10,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -25,7 +25,7 @@ from hpo.journal.events import (
 )
 from hpo.journal.journal import Journal, is_unbegun, read_journal, stored_creation, writer_of
 from hpo.journal.results import StudyState
-from model.errors import UserError
+from model.errors import StorageError, UserError
 
 CREATED = StudyCreated(study="demo", plan={}, seed=0, data_digest="d", code_digest="c", versions={})
 FAILURES = [TrialFailed(trial=f"bayes-{number:04d}", reason="it was näive") for number in range(3)]
@@ -234,17 +234,32 @@ def test_a_second_process_may_not_write_but_may_read(folder: Path) -> None:
         assert len(read_journal(folder).events) > 4
 
 
-@pytest.mark.parametrize("code", [errno.EACCES, errno.EROFS])
-def test_a_study_of_another_user_or_a_read_only_disk_is_read_without_its_lock(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, code: int
-) -> None:
-    def refuse(lock: FileLock, timeout: float) -> None:
-        raise OSError(code, os.strerror(code))
+def test_a_study_is_read_without_taking_its_lock(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be of another user, or on a read-only disk; and two readers are no writers to each other."""
+
+    def refuse(*_: object, **__: object) -> int:
+        pytest.fail("the lock was taken")
 
     with appending(folder) as writer:
-        monkeypatch.setattr(FileLock, "acquire", refuse)
+        monkeypatch.setattr("hpo.journal.journal.take_lock", refuse)
         assert writer_of(folder) == f"process {writer.pid} on {os.uname().nodename}"
-    assert writer_of(folder) is None
+    with (folder / "lock").open("rb") as reader:
+        fcntl.flock(reader, fcntl.LOCK_SH)
+        assert writer_of(folder) is None
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
+def test_study_is_refused_where_processes_cannot_lock_files(
+    tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    for use in (writer_of, Journal.open, Journal.create):
+        with pytest.raises(StorageError, match=rf"file system of {folder} has no locks") as refused:
+            use(folder)
+        assert "HPO_RUNS" in refused.value.details["fix"]
 
 
 def test_nothing_appended_is_lost_by_a_kill(folder: Path) -> None:

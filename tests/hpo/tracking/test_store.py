@@ -5,11 +5,11 @@ import os
 import shutil
 import socket
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
 from mlflow_record import client_of, record, runs_of
 
 from hpo.config.environment import Environment, read_environment
@@ -60,10 +60,10 @@ def test_a_store_that_cannot_be_made_says_why(tmp_path: Path, monkeypatch: pytes
 def test_a_store_in_a_read_only_folder_is_used_as_it_is_but_not_made_there(
     environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(lock: FileLock) -> None:
-        raise OSError(errno.EROFS, "Read-only file system", lock.lock_file)
+    def refuse(file: Path) -> AbstractContextManager[None]:
+        raise OSError(errno.EROFS, "Read-only file system", str(file))
 
-    monkeypatch.setattr("hpo.tracking.store.FileLock.acquire", refuse)
+    monkeypatch.setattr("hpo.tracking.store.locked", refuse)
     make_store(environment)
     with pytest.raises(UserError, match="cannot create the MLflow store: Read-only file system") as refused:
         make_store(environment_in(tmp_path / "new"))

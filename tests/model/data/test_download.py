@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import filelock
 import numpy as np
 import pytest
 from data.soccernet_server import SoccerNetServer, npy, running_server, v1_labels
@@ -22,6 +21,7 @@ from model.data.download import DownloadReport, download_soccernet
 from model.data.download import worker as worker_module
 from model.data.download.client import fetch_error
 from model.errors import ConfigError, DataError, UserError
+from model.locks import locked
 
 Download = Callable[..., DownloadReport]
 SPLITS = {
@@ -331,7 +331,7 @@ def test_folder_that_cannot_be_written_is_an_error_for_the_user(tmp_path: Path, 
 
 def test_second_download_into_the_same_folder_is_refused(root: Path, download: Download) -> None:
     (root / ".incoming").mkdir()
-    with filelock.FileLock(root / ".incoming" / "lock"), pytest.raises(DataError, match="is running"):
+    with locked(root / ".incoming" / "lock"), pytest.raises(DataError, match="is running"):
         download(root, features="resnet")
 
 
