@@ -64,12 +64,14 @@ def run_pending_stages(
             raise
         finally:
             complete = not state.pending
-            if pending and not complete:
-                record(
-                    journal, state, [StudyInterrupted(reason=reason or _why_stopped(journal.folder, state))]
-                )
-                drain_s = min(drain_s, INTERRUPTED_DRAIN_S)
-            tracking = follower.close(drain_s)
+            try:
+                if pending and not complete:
+                    drain_s = min(drain_s, INTERRUPTED_DRAIN_S)
+                    why = reason or _why_stopped(journal.folder, state)
+                    record(journal, state, [StudyInterrupted(reason=why)])
+            finally:
+                # Also after a failed write, or the follower would keep the next one of this process waiting.
+                tracking = follower.close(drain_s)
     return SessionEnd(state, complete, tracking)
 
 

@@ -109,6 +109,25 @@ def test_study_without_room_for_its_first_events_leaves_nothing_and_advises_to_r
     assert not study_folder(environment, "new").exists()
 
 
+def test_follower_of_mlflow_ends_also_when_the_end_of_the_session_cannot_be_written(
+    small_plan: StudyPlan, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[float] = []
+
+    def full(*_: object) -> None:
+        raise StorageError("No space left on device")
+
+    monkeypatch.setattr(pending_stages, "_finish_stages", full)
+    monkeypatch.setattr(pending_stages, "record", full)
+    monkeypatch.setattr(pending_stages.Follower, "start", lambda follower: follower)
+    monkeypatch.setattr(pending_stages.Follower, "close", lambda follower, drain_s: closed.append(drain_s))
+    monkeypatch.setattr(session, "delete_experiment", lambda *_: None)
+    stages = preparing.prepare_new(small_plan, "new", [StageRequest(name="bayes")], environment, silent)
+    with pytest.raises(StorageError, match="No space left"):
+        session.start_study(small_plan, "new", stages, environment, silent)
+    assert closed == [0.0]
+
+
 def test_search_that_a_study_did_not_have_starts_with_its_note(
     small_plan: StudyPlan, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
