@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from hpo.journal.events import StudyCreated, StudyRenamed
 from hpo.journal.journal import Journal, stored_creation, writer_of
 from hpo.journal.results import StudyState, stored_state
 from hpo.report.catalogue_tables import Entry
-from hpo.study.folders import known_studies, make_free, study_folder
+from hpo.study.folders import known_studies, make_free, studies_folder, study_folder
 from hpo.study.plan import plan_of
 from hpo.tasks.base.found import found_configuration
 from hpo.tasks.base.registry import score_of
@@ -20,6 +21,8 @@ from model.errors import UserError
 
 UNREADABLE = "unreadable"
 """Condition of a study whose journal cannot be read."""
+_DELETED = ".deleted"
+"""End of the hidden name of a folder that is being deleted."""
 
 
 def listed(environment: Environment) -> list[Entry]:
@@ -55,9 +58,21 @@ def delete_study(name: str, environment: Environment, *, before: Callable[[], ob
     Raises:
         UserError: The study does not exist or is running.
     """
+    _remove_half_deleted(environment)
     with Journal.open(study_folder(environment, name)) as journal:
         before()
-        shutil.rmtree(journal.folder)
+        # First under a hidden name: a study of which a kill left a part would be taken for a whole one.
+        hidden = Path(tempfile.mkdtemp(prefix=f".{name}.", suffix=_DELETED, dir=journal.folder.parent))
+        journal.folder.replace(hidden)
+        with contextlib.suppress(FileNotFoundError):  # another process deletes the rest
+            shutil.rmtree(hidden)
+
+
+def _remove_half_deleted(environment: Environment) -> None:
+    """Remove what is left of studies whose deletion was interrupted."""
+    for folder in studies_folder(environment).glob(f".*{_DELETED}"):
+        if writer_of(folder) is None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def clean_studies(names: Sequence[str], environment: Environment) -> int:

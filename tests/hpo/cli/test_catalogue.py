@@ -28,7 +28,8 @@ from hpo.journal.events import (
 )
 from hpo.journal.journal import Journal
 from hpo.journal.results import stored_state
-from hpo.study.folders import study_folder
+from hpo.study.catalogue import delete_study
+from hpo.study.folders import known_studies, require_free, study_folder
 from hpo.study.plan import StudyPlan
 from hpo.study.preparing import creation
 from hpo.tracking.experiment import connect
@@ -293,6 +294,23 @@ def test_study_with_an_unreadable_journal_can_be_deleted(
     assert said.startswith("deleted study one: an unreadable journal, ") and not one.exists()
     found = connect(environment.tracking_uri).search_experiments()
     assert not [experiment for experiment in found if "hpo.identity" in experiment.tags]
+
+
+def test_deletion_that_is_killed_leaves_no_part_of_a_study_and_the_next_one_removes_the_rest(
+    one: Path, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(folder: Path) -> None:
+        (folder / "lock").unlink()
+        raise KeyboardInterrupt
+
+    other = shutil.copytree(one, one.with_name("other"))
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(shutil, "rmtree", killed)
+        delete_study("one", environment, before=lambda: None)
+    assert known_studies(environment) == ["other"]
+    require_free(environment, "one")
+    delete_study("other", environment, before=lambda: None)
+    assert not list(other.parent.iterdir())
 
 
 def test_journal_without_a_line_is_no_study(one: Path, environment: Environment) -> None:
