@@ -313,7 +313,12 @@ class StudyState:
 def stored_state(folder: Path) -> StudyState:
     """Read the journal in ``folder``, that of a study, and return the study's state.
 
+    The study has the name of its folder, which commands use, also if the journal has another one: after a
+    move of the folder without ``hpo rename``, or a kill of that.
+
     Raises:
         UserError: There is no such study, or its journal is damaged.
     """
-    return StudyState.replay(stored_events(folder))
+    state = StudyState.replay(stored_events(folder))
+    state.created = replace(state.created, study=folder.name)
+    return state

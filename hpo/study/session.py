@@ -15,12 +15,12 @@ from hpo.journal.events import (
     StudyCreated,
     StudyRenamed,
 )
-from hpo.journal.journal import Journal, read_journal, writer_of
+from hpo.journal.journal import Journal, read_journal, stored_creation, writer_of
 from hpo.journal.results import StudyState, stored_state
 from hpo.study.budget import begun, next_budget, require_time
 from hpo.study.folders import make_free, study_folder
 from hpo.study.pending_stages import DRAIN_S, SessionEnd, record, run_pending_stages, tracker_of
-from hpo.study.plan import StageRequest, StudyPlan, plan_of, reopen_data, stored_plan
+from hpo.study.plan import StageRequest, StudyPlan, plan_of, reopen_data
 from hpo.study.preparing import PreparedStage, creation, prepare_extension, prepare_more, with_limits
 from hpo.study.reopening import (
     foreseen,
@@ -90,6 +90,15 @@ def _session(name: str, environment: Environment) -> Iterator[Journal]:
         yield journal
 
 
+def _opened(journal: Journal) -> StudyState:
+    """Return the state of a study that this process may change, and record its name if it has a new one."""
+    state = stored_state(journal.folder)
+    recorded = StudyState.replay(stored_creation(journal.folder)).created.study
+    if recorded != state.created.study:
+        record(journal, state, [StudyRenamed(study=state.created.study)])
+    return state
+
+
 def continue_study(
     name: str,
     requests: Sequence[StageRequest],
@@ -109,7 +118,7 @@ def continue_study(
             the code have changed.
     """
     with _session(name, environment) as journal:
-        state = stored_state(journal.folder)
+        state = _opened(journal)
         plan = reopen(journal, state, data, environment, progress)
         stages = prepare_more(plan, requests, state, environment, progress)
         asked = (event for stage in stages for event in stage.events)
@@ -138,7 +147,7 @@ def extend_study(
             added, or data or code have changed.
     """
     with _session(name, environment) as journal:
-        state = stored_state(journal.folder)
+        state = _opened(journal)
         plan = reopen(journal, state, data, environment, progress)
         stage = prepare_extension(plan, request, state, environment, progress)
         added = _added(stage, state)
@@ -226,7 +235,7 @@ def resume_study(
     """
     check_store(environment)
     with _session(name, environment) as journal:
-        state = stored_state(journal.folder)
+        state = _opened(journal)
         retried = retried_stages(state) if retry_failed else []
         if retried:
             again = foreseen(stored_state(journal.folder), retried)
@@ -253,7 +262,7 @@ def move_data(name: str, data: str, environment: Environment, progress: Progress
         UserError: The study does not exist or is running, or these are not its data.
     """
     with Journal.open(study_folder(environment, name)) as journal:
-        plan = reopen(journal, stored_state(journal.folder), data, environment, progress)
+        plan = reopen(journal, _opened(journal), data, environment, progress)
         Follower(journal.folder, tracker_of(plan, journal.folder, environment)).start().close(DRAIN_S)
 
 
@@ -265,7 +274,7 @@ def sync_study(name: str, environment: Environment) -> FollowerReport:
     """
     check_store(environment)
     with Journal.open(study_folder(environment, name)) as journal:
-        plan = stored_plan(journal.folder)
+        plan = plan_of(journal.folder, _opened(journal).created)
         follower = Follower(journal.folder, tracker_of(plan, journal.folder, environment))
         return follower.start().close(DRAIN_S)
 

@@ -20,13 +20,14 @@ from hpo.journal.events import (
     StageAsked,
     StageFinished,
     StageStarted,
+    StudyRenamed,
     TrialAsked,
     TrialFailed,
     TrialFinished,
     TrialReported,
     TrialStarted,
 )
-from hpo.journal.journal import Journal
+from hpo.journal.journal import Journal, stored_creation
 from hpo.journal.results import stored_state
 from hpo.study.catalogue import delete_study
 from hpo.study.folders import known_studies, require_free, study_folder
@@ -126,7 +127,7 @@ def test_study_that_cannot_be_read_hides_no_other_and_is_not_renamed(
     for words in (("status", "lost"), ("rename", "lost", "found")):
         refused = hpo(environment, *words)
         assert refused.returncode == 2 and "fix:" in refused.stderr and journal.exists()
-        assert "study 'one' needs its task, the module 'no_such_module': ModuleNotFound" in refused.stderr
+        assert "study 'lost' needs its task, the module 'no_such_module': ModuleNotFound" in refused.stderr
 
 
 def test_list_without_studies_says_where_it_looked(environment: Environment) -> None:
@@ -241,6 +242,16 @@ def test_renamed_study_keeps_its_trials_and_its_record_in_mlflow(one: Path, envi
     assert names == ["two"]
     refused = hpo(environment, "rename", "two", "two")
     assert refused.returncode == 2 and "exists already" in refused.stderr
+
+
+def test_study_whose_folder_was_moved_has_the_name_of_the_folder(one: Path, environment: Environment) -> None:
+    """A kill of ``hpo rename`` between the move and its record leaves the same."""
+    answer(environment, "sync", "one")
+    two = one.rename(one.with_name("two"))
+    assert "trial       two/bayes-0001" in answer(environment, "show", "two/bayes-0001")
+    answer(environment, "sync", "two")
+    assert [event.study for event in stored_creation(two) if isinstance(event, StudyRenamed)] == ["two"]
+    assert connect(environment.tracking_uri).get_experiment_by_name("two")
 
 
 def test_wait_for_mlflow_is_told_on_standard_error(
