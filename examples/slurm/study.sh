@@ -58,8 +58,8 @@ if [ "$SLURM_JOB_NUM_NODES" -gt 1 ]; then
     cluster=(--ray-address "$host:$port")
 fi
 
-# A job that starts again continues its study.
-if [ -e "$HPO_RUNS/studies/$study/journal.jsonl" ]; then
+# A job that starts again continues its study; a journal that was killed before its first event is empty.
+if [ -s "$HPO_RUNS/studies/$study/journal.jsonl" ]; then
     if [ "${SLURM_RESTART_COUNT:-0}" -eq 0 ] && [ $# -gt 0 ]; then
         echo "study $study exists and is resumed with its own settings; not used: $*" >&2
     fi

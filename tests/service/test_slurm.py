@@ -165,6 +165,9 @@ def test_study_on_two_nodes_stops_early_is_requeued_and_goes_on(job: Job) -> Non
 @pytest.mark.parametrize("job", [1], indirect=True)
 def test_study_on_one_node_runs_in_the_image_and_a_cancelled_job_stays_away(job: Job) -> None:
     job.variables |= {"HPO_IMAGE": "hpo.sif", "SLURM_GPUS_ON_NODE": "1"}
+    (job.folder / "hpo-runs" / "studies" / "tuned").mkdir(parents=True)
+    # As a kill before the first event leaves it: there is nothing to resume.
+    (job.folder / "hpo-runs" / "studies" / "tuned" / "journal.jsonl").touch()
     running = job.start(*words(2))
     (job.folder / "job-state").write_text("CANCELLED\n")
     stop_when_both_train(job, running)
