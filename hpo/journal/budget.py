@@ -11,7 +11,7 @@ from hpo.journal.trial_state import TrialState
 TRIAL_START_S = 0.5
 """Seconds that a running process needs to open the data and draw the weights."""
 _LATEST = 50
-"""Number of trials from which the time of the next one is estimated, the latest ones."""
+"""Number of trials from which the time of the next one is estimated, the latest ones with a validation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,7 @@ def trial_s(state: StudyState, stage: str, epochs: int) -> float | None:
     None before the first validation.
     """
     for trials in (state.trials_of(stage), list(state.trials.values())):
-        latest = [trial for trial in trials[-_LATEST:] if trial.reports]
+        latest = [trial for trial in trials if trial.reports][-_LATEST:]
         if latest:
             trained = sum(trial.epochs_trained for trial in latest)
             return TRIAL_START_S + epochs * sum(map(_on_the_clock_s, latest)) / trained

@@ -108,6 +108,13 @@ def test_time_of_a_trial_is_measured_on_those_so_far_first_of_the_stage() -> Non
     assert trial_s(state, "final", 8) == TRIAL_START_S + 8
 
 
+def test_trials_without_a_validation_do_not_make_the_time_of_a_trial_unknown() -> None:
+    state = state_after(*reported("a", 4, 10.0))
+    for number in range(100):
+        state.apply(TrialAsked(trial=f"failed-{number}", stage="bayes", parameters={}, seed=0))
+    assert trial_s(state, "bayes", 4) == TRIAL_START_S + 10
+
+
 @pytest.mark.parametrize(("array", "concurrent", "together"), [(16, 8, 8), (8, 10, 5), (4, 8, 4), (1, 8, 1)])
 def test_trial_of_an_array_takes_as_long_as_all_trials_of_the_array_together(
     array: int, concurrent: int, together: int
