@@ -28,14 +28,14 @@ def trial_folder(study_folder: Path, trial: str) -> Path:
 
 
 def remove_training_files(folder: Path) -> int:
-    """Delete what only a running trial needs, such as checkpoints, unfinished ones included.
+    """Delete what only a running trial needs, such as checkpoints, and what a killed process left unfinished.
 
     Returns:
         Number of bytes freed.
     """
     freed = 0
     names = (CHECKPOINT, PREVIOUS, NEXT, IN_TRAINING)
-    unfinished = folder.glob(f".{NEXT}.*")  # what a process wrote when it was killed
+    unfinished = (file for name in (NEXT, BEST) for file in folder.glob(f".{name}.*"))
     for file in (*(folder / name for name in names), *unfinished):
         with contextlib.suppress(OSError):  # missing, or on a disk that is read-only by now
             size = file.stat().st_size

@@ -37,8 +37,8 @@ from hpo.tracking.experiment import connect
 from hpo.tracking.store import make_store
 from hpo.trial.files import BEST, CHECKPOINT, ERROR, NEXT, PREVIOUS, trial_folder
 
-UNFINISHED = f".{NEXT}.k4w0"
-"""A checkpoint whose process was killed while it wrote."""
+UNFINISHED = (f".{NEXT}.k4w0", f".{BEST}.k4w1")
+"""A checkpoint and a network whose processes were killed while they wrote."""
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def one(small_plan: StudyPlan, environment: Environment) -> Path:
             StageFinished(stage="bayes", best_trial="bayes-0001", chosen={"f": 3}),
         ):
             journal.append(event)
-    for trial, files in (("bayes-0001", (BEST, CHECKPOINT, PREVIOUS, UNFINISHED)), ("bayes-0002", (ERROR,))):
+    for trial, files in (("bayes-0001", (BEST, CHECKPOINT, PREVIOUS, *UNFINISHED)), ("bayes-0002", (ERROR,))):
         trial_folder(folder, trial).mkdir(parents=True)
         for name in files:
             (trial_folder(folder, trial) / name).write_bytes(bytes(1000))
@@ -339,7 +339,7 @@ def test_running_study_is_not_deleted(one: Path, environment: Environment) -> No
 
 
 def test_clean_removes_checkpoints_and_keeps_networks(one: Path, environment: Environment) -> None:
-    assert "3.0 kB freed in 1 study\n" in answer(environment, "clean")
+    assert "4.0 kB freed in 1 study\n" in answer(environment, "clean")
     left = {path.name for path in trial_folder(one, "bayes-0001").iterdir()}
     assert left == {BEST}
 
