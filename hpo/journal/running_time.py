@@ -25,8 +25,7 @@ class RunningTime:
             case StudyResumed():
                 self._before_s, self._since = self.seconds(), event.at
             case StudyInterrupted():
-                self._last = event.at
-                self._before_s, self._since = self.seconds(), None
+                self._before_s, self._since = self.seconds(event.at), None
         self._last = event.at
 
     def seconds(self, now: datetime | None = None) -> float:
