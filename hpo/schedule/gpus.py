@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from hpo.schedule.cluster import connected, gpus_of_nodes
 from hpo.schedule.local_ray import ray_session
+from hpo.schedule.ray_start import before_importing_ray
 from model.errors import UserError
 
 WAIT_S = 600.0
@@ -36,7 +37,7 @@ class TrainingGpus:
         """
         if self._address is None:
             return local_gpus()
-        with connected(self._address, self._task):
+        with self._session():
             return sum(gpus_of_nodes())
 
     def measure(self, function: Callable[..., T], *args: object) -> T:
@@ -74,11 +75,17 @@ class TrainingGpus:
 
     @contextmanager
     def _session(self) -> Iterator[None]:
-        if self._address is not None:
-            with connected(self._address, self._task):
-                yield
-        else:
+        if self._address is None:
             with ray_session(cpus=1, gpus=self.count):
+                yield
+            return
+        before_importing_ray()
+        import ray
+
+        if ray.is_initialized():  # by the study whose stage is measured
+            yield
+        else:
+            with connected(self._address, self._task):
                 yield
 
 

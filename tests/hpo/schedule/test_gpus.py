@@ -31,6 +31,16 @@ def test_gpus_of_a_cluster_are_counted_where_trials_run(monkeypatch: pytest.Monk
     assert TrainingGpus(None, "calf").count == 1
 
 
+def test_cluster_on_which_a_study_runs_is_not_connected_to_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        pytest.fail("Ray would be started twice")
+
+    monkeypatch.setattr(gpus_module, "connected", refuse)
+    monkeypatch.setattr("ray.is_initialized", lambda: True)
+    monkeypatch.setattr(gpus_module, "gpus_of_nodes", lambda: [4])
+    assert TrainingGpus("head:6379", "calf").count == 4
+
+
 def process_and_gpu() -> tuple[int, str]:
     return os.getpid(), os.environ.get("CUDA_VISIBLE_DEVICES", "")
 
