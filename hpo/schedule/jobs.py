@@ -25,7 +25,9 @@ STOPPED = 130
 """Exit code for a stopped job, equal to that of a study stopped by Ctrl-C."""
 
 _COMMAND = "hpo"
-_JOB_VARIABLES = ("HPO_RUNS", "HPO_CACHE", "HPO_DATA", "MLFLOW_TRACKING_URI")
+_STORE = "MLFLOW_TRACKING_URI"
+_SQLITE = "sqlite:///"
+_JOB_VARIABLES = ("HPO_RUNS", "HPO_CACHE", "HPO_DATA", _STORE)
 # SIGINT, like Ctrl-C: the study records the interruption in its journal and completes its records in MLflow.
 _STOP = {"RAY_JOB_STOP_SIGNAL": "SIGINT", "RAY_JOB_STOP_WAIT_TIME_S": "90"}
 _CONNECT_S = 10.0
@@ -190,15 +192,28 @@ def job_variables(variables: Mapping[str, str]) -> dict[str, str]:
     Everybody who can open the cluster's dashboard can read them.
 
     Raises:
-        ConfigError: A variable contains a password.
+        ConfigError: A variable contains a password, or a path that would be another one on the cluster.
     """
     found = {name: variables[name] for name in _JOB_VARIABLES if variables.get(name)}
-    if urlsplit(found.get("MLFLOW_TRACKING_URI", "")).password:
+    for name, value in found.items():
+        if _is_relative(name, value):
+            raise ConfigError(
+                f"{name}={value} is relative to a folder of this machine, but a job has its own working "
+                "directory",
+                fix="give the whole path, as the nodes of the cluster see it",
+            )
+    if urlsplit(found.get(_STORE, "")).password:
         raise ConfigError(
             "MLFLOW_TRACKING_URI contains a password, which a job would show to everybody on the cluster",
             fix="remove it, and set MLFLOW_TRACKING_USERNAME and _PASSWORD on the nodes of the cluster",
         )
     return found
+
+
+def _is_relative(name: str, value: str) -> bool:
+    if name == _STORE:
+        return value.startswith(_SQLITE) and not value.removeprefix(_SQLITE).startswith("/")
+    return not value.startswith(("/", "~"))
 
 
 def _connect(address: str) -> "JobSubmissionClient":

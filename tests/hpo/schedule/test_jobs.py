@@ -157,6 +157,20 @@ def test_a_password_in_the_tracking_uri_does_not_travel() -> None:
     assert "planted-secret" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("HPO_RUNS", "runs"), ("HPO_CACHE", "./cache"), ("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")],
+)
+def test_path_that_would_be_another_one_on_the_cluster_does_not_travel(name: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name}={value} is relative to a folder of this machine"):
+        job_variables({name: value})
+
+
+def test_whole_paths_travel() -> None:
+    whole = {"HPO_RUNS": "/runs", "HPO_DATA": "~/games", "MLFLOW_TRACKING_URI": "sqlite:////runs/mlflow.db"}
+    assert job_variables(whole) == whole
+
+
 def test_without_the_extra_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "aiohttp_cors", None)
     with pytest.raises(UserError, match="needs the extra 'cluster'") as refused:
