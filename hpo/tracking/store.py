@@ -7,7 +7,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from hpo.config.environment import Environment, without_passwords
 from hpo.config.plain_paths import plain_path
@@ -65,12 +66,14 @@ def is_server(environment: Environment) -> bool:
 
 
 def unreachable_server(environment: Environment) -> str | None:
-    """Return host and port of an MLflow or database server that does not accept connections.
+    """Return host and port of an MLflow or database server, or its proxy, that does not accept connections.
 
     The result is None for a reachable server, for a file, and where no host is known.
     """
     parts = urlsplit(environment.tracking_uri)
     try:
+        if proxy := _proxy_of(parts):
+            parts = urlsplit(proxy)
         port = parts.port or _PORTS.get(parts.scheme.partition("+")[0])
         if not parts.hostname or port is None:
             return None
@@ -78,6 +81,15 @@ def unreachable_server(environment: Environment) -> str | None:
     except (OSError, ValueError):
         return parts.netloc.rpartition("@")[2]
     return None
+
+
+def _proxy_of(server: SplitResult) -> str | None:
+    """Return the proxy through which MLflow's client reaches a server; None if it connects directly."""
+    if server.scheme not in ("http", "https") or not server.hostname or proxy_bypass(server.hostname):
+        return None
+    proxies = getproxies()
+    proxy = proxies.get(server.scheme) or proxies.get("all")
+    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
 
 
 def check_store(environment: Environment) -> None:

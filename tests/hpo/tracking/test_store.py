@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from mlflow_record import client_of, record, runs_of
@@ -179,6 +180,20 @@ def test_a_server_that_is_away_is_named_without_its_password() -> None:
         listener.listen()
         assert unreachable_server(at(uri)) is None
     assert unreachable_server(at("http://host:port")) == "host:port"
+
+
+def test_server_behind_a_proxy_is_looked_for_where_mlflow_connects(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as listener, socket.socket() as silent:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        silent.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("https_proxy", f"http://me:secret@127.0.0.1:{listener.getsockname()[1]}")
+        behind, direct = "https://mlflow.invalid", f"https://127.0.0.1:{silent.getsockname()[1]}"
+        assert unreachable_server(at(behind)) is None
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        assert unreachable_server(at(direct)) == urlsplit(direct).netloc
+        monkeypatch.setenv("https_proxy", f"me:secret@127.0.0.1:{silent.getsockname()[1]}")
+        assert unreachable_server(at(behind)) == urlsplit(direct).netloc
 
 
 def test_a_store_that_may_only_be_read_is_told_with_what_to_do() -> None:
