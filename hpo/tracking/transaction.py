@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 _SQLITE = "sqlite"
 _BUSY_MS = 20000
 """Time to wait for another writer of an SQLite file, as in MLflow."""
+_one_at_a_time = threading.Lock()
+"""Held by the thread that has replaced the sessions of a store, which all clients of the process share."""
 
 
 @contextmanager
@@ -27,8 +29,8 @@ def one_transaction(client: "MlflowClient") -> Iterator[None]:
     from mlflow.store.db.utils import _get_managed_session_maker
     from sqlalchemy.orm import sessionmaker
 
-    usual, owner = store.ManagedSessionMaker, threading.get_ident()
-    with store.engine.connect() as connection:
+    with _one_at_a_time, store.engine.connect() as connection:
+        usual, owner = store.ManagedSessionMaker, threading.get_ident()
         if store.db_type == _SQLITE:
             # These work only outside of a transaction. Python's driver begins one too late for savepoints.
             for statement in (

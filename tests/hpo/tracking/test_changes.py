@@ -1,14 +1,58 @@
 """Changes of a run are written in requests that MLflow accepts."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from mlflow.entities import Metric
 
 from hpo.tracking.changes import LONGEST_TAG, KnownRun, RunChanges
+from hpo.tracking.transaction import one_transaction
 
 RUN = KnownRun("run", "file:///nowhere")
+
+
+class SharedStore:
+    """A database whose second connection waits until the first one is closed."""
+
+    db_type = "postgresql"
+
+    def __init__(self) -> None:
+        self.engine = self
+        self.ManagedSessionMaker = self.usual = object()
+        self.connections = 0
+        self.second_waits, self.first_is_closed = threading.Event(), threading.Event()
+
+    @contextmanager
+    def connect(self) -> Iterator[MagicMock]:
+        self.connections += 1
+        if self.connections == 1:
+            yield MagicMock()
+            self.first_is_closed.set()
+        else:
+            self.second_waits.set()
+            assert self.first_is_closed.wait(10)
+            yield MagicMock()
+
+
+def test_two_threads_that_write_at_once_leave_the_store_as_it_was() -> None:
+    store = SharedStore()
+    client: Any = SimpleNamespace(_tracking_client=SimpleNamespace(store=store))
+
+    def write() -> None:
+        with one_transaction(client):
+            pass
+
+    other = threading.Thread(target=write)
+    with one_transaction(client):
+        other.start()
+        store.second_waits.wait(0.5)
+    other.join(10)
+    assert store.connections == 2 and store.ManagedSessionMaker is store.usual
 
 
 class Client:
