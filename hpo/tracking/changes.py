@@ -1,22 +1,16 @@
 """Changes of an MLflow run that are written together, in as few requests as MLflow allows."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import zip_longest
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import DatasetInput, Metric, Run
     from mlflow.store.artifact.artifact_repo import ArtifactRepository
 
-Entry = TypeVar("Entry")
-
 _RUNNING = "RUNNING"
-_METRICS_A_BATCH = 1000
-_PARAMS_A_BATCH = 100
-"""The limit for tags too."""
 LONGEST_TAG = 5000
 
 
@@ -93,14 +87,10 @@ class RunChanges:
         """Write everything except the creation and the uploads. Repeating it changes nothing."""
         from mlflow.entities import Param, RunTag
 
-        batches = zip_longest(
-            _batches(self.metrics, _METRICS_A_BATCH),
-            _batches([Param(key, value) for key, value in self.parameters.items()], _PARAMS_A_BATCH),
-            _batches([RunTag(key, value) for key, value in _short(self.tags).items()], _PARAMS_A_BATCH),
-            fillvalue=(),
-        )
-        for metrics, parameters, tags in batches:
-            client.log_batch(run.id, metrics=metrics, params=parameters, tags=tags)
+        parameters = [Param(key, value) for key, value in self.parameters.items()]
+        tags = [RunTag(key, value) for key, value in _short(self.tags).items()]
+        # MLflow's client makes as many requests of it as the limits of the server require.
+        client.log_batch(run.id, metrics=self.metrics, params=parameters, tags=tags)
         if self.name:
             client.update_run(run.id, name=self.name)
         if self.data is not None:
@@ -123,7 +113,3 @@ def milliseconds(at: datetime) -> int:
 
 def _short(tags: Mapping[str, str]) -> dict[str, str]:
     return {key: value[:LONGEST_TAG] for key, value in tags.items()}
-
-
-def _batches(entries: Sequence[Entry], size: int) -> list[Sequence[Entry]]:
-    return [entries[start : start + size] for start in range(0, len(entries), size)]

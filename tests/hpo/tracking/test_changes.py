@@ -1,14 +1,16 @@
 """Changes of a run are written in requests that MLflow accepts."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
+from mlflow import MlflowClient
 from mlflow.entities import Metric
+from mlflow.utils.validation import MAX_METRICS_PER_BATCH, MAX_PARAMS_TAGS_PER_BATCH, MAX_TAG_VAL_LENGTH
 
 from hpo.tracking.changes import LONGEST_TAG, KnownRun, RunChanges
 from hpo.tracking.transaction import one_transaction
@@ -55,65 +57,35 @@ def test_two_threads_that_write_at_once_leave_the_store_as_it_was() -> None:
     assert store.connections == 2 and store.ManagedSessionMaker is store.usual
 
 
-class Client:
-    """Notes the batches that it gets."""
-
-    def __init__(self) -> None:
-        self.batches: list[tuple[Sequence[Any], ...]] = []
-
-    def log_batch(
-        self, run: str, *, metrics: Sequence[Any], params: Sequence[Any], tags: Sequence[Any]
-    ) -> None:
-        self.batches.append((metrics, params, tags))
-
-
-def written(changes: RunChanges) -> list[tuple[Sequence[Any], ...]]:
-    client: Any = Client()
+def written(changes: RunChanges, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Requests that the changes make."""
+    client, requests = MlflowClient("http://nowhere.invalid"), []
+    store = type(client._tracking_client.store)
+    monkeypatch.setattr(store, "log_batch", lambda store, **request: requests.append(request))
     changes.write(client, RUN)
-    batches: list[tuple[Sequence[Any], ...]] = client.batches
-    return batches
+    return requests
 
 
 def test_no_request_has_more_than_mlflow_takes_and_nothing_is_left_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("hpo.tracking.changes._METRICS_A_BATCH", 3)
-    monkeypatch.setattr("hpo.tracking.changes._PARAMS_A_BATCH", 2)
-    names = list("abcde")
-    batches = written(
-        RunChanges(
-            metrics=[Metric(name, 0.5, 0, 1) for name in names],
-            parameters=dict.fromkeys(names, "1"),
-            tags=dict.fromkeys(names[:3], "x"),
-        )
-    )
-    assert [tuple(map(len, batch)) for batch in batches] == [(3, 2, 2), (2, 2, 1), (0, 1, 0)]
-    metrics, parameters, tags = (
-        [entry.key for entries in kind for entry in entries] for kind in zip(*batches, strict=True)
-    )
-    assert metrics == parameters == names and tags == names[:3]
-
-
-def test_limits_are_those_of_mlflow() -> None:
-    from mlflow.utils.validation import (
-        MAX_METRICS_PER_BATCH,
-        MAX_PARAMS_TAGS_PER_BATCH,
-        MAX_TAG_VAL_LENGTH,
-    )
-
     many = [f"name-{number}" for number in range(1001)]
-    first, *_ = written(
-        RunChanges(
-            metrics=[Metric(name, 0.5, 0, 1) for name in many],
-            parameters=dict.fromkeys(many, "1"),
-            tags=dict.fromkeys(many, "x"),
-        )
+    changes = RunChanges(
+        metrics=[Metric(name, 0.5, 0, 1) for name in many],
+        parameters=dict.fromkeys(many, "1"),
+        tags=dict.fromkeys(many, "x"),
     )
-    assert len(first[0]) <= MAX_METRICS_PER_BATCH
-    assert len(first[1]) <= MAX_PARAMS_TAGS_PER_BATCH and len(first[2]) <= MAX_PARAMS_TAGS_PER_BATCH
-    assert LONGEST_TAG <= MAX_TAG_VAL_LENGTH
+    requests = written(changes, monkeypatch)
+    for kind, most in (
+        ("metrics", MAX_METRICS_PER_BATCH),
+        ("params", MAX_PARAMS_TAGS_PER_BATCH),
+        ("tags", MAX_PARAMS_TAGS_PER_BATCH),
+    ):
+        assert max(len(request[kind]) for request in requests) <= most
+        assert [entry.key for request in requests for entry in request[kind]] == many
 
 
-def test_long_tag_is_shortened() -> None:
-    [(_, _, [tag])] = written(RunChanges(tags={"note": "x" * (LONGEST_TAG + 1)}))
-    assert tag.value == "x" * LONGEST_TAG
+def test_long_tag_is_shortened(monkeypatch: pytest.MonkeyPatch) -> None:
+    [request] = written(RunChanges(tags={"note": "x" * (LONGEST_TAG + 1)}), monkeypatch)
+    [tag] = request["tags"]
+    assert tag.value == "x" * LONGEST_TAG and LONGEST_TAG <= MAX_TAG_VAL_LENGTH
