@@ -4,6 +4,7 @@ import codecs
 import csv
 import io
 import json
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ MAX_TOML_BYTES = 256 << 10
 DEEPEST = 50
 """Maximum nesting of lists and tables; files of this project stay far below it."""
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_SEPARATOR_LINE = re.compile(r"\s*sep=([,;\t])[^\S\n]*(\n|$)", re.IGNORECASE)
 _LARGEST = 1 << 63
 _DIGITS_OF_64_BITS = 19
 # The parser's time grows with the square of the parts of a dotted key: 30,000 take a quarter of a minute.
@@ -62,11 +64,20 @@ def decode_text(content: bytes, *, errors: str = "strict") -> str:
 
 
 def column_separator(text: str) -> str:
-    """Return what separates the columns of a table: a comma, or what its first line has more of, ; or tab.
+    """Return what separates the columns of a table.
 
-    Where a comma is the decimal sign, spreadsheets write semicolons.
+    It is what a line ``sep=;`` at the top says, which Excel reads, else a comma, or what the first line with
+    text has more of, ; or tab. Where a comma is the decimal sign, spreadsheets write semicolons.
     """
-    return max(_SEPARATORS, key=text.partition("\n")[0].count)
+    if stated := _SEPARATOR_LINE.match(text):
+        return stated[1]
+    return max(_SEPARATORS, key=text.lstrip("\r\n ").partition("\n")[0].count)
+
+
+def without_separator_line(text: str) -> str:
+    """Return a table whose line ``sep=;`` at the top, if it has one, is empty, so that lines keep their numbers."""
+    stated = _SEPARATOR_LINE.match(text)
+    return text if stated is None else text[: stated.start(1) - len("sep=")] + text[stated.start(2) :]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,11 +85,11 @@ class TableRow:
     """Row of a table."""
 
     line: int
-    """Number of its last line in the file, from 1."""
+    """Number of its first line in the file, from 1."""
     cells: Mapping[str, str]
     """Name of a column -> text without blanks around it; empty if the row is shorter than the header."""
     fault: str = ""
-    """Reason why the cells may stand in wrong columns; empty if there is none."""
+    """Reason why the cells may be wrong; empty if there is none."""
 
 
 def parse_table(text: str, columns: Sequence[str]) -> list[TableRow]:
@@ -92,13 +103,10 @@ def parse_table(text: str, columns: Sequence[str]) -> list[TableRow]:
         ValueError: The text is not such a table, or lacks columns or has them twice.
     """
     separator = column_separator(text)
-    reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
-    try:
-        lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
-    except csv.Error as error:
-        raise ValueError(str(error)) from error
-    rows = [(number, cells) for number, cells in lines if any(cells)]
-    header = rows[0][1] if rows else []
+    rows = _rows_with_text(text, separator)
+    header = [cell.strip() for cell in rows[0][1]] if rows else []
+    if rows and (fault := _open_quotation(rows[0][1])):
+        raise ValueError(f"line {rows[0][0]}: {fault}")
     faults = [
         f"{name} {'appears twice' if name in header else 'is missing'}"
         for name in columns
@@ -112,15 +120,39 @@ def parse_table(text: str, columns: Sequence[str]) -> list[TableRow]:
     return [
         TableRow(
             line=line,
-            cells=dict(zip_longest(header, cells[: len(header)], fillvalue="")),
-            fault=_row_fault(cells, len(header), separator),
+            cells=dict(zip_longest(header, map(str.strip, cells[: len(header)]), fillvalue="")),
+            fault=_open_quotation(cells) or _surplus(cells, len(header), separator),
         )
         for line, cells in rows[1:]
     ]
 
 
-def _row_fault(cells: Sequence[str], columns: int, separator: str) -> str:
-    if not any(cells[columns:]):  # separators at the end of a line are no cells
+def _rows_with_text(text: str, separator: str) -> list[tuple[int, list[str]]]:
+    """Return the number of the first line and the cells of every row that has any text."""
+    # In a quotation mark that is not closed, the end of the last line is kept like all others.
+    lines = io.StringIO(without_separator_line(text) + "\n")
+    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
+    rows: list[tuple[int, list[str]]] = []
+    line = 1
+    try:
+        for cells in reader:
+            if any(map(str.strip, cells)):
+                rows.append((line, cells))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise ValueError(f"line {line}: {error}") from error
+    return rows
+
+
+def _open_quotation(cells: Sequence[str]) -> str:
+    # The lines below would become part of a text, and nobody would miss them.
+    if not any("\n" in cell for cell in cells):
+        return ""
+    return "a quotation mark is not closed on the same line; close it, and write each text in one line"
+
+
+def _surplus(cells: Sequence[str], columns: int, separator: str) -> str:
+    if not any(map(str.strip, cells[columns:])):  # separators at the end of a line are no cells
         return ""
     quoted = f"put quotation marks around texts with {_SEPARATORS[separator]}"
     return f"{len(cells)} cells, expected {columns}; {quoted}"

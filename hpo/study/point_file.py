@@ -17,6 +17,7 @@ from model.documents import (
     parse_json,
     parse_toml,
     read_limited,
+    without_separator_line,
 )
 from model.errors import ConfigError
 
@@ -72,11 +73,12 @@ def _csv_points(content: bytes, file: Path) -> TypedPoints:
 
 def _csv_cells(text: str, separator: str, file: Path) -> Iterator[Mapping[str, str]]:
     """Yield the filled cells of every row by the symbol in the first line."""
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    table = io.StringIO(without_separator_line(text), newline="")
+    lines = filter(any, csv.reader(table, delimiter=separator, strict=True))
     header = [name.strip() for name in next(lines, [])]
     if len(set(header)) < len(header) or "" in header:
         raise ConfigError("expected different symbols in the first line, got " + ",".join(header), file=file)
-    for number, cells in enumerate(filter(any, lines), start=1):
+    for number, cells in enumerate(lines, start=1):
         if len(cells) != len(header):
             raise ConfigError(
                 f"expected {len(header)} cells as in the first line, got {len(cells)}", file=file, row=number

@@ -120,3 +120,20 @@ def test_table_that_is_none_is_refused(text: str, said: str) -> None:
 def test_separators_at_the_end_and_empty_rows_of_a_spreadsheet_are_no_fault() -> None:
     (row,) = parse_table("a;b\n1;2;;\n;\n  ;;;\n", ["a", "b"])
     assert (row.cells, row.fault) == ({"a": "1", "b": "2"}, "")
+
+
+@pytest.mark.parametrize("rest", ["\n1,card\n2,goal\n", '\r\n1,"card"\r\n', ",more\n", ""])
+def test_quotation_mark_that_is_not_closed_is_a_fault_of_its_line(rest: str) -> None:
+    before, row = parse_table(f'a,b\n\n0,"1, 2"\n1,"goal{rest}', ["a", "b"])
+    assert (before.line, before.cells["b"], before.fault) == (3, "1, 2", "")
+    assert row.line == 4 and "quotation mark is not closed" in row.fault
+    with pytest.raises(ValueError, match="line 2: a quotation mark is not closed"):
+        parse_table(f'\na,b,"c{rest}', ["a", "b"])
+
+
+@pytest.mark.parametrize("top", ["\n", " \r\n\n", "sep=;\r\n", "SEP=;\n\n"])
+def test_lines_above_the_header_may_be_empty_or_state_the_separator(top: str) -> None:
+    (row,) = parse_table(f"{top}a;b\n1,5;2\n", ["a", "b"])
+    assert (row.line, row.cells) == (top.count("\n") + 2, {"a": "1,5", "b": "2"})
+    (other,) = parse_table("sep=,\na;b;c,d\n1,2\n", ["d"])
+    assert other.cells == {"a;b;c": "1", "d": "2"}

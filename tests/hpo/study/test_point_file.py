@@ -29,8 +29,9 @@ def test_points_are_read_from_each_kind_of_file(tmp_path: Path, name: str, text:
 
 
 def test_spreadsheets_may_write_semicolons_and_decimal_commas(tmp_path: Path) -> None:
-    (tmp_path / "points.csv").write_text("f;r_s;matching\n8;30,5;\n;;none\n")
-    assert list(read_points(tmp_path / "points.csv").rows) == ROWS
+    for top in ("", "\n", "sep=;\n"):
+        (tmp_path / "points.csv").write_text(f"{top}f;r_s;matching\n8;30,5;\n;;none\n")
+        assert list(read_points(tmp_path / "points.csv").rows) == ROWS
 
 
 def test_choice_that_reads_like_a_number_that_is_none_stays_a_text(tmp_path: Path) -> None:
