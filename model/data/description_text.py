@@ -7,7 +7,13 @@ from typing import Any
 
 import tomli_w
 
-from model.data.description import DESCRIPTION_FILE, SPLITS, soccernet_games, usual_labels
+from model.data.description import (
+    DESCRIPTION_FILE,
+    SPLITS,
+    parse_description,
+    soccernet_games,
+    usual_labels,
+)
 from model.data.description_table import ALL_CLASSES
 from model.documents import MAX_TOML_BYTES, decode_text, parse_toml, read_limited
 from model.errors import DataError
@@ -22,7 +28,12 @@ def description_document(root: Path) -> dict[str, Any]:
     Raises:
         DataError: The file cannot be read as TOML.
     """
-    return _parsed(root, _text(root))
+    text = _text(root)
+    try:
+        return parse_toml(text)
+    except ValueError as error:
+        file = root / DESCRIPTION_FILE
+        raise DataError(f"this file is not valid TOML: {error}", file=file) from error
 
 
 def class_name(label: str) -> str:
@@ -65,7 +76,7 @@ def add_table(root: Path, table: Mapping[str, Any]) -> None:
     """Add a table at the end of the ``dataset.toml`` in ``root``; the file is created if it is missing.
 
     Raises:
-        DataError: The file cannot be read, or contradicts the table.
+        DataError: The file cannot be read, contradicts the table, or has classes and is invalid.
     """
     write_whole(root / DESCRIPTION_FILE, text_with(root, table).encode())
 
@@ -74,10 +85,20 @@ def text_with(root: Path, table: Mapping[str, Any]) -> str:
     """Return the text of the ``dataset.toml`` in ``root``, or of a new one, with a table at its end.
 
     Raises:
-        DataError: The file cannot be read, or contradicts the table.
+        DataError: The file cannot be read, contradicts the table, or has classes and is invalid.
     """
-    text = f"{_text(root).rstrip()}\n\n{tomli_w.dumps(table)}"
-    _parsed(root, text)
+    text, file = f"{_text(root).rstrip()}\n\n{tomli_w.dumps(table)}", root / DESCRIPTION_FILE
+    try:
+        document = parse_toml(text)
+    except ValueError as error:
+        description_document(root)  # the file may have been invalid before
+        raise DataError(
+            f"this file has some of what is to be added, or has it in braces: {error}",
+            file=file,
+            fix=f"write {' and '.join(f'[{key}]' for key in table)} on a line of its own, with its keys below",
+        ) from error
+    if document.keys() & {"classes", "labels"}:  # else it is not finished, and nothing can read it yet
+        parse_description(text, source=str(file))
     return text
 
 
@@ -93,13 +114,3 @@ def _text(root: Path) -> str:
         return tomli_w.dumps({"labels": usual_labels(games)})
     splits = {split: f"{split}.txt" for split in SPLITS}
     return tomli_w.dumps({"name": root.resolve().name, "labels_file": "Labels.json", "splits": splits})
-
-
-def _parsed(root: Path, text: str) -> dict[str, Any]:
-    try:
-        return parse_toml(text)
-    except ValueError as error:
-        raise DataError(
-            f"this file is not valid TOML, or has some of what is to be added: {error}",
-            file=root / DESCRIPTION_FILE,
-        ) from error

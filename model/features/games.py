@@ -1,9 +1,11 @@
 """Videos of games: a table of them, and the data folder that their features belong to."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
+from typing import Any
 
 from model.data.description import DESCRIPTION_FILE, SPLITS
 from model.data.description_text import add_table, description_document
@@ -111,15 +113,33 @@ def declare_features(root: Path, stem: str, recipe: Recipe) -> None:
     """Declare features with rate and recipe in the ``dataset.toml`` of ``root``; create it if it is missing.
 
     Raises:
-        DataError: The file has these features with another recipe, or cannot be read.
+        DataError: The file has these features with another recipe or rate, has other features under this name,
+            or is invalid.
     """
-    features = description_document(root).get("features")
-    for name, value in (features if isinstance(features, dict) else {}).items():
-        if isinstance(value, dict) and value.get("stem") == stem and "recipe" in value:
-            _check_declared(root / DESCRIPTION_FILE, name, value["recipe"], recipe)
+    file, features = root / DESCRIPTION_FILE, description_document(root).get("features")
+    declared = _entries(features if isinstance(features, dict) else {})
+    same = {name: entry for name, entry in declared.items() if entry.get("stem") == stem}
+    for name, entry in same.items():
+        if "recipe" in entry:
+            _check_declared(file, name, entry["recipe"], recipe)
             return
+    for name, entry in same.items():
+        _check_rate(file, name, entry.get("frame_rate", recipe.frame_rate), recipe)
+    if stem in declared and stem not in same:
+        raise DataError(
+            f"the name {stem} stands for the features {declared[stem].get('stem')!r:.60}, expected {stem}",
+            file=file,
+            fix="give the new features another --name, or the others another name in this file",
+        )
+    # A person may have given these features their own stem as name, without a recipe.
+    names = chain([stem], (f"{stem}-{number}" for number in count(2)))
     entry = {"stem": stem, "frame_rate": recipe.frame_rate, "recipe": recipe.table()}
-    add_table(root, {"features": {stem: entry}})
+    add_table(root, {"features": {next(name for name in names if name not in declared): entry}})
+
+
+def _entries(features: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return name of features -> their table, also where only the stem is written."""
+    return {name: value if isinstance(value, dict) else {"stem": value} for name, value in features.items()}
 
 
 def list_games(root: Path, games: Sequence[GameVideo]) -> None:
@@ -158,6 +178,17 @@ def list_of_split(root: Path, split: str) -> GameList:
     if file.is_file():
         return read_game_list(file)
     return GameList(file=file, lines=(), games={}, problems=())
+
+
+def _check_rate(file: Path, name: str, declared: object, recipe: Recipe) -> None:
+    if declared != recipe.frame_rate:
+        raise DataError(
+            f"the features {name} are declared with frame_rate = {declared!r:.20}, expected "
+            f"{recipe.frame_rate:g}, the rate of the extraction",
+            file=file,
+            fix=f"extract with --fps {declared!r:.20}, correct frame_rate in this file, or give the new features "
+            "another --name",
+        )
 
 
 def _check_declared(file: Path, name: str, declared: object, recipe: Recipe) -> None:
