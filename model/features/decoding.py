@@ -141,6 +141,8 @@ class Video:
                     index += 1
             shown, shown_at, end = frame, time, time + _duration(frame, self._usual)
         if shown is None:
+            if first:  # decoding may have begun after the last picture from which it can
+                raise SeekMissedError
             raise DataError("no picture of this video can be decoded", file=self.file)
         self._check_end(end)
         while index * step < end:
@@ -240,7 +242,7 @@ class Video:
 
 
 class SeekMissedError(Exception):
-    """Decoding began after the wanted frame."""
+    """Decoding began after the wanted frame, or where no more frame can be decoded."""
 
 
 def frames_from(

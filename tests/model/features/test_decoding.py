@@ -66,6 +66,14 @@ def test_decoding_from_the_middle_gives_the_same_frames(tmp_path: Path) -> None:
         assert numbers(file, 2.0, first=23) == numbers(file, 2.0)[23:]
 
 
+def test_decoding_from_after_the_last_key_frame_gives_the_same_frames(tmp_path: Path) -> None:
+    options = {"preset": "ultrafast", "g": "250", "threads": "1"}
+    file = write_video(tmp_path / "a.ts", steady(500), options=options)
+    whole = numbers(file, 2.0)
+    for first in (28, 39, 40):
+        assert numbers(file, 2.0, first=first) == whole[first:]
+
+
 def broken_in_the_middle(file: Path, folder: Path) -> Path:
     """A copy of a video in which the packets of the frames from 5.00 s to 5.36 s are noise."""
     copy = folder / f"broken{file.suffix}"
