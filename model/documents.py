@@ -75,7 +75,7 @@ def column_separator(text: str) -> str:
 
 
 def without_separator_line(text: str) -> str:
-    """Return a table whose line ``sep=;`` at the top, if it has one, is empty, so that lines keep their numbers."""
+    """Return a table with an empty line in place of a line ``sep=;`` at its top."""
     stated = _SEPARATOR_LINE.match(text)
     return text if stated is None else text[: stated.start(1) - len("sep=")] + text[stated.start(2) :]
 

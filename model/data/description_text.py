@@ -95,7 +95,7 @@ def text_with(root: Path, table: Mapping[str, Any]) -> str:
         raise DataError(
             f"this file has some of what is to be added, or has it in braces: {error}",
             file=file,
-            fix=f"write {' and '.join(f'[{key}]' for key in table)} on a line of its own, with its keys below",
+            fix=f"write {' and '.join(f'[{key}]' for key in table)} on a line of its own, its keys below it",
         ) from error
     if document.keys() & {"classes", "labels"}:  # else it is not finished, and nothing can read it yet
         parse_description(text, source=str(file))

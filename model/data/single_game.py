@@ -1,5 +1,6 @@
 """Open one game without labels, for a trained network to spot its actions."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -86,7 +87,7 @@ def description_above(folder: Path) -> DatasetDescription | None:
     Raises:
         DataError: The description is invalid.
     """
-    root = _described_root(folder)
+    root = next(filter(None, map(_described_root, _paths(folder))), None)
     return None if root is None else read_description(root)
 
 
@@ -96,16 +97,22 @@ def game_name(folder: Path) -> str:
     It is the path below the folder of the ``dataset.toml`` above, as in the lists of the splits; else
     ``<league>/<season>/<game>`` if the folder lies in a season such as ``2014-2015``; else the folder's name.
     """
-    folder, root = folder.resolve(), _described_root(folder)
-    if root is not None:
-        return folder.relative_to(root).as_posix()
-    if _SEASON.fullmatch(folder.parent.name):
-        return "/".join(folder.parts[-3:])
-    return folder.name
+    for path in _paths(folder):
+        if (root := _described_root(path)) is not None:
+            return path.relative_to(root).as_posix()
+    for path in _paths(folder):
+        if _SEASON.fullmatch(path.parent.name):
+            return "/".join(path.parts[-3:])
+    return folder.resolve().name
 
 
-def _described_root(folder: Path) -> Path | None:
-    above = (parent for parent in folder.resolve().parents[:4] if (parent / DESCRIPTION_FILE).is_file())
+def _paths(folder: Path) -> tuple[Path, Path]:
+    """Return the path of a game as it was given, then without links: games in a data folder may be links."""
+    return Path(os.path.normpath(folder.absolute())), folder.resolve()
+
+
+def _described_root(path: Path) -> Path | None:
+    above = (parent for parent in path.parents[:4] if (parent / DESCRIPTION_FILE).is_file())
     return next(above, None)
 
 

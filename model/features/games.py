@@ -113,8 +113,8 @@ def declare_features(root: Path, stem: str, recipe: Recipe) -> None:
     """Declare features with rate and recipe in the ``dataset.toml`` of ``root``; create it if it is missing.
 
     Raises:
-        DataError: The file has these features with another recipe or rate, has other features under this name,
-            or is invalid.
+        DataError: The file has these features with another recipe or rate, has other features under this
+            name, or is invalid.
     """
     file, features = root / DESCRIPTION_FILE, description_document(root).get("features")
     declared = _entries(features if isinstance(features, dict) else {})
@@ -186,8 +186,8 @@ def _check_rate(file: Path, name: str, declared: object, recipe: Recipe) -> None
             f"the features {name} are declared with frame_rate = {declared!r:.20}, expected "
             f"{recipe.frame_rate:g}, the rate of the extraction",
             file=file,
-            fix=f"extract with --fps {declared!r:.20}, correct frame_rate in this file, or give the new features "
-            "another --name",
+            fix=f"extract with --fps {declared!r:.20}, correct frame_rate in this file, or give the new "
+            "features another --name",
         )
 
 

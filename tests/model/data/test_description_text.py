@@ -49,7 +49,7 @@ def test_addition_that_makes_the_file_invalid_changes_nothing(tmp_path: Path) ->
         ),
     ):
         file.write_text(own)
-        with pytest.raises(DataError, match="invalid|in braces") as refused:
+        with pytest.raises(DataError, match=r"invalid|in braces") as refused:
             add_table(tmp_path, {"features": {"B": {"stem": "A", "frame_rate": 2}}})
         assert re.search(said, f"{refused.value.problems} {refused.value.details}")
         assert file.read_text() == own

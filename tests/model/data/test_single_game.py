@@ -145,6 +145,26 @@ def test_name_of_a_game_is_its_path_in_the_data(
     assert game_name(tmp_path / folder) == name
 
 
+def test_game_that_is_a_link_belongs_to_the_data_in_which_it_is_linked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, data = tmp_path / "disk" / "2014-2015" / "42", tmp_path / "data"
+    write_halves(disk, "X", (30, 4))
+    data.mkdir()
+    (data / "match").symlink_to(disk)
+    (data / "dataset.toml").write_text('labels = "v2"\nfeatures.x = { stem = "X", frame_rate = 5 }\n')
+    monkeypatch.chdir(data)
+    for game in (data / "match", Path("match"), Path("../data/match")):
+        assert game_name(game) == "match"
+        with pytest.raises(DataError, match="X have 5 frames per second"):
+            opened(game)
+    # A link from elsewhere into the data is the game that it leads to.
+    (tmp_path / "mine").symlink_to(data / "match")
+    assert game_name(tmp_path / "mine") == "disk/2014-2015/42"
+    (tmp_path / "disk" / "dataset.toml").touch()
+    assert game_name(tmp_path / "mine") == "2014-2015/42"
+
+
 def test_half_in_memory_is_the_half_of_a_file(tmp_path: Path) -> None:
     (half,) = write_halves(tmp_path, "EVENTS", (30, 4))
     read = opened(tmp_path)
