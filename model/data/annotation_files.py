@@ -19,6 +19,7 @@ _MAX_BYTES = 64 << 20
 _LONGEST_S = 86_400
 _TIME = re.compile(r"(?:(?:(\d{1,2}):)?(\d{1,4}):)?(\d{1,5}(?:[.,]\d{1,9})?)")
 _CUE = re.compile(r"\s*(\S+)\s+-->\s+\S+.*")
+_MILLISECONDS = re.compile(r"-?\d{1,9}", re.ASCII)
 _TAG = re.compile(r"<[^<>]*>")
 
 
@@ -115,12 +116,13 @@ def _elan(text: str, game: str, part: str) -> Iterator[_Line]:
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise ValueError("expected an ELAN file without a document type")
     root = ElementTree.fromstring(text)
+    origin = _time_origin(root)
     slots = {slot.get("TIME_SLOT_ID"): slot.get("TIME_VALUE") for slot in root.iter("TIME_SLOT")}
     for tier in root.iter("TIER"):
         name = tier.get("TIER_ID") or ""
         for entry in tier.iter("ALIGNABLE_ANNOTATION"):
             milliseconds = slots.get(entry.get("TIME_SLOT_REF1")) or ""
-            time = f"{int(milliseconds) / 1000:.3f}" if milliseconds.isdecimal() else milliseconds
+            time = f"{(int(milliseconds) + origin) / 1000:.3f}" if milliseconds.isdecimal() else milliseconds
             # In a tier without values, its name is the label.
             label = (entry.findtext("ANNOTATION_VALUE") or "").strip() or name
             place = f"annotation {entry.get('ANNOTATION_ID')}"
@@ -128,6 +130,22 @@ def _elan(text: str, game: str, part: str) -> Iterator[_Line]:
         if count := sum(1 for _ in tier.iter("REF_ANNOTATION")):
             place, fault = f"tier {name!r:.60}", _dependent_fault(count, tier.get("PARENT_REF") or "")
             yield _Line(place=place, game=game, part=part, time="", label="", fault=fault)
+
+
+def _time_origin(root: ElementTree.Element) -> int:
+    """Return the time of the video, in milliseconds, at which the times of an ELAN file begin."""
+    origins = {
+        medium.get("MEDIA_URL") or "?": medium.get("TIME_ORIGIN") or "0"
+        for medium in root.iter("MEDIA_DESCRIPTOR")
+    }
+    different = set(origins.values()) or {"0"}
+    if len(different) > 1 or not _MILLISECONDS.fullmatch(min(different)):
+        raise ValueError(
+            "expected one TIME_ORIGIN of all media, in milliseconds, got "
+            + ", ".join(f"{origin!r:.20} of {url:.60}" for url, origin in origins.items())
+            + "; unlink all media but the video of the features"
+        )
+    return int(different.pop())
 
 
 def _dependent_fault(count: int, parent: str) -> str:

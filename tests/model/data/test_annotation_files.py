@@ -149,6 +149,33 @@ ANNOTATION_REF="a2"><ANNOTATION_VALUE></ANNOTATION_VALUE></REF_ANNOTATION></ANNO
     assert problem.place == "tier 'goal'" and "annotations of the tier 'actions'" in problem.message
 
 
+def with_media(*origins: str) -> str:
+    media = "".join(f'<MEDIA_DESCRIPTOR MEDIA_URL="{n}.mp4"{origin}/>' for n, origin in enumerate(origins))
+    return EAF.replace("<TIME_ORDER>", f"<HEADER>{media}</HEADER><TIME_ORDER>")
+
+
+@pytest.mark.parametrize(
+    ("origins", "offset_s"),
+    [
+        ([""], 0),
+        ([' TIME_ORIGIN="30000"'], 30),
+        ([' TIME_ORIGIN="-500"'] * 2, -0.5),
+        (["", ' TIME_ORIGIN="0"'], 0),
+    ],
+)
+def test_offset_of_the_media_of_elan_is_added(tmp_path: Path, origins: list[str], offset_s: float) -> None:
+    file = written(tmp_path / "a.eaf", with_media(*origins))
+    annotations, problems = read_annotations(file, game="a", part=1)
+    assert not problems
+    assert sorted(each.time_s for each in annotations) == [75.5 + offset_s, 80 + offset_s]
+
+
+@pytest.mark.parametrize("origins", [["", ' TIME_ORIGIN="30000"'], [' TIME_ORIGIN="soon"']])
+def test_media_of_elan_without_one_offset_are_refused(tmp_path: Path, origins: list[str]) -> None:
+    with pytest.raises(DataError, match=r"one TIME_ORIGIN of all media.* of 0\.mp4.*unlink"):
+        read_annotations(written(tmp_path / "a.eaf", with_media(*origins)), game="a", part=1)
+
+
 def test_second_line_of_a_subtitle_is_a_problem(tmp_path: Path) -> None:
     text = SRT.replace("Goal\n", "Goal\nby header\n")
     annotations, problems = read_annotations(written(tmp_path / "a.srt", text), game="a", part=1)
