@@ -8,6 +8,7 @@ from model.data.description import (
     DESCRIPTION_FILE,
     LABELS,
     DatasetDescription,
+    advice_to_read,
     builtin_description,
     soccernet_games,
 )
@@ -159,7 +160,7 @@ class _Absence:
             )
         else:
             is_declared = (self._root / DESCRIPTION_FILE).is_file()
-            choice = f'labels = "{other}" in {DESCRIPTION_FILE}' if is_declared else f"--labels {other}"
+            choice = advice_to_read(other) if is_declared else f"--labels {other}"
             message = f"{lack}; read the labels {other}, which all games have: {choice}"
         return Problem(str(self._root), "", message)
 

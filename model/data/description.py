@@ -27,6 +27,8 @@ BUILTIN_NAMES = ("soccernet-v1", "soccernet-v2", "wyscout")
 SPLITS = ("train", "valid", "test")
 LABELS = {"v1": "soccernet-v1", "v2": "soccernet-v2"}
 """Version of SoccerNet's labels -> name of its description."""
+_OF_LABELS = ("labels_file", "classes", "ignored_labels")
+"""Keys that ``labels`` decides."""
 _ASSUMED_RATE = 2.0
 
 
@@ -176,11 +178,12 @@ def read_description(root: Path, labels: str | None = None) -> DatasetDescriptio
     if file.is_file():
         description = parse_description(_read(file), source=str(file))
         if labels not in (None, description.labels_version):
+            assert labels is not None
             raise DataError(
                 f"expected labels {labels}, but {DESCRIPTION_FILE} describes the data set "
                 f"{description.name!r} with {description.labels_file}",
                 file=file,
-                fix=f'leave --labels out, or write labels = "{labels}" into {DESCRIPTION_FILE}',
+                fix=f"leave --labels out, or {advice_to_read(labels)}",
             )
         return description
     if (root / UNFINISHED).is_file():
@@ -190,6 +193,14 @@ def read_description(root: Path, labels: str | None = None) -> DatasetDescriptio
             fix="run the command that writes it again",
         )
     return _soccernet(root, labels)
+
+
+def advice_to_read(labels: str) -> str:
+    """Return the advice how a ``dataset.toml`` gets other labels of SoccerNet."""
+    return (
+        f'write labels = "{labels}" at the top of {DESCRIPTION_FILE}, in place of its labels, '
+        f"{', '.join(_OF_LABELS[:-1])} and {_OF_LABELS[-1]}"
+    )
 
 
 def _soccernet(root: Path, labels: str | None) -> DatasetDescription:
@@ -278,7 +289,7 @@ def parse_description(content: bytes | str, *, source: str) -> DatasetDescriptio
 
 def _extended(base: DatasetDescription, table: DescriptionTable) -> DatasetDescription:
     """Return SoccerNet's description ``base`` with the keys that a ``dataset.toml`` adds."""
-    table.refuse_all(("labels_file", "classes", "ignored_labels"), "labels already decides it")
+    table.refuse_all(_OF_LABELS, "labels already decides it")
     frame_rate, parts = table.frame_rate(), table.parts()
     (features, rates, recipes), splits = table.features(), table.splits(SPLITS)
     name = table.text("name") if table.has("name") else base.name

@@ -1,11 +1,13 @@
 """Data folders as people have them: ambiguous, of other clocks, parts and number types, faulty."""
 
 import errno
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tomli_w
 from soccernet_folder import (
     SPLITS,
     V2,
@@ -20,7 +22,7 @@ from soccernet_folder import (
 )
 
 from model.data.check import check_dataset
-from model.data.description import read_description
+from model.data.description import builtin_description, read_description, write_description
 from model.errors import DataError
 
 # Two versions of the labels.
@@ -52,6 +54,22 @@ def test_the_other_labels_are_read_when_chosen(both: Path) -> None:
     assert opened(both).digest == store.digest
     with pytest.raises(DataError, match="labels v1"):
         read_description(both, "v1")
+
+
+def test_advice_to_read_the_other_labels_of_a_download_works_when_followed(both: Path) -> None:
+    write_description(both, builtin_description("soccernet-v1"))
+    with pytest.raises(DataError, match="expected labels v2") as refused:
+        opened(both, labels="v2")
+    fix = 'write labels = "v2" at the top of dataset.toml, in place of its labels, labels_file, classes and'
+    assert fix in refused.value.details["fix"]
+    document = tomllib.loads((both / "dataset.toml").read_text())
+    kept = {
+        key: value
+        for key, value in document.items()
+        if key not in refused.value.details["fix"].replace(",", "").split()
+    }
+    (both / "dataset.toml").write_text(tomli_w.dumps({"labels": "v2", **kept}))
+    assert opened(both, labels="v2").classes == V2.classes
 
 
 def test_labels_that_more_games_have_go_first(both: Path) -> None:
@@ -103,7 +121,7 @@ def test_version_of_labels_that_some_games_lack_is_not_offered_but_the_one_of_al
     with pytest.raises(DataError, match="read the labels v2, which all games have: --labels v2"):
         opened(root, "valid", features="X", labels="v1")
     (root / "dataset.toml").write_text('labels = "v1"\n')
-    with pytest.raises(DataError, match=r'which all games have: labels = "v2" in dataset\.toml'):
+    with pytest.raises(DataError, match=r'which all games have: write labels = "v2" at the top'):
         opened(root, "valid", features="X")
 
 
