@@ -238,6 +238,7 @@ def soccernet_games(root: Path) -> dict[str, frozenset[Path]]:
     }
 
 
+@functools.cache
 def builtin_description(name: str) -> DatasetDescription:
     """Read the built-in description ``name``, one of ``BUILTIN_NAMES``.
 
