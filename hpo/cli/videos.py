@@ -204,7 +204,7 @@ def labels(
     parts are kept; those of the same parts are replaced, and a copy of their file is kept.
     """
     from model.data.annotation_files import read_annotations
-    from model.data.description_text import description_document
+    from model.data.description_text import changing, description_document
     from model.data.label_writing import declare_classes, write_labels
 
     if game is not None and len(source) > 1:
@@ -217,7 +217,9 @@ def labels(
     if problems:
         raise DataError(f"the annotations have {counted(len(problems), 'problem')}", problems)
     to.mkdir(parents=True, exist_ok=True)
-    if declare_classes(to, [annotation.label for _, annotation in found]):
+    with changing(to):
+        is_new = declare_classes(to, [annotation.label for _, annotation in found])
+    if is_new:
         typer.echo(
             f"every label is a class now: edit [classes] in {to / 'dataset.toml'} to join or name them"
         )

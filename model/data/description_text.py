@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from model.data.description_table import ALL_CLASSES
 from model.documents import MAX_TOML_BYTES, decode_text, parse_toml, read_limited
 from model.errors import DataError
 from model.files import write_whole
+from model.locks import locked
 
+_LOCK = ".changing.lock"
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -70,6 +73,15 @@ def classes_of_labels(labels: Iterable[str], *, fix: str) -> dict[str, tuple[str
     if wrong:
         raise DataError(f"labels have no distinct class names: {'; '.join(wrong)}", fix=fix)
     return {name: tuple(own) for name, own in classes.items()}
+
+
+def changing(root: Path) -> AbstractContextManager[None]:
+    """Lock description and lists of the data folder ``root``, so that no other process changes what is read.
+
+    Raises:
+        StorageError: The file system has no locks.
+    """
+    return locked(root / _LOCK)
 
 
 def add_table(root: Path, table: Mapping[str, Any]) -> None:

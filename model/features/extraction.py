@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from model.data.description_text import changing
 from model.data.soccernet import feature_parts, features_file
 from model.errors import DataError
 from model.features.decoding import Gap
@@ -99,7 +100,8 @@ def extract_games(wanted: Extraction, games: Sequence[GameVideo], extract: Extra
         DataError: A video cannot be used, or the folder has other features of this name.
     """
     wanted.root.mkdir(parents=True, exist_ok=True)
-    list_games(wanted.root, games)
+    with changing(wanted.root):
+        list_games(wanted.root, games)
     pca = _known_pca(wanted)
     if wanted.dims is None:
         return wanted.stem, _extract_whole(wanted, games, extract)
@@ -116,7 +118,8 @@ def extract_games(wanted: Extraction, games: Sequence[GameVideo], extract: Extra
 
 def _extract_whole(wanted: Extraction, games: Sequence[GameVideo], extract: Extract) -> int:
     """Extract the features before PCA; return how many frames were computed."""
-    declare_features(wanted.root, wanted.stem, wanted.recipe)
+    with changing(wanted.root):
+        declare_features(wanted.root, wanted.stem, wanted.recipe)
     return extract([_job(wanted, game, wanted.stem, wanted.recipe) for game in games])
 
 
@@ -129,7 +132,8 @@ def _fitted_pca(wanted: Extraction, dims: int) -> Pca:
 
 def _declare_shortened(wanted: Extraction, pca: Pca) -> None:
     """Declare the features after PCA, and keep principal components that were given."""
-    declare_features(wanted.root, wanted.short_stem, _short_recipe(wanted, pca))
+    with changing(wanted.root):
+        declare_features(wanted.root, wanted.short_stem, _short_recipe(wanted, pca))
     if not wanted.pca_file.is_file():
         pca.save(wanted.pca_file)
 

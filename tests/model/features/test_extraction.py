@@ -14,13 +14,14 @@ from generated_video import own_network, picture_of, steady, write_video
 from model.data.description import read_description
 from model.data.store import Store, open_split
 from model.errors import ConfigError, DataError
-from model.features import part
+from model.features import extraction, part
 from model.features.decoding import Gap
 from model.features.extraction import Extraction, ExtractionHere, extract_games
 from model.features.games import GameVideo, games_of_files, list_games, read_games, stem_of
 from model.features.networks import FeatureNetwork, load_network
 from model.features.part import PartFile
 from model.features.pca import Pca, fit_pca
+from model.locks import is_locked
 
 CPU = torch.device("cpu")
 LABELS = '{"annotations": [{"gameTime": "1 - 00:10", "label": "goal"}]}'
@@ -123,6 +124,21 @@ def test_killed_extraction_continues_from_its_last_block(
     assert not rows.exists()
     files = [each.root / "long" / "1_OWN.npy" for each in (whole, broken)]
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_lists_and_description_are_changed_by_one_process_at_a_time(
+    network: FeatureNetwork, videos: list[GameVideo], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed: list[str] = []
+    for name in ("list_games", "declare_features"):
+
+        def change(root: Path, *words: object, name: str = name) -> None:
+            assert is_locked(root / ".changing.lock")
+            changed.append(name)
+
+        monkeypatch.setattr(extraction, name, change)
+    extract(Extraction(root=tmp_path, network=network, per_second=2.0), [])
+    assert changed == ["list_games", "declare_features"]
 
 
 def test_two_processes_do_not_mix_their_rows(
