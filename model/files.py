@@ -12,13 +12,15 @@ _LONGEST_PATH = 1000
 def write_whole(file: Path, content: bytes | memoryview) -> None:
     """Write ``content`` to ``file`` atomically, replacing an existing file; the folder must exist.
 
+    If ``file`` is a link to a file, that one is replaced and the link stays.
+
     The bytes reach the disk before the name does, so that not even a power cut leaves a partial file.
 
     Raises:
         OSError: The file cannot be written; it is named, not the temporary one.
     """
     try:
-        _write_and_rename(file, content)
+        _write_and_rename(file.resolve() if file.is_file() else file, content)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(file)) from error
 

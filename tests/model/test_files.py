@@ -21,6 +21,18 @@ def test_file_is_replaced_and_nothing_else_is_left(tmp_path: Path) -> None:
     assert file.stat().st_mode & 0o777 == 0o644
 
 
+def test_file_behind_a_link_is_replaced_and_the_link_stays(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    target, link, dangling = tmp_path / "disk" / "a.toml", tmp_path / "a.toml", tmp_path / "b.toml"
+    target.write_text("old")
+    link.symlink_to("disk/a.toml")
+    dangling.symlink_to("gone/b.toml")
+    write_whole(link, b"new")
+    write_whole(dangling, b"new")
+    assert target.read_text() == "new" and link.is_symlink() and list(target.parent.iterdir()) == [target]
+    assert dangling.read_text() == "new" and not dangling.is_symlink()
+
+
 def test_failure_leaves_the_old_file_and_no_scraps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "labels.json"
     file.write_text("old")
