@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from model.errors import DataError
+from model.data.feature_file import FeatureFile, read_header, row_blocks, unusable_values, width_mismatches
+from model.errors import DataError, Problem
 from model.files import write_whole
 
 _LEAST_BLOCK = 4096
@@ -77,13 +78,13 @@ def fit_pca(files: Iterable[Path], dims: int) -> Pca:
     """Fit ``dims`` principal components to the feature files of the training split, file by file.
 
     Raises:
-        DataError: The files have too few frames or too short vectors.
+        DataError: Files cannot be used, all of which are listed, or have too few frames or too short vectors.
     """
     from sklearn.decomposition import IncrementalPCA  # type: ignore[import-untyped]  # no type hints
 
     model = IncrementalPCA(n_components=dims)
     frames, width = 0, 0
-    for block in _blocks(files, max(_LEAST_BLOCK, 2 * dims)):
+    for block in _blocks(_usable(files), max(_LEAST_BLOCK, 2 * dims)):
         frames, width = frames + len(block), block.shape[1]
         if len(block) < dims or width < dims:
             break
@@ -97,16 +98,25 @@ def fit_pca(files: Iterable[Path], dims: int) -> Pca:
     return Pca(model.mean_.astype(np.float32), model.components_.astype(np.float32))
 
 
-def _blocks(files: Iterable[Path], frames: int) -> Iterator[npt.NDArray[np.float32]]:
+def _usable(files: Iterable[Path]) -> list[FeatureFile]:
+    headers = [read_header(file) for file in files]
+    halves = [header for header in headers if isinstance(header, FeatureFile)]
+    problems = [header for header in headers if isinstance(header, Problem)]
+    problems += [*width_mismatches(halves), *filter(None, map(unusable_values, halves))]
+    if problems:
+        raise DataError("features of the training split cannot be used for principal components", problems)
+    return halves
+
+
+def _blocks(files: Iterable[FeatureFile], frames: int) -> Iterator[npt.NDArray[np.float32]]:
     """Yield blocks of at least ``frames`` rows while there are so many; the rest joins the last block."""
     waiting: list[npt.NDArray[np.float32]] = []
     count = 0
     for file in files:
-        array = np.load(file, mmap_mode="r", allow_pickle=False)
-        for start in range(0, len(array), frames):
-            waiting.append(array[start : start + frames].astype(np.float32))
-            count += len(waiting[-1])
-            if count >= 2 * frames:
+        for block in row_blocks(file, "float32"):
+            waiting.append(block)
+            count += len(block)
+            while count >= 2 * frames:
                 rows = np.concatenate(waiting)
                 yield rows[:frames]
                 waiting, count = [rows[frames:]], count - frames

@@ -300,6 +300,9 @@ def test_pca_without_a_training_split_is_one_error(
         extract(wanted, [replace(videos[0], split="")])
     with pytest.raises(DataError, match="100 principal components need"):
         extract(replace(wanted, dims=100), videos[:1])
+    np.save(tmp_path / "one" / "2_OWN.npy", np.full((9, 3), np.nan))
+    with pytest.raises(DataError, match=r"2_OWN.npy: shape: .* got 3\n.* got nan in column 0"):
+        extract(wanted, videos[:1])
 
 
 def test_every_wrong_line_of_a_table_is_told_at_once(tmp_path: Path) -> None:
