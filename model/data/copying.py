@@ -88,8 +88,9 @@ class FolderCopy:
                 return False
             looks = tokenize(info)
             if entry.get("looks") != looks or not _is_sound(file, entry):
-                digest = self._copy(name, file, info.get("size"))
-                self._note(name, looks, file.stat().st_mtime_ns, digest)
+                self._note(name, looks, file, self._copy(name, file, info.get("size")))
+            elif not _is_untouched(file, entry):  # it was read, which a later start need not do again
+                self._note(name, looks, file, entry["sha256"])
         return True
 
     def _info(self, name: str) -> dict[str, Any] | None:
@@ -128,10 +129,11 @@ class FolderCopy:
         partial.replace(file)
         return digest.hexdigest()
 
-    def _note(self, name: str, looks: str, mtime_ns: int, digest: str) -> None:
-        entry = {"name": name, "looks": looks, "mtime_ns": mtime_ns, "sha256": digest}
+    def _note(self, name: str, looks: str, file: Path, digest: str) -> None:
+        entry = {"name": name, "looks": looks, "mtime_ns": file.stat().st_mtime_ns, "sha256": digest}
         with self._writing, self._list.open("a") as lines:
-            lines.write(json.dumps(entry) + "\n")
+            # The end of a line comes first: one that a kill cut has none.
+            lines.write(f"\n{json.dumps(entry)}")
             self._known[name] = entry
 
     @contextlib.contextmanager
@@ -177,10 +179,14 @@ def _read_list(file: Path) -> dict[str, dict[str, Any]]:
 def _is_sound(file: Path, entry: dict[str, Any]) -> bool:
     """Whether a file is what came; only one that was touched since is read for that."""
     try:
-        is_untouched: bool = file.stat().st_mtime_ns == entry["mtime_ns"]
-        return is_untouched or _sha256(file) == entry["sha256"]
+        return _is_untouched(file, entry) or _sha256(file) == entry["sha256"]
     except OSError:
         return False
+
+
+def _is_untouched(file: Path, entry: dict[str, Any]) -> bool:
+    is_untouched: bool = file.stat().st_mtime_ns == entry["mtime_ns"]
+    return is_untouched
 
 
 def _sha256(file: Path) -> str:

@@ -47,6 +47,35 @@ def test_file_that_the_disk_gives_back_otherwise_is_not_kept(
     assert not (copy.folder / "a.npy").exists()
 
 
+def test_copy_that_was_touched_is_read_once(copy: FolderCopy, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetch(copy)
+    (copy.folder / "a.npy").touch()
+    read: list[Path] = []
+
+    def sha256(file: Path) -> str:
+        read.append(file)
+        return real(file)
+
+    real = copying._sha256
+    monkeypatch.setattr(copying, "_sha256", sha256)
+    for _ in range(2):
+        fetch(copy)
+    assert read == [copy.folder / "a.npy"]
+
+
+def test_line_of_the_list_that_a_kill_cut_costs_no_other(copy: FolderCopy) -> None:
+    there = Path(copy._root)
+    (there / "b.npy").write_bytes(b"efgh")
+    fetch(copy)
+    with copy._list.open("r+") as lines:
+        lines.truncate(len(lines.read()) - 9)
+    with copy.locked():
+        assert copy._known == {}
+        assert copy.fetch(["b.npy"]) == 1
+    with copy.locked():
+        assert list(copy._known) == ["b.npy"]
+
+
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_full_disk_is_told_as_such(copy: FolderCopy, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     def fail(descriptor: int) -> None:
