@@ -211,12 +211,12 @@ def _finished_once(
     Raises:
         DataError: The file has features of another video or recipe, or another process writes them.
     """
-    if target.is_finished(video, recipe):
+    if target.is_finished(video, recipe) and not target.begun.exists():
         return 0
     target.folder.mkdir(parents=True, exist_ok=True)
     with target.begun.open("ab") as stream:
         _lock(stream, target)
-        if target.is_finished(video, recipe):  # by a process that held the lock until now
+        if target.is_finished(video, recipe):  # by a process that held the lock until now, or was killed
             target.begun.unlink(missing_ok=True)
             return 0
         written = write_rows(stream)
