@@ -1,9 +1,10 @@
 """Annotations as tools export them: CSV, ELAN, and the subtitles .srt and .vtt; all bad lines are found."""
 
+import html
 import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise, takewhile
 from pathlib import Path
 
@@ -13,14 +14,14 @@ from model.errors import DataError, Problem
 from model.timeline import part_number
 from model.wording import counted
 
-TABLE, ELAN, SUBTITLES = ".csv", ".eaf", (".srt", ".vtt")
 _COLUMNS = ("game", "part", "time", "label")
 _MAX_BYTES = 64 << 20
 _LONGEST_S = 86_400
 _TIME = re.compile(r"(?:(?:(\d{1,2}):)?(\d{1,4}):)?(\d{1,5}(?:[.,]\d{1,9})?)")
 _CUE = re.compile(r"\s*(\S+)\s+-->\s+\S+.*")
 _MILLISECONDS = re.compile(r"-?\d{1,9}", re.ASCII)
-_TAG = re.compile(r"<[^<>]*>")
+_TAG = re.compile(r"<[^<>]*>|\{\\[^{}]*\}")
+"""Tags of subtitles, among them those of places such as ``{\\an8}``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,7 @@ def read_annotations(file: Path, *, game: str, part: int) -> tuple[list[Annotati
     Raises:
         DataError: The file is none of these.
     """
-    kinds = {TABLE: _table, ELAN: _elan, **dict.fromkeys(SUBTITLES, _subtitles)}
+    kinds = {".csv": _table, ".eaf": _elan, ".srt": _subtitles, ".vtt": _web_subtitles}
     read = kinds.get(file.suffix.lower())
     if read is None:
         raise DataError(f"expected a file that ends in {', '.join(kinds)}, got {file.name}", file=file)
@@ -153,6 +154,11 @@ def _dependent_fault(count: int, parent: str) -> str:
         f"{counted(count, 'annotation')} without a time of their own, which refer to annotations of the tier "
         f"{parent!r:.60} (expected an independent tier: copy this one to such a tier, or delete it)"
     )
+
+
+def _web_subtitles(text: str, game: str, part: str) -> Iterator[_Line]:
+    for line in _subtitles(text, game, part):
+        yield replace(line, label=html.unescape(line.label))
 
 
 def _subtitles(text: str, game: str, part: str) -> Iterator[_Line]:

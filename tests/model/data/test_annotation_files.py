@@ -149,6 +149,18 @@ ANNOTATION_REF="a2"><ANNOTATION_VALUE></ANNOTATION_VALUE></REF_ANNOTATION></ANNO
     assert problem.place == "tier 'goal'" and "annotations of the tier 'actions'" in problem.message
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "label"),
+    [
+        ("a.srt", SRT.replace("Goal", r"{\an8}<b>R&amp;D {own}</b>"), "R&amp;D {own}"),
+        ("a.vtt", VTT.replace("Goal", r"<b>R&amp;D &lt;own&gt;</b>"), "R&D <own>"),
+    ],
+)
+def test_marks_of_subtitles_are_no_part_of_a_label(tmp_path: Path, name: str, text: str, label: str) -> None:
+    annotations, problems = read_annotations(written(tmp_path / name, text), game="a", part=1)
+    assert not problems and annotations[0].label == label
+
+
 def with_media(*origins: str) -> str:
     media = "".join(f'<MEDIA_DESCRIPTOR MEDIA_URL="{n}.mp4"{origin}/>' for n, origin in enumerate(origins))
     return EAF.replace("<TIME_ORDER>", f"<HEADER>{media}</HEADER><TIME_ORDER>")
