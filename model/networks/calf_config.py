@@ -14,6 +14,11 @@ PYRAMID_SHARES = (7, 3, 2, 1)
 """Divisors of r that give the kernel lengths, rounded up as in the published code."""
 
 
+def longest_receptive_field(chunk_frames: int) -> int:
+    """Return the largest r in frames for a chunk: its edges, r/2 rounded up, leave at least one frame."""
+    return 2 * ((chunk_frames - 1) // 2)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkConfig:
     """Sizes of the network. Defaults are the paper's."""
@@ -45,9 +50,10 @@ class NetworkConfig:
         for name in ("input_size", "classes", "class_features", "predictions"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"network {name} must be at least 1, got {getattr(self, name)}")
-        if self.receptive_field_frames < 2 or 2 * self.edge_frames >= self.chunk_frames:
+        longest = longest_receptive_field(self.chunk_frames)
+        if not 2 <= self.receptive_field_frames <= longest:
             raise ConfigError(
-                f"receptive field r must be at least 2 frames and shorter than the chunk "
+                f"receptive field r must have 2 to {longest} frames, shorter than the chunk "
                 f"({self.chunk_frames} frames), got {self.receptive_field_frames}"
             )
         if not 0.0 < self.norm_eps < math.inf or not 0.0 < (self.norm_momentum or 1.0) <= 1.0:

@@ -1,6 +1,5 @@
 """Conversion of study files of ``calf`` into the model's settings."""
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +15,7 @@ from model.encoding import Zones
 from model.errors import ConfigError
 from model.losses.complete import LossConfig
 from model.metrics.average_map import LOOSE_TOLERANCES_S, TIGHT_TOLERANCES_S
-from model.networks.calf_config import NetworkConfig
+from model.networks.calf_config import NetworkConfig, longest_receptive_field
 from model.precision import Precision
 from model.timeline import FrameRate
 from model.training.config import TrainingConfig, TrialConfig
@@ -107,8 +106,7 @@ def _receptive_field_frames(tried: Hyperparameters, study: CalfStudy, shape: Gam
     r_frames, fits, shown = _length_of_r(tried.model_dump(), study, shape)
     if not fits:
         raise ConfigError(
-            f"expected r of at least 2 frames and shorter than the chunk ({_chunk(study, shape)}), "
-            f"got {shown}",
+            f"expected r of {_possible(study, shape)}, got {shown}",
             fix="change r or network.chunk_s",
         )
     return r_frames
@@ -125,13 +123,13 @@ def _length_of_r(
     else:
         r_frames = int(values["r_frames"])
         shown = f"r_frames = {r_frames}"
-    # An odd r needs a frame more: its edges are rounded up.
-    return r_frames, r_frames >= 2 and 2 * math.ceil(r_frames / 2) < chunk_frames, shown
+    return r_frames, 2 <= r_frames <= longest_receptive_field(chunk_frames), shown
 
 
-def _chunk(study: CalfStudy, shape: GamesShape) -> str:
+def _possible(study: CalfStudy, shape: GamesShape) -> str:
     frames = shape.frame_rate.to_frames(study.network.chunk_s)
-    return f"{study.network.chunk_s:g} s, {_frames(frames, shape.frame_rate)}"
+    chunk = f"{study.network.chunk_s:g} s, {_frames(frames, shape.frame_rate)}"
+    return f"2 to {longest_receptive_field(frames)} frames, shorter than the chunk ({chunk})"
 
 
 def _frames(frames: int, frame_rate: FrameRate) -> str:
@@ -184,8 +182,7 @@ def check_space(study: CalfStudy, shape: GamesShape) -> None:
             _, fits, shown = _length_of_r({name: value}, study, shape)
             if not fits:
                 raise ConfigError(
-                    f"expected r of at least 2 frames and shorter than the chunk ({_chunk(study, shape)}), "
-                    f"but the space contains {shown}",
+                    f"expected r of {_possible(study, shape)}, but the space contains {shown}",
                     key=f"stages.bayes.space.{name}",
                     fix="change its bounds, or network.chunk_s",
                 )

@@ -33,6 +33,15 @@ def segmented(network: CalfNetwork, columns: torch.Tensor) -> torch.Tensor:
     return network.computation().segment(columns[None], network.running_statistics())[0].detach()
 
 
+@pytest.mark.parametrize(("chunk_frames", "longest"), [(240, 238), (239, 238), (241, 240)])
+def test_longest_receptive_field_is_the_one_that_the_error_names(chunk_frames: int, longest: int) -> None:
+    assert NetworkConfig(
+        input_size=5, classes=2, receptive_field_frames=longest, chunk_frames=chunk_frames
+    ).edge_frames == (longest // 2)
+    with pytest.raises(ConfigError, match=rf"must have 2 to {longest} frames, .* got {longest + 1}"):
+        NetworkConfig(input_size=5, classes=2, receptive_field_frames=longest + 1, chunk_frames=chunk_frames)
+
+
 @pytest.mark.parametrize(
     ("classes", "predictions", "f", "r", "parameters"),
     [

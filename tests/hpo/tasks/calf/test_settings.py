@@ -93,7 +93,8 @@ def test_what_a_published_code_does_differently_reaches_the_model() -> None:
 def test_space_whose_receptive_field_outgrows_the_chunk_is_refused() -> None:
     long = {"type": "int", "low": 20, "high": 240}
     stages = {"bayes": {"trials": 1, "space": {"r_frames": long}}}
-    with pytest.raises(ConfigError, match=r"shorter than the chunk \(120 s, 240 frames .* r_frames = 240"):
+    said = r"r of 2 to 238 frames, shorter than the chunk \(120 s, 240 frames .* r_frames = 240"
+    with pytest.raises(ConfigError, match=said):
         check_space(study_file(stages=stages), SOCCER)
     check_space(study_file(stages=stages), HANDBALL)
 
@@ -102,7 +103,7 @@ def test_space_whose_receptive_field_outgrows_the_chunk_is_refused() -> None:
     ("space", "per_second", "complaint"),
     [
         ({"low": 10.0, "high": 119.6}, 2.0, r"space contains r_s = 119.6 \(239 frames at 2 per second\)"),
-        ({"low": 1.0, "high": 80.0}, 1.0, r"at least 2 frames .* r_s = 1 \(1 frame at 1 per second\)"),
+        ({"low": 1.0, "high": 80.0}, 1.0, r"r of 2 to 118 frames, .* r_s = 1 \(1 frame at 1 per second\)"),
     ],
 )
 def test_space_in_seconds_is_checked_in_frames_at_the_rate_of_the_data(
