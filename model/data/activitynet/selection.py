@@ -96,6 +96,8 @@ def _left_out(rows: Sequence[ListedVideo], there: Sequence[ListedVideo], used: S
     """Count the videos that were passed over: all that are missing, or those before the last one used."""
     if len(used) == len(there):
         return len(rows) - len(there)
+    if not used:
+        return 0
     return sum(row.line < used[-1].line for row in rows) + 1 - len(used)
 
 

@@ -16,8 +16,9 @@ from activitynet_folder import (
     write_folder,
 )
 
-from model.data.activitynet.annotations import VIDEOS
+from model.data.activitynet.annotations import VIDEOS, read_list
 from model.data.activitynet.features import feature_file, feature_folder
+from model.data.activitynet.selection import choose_listed
 from model.data.activitynet.video_store import BuiltSplit, build_splits, open_video_split
 from model.errors import DataError
 
@@ -80,6 +81,14 @@ def test_the_first_videos_that_have_features_are_used(folder: Path) -> None:
     split = built(folder, 2, 1, skip=True)["training"]
     assert names(split) == [TRAINING[1], TRAINING[3]]
     assert split.left_out == 2  # the last one is not needed
+
+
+def test_subset_of_which_no_video_is_wanted_leaves_none_out(folder: Path) -> None:
+    remove(folder, TRAINING[0])
+    listed, _ = read_list(folder)
+    counts = {"training": 0, "validation": None}
+    chosen = choose_listed(folder, listed, counts, positions=POSITIONS, skip_missing=True)
+    assert (chosen["training"].used, chosen["training"].left_out) == ((), 0)
 
 
 def test_only_the_videos_that_are_asked_for_need_features_and_annotations(folder: Path) -> None:
