@@ -15,6 +15,8 @@ from model.errors import DataError, Problem
 from model.files import write_whole
 from model.timeline import PART, annotated
 
+_KEPT = ".old"
+"""Ending of the copy of a label file from which annotations were taken out; later ones have a number too."""
 _MAX_BYTES = 16 << 20
 _PART = re.compile(rf"\s*({PART})(?![0-9])")
 
@@ -40,10 +42,6 @@ def declare_classes(root: Path, labels: Sequence[str]) -> bool:
         raise
     add_table(root, {"classes": classes})
     return True
-
-
-KEPT = ".old"
-"""Ending of the copy of a label file from which annotations were taken out; later ones have a number too."""
 
 
 def write_labels(
@@ -129,7 +127,7 @@ def _label_document(file: Path, game: str) -> dict[str, Any]:
 
 def _copied(file: Path) -> Path:
     """Copy a file beside itself, under the first name that is free."""
-    names = (file.with_name(f"{file.name}{KEPT}{number}") for number in chain([""], count(2)))
+    names = (file.with_name(f"{file.name}{_KEPT}{number}") for number in chain([""], count(2)))
     copy = next(name for name in names if not name.exists())
     write_whole(copy, file.read_bytes())
     return copy

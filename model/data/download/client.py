@@ -32,9 +32,8 @@ class DownloadClient:
     """
 
     def __init__(self, folder: Path, *, drive: str | None) -> None:
-        self.staging = (
-            folder / "arrivals"
-        )  # this name since the first release: a stopped download leaves files there
+        # The name stays that of the first release: a stopped download leaves files there.
+        self.staging = folder / "arrivals"
         self._cache = folder / "cache"
         self._drive = drive
         self._process: subprocess.Popen[bytes] | None = None
