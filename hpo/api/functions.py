@@ -121,20 +121,19 @@ def run(
         The study, whose trials may have failed, or which has trials left if its budget is over.
 
     Raises:
-        UserError: Something is wrong that the caller can fix; the text says what.
+        UserError: Something is wrong that the caller can fix, or all trials fail for the same reason; the
+            text says what.
         KeyboardInterrupt: The study was interrupted; a search continues with the same call, every study with
             ``hpo resume``.
     """
     options = dict(locals())  # before anything else gets a name here
     from hpo.api.launching import Ran
-    from hpo.api.study import Study
+    from hpo.api.study import study_after
 
     with python_words():
         outcome, environment = _outcome(options, dry_run=False)
-    assert isinstance(outcome, Ran)
-    if not outcome.end.complete and not outcome.end.state.budget_over:
-        raise KeyboardInterrupt
-    return Study(outcome.folder, environment)
+        assert isinstance(outcome, Ran)
+        return study_after(outcome, environment)
 
 
 @_with_options_of(run)

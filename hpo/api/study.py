@@ -10,7 +10,14 @@ from hpo.config.environment import Environment
 from hpo.journal.events import Value
 from hpo.journal.results import StudyState, stored_state
 from hpo.space.symbols import by_symbol
-from hpo.study.records import failures, trial_files, trial_table, validation_table
+from hpo.study.records import (
+    all_fail_sentence,
+    failures,
+    first_traceback,
+    trial_files,
+    trial_table,
+    validation_table,
+)
 from hpo.tasks.base.found import found_configuration
 from model.errors import UserError
 from model.shell import shell_line
@@ -19,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from hpo.api.callbacks import Callback
+    from hpo.api.launching import Ran
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +190,8 @@ class Study:
 
         Raises:
             UserError: The study is running elsewhere, its data or the code have changed, no trial has failed
-                that could be trained again, or this is not the main thread.
+                that could be trained again, all trials fail for the same reason, or this is not the main
+                thread.
             KeyboardInterrupt: The study was interrupted again.
         """
         from hpo.api.arguments import check_session, require_main_thread
@@ -202,9 +211,30 @@ class Study:
                 notify=(notify,) if isinstance(notify, str) else notify,
                 callbacks=callbacks,
             )
-        if not ran.end.complete and not ran.end.state.budget_over:
-            raise KeyboardInterrupt
-        return Study(ran.folder, self._environment)
+            return study_after(ran, self._environment)
 
     def _state(self) -> StudyState:
         return stored_state(self.folder)
+
+
+def study_after(ran: "Ran", environment: Environment) -> Study:
+    """Return a study that ran.
+
+    Raises:
+        UserError: All trials failed for the same reason.
+        KeyboardInterrupt: The study was interrupted.
+    """
+    from hpo.report.trial_tables import retry_line
+    from hpo.study.pending_stages import Ending
+
+    if ran.end.ending is Ending.INTERRUPTED:
+        raise KeyboardInterrupt
+    if ran.end.ending is Ending.ALL_FAIL:
+        failed = failures(ran.end.state, ran.folder)
+        traceback = first_traceback(failed)
+        raise UserError(
+            all_fail_sentence(failed),
+            **({"traceback": traceback} if traceback else {}),
+            fix=retry_line(ran.folder.name, ran.end.state),
+        )
+    return Study(ran.folder, environment)

@@ -137,7 +137,7 @@ def tell_end(end: "SessionEnd", plan: "StudyPlan", name: str, environment: "Envi
     from hpo.report.budget_lines import over_lines
     from hpo.report.console import standard_error
     from hpo.report.stage_order import outdated_lines
-    from hpo.study.pending_stages import ALL_FAIL
+    from hpo.study.pending_stages import Ending
     from hpo.study.results import registered_final
 
     console = standard_error()
@@ -151,13 +151,13 @@ def tell_end(end: "SessionEnd", plan: "StudyPlan", name: str, environment: "Envi
             f"is lost; record them with: {shell_line('hpo', 'sync', name)}",
             soft_wrap=True,
         )
-    if end.complete:
+    if end.ending is Ending.COMPLETE:
         for line in outdated_lines(end.state):
             console.print(line, soft_wrap=True)
-    if end.state.budget_over:
+    elif end.ending is Ending.BUDGET_OVER:
         for line in over_lines(end.state):
             console.print(line, soft_wrap=True)
-    elif not end.complete and end.state.interrupted != ALL_FAIL:
+    elif end.ending is Ending.INTERRUPTED:
         where = ("--ray-address", environment.ray_address) if environment.ray_address else ()
         console.print(f"stopped; resume with: {shell_line('hpo', 'resume', name, *where)}", soft_wrap=True)
 

@@ -24,20 +24,15 @@ def finish(end: "SessionEnd", plan: "StudyPlan", folder: Path, cluster: str | No
     """
     from hpo.page.paper import write_paper
     from hpo.report.console import standard_error
-    from hpo.study.pending_stages import ALL_FAIL
+    from hpo.study.pending_stages import Ending
     from hpo.study.results import is_final
 
     console = standard_error()
-    over = end.state.budget_over
-    if end.state.interrupted == ALL_FAIL:
-        _print_failures(end.state, folder)
-        raise typer.Exit(1)
-    if not end.complete and not over:
+    if end.ending is Ending.INTERRUPTED:
         raise typer.Exit(130)
-    if not end.state.has_score:
-        if over:
-            raise typer.Exit(1)
-        _print_failures(end.state, folder)
+    if end.ending is Ending.ALL_FAIL or not end.state.has_score:
+        if end.ending is not Ending.BUDGET_OVER:
+            _print_failures(end, folder)
         raise typer.Exit(1)
     show_stages(end.state, plan, folder)
     if finals := [name for name in end.state.stages if is_final(plan, name)]:
@@ -54,26 +49,25 @@ def finish(end: "SessionEnd", plan: "StudyPlan", folder: Path, cluster: str | No
         console.print(f"  {step}", soft_wrap=True)
 
 
-def _print_failures(state: "StudyState", folder: Path) -> None:
-    """Print why every trial failed, and how to continue."""
+def _print_failures(end: "SessionEnd", folder: Path) -> None:
+    """Print why a study has no score, and how to continue."""
     from hpo.report.console import standard_error
     from hpo.report.trial_tables import retry_line
-    from hpo.study.pending_stages import ALL_FAIL
-    from hpo.study.records import failures
+    from hpo.study.pending_stages import Ending
+    from hpo.study.records import all_fail_sentence, failures, first_traceback
 
     console = standard_error()
-    found = failures(state, folder)
-    reason = found[0]["reason"] if found else "unknown"
-    if state.interrupted == ALL_FAIL:
-        console.print(
-            f"stopped: {len(found)} trials failed, all for the same reason: {reason}", soft_wrap=True
-        )
+    found = failures(end.state, folder)
+    if end.ending is Ending.ALL_FAIL:
+        line = f"stopped: {all_fail_sentence(found)}"
     else:
-        console.print(f"every trial failed; the first reason: {reason}", soft_wrap=True)
-    if traceback := next((failure["traceback"] for failure in found if failure["traceback"]), None):
+        first = f"; the first failure: {found[0]['reason']}" if found else ""
+        line = f"no trial has a score{first}"
+    console.print(line, soft_wrap=True)
+    if traceback := first_traceback(found):
         console.print(f"traceback: {traceback}", soft_wrap=True)
     if found:
-        console.print(retry_line(folder.name, state), soft_wrap=True)
+        console.print(retry_line(folder.name, end.state), soft_wrap=True)
 
 
 def show_stages(state: "StudyState", plan: "StudyPlan", folder: Path, *, top: int = SHOWN) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from enum import Enum, auto
 from pathlib import Path
 
 from hpo.config.environment import Environment
@@ -34,14 +35,32 @@ INTERRUPTED_DRAIN_S = 5.0
 """The same for a session that is interrupted or fails: whoever stopped it waits for its end."""
 
 
+class Ending(Enum):
+    """Ways in which a session ends."""
+
+    COMPLETE = auto()
+    """All stages have ended."""
+    ALL_FAIL = auto()
+    """All trials failed for the same reason."""
+    BUDGET_OVER = auto()
+    INTERRUPTED = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class SessionEnd:
     """State of a study at the end of a session."""
 
     state: StudyState
-    complete: bool
-    """False if the session was interrupted."""
     tracking: FollowerReport
+
+    @property
+    def ending(self) -> Ending:
+        """Way in which the session ended."""
+        if not self.state.pending:
+            return Ending.COMPLETE
+        if self.state.interrupted == ALL_FAIL:
+            return Ending.ALL_FAIL
+        return Ending.BUDGET_OVER if self.state.budget_over else Ending.INTERRUPTED
 
 
 def run_pending_stages(
@@ -63,16 +82,15 @@ def run_pending_stages(
             drain_s = 0.0  # on a full disk MLflow has no room either
             raise
         finally:
-            complete = not state.pending
             try:
-                if pending and not complete:
+                if pending and state.pending:
                     drain_s = min(drain_s, INTERRUPTED_DRAIN_S)
                     why = reason or _why_stopped(journal.folder, state)
                     record(journal, state, [StudyInterrupted(reason=why)])
             finally:
                 # Also after a failed write, or the follower would keep the next one of this process waiting.
                 tracking = follower.close(drain_s)
-    return SessionEnd(state, complete, tracking)
+    return SessionEnd(state, tracking)
 
 
 def _why_stopped(folder: Path, state: StudyState) -> str:

@@ -1,5 +1,6 @@
 """Records of trials and validations: one flat row each, for tables in files and in notebooks."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.space.symbols import by_symbol
 from hpo.tasks.base.registry import score_of
 from hpo.trial.files import BEST, CHECKPOINT, CONFIG, ERROR, OUTPUT, trial_folder
+from model.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,8 +76,12 @@ def validation_rows(state: StudyState) -> list[Row]:
 
 
 def failures(state: StudyState, folder: Path) -> list[Row]:
-    """Return the failed trials, each with its reason and the file of its traceback, if there is one."""
+    """Return the failed trials in the order in which they failed.
+
+    Each has its reason and the file of its traceback, if there is one.
+    """
     failed = [trial for trial in state.trials.values() if trial.status is TrialStatus.FAILED]
+    failed.sort(key=lambda trial: trial.ended_at or trial.asked_at)
     return [
         {
             "trial": trial.trial,
@@ -85,6 +91,16 @@ def failures(state: StudyState, folder: Path) -> list[Row]:
         }
         for trial in failed
     ]
+
+
+def all_fail_sentence(failed: Sequence[Row]) -> str:
+    """Say why all trials fail; ``failed`` comes from ``failures``."""
+    return f"{counted(len(failed), 'trial')} failed, all for the same reason: {failed[0]['reason']}"
+
+
+def first_traceback(failed: Sequence[Row]) -> Path | None:
+    """Return the file of the first traceback, if there is one; ``failed`` comes from ``failures``."""
+    return next((failure["traceback"] for failure in failed if failure["traceback"]), None)
 
 
 def trial_files(folder: Path, trial: str) -> dict[str, Path]:

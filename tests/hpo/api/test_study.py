@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 
 from hpo.api import reporting
-from hpo.api.study import Study
+from hpo.api.launching import Ran
+from hpo.api.study import Study, study_after
 from hpo.config.environment import Environment
 from hpo.journal.events import (
     StageAsked,
     StageFinished,
     StageStarted,
+    StudyInterrupted,
     TrialAsked,
     TrialFailed,
     TrialFinished,
@@ -18,9 +20,13 @@ from hpo.journal.events import (
     TrialStarted,
 )
 from hpo.journal.journal import Journal
+from hpo.journal.results import stored_state
 from hpo.study.folders import study_folder
+from hpo.study.pending_stages import ALL_FAIL, SessionEnd
 from hpo.study.plan import StudyPlan
 from hpo.study.preparing import creation
+from hpo.study.records import failures
+from hpo.tracking.follower import FollowerReport
 from model.errors import UserError
 
 
@@ -137,3 +143,31 @@ def test_a_study_without_a_score_has_no_best_and_says_why(
         with pytest.raises(UserError, match="no trial with a score yet") as refused:
             unfinished.best()
     assert "DivergedError: nan" in str(refused.value)
+
+
+def test_session_in_which_all_trials_fail_alike_is_an_error_with_the_reason(
+    small_plan: StudyPlan, environment: Environment
+) -> None:
+    sent = FollowerReport(events_left=0, failure=None, refused=())
+
+    def after() -> Ran:
+        end = SessionEnd(stored_state(journal.folder), tracking=sent)
+        return Ran(plan=small_plan, folder=journal.folder, end=end, cluster=None)
+
+    with started(small_plan, environment) as journal:
+        with pytest.raises(KeyboardInterrupt):
+            study_after(after(), environment)
+        journal.append(StudyInterrupted(reason=ALL_FAIL))
+        with pytest.raises(UserError, match="all for the same reason: DivergedError: nan") as refused:
+            study_after(after(), environment)
+    assert refused.value.details["fix"].endswith("hpo resume one --retry-failed")
+
+
+def test_first_failure_is_the_first_in_time(small_plan: StudyPlan, environment: Environment) -> None:
+    with started(small_plan, environment) as journal:
+        for name in ("bayes-0002", "bayes-0003"):
+            journal.append(TrialAsked(trial=name, stage="bayes", parameters={"f": 3}, seed=4))
+        journal.append(TrialFailed(trial="bayes-0003", reason="the disk is full"))
+        journal.append(TrialFailed(trial="bayes-0002", reason="it was killed"))
+    found = failures(stored_state(journal.folder), journal.folder)
+    assert [failure["trial"] for failure in found] == ["bayes-0001", "bayes-0003", "bayes-0002"]

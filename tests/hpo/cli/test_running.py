@@ -11,13 +11,17 @@ from hpo.journal.events import (
     BudgetEnded,
     Event,
     StageAsked,
+    StageFinished,
     StageStarted,
     StudyCreated,
+    StudyInterrupted,
     TrialAsked,
+    TrialFailed,
     TrialFinished,
+    TrialStopped,
 )
 from hpo.journal.results import StudyState
-from hpo.study.pending_stages import SessionEnd
+from hpo.study.pending_stages import ALL_FAIL, SessionEnd
 from hpo.study.plan import StudyPlan
 from hpo.study.preparing import creation
 from hpo.tasks.base.splits import SplitRef
@@ -125,7 +129,7 @@ def ended(plan: StudyPlan, *events: Event) -> SessionEnd:
         ]
     )
     sent = FollowerReport(events_left=0, failure=None, refused=())
-    return SessionEnd(state, complete=False, tracking=sent)
+    return SessionEnd(state, tracking=sent)
 
 
 OVER = BudgetEnded(stage="bayes", budget="2 h")
@@ -147,3 +151,33 @@ def test_exit_codes_of_a_budget_without_a_result_and_of_an_interruption(
     with pytest.raises(typer.Exit) as end:
         finish(ended(small_plan, *events), small_plan, tmp_path)
     assert end.value.exit_code == code
+
+
+FAILED = TrialFailed(trial="bayes-0001", reason="DivergedError: nan")
+STOPPED = TrialStopped(trial="bayes-0001", score=None, epoch=None, duration_s=1.0)
+ENDED = StageFinished(stage="bayes", best_trial="")
+
+
+@pytest.mark.parametrize(
+    ("events", "said"),
+    [
+        (
+            (FAILED, StudyInterrupted(reason=ALL_FAIL)),
+            "stopped: 1 trial failed, all for the same reason: ",
+        ),
+        ((FAILED, ENDED), "no trial has a score; the first failure: DivergedError: nan"),
+        ((STOPPED, ENDED), "no trial has a score"),
+    ],
+)
+def test_study_without_a_score_says_why_and_how_to_continue(
+    events: tuple[Event, ...],
+    said: str,
+    small_plan: StudyPlan,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(typer.Exit) as end:
+        finish(ended(small_plan, *events), small_plan, tmp_path)
+    output = capsys.readouterr().err
+    assert end.value.exit_code == 1 and output.splitlines()[0].startswith(said)
+    assert ("--retry-failed" in output) == (FAILED in events)

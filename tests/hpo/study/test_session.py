@@ -159,7 +159,7 @@ def test_study_that_the_user_stops_while_it_prepares_stops_before_ray_starts(
     monkeypatch.setattr(pending_stages, "ray_session", refuse)
     monkeypatch.setattr(pending_stages.Follower, "start", lambda follower: follower)
     end = session.resume_study(begun, environment, silent, silent)
-    assert not end.complete and end.state.pending == ["bayes"]
+    assert end.ending is pending_stages.Ending.INTERRUPTED and end.state.pending == ["bayes"]
     assert not StopRequests(folder).has(WHOLE_STUDY)
     assert [event.reason for event in stored_events(folder) if isinstance(event, StudyInterrupted)] == [
         "stopped by the user"
@@ -189,7 +189,7 @@ def test_study_goes_on_when_ray_has_ended_processes_for_lack_of_memory(
     monkeypatch.setattr(pending_stages.Follower, "start", lambda follower: follower)
     if losses == 1:
         end = session.resume_study(begun, environment, silent, silent)
-        assert end.complete and end.state.trials["bayes-0002"].score == 0.25
+        assert end.ending is pending_stages.Ending.COMPLETE and end.state.trials["bayes-0002"].score == 0.25
         assert "nearly out of memory; its trials continue from their checkpoints" in end.state.notes[-1]
     else:
         with pytest.raises(WorkersLostError) as error:
@@ -377,7 +377,7 @@ def test_resume_of_a_complete_study_only_brings_mlflow_up_to_date(
     monkeypatch.setattr(pending_stages, "Follower", Recorder)
     monkeypatch.setattr(reopening, "code_digest", lambda task: "other")
     end = session.resume_study(begun, environment, silent, silent)
-    assert end.complete
+    assert end.ending is pending_stages.Ending.COMPLETE
     assert followed == [folder]
     assert read_journal(folder).events == before
 

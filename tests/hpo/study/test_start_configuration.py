@@ -90,10 +90,12 @@ def test_final_keeps_its_configurations_when_the_search_gets_more_trials(
             journal.append(event)
     trains(monkeypatch, before)
     final = StageRequest(name="final", options={"seeds": seeds, "most_seeds": 3})
-    assert not session.continue_study("s", [final], environment, silent, silent).complete
+    end = session.continue_study("s", [final], environment, silent, silent)
+    assert end.ending is pending_stages.Ending.INTERRUPTED
     trains(monkeypatch, 99)
     better = StageRequest(name="bayes", options={"try": [{"f": 9}], "trials": 3})
     end = session.extend_study("s", better, environment, silent, silent)
-    assert end.complete and end.state.trials["bayes-0003"].parameters == {"f": 9}
+    assert end.ending is pending_stages.Ending.COMPLETE
+    assert end.state.trials["bayes-0003"].parameters == {"f": 9}
     trained = [(trial.role, trial.parameters["f"]) for trial in end.state.trials_of("final")]
     assert trained == [("study file", 16), ("found", 5), ("bayes-0002", 4)] * 3
