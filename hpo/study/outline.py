@@ -35,7 +35,7 @@ def outline(stage: PreparedStage, environment: Environment) -> StageOutline:
         UserError: A measurement on a GPU fails.
     """
     parallelism = stage.plan.parallelism(stage.asked.stage)
-    expected = estimate(stage.plan, parallelism, environment, trials=stage.trials)
+    expected = estimate(stage.plan, parallelism, environment, trials=stage.left)
     return StageOutline(stage=stage, estimate=expected)
 
 
@@ -76,7 +76,8 @@ def _stage_lines(outlined: StageOutline) -> list[str]:
     name = stage.asked.stage
     settings, parallelism = plan.study.stages.named(name), plan.parallelism(name)
     together = f", {parallelism.array} in one process" if parallelism.array > 1 else ""
-    trials = f"{counted(stage.trials, 'trial')} at most, {parallelism.concurrent} at a time{together}"
+    left = f", {stage.left} left" if stage.left < stage.trials else ""
+    trials = f"{counted(stage.trials, 'trial')} at most{left}, {parallelism.concurrent} at a time{together}"
     lines = [
         f"stage       {name}: {trials}",
         f"  training  {plan.task.describe_training(plan.study, plan.shape)}",
@@ -127,7 +128,7 @@ def _budget_lines(outlined: StageOutline, spent_s: float) -> list[str]:
     if time is not None:
         concurrent = stage.plan.parallelism(stage.asked.stage).concurrent
         most = fitting(max(0.0, left_s - SESSION_START_S), time.trial.trial_s + TRIAL_START_S, concurrent)
-        line += f", about {min(most, stage.trials)} of its {stage.trials} trials fit"
+        line += f", about {min(most, stage.left)} of its {stage.left} trials fit"
     return [line]
 
 

@@ -61,6 +61,8 @@ class PreparedStage:
     """Plan of the study with the settings of the stage."""
     trials: int
     """Largest number of trials."""
+    left: int
+    """Largest number of trials that have not ended."""
     first: Sequence[FirstPoint] = ()
     """Points that a search is to try before those of its searcher."""
     note: str = ""
@@ -157,7 +159,13 @@ def prepare_extension(
     program, present = _program(staged, asked, state), state.trials_of(stage)
     if stage not in state.pending and (program.planned <= len(present) or program.is_done(present)):
         raise _nothing_to_add(staged, state, stage)
-    return PreparedStage(asked=asked, plan=staged, trials=program.planned, first=_first(staged, asked, state))
+    return PreparedStage(
+        asked=asked,
+        plan=staged,
+        trials=program.planned,
+        left=program.planned - len(state.tally(stage).ended),
+        first=_first(staged, asked, state),
+    )
 
 
 def _nothing_to_add(plan: StudyPlan, state: StudyState, stage: str) -> ConfigError:
@@ -343,12 +351,14 @@ def _prepared(
     if request.warm_start is not None:
         known = known_scores(request.warm_start, staged, environment)
     asked = StageAsked(stage=request.name, settings=settings, start=request.start, known=known)
+    trials = _program(staged, asked, state).planned
     if isinstance(staged.study.stages.named(request.name), FinalStage):
         open_test_split(staged, environment, progress)
     return PreparedStage(
         asked=asked,
         plan=staged,
-        trials=_program(staged, asked, state).planned,
+        trials=trials,
+        left=trials,
         first=_first(staged, asked, state),
         note=_together(plan, request, settings),
     )

@@ -6,14 +6,17 @@ from typing import Any
 import pytest
 
 from hpo.config.environment import Environment
+from hpo.journal.budget import Limit
 from hpo.journal.events import GainEstimated, StageExtended, StageFinished
 from hpo.journal.results import StudyState
 from hpo.journal.stage_state import UNLIKELY
 from hpo.space.space import Parameters
-from hpo.study import preparing
+from hpo.study import outline, preparing
+from hpo.study.estimate import Estimate
 from hpo.study.plan import StageRequest, StudyPlan
 from hpo.study.point_file import TypedPoints
 from hpo.study.preparing import PreparedStage, prepare_extension
+from hpo.tasks.base.task import TrialTime
 from model.errors import ConfigError
 
 
@@ -78,3 +81,25 @@ def test_wider_space_that_cannot_be_trained_is_refused(
     space = {"table": table} if by_table else {"bounds": ["f=2..40"]}
     with pytest.raises(ConfigError, match=r"long enough for stages\.bayes\.space\.f"):
         extended(small_plan, searched, environment, **space, options={"trials": 5})
+
+
+def test_dry_run_of_more_trials_counts_only_those_that_are_left(
+    small_plan: StudyPlan,
+    searched: StudyState,
+    environment: Environment,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counts: list[int] = []
+    time = Estimate(TrialTime(trial_s=9.5, speed="fast", work="a lot"), 5000.0)
+
+    def estimated(*_: object, trials: int) -> Estimate:
+        counts.append(trials)
+        return time
+
+    monkeypatch.setattr(outline, "estimate", estimated)
+    stage = extended(small_plan, searched, environment, options={"trials": 5})
+    stage = replace(stage, limit=Limit(words="1 h", left_s=3600.0))
+    lines = outline.plan_text(small_plan, "old", [outline.outline(stage, environment)]).splitlines()
+    assert counts == [3]
+    assert "stage       bayes: 5 trials at most, 3 left, 1 at a time" in lines
+    assert "  budget    1 h: 1 h 00 min for this stage, about 3 of its 3 trials fit" in lines
