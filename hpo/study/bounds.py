@@ -40,6 +40,19 @@ def with_bounds(space: Mapping[str, Any], bounds: Bounds) -> dict[str, Any]:
     return changed
 
 
+def is_same_space(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Return whether two spaces, given as complete tables by hyperparameter, have the same points."""
+    return _unordered(before) == _unordered(after)
+
+
+def _unordered(space: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the tables of a space without the order of choices."""
+    return {
+        name: {**table, "choices": frozenset(table["choices"])} if "choices" in table else table
+        for name, table in space.items()
+    }
+
+
 def bounds_in_words(bounds: Bounds) -> list[str]:
     """Return bounds as they are typed after ``--space``."""
     if not isinstance(bounds, Mapping):

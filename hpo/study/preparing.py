@@ -18,7 +18,7 @@ from hpo.report.formats import value as format_value
 from hpo.report.formats import values_tried
 from hpo.space.space import Parameters
 from hpo.space.symbols import symbol
-from hpo.study.bounds import MORE, with_bounds
+from hpo.study.bounds import MORE, is_same_space, with_bounds
 from hpo.study.budget import expected_limit
 from hpo.study.configuration import configuration_from_symbols
 from hpo.study.finalists import OWN, chosen_finalists, expected_finalists
@@ -201,6 +201,8 @@ def _extended_settings(plan: StudyPlan, request: StageRequest, state: StudyState
     settings = {**kept, **typed, "epochs": kept["epochs"]}
     if request.bounds:
         settings["space"] = with_bounds(settings["space"], request.bounds)
+    # As the table so far: with all defaults, so that what says the same is the same.
+    settings = plan.with_stage(stage, settings).study.stages.named(stage).model_dump(mode="json")
     _refuse_lost_points(plan.with_stage(stage, settings), state.asked[stage], state)
     settings["try"] = [
         *kept["try"],
@@ -208,7 +210,7 @@ def _extended_settings(plan: StudyPlan, request: StageRequest, state: StudyState
     ]
     first = _new_first_count(plan.with_stage(stage, settings), state.asked[stage], state)
     if "trials" not in typed and stage not in state.pending:
-        new = first or (MORE if settings["space"] != kept["space"] else 0)
+        new = first or (0 if is_same_space(kept["space"], settings["space"]) else MORE)
         # A search that ended early has fewer configurations than were planned.
         settings["trials"] = min(kept["trials"], _tried_count(state, stage)) + new if new else kept["trials"]
     is_same = not first and is_same_search(kept, {**settings, "try": kept["try"]})

@@ -7,7 +7,7 @@ import pytest
 
 from hpo.config.environment import Environment
 from hpo.journal.budget import Limit
-from hpo.journal.events import GainEstimated, StageExtended, StageFinished
+from hpo.journal.events import GainEstimated, StageExtended, StageFinished, TrialAsked, TrialFinished
 from hpo.journal.results import StudyState
 from hpo.journal.stage_state import UNLIKELY
 from hpo.space.space import Parameters
@@ -31,6 +31,26 @@ def test_space_without_a_point_of_the_warm_start_is_refused(
     searched.asked["bayes"] = replace(searched.asked["bayes"], known={"study": "older", "points": points})
     with pytest.raises(ConfigError, match="study 'old' knows: its warm start has f = 9"):
         extended(small_plan, searched, environment, bounds=["f=2..8"], options={"trials": 5})
+
+
+@pytest.mark.parametrize(
+    ("typed", "again"),
+    [("f=2,3,8,9", {"f": [2, 3, 8, 9]}), ("f=2,3,8,9", ["f=9,8,3,2"]), ("f=2..20", {"f": (2, 20)})],
+)
+def test_space_that_is_typed_again_adds_no_trials(
+    small_plan: StudyPlan, searched: StudyState, environment: Environment, typed: str, again: Any
+) -> None:
+    wider = extended(small_plan, searched, environment, bounds=[typed], options={"trials": 3})
+    settings, space = (
+        dict(wider.asked.settings),
+        wider.plan.task.varied(wider.plan.study, "bayes", wider.plan.shape),
+    )
+    searched.apply(StageExtended(stage="bayes", settings=settings, trials=3, space=space))
+    searched.apply(TrialAsked(trial="bayes-8", stage="bayes", parameters={"f": 8}, seed=4))
+    searched.apply(TrialFinished(trial="bayes-8", score=0.5, epoch=2, duration_s=1.0))
+    searched.apply(StageFinished(stage="bayes", best_trial="bayes-8", chosen={"f": 8}))
+    with pytest.raises(ConfigError, match="has 3 trials of stage bayes already"):
+        extended(small_plan, searched, environment, bounds=again)
 
 
 def test_search_that_ended_as_unlikely_tries_a_point_that_is_new(
