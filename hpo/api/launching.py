@@ -19,7 +19,7 @@ from hpo.journal.results import stored_state
 from hpo.report.console import standard_error
 from hpo.report.stage_order import unfinished_lines
 from hpo.study.bounds import Bounds
-from hpo.study.folders import chosen_study, free_name, known_studies, study_folder
+from hpo.study.folders import PAPER, chosen_study, free_name, known_studies, study_folder
 from hpo.study.pending_stages import SessionEnd
 from hpo.study.plan import (
     StageRequest,
@@ -308,7 +308,7 @@ class Launch:
 
         The settings come from that study too, unless a study file was typed.
         """
-        if self.names_data or source is None or not self.is_known(study_in(source)):
+        if self.names_data or source in (None, PAPER) or not self.is_known(study_in(source)):
             return self.request
         _, plan = self._known_plan(study_in(source))
         return replace(

@@ -11,6 +11,8 @@ from model.errors import UserError
 
 REPORT = "report.html"
 """File of a study's page."""
+PAPER = "paper"
+"""Text after ``--from`` that means the study file's own configuration, and so can be the name of no study."""
 
 
 def studies_folder(environment: Environment) -> Path:
@@ -35,8 +37,13 @@ def require_typeable(name: str) -> None:
     Studies that have other names, from before this rule, stay usable.
 
     Raises:
-        UserError: It begins like an option, or has characters that cannot be seen.
+        UserError: It begins like an option, has characters that cannot be seen, or means something else.
     """
+    if name == PAPER:
+        raise UserError(
+            f"a study cannot be named {name!r}: after --from, it means the study file's own configuration",
+            fix="choose another name",
+        )
     if name.startswith("-") or not name.isprintable():
         raise UserError(
             "expected a name of a study without a hyphen at its start and with printable characters only, "

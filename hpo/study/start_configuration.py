@@ -7,7 +7,7 @@ from hpo.journal.results import stored_state
 from hpo.space.space import Parameters
 from hpo.space.symbols import by_symbol
 from hpo.study.configuration import configuration_from_symbols, configuration_of_run, read_configuration
-from hpo.study.folders import known_studies, study_folder
+from hpo.study.folders import PAPER, known_studies, study_folder
 from hpo.study.plan import StudyPlan, plan_of
 from hpo.tasks.base.found import deciding_stage
 from hpo.tracking.runs import run_parameters
@@ -27,7 +27,7 @@ def starting_configuration(source: str, plan: StudyPlan, environment: Environmen
     Raises:
         UserError: The source is unknown, or its configuration cannot be used on these data.
     """
-    if source == "paper":
+    if source == PAPER:
         return plan.own_configuration()
     if source in known_studies(environment):
         return _of_study(source, plan, environment)

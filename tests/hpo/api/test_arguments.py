@@ -10,13 +10,19 @@ import numpy as np
 import pytest
 
 import hpo
+from hpo.api import launching
 from hpo.api.another_study import another_search
 from hpo.api.arguments import points_of, require_main_thread
 from hpo.api.functions import plan, run
+from hpo.api.launching import Launch
+from hpo.api.options import Options, launch_of
 from hpo.api.study import Study
 from hpo.config.environment import Environment, read_environment
+from hpo.journal.journal import Journal
+from hpo.study.folders import study_folder
 from hpo.study.plan import StageRequest, StudyPlan, StudyRequest, refuse_options_of_other_tasks
 from hpo.study.point_file import read_points
+from hpo.study.preparing import creation
 from hpo.tasks.base.registry import load_study
 from hpo.tasks.calf.presentation.commands import COMMANDS
 
@@ -135,3 +141,58 @@ def test_option_that_the_task_lacks_is_in_no_advice(task: str, option: str, type
     request = replace(StudyRequest(study_file="", data="/games"), **typed)
     with pytest.raises(hpo.ConfigError, match=f"the task {task} has no option {option}; leave it out"):
         refuse_options_of_other_tasks(load_study(task), request)
+
+
+@pytest.fixture
+def generated() -> list[Path]:
+    """Folders of the data sets that ``launch`` would generate."""
+    return []
+
+
+@pytest.fixture
+def launch(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch, generated: list[Path]
+) -> Callable[..., Launch]:
+    """Function that resolves options of ``hpo.run``, without data in the usual folder."""
+    monkeypatch.setenv("HPO_RUNS", str(environment.runs))
+    monkeypatch.setenv("HPO_DATA", str(environment.runs / "none"))
+    demo = replace(COMMANDS.demo, make=lambda folder, *_: generated.append(folder))
+    return lambda **typed: launch_of(replace(COMMANDS, demo=demo), Options(**typed), dry_run=True)
+
+
+def begun(plan: StudyPlan, environment: Environment, name: str) -> None:
+    """Make a study that has begun and asked for nothing."""
+    folder = study_folder(environment, name)
+    with Journal.create(folder) as journal:
+        journal.append(creation(plan, folder))
+
+
+class Opened(Exception):
+    """The data of a new study are to be opened."""
+
+
+@pytest.fixture
+def requested(monkeypatch: pytest.MonkeyPatch) -> list[StudyRequest]:
+    """Requests of the new studies whose data would be opened."""
+    requests: list[StudyRequest] = []
+
+    def make_plan(request: StudyRequest, *_: object, **__: object) -> None:
+        requests.append(request)
+        raise Opened
+
+    monkeypatch.setattr(launching, "make_plan", make_plan)
+    return requests
+
+
+def test_study_of_an_earlier_version_with_the_name_paper_lends_nothing_to_the_papers_configuration(
+    small_plan: StudyPlan,
+    environment: Environment,
+    launch: Callable[..., Launch],
+    requested: list[StudyRequest],
+) -> None:
+    begun(small_plan, environment, "paper")
+    run = launch()
+    for source in ("paper", "paper/bayes-0001"):
+        with pytest.raises(Opened):
+            run.run_stage("final", {}, "new", source)
+    assert requested[0].data == run.request.data != requested[1].data == small_plan.data

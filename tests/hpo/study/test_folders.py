@@ -56,6 +56,11 @@ def test_name_that_no_command_can_be_typed_with_is_for_no_new_study(
     assert chosen_study(environment, name).name == name
 
 
+def test_name_that_means_the_study_files_own_configuration_is_for_no_study(environment: Environment) -> None:
+    with pytest.raises(UserError, match="a study cannot be named 'paper'"):
+        make_free(environment, "paper")
+
+
 def test_what_a_start_that_was_killed_leaves_is_no_study_and_takes_no_name(environment: Environment) -> None:
     folder = study_folder(environment, "new")
     with Journal.create(folder), pytest.raises(UserError, match="study 'new' is being made by process"):
