@@ -93,8 +93,10 @@ class Launch:
     request: StudyRequest
     """Options of a new study."""
     environment: Environment
-    make_data: Callable[[], None]
-    """Function that generates the demo data if they are used and do not exist yet."""
+    make_data: Callable[[str], None]
+    """Function that generates the demo data if they are in this place and do not exist yet."""
+    no_data: ConfigError | None
+    """Error of a new study if its data were not given and are not in the usual folder; None if they are."""
     has_data: bool
     """Whether the place of the data was given."""
     names_data: bool
@@ -225,7 +227,7 @@ class Launch:
         self, source: str | None, stage: str, options: Mapping[str, Any], name: str | None
     ) -> Outcome:
         if name is None and not known_studies(self.environment) and self.names_data:
-            raise nothing_to_continue(stage, self.request)
+            raise self.no_data or nothing_to_continue(stage, self.request)
         folder, plan, request = self._next_stage(StageRequest(name=stage, options=options), name)
         unfinished = unfinished_lines(stored_state(folder))
         plan = replace(plan, notices=(*plan.notices, *unfinished))
@@ -282,7 +284,9 @@ class Launch:
         return channel_of(self.notify or in_file, plan.study.notify.urls, say)
 
     def _new_plan(self, request: StudyRequest, stages: Sequence[str]) -> StudyPlan:
-        self.make_data()
+        if self.no_data:
+            raise self.no_data
+        self.make_data(request.data)
         with ReadingProgress() as progress:
             return make_plan(request, self.environment, progress, stages=stages)
 

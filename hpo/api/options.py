@@ -70,14 +70,14 @@ def launch_of(
         raise ConfigError(f"expected --labels v1 or v2, got {typed.labels!r}")
     Channel(typed.notify)  # a wrong address is an error before data are read
     environment = read_environment().on_cluster(typed.ray_address)
-    makes_demo = typed.features is None and typed.data is None and typed.data_uri is None
+    has_data = typed.data is not None or typed.data_uri is not None
+    makes_demo = typed.features is None and not has_data
     own_folder = _folder_without_data(typed)
     if makes_demo and typed.study_file and own_folder is None:
         task = read_study_file(typed.study_file)[0].get("task")
         if task != commands.task:
             raise ConfigError(f"this command has no demo data for the task {task}", fix="add --data FOLDER")
-    if typed.data is None and typed.data_uri is None and not makes_demo and not environment.data.is_dir():
-        raise _no_data(typed, environment)
+    lacks_data = not has_data and not makes_demo and not environment.data.is_dir()
     demo = environment.runs / "data" / f"{commands.demo.folder}-{typed.seed or 0}"
     usual = own_folder or (demo if makes_demo else environment.data)
     request = StudyRequest(
@@ -92,8 +92,8 @@ def launch_of(
         device=typed.device,
     )
 
-    def make_data() -> None:
-        if request.data == str(demo.absolute()):
+    def make_data(place: str) -> None:
+        if place == str(demo.absolute()):
             with ReadingProgress() as progress:
                 commands.demo.make(demo, typed.seed or 0, progress)
 
@@ -102,7 +102,8 @@ def launch_of(
         request=request,
         environment=environment,
         make_data=make_data,
-        has_data=not (typed.data is None and typed.data_uri is None),
+        no_data=_no_data(typed, environment) if lacks_data else None,
+        has_data=has_data,
         names_data=not makes_demo,
         has_study_file=typed.study_file is not None,
         dry_run=dry_run,

@@ -14,7 +14,7 @@ from hpo.api import launching
 from hpo.api.another_study import another_search
 from hpo.api.arguments import points_of, require_main_thread
 from hpo.api.functions import plan, run
-from hpo.api.launching import Launch
+from hpo.api.launching import Launch, Prepared
 from hpo.api.options import Options, launch_of
 from hpo.api.study import Study
 from hpo.config.environment import Environment, read_environment
@@ -196,3 +196,33 @@ def test_study_of_an_earlier_version_with_the_name_paper_lends_nothing_to_the_pa
         with pytest.raises(Opened):
             run.run_stage("final", {}, "new", source)
     assert requested[0].data == run.request.data != requested[1].data == small_plan.data
+
+
+def test_features_of_a_study_that_exists_need_no_data_and_those_of_a_new_one_do(
+    small_plan: StudyPlan, environment: Environment, launch: Callable[..., Launch]
+) -> None:
+    features = launch(features="resnet")
+    for call in (lambda: features.search({}, "new"), lambda: features.run_stage("final", {}, None, None)):
+        with pytest.raises(hpo.ConfigError, match="no data folder: neither --data nor"):
+            call()
+    begun(small_plan, environment, "old")
+    with pytest.raises(hpo.ConfigError, match="was started with features .*, got features resnet"):
+        features.search({}, "old")
+    same = launch(features=small_plan.features).search({"trials": 2}, "old")
+    assert isinstance(same, Prepared) and same.name == "old"
+
+
+def test_demo_data_are_generated_only_for_a_study_that_uses_them(
+    small_plan: StudyPlan,
+    environment: Environment,
+    launch: Callable[..., Launch],
+    requested: list[StudyRequest],
+    generated: list[Path],
+) -> None:
+    begun(small_plan, environment, "old")
+    with pytest.raises(Opened):
+        launch().run_stage("final", {}, "new", "old")
+    assert requested[0].data == small_plan.data and not generated
+    with pytest.raises(Opened):
+        launch(seed=7).search({}, "new")
+    assert [str(folder) for folder in generated] == [requested[1].data]
