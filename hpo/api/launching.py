@@ -347,7 +347,7 @@ class Launch:
         pairs = (
             ("features {}", typed.features or plan.features, plan.features),
             (f"{{0[0]}},{{0[1]}} {unit}", typed.counts or counts, counts),
-            ("labels {}", typed.labels or plan.study.labels, plan.study.labels),
+            ("labels {}", typed.labels or plan.labels, plan.labels),
             ("seed {}", plan.seed if typed.seed is None else typed.seed, plan.seed),
             ("device {}", plan.device if typed.device == "auto" else typed.device, plan.device),
         )

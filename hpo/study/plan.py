@@ -143,6 +143,11 @@ class StudyPlan:
         return self.description.score_in(self.study.model_dump(mode="json"))
 
     @property
+    def labels(self) -> str | None:
+        """Version of the labels, as the study file or else the data say; None for labels without versions."""
+        return self.study.labels or self.description.shape_to_json(self.shape).get("labels")
+
+    @property
     def scoring(self) -> Mapping[str, Any]:
         """Settings of the score, such as its tolerances, apart from the classes in the mean."""
         scoring = self.study.model_dump(mode="json").get("scoring") or {}

@@ -226,3 +226,14 @@ def test_demo_data_are_generated_only_for_a_study_that_uses_them(
     with pytest.raises(Opened):
         launch(seed=7).search({}, "new")
     assert [str(folder) for folder in generated] == [requested[1].data]
+
+
+def test_labels_that_the_data_decided_may_be_named_again(
+    small_plan: StudyPlan, environment: Environment, launch: Callable[..., Launch]
+) -> None:
+    decided = replace(small_plan, shape=replace(small_plan.shape, labels="v1"))
+    begun(decided, environment, "old")
+    with pytest.raises(hpo.ConfigError, match="was started with labels v1, got labels v2"):
+        launch(labels="v2").search({}, "old")
+    with pytest.raises(hpo.ConfigError, match="was started with seed 4, got seed 5"):
+        launch(labels="v1", seed=5).search({}, "old")
