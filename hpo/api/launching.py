@@ -40,6 +40,7 @@ from hpo.study.session import (
     start_study,
 )
 from hpo.study.start_configuration import starting_configuration, study_in
+from hpo.study.warm_start import refuse_other_warm_start
 from hpo.tasks.base.presentation.stage_command import TaskCommands
 from hpo.tasks.base.registry import load_study
 from model.errors import ConfigError
@@ -139,7 +140,7 @@ class Launch:
         if not self.is_known(name):
             return self._start([request], name)
         if warm_start is not None:
-            raise ConfigError(f"--warm-start is for a new study, and {name!r} exists", fix="leave it out")
+            refuse_other_warm_start(chosen_study(self.environment, name), warm_start)
         folder, plan, request = self._next_stage(request, name)
         if self.dry_run:
             with ReadingProgress() as progress:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from hpo.config.differences import differing_settings
@@ -18,12 +19,23 @@ from hpo.study.folders import chosen_study
 from hpo.study.plan import StudyPlan, plan_of
 from hpo.study.versions import code_digest
 from hpo.tasks.base.registry import score_of
-from model.errors import UserError
+from model.errors import ConfigError, UserError
 from model.shell import shell_line
 from model.wording import counted
 
 _WITHOUT_EFFECT = ("hours", "preset", "training.hangs_after_s")
 """Settings of a study file that change no score by themselves."""
+
+
+def refuse_other_warm_start(folder: Path, study: str) -> None:
+    """Check that the search of the study in ``folder`` has learnt from ``study`` since its start.
+
+    Raises:
+        ConfigError: It has not.
+    """
+    asked = stored_state(folder).asked.get(SEARCH)
+    if asked is None or asked.known.get("study") != study:
+        raise ConfigError(f"--warm-start is for a new study, and {folder.name!r} exists", fix="leave it out")
 
 
 def known_scores(study: str, plan: StudyPlan, environment: Environment) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from hpo.api.launching import Launch, Prepared
 from hpo.api.options import Options, launch_of
 from hpo.api.study import Study
 from hpo.config.environment import Environment, read_environment
+from hpo.journal.events import StageAsked, StageStarted
 from hpo.journal.journal import Journal
 from hpo.study.folders import study_folder
 from hpo.study.plan import StageRequest, StudyPlan, StudyRequest, refuse_options_of_other_tasks
@@ -237,3 +238,20 @@ def test_labels_that_the_data_decided_may_be_named_again(
         launch(labels="v2").search({}, "old")
     with pytest.raises(hpo.ConfigError, match="was started with seed 4, got seed 5"):
         launch(labels="v1", seed=5).search({}, "old")
+
+
+def test_warm_start_that_a_search_had_may_be_named_again(
+    small_plan: StudyPlan, environment: Environment, launch: Callable[..., Launch]
+) -> None:
+    begun(small_plan, environment, "old")
+    with pytest.raises(hpo.ConfigError, match="--warm-start is for a new study, and 'old' exists"):
+        launch().search({"trials": 3}, "old", warm_start="older")
+    settings = small_plan.study.stages.named("bayes").model_dump(mode="json")
+    known = {"study": "older", "points": [{"parameters": {"f": 9}, "score": 0.5}]}
+    with Journal.open(study_folder(environment, "old")) as journal:
+        journal.append(StageAsked(stage="bayes", settings=settings, known=known))
+        journal.append(StageStarted(stage="bayes", space={}, trials=2))
+    same = launch().search({"trials": 3}, "old", warm_start="older")
+    assert isinstance(same, Prepared) and same.stages[0].asked.known == known
+    with pytest.raises(hpo.ConfigError, match="--warm-start is for a new study, and 'old' exists"):
+        launch().search({"trials": 3}, "old", warm_start="other")
