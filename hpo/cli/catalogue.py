@@ -184,8 +184,13 @@ def clean(
 
     environment = read_environment()
     names = known_studies(environment) if study is None else [chosen_study(environment, study).name]
-    freed = size(clean_studies(names, environment))
-    typer.echo(f"{freed} freed in {counted(len(names), 'study', 'studies')}")
+    cleaned = clean_studies(names, environment)
+    count = len(names) - len(cleaned.faults)
+    typer.echo(f"{size(cleaned.freed_bytes)} freed in {counted(count, 'study', 'studies')}")
+    if cleaned.faults:
+        error = UserError(f"{counted(len(cleaned.faults), 'study', 'studies')} could not be cleaned")
+        error.details.update(cleaned.faults)  # not as keywords: a study may have any name
+        raise error
 
 
 def _opened(study: str, environment: "Environment | None" = None) -> "tuple[Path, StudyState]":

@@ -3,7 +3,8 @@
 import contextlib
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -75,21 +76,33 @@ def _remove_half_deleted(environment: Environment) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def clean_studies(names: Sequence[str], environment: Environment) -> int:
+@dataclass(frozen=True, slots=True)
+class Cleaned:
+    """Studies without the checkpoints that nothing needs."""
+
+    freed_bytes: int
+    faults: Mapping[str, str]
+    """Study that could not be cleaned -> why."""
+
+
+def clean_studies(names: Sequence[str], environment: Environment) -> Cleaned:
     """Delete the checkpoints of trials that have ended, from which nothing resumes.
 
-    Their best networks stay. Running studies are included: a trial that has ended does not start again.
-
-    Returns:
-        Number of bytes freed.
+    Their best networks stay. Running studies are included: a trial that has ended does not continue, and a
+    failed one that is trained again starts from its beginning. A study whose journal is damaged stays as it
+    is.
     """
-    freed = 0
+    freed_bytes, faults = 0, {}
     for name in names:
         folder = study_folder(environment, name)
-        state = stored_state(folder)
+        try:
+            state = stored_state(folder)
+        except UserError as error:
+            faults[name] = error.message
+            continue
         ended = [trial.trial for trial in state.trials.values() if trial.has_ended]
-        freed += sum(remove_training_files(trial_folder(folder, trial)) for trial in ended)
-    return freed
+        freed_bytes += sum(remove_training_files(trial_folder(folder, trial)) for trial in ended)
+    return Cleaned(freed_bytes, faults)
 
 
 def size_bytes(folder: Path) -> int:

@@ -344,6 +344,15 @@ def test_clean_removes_checkpoints_and_keeps_networks(one: Path, environment: En
     assert left == {BEST}
 
 
+def test_clean_passes_over_a_damaged_study_and_says_so(one: Path, environment: Environment) -> None:
+    for name in ("first", "torn", "last"):
+        shutil.copytree(one, one.with_name(name))
+    (one.with_name("torn") / "journal.jsonl").write_text('{"x\n')
+    done = hpo(environment, "clean")
+    assert done.returncode == 2 and done.stdout == "12.0 kB freed in 3 studies\n"
+    assert done.stderr.startswith("error: 1 study could not be cleaned\n  torn: ")
+
+
 _READING = (
     "status one",
     "best one",
