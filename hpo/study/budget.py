@@ -65,8 +65,19 @@ def begun(budget: BudgetSet | None) -> list[BudgetSet]:
 
 
 def next_budget(state: StudyState, budget: BudgetSet | None) -> list[BudgetSet]:
-    """Return the event of the budget of the next stages; one that was typed earlier is not theirs."""
-    return begun(BudgetSet() if budget is None and state.budget else budget)
+    """Return the event of the budget of a study that is to go on with other stages or more trials.
+
+    One that was typed earlier holds until it is used up or the stages that it was typed for have ended.
+    """
+    if budget is None and state.budget and not (state.pending and not _used_up(state, state.pending[0])):
+        budget = BudgetSet()
+    return begun(budget)
+
+
+def _used_up(state: StudyState, stage: str) -> Limit | None:
+    """Return the limit of a study that does not run if it leaves no time for a stage; None otherwise."""
+    limit = time_left(state, stage, datetime.now(UTC), is_running=False)
+    return limit if limit and (state.budget_over or limit.left_s <= 0) else None
 
 
 def require_time(state: StudyState, budget: BudgetSet | None, *, options: Sequence[str] = ()) -> None:
@@ -83,9 +94,8 @@ def require_time(state: StudyState, budget: BudgetSet | None, *, options: Sequen
     waiting = [name for name in state.pending if not (name in state.stages and state.stages[name].cut_short)]
     if budget is not None or not waiting:
         return
-    stage, study = waiting[0], state.created.study
-    limit = time_left(state, stage, datetime.now(UTC), is_running=False)
-    if limit and (state.budget_over or limit.left_s <= 0):
+    study = state.created.study
+    if limit := _used_up(state, waiting[0]):
         commands = {more_time(state, *options): "give it a new one"}
         without = shell_line("hpo", "resume", study, *options, "--hours", "inf")
         commands.setdefault(without, "without a limit")
@@ -95,9 +105,8 @@ def require_time(state: StudyState, budget: BudgetSet | None, *, options: Sequen
         )
 
 
-def expected_limit(state: StudyState, asked: StageAsked, budget: BudgetSet | None) -> Limit | None:
-    """Return the limit of a stage if it started now with a budget that was typed; this changes ``state``."""
-    state.apply(budget or BudgetSet())
+def expected_limit(state: StudyState, asked: StageAsked) -> Limit | None:
+    """Return the limit of a stage if it started now; this changes ``state``."""
     state.asked[asked.stage] = asked
     return time_left(state, asked.stage, datetime.now(UTC), is_running=False)
 

@@ -19,7 +19,7 @@ from hpo.report.formats import values_tried
 from hpo.space.space import Parameters
 from hpo.space.symbols import symbol
 from hpo.study.bounds import MORE, is_same_space, with_bounds
-from hpo.study.budget import expected_limit
+from hpo.study.budget import begun, expected_limit
 from hpo.study.configuration import configuration_from_symbols
 from hpo.study.finalists import OWN, chosen_finalists, expected_finalists
 from hpo.study.first_points import FirstPoint, first_points_of
@@ -95,14 +95,14 @@ def prepare_new(
     check_store(environment)
     state = StudyState.replay([creation(plan, study_folder(environment, name))])
     stages = [_prepared(plan, request, state, environment, progress) for request in requests]
-    return with_limits(stages, state, budget)
+    for event in begun(budget):
+        state.apply(event)
+    return with_limits(stages, state)
 
 
-def with_limits(
-    stages: Sequence[PreparedStage], state: StudyState, budget: BudgetSet | None
-) -> list[PreparedStage]:
+def with_limits(stages: Sequence[PreparedStage], state: StudyState) -> list[PreparedStage]:
     """Return the stages with the limits of their time; this changes ``state``."""
-    return [replace(stage, limit=expected_limit(state, stage.asked, budget)) for stage in stages]
+    return [replace(stage, limit=expected_limit(state, stage.asked)) for stage in stages]
 
 
 def prepare_more(

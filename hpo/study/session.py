@@ -175,7 +175,8 @@ def preview_extension(
         state = stored_state(journal.folder)
         plan = reopened(journal.folder, state, data, environment, progress)
         stage = prepare_extension(plan, request, state, environment, progress)
-        return with_limits([stage], foreseen(state, _added(stage, state)), budget)[0]
+        events = [*_added(stage, state), *next_budget(state, budget)]
+        return with_limits([stage], foreseen(state, events))[0]
 
 
 def _added(stage: PreparedStage, state: StudyState) -> list[Event]:
@@ -210,7 +211,7 @@ def preview_continuation(
         state = stored_state(journal.folder)
         plan = reopened(journal.folder, state, data, environment, progress)
         stages = prepare_more(plan, requests, state, environment, progress)
-        return with_limits(stages, foreseen(state, []), budget)
+        return with_limits(stages, foreseen(state, next_budget(state, budget)))
 
 
 def resume_study(

@@ -114,12 +114,20 @@ def test_resume_needs_time_or_a_new_budget() -> None:
     )
 
 
-def test_budget_of_one_command_is_not_that_of_the_next() -> None:
+def test_budget_holds_until_it_is_used_up_or_its_stages_have_ended() -> None:
     state = study()
     assert next_budget(state, None) == []
     state.apply(BudgetSet(hours=1))
-    (lifted,) = next_budget(state, None)
-    assert (lifted.hours, lifted.until) == (None, None)
+    assert next_budget(state, None) == []
+    assert [event.hours for event in next_budget(state, BudgetSet(hours=2))] == [2]
+    over, ended = BudgetEnded(stage="bayes", budget="1 h"), StageFinished(stage="bayes", best_trial="")
+    passed = BudgetSet(until=datetime(2026, 1, 2, tzinfo=UTC))
+    for event in (over, ended, passed):
+        state = study()
+        state.apply(BudgetSet(hours=1))
+        state.apply(event)
+        (lifted,) = next_budget(state, None)
+        assert (lifted.hours, lifted.until) == (None, None)
 
 
 def silent(*_: object) -> None:
@@ -166,6 +174,10 @@ def test_dry_run_counts_no_day_on_which_the_study_did_not_run(
     searched(small_plan, environment, hours=1, ran_min=ran_min)
     assert previewed(environment).left_s == pytest.approx(1800, abs=1)
     assert previewed(environment, budget=BudgetSet(hours=2)).left_s == pytest.approx(7200, abs=1)
+    with Journal.open(study_folder(environment, "old")) as journal:
+        journal.append(BudgetSet(hours=0.25, at=journal.events()[-1].at))
+    kept_s = 900 if len(ran_min) == 1 else 1800  # the search that has ended had it
+    assert previewed(environment).left_s == pytest.approx(kept_s, abs=1)
 
 
 def test_dry_run_of_more_trials_counts_no_time_of_later_stages(
