@@ -23,6 +23,8 @@ def stop(
     request remains in effect.
     """
     from hpo.config.environment import read_environment
+    from hpo.journal.results import stored_state
+    from hpo.report.trial_tables import condition
     from hpo.study.folders import chosen_study
     from hpo.study.stop_requests import request_stop_of_study, wait_for_end_of_study
 
@@ -34,7 +36,8 @@ def stop(
     request_stop_of_study(folder)
     typer.echo(f"study {study} is stopping", err=True)
     wait_for_end_of_study(folder)
-    typer.echo(f"study {study} has stopped; continue with: {shell_line('hpo', 'resume', study)}")
+    # It may also have ended by itself.
+    typer.echo(f"study {study}: {condition(stored_state(folder), None)}")
 
 
 def _stop_trial(folder: Path, name: str) -> None:

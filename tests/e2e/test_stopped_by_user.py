@@ -66,7 +66,7 @@ def test_user_stops_trials_and_then_the_study(hpo: CommandLine) -> None:
     assert stopped(hpo) == [(f"bayes-000{number}", "stopped by the user") for number in (1, 2)]
 
     done = hpo.run("stop", "s")
-    assert done.returncode == 0 and "continue with: hpo resume s" in done.stdout, done.stderr
+    assert done.returncode == 0 and "study s: stopped; resume with: hpo resume s" in done.stdout, done.stderr
     assert process.wait(timeout=60) == 130
     last = hpo.events("s")[-1]
     assert isinstance(last, StudyInterrupted) and last.reason == "stopped by the user"

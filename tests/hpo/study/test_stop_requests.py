@@ -3,7 +3,17 @@ from pathlib import Path
 
 import pytest
 
-from hpo.journal.events import StageStarted, StudyCreated, TrialAsked, TrialFinished, TrialStarted
+from hpo.cli.stopping import stop
+from hpo.journal.events import (
+    Event,
+    StageFinished,
+    StageStarted,
+    StudyCreated,
+    StudyInterrupted,
+    TrialAsked,
+    TrialFinished,
+    TrialStarted,
+)
 from hpo.journal.journal import Journal
 from hpo.study.stop_requests import (
     WHOLE_STUDY,
@@ -23,7 +33,7 @@ FINISHED = TrialFinished(trial="bayes-0002", score=0.5, epoch=4, duration_s=1.0)
 @pytest.fixture
 def running(tmp_path: Path) -> Journal:
     """Journal of a study with a trial that runs and one that has finished."""
-    journal = Journal.create(tmp_path / "s")
+    journal = Journal.create(tmp_path / "studies" / "s")
     for event in (
         CREATED,
         STARTED,
@@ -72,6 +82,30 @@ def test_study_that_does_not_run_is_refused(running: Journal) -> None:
     with pytest.raises(UserError, match="study 's' is not running"):
         request_stop_of_trial(running.folder, "bayes-0001")
     assert not StopRequests(running.folder).has(WHOLE_STUDY)
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (StageFinished(stage="bayes", best_trial="bayes-0002"), "study s: complete"),
+        (StudyInterrupted(reason="stopped by the user"), "study s: stopped; resume with: hpo resume s"),
+    ],
+)
+def test_command_says_how_the_study_ended(
+    running: Journal,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    event: Event,
+    said: str,
+) -> None:
+    def end(folder: Path) -> None:
+        running.append(event)
+
+    monkeypatch.setenv("HPO_RUNS", str(running.folder.parent.parent))
+    monkeypatch.setattr("hpo.study.stop_requests.wait_for_end_of_study", end)
+    with running:
+        stop("s")
+    assert capsys.readouterr().out == f"{said}\n"
 
 
 def test_waiting_ends_with_the_trial(running: Journal) -> None:
