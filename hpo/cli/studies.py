@@ -151,7 +151,9 @@ def best(
     elif state.has_score:
         show_stages(state, plan, folder, top=top)
     else:
-        typer.echo(f"study {folder.name} has no finished trial yet")
+        yet = "" if state.is_complete else " yet"
+        typer.echo(f"study {folder.name} has no trial with a score{yet}", err=True)
+        raise typer.Exit(1)
 
 
 def report(

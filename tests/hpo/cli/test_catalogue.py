@@ -332,6 +332,17 @@ def test_journal_without_a_line_is_no_study(one: Path, environment: Environment)
     assert "one" in answer(environment, "status")
 
 
+def test_best_of_a_study_without_a_score_is_no_result(
+    small_plan: StudyPlan, environment: Environment
+) -> None:
+    ended = [StageStarted(stage="bayes", space={}, trials=0), StageFinished(stage="bayes", best_trial="")]
+    with Journal.create(study_folder(environment, "none")) as journal:
+        journal.append(creation(small_plan, journal.folder), *ended)
+    done = hpo(environment, "best", "none")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "study none has no trial with a score\n"
+
+
 def test_running_study_is_not_deleted(one: Path, environment: Environment) -> None:
     with Journal.open(one):
         refused = hpo(environment, "delete", "one", "--yes")
