@@ -14,7 +14,7 @@ from hpo.config.environment import Environment, read_environment, without_passwo
 from model.errors import UserError
 from model.shell import shell_line
 
-_PACKAGES = ("torch", "numpy", "ray", "mlflow", "bayesian-optimization", "optuna", "pydantic")
+_PACKAGES = ("torch", "numpy", "ray", "mlflow", "botorch", "bayesian-optimization", "optuna", "pydantic")
 _LEAST_FREE_BYTES = 1 << 30
 """Free space below which a folder is a problem: checkpoints and MLflow records of a small study fit."""
 _GIB = 1 << 30

@@ -31,7 +31,7 @@ def findings(data: Path | None = None) -> dict[str, doctor.Finding]:
 def test_a_sound_machine_has_no_problem_and_nothing_is_left_behind(machine: Path) -> None:
     found = findings()
     assert all(finding.ok for finding in found.values()), found
-    assert {"hpo", "python", "torch", "ray", "mlflow", "devices", "HPO_RUNS", "Ray"} <= set(found)
+    assert {"hpo", "python", "torch", "ray", "mlflow", "botorch", "devices", "HPO_RUNS", "Ray"} <= set(found)
     assert "does not exist yet" in found["HPO_RUNS"].found and "GiB free" in found["HPO_RUNS"].found
     assert list(machine.iterdir()) == []
 
