@@ -67,6 +67,8 @@ def check(
     from model.data.description import SPLITS
 
     if video:
+        if games is not None:
+            raise ConfigError("--games has no meaning with --video", fix="leave --games out")
         _compare_with_videos(folder, video, features, labels)
         return
     if is_activitynet(folder):

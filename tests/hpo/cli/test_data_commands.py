@@ -42,6 +42,12 @@ def test_check_lists_every_problem_and_ends_in_an_error(root: Path) -> None:
     assert len(missing) == 3 and f"3 problems in {root}" in str(result.exception)
 
 
+def test_check_of_videos_takes_no_numbers_of_games(root: Path) -> None:
+    result = CliRunner().invoke(app, ["check", str(root), "--video", "a.mkv", "--games", "3,2"])
+    assert isinstance(result.exception, ConfigError)
+    assert "--games has no meaning with --video" in str(result.exception)
+
+
 @pytest.mark.parametrize("games", ["3", "1,2", "a,b,c", "1,1,-1"])
 def test_synthetic_wants_three_numbers_of_games(games: str, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["synthetic", "--to", str(tmp_path), "--games", games])
