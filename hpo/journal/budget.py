@@ -22,6 +22,8 @@ class Limit:
     """The limit in words, such as ``2 h``."""
     left_s: float
     """Seconds that are left; 0 or less when the time is up."""
+    hours: float | None = None
+    """The limit in hours; None for a time of the day."""
     of_stage: bool = False
     """Whether it limits the stage alone."""
 
@@ -81,4 +83,4 @@ def _limits_of_study_file(state: StudyState, stage: str, ran_s: float) -> Iterat
 
 
 def _of_hours(hours: float, used_s: float) -> Limit:
-    return Limit(words=f"{hours:g} h", left_s=3600 * hours - used_s)
+    return Limit(words=f"{hours:g} h", left_s=3600 * hours - used_s, hours=hours)

@@ -1,7 +1,7 @@
 """Sentences about the budget of a study."""
 
 import math
-from datetime import datetime
+from datetime import UTC, datetime
 
 from hpo.journal.budget import time_left, trial_s
 from hpo.journal.results import StudyState
@@ -35,11 +35,14 @@ def fitting(left_s: float, trial_s: float, concurrent: int) -> int:
 def more_time(state: StudyState, *options: str) -> str:
     """Return the command that gives a study whose budget is over the same number of hours again.
 
-    If they did not suffice for a single validation, they would not do so again: the command sets no limit.
-    ``options`` are further options of the command.
+    After a budget until a time of the day, it is one hour. If the hours did not suffice for a single
+    validation, they would not do so again: the command sets no limit. ``options`` are further options of the
+    command.
     """
-    hours = state.budget.hours if state.budget else None
-    again = "inf" if state.pending and _has_gained_nothing(state, state.pending[0]) else f"{hours or 1:g}"
+    stage = state.pending[0]
+    limit = time_left(state, stage, datetime.now(UTC), is_running=False)
+    hours = limit.hours if limit and limit.hours else 1
+    again = "inf" if _has_gained_nothing(state, stage) else f"{hours:g}"
     return shell_line("hpo", "resume", state.created.study, *options, "--hours", again)
 
 

@@ -98,10 +98,10 @@ def study(*, hours: float | None = None) -> StudyState:
 
 
 def test_resume_needs_time_or_a_new_budget() -> None:
-    state = study(hours=1)
+    state = study(hours=8)
     require_time(state, None)
-    state.apply(BudgetEnded(stage="bayes", budget="1 h"))
-    with pytest.raises(UserError, match="the budget of study 's' is used up: 1 h") as refusal:
+    state.apply(BudgetEnded(stage="bayes", budget="8 h"))
+    with pytest.raises(UserError, match="the budget of study 's' is used up: 8 h") as refusal:
         require_time(state, None)
     assert refusal.value.details["fix"] == "give it a new one: hpo resume s --hours inf"
     require_time(state, BudgetSet(hours=1))
@@ -110,7 +110,7 @@ def test_resume_needs_time_or_a_new_budget() -> None:
     with pytest.raises(UserError) as refusal:
         require_time(state, None)
     assert refusal.value.details["fix"] == (
-        "give it a new one: hpo resume s --hours 1; without a limit: hpo resume s --hours inf"
+        "give it a new one: hpo resume s --hours 8; without a limit: hpo resume s --hours inf"
     )
 
 
@@ -199,6 +199,6 @@ def test_failed_trials_are_not_trained_again_without_time(
     with pytest.raises(UserError, match=r"is used up: 0\.5 h for stage bayes") as refusal:
         session.resume_study("old", environment, silent, silent, retry_failed=True)
     assert refusal.value.details["fix"].startswith(
-        "give it a new one: hpo resume old --retry-failed --hours 1;"
+        "give it a new one: hpo resume old --retry-failed --hours 0.5;"
     )
     assert (folder / "journal.jsonl").read_bytes() == before
