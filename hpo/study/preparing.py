@@ -368,8 +368,9 @@ def _prepared(
 
 def _together(plan: StudyPlan, request: StageRequest, settings: Mapping[str, Any]) -> str:
     """Say how many trials run at a time if measurements on GPUs decided it; empty otherwise."""
-    given = {**(request.table or plan.study.stages.named(request.name).model_dump()), **request.options}
-    if plan.device == "cpu" or (given["concurrent"] or "auto") != "auto":
+    typed = {key: value for key, value in request.options.items() if value is not None}
+    given = {**(request.table or plan.study.stages.named(request.name).model_dump()), **typed}
+    if plan.device == "cpu" or given["concurrent"] != "auto":
         return ""
     together = f"{counted(settings['concurrent'], 'trial')} at a time, {settings['array']} in one process"
     return f"stage {request.name}: {together}; --concurrent N overrides it"

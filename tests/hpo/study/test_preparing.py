@@ -20,6 +20,7 @@ from hpo.journal.events import (
 from hpo.journal.results import StudyState
 from hpo.journal.stage_state import UNLIKELY
 from hpo.programs.program import Proposal
+from hpo.study import plan as plan_settings
 from hpo.study.estimate import Estimate
 from hpo.study.first_points import first_points_of, why_not_first
 from hpo.study.outline import StageOutline, plan_text
@@ -376,3 +377,20 @@ def test_dry_run_shows_the_budget_and_how_many_trials_fit(
         "  budget    1.4 h: 1 h 24 min for this stage, about 8 of its 8 trials fit",
         "  budget    1.4 h: 40 s for this stage, about 2 of its 6 trials fit",
     ]
+
+
+@pytest.mark.parametrize(("concurrent", "is_noted"), [(4, False), ("auto", True)])
+def test_note_on_trials_at_a_time_is_of_measurements_only(
+    small_plan: StudyPlan,
+    environment: Environment,
+    monkeypatch: pytest.MonkeyPatch,
+    concurrent: object,
+    is_noted: bool,
+) -> None:
+    monkeypatch.setattr(plan_settings, "parallel_settings", lambda *_: {"concurrent": 3, "array": 2})
+    table = {**small_plan.study.stages.named("bayes").model_dump(mode="json"), "concurrent": concurrent}
+    on_gpu = replace(small_plan.with_stage("bayes", table), device="cuda")
+    request = StageRequest(name="bayes", options={"trials": 2, "concurrent": None, "array": None})
+    (stage,) = prepared(on_gpu, environment, request)
+    note = "stage bayes: 3 trials at a time, 2 in one process; --concurrent N overrides it"
+    assert stage.note == (note if is_noted else "")
