@@ -22,7 +22,7 @@ from model.data.activitynet.features import (
     read_features,
     scan_features,
 )
-from model.data.activitynet.selection import Selection, choose_listed, select_videos
+from model.data.activitynet.selection import Chosen, Selection, choose_listed, select_videos
 from model.data.activitynet.split import VideoSplit
 from model.data.cache import cached_folder, check_space, fingerprint_of, sync, unusable
 from model.documents import parse_json
@@ -139,14 +139,15 @@ class _Builder:
 
     def split(self, subset: str, cache: Path) -> BuiltSplit:
         """Return a split, and build it if it is missing."""
-        count = self._counts[subset]
+        chosen, count = self._listed[subset], self._counts[subset]
+        count = len(chosen.used) if count is None else count  # a resumed study asks for its number of videos
         files = _files_of(self._folder, self._positions)
         settings = (STORE_FORMAT, READER, subset, self._positions, count, self._skip_missing)
         fingerprint = fingerprint_of(self._folder, files, *settings)
         path = cached_folder(
             cache, fingerprint, lambda target: self._write(subset, target), prefix=f"activitynet-{subset}-"
         )
-        return BuiltSplit(path, self._left_out(subset) if self._skip_missing else 0)
+        return BuiltSplit(path, chosen.left_out)
 
     @cached_property
     def _selection(self) -> Selection:
@@ -154,13 +155,17 @@ class _Builder:
             self._folder, self._counts, positions=self._positions, skip_missing=self._skip_missing
         )
 
-    def _left_out(self, subset: str) -> int:
-        # The list alone says it, and a split that lies in the cache needs no annotations.
+    @cached_property
+    def _listed(self) -> dict[str, Chosen]:
+        """Subset -> videos of the list; a split that lies in the cache needs no annotations."""
         listed, _ = read_list(self._folder)
-        chosen = choose_listed(
-            self._folder, listed, self._counts, positions=self._positions, skip_missing=True
+        return choose_listed(
+            self._folder,
+            listed,
+            self._counts,
+            positions=self._positions,
+            skip_missing=self._skip_missing,
         )
-        return chosen[subset].left_out
 
     @cached_property
     def _scores(self) -> ClassScores | None:

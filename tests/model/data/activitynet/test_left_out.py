@@ -153,18 +153,25 @@ def test_faults_in_features_of_both_subsets_are_told_together_with_all_others(fo
     assert features == both
 
 
-def test_a_split_in_the_cache_still_knows_what_was_left_out(folder: Path) -> None:
-    remove(folder, TRAINING[3])
-    first = built(folder, skip=True)
+@pytest.mark.parametrize("is_resumed", [False, True])
+@pytest.mark.parametrize("skip", [False, True])
+def test_a_split_in_the_cache_is_found_and_still_knows_what_was_left_out(
+    folder: Path, skip: bool, is_resumed: bool
+) -> None:
+    if skip:
+        remove(folder, TRAINING[3])
+    first = built(folder, skip=skip)
 
     def fail(*_: object) -> None:
         raise AssertionError("features were read again")
 
-    counts = {"training": None, "validation": None}
+    # A resumed study asks for its numbers of videos, not for all.
+    counts = {"training": 8 - skip, "validation": 4} if is_resumed else dict.fromkeys(first)
     again = build_splits(
-        folder, counts, folder.parent / "cache", positions=POSITIONS, skip_missing=True, progress=fail
+        folder, counts, folder.parent / "cache", positions=POSITIONS, skip_missing=skip, progress=fail
     )
-    assert again == first and first["training"].left_out == 1
+    assert again == first and first["training"].left_out == skip
+    assert "expected 9 videos of the subset 'training'" in refusal(folder, 9, 4, skip=skip)[0]
 
 
 def test_a_file_that_came_later_is_another_data_set(folder: Path) -> None:
