@@ -21,7 +21,7 @@ def resume(
     environment: Environment,
     *,
     fork: str | None = None,
-    data: Path | None = None,
+    data: str | None = None,
     retry_failed: bool = False,
     budget: BudgetSet | None = None,
     notify: Sequence[str] = (),
@@ -33,7 +33,7 @@ def resume(
         folder: Folder of the study.
         environment: Names the folder of studies, MLflow's store and the Ray cluster.
         fork: Name of the copy to resume instead, with the present code and data.
-        data: Folder to which the data of the study have moved.
+        data: Place to which the data of the study have moved, as ``chosen_place`` returns it.
         retry_failed: Whether failed trials are trained again from their beginning.
         budget: Budget that replaces the earlier one; None: that still holds.
         notify: Addresses for notifications. Empty: those of the study.
@@ -43,14 +43,13 @@ def resume(
         UserError: The study is running elsewhere, its data or the code have changed, or no trial has failed
             that could be trained again.
     """
-    place = str(data.absolute()) if data else None
     plan = stored_plan(folder)
     channel = channel_of(notify, plan.study.notify.urls, say)
     with ReadingProgress() as progress:
         if retry_failed:  # checked before there is a copy
             retried_stages(stored_state(folder))
         if fork is not None:
-            fork_study(folder.name, fork, environment, progress, data=place)
+            fork_study(folder.name, fork, environment, progress, data=data)
             folder = study_folder(environment, fork)
             plan = stored_plan(folder)
         with watch(plan, folder.name, environment, callbacks, channel) as listener:
@@ -59,7 +58,7 @@ def resume(
                 environment,
                 progress,
                 listener,
-                data=place,
+                data=data,
                 budget=budget,
                 retry_failed=retry_failed,
             )

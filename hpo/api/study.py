@@ -19,6 +19,7 @@ from hpo.study.records import (
     validation_table,
 )
 from hpo.tasks.base.found import found_configuration
+from hpo.tasks.base.places import chosen_place, is_uri
 from model.errors import UserError
 from model.shell import shell_line
 
@@ -176,7 +177,7 @@ class Study:
 
         Args:
             fork: Name of a copy to continue instead, with the present code and data.
-            data: Folder to which the data of the study have moved.
+            data: Folder or URI to which the data of the study have moved.
             retry_failed: Whether failed trials are trained again from their beginning.
             ray_address: Address of the Ray cluster that trains. Default: that of the call of ``hpo.run``
                 which returned this object, else ``$RAY_ADDRESS``, else this machine.
@@ -205,7 +206,7 @@ class Study:
                 self.folder,
                 self._environment.on_cluster(ray_address),
                 fork=fork,
-                data=None if data is None else Path(data),
+                data=None if data is None else _place_of(data),
                 retry_failed=retry_failed,
                 budget=typed_budget(hours, until),
                 notify=(notify,) if isinstance(notify, str) else notify,
@@ -215,6 +216,12 @@ class Study:
 
     def _state(self) -> StudyState:
         return stored_state(self.folder)
+
+
+def _place_of(data: str | Path) -> str:
+    """Return the place of data that were given as a folder or a URI."""
+    uri = str(data) if is_uri(str(data)) else None
+    return chosen_place(None, uri, default=Path(data))
 
 
 def study_after(ran: "Ran", environment: Environment) -> Study:

@@ -53,7 +53,7 @@ def resume(
         folder,
         environment,
         fork=fork,
-        data=data,
+        data=str(data.absolute()) if data else None,
         retry_failed=retry_failed,
         budget=budget,
         notify=notify or (),

@@ -171,3 +171,22 @@ def test_first_failure_is_the_first_in_time(small_plan: StudyPlan, environment: 
         journal.append(TrialFailed(trial="bayes-0002", reason="it was killed"))
     found = failures(stored_state(journal.folder), journal.folder)
     assert [failure["trial"] for failure in found] == ["bayes-0001", "bayes-0003", "bayes-0002"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "place"),
+    [("s3://bucket/x", "s3://bucket/x"), ("games", Path("games").absolute()), (Path("/g"), "/g")],
+)
+def test_data_may_have_moved_to_a_folder_or_a_uri(
+    study: Study, monkeypatch: pytest.MonkeyPatch, typed: str | Path, place: str | Path
+) -> None:
+    places: list[str] = []
+
+    def resume_study(*_: object, data: str, **__: object) -> None:
+        places.append(data)
+        raise UserError("no further")
+
+    monkeypatch.setattr("hpo.api.resuming.resume_study", resume_study)
+    with pytest.raises(UserError, match="no further"):
+        study.resume(data=typed)
+    assert places == [str(place)]
