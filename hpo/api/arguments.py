@@ -86,6 +86,11 @@ def require_main_thread() -> None:
         )
 
 
+def plain_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments of ``hpo.run`` with Python's numbers for those of NumPy."""
+    return {name: _plain(entry) for name, entry in given.items()}
+
+
 def points_of(given: Sequence[Mapping[str, Any]] | str | Path) -> TypedPoints | None:
     """Return the points that a search tries first, with Python's numbers for NumPy's; None for an empty list.
 

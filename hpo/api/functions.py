@@ -159,11 +159,18 @@ def plan(*arguments: Any, **options: Any) -> "Plan":
 def _outcome(given: Mapping[str, Any], *, dry_run: bool) -> "tuple[Outcome, Environment]":
     """Run a stage or prepare it, with the arguments of ``run`` by name."""
     prepare_process()
-    from hpo.api.arguments import bounds_of, check_arguments, points_of, require_main_thread
+    from hpo.api.arguments import (
+        bounds_of,
+        check_arguments,
+        plain_arguments,
+        points_of,
+        require_main_thread,
+    )
     from hpo.api.options import launch_of, options_of
     from hpo.api.tasks import commands_with
     from hpo.config.stages import SEARCH
 
+    given = plain_arguments(given)
     check_arguments(given)
     if not dry_run:
         require_main_thread()
@@ -185,7 +192,7 @@ def _outcome(given: Mapping[str, Any], *, dry_run: bool) -> "tuple[Outcome, Envi
         },
     )
     launch = launch_of(commands_with(stage), options, dry_run=dry_run, callbacks=given["callbacks"])
-    typed = {"trials": given["trials"], "epochs": given["epochs"], **given["settings"]}
+    typed = {"trials": given["trials"], "epochs": given["epochs"], **plain_arguments(given["settings"])}
     if stage == SEARCH:
         points, bounds = points_of(given["points"]), bounds_of(given["space"])
         outcome = launch.search(typed, study, warm_start=given["warm_start"], tried=points, bounds=bounds)

@@ -255,3 +255,20 @@ def test_warm_start_that_a_search_had_may_be_named_again(
     assert isinstance(same, Prepared) and same.stages[0].asked.known == known
     with pytest.raises(hpo.ConfigError, match="--warm-start is for a new study, and 'old' exists"):
         launch().search({"trials": 3}, "old", warm_start="other")
+
+
+def test_arguments_may_have_numbers_of_numpy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    typed: dict[str, Any] = {}
+
+    def search(launch: Launch, options: dict[str, Any], *_: object, **__: object) -> None:
+        typed.update(options, seed=launch.request.seed, counts=launch.request.counts)
+        raise Opened
+
+    monkeypatch.setenv("HPO_RUNS", str(tmp_path))
+    monkeypatch.setattr(Launch, "search", search)
+    six = np.int64(6)
+    with pytest.raises(Opened):
+        plan("bayes", trials=six, seed=six, games=(six, six), concurrent=six)
+    assert typed == {"trials": 6, "epochs": None, "concurrent": 6, "seed": 6, "counts": (6, 6)}
+    plain = [typed["trials"], typed["concurrent"], typed["seed"], *typed["counts"]]
+    assert {type(number) for number in plain} == {int}
