@@ -168,7 +168,7 @@ def begun(plan: StudyPlan, environment: Environment, name: str) -> None:
         journal.append(creation(plan, folder))
 
 
-class Opened(Exception):
+class OpenedError(Exception):
     """The data of a new study are to be opened."""
 
 
@@ -179,7 +179,7 @@ def requested(monkeypatch: pytest.MonkeyPatch) -> list[StudyRequest]:
 
     def make_plan(request: StudyRequest, *_: object, **__: object) -> None:
         requests.append(request)
-        raise Opened
+        raise OpenedError
 
     monkeypatch.setattr(launching, "make_plan", make_plan)
     return requests
@@ -194,7 +194,7 @@ def test_study_of_an_earlier_version_with_the_name_paper_lends_nothing_to_the_pa
     begun(small_plan, environment, "paper")
     run = launch()
     for source in ("paper", "paper/bayes-0001"):
-        with pytest.raises(Opened):
+        with pytest.raises(OpenedError):
             run.run_stage("final", {}, "new", source)
     assert requested[0].data == run.request.data != requested[1].data == small_plan.data
 
@@ -207,7 +207,7 @@ def test_features_of_a_study_that_exists_need_no_data_and_those_of_a_new_one_do(
         with pytest.raises(hpo.ConfigError, match="no data folder: neither --data nor"):
             call()
     begun(small_plan, environment, "old")
-    with pytest.raises(hpo.ConfigError, match="was started with features .*, got features resnet"):
+    with pytest.raises(hpo.ConfigError, match=r"was started with features .*, got features resnet"):
         features.search({}, "old")
     same = launch(features=small_plan.features).search({"trials": 2}, "old")
     assert isinstance(same, Prepared) and same.name == "old"
@@ -221,10 +221,10 @@ def test_demo_data_are_generated_only_for_a_study_that_uses_them(
     generated: list[Path],
 ) -> None:
     begun(small_plan, environment, "old")
-    with pytest.raises(Opened):
+    with pytest.raises(OpenedError):
         launch().run_stage("final", {}, "new", "old")
     assert requested[0].data == small_plan.data and not generated
-    with pytest.raises(Opened):
+    with pytest.raises(OpenedError):
         launch(seed=7).search({}, "new")
     assert [str(folder) for folder in generated] == [requested[1].data]
 
@@ -262,12 +262,12 @@ def test_arguments_may_have_numbers_of_numpy(monkeypatch: pytest.MonkeyPatch, tm
 
     def search(launch: Launch, options: dict[str, Any], *_: object, **__: object) -> None:
         typed.update(options, seed=launch.request.seed, counts=launch.request.counts)
-        raise Opened
+        raise OpenedError
 
     monkeypatch.setenv("HPO_RUNS", str(tmp_path))
     monkeypatch.setattr(Launch, "search", search)
     six = np.int64(6)
-    with pytest.raises(Opened):
+    with pytest.raises(OpenedError):
         plan("bayes", trials=six, seed=six, games=(six, six), concurrent=six)
     assert typed == {"trials": 6, "epochs": None, "concurrent": 6, "seed": 6, "counts": (6, 6)}
     plain = [typed["trials"], typed["concurrent"], typed["seed"], *typed["counts"]]
