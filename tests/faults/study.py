@@ -100,8 +100,10 @@ class StruckStudy:
     def kill(self) -> None:
         """kill -9 of the whole group, and of Ray's processes, which have groups of their own.
 
-        A worker that was left would train its trial to the next validation and write it.
+        A worker that was left would train its trial to the next validation and write it. The driver stands
+        still first: its trial could end while a busy machine looks for the workers.
         """
+        os.kill(self.process.pid, signal.SIGSTOP)
         workers = ray_processes(self.process.pid)
         kill_group(self.process)
         for number in workers:
