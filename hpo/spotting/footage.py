@@ -13,7 +13,7 @@ from hpo.spotting.cut_lists import Highlights
 from hpo.spotting.spotted_game import FeatureChoice, spot_game
 from model.data.description import read_description
 from model.data.label_file import read_actions
-from model.data.single_game import description_above
+from model.data.single_game import description_above, soccernet_root
 from model.data.store import Store
 from model.errors import ConfigError
 from model.inference.clips import (
@@ -199,8 +199,8 @@ def opportunities(
 def _annotated(folder: Path, trained: TrainedNetwork, classes: Sequence[int]) -> npt.NDArray[np.int64]:
     """Return half (from 0) and frame of the annotated actions of ``classes``, of shape (actions, 2)."""
     description = description_above(folder)
-    if description is None:  # SoccerNet's own layout, <league>/<season>/<game>
-        *_, root = folder.resolve().parents[:3]
+    if description is None:
+        root = soccernet_root(folder)
         description = read_description(root)
         if description.unused_labels is not None:
             description = read_description(root, trained.labels)

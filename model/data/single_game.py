@@ -100,10 +100,18 @@ def game_name(folder: Path) -> str:
     for path in _paths(folder):
         if (root := _described_root(path)) is not None:
             return path.relative_to(root).as_posix()
-    for path in _paths(folder):
-        if _SEASON.fullmatch(path.parent.name):
-            return "/".join(path.parts[-3:])
-    return folder.resolve().name
+    path = _in_season(folder)
+    return folder.resolve().name if path is None else "/".join(path.parts[-3:])
+
+
+def soccernet_root(folder: Path) -> Path:
+    """Return the data folder of the game in ``folder`` in SoccerNet's layout, ``<league>/<season>/<game>``."""
+    *_, root = (_in_season(folder) or folder.resolve()).parents[:3]
+    return root
+
+
+def _in_season(folder: Path) -> Path | None:
+    return next((path for path in _paths(folder) if _SEASON.fullmatch(path.parent.name)), None)
 
 
 def _paths(folder: Path) -> tuple[Path, Path]:

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.data.single_game import Wanted, game_name, half_in_memory, open_game
+from model.data.single_game import Wanted, game_name, half_in_memory, open_game, soccernet_root
 from model.data.store import Store
 from model.errors import DataError
 from model.timeline import NO_FUTURE, NO_PAST, FrameRate
@@ -163,6 +163,15 @@ def test_game_that_is_a_link_belongs_to_the_data_in_which_it_is_linked(
     assert game_name(tmp_path / "mine") == "disk/2014-2015/42"
     (tmp_path / "disk" / "dataset.toml").touch()
     assert game_name(tmp_path / "mine") == "2014-2015/42"
+
+
+def test_game_of_soccernet_that_is_a_link_belongs_to_the_league_in_which_it_is_linked(tmp_path: Path) -> None:
+    disk, season = tmp_path / "disk" / "42", tmp_path / "data" / "league" / "2014-2015"
+    disk.mkdir(parents=True)
+    season.mkdir(parents=True)
+    (season / "match").symlink_to(disk)
+    assert game_name(season / "match") == "league/2014-2015/match"
+    assert soccernet_root(season / "match") == tmp_path / "data"
 
 
 def test_half_in_memory_is_the_half_of_a_file(tmp_path: Path) -> None:
