@@ -90,7 +90,8 @@ class Verdict:
         """The verdict in one sentence."""
         trial = replace(self.found.configuration.trials[0], role="")
         values = describe_settings(trial, self.compared).replace("  ", ", ")
-        return f"{self.configuration} with {values} reaches {self.label} {self.score.text}; {self._gain_text}."
+        reached = f"{self.configuration} with {values} reaches {self.label} {self.score.text}"
+        return f"{reached}; {self._gain_text}."
 
     @property
     def _gain_text(self) -> str:

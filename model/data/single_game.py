@@ -105,7 +105,7 @@ def game_name(folder: Path) -> str:
 
 
 def soccernet_root(folder: Path) -> Path:
-    """Return the data folder of the game in ``folder`` in SoccerNet's layout, ``<league>/<season>/<game>``."""
+    """Return the data folder of the game ``folder`` in SoccerNet's layout, ``<league>/<season>/<game>``."""
     *_, root = (_in_season(folder) or folder.resolve()).parents[:3]
     return root
 

@@ -27,7 +27,7 @@ def of(state: StudyState) -> Verdict:
 def test_single_seeds_of_a_search_say_nothing_about_chance() -> None:
     found = of(played("bayes", [trial(1, 0.25), trial(2, 0.75)]))
     assert found.configuration == "t2" and found.gain is None
-    assert found.sentence.startswith("t2 with f 6, lambda_seg 2.1 reaches Average-mAP 0.7500 on the validation ")
+    assert found.sentence.startswith("t2 with f 6, lambda_seg 2.1 reaches Average-mAP 0.7500 on the valid")
     assert "(one seed, no interval); not compared with the study file's own configuration" in found.sentence
     assert "hpo run final --study s" in found.sentence
 
