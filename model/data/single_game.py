@@ -100,8 +100,8 @@ def game_name(folder: Path) -> str:
     for path in _paths(folder):
         if (root := _described_root(path)) is not None:
             return path.relative_to(root).as_posix()
-    path = _in_season(folder)
-    return folder.resolve().name if path is None else "/".join(path.parts[-3:])
+    in_season = _in_season(folder)
+    return folder.resolve().name if in_season is None else "/".join(in_season.parts[-3:])
 
 
 def soccernet_root(folder: Path) -> Path:
