@@ -37,9 +37,9 @@ NOISE_SPREAD = 1.0
 FIT_TOLERANCE = 1e-5
 """Relative change of the likelihood at which a fit ends. SciPy's 2e-9 takes twice as long, for length scales
 that differ by a few percent where the scores say nothing about them."""
-FIT_STEPS = 100
-"""Steps after which a fit ends in any case. Fits of real searches take 25 to 100; of scores that say nothing
-it takes twice as many, to shapes that are ever narrower."""
+FIT_WORK = 40_000
+"""Number of steps times number of scores after which a fit ends in any case. With many scores, fits of real
+searches take 25 to 100 steps; of scores that say nothing twice as many, to shapes that are ever narrower."""
 SIGNAL, SIGNAL_SPREAD = 0.5, 0.7
 """Most likely share of the variance of the scores that is not noise, before any score, and the standard
 deviation of its logarithm."""
@@ -115,7 +115,7 @@ def fit_process(observed: Observations, *, noise: float, prior: NoisyProcess | N
     targets = (observed.scores - means[observed.fidelities]) / units[observed.fidelities]
     model = unfitted_model(observed, targets, noise=expected, prior=prior)
     likelihood = ExactMarginalLogLikelihood(model.likelihood, model)
-    options = {"ftol": FIT_TOLERANCE, "maxiter": FIT_STEPS}
+    options = {"ftol": FIT_TOLERANCE, "maxiter": max(1, FIT_WORK // len(targets))}
     with torch.random.fork_rng(devices=[]):  # a fit that fails begins again at random
         torch.manual_seed(0)
         fit_gpytorch_mll(

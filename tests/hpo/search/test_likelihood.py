@@ -71,7 +71,7 @@ def test_luck_that_lasts_for_a_whole_training_is_not_taken_for_the_shape_of_the_
     assert noise_between_seeds(unaware) < 0.02 < noise_between_seeds(aware) < 0.04
 
 
-def test_a_fit_ends_after_so_many_steps_and_does_not_begin_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fit_ends_after_so_much_work_and_does_not_begin_again(monkeypatch: pytest.MonkeyPatch) -> None:
     told, seen = trainings(shared=0.5), []
 
     def noted(likelihood: ExactMarginalLogLikelihood) -> Loss:
@@ -81,6 +81,6 @@ def test_a_fit_ends_after_so_many_steps_and_does_not_begin_again(monkeypatch: py
     monkeypatch.setattr(noisy_process, "negative_likelihood", noted)
     fit_process(told, noise=0.03)
     to_its_end = len(seen)
-    monkeypatch.setattr(noisy_process, "FIT_STEPS", 4)
+    monkeypatch.setattr(noisy_process, "FIT_WORK", 4 * len(told.scores))
     fit_process(told, noise=0.03)
     assert len(seen) - to_its_end < to_its_end / 2
