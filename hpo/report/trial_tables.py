@@ -18,7 +18,7 @@ from hpo.report.gain_lines import gain_line
 from hpo.report.stage_order import outdated_lines
 from hpo.search.importance import sample_note
 from hpo.search.searcher import NOISE
-from hpo.space.symbols import by_symbol, symbol
+from hpo.space.symbols import by_symbol, is_in_frames, symbol
 from hpo.tasks.base.found import best_of_stage, deciding_stage
 from hpo.tasks.base.registry import classes_of, external_task_code, score_of
 from hpo.tasks.base.score import Score
@@ -260,7 +260,7 @@ def _class_values(label: str, parameters: Mapping[str, Value]) -> str:
         if its_label == label:
             group = symbol(stem).rstrip("0123456789")
             values.setdefault(group, []).append(value(number))
-            units[group] = " frames" if stem == f"{symbol(stem)}_frames" else ""
+            units[group] = " frames" if is_in_frames(stem) else ""
     return "  ".join(f"{group} {' '.join(numbers)}{units[group]}" for group, numbers in values.items())
 
 

@@ -45,7 +45,7 @@ class BoTorchSearcher(ModelSearcher):
 
     Each seed of a point is an observation of its own. Stopped and running trials are observations too, at
     early epochs, where all trials can be compared. Candidates are compared where their trials would be, but
-    for whole numbers beside continuous ones, which are rounded afterwards.
+    for whole numbers of large spaces, which are rounded afterwards.
 
     The expected improvement is multiplied by a density around the first guess, whose power falls with the
     number of points, so that a wrong guess delays the search but does not mislead it. Hvarfner et al., piBO:

@@ -19,6 +19,11 @@ def symbol(name: str) -> str:
     return symbol_in_older_records(name) if _HAS_SYMBOL.match(name) else name
 
 
+def is_in_frames(name: str) -> bool:
+    """Return whether the symbol of a hyperparameter leaves out that its unit is frames."""
+    return name == f"{symbol(name)}_frames"
+
+
 def symbol_in_older_records(name: str) -> str:
     """Return the symbol in records of hpo before 2026-12-01, which left the unit out of every name."""
     return _UNIT.sub("", name, count=1)

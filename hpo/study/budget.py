@@ -69,9 +69,8 @@ def next_budget(state: StudyState, budget: BudgetSet | None) -> list[BudgetSet]:
 
     One that was typed earlier holds until it is used up or the stages that it was typed for have ended.
     """
-    if budget is None and state.budget and not (state.pending and not _used_up(state, state.pending[0])):
-        budget = BudgetSet()
-    return begun(budget)
+    is_over = not state.pending or _used_up(state, state.pending[0])
+    return begun(BudgetSet() if budget is None and state.budget and is_over else budget)
 
 
 def _used_up(state: StudyState, stage: str) -> Limit | None:

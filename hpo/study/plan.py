@@ -79,6 +79,11 @@ class StageRequest:
     bounds: Bounds = ()
     """Other bounds of the space of a search, such as ``alpha2=0.5..200``."""
 
+    @property
+    def typed(self) -> dict[str, Any]:
+        """Options on which the study file does not decide."""
+        return {key: value for key, value in self.options.items() if value is not None}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyPlan:
@@ -244,7 +249,7 @@ def stage_settings(plan: StudyPlan, request: StageRequest, environment: Environm
         UserError: A measurement on a GPU fails.
     """
     table = request.table or plan.study.stages.named(request.name).model_dump(mode="json")
-    settings = dict(table) | {key: value for key, value in request.options.items() if value is not None}
+    settings = dict(table) | request.typed
     if request.bounds:
         settings["space"] = with_bounds(settings["space"], request.bounds)
     staged = plan.with_stage(request.name, settings)

@@ -235,8 +235,7 @@ def _changed_settings(
     """
     own = plan.study.stages.named(request.name).model_dump(mode="json")
     of_file = {key: value for key, value in (request.table or {}).items() if value != own.get(key)}
-    options = {key: value for key, value in request.options.items() if value is not None}
-    typed = {key: value for key, value in {**of_file, **options}.items() if value not in (None, "auto")}
+    typed = {key: value for key, value in {**of_file, **request.typed}.items() if value not in (None, "auto")}
     for key, value in typed.items():
         # The epochs of a stage may stand under [training].
         present = state.stages[request.name].epochs if key == "epochs" else kept[key]
@@ -368,8 +367,7 @@ def _prepared(
 
 def _together(plan: StudyPlan, request: StageRequest, settings: Mapping[str, Any]) -> str:
     """Say how many trials run at a time if measurements on GPUs decided it; empty otherwise."""
-    typed = {key: value for key, value in request.options.items() if value is not None}
-    given = {**(request.table or plan.study.stages.named(request.name).model_dump()), **typed}
+    given = {**(request.table or plan.study.stages.named(request.name).model_dump()), **request.typed}
     if plan.device == "cpu" or given["concurrent"] != "auto":
         return ""
     together = f"{counted(settings['concurrent'], 'trial')} at a time, {settings['array']} in one process"

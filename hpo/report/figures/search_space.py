@@ -20,7 +20,7 @@ from hpo.search.searcher import ScoredPoint
 from hpo.search.views import search_views
 from hpo.space.parameters import ChoiceParameter, Parameter, Value
 from hpo.space.space import Space
-from hpo.space.symbols import symbol
+from hpo.space.symbols import is_in_frames, symbol
 from hpo.tasks.base.found import estimated_scores
 from hpo.tasks.base.presentation.stage_presentation import StageFigure, StageView
 
@@ -201,4 +201,4 @@ def _short(label: str) -> str:
 
 
 def _axis(name: str) -> str:
-    return f"{symbol(name)} (frames)" if name == f"{symbol(name)}_frames" else symbol(name)
+    return f"{symbol(name)} (frames)" if is_in_frames(name) else symbol(name)
