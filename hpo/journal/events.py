@@ -3,17 +3,21 @@
 import json
 import math
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     ConfigDict,
     PlainSerializer,
     PlainValidator,
     Strict,
 )
+
+from hpo.journal.metrics import Metrics
 
 COMMIT = "commit"
 """Name among the versions of the git commit of the user's folder."""
@@ -57,6 +61,11 @@ Moment = Annotated[
 ]
 Value = int | float | str
 """Value of a hyperparameter."""
+PackedMetrics = Annotated[
+    Mapping[str, Number],
+    AfterValidator(Metrics),
+    PlainSerializer(lambda metrics: {name: _written_number(value) for name, value in metrics.items()}),
+]
 Point = dict[str, Whole | Annotated[float, Strict()] | str]
 
 
@@ -262,7 +271,7 @@ class TrialReported(Event):
     """Name of the trial, such as ``bayes-0001``."""
     epoch: Whole
     """Number of epochs trained so far."""
-    metrics: dict[str, Number]
+    metrics: PackedMetrics
     """Metrics on the validation split, by name."""
     train_s: Number
     """Seconds of training and validation so far, divided among the trials of an array."""

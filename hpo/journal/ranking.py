@@ -3,7 +3,7 @@
 import math
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice, takewhile
 from statistics import fmean, stdev
 
@@ -15,9 +15,8 @@ GRID = "grid"
 CONFIDENCE = 0.95
 """Level of the interval around the mean of a configuration."""
 
-ConfigurationKey = tuple[tuple[str, object], ...]
+ConfigurationKey = tuple[object, ...]
 _Key = tuple[str, ConfigurationKey]
-_Rank = tuple[bool, bool, int, float, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,44 +112,38 @@ class Ranking:
     """
 
     def __init__(self) -> None:
-        self._trials: dict[_Key, list[TrialState]] = {}
-        self._ranks: dict[_Key, _Rank] = {}
-        self._order: list[tuple[_Rank, _Key]] = []
-        self._places: dict[_Key, int] = {}
-        self._expected: dict[_Key, Expected] = {}
+        self._entries: dict[_Key, _Entry] = {}
+        self._order: list[_Entry] = []
+        """Configurations that have a score, by rank."""
+        self._expected: dict[_Entry, Expected] = {}
         """Highest first."""
         self._has_ended = False
 
     def add(self, trial: TrialState) -> None:
         """Add a trial in any state."""
         key = _key(trial)
-        self._trials.setdefault(key, []).append(trial)
-        self._places.setdefault(key, len(self._places))
+        if key not in self._entries:
+            self._entries[key] = _Entry(trial.role, len(self._entries))
+        self._entries[key].trials.append(trial)
         self.update(trial)
 
     def update(self, trial: TrialState) -> None:
         """Rank the configuration of a trial anew, after a change of the trial."""
-        key = _key(trial)
-        if key in self._ranks:
-            del self._order[bisect_left(self._order, self._ranks.pop(key), key=_rank_of)]
-        trials = self._trials[key]
-        scores = [each.score for each in counted_trials(trials) if each.score is not None]
-        if not scores:
-            return
-        named = _is_named(key)
-        failed = named and any(each.has_ended and not has_score(each) for each in trials)
-        rank = (trial.role == GRID, failed, 0 if named else -len(scores), -fmean(scores), self._places[key])
-        self._ranks[key] = rank
-        insort(self._order, (rank, key), key=_rank_of)
+        entry = self._entries[_key(trial)]
+        if entry.rank:
+            del self._order[bisect_left(self._order, entry.rank, key=_rank_of)]
+        entry.rank = entry.new_rank()
+        if entry.rank:
+            insort(self._order, entry, key=_rank_of)
 
     def best(self, count: int | None = None) -> list[Configuration]:
         """Return the ``count`` best configurations that have a score; None: all."""
-        others = (key for key in self._by_rank() if key not in self._expected)
-        return [self._configuration(key) for key in islice(chain(self._expected, others), count)]
+        others = (entry for entry in self._by_rank() if entry not in self._expected)
+        return [self._configuration(entry) for entry in islice(chain(self._expected, others), count)]
 
     def of(self, trial: TrialState) -> Configuration:
         """Return the configuration of a trial."""
-        return self._configuration(_key(trial))
+        return self._configuration(self._entries[_key(trial)])
 
     def end(self, expected: "Sequence[tuple[TrialState, Expected]]" = ()) -> None:
         """Record that the stage has ended, and rank the configurations of these trials first.
@@ -159,42 +152,72 @@ class Ranking:
             expected: Trials with the scores that a model expects, highest first; empty without a model.
         """
         self._has_ended = True
-        self._expected = {_key(trial): score for trial, score in expected}
+        self._expected = {self._entries[_key(trial)]: score for trial, score in expected}
 
     def reopen(self) -> None:
         """Record that the stage gets more trials; the mean decides again."""
         self._has_ended, self._expected = False, {}
 
-    def _by_rank(self) -> Iterator[_Key]:
-        named = [key for _, key in takewhile(lambda entry: _is_named(entry[1]), self._order)]
-        enough = max((len(self._trials[key]) for key in named), default=0)
+    def _by_rank(self) -> Iterator["_Entry"]:
+        named = list(takewhile(lambda entry: entry.is_named, self._order))
+        enough = max((len(entry.trials) for entry in named), default=0)
         if not self._has_ended:
             enough -= 1
-            self._sort_by_common_seeds(named, enough)
-        named.sort(key=lambda key: -min(len(self._trials[key]), enough))
-        return chain(named, (key for _, key in islice(self._order, len(named), None)))
+            _sort_by_common_seeds(named, enough)
+        named.sort(key=lambda entry: -min(len(entry.trials), enough))
+        return chain(named, islice(self._order, len(named), None))
 
-    def _sort_by_common_seeds(self, named: list[_Key], enough: int) -> None:
-        """Sort configurations by their means over the seeds of all those that have ``enough`` trials.
+    def _configuration(self, entry: "_Entry") -> Configuration:
+        return Configuration(tuple(entry.trials), self._expected.get(entry))
 
-        A further seed that only some of them have may be harder or easier than the others.
-        """
-        scores = {
-            key: {each.replicate: each.score or 0.0 for each in counted_trials(self._trials[key])}
-            for key in named
-        }
-        failed = {key: self._ranks[key][1] for key in named}
-        compared = [set(scores[key]) for key in named if len(self._trials[key]) >= enough and not failed[key]]
-        common = set.intersection(*compared) if compared else set()
 
-        def rank(key: _Key) -> tuple[bool, float]:
-            shared = [score for seed, score in scores[key].items() if seed in common]
-            return failed[key], -fmean(shared or scores[key].values())
+@dataclass(slots=True, eq=False)
+class _Entry:
+    """A configuration of a stage and its rank."""
 
-        named.sort(key=rank)
+    role: str
+    place: int
+    """Number of configurations that were proposed before."""
+    trials: list[TrialState] = field(default_factory=list)
+    rank: tuple[float, ...] = ()
+    """The best configuration has the lowest; empty without a score."""
 
-    def _configuration(self, key: _Key) -> Configuration:
-        return Configuration(tuple(self._trials[key]), self._expected.get(key))
+    @property
+    def is_named(self) -> bool:
+        """Whether the configuration has a role of its own."""
+        return self.role not in ("", GRID)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it is named and a trial of it ended without a score."""
+        return self.is_named and any(trial.has_ended and not has_score(trial) for trial in self.trials)
+
+    def new_rank(self) -> tuple[float, ...]:
+        """Return its rank by the present scores; empty without a score."""
+        scores = [trial.score for trial in counted_trials(self.trials) if trial.score is not None]
+        if not scores:
+            return ()
+        seeds = 0 if self.is_named else -len(scores)
+        return self.role == GRID, self.has_failed, seeds, -fmean(scores), self.place
+
+
+def _sort_by_common_seeds(named: list[_Entry], enough: int) -> None:
+    """Sort configurations by their means over the seeds of all those that have ``enough`` trials.
+
+    A further seed that only some of them have may be harder or easier than the others.
+    """
+    scores = {
+        entry: {trial.replicate: trial.score or 0.0 for trial in counted_trials(entry.trials)}
+        for entry in named
+    }
+    compared = [set(scores[entry]) for entry in named if len(entry.trials) >= enough and not entry.has_failed]
+    common = set.intersection(*compared) if compared else set()
+
+    def rank(entry: _Entry) -> tuple[bool, float]:
+        shared = [score for seed, score in scores[entry].items() if seed in common]
+        return entry.has_failed, -fmean(shared or scores[entry].values())
+
+    named.sort(key=rank)
 
 
 def ranked(trials: "Iterable[TrialState]") -> list[Configuration]:
@@ -238,16 +261,12 @@ def counted_trials(trials: "Sequence[TrialState]") -> "list[TrialState]":
 
 def configuration_key(parameters: Mapping[str, object]) -> ConfigurationKey:
     """Return a dictionary key that is equal for equal hyperparameters."""
-    return tuple(sorted(parameters.items()))
+    return tuple(chain.from_iterable(sorted(parameters.items())))
 
 
 def _key(trial: TrialState) -> _Key:
     return trial.role, configuration_key(trial.parameters)
 
 
-def _is_named(key: _Key) -> bool:
-    return key[0] not in ("", GRID)
-
-
-def _rank_of(entry: tuple[_Rank, _Key]) -> _Rank:
-    return entry[0]
+def _rank_of(entry: _Entry) -> tuple[float, ...]:
+    return entry.rank

@@ -1,7 +1,6 @@
 """Adapter between a study and Ray Tune: a Tune searcher, scheduler and callback around a trial source."""
 
 from pathlib import Path
-from sys import intern
 from typing import Any
 
 from ray.tune import Callback, Stopper
@@ -232,9 +231,7 @@ def _why_lost(trial: Trial) -> str:
 
 
 def _report(result: dict[str, Any]) -> Report:
-    # Every result brings names of its own, and the study keeps all validations.
-    metrics = {intern(name): value for name, value in result["metrics"]}
-    return Report(result["epoch"], metrics, result["train_s"], result["score"])
+    return Report(result["epoch"], dict(result["metrics"]), result["train_s"], result["score"])
 
 
 def _name(trial: Trial) -> str:

@@ -17,6 +17,7 @@ from hpo.journal.events import (
     TrialStopped,
 )
 from hpo.journal.journal import Journal
+from hpo.journal.metrics import Metrics
 from hpo.journal.results import StudyState
 from hpo.journal.stage_state import UNLIKELY
 from hpo.journal.trial_state import TrialState
@@ -141,8 +142,9 @@ class StageRunner:
         """Record a new validation, apply the stopping rule, and return whether the trial continues."""
         state = self.state.trials[trial]
         if not state.has_ended and report.epoch not in state.reports:
+            metrics = Metrics(report.metrics)
             self._write(
-                TrialReported(trial=trial, epoch=report.epoch, metrics=report.metrics, train_s=report.train_s)
+                TrialReported(trial=trial, epoch=report.epoch, metrics=metrics, train_s=report.train_s)
             )
             if self._rule.should_stop(trial, report.epoch, report.score):
                 self._end(trial, TrialStopped)

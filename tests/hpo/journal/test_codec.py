@@ -31,6 +31,7 @@ from hpo.journal.events import (
     TrialStopped,
     TrialTested,
 )
+from hpo.journal.metrics import Metrics
 
 names = st.text(min_size=1, max_size=12)
 numbers = st.floats()
@@ -89,7 +90,7 @@ events: st.SearchStrategy[Event] = st.one_of(
         at=moments,
         trial=names,
         epoch=counts,
-        metrics=st.dictionaries(names, numbers, max_size=4),
+        metrics=st.dictionaries(names, numbers, max_size=4).map(Metrics),
         train_s=numbers,
     ),
     st.builds(TrialFinished, at=moments, trial=names, score=numbers, epoch=counts, duration_s=numbers),
@@ -140,7 +141,7 @@ def test_losses_of_a_diverged_trial_are_kept() -> None:
     line = to_json(TrialReported(trial="bayes-0000", epoch=1, metrics=losses, train_s=1.0))
     read = from_json(line)
     assert isinstance(read, TrialReported)
-    assert repr(read.metrics) == repr(losses)
+    assert repr(dict(read.metrics)) == repr(losses)
 
 
 def test_an_event_knows_when_it_happened() -> None:

@@ -252,16 +252,6 @@ def test_trials_that_need_the_same_share_one_description_of_it() -> None:
     assert started[0].placement_group_factory is started[1].placement_group_factory
 
 
-def test_validations_share_the_names_of_their_metrics(trial: Any) -> None:
-    source = Source()
-    for epoch in (1, 2):
-        name = "".join(["average", "_map"])
-        reported = {**result(finished=False), "epoch": epoch, "metrics": [(name, 0.5)]}
-        scheduler(source, Pool()).on_trial_result(None, trial, reported)
-    first, second = (words[2].metrics for words in source.heard if words[0] == "reported")
-    assert next(iter(first)) is next(iter(second))
-
-
 @pytest.mark.parametrize(("kind", "error"), [("unwritable", StorageError), ("lost", WorkersLostError)])
 def test_full_disk_or_the_loss_of_all_arrays_ends_all_training_and_fails_no_trial(
     kind: str, error: type[Exception], trial: Any
