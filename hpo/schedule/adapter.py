@@ -219,7 +219,7 @@ def _forget_content(trial: Trial) -> None:
     about 0.1 MB a trial.
     """
     trial.config["spec"] = {"trial": _name(trial)}
-    trial.evaluated_params = {}
+    trial.evaluated_params, trial.experiment_tag = {}, ""
     trial.run_metadata.metric_analysis, trial.run_metadata.metric_n_steps = {}, {}
     trial.run_metadata.last_result = {}
 
