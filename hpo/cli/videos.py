@@ -182,7 +182,8 @@ def labels(
             "--from",
             metavar="FILE",
             help="Annotations: a table (.csv) with the columns game, part, time (seconds, or 1:15.5) and "
-            "label, an ELAN file (.eaf) or subtitles (.srt, .vtt). Repeatable.",
+            "label, OSL JSON or a list of E2E-Spot (.json), an ELAN file (.eaf) or subtitles (.srt, .vtt). "
+            "Repeatable.",
         ),
     ],
     to: Annotated[Path, typer.Option(metavar="FOLDER", help="Data folder to write.")],
@@ -197,6 +198,10 @@ def labels(
         int,
         typer.Option(metavar="NUMBER", min=1, max=MOST_PARTS, help="Part (half) of the game of such a file."),
     ] = 1,
+    split: Annotated[
+        str | None,
+        typer.Option(metavar="train|valid|test", help="Split whose list gets the games. Default: none."),
+    ] = None,
 ) -> None:
     """Write label files from annotations.
 
@@ -204,16 +209,19 @@ def labels(
     parts are kept; those of the same parts are replaced, and a copy of their file is kept.
     """
     from model.data.annotation_files import read_annotations
+    from model.data.description import SPLITS
     from model.data.description_text import changing, description_document
     from model.data.label_writing import declare_classes, write_labels
+    from model.data.split_lists import list_games
 
     if game is not None and len(source) > 1:
         raise ConfigError(f"expected one --from FILE with --game, got {len(source)}")
-    found, problems = [], []
-    for file in source:
-        annotations, faults = read_annotations(file, game=game or file.stem, part=part)
-        found += [(file, annotation) for annotation in annotations]
-        problems += faults
+    if split not in (None, *SPLITS):
+        raise ConfigError(f"expected --split {', '.join(SPLITS)}, got {split!r}")
+    read = [(file, read_annotations(file, game=game or file.stem, part=part)) for file in source]
+    found = [(file, annotation) for file, content in read for annotation in content.annotations]
+    empty = [entry for _, content in read for entry in content.empty]
+    problems = [problem for _, content in read for problem in content.problems]
     if problems:
         raise DataError(f"the annotations have {counted(len(problems), 'problem')}", problems)
     to.mkdir(parents=True, exist_ok=True)
@@ -223,7 +231,10 @@ def labels(
         typer.echo(
             f"every label is a class now: edit [classes] in {to / 'dataset.toml'} to join or name them"
         )
-    counts, copies = write_labels(to, found)
+    counts, copies = write_labels(to, found, empty)
+    if split is not None:
+        with changing(to):
+            list_games(to, [(name, split) for name in counts])
     actions, games = sum(counts.values()), len(counts)
     typer.echo(f"{counted(actions, 'action')} of {counted(games, 'game')} in {to}")
     for copy in copies:

@@ -1,4 +1,4 @@
-"""Annotations as tools export them: CSV, ELAN, and the subtitles .srt and .vtt; all bad lines are found."""
+"""Annotations as tools export them: CSV, JSON, ELAN, .srt and .vtt subtitles; all bad lines are found."""
 
 import html
 import re
@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise, takewhile
 from pathlib import Path
 
+from model.data.annotation_json import json_lines
+from model.data.annotation_line import AnnotationLine
 from model.data.game_lists import game_path
 from model.documents import decode_text, parse_table, read_limited
 from model.errors import DataError, Problem
@@ -25,20 +27,6 @@ _TAG = re.compile(r"<[^<>]*>|\{\\[^{}]*\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Line:
-    """One annotation as it is written."""
-
-    place: str
-    """Place in the file, such as a line."""
-    game: str
-    part: str
-    time: str
-    label: str
-    fault: str = ""
-    """Reason why it cannot be used, beside those that its texts give."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Annotation:
     """One annotated moment."""
 
@@ -50,21 +38,38 @@ class Annotation:
     """Place in the file that it comes from, such as a line."""
 
 
-def read_annotations(file: Path, *, game: str, part: int) -> tuple[list[Annotation], list[Problem]]:
-    """Read a file of annotations, and a problem for each of its annotations that cannot be used.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnotationFile:
+    """Content of a file of annotations."""
+
+    annotations: tuple[Annotation, ...]
+    empty: tuple[tuple[str, int], ...]
+    """Games and parts of which the file says that nothing happens in them."""
+    problems: tuple[Problem, ...]
+    """One problem for every annotation that cannot be used."""
+
+
+def read_annotations(file: Path, *, game: str, part: int) -> AnnotationFile:
+    """Read a file of annotations.
 
     An annotation that lasts counts as the moment at which it begins.
 
     Args:
-        file: A table (.csv) with the columns game, part, time and label, an ELAN file (.eaf), or subtitles
-            (.srt, .vtt).
-        game: Game of a file that names none, which are all but tables.
+        file: A table (.csv) with the columns game, part, time and label, OSL JSON or E2E-Spot's (.json), an
+            ELAN file (.eaf), or subtitles (.srt, .vtt).
+        game: Game of a file that names none, which are ELAN's and subtitles.
         part: Part of the game of such a file.
 
     Raises:
         DataError: The file is none of these.
     """
-    kinds = {".csv": _table, ".eaf": _elan, ".srt": _subtitles, ".vtt": _web_subtitles}
+    kinds = {
+        ".csv": _table,
+        ".json": json_lines,
+        ".eaf": _elan,
+        ".srt": _subtitles,
+        ".vtt": _web_subtitles,
+    }
     read = kinds.get(file.suffix.lower())
     if read is None:
         raise DataError(f"expected a file that ends in {', '.join(kinds)}, got {file.name}", file=file)
@@ -73,21 +78,30 @@ def read_annotations(file: Path, *, game: str, part: int) -> tuple[list[Annotati
     except (OSError, ValueError, ElementTree.ParseError) as error:
         raise DataError(f"this file of annotations cannot be read: {error}", file=file) from error
     annotations: list[Annotation] = []
+    empty: list[tuple[str, int]] = []
     problems: list[Problem] = []
     for line in lines:
         try:
-            annotations.append(_annotation(line))
+            game, part = _game_and_part(line)
+            if line.is_empty:
+                empty.append((game, part))
+            else:
+                annotations.append(_annotation(line, game, part))
         except ValueError as error:
             problems.append(Problem(str(file), line.place, str(error)))
-    if not lines:
+    if not (annotations or problems):
         problems.append(Problem(str(file), "", "no annotation (expected at least one)"))
-    return annotations, problems
+    return AnnotationFile(annotations=tuple(annotations), empty=tuple(empty), problems=tuple(problems))
 
 
-def _annotation(line: _Line) -> Annotation:
+def _game_and_part(line: AnnotationLine) -> tuple[str, int]:
     if line.fault:
         raise ValueError(line.fault)
-    game, part, label = game_path(line.game), part_number(line.part.strip()), line.label.strip()
+    return game_path(line.game), part_number(line.part.strip())
+
+
+def _annotation(line: AnnotationLine, game: str, part: int) -> Annotation:
+    label = line.label.strip()
     if not label:
         raise ValueError("the label is empty")
     time_s = _seconds(line.time.strip())
@@ -107,13 +121,14 @@ def _seconds(text: str) -> float:
     return total
 
 
-def _table(text: str, game: str, part: str) -> Iterator[_Line]:
+def _table(text: str, game: str, part: str) -> Iterator[AnnotationLine]:
     for row in parse_table(text, _COLUMNS):
-        named = {name: row.cells[name] for name in _COLUMNS}
-        yield _Line(place=f"line {row.line}", fault=row.fault, **named)
+        game, part, time, label = (row.cells[name] for name in _COLUMNS)
+        place = f"line {row.line}"
+        yield AnnotationLine(place=place, game=game, part=part, time=time, label=label, fault=row.fault)
 
 
-def _elan(text: str, game: str, part: str) -> Iterator[_Line]:
+def _elan(text: str, game: str, part: str) -> Iterator[AnnotationLine]:
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise ValueError("expected an ELAN file without a document type")
     root = ElementTree.fromstring(text)
@@ -127,10 +142,10 @@ def _elan(text: str, game: str, part: str) -> Iterator[_Line]:
             # In a tier without values, its name is the label.
             label = (entry.findtext("ANNOTATION_VALUE") or "").strip() or name
             place = f"annotation {entry.get('ANNOTATION_ID')}"
-            yield _Line(place=place, game=game, part=part, time=time, label=label)
+            yield AnnotationLine(place=place, game=game, part=part, time=time, label=label)
         if count := sum(1 for _ in tier.iter("REF_ANNOTATION")):
             place, fault = f"tier {name!r:.60}", _dependent_fault(count, tier.get("PARENT_REF") or "")
-            yield _Line(place=place, game=game, part=part, time="", label="", fault=fault)
+            yield AnnotationLine(place=place, game=game, part=part, fault=fault)
 
 
 def _time_origin(root: ElementTree.Element) -> int:
@@ -156,12 +171,12 @@ def _dependent_fault(count: int, parent: str) -> str:
     )
 
 
-def _web_subtitles(text: str, game: str, part: str) -> Iterator[_Line]:
+def _web_subtitles(text: str, game: str, part: str) -> Iterator[AnnotationLine]:
     for line in _subtitles(text, game, part):
         yield replace(line, label=html.unescape(line.label))
 
 
-def _subtitles(text: str, game: str, part: str) -> Iterator[_Line]:
+def _subtitles(text: str, game: str, part: str) -> Iterator[AnnotationLine]:
     lines = text.splitlines()
     times = [index for index, line in enumerate(lines) if "-->" in line]
     for index, end in pairwise([*times, len(lines)]):
@@ -173,7 +188,7 @@ def _subtitles(text: str, game: str, part: str) -> Iterator[_Line]:
             if len(words) > 1
             else ""
         )
-        yield _Line(
+        yield AnnotationLine(
             place=f"line {index + 1}",
             game=game,
             part=part,

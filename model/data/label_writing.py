@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ def declare_classes(root: Path, labels: Sequence[str]) -> bool:
 
 
 def write_labels(
-    root: Path, annotations: Sequence[tuple[Path, Annotation]]
+    root: Path, annotations: Sequence[tuple[Path, Annotation]], empty: Sequence[tuple[str, int]] = ()
 ) -> tuple[dict[str, int], list[Path]]:
     """Write the label files of the games; annotations of other parts and other keys of a file stay.
 
@@ -54,6 +54,7 @@ def write_labels(
     Args:
         root: The data folder.
         annotations: Annotations, each with the file that it comes from.
+        empty: Games and parts in which nothing happens.
 
     Returns:
         Game -> number of actions in its label file, and the copies of earlier files.
@@ -65,13 +66,18 @@ def write_labels(
     description = read_description(root)
     _check_labels(description, annotations)
     by_game: dict[str, list[Annotation]] = {}
+    parts: dict[str, set[int]] = {}
     for _, annotation in annotations:
         by_game.setdefault(annotation.game, []).append(annotation)
+        parts.setdefault(annotation.game, set()).add(annotation.part)
+    for game, part in empty:
+        by_game.setdefault(game, [])
+        parts.setdefault(game, set()).add(part)
     files = {game: root / game / description.labels_file for game in by_game}
     before = {game: _label_document(file, game) for game, file in files.items()}
     counts, copies = {}, []
     for game, new in by_game.items():
-        entries = _with_others(before[game]["annotations"], new)
+        entries = _with_others(before[game]["annotations"], new, parts[game])
         if any(entry not in entries for entry in before[game]["annotations"]):
             copies.append(_copied(files[game]))
         files[game].parent.mkdir(parents=True, exist_ok=True)
@@ -99,9 +105,10 @@ def _label_fault(description: DatasetDescription, label: str) -> str:
     return ""
 
 
-def _with_others(before: Sequence[dict[str, Any]], new: Sequence[Annotation]) -> list[dict[str, Any]]:
-    """Return ``new`` and what there was before of other parts, in the order of time."""
-    parts = {annotation.part for annotation in new}
+def _with_others(
+    before: Sequence[dict[str, Any]], new: Sequence[Annotation], parts: Container[int]
+) -> list[dict[str, Any]]:
+    """Return ``new``, which replace those of ``parts``, and what there was before of others, by time."""
     kept = [entry for entry in before if _part_of(entry) not in parts]
     entries = [
         annotated(each.part, round(1000 * each.time_s), each.label)

@@ -8,9 +8,10 @@ import torch
 
 from model.data.description_text import changing
 from model.data.soccernet import feature_parts, features_file
+from model.data.split_lists import list_games, list_of_split
 from model.errors import DataError
 from model.features.decoding import Gap
-from model.features.games import GameVideo, declare_features, list_games, list_of_split, stem_of
+from model.features.games import GameVideo, declare_features, stem_of
 from model.features.networks import FeatureNetwork
 from model.features.part import PartFile, extract_part, shorten_part
 from model.features.pca import Pca, fit_pca
@@ -101,7 +102,7 @@ def extract_games(wanted: Extraction, games: Sequence[GameVideo], extract: Extra
     """
     wanted.root.mkdir(parents=True, exist_ok=True)
     with changing(wanted.root):
-        list_games(wanted.root, games)
+        list_games(wanted.root, [(game.game, game.split) for game in games])
     pca = _known_pca(wanted)
     if wanted.dims is None:
         return wanted.stem, _extract_whole(wanted, games, extract)

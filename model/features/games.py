@@ -9,7 +9,7 @@ from typing import Any
 
 from model.data.description import DESCRIPTION_FILE, SPLITS
 from model.data.description_text import add_table, description_document
-from model.data.game_lists import GameList, game_path, read_game_list
+from model.data.game_lists import game_path
 from model.documents import TableRow, decode_text, parse_table, read_limited
 from model.errors import ConfigError, DataError, Problem
 from model.recipe import Recipe
@@ -140,44 +140,6 @@ def declare_features(root: Path, stem: str, recipe: Recipe) -> None:
 def _entries(features: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return name of features -> their table, also where only the stem is written."""
     return {name: value if isinstance(value, dict) else {"stem": value} for name, value in features.items()}
-
-
-def list_games(root: Path, games: Sequence[GameVideo]) -> None:
-    """Add games to the lists of their splits; what is in the lists stays.
-
-    Raises:
-        DataError: A game is in the list of another split, or lines of the lists cannot be used.
-    """
-    lists = {split: list_of_split(root, split) for split in SPLITS}
-    if problems := [problem for listed in lists.values() for problem in listed.problems]:
-        raise DataError("the lists of games are invalid", problems)
-    for game in games:
-        others = [split for split in SPLITS if split != game.split and game.game in lists[split].games]
-        if game.split and others:
-            raise DataError(
-                f"the game {game.game} is in the split {others[0]}, expected {game.split}",
-                file=lists[others[0]].file,
-            )
-    for split, listed in lists.items():
-        new = dict.fromkeys(game.game for game in games if game.split == split)
-        if added := [name for name in new if name not in listed.games]:
-            listed.write_with(added)
-
-
-def list_of_split(root: Path, split: str) -> GameList:
-    """Return the list of the games of a split; it is empty if the file does not exist.
-
-    The file is the one that ``dataset.toml`` names, else ``train.txt`` and so on.
-
-    Raises:
-        DataError: The file cannot be read.
-    """
-    named = description_document(root).get("splits")
-    name = named.get(split) if isinstance(named, dict) else None
-    file = root / (name if isinstance(name, str) else f"{split}.txt")
-    if file.is_file():
-        return read_game_list(file)
-    return GameList(file=file, lines=(), games={}, problems=())
 
 
 def _check_rate(file: Path, name: str, declared: object, recipe: Recipe) -> None:

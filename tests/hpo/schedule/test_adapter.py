@@ -236,7 +236,9 @@ def test_tune_keeps_only_the_name_of_a_trial_that_has_ended() -> None:
     )
     callback(Source(), Pool()).on_trial_complete(1, [], ended)
     assert ended.config["spec"] == {"trial": "bayes-0001"}
-    assert not (ended.evaluated_params or ended.experiment_tag or metadata.metric_analysis or metadata.metric_n_steps)
+    assert not (
+        ended.evaluated_params or ended.experiment_tag or metadata.metric_analysis or metadata.metric_n_steps
+    )
     assert not metadata.last_result
 
 

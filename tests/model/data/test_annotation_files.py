@@ -46,6 +46,36 @@ Time-out
 """
 
 
+SPOT = [
+    {"video": "usopen_2019_a", "fps": 29.97, "num_frames": 296, "events": [{"frame": 148, "label": "serve"}]},
+    {"video": "usopen_2019_b", "fps": 25.0, "num_frames": 300, "num_events": 0, "events": []},
+]
+OSL = {
+    "version": "2.0",
+    "labels": {"action": {"type": "single_label", "labels": ["pass", "shot"]}},
+    "data": [
+        {
+            "id": "attack_0001",
+            "inputs": [{"type": "video", "path": "clips/attack_0001.mp4", "fps": 25.0}],
+            "events": [
+                {"head": "action", "label": "pass", "position_ms": 1100, "gameTime": "1 - 00:01"},
+                {"head": "action", "label": "shot", "position_ms": 3650},
+            ],
+        }
+    ],
+}
+OSL_1 = {
+    "version": 1,
+    "videos": [
+        {
+            "path_video": f"league/2015/game/{half}_224p.mkv",
+            "annotations": [{"gameTime": f"{half} - 00:12", "label": "Goal", "position": f"{half}2000"}],
+        }
+        for half in (1, 2)
+    ],
+}
+
+
 def labels(*words: object) -> Result:
     return CliRunner().invoke(app, ["data", "labels", *map(str, words)])
 
@@ -58,7 +88,8 @@ def written(file: Path, text: str) -> Path:
 @pytest.mark.parametrize(("ending", "text"), [("eaf", EAF), ("srt", SRT), ("vtt", VTT)])
 def test_files_of_one_part_give_the_same_actions(tmp_path: Path, ending: str, text: str) -> None:
     file = written(tmp_path / f"match.{ending}", text)
-    annotations, problems = read_annotations(file, game="match", part=2)
+    content = read_annotations(file, game="match", part=2)
+    annotations, problems = content.annotations, content.problems
     assert not problems
     assert {(each.game, each.part, each.time_s, each.label) for each in annotations} == {
         ("match", 2, 75.5, "Goal"),
@@ -124,7 +155,8 @@ def test_every_bad_line_is_told_at_once_and_nothing_is_written(tmp_path: Path) -
 
 def test_row_with_more_cells_than_columns_is_a_problem(tmp_path: Path) -> None:
     file = written(tmp_path / "a.csv", 'game,part,time,label\ng1,1,75,5,goal\ng1,1,"75,5","goal, own"\n')
-    annotations, problems = read_annotations(file, game="a", part=1)
+    content = read_annotations(file, game="a", part=1)
+    annotations, problems = content.annotations, content.problems
     assert [(each.time_s, each.label) for each in annotations] == [(75.5, "goal, own")]
     assert [(problem.place, problem.message) for problem in problems] == [
         ("line 2", "5 cells, expected 4; put quotation marks around texts with commas")
@@ -135,7 +167,8 @@ def test_game_has_the_path_that_lists_give_it(tmp_path: Path) -> None:
     file = written(
         tmp_path / "a.csv", "game,part,time,label\nleague\\2015\\g/,1,5,goal\n#12 Final,1,5,goal\n"
     )
-    annotations, problems = read_annotations(file, game="a", part=1)
+    content = read_annotations(file, game="a", part=1)
+    annotations, problems = content.annotations, content.problems
     assert [each.game for each in annotations] == ["league/2015/g"]
     assert [problem.place for problem in problems] == ["line 3"]
     assert "a line that begins with # is a comment" in problems[0].message
@@ -145,7 +178,7 @@ def test_tier_that_depends_on_another_is_a_problem(tmp_path: Path) -> None:
     child = """<TIER TIER_ID="goal" PARENT_REF="actions"><ANNOTATION><REF_ANNOTATION ANNOTATION_ID="a3"
 ANNOTATION_REF="a2"><ANNOTATION_VALUE></ANNOTATION_VALUE></REF_ANNOTATION></ANNOTATION></TIER>"""
     file = written(tmp_path / "a.eaf", EAF.replace("</ANNOTATION_DOC", f"{child}</ANNOTATION_DOC"))
-    _, (problem,) = read_annotations(file, game="a", part=1)
+    (problem,) = read_annotations(file, game="a", part=1).problems
     assert problem.place == "tier 'goal'" and "annotations of the tier 'actions'" in problem.message
 
 
@@ -157,7 +190,8 @@ ANNOTATION_REF="a2"><ANNOTATION_VALUE></ANNOTATION_VALUE></REF_ANNOTATION></ANNO
     ],
 )
 def test_marks_of_subtitles_are_no_part_of_a_label(tmp_path: Path, name: str, text: str, label: str) -> None:
-    annotations, problems = read_annotations(written(tmp_path / name, text), game="a", part=1)
+    content = read_annotations(written(tmp_path / name, text), game="a", part=1)
+    annotations, problems = content.annotations, content.problems
     assert not problems and annotations[0].label == label
 
 
@@ -177,7 +211,8 @@ def with_media(*origins: str) -> str:
 )
 def test_offset_of_the_media_of_elan_is_added(tmp_path: Path, origins: list[str], offset_s: float) -> None:
     file = written(tmp_path / "a.eaf", with_media(*origins))
-    annotations, problems = read_annotations(file, game="a", part=1)
+    content = read_annotations(file, game="a", part=1)
+    annotations, problems = content.annotations, content.problems
     assert not problems
     assert sorted(each.time_s for each in annotations) == [75.5 + offset_s, 80 + offset_s]
 
@@ -190,7 +225,8 @@ def test_media_of_elan_without_one_offset_are_refused(tmp_path: Path, origins: l
 
 def test_second_line_of_a_subtitle_is_a_problem(tmp_path: Path) -> None:
     text = SRT.replace("Goal\n", "Goal\nby header\n")
-    annotations, problems = read_annotations(written(tmp_path / "a.srt", text), game="a", part=1)
+    content = read_annotations(written(tmp_path / "a.srt", text), game="a", part=1)
+    annotations, problems = content.annotations, content.problems
     assert [each.label for each in annotations] == ["Time-out"]
     assert [problem.place for problem in problems] == ["line 2"]
     assert "2 lines, of which the second is 'by header'" in problems[0].message
@@ -209,7 +245,10 @@ def test_labels_without_a_class_are_told_with_their_line(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.txt", "", "ends in .csv, .eaf, .srt, .vtt"),
+        ("a.txt", "", "ends in .csv, .json, .eaf, .srt, .vtt"),
+        ("a.json", "{}", "'data'. or a list of videos, as E2E-Spot has"),
+        ("a.json", "[]", "expected OSL JSON"),
+        ("a.json", '{"annotations": []}', "a label file as it should be: put it into the folder of its game"),
         ("a.csv", "game,label\n", "got game, label: part is missing, time is missing"),
         ("a.eaf", "<ANNOTATION_DOCUMENT>", "cannot be read"),
         ("a.eaf", '<!DOCTYPE x [<!ENTITY a "b">]><x/>', "without a document type"),
@@ -221,7 +260,7 @@ def test_file_of_another_kind_is_one_error(tmp_path: Path, name: str, text: str,
 
 
 def test_file_without_annotations_is_a_problem(tmp_path: Path) -> None:
-    _, problems = read_annotations(written(tmp_path / "a.srt", ""), game="a", part=1)
+    problems = read_annotations(written(tmp_path / "a.srt", ""), game="a", part=1).problems
     assert [problem.message for problem in problems] == ["no annotation (expected at least one)"]
 
 
@@ -232,3 +271,67 @@ def test_labels_without_distinct_names_leave_a_description_to_complete(tmp_path:
     with (tmp_path / "data" / "dataset.toml").open("a") as file:
         file.write('[classes]\ngoal = ["Goal", "Goal!"]\n')
     assert labels("--from", table, "--to", tmp_path / "data").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        (SPOT, [("usopen_2019_a", 1, 4.938, "serve")]),
+        (OSL, [("attack_0001", 1, 1.1, "pass"), ("attack_0001", 1, 3.65, "shot")]),
+        (OSL_1, [("league/2015/game", 1, 12.0, "Goal"), ("league/2015/game", 2, 22.0, "Goal")]),
+    ],
+)
+def test_json_of_other_tools_names_games_parts_and_times(
+    tmp_path: Path, document: object, expected: list[tuple[str, int, float, str]]
+) -> None:
+    file = written(tmp_path / "train.json", json.dumps(document))
+    content = read_annotations(file, game="train", part=1)
+    assert not content.problems
+    assert [(each.game, each.part, each.time_s, each.label) for each in content.annotations] == expected
+
+
+def test_video_without_events_gets_an_empty_label_file_and_both_are_listed(tmp_path: Path) -> None:
+    file, data = written(tmp_path / "train.json", json.dumps(SPOT)), tmp_path / "data"
+    for _ in range(2):
+        answer = labels("--from", file, "--to", data, "--split", "train")
+        assert answer.exit_code == 0, answer.output
+    assert "1 action of 2 games" in answer.output
+    assert json.loads((data / "usopen_2019_b/Labels.json").read_text())["annotations"] == []
+    assert (data / "train.txt").read_text() == "usopen_2019_a\nusopen_2019_b\n"
+    refused = labels("--from", file, "--to", data, "--split", "valid")
+    assert "usopen_2019_a is in the split train, expected valid" in str(refused.exception)
+
+
+def test_part_without_events_replaces_the_events_that_it_had(tmp_path: Path) -> None:
+    later = {"videos": [OSL_1["videos"][0], {**OSL_1["videos"][1], "annotations": []}]}  # type: ignore[index]
+    for document in (OSL_1, later):
+        file = written(tmp_path / "a.json", json.dumps(document))
+        assert labels("--from", file, "--to", tmp_path).exit_code == 0
+    content = json.loads((tmp_path / "league/2015/game/Labels.json").read_text())
+    assert [entry["gameTime"] for entry in content["annotations"]] == ["1 - 00:12"]
+    assert (tmp_path / "league/2015/game/Labels.json.old").is_file()
+
+
+def test_every_fault_of_a_json_file_is_told_with_its_video_and_event(tmp_path: Path) -> None:
+    event = {"frame": 5, "label": "serve"}
+    videos: list[object] = [
+        {"events": [event]},
+        {"video": "a"},
+        {"video": "b", "fps": 0, "events": [event]},
+        {"video": "c", "fps": 25, "events": [event, {"frame": -1, "label": "serve"}, {"label": "serve"}, 7]},
+        {"video": "d", "events": [event, {"position_ms": "12000"}]},
+        {"video": "x/c.mp4", "fps": 25, "events": [event]},
+    ]
+    content = read_annotations(written(tmp_path / "a.json", json.dumps(videos)), game="a", part=1)
+    assert [each.game for each in content.annotations] == ["c"]
+    assert [(problem.place, problem.message.partition(" (")[0]) for problem in content.problems] == [
+        ("video 1", "it has no path"),
+        ("video 'a'", "it has no list 'events' or 'annotations'"),
+        ("video 'b', event 1", "fps of the video is 0"),
+        ("video 'c', event 2", "frame is -1"),
+        ("video 'c', event 3", "it has no time"),
+        ("video 'c', event 4", "expected an object, got 7"),
+        ("video 'd', event 1", "fps of the video is None"),
+        ("video 'd', event 2", "the label is empty"),
+        ("video 'x/c.mp4'", "it and 'c' would both be part 1 of game 'c'"),
+    ]

@@ -12,12 +12,13 @@ import torch
 from generated_video import own_network, picture_of, steady, write_video
 
 from model.data.description import read_description
+from model.data.split_lists import list_games
 from model.data.store import Store, open_split
 from model.errors import ConfigError, DataError
 from model.features import extraction, part
 from model.features.decoding import Gap
 from model.features.extraction import Extraction, ExtractionHere, extract_games
-from model.features.games import GameVideo, games_of_files, list_games, read_games, stem_of
+from model.features.games import GameVideo, games_of_files, read_games, stem_of
 from model.features.networks import FeatureNetwork, load_network
 from model.features.part import PartFile
 from model.features.pca import Pca, fit_pca
@@ -366,13 +367,13 @@ def test_games_are_added_to_the_lists_that_the_data_folder_names(tmp_path: Path,
     (tmp_path / "lists").mkdir()
     file = tmp_path / "lists" / "training.txt"
     file.write_bytes("old/\r\n\r\n# cups\r\ncup\\1\r\n".encode(encoding))
-    games = [GameVideo(game=name, part=1, video=tmp_path / "a.mp4", split="train") for name in ("old", "new")]
+    games = [("old", "train"), ("new", "train")]
     list_games(tmp_path, games)
     assert file.read_text(encoding="utf-8") == "old/\n\n# cups\ncup\\1\nnew\n"
     assert not (tmp_path / "train.txt").exists()
     for game, split in (("old", "valid"), ("cup/1", "test")):
         with pytest.raises(DataError, match=f"the game {game} is in the split train, expected {split}"):
-            list_games(tmp_path, [replace(games[0], game=game, split=split)])
+            list_games(tmp_path, [(game, split)])
     file.write_text("old\nold/\n")
     with pytest.raises(DataError, match="'old' is already on line 1"):
         list_games(tmp_path, games)

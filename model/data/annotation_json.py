@@ -1,0 +1,126 @@
+"""Annotations of many videos in one JSON file, as tools of the field write them.
+
+OSL JSON of OpenSportsLab has samples under ``data`` (version 2) or ``videos`` (version 1), each with paths
+and ``events`` or ``annotations``, whose positions are milliseconds
+(https://opensportslab.github.io/opensportslib/data/osl-json-format/). A file of E2E-Spot (Hong et al., ECCV
+2022) is a list of videos, each with ``video``, ``fps``, and ``events`` with frames.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Any
+
+from model.data.annotation_line import AnnotationLine
+from model.documents import parse_json
+from model.timeline import PART
+
+_MEDIA = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".mpg", ".mpeg", ".ts", ".m4v", ".npy", ".parquet")
+"""Endings that are not part of the name of a game; a name without one of them may have dots."""
+_PART_OF_GAME = re.compile(rf"({PART})_.*")
+_PATHLESS = "it has no path (expected the text 'video', 'path_video', or 'inputs' with a 'path')"
+
+
+def json_lines(text: str, game: str, part: str) -> Iterator[AnnotationLine]:
+    """Yield the annotations of such a file; its videos name their games in place of ``game`` and ``part``.
+
+    A video ``league/season/game/2_224p.mkv`` is part 2 of the game of its folder. Any other is the only part
+    of a game with the name of its file, without folders and ending.
+
+    Raises:
+        ValueError: The file is of neither kind.
+    """
+    paths: dict[tuple[str, str], str] = {}
+    for number, video in enumerate(_videos(parse_json(text)), start=1):
+        path = _path(video)
+        if not path:
+            yield AnnotationLine(place=f"video {number}", game="", part="", fault=_PATHLESS)
+            continue
+        place = f"video {path!r:.120}"
+        own = _game_and_part(path)
+        if (other := paths.setdefault(own, path)) != path:
+            fault = f"it and {other!r:.120} would both be part {own[1]} of game {own[0]!r:.80}"
+            yield AnnotationLine(place=place, game=own[0], part=own[1], fault=fault)
+            continue
+        yield from _lines(video, place, *own)
+
+
+def _videos(document: Any) -> list[Any]:
+    videos = document
+    if isinstance(document, dict):
+        videos = document.get("data", document.get("videos"))
+        if "annotations" in document and videos is None:
+            raise ValueError("it is a label file as it should be: put it into the folder of its game")
+    if not isinstance(videos, list) or not videos:
+        raise ValueError(
+            "expected OSL JSON (an object with a list 'data') or a list of videos, as E2E-Spot has"
+        )
+    return videos
+
+
+def _path(video: Any) -> str:
+    """Return the path of a video; empty if it has none."""
+    if not isinstance(video, dict):
+        return ""
+    inputs = video.get("inputs")
+    first = inputs[0] if isinstance(inputs, list) and inputs and isinstance(inputs[0], dict) else {}
+    paths = (video.get("video"), first.get("path"), video.get("path_video"), video.get("path_features"))
+    return next((path for path in paths if isinstance(path, str) and path.strip()), "")
+
+
+def _game_and_part(path: str) -> tuple[str, str]:
+    """Return the game of a video and its part."""
+    file = PurePosixPath(path.strip().replace("\\", "/"))
+    name = file.stem if file.suffix.lower() in _MEDIA else file.name
+    match = _PART_OF_GAME.fullmatch(name)
+    return (str(file.parent), match[1]) if match and len(file.parts) > 1 else (name, "1")
+
+
+def _lines(video: dict[str, Any], place: str, game: str, part: str) -> Iterator[AnnotationLine]:
+    events = video.get("events", video.get("annotations"))
+    if not isinstance(events, list):
+        fault = "it has no list 'events' or 'annotations'"
+        yield AnnotationLine(place=place, game=game, part=part, fault=fault)
+        return
+    if not events:
+        yield AnnotationLine(place=place, game=game, part=part, is_empty=True)
+    for number, event in enumerate(events, start=1):
+        where = f"{place}, event {number}"
+        try:
+            time, label = f"{_seconds(event, video.get('fps')):.3f}", event.get("label")
+        except ValueError as error:
+            yield AnnotationLine(place=where, game=game, part=part, fault=str(error))
+            continue
+        label = label if isinstance(label, str) else ""
+        yield AnnotationLine(place=where, game=game, part=part, time=time, label=label)
+
+
+def _seconds(event: Any, fps: object) -> float:
+    """Return the seconds from the start of a video to an event.
+
+    Raises:
+        ValueError: The event has no time.
+    """
+    if not isinstance(event, dict):
+        raise ValueError(f"expected an object, got {event!r:.60}")
+    for key in ("position_ms", "position"):
+        if key in event:
+            return _number(event[key], key) / 1000
+    if "frame" in event:
+        if (rate := _number(fps, "fps of the video")) == 0:
+            raise ValueError("fps of the video is 0 (expected frames per second)")
+        return _number(event["frame"], "frame") / rate
+    raise ValueError("it has no time (expected 'position_ms', or 'position' in milliseconds, or 'frame')")
+
+
+def _number(value: object, name: str) -> float:
+    """Return a number of 0 or more; SoccerNet's files have positions as texts.
+
+    Raises:
+        ValueError: It is none.
+    """
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    is_text = isinstance(value, str) and re.fullmatch(r"[0-9]{1,12}", value)
+    if not (is_number or is_text) or float(value) < 0:  # type: ignore[arg-type]
+        raise ValueError(f"{name} is {value!r:.60} (expected a number from 0)")
+    return float(value)  # type: ignore[arg-type]
