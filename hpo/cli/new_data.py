@@ -46,13 +46,13 @@ def new(
     """Describe a data set of your own.
 
     Writes dataset.toml (classes, frame rate, features, splits) and study.toml, a study file with zones and
-    ranges in seconds. They follow from the spacing of the actions in the label files; without label files
-    they are the narrowest ones of the paper. Existing files are never replaced; a dataset.toml without
-    features, as hpo data labels writes it, gets them.
+    ranges in seconds and tolerances of the score. They follow from the spacing of the actions in the label
+    files; without label files they are the paper's, with its narrowest zones. Existing files are never
+    replaced; a dataset.toml without features, as hpo data labels writes it, gets them.
     """
     from hpo.tasks.calf.first_study import ZONE_UNITS, first_study
     from model.data.description import DESCRIPTION_FILE, SPLITS
-    from model.data.spacing import label_files, most_within, spacing
+    from model.data.spacing import label_files, most_within, seconds_of_parts, spacing
     from model.files import write_whole
 
     if not folder.is_dir():
@@ -70,7 +70,7 @@ def new(
     files = label_files(folder, description.labels_file)
     between = spacing(files, description)
     frame_rate = description.rate_of(next(iter(description.features.values())))
-    study = first_study(between, frame_rate)
+    study = first_study(between, seconds_of_parts(files, description), frame_rate)
     most = most_within(files, description, study.chunk_s)
     write()
     text = study.toml(dataset=description.name, most_actions=most)

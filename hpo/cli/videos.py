@@ -212,7 +212,7 @@ def labels(
     from model.data.description import SPLITS
     from model.data.description_text import changing, description_document
     from model.data.label_writing import declare_classes, write_labels
-    from model.data.split_lists import list_games
+    from model.data.split_lists import longer_lists
 
     if game is not None and len(source) > 1:
         raise ConfigError(f"expected one --from FILE with --game, got {len(source)}")
@@ -225,18 +225,19 @@ def labels(
     if problems:
         raise DataError(f"the annotations have {counted(len(problems), 'problem')}", problems)
     to.mkdir(parents=True, exist_ok=True)
+    games = dict.fromkeys([annotation.game for _, annotation in found] + [game for game, _ in empty])
     with changing(to):
         is_new = declare_classes(to, [annotation.label for _, annotation in found])
+        lists = longer_lists(to, [(game, split or "") for game in games])
+        counts, copies = write_labels(to, found, empty)
+        for listed, more in lists:
+            listed.write_with(more)
     if is_new:
         typer.echo(
             f"every label is a class now: edit [classes] in {to / 'dataset.toml'} to join or name them"
         )
-    counts, copies = write_labels(to, found, empty)
-    if split is not None:
-        with changing(to):
-            list_games(to, [(name, split) for name in counts])
-    actions, games = sum(counts.values()), len(counts)
-    typer.echo(f"{counted(actions, 'action')} of {counted(games, 'game')} in {to}")
+    actions = sum(counts.values())
+    typer.echo(f"{counted(actions, 'action')} of {counted(len(counts), 'game')} in {to}")
     for copy in copies:
         typer.echo(f"note: it had other annotations of these parts; the file before is kept as {copy}")
     is_described = bool(description_document(to).get("features"))

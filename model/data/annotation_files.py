@@ -136,11 +136,13 @@ def _elan(text: str, game: str, part: str) -> Iterator[AnnotationLine]:
     slots = {slot.get("TIME_SLOT_ID"): slot.get("TIME_VALUE") for slot in root.iter("TIME_SLOT")}
     for tier in root.iter("TIER"):
         name = tier.get("TIER_ID") or ""
-        for entry in tier.iter("ALIGNABLE_ANNOTATION"):
+        entries = list(tier.iter("ALIGNABLE_ANNOTATION"))
+        values = [(entry.findtext("ANNOTATION_VALUE") or "").strip() for entry in entries]
+        for entry, value in zip(entries, values, strict=True):
             milliseconds = slots.get(entry.get("TIME_SLOT_REF1")) or ""
             time = f"{(int(milliseconds) + origin) / 1000:.3f}" if milliseconds.isdecimal() else milliseconds
             # In a tier without values, its name is the label.
-            label = (entry.findtext("ANNOTATION_VALUE") or "").strip() or name
+            label = value if any(values) else name
             place = f"annotation {entry.get('ANNOTATION_ID')}"
             yield AnnotationLine(place=place, game=game, part=part, time=time, label=label)
         if count := sum(1 for _ in tier.iter("REF_ANNOTATION")):

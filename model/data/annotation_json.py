@@ -18,14 +18,17 @@ from model.timeline import PART
 _MEDIA = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".mpg", ".mpeg", ".ts", ".m4v", ".npy", ".parquet")
 """Endings that are not part of the name of a game; a name without one of them may have dots."""
 _PART_OF_GAME = re.compile(rf"({PART})_.*")
+_PART_ALONE = re.compile(rf"(?:half)?({PART})")
+"""Name of a half in E2E-Spot's lists of SoccerNet, ``league/season/game/1``."""
+_FOLDERS_OF_A_GAME = 3
 _PATHLESS = "it has no path (expected the text 'video', 'path_video', or 'inputs' with a 'path')"
 
 
 def json_lines(text: str, game: str, part: str) -> Iterator[AnnotationLine]:
     """Yield the annotations of such a file; its videos name their games in place of ``game`` and ``part``.
 
-    A video ``league/season/game/2_224p.mkv`` is part 2 of the game of its folder. Any other is the only part
-    of a game with the name of its file, without folders and ending.
+    A video ``league/season/game/2_224p.mkv`` or ``league/season/game/2`` is part 2 of the game of its folder.
+    Any other is the only part of a game with the name of its file, without folders and ending.
 
     Raises:
         ValueError: The file is of neither kind.
@@ -36,12 +39,13 @@ def json_lines(text: str, game: str, part: str) -> Iterator[AnnotationLine]:
         if not path:
             yield AnnotationLine(place=f"video {number}", game="", part="", fault=_PATHLESS)
             continue
-        place = f"video {path!r:.120}"
         own = _game_and_part(path)
-        if (other := paths.setdefault(own, path)) != path:
-            fault = f"it and {other!r:.120} would both be part {own[1]} of game {own[0]!r:.80}"
-            yield AnnotationLine(place=place, game=own[0], part=own[1], fault=fault)
+        place, (name, own_part) = f"video {path!r:.120}", own
+        if own in paths:
+            fault = f"it would be part {own_part} of game {name!r:.80}, as {paths[own]!r:.120} is"
+            yield AnnotationLine(place=place, game=name, part=own_part, fault=fault)
             continue
+        paths[own] = path
         yield from _lines(video, place, *own)
 
 
@@ -72,8 +76,9 @@ def _game_and_part(path: str) -> tuple[str, str]:
     """Return the game of a video and its part."""
     file = PurePosixPath(path.strip().replace("\\", "/"))
     name = file.stem if file.suffix.lower() in _MEDIA else file.name
-    match = _PART_OF_GAME.fullmatch(name)
-    return (str(file.parent), match[1]) if match and len(file.parts) > 1 else (name, "1")
+    match = _PART_OF_GAME.fullmatch(name) if len(file.parts) > 1 else None
+    match = match or (_PART_ALONE.fullmatch(name) if len(file.parts) > _FOLDERS_OF_A_GAME else None)
+    return (str(file.parent), match[1]) if match else (name, "1")
 
 
 def _lines(video: dict[str, Any], place: str, game: str, part: str) -> Iterator[AnnotationLine]:

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -14,8 +15,8 @@ from model.errors import DataError
 from model.files import files_below
 
 _MAX_BYTES = 16 << 20
-_CLOSE = 25
-"""Percentile of the gaps between neighbours that counts as their spacing: most are farther apart."""
+_LEAST = 25
+"""Percentile of gaps and durations that counts: most are longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,14 +72,26 @@ def spacing(files: Sequence[Path], description: DatasetDescription) -> dict[str,
     for times in (times for file in files for times in _times(file, description)):
         for index, own in times.items():
             counts[index] += len(own)
-            gaps[index] += list(np.diff(sorted(own)))
+            gaps[index] += list(np.diff(own))
     return {
         name: Spacing(
             actions=counts[index],
-            gap_s=float(np.percentile(gaps[index], _CLOSE)) if gaps[index] else None,
+            gap_s=float(np.percentile(gaps[index], _LEAST)) if gaps[index] else None,
         )
         for index, name in enumerate(description.classes)
     }
+
+
+def seconds_of_parts(files: Sequence[Path], description: DatasetDescription) -> float | None:
+    """Return the time of the last action in a part, in seconds; it is later in three quarters of the parts.
+
+    None if there is no action.
+
+    Raises:
+        DataError: A label file has invalid annotations.
+    """
+    last = [max(chain(*times.values())) for file in files for times in _times(file, description)]
+    return float(np.percentile(last, _LEAST)) if last else None
 
 
 def most_within(files: Sequence[Path], description: DatasetDescription, duration_s: float) -> int:
@@ -96,8 +109,9 @@ def most_within(files: Sequence[Path], description: DatasetDescription, duration
 
 
 def _times(file: Path, description: DatasetDescription) -> list[dict[int, list[float]]]:
-    """Return class -> seconds for every part that has actions."""
+    """Return class -> different seconds, in order, for every part that has actions."""
     parts: defaultdict[int, defaultdict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for action in read_actions(file, description):
         parts[action.half][action.class_index].append(action.time_s)
-    return [dict(part) for part in parts.values()]
+    # What was exported twice happened once.
+    return [{index: sorted(set(own)) for index, own in part.items()} for part in parts.values()]

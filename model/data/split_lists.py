@@ -9,8 +9,8 @@ from model.data.game_lists import GameList, read_game_list
 from model.errors import DataError
 
 
-def list_games(root: Path, games: Sequence[tuple[str, str]]) -> None:
-    """Add games to the lists of their splits; what is in the lists stays.
+def longer_lists(root: Path, games: Sequence[tuple[str, str]]) -> list[tuple[GameList, list[str]]]:
+    """Return the lists that lack some of ``games``, each with those; ``GameList.write_with`` adds them.
 
     Args:
         root: The data folder.
@@ -28,10 +28,17 @@ def list_games(root: Path, games: Sequence[tuple[str, str]]) -> None:
             raise DataError(
                 f"the game {game} is in the split {others[0]}, expected {split}", file=lists[others[0]].file
             )
-    for split, listed in lists.items():
-        new = dict.fromkeys(game for game, of_game in games if of_game == split)
-        if added := [name for name in new if name not in listed.games]:
-            listed.write_with(added)
+    lacking = [
+        (listed, [game for game in _of_split(games, split) if game not in listed.games])
+        for split, listed in lists.items()
+    ]
+    return [(listed, more) for listed, more in lacking if more]
+
+
+def list_games(root: Path, games: Sequence[tuple[str, str]]) -> None:
+    """Add games to the lists of their splits; what is in the lists stays. See ``longer_lists``."""
+    for listed, more in longer_lists(root, games):
+        listed.write_with(more)
 
 
 def list_of_split(root: Path, split: str) -> GameList:
@@ -48,3 +55,7 @@ def list_of_split(root: Path, split: str) -> GameList:
     if file.is_file():
         return read_game_list(file)
     return GameList(file=file, lines=(), games={}, problems=())
+
+
+def _of_split(games: Sequence[tuple[str, str]], split: str) -> list[str]:
+    return list(dict.fromkeys(game for game, own in games if own == split))

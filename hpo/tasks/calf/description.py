@@ -1,13 +1,13 @@
 """Description of the task ``calf``: what commands need that read a study and do not train."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from hpo.tasks.base.description import TaskDescription
 from hpo.tasks.base.presentation.stage_presentation import StagePresentation
 from hpo.tasks.base.score import Score
-from hpo.tasks.calf.sections import SCORE_LABELS, Tolerances
+from hpo.tasks.calf.sections import score_label
 from hpo.tasks.calf.shape import GamesShape
 from hpo.tasks.calf.study_file import CalfStudy
 from model.recipe import Recipe
@@ -17,8 +17,8 @@ PRESENT = "average_map_present"
 """Name of the metric that is the mean over the classes with actions."""
 
 
-def _score(tolerances: Tolerances, mean: str) -> Score:
-    label = SCORE_LABELS[tolerances]
+def _score(tolerances: str | Sequence[float], mean: str) -> Score:
+    label = score_label(tolerances)
     every = Score("average_map", label, mean="over all classes")
     present = Score(PRESENT, f"{label} over classes present", mean="over classes present", beside=every)
     return present if mean == "present" else replace(every, beside=present)

@@ -23,17 +23,27 @@ class FirstStudy:
     """Class -> unit in seconds."""
     origins: Mapping[str, str]
     """Class -> where its unit comes from."""
+    part_s: float | None
+    """Seconds that most parts last at least; None if nothing says."""
     frame_rate: FrameRate
 
     @property
     def unit_s(self) -> float:
-        """Unit of what all classes share: the median, and at least two frames."""
-        return max(median(self.units_s.values()), self.frame_rate.to_seconds(2))
+        """Unit of what all classes share: the median, at least two frames, and a chunk fits into a part."""
+        unit_s = median(self.units_s.values())
+        if self.part_s is not None:
+            unit_s = min(unit_s, _rounded(self.part_s / _CHUNK_UNITS))
+        return max(unit_s, self.frame_rate.to_seconds(2))
 
     @property
     def chunk_s(self) -> float:
         """Duration of a chunk in seconds."""
         return _CHUNK_UNITS * self.unit_s
+
+    @property
+    def _tolerances(self) -> str:
+        """Tolerances of Average-mAP: the paper's are half a unit to six units."""
+        return '"loose"' if self.unit_s >= _WIDEST_S else _times(self.unit_s, (1, 2, 3, 4, 5, 6))
 
     def toml(self, *, dataset: str, most_actions: int) -> str:
         """Return the study file.
@@ -61,7 +71,7 @@ epochs = 100
 action_margin_s = {_s(2 * unit)}
 
 [scoring]
-tolerances = "loose"  # Average-mAP with tolerances of 5 to 60 s, as for soccer; "tight": 1 to 5 s
+tolerances = {self._tolerances}  # seconds; "loose": 5 to 60 s, as for soccer; "tight": 1 to 5 s
 
 [hyperparameters]
 r_s = {_s(4 * unit)}
@@ -91,20 +101,27 @@ K4_s = {_times(unit, (1, 2, 6, 9))}
 """
 
 
-def first_study(spacing: Mapping[str, Spacing], frame_rate: FrameRate) -> FirstStudy:
-    """Choose the unit of every class: a quarter of its spacing, from one frame to 10 s."""
+def first_study(spacing: Mapping[str, Spacing], part_s: float | None, frame_rate: FrameRate) -> FirstStudy:
+    """Choose the unit of every class: a quarter of its spacing, from one frame to 10 s.
+
+    Args:
+        spacing: Class -> spacing of its actions.
+        part_s: Seconds that most parts last at least, and the spacing of a class of which no part has two
+            actions; None if nothing says.
+        frame_rate: Rate of the features.
+    """
     least = frame_rate.to_seconds(1)
     units, origins = {}, {}
     for name, own in spacing.items():
-        if own.gap_s is None:
-            units[name] = max(_WIDEST_S, least)
-            origins[name] = "no part has two of these actions; the paper's narrowest zones"
-        else:
-            units[name] = min(max(_rounded(own.gap_s / 4), least), max(_WIDEST_S, least))
-            origins[name] = (
-                f"75 % of the gaps between its {own.actions} actions are at least {own.gap_s:.3g} s long"
-            )
-    return FirstStudy(units_s=units, origins=origins, frame_rate=frame_rate)
+        gap_s = own.gap_s or part_s or 4 * _WIDEST_S
+        units[name] = min(max(_rounded(gap_s / 4), least), max(_WIDEST_S, least))
+        origins[name] = (
+            "no part has two of these actions; "
+            + (f"most parts last {part_s:.3g} s or longer" if part_s else "the paper's narrowest zones")
+            if own.gap_s is None
+            else f"75 % of the gaps between its {own.actions} actions are at least {own.gap_s:.3g} s long"
+        )
+    return FirstStudy(units_s=units, origins=origins, part_s=part_s, frame_rate=frame_rate)
 
 
 def _rounded(seconds: float) -> float:

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from hpo.tasks.calf.sections import SCORE_LABELS, Scoring
-from hpo.tasks.calf.settings import TOLERANCES_S
+from hpo.tasks.calf.sections import Scoring, score_label
+from hpo.tasks.calf.settings import widths_s
 from hpo.tasks.calf.study_file import CalfStudy
 from model.timeline import FrameRate
 
@@ -26,7 +26,7 @@ def fixed_lines(study: CalfStudy, classes: Sequence[str], frame_rate: FrameRate)
 
 def _scoring(scoring: Scoring) -> str:
     """Describe the score with its tolerances and suppression in seconds."""
-    widths, window = TOLERANCES_S[scoring.tolerances], scoring.nms_window_s
+    widths, window = widths_s(scoring.tolerances), scoring.nms_window_s
     suppressed = "as wide as each of them" if window == "tolerance" else f"{float(window):g} s wide"
-    label = SCORE_LABELS[scoring.tolerances]
+    label = score_label(scoring.tolerances)
     return f"{label}: tolerances of {widths[0]:g} to {widths[-1]:g} s, suppression {suppressed}"

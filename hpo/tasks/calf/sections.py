@@ -1,6 +1,8 @@
 """Tables of study files of the task ``calf``. Defaults are the paper's values (section 4.1)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from math import isclose
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -15,6 +17,17 @@ def _tolerance_or_seconds(value: object) -> object:
     ):
         return value
     raise expected('"tolerance" or a number of seconds above 0, at most 86400 (one day)')
+
+
+def _named_or_widths(value: object) -> object:
+    if value in ("loose", "tight"):
+        return value
+    if isinstance(value, list | tuple) and value and all(map(is_number, value)):
+        steps = [later - earlier for earlier, later in pairwise(value)]
+        is_even = all(step > 0 and isclose(step, steps[0], rel_tol=1e-3) for step in steps)
+        if value[0] > 0 and value[-1] <= LONGEST_S and is_even:
+            return tuple(map(float, value))
+    raise expected('"loose", "tight" or rising seconds with equal steps, such as [0.5, 1.0, 1.5]')
 
 
 def _reestimated_or_share(value: object) -> object:
@@ -33,9 +46,9 @@ def _ordered_zones(value: object) -> object:
 
 Zones = Annotated[tuple[float, float, float, float], BeforeValidator(_ordered_zones)]
 """Slicing parameters K1 < K2 < 0 < K3 < K4 in seconds from an action."""
-Tolerances = Literal["loose", "tight"]
-SCORE_LABELS: Mapping[Tolerances, str] = {"loose": "Average-mAP", "tight": "tight Average-mAP"}
-"""Names of the score by its tolerances."""
+Tolerances = Annotated[Literal["loose", "tight"] | tuple[float, ...], BeforeValidator(_named_or_widths)]
+PAPERS_SCORE = "Average-mAP"
+"""Name of the score that the paper reports."""
 NmsWindow = Annotated[Literal["tolerance"] | float, BeforeValidator(_tolerance_or_seconds)]
 NormMomentum = Annotated[Literal["re-estimated"] | float, BeforeValidator(_reestimated_or_share)]
 
@@ -107,14 +120,25 @@ class Scoring(Section):
     """Settings of the evaluation."""
 
     tolerances: Tolerances = "loose"
-    """Tolerances of Average-mAP, as full widths. ``loose``: 5 to 60 s, as in the paper. ``tight``: 1 to 5 s,
-    as in the later SoccerNet challenges."""
+    """Tolerances of Average-mAP, as full widths: a spot may lie half of one before or after its action.
+    ``loose``: 5 to 60 s, as in the paper. ``tight``: 1 to 5 s, as in the later SoccerNet challenges. Or a
+    list of seconds with equal steps, for actions that follow each other fast."""
     nms_window_s: NmsWindow = "tolerance"
     """Window of non-maximum suppression. ``tolerance``: as wide as each tolerance of the metric, as in the
     original code. A number: width in seconds for all tolerances."""
     mean: Literal["all", "present"] = "all"
     """Classes in the mean that a study maximises. ``all``: a class without actions in the split counts 0, as
     in the published codes. ``present``: only the classes that have actions in the split."""
+
+
+def score_label(tolerances: str | Sequence[float]) -> str:
+    """Return the name of the score with these tolerances, as ``Scoring`` or a stored plan has them."""
+    if tolerances == "loose":
+        return PAPERS_SCORE
+    if tolerances == "tight":
+        return "tight Average-mAP"
+    first, last = float(tolerances[0]), float(tolerances[-1])
+    return f"{first:g}-{last:g} s Average-mAP" if last > first else f"{first:g} s mAP"
 
 
 class Hyperparameters(Section):

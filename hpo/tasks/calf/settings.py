@@ -7,7 +7,7 @@ from typing import Any
 from hpo.config.stages import numbers
 from hpo.space.parameters import Value
 from hpo.space.space import Parameters
-from hpo.tasks.calf.sections import Hyperparameters
+from hpo.tasks.calf.sections import Hyperparameters, Tolerances
 from hpo.tasks.calf.shape import GamesShape
 from hpo.tasks.calf.study_file import CalfStudy
 from model.data.sampler import SamplerConfig
@@ -20,9 +20,6 @@ from model.precision import Precision
 from model.timeline import FrameRate
 from model.training.config import TrainingConfig, TrialConfig
 from model.wording import counted
-
-TOLERANCES_S = {"loose": LOOSE_TOLERANCES_S, "tight": TIGHT_TOLERANCES_S}
-"""Value of ``scoring.tolerances`` in a study file -> tolerances in seconds."""
 
 _ZONE = re.compile(r"K[1-4]_frames\..+")
 
@@ -165,8 +162,15 @@ def training_config(study: CalfStudy, shape: GamesShape, *, precision: Precision
         ),
         precision=precision,
         nms_window_s=None if window == "tolerance" else float(window),
-        tolerances_s=TOLERANCES_S[study.scoring.tolerances],
+        tolerances_s=widths_s(study.scoring.tolerances),
     )
+
+
+def widths_s(tolerances: Tolerances) -> tuple[float, ...]:
+    """Return the tolerances that ``scoring.tolerances`` of a study file means, in seconds."""
+    if isinstance(tolerances, str):
+        return LOOSE_TOLERANCES_S if tolerances == "loose" else TIGHT_TOLERANCES_S
+    return tolerances
 
 
 def check_space(study: CalfStudy, shape: GamesShape) -> None:

@@ -90,6 +90,18 @@ def test_ranges_never_fall_below_two_frames(tmp_path: Path) -> None:
     assert study.searched["r_s"].extremes() == (2.0, 16.0) and study.network.chunk_s == 24.0
 
 
+def test_fast_actions_get_tolerances_and_a_chunk_that_suit_them(tmp_path: Path) -> None:
+    rally = {"serve": [1.0], "swing": [2.0, 2.0, 3.2, 4.4, 5.6], "ace": [6.0]}  # one was exported twice
+    game(tmp_path, "a", rally)
+    assert new(tmp_path, "--rate", "25").exit_code == 0
+    study = load_study(tmp_path / "study.toml")
+    assert isinstance(study, CalfStudy)
+    assert study.zones_of("swing") == (-0.6, -0.3, 0.3, 0.6)
+    assert study.zones_of("serve") == (-3.0, -1.5, 1.5, 3.0)  # the rally of 6 s in place of a gap
+    assert study.network.chunk_s == 6.0, "the median of the units, 1.5 s, would give a chunk of 18 s"
+    assert study.scoring.tolerances == (0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
+
+
 def test_without_labels_classes_and_features_are_typed(tmp_path: Path) -> None:
     done = new(tmp_path, "--rate", "2", "--classes", "goal,time out", "--features", "VIDEO")
     assert done.exit_code == 0, done.output

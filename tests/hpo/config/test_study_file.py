@@ -142,6 +142,7 @@ def test_all_mistakes_come_in_one_error_each_with_key_expectation_and_value() ->
         learning_rate = nan
         [scoring]
         nms_window_s = -3
+        tolerances = [1, 2, 4]
         [hyperparameters]
         f = "16"
         [zones_s]
@@ -156,13 +157,15 @@ def test_all_mistakes_come_in_one_error_each_with_key_expectation_and_value() ->
         beta = { type = "float", low = 0, high = 50.0, log = true }
         lambda_seg = { type = "choice", choices = [1, true] }
     """)
-    assert error.message == "invalid study file mine.toml: 15 settings to correct"
+    assert error.message == "invalid study file mine.toml: 16 settings to correct"
     assert error.details == {
         "message": "unknown key; known keys: task, hours, training, hyperparameters, stages, notify, "
         "preset, data, network, losses, scoring, zones_s",
         "training.epochs": "expected a whole number, got 2.5",
         "training.sampler": "expected 'paper' or 'balanced', got \"papper\"",
         "training.learning_rate": "expected a finite number, got NaN",
+        "scoring.tolerances": 'expected "loose", "tight" or rising seconds with equal steps, such as '
+        "[0.5, 1.0, 1.5], got [1, 2, 4]",
         "scoring.nms_window_s": 'expected "tolerance" or a number of seconds above 0, at most 86400 (one day)'
         ", got -3",
         "hyperparameters.f": 'expected a whole number, got "16"',

@@ -195,6 +195,17 @@ def test_marks_of_subtitles_are_no_part_of_a_label(tmp_path: Path, name: str, te
     assert not problems and annotations[0].label == label
 
 
+def test_annotation_without_a_value_in_a_tier_that_has_values_is_a_problem(tmp_path: Path) -> None:
+    file = written(tmp_path / "a.eaf", EAF)
+    empty = '<ANNOTATION><ALIGNABLE_ANNOTATION ANNOTATION_ID="a9" TIME_SLOT_REF1="ts4" TIME_SLOT_REF2="ts4"/>'
+    file.write_text(file.read_text().replace('TIER_ID="actions">', f'TIER_ID="actions">{empty}</ANNOTATION>'))
+    content = read_annotations(file, game="a", part=1)
+    assert {each.label for each in content.annotations} == {"Goal", "Time-out"}
+    assert [(each.place, each.message) for each in content.problems] == [
+        ("annotation a9", "the label is empty")
+    ]
+
+
 def with_media(*origins: str) -> str:
     media = "".join(f'<MEDIA_DESCRIPTOR MEDIA_URL="{n}.mp4"{origin}/>' for n, origin in enumerate(origins))
     return EAF.replace("<TIME_ORDER>", f"<HEADER>{media}</HEADER><TIME_ORDER>")
@@ -278,6 +289,10 @@ def test_labels_without_distinct_names_leave_a_description_to_complete(tmp_path:
     [
         (SPOT, [("usopen_2019_a", 1, 4.938, "serve")]),
         (OSL, [("attack_0001", 1, 1.1, "pass"), ("attack_0001", 1, 3.65, "shot")]),
+        (
+            [{"video": f"l/s/g/{half}", "fps": 2, "events": SPOT[0]["events"]} for half in ("1", "half2")],
+            [("l/s/g", 1, 74.0, "serve"), ("l/s/g", 2, 74.0, "serve")],
+        ),
         (OSL_1, [("league/2015/game", 1, 12.0, "Goal"), ("league/2015/game", 2, 22.0, "Goal")]),
     ],
 )
@@ -298,8 +313,10 @@ def test_video_without_events_gets_an_empty_label_file_and_both_are_listed(tmp_p
     assert "1 action of 2 games" in answer.output
     assert json.loads((data / "usopen_2019_b/Labels.json").read_text())["annotations"] == []
     assert (data / "train.txt").read_text() == "usopen_2019_a\nusopen_2019_b\n"
+    file.write_text(file.read_text().replace("148", "149"))
     refused = labels("--from", file, "--to", data, "--split", "valid")
     assert "usopen_2019_a is in the split train, expected valid" in str(refused.exception)
+    assert not (data / "usopen_2019_a/Labels.json.old").exists()
 
 
 def test_part_without_events_replaces_the_events_that_it_had(tmp_path: Path) -> None:
@@ -321,6 +338,7 @@ def test_every_fault_of_a_json_file_is_told_with_its_video_and_event(tmp_path: P
         {"video": "c", "fps": 25, "events": [event, {"frame": -1, "label": "serve"}, {"label": "serve"}, 7]},
         {"video": "d", "events": [event, {"position_ms": "12000"}]},
         {"video": "x/c.mp4", "fps": 25, "events": [event]},
+        {"video": "c", "fps": 25, "events": [event]},
     ]
     content = read_annotations(written(tmp_path / "a.json", json.dumps(videos)), game="a", part=1)
     assert [each.game for each in content.annotations] == ["c"]
@@ -333,5 +351,6 @@ def test_every_fault_of_a_json_file_is_told_with_its_video_and_event(tmp_path: P
         ("video 'c', event 4", "expected an object, got 7"),
         ("video 'd', event 1", "fps of the video is None"),
         ("video 'd', event 2", "the label is empty"),
-        ("video 'x/c.mp4'", "it and 'c' would both be part 1 of game 'c'"),
+        ("video 'x/c.mp4'", "it would be part 1 of game 'c', as 'c' is"),
+        ("video 'c'", "it would be part 1 of game 'c', as 'c' is"),
     ]

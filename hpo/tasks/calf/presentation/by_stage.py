@@ -6,12 +6,12 @@ from hpo.tasks.base.presentation.stage_presentation import StagePresentation
 from hpo.tasks.calf.presentation.grid_figure import grid_figure
 from hpo.tasks.calf.presentation.sweep_figures import lambda_figure, sensitivity_figure
 from hpo.tasks.calf.presentation.tables import (
-    PAPERS_SCORE,
     TABLE_2,
     TABLE_2_DATASET,
     final_tables,
     grid_tables,
 )
+from hpo.tasks.calf.sections import PAPERS_SCORE
 
 PRESENTATIONS = {
     "grid-slicing": StagePresentation(

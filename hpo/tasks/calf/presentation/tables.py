@@ -11,14 +11,12 @@ from hpo.journal.trial_state import TrialState
 from hpo.report.formats import value
 from hpo.report.stage_tables import format_difference
 from hpo.tasks.base.presentation.stage_presentation import StageView
-from hpo.tasks.calf.sections import SCORE_LABELS
+from hpo.tasks.calf.sections import PAPERS_SCORE
 from hpo.tasks.calf.shape import GamesShape
 from hpo.tasks.calf.stages import GridStage
 
 PAPERS_DATASET = "soccernet-v1"
 """Name of the data set that the paper reports on, without the features."""
-PAPERS_SCORE = SCORE_LABELS["loose"]
-"""Name of the score that the paper reports."""
 TABLE_1 = {"i3d": 0.536, "c3d": 0.577, "resnet": 0.625}
 """Average-mAP by features from Table 1 of the paper, on SoccerNet's test split."""
 TABLE_2 = {

@@ -74,6 +74,10 @@ def test_tolerances_are_those_of_the_paper_or_of_the_later_challenges() -> None:
     tight = [{"tolerances": "tight", "mean": mean} for mean in ("all", "present")]
     labels = [DESCRIPTION.score_in({"scoring": scoring}).label for scoring in tight]
     assert labels == ["tight Average-mAP", "tight Average-mAP over classes present"]
+    for widths, label in (([0.08, 0.16], "0.08-0.16 s Average-mAP"), ([0.5], "0.5 s mAP")):
+        study = study_file(scoring={"tolerances": widths})
+        assert training_config(study, SOCCER, precision="float32").tolerances_s == tuple(widths)
+        assert DESCRIPTION.score_in({"scoring": {"tolerances": widths}}).label == label
     assert DESCRIPTION.score_in({}).label == "Average-mAP", "studies of older versions"
 
 
