@@ -83,7 +83,7 @@ class _StoreWriter:
         """Prepare to write the games of ``split``.
 
         Raises:
-            DataError: The games have problems, all of which are listed, or no frame at all.
+            DataError: The games have problems; all are listed.
         """
         findings, description = survey.findings(), survey.description
         if findings.problems:
@@ -97,12 +97,6 @@ class _StoreWriter:
         self._games = survey.games[split]
         self._classes = len(description.classes)
         halves = [half for game in self._games for half in game.halves.values()]
-        if not halves:
-            raise DataError(
-                f"no game of split {split!r} has a frame",
-                folder=survey.root,
-                fix="extract the features again, or give other games",
-            )
         self._frames = sum(half.frames for half in halves)
         self._dtype = common_dtype(halves)
         self._shapes = {

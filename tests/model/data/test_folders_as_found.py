@@ -269,6 +269,19 @@ def test_half_that_no_label_names_may_be_absent_or_empty(tmp_path: Path) -> None
     assert [half.number for half in opened(root, features="X").halves] == [1]
 
 
+def test_listed_game_without_any_frame_is_refused_for_a_study_counts_the_games_of_its_lists(
+    tmp_path: Path,
+) -> None:
+    root = tmp_path / "data"
+    write_splits(root, lambda game: write_game(root, game, v2_notes(last_s=200), halves("X", 600)))
+    write_game(root, "l/s/empty", [], halves("X", 0))
+    (root / "train.txt").write_text("l/s/empty\nl/s/train\n")
+    (problem,) = problems(check_dataset(root, features="X"))
+    assert "l/s/empty: none of its feature files has a frame" in problem
+    with pytest.raises(DataError, match="has 1 problem"):
+        opened(root, features="X")
+
+
 def test_labels_of_a_half_without_features_are_told_with_their_number(tmp_path: Path) -> None:
     root = tmp_path / "data"
     write_splits(root, lambda game: write_game(root, game, v2_notes(last_s=200), halves("X", 600, (1,))))
