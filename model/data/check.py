@@ -8,7 +8,7 @@ from pathlib import Path
 from model.data.description import SPLITS, DatasetDescription, read_description
 from model.data.feature_file import unusable_values
 from model.data.inspection import Game, inspect_game
-from model.data.soccernet import feature_parts, first_games, read_split
+from model.data.soccernet import feature_parts, first_games, read_split, real_folder
 from model.data.survey import Findings, Survey, absent_class_notices, labels_notice
 from model.errors import DataError, Problem
 
@@ -125,7 +125,7 @@ def _split_lists(
 ) -> tuple[dict[str, tuple[str, ...]], list[Problem]]:
     games: dict[str, tuple[str, ...]] = {}
     problems: list[Problem] = []
-    seen: dict[str, str] = {}
+    seen: dict[str, tuple[str, str]] = {}
     for split, count in counts.items():
         file = str(root / description.list_of(split))
         try:
@@ -138,9 +138,11 @@ def _split_lists(
             games[split], too_few = _first(games[split], split, count, file)
             problems += too_few
         for game in games[split]:
-            if game in seen:
-                problems.append(Problem(file, game, f"this game is also in split {seen[game]!r}"))
-            seen.setdefault(game, split)
+            # A link to a game is that game.
+            first, other = seen.setdefault(real_folder(root, game), (split, game))
+            if (first, other) != (split, game):
+                named = "" if other == game else f" as {other}, the same folder"
+                problems.append(Problem(file, game, f"this game is also in split {first!r}{named}"))
     return games, problems
 
 

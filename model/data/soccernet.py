@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -26,6 +27,11 @@ _FEATURE_FILE = re.compile(rf"({PART})_(.+)\.npy", re.DOTALL)
 def features_file(root: Path, game: str, *, half: int, stem: str) -> Path:
     """Return the path of the feature file of one half."""
     return root / game / f"{half}_{stem}.npy"
+
+
+def real_folder(root: Path, game: str) -> str:
+    """Return the folder of a game with all links followed, so that a link and its target are one game."""
+    return os.path.realpath(root / game)
 
 
 def feature_parts(folder: Path, stem: str) -> tuple[int, ...]:

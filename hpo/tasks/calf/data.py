@@ -8,6 +8,7 @@ from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.splits import DataRequest, Progress, RemoteSplit, SplitRef
 from model.data.description import DatasetDescription, read_description
 from model.data.remote import open_remote_split, remote_description
+from model.data.soccernet import real_folder
 from model.data.store import Store, open_split, open_store
 from model.errors import ConfigError, DataError
 from model.weights.trained import TrainedNetwork
@@ -86,18 +87,44 @@ def require_actions(store: Store) -> None:
         )
 
 
-def require_distinct(train: Store, valid: Store) -> None:
-    """Check that no game is both trained on and scored.
+def require_distinct(known: Store, scored: Store, place: str) -> None:
+    """Check that no game of a split is also in one that training or the choice of a configuration has used.
+
+    Args:
+        known: The split that was used.
+        scored: The split to score.
+        place: Folder or URI of the data. In a folder, a link to a game is that game.
 
     Raises:
         DataError: Both splits have a game.
     """
-    if both := [game for game in valid.games if game in set(train.games)]:
+    names = {_game_at(place, game): game for game in known.games}
+    both = {game: names[found] for game in scored.games if (found := _game_at(place, game)) in names}
+    if both:
+        game, other = next(iter(both.items()))
+        why = "show what was learnt by heart" if known.split == "train" else "favour what was chosen on them"
         raise DataError(
-            f"{counted(len(both), 'game')} of split {valid.split!r} {'is' if len(both) == 1 else 'are'} also "
-            f"in split {train.split!r}: scores would show what was learnt by heart",
-            first=both[0],
+            f"{counted(len(both), 'game')} of split {scored.split!r} {'is' if len(both) == 1 else 'are'} "
+            f"also in split {known.split!r}: scores would {why}",
+            first=game if game == other else f"{game}, the same folder as {other}",
             fix="take them out of one of the two lists",
+        )
+
+
+def _game_at(place: str, game: str) -> str:
+    return game if is_uri(place) else real_folder(Path(place), game)
+
+
+def require_same_dims(train: Store, other: Store) -> None:
+    """Check that the features of a split are as wide as those of the training split.
+
+    Raises:
+        ConfigError: They are not.
+    """
+    if train.dims != other.dims:
+        raise ConfigError(
+            f"features have {train.dims} dimensions in {train.split} and {other.dims} in {other.split}",
+            fix="extract the features of both in the same way",
         )
 
 

@@ -24,6 +24,7 @@ from hpo.tasks.calf.data import (
     reference,
     require_actions,
     require_distinct,
+    require_same_dims,
 )
 from hpo.tasks.calf.description import PRESENT, CalfDescription
 from hpo.tasks.calf.fixed_lines import fixed_lines
@@ -38,7 +39,6 @@ from hpo.tasks.calf.zones import inherited_zones, zone_notices, zone_parameters
 from model.data.description import BUILTIN_NAMES
 from model.data.store import Store
 from model.data.survey import absent_class_notices
-from model.errors import ConfigError
 from model.inference.evaluation import find_spots
 from model.metrics.average_map import average_map
 from model.networks.calf import CalfNetwork
@@ -63,8 +63,6 @@ class CalfTask(CalfDescription, Task[CalfStudy, GamesShape, Store, Slot]):
         description = describe(request.place, request.cache, request.labels)
         chosen = replace(request, features=chosen_features(description, request.features))
         train, valid = self._open_splits(chosen, progress)
-        if train.dims != valid.dims:
-            raise ConfigError(f"features have {train.dims} dimensions in train and {valid.dims} in valid")
         shape = self.shape(train)
         check_space(study, shape)
         notices = (*train.notices, *valid.notices, *zone_notices(study, shape.classes))
@@ -87,7 +85,8 @@ class CalfTask(CalfDescription, Task[CalfStudy, GamesShape, Store, Slot]):
             stores.append(open_games(request, split, count=count, progress=progress))
             require_actions(stores[-1])
         train, valid = stores
-        require_distinct(train, valid)
+        require_distinct(train, valid, request.place)
+        require_same_dims(train, valid)
         return train, valid
 
     def use_of_network(self, network: Path, place: str, valid: SplitRef) -> list[str]:
@@ -195,9 +194,13 @@ class CalfTask(CalfDescription, Task[CalfStudy, GamesShape, Store, Slot]):
         return TrainedNetwork.load(file)
 
     def open_test(self, request: DataRequest, progress: Progress) -> Store:
-        """Open the whole test split of the data set."""
+        """Open the whole test split of the data set, which must fit the other splits and share no game."""
         test = open_games(request, "test", progress=progress)
         require_actions(test)
+        train, valid = self._open_splits(request, progress)
+        for known in (train, valid):
+            require_distinct(known, test, request.place)
+        require_same_dims(train, test)
         return test
 
     def test_items(self, test: Store) -> int:

@@ -78,6 +78,11 @@ def break_leak(root: Path) -> None:
     (root / "test.txt").write_text("league/train/game-0\n")
 
 
+def break_leak_by_link(root: Path) -> None:
+    (root / "league/test/copy").symlink_to(game(root))
+    (root / "test.txt").write_text("league/test/copy\n")
+
+
 def break_labels(root: Path) -> None:
     (game(root) / "Labels.json").unlink()
 
@@ -124,6 +129,11 @@ def break_late(root: Path) -> None:
         (break_empty, "valid.txt", "is empty"),
         (break_missing_list, "valid.txt", "no list of games"),
         (break_leak, "test.txt: league/train/game-0", "also in split 'train'"),
+        (
+            break_leak_by_link,
+            "test.txt: league/test/copy",
+            "also in split 'train' as league/train/game-0, the same folder",
+        ),
         (break_labels, "game-0/Labels.json", "no such file"),
         (break_label, "game-0/Labels.json: annotation 3", "nearest known label is 'y-card'"),
         (break_time, "game-0/Labels.json: annotation 3", "expected a game time"),

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from soccernet_folder import halves, v1_notes, v2_notes, write_game, write_splits
@@ -197,3 +198,34 @@ def test_game_in_both_splits_is_refused(root: Path) -> None:
     (root / "valid.txt").write_text("l/s/valid\nl/s/train\n")
     with pytest.raises(DataError, match="1 game of split 'valid' is also in split 'train'"):
         opened(root, study())
+
+
+def test_link_to_a_training_game_is_refused_as_a_validation_game(root: Path) -> None:
+    (root / "l/s/copy").symlink_to("train")
+    (root / "valid.txt").write_text("l/s/valid\nl/s/copy\n")
+    with pytest.raises(DataError, match="also in split 'train'") as refused:
+        opened(root, study())
+    assert refused.value.details["first"] == "l/s/copy, the same folder as l/s/train"
+
+
+def tested(root: Path) -> None:
+    TASK.open_test(
+        DataRequest(place=str(root), features="X", counts=None, cache=root.parent / "cache"), lambda *_: None
+    )
+
+
+@pytest.mark.parametrize(
+    ("split", "why"), [("train", "show what was learnt by heart"), ("valid", "favour what was chosen on them")]
+)
+def test_test_split_with_a_game_that_the_study_has_used_is_refused(split: str, why: str, root: Path) -> None:
+    (root / "test.txt").write_text(f"l/s/test\nl/s/{split}\n")
+    with pytest.raises(DataError, match=f"of split 'test' is also in split '{split}': scores would {why}"):
+        tested(root)
+
+
+def test_test_split_whose_features_have_another_width_is_refused(root: Path) -> None:
+    tested(root)
+    for half in (1, 2):
+        np.save(root / f"l/s/test/{half}_X.npy", np.zeros((600, 4), dtype=np.float32))
+    with pytest.raises(ConfigError, match="features have 3 dimensions in train and 4 in test"):
+        tested(root)
