@@ -269,7 +269,8 @@ def _description(
     )
     return DatasetDescription(
         name=name,
-        frame_rate=FrameRate(rate),
+        frame_rate=None,
+        rates={stem: FrameRate(rate) for stem in stems},
         labels_file=labels_file,
         classes=tuple(patterns),
         patterns=patterns,

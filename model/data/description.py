@@ -13,7 +13,7 @@ from pathlib import Path
 import tomli_w
 
 from model.data.description_table import DescriptionTable
-from model.data.rates import known_rate
+from model.data.rates import published_rate, stated_rate
 from model.documents import MAX_TOML_BYTES, parse_toml, read_limited
 from model.errors import DataError
 from model.files import write_whole
@@ -97,13 +97,14 @@ class DatasetDescription:
     def rate_of(self, stem: str) -> FrameRate:
         """Return the feature vectors per second of the files with ``stem``.
 
-        It is the rate declared for these features, else the rate of published features, else the one declared
-        for the data set, else 2 as in SoccerNet.
+        It is the rate declared for these features, else the one that their name states or that SoccerNet has
+        published for them, else the one declared for the data set, else 2 as in SoccerNet. In other data,
+        features of a published name are only assumed to have the published rate.
 
         Raises:
-            DataError: The data set declares another rate than that of the published features.
+            DataError: The data set declares another rate than the one that is known.
         """
-        declared, known = self.rates.get(stem), known_rate(stem)
+        declared, known = self.rates.get(stem), self._known_rate(stem)
         if declared is None and known is not None and self.frame_rate not in (None, known):
             assert self.frame_rate is not None
             raise DataError(
@@ -112,11 +113,15 @@ class DatasetDescription:
                 fix=f'declare the rate of these features: [features] NAME = {{ stem = "{stem}", '
                 f"frame_rate = {known.per_second:g} }}",
             )
-        return declared or known or self.frame_rate or FrameRate(_ASSUMED_RATE)
+        return declared or known or self.frame_rate or published_rate(stem) or FrameRate(_ASSUMED_RATE)
 
     def assumes_rate(self, stem: str) -> bool:
         """Whether nothing states the rate of the files with ``stem``."""
-        return stem not in self.rates and known_rate(stem) is None and self.frame_rate is None
+        return stem not in self.rates and self._known_rate(stem) is None and self.frame_rate is None
+
+    def _known_rate(self, stem: str) -> FrameRate | None:
+        published = None if self.labels_version is None else published_rate(stem)
+        return published or stated_rate(stem)
 
     def feature_stem(self, name: str) -> str:
         """Return the stem of the feature files that ``name`` stands for: an alias, or the stem itself."""

@@ -33,11 +33,17 @@ _PUBLISHED = {
 }
 
 
-def known_rate(stem: str) -> FrameRate | None:
-    """Return the rate of published features, or the one that a stem states, such as ``ResNET_5fps_TF2``."""
+def stated_rate(stem: str) -> FrameRate | None:
+    """Return the rate that a stem states, such as ``ResNET_5fps_TF2``."""
     stated = _IN_NAME.search(stem)
-    per_second = _PUBLISHED.get(stem, float(stated[1]) if stated else 0.0)
+    per_second = float(stated[1]) if stated else 0.0
     return FrameRate(per_second) if per_second else None
+
+
+def published_rate(stem: str) -> FrameRate | None:
+    """Return the rate of SoccerNet's published features; features of other data can have the same name."""
+    per_second = _PUBLISHED.get(stem)
+    return None if per_second is None else FrameRate(per_second)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from model.data.feature_file import (
     unusable_values,
     width_mismatches,
 )
-from model.data.rates import known_rate
+from model.data.rates import stated_rate
 from model.data.soccernet import feature_parts, stems_in
 from model.data.store import Half, Store
 from model.errors import DataError, Problem
@@ -221,7 +221,7 @@ def _widths(headers: dict[int, FeatureFile | Problem]) -> list[int]:
 
 
 def _check_rate(stem: str, description: DatasetDescription | None, expected: FrameRate) -> None:
-    found = known_rate(stem) if description is None else description.rate_of(stem)
+    found = stated_rate(stem) if description is None else description.rate_of(stem)
     if found is not None and found != expected:
         raise DataError(
             f"features {stem} have {found.per_second:g} frames per second, the network was trained at "

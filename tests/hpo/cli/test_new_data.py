@@ -63,6 +63,13 @@ def test_zones_and_ranges_follow_the_spacing_of_the_classes(handball: Path) -> N
     assert "no part has two of these actions" in text and "its 117 actions are at least 16 s long" in text
 
 
+def test_typed_rate_is_that_of_every_kind_of_features_whatever_their_names_say(handball: Path) -> None:
+    done = new(handball, "--rate", "5", "--features", "VIDEO,I3D,NET_2fps")
+    assert done.exit_code == 0, done.output
+    description = read_description(handball)
+    assert {description.rate_of(stem).per_second for stem in ("VIDEO", "I3D", "NET_2fps")} == {5.0}
+
+
 def test_league_behind_a_link_is_described_too(
     handball: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -60,6 +60,19 @@ def test_rate_of_a_data_set_that_contradicts_a_published_stem_is_refused(tmp_pat
         opened(root, features="ResNET_5fps_TF2")
 
 
+def test_features_of_other_data_named_as_published_ones_have_the_rate_that_is_declared(tmp_path: Path) -> None:
+    own = 'name = "mine"\nlabels_file = "Labels-v2.json"\n[classes]\nany = ["*"]\n'
+    root = at_rate(tmp_path / "data", "I3D", 5.0)
+    (root / "dataset.toml").write_text(f"frame_rate = 5.0\n{own}")
+    assert opened(root, features="I3D").frame_rate.per_second == 5
+    (root / "dataset.toml").write_text(own)
+    (problem,) = problems(check_dataset(root, features="I3D"))
+    assert "at 2 frames per second" in problem and "assumed, nothing declares it" in problem
+    (root / "dataset.toml").write_text('labels = "v2"\nframe_rate = 5.0\n')
+    with pytest.raises(DataError, match=r"I3D have 2 .* frame_rate = 5"):
+        opened(root, features="I3D")
+
+
 def test_whole_match_in_one_file_is_no_long_half(tmp_path: Path) -> None:
     root = tmp_path / "data"
     notes = v2_notes(halves=(1,), last_s=5700)

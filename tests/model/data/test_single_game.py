@@ -108,6 +108,12 @@ def test_features_at_another_rate_than_the_network_s_are_refused(
         opened(game)
 
 
+def test_features_outside_of_a_data_set_are_not_taken_for_published_ones(tmp_path: Path) -> None:
+    write_halves(tmp_path, "I3D", (30, 4))
+    store = open_game(tmp_path, Wanted(dims=4, classes=("goal",), frame_rate=FrameRate(5.0), stem="I3D"))
+    assert store.frame_rate.per_second == 5
+
+
 def test_stem_of_the_training_that_is_not_there_is_named_with_what_is(tmp_path: Path) -> None:
     write_halves(tmp_path, "AUDIO", (30, 4))
     with pytest.raises(DataError, match="no features EVENTS, which the network was trained on") as caught:
