@@ -246,10 +246,9 @@ def _network(
 
     from hpo.config.environment import read_environment
     from hpo.spotting.footage import best_confidences
-    from hpo.spotting.trials import find_trial
+    from hpo.spotting.trials import find_trial, open_validation
     from hpo.spotting.weights import named_network
     from hpo.study.devices import choose_device
-    from hpo.tasks.calf.data import open_for
     from model.weights.trained import TrainedNetwork
 
     if (weights is None) == (run is None):
@@ -263,6 +262,6 @@ def _network(
         trial = find_trial(run or "", "valid", environment)
         trained = TrainedNetwork.load(trial.weights)
         if confidence is None and not opportunities:
-            valid = open_for(trained, trial.data, environment.cache, "valid", features=trial.features)
+            valid = open_validation(trial, trained, environment.cache)
             return trained, best_confidences(trained, valid, torch.device(choose_device(device)))
     return trained, [0.5 if confidence is None else confidence] * len(trained.classes)

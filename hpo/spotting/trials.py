@@ -14,6 +14,7 @@ from hpo.study.plan import plan_of
 from hpo.tasks.calf.data import open_for
 from hpo.tracking.runs import recorded_trial
 from hpo.trial.files import BEST, trial_folder
+from model.data.store import Store
 from model.errors import DataError, UserError
 from model.shell import shell_line
 from model.training.config import TrainingConfig
@@ -94,6 +95,17 @@ def _label(study: str, trial: TrialState) -> str:
     score = "no score" if trial.score is None else f"{trial.score:.3f} on validation"
     label = f"{study}/{trial.trial}, {score}"
     return f"{trial.role} ({label})" if trial.role else label
+
+
+def open_validation(trial: NamedTrial, trained: TrainedNetwork, cache: Path) -> Store:
+    """Open the validation games that the study of a trial uses; ``trained`` is the trial's network.
+
+    Raises:
+        UserError: The data cannot be read.
+    """
+    return open_for(
+        trained, trial.data, cache, "valid", features=trial.features, count=trial.games["valid"]
+    )
 
 
 def has_data_of(
