@@ -103,9 +103,7 @@ def open_validation(trial: NamedTrial, trained: TrainedNetwork, cache: Path) -> 
     Raises:
         UserError: The data cannot be read.
     """
-    return open_for(
-        trained, trial.data, cache, "valid", features=trial.features, count=trial.games["valid"]
-    )
+    return open_for(trained, trial.data, cache, "valid", features=trial.features, count=trial.games["valid"])
 
 
 def has_data_of(

@@ -100,7 +100,9 @@ def _readable_game(root: Path, name: str, description: DatasetDescription, stem:
         path = features_file(root, name, half=1, stem=stem)
         absent.append(Absent(no_features(stem), _missing_features(path, len(labels.actions))))
     if empty and empty == {*wanted}:
-        message = "none of its feature files has a frame; extract them again, or take the game out of its list"
+        message = (
+            "none of its feature files has a frame; extract them again, or take the game out of its list"
+        )
         problems.append(Problem(str(folder), "", message))
     inside = [action for action in labels.actions if action.half in wanted]
     placed = _Placed(inside, halves, description, labels.path, description.rate_of(stem))

@@ -153,7 +153,8 @@ class _Check:
         self._features[name] = {subset: len(each.present) for subset, each in chosen.items()}
         if dims:
             self._dims[name] = dims
-        if dims % DIMS_STEP:
+        numbered = sum(fault.numbers_lines for fault in faults.values())
+        if dims % DIMS_STEP and 2 * numbered < len(files):  # else the width is one with line numbers
             self._problems.append(Problem(str(feature_folder(self._folder, positions)), "", odd_dims(dims)))
 
     def _reported(self, name: str) -> Callable[[int, int], None]:

@@ -21,6 +21,9 @@ DIMS_STEP = 4
 """The network takes feature vectors whose length is a multiple of this number."""
 _LONGEST_LINE = 1 << 22
 _LINES_SHOWN = 5
+_INDEX_NAMES = ("", "Unnamed: 0")
+"""Names of the column of line numbers that pandas writes unless it is told not to."""
+_NUMBERED = "a first column that numbers the lines"
 
 
 def feature_folder(folder: Path, positions: int) -> Path:
@@ -58,17 +61,26 @@ class FeatureError(ValueError):
         faults: (place, message) of every fault that concerns this file alone.
         lines: Number of lines of features, if it is another one than expected.
         dims: Numbers per line, if all lines have the same number and another one was expected.
+        numbers_lines: Whether the first column only numbers the lines, and would give the position away.
     """
 
     def __init__(
-        self, faults: Sequence[tuple[str, str]] = (), lines: int | None = None, dims: int | None = None
+        self,
+        faults: Sequence[tuple[str, str]] = (),
+        lines: int | None = None,
+        dims: int | None = None,
+        *,
+        numbers_lines: bool = False,
     ) -> None:
         self.faults, self.lines, self.dims = tuple(faults), lines, dims
+        self.numbers_lines = numbers_lines
         texts = [f"{place}: {message}" if place else message for place, message in self.faults]
         if lines is not None:
             texts.append(f"{lines} lines of features below the header line")
         if dims is not None:
             texts.append(f"{dims} numbers per line")
+        if numbers_lines:
+            texts.append(_NUMBERED)
         super().__init__("; ".join(texts))
 
 
@@ -85,11 +97,20 @@ def read_features(file: Path, *, positions: int, dims: int) -> Features:
     while lines and not lines[-1].strip():
         lines.pop()
     header, rows = lines[:1], lines[1:]
+    if _numbers_lines(header, rows):
+        raise FeatureError(numbers_lines=True)
     if len(rows) == positions:
         values = _numbers(rows)
         if values.shape == (positions, dims) and np.isfinite(values).all():
             return values
     raise _fault_of(header, rows, positions, dims)
+
+
+def _numbers_lines(header: Sequence[str], rows: Sequence[str]) -> bool:
+    """Whether the first column is an index as pandas writes it: 0, 1, 2 and so on, under no name."""
+    if not header or header[0].split(",", 1)[0].strip('" ') not in _INDEX_NAMES:
+        return False
+    return [row.split(",", 1)[0] for row in rows] == [str(number) for number in range(len(rows))]
 
 
 def _numbers(rows: Sequence[str]) -> Features:
@@ -184,6 +205,9 @@ def feature_problems(
             by_lines[fault.lines].append(file)
         if fault.dims is not None:
             by_dims[fault.dims].append(file)
+    if numbered := [file for file, fault in faults.items() if fault.numbers_lines]:
+        fix = "save them without it, in pandas with to_csv(file, index=False)"
+        problems.append(_shared(numbered, total, _NUMBERED, fix))
     for lines, files in by_lines.items():
         expected = f"{lines:,} lines of features below the header line, expected {positions}"
         fix = f"rescale them to {positions} positions" if lines else "download them again"

@@ -119,9 +119,7 @@ def test_data_of_a_trial_are_known_by_the_validation_games_on_which_it_was_score
     first_two = open_games(request, "valid", count=2).digest
     whole = replace(TRIAL, games={"valid": 5}, valid_digest=small_plan.data_digest.rpartition("+")[2])
     part = replace(TRIAL, games={"valid": 2}, valid_digest=first_two)
-    read = open_validation(
-        replace(part, data=str(small_games), features=small_plan.features), trained, cache
-    )
+    read = open_validation(replace(part, data=str(small_games), features=small_plan.features), trained, cache)
     assert read.digest == first_two, "thresholds are chosen on the games of the study"
     other = tmp_path / "other"
     write_synthetic(other, games={"train": 1, "valid": 2, "test": 1}, dims=8, minutes=15, seed=4)

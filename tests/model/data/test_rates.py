@@ -60,7 +60,9 @@ def test_rate_of_a_data_set_that_contradicts_a_published_stem_is_refused(tmp_pat
         opened(root, features="ResNET_5fps_TF2")
 
 
-def test_features_of_other_data_named_as_published_ones_have_the_rate_that_is_declared(tmp_path: Path) -> None:
+def test_features_of_other_data_named_as_published_ones_have_the_rate_that_is_declared(
+    tmp_path: Path,
+) -> None:
     own = 'name = "mine"\nlabels_file = "Labels-v2.json"\n[classes]\nany = ["*"]\n'
     root = at_rate(tmp_path / "data", "I3D", 5.0)
     (root / "dataset.toml").write_text(f"frame_rate = 5.0\n{own}")

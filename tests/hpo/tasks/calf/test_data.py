@@ -215,7 +215,8 @@ def tested(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("split", "why"), [("train", "show what was learnt by heart"), ("valid", "favour what was chosen on them")]
+    ("split", "why"),
+    [("train", "show what was learnt by heart"), ("valid", "favour what was chosen on them")],
 )
 def test_test_split_with_a_game_that_the_study_has_used_is_refused(split: str, why: str, root: Path) -> None:
     (root / "test.txt").write_text(f"l/s/test\nl/s/{split}\n")

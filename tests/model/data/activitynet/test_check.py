@@ -314,6 +314,27 @@ def test_a_length_that_the_network_does_not_take_is_told(folder: Path) -> None:
     assert problem.startswith(f"{FEATURES}: the network needs a multiple of 4 numbers per position, got 6")
 
 
+@pytest.mark.parametrize("dims", [DIMS - 1, DIMS], ids=["as wide as expected", "one column wider"])
+@pytest.mark.parametrize("name", ["", "Unnamed: 0"])
+def test_column_of_line_numbers_is_told_and_is_no_feature(folder: Path, name: str, dims: int) -> None:
+    def numbered(lines: list[str]) -> list[str]:
+        return [f"{first},{line}" for first, line in zip([name, *range(POSITIONS)], lines, strict=True)]
+
+    for video in [*TRAINING, *VALIDATION]:
+        write_numbers(folder, video, np.ones((POSITIONS, dims)))
+        change_features(folder, video, numbered)
+    (problem,) = problems_of(folder)
+    assert "12 of 12 files have a first column that numbers the lines: v_video" in problem
+    assert problem.endswith("save them without it, in pandas with to_csv(file, index=False)")
+
+
+def test_first_feature_that_counts_up_is_a_feature_where_it_has_a_name(folder: Path) -> None:
+    values = np.ones((POSITIONS, DIMS))
+    values[:, 0] = np.arange(POSITIONS)
+    write_numbers(folder, TRAINING[0], values)
+    assert problems_of(folder) == []
+
+
 def test_features_in_a_folder_of_the_same_name_inside_are_found(folder: Path) -> None:
     outer = feature_folder(folder, POSITIONS)
     inner = outer.rename(folder / "moved")
