@@ -33,6 +33,13 @@ def disagrees(action: Action) -> bool:
     return abs(shift_s(action)) > APART_S
 
 
+def contradict(files: Iterable[LabelFile]) -> bool:
+    """Whether the clocks disagree in half of the annotations that have both, or in more."""
+    both = [action for labels in files for action in labels.actions if action.clock_s is not None]
+    apart = sum(map(disagrees, both))
+    return apart > 0 and 2 * apart >= len(both)
+
+
 def clock_faults(files: Iterable[LabelFile]) -> list[ClockFault]:
     """Return a fault for each half and direction of a whole shift, and one for all other annotations."""
     shifted: dict[tuple[int, bool], list[tuple[LabelFile, Sequence[Action]]]] = defaultdict(list)
@@ -40,7 +47,8 @@ def clock_faults(files: Iterable[LabelFile]) -> list[ClockFault]:
     for labels in files:
         for half, actions in _by_half(labels).items():
             apart = [action for action in actions if disagrees(action)]
-            if len(actions) > 1 and len(apart) == len(actions) and _is_one_shift(apart):
+            is_whole = len(actions) > 1 and len(apart) == len(actions)
+            if is_whole and _is_one_shift(apart) and not all(map(_is_in_seconds, apart)):
                 shifted[half, shift_s(apart[0]) > 0].append((labels, apart))
             else:
                 single += [(labels, action) for action in apart]
@@ -89,11 +97,19 @@ def _single_fault(cases: Sequence[tuple[LabelFile, Action]]) -> ClockFault:
         f"{labels.path.parent.name}, annotation {action.annotation}: {_both_clocks(action)}"
         for labels, action in cases[:3]
     )
+    fix = 'correct one of the two, or delete "position" so that "gameTime" counts'
+    if all(_is_in_seconds(action) for _, action in cases):
+        fix = '"position" is in seconds: multiply it by 1000'
     message = (
         f'"position" and "gameTime" are more than {APART_S:g} s apart in {len(cases)} annotations '
-        f'(the first: {shown}); correct one of the two, or delete "position" so that "gameTime" counts'
+        f"(the first: {shown}); {fix}"
     )
     return ClockFault(labels.path, f"annotation {action.annotation}", message)
+
+
+def _is_in_seconds(action: Action) -> bool:
+    """Whether ``position``, read as seconds and not as milliseconds, agrees with ``gameTime``."""
+    return action.clock_s is not None and abs(1000 * action.time_s - action.clock_s) <= APART_S
 
 
 def _both_clocks(action: Action) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from model.data.absence import absence_problems
-from model.data.clocks import clock_faults, disagrees
+from model.data.clocks import clock_faults, contradict, disagrees
 from model.data.description import (
     DESCRIPTION_FILE,
     LABELS,
@@ -67,11 +67,10 @@ class Survey:
         if doubt is not None:
             is_sure = doubt.ends_early or (self._assumes_rate and not doubt.is_weak)
             (problems if is_sure else doubts).append(self._rate_problem(doubt))
-        clocks = [
-            Problem(str(fault.path), fault.place, fault.message)
-            for fault in clock_faults(game.labels for game in games)
-        ]
-        (problems if any(game.late_by_clock for game in games) else doubts).extend(clocks)
+        labels = [game.labels for game in games]
+        clocks = [Problem(str(fault.path), fault.place, fault.message) for fault in clock_faults(labels)]
+        contradicting = contradict(labels) or any(game.late_by_clock for game in games)
+        (problems if contradicting else doubts).extend(clocks)
         notices = [*([longer] if longer else []), *self._notices(games)]
         return Findings(tuple(problems), tuple(doubts), tuple(notices))
 

@@ -140,7 +140,25 @@ def test_half_whose_position_counts_from_the_start_of_the_match_is_recognised(tm
     (problem,) = problems(check_dataset(root, features="resnet"))
     assert '2400 s later than "gameTime" in all 51 actions of half 2 (3 label files' in problem
     assert "subtract 2400000 ms" in problem
-    assert any("in all 17 actions of half 2" in notice for notice in opened(root).notices)
+    with pytest.raises(DataError, match="has 1 problem"):
+        opened(root)
+
+
+@pytest.mark.parametrize("seconds", [(60, 300, 599), (300, 301)], ids=["over a half", "at once"])
+def test_position_in_seconds_contradicts_the_clock_and_stops_a_study(
+    seconds: tuple[int, ...], tmp_path: Path
+) -> None:
+    root, notes = tmp_path / "data", [note(1, second, "Goal", position=second) for second in seconds]
+    write_splits(root, lambda game: write_game(root, game, notes, halves("X", 1200, (1,))))
+    (problem,) = [line for line in problems(check_dataset(root, features="X")) if "position" in line]
+    assert problem.endswith('"position" is in seconds: multiply it by 1000')
+    with pytest.raises(DataError, match="has 1 problem"):
+        opened(root, features="X")
+
+
+def test_clocks_that_disagree_in_few_annotations_are_told_to_whoever_trains(tmp_path: Path) -> None:
+    (notice,) = opened(clocked(tmp_path / "data", 5.0, 3)).notices
+    assert "more than 2 s apart in 3 annotations" in notice and "correct one of the two" in notice
 
 
 def test_halves_shifted_both_ways_are_two_faults(tmp_path: Path) -> None:
