@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from model.data.clocks import disagrees
+from model.data.clocks import disagrees, on_match_clock
 from model.data.description import DatasetDescription
 from model.data.feature_file import FeatureFile, find_header
 from model.data.label_file import Action, LabelFile, read_labels
@@ -48,6 +48,8 @@ class Game:
     """One problem for every action long past the end of the features."""
     late_by_clock: int
     """Number of such actions whose ``position`` contradicts their ``gameTime``."""
+    on_match_clock: Mapping[int, float]
+    """Half whose times seem to count from the start of the match -> seconds to subtract."""
     absent: tuple[Absent, ...]
     problems: tuple[Problem, ...]
     """Other problems: of annotations, and of files that cannot be used."""
@@ -116,6 +118,7 @@ def _readable_game(root: Path, name: str, description: DatasetDescription, stem:
         outside_parts=len(labels.actions) - len(inside),
         late=tuple(placed.late),
         late_by_clock=placed.late_by_clock,
+        on_match_clock=placed.on_match_clock,
         absent=tuple(absent),
         problems=tuple(problems),
     )
@@ -144,6 +147,7 @@ def _without_content(
         outside_parts=0,
         late=(),
         late_by_clock=0,
+        on_match_clock={},
         absent=absent,
         problems=problems,
     )
@@ -168,18 +172,21 @@ class _Placed:
     ) -> None:
         self.clipped, self.late_by_clock = 0, 0
         self.late: list[Problem] = []
+        lengths_s = {number: rate.to_seconds(half.frames) for number, half in halves.items()}
+        self.on_match_clock = on_match_clock(actions, lengths_s)
         rows = []
         for action in actions:
             half = halves.get(action.half)
             frame = rate.frame_at(action.time_s)
             if half is not None:
-                past_s = action.time_s - rate.to_seconds(half.frames)
+                past_s = action.time_s - lengths_s[action.half]
+                on_clock_of_half = action.half not in self.on_match_clock  # else that is the fault
                 if past_s > LATE_S and disagrees(action):
                     self.late_by_clock += 1  # the clocks are the fault, and reported as such
-                elif past_s > LATE_S:
+                elif past_s > LATE_S and on_clock_of_half:
                     name = description.classes[action.class_index]
                     self.late.append(_late(action, name, past_s, labels))
-                self.clipped += half.frames <= frame
+                self.clipped += on_clock_of_half and half.frames <= frame
                 frame = min(frame, half.frames - 1)
             # A missing half is a problem of its own; its actions still count as actions of their class.
             rows.append((action.half, frame, action.class_index, int(action.visible)))

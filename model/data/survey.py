@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from model.data.absence import absence_problems
-from model.data.clocks import clock_faults, contradict, disagrees
+from model.data.clocks import ClockFault, clock_faults, contradict, disagrees, match_clock_faults
 from model.data.description import (
     DESCRIPTION_FILE,
     LABELS,
@@ -57,18 +57,20 @@ class Survey:
         games = [game for listed in self.games.values() for game in listed]
         doubt, longer = self._rate_findings(games)
         late = [problem for game in games for problem in game.late]
+        started = match_clock_faults((game.labels, game.on_match_clock) for game in games)
         problems = [
             *absence_problems(self.root, self.description, self.stem, self.games),
             *(problem for game in games for problem in game.problems),
             *width_mismatches([half for game in games for half in game.halves.values()]),
             *(() if doubt is not None and doubt.ends_early else late),
+            *map(_problem, started),
         ]
         doubts: list[Problem] = []
         if doubt is not None:
             is_sure = doubt.ends_early or (self._assumes_rate and not doubt.is_weak)
             (problems if is_sure else doubts).append(self._rate_problem(doubt))
         labels = [game.labels for game in games]
-        clocks = [Problem(str(fault.path), fault.place, fault.message) for fault in clock_faults(labels)]
+        clocks = map(_problem, clock_faults(labels))
         contradicting = contradict(labels) or any(game.late_by_clock for game in games)
         (problems if contradicting else doubts).extend(clocks)
         notices = [*([longer] if longer else []), *self._notices(games)]
@@ -161,10 +163,14 @@ def absent_class_notices(actions: Mapping[str, Mapping[str, int]]) -> list[str]:
     return notices
 
 
+def _problem(fault: ClockFault) -> Problem:
+    return Problem(str(fault.path), fault.place, fault.message)
+
+
 def _lengths(game: Game) -> list[HalfLength]:
     times_s: dict[int, list[float]] = defaultdict(list)
     for action in game.labels.actions:
-        if not disagrees(action):
+        if not disagrees(action) and action.half not in game.on_match_clock:
             times_s[action.half].append(action.time_s)
     return [
         HalfLength(

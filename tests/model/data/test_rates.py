@@ -1,4 +1,4 @@
-"""Frame rates of data folders as people have them: known, assumed, wrong, of single halves."""
+"""Frame rates of data folders as people have them: known, assumed, wrong, of single halves; match clocks."""
 
 from pathlib import Path
 
@@ -140,3 +140,40 @@ def test_single_halves_far_longer_than_others_are_told_unless_they_have_actions_
     if is_told:
         (notice,) = report.notices
         assert "l/s/valid, half 1, 112.5 min at 2 frames per second (median 45.0 min; its last" in notice
+
+
+def clocked(second_half: list[float]) -> list[dict[str, object]]:
+    """Actions of two halves without ``position``; the first has one every ten minutes."""
+    notes = [note(1, 600.0 * n, "Goal") for n in range(5)] + [note(2, time, "Foul") for time in second_half]
+    for each in notes:
+        del each["position"]
+    return notes
+
+
+@pytest.mark.parametrize(
+    "minutes",
+    [(45.5, 46.2, 47.7), (46.0, 60.0, 75.0, 91.5)],
+    ids=["at the end of the features", "over the whole half"],
+)
+def test_second_half_counted_from_the_kick_off_is_one_problem(
+    minutes: tuple[float, ...], tmp_path: Path
+) -> None:
+    root, notes = tmp_path / "data", clocked([60 * minute for minute in minutes])
+    write_splits(root, lambda game: write_game(root, game, notes, halves("MINE", 5520)))
+    report = check_dataset(root, features="MINE")
+    (problem,) = [line for line in problems(report) if "no action" not in line]
+    clock = f'"2 - {int(minutes[0])}:{60 * (minutes[0] % 1):02.0f}"'
+    assert f"all {3 * len(minutes)} actions of half 2 (3 label files, the first: {clock})" in problem
+    assert problem.endswith("count from the start of the match; subtract 45:00")
+    assert not [notice for notice in report.notices if "after the last frame" in notice]
+    with pytest.raises(DataError, match="has 1 problem"):
+        opened(root, features="MINE")
+
+
+@pytest.mark.parametrize("minutes", [(10.0, 45.5, 46.2), (44.5, 45.2, 45.9), (45.5, 46.7)])
+def test_late_actions_of_a_second_half_do_not_count_from_the_kick_off(
+    minutes: tuple[float, ...], tmp_path: Path
+) -> None:
+    root, notes = tmp_path / "data", clocked([60 * minute for minute in minutes])
+    write_splits(root, lambda game: write_game(root, game, notes, halves("MINE", 5520 + 120)))
+    assert not [line for line in problems(check_dataset(root, features="MINE")) if "no action" not in line]
