@@ -93,7 +93,7 @@ def extract(
     """
     from hpo.config.environment import read_environment
     from hpo.report.console import standard_error
-    from model.data.description_text import description_document
+    from model.data.description_text import description_document, labels_chosen
     from model.features.extraction import Extraction, extract_games
     from model.features.games import games_of_files, read_games
     from model.features.pca import Pca
@@ -112,6 +112,8 @@ def extract(
     def note(file: Path, gap: "Gap") -> None:
         console.print(f"note: {file}, {gap}", soft_wrap=True)
 
+    if choice := labels_chosen(to):
+        console.print(f"note: {choice}", soft_wrap=True)
     try:
         with (
             ReadingProgress(speed=True) as progress,

@@ -10,7 +10,10 @@ import tomli_w
 
 from model.data.description import (
     DESCRIPTION_FILE,
+    LABELS,
     SPLITS,
+    advice_to_read,
+    builtin_description,
     parse_description,
     soccernet_games,
     usual_labels,
@@ -112,6 +115,20 @@ def text_with(root: Path, table: Mapping[str, Any]) -> str:
     if document.keys() & {"classes", "labels"}:  # else it is not finished, and nothing can read it yet
         parse_description(text, source=str(file))
     return text
+
+
+def labels_chosen(root: Path) -> str:
+    """Say which version of SoccerNet's labels a new ``dataset.toml`` gets; empty unless games have both."""
+    games = soccernet_games(root)
+    if (root / DESCRIPTION_FILE).is_file() or not all(games.values()):
+        return ""
+    chosen = usual_labels(games)
+    (other,) = LABELS.keys() - {chosen}
+    read = builtin_description(LABELS[chosen])
+    return (
+        f"games have labels of both versions: {DESCRIPTION_FILE} says that {read.labels_file} ({chosen}, "
+        f"{len(read.classes)} classes) is read; for the other {advice_to_read(other)}"
+    )
 
 
 def _text(root: Path) -> str:

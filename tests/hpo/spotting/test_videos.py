@@ -112,6 +112,19 @@ def test_length_of_the_pca_is_not_contradicted(folder: Path) -> None:
     assert "--pca gives 3 values" in refused(hpo(*words, "--pca", folder / "three.npz"))
 
 
+def test_extraction_into_a_folder_with_both_labels_of_soccernet_says_which_it_declares(
+    folder: Path, tmp_path: Path
+) -> None:
+    game = tmp_path / "league" / "season" / "game"
+    game.mkdir(parents=True)
+    for name in ("Labels.json", "Labels-v2.json"):
+        (game / name).write_text("{}")
+    words = ("data", "extract", "--video", folder / "none.mp4", "--to", tmp_path)
+    answer = hpo(*words, "--model", folder / "own.pt")
+    assert "does not exist" in refused(answer)
+    assert "note: games have labels of both versions: dataset.toml says that Labels.json" in answer.output
+
+
 def test_either_game_or_video_is_expected(folder: Path) -> None:
     answer = hpo("spot", "--weights", folder / "best.pt")
     assert isinstance(answer.exception, ConfigError) and "--video FILE" in str(answer.exception)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from model.data.description import read_description
-from model.data.description_text import add_table, description_document
+from model.data.description_text import add_table, description_document, labels_chosen
 from model.errors import DataError
 from model.features.games import declare_features
 from model.recipe import Recipe
@@ -29,6 +29,19 @@ def test_new_folder_gets_a_description(tmp_path: Path) -> None:
     add_table(tmp_path, {"classes": {"goal": ["Goal"]}})
     document = description_document(tmp_path)
     assert document["name"] == tmp_path.name and document["labels_file"] == "Labels.json"
+
+
+def test_choice_between_both_labels_of_soccernet_is_shown_once_with_the_other_way(tmp_path: Path) -> None:
+    game = tmp_path / "league" / "season" / "game"
+    game.mkdir(parents=True)
+    (game / "Labels.json").write_text("{}")
+    assert labels_chosen(tmp_path) == ""
+    (game / "Labels-v2.json").write_text("{}")
+    chosen = labels_chosen(tmp_path)
+    assert "dataset.toml says that Labels.json (v1, 3 classes) is read" in chosen
+    assert 'write labels = "v2" at the top of dataset.toml, in place of its labels' in chosen
+    declare_features(tmp_path, "X", recipe(2.0))
+    assert read_description(tmp_path).labels_version == "v1" and labels_chosen(tmp_path) == ""
 
 
 def test_contradiction_is_an_error_and_changes_nothing(tmp_path: Path) -> None:
