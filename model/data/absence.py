@@ -108,7 +108,7 @@ class _Absence:
     def _no_features_yet(self) -> Problem:
         """Return one problem for a folder into which nobody has put features so far."""
         first = features_file(self._root, self._every[0].name, half=1, stem=self._stem)
-        source = self._source() if self._is_published else "an array (frames, dimensions)"
+        source = self._source() if self._description.is_soccernet else "an array (frames, dimensions)"
         return Problem(
             str(self._root),
             "",
@@ -116,13 +116,9 @@ class _Absence:
             f"first game needs {first}: {source}",
         )
 
-    @property
-    def _is_published(self) -> bool:
-        return self._description.name.startswith("soccernet")
-
     def _source(self) -> str:
         """Say where missing games can be had."""
-        if not self._is_published:
+        if not self._description.is_soccernet:
             return "add their files"
         labels = self._description.labels_version
         choice = ("--labels", labels) if labels == "v2" else ()

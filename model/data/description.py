@@ -86,6 +86,12 @@ class DatasetDescription:
         return None
 
     @property
+    def is_soccernet(self) -> bool:
+        """Whether the games are those of SoccerNet: by their labels and by the name of the data set."""
+        # Games of one's own can have either: its labels, or a name such as soccernet-handball.
+        return self.labels_version is not None and self.name.startswith("soccernet")
+
+    @property
     def label_texts(self) -> tuple[str, ...]:
         """The label of every class for files of spots, which its patterns match where that is possible.
 

@@ -141,7 +141,7 @@ def write_split(root: Path, description: DatasetDescription, split: str, games: 
 
 def _published_games(description: DatasetDescription, split: str, *, expected: Path) -> tuple[str, ...]:
     # The package carries the lists of SoccerNet only: they say nothing about anybody else's games.
-    if not description.name.startswith("soccernet"):
+    if not description.is_soccernet:
         raise DataError(
             f"no list of games for split {split!r}",
             expected=expected,

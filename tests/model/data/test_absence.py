@@ -77,6 +77,14 @@ def test_missing_list_for_which_that_of_the_package_is_used_is_told(partial: Pat
     assert "out of valid.txt" not in problem and "--games" not in problem
 
 
+def test_missing_games_of_ones_own_are_not_to_be_downloaded_whatever_the_name(partial: Path) -> None:
+    (partial / "dataset.toml").write_text(
+        'name = "soccernet-handball"\nlabels_file = "Labels-v2.json"\n[classes]\nany = ["*"]\n'
+    )
+    (problem,) = problems(check_dataset(partial, features="X"))
+    assert problem.endswith("add their files") and "download" not in problem
+
+
 # Links and folders in the place of files.
 
 

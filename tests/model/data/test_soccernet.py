@@ -1,6 +1,7 @@
 import json
 import sys
 import types
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -134,8 +135,9 @@ def test_soccernet_lists_come_from_its_package_when_there_is_no_file(
     monkeypatch.setitem(sys.modules, "SoccerNet", package)
     monkeypatch.setitem(sys.modules, "SoccerNet.utils", module)
     assert games_of_split(tmp_path, builtin_description("soccernet-v2"), "valid") == ("valid/game",)
-    with pytest.raises(DataError, match="no list of games"):  # these are nobody else's games
-        games_of_split(tmp_path, WYSCOUT, "valid")
+    for other in (WYSCOUT, replace(WYSCOUT, name="soccernet-handball")):
+        with pytest.raises(DataError, match="no list of games"):  # these are nobody else's games
+            games_of_split(tmp_path, other, "valid")
 
 
 def test_a_written_game_has_both_halves_and_its_labels_and_nothing_else(tmp_path: Path) -> None:
