@@ -257,6 +257,7 @@ def spot(
     from hpo.spotting.spotted_game import FeatureChoice, spot_game
     from hpo.spotting.weights import named_network
     from hpo.study.devices import choose_device
+    from model.data.single_game import find_game
     from model.errors import ConfigError
     from model.weights.trained import TrainedNetwork
 
@@ -267,7 +268,7 @@ def spot(
             weights = named_network(str(weights), read_environment())
         spotted = spot_game(
             weights,
-            Path(game),
+            find_game(Path(game)),
             FeatureChoice(name=features, forced=force_features),
             nms_window_s=nms_window_s,
             device=torch.device(choose_device(device)),

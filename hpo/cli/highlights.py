@@ -140,6 +140,7 @@ def highlights(
     from hpo.spotting.spotted_game import FeatureChoice
     from hpo.spotting.video import check_videos, find_ffmpeg, open_video, write_video
     from hpo.study.devices import choose_device
+    from model.data.single_game import find_game
     from model.features.games import halves_of_game
     from model.inference.clips import LEAST_SCORE
 
@@ -158,7 +159,7 @@ def highlights(
     opened = [open_video(ffmpeg, video) for video in videos]
     trained, confidences = _network(weights, run, confidence, device, opportunities=opportunities)
     chosen_device = torch.device(choose_device(device))
-    folders = game or features_of_videos(
+    games = [find_game(each) for each in game or []] or features_of_videos(
         trained, halves_of_game(videos), folder, model_weights=model_weights, pca=pca, device=chosen_device
     )
     looked_at = chosen_classes(sequences, ("goal",), trained.classes, "--sequences")
@@ -167,7 +168,7 @@ def highlights(
         cut_at = _LOWEST_REVIEWED if threshold is None else threshold
         rows = opportunities_of(
             trained,
-            folders,
+            games,
             choice,
             device=chosen_device,
             classes=looked_at,
@@ -177,13 +178,13 @@ def highlights(
         )
         write_review(folder / REVIEW_FILE, rows, cut_at=cut_at)
         typer.echo(
-            f"{counted(len(rows), 'sequence')} of {counted(len(folders), 'game')} for two reviewers in "
+            f"{counted(len(rows), 'sequence')} of {counted(len(games), 'game')} for two reviewers in "
             f"{folder / REVIEW_FILE}"
         )
         return
     shown = chosen_classes(classes, ("goal", "card"), trained.classes, "--classes")
     found = highlights_of(
-        predict_game(trained, folders[0], choice, device=chosen_device),
+        predict_game(trained, games[0], choice, device=chosen_device),
         confidences={index: confidences[index] for index in shown},
         sequence_classes=looked_at,
         threshold=LEAST_SCORE if threshold is None else threshold,

@@ -14,6 +14,7 @@ from model.wording import counted
 if TYPE_CHECKING:
     import torch
 
+    from model.data.single_game import GameFolder
     from model.features.games import GameVideo
     from model.weights.trained import TrainedNetwork
 
@@ -192,7 +193,7 @@ def spot(
             metavar="FOLDER",
             help="Folder to write the spots to. The file of a game lies under the path of the game below its "
             "dataset.toml, else under <league>/<season>/<game> if its folder lies in a season, else under "
-            "the name of its folder.",
+            "the name of its folder; that of a video under its name.",
         ),
     ] = Path("spots"),
     features: Features = None,
@@ -217,6 +218,7 @@ def spot(
     from hpo.spotting.spotted_game import FeatureChoice, spot_game
     from hpo.spotting.weights import named_network
     from hpo.study.devices import choose_device
+    from model.data.single_game import find_game
     from model.features.games import games_of_files
     from model.inference.spots_file import label_texts, write_spots
 
@@ -228,12 +230,12 @@ def spot(
     trained = named_network(weights, read_environment())
     chosen_device = torch.device(choose_device(device))
     choice = FeatureChoice(name=features, forced=force_features)
-    folders = game or features_of_videos(
+    games = [find_game(folder) for folder in game or []] or features_of_videos(
         trained, games_of_files(video or []), to, model_weights=model_weights, pca=pca, device=chosen_device
     )
-    _refuse_equal_names(folders)
-    for folder in folders:
-        spotted = spot_game(trained, folder, choice, nms_window_s=window_s, device=chosen_device)
+    _refuse_equal_names(games)
+    for each in games:
+        spotted = spot_game(trained, each, choice, nms_window_s=window_s, device=chosen_device)
         file = write_spots(
             to,
             spotted.numbered,
@@ -254,7 +256,7 @@ def features_of_videos(
     model_weights: Path | None,
     pca: Path | None,
     device: "torch.device",
-) -> list[Path]:
+) -> "list[GameFolder]":
     """Extract the features of videos as those of the training were; return the folders of the games.
 
     Raises:
@@ -280,18 +282,16 @@ def features_of_videos(
         raise typer.Exit(130) from None
 
 
-def _refuse_equal_names(folders: list[Path]) -> None:
-    from model.data.single_game import game_name
-
-    if len({folder.resolve() for folder in folders}) < len(folders):
+def _refuse_equal_names(games: "list[GameFolder]") -> None:
+    if len({game.path.resolve() for game in games}) < len(games):
         raise ConfigError("a folder is given twice with --game", fix="name each game once")
-    named: dict[str, Path] = {}
-    for folder in folders:
-        other = named.setdefault(game_name(folder), folder)
-        if other is not folder:
+    named: dict[str, GameFolder] = {}
+    for game in games:
+        other = named.setdefault(game.name, game)
+        if other is not game:
             raise ConfigError(
-                f"two games have the name {game_name(folder)}, so that one would replace the other",
-                games=f"{other} and {folder}",
+                f"two games have the name {game.name}, so that one would replace the other",
+                games=f"{other.path} and {game.path}",
                 fix="spot them one after the other, each with another --to FOLDER",
             )
 

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +12,7 @@ from hpo.spotting.cut_lists import Highlights
 from hpo.spotting.spotted_game import FeatureChoice, spot_game
 from model.data.description import read_description
 from model.data.label_file import read_actions
-from model.data.single_game import description_above, soccernet_root
+from model.data.single_game import GameFolder, soccernet_root
 from model.data.store import Store
 from model.errors import ConfigError
 from model.inference.clips import (
@@ -86,14 +85,14 @@ def chosen_classes(names: str | None, words: Sequence[str], classes: Sequence[st
 
 
 def predict_game(
-    trained: TrainedNetwork, folder: Path, features: FeatureChoice, *, device: torch.device
+    trained: TrainedNetwork, game: GameFolder, features: FeatureChoice, *, device: torch.device
 ) -> GamePredictions:
     """Predict the spots and segmentation scores of one game.
 
     Raises:
         DataError: The game has no features that fit the network.
     """
-    spotted = spot_game(trained, folder, features, nms_window_s=NMS_WINDOW_S, device=device)
+    spotted = spot_game(trained, game, features, nms_window_s=NMS_WINDOW_S, device=device)
     scores = trained.upright(
         find_segmentation(trained.network, spotted.store, precision="float32", device=device)
     )
@@ -167,7 +166,7 @@ def highlights(
 
 def opportunities(
     trained: TrainedNetwork,
-    games: Sequence[Path],
+    games: Sequence[GameFolder],
     features: FeatureChoice,
     *,
     device: torch.device,
@@ -185,9 +184,9 @@ def opportunities(
         ConfigError: The labels have other classes than the network.
     """
     found = []
-    for folder in games:
-        predictions = predict_game(trained, folder, features, device=device)
-        annotated = _annotated(folder, trained, classes)
+    for game in games:
+        predictions = predict_game(trained, game, features, device=device)
+        annotated = _annotated(game, trained, classes)
         moments = _sequences(predictions, classes, threshold)
         clips = cut_clips(moments, predictions.lengths_s, before_s=before_s, after_s=after_s)
         found += [
@@ -196,11 +195,11 @@ def opportunities(
     return found
 
 
-def _annotated(folder: Path, trained: TrainedNetwork, classes: Sequence[int]) -> npt.NDArray[np.int64]:
+def _annotated(game: GameFolder, trained: TrainedNetwork, classes: Sequence[int]) -> npt.NDArray[np.int64]:
     """Return half (from 0) and frame of the annotated actions of ``classes``, of shape (actions, 2)."""
-    description = description_above(folder)
+    description = game.description
     if description is None:
-        root = soccernet_root(folder)
+        root = soccernet_root(game.path)
         description = read_description(root)
         if description.unused_labels is not None:
             description = read_description(root, trained.labels)
@@ -208,11 +207,11 @@ def _annotated(folder: Path, trained: TrainedNetwork, classes: Sequence[int]) ->
         raise ConfigError(
             f"the labels do not fit the network: expected the classes {', '.join(trained.classes)}, got "
             f"{', '.join(description.classes)}",
-            game=folder,
+            game=game.path,
         )
     actions = [
         (action.half - 1, trained.frame_rate.frame_at(action.time_s))
-        for action in read_actions(folder / description.labels_file, description)
+        for action in read_actions(game.path / description.labels_file, description)
         if action.class_index in classes
     ]
     return np.array(actions, dtype=np.int64).reshape(-1, 2)

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from model.data.description import builtin_description
-from model.data.single_game import Wanted, description_above, game_name, open_game
+from model.data.single_game import GameFolder, Wanted, open_game
 from model.data.store import Store
 from model.errors import DataError
 from model.inference.evaluation import find_spots
@@ -25,15 +24,15 @@ class FeatureChoice:
     forced: bool = False
     """Whether features other than those of the training are allowed."""
 
-    def stem(self, trained: TrainedNetwork, folder: Path) -> str | None:
-        """Return the stem of the features of the game in ``folder``; None if nothing names it.
+    def stem(self, trained: TrainedNetwork, game: GameFolder) -> str | None:
+        """Return the stem of the features of ``game``; None if nothing names it.
 
         Raises:
-            UserError: The network was trained on other features, or the data set's description is invalid.
+            UserError: The network was trained on other features.
         """
         if self.name is None:
             return trained.stem
-        description = description_above(folder) or builtin_description("soccernet-v1")
+        description = game.description or builtin_description("soccernet-v1")
         stem = description.feature_stem(self.name)
         trained.check_stem(stem, forced=self.forced)
         return stem
@@ -44,7 +43,7 @@ class SpottedGame:
     """Spots that a network predicts for one game."""
 
     game: str
-    """Name of the game, such as ``<league>/<season>/<game>``; see ``game_name``."""
+    """Name of the game, such as ``<league>/<season>/<game>``; see ``model.data.single_game``."""
     store: Store
     spots: Spots
     """Spots after suppression; their halves are indices into ``store.halves``."""
@@ -72,17 +71,17 @@ class SpottedGame:
 
 def spot_game(
     trained: TrainedNetwork,
-    folder: Path,
+    game: GameFolder,
     features: FeatureChoice,
     *,
     nms_window_s: float,
     device: torch.device,
 ) -> SpottedGame:
-    """Predict the spots of the game in ``folder``; the network is moved to ``device``.
+    """Predict the spots of ``game``; the network is moved to ``device``.
 
     Args:
         trained: The network.
-        folder: Folder of the game, with the features of its halves.
+        game: Folder of the game, with the features of its halves.
         features: Features to read.
         nms_window_s: Width of the suppression window in seconds; only the most confident spot in it is kept.
         device: Device to compute on.
@@ -95,16 +94,16 @@ def spot_game(
         dims=network.config.input_size,
         classes=trained.classes,
         frame_rate=trained.frame_rate,
-        stem=features.stem(trained, folder),
+        stem=features.stem(trained, game),
     )
-    store = open_game(folder, wanted)
+    store = open_game(game, wanted)
     if not features.forced:
         trained.check_recipe(store.recipe)
     found = find_spots(network, store, precision="float32", device=device)
     spots = suppress(found, trained.frame_rate.to_frames(nms_window_s))
     if not len(spots):
         _refuse_short_game(store, network.config.chunk_frames)
-    return SpottedGame(game=game_name(folder), store=store, spots=spots)
+    return SpottedGame(game=game.name, store=store, spots=spots)
 
 
 def _refuse_short_game(store: Store, chunk_frames: int) -> None:

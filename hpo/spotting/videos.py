@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from model.data.single_game import GameFolder
 from model.errors import ConfigError
 from model.features.extraction import Note, Progress, recipe_of
 from model.features.games import GameVideo
@@ -35,8 +36,10 @@ def extract_for(
     device: torch.device,
     note: Note,
     progress: Progress,
-) -> list[Path]:
+) -> list[GameFolder]:
     """Extract the features of ``games``; return the folders of the games in ``to``.
+
+    They belong to no data set, also where ``to`` lies in the folder of one.
 
     Raises:
         ConfigError: The network was trained on features without a recipe, or the files are others than those
@@ -54,7 +57,13 @@ def extract_for(
     trained.check_recipe(recipe_of(network, recipe.frame_rate, pca))
     for game in games:
         _extract(trained, game, to, network, pca, device=device, note=note, progress=progress)
-    return list(dict.fromkeys(to / game.game for game in games))
+    parts: dict[str, list[int]] = {}
+    for game in games:
+        parts.setdefault(game.game, []).append(game.part)
+    return [
+        GameFolder(path=to / name, name=name, parts=tuple(own), frame_rate=trained.frame_rate)
+        for name, own in parts.items()
+    ]
 
 
 def _recipe_of(trained: TrainedNetwork) -> tuple[Recipe, str]:

@@ -44,20 +44,55 @@ class Wanted:
     """Stem of the feature files. None: the only ones with ``dims`` dimensions."""
 
 
-def open_game(folder: Path, wanted: Wanted) -> Store:
-    """Read the features of all halves of one game.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GameFolder:
+    """Folder of one game, and what is known about its features."""
 
-    The halves are those that have a feature file, or as many as the ``dataset.toml`` above the folder says.
+    path: Path
+    name: str
+    """Name of the game, with which results of several games can share a folder."""
+    description: DatasetDescription | None = None
+    """Description of the data set that the game belongs to. None: nothing describes it."""
+    parts: tuple[int, ...] | None = None
+    """Numbers of its parts (halves). None: those that have a feature file."""
+    frame_rate: FrameRate | None = None
+    """Feature vectors per second. None: what the description or the stem of the features says."""
+
+    def rate_of(self, stem: str) -> FrameRate | None:
+        """Return the feature vectors per second of the files with ``stem``, or None if nothing says it."""
+        described = stated_rate(stem) if self.description is None else self.description.rate_of(stem)
+        return self.frame_rate or described
+
+
+def find_game(folder: Path) -> GameFolder:
+    """Return the game in ``folder`` with what the ``dataset.toml`` above it says.
+
+    Raises:
+        DataError: The description is invalid.
+    """
+    root = next(filter(None, map(_described_root, _paths(folder))), None)
+    description = None if root is None else read_description(root)
+    count = None if description is None else description.parts
+    return GameFolder(
+        path=folder,
+        name=game_name(folder),
+        description=description,
+        parts=None if count is None else tuple(range(1, count + 1)),
+    )
+
+
+def open_game(game: GameFolder, wanted: Wanted) -> Store:
+    """Read the features of all halves of one game.
 
     Raises:
         DataError: The features are missing or cannot be used; every problem is listed.
     """
+    folder, description = game.path, game.description
     if not folder.is_dir():
         raise DataError(f"no such game folder: {folder}")
-    description = description_above(folder)
     stem = wanted.stem or _only_stem(folder, wanted.dims)
-    _check_rate(stem, description, wanted.frame_rate)
-    headers = _headers(folder, stem, description)
+    _check_rate(stem, game.rate_of(stem), wanted.frame_rate)
+    headers = _headers(folder, stem, game.parts)
     if not headers:
         raise DataError(
             f"the game has no features {stem}"
@@ -79,16 +114,6 @@ def open_game(folder: Path, wanted: Wanted) -> Store:
     if problems:
         raise DataError(f"the features of this game have {counted(len(problems), 'problem')}", problems)
     return _store(folder, stem, halves, wanted, description.recipes.get(stem) if description else None)
-
-
-def description_above(folder: Path) -> DatasetDescription | None:
-    """Return the description of the data set that a game belongs to, or None if no ``dataset.toml`` is above.
-
-    Raises:
-        DataError: The description is invalid.
-    """
-    root = next(filter(None, map(_described_root, _paths(folder))), None)
-    return None if root is None else read_description(root)
 
 
 def game_name(folder: Path) -> str:
@@ -179,14 +204,9 @@ def _game(
     )
 
 
-def _headers(
-    folder: Path, stem: str, description: DatasetDescription | None
-) -> dict[int, FeatureFile | Problem]:
-    parts = feature_parts(folder, stem)
-    if description is not None and description.parts is not None:
-        parts = tuple(range(1, description.parts + 1))
+def _headers(folder: Path, stem: str, parts: tuple[int, ...] | None) -> dict[int, FeatureFile | Problem]:
     headers: dict[int, FeatureFile | Problem] = {}
-    for number in parts:
+    for number in parts or feature_parts(folder, stem):
         file = folder / f"{number}_{stem}.npy"
         header = find_header(file) or Problem(str(file), "", "missing")
         if isinstance(header, Problem) or header.frames:
@@ -220,8 +240,7 @@ def _widths(headers: dict[int, FeatureFile | Problem]) -> list[int]:
     return sorted({header.dims for header in headers.values() if isinstance(header, FeatureFile)})
 
 
-def _check_rate(stem: str, description: DatasetDescription | None, expected: FrameRate) -> None:
-    found = stated_rate(stem) if description is None else description.rate_of(stem)
+def _check_rate(stem: str, found: FrameRate | None, expected: FrameRate) -> None:
     if found is not None and found != expected:
         raise DataError(
             f"features {stem} have {found.per_second:g} frames per second, the network was trained at "

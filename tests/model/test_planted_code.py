@@ -12,7 +12,7 @@ import torch
 
 from model.data.check import check_dataset
 from model.data.description import builtin_description, write_description
-from model.data.single_game import Wanted, open_game
+from model.data.single_game import Wanted, find_game, open_game
 from model.data.soccernet import write_game, write_split
 from model.data.store import open_split, open_store
 from model.errors import DataError
@@ -105,7 +105,9 @@ def test_features_with_planted_code_are_refused_unread(
     with pytest.raises(DataError, match=r"1_EVENTS\.npy: not a readable \.npy file"):
         open_split(data, features="EVENTS", split="train", cache=tmp_path / "cache")
     with pytest.raises(DataError, match=r"1_EVENTS\.npy: not a readable \.npy file"):
-        open_game(data / GAME, Wanted(dims=4, classes=["goal"], frame_rate=FrameRate(), stem="EVENTS"))
+        open_game(
+            find_game(data / GAME), Wanted(dims=4, classes=["goal"], frame_rate=FrameRate(), stem="EVENTS")
+        )
     assert not mark.exists()
 
 

@@ -69,6 +69,17 @@ def test_video_is_spotted_by_the_recipe_of_the_training(folder: Path) -> None:
     assert features[0].read_bytes() == features[1].read_bytes()
 
 
+def test_spots_of_a_video_beside_a_data_set_are_those_of_the_video(folder: Path) -> None:
+    (folder / "dataset.toml").write_text(
+        'name = "mine"\nparts = 2\nlabels_file = "L.json"\nclasses.goal = ["goal"]\nfeatures.own = "OWN"\n'
+        "frame_rate = 5\n"
+    )
+    answer = spot(folder, "--model-weights", folder / "own.pt")
+    (folder / "dataset.toml").unlink()
+    assert answer.exit_code == 0, answer.output
+    assert f"in {folder / 'spots/match/results_spotting.json'} (the game has half 1)" in answer.output
+
+
 def test_highlights_come_from_the_video_alone(folder: Path) -> None:
     answer = hpo(
         *(

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.data.single_game import Wanted, game_name, half_in_memory, open_game, soccernet_root
+from model.data.single_game import Wanted, find_game, game_name, half_in_memory, open_game, soccernet_root
 from model.data.store import Store
 from model.errors import DataError
 from model.timeline import NO_FUTURE, NO_PAST, FrameRate
@@ -21,7 +21,9 @@ def write_halves(folder: Path, stem: str, *shapes: tuple[int, int]) -> list[np.n
 
 
 def opened(folder: Path, stem: str | None = None) -> Store:
-    return open_game(folder, Wanted(dims=4, classes=("goal",), frame_rate=FrameRate(2.0), stem=stem))
+    return open_game(
+        find_game(folder), Wanted(dims=4, classes=("goal",), frame_rate=FrameRate(2.0), stem=stem)
+    )
 
 
 def test_both_halves_lie_one_after_the_other_without_actions(tmp_path: Path) -> None:
@@ -78,7 +80,9 @@ def test_parts_from_ten_on_come_after_those_before(tmp_path: Path) -> None:
     folder.mkdir()
     for part in parts:
         np.save(folder / f"{part}_X.npy", np.full((part, 3), part, dtype=np.float32))
-    store = open_game(folder, Wanted(dims=3, frame_rate=FrameRate(2.0), classes=("goal",), stem=None))
+    store = open_game(
+        find_game(folder), Wanted(dims=3, frame_rate=FrameRate(2.0), classes=("goal",), stem=None)
+    )
     assert [(half.number, half.frames) for half in store.halves] == [(part, part) for part in parts]
     assert store.features[:, 0].tolist() == [part for part in parts for _ in range(part)]
 
