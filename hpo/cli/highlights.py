@@ -1,5 +1,6 @@
 """Commands ``hpo highlights`` and ``hpo precision``."""
 
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,10 +20,13 @@ from model.inference.durations import AFTER_S, BEFORE_S, LONGEST_S
 from model.wording import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hpo.spotting.video import Video
     from model.weights.trained import TrainedNetwork
 
 _LOWEST_REVIEWED = 0.3
-_TIMECODE_RATE = 25
+_TIMECODE_RATE = Fraction(25)
 
 
 def highlights(
@@ -114,9 +118,13 @@ def highlights(
         ),
     ] = AFTER_S,
     timecode_rate: Annotated[
-        int | None,
+        float | None,
         typer.Option(
-            metavar="NUMBER", min=1, max=99, help="Frames per second of the video, for the EDL. Default: 25."
+            metavar="NUMBER",
+            min=1,
+            max=99,
+            help="Frames per second of the video, such as 29.97, for the EDL. Default: those of --video-1, "
+            "else 25.",
         ),
     ] = None,
     features: Features = None,
@@ -193,7 +201,7 @@ def highlights(
     )
     if opened:
         check_videos(opened, found.clips, copy=copy)
-    files = write_cut_lists(found, folder, timecode_rate=timecode_rate or _TIMECODE_RATE)
+    files = write_cut_lists(found, folder, timecode_rate=_exact_timecode_rate(timecode_rate, opened))
     if opened and found.clips:
         write_video(ffmpeg, opened, found.clips, folder / VIDEO_FILE, copy=copy)
         files.append(folder / VIDEO_FILE)
@@ -237,6 +245,14 @@ def _check_options(games: list[Path], videos: list[Path], *, copy: bool, opportu
         raise ConfigError("--copy is for the streams of videos, expected --video-1 FILE")
     if len(games) > 1 and not opportunities:
         raise ConfigError(f"expected one --game, got {len(games)}; several only with --opportunities")
+
+
+def _exact_timecode_rate(typed: float | None, videos: "Sequence[Video]") -> Fraction:
+    from hpo.spotting.video import exact_rate
+
+    if typed is not None:
+        return exact_rate(typed)
+    return next((video.frame_rate for video in videos if video.frame_rate), _TIMECODE_RATE)
 
 
 def _network(

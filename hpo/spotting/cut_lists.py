@@ -1,8 +1,10 @@
 """Files of highlights: clips with their reasons (JSON), and a cut list for editing programs (EDL)."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +43,14 @@ def highlights_line(highlights: Highlights) -> str:
     )
 
 
-def write_cut_lists(highlights: Highlights, folder: Path, *, timecode_rate: int) -> list[Path]:
-    """Write the JSON and the EDL file, and delete a video of earlier clips."""
+def write_cut_lists(highlights: Highlights, folder: Path, *, timecode_rate: Fraction) -> list[Path]:
+    """Write the JSON and the EDL file, and delete a video of earlier clips.
+
+    Args:
+        highlights: The clips.
+        folder: Folder to write to.
+        timecode_rate: Frames per second of the videos, for the EDL.
+    """
     files = [folder / JSON_FILE, folder / EDL_FILE]
     content = json.dumps(_record(highlights), indent=1).encode()
     if files[0].is_file() and files[0].read_bytes() != content:
@@ -92,7 +100,7 @@ def _span(part: Clip | Moment) -> dict[str, Any]:
     }
 
 
-def _edl(highlights: Highlights, rate: int) -> str:
+def _edl(highlights: Highlights, rate: Fraction) -> str:
     """Return a CMX3600 list: one event per clip, with picture and sound (B), from reels HALF1 and HALF2."""
     lines = [f"TITLE: {highlights.game.rpartition('/')[2]:.70}", "FCM: NON-DROP FRAME", ""]
     recorded = 0
@@ -110,7 +118,8 @@ def _edl(highlights: Highlights, rate: int) -> str:
     return "\n".join(lines)
 
 
-def _timecode(frames: int, rate: int) -> str:
-    """Format a time as HH:MM:SS:FF."""
-    seconds, frame = divmod(frames, rate)
+def _timecode(frames: int, rate: Fraction) -> str:
+    """Format the label HH:MM:SS:FF of a frame."""
+    # Without dropped numbers, 29.97 frames per second are counted as 30 and fall behind the clock.
+    seconds, frame = divmod(frames, math.ceil(rate))
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}:{frame:02d}"

@@ -22,6 +22,9 @@ _PICTURE = re.compile(
     r"Stream #0:\d+.*?: Video: (?P<codec>\w+).*? (?P<width>\d{2,5})x(?P<height>\d{2,5})"
     r"(?:.*\bSAR (?P<aspect>[1-9]\d*:[1-9]\d*))?"  # of two, the last one is the file's, which players use
 )
+_ROUNDED = 0.006
+"""Largest difference of a number of two decimals from what it was rounded from, with a margin."""
+_RATE = re.compile(r"(\d+(?:\.\d+)?) fps")
 _SOUND = re.compile(r"Stream #0:\d+.*?: Audio:")
 _TURNED = re.compile(r"rotation of -?(?:90|270)\.")
 
@@ -38,6 +41,8 @@ class Video:
     has_sound: bool
     pixel_aspect: Fraction = Fraction(1)
     """Width of a pixel divided by its height, turned as it is shown."""
+    frame_rate: Fraction | None = None
+    """Frames per second. None: the file does not say."""
 
     @property
     def kind(self) -> str:
@@ -90,7 +95,19 @@ def open_video(ffmpeg: str, file: Path) -> Video:
     turn = -1 if _TURNED.search(output) else 1
     size = "x".join((picture["width"], picture["height"])[::turn])
     aspect = Fraction(*map(int, (picture["aspect"] or "1:1").split(":")[::turn]))
-    return Video(file, duration_s, picture["codec"], size, bool(_SOUND.search(output)), aspect)
+    has_sound = bool(_SOUND.search(output))
+    rate = _RATE.search(output[picture.start() :].partition("\n")[0])
+    frame_rate = exact_rate(float(rate[1])) if rate else None
+    return Video(file, duration_s, picture["codec"], size, has_sound, aspect, frame_rate)
+
+
+def exact_rate(stated: float) -> Fraction:
+    """Return the frames per second that are written as ``stated``, such as 30000/1001 for 29.97."""
+    whole = round(stated)
+    television = Fraction(1000 * whole, 1001)
+    if stated != whole and abs(stated - television) < _ROUNDED:
+        return television
+    return Fraction(stated).limit_denominator(1000)
 
 
 def check_videos(videos: Sequence[Video], clips: Sequence[Clip], *, copy: bool) -> None:

@@ -1,6 +1,7 @@
 import json
 import re
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 from hpo.spotting.cut_lists import Highlights, highlights_line, write_cut_lists
@@ -36,11 +37,12 @@ FOUND = Highlights(
     ),
     settings={"threshold": 0.5},
 )
+RATE = Fraction(25)
 EVENT = re.compile(r"(\d{3})  (\S{5} +)(B     C        )((?:\d\d:\d\d:\d\d:\d\d ?){4})")
 
 
 def test_json_says_what_is_shown_when_and_why(tmp_path: Path) -> None:
-    file, _ = write_cut_lists(FOUND, tmp_path, timecode_rate=25)
+    file, _ = write_cut_lists(FOUND, tmp_path, timecode_rate=RATE)
     record = json.loads(file.read_text())
     assert (record["game"], record["duration_s"], record["settings"]) == (
         "league/season/Málaga - Eibar",
@@ -62,7 +64,7 @@ def test_json_says_what_is_shown_when_and_why(tmp_path: Path) -> None:
 
 
 def test_edl_cuts_both_reels_one_after_the_other(tmp_path: Path) -> None:
-    _, file = write_cut_lists(FOUND, tmp_path, timecode_rate=25)
+    _, file = write_cut_lists(FOUND, tmp_path, timecode_rate=RATE)
     lines = file.read_text().splitlines()
     assert lines[:3] == ["TITLE: Málaga - Eibar", "FCM: NON-DROP FRAME", ""]
     events = [match for line in lines if (match := EVENT.fullmatch(line))]
@@ -73,9 +75,18 @@ def test_edl_cuts_both_reels_one_after_the_other(tmp_path: Path) -> None:
     assert "* COMMENT: goal sequence 0.75, card 0.90" in lines
 
 
+def test_edl_labels_the_frames_of_television_by_their_number(tmp_path: Path) -> None:
+    rate = Fraction(30000, 1001)
+    late = replace(FOUND, clips=(replace(FOUND.clips[0], start_s=2680.0, stop_s=2700.0),))
+    _, file = write_cut_lists(late, tmp_path, timecode_rate=rate)
+    (event,) = filter(None, map(EVENT.fullmatch, file.read_text().splitlines()))
+    # Frames 80320 and 80919, counted by 30.
+    assert event[4] == "00:44:37:10 00:44:57:09 00:00:00:00 00:00:19:29"
+
+
 def test_game_without_highlights_has_empty_lists(tmp_path: Path) -> None:
     nothing = Highlights(game="a/b/c", classes=("goal",), clips=(), settings={})
-    listing, cuts = write_cut_lists(nothing, tmp_path, timecode_rate=25)
+    listing, cuts = write_cut_lists(nothing, tmp_path, timecode_rate=RATE)
     assert json.loads(listing.read_text())["clips"] == [] and cuts.read_text().startswith("TITLE: c\n")
     assert highlights_line(nothing) == "0 clips of 0 min 00 s in all, for 0 spots and 0 sequences"
 
@@ -87,8 +98,8 @@ def test_line_counts_clips_spots_and_sequences() -> None:
 def test_film_of_other_cuts_does_not_stay_beside_the_lists(tmp_path: Path) -> None:
     film = tmp_path / "highlights.mp4"
     film.write_bytes(b"of FOUND")
-    write_cut_lists(FOUND, tmp_path, timecode_rate=25)
-    write_cut_lists(FOUND, tmp_path, timecode_rate=25)
+    write_cut_lists(FOUND, tmp_path, timecode_rate=RATE)
+    write_cut_lists(FOUND, tmp_path, timecode_rate=RATE)
     assert film.read_bytes() == b"of FOUND"
-    write_cut_lists(replace(FOUND, clips=FOUND.clips[:1]), tmp_path, timecode_rate=25)
+    write_cut_lists(replace(FOUND, clips=FOUND.clips[:1]), tmp_path, timecode_rate=RATE)
     assert not film.exists()

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import barcode_video
@@ -11,7 +12,15 @@ import numpy as np
 import pytest
 from barcode_video import FRAME_RATE
 
-from hpo.spotting.video import PARTS_FOLDER, Video, check_videos, find_ffmpeg, open_video, write_video
+from hpo.spotting.video import (
+    PARTS_FOLDER,
+    Video,
+    check_videos,
+    exact_rate,
+    find_ffmpeg,
+    open_video,
+    write_video,
+)
 from model.errors import UserError
 from model.inference.clips import Clip, Moment
 
@@ -148,6 +157,21 @@ def test_half_without_sound_does_not_take_that_of_the_other(ffmpeg: str, tmp_pat
     assert film.has_sound and abs(film.duration_s - 4) < 0.2
     with pytest.raises(UserError, match=r"96x64 without sound and .* 96x64"):
         check_videos([silent, loud], parts, copy=True)
+
+
+def test_frame_rate_of_a_video_is_exact(ffmpeg: str, videos: list[Video], tmp_path: Path) -> None:
+    assert [video.frame_rate for video in videos] == [FRAME_RATE, FRAME_RATE]
+    television = made(ffmpeg, tmp_path / "29.97.mkv", "-r", "30000/1001", seconds=1)
+    assert television.frame_rate == Fraction(30000, 1001)
+
+
+@pytest.mark.parametrize(
+    ("stated", "exact"),
+    [(23.976, Fraction(24000, 1001)), (23.98, Fraction(24000, 1001)), (59.94, Fraction(60000, 1001))]
+    + [(rate, Fraction(rate)) for rate in (1, 5, 12.5, 24, 30, 50, 99)],
+)
+def test_rate_that_is_written_rounded_is_that_of_television(stated: float, exact: Fraction) -> None:
+    assert exact_rate(stated) == exact
 
 
 def red_size(ffmpeg: str, videos: list[Video], half: int, film: Path) -> tuple[int, int]:
