@@ -16,13 +16,13 @@ from model.inference.evaluation import find_segmentation, find_spots
 from model.losses.complete import LossConfig
 from model.metrics.average_map import LOOSE_TOLERANCES_S, average_map
 from model.metrics.breakdowns import (
-    GAME_TIME_EDGES_S,
     VICINITY_EDGES_S,
     GroupScore,
     average_map_by_group,
     break_actions,
     by_game_time,
     by_vicinity,
+    game_time_edges,
 )
 from model.metrics.calibration import Calibration, calibration, offsets_frames
 from model.metrics.matching import Matching
@@ -48,6 +48,8 @@ class Scores:
     """True for every class that has actions."""
     actions: int
     break_actions: int
+    halves: int
+    """Number of halves of a game; 1 if every game has one part."""
     game_time: Sequence[GroupScore]
     vicinity: Sequence[GroupScore]
 
@@ -158,6 +160,7 @@ def _spotted(
 def _scores(spots: Spots, store: Store, options: dict[str, Any]) -> Scores:
     numbers, actions = np.array([half.number for half in store.halves]), store.actions
     in_break = break_actions(actions, numbers)
+    halves = int(numbers.max())
     time, vicinity = by_game_time(numbers, store.frame_rate), by_vicinity(store.frame_rate)
     whole = average_map(spots, actions, **options)
     return Scores(
@@ -167,8 +170,9 @@ def _scores(spots: Spots, store: Store, options: dict[str, Any]) -> Scores:
         average_map_without_break=average_map(spots, actions[~in_break], **options).average_map,
         actions=len(actions),
         break_actions=int(in_break.sum()),
+        halves=halves,
         game_time=average_map_by_group(
-            spots, actions, time, groups=max(2, *numbers) * (len(GAME_TIME_EDGES_S) - 1), **options
+            spots, actions, time, groups=halves * (len(game_time_edges(halves)) - 1), **options
         ),
         vicinity=average_map_by_group(spots, actions, vicinity, groups=len(VICINITY_EDGES_S) - 1, **options),
     )

@@ -16,7 +16,7 @@ from hpo.spotting.figures.timeline import timeline_figure
 from hpo.spotting.figures.zones import loss_figure, zones_figure
 from model.errors import UserError
 from model.files import write_whole
-from model.metrics.breakdowns import GAME_TIME_EDGES_S, HALF_S, VICINITY_EDGES_S, GroupScore
+from model.metrics.breakdowns import HALF_S, VICINITY_EDGES_S, GroupScore, game_time_edges
 from model.metrics.calibration import CONFIDENCE_EDGES
 from model.wording import counted
 
@@ -65,11 +65,12 @@ def write_analysis(analysis: Analysis, folder: Path) -> list[Path]:
 
 
 def _write_tables(analysis: Analysis, folder: Path) -> list[Path]:
+    scores = analysis.scores
     tables = {
         "summary": _summary_rows(analysis),
         "per-class": per_class_rows(analysis),
-        "game-time": _bin_rows(analysis, analysis.scores.game_time, _time_labels(analysis), "bin_minutes"),
-        "vicinity": _bin_rows(analysis, analysis.scores.vicinity, vicinity_labels(), "bin_s"),
+        "game-time": _bin_rows(analysis, scores.game_time, game_time_labels(scores.halves), "bin_minutes"),
+        "vicinity": _bin_rows(analysis, scores.vicinity, vicinity_labels(), "bin_s"),
         "confusion": _confusion_rows(analysis),
         "calibration": _calibration_rows(analysis),
         "offsets": _offset_rows(analysis),
@@ -85,7 +86,7 @@ def _write_figures(analysis: Analysis, folder: Path) -> list[Path]:
         ),
         "game-time": bins_figure(
             analysis.scores.game_time,
-            _time_labels(analysis),
+            game_time_labels(analysis.scores.halves),
             whole=analysis.scores.average_map_present,
             title=f"Average-mAP by game time{_scored(analysis)}",
             axis="game time (minutes)",
@@ -113,25 +114,24 @@ def _scored(analysis: Analysis) -> str:
     return f", {analysis.scoring}" if analysis.scoring else ""
 
 
-def _time_labels(analysis: Analysis) -> list[str]:
-    return game_time_labels(len(analysis.scores.game_time) // (len(GAME_TIME_EDGES_S) - 1))
-
-
 def game_time_labels(halves: int = 2) -> list[str]:
     """Return a label with the minutes of each bin; minutes after 45 and 90 are stoppage time.
 
     Args:
-        halves: Number of halves. With more than two, the clock starts anew in each and labels name the half.
+        halves: Number of halves. With one, the match has one clock. With more than two, the clock starts anew
+            in each and labels name the half.
     """
+    edges_s = game_time_edges(halves)
     if halves > 2:
-        of_one = game_time_labels(1)[: len(GAME_TIME_EDGES_S) - 1]
+        of_one = _minutes(0.0, edges_s)
         return [f"{number}: {label}" for number in range(1, halves + 1) for label in of_one]
-    labels = []
-    for first_s in (0.0, HALF_S):
-        minutes = [round((first_s + edge) / 60) for edge in GAME_TIME_EDGES_S[:-1]]
-        labels += [f"{low}-{high}" for low, high in pairwise(minutes)]
-        labels.append(f"{minutes[-1]}+")
-    return labels
+    return [label for half in range(halves) for label in _minutes(half * HALF_S, edges_s)]
+
+
+def _minutes(first_s: float, edges_s: Sequence[float]) -> list[str]:
+    """Return a label for each bin within a half that begins at ``first_s`` of the game."""
+    minutes = [round((first_s + edge) / 60) for edge in edges_s[:-1]]
+    return [*(f"{low}-{high}" for low, high in pairwise(minutes)), f"{minutes[-1]}+"]
 
 
 def vicinity_labels() -> list[str]:

@@ -16,6 +16,8 @@ HALF_S = 2700.0
 """Duration of a half without stoppage time, in seconds; the clock of the second half starts here."""
 GAME_TIME_EDGES_S = (*(300.0 * step for step in range(10)), np.inf)
 """Bins within a half, in seconds: 5 minutes each; the last bin holds everything after minute 45."""
+MATCH_EDGES_S = (*(300.0 * step for step in range(19)), np.inf)
+"""Bins within a match of one part, in seconds: 5 minutes each; the last holds everything after minute 90."""
 VICINITY_EDGES_S = (0.0, 10.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 300.0, 600.0, np.inf)
 """Bins of the distance to the closest other action, in seconds; the last includes actions without another."""
 
@@ -115,17 +117,25 @@ def _counts(
     return found, right, np.bincount(owner, minlength=shape[0] * shape[1]).reshape(shape)
 
 
+def game_time_edges(halves: int) -> tuple[float, ...]:
+    """Return the edges of the bins within one half of games with this number of halves, in seconds."""
+    return MATCH_EDGES_S if halves == 1 else GAME_TIME_EDGES_S
+
+
 def by_game_time(half_numbers: npt.NDArray[np.int64], frame_rate: FrameRate) -> Grouping:
-    """Group by bins of ``GAME_TIME_EDGES_S``, those of the second half after those of the first (figure 4).
+    """Group by bins of game time, those of the second half after those of the first (figure 4).
+
+    If every game has one part, one clock runs over the whole match.
 
     Args:
         half_numbers: Number of every half, from 1, of every half of the split.
         frame_rate: Converts frames to seconds.
     """
+    edges_s = game_time_edges(int(half_numbers.max()))
 
     def bins(rows: Spots) -> npt.NDArray[np.int64]:
-        within = bin_of(rows.frame / frame_rate.per_second, GAME_TIME_EDGES_S)
-        return (half_numbers[rows.half] - 1) * (len(GAME_TIME_EDGES_S) - 1) + within
+        within = bin_of(rows.frame / frame_rate.per_second, edges_s)
+        return (half_numbers[rows.half] - 1) * (len(edges_s) - 1) + within
 
     return lambda matching: Groups(bins(matching.actions), bins(matching.spots))
 

@@ -56,6 +56,7 @@ def analysis() -> Analysis:
             average_map_without_break=0.6,
             actions=7,
             break_actions=1,
+            halves=2,
             game_time=groups(20),
             vicinity=groups(11),
         ),
@@ -132,6 +133,7 @@ def test_network_without_zones_has_no_figures_of_them(analysis: Analysis, tmp_pa
 def test_bins_are_named_by_what_they_hold() -> None:
     labels = game_time_labels()
     assert (labels[0], labels[8:11], labels[-1]) == ("0-5", ["40-45", "45+", "45-50"], "90+")
+    assert game_time_labels(1)[-2:] == ["85-90", "90+"] and game_time_labels(3)[10] == "2: 0-5"
     assert (vicinity_labels()[0], vicinity_labels()[-1], len(vicinity_labels())) == ("0-10", "600+", 11)
 
 

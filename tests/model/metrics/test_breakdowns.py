@@ -100,6 +100,12 @@ def test_second_half_and_stoppage_time_have_bins_of_their_own() -> None:
     assert len(GAME_TIME_EDGES_S) == 11
 
 
+def test_match_of_one_part_has_one_clock() -> None:
+    actions = rows_of([(0, 5400, 0), (0, 10799, 0), (0, 10800, 0)])
+    groups = by_game_time(np.array([1, 1]), RATE)(Matching(spots_of([]), actions))
+    assert groups.of_action.tolist() == [9, 17, 18]
+
+
 def test_wrong_spot_goes_with_the_closest_action_of_its_class_or_with_none() -> None:
     actions = rows_of([(0, 0, 0), (0, 50, 0), (0, 52, 1)])
     matching = Matching(spots_of([(0, 20, 0, 0.5), (0, 30, 0, 0.5), (1, 30, 0, 0.5)]), actions)
