@@ -229,6 +229,7 @@ def labels(
     to.mkdir(parents=True, exist_ok=True)
     games = dict.fromkeys([annotation.game for _, annotation in found] + [game for game, _ in empty])
     with changing(to):
+        new_folders = [name for name in games if not (to / name).is_dir()]
         is_new = declare_classes(to, [annotation.label for _, annotation in found])
         lists = longer_lists(to, [(game, split or "") for game in games])
         counts, copies = write_labels(to, found, empty)
@@ -243,5 +244,9 @@ def labels(
     for copy in copies:
         typer.echo(f"note: it had other annotations of these parts; the file before is kept as {copy}")
     is_described = bool(description_document(to).get("features"))
+    if is_described and new_folders:
+        typer.echo(
+            f"note: {counted(len(new_folders), 'game')} had no folder so far, the first: {new_folders[0]}"
+        )
     words = ("check", to) if is_described else ("new", to, "--rate", "NUMBER")
     typer.echo(f"next: {shell_line('hpo', 'data', *words)}")

@@ -10,6 +10,7 @@ from model.data.feature_file import unusable_values
 from model.data.inspection import Game, inspect_game
 from model.data.soccernet import feature_parts, first_games, read_split, real_folder
 from model.data.survey import Findings, Survey, absent_class_notices, labels_notice
+from model.data.unlisted import unlisted_notice
 from model.errors import DataError, Problem
 
 
@@ -94,6 +95,7 @@ def check_dataset(
             *labels_notice(description, root),
             *dict.fromkeys(notice for each in findings for notice in each.notices),
             *absent_class_notices({split: named[split] for split in named if split != "train"}),
+            *_unlisted(root, description, stems, {} if counts else games),
         ),
         games={split: len(names) for split, names in games.items()},
         actions=named,
@@ -161,6 +163,15 @@ def _stems_found(root: Path, description: DatasetDescription, games: dict[str, t
     names = [name for listed in games.values() for name in listed]
     found = [stem for stem in stems if any(feature_parts(root / name, stem) for name in names)]
     return found or list(stems)[:1] or ["FEATURES"]
+
+
+def _unlisted(
+    root: Path, description: DatasetDescription, stems: Sequence[str], games: Mapping[str, Sequence[str]]
+) -> tuple[str, ...]:
+    """Return the notice of games in no list, if the lists of all splits were read whole."""
+    if not all(games.get(split) for split in SPLITS):
+        return ()
+    return unlisted_notice(root, description, stems, [name for names in games.values() for name in names])
 
 
 def _missing_actions(

@@ -111,6 +111,16 @@ def test_table_becomes_label_files_and_classes(tmp_path: Path) -> None:
     ]
 
 
+def test_game_that_had_no_folder_is_told_once_the_features_are_there(tmp_path: Path) -> None:
+    words = ("--from", written(tmp_path / "a.csv", CSV), "--to", tmp_path)
+    assert "no folder so far" not in labels(*words).output
+    with (tmp_path / "dataset.toml").open("a") as stream:
+        stream.write('[features]\nx = "X"\n')
+    assert "no folder so far" not in labels(*words).output
+    (tmp_path / "cup/final").rename(tmp_path / "Cup")
+    assert "note: 1 game had no folder so far, the first: cup/final" in labels(*words).output
+
+
 @pytest.mark.parametrize("separator", [";", "\t"])
 def test_table_of_another_spreadsheet_has_the_same_actions(tmp_path: Path, separator: str) -> None:
     text = CSV.replace(",", separator)

@@ -175,6 +175,26 @@ def test_actions_a_little_past_the_end_are_counted(write_dataset: Write, tmp_pat
     assert report.notices == ("1 action lies after the last frame and counts as on the last frame",)
 
 
+def test_games_in_no_list_are_told(write_dataset: Write, tmp_path: Path) -> None:
+    root = write_dataset(tmp_path, SPLITS)
+    game(root).rename(tmp_path / "moved")
+    game(root).symlink_to(tmp_path / "moved")  # the same game
+    assert check_dataset(root, features=None).notices == ()
+    (root / "Train 0").mkdir()
+    (root / "Train 0" / "Labels.json").write_text('{"annotations": []}')
+    report = check_dataset(root, features=None)
+    assert report.problems == () and report.notices == (
+        "1 folder with labels or features is in no list of a split, so that nothing reads them; the first: "
+        "Train 0",
+    )
+    np.save(root / "Train 0" / "1_EVENTS.npy", np.zeros((30, 4), dtype=np.float32))
+    (root / "new").mkdir()
+    np.save(root / "new" / "1_EVENTS.npy", np.zeros((30, 4), dtype=np.float32))
+    assert check_dataset(root, features=None).notices[0].startswith("2 folders with labels or features")
+    some = check_dataset(root, features=None, splits=("train", "valid"), counts=(1, 1))
+    assert some.notices == (), "only some games were asked for"
+
+
 def test_a_folder_without_a_description_cannot_be_checked(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no known data set"):
         check_dataset(tmp_path, features=None)
