@@ -1,8 +1,9 @@
 """Inspect one game: its labels, the headers of its feature files, and its problems."""
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from model.data.rates import LATE_S
 from model.data.soccernet import feature_parts, features_file, stems_in
 from model.errors import Problem
 from model.files import broken_link
+from model.shell import shell_line
 from model.timeline import FrameRate
 from model.wording import counted
 
@@ -60,11 +62,13 @@ def inspect_game(root: Path, name: str, description: DatasetDescription, *, stem
     folder = root / name
     if fault := broken_link(folder):
         return _without_content(name, folder, problems=(Problem(str(folder), "", fault),))
-    if not folder.is_dir():
+    try:
+        if folder.is_dir():
+            return _readable_game(root, name, description, stem)
+        if problem := _in_other_letters(root, name):
+            return _without_content(name, folder, problems=(problem,))
         absent = Absent("have no folder", Problem(str(folder), "", "no such game folder"))
         return _without_content(name, folder, absent=(absent,))
-    try:
-        return _readable_game(root, name, description, stem)
     except OSError as error:
         problem = Problem(str(error.filename or folder), "", error.strerror or str(error))
         return _without_content(name, folder, problems=(problem,))
@@ -122,6 +126,28 @@ def _readable_game(root: Path, name: str, description: DatasetDescription, stem:
         absent=tuple(absent),
         problems=tuple(problems),
     )
+
+
+def _in_other_letters(root: Path, name: str) -> Problem | None:
+    """Return the problem of a game whose folder has the accents of its name in another Unicode form, or None.
+
+    Macs and their zip files write an accent as a character of its own; lists usually have one for both.
+    """
+    folder = root
+    for part in PurePosixPath(name).parts:
+        missing = folder / part
+        if not missing.exists():
+            composed = unicodedata.normalize("NFC", part)
+            here = folder.iterdir() if folder.is_dir() else ()
+            alike = [each for each in here if unicodedata.normalize("NFC", each.name) == composed]
+            return _renaming(alike[0], missing) if alike else None
+        folder = missing
+    return None
+
+
+def _renaming(there: Path, wanted: Path) -> Problem:
+    message = "no such folder, but one whose name has its accents in another Unicode form; rename it: "
+    return Problem(str(wanted), "", message + shell_line("mv", there, wanted))
 
 
 def no_features(stem: str) -> str:

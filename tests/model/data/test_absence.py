@@ -1,5 +1,7 @@
 """Games, lists and files that a data folder lacks, and links that lead nowhere."""
 
+import subprocess
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -105,6 +107,18 @@ def test_broken_links_and_folders_are_told_as_such(tmp_path: Path) -> None:
         f"{folder}: expected a .npy file, got a folder; move it away and put the file here",
     ]
     assert report.notices == ()  # no game has other halves than the rest
+
+
+def test_folder_whose_accents_are_in_another_unicode_form_is_named_with_the_renaming(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    write_splits(root, lambda game: write_game(root, game, v2_notes(last_s=250), halves("X", 600)))
+    listed, there = (root / unicodedata.normalize(form, "l/s/Málaga") for form in ("NFC", "NFD"))
+    (root / "l/s/train").rename(there)
+    (root / "train.txt").write_text(f"{listed.relative_to(root)}\n")
+    (problem,) = [line for line in problems(check_dataset(root, features="X")) if str(listed) in line]
+    assert "in another Unicode form" in problem
+    subprocess.run(problem.partition("rename it: ")[2], shell=True, check=True)
+    assert problems(check_dataset(root, features="X")) == []
 
 
 def test_broken_links_to_labels_and_games_are_told_as_such(tmp_path: Path) -> None:
