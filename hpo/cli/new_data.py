@@ -189,6 +189,7 @@ def _checked_rate(typed: float | None) -> float:
     Raises:
         ConfigError: There is none, or it is not one of features.
     """
+    from model.data.description_table import HIGHEST_RATE
     from model.timeline import FrameRate
 
     if typed is None and not sys.stdin.isatty():
@@ -200,6 +201,10 @@ def _checked_rate(typed: float | None) -> float:
         FrameRate(rate)
     except ConfigError as error:
         raise ConfigError(f"--rate: {error.message}") from None
+    if rate > HIGHEST_RATE:
+        raise ConfigError(
+            f"--rate: expected at most {HIGHEST_RATE:g} feature vectors per second, got {rate:g}"
+        )
     return rate
 
 

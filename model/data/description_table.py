@@ -22,6 +22,7 @@ KEYS = (
     "splits",
 )
 HIGHEST_RATE = 1000.0
+"""Largest number of feature vectors per second."""
 ALL_CLASSES = "default"
 """Name that stands in study files for all classes that are not named there, so that no class can have it."""
 _CLASS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]*")

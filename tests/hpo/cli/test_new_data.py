@@ -133,6 +133,7 @@ def test_labels_left_out_are_ignored_and_not_unknown(handball: Path) -> None:
     [
         ((), "the frame rate is unknown"),
         (("--rate", "0"), "--rate: frame rate must be a positive number"),
+        (("--rate", "4410"), "--rate: expected at most 1000 feature vectors per second, got 4410"),
         (("--rate", "nan"), "--rate: frame rate must be a positive number"),
         (("--rate", "5", "--classes", "goal"), "expected --classes with labels of the label files, got goal"),
         (("--rate", "5", "--labels-file", "None.json"), "the classes are unknown"),
