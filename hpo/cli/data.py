@@ -105,7 +105,7 @@ def _compare_with_videos(folder: Path, files: list[Path], features: str | None, 
     from model.features.games import games_of_files, read_games
 
     description = read_description(folder, labels)
-    tables = [file for file in files if file.suffix == ".csv"]
+    tables = [file for file in files if file.suffix.lower() == ".csv"]
     games = games_of_files([file for file in files if file not in tables])
     games += [game for table in tables for game in read_games(table)]
     stem = None if features is None else description.feature_stem(features)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from model.data.description import DESCRIPTION_FILE, DatasetDescription
-from model.data.feature_file import read_header
+from model.data.feature_file import find_header
 from model.data.soccernet import features_file, stems_in
 from model.errors import DataError, Problem
 from model.features.decoding import Video, clock
@@ -36,7 +36,7 @@ def compare_with_videos(
         except DataError as error:
             problems.append(Problem(str(game.video), "", error.message))
             continue
-        if stated is None:
+        if not stated:
             problems.append(Problem(str(game.video), "", "the file does not say how long it is"))
             continue
         about = f"video of {clock(float(stated))} at {frame_rate:.5g} frames per second"
@@ -56,11 +56,14 @@ def compare_with_videos(
 
 def _fault(file: Path, rate: float, stated_s: float) -> tuple[str, float]:
     """Return what is wrong with a file, or "", and its duration in seconds."""
-    header = read_header(file)
+    header = find_header(file)
+    if header is None:
+        return "missing", 0.0
     if isinstance(header, Problem):
         return header.message, 0.0
     seconds = header.frames / rate
-    if abs(seconds - stated_s) <= _TOLERANCE_S:
+    # The last frame stands for all that is left of the video.
+    if abs(seconds - stated_s) <= max(_TOLERANCE_S, 1 / rate):
         return "", seconds
     fitting = header.frames / stated_s
     return (
