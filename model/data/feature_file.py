@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from model.errors import Problem
 from model.files import broken_link
+from model.wording import counted
 
 _NPY = b"\x93NUMPY"
 _BLOCK_BYTES = 4 << 20
@@ -68,11 +69,13 @@ def read_header(path: Path) -> FeatureFile | Problem:
 
 
 def width_mismatches(halves: Sequence[FeatureFile]) -> list[Problem]:
-    """Report every file whose vector length differs from that of most files."""
+    """Report every file whose vector length differs from that of most files, or that all seem transposed."""
     widths = [half.dims for half in halves]
     if len(set(widths)) < 2:
         return []
     usual = max(dict.fromkeys(widths), key=widths.count)
+    if len({half.frames for half in halves}) == 1 and 2 * widths.count(usual) <= len(widths):
+        return [transposed(halves)]
     first = next(half.path for half in halves if half.dims == usual)
     return [
         Problem(
@@ -81,6 +84,16 @@ def width_mismatches(halves: Sequence[FeatureFile]) -> list[Problem]:
         for half in halves
         if half.dims != usual
     ]
+
+
+def transposed(halves: Sequence[FeatureFile]) -> Problem:
+    """Return the problem of files that all have one number of rows, which seems to be their vector length."""
+    first = halves[0]
+    message = (
+        f"the arrays seem to be transposed: expected (frames, dims), got {counted(len(halves), 'file')} of "
+        f"{first.frames} rows, this one with {first.dims} columns; save features.T"
+    )
+    return Problem(str(first.path), "shape", message)
 
 
 def common_dtype(halves: Sequence[FeatureFile]) -> str:

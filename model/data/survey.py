@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from model.data.absence import absence_problems
@@ -14,7 +14,7 @@ from model.data.description import (
     builtin_description,
     soccernet_games,
 )
-from model.data.feature_file import width_mismatches
+from model.data.feature_file import transposed, width_mismatches
 from model.data.inspection import Game
 from model.data.rates import HalfLength, RateDoubt, far_longer, rate_doubt
 from model.errors import Problem
@@ -68,7 +68,9 @@ class Survey:
         doubts: list[Problem] = []
         if doubt is not None:
             is_sure = doubt.ends_early or (self._assumes_rate and not doubt.is_weak)
-            (problems if is_sure else doubts).append(self._rate_problem(doubt))
+            turned = self._transposed(games) if doubt.ends_early else None
+            if turned not in problems:  # different widths have told it already
+                (problems if is_sure else doubts).append(turned or self._rate_problem(doubt))
         labels = [game.labels for game in games]
         clocks = map(_problem, clock_faults(labels))
         contradicting = contradict(labels) or any(game.late_by_clock for game in games)
@@ -88,6 +90,16 @@ class Survey:
         if doubt is not None and doubt.is_weak and not self._assumes_rate:
             doubt = None  # whoever declares a rate knows more than the ends of the halves say
         return doubt, far_longer(lengths, rate) if doubt is None else None
+
+    def _transposed(self, games: Sequence[Game]) -> Problem | None:
+        """Return the problem of arrays whose columns, but not their rows, fit the times of the actions."""
+        halves = [half for game in games for half in game.halves.values()]
+        if len({half.frames for half in halves}) > 1:
+            return None
+        lengths = [length for game in games for length in _lengths(game)]
+        turned = [replace(each, frames=half.dims) for each, half in zip(lengths, halves, strict=True)]
+        doubt = rate_doubt(turned, self.description.rate_of(self.stem))
+        return transposed(halves) if doubt is None else None
 
     def _rate_problem(self, doubt: RateDoubt) -> Problem:
         file, feature = self.root / DESCRIPTION_FILE, f'NAME = {{ stem = "{self.stem}", frame_rate = ... }}'

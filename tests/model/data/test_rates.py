@@ -1,7 +1,9 @@
 """Frame rates of data folders as people have them: known, assumed, wrong, of single halves; match clocks."""
 
+import itertools
 from pathlib import Path
 
+import numpy as np
 import pytest
 from soccernet_folder import halves, note, opened, problems, v2_notes, write_game, write_splits
 
@@ -28,6 +30,21 @@ def test_known_stems_bring_their_rate(stem: str, rate: float, tmp_path: Path) ->
     report = check_dataset(root, features=stem)
     assert report.problems == () and report.notices == () and report.rates == {stem: rate}
     assert opened(root, features=stem).frame_rate.per_second == rate
+
+
+@pytest.mark.parametrize("longer", [0, 10])
+def test_transposed_arrays_are_told_as_such_and_not_as_a_wrong_rate_or_width(
+    longer: int, tmp_path: Path
+) -> None:
+    frames = itertools.count(5400, longer)
+
+    def write(game: str) -> None:
+        features = {f"{half}_MINE": np.zeros((3, next(frames)), np.float32) for half in (1, 2)}
+        write_game(tmp_path, game, v2_notes(), features)
+
+    (problem,) = problems(check_dataset(write_splits(tmp_path, write), features="MINE"))
+    assert "1_MINE.npy: shape: the arrays seem to be transposed: expected (frames, dims), got" in problem
+    assert "6 files of 3 rows, this one with 5400 columns; save features.T" in problem
 
 
 @pytest.mark.parametrize("rate", [1.0, 5.0, 25.0])
