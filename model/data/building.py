@@ -90,10 +90,9 @@ class _StoreWriter:
             raise DataError(
                 f"the data in {survey.root} has {counted(len(findings.problems), 'problem')}",
                 findings.problems,
-                fix="correct the files; list all problems with: "
-                f"{shell_line('hpo', 'data', 'check', survey.root)}",
+                fix=f"correct the files; {_listing(survey.root)}",
             )
-        self._folder = folder
+        self._folder, self._root = folder, survey.root
         self._games = survey.games[split]
         self._classes = len(description.classes)
         halves = [half for game in self._games for half in game.halves.values()]
@@ -142,7 +141,11 @@ class _StoreWriter:
             for stream in streams.values():
                 sync(stream)
         if self._problems:
-            raise DataError("some features cannot be used", self._problems, fix="extract them again")
+            raise DataError(
+                "some features cannot be used",
+                self._problems,
+                fix=f"extract them again; {_listing(self._root)}",
+            )
         self._finish()
         return self._digest.hexdigest()
 
@@ -186,6 +189,11 @@ class _StoreWriter:
             meta = {**self._meta, "digest": self._digest.hexdigest(), "halves": self._halves}
             stream.write(json.dumps(meta).encode())
             sync(stream)
+
+
+def _listing(root: Path) -> str:
+    """Return the advice how to see the problems of all splits."""
+    return f"list all problems with: {shell_line('hpo', 'data', 'check', root)}"
 
 
 def _distinct(actions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -200,6 +200,7 @@ def test_all_games_with_bad_values_are_reported_and_nothing_is_kept(
     with pytest.raises(DataError) as caught:
         opened(root, tmp_path / "cache")
     assert [problem.place for problem in caught.value.problems] == ["frame 17", "frame 17"]
+    assert f"list all problems with: hpo data check {root}" in str(caught.value.details["fix"])
     assert not list((tmp_path / "cache").glob("*/*.npy"))
     assert not [entry for entry in (tmp_path / "cache" / "building").iterdir() if entry.is_dir()]
 
