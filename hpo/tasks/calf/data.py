@@ -172,14 +172,14 @@ def chosen_features(description: DatasetDescription, wanted: str | None) -> str:
     """Return ``wanted``, or the name of the only features of the data.
 
     Raises:
-        ConfigError: No features are named and the data has several.
+        ConfigError: No features are named and the description has several.
     """
     if wanted is not None:
         return wanted
     if len(description.features) == 1:
         return next(iter(description.features))
     raise ConfigError(
-        "the data has several kinds of features, expected the name of one",
+        "the description of the data names several kinds of features, expected the name of one",
         known=", ".join(description.features),
         fix="add --features NAME",
     )

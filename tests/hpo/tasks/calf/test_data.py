@@ -135,6 +135,13 @@ def test_network_reads_the_features_and_labels_of_its_training(root: Path, tmp_p
     assert store.stem == "X"
 
 
+def test_features_are_chosen_among_those_that_the_description_names(root: Path, tmp_path: Path) -> None:
+    # Most folders have one kind, of the three that SoccerNet's description names.
+    with pytest.raises(ConfigError, match="the description of the data names several kinds") as refused:
+        request_for(trained(None), str(root), tmp_path / "cache", features=None)
+    assert refused.value.details["known"] == "resnet, c3d, i3d"
+
+
 def test_features_of_another_recipe_are_refused_unless_forced(root: Path, tmp_path: Path) -> None:
     recipe = Recipe(model="net", weights="1" * 64, preprocessing="224 px", frame_rate=2.0)
     add_table(root, {"features": {"X": {"stem": "X", "frame_rate": 2.0, "recipe": recipe.table()}}})
