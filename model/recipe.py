@@ -8,6 +8,9 @@ from typing import Any
 
 from model.errors import ConfigError
 
+PUBLISHED_MODEL = "resnet152.tv_in1k"
+"""The network of the published features, by its name in timm."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:

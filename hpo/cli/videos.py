@@ -10,6 +10,7 @@ import typer
 from hpo.api.watching import ReadingProgress
 from hpo.cli.networks import Device
 from model.errors import ConfigError, DataError
+from model.recipe import PUBLISHED_MODEL
 from model.shell import shell_line
 from model.timeline import MOST_PARTS
 from model.wording import counted
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from model.features.decoding import Gap
     from model.features.extraction import Extract, Note, Progress
     from model.features.networks import FeatureNetwork
-
-_DEFAULT_MODEL = "resnet152.tv_in1k"
 
 
 def extract(
@@ -45,7 +44,7 @@ def extract(
             help="Network of timm, such as vit_small_patch14_dinov2.lvd142m or "
             "vit_base_patch16_siglip_224.webli, or a file of torch.jit.save or torch.export.save.",
         ),
-    ] = _DEFAULT_MODEL,
+    ] = PUBLISHED_MODEL,
     weights: Annotated[
         Path | None,
         typer.Option(

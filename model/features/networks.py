@@ -12,9 +12,8 @@ import torch
 
 from model.errors import ConfigError, UserError
 from model.features.extra import imported, imported_timm
+from model.recipe import PUBLISHED_MODEL
 
-DEFAULT_MODEL = "resnet152.tv_in1k"
-"""The network of the published features."""
 _IMAGENET_MEAN, _IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _PUBLISHED_SIZE = 224
 _OWN_FILES = (".pt", ".pts", ".pth", ".torchscript", ".pt2")
@@ -124,7 +123,7 @@ def _from_timm(name: str, weights: Path | None, device: torch.device) -> Feature
         near = timm.list_models(f"*{name.partition('.')[0]}*")[:5]
         raise ConfigError(
             f"timm has no network {name!r}, and there is no such file",
-            known=", ".join(near or (DEFAULT_MODEL, *MODERN_MODELS)),
+            known=", ".join(near or (PUBLISHED_MODEL, *MODERN_MODELS)),
         )
     settings = {} if weights is None else {"pretrained_cfg_overlay": {"file": str(weights)}}
     try:
