@@ -93,7 +93,8 @@ class Store:
         kept = first_games(self.games, self.split, count)
         if kept == self.games:
             return self
-        halves = tuple(half for half in self.halves if half.game in kept)
+        names = set(kept)
+        halves = tuple(half for half in self.halves if half.game in names)
         frames = sum(half.frames for half in halves)
         return replace(
             self,
