@@ -114,7 +114,7 @@ def best_confidences(trained: TrainedNetwork, valid: Store, device: torch.device
     """Return, for every class, the confidence threshold with the best F1 on the validation split.
 
     Spots are paired at the widest tolerance, as in ``hpo analyse``. The threshold is 1 for a class without a
-    correct spot, so that none of its spots is shown.
+    correct spot, so that none of its spots is shown but those with a confidence of exactly 1.
     """
     counts = threshold_counts(
         find_spots(trained.network.to(device), valid, precision="float32", device=device),
