@@ -150,7 +150,7 @@ def test_position_in_seconds_contradicts_the_clock_and_stops_a_study(
 ) -> None:
     root, notes = tmp_path / "data", [note(1, second, "Goal", position=second) for second in seconds]
     write_splits(root, lambda game: write_game(root, game, notes, halves("X", 1200, (1,))))
-    (problem,) = [line for line in problems(check_dataset(root, features="X")) if "position" in line]
+    (problem,) = [line for line in problems(check_dataset(root, features="X")) if '"position"' in line]
     assert problem.endswith('"position" is in seconds: multiply it by 1000')
     with pytest.raises(DataError, match="has 1 problem"):
         opened(root, features="X")

@@ -114,7 +114,8 @@ def test_features_at_another_rate_than_the_network_s_are_refused(
 
 def test_features_outside_of_a_data_set_are_not_taken_for_published_ones(tmp_path: Path) -> None:
     write_halves(tmp_path, "I3D", (30, 4))
-    store = open_game(tmp_path, Wanted(dims=4, classes=("goal",), frame_rate=FrameRate(5.0), stem="I3D"))
+    wanted = Wanted(dims=4, classes=("goal",), frame_rate=FrameRate(5.0), stem="I3D")
+    store = open_game(find_game(tmp_path), wanted)
     assert store.frame_rate.per_second == 5
 
 
