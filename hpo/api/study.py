@@ -11,6 +11,7 @@ from hpo.journal.events import Value
 from hpo.journal.results import StudyState, stored_state
 from hpo.space.symbols import by_symbol
 from hpo.study.records import (
+    alike_failures,
     all_fail_sentence,
     failures,
     first_traceback,
@@ -237,7 +238,7 @@ def study_after(ran: "Ran", environment: Environment) -> Study:
     if ran.end.ending is Ending.INTERRUPTED:
         raise KeyboardInterrupt
     if ran.end.ending is Ending.ALL_FAIL:
-        failed = failures(ran.end.state, ran.folder)
+        failed = alike_failures(ran.end.state, ran.folder)
         traceback = first_traceback(failed)
         raise UserError(
             all_fail_sentence(failed),

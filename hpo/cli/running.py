@@ -54,13 +54,14 @@ def _print_failures(end: "SessionEnd", folder: Path) -> None:
     from hpo.report.console import standard_error
     from hpo.report.trial_tables import retry_line
     from hpo.study.pending_stages import Ending
-    from hpo.study.records import all_fail_sentence, failures, first_traceback
+    from hpo.study.records import alike_failures, all_fail_sentence, failures, first_traceback
 
     console = standard_error()
-    found = failures(end.state, folder)
     if end.ending is Ending.ALL_FAIL:
+        found = alike_failures(end.state, folder)
         line = f"stopped: {all_fail_sentence(found)}"
     else:
+        found = failures(end.state, folder)
         first = f"; the first failure: {found[0]['reason']}" if found else ""
         line = f"no trial has a score{first}"
     console.print(line, soft_wrap=True)

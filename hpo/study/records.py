@@ -75,12 +75,13 @@ def validation_rows(state: StudyState) -> list[Row]:
     ]
 
 
-def failures(state: StudyState, folder: Path) -> list[Row]:
-    """Return the failed trials in the order in which they failed.
+def failures(state: StudyState, folder: Path, stage: str | None = None) -> list[Row]:
+    """Return the failed trials of a stage, by default of all, in the order in which they failed.
 
     Each has its reason and the file of its traceback, if there is one.
     """
-    failed = [trial for trial in state.trials.values() if trial.status is TrialStatus.FAILED]
+    trials = state.trials.values() if stage is None else state.trials_of(stage)
+    failed = [trial for trial in trials if trial.status is TrialStatus.FAILED]
     failed.sort(key=lambda trial: trial.ended_at or trial.asked_at)
     return [
         {
@@ -93,8 +94,17 @@ def failures(state: StudyState, folder: Path) -> list[Row]:
     ]
 
 
+def alike_failures(state: StudyState, folder: Path) -> list[Row]:
+    """Return the failures because of which a study has stopped: of its stage, those for the latest reason.
+
+    An earlier session, whose cause the user has removed since, may have failed for another one.
+    """
+    failed = failures(state, folder, state.pending[0])
+    return [failure for failure in failed if failure["reason"] == failed[-1]["reason"]]
+
+
 def all_fail_sentence(failed: Sequence[Row]) -> str:
-    """Say why all trials fail; ``failed`` comes from ``failures``."""
+    """Say why all trials fail; ``failed`` comes from ``alike_failures``."""
     return f"{counted(len(failed), 'trial')} failed, all for the same reason: {failed[0]['reason']}"
 
 

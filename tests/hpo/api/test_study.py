@@ -25,7 +25,7 @@ from hpo.study.folders import study_folder
 from hpo.study.pending_stages import ALL_FAIL, SessionEnd
 from hpo.study.plan import StudyPlan
 from hpo.study.preparing import creation
-from hpo.study.records import failures
+from hpo.study.records import alike_failures, all_fail_sentence, failures
 from hpo.tracking.follower import FollowerReport
 from model.errors import UserError
 
@@ -161,6 +161,20 @@ def test_session_in_which_all_trials_fail_alike_is_an_error_with_the_reason(
         with pytest.raises(UserError, match="all for the same reason: DivergedError: nan") as refused:
             study_after(after(), environment)
     assert refused.value.details["fix"].endswith("hpo resume one --retry-failed")
+
+
+def test_reason_for_which_all_fail_is_that_of_the_stage_that_stopped_and_the_latest(
+    small_plan: StudyPlan, environment: Environment
+) -> None:
+    with started(small_plan, environment) as journal:
+        journal.append(StageFinished(stage="bayes", best_trial=""), StageAsked(stage="final", settings={}))
+        journal.append(StageStarted(stage="final", space={}, trials=3))
+        reasons = ("the cause that was removed", "the disk is full", "the disk is full")
+        for number, reason in enumerate(reasons):
+            journal.append(TrialAsked(trial=f"final-{number}", stage="final", parameters={"f": 3}, seed=4))
+            journal.append(TrialFailed(trial=f"final-{number}", reason=reason))
+    failed = alike_failures(stored_state(journal.folder), journal.folder)
+    assert all_fail_sentence(failed) == "2 trials failed, all for the same reason: the disk is full"
 
 
 def test_first_failure_is_the_first_in_time(small_plan: StudyPlan, environment: Environment) -> None:
