@@ -1,5 +1,6 @@
 """Output of ``run`` and ``resume`` when a study ends."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from hpo.journal.results import StudyState
     from hpo.study.pending_stages import SessionEnd
     from hpo.study.plan import StudyPlan
+    from hpo.study.records import Row
 
 
 SHOWN = 5
@@ -25,15 +27,25 @@ def finish(end: "SessionEnd", plan: "StudyPlan", folder: Path, cluster: str | No
     from hpo.page.paper import write_paper
     from hpo.report.console import standard_error
     from hpo.study.pending_stages import Ending
+    from hpo.study.records import alike_failures, all_fail_sentence, failures
     from hpo.study.results import is_final
 
     console = standard_error()
-    if end.ending is Ending.INTERRUPTED:
-        raise typer.Exit(130)
-    if end.ending is Ending.ALL_FAIL or not end.state.has_score:
-        if end.ending is not Ending.BUDGET_OVER:
-            _print_failures(end, folder)
-        raise typer.Exit(1)
+    match end.ending:
+        case Ending.INTERRUPTED:
+            raise typer.Exit(130)
+        case Ending.BUDGET_OVER if not end.state.has_score:
+            raise typer.Exit(1)
+        case Ending.ALL_FAIL:
+            found = alike_failures(end.state, folder)
+            _print_failures(f"stopped: {all_fail_sentence(found)}", found, end.state, folder)
+            raise typer.Exit(1)
+        case Ending.COMPLETE if end.without_score:
+            stage = end.without_score[0]
+            found = failures(end.state, folder, stage)
+            first = f"; the first failure: {found[0]['reason']}" if found else ""
+            _print_failures(f"no trial of stage {stage} has a score{first}", found, end.state, folder)
+            raise typer.Exit(1)
     show_stages(end.state, plan, folder)
     if finals := [name for name in end.state.stages if is_final(plan, name)]:
         files = write_paper(plan, end.state, folder) if end.state.stages[finals[-1]].finished_at else []
@@ -49,26 +61,18 @@ def finish(end: "SessionEnd", plan: "StudyPlan", folder: Path, cluster: str | No
         console.print(f"  {step}", soft_wrap=True)
 
 
-def _print_failures(end: "SessionEnd", folder: Path) -> None:
-    """Print why a study has no score, and how to continue."""
+def _print_failures(line: str, failed: "Sequence[Row]", state: "StudyState", folder: Path) -> None:
+    """Print ``line``, which says why a stage has no score, the first traceback, and how to continue."""
     from hpo.report.console import standard_error
     from hpo.report.trial_tables import retry_line
-    from hpo.study.pending_stages import Ending
-    from hpo.study.records import alike_failures, all_fail_sentence, failures, first_traceback
+    from hpo.study.records import first_traceback
 
     console = standard_error()
-    if end.ending is Ending.ALL_FAIL:
-        found = alike_failures(end.state, folder)
-        line = f"stopped: {all_fail_sentence(found)}"
-    else:
-        found = failures(end.state, folder)
-        first = f"; the first failure: {found[0]['reason']}" if found else ""
-        line = f"no trial has a score{first}"
     console.print(line, soft_wrap=True)
-    if traceback := first_traceback(found):
+    if traceback := first_traceback(failed):
         console.print(f"traceback: {traceback}", soft_wrap=True)
-    if found:
-        console.print(retry_line(folder.name, end.state), soft_wrap=True)
+    if failed:
+        console.print(retry_line(folder.name, state), soft_wrap=True)
 
 
 def show_stages(state: "StudyState", plan: "StudyPlan", folder: Path, *, top: int = SHOWN) -> None:

@@ -52,6 +52,14 @@ class SessionEnd:
 
     state: StudyState
     tracking: FollowerReport
+    ran: Sequence[str]
+    """Stages that had not ended when the session began; none if the study was complete."""
+
+    @property
+    def without_score(self) -> list[str]:
+        """Stages of this session that have ended without a score; of a complete study, the last one counts."""
+        stages = self.ran or list(self.state.stages)[-1:]
+        return [name for name in stages if name not in self.state.pending and not self.state.ranked(name, 1)]
 
     @property
     def ending(self) -> Ending:
@@ -90,7 +98,7 @@ def run_pending_stages(
             finally:
                 # Also after a failed write, or the follower would keep the next one of this process waiting.
                 tracking = follower.close(drain_s)
-    return SessionEnd(state, tracking)
+    return SessionEnd(state, tracking, ran=pending)
 
 
 def _why_stopped(folder: Path, state: StudyState) -> str:

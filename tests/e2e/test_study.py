@@ -79,7 +79,7 @@ def test_diverging_trials_are_failures_with_a_reason_and_the_study_goes_on_to_it
     study_file.write_text(study_file.read_text().replace("epochs = 4", "epochs = 4\nlearning_rate = 1e30"))
     done = hpo.run(*words)
     assert done.returncode == 1
-    assert "no trial has a score; the first failure: DivergedError" in done.stderr
+    assert "no trial of stage bayes has a score; the first failure: DivergedError" in done.stderr
     assert "Traceback" not in done.stderr
     status = hpo.run("status", "wild").stdout
     assert "0 of 4 trials finished, 4 failed" in status

@@ -151,7 +151,7 @@ def test_session_in_which_all_trials_fail_alike_is_an_error_with_the_reason(
     sent = FollowerReport(events_left=0, failure=None, refused=())
 
     def after() -> Ran:
-        end = SessionEnd(stored_state(journal.folder), tracking=sent)
+        end = SessionEnd(stored_state(journal.folder), tracking=sent, ran=["bayes"])
         return Ran(plan=small_plan, folder=journal.folder, end=end, cluster=None)
 
     with started(small_plan, environment) as journal:

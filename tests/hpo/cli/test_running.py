@@ -118,7 +118,7 @@ def test_results_end_with_the_command_beyond_the_edge_of_the_space(
 INT = {"type": "int", "low": 2, "high": 99, "log": False}
 
 
-def ended(plan: StudyPlan, *events: Event) -> SessionEnd:
+def ended(plan: StudyPlan, *events: Event, ran: list[str] | None = None) -> SessionEnd:
     state = StudyState.replay(
         [
             creation(plan, Path("mine")),
@@ -129,7 +129,7 @@ def ended(plan: StudyPlan, *events: Event) -> SessionEnd:
         ]
     )
     sent = FollowerReport(events_left=0, failure=None, refused=())
-    return SessionEnd(state, tracking=sent)
+    return SessionEnd(state, tracking=sent, ran=list(state.asked) if ran is None else ran)
 
 
 OVER = BudgetEnded(stage="bayes", budget="2 h")
@@ -165,8 +165,8 @@ ENDED = StageFinished(stage="bayes", best_trial="")
             (FAILED, StudyInterrupted(reason=ALL_FAIL)),
             "stopped: 1 trial failed, all for the same reason: ",
         ),
-        ((FAILED, ENDED), "no trial has a score; the first failure: DivergedError: nan"),
-        ((STOPPED, ENDED), "no trial has a score"),
+        ((FAILED, ENDED), "no trial of stage bayes has a score; the first failure: DivergedError: nan"),
+        ((STOPPED, ENDED), "no trial of stage bayes has a score"),
     ],
 )
 def test_study_without_a_score_says_why_and_how_to_continue(
@@ -181,3 +181,31 @@ def test_study_without_a_score_says_why_and_how_to_continue(
     output = capsys.readouterr().err
     assert end.value.exit_code == 1 and output.splitlines()[0].startswith(said)
     assert ("--retry-failed" in output) == (FAILED in events)
+
+
+FINAL = (
+    TrialFinished(trial="bayes-0001", score=0.5, epoch=2, duration_s=1.0),
+    StageFinished(stage="bayes", best_trial="bayes-0001", chosen={"f": 9}),
+    StageAsked(stage="final", settings={}),
+    StageStarted(stage="final", space={}, trials=1, epochs=2),
+    TrialAsked(trial="final-0001", stage="final", parameters={"f": 9}, seed=5),
+    TrialFailed(trial="final-0001", reason="OSError: no such file"),
+    StageFinished(stage="final", best_trial=""),
+)
+"""A search with a score, then a final without one."""
+
+
+@pytest.mark.parametrize("ran", [["bayes", "final"], ["final"], []])
+def test_stage_whose_trials_all_failed_is_no_result_though_the_search_has_one(
+    ran: list[str], small_plan: StudyPlan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(typer.Exit) as end:
+        finish(ended(small_plan, *FINAL, ran=ran), small_plan, tmp_path)
+    assert end.value.exit_code == 1 and not list(tmp_path.iterdir())
+    first, last = capsys.readouterr().err.splitlines()
+    assert first == "no trial of stage final has a score; the first failure: OSError: no such file"
+    assert last.endswith("--retry-failed")
+
+
+def test_session_of_another_stage_is_no_failure_beside_one_whose_trials_failed(small_plan: StudyPlan) -> None:
+    assert ended(small_plan, *FINAL, ran=["bayes"]).without_score == []
