@@ -40,9 +40,9 @@ VARIABLES = {
 """Variable -> its default and its meaning."""
 EXIT_CODES = {
     0: "The command did what it says. `hpo reproduce`: equal or close.",
-    1: "There is no result: all trials of a stage failed, a budget ended before a trial had a score, `hpo doctor` found "
-    "a problem, a check of `hpo bench --check` failed, or `hpo reproduce` found a difference. An error of "
-    "the program itself also ends with 1 and prints a traceback.",
+    1: "There is no result: all trials of a stage failed, a budget ended before a trial had a score, `hpo "
+    "doctor` found a problem, a check of `hpo bench --check` failed, or `hpo reproduce` found a difference. "
+    "An error of the program itself also ends with 1 and prints a traceback.",
     2: "An error that can be corrected. For data, settings, a full disk or a process of Ray that died, one "
     "message that begins with `error:` says what to do. For a command or an option that does not exist or "
     "has no valid value, `Usage: ...` and `Error: ...` say what was expected.",

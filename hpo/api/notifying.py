@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from hpo.config.notify import masked, resolved_urls
+from hpo.journal.continuing import resume_command
 from hpo.journal.events import HUNG, Event, Noticed, StageFinished, StudyInterrupted, TrialFailed
 from hpo.journal.journal import read_journal
 from hpo.journal.results import StudyState
 from hpo.journal.trial_state import TrialStatus
 from hpo.report.budget_lines import more_time
 from hpo.report.formats import mean_with_interval
+from hpo.report.trial_tables import retry_line
+from hpo.study.pending_stages import ALL_FAIL
 from hpo.tasks.base.found import best_of_stage
 from hpo.tasks.base.registry import score_of
 from model.errors import ConfigError, UserError
-from model.shell import shell_line
 from model.wording import counted
 
 if TYPE_CHECKING:
@@ -107,10 +109,15 @@ def _delivered(service: "apprise.NotifyBase", message: Message) -> bool:
 
 
 class Announcements:
-    """Decides which events of a study are worth a message."""
+    """Decides which events of a study are worth a message.
 
-    def __init__(self, folder: Path) -> None:
-        self._name = folder.name
+    Args:
+        folder: Folder of the study.
+        cluster: Address of the Ray cluster that trains it, which commands that continue it get.
+    """
+
+    def __init__(self, folder: Path, cluster: str | None = None) -> None:
+        self._name, self._cluster = folder.name, cluster
         self._state: StudyState | None = None
         with suppress(UserError):  # the study does not exist yet
             if events := read_journal(folder).events:
@@ -127,15 +134,23 @@ class Announcements:
             case StageFinished():
                 return self._stage_end(event.stage, self._state)
             case StudyInterrupted():
-                over = self._state.budget_over
-                fix = more_time(self._state) if over else shell_line("hpo", "resume", self._name)
                 why = event.reason or "stopped before the end"
-                return Message(f"{self._name}: stopped", f"The study has not ended: {why}. Continue: {fix}")
+                how = self._continuation(event, self._state)
+                return Message(f"{self._name}: stopped", f"The study has not ended: {why}. {how}")
             case TrialFailed():
                 return self._failures(event, self._state)
             case Noticed() if HUNG in event.message:
                 return Message(f"{self._name}: a trial hung", event.message)
         return None
+
+    def _continuation(self, event: StudyInterrupted, state: StudyState) -> str:
+        """Say how to continue; the same trials would fail again without ``--retry-failed``."""
+        if event.reason == ALL_FAIL:
+            line = retry_line(self._name, state, self._cluster)
+            return f"{line[0].upper()}{line[1:]}"
+        if state.budget_over:
+            return f"Continue: {more_time(state, cluster=self._cluster)}"
+        return f"Continue: {resume_command(self._name, cluster=self._cluster)}"
 
     def _stage_end(self, stage: str, state: StudyState) -> Message:
         counts, found = state.counts(stage=stage), best_of_stage(state, stage)
@@ -195,7 +210,10 @@ class Sender:
 
 @contextmanager
 def notifying(
-    channel: Channel | None, folder: Path, on_failure: Callable[[str], None]
+    channel: Channel | None,
+    folder: Path,
+    on_failure: Callable[[str], None],
+    cluster: str | None = None,
 ) -> Iterator[list[Callable[[Event], None]]]:
     """Yield what must be called with every event of the study in ``folder`` inside the context.
 
@@ -203,11 +221,12 @@ def notifying(
         channel: Where messages go; None: nowhere.
         folder: Folder of the study.
         on_failure: Called once with a line if a message is not delivered.
+        cluster: Address of the Ray cluster that trains the study.
     """
     if channel is None:
         yield []
         return
-    announcements, sender = Announcements(folder), Sender(channel, on_failure)
+    announcements, sender = Announcements(folder, cluster), Sender(channel, on_failure)
 
     def announce(event: Event) -> None:
         if message := announcements.of(event):

@@ -243,6 +243,6 @@ def study_after(ran: "Ran", environment: Environment) -> Study:
         raise UserError(
             all_fail_sentence(failed),
             **({"traceback": traceback} if traceback else {}),
-            fix=retry_line(ran.folder.name, ran.end.state),
+            fix=retry_line(ran.folder.name, ran.end.state, ran.cluster),
         )
     return Study(ran.folder, environment)

@@ -118,11 +118,11 @@ def watch(
             f"{why_not_now}; the study runs, and is recorded when MLflow is back",
             soft_wrap=True,
         )
-    display = display_for(console)
+    display = display_for(console, environment.ray_address)
     folder = study_folder(environment, name)
     with (
         remarks_to(say),
-        notifying(channel, folder, say) as notices,
+        notifying(channel, folder, say, environment.ray_address) as notices,
         display.shown(),
         announced([*callbacks, *notices], folder, display.update) as listener,
     ):
@@ -134,13 +134,14 @@ def tell_end(end: "SessionEnd", plan: "StudyPlan", name: str, environment: "Envi
 
     That is: records that MLflow lacks or refused, trials to resume.
     """
+    from hpo.journal.continuing import resume_command
     from hpo.report.budget_lines import over_lines
     from hpo.report.console import standard_error
     from hpo.report.stage_order import outdated_lines
     from hpo.study.pending_stages import Ending
     from hpo.study.results import registered_final
 
-    console = standard_error()
+    console, cluster = standard_error(), environment.ray_address
     if not end.tracking.events_left and (address := registered_final(plan, end.state, environment)):
         console.print(f"network registered in MLflow as {address}", soft_wrap=True)
     for refused in end.tracking.refused:
@@ -152,14 +153,13 @@ def tell_end(end: "SessionEnd", plan: "StudyPlan", name: str, environment: "Envi
             soft_wrap=True,
         )
     if end.ending is Ending.COMPLETE:
-        for line in outdated_lines(end.state):
+        for line in outdated_lines(end.state, cluster):
             console.print(line, soft_wrap=True)
     elif end.ending is Ending.BUDGET_OVER:
-        for line in over_lines(end.state):
+        for line in over_lines(end.state, cluster):
             console.print(line, soft_wrap=True)
     elif end.ending is Ending.INTERRUPTED:
-        where = ("--ray-address", environment.ray_address) if environment.ray_address else ()
-        console.print(f"stopped; resume with: {shell_line('hpo', 'resume', name, *where)}", soft_wrap=True)
+        console.print(f"stopped; resume with: {resume_command(name, cluster=cluster)}", soft_wrap=True)
 
 
 def _size_of(plan: "StudyPlan") -> str:

@@ -38,15 +38,17 @@ def finish(end: "SessionEnd", plan: "StudyPlan", folder: Path, cluster: str | No
             raise typer.Exit(1)
         case Ending.ALL_FAIL:
             found = alike_failures(end.state, folder)
-            _print_failures(f"stopped: {all_fail_sentence(found)}", found, end.state, folder)
+            _print_failures(f"stopped: {all_fail_sentence(found)}", found, end.state, folder, cluster)
             raise typer.Exit(1)
         case Ending.COMPLETE if end.without_score:
             stage = end.without_score[0]
             found = failures(end.state, folder, stage)
             first = f"; the first failure: {found[0]['reason']}" if found else ""
-            _print_failures(f"no trial of stage {stage} has a score{first}", found, end.state, folder)
+            _print_failures(
+                f"no trial of stage {stage} has a score{first}", found, end.state, folder, cluster
+            )
             raise typer.Exit(1)
-    show_stages(end.state, plan, folder)
+    show_stages(end.state, plan, folder, cluster=cluster)
     if finals := [name for name in end.state.stages if is_final(plan, name)]:
         files = write_paper(plan, end.state, folder) if end.state.stages[finals[-1]].finished_at else []
         for file in files:
@@ -61,7 +63,9 @@ def finish(end: "SessionEnd", plan: "StudyPlan", folder: Path, cluster: str | No
         console.print(f"  {step}", soft_wrap=True)
 
 
-def _print_failures(line: str, failed: "Sequence[Row]", state: "StudyState", folder: Path) -> None:
+def _print_failures(
+    line: str, failed: "Sequence[Row]", state: "StudyState", folder: Path, cluster: str | None
+) -> None:
     """Print ``line``, which says why a stage has no score, the first traceback, and how to continue."""
     from hpo.report.console import standard_error
     from hpo.report.trial_tables import retry_line
@@ -72,13 +76,15 @@ def _print_failures(line: str, failed: "Sequence[Row]", state: "StudyState", fol
     if traceback := first_traceback(failed):
         console.print(f"traceback: {traceback}", soft_wrap=True)
     if failed:
-        console.print(retry_line(folder.name, state), soft_wrap=True)
+        console.print(retry_line(folder.name, state, cluster), soft_wrap=True)
 
 
-def show_stages(state: "StudyState", plan: "StudyPlan", folder: Path, *, top: int = SHOWN) -> None:
+def show_stages(
+    state: "StudyState", plan: "StudyPlan", folder: Path, *, top: int = SHOWN, cluster: str | None = None
+) -> None:
     """Print the results of all stages; of a search, its ``top`` best configurations.
 
-    ``folder`` is that of the study.
+    ``folder`` is that of the study, ``cluster`` the address of the Ray cluster that has trained it.
     """
     from hpo.config.stages import SEARCH
     from hpo.report.console import print_table
@@ -95,9 +101,9 @@ def show_stages(state: "StudyState", plan: "StudyPlan", folder: Path, *, top: in
             print_table(table)
         if shares := stage_importance(state, name, folder):
             typer.echo(importance_line(shares, scores=len(state.ranked(name))))
-    if found := verdict(plan, state):
+    if found := verdict(plan, state, cluster):
         typer.echo(f"\nverdict: {found.sentence}")
-    for line in edge_lines(plan, state):
+    for line in edge_lines(plan, state, cluster):
         typer.echo(line)
 
 
@@ -114,6 +120,7 @@ def _best_heading(state: "StudyState", study: str, top: int) -> str:
 
 def next_steps(state: "StudyState", plan: "StudyPlan", folder: Path, cluster: str | None = None) -> list[str]:
     """Return the commands that make sense next: the task's next stages, or report and use of the result."""
+    from hpo.journal.continuing import run_command
     from hpo.tasks.base.found import found_configuration
     from hpo.trial.files import BEST, trial_folder
     from model.errors import UserError
@@ -122,9 +129,7 @@ def next_steps(state: "StudyState", plan: "StudyPlan", folder: Path, cluster: st
     done = [index for index, stage in enumerate(plan.task.procedure) if stage in state.asked]
     remaining = plan.task.procedure[max(done, default=-1) + 1 :]
     if remaining:
-        # The cluster address is not stored in the study.
-        where = ("--ray-address", cluster) if cluster else ()
-        return [shell_line("hpo", "run", stage, "--study", folder.name, *where) for stage in remaining]
+        return [run_command(stage, "--study", folder.name, cluster=cluster) for stage in remaining]
     commands = [shell_line("hpo", "report", folder.name)]
     if found := found_configuration(state):
         network = trial_folder(folder, found.trial.trial) / BEST

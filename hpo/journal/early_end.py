@@ -1,9 +1,9 @@
 """Searches that ``stop_when = "unlikely"`` has ended before their last trial."""
 
+from hpo.journal.continuing import run_command
 from hpo.journal.events import GainEstimated
 from hpo.journal.results import StudyState
 from hpo.journal.stage_state import UNLIKELY
-from model.shell import shell_line
 
 
 def has_stop_rule(state: StudyState, stage: str) -> bool:
@@ -18,14 +18,14 @@ def ended_as_unlikely(state: StudyState, stage: str) -> bool:
     return has_ended and has_stop_rule(state, stage) and known.unlikely >= UNLIKELY
 
 
-def early_end_lines(state: StudyState) -> list[str]:
-    """Say of each stage that the rule has ended why, and how to continue it."""
-    return [_line(state, stage) for stage in state.stages if ended_as_unlikely(state, stage)]
+def early_end_lines(state: StudyState, cluster: str | None = None) -> list[str]:
+    """Say of each stage that the rule has ended why, and how to continue it on ``cluster``."""
+    return [_line(state, stage, cluster) for stage in state.stages if ended_as_unlikely(state, stage)]
 
 
-def continue_beyond(study: str) -> str:
-    """Return the command that continues a search which the rule has ended."""
-    return shell_line("hpo", "run", "bayes", "--study", study, "--stop-when", "never")
+def continue_beyond(study: str, cluster: str | None = None) -> str:
+    """Return the command that continues a search which the rule has ended on ``cluster``."""
+    return run_command("bayes", "--study", study, "--stop-when", "never", cluster=cluster)
 
 
 def expected_in_words(estimate: GainEstimated) -> str:
@@ -36,11 +36,11 @@ def expected_in_words(estimate: GainEstimated) -> str:
     )
 
 
-def _line(state: StudyState, stage: str) -> str:
+def _line(state: StudyState, stage: str, cluster: str | None) -> str:
     known, ran = state.stages[stage], len(state.trials_of(stage))
     assert known.gain is not None, "the rule needs estimates"
     return (
         f"stage {stage} ended after {ran} of {known.trials} trials: {expected_in_words(known.gain)}, in "
         f"{UNLIKELY} estimates in a row less than the noise; to continue: "
-        f"{continue_beyond(state.created.study)}"
+        f"{continue_beyond(state.created.study, cluster)}"
     )

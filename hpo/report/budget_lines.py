@@ -4,9 +4,9 @@ import math
 from datetime import UTC, datetime
 
 from hpo.journal.budget import time_left, trial_s
+from hpo.journal.continuing import resume_command
 from hpo.journal.results import StudyState
 from hpo.report.formats import duration
-from model.shell import shell_line
 
 
 def left_line(state: StudyState, stage: str, now: datetime, *, is_running: bool) -> str:
@@ -32,22 +32,25 @@ def fitting(left_s: float, trial_s: float, concurrent: int) -> int:
     return math.floor(left_s / trial_s) * concurrent
 
 
-def more_time(state: StudyState, *options: str) -> str:
+def more_time(state: StudyState, *options: str, cluster: str | None = None) -> str:
     """Return the command that gives a study whose budget is over the same number of hours again.
 
     After a budget until a time of the day, it is one hour. If the hours did not suffice for a single
     validation, they would not do so again: the command sets no limit. ``options`` are further options of the
-    command.
+    command, ``cluster`` is the address of the Ray cluster that trains the study.
     """
     stage = state.pending[0]
     limit = time_left(state, stage, datetime.now(UTC), is_running=False)
     hours = limit.hours if limit and limit.hours else 1
     again = "inf" if _has_gained_nothing(state, stage) else f"{hours:g}"
-    return shell_line("hpo", "resume", state.created.study, *options, "--hours", again)
+    return resume_command(state.created.study, *options, "--hours", again, cluster=cluster)
 
 
-def over_lines(state: StudyState) -> list[str]:
-    """Say that the budget of a study is over, what has ended, what waits, and how to continue."""
+def over_lines(state: StudyState, cluster: str | None = None) -> list[str]:
+    """Say that the budget of a study is over, what has ended, what waits, and how to continue.
+
+    ``cluster`` is the address of the Ray cluster that trains the study.
+    """
     stage = state.pending[0]
     tally, planned = state.tally(stage), state.stages[stage].trials
     validated = sum(bool(trial.reports) for trial in tally.unfinished.values())
@@ -55,7 +58,7 @@ def over_lines(state: StudyState) -> list[str]:
     return [
         f"the budget of {state.budget_over} is over: {len(tally.ended)} of {planned} trials of stage {stage} "
         f"have ended{kept}",
-        f"continue with: {more_time(state)}",
+        f"continue with: {more_time(state, cluster=cluster)}",
     ]
 
 

@@ -33,8 +33,14 @@ _PER_S = "_per_s"
 class Display:
     """Display of the running stage; call ``update`` with the state after every event."""
 
-    def __init__(self, console: Console) -> None:
-        """Create a display on ``console``, which writes to standard error."""
+    def __init__(self, console: Console, cluster: str | None = None) -> None:
+        """Create a display.
+
+        Args:
+            console: Writes to standard error.
+            cluster: Address of the Ray cluster that trains, which commands that continue the study get.
+        """
+        self._cluster = cluster
         self._stage, self._epochs, self._notes = "", 1, 0
         self._console = console
         self._state: StudyState | None = None
@@ -70,7 +76,7 @@ class Display:
         self._show(state, tally)
         if stage.finished_at and not self._has_told_end:
             self._has_told_end = True
-            for line in early_end_lines(state):
+            for line in early_end_lines(state, self._cluster):
                 self._console.print(f"note: {line}", soft_wrap=True)
 
     def _show(self, state: StudyState, tally: Tally) -> None:
@@ -95,7 +101,9 @@ class Display:
 
     def _gain(self, state: StudyState) -> str:
         """Say what further trials are expected to gain; empty at the end of the stage."""
-        return "" if state.stages[self._stage].finished_at else gain_line(state, self._stage)
+        if state.stages[self._stage].finished_at:
+            return ""
+        return gain_line(state, self._stage, self._cluster)
 
     def _print_ended(self, state: StudyState, tally: Tally) -> None:
         """Print a line for every trial that ended since the last call, and offer once to stop there."""

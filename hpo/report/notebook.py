@@ -19,17 +19,20 @@ _WIDTH = 120
 """Characters per line."""
 
 
-def display_for(console: Console) -> Display:
-    """Return the display that suits where this process runs: a notebook, a terminal or a log."""
-    return NotebookDisplay(console) if _in_notebook() else Display(console)
+def display_for(console: Console, cluster: str | None = None) -> Display:
+    """Return the display that suits where this process runs: a notebook, a terminal or a log.
+
+    ``cluster`` is the address of the Ray cluster that trains the study.
+    """
+    return (NotebookDisplay if _in_notebook() else Display)(console, cluster)
 
 
 class NotebookDisplay(Display):
     """Display that replaces its output in a notebook."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, cluster: str | None = None) -> None:
         """Create a display; remarks go to ``console``."""
-        super().__init__(console)
+        super().__init__(console, cluster)
         self._handle: Any = None
         self._shown_at = -_EVERY_S
 

@@ -1,9 +1,9 @@
 """Sentences about the order of stages: those that continue first, and those to run anew."""
 
+from hpo.journal.continuing import run_command
 from hpo.journal.results import StudyState
 from hpo.journal.stage_state import StageState
 from hpo.tasks.base.found import former_basis
-from model.shell import shell_line
 
 
 def unfinished_lines(state: StudyState) -> list[str]:
@@ -35,8 +35,11 @@ def outdated(state: StudyState) -> list[StageState]:
     ]
 
 
-def outdated_lines(state: StudyState) -> list[str]:
-    """Name the stages that started from a former best of their search, and the commands to run them anew."""
+def outdated_lines(state: StudyState, cluster: str | None = None) -> list[str]:
+    """Name the stages that started from a former best of their search, and the commands to run them anew.
+
+    ``cluster`` is the address of the Ray cluster that trains the study, which the commands get.
+    """
     stages = outdated(state)
     if not stages:
         return []
@@ -48,8 +51,8 @@ def outdated_lines(state: StudyState) -> list[str]:
     if best is None:
         return lines
     source = f"{state.created.study}/{best}"
-    commands = [shell_line("hpo", "run", first.stage, "--from", source, "--study", "NEW")]
-    commands += [shell_line("hpo", "run", stage.stage, "--study", "NEW") for stage in others]
+    commands = [run_command(first.stage, "--from", source, "--study", "NEW", cluster=cluster)]
+    commands += [run_command(stage.stage, "--study", "NEW", cluster=cluster) for stage in others]
     return [*lines, f"to run {'them' if others else 'it'} anew: {', then '.join(commands)}"]
 
 

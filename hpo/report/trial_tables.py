@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
+from hpo.journal.continuing import resume_command
 from hpo.journal.early_end import early_end_lines
 from hpo.journal.events import Value
 from hpo.journal.ranking import CONFIDENCE, GRID, Configuration
@@ -207,11 +208,11 @@ def trials_in_words(stage: StageState, state: StudyState, *, is_running: bool) -
     return ", ".join(parts)
 
 
-def retry_line(name: str, state: StudyState) -> str:
-    """Describe how the failed trials of a study that is not running are trained again."""
+def retry_line(name: str, state: StudyState, cluster: str | None = None) -> str:
+    """Describe how the failed trials of a study that is not running are trained again, on ``cluster``."""
     # A task of the user's own is fixed in its code, with which only a copy can continue.
     copy = ("--fork", "NEW") if external_task_code(state.created.plan["study"]["task"]) else ()
-    command = shell_line("hpo", "resume", name, *copy, "--retry-failed")
+    command = resume_command(name, *copy, "--retry-failed", cluster=cluster)
     return f"to train failed trials again after you have fixed the cause: {command}"
 
 
@@ -272,4 +273,4 @@ def condition(state: StudyState, writer: str | None) -> str:
         return "complete"
     if state.budget_over:
         return f"the budget of {state.budget_over} is over; continue with: {more_time(state)}"
-    return f"stopped; resume with: {shell_line('hpo', 'resume', state.created.study)}"
+    return f"stopped; resume with: {resume_command(state.created.study)}"

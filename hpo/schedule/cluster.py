@@ -10,13 +10,13 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
 
+from hpo.journal.continuing import resume_command
 from hpo.schedule.code_package import packaged_code
 from hpo.schedule.ray_start import before_importing_ray, start_ray, stop_ray
 from hpo.schedule.ray_watch import ended_when_lost
 from hpo.tasks.base.registry import task_named
 from hpo.tasks.base.splits import SplitRef
 from model.errors import UserError
-from model.shell import shell_line
 
 _ANSWER_S = 10.0
 _LOOK_S, _LOST_S = 5.0, 45.0
@@ -179,7 +179,7 @@ def _lost(address: str, study: str) -> UserError | None:
     try:
         _knock(address)
     except OSError as error:
-        resume = shell_line("hpo", "resume", study, "--ray-address", address)
+        resume = resume_command(study, cluster=address)
         return UserError(
             f"the Ray cluster at {address} is lost: {error}",
             fix=f"nothing is lost of the study; when the cluster is back, continue with {resume}",

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 from hpo.config.environment import Environment
 from hpo.journal.budget import Limit, time_left, trial_s
+from hpo.journal.continuing import resume_command
 from hpo.journal.events import BudgetSet, StageAsked
 from hpo.journal.results import StudyState
 from hpo.report.budget_lines import more_time
 from hpo.study.estimate import estimate
 from hpo.study.plan import StudyPlan
 from model.errors import ConfigError, UserError
-from model.shell import shell_line
 
 
 def typed_budget(hours: float | None, until: str | None) -> BudgetSet | None:
@@ -79,13 +79,20 @@ def _used_up(state: StudyState, stage: str) -> Limit | None:
     return limit if limit and (state.budget_over or limit.left_s <= 0) else None
 
 
-def require_time(state: StudyState, budget: BudgetSet | None, *, options: Sequence[str] = ()) -> None:
+def require_time(
+    state: StudyState,
+    budget: BudgetSet | None,
+    *,
+    options: Sequence[str] = (),
+    cluster: str | None = None,
+) -> None:
     """Check that the budget of a study that is to go on is not used up.
 
     Args:
         state: The study.
         budget: A new budget, if one was typed.
         options: Other options with which ``hpo resume`` was typed.
+        cluster: Address of the Ray cluster that is to train the study.
 
     Raises:
         UserError: It is used up, and no new one was typed.
@@ -95,8 +102,8 @@ def require_time(state: StudyState, budget: BudgetSet | None, *, options: Sequen
         return
     study = state.created.study
     if limit := _used_up(state, waiting[0]):
-        commands = {more_time(state, *options): "give it a new one"}
-        without = shell_line("hpo", "resume", study, *options, "--hours", "inf")
+        commands = {more_time(state, *options, cluster=cluster): "give it a new one"}
+        without = resume_command(study, *options, "--hours", "inf", cluster=cluster)
         commands.setdefault(without, "without a limit")
         raise UserError(
             f"the budget of study {study!r} is used up: {limit.words}",

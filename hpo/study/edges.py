@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hpo.config.stages import SEARCH
+from hpo.journal.continuing import run_command
 from hpo.journal.events import Value
 from hpo.journal.ranking import Configuration
 from hpo.journal.results import StudyState
@@ -19,7 +20,6 @@ from hpo.study.configuration import configuration_from_symbols
 from hpo.study.plan import StudyPlan
 from hpo.tasks.base.found import best_of_stage
 from model.errors import ConfigError
-from model.shell import shell_line
 
 NEAR = 0.05
 """Largest distance from a bound that counts as the edge, as a share of the range on the parameter's scale."""
@@ -73,8 +73,11 @@ def edges(plan: StudyPlan, state: StudyState) -> list[Edge]:
     return [edge for edge in found if edge is not None]
 
 
-def edge_lines(plan: StudyPlan, state: StudyState) -> list[str]:
-    """Describe the best values at the edge of the space, and the command that searches beyond it."""
+def edge_lines(plan: StudyPlan, state: StudyState, cluster: str | None = None) -> list[str]:
+    """Describe the best values at the edge of the space, and the command that searches beyond it.
+
+    ``cluster`` is the address of the Ray cluster that trains the study, which the command gets.
+    """
     found = edges(plan, state)
     if not found:
         return []
@@ -84,7 +87,7 @@ def edge_lines(plan: StudyPlan, state: StudyState) -> list[str]:
         for edge in found
     ]
     options = [word for edge in found for word in ("--space", edge.typed)]
-    command = shell_line("hpo", "run", SEARCH, "--study", state.created.study, *options)
+    command = run_command(SEARCH, "--study", state.created.study, *options, cluster=cluster)
     more = "" if SEARCH in state.pending else f" with {MORE} more configurations"
     return [*lines, f"to search beyond it{more}: {command}"]
 

@@ -57,7 +57,10 @@ class SessionEnd:
 
     @property
     def without_score(self) -> list[str]:
-        """Stages of this session that have ended without a score; of a complete study, the last one counts."""
+        """Stages of the session that have ended without a score.
+
+        For a session of a complete study, which runs nothing, the last stage counts.
+        """
         stages = self.ran or list(self.state.stages)[-1:]
         return [name for name in stages if name not in self.state.pending and not self.state.ranked(name, 1)]
 

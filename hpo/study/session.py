@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hpo.config.environment import Environment
+from hpo.journal.continuing import resume_command
 from hpo.journal.events import (
     BudgetSet,
     DataMoved,
@@ -77,8 +78,9 @@ def _discard_if_empty(journal: Journal, identity: str, environment: Environment,
         with contextlib.suppress(UserError):
             delete_experiment(environment, identity)
     if isinstance(error, UserError) and "fix" in error.details:
-        resume = shell_line("hpo", "resume", journal.folder.name)
-        error.details["fix"] = str(error.details["fix"]).replace(resume, "repeat the command")
+        for cluster in (environment.ray_address, None):  # not every error knows the cluster
+            resume = resume_command(journal.folder.name, cluster=cluster)
+            error.details["fix"] = str(error.details["fix"]).replace(resume, "repeat the command")
 
 
 @contextlib.contextmanager
@@ -240,9 +242,10 @@ def resume_study(
         retried = retried_stages(state) if retry_failed else []
         if retried:
             again = foreseen(stored_state(journal.folder), retried)
-            require_time(again, budget, options=["--retry-failed"])
+            options = ["--retry-failed"]
+            require_time(again, budget, options=options, cluster=environment.ray_address)
         else:
-            require_time(state, budget)
+            require_time(state, budget, cluster=environment.ray_address)
         plan = plan_of(journal.folder, state.created)
         is_resumed = bool(state.pending or retried)
         if is_resumed or data is not None:

@@ -11,6 +11,7 @@ import torch
 from hpo.config.environment import Environment
 from hpo.config.stages import FinalStage, SearchStage
 from hpo.journal.budget import Limit
+from hpo.journal.continuing import resume_command
 from hpo.journal.events import BudgetEnded, Noticed, StageAsked, StageFinished, StageStarted, TrialTested
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState
@@ -31,7 +32,6 @@ from hpo.tasks.base.splits import Progress
 from hpo.tasks.base.task import StageContext
 from hpo.trial.files import BEST, trial_folder
 from model.errors import ConfigError
-from model.shell import shell_line
 from model.training.outcomes import FailedError
 
 MOST_LOSSES = 3
@@ -183,7 +183,8 @@ class StageRun:
             except WorkersLostError as error:
                 losses = 1 if self._validations > validated else losses + 1
                 if losses == MOST_LOSSES:
-                    resume = shell_line("hpo", "resume", self._state.created.study)
+                    study = self._state.created.study
+                    resume = resume_command(study, cluster=self._environment.ray_address)
                     error.details["fix"] = f"free memory or lower --concurrent; nothing is lost: {resume}"
                     raise
                 self._write(Noticed(message=f"{error.message}; its trials continue from their checkpoints"))
@@ -307,7 +308,7 @@ def _score_on_test_split(
             try:
                 metrics = task.test(network, slot, split, shared, device)
             except FailedError as error:
-                copy = shell_line("hpo", "resume", state.created.study, "--fork", "NEW")
+                copy = resume_command(state.created.study, "--fork", "NEW", cluster=environment.ray_address)
                 raise ConfigError(
                     f"{trial.trial} has no score on the test split: {error}",
                     fix=f"remove the cause, then continue a copy: {copy}",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from hpo.config.stages import SEARCH
+from hpo.journal.continuing import resume_command, run_command
 from hpo.journal.events import Value
 from hpo.journal.paired import PairedDifference, paired_difference
 from hpo.journal.ranking import GRID, configuration_key, half_width
@@ -16,7 +17,6 @@ from hpo.study.finalists import OWN
 from hpo.study.plan import StudyPlan
 from hpo.tasks.base.found import Found, found_configuration
 from hpo.tasks.base.registry import description_of, score_of
-from model.shell import shell_line
 from model.wording import with_interval
 
 
@@ -115,8 +115,12 @@ class Verdict:
         return f"{difference}: the improvement is larger than seed noise explains"
 
 
-def verdict(plan: StudyPlan, state: StudyState) -> Verdict | None:
-    """Return what a study with this plan found; None while no trial has a score."""
+def verdict(plan: StudyPlan, state: StudyState, cluster: str | None = None) -> Verdict | None:
+    """Return what a study with this plan found; None while no trial has a score.
+
+    ``cluster`` is the address of the Ray cluster that trains the study, which the command of the next
+    comparison gets.
+    """
     found = found_configuration(state)
     if found is None:
         return None
@@ -142,7 +146,7 @@ def verdict(plan: StudyPlan, state: StudyState) -> Verdict | None:
         compared=compared,
         is_reference=is_start or name == role or _is_in_study_file(found.configuration.parameters, state),
         label=label,
-        comparing=_comparing_command(state) if found.decides else "",
+        comparing=_comparing_command(state, cluster) if found.decides else "",
     )
 
 
@@ -166,7 +170,7 @@ def _is_start_of_grid(found: Found) -> bool:
     return is_grid and configuration_key(best.parameters) == configuration_key(found.stage.start)
 
 
-def _comparing_command(state: StudyState) -> str:
+def _comparing_command(state: StudyState, cluster: str | None) -> str:
     """Return the command of the final, which trains what the deciding stages have found.
 
     A final that has ended lacks a comparison only where trials failed, which can be trained again.
@@ -175,11 +179,11 @@ def _comparing_command(state: StudyState) -> str:
     if "final" not in description_of(state.created).procedure:
         return ""
     if "final" in state.pending:
-        return shell_line("hpo", "resume", study)
+        return resume_command(study, cluster=cluster)
     if "final" in state.stages:
         has_failed = bool(state.failed_trials("final"))
-        return shell_line("hpo", "resume", study, "--retry-failed") if has_failed else ""
-    return shell_line("hpo", "run", "final", "--study", study)
+        return resume_command(study, "--retry-failed", cluster=cluster) if has_failed else ""
+    return run_command("final", "--study", study, cluster=cluster)
 
 
 def _is_in_study_file(parameters: Mapping[str, Value], state: StudyState) -> bool:

@@ -25,6 +25,7 @@ from hpo.journal.events import (
     TrialFailed,
     TrialFinished,
 )
+from hpo.study.pending_stages import ALL_FAIL
 from model.errors import ConfigError, UserError
 
 SECRET = "Pl4nted-s3cret"
@@ -51,8 +52,8 @@ def beginning(trials: int = 8) -> list[Event]:
     return [created, *stages, *asked]
 
 
-def sent(received: Received, events: list[Event], **wrong: Any) -> list[str]:
-    with notifying(Channel([received.url()]), Path("mine"), pytest.fail) as [announce]:
+def sent(received: Received, events: list[Event], cluster: str | None = None, **wrong: Any) -> list[str]:
+    with notifying(Channel([received.url()]), Path("mine"), pytest.fail, cluster) as [announce]:
         for event in events:
             announce(event)
         if "error" in wrong:
@@ -108,6 +109,20 @@ def test_budget_that_is_over_is_told_with_a_command_that_works(received: Receive
     assert received.messages[0]["message"].endswith(
         "the budget of 2 h is over. Continue: hpo resume mine --hours inf"
     )
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("stopped", "Continue: hpo resume mine --ray-address head:6379"),
+        (ALL_FAIL, "the cause: hpo resume mine --retry-failed --ray-address head:6379"),
+    ],
+)
+def test_message_about_a_stop_has_the_command_that_continues_for_this_reason(
+    reason: str, told: str, received: Received
+) -> None:
+    sent(received, [*beginning(), StudyInterrupted(reason=reason)], "head:6379")
+    assert received.messages[0]["message"].endswith(told)
 
 
 @pytest.mark.parametrize(

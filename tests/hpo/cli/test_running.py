@@ -108,10 +108,12 @@ def test_results_end_with_the_command_beyond_the_edge_of_the_space(
             ),
         ]
     )
-    show_stages(state, small_plan, tmp_path)
-    assert capsys.readouterr().out.splitlines()[-2:] == [
+    show_stages(state, small_plan, tmp_path, cluster="head:6379")
+    *_, sentence, edge, command = capsys.readouterr().out.splitlines()
+    assert sentence.endswith("(compare with: hpo run final --study mine --ray-address head:6379).")
+    assert [edge, command] == [
         "edge of the space: the best f, 9, is within 5 % of the upper bound 9",
-        "to search beyond it: hpo run bayes --study mine --space f=2..10",
+        "to search beyond it: hpo run bayes --study mine --space f=2..10 --ray-address head:6379",
     ]
 
 
@@ -177,10 +179,10 @@ def test_study_without_a_score_says_why_and_how_to_continue(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(typer.Exit) as end:
-        finish(ended(small_plan, *events), small_plan, tmp_path)
+        finish(ended(small_plan, *events), small_plan, tmp_path, "head:6379")
     output = capsys.readouterr().err
     assert end.value.exit_code == 1 and output.splitlines()[0].startswith(said)
-    assert ("--retry-failed" in output) == (FAILED in events)
+    assert ("--retry-failed --ray-address head:6379" in output) == (FAILED in events)
 
 
 FINAL = (

@@ -328,7 +328,7 @@ def test_budget_that_added_nothing_to_an_extended_search_is_not_offered_again() 
     state.apply(StageExtended(stage="bayes", settings={}, trials=4))
     state.apply(BudgetSet(hours=1e-06, at=state.updated_at + timedelta(hours=1)))
     state.apply(BudgetEnded(stage="bayes", budget="1e-06 h"))
-    assert over_lines(state)[-1] == "continue with: hpo resume s --hours inf"
+    assert over_lines(state, "h:1")[-1] == "continue with: hpo resume s --hours inf --ray-address h:1"
 
 
 def gains(*values: float) -> list[GainEstimated]:

@@ -98,6 +98,7 @@ def test_stage_after_a_new_choice_of_the_search_is_outdated_only_by_the_stage_th
     assert outdated_lines(state)[:-1] == [f"stage grid-slicing {FORMER}; now it is bayes-0007"]
     state.apply(StageRetried(stage="grid-slicing"))
     state.apply(chosen("grid-slicing-0002", 4, stage="grid-slicing"))
+    assert outdated_lines(state, "head:6379")[-1].count(" --ray-address head:6379") == 2
     assert outdated_lines(state)[1] == (
         "stage ablation started from grid-slicing-0001, which was the best of stage grid-slicing then; "
         "now it is grid-slicing-0002"
