@@ -8,6 +8,7 @@ from hpo.config.environment import Environment
 from hpo.config.stages import SEARCH
 from hpo.config.study_file import StudyFile
 from hpo.study.bounds import bounds_in_words
+from hpo.study.folders import PAPER
 from hpo.study.plan import StageRequest, StudyPlan, StudyRequest
 from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.presentation.stage_command import TaskCommands
@@ -42,10 +43,53 @@ def nothing_to_continue(stage: str, typed: StudyRequest) -> ConfigError:
     )
 
 
-def another_study(name: str, stage: str) -> str:
-    """Return the advice to start another study with ``stage`` from what study ``name`` found."""
-    command = shell_line("hpo", "run", stage, "--from", name, "--study", "NEW")
+def without_versions(name: str, labels: str) -> ConfigError:
+    """Return the error for ``--labels`` of study ``name``, whose data have no versions of labels."""
+    return ConfigError(
+        f"the data of study {name!r} have no versions of labels, got --labels {labels}",
+        fix="leave --labels out",
+    )
+
+
+def another_study(
+    name: str,
+    plan: StudyPlan,
+    typed: StudyRequest,
+    stage: StageRequest,
+    environment: Environment,
+    commands: TaskCommands,
+    *,
+    names_data: bool,
+) -> str:
+    """Return the advice to start another study with ``stage`` and the options that were typed.
+
+    Args:
+        name: Name of the study that the options do not fit.
+        plan: Its plan.
+        typed: Options that were typed, and the place of the data; an empty study file if none was typed.
+        stage: The stage, with its typed options.
+        environment: Says where generated data are.
+        commands: Commands of the task that ``hpo run`` optimises without a study file.
+        names_data: Whether data or features were typed.
+    """
+    if typed.study_file and load_study(typed.study_file).task != plan.study.task:
+        return _another_task(plan, typed, stage.name)
+    if stage.name == SEARCH:
+        return another_search(plan, typed, stage, environment, commands)
+    words: list[str] = []
+    if names_data:  # the new study takes neither data nor settings of this one
+        words = [*_data_place(typed.data), *_study_file(plan, typed, commands.study_file)]
+    command = shell_line("hpo", "run", stage.name, "--from", name, "--study", "NEW", *words)
     return f"add it to the command that starts another study from what this one found: {command}"
+
+
+def _another_task(plan: StudyPlan, typed: StudyRequest, stage: str) -> str:
+    """Return the advice for a study file of another task, which has no use for this one's data and choice."""
+    source = [] if stage == SEARCH else ["--from", PAPER]
+    data = [] if typed.data == plan.data else _data_place(typed.data)
+    features = ["--features", typed.features] if typed.features else []
+    words = [*source, "--study", "NEW", "--study-file", typed.study_file, *data, *features]
+    return f"start another study with it: {shell_line('hpo', 'run', stage, *words)}"
 
 
 def another_search(
@@ -71,15 +115,21 @@ def another_search(
     else:
         data, usual_file = _data(plan, typed), commands.study_file
     options = {
-        "--study-file": typed.study_file or ("" if _is_file_of(plan, usual_file) else "FILE"),
         "--labels": typed.labels,
         "--seed": typed.seed,
         "--device": None if typed.device == "auto" else typed.device,
     }
     words = [str(word) for pair in options.items() if pair[1] not in (None, "") for word in pair]
     words += ["--skip-missing"] if typed.skip_missing else []
-    command = shell_line("hpo", "run", SEARCH, "--study", "NEW", *data, *words, *_search_words(search))
+    file = _study_file(plan, typed, usual_file)
+    command = shell_line("hpo", "run", SEARCH, "--study", "NEW", *data, *file, *words, *_search_words(search))
     return f"start another study with it: {command}"
+
+
+def _study_file(plan: StudyPlan, typed: StudyRequest, usual: str) -> list[str]:
+    """Return the option of the study file, which the command without it would take as ``usual``."""
+    file = typed.study_file or ("" if _is_file_of(plan, usual) else "FILE")
+    return ["--study-file", file] if file else []
 
 
 def _is_file_of(plan: StudyPlan, study_file: str) -> bool:

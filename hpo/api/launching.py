@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypedDict
 
-from hpo.api.another_study import another_search, another_study, nothing_to_continue
+from hpo.api.another_study import another_study, nothing_to_continue, without_versions
 from hpo.api.callbacks import Callback
 from hpo.api.notifying import Channel, channel_of
 from hpo.api.watching import ReadingProgress, say, tell_end, watch
@@ -311,11 +311,13 @@ class Launch:
     def _request_from(self, source: str | None) -> StudyRequest:
         """Return the request for a new study; without data of its own it takes those of the study ``source``.
 
-        The settings come from that study too, unless a study file was typed.
+        So do the settings, unless a study file was typed. A study of another task lends nothing.
         """
         if self.names_data or source in (None, PAPER) or not self.is_known(study_in(source)):
             return self.request
         _, plan = self._known_plan(study_in(source))
+        if self.has_study_file and load_study(self.request.study_file).task != plan.study.task:
+            return self.request
         return replace(
             self.request,
             settings=None if self.has_study_file else plan.study,
@@ -344,6 +346,8 @@ class Launch:
         """Refuse options that differ from those with which the study was started."""
         refuse_options_of_other_tasks(plan.study, self.request)
         typed, unit = self.request, plan.task.unit
+        if typed.labels and not plan.labels:
+            raise without_versions(name, typed.labels)
         counts = (plan.train.items, plan.valid.items)
         pairs = (
             ("features {}", typed.features or plan.features, plan.features),
@@ -361,12 +365,11 @@ class Launch:
     def _differs(
         self, plan: StudyPlan, name: str, request: StageRequest, kept: str, typed: str
     ) -> ConfigError:
-        if request.name == SEARCH:
-            file = self.request.study_file if self.has_study_file else ""
-            study = replace(self.request, data=self._given["data"] or plan.data, study_file=file)
-            other = another_search(plan, study, request, self.environment, self.commands)
-        else:
-            other = another_study(name, request.name)
+        file = self.request.study_file if self.has_study_file else ""
+        study = replace(self.request, data=self._given["data"] or plan.data, study_file=file)
+        other = another_study(
+            name, plan, study, request, self.environment, self.commands, names_data=self.names_data
+        )
         fix = f"leave this option out, or {other}"
         return ConfigError(f"study {name!r} was started with {kept}, got {typed}", fix=fix)
 

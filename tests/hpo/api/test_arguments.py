@@ -240,6 +240,52 @@ def test_labels_that_the_data_decided_may_be_named_again(
         launch(labels="v1", seed=5).search({}, "old")
 
 
+def test_labels_of_data_without_versions_are_refused(
+    small_plan: StudyPlan, environment: Environment, launch: Callable[..., Launch]
+) -> None:
+    begun(small_plan, environment, "old")
+    with pytest.raises(
+        hpo.ConfigError, match="the data of study 'old' have no versions of labels"
+    ) as refused:
+        launch(labels="v2").run_stage("final", {}, "old", None)
+    assert refused.value.details == {"fix": "leave --labels out"}
+
+
+def test_advice_for_other_features_names_the_data_that_the_new_study_would_lack(
+    small_plan: StudyPlan, environment: Environment, launch: Callable[..., Launch]
+) -> None:
+    begun(small_plan, environment, "old")
+    start = "hpo run final --from old --study NEW"
+    for typed, ending in (
+        ({"features": "resnet"}, f" --data {small_plan.data} --study-file FILE"),
+        ({"seed": 5}, ""),
+    ):
+        with pytest.raises(hpo.ConfigError) as refused:
+            launch(**typed).run_stage("final", {}, "old", None)
+        assert str(refused.value.details["fix"]).endswith(f"{start}{ending}")
+
+
+def test_study_of_another_task_lends_nothing_and_advice_does_not_start_from_it(
+    small_plan: StudyPlan,
+    environment: Environment,
+    launch: Callable[..., Launch],
+    requested: list[StudyRequest],
+) -> None:
+    begun(small_plan, environment, "old")
+    usual = launch()
+    other = replace(usual, has_study_file=True, request=replace(usual.request, study_file="bmn-demo"))
+    with pytest.raises(OpenedError):
+        other.run_stage("final", {}, "new", "old")
+    assert requested == [other.request]
+    for typed, data in (({}, ""), ({"data": Path("/videos")}, " --data /videos")):
+        run = replace(launch(**typed), has_study_file=True)
+        run = replace(run, request=replace(run.request, study_file="bmn-demo"))
+        with pytest.raises(hpo.ConfigError) as refused:
+            run.run_stage("final", {}, "old", None)
+        command = f"hpo run final --from paper --study NEW --study-file bmn-demo{data}"
+        assert str(refused.value.details["fix"]).endswith(f"start another study with it: {command}")
+
+
 def test_warm_start_that_a_search_had_may_be_named_again(
     small_plan: StudyPlan, environment: Environment, launch: Callable[..., Launch]
 ) -> None:
