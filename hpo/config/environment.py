@@ -9,7 +9,7 @@ from pathlib import Path
 from hpo.config.plain_paths import plain_path
 from model.errors import ConfigError
 
-_USER_AND_PASSWORD = re.compile(r"(?<=://)[^\s'\"]*@")
+_USER_AND_PASSWORD = re.compile(r"(?<=://)(?!/)[^\s'\"]*@")
 _PASSWORD_SETTING = re.compile(r"(?i)\b(password|passwd|pwd|token|secret)=[^&\s'\"]+")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 """Names of this machine, for ``reach_directly``."""

@@ -52,6 +52,7 @@ def test_a_file_in_place_of_a_folder_is_named(tmp_path: Path) -> None:
         ("MLflow at 'http://ann:s3cret@host' is down", "MLflow at 'http://host' is down"),
         ("mysql://host/db?user=ann&password=s3cret&ssl=1", "mysql://host/db?user=ann&password=***&ssl=1"),
         ("http://host/a", "http://host/a"),
+        ("sqlite:////home/ann@uni.de/mlflow.db", "sqlite:////home/ann@uni.de/mlflow.db"),
         ("write to ann@host", "write to ann@host"),
     ],
 )
