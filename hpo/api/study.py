@@ -20,7 +20,7 @@ from hpo.study.records import (
     validation_table,
 )
 from hpo.tasks.base.found import found_configuration
-from hpo.tasks.base.places import chosen_place, is_uri
+from hpo.tasks.base.places import place_of
 from model.errors import UserError
 from model.shell import shell_line
 
@@ -207,7 +207,7 @@ class Study:
                 self.folder,
                 self._environment.on_cluster(ray_address),
                 fork=fork,
-                data=None if data is None else _place_of(data),
+                data=None if data is None else place_of(data),
                 retry_failed=retry_failed,
                 budget=typed_budget(hours, until),
                 notify=(notify,) if isinstance(notify, str) else notify,
@@ -217,12 +217,6 @@ class Study:
 
     def _state(self) -> StudyState:
         return stored_state(self.folder)
-
-
-def _place_of(data: str | Path) -> str:
-    """Return the place of data that were given as a folder or a URI."""
-    uri = str(data) if is_uri(str(data)) else None
-    return chosen_place(None, uri, default=Path(data))
 
 
 def study_after(ran: "Ran", environment: Environment) -> Study:

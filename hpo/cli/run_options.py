@@ -25,11 +25,12 @@ Data = Annotated[
     ),
 ]
 MovedData = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--data",
-        metavar="FOLDER",
-        help="Folder to which the data of the study have moved; their content must be the same.",
+        metavar="FOLDER|URI",
+        help="Folder or URI (s3://...) to which the data of the study have moved; their content must be the "
+        "same.",
     ),
 ]
 DataUri = Annotated[

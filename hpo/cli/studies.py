@@ -45,6 +45,7 @@ def resume(
     from hpo.config.environment import read_environment
     from hpo.study.budget import typed_budget
     from hpo.study.folders import chosen_study
+    from hpo.tasks.base.places import place_of
 
     budget = typed_budget(hours, until)
     environment = read_environment().on_cluster(ray_address)
@@ -53,7 +54,7 @@ def resume(
         folder,
         environment,
         fork=fork,
-        data=str(data.absolute()) if data else None,
+        data=place_of(data) if data else None,
         retry_failed=retry_failed,
         budget=budget,
         notify=notify or (),
@@ -186,13 +187,14 @@ def report(
     from hpo.study.plan import plan_of
     from hpo.study.session import move_data
     from hpo.study.verdict import verdict
+    from hpo.tasks.base.places import place_of
     from hpo.tracking.follower import remarks_to
 
     environment = read_environment()
     folder = chosen_study(environment, study)
     if data:
         with ReadingProgress() as progress, remarks_to(say):
-            move_data(folder.name, str(data.absolute()), environment, progress)
+            move_data(folder.name, place_of(data), environment, progress)
     if analyse:
         _analyse_best(folder)
     written, state = write_report(environment, folder, to), stored_state(folder)

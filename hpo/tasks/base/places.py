@@ -1,9 +1,13 @@
 """Location of a study's data: a folder on this machine, or a URI from which every machine fetches a copy."""
 
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from model.errors import ConfigError
+
+_URI_AS_PATH = re.compile(r"[A-Za-z][\w+.-]+:/")
+"""Beginning of a path that was typed as a URI; one of its slashes is lost."""
 
 
 def is_uri(place: str) -> bool:
@@ -11,12 +15,25 @@ def is_uri(place: str) -> bool:
     return "://" in place
 
 
+def place_of(data: str | Path) -> str:
+    """Return the location of data that were given as a folder or as a URI.
+
+    Raises:
+        ConfigError: The URI contains a password.
+    """
+    uri = str(data) if is_uri(str(data)) else None
+    return chosen_place(None, uri, default=Path(data))
+
+
 def chosen_place(folder: Path | None, uri: str | None, *, default: Path) -> str:
     """Return the location of the data: ``uri``, else the absolute path of ``folder`` or ``default``.
 
     Raises:
-        ConfigError: Both folder and URI are given, or the URI is invalid or contains a password.
+        ConfigError: Both folder and URI are given, a URI is given as the folder, or the URI is invalid or
+            contains a password.
     """
+    if folder is not None and _URI_AS_PATH.match(str(folder)) and not folder.exists():
+        raise ConfigError(f"expected --data with a folder, got {folder}", fix="for a URI, use --data-uri")
     if uri is None:
         return str((folder or default).absolute())
     if folder is not None:

@@ -7,6 +7,7 @@ import pytest
 from hpo.api import reporting
 from hpo.api.launching import Ran
 from hpo.api.study import Study, study_after
+from hpo.cli.studies import resume as typed_resume
 from hpo.config.environment import Environment
 from hpo.journal.events import (
     StageAsked,
@@ -201,6 +202,9 @@ def test_data_may_have_moved_to_a_folder_or_a_uri(
         raise UserError("no further")
 
     monkeypatch.setattr("hpo.api.resuming.resume_study", resume_study)
+    monkeypatch.setenv("HPO_RUNS", str(study.folder.parent.parent))
     with pytest.raises(UserError, match="no further"):
         study.resume(data=typed)
-    assert places == [str(place)]
+    with pytest.raises(UserError, match="no further"):
+        typed_resume(study.name, data=str(typed))
+    assert places == 2 * [str(place)]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hpo.tasks.base.places import chosen_place
+from hpo.tasks.base.places import chosen_place, place_of
 from model.errors import ConfigError
 
 DEFAULT = Path("/data")
@@ -26,6 +26,20 @@ def test_an_at_sign_in_the_path_of_a_uri_is_no_user(uri: str) -> None:
 def test_a_folder_and_a_uri_are_one_too_many() -> None:
     with pytest.raises(ConfigError, match="expected either --data or --data-uri, got both"):
         chosen_place(Path("games"), "s3://bucket", default=DEFAULT)
+
+
+def test_a_uri_in_place_of_a_folder_is_refused_with_the_option_to_use(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="expected --data with a folder, got s3:/bucket/games") as refused:
+        chosen_place(Path("s3://bucket/games"), None, default=DEFAULT)
+    assert refused.value.details["fix"] == "for a URI, use --data-uri"
+
+
+@pytest.mark.parametrize(
+    ("typed", "place"),
+    [("s3://b/x", "s3://b/x"), ("games", str(Path("games").absolute())), (Path("/g"), "/g")],
+)
+def test_a_place_may_be_typed_as_a_folder_or_a_uri(typed: str | Path, place: str) -> None:
+    assert place_of(typed) == place
 
 
 @pytest.mark.parametrize("word", ["games", "/games", ""])
