@@ -73,7 +73,9 @@ def write_paper(plan: StudyPlan, state: StudyState, folder: Path, *, prefix: str
     }
     for file, paragraphs in contents.items():
         try:
-            write_whole(file, ("\n\n".join(filter(None, paragraphs)) + "\n").encode())
+            text = "\n\n".join(filter(None, paragraphs)) + "\n"
+            # Features have the names of their files, which may not be UTF-8.
+            write_whole(file, text.encode(errors="backslashreplace"))
         except OSError as error:
             raise UserError(f"cannot write the file: {error.strerror}", file=file) from None
     return list(contents)
@@ -229,5 +231,6 @@ def _latex(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _escaped(text: str) -> str:
-    escaped = "".join(_LATEX.get(character, character) for character in text)
+    shown = text.encode(errors="backslashreplace").decode()
+    escaped = "".join(_LATEX.get(character, character) for character in shown)
     return re.sub("-(?=-)", "-{}", escaped)  # LaTeX makes one dash of several

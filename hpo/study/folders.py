@@ -31,7 +31,7 @@ def study_folder(environment: Environment, name: str) -> Path:
     return studies_folder(environment) / name
 
 
-def require_typeable(name: str) -> None:
+def require_typeable(name: str, *, fix: str = "choose another name") -> None:
     """Check that commands can be typed with the name of a study to be made.
 
     Studies that have other names, from before this rule, stay usable.
@@ -42,13 +42,13 @@ def require_typeable(name: str) -> None:
     if name == PAPER:
         raise UserError(
             f"a study cannot be named {name!r}: after --from, it means the study file's own configuration",
-            fix="choose another name",
+            fix=fix,
         )
     if name.startswith("-") or not name.isprintable():
         raise UserError(
             "expected a name of a study without a hyphen at its start and with printable characters only, "
             f"got {name!r}",
-            fix="choose another name",
+            fix=fix,
         )
 
 
@@ -58,7 +58,7 @@ def require_free(environment: Environment, name: str, *, fix: str = "choose anot
     Raises:
         UserError: The name is taken, or commands cannot be typed with it.
     """
-    require_typeable(name)
+    require_typeable(name, fix=fix)
     folder = study_folder(environment, name)
     if has_events(folder):
         raise UserError(f"study {name!r} exists already", folder=folder, fix=fix)

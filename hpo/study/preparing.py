@@ -91,7 +91,7 @@ def prepare_new(
         UserError: The name is taken or cannot be typed, a stage cannot run, or the MLflow store cannot be
             used.
     """
-    require_free(environment, name, fix="choose another name with --study NEW, or leave --study out")
+    require_free(environment, name, fix="choose another name with --study NEW")
     check_store(environment)
     state = StudyState.replay([creation(plan, study_folder(environment, name))])
     stages = [_prepared(plan, request, state, environment, progress) for request in requests]

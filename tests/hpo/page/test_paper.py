@@ -1,5 +1,6 @@
 """Texts for a paper: what stands in them, and that both files can be read by their programs."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,12 @@ def test_paper_and_page_count_the_time_of_failed_trials_alike() -> None:
     state = played("bayes", [trial(1, 0.25, duration_s=5.0), trial(2, None)])
     assert "All trials took 6 s of training" in methods_paragraph(calf_plan(), state)
     assert [row[2] for row in cost_table(state).rows] == ["6 s", "6 s"]
+
+
+def test_name_that_is_not_utf_8_is_written_with_its_bytes(tmp_path: Path) -> None:
+    plan = replace(calf_plan(), dataset="test/caf\udce9")
+    text, latex = (file.read_text() for file in write_paper(plan, final_study(), tmp_path))
+    assert r"test/caf\udce9" in text and r"test/caf\textbackslash{}udce9" in latex
 
 
 def test_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -50,6 +50,14 @@ def test_study_that_cannot_start_leaves_nothing(
     assert not study_folder(environment, "new").exists()
 
 
+def test_usual_name_that_cannot_be_typed_is_refused_with_the_option_that_names_the_study(
+    small_plan: StudyPlan, environment: Environment
+) -> None:
+    with pytest.raises(UserError, match="with printable characters only") as refused:
+        preparing.prepare_new(small_plan, "caf\udce9", [StageRequest(name="bayes")], environment, silent)
+    assert refused.value.details["fix"] == "choose another name with --study NEW"
+
+
 def test_study_that_cannot_start_is_deleted_in_mlflow_too(
     small_plan: StudyPlan, environment: Environment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
