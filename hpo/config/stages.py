@@ -271,6 +271,10 @@ class SearchStage(Stage):
         rounds = 1 if self.searcher == "random" else ROUNDS
         return max(1, self.trials // rounds) * self.replicates
 
+    def can_stop(self, epochs: int) -> bool:
+        """Return whether the scheduler can stop a trial of ``epochs``; a trial of one epoch it cannot."""
+        return self.scheduler != "none" and self.grace(epochs) < epochs
+
     def grace(self, epochs: int) -> int:
         """Return how many of a trial's ``epochs`` it trains before it can be stopped.
 

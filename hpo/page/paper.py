@@ -107,7 +107,7 @@ def _stage_sentence(plan: StudyPlan, state: StudyState, name: str) -> str:
         ranges = ", ".join(
             f"{symbol(parameter)} ({values_tried(axis)})" for parameter, axis in stage.space.items()
         )
-        what = f"searched {ranges} with {_search_in_words(settings)} and {epochs} per trial"
+        what = f"searched {ranges} with {_search_in_words(settings, stage.epochs)} and {epochs} per trial"
     elif isinstance(settings, FinalStage):
         what = (
             f"trained its configurations with {_new_seeds(settings)} for {epochs} and evaluated "
@@ -121,13 +121,13 @@ def _stage_sentence(plan: StudyPlan, state: StudyState, name: str) -> str:
     return f"The stage {name} {what} ({ended})."
 
 
-def _search_in_words(settings: SearchStage) -> str:
+def _search_in_words(settings: SearchStage, epochs: int) -> str:
     """Name searcher and scheduler; with a scheduler, only the best configurations get all their seeds."""
-    stops = settings.scheduler != "none"
+    stops = settings.can_stop(epochs)
     scheduler = (
         f"the scheduler {settings.scheduler}, which stops poor trials early" if stops else "no scheduler"
     )
-    most = "at most " if stops and settings.replicates > 1 else ""
+    most = "at most " if settings.scheduler != "none" and settings.replicates > 1 else ""
     seeds = f"{most}{counted(settings.replicates, 'seed')}"
     return f"the searcher {settings.searcher}, {scheduler}, {seeds} per configuration"
 

@@ -83,17 +83,16 @@ def _stage_lines(outlined: StageOutline) -> list[str]:
         f"  training  {plan.task.describe_training(plan.study, plan.shape)}",
     ]
     if isinstance(settings, SearchStage):
-        lines += _search_lines(plan, settings, stage) + _fixed_lines(plan, settings)
+        lines += _search_lines(plan, settings, outlined) + _fixed_lines(plan, settings)
     return [*lines, *_time_lines(outlined.estimate)]
 
 
-def _search_lines(plan: StudyPlan, settings: SearchStage, stage: PreparedStage) -> list[str]:
+def _search_lines(plan: StudyPlan, settings: SearchStage, outlined: StageOutline) -> list[str]:
+    stage, epochs = outlined.stage, plan.study.training.epochs
     lines = [f"  space     searched by {settings.searcher}"]
-    if settings.scheduler != "none":
-        grace = settings.grace(plan.study.training.epochs)
-        lines.append(
-            f"  stopping  by {settings.scheduler} from epoch {grace} on; the times below are upper limits"
-        )
+    if settings.can_stop(epochs):
+        limits = "; the times below are upper limits" if outlined.estimate else ""
+        lines.append(f"  stopping  by {settings.scheduler} from epoch {settings.grace(epochs)} on{limits}")
     if settings.stop_when == "unlikely":
         lines.append("  end       when further trials are unlikely to gain anything")
     for name, fields in space_of(settings).describe().items():

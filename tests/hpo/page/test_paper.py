@@ -67,20 +67,23 @@ def test_methods_have_the_numbers_of_the_study() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("settings", "epochs", "words"),
     [
-        ({"replicates": 2}, "the scheduler asha, which stops poor trials early, at most 2 seeds per"),
+        ({"replicates": 2}, 12, "the scheduler asha, which stops poor trials early, at most 2 seeds per"),
         (
             {"replicates": 1},
+            12,
             "the scheduler asha, which stops poor trials early, 1 seed per configuration and",
         ),
-        ({"replicates": 2, "scheduler": "none"}, "the searcher botorch, no scheduler, 2 seeds per configur"),
+        ({"replicates": 1}, 1, "the searcher botorch, no scheduler, 1 seed per configuration and 1 epoch"),
+        ({"replicates": 2, "scheduler": "none"}, 12, "botorch, no scheduler, 2 seeds per configuration"),
     ],
 )
 def test_methods_of_a_search_name_its_scheduler_and_promise_no_seeds(
-    settings: dict[str, Any], words: str
+    settings: dict[str, Any], epochs: int, words: str
 ) -> None:
     plan, state = calf_plan(), played("bayes", [trial(1, 0.25), trial(2, 0.5)])
+    state.stages["bayes"].epochs = epochs
     state.apply(
         StageAsked(
             stage="bayes", settings={**plan.study.stages.named("bayes").model_dump(mode="json"), **settings}

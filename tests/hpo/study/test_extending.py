@@ -13,6 +13,7 @@ from hpo.journal.stage_state import UNLIKELY
 from hpo.space.space import Parameters
 from hpo.study import outline, preparing
 from hpo.study.estimate import Estimate
+from hpo.study.outline import StageOutline
 from hpo.study.plan import StageRequest, StudyPlan
 from hpo.study.point_file import TypedPoints
 from hpo.study.preparing import PreparedStage, prepare_extension
@@ -123,3 +124,19 @@ def test_dry_run_of_more_trials_counts_only_those_that_are_left(
     assert counts == [3]
     assert "stage       bayes: 5 trials at most, 3 left, 1 at a time" in lines
     assert "  budget    1 h: 1 h 00 min for this stage, about 3 of its 3 trials fit" in lines
+
+
+def test_dry_run_names_early_stopping_only_where_trials_can_be_stopped(
+    small_plan: StudyPlan, searched: StudyState, environment: Environment
+) -> None:
+    stage = extended(small_plan, searched, environment, options={"trials": 5, "scheduler": "asha"})
+    study = stage.plan.study
+    once = study.model_copy(update={"training": study.training.model_copy(update={"epochs": 1})})
+    stages = [stage, replace(stage, plan=replace(stage.plan, study=once))]
+    texts = [
+        outline.plan_text(small_plan, "old", [StageOutline(stage=each, estimate=None)]) for each in stages
+    ]
+    assert [line for line in texts[0].splitlines() if "stopping" in line] == [
+        "  stopping  by asha from epoch 1 on"
+    ]
+    assert "stopping" not in texts[1]
