@@ -2,7 +2,8 @@
 
     python own_data.py actions.csv handball --rate 5 --features VIDEO
 
-The time is given in seconds or as minutes:seconds since the start of the part:
+The time is given in seconds or as minutes:seconds since the start of the part. Semicolons and decimal commas,
+as Excel writes them, are read too:
 
     game,part,time,label
     final,1,07:32,goal
@@ -31,12 +32,13 @@ def seconds(text):
 def read_games(file):
     """Return game -> annotations as label files hold them."""
     games = defaultdict(list)
-    with file.open(newline="") as rows:
+    with file.open(newline="", encoding="utf-8-sig") as rows:
         separator = max(",;\t", key=rows.readline().count)
         rows.seek(0)
         for number, row in enumerate(csv.DictReader(rows, delimiter=separator), start=2):
             try:
-                part, time = int(row["part"]), seconds(row["time"])
+                written = row["time"] if separator == "," else row["time"].replace(",", ".")
+                part, time = int(row["part"]), seconds(written)
                 clock = f"{part} - {int(time) // 60:02d}:{int(time) % 60:02d}"
                 action = {
                     "gameTime": clock,

@@ -220,9 +220,10 @@ def test_example_makes_a_data_folder_from_a_csv_file(tmp_path: Path) -> None:
     assert tomllib.loads((made / "study.toml").read_text())["zones_s"]["foul"] == [-20.0, -10.0, 10.0, 20.0]
 
 
-def test_example_reads_semicolons_and_keeps_a_folder_that_is_there(tmp_path: Path) -> None:
-    rows = [f"match{n};1;{t}.5;goal" for n in range(3) for t in (20, 60)]
-    (tmp_path / "actions.csv").write_text("game;part;time;label\n" + "\n".join(rows) + "\n")
+def test_example_reads_files_of_excel_and_keeps_a_folder_that_is_there(tmp_path: Path) -> None:
+    rows = [f"match{n};1;{t},5;goal" for n in range(3) for t in (20, 60)]
+    text = "game;part;time;label\n" + "\n".join(rows) + "\n"
+    (tmp_path / "actions.csv").write_text(text, encoding="utf-8-sig")
     words = (tmp_path / "actions.csv", tmp_path / "made", "--rate", "5", "--features", "VIDEO")
     assert script(*words).returncode == 0
     labels = tmp_path / "made" / "games" / "match0" / "Labels.json"
