@@ -8,7 +8,8 @@ from model.errors import UserError
 
 ARGUMENTS = {"data-uri": "data", "from": "start", "try": "points", "videos": "games"}
 """Option -> argument, where the argument is not the option's name with underscores."""
-_OPTION = re.compile(r"--([a-z][a-z0-9-]*)(?: (?=[A-Z]{2}))?")
+_OPTION = re.compile(r"""(?<![^\s('"])--([a-z][a-z0-9-]*)(?: (?=[A-Z]{2}|v?\d|[/'"]))?""")
+"""Option at the start of a word, not inside the name of a file, with the blank before its value."""
 _COMMAND = re.compile(r"\bhpo [a-z]")
 """Beginning of a command for a shell, in which options stay options."""
 

@@ -28,6 +28,9 @@ IN_ANOTHER_FUNCTION = {"dry_run"}
         ("add --data; hpo data check --data X", "add data=; hpo data check --data X"),
         ("resume with: hpo resume mine --data FOLDER", "resume with: hpo resume mine --data FOLDER"),
         ("a -- b --- c", "a -- b --- c"),
+        ("no /data/a--b/x, nor /--c", "no /data/a--b/x, nor /--c"),
+        ("with --trials 12 (--study chooses)", "with trials=12 (study= chooses)"),
+        ("got --labels v2 or --study 'a b'", "got labels=v2 or study='a b'"),
     ],
 )
 def test_options_become_arguments_except_in_commands(typed: str, told: str) -> None:
