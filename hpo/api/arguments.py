@@ -87,7 +87,7 @@ def require_main_thread() -> None:
 
 
 def plain_arguments(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return arguments of ``hpo.run`` with Python's numbers for those of NumPy."""
+    """Return arguments of ``hpo.run`` or ``Study.resume`` with Python's numbers for those of NumPy."""
     return {name: _plain(entry) for name, entry in given.items()}
 
 

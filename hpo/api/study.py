@@ -196,11 +196,12 @@ class Study:
                 thread.
             KeyboardInterrupt: The study was interrupted again.
         """
-        from hpo.api.arguments import check_session, require_main_thread
+        from hpo.api.arguments import check_session, plain_arguments, require_main_thread
         from hpo.api.resuming import resume
         from hpo.study.budget import typed_budget
 
-        check_session({"hours": hours, "until": until, "notify": notify, "callbacks": callbacks})
+        given = plain_arguments({"hours": hours, "until": until, "notify": notify, "callbacks": callbacks})
+        check_session(given)
         require_main_thread()
         with python_words():
             ran = resume(
@@ -209,7 +210,7 @@ class Study:
                 fork=fork,
                 data=None if data is None else place_of(data),
                 retry_failed=retry_failed,
-                budget=typed_budget(hours, until),
+                budget=typed_budget(given["hours"], until),
                 notify=(notify,) if isinstance(notify, str) else notify,
                 callbacks=callbacks,
             )

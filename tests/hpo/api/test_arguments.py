@@ -18,7 +18,7 @@ from hpo.api.launching import Launch, Prepared
 from hpo.api.options import Options, launch_of
 from hpo.api.study import Study
 from hpo.config.environment import Environment, read_environment
-from hpo.journal.events import StageAsked, StageStarted
+from hpo.journal.events import BudgetSet, StageAsked, StageStarted
 from hpo.journal.journal import Journal
 from hpo.study.folders import study_folder
 from hpo.study.plan import StageRequest, StudyPlan, StudyRequest, refuse_options_of_other_tasks
@@ -318,3 +318,19 @@ def test_arguments_may_have_numbers_of_numpy(monkeypatch: pytest.MonkeyPatch, tm
     assert typed == {"trials": 6, "epochs": None, "concurrent": 6, "seed": 6, "counts": (6, 6)}
     plain = [typed["trials"], typed["concurrent"], typed["seed"], *typed["counts"]]
     assert {type(number) for number in plain} == {int}
+
+
+def test_hours_of_resume_may_be_a_number_of_numpy(
+    small_plan: StudyPlan, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun(small_plan, environment, "old")
+    budgets: list[BudgetSet] = []
+
+    def resume_study(*_: object, budget: BudgetSet, **__: object) -> None:
+        budgets.append(budget)
+        raise OpenedError
+
+    monkeypatch.setattr("hpo.api.resuming.resume_study", resume_study)
+    with pytest.raises(OpenedError):
+        Study(study_folder(environment, "old"), environment).resume(hours=np.int64(2))
+    assert type(budgets[0].hours) is int
