@@ -14,7 +14,8 @@ from hpo.report.formats import value
 from hpo.report.stage_tables import format_difference
 from hpo.tasks.base.networks import NetworkDifference
 
-_SPLITS = {"valid": "validation", "test": "test"}
+SPLITS = {"valid": "validation", "test": "test"}
+"""Name of a split in options -> its name in sentences."""
 Cell = float | int | str | None
 Pair = tuple[Cell, Cell]
 
@@ -57,19 +58,20 @@ class Comparison:
 
 def show_comparison(comparison: Comparison) -> None:
     """Print the comparison as text."""
+    split = SPLITS[comparison.split]
     if comparison.settings:
         typer.echo("Settings that differ")
         print_table(_side_by_side(comparison.names, _texts(comparison.settings)))
     else:
         typer.echo("All settings are the same")
-    typer.echo(f"\nScores on the {_SPLITS[comparison.split]} split, and hyperparameters")
+    typer.echo(f"\nScores on the {split} split, and hyperparameters")
     scores = {
         name: ["-" if cell is None else f"{cell:.4f}" for cell in pair]
         for name, pair in comparison.scores.items()
     }
     print_table(_side_by_side(comparison.names, {**scores, **_texts(comparison.parameters)}))
     if comparison.paired:
-        typer.echo(f"\nPaired differences, {' minus '.join(comparison.names)}, {comparison.split} split")
+        typer.echo(f"\nPaired differences, {' minus '.join(comparison.names)}, {split} split")
         print_table(_paired_table(comparison))
     if comparison.networks is not None:
         typer.echo(f"\n{networks_line(comparison.networks, comparison.unit, comparison.split)}")
@@ -81,7 +83,7 @@ def networks_line(found: NetworkDifference, unit: str, split: str) -> str:
     """Describe the difference of two networks on the same items."""
     clear = "clear" if found.low > 0 or found.high < 0 else "not clear"
     return (
-        f"On the same {found.items} {unit} of the {split} split: {found.scores[0]:.4f} against "
+        f"On the same {found.items} {unit} of the {SPLITS[split]} split: {found.scores[0]:.4f} against "
         f"{found.scores[1]:.4f}, difference {found.difference:+.4f} "
         f"(95 % interval over {found.draws:,} draws of the {unit}: {found.low:+.4f} to {found.high:+.4f}; "
         f"{clear})"

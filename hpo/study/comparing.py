@@ -17,7 +17,7 @@ from hpo.journal.paired import paired_difference
 from hpo.journal.ranking import GRID, mean_metrics
 from hpo.journal.results import StudyState, stored_state
 from hpo.journal.trial_state import TrialState
-from hpo.report.comparison import Cell, Comparison, Pair, PairedRow
+from hpo.report.comparison import SPLITS, Cell, Comparison, Pair, PairedRow
 from hpo.space.space import Parameters
 from hpo.space.symbols import symbol
 from hpo.study.devices import choose_device
@@ -279,7 +279,7 @@ def _score(trial: TrialState, split: str, metric: str) -> float | None:
 
 def _remarks_on(rows: list[PairedRow], split: str) -> list[str]:
     if not rows:
-        return [f"no configuration of both studies has a score on the {split} split"]
+        return [f"no configuration of both studies has a score on the {SPLITS[split]} split"]
     remarks = []
     if any(row.difference is not None and row.seeds == 1 for row in rows):
         remarks.append("one common seed gives no interval: train several seeds in both studies")

@@ -52,3 +52,4 @@ def test_people_read_both_sides_the_difference_and_what_cannot_be_said(
         "difference +0.1000 (95 % interval over 1,000 draws of the games: +0.0200 to +0.2000; clear)" in said
     )
     assert "note: a reason" in said
+    assert said.count("validation split") == 3 and "valid split" not in said
