@@ -227,6 +227,9 @@ def spot(
         raise ConfigError(
             f"expected either --game FOLDER or --video FILE, got {'both' if game else 'neither'}"
         )
+    for_video = {"--model-weights": model_weights, "--pca": pca}
+    for option in (name for name, file in for_video.items() if game and file):
+        raise ConfigError(f"expected {option} with --video only, got --game", fix=f"leave {option} out")
     trained = named_network(weights, read_environment())
     chosen_device = torch.device(choose_device(device))
     choice = FeatureChoice(name=features, forced=force_features)

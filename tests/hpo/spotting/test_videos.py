@@ -139,6 +139,9 @@ def test_extraction_into_a_folder_with_both_labels_of_soccernet_says_which_it_de
 def test_either_game_or_video_is_expected(folder: Path) -> None:
     answer = hpo("spot", "--weights", folder / "best.pt")
     assert isinstance(answer.exception, ConfigError) and "--video FILE" in str(answer.exception)
+    game = ("spot", "--weights", folder / "best.pt", "--game", folder)
+    for option in ("--pca", "--model-weights"):
+        assert f"expected {option} with --video only, got --game" in refused(hpo(*game, option, folder / "f"))
 
 
 def test_features_of_another_recipe_are_not_spotted(folder: Path) -> None:
