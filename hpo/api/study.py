@@ -148,9 +148,7 @@ class Study:
         state = self._state()
         name = self.best().trial if trial is None else trial
         if name not in state.trials:
-            raise UserError(
-                f"study {self.name!r} has no trial {name!r}", known=", ".join(state.trials) or "none yet"
-            )
+            raise UserError(f"study {self.name!r} has no trial {name!r}", known=state.names_of_trials())
         file = trial_files(self.folder, name).get("weights")
         if file is None:
             raise UserError(

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from hpo.config.stages import SEARCH
 from hpo.journal.ranking import Configuration
 from hpo.journal.results import StudyState
 from hpo.journal.stage_state import StageState
@@ -81,7 +82,7 @@ def stage_facts(stage: StageState, state: StudyState, *, is_running: bool) -> di
         "Started": moment(stage.started_at),
         "Ended": moment(stage.finished_at) if stage.finished_at else "not yet",
     }
-    if stage.stage == "bayes":
+    if stage.stage == SEARCH:
         settings = asked.settings if asked else {}
         facts["Searched by"] = str(settings.get("searcher", "unknown"))
         facts["Stopped early by"] = str(settings.get("scheduler", "unknown"))
