@@ -367,8 +367,7 @@ def test_games_are_added_to_the_lists_that_the_data_folder_names(tmp_path: Path,
     (tmp_path / "lists").mkdir()
     file = tmp_path / "lists" / "training.txt"
     file.write_bytes("old/\r\n\r\n# cups\r\ncup\\1\r\n".encode(encoding))
-    games = [("old", "train"), ("new", "train")]
-    list_games(tmp_path, games)
+    list_games(tmp_path, [("old", "train"), ("new", "train")])
     assert file.read_text(encoding="utf-8") == "old/\n\n# cups\ncup\\1\nnew\n"
     assert not (tmp_path / "train.txt").exists()
     for game, split in (("old", "valid"), ("cup/1", "test")):
@@ -376,7 +375,7 @@ def test_games_are_added_to_the_lists_that_the_data_folder_names(tmp_path: Path,
             list_games(tmp_path, [(game, split)])
     file.write_text("old\nold/\n")
     with pytest.raises(DataError, match="'old' is already on line 1"):
-        list_games(tmp_path, games)
+        list_games(tmp_path, [("new", "train")])
 
 
 def test_principal_components_are_fitted_to_the_games_of_any_list(
