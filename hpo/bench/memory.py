@@ -1,6 +1,5 @@
 """Checks of memory: it stays flat over intervals, and an array that does not fit shrinks and finishes."""
 
-import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ import torch
 from hpo.bench.line import Line, judged
 from hpo.bench.setting import Setting
 from hpo.bench.trials import mixed_cohorts, training_array
+from model.memory import free_memory
 from model.training.benchmark import bench_trials
 from model.training.device_state import MEGABYTE
 from model.training.outcomes import FailedError
@@ -53,7 +53,7 @@ def growth_line(advance: Callable[[], object], memory: Callable[[], float], of: 
 def check_memory_limit(setting: Setting) -> Iterator[Line]:
     """Give an array less memory than it takes: it must train fewer trials at once and finish them all."""
     trials = bench_trials(TRIALS, setting.train, mixed=True)
-    _free(setting.device)
+    free_memory()
     torch.cuda.reset_peak_memory_stats(setting.device)
     finish(training_array(setting, trials, epochs=1, on_note=lambda note: None))
     # Not what is reserved: of that, the allocator could give back a part before the array has to shrink.
@@ -97,7 +97,7 @@ def memory_mb(device: torch.device) -> float:
 @contextmanager
 def _limited_to(size: int, device: torch.device) -> Iterator[None]:
     """Limit the memory that this process may take on a GPU to ``size`` bytes."""
-    _free(device)
+    free_memory()
     whole = torch.cuda.get_device_properties(device).total_memory
     # Without a device this limits the current one; with one it wants its number, which "cuda" does not have.
     torch.cuda.set_per_process_memory_fraction(size / whole)
@@ -105,9 +105,4 @@ def _limited_to(size: int, device: torch.device) -> Iterator[None]:
         yield
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
-        _free(device)
-
-
-def _free(device: torch.device) -> None:
-    gc.collect()
-    torch.cuda.empty_cache()
+        free_memory()

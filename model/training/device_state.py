@@ -1,4 +1,4 @@
-"""State of a device: its name and load, whether it still works, and whether its memory was too small."""
+"""State of a device: its name and load, and whether it still works."""
 
 import contextlib
 import threading
@@ -27,18 +27,6 @@ def still_works(device: torch.device) -> bool:
     except Exception:  # errors of CUDA, and of a machine that has lost its GPU, have many types
         return False
     return True
-
-
-def ran_out_of_memory(error: BaseException | None) -> bool:
-    """Return whether ``error`` or an error that it replaced says that the device's memory is too small.
-
-    The end of a CUDA capture in which memory ran out raises another error.
-    """
-    while error is not None:
-        if isinstance(error, torch.OutOfMemoryError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def describe_device(device: torch.device) -> str:

@@ -8,7 +8,7 @@ from weakref import WeakSet
 import torch
 from torch import Tensor
 
-from model.training.device_state import ran_out_of_memory
+from model.memory import ran_out_of_memory
 
 WARM_UPS = 2
 """Number of runs before a recording, in which libraries initialise themselves."""

@@ -3,12 +3,14 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 
 from model.data.chunks import ChunkSource
 from model.data.sampler import ChunkBatch, ChunkSampler
 from model.data.store import Store
+from model.memory import unless_out_of_memory
 from model.networks.stack import Stack, group_for_device
 from model.precision import Precision, compute_dtype, computing, precisions_of
 from model.training.config import TrainingConfig, TrialConfig
@@ -118,11 +120,11 @@ def fastest_array(
     """
     speeds: dict[int, float] = {}
     for size in _doubling(most):
-        try:
-            trials = [replace(trial, seed=seed) for seed in range(size)]
-            speeds[size] = measure_training(trials, training, train, device, seconds=0.5)
-        except torch.OutOfMemoryError:
+        trials = [replace(trial, seed=seed) for seed in range(size)]
+        speed = unless_out_of_memory(partial(measure_training, trials, training, train, device, seconds=0.5))
+        if speed is None:
             break
+        speeds[size] = speed
     enough = NEAR_BEST * max(speeds.values(), default=0.0)
     return next((size for size, speed in speeds.items() if speed >= enough), 1)
 

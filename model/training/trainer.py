@@ -1,11 +1,10 @@
 """Trainer of an array: trains several trials together on the same chunks; one trial is an array of one."""
 
-import gc
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import TypeVar
 
@@ -15,6 +14,7 @@ from model.data.chunks import ChunkSource
 from model.data.sampler import ChunkSampler
 from model.data.store import Store
 from model.inference.evaluation import Evaluation, evaluate
+from model.memory import free_memory, unless_out_of_memory
 from model.networks.stack import Stack, StatisticsEstimate, group_for_device
 from model.precision import compute_dtype, computing
 from model.training.config import TrainingConfig
@@ -128,7 +128,7 @@ class TrainingArray:
         left, done = sorted(slots, key=_cohort_key), dict[Slot, T | FailedError]()
         while left:
             part = left[: self._most.get(kind)]
-            results = _unless_out_of_memory(work, part)
+            results = unless_out_of_memory(partial(work, part))
             if results is not None:
                 done.update(results)
                 left = left[len(part) :]
@@ -151,7 +151,7 @@ class TrainingArray:
         if kept is None:
             return False
         del kept
-        _free_memory()
+        free_memory()
         return True
 
     def _steps_of(self, cohorts: list[list[Slot]]) -> Steps:
@@ -249,19 +249,3 @@ def _validation(slot: Slot, metrics: dict[str, float], duration_s: float) -> Val
 
 def _cohort_key(slot: Slot) -> tuple[int, int]:
     return slot.config.data_seed, slot.epoch
-
-
-def _unless_out_of_memory(
-    work: Callable[[list[Slot]], Mapping[Slot, T]], slots: list[Slot]
-) -> Mapping[Slot, T] | None:
-    """The results, or None where the memory of the device was too small for so many slots."""
-    with suppress(torch.OutOfMemoryError):
-        return work(slots)
-    # Not before the error is gone: it holds on to the memory.
-    _free_memory()
-    return None
-
-
-def _free_memory() -> None:
-    gc.collect()
-    torch.cuda.empty_cache()

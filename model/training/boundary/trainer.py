@@ -8,6 +8,7 @@ import torch
 
 from model.data.activitynet.split import VideoSplit
 from model.inference.proposals import MeanLosses, ProposalEvaluation, VideoSource, evaluate_proposals
+from model.memory import ran_out_of_memory
 from model.metrics.soft_nms import SoftNms, pair_segments
 from model.precision import computing
 from model.training.boundary.config import BoundaryTrainingConfig
@@ -64,10 +65,8 @@ class BoundaryArray:
     def _result(self, slot: BoundarySlot) -> Validation | FailedError:
         try:
             return self._to_validation(slot)
-        except torch.OutOfMemoryError:
-            return FailedError(OUT_OF_MEMORY)
         except Exception as error:  # of this trial: the others train on
-            return failure_of(error)
+            return FailedError(OUT_OF_MEMORY) if ran_out_of_memory(error) else failure_of(error)
 
     def _to_validation(self, slot: BoundarySlot) -> Validation:
         self._check_sizes(slot)

@@ -181,6 +181,8 @@ def test_trial_that_diverges_leaves_its_neighbours_as_they_are() -> None:
 class SmallMemory:
     """Stands in for a device that holds so many slots at once."""
 
+    lack: Exception = torch.OutOfMemoryError("CUDA out of memory")
+
     def __init__(self, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
         self.sizes: list[int] = []
         work = TrainingArray._train_part
@@ -188,7 +190,7 @@ class SmallMemory:
         def train(array: TrainingArray, slots: list[Slot], epochs: int) -> Mapping[Slot, object]:
             self.sizes.append(len(slots))
             if len(slots) > most:
-                raise torch.OutOfMemoryError("CUDA out of memory")
+                raise self.lack
             return work(array, slots, epochs)
 
         monkeypatch.setattr(TrainingArray, "_train_part", train)
@@ -208,8 +210,11 @@ def test_array_out_of_memory_shrinks_reports_it_and_continues(monkeypatch: pytes
     assert memory.sizes == [5, 2, 2, 1, 2, 2, 1]
 
 
-def test_trial_that_does_not_fit_alone_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    SmallMemory(0, monkeypatch)
+@pytest.mark.parametrize(
+    "lack", [SmallMemory.lack, RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling ...")]
+)
+def test_trial_that_does_not_fit_alone_fails(monkeypatch: pytest.MonkeyPatch, lack: Exception) -> None:
+    SmallMemory(0, monkeypatch).lack = lack
     array = array_of([TRIAL, OTHER])
     outcomes = array.advance()
     assert len(outcomes) == 2 and array.slots == []

@@ -125,12 +125,18 @@ def test_memory_that_runs_out_in_a_recording_shrinks_the_array(cuda: FakeCuda) -
     assert any("from now on, 1 at once" in note for note in notes)
 
 
-def test_recorder_names_the_lack_of_memory_although_another_error_replaced_it(cuda: FakeCuda) -> None:
+@pytest.mark.parametrize(
+    "lack",
+    [torch.OutOfMemoryError("CUDA out of memory"), torch.AcceleratorError("CUDA error: out of memory")],
+)
+def test_recorder_names_the_lack_of_memory_although_another_error_replaced_it(
+    cuda: FakeCuda, lack: Exception
+) -> None:
     recorder = Recorder()
 
     def work() -> torch.Tensor:
         if cuda.capturing:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise lack
         return torch.zeros(1)
 
     with pytest.raises(torch.OutOfMemoryError):

@@ -78,7 +78,7 @@ def test_array_is_as_large_as_it_pays(
 ) -> None:
     def measure(trials: list[TrialConfig], *args: object, **kwargs: object) -> float:
         if len(trials) not in speeds:
-            raise torch.OutOfMemoryError
+            raise torch.AcceleratorError("CUDA error: out of memory")
         return speeds[len(trials)]
 
     monkeypatch.setattr(throughput, "measure_training", measure)
