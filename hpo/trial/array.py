@@ -24,7 +24,7 @@ from hpo.trial.run import TrialRun
 from hpo.trial.specification import TrialSpec
 from model.errors import StorageError
 from model.training.device_state import LoadMeter, describe_device, still_works
-from model.training.outcomes import FailedError, Outcome, Validation
+from model.training.outcomes import FailedError, Outcome, Validation, failure_of
 from model.wording import described
 
 START_GRACE_S = 10.0
@@ -336,11 +336,17 @@ def _end_process() -> None:
 
 
 def _unrecorded(run: TrialRun, validation: Validation) -> FailedError | None:
-    """Record a validation; return the error if its content is invalid, which concerns this trial only."""
+    """Record a validation; return the error if the task cannot save this trial, as the others continue.
+
+    Raises:
+        StorageError: The trial's folder cannot be written, so that no trial can continue.
+    """
     try:
         run.record(validation)
-    except FailedError as error:
-        return error
+    except StorageError:
+        raise
+    except Exception as error:  # the user's code raises many types
+        return failure_of(error)
     return None
 
 

@@ -16,6 +16,7 @@ from hpo.trial.run import TrialRun
 from hpo.trial.specification import TrialSpec
 from model.training.device_state import UTILISATION, LoadMeter
 from model.training.outcomes import Validation
+from model.training.slot import Slot
 from model.training.trainer import TrainingArray
 
 EPOCHS = 3
@@ -329,6 +330,27 @@ def test_fault_in_training_fails_all_that_were_trained(
     with ThreadPoolExecutor(2) as callers:
         results = list(callers.map(lambda each: ask_all(array, each), company(spec, tmp_path, 2)))
     assert [result[0]["failed"] for result in results] == 2 * ["RuntimeError: no such thing"]
+
+
+def test_trial_that_cannot_be_saved_fails_alone(
+    spec: TrialSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error of the user's code says nothing about its neighbours, whose validation is on the disk."""
+    lost, kept = company(spec, tmp_path, 2)
+    state = Slot.state
+
+    def fault(slot: Slot) -> dict[str, Any]:
+        if slot.config.seed == lost.seed:
+            raise KeyError("momentum")
+        return state(slot)
+
+    monkeypatch.setattr(Slot, "state", fault)
+    array = TrialArray(slots=2)
+    with ThreadPoolExecutor(2) as callers:
+        results = list(callers.map(lambda each: ask_all(array, each), (lost, kept)))
+    assert results[0][0]["failed"] == "KeyError: 'momentum'"
+    assert "momentum" in (Path(lost.folder) / "error.txt").read_text()
+    assert results[1][-1]["finished"]
 
 
 def test_trial_fails_with_its_reason_also_when_its_message_is_no_text(
