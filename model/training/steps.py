@@ -20,6 +20,11 @@ BUCKET = 4
 """Number of chunks to whose multiples batches are padded on a GPU; each size has one recording."""
 
 
+def padded_size(chunks: int) -> int:
+    """Return the number of chunks to which a batch of ``chunks`` is padded on a GPU."""
+    return -(-chunks // BUCKET) * BUCKET
+
+
 class Steps(ABC):
     """Training steps of slots; the slots do not change before ``write_back``."""
 
@@ -149,7 +154,7 @@ class RecordedSteps(Steps):
         self, steps: Sequence[Sequence[ChunkBatch]], rates: Sequence[Sequence[float]]
     ) -> Iterator[Float[Tensor, "2 slots"]]:
         """Take the steps; see ``Steps.take``."""
-        sizes = [-(-max(map(len, batches)) // BUCKET) * BUCKET for batches in steps]
+        sizes = [padded_size(max(map(len, batches))) for batches in steps]
         largest = max(sizes)
         places = torch.stack([chunk_places(batches, largest) for batches in steps])
         places, all_rates = places.to(self._device), torch.tensor(rates)[:, self._order].to(self._device)

@@ -16,7 +16,7 @@ from model.precision import Precision, compute_dtype, computing, precisions_of
 from model.training.config import TrainingConfig, TrialConfig
 from model.training.recorder import Recorder
 from model.training.slot import Slot
-from model.training.steps import make_steps
+from model.training.steps import make_steps, padded_size
 
 BATCHES = 8
 ROUNDS = 3
@@ -136,8 +136,9 @@ def _doubling(most: int) -> list[int]:
 
 
 def _chunks_per_s(work: Callable[[ChunkBatch], None], batches: list[ChunkBatch], seconds: float) -> float:
-    """Median over batches after one that is not counted: memory and kernels are set up in the first."""
-    work(batches[0])
+    """Median over batches after some that are not counted: they set up memory, kernels and recordings."""
+    for batch in _one_per_recording(batches):
+        work(batch)
     rates: list[float] = []
     stop = time.perf_counter() + seconds
     while not rates or time.perf_counter() < stop:
@@ -146,3 +147,9 @@ def _chunks_per_s(work: Callable[[ChunkBatch], None], batches: list[ChunkBatch],
         work(batch)
         rates.append(len(batch) / (time.perf_counter() - started))
     return sorted(rates)[len(rates) // 2]
+
+
+def _one_per_recording(batches: Sequence[ChunkBatch]) -> list[ChunkBatch]:
+    """Return a batch of every size that a GPU records, the largest first (see ``Recorder``)."""
+    of_size = {padded_size(len(batch)): batch for batch in batches}
+    return [of_size[size] for size in sorted(of_size, reverse=True)]

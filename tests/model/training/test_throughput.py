@@ -6,12 +6,13 @@ import pytest
 import torch
 from stores import small_store
 
-from model.data.sampler import SamplerConfig
+from model.data.sampler import ChunkBatch, SamplerConfig
 from model.encoding import Zones
 from model.losses.complete import LossConfig
 from model.networks.calf_config import NetworkConfig
 from model.training import throughput
 from model.training.config import TrainingConfig, TrialConfig
+from model.training.steps import padded_size
 from model.training.throughput import faster_precision, fastest_array, measure_speed, measure_training
 
 CPU = torch.device("cpu")
@@ -35,6 +36,22 @@ def test_speed_is_chunks_over_the_time_they_take(monkeypatch: pytest.MonkeyPatch
     assert speed.evaluation in {2 * size for size in sizes}
     three = measure_speed([TRIAL] * 3, TRAINING, TRAIN, CPU, seconds=4.0)
     assert three.training in {3 * 2 * size for size in sizes}
+
+
+def test_recording_of_a_batch_size_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU records the step of every size when it first occurs, which takes as long as many steps."""
+    now_s, recorded = [0.0], list[int]()
+    monkeypatch.setattr(throughput, "time", SimpleNamespace(perf_counter=lambda: now_s[0]))
+
+    def work(batch: ChunkBatch) -> None:
+        if padded_size(len(batch)) not in recorded:
+            recorded.append(padded_size(len(batch)))
+            now_s[0] += 100.0
+        now_s[0] += len(batch) / 50.0
+
+    batches = [ChunkBatch(np.zeros(size, np.int64), np.zeros(size, np.int64)) for size in (5, 9, 2, 1)]
+    assert throughput._chunks_per_s(work, batches, seconds=0.2) == pytest.approx(50.0)
+    assert recorded == [12, 8, 4], "the largest first: the others then need no more memory"
 
 
 def test_training_is_measured_without_an_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
