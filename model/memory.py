@@ -63,6 +63,14 @@ def unless_out_of_memory(work: Callable[[], T]) -> T | None:
     return None
 
 
+def free_bytes(device: torch.device) -> int:
+    """Return the free memory of a GPU in bytes, with what PyTorch keeps for the next tensors."""
+    # Given back and not added up: what PyTorch keeps for recordings serves nothing else.
+    torch.cuda.empty_cache()
+    free, _ = torch.cuda.mem_get_info(device)
+    return free
+
+
 def free_memory() -> None:
     """Give the memory of a GPU that no tensor needs any more back to the driver."""
     gc.collect()

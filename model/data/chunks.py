@@ -12,6 +12,7 @@ from torch import Tensor
 
 from model.data.sampler import ChunkBatch
 from model.data.store import Store
+from model.memory import free_bytes
 
 RESIDENT_SHARE = 0.5
 """Largest share of a GPU's free memory that the data may take; larger data stays in host memory."""
@@ -161,8 +162,7 @@ def fits_on(device: torch.device, size: int) -> bool:
     """Return whether data of ``size`` bytes may stay on a device; always true for a processor."""
     if device.type != "cuda":
         return True
-    free, _ = torch.cuda.mem_get_info(device)
-    return size <= RESIDENT_SHARE * free
+    return size <= RESIDENT_SHARE * free_bytes(device)
 
 
 def sent_to(device: torch.device, tensor: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from model.data.store import Store
 from model.errors import DataError
 from model.inference.stitching import Tiling, stitch, stitch_segmentation, tile
 from model.losses.complete import LossConfig, StackLoss
-from model.memory import keep_freed_memory
+from model.memory import free_bytes, keep_freed_memory
 from model.metrics.average_map import LOOSE_TOLERANCES_S, AverageMap, average_map
 from model.networks.calf import CalfNetwork
 from model.networks.calf_config import Predictions
@@ -263,7 +263,6 @@ def _chunks_at_once(networks: Sequence[CalfNetwork], device: torch.device) -> in
     frames = networks[0].config.chunk_frames
     count = min(CHUNKS_AT_ONCE, FRAMES_AT_ONCE // frames)
     if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
         columns = sum(network.config.columns + network.config.input_size for network in networks)
-        count = min(count, int(FREE_SHARE * free / (frames * columns * BYTES_A_COLUMN)))
+        count = min(count, int(FREE_SHARE * free_bytes(device) / (frames * columns * BYTES_A_COLUMN)))
     return max(1, count)

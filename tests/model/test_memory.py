@@ -4,7 +4,7 @@ import sys
 import pytest
 import torch
 
-from model.memory import ran_out_of_memory, unless_out_of_memory
+from model.memory import free_bytes, ran_out_of_memory, unless_out_of_memory
 
 FREES = """
 import torch
@@ -59,3 +59,15 @@ def test_lack_of_memory_beside_pytorch_s_own_is_found_by_its_words(error: Except
     else:
         with pytest.raises(type(error)):
             unless_out_of_memory(fail)
+
+
+def test_memory_that_pytorch_keeps_unused_counts_as_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a validation finds less of it than the one before, and data no room beside a measured array."""
+    free, kept = [10], [70]
+
+    def give_back() -> None:
+        free[0], kept[0] = free[0] + kept[0], 0
+
+    monkeypatch.setattr(torch.cuda, "empty_cache", give_back)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free[0], 80))
+    assert free_bytes(torch.device("cuda")) == 80
