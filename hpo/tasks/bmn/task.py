@@ -157,7 +157,8 @@ class BmnTask(BmnDescription, Task[BmnStudy, DataShape, VideoSplit, BoundarySlot
             return study.training.precision
         if device.type == "cpu":
             return processor_precision()
-        return faster_precision(self._trial(study, {}, shape), train, device)
+        training = self.shared(study, shape, "float32")
+        return faster_precision(self._trial(study, {}, shape), training, train, device)
 
     def trial_time(
         self,
@@ -168,10 +169,10 @@ class BmnTask(BmnDescription, Task[BmnStudy, DataShape, VideoSplit, BoundarySlot
         device: torch.device,
         array: int,
     ) -> TrialTime:
-        """Estimate the duration of a trial from a training step and a prediction of a few videos."""
+        """Estimate the duration of a trial from a training step and a prediction of a batch."""
         train, valid = splits
-        speed = measure_speed(self._trial(study, {}, shape), train, precision, device)
         shared = self.shared(study, shape, precision)
+        speed = measure_speed(self._trial(study, {}, shape), shared, train, device)
         validations = -(-shared.epochs // shared.validate_every)
         trained, scored = shared.epochs * len(train.videos), validations * len(valid.videos)
         return TrialTime(

@@ -1,8 +1,10 @@
 """BMN's trainer: what decides a trial's numbers, how it goes on, and how it fails."""
 
 import pickle
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import torch
 from tensors import same_weights
 from training.boundary.videos import (
     CLASSES,
+    CPU,
     OTHER,
     SIZES,
     TRAIN,
@@ -24,10 +27,17 @@ from training.boundary.videos import (
 
 from model.data.activitynet.split import VideoSplit
 from model.errors import ConfigError, DataError
-from model.inference.proposals import ProposalEvaluation, VideoBatch, VideoSource, evaluate_proposals
+from model.inference.proposals import (
+    ProposalEvaluation,
+    VideoBatch,
+    VideoSource,
+    evaluate_proposals,
+    load_videos,
+)
 from model.losses.boundary import BoundaryLossConfig
 from model.losses.forms import TemLoss
 from model.metrics.soft_nms import SoftNms, pair_segments
+from model.training.boundary import throughput
 from model.training.boundary.config import BoundaryTrainingConfig, BoundaryTrialConfig
 from model.training.boundary.slot import BoundarySlot
 from model.training.checkpoint import load_checkpoint, save_checkpoint
@@ -224,6 +234,26 @@ def test_the_best_validation_need_not_be_the_last_and_its_state_is_what_was_scor
     again.load_state(state)
     assert auc_of(again) == pytest.approx(best_auc, abs=1e-6)
     assert auc_of(slot) == pytest.approx(last_auc, abs=1e-6)
+
+
+def test_speed_on_a_gpu_is_the_best_of_whole_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With two videos a GPU waits for launches, and other work slows single steps down."""
+    seen, now_s = list[int](), iter(np.cumsum([0.0, 9.0, 0.0, 0.5, 0.0, 2.0, *[1.0] * 6]))
+
+    def work(owner: object, batch: VideoBatch | torch.Tensor, *_: object) -> SimpleNamespace:
+        seen.append(len(batch.features if isinstance(batch, VideoBatch) else batch))
+        return SimpleNamespace(total=torch.zeros(()), overlap=torch.zeros(()))
+
+    # There is no such device here.
+    monkeypatch.setattr(BoundarySlot, "place", lambda slot, device: None)
+    monkeypatch.setattr(throughput, "load_videos", lambda split, rows, _: load_videos(split, rows, CPU))
+    monkeypatch.setattr(throughput, "computing", lambda precision, device: nullcontext())
+    monkeypatch.setattr(throughput, "time", SimpleNamespace(perf_counter=lambda: next(now_s)))
+    monkeypatch.setattr(throughput, "predict", work)
+    monkeypatch.setattr(BoundarySlot, "step", work)
+    speed = throughput.measure_speed(TRIAL, TRAINING, TRAIN, torch.device("cuda"))
+    assert seen == [TRAINING.batch_videos] * 8, "a warm-up and three timings each"
+    assert speed.training == TRAINING.batch_videos / 0.5
 
 
 def test_training_in_bfloat16_keeps_weights_in_float32_and_stays_close() -> None:
