@@ -59,7 +59,10 @@ class TrialRun:
         return report.epoch >= self.shared.epochs
 
     def record(self, validation: Validation) -> None:
-        """Record a validation, and write the checkpoint and, if it is the best so far, the network.
+        """Record a validation, and write the checkpoint and then, if it is the best so far, the network.
+
+        A kill between the two leaves the network to ``_restore``. The other way round, it would leave the
+        network of an epoch that no record has.
 
         Raises:
             FailedError: The task returned metrics or a state that cannot be used.
@@ -74,9 +77,8 @@ class TrialRun:
         )
         self._history.append(report)
         with self._written():
-            if best_report(self._history) is report:
-                self._save_best(report)
             self._save()
+            self._save_best()
 
     @contextlib.contextmanager
     def _written(self) -> Iterator[None]:
@@ -121,6 +123,7 @@ class TrialRun:
             else:
                 self.slot.load_state(content["slot"])
                 self._history = [self._report(record) for record in content["history"]]
+                self._save_best()
                 return
         if self.notes:
             self.notes.append(f"{self.trial}: no checkpoint is left, so the trial restarts from epoch 0")
@@ -131,6 +134,8 @@ class TrialRun:
             record["metrics"], self._score, epoch=record["epoch"], train_s=record["train_s"]
         )
 
-    def _save_best(self, report: Report) -> None:
-        """Write the current network with everything that is needed to use it."""
-        self._task.save_network(self.slot, self._shape, self.folder / BEST, asdict(report))
+    def _save_best(self) -> None:
+        """Write the current network with everything that is needed to use it, if it is the best so far."""
+        report = self._history[-1]
+        if best_report(self._history) is report:
+            self._task.save_network(self.slot, self._shape, self.folder / BEST, asdict(report))

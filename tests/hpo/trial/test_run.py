@@ -8,6 +8,7 @@ import pytest
 from hpo.trial.array import TrialArray
 from hpo.trial.files import BEST, CHECKPOINT, CONFIG, PREVIOUS, remove_training_files
 from hpo.trial.report import Report, best_report
+from hpo.trial.run import TrialRun
 from hpo.trial.specification import TrialSpec
 from model.training.checkpoint import load_checkpoint, save_checkpoint
 
@@ -133,6 +134,26 @@ def test_best_network_is_kept_with_all_that_is_needed_to_use_it(spec: TrialSpec)
     assert best["network_config"]["class_features"] == 2
     assert {"network", "zones_frames", "frame_rate"} <= set(best)
     assert {path.name for path in Path(spec.folder).iterdir()} == {BEST, CHECKPOINT, PREVIOUS, CONFIG}
+
+
+@pytest.mark.parametrize("interrupted", ["checkpoint", "network"])
+def test_best_network_is_that_of_a_recorded_epoch_after_a_kill(
+    spec: TrialSpec, monkeypatch: pytest.MonkeyPatch, interrupted: str
+) -> None:
+    """The second epoch is the best one, and the process is killed while it writes one of its two files."""
+    steps(spec, 1)
+    monkeypatch.setattr("hpo.trial.run.best_report", lambda history: history[-1])
+    saving = "_save" if interrupted == "checkpoint" else "_save_best"
+
+    def killed(run: TrialRun) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(TrialRun, saving, killed)
+        TrialArray().step(spec.to_json(), 1)
+    assert load_checkpoint(Path(spec.folder) / BEST)["epoch"] == 1
+    (known,) = steps(spec, 1, seen=0 if interrupted == "checkpoint" else 1)
+    assert load_checkpoint(Path(spec.folder) / BEST)["epoch"] == known["epoch"]
 
 
 def test_best_report_is_the_earliest_of_the_highest() -> None:
