@@ -112,7 +112,7 @@ class TrialRun:
 
     def _restore(self) -> None:
         """Load the newest readable checkpoint; delete damaged ones and add a note about each."""
-        for file in (self.folder / CHECKPOINT, self.folder / PREVIOUS):
+        for file in (self.folder / name for name in (CHECKPOINT, NEXT, PREVIOUS)):
             if not file.exists():
                 continue
             try:

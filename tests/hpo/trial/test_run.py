@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from hpo.trial.array import TrialArray
-from hpo.trial.files import BEST, CHECKPOINT, CONFIG, PREVIOUS, remove_training_files
+from hpo.trial.files import BEST, CHECKPOINT, CONFIG, NEXT, PREVIOUS, remove_training_files
 from hpo.trial.report import Report, best_report
 from hpo.trial.run import TrialRun
 from hpo.trial.specification import TrialSpec
@@ -134,6 +134,16 @@ def test_best_network_is_kept_with_all_that_is_needed_to_use_it(spec: TrialSpec)
     assert best["network_config"]["class_features"] == 2
     assert {"network", "zones_frames", "frame_rate"} <= set(best)
     assert {path.name for path in Path(spec.folder).iterdir()} == {BEST, CHECKPOINT, PREVIOUS, CONFIG}
+
+
+def test_checkpoint_that_a_kill_left_without_its_name_is_gone_on_from(spec: TrialSpec) -> None:
+    """The process died between the two renamings: the interval need not be trained again."""
+    expected = steps(spec, 3)
+    folder = Path(spec.folder)
+    (folder / CHECKPOINT).rename(folder / NEXT)
+    before = (folder / NEXT).read_bytes()
+    assert steps(spec, 1, seen=2) == expected[2:]
+    assert (folder / NEXT).read_bytes() == before and not (folder / CHECKPOINT).exists()
 
 
 @pytest.mark.parametrize("interrupted", ["checkpoint", "network"])
