@@ -100,6 +100,8 @@ class StudyScheduler(_DriverOnly, FIFOScheduler):
 
     def _continues(self, trial: Trial, result: dict[str, Any]) -> bool:
         name = _name(trial)
+        for note in result.get("notes", ()):  # none if the trial's process has no array that answers
+            self._source.add_note(note)
         if "unwritable" in result:
             raise StorageError(result["unwritable"])
         if "lost" in result:
@@ -114,8 +116,6 @@ class StudyScheduler(_DriverOnly, FIFOScheduler):
                 f"{name} moved to another array: the process of its own did not start again"
             )
             return True
-        for note in result["notes"]:
-            self._source.add_note(note)
         self._source.trained_on(name, result["host"])
         continues = self._source.reported(name, _report(result))
         if result["finished"]:

@@ -105,7 +105,8 @@ class TrialArray:
         Returns:
             The validation as plain values. If the trial failed, the reason under ``failed``. If its folder
             cannot be read or written, so that no trial can continue, the reason under ``unwritable``.
-            ``ended`` says whether this is the last result.
+            ``ended`` says whether this is the last result, ``notes`` has the messages for the user since the
+            last result of any trial.
         """
         spec = TrialSpec.from_json(record)
         try:
@@ -113,15 +114,14 @@ class TrialArray:
                 self._wait_to_join(spec.trial, suspected=death is not None)
                 member = self._members.get(spec.trial) or self._join(spec, death)
                 report = self._next_report(member, seen)
-                notes, self._notes = self._notes, []
-        except _RemovedError as error:  # by the study, which has its result
-            return {"failed": str(error), "score": math.nan, "ended": True}
+        except _RemovedError as error:  # by the study, which has its result and reads no notes of this one
+            return _end("failed", str(error), notes=[])
         except StorageError as error:
             self.leave(spec.trial)
-            return {"unwritable": error.message, "score": math.nan, "ended": True}
+            return _end("unwritable", error.message, notes=self._new_notes())
         except Exception as error:
             self.leave(spec.trial)
-            return _failure(spec, error)
+            return _end("failed", _failure(spec, error), notes=self._new_notes())
         finished = member.run.is_last(report)
         if finished:
             self.leave(spec.trial)
@@ -132,7 +132,7 @@ class TrialArray:
             "train_s": report.train_s,
             "score": report.score,
             "host": socket.gethostname(),
-            "notes": notes,
+            "notes": self._new_notes(),
             "finished": finished,
             "ended": finished,
         }
@@ -329,6 +329,11 @@ class TrialArray:
             self._noted.add(message)
             self._notes.append(message)
 
+    def _new_notes(self) -> list[str]:
+        with self._changed:
+            notes, self._notes = self._notes, []
+        return notes
+
 
 def _end_process() -> None:
     """End this process at once: Ray starts another."""
@@ -350,15 +355,19 @@ def _unrecorded(run: TrialRun, validation: Validation) -> FailedError | None:
     return None
 
 
-def _failure(spec: TrialSpec, error: Exception) -> dict[str, Any]:
-    """Make the result of a failed trial, and write the traceback into the trial's folder."""
+def _end(kind: str, reason: str, *, notes: list[str]) -> dict[str, Any]:
+    """Make the result of a trial that cannot continue."""
+    return {kind: reason, "score": math.nan, "notes": notes, "ended": True}
+
+
+def _failure(spec: TrialSpec, error: Exception) -> str:
+    """Return the reason of a trial's failure, and write the traceback into the trial's folder."""
     folder = Path(spec.folder)
-    with contextlib.suppress(OSError):  # the result below contains the reason
+    with contextlib.suppress(OSError):  # the result contains the reason
         folder.mkdir(parents=True, exist_ok=True)
         # Names of files in the message need not be text.
         trace = "".join(traceback.format_exception(error)).encode(errors="backslashreplace")
         (folder / ERROR).write_bytes(trace)
     cause = error.__cause__ if type(error) is FailedError and error.__cause__ else error
     place = place_in_task(cause, spec.study["task"])
-    reason = f"{described(cause)} ({place})" if place else described(cause)
-    return {"failed": reason, "score": math.nan, "ended": True}
+    return f"{described(cause)} ({place})" if place else described(cause)

@@ -171,10 +171,12 @@ def test_last_validation_and_failures_end_a_trial(trial: Any) -> None:
     tune = scheduler(source, pool)
     assert tune.on_trial_result(None, trial, result(finished=True)) == "STOP"
     assert source.heard[2:] == [("reported", "bayes-0001", REPORT), ("finished", "bayes-0001")]
-    assert tune.on_trial_result(None, trial, {"failed": "NaN", "ended": True}) == "STOP"
+    failure = {"failed": "NaN", "notes": ["of the device"], "ended": True}
+    assert tune.on_trial_result(None, trial, failure) == "STOP"
     callback(source, pool).on_trial_error(1, [], trial)
     assert pool.released == 3 * ["bayes-0001"]
     assert source.heard[4:] == [
+        ("noted", "of the device"),
         ("failed", "bayes-0001", "NaN"),
         ("failed", "bayes-0001", "the process of the trial died 3 times"),
     ]

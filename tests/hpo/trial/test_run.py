@@ -11,6 +11,7 @@ from hpo.trial.report import Report, best_report
 from hpo.trial.run import TrialRun
 from hpo.trial.specification import TrialSpec
 from model.training.checkpoint import load_checkpoint, save_checkpoint
+from model.training.trainer import TrainingArray
 
 
 def steps(spec: TrialSpec, count: int, *, seen: int = 0) -> list[dict[str, Any]]:
@@ -65,6 +66,20 @@ def test_trial_with_damaged_checkpoints_reports_what_an_undisturbed_one_reports(
     used_first = CHECKPOINT in damaged
     assert said[:1] == ([f"bayes-0001: {CHECKPOINT} is damaged and was deleted"] * used_first)
     assert any("restarts from epoch 0" in note for note in said) == (len(damaged) == 2)
+
+
+def test_trial_that_fails_tells_of_its_damaged_checkpoint(
+    spec: TrialSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fault(array: TrainingArray) -> None:
+        raise RuntimeError("no such thing")
+
+    steps(spec, 1)
+    cut(Path(spec.folder) / CHECKPOINT)
+    monkeypatch.setattr(TrainingArray, "advance", fault)
+    result = TrialArray().step(spec.to_json(), 1)
+    assert result["failed"] == "RuntimeError: no such thing"
+    assert result["notes"][0] == f"bayes-0001: {CHECKPOINT} is damaged and was deleted"
 
 
 def test_damaged_checkpoint_does_not_take_the_place_of_the_good_one_before(spec: TrialSpec) -> None:
