@@ -12,7 +12,7 @@ from torch import Tensor
 
 from model.data.sampler import ChunkBatch
 from model.data.store import Store
-from model.memory import free_bytes
+from model.memory import free_bytes, unless_out_of_memory
 
 RESIDENT_SHARE = 0.5
 """Largest share of a GPU's free memory that the data may take; larger data stays in host memory."""
@@ -58,10 +58,13 @@ class ChunkSource:
         )
         self._first, self._frames = first, frames
         arrays = (store.features, store.past, store.future)
-        self.is_resident = fits_on(device, sum(array.nbytes for array in arrays))
+        on_device: list[Tensor] | None = None
+        if fits_on(device, sum(array.nbytes for array in arrays)):
+            # Processes that start together can each find room for their data, and together too little.
+            on_device = unless_out_of_memory(lambda: [_mapped(array).to(device) for array in arrays])
+        self.is_resident = on_device is not None
         """True if chunks are cut on the device itself."""
-        home = device if self.is_resident else torch.device("cpu")
-        self._features, self._past, self._future = (_mapped(array).to(home) for array in arrays)
+        self._features, self._past, self._future = on_device or map(_mapped, arrays)
 
     def load(self, batches: Sequence[ChunkBatch], size: int = 0) -> Chunks:
         """Load one batch per cohort, each padded to ``size`` chunks or to the largest batch."""

@@ -19,6 +19,7 @@ from model.losses.boundary import (
     draw_uniform,
     stack_targets,
 )
+from model.memory import unless_out_of_memory
 from model.metrics.detection import LabelledSegments, detections_of, score_detections
 from model.metrics.proposals import ProposalScores, Segments, score_proposals
 from model.metrics.soft_nms import SoftNms, pair_scores, proposals_of
@@ -52,8 +53,16 @@ class VideoSource:
         numbers = len(split.videos) * split.positions * (split.dims + split.positions)
         # Blocks and the whole are there at the same time.
         if device.type == "cuda" and fits_on(device, 2 * numbers * _NUMBER_BYTES):
-            blocks = [load_videos(split, block, device) for block in _batches(len(split.videos), BLOCK)]
-            self._all = _joined(blocks)
+            self._all = unless_out_of_memory(self._copied)
+
+    def _copied(self) -> VideoBatch:
+        blocks = _batches(len(self.split.videos), BLOCK)
+        return _joined([load_videos(self.split, block, self._device) for block in blocks])
+
+    def release(self) -> bool:
+        """Release the copy of the videos on a GPU, and return whether there was one."""
+        was_copied, self._all = self._all is not None, None
+        return was_copied
 
     def load(self, indices: Sequence[int]) -> VideoBatch:
         """Load the videos at ``indices`` with their labels."""

@@ -133,7 +133,7 @@ class BmnTask(BmnDescription, Task[BmnStudy, DataShape, VideoSplit, BoundarySlot
         on_note: Callable[[str], None],
     ) -> BoundaryArray:
         """Create an array that trains its trials one after the other."""
-        return BoundaryArray(shared, train=train, valid=valid, device=device)
+        return BoundaryArray(shared, train=train, valid=valid, device=device, on_note=on_note)
 
     def save_network(
         self, slot: BoundarySlot, shape: DataShape, file: Path, notes: Mapping[str, Any]

@@ -2,13 +2,13 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 
 from model.data.activitynet.split import VideoSplit
 from model.inference.proposals import MeanLosses, ProposalEvaluation, VideoSource, evaluate_proposals
-from model.memory import ran_out_of_memory
+from model.memory import free_memory, unless_out_of_memory
 from model.metrics.soft_nms import SoftNms, pair_segments
 from model.precision import computing
 from model.training.boundary.config import BoundaryTrainingConfig
@@ -21,6 +21,7 @@ from model.training.outcomes import (
     Validation,
     failure_of,
 )
+from model.training.recorder import ignore_note
 from model.training.seeding import torch_stream
 
 AVERAGE_NUMBERS = (1, 5, 10, 100)
@@ -35,7 +36,13 @@ class BoundaryArray:
     """
 
     def __init__(
-        self, training: BoundaryTrainingConfig, *, train: VideoSplit, valid: VideoSplit, device: torch.device
+        self,
+        training: BoundaryTrainingConfig,
+        *,
+        train: VideoSplit,
+        valid: VideoSplit,
+        device: torch.device,
+        on_note: Callable[[str], None] = ignore_note,
     ) -> None:
         """Set up an array without slots.
 
@@ -44,8 +51,9 @@ class BoundaryArray:
             train: Training split.
             valid: Validation split; if it has class scores, the metrics include ``average_map``.
             device: Device to train on.
+            on_note: Gets messages for the user, such as about a device whose memory is too small.
         """
-        self.training = training
+        self.training, self._on_note = training, on_note
         self.slots: list[BoundarySlot] = []
         self._train, self._valid, self._device = (
             VideoSource(train, device),
@@ -64,9 +72,35 @@ class BoundaryArray:
 
     def _result(self, slot: BoundarySlot) -> Validation | FailedError:
         try:
-            return self._to_validation(slot)
+            return self._in_memory(slot) or FailedError(OUT_OF_MEMORY)
         except Exception as error:  # of this trial: the others train on
-            return FailedError(OUT_OF_MEMORY) if ran_out_of_memory(error) else failure_of(error)
+            return failure_of(error)
+
+    def _in_memory(self, slot: BoundarySlot) -> Validation | None:
+        """Train and validate a slot, if need be without data on the device; None if it has too little memory.
+
+        Afterwards, the memory of the device is free for the next slot.
+        """
+        before = slot.state()
+        try:
+            reached = unless_out_of_memory(lambda: self._to_validation(slot))
+            if reached is None and self._has_released_videos():
+                slot.load_state(before)
+                reached = unless_out_of_memory(lambda: self._to_validation(slot))
+            return reached
+        finally:
+            slot.place(torch.device("cpu"))
+
+    def _has_released_videos(self) -> bool:
+        """Release the videos on the device, if there are any, and return whether there were."""
+        if not any([videos.release() for videos in (self._train, self._valid)]):
+            return False
+        free_memory()
+        self._on_note(
+            "the device's memory is too small for a trial beside the videos: "
+            "from now on, they stay in host memory, and the training is slower"
+        )
+        return True
 
     def _to_validation(self, slot: BoundarySlot) -> Validation:
         self._check_sizes(slot)

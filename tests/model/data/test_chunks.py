@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 from stores import small_store
 
@@ -56,6 +57,20 @@ def test_batches_of_different_sizes_are_padded_and_say_where() -> None:
         assert alone.present is None
         assert torch.equal(chunks.features[cohort, :, : len(batch)], alone.features[0])
         assert torch.equal(chunks.past[cohort, :, : len(batch)], alone.past[0])
+
+
+def test_data_that_find_no_room_on_the_device_stay_in_host_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes that start together each find it free."""
+
+    def full(tensor: torch.Tensor, *_: object) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.Tensor, "to", full)
+        source = ChunkSource(STORE, 15, device=CPU, dtype=torch.float32)
+    assert not source.is_resident
+    batch = ChunkBatch(np.array([2]), np.array([4]))
+    assert source.load([batch]).features[0, 0, 0].tolist() == STORE.features[30 + 12 + 4].tolist()
 
 
 def test_stretch_holds_the_frames_of_overlapping_chunks_once() -> None:

@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,14 +35,15 @@ from model.inference.proposals import (
     evaluate_proposals,
     load_videos,
 )
-from model.losses.boundary import BoundaryLossConfig
+from model.losses.boundary import BoundaryLossConfig, BoundaryLosses
 from model.losses.forms import TemLoss
 from model.metrics.soft_nms import SoftNms, pair_segments
 from model.training.boundary import throughput
 from model.training.boundary.config import BoundaryTrainingConfig, BoundaryTrialConfig
 from model.training.boundary.slot import BoundarySlot
+from model.training.boundary.trainer import BoundaryArray
 from model.training.checkpoint import load_checkpoint, save_checkpoint
-from model.training.outcomes import DivergedError, FailedError, Validation
+from model.training.outcomes import OUT_OF_MEMORY, DivergedError, FailedError, Validation
 from model.training.seeding import torch_stream
 
 
@@ -73,6 +75,49 @@ def test_error_of_one_trial_leaves_the_others_their_epoch(monkeypatch: pytest.Mo
     assert isinstance(results[first], Validation) and isinstance(results[third], Validation)
     assert str(results[second]) == "ValueError: insufficient resources"
     assert array.slots == [first, third]
+
+
+class SmallMemory:
+    """Stands in for a device that has no room for a step beside the videos, or never has."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, array: BoundaryArray, *, fits: bool) -> None:
+        self.placed: list[tuple[BoundarySlot, torch.device]] = []
+        videos, step, place = array._train, BoundarySlot.step, BoundarySlot.place
+        videos._all = videos._copied()
+
+        def small(slot: BoundarySlot, *given: Any) -> BoundaryLosses:
+            losses = step(slot, *given)  # the weights have changed when the memory runs out
+            if videos._all is not None or not fits:
+                raise torch.AcceleratorError("CUDA error: out of memory")
+            return losses
+
+        def note(slot: BoundarySlot, device: torch.device) -> None:
+            self.placed.append((slot, device))
+            place(slot, device)
+
+        monkeypatch.setattr(BoundarySlot, "step", small)
+        monkeypatch.setattr(BoundarySlot, "place", note)
+
+
+def test_trial_that_does_not_fit_beside_the_videos_trains_without_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected, notes = numbers(run(array_of([TRIAL]))[0]), list[str]()
+    array = array_of([TRIAL, OTHER])
+    array._on_note = notes.append
+    SmallMemory(monkeypatch, array, fits=True)
+    assert numbers(run(array)[0]) == expected
+    assert len(notes) == 1 and "they stay in host memory" in notes[0]
+
+
+def test_trials_leave_the_memory_of_the_device_to_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    array = array_of([TRIAL, OTHER])
+    first, second = array.slots
+    memory = SmallMemory(monkeypatch, array, fits=False)
+    for outcome in array.advance():
+        assert str(outcome.result) == OUT_OF_MEMORY
+    assert [slot for slot, _ in memory.placed] == [first, first, first, second, second]
+    assert memory.placed[2][1] == memory.placed[4][1] == torch.device("cpu")
 
 
 def test_networks_longest_pair_limits_its_proposals() -> None:
