@@ -22,7 +22,7 @@ from model.networks.layers import (
     max_pool,
     normalise_frames,
 )
-from model.networks.spectral import convolve
+from model.networks.spectral import Transform, convolve, transform_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,8 @@ class StackForward:
         sizes = torch.tensor([config.class_features for config in configs], device=device)
         self._largest = max(config.class_features for config in configs)
         self._scale = 2.0 / sizes.float().sqrt()[:, None, None, None]
+        self._transforms: set[Transform | None] = set()
+        """What recordings of this pass read (see ``transform_for``)."""
         self._used: Tensor | None = None
         if any(config.class_features != self._largest for config in configs):
             used = torch.arange(self._largest, device=device) < sizes[:, None]
@@ -72,6 +74,7 @@ class StackForward:
         hidden, weights = self.mlp(features), self._weights
         if rows is not None:
             hidden = self._chunks_of(hidden, rows)
+        self._transforms.add(transform_for(hidden, weights["pyramid"]))
         pyramid = functional.relu(convolve(hidden, weights["pyramid"], weights["pyramid_bias"]))
         signal = torch.cat([hidden, pyramid], dim=-1)
         return convolve_three_taps(signal, weights["class_features.kernel"], weights["class_features.bias"])

@@ -26,7 +26,7 @@ TENSOR_CORE_ROWS = 8
 """Number of rows to whose multiples a GPU's products are padded, as its tensor cores want them."""
 
 
-class _Transform(ABC):
+class Transform(ABC):
     """Discrete Fourier transform as products with constant matrices.
 
     Rows of a spectrum are frequencies, each with its real and its imaginary part.
@@ -48,7 +48,7 @@ class _Transform(ABC):
         """Transform a spectrum to ``frames`` points: the transpose of ``to_frequency``."""
 
 
-class _WholeTransform(_Transform):
+class _WholeTransform(Transform):
     """Transform in one product, for a GPU: passes over memory cost it more than multiplications."""
 
     def __init__(self, frames: int, taps: int, device: str, dtype: torch.dtype) -> None:
@@ -77,7 +77,7 @@ class _WholeTransform(_Transform):
         return torch.bmm(_each(self._signal.T, spectrum), spectrum)
 
 
-class _FoldedTransform(_Transform):
+class _FoldedTransform(Transform):
     """Transform with a quarter of the multiplications, for a processor.
 
     A wave of an even frequency repeats after half of the points; one of an odd frequency then changes its
@@ -145,7 +145,7 @@ class _FoldedTransform(_Transform):
 
 
 @lru_cache(maxsize=64)
-def _transform(frames: int, taps: int, device: str, dtype: torch.dtype) -> _Transform:
+def _transform(frames: int, taps: int, device: str, dtype: torch.dtype) -> Transform:
     """Transform for a circular convolution over at least frames + taps // 2 points.
 
     It equals the zero-padded convolution on the first ``frames`` points: what wraps around falls on points
@@ -179,6 +179,19 @@ def _each(matrix: Float[Tensor, "rows columns"], signal: Float[Tensor, "slots ..
     return matrix.expand(len(signal), -1, -1)
 
 
+def transform_for(
+    signal: Float[Tensor, "slots frames batch channels"], kernel: Float[Tensor, "slots taps channels outputs"]
+) -> Transform | None:
+    """Return the transform with which ``convolve`` works; None for long chunks, which need no matrices.
+
+    A recording on a GPU reads its matrices at every replay: keep it as long as the recording.
+    """
+    frames, taps = signal.shape[1], kernel.shape[1]
+    if frames + taps // 2 > LONGEST_PRODUCT:
+        return None
+    return _transform(frames, taps, str(signal.device), signal.dtype)
+
+
 def convolve(
     signal: Float[Tensor, "slots frames batch channels"],
     kernel: Float[Tensor, "slots taps channels outputs"],
@@ -192,16 +205,17 @@ def convolve(
             are centred there and padded with zeros.
         bias: Constant added to every frame.
     """
-    if signal.shape[1] + kernel.shape[1] // 2 > LONGEST_PRODUCT:
+    transform = transform_for(signal, kernel)
+    if transform is None:
         long: Tensor = _FastConvolution.apply(signal.float(), kernel.float())  # type: ignore[no-untyped-call]
         return (long + bias.float()[:, None, None]).to(signal.dtype)
     dtype = signal.dtype
-    output: Tensor = _Convolution.apply(signal, kernel.to(dtype), bias.to(dtype))  # type: ignore[no-untyped-call]
+    output: Tensor = _Convolution.apply(signal, kernel.to(dtype), bias.to(dtype), transform)  # type: ignore[no-untyped-call]
     return output
 
 
 class _Convolution(torch.autograd.Function):
-    """Convolution by the transforms of ``_Transform``, with one product of matrices per frequency.
+    """Convolution by the transforms of ``Transform``, with one product of matrices per frequency.
 
     Written out because autograd would copy every part of a spectrum. The product of complex numbers is one of
     real ones: (a + ib)(c + id) has the parts (a, -b) (c, d) and (b, a) (c, d), so that the signal's numbers
@@ -209,10 +223,9 @@ class _Convolution(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, signal: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
+    def forward(ctx: Any, signal: Tensor, kernel: Tensor, bias: Tensor, transform: Transform) -> Tensor:
         slots, frames, batch, channels = signal.shape
         taps, outputs = kernel.shape[1], kernel.shape[3]
-        transform = _transform(frames, taps, str(signal.device), signal.dtype)
         spectrum = transform.to_frequency(signal.reshape(slots, frames, -1))
         real, imaginary = spectrum.view(-1, 2, batch, channels).unbind(1)
         twice = spectrum.new_empty(len(real), 2, batch, 2, channels)
@@ -230,9 +243,9 @@ class _Convolution(torch.autograd.Function):
         return transform.back(product.flatten(2), frames).view(slots, frames, batch, outputs)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         of_signal, of_kernel = ctx.saved_tensors
-        transform: _Transform = ctx.transform
+        transform: Transform = ctx.transform
         slots, frames, batch, outputs = gradient.shape
         channels = of_signal.shape[2] // 2
         slope = transform.to_frequency(gradient.reshape(slots, frames, -1))
@@ -249,6 +262,7 @@ class _Convolution(torch.autograd.Function):
             to_signal.view(slots, frames, batch, channels),
             to_kernel.view(slots, ctx.taps, channels, outputs),
             to_bias,
+            None,
         )
 
 

@@ -1,4 +1,6 @@
+import gc
 import math
+import weakref
 
 import pytest
 import torch
@@ -8,8 +10,10 @@ from tensors import draw_numbers
 from torch import nn
 
 from model.errors import ConfigError
+from model.networks import spectral
 from model.networks.calf import CalfNetwork
 from model.networks.calf_config import NetworkConfig
+from model.networks.stack import Stack
 
 
 def network_of(seed: int = 0, **sizes: int) -> CalfNetwork:
@@ -190,3 +194,17 @@ def test_network_runs_in_bfloat16_and_gives_outputs_in_float32() -> None:
 def test_sizes_that_no_network_can_have_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ConfigError):
         NetworkConfig(**{"input_size": 8, "classes": 3, **wrong})
+
+
+def test_matrices_stay_as_long_as_a_stack_that_has_used_them() -> None:
+    """A recording of the stack reads them at every replay, however many other stacks were made meanwhile."""
+    stack, features = Stack([small_network()], torch.device("cpu")), draw_numbers(1, 1, 60, 1, 5)
+    stack.forward(features, stack.statistics)
+    matrices = weakref.ref(spectral.transform_for(draw_numbers(2, 1, 60, 1, 32), stack.weights["pyramid"]))
+    for taps in range(100, 200):
+        spectral._transform(60, taps, "cpu", torch.float32)
+    gc.collect()
+    assert matrices() is not None
+    del stack
+    gc.collect()
+    assert matrices() is None
