@@ -42,7 +42,8 @@ class Matching:
         Actions that share no spot are processed together; only chains of close actions are processed in
         turn.
         """
-        reach = int(min(tolerance_frames / 2, self._frames))
+        # As in ``FrameRate.frame_at``: a tolerance of 126 frames may come as 125.99999999999999.
+        reach = int(min(tolerance_frames / 2 + 1e-9, self._frames))
         low = np.searchsorted(self._place, self._wanted - reach, side="left")
         high = np.searchsorted(self._place, self._wanted + reach, side="right")
         turn = _turns(low, high)

@@ -26,6 +26,13 @@ def test_spot_counts_up_to_half_a_tolerance_before_and_after_its_action(frame: i
     assert right([(0, frame, 0, 0.5)], [(0, 10, 0)], 10.0) == [correct]
 
 
+@pytest.mark.parametrize(("per_second", "farthest"), [(2.0, 45), (2.8, 63), (5.0, 112), (25.0, 562)])
+def test_spot_counts_half_of_45_s_away_at_every_frame_rate(per_second: float, farthest: int) -> None:
+    """At 2.8 frames per second, rounding would make 45 s less than 126 frames."""
+    for away, correct in ((farthest, True), (farthest + 1, False)):
+        assert right([(0, 100 + away, 0, 0.5)], [(0, 100, 0)], 45.0 * per_second) == [correct]
+
+
 def test_spot_of_another_class_or_half_does_not_count() -> None:
     assert right([(0, 10, 1, 0.5), (1, 10, 0, 0.5)], [(0, 10, 0)], 10.0) == [False, False]
 
