@@ -132,7 +132,7 @@ def proposals_of(
 
     Args:
         scores: (videos, pairs), see ``pair_scores``.
-        covered_s: (videos,): seconds of a video that its features cover, see ``published_cover_s``.
+        covered_s: (videos,): seconds of a video that its features cover.
         nms: Suppression for the ``pair_segments`` of these pairs.
 
     Returns:
@@ -149,12 +149,6 @@ def proposals_of(
 def pair_segments(positions: int, longest: int | None = None) -> npt.NDArray[np.float64]:
     """Return start and end of ``all_pairs`` as fractions of the video, (pairs, 2)."""
     return np.asarray((all_pairs(positions, longest) + np.array([0, 1])) / positions)
-
-
-def published_cover_s(duration_s: npt.ArrayLike, frames: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Compute the seconds up to the last full 16 frames, which the published code maps to the positions."""
-    count = np.asarray(frames, dtype=np.float64)
-    return np.asarray(count // 16 * 16 / count * np.asarray(duration_s, dtype=np.float64))
 
 
 def _iou_table(rows: npt.NDArray[np.float64], columns: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
