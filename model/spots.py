@@ -50,7 +50,8 @@ def suppress(spots: Spots, window_frames: int) -> Spots:
 
     This repeats until every spot is kept or dropped. A spot at frame m clears its own frame and those from
     m - ceil(window/2) to m + floor(window/2) - 1, as in both published codes. If confidences are equal, the
-    earlier frame wins. A window of 0 clears nothing.
+    earlier frame wins. A window of 0 clears nothing. A window of 1, which never ends in the published codes,
+    clears the frame before.
 
     Each round keeps all spots that no stronger spot can clear. The result is the same as keeping one spot
     at a time, after only a few rounds.

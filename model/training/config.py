@@ -26,8 +26,9 @@ class TrialConfig:
     adam_eps: float = 1e-8
     """Epsilon of Adam: the default of Kingma and Ba, as in the paper.
 
-    The original code has 1e-7 (Keras) and adds it before the bias correction of the second moment: this
-    corresponds to 3e-6 here at step 1 and to 1.3e-7 at step 1000.
+    The original code has 1e-7 (Keras) and adds it before the bias correction of the second moment. Its loss
+    is the sum over the B chunks of a batch, here it is their mean, so that gradients are B times smaller:
+    its 1e-7 corresponds to 3e-6 / B here at step 1 and to 1.3e-7 / B at step 1000.
     """
 
     def __post_init__(self) -> None:

@@ -1,4 +1,7 @@
-"""Presets of study files: settings in which the published codes differ from the paper."""
+"""Presets of study files: settings in which the published codes differ from the paper.
+
+Two settings are not among them: ``lambda_seg``, a hyperparameter, and the number of predictions.
+"""
 
 from collections.abc import Mapping
 from typing import Any, Literal
