@@ -14,6 +14,7 @@ from hpo.cli.networks import (
     PcaFile,
     WeightsOrRun,
     features_of_videos,
+    refuse_extraction_options,
 )
 from model.errors import ConfigError
 from model.inference.durations import AFTER_S, BEFORE_S, LONGEST_S
@@ -162,6 +163,8 @@ def highlights(
             fix=f"leave {typed[0]} out",
         )
     _check_options(game or [], videos, copy=copy, opportunities=opportunities)
+    if game:
+        refuse_extraction_options(model_weights, pca)
     folder = results_folder(to)
     ffmpeg = find_ffmpeg() if videos else ""
     opened = [open_video(ffmpeg, video) for video in videos]

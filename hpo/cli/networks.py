@@ -171,6 +171,19 @@ def evaluate(
     print_table(tolerance_table(loose, tight))
 
 
+def refuse_extraction_options(model_weights: Path | None, pca: Path | None) -> None:
+    """Refuse options of an extraction beside ``--game``, whose features are extracted.
+
+    Raises:
+        ConfigError: One is given.
+    """
+    for option, file in (("--model-weights", model_weights), ("--pca", pca)):
+        if file is not None:
+            raise ConfigError(
+                f"expected {option} only for features of videos, got --game", fix=f"leave {option} out"
+            )
+
+
 def spot(
     weights: Weights,
     game: Annotated[
@@ -227,9 +240,8 @@ def spot(
         raise ConfigError(
             f"expected either --game FOLDER or --video FILE, got {'both' if game else 'neither'}"
         )
-    for_video = {"--model-weights": model_weights, "--pca": pca}
-    for option in (name for name, file in for_video.items() if game and file):
-        raise ConfigError(f"expected {option} with --video only, got --game", fix=f"leave {option} out")
+    if game:
+        refuse_extraction_options(model_weights, pca)
     trained = named_network(weights, read_environment())
     chosen_device = torch.device(choose_device(device))
     choice = FeatureChoice(name=features, forced=force_features)

@@ -141,7 +141,9 @@ def test_either_game_or_video_is_expected(folder: Path) -> None:
     assert isinstance(answer.exception, ConfigError) and "--video FILE" in str(answer.exception)
     game = ("spot", "--weights", folder / "best.pt", "--game", folder)
     for option in ("--pca", "--model-weights"):
-        assert f"expected {option} with --video only, got --game" in refused(hpo(*game, option, folder / "f"))
+        assert f"expected {option} only for features of videos, got --game" in refused(
+            hpo(*game, option, folder / "f")
+        )
 
 
 def test_features_of_another_recipe_are_not_spotted(folder: Path) -> None:
