@@ -80,7 +80,7 @@ def test_study_is_that_of_the_command_line_and_goes_on_after_an_error_in_a_callb
         ("bayes", {"space": {"f": (1, 2, 3)}}, "expected two numbers as bounds, low and high, got"),
         ("bayes", {"space": {"g": 3}}, "the space has no 'g'"),
         ("bayes", {"trails": 3}, "stage bayes has no setting 'trails'"),
-        ("bayes", {"labels": "v3"}, "expected labels= v1 or v2, got 'v3'"),
+        ("bayes", {"labels": "v3"}, "expected labels=v1 or v2, got 'v3'"),
         ("bayes", {"games": (0, 1)}, "expected games as two whole numbers above 0"),
         ("bayes", {"data": "/nowhere"}, "no such data folder: /nowhere"),
     ],
