@@ -115,13 +115,15 @@ def first_study(spacing: Mapping[str, Spacing], part_s: float | None, frame_rate
     for name, own in spacing.items():
         gap_s = own.gap_s or part_s or 4 * _WIDEST_S
         units[name] = min(max(_rounded(gap_s / 4), least), max(_WIDEST_S, least))
-        origins[name] = (
-            "no part has two of these actions; "
-            + (f"most parts last {part_s:.3g} s or longer" if part_s else "the paper's narrowest zones")
-            if own.gap_s is None
-            else f"75 % of the gaps between its {own.actions} actions are at least {own.gap_s:.3g} s long"
-        )
+        origins[name] = _origin(own, part_s)
     return FirstStudy(units_s=units, origins=origins, part_s=part_s, frame_rate=frame_rate)
+
+
+def _origin(own: Spacing, part_s: float | None) -> str:
+    if own.gap_s is not None:
+        return f"75 % of the gaps between its {own.actions} actions are at least {own.gap_s:.3g} s long"
+    source = f"most parts last {part_s:.3g} s or longer" if part_s else "the paper's narrowest zones"
+    return f"no part has two of these actions; {source}"
 
 
 def _rounded(seconds: float) -> float:
