@@ -203,6 +203,16 @@ def labels(
         str | None,
         typer.Option(metavar="train|valid|test", help="Split whose list gets the games. Default: none."),
     ] = None,
+    frame_rate: Annotated[
+        float | None,
+        typer.Option(
+            metavar="NUMBER",
+            min=0.01,
+            max=1000,
+            help="Frames per second of videos for which a .json file has frames and no rate, such as "
+            "FineDiving's.",
+        ),
+    ] = None,
 ) -> None:
     """Write label files from annotations.
 
@@ -219,7 +229,10 @@ def labels(
         raise ConfigError(f"expected one --from FILE with --game, got {len(source)}")
     if split not in (None, *SPLITS):
         raise ConfigError(f"expected --split {', '.join(SPLITS)}, got {split!r}")
-    read = [(file, read_annotations(file, game=game or file.stem, part=part)) for file in source]
+    read = [
+        (file, read_annotations(file, game=game or file.stem, part=part, frame_rate=frame_rate))
+        for file in source
+    ]
     found = [(file, annotation) for file, content in read for annotation in content.annotations]
     empty = [entry for _, content in read for entry in content.empty]
     problems = [problem for _, content in read for problem in content.problems]

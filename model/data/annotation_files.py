@@ -3,8 +3,9 @@
 import html
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise, takewhile
 from pathlib import Path
 
@@ -49,7 +50,7 @@ class AnnotationFile:
     """One problem for every annotation that cannot be used."""
 
 
-def read_annotations(file: Path, *, game: str, part: int) -> AnnotationFile:
+def read_annotations(file: Path, *, game: str, part: int, frame_rate: float | None = None) -> AnnotationFile:
     """Read a file of annotations.
 
     An annotation that lasts counts as the moment at which it begins.
@@ -59,13 +60,14 @@ def read_annotations(file: Path, *, game: str, part: int) -> AnnotationFile:
             ELAN file (.eaf), or subtitles (.srt, .vtt).
         game: Game of a file that names none, which are ELAN's and subtitles.
         part: Part of the game of such a file.
+        frame_rate: Frames per second of videos for which a .json file has frames and no rate.
 
     Raises:
-        DataError: The file is none of these.
+        DataError: The file is none of these, or a rate is missing.
     """
-    kinds = {
+    kinds: dict[str, Callable[[str, str, str], Iterator[AnnotationLine]]] = {
         ".csv": _table,
-        ".json": json_lines,
+        ".json": partial(json_lines, frame_rate=frame_rate),
         ".eaf": _elan,
         ".srt": _subtitles,
         ".vtt": _web_subtitles,

@@ -6,6 +6,7 @@ and ``events`` or ``annotations``, whose positions are milliseconds
 2022) is a list of videos, each with ``video``, ``fps``, and ``events`` with frames.
 """
 
+import math
 import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
@@ -24,14 +25,17 @@ _FOLDERS_OF_A_GAME = 3
 _PATHLESS = "it has no path (expected the text 'video', 'path_video', or 'inputs' with a 'path')"
 
 
-def json_lines(text: str, game: str, part: str) -> Iterator[AnnotationLine]:
+def json_lines(
+    text: str, game: str, part: str, *, frame_rate: float | None = None
+) -> Iterator[AnnotationLine]:
     """Yield the annotations of such a file; its videos name their games in place of ``game`` and ``part``.
 
     A video ``league/season/game/2_224p.mkv`` or ``league/season/game/2`` is part 2 of the game of its folder.
-    Any other is the only part of a game with the name of its file, without folders and ending.
+    Any other is the only part of a game with the name of its file, without folders and ending. Frames of a
+    video without ``fps``, such as FineDiving's with -1, have ``frame_rate`` a second.
 
     Raises:
-        ValueError: The file is of neither kind.
+        ValueError: The file is of neither kind, or a video has frames and nothing says their rate.
     """
     paths: dict[tuple[str, str], str] = {}
     for number, video in enumerate(_videos(parse_json(text)), start=1):
@@ -46,7 +50,8 @@ def json_lines(text: str, game: str, part: str) -> Iterator[AnnotationLine]:
             yield AnnotationLine(place=place, game=name, part=own_part, fault=fault)
             continue
         paths[own] = path
-        yield from _lines(video, place, *own)
+        rate = _rate(video, path, frame_rate)
+        yield from _lines(video, place, *own, rate)
 
 
 def _videos(document: Any) -> list[Any]:
@@ -81,9 +86,35 @@ def _game_and_part(path: str) -> tuple[str, str]:
     return (str(file.parent), match[1]) if match else (name, "1")
 
 
-def _lines(video: dict[str, Any], place: str, game: str, part: str) -> Iterator[AnnotationLine]:
+def _rate(video: dict[str, Any], path: str, otherwise: float | None) -> float:
+    """Return the frames per second of a video; infinite if none of its events needs them.
+
+    Raises:
+        ValueError: Nothing says them.
+    """
+    fps = video.get("fps")
+    if isinstance(fps, int | float) and not isinstance(fps, bool) and fps > 0:
+        return float(fps)
+    if otherwise is None and any(map(_needs_rate, _events(video) or [])):
+        raise ValueError(
+            f"video {path!r:.120} has events at frames and fps {fps!r:.20}, so that they have no time; "
+            "give its frames per second with --frame-rate NUMBER"
+        )
+    return math.inf if otherwise is None else otherwise
+
+
+def _needs_rate(event: Any) -> bool:
+    return isinstance(event, dict) and "frame" in event and not {"position_ms", "position"} & {*event}
+
+
+def _events(video: dict[str, Any]) -> list[Any] | None:
     events = video.get("events", video.get("annotations"))
-    if not isinstance(events, list):
+    return events if isinstance(events, list) else None
+
+
+def _lines(video: dict[str, Any], place: str, game: str, part: str, rate: float) -> Iterator[AnnotationLine]:
+    events = _events(video)
+    if events is None:
         fault = "it has no list 'events' or 'annotations'"
         yield AnnotationLine(place=place, game=game, part=part, fault=fault)
         return
@@ -92,7 +123,7 @@ def _lines(video: dict[str, Any], place: str, game: str, part: str) -> Iterator[
     for number, event in enumerate(events, start=1):
         where = f"{place}, event {number}"
         try:
-            time, label = f"{_seconds(event, video.get('fps')):.3f}", event.get("label")
+            time, label = f"{_seconds(event, rate):.3f}", event.get("label")
         except ValueError as error:
             yield AnnotationLine(place=where, game=game, part=part, fault=str(error))
             continue
@@ -100,7 +131,7 @@ def _lines(video: dict[str, Any], place: str, game: str, part: str) -> Iterator[
         yield AnnotationLine(place=where, game=game, part=part, time=time, label=label)
 
 
-def _seconds(event: Any, fps: object) -> float:
+def _seconds(event: Any, rate: float) -> float:
     """Return the seconds from the start of a video to an event.
 
     Raises:
@@ -112,8 +143,6 @@ def _seconds(event: Any, fps: object) -> float:
         if key in event:
             return _number(event[key], key) / 1000
     if "frame" in event:
-        if (rate := _number(fps, "fps of the video")) == 0:
-            raise ValueError("fps of the video is 0 (expected frames per second)")
         return _number(event["frame"], "frame") / rate
     raise ValueError("it has no time (expected 'position_ms', or 'position' in milliseconds, or 'frame')")
 

@@ -344,9 +344,8 @@ def test_every_fault_of_a_json_file_is_told_with_its_video_and_event(tmp_path: P
     videos: list[object] = [
         {"events": [event]},
         {"video": "a"},
-        {"video": "b", "fps": 0, "events": [event]},
         {"video": "c", "fps": 25, "events": [event, {"frame": -1, "label": "serve"}, {"label": "serve"}, 7]},
-        {"video": "d", "events": [event, {"position_ms": "12000"}]},
+        {"video": "d", "events": [{"position_ms": "12000"}]},
         {"video": "x/c.mp4", "fps": 25, "events": [event]},
         {"video": "c", "fps": 25, "events": [event]},
     ]
@@ -355,12 +354,20 @@ def test_every_fault_of_a_json_file_is_told_with_its_video_and_event(tmp_path: P
     assert [(problem.place, problem.message.partition(" (")[0]) for problem in content.problems] == [
         ("video 1", "it has no path"),
         ("video 'a'", "it has no list 'events' or 'annotations'"),
-        ("video 'b', event 1", "fps of the video is 0"),
         ("video 'c', event 2", "frame is -1"),
         ("video 'c', event 3", "it has no time"),
         ("video 'c', event 4", "expected an object, got 7"),
-        ("video 'd', event 1", "fps of the video is None"),
-        ("video 'd', event 2", "the label is empty"),
+        ("video 'd', event 1", "the label is empty"),
         ("video 'x/c.mp4'", "it would be part 1 of game 'c', as 'c' is"),
         ("video 'c'", "it would be part 1 of game 'c', as 'c' is"),
     ]
+
+
+def test_frames_without_a_rate_need_one_and_one_error_says_so(tmp_path: Path) -> None:
+    dives = [{"video": f"01__{n}", "fps": -1, "events": [{"frame": 50, "label": "Entry"}]} for n in (1, 2)]
+    file = written(tmp_path / "train.json", json.dumps(dives))
+    refused = labels("--from", file, "--to", tmp_path / "data")
+    assert "video '01__1' has events at frames and fps -1" in str(refused.exception)
+    assert labels("--from", file, "--to", tmp_path / "data", "--frame-rate", "25").exit_code == 0
+    content = json.loads((tmp_path / "data/01__2/Labels.json").read_text())
+    assert content["annotations"][0]["position"] == "2000"
