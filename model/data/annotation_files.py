@@ -106,8 +106,13 @@ def _annotation(line: AnnotationLine, game: str, part: int) -> Annotation:
     label = line.label.strip()
     if not label:
         raise ValueError("the label is empty")
-    time_s = _seconds(line.time.strip())
-    return Annotation(game=game, part=part, time_s=time_s, label=label, place=line.place)
+    time_s = _seconds(line.time.strip()) if isinstance(line.time, str) else line.time
+    if time_s < 0:
+        raise ValueError(f"time is {time_s:g} s, before the start of the video")
+    if time_s > _LONGEST_S:
+        raise ValueError(f"time is {str(line.time).strip()!r:.60} (expected at most a day)")
+    # Label files have milliseconds.
+    return Annotation(game=game, part=part, time_s=round(time_s, 3), label=label, place=line.place)
 
 
 def _seconds(text: str) -> float:
@@ -117,10 +122,7 @@ def _seconds(text: str) -> float:
     hours, minutes, seconds = match.groups()
     if (minutes and float(seconds.replace(",", ".")) >= 60) or (hours and int(minutes) >= 60):
         raise ValueError(f"time is {text!r:.60} (expected minutes and seconds below 60 after a colon)")
-    total = 3600 * int(hours or 0) + 60 * int(minutes or 0) + float(seconds.replace(",", "."))
-    if total > _LONGEST_S:
-        raise ValueError(f"time is {text!r:.60} (expected at most a day)")
-    return total
+    return 3600 * int(hours or 0) + 60 * int(minutes or 0) + float(seconds.replace(",", "."))
 
 
 def _table(text: str, game: str, part: str) -> Iterator[AnnotationLine]:
@@ -142,7 +144,7 @@ def _elan(text: str, game: str, part: str) -> Iterator[AnnotationLine]:
         values = [(entry.findtext("ANNOTATION_VALUE") or "").strip() for entry in entries]
         for entry, value in zip(entries, values, strict=True):
             milliseconds = slots.get(entry.get("TIME_SLOT_REF1")) or ""
-            time = f"{(int(milliseconds) + origin) / 1000:.3f}" if milliseconds.isdecimal() else milliseconds
+            time = (int(milliseconds) + origin) / 1000 if milliseconds.isdecimal() else milliseconds
             # In a tier without values, its name is the label.
             label = value if any(values) else name
             place = f"annotation {entry.get('ANNOTATION_ID')}"

@@ -123,12 +123,12 @@ def _lines(video: dict[str, Any], place: str, game: str, part: str, rate: float)
     for number, event in enumerate(events, start=1):
         where = f"{place}, event {number}"
         try:
-            time, label = f"{_seconds(event, rate):.3f}", event.get("label")
+            time_s, label = _seconds(event, rate), event.get("label")
         except ValueError as error:
             yield AnnotationLine(place=where, game=game, part=part, fault=str(error))
             continue
         label = label if isinstance(label, str) else ""
-        yield AnnotationLine(place=where, game=game, part=part, time=time, label=label)
+        yield AnnotationLine(place=where, game=game, part=part, time=time_s, label=label)
 
 
 def _seconds(event: Any, rate: float) -> float:

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnnotationLine:
-    """Texts of one annotation, or of a part of a game without any."""
+    """Content of one annotation, or of a part of a game without any."""
 
     place: str
     """Place in the file, such as a line."""
     game: str
     part: str
-    time: str = ""
+    time: str | float = ""
+    """Text as it is written, or seconds where the file has a number in another unit."""
     label: str = ""
     fault: str = ""
     """Reason why it cannot be used, beside those that its texts give."""
