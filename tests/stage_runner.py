@@ -53,11 +53,22 @@ def runner_on(
     plan: StudyPlan,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     host: str = "laptop",
+    before_proposal: Callable[[], None] = lambda: None,
 ) -> StageRunner:
     program = build_stage(plan, "bayes", {}, finalists={})
     state = StudyState.replay(journal.events())
     budget = StageBudget(state, "bayes", plan.study.training.epochs, 5.0, clock)
-    return StageRunner(plan, "bayes", program, journal, state, lambda state: None, budget, host=host)
+    return StageRunner(
+        plan,
+        "bayes",
+        program,
+        journal,
+        state,
+        lambda state: None,
+        budget,
+        host=host,
+        before_proposal=before_proposal,
+    )
 
 
 def next_spec(runner: StageRunner) -> TrialSpec:

@@ -203,14 +203,16 @@ def stored_creation(folder: Path) -> Iterator[Event]:
             yield event
 
 
-def count_events(folder: Path) -> int:
-    """Return the number of events in a journal; an unfinished last line is ignored.
+def count_events(folder: Path, start: int = 0) -> int:
+    """Return the number of events in a journal from byte ``start`` on; an unfinished last line is ignored.
 
     Raises:
         UserError: There is no such study.
     """
     _require_journal(folder)
-    return (folder / _JOURNAL).read_bytes().count(b"\n")
+    with (folder / _JOURNAL).open("rb") as file:
+        file.seek(start)
+        return file.read().count(b"\n")
 
 
 def _lines(folder: Path, start: int, marks: Sequence[bytes] = ()) -> Iterator[tuple[Event, int]]:

@@ -126,7 +126,15 @@ def _finish_stages(
         for name in state.pending:
             if StopRequests(journal.folder).has(WHOLE_STUDY):
                 break
-            run = StageRun(plan, name, journal, state, environment, listener)
+            run = StageRun(
+                plan,
+                name,
+                journal,
+                state,
+                environment,
+                listener,
+                before_proposal=follower.let_catch_up,
+            )
             if not run.is_cut_short:
                 if run.needs_training and run.has_time and not has_ray:
                     stack.enter_context(_ray(plan, journal.folder, state, environment))

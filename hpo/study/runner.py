@@ -58,13 +58,16 @@ class StageRunner:
         budget: StageBudget,
         *,
         host: str,
+        before_proposal: Callable[[], None] = lambda: None,
     ) -> None:
         """Continue the stage from ``state``; ``plan`` contains the settings of the stage.
 
         ``host`` is the machine that trains the trials; it is empty if the nodes of a cluster do.
+        ``before_proposal`` is called before each new trial; it may wait for a second.
         """
         self.state, self._host = state, host
         self._budget, self._has_room = budget, True
+        self._before_proposal = before_proposal
         self._requests = StopRequests(journal.folder)
         self._reasons: list[str] = []
         """Reasons of the failures in this session."""
@@ -92,6 +95,7 @@ class StageRunner:
             return None
         if self._waiting:
             return self._spec(self._waiting.popleft())
+        self._before_proposal()
         self._has_room = self._has_room and self._budget.has_room
         trials = self.state.trials_of(self._stage)
         if not self._has_room or self._is_enough(trials):

@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,14 +51,19 @@ class StageRun:
         state: StudyState,
         environment: Environment,
         listener: Listener,
+        *,
+        before_proposal: Callable[[], None] = lambda: None,
     ) -> None:
         """Start the stage, or continue it from the journal.
+
+        ``before_proposal`` is called before each new trial; it may wait for a second.
 
         Raises:
             UserError: The stage cannot be built on this data, or lacks a test split that it needs.
         """
         self._name, self._journal, self._state = name, journal, state
         self._environment, self._listener = environment, listener
+        self._before_proposal = before_proposal
         self._plan = plan.with_stage(name, state.asked[name].settings)
         self._settings = self._plan.study.stages.named(name)
         self._begin()
@@ -81,6 +86,7 @@ class StageRun:
             self._listener,
             self._budget,
             host=socket.gethostname() if self._environment.ray_address is None else "",
+            before_proposal=self._before_proposal,
         )
 
     @property

@@ -27,6 +27,12 @@ REMARK_S = 2.0
 """Seconds of waiting at the end of a study after which the user hears why."""
 EVENTS_A_SAVE = 100
 """Largest number of events that are saved together."""
+MOST_LEFT = 50
+"""Number of events not yet recorded above which a study lets the follower catch up."""
+CATCH_UP_S = 1.0
+"""Seconds that a study waits at most for that: it goes on whatever happens to the tracker."""
+CATCH_UP_LOOK_S = 0.01
+"""Seconds between two looks at whether it has caught up."""
 _turns: defaultdict[Path, threading.Lock] = defaultdict(threading.Lock)
 """Folder of a study -> lock of the one thread of this process that records it."""
 _say: ContextVar[Callable[[str], None] | None] = ContextVar("say", default=None)
@@ -40,6 +46,16 @@ def remarks_to(say: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         _say.reset(before)
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Place in a journal up to which it has been read."""
+
+    events: int = 0
+    """Number of events before it."""
+    end: int = 0
+    """Byte at which the next event starts."""
 
 
 class Projection:
@@ -61,7 +77,7 @@ class Projection:
         self._tracker = tracker
         self._state: StudyState | None = None
         self._pending: deque[Event] = deque()
-        self._end = 0
+        self._read = Position()
         self._recorded = 0
         self._refused_once: set[int] = set()
         self._singly_until = 0
@@ -94,7 +110,8 @@ class Projection:
 
     def events_left(self) -> int:
         """Return the number of events in the journal that are not yet recorded."""
-        return count_events(self._folder) - self._recorded
+        read = self._read  # one object, so that another thread never sees half of a change
+        return read.events + count_events(self._folder, read.end) - self._recorded
 
     def _connect(self) -> StudyState | None:
         created = next(stored_events(self._folder), None)
@@ -108,13 +125,13 @@ class Projection:
         # The creation itself is recorded by connecting.
         self._recorded = min(max(1, recorded), len(reading.events))
         self._pending = deque(reading.events[self._recorded :])
-        self._end = reading.end
+        self._read = Position(len(reading.events), reading.end)
         return StudyState.replay(reading.events[: self._recorded])
 
     def _record_new(self, state: StudyState) -> None:
-        reading = read_journal(self._folder, self._end)
+        reading = read_journal(self._folder, self._read.end)
         self._pending.extend(reading.events)
-        self._end = reading.end
+        self._read = Position(self._read.events + len(reading.events), reading.end)
         while self._pending and not self._abandoned.is_set():
             singly = self._recorded < self._singly_until
             self._record_next(state, 1 if singly else min(EVENTS_A_SAVE, len(self._pending)))
@@ -169,11 +186,15 @@ class Follower:
         """
         self.failure: str | None = None
         """Reason of the last failure; None if the last try succeeded."""
+        self.keeps_up = False
+        """Whether all events were recorded at some time after the last failure or wait that was in vain."""
         self._has_answered = False
         self._poll_s = poll_s
         self._longest_wait_s = longest_wait_s
         self._closing = threading.Event()
         self._abandoned = threading.Event()
+        self._wake = threading.Event()
+        """Set to end the wait until the next look at the journal."""
         self._projection = Projection(folder, tracker, self._abandoned)
         self._turn = _turns[folder.resolve()]
         # A daemon thread, so that a hanging store does not prevent a finished study from exiting.
@@ -185,6 +206,25 @@ class Follower:
             self._thread.start()
         return self
 
+    @property
+    def events_left(self) -> int:
+        """Number of events in the journal that are not yet recorded."""
+        return self._projection.events_left()
+
+    def let_catch_up(self) -> None:
+        """Wait until at most ``MOST_LEFT`` events are not recorded, for ``CATCH_UP_S`` at most.
+
+        Trials that take no time write events faster than MLflow takes them. A study without this wait would
+        end no earlier: the rest is sent at its end. A tracker that fails, is too slow or has much to record
+        of earlier sessions is not waited for until it has recorded everything.
+        """
+        until = time.monotonic() + CATCH_UP_S
+        while self.keeps_up and self.events_left > MOST_LEFT:
+            if time.monotonic() >= until:
+                self.keeps_up = False
+            self._wake.set()
+            time.sleep(CATCH_UP_LOOK_S)
+
     def close(self, timeout_s: float) -> FollowerReport:
         """Record all events that the journal has now, for at most ``timeout_s`` seconds.
 
@@ -193,6 +233,7 @@ class Follower:
         names is called once if this takes long. After the time, the thread ends with its present save.
         """
         self._closing.set()
+        self._wake.set()
         started, say = time.monotonic(), _say.get()
         while self._thread.is_alive():
             is_down = self.failure is not None and not self._has_answered
@@ -208,14 +249,15 @@ class Follower:
         if self._thread.is_alive() and failure is None:
             failure = f"not finished within {timeout_s:g} s"
         self._abandoned.set()
+        self._wake.set()
         return FollowerReport(
-            events_left=self._projection.events_left(),
+            events_left=self.events_left,
             failure=failure,
             refused=self._projection.refused,
         )
 
     def _waiting_line(self, left_s: float) -> str:
-        events = counted(self._projection.events_left(), "event")
+        events = counted(self.events_left, "event")
         return f"sending {events} to MLflow, for {counted(math.ceil(left_s), 'second')} at most"
 
     def __enter__(self) -> Self:
@@ -244,10 +286,12 @@ class Follower:
             try:
                 self._projection.advance()
             except Exception as error:  # a store may fail in ways that no list holds
-                self.failure = without_passwords(described(error))
+                self.failure, self.keeps_up = without_passwords(described(error)), False
                 wait_s = min(2 * wait_s, self._longest_wait_s)
             else:
-                self.failure, wait_s, self._has_answered = None, self._poll_s, True
+                self.failure, wait_s = None, self._poll_s
+                self._has_answered = self.keeps_up = True
                 if closing:
                     return
-            (self._abandoned if closing else self._closing).wait(wait_s)
+            self._wake.wait(wait_s)
+            self._wake.clear()

@@ -144,6 +144,19 @@ def test_stage_over_a_small_finite_space_ends_when_every_point_was_tried(tmp_pat
         assert runner.complete
 
 
+def test_what_a_proposal_waits_for_is_asked_before_each_new_trial_only(tmp_path: Path) -> None:
+    plan, known_at = plan_of(trials=2), []
+    with begin(tmp_path / "study", plan) as journal:
+        interrupted = next_spec(runner_on(journal, plan)).trial
+        runner = runner_on(
+            journal, plan, before_proposal=lambda: known_at.append(len(runner.state.tally("bayes").ended))
+        )
+        assert train(runner, 0.1) == interrupted
+        assert known_at == []
+        train(runner, 0.2)
+        assert known_at == [1]
+
+
 def test_plan_survives_a_trip_through_the_journal(tmp_path: Path) -> None:
     plan = plan_of()
     with begin(tmp_path / "study", plan) as journal:

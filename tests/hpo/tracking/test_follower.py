@@ -69,6 +69,21 @@ class StoreTracker:
             raise KeyboardInterrupt
 
 
+class GatedTracker(StoreTracker):
+    """Saves only while its gate is open."""
+
+    def __init__(self, store: Store, gate: threading.Event) -> None:
+        super().__init__(store)
+        self.gate = gate
+        self.waits = threading.Event()
+
+    def save(self, recorded: int) -> None:
+        if not self.gate.is_set():
+            self.waits.set()
+        self.gate.wait()
+        super().save(recorded)
+
+
 @pytest.fixture
 def store() -> Store:
     return Store()
@@ -231,16 +246,11 @@ def test_a_store_that_hangs_does_not_hold_the_study_up(
 def test_a_follower_that_was_left_ends_with_its_save_and_the_next_one_waits_for_it(
     follow: Follow, study: Any, store: Store, monkeypatch: pytest.MonkeyPatch, released: threading.Event
 ) -> None:
-    class SlowTracker(StoreTracker):
-        def save(self, recorded: int) -> None:
-            released.wait()
-            super().save(recorded)
-
     monkeypatch.setattr("hpo.tracking.follower.EVENTS_A_SAVE", 3)
     study.whole()
-    left, following = SlowTracker(store), StoreTracker(store)
+    left, following = GatedTracker(store, released), StoreTracker(store)
     first = follow(study.folder, left, poll_s=0.01)
-    wait_until(lambda: left.held)
+    left.waits.wait()
     assert first.close(0.05).failure == "not finished within 0.05 s"
     second = follow(study.folder, following, poll_s=0.01)
     assert second.close(0.2).events_left and not following.connections
@@ -277,6 +287,55 @@ def test_a_long_wait_for_the_store_is_told_once_with_its_limit(
         assert told == ["sending 2 events to MLflow, for 60 seconds at most"]
         follow(study.folder, tracker, poll_s=0.01).close(60)
     assert len(told) == 1, "a store that answers is waited for in silence"
+
+
+@pytest.fixture
+def gated(
+    follow: Follow, study: Any, store: Store, released: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Follower, GatedTracker]:
+    """A follower that has recorded all and looks again in an hour; its store saves once it is released."""
+    monkeypatch.setattr("hpo.tracking.follower.MOST_LEFT", 1)
+    study.create()
+    released.set()
+    tracker = GatedTracker(store, released)
+    follower = follow(study.folder, tracker, poll_s=3600)
+    wait_until(lambda: store.recorded == 2)
+    wait_until(lambda: follower.keeps_up)
+    released.clear()
+    study.first_trial()
+    return follower, tracker
+
+
+def test_a_study_that_is_faster_than_the_store_lets_it_catch_up(
+    gated: tuple[Follower, GatedTracker], released: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpo.tracking.follower.CATCH_UP_S", 3600)
+    follower, tracker = gated
+    study = threading.Thread(target=follower.let_catch_up, daemon=True)
+    study.start()
+    tracker.waits.wait()  # the follower has been woken
+    assert study.is_alive() and follower.events_left > 1
+    released.set()
+    study.join(30)
+    assert not study.is_alive() and follower.events_left <= 1
+
+
+def test_a_store_that_is_too_slow_or_fails_is_waited_for_once(
+    gated: tuple[Follower, GatedTracker],
+    store: Store,
+    released: threading.Event,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    follower, _ = gated
+    monkeypatch.setattr("hpo.tracking.follower.CATCH_UP_S", 0.05)
+    follower.let_catch_up()
+    monkeypatch.setattr("hpo.tracking.follower.CATCH_UP_S", 3600)
+    follower.let_catch_up()
+    store.down = True
+    released.set()
+    wait_until(lambda: follower.failure)
+    follower.let_catch_up()
+    assert follower.events_left > 1
 
 
 def test_a_store_that_lost_its_records_gets_them_all_again(study: Any, store: Store) -> None:
