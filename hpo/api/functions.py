@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
 from hpo.api.process import prepare_process
 from hpo.api.python_words import python_words
-from model.inference.durations import NMS_WINDOW_S
 
 if TYPE_CHECKING:
     from hpo.api.callbacks import Callback
@@ -233,7 +232,7 @@ def spot(
     *,
     features: str | None = None,
     force_features: bool = False,
-    nms_window_s: float = NMS_WINDOW_S,
+    nms_window_s: float | None = None,
     device: str = "auto",
 ) -> list[Spot]:
     """Predict the actions of a game, as ``hpo spot`` does; the most confident ones come first.
@@ -245,6 +244,7 @@ def spot(
         features: Features to read. Default: those that the network was trained on.
         force_features: Whether to accept features other than those.
         nms_window_s: Width of the suppression window in seconds; only the most confident spot in it is kept.
+            Default: that of the score of the network's study, or its widest tolerance, at most 20.
         device: ``auto``, ``cpu`` or ``cuda``.
 
     Raises:
@@ -261,7 +261,7 @@ def spot(
     from model.errors import ConfigError
     from model.weights.trained import TrainedNetwork
 
-    if not 0.0 < nms_window_s < float("inf"):
+    if nms_window_s is not None and not 0.0 < nms_window_s < float("inf"):
         raise ConfigError(f"expected nms_window_s in seconds, a number above 0, got {nms_window_s!r}")
     with python_words():
         if not isinstance(weights, TrainedNetwork):

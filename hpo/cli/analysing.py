@@ -54,8 +54,8 @@ def analyse(
         str | None,
         typer.Option(
             metavar="SECONDS",
-            help='Width of the suppression window in seconds, or "tolerance". Default: that of the study of '
-            '--run, else "tolerance".',
+            help='Width of the suppression window in seconds, or "tolerance". Default: that of the score of '
+            "the network's study.",
         ),
     ] = None,
     device: Device = "auto",
@@ -72,7 +72,6 @@ def analyse(
     from hpo.spotting.trials import find_trial, trials_of_stage
     from hpo.study.devices import choose_device
     from model.data.description import SPLITS
-    from model.metrics.average_map import LOOSE_TOLERANCES_S
 
     if (weights is None) == (not run):
         got = "neither" if weights is None else "both"
@@ -90,12 +89,9 @@ def analyse(
         "force_features": force_features,
         "split": split,
         "game": game,
-        "nms_window_s": trials[0].nms_window_s if trials else None,
-        "tolerances_s": trials[0].tolerances_s if trials else LOOSE_TOLERANCES_S,
+        "nms_window": nms_window,
         "device": torch.device(choose_device(device)),
     }
-    if nms_window is not None:
-        options["nms_window_s"] = nms_window_s(nms_window)
     folder = results_folder(to)
     if len(trials) > 1:
         _draw_networks(trials, folder, environment, options)
@@ -109,8 +105,7 @@ class _Options(TypedDict):
     force_features: bool
     split: str
     game: str | None
-    nms_window_s: float | None
-    tolerances_s: "Sequence[float]"
+    nms_window: str | None
     device: "torch.device"
 
 
@@ -127,6 +122,8 @@ def _analyse_one(
     from hpo.spotting.weights import named_network
 
     trained = named_network(weights or str(trials[0].weights), environment)
+    # Networks of older versions do not contain the score of their study.
+    study = trials[0] if trials else trained
     with ReadingProgress() as progress:
         store, valid = (
             _open(name, trained, trials, environment, options, progress)
@@ -137,8 +134,8 @@ def _analyse_one(
             store,
             valid,
             game=options["game"],
-            nms_window_s=options["nms_window_s"],
-            tolerances_s=options["tolerances_s"],
+            nms_window_s=nms_window_s(options["nms_window"], study.nms_window_s),
+            tolerances_s=study.tolerances_s,
             device=options["device"],
             progress=progress,
         )
@@ -160,7 +157,7 @@ def _draw_networks(
             trials,
             _open(options["split"], first, trials, environment, options, progress),
             game=options["game"],
-            nms_window_s=options["nms_window_s"],
+            nms_window_s=nms_window_s(options["nms_window"], trials[0].nms_window_s),
             device=options["device"],
             progress=progress,
         )

@@ -8,7 +8,6 @@ import typer
 
 from hpo.api.watching import ReadingProgress
 from model.errors import ConfigError
-from model.inference.durations import NMS_WINDOW_S
 from model.wording import counted
 
 if TYPE_CHECKING:
@@ -106,37 +105,39 @@ def evaluate(
     features: Features = None,
     force_features: ForceFeatures = False,
     nms_window: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="SECONDS",
-            help='Width of the suppression window in seconds (code of 2021: 20), or "tolerance" (2020).',
+            help='Width of the suppression window in seconds (code of 2021: 20), or "tolerance" (2020). '
+            "Default: that of the score of the network's study.",
         ),
-    ] = "tolerance",
+    ] = None,
     device: Device = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
 ) -> None:
     """Score a trained network on a split.
 
-    Prints Average-mAP by class, loose (tolerances of 5 to 60 s) and tight (1 to 5 s). The network runs in
-    float32, so that a study that trained in bfloat16 has slightly other scores.
+    Prints Average-mAP by class, loose (tolerances of 5 to 60 s) and tight (1 to 5 s), and with the tolerances
+    of the network's study if it has others. The network runs in float32, so that a study that trained in
+    bfloat16 has slightly other scores.
     """
     import torch
 
     from hpo.config.environment import read_environment
     from hpo.report.console import print_table
-    from hpo.spotting.scores import absent_line, class_table, score_record, tolerance_table
+    from hpo.spotting.scores import absent_line, class_table, score_record, scored_tolerances, tolerance_table
     from hpo.spotting.weights import named_network
     from hpo.study.devices import choose_device
     from hpo.tasks.calf.data import open_for
     from model.data.description import SPLITS
     from model.inference.evaluation import find_spots
-    from model.metrics.average_map import LOOSE_TOLERANCES_S, TIGHT_TOLERANCES_S, score_spots
+    from model.metrics.average_map import score_spots
 
     if split not in SPLITS:
         raise ConfigError(f"expected --split {', '.join(SPLITS)}, got {split!r}")
-    window_s = nms_window_s(nms_window)
     environment = read_environment()
     trained = named_network(weights, environment)
+    window_s = nms_window_s(nms_window, trained.nms_window_s)
     chosen_device = torch.device(choose_device(device))
     with ReadingProgress() as progress:
         store = open_for(
@@ -149,8 +150,8 @@ def evaluate(
             progress=progress,
         )
     spots = find_spots(trained.network.to(chosen_device), store, precision="float32", device=chosen_device)
-    loose, tight = (
-        score_spots(
+    scores = {
+        name: score_spots(
             spots,
             store.actions,
             classes=len(store.classes),
@@ -158,17 +159,19 @@ def evaluate(
             nms_window_s=window_s,
             tolerances_s=tolerances_s,
         )
-        for tolerances_s in (LOOSE_TOLERANCES_S, TIGHT_TOLERANCES_S)
-    )
+        for name, tolerances_s in scored_tolerances(trained).items()
+    }
     if as_json:
-        typer.echo(json.dumps(score_record(loose, tight, store, nms_window_s=window_s), indent=2))
+        typer.echo(json.dumps(score_record(scores, store, nms_window_s=window_s), indent=2))
         return
-    typer.echo(f"Average-mAP on {counted(len(store.games), 'game')} of the {split} split, in float32")
-    if remark := absent_line(loose, store):
+    suppressed = "" if window_s is None else f", suppression {window_s:g} s wide"
+    games = counted(len(store.games), "game")
+    typer.echo(f"Average-mAP on {games} of the {split} split, in float32{suppressed}")
+    if remark := absent_line(store):
         typer.echo(remark)
-    print_table(class_table(loose, tight, store))
+    print_table(class_table(scores, store))
     typer.echo("\nmAP by tolerance")
-    print_table(tolerance_table(loose, tight))
+    print_table(tolerance_table(scores, store))
 
 
 def refuse_extraction_options(model_weights: Path | None, pca: Path | None) -> None:
@@ -212,13 +215,13 @@ def spot(
     features: Features = None,
     force_features: ForceFeatures = False,
     nms_window: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="SECONDS",
             help="Width of the suppression window in seconds; only the most confident spot in a window is "
-            "kept.",
+            "kept. Default: that of the score of the network's study, or its widest tolerance, at most 20.",
         ),
-    ] = f"{NMS_WINDOW_S:g}",
+    ] = None,
     device: Device = "auto",
 ) -> None:
     """Predict the actions of games, from their features or from their videos.
@@ -235,7 +238,7 @@ def spot(
     from model.features.games import games_of_files
     from model.inference.spots_file import label_texts, write_spots
 
-    window_s = _seconds(nms_window)
+    window_s = None if nms_window is None else _seconds(nms_window)
     if bool(game) == bool(video):
         raise ConfigError(
             f"expected either --game FOLDER or --video FILE, got {'both' if game else 'neither'}"
@@ -311,12 +314,14 @@ def _refuse_equal_names(games: "list[GameFolder]") -> None:
             )
 
 
-def nms_window_s(text: str) -> float | None:
-    """Parse ``--nms-window``: seconds, or None for ``tolerance``.
+def nms_window_s(text: str | None, default_s: float | None) -> float | None:
+    """Parse ``--nms-window``: seconds, or None for ``tolerance``; ``default_s`` if it was not given.
 
     Raises:
         ConfigError: The text is neither.
     """
+    if text is None:
+        return default_s
     return None if text == "tolerance" else _seconds(text, ', or "tolerance"')
 
 

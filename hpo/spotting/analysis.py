@@ -30,9 +30,6 @@ from model.metrics.thresholded import ClassResults, confusion, threshold_counts
 from model.spots import Spots, suppress
 from model.weights.trained import TrainedNetwork
 
-TOLERANCE_S = LOOSE_TOLERANCES_S[-1]
-"""Widest tolerance of the paper's score (full width, in seconds)."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:

@@ -23,9 +23,7 @@ from model.inference.clips import (
     spotted_moments,
     without_actions,
 )
-from model.inference.durations import NMS_WINDOW_S
 from model.inference.evaluation import find_segmentation, find_spots
-from model.metrics.average_map import LOOSE_TOLERANCES_S
 from model.metrics.thresholded import threshold_counts
 from model.spots import Spots
 from model.timeline import FrameRate
@@ -92,7 +90,7 @@ def predict_game(
     Raises:
         DataError: The game has no features that fit the network.
     """
-    spotted = spot_game(trained, game, features, nms_window_s=NMS_WINDOW_S, device=device)
+    spotted = spot_game(trained, game, features, device=device)
     scores = trained.upright(
         find_segmentation(trained.network, spotted.store, precision="float32", device=device)
     )
@@ -121,8 +119,8 @@ def best_confidences(trained: TrainedNetwork, valid: Store, device: torch.device
         valid.actions,
         classes=len(valid.classes),
         frame_rate=valid.frame_rate,
-        nms_window_s=NMS_WINDOW_S,
-        tolerances_s=LOOSE_TOLERANCES_S[-1:],
+        nms_window_s=trained.spots_window_s,
+        tolerances_s=trained.tolerances_s[-1:],
     )
     confidences: list[float] = counts.at(counts.best_f1()).threshold[0].tolist()
     return confidences

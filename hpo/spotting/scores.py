@@ -1,11 +1,12 @@
 """Size and scores of a trained network, as tables, lines and JSON."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
 
 from model.data.store import Store
-from model.metrics.average_map import AverageMap, SpottingScore
+from model.metrics.average_map import LOOSE_TOLERANCES_S, TIGHT_TOLERANCES_S, AverageMap, SpottingScore
 from model.weights.trained import TrainedNetwork
 
 _ORIGINS = {
@@ -33,7 +34,15 @@ def network_lines(trained: TrainedNetwork) -> list[str]:
     ]
 
 
-def class_table(loose: SpottingScore, tight: SpottingScore, store: Store) -> Table:
+def scored_tolerances(trained: TrainedNetwork) -> dict[str, Sequence[float]]:
+    """Return the tolerances to score a network with, in seconds, by name; its study's if they are others."""
+    named: dict[str, Sequence[float]] = {"loose": LOOSE_TOLERANCES_S, "tight": TIGHT_TOLERANCES_S}
+    if trained.tolerances_s not in named.values():
+        named["study"] = trained.tolerances_s
+    return named
+
+
+def class_table(scores: Mapping[str, SpottingScore], store: Store) -> Table:
     """Return a table of Average-mAP by class and overall; also by visibility, if some actions are unshown.
 
     If a class has no actions, the last two rows are the means over all classes and over the classes present;
@@ -42,8 +51,9 @@ def class_table(loose: SpottingScore, tight: SpottingScore, store: Store) -> Tab
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("class")
     table.add_column("actions", justify="right")
-    maps = {"loose": loose.all, "tight": tight.all}
+    maps = {name: score.all for name, score in scores.items()}
     if (store.actions[:, 3] == 0).any():
+        loose = scores["loose"]
         maps |= {"loose visible": loose.visible, "loose unshown": loose.unshown}
     for name in maps:
         table.add_column(name, justify="right")
@@ -51,7 +61,7 @@ def class_table(loose: SpottingScore, tight: SpottingScore, store: Store) -> Tab
         count = int((store.actions[:, 2] == index).sum())
         table.add_row(name, f"{count:,}", *(_class_score(part, index) for part in maps.values()))
     number, means = f"{len(store.actions):,}", [f"{part.average_map:.4f}" for part in maps.values()]
-    if _complete(loose.all):
+    if not _absent(store):
         table.add_row("all", number, *means, style="bold")
         return table
     counted = [mean if part.counted.all() else "-" for mean, part in zip(means, maps.values(), strict=True)]
@@ -61,32 +71,31 @@ def class_table(loose: SpottingScore, tight: SpottingScore, store: Store) -> Tab
     return table
 
 
-def tolerance_table(loose: SpottingScore, tight: SpottingScore) -> Table:
-    """Return a table of the mAP at every tolerance, tight and loose; both means if a class has no actions."""
+def tolerance_table(scores: Mapping[str, SpottingScore], store: Store) -> Table:
+    """Return a table of the mAP at every tolerance, tight to loose; both means if a class has no actions."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    values: dict[float, tuple[float, float]] = {}
-    for part in (tight.all, loose.all):
-        means = zip(part.per_tolerance, part.per_tolerance_present, strict=True)
-        values.update(zip(part.tolerances_s, means, strict=True))
-    named = not _complete(loose.all)
-    if named:
+    means_at = {
+        tolerance_s: means
+        for score in scores.values()
+        for tolerance_s, *means in zip(
+            score.all.tolerances_s, score.all.per_tolerance, score.all.per_tolerance_present, strict=True
+        )
+    }
+    names = [_MEAN_ALL, _MEAN_PRESENT] if _absent(store) else []
+    if names:
         table.add_column("mean")
-    for tolerance_s in values:
+    by_tolerance = sorted(means_at.items())
+    for tolerance_s, _ in by_tolerance:
         table.add_column(f"{tolerance_s:g} s", justify="right")
-    rows = [f"{every:.3f}" for every, _ in values.values()], [f"{there:.3f}" for _, there in values.values()]
-    if named:
-        table.add_row(_MEAN_ALL, *rows[0])
-        table.add_row(_MEAN_PRESENT, *rows[1])
-    else:
-        table.add_row(*rows[0])
+    for row in range(max(1, len(names))):
+        table.add_row(*names[row : row + 1], *(f"{means[row]:.3f}" for _, means in by_tolerance))
     return table
 
 
-def absent_line(score: SpottingScore, store: Store) -> str | None:
+def absent_line(store: Store) -> str | None:
     """Name the classes without actions in the split; None if every class has some."""
-    if _complete(score.all):
+    if not (absent := _absent(store)):
         return None
-    absent = [name for name, there in zip(store.classes, score.all.present, strict=True) if not there]
     return (
         f"{len(store.classes) - len(absent)} of {len(store.classes)} classes have actions here; "
         f"without any: {', '.join(absent)}"
@@ -94,7 +103,7 @@ def absent_line(score: SpottingScore, store: Store) -> str | None:
 
 
 def score_record(
-    loose: SpottingScore, tight: SpottingScore, store: Store, *, nms_window_s: float | None
+    scores: Mapping[str, SpottingScore], store: Store, *, nms_window_s: float | None
 ) -> dict[str, Any]:
     """Return all scores as JSON; the AP of a class without actions is null."""
     return {
@@ -103,7 +112,7 @@ def score_record(
         "nms_window_s": "tolerance" if nms_window_s is None else nms_window_s,
         **{
             name: {part: _map_record(getattr(score, part), store) for part in ("all", "visible", "unshown")}
-            for name, score in (("loose", loose), ("tight", tight))
+            for name, score in scores.items()
         },
     }
 
@@ -112,9 +121,10 @@ def _class_score(part: AverageMap, index: int) -> str:
     return f"{part.per_class[index]:.4f}" if part.present[index] else "-"
 
 
-def _complete(part: AverageMap) -> bool:
-    """Return whether every class has actions."""
-    return bool(part.present.all())
+def _absent(store: Store) -> list[str]:
+    """Return the classes without actions in the split."""
+    there = set(store.actions[:, 2].tolist())
+    return [name for index, name in enumerate(store.classes) if index not in there]
 
 
 def _map_record(part: AverageMap, store: Store) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def spot_game(
     game: GameFolder,
     features: FeatureChoice,
     *,
-    nms_window_s: float,
+    nms_window_s: float | None = None,
     device: torch.device,
 ) -> SpottedGame:
     """Predict the spots of ``game``; the network is moved to ``device``.
@@ -84,6 +84,7 @@ def spot_game(
         game: Folder of the game, with the features of its halves.
         features: Features to read.
         nms_window_s: Width of the suppression window in seconds; only the most confident spot in it is kept.
+            None: that of the network's study (``TrainedNetwork.spots_window_s``).
         device: Device to compute on.
 
     Raises:
@@ -100,7 +101,8 @@ def spot_game(
     if not features.forced:
         trained.check_recipe(store.recipe)
     found = find_spots(network, store, precision="float32", device=device)
-    spots = suppress(found, trained.frame_rate.to_frames(nms_window_s))
+    window_s = trained.spots_window_s if nms_window_s is None else nms_window_s
+    spots = suppress(found, trained.frame_rate.to_frames(window_s))
     if not len(spots):
         _refuse_short_game(store, network.config.chunk_frames)
     return SpottedGame(game=game.name, store=store, spots=spots)

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from hpo.report.figures.style import save_figure
-from hpo.spotting.analysis import TOLERANCE_S, busiest_game, timeline
+from hpo.spotting.analysis import busiest_game, timeline
 from hpo.spotting.figures.timeline import GameTimeline, networks_figure
 from hpo.spotting.trials import NamedTrial
 from hpo.tasks.base.splits import Progress
@@ -36,7 +36,8 @@ def game_timelines(
         trials: Trials on the same data.
         store: The split with the game.
         game: Name of the game. None: the game with the most actions.
-        nms_window_s: Width of the suppression in seconds. None: ``TOLERANCE_S``.
+        nms_window_s: Width of the suppression in seconds. None: the widest tolerance
+            of the study of each network.
         device: Device to compute on.
         progress: Reports which network is at work.
 
@@ -49,13 +50,13 @@ def game_timelines(
         )
     shown = store.one_game(game or busiest_game(store))
     found: dict[str, GameTimeline] = {}
-    window_s = TOLERANCE_S if nms_window_s is None else nms_window_s
     for number, trial in enumerate(trials):
         progress("spotting actions", number, len(trials))
         trained = TrainedNetwork.load(trial.weights)
         trained.check_fits(store)
         trained.network.to(device)
         spots = find_spots(trained.network, shown, precision="float32", device=device)
+        window_s = trained.tolerances_s[-1] if nms_window_s is None else nms_window_s
         kept = suppress(spots, store.frame_rate.to_frames(window_s))
         found[trial.label] = timeline(trained, shown, kept[kept.score >= SURE], device)
     return found

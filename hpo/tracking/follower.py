@@ -25,9 +25,9 @@ LOOK_S = 0.2
 """Seconds between two looks at whether it has answered."""
 REMARK_S = 2.0
 """Seconds of waiting at the end of a study after which the user hears why."""
-EVENTS_A_SAVE = 100
+EVENTS_A_SAVE = 30
 """Largest number of events that are saved together."""
-MOST_LEFT = 50
+MOST_LEFT = 60
 """Number of events not yet recorded above which a study lets the follower catch up."""
 CATCH_UP_S = 1.0
 """Seconds that a study waits at most for that: it goes on whatever happens to the tracker."""

@@ -138,4 +138,4 @@ class TrialRun:
         """Write the current network with everything that is needed to use it, if it is the best so far."""
         report = self._history[-1]
         if best_report(self._history) is report:
-            self._task.save_network(self.slot, self._shape, self.folder / BEST, asdict(report))
+            self._task.save_network(self.slot, self._shape, self.shared, self.folder / BEST, asdict(report))

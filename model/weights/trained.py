@@ -1,5 +1,6 @@
 """Trained network with everything needed to use it, and its file format."""
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -11,6 +12,8 @@ import torch
 from model.data.store import Store
 from model.encoding import Zones
 from model.errors import ConfigError, DataError, StorageError
+from model.inference.durations import NMS_WINDOW_S
+from model.metrics.average_map import LOOSE_TOLERANCES_S
 from model.networks.calf import CalfNetwork
 from model.networks.calf_config import NetworkConfig
 from model.recipe import Recipe
@@ -35,6 +38,10 @@ class TrainedNetwork:
     frame_rate: FrameRate
     zones: Zones | None = None
     """Zones that the network was trained with; None if its file does not contain them."""
+    tolerances_s: tuple[float, ...] = LOOSE_TOLERANCES_S
+    """Tolerances of the score of its study in seconds, as full widths."""
+    nms_window_s: float | None = None
+    """Width of the suppression in that score in seconds; None: the width of each tolerance."""
     origin: Origin = "study"
     stem: str | None = None
     """Stem of the feature files that it was trained on; None if its file does not say."""
@@ -56,6 +63,15 @@ class TrainedNetwork:
         if "" in self.classes or len(set(self.classes)) < len(self.classes):
             names = ", ".join(map(repr, self.classes))
             raise ConfigError(f"expected different class names, none of them empty, got {names}")
+
+    @property
+    def spots_window_s(self) -> float:
+        """Width in seconds of the suppression for spots that people see.
+
+        It is that of the study's score. Where that depends on the tolerance, it is the widest one, but at
+        most ``NMS_WINDOW_S``: spots of a sport are kept apart if its score tells them apart.
+        """
+        return self.nms_window_s or min(NMS_WINDOW_S, self.tolerances_s[-1])
 
     def check_fits(self, store: Store) -> None:
         """Check that the network can score ``store``.
@@ -118,6 +134,8 @@ class TrainedNetwork:
             "classes": list(self.classes),
             "frame_rate": self.frame_rate.per_second,
             "zones_frames": zones,
+            "tolerances_s": list(self.tolerances_s),
+            "nms_window_s": self.nms_window_s,
             "origin": self.origin,
             "stem": self.stem,
             "labels": self.labels,
@@ -173,11 +191,14 @@ class TrainedNetwork:
             raise ValueError("expected strings as names of classes, labels and features")
         if texts and len(texts) != len(content["classes"]):
             raise ValueError(f"expected one label per class, got {len(texts)}")
+        tolerances_s, window_s = _score_widths(content)
         return cls(
             network=network,
             classes=tuple(content["classes"]),
             frame_rate=FrameRate(content["frame_rate"]),
             zones=None if zones is None else Zones(tuple(tuple(row) for row in zones)),
+            tolerances_s=tolerances_s,
+            nms_window_s=window_s,
             origin=origin,
             stem=stem,
             labels=labels,
@@ -185,6 +206,15 @@ class TrainedNetwork:
             train_digest=str(content.get("train_digest", "")),
             recipe=None if content.get("recipe") is None else Recipe.read(content["recipe"]),
         )
+
+
+def _score_widths(content: dict[str, Any]) -> tuple[tuple[float, ...], float | None]:
+    """Return tolerances and suppression of the study's score; files of older versions have none."""
+    tolerances_s, window_s = content.get("tolerances_s", LOOSE_TOLERANCES_S), content.get("nms_window_s")
+    widths_s = [*tolerances_s] if window_s is None else [*tolerances_s, window_s]
+    if not tolerances_s or not all(isinstance(width, float) and 0 < width < math.inf for width in widths_s):
+        raise ValueError("expected tolerances and suppression in seconds, numbers above 0")
+    return tuple(tolerances_s), window_s
 
 
 def _text(value: object) -> str:

@@ -75,6 +75,11 @@ class Opened:
             found.append(outcome.result)
         return found
 
+    def save(self, slot: Any, file: Path, notes: dict[str, Any]) -> None:
+        """Write the slot's network."""
+        shared = self.task.shared(self.study, self.data.shape, "float32")
+        self.task.save_network(slot, self.data.shape, shared, file, notes)
+
     def slot(self, *, seed: int = 0) -> Any:
         """An untrained trial of the study file's own configuration."""
         own = self.task.own_configuration(self.study, self.data.shape)
@@ -144,7 +149,7 @@ def test_a_trial_goes_on_from_its_state_as_if_nothing_had_happened(opened: Opene
 
 def test_saved_network_is_read_by_whoever_reads_checkpoints(opened: Opened, tmp_path: Path) -> None:
     file = tmp_path / "best.pt"
-    opened.task.save_network(opened.slot(), opened.data.shape, file, {"epoch": 3, "score": 0.5})
+    opened.save(opened.slot(), file, {"epoch": 3, "score": 0.5})
     content = load_checkpoint(file)
     assert (content["epoch"], content["score"]) == (3, 0.5)
     assert content["network"]
@@ -152,7 +157,7 @@ def test_saved_network_is_read_by_whoever_reads_checkpoints(opened: Opened, tmp_
 
 def test_saved_network_is_returned_with_its_weights(opened: Opened, tmp_path: Path) -> None:
     slot, file = opened.slot(), tmp_path / "best.pt"
-    opened.task.save_network(slot, opened.data.shape, file, {"epoch": 3})
+    opened.save(slot, file, {"epoch": 3})
     loaded = opened.task.load_network(file)
     network = getattr(loaded, "network", loaded)
     saved = slot.network.state_dict()
@@ -173,7 +178,7 @@ def test_network_that_a_trial_saved_scores_as_the_trial_did(opened: Opened, tmp_
         return
     slot, file = opened.slot(), tmp_path / "best.pt"
     (validation,) = opened.outcomes(slot, 1)
-    task.save_network(slot, shape, file, {})
+    opened.save(slot, file, {})
     shared, metric = task.shared(study, shape, "float32"), task.score.metric
     valid = task.open_split(opened.data.valid)
     assert task.test(file, opened.slot(), valid, shared, CPU)[metric] == validation.metrics[metric]

@@ -225,7 +225,9 @@ class Task(TaskDescription[StudyT, ShapeT], ABC, Generic[StudyT, ShapeT, SplitT,
         """
         return SequentialArray(shared, train=train, valid=valid, device=device)
 
-    def save_network(self, slot: SlotT, shape: ShapeT, file: Path, notes: Mapping[str, Any]) -> None:
+    def save_network(
+        self, slot: SlotT, shape: ShapeT, shared: Any, file: Path, notes: Mapping[str, Any]
+    ) -> None:
         """Write the current network with everything that is needed to use it, and with ``notes``."""
         from model.training.checkpoint import save_checkpoint
 

@@ -136,7 +136,7 @@ class BmnTask(BmnDescription, Task[BmnStudy, DataShape, VideoSplit, BoundarySlot
         return BoundaryArray(shared, train=train, valid=valid, device=device, on_note=on_note)
 
     def save_network(
-        self, slot: BoundarySlot, shape: DataShape, file: Path, notes: Mapping[str, Any]
+        self, slot: BoundarySlot, shape: DataShape, shared: Any, file: Path, notes: Mapping[str, Any]
     ) -> None:
         """Write weights and settings, without the state of the optimiser."""
         content = {"config": asdict(slot.config), "network": slot.network.state_dict()}

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 
 from model.data.single_game import Wanted, half_in_memory
-from model.inference.durations import NMS_WINDOW_S
 from model.inference.evaluation import find_spots
 from model.spots import suppress
 from model.weights.trained import TrainedNetwork
@@ -35,7 +34,7 @@ def spots_of_half(trained: TrainedNetwork, features: Any) -> "pd.DataFrame":
     )
     store = half_in_memory(np.asarray(features, dtype=np.float32), wanted)
     found = find_spots(trained.network, store, precision="float32", device=torch.device("cpu"))
-    spots = suppress(found, trained.frame_rate.to_frames(NMS_WINDOW_S))
+    spots = suppress(found, trained.frame_rate.to_frames(trained.spots_window_s))
     order = spots.score.argsort(kind="stable")[::-1]
     return pd.DataFrame(
         {

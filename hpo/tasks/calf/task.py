@@ -174,13 +174,17 @@ class CalfTask(CalfDescription, Task[CalfStudy, GamesShape, Store, Slot]):
         """Trials trained as one network."""
         return TrainingArray(shared, train=train, valid=valid, device=device, on_note=on_note)
 
-    def save_network(self, slot: Slot, shape: GamesShape, file: Path, notes: Mapping[str, Any]) -> None:
+    def save_network(
+        self, slot: Slot, shape: GamesShape, shared: Any, file: Path, notes: Mapping[str, Any]
+    ) -> None:
         """Write a ``TrainedNetwork``, which ``hpo spot`` and other commands read."""
         trained = TrainedNetwork(
             network=slot.network,
             classes=shape.classes,
             frame_rate=shape.frame_rate,
             zones=slot.config.loss.zones,
+            tolerances_s=shared.tolerances_s,
+            nms_window_s=shared.nms_window_s,
             stem=shape.stem,
             labels=shape.labels,
             label_texts=shape.label_texts,

@@ -147,7 +147,7 @@ def test_analysis_scores_with_the_tolerances_and_the_suppression_that_it_is_give
     small_plan: StudyPlan, tmp_path: Path
 ) -> None:
     slot = small_plan.task.slot(small_plan.study, {"f": 2}, small_plan.shape, seed=0, data_seed=0)
-    small_plan.task.save_network(slot, small_plan.shape, tmp_path / "best.pt", {})
+    small_plan.task.save_network(slot, small_plan.shape, small_plan.shared(), tmp_path / "best.pt", {})
     trained, valid = TrainedNetwork.load(tmp_path / "best.pt"), open_reference(small_plan.valid)
     options: dict[str, Any] = {"nms_window_s": 20.0, "tolerances_s": TIGHT_TOLERANCES_S}
     device = torch.device("cpu")

@@ -113,7 +113,7 @@ def test_data_of_a_trial_are_known_by_the_validation_games_on_which_it_was_score
     small_plan: StudyPlan, small_environment: Environment, small_games: Path, tmp_path: Path
 ) -> None:
     slot = small_plan.task.slot(small_plan.study, {"f": 2}, small_plan.shape, seed=0, data_seed=0)
-    small_plan.task.save_network(slot, small_plan.shape, tmp_path / "best.pt", {})
+    small_plan.task.save_network(slot, small_plan.shape, small_plan.shared(), tmp_path / "best.pt", {})
     trained, cache = TrainedNetwork.load(tmp_path / "best.pt"), small_environment.cache
     request = DataRequest(place=str(small_games), features=small_plan.features, counts=None, cache=cache)
     first_two = open_games(request, "valid", count=2).digest

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from weights.published_files import small_network
 
 from model.encoding import Zones
 from model.errors import ConfigError, DataError
+from model.metrics.average_map import LOOSE_TOLERANCES_S
 from model.timeline import FrameRate
 from model.training.checkpoint import load_checkpoint, save_checkpoint
 from model.weights.trained import TrainedNetwork
@@ -71,6 +73,40 @@ def test_setting_that_no_number_of_torch_can_hold_is_refused_at_once(tmp_path: P
     content["network_config"]["norm_eps"] = 10**400
     save_checkpoint(tmp_path / "best.pt", content)
     with pytest.raises(DataError, match="within 64 bits"):
+        TrainedNetwork.load(tmp_path / "best.pt")
+
+
+@pytest.mark.parametrize(
+    ("scoring", "window_s"),
+    [
+        ({}, 20.0),
+        ({"tolerances_s": (0.5, 1.0, 1.5)}, 1.5),
+        ({"tolerances_s": (5.0, 60.0), "nms_window_s": 8.0}, 8.0),
+    ],
+)
+def test_spots_are_suppressed_as_in_the_score_of_the_study(
+    tmp_path: Path, scoring: dict[str, Any], window_s: float
+) -> None:
+    replace(trained(), **scoring).save(tmp_path / "best.pt")
+    again = TrainedNetwork.load(tmp_path / "best.pt")
+    assert {name: getattr(again, name) for name in scoring} == scoring
+    assert again.spots_window_s == window_s
+
+
+def test_network_of_an_older_version_was_scored_as_the_paper(tmp_path: Path) -> None:
+    trained().save(tmp_path / "best.pt")
+    content = load_checkpoint(tmp_path / "best.pt")
+    del content["tolerances_s"], content["nms_window_s"]
+    save_checkpoint(tmp_path / "best.pt", content)
+    again = TrainedNetwork.load(tmp_path / "best.pt")
+    assert (again.tolerances_s, again.nms_window_s) == (LOOSE_TOLERANCES_S, None)
+
+
+@pytest.mark.parametrize("scoring", [{"tolerances_s": []}, {"tolerances_s": ["5"]}, {"nms_window_s": -1.0}])
+def test_widths_that_are_no_seconds_are_refused(tmp_path: Path, scoring: dict[str, Any]) -> None:
+    trained().save(tmp_path / "best.pt")
+    save_checkpoint(tmp_path / "best.pt", {**load_checkpoint(tmp_path / "best.pt"), **scoring})
+    with pytest.raises(DataError, match="expected tolerances and suppression in seconds"):
         TrainedNetwork.load(tmp_path / "best.pt")
 
 

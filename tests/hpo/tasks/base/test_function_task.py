@@ -305,7 +305,7 @@ def test_best_state_reaches_the_function_for_the_test_split(tmp_path: Path) -> N
     array.slots = [slot]
     validations = [array.advance()[0].result for _ in range(3)]
     assert all(isinstance(each, Validation) for each in validations)
-    task.save_network(slot, shape, tmp_path / "best.pt", {})
+    task.save_network(slot, shape, None, tmp_path / "best.pt", {})
     untrained = task.slot(study, {"rate": 0.5}, shape, seed=4, data_seed=4)
     tested = task.test(tmp_path / "best.pt", untrained, None, None, None)  # type: ignore[arg-type]
     assert tested == {"score": 0.75} and seen == [(0.5, 4, 3)]
