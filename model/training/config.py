@@ -8,6 +8,7 @@ from model.losses.complete import LossConfig
 from model.metrics.average_map import LOOSE_TOLERANCES_S
 from model.networks.calf_config import NetworkConfig
 from model.precision import Precision
+from model.training.schedule import TrainingSchedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,25 +43,14 @@ class TrialConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingConfig:
+class TrainingConfig(TrainingSchedule):
     """Settings shared by all trials of an array: chunks, length, precision and scoring."""
 
     epochs: int = 1000
     validate_every: int = 20
-    """Number of epochs between two validations; the last epoch is always validated."""
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
     precision: Precision = "float32"
     nms_window_s: float | None = None
     """Width of the suppression when scoring, in seconds; None: each tolerance (2020 code; 2021 code: 20)."""
     tolerances_s: tuple[float, ...] = LOOSE_TOLERANCES_S
     """Tolerances of Average-mAP in seconds, as full widths."""
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1 or self.validate_every < 1:
-            raise ConfigError(
-                f"epochs and validate_every must be at least 1, got {self.epochs} and {self.validate_every}"
-            )
-
-    def next_validation(self, epoch: int) -> int:
-        """Return the number of finished epochs at the validation that follows ``epoch`` finished epochs."""
-        return min(self.epochs, (epoch // self.validate_every + 1) * self.validate_every)

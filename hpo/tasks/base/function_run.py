@@ -12,9 +12,9 @@ from queue import SimpleQueue
 from typing import Any
 
 from hpo.space.space import Parameters
-from hpo.tasks.base.learner import TrainingSchedule
 from hpo.tasks.base.printed import printed_to
 from model.training.outcomes import DivergedError, FailedError, Outcome, Validation, failure_of
+from model.training.schedule import TrainingSchedule
 from model.wording import counted, described
 
 ObjectiveFunction = Callable[[dict[str, Any], int, "Reporter"], float | None]

@@ -19,11 +19,11 @@ from hpo.tasks.base.function_run import (
     ObjectiveFunction,
     checked_score,
 )
-from hpo.tasks.base.learner import TrainingSchedule
 from hpo.tasks.base.score import Score
 from hpo.tasks.base.splits import DataRequest, DataShape, OpenedData, Progress, SplitRef
 from hpo.tasks.base.task import Task
 from model.errors import ConfigError, DataError
+from model.training.schedule import TrainingSchedule
 
 if TYPE_CHECKING:
     import torch

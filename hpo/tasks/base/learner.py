@@ -3,31 +3,17 @@
 import math
 import time
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from hpo.tasks.base.printed import printed_to
 from model.training.outcomes import DivergedError, FailedError, Outcome, Validation, failure_of
+from model.training.schedule import TrainingSchedule
 
 if TYPE_CHECKING:
     import torch
 
 SplitT = TypeVar("SplitT")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingSchedule:
-    """Number of epochs of a trial, and the interval of its validations."""
-
-    epochs: int
-    """Number of epochs."""
-    validate_every: int
-    """Epochs between two validations; the last epoch is always validated."""
-
-    def next_validation(self, epoch: int) -> int:
-        """Return the number of finished epochs at the next validation after ``epoch`` finished epochs."""
-        return min(self.epochs, (epoch // self.validate_every + 1) * self.validate_every)
 
 
 class Learner(ABC, Generic[SplitT]):

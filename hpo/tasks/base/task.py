@@ -14,13 +14,14 @@ from hpo.programs.program import Program
 from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Parameters
 from hpo.tasks.base.description import ShapeT, StudyT, TaskDescription
-from hpo.tasks.base.learner import Learner, SequentialArray, TrainingSchedule
+from hpo.tasks.base.learner import Learner, SequentialArray
 from hpo.tasks.base.networks import NetworkDifference
 from hpo.tasks.base.score import Score
 from hpo.tasks.base.serving import Signature
 from hpo.tasks.base.splits import DataRequest, OpenedData, Progress, SplitRef
 from model.errors import ConfigError
 from model.training.outcomes import Outcome
+from model.training.schedule import TrainingSchedule
 from model.wording import counted
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from model.losses.boundary import BoundaryLossConfig
 from model.metrics.soft_nms import SoftNmsConfig
 from model.networks.bmn import BmnConfig
 from model.precision import Precision
+from model.training.schedule import TrainingSchedule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,22 +48,17 @@ class BoundaryTrialConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BoundaryTrainingConfig:
+class BoundaryTrainingConfig(TrainingSchedule):
     """Settings shared by all trials of an array."""
 
     epochs: int = 9
     validate_every: int = 1
-    """Number of epochs between two validations; the last epoch is always validated."""
     batch_videos: int = 16
     """Number of videos per step; the last step of an epoch may have fewer."""
     precision: Precision = "float32"
     nms: SoftNmsConfig = field(default_factory=SoftNmsConfig)
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "validate_every", "batch_videos"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-
-    def next_validation(self, epoch: int) -> int:
-        """Return the number of finished epochs at the validation that follows ``epoch`` finished epochs."""
-        return min(self.epochs, (epoch // self.validate_every + 1) * self.validate_every)
+        TrainingSchedule.__post_init__(self)  # a dataclass with slots has no super()
+        if self.batch_videos < 1:
+            raise ConfigError(f"batch_videos must be at least 1, got {self.batch_videos}")

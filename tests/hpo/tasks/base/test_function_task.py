@@ -18,12 +18,12 @@ import torch
 from hpo.config.stages import SEARCH
 from hpo.tasks.base.function_run import FunctionArray, FunctionConfig, FunctionRun
 from hpo.tasks.base.function_task import function_task
-from hpo.tasks.base.learner import TrainingSchedule
 from hpo.tasks.base.own_code import place_in_task
 from hpo.tasks.base.registry import parse_study, task_named
 from hpo.tasks.base.splits import DataRequest
 from model.errors import ConfigError, DataError
 from model.training.outcomes import DivergedError, FailedError, Validation
+from model.training.schedule import TrainingSchedule
 
 SPACE = {"rate": (0.001, 1.0, "log"), "depth": (1, 8), "kind": ["plain", "wide"]}
 OWN = {"rate": 0.1, "depth": 2, "kind": "plain"}

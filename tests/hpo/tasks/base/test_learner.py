@@ -5,8 +5,9 @@ from typing import Any
 
 import torch
 
-from hpo.tasks.base.learner import Learner, SequentialArray, TrainingSchedule
+from hpo.tasks.base.learner import Learner, SequentialArray
 from model.training.outcomes import DivergedError, FailedError, Validation
+from model.training.schedule import TrainingSchedule
 
 CPU = torch.device("cpu")
 
