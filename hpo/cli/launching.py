@@ -1,8 +1,7 @@
 """Options of ``hpo run`` as typed, and what the command prints at its end."""
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -14,52 +13,31 @@ if TYPE_CHECKING:
     from hpo.api.launching import Launch, Outcome
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Typed:
-    """Options of ``hpo run`` that describe a study; None if an option was left out."""
+def launch_of(
+    commands: TaskCommands,
+    *,
+    games: str | None = None,
+    notify: Sequence[str] | None = None,
+    dry_run: bool,
+    **described: Any,
+) -> "Launch":
+    """Resolve typed options; without data and features, use the demo data of ``commands``.
 
-    features: str | None
-    data: Path | None
-    data_uri: str | None
-    study_file: str | None
-    games: str | None
-    epochs: int | None
-    seed: int | None
-    device: str
-    ray_address: str | None
-    dry_run: bool
-    labels: str | None
-    skip_missing: bool = False
-    notify: list[str] | None = None
-    hours: float | None = None
-    until: str | None = None
-
-
-def launch_of(commands: TaskCommands, typed: Typed) -> "Launch":
-    """Resolve the typed options; without data and features, use the demo data of ``commands``.
+    Args:
+        commands: Commands of the task.
+        games: Numbers of training and validation items as typed.
+        notify: Addresses for notifications.
+        dry_run: Whether to prepare only, with all checks, and start nothing.
+        described: Other fields of ``hpo.api.options.Options``.
 
     Raises:
         ConfigError: An option has no valid value, or the study file is of a task without demo data.
     """
     from hpo.api import options  # torch takes a second to import
 
-    described = options.Options(
-        features=typed.features,
-        data=typed.data,
-        data_uri=typed.data_uri,
-        study_file=typed.study_file,
-        counts=two_counts(typed.games, "--games or --videos"),
-        epochs=typed.epochs,
-        labels=typed.labels,
-        skip_missing=typed.skip_missing,
-        seed=typed.seed,
-        device=typed.device,
-        ray_address=typed.ray_address,
-        notify=tuple(typed.notify or ()),
-        hours=typed.hours,
-        until=typed.until,
-    )
-    return options.launch_of(commands, described, dry_run=typed.dry_run)
+    counts = two_counts(games, "--games or --videos")
+    typed = options.Options(counts=counts, notify=tuple(notify or ()), **described)
+    return options.launch_of(commands, typed, dry_run=dry_run)
 
 
 def show(outcome: "Outcome") -> None:

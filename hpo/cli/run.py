@@ -8,7 +8,7 @@ import typer.core
 
 from hpo.api.tasks import TASKS
 from hpo.cli.help_sections import SectionedCommand
-from hpo.cli.launching import Typed, launch_of, show
+from hpo.cli.launching import launch_of, show
 from hpo.cli.run_options import (
     Array,
     Concurrent,
@@ -121,23 +121,21 @@ def bayes(
 
     launch = launch_of(
         CALF,
-        Typed(
-            features=features,
-            data=data,
-            data_uri=data_uri,
-            study_file=study_file,
-            games=games,
-            labels=labels,
-            skip_missing=skip_missing,
-            epochs=epochs,
-            seed=seed,
-            device=device,
-            ray_address=ray_address,
-            notify=notify,
-            dry_run=dry_run,
-            hours=hours,
-            until=until,
-        ),
+        features=features,
+        data=data,
+        data_uri=data_uri,
+        study_file=study_file,
+        games=games,
+        labels=labels,
+        skip_missing=skip_missing,
+        epochs=epochs,
+        seed=seed,
+        device=device,
+        ray_address=ray_address,
+        notify=notify,
+        dry_run=dry_run,
+        hours=hours,
+        until=until,
     )
     options = {
         "trials": trials,
@@ -201,22 +199,20 @@ def paper(
     """
     launch = launch_of(
         CALF,
-        Typed(
-            features=features,
-            data=data,
-            data_uri=data_uri,
-            study_file=study_file,
-            games=games,
-            labels=labels,
-            epochs=epochs,
-            seed=seed,
-            device=device,
-            ray_address=ray_address,
-            notify=notify,
-            dry_run=dry_run,
-            hours=hours,
-            until=until,
-        ),
+        features=features,
+        data=data,
+        data_uri=data_uri,
+        study_file=study_file,
+        games=games,
+        labels=labels,
+        epochs=epochs,
+        seed=seed,
+        device=device,
+        ray_address=ray_address,
+        notify=notify,
+        dry_run=dry_run,
+        hours=hours,
+        until=until,
     )
     options = {
         "trials": trials,
@@ -247,7 +243,7 @@ def _stage_function(commands: TaskCommands, command: StageCommand) -> Any:
         settings = {option.key: _setting(option, values.pop(option.key)) for option in command.options}
         settings |= {key: values.pop(key) for key in ("epochs", "concurrent", "array")}
         # The epochs belong to the stage here, not to the study.
-        launch = launch_of(commands, Typed(**values, epochs=None))
+        launch = launch_of(commands, **values)
         show(launch.run_stage(command.stage, settings, study, start))
 
     parameters: dict[str, Any] = {
