@@ -89,7 +89,8 @@ def analyse(
         "force_features": force_features,
         "split": split,
         "game": game,
-        "nms_window": nms_window,
+        "has_nms_window": nms_window is not None,
+        "nms_window_s": nms_window_s(nms_window),
         "device": torch.device(choose_device(device)),
     }
     folder = results_folder(to)
@@ -105,8 +106,15 @@ class _Options(TypedDict):
     force_features: bool
     split: str
     game: str | None
-    nms_window: str | None
+    has_nms_window: bool
+    """Whether the width of the suppression was given; else it is that of the study."""
+    nms_window_s: float | None
     device: "torch.device"
+
+
+def _window_s(options: _Options, study: "NamedTrial | TrainedNetwork") -> float | None:
+    """Return the width of the suppression in seconds; None: that of each tolerance."""
+    return options["nms_window_s"] if options["has_nms_window"] else study.nms_window_s
 
 
 def _analyse_one(
@@ -134,7 +142,7 @@ def _analyse_one(
             store,
             valid,
             game=options["game"],
-            nms_window_s=nms_window_s(options["nms_window"], study.nms_window_s),
+            nms_window_s=_window_s(options, study),
             tolerances_s=study.tolerances_s,
             device=options["device"],
             progress=progress,
@@ -157,7 +165,7 @@ def _draw_networks(
             trials,
             _open(options["split"], first, trials, environment, options, progress),
             game=options["game"],
-            nms_window_s=nms_window_s(options["nms_window"], trials[0].nms_window_s),
+            nms_window_s=_window_s(options, trials[0]),
             device=options["device"],
             progress=progress,
         )

@@ -135,9 +135,10 @@ def evaluate(
 
     if split not in SPLITS:
         raise ConfigError(f"expected --split {', '.join(SPLITS)}, got {split!r}")
+    typed_window_s = nms_window_s(nms_window)
     environment = read_environment()
     trained = named_network(weights, environment)
-    window_s = nms_window_s(nms_window, trained.nms_window_s)
+    window_s = trained.nms_window_s if nms_window is None else typed_window_s
     chosen_device = torch.device(choose_device(device))
     with ReadingProgress() as progress:
         store = open_for(
@@ -314,15 +315,13 @@ def _refuse_equal_names(games: "list[GameFolder]") -> None:
             )
 
 
-def nms_window_s(text: str | None, default_s: float | None) -> float | None:
-    """Parse ``--nms-window``: seconds, or None for ``tolerance``; ``default_s`` if it was not given.
+def nms_window_s(text: str | None) -> float | None:
+    """Parse ``--nms-window``: seconds, or None for ``tolerance`` or no text.
 
     Raises:
         ConfigError: The text is neither.
     """
-    if text is None:
-        return default_s
-    return None if text == "tolerance" else _seconds(text, ', or "tolerance"')
+    return None if text in (None, "tolerance") else _seconds(text, ', or "tolerance"')
 
 
 def _seconds(text: str, other: str = "") -> float:
