@@ -21,8 +21,8 @@ _OUT_OF_SPACE = (errno.ENOSPC, errno.EDQUOT)
 def fingerprint_of(root: Path, files: Iterable[Path], *settings: object) -> str:
     """Return a hash of ``files`` and ``settings``; an equal one means unchanged, without reading any file.
 
-    It takes names, sizes and times of the files. The folder counts too, because files of equal size in two
-    folders have equal times where an archive or a mount has set them.
+    It takes names, sizes and times of the files: of the last write, which archives set, and of the last
+    change, which only the system sets. The folder counts too, because a mount can set both times.
 
     Args:
         root: Folder of the data.
@@ -109,7 +109,8 @@ def _stamp(file: Path) -> Sequence[int]:
         status = file.stat()
     except OSError:
         return ()
-    return status.st_size, status.st_mtime_ns
+    # Not the inode number: mounts such as sshfs give a file another one each time.
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _target(cache: Path, prefix: str, digest: str) -> Path:

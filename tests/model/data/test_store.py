@@ -111,6 +111,26 @@ def test_files_of_equal_size_and_time_in_another_folder_are_other_files(
     assert opened(one, tmp_path / "cache").digest != opened(two, tmp_path / "cache").digest
 
 
+def test_files_of_equal_size_and_time_that_replace_others_are_read(
+    write_dataset: Write, tmp_path: Path
+) -> None:
+    root = write_dataset(tmp_path / "data", {"train": 1})
+    file = root / "league/train/game-0/1_EVENTS.npy"
+    before, times = opened(root, tmp_path / "cache").digest, file.stat()
+    np.save(file, np.load(file) + 1)
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert opened(root, tmp_path / "cache").digest != before
+
+
+def test_files_that_were_only_touched_give_the_same_store(write_dataset: Write, tmp_path: Path) -> None:
+    root = write_dataset(tmp_path / "data", {"train": 1})
+    before = opened(root, tmp_path / "cache")
+    file = root / "league/train/game-0/1_EVENTS.npy"
+    file.chmod(0o600)
+    after = opened(root, tmp_path / "cache")
+    assert (after.path, after.digest) == (before.path, before.digest)
+
+
 def test_a_store_that_may_not_be_read_is_not_called_damaged(
     write_dataset: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
