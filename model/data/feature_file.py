@@ -189,9 +189,15 @@ def _mapped(path: Path) -> npt.NDArray[Any]:
         if stream.read(len(_NPY)) != _NPY:
             raise ValueError("the file does not begin with the .npy signature")
     try:
-        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: np.memmap[Any, np.dtype[Any]] = np.load(path, mmap_mode="r", allow_pickle=False)
     except ValueError as error:
         if "mmap length" in str(error):
             raise ValueError("the file is cut off: it is shorter than its header says") from error
         raise
+    surplus = path.stat().st_size - array.offset - array.nbytes
+    if surplus:
+        # numpy.save writes array after array into an open file, and numpy.load reads the first.
+        raise ValueError(
+            f"the file is {surplus:,} bytes longer than its header says, as if it held several arrays"
+        )
     return array

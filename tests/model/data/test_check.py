@@ -56,6 +56,13 @@ def break_end(root: Path) -> None:
     file.write_bytes(file.read_bytes()[:-100])
 
 
+def break_more(root: Path) -> None:
+    features = np.load(game(root) / "1_EVENTS.npy")
+    with (game(root) / "1_EVENTS.npy").open("wb") as stream:
+        for block in np.split(features, 2):
+            np.save(stream, block)
+
+
 def break_pickle(root: Path) -> None:
     np.save(game(root) / "1_EVENTS.npy", np.array([{}], dtype=object), allow_pickle=True)
 
@@ -123,6 +130,11 @@ def break_late(root: Path) -> None:
             break_end,
             "game-0/1_EVENTS.npy",
             "the file is cut off: it is shorter than its header says; copy it",
+        ),
+        (
+            break_more,
+            "game-0/1_EVENTS.npy",
+            "the file is 2,528 bytes longer than its header says, as if it held several arrays; copy",
         ),
         (break_pickle, "game-0/1_EVENTS.npy", "not a readable .npy file"),
         (break_value, "test/game-0/2_EVENTS.npy: frame 250", "got inf in column 3"),
