@@ -22,7 +22,7 @@ _CHANCE = 1e-3
 _FAR_LONGER = 1.4
 """Length of a half, in those of the same part of other games, that is conspicuous."""
 _ALIKE = 1.2
-"""Largest ratio, either way, of the length of most halves to their median where lengths tell anything."""
+"""Largest ratio, either way, of lengths that are alike: of halves and their median, or a usual half."""
 _USUAL_RATES = (0.5, 1.0, 2.0, 5.0, 10.0, 12.5, 15.0, 25.0, 30.0, 50.0)
 _IN_NAME = re.compile(r"(?<![0-9.])([0-9]{1,3}(?:\.[0-9]{1,3})?)fps", re.IGNORECASE)
 # PYPI.md of the SoccerNet package: features without a rate in their name are at 2 frames per second,
@@ -185,6 +185,11 @@ def _all_go_on(halves: Sequence[HalfLength], rate: FrameRate) -> bool:
     return last > 0 and sum(half.actions for half in halves) * math.log(last) < math.log(_CHANCE)
 
 
+def _with_actions(halves: Sequence[HalfLength], rate: FrameRate) -> list[HalfLength]:
+    """Return ``halves`` with actions that last until then at ``rate``; others may be cut off."""
+    return [half for half in halves if half.last_action_s is not None and not half.ends_early_at(rate)]
+
+
 def _fitting(halves: Sequence[HalfLength]) -> str | None:
     """Describe the rate that is plausible for most of ``halves``, or return None if there is none."""
     rate = _fitting_rate(halves)
@@ -203,9 +208,9 @@ def _up_to(halves: Sequence[HalfLength]) -> str:
 
 
 def _highest_rate(halves: Sequence[HalfLength]) -> FrameRate | None:
-    """Return the highest rate at which no half ends before its last action; None without actions."""
-    rates = [half.frames / half.last_action_s for half in halves if half.last_action_s]
-    return FrameRate(min(rates)) if rates else None
+    """Return the highest rate at which nine tenths of ``halves`` have their actions; None without actions."""
+    rates = sorted(half.frames / half.last_action_s for half in halves if half.last_action_s)
+    return FrameRate(rates[len(rates) // 10]) if rates else None
 
 
 def _fits_most(halves: Sequence[HalfLength], rate: FrameRate) -> bool:
@@ -213,10 +218,15 @@ def _fits_most(halves: Sequence[HalfLength], rate: FrameRate) -> bool:
 
 
 def _fitting_rate(halves: Sequence[HalfLength]) -> FrameRate | None:
-    """Return the usual rate that is plausible for most of ``halves``, the most usual duration first."""
-    plausible = [rate for rate in map(FrameRate, _USUAL_RATES) if _fits_most(halves, rate)]
-    return min(
-        plausible,
-        key=lambda rate: statistics.median(half.distance_to_usual(rate) for half in halves),
-        default=None,
-    )
+    """Return the usual rate at which ``halves`` last about as long as those of soccer, or None.
+
+    Periods of another sport are shorter. A rate at which all go on for long after their last action makes
+    halves of soccer of them.
+    """
+    plausible = {
+        rate: statistics.median(half.distance_to_usual(rate) for half in halves)
+        for rate in map(FrameRate, _USUAL_RATES)
+        if _fits_most(halves, rate) and not _all_go_on(_with_actions(halves, rate), rate)
+    }
+    nearest = min(plausible, key=plausible.__getitem__, default=None)
+    return nearest if nearest is not None and plausible[nearest] <= math.log(_ALIKE) else None

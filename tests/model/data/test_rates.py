@@ -1,6 +1,7 @@
 """Frame rates of data folders as people have them: known, assumed, wrong, of single halves; match clocks."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 from soccernet_folder import halves, note, opened, problems, v2_notes, write_game, write_splits
 
 from model.data.check import check_dataset
+from model.data.rates import HalfLength, rate_doubt
 from model.errors import DataError
+from model.timeline import FrameRate
 
 
 def at_rate(root: Path, stem: str, rate: float) -> Path:
@@ -129,6 +132,53 @@ def test_rate_below_all_usual_ones_is_one_problem_with_the_highest_that_fits(tmp
     (problem,) = problems(check_dataset(root, features="MINE"))
     assert "end more than 60 s before their last action" in problem
     assert "up to 0.28 per second would fit (median 60.0 min)" in problem
+
+
+def periods(minutes: float, rate: float, *, count: int = 6) -> list[HalfLength]:
+    """Parts with an action a minute, the last one a minute before their end."""
+    return [
+        HalfLength(
+            name=f"game, part {number}",
+            number=number,
+            frames=int(60 * minutes * rate),
+            actions=int(minutes) - 1,
+            last_action_s=60 * (minutes - 1),
+            is_whole_game=False,
+        )
+        for number in range(1, count + 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "rate", "declared", "highest"),
+    [
+        (10, 2, 4, "2.2"),
+        (10, 1, 2, "1.1"),
+        (12, 2, 5, "2.2"),
+        (20, 2, 5, "2.1"),
+        (30, 2, 5, "2.1"),
+        (10, 25, 2, "28"),
+    ],
+)
+def test_no_rate_that_makes_halves_of_soccer_of_short_parts_is_advised(
+    minutes: float, rate: float, declared: float, highest: str
+) -> None:
+    doubt = rate_doubt(periods(minutes, rate), FrameRate(declared))
+    assert doubt is not None and f"; up to {highest} per second would fit" in doubt.text
+
+
+def test_one_half_that_is_cut_off_hides_no_wrong_rate() -> None:
+    parts = periods(10, 2, count=20)
+    parts[3] = replace(parts[3], frames=100)
+    doubt = rate_doubt(parts, FrameRate(4))
+    assert doubt is not None and doubt.ends_early and "up to 2.2 per second would fit" in doubt.text
+
+
+@pytest.mark.parametrize("rate", [1.0, 5.0, 12.5, 25.0])
+@pytest.mark.parametrize("minutes", [40, 45, 50])
+def test_rate_of_usual_halves_is_named(minutes: float, rate: float) -> None:
+    doubt = rate_doubt(periods(minutes, rate), FrameRate(2))
+    assert doubt is not None and f"; {rate:g} per second would fit (median {minutes:.1f} min)" in doubt.text
 
 
 def test_lengths_that_vary_say_nothing_about_the_rate(tmp_path: Path) -> None:
