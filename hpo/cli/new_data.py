@@ -114,11 +114,13 @@ def _described(
     found = labels_in(label_files(folder, labels_file))
     texts = _texts(classes, list(found), labels_file)
     per_second = _checked_rate(rate)
+    stems = stems or _stems(folder)
+    _check_names(stems, per_second)
     description = _description(
         name or folder.resolve().name,
         texts,
         ignored=[text for text in found if text not in texts],
-        stems=stems or _stems(folder),
+        stems=stems,
         labels_file=labels_file,
         rate=per_second,
     )
@@ -143,6 +145,7 @@ def _completed(folder: Path, rate: float | None, stems: Sequence[str] | None) ->
         return read_description(folder), lambda: None
     per_second = _checked_rate(rate)
     named = _by_name(stems or _stems(folder))
+    _check_names(list(named.values()), per_second)
     table = {name: {"stem": stem, "frame_rate": per_second} for name, stem in named.items()}
     text = text_with(folder, {"features": table})
     return parse_description(text, source=str(file)), lambda: write_whole(file, text.encode())
@@ -206,6 +209,25 @@ def _checked_rate(typed: float | None) -> float:
             f"--rate: expected at most {HIGHEST_RATE:g} feature vectors per second, got {rate:g}"
         )
     return rate
+
+
+def _check_names(stems: Sequence[str], per_second: float) -> None:
+    """Check that the names of the feature files state no other rate.
+
+    Raises:
+        ConfigError: One of ``stems`` states another rate than ``per_second``.
+    """
+    from model.data.rates import stated_rate
+
+    for stem in stems:
+        stated = stated_rate(stem)
+        if stated is not None and stated.per_second != per_second:
+            raise ConfigError(
+                f"--rate: the files 1_{stem}.npy have {stated.per_second:g} feature vectors per second by "
+                f"their name, got {per_second:g}",
+                fix=f"give --rate {stated.per_second:g}, or rename the files; of features of several rates, "
+                "name some with --features, and add the others to [features] in dataset.toml",
+            )
 
 
 def _typed_stems(typed: str) -> list[str]:

@@ -16,7 +16,7 @@ from hpo.tasks.calf.study_file import CalfStudy
 from model.data.check import check_dataset
 from model.data.description import read_description
 from model.data.description_text import add_table
-from model.errors import DataError, UserError
+from model.errors import ConfigError, DataError, UserError
 
 SCRIPT = Path(__file__).parents[3] / "examples" / "own_data.py"
 
@@ -63,11 +63,24 @@ def test_zones_and_ranges_follow_the_spacing_of_the_classes(handball: Path) -> N
     assert "no part has two of these actions" in text and "its 117 actions are at least 16 s long" in text
 
 
-def test_typed_rate_is_that_of_every_kind_of_features_whatever_their_names_say(handball: Path) -> None:
-    done = new(handball, "--rate", "5", "--features", "VIDEO,I3D,NET_2fps")
+def test_typed_rate_is_that_of_every_kind_of_features(handball: Path) -> None:
+    done = new(handball, "--rate", "5", "--features", "VIDEO,I3D,NET_5fps")
     assert done.exit_code == 0, done.output
     description = read_description(handball)
-    assert {description.rate_of(stem).per_second for stem in ("VIDEO", "I3D", "NET_2fps")} == {5.0}
+    assert {description.rate_of(stem).per_second for stem in ("VIDEO", "I3D", "NET_5fps")} == {5.0}
+
+
+@pytest.mark.parametrize("is_described", [False, True])
+def test_rate_that_contradicts_the_name_of_the_files_is_refused(handball: Path, is_described: bool) -> None:
+    if is_described:
+        add_table(handball, {"classes": {"any": ["*"]}})
+    refused = new(handball, "--rate", "5", "--features", "VIDEO,NET_2fps")
+    assert isinstance(refused.exception, ConfigError)
+    message = str(refused.exception)
+    assert (
+        "--rate: the files 1_NET_2fps.npy have 2 feature vectors per second by their name, got 5" in message
+    )
+    assert "give --rate 2" in message and not (handball / "study.toml").exists()
 
 
 def test_league_behind_a_link_is_described_too(
