@@ -107,8 +107,12 @@ class Video:
     def stated_s(self) -> Fraction | None:
         """Time at which the pictures end according to the file; None if it does not say."""
         stream = self._stream
-        if stream.duration is not None:
-            return Fraction(((stream.start_time or 0) + stream.duration) * stream.time_base) - self._start
+        # FFmpeg shortens the duration of an AVI that is cut off, but not its number of frames.
+        length = (stream.frames if self._container.format.name == "avi" else None) or stream.duration
+        if length is not None:
+            return Fraction(((stream.start_time or 0) + length) * stream.time_base) - self._start
+        if self._container.format.name == "flv" and self._container.duration:
+            return Fraction(self._container.duration, 1_000_000) - self._start
         hours, _, rest = stream.metadata.get("DURATION", "").partition(":")
         minutes, _, seconds = rest.partition(":")
         try:

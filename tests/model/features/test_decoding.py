@@ -169,8 +169,14 @@ def test_pictures_that_begin_after_the_sound_are_in_place(tmp_path: Path) -> Non
 
 
 def test_half_a_file_is_one_error(tmp_path: Path) -> None:
-    for name, message in (("a.mp4", "cannot be opened"), ("a.mkv", "the file states 0:40.0")):
-        file = write_video(tmp_path / name, steady(1000))
+    for name, codec, message in (
+        ("a.mp4", "libx264", "cannot be opened"),
+        ("a.mkv", "libx264", "the file states 0:40.0"),
+        ("a.flv", "libx264", "the file states 0:40.0"),
+        ("a.avi", "mpeg4", "the file states 0:40.0"),
+    ):
+        file = write_video(tmp_path / name, steady(1000), codec=codec)
+        assert len(numbers(file, 2.0)) == 80
         file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
         with pytest.raises(DataError, match=message):
             numbers(file, 2.0)
