@@ -75,14 +75,7 @@ class Video:
                 fix="give a complete video file; a recording that was cut off may lack its index",
             ) from error
         self._check_boxes()
-        # Cover pictures of sound files are streams of one picture.
-        streams = [each for each in self._container.streams.video if not _is_cover(each)]
-        if not streams:
-            self._container.close()
-            raise DataError(
-                "this file has no video stream", file=file, fix="give a file with moving pictures"
-            )
-        self._stream = streams[0]
+        self._stream = self._only_stream()
         self._stream.thread_type = "AUTO"
         self.frame_rate = Fraction(self._stream.average_rate or self._stream.guessed_rate or 25)
         """Usual number of frames per second."""
@@ -223,6 +216,26 @@ class Video:
                 file=self.file,
                 fix="give each recording as a part of its own, or join them anew: ffmpeg -i FILE OTHER",
             )
+
+    def _only_stream(self) -> Any:
+        """Return the stream of moving pictures; a file with none or with several is refused."""
+        # Cover pictures of sound files are streams of one picture.
+        streams = [each for each in self._container.streams.video if not _is_cover(each)]
+        is_picture = self._container.format.name.endswith("_pipe")  # FFmpeg's name for .jpg, .png and others
+        if len(streams) == 1 and not is_picture:
+            return streams[0]
+        self._container.close()
+        if is_picture:
+            raise DataError("this file is a picture", file=self.file, fix="give a file with moving pictures")
+        if not streams:
+            raise DataError(
+                "this file has no video stream", file=self.file, fix="give a file with moving pictures"
+            )
+        raise DataError(
+            f"this file has {len(streams)} video streams, expected one",
+            file=self.file,
+            fix="choose one, such as the first: ffmpeg -i FILE -map 0:v:0 -c copy OTHER.mkv",
+        )
 
     def _check_boxes(self) -> None:
         """Refuse an MP4 that is cut off, which FFmpeg plays to the cut without a word if it is fragmented."""

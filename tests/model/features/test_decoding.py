@@ -210,6 +210,30 @@ def test_sound_alone_is_one_error(tmp_path: Path) -> None:
         Video(file)
 
 
+def test_picture_is_no_video(tmp_path: Path) -> None:
+    file = tmp_path / "a.jpg"
+    with av.open(str(file), "w", format="image2") as container:
+        stream = container.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuvj420p"
+        frame = av.VideoFrame.from_ndarray(picture_of(1), format="rgb24")
+        container.mux([*stream.encode(frame), *stream.encode()])
+    with pytest.raises(DataError, match="is a picture"):
+        Video(file)
+
+
+def test_one_of_several_video_streams_is_not_chosen_silently(tmp_path: Path) -> None:
+    file = tmp_path / "a.mkv"
+    with av.open(str(file), "w") as container:
+        streams = [container.add_stream("mpeg4", rate=25) for _ in range(2)]
+        for stream in streams:
+            stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for stream in streams:
+            frame = av.VideoFrame.from_ndarray(picture_of(1), format="rgb24")
+            container.mux([*stream.encode(frame), *stream.encode()])
+    with pytest.raises(DataError, match="has 2 video streams, expected one"):
+        Video(file)
+
+
 @pytest.mark.parametrize("content", [None, b"", b"not a video at all" * 100])
 def test_what_is_no_video_is_one_error(tmp_path: Path, content: bytes | None) -> None:
     file = tmp_path / "a.mp4"
