@@ -1,5 +1,6 @@
 """Small folders in SoccerNet's layout, written for a test."""
 
+import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from model.data.store import Store, open_split
 V2 = builtin_description("soccernet-v2")
 V1_LABELS = ("soccer-ball", "y-card", "subs")
 SPLITS = ("train", "valid", "test")
+_halves = itertools.count()
 
 
 def note(half: int, second: float, label: str, **more: object) -> dict[str, Any]:
@@ -58,7 +60,12 @@ def write_splits(root: Path, write: Callable[[str], object]) -> Path:
 
 
 def halves(stem: str, frames: int, numbers: Sequence[int] = (1, 2)) -> dict[str, np.ndarray]:
-    return {f"{number}_{stem}": np.zeros((frames, 3), dtype=np.float32) for number in numbers}
+    return {f"{number}_{stem}": frames_of_its_own(frames) for number in numbers}
+
+
+def frames_of_its_own(frames: int, dims: int = 3) -> np.ndarray:
+    """Features that no other half has."""
+    return np.full((frames, dims), next(_halves), np.float32) + np.arange(dims, dtype=np.float32)
 
 
 def problems(report: CheckReport) -> list[str]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model.data.description import SPLITS, DatasetDescription, read_description
-from model.data.feature_file import unusable_values
 from model.data.inspection import Game, inspect_game
+from model.data.repeats import Repeats
 from model.data.soccernet import feature_parts, first_games, read_split, real_folder
 from model.data.survey import Findings, Survey, absent_class_notices, labels_notice
 from model.data.unlisted import unlisted_notice
@@ -65,6 +65,7 @@ def check_dataset(
         _stems_found(root, description, games) if features is None else [description.feature_stem(features)]
     )
     surveys = {stem: Survey(root, description, stem) for stem in stems}
+    repeats = {stem: Repeats(root) for stem in stems}
     values: list[Problem] = []
     total, done = sum(map(len, games.values())), 0
     for split, names in games.items():
@@ -72,7 +73,8 @@ def check_dataset(
             for survey in surveys.values():
                 game = inspect_game(root, name, description, stem=survey.stem)
                 survey.add(split, game)
-                values += filter(None, map(unusable_values, game.halves.values()))
+                found = (repeats[survey.stem].problem_of(split, half) for half in game.halves.values())
+                values += filter(None, found)
             done += 1
             if progress is not None:
                 progress(done, total)
@@ -94,6 +96,7 @@ def check_dataset(
         notices=(
             *labels_notice(description, root),
             *dict.fromkeys(notice for each in findings for notice in each.notices),
+            *(notice for each in repeats.values() for notice in each.notices()),
             *absent_class_notices({split: named[split] for split in named if split != "train"}),
             *_unlisted(root, description, stems, {} if counts else games),
         ),

@@ -1,6 +1,6 @@
 """Feature files: one array of numbers per half, read in blocks and converted to float16 or float32."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,9 @@ _BLOCK_BYTES = 4 << 20
 _KEPT = ("float16", "float32")
 _LARGEST_EXACT = 1 << 24
 """Integers up to here are exact in float32."""
+
+Watch = Callable[[npt.NDArray[np.floating[Any]]], None]
+"""Function that gets the features of a half block after block."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,10 +119,14 @@ def row_blocks(half: FeatureFile, dtype: str | None = None) -> Iterator[npt.NDAr
             yield np.ascontiguousarray(array[start : start + rows], dtype=dtype or half.dtype)
 
 
-def unusable_values(half: FeatureFile) -> Problem | None:
+def unusable_values(half: FeatureFile, watch: Watch = lambda block: None) -> Problem | None:
     """Read all features of one half and report the first value that cannot be used, or None.
 
     Such a value is NaN, infinite, or an integer that ``float32`` does not hold exactly.
+
+    Args:
+        half: The file.
+        watch: Called with every block of usable values.
     """
     array = _as_matrix(_mapped(half.path))
     assert array is not None, "the header was checked"
@@ -132,6 +139,7 @@ def unusable_values(half: FeatureFile) -> Problem | None:
         problem = non_finite_problem(half.path, block, first_frame)
         if problem is not None:
             return problem
+        watch(block)
         first_frame += len(block)
     return None
 

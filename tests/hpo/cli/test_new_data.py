@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from soccernet_folder import frames_of_its_own
 from typer.testing import CliRunner, Result
 
 from hpo.cli.main import app
@@ -226,7 +227,7 @@ def test_example_makes_a_data_folder_from_a_csv_file(tmp_path: Path) -> None:
     (problem,) = check_dataset(made, features=None).problems
     assert "none of the 5 games has features VIDEO yet" in str(problem) and "1_VIDEO.npy" in str(problem)
     for folder in (made / "games").iterdir():
-        np.save(folder / "1_VIDEO.npy", np.zeros((2600, 4), dtype=np.float32))
+        np.save(folder / "1_VIDEO.npy", frames_of_its_own(2600))
     report = check_dataset(made, features=None)
     assert report.problems == () and report.games == {"train": 3, "valid": 1, "test": 1}
     assert report.actions["train"] == {"goal": 36, "foul": 36}

@@ -1,4 +1,5 @@
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,6 +74,10 @@ def break_value(root: Path) -> None:
     np.save(game(root, "test") / "2_EVENTS.npy", features)
 
 
+def break_constant(root: Path) -> None:
+    np.save(game(root, "valid") / "2_EVENTS.npy", np.zeros((300, 4), dtype=np.float32))
+
+
 def break_empty(root: Path) -> None:
     (root / "valid.txt").write_text("")
 
@@ -138,6 +143,11 @@ def break_late(root: Path) -> None:
         ),
         (break_pickle, "game-0/1_EVENTS.npy", "not a readable .npy file"),
         (break_value, "test/game-0/2_EVENTS.npy: frame 250", "got inf in column 3"),
+        (
+            break_constant,
+            "valid/game-0/2_EVENTS.npy",
+            "all 300 frames have the value 0 in every column; extract",
+        ),
         (break_empty, "valid.txt", "is empty"),
         (break_missing_list, "valid.txt", "no list of games"),
         (break_leak, "test.txt: league/train/game-0", "also in split 'train'"),
@@ -185,6 +195,28 @@ def test_actions_a_little_past_the_end_are_counted(write_dataset: Write, tmp_pat
     report = check_dataset(root, features=None)
     assert report.problems == ()
     assert report.notices == ("1 action lies after the last frame and counts as on the last frame",)
+
+
+@pytest.mark.parametrize("copy", [shutil.copyfile, lambda source, target: target.symlink_to(source)])
+def test_features_of_one_split_in_another_are_told(
+    copy: Callable[[Path, Path], object], write_dataset: Write, tmp_path: Path
+) -> None:
+    root = write_dataset(tmp_path, SPLITS)
+    shutil.copyfile(game(root) / "1_EVENTS.npy", game(root) / "2_EVENTS.npy")
+    (game(root, "valid") / "1_EVENTS.npy").unlink()
+    copy(game(root) / "1_EVENTS.npy", game(root, "valid") / "1_EVENTS.npy")
+    report = check_dataset(root, features=None)
+    assert report.problems == () and report.notices == (
+        "2 of 8 halves have the features of another one, the first: league/valid/game-0/1_EVENTS.npy those "
+        "of league/train/game-0/1_EVENTS.npy of split train; scores on split valid will be too good",
+    )
+
+
+def test_second_half_that_is_a_copy_of_the_first_is_told(write_dataset: Write, tmp_path: Path) -> None:
+    root = write_dataset(tmp_path, SPLITS)
+    shutil.copyfile(game(root) / "1_EVENTS.npy", game(root) / "2_EVENTS.npy")
+    (notice,) = check_dataset(root, features=None).notices
+    assert notice.endswith("league/train/game-0/2_EVENTS.npy those of league/train/game-0/1_EVENTS.npy")
 
 
 def test_games_in_no_list_are_told(write_dataset: Write, tmp_path: Path) -> None:

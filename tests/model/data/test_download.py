@@ -243,7 +243,7 @@ def test_files_that_stay_unsound_are_fetched_twice_and_reported_together(
 def test_features_of_another_kind_of_numbers_than_the_rest_are_kept(
     root: Path, server: SoccerNetServer, download: Download
 ) -> None:
-    server.files[f"{GAMES[3]}/{RESNET}"] = npy(np.zeros((240, 512), dtype=np.float16))
+    server.files[f"{GAMES[3]}/{RESNET}"] = npy(np.eye(240, 512, dtype=np.float16))
     download(root, features="resnet")
     assert check_dataset(root, features="resnet").problems == ()
 

@@ -4,9 +4,17 @@ import itertools
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from soccernet_folder import halves, note, opened, problems, v2_notes, write_game, write_splits
+from soccernet_folder import (
+    frames_of_its_own,
+    halves,
+    note,
+    opened,
+    problems,
+    v2_notes,
+    write_game,
+    write_splits,
+)
 
 from model.data.check import check_dataset
 from model.data.rates import HalfLength, rate_doubt
@@ -42,7 +50,7 @@ def test_transposed_arrays_are_told_as_such_and_not_as_a_wrong_rate_or_width(
     frames = itertools.count(5400, longer)
 
     def write(game: str) -> None:
-        features = {f"{half}_MINE": np.zeros((3, next(frames)), np.float32) for half in (1, 2)}
+        features = {f"{half}_MINE": frames_of_its_own(3, next(frames)) for half in (1, 2)}
         write_game(tmp_path, game, v2_notes(), features)
 
     (problem,) = problems(check_dataset(write_splits(tmp_path, write), features="MINE"))
