@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from model.data.activitynet.texts import read_text, reason_of, shortened
 from model.documents import parse_json_with_faults
 from model.errors import DataError, Problem
 from model.files import write_whole
+from model.wording import counted
 
 CLASS_SCORES = "cuhk_val_simp_share.json"
 """Name of the published file of class scores."""
@@ -56,6 +58,11 @@ def read_class_scores(file: Path, videos: Sequence[str], labels: Collection[str]
     unknown = [Problem(str(file), "", shortened(faults))] if faults else []
     unknown += [
         Problem(str(file), "class", f"class {name!r} is missing") for name in sorted({*labels} - {*names})
+    ]
+    unknown += [
+        Problem(str(file), "class", f"class {name!r} is listed {counted(times, 'time')}, expected once")
+        for name, times in Counter(names).items()
+        if times > 1
     ]
     rows = [results.get(video.removeprefix("v_")) for video in videos]
     without = [video for video, row in zip(videos, rows, strict=True) if row is None]

@@ -114,6 +114,8 @@ def _numbers_lines(header: Sequence[str], rows: Sequence[str]) -> bool:
 
 
 def _numbers(rows: Sequence[str]) -> Features:
+    if any("_" in row for row in rows):  # numpy reads 1_000 as 1000
+        return np.empty(0, dtype=np.float32)
     try:
         with np.errstate(over="ignore"):
             return np.array([row.split(",") for row in rows], dtype=np.float32)
@@ -150,7 +152,7 @@ def _is_numeric(line: str) -> bool:
 def _is_finite(cell: str) -> bool:
     try:
         with np.errstate(over="ignore"):
-            return bool(np.isfinite(np.float32(cell)))
+            return "_" not in cell and bool(np.isfinite(np.float32(cell)))
     except ValueError:
         return False
 

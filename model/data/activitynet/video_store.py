@@ -32,7 +32,7 @@ from model.shell import shell_line
 STORE_FORMAT = 1
 """Version of the store's files; digests and fingerprints include it, so a new version builds a new store."""
 
-READER = 2
+READER = 3
 """Version of the readers; fingerprints include it, so that data are checked again when the rules change."""
 
 Progress = Callable[[str, int, int], None]

@@ -67,6 +67,7 @@ def test_what_is_written_is_read(folder: Path, videos: list[Video]) -> None:
             "line 3: expected fin",
         ),
         (lambda lines: [*lines[:2], lines[2].rpartition(",")[0] + ",x", *lines[3:]], "float32, got 'x'"),
+        (lambda lines: [*lines[:2], lines[2].rpartition(",")[0] + ",1_0", *lines[3:]], "float32, got '1_0'"),
     ],
 )
 def test_spoilt_features_name_the_line(folder: Path, videos: list[Video], spoil, words: str) -> None:
@@ -153,6 +154,14 @@ def test_class_scores_are_read_in_the_order_of_the_videos_asked_for(
         read_class_scores(file, ["v_none"], {"flying"})
     assert "'flying' is missing" in problems_of(error)
     assert "1 of 1 videos have no scores: v_none" in problems_of(error)
+
+
+def test_class_that_the_class_scores_list_twice_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "scores.json"
+    write_class_scores(file, ["v_a"], ["surfing", "diving", "surfing"], np.zeros((1, 3)))
+    with pytest.raises(DataError) as error:
+        read_class_scores(file, ["v_a"], {"surfing"})
+    assert "class 'surfing' is listed 2 times, expected once" in problems_of(error)
 
 
 def test_labels_overlap_exactly_what_is_annotated() -> None:
