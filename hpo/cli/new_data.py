@@ -234,11 +234,20 @@ def _typed_stems(typed: str) -> list[str]:
     """Return the stems that were typed, each once.
 
     Raises:
-        ConfigError: There are none.
+        ConfigError: There are none, or one is the name of a file.
     """
+    from model.data.soccernet import part_and_stem
+
     stems = [stem.strip() for stem in typed.split(",") if stem.strip()]
     if not stems:
         raise ConfigError(f"expected --features with stems of feature files such as VIDEO, got {typed!r}")
+    for stem in stems:
+        if stem.endswith(".npy"):
+            _, own = part_and_stem(stem) or (None, stem.removesuffix(".npy"))
+            raise ConfigError(
+                f"expected --features with stems of feature files, got the file name {stem}",
+                fix=f"give --features {own}",
+            )
     return list(dict.fromkeys(stems))
 
 
@@ -292,7 +301,9 @@ def _description(
     from model.timeline import FrameRate
 
     patterns = classes_of_labels(
-        texts, fix="choose labels with --classes, and add the others to a class in dataset.toml"
+        texts,
+        fix="choose other labels with --classes, or first write a dataset.toml with name, labels_file and "
+        '[classes], such as NAME = ["label", "label"]',
     )
     return DatasetDescription(
         name=name,

@@ -57,7 +57,9 @@ class FirstStudy:
             f"{_key(name)} = {_times(own, ZONE_UNITS)}  # {self.origins[name]}"
             for name, own in self.units_s.items()
         )
-        return f"""# First study file for {dataset}. All durations are in seconds and follow from the
+        # A line break in a name would end the comment.
+        shown = "".join(character if character.isprintable() else " " for character in dataset)
+        return f"""# First study file for {shown}. All durations are in seconds and follow from the
 # spacing of the actions; they are starting points, not results. All else is as in calf.toml.
 
 task = "calf"

@@ -152,6 +152,8 @@ def test_labels_left_out_are_ignored_and_not_unknown(handball: Path) -> None:
         (("--rate", "5", "--classes", "goal"), "expected --classes with labels of the label files, got goal"),
         (("--rate", "5", "--labels-file", "None.json"), "the classes are unknown"),
         (("--rate", "5", "--features", " , "), "expected --features with stems of feature files"),
+        (("--rate", "5", "--features", "1_VIDEO.npy"), "got the file name 1_VIDEO.npy"),
+        (("--rate", "5", "--features", "VIDEO.npy"), "got the file name VIDEO.npy"),
         (("--rate", "5", "--features", "Video,VIDEO"), "Video and VIDEO would both be named video"),
     ],
 )
@@ -194,6 +196,23 @@ def test_empty_table_of_features_is_filled(handball: Path) -> None:
     add_table(handball, {"classes": {"any": ["*"]}, "features": {}})
     assert new(handball, "--rate", "5").exit_code == 0
     assert read_description(handball).features == {"video": "VIDEO"}
+
+
+def test_name_with_a_line_break_gives_a_study_file_that_can_be_read(handball: Path) -> None:
+    assert new(handball, "--rate", "5", "--name", 'a"b\ntask = 1\n').exit_code == 0
+    assert isinstance(load_study(handball / "study.toml"), CalfStudy)
+    assert read_description(handball).name == 'a"b\ntask = 1\n'
+
+
+def test_advice_for_a_label_that_no_class_can_be_named_after_can_be_followed(tmp_path: Path) -> None:
+    game(tmp_path, "a", {"default": [1.0, 9.0]})
+    refused = new(tmp_path, "--rate", "5").exception
+    assert isinstance(refused, DataError) and "first write a dataset.toml" in str(refused)
+    (tmp_path / "dataset.toml").write_text(
+        'name = "strokes"\nlabels_file = "Labels.json"\n[classes]\nhit = ["default"]\n'
+    )
+    assert new(tmp_path, "--rate", "5").exit_code == 0
+    assert read_description(tmp_path).classes == ("hit",)
 
 
 def test_labels_that_give_the_same_class_name_are_refused(tmp_path: Path) -> None:
