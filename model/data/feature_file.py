@@ -42,9 +42,8 @@ def find_header(path: Path) -> FeatureFile | Problem | None:
     if fault := broken_link(path):
         return Problem(str(path), "", fault)
     if path.exists():
-        return Problem(
-            str(path), "", "expected a .npy file, got a folder; move it away and put the file here"
-        )
+        what = "a folder" if path.is_dir() else "a pipe or a device"
+        return Problem(str(path), "", f"expected a .npy file, got {what}; move it away and put the file here")
     return None
 
 

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -78,6 +79,11 @@ def break_constant(root: Path) -> None:
     np.save(game(root, "valid") / "2_EVENTS.npy", np.zeros((300, 4), dtype=np.float32))
 
 
+def break_pipe(root: Path) -> None:
+    (game(root) / "1_EVENTS.npy").unlink()
+    os.mkfifo(game(root) / "1_EVENTS.npy")
+
+
 def break_empty(root: Path) -> None:
     (root / "valid.txt").write_text("")
 
@@ -148,6 +154,7 @@ def break_late(root: Path) -> None:
             "valid/game-0/2_EVENTS.npy",
             "all 300 frames have the value 0 in every column; extract",
         ),
+        (break_pipe, "game-0/1_EVENTS.npy", "expected a .npy file, got a pipe or a device"),
         (break_empty, "valid.txt", "is empty"),
         (break_missing_list, "valid.txt", "no list of games"),
         (break_leak, "test.txt: league/train/game-0", "also in split 'train'"),
