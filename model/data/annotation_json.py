@@ -30,8 +30,9 @@ def json_lines(
 ) -> Iterator[AnnotationLine]:
     """Yield the annotations of such a file; its videos name their games in place of ``game`` and ``part``.
 
-    A video ``league/season/game/2_224p.mkv`` or ``league/season/game/2`` is part 2 of the game of its folder.
-    Any other is the only part of a game with the name of its file, without folders and ending. Frames of a
+    A video ``league/season/game/2_224p.mkv`` or ``league/season/game/2``, in three folders or more, is part 2
+    of the game of its folder. Any other, such as ``clips/2_serve.mp4``, is the only part of a game with the
+    name of its file, without folders and ending, as ``games_of_files`` names it. Frames of a
     video without ``fps``, such as FineDiving's with -1, have ``frame_rate`` a second.
 
     Raises:
@@ -81,8 +82,9 @@ def _game_and_part(path: str) -> tuple[str, str]:
     """Return the game of a video and its part."""
     file = PurePosixPath(path.strip().replace("\\", "/"))
     name = file.stem if file.suffix.lower() in _MEDIA else file.name
-    match = _PART_OF_GAME.fullmatch(name) if len(file.parts) > 1 else None
-    match = match or (_PART_ALONE.fullmatch(name) if len(file.parts) > _FOLDERS_OF_A_GAME else None)
+    if len(file.parts) <= _FOLDERS_OF_A_GAME:
+        return name, "1"
+    match = _PART_OF_GAME.fullmatch(name) or _PART_ALONE.fullmatch(name)
     return (str(file.parent), match[1]) if match else (name, "1")
 
 

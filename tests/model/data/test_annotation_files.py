@@ -304,6 +304,10 @@ def test_labels_without_distinct_names_leave_a_description_to_complete(tmp_path:
             [("l/s/g", 1, 74.0, "serve"), ("l/s/g", 2, 74.0, "serve")],
         ),
         (OSL_1, [("league/2015/game", 1, 12.0, "Goal"), ("league/2015/game", 2, 22.0, "Goal")]),
+        (
+            [{"video": f"clips/{n}_x.mp4", "fps": 25, "events": SPOT[0]["events"]} for n in (1, 12, 100)],
+            [(f"{n}_x", 1, 5.92, "serve") for n in (1, 12, 100)],  # as hpo data extract --video names them
+        ),
     ],
 )
 def test_json_of_other_tools_names_games_parts_and_times(
