@@ -8,13 +8,15 @@ and ``events`` or ``annotations``, whose positions are milliseconds
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeGuard
 
 from model.data.annotation_line import AnnotationLine
+from model.data.clocks import APART_S
+from model.data.rates import LATE_S
 from model.documents import parse_json
-from model.timeline import PART
+from model.timeline import PART, parse_game_time
 
 _MEDIA = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".mpg", ".mpeg", ".ts", ".m4v", ".npy", ".parquet")
 """Endings that are not part of the name of a game; a name without one of them may have dots."""
@@ -22,6 +24,9 @@ _PART_OF_GAME = re.compile(rf"({PART})_.*")
 _PART_ALONE = re.compile(rf"(?:half)?({PART})")
 """Name of a half in E2E-Spot's lists of SoccerNet, ``league/season/game/1``."""
 _FOLDERS_OF_A_GAME = 3
+_OF_PREDICTIONS = ("score", "confidence", "confidence_score")
+"""Keys of predicted events of E2E-Spot and OpenSportsLab, whose annotation tool deletes the last one when a
+person confirms the event."""
 _PATHLESS = "it has no path (expected the text 'video', 'path_video', or 'inputs' with a 'path')"
 
 
@@ -40,14 +45,14 @@ def json_lines(
     """
     paths: dict[tuple[str, str], str] = {}
     for number, video in enumerate(_videos(parse_json(text)), start=1):
-        path = _path(video)
-        if not path:
+        own_paths = _paths(video)
+        if not own_paths:
             yield AnnotationLine(place=f"video {number}", game="", part="", fault=_PATHLESS)
             continue
+        path = own_paths[0]
         own = _game_and_part(path)
         place, (name, own_part) = f"video {path!r:.120}", own
-        if own in paths:
-            fault = f"it would be part {own_part} of game {name!r:.80}, as {paths[own]!r:.120} is"
+        if fault := _paths_fault(own_paths, paths.get(own, "")):
             yield AnnotationLine(place=place, game=name, part=own_part, fault=fault)
             continue
         paths[own] = path
@@ -68,14 +73,35 @@ def _videos(document: Any) -> list[Any]:
     return videos
 
 
-def _path(video: Any) -> str:
-    """Return the path of a video; empty if it has none."""
+def _paths(video: Any) -> list[str]:
+    """Return the paths of a video, of which the first names its game; several inputs may be views of it."""
     if not isinstance(video, dict):
-        return ""
+        return []
     inputs = video.get("inputs")
-    first = inputs[0] if isinstance(inputs, list) and inputs and isinstance(inputs[0], dict) else {}
-    paths = (video.get("video"), first.get("path"), video.get("path_video"), video.get("path_features"))
-    return next((path for path in paths if isinstance(path, str) and path.strip()), "")
+    views = inputs if isinstance(inputs, list) else []
+    of_views = [view.get("path") for view in views if isinstance(view, dict)]
+    paths = [video.get("video"), *of_views, video.get("path_video"), video.get("path_features")]
+    return [path for path in paths if isinstance(path, str) and path.strip()]
+
+
+def _paths_fault(paths: Sequence[str], before: str) -> str:
+    """Return the reason why the paths of a video name no part of its own, or an empty text.
+
+    Args:
+        paths: Paths of the video.
+        before: Path of an earlier video of the same part; empty if there is none.
+    """
+    game, part = _game_and_part(paths[0])
+    if before:
+        return f"it would be part {part} of game {game!r:.80}, as {before!r:.120} is"
+    for path in paths:
+        other, number = _game_and_part(path)
+        if other == game and number != part:
+            return (
+                f"its paths are those of the parts {part} and {number} of a game, so that nothing says the "
+                "part of an event (expected a video for each part)"
+            )
+    return ""
 
 
 def _game_and_part(path: str) -> tuple[str, str]:
@@ -95,14 +121,18 @@ def _rate(video: dict[str, Any], path: str, otherwise: float | None) -> float:
         ValueError: Nothing says them.
     """
     fps = video.get("fps")
-    if isinstance(fps, int | float) and not isinstance(fps, bool) and fps > 0:
+    if _is_positive(fps):
         return float(fps)
     if otherwise is None and any(map(_needs_rate, _events(video) or [])):
         raise ValueError(
-            f"video {path!r:.120} has events at frames and fps {fps!r:.20}, so that they have no time; "
-            "give its frames per second with --frame-rate NUMBER"
+            f"video {path!r:.120} has events at frames and fps {fps!r:.20} (expected a number above 0), so "
+            "that they have no time; give its frames per second with --frame-rate NUMBER"
         )
     return math.inf if otherwise is None else otherwise
+
+
+def _is_positive(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 def _needs_rate(event: Any) -> bool:
@@ -125,22 +155,80 @@ def _lines(video: dict[str, Any], place: str, game: str, part: str, rate: float)
     for number, event in enumerate(events, start=1):
         where = f"{place}, event {number}"
         try:
-            time_s, label = _seconds(event, rate), event.get("label")
+            time_s, label = _time_and_label(event, rate)
+            _check_game_time(event.get("gameTime"), time_s, part)
+            _check_end(time_s, video.get("num_frames"), rate)
         except ValueError as error:
             yield AnnotationLine(place=where, game=game, part=part, fault=str(error))
             continue
-        label = label if isinstance(label, str) else ""
         yield AnnotationLine(place=where, game=game, part=part, time=time_s, label=label)
 
 
-def _seconds(event: Any, rate: float) -> float:
+def _time_and_label(event: Any, rate: float) -> tuple[float, str]:
+    """Return the seconds from the start of a video to an event, and its label.
+
+    Raises:
+        ValueError: It lacks one of them, or is a prediction.
+    """
+    if not isinstance(event, dict):
+        raise ValueError(f"expected an object, got {event!r:.60}")
+    if certainty := next((key for key in _OF_PREDICTIONS if event.get(key) is not None), None):
+        raise ValueError(
+            f"it has the key '{certainty}' of predictions (expected an annotation; if a person confirmed it, "
+            "delete the key)"
+        )
+    time_s, label = _seconds(event, rate), event.get("label")
+    if label is None:
+        raise ValueError("it has no label (expected the text 'label')")
+    if not isinstance(label, str):
+        raise ValueError(f"label is {label!r:.60} (expected a text)")
+    return time_s, label
+
+
+def _check_game_time(game_time: object, time_s: float, part: str) -> None:
+    """Check the game time of an event, if it has one, against its video and its time.
+
+    Raises:
+        ValueError: They contradict each other.
+    """
+    if game_time is None:
+        return
+    half, clock_s = parse_game_time(str(game_time))
+    if str(half) != part:
+        raise ValueError(
+            f"gameTime is {game_time!r:.60}, but its video is part {part} of the game by its path (expected "
+            f"such as league/season/game/{half}_224p.mkv; if the path is right, delete 'gameTime')"
+        )
+    if abs(time_s - clock_s) > APART_S:
+        raise ValueError(
+            f"it is at {time_s:g} s of the video, but gameTime is {game_time!r:.60} (expected at most "
+            f"{APART_S:g} s apart); correct one of the two (positions are milliseconds), or delete 'gameTime'"
+        )
+
+
+def _check_end(time_s: float, frames: object, rate: float) -> None:
+    """Check the time of an event against the length of its video, if the file says it.
+
+    Raises:
+        ValueError: The event is long past the end. As in label files, a little past it is allowed: videos
+            are cut, and E2E-Spot itself passes over such events.
+    """
+    if not _is_positive(frames) or math.isinf(rate):
+        return
+    past_s = time_s - frames / rate
+    if past_s > LATE_S:
+        raise ValueError(
+            f"it is at {time_s:g} s, which is {past_s:.0f} s past the end of the video, of {frames:g} frames "
+            f"('num_frames') at {rate:g} per second (expected at most {LATE_S:.0f} s)"
+        )
+
+
+def _seconds(event: dict[str, Any], rate: float) -> float:
     """Return the seconds from the start of a video to an event.
 
     Raises:
         ValueError: The event has no time.
     """
-    if not isinstance(event, dict):
-        raise ValueError(f"expected an object, got {event!r:.60}")
     for key in ("position_ms", "position"):
         if key in event:
             return _number(event[key], key) / 1000
@@ -156,7 +244,7 @@ def _number(value: object, name: str) -> float:
         ValueError: It is none.
     """
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    is_text = isinstance(value, str) and re.fullmatch(r"[0-9]{1,12}", value)
+    is_text = isinstance(value, str) and re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,12})?", value)
     if not (is_number or is_text) or float(value) < 0:  # type: ignore[arg-type]
         raise ValueError(f"{name} is {value!r:.60} (expected a number from 0)")
     return float(value)  # type: ignore[arg-type]

@@ -69,7 +69,7 @@ OSL_1 = {
     "videos": [
         {
             "path_video": f"league/2015/game/{half}_224p.mkv",
-            "annotations": [{"gameTime": f"{half} - 00:12", "label": "Goal", "position": f"{half}2000"}],
+            "annotations": [{"gameTime": f"{half} - 00:{half}2", "label": "Goal", "position": f"{half}2000"}],
         }
         for half in (1, 2)
     ],
@@ -285,15 +285,6 @@ def test_file_without_annotations_is_a_problem(tmp_path: Path) -> None:
     assert [problem.message for problem in problems] == ["no annotation (expected at least one)"]
 
 
-def test_labels_without_distinct_names_leave_a_description_to_complete(tmp_path: Path) -> None:
-    table = written(tmp_path / "a.csv", "game,part,time,label\ng,1,1,Goal\ng,1,2,Goal!\n")
-    refused = labels("--from", table, "--to", tmp_path / "data")
-    assert isinstance(refused.exception, DataError) and "distinct class names" in str(refused.exception)
-    with (tmp_path / "data" / "dataset.toml").open("a") as file:
-        file.write('[classes]\ngoal = ["Goal", "Goal!"]\n')
-    assert labels("--from", table, "--to", tmp_path / "data").exit_code == 0
-
-
 @pytest.mark.parametrize(
     ("document", "expected"),
     [
@@ -333,25 +324,15 @@ def test_video_without_events_gets_an_empty_label_file_and_both_are_listed(tmp_p
     assert not (data / "usopen_2019_a/Labels.json.old").exists()
 
 
-def test_part_without_events_replaces_the_events_that_it_had(tmp_path: Path) -> None:
-    later = {"videos": [OSL_1["videos"][0], {**OSL_1["videos"][1], "annotations": []}]}  # type: ignore[index]
-    for document in (OSL_1, later):
-        file = written(tmp_path / "a.json", json.dumps(document))
-        assert labels("--from", file, "--to", tmp_path).exit_code == 0
-    content = json.loads((tmp_path / "league/2015/game/Labels.json").read_text())
-    assert [entry["gameTime"] for entry in content["annotations"]] == ["1 - 00:12"]
-    assert (tmp_path / "league/2015/game/Labels.json.old").is_file()
-
-
 def test_every_fault_of_a_json_file_is_told_with_its_video_and_event(tmp_path: Path) -> None:
-    event = {"frame": 5, "label": "serve"}
+    event, (first, second) = {"frame": 5, "label": "serve"}, OSL_1["videos"]  # type: ignore[misc]
     videos: list[object] = [
         {"events": [event]},
         {"video": "a"},
         {"video": "c", "fps": 25, "events": [event, {"frame": -1, "label": "serve"}, {"label": "serve"}, 7]},
-        {"video": "d", "events": [{"position_ms": "12000"}]},
         {"video": "x/c.mp4", "fps": 25, "events": [event]},
         {"video": "c", "fps": 25, "events": [event]},
+        {"inputs": [{"path": first["path_video"]}, {"path": second["path_video"]}], "events": [event]},
     ]
     content = read_annotations(written(tmp_path / "a.json", json.dumps(videos)), game="a", part=1)
     assert [each.game for each in content.annotations] == ["c"]
@@ -361,14 +342,41 @@ def test_every_fault_of_a_json_file_is_told_with_its_video_and_event(tmp_path: P
         ("video 'c', event 2", "frame is -1"),
         ("video 'c', event 3", "it has no time"),
         ("video 'c', event 4", "expected an object, got 7"),
-        ("video 'd', event 1", "the label is empty"),
         ("video 'x/c.mp4'", "it would be part 1 of game 'c', as 'c' is"),
         ("video 'c'", "it would be part 1 of game 'c', as 'c' is"),
+        (
+            "video 'league/2015/game/1_224p.mkv'",
+            "its paths are those of the parts 1 and 2 of a game, so that nothing says the part of an event",
+        ),
     ]
 
 
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        ({"position": "1500.5", "gameTime": "2 - 00:00"}, ""),
+        ({"position": "3180000", "gameTime": "2 - 08:00"}, "at 3180 s of the video, but gameTime is '2 - "),
+        ({"position": 12.5, "gameTime": "2 - 00:12"}, "positions are milliseconds"),
+        ({"frame": 300, "gameTime": "1 - 00:12"}, "'1 - 00:12', but its video is part 2 of the game"),
+        ({"frame": 300, "gameTime": "12"}, "expected a game time such as"),
+        ({"frame": 2600}, ""),  # just past the end, as in label files
+        ({"frame": 5000}, "it is at 200 s, which is 100 s past the end of the video, of 2500 frames"),
+        ({"frame": 5, "score": 0.01}, "it has the key 'score' of predictions"),
+        ({"frame": 5, "label": 3}, "label is 3 (expected a text)"),
+        ({"frame": 5, "label": None}, "it has no label"),
+    ],
+)
+def test_event_of_json_that_contradicts_itself_or_is_no_annotation_is_a_problem(
+    tmp_path: Path, event: dict[str, object], message: str
+) -> None:
+    video = {"video": "l/s/g/2", "fps": 25, "num_frames": 2500, "events": [{"label": "serve", **event}]}
+    content = read_annotations(written(tmp_path / "a.json", json.dumps([video])), game="a", part=1)
+    assert [message in problem.message for problem in content.problems] == [True] * bool(message)
+
+
 def test_frames_without_a_rate_need_one_and_one_error_says_so(tmp_path: Path) -> None:
-    dives = [{"video": f"01__{n}", "fps": -1, "events": [{"frame": 50, "label": "Entry"}]} for n in (1, 2)]
+    events = [{"frame": 50, "label": "Entry"}]
+    dives = [{"video": f"01__{n}", "fps": fps, "events": events} for n, fps in enumerate([-1, "25"], 1)]
     file = written(tmp_path / "train.json", json.dumps(dives))
     refused = labels("--from", file, "--to", tmp_path / "data")
     assert "video '01__1' has events at frames and fps -1" in str(refused.exception)

@@ -57,6 +57,14 @@ def test_more_annotations_leave_no_copy(labels: Path, tmp_path: Path) -> None:
     assert copies == []
 
 
+def test_part_in_which_nothing_happens_loses_the_annotations_that_it_had(
+    labels: Path, tmp_path: Path
+) -> None:
+    counts, copies = write_labels(tmp_path, [], [(GAME, 1)])
+    assert counts == {GAME: 1} and len(copies) == 1
+    assert json.loads(labels.read_text())["annotations"] == [noted(2, "Yellow card", 10, team="away")]
+
+
 def test_other_keys_of_a_label_file_stay(labels: Path, tmp_path: Path) -> None:
     more = {"UrlLocal": "mine/", "gameDate": "2015-02-21", "gameHomeTeam": "Ω United"}
     labels.write_text(json.dumps({**more, **json.loads(labels.read_text())}))
@@ -123,4 +131,5 @@ def test_labels_without_distinct_class_names_are_refused(
     assert set(tomllib.loads(text)) == {"name", "labels_file", "splits"}
     lines = ("[classes]", 'goal = ["label", "label"]')
     assert all(line in str(refusal.value.details["fix"]) for line in lines)
-    assert tomllib.loads("\n".join([text, *lines]))["classes"] == {"goal": ["label", "label"]}
+    (tmp_path / "dataset.toml").write_text("\n".join([text, *lines]))
+    assert not declare_classes(tmp_path, labels) and read_description(tmp_path).classes == ("goal",)
