@@ -91,7 +91,7 @@ def read_annotations(file: Path, *, game: str, part: int, frame_rate: float | No
                 annotations.append(_annotation(line, game, part))
         except ValueError as error:
             problems.append(Problem(str(file), line.place, str(error)))
-    if not (annotations or problems):
+    if not (annotations or empty or problems):
         problems.append(Problem(str(file), "", "no annotation (expected at least one)"))
     return AnnotationFile(annotations=tuple(annotations), empty=tuple(empty), problems=tuple(problems))
 

@@ -25,12 +25,17 @@ def declare_classes(root: Path, labels: Sequence[str]) -> bool:
     """Add a class for every label to the ``dataset.toml`` of ``root``, unless it has classes.
 
     Raises:
-        DataError: The file cannot be read, or labels give no distinct names of classes. Then the file is
-            there without classes, for the user to add them.
+        DataError: The file cannot be read, there are no labels, or they give no distinct names of classes. In
+            the last case the file is there without classes, for the user to add them.
     """
     document = description_document(root)
     if "classes" in document or "labels" in document:
         return False
+    if not labels:
+        raise DataError(
+            f"the annotations have no event to make a class of, and {DESCRIPTION_FILE} has no classes",
+            fix="write the labels of a file with events first, such as those of the training split",
+        )
     fix = (
         f"add a line [classes] at the end of {root / DESCRIPTION_FILE}, and below it a line for each class "
         'such as goal = ["label", "label"]'

@@ -322,6 +322,10 @@ def test_video_without_events_gets_an_empty_label_file_and_both_are_listed(tmp_p
     refused = labels("--from", file, "--to", data, "--split", "valid")
     assert "usopen_2019_a is in the split train, expected valid" in str(refused.exception)
     assert not (data / "usopen_2019_a/Labels.json.old").exists()
+    alone = ("--from", written(tmp_path / "valid.json", json.dumps(SPOT[1:])), "--to")
+    assert labels(*alone, data).exit_code == 0, "a split may have no event"
+    refused = labels(*alone, tmp_path / "other")
+    assert "have no event to make a class of, and dataset.toml has no classes" in str(refused.exception)
 
 
 def test_every_fault_of_a_json_file_is_told_with_its_video_and_event(tmp_path: Path) -> None:
