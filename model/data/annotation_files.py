@@ -22,6 +22,7 @@ _MAX_BYTES = 64 << 20
 _LONGEST_S = 86_400
 _TIME = re.compile(r"(?:(?:(\d{1,2}):)?(\d{1,4}):)?(\d{1,5}(?:[.,]\d{1,9})?)")
 _CUE = re.compile(r"\s*(\S+)\s+-->\s+\S+.*")
+_ELAN_UNITS = "milliseconds"
 _MILLISECONDS = re.compile(r"-?\d{1,9}", re.ASCII)
 _TAG = re.compile(r"<[^<>]*>|\{\\[^{}]*\}")
 """Tags of subtitles, among them those of places such as ``{\\an8}``."""
@@ -136,6 +137,7 @@ def _elan(text: str, game: str, part: str) -> Iterator[AnnotationLine]:
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise ValueError("expected an ELAN file without a document type")
     root = ElementTree.fromstring(text)
+    _check_units(root)
     origin = _time_origin(root)
     slots = {slot.get("TIME_SLOT_ID"): slot.get("TIME_VALUE") for slot in root.iter("TIME_SLOT")}
     for tier in root.iter("TIER"):
@@ -152,6 +154,20 @@ def _elan(text: str, game: str, part: str) -> Iterator[AnnotationLine]:
         if count := sum(1 for _ in tier.iter("REF_ANNOTATION")):
             place, fault = f"tier {name!r:.60}", _dependent_fault(count, tier.get("PARENT_REF") or "")
             yield AnnotationLine(place=place, game=game, part=part, fault=fault)
+
+
+def _check_units(root: ElementTree.Element) -> None:
+    """Check that the times of an ELAN file are milliseconds, as they are where it does not say it.
+
+    Raises:
+        ValueError: They are not.
+    """
+    for header in root.iter("HEADER"):
+        if (units := header.get("TIME_UNITS", _ELAN_UNITS)) != _ELAN_UNITS:
+            raise ValueError(
+                f"its times are in {units!r:.30} (TIME_UNITS, expected {_ELAN_UNITS!r}); "
+                "export subtitles (.srt) from ELAN instead"
+            )
 
 
 def _time_origin(root: ElementTree.Element) -> int:

@@ -218,7 +218,7 @@ def test_annotation_without_a_value_in_a_tier_that_has_values_is_a_problem(tmp_p
 
 def with_media(*origins: str) -> str:
     media = "".join(f'<MEDIA_DESCRIPTOR MEDIA_URL="{n}.mp4"{origin}/>' for n, origin in enumerate(origins))
-    return EAF.replace("<TIME_ORDER>", f"<HEADER>{media}</HEADER><TIME_ORDER>")
+    return EAF.replace("<TIME_ORDER>", f'<HEADER TIME_UNITS="milliseconds">{media}</HEADER><TIME_ORDER>')
 
 
 @pytest.mark.parametrize(
@@ -272,6 +272,7 @@ def test_labels_without_a_class_are_told_with_their_line(tmp_path: Path) -> None
         ("a.json", '{"annotations": []}', "a label file as it should be: put it into the folder of its game"),
         ("a.csv", "game,label\n", "got game, label: part is missing, time is missing"),
         ("a.eaf", "<ANNOTATION_DOCUMENT>", "cannot be read"),
+        ("a.eaf", '<x><HEADER TIME_UNITS="PAL-frames"/></x>', "in 'PAL-frames' .*expected 'milliseconds'"),
         ("a.eaf", '<!DOCTYPE x [<!ENTITY a "b">]><x/>', "without a document type"),
     ],
 )
