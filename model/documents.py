@@ -18,7 +18,7 @@ MAX_TOML_BYTES = 256 << 10
 DEEPEST = 50
 """Maximum nesting of lists and tables; files of this project stay far below it."""
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
-_SEPARATOR_LINE = re.compile(r"\s*sep=([,;\t])[^\S\n]*(\n|$)", re.IGNORECASE)
+_SEPARATOR_LINE = re.compile(r"\s*sep=([,;\t])[^\S\r\n]*([\r\n]|$)", re.IGNORECASE)
 _LARGEST = 1 << 63
 _DIGITS_OF_64_BITS = 19
 # The parser's time grows with the square of the parts of a dotted key: 30,000 take a quarter of a minute.
@@ -54,6 +54,11 @@ def decode_text(content: bytes, *, errors: str = "strict") -> str:
     try:
         if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             return content.decode("utf-16", errors)
+        if errors == "strict" and b"\0" in content[:2]:
+            raise ValueError(
+                "expected text in UTF-8, got what seems to be UTF-16 without a byte-order mark; "
+                "save the file as UTF-8"
+            )
         # The codec "utf-8-sig" is written in Python: a journal has a line for every validation.
         return content.decode(errors=errors).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
@@ -71,7 +76,8 @@ def column_separator(text: str) -> str:
     """
     if stated := _SEPARATOR_LINE.match(text):
         return stated[1]
-    return max(_SEPARATORS, key=text.lstrip("\r\n ").partition("\n")[0].count)
+    first_line = re.split(r"[\r\n]", text.lstrip("\r\n "), maxsplit=1)[0]
+    return max(_SEPARATORS, key=first_line.count)
 
 
 def without_separator_line(text: str) -> str:
@@ -87,7 +93,8 @@ class TableRow:
     line: int
     """Number of its first line in the file, from 1."""
     cells: Mapping[str, str]
-    """Name of a column -> text without blanks around it; empty if the row is shorter than the header."""
+    """Name of a column in lower case -> text without blanks around it; empty if the row is shorter than the
+    header."""
     fault: str = ""
     """Reason why the cells may be wrong; empty if there is none."""
 
@@ -95,16 +102,19 @@ class TableRow:
 def parse_table(text: str, columns: Sequence[str]) -> list[TableRow]:
     """Parse a table with a header, as spreadsheets write it; rows without any text are left out.
 
+    Names of columns are compared without regard to case.
+
     Args:
         text: The table, separated as ``column_separator`` says.
-        columns: Columns that it must have; it may have others.
+        columns: Columns that it must have, in lower case; it may have others.
 
     Raises:
         ValueError: The text is not such a table, or lacks columns or has them twice.
     """
     separator = column_separator(text)
     rows = _rows_with_text(text, separator)
-    header = [cell.strip() for cell in rows[0][1]] if rows else []
+    written = [cell.strip() for cell in rows[0][1]] if rows else []
+    header = [name.lower() for name in written]
     if rows and (fault := _open_quotation(rows[0][1])):
         raise ValueError(f"line {rows[0][0]}: {fault}")
     faults = [
@@ -113,8 +123,9 @@ def parse_table(text: str, columns: Sequence[str]) -> list[TableRow]:
         if header.count(name) != 1
     ]
     if faults:
+        separators = " (separated by commas, semicolons or tabs)" if len(header) == 1 else ""
         raise ValueError(
-            f"expected the columns {', '.join(columns)}, got {', '.join(header) or 'none'}: "
+            f"expected the columns {', '.join(columns)}{separators}, got {', '.join(written) or 'none'}: "
             f"{', '.join(faults)}"
         )
     return [
@@ -130,7 +141,8 @@ def parse_table(text: str, columns: Sequence[str]) -> list[TableRow]:
 def _rows_with_text(text: str, separator: str) -> list[tuple[int, list[str]]]:
     """Return the number of the first line and the cells of every row that has any text."""
     # In a quotation mark that is not closed, the end of the last line is kept like all others.
-    lines = io.StringIO(without_separator_line(text) + "\n")
+    # All line ends become \n, among them the \r of old spreadsheets.
+    lines = io.StringIO(without_separator_line(text) + "\n", newline=None)
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
     rows: list[tuple[int, list[str]]] = []
     line = 1

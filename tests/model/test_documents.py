@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from model.documents import DEEPEST, MAX_TOML_BYTES, parse_json, parse_table, parse_toml, read_limited
+from model.documents import (
+    DEEPEST,
+    MAX_TOML_BYTES,
+    decode_text,
+    parse_json,
+    parse_table,
+    parse_toml,
+    read_limited,
+)
 
 
 def test_file_of_the_largest_size_is_read_and_one_byte_more_is_refused(tmp_path: Path) -> None:
@@ -89,10 +97,17 @@ def test_byte_order_marks_of_windows_are_read_over(encoding: str) -> None:
     assert parse_toml('a = "Größe"\r\nb = 1\r\n'.encode(encoding)) == {"a": "Größe", "b": 1}
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_text_in_utf_16_without_a_mark_is_called_that(encoding: str) -> None:
+    with pytest.raises(ValueError, match="seems to be UTF-16 without a byte-order mark; save"):
+        decode_text("game,part\n".encode(encoding))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
-def test_table_has_the_texts_of_its_columns(separator: str) -> None:
-    lines = [" game , time ,more", "a, 5 ", "", '"b", "1,5; 2\t", c']
-    rows = parse_table("\r\n".join(lines).replace(",", separator), ["time", "game"])
+def test_table_has_the_texts_of_its_columns(separator: str, end: str) -> None:
+    lines = [" Game , TIME ,more", "a, 5 ", "", '"b", "1,5; 2\t", c']
+    rows = parse_table(end.join(lines).replace(",", separator), ["time", "game"])
     assert [(row.line, row.fault) for row in rows] == [(2, ""), (4, "")]
     assert rows[0].cells == {"game": "a", "time": "5", "more": ""}
     assert rows[1].cells == {"game": "b", "time": "1,5; 2".replace(",", separator), "more": "c"}
@@ -108,7 +123,8 @@ def test_row_of_a_table_with_more_cells_than_columns_has_a_fault(separator: str,
     ("text", "said"),
     [
         ("", "expected the columns a, b, got none: a is missing, b is missing"),
-        ("b,c,b\n", "got b, c, b: a is missing, b appears twice"),
+        ("b,c,B\n", "got b, c, B: a is missing, b appears twice"),
+        ("a|b\n", r"a, b \(separated by commas, semicolons or tabs\), got a\|b: a is missing, b is missing"),
         ('a,b\n"' + "x" * 200_000, "field larger than field limit"),
     ],
 )
@@ -122,7 +138,7 @@ def test_separators_at_the_end_and_empty_rows_of_a_spreadsheet_are_no_fault() ->
     assert (row.cells, row.fault) == ({"a": "1", "b": "2"}, "")
 
 
-@pytest.mark.parametrize("rest", ["\n1,card\n2,goal\n", '\r\n1,"card"\r\n', ",more\n", ""])
+@pytest.mark.parametrize("rest", ["\n1,card\n2,goal\n", "\r1,card\r", '\r\n1,"card"\r\n', ",more\n", ""])
 def test_quotation_mark_that_is_not_closed_is_a_fault_of_its_line(rest: str) -> None:
     before, row = parse_table(f'a,b\n\n0,"1, 2"\n1,"goal{rest}', ["a", "b"])
     assert (before.line, before.cells["b"], before.fault) == (3, "1, 2", "")
@@ -131,9 +147,9 @@ def test_quotation_mark_that_is_not_closed_is_a_fault_of_its_line(rest: str) -> 
         parse_table(f'\na,b,"c{rest}', ["a", "b"])
 
 
-@pytest.mark.parametrize("top", ["\n", " \r\n\n", "sep=;\r\n", "SEP=;\n\n"])
+@pytest.mark.parametrize("top", ["\n", " \r\n\n", "sep=;\r\n", "SEP=;\n\n", "sep=;\r"])
 def test_lines_above_the_header_may_be_empty_or_state_the_separator(top: str) -> None:
     (row,) = parse_table(f"{top}a;b\n1,5;2\n", ["a", "b"])
-    assert (row.line, row.cells) == (top.count("\n") + 2, {"a": "1,5", "b": "2"})
+    assert (row.line, row.cells) == (len(top.splitlines()) + 2, {"a": "1,5", "b": "2"})
     (other,) = parse_table("sep=,\na;b;c,d\n1,2\n", ["d"])
     assert other.cells == {"a;b;c": "1", "d": "2"}
