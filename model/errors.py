@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from model.wording import printable
+
 
 class UserError(Exception):
     """Base of all errors that a user can fix: names what was expected, what was found and what to do.
@@ -44,8 +46,9 @@ class Problem:
     """Description of what was expected and what was found."""
 
     def __str__(self) -> str:
-        """Return one line: file, place, message."""
-        return f"{self.file}: {self.place + ': ' if self.place else ''}{self.message}"
+        """Return one line: file, place, message; characters that nobody would see are escapes."""
+        place = f"{printable(self.place)}: " if self.place else ""
+        return f"{printable(self.file)}: {place}{self.message}"
 
 
 class DataError(UserError):

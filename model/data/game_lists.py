@@ -9,6 +9,8 @@ from model.errors import DataError, Problem
 from model.files import path_fault, write_whole
 
 _COMMENT = "#"
+_MARK = "\ufeff"
+"""Byte-order mark, which is within a list that was put together from several files."""
 _MAX_BYTES = 16 << 20
 
 
@@ -42,10 +44,11 @@ def read_game_list(file: Path) -> GameList:
     games: dict[str, int] = {}
     problems: list[Problem] = []
     for number, line in enumerate(lines, start=1):
-        if not line.strip() or line.strip().startswith(_COMMENT):
+        text = _without_marks(line)
+        if not text or text.startswith(_COMMENT):
             continue
         try:
-            game = game_path(line)
+            game = game_path(text)
             if game in games:
                 raise ValueError(f"game {game!r:.80} is already on line {games[game]}")
             games[game] = number
@@ -60,10 +63,15 @@ def game_path(text: str) -> str:
     Raises:
         ValueError: No list could have this game, or it would lie outside the data folder.
     """
-    path = PurePosixPath(text.strip().replace("\\", "/")).as_posix()
+    name = _without_marks(text)
+    path = PurePosixPath(name.replace("\\", "/")).as_posix()
     if fault := path_fault(path) or _line_fault(path):
-        raise ValueError(f"game {text.strip()!r:.80} cannot be used: {fault}")
+        raise ValueError(f"game {name!r:.80} cannot be used: {fault}")
     return path
+
+
+def _without_marks(line: str) -> str:
+    return line.replace(_MARK, "").strip()
 
 
 def _line_fault(path: str) -> str | None:

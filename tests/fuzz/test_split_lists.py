@@ -53,7 +53,7 @@ def test_list_gives_games_inside_the_folder_or_an_error(content: bytes) -> None:
             assert str(file) in str(came)
             return
         assert len(came) == len({PurePosixPath(game) for game in came})
-        written = [line.strip() for line in decode_text(content).splitlines()]
+        written = [line.replace("\ufeff", "").strip() for line in decode_text(content).splitlines()]
         assert len(came) == sum(bool(line) and not line.startswith("#") for line in written)
         for game in came:
             assert (root / game).resolve().is_relative_to(root.resolve())

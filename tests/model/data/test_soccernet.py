@@ -11,7 +11,7 @@ import pytest
 from model.data.description import builtin_description
 from model.data.label_file import Action, read_actions
 from model.data.soccernet import games_of_split, write_game, write_split
-from model.errors import DataError
+from model.errors import DataError, Problem
 
 WYSCOUT = builtin_description("wyscout")
 
@@ -176,3 +176,14 @@ def test_two_spellings_of_one_game_are_the_same_game(tmp_path: Path) -> None:
     (tmp_path / "train.txt").write_text("\ufeffleague/season/game\nleague//season/./game/\n")
     with pytest.raises(DataError, match="already on line 1"):
         games_of_split(tmp_path, WYSCOUT, "train")
+
+
+def test_marks_within_a_list_made_of_several_files_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "train.txt").write_text("\ufeffl/s/a\n\ufeffl/s/b\n\ufeff# c\n\ufeff\n")
+    assert games_of_split(tmp_path, WYSCOUT, "train") == ("l/s/a", "l/s/b")
+
+
+def test_problem_shows_letters_that_nobody_would_see() -> None:
+    assert str(Problem("d/l/s/c\u200b", "a\u202eb", "no such\u2026")) == (
+        "d/l/s/c\\u200b: a\\u202eb: no such\u2026"
+    )
