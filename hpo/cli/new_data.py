@@ -53,6 +53,7 @@ def new(
     from hpo.tasks.calf.first_study import ZONE_UNITS, first_study
     from model.data.description import DESCRIPTION_FILE, SPLITS
     from model.data.spacing import label_files, most_within, seconds_of_parts, spacing
+    from model.data.survey import twins_notice
     from model.files import write_whole
 
     if not folder.is_dir():
@@ -68,10 +69,10 @@ def new(
     else:
         description, write = _described(folder, rate, stems, classes, name, labels_file)
     files = label_files(folder, description.labels_file)
-    between = spacing(files, description)
     frame_rate = description.rate_of(next(iter(description.features.values())))
+    between = spacing(files, description, frame_rate)
     study = first_study(between, seconds_of_parts(files, description), frame_rate)
-    most = most_within(files, description, study.chunk_s)
+    most = most_within(files, description, frame_rate, study.chunk_s)
     write()
     text = study.toml(dataset=description.name, most_actions=most)
     write_whole(folder / STUDY_FILE, text.encode())
@@ -83,6 +84,8 @@ def new(
         unit = study.units_s[label]
         zones = " ".join(f"{factor * unit:g}" for factor in ZONE_UNITS)
         typer.echo(f"  {label}: {counted(own.actions, 'action')}, zones {zones} s ({study.origins[label]})")
+    if twins := sum(own.twins for own in between.values()):
+        typer.echo(f"note: {twins_notice(twins)}")
     typer.echo(f"{folder / STUDY_FILE}: zones and ranges in seconds")
     missing = [f"{split}.txt" for split in SPLITS if not (folder / f"{split}.txt").is_file()]
     if missing:

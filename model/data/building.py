@@ -157,7 +157,7 @@ class _StoreWriter:
         return stream
 
     def _append_half(self, streams: dict[str, IO[bytes]], game: Game, number: int, half: FeatureFile) -> None:
-        actions = _distinct(game.actions[game.actions[:, 0] == number, 1:])
+        actions = game.actions[game.actions[:, 0] == number, 1:]
         past, future = action_distances(actions[:, :2], frames=half.frames, classes=self._classes)
         self._digest.update(f"{game.name}\0{number}\0{half.frames}\0{half.dims}\0{self._dtype}\0".encode())
         self._digest.update(actions.astype("<i8").tobytes())
@@ -194,12 +194,3 @@ class _StoreWriter:
 def _listing(root: Path) -> str:
     """Return the advice how to see the problems of all splits."""
     return f"list all problems with: {shell_line('hpo', 'data', 'check', root)}"
-
-
-def _distinct(actions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Sort (frame, class, visible) rows and keep one of each frame and class: the visible one, if any."""
-    frame, class_index, visible = actions.T
-    ordered = actions[np.lexsort((-visible, class_index, frame))]
-    is_new = np.ones(len(ordered), dtype=bool)
-    is_new[1:] = (ordered[1:, :2] != ordered[:-1, :2]).any(axis=1)
-    return ordered[is_new]

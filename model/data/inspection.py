@@ -41,7 +41,10 @@ class Game:
     """Numbers of the halves that the game should have: all but empty ones without actions."""
     labels: LabelFile
     actions: npt.NDArray[np.int64]
-    """(n, 4): half (from 1), frame within the half, class, visible; in the order of the label file."""
+    """(n, 4): half (from 1), frame within the half, class, visible; sorted, and one of each half, frame and
+    class: the visible one, if any."""
+    twins: int
+    """Number of actions left out because another one of their class is on the same frame."""
     clipped: int
     """Number of actions moved back to the last frame."""
     outside_parts: int
@@ -118,6 +121,7 @@ def _readable_game(root: Path, name: str, description: DatasetDescription, stem:
         parts=tuple(number for number in wanted if number not in empty) if here else (),
         labels=labels,
         actions=placed.rows,
+        twins=placed.twins,
         clipped=placed.clipped,
         outside_parts=len(labels.actions) - len(inside),
         late=tuple(placed.late),
@@ -169,6 +173,7 @@ def _without_content(
         parts=(),
         labels=LabelFile(folder, (), hides_classes=True),
         actions=np.empty((0, 4), dtype=np.int64),
+        twins=0,
         clipped=0,
         outside_parts=0,
         late=(),
@@ -216,7 +221,17 @@ class _Placed:
                 frame = min(frame, half.frames - 1)
             # A missing half is a problem of its own; its actions still count as actions of their class.
             rows.append((action.half, frame, action.class_index, int(action.visible)))
-        self.rows: npt.NDArray[np.int64] = np.array(rows, dtype=np.int64).reshape(-1, 4)
+        self.rows = _distinct(np.array(rows, dtype=np.int64).reshape(-1, 4))
+        self.twins = len(rows) - len(self.rows)
+
+
+def _distinct(actions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Sort (half, frame, class, visible) rows and keep one of each half, frame and class."""
+    half, frame, class_index, visible = actions.T
+    ordered = actions[np.lexsort((-visible, class_index, frame, half))]
+    is_new = np.ones(len(ordered), dtype=bool)
+    is_new[1:] = (ordered[1:, :3] != ordered[:-1, :3]).any(axis=1)
+    return ordered[is_new]
 
 
 def _late(action: Action, name: str, past_s: float, labels: Path) -> Problem:

@@ -13,6 +13,7 @@ from model.data.label_file import read_actions
 from model.documents import decode_text, parse_json, read_limited
 from model.errors import DataError
 from model.files import files_below
+from model.timeline import FrameRate
 
 _MAX_BYTES = 16 << 20
 _LEAST = 25
@@ -24,7 +25,9 @@ class Spacing:
     """Times of the actions of one class in all parts of all games."""
 
     actions: int
-    """Number of actions."""
+    """Number of actions, without twins."""
+    twins: int
+    """Number of actions left out because another one of the class is on the same frame."""
     gap_s: float | None
     """Seconds between neighbours of the class in a part, of which three quarters are farther apart. None if
     no part has two."""
@@ -61,21 +64,27 @@ def labels_in(files: Sequence[Path]) -> Counter[str]:
     return found
 
 
-def spacing(files: Sequence[Path], description: DatasetDescription) -> dict[str, Spacing]:
+def spacing(
+    files: Sequence[Path], description: DatasetDescription, frame_rate: FrameRate
+) -> dict[str, Spacing]:
     """Return the spacing of every class.
 
     Raises:
         DataError: A label file has invalid annotations.
     """
     counts: Counter[int] = Counter()
+    twins: Counter[int] = Counter()
     gaps: defaultdict[int, list[float]] = defaultdict(list)
     for times in (times for file in files for times in _times(file, description)):
-        for index, own in times.items():
+        for index, every in times.items():
+            own = _without_twins(every, frame_rate)
             counts[index] += len(own)
+            twins[index] += len(every) - len(own)
             gaps[index] += list(np.diff(own))
     return {
         name: Spacing(
             actions=counts[index],
+            twins=twins[index],
             gap_s=float(np.percentile(gaps[index], _LEAST)) if gaps[index] else None,
         )
         for index, name in enumerate(description.classes)
@@ -94,24 +103,30 @@ def seconds_of_parts(files: Sequence[Path], description: DatasetDescription) -> 
     return float(np.percentile(last, _LEAST)) if last else None
 
 
-def most_within(files: Sequence[Path], description: DatasetDescription, duration_s: float) -> int:
-    """Return the largest number of actions of all classes within ``duration_s`` of a part.
+def most_within(
+    files: Sequence[Path], description: DatasetDescription, frame_rate: FrameRate, duration_s: float
+) -> int:
+    """Return the largest number of actions of all classes, without twins, within ``duration_s`` of a part.
 
     Raises:
         DataError: A label file has invalid annotations.
     """
     most = 0
     for times in (times for file in files for times in _times(file, description)):
-        every = np.sort(np.concatenate([np.asarray(own) for own in times.values()]))
+        every = np.sort(np.concatenate([_without_twins(own, frame_rate) for own in times.values()]))
         ends = np.searchsorted(every, every + duration_s, side="right")
         most = max(most, int((ends - np.arange(len(every))).max()))
     return most
 
 
 def _times(file: Path, description: DatasetDescription) -> list[dict[int, list[float]]]:
-    """Return class -> different seconds, in order, for every part that has actions."""
+    """Return class -> seconds of its actions, for every part that has actions."""
     parts: defaultdict[int, defaultdict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for action in read_actions(file, description):
         parts[action.half][action.class_index].append(action.time_s)
-    # What was exported twice happened once.
-    return [{index: sorted(set(own)) for index, own in part.items()} for part in parts.values()]
+    return list(map(dict, parts.values()))
+
+
+def _without_twins(times_s: Sequence[float], frame_rate: FrameRate) -> list[float]:
+    """Return the first time on each frame, in order: annotations of one frame and class are one action."""
+    return sorted({frame_rate.frame_at(time_s): time_s for time_s in sorted(times_s, reverse=True)}.values())

@@ -110,7 +110,7 @@ class Survey:
         return Problem(str(file), f"frame rate of {self.stem}", f"{doubt.text}{source}; {how}")
 
     def _notices(self, games: Sequence[Game]) -> list[str]:
-        notices = []
+        notices = [twins_notice(twins)] if (twins := sum(game.twins for game in games)) else []
         if clipped := sum(game.clipped for game in games):
             lie, count = ("action lies", "counts") if clipped == 1 else ("actions lie", "count")
             notices.append(f"{clipped} {lie} after the last frame and {count} as on the last frame")
@@ -129,6 +129,14 @@ class Survey:
                 f"{first.name} ({_numbers(first.parts)})"
             )
         return notices
+
+
+def twins_notice(twins: int) -> str:
+    """Return the notice of actions left out because another one of their class is on the same frame."""
+    lie, are = ("lies", "is") if twins == 1 else ("lie", "are")
+    return (
+        f"{counted(twins, 'action')} {lie} on the same frame as another one of the class, and {are} left out"
+    )
 
 
 def labels_notice(description: DatasetDescription, root: Path | None = None) -> tuple[str, ...]:

@@ -123,6 +123,16 @@ def test_fast_actions_get_tolerances_and_a_chunk_that_suit_them(tmp_path: Path) 
     assert study.scoring.tolerances == (0.5, 1.0, 1.5, 2.0, 2.5, 3.0)
 
 
+def test_annotations_on_the_same_frame_are_one_action_of_the_spacing(tmp_path: Path) -> None:
+    times = [20.0 * n for n in range(1, 6)]
+    game(tmp_path, "a", {"goal": [*times, *(time + 0.2 for time in times)]})
+    done = new(tmp_path, "--rate", "2")
+    assert "goal: 5 actions, zones -10 -5 5 10 s" in done.output
+    assert (
+        "note: 5 actions lie on the same frame as another one of the class, and are left out" in done.output
+    )
+
+
 def test_without_labels_classes_and_features_are_typed(tmp_path: Path) -> None:
     done = new(tmp_path, "--rate", "2", "--classes", "goal,time out", "--features", "VIDEO")
     assert done.exit_code == 0, done.output

@@ -226,6 +226,17 @@ def test_second_half_that_is_a_copy_of_the_first_is_told(write_dataset: Write, t
     assert notice.endswith("league/train/game-0/2_EVENTS.npy those of league/train/game-0/1_EVENTS.npy")
 
 
+def test_annotations_of_a_class_on_one_frame_are_one_action_and_told(
+    write_dataset: Write, tmp_path: Path
+) -> None:
+    root = write_dataset(tmp_path, SPLITS)
+    expected = check_dataset(root, features=None).actions
+    annotate(root, gameTime="1 - 00:30", position="30200")  # the fixture's card is at 30 s
+    report = check_dataset(root, features=None)
+    assert report.problems == () and report.actions == expected
+    assert report.notices == ("1 action lies on the same frame as another one of the class, and is left out",)
+
+
 def test_games_in_no_list_are_told(write_dataset: Write, tmp_path: Path) -> None:
     root = write_dataset(tmp_path, SPLITS)
     game(root).rename(tmp_path / "moved")
