@@ -222,7 +222,7 @@ def labels(
     from model.data.annotation_files import read_annotations
     from model.data.description import SPLITS
     from model.data.description_text import changing, description_document
-    from model.data.label_writing import declare_classes, write_labels
+    from model.data.label_writing import declare_classes, each_once, write_labels
     from model.data.split_lists import longer_lists
 
     if game is not None and len(source) > 1:
@@ -233,7 +233,8 @@ def labels(
         (file, read_annotations(file, game=game or file.stem, part=part, frame_rate=frame_rate))
         for file in source
     ]
-    found = [(file, annotation) for file, content in read for annotation in content.annotations]
+    every = [(file, annotation) for file, content in read for annotation in content.annotations]
+    found = each_once(every)
     empty = [entry for _, content in read for entry in content.empty]
     problems = [problem for _, content in read for problem in content.problems]
     if problems:
@@ -253,6 +254,8 @@ def labels(
         )
     actions = sum(counts.values())
     typer.echo(f"{counted(actions, 'action')} of {counted(len(counts), 'game')} in {to}")
+    if twins := len(every) - len(found):
+        typer.echo(f"note: {counted(twins, 'annotation')} with moment and label of another one: written once")
     for copy in copies:
         typer.echo(f"note: it had other annotations of these parts; the file before is kept as {copy}")
     is_described = bool(description_document(to).get("features"))

@@ -49,6 +49,14 @@ def declare_classes(root: Path, labels: Sequence[str]) -> bool:
     return True
 
 
+def each_once(annotations: Sequence[tuple[Path, Annotation]]) -> list[tuple[Path, Annotation]]:
+    """Return the annotations but those that have game, part, time and label of an earlier one."""
+    first: dict[tuple[str, int, float, str], tuple[Path, Annotation]] = {}
+    for file, each in annotations:
+        first.setdefault((each.game, each.part, each.time_s, each.label), (file, each))
+    return list(first.values())
+
+
 def write_labels(
     root: Path, annotations: Sequence[tuple[Path, Annotation]], empty: Sequence[tuple[str, int]] = ()
 ) -> tuple[dict[str, int], list[Path]]:

@@ -121,6 +121,13 @@ def test_game_that_had_no_folder_is_told_once_the_features_are_there(tmp_path: P
     assert "note: 1 game had no folder so far, the first: cup/final" in labels(*words).output
 
 
+def test_annotation_that_comes_twice_is_written_once_and_told(tmp_path: Path) -> None:
+    table = written(tmp_path / "a.csv", CSV)
+    answer = labels("--from", table, "--from", table, "--to", tmp_path / "data")
+    assert "4 actions of 2 games" in answer.output
+    assert "note: 4 annotations with moment and label of another one: written once" in answer.output
+
+
 @pytest.mark.parametrize("separator", [";", "\t"])
 def test_table_of_another_spreadsheet_has_the_same_actions(tmp_path: Path, separator: str) -> None:
     text = CSV.replace(",", separator)
