@@ -277,11 +277,9 @@ def _stems(folder: Path) -> list[str]:
     Raises:
         ConfigError: There are none.
     """
-    from model.data.soccernet import part_and_stem
-    from model.files import files_below
+    from model.data.soccernet import stems_below
 
-    named = (part_and_stem(file.name) for file in files_below(folder))
-    stems = sorted({stem for _, stem in filter(None, named)})
+    stems = stems_below(folder)
     if not stems:
         raise ConfigError(
             "the features are unknown: no game folder has feature files such as 1_VIDEO.npy",

@@ -219,10 +219,11 @@ def labels(
     If lines cannot be used, the command lists them all and writes nothing. Labels of other
     parts are kept; those of the same parts are replaced, and a copy of their file is kept.
     """
-    from model.data.annotation_files import read_annotations
+    from model.data.annotation_files import different_videos, read_annotations
     from model.data.description import SPLITS
     from model.data.description_text import changing, description_document
     from model.data.label_writing import declare_classes, each_once, write_labels
+    from model.data.soccernet import stems_below
     from model.data.split_lists import longer_lists
 
     if game is not None and len(source) > 1:
@@ -236,7 +237,7 @@ def labels(
     every = [(file, annotation) for file, content in read for annotation in content.annotations]
     found = each_once(every)
     empty = [entry for _, content in read for entry in content.empty]
-    problems = [problem for _, content in read for problem in content.problems]
+    problems = [problem for _, content in read for problem in content.problems] + different_videos(read)
     if problems:
         raise DataError(f"the annotations have {counted(len(problems), 'problem')}", problems)
     to.mkdir(parents=True, exist_ok=True)
@@ -263,5 +264,7 @@ def labels(
         typer.echo(
             f"note: {counted(len(new_folders), 'game')} had no folder so far, the first: {new_folders[0]}"
         )
-    words = ("check", to) if is_described else ("new", to, "--rate", "NUMBER")
+    words = ["check", to] if is_described else ["new", to, "--rate", "NUMBER"]
+    if not (is_described or stems_below(to)):
+        words += ["--features", "NAME"]
     typer.echo(f"next: {shell_line('hpo', 'data', *words)}")

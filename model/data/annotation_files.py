@@ -3,7 +3,7 @@
 import html
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise, takewhile
@@ -49,6 +49,25 @@ class AnnotationFile:
     """Games and parts of which the file says that nothing happens in them."""
     problems: tuple[Problem, ...]
     """One problem for every annotation that cannot be used."""
+    videos: Mapping[tuple[str, int], str]
+    """Game and part -> what gives them their name: the path of a video, or of the file itself. A table, which
+    names them, has none."""
+
+
+def different_videos(files: Sequence[tuple[Path, AnnotationFile]]) -> list[Problem]:
+    """Return a problem for every part of a game that two files name after different videos."""
+    first: dict[tuple[str, int], tuple[Path, str]] = {}
+    problems = []
+    for file, content in files:
+        for (game, part), video in content.videos.items():
+            other_file, other = first.setdefault((game, part), (file, video))
+            if other != video:
+                fault = (
+                    f"it would be part {part} of game {game!r:.80}, as {other!r:.120} in {other_file} is "
+                    "(expected another name for each video, and one file for each name)"
+                )
+                problems.append(Problem(str(file), repr(video)[:120], fault))
+    return problems
 
 
 def read_annotations(file: Path, *, game: str, part: int, frame_rate: float | None = None) -> AnnotationFile:
@@ -83,9 +102,12 @@ def read_annotations(file: Path, *, game: str, part: int, frame_rate: float | No
     annotations: list[Annotation] = []
     empty: list[tuple[str, int]] = []
     problems: list[Problem] = []
+    videos: dict[tuple[str, int], str] = {}
     for line in lines:
         try:
             game, part = _game_and_part(line)
+            if named_after := line.video or ("" if file.suffix.lower() == ".csv" else str(file)):
+                videos[game, part] = named_after
             if line.is_empty:
                 empty.append((game, part))
             else:
@@ -94,7 +116,9 @@ def read_annotations(file: Path, *, game: str, part: int, frame_rate: float | No
             problems.append(Problem(str(file), line.place, str(error)))
     if not (annotations or empty or problems):
         problems.append(Problem(str(file), "", "no annotation (expected at least one)"))
-    return AnnotationFile(annotations=tuple(annotations), empty=tuple(empty), problems=tuple(problems))
+    return AnnotationFile(
+        annotations=tuple(annotations), empty=tuple(empty), problems=tuple(problems), videos=videos
+    )
 
 
 def _game_and_part(line: AnnotationLine) -> tuple[str, int]:

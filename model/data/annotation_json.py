@@ -9,6 +9,7 @@ and ``events`` or ``annotations``, whose positions are milliseconds
 import math
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any, TypeGuard
 
@@ -44,7 +45,10 @@ def json_lines(
         ValueError: The file is of neither kind, or a video has frames and nothing says their rate.
     """
     paths: dict[tuple[str, str], str] = {}
-    for number, video in enumerate(_videos(parse_json(text)), start=1):
+    videos = _videos(parse_json(text))
+    # OpenSportsLab's annotation tool writes no list for a video without events.
+    otherwise: list[Any] | None = [] if any(_events(video) for video in videos) else None
+    for number, video in enumerate(videos, start=1):
         own_paths = _paths(video)
         if not own_paths:
             yield AnnotationLine(place=f"video {number}", game="", part="", fault=_PATHLESS)
@@ -57,7 +61,8 @@ def json_lines(
             continue
         paths[own] = path
         rate = _rate(video, path, frame_rate)
-        yield from _lines(video, place, *own, rate)
+        for line in _lines(video, place, *own, rate, otherwise):
+            yield replace(line, video=path)
 
 
 def _videos(document: Any) -> list[Any]:
@@ -139,13 +144,18 @@ def _needs_rate(event: Any) -> bool:
     return isinstance(event, dict) and "frame" in event and not {"position_ms", "position"} & {*event}
 
 
-def _events(video: dict[str, Any]) -> list[Any] | None:
-    events = video.get("events", video.get("annotations"))
+def _events(video: Any, otherwise: list[Any] | None = None) -> list[Any] | None:
+    """Return the events of a video, ``otherwise`` if it has no such key, or None if they are no list."""
+    if not isinstance(video, dict):
+        return None
+    events = video.get("events", video.get("annotations", otherwise))
     return events if isinstance(events, list) else None
 
 
-def _lines(video: dict[str, Any], place: str, game: str, part: str, rate: float) -> Iterator[AnnotationLine]:
-    events = _events(video)
+def _lines(
+    video: dict[str, Any], place: str, game: str, part: str, rate: float, otherwise: list[Any] | None
+) -> Iterator[AnnotationLine]:
+    events = _events(video, otherwise)
     if events is None:
         fault = "it has no list 'events' or 'annotations'"
         yield AnnotationLine(place=place, game=game, part=part, fault=fault)

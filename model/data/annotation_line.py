@@ -16,5 +16,7 @@ class AnnotationLine:
     label: str = ""
     fault: str = ""
     """Reason why it cannot be used, beside those that its texts give."""
+    video: str = ""
+    """Path of the video that gives the game its name; empty if the file names games."""
     is_empty: bool = False
     """Whether the file says that nothing happens in this part of the game."""

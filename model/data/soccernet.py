@@ -15,7 +15,7 @@ import numpy.typing as npt
 from model.data.description import DatasetDescription
 from model.data.game_lists import read_game_list
 from model.errors import DataError, Problem
-from model.files import write_whole
+from model.files import files_below, write_whole
 from model.timeline import PART
 from model.wording import counted
 
@@ -42,6 +42,12 @@ def feature_parts(folder: Path, stem: str) -> tuple[int, ...]:
 def stems_in(folder: Path) -> list[str]:
     """Return the stems of all feature files of the game in ``folder``."""
     return sorted({stem for _, stem in _feature_files(folder)})
+
+
+def stems_below(folder: Path) -> list[str]:
+    """Return the stems of the feature files in all folders below ``folder``."""
+    named = (part_and_stem(file.name) for file in files_below(folder))
+    return sorted({stem for _, stem in filter(None, named)})
 
 
 def part_and_stem(name: str) -> tuple[int, str] | None:
