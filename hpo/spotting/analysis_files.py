@@ -80,13 +80,15 @@ def _write_tables(analysis: Analysis, folder: Path) -> list[Path]:
 
 def _write_figures(analysis: Analysis, folder: Path) -> list[Path]:
     classes, width_s, rate = analysis.classes, analysis.pairs.tolerance_s, analysis.timeline.frame_rate
+    played = played_bins(analysis.scores.game_time, analysis.scores.halves)
+    labels = game_time_labels(analysis.scores.halves)
     figures = {
         "per-class": class_results_figure(
             analysis.results, classes, analysis.split, present=analysis.scores.present
         ),
         "game-time": bins_figure(
-            analysis.scores.game_time,
-            game_time_labels(analysis.scores.halves),
+            [analysis.scores.game_time[place] for place in played],
+            [labels[place] for place in played],
             whole=analysis.scores.average_map_present,
             title=f"Average-mAP by game time{_scored(analysis)}",
             axis="game time (minutes)",
@@ -126,6 +128,18 @@ def game_time_labels(halves: int = 2) -> list[str]:
         of_one = _minutes(0.0, edges_s)
         return [f"{number}: {label}" for number in range(1, halves + 1) for label in of_one]
     return [label for half in range(halves) for label in _minutes(half * HALF_S, edges_s)]
+
+
+def played_bins(groups: Sequence[GroupScore], halves: int) -> list[int]:
+    """Return the places of the bins up to the last one of a half in which any half has an action.
+
+    Args:
+        groups: Scores of all bins of game time, half after half.
+        halves: Number of halves.
+    """
+    each = len(groups) // halves
+    last = max((place % each for place, group in enumerate(groups) if group.actions), default=0)
+    return [place for place in range(len(groups)) if place % each <= last]
 
 
 def _minutes(first_s: float, edges_s: Sequence[float]) -> list[str]:

@@ -7,6 +7,9 @@ from matplotlib.figure import Figure
 from hpo.report.figures.style import GREY, colour, panels
 from model.metrics.breakdowns import GroupScore
 
+_MOST_LETTERS = 110
+"""Letters that have room beside each other on an axis of bins."""
+
 
 def bins_figure(
     groups: Sequence[GroupScore], labels: Sequence[str], *, whole: float, title: str, axis: str
@@ -21,7 +24,7 @@ def bins_figure(
         title: Title of the figure.
         axis: Label of the axis of bins, with its unit.
     """
-    figure, ((score,), (number,)) = panels(2, 1, width=9, height=5.5)
+    figure, ((score,), (number,)) = panels(2, 1, width=max(9, 0.3 * len(labels)), height=5.5)
     filled = [index for index, group in enumerate(groups) if group.actions]
     values = [groups[index].score.average_map for index in filled]
     score.plot(filled, values, color=colour(0), marker="o", label="actions of the bin")
@@ -38,5 +41,10 @@ def bins_figure(
     number.margins(y=0.15)
     for axes in (score, number):
         axes.set_xlim(-0.6, len(groups) - 0.4)
-        axes.set_xticks(range(len(groups)), labels, fontsize=8)
+        axes.set_xticks(range(len(groups)), labels, fontsize=8, rotation=_rotation(labels))
     return figure
+
+
+def _rotation(labels: Sequence[str]) -> int:
+    """Return the angle in degrees at which labels do not overlap."""
+    return 90 if sum(map(len, labels)) > _MOST_LETTERS else 0

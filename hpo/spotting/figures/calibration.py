@@ -6,17 +6,22 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from hpo.report.figures.labels import shortened
 from hpo.report.figures.style import colour, dash, panels
 from model.metrics.calibration import Calibration
+
+_COLUMNS = 3
+"""Columns of the legend."""
 
 
 def calibration_figure(found: Calibration, classes: Sequence[str], tolerance_s: float) -> Figure:
     """Draw the share of correct spots against confidence (left) and the number of spots (right)."""
-    figure, ((share, number),) = panels(1, 2, width=10, height=4.5)
+    rows = -(-(len(classes) + 1) // _COLUMNS)
+    figure, ((share, number),) = panels(1, 2, width=10, height=4.3 + 0.2 * rows)
     share.plot([0, 1], [0, 1], color="#777777", linewidth=1, label="perfect calibration")
     for index, name in enumerate(classes):
         line = {"color": colour(index), "linestyle": dash(index), "marker": "o", "markersize": 4}
-        label = f"{name} (error {found.expected_error[index]:.3f})"
+        label = f"{shortened(name, 24)} (error {found.expected_error[index]:.3f})"
         filled = found.spots[index] > 0
         share.plot(found.confidence[index][filled], found.share_right[index][filled], label=label, **line)  # type: ignore[arg-type]
         number.plot(found.confidence[index][filled], found.spots[index][filled], **line)  # type: ignore[arg-type]
@@ -29,7 +34,7 @@ def calibration_figure(found: Calibration, classes: Sequence[str], tolerance_s: 
     for axes in (share, number):
         axes.set_xlim(0, 1)
         axes.grid(alpha=0.3)
-    share.legend(loc="upper left", fontsize=8)
+    figure.legend(loc="outside lower center", ncols=_COLUMNS, fontsize=8, frameon=False)
     figure.suptitle("Calibration of the confidence")
     return figure
 
@@ -48,6 +53,7 @@ def offsets_figure(
         axes.hist(mine, bins=edges.tolist(), color=colour(index), edgecolor="white", linewidth=0.5)
         axes.axvline(0, color="black", linewidth=1)
         middle = f", median {np.median(mine):+.1f} s" if len(mine) else ""
-        axes.set(title=f"{name}: {len(mine):,} spots{middle}", ylabel="spots", xlim=(edges[0], edges[-1]))
+        title = f"{shortened(name, 40)}: {len(mine):,} spots{middle}"
+        axes.set(title=title, ylabel="spots", xlim=(edges[0], edges[-1]))
     grid[-1][0].set_xlabel("seconds from the action to its spot")
     return figure

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hpo.report.figures.labels import wrapped
 from hpo.report.figures.style import colour, panels
 from model.metrics.thresholded import ClassResults
 
@@ -39,10 +40,11 @@ def class_results_figure(
         _draw(row[1], numbers, results.tolerances_s, index)
         for axes in row:
             title = name if present[index] else f"{name} (no actions)"
-            axes.set(title=title, xlabel="tolerance δ (s)", ylabel="spots or actions")
+            axes.set(title=wrapped(title, 36), xlabel="tolerance δ (s)", ylabel="spots or actions")
         row[0].set(ylabel="share", ylim=(0, 1.02))
-    for column, axes in enumerate(grid[0]):
-        axes.legend(loc="lower right" if column == 0 else "upper right", fontsize=8)
+    left, right = (axes.get_legend_handles_labels() for axes in grid[0])
+    figure.legend(*left, loc="outside lower left", ncols=3, frameon=False)
+    figure.legend(*right, loc="outside lower right", ncols=3, frameon=False)
     figure.suptitle(
         f"Spots of the {split} split above the threshold with the best F1 on the validation split"
     )

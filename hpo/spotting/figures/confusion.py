@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from hpo.report.figures.labels import shortened
 from hpo.report.figures.style import panels
 
 
@@ -25,8 +26,9 @@ def confusion_figure(table: npt.NDArray[np.int64], classes: Sequence[str], toler
         if (row, column) != (len(classes), len(classes)):
             tone = "white" if share[row, column] > 0.6 else "black"
             axes.text(column, row, f"{number:,}", ha="center", va="center", color=tone)
-    axes.set_xticks(range(len(table)), [*classes, "not spotted"], rotation=30, ha="right")
-    axes.set_yticks(range(len(table)), [*classes, "no action"])
+    names = [shortened(name, 24) for name in classes]
+    axes.set_xticks(range(len(table)), [*names, "not spotted"], rotation=30, ha="right")
+    axes.set_yticks(range(len(table)), [*names, "no action"])
     axes.set(xlabel="spotted as", ylabel="action", title=f"Spots and actions within δ = {tolerance_s:g} s")
     figure.colorbar(image, ax=axes, label="share of the row", shrink=0.8)
     return figure

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hpo.report.figures.labels import wrapped
 from hpo.report.figures.style import colour, panels
 from model.spots import Spots
 from model.timeline import FrameRate
@@ -37,7 +38,7 @@ def timeline_figure(timeline: GameTimeline) -> Figure:
     for index, row in enumerate(grid):
         for half, axes in enumerate(row):
             _draw(axes, timeline, half, index)
-        row[0].set_ylabel(f"{timeline.classes[index]}\nscore")
+        row[0].set_ylabel(f"{wrapped(timeline.classes[index], 18)}\nscore")
     for half, axes in enumerate(grid[0]):
         axes.set_title(f"half {timeline.numbers[half]}")
         grid[-1][half].set_xlabel("minutes of the half")

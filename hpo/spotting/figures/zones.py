@@ -8,6 +8,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hpo.report.figures.labels import wrapped
 from hpo.report.figures.style import colour, panels
 from model.data.distances import action_distances
 from model.encoding import Zones, time_shift
@@ -39,7 +40,7 @@ def zones_figure(zones: Zones, classes: Sequence[str], frame_rate: FrameRate) ->
             label = name if row == 0 and low < k3 else None
             axes.barh(row, high - low, left=low, height=0.6, color=tone, edgecolor="black", label=label)
     axes.axvline(0, color=colour(1), linewidth=2)
-    axes.set_yticks(range(len(classes)), classes)
+    axes.set_yticks(range(len(classes)), [wrapped(name, 32) for name in classes])
     axes.invert_yaxis()
     axes.set(xlabel="seconds from the action (line)", xlim=(-reach, reach))
     handles, labels = axes.get_legend_handles_labels()
@@ -66,7 +67,7 @@ def loss_figure(loss: LossConfig, classes: Sequence[str], frame_rate: FrameRate)
             _draw(axes, around / frame_rate.per_second, losses)
             for action in actions:
                 axes.axvline(action / frame_rate.per_second, color=colour(1), linewidth=1.5)
-            axes.set(xlabel="seconds from the action", ylabel="score p", title=name)
+            axes.set(xlabel="seconds from the action", ylabel="score p", title=wrapped(name, 32))
     image = grid[0][0].collections[0]
     figure.colorbar(
         image, ax=[axes for row in grid for axes in row], label=r"loss $\tilde{L}(p, s)$", shrink=0.8

@@ -1,24 +1,31 @@
 import csv
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from hpo.spotting.analysis import Analysis, Pairs, Scores, analyse
 from hpo.spotting.analysis_files import (
     game_time_labels,
     per_class_rows,
+    played_bins,
     results_folder,
     summary_lines,
     vicinity_labels,
     write_analysis,
 )
 from hpo.spotting.figures.bins import bins_figure
+from hpo.spotting.figures.calibration import calibration_figure
 from hpo.spotting.figures.class_results import class_results_figure
-from hpo.spotting.figures.timeline import GameTimeline
+from hpo.spotting.figures.timeline import GameTimeline, timeline_figure
+from hpo.spotting.figures.zones import loss_figure
 from hpo.study.plan import StudyPlan
 from hpo.tasks.calf.data import open_reference
 from model.encoding import Zones
@@ -114,6 +121,58 @@ def test_bin_or_class_without_actions_has_no_score(analysis: Analysis, tmp_path:
 def test_bins_without_a_right_spot_are_drawn() -> None:
     figure = bins_figure(groups(1), ["0-10"], whole=0.0, title="none", axis="s")
     assert figure.axes[0].get_ylim() == (0.0, 1.0)
+
+
+LONG_NAMES = ("attack-over-the-left-outer-lane-that-ends-with-a-shot-0", "attack-over-the-left-outer-lane-1")
+
+
+def overlap(figure: Figure, texts: Sequence[Text]) -> bool:
+    """Whether two of these texts overlap, or one leaves the figure."""
+    figure.draw_without_rendering()  # type: ignore[no-untyped-call]
+    boxes = [text.get_window_extent() for text in texts]
+    inside = [
+        figure.bbox.containsx(x) and figure.bbox.containsy(y) for box in boxes for x, y in box.corners()
+    ]
+    return not all(inside) or any(one.overlaps(other) for one, other in combinations(boxes, 2))
+
+
+def test_bins_of_many_parts_have_labels_that_do_not_overlap() -> None:
+    for parts in (2, 3, 4):
+        labels = game_time_labels(parts)
+        figure = bins_figure(groups(len(labels)), labels, whole=0.5, title="parts", axis="minutes")
+        for axes in figure.axes:
+            assert not overlap(figure, axes.get_xticklabels()), parts
+
+
+def test_bins_after_the_last_action_of_every_part_are_not_drawn() -> None:
+    empty, filled = groups(2)
+    parts = [[filled] * played + [empty] * (10 - played) for played in (2, 3, 1)]
+    assert played_bins([group for part in parts for group in part], 3) == [0, 1, 2, 10, 11, 12, 20, 21, 22]
+    assert played_bins([empty] * 20, 2) == [0, 10]
+
+
+def test_legends_lie_beside_the_curves(analysis: Analysis) -> None:
+    found = analysis.pairs.calibration
+    many = Calibration(*(np.tile(table, (8, 1)) for table in (found.spots, found.right, found.confidence)))
+    figures = (
+        calibration_figure(many, LONG_NAMES * 8, 60.0),
+        class_results_figure(analysis.results, analysis.classes, "test", present=(True, True)),
+    )
+    for figure in figures:
+        figure.draw_without_rendering()
+        boxes = [legend.get_window_extent() for legend in figure.legends]
+        assert boxes and not any(axes.bbox.overlaps(box) for axes in figure.axes for box in boxes)
+
+
+def test_long_names_of_classes_neither_overlap_nor_leave_the_figure(analysis: Analysis) -> None:
+    timeline = replace(analysis.timeline, classes=LONG_NAMES)
+    assert analysis.loss is not None
+    results = class_results_figure(analysis.results, LONG_NAMES, "test", present=(True, False))
+    losses = loss_figure(analysis.loss, LONG_NAMES, FrameRate(2.0))
+    for figure in (results, losses):
+        assert not overlap(figure, [axes.title for axes in figure.axes if axes.get_title()])
+    halves = timeline_figure(timeline)
+    assert not overlap(halves, [axes.yaxis.label for axes in halves.axes if axes.get_ylabel()])
 
 
 def test_the_same_analysis_gives_the_same_bytes(analysis: Analysis, tmp_path: Path) -> None:

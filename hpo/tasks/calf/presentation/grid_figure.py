@@ -11,6 +11,7 @@ import numpy.typing as npt
 from hpo.journal.ranking import GRID
 from hpo.journal.trial_state import TrialState
 from hpo.report.figures.interactive import styled
+from hpo.report.figures.labels import for_plotly, shortened, wrapped
 from hpo.report.figures.style import panels
 from hpo.tasks.base.presentation.stage_presentation import StageFigure, StageView
 from hpo.tasks.calf.presentation.seconds import to_seconds
@@ -107,8 +108,8 @@ def _picture(cells: dict[str, Cells]) -> "Figure":
             axes.text(column, row, text, ha="center", va="center", fontsize=7, color=tone)
         axes.set_xticks(range(len(table.columns)), table.columns, fontsize=8, rotation=45)
         axes.set_yticks(range(len(table.rows)), table.rows, fontsize=8)
-        axes.set(title=name, xlabel=_COLUMNS, ylabel=_ROWS)
-        figure.colorbar(image, ax=axes, label=f"AP {name}")
+        axes.set(title=wrapped(name, 40), xlabel=_COLUMNS, ylabel=_ROWS)
+        figure.colorbar(image, ax=axes, label="AP")
     return figure
 
 
@@ -116,7 +117,10 @@ def _interactive(cells: dict[str, Cells]) -> "Interactive":
     from plotly.subplots import make_subplots
 
     moving = make_subplots(
-        rows=len(cells), cols=1, subplot_titles=list(cells), vertical_spacing=0.28 / len(cells)
+        rows=len(cells),
+        cols=1,
+        subplot_titles=[for_plotly(shortened(name, 80)) for name in cells],
+        vertical_spacing=0.28 / len(cells),
     )
     for number, (name, found) in enumerate(cells.items(), start=1):
         table = _table(found)

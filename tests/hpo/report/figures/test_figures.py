@@ -11,6 +11,7 @@ from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.report.figures import draw
 from hpo.report.figures.draw import draw_stage
 from hpo.report.figures.history import history_figure
+from hpo.report.figures.labels import shortened, wrapped
 from hpo.report.figures.search_space import search_space_figures
 from hpo.report.figures.seeds import seeds_figure
 from hpo.space.parameters import ChoiceParameter, FloatParameter, IntParameter
@@ -115,6 +116,23 @@ def test_cell_of_the_grid_is_the_mean_ap_of_its_class_in_seconds() -> None:
     assert list(goal.x) == ["5, 20", "10, 20"] and list(goal.y) == ["-20, -10"]
     assert goal.z[0] == pytest.approx([0.8, 0.3]) and list(goal.customdata[0]) == [1, 2]
     assert card.z[0] == pytest.approx([0.4, 0.15])
+
+
+def test_colour_bars_of_a_grid_do_not_repeat_the_names_above_them() -> None:
+    figure = grid_figure(view("grid-slicing", [zoned(1, 0.2, 20.0), zoned(2, 0.8, 10.0)]))
+    assert figure is not None
+    assert [axes.get_title() for axes in figure.picture.axes] == ["goal", "card", "", ""]
+    assert [axes.get_ylabel() for axes in figure.picture.axes[2:]] == ["AP", "AP"]
+
+
+def test_labels_are_wrapped_and_long_ones_keep_both_ends() -> None:
+    assert wrapped("goal", 12) == "goal" and wrapped("", 12) == ""
+    assert wrapped("random crop and flip", 12) == "random crop\nand flip"
+    assert wrapped("dropout_probability", 12) == "dropout_\nprobability"
+    long = wrapped("encoder_layer_3_attention_dropout_probability_1", 12).split("\n")
+    assert len(long) <= 3 and max(map(len, long)) <= 12
+    assert long[0] == "encoder_" and long[-1].endswith("_1") and "…" in "".join(long)
+    assert shortened("angriff-ohne-abschluss-2", 11) == "angri…uss-2"
 
 
 def test_seeds_show_both_splits_once_the_test_split_is_open() -> None:
