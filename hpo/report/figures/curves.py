@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hpo.journal.trial_state import TrialState
 from hpo.report.figures.interactive import interactive
+from hpo.report.figures.labels import for_plotly, wrapped
 from hpo.report.figures.style import colour, panels
 from hpo.tasks.base.presentation.stage_presentation import StageView
 
@@ -38,10 +39,11 @@ def one_curve(curve: Curve, view: StageView, *, axis: str, scale: str) -> "tuple
     """
     figure, ((axes,),) = panels(1, 1, width=8, height=4)
     draw_curve(axes, curve, colour(0), "-", None)
-    axes.set(xlabel=axis, ylabel=view.score_axis, xscale=scale)
+    score = wrapped(view.score_axis, 36)
+    axes.set(xlabel=axis, ylabel=score, xscale=scale)
     moving = interactive()
     moving.add_scatter(**curve_trace(curve, colour(0)))
-    moving.update_layout(xaxis={"title": axis, "type": scale}, yaxis_title=view.score_axis)
+    moving.update_layout(xaxis={"title": axis, "type": scale}, yaxis_title=for_plotly(score))
     return figure, moving
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hpo.journal.ranking import has_score
 from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.report.figures.interactive import interactive
+from hpo.report.figures.labels import for_plotly, wrapped
 from hpo.report.figures.sample import drawn_note, drawn_trials
 from hpo.report.figures.style import colour, panels
 from hpo.report.trial_tables import describe_settings
@@ -46,12 +47,13 @@ def history_figure(view: StageView) -> StageFigure | None:
     if not groups:
         return None
     best = _best_so_far(view)
+    axis = wrapped(view.score_axis, 36)
     return StageFigure(
         name="history",
         title="History",
         caption=_CAPTION + drawn_note(sum(len(group.scores) for group in groups), _ended(view)),
-        picture=_picture(groups, best, axis=view.score_axis, trials=len(view.trials)),
-        interactive=_interactive(groups, best, axis=view.score_axis),
+        picture=_picture(groups, best, axis=axis, trials=len(view.trials)),
+        interactive=_interactive(groups, best, axis=for_plotly(axis)),
     )
 
 

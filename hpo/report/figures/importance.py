@@ -1,6 +1,7 @@
 """Importance of each hyperparameter of a search."""
 
 from hpo.report.figures.interactive import interactive
+from hpo.report.figures.labels import for_plotly, wrapped
 from hpo.report.figures.style import colour, panels
 from hpo.search.importance import sample_note
 from hpo.space.symbols import symbol
@@ -11,8 +12,8 @@ def importance_figure(view: StageView) -> StageFigure | None:
     """Draw the importance of each hyperparameter; return None if it is unknown, as with few trials."""
     if not view.importance:
         return None
-    axis = f"share of the variance of {view.score_label}"
-    names = [symbol(name) for name in view.importance][::-1]
+    axis = wrapped(f"share of the variance of {view.score_label}", 60)
+    names = [wrapped(symbol(name), 32) for name in view.importance][::-1]
     shares = list(view.importance.values())[::-1]
     figure, ((axes,),) = panels(1, 1, width=8, height=1.2 + 0.45 * len(names))
     axes.bar_label(axes.barh(names, shares, color=colour(0)), fmt="%.2f", padding=3)
@@ -21,14 +22,14 @@ def importance_figure(view: StageView) -> StageFigure | None:
     moving = interactive(height=140 + 40 * len(names))
     moving.add_bar(
         x=shares,
-        y=names,
+        y=list(map(for_plotly, names)),
         orientation="h",
         marker={"color": colour(0)},
         texttemplate="%{x:.2f}",
         textposition="outside",
         cliponaxis=False,
     )
-    moving.update_layout(xaxis_title=axis)
+    moving.update_layout(xaxis_title=for_plotly(axis))
     note = sample_note(len(view.state.ranked(view.stage)))
     return StageFigure(
         name="importance",

@@ -3,7 +3,7 @@
 import html
 import re
 
-_ROWS = 3
+_ROWS = 4
 """Rows of a wrapped label."""
 
 
@@ -16,7 +16,7 @@ def shortened(text: str, longest: int) -> str:
 
 
 def wrapped(text: str, width: int) -> str:
-    """Return a text in rows of at most ``width`` characters, three at most; a longer text is shortened.
+    """Return a text in rows of at most ``width`` characters, four at most; a longer text is shortened.
 
     Rows end after blanks, hyphens, underscores and slashes where they can.
     """

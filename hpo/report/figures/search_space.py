@@ -11,26 +11,32 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from hpo.journal.trial_state import TrialState, TrialStatus
-from hpo.report.figures.interactive import styled
+from hpo.report.figures.labels import wrapped
 from hpo.report.figures.sample import drawn_note, drawn_trials
+from hpo.report.figures.space_axes import (
+    COLOUR_MAP,
+    LIMITS,
+    Places,
+    Scores,
+    Shown,
+    axis_name,
+    axis_ticks,
+)
+from hpo.report.figures.space_interactive import (
+    contours_interactive,
+    parallel_interactive,
+    slices_interactive,
+)
 from hpo.report.figures.style import panels
-from hpo.report.formats import value
 from hpo.search.importance import LEAST_TRIALS
-from hpo.search.searcher import ScoredPoint
-from hpo.search.views import search_views
-from hpo.space.parameters import ChoiceParameter, Parameter, Value
+from hpo.space.parameters import Parameter, Value
 from hpo.space.space import Space
-from hpo.space.symbols import is_in_frames, symbol
 from hpo.tasks.base.found import estimated_scores
 from hpo.tasks.base.presentation.stage_presentation import StageFigure, StageView
 
 _MOST_PAIRED = 5
 _MOST_DRAWN = 300
-"""Largest number of trials that are drawn; the contours take memory that grows with its square."""
-_TICKS = (0.0, 0.5, 1.0)
-_LONGEST_LABEL = 24
-"""Characters of a text on an axis; longer ones would leave no room for the figure."""
-_MAP = "cividis"
+"""Largest number of trials that are drawn; the contours take time that grows with its square."""
 _TEXTS = {
     "parallel": (
         "Parallel coordinates",
@@ -45,11 +51,6 @@ _TEXTS = {
     ),
 }
 
-Shown = Sequence[Parameter]
-"""The parameters with more than one value, which have an axis."""
-Places = npt.NDArray[np.float64]
-"""Positions of trials in the unit cube (trials, parameters)."""
-
 
 def search_space_figures(view: StageView) -> list[StageFigure]:
     """Draw parallel coordinates, slices and contours of pairs; return none until two trials have a score.
@@ -59,34 +60,38 @@ def search_space_figures(view: StageView) -> list[StageFigure]:
     estimated = estimated_scores(view.state, view.stage)
     trials = [view.state.trials[name] for name in estimated]
     drawn = drawn_trials(trials, _MOST_DRAWN)
-    points = [ScoredPoint(dict(trial.parameters), estimated[trial.trial]) for trial in drawn]
-    if len(points) < 2:
+    if len(drawn) < 2:
         return []
-    space = Space.from_description(view.state.stages[view.stage].space)
-    shown = space.searched
+    shown = Space.from_description(view.state.stages[view.stage].space).searched
     if not shown:
         return []
-    paired = _paired(shown, points, view)
-    places = np.array([[_place(parameter, point.parameters) for parameter in shown] for point in points])
-    scores = np.array([point.score for point in points])
-    pictures = {
-        "parallel": _parallel(shown, places, scores, view.score_axis),
-        "slices": _slices(shown, places, scores, view.score_label),
+    places = np.array([[_place(parameter, trial.parameters) for parameter in shown] for trial in drawn])
+    scores = np.array([estimated[trial.trial] for trial in drawn])
+    forms = {
+        "parallel": (
+            _parallel(shown, places, scores, view.score_axis),
+            parallel_interactive(shown, places, scores, view.score_label),
+        ),
+        "slices": (
+            _slices(shown, places, scores, view.score_label),
+            slices_interactive(shown, places, scores, view.score_label),
+        ),
     }
-    if len(paired) > 1 and len(points) >= LEAST_TRIALS:
-        pictures["contours"] = _contours(shown, paired, places, scores, view.score_axis)
-    names = [shown[index].name for index in paired] if "contours" in pictures else []
-    explored = search_views(space, points, label=_axis, pairs_of=names, target=view.score_label)
-    heights = {"parallel": 420, "slices": 400, "contours": 260 + 160 * len(paired)}
+    paired = _paired(shown, places, view)
+    if len(paired) > 1 and len(drawn) >= LEAST_TRIALS:
+        forms["contours"] = (
+            _contours(shown, paired, places, scores, view.score_axis),
+            contours_interactive(shown, paired, places, scores, view.score_label),
+        )
     return [
         StageFigure(
             name=name,
             title=_TEXTS[name][0],
             caption=_TEXTS[name][1] + _stopped_note(trials) + drawn_note(len(drawn), len(trials)),
             picture=picture,
-            interactive=styled(explored[name], height=heights[name]),
+            interactive=moving,
         )
-        for name, picture in pictures.items()
+        for name, (picture, moving) in forms.items()
     ]
 
 
@@ -102,53 +107,54 @@ def _place(parameter: Parameter, parameters: Mapping[str, Value]) -> float:
     return parameter.to_unit(parameters[parameter.name]) if parameter.name in parameters else math.nan
 
 
-def _paired(shown: Shown, points: Sequence[ScoredPoint], view: StageView) -> list[int]:
+def _paired(shown: Shown, places: Places, view: StageView) -> list[int]:
     """Places of the parameters whose pairs are drawn: the most important ones, in the order of the space.
 
     A parameter whose condition held at no point has no pairs.
     """
     names = [parameter.name for parameter in shown]
-    tried = {name for point in points for name in point.parameters}
+    tried = {name for name, column in zip(names, places.T, strict=True) if not np.isnan(column).all()}
     ranked = [name for name in view.importance or names if name in tried]
     return [index for index, name in enumerate(names) if name in ranked[:_MOST_PAIRED]]
 
 
-def _parallel(shown: Shown, places: Places, scores: npt.NDArray[np.float64], axis: str) -> Figure:
+def _parallel(shown: Shown, places: Places, scores: Scores, axis: str) -> Figure:
     figure, ((axes,),) = panels(1, 1, width=9, height=4.5)
-    scale = ScalarMappable(Normalize(scores.min(), scores.max()), _MAP)
+    scale = ScalarMappable(Normalize(scores.min(), scores.max()), COLOUR_MAP)
     for row in np.argsort(scores):
         axes.plot(places[row], color=scale.to_rgba(scores[row]), alpha=0.85)
-    axes.set_xticks(range(len(shown)), [_axis(parameter.name) for parameter in shown])
-    axes.set(yticks=[], ylim=(-0.04, 1.04), xlim=(-0.2, len(shown) - 0.4))
+    width = max(100 // len(shown), 8)
+    axes.set_xticks(
+        range(len(shown)), [wrapped(axis_name(parameter), width) for parameter in shown], fontsize=8
+    )
+    axes.set(yticks=[], ylim=LIMITS, xlim=(-0.2, len(shown) - 0.4))
     axes.spines["left"].set_visible(False)
     for index, parameter in enumerate(shown):
         axes.axvline(index, color="#555555", linewidth=0.8)
-        for tick, label in _labels(parameter).items():
-            axes.text(index + 0.04, tick, label, fontsize=8, va="center")
-    figure.colorbar(scale, ax=axes, label=axis)
+        for tick, label in axis_ticks(parameter).items():
+            axes.text(index + 0.04, tick, wrapped(label, width), fontsize=8, va="center")
+    figure.colorbar(scale, ax=axes, label=wrapped(axis, 40))
     return figure
 
 
-def _slices(shown: Shown, places: Places, scores: npt.NDArray[np.float64], axis: str) -> Figure:
+def _slices(shown: Shown, places: Places, scores: Scores, axis: str) -> Figure:
     columns = min(3, len(shown))
     rows = -(-len(shown) // columns)
     figure, grid = panels(rows, columns, width=3.2 * columns + 0.8, height=2.8 * rows)
     flat = [axes for row in grid for axes in row]
     for index, (axes, parameter) in enumerate(zip(flat, shown, strict=False)):
-        drawn = axes.scatter(places[:, index], scores, c=np.arange(1, len(scores) + 1), cmap=_MAP)
+        drawn = axes.scatter(places[:, index], scores, c=np.arange(1, len(scores) + 1), cmap=COLOUR_MAP)
         _mark(axes, parameter, "x")
         axes.grid(alpha=0.3)
         if index % columns == 0:
-            axes.set_ylabel(axis)
+            axes.set_ylabel(wrapped(axis, 28))
     for axes in flat[len(shown) :]:
         axes.set_visible(False)
     figure.colorbar(drawn, ax=flat, label="order of the trials")
     return figure
 
 
-def _contours(
-    shown: Shown, paired: Sequence[int], places: Places, scores: npt.NDArray[np.float64], axis: str
-) -> Figure:
+def _contours(shown: Shown, paired: Sequence[int], places: Places, scores: Scores, axis: str) -> Figure:
     """The lower triangle of all pairs."""
     side = len(paired) - 1
     figure, grid = panels(side, side, width=2.4 * side + 2, height=2.2 * side + 0.6)
@@ -160,45 +166,28 @@ def _contours(
                 axes.set_visible(False)
                 continue
             _fill(axes, places[:, left], places[:, below], scores, levels)
-            axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
+            axes.set(xlim=LIMITS, ylim=LIMITS)
             _mark(axes, shown[left], "x", named=row == side - 1)
             _mark(axes, shown[below], "y", named=column == 0)
-    scale = ScalarMappable(Normalize(levels[0], levels[-1]), _MAP)
-    figure.colorbar(scale, ax=[axes for row in grid for axes in row], label=axis, shrink=0.8)
+    scale = ScalarMappable(Normalize(levels[0], levels[-1]), COLOUR_MAP)
+    figure.colorbar(scale, ax=[axes for row in grid for axes in row], label=wrapped(axis, 40), shrink=0.8)
     return figure
 
 
-def _fill(
-    axes: Axes, x: Places, y: Places, scores: npt.NDArray[np.float64], levels: npt.NDArray[np.float64]
-) -> None:
+def _fill(axes: Axes, x: Places, y: Places, scores: Scores, levels: npt.NDArray[np.float64]) -> None:
     known = ~np.isnan(x + y)
     x, y, scores = x[known], y[known], scores[known]
     # Points on one line, or fewer than three, have no surface between them.
     if len(x) and np.linalg.matrix_rank(np.column_stack([x - x[0], y - y[0]]), tol=1e-6) == 2:
-        axes.tricontourf(x, y, scores, levels=levels, cmap=_MAP)
-    axes.scatter(x, y, c=scores, cmap=_MAP, vmin=levels[0], vmax=levels[-1], edgecolors="white", s=22)
+        axes.tricontourf(x, y, scores, levels=levels, cmap=COLOUR_MAP)
+    axes.scatter(x, y, c=scores, cmap=COLOUR_MAP, vmin=levels[0], vmax=levels[-1], edgecolors="white", s=22)
 
 
 def _mark(axes: Axes, parameter: Parameter, side: str, *, named: bool = True) -> None:
     """Ticks of an axis of the unit cube, in the parameter's own values."""
     axis = axes.xaxis if side == "x" else axes.yaxis
-    labels = _labels(parameter)
-    axis.set_ticks(list(labels), list(labels.values()) if named else [""] * len(labels), fontsize=8)
+    ticks = axis_ticks(parameter)
+    labels = [wrapped(text, 12) if named else "" for text in ticks.values()]
+    axis.set_ticks(list(ticks), labels, fontsize=8)
     if named:
-        log = ", log" if getattr(parameter, "log", False) else ""
-        axis.set_label_text(f"{_axis(parameter.name)}{log}")
-
-
-def _labels(parameter: Parameter) -> dict[float, str]:
-    """Positions on the axis of a parameter that have a label: of texts, all."""
-    if isinstance(parameter, ChoiceParameter) and parameter.is_text:
-        return {parameter.to_unit(choice): _short(value(choice)) for choice in parameter.choices}
-    return {tick: value(parameter.from_unit(tick)) for tick in _TICKS}
-
-
-def _short(label: str) -> str:
-    return label if len(label) <= _LONGEST_LABEL else f"{label[: _LONGEST_LABEL - 1]}…"
-
-
-def _axis(name: str) -> str:
-    return f"{symbol(name)} (frames)" if is_in_frames(name) else symbol(name)
+        axis.set_label_text(wrapped(axis_name(parameter), 20))

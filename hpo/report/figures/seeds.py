@@ -8,6 +8,7 @@ from hpo.journal.ranking import GRID
 from hpo.journal.roles import scores_by_role, test_scores_by_role
 from hpo.journal.trial_state import TrialState
 from hpo.report.figures.interactive import interactive
+from hpo.report.figures.labels import for_plotly, wrapped
 from hpo.report.figures.style import colour, panels
 from hpo.tasks.base.presentation.stage_presentation import StageFigure, StageView
 
@@ -30,12 +31,13 @@ def seeds_figure(view: StageView) -> StageFigure | None:
     splits = {split: scores for split, scores in splits.items() if scores}
     if not splits:
         return None
+    score = wrapped(view.score_label, 60)
     return StageFigure(
         name="seeds",
         title="Spread over seeds",
         caption=_CAPTION,
-        picture=_picture(splits, trials, view.score_label),
-        interactive=_interactive(splits, trials, view.score_label),
+        picture=_picture(splits, trials, score),
+        interactive=_interactive(splits, trials, for_plotly(score)),
     )
 
 

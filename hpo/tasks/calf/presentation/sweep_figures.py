@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from hpo.report.figures.curves import CAPTION, Curve, curve_of, curve_trace, draw_curve, one_curve
 from hpo.report.figures.interactive import styled
+from hpo.report.figures.labels import for_plotly, shortened, wrapped
 from hpo.report.figures.style import colour, dash, panels
 from hpo.tasks.base.presentation.stage_presentation import StageFigure, StageView
 from hpo.tasks.calf.presentation.seconds import to_seconds
@@ -42,12 +43,13 @@ def sensitivity_figure(view: StageView) -> StageFigure | None:
     curves = {name: lines for name, lines in curves.items() if lines}
     if not curves:
         return None
+    score = wrapped(view.score_label, 24)
     return StageFigure(
         name="sensitivity",
         title="Sensitivity to the slicing parameters",
         caption=f"Each slicing parameter varied alone, in seconds from the action. {CAPTION}",
-        picture=_sensitivity_picture(curves, view.score_label),
-        interactive=_sensitivity_interactive(curves, view.score_label),
+        picture=_sensitivity_picture(curves, score),
+        interactive=_sensitivity_interactive(curves, for_plotly(score)),
     )
 
 
@@ -70,7 +72,7 @@ def _sensitivity_picture(curves: Mapping[str, Mapping[int, Curve]], score: str) 
         for number, curve in lines.items():
             draw_curve(axes, curve, colour(number - 1), dash(0), f"K{number}")
         axes.axvline(0, color="black", linewidth=1)
-        axes.set(title=name, xlabel="seconds from the action", ylabel=score)
+        axes.set(title=wrapped(name, 60), xlabel="seconds from the action", ylabel=score)
         axes.legend(fontsize=8, ncols=4)
     return figure
 
@@ -79,7 +81,10 @@ def _sensitivity_interactive(curves: Mapping[str, Mapping[int, Curve]], score: s
     from plotly.subplots import make_subplots
 
     moving = make_subplots(
-        rows=len(curves), cols=1, subplot_titles=list(curves), vertical_spacing=0.25 / len(curves)
+        rows=len(curves),
+        cols=1,
+        subplot_titles=[for_plotly(shortened(name, 80)) for name in curves],
+        vertical_spacing=0.25 / len(curves),
     )
     for row, (name, lines) in enumerate(curves.items(), start=1):
         for number, curve in lines.items():
