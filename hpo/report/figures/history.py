@@ -11,7 +11,7 @@ from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.report.figures.interactive import interactive
 from hpo.report.figures.labels import for_plotly, wrapped
 from hpo.report.figures.sample import drawn_note, drawn_trials
-from hpo.report.figures.style import colour, panels
+from hpo.report.figures.style import colour, panels, score_range
 from hpo.report.trial_tables import describe_settings
 from hpo.tasks.base.presentation.stage_presentation import StageFigure, StageView
 
@@ -26,6 +26,8 @@ _CAPTION = (
 
 _MOST_DRAWN = 2000
 """Largest number of trials that are drawn."""
+_FEW = 10
+"""Number of trials below which plotly would mark fractions of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,7 @@ def history_figure(view: StageView) -> StageFigure | None:
         title="History",
         caption=_CAPTION + drawn_note(sum(len(group.scores) for group in groups), _ended(view)),
         picture=_picture(groups, best, axis=axis, trials=len(view.trials)),
-        interactive=_interactive(groups, best, axis=for_plotly(axis)),
+        interactive=_interactive(groups, best, axis=for_plotly(axis), trials=len(view.trials)),
     )
 
 
@@ -106,18 +108,20 @@ def _picture(groups: list[_Group], best: Mapping[int, float], *, axis: str, tria
     figure, ((axes,),) = panels(1, 1, width=9, height=4.2)
     for group in groups:
         places, scores = list(group.scores), list(group.scores.values())
-        axes.scatter(places, scores, color=group.tone, marker=group.marker, label=group.label, zorder=3)
+        look = {"color": group.tone, "marker": group.marker, "zorder": 3, "clip_on": False}
+        axes.scatter(places, scores, label=group.label, **look)  # type: ignore[arg-type]
     if best:
         line = {"where": "post", "color": colour(6), "linewidth": 1.2}
         axes.step(list(best), list(best.values()), label="best so far", **line)  # type: ignore[arg-type]
     axes.set(xlabel="trial", ylabel=axis, xlim=(0, trials + 1))
+    axes.set_ylim(_ends(groups))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     figure.legend(loc="outside upper center", ncols=4, frameon=False)
     return figure
 
 
-def _interactive(groups: list[_Group], best: Mapping[int, float], *, axis: str) -> "Interactive":
+def _interactive(groups: list[_Group], best: Mapping[int, float], *, axis: str, trials: int) -> "Interactive":
     moving = interactive()
     for group in groups:
         moving.add_scatter(
@@ -127,6 +131,7 @@ def _interactive(groups: list[_Group], best: Mapping[int, float], *, axis: str) 
             name=group.label,
             text=group.texts,
             marker={"color": group.tone, "symbol": group.symbol, "size": 9},
+            cliponaxis=False,
         )
     moving.add_scatter(
         x=list(best),
@@ -135,8 +140,14 @@ def _interactive(groups: list[_Group], best: Mapping[int, float], *, axis: str) 
         name="best so far",
         line={"shape": "hv", "color": colour(6)},
     )
-    moving.update_layout(xaxis_title="trial", yaxis_title=axis, margin_b=90)
+    moving.update_xaxes(title="trial", range=(0, trials + 1), dtick=1 if trials < _FEW else None)
+    moving.update_yaxes(title=axis, range=_ends(groups))
+    moving.update_layout(margin_b=90)
     return moving
+
+
+def _ends(groups: list[_Group]) -> tuple[float, float] | None:
+    return score_range(score for group in groups for score in group.scores.values())
 
 
 def _hover_text(trial: TrialState, view: StageView) -> str:

@@ -17,6 +17,7 @@ from hpo.report.figures.space_axes import (
     axis_name,
     axis_ticks,
 )
+from hpo.report.figures.style import score_range
 from hpo.report.formats import value
 from hpo.space.parameters import Parameter
 
@@ -98,6 +99,7 @@ def slices_interactive(shown: Shown, places: Places, scores: Scores, score: str)
             **cell,
         )
         figure.update_xaxes(**_axis(parameter, 30), **cell)
+    figure.update_yaxes(range=score_range(scores.tolist()))
     figure.update_yaxes(title_text=_label(score, 22), col=1)
     figure.update_layout(coloraxis=_colours("order of the trials", order))
     return styled(figure, height=height)

@@ -1,6 +1,7 @@
 """Common style of all figures: colours that colour-blind people can distinguish, reproducible files."""
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 """Colours of Okabe and Ito (2008), without the yellow that is hard to see on white."""
 DASHES = ("-", "--", ":")
 GREY = "#BBBBBB"
+_EQUAL_SPAN = 0.1
+"""Length of the axis of scores that are all equal."""
 
 
 def colour(index: int) -> str:
@@ -26,6 +29,15 @@ def colour(index: int) -> str:
 def dash(index: int) -> str:
     """Return the dashes of class or line ``index``; they change when the colours repeat."""
     return DASHES[index // len(COLOURS) % len(DASHES)]
+
+
+def score_range(scores: Iterable[float]) -> tuple[float, float] | None:
+    """Return the ends of an axis for equal scores, within [0, 1]; None where any library's choice is good."""
+    low, *others = set(scores)
+    if others or not 0 <= low <= 1:
+        return None
+    start = min(max(low - _EQUAL_SPAN / 2, 0.0), 1.0 - _EQUAL_SPAN)
+    return start, start + _EQUAL_SPAN
 
 
 def panels(rows: int, columns: int, *, width: float, height: float) -> "tuple[Figure, list[list[Axes]]]":

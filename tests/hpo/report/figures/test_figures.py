@@ -47,6 +47,24 @@ def test_best_so_far_never_falls_and_leaves_failed_trials_out() -> None:
     assert shown["failed"].text[0] == "t4: diverged"
 
 
+@pytest.mark.parametrize(("score", "ends"), [(0.5, (0.45, 0.55)), (0.0, (0.0, 0.1)), (1.0, (0.9, 1.0))])
+def test_equal_scores_have_a_short_axis_within_0_and_1_and_trials_whole_numbers(
+    score: float, ends: tuple[float, float]
+) -> None:
+    figure = history_figure(view("bayes", [trial(1, score)]))
+    assert figure is not None
+    assert figure.picture.axes[0].get_ylim() == pytest.approx(ends)
+    layout = figure.interactive.layout
+    assert layout.yaxis.range == pytest.approx(ends)
+    assert (layout.xaxis.range, layout.xaxis.dtick) == ((0, 2), 1)
+
+
+def test_different_scores_and_losses_have_an_axis_of_their_own_length() -> None:
+    for scores in ((0.2, 0.4), (7.0, 7.0)):
+        figure = history_figure(view("bayes", [trial(n, score) for n, score in enumerate(scores, start=1)]))
+        assert figure is not None and figure.interactive.layout.yaxis.range is None
+
+
 def test_diverged_scores_are_not_drawn() -> None:
     assert history_figure(view("bayes", [trial(1, math.nan), trial(2, None)])) is None
 
