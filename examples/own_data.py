@@ -2,8 +2,8 @@
 
     python own_data.py actions.csv handball --rate 5 --features VIDEO
 
-The time is given in seconds or as minutes:seconds since the start of the part. Semicolons and decimal commas,
-as Excel writes them, are read too:
+The time is given in seconds, as minutes:seconds or as hours:minutes:seconds since the start of the part.
+Semicolons and decimal commas, as Excel writes them, are read too; the text is UTF-8 ("CSV UTF-8" in Excel):
 
     game,part,time,label
     final,1,07:32,goal
@@ -15,7 +15,6 @@ handball/games/final/1_VIDEO.npy, an array (frames, values).
 """
 
 import argparse
-import csv
 import json
 import random
 import subprocess
@@ -23,33 +22,22 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-
-def seconds(text):
-    minutes, _, rest = text.rpartition(":")
-    return 60 * int(minutes or 0) + float(rest)
+from model.data.annotation_files import read_annotations
+from model.errors import DataError
+from model.timeline import annotated
 
 
 def read_games(file):
     """Return game -> annotations as label files hold them."""
+    try:
+        read = read_annotations(file, game="", part=1)
+    except DataError as error:
+        sys.exit(f"error: {error}")
+    if read.problems:
+        sys.exit("\n".join(f"error: {problem}" for problem in read.problems))
     games = defaultdict(list)
-    with file.open(newline="", encoding="utf-8-sig") as rows:
-        separator = max(",;\t", key=rows.readline().count)
-        rows.seek(0)
-        for number, row in enumerate(csv.DictReader(rows, delimiter=separator), start=2):
-            try:
-                written = row["time"] if separator == "," else row["time"].replace(",", ".")
-                part, time = int(row["part"]), seconds(written)
-                clock = f"{part} - {int(time) // 60:02d}:{int(time) % 60:02d}"
-                action = {
-                    "gameTime": clock,
-                    "label": row["label"].strip(),
-                    "position": str(round(1000 * time)),
-                }
-                games[row["game"].strip()].append(action)
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
-                sys.exit(
-                    f"error: {file}, line {number}: expected game, part, time, label, got {row} ({error})"
-                )
+    for action in read.annotations:
+        games[action.game].append(annotated(action.part, round(1000 * action.time_s), action.label))
     return games
 
 
@@ -63,7 +51,7 @@ def write_folder(games, folder):
     fifth = max(1, len(names) // 5)
     lists = {"test": names[:fifth], "valid": names[fifth : 2 * fifth], "train": names[2 * fifth :]}
     for split, listed in lists.items():
-        (folder / f"{split}.txt").write_text("".join(f"{name}\n" for name in listed))
+        (folder / f"{split}.txt").write_text("".join(f"{name}\n" for name in listed), encoding="utf-8")
 
 
 def main():

@@ -1,6 +1,7 @@
 """First description and study file of a data set of one's own, from its label files or from a CSV file."""
 
 import json
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -277,7 +278,41 @@ def test_example_reads_files_of_excel_and_keeps_a_folder_that_is_there(tmp_path:
     assert labels.read_text() == "mended by hand"
 
 
-def test_example_names_the_line_that_it_cannot_read(tmp_path: Path) -> None:
-    (tmp_path / "actions.csv").write_text("game,part,time,label\na,1,10,goal\na,one,10,goal\n")
-    done = script(tmp_path / "actions.csv", tmp_path / "made", "--rate", "5", "--features", "VIDEO")
-    assert done.returncode == 1 and "line 3: expected game, part, time, label" in done.stderr
+def example(monkeypatch: pytest.MonkeyPatch, file: Path) -> str:
+    """What the example says about a file from which it makes no folder."""
+    words = ["own_data.py", str(file), str(file.parent / "made"), "--rate", "5", "--features", "VIDEO"]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert not (file.parent / "made").exists()
+    return str(ended.value)
+
+
+@pytest.mark.parametrize(
+    ("row", "fault"),
+    [
+        ("a,one,10,goal", "line 3: part is 'one'"),
+        ("a,1,-5,goal", "line 3: time is '-5'"),
+        ("a,1,inf,goal", "line 3: time is 'inf'"),
+        ("../a,1,10,goal", "line 3: game '../a' cannot be used"),
+        ("a,1,10,Zeitstrafe für A", "line 3: expected text in UTF-8, got byte 0xfc; save the file as UTF-8"),
+    ],
+)
+def test_example_names_the_line_that_it_cannot_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row: str, fault: str
+) -> None:
+    file = tmp_path / "actions.csv"
+    file.write_text(f"game,part,time,label\na,1,10,goal\n{row}\n", encoding="cp1252")
+    said = example(monkeypatch, file)
+    assert said.startswith("error: ") and fault in said
+
+
+def test_example_says_that_its_file_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "No such file" in example(monkeypatch, tmp_path / "none.csv")
+
+
+def test_example_reads_hours_and_utf_16(tmp_path: Path) -> None:
+    file = tmp_path / "actions.csv"
+    file.write_text("game;part;time;label\nSpiel 1;1;1:02:03,5;Tür\n", encoding="utf-16")
+    games = runpy.run_path(str(SCRIPT))["read_games"](file)
+    assert games == {"Spiel 1": [{"gameTime": "1 - 62:03", "label": "Tür", "position": "3723500"}]}
