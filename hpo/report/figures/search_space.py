@@ -21,6 +21,7 @@ from hpo.report.figures.space_axes import (
     Shown,
     axis_name,
     axis_ticks,
+    span_surface,
 )
 from hpo.report.figures.space_interactive import (
     contours_interactive,
@@ -36,7 +37,7 @@ from hpo.tasks.base.presentation.stage_presentation import StageFigure, StageVie
 
 _MOST_PAIRED = 5
 _MOST_DRAWN = 300
-"""Largest number of trials that are drawn; the contours take time that grows with its square."""
+"""Largest number of trials that are drawn, each with a line of its own."""
 _TEXTS = {
     "parallel": (
         "Parallel coordinates",
@@ -177,8 +178,7 @@ def _contours(shown: Shown, paired: Sequence[int], places: Places, scores: Score
 def _fill(axes: Axes, x: Places, y: Places, scores: Scores, levels: npt.NDArray[np.float64]) -> None:
     known = ~np.isnan(x + y)
     x, y, scores = x[known], y[known], scores[known]
-    # Points on one line, or fewer than three, have no surface between them.
-    if len(x) and np.linalg.matrix_rank(np.column_stack([x - x[0], y - y[0]]), tol=1e-6) == 2:
+    if span_surface(x, y):
         axes.tricontourf(x, y, scores, levels=levels, cmap=COLOUR_MAP)
     axes.scatter(x, y, c=scores, cmap=COLOUR_MAP, vmin=levels[0], vmax=levels[-1], edgecolors="white", s=22)
 

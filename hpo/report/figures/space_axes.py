@@ -27,6 +27,11 @@ Scores = npt.NDArray[np.float64]
 """Score of each trial."""
 
 
+def span_surface(x: Places, y: Places) -> bool:
+    """Return whether points have a surface between them: three or more, not on one line."""
+    return len(x) > 0 and int(np.linalg.matrix_rank(np.column_stack([x - x[0], y - y[0]]), tol=1e-6)) == 2
+
+
 def axis_name(parameter: Parameter) -> str:
     """Return the paper's symbol of a hyperparameter, with its unit if that is frames, and its scale."""
     unit = " (frames)" if is_in_frames(parameter.name) else ""

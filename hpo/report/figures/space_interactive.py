@@ -16,6 +16,7 @@ from hpo.report.figures.space_axes import (
     Shown,
     axis_name,
     axis_ticks,
+    span_surface,
 )
 from hpo.report.figures.style import score_range
 from hpo.report.formats import value
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 _LETTERS = 110
 """Letters of small labels that have room beside each other on a page."""
+_GRID = 41
+"""Points of a surface along each axis."""
 _SMALL = 10
 """Size of small labels."""
 
@@ -133,9 +136,9 @@ def _add_pair(
     known = ~np.isnan(places).any(axis=1)
     places, scores = places[known], scores[known]
     (x, y), coloured = places.T, {"coloraxis": "coloraxis"}
-    if min(len(np.unique(x)), len(np.unique(y))) > 1:  # or there is no surface between them
-        look = {"contours_coloring": "heatmap", "line_smoothing": 1.3, "hoverinfo": "skip"}
-        figure.add_contour(x=x, y=y, z=scores, connectgaps=True, row=row, col=column, **look, **coloured)
+    if span_surface(x, y):
+        look = {"contours_coloring": "heatmap", "hoverinfo": "skip"}
+        figure.add_contour(**_surface(x, y, scores), row=row, col=column, **look, **coloured)
     texts = [f"{one}, {other}" for one, other in zip(*_texts(pair, places), strict=True)]
     figure.add_scatter(
         x=x,
@@ -149,6 +152,14 @@ def _add_pair(
         row=row,
         col=column,
     )
+
+
+def _surface(x: Places, y: Places, scores: Scores) -> dict[str, Any]:
+    """Interpolate scores on a grid. Plotly would take minutes for a surface between 300 points."""
+    from scipy.interpolate import griddata
+
+    across, up = (np.linspace(side.min(), side.max(), _GRID) for side in (x, y))
+    return {"x": across, "y": up, "z": griddata((x, y), scores, tuple(np.meshgrid(across, up)))}
 
 
 def _texts(shown: Shown, places: Places) -> list[list[str]]:

@@ -6,21 +6,33 @@ from typing import Any
 
 import numpy as np
 import pytest
-from shown_stages import trial, view
 
-from hpo.report.figures.search_space import search_space_figures
 from hpo.report.figures.space_axes import axis_name, axis_ticks
+from hpo.report.figures.space_interactive import (
+    contours_interactive,
+    parallel_interactive,
+    slices_interactive,
+)
 from hpo.space.parameters import ChoiceParameter, FloatParameter, IntParameter, Parameter
 from hpo.space.space import Space
 
 
-def drawn(parameters: Sequence[Parameter], number: int = 12) -> dict[str, Any]:
+def drawn(parameters: Sequence[Parameter], number: int = 12, score: str = "score") -> dict[str, Any]:
     """The interactive figures of a search in this space, by their names."""
     space = Space(parameters)
     points = [space.from_unit(u) for u in np.random.default_rng(0).random((number, space.dimensions))]
-    shown = view("bayes", [trial(n, n / 20, parameters=point) for n, point in enumerate(points, start=1)])
-    shown.state.stages["bayes"].space = space.describe()
-    return {figure.name: figure.interactive for figure in search_space_figures(shown)}
+    places = np.array(
+        [
+            [each.to_unit(point[each.name]) if each.name in point else np.nan for each in space.searched]
+            for point in points
+        ]
+    )
+    scores, paired = np.arange(1, number + 1) / number, [0, len(space.searched) - 1]
+    return {
+        "parallel": parallel_interactive(space.searched, places, scores, score),
+        "slices": slices_interactive(space.searched, places, scores, score),
+        "contours": contours_interactive(space.searched, paired, places, scores, score),
+    }
 
 
 def test_texts_with_markup_are_shown_as_they_are() -> None:
@@ -59,7 +71,8 @@ def test_axes_are_labelled_at_a_few_values_of_the_hyperparameter() -> None:
 def test_long_names_and_choices_are_wrapped_in_every_figure() -> None:
     long = [f"encoder_layer_{n}_attention_dropout_probability" for n in range(5)]
     choices = ChoiceParameter("augmentation", ("random crop and horizontal flip", "none"))
-    views = drawn([choices, *(FloatParameter(name, 0.0, 1.0) for name in long)])
+    parameters = [choices, *(FloatParameter(name, 0.0, 1.0) for name in long)]
+    views = drawn(parameters, score="mean intersection over union of all 42 categories")
     for name, figure in views.items():
         axes = [
             axis for axis in (*figure.select_xaxes(), *figure.select_yaxes()) if axis.visible is not False
@@ -84,3 +97,11 @@ def test_points_have_the_values_of_their_trials_and_none_without_one() -> None:
     assert set(kinds.text) == {"a", "b"}
     assert [text == "" for text in x.text] == [text == "a" for text in kinds.text]
     assert all(0.001 <= float(text) <= 1 for text in x.text if text)
+
+
+def test_surface_of_contours_is_small_and_lies_between_the_scores() -> None:
+    figure = drawn([FloatParameter("x", 0.0, 1.0), FloatParameter("y", 0.0, 1.0)], 60)["contours"]
+    (surface,) = figure.select_traces(selector={"type": "contour"})
+    assert np.shape(surface.z) == (41, 41)
+    # Without scores beyond the outermost points.
+    assert 0 < np.nanmin(surface.z) < np.nanmax(surface.z) <= 1 and np.isnan(surface.z[0][0])
