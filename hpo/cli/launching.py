@@ -59,3 +59,16 @@ def two_counts(text: str | None, option: str) -> tuple[int, int] | None:
     if len(parts) != 2 or not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
         raise ConfigError(f"expected {option} TRAIN,VALID such as 60,30, got {text!r}")
     return int(parts[0]), int(parts[1])
+
+
+def seed_count(text: str | None) -> int | str | None:
+    """Parse the number of seeds of a final, which may be ``until decided``.
+
+    Raises:
+        ConfigError: The text is neither that nor a whole number above 1.
+    """
+    if text is None or text == "until decided":
+        return text
+    if not text.isdecimal() or int(text) < 2:
+        raise ConfigError(f'expected --seeds "until decided" or a whole number above 1, got {text!r}')
+    return int(text)

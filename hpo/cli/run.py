@@ -8,8 +8,9 @@ import typer.core
 
 from hpo.api.tasks import TASKS
 from hpo.cli.help_sections import SectionedCommand
-from hpo.cli.launching import launch_of, show
+from hpo.cli.launching import launch_of, seed_count, show
 from hpo.cli.run_options import (
+    SEED_COUNT,
     Array,
     Concurrent,
     Data,
@@ -222,7 +223,7 @@ def paper(
         "searcher": searcher,
         "scheduler": scheduler,
         "stop_when": stop_when,
-        "seeds": seeds,
+        "seeds": seed_count(seeds),
         "final_epochs": final_epochs,
     }
     show(launch.start_procedure(options, study))
@@ -284,10 +285,13 @@ def _annotation(option: StageOption) -> Any:
     name = f"--{option.name or option.key}"
     if option.kind == "count":
         return Annotated[int | None, typer.Option(name, metavar="NUMBER", min=option.least, help=option.help)]
-    return Annotated[str | None, typer.Option(name, metavar="NAME", help=option.help)]
+    metavar = SEED_COUNT if option.kind == "seeds" else "NAME"
+    return Annotated[str | None, typer.Option(name, metavar=metavar, help=option.help)]
 
 
 def _setting(option: StageOption, value: Any) -> Any:
+    if option.kind == "seeds":
+        return seed_count(value)
     return [value] if option.kind == "texts" and value is not None else value
 
 

@@ -6,6 +6,10 @@ from typing import Annotated
 import typer
 
 from hpo.config.limits import LARGEST_SEED
+from hpo.tasks.base.presentation.stage_command import FINAL_SEEDS
+
+SEED_COUNT = 'NUMBER|"until decided"'
+"""Metavariable of the number of seeds of a final."""
 
 Features = Annotated[
     str | None,
@@ -186,14 +190,7 @@ StopWhen = Annotated[
         "between seeds. Default: from the study file.",
     ),
 ]
-Seeds = Annotated[
-    int | None,
-    typer.Option(
-        metavar="NUMBER",
-        min=2,
-        help="Seeds per configuration in the final. Default: from the study file.",
-    ),
-]
+Seeds = Annotated[str | None, typer.Option(metavar=SEED_COUNT, help=FINAL_SEEDS.help)]
 Epochs = Annotated[
     int | None, typer.Option(metavar="NUMBER", min=1, help="Epochs per trial. Default: from the study file.")
 ]

@@ -3,6 +3,8 @@
 import errno
 import re
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 import typer
@@ -10,6 +12,7 @@ from typer.testing import CliRunner
 
 from hpo.cli import main as command
 from hpo.cli.help_sections import COMMANDS
+from model.errors import ConfigError
 
 
 def run(monkeypatch: pytest.MonkeyPatch, error: Exception) -> int:
@@ -95,3 +98,33 @@ def test_help_of_a_stage_lists_every_option_in_one_section(stage: str) -> None:
         "Time:",
         "Machine:",
     ]
+
+
+class Recorder:
+    """Launch that keeps the options of a stage or of the procedure."""
+
+    options: Mapping[str, Any]
+
+    def run_stage(self, stage: str, options: Mapping[str, Any], *_: object) -> None:
+        self.options = options
+
+    def start_procedure(self, options: Mapping[str, Any], *_: object) -> None:
+        self.options = options
+
+
+def seeds_typed(monkeypatch: pytest.MonkeyPatch, stage: str, seeds: str) -> object:
+    """Return the seeds that ``hpo run STAGE --seeds SEEDS`` asks for."""
+    launch = Recorder()
+    monkeypatch.setattr("hpo.cli.run.launch_of", lambda *_, **__: launch)
+    monkeypatch.setattr("hpo.cli.run.show", lambda _: None)
+    CliRunner().invoke(command.app, ["run", stage, "--seeds", seeds], catch_exceptions=False)
+    return launch.options["seeds"]
+
+
+@pytest.mark.parametrize("stage", ["final", "paper"])
+def test_seeds_of_a_final_are_typed_as_in_the_study_file(monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
+    assert seeds_typed(monkeypatch, stage, "until decided") == "until decided"
+    assert seeds_typed(monkeypatch, stage, "7") == 7
+    for wrong in ("1", "many", "-2"):
+        with pytest.raises(ConfigError, match='--seeds "until decided" or a whole number above 1, got'):
+            seeds_typed(monkeypatch, stage, wrong)

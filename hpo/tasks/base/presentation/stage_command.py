@@ -14,8 +14,9 @@ class StageOption:
 
     key: str
     """Key of the table."""
-    kind: Literal["count", "text", "texts"]
-    """Type of the value: a whole number above 0, a text, or a text that becomes a list of one."""
+    kind: Literal["count", "seeds", "text", "texts"]
+    """Type of the value: a whole number above 0, a whole number above 1 or ``until decided``, a text, or a
+    text that becomes a list of one."""
     help: str
     name: str = ""
     """Name of the option without its dashes. Default: the key."""
@@ -27,6 +28,12 @@ SEEDS = StageOption(
     key="seeds",
     kind="count",
     help="Seeds per configuration. Default: from the study file.",
+)
+FINAL_SEEDS = StageOption(
+    key="seeds",
+    kind="seeds",
+    help='Seeds per configuration in the final, 2 or more; or "until decided": configurations that are '
+    "surely worse get no further seeds. Default: from the study file.",
 )
 COMPARISON_SEEDS = StageOption(
     key="seeds",

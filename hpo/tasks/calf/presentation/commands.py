@@ -4,6 +4,7 @@ from pathlib import Path
 
 from hpo.tasks.base.presentation.stage_command import (
     COMPARISON_SEEDS,
+    FINAL_SEEDS,
     DemoData,
     StageCommand,
     StageOption,
@@ -61,6 +62,7 @@ COMMANDS = TaskCommands(
             stage="final",
             help="Compare the best configurations. Trains them with several seeds and scores them once on "
             "the test split.",
+            options=(FINAL_SEEDS,),
         ),
         StageCommand(
             stage="ablation",
