@@ -10,6 +10,7 @@ from hpo.space.symbols import by_symbol
 from hpo.study.plan import StudyPlan
 from hpo.tasks.base.found import found_configuration
 from hpo.tasks.base.places import is_uri
+from hpo.tasks.base.registry import external_task_code
 from model.shell import shell_line
 
 
@@ -52,10 +53,17 @@ def commands(plan: StudyPlan, state: StudyState, *, file: str) -> list[str]:
     found = found_configuration(state)
     best = [f"{study}/{found.trial.trial}"] if found else []
     return [
+        *_module_folder(plan),
         *lines,
         shell_line("hpo", "compare", study, new_study),
         *(shell_line("hpo", "reproduce", name) for name in best),
     ]
+
+
+def _module_folder(plan: StudyPlan) -> list[str]:
+    """Return the command after which Python finds the module of an external task."""
+    code = external_task_code(plan.study.task)
+    return [] if code is None else [shell_line("export", f"PYTHONPATH={code.parent}")]
 
 
 def _without_none(entry: Any) -> Any:

@@ -142,3 +142,12 @@ def test_commands_begin_a_study_with_the_same_data_and_go_on_with_it(small_plan:
     assert words[words.index("--data-uri") + 1] == "s3://bucket/games" and "--data" not in words
     assert words[words.index("--warm-start") + 1] == "older"
     assert start_files(state) == {"start-final.json": '{\n  "f": 4,\n  "r": 40\n}'}
+
+
+def test_commands_name_the_folder_of_an_external_task_first(
+    small_plan: StudyPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpo.page.rerun.external_task_code", lambda _: Path("/home/me/my tasks/ridge.py"))
+    first, second, *_ = commands(small_plan, StudyState.replay(begun(small_plan, "s")), file="s.toml")
+    assert shlex.split(first) == ["export", "PYTHONPATH=/home/me/my tasks"]
+    assert second.startswith("hpo run bayes")
