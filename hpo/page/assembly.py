@@ -116,5 +116,6 @@ def _analyses(state: StudyState, plan: StudyPlan, environment: Environment) -> A
                 return AnalysesSection(heading=f"Analyses of {trial}", figures=figures, remark="")
     except UserError as error:
         return AnalysesSection(heading=heading, figures=[], remark=f"Not available: {error.message}.")
-    remark = f"None yet. Create them with: {shell_line('hpo', 'report', study, '--analyse')}"
+    of = f" of {best[0]}" if best else ""
+    remark = f"None yet{of}. Create them with: {shell_line('hpo', 'report', study, '--analyse')}"
     return AnalysesSection(heading=heading, figures=[], remark=remark)

@@ -151,3 +151,12 @@ def test_commands_name_the_folder_of_an_external_task_first(
     first, second, *_ = commands(small_plan, StudyState.replay(begun(small_plan, "s")), file="s.toml")
     assert shlex.split(first) == ["export", "PYTHONPATH=/home/me/my tasks"]
     assert second.startswith("hpo run bayes")
+
+
+def test_page_without_analyses_names_the_trial_whose_analyses_it_would_show(
+    environment: Environment, small_plan: StudyPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hpo.page.assembly.attached_pictures", lambda *_: {})
+    write(environment, "s", [*begun(small_plan, "s"), *trained(1, 0.25), *trained(2, 0.5)])
+    remark = study_page(environment, "s").analyses.remark
+    assert remark == "None yet of bayes-0002. Create them with: hpo report s --analyse"
