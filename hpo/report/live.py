@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hpo.journal.early_end import early_end_lines
-from hpo.journal.ranking import Configuration
+from hpo.journal.ranking import GRID, Configuration
 from hpo.journal.results import StudyState
 from hpo.journal.stage_state import StageState
 from hpo.journal.tally import Tally
@@ -28,6 +28,7 @@ from model.wording import counted
 
 _PER_S = "_per_s"
 """Suffix of the metrics that are speeds."""
+_COMPARISON = "the grid is explored; new seeds now compare its result with the start, and decide"
 
 
 class Display:
@@ -110,6 +111,8 @@ class Display:
         if self._printed is None:
             self._printed = len(tally.ended)
         for trial in islice(tally.ended, self._printed, None):
+            if self._printed and trial.role != tally.ended[self._printed - 1].role == GRID:
+                self._console.print(_COMPARISON, soft_wrap=True)
             self._printed += 1
             line = _ended_line(trial, self._printed, state, self._stage)
             left = self._left(state) if trial is tally.ended[-1] else ""
@@ -209,5 +212,7 @@ def _ended_line(trial: TrialState, ended: int, state: StudyState, stage: str) ->
     if seeds > 1:
         parts.append(f"mean {mean_with_interval(configuration)} (95 %) over {seeds} seeds")
     best = state.ranked(stage, 1)
-    mark = " (best so far)" if best and best[0].name == configuration.name else ""
-    return f"{place} {', '.join(parts)}{mark}"
+    is_best = bool(best) and best[0].name == configuration.name
+    follows_grid = trial.role != state.tally(stage).ended[0].role == GRID
+    mark = " (best of the comparison so far)" if follows_grid else " (best so far)"
+    return f"{place} {', '.join(parts)}{mark if is_best else ''}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from hpo.journal.ranking import has_score
+from hpo.journal.ranking import GRID, has_score
 from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.report.figures.interactive import interactive
 from hpo.report.figures.labels import for_plotly, wrapped
@@ -23,6 +23,8 @@ _CAPTION = (
     "Each point is a trial at its best validation; the line is the best score so far. "
     "Crosses at the bottom are trials that failed."
 )
+
+_COMPARISON = " It starts again where new seeds compare the result of the grid with its start."
 
 _MOST_DRAWN = 2000
 """Largest number of trials that are drawn."""
@@ -50,19 +52,31 @@ def history_figure(view: StageView) -> StageFigure | None:
         return None
     best = _best_so_far(view)
     axis = wrapped(view.score_axis, 36)
+    again = _COMPARISON if any(map(math.isnan, best.values())) else ""
     return StageFigure(
         name="history",
         title="History",
-        caption=_CAPTION + drawn_note(sum(len(group.scores) for group in groups), _ended(view)),
+        caption=_CAPTION + again + drawn_note(sum(len(group.scores) for group in groups), _ended(view)),
         picture=_picture(groups, best, axis=axis, trials=len(view.trials)),
         interactive=_interactive(groups, best, axis=for_plotly(axis), trials=len(view.trials)),
     )
 
 
-def _best_so_far(view: StageView) -> dict[int, float]:
-    """Return the number of each trial that was better than all before, and of the last one with a score."""
-    scores = {number: trial.score for number, trial in enumerate(view.trials, start=1) if has_score(trial)}
-    best = dict(zip(scores, accumulate((score or 0.0 for score in scores.values()), max), strict=True))
+def _best_so_far(view: StageView) -> dict[float, float]:
+    """Return number and best score of each trial that was better than all before, and of the last one.
+
+    Between the points of a grid and the comparison of its result lies a NaN, which interrupts a line: the
+    seeds of the comparison are others, and they alone decide.
+    """
+    scored = {number: trial for number, trial in enumerate(view.trials, start=1) if has_score(trial)}
+    explored = {number: trial.score or 0.0 for number, trial in scored.items() if trial.role == GRID}
+    others = {number: trial.score or 0.0 for number, trial in scored.items() if trial.role != GRID}
+    gap = {min(others) - 0.5: math.nan} if explored and others else {}
+    return {**_rises(explored), **gap, **_rises(others)}
+
+
+def _rises(scores: Mapping[int, float]) -> dict[float, float]:
+    best = dict(zip(scores, accumulate(scores.values(), max), strict=True))
     steps = [number for number, score in scores.items() if score == best[number]]
     return {number: best[number] for number in [*steps, *list(best)[-1:]]}
 
@@ -102,7 +116,7 @@ def _groups(view: StageView) -> list[_Group]:
     return groups
 
 
-def _picture(groups: list[_Group], best: Mapping[int, float], *, axis: str, trials: int) -> "Figure":
+def _picture(groups: list[_Group], best: Mapping[float, float], *, axis: str, trials: int) -> "Figure":
     from matplotlib.ticker import MaxNLocator  # matplotlib takes half a second to import
 
     figure, ((axes,),) = panels(1, 1, width=9, height=4.2)
@@ -121,7 +135,9 @@ def _picture(groups: list[_Group], best: Mapping[int, float], *, axis: str, tria
     return figure
 
 
-def _interactive(groups: list[_Group], best: Mapping[int, float], *, axis: str, trials: int) -> "Interactive":
+def _interactive(
+    groups: list[_Group], best: Mapping[float, float], *, axis: str, trials: int
+) -> "Interactive":
     moving = interactive()
     for group in groups:
         moving.add_scatter(

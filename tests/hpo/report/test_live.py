@@ -1,6 +1,7 @@
 import io
 from dataclasses import replace
 from datetime import timedelta
+from itertools import chain
 
 import pytest
 from rich.console import Console
@@ -247,6 +248,27 @@ def test_status_and_progress_name_the_best_by_the_mean_over_its_seeds() -> None:
         == "[2/3] 0.1000 by bayes-0002 (f 16) in 1 s, mean 0.5000 ± 5.0825 (95 %) over 2 seeds (best so far)"
     )
     assert lines[4].endswith("mean 0.6000 ± 0.0000 (95 %) over 2 seeds (best so far)")
+
+
+def test_best_of_a_grids_comparison_is_not_called_the_best_of_all() -> None:
+    roles = [("grid", 0.6), ("grid", 0.5), ("start", 0.4), ("combined", 0.55)]
+    ends = [
+        (
+            TrialAsked(trial=f"g-{number}", stage="bayes", parameters={"f": 8}, seed=number, role=role),
+            TrialFinished(trial=f"g-{number}", score=score, epoch=4, duration_s=1.0),
+        )
+        for number, (role, score) in enumerate(roles)
+    ]
+    states = [state_after(*chain(*ends[:count])) for count in range(5)]
+    _, *lines = plain(*states).splitlines()
+    assert lines == [
+        "[1/3] 0.6000 by g-0 (f 8) in 1 s (best so far)",
+        "[2/3] 0.5000 by g-1 (f 8) in 1 s, mean 0.5500 ± 0.6353 (95 %) over 2 seeds (best so far)",
+        "the grid is explored; new seeds now compare its result with the start, and decide",
+        "[3/3] 0.4000 by start (f 8) in 1 s (best of the comparison so far)",
+        "[4/3] 0.5500 by combined (f 8) in 1 s (best of the comparison so far)",
+    ]
+    assert plain(*states[3:]).splitlines()[1:] == lines[-1:]
 
 
 def test_table_of_configurations_groups_seeds_and_explains_the_interval() -> None:

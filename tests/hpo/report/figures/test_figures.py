@@ -65,6 +65,17 @@ def test_different_scores_and_losses_have_an_axis_of_their_own_length() -> None:
         assert figure is not None and figure.interactive.layout.yaxis.range is None
 
 
+def test_best_so_far_starts_again_where_new_seeds_compare_the_result_of_a_grid() -> None:
+    roles = {"grid": (0.6, 0.7), "start": (0.4,), "combined": (0.5, 0.3)}
+    trials = [(role, score) for role, scores in roles.items() for score in scores]
+    stage = view("bayes", [trial(n, score, role=role) for n, (role, score) in enumerate(trials, start=1)])
+    figure = history_figure(stage)
+    best = traces(figure)["best so far"]
+    assert list(best.x) == [1, 2, 2.5, 3, 4, 5]
+    assert [None if math.isnan(score) else score for score in best.y] == [0.6, 0.7, None, 0.4, 0.5, 0.5]
+    assert figure is not None and "starts again" in figure.caption
+
+
 def test_diverged_scores_are_not_drawn() -> None:
     assert history_figure(view("bayes", [trial(1, math.nan), trial(2, None)])) is None
 
