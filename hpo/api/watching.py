@@ -18,6 +18,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from hpo.tasks.base.splits import counted_items
 from model.shell import shell_line
 
 if TYPE_CHECKING:
@@ -168,4 +169,5 @@ def _size_of(plan: "StudyPlan") -> str:
         return ""
     left_out = plan.train.left_out + plan.valid.left_out
     missing = f", {left_out:,} left out: no feature file" if left_out else ""
-    return f" ({plan.train.items} training and {plan.valid.items} validation {plan.task.unit}{missing})"
+    valid = counted_items(plan.valid.items, f"validation {plan.task.unit}")
+    return f" ({plan.train.items:,} training and {valid}{missing})"

@@ -15,6 +15,7 @@ from hpo.search.searcher import NOISE
 from hpo.space.symbols import by_symbol, symbol
 from hpo.study.plan import StudyPlan
 from hpo.study.verdict import Verdict, verdict
+from hpo.tasks.base.splits import counted_items
 from model.errors import UserError
 from model.files import write_whole
 from model.wording import counted, with_interval
@@ -52,7 +53,12 @@ def write_paper(plan: StudyPlan, state: StudyState, folder: Path, *, prefix: str
     if found is None:
         return []
     header, rows = _table(plan, state, found)
-    searched = (symbol(name) for stage in state.stages.values() for name in stage.space)
+    searched = (
+        symbol(name)
+        for stage in state.stages.values()
+        if isinstance(plan.study.stages.named(stage.stage), SearchStage)
+        for name in stage.space
+    )
     note = plan.description.units_note(plan.shape, {*header, *searched})
     name, sentence, methods = state.created.study, _sentence(found), methods_paragraph(plan, state)
     contents = {
@@ -149,7 +155,7 @@ def _judging_sentence(state: StudyState) -> str:
 
 def _test_items(plan: StudyPlan, state: StudyState, stage: str) -> str:
     items = [trial.test_items for trial in state.trials_of(stage) if trial.test_items is not None]
-    return f" ({items[-1]} {plan.task.unit})" if items else ""
+    return f" ({counted_items(items[-1], plan.task.unit)})" if items else ""
 
 
 def _new_seeds(settings: FinalStage) -> str:
@@ -159,11 +165,8 @@ def _new_seeds(settings: FinalStage) -> str:
 
 
 def _data_sentence(plan: StudyPlan) -> str:
-    size = (
-        f", {plan.train.items} training and {plan.valid.items} validation {plan.task.unit}"
-        if plan.description.reads_data
-        else ""
-    )
+    valid = counted_items(plan.valid.items, f"validation {plan.task.unit}")
+    size = f", {plan.train.items:,} training and {valid}" if plan.description.reads_data else ""
     return (
         f"We tuned the hyperparameters of the task {plan.study.task} on {plan.dataset}{size}, to maximise "
         f"{plan.score.full_label} on the validation split."
@@ -177,7 +180,7 @@ def _sentence(found: Verdict) -> str:
 def _table(plan: StudyPlan, state: StudyState, found: Verdict) -> tuple[list[str], list[list[str]]]:
     """Return header and rows: the best configurations of the deciding stage and what differs."""
     ranked = state.ranked(found.found.stage.stage, _TOP)
-    names = _differing([by_symbol(each.parameters) for each in ranked])
+    names = _differing([by_symbol(each.parameters) for each in ranked]) or list(by_symbol(found.shown))
     has_test = any(trial.tested for each in ranked for trial in each.trials)
     has_expected = any(each.expected for each in ranked)
     label, metric = plan.score.label, plan.score.metric
@@ -207,10 +210,9 @@ def _table(plan: StudyPlan, state: StudyState, found: Verdict) -> tuple[list[str
 
 
 def _differing(points: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the hyperparameters that are not the same in all configurations; of a single one, all."""
-    names = list(dict.fromkeys(name for point in points for name in point))
-    different = [name for name in names if len({str(point.get(name)) for point in points}) > 1]
-    return different if len(points) > 1 else names
+    """Return the hyperparameters that are not the same in all configurations."""
+    names = dict.fromkeys(name for point in points for name in point)
+    return [name for name in names if len({str(point.get(name)) for point in points}) > 1]
 
 
 def _mean(scores: Sequence[float]) -> str:

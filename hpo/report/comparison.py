@@ -13,6 +13,7 @@ from hpo.report.console import print_table
 from hpo.report.formats import value
 from hpo.report.stage_tables import format_difference
 from hpo.tasks.base.networks import NetworkDifference
+from hpo.tasks.base.splits import counted_items
 
 SPLITS = {"valid": "validation", "test": "test"}
 """Name of a split in options -> its name in sentences."""
@@ -82,8 +83,9 @@ def show_comparison(comparison: Comparison) -> None:
 def networks_line(found: NetworkDifference, unit: str, split: str) -> str:
     """Describe the difference of two networks on the same items."""
     clear = "clear" if found.low > 0 or found.high < 0 else "not clear"
+    items = f"{counted_items(found.items, unit)} of the {SPLITS[split]} split"
     return (
-        f"On the same {found.items} {unit} of the {SPLITS[split]} split: {found.scores[0]:.4f} against "
+        f"On the same {items}: {found.scores[0]:.4f} against "
         f"{found.scores[1]:.4f}, difference {found.difference:+.4f} "
         f"(95 % interval over {found.draws:,} draws of the {unit}: {found.low:+.4f} to {found.high:+.4f}; "
         f"{clear})"

@@ -67,7 +67,7 @@ class Verdict:
     gain: PairedDifference | None
     """Score minus that of the reference with the same seeds; None if not measured."""
     compared: Mapping[str, Value]
-    """Reference's hyperparameters, if the stage trained it; the sentence shows what differs."""
+    """Values that the sentence leaves out; it shows what differs from them."""
     is_reference: bool
     """Whether the best is the reference itself."""
     label: str
@@ -89,9 +89,15 @@ class Verdict:
     def sentence(self) -> str:
         """The verdict in one sentence."""
         trial = replace(self.found.configuration.trials[0], role="")
-        values = describe_settings(trial, self.compared).replace("  ", ", ")
-        reached = f"{self.configuration} with {values} reaches {self.label} {self.score.text}"
-        return f"{reached}; {self._gain_text}."
+        values = describe_settings(trial, self.compared).replace("  ", ", ") if self.shown else ""
+        named = f"{self.configuration}{' with ' if values else ''}{values}"
+        return f"{named} reaches {self.label} {self.score.text}; {self._gain_text}."
+
+    @property
+    def shown(self) -> Mapping[str, Value]:
+        """Hyperparameters of the configuration that tell it from others; none where nothing was varied."""
+        own = self.found.configuration.parameters
+        return {name: value for name, value in own.items() if self.compared.get(name) != value}
 
     @property
     def _gain_text(self) -> str:
@@ -137,13 +143,12 @@ def verdict(plan: StudyPlan, state: StudyState, cluster: str | None = None) -> V
     has_grid_start = is_start or (START in by_role and OWN not in by_role)
     reference = GRID_START if has_grid_start else _study_file(plan, state, found)
     role = reference.role
-    compared = next((trial.parameters for trial in trials if trial.role == role and name != role), {})
     return Verdict(
         found=found,
         score=MeasuredScore(split=split, by_replicate=scores),
         reference=reference,
         gain=paired_difference(scores, by_role[role]) if role in by_role and name != role else None,
-        compared=compared,
+        compared=_values_left_out(found, state, role),
         is_reference=is_start or name == role or _is_in_study_file(found.configuration.parameters, state),
         label=label,
         comparing=_comparing_command(state, cluster) if found.decides else "",
@@ -161,6 +166,28 @@ def _study_file(plan: StudyPlan, state: StudyState, found: Found) -> Reference:
         same = (role for role, trial in named.items() if configuration_key(trial.parameters) == own)
         role = next(same, OWN)
     return Reference(role, "the study file's own configuration", by)
+
+
+def _values_left_out(found: Found, state: StudyState, reference: str) -> Mapping[str, Value]:
+    """Return the values that say nothing about the found configuration.
+
+    They are those of the reference. Where that is the configuration itself, or was not trained, they are
+    those that the compared configurations share; of a single one, those that the search did not vary. A point
+    of a search has none, a point of a grid those of its start.
+    """
+    best, trials = found.configuration, state.trials_of(found.stage.stage)
+    named = {trial.role: trial.parameters for trial in trials if trial.role not in ("", GRID)}
+    if reference in named and best.name != reference:
+        return named[reference]
+    if best.name not in named:
+        return found.stage.start
+    others = [parameters for role, parameters in named.items() if role != best.name]
+    searched = state.stages[SEARCH].space if SEARCH in state.stages else ()
+    return {
+        name: value
+        for name, value in best.parameters.items()
+        if all(other.get(name) == value for other in others) and (others or name not in searched)
+    }
 
 
 def _is_start_of_grid(found: Found) -> bool:

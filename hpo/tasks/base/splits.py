@@ -24,6 +24,11 @@ class DataShape:
     """Classes with a metric ``ap/NAME`` each; a class without actions in a split has none there."""
 
 
+def counted_items(number: int, plural: str) -> str:
+    """Return a number of items such as ``1 game``; ``plural`` is ``games``, or ``validation games``."""
+    return counted(number, plural.removesuffix("s"), plural)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteSplit:
     """Source from which every machine can fetch a split."""
@@ -60,7 +65,7 @@ class SplitRef:
     def size(self, unit: str) -> str:
         """Say how many items are used and left out, such as ``8 videos (1 left out: no feature file)``."""
         left_out = f" ({self.left_out:,} left out: no feature file)" if self.left_out else ""
-        return f"{counted(self.items, unit.removesuffix('s'), unit)}{left_out}"
+        return f"{counted_items(self.items, unit)}{left_out}"
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Self:

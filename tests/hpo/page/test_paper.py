@@ -9,7 +9,7 @@ from calf_plan import calf_plan
 from judged_studies import final, final_study, played
 from shown_stages import trial
 
-from hpo.journal.events import StageAsked, StageFinished
+from hpo.journal.events import StageAsked, StageFinished, StageStarted
 from hpo.page.facts import cost_table
 from hpo.page.paper import LATEX, MARKDOWN, methods_paragraph, write_paper
 from hpo.study.finalists import OWN
@@ -53,14 +53,27 @@ def test_note_explains_only_the_units_of_what_the_text_names(symbols: list[str],
 
 def test_unit_of_a_searched_hyperparameter_stands_in_both_files(tmp_path: Path) -> None:
     state = final_study()
-    state.stages["final"].space = {"r_frames": {"low": 10, "high": 90}}
+    zones = {"K1_frames.goal": {"grid": "class-parallel"}}
+    state.apply(StageStarted(stage="grid-slicing", space=zones, trials=1))
+    assert "in frames" not in write_paper(calf_plan(), state, tmp_path)[0].read_text()
+    axis = {"type": "int", "low": 10, "high": 90, "log": False}
+    state.apply(StageStarted(stage="bayes", space={"r_frames": axis}, trials=1))
     for file in write_paper(calf_plan(), state, tmp_path):
         assert "r is in frames, of which 2 are one second." in file.read_text()
 
 
+def test_table_of_one_configuration_has_what_the_search_varied(tmp_path: Path) -> None:
+    trials = final({OWN: (0.3, 0.4)}, {})
+    state = played("final", [replace(each, parameters={"f": 4, "beta": 0.5}) for each in trials], role=OWN)
+    axis = {"type": "int", "low": 2, "high": 9, "log": False}
+    state.apply(StageStarted(stage="bayes", space={"f": axis}, trials=1))
+    text = write_paper(calf_plan(), state, tmp_path)[0].read_text()
+    assert "| configuration | f | seeds | Average-mAP, validation |" in text
+
+
 def test_methods_have_the_numbers_of_the_study() -> None:
     text = methods_paragraph(calf_plan(), final_study())
-    assert "task calf on test/TEST, 2 training and 1 validation games, to maximise Average-mAP" in text
+    assert "task calf on test/TEST, 2 training and 1 validation game, to maximise Average-mAP" in text
     assert "evaluated every network once on the test split (4 games)" in text
     assert "with 5 new seeds each for" in text and "(6 trials finished, 0 stopped early, 0 failed)" in text
     assert "on cpu in float32, from seed 7" in text

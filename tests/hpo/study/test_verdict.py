@@ -71,6 +71,34 @@ def test_own_configuration_as_the_best_means_that_nothing_better_was_found() -> 
     assert "; the search found nothing better than the study file's own" in of(state).sentence
 
 
+FULL: Mapping[str, Value] = {"f": 4, "beta": 0.5, "K1_frames.goal": -40.0}
+
+
+def test_own_configuration_as_the_best_is_told_by_what_others_changed() -> None:
+    trials = final({OWN: (0.5, 0.6), "found": (0.1, 0.2)}, {})
+    trials = [replace(each, parameters={**FULL, **each.parameters}) for each in trials]
+    assert of(played("final", trials, role=OWN)).sentence.startswith("study file with f 4 reaches Average-m")
+
+
+def test_own_configuration_alone_is_told_by_what_the_search_varied() -> None:
+    alone = [replace(each, parameters=FULL) for each in final({OWN: (0.5, 0.6)}, {})]
+    state = played("final", alone, role=OWN)
+    assert of(state).sentence.startswith("study file reaches Average-mAP")
+    state.apply(StageStarted(stage="bayes", space={"f": {}, "beta": {}}, trials=1))
+    assert of(state).sentence.startswith("study file with f 4, beta 0.5 reaches Average-mAP")
+
+
+def test_comparison_without_the_own_configuration_is_told_by_what_it_compares() -> None:
+    named = compared(0.5, 0.3, trained={**FULL, "f": 14})
+    assert named.sentence.startswith("full model with f 14, beta 0.5, goal K -40 frames reaches")
+
+
+def test_best_point_of_a_grid_is_told_by_what_it_moved() -> None:
+    state = played("grid-slicing", [trial(1, 0.5, role=GRID, parameters=FULL)])
+    state.stages["grid-slicing"] = replace(state.stages["grid-slicing"], start={**FULL, "f": 9})
+    assert of(state).sentence.startswith("t1 with f 4 reaches Average-mAP")
+
+
 def compared(own: float, other: float, *, trained: Mapping[str, Value]) -> Verdict:
     """The verdict about an ablation that trained these hyperparameters under the name of the full model."""
     trials = final({"full model": (own, own + 0.01), "no margins": (other, other + 0.01)}, {})
