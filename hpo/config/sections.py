@@ -6,6 +6,8 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from model.training.schedule import TrainingSchedule
+
 VALIDATIONS = 20
 """Default number of validations in a trial. A killed process loses at most 1/20 of its trial."""
 LONGEST_S = 86_400.0
@@ -84,3 +86,8 @@ class Training(Section):
     def validated_every(self) -> int:
         """Number of epochs between two validations, with the default filled in."""
         return self.validate_every or math.ceil(self.epochs / VALIDATIONS)
+
+    @property
+    def schedule(self) -> TrainingSchedule:
+        """Epochs of a trial and interval of its validations."""
+        return TrainingSchedule(epochs=self.epochs, validate_every=self.validated_every)

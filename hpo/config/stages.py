@@ -26,6 +26,7 @@ from hpo.space.parameters import (
 )
 from hpo.space.space import Space
 from model.errors import ConfigError
+from model.training.schedule import TrainingSchedule
 
 SEARCH = "bayes"
 """Name of the search stage in every task."""
@@ -271,9 +272,16 @@ class SearchStage(Stage):
         rounds = 1 if self.searcher == "random" else ROUNDS
         return max(1, self.trials // rounds) * self.replicates
 
-    def can_stop(self, epochs: int) -> bool:
-        """Return whether the scheduler can stop a trial of ``epochs``; a trial of one epoch it cannot."""
-        return self.scheduler != "none" and self.grace(epochs) < epochs
+    def first_stop(self, schedule: TrainingSchedule) -> int | None:
+        """Return the first epoch whose validation can stop a trial; None if none before the last epoch can.
+
+        Raises:
+            ConfigError: ``grace_epochs`` is not below the epochs of a trial.
+        """
+        if self.scheduler == "none":
+            return None
+        first = schedule.next_validation(self.grace(schedule.epochs) - 1)
+        return first if first < schedule.epochs else None
 
     def grace(self, epochs: int) -> int:
         """Return how many of a trial's ``epochs`` it trains before it can be stopped.

@@ -18,6 +18,7 @@ from hpo.study.verdict import Verdict, verdict
 from hpo.tasks.base.splits import counted_items
 from model.errors import UserError
 from model.files import write_whole
+from model.training.schedule import TrainingSchedule
 from model.wording import counted, with_interval
 
 MARKDOWN, LATEX = "paper.md", "paper.tex"
@@ -103,7 +104,8 @@ def methods_paragraph(plan: StudyPlan, state: StudyState) -> str:
 
 def _stage_sentence(plan: StudyPlan, state: StudyState, name: str) -> str:
     stage, asked = state.stages[name], state.asked.get(name)
-    settings = (plan.with_stage(name, asked.settings) if asked else plan).study.stages.named(name)
+    study = (plan.with_stage(name, asked.settings) if asked else plan).study
+    settings = study.stages.named(name)
     counts, epochs = state.counts(stage=name), counted(stage.epochs, "epoch")
     ended = (
         f"{counted(counts[TrialStatus.FINISHED], 'trial')} finished, "
@@ -113,7 +115,8 @@ def _stage_sentence(plan: StudyPlan, state: StudyState, name: str) -> str:
         ranges = ", ".join(
             f"{symbol(parameter)} ({values_tried(axis)})" for parameter, axis in stage.space.items()
         )
-        what = f"searched {ranges} with {_search_in_words(settings, stage.epochs)} and {epochs} per trial"
+        search = _search_in_words(settings, study.training.schedule)
+        what = f"searched {ranges} with {search} and {epochs} per trial"
     elif isinstance(settings, FinalStage):
         what = (
             f"trained its configurations with {_new_seeds(settings)} for {epochs} and evaluated "
@@ -127,12 +130,10 @@ def _stage_sentence(plan: StudyPlan, state: StudyState, name: str) -> str:
     return f"The stage {name} {what} ({ended})."
 
 
-def _search_in_words(settings: SearchStage, epochs: int) -> str:
+def _search_in_words(settings: SearchStage, schedule: TrainingSchedule) -> str:
     """Name searcher and scheduler; with a scheduler, only the best configurations get all their seeds."""
-    stops = settings.can_stop(epochs)
-    scheduler = (
-        f"the scheduler {settings.scheduler}, which stops poor trials early" if stops else "no scheduler"
-    )
+    stops = f"the scheduler {settings.scheduler}, which stops poor trials early"
+    scheduler = stops if settings.first_stop(schedule) else "no scheduler"
     most = "at most " if settings.scheduler != "none" and settings.replicates > 1 else ""
     seeds = f"{most}{counted(settings.replicates, 'seed')}"
     return f"the searcher {settings.searcher}, {scheduler}, {seeds} per configuration"

@@ -88,11 +88,11 @@ def _stage_lines(outlined: StageOutline) -> list[str]:
 
 
 def _search_lines(plan: StudyPlan, settings: SearchStage, outlined: StageOutline) -> list[str]:
-    stage, epochs = outlined.stage, plan.study.training.epochs
+    stage = outlined.stage
     lines = [f"  space     searched by {settings.searcher}"]
-    if settings.can_stop(epochs):
+    if first := settings.first_stop(plan.study.training.schedule):
         limits = "; the times below are upper limits" if outlined.estimate else ""
-        lines.append(f"  stopping  by {settings.scheduler} from epoch {settings.grace(epochs)} on{limits}")
+        lines.append(f"  stopping  by {settings.scheduler} from epoch {first} on{limits}")
     if settings.stop_when == "unlikely":
         lines.append("  end       when further trials are unlikely to gain anything")
     for name, fields in space_of(settings).describe().items():

@@ -23,7 +23,6 @@ from hpo.tasks.base.score import Score
 from hpo.tasks.base.splits import DataRequest, DataShape, OpenedData, Progress, SplitRef
 from hpo.tasks.base.task import Task
 from model.errors import ConfigError, DataError
-from model.training.schedule import TrainingSchedule
 
 if TYPE_CHECKING:
     import torch
@@ -73,9 +72,7 @@ class FunctionTask(Task[StudyFile, DataShape, None, FunctionRun]):
         config = FunctionConfig(
             parameters=tried,
             seed=seed,
-            schedule=TrainingSchedule(
-                epochs=study.training.epochs, validate_every=study.training.validated_every
-            ),
+            schedule=study.training.schedule,
         )
         return FunctionRun(self._function, config)
 

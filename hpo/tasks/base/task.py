@@ -21,7 +21,6 @@ from hpo.tasks.base.serving import Signature
 from hpo.tasks.base.splits import DataRequest, OpenedData, Progress, SplitRef
 from model.errors import ConfigError
 from model.training.outcomes import Outcome
-from model.training.schedule import TrainingSchedule
 from model.wording import counted
 
 if TYPE_CHECKING:
@@ -204,7 +203,7 @@ class Task(TaskDescription[StudyT, ShapeT], ABC, Generic[StudyT, ShapeT, SplitT,
 
     def shared(self, study: StudyT, shape: ShapeT, precision: "Precision") -> Shared:
         """Return the settings that all trials of the study share."""
-        return TrainingSchedule(epochs=study.training.epochs, validate_every=study.training.validated_every)
+        return study.training.schedule
 
     def array(
         self,

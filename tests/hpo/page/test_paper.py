@@ -97,11 +97,8 @@ def test_methods_of_a_search_name_its_scheduler_and_promise_no_seeds(
 ) -> None:
     plan, state = calf_plan(), played("bayes", [trial(1, 0.25), trial(2, 0.5)])
     state.stages["bayes"].epochs = epochs
-    state.apply(
-        StageAsked(
-            stage="bayes", settings={**plan.study.stages.named("bayes").model_dump(mode="json"), **settings}
-        )
-    )
+    table = plan.study.stages.named("bayes").model_dump(mode="json")
+    state.apply(StageAsked(stage="bayes", settings={**table, "epochs": epochs, **settings}))
     text = methods_paragraph(plan, state)
     assert words in text and "is judged by its mean score over seeds on the validation split." in text
 

@@ -131,12 +131,14 @@ def test_dry_run_names_early_stopping_only_where_trials_can_be_stopped(
 ) -> None:
     stage = extended(small_plan, searched, environment, options={"trials": 5, "scheduler": "asha"})
     study = stage.plan.study
-    once = study.model_copy(update={"training": study.training.model_copy(update={"epochs": 1})})
-    stages = [stage, replace(stage, plan=replace(stage.plan, study=once))]
-    texts = [
-        outline.plan_text(small_plan, "old", [StageOutline(stage=each, estimate=None)]) for each in stages
-    ]
-    assert [line for line in texts[0].splitlines() if "stopping" in line] == [
-        "  stopping  by asha from epoch 1 on"
-    ]
-    assert "stopping" not in texts[1]
+
+    def stopping(epochs: int, every: int) -> list[str]:
+        training = study.training.model_copy(update={"epochs": epochs, "validate_every": every})
+        plan = replace(stage.plan, study=study.model_copy(update={"training": training}))
+        outlined = StageOutline(stage=replace(stage, plan=plan), estimate=None)
+        lines = outline.plan_text(small_plan, "old", [outlined]).splitlines()
+        return [line for line in lines if "stopping" in line]
+
+    assert stopping(2, 1) == ["  stopping  by asha from epoch 1 on"]
+    assert stopping(12, 4) == ["  stopping  by asha from epoch 4 on"]
+    assert stopping(1, 1) == stopping(12, 12) == []
