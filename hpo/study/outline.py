@@ -84,6 +84,7 @@ def _stage_lines(outlined: StageOutline) -> list[str]:
     ]
     if isinstance(settings, SearchStage):
         lines += _search_lines(plan, settings, outlined) + _fixed_lines(plan, settings)
+    lines += [f"  {line}" for line in plan.description.describe_stage(plan.study, name, plan.shape)]
     return [*lines, *_time_lines(outlined.estimate)]
 
 

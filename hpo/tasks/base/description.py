@@ -61,6 +61,10 @@ class TaskDescription(Generic[StudyT, ShapeT]):
         """
         return ""
 
+    def describe_stage(self, study: StudyT, stage: str, shape: ShapeT) -> list[str]:
+        """Describe what a stage of the task's own tries, a line each, for a plan."""
+        return []
+
     def shape_from_json(self, record: dict[str, Any]) -> ShapeT:
         """Build a shape from the output of ``shape_to_json``."""
         return self.data_shape(**{**record, "classes": tuple(record["classes"])})  # type: ignore[return-value]

@@ -10,6 +10,7 @@ from hpo.tasks.base.score import Score
 from hpo.tasks.calf.sections import score_label
 from hpo.tasks.calf.shape import GamesShape
 from hpo.tasks.calf.study_file import CalfStudy
+from hpo.tasks.calf.tried_lines import tried_lines
 from model.recipe import Recipe
 from model.timeline import FrameRate
 
@@ -53,6 +54,10 @@ class CalfDescription(TaskDescription[CalfStudy, GamesShape]):
         if "r_s" in symbols:
             notes.append("r_s is in seconds")
         return f"{'; '.join(notes)}." if notes else ""
+
+    def describe_stage(self, study: CalfStudy, stage: str, shape: GamesShape) -> list[str]:
+        """Describe the values of a grid or a sweep, in seconds."""
+        return tried_lines(study, stage, shape.classes)
 
     def shape_from_json(self, record: dict[str, Any]) -> GamesShape:
         """Build a shape from the output of ``shape_to_json``."""

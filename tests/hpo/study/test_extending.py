@@ -126,6 +126,15 @@ def test_dry_run_of_more_trials_counts_only_those_that_are_left(
     assert "  budget    1 h: 1 h 00 min for this stage, about 3 of its 3 trials fit" in lines
 
 
+def test_dry_run_shows_what_a_stage_after_the_search_tries(
+    small_plan: StudyPlan, searched: StudyState, environment: Environment
+) -> None:
+    request = StageRequest(name="lambda-sweep", options={"values": [0.5, 2]})
+    (stage,) = preparing.prepare_more(small_plan, [request], searched, environment, lambda *_: None)
+    lines = outline.plan_text(small_plan, "old", [StageOutline(stage=stage, estimate=None)]).splitlines()
+    assert lines[-1] == "  values    lambda_seg 0.5 2 (values of the stage)"
+
+
 def test_dry_run_names_early_stopping_only_where_trials_can_be_stopped(
     small_plan: StudyPlan, searched: StudyState, environment: Environment
 ) -> None:

@@ -73,6 +73,16 @@ def test_grid_finds_k1_of_the_context_aware_loss_and_confirms_it_with_fresh_seed
     assert choice is not None and choice.parameters["K1_positions"] == -10
 
 
+def test_plan_shows_what_the_stages_try() -> None:
+    study = parse_study({"task": "bmn", "stages": {"bmn-slicing": {"K1_positions": [-6, -10]}}}, file="bmn")
+    shape = DataShape(dims=8)
+    assert BMN.describe_stage(study, "bmn-slicing", shape) == [
+        "grid      K1 -6 -10 with K1 = 2 K2 = -2 K3 = -K4 (K1_positions of the stage)"
+    ]
+    losses = ["losses    bmn, context-aware (tem_losses of the stage)"]
+    assert BMN.describe_stage(study, "bmn-compare", shape) == losses
+
+
 def test_both_losses_are_trained_with_the_same_seeds_from_the_k1_that_was_found() -> None:
     trials = play(lambda: program("bmn-compare", {"runs": 3}, K1_positions=-6.0), near_minus_ten)
     assert [(trial.role, trial.replicate) for trial in trials] == [

@@ -16,6 +16,7 @@ from hpo.tasks.calf.data import open_for, open_games, request_for
 from hpo.tasks.calf.fixed_lines import fixed_lines
 from hpo.tasks.calf.study_file import CalfStudy
 from hpo.tasks.calf.task import TASK
+from hpo.tasks.calf.tried_lines import tried_lines
 from hpo.tasks.calf.zones import inherited_zones
 from model.data.description_text import add_table
 from model.errors import ConfigError, DataError
@@ -199,6 +200,25 @@ def test_plan_says_where_zones_come_from() -> None:
     assert rows[1].startswith(
         "zones     shot -20 -10 10 20 s (zones_s.default of the study file, the value of"
     )
+
+
+def test_plan_shows_the_values_that_a_grid_tries_and_where_they_come_from() -> None:
+    def tried(stage: str, **table: object) -> list[str]:
+        study_file = CalfStudy.model_validate({"task": "calf", "stages": {stage: table}})
+        return tried_lines(study_file, stage, ("pass", "shot"))
+
+    usual = "K1 -40 -20 -10, K2 -20 -10 -5, K3 5 10 30 60, K4 10 20 60 90 s (grid.default of the stage"
+    assert tried("grid-slicing") == [f"grid      every class {usual}, the usual values, for soccer)"]
+    own = {"K1_s": [-4], "K2_s": [-2], "K3_s": [2, 3], "K4_s": [4]}
+    assert tried("grid-slicing", grid={"pass": own}) == [
+        "grid      pass K1 -4, K2 -2, K3 2 3, K4 4 s (grid.pass of the stage)",
+        f"grid      other classes {usual}, the usual values, for soccer)",
+    ]
+    symmetric = "grid      K3 2 4 s with K1 = 2 K2 = -2 K3 = -K4 for each class (symmetric_s of the stage)"
+    assert tried("grid-slicing", mode="symmetric", symmetric_s=[2, 4]) == [symmetric]
+    assert tried("lambda-sweep", values=[0.1, 10]) == ["values    lambda_seg 0.1 10 (values of the stage)"]
+    assert "0.5 2 of each slicing parameter" in tried("sensitivity", factors=[0.5, 2])[0]
+    assert tried("ablation") == []
 
 
 def test_game_in_both_splits_is_refused(root: Path) -> None:
