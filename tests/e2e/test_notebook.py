@@ -35,7 +35,8 @@ def test_the_notebook_is_stored_without_outputs() -> None:
 
 @pytest.mark.slow
 def test_the_notebook_runs_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HPO_RUNS", "HPO_DATA", "MLFLOW_TRACKING_URI", "RAY_ADDRESS"):
+    monkeypatch.setenv("HPO_RUNS", str(tmp_path / "runs of mine"))
+    for name in ("HPO_DATA", "MLFLOW_TRACKING_URI", "RAY_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HPO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
@@ -52,6 +53,6 @@ def test_the_notebook_runs_to_its_end(tmp_path: Path, monkeypatch: pytest.Monkey
     assert "application/vnd.plotly.v1+json" in figure["data"]
     more = shown["def tell(event):"]
     assert "bayes-0006 reached" in more and "bayes-0004 reached" not in more
-    assert "Spot(half=" in shown["from pathlib import Path"]
+    assert "Spot(half=" in shown["network = study.network()"]
     assert "stage bayes has no setting 'trails'" in shown["try:"]
     assert "report.html" in texts(cells[-1]) and "['first']" in texts(cells[-1])
