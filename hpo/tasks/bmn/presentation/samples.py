@@ -119,7 +119,7 @@ def samples_table(
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("metric")
     theirs = ["BMN", "with Lseg", "difference", "p of means"] if published else []
-    ours = ["runs", *names, "difference", "p of normality", "p of variances", "p of means"]
+    ours = ["runs", *names, "unpaired difference", "p of normality", "p of variances", "p of means"]
     for column in [*ours, *(f"paper: {name}" for name in theirs)]:
         table.add_column(column, justify="right")
     for metric in a:

@@ -39,8 +39,9 @@ def losses_tables(view: StageView) -> Sequence[RenderableType]:
         return []
     return [
         samples_table(*samples, names=LOSSES, published=TABLE_3 if _is_papers(view) else {}),
-        "Runs on the validation split: ± after a mean is the standard deviation over the runs, ± after a "
-        "difference its 95 % interval; the column runs says over how many.",
+        "Runs on the validation split: ± after a mean is the standard deviation over the runs, ± after an "
+        "unpaired difference the 95 % interval of the t-test beside it, which takes the runs as independent, "
+        "as the paper does; the table above pairs them by seed. The column runs says over how many.",
     ]
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _CAPTION = (
     "AP of one class on the validation split at each point of its grid of slicing parameters, averaged over "
     "the trials at this point (which differ in the other classes), and the number n of these trials. Empty "
-    "cells: not tried yet, or failed. "
+    "cells: no point of the grid, not tried yet, or failed. "
     "Classes without actions in this split are left out."
 )
 _ROWS, _COLUMNS = "K1, K2 (s)", "K3, K4 (s)"

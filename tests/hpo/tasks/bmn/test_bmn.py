@@ -106,7 +106,7 @@ def test_tables_tell_the_grid_and_the_losses_with_the_paper_beside() -> None:
     table, explained = losses_tables(papers)
     shown = shown_table(table)  # type: ignore[arg-type]
     assert [row[0] for row in shown.rows] == ["AR@100", "AUC"]
-    assert "validation split" in str(explained)
+    assert "validation split" in str(explained) and "the table above pairs them by seed" in str(explained)
     assert shown.rows[1][-1] == "0.098"
     for other in (compared, replace(papers, dataset="a/csv_mean_32"), replace(papers, valid_items=32)):
         table, _ = losses_tables(other)

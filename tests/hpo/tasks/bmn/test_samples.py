@@ -109,7 +109,7 @@ def test_the_table_has_both_samples_and_the_paper_s_numbers() -> None:
     a = {"AR@100": normal(0.7511, 0.001, 20, 1), "Average-mAP": normal(0.3067, 0.0008, 20, 2)}
     b = {"AR@100": normal(0.7526, 0.001, 20, 3), "Average-mAP": normal(0.3105, 0.0007, 20, 4)}
     head, recall, detection = text_of(samples_table(a, b, names=("bmn", "context-aware"), published=TABLE_3))
-    assert head[:5] == ["metric", "runs", "bmn", "context-aware", "difference"]
+    assert head[:5] == ["metric", "runs", "bmn", "context-aware", "unpaired difference"]
     assert recall[:4] == ["AR@100", "20, 20", "0.7511 ± 0.0010", "0.7526 ± 0.0010"]
     assert recall[4] == "+0.0015 ± 0.0006" and recall[-4:] == ["0.7511", "0.7526", "+0.0015", "0.0074"]
     assert detection[-5].endswith("(Student)")
