@@ -72,7 +72,7 @@ def another_study(
         commands: Commands of the task that ``hpo run`` optimises without a study file.
         names_data: Whether data or features were typed.
     """
-    if typed.study_file and load_study(typed.study_file).task != plan.study.task:
+    if typed.study_file and typed.load().task != plan.study.task:
         return _another_task(plan, typed, stage.name)
     if stage.name == SEARCH:
         return another_search(plan, typed, stage, environment, commands)

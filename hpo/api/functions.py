@@ -177,6 +177,7 @@ def _outcome(given: Mapping[str, Any], *, dry_run: bool) -> "tuple[Outcome, Envi
     study_file, start = given["study_file"], given["start"]
     is_single = stage not in (SEARCH, PROCEDURE)
     options = options_of(
+        trials=given["trials"],
         data=given["data"],
         study_file=None if study_file is None else str(study_file),
         counts=None if given["games"] is None else tuple(given["games"]),

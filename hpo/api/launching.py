@@ -42,7 +42,6 @@ from hpo.study.session import (
 from hpo.study.start_configuration import starting_configuration, study_in
 from hpo.study.warm_start import refuse_other_warm_start
 from hpo.tasks.base.presentation.stage_command import TaskCommands
-from hpo.tasks.base.registry import load_study
 from model.errors import ConfigError
 
 
@@ -281,7 +280,7 @@ class Launch:
         Raises:
             ConfigError: A typed address cannot be used.
         """
-        in_file = load_study(self.request.study_file).notify.urls if self.has_study_file else ()
+        in_file = self.request.load().notify.urls if self.has_study_file else ()
         return channel_of(self.notify or in_file, plan.study.notify.urls, say)
 
     def _new_plan(self, request: StudyRequest, stages: Sequence[str]) -> StudyPlan:
@@ -316,7 +315,7 @@ class Launch:
         if self.names_data or source in (None, PAPER) or not self.is_known(study_in(source)):
             return self.request
         _, plan = self._known_plan(study_in(source))
-        if self.has_study_file and load_study(self.request.study_file).task != plan.study.task:
+        if self.has_study_file and self.request.load().task != plan.study.task:
             return self.request
         return replace(
             self.request,
@@ -334,7 +333,7 @@ class Launch:
         """
         if not self.has_study_file:
             return None
-        study = load_study(self.request.study_file)
+        study = self.request.load()
         if differing := differing_settings(study, plan.study):
             key, (typed, kept) = next(iter(differing.items()))
             more = f" (and {len(differing) - 1} more)" if len(differing) > 1 else ""
@@ -380,7 +379,7 @@ class Launch:
             ConfigError: The stage does not exist, or there is neither a study file nor a study.
         """
         if self.has_study_file:
-            load_study(self.request.study_file).stages.named(stage)
+            self.request.load().stages.named(stage)
         elif name is None and not known_studies(self.environment):
             raise ConfigError(
                 f"{stage!r} is neither a command of this program nor a stage of a study",

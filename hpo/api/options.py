@@ -31,6 +31,8 @@ class Options:
     counts: tuple[int, int] | None = None
     """Numbers of training and validation items to use."""
     epochs: int | None = None
+    trials: int | None = None
+    """Number of configurations that a search tries, for a study file that names none."""
     seed: int | None = None
     device: str = "auto"
     ray_address: str | None = None
@@ -86,6 +88,7 @@ def launch_of(
         features=typed.features,
         counts=typed.counts,
         epochs=typed.epochs,
+        trials=typed.trials,
         labels=typed.labels,
         skip_missing=typed.skip_missing,
         seed=typed.seed,

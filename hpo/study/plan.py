@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from hpo.config.environment import Environment
-from hpo.config.stages import SearchStage
-from hpo.config.study_file import StudyFile
+from hpo.config.stages import SEARCH, SearchStage
+from hpo.config.study_file import StudyFile, read_study_file
 from hpo.journal.events import StudyCreated
 from hpo.journal.journal import stored_creation
 from hpo.journal.results import StudyState
@@ -26,7 +26,6 @@ from hpo.tasks.base.registry import (
     AnyTask,
     description_named,
     description_of,
-    load_study,
     parse_study,
     task_named,
 )
@@ -52,6 +51,8 @@ class StudyRequest:
     counts: tuple[int, int] | None = None
     """Numbers of training and validation items to use. None: all."""
     epochs: int | None = None
+    trials: int | None = None
+    """Number of configurations that a search tries, for a study file that names none."""
     labels: str | None = None
     """Version of the labels to read; None: the study file or the data decide."""
     skip_missing: bool = False
@@ -59,6 +60,19 @@ class StudyRequest:
     seed: int | None = None
     """Seed of the study. None: 0."""
     device: str = "auto"
+
+    def load(self) -> StudyFile:
+        """Read and validate the study file, whose search may lack the number of trials that was typed.
+
+        Raises:
+            ConfigError: The file cannot be read, is not valid TOML, or has invalid settings; all are listed.
+        """
+        document, file = read_study_file(self.study_file)
+        stages = document.get("stages")
+        search = stages.get(SEARCH) if isinstance(stages, dict) else None
+        if self.trials is not None and isinstance(search, dict):
+            search.setdefault("trials", self.trials)
+        return parse_study(document, file=file)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,7 +287,7 @@ def make_plan(
     """
     import torch  # commands that only read a study do without
 
-    study = _with_request(request.settings or load_study(request.study_file), request)
+    study = _with_request(request.settings or request.load(), request)
     study.stages.require(stages)
     task = task_named(study.task)
     device = training_device(request.device, study, environment)

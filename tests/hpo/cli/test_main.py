@@ -10,6 +10,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from hpo.api.functions import plan
+from hpo.api.options import Options
 from hpo.cli import main as command
 from hpo.cli.help_sections import COMMANDS
 from model.errors import ConfigError
@@ -128,3 +130,20 @@ def test_seeds_of_a_final_are_typed_as_in_the_study_file(monkeypatch: pytest.Mon
     for wrong in ("1", "many", "-2"):
         with pytest.raises(ConfigError, match='--seeds "until decided" or a whole number above 1, got'):
             seeds_typed(monkeypatch, stage, wrong)
+
+
+@pytest.mark.parametrize("stage", ["bayes", "paper"])
+def test_typed_trials_are_known_where_the_study_file_is_read(
+    monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    requests = []
+
+    def refuse(commands: object, typed: Options, **_: object) -> None:
+        requests.append(typed.trials)
+        raise ConfigError("no study")
+
+    monkeypatch.setattr("hpo.api.options.launch_of", refuse)
+    assert CliRunner().invoke(command.app, ["run", stage, "--trials", "3"]).exit_code != 0
+    with pytest.raises(ConfigError):
+        plan(stage, trials=4)
+    assert requests == [3, 4]

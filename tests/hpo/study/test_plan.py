@@ -90,6 +90,18 @@ def test_a_plan_on_a_uri_is_the_plan_on_the_folder_and_finds_its_data_again(
     assert reopen_data(again, elsewhere, lambda *_: None).data_digest == plan.data_digest
 
 
+def test_typed_trials_stand_in_for_a_number_that_the_study_file_lacks(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('task = "calf"\n[stages.bayes.space]\nf = { type = "int", low = 4, high = 8 }\n')
+    assert StudyRequest(study_file=str(file), data="d", trials=3).load().stages.named("bayes").trials == 3
+    with pytest.raises(ConfigError) as refusal:
+        StudyRequest(study_file=str(file), data="d").load()
+    assert refusal.value.details == {"stages.bayes.trials": "missing (needs a value)"}
+    file.write_text('stages = 5\ntask = "calf"\n')
+    with pytest.raises(ConfigError, match="1 setting to correct"):
+        StudyRequest(study_file=str(file), data="d", trials=3).load()
+
+
 def test_all_missing_tables_are_told_at_once_with_their_keys(small_plan: StudyPlan) -> None:
     stages = small_plan.study.stages.model_copy(update={"bayes": None, "final": None})
     with pytest.raises(ConfigError, match=r"needs \[stages.bayes\] and \[stages.final\]") as refusal:
