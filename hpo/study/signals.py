@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+_SHUTDOWNS = ("SIGTERM", "SIGHUP")
+_OF_TUNE = ("SIGINT", "SIGUSR1")
+"""Signals that Ray Tune handles in its own way from its first run to the end of the process."""
 
 
 @contextmanager
@@ -14,7 +16,8 @@ def signals_as_ctrl_c() -> Iterator[None]:
     """Handle the signals of a shutdown, of ``timeout`` and of a closed terminal like one Ctrl-C.
 
     Such a signal may come several times, to the process and to its group: all but the first are ignored. A
-    signal that the user's shell ignores, as after ``nohup``, stays ignored.
+    signal that the user's shell ignores, as after ``nohup``, stays ignored. Afterwards all handlers are those
+    of before, also of the signals that Ray Tune handles: it would swallow the next Ctrl-C.
     """
     arrived, terminal = False, [stream for stream in (0, 1, 2) if os.isatty(stream)]
 
@@ -27,15 +30,21 @@ def signals_as_ctrl_c() -> Iterator[None]:
             _leave(terminal)
         press_ctrl_c()
 
-    before = {number: signal.getsignal(number) for number in _SIGNALS}
-    for number, handler in before.items():
-        if handler is not signal.SIG_IGN:
+    before = {number: signal.getsignal(number) for number in _numbers(*_SHUTDOWNS, *_OF_TUNE)}
+    for number in _numbers(*_SHUTDOWNS):
+        if before[number] is not signal.SIG_IGN:
             signal.signal(number, interrupt)
     try:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if signal.getsignal(number) != handler:  # one that C code has set must stay as it is
+                signal.signal(number, handler)
+
+
+def _numbers(*names: str) -> list[signal.Signals]:
+    """Return the signals with these names that this system has."""
+    return [getattr(signal, name) for name in names if hasattr(signal, name)]
 
 
 def press_ctrl_c() -> None:

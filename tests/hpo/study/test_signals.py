@@ -37,11 +37,21 @@ def test_a_signal_is_ctrl_c_once(number: signal.Signals) -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
-def test_the_handlers_from_before_come_back() -> None:
-    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)]
+def test_the_handlers_from_before_come_back_also_those_that_ray_tune_replaces() -> None:
+    numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1)
+    before = [signal.getsignal(number) for number in numbers]
     with signals_as_ctrl_c():
-        assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)] != before
-    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)] == before
+        assert [
+            signal.getsignal(number) == handler for number, handler in zip(numbers, before, strict=True)
+        ] == [
+            False,
+            False,
+            True,
+            True,
+        ]
+        for number in (signal.SIGINT, signal.SIGUSR1):
+            signal.signal(number, lambda number, frame: None)
+    assert [signal.getsignal(number) for number in numbers] == before
 
 
 def test_a_signal_that_nohup_ignores_stays_ignored() -> None:
