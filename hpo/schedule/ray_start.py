@@ -18,6 +18,8 @@ _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    # Otherwise a trial of its own process writes its files into a folder that Ray deletes at the end.
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     # Resume reads the journal, never Tune's snapshots, which grow with the number of trials.
     "TUNE_GLOBAL_CHECKPOINT_S": str(10**9),

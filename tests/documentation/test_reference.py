@@ -22,7 +22,7 @@ from model.data.description_table import KEYS
 ROOT = Path(__file__).parents[2]
 VARIABLE = re.compile(r"(HPO|RAY|MLFLOW|MPL)[A-Z_]*[A-Z]|TMPDIR|PYTHONPATH|NO_PROXY")
 SET_FOR_OTHERS = re.compile(
-    r"RAY_(AIR|USAGE|ACCEL|DEDUP|ENABLE|JOB|API)_.*|MLFLOW_(?!TRACKING_URI$).*|RAY_JOB_CONFIG_JSON_ENV_VAR"
+    r"RAY_(AIR|USAGE|ACCEL|CHDIR|DEDUP|ENABLE|JOB|API)_.*|MLFLOW_(?!TRACKING_URI$).*|RAY_JOB_CONFIG_JSON_ENV_VAR"
 )
 """Variables that the program sets for libraries, which a user does not."""
 

@@ -143,3 +143,11 @@ def test_a_start_that_fails_keeps_its_reason_and_leaves_no_folder(
     ):
         pass
     assert not (tmp_path / "ray").exists()
+
+
+def test_trials_work_in_the_folder_of_the_command_not_in_one_that_ray_deletes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("RAY_CHDIR_TO_TRIAL_DIR", raising=False)
+    before_importing_ray()
+    assert os.environ["RAY_CHDIR_TO_TRIAL_DIR"] == "0"
