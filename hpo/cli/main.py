@@ -4,7 +4,9 @@ import atexit
 import errno
 import gc
 import io
+import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -115,6 +117,7 @@ def _options(
 
 def main() -> None:
     """Run the command line. Exit codes: 0 success, 1 no result, 2 an error to fix, 130 stopped."""
+    _open_closed_streams()
     prepare_process()
     # Names of files need not be text; an answer that shows one must not end in an error.
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -135,6 +138,17 @@ def main() -> None:
         if fix := _FIXES.get(error.errno):
             print(f"  fix: {fix}", file=sys.stderr)
         sys.exit(2)
+
+
+def _open_closed_streams() -> None:
+    """Open nowhere in place of each standard stream that is closed, as after ``2>&-``: Ray needs them."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = Path(os.devnull).open(
+                mode
+            )  # its descriptor is the lowest free one: that of the closed one
+            os.set_inheritable(stream.fileno(), True)
+            setattr(sys, name, stream)
 
 
 def _collect_seldom() -> None:

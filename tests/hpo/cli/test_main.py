@@ -1,9 +1,12 @@
 """Errors of the machine are one line, like those of the user."""
 
 import errno
+import os
 import re
+import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,6 +78,28 @@ def test_a_proxy_never_stands_before_this_machine(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("http_proxy", "http://proxy:3128")
     command.main()
     assert all(proxy_bypass(host) for host in ("localhost", "127.0.0.1", "::1"))
+
+
+STREAMS = """
+import subprocess, sys
+from pathlib import Path
+from hpo.cli import main as command
+
+def show():
+    program = [sys.executable, "-c", "import os; [os.fstat(number) for number in (0, 1, 2)]"]
+    numbers = [stream.fileno() for stream in (sys.stdin, sys.stdout, sys.stderr)]
+    Path(sys.argv[1]).write_text(f"{numbers} {subprocess.run(program).returncode}")
+
+command.app = show
+command.main()
+"""
+
+
+def test_streams_that_are_closed_are_open_to_nowhere(tmp_path: Path) -> None:
+    shown = tmp_path / "shown.txt"
+    command = [sys.executable, "-c", STREAMS, str(shown)]
+    subprocess.run(command, check=True, preexec_fn=lambda: os.closerange(0, 3))
+    assert shown.read_text() == "[0, 1, 2] 0"
 
 
 def help_of(*words: str) -> str:
