@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from ray.exceptions import RayTaskError
 from ray.tune import Callback, Stopper
 from ray.tune.experiment import Trial
 from ray.tune.progress_reporter import ProgressReporter
@@ -18,6 +19,7 @@ from hpo.trial import in_training
 from hpo.trial.report import Report
 from hpo.trial.specification import TrialSpec
 from model.errors import StorageError
+from model.wording import described
 
 
 class _DriverOnly:
@@ -225,7 +227,11 @@ def _forget_content(trial: Trial) -> None:
 
 
 def _why_lost(trial: Trial) -> str:
-    died = f"the process of the trial died {trial.num_failures} times"
+    error = trial.get_pickled_error()
+    if isinstance(error, RayTaskError):  # it lives: Tune could not prepare it for the trial
+        return f"the process of the trial failed: {described(error.cause)}"
+    times = "once" if trial.num_failures == 1 else f"{trial.num_failures} times"
+    died = f"the process of the trial died {times}"
     death = in_training.read(Path(trial.config["spec"]["folder"]))
     return f"{died}: {death}" if death else died
 

@@ -2,6 +2,7 @@
 
 import math
 import numbers
+import os
 import threading
 import time
 import weakref
@@ -13,6 +14,7 @@ from typing import Any
 
 from hpo.space.space import Parameters
 from hpo.tasks.base.printed import printed_to
+from hpo.tasks.base.working_folder import working_folder_kept
 from model.training.outcomes import DivergedError, FailedError, Outcome, Validation, failure_of
 from model.training.schedule import TrainingSchedule
 from model.wording import counted, described
@@ -95,9 +97,18 @@ class Reporter:
         self._last = _Reported(self._done, checked_score(score), state)
         is_validated = self._schedule.next_validation(self._done - 1) == self._done
         if is_validated and self._known < self._done < self.epochs:
-            self._said.put(self._last)
+            self._pause(self._last)
+
+    def _pause(self, reported: _Reported) -> None:
+        """Pass a report on and wait; other trials train meanwhile, in a working folder of their own."""
+        own_folder = os.open(".", os.O_RDONLY)
+        try:
+            self._said.put(reported)
             if not self._go.get():
                 raise _Abandoned
+            os.fchdir(own_folder)
+        finally:
+            os.close(own_folder)
 
     def run(self, function: ObjectiveFunction, config: FunctionConfig) -> None:
         """Call the function to its end; the score of its last epoch is what it returns."""
@@ -198,7 +209,7 @@ class FunctionArray:
     def _result(self, slot: FunctionRun) -> Validation | FailedError:
         started = time.perf_counter()
         try:
-            with printed_to(slot.output):
+            with printed_to(slot.output), working_folder_kept():
                 score = slot.advance()
         except Exception as error:  # an error in one trial must not stop the others
             return failure_of(error)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from hpo.tasks.base.printed import printed_to
+from hpo.tasks.base.working_folder import working_folder_kept
 from model.training.outcomes import DivergedError, FailedError, Outcome, Validation, failure_of
 from model.training.schedule import TrainingSchedule
 
@@ -81,7 +82,7 @@ class SequentialArray(Generic[SplitT]):
     def _result(self, slot: Learner[SplitT]) -> Validation | FailedError:
         started = time.perf_counter()
         try:
-            with printed_to(slot.output):
+            with printed_to(slot.output), working_folder_kept():
                 for _ in range(slot.epoch, self._schedule.next_validation(slot.epoch)):
                     slot.train_epoch(self._train, self._device)
                     slot.epoch += 1

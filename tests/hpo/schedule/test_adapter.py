@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray.exceptions import RayTaskError
 from ray.tune import PlacementGroupFactory
 from ray.tune.utils import flatten_dict
 
@@ -29,6 +30,7 @@ def trial() -> Any:
         config={"spec": {"trial": "bayes-0001", "folder": "/no/folder"}},
         run_metadata=SimpleNamespace(),
         num_failures=3,
+        get_pickled_error=lambda: None,
         max_failures=2,
         temporary_state=SimpleNamespace(ray_actor="actor"),
         placement_group_factory=PlacementGroupFactory([{"CPU": 1}]),
@@ -182,14 +184,22 @@ def test_last_validation_and_failures_end_a_trial(trial: Any) -> None:
     ]
 
 
-def test_process_that_died_with_its_device_is_told_with_the_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trial: Any
+@pytest.mark.parametrize(
+    ("failures", "error", "reason"),
+    [
+        (3, None, "the process of the trial died 3 times: the device failed (CUDA error)"),
+        (1, None, "the process of the trial died once: the device failed (CUDA error)"),
+        (1, RayTaskError("reset", "", OSError("lost")), "the process of the trial failed: OSError: lost"),
+    ],
+)
+def test_process_that_ended_is_told_with_the_reason(
+    tmp_path: Path, trial: Any, failures: int, error: Exception | None, reason: str
 ) -> None:
     (tmp_path / IN_TRAINING).write_text("the device failed (CUDA error)")
     trial.config = {"spec": {"trial": "bayes-0001", "folder": str(tmp_path)}}
+    trial.num_failures, trial.get_pickled_error = failures, lambda: error
     source = Source()
     callback(source, Pool()).on_trial_error(1, [], trial)
-    reason = "the process of the trial died 3 times: the device failed (CUDA error)"
     assert source.heard == [("failed", "bayes-0001", reason)]
 
 
@@ -228,20 +238,13 @@ def test_trial_has_left_its_array_before_the_study_removes_its_files(
     assert [words[0] for words in source.heard] == ["released", "failed"]
 
 
-def test_tune_keeps_only_the_name_of_a_trial_that_has_ended() -> None:
-    config = {"spec": {"trial": "bayes-0001", "study": {"task": "calf"}}, "threads": 1}
-    metadata = SimpleNamespace(
-        metric_analysis={"score": {}}, metric_n_steps={"score": {}}, last_result={"a": 1}
-    )
-    ended: Any = SimpleNamespace(
-        config=config, run_metadata=metadata, evaluated_params={"a": 1}, experiment_tag="1_a=1"
-    )
-    callback(Source(), Pool()).on_trial_complete(1, [], ended)
-    assert ended.config["spec"] == {"trial": "bayes-0001"}
-    assert not (
-        ended.evaluated_params or ended.experiment_tag or metadata.metric_analysis or metadata.metric_n_steps
-    )
-    assert not metadata.last_result
+def test_tune_keeps_only_the_name_of_a_trial_that_has_ended(trial: Any) -> None:
+    kept = {"metric_analysis": {"score": {}}, "metric_n_steps": {"score": {}}, "last_result": {"a": 1}}
+    trial.run_metadata = SimpleNamespace(**kept)
+    trial.evaluated_params, trial.experiment_tag = {"a": 1}, "1_a=1"
+    callback(Source(), Pool()).on_trial_complete(1, [], trial)
+    assert trial.config["spec"] == {"trial": "bayes-0001"}
+    assert not any((trial.evaluated_params, trial.experiment_tag, *vars(trial.run_metadata).values()))
 
 
 def test_trials_that_need_the_same_share_one_description_of_it() -> None:

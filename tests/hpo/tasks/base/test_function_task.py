@@ -2,12 +2,14 @@
 
 import gc
 import logging
+import os
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
@@ -205,6 +207,29 @@ def test_what_each_function_prints_and_logs_is_in_a_file_of_its_trial(tmp_path: 
         assert text == f"start of {seed}\n{seed}: epoch 0\n{seed}: epoch 1\nend of {seed}\na program\nbytes\n"
     assert not (tmp_path / "3.txt").exists() and sys.stdout is usual
     logger.removeHandler(handlers[0])
+
+
+def test_folder_that_a_function_changes_into_is_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    seen = []
+
+    def moving(parameters: dict[str, Any], seed: int, report: Any) -> None:
+        seen.append(Path.cwd())
+        with TemporaryDirectory(dir=tmp_path) as own:
+            os.chdir(own)
+            for _ in range(report.epochs):
+                report(0.5)
+                seen.append(Path.cwd())
+
+    array = FunctionArray("score")
+    array.slots = [run_of(moving, epochs=2), run_of(moving, epochs=2)]
+    array.advance()
+    assert Path.cwd() == tmp_path and seen == [tmp_path, tmp_path]
+    assert all(isinstance(outcome.result, Validation) for outcome in array.advance())
+    assert Path.cwd() == tmp_path and len(seen) == 6
+    assert seen[2] == seen[3] != seen[4] == seen[5]
 
 
 def test_function_of_an_abandoned_trial_ends() -> None:
