@@ -22,6 +22,9 @@ from model.wording import counted, described
 ObjectiveFunction = Callable[[dict[str, Any], int, "Reporter"], float | None]
 """Function ``(parameters, seed, report) -> score``; without a result, its last report is its score."""
 
+_ROUNDING = 1e-6
+"""Distance from [0, 1] that rounding explains: a mean of float32 ones may be 1.0000001."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionConfig:
@@ -217,7 +220,7 @@ class FunctionArray:
 
 
 def checked_score(score: object, *, function: Callable[..., Any] | None = None) -> float:
-    """Return a score of the user as a number in [0, 1].
+    """Return a score of the user as a number in [0, 1], also one that lies beside it by rounding only.
 
     Args:
         score: The score.
@@ -229,15 +232,19 @@ def checked_score(score: object, *, function: Callable[..., Any] | None = None) 
     source = "" if function is None else f" from {_place(function)}"
     if not isinstance(score, numbers.Real) or isinstance(score, bool):
         raise FailedError(f"expected a score{source}, a number in [0, 1], got {type(score).__name__}")
-    value = float(score)
+    try:
+        value = float(score)
+    except OverflowError:  # a whole number or a fraction that no float holds
+        value = math.inf
     if not math.isfinite(value):
         raise DivergedError(f"expected a score{source}, a number in [0, 1], got {value}")
-    if not 0.0 <= value <= 1.0:
+    inside = min(max(value, 0.0), 1.0)
+    if abs(value - inside) > _ROUNDING:
         raise FailedError(
-            f"expected a score{source} in [0, 1], where higher is better, got {value:g}; cut off what lies "
-            "outside, such as max(0.0, r2), or turn an error into 1 / (1 + error)"
+            f"expected a score{source} in [0, 1], where higher is better, got {value:.10g}; cut off what "
+            "lies outside, such as max(0.0, r2), or turn an error into 1 / (1 + error)"
         )
-    return value
+    return inside
 
 
 def _place(function: Callable[..., Any]) -> str:

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from hpo.config.stages import SEARCH
-from hpo.tasks.base.function_run import FunctionArray, FunctionConfig, FunctionRun
+from hpo.tasks.base.function_run import FunctionArray, FunctionConfig, FunctionRun, checked_score
 from hpo.tasks.base.function_task import function_task
 from hpo.tasks.base.own_code import place_in_task
 from hpo.tasks.base.registry import parse_study, task_named
@@ -301,6 +301,23 @@ def test_what_a_function_returns_is_checked_at_its_own_line(
         raise outcome.result
     shown = place_in_task(outcome.result.__cause__ or outcome.result, "wrong_function")
     assert place in shown
+
+
+@pytest.mark.parametrize(
+    ("score", "known"),
+    [(np.float32(1.0000001), 1.0), (1.0000000000000002, 1.0), (-1e-17, 0.0), (np.float32(0.5), 0.5)],
+)
+def test_score_beside_its_interval_by_rounding_is_its_bound(score: Any, known: float) -> None:
+    assert checked_score(score) == known
+
+
+@pytest.mark.parametrize(
+    ("score", "error", "shown"),
+    [(1.00001, FailedError, "got 1.00001;"), (10**400, DivergedError, "got inf")],
+)
+def test_score_outside_its_interval_is_shown_as_it_is(score: Any, error: type[Exception], shown: str) -> None:
+    with pytest.raises(error, match=shown):
+        checked_score(score)
 
 
 def test_changed_file_of_the_function_is_another_data_set(wrong: ModuleType, tmp_path: Path) -> None:
