@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -132,8 +133,10 @@ def function_task(
             split, for ``hpo run final``; ``state`` is what the trial's best report kept.
 
     Raises:
-        ConfigError: A name or a range is invalid, or ``own`` has other hyperparameters than ``space``.
+        ConfigError: An argument has the wrong type, a name or a range is invalid, or ``own`` has other
+            hyperparameters than ``space``.
     """
+    _check_types(space=space, own=own, score=score, files=files)
     _check_call(function, ("parameters", "seed", "report"))
     if test is not None:
         _check_call(test, ("parameters", "seed", "state"))
@@ -201,7 +204,10 @@ def _study_file(
         )
     kinds = {"int": int, "float": float, "choice": NumberOrText}
     fields: dict[str, Any] = {name: (kinds[table["type"]], own[name]) for name, table in space.items()}
-    hyperparameters = create_model("Hyperparameters", __base__=Section, **fields)
+    with warnings.catch_warnings():
+        # Hyperparameters may have the names of methods that pydantic calls outdated, and nothing here uses.
+        warnings.filterwarnings("ignore", message=r"Field name .* shadows an attribute")
+        hyperparameters = create_model("Hyperparameters", __base__=Section, **fields)
     search = type("Search", (SearchStage,), {"hyperparameters": hyperparameters, "__module__": __name__})
     stages: dict[str, Any] = {SEARCH: (search, ...)}
     if with_final:
@@ -256,6 +262,24 @@ def _declared_values(name: str, values: Any) -> dict[str, Any]:
         )
     kind = "int" if all(isinstance(value, int) for value in values[:2]) else "float"
     return {"type": kind, "low": values[0], "high": values[1], "log": bool(values[2:])}
+
+
+def _check_types(*, space: Any, own: Any, score: Any, files: Any) -> None:
+    """Check the types of arguments that would only fail later, some of them in a study that has ended.
+
+    Raises:
+        ConfigError: One has the wrong type.
+    """
+    for name, table in (("space", space), ("own", own)):
+        if not isinstance(table, Mapping) or not all(isinstance(each, str) for each in table):
+            raise ConfigError(
+                f"{name}: expected a dictionary with the names of hyperparameters, got {table!r:.60}"
+            )
+    if not isinstance(score, str) or not score.strip() or not score.isprintable():
+        raise ConfigError(f"score: expected a name for tables, such as accuracy, got {score!r:.60}")
+    is_list = isinstance(files, Sequence) and not isinstance(files, str)
+    if not is_list or not all(isinstance(file, str | Path) for file in files):
+        raise ConfigError(f"files: expected a list of paths, got {files!r:.60}")
 
 
 def _check_call(function: Callable[..., Any], names: Sequence[str]) -> None:

@@ -130,12 +130,26 @@ def with_two_arguments(parameters: dict[str, Any], seed: int) -> float:
         ({"function": with_two_arguments}, r"in a module, got with_two_arguments\(parameters, seed\)"),
         ({"function": partial(whole)}, "defined with def in a module, got functools.partial"),
         ({"space": {**SPACE, "rate": (np.float32(0.1), 1.0)}}, "with plain Python numbers"),
+        ({"space": [("rate", (0, 1))]}, r"space: expected a dictionary .*, got \[\('rate', \(0, 1\)\)\]"),
+        ({"space": {3: (0, 1)}}, "space: expected a dictionary .*, got {3: .0, 1.}"),
+        ({"own": ["rate", "depth", "kind"]}, "own: expected a dictionary with the names of hyperparameters"),
+        ({"score": 3}, "score: expected a name for tables, such as accuracy, got 3"),
+        ({"score": ""}, "score: expected a name for tables, such as accuracy, got ''"),
+        ({"score": "R2\nof rows"}, "score: expected a name for tables"),
+        ({"files": "rows.csv"}, "files: expected a list of paths, got 'rows.csv'"),
+        ({"files": [3]}, r"files: expected a list of paths, got \[3\]"),
     ],
 )
 def test_wrong_declarations_are_named(changes: dict[str, Any], message: str) -> None:
     given = {"function": whole, "space": SPACE, "own": OWN, **changes}
     with pytest.raises(ConfigError, match=message):
         function_task(given.pop("function"), **given)
+
+
+def test_hyperparameters_may_have_names_of_methods_of_pydantic() -> None:
+    task = function_task(whole, space={"copy": (0, 1), "json": (0.0, 1.0)}, own={"copy": 0, "json": 0.5})
+    study = task.study_file.model_validate({"task": task.name})
+    assert study.hyperparameters.model_dump() == {"copy": 0, "json": 0.5}
 
 
 def test_code_of_a_decorated_function_is_its_own_file_not_that_of_the_decorator() -> None:
