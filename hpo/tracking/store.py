@@ -47,10 +47,16 @@ _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 
 _SERVERS = ("http://", "https://", "databricks")
 # Opening a store creates its tables. A separate process does it, because MLflow and Alembic print messages
 # meanwhile, and because a file that is renamed when complete is never left half made after a kill.
+# Its last line is the innermost cause of an error, such as "disk is full", without the statement around it.
 _MAKE_TABLES = """
 import sys
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-SqlAlchemyStore(sys.argv[1], sys.argv[2])
+try:
+    SqlAlchemyStore(sys.argv[1], sys.argv[2])
+except Exception as error:
+    while cause := error.__cause__ or error.__context__:
+        error = cause
+    sys.exit(" ".join(str(error).split()) or type(error).__name__)
 """
 
 
@@ -224,4 +230,5 @@ def _make_tables(file: Path, artifacts: str) -> None:
         start_new_session=True,
     )
     if made.returncode != 0:
-        raise OSError(made.stderr.strip()[-500:])
+        lines = made.stderr.strip().splitlines() or [f"its process ended with code {made.returncode}"]
+        raise OSError(f"{lines[-1]:.500}")

@@ -51,6 +51,29 @@ def test_a_store_that_is_there_is_left_alone(environment: Environment) -> None:
     assert (file.stat().st_mtime_ns, file.stat().st_ino) == before
 
 
+FULL = """
+class SqlAlchemyStore:
+    def __init__(self, *arguments):
+        try:
+            raise OSError("database or disk is full")
+        except OSError as error:
+            raise RuntimeError("(OSError) database or disk is full\\n[SQL: CREATE TABLE]\\n") from error
+"""
+
+
+def test_a_store_that_cannot_be_made_gives_the_innermost_cause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "code" / "mlflow" / "store" / "tracking"
+    package.mkdir(parents=True)
+    (package / "sqlalchemy_store.py").write_text(FULL)
+    (tmp_path / "code" / "mlflow" / "__init__.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "code"))
+    with pytest.raises(UserError) as refused:
+        make_store(at(f"sqlite:///{tmp_path}/mlflow.db"))
+    assert refused.value.message == "cannot create the MLflow store: database or disk is full"
+
+
 def test_a_store_that_cannot_be_made_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hpo.tracking.store._MAKE_TABLES", "raise SystemExit('no room')")
     with pytest.raises(UserError, match="cannot create the MLflow store: no room"):
