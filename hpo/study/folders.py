@@ -14,6 +14,9 @@ REPORT = "report.html"
 PAPER = "paper"
 """Text after ``--from`` that means the study file's own configuration, and so can be the name of no study."""
 
+_LONGEST_BYTES = 255
+"""Longest name of a folder, in bytes, of which a letter may take up to four."""
+
 
 def studies_folder(environment: Environment) -> Path:
     """Return the folder of all studies."""
@@ -27,7 +30,12 @@ def study_folder(environment: Environment, name: str) -> Path:
         UserError: ``name`` cannot be the name of a folder.
     """
     if not name or name.startswith(".") or "/" in name or "\\" in name:
-        raise UserError(f"expected a plain file name as the name of a study, got {name!r}")
+        raise UserError(f"expected a plain file name as the name of a study, got {name!r:.60}")
+    if (size := len(os.fsencode(name))) > _LONGEST_BYTES:
+        raise UserError(
+            f"expected a name of a study with {_LONGEST_BYTES} bytes at most, got {size}: {name!r:.60}",
+            fix="choose a shorter name",
+        )
     return studies_folder(environment) / name
 
 

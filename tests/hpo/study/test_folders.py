@@ -56,6 +56,15 @@ def test_name_that_no_command_can_be_typed_with_is_for_no_new_study(
     assert chosen_study(environment, name).name == name
 
 
+@pytest.mark.parametrize(("letter", "most"), [("x", 255), ("ü", 127)])
+def test_name_that_is_too_long_for_a_folder_is_refused(
+    letter: str, most: int, environment: Environment
+) -> None:
+    require_free(environment, most * letter)
+    with pytest.raises(UserError, match="expected a name of a study with 255 bytes at most, got 256"):
+        require_free(environment, 256 // len(letter.encode()) * letter)
+
+
 def test_name_that_means_the_study_files_own_configuration_is_for_no_study(environment: Environment) -> None:
     with pytest.raises(UserError, match="a study cannot be named 'paper'"):
         make_free(environment, "paper")
