@@ -245,7 +245,7 @@ class Launch:
 
     def _run(self, plan: StudyPlan, stages: Sequence[StageRequest], name: str | None) -> Outcome:
         usual = "-".join(dict.fromkeys(plan.dataset.split("/")))
-        chosen = name or free_name(self.environment, usual)
+        chosen = free_name(self.environment, usual) if name is None else name
         for stage in stages:
             _refuse_unknown_settings(plan, stage.name, stage.options)
         channel = self._channel(plan)

@@ -75,15 +75,16 @@ def launch_of(
     has_data = typed.data is not None or typed.data_uri is not None
     makes_demo = typed.features is None and not has_data
     own_folder = _folder_without_data(typed)
-    if makes_demo and typed.study_file and own_folder is None:
+    if makes_demo and typed.study_file is not None and own_folder is None:
         task = read_study_file(typed.study_file)[0].get("task")
         if task != commands.task:
             raise ConfigError(f"this command has no demo data for the task {task}", fix="add --data FOLDER")
     lacks_data = not has_data and not makes_demo and not environment.data.is_dir()
     demo = environment.runs / "data" / f"{commands.demo.folder}-{typed.seed or 0}"
     usual = own_folder or (demo if makes_demo else environment.data)
+    usual_file = commands.demo.study_file if makes_demo else commands.study_file
     request = StudyRequest(
-        study_file=typed.study_file or (commands.demo.study_file if makes_demo else commands.study_file),
+        study_file=usual_file if typed.study_file is None else typed.study_file,
         data=chosen_place(typed.data, typed.data_uri, default=usual),
         features=typed.features,
         counts=typed.counts,
@@ -122,7 +123,7 @@ def _folder_without_data(typed: Options) -> Path | None:
     Raises:
         ConfigError: The task does not exist, or data were given to such a task.
     """
-    task = read_study_file(typed.study_file)[0].get("task") if typed.study_file else None
+    task = None if typed.study_file is None else read_study_file(typed.study_file)[0].get("task")
     if not isinstance(task, str) or task in known_tasks() or description_named(task).reads_data:
         return None
     given = {

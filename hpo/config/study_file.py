@@ -88,6 +88,8 @@ def read_study_file(name_or_path: str | Path) -> tuple[dict[str, Any], str]:
         ConfigError: The file does not exist, cannot be read, or is not valid TOML.
     """
     text = str(name_or_path)
+    if not text:
+        raise ConfigError("expected the name or the path of a study file, got an empty text")
     if re.fullmatch(r"[A-Za-z0-9_-]+", text):
         return _read_installed(text)
     path = Path(name_or_path)

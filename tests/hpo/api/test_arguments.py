@@ -240,6 +240,16 @@ def test_labels_that_the_data_decided_may_be_named_again(
         launch(labels="v1", seed=5).search({}, "old")
 
 
+def test_empty_names_are_refused_not_taken_for_none(
+    small_plan: StudyPlan, launch: Callable[..., Launch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(hpo.ConfigError, match="the name or the path of a study file, got an empty text"):
+        launch(study_file="")
+    monkeypatch.setattr(launching, "make_plan", lambda *_, **__: small_plan)
+    with pytest.raises(hpo.UserError, match="expected a plain file name as the name of a study, got ''"):
+        launch().search({}, "")
+
+
 def test_labels_of_data_without_versions_are_refused(
     small_plan: StudyPlan, environment: Environment, launch: Callable[..., Launch]
 ) -> None:
