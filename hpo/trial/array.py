@@ -35,6 +35,9 @@ GRACE_S = 0.5
 """Seconds that an array with free slots waits for more trials before it continues: a scheduler that has just
 stopped a trial is about to send the next one."""
 
+_LONGEST_REASON = 2000
+"""Number of characters of an error that the journal keeps; every command that shows the trial prints them."""
+
 
 @dataclass(slots=True, eq=False)
 class _Member:
@@ -369,5 +372,7 @@ def _failure(spec: TrialSpec, error: Exception) -> str:
         trace = "".join(traceback.format_exception(error)).encode(errors="backslashreplace")
         (folder / ERROR).write_bytes(trace)
     cause = error.__cause__ if type(error) is FailedError and error.__cause__ else error
-    place = place_in_task(cause, spec.study["task"])
-    return f"{described(cause)} ({place})" if place else described(cause)
+    place, reason = place_in_task(cause, spec.study["task"]), described(cause)
+    if len(reason) > _LONGEST_REASON:
+        reason = f"{reason[:_LONGEST_REASON]}... (whole text in {ERROR})"
+    return f"{reason} ({place})" if place else reason

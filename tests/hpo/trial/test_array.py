@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from waiting import wait_until
@@ -353,17 +354,20 @@ def test_trial_that_cannot_be_saved_fails_alone(
     assert results[1][-1]["finished"]
 
 
-def test_trial_fails_with_its_reason_also_when_its_message_is_no_text(
-    spec: TrialSpec, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("no Spiel_M\udcfcnchen.npy\x1b[2J", r"no Spiel_M\udcfcnchen.npy\x1b[2J"),
+        (5000 * "n", f"{1988 * 'n'}... (whole text in error.txt)"),
+    ],
+)
+def test_reason_of_a_failure_is_text_of_limited_length(
+    spec: TrialSpec, monkeypatch: pytest.MonkeyPatch, message: str, reason: str
 ) -> None:
-    def fault(self: TrainingArray) -> None:
-        raise ValueError("cannot read Spiel_M\udcfcnchen.npy\x1b[2J")
-
-    monkeypatch.setattr(TrainingArray, "advance", fault)
-    reason = r"ValueError: cannot read Spiel_M\udcfcnchen.npy"
+    monkeypatch.setattr(TrainingArray, "advance", Mock(side_effect=ValueError(message)))
     (failure,) = ask_all(TrialArray(slots=1), spec)
-    assert failure["failed"] == rf"{reason}\x1b[2J"
-    assert reason in (Path(spec.folder) / "error.txt").read_text()
+    assert failure["failed"] == f"ValueError: {reason}"
+    assert message.encode(errors="backslashreplace") in (Path(spec.folder) / "error.txt").read_bytes()
 
 
 def test_shrinking_of_an_array_is_told_once(
