@@ -50,7 +50,7 @@ from hpo.journal.events import (
 from hpo.journal.journal import read_journal
 from hpo.space.space import Space
 from hpo.study.folders import study_folder
-from hpo.study.versions import code_digest
+from hpo.tasks.base.versions import code_digest
 
 VALIDATIONS = 5
 _ENDED = re.compile(rb'"event": "trial-(?:finished|stopped|failed)"')

@@ -2,17 +2,19 @@
 
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
 
 import hpo
 import model
 import search_spaces
 from hpo.config.study_file import read_study_file
+from hpo.tasks.base.imports import NamedFile
 from hpo.tasks.base.registry import external_task_code
+from hpo.tasks.base.versions import imported_code
 
 _PACKAGES = (hpo, model, search_spaces)
 # A list of what is sent, not of what is excluded: other files beside the code are never sent.
@@ -45,7 +47,8 @@ def packaged_code(arguments: Sequence[str] = (), *, task: str | None = None) -> 
 
     Args:
         arguments: Arguments of ``hpo``. A study file that they name by its path is included.
-        task: Name of the study's task. The code of a task outside this package is included.
+        task: Name of the study's task. The code of a task outside this package is included, with the user's
+            files that it imports.
     """
     with TemporaryDirectory(prefix="hpo-") as temporary:
         folder = Path(temporary)
@@ -53,7 +56,7 @@ def packaged_code(arguments: Sequence[str] = (), *, task: str | None = None) -> 
         arguments, study_file = _with_study_file(arguments, folder / search_spaces.__name__)
         name = task or (study_file and read_study_file(study_file)[0].get("task"))
         if name and (external := external_task_code(str(name))):
-            packages += (_copy_code(external, folder),)
+            packages += (*_copy_files(imported_code(str(name)), folder), _copy_code(external, folder))
         yield CodePackage(packages, tuple(arguments))
 
 
@@ -65,6 +68,16 @@ def _copy_code(package: Path, folder: Path) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, target)
     return folder / package.name
+
+
+def _copy_files(files: Iterable[NamedFile], folder: Path) -> list[Path]:
+    """Copy files to their names in ``folder``; return the modules and packages to send."""
+    packages = set()
+    for name, path in files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, folder / name)
+        packages.add(folder / PurePath(name).parts[0])
+    return sorted(packages)
 
 
 def _with_study_file(arguments: Sequence[str], installed: Path) -> tuple[tuple[str, ...], Path | None]:

@@ -23,11 +23,11 @@ from hpo.space.symbols import symbol
 from hpo.study.devices import choose_device
 from hpo.study.folders import chosen_study
 from hpo.study.plan import StudyPlan, plan_of, reopen_data
-from hpo.study.versions import SHOWN_DIGITS
 from hpo.tasks.base.found import best_of_stage, found_configuration
 from hpo.tasks.base.networks import NetworkDifference
 from hpo.tasks.base.score import Score
 from hpo.tasks.base.splits import Progress
+from hpo.tasks.base.versions import SHOWN_DIGITS
 from hpo.trial.files import BEST, trial_folder
 from model.errors import ConfigError, UserError
 

@@ -29,10 +29,10 @@ from hpo.study.point_file import TypedPoints
 from hpo.study.reopening import refuse_changes
 from hpo.study.stage import build_stage, open_test_split, start_of
 from hpo.study.tried_points import points_in_space
-from hpo.study.versions import code_digest, versions
 from hpo.study.warm_start import count_known, known_scores, scored_points
 from hpo.tasks.base.own_code import own_errors
 from hpo.tasks.base.splits import Progress
+from hpo.tasks.base.versions import code_digest, versions
 from hpo.tracking.store import check_store
 from model.errors import ConfigError, UserError
 from model.shell import shell_line

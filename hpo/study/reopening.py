@@ -11,9 +11,9 @@ from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState
 from hpo.study.folders import stored_place
 from hpo.study.plan import StudyPlan, plan_of, reopen_data
-from hpo.study.versions import code_digest, own_code_names, versions
 from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.splits import Progress
+from hpo.tasks.base.versions import code_digest, own_code_names, versions
 from model.errors import UserError
 from model.shell import shell_line
 

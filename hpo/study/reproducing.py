@@ -17,9 +17,9 @@ from hpo.study.configuration import configuration_of_run
 from hpo.study.devices import available_cpus, choose_device
 from hpo.study.folders import found_place, study_folder
 from hpo.study.plan import StudyPlan, chunk_seed, reopen_data
-from hpo.study.versions import SHOWN_DIGITS, code_digest
 from hpo.tasks.base.places import is_uri
 from hpo.tasks.base.splits import Progress
+from hpo.tasks.base.versions import SHOWN_DIGITS, code_digest
 from hpo.tracking.names import name_in_older_records
 from hpo.tracking.runs import RecordedTrial
 from hpo.trial.array import TrialArray

@@ -17,8 +17,8 @@ from hpo.search.searcher import ScoredPoint
 from hpo.space.space import Space
 from hpo.study.folders import chosen_study
 from hpo.study.plan import StudyPlan, plan_of
-from hpo.study.versions import code_digest
 from hpo.tasks.base.registry import score_of
+from hpo.tasks.base.versions import code_digest
 from model.errors import ConfigError, UserError
 from model.shell import shell_line
 from model.wording import counted

@@ -9,7 +9,7 @@ import pytest
 
 import hpo
 from hpo.schedule.code_package import packaged_code
-from hpo.study.versions import code_digest
+from hpo.tasks.base.versions import code_digest
 
 OWN_TASK = """
 from hpo.tasks.calf.task import CalfTask
@@ -75,7 +75,11 @@ def test_a_task_of_ones_own_travels_with_its_study_and_is_the_same_there(
     with packaged_code(["run", "bayes", "--study-file", str(tmp_path / "mine.toml")]) as package:
         (unpacked,) = {package.parent for package in package.packages}
         there = subprocess.run(
-            [sys.executable, "-c", f"from hpo.study.versions import code_digest as d; print(d({task!r}))"],
+            [
+                sys.executable,
+                "-c",
+                f"from hpo.tasks.base.versions import code_digest as d; print(d({task!r}))",
+            ],
             env={**os.environ, "PYTHONPATH": str(unpacked)},
             cwd=unpacked,
             capture_output=True,
@@ -88,6 +92,23 @@ def test_a_task_of_ones_own_travels_with_its_study_and_is_the_same_there(
     assert there.stdout.strip() == before
     (tmp_path / list(sources)[-1]).write_text(f"{OWN_TASK}\n# changed")
     assert code_digest(task) != before
+
+
+def test_files_that_a_task_imports_travel_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = {
+        "importing_task.py": f"import numpy\nimport helper_lib.steps\n{OWN_TASK}",
+        "helper_lib/steps.py": "import helper_file",
+        "helper_lib/unused.py": "",
+        "helper_file.py": "",
+    }
+    for name, content in sources.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with packaged_code(task="importing_task") as package:
+        names = [path.name for path in package.packages[3:]]
+        assert names == ["helper_file.py", "helper_lib", "importing_task.py"]
+        assert files(package.packages[4]) == {"helper_lib/steps.py"}
 
 
 def test_a_task_of_this_project_needs_nothing_beside_it() -> None:

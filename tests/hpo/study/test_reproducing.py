@@ -13,7 +13,7 @@ from hpo.config.environment import Environment
 from hpo.report.reproduction import Reproduction, Verdict
 from hpo.study.plan import StudyPlan
 from hpo.study.reproducing import prepare_rerun, train_again
-from hpo.study.versions import code_digest
+from hpo.tasks.base.versions import code_digest
 from hpo.tracking.runs import RecordedTrial
 from model.data.synthetic import write_synthetic
 from model.errors import StorageError, UserError

@@ -34,7 +34,7 @@ from hpo.study.plan import StageRequest, StudyPlan, StudyRequest, make_plan, pla
 from hpo.study.runner import StageRunner
 from hpo.study.stage import MOST_LOSSES
 from hpo.study.stop_requests import WHOLE_STUDY, StopRequests
-from hpo.study.versions import code_digest
+from hpo.tasks.base.versions import code_digest
 from hpo.tracking.follower import FollowerReport
 from hpo.trial.report import Report
 from hpo.trial.specification import TrialSpec

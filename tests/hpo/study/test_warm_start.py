@@ -23,8 +23,8 @@ from hpo.journal.journal import Journal
 from hpo.study.first_points import why_not_first
 from hpo.study.folders import study_folder
 from hpo.study.plan import StudyPlan
-from hpo.study.versions import code_digest
 from hpo.study.warm_start import describe_known, known_scores, scored_points
+from hpo.tasks.base.versions import code_digest
 from model.errors import UserError
 
 GRANDPARENT: dict[str, Any] = {"study": "a", "points": [{"parameters": {"f": 4}, "score": 0.1}]}

@@ -4,13 +4,13 @@ import hashlib
 import os
 import platform
 import subprocess
-from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 import hpo
 import model
 from hpo.journal.events import COMMIT
+from hpo.tasks.base.imports import NamedFile, imported_files
 from hpo.tasks.base.registry import external_task_code, task_named
 
 _PACKAGES = ("torch", "numpy", "ray", "mlflow", "botorch", "bayesian-optimization", "optuna")
@@ -31,6 +31,7 @@ _NEVER_DECISIVE = ("model/wording.py", "model/shell.py", "model/data/download/")
 
 SHOWN_DIGITS = 12
 """Number of digits of a digest that are shown."""
+_SHOWN_FILES = 3
 _GIT_S = 10.0
 """Longest wait for git, which reads all files of a large repository."""
 _PRESENTATION = "presentation"
@@ -78,29 +79,50 @@ def code_digest(task: str) -> str:
             if not name.startswith(_NEVER_DECISIVE):
                 digest.update(f"{name}\0".encode())
                 digest.update(path.read_bytes())
-    for name, path in _task_files(task):
+    for name, content in sorted((name, path.read_bytes()) for name, path in _task_files(task)):
         digest.update(f"{name}\0".encode())
-        digest.update(path.read_bytes())
+        digest.update(content)
     return digest.hexdigest()
 
 
-def _task_files(task: str) -> Iterator[tuple[str, Path]]:
-    """Yield the files of a task that decide numbers, with their names; of an external task all files."""
+def own_code_names(task: str) -> list[str]:
+    """Return the names of the file or folder of a user's own task, and of the first files elsewhere."""
+    own = external_task_code(task)
+    if own is None:
+        return []
+    others = [name for name, _ in (*imported_code(task), *_code_elsewhere(task))]
+    return [
+        own.name,
+        *others[:_SHOWN_FILES],
+        *(["another file that it imports"] if others[_SHOWN_FILES:] else []),
+    ]
+
+
+def imported_code(task: str) -> list[NamedFile]:
+    """Return the files of the user that the code of an external task imports, beside this code itself."""
+    return imported_files(_files_in(task)) if external_task_code(task) else []
+
+
+def _task_files(task: str) -> list[NamedFile]:
+    """Return the files of a task that decide numbers; of an external task all files, and those it imports."""
+    return [*_files_in(task), *imported_code(task), *_code_elsewhere(task)]
+
+
+def _files_in(task: str) -> list[NamedFile]:
+    """Return the files in the folder of a task, or the one that is the task, without tables and figures."""
     external = external_task_code(task)
     code = external or Path(str(hpo.__file__)).parent / "tasks" / task
-    for path in sorted(code.rglob("*.py")) if code.is_dir() else [code]:
-        place = path.relative_to(code.parent)
-        if external or _PRESENTATION not in place.parts:
-            yield place.as_posix(), path
-    if external:
-        yield from ((path.name, path) for path in _files_elsewhere(task, external))
+    files = [
+        (path.relative_to(code.parent), path) for path in (code.rglob("*.py") if code.is_dir() else [code])
+    ]
+    return [
+        (name.as_posix(), path) for name, path in sorted(files) if external or _PRESENTATION not in name.parts
+    ]
 
 
-def own_code_names(task: str) -> list[str]:
-    """Return the names of the file or folder, and of the files elsewhere, that make a user's own task."""
-    own = external_task_code(task)
-    return [own.name, *(path.name for path in _files_elsewhere(task, own))] if own else []
-
-
-def _files_elsewhere(task: str, own: Path) -> list[Path]:
-    return sorted(path for path in task_named(task).code_files if not path.is_relative_to(own.resolve()))
+def _code_elsewhere(task: str) -> list[NamedFile]:
+    """Return the files of an external task's functions that no import statement leads to."""
+    if external_task_code(task) is None:
+        return []
+    known = {path.resolve() for _, path in (*_files_in(task), *imported_code(task))}
+    return [(path.name, path) for path in task_named(task).code_files if path not in known]

@@ -1,12 +1,14 @@
 """The digest of the code covers what decides numbers, and not what only shows them."""
 
+import importlib
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from hpo.study.versions import code_digest, git_commit, versions
+from hpo.tasks.base.versions import code_digest, git_commit, imported_code, own_code_names, versions
 
 
 @pytest.mark.parametrize(
@@ -63,6 +65,72 @@ def test_digest_of_a_function_covers_the_file_that_it_is_written_in(
     assert code_digest("task_of_a_test") != before
     for module in ("task_of_a_test", "function_of_a_test"):
         sys.modules.pop(module)
+
+
+IMPORTING = """
+import hpo, torch
+from lib_of_a_test import middle
+
+def validate(parameters, seed, report):
+    import late_of_a_test
+    return late_of_a_test.scale(parameters["x"])
+
+TASK = hpo.function_task(validate, space={"x": (0.0, 1.0)}, own={"x": 0.5})
+"""
+
+
+@pytest.fixture
+def importing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Folder of the task ``importing_of_a_test``, which imports others of its files."""
+    (tmp_path / "importing_of_a_test.py").write_text(IMPORTING)
+    (tmp_path / "late_of_a_test.py").write_text("def scale(x):\n    return x\n")
+    (tmp_path / "unused_of_a_test.py").write_text("")
+    library = tmp_path / "lib_of_a_test"
+    library.mkdir()
+    (library / "__init__.py").write_text("")
+    (library / "middle.py").write_text("from .inner import FACTOR\n")
+    (library / "inner.py").write_text("FACTOR = 2\n")
+    (library / "unused.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield tmp_path
+    for module in [name for name in sys.modules if name.partition(".")[0].endswith("_of_a_test")]:
+        sys.modules.pop(module)
+
+
+@pytest.mark.parametrize(
+    ("file", "decides"),
+    [
+        ("late_of_a_test.py", True),
+        ("lib_of_a_test/__init__.py", True),
+        ("lib_of_a_test/middle.py", True),
+        ("lib_of_a_test/inner.py", True),
+        ("lib_of_a_test/unused.py", False),
+        ("unused_of_a_test.py", False),
+    ],
+)
+def test_digest_of_a_task_covers_the_files_of_the_user_that_it_imports_anywhere(
+    file: str, decides: bool, importing: Path
+) -> None:
+    before = code_digest("importing_of_a_test")
+    (importing / file).write_text((importing / file).read_text() + "# changed\n")
+    assert (code_digest("importing_of_a_test") != before) == decides
+
+
+def test_imported_files_are_named_and_installed_packages_are_not_among_them(importing: Path) -> None:
+    names = [name for name, _ in imported_code("importing_of_a_test")]
+    library = [f"lib_of_a_test/{file}.py" for file in ("__init__", "inner", "middle")]
+    assert names == ["late_of_a_test.py", *library]
+    assert own_code_names("importing_of_a_test") == [
+        "importing_of_a_test.py",
+        *names[:3],
+        "another file that it imports",
+    ]
+
+
+def test_digest_does_not_depend_on_what_has_been_imported(importing: Path) -> None:
+    before = code_digest("importing_of_a_test")
+    importlib.import_module("late_of_a_test")
+    assert code_digest("importing_of_a_test") == before
 
 
 def test_commit_of_the_users_folder_is_among_the_versions_and_says_whether_files_differ(
