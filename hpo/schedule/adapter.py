@@ -106,6 +106,8 @@ class StudyScheduler(_DriverOnly, FIFOScheduler):
             self._source.add_note(note)
         if "unwritable" in result:
             raise StorageError(result["unwritable"])
+        if "changed" in result:
+            raise self._source.code_changed()
         if "lost" in result:
             raise WorkersLostError(result["lost"])
         if "failed" in result:

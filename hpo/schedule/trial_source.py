@@ -6,6 +6,7 @@ from typing import Protocol
 
 from hpo.trial.report import Report
 from hpo.trial.specification import TrialSpec
+from model.errors import UserError
 
 
 class Pause(Enum):
@@ -48,6 +49,9 @@ class TrialSource(Protocol):
 
     def failed(self, trial: str, reason: str) -> None:
         """Record that the trial diverged or crashed, and why."""
+
+    def code_changed(self) -> UserError:
+        """Return the error for a process that has imported other code than the study was started with."""
 
     def add_note(self, message: str) -> None:
         """Record a message for the user about an event that does not stop the study."""

@@ -14,7 +14,7 @@ from hpo.schedule.array_pool import CALLER_CPUS, ArrayPool
 from hpo.schedule.local_ray import RayDeath, WorkersLostError, death_of_ray
 from hpo.schedule.ray_start import quiet_ray
 from hpo.schedule.trial_source import TrialSource
-from model.errors import StorageError
+from model.errors import StorageError, UserError
 from model.shell import shell_line
 
 TUNE_FOLDER = "tune"
@@ -64,6 +64,7 @@ def run_trials(
     Raises:
         StorageError: The study's folder cannot be written.
         RayDiedError: A process of Ray ended.
+        UserError: A process has imported other code than the study was started with.
         WorkersLostError: Ray ended processes of trials because a machine was nearly out of memory, or no
             array answers.
     """
@@ -129,8 +130,7 @@ def run_trials(
             raise
         except tune.TuneError as error:
             # Tune replaces what its scheduler raises.
-            lost = next((cause for cause in _chain(error) if isinstance(cause, WorkersLostError)), error)
-            raise lost from None
+            raise next((cause for cause in _chain(error) if isinstance(cause, UserError)), error) from None
         finally:
             if arrays and death_of_ray() is None:
                 arrays.close()

@@ -1,7 +1,7 @@
 """Reopening of a study: its data, also where they have moved to, and what is not as it was."""
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,16 +80,31 @@ def refuse_changes(plan: StudyPlan, state: StudyState) -> None:
     if plan.data_digest != created.data_digest:
         changed.append(f"the data in {plan.data}")
     if code_digest(plan.study.task) != created.code_digest:
-        changed.append(" or ".join([*own_code_names(plan.study.task), "the code of hpo"]))
+        changed.append(changed_code(plan))
     if changed:
-        has_failed = any(state.failed_trials(stage) for stage in state.stages)
-        again = ("--retry-failed",) if has_failed else ()
-        raise UserError(
-            f"{' and '.join(changed)} changed since study {created.study!r} started, so new scores would not "
-            "be comparable",
-            fix="restore the earlier state, or resume a copy of the study with the present one: "
-            f"{shell_line('hpo', 'resume', created.study, '--fork', 'NEW', *again)}",
-        )
+        raise changed_error(changed, state)
+
+
+def changed_code(plan: StudyPlan) -> str:
+    """Return what may have changed where the digests of the code differ: ``a.py or the code of hpo``."""
+    return " or ".join([*own_code_names(plan.study.task), "the code of hpo"])
+
+
+def changed_error(changed: Sequence[str], state: StudyState) -> UserError:
+    """Return the error for a study that cannot continue because things have changed.
+
+    Args:
+        changed: Names of the things.
+        state: The study.
+    """
+    study, has_failed = state.created.study, any(state.failed_trials(stage) for stage in state.stages)
+    again = ("--retry-failed",) if has_failed else ()
+    return UserError(
+        f"{' and '.join(changed)} changed since study {study!r} started, so new scores would not be "
+        "comparable",
+        fix="restore the earlier state, or resume a copy of the study with the present one: "
+        f"{shell_line('hpo', 'resume', study, '--fork', 'NEW', *again)}",
+    )
 
 
 def retried_stages(state: StudyState) -> list[StageRetried]:

@@ -26,11 +26,13 @@ from hpo.schedule.stopping import build_stopping_rule
 from hpo.schedule.trial_source import Pause
 from hpo.study.budget import StageBudget
 from hpo.study.plan import StudyPlan, chunk_seed
+from hpo.study.reopening import changed_code, changed_error
 from hpo.study.stop_requests import BY_USER, WHOLE_STUDY, StopRequests
 from hpo.trial import in_training
 from hpo.trial.files import remove_training_files, trial_folder
 from hpo.trial.report import Report, best_report
 from hpo.trial.specification import TrialSpec
+from model.errors import UserError
 
 Listener = Callable[[StudyState], None]
 
@@ -175,6 +177,10 @@ class StageRunner:
         is_alike = len(self._reasons) >= FAILURES_ALIKE and len(set(self._reasons)) == 1
         return is_alike and not self.state.ranked(self._stage, 1)
 
+    def code_changed(self) -> UserError:
+        """Return the error with which the study stops; it continues from here with the earlier code."""
+        return changed_error([changed_code(self._plan)], self.state)
+
     def add_note(self, message: str) -> None:
         """Record a message for the user."""
         self._write(Noticed(message=message))
@@ -278,6 +284,7 @@ class StageRunner:
             precision=self._plan.precision,
             device=self._plan.device,
             folder=str(trial_folder(self._journal.folder, trial.trial)),
+            code=self.state.created.code_digest,
             reported_epoch=trial.epochs_trained,
         )
 

@@ -9,6 +9,7 @@ import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import torch
 from hpo.tasks.base.own_code import place_in_task
 from hpo.tasks.base.registry import AnyTask, task_named
 from hpo.tasks.base.task import Array
+from hpo.tasks.base.versions import code_digest
 from hpo.trial import in_training
 from hpo.trial.files import ERROR
 from hpo.trial.report import Report
@@ -54,6 +56,10 @@ class _Member:
 
 class _RemovedError(Exception):
     """The trial was removed from its array while it waited for its next validation."""
+
+
+class _ChangedCodeError(Exception):
+    """This process has imported other code than the study was started with."""
 
 
 class TrialArray:
@@ -107,7 +113,8 @@ class TrialArray:
 
         Returns:
             The validation as plain values. If the trial failed, the reason under ``failed``. If its folder
-            cannot be read or written, so that no trial can continue, the reason under ``unwritable``.
+            cannot be read or written, so that no trial can continue, the reason under ``unwritable``. If this
+            process has other code than the study, ``changed``, without words.
             ``ended`` says whether this is the last result, ``notes`` has the messages for the user since the
             last result of any trial.
         """
@@ -119,6 +126,8 @@ class TrialArray:
                 report = self._next_report(member, seen)
         except _RemovedError as error:  # by the study, which has its result and reads no notes of this one
             return _end("failed", str(error), notes=[])
+        except _ChangedCodeError:
+            return _end("changed", "", notes=self._new_notes())
         except StorageError as error:
             self.leave(spec.trial)
             return _end("unwritable", error.message, notes=self._new_notes())
@@ -190,6 +199,8 @@ class TrialArray:
     def _join(self, spec: TrialSpec, death: str | None) -> _Member:
         with in_training.marked([Path(spec.folder)]):
             task = task_named(spec.study["task"])  # imports the user's code, which can end the process
+            if spec.code and _code_at_import(spec.study["task"]) != spec.code:
+                raise _ChangedCodeError
             train, valid = task.open_split(spec.train), task.open_split(spec.valid)
             run = TrialRun(spec, task.shape(train))
             self._set_up(spec, run, task, (train, valid))
@@ -336,6 +347,12 @@ class TrialArray:
         with self._changed:
             notes, self._notes = self._notes, []
         return notes
+
+
+@cache
+def _code_at_import(task: str) -> str:
+    """Return the digest of the code that this process has imported; to be called first after the import."""
+    return code_digest(task)
 
 
 def _end_process() -> None:

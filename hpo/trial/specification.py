@@ -32,6 +32,8 @@ class TrialSpec:
     """Device to train on, ``cpu`` or ``cuda``."""
     folder: str
     """Folder of the trial, on storage that outlives the process."""
+    code: str = ""
+    """Digest of the code with which the study was started. Empty: a process does not compare its own."""
     reported_epoch: int = 0
     """Epoch of the last validation that the study has recorded."""
 

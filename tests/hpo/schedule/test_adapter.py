@@ -21,7 +21,7 @@ from hpo.trial.files import IN_TRAINING
 from hpo.trial.report import Report
 from hpo.trial.specification import TrialSpec
 from hpo.trial.trainable import RESTART_S
-from model.errors import StorageError
+from model.errors import StorageError, UserError
 
 
 @pytest.fixture
@@ -72,6 +72,9 @@ class Source:
 
     def failed(self, trial: str, reason: str) -> None:
         self.heard.append(("failed", trial, reason))
+
+    def code_changed(self) -> UserError:
+        return UserError("no room for other code")
 
     def add_note(self, message: str) -> None:
         self.heard.append(("noted", message))
@@ -247,22 +250,19 @@ def test_tune_keeps_only_the_name_of_a_trial_that_has_ended(trial: Any) -> None:
     assert not any((trial.evaluated_params, trial.experiment_tag, *vars(trial.run_metadata).values()))
 
 
-def test_trials_that_need_the_same_share_one_description_of_it() -> None:
-    tune = callback(Source(), Pool())
-    started = [
-        SimpleNamespace(
-            config={"spec": {"trial": f"bayes-{number}"}},
-            placement_group_factory=PlacementGroupFactory([{"CPU": 1}]),
-        )
-        for number in range(2)
-    ]
-    for trial in started:
-        tune.on_trial_start(1, [], trial)  # type: ignore[arg-type]
-    assert started[0].placement_group_factory is started[1].placement_group_factory
+def test_trials_that_need_the_same_share_one_description_of_it(trial: Any) -> None:
+    tune, needed = callback(Source(), Pool()), PlacementGroupFactory([{"CPU": 1}])
+    other: Any = SimpleNamespace(**{**vars(trial), "placement_group_factory": needed})
+    for each in (trial, other):
+        tune.on_trial_start(1, [], each)
+    assert trial.placement_group_factory is other.placement_group_factory
 
 
-@pytest.mark.parametrize(("kind", "error"), [("unwritable", StorageError), ("lost", WorkersLostError)])
-def test_full_disk_or_the_loss_of_all_arrays_ends_all_training_and_fails_no_trial(
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [("unwritable", StorageError), ("lost", WorkersLostError), ("changed", UserError)],
+)
+def test_full_disk_other_code_or_the_loss_of_all_arrays_ends_all_training_and_fails_no_trial(
     kind: str, error: type[Exception], trial: Any
 ) -> None:
     source = Source()

@@ -50,6 +50,16 @@ def test_resumed_search_goes_on_as_it_would_have(tmp_path: Path) -> None:
     assert [task.parameters for task in given] == [task.parameters for task in expected]
 
 
+def test_processes_compare_their_code_with_that_of_the_study(tmp_path: Path) -> None:
+    plan = plan_of()
+    with begin(tmp_path / "study", plan) as journal:
+        runner = runner_on(journal, plan)
+        assert next_spec(runner).code == runner.state.created.code_digest != ""
+        error = runner.code_changed()
+    assert error.message.startswith("the code of hpo changed since study ")
+    assert "--fork NEW" in error.details["fix"]
+
+
 def interrupted(journal: Journal, plan: StudyPlan, *, epoch: int) -> TrialSpec:
     """A trial of a session that was killed after its validation at ``epoch``."""
     runner = runner_on(journal, plan)

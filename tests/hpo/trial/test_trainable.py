@@ -11,7 +11,7 @@ import pytest
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError
 
-from hpo.trial.files import IN_TRAINING
+from hpo.trial.files import CHECKPOINT, IN_TRAINING
 from hpo.trial.specification import TrialSpec
 from hpo.trial.trainable import DEATHS, TrialTrainable
 
@@ -44,6 +44,14 @@ def test_trial_in_the_process_of_a_stopped_one_is_as_in_a_fresh_process(
     fresh.setup(config(replace(spec, folder=str(tmp_path / "fresh"))))
     assert given == [numbers(fresh.step()) for _ in range(3)]
     assert [result["ended"] for result in given] == [False, False, True]
+
+
+def test_process_that_has_imported_other_code_says_so_and_trains_nothing(spec: TrialSpec) -> None:
+    other = process()
+    other.setup(config(replace(spec, code="the digest of other code")))
+    result = other.step()
+    assert "changed" in result and result["ended"]
+    assert not Path(spec.folder, CHECKPOINT).exists()
 
 
 class DyingArray:
