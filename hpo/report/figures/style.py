@@ -1,12 +1,16 @@
 """Common style of all figures: colours that colour-blind people can distinguish, reproducible files."""
 
 import io
+import re
+import warnings
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hpo.report.console import standard_error
 from model.files import write_whole
 
 if TYPE_CHECKING:
@@ -19,6 +23,22 @@ DASHES = ("-", "--", ":")
 GREY = "#BBBBBB"
 _EQUAL_SPAN = 0.1
 """Length of the axis of scores that are all equal."""
+_MORE_LETTERS = (
+    "Noto Sans CJK SC",
+    "Noto Sans CJK JP",
+    "Source Han Sans SC",
+    "WenQuanYi Micro Hei",
+    "WenQuanYi Zen Hei",
+    "PingFang SC",
+    "Hiragino Sans",
+    "Microsoft YaHei",
+    "Yu Gothic",
+    "Malgun Gothic",
+    "Arial Unicode MS",
+)
+"""Usual fonts with Chinese, Japanese and Korean letters, of Linux, macOS and Windows."""
+_MISSING = re.compile(r"Glyph \d+ .* missing from")
+"""Matplotlib's warning of a letter that no font of a text has."""
 
 
 def colour(index: int) -> str:
@@ -61,11 +81,48 @@ def save_figure(figure: "Figure", folder: Path, name: str) -> list[Path]:
 
 
 def figure_bytes(figure: "Figure", kind: str, *, dpi: int = 150) -> bytes:
-    """Return the content of a ``png`` or ``svg`` file of a figure, without a date or version."""
+    """Return the content of a ``png`` or ``svg`` file of a figure, without a date or version.
+
+    Letters that the usual font lacks come from another one that is installed.
+    """
+    from matplotlib.text import Text
+
+    content, is_complete = _saved(figure, kind, dpi)
+    if not is_complete and (fonts := _installed_fonts()):
+        for text in figure.findobj(Text):
+            text.set_fontfamily([*text.get_fontfamily(), *fonts])
+        content, is_complete = _saved(figure, kind, dpi)
+    if not is_complete:
+        _note_missing_letters()
+    return content
+
+
+def _saved(figure: "Figure", kind: str, dpi: int) -> tuple[bytes, bool]:
+    """Return the content of the file of a figure, and whether its fonts have all letters."""
     import matplotlib as mpl
 
     content = io.BytesIO()
     metadata = {"png": {"Software": None}, "svg": {"Date": None}}[kind]
-    with mpl.rc_context({"svg.hashsalt": "hpo"}):
+    with mpl.rc_context({"svg.hashsalt": "hpo"}), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         figure.savefig(content, format=kind, dpi=dpi, metadata=metadata)
-    return content.getvalue()
+    others = [each for each in caught if not _MISSING.match(str(each.message))]
+    for each in others:
+        warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    return content.getvalue(), len(others) == len(caught)
+
+
+def _installed_fonts() -> list[str]:
+    from matplotlib.font_manager import fontManager
+
+    installed = {font.name for font in fontManager.ttflist}
+    return [name for name in _MORE_LETTERS if name in installed]
+
+
+@cache
+def _note_missing_letters() -> None:
+    """Say once that figures lack letters."""
+    standard_error().print(
+        "figures lack some letters, which no known font here has (install one, such as Noto Sans CJK)",
+        soft_wrap=True,
+    )

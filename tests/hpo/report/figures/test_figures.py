@@ -8,7 +8,7 @@ import pytest
 from shown_stages import trial, view
 
 from hpo.journal.trial_state import TrialState, TrialStatus
-from hpo.report.figures import draw
+from hpo.report.figures import draw, style
 from hpo.report.figures.draw import draw_stage
 from hpo.report.figures.history import history_figure
 from hpo.report.figures.labels import shortened, wrapped
@@ -223,3 +223,17 @@ def test_grid_of_a_class_without_actions_is_left_out() -> None:
     found.reports[1] = replace(found.reports[1], metrics=metrics)
     (goal,) = grid_figure(view("grid-slicing", [found])).interactive.data  # type: ignore[union-attr]
     assert goal.name == "goal"
+
+
+@pytest.mark.parametrize(("fonts", "noted"), [(("no font",), True), (("no font", "STIXGeneral"), False)])
+def test_letters_that_the_usual_font_lacks_come_from_another_or_are_noted_once(
+    fonts: tuple[str, ...], noted: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(style, "_MORE_LETTERS", fonts)
+    style._note_missing_letters.cache_clear()
+    for _ in range(2):
+        figure, [[axes]] = style.panels(1, 1, width=2, height=2)
+        axes.set_title("\u1d81")  # in the fonts of Matplotlib, STIXGeneral has it and DejaVu Sans does not
+        assert style.figure_bytes(figure, "png", dpi=20).startswith(b"\x89PNG")
+    said = capsys.readouterr().err
+    assert said.count("figures lack some letters") == len(said.splitlines()) == noted
