@@ -351,10 +351,7 @@ class Task(TaskDescription[StudyT, ShapeT], ABC, Generic[StudyT, ShapeT, SplitT,
         return 0
 
     def varied(self, study: StudyT, stage: str, shape: ShapeT) -> dict[str, Any]:
-        """Return the hyperparameters that a stage varies, each with a description of how.
-
-        The result is empty for a stage that compares whole configurations.
-        """
+        """Return the hyperparameters that a stage varies, described; none if it compares configurations."""
         settings = study.stages.named(stage)
         return space_of(settings).describe() if isinstance(settings, SearchStage) else {}
 
