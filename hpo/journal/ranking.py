@@ -259,6 +259,14 @@ def counted_trials(trials: "Sequence[TrialState]") -> "list[TrialState]":
     return [trial for trial in scored if trial.status is not TrialStatus.STOPPED] or scored
 
 
+def counted_by_configuration(trials: "Iterable[TrialState]") -> "list[TrialState]":
+    """Return the trials whose scores count, configuration by configuration; see ``counted_trials``."""
+    configurations: dict[_Key, list[TrialState]] = {}
+    for trial in trials:
+        configurations.setdefault(_key(trial), []).append(trial)
+    return [trial for seeds in configurations.values() for trial in counted_trials(seeds)]
+
+
 def configuration_key(parameters: Mapping[str, object]) -> ConfigurationKey:
     """Return a dictionary key that is equal for equal hyperparameters."""
     return tuple(chain.from_iterable(sorted(parameters.items())))

@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any
 
 from hpo.config.stages import SEARCH, FinalStage, SearchStage
-from hpo.journal.ranking import half_width
+from hpo.journal.ranking import Configuration, half_width
 from hpo.journal.results import StudyState
 from hpo.journal.trial_state import TrialStatus
 from hpo.report.formats import duration, expected_score, value, values_tried
@@ -118,9 +118,10 @@ def _stage_sentence(plan: StudyPlan, state: StudyState, name: str) -> str:
         search = _search_in_words(settings, study.training.schedule)
         what = f"searched {ranges} with {search} and {epochs} per trial"
     elif isinstance(settings, FinalStage):
+        tested = sum(trial.tested is not None for trial in state.trials_of(name))
         what = (
             f"trained its configurations with {_new_seeds(settings)} for {epochs} and evaluated "
-            f"every network once on the test split{_test_items(plan, state, name)}"
+            f"{counted(tested, 'network')} once on the test split{_test_items(plan, state, name)}"
         )
     else:
         described = ", ".join(
@@ -182,7 +183,7 @@ def _table(plan: StudyPlan, state: StudyState, found: Verdict) -> tuple[list[str
     """Return header and rows: the best configurations of the deciding stage and what differs."""
     ranked = state.ranked(found.found.stage.stage, _TOP)
     names = _differing([by_symbol(each.parameters) for each in ranked]) or list(by_symbol(found.shown))
-    has_test = any(trial.tested for each in ranked for trial in each.trials)
+    has_test = any(trial.tested for each in ranked for trial in each.scored)
     has_expected = any(each.expected for each in ranked)
     label, metric = plan.score.label, plan.score.metric
     header = [
@@ -196,7 +197,6 @@ def _table(plan: StudyPlan, state: StudyState, found: Verdict) -> tuple[list[str
     rows = []
     for each in ranked:
         parameters = by_symbol(each.parameters)
-        tested = [trial.tested[metric] for trial in each.trials if trial.tested]
         rows.append(
             [
                 each.name,
@@ -204,7 +204,7 @@ def _table(plan: StudyPlan, state: StudyState, found: Verdict) -> tuple[list[str
                 *([expected_score(each)] if has_expected else []),
                 str(len(each.scores)),
                 _mean(each.scores),
-                *([_mean(tested)] if has_test else []),
+                *([_test_mean(each, metric)] if has_test else []),
             ]
         )
     return header, rows
@@ -220,6 +220,13 @@ def _mean(scores: Sequence[float]) -> str:
     if not scores:
         return "-"
     return with_interval(fmean(scores), half_width(scores))
+
+
+def _test_mean(configuration: Configuration, metric: str) -> str:
+    """Return the mean on the test split, with its number of seeds if some were not tested yet."""
+    tested = [trial.tested[metric] for trial in configuration.scored if trial.tested]
+    some = 0 < len(tested) < len(configuration.scored)
+    return _mean(tested) + (f" ({counted(len(tested), 'seed')})" if some else "")
 
 
 def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from hpo.config.stages import SEARCH
 from hpo.journal.paired import PairedDifference, paired_difference
+from hpo.journal.ranking import counted_by_configuration
 from hpo.journal.roles import scores_by_role, test_scores_by_role
 from hpo.journal.trial_state import TrialState
 from hpo.report.trial_tables import best_table, scores_line
@@ -62,9 +63,10 @@ def comparison_table(
     """
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("configuration")
-    tested = any(trial.tested for trial in trials)
-    beside = _beside(score, [trial.metrics for trial in trials if trial.score is not None], classes)
-    test_beside = _beside(score, [trial.tested for trial in trials if trial.tested], classes)
+    counted = counted_by_configuration(trials)
+    tested = any(trial.tested for trial in counted)
+    beside = _beside(score, [trial.metrics for trial in counted], classes)
+    test_beside = _beside(score, [trial.tested for trial in counted if trial.tested], classes)
     valid, test = scores_by_role(trials), test_scores_by_role(trials, score.metric)
     tail = ["sd", f"minus {reference!r}"] if len(valid) > 1 else ["sd"]
     names = ["seeds", *_headings(score, beside, "", tail)]
@@ -74,10 +76,10 @@ def comparison_table(
         table.add_column(name, justify="right")
     shown = 1 + len(tail)
     for role, scores in valid.items():
-        mine = [trial for trial in trials if trial.role == role]
+        mine = [trial for trial in counted if trial.role == role]
         cells = [str(len(scores)), *_cells(scores, valid.get(reference, {}), same=role == reference)[:shown]]
         if beside is not None:
-            cells.append(_mean([trial.metrics for trial in mine if trial.score is not None], beside))
+            cells.append(_mean([trial.metrics for trial in mine], beside))
         if tested:
             cells += _cells(test.get(role, {}), test.get(reference, {}), same=role == reference)[:shown]
         if test_beside is not None:

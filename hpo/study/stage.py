@@ -14,6 +14,7 @@ from hpo.journal.budget import Limit
 from hpo.journal.continuing import resume_command
 from hpo.journal.events import BudgetEnded, Noticed, StageAsked, StageFinished, StageStarted, TrialTested
 from hpo.journal.journal import Journal
+from hpo.journal.ranking import counted_by_configuration
 from hpo.journal.results import StudyState
 from hpo.programs.program import Program
 from hpo.schedule.local_ray import WorkersLostError
@@ -298,8 +299,9 @@ def _score_on_test_split(
     environment: Environment,
     listener: Listener,
 ) -> None:
-    """Score the best checkpoint of every finished trial of ``stage`` that was not tested yet."""
-    untested = [trial for trial in state.trials_of(stage) if trial.score is not None and trial.tested is None]
+    """Score the best checkpoint of every trial of ``stage`` that counts and was not tested yet."""
+    counted = counted_by_configuration(state.trials_of(stage))
+    untested = [trial for trial in counted if trial.tested is None]
     if not untested:
         return
     # The driver's machine may have no GPU although trials train on those of a cluster.

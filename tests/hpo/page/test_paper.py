@@ -10,6 +10,7 @@ from judged_studies import final, final_study, played
 from shown_stages import trial
 
 from hpo.journal.events import StageAsked, StageFinished, StageStarted
+from hpo.journal.trial_state import TrialStatus
 from hpo.page.facts import cost_table
 from hpo.page.paper import LATEX, MARKDOWN, methods_paragraph, write_paper
 from hpo.study.finalists import OWN
@@ -74,7 +75,7 @@ def test_table_of_one_configuration_has_what_the_search_varied(tmp_path: Path) -
 def test_methods_have_the_numbers_of_the_study() -> None:
     text = methods_paragraph(calf_plan(), final_study())
     assert "task calf on test/TEST, 2 training and 1 validation game, to maximise Average-mAP" in text
-    assert "evaluated every network once on the test split (4 games)" in text
+    assert "evaluated 6 networks once on the test split (4 games)" in text
     assert "with 5 new seeds each for" in text and "(6 trials finished, 0 stopped early, 0 failed)" in text
     assert "on cpu in float32, from seed 7" in text
 
@@ -111,6 +112,16 @@ def test_methods_of_a_search_tell_what_was_fixed_as_the_page_does() -> None:
     }
     text = methods_paragraph(calf_plan(), state)
     assert "searched f (fixed: 16), beta (0.001 to 0.5, logarithmic) with the searcher" in text
+
+
+def test_test_split_has_the_seeds_of_its_row_or_says_how_many_were_tested(tmp_path: Path) -> None:
+    state = final_study()
+    state.trials["t12"].status = TrialStatus.STOPPED
+    text = write_paper(calf_plan(), state, tmp_path)[0].read_text()
+    assert "| found | 5 | 2 | 0.4100 ± 0.1271 | 0.5100 ± 0.1271 |" in text
+    state.trials["t11"].tested = None
+    text = write_paper(calf_plan(), state, tmp_path)[0].read_text()
+    assert "| found | 5 | 2 | 0.4100 ± 0.1271 | 0.5000 (1 seed) |" in text
 
 
 def test_search_that_judges_by_a_model_says_so_and_shows_the_expected_scores(tmp_path: Path) -> None:

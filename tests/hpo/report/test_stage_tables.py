@@ -92,6 +92,14 @@ def test_row_whose_trials_have_no_score_says_so() -> None:
     ]
 
 
+def test_seed_that_was_stopped_early_is_in_no_column() -> None:
+    stopped = replace(trial("own", 2, 0.1, test=0.0), status=TrialStatus.STOPPED)
+    trials = [trial("own", 1, 0.5, test=0.4), stopped, trial("found", 1, 0.6, test=0.5)]
+    _, own, found = text_of(comparison_table(trials, score=SCORE, reference="own", published={}))
+    assert own == ["own", "1", "0.5000", "0.4000"]
+    assert found == ["found", "1", "0.6000", "+0.1000", "0.5000", "+0.1000"]
+
+
 def test_class_that_gets_worse_with_all_winners_together_is_told() -> None:
     trials = [
         trial(role, replicate, 0.5, card=0.6 - 0.3 * (role == "combined") + 0.01 * replicate)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hpo.config.environment import Environment
-from hpo.journal.events import BudgetEnded, BudgetSet, StageAsked
+from hpo.journal.events import BudgetEnded, BudgetSet, StageAsked, TrialTested
 from hpo.journal.journal import Journal
 from hpo.journal.results import StudyState
 from hpo.schedule.local_ray import WorkersLostError
@@ -122,3 +122,21 @@ def test_trial_without_a_score_on_the_test_split_is_named_and_the_others_are_tes
     resumed = run_on(journal, small_plan, environment, "final")
     resumed.finish()
     assert resumed.complete and tested == ["final-0001", "final-0002", "final-0003"]
+
+
+def test_seed_that_was_stopped_early_is_not_scored_on_the_test_split(
+    small_plan: StudyPlan, journal: Journal, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(source: StageRunner, *_: object, **__: object) -> None:
+        spec = source.next_spec()
+        assert isinstance(spec, TrialSpec)
+        validate(source, spec, 1)
+        source.stopped(spec.trial)
+        train_all(source)
+
+    monkeypatch.setattr(stage, "run_trials", train)
+    monkeypatch.setattr(type(small_plan.task), "test", lambda *_: {"average_map": 0.5})
+    ask(journal, small_plan, environment, "final", seeds=3)
+    run_on(journal, small_plan, environment, "final").finish()
+    tested = [event.trial for event in journal.events() if isinstance(event, TrialTested)]
+    assert tested == ["final-0002", "final-0003"]

@@ -11,6 +11,7 @@ from shown_stages import trial
 from hpo.journal.events import StageAsked, StageStarted, Value
 from hpo.journal.ranking import GRID
 from hpo.journal.results import StudyState
+from hpo.journal.trial_state import TrialStatus
 from hpo.report.trial_tables import found_record
 from hpo.study.finalists import OWN
 from hpo.study.verdict import Verdict, verdict
@@ -69,6 +70,13 @@ def test_own_configuration_as_the_best_means_that_nothing_better_was_found() -> 
     assert "; the stage final found nothing better than the study file's own" in of(state).sentence
     state.apply(StageStarted(stage="bayes", space={}, trials=1))
     assert "; the search found nothing better than the study file's own" in of(state).sentence
+
+
+def test_seed_that_was_stopped_early_says_nothing_about_the_gain() -> None:
+    trials = final(SCORES, {OWN: (0.30, 0.31, 0.90), "found": (0.50, 0.52, 0.51)})
+    trials[2] = replace(trials[2], status=TrialStatus.STOPPED)
+    found = of(played("final", trials, role="found"))
+    assert found.gain is not None and (found.gain.pairs, found.gain.mean) == (2, pytest.approx(0.205))
 
 
 FULL: Mapping[str, Value] = {"f": 4, "beta": 0.5, "K1_frames.goal": -40.0}

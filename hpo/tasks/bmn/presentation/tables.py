@@ -6,7 +6,7 @@ from statistics import fmean, stdev
 from rich.console import RenderableType
 from rich.table import Table
 
-from hpo.journal.ranking import GRID
+from hpo.journal.ranking import GRID, counted_by_configuration
 from hpo.journal.trial_state import TrialState
 from hpo.report.formats import value
 from hpo.tasks.base.presentation.stage_presentation import StageView
@@ -53,7 +53,7 @@ def _is_papers(view: StageView) -> bool:
 
 def _by_k1(trials: Sequence[TrialState]) -> dict[float, list[float]]:
     found: dict[float, list[float]] = {}
-    for trial in trials:
+    for trial in counted_by_configuration(trials):
         if trial.role == GRID and trial.score is not None:
             found.setdefault(float(trial.parameters["K1_positions"]), []).append(trial.score)
     return found
@@ -61,10 +61,6 @@ def _by_k1(trials: Sequence[TrialState]) -> dict[float, list[float]]:
 
 def _scores_of(trials: Sequence[TrialState], loss: str) -> dict[str, list[float]]:
     """Return metric -> one value per run, each at the run's best validation."""
-    best = [
-        trial.reports[trial.best_epoch or 0].metrics
-        for trial in trials
-        if trial.role == loss and trial.score is not None
-    ]
+    best = [trial.metrics for trial in counted_by_configuration(trials) if trial.role == loss]
     known = [name for name in METRICS if best and all(name in metrics for metrics in best)]
     return {METRICS[name]: [metrics[name] for metrics in best] for name in known}

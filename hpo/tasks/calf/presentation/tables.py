@@ -6,6 +6,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from hpo.journal.paired import paired_difference
+from hpo.journal.ranking import counted_by_configuration
 from hpo.journal.stage_state import StageState
 from hpo.journal.trial_state import TrialState
 from hpo.report.formats import value
@@ -96,12 +97,13 @@ def _not_judged(view: StageView) -> list[str]:
 def _disturbances(trials: Sequence[TrialState], classes: Sequence[str]) -> list[str]:
     """Return a line for each class that is worse with the combined winners than at the start."""
     lines = []
+    counted = counted_by_configuration(trials)
     for label in classes:
         scores = {
             role: {
                 trial.replicate: trial.metrics[f"ap/{label}"]
-                for trial in trials
-                if trial.role == role and trial.score is not None and f"ap/{label}" in trial.metrics
+                for trial in counted
+                if trial.role == role and f"ap/{label}" in trial.metrics
             }
             for role in ("combined", "start")
         }

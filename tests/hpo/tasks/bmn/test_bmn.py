@@ -11,7 +11,7 @@ from shown_stages import view
 from stage_play import play
 
 from hpo.config.environment import Environment
-from hpo.journal.trial_state import TrialState
+from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.page.study_page import shown_table
 from hpo.programs.listed import FIRST_CONFIRMATION_REPLICATE
 from hpo.programs.program import Program
@@ -114,6 +114,20 @@ def test_tables_tell_the_grid_and_the_losses_with_the_paper_beside() -> None:
     assert (
         losses_tables(view("bmn-compare", [trial for trial in runs if trial.role == "bmn"], task=BMN)) == []
     )
+
+
+def test_runs_that_were_stopped_early_are_in_no_table() -> None:
+    settings = {"K1_positions": [-6, -10], "seeds": 1, "replicates": 2}
+    points = play(lambda: program("bmn-slicing", settings), near_minus_ten)
+    points[0].status = TrialStatus.STOPPED
+    rows = shown_table(*grid_tables(view("bmn-slicing", points, task=BMN))).rows  # type: ignore[arg-type]
+    assert sorted(row[1] for row in rows) == ["1", "2", "2"]
+
+    runs = with_metrics(play(lambda: program("bmn-compare", {"runs": 3}), near_minus_ten))
+    runs[0].status = TrialStatus.STOPPED
+    table, _ = losses_tables(view("bmn-compare", runs, task=BMN))
+    shown = shown_table(table)  # type: ignore[arg-type]
+    assert shown.rows[0][shown.header.index("runs")] == "2, 3"
 
 
 def with_metrics(trials: list[TrialState]) -> list[TrialState]:
