@@ -14,7 +14,7 @@ from hpo.config.environment import Environment
 from hpo.config.stages import SEARCH
 from hpo.journal.journal import writer_of
 from hpo.journal.paired import paired_difference
-from hpo.journal.ranking import GRID, mean_metrics
+from hpo.journal.ranking import GRID, counted_by_configuration, mean_metrics
 from hpo.journal.results import StudyState, stored_state
 from hpo.journal.trial_state import TrialState
 from hpo.report.comparison import SPLITS, Cell, Comparison, Pair, PairedRow
@@ -234,8 +234,9 @@ def _paired_rows(first: Side, second: Side, split: str, *, claims: bool) -> Iter
 
 
 def _by_role(state: StudyState, stage: str, scored: Scored) -> dict[str, list[TrialState]]:
-    """Return trials with a score by the name of their configuration; for a search, those of the best one."""
-    trials = [trial for trial in state.trials_of(stage) if scored(trial) is not None]
+    """Return trials whose scores count by the name of their configuration; for a search, of the best one."""
+    counted = counted_by_configuration(state.trials_of(stage))
+    trials = [trial for trial in counted if scored(trial) is not None]
     if stage == SEARCH:
         best = best_of_stage(state, stage)
         same = [trial for trial in trials if best and trial.parameters == best.configuration.parameters]

@@ -17,6 +17,7 @@ from hpo.journal.events import (
     TrialFailed,
     TrialFinished,
     TrialReported,
+    TrialStopped,
     TrialTested,
     Value,
 )
@@ -73,12 +74,13 @@ class Writer:
         seed: int = 4,
         role: str = "",
         tested: float | None = None,
+        end: type[TrialFinished | TrialStopped] = TrialFinished,
     ) -> None:
         stage = trial.rpartition("-")[0]
         self.append(TrialAsked(trial=trial, stage=stage, parameters=dict(parameters), seed=seed, role=role))
         metrics = {"average_map": score, "ap/goal": score}
         self.append(TrialReported(trial=trial, epoch=2, metrics=metrics, train_s=1.0))
-        self.append(TrialFinished(trial=trial, score=score, epoch=2, duration_s=1.0))
+        self.append(end(trial=trial, score=score, epoch=2, duration_s=1.0))
         if tested is not None:
             per_class = dict.fromkeys(("ap/goal", "ap/card", "ap/substitution"), tested)
             self.append(TrialTested(trial=trial, metrics={"average_map": tested, **per_class}))
@@ -205,6 +207,18 @@ def test_what_cannot_be_compared_is_one_error(
     ):
         with pytest.raises(UserError, match=said):
             compare_named(a, b, split, environment, silent)
+
+
+def test_seed_that_was_stopped_early_is_in_no_paired_difference(
+    environment: Environment, one: Writer, small_plan: StudyPlan
+) -> None:
+    other(environment, small_plan).trial("bayes-0002", {"f": 8}, 0.05, seed=5, end=TrialStopped)
+    one.trial("bayes-0003", {"f": 5}, 0.4, seed=5)
+    one.trial("final-0007", {"f": 5}, 0.0, seed=108, role="found", end=TrialStopped)
+    found = compare_named("one", "two", "valid", environment, silent)
+    searched, final = found.paired
+    assert searched.means[1] == found.scores["AP goal"][1] == 0.35
+    assert (final.configuration, final.seeds) == ("found", 2)
 
 
 def test_class_without_actions_has_no_score_and_both_means_are_named(
