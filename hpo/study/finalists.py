@@ -33,7 +33,8 @@ def chosen_finalists(
         return {}
     own = plan.own_configuration()
     found: dict[str, Parameters] = {"found": start}
-    for candidate in state.ranked(plan.task.finders[0], settings.candidates):
+    # One more, as the study file's configuration, which a search tries first, may be among the best.
+    for candidate in state.ranked(plan.task.finders[0], settings.candidates + 1):
         found[candidate.name] = {**own, **candidate.parameters}
     chosen: dict[str, Parameters] = {OWN: own}
     for role, parameters in found.items():

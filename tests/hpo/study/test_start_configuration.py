@@ -7,7 +7,9 @@ import pytest
 from hpo.config.environment import Environment
 from hpo.journal.events import StageAsked, StageFinished, StageStarted, TrialAsked, TrialFinished
 from hpo.journal.journal import Journal
+from hpo.journal.results import stored_state
 from hpo.study import pending_stages, session, stage
+from hpo.study.finalists import OWN, chosen_finalists
 from hpo.study.folders import study_folder
 from hpo.study.plan import StageRequest, StudyPlan
 from hpo.study.preparing import creation
@@ -48,6 +50,23 @@ def test_trial_that_does_not_exist_is_named(small_plan: StudyPlan, environment: 
 def test_study_that_has_found_nothing_is_refused(small_plan: StudyPlan, environment: Environment) -> None:
     with pytest.raises(UserError, match="study 's' has found no configuration"):
         starting_configuration("s", small_plan, environment)
+
+
+@pytest.mark.parametrize(("candidates", "roles"), [(1, ["bayes-0001"]), (2, ["bayes-0001", "bayes-0003"])])
+def test_study_file_s_configuration_among_the_best_takes_no_place_of_a_found_one(
+    small_plan: StudyPlan, environment: Environment, candidates: int, roles: list[str]
+) -> None:
+    own = small_plan.own_configuration()
+    with Journal.open(study_folder(environment, "s")) as journal:
+        journal.append(TrialFinished(trial="bayes-0001", score=0.4, epoch=1, duration_s=1.0))
+        for trial, f, score in (("bayes-0002", own["f"], 0.5), ("bayes-0003", 4, 0.3)):
+            journal.append(TrialAsked(trial=trial, stage="bayes", parameters={"f": f}, seed=4))
+            journal.append(TrialFinished(trial=trial, score=score, epoch=1, duration_s=1.0))
+    plan = small_plan.with_stage("final", {"candidates": candidates})
+    state = stored_state(study_folder(environment, "s"))
+    assert list(chosen_finalists(plan, "final", own, state)) == [OWN, *roles]
+    found = chosen_finalists(plan, "final", {**own, "f": 5}, state)
+    assert list(found) == [OWN, "found", *roles[1:]]
 
 
 def trains(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
