@@ -53,6 +53,8 @@ class TrialState:
     """Number of trials that its array trains together."""
     attempt: int = 1
     """Number of the attempt to train it, from 1; a failed trial may be trained again."""
+    lost_s: float = 0.0
+    """Seconds spent on its former attempts, which failed."""
     status: TrialStatus = TrialStatus.ASKED
     host: str = ""
     device: str = ""
@@ -68,7 +70,7 @@ class TrialState:
     best_epoch: int | None = None
     """Epoch of its best validation."""
     duration_s: float | None = None
-    """Seconds spent on the trial, over all its runs; None before the end and after a failure."""
+    """Seconds spent on the present attempt, over all its runs; None before the end and after a failure."""
     reason: str | None = None
     """Reason of a failure, or of a stop that the scheduler did not decide."""
     tested: Mapping[str, float] | None = None
@@ -87,8 +89,9 @@ class TrialState:
 
     @property
     def spent_s(self) -> float:
-        """Seconds spent on the trial; without an end or after a failure, until its latest validation."""
-        return self.duration_s or max((report.train_s for report in self.reports.values()), default=0.0)
+        """Seconds spent on all attempts; without an end or after a failure, until the latest validation."""
+        validated_s = max((report.train_s for report in self.reports.values()), default=0.0)
+        return self.lost_s + (self.duration_s or validated_s)
 
     @property
     def metrics(self) -> Mapping[str, float]:
@@ -136,4 +139,5 @@ class TrialState:
             asked_at=self.asked_at,
             together=self.together,
             attempt=self.attempt + 1,
+            lost_s=self.spent_s,
         )

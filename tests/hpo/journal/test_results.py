@@ -210,6 +210,7 @@ def test_failed_trials_that_are_retried_begin_anew_and_reopen_their_stage() -> N
     )
     trial = state.trials["bayes-0001"]
     assert (trial.status, trial.reason, trial.reports) == (TrialStatus.ASKED, None, {})
+    assert trial.spent_s == 1.0
     assert state.validations == []
     assert state.counts()[TrialStatus.FAILED] == 0
     assert state.stages["bayes"].finished_at is None
@@ -217,6 +218,7 @@ def test_failed_trials_that_are_retried_begin_anew_and_reopen_their_stage() -> N
     assert state.apply(again) and state.validations == [again]
     state.apply(TrialFinished(at=NOON, trial="bayes-0001", score=0.4, epoch=2, duration_s=1.0))
     assert [found.mean for found in state.ranked("bayes")] == [0.4]
+    assert state.trials["bayes-0001"].spent_s == 2.0
 
 
 def test_stage_keeps_what_the_stages_before_it_had_chosen_when_it_started() -> None:
