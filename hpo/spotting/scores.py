@@ -45,8 +45,9 @@ def scored_tolerances(trained: TrainedNetwork) -> dict[str, Sequence[float]]:
 def class_table(scores: Mapping[str, SpottingScore], store: Store) -> Table:
     """Return a table of Average-mAP by class and overall; also by visibility, if some actions are unshown.
 
-    If a class has no actions, the last two rows are the means over all classes and over the classes present;
-    unshown actions are averaged over the classes that have any, so they have only the second mean.
+    If a class has no actions in a column, the last two rows are the means over all classes and over the
+    classes present; unshown actions are averaged over the classes that have any, so they have only the second
+    mean.
     """
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("class")
@@ -61,7 +62,7 @@ def class_table(scores: Mapping[str, SpottingScore], store: Store) -> Table:
         count = int((store.actions[:, 2] == index).sum())
         table.add_row(name, f"{count:,}", *(_class_score(part, index) for part in maps.values()))
     number, means = f"{len(store.actions):,}", [f"{part.average_map:.4f}" for part in maps.values()]
-    if not _absent(store):
+    if all(part.present.all() for part in maps.values()):
         table.add_row("all", number, *means, style="bold")
         return table
     counted = [mean if part.counted.all() else "-" for mean, part in zip(means, maps.values(), strict=True)]

@@ -80,6 +80,17 @@ def test_a_network_is_also_scored_with_the_tolerances_of_its_study() -> None:
     assert lines(tolerance_table(scores, store))[0][1:6] == ["0.5 s", "1 s", "1.5 s", "2 s", "3 s"]
 
 
+def test_class_without_visible_actions_gives_the_table_both_means() -> None:
+    _, store = scored([*GOALS, (0, 90, 1)])
+    store.actions[[0, 2], 3] = 0  # a goal and the only action of class 1
+    options = {"classes": 2, "frame_rate": store.frame_rate}
+    loose = score_spots(spots_of([(0, 60, 0, 0.5)]), store.actions, **options)
+    _, _, hidden, every, present = lines(class_table({"loose": loose}, store))
+    assert hidden == ["class-1", "1", "0.0000", "-", "0.0000"]
+    assert (every[0], present[0]) == ("mean over all classes", "mean over classes present")
+    assert float(present[2]) == pytest.approx(2 * float(every[3]), abs=1e-4)
+
+
 def test_unshown_actions_of_some_classes_have_one_mean() -> None:
     _, store = scored(GOALS)
     store.actions[1, 3] = 0
