@@ -103,7 +103,8 @@ def highlights(
             metavar="NUMBER",
             min=0,
             max=1,
-            help="Smallest segmentation score of a sequence. Default: 0.5, or 0.3 with --opportunities.",
+            help="Smallest segmentation score of a sequence; with --opportunities, its peak is above it. "
+            "Default: 0.5, or 0.3 with --opportunities.",
         ),
     ] = None,
     before: Annotated[
@@ -177,7 +178,7 @@ def highlights(
     choice = FeatureChoice(name=features, forced=force_features)
     if opportunities:
         cut_at = _LOWEST_REVIEWED if threshold is None else threshold
-        rows = opportunities_of(
+        clips = opportunities_of(
             trained,
             games,
             choice,
@@ -187,9 +188,9 @@ def highlights(
             before_s=before,
             after_s=after,
         )
-        write_review(folder / REVIEW_FILE, rows, cut_at=cut_at)
+        rows = write_review(folder / REVIEW_FILE, clips, cut_at=cut_at)
         typer.echo(
-            f"{counted(len(rows), 'sequence')} of {counted(len(games), 'game')} for two reviewers in "
+            f"{counted(rows, 'sequence')} of {counted(len(games), 'game')} for two reviewers in "
             f"{folder / REVIEW_FILE}"
         )
         return

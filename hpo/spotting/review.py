@@ -41,7 +41,7 @@ class Review:
     verdicts: npt.NDArray[np.bool_]
     """(sequences, 2): True if the reviewer accepted the sequence."""
     cut_at: float | None
-    """Smallest score of the sequences that were reviewed; None if the table does not say it."""
+    """Score above which the peaks of the reviewed sequences lie; None if the table does not say it."""
 
     @property
     def thresholds(self) -> tuple[float, ...]:
@@ -51,13 +51,18 @@ class Review:
         return (*(threshold for threshold in THRESHOLDS if threshold > self.cut_at), self.cut_at)
 
 
-def write_review(file: Path, clips: Iterable[tuple[str, Clip]], *, cut_at: float) -> None:
-    """Write one row per pair (game, clip), with empty columns for the reviewers.
+def write_review(file: Path, clips: Iterable[tuple[str, Clip]], *, cut_at: float) -> int:
+    """Write a row per pair (game, clip) whose peak is above ``cut_at``, with empty columns for the reviewers.
+
+    The digits of the table decide what is above, so that ``hpo precision`` counts every row.
 
     Args:
         file: The table.
         clips: Games, and their clips to review.
-        cut_at: Smallest score of a sequence.
+        cut_at: Smallest score of a frame of a sequence.
+
+    Returns:
+        Number of rows.
 
     Raises:
         UserError: The file exists with other content, which may include answers.
@@ -65,12 +70,17 @@ def write_review(file: Path, clips: Iterable[tuple[str, Clip]], *, cut_at: float
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*_PLACE, CUT_AT, *REVIEWERS])
+    rows, lowest = 0, f"{cut_at:g}"
     for game, clip in clips:
+        peak = f"{clip.score:.6f}"
+        if float(peak) <= float(lowest):
+            continue
         start, end = (
             format_game_time(clip.half + 1, time_s).partition(" - ")[2]
             for time_s in (clip.start_s, clip.stop_s)
         )
-        writer.writerow([game, clip.half + 1, start, end, f"{clip.score:.6f}", f"{cut_at:g}", "", ""])
+        writer.writerow([game, clip.half + 1, start, end, peak, lowest, "", ""])
+        rows += 1
     content = text.getvalue().encode(errors="backslashreplace")
     if file.exists() and file.read_bytes() != content:
         raise UserError(
@@ -79,6 +89,7 @@ def write_review(file: Path, clips: Iterable[tuple[str, Clip]], *, cut_at: float
             fix="move the file, or choose another folder with --to",
         )
     write_whole(file, content)
+    return rows
 
 
 def read_review(file: Path) -> Review:
@@ -131,9 +142,10 @@ def precision_table(found: Sequence[ReviewedPrecision]) -> Table:
             "-" if math.isnan(number) else f"{number:.3f}"
             for number in (row.precision, row.agreement, row.kappa)
         ]
-        table.add_row(
-            f"{row.threshold:.2f}", f"{row.sequences}", f"{row.positives}", shares[0], interval, *shares[1:]
+        threshold = (
+            f"{row.threshold:.2f}" if row.threshold == round(row.threshold, 2) else f"{row.threshold:g}"
         )
+        table.add_row(threshold, f"{row.sequences}", f"{row.positives}", shares[0], interval, *shares[1:])
     return table
 
 

@@ -70,6 +70,19 @@ def test_curve_ends_where_the_sequences_were_cut(
     assert len(write_precision(found, tmp_path)) == 3
 
 
+@pytest.mark.parametrize("cut_at", [0.649988, 0.64998834])
+def test_curve_counts_every_written_sequence_and_names_each_threshold(cut_at: float, tmp_path: Path) -> None:
+    file = tmp_path / "opportunities.csv"
+    peaks = (0.7, 0.64999, 0.6499882, 0.649988)
+    clips = [(GAME, clip(0, 100.0 * place, peak)) for place, peak in enumerate(peaks)]
+    assert write_review(file, clips, cut_at=cut_at) == 2
+    file.write_text(file.read_text().replace(",,", ",yes,no"))
+    read = read_review(file)
+    found = reviewed_precision(read.peaks, read.verdicts, read.thresholds)
+    assert found[-1].sequences == len(read.peaks) == 2
+    assert list(precision_table(found).columns[0].cells)[-3:] == ["0.70", "0.65", "0.649988"]
+
+
 def test_table_that_does_not_say_where_it_was_cut_gives_the_whole_curve(tmp_path: Path) -> None:
     file = review(tmp_path, "g,1,0,5,0.9,yes,no")
     assert read_review(file).thresholds == THRESHOLDS
