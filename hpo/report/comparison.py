@@ -103,8 +103,14 @@ def comparison_record(comparison: Comparison) -> dict[str, Any]:
     return record
 
 
-def _texts(rows: Mapping[str, Sequence[Any]]) -> dict[str, list[str]]:
-    return {name: ["-" if cell is None else value(cell) for cell in pair] for name, pair in rows.items()}
+def _texts(rows: Mapping[str, Pair]) -> dict[str, list[str]]:
+    return {name: _pair_texts(pair) for name, pair in rows.items()}
+
+
+def _pair_texts(pair: Pair) -> list[str]:
+    """Return both cells as text, with all digits where different numbers would look the same."""
+    short = ["-" if cell is None else value(cell) for cell in pair]
+    return [repr(cell) for cell in pair] if short[0] == short[1] and pair[0] != pair[1] else short
 
 
 def _side_by_side(names: tuple[str, str], rows: Mapping[str, Sequence[str]]) -> Table:

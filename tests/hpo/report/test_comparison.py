@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -30,6 +31,18 @@ def comparison(pairs: int, half_width: float) -> Comparison:
         unit="games",
         remarks=["a reason"],
     )
+
+
+def test_numbers_that_differ_look_different(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = {"hyperparameters.x": (0.60001, 0.6), "epochs": (2, 2.0)}
+    show_comparison(replace(comparison(3, 0.05), settings=settings, parameters={"beta": (0.12345, 0.12349)}))
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    for row in (
+        ["hyperparameters.x", "0.60001", "0.6"],
+        ["beta", "0.12345", "0.12349"],
+        ["epochs", "2", "2"],
+    ):
+        assert row in lines
 
 
 def test_record_is_standard_json_and_an_interval_that_is_not_there_is_null() -> None:
