@@ -1,5 +1,6 @@
 """Progress of a running study: a line per trial, and below them a live display on a terminal."""
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -161,18 +162,27 @@ def _part_done(tally: Tally, epochs: int) -> float:
 
 
 class _Clock:
-    """Speed of the trials in this process, measured from the start of the first training."""
+    """Speed of the trials in this process, from the start of the first training to the latest validation."""
 
     def __init__(self) -> None:
         self._started: float | None = None
+        self._validated = 0.0
+        """Moment of the latest validation."""
         self._epochs_before = 0
         self._epochs_now = 0
 
     def update(self, tally: Tally) -> None:
         """Count the epochs of all trials."""
-        self._epochs_now = tally.epochs
-        if self._started is None and tally.statuses[TrialStatus.RUNNING]:
-            self._started, self._epochs_before = time.monotonic(), self._epochs_now
+        now = time.monotonic()
+        if self._started is None:
+            if not tally.statuses[TrialStatus.RUNNING]:
+                return
+            self._started, self._epochs_before, self._epochs_now = now, tally.epochs, tally.epochs
+        if tally.epochs == self._epochs_now:
+            return
+        if self._epochs_now == self._epochs_before:  # a process takes seconds before it trains
+            self._started = max(self._started, now - _longest_training_s(tally))
+        self._epochs_now, self._validated = tally.epochs, now
 
     def left(self, trials: float, epochs: int) -> str:
         """Estimate the time of the remaining ``trials`` from the epochs trained in this process."""
@@ -181,8 +191,13 @@ class _Clock:
             return "starting"
         if done <= 0:
             return "estimating the time left"
-        elapsed = time.monotonic() - self._started
-        return f"about {duration(elapsed * trials * epochs / done)} left"
+        whole_s = (self._validated - self._started) * trials * epochs / done
+        return f"about {duration(whole_s - (time.monotonic() - self._validated))} left"
+
+
+def _longest_training_s(tally: Tally) -> float:
+    """Return for how long the unfinished trials have trained; infinite if none of them is left."""
+    return max((trial.spent_s * trial.together for trial in tally.unfinished.values()), default=math.inf)
 
 
 def _running_line(trial: TrialState, epochs: int, state: StudyState) -> str:

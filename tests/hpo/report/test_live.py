@@ -1,7 +1,9 @@
 import io
-from dataclasses import replace
+import re
 from datetime import timedelta
-from itertools import chain
+from functools import partial
+from itertools import chain, groupby
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -26,16 +28,13 @@ from hpo.journal.events import (
     TrialStopped,
     Value,
 )
-from hpo.journal.ranking import Expected
 from hpo.journal.results import StudyState
 from hpo.journal.stage_state import UNLIKELY
 from hpo.report.budget_lines import over_lines
 from hpo.report.console import print_table, standard_error
 from hpo.report.formats import score_label
 from hpo.report.live import Display
-from hpo.report.trial_tables import SHOWN_FAILURES, best_table, scores_line, status_lines
-from hpo.search.searcher import NOISE
-from hpo.tasks.base.score import Score
+from hpo.report.trial_tables import SHOWN_FAILURES, status_lines
 from hpo.tracking.notes import study_tags
 
 
@@ -143,17 +142,6 @@ def test_trial_that_was_stopped_before_its_first_validation_is_told_as_such() ->
     assert status_lines("s", state, writer=None)[1] == "stage bayes: 1 of 3 trials finished, 1 stopped early"
 
 
-def test_table_says_which_trials_were_stopped_early_if_any_were() -> None:
-    console, score = Console(file=io.StringIO(), width=140), Score("average_map", "Average-mAP")
-    console.print(best_table(state_after(*FINISHED, *STOPPED).ranked("bayes"), (), score=score))
-    console.print(best_table(state_after(*FINISHED).ranked("bayes"), (), score=score))
-    assert isinstance(console.file, io.StringIO)
-    head, first, second, other_head, _ = console.file.getvalue().splitlines()
-    assert "stopped early" in head and "stopped early" not in other_head
-    assert "bayes-0001" in first and "at epoch" not in first
-    assert "bayes-0003" in second and "at epoch 2" in second
-
-
 def test_trials_that_ended_before_a_resume_are_not_told_again() -> None:
     text = plain(state_after(*FINISHED), state_after(*FINISHED))
     assert text == "stage bayes: 3 trials at most, 4 epochs each\n"
@@ -169,6 +157,27 @@ def test_terminal_shows_counts_the_best_and_what_runs() -> None:
     text = output.getvalue()
     for part in ("1/3 finished", "1 running", "1 failed", "0.2500 by bayes-0001", "bayes-0003  training"):
         assert part in text
+
+
+def test_time_left_falls_while_a_trial_trains_and_omits_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = (asked("bayes-0001"), TrialStarted(trial="bayes-0001", host="h", device="cpu"))
+    output = io.StringIO()
+    display = Display(Console(file=output, width=140, force_terminal=True, color_system=None))
+    for moment, epoch in (
+        (100.0, 0),
+        (110.0, 1),
+        (111.0, 1),
+        (112.0, 2),
+    ):  # at 110, 11 epochs of 2 s are left
+        monkeypatch.setattr("hpo.report.live.time", SimpleNamespace(monotonic=partial(float, moment)))
+        report = TrialReported(
+            trial="bayes-0001", epoch=epoch, metrics={"average_map": 0.1}, train_s=2 * epoch
+        )
+        display.update(state_after(*started, report) if epoch else state_after(*started))
+        with display.shown():
+            pass
+    left = [each for each, _ in groupby(re.findall(r"about (\d+) s left", output.getvalue()))]
+    assert left == ["22", "21", "20"]
 
 
 def test_status_says_how_to_go_on_and_why_trials_failed() -> None:
@@ -269,19 +278,6 @@ def test_best_of_a_grids_comparison_is_not_called_the_best_of_all() -> None:
         "[4/3] 0.5500 by combined (f 8) in 1 s (best of the comparison so far)",
     ]
     assert plain(*states[3:]).splitlines()[1:] == lines[-1:]
-
-
-def test_table_of_configurations_groups_seeds_and_explains_the_interval() -> None:
-    configurations = state_after(*SEVERAL).ranked("bayes")
-    table = best_table(configurations, (), score=Score("average_map", "Average-mAP"))
-    assert [str(column.header) for column in table.columns][:3] == ["trial", "seeds", "Average-mAP"]
-    assert list(table.columns[2].cells) == ["0.6000 ± 0.0000", "0.5000 ± 5.0825"]
-    assert "± is the 95 % interval of the mean" in scores_line(configurations)
-    assert scores_line(configurations[:0]) == "Scores: validation split, one seed per configuration."
-    predicted = replace(configurations[0], expected=Expected(0.6, 0.01))
-    assert scores_line([predicted]).endswith("model of all trials predicts, with its 95 % interval.")
-    single = replace(predicted, trials=predicted.trials[:1])
-    assert scores_line([single]).endswith(f"relies on an assumed seed-to-seed noise of {NOISE}.")
 
 
 def test_stage_that_needed_fewer_trials_than_it_was_allowed_is_whole() -> None:

@@ -7,11 +7,12 @@ from rich.console import Console
 from shown_stages import view
 
 from hpo.journal.events import StageFinished, StageStarted, StudyCreated, TrialReported
-from hpo.journal.ranking import ranked
+from hpo.journal.ranking import Expected, ranked
 from hpo.journal.results import StudyState
 from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.report.stage_tables import comparison_table, stage_tables
-from hpo.report.trial_tables import best_table, describe_settings, found_record
+from hpo.report.trial_tables import best_table, describe_settings, found_record, scores_line
+from hpo.search.searcher import NOISE
 from hpo.tasks.base.presentation.stage_presentation import StagePresentation
 from hpo.tasks.base.score import Score
 from hpo.tasks.calf.task import TASK
@@ -111,6 +112,29 @@ def test_class_that_gets_worse_with_all_winners_together_is_told() -> None:
     assert "interaction: card has -0.3000" in said[-1]
     assert "K1 to K4: in frames, of which 2 are one second." in said
     assert "± is the 95 % interval of the paired difference over the seeds of both" in said[0]
+
+
+def test_table_of_configurations_groups_seeds_and_explains_the_interval() -> None:
+    trials = [trial("a", 1, 0.9), trial("a", 2, 0.1), trial("b", 1, 0.6), trial("b", 2, 0.6)]
+    configurations = ranked(trials)
+    table = best_table(configurations, (), score=SCORE)
+    assert [str(column.header) for column in table.columns][:3] == ["trial", "seeds", "Average-mAP"]
+    assert list(table.columns[2].cells) == ["0.6000 ± 0.0000", "0.5000 ± 5.0825"]
+    assert "± is the 95 % interval of the mean" in scores_line(configurations)
+    assert scores_line(configurations[:0]) == "Scores: validation split, one seed per configuration."
+    predicted = replace(configurations[0], expected=Expected(0.6, 0.01))
+    assert scores_line([predicted]).endswith("model of all trials predicts, with its 95 % interval.")
+    single = replace(predicted, trials=predicted.trials[:1])
+    assert scores_line([single]).endswith(f"relies on an assumed seed-to-seed noise of {NOISE}.")
+
+
+def test_table_says_which_trials_were_stopped_early_if_any_were() -> None:
+    whole, stopped = trial("a", 1, 0.25), replace(trial("b", 1, 0.1), status=TrialStatus.STOPPED)
+    head, first, second = text_of(best_table(ranked([whole, stopped]), (), score=SCORE))
+    other_head, _ = text_of(best_table(ranked([whole]), (), score=SCORE))
+    assert "stopped early" in head and "stopped early" not in other_head
+    assert first[0] == "a" and first[-1] != "at epoch 1"
+    assert second[0] == "b" and second[-1] == "at epoch 1"
 
 
 def test_trial_of_a_grid_is_told_by_what_it_has_of_its_own() -> None:
