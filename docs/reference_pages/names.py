@@ -91,7 +91,8 @@ METRICS = {
     "average_map_present": "Average-mAP over the classes that have actions in the split.",
     "ap/CLASS": "AP of a class that has actions in the split.",
     "test/NAME": "Metric NAME on the test split (`hpo run final`).",
-    "importance/NAME": "Importance of a hyperparameter in a search, 0 to 1.",
+    "importance/NAME": "Importance of a hyperparameter in a search: its share, 0 to 1, of the variance "
+    "of the score that single hyperparameters explain.",
     "system/gpu_0_memory_usage_megabytes": "Largest memory that the process of the trial has reserved on its "
     "GPU.",
     "system/gpu_0_utilization_percentage": "Mean utilisation of the GPU (with `pip install '.[gpu]'`).",

@@ -24,13 +24,13 @@ Array = npt.NDArray[np.float64]
 
 
 def importance(space: Space, scored: Iterable[ScoredPoint], *, seed: int) -> dict[str, float]:
-    """Estimate the share of each parameter in the variance of the score over the space.
+    """Estimate the share of each parameter in the variance of the score that single parameters explain.
 
     Method: fANOVA (Hutter et al., 2014). A random forest learns the score over the unit cube, on which
-    logarithmic parameters have their logarithmic scale. The result compares the variances that are due to
-    each parameter alone; interactions are not counted. A choice of texts is a parameter without an order; a
-    parameter without a value has the middle one. A searcher's points concentrate where scores are high, so
-    the shares describe that region better than the rest.
+    logarithmic parameters have their logarithmic scale. The result compares the variances over the space that
+    are due to each parameter alone; interactions are not counted, however large they are. A choice of texts
+    is a parameter without an order; a parameter without a value has the middle one. A searcher's points
+    concentrate where scores are high, so the shares describe that region better than the rest.
 
     Args:
         space: The space that was searched.

@@ -114,8 +114,9 @@ def stage_note(
     if importance:
         shares = ", ".join(f"{name} {share:.2f}" for name, share in importance.items())
         note = sample_note(len(state.ranked(stage.stage)))
+        explained = f"share of the variance of {_score(state)} that single hyperparameters explain"
         basis = f", {note}" if note else ""
-        paragraphs.append(f"Importance (share of the variance of {_score(state)}, fANOVA{basis}): {shares}.")
+        paragraphs.append(f"Importance ({explained}, fANOVA{basis}): {shares}.")
     if drawn is not None and drawn.files:
         paragraphs.append("Figures: see Artifacts, folder `figures`; `figures.html` is interactive.")
     if drawn is not None and drawn.failures:

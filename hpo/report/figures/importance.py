@@ -12,7 +12,7 @@ def importance_figure(view: StageView) -> StageFigure | None:
     """Draw the importance of each hyperparameter; return None if it is unknown, as with few trials."""
     if not view.importance:
         return None
-    axis = wrapped(f"share of the variance of {view.score_label}", 60)
+    axis = wrapped(f"share of the variance of {view.score_label} that single hyperparameters explain", 60)
     names = [wrapped(symbol(name), 32) for name in view.importance][::-1]
     shares = list(view.importance.values())[::-1]
     figure, ((axes,),) = panels(1, 1, width=8, height=1.2 + 0.45 * len(names))
@@ -34,7 +34,8 @@ def importance_figure(view: StageView) -> StageFigure | None:
     return StageFigure(
         name="importance",
         title="Importance of the hyperparameters",
-        caption="Share of the variance that each hyperparameter alone explains over the whole space "
+        caption="Share of each hyperparameter in the variance that single hyperparameters explain over the "
+        "whole space; the shares sum to 1, and interactions are not counted "
         f"(fANOVA{f', {note}' if note else ''}).",
         picture=figure,
         interactive=moving,

@@ -53,7 +53,8 @@ def test_importance_of_hyperparameters_stands_with_the_stage_at_its_end(
     (stage,) = client.search_runs([experiment.experiment_id], "attributes.run_name = 'bayes'")
     assert (stage.data.metrics["importance/r"], stage.data.metrics["importance/f"]) == (0.75, 0.25)
     note = stage.data.tags["mlflow.note.content"]
-    assert note.endswith("Importance (share of the variance of Average-mAP, fANOVA): r 0.75, f 0.25.")
+    shares = "share of the variance of Average-mAP that single hyperparameters explain, fANOVA"
+    assert note.endswith(f"Importance ({shares}): r 0.75, f 0.25.")
 
 
 def test_figures_of_a_stage_are_recorded_and_those_that_fail_are_told(

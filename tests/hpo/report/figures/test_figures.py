@@ -11,6 +11,7 @@ from hpo.journal.trial_state import TrialState, TrialStatus
 from hpo.report.figures import draw, style
 from hpo.report.figures.draw import draw_stage
 from hpo.report.figures.history import history_figure
+from hpo.report.figures.importance import importance_figure
 from hpo.report.figures.labels import shortened, wrapped
 from hpo.report.figures.search_space import search_space_figures
 from hpo.report.figures.seeds import seeds_figure
@@ -215,6 +216,15 @@ def test_figure_that_fails_is_told_and_leaves_the_others_alone(monkeypatch: pyte
     drawn = draw_stage(view("bayes", [trial(1, 0.3), trial(2, 0.4)]), TASK.presentation("bayes"))
     assert drawn.failures == ("importance: ValueError: no such colour",)
     assert "history" in [figure.name for figure in drawn.figures]
+
+
+def test_importance_is_a_share_of_what_single_hyperparameters_explain() -> None:
+    stage = view("bayes", [trial(1, 0.3), trial(2, 0.4)], importance={"f": 0.51, "lambda_seg": 0.49})
+    figure = importance_figure(stage)
+    assert figure is not None and "variance that single hyperparameters explain" in figure.caption
+    assert "the shares sum to 1, and interactions are not counted" in figure.caption
+    axis = figure.interactive.layout.xaxis.title.text.replace("<br>", " ")
+    assert axis == "share of the variance of Average-mAP that single hyperparameters explain"
 
 
 def test_grid_of_a_class_without_actions_is_left_out() -> None:
