@@ -1,7 +1,6 @@
 """Search stages: a searcher proposes points, each trained with one or more seeds."""
 
 from collections.abc import Sequence
-from itertools import islice
 from statistics import fmean
 
 from hpo.journal.ranking import ConfigurationKey, Expected, configuration_key, counted_trials, ranked
@@ -11,9 +10,6 @@ from hpo.programs.program import Answer, Choice, Program, Proposal, best_choice
 from hpo.search.expected import expected_scores
 from hpo.search.fidelities import SeedCurve
 from hpo.search.searcher import NOISE, Gain, Searcher
-
-EXPECTED_KEPT = 20
-"""Number of configurations whose expected score is kept."""
 
 
 class SearchProgram(Program):
@@ -101,13 +97,12 @@ class SearchProgram(Program):
             return best_choice(trials)
         place = next(iter(expected))
         scored = ranked(trials[index] for index in self._groups[place])[0]
-        first = {trials[self._groups[each][0]].trial: value for each, value in expected.items()}
         return Choice(
             parameters=dict(scored.parameters),
             role=scored.name,
             score=scored.mean,
             best_trial=scored.best_trial.trial,
-            expected=dict(islice(first.items(), EXPECTED_KEPT)),
+            expected={trials[self._groups[each][0]].trial: value for each, value in expected.items()},
         )
 
     def _expected(self, trials: Sequence[TrialState]) -> dict[int, Expected]:
