@@ -8,14 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    ConfigDict,
-    PlainSerializer,
-    PlainValidator,
-    Strict,
-)
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, PlainSerializer, PlainValidator, Strict
 
 from hpo.journal.metrics import Metrics
 
@@ -363,6 +356,9 @@ class StageFinished(Event):
     expected: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Configuration -> its score as a model of all trials expects it, with the standard deviation; highest
     first. Empty if the mean over seeds decided."""
+    noise: Number | None = None
+    """Standard deviation of the score between seeds, as that model has learnt it. None without a model, and
+    in older journals."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

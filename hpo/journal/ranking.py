@@ -27,6 +27,8 @@ class Expected:
     """Expected value."""
     deviation: float
     """Standard deviation of the expectation."""
+    noise: float | None = None
+    """Standard deviation of the score between seeds, as the model has learnt it; None in older journals."""
 
     @property
     def half_width(self) -> float:

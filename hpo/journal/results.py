@@ -259,7 +259,7 @@ class StudyState:
     def _finish_stage(self, event: StageFinished) -> None:
         self._stage(event.stage).finish(event, self.running.seconds(event.at))
         self.tally(event.stage).ranking.end(
-            [(self._trial(name), Expected(*values)) for name, values in event.expected.items()]
+            [(self._trial(name), Expected(*each, event.noise)) for name, each in event.expected.items()]
         )
 
     def _ask(self, event: TrialAsked) -> bool:

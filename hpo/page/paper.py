@@ -11,7 +11,7 @@ from hpo.journal.ranking import Configuration, half_width
 from hpo.journal.results import StudyState
 from hpo.journal.trial_state import TrialStatus
 from hpo.report.formats import duration, expected_score, value, values_tried
-from hpo.search.searcher import NOISE
+from hpo.report.trial_tables import noise_sentence
 from hpo.space.symbols import by_symbol, symbol
 from hpo.study.plan import StudyPlan
 from hpo.study.verdict import Verdict, verdict
@@ -145,14 +145,12 @@ def _judging_sentence(state: StudyState) -> str:
     searched = state.ranked(SEARCH)
     if not any(each.expected for each in searched):
         return "A configuration is judged by its mean score over seeds on the validation split."
-    has_seeds = any(len(each.scores) > 1 for each in searched)
-    assumed = "" if has_seeds else f", which assumes a noise of {NOISE:g} between seeds"
-    sentence = (
+    judged = (
         f"The stage {SEARCH} judges a configuration by its expected score: the mean over seeds on the "
-        f"validation split that a model of all its trials predicts, with its 95 % interval{assumed}."
+        "validation split that a model of all its trials predicts, with its 95 % interval."
     )
-    others = " Other stages judge by the mean score over seeds on that split."
-    return sentence + (others if len(state.stages) > 1 else "")
+    others = "Other stages judge by the mean score over seeds on that split." if len(state.stages) > 1 else ""
+    return " ".join(filter(None, (judged, noise_sentence(searched), others)))
 
 
 def _test_items(plan: StudyPlan, state: StudyState, stage: str) -> str:

@@ -30,9 +30,6 @@ _EXPECTED = (
     " Ordered by expected: the mean score over seeds that a model of all trials predicts, with its "
     f"{100 * CONFIDENCE:.0f} % interval."
 )
-_ASSUMED = (
-    f" With one seed per configuration, the interval relies on an assumed seed-to-seed noise of {NOISE:g}."
-)
 SHOWN_FAILURES = 20
 """Number of failed trials that ``hpo status`` lists, the latest ones."""
 
@@ -81,12 +78,26 @@ def scores_line(configurations: Sequence[Configuration]) -> str:
     has_expected = any(configuration.expected for configuration in configurations)
     note = _EXPECTED if has_expected else ""
     if most < 2:
-        assumed = _ASSUMED if has_expected else ""
-        return f"Scores: validation split, one seed per configuration.{note}{assumed}"
+        basis = noise_sentence(configurations)
+        return f"Scores: validation split, one seed per configuration.{note}{' ' if basis else ''}{basis}"
     return (
         f"Scores: validation split, means over the seeds; ± is the {100 * CONFIDENCE:.0f} % interval of the "
         f"mean over as many seeds as the column seeds says.{note}"
     )
+
+
+def noise_sentence(configurations: Sequence[Configuration]) -> str:
+    """Say on which noise the intervals of the expected scores rely; empty if several seeds have shown it."""
+    learnt = {each.expected.noise for each in configurations if each.expected}
+    if not learnt or any(len(each.scores) > 1 for each in configurations):
+        return ""
+    (noise,) = learnt
+    if noise is None:  # an older journal
+        known = "the seed-to-seed noise that the model learnt from the search"
+    else:
+        prior = f"prior: at most {NOISE:g}"
+        known = f"a seed-to-seed noise of {noise:.2g}, which the model learnt from the search ({prior})"
+    return f"With one seed per configuration, the interval relies on {known}."
 
 
 def importance_line(shares: Mapping[str, float], *, scores: int) -> str:

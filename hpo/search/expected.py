@@ -31,7 +31,8 @@ def expected_scores(
     """
     if sum(trial.score is not None for trial in observed) < LEAST_POINTS:
         return []
-    from hpo.search.noisy_process import fit_process, predicted  # torch and BoTorch take seconds to import
+    # torch and BoTorch take seconds to import.
+    from hpo.search.noisy_process import fit_process, noise_between_seeds, predicted
 
     with threadpool_limits(limits=1):  # the same bits whatever the number of cores
         known = related_observations(related)
@@ -42,4 +43,5 @@ def expected_scores(
             return []
         model = fit_process(told, noise=noise, prior=prior)
         means, deviations = predicted(model, np.array([trial.point for trial in asked]))
-    return [Expected(*pair) for pair in zip(means.tolist(), deviations.tolist(), strict=True)]
+        learnt = noise_between_seeds(model)
+    return [Expected(*pair, learnt) for pair in zip(means.tolist(), deviations.tolist(), strict=True)]

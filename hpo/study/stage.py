@@ -217,6 +217,7 @@ class StageRun:
                 chosen=chosen,
                 role=choice.role,
                 expected={name: (each.mean, each.deviation) for name, each in choice.expected.items()},
+                noise=next((each.noise for each in choice.expected.values()), None),
             )
         )
 

@@ -236,7 +236,7 @@ RESTS = {
     "noticed": '"message": "\\"\\n"',
     "trial-tested": '"trial": "t", "metrics": {}, "items": 4',
     "stage-finished": '"stage": "s", "best_trial": "", "chosen": {}, "role": "", '
-    '"expected": {"t": [0.5, 0.1]}',
+    '"expected": {"t": [0.5, 0.1]}, "noise": 0.25',
     "study-interrupted": '"reason": ""',
 }
 

@@ -27,6 +27,7 @@ from hpo.journal.events import (
     TrialStarted,
     TrialStopped,
 )
+from hpo.journal.ranking import Expected
 from hpo.journal.results import StudyState
 from hpo.journal.trial_state import TrialStatus
 from model.errors import UserError
@@ -242,8 +243,12 @@ def test_search_that_is_extended_ranks_by_the_mean_again_until_it_ends() -> None
     state = state_after(
         StageAsked(at=NOON, stage="bayes", settings={}),
         *(asked("a", f=1), asked("b", f=2), finished("a", 0.9), finished("b", 0.5)),
-        StageFinished(at=NOON, stage="bayes", best_trial="b", expected=expected),
+        StageFinished(at=NOON, stage="bayes", best_trial="b", expected=expected, noise=0.05),
     )
     assert ranked(state) == ["b", "a"]
+    assert {each.expected for each in state.ranked("bayes")} == {
+        Expected(0.6, 0.1, 0.05),
+        Expected(0.4, 0.1, 0.05),
+    }
     state.apply(StageExtended(at=NOON, stage="bayes", settings={}, trials=9))
     assert ranked(state) == ["a", "b"]

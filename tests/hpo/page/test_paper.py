@@ -127,12 +127,15 @@ def test_test_split_has_the_seeds_of_its_row_or_says_how_many_were_tested(tmp_pa
 def test_search_that_judges_by_a_model_says_so_and_shows_the_expected_scores(tmp_path: Path) -> None:
     state = played("bayes", [trial(1, 0.25), trial(2, 0.5)])
     expected = {"t1": (0.4, 0.01), "t2": (0.3, 0.01)}
-    state.apply(StageFinished(stage="bayes", best_trial="t1", chosen={"f": 5}, role="t1", expected=expected))
+    chosen = StageFinished(stage="bayes", best_trial="t1", chosen={"f": 5}, expected=expected, noise=0.0472)
+    state.apply(replace(chosen, role="t1"))
     text = write_paper(calf_plan(), state, tmp_path)[0].read_text()
     assert "| configuration | f | lambda_seg | expected | seeds | Average-mAP, validation |" in text
     assert "| t1 | 5 | 1.1 | 0.4000 ± 0.0196 | 1 | 0.2500 |" in text
     assert "judges a configuration by its expected score: the mean over seeds" in text
-    assert "which assumes a noise of 0.03 between seeds." in text
+    assert (
+        "relies on a seed-to-seed noise of 0.047, which the model learnt from the search (prior: at" in text
+    )
     assert "is judged by its mean" not in text
 
 

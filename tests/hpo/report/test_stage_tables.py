@@ -122,10 +122,26 @@ def test_table_of_configurations_groups_seeds_and_explains_the_interval() -> Non
     assert list(table.columns[2].cells) == ["0.6000 ± 0.0000", "0.5000 ± 5.0825"]
     assert "± is the 95 % interval of the mean" in scores_line(configurations)
     assert scores_line(configurations[:0]) == "Scores: validation split, one seed per configuration."
-    predicted = replace(configurations[0], expected=Expected(0.6, 0.01))
+    predicted = replace(configurations[0], expected=Expected(0.6, 0.01, 0.047))
     assert scores_line([predicted]).endswith("model of all trials predicts, with its 95 % interval.")
-    single = replace(predicted, trials=predicted.trials[:1])
-    assert scores_line([single]).endswith(f"relies on an assumed seed-to-seed noise of {NOISE}.")
+
+
+@pytest.mark.parametrize(
+    ("noise", "words"),
+    [
+        (
+            0.0472,
+            f"a seed-to-seed noise of 0.047, which the model learnt from the search (prior: at most {NOISE})",
+        ),
+        (None, "the seed-to-seed noise that the model learnt from the search"),
+    ],
+)
+def test_interval_of_single_seeds_names_the_noise_that_the_model_has_learnt(
+    noise: float | None, words: str
+) -> None:
+    (single,) = ranked([trial("a", 1, 0.9)])
+    line = scores_line([replace(single, expected=Expected(0.6, 0.01, noise))])
+    assert line.endswith(f"With one seed per configuration, the interval relies on {words}.")
 
 
 def test_table_says_which_trials_were_stopped_early_if_any_were() -> None:

@@ -105,4 +105,7 @@ def test_noise_is_learnt_from_the_scores_whatever_was_assumed(noise: float) -> N
     points = random.random((80, 2))
     scores = np.sin(3 * points[:, 0]) + random.normal(scale=0.1, size=80)
     observed = Observations.of_whole(points, scores)
-    assert 0.05 < noise_between_seeds(fit_process(observed, noise=noise)) < 0.2
+    learnt = noise_between_seeds(fit_process(observed, noise=noise))
+    assert 0.05 < learnt < 0.2
+    asked = [AskedTrial(*each) for each in zip(points, scores.tolist(), strict=True)]
+    assert {each.noise for each in expected_scores(asked, asked[:2], noise=noise)} == {learnt}

@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 
 from hpo.config.environment import Environment
-from hpo.journal.events import BudgetEnded, BudgetSet, StageAsked, TrialTested
+from hpo.journal.events import BudgetEnded, BudgetSet, StageAsked, StageFinished, TrialTested
 from hpo.journal.journal import Journal
+from hpo.journal.ranking import Expected
 from hpo.journal.results import StudyState
+from hpo.programs.program import Choice
+from hpo.programs.search import SearchProgram
 from hpo.schedule.local_ray import WorkersLostError
 from hpo.study import stage
 from hpo.study.folders import study_folder
@@ -97,6 +100,21 @@ def test_search_can_end_with_its_budget_only_if_it_has_a_validation(
     run.finish()
     over = [event for event in journal.events() if isinstance(event, BudgetEnded)]
     assert [event.suffices for event in over] == [has_validation] and not run.complete
+
+
+def test_journal_has_the_expected_scores_and_the_noise_on_which_they_rely(
+    small_plan: StudyPlan, journal: Journal, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "bayes-0001"
+    choice = Choice(
+        parameters={}, role=name, score=0.25, best_trial=name, expected={name: Expected(0.3, 0.01, 0.047)}
+    )
+    monkeypatch.setattr(stage, "run_trials", lambda source, *_, **__: train_all(source))
+    monkeypatch.setattr(SearchProgram, "choice", lambda *_: choice)
+    ask(journal, small_plan, environment, "bayes")
+    run_on(journal, small_plan, environment, "bayes").finish()
+    (end,) = (event for event in journal.events() if isinstance(event, StageFinished))
+    assert end.expected == {name: (0.3, 0.01)} and end.noise == 0.047
 
 
 def test_trial_without_a_score_on_the_test_split_is_named_and_the_others_are_tested_once(
