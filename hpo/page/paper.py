@@ -13,6 +13,7 @@ from hpo.journal.trial_state import TrialStatus
 from hpo.report.formats import duration, expected_score, value, values_tried
 from hpo.report.trial_tables import noise_sentence
 from hpo.space.symbols import by_symbol, symbol
+from hpo.study.finalists import undecided_in_words
 from hpo.study.plan import StudyPlan
 from hpo.study.verdict import Verdict, verdict
 from hpo.tasks.base.splits import counted_items
@@ -128,7 +129,8 @@ def _stage_sentence(plan: StudyPlan, state: StudyState, name: str) -> str:
             f"{key} = {getattr(settings, key)}" for key in _METHODS if hasattr(settings, key)
         )
         what = f"trained each of its trials for {epochs}{', with ' if described else ''}{described}"
-    return f"The stage {name} {what} ({ended})."
+    undecided = undecided_in_words(name, state)
+    return f"The stage {name} {what} ({ended}){'; ' if undecided else ''}{undecided}."
 
 
 def _search_in_words(settings: SearchStage, schedule: TrainingSchedule) -> str:

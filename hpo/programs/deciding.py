@@ -62,6 +62,12 @@ class DecidingProgram(Program):
         """Choose the entry with the highest average over seeds among those that were not dropped."""
         return best_choice(trials)
 
+    def undecided(self, trials: Sequence[TrialState]) -> list[str]:
+        """Return the entries that may still be the best one after the last seed; empty if it came to none."""
+        last = self._first_replicate + self._most_seeds - 1
+        roles = [trial.role for trial in trials if trial.replicate == last]
+        return self._undecided({role: [each for each in trials if each.role == role] for role in roles})
+
     def _undecided(self, seeds: Mapping[str, Sequence[TrialState]]) -> list[str]:
         """Return the entries that may still be the best one, that one included."""
         configurations = ranked(trial for trials in seeds.values() for trial in trials)

@@ -8,6 +8,8 @@ from hpo.config.stages import FinalStage
 from hpo.journal.events import Event, StageStarted
 from hpo.journal.journal import stored_events
 from hpo.journal.results import StudyState
+from hpo.programs.deciding import DecidingProgram
+from hpo.programs.listed import FIRST_COMPARISON_REPLICATE
 from hpo.space.space import Parameters
 from hpo.study.plan import StudyPlan
 
@@ -64,6 +66,30 @@ def finalists_at_start(
 
     before = StudyState.replay(takewhile(is_before, stored_events(folder)))
     return chosen_finalists(plan, stage, start, before)
+
+
+def undecided_in_words(stage: str, state: StudyState) -> str:
+    """Say which configurations a final that has ended could not tell apart; empty where the best is decided.
+
+    A final with a fixed number of seeds decides nothing, so that this is empty too.
+    """
+    asked = state.asked.get(stage)
+    has_ended = state.stages[stage].finished_at is not None
+    if not (asked and asked.settings.get("seeds") == "until decided" and has_ended):
+        return ""
+    trials, most_seeds = state.trials_of(stage), asked.settings["most_seeds"]
+    program = DecidingProgram(
+        {trial.role: dict(trial.parameters) for trial in trials},
+        most_seeds=most_seeds,
+        first_replicate=FIRST_COMPARISON_REPLICATE,
+    )
+    *others, last = program.undecided(trials) or [""]
+    if not others:
+        return ""
+    return (
+        f"after {most_seeds} seeds, {', '.join(others)} and {last} were still undecided, by "
+        "intervals that allow for repeated comparisons"
+    )
 
 
 def expected_finalists(plan: StudyPlan, stage: str) -> Mapping[str, Parameters]:

@@ -13,7 +13,7 @@ from hpo.journal.results import StudyState
 from hpo.journal.roles import scores_by_role, test_scores_by_role
 from hpo.programs.grid import START
 from hpo.report.trial_tables import describe_settings
-from hpo.study.finalists import OWN
+from hpo.study.finalists import OWN, undecided_in_words
 from hpo.study.plan import StudyPlan
 from hpo.tasks.base.found import Found, found_configuration
 from hpo.tasks.base.registry import description_of, score_of
@@ -66,6 +66,8 @@ class Verdict:
     """Configuration of the comparison."""
     gain: PairedDifference | None
     """Score minus that of the reference with the same seeds; None if not measured."""
+    undecided: str
+    """Names, in words, of configurations that a final could not tell apart; empty where it has decided."""
     compared: Mapping[str, Value]
     """Values that the sentence leaves out; it shows what differs from them."""
     is_reference: bool
@@ -91,7 +93,8 @@ class Verdict:
         trial = replace(self.found.configuration.trials[0], role="")
         values = describe_settings(trial, self.compared).replace("  ", ", ") if self.shown else ""
         named = f"{self.configuration}{' with ' if values else ''}{values}"
-        return f"{named} reaches {self.label} {self.score.text}; {self._gain_text}."
+        undecided = f"; {self.undecided}" if self.undecided else ""
+        return f"{named} reaches {self.label} {self.score.text}; {self._gain_text}{undecided}."
 
     @property
     def shown(self) -> Mapping[str, Value]:
@@ -148,6 +151,7 @@ def verdict(plan: StudyPlan, state: StudyState, cluster: str | None = None) -> V
         score=MeasuredScore(split=split, by_replicate=scores),
         reference=reference,
         gain=paired_difference(scores, by_role[role]) if role in by_role and name != role else None,
+        undecided=undecided_in_words(found.stage.stage, state),
         compared=_values_left_out(found, state, role),
         is_reference=is_start or name == role or _is_in_study_file(found.configuration.parameters, state),
         label=label,

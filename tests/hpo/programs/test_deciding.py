@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from statistics import fmean
 
 import numpy as np
+import pytest
 from stage_play import ClassScores, asked, end, play
 
 from hpo.journal.events import Value
@@ -85,7 +86,28 @@ def test_entry_whose_failed_seeds_are_trained_again_wins_with_as_many_seeds_as_t
 
 
 def test_equal_entries_end_undecided_after_the_last_seed() -> None:
-    assert seeds(means(0.5, 0.5, 0.5)) == dict.fromkeys(ENTRIES, MOST)
+    trials = play(build, means(0.5, 0.5, 0.5))
+    assert Counter(trial.role for trial in trials) == dict.fromkeys(ENTRIES, MOST)
+    assert sorted(build().undecided(trials)) == sorted(ENTRIES)
+
+
+@pytest.mark.parametrize(("scores", "count"), [((0.1, 0.5, 0.5), 2), ((0.2, 0.6, 0.2), 0)])
+def test_entries_that_were_dropped_are_not_undecided(scores: tuple[float, ...], count: int) -> None:
+    assert len(build().undecided(play(build, means(*scores)))) == count
+
+
+def test_last_seed_may_still_decide() -> None:
+    late = {"own": (0.1, 0.2, 0.3), "found": (0.5, 0.2, 0.7)}
+    entries: dict[str, Parameters] = {"own": {"f": 1}, "found": {"f": 2}}
+    program = DecidingProgram(entries, most_seeds=LEAST_SEEDS, first_replicate=101)
+
+    def scores(parameters: Mapping[str, Value], replicate: int) -> dict[str, float]:
+        return {"goal": late[("own", "found")[int(parameters["f"]) - 1]][replicate - 101]}
+
+    assert len(program.undecided(play(lambda: program, scores))) == 2
+    late["own"] = (0.1, 0.11, 0.1)
+    late["found"] = (0.9, 0.91, 0.9)
+    assert program.undecided(play(lambda: program, scores)) == ["found"]
 
 
 def test_four_at_a_time_decide_as_one_at_a_time() -> None:

@@ -12,6 +12,8 @@ from hpo.journal.events import StageAsked, StageStarted, Value
 from hpo.journal.ranking import GRID
 from hpo.journal.results import StudyState
 from hpo.journal.trial_state import TrialStatus
+from hpo.page.paper import methods_paragraph
+from hpo.programs.listed import FIRST_COMPARISON_REPLICATE
 from hpo.report.trial_tables import found_record
 from hpo.study.finalists import OWN
 from hpo.study.verdict import Verdict, verdict
@@ -57,6 +59,29 @@ def test_gain_is_judged_on_the_test_split_over_paired_seeds(tested: Sequence[flo
     assert found.score.split == "test" and found.score.mean == pytest.approx(sum(tested) / 3)
     assert "on the test split (95 %, 3 seeds)" in found.sentence and "3 paired seeds" in found.sentence
     assert words in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("seeds", "found", "undecided"),
+    [
+        ("until decided", (0.30, 0.33, 0.31), True),
+        ("until decided", SCORES["found"], False),
+        (3, (0.3, 0.3, 0.3), False),
+    ],
+)
+def test_final_that_ended_undecided_says_so(
+    seeds: str | int, found: tuple[float, ...], undecided: bool
+) -> None:
+    trials = final({OWN: SCORES[OWN], "found": found}, {})
+    trials = [replace(each, replicate=FIRST_COMPARISON_REPLICATE + each.replicate) for each in trials]
+    state = played("final", trials, role="found")
+    words = "; after 3 seeds, found and study file were still undecided, by intervals that allow for repeated"
+    settings = {"seeds": seeds, "most_seeds": 3}
+    asked = StageAsked(stage="final", settings={**PLAN.study.stages.named("final").model_dump(), **settings})
+    assert words not in of(state).sentence
+    state.asked["final"] = asked
+    for text in (of(state).sentence, methods_paragraph(PLAN, state)):
+        assert (words in text) == undecided
 
 
 def test_without_a_test_split_the_validation_counts() -> None:
