@@ -28,7 +28,7 @@ SHARES_S: dict[str, float] = {
     "tests/e2e/test_reproduce.py": 20.0,
     "tests/e2e/test_secrets.py": 8.0,
     "tests/e2e/test_stages.py": 20.0,
-    "tests/e2e/test_study.py": 39.0,
+    "tests/e2e/test_study.py": 38.0,
     "tests/e2e/test_wrong_input.py": 2.5,
     "tests/hpo/study/test_session.py": 6.0,
     "tests/hpo/study/test_starting.py": 3.0,
@@ -60,8 +60,9 @@ SHARES_S: dict[str, float] = {
     "tests/hpo/tasks/calf/test_grids.py": 15.0,
     # Networks with kernels of up to 2000 frames.
     "tests/hpo/tasks/calf/test_frame_rates.py": 14.0,
-    # Every command of the documentation.
+    # Every command and every table of the documentation.
     "tests/documentation/test_blocks.py": 2.5,
+    "tests/documentation/test_reference.py": 2.5,
     # Processes that are killed while they write, or see only what was sent to them.
     "tests/hpo/schedule/test_code_package.py": 15.0,
     "tests/hpo/tracking/test_mlflow_kept.py": 20.0,
