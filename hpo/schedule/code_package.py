@@ -14,11 +14,11 @@ import search_spaces
 from hpo.config.study_file import read_study_file
 from hpo.tasks.base.imports import NamedFile
 from hpo.tasks.base.registry import external_task_code
-from hpo.tasks.base.versions import imported_code
+from hpo.tasks.base.versions import code_files, imported_code
 
 _PACKAGES = (hpo, model, search_spaces)
 # A list of what is sent, not of what is excluded: other files beside the code are never sent.
-_CODE = ("*.py", "*.toml")
+_CODE = ("**/*.py", "**/*.toml")
 _STUDY_FILE = "--study-file"
 
 
@@ -63,7 +63,7 @@ def packaged_code(arguments: Sequence[str] = (), *, task: str | None = None) -> 
 def _copy_code(package: Path, folder: Path) -> Path:
     if package.is_file():
         return Path(shutil.copy(package, folder))
-    for file in (file for pattern in _CODE for file in package.rglob(pattern)):
+    for file in code_files(package, *_CODE):
         target = folder / package.name / file.relative_to(package)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, target)

@@ -74,7 +74,7 @@ def code_digest(task: str) -> str:
     digest = hashlib.sha256()
     for package, pattern in _DECISIVE:
         root = Path(str(package.__file__)).parent
-        for path in sorted(root.glob(pattern)):
+        for path in sorted(code_files(root, pattern)):
             name = f"{root.name}/{path.relative_to(root).as_posix()}"
             if not name.startswith(_NEVER_DECISIVE):
                 digest.update(f"{name}\0".encode())
@@ -103,6 +103,14 @@ def imported_code(task: str) -> list[NamedFile]:
     return imported_files(_files_in(task)) if external_task_code(task) else []
 
 
+def code_files(folder: Path, *patterns: str) -> list[Path]:
+    """Return the files in a folder that match one of the patterns, such as ``**/*.py``.
+
+    Links to nothing do not count, such as those with which Emacs marks a file that it has open.
+    """
+    return [path for pattern in patterns for path in folder.glob(pattern) if path.is_file()]
+
+
 def _task_files(task: str) -> list[NamedFile]:
     """Return the files of a task that decide numbers; of an external task all files, and those it imports."""
     return [*_files_in(task), *imported_code(task), *_code_elsewhere(task)]
@@ -113,7 +121,8 @@ def _files_in(task: str) -> list[NamedFile]:
     external = external_task_code(task)
     code = external or Path(str(hpo.__file__)).parent / "tasks" / task
     files = [
-        (path.relative_to(code.parent), path) for path in (code.rglob("*.py") if code.is_dir() else [code])
+        (path.relative_to(code.parent), path)
+        for path in (code_files(code, "**/*.py") if code.is_dir() else [code])
     ]
     return [
         (name.as_posix(), path) for name, path in sorted(files) if external or _PRESENTATION not in name.parts

@@ -111,6 +111,21 @@ def test_files_that_a_task_imports_travel_with_it(tmp_path: Path, monkeypatch: p
         assert files(package.packages[4]) == {"helper_lib/steps.py"}
 
 
+def test_links_to_nothing_and_folders_named_like_modules_do_not_travel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = tmp_path / "edited_task"
+    (task / "v1.py").mkdir(parents=True)
+    (task / "__init__.py").write_text(OWN_TASK)
+    (task / ".#__init__.py").symlink_to("me@host.1234:5678")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    before = code_digest("edited_task")
+    with packaged_code(task="edited_task") as package:
+        assert files(package.packages[-1]) == {"edited_task/__init__.py"}
+    (task / ".#__init__.py").unlink()
+    assert code_digest("edited_task") == before
+
+
 def test_a_task_of_this_project_needs_nothing_beside_it() -> None:
     with packaged_code(task="bmn") as package:
         assert [package.name for package in package.packages] == ["hpo", "model", "search_spaces"]
