@@ -5,12 +5,15 @@ import os
 import re
 import secrets
 import shlex
+import shutil
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -80,10 +83,11 @@ class Jobs:
         """
         job = f"hpo-{secrets.token_hex(4)}"
         with packaged_code(arguments, task=task) as package, self._clear_errors():
+            code = [self._sendable(code) for code in package.packages]
             self._client.submit_job(
                 submission_id=job,
                 entrypoint=shlex.join(["python", "-m", "hpo", *package.arguments]),
-                runtime_env={**package.runtime_env, "env_vars": job_variables(variables) | _STOP},
+                runtime_env={"py_modules": code, "env_vars": job_variables(variables) | _STOP},
                 metadata={_COMMAND: shlex.join(arguments)},
             )
         return job
@@ -145,6 +149,21 @@ class Jobs:
                 if details.status.is_terminal():
                     return _exit_code(details, job)
             time.sleep(_POLL_S)
+
+    def _sendable(self, code: Path) -> str:
+        """Return what stands for a package or a module in the ``py_modules`` of a job.
+
+        Ray's client for jobs refuses a module that is a file. A folder is not enough: Ray puts the folder
+        above it on Python's path. The URI of a package without that folder has the file at its top.
+        """
+        if code.is_dir():
+            return str(code)
+        with TemporaryDirectory(prefix="hpo-") as folder:
+            shutil.copy(code, folder)
+            uri: str = self._client._upload_package_if_needed(
+                folder, include_gitignore=False, include_parent_dir=False
+            )
+        return uri
 
     @contextmanager
     def _clear_errors(self, job: str = "") -> Iterator[None]:

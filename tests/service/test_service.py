@@ -25,6 +25,15 @@ from hpo.study.devices import available_cpus
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 
+ROOT = Path(__file__).parents[2]
+ONE_FILE = """
+import hpo
+
+def validate(parameters, seed, report):
+    return parameters["x"]
+
+TASK = hpo.function_task(validate, space={"x": (0.0, 1.0)}, own={"x": 0.5})
+"""
 ROUGH_EPOCHS = 24
 """So many that neither trial ends before the other has begun and the data base is gone."""
 
@@ -152,6 +161,20 @@ def test_a_study_outlives_the_one_who_sent_it_and_goes_on_after_a_stop(service: 
     ]
     reported = Counter((event.trial, event.epoch) for event in whole if isinstance(event, TrialReported))
     assert set(reported.values()) == {1} and len(reported) == 2 * epochs
+
+
+def test_a_task_of_one_file_travels_with_its_study_and_continues_there(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (service.hpo.folder / "in_one_file.py").write_text(ONE_FILE)
+    (service.hpo.folder / "in_one_file.toml").write_text('task = "in_one_file"\n')
+    monkeypatch.setitem(service.hpo.variables, "PYTHONPATH", f"{service.hpo.folder}{os.pathsep}{ROOT}")
+    words = ["run", "bayes", "--study-file", "./in_one_file.toml", "--study", "own", "--concurrent", "2"]
+    done = service.hpo.run(*submit(service, "--", *words, "--trials", "2"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sum(isinstance(event, TrialFinished) for event in events(service, "own")) == 2
+    resumed = service.hpo.run(*submit(service, "--task", "in_one_file", "--", "resume", "own"))
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
 
 
 def test_the_driver_stays_here_and_its_trials_go_to_the_cluster(service: Service) -> None:

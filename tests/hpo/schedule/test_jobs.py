@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -31,6 +32,13 @@ class Cluster:
 
     moments: list[Any] = field(default_factory=list)
     submitted: dict[str, Any] = field(default_factory=dict)
+    uploaded: list[str] = field(default_factory=list)
+    """Names of the files that were sent as a package without a folder."""
+
+    def _upload_package_if_needed(self, folder: str, *, include_gitignore: bool, include_parent_dir: bool) -> str:
+        assert not include_parent_dir
+        self.uploaded += [path.name for path in Path(folder).iterdir()]
+        return f"gcs://{len(self.uploaded)}.zip"
 
     def submit_job(self, **what: Any) -> str:
         self.submitted = what
@@ -140,6 +148,19 @@ def test_what_is_submitted_holds_the_command_and_no_secret(
     assert environment["HPO_RUNS"] == "/shared/runs"
     assert environment["RAY_JOB_STOP_SIGNAL"] == "SIGINT"
     assert "planted-secret" not in str(cluster.submitted)
+
+
+def test_a_task_of_one_file_is_sent_with_the_file_on_pythons_path(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "one_file_task.py").write_text("import beside_it\nfrom hpo.tasks.calf.task import TASK\n")
+    (tmp_path / "beside_it.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    Jobs("http://head:8265").submit(["resume", "mine"], task="one_file_task")
+    *packages, beside, task = cluster.submitted["runtime_env"]["py_modules"]
+    assert [Path(package).name for package in packages] == ["hpo", "model", "search_spaces"]
+    assert (beside, task) == ("gcs://1.zip", "gcs://2.zip")
+    assert cluster.uploaded == ["beside_it.py", "one_file_task.py"]
 
 
 def test_a_task_that_is_not_here_is_told_before_anything_is_sent(cluster: Cluster) -> None:
