@@ -89,14 +89,17 @@ def _values(command: list[str], option: str) -> list[tuple[str, str]]:
 
 
 def _refuse_open_secrets(command: list[str]) -> None:
-    """Refuse an address for notifications in the command of a job, which all users of a cluster can read."""
+    """Refuse secrets in the command of a job, which all users of a cluster can read."""
     from hpo.config.notify import is_reference  # keeps pydantic out of --help
+    from hpo.tasks.base.places import place_of
 
     if not all(is_reference(address) for _, address in _values(command, "--notify")):
         raise ConfigError(
             "the command of a job can be read by everybody on the cluster, the address of --notify too",
             fix="set a variable to the address on the nodes, and give its name: --notify '$NAME'",
         )
+    for _, place in _values(command, "--data-uri") + _values(command, "--data"):
+        place_of(place)
 
 
 def _follow(jobs: "Jobs", job: str) -> None:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from hpo.config.plain_paths import plain_path
 from model.errors import ConfigError
@@ -107,6 +108,27 @@ def reach_directly(*hosts: str) -> None:
 def without_passwords(text: str) -> str:
     """Remove users, passwords and tokens from the addresses in ``text``, so that it can be shown."""
     return _PASSWORD_SETTING.sub(r"\1=***", _USER_AND_PASSWORD.sub("", text))
+
+
+def has_password(address: str) -> bool:
+    """Return whether an address contains a password or a token; a user alone is none."""
+    user = _USER_AND_PASSWORD.search(address)
+    return bool(user and ":" in user[0]) or _PASSWORD_SETTING.search(address) is not None
+
+
+def require_readable_store(uri: str) -> None:
+    """Check that the address of the MLflow store can be split into its parts.
+
+    Raises:
+        ConfigError: It contains a bracket that is not one of IPv6, such as in a password.
+    """
+    try:
+        urlsplit(uri)
+    except ValueError:
+        raise ConfigError(
+            f"cannot read the address in MLFLOW_TRACKING_URI: {without_passwords(uri)}",
+            fix="write a [ in a password as %5B and a ] as %5D",
+        ) from None
 
 
 def _cluster(address: str | None) -> str | None:

@@ -2,19 +2,22 @@
 
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import hpo
 import model
 import search_spaces
+from hpo.config.notify import is_reference
 from hpo.config.study_file import read_study_file
 from hpo.tasks.base.imports import NamedFile
 from hpo.tasks.base.registry import external_task_code
 from hpo.tasks.base.versions import code_files, imported_code
+from model.errors import ConfigError
 
 _PACKAGES = (hpo, model, search_spaces)
 # A list of what is sent, not of what is excluded: other files beside the code are never sent.
@@ -49,12 +52,15 @@ def packaged_code(arguments: Sequence[str] = (), *, task: str | None = None) -> 
         arguments: Arguments of ``hpo``. A study file that they name by its path is included.
         task: Name of the study's task. The code of a task outside this package is included, with the user's
             files that it imports.
+
+    Raises:
+        ConfigError: The study file cannot be read, or contains an address for notifications.
     """
     with TemporaryDirectory(prefix="hpo-") as temporary:
         folder = Path(temporary)
         packages = tuple(_copy_code(Path(str(package.__file__)).parent, folder) for package in _PACKAGES)
-        arguments, study_file = _with_study_file(arguments, folder / search_spaces.__name__)
-        name = task or (study_file and read_study_file(study_file)[0].get("task"))
+        arguments, study = _with_study_file(arguments, folder / search_spaces.__name__)
+        name = task or study.get("task")
         if name and (external := external_task_code(str(name))):
             packages += (*_copy_files(imported_code(str(name)), folder), _copy_code(external, folder))
         yield CodePackage(packages, tuple(arguments))
@@ -80,17 +86,39 @@ def _copy_files(files: Iterable[NamedFile], folder: Path) -> list[Path]:
     return sorted(packages)
 
 
-def _with_study_file(arguments: Sequence[str], installed: Path) -> tuple[tuple[str, ...], Path | None]:
-    """Copy the study file into the folder ``installed`` and replace its path by its name there."""
-    found = None
+def _with_study_file(
+    arguments: Sequence[str], installed: Path
+) -> tuple[tuple[str, ...], Mapping[str, Any]]:
+    """Copy the study file into the folder ``installed`` and replace its path by its name there.
+
+    Returns:
+        The arguments, and the tables of the study file; none if the arguments name no study file.
+    """
+    study: Mapping[str, Any] = {}
     changed = [part for argument in arguments for part in _split(argument)]
     for position, argument in enumerate(changed[:-1], start=1):
+        if argument != _STUDY_FILE:
+            continue
+        study, _ = read_study_file(changed[position])
         file = Path(changed[position])
-        if argument == _STUDY_FILE and file.is_file():
+        if file.is_file():
+            _refuse_open_addresses(study, file)
             name = re.sub(r"[^A-Za-z0-9_-]", "-", file.stem)
             shutil.copyfile(file, installed / f"{name}.toml")
-            changed[position], found = name, file
-    return tuple(changed), found
+            changed[position] = name
+    return tuple(changed), study
+
+
+def _refuse_open_addresses(study: Mapping[str, Any], file: Path) -> None:
+    """Refuse addresses for notifications, which hold secrets, in a file that all users of a cluster can read."""
+    notify = study.get("notify")
+    url = notify.get("url", []) if isinstance(notify, Mapping) else []
+    if not all(is_reference(str(address)) for address in (url if isinstance(url, list) else [url])):
+        raise ConfigError(
+            "the study file is sent to the cluster, where everybody can read the address in [notify] url",
+            file=file,
+            fix='set a variable to the address on the nodes, and give its name: url = "$NAME"',
+        )
 
 
 def _split(argument: str) -> list[str]:

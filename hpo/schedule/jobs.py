@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from hpo.config.environment import has_password, require_readable_store
 from hpo.schedule.code_package import packaged_code
 from hpo.schedule.ray_start import before_importing_ray
 from model.errors import ConfigError, UserError
@@ -211,7 +212,8 @@ def job_variables(variables: Mapping[str, str]) -> dict[str, str]:
     Everybody who can open the cluster's dashboard can read them.
 
     Raises:
-        ConfigError: A variable contains a password, or a path that would be another one on the cluster.
+        ConfigError: A variable contains a password, a path that would be another one on the cluster, or no
+            address.
     """
     found = {name: variables[name] for name in _JOB_VARIABLES if variables.get(name)}
     for name, value in found.items():
@@ -221,10 +223,12 @@ def job_variables(variables: Mapping[str, str]) -> dict[str, str]:
                 "directory",
                 fix="give the whole path, as the nodes of the cluster see it",
             )
-    if urlsplit(found.get(_STORE, "")).password:
+    store = found.get(_STORE, "")
+    require_readable_store(store)
+    if has_password(store):
         raise ConfigError(
             "MLFLOW_TRACKING_URI contains a password, which a job would show to everybody on the cluster",
-            fix="remove it, and set MLFLOW_TRACKING_USERNAME and _PASSWORD on the nodes of the cluster",
+            fix="unset it here, and set it on the nodes of the cluster",
         )
     return found
 

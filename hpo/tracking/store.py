@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from hpo.config.environment import Environment, without_passwords
+from hpo.config.environment import Environment, require_readable_store, without_passwords
 from hpo.config.plain_paths import plain_path
 from model.errors import ConfigError, UserError
 from model.locks import locked
@@ -102,8 +102,9 @@ def check_store(environment: Environment) -> None:
     """Check that MLflow supports the store.
 
     Raises:
-        ConfigError: ``MLFLOW_TRACKING_URI`` is a plain folder.
+        ConfigError: ``MLFLOW_TRACKING_URI`` is a plain folder, or no address.
     """
+    require_readable_store(environment.tracking_uri)
     scheme, separator, _ = environment.tracking_uri.partition(":")
     if scheme == "file" or not (separator or scheme == "databricks"):
         raise ConfigError(

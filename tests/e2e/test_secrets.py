@@ -111,6 +111,13 @@ def test_wrong_address_for_notifications_is_an_error_before_anything_starts(
     assert SECRET not in answer.stderr and not (hpo.folder / "hpo-runs" / "studies" / "mine").exists()
 
 
+@pytest.mark.parametrize("option", ["--data-uri", "--data"])
+def test_job_takes_no_secret_in_the_place_of_its_data(hpo: CommandLine, option: str) -> None:
+    answer = hpo.run("submit", "--", "run", "bayes", f"{option}=https://bob:{SECRET}@127.0.0.1:9/games")
+    assert answer.returncode == 2 and "contains a user, a password or a query" in answer.stderr
+    assert SECRET not in answer.stderr
+
+
 def test_job_takes_the_name_of_a_variable_only(hpo: CommandLine) -> None:
     for words in (["--notify", f"json://{SECRET}"], [f"--notify=json://{SECRET}"]):
         answer = hpo.run("submit", "--", "run", "bayes", *words)

@@ -53,7 +53,10 @@ def chosen_place(folder: Path | None, uri: str | None, *, default: Path) -> str:
 
 def _has_user(uri: str) -> bool:
     """Return whether a URI names a user; an ``@`` in its path, such as that of a revision, is none."""
-    authority = urlsplit(uri).netloc
+    try:
+        authority = urlsplit(uri).netloc
+    except ValueError:  # a bracket that is not one of IPv6, as passwords have
+        return True
     _, colon, port = authority.rpartition(":")
     # A slash in a password ends the authority, so that its beginning stands where a port would.
     has_slash = "@" in uri and colon and not port.isdecimal()

@@ -4,7 +4,13 @@ from urllib.request import proxy_bypass
 
 import pytest
 
-from hpo.config.environment import provide_home, reach_directly, read_environment, without_passwords
+from hpo.config.environment import (
+    has_password,
+    provide_home,
+    reach_directly,
+    read_environment,
+    without_passwords,
+)
 from model.errors import ConfigError
 
 
@@ -58,6 +64,21 @@ def test_a_file_in_place_of_a_folder_is_named(tmp_path: Path) -> None:
 )
 def test_addresses_are_shown_without_user_and_password(text: str, shown: str) -> None:
     assert without_passwords(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("address", "has"),
+    [
+        ("http://ann:s3cret@host:5000/a", True),
+        ("postgresql://ann:s3/cret@host/db", True),
+        ("postgresql+psycopg2://ann@host/db?password=s3cret", True),
+        ("postgresql://ann@host:5432/db", False),
+        ("http://host:5000", False),
+        ("sqlite:////home/a:b@uni.de/mlflow.db", False),
+    ],
+)
+def test_a_user_alone_is_no_password(address: str, has: bool) -> None:
+    assert has_password(address) == has
 
 
 def test_a_job_of_a_cluster_must_say_where_studies_live() -> None:

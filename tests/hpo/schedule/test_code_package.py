@@ -10,6 +10,7 @@ import pytest
 import hpo
 from hpo.schedule.code_package import packaged_code
 from hpo.tasks.base.versions import code_digest
+from model.errors import ConfigError
 
 OWN_TASK = """
 from hpo.tasks.calf.task import CalfTask
@@ -135,6 +136,25 @@ def test_words_that_name_no_file_here_stay_as_they_are() -> None:
     words = ("run", "bayes", "--study-file", "calf", "--data", "/on/the/cluster", "--study-file")
     with packaged_code(words) as package:
         assert package.arguments == words
+
+
+@pytest.mark.parametrize("url", ['"json://bob:secret@host"', '["$NAME", "json://bob:secret@host"]'])
+def test_a_study_file_with_an_address_for_notifications_does_not_travel(tmp_path: Path, url: str) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text(f'task = "calf"\n[notify]\nurl = {url}\n')
+    with pytest.raises(ConfigError, match="everybody can read the address in .notify. url") as refused:
+        with packaged_code(["run", "bayes", "--study-file", str(own)]):
+            pytest.fail("it was packaged")
+    assert "secret" not in str(refused.value)
+    own.write_text('task = "calf"\n[notify]\nurl = "$NAME"\n')
+    with packaged_code(["run", "bayes", "--study-file", str(own)]) as package:
+        assert package.arguments[-1] == "own"
+
+
+def test_a_study_file_that_is_missing_is_refused_here() -> None:
+    with pytest.raises(ConfigError, match="cannot read the study file"):
+        with packaged_code(["run", "bayes", "--study-file", "./missing.toml"]):
+            pytest.fail("it was packaged")
 
 
 def test_nothing_is_left_behind() -> None:

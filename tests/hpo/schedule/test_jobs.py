@@ -169,13 +169,22 @@ def test_a_task_that_is_not_here_is_told_before_anything_is_sent(cluster: Cluste
     assert not cluster.submitted
 
 
-def test_a_password_in_the_tracking_uri_does_not_travel() -> None:
+@pytest.mark.parametrize(
+    "store", ["http://me:planted-secret@server:5000", "postgresql://me@server/db?password=planted-secret"]
+)
+def test_a_password_in_the_tracking_uri_does_not_travel(store: str) -> None:
     assert job_variables({"MLFLOW_TRACKING_URI": "http://server:5000", "HOME": "/root"}) == {
         "MLFLOW_TRACKING_URI": "http://server:5000"
     }
     with pytest.raises(ConfigError, match="contains a password") as refused:
-        job_variables({"MLFLOW_TRACKING_URI": "http://me:planted-secret@server:5000"})
+        job_variables({"MLFLOW_TRACKING_URI": store})
     assert "planted-secret" not in str(refused.value)
+
+
+def test_a_tracking_uri_that_is_no_address_does_not_travel() -> None:
+    with pytest.raises(ConfigError, match="cannot read the address in MLFLOW_TRACKING_URI") as refused:
+        job_variables({"MLFLOW_TRACKING_URI": "postgresql://me:planted-[secret@server/db"})
+    assert "planted-" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -181,6 +181,12 @@ def test_a_plain_folder_is_refused_with_what_to_do(uri: str) -> None:
     assert "MLFLOW_TRACKING_URI" in str(refused.value)
 
 
+def test_an_address_with_a_bracket_in_its_password_is_refused_with_what_to_write() -> None:
+    with pytest.raises(ConfigError, match="cannot read the address in MLFLOW_TRACKING_URI") as refused:
+        check_store(at("postgresql://u:p[w@host/db"))
+    assert "%5B" in refused.value.details["fix"] and "p[w" not in str(refused.value)
+
+
 @pytest.mark.parametrize("uri", ["http://server:5000", "sqlite:///a.db", "postgresql://h/d", "databricks"])
 def test_servers_and_data_bases_are_accepted(uri: str) -> None:
     check_store(at(uri))

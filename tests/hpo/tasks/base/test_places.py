@@ -55,6 +55,7 @@ def test_what_is_no_uri_is_refused(word: str) -> None:
         "https://host/games?signature=secret",
         "http://secret@host/games",
         "ftp://me:sec/secret@host/games",
+        "ftp://me:sec[ret@host/games",
     ],
 )
 def test_a_secret_in_a_uri_is_refused_and_not_shown(uri: str) -> None:
