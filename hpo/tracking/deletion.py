@@ -8,13 +8,11 @@ from hpo.tracking.registration import delete_registered
 from hpo.tracking.store import (
     ARTIFACTS,
     IDENTITY,
-    check_store,
     is_server,
     make_store,
+    require_answer,
     store_errors,
-    unreachable_server,
 )
-from model.errors import UserError
 
 
 def delete_experiment(environment: Environment, identity: str) -> bool:
@@ -32,9 +30,7 @@ def delete_experiment(environment: Environment, identity: str) -> bool:
     Raises:
         UserError: The store does not answer.
     """
-    check_store(environment)
-    if server := unreachable_server(environment):
-        raise UserError(f"MLflow at {server} does not answer")
+    require_answer(environment)
     make_store(environment)
     with store_errors(environment.tracking_uri):
         client = connect(environment.tracking_uri)

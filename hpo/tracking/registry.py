@@ -12,7 +12,7 @@ from hpo.config.environment import Environment, without_passwords
 from hpo.tasks.base import serving
 from hpo.tracking.experiment import connect
 from hpo.tracking.registration import MISSING, MODEL, NETWORK, registered_models
-from hpo.tracking.store import IDENTITY, check_store, make_store, store_errors
+from hpo.tracking.store import IDENTITY, make_store, require_answer, store_errors
 from model.errors import UserError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def registered_network(environment: Environment, address: str) -> Iterator[tuple
     Raises:
         UserError: There is no such model, it is not a network of this service, or the store does not answer.
     """
-    check_store(environment)
+    require_answer(environment)
     make_store(environment)
     matched = _ADDRESS.fullmatch(address)
     if matched is None:

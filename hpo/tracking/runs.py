@@ -10,7 +10,7 @@ from hpo.config.environment import Environment, without_passwords
 from hpo.tracking.experiment import connect
 from hpo.tracking.names import original_name
 from hpo.tracking.notes import NOTE, with_page_link
-from hpo.tracking.store import IDENTITY, check_store, make_store, store_errors, unreachable_server
+from hpo.tracking.store import IDENTITY, make_store, require_answer, store_errors
 from hpo.tracking.table import SIDE
 from model.documents import parse_json, read_limited
 from model.errors import UserError
@@ -77,7 +77,7 @@ def recorded_trial(environment: Environment, name: str) -> RecordedTrial:
         UserError: The run does not exist, is not a trial of this service, failed, has no validation yet, or
             lacks a file that is needed to train it again.
     """
-    check_store(environment)
+    require_answer(environment)
     make_store(environment)
     with store_errors(environment.tracking_uri):
         client = connect(environment.tracking_uri)
@@ -111,7 +111,7 @@ def attach_files(
     Raises:
         UserError: The store has no run of the trial, or does not answer.
     """
-    check_store(environment)
+    require_answer(environment)
     make_store(environment)
     with store_errors(environment.tracking_uri):
         client = connect(environment.tracking_uri)
@@ -141,7 +141,7 @@ def attached_pictures(environment: Environment, identity: str, trial: str, prefi
     Raises:
         UserError: The store does not answer.
     """
-    _require_answer(environment)
+    require_answer(environment)
     make_store(environment)
     with store_errors(environment.tracking_uri):
         client = connect(environment.tracking_uri)
@@ -170,7 +170,7 @@ def attach_page(environment: Environment, identity: str, page: Path) -> str | No
     Raises:
         UserError: The store does not answer.
     """
-    _require_answer(environment)
+    require_answer(environment)
     make_store(environment)
     with store_errors(environment.tracking_uri):
         client = connect(environment.tracking_uri)
@@ -186,12 +186,6 @@ def attach_page(environment: Environment, identity: str, page: Path) -> str | No
         tags = client.get_experiment(newest.experiment_id).tags
         client.set_experiment_tag(newest.experiment_id, NOTE, with_page_link(tags.get(NOTE, ""), address))
     return address
-
-
-def _require_answer(environment: Environment) -> None:
-    check_store(environment)
-    if server := unreachable_server(environment):
-        raise UserError(f"MLflow at {server} does not answer")
 
 
 def _runs_of(client: "MlflowClient", identity: str, *, of_trial: str | None = None) -> "list[Run]":

@@ -115,6 +115,18 @@ def check_store(environment: Environment) -> None:
         )
 
 
+def require_answer(environment: Environment) -> None:
+    """Check that MLflow supports the store, and that its server, if it has one, accepts connections.
+
+    Raises:
+        ConfigError: MLflow does not support the store.
+        UserError: The server does not answer.
+    """
+    check_store(environment)
+    if server := unreachable_server(environment):
+        raise UserError(f"MLflow at {server} does not answer", fix=f"start the server, {OTHER_STORE}")
+
+
 def make_store(environment: Environment) -> None:
     """Create an SQLite store if it does not exist, and let artifacts follow a folder that has moved.
 

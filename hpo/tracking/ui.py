@@ -18,10 +18,10 @@ from hpo.config.environment import Environment, reach_directly, without_password
 from hpo.tracking.experiment import connect
 from hpo.tracking.store import (
     artifact_root,
-    check_store,
     is_server,
     make_store,
     quiet_variables,
+    require_answer,
     sqlite_file,
     store_errors,
 )
@@ -47,10 +47,10 @@ def serve_ui(environment: Environment, host: str, port: int, *, ready: Callable[
         ready: Called with the address of the pages when they answer.
 
     Raises:
-        UserError: The store does not exist yet, the address is not one of this machine, the port is in use,
-            or the server does not start.
+        UserError: The store does not exist yet, its server does not answer, the address is not one of this
+            machine, the port is in use, or the server of the pages does not start.
     """
-    check_store(environment)
+    require_answer(environment)
     if is_server(environment):
         ready(environment.tracking_uri)
         return

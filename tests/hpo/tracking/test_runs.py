@@ -146,8 +146,9 @@ def test_trial_is_found_also_behind_the_first_page_of_runs(
     assert recorded_trial(environment, f"{study.name}/bayes-0002").run == name
 
 
-def test_server_that_does_not_answer_is_one_line(environment: Environment) -> None:
+def test_server_that_does_not_answer_is_told_with_what_to_do(environment: Environment) -> None:
     away = replace(environment, tracking_uri="http://127.0.0.1:9")
     with pytest.raises(UserError, match="does not answer") as error:
         recorded_trial(away, "0" * 32)
-    assert "\n" not in str(error.value)
+    assert error.value.message == "MLflow at 127.0.0.1:9 does not answer"
+    assert error.value.details["fix"].startswith("start the server")

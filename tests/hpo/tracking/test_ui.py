@@ -93,9 +93,17 @@ def test_an_address_that_is_none_is_told(environment: Environment, host: str, po
 
 def test_of_a_server_that_runs_already_the_address_is_told(port: int) -> None:
     told: list[str] = []
-    server = read_environment({"MLFLOW_TRACKING_URI": "http://server:5000"})
-    serve_ui(server, "127.0.0.1", port, ready=told.append)
-    assert told == ["http://server:5000"]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        serve_ui(read_environment({"MLFLOW_TRACKING_URI": address}), "127.0.0.1", port, ready=told.append)
+    assert told == [address]
+
+
+def test_of_a_server_that_is_down_no_address_is_told(port: int) -> None:
+    server = read_environment({"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"})
+    with pytest.raises(UserError, match=f"MLflow at 127.0.0.1:{port} does not answer") as refused:
+        serve_ui(server, "127.0.0.1", 5000, ready=never)
+    assert refused.value.details["fix"].startswith("start the server, or set MLFLOW_TRACKING_URI")
 
 
 @pytest.fixture
