@@ -151,7 +151,7 @@ def delete(
 
     Asks before it deletes.
     """
-    from hpo.config.environment import read_environment
+    from hpo.config.environment import read_environment, without_passwords
     from hpo.report.catalogue_tables import size
     from hpo.study.catalogue import UNREADABLE, delete_study, entry_of, identity_of
     from hpo.study.folders import chosen_study
@@ -164,7 +164,13 @@ def delete(
     content = f"study {study}: {trials}, {size(entry.size_bytes)} in {folder}"
     if not yes:
         _ask_whether_to_delete(content)
-    delete_study(study, environment, before=lambda: identity and delete_experiment(environment, identity))
+
+    def delete_records() -> None:
+        if identity and not delete_experiment(environment, identity):
+            store = without_passwords(environment.tracking_uri)
+            typer.echo(f"MLflow at {store} has no records of this study; other stores keep theirs", err=True)
+
+    delete_study(study, environment, before=delete_records)
     typer.echo(f"deleted {content}")
 
 

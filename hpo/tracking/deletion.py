@@ -11,6 +11,7 @@ from hpo.tracking.store import (
     is_server,
     make_store,
     require_answer,
+    sqlite_file,
     store_errors,
 )
 
@@ -18,6 +19,7 @@ from hpo.tracking.store import (
 def delete_experiment(environment: Environment, identity: str) -> bool:
     """Delete the experiment and the registered model of a study; without a server, also its artifacts.
 
+    Nothing changes where the store has no records of the study: its artifacts belong to another store.
     MLflow keeps deleted records until ``mlflow gc`` removes them.
 
     Args:
@@ -31,6 +33,9 @@ def delete_experiment(environment: Environment, identity: str) -> bool:
         UserError: The store does not answer.
     """
     require_answer(environment)
+    file = sqlite_file(environment)
+    if file is not None and not file.exists():
+        return False
     make_store(environment)
     with store_errors(environment.tracking_uri):
         client = connect(environment.tracking_uri)
@@ -38,6 +43,6 @@ def delete_experiment(environment: Environment, identity: str) -> bool:
         for experiment in found:
             client.delete_experiment(experiment.experiment_id)
         delete_registered(client, identity)
-    if not is_server(environment):
+    if found and not is_server(environment):
         shutil.rmtree(environment.runs / ARTIFACTS / identity, ignore_errors=True)
     return bool(found)

@@ -288,7 +288,10 @@ def test_deleted_study_is_gone_also_in_mlflow(one: Path, environment: Environmen
     answer(environment, "sync", "one")
     asked = hpo(environment, "delete", "one")
     assert asked.returncode == 2 and "--yes" in asked.stderr and one.is_dir()
+    shutil.copytree(one, one.with_name("copy"))
     assert "deleted study one: 2 trials" in answer(environment, "delete", "one", "--yes")
+    again = hpo(environment, "delete", "copy", "--yes")
+    assert again.returncode == 0 and "has no records of this study; other stores keep" in again.stderr
     assert not one.exists()
     found = connect(environment.tracking_uri).search_experiments()
     assert not [experiment for experiment in found if "hpo.identity" in experiment.tags]

@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -191,6 +192,14 @@ def test_name_follows_the_study_and_goes_with_it(final: Any, environment: Enviro
     assert registered_address(environment, identity, "final-0001") is None
     assert delete_experiment(environment, identity)
     assert registered_address(environment, identity, "final-0002") is None
+
+
+def test_deletion_with_another_store_leaves_what_this_one_has(final: Any, environment: Environment) -> None:
+    record(final, environment)
+    identity = experiment_of(final, environment).tags["hpo.identity"]
+    other = environment.runs / "other.db"
+    assert not delete_experiment(replace(environment, tracking_uri=f"sqlite:///{other}"), identity)
+    assert (environment.runs / "artifacts" / identity).is_dir() and not other.exists()
 
 
 def test_second_study_of_a_name_has_a_model_of_its_own(
