@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hpo.tasks.base.places import is_uri, place_of
 from model.errors import ConfigError
 from model.shell import shell_line
 
@@ -43,8 +44,8 @@ def submit(
 
     Example: hpo submit --address http://HOST:8265 -- run bayes --features resnet --concurrent 8
 
-    The command sends the code, the study file and the module of its task; it sends no data, studies or
-    secrets. HPO_RUNS, HPO_CACHE and HPO_DATA, set here or on the nodes, name folders that every node can
+    The command sends the code, the study file, and the module or package of its task with your files that it
+    imports: those that end in .py, of a package also .toml. It sends no data, studies or secrets. HPO_RUNS, HPO_CACHE and HPO_DATA, set here or on the nodes, name folders that every node can
     read.
     """
     from hpo.schedule.jobs import Jobs
@@ -67,7 +68,7 @@ def submit(
 
 
 def _refuse_files(command: list[str]) -> None:
-    """Refuse options with a file on this machine, which the cluster would not get."""
+    """Refuse options with a file or folder of this machine, which the cluster would not get."""
     for option, file in _values(command, "--try"):
         raise ConfigError(
             f"the file of {option} is not sent to the cluster: {file}",
@@ -81,6 +82,15 @@ def _refuse_files(command: list[str]) -> None:
             )
 
 
+    for option, place in _values(command, "--data"):
+        if not is_uri(place) and not place.startswith(("/", "~")):
+            raise ConfigError(
+                f"{option} {place} is relative to a folder of this machine, but a job has its own working "
+                "directory",
+                fix="give the whole path, as the nodes of the cluster see it",
+            )
+
+
 def _values(command: list[str], option: str) -> list[tuple[str, str]]:
     """Return an option with each value that a command gives it."""
     given = [after for word, after in pairwise(command) if word == option]
@@ -91,7 +101,6 @@ def _values(command: list[str], option: str) -> list[tuple[str, str]]:
 def _refuse_open_secrets(command: list[str]) -> None:
     """Refuse secrets in the command of a job, which all users of a cluster can read."""
     from hpo.config.notify import is_reference  # keeps pydantic out of --help
-    from hpo.tasks.base.places import place_of
 
     if not all(is_reference(address) for _, address in _values(command, "--notify")):
         raise ConfigError(

@@ -21,6 +21,7 @@ from hpo.config.environment import has_password, require_readable_store
 from hpo.schedule.code_package import packaged_code
 from hpo.schedule.ray_start import before_importing_ray
 from model.errors import ConfigError, UserError
+from model.shell import shell_line
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -191,7 +192,7 @@ class Jobs:
             if job and status and status[1] == "404":
                 raise UserError(
                     f"the cluster at {self.address} has no job {job!r}",
-                    fix="list the jobs with hpo submit --list",
+                    fix=f"list the jobs with: {shell_line('hpo', 'submit', '--address', self.address, '--list')}",
                 ) from None
             raise UserError(f"the Ray cluster refused the request: {_reason(error)}") from error
 

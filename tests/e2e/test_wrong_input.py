@@ -57,6 +57,7 @@ from hpo.journal.journal import Journal
         ),
         (["highlights", "--game", "x", "--to", "a", "--run", "unknown/trial"], "there is no study 'unknown'"),
         (["submit", "--", "run", "final", "--from", "/etc/hostname"], "is not sent to the cluster"),
+        (["submit", "--", "run", "bayes", "--data", "./games"], "--data ./games is relative to a folder"),
         (["precision", "nowhere.csv"], "cannot read the review table as CSV"),
         (["data", "download", "--to", "x", "--features", "rsnet"], "unknown SoccerNet features 'rsnet'"),
     ],

@@ -131,8 +131,9 @@ def test_a_job_that_could_not_start_says_why(cluster: Cluster) -> None:
 
 
 def test_an_unknown_job_is_told_from_a_lost_connection(cluster: Cluster) -> None:
-    with pytest.raises(UserError, match="has no job 'hpo-1'"):
+    with pytest.raises(UserError, match="has no job 'hpo-1'") as refused:
         follow(cluster, RuntimeError("Request failed with status code 404: Job hpo-1 does not exist."))
+    assert "hpo submit --address http://head:8265 --list" in refused.value.details["fix"]
 
 
 def test_what_is_submitted_holds_the_command_and_no_secret(
